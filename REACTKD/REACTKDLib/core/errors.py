@@ -1,0 +1,116 @@
+"""One hierarchy of errors; each message is one sentence that names the fault and the fix.
+
+`code` is stable and machine-readable; the message is for people. Nothing here is shown with a traceback.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ReactkdError(Exception):
+    """Base of every error that REACTKD raises on purpose."""
+
+    code: ClassVar[str] = "error"
+
+
+class UsageError(ReactkdError):
+    """The command or call was given arguments that do not make sense together."""
+
+    code = "usage"
+
+
+# Files
+class FileMissing(ReactkdError):
+    code = "file-missing"
+
+
+class NotAnImage(ReactkdError):
+    code = "not-an-image"
+
+
+class OutputNotWritable(ReactkdError):
+    code = "output-not-writable"
+
+
+# Volumes and their geometry
+class NotThreeDimensional(ReactkdError):
+    code = "not-three-dimensional"
+
+
+class NotFinite(ReactkdError):
+    code = "not-finite"
+
+
+class BadSpacing(ReactkdError):
+    code = "bad-spacing"
+
+
+class SingularDirection(ReactkdError):
+    code = "singular-direction"
+
+
+class NotHounsfield(ReactkdError):
+    code = "not-hounsfield"
+
+
+class GeometryMismatch(ReactkdError):
+    code = "geometry-mismatch"
+
+
+# Masks
+class EmptySegmentation(ReactkdError):
+    code = "empty-segmentation"
+
+
+class LabelMissing(ReactkdError):
+    code = "label-missing"
+
+
+class NoLiver(ReactkdError):
+    code = "no-liver"
+
+
+class LiverTooSmall(ReactkdError):
+    code = "liver-too-small"
+
+
+class TumorOutsideLiver(ReactkdError):
+    code = "tumor-outside-liver"
+
+
+class MaskOffImage(ReactkdError):
+    code = "mask-off-image"
+
+
+class PetOffLiver(ReactkdError):
+    code = "pet-off-liver"
+
+
+# Cases
+class NoVolume(ReactkdError):
+    code = "no-volume"
+
+
+# Bundles
+class BundleIncomplete(ReactkdError):
+    code = "bundle-incomplete"
+
+
+class BundleAltered(ReactkdError):
+    code = "bundle-altered"
+
+
+class BundleUnsafe(ReactkdError):
+    code = "bundle-unsafe"
+
+
+class BundleMismatch(ReactkdError):
+    code = "bundle-mismatch"
+
+
+# Work
+class Canceled(ReactkdError):
+    """The user stopped the work; nothing was written."""
+
+    code = "canceled"

@@ -1,0 +1,87 @@
+"""A scalar volume with its place in the patient: the array, the IJK-to-RAS matrix, the unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+import numpy as np
+
+from REACTKDLib.core.errors import BadSpacing, NotFinite, NotThreeDimensional, SingularDirection
+
+
+class Unit(str, Enum):
+    """What the voxel values mean."""
+
+    HU = "HU"
+    SUVBW = "SUVbw"
+    BQML = "Bq/ml"
+    UNKNOWN = "unknown"
+
+
+def check_geometry(ijk_to_ras: np.ndarray, name: str = "the volume") -> np.ndarray:
+    """Return `ijk_to_ras` as float64 (4, 4), or raise if no patient space follows from it.
+
+    Raises: BadSpacing for zero, negative or non-finite axis lengths; SingularDirection for axes that lie in one plane.
+    """
+    matrix = np.asarray(ijk_to_ras, dtype=np.float64)
+    if matrix.shape != (4, 4) or not np.all(np.isfinite(matrix)):
+        raise BadSpacing(f"The geometry of {name} holds values that are not numbers; export the image again.")
+    lengths = np.linalg.norm(matrix[:3, :3], axis=0)
+    if np.any(lengths <= 1e-6):
+        raise BadSpacing(f"The voxel spacing of {name} is zero along an axis; correct the spacing or export it again.")
+    if abs(np.linalg.det(matrix[:3, :3] / lengths)) < 1e-3:
+        raise SingularDirection(f"The axes of {name} lie in one plane; correct its direction matrix or export it again.")
+    return matrix
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A 3-D scalar image.
+
+    array: (D, H, W) = (k, j, i), the order of `slicer.util.arrayFromVolume`.
+    ijk_to_ras: (4, 4), mm; its columns belong to i, j, k.
+    unit: the meaning of the values. name: for messages only.
+
+    Raises: NotThreeDimensional, NotFinite, BadSpacing, SingularDirection.
+    """
+
+    array: np.ndarray
+    ijk_to_ras: np.ndarray
+    unit: Unit = Unit.UNKNOWN
+    name: str = ""
+    checked: bool = field(default=False, repr=False)
+
+    def __post_init__(self) -> None:
+        label = self.name or "the volume"
+        array = np.asarray(self.array)
+        if array.ndim != 3 or array.size == 0:
+            raise NotThreeDimensional(
+                f"{label} has {array.ndim} dimensions and {array.size} values where a 3-D image is needed; "
+                "split a time series or a color image into single volumes first."
+            )
+        if not self.checked and array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise NotFinite(f"{label} holds NaN or infinite voxels; replace them (for CT by -1024) and save it again.")
+        object.__setattr__(self, "array", array)
+        object.__setattr__(self, "ijk_to_ras", check_geometry(self.ijk_to_ras, label))
+        object.__setattr__(self, "unit", Unit(self.unit))
+        object.__setattr__(self, "checked", True)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(D, H, W)."""
+        return self.array.shape
+
+    @property
+    def spacing(self) -> np.ndarray:
+        """(3,) voxel size in mm, in the order i, j, k."""
+        return np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel, ml."""
+        return float(abs(np.linalg.det(self.ijk_to_ras[:3, :3]))) / 1000.0
+
+    def with_array(self, array: np.ndarray, unit: Unit | None = None) -> Volume:
+        """Return a volume of the same place with other values; `array` has any 3-D shape of the same extent."""
+        return replace(self, array=array, unit=self.unit if unit is None else unit, checked=False)
