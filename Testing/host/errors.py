@@ -1,0 +1,47 @@
+"""VTK reports errors on an output window and goes on; this sink keeps them, so that a test can say there were none."""
+
+from __future__ import annotations
+
+import vtk
+
+HARMLESS = (
+    "HomeDirectory is not set",  # the color logic looks for the user's own color files, which only an application has
+    "bad X server connection",
+    "Failed to load",  # cursors and libraries of a screen that is not there
+)
+
+
+class VtkErrors:
+    """Collects VTK errors (and, apart, warnings) from the moment it is installed."""
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+        self.warnings: list[str] = []
+        self._window = vtk.vtkStringOutputWindow()
+        self._window.AddObserver(vtk.vtkCommand.ErrorEvent, self._keep(self.errors))
+        self._window.AddObserver(vtk.vtkCommand.WarningEvent, self._keep(self.warnings))
+
+    def install(self) -> VtkErrors:
+        """Route VTK's messages here and keep its logger off stderr; return self."""
+        vtk.vtkOutputWindow.SetInstance(self._window)
+        vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_OFF)
+        return self
+
+    def clear(self) -> None:
+        """Forget what was collected."""
+        self.errors.clear()
+        self.warnings.clear()
+
+    def assert_none(self) -> None:
+        """Raise AssertionError that quotes every VTK error since the last `clear`."""
+        if self.errors:
+            raise AssertionError("VTK reported errors:\n" + "\n".join(self.errors))
+
+    @staticmethod
+    def _keep(into: list[str]):
+        def observer(_caller: object, _event: str, text: str) -> None:
+            if not any(known in text for known in HARMLESS):
+                into.append(text.strip())
+
+        observer.CallDataType = vtk.VTK_STRING
+        return observer
