@@ -1,0 +1,63 @@
+"""A CT scanner: geometry as scanners write it, and noise correlated in plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from REACTKDLib.core.phantom.lattice import Lattice
+
+
+@dataclass(frozen=True)
+class CtProtocol:
+    """Voxel size and noise of a scan. Lengths mm; noise_hu: standard deviation in one native voxel.
+
+    kernel_mm: standard deviation of the reconstruction kernel that colors the noise.
+    """
+
+    pixel_mm: float
+    slice_mm: float
+    matrix: int
+    noise_hu: float
+    kernel_mm: float
+    padded: bool
+
+
+def draw_ct_protocol(rng: np.random.Generator, cohort: str) -> CtProtocol:
+    """Draw a protocol; the external cohort has thicker slices, more and sharper noise."""
+    external = cohort == "external"
+    slices = (2.5, 5.0) if external else (1.0, 1.25, 2.0, 2.5, 3.0, 5.0)
+    weights = None if external else (0.05, 0.15, 0.15, 0.35, 0.2, 0.1)
+    return CtProtocol(
+        pixel_mm=float(rng.uniform(0.72, 1.0)),
+        slice_mm=float(rng.choice(slices, p=weights)),
+        matrix=512,
+        noise_hu=float(rng.uniform(8, 18) * (1.4 if external else 1.0)),
+        kernel_mm=float(0.55 if external else 0.75),
+        padded=bool(rng.uniform() < 0.3),
+    )
+
+
+def add_ct_noise(field: np.ndarray, lattice: Lattice, protocol: CtProtocol, rng: np.random.Generator) -> np.ndarray:
+    """Add noise in place, colored in plane, independent from slice to slice. field: (D, H, W) HU."""
+    from scipy.ndimage import gaussian_filter1d
+
+    sigma = protocol.kernel_mm / lattice.spacing[:2]
+    gain = protocol.noise_hu
+    for s in sigma:
+        taps = gaussian_filter1d(np.eye(1, 65, 32, dtype=np.float64)[0], s)
+        gain /= float(np.sqrt((taps**2).sum()))
+    for k in range(field.shape[0]):
+        noise = rng.standard_normal(field.shape[1:], dtype=np.float32)
+        noise = gaussian_filter1d(gaussian_filter1d(noise, sigma[0], axis=1, mode="wrap"), sigma[1], axis=0, mode="wrap")
+        field[k] += np.float32(gain) * noise
+    return field
+
+
+def blur_slices(field: np.ndarray, lattice: Lattice, slice_mm: float) -> np.ndarray:
+    """Average over the slice thickness, approximated by two points a thickness / sqrt(12) above and below."""
+    from scipy.ndimage import gaussian_filter1d
+
+    sigma = slice_mm / np.sqrt(12) / lattice.spacing[2]
+    return gaussian_filter1d(field, sigma, axis=0, mode="nearest", truncate=3.0)

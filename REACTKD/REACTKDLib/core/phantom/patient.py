@@ -1,0 +1,148 @@
+"""A patient of the phantom: grade, latents, anatomy and lesions, all from one seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.phantom.anatomy import Anatomy, Organ, draw_anatomy
+from REACTKDLib.core.phantom.latents import GRADES, Latents, draw_grade, draw_latents
+from REACTKDLib.core.phantom.lesion import Lesion
+from REACTKDLib.core.phantom.liver import LiverShape, draw_liver
+from REACTKDLib.core.phantom.shapes import Ellipsoid
+
+#: seeds of different cohorts never meet
+COHORTS = ("hospital", "external", "unlabeled", "large", "single")
+_TOUCHING_SHARE = 0.04
+_GAP_MM = 6.0
+_MIN_DIAMETER, _MAX_DIAMETER = 5.0, 120.0
+
+
+@dataclass(frozen=True, eq=False)
+class Patient:
+    """grade: index into `GRADES`. Uptakes in SUV, HU values of normal liver; lesions with the main one first."""
+
+    seed: int
+    cohort: str
+    grade: int
+    latents: Latents
+    liver: LiverShape
+    anatomy: Anatomy
+    lesions: tuple[Lesion, ...]
+    liver_hu: float
+    vessel_hu: float
+    liver_suv: tuple[float, float]
+
+    @property
+    def grade_name(self) -> str:
+        """well, moderate or poor."""
+        return GRADES[self.grade]
+
+
+def _place(rng: np.random.Generator, liver: LiverShape, radius: float, placed: list[Lesion], touch: bool) -> np.ndarray:
+    """Find a center inside the liver; apart from the lesions already placed, or touching the last one.
+
+    After many misses the largest free spot found is taken: huge lesions in small livers bulge out of them.
+    """
+    low, high = liver.bounds()
+    candidates = rng.uniform(low, high, size=(1500, 3))
+    depth = liver.depth(*candidates.T) - 0.75 * radius
+    gap = np.full(len(candidates), np.inf)
+    for other in placed:
+        gap = np.minimum(
+            gap, np.linalg.norm(candidates - other.center, axis=1) - other.reach - radius * 1.25 - _GAP_MM
+        )
+    if touch and placed:
+        last = placed[-1]
+        step = candidates - last.center
+        candidates = (
+            last.center + step / np.linalg.norm(step, axis=1, keepdims=True) * (last.radius + radius) * 0.97
+        )
+        return candidates[np.argmax(liver.depth(*candidates.T))]
+    free = (depth > 0) & (gap > 0)
+    if free.any():
+        return candidates[np.argmax(free)]
+    return candidates[np.argmax(np.minimum(gap, 10 * depth))]
+
+
+def _draw_lesions(rng: np.random.Generator, latents: Latents, liver: LiverShape) -> tuple[Lesion, ...]:
+    """Place the lesions; each carries the patient's latents with a small spread of its own, alike for all grades."""
+    main = float(np.clip(np.exp(latents.ln_diameter_mm), 8.0, _MAX_DIAMETER))
+    others = main * np.sort(rng.uniform(0.3, 0.85, latents.lesions - 1))[::-1]
+    texture_hu = rng.uniform(8, 16)
+    touching = rng.uniform() < _TOUCHING_SHARE
+    lesions: list[Lesion] = []
+    for n, diameter in enumerate([main, *others]):
+        radius = float(max(diameter, _MIN_DIAMETER)) / 2
+        spread = rng.normal(size=8)
+        lesions.append(
+            Lesion(
+                center=tuple(_place(rng, liver, radius, lesions, touching and n == 1)),
+                radius=radius,
+                margin=float(np.exp(latents.ln_margin + (0.1 * spread[0] if n else 0.0))),
+                contrast_hu=float(latents.contrast_hu + 2.5 * spread[1]),
+                capsule_hu=float(latents.capsule_hu + 2.0 * spread[2]),
+                necrosis=float(1 / (1 + np.exp(-(latents.logit_necrosis + 0.1 * spread[3])))),
+                texture_mm=float(np.exp(latents.ln_texture_mm + 0.07 * spread[4])),
+                texture_hu=float(texture_hu),
+                fdg_ratio=float(np.exp(latents.ln_fdg_ratio + 0.07 * spread[5])),
+                fdg_rim=float(np.exp(latents.ln_fdg_rim + 0.07 * spread[6])),
+                acetate_ratio=float(np.exp(latents.ln_acetate_ratio + 0.07 * spread[7])),
+                seed=int(rng.integers(2**31)),
+            )
+        )
+    return tuple(lesions)
+
+
+def _draw_distractors(rng: np.random.Generator, liver: LiverShape, lesions: tuple[Lesion, ...]) -> tuple[Organ, ...]:
+    """Cysts and hemangioma-like spots in some livers, away from the lesions and not in the tumor mask."""
+    found = []
+    for _ in range(int(rng.choice(4, p=(0.55, 0.25, 0.13, 0.07)))):
+        radius = rng.uniform(2.5, 12.0)
+        centers = rng.uniform(*liver.bounds(), size=(400, 3))
+        clear = liver.depth(*centers.T) > radius + 3
+        for lesion in lesions:
+            clear &= np.linalg.norm(centers - lesion.center, axis=1) > lesion.reach + radius + 6
+        if not clear.any():
+            continue
+        kind, hu = ("cyst", rng.uniform(0, 18)) if rng.uniform() < 0.65 else ("hemangioma", rng.uniform(125, 150))
+        found.append(Organ(kind, Ellipsoid(tuple(centers[np.argmax(clear)]), (radius,) * 3), float(hu)))
+    return tuple(found)
+
+
+def draw_patient(seed: int, grade: int | str | None = None, cohort: str = "single") -> Patient:
+    """Draw the patient number `seed` of a cohort; `grade` (index or name) is drawn by prevalence when None.
+
+    Raises: UsageError for an unknown cohort or grade.
+    """
+    if cohort not in COHORTS:
+        raise UsageError(f"There is no phantom cohort {cohort!r}; choose one of {', '.join(COHORTS)}.")
+    if isinstance(grade, str):
+        if grade not in GRADES:
+            raise UsageError(f"There is no grade {grade!r}; choose one of {', '.join(GRADES)}.")
+        grade = GRADES.index(grade)
+    rng = np.random.default_rng([int(seed), COHORTS.index(cohort)])
+    drawn = draw_grade(rng, cohort)
+    grade = drawn if grade is None else int(grade)
+    latents = draw_latents(rng, grade)
+    liver = draw_liver(rng)
+    lesions = _draw_lesions(rng, latents, liver)
+    anatomy = draw_anatomy(rng, float(liver.bounds()[1][2]))
+    anatomy = replace(anatomy, distractors=_draw_distractors(rng, liver, lesions))
+    external = cohort == "external"
+    if external:
+        lesions = tuple(replace(les, contrast_hu=les.contrast_hu * 0.8) for les in lesions)
+    return Patient(
+        seed=int(seed),
+        cohort=cohort,
+        grade=grade,
+        latents=latents,
+        liver=liver,
+        anatomy=anatomy,
+        lesions=lesions,
+        liver_hu=float(rng.uniform(95, 120) - (12 if external else 0)),
+        vessel_hu=float(rng.uniform(140, 170)),
+        liver_suv=(float(rng.uniform(1.6, 2.8)), float(rng.uniform(3.0, 6.0))),
+    )
