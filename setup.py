@@ -5,7 +5,7 @@ module's Resources. Here `REACTKD/Resources` is packaged as `REACTKDLib/_resourc
 looks when there is no Slicer module beside it.
 """
 
-from setuptools import find_namespace_packages, find_packages, setup
+from setuptools import find_packages, setup
 
 MODULE, TRAINING, RESOURCES = "REACTKD", "REACTKDTrain", "REACTKDLib._resources"
 
@@ -14,7 +14,6 @@ setup(
         *find_packages(MODULE, include=["REACTKDLib*"]),
         *find_packages(TRAINING, include=["REACTKDTrainLib*"]),
         RESOURCES,
-        *(f"{RESOURCES}.{name}" for name in find_namespace_packages(f"{MODULE}/Resources", include=["Models*"])),
     ],
     package_dir={
         "REACTKDLib": f"{MODULE}/REACTKDLib",

@@ -1,0 +1,65 @@
+# Every target sets up what it needs; the second run reuses it. `make demo` and `make test` are all that a newcomer types.
+#
+#   make demo       grade a digital phantom (or CT=... FDG=... ACETATE=... SEG=... LIVER=... TUMOR=...) in a Slicer scene
+#   make test       the tests, but for the slow ones
+#   make test-slow  the slow ones
+#   make lint       ruff: format and lint
+#   make bench      the benchmarks
+#   make lists      bring the file lists in CMakeLists.txt up to date
+#   make venv       the set-up alone
+#   make clean      remove what demo, benchmarks and builds wrote
+
+PYTHON ?= $(shell command -v python3 || command -v python)
+VENV ?= .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.ready
+BENCH_STAMP := $(VENV)/.ready-bench
+
+export PYTHONPATH := $(CURDIR)/REACTKD:$(CURDIR)/REACTKDTrain:$(CURDIR)/Testing
+
+# Rendering without a screen: VTK draws into memory by OSMesa, Qt by its own off-screen platform.
+ifeq ($(shell uname -s),Linux)
+export VTK_DEFAULT_OPENGL_WINDOW ?= vtkOSOpenGLRenderWindow
+endif
+export QT_QPA_PLATFORM ?= offscreen
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test test-slow lint bench lists clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+venv: $(STAMP)
+
+$(STAMP): requirements-dev.txt Testing/tools/setup_environment.sh
+	@sh Testing/tools/setup_environment.sh "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+$(BENCH_STAMP): requirements-bench.txt $(STAMP)
+	@echo "[setup] installing the packages of requirements-bench.txt"
+	@$(PY) -m pip install -qq --disable-pip-version-check -r requirements-bench.txt
+	@touch $@
+
+demo: $(STAMP)
+	@$(PY) Testing/demo/run_demo.py --output build/demo \
+	  $(if $(CT),--ct "$(CT)") $(if $(FDG),--fdg "$(FDG)") $(if $(ACETATE),--acetate "$(ACETATE)") \
+	  $(if $(SEG),--segmentation "$(SEG)") $(if $(LIVER),--liver "$(LIVER)") $(if $(TUMOR),--tumor "$(TUMOR)")
+
+test: $(STAMP)
+	@sh Testing/tools/run_tests.sh $(PY) -m "not slow" $(PYTEST_ARGS)
+
+test-slow: $(STAMP)
+	@sh Testing/tools/run_tests.sh $(PY) -m slow $(PYTEST_ARGS)
+
+lint: $(STAMP)
+	@status=0; $(PY) -m ruff check . || status=1; $(PY) -m ruff format --check . || status=1; exit $$status
+
+bench: $(BENCH_STAMP)
+	@status=0; for script in $(sort $(wildcard Testing/benchmarks/*.py)); do \
+	  echo "== $$script"; $(PY) "$$script" || status=1; done; exit $$status
+
+lists: $(STAMP)
+	@$(PY) Testing/tools/cmake_lists.py --write
+
+clean:
+	rm -rf build dist .pytest_cache .ruff_cache .hypothesis *.egg-info REACTKD/*.egg-info

@@ -1,0 +1,51 @@
+# A stand-in for Slicer's own SlicerConfig.cmake: enough of its macros that plain CMake configures and installs this
+# extension into the folders that Slicer uses. Point CMake at it with -DSlicer_DIR=<this folder>.
+#
+# Its macros are as strict as Slicer's about what they are given (unknown keywords, files that do not exist), because a
+# more lenient one would hide the mistakes that it is there to find.
+
+set(Slicer_VERSION_MAJOR_MINOR "5.13")
+set(_Slicer_LIB_DIR "lib/Slicer-${Slicer_VERSION_MAJOR_MINOR}")
+set(Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR "${_Slicer_LIB_DIR}/qt-scripted-modules")
+set(Slicer_INSTALL_CLIMODULES_BIN_DIR "${_Slicer_LIB_DIR}/cli-modules")
+
+# What the extension includes after find_package and at its end; nothing here needs more than the macros below.
+set(Slicer_USE_FILE "${CMAKE_CURRENT_LIST_DIR}/UseSlicer.cmake")
+set(Slicer_EXTENSION_GENERATE_CONFIG "${CMAKE_CURRENT_LIST_DIR}/CheckExtension.cmake")
+set(Slicer_EXTENSION_CPACK "${CMAKE_CURRENT_LIST_DIR}/CheckExtension.cmake")
+
+# Each file keeps its path relative to the module's folder.
+function(_slicer_stand_in_install kind destination)
+  foreach(file IN LISTS ARGN)
+    if(NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${file}")
+      message(FATAL_ERROR "${kind} names '${file}', which does not exist in ${CMAKE_CURRENT_SOURCE_DIR}")
+    endif()
+    get_filename_component(folder "${file}" DIRECTORY)
+    install(FILES "${file}" DESTINATION "${destination}/${folder}")
+  endforeach()
+endfunction()
+
+macro(slicerMacroBuildScriptedModule)
+  cmake_parse_arguments(_module "WITH_GENERIC_TESTS;WITH_SUBDIR;VERBOSE" "NAME" "SCRIPTS;RESOURCES" ${ARGN})
+  if(NOT DEFINED _module_NAME)
+    message(FATAL_ERROR "slicerMacroBuildScriptedModule: NAME is missing")
+  endif()
+  if(_module_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "slicerMacroBuildScriptedModule: unknown arguments ${_module_UNPARSED_ARGUMENTS}")
+  endif()
+  _slicer_stand_in_install(SCRIPTS "${Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR}" ${_module_SCRIPTS})
+  _slicer_stand_in_install(RESOURCES "${Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR}" ${_module_RESOURCES})
+endmacro()
+
+# Exactly NAME.py and NAME.xml, as Slicer's macro does.
+macro(SlicerMacroBuildScriptedCLI)
+  cmake_parse_arguments(_cli "NO_INSTALL;VERBOSE" "NAME;FOLDER" "" ${ARGN})
+  if(NOT DEFINED _cli_NAME)
+    message(FATAL_ERROR "SlicerMacroBuildScriptedCLI: NAME is missing")
+  endif()
+  _slicer_stand_in_install(CLI "${Slicer_INSTALL_CLIMODULES_BIN_DIR}" "${_cli_NAME}.py" "${_cli_NAME}.xml")
+endmacro()
+
+# Tests inside the application need the application.
+macro(slicer_add_python_unittest)
+endmacro()
