@@ -1,0 +1,43 @@
+"""Voxel values for the network: a liver window for CT, a scale-free logarithm for PET, and the paper's own forms."""
+
+from __future__ import annotations
+
+import numpy as np
+
+CT_CLIP_HU = (-160.0, 240.0)
+
+
+def liver_window(hu: np.ndarray, center_hu: float, scale_hu: float) -> np.ndarray:
+    """Clip to [-160, 240] HU, then put the liver at 0 with `scale_hu` a unit. Any shape, float32."""
+    clipped = np.clip(hu, *CT_CLIP_HU)
+    return ((clipped - center_hu) / scale_hu).astype(np.float32)
+
+
+def pet_scale(pet: np.ndarray, inside: np.ndarray) -> float:
+    """A robust scale of the image itself: the median of voxels above 15 % of the 99th percentile.
+
+    Returns 1.0 for an image without positive values. Multiplying the image by a number multiplies the scale by it.
+    """
+    values = pet[inside]
+    values = values[values > 0]
+    if values.size == 0:
+        return 1.0
+    high = np.partition(values, int(0.99 * (values.size - 1)))[int(0.99 * (values.size - 1))]
+    return float(np.median(values[values > 0.15 * high]))
+
+
+def log_pet(pet: np.ndarray, inside: np.ndarray, floor: float, gain: float) -> np.ndarray:
+    """gain * ln(max(PET / scale, floor)); 0, the level of the scale itself, outside the image. Scale-free, unit-free."""
+    ratio = np.maximum(pet / pet_scale(pet, inside), floor)
+    return np.where(inside, gain * np.log(ratio), 0.0).astype(np.float32)
+
+
+def z_score(values: np.ndarray) -> np.ndarray:
+    """Zero mean and unit variance over the whole array (the paper's CT normalization, after its window)."""
+    return ((values - values.mean()) / max(float(values.std()), 1e-6)).astype(np.float32)
+
+
+def percentile_pet(pet: np.ndarray) -> np.ndarray:
+    """The paper's PET normalization: clip to the 1st-99th percentile, min-max to [0, 1], z-score."""
+    low, high = np.percentile(pet, (1, 99))
+    return z_score((np.clip(pet, low, high) - low) / max(float(high - low), 1e-6))
