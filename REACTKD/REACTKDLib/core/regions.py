@@ -95,10 +95,6 @@ class RegionSet:
         """Bool (D, H, W) of region `index`."""
         return self.labels == self.regions[index].label
 
-    @cached_property
-    def _ras(self) -> tuple[np.ndarray, np.ndarray]:
-        return to_ras_order(self.labels, self.ijk_to_ras)
-
     def occupancy(self, grid: Grid) -> np.ndarray:
         """Share of each grid cell that each region fills: (n, D, H, W) float32, area-averaged.
 
