@@ -64,8 +64,8 @@ class Bundle:
     def save(folder: Path | str, student: Student, metadata: Mapping[str, Any]) -> Bundle:
         """Write a bundle, whole or not at all, and return it as `load` reads it.
 
-        metadata: {"reactkd": {name, version, clinical_use, classes, organ, lesion, modalities, preparation, ...}} and any
-        of MONAI's keys; the hash, the student's configuration and MONAI's other required keys are filled in.
+        metadata: {"reactkd": {name, version, clinical_use, classes, organ, lesion, modalities, preparation, ...}}
+        and any of MONAI's keys; the hash, the student's configuration and MONAI's other required keys are filled in.
 
         Raises: OutputNotWritable; whatever `load` raises for parts that do not fit, in which case nothing is left.
         """

@@ -1,0 +1,174 @@
+"""The report: its published schema, its round trip, its sums, its table, and writes that are whole or absent."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from dataclasses import replace
+
+import jsonschema
+import numpy as np
+import pytest
+
+from REACTKDLib.core.errors import OutputNotWritable
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.report import GradeReport, ReportModel, ReportRegion, regions_csv, report_schema
+
+CLASSES = ("well", "moderate", "poor")
+MODEL = ReportModel("reactkd-test", "1.0", "0" * 64, "not for clinical use")
+
+
+def per_class(rng: np.random.Generator) -> dict[str, float]:
+    return {name: float(rng.normal()) for name in CLASSES}
+
+
+def a_report(lesions: int = 2, seed: int = 0) -> GradeReport:
+    rng = np.random.default_rng(seed)
+    regions = [ReportRegion("Parenchyma", "parenchyma", 1312.4, (1.0, -2.0, 3.0), 0.2, per_class(rng), -0.0312)]
+    for n in range(lesions):
+        regions.append(ReportRegion(f"Lesion {n + 1}", "tumor", 0.0007, (4, 5, 6), 0.1, per_class(rng), 0.1, n > 0))
+    regions.append(ReportRegion("Lesion pattern", "topology", None, None, 0.3, per_class(rng), 0.25))
+    return GradeReport(
+        case="case-7",
+        grade="moderate",
+        probabilities={"well": 0.25, "moderate": 0.5, "poor": 0.25},
+        uncertain=False,
+        inputs=("ct", "fdg"),
+        baseline=per_class(rng),
+        regions=tuple(regions),
+        edges=((0, 1, 0.987), (0, 2, -0.2)),
+        findings=(Finding("one", "info", "A sentence.", (1.0, 2.0, 3.0)), Finding("two", "warning", "Another.")),
+        model=MODEL,
+        device="cuda:0",
+        timing_ms={"prepare": 3.0, "encode": 10.26, "regions": 1, "decide": 2, "total": 16.3},
+    )
+
+
+def without_grade(report: GradeReport) -> GradeReport:
+    rows = (replace(r, weight=None, contribution=None, deletion_effect=None) for r in report.regions[:1])
+    return replace(report, grade=None, probabilities=None, uncertain=True, baseline=None, regions=tuple(rows), edges=())
+
+
+def problems(data: dict, schema: dict | None = None) -> list[str]:
+    validator = jsonschema.Draft202012Validator(schema or report_schema())
+    return [error.message for error in validator.iter_errors(data)]
+
+
+def test_published_schema_is_a_valid_schema():
+    jsonschema.Draft202012Validator.check_schema(report_schema())
+
+
+@pytest.mark.parametrize("report", [a_report(), a_report(0), a_report(12), without_grade(a_report())])
+def test_reports_fit_the_schema_and_survive_json(report):
+    data = json.loads(report.to_json())
+    assert problems(data) == []
+    assert GradeReport.from_dict(data).to_dict() == data
+
+
+def test_report_has_exactly_the_designed_keys():
+    data = a_report().to_dict()
+    assert set(data) == {
+        "schema", "case", "grade", "probabilities", "uncertain", "inputs", "baseline", "regions", "graph", "findings",
+        "model", "device", "timing_ms",
+    }  # fmt: skip
+    assert set(data["regions"][0]) == {
+        "name", "kind", "volume_ml", "centroid_ras_mm", "weight", "contribution", "deletion_effect", "low_resolution",
+    }  # fmt: skip
+
+
+BREAKAGES = {
+    "unknown key": lambda d: d.update(extra=1),
+    "unknown key in a region": lambda d: d["regions"][0].update(color="red"),
+    "missing key": lambda d: d.pop("device"),
+    "unknown grade": lambda d: d.update(grade="bad"),
+    "unknown class": lambda d: d["baseline"].update(other=1.0),
+    "missing class": lambda d: d["regions"][1]["contribution"].pop("poor"),
+    "probability above one": lambda d: d["probabilities"].update(well=1.2),
+    "unknown input": lambda d: d["inputs"].append("mri"),
+    "no input": lambda d: d["inputs"].clear(),
+    "similarity above one": lambda d: d["graph"]["edges"][0].__setitem__(2, 1.5),
+    "edge of two": lambda d: d["graph"]["edges"][0].pop(),
+    "hash cut short": lambda d: d["model"].update(sha256="abc"),
+    "device of unknown kind": lambda d: d.update(device="tpu"),
+    "finding without a sentence": lambda d: d["findings"][0].update(message=""),
+    "place in two dimensions": lambda d: d["regions"][0]["centroid_ras_mm"].pop(),
+}
+
+
+@pytest.mark.parametrize("change", BREAKAGES.values(), ids=BREAKAGES.keys())
+def test_schema_refuses(change):
+    data = a_report().to_dict()
+    change(data)
+    assert problems(data) != []
+
+
+def test_schema_follows_the_classes_of_another_bundle():
+    names = ("benign", "malignant")
+    schema = report_schema(names, ("ct",))
+    assert problems(a_report().to_dict(), schema) != []
+    values = {"benign": 0.4, "malignant": 0.6}
+    rows = tuple(replace(r, contribution=values) for r in a_report().regions)
+    other = replace(a_report(), grade="malignant", probabilities=values, baseline=values, regions=rows, inputs=("ct",))
+    assert problems(other.to_dict(), schema) == []
+
+
+@pytest.mark.parametrize("lesions", [0, 2, 100])
+def test_written_numbers_still_add_up(lesions):
+    report = a_report(lesions)
+    read = GradeReport.from_dict(json.loads(report.to_json()))
+    for name in CLASSES:
+        assert abs(read.logits[name] - report.logits[name]) < 1e-5
+
+
+def test_a_number_that_is_none_is_never_written():
+    broken = replace(a_report(), baseline={"well": math.nan, "moderate": 0.0, "poor": 0.0})
+    with pytest.raises(ValueError):
+        broken.to_json()
+
+
+def test_other_json_is_refused():
+    with pytest.raises(ValueError):
+        GradeReport.from_dict({"schema": "something-else/1"})
+
+
+def test_csv_has_a_row_for_each_region():
+    report = a_report()
+    rows = list(csv.DictReader(io.StringIO(regions_csv(report))))
+    assert [row["name"] for row in rows] == [r.name for r in report.regions]
+    assert [row["label"] for row in rows] == ["1", "2", "3", ""]
+    assert float(rows[1]["contribution_poor"]) == pytest.approx(report.regions[1].contribution["poor"], abs=1e-7)
+    assert rows[-1]["volume_ml"] == "" and rows[2]["low_resolution"] == "1"
+
+
+def test_csv_without_a_grade_has_the_regions_still():
+    rows = list(csv.DictReader(io.StringIO(regions_csv(without_grade(a_report())))))
+    assert len(rows) == 1 and rows[0]["weight"] == "" and rows[0]["deletion_effect"] == ""
+
+
+def test_names_with_commas_and_accents_survive(tmp_path):
+    report = a_report()
+    report = replace(report, regions=(replace(report.regions[0], name='Foie, "sain" é'), *report.regions[1:]))
+    report.write_csv(tmp_path / "r.csv")
+    report.write_json(tmp_path / "r.json")
+    with open(tmp_path / "r.csv", encoding="utf-8", newline="") as file:
+        assert next(csv.DictReader(file))["name"] == 'Foie, "sain" é'
+    assert GradeReport.read_json(tmp_path / "r.json").regions[0].name == 'Foie, "sain" é'
+
+
+def test_a_failed_write_leaves_the_old_report(tmp_path):
+    target = tmp_path / "report.json"
+    a_report().write_json(target)
+    before = target.read_bytes()
+    with pytest.raises(ValueError):
+        replace(a_report(), timing_ms={"total": math.inf}).write_json(target)
+    assert target.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_a_place_that_cannot_be_written_is_said_so(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputNotWritable) as caught:
+        a_report().write_json(tmp_path / "file" / "report.json")
+    assert caught.value.code == "output-not-writable"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,1 @@
+"""Small made-up cases and models that several test files share."""
