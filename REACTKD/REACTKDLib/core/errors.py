@@ -50,8 +50,16 @@ class SingularDirection(ReactkdError):
     code = "singular-direction"
 
 
+class SkewedAxes(ReactkdError):
+    code = "skewed-axes"
+
+
 class NotHounsfield(ReactkdError):
     code = "not-hounsfield"
+
+
+class NotPet(ReactkdError):
+    code = "not-pet"
 
 
 class GeometryMismatch(ReactkdError):
@@ -63,8 +71,16 @@ class EmptySegmentation(ReactkdError):
     code = "empty-segmentation"
 
 
+class NotASegmentation(ReactkdError):
+    code = "not-a-segmentation"
+
+
 class LabelMissing(ReactkdError):
     code = "label-missing"
+
+
+class AmbiguousSegment(ReactkdError):
+    code = "ambiguous-segment"
 
 
 class NoLiver(ReactkdError):
@@ -107,6 +123,11 @@ class BundleUnsafe(ReactkdError):
 
 class BundleMismatch(ReactkdError):
     code = "bundle-mismatch"
+
+
+# Installation
+class PackagesMissing(ReactkdError):
+    code = "packages-missing"
 
 
 # Work

@@ -1,0 +1,64 @@
+"""Is this CT in Hounsfield units? The rule, stated and kept in one place.
+
+A CT that was exported for display (0..255), scaled for a network (0..1, z-scores) or never had its rescale intercept
+applied (air at 0) would be graded without complaint and wrongly. A liver crop has no air and no fat, so the presence of
+air cannot be asked for. The rule refuses, after setting aside padding (values at or below -1500, as -2048 and -3024):
+
+1. one value everywhere, or a range of less than 20: a mask, 0..1, or z-scores;
+2. nothing below zero, and
+   a. values up to 255 with at least 0.5 % of the voxels at the lowest or at the highest of them: an 8-bit picture
+      (or a PET), cut off at black and white. A crop inside the body has tails, not heaps, at its ends; or
+   b. values above 600: bone or metal without any fat or air around it, so a missing intercept, an MR or a PET;
+3. fewer than 2 % of the voxels between -200 and 400, where every soft tissue lies: intercept applied twice;
+4. more than 0.1 % of the voxels above 10,000, beyond any tissue or metal.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from REACTKDLib.core.errors import NotHounsfield
+from REACTKDLib.core.text import sentence
+
+PADDING_BELOW = -1500
+SMALLEST_RANGE = 20
+HEAP_FRACTION = 0.005
+BONE = 600
+SOFT_TISSUE = (-200, 400)
+SOFT_TISSUE_FRACTION = 0.02
+BEYOND_TISSUE = 10_000
+SAMPLE = 2_000_000
+
+
+def check_hounsfield(array: np.ndarray, role: str = "the CT") -> None:
+    """Raise NotHounsfield, naming what was seen and the fix, when `array` (any shape) cannot be a CT in HU."""
+    fault = hounsfield_fault(array)
+    if fault:
+        raise NotHounsfield(
+            sentence(f"{role} is not in Hounsfield units: {fault}; export it again with its rescale values applied.")
+        )
+
+
+def hounsfield_fault(array: np.ndarray) -> str | None:
+    """Return why `array` cannot be in HU, in words that follow a colon, or None."""
+    sample = np.ravel(array)[:: max(1, array.size // SAMPLE)]
+    inside = sample[sample > PADDING_BELOW]
+    if inside.size == 0:
+        return "it holds padding only"
+    low, high = float(inside.min()), float(inside.max())
+    if low == high:
+        return f"every voxel is {low:g}"
+    if high - low < SMALLEST_RANGE:
+        return f"its values span only {low:.3g} to {high:.3g}"
+    if low >= 0:
+        heap = max(np.count_nonzero(inside == low), np.count_nonzero(inside == high))
+        if high <= 255 and heap >= max(3, HEAP_FRACTION * inside.size):
+            return f"its values run from {low:g} to {high:g} like those of a picture"
+        if high > BONE:
+            return f"its values run from {low:g} to {high:g} and air and fat are missing"
+    soft = np.count_nonzero((inside >= SOFT_TISSUE[0]) & (inside <= SOFT_TISSUE[1]))
+    if soft < SOFT_TISSUE_FRACTION * inside.size:
+        return "hardly any voxel lies between -200 and 400, where soft tissue is"
+    if np.count_nonzero(inside > BEYOND_TISSUE) > 0.001 * inside.size:
+        return f"its values reach {high:g}"
+    return None

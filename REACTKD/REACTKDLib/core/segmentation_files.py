@@ -1,0 +1,249 @@
+"""Segmentations to and from files: `.seg.nrrd` with named segments, and label maps of any image format.
+
+A `.seg.nrrd` is an NRRD whose text fields describe the segments (`Segment0_Name`, `Segment0_LabelValue`,
+`Segment0_Layer`, `Segment0_Tags` with a terminology entry). Segments that overlap lie in different layers, a list axis
+before the three of space. Format: 3D Slicer, vtkMRMLSegmentationStorageNode.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from REACTKDLib.core.atomic import written_beside
+from REACTKDLib.core.errors import EmptySegmentation, NotASegmentation, UsageError
+from REACTKDLib.core.files import GZIP_LEVEL, LPS_TO_RAS, RawImage, read_raw, suffix_of
+from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.recognition import LIVER_CODE, MASS_CODE, Candidate, Code, Kind
+
+ROLE = "the segmentation"
+MOST_LABELS = 1000  # TotalSegmentator has 117; a picture given as a label map has thousands
+_CATEGORY = {
+    "liver": ("SCT", "123037004", "Anatomical Structure"),
+    "tumor": ("SCT", "49755003", "Morphologically Altered Structure"),
+}
+_TYPE = {"liver": (*LIVER_CODE, "Liver"), "tumor": (*MASS_CODE, "Mass")}
+COLORS = {"liver": (0.87, 0.51, 0.40), "tumor": (0.57, 0.93, 0.57)}
+_NOTHING = ("", "", "")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One segment: its name, where it is stored (layer, label value), color 0..1, and terminology codes."""
+
+    name: str
+    label: int
+    layer: int = 0
+    color: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    terminology: str = ""
+
+    @property
+    def candidate(self) -> Candidate:
+        """The segment as something to choose from."""
+        type_code, region_code = terminology_codes(self.terminology)
+        return Candidate(str(self.label), self.name, type_code, region_code)
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """layers: (L, D, H, W) integers. ijk_to_ras: (4, 4), mm. segments: those of the file, in order, empty ones too."""
+
+    layers: np.ndarray
+    ijk_to_ras: np.ndarray
+    segments: tuple[Segment, ...] = field(default_factory=tuple)
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of every layer."""
+        return Grid(tuple(self.layers.shape[1:]), self.ijk_to_ras)
+
+    def mask(self, indices: Sequence[int]) -> np.ndarray:
+        """Return the union of the segments as bool (D, H, W)."""
+        mask = np.zeros(self.layers.shape[1:], dtype=bool)
+        for index in indices:
+            segment = self.segments[index]
+            mask |= self.layers[segment.layer] == segment.label
+        return mask
+
+
+def read_segmentation(path: str | os.PathLike) -> Segmentation:
+    """Read a `.seg.nrrd`, or a label map whose segments are then named "label 1", "label 5" and so on.
+
+    Raises: EmptySegmentation without a single labeled voxel; NotASegmentation for values that are not labels; and what
+    `files.read_raw` raises.
+    """
+    raw = read_raw(path, ROLE)
+    layers = _layers(raw.array)
+    if not layers.any():
+        raise EmptySegmentation(
+            "The segmentation is empty: no voxel is labeled; draw the liver and its tumors, or choose another file."
+        )
+    segments = _described_segments(raw) or _numbered_segments(layers)
+    return Segmentation(layers, raw.ijk_to_ras, segments)
+
+
+def write_segmentation(
+    masks: Sequence[tuple[str, Kind, np.ndarray]], ijk_to_ras: np.ndarray, path: str | os.PathLike
+) -> Path:
+    """Write named masks as a `.seg.nrrd` that 3D Slicer opens with names, colors and terminology codes.
+
+    masks: (name, kind, bool (D, H, W)); masks that overlap go to layers of their own, so nothing is cut.
+
+    Raises: UsageError for another suffix, OutputNotWritable.
+    """
+    if suffix_of(path) != ".seg.nrrd":
+        raise UsageError("A segmentation is written as .seg.nrrd; choose a file name that ends so.")
+    layers, places = _pack([mask for _, _, mask in masks])
+    segments = [
+        Segment(name, label, layer, COLORS[kind], terminology_entry(kind))
+        for (name, kind, _), (layer, label) in zip(masks, places, strict=True)
+    ]
+    header = _header(layers, ijk_to_ras, segments)
+    with written_beside(path) as beside:
+        packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, 31)  # 31: with a gzip frame, without a time
+        voxels = np.moveaxis(layers, 0, -1) if len(layers) > 1 else layers[0]
+        with open(beside, "wb") as stream:
+            stream.write(header.encode("utf-8"))
+            stream.write(packer.compress(np.ascontiguousarray(voxels).data))
+            stream.write(packer.flush())
+    return Path(path)
+
+
+def terminology_entry(kind: Kind) -> str:
+    """Return Slicer's text for the code of the liver, or of a mass in the liver."""
+    region = _NOTHING if kind == "liver" else _TYPE["liver"]
+    parts = [
+        "Segmentation category and type - 3D Slicer General Anatomy list",
+        *("^".join(p) for p in (_CATEGORY[kind], _TYPE[kind], _NOTHING)),
+        "Anatomic codes - DICOM master list",
+        *("^".join(p) for p in (region, _NOTHING)),
+    ]
+    return "~".join(parts)
+
+
+def terminology_codes(entry: str) -> tuple[Code, Code]:
+    """Return the (scheme, value) of type and region in Slicer's text of a terminology entry; ("", "") where absent."""
+    parts = [part.split("^") for part in entry.split("~")]
+    codes = [(part[0], part[1]) if len(part) >= 2 else ("", "") for part in parts]
+    return (codes[2] if len(codes) > 2 else ("", "")), (codes[5] if len(codes) > 5 else ("", ""))
+
+
+def _layers(array: np.ndarray) -> np.ndarray:
+    """Return (L, D, H, W) integers, or raise NotASegmentation."""
+    array = np.moveaxis(array, -1, 0) if array.ndim == 4 else array[None]
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all() or np.any(array != np.rint(array)):
+            raise NotASegmentation(
+                "The segmentation holds values that are not whole numbers; give a label map, not an image."
+            )
+        array = array.astype(np.int32)
+    if array.min() < 0:
+        raise NotASegmentation("The segmentation holds values below zero; give a label map, not an image.")
+    return array
+
+
+def _numbered_segments(layers: np.ndarray) -> tuple[Segment, ...]:
+    highest = int(layers.max())
+    if layers.shape[0] > 1 or (highest > 65535 and np.unique(layers).size > MOST_LABELS):
+        raise NotASegmentation("The segmentation file holds a picture, not labels; give a label map or a .seg.nrrd.")
+    present = np.unique(layers) if highest > 65535 else np.flatnonzero(np.bincount(layers.ravel()))
+    labels = [int(v) for v in present if v]
+    if len(labels) > MOST_LABELS:
+        raise NotASegmentation(
+            f"The segmentation file holds {len(labels)} different values, as an image does; give a label map."
+        )
+    return tuple(Segment(f"label {label}", label) for label in labels)
+
+
+def _described_segments(raw: RawImage) -> tuple[Segment, ...]:
+    numbers = sorted({int(m.group(1)) for key in raw.fields if (m := re.match(r"Segment(\d+)_Name$", key))})
+    segments = []
+    for number in numbers:
+        value = lambda key, default, n=number: raw.fields.get(f"Segment{n}_{key}", default)  # noqa: E731
+        tags = value("Tags", "")
+        entry = re.search(r"TerminologyEntry:([^|]*)", tags)
+        color = tuple(float(c) for c in value("Color", "0.5 0.5 0.5").split())
+        segments.append(
+            Segment(
+                value("Name", f"Segment {number}"),
+                int(value("LabelValue", number + 1)),
+                int(value("Layer", 0)),
+                color if len(color) == 3 else (0.5, 0.5, 0.5),
+                entry.group(1) if entry else "",
+            )
+        )
+    layers = raw.array.shape[3] if raw.array.ndim == 4 else 1
+    if any(segment.layer >= layers for segment in segments):
+        raise NotASegmentation("The segmentation names a layer that is not in the file; save it again in 3D Slicer.")
+    return tuple(segments)
+
+
+def _pack(masks: Sequence[np.ndarray]) -> tuple[np.ndarray, list[tuple[int, int]]]:
+    """Return the masks in as few uint8 layers (L, D, H, W) as hold them without overlap, and (layer, label) of each."""
+    layers: list[np.ndarray] = []
+    places: list[tuple[int, int]] = []
+    for mask in masks:
+        mask = np.asarray(mask, dtype=bool)
+        home = next((n for n, layer in enumerate(layers) if not (layer[mask] != 0).any()), None)
+        if home is None:
+            home = len(layers)
+            layers.append(np.zeros(mask.shape, dtype=np.uint8))
+        label = 1 + sum(1 for layer, _ in places if layer == home)
+        layers[home][mask] = label
+        places.append((home, label))
+    return np.stack(layers), places
+
+
+def _header(layers: np.ndarray, ijk_to_ras: np.ndarray, segments: Sequence[Segment]) -> str:
+    count, shape = len(layers), layers.shape[1:]
+    lps = LPS_TO_RAS @ ijk_to_ras
+    axes = " ".join("(" + ",".join(repr(float(v)) for v in lps[:3, n]) + ")" for n in range(3))
+    several = count > 1
+    size = " ".join(str(n) for n in ([count] if several else []) + list(shape[::-1]))
+    lines = [
+        "NRRD0004",
+        "type: unsigned char",
+        f"dimension: {4 if several else 3}",
+        "space: left-posterior-superior",
+        f"sizes: {size}",
+        f"space directions: {'none ' if several else ''}{axes}",
+        f"kinds: {'list ' if several else ''}domain domain domain",
+        "encoding: gzip",
+        "space origin: (" + ",".join(repr(float(v)) for v in lps[:3, 3]) + ")",
+    ]
+    for number, segment in enumerate(segments):
+        box = _extent(layers[segment.layer] == segment.label)
+        color = " ".join(f"{c:g}" for c in segment.color)
+        values = {
+            "Color": color,
+            "ColorAutoGenerated": "0",
+            "Extent": " ".join(str(v) for v in box),
+            "ID": segment.name,
+            "LabelValue": segment.label,
+            "Layer": segment.layer,
+            "Name": segment.name,
+            "NameAutoGenerated": "0",
+            "Tags": f"Segmentation.Status:inprogress|TerminologyEntry:{segment.terminology}|",
+        }
+        lines += [f"Segment{number}_{key}:={value}" for key, value in values.items()]
+    lines += [
+        "Segmentation_ContainedRepresentationNames:=Binary labelmap|",
+        "Segmentation_MasterRepresentation:=Binary labelmap",
+        "Segmentation_ReferenceImageExtentOffset:=0 0 0",
+    ]
+    return "\n".join(lines) + "\n\n"
+
+
+def _extent(mask: np.ndarray) -> tuple[int, ...]:
+    """Return (i0, i1, j0, j1, k0, k1), inclusive; an empty mask gives Slicer's empty extent."""
+    extent: list[int] = []
+    for axis in (2, 1, 0):
+        used = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        extent += [int(used[0]), int(used[-1])] if used.size else [0, -1]
+    return tuple(extent)
