@@ -102,18 +102,42 @@ def apply_separable(array: np.ndarray, weights: tuple[np.ndarray, np.ndarray, np
 def sample_volume(volume: Volume, grid: Grid, fill: float) -> tuple[np.ndarray, np.ndarray]:
     """Linear interpolation of `volume` at the centers of `grid` by world coordinates.
 
-    A volume finer than the grid is first smoothed to the grid's voxel size (variance matched), so nothing aliases.
+    A volume finer than the grid is first averaged to the grid's voxel size, so nothing aliases.
     Returns values (D, H, W) float32 with `fill` outside, and the bool mask of centers inside the volume.
     """
+    frame = np.eye(4)
+    frame[:3, :3] = grid.ijk_to_ras[:3, :3] / grid.spacing
+    frame[:3, 3] = grid.ijk_to_ras[:3, 3]
+    array, own = to_ras_order(volume.array, np.linalg.inv(frame) @ volume.ijk_to_ras)  # in mm along the grid's axes
+    skew = own[:3, :3] - np.diag(np.diag(own[:3, :3]))
+    if np.abs(skew).max() * max(array.shape) < 1e-2:
+        values, inside = _sample_aligned(array, own, grid)
+    else:
+        values, inside = _sample_turned(array, own, grid)
+    values[~inside] = fill
+    return values, inside
+
+
+def _sample_aligned(array: np.ndarray, own: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Axes agree, as in most PET/CT: three small matrix products, ten times the speed of free sampling."""
+    weights = [
+        linear_weights(array.shape[2 - a], own[a, a], -own[a, 3], grid.shape[2 - a], grid.spacing[a]) for a in (2, 1, 0)
+    ]
+    seen = [w.any(axis=1) for w in weights]
+    inside = seen[0][:, None, None] & seen[1][None, :, None] & seen[2][None, None, :]
+    return apply_separable(array, tuple(weights)), inside
+
+
+def _sample_turned(array: np.ndarray, own: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     from scipy.ndimage import gaussian_filter, map_coordinates
 
-    array = np.asarray(volume.array, dtype=np.float32)
-    step = float(np.mean(grid.spacing))
-    sigma = np.sqrt(np.maximum(step**2 - volume.spacing**2, 0) / 12)[::-1] / volume.spacing[::-1]
+    array = np.asarray(array, dtype=np.float32)
+    spacing = np.linalg.norm(own[:3, :3], axis=0)
+    sigma = np.sqrt(np.maximum(float(np.mean(grid.spacing)) ** 2 - spacing**2, 0) / 12) / spacing
     if np.any(sigma > 0.2):
-        array = gaussian_filter(array, sigma, mode="nearest", truncate=3.0)
-    to_index = np.linalg.inv(volume.ijk_to_ras) @ grid.ijk_to_ras
-    d, h, w = (np.arange(n, dtype=np.float64) for n in grid.shape)
+        array = gaussian_filter(array, sigma[::-1], mode="nearest", truncate=3.0)
+    to_index = np.linalg.inv(own)
+    d, h, w = (np.arange(n) * step for n, step in zip(grid.shape, grid.spacing[::-1], strict=True))
     index = [
         to_index[row, 0] * w[None, None, :]
         + to_index[row, 1] * h[None, :, None]
@@ -124,6 +148,4 @@ def sample_volume(volume: Volume, grid: Grid, fill: float) -> tuple[np.ndarray, 
     inside = np.ones(grid.shape, dtype=bool)
     for coordinate, n in zip(index, array.shape, strict=True):
         inside &= (coordinate >= -0.5 - 1e-6) & (coordinate <= n - 0.5 + 1e-6)
-    values = map_coordinates(array, index, order=1, mode="nearest", output=np.float32)
-    values[~inside] = fill
-    return values, inside
+    return map_coordinates(array, index, order=1, mode="nearest", output=np.float32), inside

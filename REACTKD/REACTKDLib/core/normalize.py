@@ -27,7 +27,7 @@ def pet_scale(pet: np.ndarray, inside: np.ndarray) -> float:
 
 
 def log_pet(pet: np.ndarray, inside: np.ndarray, floor: float, gain: float) -> np.ndarray:
-    """gain * ln(max(PET / scale, floor)); 0, the level of the scale itself, outside the image. Scale-free, unit-free."""
+    """gain * ln(max(PET / scale, floor)); 0, the level of the scale itself, outside the image. Scale-free."""
     ratio = np.maximum(pet / pet_scale(pet, inside), floor)
     return np.where(inside, gain * np.log(ratio), 0.0).astype(np.float32)
 

@@ -146,9 +146,7 @@ def _reaches_liver(case: Case, volume: Volume) -> bool:
     return bool(np.all((index >= -0.5) & (index <= limits - 0.5), axis=0).any())
 
 
-def resample_along_axes(
-    volume: Volume, grid: Grid, fill: float, clip: tuple[float, float] | None = None
-) -> np.ndarray:
+def resample_along_axes(volume: Volume, grid: Grid, fill: float, clip: tuple[float, float] | None = None) -> np.ndarray:
     """Antialiased linear resampling of the reference volume to a grid along its own axes (see `linear_weights`).
 
     Returns (D, H, W) float32 with `fill` outside. clip: limits applied to the source values first, so that padding

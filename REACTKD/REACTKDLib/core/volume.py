@@ -31,7 +31,9 @@ def check_geometry(ijk_to_ras: np.ndarray, name: str = "the volume") -> np.ndarr
     if np.any(lengths <= 1e-6):
         raise BadSpacing(f"The voxel spacing of {name} is zero along an axis; correct the spacing or export it again.")
     if abs(np.linalg.det(matrix[:3, :3] / lengths)) < 1e-3:
-        raise SingularDirection(f"The axes of {name} lie in one plane; correct its direction matrix or export it again.")
+        raise SingularDirection(
+            f"The axes of {name} lie in one plane; correct its direction matrix or export it again."
+        )
     return matrix
 
 

@@ -46,9 +46,7 @@ def truth_of(patient: Patient) -> dict:
         "grade": patient.grade_name,
         "latents": patient.latents.to_dict(),
         "bayes_posterior": {
-            subset_name(s): dict(
-                zip(GRADES, map(float, bayes_posterior(patient.latents, s, cohort)), strict=True)
-            )
+            subset_name(s): dict(zip(GRADES, map(float, bayes_posterior(patient.latents, s, cohort)), strict=True))
             for s in SUBSETS
         },
     }
@@ -98,7 +96,7 @@ def _scan_ct(patient: Patient, protocol: CtProtocol, lattice: Lattice, rng: np.r
     field = ct_field(patient, lattice, edge_mm=max(1.2, float(lattice.spacing[0])))
     field = add_ct_noise(blur_slices(field, lattice, float(lattice.spacing[2])), lattice, protocol, rng)
     np.clip(np.rint(field, out=field), -1024, 3071, out=field)
-    if protocol.padded:
+    if protocol.padded and field.shape[1] == field.shape[2]:
         outside = lattice.x[None, :] ** 2 + lattice.y[:, None] ** 2 > lattice.x[-1] ** 2
         field[:, outside] = -2048
     return field.astype(np.int16)
@@ -113,11 +111,19 @@ def _pet_lattice(patient: Patient, voxel_mm: tuple[float, float, float], coarser
     return Lattice.regular(corner, voxel, tuple(int(n) for n in shape[::-1]))
 
 
-def acquire(patient: Patient, size: str = "full", seed: int = 0) -> PhantomCase:
+def _around(patient: Patient, lattice: Lattice, margin_mm: float) -> Lattice:
+    """Cut a CT lattice down to the liver and its lesions, with a margin."""
+    bounds = np.array([s.bounds() for s in (patient.liver, *patient.lesions)])
+    box = lattice.box(bounds[:, 0].min(axis=0), bounds[:, 1].max(axis=0), margin_mm)
+    return Lattice(lattice.x[box[2]], lattice.y[box[1]], lattice.z[box[0]])
+
+
+def acquire(patient: Patient, size: str = "full", seed: int = 0, around_liver_mm: float | None = None) -> PhantomCase:
     """Scan a patient: CT in HU (int16), FDG and acetate PET in SUVbw (float32), masks on the CT grid.
 
     size: 'full' is what a hospital holds (512 x 512), 'small' about a quarter and 'tiny' an eighth of each side.
-    seed: another scan of the same patient. External and unlabeled cohorts have a CT only. Bit-equal on repeat.
+    seed: another scan of the same patient. around_liver_mm: the CT covers the liver and this margin only (for training
+    sets: the same image at a fraction of the work, with another draw of the noise). External and unlabeled cohorts have a CT only. Bit-equal on repeat.
 
     Raises: UsageError for an unknown size.
     """
@@ -126,6 +132,8 @@ def acquire(patient: Patient, size: str = "full", seed: int = 0) -> PhantomCase:
     rng = np.random.default_rng([patient.seed, COHORTS.index(patient.cohort), 77, int(seed)])
     protocol, world = draw_ct_protocol(rng, patient.cohort), _tilt(rng)
     lattice = ct_lattice(patient, protocol, size)
+    if around_liver_mm is not None:
+        lattice = _around(patient, lattice, around_liver_mm)
     volumes = {Modality.CT: _volume(_scan_ct(patient, protocol, lattice, rng), lattice, world, Unit.HU, "CT")}
     pet = {}
     if patient.cohort not in ("external", "unlabeled"):

@@ -50,7 +50,9 @@ def add_ct_noise(field: np.ndarray, lattice: Lattice, protocol: CtProtocol, rng:
         gain /= float(np.sqrt((taps**2).sum()))
     for k in range(field.shape[0]):
         noise = rng.standard_normal(field.shape[1:], dtype=np.float32)
-        noise = gaussian_filter1d(gaussian_filter1d(noise, sigma[0], axis=1, mode="wrap"), sigma[1], axis=0, mode="wrap")
+        noise = gaussian_filter1d(
+            gaussian_filter1d(noise, sigma[0], axis=1, mode="wrap"), sigma[1], axis=0, mode="wrap"
+        )
         field[k] += np.float32(gain) * noise
     return field
 

@@ -51,15 +51,11 @@ def _place(rng: np.random.Generator, liver: LiverShape, radius: float, placed: l
     depth = liver.depth(*candidates.T) - 0.75 * radius
     gap = np.full(len(candidates), np.inf)
     for other in placed:
-        gap = np.minimum(
-            gap, np.linalg.norm(candidates - other.center, axis=1) - other.reach - radius * 1.25 - _GAP_MM
-        )
+        gap = np.minimum(gap, np.linalg.norm(candidates - other.center, axis=1) - other.reach - radius * 1.25 - _GAP_MM)
     if touch and placed:
         last = placed[-1]
         step = candidates - last.center
-        candidates = (
-            last.center + step / np.linalg.norm(step, axis=1, keepdims=True) * (last.radius + radius) * 0.97
-        )
+        candidates = last.center + step / np.linalg.norm(step, axis=1, keepdims=True) * (last.radius + radius) * 0.97
         return candidates[np.argmax(liver.depth(*candidates.T))]
     free = (depth > 0) & (gap > 0)
     if free.any():
