@@ -1,1 +1,1 @@
-"""A Slicer without an application: the real MRML libraries of slicer-core, booted in plain Python for tests and the demo."""
+"""A Slicer without an application: the MRML libraries of slicer-core, booted in plain Python for tests and demo."""

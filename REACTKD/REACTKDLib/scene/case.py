@@ -1,0 +1,131 @@
+"""Scene nodes to a Case, and a Case to scene nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import slicer
+
+from REACTKDLib.core.case import Case, Modality
+from REACTKDLib.core.errors import EmptySegmentation, NoVolume
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.scene.frames import distorting_transform
+from REACTKDLib.scene.segments import SegmentChoice, choose_segments, mask_on
+from REACTKDLib.scene.terminology import tag
+from REACTKDLib.scene.volumes import node_from_volume, volume_from_node, volume_in_frame_of
+
+ROLES = {Modality.CT: "the CT", Modality.FDG: "the FDG PET", Modality.ACETATE: "the acetate PET"}
+NODE_NAMES = {Modality.CT: "CT", Modality.FDG: "FDG PET", Modality.ACETATE: "Acetate PET"}
+LIVER_COLOR = (0.87, 0.51, 0.40)
+TUMOR_COLOR = (0.57, 0.93, 0.57)
+
+
+@dataclass(frozen=True)
+class CaseNodes:
+    """The nodes of one case. volumes: {Modality: volume node}, any non-empty subset. segmentation: its masks.
+
+    Raises: NoVolume, EmptySegmentation when a node is missing.
+    """
+
+    volumes: Mapping[Modality, Any]
+    segmentation: Any
+
+    def __post_init__(self) -> None:
+        ordered = {m: self.volumes[m] for m in Modality if self.volumes.get(m) is not None}
+        if not ordered:
+            raise NoVolume("No image is chosen; choose a CT, or a PET with masks drawn on it.")
+        if self.segmentation is None:
+            raise EmptySegmentation("No segmentation is chosen; choose the one with the liver and its tumors.")
+        object.__setattr__(self, "volumes", MappingProxyType(ordered))
+
+    @property
+    def reference(self) -> Any:
+        """The volume node whose grid carries the masks and outputs: the CT, else FDG, else acetate."""
+        return next(iter(self.volumes.values()))
+
+
+def case_from_nodes(
+    ct: Any = None,
+    fdg: Any = None,
+    acetate: Any = None,
+    *,
+    segmentation: Any,
+    liver_segment: str | None = None,
+    tumor_segments: Iterable[str] | None = None,
+    case_id: str | None = None,
+) -> Case:
+    """Return the case that the nodes make, in the frame of its reference volume (CT, else FDG, else acetate).
+
+    liver_segment, tumor_segments: segment IDs or names; None leaves the choice to terminology, then names.
+    case_id: for reports. Node names are not used, as they may name a patient.
+
+    Raises: what `choose_segments`, `volume_from_node` and `Case` raise.
+    """
+    nodes = CaseNodes({Modality.CT: ct, Modality.FDG: fdg, Modality.ACETATE: acetate}, segmentation)
+    choice = choose_segments(segmentation, liver_segment, tumor_segments)
+    return read_case(nodes, choice, case_id)
+
+
+def read_case(nodes: CaseNodes, choice: SegmentChoice, case_id: str | None = None) -> Case:
+    """Return the case of `nodes` with the chosen segments."""
+    volumes = {modality: _read_volume(node, modality, nodes.reference) for modality, node in nodes.volumes.items()}
+    liver, tumor = read_masks(nodes, choice)
+    return Case(case_id or "case", volumes, liver, tumor, tuple(_distortion_findings(nodes)))
+
+
+def read_masks(nodes: CaseNodes, choice: SegmentChoice) -> tuple[np.ndarray, np.ndarray]:
+    """Return (liver, tumor), bool (D, H, W) on the reference grid, as drawn: for the first reading and each edit."""
+    liver = mask_on(nodes.segmentation, [choice.liver], nodes.reference)
+    tumor = mask_on(nodes.segmentation, choice.tumors, nodes.reference)
+    return liver, tumor
+
+
+def nodes_from_case(scene: Any, case: Case) -> CaseNodes:
+    """Load a case into the scene: a volume node per modality and a segmentation with segments Liver and Tumor."""
+    volumes = {}
+    for modality, volume in case.volumes.items():
+        node = node_from_volume(scene, volume, NODE_NAMES[modality])
+        node.CreateDefaultDisplayNodes()
+        volumes[modality] = node
+    reference = next(iter(volumes.values()))
+    segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Segmentation")
+    segmentation.CreateDefaultDisplayNodes()
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    _add_segment(segmentation, "liver", "Liver", LIVER_COLOR, case.liver, reference)
+    _add_segment(segmentation, "tumor", "Tumor", TUMOR_COLOR, case.tumor, reference)
+    return CaseNodes(volumes, segmentation)
+
+
+def _read_volume(node: Any, modality: Modality, reference: Any) -> Volume:
+    role = ROLES[modality]
+    if node.GetID() == reference.GetID():
+        volume = volume_from_node(node, role)
+    else:
+        volume = volume_in_frame_of(node, reference, role)
+    if modality is Modality.CT and volume.unit is Unit.UNKNOWN:
+        return Volume(volume.array, volume.ijk_to_ras, Unit.HU, volume.name)  # what a CT states; the checks look
+    return volume
+
+
+def _distortion_findings(nodes: CaseNodes) -> Iterable[Finding]:
+    if distorting_transform(nodes.reference) is not None:
+        yield Finding(
+            "non-linear-transform",
+            "warning",
+            "A non-linear transform bends the reference image in the scene; volumes and shapes are measured before it. "
+            "Harden the transform to measure after it.",
+        )
+
+
+def _add_segment(
+    segmentation: Any, kind: str, name: str, color: tuple[float, float, float], mask: np.ndarray, reference: Any
+) -> None:
+    data = segmentation.GetSegmentation()
+    segment_id = data.AddEmptySegment(name, name, color)
+    tag(data.GetSegment(segment_id), kind)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), segmentation, segment_id, reference)

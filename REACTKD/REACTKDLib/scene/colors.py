@@ -1,0 +1,84 @@
+"""The color tables of the results, made in code so that they look alike in every Slicer, and their legends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+
+EFFECT_TABLE = "REACTKD effect"
+HEAT_TABLE = "REACTKD heat map"
+ENTRIES = 256
+
+RGB = tuple[float, float, float]
+_NEUTRAL: RGB = (0.80, 0.80, 0.80)
+_FOR: RGB = (1.00, 0.18, 0.00)
+_AGAINST: RGB = (0.10, 0.42, 1.00)
+# Black, violet, orange, pale yellow: brightness rises all the way, so that the map survives a gray print.
+_HEAT_STOPS: tuple[tuple[float, RGB], ...] = (
+    (0.0, (0.10, 0.02, 0.20)),
+    (0.35, (0.50, 0.07, 0.43)),
+    (0.65, (0.91, 0.33, 0.18)),
+    (0.88, (0.99, 0.73, 0.15)),
+    (1.0, (0.99, 0.99, 0.75)),
+)
+
+
+def effect_color(effect: float | None, limit: float) -> RGB:
+    """Return the color of a deletion effect: gray at 0, red at `limit` (for the grade), blue at -`limit` (against).
+
+    Distance from gray grows with the effect's size, so the region that decides most is the most colorful. None: gray.
+    """
+    if effect is None or limit <= 0:
+        return _NEUTRAL
+    share = max(-1.0, min(1.0, effect / limit))
+    return _mix(_NEUTRAL, _FOR if share > 0 else _AGAINST, abs(share))
+
+
+def heat_color(share: float) -> RGB:
+    """Return the heat-map color at `share` in 0..1."""
+    share = max(0.0, min(1.0, share))
+    for (low, low_color), (high, high_color) in zip(_HEAT_STOPS, _HEAT_STOPS[1:], strict=False):
+        if share <= high:
+            return _mix(low_color, high_color, (share - low) / (high - low))
+    return _HEAT_STOPS[-1][1]
+
+
+def fill_effect_table(node: Any) -> None:
+    """Write the effect colors, -limit..limit, into a color table node."""
+    _fill(node, lambda share: effect_color(2 * share - 1, 1.0))
+
+
+def fill_heat_table(node: Any) -> None:
+    """Write the heat-map colors, 0..1, into a color table node."""
+    _fill(node, heat_color)
+
+
+def show_legend(displayable: Any, title: str, label_format: str, x: float) -> Any:
+    """Show a color legend for a displayable node, at `x` (0 left, 1 right) of each view; return its display node."""
+    logic = slicer.modules.colors.logic()
+    legend = logic.GetColorLegendDisplayNode(displayable)
+    if legend is None:
+        legend = logic.AddDefaultColorLegendDisplayNode(displayable)
+    legend.SetTitleText(title)
+    legend.SetLabelFormat(label_format)
+    legend.SetNumberOfLabels(5)
+    legend.SetMaxNumberOfColors(ENTRIES)
+    legend.SetSize(0.13, 0.42)
+    legend.SetPosition(x, 0.5)
+    legend.SetVisibility(True)
+    return legend
+
+
+def _fill(node: Any, color_at: Callable[[float], RGB]) -> None:
+    node.SetTypeToUser()
+    node.SetNumberOfColors(ENTRIES)
+    for index in range(ENTRIES):
+        node.SetColor(index, f"{index}", *color_at(index / (ENTRIES - 1)), 1.0)
+    node.GetLookupTable().SetRange(0, ENTRIES - 1)
+    node.SetAttribute("Category", "REACTKD")
+
+
+def _mix(first: RGB, second: RGB, share: float) -> RGB:
+    return tuple(a + (b - a) * share for a, b in zip(first, second, strict=True))

@@ -1,0 +1,42 @@
+"""The subject-hierarchy folder of a case, which holds its results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import slicer
+
+
+def put_in_folder(scene: Any, name: str, nodes: Iterable[Any]) -> int:
+    """Put `nodes` in the folder where the first of them that has one already lies, else in a new one; return its item.
+
+    The folder is found by what it holds, so that the user may rename and move it.
+    """
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    nodes = list(nodes)
+    folder = next(filter(None, (folder_of(scene, node) for node in nodes)), 0)
+    if not folder:
+        folder = tree.CreateFolderItem(tree.GetSceneItemID(), name)
+    for node in nodes:
+        item = tree.GetItemByDataNode(node)
+        if not item:  # the application's plugins make items by themselves; plain libraries do not
+            tree.CreateItem(folder, node)
+        elif not _is_folder(tree, tree.GetItemParent(item)):
+            tree.SetItemParent(item, folder)
+    return folder
+
+
+def folder_of(scene: Any, node: Any) -> int:
+    """Return the item of the folder that holds `node`, or 0."""
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    item = tree.GetItemByDataNode(node)
+    parent = tree.GetItemParent(item) if item else 0
+    return parent if parent and _is_folder(tree, parent) else 0
+
+
+def _is_folder(tree: Any, item: int) -> bool:
+    if not item or item == tree.GetSceneItemID():
+        return False
+    level = slicer.vtkMRMLSubjectHierarchyConstants.GetSubjectHierarchyLevelFolder()
+    return tree.GetItemLevel(item) == level

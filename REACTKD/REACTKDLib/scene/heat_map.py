@@ -1,0 +1,46 @@
+"""The voxel map as a volume over the reference image, with a color table of its own; nothing where it is zero."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from REACTKDLib.core.volume import Volume
+from REACTKDLib.scene.result import GradeResult
+from REACTKDLib.scene.volumes import node_from_volume
+
+VISIBLE_FROM = 0.05
+TOP_PERCENTILE = 99.5
+
+
+def write_heat_map(node: Any, color_node: Any, result: GradeResult, reference: Any) -> None:
+    """Replace the content of scalar volume `node` by the voxel map, in the frame of `reference`.
+
+    The window runs from 0 to the 99.5th percentile of the voxels above zero; below 5 % of that the map is transparent.
+    """
+    volume = _map_or_zeros(result)
+    node_from_volume(None, volume, node=node)
+    node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    top = _top(volume.array)
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID(color_node.GetID())
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevelMinMax(0.0, top)
+    display.SetAutoThreshold(False)
+    display.SetThreshold(VISIBLE_FROM * top, max(top, float(volume.array.max())))
+    display.SetApplyThreshold(True)
+    display.SetInterpolate(True)
+
+
+def _map_or_zeros(result: GradeResult) -> Volume:
+    if result.voxel_map is not None:
+        return Volume(result.voxel_map.array.astype(np.float32), result.voxel_map.ijk_to_ras)
+    return Volume(np.zeros(result.regions.labels.shape, np.float32), result.regions.ijk_to_ras)
+
+
+def _top(array: np.ndarray) -> float:
+    above = array[array > 0]
+    return float(np.percentile(above, TOP_PERCENTILE)) if above.size else 1.0

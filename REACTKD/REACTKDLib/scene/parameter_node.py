@@ -1,0 +1,84 @@
+"""The parameter node of a case: which nodes went in, what was chosen, what came out. It saves with the scene."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.report import GradeReport
+from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.segments import SegmentChoice
+
+MODULE = "REACTKD"
+NODE_CLASS = "vtkMRMLScriptedModuleNode"
+INPUT_ROLES = {Modality.CT: "CT", Modality.FDG: "FDG", Modality.ACETATE: "Acetate"}
+SEGMENTATION_ROLE = "Segmentation"
+REPORT, MODEL, LIVER, TUMORS, CASE_ID = "Report", "Model", "LiverSegment", "TumorSegments", "CaseID"
+
+
+def parameter_nodes(scene: Any) -> list[Any]:
+    """Return every REACTKD parameter node of the scene: one for each graded case."""
+    count = scene.GetNumberOfNodesByClass(NODE_CLASS)
+    nodes = (scene.GetNthNodeByClass(index, NODE_CLASS) for index in range(count))
+    return [node for node in nodes if node.GetModuleName() == MODULE]
+
+
+def parameter_node_for(scene: Any, nodes: CaseNodes) -> Any:
+    """Return the parameter node of the case with this reference volume, or a new one."""
+    for node in parameter_nodes(scene):
+        known = read_inputs(node)
+        if known is not None and known.reference.GetID() == nodes.reference.GetID():
+            return node
+    node = scene.CreateNodeByClass(NODE_CLASS)
+    node.UnRegister(None)
+    node.SetName(scene.GenerateUniqueName(MODULE))
+    node.SetModuleName(MODULE)
+    node.SetAttribute("ModuleName", MODULE)
+    node.SetHideFromEditors(True)
+    return scene.AddNode(node)
+
+
+def write_inputs(node: Any, nodes: CaseNodes, choice: SegmentChoice, case_id: str) -> None:
+    """Record the input nodes and the chosen segments."""
+    for modality, role in INPUT_ROLES.items():
+        volume = nodes.volumes.get(modality)
+        node.SetNodeReferenceID(role, volume.GetID() if volume is not None else None)
+    node.SetNodeReferenceID(SEGMENTATION_ROLE, nodes.segmentation.GetID())
+    node.SetParameter(LIVER, choice.liver)
+    node.SetParameter(TUMORS, json.dumps(list(choice.tumors)))
+    node.SetParameter(CASE_ID, case_id)
+
+
+def read_inputs(node: Any) -> CaseNodes | None:
+    """Return the input nodes that a parameter node records, or None where they are gone."""
+    volumes = {modality: node.GetNodeReference(role) for modality, role in INPUT_ROLES.items()}
+    segmentation = node.GetNodeReference(SEGMENTATION_ROLE)
+    if segmentation is None or not any(volumes.values()):
+        return None
+    return CaseNodes(volumes, segmentation)
+
+
+def read_choice(node: Any) -> SegmentChoice | None:
+    """Return the chosen segments that a parameter node records, or None."""
+    liver = node.GetParameter(LIVER)
+    return SegmentChoice(liver, tuple(json.loads(node.GetParameter(TUMORS) or "[]"))) if liver else None
+
+
+def write_report(node: Any, report: GradeReport) -> None:
+    """Record the report, as one line of JSON, and the model's name and version."""
+    node.SetParameter(REPORT, json.dumps(report.to_dict(), allow_nan=False))
+    node.SetParameter(MODEL, f"{report.model.name} {report.model.version}")
+
+
+def read_report(node: Any) -> GradeReport | None:
+    """Return the report that a parameter node records, or None."""
+    text = node.GetParameter(REPORT)
+    return GradeReport.from_dict(json.loads(text)) if text else None
+
+
+def referenced(node: Any, roles: Iterable[str]) -> dict[str, Any]:
+    """Return {role: node} of the references that are set and still lead to a node."""
+    found = {role: node.GetNodeReference(role) for role in roles}
+    return {role: target for role, target in found.items() if target is not None}

@@ -1,0 +1,60 @@
+"""The region table as a table node: one row for each region and the topology, as in the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import vtk
+
+from REACTKDLib.core.report import GradeReport
+
+# column: (unit, what it says)
+COLUMNS = {
+    "region": ("", "Name of the region, as in the region segmentation"),
+    "kind": ("", "parenchyma, tumor or topology"),
+    "volume": ("ml", "Volume of the region"),
+    "weight": ("", "Attention weight; not a measure of importance"),
+    "deletion effect": ("", "Probability of the predicted grade minus the same without the region"),
+    "low resolution": ("", "yes where the region is smaller than a cell of the network's grid"),
+}
+
+
+def write_table(node: Any, report: GradeReport) -> None:
+    """Replace the content of table node `node` by the regions of `report`; what is not claimed is NaN."""
+    rows = report.regions
+    table = vtk.vtkTable()
+    table.AddColumn(_words("region", (row.name for row in rows)))
+    table.AddColumn(_words("kind", (row.kind for row in rows)))
+    table.AddColumn(_numbers("volume", (row.volume_ml for row in rows)))
+    table.AddColumn(_numbers("weight", (row.weight for row in rows)))
+    for name in report.baseline or {}:
+        table.AddColumn(_numbers(f"contribution {name}", (row.contribution[name] for row in rows)))
+    table.AddColumn(_numbers("deletion effect", (row.deletion_effect for row in rows)))
+    table.AddColumn(_words("low resolution", ("yes" if row.low_resolution else "no" for row in rows)))
+    node.RemoveAllColumns()  # with the descriptions of columns that a former result had
+    node.SetAndObserveTable(table)
+    node.SetUseColumnTitleAsColumnHeader(True)
+    for name, (unit, description) in COLUMNS.items():
+        node.SetColumnUnitLabel(name, unit)
+        node.SetColumnDescription(name, description)
+    for index in range(table.GetNumberOfColumns()):
+        if isinstance(table.GetColumn(index), vtk.vtkDoubleArray):
+            node.SetColumnNullValue(table.GetColumnName(index), "nan")
+
+
+def _words(name: str, values: Iterable[str]) -> Any:
+    column = vtk.vtkStringArray()
+    column.SetName(name)
+    for value in values:
+        column.InsertNextValue(value)
+    return column
+
+
+def _numbers(name: str, values: Iterable[float | None]) -> Any:
+    """Return a column with the six digits that Slicer's table files keep, so that a saved scene reads back equal."""
+    column = vtk.vtkDoubleArray()
+    column.SetName(name)
+    for value in values:
+        column.InsertNextValue(float("nan") if value is None else float(f"{value:.6g}"))
+    return column

@@ -1,0 +1,40 @@
+"""What the scene layer needs of a graded case; `core.grader` gives it, and a test may make one by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from REACTKDLib.core.regions import Region, RegionSet
+from REACTKDLib.core.report import GradeReport, ReportRegion
+from REACTKDLib.core.volume import Volume
+
+
+class GradeResult(Protocol):
+    """A report, the regions it is about, and the voxel map on the reference grid (None where no grade is claimed)."""
+
+    report: GradeReport
+    regions: RegionSet
+    voxel_map: Volume | None
+
+
+def rows_with_regions(result: GradeResult) -> Iterator[tuple[ReportRegion, Region]]:
+    """Yield each report row that has voxels, with its region: row i is label i + 1."""
+    by_label = {region.label: region for region in result.regions.regions}
+    for label, row in enumerate(result.report.regions, start=1):
+        if row.kind != "topology" and label in by_label:
+            yield row, by_label[label]
+
+
+def effect_limit(report: GradeReport) -> float:
+    """Return the end of the color scale: the largest size of a lesion's deletion effect, at least 0.001."""
+    effects = [abs(row.deletion_effect) for row in report.regions if row.kind == "tumor" and row.deletion_effect]
+    return max([0.001, *effects])
+
+
+def leading_lesion(result: GradeResult) -> Region | None:
+    """Return the lesion whose removal would change the predicted grade's probability most; None without lesions."""
+    lesions = [(row, region) for row, region in rows_with_regions(result) if row.kind == "tumor"]
+    if not lesions:
+        return None
+    return max(lesions, key=lambda pair: abs(pair[0].deletion_effect or 0.0))[1]

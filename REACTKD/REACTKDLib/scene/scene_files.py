@@ -1,0 +1,60 @@
+"""Scenes as .mrb files, and image files into the scene: with and without the application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from REACTKDLib.core.errors import FileMissing, NotAnImage, OutputNotWritable
+
+
+def save_scene(scene: Any, path: Path | str) -> None:
+    """Write the scene as .mrb, whole or not at all. Raises: OutputNotWritable."""
+    path = Path(path)
+    beside = path.with_name(f".writing-{path.stem}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not scene.WriteToMRB(str(beside)):
+            raise OSError("the scene could not be written")
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise OutputNotWritable(f"{path.name} cannot be written ({error}); choose another folder.") from error
+
+
+def load_scene(scene: Any, path: Path | str) -> None:
+    """Close the scene and read an .mrb into it. Raises: FileMissing, NotAnImage when it is no scene."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileMissing(f"There is no file {path.name}; check the path.")
+    scene.Clear(0)
+    if not scene.ReadFromMRB(str(path)):
+        raise NotAnImage(f"{path.name} is not a scene that Slicer can read; save it again as .mrb.")
+
+
+def load_volume(scene: Any, path: Path | str, name: str) -> Any:
+    """Read an image file into a scalar volume node. Raises: FileMissing, NotAnImage."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileMissing(f"There is no file {path.name}; check the path.")
+    node = slicer.modules.volumes.logic().AddArchetypeVolume(str(path), name)
+    if node is None:
+        raise NotAnImage(f"{path.name} cannot be read as an image; choose a NIfTI, NRRD or MHA file.")
+    return node
+
+
+def load_segmentation(scene: Any, path: Path | str, name: str) -> Any:
+    """Read a .seg.nrrd or a label map into a segmentation node. Raises: FileMissing, NotAnImage."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileMissing(f"There is no file {path.name}; check the path.")
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    storage = slicer.vtkMRMLSegmentationStorageNode()
+    storage.SetFileName(str(path))
+    if not storage.ReadData(node) or node.GetSegmentation().GetNumberOfSegments() == 0:
+        scene.RemoveNode(node)
+        raise NotAnImage(f"{path.name} holds no segments; choose a .seg.nrrd or a label map.")
+    return node

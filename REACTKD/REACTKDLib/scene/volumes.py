@@ -1,0 +1,82 @@
+"""A volume node as a core Volume, in its own frame or in that of the case's reference volume, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+
+from REACTKDLib.core.errors import NotThreeDimensional, NoVolume
+from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.text import sentence
+from REACTKDLib.core.volume import Volume
+from REACTKDLib.scene.frames import relation_between
+from REACTKDLib.scene.reslice import reslice
+from REACTKDLib.scene.units import unit_of, write_unit
+
+
+def volume_from_node(node: Any, role: str = "the volume") -> Volume:
+    """Return the volume in the node's own frame: parent transforms stay out. The array is a read-only view.
+
+    role: what the node is for the reader ("the CT"); messages and the volume are named by it, never by the node's
+    name, which may be a patient's.
+
+    Raises: NoVolume for a node without voxels; NotThreeDimensional for a color or vector image; and what Volume raises.
+    """
+    image = node.GetImageData()
+    if image is None or image.GetPointData().GetScalars() is None:
+        raise NoVolume(sentence(f"{role} holds no image; load it again or choose another volume."))
+    if image.GetNumberOfScalarComponents() != 1:
+        raise NotThreeDimensional(
+            sentence(
+                f"{role} has {image.GetNumberOfScalarComponents()} values in each voxel where one is needed; "
+                "split a color image or a time series into single volumes first."
+            )
+        )
+    array = slicer.util.arrayFromVolume(node).view()
+    array.flags.writeable = False
+    return Volume(array, ijk_to_ras_of(node), unit_of(node), role)
+
+
+def volume_in_frame_of(node: Any, reference: Any, role: str = "the volume") -> Volume:
+    """Return the volume of `node` placed in the frame of volume node `reference`.
+
+    A linear relation goes into the matrix and no voxel is touched; a non-linear one (grid, B-spline) is resampled
+    linearly onto the reference's grid, 0 outside.
+    """
+    volume = volume_from_node(node, role)
+    relation = relation_between(node, reference)
+    if relation.is_identity:
+        return volume
+    if relation.is_linear:
+        return Volume(volume.array, relation.matrix() @ volume.ijk_to_ras, volume.unit, volume.name)
+    grid = grid_of(reference)
+    array = reslice(volume.array.astype(np.float32), volume.ijk_to_ras, relation, grid)
+    return Volume(array, grid.ijk_to_ras, volume.unit, volume.name)
+
+
+def node_from_volume(scene: Any, volume: Volume, name: str | None = None, node: Any | None = None) -> Any:
+    """Write `volume` into a new scalar volume node, or into `node`; return it. The voxels are copied."""
+    if node is None:
+        node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name or volume.name or "Volume")
+    elif name is not None:
+        node.SetName(name)
+    array = volume.array.astype(np.uint8) if volume.array.dtype == bool else volume.array
+    slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(array))
+    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(volume.ijk_to_ras))
+    write_unit(node, volume.unit)
+    return node
+
+
+def ijk_to_ras_of(node: Any) -> np.ndarray:
+    """Return the node's own IJK-to-RAS matrix, (4, 4), mm, without parent transforms."""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def grid_of(node: Any) -> Grid:
+    """Return the voxel grid of a volume node in its own frame."""
+    return Grid(tuple(reversed(node.GetImageData().GetDimensions())), ijk_to_ras_of(node))
