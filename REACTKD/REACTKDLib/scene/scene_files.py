@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,17 @@ from REACTKDLib.core.errors import FileMissing, NotAnImage, OutputNotWritable
 def save_scene(scene: Any, path: Path | str) -> None:
     """Write the scene as .mrb, whole or not at all. Raises: OutputNotWritable."""
     path = Path(path)
-    beside = path.with_name(f".writing-{path.stem}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not scene.WriteToMRB(str(beside)):
-            raise OSError("the scene could not be written")
-        beside.replace(path)
+        # In a folder of its own under its own name, because the archive's inner folder is named after the file.
+        with tempfile.TemporaryDirectory(prefix=f"{path.stem}-", dir=path.parent) as folder:
+            beside = Path(folder) / path.name
+            if not scene.WriteToMRB(str(beside)):
+                raise OSError("the scene could not be packed")
+            beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise OutputNotWritable(f"{path.name} cannot be written ({error}); choose another folder.") from error
+        reason = error.strerror or error
+        raise OutputNotWritable(f"{path.name} cannot be written ({reason}); choose another folder.") from error
 
 
 def load_scene(scene: Any, path: Path | str) -> None:

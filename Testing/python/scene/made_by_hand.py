@@ -1,0 +1,121 @@
+"""A small case with known places, and a grading result made by hand, for tests of what the scene does with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from REACTKDLib.core.case import Case, Modality
+from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.regions import RegionSet
+from REACTKDLib.core.report import GradeReport, ReportModel, ReportRegion
+from REACTKDLib.core.volume import Unit, Volume
+
+GRADES = ("well", "moderate", "poor")
+LESIONS = {(-40.0, 20.0, 30.0): 14.0, (-10.0, 35.0, 45.0): 9.0, (-60.0, 0.0, 60.0): 6.0}  # center in mm RAS: radius
+LIVER_CENTER, LIVER_RADII = np.array([-40.0, 15.0, 45.0]), np.array([65.0, 50.0, 40.0])
+
+
+@dataclass
+class HandMadeResult:
+    """What a grader returns."""
+
+    report: GradeReport
+    regions: RegionSet
+    voxel_map: Volume | None
+
+
+def oblique(spacing: tuple[float, float, float], shape: tuple[int, int, int], degrees: float = 12.0) -> np.ndarray:
+    """An LPS-like scanner matrix, turned about two axes, whose center voxel lies in the middle of the liver."""
+    a = np.deg2rad(degrees)
+    about_s = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+    about_r = np.array([[1, 0, 0], [0, np.cos(a / 2), -np.sin(a / 2)], [0, np.sin(a / 2), np.cos(a / 2)]])
+    matrix = np.eye(4)
+    matrix[:3, :3] = about_s @ about_r @ np.diag([-spacing[0], -spacing[1], spacing[2]])
+    matrix[:3, 3] = LIVER_CENTER - matrix[:3, :3] @ ((np.array(shape[::-1]) - 1) / 2)
+    return matrix
+
+
+def make_case(shape: tuple[int, int, int] = (44, 72, 80), spacing: tuple[float, float, float] = (2.2, 2.3, 3.0)) -> Case:
+    """A CT of gray tissue with a brighter liver and darker lesions, both PETs on coarser grids of their own."""
+    matrix = oblique(spacing, shape)
+    ras = Grid(shape, matrix).centers_ras()
+    liver = (((ras - LIVER_CENTER) / LIVER_RADII) ** 2).sum(axis=-1) < 1
+    tumor = np.zeros(shape, dtype=bool)
+    for center, radius in LESIONS.items():
+        tumor |= ((ras - np.array(center)) ** 2).sum(axis=-1) < radius**2
+    ct = np.full(shape, -80, dtype=np.int16)
+    ct[liver] = 105
+    ct[tumor & liver] = 78
+    ct += np.random.default_rng(3).normal(0, 9, shape).astype(np.int16)
+    volumes = {Modality.CT: Volume(ct, matrix, Unit.HU)}
+    for seed, modality in enumerate((Modality.FDG, Modality.ACETATE)):
+        pet_shape = (30, 40, 44)
+        array = np.random.default_rng(seed).gamma(4.0, 0.5, pet_shape).astype(np.float32)
+        volumes[modality] = Volume(array, oblique((4.1, 4.0, 4.3), pet_shape, degrees=-7.0), Unit.SUVBW)
+    return Case("hand-made", volumes, liver, tumor & liver)
+
+
+def make_result(case: Case, effects: tuple[float, ...] = (0.05, 0.31, -0.12), grade: str | None = "poor") -> HandMadeResult:
+    """A result in which lesion i of the region set has deletion effect `effects[i]`; none with `grade=None`."""
+    regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+    all_effects = (0.02, *effects)
+    rows = []
+    for region, effect in zip(regions.regions, all_effects):
+        contribution = {"well": -effect, "moderate": 0.1, "poor": effect / 3}
+        rows.append(
+            ReportRegion(
+                region.name,
+                region.kind,
+                region.volume_ml,
+                region.centroid_ras,
+                1 / 7 if grade else None,
+                contribution if grade else None,
+                effect if grade else None,
+                region.voxels < 100,
+            )
+        )
+    rows.append(ReportRegion("Topology", "topology", None, None, *((0.2, dict.fromkeys(GRADES, 0.0), 0.01) if grade else (None,) * 3)))
+    three = dict(zip(GRADES, (0.1, 0.25, 0.65))) if grade else None
+    report = GradeReport(
+        case=case.id,
+        grade=grade,
+        probabilities=three,
+        uncertain=grade is None,
+        inputs=tuple(m.value for m in case.modalities),
+        baseline=dict.fromkeys(GRADES, 0.5) if grade else None,
+        regions=tuple(rows),
+        edges=((0, 1, 0.5),),
+        findings=case.findings,
+        model=ReportModel("hand-made", "1.0", "0" * 64, 'for tests: <not> "clinical" & so on'),
+        device="cpu",
+        timing_ms=dict.fromkeys(("prepare", "encode", "regions", "decide", "total"), 1.0),
+    )
+    voxel_map = Volume((case.tumor * np.linspace(0, 1, case.tumor.shape[2], dtype=np.float32)), case.reference.ijk_to_ras)
+    return HandMadeResult(report, regions, voxel_map if grade else None)
+
+
+class HandMadeGrader:
+    """Grades every case alike; counts how often a case was opened, which is when a real one would encode it."""
+
+    def __init__(self, **result: object) -> None:
+        self.result = result
+        self.opened = 0
+
+    def open(self, case: Case, **_hooks: object) -> HandMadeSession:
+        """Keep the case."""
+        self.opened += 1
+        return HandMadeSession(case, self.result)
+
+
+class HandMadeSession:
+    """An opened case."""
+
+    def __init__(self, case: Case, result: dict[str, object]) -> None:
+        self.case = case
+        self.result = result
+
+    def grade(self, liver: np.ndarray | None = None, tumor: np.ndarray | None = None) -> HandMadeResult:
+        """Return the result for these masks."""
+        return make_result(self.case.with_masks(liver, tumor), **self.result)
