@@ -1,0 +1,190 @@
+"""Slicer's view of REACTKD: the module, its panel, its logic, its test in the application; all else is in REACTKDLib.
+
+Slicer imports this file at every start, so it imports neither torch nor monai, nor anything that does; they load when
+Apply is pressed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+
+RESOURCES = Path(__file__).resolve().parent / "Resources"
+
+
+class REACTKD(ScriptedLoadableModule):
+    """What Slicer lists: title, category, help."""
+
+    def __init__(self, parent: Any) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = "REACTKD"
+        parent.categories = ["Quantification"]
+        parent.dependencies = []
+        parent.contributors = ["REACTKD contributors"]
+        parent.helpText = _(
+            "Predicts how far a hepatocellular carcinoma is differentiated (well, moderately, poorly) from CT, FDG PET "
+            "and acetate PET in any combination, with a segmentation of the liver and its tumors, and colors the "
+            "regions that decided it. The shipped model is trained on digital phantoms: not for clinical use."
+        )
+        parent.acknowledgementText = _(
+            "The method is REACT-KD: H. Chen et al., REACT-KD: Region-Aware Cross-modal Topological Knowledge "
+            "Distillation for Interpretable Medical Image Classification, arXiv 2508.02104, 2025."
+        )
+
+
+class REACTKDWidget(ScriptedLoadableModuleWidget):
+    """The panel: four selectors, Apply, and the answer in one sentence."""
+
+    def setup(self) -> None:
+        ScriptedLoadableModuleWidget.setup(self)
+        panel = slicer.util.loadUI(self.resourcePath("UI/REACTKD.ui"))
+        self.layout.addWidget(panel)
+        self.ui = slicer.util.childWidgetVariables(panel)
+        panel.setMRMLScene(slicer.mrmlScene)  # hands the scene on to the selectors
+        self.logic = REACTKDLogic()
+        for selector in self._selectors():
+            selector.connect("currentNodeChanged(vtkMRMLNode*)", self.onInputChanged)
+        self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
+        self.onInputChanged()
+
+    def _selectors(self) -> list[Any]:
+        return [self.ui.ctSelector, self.ui.fdgSelector, self.ui.acetateSelector, self.ui.segmentationSelector]
+
+    def onInputChanged(self, _node: Any = None) -> None:
+        """A segmentation and any one volume make a case."""
+        *volumes, segmentation = (selector.currentNode() for selector in self._selectors())
+        ready = segmentation is not None and any(volume is not None for volume in volumes)
+        self.ui.applyButton.enabled = ready
+        self.ui.applyButton.toolTip = (
+            _("Grade the case and color its regions.") if ready else _("Choose a segmentation and at least one volume.")
+        )
+
+    def onApplyButton(self, _checked: bool = False) -> None:
+        from REACTKDLib.core.errors import ReactkdError
+
+        ct, fdg, acetate, segmentation = (selector.currentNode() for selector in self._selectors())
+        with slicer.util.tryWithErrorDisplay(_("The case could not be graded."), waitCursor=True):
+            try:
+                self.logic.ensurePackages()
+                parameterNode = self.logic.grade(ct, fdg, acetate, segmentation)
+            except ReactkdError as error:  # one sentence for people; anything else is a fault of ours and shows as such
+                self.ui.resultLabel.text = str(error)
+                return
+            self.ui.resultLabel.text = self.logic.describe(parameterNode)
+
+    def onReload(self) -> None:
+        """The developer's Reload button: forget the package too, not only this file."""
+        import sys
+
+        for name in [name for name in sys.modules if name.partition(".")[0] == "REACTKDLib"]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+
+class REACTKDLogic(ScriptedLoadableModuleLogic):
+    """What scripts and other modules call, in Slicer's names; the work is done in REACTKDLib.scene and .core."""
+
+    def __init__(self, parent: Any = None) -> None:
+        ScriptedLoadableModuleLogic.__init__(self, parent)
+        self._graders: dict[tuple[Path, str], Any] = {}
+
+    def ensurePackages(self) -> None:
+        """Install missing Python packages, after asking. Raises PackagesMissing when that is declined or fails."""
+        from REACTKDLib.gui.packages import ensure_packages
+
+        ensure_packages(RESOURCES / "requirements.txt")
+
+    def grader(self, bundleFolder: str | None = None, device: str = "auto") -> Any:
+        """Return the grader of a model folder (None: the shipped one), loaded once per folder and device."""
+        from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
+        from REACTKDLib.core.grader import Grader
+
+        folder = Path(bundleFolder) if bundleFolder else shipped_bundle_folder()
+        if (folder, device) not in self._graders:
+            self._graders[folder, device] = Grader(Bundle.load(folder), device=device)
+        return self._graders[folder, device]
+
+    def grade(
+        self,
+        ctNode: Any = None,
+        fdgNode: Any = None,
+        acetateNode: Any = None,
+        segmentationNode: Any = None,
+        liverSegment: str | None = None,
+        tumorSegments: list[str] | None = None,
+        bundleFolder: str | None = None,
+        device: str = "auto",
+    ) -> Any:
+        """Grade a case, write the results into the scene, and return the parameter node that leads to them.
+
+        Any one of the three volumes is enough. liverSegment, tumorSegments: IDs or names; None: recognized by
+        terminology, then by name. Raises: REACTKDLib.core.errors.ReactkdError, and then the scene is as it was.
+        """
+        from REACTKDLib.scene.session import grade_in_scene
+
+        return grade_in_scene(
+            slicer.mrmlScene,
+            ctNode,
+            fdgNode,
+            acetateNode,
+            segmentation=segmentationNode,
+            grader=self.grader(bundleFolder, device),
+            liver_segment=liverSegment,
+            tumor_segments=tumorSegments,
+        )
+
+    def report(self, parameterNode: Any) -> Any:
+        """Return the GradeReport that `grade` left on its parameter node."""
+        from REACTKDLib.scene.parameter_node import read_report
+
+        return read_report(parameterNode)
+
+    def describe(self, parameterNode: Any) -> str:
+        """Return the answer in one line: the grade, the probability of each, and what the model may be used for."""
+        report = self.report(parameterNode)
+        if report.grade is None:
+            return " ".join(finding.message for finding in report.findings)
+        probabilities = ", ".join(f"{name} {value:.0%}" for name, value in report.probabilities.items())
+        return f"{report.grade} ({probabilities}). {report.model.clinical_use}"
+
+
+class REACTKDTest(ScriptedLoadableModuleTest):
+    """Run by the Reload and Test button, by ctest in a build of Slicer, and by the tests of this repository."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear(0)
+
+    def runTest(self) -> None:
+        self.setUp()
+        self.test_gradesAPhantom()
+
+    def test_gradesAPhantom(self) -> None:
+        """A small digital phantom in the scene gets a grade, and its inputs stay as they were."""
+        from REACTKDLib.core.phantom import acquire, draw_patient
+        from REACTKDLib.scene.case import nodes_from_case
+
+        self.delayDisplay("Making a digital phantom")
+        nodes = nodes_from_case(slicer.mrmlScene, acquire(draw_patient(seed=1), size="small").case)
+        volumes = list(nodes.volumes.values())
+        before = [slicer.util.arrayFromVolume(node).copy() for node in volumes]
+
+        self.delayDisplay("Grading it")
+        logic = REACTKDLogic()
+        parameterNode = logic.grade(*volumes, segmentationNode=nodes.segmentation)
+
+        report = logic.report(parameterNode)
+        self.assertIn(report.grade, report.probabilities)
+        self.assertAlmostEqual(sum(report.probabilities.values()), 1.0, places=5)
+        self.assertIn(report.grade, logic.describe(parameterNode))
+        for node, array in zip(volumes, before, strict=True):
+            self.assertTrue((slicer.util.arrayFromVolume(node) == array).all())
+        self.delayDisplay("Test passed")

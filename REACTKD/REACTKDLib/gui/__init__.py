@@ -1,0 +1,1 @@
+"""What the user of Slicer touches: widgets to scene and back, questions and messages. No computation."""

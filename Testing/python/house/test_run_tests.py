@@ -1,0 +1,64 @@
+"""The test runner: one process for each group, and an exit status that can be trusted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUNNER = Path(__file__).resolve().parents[2] / "tools" / "run_tests.sh"
+
+PASSES = "def test_it(): pass\n"
+FAILS = "def test_it(): assert False\n"
+DIES = "import os\ndef test_it(): os.kill(os.getpid(), 11)\n"
+SLOW = "import pytest\n@pytest.mark.slow\ndef test_it(): pass\n"
+
+
+def run(folder: Path, *options: str, **groups: str) -> subprocess.CompletedProcess[str]:
+    """Run the script over groups of one test file each."""
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers = slow\naddopts = -p no:cacheprovider\n", encoding="utf-8")
+    for name, text in groups.items():
+        (folder / "Testing" / "python" / name).mkdir(parents=True)
+        (folder / "Testing" / "python" / name / f"test_{name}.py").write_text(text, encoding="utf-8")
+    command = ["sh", str(RUNNER), sys.executable, *options]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_all_groups_pass(tmp_path: Path) -> None:
+    result = run(tmp_path, core=PASSES, cli=PASSES, scene=PASSES, rendering=PASSES)
+    assert result.returncode == 0, result.stdout
+    assert [line for line in result.stdout.splitlines() if line.startswith("==")] == [
+        "== tests: cli core",
+        "== tests: scene",
+        "== tests: rendering",
+    ]
+    assert "2 passed" in result.stdout
+
+
+@pytest.mark.parametrize("bad", ["core", "scene", "rendering"])
+def test_a_failure_in_any_group_is_a_failure_and_the_others_still_run(tmp_path: Path, bad: str) -> None:
+    groups = {"core": PASSES, "scene": PASSES, "rendering": PASSES, bad: FAILS}
+    result = run(tmp_path, **groups)
+    assert result.returncode == 1
+    assert result.stdout.count("1 passed") == 2
+
+
+def test_a_crash_does_not_hide_the_results_of_the_others(tmp_path: Path) -> None:
+    result = run(tmp_path, core=PASSES, scene=DIES, rendering=PASSES)
+    assert result.returncode == 1
+    assert "The test process of 'scene' died" in result.stdout
+    assert result.stdout.count("1 passed") == 2
+
+
+def test_a_group_without_a_selected_test_is_no_failure(tmp_path: Path) -> None:
+    result = run(tmp_path, "-m", "slow", core=PASSES, scene=SLOW)
+    assert result.returncode == 0, result.stdout
+    assert "1 passed" in result.stdout
+
+
+def test_no_selected_test_at_all_is_a_failure(tmp_path: Path) -> None:
+    result = run(tmp_path, "-m", "slow", core=PASSES, scene=PASSES)
+    assert result.returncode == 1
+    assert "No test was selected" in result.stderr

@@ -1,0 +1,138 @@
+"""What a stranger would trip over: paths of somebody's machine, undescribed files, versions and names that disagree."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+MACHINE_PATH = re.compile(r"(?<![\w.:/<>}$-])(/(home|root|Users|work|workspace|mnt|tmp)/[\w.-]+|[A-Z]:\\\\?Users)")
+REAL_DATA = Path(os.environ.get("REACTKD_REAL_DATA", REPOSITORY.parent / "shared" / "data"))
+# The Extensions Index takes a category from its own list; these are the ones that could fit.
+CATEGORIES = {"Quantification", "Nuclear Medicine", "Informatics", "Segmentation", "Radiotherapy"}
+
+
+def tracked_files() -> list[Path]:
+    """What git would hand to others: tracked, or new and not ignored."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this is not a git checkout")
+    paths = (REPOSITORY / name for name in result.stdout.split("\0") if name)
+    return [path for path in paths if path.is_file()]
+
+
+def text_of(path: Path) -> str:
+    """The text of a file, or nothing for a binary one."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+def test_no_file_names_a_path_of_a_machine() -> None:
+    found = [
+        f"{path.relative_to(REPOSITORY)}: {match.group(0)}"
+        for path in tracked_files()
+        if path != Path(__file__).resolve()
+        for match in MACHINE_PATH.finditer(text_of(path))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("text", ["cd /home/jane/x", "'/root/data'", "see /Users/me", "(/tmp/out)", r"C:\Users\me"])
+def test_a_machine_path_is_recognized(text: str) -> None:
+    assert MACHINE_PATH.search(text)
+
+
+@pytest.mark.parametrize("text", ["https://example.org/home/jane", "a/home/b", "$HOME/root/x", "<repo>/work/x"])
+def test_an_address_is_not_a_machine_path(text: str) -> None:
+    assert not MACHINE_PATH.search(text)
+
+
+def test_every_python_file_says_what_it_is() -> None:
+    files = [path for path in tracked_files() if path.suffix == ".py"]
+    assert len(files) > 10
+    assert [
+        str(path.relative_to(REPOSITORY)) for path in files if not ast.get_docstring(ast.parse(text_of(path)))
+    ] == []
+
+
+def test_the_license_is_the_standard_text_of_apache_2() -> None:
+    digest = hashlib.sha256((REPOSITORY / "LICENSE.txt").read_bytes()).hexdigest()
+    assert digest == "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
+
+
+def index_entry() -> dict[str, object]:
+    return json.loads((REPOSITORY / "Resources" / "REACTKD.json").read_text(encoding="utf-8"))
+
+
+def test_the_index_entry_agrees_with_the_project() -> None:
+    entry = index_entry()
+    cmake = (REPOSITORY / "CMakeLists.txt").read_text(encoding="utf-8")
+    assert "project(REACTKD)" in cmake, "the extension's name is the entry's file name"
+    assert f'set(EXTENSION_DEPENDS "{" ".join(entry["build_dependencies"])}")' in cmake
+    assert entry["category"] in CATEGORIES
+    repository = str(entry["scm_url"]).removesuffix(".git")
+    assert repository.rpartition("/")[2].startswith("Slicer"), "the index takes no other names"
+    assert f'EXTENSION_HOMEPAGE "{repository}' in cmake
+
+
+def test_the_index_entry_fits_its_schema() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    path = REAL_DATA / "schemas" / "slicer-extension-catalog-entry-v1.0.2.json"
+    if not path.is_file():
+        pytest.skip("the schema of the Extensions Index is not here (REACTKD_REAL_DATA)")
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    jsonschema.validate(index_entry(), schema)
+    assert index_entry()["$schema"] == schema["$id"]
+
+
+def requirements(lines: list[str]) -> dict[str, set[str]]:
+    """Name in lower case -> what is asked of its version, one entry per line."""
+    found: dict[str, set[str]] = {}
+    for line in lines:
+        text = line.partition("#")[0].partition(";")[0].strip()
+        if text:
+            name, version = re.fullmatch(r"([A-Za-z0-9._-]+)\s*([<>=!~].*)", text).groups()
+            found.setdefault(name.lower(), set()).add(version)
+    return found
+
+
+def lines_of(name: str) -> list[str]:
+    return (REPOSITORY / name).read_text(encoding="utf-8").splitlines()
+
+
+def project() -> dict[str, object]:
+    return tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_slicer_is_asked_for_what_pip_is_asked_for_but_never_for_what_it_has() -> None:
+    wanted = requirements(lines_of("REACTKD/Resources/requirements.txt"))
+    by_pip = requirements(project()["dependencies"])
+    assert not {"torch", "numpy", "scipy", "simpleitk", "vtk", "requests", "pydicom"} & set(wanted)
+    assert set(by_pip) - set(wanted) == {"torch", "numpy", "scipy", "simpleitk"}
+    assert {name: by_pip[name] for name in wanted} == wanted
+
+
+def test_every_dependency_has_an_exact_version_for_development() -> None:
+    pins = requirements(lines_of("requirements-dev.txt"))
+    assert all(version.startswith("==") for versions in pins.values() for version in versions)
+    optional = project()["optional-dependencies"]
+    asked = requirements([*project()["dependencies"], *(line for lines in optional.values() for line in lines)])
+    assert set(asked) <= set(pins)
+    assert pins["torch"] == {"==2.13.0"}

@@ -1,0 +1,1 @@
+"""Scripts that keep the house: set-up, test runner, CMake file lists."""
