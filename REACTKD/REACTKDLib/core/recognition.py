@@ -196,7 +196,8 @@ def _find(candidates: Sequence[Candidate], wanted: str) -> list[int]:
     for test in tests:
         matches = [i for i, candidate in enumerate(candidates) if test(candidate)]
         if len(matches) > 1:
-            raise AmbiguousSegment(f"{len(matches)} segments are named '{wanted}'; rename them so that one is meant.")
+            names = quoted(candidates[i].name for i in matches)
+            raise AmbiguousSegment(f"'{wanted}' may be any of {names}; rename the segments so that one is meant.")
         if matches:
             return matches
     raise LabelMissing(f"There is no segment '{wanted}'; the segmentation has {_listed(candidates)}.")

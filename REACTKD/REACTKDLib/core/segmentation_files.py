@@ -21,8 +21,8 @@ from REACTKDLib.core.errors import EmptySegmentation, NotASegmentation, UsageErr
 from REACTKDLib.core.files import GZIP_LEVEL, LPS_TO_RAS, RawImage, read_raw, suffix_of
 from REACTKDLib.core.grid import Grid
 from REACTKDLib.core.recognition import LIVER_CODE, MASS_CODE, Candidate, Code, Kind
+from REACTKDLib.core.roles import SEGMENTATION_ROLE
 
-ROLE = "the segmentation"
 MOST_LABELS = 1000  # TotalSegmentator has 117; a picture given as a label map has thousands
 _CATEGORY = {
     "liver": ("SCT", "123037004", "Anatomical Structure"),
@@ -78,7 +78,7 @@ def read_segmentation(path: str | os.PathLike) -> Segmentation:
     Raises: EmptySegmentation without a single labeled voxel; NotASegmentation for values that are not labels; and what
     `files.read_raw` raises.
     """
-    raw = read_raw(path, ROLE)
+    raw = read_raw(path, SEGMENTATION_ROLE)
     layers = _layers(raw.array)
     if not layers.any():
         raise EmptySegmentation(
@@ -188,13 +188,12 @@ def _pack(masks: Sequence[np.ndarray]) -> tuple[np.ndarray, list[tuple[int, int]
     """Return the masks in as few uint8 layers (L, D, H, W) as hold them without overlap, and (layer, label) of each."""
     layers: list[np.ndarray] = []
     places: list[tuple[int, int]] = []
-    for mask in masks:
+    for label, mask in enumerate(masks, start=1):  # unique over all layers, so that a label names one segment
         mask = np.asarray(mask, dtype=bool)
         home = next((n for n, layer in enumerate(layers) if not (layer[mask] != 0).any()), None)
         if home is None:
             home = len(layers)
             layers.append(np.zeros(mask.shape, dtype=np.uint8))
-        label = 1 + sum(1 for layer, _ in places if layer == home)
         layers[home][mask] = label
         places.append((home, label))
     return np.stack(layers), places

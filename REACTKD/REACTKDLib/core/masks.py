@@ -1,0 +1,215 @@
+"""Cleaning of masks by stated rules, so that what is graded is what was drawn.
+
+1. A tumor voxel is never dropped because it is small: every lesion (26-connected) that lies in or touches the liver is
+   kept, one voxel as well as a liter, and the liver is made to contain it (archives store "liver" without its tumors).
+2. A lesion that neither lies in nor touches the liver is not graded. When that is every lesion, the masks do not belong
+   together: error. When others remain, it is left out with a warning that says where it is.
+3. Holes of the liver, fully enclosed by it (6-connected), are filled up to 1 ml each; larger ones (a cyst or a vessel
+   that somebody cut out) stay, with a remark.
+4. Pieces of the liver (26-connected) under 1 ml that hold no tumor are dropped, as slips of the brush; others stay.
+5. A liver of fewer than 27 voxels or less than 10 ml is no liver, and a liver that is tumor throughout leaves nothing
+   to compare with: errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from REACTKDLib.core.case import Case
+from REACTKDLib.core.errors import LiverTooSmall, NoLiver, TumorOutsideLiver
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.geometry import bounding_box
+from REACTKDLib.core.text import plural
+
+HOLE_ML = 1.0
+SPECK_ML = 1.0
+SMALLEST_LIVER_ML = 10.0
+SMALLEST_LIVER_VOXELS = 27
+_FULL = np.ones((3, 3, 3), dtype=bool)
+
+
+@dataclass(frozen=True, eq=False)
+class CleanMasks:
+    """liver: bool (D, H, W), tumors included. tumor: bool (D, H, W). findings: what was changed or left out."""
+
+    liver: np.ndarray
+    tumor: np.ndarray
+    findings: tuple[Finding, ...]
+
+
+def clean_case(case: Case) -> Case:
+    """Return the case with cleaned masks and the findings added. Raises: what `clean_masks` raises."""
+    masks = clean_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+    return case.with_masks(masks.liver, masks.tumor).with_findings(*masks.findings)
+
+
+def clean_masks(liver: np.ndarray, tumor: np.ndarray, ijk_to_ras: np.ndarray) -> CleanMasks:
+    """Apply the rules above to bool masks (D, H, W); the inputs stay as they are.
+
+    Raises: NoLiver, LiverTooSmall, TumorOutsideLiver.
+    """
+    liver, tumor = np.asarray(liver, dtype=bool), np.asarray(tumor, dtype=bool)
+    if not liver.any():
+        raise NoLiver("The liver mask is empty; draw the liver, or choose the segment that holds it.")
+    box = bounding_box(liver | tumor)
+    work = _Work(liver[box].copy(), tumor[box].copy(), ijk_to_ras, tuple(s.start for s in box))
+    _check_liver_size(work)
+    findings = [*_leave_out_strays(work), *_extend_liver(work), *_fill_holes(work), *_drop_specks(work)]
+    if not (work.liver & ~work.tumor).any():
+        raise NoLiver(
+            "No liver is left outside the tumor, so there is nothing to compare the tumor with; draw the whole liver."
+        )
+    whole = np.zeros_like(liver)
+    lesions = np.zeros_like(tumor)
+    whole[box], lesions[box] = work.liver, work.tumor
+    return CleanMasks(whole, lesions, tuple(findings))
+
+
+@dataclass(eq=False)
+class _Work:
+    """The masks inside their common box, changed step by step. corner: (k, j, i) of the box."""
+
+    liver: np.ndarray
+    tumor: np.ndarray
+    ijk_to_ras: np.ndarray
+    corner: tuple[int, int, int]
+
+    @property
+    def voxel_ml(self) -> float:
+        return float(abs(np.linalg.det(self.ijk_to_ras[:3, :3]))) / 1000
+
+    def ras_of(self, mask: np.ndarray, offset: tuple[int, int, int] = (0, 0, 0)) -> tuple[float, float, float]:
+        """Return the center of `mask`, whose own corner lies at `offset` in the box."""
+        kji = np.argwhere(mask).mean(axis=0) + self.corner + np.asarray(offset)
+        ras = self.ijk_to_ras[:3, :3] @ kji[::-1] + self.ijk_to_ras[:3, 3]
+        return tuple(float(v) for v in ras)
+
+
+def _check_liver_size(work: _Work) -> None:
+    voxels = int(work.liver.sum())
+    milliliters = int((work.liver | work.tumor).sum()) * work.voxel_ml
+    if voxels < SMALLEST_LIVER_VOXELS or milliliters < SMALLEST_LIVER_ML:
+        raise LiverTooSmall(
+            f"The liver mask has only {plural(voxels, 'voxel')} ({voxels * work.voxel_ml:.2g} ml); "
+            "draw the whole liver, or choose the segment that holds it."
+        )
+
+
+def _leave_out_strays(work: _Work) -> list[Finding]:
+    from scipy.ndimage import binary_dilation, find_objects, label
+
+    parts, count = label(work.tumor, structure=_FULL)
+    findings = []
+    for number, where in enumerate(find_objects(parts, count), start=1):
+        around = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in where)
+        lesion = parts[around] == number
+        near = work.liver[around]
+        if (lesion & near).any() or (near.any() and (binary_dilation(lesion, _FULL) & near).any()):
+            continue
+        place = work.ras_of(lesion, tuple(s.start for s in around))
+        work.tumor[around] &= ~lesion
+        findings.append(
+            Finding(
+                "lesion-outside-liver",
+                "warning",
+                f"A lesion of {int(lesion.sum()) * work.voxel_ml:.2g} ml lies outside the liver and is not graded; "
+                "extend the liver mask to it, or erase it.",
+                place,
+            )
+        )
+    if count and len(findings) == count:
+        raise TumorOutsideLiver(
+            "The tumor lies wholly outside the liver; check that both masks belong to this patient and this image."
+        )
+    return findings
+
+
+def _extend_liver(work: _Work) -> list[Finding]:
+    missing = int((work.tumor & ~work.liver).sum())
+    work.liver |= work.tumor
+    if not missing:
+        return []
+    return [
+        Finding(
+            "tumor-added-to-liver",
+            "info",
+            f"{missing * work.voxel_ml:.2g} ml of tumor were not in the liver mask and are counted as liver.",
+        )
+    ]
+
+
+def _fill_holes(work: _Work) -> list[Finding]:
+    from scipy.ndimage import find_objects, label
+
+    outside, count = label(np.pad(~work.liver, 1, constant_values=True))  # the rim joins everything that is open
+    if count <= 1:
+        return []
+    sizes = np.bincount(outside.ravel(), minlength=count + 1)
+    open_label = outside[0, 0, 0]
+    inner = outside[1:-1, 1:-1, 1:-1]
+    holes = [n for n in range(1, count + 1) if n != open_label]
+    small = [n for n in holes if sizes[n] * work.voxel_ml <= HOLE_ML]
+    findings = []
+    if small:
+        fill = np.isin(np.arange(count + 1), small)[inner]
+        work.liver |= fill
+        findings.append(
+            Finding(
+                "holes-filled",
+                "info",
+                f"{plural(len(small), 'small hole')} in the liver mask, {int(fill.sum()) * work.voxel_ml:.2g} ml in all, "
+                "counted as liver.",
+            )
+        )
+    boxes = find_objects(inner, count)
+    for n in holes:
+        if n not in small:
+            place = work.ras_of(inner[boxes[n - 1]] == n, tuple(s.start for s in boxes[n - 1]))
+            findings.append(
+                Finding(
+                    "hole-in-liver",
+                    "info",
+                    f"A hole of {sizes[n] * work.voxel_ml:.1f} ml in the liver mask was left open; "
+                    "fill it if it is liver or tumor.",
+                    place,
+                )
+            )
+    return findings
+
+
+def _drop_specks(work: _Work) -> list[Finding]:
+    from scipy.ndimage import label
+
+    parts, count = label(work.liver, structure=_FULL)
+    if count <= 1:
+        return []
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    with_tumor = np.zeros(count + 1, dtype=bool)
+    with_tumor[np.unique(parts[work.tumor])] = True
+    drop = (sizes * work.voxel_ml < SPECK_ML) & ~with_tumor
+    drop[0] = False
+    drop[1 + int(np.argmax(sizes[1:]))] = False
+    kept = count - int(drop.sum())
+    findings = []
+    if drop.any():
+        gone = drop[parts]
+        work.liver &= ~gone
+        findings.append(
+            Finding(
+                "specks-dropped",
+                "info",
+                f"{plural(int(drop.sum()), 'stray piece')} of the liver mask under {SPECK_ML:g} ml, "
+                f"{int(gone.sum()) * work.voxel_ml:.2g} ml in all, not counted as liver.",
+            )
+        )
+    if kept > 1:
+        findings.append(
+            Finding(
+                "liver-in-pieces",
+                "warning",
+                f"The liver mask is in {kept} pieces; connect them, or erase those that are not liver.",
+            )
+        )
+    return findings

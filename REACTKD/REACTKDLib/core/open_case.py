@@ -1,0 +1,127 @@
+"""A case from files: images, masks on the reference grid, checks. The way in for the command line and for cohorts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from REACTKDLib.core.case import Case, Modality
+from REACTKDLib.core.checks import checked
+from REACTKDLib.core.errors import EmptySegmentation, MaskOffImage, NoLiver, NoVolume
+from REACTKDLib.core.files import read_volume
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.recognition import Choice, choose
+from REACTKDLib.core.regrid import has_no_geometry, mask_on_grid, share_inside
+from REACTKDLib.core.segmentation_files import Segmentation, read_segmentation
+from REACTKDLib.core.text import quoted
+from REACTKDLib.core.volume import Volume
+
+SAME_GRID_VOXELS = 0.1
+# File and folder names often hold a patient's name, and the id goes into every report: so it is never taken from them.
+NEUTRAL_ID = "case"
+
+PathLike = str | os.PathLike
+
+
+def open_case(
+    ct: PathLike | None = None,
+    fdg: PathLike | None = None,
+    acetate: PathLike | None = None,
+    *,
+    segmentation: PathLike | None,
+    liver: str | int | Sequence[str | int] | None = None,
+    tumor: str | int | Sequence[str | int] | None = None,
+    case_id: str | None = None,
+) -> Case:
+    """Read one patient from files and check everything; the findings come with the case.
+
+    ct, fdg, acetate: image files, at least one. segmentation: a `.seg.nrrd` or a label map on any grid that lies in
+    the reference image (CT, else FDG, else acetate). liver, tumor: names or label numbers; None leaves the choice to
+    terminology codes, then names; an empty `tumor` says that there is none. case_id: for reports; neutral by default.
+
+    Raises: NoVolume, EmptySegmentation, MaskOffImage, and what `read_volume`, `read_segmentation`, `choose` and
+    `checked` raise.
+    """
+    paths = {Modality.CT: ct, Modality.FDG: fdg, Modality.ACETATE: acetate}
+    given = {modality: path for modality, path in paths.items() if path is not None}
+    if not given:
+        raise NoVolume("No image is given; give a CT (--ct), or a PET (--fdg, --acetate) with masks drawn on it.")
+    if segmentation is None:
+        raise EmptySegmentation("No segmentation is given; give the file with the liver and its tumors.")
+    volumes = {modality: read_volume(path, modality) for modality, path in given.items()}
+    reference = next(iter(volumes.values()))
+    file = read_segmentation(segmentation)
+    choice = choose([segment.candidate for segment in file.segments], _as_names(liver), _as_names(tumor))
+    liver_mask, tumor_mask, findings = masks_on(file, choice, reference)
+    return checked(Case(case_id or NEUTRAL_ID, volumes, liver_mask, tumor_mask, tuple(findings)))
+
+
+def masks_on(file: Segmentation, choice: Choice, reference: Volume) -> tuple[np.ndarray, np.ndarray, list[Finding]]:
+    """Return liver and tumor as bool (D, H, W) on the grid of `reference`, and what was done to bring them there.
+
+    Masks on another grid are resampled by their own geometry, nearest voxel; a file whose geometry is lost (1 mm
+    voxels at the origin) but whose shape is that of the image is taken to lie on it.
+
+    Raises: NoLiver, MaskOffImage.
+    """
+    masks = [file.mask(choice.livers), file.mask(choice.tumors)]
+    if not masks[0].any():
+        raise NoLiver(
+            f"The liver segment {quoted(file.segments[i].name for i in choice.livers)} is empty; draw the liver, "
+            "or choose the segment that holds it."
+        )
+    findings = _choice_findings(file, choice)
+    grid = Grid(reference.shape, reference.ijk_to_ras)
+    if not _same_place(file.grid, grid):
+        if file.grid.shape == grid.shape and has_no_geometry(file.ijk_to_ras):
+            text = (
+                "The segmentation file holds no geometry but has the shape of the image, so it was laid on the image."
+            )
+            findings.append(Finding("segmentation-without-geometry", "warning", text))
+        else:
+            share = share_inside(masks[0], file.ijk_to_ras, grid)
+            masks = [mask_on_grid(mask, file.ijk_to_ras, grid) for mask in masks]
+            if share == 0 or not masks[0].any():
+                raise MaskOffImage(
+                    "The liver mask does not overlap the image; check that both belong to the same patient and scan."
+                )
+            findings += _grid_findings(share)
+    return masks[0], masks[1], findings
+
+
+def _grid_findings(share: float) -> list[Finding]:
+    text = "The segmentation lies on another grid than the image and was resampled to it (nearest voxel)."
+    findings = [Finding("segmentation-resampled", "info", text)]
+    if share < 0.995:
+        text = f"Only {100 * share:.0f} % of the liver mask lies inside the image; the rest was left out."
+        findings.append(Finding("mask-partly-outside", "warning", text))
+    return findings
+
+
+def _choice_findings(file: Segmentation, choice: Choice) -> list[Finding]:
+    if choice.guessed:
+        text = "The labels have no names; 1 was read as liver and 2 as tumor, as public liver data sets write them."
+        return [Finding("labels-by-convention", "warning", text)]
+    if len(choice.livers) > 1:
+        names = quoted(file.segments[i].name for i in choice.livers)
+        return [Finding("liver-of-parts", "info", f"The liver was put together from the segments {names}.")]
+    return []
+
+
+def _same_place(a: Grid, b: Grid) -> bool:
+    """True when no voxel of the two grids is further apart than a tenth of a voxel (NIfTI rounds to about 1e-3 mm)."""
+    if a.shape != b.shape:
+        return False
+    corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)], dtype=float)
+    corners[:, :3] *= np.array(a.shape[::-1]) - 1
+    apart = (corners @ (a.ijk_to_ras - b.ijk_to_ras).T)[:, :3]
+    return bool(np.linalg.norm(apart, axis=1).max() < SAME_GRID_VOXELS * b.spacing.min())
+
+
+def _as_names(value: str | int | Sequence[str | int] | None) -> list[str] | None:
+    if value is None:
+        return None
+    return [str(value)] if isinstance(value, str | int) else [str(v) for v in value]
