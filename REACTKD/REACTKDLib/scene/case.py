@@ -12,14 +12,16 @@ import slicer
 
 from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.errors import EmptySegmentation, NoVolume
+from REACTKDLib.core.files import ROLES
 from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.hounsfield import check_hounsfield
+from REACTKDLib.core.pet_values import check_pet, infer_pet_unit
 from REACTKDLib.core.volume import Unit, Volume
 from REACTKDLib.scene.frames import distorting_transform
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments, mask_on
 from REACTKDLib.scene.terminology import tag
 from REACTKDLib.scene.volumes import node_from_volume, volume_from_node, volume_in_frame_of
 
-ROLES = {Modality.CT: "the CT", Modality.FDG: "the FDG PET", Modality.ACETATE: "the acetate PET"}
 NODE_NAMES = {Modality.CT: "CT", Modality.FDG: "FDG PET", Modality.ACETATE: "Acetate PET"}
 LIVER_COLOR = (0.87, 0.51, 0.40)
 TUMOR_COLOR = (0.57, 0.93, 0.57)
@@ -55,16 +57,16 @@ def case_from_nodes(
     acetate: Any = None,
     *,
     segmentation: Any,
-    liver_segment: str | None = None,
-    tumor_segments: Iterable[str] | None = None,
+    liver_segment: str | Iterable[str] | None = None,
+    tumor_segments: str | Iterable[str] | None = None,
     case_id: str | None = None,
 ) -> Case:
     """Return the case that the nodes make, in the frame of its reference volume (CT, else FDG, else acetate).
 
-    liver_segment, tumor_segments: segment IDs or names; None leaves the choice to terminology, then names.
+    liver_segment, tumor_segments: segment IDs, names or label values; None leaves it to terminology, then names.
     case_id: for reports. Node names are not used, as they may name a patient.
 
-    Raises: what `choose_segments`, `volume_from_node` and `Case` raise.
+    Raises: what `choose_segments`, `volume_from_node` and `Case` raise; NotHounsfield, NotPet.
     """
     nodes = CaseNodes({Modality.CT: ct, Modality.FDG: fdg, Modality.ACETATE: acetate}, segmentation)
     choice = choose_segments(segmentation, liver_segment, tumor_segments)
@@ -80,7 +82,7 @@ def read_case(nodes: CaseNodes, choice: SegmentChoice, case_id: str | None = Non
 
 def read_masks(nodes: CaseNodes, choice: SegmentChoice) -> tuple[np.ndarray, np.ndarray]:
     """Return (liver, tumor), bool (D, H, W) on the reference grid, as drawn: for the first reading and each edit."""
-    liver = mask_on(nodes.segmentation, [choice.liver], nodes.reference)
+    liver = mask_on(nodes.segmentation, choice.livers, nodes.reference)
     tumor = mask_on(nodes.segmentation, choice.tumors, nodes.reference)
     return liver, tumor
 
@@ -102,14 +104,17 @@ def nodes_from_case(scene: Any, case: Case) -> CaseNodes:
 
 
 def _read_volume(node: Any, modality: Modality, reference: Any) -> Volume:
+    """Return the volume in the reference's frame, checked to be what it is given as; a unit not stated is inferred."""
     role = ROLES[modality]
     if node.GetID() == reference.GetID():
         volume = volume_from_node(node, role)
     else:
         volume = volume_in_frame_of(node, reference, role)
-    if modality is Modality.CT and volume.unit is Unit.UNKNOWN:
-        return Volume(volume.array, volume.ijk_to_ras, Unit.HU, volume.name)  # what a CT states; the checks look
-    return volume
+    if modality is Modality.CT:
+        check_hounsfield(volume.array, role)
+        return volume.with_array(volume.array, Unit.HU)
+    check_pet(volume.array, role)
+    return volume if volume.unit is not Unit.UNKNOWN else volume.with_array(volume.array, infer_pet_unit(volume.array))
 
 
 def _distortion_findings(nodes: CaseNodes) -> Iterable[Finding]:

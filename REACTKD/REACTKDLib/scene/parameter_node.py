@@ -15,7 +15,7 @@ MODULE = "REACTKD"
 NODE_CLASS = "vtkMRMLScriptedModuleNode"
 INPUT_ROLES = {Modality.CT: "CT", Modality.FDG: "FDG", Modality.ACETATE: "Acetate"}
 SEGMENTATION_ROLE = "Segmentation"
-REPORT, MODEL, LIVER, TUMORS, CASE_ID = "Report", "Model", "LiverSegment", "TumorSegments", "CaseID"
+REPORT, MODEL, LIVERS, TUMORS, CASE_ID = "Report", "Model", "LiverSegments", "TumorSegments", "CaseID"
 
 
 def parameter_nodes(scene: Any) -> list[Any]:
@@ -46,7 +46,7 @@ def write_inputs(node: Any, nodes: CaseNodes, choice: SegmentChoice, case_id: st
         volume = nodes.volumes.get(modality)
         node.SetNodeReferenceID(role, volume.GetID() if volume is not None else None)
     node.SetNodeReferenceID(SEGMENTATION_ROLE, nodes.segmentation.GetID())
-    node.SetParameter(LIVER, choice.liver)
+    node.SetParameter(LIVERS, json.dumps(list(choice.livers)))
     node.SetParameter(TUMORS, json.dumps(list(choice.tumors)))
     node.SetParameter(CASE_ID, case_id)
 
@@ -62,8 +62,8 @@ def read_inputs(node: Any) -> CaseNodes | None:
 
 def read_choice(node: Any) -> SegmentChoice | None:
     """Return the chosen segments that a parameter node records, or None."""
-    liver = node.GetParameter(LIVER)
-    return SegmentChoice(liver, tuple(json.loads(node.GetParameter(TUMORS) or "[]"))) if liver else None
+    livers, tumors = (tuple(json.loads(node.GetParameter(name) or "[]")) for name in (LIVERS, TUMORS))
+    return SegmentChoice(livers, tumors) if livers else None
 
 
 def write_report(node: Any, report: GradeReport) -> None:
