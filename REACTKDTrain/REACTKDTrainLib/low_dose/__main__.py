@@ -1,0 +1,115 @@
+"""The command line: `python -m REACTKDTrainLib.low_dose --ct CT.nii.gz --dose 0.25 --seed 0 --output LOW.nii.gz`.
+
+Ends with 0, or with 2 and one sentence on the error stream. Progress is shown on a terminal only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from REACTKDLib.core.errors import ReactkdError, UsageError
+
+EXIT_REFUSED = 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, without the usage text."""
+
+    def error(self, message: str) -> None:
+        raise UsageError(f"{message[:1].upper()}{message[1:].rstrip('.')}; see --help.")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    command = _Parser(
+        prog="python -m REACTKDTrainLib.low_dose",
+        description="Simulate a CT at a fraction of its dose. Give the full field of view in HU; crop afterwards.",
+    )
+    command.add_argument("--ct", type=Path, required=True, help="CT in HU (.nii, .nii.gz, .nrrd, .mha)")
+    command.add_argument("--dose", type=float, required=True, help="fraction of the scan's own dose, in (0, 1]")
+    command.add_argument("--seed", type=int, default=0, help="of the noise, 0 or more (default 0)")
+    command.add_argument("--output", type=Path, required=True, help="image to write; a .json of the same name joins it")
+    command.add_argument(
+        "--mode", choices=("log", "linear"), default="log", help="log keeps photon starvation (default)"
+    )
+    command.add_argument("--thickness", type=float, metavar="MM", help="slice thickness, if not the slice distance")
+    command.add_argument("--calibrate", action="store_true", help="fit the photon budget to the noise of this scan")
+    command.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    return command
+
+
+def run(options: argparse.Namespace, progress: Callable[[float, str], None] | None = None) -> str:
+    """Do what `options` say; return the sentence for the user. Raises: ReactkdError."""
+    from REACTKDTrainLib.low_dose.physics import check_dose
+    from REACTKDTrainLib.low_dose.randomness import check_seed
+
+    check_dose(options.dose), check_seed(options.seed)
+    _check_output(options.ct, options.output)
+    from REACTKDLib.core.case import Modality
+    from REACTKDLib.core.files import read_volume, write_volume
+    from REACTKDTrainLib.low_dose.sidecar import sidecar_of, write_sidecar
+    from REACTKDTrainLib.low_dose.volumes import Simulators, degrade
+
+    low, record = degrade(
+        read_volume(options.ct, Modality.CT),
+        options.dose,
+        options.seed,
+        mode=options.mode,
+        thickness_mm=options.thickness,
+        calibrate=options.calibrate,
+        simulators=Simulators(_checked_device(options.device)),
+        progress=progress,
+    )
+    sidecar_of(options.output).unlink(missing_ok=True)
+    write_sidecar(write_volume(low, options.output), record.to_json())
+    added = record.added_std_hu["soft_tissue"]
+    noise = "no soft tissue to measure in" if added is None else f"{added:.1f} HU added in soft tissue"
+    return f"Wrote {options.output.name} at {options.dose:g} of the dose ({noise})."
+
+
+def _check_output(ct: Path, output: Path) -> None:
+    from REACTKDLib.core.files import SUFFIXES, suffix_of
+
+    if suffix_of(output) not in SUFFIXES:
+        raise UsageError(f"An image cannot be written as '{output.name}'; use .nii.gz, .nrrd or .mha.")
+    if ct.exists() and output.exists() and ct.samefile(output):
+        raise UsageError("The output is the CT itself, which would be lost; choose another name.")
+
+
+def _checked_device(name: str) -> str:
+    import torch
+
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"The device '{name}' cannot be used on this computer; use cpu.") from error
+    return name
+
+
+def _show(fraction: float, text: str) -> None:
+    sys.stderr.write(f"\r{fraction:4.0%} {text}" + ("\n" if fraction >= 1.0 else ""))
+    sys.stderr.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit code."""
+    try:
+        options = parser().parse_args(arguments)
+        print(run(options, _show if sys.stderr.isatty() else None))
+    except ReactkdError as error:
+        print(error, file=sys.stderr)
+        return EXIT_REFUSED
+    except KeyboardInterrupt:
+        print("Stopped; no low-dose image was written.", file=sys.stderr)
+        return EXIT_REFUSED
+    except MemoryError:
+        print("The memory of this computer is too small for this CT; close other programs.", file=sys.stderr)
+        return EXIT_REFUSED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""Filtered back-projection by gridding: one sparse product and one FFT instead of a sum over views."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.low_dose.gridding import (
+    MARGIN,
+    PolarGeometry,
+    apodization,
+    half_pixel_phase,
+    scatter_matrix,
+)
+
+WINDOWS = ("hann", "ramp")
+
+
+def ramp(geometry: PolarGeometry) -> np.ndarray:
+    """(K,) ramp filter per pixel, from its samples in space (Kak and Slaney, eq. 3.61), so that its mean is right."""
+    distance = np.minimum(np.arange(geometry.bins), geometry.bins - np.arange(geometry.bins))
+    taps = np.zeros(geometry.bins)
+    taps[0] = 0.25
+    odd = distance % 2 == 1
+    taps[odd] = -1.0 / (np.pi * distance[odd]) ** 2
+    return np.fft.rfft(taps).real
+
+
+def window(geometry: PolarGeometry, kind: str, cutoff_per_pixel: float) -> np.ndarray:
+    """(K,) apodizing window: `hann` falls to zero at the cut-off (cycles per pixel), `ramp` is 1 up to it.
+
+    Raises: UsageError for another kind or a cut-off that is not above 0.
+    """
+    if kind not in WINDOWS:
+        raise UsageError(f"The window '{kind}' is not known; choose one of {', '.join(WINDOWS)}.")
+    if not cutoff_per_pixel > 0.0:
+        raise UsageError(f"The window's cut-off is {cutoff_per_pixel}; give a frequency above 0 cycles/mm.")
+    frequency = np.arange(geometry.frequencies) / geometry.bins
+    passed = frequency <= cutoff_per_pixel
+    if kind == "ramp":
+        return passed.astype(float)
+    return np.where(passed, 0.5 + 0.5 * np.cos(np.pi * frequency / cutoff_per_pixel), 0.0)
+
+
+class BackProjector:
+    """Filtered back-projection of half-turn sinograms to square slices.
+
+    The matrix (36 weights for each sample; 80 MB at 512 pixels and 720 views) is built once and serves every slice and
+    window. The ramp wraps around the B bins, which changes the slice by about 1e-4.
+    """
+
+    def __init__(self, geometry: PolarGeometry, device: torch.device | str = "cpu") -> None:
+        self.geometry = geometry
+        self.device = torch.device(device)
+        self._matrix = scatter_matrix(geometry, self.device)
+        self._phase = torch.from_numpy(half_pixel_phase(geometry)).to(torch.complex64).to(self.device)
+        taper = torch.from_numpy(apodization(geometry)).to(torch.float32)
+        self._inverse_taper = (1.0 / (taper[:, None] * taper[None, :])).to(self.device)
+        self._ramp = ramp(geometry)
+
+    def filter(self, kind: str = "ramp", cutoff_per_pixel: float = 1.0, scale: float = 1.0) -> torch.Tensor:
+        """(M, K, 1) complex filter for `__call__`: ramp, window, phases, angle step and `scale` in one factor."""
+        geometry = self.geometry
+        response = self._ramp * window(geometry, kind, cutoff_per_pixel)
+        # One-sided spectrum: k and -k together. The inverse real FFT doubles its inner columns, hence the halves.
+        response[0] *= 0.5
+        response[-1] *= 0.5
+        response *= scale * math.pi / geometry.views / geometry.bins
+        gain = torch.from_numpy(response).to(torch.float32).to(self.device)
+        return (self._phase * gain)[:, :, None]
+
+    def __call__(self, sinograms: torch.Tensor, filter_: torch.Tensor) -> torch.Tensor:
+        """Slices, per pixel unit: (S, M, B) float32 -> (S, N, N) float32 (a view). Divide by the pixel size in mm."""
+        geometry = self.geometry
+        count, grid, nyquist = len(sinograms), geometry.grid, geometry.grid // 2
+        samples = torch.fft.rfft(sinograms, dim=2).permute(1, 2, 0) * filter_
+        columns = torch.view_as_real(samples.contiguous()).reshape(-1, 2 * count)
+        placed = (self._matrix @ columns).reshape(grid, geometry.columns, count, 2)
+        rows = torch.fft.ifft(torch.view_as_complex(placed), dim=0, norm="forward")
+        start = grid // 2 - geometry.size // 2
+        rows = rows[start : start + geometry.size]
+        half = rows[:, MARGIN : MARGIN + nyquist + 1].contiguous()
+        half[:, 1 : MARGIN + 1] += rows[:, :MARGIN].flip(1).conj()
+        half[:, nyquist - MARGIN : nyquist] += rows[:, MARGIN + nyquist + 1 :].flip(1).conj()
+        half[:, 0] *= 2.0
+        half[:, nyquist] *= 2.0
+        slices = torch.fft.irfft(half, n=grid, dim=1, norm="forward")[:, start : start + geometry.size]
+        return (slices * self._inverse_taper[:, :, None]).permute(2, 1, 0)

@@ -1,0 +1,46 @@
+"""Results that are kept: a file with a sidecar that says how it was made, so that it is made only once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from REACTKDLib.core.atomic import write_text
+from REACTKDLib.core.files import suffix_of
+
+
+def sidecar_of(path: Path) -> Path:
+    """Return the JSON beside `path`: case.nii.gz -> case.json."""
+    suffix = suffix_of(path) or path.suffix
+    return path.with_name(path.name[: -len(suffix)] + ".json")
+
+
+def write_sidecar(path: Path, record: dict, request: dict | None = None) -> Path:
+    """Describe the finished file `path`: `record`, the `request` that led to it, and the file's own hash.
+
+    The sidecar comes last, so a file without one was not finished. Raises: OutputNotWritable.
+    """
+    content = {**record, "request": request, "output_sha256": file_hash(path)}
+    target = sidecar_of(path)
+    write_text(target, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    return target
+
+
+def kept(path: Path, request: dict) -> dict | None:
+    """Return the sidecar of `path` if the file is whole and was made by the same `request`, else None."""
+    try:
+        content = json.loads(sidecar_of(path).read_text(encoding="utf-8"))
+        fresh = content["request"] == request and content["output_sha256"] == file_hash(path)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return content if fresh else None
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
