@@ -1,0 +1,88 @@
+"""What a student is built from; part of a bundle's metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Literal
+
+BLOCKS = ("input", "bands", "shells", "encoder")
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """Typed and validated configuration of `Student`.
+
+    classes: number of grades. modalities: names, in order. blocks: what makes up a node vector, any of 'input' (moments
+    of the input), 'bands' (moments of fixed Gaussian bands), 'shells' (radial profile and variogram), 'encoder'
+    (moments of the learned feature maps). filters: of the first convolution; widths: of the projections at 2.5, 5 and
+    10 mm. own_stem: each tracer has its own first convolution and projections. difference: nodes also carry their
+    difference to the parenchyma; spread: standard deviations join the means. `variant='paper'` is the literal form of
+    arXiv 2508.02104 (see `StudentConfig.paper`).
+
+    Raises: ValueError that names the field.
+    """
+
+    classes: int = 3
+    modalities: tuple[str, ...] = ("ct", "fdg", "acetate")
+    blocks: tuple[str, ...] = BLOCKS
+    filters: int = 8
+    widths: tuple[int, int, int] = (8, 16, 16)
+    own_stem: bool = True
+    nonlinearity: Literal["abs", "relu"] = "abs"
+    norm: Literal["none", "instance"] = "none"
+    difference: bool = True
+    spread: bool = True
+    cbam: bool = False
+    topology: int = 7
+    hidden: int = 48
+    dropout: float = 0.1
+    variant: Literal["reactkd", "paper"] = "reactkd"
+
+    def __post_init__(self) -> None:
+        for name in ("classes", "filters", "hidden"):
+            if int(getattr(self, name)) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not self.modalities or len(set(self.modalities)) != len(self.modalities):
+            raise ValueError(f"modalities must be distinct names, not {self.modalities}")
+        if not self.blocks or set(self.blocks) - set(BLOCKS):
+            raise ValueError(f"blocks must be some of {BLOCKS}, not {self.blocks}")
+        if len(self.widths) != 3 or min(self.widths) < 1:
+            raise ValueError(f"widths must be three positive numbers, not {self.widths}")
+        if self.cbam and len(set(self.widths)) != 1:
+            raise ValueError(f"cbam needs the same width at every level, not widths {self.widths}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), not {self.dropout}")
+        for name, allowed in (("nonlinearity", ("abs", "relu")), ("norm", ("none", "instance")),
+                              ("variant", ("reactkd", "paper"))):  # fmt: skip
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {allowed}, not {getattr(self, name)!r}")
+
+    @classmethod
+    def paper(cls, **changes) -> StudentConfig:
+        """The paper's own choices: mean pooling, node vectors alone, one PET encoder, instance norm, ReLU, CBAM3D."""
+        literal = {
+            "blocks": ("encoder",),
+            "own_stem": False,
+            "nonlinearity": "relu",
+            "norm": "instance",
+            "difference": False,
+            "spread": False,
+            "cbam": True,
+            "widths": (16, 16, 16),
+            "variant": "paper",
+        }
+        return cls(**(literal | changes))
+
+    @classmethod
+    def from_dict(cls, values: Mapping) -> StudentConfig:
+        """Build from the JSON form. Raises: ValueError for unknown keys."""
+        known = {f.name for f in fields(cls)}
+        unknown = set(values) - known
+        if unknown:
+            raise ValueError(f"unknown student settings: {', '.join(sorted(unknown))}")
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+    def to_dict(self) -> dict:
+        """Return the JSON form."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}

@@ -1,0 +1,86 @@
+"""The encoders: a first convolution over fixed bands, then residual blocks at 5 and 10 mm (after SegResNet's encoder).
+
+Nothing here pools over its whole input, so features on a crop equal those of the whole volume wherever the crop holds
+the receptive field.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from REACTKDLib.core.student.bands import N_BANDS
+from REACTKDLib.core.student.config import StudentConfig
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(act(norm(conv(act(norm(x)))))), 3x3x3, pre-activation (Myronenko 2018)."""
+
+    def __init__(self, channels: int, norm: str):
+        super().__init__()
+        self.norms = nn.ModuleList(
+            [nn.InstanceNorm3d(channels) if norm == "instance" else nn.Identity() for _ in range(2)]
+        )
+        self.convs = nn.ModuleList([nn.Conv3d(channels, channels, 3, padding=1) for _ in range(2)])
+        if norm == "none":  # without a norm the block starts as the identity
+            nn.init.zeros_(self.convs[1].weight)
+            nn.init.zeros_(self.convs[1].bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x
+        for norm, conv in zip(self.norms, self.convs, strict=True):
+            y = conv(torch.relu(norm(y)))
+        return x + y
+
+
+class Trunk(nn.Module):
+    """From the first convolution's output (B, f, D, H, W) to maps at the input grid, half and a quarter of it."""
+
+    def __init__(self, filters: int, norm: str):
+        super().__init__()
+        self.down1 = nn.Conv3d(filters, 2 * filters, 3, stride=2, padding=1)
+        self.block1 = ResidualBlock(2 * filters, norm)
+        self.down2 = nn.Conv3d(2 * filters, 4 * filters, 3, stride=2, padding=1)
+        self.block2 = ResidualBlock(4 * filters, norm)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        half = self.block1(self.down1(x))
+        return x, half, self.block2(self.down2(half))
+
+
+class Encoders(nn.Module):
+    """One trunk for CT and one for PET; a first convolution and projections of its own for each tracer.
+
+    FDG uptake rises with the grade and acetate falls: with shared projections and a sum the two would cancel.
+    `forward(modality, bands)` returns three projected maps of widths `config.widths`.
+    """
+
+    def __init__(self, config: StudentConfig):
+        super().__init__()
+        self.config = config
+        stems = {self.stem_name(m) for m in config.modalities}
+        self.stems = nn.ModuleDict({name: nn.Conv3d(N_BANDS, config.filters, 3, padding=1) for name in sorted(stems)})
+        trunks = {self.trunk_name(m) for m in config.modalities}
+        self.trunks = nn.ModuleDict({name: Trunk(config.filters, config.norm) for name in sorted(trunks)})
+        channels = [config.filters * 2**level for level in range(3)]
+        self.projections = nn.ModuleDict(
+            {
+                name: nn.ModuleList([nn.Conv3d(c, w, 1) for c, w in zip(channels, config.widths, strict=True)])
+                for name in sorted(stems)
+            }
+        )
+
+    @staticmethod
+    def trunk_name(modality: str) -> str:
+        """'ct' or 'pet'."""
+        return "ct" if modality == "ct" else "pet"
+
+    def stem_name(self, modality: str) -> str:
+        """The modality itself, or its trunk where tracers share the first convolution."""
+        return modality if self.config.own_stem else self.trunk_name(modality)
+
+    def forward(self, modality: str, bands: Tensor) -> list[Tensor]:
+        x = self.stems[self.stem_name(modality)](bands)
+        x = x.abs() if self.config.nonlinearity == "abs" else torch.relu(x)
+        maps = self.trunks[self.trunk_name(modality)](x)
+        return [p(m) for p, m in zip(self.projections[self.stem_name(modality)], maps, strict=True)]

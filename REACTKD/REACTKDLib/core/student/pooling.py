@@ -1,0 +1,128 @@
+"""Pooling: the only place where masks enter. Moments of maps over soft regions, shells and pairs of voxels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from REACTKDLib.core.student.bands import N_BANDS
+
+LAGS = (1, 2, 3, 4, 6)
+N_SHELLS = 6
+_EPS = 1e-4
+#: how many numbers a block gives per node and modality
+BLOCK_SIZES = {"input": 2, "bands": 2 * N_BANDS, "shells": N_SHELLS + len(LAGS) + 1}
+_FULL_SHELL_VOXELS = 20.0  # 0.3 ml: a shell smaller than this counts in proportion
+
+
+@dataclass(frozen=True, eq=False)
+class NodeMasks:
+    """Soft masks of one case on the network's grid (or a box of it).
+
+    occupancy: (n, D, H, W), node 0 the parenchyma. shells: (n - 1, 6, D, H, W), see `core.shells`.
+    """
+
+    occupancy: Tensor
+    shells: Tensor
+
+
+def moments(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted mean and standard deviation. maps: (C, ...); weights: (n, ...). Returns two (n, C).
+
+    Two passes, so that a small spread on a large mean keeps its digits.
+    """
+    flat, w = maps.flatten(1), weights.flatten(1)
+    w = w / w.sum(dim=1, keepdim=True).clamp_min(1e-6)
+    mean = w @ flat.T
+    center = mean[:1] if len(mean) == 1 else mean.mean(dim=0, keepdim=True)
+    shifted = flat - center.T
+    first = w @ shifted.T
+    variance = w @ shifted.square().T - first.square()
+    return mean, variance.clamp_min(0).add(_EPS**2).sqrt()
+
+
+def variogram(image: Tensor, weight: Tensor) -> Tensor:
+    """ln of the mean squared difference of voxel pairs inside a soft mask, averaged over the axes, for each lag.
+
+    image, weight: (D, H, W). Returns (5,); a lag without pairs repeats the one before it.
+    """
+    values = []
+    for lag in LAGS:
+        total, mass = image.new_zeros(()), image.new_zeros(())
+        for axis in range(3):
+            n = image.shape[axis] - lag
+            if n <= 0:
+                continue
+            pair = weight.narrow(axis, 0, n) * weight.narrow(axis, lag, n)
+            total = total + (pair * (image.narrow(axis, 0, n) - image.narrow(axis, lag, n)).square()).sum()
+            mass = mass + pair.sum()
+        previous = values[-1] if values else image.new_tensor(-4.0)
+        values.append(torch.log(total / mass.clamp_min(1e-6) + _EPS) if mass > 1.0 else previous)
+    return torch.stack(values)
+
+
+def _box(weight: Tensor) -> tuple[slice, slice, slice]:
+    """Smallest box of the non-zero voxels of (D, H, W); one voxel when there are none."""
+    box = []
+    for axis in range(3):
+        hits = torch.nonzero(weight.amax(dim=tuple(a for a in range(3) if a != axis)) > 0).flatten()
+        box.append(slice(int(hits[0]), int(hits[-1]) + 1) if len(hits) else slice(0, 1))
+    return tuple(box)
+
+
+def shell_profile(image: Tensor, occupancy: Tensor, shells: Tensor) -> Tensor:
+    """Radial profile of one lesion: shell means minus the lesion's mean, then its inner variogram and ln spread.
+
+    image, occupancy: (D, H, W); shells: (6, D, H, W). Returns (12,). Shells that the lesion does not have give 0. The
+    inner part lies below 5 mm, clear of capsule and boundary, where the lesion is large enough for it.
+    """
+    box = _box(torch.maximum(occupancy, shells.amax(dim=0)))
+    image, occupancy, shells = image[box], occupancy[box], shells[(slice(None), *box)]
+    mean, _ = moments(image[None], occupancy[None])
+    means, _ = moments(image[None], shells)
+    share = (shells.flatten(1).sum(dim=1) / _FULL_SHELL_VOXELS).clamp_max(1.0)
+    inner = shells[3] + shells[4]
+    inner = inner if inner.sum() > 2 * _FULL_SHELL_VOXELS else occupancy
+    _, spread = moments(image[None], inner[None])
+    return torch.cat([(means - mean)[:, 0] * share, variogram(image, inner), torch.log(spread[0])])
+
+
+def fixed_nodes(image: Tensor, bands: Tensor, masks: NodeMasks, blocks: tuple[str, ...]) -> Tensor:
+    """The part of the node vectors that needs no learning, for one modality.
+
+    image: (D, H, W); bands: (5, D, H, W). Returns (n, sum of BLOCK_SIZES over `blocks` without 'encoder').
+    """
+    parts = []
+    if "input" in blocks:
+        mean, spread = moments(image[None], masks.occupancy)
+        parts += [mean, torch.log(spread)]
+    if "bands" in blocks:
+        mean, spread = moments(bands, masks.occupancy)
+        parts += [mean, torch.log(spread)]
+    if "shells" in blocks:
+        rows = [image.new_zeros(BLOCK_SIZES["shells"])]
+        rows += [shell_profile(image, o, s) for o, s in zip(masks.occupancy[1:], masks.shells, strict=True)]
+        parts.append(torch.stack(rows))
+    if not parts:
+        return image.new_zeros((len(masks.occupancy), 0))
+    return torch.cat(parts, dim=1)
+
+
+def fused_nodes(levels: list[Tensor], occupancy: Tensor, spread: bool) -> Tensor:
+    """Moments of the fused maps over the regions at every level.
+
+    levels: (C_l, D / 2^l, ...) each; occupancy: (n, D, H, W). Returns (n, sum of C_l, twice that with `spread`).
+    """
+    parts = []
+    weights = occupancy[None]
+    for n, level in enumerate(levels):
+        if n:
+            weights = F.avg_pool3d(weights, 2, ceil_mode=True)
+        mean, deviation = moments(level, weights[0])
+        parts.append(mean)
+        if spread:
+            parts.append(torch.log(deviation + 0.01))
+    return torch.cat(parts, dim=1)
