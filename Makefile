@@ -17,9 +17,10 @@ BENCH_STAMP := $(VENV)/.ready-bench
 
 export PYTHONPATH := $(CURDIR)/REACTKD:$(CURDIR)/REACTKDTrain:$(CURDIR)/Testing
 
-# Rendering without a screen: VTK draws into memory by OSMesa, Qt by its own off-screen platform.
+# Rendering without a screen: VTK draws into memory by OSMesa (by EGL where OSMesa is gone), Qt by its off-screen platform.
 ifeq ($(shell uname -s),Linux)
-export VTK_DEFAULT_OPENGL_WINDOW ?= vtkOSOpenGLRenderWindow
+OSMESA = $(shell PATH="$$PATH:/sbin:/usr/sbin" ldconfig -p | grep -c 'libOSMesa\.so\.8 ')
+export VTK_DEFAULT_OPENGL_WINDOW ?= $(if $(filter 0,$(OSMESA)),vtkEGLRenderWindow,vtkOSOpenGLRenderWindow)
 endif
 export QT_QPA_PLATFORM ?= offscreen
 

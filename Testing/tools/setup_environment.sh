@@ -79,11 +79,13 @@ install_libraries() {
     [ "$(uname -s)" = Linux ] || return 0
     missing="$(missing_libraries | tr '\n' ' ')"
     [ -n "$missing" ] || return 0
-    # shellcheck disable=SC2086  # one word per package is meant
-    if can_install && apt_install $missing; then
+    # OSMesa left Mesa in 2025; where it is gone, EGL does (the Makefile looks which of the two is there).
+    # shellcheck disable=SC2086,SC2046  # one word per package is meant
+    if can_install && { apt_install $missing || apt_install $(echo "$missing" | sed 's/libosmesa6//'); }; then
         return 0
     fi
-    say "Off-screen rendering needs system libraries that are missing here. On Debian or Ubuntu this installs them:"
+    say "Off-screen rendering needs system libraries that are missing here. On Debian or Ubuntu this installs them"
+    say "(leave out libosmesa6 on releases that no longer have it):"
     say "    $(sudo_line apt-get install -y --no-install-recommends $missing)"
     say "Without them everything but the rendered pictures works."
 }
