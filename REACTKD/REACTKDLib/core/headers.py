@@ -21,6 +21,10 @@ from REACTKDLib.core.text import sentence
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 NRRD_SUFFIXES = (".nrrd", ".nhdr")
 META_SUFFIXES = (".mha", ".mhd")
+_META_BYTES = {
+    f"MET_{sign}{name}": size for sign in ("", "U") for name, size in (("CHAR", 1), ("SHORT", 2), ("INT", 4))
+}
+_META_BYTES |= {"MET_FLOAT": 4, "MET_DOUBLE": 8, "MET_LONG_LONG": 8, "MET_ULONG_LONG": 8}
 CHUNK = 1 << 22
 MAX_TEXT_HEADER = 1 << 20
 SKEW_TOLERANCE = 1e-3
@@ -170,12 +174,20 @@ def _check_meta(path: Path, role: str) -> None:
         matrix = _numbers(fields.get("TransformMatrix", fields.get("Rotation", fields.get("Orientation", ""))))
         if matrix.size == 9:
             check_axes(matrix.reshape(3, 3).T, role)
-        # ITK prints to the terminal before it fails on a short compressed file: find it first.
-        if fields.get("ElementDataFile") == "LOCAL" and "CompressedDataSize" in fields:
-            if path.stat().st_size - length < int(fields["CompressedDataSize"]):
-                raise _cut_off(role)
+        # ITK prints to the terminal before it fails on a short file: find it first.
+        if fields.get("ElementDataFile") == "LOCAL" and path.stat().st_size - length < _meta_bytes(fields):
+            raise _cut_off(role)
     except ValueError as error:
         raise _unreadable_header(role) from error
+
+
+def _meta_bytes(fields: dict[str, str]) -> int:
+    """Return how many bytes follow a MetaImage header, at least."""
+    if fields.get("CompressedData", "False").lower() == "true":
+        return int(fields.get("CompressedDataSize", 0))
+    size = _META_BYTES.get(fields.get("ElementType", "").removesuffix("_ARRAY"), 0)
+    channels = int(fields.get("ElementNumberOfChannels", 1))
+    return int(np.prod(_numbers(fields.get("DimSize", "0")))) * channels * size
 
 
 def _cut_off(role: str) -> NotAnImage:

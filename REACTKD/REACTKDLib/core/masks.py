@@ -159,8 +159,8 @@ def _fill_holes(work: _Work) -> list[Finding]:
             Finding(
                 "holes-filled",
                 "info",
-                f"{plural(len(small), 'small hole')} in the liver mask, {int(fill.sum()) * work.voxel_ml:.2g} ml in all, "
-                "counted as liver.",
+                f"{plural(len(small), 'small hole')} in the liver mask, {int(fill.sum()) * work.voxel_ml:.2g} ml "
+                "in all, counted as liver.",
             )
         )
     boxes = find_objects(inner, count)

@@ -1,0 +1,62 @@
+"""The command line: `python -m REACTKDLib grade | batch | check | prepare | phantom`.
+
+Exit status 0, or 2 with one plain sentence on standard error. A traceback appears only with REACTKD_DEBUG=1.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Sequence
+
+from REACTKDLib.commands.parser import build_parser
+from REACTKDLib.core.errors import Canceled, ReactkdError
+from REACTKDLib.core.text import sentence
+
+FAILED = 2
+DEBUG = "REACTKD_DEBUG"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status."""
+    debug = bool(os.environ.get(DEBUG))
+    if not debug:
+        warnings.simplefilter("ignore")  # a library's warning is not our one sentence
+    try:
+        signal.signal(signal.SIGTERM, _stop)
+        arguments = build_parser().parse_args(argv)
+        arguments.run(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _fail("Stopped; what was not finished is not written.")
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - closed with the process
+        return 0
+    except (ReactkdError, MemoryError, OSError, Exception) as error:
+        if debug:
+            raise
+        return _fail(_message(error))
+    return 0
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, ReactkdError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "There is not enough memory; close other programs, or use images of a smaller field."
+    return f"An unexpected fault stopped the work ({type(error).__name__}); set {DEBUG}=1, run again and report it."
+
+
+def _fail(text: str) -> int:
+    print(sentence(" ".join(text.split())), file=sys.stderr)
+    return FAILED
+
+
+def _stop(signal_number: int, frame: object) -> None:
+    raise Canceled("Stopped from outside; what was not finished is not written.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""Arguments that several commands share, and the case that they describe."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from REACTKDLib.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from REACTKDLib.core.case import Case
+
+
+def add_case_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the files of one case."""
+    files = parser.add_argument_group("the case (NIfTI, NRRD or MHA files)")
+    files.add_argument("--ct", type=Path, metavar="FILE", help="CT in Hounsfield units")
+    files.add_argument("--fdg", type=Path, metavar="FILE", help="FDG PET in any unit")
+    files.add_argument("--acetate", type=Path, metavar="FILE", help="11C-acetate PET in any unit")
+    files.add_argument(
+        "--segmentation", type=Path, metavar="FILE", required=True, help="liver and tumors: .seg.nrrd or a label map"
+    )
+    files.add_argument("--liver", nargs="+", metavar="NAME|LABEL", help="the liver, when it is not recognized by name")
+    files.add_argument("--tumor", nargs="*", metavar="NAME|LABEL", help="the tumors; without a value: there is none")
+    files.add_argument(
+        "--case", metavar="ID", help="a name for the reports (file names are never used: they may be a patient's)"
+    )
+
+
+def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of the model."""
+    parser.add_argument("--bundle", type=Path, metavar="DIR", help="the model's folder (default: the shipped one)")
+
+
+def add_device_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of the processor."""
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
+
+
+def add_output_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the output folder."""
+    parser.add_argument("--output", type=Path, metavar="DIR", required=True, help="folder for the results")
+
+
+def read_case(arguments: argparse.Namespace) -> Case:
+    """Return the case of `add_case_arguments`, checked. Raises: what `open_case` raises."""
+    from REACTKDLib.core.open_case import open_case
+
+    return open_case(
+        arguments.ct,
+        arguments.fdg,
+        arguments.acetate,
+        segmentation=arguments.segmentation,
+        liver=arguments.liver,
+        tumor=arguments.tumor,
+        case_id=checked_id(arguments.case),
+    )
+
+
+def checked_id(name: str | None) -> str | None:
+    """Return a case id that is safe as a folder name. Raises: UsageError."""
+    if name is None:
+        return None
+    name = name.strip()
+    if not name or name.startswith(".") or any(c in '/\\:*?"<>|' or ord(c) < 32 for c in name) or len(name) > 100:
+        raise UsageError(f"The case name '{name[:100]}' cannot be used; use letters, digits, spaces, '-' and '_'.")
+    return name

@@ -1,0 +1,121 @@
+"""`batch`: grade every case of a worklist, going on past those that fail."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from REACTKDLib.commands.arguments import add_bundle_arguments, add_device_argument, add_output_argument, checked_id
+from REACTKDLib.commands.grade import open_grader
+from REACTKDLib.commands.progress import Progress
+from REACTKDLib.commands.results import write_results
+from REACTKDLib.commands.staging import all_or_nothing
+from REACTKDLib.core.errors import Canceled, ReactkdError
+from REACTKDLib.core.text import plural
+
+if TYPE_CHECKING:
+    from REACTKDLib.core.report import GradeReport
+    from REACTKDLib.core.worklist import Job
+
+RESULTS = "results.csv"
+HEADER = ("case", "status", "grade", "uncertain", "inputs", "lesions", "tumor_ml", "findings", "error", "reason")
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "batch",
+        help="grade every case of a worklist",
+        description="Grades every case of a worklist into a folder of its own and leaves results.csv with a row for "
+        "each. A case that fails has a row with the reason, and the others go on. Exit status 2 only when the worklist "
+        "or the model cannot be used, or no case at all could be graded.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--worklist",
+        type=Path,
+        required=True,
+        metavar="CSV|DIR",
+        help="columns case, ct, fdg, acetate, segmentation, liver, tumor; or a folder with a folder for each case",
+    )
+    add_bundle_arguments(parser)
+    add_device_argument(parser)
+    add_output_argument(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Grade the worklist. Raises: ReactkdError when no case could be graded, after results.csv says why."""
+    from REACTKDLib.core.worklist import read_worklist
+
+    with Progress() as progress:
+        jobs = read_worklist(arguments.worklist)
+        grader = open_grader(arguments)
+        rows: list[dict[str, Any]] = []
+        for number, job in enumerate(jobs, start=1):
+            progress.prefix = f"{number} of {len(jobs)}: "
+            rows.append(_graded_row(job, number, grader, arguments.output, progress))
+            _write_rows(rows, grader.bundle.classes, arguments.output)
+        failed = sum(row["status"] == "failed" for row in rows)
+        progress.say(f"{plural(len(rows), 'case')}, {failed} failed; see {RESULTS}")
+    if failed == len(rows):
+        raise ReactkdError(f"None of the {plural(failed, 'case')} could be graded; {RESULTS} says why for each.")
+
+
+def _graded_row(job: Job, number: int, grader: Any, output: Path, progress: Progress) -> dict[str, Any]:
+    """Grade one case into its folder, whole or not at all, and return its row; only a stop goes further."""
+    try:
+        name = checked_id(job.case) or f"case-{number}"
+        return {"case": name, **_grade(job, name, grader, output, progress)}
+    except Canceled:
+        raise
+    except ReactkdError as error:
+        fault = (error.code, str(error))
+    except MemoryError:
+        fault = ("out-of-memory", "There is not enough memory for this case; use images of a smaller field.")
+    except Exception as error:  # one odd case must not end a night's run
+        fault = ("unexpected", f"An unexpected fault stopped this case ({type(error).__name__}); please report it.")
+    return {"case": job.case or f"case-{number}", "status": "failed", "error": fault[0], "reason": fault[1]}
+
+
+def _grade(job: Job, name: str, grader: Any, output: Path, progress: Progress) -> dict[str, Any]:
+    from REACTKDLib.core.open_case import open_case
+
+    paths = {modality.value: path for modality, path in job.images.items()}
+    with all_or_nothing(output / name) as folder:
+        progress(0.0, "reading")
+        case = open_case(**paths, segmentation=job.segmentation, liver=job.liver, tumor=job.tumor, case_id=name)
+        result = grader.open(case, progress=progress).grade()
+        progress(0.95, "writing")
+        write_results(result, case, folder)
+    return _row_of(result.report)
+
+
+def _row_of(report: GradeReport) -> dict[str, Any]:
+    lesions = [region for region in report.regions if region.kind == "tumor"]
+    probabilities = {f"p_{name}": f"{value:.4f}" for name, value in (report.probabilities or {}).items()}
+    return {
+        "status": "graded" if report.grade else "no grade",
+        "grade": report.grade or "",
+        "uncertain": str(bool(report.uncertain)).lower(),
+        "inputs": "+".join(report.inputs),
+        "lesions": len(lesions),
+        "tumor_ml": f"{sum(region.volume_ml or 0.0 for region in lesions):.3f}",
+        "findings": " ".join(sorted({finding.code for finding in report.findings})),
+        **probabilities,
+    }
+
+
+def _write_rows(rows: list[dict[str, Any]], classes: tuple[str, ...], output: Path) -> None:
+    """Write all rows so far: a run that is stopped keeps what it did."""
+    from REACTKDLib.core.atomic import write_text
+
+    columns = [*HEADER[:3], *(f"p_{name}" for name in classes), *HEADER[3:]]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(output / RESULTS, text.getvalue())

@@ -1,0 +1,63 @@
+"""`check`: read a case, look at its masks and geometry, print the findings as JSON. Needs no model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from REACTKDLib.commands.arguments import add_case_arguments, read_case
+
+if TYPE_CHECKING:
+    from REACTKDLib.core.case import Case
+
+SCHEMA = "reactkd-check/1"
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "check",
+        help="check masks and geometry only; findings as JSON on standard output",
+        description="Checks masks and geometry without grading and prints the findings as JSON.",
+        allow_abbrev=False,
+    )
+    add_case_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the findings of one case."""
+    json.dump(summary(read_case(arguments)), sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def summary(case: Case) -> dict[str, Any]:
+    """Return what `check` prints: inputs, volumes of liver and lesions, findings."""
+    from REACTKDLib.core.regions import RegionSet
+
+    regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+    return {
+        "schema": SCHEMA,
+        "case": case.id,
+        "inputs": [
+            {
+                "modality": modality.value,
+                "shape_kji": list(volume.shape),
+                "spacing_ijk_mm": [round(float(s), 4) for s in volume.spacing],
+                "unit": volume.unit.value,
+            }
+            for modality, volume in case.volumes.items()
+        ],
+        "liver_ml": round(int(case.liver.sum()) * case.reference.voxel_ml, 2),
+        "lesions": [
+            {
+                "name": lesion.name,
+                "volume_ml": round(lesion.volume_ml, 4),
+                "centroid_ras_mm": [round(c, 2) for c in lesion.centroid_ras],
+            }
+            for lesion in regions.lesions
+        ],
+        "findings": [finding.to_dict() for finding in case.findings],
+    }

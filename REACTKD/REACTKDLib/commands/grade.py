@@ -1,0 +1,51 @@
+"""`grade`: one case from files to a report folder."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from REACTKDLib.commands.arguments import (
+    add_bundle_arguments,
+    add_case_arguments,
+    add_device_argument,
+    add_output_argument,
+    read_case,
+)
+from REACTKDLib.commands.progress import Progress
+from REACTKDLib.commands.results import write_results
+from REACTKDLib.commands.staging import all_or_nothing
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "grade",
+        help="grade one case",
+        description="Grades one case and leaves report.json, regions.csv, regions.nii.gz and attention.nii.gz.",
+        allow_abbrev=False,
+    )
+    add_case_arguments(parser)
+    add_bundle_arguments(parser)
+    add_device_argument(parser)
+    add_output_argument(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Grade one case into the output folder."""
+    with Progress() as progress, all_or_nothing(arguments.output) as folder:
+        progress(0.0, "reading")
+        case = read_case(arguments)
+        grader = open_grader(arguments)
+        result = grader.open(case, progress=progress).grade()
+        progress(0.95, "writing")
+        write_results(result, case, folder)
+
+
+def open_grader(arguments: argparse.Namespace) -> Any:
+    """Return the grader of the chosen bundle and device. Raises: the errors of bundles."""
+    from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
+    from REACTKDLib.core.grader import Grader
+
+    return Grader(Bundle.load(arguments.bundle or shipped_bundle_folder()), device=arguments.device)

@@ -1,0 +1,37 @@
+"""The arguments of every command; a usage error is one sentence, like any other error."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+from REACTKDLib import __version__
+from REACTKDLib.commands import batch, check, grade, phantom, prepare
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.text import sentence
+
+COMMANDS = (grade, batch, check, prepare, phantom)
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises instead of printing the usage and leaving."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError with argparse's message and where to read more."""
+        raise UsageError(sentence(f"{message}; '{self.prog} --help' lists what is possible."))
+
+
+def build_parser() -> Parser:
+    """Return the parser; `parse_args(...).run` is the function of the chosen command."""
+    parser = Parser(
+        prog="python -m REACTKDLib",
+        description="Grades hepatocellular carcinoma from CT and PET and shows which regions decided. "
+        "The shipped model is trained on digital phantoms: not for clinical use.",
+        epilog="Exit status: 0, or 2 with one sentence on standard error.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"REACTKD {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_to(commands)
+    return parser

@@ -1,0 +1,70 @@
+"""`phantom`: write one digital patient to disk as a hospital would hold it, with the truth beside it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from REACTKDLib.commands.arguments import add_output_argument
+from REACTKDLib.commands.progress import Progress
+from REACTKDLib.commands.staging import all_or_nothing
+
+if TYPE_CHECKING:
+    from REACTKDLib.core.phantom.acquire import PhantomCase
+
+GRADES = ("well", "moderate", "poor")
+FILES = {"ct": "CT.nii.gz", "fdg": "FDG.nii.gz", "acetate": "ACETATE.nii.gz"}
+SEGMENTATION = "segmentation.seg.nrrd"
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "phantom",
+        help="write a digital patient: CT, FDG, acetate, masks and the truth",
+        description="Writes a digital patient. No part of it comes from a person.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--grade", choices=GRADES, required=True)
+    parser.add_argument("--seed", type=seed, required=True, metavar="N", help="same seed, same files")
+    parser.add_argument("--size", choices=("small", "full"), default="full", help="default: %(default)s")
+    add_output_argument(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the phantom to the output folder."""
+    from REACTKDLib.core.phantom.acquire import acquire
+    from REACTKDLib.core.phantom.patient import draw_patient
+
+    with Progress() as progress, all_or_nothing(arguments.output) as folder:
+        progress(0.0, "drawing the patient")
+        patient = draw_patient(arguments.seed, grade=arguments.grade)
+        progress(0.2, "scanning")
+        phantom = acquire(patient, size=arguments.size)
+        progress(0.5, "writing")
+        write_phantom(phantom, folder)
+
+
+def write_phantom(phantom: PhantomCase, folder: Path) -> None:
+    """Write the volumes, the masks (segments Liver and Tumor) and `truth.json` into `folder`."""
+    from REACTKDLib.core.atomic import write_text
+    from REACTKDLib.core.files import write_volume
+    from REACTKDLib.core.segmentation_files import write_segmentation
+
+    case = phantom.case
+    for modality, volume in case.volumes.items():
+        write_volume(volume, folder / FILES[modality.value])
+    masks = [("Liver", "liver", case.liver), ("Tumor", "tumor", case.tumor)]
+    write_segmentation(masks, case.reference.ijk_to_ras, folder / SEGMENTATION)
+    write_text(folder / "truth.json", json.dumps(phantom.truth, indent=2) + "\n")
+
+
+def seed(text: str) -> int:
+    """Return the number that `text` says; argparse names this function in its message."""
+    value = int(text)
+    if value < 0:
+        raise ValueError
+    return value

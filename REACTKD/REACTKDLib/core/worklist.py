@@ -1,0 +1,103 @@
+"""A list of cases: a CSV with a row for each, or a folder with a folder for each."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.errors import FileMissing, UsageError
+from REACTKDLib.core.text import quoted
+
+COLUMNS = ("case", "ct", "fdg", "acetate", "segmentation", "liver", "tumor")
+SEPARATOR = re.compile(r"[;|]")
+IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
+SEGMENTATION_SUFFIXES = (".seg.nrrd", *IMAGE_SUFFIXES)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One case to do. images: {modality: path} of those given. liver, tumor: names or labels, None for recognition."""
+
+    case: str
+    images: dict[Modality, Path] = field(default_factory=dict)
+    segmentation: Path | None = None
+    liver: tuple[str, ...] | None = None
+    tumor: tuple[str, ...] | None = None
+
+
+def read_worklist(path: Path) -> list[Job]:
+    """Return the jobs of a CSV or of a folder, in its order.
+
+    CSV: UTF-8 with a header; columns case and segmentation, and any of ct, fdg, acetate, liver, tumor; paths are
+    relative to the CSV; several segments are separated by ";" or "|".
+    Folder: each folder in it is a case of that name and holds CT, FDG, ACETATE and segmentation files (.nii.gz, .nii,
+    .nrrd, .mha; .seg.nrrd for the segmentation), in any case of letters.
+
+    Raises: FileMissing, UsageError (unreadable, without cases, or a case named twice).
+    """
+    path = Path(path)
+    if path.is_dir():
+        jobs = [_job_of_folder(folder) for folder in sorted(path.iterdir()) if _is_case_folder(folder)]
+    elif path.is_file():
+        jobs = _jobs_of_csv(path)
+    else:
+        raise FileMissing("There is no worklist at the path given; give a CSV file or a folder of case folders.")
+    if not jobs:
+        raise UsageError("The worklist holds no case; give a CSV with a row, or a folder with a folder, for each case.")
+    names = [job.case.casefold() for job in jobs]  # folders of cases must differ on every file system
+    twice = sorted({job.case for job in jobs if names.count(job.case.casefold()) > 1})
+    if twice:
+        raise UsageError(f"The worklist names {quoted(twice)} more than once; give each case a name of its own.")
+    return jobs
+
+
+def _jobs_of_csv(path: Path) -> list[Job]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        dialect = ";" if text.split("\n", 1)[0].count(";") > text.split("\n", 1)[0].count(",") else ","
+        rows = list(csv.DictReader(text.splitlines(), delimiter=dialect))
+    except (UnicodeDecodeError, csv.Error, OSError) as error:
+        raise UsageError("The worklist is not a CSV in UTF-8; save it from the spreadsheet as 'CSV UTF-8'.") from error
+    header = [str(name or "").strip().lower() for name in (rows[0] if rows else [])]
+    if rows and not {"case", "segmentation"} <= set(header):
+        raise UsageError(
+            f"The worklist lacks the column 'case' or 'segmentation'; its columns are {', '.join(COLUMNS)}."
+        )
+    unknown = [name for name in header if name and name not in COLUMNS]
+    if unknown:
+        raise UsageError(f"The worklist has unknown columns {quoted(unknown)}; its columns are {', '.join(COLUMNS)}.")
+    return [_job_of_row(row, path.parent) for row in rows if any(_cells(row).values())]
+
+
+def _cells(row: dict[str | None, str | None | list[str]]) -> dict[str, str]:
+    return {k.strip().lower(): v.strip() for k, v in row.items() if isinstance(k, str) and isinstance(v, str)}
+
+
+def _job_of_row(row: dict, base: Path) -> Job:
+    cells = _cells(row)
+    images = {m: base / cells[m.value] for m in Modality if cells.get(m.value)}
+    names = {
+        kind: tuple(part.strip() for part in SEPARATOR.split(cells[kind]) if part.strip()) if cells.get(kind) else None
+        for kind in ("liver", "tumor")
+    }
+    segmentation = base / cells["segmentation"] if cells.get("segmentation") else None
+    return Job(cells.get("case", ""), images, segmentation, names["liver"], names["tumor"])
+
+
+def _is_case_folder(folder: Path) -> bool:
+    return folder.is_dir() and not folder.name.startswith(".")
+
+
+def _job_of_folder(folder: Path) -> Job:
+    files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    images = {m: found for m in Modality if (found := _named(files, m.value, IMAGE_SUFFIXES)) is not None}
+    return Job(folder.name, images, _named(files, "segmentation", SEGMENTATION_SUFFIXES))
+
+
+def _named(files: Sequence[Path], stem: str, suffixes: Sequence[str]) -> Path | None:
+    wanted = [stem + suffix for suffix in suffixes]
+    return next((file for name in wanted for file in files if file.name.lower() == name), None)
