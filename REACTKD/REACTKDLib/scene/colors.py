@@ -12,7 +12,7 @@ HEAT_TABLE = "REACTKD heat map"
 ENTRIES = 256
 
 RGB = tuple[float, float, float]
-_NEUTRAL: RGB = (0.80, 0.80, 0.80)
+_NEUTRAL: RGB = (0.94, 0.94, 0.94)
 _FOR: RGB = (1.00, 0.18, 0.00)
 _AGAINST: RGB = (0.10, 0.42, 1.00)
 # Black, violet, orange, pale yellow: brightness rises all the way, so that the map survives a gray print.
@@ -65,7 +65,7 @@ def show_legend(displayable: Any, title: str, label_format: str, x: float) -> An
     legend.SetLabelFormat(label_format)
     legend.SetNumberOfLabels(5)
     legend.SetMaxNumberOfColors(ENTRIES)
-    legend.SetSize(0.13, 0.42)
+    legend.SetSize(0.09, 0.36)
     legend.SetPosition(x, 0.5)
     legend.SetVisibility(True)
     return legend

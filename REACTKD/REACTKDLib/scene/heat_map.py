@@ -20,14 +20,14 @@ def write_heat_map(node: Any, color_node: Any, result: GradeResult, reference: A
     The window runs from 0 to the 99.5th percentile of the voxels above zero; below 5 % of that the map is transparent.
     """
     volume = _map_or_zeros(result)
-    node_from_volume(None, volume, node=node)
-    node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
-    top = _top(volume.array)
     display = node.GetDisplayNode()
+    display.SetAutoWindowLevel(False)  # before the voxels come: a histogram of the whole volume takes half a second
+    node_from_volume(None, volume, node=node)
+    node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
+    top = _top(volume.array)
     display.SetAndObserveColorNodeID(color_node.GetID())
-    display.SetAutoWindowLevel(False)
     display.SetWindowLevelMinMax(0.0, top)
     display.SetAutoThreshold(False)
     display.SetThreshold(VISIBLE_FROM * top, max(top, float(volume.array.max())))
@@ -36,9 +36,9 @@ def write_heat_map(node: Any, color_node: Any, result: GradeResult, reference: A
 
 
 def _map_or_zeros(result: GradeResult) -> Volume:
-    if result.voxel_map is not None:
-        return Volume(result.voxel_map.array.astype(np.float32), result.voxel_map.ijk_to_ras)
-    return Volume(np.zeros(result.regions.labels.shape, np.float32), result.regions.ijk_to_ras)
+    if result.voxel_map is None:
+        return Volume(np.zeros(result.regions.labels.shape, np.float32), result.regions.ijk_to_ras)
+    return result.voxel_map.with_array(result.voxel_map.array.astype(np.float32, copy=False))
 
 
 def _top(array: np.ndarray) -> float:

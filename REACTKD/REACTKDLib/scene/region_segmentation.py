@@ -15,7 +15,7 @@ from REACTKDLib.scene.result import GradeResult, effect_limit, rows_with_regions
 from REACTKDLib.scene.terminology import tag
 
 LABELMAP = "Binary labelmap"
-LESION_FILL = 0.40
+LESION_FILL = (0.08, 0.42)  # of a lesion without effect, and of the one with the largest
 PARENCHYMA_OUTLINE = 0.55
 PARENCHYMA_OPACITY_3D = 0.22
 
@@ -52,6 +52,7 @@ def write_regions(node: Any, result: GradeResult, reference: Any) -> None:
 
 def _set_display(display: Any, result: GradeResult) -> None:
     """Parenchyma: a thin outline and a see-through surface. Lesions: filled outlines and solid surfaces."""
+    limit = effect_limit(result.report)
     display.SetVisibility(True)
     display.SetPreferredDisplayRepresentationName3D("Closed surface")
     display.SetPreferredDisplayRepresentationName2D(LABELMAP)
@@ -59,12 +60,14 @@ def _set_display(display: Any, result: GradeResult) -> None:
     display.SetOpacity2DFill(1.0)
     display.SetOpacity2DOutline(1.0)
     display.SetOpacity3D(1.0)
-    display.SetSliceIntersectionThickness(2)
+    display.SetSliceIntersectionThickness(3)
     for row, region in rows_with_regions(result):
         segment_id = f"Region_{region.label}"
         lesion = row.kind == "tumor"
         display.SetSegmentVisibility(segment_id, True)
-        display.SetSegmentOpacity2DFill(segment_id, LESION_FILL if lesion else 0.0)
+        share = min(1.0, abs(row.deletion_effect or 0.0) / limit)
+        fill = LESION_FILL[0] + (LESION_FILL[1] - LESION_FILL[0]) * share
+        display.SetSegmentOpacity2DFill(segment_id, fill if lesion else 0.0)
         display.SetSegmentOpacity2DOutline(segment_id, 1.0 if lesion else PARENCHYMA_OUTLINE)
         display.SetSegmentOpacity3D(segment_id, 1.0 if lesion else PARENCHYMA_OPACITY_3D)
 
