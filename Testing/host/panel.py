@@ -158,7 +158,5 @@ def _connect_scene(panel: QWidget, sender: str, signal: str, receiver: str, slot
 
 def child_widgets(panel: View) -> SimpleNamespace:
     """Return each named widget of the panel, as `slicer.util.childWidgetVariables` does."""
-    children = panel.widget.findChildren(QWidget)
-    return SimpleNamespace(
-        **{w.objectName(): View(w) for w in children if re.fullmatch(r"[A-Za-z]\w*", w.objectName())}
-    )
+    named = {child.objectName(): View(child) for child in panel.widget.findChildren(QWidget)}
+    return SimpleNamespace(**{name: view for name, view in named.items() if name.isidentifier()})
