@@ -12,9 +12,9 @@ from REACTKDLib.core.geometry import bounding_box
 from REACTKDLib.core.regions import RegionSet
 from REACTKDLib.scene.colors import effect_color
 from REACTKDLib.scene.result import GradeResult, effect_limit, rows_with_regions
+from REACTKDLib.scene.segments import LABELMAP
 from REACTKDLib.scene.terminology import tag
 
-LABELMAP = "Binary labelmap"
 LESION_FILL = (0.08, 0.42)  # of a lesion without effect, and of the one with the largest
 PARENCHYMA_OUTLINE = 0.55
 PARENCHYMA_OPACITY_3D = 0.22

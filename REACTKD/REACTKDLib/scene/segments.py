@@ -15,7 +15,9 @@ from REACTKDLib.core.recognition import Candidate, choose
 from REACTKDLib.scene.frames import relation_between
 from REACTKDLib.scene.reslice import reslice
 from REACTKDLib.scene.terminology import codes_of
-from REACTKDLib.scene.volumes import grid_of
+from REACTKDLib.scene.volumes import grid_of, ijk_to_ras_of
+
+LABELMAP = "Binary labelmap"
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,32 @@ def mask_on(segmentation: Any, segment_ids: Iterable[str], reference: Any) -> np
     """
     grid = grid_of(reference)
     relation = relation_between(segmentation, reference)
+    segmentation = _with_label_maps(segmentation, reference)
     mask = np.zeros(grid.shape, dtype=bool)
     for segment_id in segment_ids:
         array, ijk_to_ras = segment_array(segmentation, segment_id)
         if array.any():
             mask |= reslice(array, ijk_to_ras, relation, grid, nearest=True) > 0
     return mask
+
+
+def _with_label_maps(segmentation: Any, reference: Any) -> Any:
+    """Return the node itself, or, when it holds surfaces only, a copy outside the scene that is converted."""
+    data = segmentation.GetSegmentation()
+    if data.GetNumberOfSegments() == 0 or data.ContainsRepresentation(LABELMAP):
+        return segmentation
+    copy = slicer.vtkMRMLSegmentationNode()
+    copied = copy.GetSegmentation()
+    copied.DeepCopy(data)
+    geometry = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    if not copied.GetConversionParameter(geometry):
+        extent = reference.GetImageData().GetExtent()
+        relation = relation_between(reference, segmentation)
+        placed = relation.matrix() @ ijk_to_ras_of(reference) if relation.is_linear else ijk_to_ras_of(reference)
+        matrix = slicer.util.vtkMatrixFromArray(placed)
+        copied.SetConversionParameter(geometry, slicer.vtkSegmentationConverter.SerializeImageGeometry(matrix, extent))
+    copied.CreateRepresentation(LABELMAP)
+    return copy
 
 
 def segment_array(segmentation: Any, segment_id: str) -> tuple[np.ndarray, np.ndarray]:

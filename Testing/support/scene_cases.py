@@ -37,7 +37,9 @@ def oblique(spacing: tuple[float, float, float], shape: tuple[int, int, int], de
     return matrix
 
 
-def make_case(shape: tuple[int, int, int] = (44, 72, 80), spacing: tuple[float, float, float] = (2.2, 2.3, 3.0)) -> Case:
+def make_case(
+    shape: tuple[int, int, int] = (44, 72, 80), spacing: tuple[float, float, float] = (2.2, 2.3, 3.0)
+) -> Case:
     """A CT of gray tissue with a brighter liver and darker lesions, both PETs on coarser grids of their own."""
     matrix = oblique(spacing, shape)
     ras = Grid(shape, matrix).centers_ras()
@@ -57,7 +59,9 @@ def make_case(shape: tuple[int, int, int] = (44, 72, 80), spacing: tuple[float, 
     return Case("hand-made", volumes, liver, tumor & liver)
 
 
-def make_result(case: Case, effects: tuple[float, ...] = (0.05, 0.31, -0.12), grade: str | None = "poor") -> HandMadeResult:
+def make_result(
+    case: Case, effects: tuple[float, ...] = (0.05, 0.31, -0.12), grade: str | None = "poor"
+) -> HandMadeResult:
     """A result in which lesion i of the region set has deletion effect `effects[i]`; none with `grade=None`."""
     regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
     all_effects = (0.02, *effects)
@@ -76,7 +80,11 @@ def make_result(case: Case, effects: tuple[float, ...] = (0.05, 0.31, -0.12), gr
                 region.voxels < 100,
             )
         )
-    rows.append(ReportRegion("Topology", "topology", None, None, *((0.2, dict.fromkeys(GRADES, 0.0), 0.01) if grade else (None,) * 3)))
+    rows.append(
+        ReportRegion(
+            "Topology", "topology", None, None, *((0.2, dict.fromkeys(GRADES, 0.0), 0.01) if grade else (None,) * 3)
+        )
+    )
     three = dict(zip(GRADES, (0.1, 0.25, 0.65))) if grade else None
     report = GradeReport(
         case=case.id,
@@ -92,7 +100,9 @@ def make_result(case: Case, effects: tuple[float, ...] = (0.05, 0.31, -0.12), gr
         device="cpu",
         timing_ms=dict.fromkeys(("prepare", "encode", "regions", "decide", "total"), 1.0),
     )
-    voxel_map = Volume((case.tumor * np.linspace(0, 1, case.tumor.shape[2], dtype=np.float32)), case.reference.ijk_to_ras)
+    voxel_map = Volume(
+        (case.tumor * np.linspace(0, 1, case.tumor.shape[2], dtype=np.float32)), case.reference.ijk_to_ras
+    )
     return HandMadeResult(report, regions, voxel_map if grade else None)
 
 

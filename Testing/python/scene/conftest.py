@@ -1,0 +1,39 @@
+"""Fixtures: a booted scene, closed after each test, in which VTK must not have reported an error; and a case in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.scene_cases import make_case
+
+
+@pytest.fixture
+def host():
+    """The booted host with an empty scene."""
+    from host.boot import boot
+
+    host = boot()
+    host.reset()
+    yield host
+    host.errors.assert_none()
+    host.reset()
+
+
+@pytest.fixture
+def scene(host):
+    """The empty MRML scene."""
+    return host.scene
+
+
+@pytest.fixture(scope="session")
+def case():
+    """The hand-made case."""
+    return make_case()
+
+
+@pytest.fixture
+def nodes(scene, case):
+    """The hand-made case as nodes."""
+    from REACTKDLib.scene.case import nodes_from_case
+
+    return nodes_from_case(scene, case)
