@@ -119,7 +119,7 @@ class LowDoseCT:
         check_slices(hu, self.geometry.size)
         budget = self.budget(spacing, thickness_mm, sigma_e, i0)
         noise = WhiteNoise(self._shape, seed, DIRECT, self._kernel(thickness_mm, increment_mm))
-        out = torch.as_tensor(hu).to(torch.float32, copy=True)
+        out = _float32(hu)
         if dose < 1.0:
             counts, filter_ = self._counts(budget, spacing), self._filter(spacing)
             for start, block in self._blocks(out, progress, cancelled):
@@ -151,10 +151,10 @@ class LowDoseCT:
         kernel = self._kernel(thickness_mm, increment_mm)
         whites = [WhiteNoise(self._shape, seed, stream, kernel) for stream in (QUANTUM, ELECTRONIC)]
         counts, filter_ = self._counts(budget, spacing), self._filter(spacing)
-        source = torch.as_tensor(hu)
+        source = _float32(hu)
         fields = [torch.zeros(source.shape, device=source.device) for _ in whites]
         for start, block in self._blocks(source, progress, cancelled):
-            p = self._line_integrals(block.to(torch.float32, copy=True), spacing)
+            p = self._line_integrals(block, spacing)
             stds = quantum_std(p, counts), electronic_std(p, counts, budget.sigma_e)
             for field, std, white in zip(fields, stds, whites):
                 sinograms = noisy_sinograms(std, white, first_slice + start, "linear")
@@ -170,6 +170,10 @@ class LowDoseCT:
         soft tissue to measure in.
         """
         return calibrated_budget(self, hu, check_spacing(spacing_mm), thickness_mm, seed)
+
+    def reconstruct(self, sinograms: torch.Tensor, spacing_mm: float) -> torch.Tensor:
+        """Filtered back-projection of line integrals (S, M, B) without unit to (S, N, N) HU above air."""
+        return self._back_projector(sinograms, self._filter(spacing_mm))
 
     @property
     def _shape(self) -> tuple[int, int]:
@@ -212,6 +216,13 @@ class LowDoseCT:
         image = self._back_projector(sinograms, filter_)
         image = image[:, top : top + block.shape[1], left : left + block.shape[2]].to(block.device)
         return image.masked_fill_(block < PADDING_BELOW_HU, 0.0)
+
+
+def _float32(hu: Slices) -> torch.Tensor:
+    """A float32 copy, also of read-only arrays and of types that torch does not know."""
+    if isinstance(hu, torch.Tensor):
+        return hu.to(torch.float32, copy=True)
+    return torch.from_numpy(np.array(hu, dtype=np.float32))
 
 
 def _like(original: Slices, result: torch.Tensor) -> Slices:
