@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,11 @@ from REACTKDLib.core.atomic import written_beside
 from REACTKDLib.core.bundle_metadata import complete_metadata, read_metadata
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import BundleAltered, BundleIncomplete, BundleMismatch, BundleUnsafe
+from REACTKDLib.core.explain import UncertaintyRule
 
 if TYPE_CHECKING:
     from REACTKDLib.core.prepare import Preparation
+    from REACTKDLib.core.student.config import StudentConfig
     from REACTKDLib.core.student.network import Student
 
 METADATA = Path("configs") / "metadata.json"
@@ -133,7 +136,9 @@ def _tensors(content: bytes, path: Path) -> dict[str, Any]:
     import torch
 
     try:
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of odd pickles that it then refuses
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise BundleUnsafe(
             f"{path} holds more than numbers and was not opened; ask for the model as a plain state dict."
@@ -147,14 +152,19 @@ def _tensors(content: bytes, path: Path) -> dict[str, Any]:
 
 def _student_with(info: Mapping[str, Any], state: Mapping[str, Any]) -> Student:
     """Build the student that `info` describes and fill it with `state`. Raises: BundleMismatch."""
-    from REACTKDLib.core.student.network import Student, StudentConfig
+    from REACTKDLib.core.prepare import Preparation
+    from REACTKDLib.core.student.config import StudentConfig
+    from REACTKDLib.core.student.network import Student
 
     try:
         config = StudentConfig.from_dict(info["student"])
         student = Student(config)
+        Preparation.from_metadata(info["preparation"])
+        UncertaintyRule(**info.get("uncertain", {}))
+        _check_names(info, config)
     except (ValueError, TypeError, KeyError) as error:
         raise BundleMismatch(
-            f"The model's configuration is not valid ({error}); copy the model folder again."
+            f"The description of the model '{info['name']}' is not valid ({error}); copy the model folder again."
         ) from error
     try:
         student.load_state_dict(state)
@@ -162,14 +172,18 @@ def _student_with(info: Mapping[str, Any], state: Mapping[str, Any]) -> Student:
         raise BundleMismatch(
             f"The weights do not fit the configuration of the model '{info['name']}'; copy the model folder again."
         ) from error
-    if len(info["classes"]) != config.classes:
-        raise BundleMismatch(
-            f"The model '{info['name']}' names {len(info['classes'])} classes where its network has {config.classes}; "
-            "correct the metadata."
-        )
     if not all(bool(value.isfinite().all()) for value in student.state_dict().values()):
         raise BundleMismatch(f"The weights of the model '{info['name']}' hold NaN or infinity; train it again.")
     return student.eval().requires_grad_(False)
+
+
+def _check_names(info: Mapping[str, Any], config: StudentConfig) -> None:
+    """Raise ValueError when classes or modalities are not those of the network."""
+    if len(set(info["classes"])) != config.classes:
+        raise ValueError(f"{len(info['classes'])} classes are named where the network has {config.classes}")
+    known = {m.value for m in Modality}
+    if set(info["modalities"]) != set(config.modalities) or not set(config.modalities) <= known:
+        raise ValueError(f"the inputs {info['modalities']} are not those of the network, or not known")
 
 
 def _json_bytes(metadata: Mapping[str, Any]) -> bytes:

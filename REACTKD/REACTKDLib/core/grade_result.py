@@ -45,7 +45,9 @@ class GradeResult:
             return np.zeros(self.regions.labels.shape, dtype=np.float32), 0.0
         values = self._draw()
         peak = float(values.max())
-        return (values / peak if peak > 0 else values), peak
+        if peak > 0:
+            values /= peak
+        return values, peak
 
     @property
     def voxel_map(self) -> Volume:
@@ -79,7 +81,7 @@ def compose_report(
 ) -> GradeResult:
     """Put an answer into words and numbers. decided: None where there is no lesion, hence no grade.
 
-    draw_map(predicted): the voxel map in logits per grid voxel, on the reference grid.
+    draw_map(predicted): the voxel map in logits per ml, on the reference grid.
     """
     small = placement.occupancy.sum(axis=(1, 2, 3)) < _LOW_RESOLUTION_CELLS
     findings = [*findings, *_region_findings(regions, small, bundle)]
@@ -116,8 +118,7 @@ def compose_report(
         findings=(*findings, *_muted_findings(rows, muted)),
         **shared,
     )
-    cell_ml = float(np.prod(placement.grid.spacing)) / 1000
-    return GradeResult(report, regions, votes, lambda: draw_map(predicted) / cell_ml)
+    return GradeResult(report, regions, votes, lambda: draw_map(predicted))
 
 
 def _row(region, low: bool, weight=None, contribution=None, effect=None) -> ReportRegion:

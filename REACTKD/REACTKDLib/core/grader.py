@@ -228,12 +228,14 @@ class Session:
         return features, self._fused[1]
 
     def _voxel_map(self, regions, placement, used, predicted, muted) -> np.ndarray:
+        """Evidence for class `predicted` in logits per ml, on the reference grid."""
         from REACTKDLib.core.voxel_map import gradient_map, onto_reference
 
         values = self._with_fallback(
             lambda runner: gradient_map(runner, *self._features(used), placement, predicted, muted)
         )
-        return onto_reference(values, placement.grid, regions)
+        per_ml = 1000 / float(np.prod(placement.grid.spacing))
+        return onto_reference(values * np.float32(per_ml), placement.grid, regions)
 
     def _ignored(self, case: Case) -> tuple[Finding, ...]:
         return tuple(
