@@ -5,13 +5,15 @@ Nothing here stops the work but a PET that does not reach the liver. Every check
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.errors import PetOffLiver
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.geometry import bounding_box
-from REACTKDLib.core.masks import clean_case
+from REACTKDLib.core.masks import CLEANING_FINDINGS, clean_case
 from REACTKDLib.core.pet_checks import check_pets
 from REACTKDLib.core.regions import Region, RegionSet
 from REACTKDLib.core.roles import ROLES
@@ -24,13 +26,25 @@ THICK_SLICE_MM = 5.0
 COARSE_PIXEL_MM = 2.0
 CUT_ML = 0.5  # a liver that only grazes the edge of the image is whole
 SAMPLE_POINTS = 20_000
+LOW_RESOLUTION_CELLS = 8  # a lesion of fewer cells of the grid fills no cell of the encoder's maps at half resolution
+#: codes that depend on the masks, from cleaning and checking: renewed when somebody edits them
+MASK_FINDINGS = CLEANING_FINDINGS | {
+    "no-lesion",
+    "one-voxel-lesion",
+    "low-resolution",
+    "lesion-cut",
+    "liver-volume",
+    "little-parenchyma",
+    "liver-cut",
+    "liver-on-left",
+}
 _SIDES = {0: ("left", "right"), 1: ("back", "front"), 2: ("lower end", "upper end")}
 
 
 def checked(case: Case, cell_mm: float = 2.5) -> Case:
     """Return the case with cleaned masks and every finding: the one gate before grading.
 
-    cell_mm: voxel size of the network's grid, for `low-resolution-lesion`.
+    cell_mm: voxel size of the network's grid, for the finding `low-resolution`.
 
     Raises: what `masks.clean_masks` raises; PetOffLiver.
     """
@@ -38,12 +52,26 @@ def checked(case: Case, cell_mm: float = 2.5) -> Case:
     return clean.with_findings(*check_case(clean, cell_mm))
 
 
+def rechecked(case: Case, liver: np.ndarray | None, tumor: np.ndarray | None, cell_mm: float = 2.5) -> Case:
+    """Return a checked case with corrected masks: cleaned, and the findings on masks renewed, not those on images.
+
+    liver, tumor: bool (D, H, W) as drawn; None keeps what the case has. Raises: what `masks.clean_masks` raises.
+    """
+    kept = tuple(finding for finding in case.findings if finding.code not in MASK_FINDINGS)
+    clean = clean_case(replace(case.with_masks(liver, tumor), findings=kept))
+    return clean.with_findings(*check_masks(clean, cell_mm))
+
+
+def check_masks(case: Case, cell_mm: float = 2.5) -> tuple[Finding, ...]:
+    """Return the findings that follow from clean masks, with codes of `MASK_FINDINGS`."""
+    regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+    return (*check_lesions(regions, cell_mm), *check_liver(case, regions))
+
+
 def check_case(case: Case, cell_mm: float = 2.5) -> tuple[Finding, ...]:
     """Return the findings on a case whose masks are clean. Raises: PetOffLiver."""
-    regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
     return (
-        *check_lesions(regions, cell_mm),
-        *check_liver(case, regions),
+        *check_masks(case, cell_mm),
         *check_spacing(case.reference, case.modalities[0]),
         *check_ct_values(case),
         *check_coverage(case),
@@ -52,21 +80,21 @@ def check_case(case: Case, cell_mm: float = 2.5) -> tuple[Finding, ...]:
 
 
 def check_lesions(regions: RegionSet, cell_mm: float) -> list[Finding]:
-    """No lesion; lesions of one voxel; lesions smaller than a cell of the network's grid."""
+    """No lesion; lesions of one voxel; lesions smaller than a cell of the network's maps; lesions cut by the edge."""
     if not regions.lesions:
         return [Finding("no-lesion", "warning", "The tumor mask is empty, so no grade is claimed.")]
     findings = []
     for lesion in regions.lesions:
-        small = lesion.volume_ml < cell_mm**3 / 1000
+        small = lesion.volume_ml * 1000 < LOW_RESOLUTION_CELLS * cell_mm**3
         if lesion.voxels == 1:
             text = f"{lesion.name} is a single voxel; erase it if it is a slip."
             findings.append(Finding("one-voxel-lesion", "warning", text, lesion.centroid_ras))
         if small:
             text = (
-                f"{lesion.name} ({lesion.volume_ml * 1000:.2g} mm3) is smaller than one cell of the network's grid "
-                f"({cell_mm:g} mm), so what is said about it is uncertain."
+                f"{lesion.name} ({lesion.volume_ml * 1000:.2g} mm3) is smaller than a cell of the network's maps "
+                f"({2 * cell_mm:g} mm), so little of it is seen."
             )
-            findings.append(Finding("low-resolution-lesion", "info", text, lesion.centroid_ras))
+            findings.append(Finding("low-resolution", "info", text, lesion.centroid_ras))
         if lesion.touches_border:
             text = f"{lesion.name} is cut by the edge of the image."
             findings.append(Finding("lesion-cut", "warning", text, lesion.centroid_ras))

@@ -6,11 +6,12 @@ air cannot be asked for. The rule refuses, after setting aside padding (values a
 
 1. one value everywhere, or a range of less than 20: a mask, 0..1, or z-scores;
 2. nothing below zero, and
-   a. values up to 255 with at least 0.5 % of the voxels at the lowest or at the highest of them: an 8-bit picture
-      (or a PET), cut off at black and white. A crop inside the body has tails, not heaps, at its ends; or
-   b. values above 600: bone or metal without any fat or air around it, so a missing intercept, an MR or a PET;
-3. fewer than 2 % of the voxels between -200 and 400, where every soft tissue lies: intercept applied twice;
-4. more than 0.1 % of the voxels above 10,000, beyond any tissue or metal.
+   a. a median below 10: a PET in SUV, since a crop without air and fat is of tissue above that; or
+   b. values up to 255 with at least 0.5 % of the voxels at the lowest or at the highest of them: an 8-bit picture,
+      cut off at black and white. A crop inside the body has tails, not heaps, at its ends; or
+   c. values above 600: bone or metal without any fat or air around it, so a missing intercept, an MR or a PET;
+3. more than 10 % of the voxels above 600: a missing intercept with noise around zero, or another quantity;
+4. fewer than 2 % of the voxels between -200 and 400, where every soft tissue lies: intercept applied twice.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ HEAP_FRACTION = 0.005
 BONE = 600
 SOFT_TISSUE = (-200, 400)
 SOFT_TISSUE_FRACTION = 0.02
-BEYOND_TISSUE = 10_000
+LOWEST_TISSUE_MEDIAN = 10
+BONE_FRACTION = 0.1
 SAMPLE = 2_000_000
 
 
@@ -51,14 +53,16 @@ def hounsfield_fault(array: np.ndarray) -> str | None:
     if high - low < SMALLEST_RANGE:
         return f"its values span only {low:.3g} to {high:.3g}"
     if low >= 0:
+        if float(np.median(inside)) < LOWEST_TISSUE_MEDIAN:
+            return f"nothing is below zero and half of its values are below {LOWEST_TISSUE_MEDIAN}, as in a PET"
         heap = max(np.count_nonzero(inside == low), np.count_nonzero(inside == high))
         if high <= 255 and heap >= max(3, HEAP_FRACTION * inside.size):
             return f"its values run from {low:g} to {high:g} like those of a picture"
         if high > BONE:
             return f"its values run from {low:g} to {high:g} and air and fat are missing"
+    if np.count_nonzero(inside > BONE) > BONE_FRACTION * inside.size:
+        return f"too many of its values are above {BONE}, where only bone and metal are"
     soft = np.count_nonzero((inside >= SOFT_TISSUE[0]) & (inside <= SOFT_TISSUE[1]))
     if soft < SOFT_TISSUE_FRACTION * inside.size:
-        return "hardly any voxel lies between -200 and 400, where soft tissue is"
-    if np.count_nonzero(inside > BEYOND_TISSUE) > 0.001 * inside.size:
-        return f"its values reach {high:g}"
+        return f"hardly any voxel lies between {SOFT_TISSUE[0]} and {SOFT_TISSUE[1]}, where soft tissue is"
     return None

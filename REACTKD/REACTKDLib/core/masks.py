@@ -27,6 +27,17 @@ HOLE_ML = 1.0
 SPECK_ML = 1.0
 SMALLEST_LIVER_ML = 10.0
 SMALLEST_LIVER_VOXELS = 27
+#: codes of the findings that cleaning gives
+CLEANING_FINDINGS = frozenset(
+    {
+        "lesion-outside-liver",
+        "tumor-added-to-liver",
+        "holes-filled",
+        "hole-in-liver",
+        "specks-dropped",
+        "liver-in-pieces",
+    }
+)
 _FULL = np.ones((3, 3, 3), dtype=bool)
 
 
@@ -150,7 +161,7 @@ def _fill_holes(work: _Work) -> list[Finding]:
     open_label = outside[0, 0, 0]
     inner = outside[1:-1, 1:-1, 1:-1]
     holes = [n for n in range(1, count + 1) if n != open_label]
-    small = [n for n in holes if sizes[n] * work.voxel_ml <= HOLE_ML]
+    small = [n for n in holes if sizes[n] * work.voxel_ml <= HOLE_ML + 1e-9]
     findings = []
     if small:
         fill = np.isin(np.arange(count + 1), small)[inner]

@@ -158,7 +158,8 @@ def choose(candidates: Sequence[Candidate], liver: Sequence[str] | None, tumor: 
         tumors = tuple(i for i, kind in enumerate(kinds) if kind == "tumor" and i not in (livers or ()))
     if livers is None:
         found = [i for i, kind in enumerate(kinds) if kind == "liver" and i not in tumors]
-        livers = _one_liver(candidates, found)
+        coded = [i for i in found if recognize_code(candidates[i].type_code, candidates[i].region_code).kind]
+        livers = _one_liver(candidates, coded or found)
     return Choice(livers, tumors, guessed)
 
 
@@ -204,13 +205,12 @@ def _find(candidates: Sequence[Candidate], wanted: str) -> list[int]:
 
 
 def _one_liver(candidates: Sequence[Candidate], found: list[int]) -> tuple[int, ...]:
-    parts_only = len(found) == 1 and _PART_OF_LIVER.search(_words(candidates[found[0]].name))
-    if not found or parts_only:
+    whole = [i for i in found if not _is_part(candidates[i].name)]
+    if not found or (len(found) == 1 and not whole):
         raise NoLiver(
             f"No segment is recognized as the liver among {_listed(candidates)}; "
             "say which one it is (--liver NAME or LABEL on the command line), or draw it."
         )
-    whole = [i for i in found if not _PART_OF_LIVER.search(_words(candidates[i].name))]
     if len(whole) == 1:
         return tuple(whole)
     if not whole:  # both lobes, or the segments, and nothing else: together they are the liver
@@ -222,6 +222,12 @@ def _one_liver(candidates: Sequence[Candidate], found: list[int]) -> tuple[int, 
         f"The segments {quoted(candidates[i].name for i in whole)} all look like the liver; "
         "say which one it is (--liver NAME or LABEL on the command line)."
     )
+
+
+def _is_part(name: str) -> bool:
+    """True for a lobe or a segment of the liver, not for Slicer's "Segment_1" that a code calls the liver."""
+    words = _words(name)
+    return recognize_name(name) == "liver" and _PART_OF_LIVER.search(words) is not None
 
 
 def _listed(candidates: Sequence[Candidate]) -> str:

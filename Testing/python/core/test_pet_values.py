@@ -1,0 +1,49 @@
+"""Which arrays are taken for a PET, and in which unit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from REACTKDLib.core.errors import NotPet
+from REACTKDLib.core.pet_values import check_pet, infer_pet_unit, unit_from_fields
+from REACTKDLib.core.volume import Unit
+
+RNG = np.random.default_rng(5)
+UPTAKE = RNG.gamma(2.0, 0.8, (20, 30, 30)) * (RNG.random((20, 30, 30)) < 0.4)
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(1, Unit.SUVBW), (2000, Unit.BQML), (1e6, Unit.BQML), (40, Unit.UNKNOWN)])
+def test_unit_by_values(factor, unit):
+    assert infer_pet_unit(UPTAKE * factor) is unit
+
+
+@pytest.mark.parametrize(
+    ("fields", "unit"),
+    [
+        ({"Units": "GML"}, Unit.SUVBW),
+        ({"voxel_value_units": "{SUVbw}g/ml"}, Unit.SUVBW),
+        ({"units": "BQML"}, Unit.BQML),
+        ({"Units": "kBq/ml"}, Unit.UNKNOWN),
+        ({"Comment": "BQML"}, Unit.UNKNOWN),
+        ({}, Unit.UNKNOWN),
+    ],
+)
+def test_unit_by_header(fields, unit):
+    assert unit_from_fields(fields) is unit
+
+
+def test_header_wins_over_values():
+    assert infer_pet_unit(UPTAKE, {"Units": "BQML"}) is Unit.BQML
+
+
+def test_noise_below_zero_is_a_pet():
+    check_pet(UPTAKE + 0.02 * RNG.standard_normal(UPTAKE.shape))
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((4, 5, 6)), np.full((4, 5, 6), 3.0), -UPTAKE, RNG.normal(0, 400, (9, 9, 9))]
+)
+def test_no_pet(array):
+    with pytest.raises(NotPet):
+        check_pet(array)

@@ -1,0 +1,155 @@
+"""Segmentations to files and back, with Slicer's own reader as the judge of what we write."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from REACTKDLib.core import errors
+from REACTKDLib.core.files import write_volume
+from REACTKDLib.core.recognition import choose
+from REACTKDLib.core.segmentation_files import (
+    read_segmentation,
+    terminology_codes,
+    terminology_entry,
+    write_segmentation,
+)
+from REACTKDLib.core.volume import Volume
+from support.case_files import write_masks
+from support.real_data import real_data
+from support.small_cases import placed, rotation, small_case
+
+MATRIX = placed((5, 6, 7), (0.8, 0.9, 2.5), np.array([31.0, -12.0, 144.0]), rotation((9.0, -7.0, 21.0)))
+
+
+@pytest.fixture
+def masks():
+    """Liver (5, 6, 7) and a tumor inside it."""
+    liver = np.zeros((5, 6, 7), dtype=bool)
+    liver[1:4, 1:5, 1:6] = True
+    tumor = np.zeros_like(liver)
+    tumor[2, 2, 2:4] = True
+    return liver, tumor
+
+
+@pytest.fixture
+def scene():
+    """Slicer's scene, empty; also fails the test when VTK reported an error."""
+    pytest.importorskip("slicer", reason="slicer-core is not installed")
+    from host.boot import boot
+
+    host = boot()
+    host.reset()
+    yield host.scene
+    host.reset()
+
+
+def test_overlapping_segments_come_back(tmp_path, masks):
+    read = read_segmentation(write_masks(*masks, MATRIX, tmp_path / "s.seg.nrrd"))
+    assert [s.name for s in read.segments] == ["Liver", "Tumor"]
+    assert read.layers.shape[0] == 2  # the liver contains the tumor
+    assert np.array_equal(read.mask([0]), masks[0])
+    assert np.array_equal(read.mask([1]), masks[1])
+    assert np.allclose(read.ijk_to_ras, MATRIX, atol=1e-12)
+    assert choose([s.candidate for s in read.segments], None, None).tumors == (1,)
+
+
+def test_apart_segments_share_a_layer(tmp_path, masks):
+    liver, tumor = masks
+    read = read_segmentation(write_masks(liver & ~tumor, tumor, MATRIX, tmp_path / "s.seg.nrrd"))
+    assert read.layers.shape[0] == 1
+    assert np.array_equal(read.mask([0, 1]), liver)
+
+
+def test_empty_tumor_stays_a_segment(tmp_path, masks):
+    read = read_segmentation(write_masks(masks[0], np.zeros_like(masks[0]), MATRIX, tmp_path / "s.seg.nrrd"))
+    assert [s.name for s in read.segments] == ["Liver", "Tumor"]
+    assert not read.mask([1]).any()
+
+
+def test_slicer_reads_what_we_write(tmp_path, masks, scene):
+    import slicer
+
+    path = write_masks(*masks, MATRIX, tmp_path / "s.seg.nrrd")
+    storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    storage.SetFileName(str(path))
+    assert storage.ReadData(node)
+    reference = slicer.util.addVolumeFromArray(np.zeros(masks[0].shape, np.int16), ijkToRAS=MATRIX)
+    data = node.GetSegmentation()
+    assert [data.GetNthSegment(n).GetName() for n in range(data.GetNumberOfSegments())] == ["Liver", "Tumor"]
+    for n, (mask, code) in enumerate(zip(masks, ("10200004", "4147007"))):
+        segment = data.GetNthSegment(n)
+        entry = slicer.vtkSlicerTerminologyEntry()
+        assert slicer.vtkSlicerTerminologiesModuleLogic.DeserializeTerminologyEntry(segment.GetTerminology(), entry)
+        assert entry.GetTypeObject().GetCodeValue() == code
+        read = slicer.util.arrayFromSegmentBinaryLabelmap(node, data.GetNthSegmentID(n), reference)
+        assert np.array_equal(read > 0, mask)
+    assert data.GetNthSegment(0).GetColor() == pytest.approx((0.87, 0.51, 0.40), abs=1e-6)
+
+
+def test_we_read_what_slicer_writes(tmp_path, masks, scene):
+    import slicer
+
+    reference = slicer.util.addVolumeFromArray(np.zeros(masks[0].shape, np.int16), ijkToRAS=MATRIX)
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    for mask, name in zip(masks, ("Foie (Léa)", "tumeur")):
+        segment = node.GetSegmentation().AddEmptySegment(name, name)
+        slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), node, segment, reference)
+    node.GetSegmentation().GetNthSegment(1).SetTerminology(terminology_entry("tumor"))
+    node.AddDefaultStorageNode(str(tmp_path / "slicer.seg.nrrd"))
+    assert node.GetStorageNode().WriteData(node)
+    read = read_segmentation(tmp_path / "slicer.seg.nrrd")
+    assert [s.name for s in read.segments] == ["Foie (Léa)", "tumeur"]
+    choice = choose([s.candidate for s in read.segments], ["Foie (Léa)"], None)
+    assert choice.tumors == (1,)
+    from REACTKDLib.core.grid import Grid
+    from REACTKDLib.core.regrid import mask_on_grid
+
+    for n, mask in enumerate(masks):  # Slicer crops the file to what is drawn
+        assert np.array_equal(mask_on_grid(read.mask([n]), read.ijk_to_ras, Grid(mask.shape, MATRIX)), mask)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32])
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
+def test_label_map(tmp_path, masks, dtype, suffix):
+    labels = (5 * masks[0] + 2 * masks[1]).astype(dtype)
+    read = read_segmentation(write_volume(Volume(labels, MATRIX), tmp_path / f"labels{suffix}"))
+    assert [(s.name, s.label) for s in read.segments] == [("label 5", 5), ("label 7", 7)]
+    assert np.array_equal(read.mask([0, 1]), masks[0])
+
+
+def test_codes_of_an_entry():
+    assert terminology_codes(terminology_entry("tumor")) == (("SCT", "4147007"), ("SCT", "10200004"))
+    assert terminology_codes(terminology_entry("liver")) == (("SCT", "10200004"), ("", ""))
+    assert terminology_codes("") == (("", ""), ("", ""))
+
+
+def test_refusals(tmp_path, masks):
+    image = small_case().reference
+    floats = write_volume(Volume(np.random.default_rng(0).random((5, 6, 7)), MATRIX), tmp_path / "probabilities.nrrd")
+    below = write_volume(Volume(np.full((5, 6, 7), -1, np.int16), MATRIX), tmp_path / "below.nrrd")
+    many = write_volume(Volume(np.arange(210 * 9).reshape(9, 14, 15).astype(np.int16), MATRIX), tmp_path / "many.nrrd")
+    empty = write_volume(Volume(np.zeros((5, 6, 7), np.uint8), MATRIX), tmp_path / "empty.nii.gz")
+    for path, error in (
+        (floats, errors.NotASegmentation),
+        (below, errors.NotASegmentation),
+        (many, errors.NotASegmentation),
+        (write_volume(image, tmp_path / "image.nrrd"), errors.NotASegmentation),
+        (empty, errors.EmptySegmentation),
+        (tmp_path / "nowhere.seg.nrrd", errors.FileMissing),
+    ):
+        with pytest.raises(error, match="[Ss]egmentation"):
+            read_segmentation(path)
+    with pytest.raises(errors.UsageError, match="seg.nrrd"):
+        write_segmentation([("Liver", "liver", masks[0])], MATRIX, tmp_path / "liver.nrrd")
+
+
+def test_real_label_map():
+    read = read_segmentation(real_data("totalseg/example_seg.nii.gz"))
+    choice = choose([s.candidate for s in read.segments], ["5"], None)
+    assert int(read.mask(choice.livers).sum()) == 38634
+    with pytest.raises(errors.NoLiver, match="more; say which"):
+        choose([s.candidate for s in read.segments], None, None)
