@@ -23,7 +23,7 @@ class HandMadeResult:
 
     report: GradeReport
     regions: RegionSet
-    voxel_map: Volume | None
+    voxel_map: Volume
 
 
 def oblique(spacing: tuple[float, float, float], shape: tuple[int, int, int], degrees: float = 12.0) -> np.ndarray:
@@ -103,7 +103,9 @@ def make_result(
     voxel_map = Volume(
         (case.tumor * np.linspace(0, 1, case.tumor.shape[2], dtype=np.float32)), case.reference.ijk_to_ras
     )
-    return HandMadeResult(report, regions, voxel_map if grade else None)
+    if not grade:
+        voxel_map = voxel_map.with_array(np.zeros_like(voxel_map.array))
+    return HandMadeResult(report, regions, voxel_map)
 
 
 class HandMadeGrader:

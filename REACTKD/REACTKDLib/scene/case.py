@@ -11,18 +11,19 @@ import numpy as np
 import slicer
 
 from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.errors import EmptySegmentation, NoVolume
+from REACTKDLib.core.errors import EmptySegmentation, MaskOffImage, NoLiver, NoVolume
 from REACTKDLib.core.files import ROLES
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.hounsfield import check_hounsfield
 from REACTKDLib.core.pet_values import check_pet, infer_pet_unit
 from REACTKDLib.core.volume import Unit, Volume
 from REACTKDLib.scene.frames import distorting_transform
-from REACTKDLib.scene.segments import SegmentChoice, choose_segments, mask_on
+from REACTKDLib.scene.segments import SegmentChoice, choose_segments, mask_on, segment_array
 from REACTKDLib.scene.terminology import tag
 from REACTKDLib.scene.volumes import node_from_volume, volume_from_node, volume_in_frame_of
 
 NODE_NAMES = {Modality.CT: "CT", Modality.FDG: "FDG PET", Modality.ACETATE: "Acetate PET"}
+NEUTRAL_ID = "case"
 LIVER_COLOR = (0.87, 0.51, 0.40)
 TUMOR_COLOR = (0.57, 0.93, 0.57)
 
@@ -74,15 +75,25 @@ def case_from_nodes(
 
 
 def read_case(nodes: CaseNodes, choice: SegmentChoice, case_id: str | None = None) -> Case:
-    """Return the case of `nodes` with the chosen segments."""
+    """Return the case of `nodes` with the chosen segments, as they are: see `core.checks.checked` for cleaning."""
     volumes = {modality: _read_volume(node, modality, nodes.reference) for modality, node in nodes.volumes.items()}
     liver, tumor = read_masks(nodes, choice)
-    return Case(case_id or "case", volumes, liver, tumor, tuple(_distortion_findings(nodes)))
+    return Case(case_id or NEUTRAL_ID, volumes, liver, tumor, tuple(_distortion_findings(nodes)))
 
 
 def read_masks(nodes: CaseNodes, choice: SegmentChoice) -> tuple[np.ndarray, np.ndarray]:
-    """Return (liver, tumor), bool (D, H, W) on the reference grid, as drawn: for the first reading and each edit."""
+    """Return (liver, tumor), bool (D, H, W) on the reference grid, as drawn: for the first reading and each edit.
+
+    Raises: NoLiver for a liver segment without voxels; MaskOffImage when none of them lies in the reference image.
+    """
     liver = mask_on(nodes.segmentation, choice.livers, nodes.reference)
+    if not liver.any():
+        if all(not segment_array(nodes.segmentation, segment_id)[0].any() for segment_id in choice.livers):
+            raise NoLiver("The liver segment is empty; draw the liver, or choose the segment that holds it.")
+        raise MaskOffImage(
+            "The liver mask does not overlap the image; check that both belong to the same patient and scan, and that "
+            "both are under the transform they belong to."
+        )
     tumor = mask_on(nodes.segmentation, choice.tumors, nodes.reference)
     return liver, tumor
 

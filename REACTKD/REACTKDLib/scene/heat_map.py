@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from REACTKDLib.core.volume import Volume
 from REACTKDLib.scene.result import GradeResult
 from REACTKDLib.scene.volumes import node_from_volume
 
@@ -19,7 +18,7 @@ def write_heat_map(node: Any, color_node: Any, result: GradeResult, reference: A
 
     The window runs from 0 to the 99.5th percentile of the voxels above zero; below 5 % of that the map is transparent.
     """
-    volume = _map_or_zeros(result)
+    volume = result.voxel_map.with_array(result.voxel_map.array.astype(np.float32, copy=False))
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
@@ -33,12 +32,6 @@ def write_heat_map(node: Any, color_node: Any, result: GradeResult, reference: A
     display.SetThreshold(VISIBLE_FROM * top, max(top, float(volume.array.max())))
     display.SetApplyThreshold(True)
     display.SetInterpolate(True)
-
-
-def _map_or_zeros(result: GradeResult) -> Volume:
-    if result.voxel_map is None:
-        return Volume(np.zeros(result.regions.labels.shape, np.float32), result.regions.ijk_to_ras)
-    return result.voxel_map.with_array(result.voxel_map.array.astype(np.float32, copy=False))
 
 
 def _top(array: np.ndarray) -> float:

@@ -1,21 +1,38 @@
-"""What the scene layer needs of a graded case; `core.grader` gives it, and a test may make one by hand."""
+"""What the scene layer shows of a graded case, and what it asks of whoever graded it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.regions import Region, RegionSet
 from REACTKDLib.core.report import GradeReport, ReportRegion
 from REACTKDLib.core.volume import Volume
 
 
 class GradeResult(Protocol):
-    """A report, the regions it is about, and the voxel map on the reference grid (None where no grade is claimed)."""
+    """A report, the regions it is about, and the voxel map (0 to 1) on the reference grid: see `core.grade_result`."""
 
     report: GradeReport
     regions: RegionSet
-    voxel_map: Volume | None
+    voxel_map: Volume
+
+
+@dataclass(frozen=True, eq=False)
+class SceneResult:
+    """A graded case with every finding in its report. Has the attributes of `GradeResult`."""
+
+    report: GradeReport
+    regions: RegionSet
+    voxel_map: Volume
+
+    @classmethod
+    def of(cls, result: GradeResult, findings: tuple[Finding, ...]) -> SceneResult:
+        """Return `result` with `findings` on masks and images before its own; none is said twice."""
+        every = dict.fromkeys((*findings, *result.report.findings))
+        return cls(replace(result.report, findings=tuple(every)), result.regions, result.voxel_map)
 
 
 def rows_with_regions(result: GradeResult) -> Iterator[tuple[ReportRegion, Region]]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from REACTKDLib.core.case import Case, Modality
+from REACTKDLib.core.checks import checked
 from REACTKDLib.scene.case import CaseNodes, read_case, read_masks
 from REACTKDLib.scene.outputs import write_outputs
 from REACTKDLib.scene.parameter_node import parameter_node_for, write_inputs
-from REACTKDLib.scene.result import GradeResult
+from REACTKDLib.scene.result import GradeResult, SceneResult
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 
 Progress = Callable[[float, str], None]
@@ -29,28 +31,19 @@ class CoreSession(Protocol):
 class CoreGrader(Protocol):
     """See `core.grader.Grader`."""
 
-    def open(self, case: Case, progress: Progress | None = None, cancelled: Canceled | None = None) -> CoreSession:
+    def open(self, case: Case, progress: Progress = ..., cancelled: Canceled = ...) -> CoreSession:
         """Encode the images of a case once."""
         ...
 
 
 class SceneSession:
-    """A case of the scene, opened: images are read and encoded once, masks at each `grade`."""
+    """A case of the scene, opened: images are read and encoded once, masks at each `grade`.
+
+    choice: the segments. case_id: for the report. parameter_node: None until the first grade makes it.
+    """
 
     def __init__(
-        self, scene: Any, nodes: CaseNodes, choice: SegmentChoice, core: CoreSession, case_id: str, parameter_node: Any
-    ) -> None:
-        self.scene = scene
-        self.nodes = nodes
-        self.choice = choice
-        self.parameter_node = parameter_node
-        self.case_id = case_id
-        self._core = core
-        self._fresh = True
-
-    @classmethod
-    def open(
-        cls,
+        self,
         scene: Any,
         nodes: CaseNodes,
         grader: CoreGrader,
@@ -58,37 +51,34 @@ class SceneSession:
         case_id: str | None = None,
         parameter_node: Any | None = None,
         **hooks: Any,
-    ) -> SceneSession:
-        """Read the nodes and encode the images. The scene is not changed until `grade`.
+    ) -> None:
+        """Read the nodes and encode the images; the scene does not change. hooks: progress, cancelled, for the grader.
 
-        choice: segments; None leaves it to recognition. case_id: for the report. hooks: progress, cancelled.
-
-        Raises: what `choose_segments`, `read_case` and the grader raise.
+        Raises: what `choose_segments`, `read_case`, `core.checks.checked` and the grader raise.
         """
-        choice = choice or choose_segments(nodes.segmentation)
-        case = read_case(nodes, choice, case_id)
-        return cls(scene, nodes, choice, grader.open(case, **hooks), case.id, parameter_node)
+        self.scene = scene
+        self.nodes = nodes
+        self.choice = choice or choose_segments(nodes.segmentation)
+        self.parameter_node = parameter_node
+        self._case = read_case(nodes, self.choice, case_id)
+        self._checked: Case | None = checked(self._case)
+        # The grader's report is to hold its own findings only: those on masks change with each edit.
+        self._core = grader.open(replace(self._checked, findings=()), **hooks)
 
-    def grade(self) -> GradeResult:
+    def grade(self) -> SceneResult:
         """Grade with the masks as they are drawn now, write the results into the scene, and return them.
 
-        Nothing in the scene changes when the grading raises.
+        Nothing in the scene changes when the grading raises. Raises: see the constructor.
         """
-        if self._fresh:
-            result = self._core.grade()
-        else:
-            liver, tumor = read_masks(self.nodes, self.choice)
-            result = self._core.grade(liver=liver, tumor=tumor)
-        self._fresh = False
-        self._write(result)
-        return result
-
-    def _write(self, result: GradeResult) -> None:
+        case = self._checked or checked(self._case.with_masks(*read_masks(self.nodes, self.choice)))
+        self._checked = None  # what was read when opening serves one grade; the masks may change after it
+        result = SceneResult.of(self._core.grade(liver=case.liver, tumor=case.tumor), case.findings)
         if self.parameter_node is None:
             self.parameter_node = parameter_node_for(self.scene, self.nodes)
-        write_inputs(self.parameter_node, self.nodes, self.choice, self.case_id)
+        write_inputs(self.parameter_node, self.nodes, self.choice, case.id)
         reference = self.nodes.reference
         write_outputs(self.scene, self.parameter_node, result, reference, f"REACTKD {reference.GetName()}")
+        return result
 
 
 def grade_in_scene(
@@ -108,10 +98,10 @@ def grade_in_scene(
     """Grade one case and return its parameter node, which leads to report and outputs.
 
     Grading the same reference volume again writes over the same output nodes. hooks: progress, cancelled, for the
-    grader. Raises: see `SceneSession.open`; then the scene is as it was.
+    grader. Raises: see `SceneSession`; then the scene is as it was.
     """
     nodes = CaseNodes({Modality.CT: ct, Modality.FDG: fdg, Modality.ACETATE: acetate}, segmentation)
     choice = choose_segments(segmentation, liver_segment, tumor_segments)
-    session = SceneSession.open(scene, nodes, grader, choice, case_id, parameter_node, **hooks)
+    session = SceneSession(scene, nodes, grader, choice, case_id, parameter_node, **hooks)
     session.grade()
     return session.parameter_node
