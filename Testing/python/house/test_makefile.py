@@ -1,0 +1,72 @@
+"""The two commands of the README: what make hands on, in which environment, and that the pages name what exists."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/decisions.md")
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+def make(*arguments: str, folder: Path = REPOSITORY) -> str:
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+@needs_make
+def test_the_users_own_files_reach_the_demo() -> None:
+    printed = make("-n", "demo", "CT=ct.nii.gz", "SEG=my masks.seg.nrrd", "TUMOR=Lesion 1")
+    command = " ".join(printed.replace("\\\n", " ").split())
+    assert 'run_demo.py --output build/demo --ct "ct.nii.gz"' in command
+    assert '--segmentation "my masks.seg.nrrd"' in command and '--tumor "Lesion 1"' in command
+    assert "--fdg" not in command and "--acetate" not in command and "--liver" not in command
+
+
+@needs_make
+def test_the_demo_knows_every_option_that_make_can_hand_on() -> None:
+    everything = make("-n", "demo", *(f"{name}=x" for name in ("CT", "FDG", "ACETATE", "SEG", "LIVER", "TUMOR")))
+    options = set(re.findall(r"--[a-z]+", everything.partition("run_demo.py")[2]))
+    assert len(options) == 7
+    script = REPOSITORY / "Testing" / "demo" / "run_demo.py"
+    folders = os.pathsep.join(str(REPOSITORY / name) for name in ("REACTKD", "REACTKDTrain", "Testing"))
+    environment = {**os.environ, "PYTHONPATH": folders}
+    command = [sys.executable, str(script), "--help"]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert options <= set(re.findall(r"--[a-z]+", told.stdout))
+
+
+@needs_make
+def test_drawing_needs_no_screen() -> None:
+    probe = "include Makefile\nshow: ; @env\n"
+    command = ["make", "--no-print-directory", "-f", "-", "show"]
+    ours = ("VTK_DEFAULT_OPENGL_WINDOW", "QT_QPA_PLATFORM")
+    bare = {name: value for name, value in os.environ.items() if name not in ours}
+    result = subprocess.run(command, input=probe, cwd=REPOSITORY, env=bare, capture_output=True, text=True, check=True)
+    printed = result.stdout
+    assert "QT_QPA_PLATFORM=offscreen" in printed.splitlines()
+    if sys.platform == "linux":
+        assert re.search(r"^VTK_DEFAULT_OPENGL_WINDOW=vtk(OSOpenGL|EGL)RenderWindow$", printed, re.MULTILINE)
+
+
+@needs_make
+def test_the_pages_name_targets_that_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for page in PAGES:
+        named = set(re.findall(r"(?:`| {4})make ([a-z-]+)", (REPOSITORY / page).read_text(encoding="utf-8")))
+        assert named <= targets, page
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_pages_link_to_what_exists(page: str) -> None:
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link]
+    assert [link for link in links if not (REPOSITORY / page).parent.joinpath(link).exists()] == []
