@@ -9,7 +9,7 @@ from REACTKDLib.scene.colors import EFFECT_TABLE, HEAT_TABLE, fill_effect_table,
 from REACTKDLib.scene.effect_scale import write_effect_scale
 from REACTKDLib.scene.folder import put_in_folder
 from REACTKDLib.scene.heat_map import write_heat_map
-from REACTKDLib.scene.parameter_node import referenced, write_report
+from REACTKDLib.scene.parameter_node import REPORT, referenced, write_report
 from REACTKDLib.scene.region_segmentation import write_regions
 from REACTKDLib.scene.region_table import write_table
 from REACTKDLib.scene.result import GradeResult
@@ -71,5 +71,8 @@ def remove_outputs(scene: Any, parameter_node: Any) -> None:
     """Remove the output nodes of a case, with their display nodes, and its report. The inputs stay."""
     for role, node in referenced(parameter_node, ROLES).items():
         parameter_node.SetNodeReferenceID(role, None)
+        if node.IsA("vtkMRMLDisplayableNode"):
+            for index in reversed(range(node.GetNumberOfDisplayNodes())):  # and color legends, which are among them
+                scene.RemoveNode(node.GetNthDisplayNode(index))
         scene.RemoveNode(node)
-    parameter_node.UnsetParameter("Report")
+    parameter_node.UnsetParameter(REPORT)

@@ -54,10 +54,10 @@ def load_segmentation(scene: Any, path: Path | str, name: str) -> Any:
     if not path.is_file():
         raise FileMissing(f"There is no file {path.name}; check the path.")
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
-    node.CreateDefaultDisplayNodes()
     storage = slicer.vtkMRMLSegmentationStorageNode()
     storage.SetFileName(str(path))
     if not storage.ReadData(node) or node.GetSegmentation().GetNumberOfSegments() == 0:
         scene.RemoveNode(node)
         raise NotAnImage(f"{path.name} holds no segments; choose a .seg.nrrd or a label map.")
+    node.CreateDefaultDisplayNodes()
     return node

@@ -1,0 +1,288 @@
+"""Results are nodes of their own, reused when a case is graded again; what the user made stays as it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import slicer
+from vtk.util.numpy_support import vtk_to_numpy
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.errors import LabelMissing, MaskOffImage, NoLiver, TumorOutsideLiver
+from REACTKDLib.core.grader import Grader
+from REACTKDLib.scene.case import case_from_nodes, nodes_from_case
+from REACTKDLib.scene.colors import effect_color
+from REACTKDLib.scene.folder import folder_of
+from REACTKDLib.scene.outputs import ROLES, outputs_of, remove_outputs
+from REACTKDLib.scene.parameter_node import parameter_nodes, read_choice, read_inputs, read_report
+from REACTKDLib.scene.segments import SegmentChoice
+from REACTKDLib.scene.session import SceneSession, grade_in_scene
+from support.scene_cases import HandMadeGrader, make_case
+from support.small_models import small_bundle
+from support.worlds import linear_transform, rigid
+
+
+def _grade(scene, nodes, grader=None, **options):
+    roles = {modality.value: node for modality, node in nodes.volumes.items()}
+    return grade_in_scene(scene, **roles, segmentation=nodes.segmentation, grader=grader or HandMadeGrader(), **options)
+
+
+def _snapshot(node) -> tuple:
+    """Everything about an input node that could change: its XML without time stamps, and its bytes."""
+    content: list = [node.GetName(), node.GetTransformNodeID(), node.GetNumberOfDisplayNodes()]
+    if node.IsA("vtkMRMLVolumeNode"):
+        content.append(slicer.util.arrayFromVolume(node).tobytes())
+        content.append(slicer.util.arrayFromVTKMatrix(_matrix(node)).tobytes())
+        display = node.GetDisplayNode()
+        content += [display.GetMTime(), display.GetWindow(), display.GetLevel(), display.GetColorNodeID()]
+    else:
+        data = node.GetSegmentation()
+        names: list[str] = []
+        data.GetContainedRepresentationNames(names)
+        content += [tuple(names), data.GetMTime()]
+        for segment_id in data.GetSegmentIDs():
+            segment = data.GetSegment(segment_id)
+            image = segment.GetRepresentation("Binary labelmap")
+            content += [segment_id, segment.GetName(), segment.GetColor(), segment.GetTerminology()]
+            content.append(vtk_to_numpy(image.GetPointData().GetScalars()).tobytes())
+        content.append(node.GetDisplayNode().GetMTime())
+    return tuple(content)
+
+
+def _matrix(node):
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return matrix
+
+
+def test_inputs_stay_byte_equal(scene, nodes):
+    inputs = (*nodes.volumes.values(), nodes.segmentation)
+    before = [_snapshot(node) for node in inputs]
+    _grade(scene, nodes)
+    _grade(scene, nodes)
+    assert [_snapshot(node) for node in inputs] == before
+
+
+def test_second_grading_reuses_every_node(scene, nodes):
+    first = _grade(scene, nodes)
+    ids = [first.GetNodeReferenceID(role) for role in ROLES]
+    count = scene.GetNumberOfNodes()
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    items = tree.GetNumberOfItems()
+    second = _grade(scene, nodes, HandMadeGrader(effects=(0.2, -0.1, 0.0)))
+    assert second.GetID() == first.GetID()
+    assert [second.GetNodeReferenceID(role) for role in ROLES] == ids
+    assert scene.GetNumberOfNodes() == count
+    assert tree.GetNumberOfItems() == items
+
+
+def test_outputs_are_found_by_reference_after_renaming_and_moving(scene, nodes):
+    outputs = outputs_of(_grade(scene, nodes))
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    mine = tree.CreateFolderItem(tree.GetSceneItemID(), "mine")
+    outputs.regions.SetName("my regions")
+    tree.SetItemParent(tree.GetItemByDataNode(outputs.regions), mine)
+    again = outputs_of(_grade(scene, nodes))
+    assert again.regions.GetID() == outputs.regions.GetID()
+    assert again.regions.GetName() == "my regions"
+    assert folder_of(scene, again.regions) == mine
+
+
+def test_a_deleted_output_comes_back_alone(scene, nodes):
+    parameter_node = _grade(scene, nodes)
+    kept = outputs_of(parameter_node)
+    scene.RemoveNode(kept.heat_map)
+    assert outputs_of(parameter_node) is None
+    again = outputs_of(_grade(scene, nodes))
+    assert again.regions.GetID() == kept.regions.GetID()
+    assert again.heat_map is not None
+
+
+def test_two_cases_keep_apart(scene, nodes):
+    other = nodes_from_case(scene, make_case(shape=(30, 40, 44), spacing=(4.0, 4.0, 4.4)))
+    first, second = _grade(scene, nodes), _grade(scene, other)
+    assert len(parameter_nodes(scene)) == 2
+    assert {first.GetNodeReferenceID(r) for r in ROLES}.isdisjoint(second.GetNodeReferenceID(r) for r in ROLES)
+    assert folder_of(scene, outputs_of(first).regions) != folder_of(scene, outputs_of(second).regions)
+
+
+def test_parameter_node_records_inputs_choices_and_report(scene, nodes):
+    parameter_node = _grade(scene, nodes, case_id="case 3")
+    assert dict(read_inputs(parameter_node).volumes) == dict(nodes.volumes)
+    assert read_choice(parameter_node) == SegmentChoice(("Liver",), ("Tumor",))
+    report = read_report(parameter_node)
+    assert (report.case, report.grade) == ("case 3", "poor")
+    assert parameter_node.GetParameter("Model") == "hand-made 1.0"
+    assert parameter_node.GetModuleName() == "REACTKD"
+
+
+def test_regions_are_segments_colored_by_effect(scene, nodes, case):
+    effects = (0.05, 0.31, -0.12)
+    outputs = outputs_of(_grade(scene, nodes, HandMadeGrader(effects=effects)))
+    data = outputs.regions.GetSegmentation()
+    assert [data.GetNthSegment(i).GetName() for i in range(4)] == ["Parenchyma", "Lesion 1", "Lesion 2", "Lesion 3"]
+    for index, effect in enumerate(effects, start=1):
+        assert data.GetNthSegment(index).GetColor() == pytest.approx(effect_color(effect, 0.31))
+    saturation = [np.ptp(data.GetNthSegment(i).GetColor()) for i in range(4)]
+    assert int(np.argmax(saturation)) == 2
+    parts = [
+        slicer.util.arrayFromSegmentBinaryLabelmap(outputs.regions, segment_id, nodes.reference) > 0
+        for segment_id in data.GetSegmentIDs()
+    ]
+    assert np.array_equal(sum(part.astype(int) for part in parts), case.liver.astype(int))
+    assert np.array_equal(parts[1] | parts[2] | parts[3], case.tumor)
+    assert data.ContainsRepresentation("Closed surface")
+    display = outputs.regions.GetDisplayNode()
+    assert display.GetSegmentOpacity3D("Region_1") < 0.5
+    assert all(display.GetSegmentOpacity3D(f"Region_{label}") == 1.0 for label in (2, 3, 4))
+
+
+def test_color_grows_with_the_size_of_the_effect():
+    spread = [np.ptp(effect_color(e, 0.4)) for e in np.linspace(0, 0.4, 9)]
+    assert spread[0] == 0 and np.all(np.diff(spread) > 0)
+    against = [np.ptp(effect_color(-e, 0.4)) for e in np.linspace(0, 0.4, 9)]
+    assert np.all(np.diff(against) > 0)
+    assert effect_color(None, 0.4) == effect_color(0.0, 0.4)
+    red, blue = effect_color(0.4, 0.4), effect_color(-0.4, 0.4)
+    assert red[0] > red[2] and blue[2] > blue[0]
+
+
+def test_heat_map_lies_on_the_reference_and_is_clear_where_zero(scene, nodes):
+    shared = linear_transform(scene, rigid((5, 6, 7), (8, 9, 10)))
+    for node in (*nodes.volumes.values(), nodes.segmentation):
+        node.SetAndObserveTransformNodeID(shared.GetID())
+    outputs = outputs_of(_grade(scene, nodes))
+    heat, ct = outputs.heat_map, nodes.reference
+    assert slicer.util.arrayFromVolume(heat).shape == slicer.util.arrayFromVolume(ct).shape
+    assert np.array_equal(slicer.util.arrayFromVTKMatrix(_matrix(heat)), slicer.util.arrayFromVTKMatrix(_matrix(ct)))
+    assert heat.GetTransformNodeID() == outputs.regions.GetTransformNodeID() == shared.GetID()
+    display = heat.GetDisplayNode()
+    assert display.GetApplyThreshold() and 0 < display.GetLowerThreshold() < 0.2
+    assert display.GetColorNodeID() == outputs.heat_colors.GetID()
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(heat)
+    assert legend is not None and legend.GetVisibility()
+
+
+def test_table_is_the_report(scene, nodes):
+    parameter_node = _grade(scene, nodes)
+    table, report = outputs_of(parameter_node).table, read_report(parameter_node)
+    columns = [table.GetTable().GetColumnName(i) for i in range(table.GetNumberOfColumns())]
+    assert columns == [
+        "region",
+        "kind",
+        "volume",
+        "weight",
+        "contribution well",
+        "contribution moderate",
+        "contribution poor",
+        "deletion effect",
+        "low resolution",
+    ]
+    assert table.GetColumnUnitLabel("volume") == "ml"
+    assert table.GetNumberOfRows() == len(report.regions)
+    effects = slicer.util.arrayFromTableColumn(table, "deletion effect")
+    assert effects == pytest.approx([row.deletion_effect for row in report.regions], abs=1e-6)
+    volumes = slicer.util.arrayFromTableColumn(table, "volume")
+    assert np.isnan(volumes[-1])
+    assert volumes[:-1] == pytest.approx([row.volume_ml for row in report.regions[:-1]], rel=1e-5)
+
+
+def test_without_a_lesion_no_grade_is_claimed(scene, nodes):
+    _grade(scene, nodes)
+    parameter_node = _grade(scene, nodes, HandMadeGrader(grade=None, effects=()), tumor_segments=[])
+    outputs = outputs_of(parameter_node)
+    report = read_report(parameter_node)
+    assert report.grade is None
+    assert "no-lesion" in [finding.code for finding in report.findings]
+    assert outputs.regions.GetSegmentation().GetNumberOfSegments() == 1
+    assert not slicer.util.arrayFromVolume(outputs.heat_map).any()
+    assert outputs.table.GetTable().GetColumnByName("contribution well") is None
+
+
+def test_remove_outputs_leaves_the_inputs(scene, nodes):
+    before = scene.GetNumberOfNodes()
+    parameter_node = _grade(scene, nodes)
+    remove_outputs(scene, parameter_node)
+    assert outputs_of(parameter_node) is None and read_report(parameter_node) is None
+    assert read_inputs(parameter_node).segmentation is nodes.segmentation
+    leftovers = scene.GetNumberOfNodes() - before - 1  # the parameter node
+    assert leftovers <= 1  # the subject hierarchy
+
+
+@pytest.mark.parametrize("fault", ["no such segment", "empty liver", "tumor elsewhere", "far away"])
+def test_a_failed_grading_leaves_the_scene_as_it_was(scene, nodes, case, fault):
+    segmentation, options = nodes.segmentation, {}
+    if fault == "no such segment":
+        error, options = LabelMissing, {"liver_segment": "Leber"}
+    elif fault == "empty liver":
+        error = NoLiver
+        _redraw(segmentation, "Liver", np.zeros_like(case.liver), nodes.reference)
+    elif fault == "tumor elsewhere":
+        error = TumorOutsideLiver
+        corner = np.zeros_like(case.tumor)
+        corner[:3, :3, :3] = True
+        _redraw(segmentation, "Tumor", corner, nodes.reference)
+    else:
+        error = MaskOffImage
+        segmentation.SetAndObserveTransformNodeID(linear_transform(scene, rigid((0, 0, 0), (900, 0, 0))).GetID())
+    ids = _ids(scene)
+    with pytest.raises(error):
+        _grade(scene, nodes, **options)
+    assert _ids(scene) == ids
+
+
+def _ids(scene) -> list[str]:
+    return [scene.GetNthNode(i).GetID() for i in range(scene.GetNumberOfNodes())]
+
+
+def _redraw(segmentation, segment_id, mask, reference):
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), segmentation, segment_id, reference)
+
+
+@pytest.fixture(scope="module")
+def real_grader():
+    """The real grader, with random weights."""
+    return Grader(small_bundle(), device="cpu")
+
+
+def test_real_grader_and_mask_edit_without_encoding(scene, nodes, case, real_grader):
+    """An edit in the scene equals a fresh run, and the encoder is not called for it."""
+    session = SceneSession(scene, nodes, real_grader)
+    session.grade()
+    calls = real_grader.bundle.student.encoder_calls
+    smaller = case.tumor.copy()
+    smaller[:, :, : smaller.shape[2] // 2] = False
+    assert 0 < smaller.sum() < case.tumor.sum()
+    _redraw(nodes.segmentation, "Tumor", smaller, nodes.reference)
+    edited = session.grade().report
+    assert real_grader.bundle.student.encoder_calls == calls
+    fresh = read_report(_grade(scene, nodes, real_grader))
+    assert [r.name for r in edited.regions] == [r.name for r in fresh.regions]
+    for name, value in fresh.logits.items():
+        assert edited.logits[name] == pytest.approx(value, abs=1e-5)
+    assert [f.code for f in edited.findings] == [f.code for f in fresh.findings]
+
+
+def test_the_scene_answers_as_core_does_under_a_shared_transform(scene, nodes, case, real_grader):
+    from REACTKDLib.core.checks import checked
+
+    expected = real_grader.open(checked(case)).grade().report.logits
+    shared = linear_transform(scene, rigid((15, -25, 35), (40, 30, -80)))
+    for node in (*nodes.volumes.values(), nodes.segmentation):
+        node.SetAndObserveTransformNodeID(shared.GetID())
+    # The report in the scene is JSON with eight decimals.
+    assert read_report(_grade(scene, nodes, real_grader)).logits == pytest.approx(expected, rel=0, abs=1e-7)
+
+
+@pytest.mark.parametrize("role", [Modality.FDG, Modality.ACETATE])
+def test_pet_moved_by_its_own_transform_changes_the_answer_as_its_matrix_would(scene, nodes, case, real_grader, role):
+    """A PET under its own linear transform is the same case as a PET whose matrix was moved."""
+    moved = rigid((0, 0, 10), (6, -4, 5))
+    nodes.volumes[role].SetAndObserveTransformNodeID(linear_transform(scene, moved).GetID())
+    read = case_from_nodes(**{m.value: n for m, n in nodes.volumes.items()}, segmentation=nodes.segmentation)
+    assert np.allclose(read.volumes[role].ijk_to_ras, moved @ case.volumes[role].ijk_to_ras, atol=1e-9)
+    by_transform = real_grader.open(read).grade().report.logits
+    still = real_grader.open(case).grade().report.logits
+    assert by_transform != pytest.approx(still, abs=1e-6)
