@@ -101,10 +101,14 @@ class _Work:
 def _check_liver_size(work: _Work) -> None:
     voxels = int(work.liver.sum())
     milliliters = int((work.liver | work.tumor).sum()) * work.voxel_ml
-    if voxels < SMALLEST_LIVER_VOXELS or milliliters < SMALLEST_LIVER_ML:
+    if voxels < SMALLEST_LIVER_VOXELS:
         raise LiverTooSmall(
-            f"The liver mask has only {plural(voxels, 'voxel')} ({voxels * work.voxel_ml:.2g} ml); "
-            "draw the whole liver, or choose the segment that holds it."
+            f"The liver mask has only {plural(voxels, 'voxel')}; draw the whole liver, or choose the segment that "
+            "holds it."
+        )
+    if milliliters < SMALLEST_LIVER_ML:
+        raise LiverTooSmall(
+            f"The liver mask has only {milliliters:.2g} ml; draw the whole liver, or correct the voxel spacing."
         )
 
 

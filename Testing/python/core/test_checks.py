@@ -1,0 +1,167 @@
+"""What is said about a case, and where."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from REACTKDLib.core import errors
+from REACTKDLib.core.case import Case, Modality
+from REACTKDLib.core.checks import MASK_FINDINGS, check_spacing, checked, rechecked
+from REACTKDLib.core.phantom.acquire import acquire
+from REACTKDLib.core.phantom.patient import draw_patient
+from REACTKDLib.core.volume import Unit
+from support.small_cases import small_case
+
+# A small case is a coarse one; these are said of all of them.
+ALWAYS = {"coarse-pixels"}
+
+
+def codes(case: Case) -> list[str]:
+    return [finding.code for finding in case.findings]
+
+
+def said(case: Case, code: str):
+    found = [finding for finding in case.findings if finding.code == code]
+    assert found, codes(case)
+    return found[0]
+
+
+def with_volume(case: Case, modality: Modality, **changes) -> Case:
+    return replace(case, volumes={**case.volumes, modality: replace(case.volumes[modality], **changes)})
+
+
+@pytest.fixture(scope="module")
+def phantom() -> Case:
+    """A tiny digital patient."""
+    return acquire(draw_patient(4, grade="moderate"), size="tiny").case
+
+
+def test_nothing_to_say_of_a_good_case():
+    assert set(codes(checked(small_case()))) <= ALWAYS
+
+
+def test_findings_are_json_and_sentences(phantom):
+    case = checked(small_case(lesions=(((40.0, 0.0, 0.0), 2.0),), shift=(60.0, 0.0, 0.0)))
+    for finding in case.findings:
+        json.dumps(finding.to_dict(), allow_nan=False)
+        assert finding.message[0].isupper() or finding.message[0].isdigit()
+        assert finding.message.endswith(".")
+        assert "\n" not in finding.message
+
+
+def test_no_lesion():
+    assert "no-lesion" in codes(checked(small_case(lesions=())))
+
+
+def test_one_voxel_lesion_and_its_place():
+    case = small_case(lesions=())
+    tumor = np.zeros_like(case.tumor)
+    tumor[18, 20, 22] = True
+    matrix = case.reference.ijk_to_ras
+    finding = said(checked(case.with_masks(tumor=tumor)), "one-voxel-lesion")
+    assert finding.location_ras == pytest.approx((matrix @ [22, 20, 18, 1])[:3])
+    assert "low-resolution" in codes(checked(case.with_masks(tumor=tumor)))
+
+
+@pytest.mark.parametrize(("cell_mm", "low"), [(2.5, False), (10.0, True)])
+def test_low_resolution_follows_the_grid(cell_mm, low):
+    case = checked(small_case(lesions=(((25.0, 5.0, -5.0), 9.0),)), cell_mm=cell_mm)
+    assert ("low-resolution" in codes(case)) == low
+
+
+@pytest.mark.parametrize(
+    ("shift", "side"),
+    [((60, 0, 0), "left"), ((-60, 0, 0), "right"), ((0, 60, 0), "back"), ((0, -60, 0), "front"),
+     ((0, 0, 60), "lower end"), ((0, 0, -60), "upper end")],
+)  # fmt: skip
+def test_liver_cut_by_the_field_of_view(shift, side):
+    finding = said(checked(small_case(lesions=(), modalities=[Modality.CT], shift=shift)), "liver-cut")
+    assert f"cut at the {side} of" in finding.message
+    axis = int(np.argmax(np.abs(shift)))
+    field = small_case(lesions=(), modalities=[Modality.CT], shift=shift).reference
+    center = field.ijk_to_ras @ [*(np.array(field.shape[::-1]) - 1) / 2, 1]
+    assert np.sign((np.array(finding.location_ras) - center[:3])[axis]) == -np.sign(shift[axis])
+
+
+def test_implausible_liver_volume():
+    case = small_case(modalities=[Modality.CT])
+    volume = case.reference
+    grown = replace(volume, ijk_to_ras=volume.ijk_to_ras @ np.diag([2.5, 2.5, 2.5, 1.0]))
+    assert "large" in said(checked(replace(case, volumes={Modality.CT: grown})), "liver-volume").message
+    shrunk = replace(volume, ijk_to_ras=volume.ijk_to_ras @ np.diag([0.5, 0.5, 0.5, 1.0]))
+    assert "small" in said(checked(replace(case, volumes={Modality.CT: shrunk})), "liver-volume").message
+
+
+def test_mask_beside_the_liver():
+    case = small_case(modalities=[Modality.CT])
+    array = np.where(case.liver, -80.0, case.reference.array)
+    moved = with_volume(case, Modality.CT, array=array)
+    assert "-80 HU" in said(checked(moved), "liver-not-tissue").message
+
+
+def test_mirrored_patient(phantom):
+    assert "liver-on-left" not in codes(checked(phantom))
+    ct = phantom.volumes[Modality.CT]
+    mirrored = replace(ct, array=ct.array[:, :, ::-1])
+    case = Case("m", {Modality.CT: mirrored}, phantom.liver[:, :, ::-1], phantom.tumor[:, :, ::-1])
+    assert "liver-on-left" in codes(checked(case))
+
+
+def test_thick_slices_and_lost_geometry(phantom):
+    assert "thick-slices" in codes(checked(phantom))
+    case = small_case(modalities=[Modality.CT])
+    assert "thick-slices" not in codes(checked(case))
+    lost = replace(case.reference, ijk_to_ras=np.eye(4))
+    assert [finding.code for finding in check_spacing(lost, Modality.CT)] == ["no-geometry"]
+
+
+def test_pet_partly_and_wholly_outside():
+    case = small_case()
+    matrix = case.volumes[Modality.FDG].ijk_to_ras.copy()
+    matrix[2, 3] += 70
+    finding = said(checked(with_volume(case, Modality.FDG, ijk_to_ras=matrix)), "pet-partly-outside")
+    assert finding.message.startswith("The FDG PET covers")
+    matrix[2, 3] += 900
+    with pytest.raises(errors.PetOffLiver, match="The FDG PET does not overlap the liver"):
+        checked(with_volume(case, Modality.FDG, ijk_to_ras=matrix))
+
+
+@pytest.mark.parametrize(("unit", "words"), [(Unit.BQML, "in Bq/ml"), (Unit.UNKNOWN, "in an unknown unit")])
+def test_pet_that_is_not_suv(unit, words):
+    case = with_volume(small_case(), Modality.ACETATE, unit=unit)
+    assert words in said(checked(case), "pet-not-suv").message
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_tracers_exchanged(seed):
+    case = acquire(draw_patient(seed), size="tiny").case
+    assert "tracers-maybe-swapped" not in codes(checked(case))
+    fdg, acetate = case.volumes[Modality.FDG], case.volumes[Modality.ACETATE]
+    swapped = replace(case, volumes={**case.volumes, Modality.FDG: acetate, Modality.ACETATE: fdg})
+    assert "tracers-maybe-swapped" in codes(checked(swapped))
+    scaled = replace(acetate, array=acetate.array * 3000)  # the unit does not matter
+    assert "tracers-maybe-swapped" in codes(
+        checked(replace(swapped, volumes={**swapped.volumes, Modality.FDG: scaled}))
+    )
+
+
+def test_same_pet_twice():
+    case = small_case()
+    twice = with_volume(case, Modality.ACETATE, array=case.volumes[Modality.FDG].array)
+    assert "same-pet-twice" in codes(checked(twice))
+
+
+def test_edit_renews_what_depends_on_masks():
+    case = with_volume(small_case(lesions=()), Modality.FDG, unit=Unit.BQML)
+    before = checked(case)
+    assert {"no-lesion", "pet-not-suv"} <= set(codes(before))
+    after = rechecked(before, None, small_case().tumor)
+    assert "no-lesion" not in codes(after)
+    assert "pet-not-suv" in codes(after)
+    fresh = checked(case.with_masks(tumor=small_case().tumor))
+    assert sorted(codes(after)) == sorted(codes(fresh))
+    assert {code for code in codes(fresh) if code not in MASK_FINDINGS} == {"pet-not-suv", *ALWAYS}

@@ -1,0 +1,165 @@
+"""A case from files: what comes in, what is said, what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from REACTKDLib.core import errors
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.files import read_volume, write_volume
+from REACTKDLib.core.open_case import open_case
+from REACTKDLib.core.volume import Unit, Volume
+from support.case_files import NAMES, SEGMENTATION, write_case, write_masks
+from support.real_data import real_data
+from support.small_cases import placed, rotation, small_case
+
+CASE = small_case()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The small case on disk."""
+    return write_case(CASE, tmp_path_factory.mktemp("case"))
+
+
+def codes(case) -> list[str]:
+    return [finding.code for finding in case.findings]
+
+
+def paths(folder, *modalities) -> dict:
+    return {m.value: folder / NAMES[m] for m in modalities} | {"segmentation": folder / SEGMENTATION}
+
+
+@pytest.mark.parametrize(
+    "modalities",
+    [(Modality.CT,), (Modality.CT, Modality.FDG), (Modality.CT, Modality.ACETATE), tuple(Modality)],
+    ids=lambda m: "+".join(x.value for x in m),
+)
+def test_subsets_with_ct(folder, modalities):
+    case = open_case(**paths(folder, *modalities))
+    assert case.modalities == modalities
+    assert np.array_equal(case.liver, CASE.liver)
+    assert np.array_equal(case.tumor, CASE.tumor)
+    assert case.volumes[Modality.CT].unit is Unit.HU
+    assert set(codes(case)) <= {"coarse-pixels"}
+
+
+def test_pet_alone_with_masks_on_its_grid(tmp_path):
+    pet = small_case(modalities=[Modality.FDG, Modality.ACETATE])
+    case = open_case(**paths(write_case(pet, tmp_path), Modality.FDG, Modality.ACETATE))
+    assert case.reference is case.volumes[Modality.FDG]
+    assert np.array_equal(case.tumor, pet.tumor)
+
+
+def test_id_is_neutral_unless_given(tmp_path):
+    folder = write_case(CASE, tmp_path / "CANARY_NAME")
+    assert open_case(**paths(folder, Modality.CT)).id == "case"
+    assert open_case(**paths(folder, Modality.CT), case_id="P07").id == "P07"
+
+
+def test_masks_on_another_grid_are_resampled(folder, tmp_path):
+    shape = (60, 60, 60)
+    matrix = placed(shape, (2.7, 2.7, 2.6), np.array([10.0, -5.0, 20.0]), rotation((40.0, 10.0, -30.0)))
+    from support.small_cases import TWO_LESIONS, _masks, world
+
+    liver, tumor = _masks(world(shape, matrix), TWO_LESIONS)
+    write_masks(liver | tumor, tumor, matrix, tmp_path / "turned.seg.nrrd")
+    case = open_case(folder / NAMES[Modality.CT], segmentation=tmp_path / "turned.seg.nrrd")
+    assert "segmentation-resampled" in codes(case)
+    for ours, truth in ((case.liver, CASE.liver), (case.tumor, CASE.tumor)):
+        assert 2 * (ours & truth).sum() / (ours.sum() + truth.sum()) > 0.93
+
+
+def test_label_map_of_public_data(folder, tmp_path):
+    """LiTS and the Decathlon: 1 liver without tumor, 2 tumor."""
+    labels = CASE.liver.astype(np.uint8) + CASE.tumor
+    write_volume(Volume(labels, CASE.reference.ijk_to_ras), tmp_path / "labels.nii.gz")
+    case = open_case(folder / NAMES[Modality.CT], segmentation=tmp_path / "labels.nii.gz")
+    assert np.array_equal(case.liver, CASE.liver)
+    assert np.array_equal(case.tumor, CASE.tumor)
+    assert {"labels-by-convention", "tumor-added-to-liver"} <= set(codes(case))
+    told = open_case(folder / NAMES[Modality.CT], segmentation=tmp_path / "labels.nii.gz", liver=1, tumor=[2])
+    assert np.array_equal(told.tumor, CASE.tumor)
+    assert "labels-by-convention" not in codes(told)
+
+
+def test_segmentation_that_lost_its_geometry(folder, tmp_path):
+    write_masks(CASE.liver, CASE.tumor, np.eye(4), tmp_path / "lost.seg.nrrd")
+    case = open_case(folder / NAMES[Modality.CT], segmentation=tmp_path / "lost.seg.nrrd")
+    assert np.array_equal(case.liver, CASE.liver)
+    assert "segmentation-without-geometry" in codes(case)
+
+
+def test_mask_reaching_beyond_the_image(folder, tmp_path):
+    matrix = CASE.reference.ijk_to_ras.copy()
+    matrix[:3, 3] += matrix[:3, 2] / np.linalg.norm(matrix[:3, 2]) * 60
+    write_masks(CASE.liver, CASE.tumor, matrix, tmp_path / "moved.seg.nrrd")
+    case = open_case(folder / NAMES[Modality.CT], segmentation=tmp_path / "moved.seg.nrrd")
+    assert {"mask-partly-outside", "liver-cut"} <= set(codes(case))
+
+
+def test_refusals(folder, tmp_path):
+    far = CASE.reference.ijk_to_ras.copy()
+    far[:3, 3] += 2000
+    ct = folder / NAMES[Modality.CT]
+    nothing = np.zeros_like(CASE.liver)
+    one = nothing.copy()
+    one[18, 20, 22] = True
+    corner = nothing.copy()
+    corner[0, 0, 0] = True
+    place = CASE.reference.ijk_to_ras
+    seg = lambda name, liver, tumor, matrix=place: write_masks(liver, tumor, matrix, tmp_path / f"{name}.seg.nrrd")  # noqa: E731
+    rows = (
+        ({"segmentation": folder / SEGMENTATION}, errors.NoVolume),
+        ({"ct": ct, "segmentation": None}, errors.EmptySegmentation),
+        ({"ct": ct, "segmentation": seg("empty", nothing, nothing)}, errors.EmptySegmentation),
+        ({"ct": ct, "segmentation": seg("no-liver", nothing, CASE.tumor)}, errors.NoLiver),
+        ({"ct": ct, "segmentation": seg("one", one, nothing)}, errors.LiverTooSmall),
+        ({"ct": ct, "segmentation": seg("outside", CASE.liver, corner)}, errors.TumorOutsideLiver),
+        ({"ct": ct, "segmentation": seg("far", CASE.liver, CASE.tumor, far)}, errors.MaskOffImage),
+        ({"ct": ct, "segmentation": folder / SEGMENTATION, "liver": "Spleen"}, errors.LabelMissing),
+        ({"ct": ct, "segmentation": folder / SEGMENTATION, "tumor": [9]}, errors.LabelMissing),
+        ({"ct": ct, "segmentation": ct}, errors.NotASegmentation),
+        ({"ct": folder / NAMES[Modality.FDG], "segmentation": folder / SEGMENTATION}, errors.NotHounsfield),
+    )
+    for arguments, error in rows:
+        with pytest.raises(error) as caught:
+            open_case(**arguments)
+        text = str(caught.value)
+        assert text.endswith(".")
+        assert str(tmp_path) not in text and str(folder) not in text
+
+
+# Real images. The paper's question cannot be asked of them: none has a graded tumor.
+
+
+def test_totalseg_slab_has_a_cut_liver_and_no_grade():
+    data = real_data("totalseg")
+    case = open_case(data / "example_ct_sm.nii.gz", segmentation=data / "example_seg.nii.gz", liver=5)
+    assert {"no-lesion", "liver-cut"} <= set(codes(case))
+    assert int(case.liver.sum()) * case.reference.voxel_ml == pytest.approx(1043, abs=1)
+    assert "liver-on-left" not in codes(case)
+
+
+def test_totalseg_masks_of_the_slab_on_the_whole_scan():
+    data = real_data("totalseg")
+    case = open_case(data / "example_ct.nii.gz", segmentation=data / "example_seg.nii.gz", liver=5)
+    assert "segmentation-resampled" in codes(case)
+    assert int(case.liver.sum()) == pytest.approx(38634, abs=5)
+
+
+def test_petct_of_the_thigh_pairs(tmp_path):
+    """No liver there: an ellipsoid of muscle stands for it, so that CT, PET and masks go the whole way."""
+    data = real_data("sts001_petct")
+    images = {"ct": data / "CT/nifti/image/image.nii.gz", "fdg": data / "PET/nifti/image/image.nii.gz"}
+    ct = read_volume(images["ct"], Modality.CT)
+    k, j, i = np.indices(ct.shape)
+    middle = np.array(ct.shape) / 2
+    liver = sum(((axis - c) / (0.35 * n)) ** 2 for axis, c, n in zip((k, j, i), middle, ct.shape)) <= 1
+    tumor = read_volume(data / "CT/nifti/mask/mask.nii.gz").array > 0
+    write_masks(liver, tumor & liver, ct.ijk_to_ras, tmp_path / "s.seg.nrrd")
+    case = open_case(**images, segmentation=tmp_path / "s.seg.nrrd")
+    assert case.modalities == (Modality.CT, Modality.FDG)
+    assert case.volumes[Modality.FDG].unit is Unit.SUVBW
+    assert "pet-partly-outside" not in codes(case)
