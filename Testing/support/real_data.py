@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from REACTKDLib.core.volume import Unit, Volume
 
 VARIABLE = "REACTKD_REAL_DATA"

@@ -17,22 +17,32 @@ SOFT_TISSUE_HU = (-100.0, 150.0)
 EROSION = 3
 HIGH_PASS = 5
 """Side in pixels of the local mean that is subtracted."""
+EDGE_SPREADS = 2.0
+"""Robust standard deviations above the median local range at which a pixel counts as an edge."""
 MOST_SLICES = 16
 FEWEST_VOXELS = 500
 LARGEST_FACTOR = 5.0
 
 
 def soft_tissue(hu: np.ndarray) -> np.ndarray:
-    """(D, H, W) bool: voxels of -100..150 HU, eroded in-plane by 3 pixels, away from edges.
+    """(D, H, W) bool: even tissue of -100..150 HU, eroded in-plane by 3 pixels, away from edges inside it.
 
     The slices are smoothed before the threshold, so that the tails of the noise are not cut off.
     """
-    masks = np.empty(hu.shape, dtype=bool)
-    for plane, mask in zip(hu, masks):
-        smooth = ndimage.uniform_filter(plane.astype(np.float32), HIGH_PASS)
-        inside = (smooth > SOFT_TISSUE_HU[0]) & (smooth < SOFT_TISSUE_HU[1])
-        mask[:] = ndimage.binary_erosion(inside, iterations=EROSION)
-    return masks
+    return np.stack([_even_tissue(plane.astype(np.float32)) for plane in hu])
+
+
+def _even_tissue(plane: np.ndarray) -> np.ndarray:
+    smooth = ndimage.uniform_filter(plane, HIGH_PASS)
+    mask = (smooth > SOFT_TISSUE_HU[0]) & (smooth < SOFT_TISSUE_HU[1])
+    mask = ndimage.binary_erosion(mask, iterations=EROSION)
+    if not mask.any():
+        return mask
+    # Edges within the window (fat to muscle) stand out from the local range that noise alone leaves.
+    local_range = ndimage.maximum_filter(smooth, HIGH_PASS) - ndimage.minimum_filter(smooth, HIGH_PASS)
+    middle = np.median(local_range[mask])
+    spread = 1.4826 * np.median(np.abs(local_range[mask] - middle))
+    return mask & (local_range <= middle + EDGE_SPREADS * spread)
 
 
 def high_pass_noise(image: np.ndarray, mask: np.ndarray) -> float:

@@ -65,7 +65,7 @@ def edge_contact(hu: np.ndarray) -> EdgeContact:
     """Look outward from the center of each slice of `hu` (D, H, W) and read the last pixels before the edge.
 
     The edge is the inscribed circle in the directions in which padding lies beyond it (values under -1024, or the one
-    value that all corners share), and the border of the picture in the others. Raises: NoTissue.
+    value that all corners of a square picture share), and the border of the picture in the others. Raises: NoTissue.
     """
     depth, height, width = hu.shape
     holds_tissue = np.array([np.any(plane > TISSUE_ABOVE_HU) for plane in hu])
@@ -83,7 +83,7 @@ def edge_contact(hu: np.ndarray) -> EdgeContact:
         return hu[:, np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)].astype(np.float32)
 
     corners = hu[:, [0, 0, -1, -1], [0, -1, 0, -1]]
-    flat = np.ptp(corners) == 0 and corners.flat[0] <= -900
+    flat = height == width and np.ptp(corners) == 0 and corners.flat[0] <= -900
     beyond = read(np.minimum(to_circle + PROBE_BEYOND, to_border))
     padded = (beyond < PADDING_BELOW_HU) | ((beyond == corners.flat[0]) & flat)
     at_circle = np.mean([read(np.maximum(to_circle - d, 0)) for d in PROBE_DEPTHS], axis=0)

@@ -169,7 +169,9 @@ class LowDoseCT:
         Stays within a factor of 5 of the default budget. Errors as in `__call__`, and NoTissue where there is no even
         soft tissue to measure in.
         """
-        return calibrated_budget(self, hu, check_spacing(spacing_mm), thickness_mm, seed)
+        spacing = check_spacing(spacing_mm)
+        check_slices(hu, self.geometry.size)
+        return calibrated_budget(self, hu, spacing, thickness_mm, seed)
 
     def reconstruct(self, sinograms: torch.Tensor, spacing_mm: float) -> torch.Tensor:
         """Filtered back-projection of line integrals (S, M, B) without unit to (S, N, N) HU above air."""

@@ -1,25 +1,32 @@
-"""One simulator for the small tests: 256 pixels, 360 views."""
+"""A simulator for tests of milliseconds, and a body to put in it."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+
+from REACTKDLib.core.volume import Unit, Volume
 from REACTKDTrainLib.low_dose.simulator import LowDoseCT
-
-
-@pytest.fixture(scope="session")
-def simulator() -> LowDoseCT:
-    return LowDoseCT(size=256, views=360)
+from support.ct_objects import body
 
 
 @pytest.fixture(scope="session")
 def small() -> LowDoseCT:
+    """128 pixels, 180 views."""
     return LowDoseCT(size=128, views=180)
 
 
-@pytest.fixture(scope="session")
-def full() -> LowDoseCT:
-    return LowDoseCT(size=512, views=720)
+@pytest.fixture
+def slices() -> np.ndarray:
+    """(6, 128, 128) float32 HU, pixels of 2.8 mm."""
+    return body(128, 2.8, 6)
+
+
+@pytest.fixture
+def ct(slices) -> Volume:
+    """The same as int16 volume, 2.8 x 2.8 x 5 mm, patient axes R, P, S."""
+    return Volume(slices.astype(np.int16), np.diag([-2.8, -2.8, 5.0, 1.0]), Unit.HU, "the CT")
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 import torch
+
 from REACTKDTrainLib.low_dose.backprojection import ramp, window
 from REACTKDTrainLib.low_dose.physics import MU_WATER_PER_MM, electronic_factor, quantum_factor
 from REACTKDTrainLib.low_dose.simulator import LowDoseCT

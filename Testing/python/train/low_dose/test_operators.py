@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from REACTKDTrainLib.low_dose.backprojection import BackProjector, ramp, window
 from REACTKDTrainLib.low_dose.gridding import PolarGeometry, gather_matrix, scatter_matrix
 from REACTKDTrainLib.low_dose.line_integrals import CoarseLineIntegrals

@@ -1,0 +1,186 @@
+"""Test sets and training fields: made once, kept with their sidecars, and equal to a direct simulation."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from REACTKDLib.core.errors import NotAnImage, UsageError
+from REACTKDLib.core.files import read_volume
+from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.prepare import resample_along_axes
+from REACTKDTrainLib.low_dose.cohort import LEVELS, TEST_SEEDS, DoseTestSets, case_seed
+from REACTKDTrainLib.low_dose.physics import DoseOutOfRange, electronic_factor, quantum_factor
+from REACTKDTrainLib.low_dose.sidecar import kept, sidecar_of, write_sidecar
+from REACTKDTrainLib.low_dose.training_fields import NoiseFields, TrainingFieldCache, draw_dose, draw_signs
+from REACTKDTrainLib.low_dose.volumes import Scan, Simulators
+
+
+@pytest.fixture
+def sets(tmp_path) -> DoseTestSets:
+    return DoseTestSets(tmp_path, seeds=TEST_SEEDS[:2])
+
+
+@pytest.fixture
+def grid(ct) -> Grid:
+    """A part of the scan on a coarser grid along its axes."""
+    matrix = np.diag([-5.0, -5.0, 6.0, 1.0])
+    matrix[:3, 3] = ct.ijk_to_ras[:3, :3] @ [20, 30, 0.5]
+    return Grid((4, 30, 40), matrix)
+
+
+# Test sets
+def test_every_level_and_seed_is_written_with_its_sidecar(sets, ct):
+    paths = sets.write("case1", ct)
+    assert len(paths) == 1 + 3 * 2 and all(p.exists() and sidecar_of(p).exists() for p in paths)
+    assert np.array_equal(read_volume(sets.path("native", "case1", TEST_SEEDS[0])).array, ct.array)
+    stds = {}
+    for path in paths:
+        content = json.loads(sidecar_of(path).read_text())
+        assert content["dose"] == LEVELS[content["request"]["level"]]
+        assert {"seed", "i0", "sigma_e", "added_std_hu", "output_sha256"} <= content.keys()
+        stds.setdefault(content["request"]["level"], []).append(content["added_std_hu"]["soft_tissue"])
+    assert stds["native"] == [0.0]
+    assert 0 < max(stds["mild"]) < min(stds["severe"]) < max(stds["severe"]) < min(stds["stress"])
+
+
+def test_finished_files_are_kept_and_damaged_ones_made_again(sets, ct):
+    paths = sets.write("case1", ct)
+    times = [p.stat().st_mtime_ns for p in paths]
+    assert sets.write("case1", ct) == paths and [p.stat().st_mtime_ns for p in paths] == times
+    whole = paths[2].read_bytes()
+    paths[2].write_bytes(whole[:-10])
+    sidecar_of(paths[3]).unlink()
+    sets.write("case1", ct)
+    changed = [p.stat().st_mtime_ns != t for p, t in zip(paths, times)]
+    assert changed == [False, False, True, True, False, False, False]
+    assert paths[2].read_bytes() == whole
+
+
+def test_another_scan_or_another_budget_is_made_again(tmp_path, ct):
+    first = DoseTestSets(tmp_path, levels={"mild": 0.25}, seeds=(1,))
+    (path,) = first.write("case1", ct)
+    before = path.read_bytes()
+    first.write("case1", ct.with_array(ct.array + np.int16(1)))
+    assert path.read_bytes() != before
+    again = path.read_bytes()
+    first.write("case1", ct.with_array(ct.array + np.int16(1)), thickness_mm=2.5)
+    assert path.read_bytes() != again
+
+
+def test_two_cases_never_share_a_noise_pattern(sets, ct):
+    added = []
+    for case in ("case1", "case2"):
+        sets.write(case, ct)
+        low = read_volume(sets.path("severe", case, TEST_SEEDS[0]))
+        added.append((low.array.astype(float) - ct.array).ravel())
+    assert abs(np.corrcoef(*added)[0, 1]) < 0.03
+    assert case_seed(1, "case1") == case_seed(1, "case1") != case_seed(2, "case1")
+
+
+def test_the_table_lists_what_is_there(sets, ct):
+    assert sets.table() == []
+    sets.write("case1", ct)
+    rows = sets.table()
+    assert len(rows) == 7 and {row["case"] for row in rows} == {"case1"}
+    assert [row["added_std_hu"] for row in rows if row["level"] == "native"] == [0.0]
+
+
+@pytest.mark.parametrize("case", ["", "a/b", "../up", "."])
+def test_a_case_name_cannot_leave_the_folder(sets, ct, case):
+    with pytest.raises(UsageError):
+        sets.write(case, ct)
+
+
+def test_levels_are_checked_when_the_set_is_made(tmp_path):
+    with pytest.raises(DoseOutOfRange):
+        DoseTestSets(tmp_path, levels={"none": 0.0})
+    with pytest.raises(UsageError):
+        DoseTestSets(tmp_path, seeds=())
+    with pytest.raises(UsageError, match="mild"):
+        DoseTestSets(tmp_path).path("moderate", "case1", 1)
+
+
+# Training fields
+def test_training_noise_equals_simulation_then_resampling(tmp_path, ct, grid):
+    """Resampling is linear, so noise made on the scan and noise made of resampled fields are one."""
+    fields = TrainingFieldCache(tmp_path).fields("case1", ct, grid, seed=1)
+    scan = Scan.of(ct)
+    quantum, electronic = (
+        Simulators().of(scan).fields(scan.hu, scan.spacing_mm, scan.thickness_mm, seed=case_seed(1, "case1"))
+    )
+    dose = 0.13
+    low = ct.array + quantum_factor(dose) * quantum + electronic_factor(dose) * electronic
+    expected = resample_along_axes(ct.with_array(low.astype(np.float32)), grid, fill=0.0)
+    prepared = resample_along_axes(ct, grid, fill=0.0)
+    np.testing.assert_allclose(fields.add_to(prepared, dose), expected, atol=0.05)
+
+
+def test_a_crop_gets_the_noise_of_the_whole(tmp_path, ct, grid):
+    fields = TrainingFieldCache(tmp_path).fields("case1", ct, grid, seed=1)
+    image = resample_along_axes(ct, grid, fill=0.0)
+    part = np.s_[1:3, 5:20, 10:30]
+    assert np.array_equal(fields.add_to(image[part], 0.3, part=part), fields.add_to(image, 0.3)[part])
+
+
+def test_fields_are_kept_and_read_from_the_disk(tmp_path, ct, grid):
+    cache = TrainingFieldCache(tmp_path)
+    cache.fields("case1", ct, grid, seed=1)
+    path = tmp_path / "case1_noise1.npy"
+    time = path.stat().st_mtime_ns
+    again = cache.fields("case1", ct, grid, seed=1)
+    assert path.stat().st_mtime_ns == time and isinstance(again.quantum, np.memmap)
+    assert again.quantum.dtype == np.float16 and path.stat().st_size < 2 * 2 * 4 * 30 * 40 + 1000
+    cache.fields("case1", ct, Grid((3, 30, 40), grid.ijk_to_ras), seed=1)
+    assert path.stat().st_mtime_ns != time
+    assert json.loads(sidecar_of(path).read_text())["unit_std_hu"]["quantum"] > 0
+
+
+def test_training_never_uses_the_seeds_of_the_test_sets(tmp_path, ct, grid):
+    with pytest.raises(UsageError, match="test sets"):
+        TrainingFieldCache(tmp_path).fields("case1", ct, grid, seed=TEST_SEEDS[0])
+
+
+def test_signs_turn_the_noise_and_full_dose_has_none():
+    fields = NoiseFields(np.full((2, 2, 2), 3, np.float16), np.full((2, 2, 2), 5, np.float16))
+    hu = np.zeros((2, 2, 2), np.float32)
+    assert np.array_equal(fields.add_to(hu, 1.0), hu)
+    up, down = fields.add_to(hu, 0.25), fields.add_to(hu, 0.25, signs=(-1, -1))
+    assert np.array_equal(up, -down)
+    assert up[0, 0, 0] == pytest.approx(3 * np.sqrt(3) + 5 * np.sqrt(15), rel=1e-5)
+
+
+def test_wrong_shapes_doses_and_files_are_refused(tmp_path):
+    fields = NoiseFields(np.zeros((2, 2, 2), np.float16), np.zeros((2, 2, 2), np.float16))
+    with pytest.raises(UsageError, match="same part"):
+        fields.add_to(np.zeros((2, 2, 3), np.float32), 0.5)
+    with pytest.raises(DoseOutOfRange):
+        fields.add_to(np.zeros((2, 2, 2), np.float32), 0.0)
+    for name, array in (("flat.npy", np.zeros(3)), ("text.npy", None)):
+        (tmp_path / name).write_text("no array") if array is None else np.save(tmp_path / name, array)
+        with pytest.raises(NotAnImage):
+            NoiseFields.load(tmp_path / name)
+
+
+def test_doses_are_log_uniform():
+    rng = np.random.default_rng(0)
+    doses = np.log([draw_dose(rng) for _ in range(4000)])
+    assert doses.min() >= np.log(0.1) and doses.max() <= 0.0
+    counts, _ = np.histogram(doses, bins=8, range=(np.log(0.1), 0.0))
+    assert counts.min() > 400 and counts.max() < 600
+    assert {draw_signs(rng) for _ in range(100)} == {(1, 1), (1, -1), (-1, 1), (-1, -1)}
+
+
+def test_a_sidecar_vouches_for_its_file(tmp_path):
+    path = tmp_path / "case.nii.gz"
+    path.write_bytes(b"image")
+    assert kept(path, {"a": 1}) is None
+    assert write_sidecar(path, {"i0": 1.0}, {"a": 1}) == tmp_path / "case.json"
+    assert kept(path, {"a": 1})["i0"] == 1.0
+    assert kept(path, {"a": 2}) is None
+    path.write_bytes(b"other")
+    assert kept(path, {"a": 1}) is None
+    sidecar_of(path).write_text("{")
+    assert kept(path, {"a": 1}) is None

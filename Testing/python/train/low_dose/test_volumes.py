@@ -1,0 +1,135 @@
+"""Whole volumes: orientation, thickness, padding, rounding, calibration, and the record."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from REACTKDLib.core.errors import BadSpacing, NotHounsfield
+from REACTKDLib.core.volume import Unit, Volume
+from REACTKDTrainLib.low_dose.calibration import high_pass_noise, soft_tissue
+from REACTKDTrainLib.low_dose.field_of_view import NoTissue
+from REACTKDTrainLib.low_dose.volumes import Scan, content_hash, degrade
+from support.ct_objects import body, water_cylinder
+
+PLACE = dict(spacing_mm=2.8, thickness_mm=3.0)
+
+
+def permuted(ct: Volume, order: tuple[int, int, int]) -> Volume:
+    """The same scan with its array axes stored in another order."""
+    columns = [2 - axis for axis in reversed(order)]
+    matrix = ct.ijk_to_ras[:, [*columns, 3]]
+    return Volume(np.ascontiguousarray(np.transpose(ct.array, order)), matrix, ct.unit, ct.name)
+
+
+def test_a_volume_keeps_place_and_shape(ct):
+    low, record = degrade(ct, 0.25, seed=1)
+    assert low.shape == ct.shape and low.unit is Unit.HU and low.array.dtype == np.int16
+    assert np.array_equal(low.ijk_to_ras, ct.ijk_to_ras)
+    assert record.dose == 0.25 and record.seed == 1
+    json.dumps(record.to_json(), allow_nan=False)
+
+
+def test_the_record_holds_the_noise_that_was_added(ct):
+    low, record = degrade(ct, 0.1, seed=1)
+    mask = soft_tissue(ct.array)
+    added = (low.array.astype(float) - ct.array)[mask]
+    assert record.added_std_hu["soft_tissue"] == pytest.approx(added.std(), rel=0.01)  # but for rounding to whole HU
+    assert record.mean_shift_hu == pytest.approx(added.mean(), abs=0.05)
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2), (2, 1, 0), (1, 2, 0), (0, 2, 1), (2, 0, 1)])
+def test_axial_slices_are_found_however_they_are_stored(ct, order):
+    turned = permuted(ct, order)
+    scan = Scan.of(turned)
+    assert scan.hu.shape[0] == ct.shape[0] and scan.increment_mm == pytest.approx(5.0)
+    low, _ = degrade(turned, 0.1, seed=1)
+    plain, _ = degrade(ct, 0.1, seed=1)
+    added = low.array.astype(int) - turned.array
+    assert added.std() == pytest.approx((plain.array.astype(int) - ct.array).std(), rel=0.05)
+    assert np.array_equal(scan.restored(scan.hu), turned.array)
+
+
+def test_native_dose_is_the_input(ct):
+    low, record = degrade(ct, 1.0)
+    assert np.array_equal(low.array, ct.array) and record.added_std_hu["soft_tissue"] == 0.0
+
+
+def test_values_are_clipped_on_writing_but_padding_stays(ct):
+    array = ct.array.copy()
+    array[:, :3, :3] = -2048
+    array[:, 60:64, 60:64] = 3071
+    low, _ = degrade(ct.with_array(array), 0.05)
+    assert np.all(low.array[:, :3, :3] == -2048)
+    seen = low.array[array >= -1024]
+    assert seen.min() >= -1024 and seen.max() <= 3071
+
+
+def test_thick_slices_every_few_millimeters_share_noise(ct):
+    thin, _ = degrade(ct, 0.1)
+    thick, _ = degrade(ct, 0.1, thickness_mm=10.0)
+    inside = ct.array[0] > 0
+
+    def neighbors(low: Volume) -> float:
+        added = (low.array.astype(float) - ct.array)[:, inside]
+        return float(np.corrcoef(added[1:].ravel(), added[:-1].ravel())[0, 1])
+
+    assert abs(neighbors(thin)) < 0.05
+    assert neighbors(thick) == pytest.approx(0.5, abs=0.07)
+    ratio = (thick.array - ct.array)[:, inside].std() / (thin.array - ct.array)[:, inside].std()
+    assert ratio == pytest.approx(2**-0.5, rel=0.05)  # twice the thickness, twice the photons
+
+
+@pytest.mark.parametrize(
+    ("unit", "spacing", "error"),
+    [(Unit.SUVBW, (2.8, 2.8, 5), NotHounsfield), (Unit.HU, (2.8, 3.2, 5), BadSpacing)],
+)
+def test_other_units_and_oblong_pixels_are_refused(slices, unit, spacing, error):
+    with pytest.raises(error):
+        degrade(Volume(slices, np.diag([*spacing, 1.0]), unit), 0.5)
+
+
+def test_the_hash_knows_the_voxels_and_the_place(ct):
+    same = Volume(ct.array.astype(np.float32), ct.ijk_to_ras + 1e-9, ct.unit)
+    assert content_hash(same) == content_hash(ct)
+    changed = ct.array.copy()
+    changed[0, 0, 0] += 1
+    moved = ct.ijk_to_ras.copy()
+    moved[0, 3] += 1
+    assert len({content_hash(v) for v in (ct, ct.with_array(changed), Volume(ct.array, moved, ct.unit))}) == 3
+
+
+# Calibration
+@pytest.mark.parametrize("factor", [0.3, 1.0, 3.0])
+def test_calibration_finds_the_budget_of_a_scan(small, factor):
+    """A scan made with `factor` times the photons must be recognized as such."""
+    hu = water_cylinder(128, 2.8, 12)
+    default = small.budget(**PLACE).i0
+    quantum, _ = small.fields(hu, **PLACE, seed=11, i0=factor * default)
+    assert small.calibrate(hu + quantum, **PLACE) == pytest.approx(factor * default, rel=0.1)
+
+
+@pytest.mark.parametrize(("factor", "bound"), [(0.02, 0.2), (500.0, 5.0)])
+def test_calibration_stays_within_a_factor_of_five(small, factor, bound):
+    hu = water_cylinder(128, 2.8, 4)
+    default = small.budget(**PLACE).i0
+    quantum, _ = small.fields(hu, **PLACE, i0=factor * default)
+    assert small.calibrate(hu + quantum, **PLACE) == pytest.approx(bound * default)
+
+
+def test_calibration_needs_soft_tissue(small):
+    hu = water_cylinder(128, 2.8, 2) * 0.0 - 1000.0
+    hu[:, 58:70, 58:70] = 200.0
+    with pytest.raises((NoTissue, NotHounsfield)):
+        small.calibrate(hu, **PLACE)
+
+
+def test_noise_is_measured_in_even_tissue_only():
+    hu = body(128, 2.8, 2)
+    rng = np.random.default_rng(0)
+    mask = soft_tissue(hu)
+    assert np.all((hu[mask] > -105) & (hu[mask] < 165)) and mask.any()
+    flat = high_pass_noise(rng.normal(0, 10, hu.shape), mask)
+    assert high_pass_noise(hu + rng.normal(0, 10, hu.shape), mask) == pytest.approx(flat, rel=0.05)
