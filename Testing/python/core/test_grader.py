@@ -1,0 +1,483 @@
+"""Grading: the same answer however a case is stored, no encoder at a mask edit, and plain words where there is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+
+from REACTKDLib.core.case import Case, Modality
+from REACTKDLib.core.errors import Canceled, GeometryMismatch, NoLiver, NoVolume, UsageError
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.grade_result import GradeResult
+from REACTKDLib.core.grader import Grader
+from REACTKDLib.core.report import report_schema
+from REACTKDLib.core.runner import StudentRunner
+from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.volume import Unit
+from support.small_cases import TWO_LESIONS, case_stored, rigid, small_case, storage_variants
+from support.small_models import PREPARATION, small_bundle
+
+SUBSETS = [subset for n in (1, 2, 3) for subset in combinations(Modality, n)]
+SCHEMA = jsonschema.Draft202012Validator(report_schema())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return small_bundle(1)
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    return small_case()
+
+
+@pytest.fixture(scope="module")
+def grader(bundle) -> Grader:
+    return Grader(bundle, "cpu")
+
+
+def logits(result: GradeResult) -> np.ndarray:
+    return np.array(list(result.report.logits.values()))
+
+
+def codes(result: GradeResult) -> list[str]:
+    return [finding.code for finding in result.report.findings]
+
+
+def checked(result: GradeResult) -> GradeResult:
+    """Return the result after the checks that every result must pass."""
+    report = result.report
+    assert [error.message for error in SCHEMA.iter_errors(report.to_dict())] == []
+    if report.grade is None:
+        return result
+    assert np.allclose(logits(result), result.votes.logits, atol=1e-5)
+    weights = np.exp(logits(result) - logits(result).max())
+    assert np.allclose(list(report.probabilities.values()), weights / weights.sum(), atol=1e-6)
+    assert report.grade == max(report.probabilities, key=report.probabilities.get)
+    assert [r.name for r in report.regions[:-1]] == [r.name for r in result.regions.regions]
+    return result
+
+
+# One image, many ways to store it -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_all_48_storage_orders_and_a_rigid_transform_give_one_answer(case, seed):
+    grader = Grader(small_bundle(seed), "cpu")
+    expected = checked(grader.open(case).grade())
+    rng = np.random.default_rng(seed)
+    for order, flips in storage_variants():
+        move = rigid(rng.uniform(-12, 12, 3), rng.uniform(-200, 200, 3))
+        result = grader.open(case_stored(case, order, flips, move)).grade()
+        assert np.abs(logits(result) - logits(expected)).max() < 1e-3, (order, flips)
+        assert result.report.grade == expected.report.grade
+
+
+def test_the_answer_does_depend_on_the_images(case, grader):
+    """Without this the test above could pass with a model that looks at nothing."""
+    expected = logits(grader.open(case).grade())
+    for modality in Modality:
+        volume = case.volumes[modality]
+        other = volume.with_array(
+            np.where(case.tumor, 60, 110) if modality is Modality.CT else np.abs(volume.array) ** 1.5
+        )
+        changed = replace(case, volumes={**case.volumes, modality: other})
+        assert np.abs(logits(grader.open(changed).grade()) - expected).max() > 0.01, modality
+
+
+def test_pet_times_1000_gives_the_same_logits(case, grader):
+    louder = {
+        m: v if m is Modality.CT else v.with_array(1000 * v.array, unit=Unit.BQML) for m, v in case.volumes.items()
+    }
+    result = grader.open(replace(case, volumes=louder)).grade()
+    assert np.allclose(logits(result), logits(grader.open(case).grade()), atol=1e-4)
+
+
+def test_a_repeat_is_bit_equal(case, grader):
+    first, second = grader.open(case).grade(), grader.open(case).grade()
+    assert np.array_equal(first.votes.logits, second.votes.logits)
+    assert np.array_equal(first.votes.weights, second.votes.weights)
+    assert np.array_equal(first.voxel_map.array, second.voxel_map.array)
+
+
+# Any subset of inputs -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("subset", SUBSETS, ids=lambda s: "+".join(m.value for m in s))
+def test_every_subset_of_modalities(grader, subset):
+    """Without a CT the masks lie on the grid of the first PET."""
+    result = checked(grader.open(small_case(modalities=subset)).grade())
+    assert result.report.inputs == tuple(m.value for m in subset)
+    assert result.voxel_map.shape == small_case(modalities=subset).reference.shape
+
+
+def test_leaving_out_a_modality_is_as_if_it_had_not_been_given(case, grader):
+    session = grader.open(case)
+    calls = session.encoder_calls
+    for subset in SUBSETS:
+        result = checked(session.grade(leave_out=[m for m in Modality if m not in subset]))
+        assert result.report.inputs == tuple(m.value for m in subset)
+        if Modality.CT in subset:  # else the reference grid, and with it the network's, would be another
+            alone = grader.open(replace(case, volumes={m: case.volumes[m] for m in subset}))
+            calls += len(subset)
+            assert np.allclose(logits(result), logits(alone.grade()), atol=1e-5)
+    assert session.encoder_calls == calls
+    with pytest.raises(NoVolume):
+        session.grade(leave_out=Modality)
+
+
+def test_an_input_that_the_model_does_not_know_is_said_and_not_used(case):
+    grader = Grader(small_bundle(1, modalities=("ct", "acetate")), "cpu")
+    result = checked(grader.open(case).grade())
+    assert result.report.inputs == ("ct", "acetate") and "input-ignored" in codes(result)
+    with pytest.raises(NoVolume, match="ct, acetate"):
+        grader.open(small_case(modalities=(Modality.FDG,)))
+
+
+def test_masks_may_lie_on_an_image_that_the_model_does_not_read(case):
+    result = Grader(small_bundle(1, modalities=("fdg",)), "cpu").open(case).grade()
+    assert result.report.inputs == ("fdg",) and result.regions.labels.shape == case.reference.shape
+
+
+# Lesions --------------------------------------------------------------------------------------------------------------
+
+
+def twelve() -> list:
+    return [((18.0 * i - 27, 20.0 * j - 20, 5.0), 5.0) for i in range(4) for j in range(3)]
+
+
+LESIONS = {
+    "one": ([((20.0, 0, 0), 12.0)], 1),
+    "two": (TWO_LESIONS, 2),
+    "twelve": (twelve(), 12),
+    "touching": ([((0.0, 0, 0), 10.0), ((17.0, 0, 0), 10.0)], 1),
+    "at the edge of the liver": ([((55.0, 0, 0), 12.0)], 1),
+}
+
+
+@pytest.mark.parametrize(("lesions", "count"), LESIONS.values(), ids=LESIONS.keys())
+def test_lesions(grader, lesions, count):
+    result = checked(grader.open(small_case(lesions)).grade())
+    assert len(result.regions.lesions) == count and len(result.report.regions) == count + 2
+    assert result.report.regions[-1].kind == "topology"
+
+
+def test_no_lesion_no_grade(case, grader):
+    session = grader.open(small_case(()))
+    result = checked(session.grade())
+    assert result.report.grade is None and result.report.probabilities is None and result.report.uncertain
+    assert codes(result) == ["no-lesion"] and result.votes is None
+    assert not result.voxel_map.array.any() and result.voxel_map.shape == case.reference.shape
+    drawn = session.grade(tumor=case.tumor)
+    assert drawn.report.grade is not None and "no-lesion" not in codes(drawn)
+
+
+def test_a_lesion_of_one_voxel(case, grader):
+    tumor = np.zeros_like(case.tumor)
+    tumor[tuple(np.argwhere(case.tumor)[0])] = True
+    result = checked(grader.open(case).grade(tumor=tumor))
+    row = result.report.regions[1]
+    assert row.low_resolution and "low-resolution" in codes(result)
+    assert row.volume_ml == pytest.approx(case.reference.voxel_ml) and row.weight > 0
+    assert not result.report.regions[0].low_resolution
+
+
+def test_one_voxel_of_a_second_lesion_changes_the_answer_and_is_kept(case, grader):
+    session = grader.open(case)
+    speck = case.tumor.copy()
+    far = np.argwhere(case.liver & ~case.tumor)[0]
+    speck[tuple(far)] = True
+    result = checked(session.grade(tumor=speck))
+    assert len(result.regions.lesions) == 3
+    assert np.abs(logits(result) - logits(session.grade())).max() > 1e-4
+
+
+@pytest.mark.parametrize("shift", [(40.0, 0, 0), (0, 35.0, 0), (0, 0, -45.0)])
+def test_a_liver_cut_by_the_field_of_view(grader, shift):
+    case = small_case(shift=shift)
+    result = checked(grader.open(case).grade())
+    assert result.regions.regions[0].touches_border and result.report.grade is not None
+    assert result.voxel_map.shape == case.reference.shape
+
+
+def test_a_liver_that_is_all_tumor(case, grader):
+    result = checked(grader.open(case).grade(tumor=case.liver))
+    assert "no-parenchyma" in codes(result) and result.report.regions[0].centroid_ras_mm is None
+
+
+def test_no_liver(case, grader):
+    with pytest.raises(NoLiver):
+        grader.open(case.with_masks(liver=np.zeros_like(case.liver), tumor=np.zeros_like(case.tumor)))
+    with pytest.raises(NoLiver):
+        grader.open(case).grade(liver=np.zeros_like(case.liver))
+
+
+def test_a_mask_of_another_shape(case, grader):
+    with pytest.raises(GeometryMismatch):
+        grader.open(case).grade(tumor=case.tumor[1:])
+
+
+# Mask edits -----------------------------------------------------------------------------------------------------------
+
+
+def edits(case: Case) -> dict[str, dict[str, np.ndarray]]:
+    from scipy.ndimage import binary_dilation, binary_erosion
+
+    second = case.tumor.copy()
+    second[: second.shape[0] // 2] = False
+    return {
+        "lesion larger": {"tumor": binary_dilation(case.tumor) & case.liver},
+        "lesion smaller": {"tumor": binary_erosion(case.tumor)},
+        "lesion dropped": {"tumor": second},
+        "liver larger": {"liver": binary_dilation(case.liver)},
+        "both": {"liver": binary_dilation(case.liver), "tumor": binary_dilation(case.tumor)},
+    }
+
+
+@pytest.mark.parametrize("name", edits(small_case()))
+def test_an_edit_needs_no_encoder_and_equals_a_fresh_run(case, grader, name):
+    session, edit = grader.open(case), edits(case)[name]
+    before = session.grade()
+    calls = session.encoder_calls
+    edited = checked(session.grade(**edit))
+    assert session.encoder_calls == calls
+    assert edited.report.timing_ms["encode"] == 0 and before.report.timing_ms["encode"] > 0
+    fresh = grader.open(case.with_masks(**edit)).grade()
+    assert np.allclose(logits(edited), logits(fresh), atol=1e-5)
+    assert np.abs(logits(edited) - logits(before)).max() > 1e-3
+    # The session itself has not changed.
+    assert np.array_equal(logits(session.grade()), logits(before))
+
+
+def test_an_edit_beyond_the_field_reads_the_images_again(case):
+    narrow = replace(PREPARATION, shape=(20, 20, 24)).to_metadata()
+    grader = Grader(small_bundle(1, info={"preparation": narrow}), "cpu")
+    half = case.liver.copy()
+    half[:, :, half.shape[2] // 2 :] = False
+    small = case.with_masks(liver=half, tumor=case.tumor & half)
+    expected = grader.open(small).grade().voxel_map.array
+    session = grader.open(small)
+    calls = session.encoder_calls
+    first = session.grade()
+    result = checked(session.grade(liver=case.liver, tumor=case.tumor))
+    assert np.array_equal(first.voxel_map.array, expected)  # still the first field's
+    assert session.encoder_calls == calls + 3 and "field-moved" in codes(result)
+    assert np.allclose(logits(result), logits(grader.open(case).grade()), atol=1e-5)
+
+
+def test_a_tumor_outside_the_liver_mask_counts_as_liver(case, grader):
+    carved = case.with_masks(liver=case.liver & ~case.tumor)
+    assert np.allclose(logits(grader.open(carved).grade()), logits(grader.open(case).grade()), atol=1e-5)
+
+
+# Muting ---------------------------------------------------------------------------------------------------------------
+
+
+def test_muting_equals_the_deletion_effect_in_the_report(case, grader):
+    session = grader.open(case)
+    full = session.grade().report
+    for row in full.regions:
+        muted = checked(session.grade(mute=[row.name])).report
+        change = full.probabilities[full.grade] - muted.probabilities[full.grade]
+        assert row.deletion_effect == pytest.approx(change, abs=1e-6)
+        gone = next(r for r in muted.regions if r.name == row.name)
+        assert gone.weight == 0 and gone.deletion_effect == 0 and set(gone.contribution.values()) == {0.0}
+        assert "region-muted" in [f.code for f in muted.findings]
+
+
+def test_deletion_by_formula_is_the_student_without_that_node(case, bundle, grader):
+    """Recomputed by the network's own head on the embeddings that are left."""
+    session = grader.open(case)
+    votes = session.grade().votes
+    _, placement = session._own
+    student, runner = bundle.student, session._runner
+    nodes = runner.pool(*session._features(session._field, tuple(Modality)), placement)
+    h = torch.cat(
+        [student.embed(nodes.fused, nodes.fixed), student.embed_topology(torch.tensor(placement.topology))[None]]
+    )
+    for node in range(len(h)):
+        left = torch.cat([h[:node], h[node + 1 :]])  # differences to the parenchyma stay in the embeddings
+        assert np.allclose(votes.logits_without_each()[node], student.head(left).logits.numpy(), atol=1e-5)
+
+
+def test_muting_an_unknown_region(case, grader):
+    with pytest.raises(UsageError, match="Lesion 2"):
+        grader.open(case).grade(mute=["Lesion 9"])
+    with pytest.raises(UsageError):
+        grader.open(case).grade(mute=[9])
+
+
+# Work: progress, cancel, devices --------------------------------------------------------------------------------------
+
+
+def test_progress_rises_to_one(case, grader):
+    seen = []
+    grader.open(case, progress=lambda fraction, text: seen.append((fraction, text)))
+    fractions = [fraction for fraction, _ in seen]
+    assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1
+    assert len(seen) == 5 and all(text for _, text in seen)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 5, 20])
+def test_cancel_stops_between_layers(case, bundle, after):
+    asked = []
+
+    def cancelled() -> bool:
+        asked.append(1)
+        return len(asked) > after
+
+    with pytest.raises(Canceled):
+        Grader(bundle, "cpu").open(case, cancelled=cancelled)
+    assert len(asked) == after + 1
+    assert checked(Grader(bundle, "cpu").open(case).grade()).report.grade  # nothing is left behind in the student
+
+
+def test_findings_of_the_case_are_passed_on(case, grader):
+    result = grader.open(case.with_findings(Finding("holes-filled", "info", "Three holes were filled."))).grade()
+    assert codes(result) == ["holes-filled"]
+
+
+def test_unknown_device(bundle):
+    with pytest.raises(UsageError):
+        Grader(bundle, "tpu")
+
+
+class Broken(StudentRunner):
+    """Stands for a GPU that fails at one step of the work: fault injection, since a real GPU cannot be made to."""
+
+    def __init__(self, student: Student, device: str, where: str, error: Exception):
+        self.where, self.error = where if device == "cuda" else None, error
+        self.decided = False
+        self.fail_at("start")
+        super().__init__(student, "cpu")
+
+    def fail_at(self, here: str) -> None:
+        if self.where == here:
+            raise self.error
+
+    def encode(self, *args):
+        self.fail_at("encode")
+        return super().encode(*args)
+
+    def fuse(self, *args):
+        self.fail_at("fuse")
+        return super().fuse(*args)
+
+    def decide(self, *args):
+        self.fail_at("decide")
+        result = super().decide(*args)
+        self.decided = True
+        return result
+
+    def pool(self, *args):
+        if self.decided:  # pooling after the decision is the voxel map's
+            self.fail_at("map")
+        return super().pool(*args)
+
+
+TROUBLE = {
+    "out of memory": (torch.cuda.OutOfMemoryError("CUDA out of memory."), "memory"),
+    "no kernel": (RuntimeError("CUDA error: no kernel image is available for execution"), "does not support"),
+    "no CUDA": (AssertionError("Torch not compiled with CUDA enabled"), "finds none"),
+}
+
+
+@pytest.mark.parametrize(("error", "words"), TROUBLE.values(), ids=TROUBLE.keys())
+@pytest.mark.parametrize("where", ["start", "encode", "fuse", "decide", "map"])
+def test_gpu_trouble_falls_back_to_the_cpu(case, bundle, grader, where, error, words, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: "none" not in words)
+    session = Grader(bundle, "cuda", runner=lambda student, device: Broken(student, device, where, error)).open(case)
+    result = session.grade()
+    drawn = result.voxel_map
+    expected = grader.open(case).grade()
+    assert np.array_equal(logits(result), logits(expected))
+    assert np.array_equal(drawn.array, expected.voxel_map.array)
+    again = checked(session.grade()).report
+    assert again.device == "cpu" and [f.code for f in again.findings] == ["device-fallback"]
+    assert words in again.findings[0].message
+
+
+def test_a_fault_on_the_cpu_is_not_hidden(case, bundle):
+    class Faulty(StudentRunner):
+        def decide(self, *args):
+            raise RuntimeError("a fault of ours")
+
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        Grader(bundle, "cpu", runner=Faulty).open(case).grade()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_wanting_a_gpu_where_there_is_none(case, bundle):
+    result = checked(Grader(bundle, "cuda").open(case).grade())
+    assert result.report.device == "cpu" and codes(result) == ["device-fallback"]
+    assert codes(Grader(bundle, "auto").open(case).grade()) == []
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
+def test_gpu_and_cpu_agree(case, bundle, grader):
+    session = Grader(bundle, "cuda").open(case)
+    gpu, cpu = checked(session.grade()), grader.open(case).grade()
+    assert gpu.report.device == "cuda" and codes(gpu) == []
+    assert np.abs(logits(gpu) - logits(cpu)).max() < 1e-3 and gpu.report.grade == cpu.report.grade
+    assert np.abs(gpu.voxel_map.array - cpu.voxel_map.array).max() < 1e-2
+    again = Grader(bundle, "cuda").open(case).grade()
+    assert np.array_equal(logits(gpu), logits(again)) and np.array_equal(gpu.voxel_map.array, again.voxel_map.array)
+    assert bundle.student.head.bias.device.type == "cpu"
+
+
+# What the bundle says -------------------------------------------------------------------------------------------------
+
+
+def test_another_organ_and_another_question_are_another_bundle(case):
+    info = {"organ": "Kidney", "lesion": "Cyst", "classes": ["benign", "malignant"], "uncertain": {"top_below": 1.0}}
+    grader = Grader(small_bundle(1, info=info, classes=2), "cpu")
+    result = grader.open(case).grade()
+    schema = jsonschema.Draft202012Validator(report_schema(["benign", "malignant"]))
+    assert [e.message for e in schema.iter_errors(result.report.to_dict())] == []
+    assert result.report.grade in ("benign", "malignant") and result.report.uncertain
+    words = grader.open(small_case(())).grade().report.findings[0].message
+    assert "cyst" in words and "kidney" in words and "liver" not in words and "tumor" not in words
+    with pytest.raises(NoLiver, match="kidney"):
+        grader.open(case.with_masks(liver=np.zeros_like(case.liver), tumor=np.zeros_like(case.tumor)))
+
+
+STUDENTS = {
+    "paper": {"variant": "paper", "cbam": True, "own_stem": False, "norm": "instance", "nonlinearity": "relu",
+              "difference": False, "spread": False, "blocks": ("encoder",)},
+    "input moments": {"blocks": ("input",)},
+    "bands": {"blocks": ("input", "bands")},
+    "encoder alone": {"blocks": ("encoder",)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("config", STUDENTS.values(), ids=STUDENTS.keys())
+def test_other_students(case, config):
+    grader = Grader(small_bundle(3, **config), "cpu")
+    session = grader.open(case)
+    result = checked(session.grade())
+    edited = session.grade(**edits(case)["lesion larger"])
+    assert np.allclose(
+        logits(edited), logits(grader.open(case.with_masks(**edits(case)["lesion larger"])).grade()), atol=1e-5
+    )
+    assert result.voxel_map.array.max() in (0.0, 1.0)
+
+
+def test_a_phantom(bundle):
+    from REACTKDLib.core.phantom import acquire, draw_patient
+
+    scanned = acquire(draw_patient(5), "tiny").case
+    result = checked(Grader(bundle, "cpu").open(scanned).grade())
+    assert result.report.case == scanned.id and len(result.regions.lesions) >= 1

@@ -1,0 +1,74 @@
+"""Placing regions on a box of the grid loses nothing of what the whole grid would hold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from REACTKDLib.core.placement import ALIGN, place_regions
+from REACTKDLib.core.regions import RegionSet
+from REACTKDLib.core.runner import LesionShells, StudentRunner, merge
+from REACTKDLib.core.shells import shell_occupancy
+from REACTKDLib.core.student.pooling import NodeMasks
+from support.small_cases import small_case
+from support.small_models import PREPARATION, random_student
+
+CASES = {
+    "two lesions": small_case(),
+    "cut liver": small_case(shift=(35.0, -20.0, 30.0)),
+    "lesion at the surface": small_case([((60.0, 0.0, 0.0), 12.0)]),
+    "no lesion": small_case(()),
+}
+
+
+@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+def placed(request):
+    case = request.param
+    regions = RegionSet.from_masks(case.liver | case.tumor, case.tumor, case.reference.ijk_to_ras)
+    grid, _ = PREPARATION.grid_for(case.with_masks(liver=case.liver | case.tumor))
+    return case, regions, grid, place_regions(regions, grid)
+
+
+def test_occupancy_on_the_box_is_that_of_the_grid(placed):
+    _, regions, grid, placement = placed
+    whole = regions.occupancy(grid)
+    assert np.allclose(whole[(slice(None), *placement.box)], placement.occupancy, atol=1e-6)
+    assert whole.sum() == pytest.approx(placement.occupancy.sum(), rel=1e-6)
+    assert placement.inside == pytest.approx(np.ones(len(regions.regions)), abs=1e-4)
+    assert all(s.start % ALIGN == 0 and 0 <= s.start < s.stop <= n for s, n in zip(placement.box, grid.shape))
+
+
+def test_shells_on_their_boxes_are_those_of_the_grid(placed):
+    _, regions, grid, placement = placed
+    laid_out = LesionShells(placement, torch.device("cpu"))
+    assert len(laid_out) == len(regions.lesions)
+    for index, shells in enumerate(laid_out, start=1):
+        whole = shell_occupancy(regions, index, grid)
+        assert np.allclose(shells.numpy(), whole[(slice(None), *placement.box)], atol=1e-6)
+        assert whole.sum() == pytest.approx(float(shells.sum()), rel=1e-5)
+
+
+def test_pooling_on_the_box_is_pooling_on_the_grid(placed):
+    case, regions, grid, placement = placed
+    student = random_student(1)
+    runner = StudentRunner(student)
+    features = merge({m.value: runner.encode(m.value, image) for m, image in PREPARATION(case, grid).images.items()})
+    boxed = runner.pool(features, runner.fuse(features), placement)
+    shells = [torch.from_numpy(shell_occupancy(regions, n, grid)) for n in range(1, len(regions.regions))]
+    whole = student.pool(features, NodeMasks(torch.from_numpy(regions.occupancy(grid)), shells))
+    assert torch.allclose(boxed.fused, whole.fused, atol=1e-4)
+    for name, vectors in whole.fixed.items():
+        assert torch.allclose(boxed.fixed[name], vectors, atol=1e-4), name
+
+
+def test_what_lies_beyond_the_field_is_measured():
+    case = small_case()
+    regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+    grid, _ = PREPARATION.grid_for(case)
+    moved = type(grid)(grid.shape, grid.ijk_to_ras.copy())
+    moved.ijk_to_ras[:3, 3] += moved.ijk_to_ras[:3, 0] * 16  # half the field, along i
+    assert place_regions(regions, moved).inside.min() < 0.6
+    moved.ijk_to_ras[:3, 3] += moved.ijk_to_ras[:3, 0] * 60
+    far = place_regions(regions, moved)
+    assert not far.occupancy.any() and (far.inside == 0).all()
