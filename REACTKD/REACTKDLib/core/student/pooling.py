@@ -14,7 +14,8 @@ LAGS = (1, 2, 3, 4, 6)
 N_SHELLS = 6
 _EPS = 1e-4
 #: how many numbers a block gives per node and modality
-BLOCK_SIZES = {"input": 2, "bands": 2 * N_BANDS, "shells": N_SHELLS + len(LAGS) + 1}
+QUANTILES = (0.03, 0.08, 0.2, 0.5, 0.8, 0.92)
+BLOCK_SIZES = {"input": 2, "bands": 2 * N_BANDS, "shells": N_SHELLS + len(QUANTILES) + len(LAGS) + 1}
 _FULL_SHELL_VOXELS = 20.0  # 0.3 ml: a shell smaller than this counts in proportion
 
 
@@ -64,6 +65,14 @@ def variogram(image: Tensor, weight: Tensor) -> Tensor:
     return torch.stack(values)
 
 
+def weighted_quantiles(values: Tensor, weights: Tensor) -> Tensor:
+    """Quantiles `QUANTILES` of values (V,) with weights (V,): the value at which the summed weight passes a share."""
+    order = torch.argsort(values)
+    share = torch.cumsum(weights[order], dim=0)
+    wanted = share.new_tensor(QUANTILES) * share[-1]
+    return values[order][torch.searchsorted(share, wanted).clamp_max(len(values) - 1)]
+
+
 def _box(weight: Tensor) -> tuple[slice, slice, slice]:
     """Smallest box of the non-zero voxels of (D, H, W); one voxel when there are none."""
     box = []
@@ -73,21 +82,25 @@ def _box(weight: Tensor) -> tuple[slice, slice, slice]:
     return tuple(box)
 
 
-def shell_profile(image: Tensor, occupancy: Tensor, shells: Tensor) -> Tensor:
-    """Radial profile of one lesion: shell means minus the lesion's mean, then its inner variogram and ln spread.
+def shell_profile(image: Tensor, smooth: Tensor, occupancy: Tensor, shells: Tensor) -> Tensor:
+    """Radial profile of one lesion, then quantiles of its smoothed values, its inner variogram and its ln spread.
 
-    image, occupancy: (D, H, W); shells: (6, D, H, W). Returns (12,). Shells that the lesion does not have give 0. The
-    inner part lies below 5 mm, clear of capsule and boundary, where the lesion is large enough for it.
+    image, smooth (the image without its finest bands), occupancy: (D, H, W); shells: (6, D, H, W). Returns (18,). Shell
+    means and quantiles are relative to the lesion's mean; shells that the lesion does not have give 0. The quantiles
+    show a necrotic part, the variogram a texture; the inner part lies below 5 mm, clear of capsule and boundary, where
+    the lesion is large enough for it.
     """
     box = _box(torch.maximum(occupancy, shells.amax(dim=0)))
-    image, occupancy, shells = image[box], occupancy[box], shells[(slice(None), *box)]
-    mean, _ = moments(image[None], occupancy[None])
+    image, smooth, occupancy, shells = image[box], smooth[box], occupancy[box], shells[(slice(None), *box)]
+    mean = (moments(image[None], occupancy[None])[0])[0]
     means, _ = moments(image[None], shells)
     share = (shells.flatten(1).sum(dim=1) / _FULL_SHELL_VOXELS).clamp_max(1.0)
+    inside = occupancy > min(0.5, float(occupancy.max()) / 2)
+    quantiles = weighted_quantiles(smooth[inside], occupancy[inside]) - mean
     inner = shells[3] + shells[4]
     inner = inner if inner.sum() > 2 * _FULL_SHELL_VOXELS else occupancy
     _, spread = moments(image[None], inner[None])
-    return torch.cat([(means - mean)[:, 0] * share, variogram(image, inner), torch.log(spread[0])])
+    return torch.cat([(means[:, 0] - mean) * share, quantiles, variogram(image, inner), torch.log(spread[0])])
 
 
 def fixed_nodes(image: Tensor, bands: Tensor, masks: NodeMasks, blocks: tuple[str, ...]) -> Tensor:
@@ -104,7 +117,8 @@ def fixed_nodes(image: Tensor, bands: Tensor, masks: NodeMasks, blocks: tuple[st
         parts += [mean, torch.log(spread)]
     if "shells" in blocks:
         rows = [image.new_zeros(BLOCK_SIZES["shells"])]
-        rows += [shell_profile(image, o, s) for o, s in zip(masks.occupancy[1:], masks.shells, strict=True)]
+        smooth = bands[2:].sum(dim=0)
+        rows += [shell_profile(image, smooth, o, s) for o, s in zip(masks.occupancy[1:], masks.shells, strict=True)]
         parts.append(torch.stack(rows))
     if not parts:
         return image.new_zeros((len(masks.occupancy), 0))

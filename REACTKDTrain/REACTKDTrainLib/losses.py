@@ -1,0 +1,35 @@
+"""Losses on the grade."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def focal_loss(logits: Tensor, grade: Tensor, gamma: float = 2.0, class_weights: Tensor | None = None) -> Tensor:
+    """- mean_b alpha_c (1 - p_c)^gamma ln p_c (Lin et al. 2017; equation 17 of arXiv 2508.02104).
+
+    logits: (B, K); grade: (B,) indices; class_weights alpha: (K,) or None for ones. gamma = 0 is cross-entropy.
+    """
+    log_p = F.log_softmax(logits, dim=1).gather(1, grade[:, None])[:, 0]
+    weight = 1.0 if class_weights is None else class_weights[grade]
+    return -(weight * (1 - log_p.exp()) ** gamma * log_p).mean()
+
+
+def masked_mse(predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Mean squared error over the entries where `mask` (broadcastable, 0 or 1) is set; 0 when none is."""
+    mask = mask.expand_as(predicted)
+    return ((predicted - target).square() * mask).sum() / mask.sum().clamp_min(1.0)
+
+
+def random_presence(n: int, modalities: tuple[str, ...], rate: float, generator: torch.Generator) -> dict[str, Tensor]:
+    """Modality dropout: each is absent with probability `rate`, never all of them. Returns modality -> (n,) 0 or 1.
+
+    A row that would lose everything is drawn again, so the rates stay equal between modalities.
+    """
+    keep = torch.rand(n, len(modalities), generator=generator) >= rate
+    while not keep.any(dim=1).all():
+        empty = ~keep.any(dim=1)
+        keep[empty] = torch.rand(int(empty.sum()), len(modalities), generator=generator) >= rate
+    return {m: keep[:, i].float() for i, m in enumerate(modalities)}
