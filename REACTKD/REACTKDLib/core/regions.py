@@ -60,8 +60,9 @@ class RegionSet:
         """
         from scipy.ndimage import center_of_mass, label
 
-        labels = liver.astype(np.uint16)
         boxes = [bounding_box(liver) or (slice(0, 0),) * 3]
+        labels = np.zeros(liver.shape, dtype=np.uint16)  # untouched pages cost nothing, so fill the box alone
+        labels[boxes[0]] = liver[boxes[0]]
         box = bounding_box(tumor)
         if box is not None:
             parts, count = label(tumor[box], structure=np.ones((3, 3, 3), dtype=bool))

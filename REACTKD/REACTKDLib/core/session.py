@@ -13,6 +13,7 @@ from REACTKDLib.core.bundle import Bundle
 from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.errors import Canceled, NoLiver, NoVolume, UsageError
 from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.geometry import bounding_box
 from REACTKDLib.core.grade_result import GradeResult, compose_report
 from REACTKDLib.core.grid import Grid
 from REACTKDLib.core.placement import Placement, place_regions
@@ -271,6 +272,9 @@ def _whole_organ(case: Case, bundle: Bundle) -> Case:
     if not case.liver.any():
         organ = bundle.info["organ"].lower()
         raise NoLiver(f"The {organ} mask is empty; draw the {organ}, or choose the segment that holds it.")
+    box = bounding_box(case.tumor)
+    if box is None or not (case.tumor[box] & ~case.liver[box]).any():
+        return case
     return case.with_masks(liver=case.liver | case.tumor)
 
 
