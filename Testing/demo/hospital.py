@@ -5,34 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from REACTKDLib.commands.phantom import FILES, SEGMENTATION, write_phantom
 from REACTKDLib.core.case import Modality
-from REACTKDLib.core.files import write_volume
 from REACTKDLib.core.phantom import acquire, draw_patient
-from REACTKDLib.core.segmentation_files import write_segmentation
 
-SEED = 12
+SEED = 46  # four lesions of different size, one of them small
 
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """Where a case lies on disk. volumes: {Modality: path}. phantom: made by us, so pictures must say it."""
+    """Where a case lies on disk. phantom: made by us, so that pictures must say it. truth: its grade, else None.
+
+    liver, tumors: segments by name or label; None leaves the choice to recognition.
+    """
 
     volumes: dict[Modality, Path]
     segmentation: Path
-    case_id: str = "case"
+    case_id: str | None = None
     phantom: bool = False
+    truth: str | None = None
     liver: str | None = None
     tumors: tuple[str, ...] | None = None
 
 
-def write_phantom_patient(folder: Path, seed: int = SEED, size: str = "full") -> CaseFiles:
-    """Draw the patient of `seed`, scan it, and write CT, both PETs (NIfTI) and the masks (.seg.nrrd) into `folder`."""
-    case = acquire(draw_patient(seed), size=size).case
+def write_patient(folder: Path, seed: int = SEED, size: str = "full") -> CaseFiles:
+    """Draw the patient of `seed`, scan it, and write CT and both PETs (NIfTI), masks (.seg.nrrd) and truth (JSON)."""
+    phantom = acquire(draw_patient(seed), size=size)
     folder.mkdir(parents=True, exist_ok=True)
-    volumes = {
-        modality: write_volume(volume, folder / f"{modality.value.upper()}.nii.gz")
-        for modality, volume in case.volumes.items()
-    }
-    masks = [("Liver", "liver", case.liver), ("Tumor", "tumor", case.tumor)]
-    segmentation = write_segmentation(masks, case.reference.ijk_to_ras, folder / "segmentation.seg.nrrd")
-    return CaseFiles(volumes, segmentation, case.id, phantom=True)
+    write_phantom(phantom, folder)
+    volumes = {modality: folder / FILES[modality.value] for modality in phantom.case.modalities}
+    return CaseFiles(volumes, folder / SEGMENTATION, phantom.case.id, phantom=True, truth=phantom.truth["grade"])

@@ -78,8 +78,12 @@ class SliceView:
         return np.stack([x, y, np.zeros_like(x)], axis=-1) @ matrix[:3, :3].T + matrix[:3, 3]
 
     def close(self) -> None:
-        """Let go of the scene and the window."""
+        """Let go of the scene and the window; another view of this name may be made then."""
         self._group.SetMRMLDisplayableNode(None)
+        self.host.application_logic.GetSliceLogics().RemoveItem(self.logic)
+        self.logic.SetMRMLScene(None)
+        for node in (self.composite_node, self.node):
+            self.host.scene.RemoveNode(node)
         self.window.Finalize()
 
     def _start_logic(self, name: str, orientation: str) -> Any:

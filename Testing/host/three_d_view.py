@@ -63,8 +63,11 @@ class ThreeDView:
         return grab(self.window)
 
     def close(self) -> None:
-        """Let go of the scene and the window."""
+        """Let go of the scene and the window; another view of this name may be made then."""
         self._group.SetMRMLDisplayableNode(None)
+        self.host.application_logic.GetViewLogics().RemoveItem(self.logic)
+        self.logic.SetMRMLScene(None)
+        self.host.scene.RemoveNode(self.node)
         self.window.Finalize()
 
     def _start_logic(self, name: str) -> tuple[Any, Any]:

@@ -38,14 +38,16 @@ def oblique(spacing: tuple[float, float, float], shape: tuple[int, int, int], de
 
 
 def make_case(
-    shape: tuple[int, int, int] = (44, 72, 80), spacing: tuple[float, float, float] = (2.2, 2.3, 3.0)
+    shape: tuple[int, int, int] = (44, 72, 80),
+    spacing: tuple[float, float, float] = (2.2, 2.3, 3.0),
+    lesions: dict[tuple[float, float, float], float] = LESIONS,
 ) -> Case:
     """A CT of gray tissue with a brighter liver and darker lesions, both PETs on coarser grids of their own."""
     matrix = oblique(spacing, shape)
     ras = Grid(shape, matrix).centers_ras()
     liver = (((ras - LIVER_CENTER) / LIVER_RADII) ** 2).sum(axis=-1) < 1
     tumor = np.zeros(shape, dtype=bool)
-    for center, radius in LESIONS.items():
+    for center, radius in lesions.items():
         tumor |= ((ras - np.array(center)) ** 2).sum(axis=-1) < radius**2
     ct = np.full(shape, -80, dtype=np.int16)
     ct[liver] = 105

@@ -1,0 +1,158 @@
+"""Grade a case from files in a Slicer scene, and leave report, table, pictures and the scene. Called by `make demo`.
+
+Without inputs, the case is a digital phantom that is written to disk first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+for folder in ("REACTKD", "Testing"):  # where the Makefile did not set PYTHONPATH
+    place = str(Path(__file__).resolve().parents[2] / folder)
+    if place not in sys.path:
+        sys.path.insert(0, place)
+
+from demo.hospital import CaseFiles, write_patient  # noqa: E402
+from host.pictures import missing_rendering  # noqa: E402
+from REACTKDLib.core.case import Modality  # noqa: E402
+from REACTKDLib.core.errors import ReactkdError, UsageError  # noqa: E402
+from REACTKDLib.core.report import GradeReport  # noqa: E402
+
+PHANTOM_NOTE = "Digital phantom - not for clinical use."
+OWN_NOTE = "Not for clinical use."
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demo; return the exit status: 0, or 2 after one plain sentence on stderr."""
+    started = time.perf_counter()
+    options = parse(arguments)
+    try:
+        reason = missing_rendering()
+        if reason:
+            raise UsageError(f"Pictures cannot be drawn here: {reason}.")
+        report, files = run(options)
+    except ReactkdError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print_report(report)
+    print("\nLeft in", options.output)
+    for file in files:
+        print(f"  {file.name}")
+    print(f"\n{time.perf_counter() - started:.1f} s in all")
+    return 0
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for role in ("ct", "fdg", "acetate", "segmentation"):
+        parser.add_argument(f"--{role}", type=Path, metavar="FILE")
+    parser.add_argument("--liver", metavar="NAME|LABEL", help="the liver segment; default: by code, then by name")
+    parser.add_argument("--tumor", metavar="NAME|LABEL", nargs="+", help="the tumor segments; default: likewise")
+    parser.add_argument("--bundle", type=Path, metavar="DIR", help="another model than the shipped one")
+    parser.add_argument("--output", type=Path, default=Path("build/demo"), metavar="DIR")
+    return parser.parse_args(arguments)
+
+
+def run(options: argparse.Namespace) -> tuple[GradeReport, list[Path]]:
+    """Do the steps; return the report and the files that were left."""
+    from demo.views import Views
+    from host.boot import boot
+    from REACTKDLib.scene.outputs import outputs_of
+    from REACTKDLib.scene.scene_files import save_scene
+    from REACTKDLib.scene.session import SceneSession
+
+    step = Steps()
+    output = options.output
+    output.mkdir(parents=True, exist_ok=True)
+    files = given_files(options) or write_patient(output / "patient")
+    step("the case is on disk")
+    host = boot()
+    views = Views(host)  # before the color legends, as in the application
+    nodes, choice = load(host.scene, files)
+    step("loaded into the scene")
+    session = SceneSession(host.scene, nodes, open_grader(options.bundle), choice, files.case_id)
+    result = session.grade()
+    step("graded")
+    written = [output / "report.json", output / "regions.csv"]
+    result.report.write_json(written[0])
+    result.report.write_csv(written[1])
+    note = PHANTOM_NOTE if files.phantom else OWN_NOTE
+    written += views.write(output, nodes, outputs_of(session.parameter_node), result, note)
+    step("pictures drawn")
+    save_scene(host.scene, output / "scene.mrb")
+    step("scene saved")
+    views.close()
+    host.errors.assert_none()
+    if files.phantom:
+        written.append(output / "patient")
+        print(f"\nDigital phantom; its true grade is {files.truth}.", end="")
+    return result.report, [*written, output / "scene.mrb"]
+
+
+def given_files(options: argparse.Namespace) -> CaseFiles | None:
+    """Return the user's own files, or None when there are none. Raises: UsageError when one is missing."""
+    volumes = {m: getattr(options, m.value) for m in Modality if getattr(options, m.value)}
+    if not volumes and not options.segmentation:
+        return None
+    if not volumes or not options.segmentation:
+        raise UsageError("Give at least one image (CT, FDG or ACETATE) and a segmentation (SEG), or none of them.")
+    tumors = tuple(options.tumor) if options.tumor else None
+    return CaseFiles(volumes, options.segmentation, liver=options.liver, tumors=tumors)
+
+
+def load(scene: Any, files: CaseFiles) -> tuple[Any, Any]:
+    """Load the files into the scene; return the nodes and the choice of segments."""
+    from REACTKDLib.scene.case import NODE_NAMES, CaseNodes
+    from REACTKDLib.scene.scene_files import load_segmentation, load_volume
+    from REACTKDLib.scene.segments import choose_segments
+
+    volumes = {modality: load_volume(scene, path, NODE_NAMES[modality]) for modality, path in files.volumes.items()}
+    nodes = CaseNodes(volumes, load_segmentation(scene, files.segmentation, "Segmentation"))
+    return nodes, choose_segments(nodes.segmentation, files.liver, files.tumors)
+
+
+def open_grader(bundle: Path | None) -> Any:
+    """Return the grader of a model folder, by default the shipped one."""
+    from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
+    from REACTKDLib.core.grader import Grader
+
+    return Grader(Bundle.load(bundle or shipped_bundle_folder()))
+
+
+def print_report(report: GradeReport) -> None:
+    """Print grade, probabilities, the region table and the findings."""
+    print(f"\nGrade: {report.grade or 'none claimed'}{' (uncertain)' if report.grade and report.uncertain else ''}")
+    for name, probability in (report.probabilities or {}).items():
+        print(f"  {name:<10} {probability:6.3f}")
+    classes = list(report.baseline or {})
+    header = ["region", "kind", "ml", "weight", *classes, "effect"]
+    wide = 2 + max(len(header[0]), *(len(row.name) for row in report.regions))
+    print("\n" + header[0].ljust(wide) + header[1].ljust(12) + "".join(column.rjust(10) for column in header[2:]))
+    for row in report.regions:
+        numbers = [row.volume_ml, row.weight, *((row.contribution or {}).get(c) for c in classes), row.deletion_effect]
+        cells = ["" if n is None else f"{n:.1f}" if i == 0 else f"{n:.3f}" for i, n in enumerate(numbers)]
+        print(row.name.ljust(wide) + row.kind.ljust(12) + "".join(cell.rjust(10) for cell in cells))
+    for finding in report.findings:
+        print(f"{finding.severity}: {finding.message}")
+    print(f"Model {report.model.name} {report.model.version}: {report.model.clinical_use}. Device: {report.device}.")
+
+
+class Steps:
+    """Prints each step with its time."""
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+
+    def __call__(self, what: str) -> None:
+        now = time.perf_counter()
+        print(f"[{now - self._since:5.1f} s] {what}", flush=True)
+        self._since = now
+
+
+if __name__ == "__main__":
+    sys.exit(main())

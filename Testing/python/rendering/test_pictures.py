@@ -1,0 +1,175 @@
+"""What a reader sees: the region that decided stands out, nothing is hidden, nothing is on the wrong side."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import vtk
+from scipy.ndimage import binary_dilation, binary_erosion
+
+from demo.views import PHANTOM_NOTE, Views
+from host.pictures import saturation
+from REACTKDLib.scene.case import nodes_from_case
+from REACTKDLib.scene.outputs import outputs_of
+from REACTKDLib.scene.session import SceneSession
+from support.scene_cases import HandMadeGrader, make_case
+
+pytestmark = pytest.mark.rendering
+
+# Three lesions of different size in one axial plane, left to right in the picture: the largest is in the middle.
+LESIONS = {(-5.0, 20.0, 45.0): 9.0, (-40.0, 10.0, 45.0): 14.0, (-75.0, 25.0, 45.0): 6.5}
+MINUS = {"largest": (0.30, 0.08, -0.10), "middle": (0.02, 0.25, -0.1), "smallest": (0.1, 0.05, 0.2)}
+EFFECTS = MINUS | {"smallest, against the grade": (0.1, 0.05, -0.2), "faint": (0.004, 0.012, -0.002)}
+
+
+class Graded:
+    """A graded case on the screen."""
+
+    def __init__(self, host, effects) -> None:
+        self.views = Views(host)
+        self.nodes = nodes_from_case(host.scene, make_case(lesions=LESIONS))
+        session = SceneSession(host.scene, self.nodes, HandMadeGrader(effects=effects))
+        self.result = session.grade()
+        self.outputs = outputs_of(session.parameter_node)
+
+    def write(self, folder) -> None:
+        self.views.write(folder, self.nodes, self.outputs, self.result, PHANTOM_NOTE)
+
+    def labels_in(self, view) -> np.ndarray:
+        """The region label behind each pixel, by geometry alone, (height, width)."""
+        regions = self.result.regions
+        ras = view.ras_of_pixels().reshape(-1, 3)
+        inverse = np.linalg.inv(regions.ijk_to_ras)
+        kji = np.rint(ras @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)[:, ::-1]
+        inside = ((kji >= 0) & (kji < regions.labels.shape)).all(axis=1)
+        labels = np.zeros(len(ras), int)
+        labels[inside] = regions.labels[tuple(kji[inside].T)]
+        return labels.reshape(view.size[::-1])
+
+
+@pytest.fixture
+def graded(host, request):
+    graded = Graded(host, getattr(request, "param", EFFECTS["middle"]))
+    yield graded
+    graded.views.close()
+
+
+@pytest.mark.parametrize("graded", EFFECTS.values(), ids=EFFECTS, indirect=True)
+def test_lesion_with_the_largest_effect_is_the_most_salient_color(graded, tmp_path):
+    graded.write(tmp_path)
+    for name in ("axial", "coronal"):
+        _assert_leader_stands_out(graded, name)
+
+
+def _assert_leader_stands_out(graded, name):
+    view = getattr(graded.views, name)
+    salience, labels = saturation(view.pixels()), graded.labels_in(view)
+    rows = graded.result.report.regions[1:-1]
+    leader = 2 + int(np.argmax([abs(row.deletion_effect) for row in rows]))
+    shown = [label for label in np.unique(labels) if (labels == label).sum() >= 60 and label]
+    assert leader in shown
+    if name == "axial":
+        assert shown == [1, 2, 3, 4]
+    mean = {label: salience[labels == label].mean() for label in shown}
+    others = [value for label, value in mean.items() if label != leader]
+    assert mean[leader] > 1.5 * max(others) and mean[leader] > 40, mean
+    # And nothing else in the picture, but the legend at its right, is as colorful as its outline.
+    picture = salience.copy()
+    picture[:, round(0.84 * picture.shape[1]) :] = 0
+    outline = binary_dilation(labels == leader, iterations=4) & ~binary_erosion(labels == leader, iterations=4)
+    assert picture[outline].max() > 150
+    assert picture[~binary_dilation(labels == leader, iterations=4)].max() < 0.85 * picture[outline].max()
+
+
+def test_patient_right_is_at_the_left(graded, tmp_path):
+    graded.write(tmp_path)
+    axial, coronal = (view.ras_of_pixels() for view in (graded.views.axial, graded.views.coronal))
+    for ras in (axial, coronal):
+        assert ras[0, 0, 0] > ras[0, -1, 0]
+    assert axial[0, 0, 1] > axial[-1, 0, 1]
+    assert coronal[0, 0, 2] > coronal[-1, 0, 2]
+    # In the pixels as well: the middle lesion, at R = -5, is red; its center of color lies left of the liver's middle.
+    pixels, labels = graded.views.axial.pixels(), graded.labels_in(graded.views.axial)
+    colored = saturation(pixels) > 150
+    colored[:, round(0.84 * colored.shape[1]) :] = False
+    column = np.argwhere(colored)[:, 1].mean()
+    assert column < np.argwhere(labels > 0)[:, 1].mean()
+    assert np.argwhere(colored)[:, 1].mean() == pytest.approx(np.argwhere(labels == 3)[:, 1].mean(), abs=3)
+
+
+def test_slices_go_through_the_leading_lesion(graded, tmp_path):
+    graded.write(tmp_path)
+    for view in (graded.views.axial, graded.views.coronal):
+        assert (graded.labels_in(view) == 3).sum() > 100
+
+
+def test_every_lesion_has_an_outline_that_differs_from_what_lies_under_it(graded, tmp_path):
+    """Also a lesion without any effect, whose color is a neutral white."""
+    graded.write(tmp_path)
+    view, labels = graded.views.axial, graded.labels_in(graded.views.axial)
+    drawn = view.pixels().astype(int)
+    graded.outputs.regions.SetDisplayVisibility(False)
+    bare = view.pixels().astype(int)
+    for label in (2, 3, 4):
+        mask = labels == label
+        edge = mask & ~binary_erosion(mask, iterations=2)
+        assert np.abs(drawn - bare).max(axis=-1)[edge].mean() > 30, label
+
+
+def test_heat_map_is_clear_where_it_is_zero(graded, tmp_path):
+    graded.write(tmp_path)
+    view = graded.views.axial
+    graded.outputs.regions.SetDisplayVisibility(False)
+    bare = view.pixels().astype(int)
+    view.composite_node.SetForegroundVolumeID(graded.outputs.heat_map.GetID())
+    view.composite_node.SetForegroundOpacity(0.6)
+    covered = view.pixels().astype(int)
+    labels = graded.labels_in(view)
+    changed = np.abs(covered - bare).max(axis=-1) > 8
+    changed[:, : round(0.14 * changed.shape[1])] = False  # the heat map's own legend appears at the left
+    near_lesion = binary_dilation(labels >= 2, iterations=12)
+    assert changed[binary_erosion(labels == 3, iterations=8)].mean() > 0.9
+    assert not changed[~near_lesion].any()
+
+
+def test_legends_show_in_every_view(graded, tmp_path):
+    graded.write(tmp_path)
+    for view in (graded.views.axial, graded.views.coronal, graded.views.volume):
+        right = view.pixels()[:, round(0.95 * view.size[0]) :].astype(int)
+        red = (right[..., 0] - right[..., 2]).max()
+        blue = (right[..., 2] - right[..., 0]).max()
+        assert red > 180 and blue > 150
+
+
+def test_lesions_are_solid_and_the_parenchyma_is_clear_in_3d(graded, tmp_path):
+    graded.write(tmp_path)
+    view = graded.views.volume
+    salience = saturation(view.pixels())
+    at = {region.label: _pixel_in(view, region.centroid_ras) for region in graded.result.regions.lesions}
+    seen = {label: salience[row - 3 : row + 4, column - 3 : column + 4].mean() for label, (row, column) in at.items()}
+    assert max(seen, key=seen.get) == 3 and seen[3] > 100
+    graded.outputs.regions.GetDisplayNode().SetSegmentVisibility("Region_3", False)
+    row, column = at[3]
+    assert saturation(view.pixels())[row - 3 : row + 4, column - 3 : column + 4].mean() < 60
+
+
+def _pixel_in(view, ras) -> tuple[int, int]:
+    coordinate = vtk.vtkCoordinate()
+    coordinate.SetCoordinateSystemToWorld()
+    coordinate.SetValue(*ras)
+    x, y = coordinate.GetComputedDisplayValue(view.renderer)
+    return view.size[1] - 1 - y, x
+
+
+def test_pictures_are_whole_files_with_a_caption(graded, tmp_path):
+    from PIL import Image
+
+    graded.write(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["axial.png", "coronal.png", "volume.png"]
+    for name in ("axial", "coronal", "volume"):
+        view = getattr(graded.views, name)
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            pixels = np.asarray(picture)
+        assert pixels.shape == (*view.size[::-1], 3)
+        caption = pixels[round(0.92 * len(pixels)) :, : pixels.shape[1] // 2]
+        assert (caption.min(axis=-1) > 230).mean() > 0.01
