@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
 
@@ -25,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not debug:
         warnings.simplefilter("ignore")  # a library's warning is not our one sentence
     try:
-        signal.signal(signal.SIGTERM, _stop)
+        if threading.current_thread() is threading.main_thread():  # the only one that may
+            signal.signal(signal.SIGTERM, _stop)
         arguments = build_parser().parse_args(argv)
         arguments.run(arguments)
         sys.stdout.flush()
@@ -34,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - closed with the process
         return 0
-    except (ReactkdError, MemoryError, OSError, Exception) as error:
+    except Exception as error:  # whatever it is, a user sees one sentence
         if debug:
             raise
         return _fail(_message(error))

@@ -1,8 +1,8 @@
-"""Faults in the header of an image file that the reading library repairs without a word.
+"""Faults of an image file that the reading library repairs without a word.
 
-ITK takes the absolute value of a negative spacing, replaces a zero by 1 mm, and fills the missing half of a cut-off
-NIfTI file with zeros. In a reading room each of these is a wrong volume or a wrong place, so the header is read here
-first. Only what can be wrong is read; everything else is left to ITK.
+ITK takes the absolute value of a negative spacing, replaces a zero by 1 mm, fills the missing half of a cut-off NIfTI
+file with zeros, and turns its NaN into zeros too. In a reading room each of these is a wrong image or a wrong place, so
+the file is looked at here first. Only what can be wrong is looked at; everything else is left to ITK.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import re
 import struct
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-from REACTKDLib.core.errors import BadSpacing, NotAnImage, NotThreeDimensional, SingularDirection, SkewedAxes
+from REACTKDLib.core.errors import BadSpacing, NotAnImage, NotFinite, NotThreeDimensional, SingularDirection, SkewedAxes
 from REACTKDLib.core.text import sentence
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
@@ -35,7 +36,7 @@ def check_header(path: Path, role: str) -> None:
 
     role: what the file is for the reader ("the CT"), used in messages instead of its path, which may hold a name.
 
-    Raises: NotAnImage (cut off), NotThreeDimensional, BadSpacing, SingularDirection, SkewedAxes.
+    Raises: NotAnImage (cut off), NotThreeDimensional, NotFinite, BadSpacing, SingularDirection, SkewedAxes.
     """
     name = path.name.lower()
     if name.endswith(NIFTI_SUFFIXES):
@@ -90,14 +91,32 @@ def _check_nifti(path: Path, role: str) -> None:
             order = _nifti_byte_order(header)
             if order is None:  # NIfTI-2, Analyze or not an image: ITK says which
                 return
-            expected = _check_nifti_fields(header, order, role)
-            total = 348
-            while chunk := stream.read(CHUNK):
-                total += len(chunk)
+            offset, expected = _check_nifti_fields(header, order, role)
+            if expected == 0:
+                return
+            stream.read(offset - 348)
+            found = _check_nifti_voxels(stream, _nifti_float(header, order), role)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _cut_off(role) from error
-    if total < expected:
+    if found < expected:
         raise _cut_off(role)
+
+
+def _check_nifti_voxels(stream: BinaryIO, dtype: str | None, role: str) -> int:
+    """Return how many bytes of voxels there are. dtype: of floating-point voxels, in which NaN may hide."""
+    found = 0
+    while chunk := stream.read(CHUNK):
+        found += len(chunk)
+        if dtype and not np.isfinite(np.frombuffer(chunk[: len(chunk) // 8 * 8], dtype)).all():
+            raise NotFinite(
+                sentence(f"{role} holds NaN or infinite voxels; replace them (for CT by -1024) and save it again.")
+            )
+    return found
+
+
+def _nifti_float(header: bytes, order: str) -> str | None:
+    (code,) = struct.unpack_from(order + "h", header, 70)
+    return {16: order + "f4", 64: order + "f8"}.get(code)
 
 
 def _nifti_byte_order(header: bytes) -> str | None:
@@ -106,8 +125,8 @@ def _nifti_byte_order(header: bytes) -> str | None:
     return next((order for order in "<>" if struct.unpack_from(order + "i", header)[0] == 348), None)
 
 
-def _check_nifti_fields(header: bytes, order: str, role: str) -> int:
-    """Check dimensions and geometry; return how many bytes the whole file must have."""
+def _check_nifti_fields(header: bytes, order: str, role: str) -> tuple[int, int]:
+    """Check dimensions and geometry; return where the voxels begin and how many bytes they must have."""
     dim = struct.unpack_from(order + "8h", header, 40)
     sizes = [max(1, n) for n in dim[1 : 1 + max(0, min(7, dim[0]))]]
     check_three_dimensional(sizes, role)
@@ -118,10 +137,10 @@ def _check_nifti_fields(header: bytes, order: str, role: str) -> int:
         if rows[:, :3].any() or qform <= 0:  # an empty sform beside a good qform is ignored, as ITK does
             check_axes(rows[:, :3], role, orthogonal=True)
     if header[344:348] != b"n+1\0":  # voxels in another file
-        return 0
+        return 348, 0
     (bits,) = struct.unpack_from(order + "h", header, 72)
     (offset,) = struct.unpack_from(order + "f", header, 108)
-    return int(max(offset, 348)) + int(np.prod(sizes, dtype=np.int64)) * bits // 8
+    return int(max(offset, 348)), int(np.prod(sizes, dtype=np.int64)) * bits // 8
 
 
 def check_three_dimensional(sizes: list[int] | tuple[int, ...], role: str) -> None:

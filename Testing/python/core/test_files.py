@@ -184,15 +184,18 @@ def test_missing_file_and_folder(tmp_path):
         read_volume(tmp_path, Modality.CT)
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_values_that_are_not_numbers(tmp_path, value):
+def test_values_that_are_not_numbers(tmp_path, value, dtype, suffix):
+    """ITK reads NaN in NIfTI as 0, so it must be seen before."""
     import SimpleITK as sitk
 
-    array = np.full((4, 5, 6), 50, dtype=np.float32)
-    array[1, 2, 3] = value
-    sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / "nan.nrrd"))
+    array = np.full((4, 5, 6), 50, dtype=dtype)
+    array[3, 4, 5] = value
+    sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / f"nan{suffix}"))
     with pytest.raises(errors.NotFinite):
-        read_volume(tmp_path / "nan.nrrd", Modality.CT)
+        read_volume(tmp_path / f"nan{suffix}", Modality.CT)
 
 
 def test_color_image_is_refused(tmp_path):
