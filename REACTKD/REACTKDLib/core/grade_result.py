@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 TOPOLOGY_NAME = "Number and shape of lesions"
 # A lesion smaller than this many grid voxels does not fill one cell of the encoder's maps at half resolution.
 _LOW_RESOLUTION_CELLS = 8.0
+# Of the positive voxels, so that one hot voxel does not darken all others.
+_SHOWN_PERCENT = 99.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +46,12 @@ class GradeResult:
         if self._draw is None:
             return np.zeros(self.regions.labels.shape, dtype=np.float32), 0.0
         values = self._draw()
-        peak = float(values.max())
-        if peak > 0:
-            values /= peak
-        return values, peak
+        positive = values[values > 0]
+        if positive.size == 0:
+            return values, 0.0
+        top = float(np.percentile(positive, _SHOWN_PERCENT))
+        np.divide(values, top, out=values)
+        return np.minimum(values, 1.0, out=values), top
 
     @property
     def voxel_map(self) -> Volume:
@@ -55,13 +59,13 @@ class GradeResult:
 
         Costs a backward pass through the pooling when first asked for. All zeros where no grade is claimed.
         """
-        values, peak = self._voxel_map
-        name = f"Evidence for {self.report.grade} (1 = {peak:.3g} logit/ml)" if peak > 0 else "No evidence"
+        values, scale = self._voxel_map
+        name = f"Evidence for {self.report.grade} (1 = {scale:.3g} logit/ml)" if scale > 0 else "No evidence"
         return Volume(values, self.regions.ijk_to_ras, name=name, checked=True)
 
     @property
-    def voxel_map_peak(self) -> float:
-        """What 1 in the voxel map stands for, in logits per ml of tissue."""
+    def voxel_map_scale(self) -> float:
+        """What 1 in the voxel map stands for, in logits per ml of tissue; stronger evidence is shown as 1 too."""
         return self._voxel_map[1]
 
 
