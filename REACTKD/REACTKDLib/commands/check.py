@@ -35,6 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def summary(case: Case) -> dict[str, Any]:
     """Return what `check` prints: inputs, volumes of liver and lesions, findings."""
+    from REACTKDLib.core.checks import foresee
     from REACTKDLib.core.regions import RegionSet
 
     regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
@@ -59,5 +60,5 @@ def summary(case: Case) -> dict[str, Any]:
             }
             for lesion in regions.lesions
         ],
-        "findings": [finding.to_dict() for finding in case.findings],
+        "findings": [finding.to_dict() for finding in (*case.findings, *foresee(case))],
     }

@@ -26,7 +26,7 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="python -m REACTKDLib",
         description="Grades hepatocellular carcinoma from CT and PET and shows which regions decided. "
-        "The shipped model is trained on digital phantoms: not for clinical use.",
+        "The shipped model is trained on digital phantoms. It is not for clinical use.",
         epilog="Exit status: 0, or 2 with one sentence on standard error.",
         allow_abbrev=False,
     )

@@ -29,9 +29,7 @@ SAMPLE_POINTS = 20_000
 LOW_RESOLUTION_CELLS = 8  # a lesion of fewer cells of the grid fills no cell of the encoder's maps at half resolution
 #: codes that depend on the masks, from cleaning and checking: renewed when somebody edits them
 MASK_FINDINGS = CLEANING_FINDINGS | {
-    "no-lesion",
     "one-voxel-lesion",
-    "low-resolution",
     "lesion-cut",
     "liver-volume",
     "little-parenchyma",
@@ -41,37 +39,35 @@ MASK_FINDINGS = CLEANING_FINDINGS | {
 _SIDES = {0: ("left", "right"), 1: ("back", "front"), 2: ("lower end", "upper end")}
 
 
-def checked(case: Case, cell_mm: float = 2.5) -> Case:
+def checked(case: Case) -> Case:
     """Return the case with cleaned masks and every finding: the one gate before grading.
-
-    cell_mm: voxel size of the network's grid, for the finding `low-resolution`.
 
     Raises: what `masks.clean_masks` raises; PetOffLiver.
     """
     clean = clean_case(case)
-    return clean.with_findings(*check_case(clean, cell_mm))
+    return clean.with_findings(*check_case(clean))
 
 
-def rechecked(case: Case, liver: np.ndarray | None, tumor: np.ndarray | None, cell_mm: float = 2.5) -> Case:
+def rechecked(case: Case, liver: np.ndarray | None, tumor: np.ndarray | None) -> Case:
     """Return a checked case with corrected masks: cleaned, and the findings on masks renewed, not those on images.
 
     liver, tumor: bool (D, H, W) as drawn; None keeps what the case has. Raises: what `masks.clean_masks` raises.
     """
     kept = tuple(finding for finding in case.findings if finding.code not in MASK_FINDINGS)
     clean = clean_case(replace(case.with_masks(liver, tumor), findings=kept))
-    return clean.with_findings(*check_masks(clean, cell_mm))
+    return clean.with_findings(*check_masks(clean))
 
 
-def check_masks(case: Case, cell_mm: float = 2.5) -> tuple[Finding, ...]:
+def check_masks(case: Case) -> tuple[Finding, ...]:
     """Return the findings that follow from clean masks, with codes of `MASK_FINDINGS`."""
     regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
-    return (*check_lesions(regions, cell_mm), *check_liver(case, regions))
+    return (*check_lesions(regions), *check_liver(case, regions))
 
 
-def check_case(case: Case, cell_mm: float = 2.5) -> tuple[Finding, ...]:
+def check_case(case: Case) -> tuple[Finding, ...]:
     """Return the findings on a case whose masks are clean. Raises: PetOffLiver."""
     return (
-        *check_masks(case, cell_mm),
+        *check_masks(case),
         *check_spacing(case.reference, case.modalities[0]),
         *check_ct_values(case),
         *check_coverage(case),
@@ -79,26 +75,36 @@ def check_case(case: Case, cell_mm: float = 2.5) -> tuple[Finding, ...]:
     )
 
 
-def check_lesions(regions: RegionSet, cell_mm: float) -> list[Finding]:
-    """No lesion; lesions of one voxel; lesions smaller than a cell of the network's maps; lesions cut by the edge."""
-    if not regions.lesions:
-        return [Finding("no-lesion", "warning", "The tumor mask is empty, so no grade is claimed.")]
+def check_lesions(regions: RegionSet) -> list[Finding]:
+    """Lesions of one voxel, and lesions cut by the edge."""
     findings = []
     for lesion in regions.lesions:
-        small = lesion.volume_ml * 1000 < LOW_RESOLUTION_CELLS * cell_mm**3
         if lesion.voxels == 1:
             text = f"{lesion.name} is a single voxel; erase it if it is a slip."
             findings.append(Finding("one-voxel-lesion", "warning", text, lesion.centroid_ras))
-        if small:
+        if lesion.touches_border:
+            text = f"{lesion.name} is cut by the edge of the image."
+            findings.append(Finding("lesion-cut", "warning", text, lesion.centroid_ras))
+    return findings
+
+
+def foresee(case: Case, cell_mm: float = 2.5) -> tuple[Finding, ...]:
+    """Return what a grader would have to say of the lesions: none at all, or too small for a grid of `cell_mm`.
+
+    Not part of `checked`, because the grader says it itself, and knows its grid.
+    """
+    regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+    if not regions.lesions:
+        return (Finding("no-lesion", "warning", "The tumor mask is empty, so no grade can be given."),)
+    findings = []
+    for lesion in regions.lesions:
+        if lesion.volume_ml * 1000 < LOW_RESOLUTION_CELLS * cell_mm**3:
             text = (
                 f"{lesion.name} ({lesion.volume_ml * 1000:.2g} mm3) is smaller than a cell of the network's maps "
                 f"({2 * cell_mm:g} mm), so little of it is seen."
             )
             findings.append(Finding("low-resolution", "info", text, lesion.centroid_ras))
-        if lesion.touches_border:
-            text = f"{lesion.name} is cut by the edge of the image."
-            findings.append(Finding("lesion-cut", "warning", text, lesion.centroid_ras))
-    return findings
+    return tuple(findings)
 
 
 def check_liver(case: Case, regions: RegionSet) -> list[Finding]:

@@ -1,0 +1,142 @@
+"""`batch`: a row for every case, whatever happens to it."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+
+from REACTKDLib.__main__ import FAILED, main
+from REACTKDLib.commands.batch import RESULTS
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.errors import FileMissing, UsageError
+from REACTKDLib.core.worklist import read_worklist
+from support.case_files import NAMES, SEGMENTATION, write_case
+from support.small_cases import small_case
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory) -> Path:
+    """Three case folders: all inputs; CT only, without lesions; a CT that is no image."""
+    root = tmp_path_factory.mktemp("cohort")
+    write_case(small_case(), root / "A 1")
+    write_case(small_case(lesions=(), modalities=[Modality.CT]), root / "B")
+    write_case(small_case(), root / "C")
+    (root / "C" / NAMES[Modality.CT]).write_text("no image")
+    return root
+
+
+def run(worklist: Path, output: Path, bundle: Path) -> int:
+    return main(["batch", "--worklist", str(worklist), "--output", str(output), "--bundle", str(bundle)])
+
+
+def rows_of(output: Path) -> dict[str, dict[str, str]]:
+    with open(output / RESULTS, encoding="utf-8", newline="") as stream:
+        return {row["case"]: row for row in csv.DictReader(stream)}
+
+
+def test_folder_of_cases(cohort, bundle_folder, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert run(cohort, output, bundle_folder) == 0
+    rows = rows_of(output)
+    assert list(rows) == ["A 1", "B", "C"]
+    good, empty, bad = rows.values()
+    assert good["status"] == "graded" and good["grade"] in ("well", "moderate", "poor")
+    assert good["inputs"] == "ct+fdg+acetate" and good["lesions"] == "2"
+    assert sum(float(good[f"p_{name}"]) for name in ("well", "moderate", "poor")) == pytest.approx(1, abs=1e-3)
+    assert empty["status"] == "no grade" and empty["grade"] == "" and "no-lesion" in empty["findings"]
+    assert bad["status"] == "failed" and bad["error"] == "not-an-image"
+    assert bad["reason"].startswith("The file of the CT is not an image")
+    assert sorted(path.name for path in output.iterdir()) == ["A 1", "B", RESULTS]
+    assert (output / "A 1" / "report.json").is_file()
+    assert capsys.readouterr().err == ""
+
+
+def test_csv_with_relative_paths_and_names(cohort, bundle_folder, tmp_path):
+    listed = tmp_path / "list"
+    shutil.copytree(cohort, listed / "data")
+    lines = [
+        "case;ct;fdg;segmentation;liver;tumor",
+        f"one;data/A 1/{NAMES[Modality.CT]};;data/A 1/{SEGMENTATION};Liver;Tumor",
+        f"two;data/A 1/{NAMES[Modality.CT]};data/A 1/{NAMES[Modality.FDG]};data/A 1/{SEGMENTATION};;Nothing",
+        f"three;;data/A 1/{NAMES[Modality.FDG]};;;",
+        "",
+    ]
+    (listed / "work.csv").write_text("\ufeff" + "\r\n".join(lines), encoding="utf-8")
+    assert run(listed / "work.csv", tmp_path / "out", bundle_folder) == 0
+    rows = rows_of(tmp_path / "out")
+    assert [(name, row["status"], row["error"]) for name, row in rows.items()] == [
+        ("one", "graded", ""),
+        ("two", "failed", "label-missing"),
+        ("three", "failed", "empty-segmentation"),
+    ]
+    assert rows["one"]["inputs"] == "ct"
+    assert str(tmp_path) not in (tmp_path / "out" / RESULTS).read_text(encoding="utf-8")
+
+
+def test_nothing_could_be_graded(cohort, bundle_folder, tmp_path, capsys):
+    shutil.copytree(cohort / "C", tmp_path / "in" / "C")
+    assert run(tmp_path / "in", tmp_path / "out", bundle_folder) == FAILED
+    assert rows_of(tmp_path / "out")["C"]["status"] == "failed"
+    assert capsys.readouterr().err == f"None of the 1 case could be graded; {RESULTS} says why for each.\n"
+
+
+def test_a_fault_of_ours_ends_one_case_only(cohort, bundle_folder, tmp_path, monkeypatch):
+    import REACTKDLib.core.open_case as module
+
+    real = module.open_case
+
+    def sometimes(*args, case_id, **kwargs):
+        if case_id == "A 1":
+            raise ZeroDivisionError
+        return real(*args, case_id=case_id, **kwargs)
+
+    monkeypatch.setattr(module, "open_case", sometimes)
+    assert run(cohort, tmp_path / "out", bundle_folder) == 0
+    rows = rows_of(tmp_path / "out")
+    assert rows["A 1"]["error"] == "unexpected" and "ZeroDivisionError" in rows["A 1"]["reason"]
+    assert rows["B"]["status"] == "no grade"
+
+
+def test_again_replaces_what_was_there(cohort, bundle_folder, tmp_path):
+    output = tmp_path / "out"
+    assert run(cohort, output, bundle_folder) == 0
+    first = (output / "A 1" / "regions.csv").read_bytes()
+    assert run(cohort, output, bundle_folder) == 0
+    assert (output / "A 1" / "regions.csv").read_bytes() == first
+    assert not list(output.rglob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "no case"),
+        ("case,segmentation\n", "no case"),
+        ("case,ct\na,b\n", "lacks the column"),
+        ("case,segmentation,pet\na,b,c\n", "unknown columns 'pet'"),
+        ("case,segmentation\na,b\nA,c\n", "names 'A', 'a' more than once"),
+    ],
+)
+def test_bad_worklist(tmp_path, text, words):
+    (tmp_path / "work.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=words):
+        read_worklist(tmp_path / "work.csv")
+
+
+def test_worklist_that_is_not_there_or_not_text(tmp_path):
+    with pytest.raises(FileMissing):
+        read_worklist(tmp_path / "nowhere.csv")
+    (tmp_path / "binary.csv").write_bytes(bytes(range(128, 256)))
+    with pytest.raises(UsageError, match="UTF-8"):
+        read_worklist(tmp_path / "binary.csv")
+
+
+def test_case_names_that_cannot_be_folders(cohort, bundle_folder, tmp_path):
+    path = f"{cohort}/A 1/{NAMES[Modality.CT]},{cohort}/A 1/{SEGMENTATION}"
+    (tmp_path / "work.csv").write_text(f"case,ct,segmentation\n../up,{path}\nok,{path}\n", encoding="utf-8")
+    assert run(tmp_path / "work.csv", tmp_path / "out", bundle_folder) == 0
+    rows = rows_of(tmp_path / "out")
+    assert rows["../up"]["error"] == "usage"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "work.csv"]

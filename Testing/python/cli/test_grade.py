@@ -1,0 +1,145 @@
+"""`grade` and `check` on good cases."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import jsonschema
+import numpy as np
+import pytest
+
+from REACTKDLib.__main__ import main
+from REACTKDLib.commands.results import ATTENTION, REGIONS, REPORT, TABLE
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.files import read_volume
+from REACTKDLib.core.grader import Grader
+from REACTKDLib.core.open_case import open_case
+from REACTKDLib.core.report import report_schema
+from support.case_files import NAMES, SEGMENTATION, case_arguments, write_case
+from support.small_cases import small_case
+
+FILES = sorted([REPORT, TABLE, REGIONS, ATTENTION])
+
+
+def grade(folder, output, bundle, *more) -> int:
+    return main(["grade", *case_arguments(folder), "--output", str(output), "--bundle", str(bundle), *more])
+
+
+def test_grade_leaves_four_files_that_agree(case_folder, bundle_folder, tmp_path):
+    output = tmp_path / "deep" / "results"
+    assert grade(case_folder, output, bundle_folder, "--case", "P07", "--device", "cpu") == 0
+    assert sorted(path.name for path in output.iterdir()) == FILES
+    assert [path.name for path in tmp_path.rglob(".*")] == []
+    report = json.loads((output / REPORT).read_text(encoding="utf-8"))
+    jsonschema.validate(report, report_schema())
+    assert report["case"] == "P07"
+    assert report["inputs"] == ["ct", "fdg", "acetate"]
+    assert sum(report["probabilities"].values()) == pytest.approx(1, abs=1e-6)
+    ct = read_volume(case_folder / NAMES[Modality.CT])
+    regions, attention = read_volume(output / REGIONS), read_volume(output / ATTENTION)
+    for volume in (regions, attention):
+        assert volume.shape == ct.shape
+        assert np.allclose(volume.ijk_to_ras, ct.ijk_to_ras, atol=1e-3)
+    with open(output / TABLE, encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["name"] for row in rows] == [region["name"] for region in report["regions"]]
+    for row in rows:
+        if row["label"]:
+            voxels = int((regions.array == int(row["label"])).sum())
+            assert voxels * ct.voxel_ml == pytest.approx(float(row["volume_ml"]), rel=1e-3)
+    assert not attention.array[regions.array == 0].any()
+    assert attention.array.any()
+
+
+def test_report_is_that_of_the_library(case_folder, bundle_folder, tmp_path):
+    from REACTKDLib.core.bundle import Bundle
+
+    assert grade(case_folder, tmp_path / "r", bundle_folder, "--device", "cpu") == 0
+    files = {m.value: case_folder / NAMES[m] for m in Modality}
+    case = open_case(**files, segmentation=case_folder / SEGMENTATION)
+    expected = Grader(Bundle.load(bundle_folder), "cpu").open(case).grade().report.to_dict()
+    report = json.loads((tmp_path / "r" / REPORT).read_text(encoding="utf-8"))
+    assert {**report, "timing_ms": 0} == {**json.loads(json.dumps(expected)), "timing_ms": 0}
+
+
+def test_same_input_gives_the_same_maps(case_folder, bundle_folder, tmp_path):
+    for name in ("a", "b"):
+        assert grade(case_folder, tmp_path / name, bundle_folder, "--device", "cpu") == 0
+    for file in (TABLE, REGIONS, ATTENTION):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_no_lesion_means_no_grade(bundle_folder, tmp_path):
+    folder = write_case(small_case(lesions=()), tmp_path / "case")
+    assert grade(folder, tmp_path / "r", bundle_folder) == 0
+    report = json.loads((tmp_path / "r" / REPORT).read_text(encoding="utf-8"))
+    assert report["grade"] is None
+    assert report["probabilities"] is None
+    codes = [finding["code"] for finding in report["findings"]]
+    assert codes.count("no-lesion") == 1
+    assert sorted(path.name for path in (tmp_path / "r").iterdir()) == FILES
+    assert not read_volume(tmp_path / "r" / ATTENTION).array.any()
+
+
+def test_no_finding_is_said_twice(bundle_folder, tmp_path):
+    folder = write_case(small_case(lesions=(((25.0, 5.0, -5.0), 2.5),)), tmp_path / "case")
+    assert grade(folder, tmp_path / "r", bundle_folder) == 0
+    report = json.loads((tmp_path / "r" / REPORT).read_text(encoding="utf-8"))
+    said = [(finding["code"], tuple(finding.get("location_ras_mm", ()))) for finding in report["findings"]]
+    assert len(said) == len(set(said))
+    assert "low-resolution" in [code for code, _ in said]
+
+
+def test_folder_keeps_its_other_files(case_folder, bundle_folder, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / REPORT).write_text("old")
+    assert grade(case_folder, tmp_path, bundle_folder) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*FILES, "notes.txt"])
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert json.loads((tmp_path / REPORT).read_text(encoding="utf-8"))["case"] == "case"
+
+
+def test_names_in_paths_reach_nothing(bundle_folder, tmp_path, run_command):
+    folder = write_case(small_case(), tmp_path / "CANARY^JANE")
+    done = run_command("grade", *case_arguments(folder), "--bundle", bundle_folder, "--output", tmp_path / "r")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")  # quiet in a pipe
+    import gzip
+
+    for path in (tmp_path / "r").iterdir():
+        data = path.read_bytes()
+        assert b"CANARY" not in (gzip.decompress(data) if path.suffix == ".gz" else data)
+
+
+def test_check_prints_findings(case_folder, run_command):
+    done = run_command("check", *case_arguments(case_folder, Modality.CT, Modality.FDG), "--case", "P1")
+    assert (done.returncode, done.stderr) == (0, "")
+    said = json.loads(done.stdout)
+    case = small_case()
+    assert said["case"] == "P1"
+    assert [entry["modality"] for entry in said["inputs"]] == ["ct", "fdg"]
+    assert said["liver_ml"] == pytest.approx(case.liver.sum() * case.reference.voxel_ml, rel=1e-4)
+    assert len(said["lesions"]) == 2
+    assert {"code", "severity", "message"} <= set(said["findings"][0])
+
+
+def test_check_needs_no_torch(case_folder, run_command, tmp_path):
+    (tmp_path / "torch.py").write_text("raise ImportError('torch must not be needed')")
+    from pathlib import Path
+
+    import REACTKDLib
+
+    library = Path(REACTKDLib.__file__).parents[1]
+    import os
+
+    done = run_command("check", *case_arguments(case_folder), PYTHONPATH=f"{tmp_path}{os.pathsep}{library}")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_help_and_version(run_command):
+    done = run_command("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("REACTKD 0.")
+    done = run_command("--help")
+    assert all(command in done.stdout for command in ("grade", "batch", "check", "prepare", "phantom"))
+    assert "not for clinical use" in " ".join(done.stdout.split())

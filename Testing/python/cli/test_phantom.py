@@ -1,0 +1,98 @@
+"""`phantom` and `prepare`: what they write, and where it lies."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from REACTKDLib.__main__ import main
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.files import read_volume
+from REACTKDLib.core.open_case import open_case
+from REACTKDLib.core.phantom.acquire import acquire
+from REACTKDLib.core.phantom.patient import draw_patient
+from REACTKDLib.core.regions import RegionSet
+from REACTKDLib.core.segmentation_files import read_segmentation
+from support.case_files import NAMES, SEGMENTATION, case_arguments
+from support.small_cases import small_case
+
+
+@pytest.fixture(scope="module")
+def phantom_folder(tmp_path_factory):
+    """A small phantom on disk, as the command writes it."""
+    folder = tmp_path_factory.mktemp("phantom") / "p"
+    assert main(["phantom", "--grade", "poor", "--seed", "11", "--size", "small", "--output", str(folder)]) == 0
+    return folder
+
+
+def test_phantom_files(phantom_folder):
+    names = sorted(path.name for path in phantom_folder.iterdir())
+    assert names == sorted([*NAMES.values(), SEGMENTATION, "truth.json"])
+    assert [s.name for s in read_segmentation(phantom_folder / SEGMENTATION).segments] == ["Liver", "Tumor"]
+    truth = json.loads((phantom_folder / "truth.json").read_text(encoding="utf-8"))
+    assert truth["grade"] == "poor"
+    assert truth["digital_phantom"] is True
+    assert set(truth["bayes_posterior"]["ct+fdg+acetate"]) == {"well", "moderate", "poor"}
+    assert "ln_texture_mm" in truth["latents"]
+
+
+def test_files_hold_the_phantom(phantom_folder):
+    made = acquire(draw_patient(11, grade="poor"), size="small").case
+    read = open_case(
+        **{m.value: phantom_folder / NAMES[m] for m in Modality}, segmentation=phantom_folder / SEGMENTATION
+    )
+    assert np.array_equal(read.tumor, made.tumor)
+    for modality, volume in made.volumes.items():
+        assert np.array_equal(read.volumes[modality].array, volume.array)
+        assert read.volumes[modality].unit is volume.unit
+        assert np.allclose(read.volumes[modality].ijk_to_ras, volume.ijk_to_ras, atol=2e-3)
+
+
+def test_same_seed_same_bytes(phantom_folder, tmp_path):
+    assert main(["phantom", "--grade", "poor", "--seed", "11", "--size", "small", "--output", str(tmp_path)]) == 0
+    for path in phantom_folder.iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+def prepared(folder, output, *more):
+    assert main(["prepare", *case_arguments(folder), "--output", str(output), *more]) == 0
+    return json.loads((output / "prepared.json").read_text(encoding="utf-8"))
+
+
+def test_three_representations(case_folder, bundle_folder, tmp_path):
+    said = prepared(case_folder, tmp_path / "out", "--bundle", str(bundle_folder))
+    assert said["preparation"]["field"] == "liver"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([*said["files"], "prepared.json"])
+    case = small_case()
+    regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+    for modality in Modality:
+        whole = read_volume(tmp_path / "out" / f"{modality.value}_normalized.nii.gz")
+        masked = read_volume(tmp_path / "out" / f"{modality.value}_masked.nii.gz")
+        assert whole.shape == tuple(said["preparation"]["shape"]) == masked.shape
+        outside = masked.array == masked.array.min()
+        assert np.array_equal(masked.array[~outside], whole.array[~outside])
+        inside_ml = (~outside).sum() * whole.voxel_ml
+        assert inside_ml == pytest.approx(case.liver.sum() * case.reference.voxel_ml, rel=0.1)
+        own = case.volumes[modality]
+        for n, lesion in enumerate(regions.lesions, start=1):
+            crop = read_volume(tmp_path / "out" / f"{modality.value}_lesion_{n}.nii.gz")
+            start = np.rint(np.linalg.inv(own.ijk_to_ras) @ crop.ijk_to_ras[:, 3])[:3].astype(int)[::-1]
+            same = own.array[tuple(slice(a, a + n) for a, n in zip(start, crop.shape))]
+            assert np.array_equal(crop.array, same)  # raw values, in their own place
+            index = np.linalg.inv(crop.ijk_to_ras) @ [*lesion.centroid_ras, 1]
+            assert np.all(index[:3] > 0) and np.all(index[:3] < np.array(crop.shape[::-1]) - 1)
+    for n, lesion in enumerate(regions.lesions, start=1):
+        mask = read_volume(tmp_path / "out" / f"lesion_{n}_mask.nii.gz")
+        assert int(mask.array.sum()) == lesion.voxels
+        assert mask.shape == read_volume(tmp_path / "out" / f"ct_lesion_{n}.nii.gz").shape
+
+
+def test_the_papers_own_grid(case_folder, tmp_path):
+    said = prepared(case_folder, tmp_path / "out", "--paper")
+    ct = read_volume(tmp_path / "out" / "ct_normalized.nii.gz")
+    assert ct.shape == (64, 224, 224)
+    assert float(ct.array.mean()) == pytest.approx(0, abs=1e-3)
+    assert float(ct.array.std()) == pytest.approx(1, abs=1e-3)
+    assert said["preparation"]["pet"] == "percentile"

@@ -1,0 +1,119 @@
+"""An output folder gets all or nothing, also when the work is stopped in the middle."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from REACTKDLib.commands.progress import Progress
+from REACTKDLib.commands.staging import all_or_nothing
+from REACTKDLib.core.errors import OutputNotWritable
+from support.case_files import case_arguments
+
+LIBRARY = Path(__file__).resolve().parents[3] / "REACTKD"
+
+
+def test_new_folder_appears_at_once(tmp_path):
+    target = tmp_path / "a" / "b"
+    with all_or_nothing(target) as stage:
+        (stage / "one").write_text("1")
+        assert not target.exists()
+    assert [path.name for path in target.iterdir()] == ["one"]
+    assert (target.stat().st_mode & 0o777) == 0o777 & ~umask()
+
+
+def umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_nothing_is_left_on_error(tmp_path, error):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "old").write_text("old")
+    for target in (tmp_path / "kept", tmp_path / "new" / "deep"):
+        with pytest.raises(error), all_or_nothing(target) as stage:
+            (stage / "old").write_text("new")
+            raise error
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == ["kept", str(Path("kept/old"))]
+    assert (tmp_path / "kept" / "old").read_text() == "old"
+
+
+def test_move_that_fails_half_way_is_undone(tmp_path, monkeypatch):
+    target = tmp_path / "results"
+    target.mkdir()
+    (target / "a").write_text("old a")
+    real = os.rename
+
+    def fails_on_b(source, destination):
+        if Path(destination) == target / "b":
+            raise OSError(28, "No space left on device")
+        real(source, destination)
+
+    monkeypatch.setattr(os, "rename", fails_on_b)
+    with pytest.raises(OutputNotWritable, match="no space left"), all_or_nothing(target) as stage:
+        (stage / "a").write_text("new a")
+        (stage / "b").write_text("new b")
+    assert [path.name for path in target.iterdir()] == ["a"]
+    assert (target / "a").read_text() == "old a"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_from_outside(number, case_folder, bundle_folder, tmp_path):
+    """The stop arrives while the case is graded: exit status 2, one sentence, an empty place."""
+    script = (
+        "import sys, time\n"
+        "from REACTKDLib import __main__ as program\n"
+        "import REACTKDLib.commands.grade as grade\n"
+        "def wait(*_):\n"
+        "    print('ready', flush=True)\n"
+        "    time.sleep(60)\n"
+        "grade.read_case = wait\n"
+        "sys.exit(program.main(sys.argv[1:]))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "grade", *case_arguments(case_folder), "--output", str(tmp_path / "x" / "y")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(LIBRARY)},
+    )  # fmt: skip
+    assert process.stdout.readline().strip() == "ready"
+    started = time.monotonic()
+    process.send_signal(number)
+    _, error = process.communicate(timeout=20)
+    assert time.monotonic() - started < 5
+    assert process.returncode == 2
+    assert error.startswith("Stopped") and error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+class Screen:
+    """A stream that says whether it is a terminal."""
+
+    def __init__(self, terminal: bool):
+        self.text, self._terminal = "", terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+    def flush(self) -> None:
+        pass
+
+
+def test_progress_only_on_a_terminal():
+    pipe, terminal = Screen(False), Screen(True)
+    for screen in (pipe, terminal):
+        with Progress(screen) as progress:
+            progress(1.0, "writing")
+            progress.say("3 cases")
+    assert pipe.text == ""
+    assert "#" * 30 in terminal.text and "writing" in terminal.text and "3 cases\n" in terminal.text
+    assert terminal.text.endswith("\r\x1b[K")  # the line is left clean
