@@ -12,6 +12,7 @@ from REACTKDLib.core.open_case import open_case
 from REACTKDLib.core.volume import Unit, Volume
 from support.case_files import NAMES, SEGMENTATION, write_case, write_masks
 from support.real_data import real_data
+from support.real_liver import liver_by_threshold
 from support.small_cases import placed, rotation, small_case
 
 CASE = small_case()
@@ -164,3 +165,23 @@ def test_petct_of_the_thigh_pairs(tmp_path):
     assert case.modalities == (Modality.CT, Modality.FDG)
     assert case.volumes[Modality.FDG].unit is Unit.SUVBW
     assert "pet-partly-outside" not in codes(case)
+
+
+def test_whole_body_petct_with_a_liver_by_threshold(tmp_path):
+    """CT and PET of ACRIN 042: the liver's FDG is where the liver is, at the SUV of about 2 that livers have."""
+    data = real_data("acrin_nsclc_042")
+    liver, matrix = liver_by_threshold(read_volume(data / "CT.nii.gz", Modality.CT), slice(0, 45))
+    write_masks(liver, np.zeros_like(liver), matrix, tmp_path / "s.seg.nrrd")
+    case = open_case(data / "CT.nii.gz", data / "PET_BQML.nii.gz", segmentation=tmp_path / "s.seg.nrrd")
+    assert {"segmentation-resampled", "pet-not-suv"} <= set(codes(case))
+    assert not {"liver-on-left", "liver-volume", "liver-not-tissue", "pet-partly-outside"} & set(codes(case))
+    assert int(case.liver.sum()) * case.reference.voxel_ml == pytest.approx(1310, abs=30)
+    pet = case.volumes[Modality.FDG]
+    assert pet.unit is Unit.BQML
+    places = np.argwhere(case.liver)[::500, ::-1]
+    index = places @ case.reference.ijk_to_ras[:3, :3].T + case.reference.ijk_to_ras[:3, 3]
+    index = np.linalg.inv(pet.ijk_to_ras) @ np.c_[index, np.ones(len(index))].T
+    i, j, k = np.rint(index[:3]).astype(int)
+    suv = 4.2111e-4 * pet.array[k, j, i]
+    assert 1.5 < np.median(suv) < 2.5
+    assert np.percentile(suv, 5) > 0.8  # not air, fat or lung: the PET lies on the liver
