@@ -14,6 +14,7 @@ from host.slice_view import SliceView
 from host.three_d_view import ThreeDView
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.report import GradeReport
+from REACTKDLib.core.roles import ROLES
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.outputs import Outputs
 from REACTKDLib.scene.result import GradeResult, leading_lesion
@@ -61,13 +62,12 @@ class Views:
 
 def caption(report: GradeReport, note: str) -> str:
     """Return the lines of the caption: grade, probabilities, inputs, note."""
+    inputs = " + ".join(ROLES[Modality(name)].removeprefix("the ") for name in report.inputs)
     if report.grade is None:
-        answer = "No grade: no lesion is drawn"
-    else:
-        shares = "   ".join(f"{name} {100 * p:.0f} %" for name, p in report.probabilities.items())
-        answer = f"Predicted grade: {report.grade}{' (uncertain)' if report.uncertain else ''}      {shares}"
-    inputs = " + ".join({"ct": "CT", "fdg": "FDG PET", "acetate": "acetate PET"}.get(i, i) for i in report.inputs)
-    return f"{answer}\nfrom {inputs}.  Red speaks for the grade, blue against it.  {note}"
+        return f"No grade: no lesion is drawn\nFrom {inputs}.  {note}"
+    shares = "   ".join(f"{name} {100 * p:.0f} %" for name, p in report.probabilities.items())
+    answer = f"Predicted grade: {report.grade}{' (uncertain)' if report.uncertain else ''}      {shares}"
+    return f"{answer}\nFrom {inputs}.  Red speaks for the grade, blue against it.  {note}"
 
 
 def _set_window(nodes: CaseNodes) -> None:
@@ -120,7 +120,7 @@ def _look(view: SliceView, at: tuple[float, ...], body: tuple[np.ndarray, np.nda
 
 
 def _finish(view: Any, path: Path, report: GradeReport, note: str) -> Path:
-    _write_text(view, caption(report, note), (0.015, 0.02), size=17)
+    _write_text(view, caption(report, note), (0.015, 0.02), size=19)
     write_png(path, view.pixels())
     return path
 

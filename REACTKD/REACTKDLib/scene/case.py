@@ -12,10 +12,10 @@ import slicer
 
 from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.errors import EmptySegmentation, MaskOffImage, NoLiver, NoVolume
-from REACTKDLib.core.files import ROLES
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.hounsfield import check_hounsfield
 from REACTKDLib.core.pet_values import check_pet, infer_pet_unit
+from REACTKDLib.core.roles import ROLES
 from REACTKDLib.core.volume import Unit, Volume
 from REACTKDLib.scene.frames import distorting_transform
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments, mask_on, segment_array

@@ -28,7 +28,8 @@ def write_effect_scale(node: Any, color_node: Any, result: GradeResult) -> None:
     display.SetScalarRangeFlag(slicer.vtkMRMLDisplayNode.UseManualScalarRange)
     display.SetScalarRange(-limit, limit)
     display.SetVisibility2D(True)
-    show_legend(node, TITLE, "%+.2f" if limit >= 0.1 else "%+.3f", x=0.98)
+    legend = show_legend(node, TITLE, "%+.2f" if limit >= 0.1 else "%+.3f", x=0.98)
+    legend.SetVisibility(result.report.grade is not None)
 
 
 def _one_point(ras: tuple[float, float, float]) -> Any:

@@ -12,6 +12,8 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from REACTKDLib.core.grid import Grid
 from REACTKDLib.scene.frames import Relation
 
+WHOLE_VOXELS = 1e-2  # NIfTI and segmentation files round geometry to about 1e-3 of a voxel
+
 
 def reslice(
     array: np.ndarray,
@@ -37,6 +39,30 @@ def reslice(
     filter_.SetBackgroundLevel(fill)
     filter_.Update()
     return vtk_to_numpy(filter_.GetOutput().GetPointData().GetScalars()).reshape(onto.shape)
+
+
+def shifted(array: np.ndarray, ijk_to_ras: np.ndarray, onto: Grid) -> np.ndarray | None:
+    """Return `array` on `onto` (0 outside) where the two grids differ by whole voxels only, else None.
+
+    Most segments lie on the grid of their image; copying a box is many times faster than resampling the whole.
+    """
+    to_grid = np.linalg.inv(onto.ijk_to_ras) @ ijk_to_ras
+    shift = np.rint(to_grid[:3, 3]).astype(int)
+    exact = np.eye(4)
+    exact[:3, 3] = shift
+    corner = np.array([*array.shape[::-1], 1.0])
+    if np.abs((to_grid - exact) @ corner).max() > WHOLE_VOXELS or np.abs(to_grid - exact).max() > WHOLE_VOXELS:
+        return None
+    result = np.zeros(onto.shape, dtype=array.dtype)
+    source, target = [], []
+    for start, size, room in zip(shift[::-1], array.shape, onto.shape, strict=True):
+        low, high = max(0, -start), min(size, room - start)
+        if low >= high:
+            return result
+        source.append(slice(low, high))
+        target.append(slice(low + start, high + start))
+    result[tuple(target)] = array[tuple(source)]
+    return result
 
 
 def _index_image(array: np.ndarray) -> Any:

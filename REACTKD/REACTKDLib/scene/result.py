@@ -26,13 +26,19 @@ class SceneResult:
 
     report: GradeReport
     regions: RegionSet
-    voxel_map: Volume
+    core: GradeResult
 
     @classmethod
     def of(cls, result: GradeResult, findings: tuple[Finding, ...]) -> SceneResult:
-        """Return `result` with `findings` on masks and images before its own; none is said twice."""
-        every = dict.fromkeys((*findings, *result.report.findings))
-        return cls(replace(result.report, findings=tuple(every)), result.regions, result.voxel_map)
+        """Return `result` with `findings` on masks and images before its own; of two about one thing, the first."""
+        known = {(finding.code, finding.location_ras) for finding in findings}
+        own = (f for f in result.report.findings if (f.code, f.location_ras) not in known)
+        return cls(replace(result.report, findings=(*findings, *own)), result.regions, result)
+
+    @property
+    def voxel_map(self) -> Volume:
+        """The grader's voxel map, which it draws when it is first asked for."""
+        return self.core.voxel_map
 
 
 def rows_with_regions(result: GradeResult) -> Iterator[tuple[ReportRegion, Region]]:

@@ -13,7 +13,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from REACTKDLib.core.recognition import Candidate, choose
 from REACTKDLib.scene.frames import relation_between
-from REACTKDLib.scene.reslice import reslice
+from REACTKDLib.scene.reslice import reslice, shifted
 from REACTKDLib.scene.terminology import codes_of
 from REACTKDLib.scene.volumes import grid_of, ijk_to_ras_of
 
@@ -80,8 +80,12 @@ def mask_on(segmentation: Any, segment_ids: Iterable[str], reference: Any) -> np
     mask = np.zeros(grid.shape, dtype=bool)
     for segment_id in segment_ids:
         array, ijk_to_ras = segment_array(segmentation, segment_id)
-        if array.any():
-            mask |= reslice(array, ijk_to_ras, relation, grid, nearest=True) > 0
+        if not array.any():
+            continue
+        placed = shifted(array, ijk_to_ras, grid) if relation.is_identity else None
+        if placed is None:
+            placed = reslice(array, ijk_to_ras, relation, grid, nearest=True)
+        mask |= placed > 0
     return mask
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.checks import checked
+from REACTKDLib.core.checks import checked, rechecked
 from REACTKDLib.scene.case import CaseNodes, read_case, read_masks
 from REACTKDLib.scene.outputs import write_outputs
 from REACTKDLib.scene.parameter_node import parameter_node_for, write_inputs
@@ -60,25 +60,35 @@ class SceneSession:
         self.nodes = nodes
         self.choice = choice or choose_segments(nodes.segmentation)
         self.parameter_node = parameter_node
-        self._case = read_case(nodes, self.choice, case_id)
-        self._checked: Case | None = checked(self._case)
+        self._case = checked(read_case(nodes, self.choice, case_id))
+        self._masks_are_fresh = True
         # The grader's report is to hold its own findings only: those on masks change with each edit.
-        self._core = grader.open(replace(self._checked, findings=()), **hooks)
+        self._core = grader.open(replace(self._case, findings=()), **hooks)
 
     def grade(self) -> SceneResult:
         """Grade with the masks as they are drawn now, write the results into the scene, and return them.
 
         Nothing in the scene changes when the grading raises. Raises: see the constructor.
         """
-        case = self._checked or checked(self._case.with_masks(*read_masks(self.nodes, self.choice)))
-        self._checked = None  # what was read when opening serves one grade; the masks may change after it
-        result = SceneResult.of(self._core.grade(liver=case.liver, tumor=case.tumor), case.findings)
+        result = self.answer()
+        self.show(result)
+        return result
+
+    def answer(self) -> SceneResult:
+        """Grade with the masks as they are drawn now; the scene does not change. Raises: see the constructor."""
+        if not self._masks_are_fresh:  # what was read when opening serves one grade; the masks may change after it
+            self._case = rechecked(self._case, *read_masks(self.nodes, self.choice))
+        self._masks_are_fresh = False
+        graded = self._core.grade(liver=self._case.liver, tumor=self._case.tumor)
+        return SceneResult.of(graded, self._case.findings)
+
+    def show(self, result: SceneResult) -> None:
+        """Write a result of this session into the scene: overlays, table and report, in the case's own nodes."""
         if self.parameter_node is None:
             self.parameter_node = parameter_node_for(self.scene, self.nodes)
-        write_inputs(self.parameter_node, self.nodes, self.choice, case.id)
+        write_inputs(self.parameter_node, self.nodes, self.choice, self._case.id)
         reference = self.nodes.reference
         write_outputs(self.scene, self.parameter_node, result, reference, f"REACTKD {reference.GetName()}")
-        return result
 
 
 def grade_in_scene(

@@ -189,15 +189,16 @@ def test_table_is_the_report(scene, nodes):
     assert volumes[:-1] == pytest.approx([row.volume_ml for row in report.regions[:-1]], rel=1e-5)
 
 
-def test_without_a_lesion_no_grade_is_claimed(scene, nodes):
+def test_without_a_lesion_no_grade_is_claimed(scene, nodes, real_grader):
     _grade(scene, nodes)
-    parameter_node = _grade(scene, nodes, HandMadeGrader(grade=None, effects=()), tumor_segments=[])
+    parameter_node = _grade(scene, nodes, real_grader, tumor_segments=[])
     outputs = outputs_of(parameter_node)
     report = read_report(parameter_node)
     assert report.grade is None
-    assert "no-lesion" in [finding.code for finding in report.findings]
+    assert [finding.code for finding in report.findings].count("no-lesion") == 1
     assert outputs.regions.GetSegmentation().GetNumberOfSegments() == 1
     assert not slicer.util.arrayFromVolume(outputs.heat_map).any()
+    assert not slicer.modules.colors.logic().GetColorLegendDisplayNode(outputs.effect_scale).GetVisibility()
     assert outputs.table.GetTable().GetColumnByName("contribution well") is None
 
 

@@ -147,3 +147,22 @@ def test_volume_is_a_view_that_cannot_be_written(scene, nodes):
     assert np.shares_memory(volume.array, slicer.util.arrayFromVolume(nodes.reference))
     with pytest.raises(ValueError, match="read-only"):
         volume.array[0, 0, 0] = 1
+
+
+@pytest.mark.parametrize("shift", [(0, 0, 0), (2, -3, 4), (-9, 0, 1), (40, 0, 0)])
+def test_whole_voxel_shift_equals_resampling(scene, shift):
+    """The fast way for segments on the image's own grid gives what resampling gives, also cut or wholly outside."""
+    from REACTKDLib.scene.frames import Relation
+    from REACTKDLib.scene.reslice import reslice, shifted
+
+    matrix = oblique(CT_SPACING, CT_SHAPE)
+    move = np.eye(4)
+    move[:3, 3] = shift
+    array = (np.random.default_rng(2).random((12, 14, 16)) < 0.5).astype(np.uint8)
+    grid = Grid(CT_SHAPE, matrix)
+    fast = shifted(array, matrix @ move, grid)
+    assert np.array_equal(fast, reslice(array, matrix @ move, Relation((), ()), grid, nearest=True))
+    assert shifted(array, matrix @ move @ np.diag([1.0, 1.01, 1.0, 1.0]), grid) is None
+    half = np.eye(4)
+    half[0, 3] = 0.5
+    assert shifted(array, matrix @ half, grid) is None
