@@ -17,7 +17,7 @@ from REACTKDLib.core.masks import CLEANING_FINDINGS, clean_case
 from REACTKDLib.core.pet_checks import check_pets
 from REACTKDLib.core.regions import Region, RegionSet
 from REACTKDLib.core.roles import ROLES
-from REACTKDLib.core.text import plural, sentence
+from REACTKDLib.core.text import sentence
 from REACTKDLib.core.volume import Volume
 
 LIVER_ML = (400.0, 4000.0)
@@ -249,9 +249,3 @@ def covered_share(case: Case, volume: Volume) -> float:
     index = to_index[:3, :3] @ kji[::-1] + to_index[:3, 3:]
     limits = np.array(volume.shape[::-1])[:, None]
     return float(np.mean(np.all((index >= -0.5) & (index <= limits - 0.5), axis=0)))
-
-
-def describe(findings: tuple[Finding, ...]) -> str:
-    """Return a count in words, as "2 warnings and 1 remark", for a line on a terminal."""
-    warnings = sum(finding.severity != "info" for finding in findings)
-    return f"{plural(warnings, 'warning')} and {plural(len(findings) - warnings, 'remark')}"
