@@ -179,6 +179,31 @@ class _Ones:
         out.fill_(1.0)
 
 
+def test_std_is_interpolated_in_view_and_bin_and_around_the_half_turn():
+    views, bins = 24, 36
+    coarse = np.random.default_rng(2).uniform(1.0, 2.0, (views // 4, bins // 4))
+    found = noisy_sinograms(torch.from_numpy(coarse).float()[None], _Ones((views, bins)), 0, "linear")[0].numpy()
+    # View M is view 0 from the other side. Coarse bins hold four fine ones, coarse views start with their fine one.
+    turned = np.vstack((coarse, coarse[:1, ::-1]))
+    place = np.clip((np.arange(bins) - 1.5) / 4, 0, bins // 4 - 1)
+    by_bin = np.array([np.interp(place, np.arange(bins // 4), row) for row in turned])
+    by_view = [np.interp(np.arange(views) / 4, np.arange(len(turned)), column) for column in by_bin.T]
+    np.testing.assert_allclose(found, np.array(by_view).T, rtol=1e-5)
+
+
+def test_log_mode_floors_starved_rays():
+    std = torch.full((1, 6, 9), 0.5)
+
+    class Drawn(_Ones):
+        def fill(self, out: torch.Tensor, index: int) -> None:
+            out.copy_(torch.linspace(-4.0, 4.0, out.numel()).view(out.shape))
+
+    z = torch.linspace(-4.0, 4.0, 24 * 36).view(24, 36)
+    found = noisy_sinograms(std, Drawn((24, 36)), 0, "log")[0]
+    torch.testing.assert_close(found, -torch.log(torch.clamp(1 + 0.5 * z, min=1 / 16)))
+    torch.testing.assert_close(noisy_sinograms(std, Drawn((24, 36)), 0, "linear")[0], 0.5 * z)
+
+
 def implied_std_error(hu: np.ndarray, spacing_mm: float, views: int) -> tuple[float, float]:
     """Rms relative error and mean ratio of the noise std that coarse line integrals imply, against fine ones."""
     geometry = PolarGeometry(hu.shape[-1], views)
