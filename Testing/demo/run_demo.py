@@ -112,7 +112,7 @@ def load(scene: Any, files: CaseFiles) -> tuple[Any, Any]:
     from REACTKDLib.scene.segments import choose_segments
 
     volumes = {modality: load_volume(scene, path, NODE_NAMES[modality]) for modality, path in files.volumes.items()}
-    nodes = CaseNodes(volumes, load_segmentation(scene, files.segmentation, "Segmentation"))
+    nodes = CaseNodes(volumes, load_segmentation(scene, files.segmentation, "segmentation"))
     return nodes, choose_segments(nodes.segmentation, files.liver, files.tumors)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import slicer
 
 from REACTKDLib.scene.result import GradeResult
 from REACTKDLib.scene.volumes import node_from_volume
@@ -32,6 +33,17 @@ def write_heat_map(node: Any, color_node: Any, result: GradeResult, reference: A
     display.SetThreshold(VISIBLE_FROM * top, max(top, float(volume.array.max())))
     display.SetApplyThreshold(True)
     display.SetInterpolate(True)
+
+
+def show_in_slices(scene: Any, node: Any, opacity: float = 0.6) -> None:
+    """Lay the heat map over the image in every slice view; opacity 0 takes it away again."""
+    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")):
+        composite = scene.GetNthNodeByClass(index, "vtkMRMLSliceCompositeNode")
+        composite.SetForegroundVolumeID(node.GetID() if opacity > 0 else None)
+        composite.SetForegroundOpacity(opacity)
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(node)
+    if legend is not None:
+        legend.Modified()  # legends of volumes look at the layers only when they are told of a change themselves
 
 
 def _top(array: np.ndarray) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import slicer
 
 from REACTKDLib.core.errors import FileMissing, NotAnImage, OutputNotWritable
+from REACTKDLib.core.headers import check_header
 
 
 def save_scene(scene: Any, path: Path | str) -> None:
@@ -24,40 +25,44 @@ def save_scene(scene: Any, path: Path | str) -> None:
             beside.replace(path)
     except OSError as error:
         reason = error.strerror or error
-        raise OutputNotWritable(f"{path.name} cannot be written ({reason}); choose another folder.") from error
+        raise OutputNotWritable(f"The scene cannot be written there ({reason}); choose another folder.") from error
 
 
 def load_scene(scene: Any, path: Path | str) -> None:
     """Close the scene and read an .mrb into it. Raises: FileMissing, NotAnImage when it is no scene."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileMissing(f"There is no file {path.name}; check the path.")
+    path = _existing(path, "scene")
     scene.Clear(0)
     if not scene.ReadFromMRB(str(path)):
-        raise NotAnImage(f"{path.name} is not a scene that Slicer can read; save it again as .mrb.")
+        raise NotAnImage("The file is not a scene that Slicer can read; save the scene again as .mrb.")
 
 
 def load_volume(scene: Any, path: Path | str, name: str) -> Any:
-    """Read an image file into a scalar volume node. Raises: FileMissing, NotAnImage."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileMissing(f"There is no file {path.name}; check the path.")
+    """Read an image file into a scalar volume node. Messages hold `name`, never the path, which may name a patient.
+
+    Raises: FileMissing, NotAnImage, and what `core.headers.check_header` raises: readers repair some faults silently.
+    """
+    path = _existing(path, name)
+    check_header(path, f"the {name}")
     node = slicer.modules.volumes.logic().AddArchetypeVolume(str(path), name)
     if node is None:
-        raise NotAnImage(f"{path.name} cannot be read as an image; choose a NIfTI, NRRD or MHA file.")
+        raise NotAnImage(f"The file of the {name} is not an image that can be read; give a NIfTI, NRRD or MHA file.")
     return node
 
 
 def load_segmentation(scene: Any, path: Path | str, name: str) -> Any:
     """Read a .seg.nrrd or a label map into a segmentation node. Raises: FileMissing, NotAnImage."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileMissing(f"There is no file {path.name}; check the path.")
+    path = _existing(path, name)
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     storage = slicer.vtkMRMLSegmentationStorageNode()
     storage.SetFileName(str(path))
     if not storage.ReadData(node) or node.GetSegmentation().GetNumberOfSegments() == 0:
         scene.RemoveNode(node)
-        raise NotAnImage(f"{path.name} holds no segments; choose a .seg.nrrd or a label map.")
+        raise NotAnImage(f"The file of the {name} holds no segments; give a .seg.nrrd or a label map.")
     node.CreateDefaultDisplayNodes()
     return node
+
+
+def _existing(path: Path | str, name: str) -> Path:
+    if not Path(path).is_file():
+        raise FileMissing(f"There is no file for the {name}; check the path.")
+    return Path(path)

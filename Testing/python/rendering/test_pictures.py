@@ -10,6 +10,7 @@ from scipy.ndimage import binary_dilation, binary_erosion
 from demo.views import PHANTOM_NOTE, Views
 from host.pictures import saturation
 from REACTKDLib.scene.case import nodes_from_case
+from REACTKDLib.scene.heat_map import show_in_slices
 from REACTKDLib.scene.outputs import outputs_of
 from REACTKDLib.scene.session import SceneSession
 from support.scene_cases import HandMadeGrader, make_case
@@ -121,15 +122,18 @@ def test_heat_map_is_clear_where_it_is_zero(graded, tmp_path):
     view = graded.views.axial
     graded.outputs.regions.SetDisplayVisibility(False)
     bare = view.pixels().astype(int)
-    view.composite_node.SetForegroundVolumeID(graded.outputs.heat_map.GetID())
-    view.composite_node.SetForegroundOpacity(0.6)
+    show_in_slices(graded.nodes.reference.GetScene(), graded.outputs.heat_map)
     covered = view.pixels().astype(int)
     labels = graded.labels_in(view)
     changed = np.abs(covered - bare).max(axis=-1) > 8
-    changed[:, : round(0.14 * changed.shape[1])] = False  # the heat map's own legend appears at the left
+    beside = changed[:, : round(0.18 * changed.shape[1])]
+    assert beside.sum() > 3000  # the heat map's own legend, at the left
+    beside[:] = False
     near_lesion = binary_dilation(labels >= 2, iterations=12)
     assert changed[binary_erosion(labels == 3, iterations=8)].mean() > 0.9
     assert not changed[~near_lesion].any()
+    show_in_slices(graded.nodes.reference.GetScene(), graded.outputs.heat_map, opacity=0)
+    assert np.array_equal(view.pixels(), bare)
 
 
 def test_legends_show_in_every_view(graded, tmp_path):

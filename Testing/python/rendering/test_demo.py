@@ -1,0 +1,76 @@
+"""The demo as a newcomer runs it: a process of its own, files in, files out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from demo.hospital import write_patient
+from REACTKDLib.core.bundle import Bundle
+from REACTKDLib.core.report import report_schema
+from support.small_models import metadata_for, random_student
+
+pytestmark = pytest.mark.rendering
+
+ROOT = Path(__file__).resolve().parents[3]
+LEFT = {"report.json", "regions.csv", "axial.png", "coronal.png", "volume.png", "scene.mrb"}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory) -> Path:
+    """A model folder with random weights, on disk."""
+    folder = tmp_path_factory.mktemp("model") / "random"
+    student = random_student()
+    Bundle.save(folder, student, metadata_for(student))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory):
+    """A small phantom patient on disk."""
+    return write_patient(tmp_path_factory.mktemp("patient"), size="small")
+
+
+def _demo(*arguments: object) -> subprocess.CompletedProcess:
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    command = [sys.executable, str(ROOT / "Testing" / "demo" / "run_demo.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
+
+
+def test_own_files_are_graded_and_everything_is_left(patient, bundle, tmp_path):
+    volumes = [part for m, path in patient.volumes.items() for part in (f"--{m.value}", path)]
+    done = _demo(*volumes, "--segmentation", patient.segmentation, "--bundle", bundle, "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {p.name for p in tmp_path.iterdir()} == LEFT
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    jsonschema.validate(report, report_schema())
+    assert report["inputs"] == ["ct", "fdg", "acetate"]
+    assert f"Grade: {report['grade']}" in done.stdout
+    for name, probability in report["probabilities"].items():
+        assert f"{name:<10} {probability:6.3f}" in done.stdout
+    for region in report["regions"]:
+        assert region["name"] in done.stdout
+    assert str(tmp_path) in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("fault", ["no segmentation", "no such file", "no such segment", "no model"])
+def test_a_fault_is_one_sentence_and_status_2(patient, bundle, tmp_path, fault):
+    ct = next(iter(patient.volumes.values()))
+    arguments = {
+        "no segmentation": ["--ct", ct, "--bundle", bundle],
+        "no such file": ["--ct", tmp_path / "x.nii.gz", "--segmentation", patient.segmentation, "--bundle", bundle],
+        "no such segment": ["--ct", ct, "--segmentation", patient.segmentation, "--liver", "Leber", "--bundle", bundle],
+        "no model": ["--ct", ct, "--segmentation", patient.segmentation, "--bundle", tmp_path],
+    }[fault]
+    done = _demo(*arguments, "--output", tmp_path / "out")
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1 and done.stderr.strip().endswith("."), done.stderr
+    left = [p.name for p in (tmp_path / "out").iterdir()] if (tmp_path / "out").exists() else []
+    assert not left
