@@ -11,13 +11,12 @@ from REACTKDLib.scene.result import GradeResult
 from REACTKDLib.scene.volumes import node_from_volume
 
 VISIBLE_FROM = 0.05
-TOP_PERCENTILE = 99.5
 
 
 def write_heat_map(node: Any, color_node: Any, result: GradeResult, reference: Any) -> None:
     """Replace the content of scalar volume `node` by the voxel map, in the frame of `reference`.
 
-    The window runs from 0 to the 99.5th percentile of the voxels above zero; below 5 % of that the map is transparent.
+    The window runs from 0 to 1, as the map does; below 0.05 it is transparent.
     """
     volume = result.voxel_map.with_array(result.voxel_map.array.astype(np.float32, copy=False))
     if node.GetDisplayNode() is None:
@@ -26,11 +25,10 @@ def write_heat_map(node: Any, color_node: Any, result: GradeResult, reference: A
     display.SetAutoWindowLevel(False)  # before the voxels come: a histogram of the whole volume takes half a second
     node_from_volume(None, volume, node=node)
     node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
-    top = _top(volume.array)
     display.SetAndObserveColorNodeID(color_node.GetID())
-    display.SetWindowLevelMinMax(0.0, top)
+    display.SetWindowLevelMinMax(0.0, 1.0)
     display.SetAutoThreshold(False)
-    display.SetThreshold(VISIBLE_FROM * top, max(top, float(volume.array.max())))
+    display.SetThreshold(VISIBLE_FROM, max(1.0, float(volume.array.max())))
     display.SetApplyThreshold(True)
     display.SetInterpolate(True)
 
@@ -44,8 +42,3 @@ def show_in_slices(scene: Any, node: Any, opacity: float = 0.6) -> None:
     legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(node)
     if legend is not None:
         legend.Modified()  # legends of volumes look at the layers only when they are told of a change themselves
-
-
-def _top(array: np.ndarray) -> float:
-    above = array[array > 0]
-    return float(np.percentile(above, TOP_PERCENTILE)) if above.size else 1.0

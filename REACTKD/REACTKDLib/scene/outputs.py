@@ -58,7 +58,7 @@ def write_outputs(scene: Any, parameter_node: Any, result: GradeResult, referenc
     fill_heat_table(outputs.heat_colors)
     write_regions(outputs.regions, result, reference)
     write_heat_map(outputs.heat_map, outputs.heat_colors, result, reference)
-    show_legend(outputs.heat_map, "Heat map", "%.2g", x=0.02)
+    show_legend(outputs.heat_map, "Heat map", "%.2f", x=0.02)
     write_effect_scale(outputs.effect_scale, outputs.effect_colors, result)
     write_table(outputs.table, result.report)
     write_report(parameter_node, result.report)
