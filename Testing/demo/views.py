@@ -99,7 +99,8 @@ def _body(nodes: CaseNodes) -> tuple[np.ndarray, np.ndarray]:
         voxels = np.argwhere(np.ones_like(array))
     ijk = voxels[:, ::-1] * np.array([step, step, 2])
     ras = ijk @ volume.ijk_to_ras[:3, :3].T + volume.ijk_to_ras[:3, 3]
-    return ras.min(axis=0), ras.max(axis=0)
+    low, high = np.percentile(ras, (1, 99), axis=0)  # a scanner's table is a percent of what is there, or less
+    return low - 0.04 * (high - low), high + 0.04 * (high - low)
 
 
 def _look(view: SliceView, at: tuple[float, ...], body: tuple[np.ndarray, np.ndarray], up: int) -> None:
