@@ -75,17 +75,26 @@ class BackProjector:
     def __call__(self, sinograms: torch.Tensor, filter_: torch.Tensor) -> torch.Tensor:
         """Slices, per pixel unit: (S, M, B) float32 -> (S, N, N) float32 (a view). Divide by the pixel size in mm."""
         geometry = self.geometry
-        count, grid, nyquist = len(sinograms), geometry.grid, geometry.grid // 2
-        samples = torch.fft.rfft(sinograms, dim=2).permute(1, 2, 0) * filter_
-        columns = torch.view_as_real(samples.contiguous()).reshape(-1, 2 * count)
-        placed = (self._matrix @ columns).reshape(grid, geometry.columns, count, 2)
-        rows = torch.fft.ifft(torch.view_as_complex(placed), dim=0, norm="forward")
-        start = grid // 2 - geometry.size // 2
-        rows = rows[start : start + geometry.size]
+        start = geometry.grid // 2 - geometry.size // 2
+        half = self._folded(self._rows(sinograms, filter_)[start : start + geometry.size])
+        slices = torch.fft.irfft(half, n=geometry.grid, dim=1, norm="forward")[:, start : start + geometry.size]
+        return (slices * self._inverse_taper[:, :, None]).permute(2, 1, 0)
+
+    def _rows(self, sinograms: torch.Tensor, filter_: torch.Tensor) -> torch.Tensor:
+        """Filtered samples on the grid, transformed along x: (G, columns, S) complex. Its temporaries end with it."""
+        count = len(sinograms)
+        samples = (torch.fft.rfft(sinograms, dim=2).permute(1, 2, 0) * filter_).contiguous()
+        grid = self._matrix @ torch.view_as_real(samples).reshape(-1, 2 * count)
+        del samples
+        grid = grid.reshape(self.geometry.grid, self.geometry.columns, count, 2)
+        return torch.fft.ifft(torch.view_as_complex(grid), dim=0, norm="forward")
+
+    def _folded(self, rows: torch.Tensor) -> torch.Tensor:
+        """The margins of (N, columns, S) brought back, conjugated, into the half plane (N, G/2 + 1, S)."""
+        nyquist = self.geometry.grid // 2
         half = rows[:, MARGIN : MARGIN + nyquist + 1].contiguous()
         half[:, 1 : MARGIN + 1] += rows[:, :MARGIN].flip(1).conj()
         half[:, nyquist - MARGIN : nyquist] += rows[:, MARGIN + nyquist + 1 :].flip(1).conj()
         half[:, 0] *= 2.0
         half[:, nyquist] *= 2.0
-        slices = torch.fft.irfft(half, n=grid, dim=1, norm="forward")[:, start : start + geometry.size]
-        return (slices * self._inverse_taper[:, :, None]).permute(2, 1, 0)
+        return half

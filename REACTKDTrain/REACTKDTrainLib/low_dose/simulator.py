@@ -61,7 +61,7 @@ class LowDoseCT:
         fluence: float = FLUENCE,
         device: torch.device | str = "cpu",
         bowtie: Bowtie | None = None,
-        batch: int = 8,
+        batch: int = 4,
     ) -> None:
         for name, value in (("size", size), ("views", views)):
             if value < 4 * COARSE or value % COARSE:

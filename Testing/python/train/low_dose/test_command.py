@@ -61,6 +61,7 @@ REFUSALS = [
     ("thickness", ["--dose", ".5", "--thickness", "0"], "thickness"),
     ("mode", ["--dose", ".5", "--mode", "poisson"], "--mode"),
     ("device", ["--dose", ".5", "--device", "abacus"], "device"),
+    ("threads", ["--dose", ".5", "--threads", "0"], "threads"),
     ("no file", ["--dose", ".5", "--ct", "absent.nii.gz"], "no file"),
     ("suffix", ["--dose", ".5", "--output", "low.png"], "low.png"),
     ("output is a mask name", ["--dose", ".5", "--output", "low.seg.nrrd"], "cannot be written"),
