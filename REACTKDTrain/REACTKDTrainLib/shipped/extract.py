@@ -99,9 +99,7 @@ def extract(folder: Path, seeds: list[int], output: Path, crops: bool) -> None:
         images = np.lib.format.open_memmap(
             output.with_suffix(".images.npy"), "w+", np.float16, (room, N_MODALITIES, CROP, CROP, CROP)
         )
-        masks = np.lib.format.open_memmap(
-            output.with_suffix(".masks.npy"), "w+", np.uint8, (room, 2, POOL, POOL, POOL)
-        )
+        masks = np.lib.format.open_memmap(output.with_suffix(".masks.npy"), "w+", np.uint8, (room, 2, POOL, POOL, POOL))
     for n, seed in enumerate(seeds):
         case = load_prepared(prepared_file(folder, seed))
         rows["fixed"].append(fixed_of(case))

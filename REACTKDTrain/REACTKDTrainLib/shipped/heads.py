@@ -69,14 +69,6 @@ def table_logits(
     return student.head.batch(nodes, keep), h
 
 
-class FusedTable:
-    """Encoder moments of whole volumes per modality subset are a sum only before the spread, so they are kept per
-    subset: name -> (N, 7, F)."""
-
-    def __init__(self, subsets: dict[str, Tensor]):
-        self.subsets = subsets
-
-
 def drop_nodes(present: Tensor, rate: float, generator: torch.Generator) -> Tensor:
     """Leave out lesions at random, never the largest one."""
     if rate == 0:
@@ -126,9 +118,7 @@ def train_head(student: Student, table: Table, recipe: HeadRecipe, fused: dict[s
 
 
 @torch.no_grad()
-def predict(
-    student: Student, table: Table, subset: tuple[str, ...], fused: dict[str, Tensor] | None = None
-) -> Tensor:
+def predict(student: Student, table: Table, subset: tuple[str, ...], fused: dict[str, Tensor] | None = None) -> Tensor:
     """Logits (N, K) of every case of a table for one subset of modalities."""
     student.eval()
     modalities = {m: torch.full((len(table),), float(m in subset)) for m in MODALITIES}

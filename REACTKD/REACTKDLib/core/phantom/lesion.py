@@ -71,7 +71,7 @@ class Lesion:
         return c - self.reach, c + self.reach
 
     def polar(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the distance from the center and the depth below the surface (mm, positive inside), broadcast shape."""
+        """Return the distance from the center and the depth below the surface (mm, positive inside), broadcast."""
         offset = [np.asarray(a, dtype=np.float32) - np.float32(c) for a, c in zip((x, y, z), self.center, strict=True)]
         dx, dy, dz = np.broadcast_arrays(*offset)
         distance = np.sqrt(dx * dx + dy * dy + dz * dz)

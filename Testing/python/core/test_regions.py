@@ -1,0 +1,119 @@
+"""Regions, shells and topology: hand-worked masks and conserved volume."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from Testing.support.small_cases import small_case
+
+from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.prepare import Preparation
+from REACTKDLib.core.regions import RegionSet
+from REACTKDLib.core.shells import SHELL_NAMES, lesion_depth, shell_occupancy
+from REACTKDLib.core.topology import TOPOLOGY_NAMES, margin_irregularity, topology_descriptors
+
+IDENTITY = np.eye(4)
+
+
+def masks(shape=(12, 14, 16)):
+    liver = np.zeros(shape, dtype=bool)
+    liver[1:-1, 1:-1, 1:-1] = True
+    return liver, np.zeros(shape, dtype=bool)
+
+
+def test_every_lesion_is_kept_largest_first():
+    liver, tumor = masks()
+    tumor[2:5, 2:5, 2:5] = True  # 27
+    tumor[8, 8, 8] = True  # one voxel
+    tumor[8:10, 2:4, 10:13] = True  # 12
+    found = RegionSet.from_masks(liver, tumor, np.diag([1.0, 2.0, 3.0, 1.0]))
+    assert [r.name for r in found.regions] == ["Parenchyma", "Lesion 1", "Lesion 2", "Lesion 3"]
+    assert [r.voxels for r in found.regions] == [liver.sum() - 40, 27, 12, 1]
+    assert np.isclose(found.regions[1].volume_ml, 27 * 6 / 1000)
+    assert np.allclose(found.regions[1].centroid_ras, (3, 6, 9))
+    assert np.array_equal(np.unique(found.labels), [0, 1, 2, 3, 4])
+    assert not found.regions[0].touches_border
+
+
+def test_diagonal_neighbors_are_one_lesion():
+    liver, tumor = masks()
+    tumor[4, 4, 4] = tumor[5, 5, 5] = True
+    assert len(RegionSet.from_masks(liver, tumor, IDENTITY).lesions) == 1
+    tumor[5, 5, 5], tumor[6, 6, 6] = False, True
+    assert len(RegionSet.from_masks(liver, tumor, IDENTITY).lesions) == 2
+
+
+def test_no_lesion_and_no_liver():
+    liver, tumor = masks()
+    assert RegionSet.from_masks(liver, tumor, IDENTITY).lesions == ()
+    empty = RegionSet.from_masks(tumor, tumor, IDENTITY)
+    assert empty.regions[0].voxels == 0 and topology_descriptors(empty).values.sum() == 0
+
+
+def test_cut_by_the_field_of_view():
+    liver, tumor = masks()
+    liver[0] = True
+    assert RegionSet.from_masks(liver, tumor, IDENTITY).regions[0].touches_border
+
+
+def test_occupancy_conserves_volume_and_loses_no_lesion():
+    case = small_case()
+    regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+    preparation = Preparation(shape=(48, 48, 64), spacing_mm=5.0)
+    grid, _ = preparation.grid_for(case)
+    occupancy = regions.occupancy(grid)
+    ml = occupancy.sum(axis=(1, 2, 3)) * np.prod(grid.spacing) / 1000
+    assert np.allclose(ml, [r.volume_ml for r in regions.regions], rtol=1e-4)
+    assert occupancy.sum(axis=0).max() <= 1 + 1e-4
+
+
+def ball(radius, spacing=(1.0, 1.0, 1.0)):
+    n = [int(2 * radius / s) + 9 for s in spacing]
+    grids = np.meshgrid(*[(np.arange(m) - (m - 1) / 2) * s for m, s in zip(n, spacing, strict=True)], indexing="ij")
+    return np.sqrt(sum(g**2 for g in grids)) <= radius
+
+
+def test_shells_of_a_ball():
+    """Shell volumes of a ball of radius 16 mm against the closed form, and their sum against the lesion."""
+    tumor = ball(16.0, (0.5, 0.5, 0.5))
+    matrix = np.diag([0.5, 0.5, 0.5, 1.0])
+    regions = RegionSet.from_masks(np.ones(tumor.shape, dtype=bool), tumor, matrix)
+    shells = shell_occupancy(regions, 1, Grid(tumor.shape, matrix))
+    volumes = dict(zip(SHELL_NAMES, shells.sum(axis=(1, 2, 3)) / 8, strict=True))
+    whole = 4 / 3 * np.pi
+    edges = {"0-2.5 mm": (13.5, 16), "2.5-5 mm": (11, 13.5), "5-10 mm": (6, 11), "below 10 mm": (0, 6)}
+    for name, (low, high) in edges.items():
+        assert np.isclose(volumes[name], whole * (high**3 - low**3), rtol=0.2), name  # depth comes in steps of a voxel
+    assert np.isclose(sum(volumes[n] for n in edges), tumor.sum() / 8)
+    assert np.isclose(volumes["outer third"], tumor.sum() / 24, rtol=0.06)
+    assert np.isclose(volumes["outside 0-5 mm"], whole * (20**3 - 16**3), rtol=0.25)  # the box cuts it
+
+
+def test_depth_is_in_mm_on_thick_slices():
+    tumor = ball(14.0, (4.0, 1.0, 1.0))
+    regions = RegionSet.from_masks(np.ones_like(tumor), tumor, np.diag([1.0, 1.0, 4.0, 1.0]))
+    depth, _ = lesion_depth(regions, 1)
+    assert 10.5 < depth.max() < 15
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (2.5, 0.8, 0.8)])
+def test_margin_of_ball_and_bumpy_ball(spacing):
+    grids = np.meshgrid(*[np.arange(-24, 24.1, s) for s in spacing], indexing="ij")
+    distance = np.sqrt(sum(g**2 for g in grids)) + 1e-6
+    smooth = margin_irregularity(distance <= 18, np.array(spacing))
+    cosine = grids[0] / distance
+    bumpy = margin_irregularity(distance <= 18 * (1 + 0.15 * (3 * cosine**2 - 1) / 2 * np.sqrt(5)), np.array(spacing))
+    assert smooth < 0.035
+    assert 0.10 < bumpy < 0.20  # the second Legendre polynomial has a mean square of 1/5: rms 0.15
+
+
+def test_topology_by_hand():
+    liver, tumor = masks((30, 30, 30))
+    tumor[5:9, 5:9, 5:9] = True
+    tumor[15:17, 5:7, 5:7] = True
+    regions = RegionSet.from_masks(liver, tumor, IDENTITY)
+    values = dict(zip(TOPOLOGY_NAMES, topology_descriptors(regions).values, strict=True))
+    assert values["lesions"] == 2
+    assert np.isclose(values["ln tumor volume ml"], np.log(0.072), atol=1e-5)
+    assert np.isclose(values["largest share"], 64 / 72, atol=1e-5)
+    assert np.isclose(values["spread mm"], np.linalg.norm([9, -1, -1]) / 2, atol=1e-4)
