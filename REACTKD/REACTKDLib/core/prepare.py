@@ -34,8 +34,8 @@ class Preparation:
     """How a bundle wants its inputs. Part of the bundle's metadata.
 
     shape: (D, H, W). spacing_mm: of the isotropic grid. field: 'liver' centers the grid on the liver; 'volume'
-    stretches `shape` over the whole reference volume (the paper's way). ct: 'liver-window' or 'z-score'. pet: 'log-scale' or
-    'percentile'.
+    stretches `shape` over the whole reference volume (the paper's way). ct: 'liver-window' or 'z-score'. pet:
+    'log-scale' or 'percentile'.
     """
 
     shape: tuple[int, int, int] = (96, 96, 128)
