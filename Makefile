@@ -13,7 +13,6 @@ PYTHON ?= $(shell command -v python3 || command -v python)
 VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
-BENCH_STAMP := $(VENV)/.ready-bench
 
 export PYTHONPATH := $(CURDIR)/REACTKD:$(CURDIR)/REACTKDTrain:$(CURDIR)/Testing
 
@@ -36,11 +35,6 @@ $(STAMP): requirements-dev.txt Testing/tools/setup_environment.sh
 	@sh Testing/tools/setup_environment.sh "$(PYTHON)" "$(VENV)"
 	@touch $@
 
-$(BENCH_STAMP): requirements-bench.txt $(STAMP)
-	@echo "[setup] installing the packages of requirements-bench.txt"
-	@$(PY) -m pip install -qq --disable-pip-version-check -r requirements-bench.txt
-	@touch $@
-
 demo: $(STAMP)
 	@$(PY) Testing/demo/run_demo.py --output build/demo \
 	  $(if $(CT),--ct "$(CT)") $(if $(FDG),--fdg "$(FDG)") $(if $(ACETATE),--acetate "$(ACETATE)") \
@@ -55,7 +49,7 @@ test-slow: $(STAMP)
 lint: $(STAMP)
 	@status=0; $(PY) -m ruff check . || status=1; $(PY) -m ruff format --check . || status=1; exit $$status
 
-bench: $(BENCH_STAMP)
+bench: $(STAMP)
 	@status=0; for script in $(sort $(wildcard Testing/benchmarks/*.py)); do \
 	  echo "== $$script"; $(PY) "$$script" || status=1; done; exit $$status
 

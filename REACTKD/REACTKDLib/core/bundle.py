@@ -53,13 +53,16 @@ class Bundle:
         folder = Path(folder)
         missing = [str(part) for part in (METADATA, WEIGHTS) if not (folder / part).is_file()]
         if missing:
-            raise BundleIncomplete(f"{folder} has no {' and no '.join(missing)}; choose a complete model folder.")
+            raise BundleIncomplete(
+                f"The model folder '{folder.name}' has no {' and no '.join(missing)}; choose a complete model folder."
+            )
         metadata = read_metadata(folder / METADATA)
         # Hashed and parsed from the same bytes, so that the file cannot change in between.
         content = (folder / WEIGHTS).read_bytes()
         if hashlib.sha256(content).hexdigest() != metadata["reactkd"]["sha256"]:
             raise BundleAltered(
-                f"{folder / WEIGHTS} is not the file that the model's metadata describes; copy the model folder again."
+                f"{WEIGHTS} in the model folder '{folder.name}' is not the file that the metadata describes; "
+                "copy the model folder again."
             )
         return cls(metadata, _student_with(metadata["reactkd"], _tensors(content, folder / WEIGHTS)))
 
@@ -141,12 +144,15 @@ def _tensors(content: bytes, path: Path) -> dict[str, Any]:
             state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise BundleUnsafe(
-            f"{path} holds more than numbers and was not opened; ask for the model as a plain state dict."
+            f"The weights file {path.name} holds more than numbers and was not opened; "
+            "ask for the model as a plain state dict."
         ) from error
     except Exception as error:  # torch reports a broken file by many types
-        raise BundleMismatch(f"{path} is not a weights file of PyTorch; copy the model folder again.") from error
+        raise BundleMismatch(f"{path.name} is not a weights file of PyTorch; copy the model folder again.") from error
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise BundleUnsafe(f"{path} holds more than tensors; ask for the model as a plain state dict.")
+        raise BundleUnsafe(
+            f"The weights file {path.name} holds more than tensors; ask for the model as a plain state dict."
+        )
     return state
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from REACTKDLib.core.bundle import Bundle
 from REACTKDLib.core.case import Case, Modality
+from REACTKDLib.core.checks import MASK_FINDINGS
 from REACTKDLib.core.errors import Canceled, NoLiver, NoVolume, UsageError
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.geometry import bounding_box
@@ -116,6 +117,7 @@ class Session:
         timing = {**self._timing_ms, "regions": _ms_since(started) - reading}
         self._timing_ms = {"prepare": 0.0, "encode": 0.0}
         field, muted = self._field, _muted(mute, regions)
+        known = self._known_findings(own=liver is None and tumor is None)
         started = time.perf_counter()
         decided = None
         if regions.lesions:
@@ -130,11 +132,15 @@ class Session:
             placement=placement,
             decided=decided,
             muted=muted,
-            findings=(*self.case.findings, *field.findings, *moved, *self._device_findings),
+            findings=(*known, *field.findings, *moved, *self._device_findings),
             device=self.device,
             timing_ms=timing,
             draw_map=lambda predicted: self._voxel_map(field, regions, placement, used, predicted, muted),
         )
+
+    def _known_findings(self, own: bool) -> tuple[Finding, ...]:
+        """The case's findings; with other masks, those on the old ones are left to who checks the new ones."""
+        return tuple(f for f in self.case.findings if own or f.code not in MASK_FINDINGS)
 
     def _place(self, liver, tumor) -> tuple[RegionSet, Placement, tuple[Finding, ...]]:
         """Return regions and their placement; read the images again where the masks leave the network's field."""

@@ -1,0 +1,206 @@
+"""The last steps: the head above whole-volume encodings, the measured rungs, the bundle."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from REACTKDLib.core.bundle import Bundle
+from REACTKDLib.core.phantom.latents import GRADES
+from REACTKDLib.core.prepare import Preparation
+from REACTKDLib.core.student.config import StudentConfig
+from REACTKDLib.core.student.network import Student
+from REACTKDTrainLib.shipped.encode import SUBSETS, encode_cohort
+from REACTKDTrainLib.shipped.heads import HeadRecipe, predict, train_head
+from REACTKDTrainLib.shipped.measure import describe, macro_auc, paired_difference, resamples
+from REACTKDTrainLib.shipped.rungs import MOMENT_RUNGS, bayes_limit, hand_logistic, moment_student, probabilities
+from REACTKDTrainLib.shipped.tables import Table, load_table
+
+#: the subsets that the paper's Table III compares, by what they are called there
+NAMED = {"CT": ("ct",), "PET": ("fdg", "acetate"), "all": ("ct", "fdg", "acetate")}
+_DRAWS = 1000
+
+
+def fit_encoder_scales(student: Student, table: Table, fused: dict[str, torch.Tensor]) -> None:
+    """Set the standardization of encoder moments from tumor nodes of whole volumes, over all subsets."""
+    rows = [student._relative(nodes)[:, 1:][table.present[:, 1:]] for nodes in fused.values()]
+    student.fused_scale.fit(torch.cat(rows))
+
+
+def fit_other_scales(student: Student, table: Table) -> None:
+    """Set the standardization of fixed moments and topology."""
+    for name, nodes in table.fixed_blocks(student.config.blocks).items():
+        student.fixed_scale[name].fit(student._relative(nodes)[:, 1:][table.present[:, 1:]])
+    student.topology_scale.fit(table.topology)
+
+
+def fresh_head(encoder: dict[str, torch.Tensor], config: StudentConfig, seed: int) -> Student:
+    """A student with trained encoders and a new head."""
+    torch.manual_seed(seed)
+    student = Student(config)
+    student.load_state_dict({k: v for k, v in encoder.items() if k.startswith("encoders.")}, strict=False)
+    return student
+
+
+def calibrate(student: Student, table: Table, fused: dict[str, torch.Tensor] | None) -> float:
+    """Scale the class scores by one temperature fitted on held-out cases with all inputs; return it.
+
+    Scores and bias shrink alike, so contributions still add up and no ranking changes.
+    """
+    logits = predict(student, table, SUBSETS[-1], fused)
+    candidates = np.geomspace(0.3, 3.0, 80)
+    loss = [float(torch.nn.functional.cross_entropy(logits / t, table.grade)) for t in candidates]
+    best = float(candidates[int(np.argmin(loss))])
+    with torch.no_grad():
+        student.head.classify.weight /= best
+        student.head.bias /= best
+    return best
+
+
+def score(student: Student, table: Table, fused=None) -> float:
+    """Mean macro AUC over the named subsets: what choices are made by, on validation cases only."""
+    grade = table.grade.numpy()
+    return float(np.mean([macro_auc(grade, probabilities(student, table, s, fused)) for s in NAMED.values()]))
+
+
+def choose(make, table: Table, recipes: list[tuple[HeadRecipe, dict]], fused=None, label: str = ""):
+    """Train with each recipe and keep the best on validation cases; the same budget for every rung."""
+    best = None
+    for recipe, config in recipes:
+        student = make(recipe, config)
+        value = score(student, table, fused)
+        print(f"{label}: {config} steps {recipe.steps}: {value:.4f}", file=sys.stderr, flush=True)
+        if best is None or value > best[0]:
+            best = (value, student, recipe, config)
+    return best
+
+
+def recipes(seed: int = 0) -> list[tuple[HeadRecipe, dict]]:
+    """The tuning budget of every rung: six trials."""
+    return [
+        (HeadRecipe(steps=steps, auxiliary=aux, seed=seed), {"dropout": dropout})
+        for steps, aux, dropout in (
+            (800, 0.5, 0.1), (800, 0.5, 0.3), (800, 2.0, 0.3), (2000, 0.5, 0.3), (2000, 2.0, 0.3), (2000, 2.0, 0.5)
+        )
+    ]  # fmt: skip
+
+
+def evaluate(students: dict[str, tuple[Student, dict | None]], train: Table, test: Table) -> dict:
+    """Every rung on every subset, and the student's paired gain over each of the rungs on the named subsets."""
+    grade = test.grade.numpy()
+    rows = resamples(grade, _DRAWS)
+    result: dict = {"cases": len(test), "subsets": {}, "gains": {}}
+    for subset in SUBSETS:
+        name = "+".join(subset)
+        p = {"Bayes limit": bayes_limit(test, subset)}
+        p |= {rung: probabilities(s, test, subset, fused) for rung, (s, fused) in students.items()}
+        p["logistic regression by hand"] = hand_logistic(train, test, subset)
+        result["subsets"][name] = {rung: describe(grade, value, rows) for rung, value in p.items()}
+        limit = result["subsets"][name]["Bayes limit"]["auc"]
+        for value in result["subsets"][name].values():
+            value["share_of_the_way"] = round((value["auc"] - 0.5) / (limit - 0.5), 4)
+        if subset in NAMED.values():
+            result["gains"][name] = {
+                rung: paired_difference(grade, p["student"], p[rung], rows) for rung in p if rung != "student"
+            }
+    return result
+
+
+def main() -> None:
+    """`python -m REACTKDTrainLib.shipped.ship WORK OUTPUT`: from extracted tables and encoder to the bundle.
+
+    WORK holds train, validation and test tables (see `extract`), encoder.pt, and the prepared patients in data/.
+    """
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("output", type=Path)
+    options = parser.parse_args()
+    train, validation, test = (load_table(options.work / n) for n in ("train", "validation", "test"))
+    encoder = torch.load(options.work / "encoder.pt", weights_only=True)
+    fused = {
+        name: encoded(encoder, options.work, name, table)
+        for name, table in (("train", train), ("validation", validation), ("test", test))
+    }
+    students: dict[str, tuple[Student, dict | None]] = {}
+    for rung, blocks in MOMENT_RUNGS.items():
+        found = choose(
+            lambda r, c, blocks=blocks: moment_student(blocks, train, r, **c), validation, recipes(), label=rung
+        )
+        students[rung] = (found[1], None)
+    value, student, recipe, config = choose(
+        lambda r, c: _with_encoder(encoder, train, fused["train"], r, c), validation, recipes(), fused["validation"],
+        "student",
+    )  # fmt: skip
+    temperature = calibrate(student, validation, fused["validation"])
+    students["student"] = (student, fused["test"])
+    evaluation = evaluate(students, train, test)
+    training = {
+        "cohort": "digital phantom, large",
+        "cases": len(train),
+        "validation_cases": len(validation),
+        "seeds": [int(train.seed.min()), int(train.seed.max())],
+        "test_seeds": [int(test.seed.min()), int(test.seed.max())],
+        "grid_mm": 2.5,
+        "head": asdict(recipe) | config,
+        "temperature": round(temperature, 3),
+        "validation_score": round(value, 4),
+        "made": date.today().isoformat(),
+        "how": "encoder on lesion crops of 80 mm, head on encodings of whole volumes; no teacher, no distillation",
+    }
+    (options.work / "evaluation.json").write_text(
+        json.dumps({"training": training, "evaluation": evaluation}, indent=1)
+    )
+    save(options.output, student, training, evaluation)
+
+
+def encoded(encoder: dict, work: Path, name: str, table: Table) -> dict[str, torch.Tensor]:
+    """Whole-volume encodings of a table, kept on disk beside it."""
+    kept = work / f"{name}.fused.pt"
+    if kept.exists():
+        return torch.load(kept, weights_only=True)
+    student = fresh_head(encoder, StudentConfig(), 0).eval()
+    fused = encode_cohort(
+        student,
+        work / "data",
+        table.seed.tolist(),
+        lambda n, total: print(f"{name}: encoded {n} of {total}", file=sys.stderr, flush=True),
+    )
+    torch.save(fused, kept)
+    return fused
+
+
+def _with_encoder(encoder: dict, table: Table, fused: dict, recipe: HeadRecipe, config: dict) -> Student:
+    student = fresh_head(encoder, StudentConfig(**config), recipe.seed)
+    fit_other_scales(student, table)
+    fit_encoder_scales(student, table, fused)
+    return train_head(student, table, recipe, fused)
+
+
+def save(folder: Path, student: Student, training: dict, evaluation: dict) -> Bundle:
+    """Write the bundle that the module ships."""
+    metadata = {
+        "reactkd": {
+            "name": "reactkd-phantom",
+            "version": "1.0.0",
+            "clinical_use": "trained on digital phantoms: not for clinical use",
+            "classes": list(GRADES),
+            "organ": "Liver",
+            "lesion": "Tumor",
+            "modalities": list(student.config.modalities),
+            "preparation": Preparation().to_metadata(),
+            "training": training,
+            "evaluation": evaluation,
+        }
+    }
+    return Bundle.save(folder, student, metadata)
+
+
+if __name__ == "__main__":
+    main()
