@@ -15,7 +15,8 @@ N_SHELLS = 6
 _EPS = 1e-4
 #: how many numbers a block gives per node and modality
 QUANTILES = (0.03, 0.08, 0.2, 0.5, 0.8, 0.92)
-BLOCK_SIZES = {"input": 2, "bands": 2 * N_BANDS, "shells": N_SHELLS + len(QUANTILES) + len(LAGS) + 1}
+BLOCK_SIZES = {"input": 2, "bands": 2 * N_BANDS, "shells": N_SHELLS + 2 + len(QUANTILES) + len(LAGS) + 1}
+_NECROTIC = 1.0  # so far below its median, in units of the network's input (25 HU), a lesion counts as necrotic
 _FULL_SHELL_VOXELS = 20.0  # 0.3 ml: a shell smaller than this counts in proportion
 
 
@@ -83,24 +84,36 @@ def _box(weight: Tensor) -> tuple[slice, slice, slice]:
 
 
 def shell_profile(image: Tensor, smooth: Tensor, occupancy: Tensor, shells: Tensor) -> Tensor:
-    """Radial profile of one lesion, then quantiles of its smoothed values, its inner variogram and its ln spread.
+    """Radial profile of the living part of one lesion, what of it is necrotic, and the texture of its inside.
 
-    image, smooth (the image without its finest bands), occupancy: (D, H, W); shells: (6, D, H, W). Returns (18,). Shell
-    means and quantiles are relative to the lesion's mean; shells that the lesion does not have give 0. The quantiles
-    show a necrotic part, the variogram a texture; the inner part lies below 5 mm, clear of capsule and boundary, where
-    the lesion is large enough for it.
+    image, smooth (the image without its finest bands), occupancy: (D, H, W); shells: (6, D, H, W). Returns (20,):
+    shell means and the whole mean relative to the living inside, the necrotic share, quantiles relative to the mean,
+    the variogram and the ln spread of the living inside. Shells that the lesion does not have give 0. The inside lies
+    below 5 mm, clear of capsule and boundary, where the lesion is large enough for it; voxels far below the median are
+    taken out of it, since the edge of a necrosis would drown the texture around it.
     """
     box = _box(torch.maximum(occupancy, shells.amax(dim=0)))
     image, smooth, occupancy, shells = image[box], smooth[box], occupancy[box], shells[(slice(None), *box)]
-    mean = (moments(image[None], occupancy[None])[0])[0]
-    means, _ = moments(image[None], shells)
-    share = (shells.flatten(1).sum(dim=1) / _FULL_SHELL_VOXELS).clamp_max(1.0)
+    mean = moments(image[None], occupancy[None])[0][0, 0]
     inside = occupancy > min(0.5, float(occupancy.max()) / 2)
-    quantiles = weighted_quantiles(smooth[inside], occupancy[inside]) - mean
-    inner = shells[3] + shells[4]
-    inner = inner if inner.sum() > 2 * _FULL_SHELL_VOXELS else occupancy
-    _, spread = moments(image[None], inner[None])
-    return torch.cat([(means[:, 0] - mean) * share, quantiles, variogram(image, inner), torch.log(spread[0])])
+    quantiles = weighted_quantiles(smooth[inside], occupancy[inside])
+    living = (smooth > quantiles[QUANTILES.index(0.5)] - _NECROTIC).to(image.dtype)
+    inner = (shells[3] + shells[4]) * living
+    inner = inner if inner.sum() > 2 * _FULL_SHELL_VOXELS else occupancy * living
+    (level,), (spread,) = (part[0] for part in moments(image[None], inner[None]))
+    weights = torch.cat([shells[:1], shells[1:] * living])
+    means = moments(image[None], weights)[0][:, 0]
+    share = (weights.flatten(1).sum(dim=1) / _FULL_SHELL_VOXELS).clamp_max(1.0)
+    necrotic = 1 - (occupancy * living).sum() / occupancy.sum().clamp_min(1e-6)
+    return torch.cat(
+        [
+            (means - level) * share,
+            torch.stack([mean - level, necrotic]),
+            quantiles - mean,
+            variogram(image, inner),
+            torch.log(spread)[None],
+        ]
+    )
 
 
 def fixed_nodes(image: Tensor, bands: Tensor, masks: NodeMasks, blocks: tuple[str, ...]) -> Tensor:
