@@ -104,8 +104,13 @@ def test_shell_profile_sees_a_ring():
     ring = (radius > 8).float() * occupancy
     profile = shell_profile(ring, ring, occupancy, shells)
     assert profile[1] > 0.4 > profile[2]
-    assert profile[4] < -0.3
+    assert abs(profile[4]) < 0.1  # shells are relative to the inside
+    assert profile[6] > 0.2 and profile[7] == 0  # the ring lifts the mean; nothing is necrotic
     assert torch.isfinite(profile).all()
+    dead = ring - 3 * (radius < 5).float()
+    other = shell_profile(dead, dead, occupancy, shells)
+    assert torch.allclose(other[1], profile[1], atol=0.05)  # a necrosis does not change what the ring looks like
+    assert abs(other[7] - 1 / 8) < 0.03  # half the radius is an eighth of the volume
 
 
 def test_one_voxel_lesion_gives_finite_numbers(student):

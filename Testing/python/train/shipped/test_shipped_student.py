@@ -1,0 +1,86 @@
+"""The shipped student: what its metadata claims, and that the claims come back on patients it never saw."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.grader import Grader
+from REACTKDLib.core.phantom import GRADES, acquire, draw_patient
+from REACTKDTrainLib.shipped.measure import macro_auc
+from REACTKDTrainLib.shipped.page import auc_table, gain_table
+
+CT, PET, ALL = "ct", "fdg+acetate", "ct+fdg+acetate"
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return Bundle.load(shipped_bundle_folder())
+
+
+@pytest.fixture(scope="module")
+def evaluation(bundle):
+    return bundle.info["evaluation"]
+
+
+def test_says_what_it_is(bundle):
+    assert bundle.info["clinical_use"] == "trained on digital phantoms: not for clinical use"
+    training = bundle.info["training"]
+    first, last = training["seeds"]
+    assert training["test_seeds"][1] < first < last  # tested on patients that it never saw
+    assert bundle.info["evaluation"]["cases"] == 2000
+
+
+def test_every_subset_stands_beside_every_rung(evaluation):
+    assert len(evaluation["subsets"]) == 7
+    for subset in evaluation["subsets"].values():
+        assert set(subset) == {
+            "Bayes limit",
+            "input moments",
+            "band moments",
+            "band and shell moments",
+            "student",
+            "logistic regression by hand",
+        }
+        for rung in subset.values():
+            assert rung["auc"] <= subset["Bayes limit"]["auc"] + 0.005
+            assert rung["interval95"][0] < rung["auc"] < rung["interval95"][1]
+
+
+def test_inputs_differ_clearly(evaluation):
+    """A student that hides behind the topology node has the same AUC whatever it sees."""
+    intervals = [evaluation["subsets"][s]["student"]["interval95"] for s in (CT, PET)]
+    assert intervals[0][1] < intervals[1][0]
+    assert evaluation["subsets"][ALL]["student"]["auc"] > evaluation["subsets"][CT]["student"]["auc"] + 0.05
+
+
+def test_encoder_beats_the_head_on_input_moments_on_ct(evaluation):
+    assert evaluation["gains"][CT]["input moments"]["interval95"][0] > 0
+
+
+def test_tables_can_be_printed(evaluation):
+    assert auc_table(evaluation).count("\n") == 8
+    assert "logistic regression by hand" in gain_table(evaluation)
+
+
+@pytest.mark.slow
+def test_claims_come_back_on_new_patients(bundle, evaluation):
+    """Sixty patients through scanner, files' arrays, preparation and grader, as a reader's case would go."""
+    grader = Grader(bundle, device="cpu")
+    subsets = {CT: (), PET: (), ALL: ()}
+    leave_out = {CT: (Modality.FDG, Modality.ACETATE), PET: (Modality.CT,), ALL: ()}
+    scores = {name: [] for name in subsets}
+    grades = []
+    for n in range(60):
+        grades.append(n % 3)
+        case = acquire(draw_patient(90_000 + n, GRADES[n % 3], "large"), "full", around_liver_mm=40).case
+        session = grader.open(case)
+        for name in subsets:
+            report = session.grade(leave_out=leave_out[name]).report
+            scores[name].append([report.probabilities[g] for g in GRADES])
+    auc = {name: macro_auc(np.array(grades), np.array(rows)) for name, rows in scores.items()}
+    for name, value in auc.items():
+        assert abs(value - evaluation["subsets"][name]["student"]["auc"]) < 0.1, auc
+    assert auc[ALL] > auc[CT] + 0.03 and auc[PET] > auc[CT], auc
