@@ -1,0 +1,75 @@
+"""How long a reader waits: click to grade, a new grade after a mask edit, the first click of a new process, memory.
+
+A full-size phantom (512 x 512 CT, two PETs), the shipped student, the CPU. Run alone on a quiet machine: `make bench`.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "REACTKD"), str(ROOT / "REACTKDTrain")]
+ROUNDS = 7
+PATIENT = "draw_patient(46, 'poor')"
+FIRST = f"""
+import sys, time
+sys.path[:0] = {[str(ROOT / "REACTKD"), str(ROOT / "REACTKDTrain")]!r}
+from REACTKDLib.core.phantom import acquire, draw_patient
+case = acquire({PATIENT}, "full").case
+started = time.perf_counter()
+from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
+from REACTKDLib.core.grader import Grader
+Grader(Bundle.load(shipped_bundle_folder()), device="cpu").open(case).grade()
+print(time.perf_counter() - started)
+"""
+
+
+def timed(work) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def first_click() -> float:
+    """Seconds from the click to the grade in a process that holds the images but has not loaded torch yet."""
+    answer = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, text=True, check=True)
+    return float(answer.stdout)
+
+
+def main() -> None:
+    """Measure and print."""
+    from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
+    from REACTKDLib.core.grader import Grader
+    from REACTKDLib.core.phantom import acquire, draw_patient
+
+    case = acquire(draw_patient(46, "poor"), "full").case
+    grader = Grader(Bundle.load(shipped_bundle_folder()), device="cpu")
+    session = grader.open(case)
+    session.grade()
+    before = psutil.Process().memory_info().rss
+    clicks = [timed(lambda: grader.open(case).grade()) for _ in range(ROUNDS)]
+    grown = psutil.Process().memory_info().rss - before
+    edits = []
+    inside = np.argwhere(case.liver & ~case.tumor)
+    rng = np.random.default_rng(0)
+    for _ in range(ROUNDS):
+        tumor = case.tumor.copy()
+        k, j, i = inside[rng.integers(len(inside))]
+        tumor[max(k - 1, 0) : k + 2, j - 6 : j + 7, i - 6 : i + 7] = True
+        edits.append(timed(lambda tumor=tumor: session.grade(tumor=tumor)))
+    print(f"load average {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores, CT {case.reference.shape}")
+    print(f"click to grade, CT and two PETs   {statistics.median(clicks):.2f} s   (median of {ROUNDS}; goal 1-2 s)")
+    print(f"new grade after a mask edit       {1000 * statistics.median(edits):.0f} ms   (goal 150 ms)")
+    print(f"first click in a new process      {first_click():.2f} s   (goal 5 s)")
+    print(f"memory grown by {ROUNDS} gradings         {grown / 2**20:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
