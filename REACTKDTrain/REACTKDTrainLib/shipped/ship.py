@@ -1,11 +1,14 @@
-"""The last steps: the head above whole-volume encodings, the measured rungs, the bundle."""
+"""The last steps: rungs, the student above the best of them, what it is worth, the bundle.
+
+The student starts from the head on fixed moments, with its path from the encoder at zero, so it departs from that rung only
+where the encoder earns it; then it is tuned on whole-volume encodings, gently, for the encoder has seen these patients.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 
@@ -35,17 +38,21 @@ def fit_encoder_scales(student: Student, table: Table, fused: dict[str, torch.Te
     student.fused_scale.fit(torch.cat(rows))
 
 
-def fit_other_scales(student: Student, table: Table) -> None:
-    """Set the standardization of fixed moments and topology."""
-    for name, nodes in table.fixed_blocks(student.config.blocks).items():
-        student.fixed_scale[name].fit(student._relative(nodes)[:, 1:][table.present[:, 1:]])
-    student.topology_scale.fit(table.topology)
+def with_encoder(
+    base: Student, encoder: dict[str, torch.Tensor], table: Table, fused: dict[str, torch.Tensor], recipe: HeadRecipe
+) -> Student:
+    """Put trained encoders under a head on fixed moments, and tune the whole head on their encodings of `table`."""
+    student = bare_student(encoder, base.config.dropout)
+    student.load_state_dict(base.state_dict(), strict=False)
+    torch.nn.init.zeros_(student.fused_in.weight)
+    torch.nn.init.zeros_(student.fused_in.bias)
+    fit_encoder_scales(student, table, fused)
+    return train_head(student, table, replace(recipe, steps=200, rate=3e-4), fused)
 
 
-def fresh_head(encoder: dict[str, torch.Tensor], config: StudentConfig, seed: int) -> Student:
-    """A student with trained encoders and a new head."""
-    torch.manual_seed(seed)
-    student = Student(config)
+def bare_student(encoder: dict[str, torch.Tensor], dropout: float) -> Student:
+    """A student with trained encoders and nothing else trained."""
+    student = Student(StudentConfig(dropout=dropout))
     student.load_state_dict({k: v for k, v in encoder.items() if k.startswith("encoders.")}, strict=False)
     return student
 
@@ -117,72 +124,61 @@ def evaluate(students: dict[str, tuple[Student, dict | None]], train: Table, tes
 def main() -> None:
     """`python -m REACTKDTrainLib.shipped.ship WORK OUTPUT`: from extracted tables and encoder to the bundle.
 
-    WORK holds train, validation and test tables (see `extract`), encoder.pt, and the prepared patients in data/.
+    WORK holds the tables train, encoded, validation and test (see `extract`; `encoded` are the training patients whose
+    whole volumes are encoded), encoder.pt, and the prepared patients in data/.
     """
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("work", type=Path)
     parser.add_argument("output", type=Path)
     options = parser.parse_args()
-    train, validation, test = (load_table(options.work / n) for n in ("train", "validation", "test"))
+    tables = {n: load_table(options.work / n) for n in ("train", "encoded", "validation", "test")}
+    train, validation, test = tables["train"], tables["validation"], tables["test"]
     encoder = torch.load(options.work / "encoder.pt", weights_only=True)
-    fused = {
-        name: encoded(encoder, options.work, name, table)
-        for name, table in (("train", train), ("validation", validation), ("test", test))
-    }
+    fused = {n: encodings(encoder, options.work, n, tables[n]) for n in ("encoded", "validation", "test")}
     students: dict[str, tuple[Student, dict | None]] = {}
     for rung, blocks in MOMENT_RUNGS.items():
-        found = choose(
+        value, student, recipe, config = choose(
             lambda r, c, blocks=blocks: moment_student(blocks, train, r, **c), validation, recipes(), label=rung
         )
-        students[rung] = (found[1], None)
-    value, student, recipe, config = choose(
-        lambda r, c: _with_encoder(encoder, train, fused["train"], r, c), validation, recipes(), fused["validation"],
-        "student",
-    )  # fmt: skip
+        students[rung] = (student, None)
+    student = with_encoder(student, encoder, tables["encoded"], fused["encoded"], recipe)
     temperature = calibrate(student, validation, fused["validation"])
     students["student"] = (student, fused["test"])
     evaluation = evaluate(students, train, test)
     training = {
         "cohort": "digital phantom, large",
         "cases": len(train),
+        "encoder_cases": ENCODER_CASES,
+        "encoded_cases": len(tables["encoded"]),
         "validation_cases": len(validation),
         "seeds": [int(train.seed.min()), int(train.seed.max())],
+        "validation_seeds": [int(validation.seed.min()), int(validation.seed.max())],
         "test_seeds": [int(test.seed.min()), int(test.seed.max())],
         "grid_mm": 2.5,
         "head": asdict(recipe) | config,
         "temperature": round(temperature, 3),
-        "validation_score": round(value, 4),
         "made": date.today().isoformat(),
-        "how": "encoder on lesion crops of 80 mm, head on encodings of whole volumes; no teacher, no distillation",
-        "encoder_cases": ENCODER_CASES,
+        "how": (
+            "encoder on lesion crops of 80 mm with augmentation, focal loss and modality dropout; head on moments of "
+            "whole volumes, then tuned with the encoder's; no teacher, no distillation"
+        ),
     }
-    (options.work / "evaluation.json").write_text(
-        json.dumps({"training": training, "evaluation": evaluation}, indent=1)
-    )
     save(options.output, student, training, evaluation)
 
 
-def encoded(encoder: dict, work: Path, name: str, table: Table) -> dict[str, torch.Tensor]:
+def encodings(encoder: dict, work: Path, name: str, table: Table) -> dict[str, torch.Tensor]:
     """Whole-volume encodings of a table, kept on disk beside it."""
     kept = work / f"{name}.fused.pt"
     if kept.exists():
         return torch.load(kept, weights_only=True)
-    student = fresh_head(encoder, StudentConfig(), 0).eval()
     fused = encode_cohort(
-        student,
+        bare_student(encoder, 0.0).eval(),
         work / "data",
         table.seed.tolist(),
         lambda n, total: print(f"{name}: encoded {n} of {total}", file=sys.stderr, flush=True),
     )
     torch.save(fused, kept)
     return fused
-
-
-def _with_encoder(encoder: dict, table: Table, fused: dict, recipe: HeadRecipe, config: dict) -> Student:
-    student = fresh_head(encoder, StudentConfig(**config), recipe.seed)
-    fit_other_scales(student, table)
-    fit_encoder_scales(student, table, fused)
-    return train_head(student, table, recipe, fused)
 
 
 def save(folder: Path, student: Student, training: dict, evaluation: dict) -> Bundle:
