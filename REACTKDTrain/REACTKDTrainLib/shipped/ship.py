@@ -1,7 +1,7 @@
 """The last steps: rungs, the student above the best of them, what it is worth, the bundle.
 
-The student starts from the head on fixed moments, with its path from the encoder at zero, so it departs from that rung only
-where the encoder earns it; then it is tuned on whole-volume encodings, gently, for the encoder has seen these patients.
+The student starts from the head on fixed moments, with its path from the encoder at zero, so it departs from that rung
+only where the encoder earns it; then it is tuned on whole-volume encodings, gently, for the encoder has seen them.
 """
 
 from __future__ import annotations
