@@ -25,7 +25,10 @@ def _cell(entry: dict) -> str:
 def auc_table(evaluation: dict) -> str:
     """Macro AUC with interval: one row a rung, one column a subset of inputs; the last row is the limit."""
     subsets = list(evaluation["subsets"])
-    rungs = [r for r in evaluation["subsets"][subsets[0]] if r != "Bayes limit"] + ["Bayes limit"]
+    rungs = [r for r in evaluation["subsets"][subsets[0]] if not r.startswith("Bayes")] + [
+        "Bayes limit",
+        "Bayes limit with masks",
+    ]
     lines = [
         "| macro AUC, 95 % interval | " + " | ".join(NAMES[s] for s in subsets) + " |",
         "| --- " * (len(subsets) + 1) + "|",
@@ -33,7 +36,7 @@ def auc_table(evaluation: dict) -> str:
     for rung in rungs:
         lines.append(f"| {rung} | " + " | ".join(_cell(evaluation["subsets"][s][rung]) for s in subsets) + " |")
     share = " | ".join(f"{100 * evaluation['subsets'][s]['student']['share_of_the_way']:.0f} %" for s in subsets)
-    lines.append(f"| *the student's way from 0.5 to the limit* | {share} |")
+    lines.append(f"| *the student's way from 0.5 to the limit with masks* | {share} |")
     return "\n".join(lines)
 
 

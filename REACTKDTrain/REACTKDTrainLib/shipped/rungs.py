@@ -20,10 +20,13 @@ MOMENT_RUNGS = {
 }
 
 
-def bayes_limit(table: Table, subset: tuple[str, ...]) -> np.ndarray:
-    """The exact posterior (N, 3) on the true latents: the best that anybody can do."""
+def bayes_limit(table: Table, subset: tuple[str, ...], masks: bool = False) -> np.ndarray:
+    """The exact posterior (N, 3) on the true latents: the best that anybody can do with these images.
+
+    masks: with the expert's masks besides, whose outline shows the margin whatever the images are.
+    """
     latents = {name: table.latents[:, i].double().numpy() for i, name in enumerate(LATENTS)}
-    return posterior(latents, subset)
+    return posterior(latents, subset, also=("ln_margin",) if masks else ())
 
 
 def moment_student(blocks: tuple[str, ...], table: Table, recipe: HeadRecipe, **config) -> Student:

@@ -107,11 +107,14 @@ def evaluate(students: dict[str, tuple[Student, dict | None]], train: Table, tes
     result: dict = {"cases": len(test), "subsets": {}, "gains": {}}
     for subset in SUBSETS:
         name = "+".join(subset)
-        p = {"Bayes limit": bayes_limit(test, subset)}
+        p = {
+            "Bayes limit": bayes_limit(test, subset),
+            "Bayes limit with masks": bayes_limit(test, subset, masks=True),
+        }
         p |= {rung: probabilities(s, test, subset, fused) for rung, (s, fused) in students.items()}
         p["logistic regression by hand"] = hand_logistic(train, test, subset)
         result["subsets"][name] = {rung: describe(grade, value, rows) for rung, value in p.items()}
-        limit = result["subsets"][name]["Bayes limit"]["auc"]
+        limit = result["subsets"][name]["Bayes limit with masks"]["auc"]
         for value in result["subsets"][name].values():
             value["share_of_the_way"] = round((value["auc"] - 0.5) / (limit - 0.5), 4)
         if subset in NAMED.values():

@@ -82,13 +82,18 @@ def test_the_gradient_in_two_steps_is_the_gradient(case):
 
 
 def test_every_way_of_storing_the_case_gives_the_same_map(case, grader):
-    expected = grader.open(case).grade().voxel_map.array
+    """Evidence per ml is the same; its display scale, a percentile over voxels, may move to the next voxel."""
+    first = grader.open(case).grade()
     rng = np.random.default_rng(0)
     for order, flips in list(storage_variants())[::5]:
         moved = case_stored(case, order, flips, rigid(rng.uniform(-10, 10, 3), rng.uniform(-99, 99, 3)))
-        found = grader.open(moved).grade().voxel_map
-        assert np.allclose(found.array, restored(expected, order, flips), atol=2e-3)
-        assert np.array_equal(found.ijk_to_ras, moved.reference.ijk_to_ras)
+        result = grader.open(moved).grade()
+        found, expected = result.voxel_map.array, restored(first.voxel_map.array, order, flips)
+        assert abs(result.voxel_map_scale / first.voxel_map_scale - 1) < 0.02
+        below = (found < 1) & (expected < 1)  # what passes the scale is cut off
+        evidence = found[below] * result.voxel_map_scale / first.voxel_map_scale
+        assert np.allclose(evidence, expected[below], atol=2e-3)
+        assert np.array_equal(result.voxel_map.ijk_to_ras, moved.reference.ijk_to_ras)
 
 
 def test_interpolation_to_the_reference_keeps_a_linear_field(case):

@@ -76,21 +76,25 @@ def draw_latents(rng: np.random.Generator, grade: int) -> Latents:
 
 
 def log_likelihood(
-    latents: dict[str, np.ndarray], modalities: Iterable[Modality], without: Iterable[str] = ()
+    latents: dict[str, np.ndarray],
+    modalities: Iterable[Modality],
+    without: Iterable[str] = (),
+    also: Iterable[str] = (),
 ) -> np.ndarray:
     """Log density of what `modalities` show, for each grade.
 
-    latents: name -> (n,) arrays (or scalars). without: names left out of the sum. Returns (n, 3).
+    latents: name -> (n,) arrays (or scalars). without: names left out of the sum; also: names added to it, such as
+    'ln_margin', which a mask shows whatever the images are. Returns (n, 3).
     """
     seen = frozenset(Modality(m) for m in modalities)
-    skip = frozenset(without)
+    skip, more = frozenset(without), frozenset(also)
     shape = np.shape(latents["lesions"])
     total = np.zeros((*shape, 3))
     for grade in range(3):
         if "lesions" not in skip:
             total[..., grade] += _ln_count_probability(np.asarray(latents["lesions"]) - 1, grade)
         for name, (means, sd, shown_by) in DENSITIES.items():
-            if name not in skip and seen & shown_by:
+            if name not in skip and (seen & shown_by or name in more):
                 total[..., grade] -= 0.5 * ((np.asarray(latents[name]) - means[grade]) / sd) ** 2
     return total
 
@@ -100,9 +104,10 @@ def posterior(
     modalities: Iterable[Modality],
     cohort: str = "hospital",
     without: Iterable[str] = (),
+    also: Iterable[str] = (),
 ) -> np.ndarray:
     """Exact grade probabilities (n, 3) for arrays of latents; see `log_likelihood`."""
-    score = log_likelihood(latents, modalities, without) + np.log(PREVALENCE.get(cohort, PREVALENCE["hospital"]))
+    score = log_likelihood(latents, modalities, without, also) + np.log(PREVALENCE.get(cohort, PREVALENCE["hospital"]))
     score -= score.max(axis=-1, keepdims=True)
     weight = np.exp(score)
     return weight / weight.sum(axis=-1, keepdims=True)

@@ -16,6 +16,7 @@ _EPS = 1e-4
 #: how many numbers a block gives per node and modality
 QUANTILES = (0.03, 0.08, 0.2, 0.5, 0.8, 0.92)
 BLOCK_SIZES = {"input": 2, "bands": 2 * N_BANDS, "shells": N_SHELLS + 2 + len(QUANTILES) + len(LAGS) + 1}
+_RAMP = 0.3
 _NECROTIC = 1.0  # so far below its median, in units of the network's input (25 HU), a lesion counts as necrotic
 _FULL_SHELL_VOXELS = 20.0  # 0.3 ml: a shell smaller than this counts in proportion
 
@@ -66,8 +67,13 @@ def variogram(image: Tensor, weight: Tensor) -> Tensor:
     return torch.stack(values)
 
 
+@torch.no_grad()
 def weighted_quantiles(values: Tensor, weights: Tensor) -> Tensor:
-    """Quantiles `QUANTILES` of values (V,) with weights (V,): the value at which the summed weight passes a share."""
+    """Quantiles `QUANTILES` of values (V,) with weights (V,): the value at which the summed weight passes a share.
+
+    Without gradient: it would fall on one voxel for each quantile, and on another one after the least change, so a
+    voxel map would show hot spots that mean nothing.
+    """
     order = torch.argsort(values)
     share = torch.cumsum(weights[order], dim=0)
     wanted = share.new_tensor(QUANTILES) * share[-1]
@@ -95,9 +101,9 @@ def shell_profile(image: Tensor, smooth: Tensor, occupancy: Tensor, shells: Tens
     box = _box(torch.maximum(occupancy, shells.amax(dim=0)))
     image, smooth, occupancy, shells = image[box], smooth[box], occupancy[box], shells[(slice(None), *box)]
     mean = moments(image[None], occupancy[None])[0][0, 0]
-    inside = occupancy > min(0.5, float(occupancy.max()) / 2)
-    quantiles = weighted_quantiles(smooth[inside], occupancy[inside])
-    living = (smooth > quantiles[QUANTILES.index(0.5)] - _NECROTIC).to(image.dtype)
+    quantiles = weighted_quantiles(smooth.flatten(), occupancy.flatten().square())  # squared: the inside counts most
+    # A ramp, not a step: the last bit of a voxel must not move it from living to necrotic.
+    living = ((smooth - quantiles[QUANTILES.index(0.5)] + _NECROTIC) / _RAMP + 0.5).clamp(0, 1)
     inner = (shells[3] + shells[4]) * living
     inner = inner if inner.sum() > 2 * _FULL_SHELL_VOXELS else occupancy * living
     (level,), (spread,) = (part[0] for part in moments(image[None], inner[None]))
