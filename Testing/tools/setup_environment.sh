@@ -90,8 +90,16 @@ install_libraries() {
     say "Without them everything but the rendered pictures works."
 }
 
+# So that `.venv/bin/python -m REACTKDLib` runs from the checkout, whatever the folder one is in.
+link_sources() {
+    site="$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')" || return 0
+    [ -d "$site" ] && printf '%s\n' "$PWD/REACTKD" "$PWD/REACTKDTrain" > "$site/reactkd.pth"
+    return 0
+}
+
 check_python
 make_environment
 install_packages
+link_sources
 install_libraries
 say "ready"

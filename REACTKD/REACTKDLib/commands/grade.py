@@ -15,6 +15,7 @@ from REACTKDLib.commands.arguments import (
 from REACTKDLib.commands.progress import Progress
 from REACTKDLib.commands.results import write_results
 from REACTKDLib.commands.staging import all_or_nothing
+from REACTKDLib.commands.summary import say_summary
 
 
 def add_to(commands: Any) -> None:
@@ -41,6 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
         result = grader.open(case, progress=progress).grade()
         progress(0.95, "writing")
         write_results(result, case, folder)
+    say_summary(result.report, arguments.output)
 
 
 def open_grader(arguments: argparse.Namespace) -> Any:

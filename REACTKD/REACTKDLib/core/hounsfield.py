@@ -37,7 +37,10 @@ def check_hounsfield(array: np.ndarray, role: str = "the CT") -> None:
     fault = hounsfield_fault(array)
     if fault:
         raise NotHounsfield(
-            sentence(f"{role} is not in Hounsfield units: {fault}; export it again with its rescale values applied.")
+            sentence(
+                f"{role} is not in Hounsfield units: {fault}; export it again with its rescale values applied, "
+                "or give a PET as a PET."
+            )
         )
 
 

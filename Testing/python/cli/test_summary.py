@@ -1,0 +1,43 @@
+"""The summary: on a terminal grade, warnings and folder; in a pipe nothing."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from REACTKDLib.commands.summary import say_summary, summary_lines
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.grader import Grader
+from support.small_cases import small_case
+from support.small_models import small_bundle
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def report(**changes):
+    case = small_case().with_findings(
+        Finding("a", "warning", "The masks may be another patient's."), Finding("b", "info", "Nothing to see.")
+    )
+    return Grader(small_bundle(1), "cpu").open(case).grade(**changes).report
+
+
+def test_a_terminal_shows_grade_warnings_and_folder():
+    stream = Terminal()
+    say_summary(report(), Path("result"), stream)
+    text = stream.getvalue()
+    assert text.startswith("Grade: ") and "The masks may be another patient's." in text and "result" in text
+    assert "Nothing to see." not in text
+
+
+def test_a_pipe_shows_nothing():
+    stream = io.StringIO()
+    say_summary(report(), Path("result"), stream)
+    assert stream.getvalue() == ""
+
+
+def test_no_lesion_no_grade():
+    lines = summary_lines(report(tumor=small_case().tumor & False), Path("result"))
+    assert lines[0] == "No grade is claimed."
