@@ -18,7 +18,7 @@ def summary_lines(report: GradeReport, folder: Path) -> list[str]:
         shares = ", ".join(f"{name} {value:.3f}" for name, value in report.probabilities.items())
         lines = [f"Grade: {report.grade}{' (uncertain)' if report.uncertain else ''}   {shares}"]
     lines += [f"Note: {finding.message}" for finding in report.findings if finding.severity != "info"]
-    lines.append(f"Model {report.model['name']}: {report.model['clinical_use']}. Files are in {folder}.")
+    lines.append(f"Model {report.model.name}: {report.model.clinical_use}. Files are in {folder}.")
     return lines
 
 
