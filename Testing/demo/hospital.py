@@ -9,7 +9,7 @@ from REACTKDLib.commands.phantom import FILES, SEGMENTATION, write_phantom
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.phantom import acquire, draw_patient
 
-SEED = 65  # four lesions of different size, one of them small
+SEED, GRADE = 65, "poor"  # two lesions, of which the larger one decides
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class CaseFiles:
 
 
 def write_patient(folder: Path, seed: int = SEED, size: str = "full") -> CaseFiles:
-    """Draw the patient of `seed`, scan it, and write CT and both PETs (NIfTI), masks (.seg.nrrd) and truth (JSON)."""
-    phantom = acquire(draw_patient(seed), size=size)
+    """Draw the poorly differentiated patient `seed`, scan it, and write CT, PETs (NIfTI), masks and truth."""
+    phantom = acquire(draw_patient(seed, GRADE), size=size)
     folder.mkdir(parents=True, exist_ok=True)
     write_phantom(phantom, folder)
     volumes = {modality: folder / FILES[modality.value] for modality in phantom.case.modalities}
