@@ -75,7 +75,7 @@ class StudentRunner:
 
     def masks(self, placement: Placement) -> NodeMasks:
         """Put a placement on the device."""
-        shells = LesionShells(placement, self.device)
+        shells = LesionShells(placement, self.device)  # read once, by `NodeMasks.lesions`
         return NodeMasks(torch.from_numpy(placement.occupancy).to(self.device), shells)
 
     def decide(self, features: FeatureMaps, fused: list[Tensor], placement: Placement) -> Decided:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +31,15 @@ class NodeMasks:
 
     occupancy: Tensor
     shells: Tensor
+
+    @cached_property
+    def lesions(self) -> list[tuple[tuple[slice, slice, slice], Tensor, Tensor]]:
+        """Of each lesion its box, and its occupancy and shells there: found once, used for every modality."""
+        found = []
+        for occupancy, shells in zip(self.occupancy[1:], self.shells, strict=True):
+            box = _box(torch.maximum(occupancy, shells.amax(dim=0)))
+            found.append((box, occupancy[box], shells[(slice(None), *box)].clone()))
+        return found
 
 
 def moments(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,8 +108,6 @@ def shell_profile(image: Tensor, smooth: Tensor, occupancy: Tensor, shells: Tens
     below 5 mm, clear of capsule and boundary, where the lesion is large enough for it; voxels far below the median are
     taken out of it, since the edge of a necrosis would drown the texture around it.
     """
-    box = _box(torch.maximum(occupancy, shells.amax(dim=0)))
-    image, smooth, occupancy, shells = image[box], smooth[box], occupancy[box], shells[(slice(None), *box)]
     mean = moments(image[None], occupancy[None])[0][0, 0]
     quantiles = weighted_quantiles(smooth.flatten(), occupancy.flatten().square())  # squared: the inside counts most
     # A ramp, not a step: the last bit of a voxel must not move it from living to necrotic.
@@ -137,7 +145,7 @@ def fixed_nodes(image: Tensor, bands: Tensor, masks: NodeMasks, blocks: tuple[st
     if "shells" in blocks:
         rows = [image.new_zeros(BLOCK_SIZES["shells"])]
         smooth = bands[2:].sum(dim=0)
-        rows += [shell_profile(image, smooth, o, s) for o, s in zip(masks.occupancy[1:], masks.shells, strict=True)]
+        rows += [shell_profile(image[box], smooth[box], o, s) for box, o, s in masks.lesions]
         parts.append(torch.stack(rows))
     if not parts:
         return image.new_zeros((len(masks.occupancy), 0))
