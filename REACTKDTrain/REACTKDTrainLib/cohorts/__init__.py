@@ -1,0 +1,1 @@
+"""Cohorts: where patients come from, behind one interface."""

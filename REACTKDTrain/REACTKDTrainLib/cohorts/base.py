@@ -1,0 +1,74 @@
+"""What a cohort is to training: cases that can be opened, with a patient, a grade or none, and a fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from REACTKDLib.core.case import Case
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.text import quoted
+
+GRADES = ("well", "moderate", "poor")
+
+
+@dataclass(frozen=True, eq=False)
+class CohortCase:
+    """One case of a cohort; nothing is read before `load`.
+
+    id: unique in the cohort, free of patient data. patient: who it is; all cases of a patient stay together.
+    grade: index into `GRADES`, or None. modalities: 'ct', 'fdg', 'acetate', those that `load` will give.
+    load: opens images and masks; picklable, so that cases can be prepared in several processes; may raise ReactkdError.
+    fingerprint: a hash of the content that `load` reads; what is computed from the case is cached under it.
+    fold: a test fold (from 0) that the cohort asks for. provenance: where it comes from, for people. truth: of
+    phantoms, {'seed': int, 'latents': ten numbers}.
+
+    Raises: UsageError for a grade or modality that does not exist.
+    """
+
+    id: str
+    patient: str
+    grade: int | None
+    modalities: tuple[str, ...]
+    load: Callable[[], Case]
+    fingerprint: str
+    fold: int | None = None
+    provenance: str = ""
+    truth: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.grade is not None and self.grade not in range(len(GRADES)):
+            raise UsageError(f"Case {self.id} has the grade {self.grade!r}; give 0 (well), 1 (moderate) or 2 (poor).")
+        known = ("ct", "fdg", "acetate")
+        if not self.modalities or set(self.modalities) - set(known):
+            raise UsageError(f"Case {self.id} has the images {self.modalities}; give some of {', '.join(known)}.")
+        object.__setattr__(self, "modalities", tuple(m for m in known if m in self.modalities))
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """Cases under one name. phantom: made by a formula, so that every result says so. skipped: (case id, reason)."""
+
+    name: str
+    cases: tuple[CohortCase, ...]
+    phantom: bool = False
+    description: str = ""
+    skipped: tuple[tuple[str, str], ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        """Raises: UsageError for a cohort without cases, or with one id for two cases."""
+        if not self.cases:
+            raise UsageError(f"The cohort {quoted([self.name])} holds no case; check the path and what lies there.")
+        ids = [case.id for case in self.cases]
+        if len(set(ids)) < len(ids):
+            twice = sorted({i for i in ids if ids.count(i) > 1})
+            raise UsageError(f"The cohort names {quoted(twice)} more than once; give each case an id of its own.")
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    @property
+    def graded(self) -> tuple[CohortCase, ...]:
+        """The cases that carry a grade."""
+        return tuple(case for case in self.cases if case.grade is not None)

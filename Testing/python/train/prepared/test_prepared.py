@@ -1,0 +1,228 @@
+"""Prepared cases: what is kept is what a reader's case would give, found again by content, whole or absent."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from REACTKDLib.core.case import Case
+from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.normalize import liver_window
+from REACTKDLib.core.placement import place_regions
+from REACTKDLib.core.regions import RegionSet
+from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
+from REACTKDTrainLib.cohorts.phantom import phantom_case
+from REACTKDTrainLib.prepared.perturb import MaskPerturbation, perturb_masks
+from REACTKDTrainLib.prepared.sizes import preparation_of
+from REACTKDTrainLib.prepared.store import PreparedStore
+
+
+@pytest.fixture(scope="module")
+def case() -> CohortCase:
+    return phantom_case("hospital", 7, "tiny")
+
+
+def test_images_are_those_of_the_readers_preparation(case: CohortCase, tmp_path: Path) -> None:
+    prepared = PreparedStore(tmp_path, preparation_of("tiny")).get(case)
+    wanted = preparation_of("tiny")(case.load())
+    box = tuple(slice(s, s + n) for s, n in zip(prepared.start, prepared.shape, strict=True))
+    for modality, image in wanted.images.items():
+        have = prepared.images[modality.value].numpy()
+        if modality.value == "ct":
+            have = liver_window(have, 107.0, 25.0)
+        np.testing.assert_allclose(have, image[box], atol=6e-3)  # kept as float16: 0.125 HU is 0.005
+
+
+def test_masks_are_those_of_the_readers_regions(case: CohortCase, tmp_path: Path) -> None:
+    prepared = PreparedStore(tmp_path, preparation_of("tiny"), whole_grid=True).get(case)
+    opened = case.load()
+    regions = RegionSet.from_masks(opened.liver, opened.tumor, opened.reference.ijk_to_ras)
+    grid, _ = preparation_of("tiny").grid_for(opened)
+    (expert,) = prepared.masks
+    assert prepared.shape == grid.shape
+    np.testing.assert_allclose(expert.occupancy.numpy(), regions.occupancy(grid), atol=1 / 255)
+    placed = place_regions(regions, grid)
+    for shells, (box, wanted) in zip(expert.shells, placed.shells, strict=True):
+        where = tuple(slice(p.start + b.start, p.start + b.stop) for p, b in zip(placed.box, box, strict=True))
+        np.testing.assert_allclose(shells[(slice(None), *where)].numpy(), wanted, atol=1 / 255)
+        assert (shells > 0).sum() == (shells[(slice(None), *where)] > 0).sum()
+    np.testing.assert_allclose(expert.volumes_ml, [r.volume_ml for r in regions.regions], rtol=1e-5)
+    assert expert.matches.tolist() == list(range(len(regions.regions)))
+
+
+def test_the_box_is_a_part_of_the_whole_grid(case: CohortCase, tmp_path: Path) -> None:
+    part = PreparedStore(tmp_path, preparation_of("tiny"), variants=1).get(case)
+    whole = PreparedStore(tmp_path, preparation_of("tiny"), variants=1, whole_grid=True).get(case)
+    box = tuple(slice(s, s + n) for s, n in zip(part.start, part.shape, strict=True))
+    assert all(s % 8 == 0 and n % 8 == 0 for s, n in zip(part.start, part.shape, strict=True))
+    for name, image in part.images.items():
+        assert torch.equal(image, whole.images[name][box])
+    for a, b in zip(part.masks, whole.masks, strict=True):
+        assert torch.equal(a.occupancy, b.occupancy[(slice(None), *box)])
+        assert a.occupancy.sum() == b.occupancy.sum()
+
+
+def test_a_case_is_made_once_and_read_after_that(case: CohortCase, tmp_path: Path) -> None:
+    opened = []
+
+    def load() -> Case:
+        opened.append(1)
+        return case.load()
+
+    counted = CohortCase(case.id, case.patient, case.grade, case.modalities, load, case.fingerprint)
+    store = PreparedStore(tmp_path, preparation_of("tiny"), variants=2)
+    first, second = store.get(counted), store.get(counted)
+    assert opened == [1]
+    assert torch.equal(first.masks[2].occupancy, second.masks[2].occupancy)
+
+
+def test_whatever_changes_the_content_changes_the_key(case: CohortCase, tmp_path: Path) -> None:
+    other = CohortCase(case.id, case.patient, case.grade, case.modalities, case.load, "another content")
+    stores = [
+        PreparedStore(tmp_path, preparation_of("tiny")),
+        PreparedStore(tmp_path, preparation_of("small")),
+        PreparedStore(tmp_path, preparation_of("tiny"), whole_grid=True),
+        PreparedStore(tmp_path, preparation_of("tiny"), variants=1),
+        PreparedStore(tmp_path, preparation_of("tiny"), variants=1, seed=1),
+        PreparedStore(tmp_path, preparation_of("tiny"), variants=1, perturbation=MaskPerturbation(drop=0.5)),
+    ]
+    keys = [store.key(c) for store in stores for c in (case, other)]
+    assert len(set(keys)) == len(keys)
+
+
+def test_another_process_draws_the_same_errors(tmp_path: Path) -> None:
+    cases = [phantom_case("hospital", n, "tiny") for n in (3, 4)]
+    here = PreparedStore(tmp_path / "here", preparation_of("tiny"), variants=2)
+    there = PreparedStore(tmp_path / "there", preparation_of("tiny"), variants=2)
+    steps = []
+    there.prepare(cases, lambda done, total: steps.append((done, total)), workers=2)
+    assert steps == [(1, 2), (2, 2)]
+    for case in cases:
+        assert here.path(case).name == there.path(case).name
+        for a, b in zip(here.get(case).masks, there.get(case).masks, strict=True):
+            assert torch.equal(a.occupancy, b.occupancy)
+            assert torch.equal(a.topology, b.topology)
+
+
+def test_a_case_that_cannot_be_opened_leaves_nothing(tmp_path: Path) -> None:
+    def load() -> Case:
+        raise UsageError("The file is broken; copy it again.")
+
+    broken = CohortCase("a", "a", 0, ("ct",), load, "x")
+    with pytest.raises(ReactkdError, match="broken"):
+        PreparedStore(tmp_path, preparation_of("tiny")).get(broken)
+    assert not list(tmp_path.iterdir())
+
+
+# ---------------------------------------------------------------------------------------------------- other annotators
+def balls(*centers_radii: tuple[tuple[int, int, int], float], shape: tuple[int, int, int] = (40, 60, 60)) -> np.ndarray:
+    grid = np.indices(shape)
+    out = np.zeros(shape, dtype=bool)
+    for center, radius in centers_radii:
+        out |= sum((g - c) ** 2 for g, c in zip(grid, center, strict=True)) <= radius**2
+    return out
+
+
+LIVER = balls(((20, 30, 30), 18))
+ONE_MM = np.ones(3)
+STILL = MaskPerturbation(border_mm=0, wander_mm=0, liver_mm=0, merge=0, drop=0)
+
+
+def count(mask: np.ndarray) -> int:
+    return len(RegionSet.from_masks(LIVER, mask, np.eye(4)).lesions)
+
+
+def test_no_error_asked_for_is_no_change() -> None:
+    tumor = balls(((20, 30, 24), 5), ((20, 30, 38), 4))
+    liver, moved = perturb_masks(LIVER, tumor, ONE_MM, np.random.default_rng(0), STILL)
+    assert np.array_equal(liver, LIVER)
+    assert np.array_equal(moved, tumor)
+
+
+def test_a_border_moves_out_and_in() -> None:
+    tumor = balls(((20, 30, 30), 8))
+    how = MaskPerturbation(border_mm=3, wander_mm=0, liver_mm=0, merge=0, drop=0)
+    sizes = [perturb_masks(LIVER, tumor, ONE_MM, np.random.default_rng(n), how)[1].sum() for n in range(24)]
+    assert min(sizes) < 0.75 * tumor.sum() < 1.33 * tumor.sum() < max(sizes)
+    assert min(sizes) >= 0.9 * 4 / 3 * np.pi * 4.5**3  # 3 mm in, and a voxel's rounding
+    assert max(sizes) <= 1.1 * 4 / 3 * np.pi * 11.5**3
+
+
+def test_near_lesions_become_one_and_far_ones_do_not() -> None:
+    how = MaskPerturbation(border_mm=0, wander_mm=0, liver_mm=0, merge_mm=8, merge=1, drop=0)
+    near = balls(((20, 30, 24), 4), ((20, 30, 38), 4))  # 5 mm between them
+    far = balls(((20, 30, 16), 3), ((20, 30, 44), 3))
+    rng = np.random.default_rng(0)
+    merged = perturb_masks(LIVER, near, ONE_MM, rng, how)[1]
+    assert (count(near), count(merged)) == (2, 1)
+    assert (merged & near).sum() == near.sum()
+    assert count(perturb_masks(LIVER, far, ONE_MM, rng, how)[1]) == 2
+
+
+def test_the_largest_lesion_is_never_the_one_that_is_missed() -> None:
+    tumor = balls(((20, 30, 20), 6), ((20, 30, 38), 3), ((28, 30, 30), 2))
+    how = MaskPerturbation(border_mm=0, wander_mm=0, liver_mm=0, merge=0, drop=1)
+    for n in range(12):
+        moved = perturb_masks(LIVER, tumor, ONE_MM, np.random.default_rng(n), how)[1]
+        assert count(moved) == 2
+        assert moved[20, 30, 20]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_lesion_is_one_piece_inside_the_liver_and_none_is_empty(seed: int) -> None:
+    tumor = balls(((20, 30, 16), 5), ((20, 30, 38), 1), ((9, 30, 30), 2))
+    how = MaskPerturbation(border_mm=4, wander_mm=2, drop=0, merge=0)
+    liver, moved = perturb_masks(LIVER, tumor, np.array([2.5, 0.8, 0.8]), np.random.default_rng(seed), how)
+    assert 1 <= count(moved) <= 3
+    assert not (moved & ~liver).any()
+
+
+def test_a_liver_without_lesions_stays_without() -> None:
+    liver, tumor = perturb_masks(LIVER, np.zeros_like(LIVER), ONE_MM, np.random.default_rng(0), MaskPerturbation())
+    assert liver.any()
+    assert not tumor.any()
+
+
+@pytest.mark.parametrize("field, value", [("border_mm", -1), ("wander_mm", 99), ("merge", 2), ("drop", -0.1)])
+def test_a_wrong_magnitude_is_named(field: str, value: float) -> None:
+    with pytest.raises(ValueError, match=field):
+        MaskPerturbation(**{field: value})
+
+
+def test_matches_lead_each_region_to_the_experts(tmp_path: Path) -> None:
+    found = 0
+    for seed in range(12):
+        case = phantom_case("hospital", seed, "tiny")
+        expert, other = PreparedStore(tmp_path, preparation_of("tiny"), variants=1).get(case).masks
+        assert len(other.matches) == len(other)
+        assert other.matches[0] == 0
+        assert (other.matches[1:] < len(expert)).all()
+        assert 1 in other.matches.tolist()  # the largest lesion is never missed
+        found += len(other) != len(expert)
+    assert found > 0
+
+
+# ------------------------------------------------------------------------------------------------------------- cohorts
+def test_a_cohort_without_cases_is_refused() -> None:
+    with pytest.raises(UsageError, match="holds no case"):
+        Cohort("empty", ())
+
+
+def test_one_id_for_two_cases_is_refused(case: CohortCase) -> None:
+    with pytest.raises(UsageError, match="more than once"):
+        Cohort("double", (case, case))
+
+
+@pytest.mark.parametrize("grade, modalities, said", [(3, ("ct",), "grade"), (0, ("mr",), "images"), (0, (), "images")])
+def test_a_case_that_cannot_be_is_refused(grade: int, modalities: tuple, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        CohortCase("a", "a", grade, modalities, partial(open, "nowhere"), "x")
+
+
+def test_an_unknown_size_names_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="full, small, tiny"):
+        preparation_of("huge")
