@@ -178,6 +178,15 @@ def test_cbam_by_hand():
         CBAM3D(8, kernel=4)
 
 
+def test_cbam_gates_the_coarsest_map_alone():
+    torch.manual_seed(0)
+    model = Student(StudentConfig(cbam=True)).eval()
+    features = model.encode({"ct": torch.randn(1, 1, 16, 16, 16)})
+    gated, plain = model.fuse(features), [features.levels["ct"][n] for n in range(3)]
+    assert torch.equal(gated[0], plain[0]) and torch.equal(gated[1], plain[1])
+    assert torch.allclose(gated[2], model.cbam(plain[2][None])[0]) and not torch.allclose(gated[2], plain[2])
+
+
 def test_paper_variant_runs_and_stays_small():
     torch.manual_seed(0)
     model = Student(StudentConfig.paper()).eval()
@@ -202,7 +211,8 @@ def test_parameters_are_few(config):
         ({"modalities": ("ct", "ct")}, "modalities"),
         ({"blocks": ("inputs",)}, "blocks"),
         ({"widths": (8, 16)}, "widths"),
-        ({"cbam": True}, "cbam"),
+        ({"cbam_kernel": 4}, "cbam_kernel"),
+        ({"cbam_ratio": 0}, "cbam_ratio"),
         ({"dropout": 1.0}, "dropout"),
         ({"norm": "batch"}, "norm"),
         ({"variant": "other"}, "variant"),

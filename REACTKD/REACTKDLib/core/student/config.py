@@ -17,8 +17,9 @@ class StudentConfig:
     of the input), 'bands' (moments of fixed Gaussian bands), 'shells' (radial profile and variogram), 'encoder'
     (moments of the learned feature maps). filters: of the first convolution; widths: of the projections at 2.5, 5 and
     10 mm. own_stem: each tracer has its own first convolution and projections. difference: nodes also carry their
-    difference to the parenchyma; spread: standard deviations join the means. `variant='paper'` is the literal form of
-    arXiv 2508.02104 (see `StudentConfig.paper`).
+    difference to the parenchyma; spread: standard deviations join the means. cbam: CBAM3D with `cbam_kernel` and
+    `cbam_ratio` on the coarsest fused map, the teachers' weights. `variant='paper'` is the literal form of arXiv
+    2508.02104 (see `StudentConfig.paper`).
 
     Raises: ValueError that names the field.
     """
@@ -34,6 +35,8 @@ class StudentConfig:
     difference: bool = True
     spread: bool = True
     cbam: bool = False
+    cbam_kernel: int = 3
+    cbam_ratio: int = 8
     topology: int = 7
     hidden: int = 48
     dropout: float = 0.1
@@ -49,8 +52,10 @@ class StudentConfig:
             raise ValueError(f"blocks must be some of {BLOCKS}, not {self.blocks}")
         if len(self.widths) != 3 or min(self.widths) < 1:
             raise ValueError(f"widths must be three positive numbers, not {self.widths}")
-        if self.cbam and len(set(self.widths)) != 1:
-            raise ValueError(f"cbam needs the same width at every level, not widths {self.widths}")
+        if self.cbam_kernel < 1 or self.cbam_kernel % 2 == 0:
+            raise ValueError(f"cbam_kernel must be odd, not {self.cbam_kernel}")
+        if self.cbam_ratio < 1:
+            raise ValueError(f"cbam_ratio must be at least 1, not {self.cbam_ratio}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), not {self.dropout}")
         for name, allowed in (("nonlinearity", ("abs", "relu")), ("norm", ("none", "instance")),
@@ -69,6 +74,7 @@ class StudentConfig:
             "difference": False,
             "spread": False,
             "cbam": True,
+            "cbam_kernel": 7,
             "widths": (16, 16, 16),
             "variant": "paper",
         }

@@ -75,7 +75,7 @@ class Student(nn.Module):
         self.fused_size = sum(config.widths) * (2 if config.spread else 1) if "encoder" in config.blocks else 0
         if self.fused_size:
             self.encoders = Encoders(config)
-            self.cbam = CBAM3D(config.widths[0]) if config.cbam else None
+            self.cbam = CBAM3D(config.widths[-1], config.cbam_ratio, config.cbam_kernel) if config.cbam else None
             self.fused_scale = Standardize(double * self.fused_size)
             self.fused_in = nn.Linear(double * self.fused_size, config.hidden)
         if self.fixed_size:
@@ -105,10 +105,13 @@ class Student(nn.Module):
         return FeatureMaps({n: i[0, 0] for n, i in images.items()}, bands, levels)
 
     def fuse(self, features: FeatureMaps) -> list[Tensor]:
-        """Sum the branches that are present at each level, then CBAM3D where configured: three (C_l, ...)."""
+        """Sum the branches that are present at each level: three (C_l, ...); CBAM3D on the coarsest, where configured.
+
+        The coarsest is the level of the teachers' fused map, whose CBAM3D this is.
+        """
         fused = [torch.stack(group).sum(dim=0) for group in zip(*features.levels.values(), strict=True)]
         if self.cbam is not None:
-            fused = [self.cbam(level[None])[0] for level in fused]
+            fused[-1] = self.cbam(fused[-1][None])[0]
         return fused
 
     def pool(self, features: FeatureMaps, masks: NodeMasks, fused: list[Tensor] | None = None) -> NodeVectors:

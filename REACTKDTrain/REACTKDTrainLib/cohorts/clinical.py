@@ -1,0 +1,164 @@
+"""Clinical sheets: grade, sex, age, hepatitis, AFP. Kept as metadata, de-identified, never an input of a network."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from REACTKDLib.core.errors import FileMissing, PackagesMissing, UsageError
+from REACTKDLib.core.text import quoted
+
+Mixed = Literal["exclude", "lower", "higher"]
+#: a mixed grade lies between two; (lower, higher)
+MIXED = {"well-moderately differentiated": (0, 1), "moderately-poorly differentiated": (1, 2)}
+EXACT = {"well differentiated": 0, "moderately differentiated": 1, "poorly differentiated": 2}
+NONE = ("not stated", "no biopsy", "")
+OLDEST = 90  # ages above 89 identify people (HIPAA safe harbor), so they are kept as 90
+
+
+@dataclass(frozen=True)
+class ClinicalRow:
+    """What is kept of a patient. grade: 0, 1, 2 or None; grade_text: as the sheet has it. age: years, 90 for 90 and
+    above. sex: 'M', 'F' or None. hepatitis: as the sheet has it. afp_ng_ml: None where it is missing.
+    """
+
+    id: str
+    grade: int | None = None
+    grade_text: str = ""
+    sex: str | None = None
+    age: int | None = None
+    hepatitis: str | None = None
+    afp_ng_ml: float | None = None
+
+    def to_metadata(self) -> dict[str, Any]:
+        """JSON types, without the id."""
+        return {k: v for k, v in asdict(self).items() if k != "id" and v is not None}
+
+
+def grade_of_text(text: Any, mixed: Mixed = "exclude") -> int | None:
+    """The grade that a pathology text states, by exact match (case and spaces aside), or None where it states none.
+
+    mixed: what to do with 'Well-moderately' and 'Moderately-poorly differentiated': leave them out, or take the lower
+    or higher of the two. A text that only contains 'moderately' is not a match.
+
+    Raises: UsageError for a text that is neither a grade nor a way to say that there is none.
+    """
+    if mixed not in ("exclude", "lower", "higher"):
+        raise UsageError(f"Mixed grades can be 'exclude', 'lower' or 'higher', not {mixed!r}.")
+    cleaned = re.sub(r"\s+", " ", str(text if text is not None else "")).strip().casefold()
+    if cleaned in EXACT:
+        return EXACT[cleaned]
+    if cleaned in MIXED:
+        return None if mixed == "exclude" else MIXED[cleaned][mixed == "higher"]
+    if cleaned in NONE:
+        return None
+    raise UsageError(f"The grade {str(text)!r} is not known; known are {quoted([*EXACT, *MIXED, *NONE[:-1]])}.")
+
+
+def read_hcc_tace_sheet(path: Path, mixed: Mixed = "exclude") -> dict[str, ClinicalRow]:
+    """Read `HCC-TACE-Seg_clinical_data-V2.xlsx` (sheet 'data table'): patient id -> row, 105 of them.
+
+    Only what is listed in `ClinicalRow` leaves the sheet: no dates, survival or history.
+    Raises: FileMissing, PackagesMissing (openpyxl), UsageError for another workbook.
+    """
+    rows = _xlsx_rows(Path(path), "data table")
+    header = [str(c) for c in rows[0]]
+    wanted = ("TCIA_ID", "Pathology", "Sex", "age", "hepatitis", "AFP")
+    missing = [c for c in wanted if c not in header]
+    if missing:
+        raise UsageError(f"The clinical sheet lacks the columns {quoted(missing)}; give the original workbook.")
+    out = {}
+    for row in rows[1:]:
+        cell = dict(zip(header, row, strict=False))
+        name = str(cell["TCIA_ID"] or "").strip()
+        if name:
+            out[name] = ClinicalRow(
+                id=name,
+                grade=grade_of_text(cell["Pathology"], mixed),
+                grade_text=str(cell["Pathology"] or "").strip(),
+                sex={1: "M", 2: "F"}.get(_integer(cell["Sex"])),
+                age=_age(cell["age"]),
+                hepatitis=str(cell["hepatitis"]) if cell["hepatitis"] else None,
+                afp_ng_ml=_number(cell["AFP"]),
+            )
+    return out
+
+
+def read_hospital_sheet(path: Path) -> dict[str, ClinicalRow]:
+    """Read the published layout's CSV: ID, and any of AFP, Hepatitis, Age, Sex (values that were normalized there,
+    columns that end in `_norm` or `_mapped`, are not clinical values and stay out).
+
+    Raises: FileMissing, UsageError.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileMissing("There is no clinical sheet at the path given; check the path.")
+    with open(path, encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    columns = {c.strip().casefold(): c for c in (rows[0] if rows else {}) if c}
+    if "id" not in columns:
+        raise UsageError("The clinical sheet has no column ID; the first line must name the columns.")
+
+    def cell(row: Mapping, name: str) -> Any:
+        return row.get(columns.get(name, ""), None)
+
+    return {
+        str(row[columns["id"]]).strip(): ClinicalRow(
+            id=str(row[columns["id"]]).strip(),
+            sex={"m": "M", "male": "M", "f": "F", "female": "F"}.get(str(cell(row, "sex") or "").strip().casefold()),
+            age=_age(cell(row, "age")),
+            hepatitis=str(cell(row, "hepatitis")).strip() if cell(row, "hepatitis") else None,
+            afp_ng_ml=_number(cell(row, "afp")),
+        )
+        for row in rows
+    }
+
+
+def grade_counts(rows: Iterable[ClinicalRow]) -> tuple[int, int, int]:
+    """How many patients carry each grade."""
+    grades = [row.grade for row in rows]
+    return tuple(grades.count(n) for n in range(3))
+
+
+def _xlsx_rows(path: Path, sheet: str) -> list[tuple]:
+    if not path.is_file():
+        raise FileMissing("There is no clinical sheet at the path given; check the path.")
+    try:
+        from openpyxl import load_workbook
+    except ImportError as error:
+        raise PackagesMissing(
+            "Reading the clinical sheet needs openpyxl; install it with: pip install openpyxl"
+        ) from error
+    try:
+        book = load_workbook(path, read_only=True, data_only=True)
+    except Exception as error:  # zipfile, XML and openpyxl errors alike
+        raise UsageError("The clinical sheet is not a workbook that can be read; download it again.") from error
+    try:
+        if sheet not in book.sheetnames:
+            raise UsageError(f"The clinical workbook has no sheet '{sheet}'; give the original workbook.")
+        return [row for row in book[sheet].iter_rows(values_only=True) if any(c is not None for c in row)]
+    finally:
+        book.close()
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _integer(value: Any) -> int | None:
+    number = _number(value)
+    return None if number is None else int(number)
+
+
+def _age(value: Any) -> int | None:
+    number = _integer(value)
+    return None if number is None or not 0 <= number <= 130 else min(number, OLDEST)

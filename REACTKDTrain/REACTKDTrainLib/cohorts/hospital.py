@@ -1,0 +1,178 @@
+"""The published hospital layout: two PET/CT pairs of each patient, one for each tracer, in folders by grade.
+
+    <root>/Dataset/<grade>/<pid>/{FDG,ACT}/CT.nii.gz, PET.nii.gz
+    <root>/Dataset_seg/<grade>/<pid>/{FDG,ACT}/CT_liver.nii.gz, CT_tumor.nii.gz
+    <root>/*clinical*.csv
+
+Each pair has a CT of its own, taken on another day: it makes a case of its own, and both cases of a patient stay on one
+side of every split. Pairs whose CTs lie on one grid (registered and resampled) can be joined into one case.
+Layout: github.com/Kinetics-JOJO/REACT-KD at 74f5260.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.files import read_raw
+from REACTKDTrainLib.cohorts.base import GRADES, Cohort, CohortCase
+from REACTKDTrainLib.cohorts.clinical import read_hospital_sheet
+from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
+from REACTKDTrainLib.cohorts.label_files import LabeledImages, LabelRule, open_labeled
+from REACTKDTrainLib.cohorts.survey import Problem, Survey
+
+Pairs = Literal["separate", "joined"]
+TRACERS = {"FDG": "fdg", "ACT": "acetate"}
+IMAGES, MASKS = "Dataset", "Dataset_seg"
+_ANY = LabelRule()
+_SUFFIXES = (".nii.gz", ".nii")
+
+
+def is_hospital(root: Path) -> bool:
+    """True when `root` holds the two folders of the layout."""
+    return all((Path(root) / name).is_dir() for name in (IMAGES, MASKS))
+
+
+def grade_of_folder(name: str, names: Mapping[str, str] | None = None) -> int | None:
+    """The grade that a folder's name states ('well', 'Moderately differentiated', 'G3_poor', '1'), or None.
+
+    names: folder name -> 'well', 'moderate' or 'poor', where the names say nothing. Bare digits are indices 0, 1, 2.
+    """
+    if names and name in names:
+        if names[name] not in GRADES:
+            raise UsageError(f"The folder {name!r} cannot mean {names[name]!r}; give well, moderate or poor.")
+        return GRADES.index(names[name])
+    if name.strip() in ("0", "1", "2"):
+        return int(name)
+    words = re.split(r"[^a-z]+", name.casefold())
+    said = {n for n, stem in enumerate(GRADES) for w in words if w in (stem, stem + "ly")}
+    return said.pop() if len(said) == 1 else None
+
+
+def survey_hospital(root: Path, pairs: Pairs = "separate", grades: Mapping[str, str] | None = None) -> Survey:
+    """Find every patient and pair below `root`.
+
+    pairs: 'separate' makes a case of each pair; 'joined' makes one case of both where their CTs lie on one grid, and
+    says where they do not. grades: see `grade_of_folder`.
+
+    Problems: folders without a grade, a patient under two grades, missing PET, CT or masks, what cannot be read.
+    """
+    if pairs not in ("separate", "joined"):
+        raise UsageError(f"Pairs can be 'separate' or 'joined', not {pairs!r}.")
+    root = Path(root)
+    cases: list[CohortCase] = []
+    problems: list[Problem] = []
+    seen: dict[str, str] = {}
+    for folder in sorted(p for p in (root / IMAGES).iterdir() if p.is_dir()):
+        grade = grade_of_folder(folder.name, grades)
+        if grade is None:
+            text = f"The folder {folder.name!r} names no grade; say which one it is with --grade {folder.name}=well."
+            problems.append(Problem("", "grade-unknown", text))
+            continue
+        for patient in sorted(p for p in folder.iterdir() if p.is_dir()):
+            if patient.name in seen:
+                text = f"The patient lies in {seen[patient.name]!r} and in {folder.name!r}; the first was taken."
+                problems.append(Problem(patient.name, "two-grades", text))
+                continue
+            seen[patient.name] = folder.name
+            found, told = _pairs_of(root, folder.name, patient.name)
+            problems += told
+            made, told = _cases(patient.name, grade, found, pairs)
+            cases += made
+            problems += told
+    clinical, told = _clinical(root, {case.patient for case in cases})
+    return Survey("hospital PET/CT, two tracers", tuple(cases), (*problems, *told), clinical)
+
+
+def hospital_cohort(root: Path, pairs: Pairs = "separate", grades: Mapping[str, str] | None = None) -> Cohort:
+    """The cases of `survey_hospital` as a cohort. Raises: UsageError when there is none."""
+    survey = survey_hospital(root, pairs, grades)
+    return Cohort("hospital", survey.cases, description=survey.kind, skipped=survey.skipped)
+
+
+def _pairs_of(root: Path, grade: str, patient: str) -> tuple[dict[str, LabeledImages], list[Problem]]:
+    """Tracer -> the files of its pair."""
+    found: dict[str, LabeledImages] = {}
+    problems = []
+    for folder, modality in TRACERS.items():
+        images, masks = root / IMAGES / grade / patient / folder, root / MASKS / grade / patient / folder
+        if not images.is_dir():
+            continue
+        name = f"{patient}-{folder}"
+        files = {n: _file(images, n) for n in ("CT", "PET")} | {n: _file(masks, n) for n in ("CT_liver", "CT_tumor")}
+        if files["CT"] is None:
+            problems.append(Problem(name, "no-image", "There is no CT.nii.gz; the pair was left out."))
+        elif files["CT_liver"] is None or files["CT_tumor"] is None:
+            lacking = " and ".join(n for n in ("CT_liver", "CT_tumor") if files[n] is None)
+            problems.append(Problem(name, "no-segmentation", f"There is no {lacking}.nii.gz; the pair was left out."))
+        else:
+            if files["PET"] is None:
+                problems.append(Problem(name, "pet-missing", "There is no PET.nii.gz; the CT is used alone."))
+            volumes = {"ct": files["CT"]} | ({modality: files["PET"]} if files["PET"] else {})
+            found[modality] = LabeledImages(name, volumes, files["CT_liver"], files["CT_tumor"], _ANY, _ANY)
+    if not found and not problems:
+        problems.append(Problem(patient, "no-image", "There is neither an FDG nor an ACT folder with images."))
+    return found, problems
+
+
+def _cases(
+    patient: str, grade: int, found: dict[str, LabeledImages], pairs: Pairs
+) -> tuple[list[CohortCase], list[Problem]]:
+    problems: list[Problem] = []
+    wanted = list(found.values())
+    if pairs == "joined" and len(found) == 2:
+        first, second = wanted
+        try:
+            if _one_grid(first.images["ct"], second.images["ct"]):
+                images = {**first.images, **{m: p for m, p in second.images.items() if m != "ct"}}
+                wanted = [LabeledImages(patient, images, first.liver, first.tumor, _ANY, _ANY)]
+            else:
+                text = "The two CTs lie on different grids, so the pairs cannot be joined without registration."
+                problems.append(Problem(patient, "not-joined", text))
+        except ReactkdError as error:
+            return [], [Problem(patient, "unreadable", str(error))]
+    made = []
+    for files in wanted:
+        paths = [*files.images.values(), files.liver, files.tumor]
+        made.append(
+            CohortCase(
+                id=files.id,
+                patient=patient,
+                grade=grade,
+                modalities=tuple(files.images),
+                load=partial(open_labeled, files),
+                fingerprint=fingerprint_of(paths, *files.images),
+                provenance="hospital layout",
+            )
+        )
+    return made, problems
+
+
+def _clinical(root: Path, patients: set[str]) -> tuple[dict[str, dict], list[Problem]]:
+    sheets = sorted(
+        p for p in root.glob("*.csv") if "clinical" in p.name.casefold() and "public" not in p.name.casefold()
+    )
+    if not sheets:
+        return {}, []
+    try:
+        rows = read_hospital_sheet(sheets[0])
+    except ReactkdError as error:
+        return {}, [Problem("", "clinical-sheet", str(error))]
+    absent = sorted(patients - set(rows))
+    problems = [Problem(p, "not-in-sheet", "The clinical sheet has no row for this patient.") for p in absent]
+    return {p: rows[p].to_metadata() for p in sorted(patients & set(rows))}, problems
+
+
+def _file(folder: Path, stem: str) -> Path | None:
+    return next((folder / f"{stem}{s}" for s in _SUFFIXES if (folder / f"{stem}{s}").is_file()), None)
+
+
+def _one_grid(a: Path, b: Path) -> bool:
+    first, second = read_raw(a, "the CT"), read_raw(b, "the CT")
+    return first.array.shape == second.array.shape and bool(np.allclose(first.ijk_to_ras, second.ijk_to_ras, atol=1e-2))

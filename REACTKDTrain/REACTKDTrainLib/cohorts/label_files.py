@@ -1,0 +1,85 @@
+"""Cases whose masks are label files under other rules than a reader's segmentation: stated by the cohort, not guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from REACTKDLib.core.case import Case, Modality
+from REACTKDLib.core.checks import checked
+from REACTKDLib.core.errors import GeometryMismatch, NoLiver
+from REACTKDLib.core.files import RawImage, read_raw, read_volume
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.regrid import has_no_geometry, mask_on_grid
+from REACTKDLib.core.volume import Volume
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """Which values of a label file are what. None: any value above 0.
+
+    liver, tumor: label values. image_geometry: masks whose shape is the image's lie on the image whatever their own
+    header says (LiTS 48-52); otherwise a mask goes where its header puts it.
+    """
+
+    liver: tuple[int, ...] | None = None
+    tumor: tuple[int, ...] | None = None
+    image_geometry: bool = False
+
+
+@dataclass(frozen=True)
+class LabeledImages:
+    """What `open_labeled` opens. images: modality -> file; liver, tumor: label files, which may be the same one."""
+
+    id: str
+    images: Mapping[str, Path]
+    liver: Path
+    tumor: Path
+    liver_rule: LabelRule = LabelRule()
+    tumor_rule: LabelRule = LabelRule()
+
+
+def open_labeled(files: LabeledImages) -> Case:
+    """Read images and masks, put the masks on the reference grid, clean and check: a `Case` like a reader's.
+
+    Raises: what `read_volume`, `read_raw` and `checked` raise; NoLiver; GeometryMismatch for a mask beside the image.
+    """
+    volumes = {Modality(m): read_volume(path, Modality(m)) for m, path in files.images.items()}
+    reference = next(volumes[m] for m in Modality if m in volumes)
+    raw = read_raw(files.liver, "the liver mask")
+    liver, findings = _on_image(_voxels(raw, files.liver_rule.liver), raw, reference, files.liver_rule, "liver")
+    if not liver.any():
+        raise NoLiver(f"Case {files.id}: the liver mask is empty on its image; check the mask file and its geometry.")
+    if files.tumor != files.liver:
+        raw = read_raw(files.tumor, "the tumor mask")
+    tumor, more = _on_image(_voxels(raw, files.tumor_rule.tumor), raw, reference, files.tumor_rule, "tumor")
+    return checked(Case(files.id, volumes, liver | tumor, tumor, (*findings, *more)))
+
+
+def _voxels(raw: RawImage, values: tuple[int, ...] | None) -> np.ndarray:
+    return raw.array > 0 if values is None else np.isin(raw.array, values)
+
+
+def _on_image(
+    mask: np.ndarray, raw: RawImage, reference: Volume, rule: LabelRule, name: str
+) -> tuple[np.ndarray, list[Finding]]:
+    """The mask on the reference grid, and what was done to bring it there."""
+    same_shape = mask.shape == reference.shape
+    apart = float(np.abs(raw.ijk_to_ras - reference.ijk_to_ras).max())
+    if same_shape and apart < 1e-3:
+        return mask, []
+    if same_shape and (rule.image_geometry or has_no_geometry(raw.ijk_to_ras)):
+        text = f"The {name} mask has the image's shape but another geometry; it was laid on the image."
+        return mask, [Finding("mask-geometry-overruled", "warning", text)]
+    placed = mask_on_grid(mask, raw.ijk_to_ras, Grid(reference.shape, reference.ijk_to_ras))
+    if mask.any() and not placed.any():
+        raise GeometryMismatch(
+            f"The {name} mask lies beside its image; check that both belong to the same scan, or give the mask the "
+            "image's geometry."
+        )
+    text = f"The {name} mask lies on another grid than the image and was resampled to it (nearest voxel)."
+    return placed, [Finding("segmentation-resampled", "info", text)]

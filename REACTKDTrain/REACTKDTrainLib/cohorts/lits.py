@@ -1,0 +1,140 @@
+"""LiTS17 and MSD Task03_Liver: CT with liver and tumor labels, no grade. They train the dose branch.
+
+Facts and sources: LiTS challenge pages and issues; the labels are 0 background, 1 liver, 2 tumor, so the whole liver is
+everything above 0. Cases 28-47 are 3D-IRCADb-01 with an identity geometry; cases 48-52 carry a label file with another
+geometry than their image, which is to be ignored.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.files import read_raw
+from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
+from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
+from REACTKDTrainLib.cohorts.label_files import LabeledImages, LabelRule, open_labeled
+from REACTKDTrainLib.cohorts.survey import Problem, Survey
+
+RULE = LabelRule(liver=None, tumor=(2,), image_geometry=True)
+IRCADB = range(28, 48)
+_SUFFIX = r"\.nii(\.gz)?$"
+_IMAGE = re.compile(r"^(volume-|liver_)(\d+)" + _SUFFIX)
+_LABEL = re.compile(r"^(segmentation-|liver_)(\d+)" + _SUFFIX)
+_TEST = re.compile(r"^(test-volume-\d+|liver_\d+)" + _SUFFIX)
+LOW_HU, HIGH_HU = -1030, 3100
+
+
+def is_lits(root: Path) -> bool:
+    """True when `root` holds `volume-N` and `segmentation-N` pairs, or imagesTr/liver_N and labelsTr/liver_N."""
+    images, labels, _ = _files(Path(root))
+    return bool(set(images) & set(labels))
+
+
+def survey_lits(root: Path) -> Survey:
+    """Find all pairs under `root`, whatever its folders are called.
+
+    Problems: a volume without labels or the reverse, a number that occurs twice, the identity geometry of cases 28-47,
+    and what cannot be read.
+    """
+    images, labels, problems = _files(Path(root))
+    cases = []
+    for number in sorted(set(images) | set(labels)):
+        name = f"lits-{number:03d}"
+        if number not in labels:
+            problems.append(Problem(name, "no-labels", "There is a volume but no segmentation; it was left out."))
+        elif number not in images:
+            problems.append(Problem(name, "no-image", "There is a segmentation but no volume; it was left out."))
+        else:
+            try:
+                problems += _look_at(name, number, images[number], labels[number])
+                cases.append(_case(name, images[number], labels[number]))
+            except (ReactkdError, OSError) as error:
+                problems.append(Problem(name, "unreadable", str(error)))
+    kind = "MSD Task03_Liver" if any(p.name.startswith("liver_") for p in images.values()) else "LiTS17"
+    return Survey(kind, tuple(cases), tuple(problems))
+
+
+def lits_cohort(root: Path) -> Cohort:
+    """The cases of `survey_lits` as a cohort without grades. Raises: UsageError when there is none."""
+    survey = survey_lits(root)
+    return Cohort("lits", survey.cases, description=f"{survey.kind}: CT with masks, no grade", skipped=survey.skipped)
+
+
+def _case(name: str, image: Path, label: Path) -> CohortCase:
+    files = LabeledImages(name, {"ct": image}, label, label, RULE, RULE)
+    return CohortCase(
+        id=name,
+        patient=name,
+        grade=None,
+        modalities=("ct",),
+        load=partial(open_labeled, files),
+        fingerprint=fingerprint_of([image, label], repr(RULE)),
+        provenance="LiTS17 / MSD Task03_Liver",
+    )
+
+
+def _files(root: Path) -> tuple[dict[int, Path], dict[int, Path], list[Problem]]:
+    """Numbered volumes and segmentations below `root`; macOS' '._' twins and test volumes are passed over."""
+    images: dict[int, Path] = {}
+    labels: dict[int, Path] = {}
+    problems: list[Problem] = []
+    for path in sorted(p for p in root.rglob("*.nii*") if p.is_file() and not p.name.startswith("._")):
+        in_labels = path.parent.name.lower().startswith("labels")
+        if path.parent.name.lower() == "imagests" or (_TEST.match(path.name) and path.name.startswith("test-")):
+            continue
+        found, target = (_LABEL.match(path.name), labels) if in_labels else (_IMAGE.match(path.name), images)
+        if not in_labels and found is None:
+            found, target = _LABEL.match(path.name), labels
+        if found is None:
+            continue
+        number = int(found.group(2))
+        if number in target:
+            kind = "segmentation" if target is labels else "volume"
+            problems.append(
+                Problem(
+                    f"lits-{number:03d}", "twice", f"There is more than one {kind}; the first one by name was taken."
+                )
+            )
+            continue
+        target[number] = path
+    return images, labels, problems
+
+
+def _look_at(name: str, number: int, image: Path, label: Path) -> list[Problem]:
+    raw, mask = read_raw(image, "the CT"), read_raw(label, "the segmentation")
+    found = []
+    identity = np.allclose(np.abs(raw.ijk_to_ras[:3, :3]), np.eye(3), atol=1e-6)
+    if identity:
+        where = "3D-IRCADb-01 (28-47) is distributed so; " if number in IRCADB else ""
+        found.append(
+            Problem(
+                name,
+                "spacing-unknown",
+                f"The header states 1 mm voxels along the axes, which is no scanner's geometry; {where}"
+                "sizes and volumes of this case are wrong until the true spacing is restored.",
+            )
+        )
+    if raw.array.shape == mask.array.shape:
+        if not np.allclose(raw.ijk_to_ras, mask.ijk_to_ras, atol=1e-3):
+            text = "The segmentation has another geometry than its volume; the volume's is used."
+            found.append(Problem(name, "geometry-overruled", text))
+    else:
+        text = (
+            f"The segmentation has {mask.array.shape} voxels and the volume {raw.array.shape}; it goes by its header."
+        )
+        found.append(Problem(name, "other-grid", text))
+    values = set(np.unique(mask.array).tolist())
+    if not values <= {0, 1, 2}:
+        found.append(Problem(name, "odd-labels", f"The labels are {sorted(values)}; 0, 1 and 2 are expected."))
+    if 2 not in values:
+        found.append(Problem(name, "no-tumor", "No tumor is labeled."))
+    low, high = float(raw.array.min()), float(raw.array.max())
+    if low < LOW_HU or high > HIGH_HU:
+        text = f"Values from {low:.0f} to {high:.0f} HU: padding or metal, clipped when the case is prepared."
+        found.append(Problem(name, "values", text))
+    return found

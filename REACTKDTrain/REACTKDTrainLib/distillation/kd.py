@@ -1,0 +1,23 @@
+"""Distillation of logits alone (Hinton et al. 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from REACTKDTrainLib.distillation.distiller import Distiller
+from REACTKDTrainLib.distillation.logits import logit_loss
+from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.networks.outputs import GraphOutput
+from REACTKDTrainLib.views.view import View
+
+
+class LogitDistillation(Distiller):
+    """L = (1 - a) CE + a tau^2 KL(p_T || p_S) in the original; here focal + `logits` tau^2 KL, from the fused teacher."""
+
+    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+        return {"logits": self.config.logits * logit_loss(student.logits, teacher.logits, self.config.temperature)}
+
+
+METHOD = LogitDistillation

@@ -1,0 +1,60 @@
+"""REACT-KD: logits and the graph of regions (arXiv 2508.02104, equations 2 to 8 and 18)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from REACTKDTrainLib.distillation.config import DistillationConfig
+from REACTKDTrainLib.distillation.distiller import Distiller
+from REACTKDTrainLib.distillation.graph import edge_loss, node_loss, normalized, projector, unit
+from REACTKDTrainLib.distillation.gromov import gw_loss
+from REACTKDTrainLib.distillation.logits import logit_loss
+from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.networks.outputs import GraphOutput
+from REACTKDTrainLib.views.view import View
+
+
+class ReactDistillation(Distiller):
+    """l2 tau^2 KL + l3 (l_n node + l_e edge + l_g GW).
+
+    Node vectors are layer-normalized (in this branch only, since the two networks have different scales). Edges are
+    cosines of these; for the node term both sides are projected to one width, which equation 5 leaves open. The
+    student's regions may be another annotator's: node and edge terms then compare each of its
+    regions with the expert's that it overlaps most (`RegionMasks.matches`), and Gromov-Wasserstein compares the graphs
+    as they are. Where both have the same nodes it adds nothing to the edge term (GW <= edge), which method-spec section
+    4.4 shows.
+
+    The teacher's projection would be free to collapse if it learned, so it is fixed at its random orthogonal start.
+    """
+
+    def __init__(self, config: DistillationConfig, student_width: int, teacher_width: int):
+        super().__init__(config, student_width, teacher_width)
+        self.of_student = projector(student_width, config.width)
+        self.of_teacher = projector(teacher_width, config.width)
+        self.of_teacher.requires_grad_(False)
+
+    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+        config = self.config
+        terms = {"logits": config.logits * logit_loss(student.logits, teacher.logits, config.temperature)}
+        rows: dict[str, list[Tensor]] = {"node": [], "edge": [], "gw": []}
+        for nodes, wanted, view in zip(student.nodes, teacher.nodes, views, strict=True):
+            ours, theirs = normalized(nodes), normalized(wanted).detach()
+            common, target = self.of_student(ours), self.of_teacher(theirs).detach()
+            matches = view.masks.matches.to(theirs.device)
+            rows["node"].append(node_loss(common, target[matches]))
+            rows["edge"].append(edge_loss(ours, theirs[matches]))
+            if config.gw:
+                start = torch.cdist(unit(common.detach()), unit(target)).square()
+                rows["gw"].append(gw_loss(ours, theirs, config.gw_mode, start))
+        weights = {"node": config.node, "edge": config.edge, "gw": config.gw}
+        return terms | {
+            name: config.graph * weights[name] * torch.stack(values).mean()
+            for name, values in rows.items()
+            if values and weights[name]
+        }
+
+
+METHOD = ReactDistillation

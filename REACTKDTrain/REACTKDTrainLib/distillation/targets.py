@@ -1,0 +1,63 @@
+"""What a frozen teacher says of a batch: the constants that the student learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from REACTKDTrainLib.networks.outputs import GraphOutput
+
+
+@dataclass(frozen=True, eq=False)
+class TeacherTargets:
+    """Of B cases, all detached. logits: (B, K) of the fused teacher. nodes: of each case (m, C), over the expert's
+    regions. branch_logits: name -> (B, K), NaN where a case lacks the branch. branch_nodes: name -> of each case (m, C)
+    or None. maps: of each case (C, d, h, w), or () where no method needs them. hidden: (B, H).
+    """
+
+    logits: Tensor
+    nodes: Sequence[Tensor]
+    branch_logits: Mapping[str, Tensor] = field(default_factory=dict)
+    branch_nodes: Mapping[str, Sequence[Tensor | None]] = field(default_factory=dict)
+    maps: Sequence[Tensor] = ()
+    hidden: Tensor | None = None
+
+    @classmethod
+    def of(cls, output: GraphOutput, maps: bool = False) -> TeacherTargets:
+        """Take what a teacher gave, without its graph of gradients."""
+        return cls(
+            output.logits.detach(),
+            [n.detach() for n in output.nodes],
+            {b: v.detach() for b, v in output.branch_logits.items()},
+            {b: [None if n is None else n.detach() for n in v] for b, v in output.branch_nodes.items()},
+            [m.detach() for m in output.maps] if maps else (),
+            output.hidden.detach(),
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[TeacherTargets]) -> TeacherTargets:
+        """One batch from targets of single cases."""
+        branches = {b for p in parts for b in p.branch_logits}
+        empty = torch.full_like(parts[0].logits, float("nan"))
+        return cls(
+            torch.cat([p.logits for p in parts]),
+            [n for p in parts for n in p.nodes],
+            {b: torch.cat([p.branch_logits.get(b, empty) for p in parts]) for b in sorted(branches)},
+            {b: [n for p in parts for n in p.branch_nodes.get(b, [None])] for b in sorted(branches)},
+            [m for p in parts for m in p.maps],
+            None if parts[0].hidden is None else torch.cat([p.hidden for p in parts]),
+        )
+
+    def to(self, device: torch.device | str) -> TeacherTargets:
+        """The same on another device."""
+        return TeacherTargets(
+            self.logits.to(device),
+            [n.to(device) for n in self.nodes],
+            {b: v.to(device) for b, v in self.branch_logits.items()},
+            {b: [None if n is None else n.to(device) for n in v] for b, v in self.branch_nodes.items()},
+            [m.to(device) for m in self.maps],
+            None if self.hidden is None else self.hidden.to(device),
+        )

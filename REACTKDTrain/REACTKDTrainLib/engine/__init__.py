@@ -1,0 +1,1 @@
+"""Steps, checkpoints, processes and logs; knows nothing of networks."""

@@ -1,0 +1,1 @@
+"""The teacher, and the student as training runs it."""

@@ -1,0 +1,141 @@
+"""The student in training: a batch of views of different shapes, some modalities dropped, with gradients."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from REACTKDLib.core.student.bands import gaussian_bands
+from REACTKDLib.core.student.network import FeatureMaps, Student
+from REACTKDLib.core.student.pooling import fused_nodes
+from REACTKDTrainLib.networks.fixed import columns_of
+from REACTKDTrainLib.networks.outputs import GraphOutput
+from REACTKDTrainLib.views.view import View
+
+Presence = Mapping[str, Tensor]
+
+
+def used_modalities(student: Student, view: View, presence: Presence | None, row: int) -> tuple[str, ...]:
+    """The modalities that the student knows, the view has, and `presence` keeps. Raises: ValueError when none is."""
+    used = tuple(
+        m
+        for m in student.config.modalities
+        if m in view.images and (presence is None or bool(presence.get(m, torch.ones(row + 1))[row] > 0))
+    )
+    if not used:
+        raise ValueError(f"case {view.case} is left without any image")
+    return used
+
+
+def encode_views(student: Student, views: Sequence[View], presence: Presence | None) -> list[dict[str, list[Tensor]]]:
+    """Projected maps of each view: modality -> three (C_l, ...). A branch that is dropped is not computed at all.
+
+    Views of one shape are encoded as one batch.
+    """
+    groups: dict[tuple, list[int]] = defaultdict(list)
+    for row, view in enumerate(views):
+        for name in used_modalities(student, view, presence, row):
+            groups[name, view.shape].append(row)
+    device = next(student.parameters()).device
+    out: list[dict[str, list[Tensor]]] = [{} for _ in views]
+    for (name, _), rows in groups.items():
+        images = torch.stack([views[r].images[name] for r in rows])[:, None].to(device)
+        bands = gaussian_bands(images).contiguous(memory_format=torch.channels_last_3d)
+        levels = student.encoders(name, bands)
+        for n, row in enumerate(rows):
+            out[row][name] = [level[n] for level in levels]
+    return out
+
+
+def student_forward(
+    student: Student,
+    views: Sequence[View],
+    presence: Presence | None = None,
+    sample_seeds: Sequence[int] | None = None,
+    drop_nodes: Sequence[Sequence[int]] | None = None,
+) -> GraphOutput:
+    """Grade a batch of views with their `masks`.
+
+    presence: modality -> (B,) 0 or 1, which modalities each case may use; None: all that it has. sample_seeds: (B,),
+    dropout is drawn from them, one case at a time, so that neither the batch nor the number of processes changes it.
+    drop_nodes: of each case the lesions that the head does not see. Logits equal those of `Student.decide`.
+
+    Raises: ValueError for a case that is left without any image.
+    """
+    levels = encode_views(student, views, presence) if student.fused_size else [{} for _ in views]
+    device = next(student.parameters()).device
+    columns = columns_of(student.config.blocks)
+    logits, nodes, maps, hidden, embeddings = [], [], [], [], []
+    for row, view in enumerate(views):
+        occupancy = view.masks.occupancy.to(device)
+        fixed = {m: view.fixed[m][:, columns].to(device) for m in used_modalities(student, view, presence, row)}
+        fused = occupancy.new_zeros((len(occupancy), 0))
+        if student.fused_size:
+            fused_maps = student.fuse(FeatureMaps({}, {}, levels[row]))
+            fused = fused_nodes(fused_maps, occupancy, student.config.spread)
+            nodes.append(_means_of_coarsest(student, fused))
+            maps.append(fused_maps[-1])
+        with _seeded(student, sample_seeds, row):
+            h = student.embed(fused, fixed)
+            topology = student.embed_topology(view.masks.topology.to(device))[None]
+        keep = [n for n in range(len(h)) if not drop_nodes or n not in drop_nodes[row]]
+        decision = student.head(torch.cat([h[keep], topology]))
+        logits.append(decision.logits)
+        hidden.append((decision.weights[:-1, None] * h[keep]).sum(dim=0))
+        embeddings.append(h)
+    return GraphOutput(torch.stack(logits), nodes, maps, torch.stack(hidden), embeddings=embeddings)
+
+
+def _means_of_coarsest(student: Student, fused: Tensor) -> Tensor:
+    """The columns of `fused_nodes` that are means of the coarsest map: (n, C)."""
+    width = student.config.widths[-1]
+    end = fused.shape[1] - (width if student.config.spread else 0)
+    return fused[:, end - width : end]
+
+
+class _seeded:
+    """Dropout of one case from its own seed; the process's generator is left as it was."""
+
+    def __init__(self, student: Student, seeds: Sequence[int] | None, row: int):
+        self._seed = None if seeds is None or not student.training else int(seeds[row])
+
+    def __enter__(self) -> None:
+        if self._seed is not None:
+            self._kept = torch.get_rng_state()
+            torch.manual_seed(self._seed)
+
+    def __exit__(self, *_) -> None:
+        if self._seed is not None:
+            torch.set_rng_state(self._kept)
+
+
+@torch.no_grad()
+def fit_student_scales(student: Student, views: Sequence[View]) -> None:
+    """Set the standardization constants from the lesions of training views. Encodes every view once."""
+    columns = columns_of(student.config.blocks)
+    if student.fixed_size:
+        for name in student.config.modalities:
+            rows = [student._relative(v.fixed[name][:, columns])[1:] for v in views if name in v.fixed]
+            _fit(student.fixed_scale[name], rows)
+    if student.fused_size:
+        rows = []
+        for view in views:
+            levels = encode_views(student, [view], None)[0]
+            fused = fused_nodes(
+                student.fuse(FeatureMaps({}, {}, levels)),
+                view.masks.occupancy.to(next(student.parameters()).device),
+                student.config.spread,
+            )
+            rows.append(student._relative(fused)[1:])
+        _fit(student.fused_scale, rows)
+    _fit(student.topology_scale, [v.masks.topology[None] for v in views])
+
+
+def _fit(scale, rows: list[Tensor]) -> None:
+    """Fit where there are enough rows to speak of a spread."""
+    joined = torch.cat(rows) if rows else torch.zeros(0, 1)
+    if len(joined) > 1:
+        scale.fit(joined.to(scale.mean.device))

@@ -1,0 +1,1 @@
+"""One training from beginning to end, and its folder."""

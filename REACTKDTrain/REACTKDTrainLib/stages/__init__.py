@@ -1,0 +1,1 @@
+"""The two stages: teachers first, then the student."""
