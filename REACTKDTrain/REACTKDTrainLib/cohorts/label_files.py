@@ -1,4 +1,4 @@
-"""Cases whose masks are label files under other rules than a reader's segmentation: stated by the cohort, not guessed."""
+"""Cases whose masks are label files under other rules than a reader's segmentation, as the cohort states them."""
 
 from __future__ import annotations
 

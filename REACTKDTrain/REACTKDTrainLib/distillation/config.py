@@ -14,8 +14,8 @@ class DistillationConfig:
     temperature: tau (paper's code 2; 4 learned better on phantoms). logits, graph: weights of the two terms beside the
     focal loss (l2, l3 of equation 18; the paper tunes them). node, edge, gw: weights inside the graph term (equation 8;
     the paper's code has 1 for all). gw_mode: 'semirelaxed' where the student's masks may lack lesions, 'paper' for
-    equation 7 as it stands, 'matched' where both graphs have the same nodes. width: of the common space of node vectors.
-    feature: weight of the term on features of the methods that have one.
+    equation 7 as it stands, 'matched' where both graphs have the same nodes. width: of the common space of node
+    vectors. feature: weight of the term on features of the methods that have one.
 
     Raises: ValueError that names the field.
     """

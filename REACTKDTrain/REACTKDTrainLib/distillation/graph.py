@@ -15,7 +15,7 @@ def unit(vectors: Tensor) -> Tensor:
 
 
 def edges(nodes: Tensor) -> Tensor:
-    """Cosine similarities e_ij = <v_i, v_j> / (|v_i| |v_j|), (n, n) of nodes (n, d) (equation 4 of arXiv 2508.02104)."""
+    """Cosine similarities e_ij = <v_i, v_j> / (|v_i| |v_j|), (n, n), of nodes (n, d) (equation 4 of the paper)."""
     u = unit(nodes)
     return u @ u.T
 

@@ -1,10 +1,11 @@
 """Gromov-Wasserstein between graphs of different node sets (equation 7 of arXiv 2508.02104).
 
 L = min over plans pi of sum_ijkl (D^S_ij - D^T_kl)^2 pi_ik pi_jl. The plan is found without gradient, in double
-precision on the CPU, by POT; the value at the fixed plan is then differentiated in closed form, which is the gradient of
-the minimum by the envelope theorem. Measured in method-spec section 4: cold-started solvers fail just where the loss
-should vanish, and entropic or batched ones stay at the product plan for two nodes; so plans start from features, and small
-graphs of one size are solved by enumeration (a concave objective over uniform marginals has an optimum at a permutation).
+precision on the CPU, by POT; the value at the fixed plan is then differentiated in closed form, which is the gradient
+of the minimum by the envelope theorem. Measured in method-spec section 4: cold-started solvers fail just where the loss
+should vanish, and entropic or batched ones stay at the product plan for two nodes; so plans start from features, and
+small graphs of one size are solved by enumeration (a concave objective over uniform marginals has an optimum at a
+permutation).
 """
 
 from __future__ import annotations
@@ -118,8 +119,8 @@ def _balanced(ds: np.ndarray, dt: np.ndarray, cost: np.ndarray) -> list[np.ndarr
 def _semirelaxed(ds: np.ndarray, dt: np.ndarray, cost: np.ndarray) -> list[np.ndarray]:
     """Descent from the best assignments of student to teacher nodes where all can be tried, else from feature starts.
 
-    With the student's marginal alone fixed the feasible set is a product of simplices, whose corners are assignments. An
-    optimum may split a node's mass, so the best corners are only where the descent starts.
+    With the student's marginal alone fixed the feasible set is a product of simplices, whose corners are assignments.
+    An optimum may split a node's mass, so the best corners are only where the descent starts.
     """
     import ot
 

@@ -14,7 +14,7 @@ from REACTKDTrainLib.views.view import View
 
 
 class LogitDistillation(Distiller):
-    """L = (1 - a) CE + a tau^2 KL(p_T || p_S) in the original; here focal + `logits` tau^2 KL, from the fused teacher."""
+    """L = (1 - a) CE + a tau^2 KL(p_T || p_S) originally; here focal + `logits` tau^2 KL, from the fused teacher."""
 
     def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
         return {"logits": self.config.logits * logit_loss(student.logits, teacher.logits, self.config.temperature)}

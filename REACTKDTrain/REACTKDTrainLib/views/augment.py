@@ -1,4 +1,4 @@
-"""Augmentation: one rotation, shift and elastic field for all volumes and all masks of a case (MONAI's Rand3DElastic)."""
+"""Augmentation: one rotation, shift and elastic field for all volumes and all masks of a case (by MONAI)."""
 
 from __future__ import annotations
 

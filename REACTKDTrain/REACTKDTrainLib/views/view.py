@@ -16,8 +16,8 @@ class View:
 
     images: modality -> (d, h, w) float32, as the network reads them. hu: (d, h, w) CT in HU, before the window, or None
     without CT. expert: the regions that the teacher pools over; masks: those of the student, perhaps drawn with another
-    annotator's errors. fixed, fixed_expert: modality -> (n, Q), the node vectors that need no learning, over `masks` and
-    over `expert`. truth: a phantom's ten latents. key: a hash of the content of the expert's side, which is what
+    annotator's errors. fixed, fixed_expert: modality -> (n, Q), the node vectors that need no learning, over `masks`
+    and over `expert`. truth: a phantom's ten latents. key: a hash of the content of the expert's side, which is what
     teachers see.
     """
 

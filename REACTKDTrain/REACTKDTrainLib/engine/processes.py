@@ -1,0 +1,93 @@
+"""One process or several (torchrun): who writes, and how gradients are averaged."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from REACTKDLib.core.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Processes:
+    """rank of this process among `world`. Only `first` writes."""
+
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def first(self) -> bool:
+        """True for the process that writes."""
+        return self.rank == 0
+
+    @classmethod
+    def joined(cls, device: str) -> Processes:
+        """Join the group that torchrun describes in the environment; alone without one. NCCL on CUDA, gloo on CPU."""
+        world = int(os.environ.get("WORLD_SIZE", "1"))
+        if world == 1:
+            return cls()
+        if not dist.is_initialized():
+            dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        return cls(dist.get_rank(), dist.get_world_size())
+
+    def share(self, batch: list) -> list:
+        """This process's part of a batch, in order. Raises: UsageError when it cannot be divided evenly."""
+        if len(batch) % self.world:
+            raise UsageError(
+                f"A batch of {len(batch)} cannot be divided among {self.world} processes; choose a multiple of it."
+            )
+        part = len(batch) // self.world
+        return batch[self.rank * part : (self.rank + 1) * part]
+
+    def average(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Replace each tensor by its mean over the processes."""
+        if self.world > 1:
+            for tensor in tensors:
+                dist.all_reduce(tensor)
+                tensor /= self.world
+
+    def average_gradients(self, module: nn.Module) -> None:
+        """Average gradients in one message. A parameter that no process used keeps no gradient.
+
+        A branch that modality dropout left out of one process's part may be used in another's; gradient hooks of
+        DistributedDataParallel would need to be told so (find_unused_parameters), and would then step its weights in
+        every case. Here a parameter without any gradient stays untouched, weight decay included.
+        """
+        if self.world == 1:
+            return
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        used = torch.tensor([float(p.grad is not None) for p in parameters], device=parameters[0].device)
+        dist.all_reduce(used)
+        chosen = [p for p, n in zip(parameters, used.tolist(), strict=True) if n > 0]
+        flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in chosen])
+        dist.all_reduce(flat)
+        flat /= self.world
+        start = 0
+        for p in chosen:
+            p.grad = flat[start : start + p.numel()].view_as(p).clone()
+            start += p.numel()
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.world > 1:
+            dist.barrier()
+
+    def agree(self, value: bool) -> bool:
+        """True when any process says so: all must stop at the same step."""
+        if self.world == 1:
+            return value
+        flag = torch.tensor([float(value)])
+        if dist.get_backend() == "nccl":
+            flag = flag.cuda()
+        dist.all_reduce(flag)
+        return bool(flag.item() > 0)
+
+    def leave(self) -> None:
+        """Leave the group."""
+        if self.world > 1 and dist.is_initialized():
+            dist.destroy_process_group()
