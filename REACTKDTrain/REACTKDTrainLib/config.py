@@ -55,14 +55,15 @@ class StageConfig:
     """How one stage is optimized: AdamW with cosine decay to a tenth of a percent of `rate`, after `warmup` of the
     steps.
 
-    The paper: teacher 150 epochs of batches of 2, student 50 of 8, cosine; rates and decay are not given. every: epochs
-    between looks at the inner validation cases. initial: a model folder whose weights are taken where they fit
-    (student). frozen: prefixes of parameters that stay as they are.
+    The paper: teacher 150 epochs of batches of 2, student 50 of 8, cosine; rates and decay are not given. steps: where
+    positive, in place of epochs. every: epochs between looks at the inner validation cases. initial: a model folder
+    whose weights are taken where they fit (student). frozen: prefixes of parameters that stay as they are.
     """
 
     epochs: int
     batch: int
     rate: float
+    steps: int = 0
     decay: float = 1e-4
     warmup: float = 0.1
     clip: float = 1.0
@@ -77,8 +78,15 @@ class StageConfig:
         for name in ("rate", "clip"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+        if self.steps < 0:
+            raise ValueError(f"steps must be at least 0, not {self.steps}")
         if self.decay < 0 or not 0 <= self.warmup < 1:
             raise ValueError(f"decay must be at least 0 and warmup in [0, 1), not {self.decay} and {self.warmup}")
+
+
+def heads_stage() -> StageConfig:
+    """Heads on fixed node vectors, before the encoders join: seconds, and the floor that the encoders must beat."""
+    return StageConfig(epochs=1, batch=64, rate=3e-3, steps=400, decay=3e-2, every=10**6)
 
 
 @dataclass(frozen=True)
@@ -122,7 +130,9 @@ class TrainingConfig:
     data: DataConfig = field(default_factory=DataConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     student: StudentConfig = field(default_factory=lambda: StudentConfig(cbam=True))
+    teacher_heads: StageConfig = field(default_factory=heads_stage)
     teacher_stage: StageConfig = field(default_factory=lambda: StageConfig(epochs=150, batch=2, rate=1e-4))
+    student_heads: StageConfig = field(default_factory=heads_stage)
     student_stage: StageConfig = field(default_factory=lambda: StageConfig(epochs=50, batch=8, rate=3e-4))
     loss: LossConfig = field(default_factory=LossConfig)
     distillation: DistillationConfig = field(default_factory=DistillationConfig)

@@ -36,6 +36,10 @@ class Distiller(nn.Module):
         """Named terms, weighted, each a mean over the cases; the focal loss is not among them."""
         raise NotImplementedError
 
+    def logit_terms(self, student: Tensor, teacher: TeacherTargets) -> dict[str, Tensor]:
+        """Those terms that compare logits (B, K) alone; heads learn from them before the encoders join."""
+        return {}
+
 
 def make_distiller(name: str, config: DistillationConfig, student_width: int, teacher_width: int) -> Distiller:
     """Build a method by its name. Raises: UsageError for an unknown one."""

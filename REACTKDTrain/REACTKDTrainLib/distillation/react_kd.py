@@ -38,7 +38,7 @@ class ReactDistillation(Distiller):
 
     def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
         config = self.config
-        terms = {"logits": config.logits * logit_loss(student.logits, teacher.logits, config.temperature)}
+        terms = self.logit_terms(student.logits, teacher)
         rows: dict[str, list[Tensor]] = {"node": [], "edge": [], "gw": []}
         for nodes, wanted, view in zip(student.nodes, teacher.nodes, views, strict=True):
             ours, theirs = normalized(nodes), normalized(wanted).detach()
@@ -55,6 +55,9 @@ class ReactDistillation(Distiller):
             for name, values in rows.items()
             if values and weights[name]
         }
+
+    def logit_terms(self, student: Tensor, teacher: TeacherTargets) -> dict[str, Tensor]:
+        return {"logits": self.config.logits * logit_loss(student, teacher.logits, self.config.temperature)}
 
 
 METHOD = ReactDistillation

@@ -51,26 +51,17 @@ class Processes:
                 dist.all_reduce(tensor)
                 tensor /= self.world
 
-    def average_gradients(self, module: nn.Module) -> None:
-        """Average gradients in one message. A parameter that no process used keeps no gradient.
+    def spread(self, step: nn.Module) -> nn.Module:
+        """Let a module's gradients be averaged over the processes, by DistributedDataParallel.
 
-        A branch that modality dropout left out of one process's part may be used in another's; gradient hooks of
-        DistributedDataParallel would need to be told so (find_unused_parameters), and would then step its weights in
-        every case. Here a parameter without any gradient stays untouched, weight decay included.
+        A branch that modality dropout left out of one process's part may be used in another's, hence
+        find_unused_parameters; a parameter that no process used keeps no gradient and is not stepped.
         """
         if self.world == 1:
-            return
-        parameters = [p for p in module.parameters() if p.requires_grad]
-        used = torch.tensor([float(p.grad is not None) for p in parameters], device=parameters[0].device)
-        dist.all_reduce(used)
-        chosen = [p for p, n in zip(parameters, used.tolist(), strict=True) if n > 0]
-        flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in chosen])
-        dist.all_reduce(flat)
-        flat /= self.world
-        start = 0
-        for p in chosen:
-            p.grad = flat[start : start + p.numel()].view_as(p).clone()
-            start += p.numel()
+            return step
+        from torch.nn.parallel import DistributedDataParallel
+
+        return DistributedDataParallel(step, find_unused_parameters=True, broadcast_buffers=False)
 
     def wait(self) -> None:
         """Until every process is here."""

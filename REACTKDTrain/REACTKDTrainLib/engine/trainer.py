@@ -36,6 +36,18 @@ def learning_rate(step: int, steps: int, config: StageConfig) -> float:
     return config.rate * (0.001 + 0.999 * 0.5 * (1 + math.cos(math.pi * t)))
 
 
+class _Step(torch.nn.Module):
+    """A stage's loss as a forward pass, which is where DistributedDataParallel listens."""
+
+    def __init__(self, stage: Stage):
+        super().__init__()
+        self.module = stage.module
+        self._stage = stage
+
+    def forward(self, samples: list[Sample], epoch: int) -> dict[str, torch.Tensor]:
+        return dict(self._stage.loss(samples, epoch))
+
+
 @dataclass(eq=False)
 class Trainer:
     """Trains one stage in `folder`, which keeps last.pt, best.pt and log.csv.
@@ -61,9 +73,9 @@ class Trainer:
         Raises: Stopped (the state is kept), Diverged, UsageError (another run's checkpoint), OutputNotWritable.
         """
         state = self._start()
+        self._step = self.processes.spread(_Step(self.stage))
         log = CsvLog(self.folder / "log.csv", self.step) if self.processes.first else None
-        per_epoch = max(self.stage.cases // self.config.batch, 1)
-        steps = per_epoch * self.config.epochs
+        per_epoch, steps = self.steps()
         saved = time.monotonic()
         while self.step < steps:
             if self.stop is not None and self.processes.agree(self.stop.asked()):
@@ -72,7 +84,7 @@ class Trainer:
             epoch, place = divmod(self.step, per_epoch)
             row = self._train_step(epoch, place, steps)
             self.step += 1
-            if place + 1 == per_epoch and ((epoch + 1) % self.config.every == 0 or self.step == steps):
+            if self.step == steps or (place + 1 == per_epoch and (epoch + 1) % self.config.every == 0):
                 row |= self._validate(state)
             if log is not None:
                 log.add(row)
@@ -82,6 +94,11 @@ class Trainer:
             self.report(self.step / steps, float(row["loss"]))
         if state.get("best") is not None:
             self.stage.module.load_state_dict(state["best"])
+
+    def steps(self) -> tuple[int, int]:
+        """Steps of an epoch, and of all."""
+        per_epoch = max(self.stage.cases // self.config.batch, 1)
+        return per_epoch, self.config.steps or per_epoch * self.config.epochs
 
     def _start(self) -> dict:
         """Fresh optimizer, or everything from the last checkpoint."""
@@ -118,9 +135,8 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.zero_grad(set_to_none=True)  # a branch that was not used keeps no gradient: it is not stepped
-        terms = self.stage.loss(self.processes.share(self._batch(epoch, place)), epoch)
+        terms = self._step(self.processes.share(self._batch(epoch, place)), epoch)
         terms["loss"].backward()
-        self.processes.average_gradients(module)
         values = torch.stack([terms[name].detach().double().cpu() for name in terms])
         self.processes.average([values])
         if not values.isfinite().all():

@@ -11,6 +11,7 @@ from REACTKDLib.core.student.head import AttentionHead
 from REACTKDLib.core.student.network import Standardize
 from REACTKDLib.core.student.pooling import moments
 from REACTKDTrainLib.networks.fixed import relative
+from REACTKDTrainLib.networks.sample_dropout import SampleDropout
 
 
 class GraphHead(nn.Module):
@@ -28,20 +29,26 @@ class GraphHead(nn.Module):
         self.topology_scale = Standardize(7)
         self.topology_in = nn.Linear(7, hidden)
         self.kind = nn.Parameter(torch.zeros(2, hidden))
-        self.drop = nn.Dropout(dropout)
+        self.drop = SampleDropout(dropout)
+        if fixed_size:  # the encoders join a head that may have learned from fixed vectors first, and earn their part
+            nn.init.zeros_(self.map_in.weight)
+            nn.init.zeros_(self.map_in.bias)
         self.mix = nn.Sequential(nn.GELU(), nn.Linear(hidden, hidden), nn.GELU())
         self.head = AttentionHead(hidden, classes)
 
     def forward(
-        self, level: Tensor, occupancy: Tensor, fixed: Mapping[str, Tensor], topology: Tensor
+        self, level: Tensor | None, occupancy: Tensor, fixed: Mapping[str, Tensor], topology: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """level: (C, d, h, w); occupancy: (n, d, h, w) on its grid; fixed: image -> (n, Q); topology: (7,).
+        """level: (C, d, h, w), or None to grade by fixed vectors alone; occupancy: (n, d, h, w) on its grid;
+        fixed: image -> (n, Q); topology: (7,).
 
         Returns logits (K,), node means (n, C), and the embedding summed by attention (hidden,).
         """
-        mean, spread = moments(level, occupancy)
-        total = self.kind[[0] + [1] * (len(mean) - 1)]
-        total = total + self.map_in(self.drop(relative(torch.cat([mean, torch.log(spread + 0.01)], dim=1))))
+        total = self.kind[[0] + [1] * (len(occupancy) - 1)]
+        mean = occupancy.new_zeros((len(occupancy), 0))
+        if level is not None:
+            mean, spread = moments(level, occupancy)
+            total = total + self.map_in(self.drop(relative(torch.cat([mean, torch.log(spread + 0.01)], dim=1))))
         for name, layer in self.fixed_in.items():
             if name in fixed:
                 total = total + layer(self.drop(self.fixed_scale[name](relative(fixed[name]))))

@@ -56,24 +56,27 @@ def student_forward(
     presence: Presence | None = None,
     sample_seeds: Sequence[int] | None = None,
     drop_nodes: Sequence[Sequence[int]] | None = None,
+    encode: bool = True,
 ) -> GraphOutput:
     """Grade a batch of views with their `masks`.
 
     presence: modality -> (B,) 0 or 1, which modalities each case may use; None: all that it has. sample_seeds: (B,),
     dropout is drawn from them, one case at a time, so that neither the batch nor the number of processes changes it.
-    drop_nodes: of each case the lesions that the head does not see. Logits equal those of `Student.decide`.
+    drop_nodes: of each case the lesions that the head does not see. encode: False grades by fixed node vectors alone,
+    as if the encoder's were 0 (no maps, no nodes). Logits equal those of `Student.decide`.
 
     Raises: ValueError for a case that is left without any image.
     """
-    levels = encode_views(student, views, presence) if student.fused_size else [{} for _ in views]
+    encode = encode and student.fused_size > 0
+    levels = encode_views(student, views, presence) if encode else [{} for _ in views]
     device = next(student.parameters()).device
     columns = columns_of(student.config.blocks)
     logits, nodes, maps, hidden, embeddings = [], [], [], [], []
     for row, view in enumerate(views):
         occupancy = view.masks.occupancy.to(device)
         fixed = {m: view.fixed[m][:, columns].to(device) for m in used_modalities(student, view, presence, row)}
-        fused = occupancy.new_zeros((len(occupancy), 0))
-        if student.fused_size:
+        fused = occupancy.new_zeros((len(occupancy), student.fused_size))
+        if encode:
             fused_maps = student.fuse(FeatureMaps({}, {}, levels[row]))
             fused = fused_nodes(fused_maps, occupancy, student.config.spread)
             nodes.append(_means_of_coarsest(student, fused))

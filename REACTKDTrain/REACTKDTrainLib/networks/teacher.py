@@ -72,16 +72,18 @@ class Teacher(nn.Module):
         views: Sequence[View],
         dose_images: Sequence[Tensor] | None = None,
         sample_seeds: Sequence[int] | None = None,
+        encode: bool = True,
     ) -> GraphOutput:
         """Grade a batch over the expert's regions.
 
         dose_images: of each view the CT (d, h, w) that the dose branch reads, windowed; None: the native one.
-        sample_seeds: (B,), dropout is drawn from them one case at a time. A batch in which no case has PET has no
+        sample_seeds: (B,), dropout is drawn from them one case at a time. encode: False grades by fixed node vectors
+        alone (no maps, nodes without columns). A batch in which no case has PET has no
         'structure_function' among its branches; in a mixed batch it is NaN for those without.
 
         Raises: ValueError for a case without CT.
         """
-        encoded = self.encode(views, dose_images)
+        encoded = self.encode(views, dose_images) if encode else [_unseen(view) for view in views]
         parts: dict[str, list] = defaultdict(list)
         for row, (view, maps) in enumerate(zip(views, encoded, strict=True)):
             fixed = self._fixed(view, None if dose_images is None else dose_images[row])
@@ -99,7 +101,7 @@ class Teacher(nn.Module):
         return GraphOutput(
             torch.stack(logits["fused"]),
             nodes["fused"],
-            [part[3] for part in parts["fused"]],
+            [part[3] for part in parts["fused"]] if encode else [],
             torch.stack([part[2] for part in parts["fused"]]),
             {b: _stacked(logits[b], self.config.classes) for b in present},
             {b: nodes[b] for b in present},
@@ -123,10 +125,14 @@ class Teacher(nn.Module):
             torch.stack([p[2] for p in parts]),
         )
 
-    def _grade(self, name: str, maps: list[Tensor], view: View, fixed: Mapping[str, Tensor]):
+    def _grade(self, name: str, maps: list[Tensor | None], view: View, fixed: Mapping[str, Tensor]):
         """(logits, nodes, hidden, map) of one head, Nones where it has nothing to look at."""
         if not maps:
             return None, None, None, None
+        if maps[0] is None:
+            nodes, topology = view.expert.occupancy, view.expert.topology
+            device = next(self.parameters()).device
+            return *self.heads[name](None, nodes.to(device), fixed, topology.to(device)), None
         level = self.cbam(torch.stack(maps).sum(dim=0)[None])[0]
         weights = F.avg_pool3d(view.expert.occupancy[None].to(level.device), 4, ceil_mode=True)[0]
         return *self.heads[name](level, weights, fixed, view.expert.topology.to(level.device)), level
@@ -143,6 +149,11 @@ class Teacher(nn.Module):
             fixed["dose"] = view.fixed_expert["ct"]
         device = next(self.parameters()).device
         return {name: value[:, columns].to(device) for name, value in fixed.items()}
+
+
+def _unseen(view: View) -> dict[str, None]:
+    """The encoders that would see a view."""
+    return {name: None for name in (*PET, "dose") if "ct" in view.images and (name in view.images or name == "dose")}
 
 
 def _stacked(rows: list[Tensor | None], classes: int) -> Tensor:

@@ -39,6 +39,11 @@ class Augmentation:
         if self.sigma <= 0:
             raise ValueError(f"sigma must be positive, not {self.sigma}")
 
+    @property
+    def still(self) -> bool:
+        """True when nothing moves: views then differ in level and in the student's masks alone."""
+        return not (self.rotate_deg or self.shift_voxels or self.scale or self.elastic or self.flip)
+
 
 def warp(stack: dict[str, Tensor], how: Augmentation, seed: int) -> dict[str, Tensor]:
     """Apply one random warp, drawn from `seed`, to every entry (C, d, h, w): 'images' with their edge repeated outside,

@@ -38,9 +38,9 @@ class ViewMaker:
 
     def key(self, case: PreparedCase, number: int) -> str:
         """A hash of what the expert's side of a view depends on."""
-        told = f"{FORMAT} {case.key} {self.window} {number}"
-        if number:
-            told += f" {self.seed} {sorted(asdict(self.augmentation).items())}"
+        told = f"{FORMAT} {case.key} {self.window}"
+        if number and (self.augmentation.level or not self.augmentation.still):
+            told += f" {number} {self.seed} {sorted(asdict(self.augmentation).items())}"
         return hashlib.sha256(told.encode()).hexdigest()
 
     def variant(self, case: PreparedCase, number: int) -> int:
@@ -56,7 +56,7 @@ class ViewMaker:
         variant = self.variant(case, number) if variant is None else variant
         expert, masks = case.masks[0], case.masks[variant]
         images, hu = dict(case.images), case.images.get("ct")
-        if number:
+        if number and not self.augmentation.still:
             images, expert, masks = self._warped(case, number, expert, masks)
             hu = images.get("ct")
         if hu is not None:
@@ -104,14 +104,14 @@ class Recent:
     """Keeps the last `room` views in memory, by (case, number)."""
 
     def __init__(self, make, room: int):
-        self._make, self._room, self._kept = make, room, OrderedDict()
+        self._make, self.room, self._kept = make, room, OrderedDict()
 
     def __call__(self, case_id: str, number: int) -> View:
         """The view, made now if it is not among the last ones."""
         key = case_id, number
         if key not in self._kept:
             self._kept[key] = self._make(case_id, number)
-            while len(self._kept) > self._room:
+            while len(self._kept) > self.room:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return self._kept[key]

@@ -1,0 +1,39 @@
+"""Dropout whose masks are drawn from a seed of each case: neither batch, nor padding, nor processes change them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class SampleDropout(nn.Module):
+    """As nn.Dropout, until it is `armed` with seeds: then for (B, n, Q) or (B, Q), each case from its own generator."""
+
+    def __init__(self, p: float):
+        super().__init__()
+        self.p = p
+        self._draws: list[tuple[torch.Generator, int]] | None = None
+
+    @contextmanager
+    def armed(self, seeds: Sequence[int], nodes: Sequence[int]) -> Iterator[None]:
+        """Draw from `seeds` (B,) inside; nodes (B,): how many of a case's rows are real, the rest is padding."""
+        self._draws = [(torch.Generator().manual_seed(int(s)), n) for s, n in zip(seeds, nodes, strict=True)]
+        try:
+            yield
+        finally:
+            self._draws = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self._draws is None or not self.training or self.p == 0:
+            return F.dropout(x, self.p, self.training)
+        keep = torch.zeros(x.shape)
+        for row, (draw, nodes) in enumerate(self._draws):
+            if x.dim() == 2:
+                keep[row] = (torch.rand(x.shape[1], generator=draw) >= self.p).float()
+            else:
+                keep[row, :nodes] = (torch.rand(nodes, x.shape[2], generator=draw) >= self.p).float()
+        return x * keep.to(x.device) / (1 - self.p)
