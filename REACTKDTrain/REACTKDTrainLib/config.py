@@ -86,7 +86,7 @@ class StageConfig:
 
 def heads_stage() -> StageConfig:
     """Heads on fixed node vectors, before the encoders join: seconds, and the floor that the encoders must beat."""
-    return StageConfig(epochs=1, batch=64, rate=3e-3, steps=400, decay=3e-2, every=10**6)
+    return StageConfig(epochs=60, batch=64, rate=3e-3, decay=3e-2, every=5)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -32,7 +34,8 @@ class Processes:
         if world == 1:
             return cls()
         if not dist.is_initialized():
-            dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+            # preparing a cohort takes longer than the usual half hour of patience
+            dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=timedelta(days=2))
         return cls(dist.get_rank(), dist.get_world_size())
 
     def share(self, batch: list) -> list:
@@ -62,6 +65,14 @@ class Processes:
         from torch.nn.parallel import DistributedDataParallel
 
         return DistributedDataParallel(step, find_unused_parameters=True, broadcast_buffers=False)
+
+    def gather(self, value: Any) -> list[Any]:
+        """The value of every process, in order of rank. For small things only."""
+        if self.world == 1:
+            return [value]
+        out: list[Any] = [None] * self.world
+        dist.all_gather_object(out, value)
+        return out
 
     def wait(self) -> None:
         """Until every process is here."""

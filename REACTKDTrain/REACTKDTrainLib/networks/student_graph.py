@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -117,24 +117,25 @@ class _seeded:
 
 @torch.no_grad()
 def fit_student_scales(student: Student, views: Sequence[View]) -> None:
-    """Set the standardization constants from the lesions of training views. Encodes every view once."""
+    """Set the standardization constants of topology and fixed node vectors from the lesions of training views."""
     columns = columns_of(student.config.blocks)
     if student.fixed_size:
         for name in student.config.modalities:
             rows = [student._relative(v.fixed[name][:, columns])[1:] for v in views if name in v.fixed]
             _fit(student.fixed_scale[name], rows)
-    if student.fused_size:
-        rows = []
-        for view in views:
-            levels = encode_views(student, [view], None)[0]
-            fused = fused_nodes(
-                student.fuse(FeatureMaps({}, {}, levels)),
-                view.masks.occupancy.to(next(student.parameters()).device),
-                student.config.spread,
-            )
-            rows.append(student._relative(fused)[1:])
-        _fit(student.fused_scale, rows)
     _fit(student.topology_scale, [v.masks.topology[None] for v in views])
+
+
+@torch.no_grad()
+def fit_fused_scale(student: Student, views: Iterable[View]) -> None:
+    """Set those of the encoder's moments, as it is now. Encodes every view once."""
+    rows = []
+    for view in views if student.fused_size else ():
+        fused_maps = student.fuse(FeatureMaps({}, {}, encode_views(student, [view], None)[0]))
+        fused = fused_nodes(fused_maps, view.masks.occupancy.to(fused_maps[0].device), student.config.spread)
+        rows.append(student._relative(fused)[1:])
+    if rows:
+        _fit(student.fused_scale, rows)
 
 
 def _fit(scale, rows: list[Tensor]) -> None:

@@ -45,7 +45,8 @@ def share_cbam(student: Student, cbam: nn.Module) -> None:
 
 @dataclass(eq=False)
 class StudentStage:
-    """ask: a sample -> what the frozen teacher says of its view; None where the method needs no teacher. encode: False trains
+    """ask: a sample -> what the frozen teacher says of its view; None where the method needs no teacher. encode: False
+    trains
     the heads on fixed node vectors alone, by those terms that compare logits.
     """
 

@@ -78,6 +78,11 @@ def warp(stack: dict[str, Tensor], how: Augmentation, seed: int) -> dict[str, Te
     return {key: torch.as_tensor(out[key]).contiguous() for key in keys}
 
 
+def warp_like(view_seed: int | None, how: Augmentation, volume: Tensor) -> Tensor:
+    """Warp (C, d, h, w) as the view with this `warp_seed` was, zeros outside; as it is where nothing moved."""
+    return volume if view_seed is None else warp({"like": volume}, how, view_seed)["like"]
+
+
 def _sd_after_smoothing(sigma: float) -> float:
     """Sd of uniform noise in (-1, 1) after a 3-D Gaussian of `sigma` voxels: 3^-1/2 (2 sigma sqrt(pi))^-3/2."""
     return float(3**-0.5 * (2 * sigma * np.sqrt(np.pi)) ** -1.5)

@@ -26,8 +26,8 @@ class ViewMaker:
     """Makes views; the same case and number always give the same bits.
 
     window: of CT, from the training fold. seed: of the augmentation. perturbed: whether the student's masks may be an
-    annotator's with errors. folder: where fixed node vectors are kept, or None. A finite number of views is what lets
-    the teachers' answers be computed once.
+    annotator's with errors. folder: where warped images and fixed node vectors are kept, or None. A finite number of
+    views is what lets the teachers' answers be computed once.
     """
 
     window: LiverWindow
@@ -56,8 +56,9 @@ class ViewMaker:
         variant = self.variant(case, number) if variant is None else variant
         expert, masks = case.masks[0], case.masks[variant]
         images, hu = dict(case.images), case.images.get("ct")
-        if number and not self.augmentation.still:
-            images, expert, masks = self._warped(case, number, expert, masks)
+        warp_seed = self._seed(case, number) if number and not self.augmentation.still else None
+        if warp_seed is not None:
+            images, expert, masks = self._warped(case, warp_seed, variant)
             hu = images.get("ct")
         if hu is not None:
             images["ct"] = self.window(hu)
@@ -68,28 +69,50 @@ class ViewMaker:
         fixed_expert = self._fixed(f"{key} expert", images, expert)
         fixed = fixed_expert if variant == 0 else self._fixed(f"{key} masks {variant}", images, masks)
         return View(
-            case.id, case.patient, case.grade, number, images, hu, expert, masks, fixed, fixed_expert, case.truth, key
-        )
+            case.id, case.patient, case.grade, number, images, hu, expert, masks, fixed, fixed_expert, case.truth, key,
+            warp_seed,
+        )  # fmt: skip
 
     def _seed(self, case: PreparedCase, number: int) -> int:
         told = f"{self.seed} {case.key} {number}"
         return int(hashlib.sha256(told.encode()).hexdigest()[:7], 16)
 
     def _warped(
-        self, case: PreparedCase, number: int, expert: RegionMasks, masks: RegionMasks
+        self, case: PreparedCase, seed: int, variant: int
     ) -> tuple[dict[str, Tensor], RegionMasks, RegionMasks]:
-        stack = {"images": torch.stack(list(case.images.values())), "expert": stacked_masks(expert)}
-        if masks is not expert:
-            stack["masks"] = stacked_masks(masks)
-        warped = warp(stack, self.augmentation, self._seed(case, number))
-        images = dict(zip(case.images, warped["images"], strict=True))
-        expert = warp_masks(expert, warped["expert"])
-        return images, expert, warp_masks(masks, warped["masks"]) if "masks" in warped else expert
+        """Images, the expert's masks and those of `variant`, warped alike; from the folder where that was done before.
+
+        Kept as half precision and bytes, like prepared cases, and rounded so even when nothing is kept: the answer
+        must not depend on whether a file was there.
+        """
+        told = f"{FORMAT} warped {case.key} {seed} {sorted(asdict(self.augmentation).items())} {variant}"
+        path = self._path(told, "warped")
+        expert, masks = case.masks[0], case.masks[variant]
+        if path is not None and path.exists():
+            with np.load(path) as f:
+                warped = {name: torch.from_numpy(f[name]) for name in f.files}
+        else:
+            stack = {"images": torch.stack(list(case.images.values())), "expert": stacked_masks(expert)}
+            if variant:
+                stack["masks"] = stacked_masks(masks)
+            warped = {
+                name: value.half() if name == "images" else (255 * value.clamp(0, 1)).round().byte()
+                for name, value in warp(stack, self.augmentation, seed).items()
+            }
+            if path is not None:
+                with written_beside(path) as beside:
+                    np.savez_compressed(beside, **{name: value.numpy() for name, value in warped.items()})
+        images = dict(zip(case.images, warped["images"].float(), strict=True))
+        expert = warp_masks(expert, warped["expert"].float() / 255)
+        return images, expert, warp_masks(masks, warped["masks"].float() / 255) if variant else expert
+
+    def _path(self, told: str, kind: str) -> Path | None:
+        name = hashlib.sha256(told.encode()).hexdigest()[:32]
+        return None if self.folder is None else Path(self.folder) / kind / name[:2] / f"{name}.npz"
 
     def _fixed(self, told: str, images: dict[str, Tensor], masks: RegionMasks) -> dict[str, Tensor]:
         """Fixed node vectors, from the folder where they were made before."""
-        name = hashlib.sha256(told.encode()).hexdigest()[:32]
-        path = None if self.folder is None else Path(self.folder) / name[:2] / f"{name}.npz"
+        path = self._path(told, "fixed")
         if path is not None and path.exists():
             with np.load(path) as f:
                 return {m: torch.from_numpy(f[m]) for m in f.files}

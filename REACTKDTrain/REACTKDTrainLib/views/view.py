@@ -18,7 +18,7 @@ class View:
     without CT. expert: the regions that the teacher pools over; masks: those of the student, perhaps drawn with another
     annotator's errors. fixed, fixed_expert: modality -> (n, Q), the node vectors that need no learning, over `masks`
     and over `expert`. truth: a phantom's ten latents. key: a hash of the content of the expert's side, which is what
-    teachers see.
+    teachers see. warp_seed: what the warp was drawn from; None where nothing moved.
     """
 
     case: str
@@ -33,6 +33,7 @@ class View:
     fixed_expert: Mapping[str, Tensor]
     truth: Tensor | None
     key: str
+    warp_seed: int | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:

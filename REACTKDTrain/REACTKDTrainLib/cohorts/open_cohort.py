@@ -1,0 +1,102 @@
+"""Opening a cohort by what a user types: phantoms by number, a datalist, or a folder in a known layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from REACTKDLib.core.errors import FileMissing, UsageError
+from REACTKDLib.core.phantom import draw_patient
+from REACTKDLib.core.phantom.latents import PREVALENCE
+from REACTKDTrainLib.cohorts.base import Cohort
+from REACTKDTrainLib.cohorts.phantom import phantom_case
+from REACTKDTrainLib.prepared.sizes import SIZES
+
+#: phantom cohort -> (cases, first number) where the user does not say
+PHANTOMS = {"hospital": (97, 0), "external": (105, 0), "unlabeled": (131, 0), "large": (1200, 2500)}
+PREFIX = "phantom:"
+
+
+def open_cohort(spec: str, size: str = "full", whole_field: bool = False) -> Cohort:
+    """Open `phantom:hospital?cases=24&size=tiny&first=0`, a datalist (.json), a worklist (.csv) or a folder.
+
+    size, whole_field: of phantoms, where `spec` does not say; see `phantom_case`.
+
+    Raises: UsageError, FileMissing, or what the layout's reader raises, with what is wrong and where.
+    """
+    spec = str(spec).strip()
+    if spec.startswith(PREFIX):
+        return _phantoms(spec, size, whole_field)
+    if not spec:
+        raise UsageError("No cohort was given; give a folder, a datalist, or phantom:hospital to try things out.")
+    path = Path(spec)
+    if not path.exists():
+        raise FileMissing(
+            "There is no cohort at the path given; give a folder, a datalist (.json) or a worklist (.csv), or "
+            "phantom:hospital to try things out."
+        )
+    from REACTKDTrainLib.cohorts.listed import listed_cohort
+
+    return listed_cohort(path)
+
+
+def size_of(spec: str) -> str:
+    """The size that a phantom cohort asks for; 'full' for all others. Raises: UsageError."""
+    spec = str(spec).strip()
+    return _query(spec)[1].get("size", "full") if spec.startswith(PREFIX) else "full"
+
+
+def _query(spec: str) -> tuple[str, dict[str, str]]:
+    name, _, query = spec.removeprefix(PREFIX).partition("?")
+    if name not in PHANTOMS:
+        raise UsageError(f"There is no phantom cohort {name!r}; choose one of {', '.join(PHANTOMS)}.")
+    known = ("cases", "size", "first", "whole_field")
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError as error:
+        raise UsageError(f"The cohort {spec!r} is not written as phantom:{name}?cases=24&size=tiny.") from error
+    for key, _ in pairs:
+        if key not in known:
+            raise UsageError(f"A phantom cohort has no setting {key!r}; it has {', '.join(known)}.")
+    chosen = dict(pairs)
+    if chosen.get("size", "full") not in SIZES:
+        raise UsageError(f"There is no size {chosen['size']!r}; choose one of {', '.join(SIZES)}.")
+    return name, chosen
+
+
+def _phantoms(spec: str, size: str, whole_field: bool) -> Cohort:
+    name, chosen = _query(spec)
+    cases, first = PHANTOMS[name]
+    cases, first = _number(chosen, "cases", cases), _number(chosen, "first", first)
+    size = chosen.get("size", size)
+    whole = bool(_number(chosen, "whole_field", int(whole_field)))
+    numbers = _balanced(name, first, cases) if name == "hospital" else list(range(first, first + cases))
+    return Cohort(
+        f"phantom {name}",
+        tuple(phantom_case(name, seed, size, whole) for seed in numbers),
+        phantom=True,
+        description=f"digital phantoms, cohort {name}, {cases} of the numbers from {first} on, size {size}",
+    )
+
+
+def _balanced(name: str, first: int, cases: int) -> list[int]:
+    """The first numbers whose grades make up the cohort's prevalence, so that few cases hold every grade too."""
+    share = PREVALENCE[name]
+    room = [int(cases * s) for s in share]
+    for grade in sorted(range(len(share)), key=lambda g: room[g] - cases * share[g])[: cases - sum(room)]:
+        room[grade] += 1
+    numbers, seed = [], first
+    while len(numbers) < cases:
+        grade = int(draw_patient(seed, cohort=name).grade)
+        if room[grade]:
+            room[grade] -= 1
+            numbers.append(seed)
+        seed += 1
+    return numbers
+
+
+def _number(chosen: dict[str, str], key: str, usual: int) -> int:
+    told = chosen.get(key, str(usual))
+    if not told.isdigit():
+        raise UsageError(f"The setting {key} of a phantom cohort must be a whole number, not {told!r}.")
+    return int(told)

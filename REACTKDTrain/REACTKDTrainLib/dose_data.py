@@ -1,0 +1,95 @@
+"""What the dose branch of the teacher sees: CT at a dose drawn for each step, from fields made once for each scan.
+
+Noise is simulated on the whole field of view of the scan and carried to the network's grid as two fields; any dose is
+then two multiply-adds (see `low_dose.training_fields`). Prepared CT is clipped to what the window shows;
+noise is added to it and clipped again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from REACTKDLib.core.case import Modality
+from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.low_dose.training_fields import NoiseFields, TrainingFieldCache, draw_dose, draw_signs
+from REACTKDTrainLib.prepared.store import PreparedStore
+from REACTKDTrainLib.views.augment import Augmentation, warp_like
+from REACTKDTrainLib.views.normalization import LiverWindow
+from REACTKDTrainLib.views.view import View
+
+SEED = 100  # of the noise; the numbers below belong to the test sets
+
+
+def prepare_fields(folder: Path, store: PreparedStore, case: CohortCase) -> None:
+    """Make the fields of one case on the box of its prepared images, if they are not there.
+
+    Raises: TruncatedFieldOfView and others of `low_dose` for a CT that cannot be simulated, and why.
+    """
+    path = fields_path(folder, store, case)
+    if path.exists():
+        return
+    opened = case.load()
+    prepared = store.get(case)
+    grid, _ = store.preparation.grid_for(opened)
+    whole = TrainingFieldCache(folder / "grid").fields(_safe(case.id), opened.volumes[Modality.CT], grid, SEED)
+    box = tuple(slice(a, a + n) for a, n in zip(prepared.start, prepared.shape, strict=True))
+    NoiseFields(whole.quantum[box], whole.electronic[box]).save(path, {"case": case.id, "noise_seed": SEED})
+
+
+def fields_path(folder: Path, store: PreparedStore, case: CohortCase) -> Path:
+    """Where the fields of a case on its prepared box are kept: named by the content of both."""
+    return Path(folder) / f"{_safe(case.id)}.{store.key(case)[:24]}.npy"
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:60]
+
+
+ROOM_VOXELS = 100_000_000  # of fields kept in memory as they lie in views: about 0.4 GB
+
+
+@dataclass(eq=False)
+class DoseSource:
+    """paths: case id -> its fields, which are warped as the view is."""
+
+    paths: Mapping[str, Path]
+    window: LiverWindow
+    augmentation: Augmentation
+    _kept: dict[tuple[str, int | None], np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        folder: Path,
+        store: PreparedStore,
+        cases: Sequence[CohortCase],
+        window: LiverWindow,
+        augmentation: Augmentation,
+    ) -> DoseSource:
+        """For cases whose fields `prepare_fields` made."""
+        return cls({case.id: fields_path(folder, store, case) for case in cases}, window, augmentation)
+
+    def __call__(self, view: View, seed: int) -> Tensor:
+        """The CT of a view, windowed, at a dose log-uniform in [0.1, 1] and with signs drawn from `seed`: (d, h, w)."""
+        rng = np.random.default_rng(seed)
+        dose, signs = draw_dose(rng), draw_signs(rng)
+        return self.window(torch.from_numpy(self.fields(view).add_to(view.hu.numpy(), dose, signs)))
+
+    def fields(self, view: View) -> NoiseFields:
+        """The two fields of a view's scan, as the view lies."""
+        key = view.case, view.warp_seed
+        if key not in self._kept:
+            own = NoiseFields.load(self.paths[view.case])
+            both = torch.from_numpy(np.stack([own.quantum, own.electronic]).astype(np.float32))
+            lying = warp_like(view.warp_seed, self.augmentation, both).numpy().astype(np.float16)
+            while self._kept and (len(self._kept) + 1) * lying.size > 2 * ROOM_VOXELS:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[key] = lying
+        return NoiseFields(*self._kept[key])

@@ -1,0 +1,281 @@
+"""A whole run: cohorts, preparation, folds, predictions, measures, figures, the model folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.cohorts.base import Cohort
+from REACTKDTrainLib.cohorts.open_cohort import open_cohort, size_of
+from REACTKDTrainLib.config import TrainingConfig
+from REACTKDTrainLib.dose_data import DoseSource, prepare_fields
+from REACTKDTrainLib.engine.processes import Processes
+from REACTKDTrainLib.engine.progress import Now, Plan, Report, silent
+from REACTKDTrainLib.engine.stop import StopFile, Stopped
+from REACTKDTrainLib.folds import Split, make_folds
+from REACTKDTrainLib.prepared.sizes import preparation_of
+from REACTKDTrainLib.prepared.store import PreparedStore
+from REACTKDTrainLib.run.device import choose_device
+from REACTKDTrainLib.run.figures import learning_curves
+from REACTKDTrainLib.run.fold import COST, FoldRun
+from REACTKDTrainLib.run.model import save_model
+from REACTKDTrainLib.run.options import RunOptions
+from REACTKDTrainLib.run.predictions import (
+    Prediction,
+    averaged,
+    measure,
+    predict_student,
+    predict_teacher,
+    read_rows,
+    write_metrics,
+    write_predictions,
+    write_rows,
+)
+from REACTKDTrainLib.run.preparation import Storing, prepare_cases, without
+from REACTKDTrainLib.run.record import describe_run, open_folder
+from REACTKDTrainLib.stages.fold_data import FoldData
+
+STAGES = ("both", "teacher", "student")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run ends with. macro_auc, accuracy: of the student with all images, None where nothing was measured."""
+
+    macro_auc: float | None
+    accuracy: float | None
+    bundle: Path | None
+
+
+def run_experiment(options: RunOptions, report: Report = silent) -> Result:
+    """Run, or go on with, all that `options` ask for.
+
+    Raises: UsageError and others of ReactkdError, each one sentence, before anything is written where that is
+    possible; Stopped when a file STOP lies in the output folder (the state is kept).
+    """
+    device = choose_device(options.device)
+    config = options.training_config(size_of(options.cohort))
+    processes = Processes.joined(device.type)
+    try:
+        return Experiment(options, config, device, processes, report if processes.first else silent).run()
+    finally:
+        processes.leave()
+
+
+class Experiment:
+    """See `run_experiment`."""
+
+    def __init__(
+        self, options: RunOptions, config: TrainingConfig, device: torch.device, processes: Processes, report: Report
+    ):
+        self.options, self.config, self.device, self.processes = options, config, device, processes
+        self.output = Path(options.output)
+        self.cache = Path(options.cache) if options.cache else self.output / "cache"
+        self.stop = StopFile(self.output)
+        self._report = report
+        data = config.data
+        self.store = PreparedStore(
+            self.cache / "prepared",
+            preparation_of(data.size),
+            data.mask_variants,
+            data.perturbation,
+            data.mask_seed,
+            data.whole_grid,
+        )
+
+    def run(self) -> Result:
+        """Everything, in order; what an earlier run finished is not done again."""
+        self._report(Now(0.0, "opening the cohort"))
+        cohorts = self._open()
+        make_folds(cohorts["cohort"].graded, self.config.folds, self.config.seed, self.config.data.inner)
+        record = describe_run(self.config, cohorts, self.device, self.processes)
+        if self.processes.first:
+            open_folder(self.output, record, self.options.resume)
+            self.stop.clear()
+        self.processes.wait()
+        cohorts = self._prepare(cohorts)
+        record = describe_run(self.config, cohorts, self.device, self.processes)
+        splits = make_folds(cohorts["cohort"].graded, self.config.folds, self.config.seed, self.config.data.inner)
+        return self._train(cohorts, splits, record)
+
+    # -- cohorts
+
+    def _open(self) -> dict[str, Cohort]:
+        options, size = self.options, self.config.data.size
+        whole = self.config.data.doses
+        cohorts = {"cohort": open_cohort(options.cohort, size, whole)}
+        if options.unlabeled:
+            cohorts["unlabeled"] = open_cohort(options.unlabeled, size, whole)
+        if options.external:
+            cohorts["external"] = open_cohort(options.external, size)
+        if not cohorts["cohort"].graded:
+            raise UsageError(
+                f"No case of the cohort {cohorts['cohort'].name} has a grade; training needs grades (well, moderate, "
+                "poor). CT without grades can be given as the unlabeled cohort."
+            )
+        cohorts["cohort"] = replace(cohorts["cohort"], cases=cohorts["cohort"].graded)
+        return cohorts
+
+    def _prepare(self, cohorts: dict[str, Cohort]) -> dict[str, Cohort]:
+        """Prepare every case once, each process its share; then all know which cannot be read."""
+        cases = [case for cohort in cohorts.values() for case in cohort.cases]
+        roles = ("cohort", "unlabeled") if self.config.data.doses else ()
+        dosed = {case.id for role in roles if role in cohorts for case in cohorts[role].cases}
+        make = partial(_prepare_one, Storing(self.store), self.cache / "doses", self.store, frozenset(dosed))
+        own = cases[self.processes.rank :: self.processes.world]
+        self._plan = Plan(self._parts(cohorts), self._report)
+        failed = prepare_cases(
+            own,
+            make,
+            self.options.workers,
+            lambda n, of: self._plan.tell("prepare", n / of, "preparing cases"),
+            self._check_stop,
+        )
+        for part in self.processes.gather(failed):
+            failed |= part
+        skip = self.options.skip_unreadable
+        return {role: without(cohort, failed, skip) for role, cohort in cohorts.items()}
+
+    def _parts(self, cohorts: dict[str, Cohort]) -> dict[str, float]:
+        parts = {"prepare": COST["prepare"] * sum(len(c) for c in cohorts.values())}
+        for split, number in self._chosen(
+            make_folds(cohorts["cohort"].graded, self.config.folds, self.config.seed, self.config.data.inner)
+        ):
+            fold = self._fold(split, number, None, Plan({}), window=False)
+            own = fold.parts()
+            if self.options.stage == "student" or not self._needs_teacher():
+                own = {k: v for k, v in own.items() if not k.startswith("teacher")}
+            if self.options.stage == "teacher":
+                own = {k: v for k, v in own.items() if k.startswith("teacher")}
+            parts |= own | {f"predict{number}": COST["answers"] * (len(split.test) + len(cohorts.get("external", ())))}
+        return parts
+
+    def _chosen(self, splits: list[Split]) -> list[tuple[Split, int]]:
+        if self.options.fold >= len(splits):
+            raise UsageError(
+                f"There is no fold {self.options.fold}; with {len(splits)} folds they are 0 to {len(splits) - 1}."
+            )
+        return [(s, n) for n, s in enumerate(splits) if self.options.fold in (-1, n)]
+
+    # -- training
+
+    def _needs_teacher(self) -> bool:
+        from REACTKDTrainLib.distillation.distiller import make_distiller
+
+        config = self.config
+        return make_distiller(config.method, config.distillation, 1, 1).needs_teacher
+
+    def _fold(self, split: Split, number: int, unlabeled: Cohort | None, plan: Plan, window: bool = True) -> FoldRun:
+        degrade = None
+        if self.config.data.doses:
+            degrade = partial(DoseSource.of, self.cache / "doses")
+        return FoldRun(
+            self.config,
+            number,
+            split.train,
+            split.inner,
+            split.test,
+            self.store,
+            self.output,
+            self.cache,
+            self.device,
+            unlabeled.cases if unlabeled else (),
+            degrade,
+            self.processes,
+            self.stop,
+            plan,
+            measured=window,
+        )
+
+    def _train(self, cohorts: dict[str, Cohort], splits: list[Split], record: dict) -> Result:
+        best = None
+        for split, number in self._chosen(splits):
+            fold = self._fold(split, number, cohorts.get("unlabeled"), self._plan)
+            teacher = None
+            if self.options.stage == "teacher" or self._needs_teacher():
+                teacher = fold.teacher(train=self.options.stage != "student")
+            if self.options.stage == "teacher":
+                self._predict(fold, None, teacher, cohorts)
+                continue
+            student = fold.student(teacher)
+            self._predict(fold, student, teacher, cohorts)
+            score = fold.score(student)
+            if best is None or score > best[0]:
+                best = (score, student, fold)
+        if self.processes.first:
+            result = self._finish(cohorts, record, best)
+        self.processes.wait()
+        return result if self.processes.first else Result(None, None, None)
+
+    def _predict(self, fold: FoldRun, student, teacher, cohorts: dict[str, Cohort]) -> None:
+        """Rows of this fold's test cases and of the external cohort, kept beside its weights."""
+        if not self.processes.first:
+            return
+        folder = self.output / f"fold{fold.number}"
+        external = cohorts.get("external")
+        parts = {"test": fold.data["test"]}
+        if external is not None:
+            parts["external"] = FoldData(external.cases, self.store, fold.data["test"].maker)
+        for name, data in parts.items():
+            rows: list[Prediction] = []
+            if student is not None:
+                told = lambda n, of: self._plan.tell(f"predict{fold.number}", n / of, "predicting unseen cases")  # noqa: E731
+                rows += predict_student(student, data, fold.number, told)
+            if teacher is not None:
+                rows += predict_teacher(teacher, data, fold.number)
+            write_rows(folder / f"{name}.json", rows)
+
+    def _finish(self, cohorts: dict[str, Cohort], record: dict, best) -> Result:
+        """Files of the whole run, from all folds that are there."""
+        test = [read_rows(p) for p in sorted(self.output.glob("fold*/test.json"))]
+        external = [read_rows(p) for p in sorted(self.output.glob("fold*/external.json"))]
+        rows = [row for part in test for row in part]
+        phantom = cohorts["cohort"].phantom
+        metrics = {"digital_phantom": phantom, **measure(rows)}
+        write_predictions(self.output / "predictions.csv", rows)
+        write_predictions(self.output / "predictions_by_inputs.csv", rows, subsets=True)
+        outside = None
+        if external:
+            joined = averaged(external)
+            outside = {"digital_phantom": cohorts["external"].phantom, **measure(joined)}
+            write_predictions(self.output / "predictions_external.csv", joined)
+            write_predictions(self.output / "predictions_external_by_inputs.csv", joined, subsets=True)
+            metrics["external"] = outside
+        write_metrics(self.output / "metrics.json", metrics)
+        learning_curves(self.output, phantom)
+        told = metrics if rows else (outside or metrics)
+        bundle = None
+        if best is not None:
+            _, student, fold = best
+            bundle = self.output / "bundle"
+            shown = {k: v for k, v in told.items() if k != "external"}
+            save_model(bundle, student, fold.window, self.config, record, shown, fold.temperature, fold.number)
+        self._report(Now(1.0, "done", None, 0.0))
+        return Result(told.get("macro_auc"), told.get("accuracy"), bundle)
+
+    def _check_stop(self) -> None:
+        if self.stop.asked():
+            raise Stopped("The run was stopped; what is done is kept, and --resume goes on from here.")
+
+
+def _prepare_one(storing: Storing, doses: Path, store: PreparedStore, dosed: frozenset[str], case) -> None:
+    storing(case)
+    if case.id in dosed and "ct" in case.modalities:
+        prepare_fields(doses, store, case)
+
+
+def result_of(output: Path) -> dict:
+    """The measures of a finished run. Raises: UsageError when there are none."""
+    try:
+        return json.loads((Path(output) / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError("The output folder holds no measures; let the run finish first.") from error
+
+
+Runner = Callable[[RunOptions, Report], Result]

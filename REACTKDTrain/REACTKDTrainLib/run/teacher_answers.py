@@ -1,0 +1,53 @@
+"""What the frozen teacher says of every training view, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.engine.processes import Processes
+from REACTKDTrainLib.engine.stage import Sample
+from REACTKDTrainLib.networks.teacher import Teacher
+from REACTKDTrainLib.stages.fold_data import FoldData
+from REACTKDTrainLib.targets_cache import TargetCache, weights_hash
+
+
+class TeacherAnswers:
+    """Asked by the student's stage for the view of a sample. maps: keep the fused maps too, for methods on maps."""
+
+    def __init__(self, teacher: Teacher, data: FoldData, cache: TargetCache, maps: bool = False):
+        self._teacher, self._data, self._cache, self._maps = teacher, data, cache, maps
+        self._hash = weights_hash(teacher) + ("+maps" if maps else "")
+
+    def compute(
+        self,
+        processes: Processes,
+        told: Callable[[int, int], None] | None = None,
+        stop: Callable[[], None] | None = None,
+    ) -> None:
+        """Ask about every training view now, each process its share; then all read what all have written."""
+        wanted = [(i, n) for i in range(len(self._data)) for n in range(self._data.views)]
+        own = wanted[processes.rank :: processes.world]
+        for done, (index, number) in enumerate(own, start=1):
+            self._answer(index, number)
+            if told is not None:
+                told(done, len(own))
+            if stop is not None:
+                stop()
+        processes.wait()
+
+    def __call__(self, sample: Sample) -> TeacherTargets:
+        """The targets of one sample, B = 1."""
+        return self._answer(sample.index, sample.seed % self._data.views)
+
+    def _answer(self, index: int, number: int) -> TeacherTargets:
+        light = self._data.light(index, number)
+        found = self._cache.get(self._hash, light)
+        if found is None:
+            with torch.no_grad():
+                output = self._teacher([self._data.view(index, number)])
+            self._cache.put(self._hash, light, TeacherTargets.of(output, self._maps))
+            found = self._cache.get(self._hash, light)
+        return found
