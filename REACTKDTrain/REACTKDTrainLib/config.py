@@ -56,8 +56,9 @@ class StageConfig:
     steps.
 
     The paper: teacher 150 epochs of batches of 2, student 50 of 8, cosine; rates and decay are not given. steps: where
-    positive, in place of epochs. every: epochs between looks at the inner validation cases. initial: a model folder
-    whose weights are taken where they fit (student). frozen: prefixes of parameters that stay as they are.
+    positive, in place of epochs (heads with 0 of both are not trained apart). every: epochs between looks at the inner
+    validation cases. initial: a model folder whose weights are taken where they fit (student). frozen: prefixes of
+    parameters that stay as they are.
     """
 
     epochs: int
@@ -72,9 +73,9 @@ class StageConfig:
     frozen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name, least in (("epochs", 0), ("batch", 1), ("every", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
         for name in ("rate", "clip"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")

@@ -29,13 +29,13 @@ class Job:
     tumor: tuple[str, ...] | None = None
 
 
-def read_worklist(path: Path) -> list[Job]:
+def read_worklist(path: Path, extra: Sequence[str] = ()) -> list[Job]:
     """Return the jobs of a CSV or of a folder, in its order.
 
     CSV: UTF-8 with a header; columns case and segmentation, and any of ct, fdg, acetate, liver, tumor; paths are
     relative to the CSV; several segments are separated by ";" or "|".
     Folder: each folder in it is a case of that name and holds CT, FDG, ACETATE and segmentation files (.nii.gz, .nii,
-    .nrrd, .mha; .seg.nrrd for the segmentation), in any case of letters.
+    .nrrd, .mha; .seg.nrrd for the segmentation), in any case of letters. extra: further columns that a CSV may have.
 
     Raises: FileMissing, UsageError (unreadable, without cases, or a case named twice).
     """
@@ -43,7 +43,7 @@ def read_worklist(path: Path) -> list[Job]:
     if path.is_dir():
         jobs = [_job_of_folder(folder) for folder in sorted(path.iterdir()) if _is_case_folder(folder)]
     elif path.is_file():
-        jobs = _jobs_of_csv(path)
+        jobs = _jobs_of_csv(path, extra)
     else:
         raise FileMissing("There is no worklist at the path given; give a CSV file or a folder of case folders.")
     if not jobs:
@@ -55,7 +55,7 @@ def read_worklist(path: Path) -> list[Job]:
     return jobs
 
 
-def _jobs_of_csv(path: Path) -> list[Job]:
+def _jobs_of_csv(path: Path, extra: Sequence[str]) -> list[Job]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         dialect = ";" if text.split("\n", 1)[0].count(";") > text.split("\n", 1)[0].count(",") else ","
@@ -67,7 +67,7 @@ def _jobs_of_csv(path: Path) -> list[Job]:
         raise UsageError(
             f"The worklist lacks the column 'case' or 'segmentation'; its columns are {', '.join(COLUMNS)}."
         )
-    unknown = [name for name in header if name and name not in COLUMNS]
+    unknown = [name for name in header if name and name not in (*COLUMNS, *extra)]
     if unknown:
         raise UsageError(f"The worklist has unknown columns {quoted(unknown)}; its columns are {', '.join(COLUMNS)}.")
     return [_job_of_row(row, path.parent) for row in rows if any(_cells(row).values())]

@@ -52,6 +52,13 @@ class Result:
     accuracy: float | None
     bundle: Path | None
 
+    def summary(self) -> str:
+        """One line for people."""
+        measured = "nothing was measured (teachers alone, or no unseen case)"
+        if self.macro_auc is not None:
+            measured = f"macro AUC {self.macro_auc:.3f}, accuracy {self.accuracy:.3f} on unseen cases"
+        return f"{measured}; model: {self.bundle}" if self.bundle else measured
+
 
 def run_experiment(options: RunOptions, report: Report = silent) -> Result:
     """Run, or go on with, all that `options` ask for.

@@ -40,9 +40,18 @@ from REACTKDTrainLib.targets_cache import TargetCache
 from REACTKDTrainLib.views.augment import Augmentation
 from REACTKDTrainLib.views.maker import ViewMaker
 from REACTKDTrainLib.views.normalization import LiverWindow
+from REACTKDTrainLib.views.view import View
 
 #: what a step costs relative to preparing a case, for telling how far a run is
-COST = {"prepare": 1.0, "teacher-heads": 0.01, "teacher": 0.7, "answers": 0.3, "student-heads": 0.01, "student": 1.5}
+COST = {
+    "prepare": 1.0,
+    "views": 0.4,
+    "teacher-heads": 0.01,
+    "teacher": 0.7,
+    "answers": 0.3,
+    "student-heads": 0.01,
+    "student": 1.5,
+}
 
 
 @dataclass(eq=False)
@@ -107,8 +116,8 @@ class FoldRun:
             return teacher.eval().requires_grad_(False)
         encode_in_bfloat16(teacher.encoders.values(), self.device, config.amp)
         data, inner = self.data["train"], self.data["inner"]
-        fit_teacher_scales(teacher, [data.light(i) for i in range(len(data))])
-        if config.teacher.blocks and config.teacher_heads.epochs:
+        fit_teacher_scales(teacher, self._light_views())
+        if config.teacher.blocks and (config.teacher_heads.epochs or config.teacher_heads.steps):
             stage = TeacherHeadsStage(teacher, data, inner, config.loss)
             self._run(stage, config.teacher_heads, folder, binding)
         stage = TeacherStage(
@@ -122,6 +131,15 @@ class FoldRun:
         )
         self._run(stage, config.teacher_stage, folder, binding)
         return teacher.eval().requires_grad_(False)
+
+    def _light_views(self) -> list[View]:
+        """View 0 of every training case without voxels; made here so that a person sees what takes the time."""
+        data, out = self.data["train"], []
+        for index in range(len(data)):
+            out.append(data.light(index))
+            self.plan.tell(f"views{self.number}", (index + 1) / len(data), self._named("opening views"))
+            self._check_stop()
+        return out
 
     def _degrade(self, cases: Sequence[CohortCase]) -> Degrade | None:
         how = self.config.data.augmentation
@@ -154,9 +172,10 @@ class FoldRun:
         else:
             start_heads(student)
             if not done:
-                fit_student_scales(student, [data.light(i) for i in range(len(data))])
+                fit_student_scales(student, self._light_views())
                 fit_fused_scale(student, map(data.view, range(len(data))))
-        if student.fixed_size and config.student_heads.epochs and not config.student_stage.initial:
+        heads = config.student_heads.epochs or config.student_heads.steps
+        if student.fixed_size and heads and not config.student_stage.initial:
             stage = StudentStage(learner, data, inner, config.loss, ask, encode=False)
             self._run(stage, config.student_heads, folder, binding)
         for name, parameter in student.named_parameters():
@@ -243,6 +262,7 @@ class FoldRun:
             return COST[name] * (steps * stage.batch + looks * n_inner / 2)
 
         out = {
+            "views": COST["views"] * n,
             "teacher-heads": cost("teacher-heads", config.teacher_heads),
             "teacher": cost("teacher", config.teacher_stage),
             "answers": COST["answers"] * n * config.data.views,

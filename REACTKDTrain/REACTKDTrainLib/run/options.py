@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.config import TrainingConfig
@@ -85,3 +88,14 @@ class RunOptions:
             seed=config.seed if self.seed < 0 else self.seed,
             **stages,
         )
+
+
+def options_from(told: Mapping[str, Any]) -> RunOptions:
+    """From the parameters of the command line module, by their names there ('teacherEpochs'). Raises: UsageError."""
+    known = {f.name for f in fields(RunOptions)}
+    values = {re.sub(r"[A-Z]", lambda c: f"_{c.group().lower()}", name): value for name, value in told.items()}
+    chosen = {name: value for name, value in values.items() if name in known and value not in (None, "")}
+    for name in ("output", "config", "cache"):
+        if name in chosen:
+            chosen[name] = Path(chosen[name])
+    return RunOptions(**{"cohort": "", "output": Path(), **chosen})

@@ -67,6 +67,16 @@ def test_both_libraries_are_importable_side_by_side(installed: Path, tmp_path: P
 
 
 @needs_cmake
+def test_the_training_module_is_installed_as_a_command_line_module_and_finds_its_library(
+    installed: Path, tmp_path: Path
+) -> None:
+    commands = installed.parent / "cli-modules"
+    assert sorted(p.name for p in commands.iterdir()) == ["REACTKDTrain.py", "REACTKDTrain.xml"]
+    result = run_from(tmp_path, tmp_path, str(commands / "REACTKDTrain.py"), "--cohort", "phantom:x", "--output", "o")
+    assert result.stderr.startswith("There is no phantom cohort 'x'"), result.stderr
+
+
+@needs_cmake
 def test_the_shipped_student_is_found_in_the_installed_tree(installed: Path, tmp_path: Path) -> None:
     code = "from REACTKDLib.core.bundle import shipped_bundle_folder; print(shipped_bundle_folder())"
     result = run_from(installed, tmp_path, "-c", code)

@@ -1,0 +1,223 @@
+"""The loop on a small stage: killed at any step it ends with the same weights; stop, full disk, other configurations."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from REACTKDLib.core.errors import OutputNotWritable, UsageError
+from REACTKDTrainLib.config import StageConfig
+from REACTKDTrainLib.engine import checkpoint
+from REACTKDTrainLib.engine.checkpoint import load_checkpoint, save_checkpoint
+from REACTKDTrainLib.engine.log import CsvLog, read_log
+from REACTKDTrainLib.engine.progress import Plan
+from REACTKDTrainLib.engine.randomness import generator_of, order_of, seed_of
+from REACTKDTrainLib.engine.stage import Sample
+from REACTKDTrainLib.engine.stop import StopFile, Stopped
+from REACTKDTrainLib.engine.trainer import Diverged, Trainer, learning_rate
+
+CONFIG = StageConfig(epochs=3, batch=4, rate=0.05, decay=0.01)
+
+
+class Line:
+    """Fits a line with dropout from the samples' seeds; a second branch is used by even samples alone."""
+
+    name = "line"
+
+    def __init__(self, cases: int = 10, scale: float = 1.0):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.module = nn.ModuleDict({"a": nn.Linear(3, 1), "b": nn.Linear(3, 1), "unused": nn.Linear(3, 1)})
+        self.cases = cases
+        self.x = torch.randn(cases, 3, generator=generator_of("x"))
+        self.y = self.x.sum(dim=1) * scale
+        self.seen: list[list[int]] = []
+
+    def loss(self, samples: Sequence[Sample], epoch: int) -> Mapping[str, Tensor]:
+        self.seen.append([s.index for s in samples])
+        errors = []
+        for s in samples:
+            noise = 0.1 * torch.randn(3, generator=generator_of(s.seed))
+            out = self.module["a"](self.x[s.index] + noise)
+            if s.index % 2 == 0:
+                out = out + self.module["b"](self.x[s.index])
+            errors.append((out - self.y[s.index]).square().mean())
+        loss = torch.stack(errors).mean()
+        return {"loss": loss, "squared": loss.detach()}
+
+    def validate(self) -> Mapping[str, float]:
+        out = self.module["a"](self.x) + self.module["b"](self.x)
+        return {"score": -float((out[:, 0] - self.y).square().mean()), "accuracy": 0.5}
+
+
+class Killed(BaseException):
+    """Stands for a process that ends between two steps."""
+
+
+def trainer(folder: Path, stage: Line | None = None, kill_at: int | None = None, **changes) -> Trainer:
+    count = itertools.count(1)
+
+    def report(fraction: float, loss: float) -> None:
+        if next(count) == kill_at:
+            raise Killed
+
+    told = {"config": CONFIG, "seed": 7, "binding": "b", "seconds": 0.0, "report": report}
+    return Trainer(stage or Line(), folder=folder, **(told | changes))
+
+
+def weights(run: Trainer) -> dict[str, Tensor]:
+    return {k: v.clone() for k, v in run.stage.module.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> dict[str, Tensor]:
+    run = trainer(tmp_path_factory.mktemp("whole"))
+    run.run()
+    return weights(run)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e9], ids=["checkpoint at every step", "at epochs alone"])
+@pytest.mark.parametrize("step", range(1, 7))
+def test_killed_at_any_step_and_resumed_it_ends_with_the_same_bits(
+    step: int, seconds: float, undisturbed: dict[str, Tensor], tmp_path: Path
+) -> None:
+    with pytest.raises(Killed):
+        trainer(tmp_path, kill_at=step, seconds=seconds).run()
+    again = trainer(tmp_path, seconds=seconds)
+    again.run()
+    assert all(torch.equal(v, undisturbed[k]) for k, v in weights(again).items())
+    rows = read_log(tmp_path / "log.csv")
+    assert [int(r["step"]) for r in rows] == list(range(6))  # 10 cases in batches of 4: 2 steps an epoch
+
+
+def test_a_parameter_that_no_sample_used_is_not_stepped_nor_decayed(undisturbed: dict[str, Tensor]) -> None:
+    fresh = Line().module.state_dict()
+    assert torch.equal(undisturbed["unused.weight"], fresh["unused.weight"])
+    assert not torch.equal(undisturbed["a.weight"], fresh["a.weight"])
+
+
+def test_the_module_ends_with_the_best_weights_seen(tmp_path: Path) -> None:
+    stage = Line()
+    scores = iter([0.1, 0.9, 0.5])
+    kept: list[Tensor] = []
+
+    def validate() -> Mapping[str, float]:
+        kept.append(stage.module["a"].weight.detach().clone())
+        return {"score": next(scores)}
+
+    stage.validate = validate
+    trainer(tmp_path, stage).run()
+    assert torch.equal(stage.module["a"].weight, kept[1])
+    tensors, told = load_checkpoint(tmp_path / "best.pt", "b")
+    assert torch.equal(tensors["module"]["a.weight"], kept[1]) and told["score"] == 0.9
+
+
+def test_every_epoch_goes_through_the_cases_in_another_order(tmp_path: Path) -> None:
+    stage = Line(cases=8)
+    trainer(tmp_path, stage).run()
+    epochs = [sum(stage.seen[n : n + 2], []) for n in (0, 2, 4)]
+    assert all(sorted(e) == list(range(8)) for e in epochs)
+    assert len({tuple(e) for e in epochs}) == 3
+
+
+def test_a_stop_file_ends_it_before_the_next_step_and_keeps_the_state(
+    undisturbed: dict[str, Tensor], tmp_path: Path
+) -> None:
+    run = trainer(tmp_path, stop=StopFile(tmp_path), seconds=1e9)
+    run.report = lambda fraction, loss: (tmp_path / "STOP").touch() if fraction >= 0.5 else None
+    with pytest.raises(Stopped):
+        run.run()
+    assert run.step == 3
+    (tmp_path / "STOP").unlink()
+    again = trainer(tmp_path)
+    again.run()
+    assert all(torch.equal(v, undisturbed[k]) for k, v in weights(again).items())
+
+
+def test_a_loss_that_is_no_number_is_told_with_its_step(tmp_path: Path) -> None:
+    with pytest.raises(Diverged, match="no longer a number at step 0; lower the learning rate"):
+        trainer(tmp_path, Line(scale=math.inf)).run()
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
+    trainer(tmp_path).run()
+    before = (tmp_path / "last.pt").read_bytes()
+    with pytest.raises(UsageError, match="another configuration or other cases"):
+        trainer(tmp_path, binding="c").run()
+    assert (tmp_path / "last.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 broken"])
+def test_what_is_no_checkpoint_is_told(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "last.pt").write_bytes(content)
+    with pytest.raises(UsageError, match="is not a checkpoint of this program"):
+        load_checkpoint(tmp_path / "last.pt", "b")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("PytorchStreamWriter")]
+)
+def test_a_full_disk_while_writing_leaves_the_last_checkpoint_whole(error, tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"w": torch.ones(3)}, {"step": 1}, "b")
+
+    def full(content, beside) -> None:
+        Path(beside).write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr(checkpoint.torch, "save", full)
+    with pytest.raises(OutputNotWritable, match="is the disk full") as told:
+        save_checkpoint(path, {"w": torch.zeros(3)}, {"step": 2}, "b")
+    assert str(told.value).count(".") <= 3
+    monkeypatch.undo()
+    tensors, state = load_checkpoint(path, "b")
+    assert state == {"step": 1} and torch.equal(tensors["w"], torch.ones(3))
+    assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_a_checkpoint_holds_tensors_alone(tmp_path: Path) -> None:
+    trainer(tmp_path).run()
+    torch.load(tmp_path / "last.pt", weights_only=True)
+
+
+def test_a_log_drops_the_rows_that_will_be_run_again(tmp_path: Path) -> None:
+    log = CsvLog(tmp_path / "log.csv")
+    for step in range(4):
+        log.add({"step": step, "loss": 1.0 / (step + 1)})
+    with open(tmp_path / "log.csv", "a") as stream:
+        stream.write("4,0.")  # a row that was being written
+    CsvLog(tmp_path / "log.csv", step=2).add({"step": 2, "loss": 0.25})
+    rows = read_log(tmp_path / "log.csv")
+    assert [(r["step"], float(r["loss"])) for r in rows] == [("0", 1.0), ("1", 0.5), ("2", 0.25)]
+
+
+def test_the_rate_warms_up_and_falls_to_a_thousandth() -> None:
+    config = StageConfig(epochs=1, batch=1, rate=1.0, warmup=0.1)
+    rates = [learning_rate(n, 100, config) for n in range(100)]
+    assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(1.0)
+    assert rates.index(max(rates)) in (9, 10) and rates[-1] < 0.002
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
+
+
+def test_seeds_are_functions_of_what_they_are_for() -> None:
+    assert seed_of("a", 1) == seed_of("a", 1) != seed_of("a", 2)
+    assert seed_of("a", 12) != seed_of("a1", 2)
+    state = torch.get_rng_state()
+    assert order_of(50, "x") == order_of(50, "x") and sorted(order_of(50, "x")) == list(range(50))
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_progress_of_the_whole_never_goes_back_and_ends_at_1() -> None:
+    told = []
+    plan = Plan({"a": 1.0, "b": 3.0}, lambda now: told.append(now))
+    for part, fraction in (("a", 0.5), ("a", 0.2), ("a", 1.0), ("b", 0.5), ("b", 1.0)):
+        plan.tell(part, fraction, part)
+    values = [now.fraction for now in told]
+    assert values == pytest.approx([0.125, 0.125, 0.25, 0.625, 1.0])
