@@ -135,3 +135,42 @@ class Canceled(ReactkdError):
     """The user stopped the work; nothing was written."""
 
     code = "canceled"
+
+
+# DICOM
+class NotDicom(ReactkdError):
+    code = "not-dicom"
+
+
+class AmbiguousSeries(ReactkdError):
+    code = "ambiguous-series"
+
+
+class SlicesMissing(ReactkdError):
+    code = "slices-missing"
+
+
+class StackedPhases(ReactkdError):
+    code = "stacked-phases"
+
+
+class MixedSeries(ReactkdError):
+    code = "mixed-series"
+
+
+class PetUnitRefused(ReactkdError):
+    code = "pet-unit-refused"
+
+
+class WrongTracer(ReactkdError):
+    code = "wrong-tracer"
+
+
+class SuvRefused(ReactkdError):
+    """No SUV follows from the header; the PET itself may still be used, in the unit that it has."""
+
+    code = "suv-refused"
+
+
+class PatientLike(ReactkdError):
+    code = "patient-like"
