@@ -74,10 +74,10 @@ def _test_folds(cases: Sequence[CohortCase], patients: dict[str, int], folds: in
     from sklearn.model_selection import StratifiedKFold
 
     names, grades = np.array(list(patients)), np.array(list(patients.values()))
-    fewest = min((int((grades == g).sum()), GRADES[g]) for g in range(len(GRADES)))
-    if fewest[0] < folds:
+    fewest, grade = min((int((grades == g).sum()), g) for g in range(len(GRADES)))
+    if fewest < folds:
         raise FoldsImpossible(
-            f"Only {fewest[0]} patients have the grade {fewest[1]}, so with {folds} folds one would lack it; choose "
+            f"Only {fewest} patients have the grade {GRADES[grade]}, so with {folds} folds one would lack it; choose "
             "fewer folds or more patients."
         )
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)

@@ -75,7 +75,12 @@ def warp(stack: dict[str, Tensor], how: Augmentation, seed: int) -> dict[str, Te
         flipper = RandFlipd(keys=keys, prob=0.5, spatial_axis=2)
         flipper.set_random_state(seed=seed + 1)
         out = flipper(out)
-    return {key: torch.as_tensor(out[key]).contiguous() for key in keys}
+    return {key: _plain(out[key]) for key in keys}
+
+
+def _plain(value: Tensor) -> Tensor:
+    """A torch tensor of what may be MONAI's own kind, which files of tensors do not take."""
+    return (value.as_tensor() if hasattr(value, "as_tensor") else torch.as_tensor(value)).contiguous()
 
 
 def warp_like(view_seed: int | None, how: Augmentation, volume: Tensor) -> Tensor:

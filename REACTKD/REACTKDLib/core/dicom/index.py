@@ -1,0 +1,190 @@
+"""What a folder of DICOM files holds: series and their slices, known by their headers, whatever the files are called.
+
+Of each file a few numbers are kept and the pixels are never read, so that an archive of ten thousand files is indexed
+in a few megabytes. No layout of folders is assumed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from REACTKDLib.core.dicom.header import items, number, numbers, text, words
+from REACTKDLib.core.dicom.packages import need_pydicom
+from REACTKDLib.core.errors import FileMissing, NotDicom
+
+Progress = Callable[[float, str], None]
+EVERY = 64  # files between two words of progress, which may cancel by raising
+_TAGS = (
+    "SOPClassUID", "SOPInstanceUID", "ImageType", "Modality", "StudyDate", "StudyInstanceUID", "SeriesInstanceUID",
+    "SeriesDescription", "SeriesNumber", "PatientID", "AcquisitionNumber", "InstanceNumber", "ImagePositionPatient",
+    "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "NumberOfFrames", "FrameOfReferenceUID",
+    "ReferencedSeriesSequence", "LongitudinalTemporalOffsetFromEvent", "SegmentSequence", "SpecificCharacterSet",
+    "TemporalPositionIdentifier", "AcquisitionTime",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One image file: what is needed to order it. position: (3,) mm LPS, or None. acquisition: its number, or None."""
+
+    path: str
+    uid: str
+    position: tuple[float, float, float] | None
+    acquisition: int | None
+    instance: int | None
+    moment: str
+
+
+@dataclass(eq=False)
+class Series:
+    """A series: what its files agree on, and the files. study_date: YYYYMMDD or "". image_type: in capitals.
+
+    days_from_event: from diagnosis, where a trial's header says it. referenced: of a segmentation, the series it was
+    drawn on. segments: of a segmentation, its labels. orientation, pixel_spacing, size: of the first slice.
+    """
+
+    uid: str
+    modality: str
+    study_uid: str = ""
+    study_date: str = ""
+    patient: str = ""
+    description: str = ""
+    number: int | None = None
+    image_type: tuple[str, ...] = ()
+    frame_of_reference: str = ""
+    days_from_event: float | None = None
+    orientation: tuple[float, ...] | None = None
+    pixel_spacing: tuple[float, ...] | None = None
+    size: tuple[int, int] | None = None
+    multiframe: bool = False
+    referenced: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    slices: list[Slice] = field(default_factory=list)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files, in the order in which they were found."""
+        return [Path(s.path) for s in self.slices]
+
+    @property
+    def title(self) -> str:
+        """A short name for messages: number, description and how many images; never the patient."""
+        name = " ".join(str(part) for part in (self.number, self.description) if part not in (None, ""))
+        return f"{name or 'without a name'} ({len(self.slices)} images)"
+
+
+@dataclass(frozen=True, eq=False)
+class FolderIndex:
+    """series: in order of study date and number. files: all that were looked at; passed_over: no DICOM among them."""
+
+    series: tuple[Series, ...]
+    files: int
+    passed_over: int
+
+    def of_modality(self, modality: str) -> list[Series]:
+        """The series of one modality ('CT', 'PT', 'SEG')."""
+        return [s for s in self.series if s.modality == modality]
+
+
+def index_folder(folder: str | os.PathLike, progress: Progress | None = None) -> FolderIndex:
+    """Index every DICOM file below `folder`, symbolic links to folders not followed.
+
+    progress: called with a fraction 0..1 and a text; it cancels by raising. Files are counted first, names not kept.
+    Files that are no DICOM (licenses, thumbnails, DICOMDIR) are counted as passed over.
+
+    Raises: FileMissing, PackagesMissing.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileMissing("There is no folder at the path given; check the path.")
+    need_pydicom()
+    total = sum(1 for _ in files_below(folder)) if progress else 0
+    found: dict[tuple[str, str], Series] = {}
+    looked = passed = 0
+    for path in files_below(folder):
+        if progress and looked % EVERY == 0:
+            progress(looked / max(1, total), f"{looked} of {total} files")
+        looked += 1
+        dataset = read_header(path)
+        if dataset is None:
+            passed += 1
+        else:
+            _add(found, dataset, path)
+    if progress:
+        progress(1.0, f"{looked} files")
+    order = sorted(found.values(), key=lambda s: (s.patient, s.study_date, s.study_uid, s.number or 0, s.uid))
+    return FolderIndex(tuple(order), looked, passed)
+
+
+def files_below(folder: Path) -> Iterator[str]:
+    """Yield the paths of the files below `folder`, sorted within each folder, hidden ones left out."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and name != "DICOMDIR":
+                yield os.path.join(place, name)
+
+
+def read_header(path: str | os.PathLike) -> Any | None:
+    """Return the elements that the index needs of one file, or None when it is no DICOM object of a series."""
+    pydicom = need_pydicom()
+    try:
+        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
+    except Exception:  # not DICOM, cut off, or unreadable: passed over and counted
+        return None
+    return dataset if text(dataset, "SeriesInstanceUID") and text(dataset, "SOPClassUID") else None
+
+
+def series_of_file(path: str | os.PathLike) -> Series:
+    """Return the series that holds one file, with that file alone. Raises: NotDicom."""
+    dataset = read_header(path)
+    if dataset is None:
+        raise NotDicom("The file is no DICOM object that can be read; give the folder of the series.")
+    found: dict[tuple[str, str], Series] = {}
+    _add(found, dataset, os.fspath(path))
+    return next(iter(found.values()))
+
+
+def _add(found: dict[tuple[str, str], Series], dataset: Any, path: str) -> None:
+    uid, modality = text(dataset, "SeriesInstanceUID"), text(dataset, "Modality").upper()
+    series = found.get((uid, modality))
+    if series is None:
+        series = found[uid, modality] = _series(uid, modality, dataset)
+    acquisition, instance = number(dataset, "AcquisitionNumber"), number(dataset, "InstanceNumber")
+    series.slices.append(
+        Slice(
+            path,
+            text(dataset, "SOPInstanceUID"),
+            numbers(dataset, "ImagePositionPatient", 3),
+            None if acquisition is None else int(acquisition),
+            None if instance is None else int(instance),
+            text(dataset, "TemporalPositionIdentifier") or text(dataset, "AcquisitionTime"),
+        )
+    )
+
+
+def _series(uid: str, modality: str, dataset: Any) -> Series:
+    size = number(dataset, "Rows"), number(dataset, "Columns")
+    series_number = number(dataset, "SeriesNumber")
+    return Series(
+        uid=uid,
+        modality=modality,
+        study_uid=text(dataset, "StudyInstanceUID"),
+        study_date=text(dataset, "StudyDate"),
+        patient=text(dataset, "PatientID"),
+        description=text(dataset, "SeriesDescription"),
+        number=None if series_number is None else int(series_number),
+        image_type=words(dataset, "ImageType"),
+        frame_of_reference=text(dataset, "FrameOfReferenceUID"),
+        days_from_event=number(dataset, "LongitudinalTemporalOffsetFromEvent"),
+        orientation=numbers(dataset, "ImageOrientationPatient", 6),
+        pixel_spacing=numbers(dataset, "PixelSpacing", 2),
+        size=None if None in size else (int(size[0]), int(size[1])),
+        multiframe=modality != "SEG" and (number(dataset, "NumberOfFrames") or 1) > 1,
+        referenced=tuple(text(item, "SeriesInstanceUID") for item in items(dataset, "ReferencedSeriesSequence")),
+        segments=tuple(text(item, "SegmentLabel") for item in items(dataset, "SegmentSequence")),
+    )

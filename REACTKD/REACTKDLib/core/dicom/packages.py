@@ -1,0 +1,28 @@
+"""pydicom and highdicom, loaded when they are first needed; without them everything but DICOM works."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from REACTKDLib.core.errors import PackagesMissing
+
+
+def need_pydicom() -> ModuleType:
+    """Return pydicom (3-D Slicer brings it). Raises: PackagesMissing."""
+    try:
+        import pydicom
+    except ImportError as error:
+        raise PackagesMissing("Reading DICOM needs pydicom; install it with: pip install pydicom") from error
+    return pydicom
+
+
+def need_highdicom() -> ModuleType:
+    """Return highdicom. Raises: PackagesMissing."""
+    need_pydicom()
+    try:
+        import highdicom
+    except ImportError as error:
+        raise PackagesMissing(
+            "DICOM segmentations and reports need highdicom; install it with: pip install highdicom"
+        ) from error
+    return highdicom

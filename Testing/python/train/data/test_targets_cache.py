@@ -1,0 +1,70 @@
+"""Teachers' answers: kept by content, never met by another weight or view."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.targets_cache import TargetCache, weights_hash
+from REACTKDTrainLib.views.maker import ViewMaker
+from REACTKDTrainLib.views.normalization import LiverWindow
+from support.tiny_phantoms import fold_data, tiny_cases
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return fold_data(tmp_path_factory.mktemp("data"), tiny_cases(2))
+
+
+def targets() -> TeacherTargets:
+    return TeacherTargets(
+        torch.randn(1, 3),
+        [torch.randn(3, 8)],
+        {"dose": torch.randn(1, 3)},
+        {"dose": [torch.randn(3, 8)], "structure_function": [None]},
+        (),
+        torch.randn(1, 12),
+    )
+
+
+def test_what_was_put_comes_back_in_this_process_and_another(data, tmp_path: Path) -> None:
+    told, view = targets(), data.view(0)
+    cache = TargetCache(tmp_path)
+    assert cache.get("t", view) is None
+    cache.put("t", view, told)
+    for reader in (cache, TargetCache(tmp_path)):
+        found = reader.get("t", view)
+        assert torch.equal(found.logits, told.logits) and torch.equal(found.nodes[0], told.nodes[0])
+        assert found.branch_nodes["structure_function"] == [None]
+    assert (cache.hits, cache.misses) == (1, 1)
+
+
+def test_another_weight_or_view_finds_nothing(data, tmp_path: Path) -> None:
+    cache = TargetCache(tmp_path)
+    cache.put("t", data.view(0), targets())
+    assert cache.get("t2", data.view(0)) is None and cache.get("t", data.view(1)) is None
+    window = ViewMaker(LiverWindow(90.0))(data.store.get(data.cases[0]))
+    assert cache.get("t", window) is None
+
+
+def test_a_broken_file_counts_as_absent(data, tmp_path: Path) -> None:
+    cache = TargetCache(tmp_path)
+    cache.put("t", data.view(0), targets())
+    cache.path("t", data.view(0)).write_bytes(b"broken")
+    assert TargetCache(tmp_path).get("t", data.view(0)) is None
+
+
+def test_the_hash_of_weights_sees_every_value_name_and_buffer() -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    first = weights_hash(module)
+    assert weights_hash(module) == first
+    module[1].running_mean += 1e-7
+    second = weights_hash(module)
+    with torch.no_grad():
+        module[0].weight[0, 0] += 1e-7
+    assert len({first, second, weights_hash(module)}) == 3

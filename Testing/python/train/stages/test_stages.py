@@ -1,0 +1,252 @@
+"""Both stages on tiny phantoms: they learn, they leave alone what is frozen, they never look where they must not."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from REACTKDLib.core.student.config import StudentConfig
+from REACTKDLib.core.student.network import Student
+from REACTKDTrainLib.config import LossConfig, StageConfig
+from REACTKDTrainLib.distillation.config import DistillationConfig
+from REACTKDTrainLib.distillation.distiller import METHODS, make_distiller
+from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.engine.stage import Sample, Stage
+from REACTKDTrainLib.engine.trainer import Trainer
+from REACTKDTrainLib.networks.heads_only import start_heads, student_heads, teacher_heads
+from REACTKDTrainLib.networks.outputs import GraphOutput
+from REACTKDTrainLib.networks.predict import predict_subsets
+from REACTKDTrainLib.networks.student_graph import fit_fused_scale, fit_student_scales, student_forward
+from REACTKDTrainLib.networks.teacher import Teacher, fit_teacher_scales
+from REACTKDTrainLib.networks.teacher_config import TeacherConfig
+from REACTKDTrainLib.stages.student_stage import Learner, StudentStage, drawn_presence, dropped_lesions, share_cbam
+from REACTKDTrainLib.stages.teacher_stage import TeacherHeadsStage, TeacherStage, consistency
+from support.tiny_phantoms import fold_data, tiny_cases
+
+LOSS = LossConfig()
+TEACHER = TeacherConfig(
+    feature_size=6, heads=(1, 1, 2, 2), depths=(1, 1, 1, 1), window=2, patch=4, width=8, dropout=0.1
+)
+STUDENT = StudentConfig(filters=4, widths=(4, 8, 8), cbam=True)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return fold_data(tmp_path_factory.mktemp("data"), tiny_cases(12), views=2)
+
+
+@pytest.fixture
+def teacher(data) -> Teacher:
+    torch.manual_seed(0)
+    teacher = Teacher(TEACHER)
+    fit_teacher_scales(teacher, [data.light(n) for n in range(len(data))])
+    return teacher
+
+
+@pytest.fixture
+def student(data) -> Student:
+    torch.manual_seed(0)
+    student = Student(STUDENT)
+    fit_student_scales(student, [data.light(n) for n in range(len(data))])
+    fit_fused_scale(student, [data.view(n) for n in range(len(data))])
+    return student
+
+
+def samples(n: int, first: int = 0) -> list[Sample]:
+    return [Sample(i, 1000 + first + i) for i in range(n)]
+
+
+def train(stage: Stage, folder, **config) -> None:
+    Trainer(stage, StageConfig(**({"epochs": 1, "batch": 4, "rate": 3e-3} | config)), folder, 0, "b").run()
+    stage.module.eval()
+
+
+def accuracy(logits: torch.Tensor, data) -> float:
+    grades = torch.tensor([case.grade for case in data.cases])
+    return float((logits.argmax(dim=1) == grades).double().mean())
+
+
+def student_stage(student: Student, teacher: Teacher | None, data, method: str = "react-kd", **loss) -> StudentStage:
+    distiller = make_distiller(method, DistillationConfig(), STUDENT.widths[-1], TEACHER.width)
+
+    said: dict[str, TeacherTargets] = {}
+
+    def ask(sample: Sample) -> TeacherTargets:
+        view = data.of(sample)
+        if view.key not in said:
+            with torch.no_grad():
+                said[view.key] = TeacherTargets.of(teacher.eval()([view]), distiller.needs_maps)
+        return said[view.key]
+
+    config = LossConfig(**loss)
+    return StudentStage(Learner(student, distiller), data, data, config, ask if distiller.needs_teacher else None)
+
+
+# -- learning
+
+
+def test_the_teacher_learns_twelve_phantoms_by_heart_within_60_and_60_steps(data, teacher, tmp_path) -> None:
+    train(TeacherHeadsStage(teacher, data, data, LOSS), tmp_path / "heads", batch=12, steps=60, every=100)
+    train(TeacherStage(teacher, data, data, LOSS), tmp_path / "whole", epochs=20, every=20)
+    with torch.no_grad():
+        logits = torch.cat([teacher([data.view(n)]).logits for n in range(len(data))])
+    assert accuracy(logits, data) > 0.95
+
+
+def test_the_student_learns_twelve_phantoms_by_heart_within_100_and_60_steps(data, teacher, student, tmp_path) -> None:
+    train(TeacherHeadsStage(teacher, data, data, LOSS), tmp_path / "teacher", batch=12, steps=60, every=100)
+    share_cbam(student, teacher.cbam)
+    start_heads(student)
+    stage = student_stage(student, teacher.requires_grad_(False), data)
+    stage.encode = False
+    train(stage, tmp_path / "heads", batch=12, steps=100, every=100, rate=1e-2)
+    stage.encode = True
+    train(stage, tmp_path / "whole", epochs=20, every=20)
+    logits = [predict_subsets(student, data.view(n))["ct+fdg+acetate"] for n in range(len(data))]
+    assert accuracy(torch.stack(logits), data) > 0.95
+
+
+@pytest.mark.slow
+def test_both_learn_from_images_alone_without_fixed_vectors(data, tmp_path) -> None:
+    """No block of fixed moments: all that is learned comes through the encoders, in 600 steps each."""
+    from dataclasses import replace
+
+    torch.manual_seed(1)
+    teacher = Teacher(replace(TEACHER, blocks=(), dropout=0.0))
+    fit_teacher_scales(teacher, [data.light(n) for n in range(len(data))])
+    train(TeacherStage(teacher, data, data, LOSS), tmp_path / "t", epochs=200, every=200)
+    with torch.no_grad():
+        assert accuracy(torch.cat([teacher([data.view(n)]).logits for n in range(len(data))]), data) > 0.95
+    student = Student(replace(STUDENT, blocks=("encoder",), dropout=0.0))
+    fit_student_scales(student, [data.light(n) for n in range(len(data))])
+    fit_fused_scale(student, [data.view(n) for n in range(len(data))])
+    share_cbam(student, teacher.cbam)
+    stage = student_stage(student, teacher.requires_grad_(False), data, modality_dropout=0.0, node_dropout=0.0)
+    train(stage, tmp_path / "s", epochs=200, every=200)
+    logits = [predict_subsets(student, data.view(n))["ct+fdg+acetate"] for n in range(len(data))]
+    assert accuracy(torch.stack(logits), data) > 0.95
+
+
+# -- what stays as it is
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_stage_2_moves_the_encoder_and_never_the_teacher_or_the_shared_cbam(method, data, teacher, student, tmp_path):
+    share_cbam(student, teacher.cbam)
+    before = copy.deepcopy(teacher.state_dict())
+    encoder = copy.deepcopy(student.encoders.state_dict())
+    train(student_stage(student, teacher.requires_grad_(False), data, method), tmp_path, steps=3)
+    assert all(torch.equal(v, before[k]) for k, v in teacher.state_dict().items())
+    assert all(torch.equal(v, before[f"cbam.{k}"]) for k, v in student.cbam.state_dict().items())
+    moved = [k for k, v in student.encoders.state_dict().items() if not torch.equal(v, encoder[k])]
+    assert len(moved) > len(encoder) / 2
+
+
+def test_a_branch_that_dropped_out_of_a_whole_step_keeps_its_weights(data, teacher, student, tmp_path) -> None:
+    stage = student_stage(student, None, data, "none")
+    own = {"fdg": torch.ones(4), "ct": torch.ones(4), "acetate": torch.zeros(4)}
+    output = student_forward(student, [data.view(n) for n in range(4)], own)
+    output.logits.sum().backward()
+    lonely = [n for n, p in stage.module.named_parameters() if "acetate" in n]
+    assert lonely and all(p.grad is None for n, p in stage.module.named_parameters() if n in lonely)
+    optimizer = torch.optim.AdamW([p for p in student.parameters() if p.requires_grad], lr=1.0, weight_decay=0.5)
+    before = copy.deepcopy(student.state_dict())
+    optimizer.step()
+    for name, value in student.state_dict().items():
+        if "acetate" in name:
+            assert torch.equal(value, before[name])
+
+
+def test_modality_dropout_never_drops_everything_and_keeps_its_rate(data) -> None:
+    views = [data.light(n % 12) for n in range(600)]
+    presence = drawn_presence(views, [Sample(0, n) for n in range(600)], ("ct", "fdg", "acetate"), 0.6)
+    kept = torch.stack(list(presence.values()))
+    assert (kept.sum(dim=0) >= 1).all()
+    rates = kept.mean(dim=1)  # P(kept | something is) = 0.4 / (1 - 0.6^3)
+    assert torch.allclose(rates, torch.full((3,), 0.4 / (1 - 0.6**3)), atol=0.07)
+
+
+def test_a_case_without_a_modality_is_never_said_to_have_it(data) -> None:
+    from dataclasses import replace
+
+    view = data.light(0)
+    ct_only = replace(view, images={"ct": view.images["ct"]})
+    presence = drawn_presence([ct_only] * 20, samples(20), ("ct", "fdg", "acetate"), 0.9)
+    assert presence["ct"].all() and not presence["fdg"].any()
+
+
+def test_lesion_dropout_spares_parenchyma_and_the_largest_lesion() -> None:
+    dropped = [dropped_lesions(6, Sample(0, seed), 0.5) for seed in range(200)]
+    assert all(not {0, 1} & set(d) for d in dropped)
+    assert sum(map(len, dropped)) / (200 * 4) == pytest.approx(0.5, abs=0.08)
+
+
+# -- the same answer in other groups
+
+
+def test_the_loss_of_a_batch_is_the_mean_of_its_parts(data, teacher, student) -> None:
+    """What makes two processes equal to one with twice the batch."""
+    teacher.train(), student.train()
+    for stage in (
+        TeacherStage(teacher, data, data, LOSS),
+        TeacherHeadsStage(teacher, data, data, LOSS),
+        student_stage(student, teacher, data),
+    ):
+        whole = stage.loss(samples(4), 0)
+        parts = [stage.loss(samples(4)[n : n + 2], 0) for n in (0, 2)]
+        for name, value in whole.items():
+            torch.testing.assert_close(value, (parts[0][name] + parts[1][name]) / 2, rtol=1e-4, atol=1e-5)
+
+
+def test_heads_alone_in_a_batch_say_what_they_say_one_by_one(data, teacher, student) -> None:
+    views = [data.light(n, n % 2) for n in range(6)]
+    teacher.eval(), student.eval()
+    start_heads(student)
+    batch = teacher_heads(teacher, views, [0] * 6)
+    single = [teacher([view], encode=False) for view in views]
+    torch.testing.assert_close(batch.logits, torch.cat([s.logits for s in single]))
+    for name, value in batch.branch_logits.items():
+        torch.testing.assert_close(value, torch.cat([s.branch_logits[name] for s in single]))
+    presence = drawn_presence(views, samples(6), STUDENT.modalities, 0.3)
+    drops: Sequence[list[int]] = [[] if len(v.masks) < 3 else [2] for v in views]
+    ours = student_heads(student, views, presence, range(6), drops).logits
+    theirs = student_forward(student, views, presence, None, drops, encode=False).logits
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_dropout_of_heads_belongs_to_the_case_and_not_to_the_batch(data, teacher) -> None:
+    teacher.train()
+    views = [data.light(n) for n in range(4)]
+    whole = teacher_heads(teacher, views, [5, 6, 7, 8]).logits
+    part = teacher_heads(teacher, views[2:], [7, 8]).logits
+    torch.testing.assert_close(whole[2:], part)
+    assert not torch.allclose(part, teacher_heads(teacher, views[2:], [9, 10]).logits)
+
+
+# -- consistency
+
+
+def test_consistency_is_0_for_the_same_scan_and_pulls_the_degraded_toward_the_native() -> None:
+    native = GraphOutput(torch.tensor([[2.0, 0.0, 0.0]]), [torch.eye(3)], [], torch.zeros(1, 1))
+    assert float(consistency(native, native)) == pytest.approx(0, abs=1e-6)
+    logits = torch.tensor([[0.0, 2.0, 0.0]], requires_grad=True)
+    nodes = torch.tensor([[0.0, 1, 0], [1, 0, 0], [0, 0, 1]], requires_grad=True)
+    value = consistency(native, GraphOutput(logits, [nodes], [], torch.zeros(1, 1)))
+    p = torch.softmax(native.logits, dim=1)
+    kl = float((p * (p.log() - torch.log_softmax(logits.detach(), dim=1))).sum())
+    assert float(value.detach()) == pytest.approx(kl + 2 / 3, abs=1e-5)  # two of three nodes are orthogonal
+    value.backward()
+    assert logits.grad[0, 0] < 0 < logits.grad[0, 1] and nodes.grad.abs().sum() > 0
+
+
+def test_consistency_reaches_the_dose_branch_alone(data, teacher) -> None:
+    noisy = lambda view, seed: view.images["ct"] + 0.3  # noqa: E731
+    stage = TeacherStage(teacher, data, data, LOSS, None, data, noisy)
+    stage._consistency(samples(2)).backward()
+    reached = {n for n, p in teacher.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    assert any(n.startswith("encoders.dose") for n in reached) or any(n.startswith("heads.dose") for n in reached)
+    assert not any(n.startswith(("encoders.fdg", "encoders.acetate", "heads.fused")) for n in reached)
+    assert "consistency" in stage.loss(samples(2), 0)
