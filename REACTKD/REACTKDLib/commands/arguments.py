@@ -14,12 +14,18 @@ if TYPE_CHECKING:
 
 def add_case_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the files of one case."""
-    files = parser.add_argument_group("the case (NIfTI, NRRD or MHA files)")
-    files.add_argument("--ct", type=Path, metavar="FILE", help="CT in Hounsfield units")
-    files.add_argument("--fdg", type=Path, metavar="FILE", help="FDG PET in any unit")
-    files.add_argument("--acetate", type=Path, metavar="FILE", help="11C-acetate PET in any unit")
+    files = parser.add_argument_group(
+        "the case (NIfTI, NRRD or MHA files, or DICOM: the folder of a series, or one of its files)"
+    )
+    files.add_argument("--ct", type=Path, metavar="FILE|DIR", help="CT in Hounsfield units")
+    files.add_argument("--fdg", type=Path, metavar="FILE|DIR", help="FDG PET in any unit")
+    files.add_argument("--acetate", type=Path, metavar="FILE|DIR", help="11C-acetate PET in any unit")
     files.add_argument(
-        "--segmentation", type=Path, metavar="FILE", required=True, help="liver and tumors: .seg.nrrd or a label map"
+        "--segmentation",
+        type=Path,
+        metavar="FILE",
+        required=True,
+        help="liver and tumors: .seg.nrrd, a DICOM SEG or a label map",
     )
     files.add_argument("--liver", nargs="+", metavar="NAME|LABEL", help="the liver, when it is not recognized by name")
     files.add_argument("--tumor", nargs="*", metavar="NAME|LABEL", help="the tumors; without a value: there is none")

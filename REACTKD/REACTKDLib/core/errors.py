@@ -138,10 +138,6 @@ class Canceled(ReactkdError):
 
 
 # DICOM
-class NotDicom(ReactkdError):
-    code = "not-dicom"
-
-
 class AmbiguousSeries(ReactkdError):
     code = "ambiguous-series"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.grid import Grid
 from REACTKDLib.core.recognition import Choice, choose
 from REACTKDLib.core.regrid import has_no_geometry, mask_on_grid, share_inside
+from REACTKDLib.core.roles import SEGMENTATION_ROLE
 from REACTKDLib.core.segmentation_files import Segmentation, read_segmentation
 from REACTKDLib.core.text import quoted
 from REACTKDLib.core.volume import Volume
@@ -38,12 +39,13 @@ def open_case(
 ) -> Case:
     """Read one patient from files and check everything; the findings come with the case.
 
-    ct, fdg, acetate: image files, at least one. segmentation: a `.seg.nrrd` or a label map on any grid that lies in
-    the reference image (CT, else FDG, else acetate). liver, tumor: names or label numbers; None leaves the choice to
-    terminology codes, then names; an empty `tumor` says that there is none. case_id: for reports; neutral by default.
+    ct, fdg, acetate: image files, or DICOM series by their folder or one of their files; at least one.
+    segmentation: a `.seg.nrrd`, a DICOM SEG or a label map, on any grid that lies in the reference image (CT, else
+    FDG, else acetate). liver, tumor: names or label numbers; None leaves the choice to terminology codes, then names;
+    an empty `tumor` says that there is none. case_id: for reports; neutral by default.
 
-    Raises: NoVolume, EmptySegmentation, MaskOffImage, and what `read_volume`, `read_segmentation`, `choose` and
-    `checked` raise.
+    Raises: NoVolume, EmptySegmentation, MaskOffImage, and what `read_volume`, `read_dicom_volume`,
+    `read_segmentation`, `read_dicom_segmentation`, `choose` and `checked` raise.
     """
     paths = {Modality.CT: ct, Modality.FDG: fdg, Modality.ACETATE: acetate}
     given = {modality: path for modality, path in paths.items() if path is not None}
@@ -51,12 +53,38 @@ def open_case(
         raise NoVolume("No image is given; give a CT (--ct), or a PET (--fdg, --acetate) with masks drawn on it.")
     if segmentation is None:
         raise EmptySegmentation("No segmentation is given; give the file with the liver and its tumors.")
-    volumes = {modality: read_volume(path, modality) for modality, path in given.items()}
+    volumes, findings = _read_volumes(given)
     reference = next(iter(volumes.values()))
-    file = read_segmentation(segmentation)
+    file = _read_segmentation(segmentation)
     choice = choose([segment.candidate for segment in file.segments], _as_names(liver), _as_names(tumor))
-    liver_mask, tumor_mask, findings = masks_on(file, choice, reference)
-    return checked(Case(case_id or NEUTRAL_ID, volumes, liver_mask, tumor_mask, tuple(findings)))
+    liver_mask, tumor_mask, more = masks_on(file, choice, reference)
+    return checked(Case(case_id or NEUTRAL_ID, volumes, liver_mask, tumor_mask, (*findings, *more)))
+
+
+def _read_volumes(given: Mapping[Modality, PathLike]) -> tuple[dict[Modality, Volume], list[Finding]]:
+    """Read each image as what it is: a file that ITK knows, or a DICOM series by its folder or one of its files."""
+    from REACTKDLib.core.dicom.images import read_dicom_volume
+    from REACTKDLib.core.dicom.series import is_dicom_source
+
+    volumes, findings = {}, []
+    for modality, path in given.items():
+        if is_dicom_source(path):
+            volumes[modality], more = read_dicom_volume(path, modality)
+            findings += more
+        else:
+            volumes[modality] = read_volume(path, modality)
+    return volumes, findings
+
+
+def _read_segmentation(path: PathLike) -> Segmentation:
+    from REACTKDLib.core.dicom.segmentation import read_dicom_segmentation
+    from REACTKDLib.core.dicom.series import find_series, is_dicom_source
+
+    if not is_dicom_source(path):
+        return read_segmentation(path)
+    if os.path.isdir(path):
+        path = find_series(path, "SEG", SEGMENTATION_ROLE).paths[0]
+    return read_dicom_segmentation(path)
 
 
 def masks_on(file: Segmentation, choice: Choice, reference: Volume) -> tuple[np.ndarray, np.ndarray, list[Finding]]:

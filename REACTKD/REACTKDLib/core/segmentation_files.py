@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def write_segmentation(
     """
     if suffix_of(path) != ".seg.nrrd":
         raise UsageError("A segmentation is written as .seg.nrrd; choose a file name that ends so.")
-    layers, places = _pack([mask for _, _, mask in masks])
+    layers, places = pack_layers([mask for _, _, mask in masks])
     segments = [
         Segment(name, label, layer, COLORS[kind], terminology_entry(kind))
         for (name, kind, _), (layer, label) in zip(masks, places, strict=True)
@@ -184,7 +184,7 @@ def _described_segments(raw: RawImage) -> tuple[Segment, ...]:
     return tuple(segments)
 
 
-def _pack(masks: Sequence[np.ndarray]) -> tuple[np.ndarray, list[tuple[int, int]]]:
+def pack_layers(masks: Iterable[np.ndarray]) -> tuple[np.ndarray, list[tuple[int, int]]]:
     """Return the masks in as few uint8 layers (L, D, H, W) as hold them without overlap, and (layer, label) of each."""
     layers: list[np.ndarray] = []
     places: list[tuple[int, int]] = []

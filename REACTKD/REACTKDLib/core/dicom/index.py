@@ -14,7 +14,7 @@ from typing import Any
 
 from REACTKDLib.core.dicom.header import items, number, numbers, text, words
 from REACTKDLib.core.dicom.packages import need_pydicom
-from REACTKDLib.core.errors import FileMissing, NotDicom
+from REACTKDLib.core.errors import FileMissing, NotAnImage
 
 Progress = Callable[[float, str], None]
 EVERY = 64  # files between two words of progress, which may cancel by raising
@@ -140,10 +140,10 @@ def read_header(path: str | os.PathLike) -> Any | None:
 
 
 def series_of_file(path: str | os.PathLike) -> Series:
-    """Return the series that holds one file, with that file alone. Raises: NotDicom."""
+    """Return the series that holds one file, with that file alone. Raises: NotAnImage."""
     dataset = read_header(path)
     if dataset is None:
-        raise NotDicom("The file is no DICOM object that can be read; give the folder of the series.")
+        raise NotAnImage("The file is no DICOM object that can be read; give the folder of the series.")
     found: dict[tuple[str, str], Series] = {}
     _add(found, dataset, os.fspath(path))
     return next(iter(found.values()))

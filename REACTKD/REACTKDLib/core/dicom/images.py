@@ -1,0 +1,88 @@
+"""A CT or PET of a case from DICOM: the volume in HU or SUVbw, and what the reader should know about it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.dicom.index import Progress, Series, Slice
+from REACTKDLib.core.dicom.series import find_series, one_phase, read_stack
+from REACTKDLib.core.dicom.suv import PetHeader, suv_factor
+from REACTKDLib.core.dicom.tracer import Tracer, recognize_tracer
+from REACTKDLib.core.errors import PetUnitRefused, SuvRefused, WrongTracer
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.hounsfield import check_hounsfield
+from REACTKDLib.core.pet_values import check_pet
+from REACTKDLib.core.roles import ROLES
+from REACTKDLib.core.text import sentence
+from REACTKDLib.core.volume import Unit, Volume
+
+
+def read_dicom_volume(
+    source: str | os.PathLike, modality: Modality, progress: Progress | None = None
+) -> tuple[Volume, list[Finding]]:
+    """Read the series of `modality` in a folder, or the one that a file belongs to.
+
+    CT comes in HU, PET in SUVbw where the header allows it, else in the unit that it states, with a finding that says
+    why there is no SUV. Raises: what `find_series`, `one_phase`, `read_series` raise.
+    """
+    role = ROLES[modality]
+    series = find_series(source, "CT" if modality is Modality.CT else "PT", role, progress)
+    return read_series(series, one_phase(series, role), modality)
+
+
+def read_series(series: Series, slices: Sequence[Slice], modality: Modality) -> tuple[Volume, list[Finding]]:
+    """Read one acquisition of a series as `modality`.
+
+    Raises: what `read_stack` raises; NotHounsfield; NotPet; PetUnitRefused for units that mean no uptake; WrongTracer
+    when the header states another tracer.
+    """
+    role = ROLES[modality]
+    volume, findings, headers = read_stack(series, slices, role)
+    if modality is Modality.CT:
+        check_hounsfield(volume.array, role)
+        return volume.with_array(volume.array, Unit.HU), findings
+    findings += _tracer_findings(recognize_tracer(headers[0]), modality, role)
+    check_pet(volume.array, role)
+    volume, more = _in_suv(volume, headers, role)
+    return volume, [*findings, *more]
+
+
+def _in_suv(volume: Volume, headers: Sequence[Any], role: str) -> tuple[Volume, list[Finding]]:
+    header = PetHeader.of(headers)
+    try:
+        factor = suv_factor(header)
+    except PetUnitRefused as error:
+        raise PetUnitRefused(
+            sentence(f"{role} cannot be used: {error}; give the corrected series in Bq/ml.")
+        ) from error
+    except SuvRefused as error:
+        unit = Unit.BQML if header.units == "BQML" else Unit.UNKNOWN
+        told = f"{role} has no SUV, since {error}; the grade does not depend on it."
+        return volume.with_array(volume.array, unit), [Finding("suv-refused", "warning", sentence(told))]
+    array = volume.array if factor == 1.0 else volume.array * np.float32(factor)
+    return volume.with_array(array, Unit.SUVBW), []
+
+
+def _tracer_findings(tracer: Tracer, modality: Modality, role: str) -> list[Finding]:
+    if tracer.modality not in (None, modality):
+        option = f"--{tracer.modality.value}"
+        raise WrongTracer(
+            sentence(
+                f"{role} states {tracer.name} in its header; give it as that tracer ({option}), or check the file."
+            )
+        )
+    if tracer.modality is None and tracer.basis in ("code", "text"):
+        raise WrongTracer(sentence(f"{role} states another tracer in its header ({tracer.name}); check the file."))
+    if tracer.modality is None:
+        why = "says nothing about it" if tracer.name == "unknown" else f"contradicts itself ({tracer.name})"
+        told = f"{role} was taken as given; its header {why}."
+        return [Finding("tracer-unknown", "warning", sentence(told))]
+    if tracer.basis == "half-life":
+        told = f"The tracer of {role} is known only by its half-life or nuclide ({tracer.nuclide})."
+        return [Finding("tracer-by-half-life", "info", told)]
+    return []

@@ -1,0 +1,200 @@
+"""A CT or PET series as a `Volume`: slices in spatial order, each with its own rescale values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from REACTKDLib.core.dicom.geometry import Stack, stack_slices
+from REACTKDLib.core.dicom.header import number, numbers
+from REACTKDLib.core.dicom.index import Progress, Series, Slice, index_folder, series_of_file
+from REACTKDLib.core.dicom.packages import need_pydicom
+from REACTKDLib.core.dicom.phases import split_phases
+from REACTKDLib.core.errors import AmbiguousSeries, MixedSeries, NotAnImage, StackedPhases
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.text import plural, quoted, sentence
+from REACTKDLib.core.volume import Volume
+
+WORDS = {"CT": "CT", "PT": "PET", "SEG": "segmentation"}
+_NOT_A_VOLUME = {"LOCALIZER", "SCOUT", "MIP", "PROJECTION IMAGE"}
+
+
+def is_dicom_source(path: str | os.PathLike) -> bool:
+    """True for a folder, and for a file that begins as DICOM files do."""
+    path = Path(path)
+    if path.is_dir():
+        return True
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def find_series(source: str | os.PathLike, modality: str, role: str, progress: Progress | None = None) -> Series:
+    """Return the one series of `modality` in a folder, or the series and acquisition that a file belongs to.
+
+    Scouts and projections are passed over. Raises: FileMissing; NotAnImage where there is none; AmbiguousSeries with
+    what there is to choose from; MixedSeries when a file of another modality is given.
+    """
+    source = Path(source)
+    if not source.is_dir():
+        return _series_around(source, modality, role)
+    index = index_folder(source, progress)
+    candidates = [s for s in index.of_modality(modality) if not _NOT_A_VOLUME & set(s.image_type)]
+    if not candidates:
+        others = sorted({s.modality for s in index.series if s.modality})
+        seen = f"it holds {quoted(others)}" if others else "it holds no DICOM images"
+        raise NotAnImage(
+            f"The folder given for {role} has no {WORDS.get(modality, modality)} series ({seen}); give the series' own "
+            "folder."
+        )
+    if len(candidates) > 1:
+        raise AmbiguousSeries(
+            f"The folder given for {role} holds {len(candidates)} {WORDS.get(modality, modality)} series: "
+            f"{quoted(s.title for s in candidates)}; give the folder of one, or one file of it."
+        )
+    return candidates[0]
+
+
+def _series_around(path: Path, modality: str, role: str) -> Series:
+    one = series_of_file(path)
+    if one.modality != modality:
+        wanted, found = WORDS.get(modality, modality), WORDS.get(one.modality, one.modality or "unknown")
+        raise MixedSeries(sentence(f"{role} should be a {wanted} series but is {found}; check which file is which."))
+    whole = next(s for s in index_folder(path.parent).of_modality(modality) if s.uid == one.uid)
+    phases = [] if whole.multiframe else split_phases(whole, role)
+    if len(phases) > 1:
+        whole.slices = next(p for p in phases if any(os.path.samefile(s.path, path) for s in p))
+    return whole
+
+
+def one_phase(series: Series, role: str) -> Sequence[Slice]:
+    """Return the slices of a series that is one acquisition. Raises: StackedPhases for several, MixedSeries."""
+    if series.multiframe:
+        raise MixedSeries(
+            sentence(
+                f"{role} is an enhanced (multi-frame) DICOM object, which is not read; load it in 3D Slicer and save "
+                "it as NRRD."
+            )
+        )
+    phases = split_phases(series, role)
+    if len(phases) > 1:
+        sizes = " + ".join(str(len(p)) for p in phases)
+        raise StackedPhases(
+            sentence(
+                f"{role} holds {len(phases)} acquisitions in one series ({sizes} images: contrast phases or time "
+                "frames); give one file of the one that is meant instead of the folder."
+            )
+        )
+    return phases[0]
+
+
+def read_stack(series: Series, slices: Sequence[Slice], role: str) -> tuple[Volume, list[Finding], list[Any]]:
+    """Read the pixels of one acquisition: volume, findings, and the slices' headers without pixels, in order.
+
+    Doubles with the same pixels are left out and reported. Values are stored x slope + intercept of each slice; whole
+    numbers stay int16.
+
+    Raises: what `stack_slices` raises; MixedSeries for slices of another size or orientation; StackedPhases for
+    doubles that differ; NotAnImage for pixels that cannot be decoded.
+    """
+    stack = stack_slices(series, slices, role)
+    headers, planes = [], []
+    for piece in stack.slices:
+        dataset, plane = _read_plane(piece, series, role)
+        headers.append(dataset)
+        planes.append(plane)
+    findings = _check_doubles(stack, planes, series, role)
+    array = np.stack(planes)
+    if array.dtype.kind == "i" and -32768 <= array.min() and array.max() <= 32767:
+        array = array.astype(np.int16)
+    elif array.dtype != np.int16:
+        array = array.astype(np.float32)
+    return Volume(array, stack.ijk_to_ras, name=role), findings, headers
+
+
+def _check_doubles(stack: Stack, planes: Sequence[np.ndarray], series: Series, role: str) -> list[Finding]:
+    if not stack.doubles:
+        return []
+    at = {piece.position: n for n, piece in enumerate(stack.slices)}
+    for double in stack.doubles:
+        nearest = min(at, key=lambda p: sum((a - b) ** 2 for a, b in zip(p, double.position)))
+        if not np.array_equal(_read_plane(double, series, role)[1], planes[at[nearest]]):
+            raise StackedPhases(
+                sentence(
+                    f"{role} has different images at the same place and nothing that tells them apart; give a folder "
+                    "with one acquisition."
+                )
+            )
+    text = f"{role} holds {plural(len(stack.doubles), 'slice')} twice; the doubles were left out."
+    return [Finding("slices-doubled", "info", sentence(text))]
+
+
+def _read_plane(piece: Slice, series: Series, role: str) -> tuple[Any, np.ndarray]:
+    """One slice: its header and its values, integers where slope and intercept are whole, else float64."""
+    pydicom = need_pydicom()
+    try:
+        dataset = pydicom.dcmread(piece.path)
+    except Exception as error:
+        raise NotAnImage(sentence(f"A file of {role} cannot be read; copy or export the series again.")) from error
+    _check_alike(dataset, series, role)
+    stored = _stored_values(dataset, piece, role)
+    slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
+    slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
+    if slope == 0:
+        raise NotAnImage(sentence(f"{role} states a rescale slope of zero; export the series again."))
+    for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"):
+        if keyword in dataset:
+            del dataset[keyword]
+    if stored.dtype.kind in "iu" and slope == int(slope) and intercept == int(intercept) and abs(slope) < 1e4:
+        return dataset, stored.astype(np.int32) * int(slope) + int(intercept)
+    return dataset, (stored * slope + intercept).astype(np.float32)
+
+
+def _stored_values(dataset: Any, piece: Slice, role: str) -> np.ndarray:
+    """(H, W) as stored. Compressed pixels are decoded by pydicom where it can, else by ITK."""
+    try:
+        stored = dataset.pixel_array
+    except Exception:  # no decoder in pydicom, or damaged pixels: ITK decides which
+        stored = _by_itk(dataset, piece, role)
+    if stored.ndim != 2:
+        raise NotAnImage(sentence(f"{role} holds color or multi-frame images; give the original slices."))
+    return stored
+
+
+def _by_itk(dataset: Any, piece: Slice, role: str) -> np.ndarray:
+    import SimpleITK as sitk
+
+    if "PixelData" not in dataset or not dataset.file_meta.TransferSyntaxUID.is_compressed:
+        raise NotAnImage(sentence(f"A file of {role} is cut off or damaged; copy or export the series again."))
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        values = np.squeeze(sitk.GetArrayFromImage(sitk.ReadImage(piece.path)), axis=0)
+    except Exception as error:
+        raise NotAnImage(
+            sentence(f"The pixels of {role} are compressed in a way that cannot be read; export it uncompressed.")
+        ) from error
+    slope, intercept = number(dataset, "RescaleSlope") or 1.0, number(dataset, "RescaleIntercept") or 0.0
+    return (values - intercept) / slope  # ITK has applied them
+
+
+def _check_alike(dataset: Any, series: Series, role: str) -> None:
+    """Raise MixedSeries when a slice is not of the series' size, axes or pixel size."""
+    axes, spacing = numbers(dataset, "ImageOrientationPatient", 6), numbers(dataset, "PixelSpacing", 2)
+    size = number(dataset, "Rows"), number(dataset, "Columns")
+    alike = (
+        axes is not None
+        and spacing is not None
+        and series.size == size
+        and np.allclose(axes, series.orientation, atol=1e-3)
+        and np.allclose(spacing, series.pixel_spacing, rtol=1e-3)
+    )
+    if not alike:
+        raise MixedSeries(
+            sentence(f"{role} mixes images of different size or orientation; give a folder with one volume.")
+        )
