@@ -170,7 +170,7 @@ def _stored_values(dataset: Any, piece: Slice, role: str) -> np.ndarray:
 def _by_itk(dataset: Any, piece: Slice, role: str) -> np.ndarray:
     import SimpleITK as sitk
 
-    if "PixelData" not in dataset or not dataset.file_meta.TransferSyntaxUID.is_compressed:
+    if "PixelData" not in dataset or not _is_compressed(dataset):
         raise NotAnImage(sentence(f"A file of {role} is cut off or damaged; copy or export the series again."))
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
@@ -181,6 +181,13 @@ def _by_itk(dataset: Any, piece: Slice, role: str) -> np.ndarray:
         ) from error
     slope, intercept = number(dataset, "RescaleSlope") or 1.0, number(dataset, "RescaleIntercept") or 0.0
     return (values - intercept) / slope  # ITK has applied them
+
+
+def _is_compressed(dataset: Any) -> bool:
+    try:
+        return bool(dataset.file_meta.TransferSyntaxUID.is_compressed)
+    except Exception:  # not stated, or no transfer syntax that exists
+        return False
 
 
 def _check_alike(dataset: Any, series: Series, role: str) -> None:
