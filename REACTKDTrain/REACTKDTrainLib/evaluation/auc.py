@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
+_AT_ONCE = 128  # resamples whose running sums stay in the processor's cache
+
 
 def weighted_aucs(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """P(score of a positive > of a negative) + half of the ties, under case weights.
+    """P(score of a positive > of a negative) + half of the ties, under case weights (Hanley and McNeil 1982).
 
     positive: (n,) bool; score: (n,); weights: (draws, n), 0 and up. Returns (draws,), NaN where either side has no
-    weight. Sorted once, so that thousands of bootstrap resamples cost one pass over their weights.
+    weight. Sorted once for all resamples: each then costs a running sum. Exact for counts, whatever the order of cases.
     """
-    order = np.argsort(score, kind="stable")
-    value, w, own = score[order], weights[:, order].astype(np.float64), positive[order]
-    start = np.concatenate([[0], np.flatnonzero(np.diff(value)) + 1])  # first of each group of equal scores
-    below = np.cumsum(np.add.reduceat(w * ~own, start, axis=1), axis=1)
-    ties = np.add.reduceat(w * ~own, start, axis=1)
-    wins = np.add.reduceat(w * own, start, axis=1) * (below - ties / 2)
-    total = (w * own).sum(axis=1) * (w * ~own).sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(total > 0, wins.sum(axis=1) / total, np.nan)
+    positive, score = np.asarray(positive, dtype=bool), np.asarray(score)
+    negative = np.flatnonzero(~positive)
+    negative = negative[np.argsort(score[negative], kind="stable")]
+    below = np.searchsorted(score[negative], score[positive], side="left")
+    not_above = np.searchsorted(score[negative], score[positive], side="right")
+    out = np.full(len(weights), np.nan)
+    for start in range(0, len(weights), _AT_ONCE):
+        own = weights[start : start + _AT_ONCE][:, positive].astype(np.float64)
+        mass = np.zeros((len(own), len(negative) + 1))
+        np.cumsum(weights[start : start + _AT_ONCE][:, negative], axis=1, out=mass[:, 1:])
+        wins = np.einsum("ij,ij->i", own, mass[:, below] + mass[:, not_above]) / 2
+        pairs = own.sum(axis=1) * mass[:, -1]
+        np.divide(wins, pairs, out=out[start : start + _AT_ONCE], where=pairs > 0)
+    return out
 
 
 def class_aucs(grades: np.ndarray, probabilities: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:

@@ -4,52 +4,44 @@ from __future__ import annotations
 
 import numpy as np
 
+from REACTKDLib.core.errors import UsageError
+
 
 def bootstrap_weights(
     grades: np.ndarray, patients: np.ndarray | None = None, draws: int = 2000, seed: int = 0
 ) -> np.ndarray:
-    """(draws, n) counts. Patients are drawn with replacement within each grade; all cases of a patient come along.
+    """(draws, n) counts, int32 (Efron 1979). Patients are drawn with replacement within their grade, cases come along.
 
-    grades: (n,). patients: (n,) names, or None when each case is a patient of its own. A patient's stratum is the grade
-    of the first case. The same grades, patients and seed give the same weights: comparisons are paired.
+    grades: (n,). patients: (n,) names, or None when each case is a patient of its own. A patient whose cases have
+    several grades belongs to the stratum of just these grades, so a grade that is there is in every draw. The same
+    grades, patients and seed give the same weights: comparisons are paired.
+
+    Raises: UsageError for fewer than one draw, and for names that are not one per case.
     """
     grades = np.asarray(grades)
     names = np.arange(len(grades)) if patients is None else np.asarray(patients)
-    _, first, of_case = np.unique(names, return_index=True, return_inverse=True)
+    if names.shape != grades.shape:
+        raise UsageError(f"There are {len(grades)} grades; give one patient for each, not {names.shape}.")
+    if draws < 1:
+        raise UsageError(f"A bootstrap needs at least one draw, not {draws}.")
+    _, patient = np.unique(names, return_inverse=True)
+    _, grade = np.unique(grades, return_inverse=True)
+    has_grade = np.zeros((patient.max(initial=-1) + 1, grade.max(initial=-1) + 1), dtype=bool)
+    has_grade[patient, grade] = True
+    _, stratum = np.unique(has_grade, axis=0, return_inverse=True)
+    stratum = stratum.ravel()  # some releases of NumPy return a column
+
     rng = np.random.default_rng(seed)
-    counts = np.zeros((draws, len(first)), dtype=np.int32)
-    stratum = grades[first]
-    for grade in np.unique(stratum):
-        own = np.flatnonzero(stratum == grade)
+    counts = np.zeros((draws, len(has_grade)), dtype=np.int32)
+    for s in range(stratum.max(initial=-1) + 1):
+        own = np.flatnonzero(stratum == s)
         counts[:, own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), size=draws)
-    return counts[:, of_case.ravel()]
+    return counts[:, patient]
 
 
 def interval95(values: np.ndarray) -> list[float] | None:
-    """The 2.5th and 97.5th percentile; None when a value is not finite."""
-    values = np.asarray(values, dtype=float)
-    if not np.isfinite(values).all():
+    """The 2.5th and 97.5th percentile of draws (n,); None where one is not a number, or there is none."""
+    values = np.asarray(values, dtype=np.float64)
+    if not values.size or not np.isfinite(values).all():
         return None
     return [float(v) for v in np.percentile(values, (2.5, 97.5))]
-
-
-def paired_auc_difference(
-    grades: np.ndarray,
-    a: np.ndarray,
-    b: np.ndarray,
-    patients: np.ndarray | None = None,
-    draws: int = 2000,
-    seed: int = 0,
-) -> dict:
-    """Macro AUC of probabilities a minus that of b, (n, K) each, of the same cases: difference and 95 % interval."""
-    from REACTKDTrainLib.evaluation.auc import class_aucs, macro_auc
-
-    weights = bootstrap_weights(grades, patients, draws, seed)
-    spread = class_aucs(grades, a, weights).mean(axis=1) - class_aucs(grades, b, weights).mean(axis=1)
-    return {
-        "difference": macro_auc(grades, a) - macro_auc(grades, b),
-        "interval95": interval95(spread),
-        "share_of_draws_above_0": float((spread > 0).mean()),
-        "cases": len(grades),
-        "draws": draws,
-    }

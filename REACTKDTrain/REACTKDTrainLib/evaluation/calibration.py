@@ -1,38 +1,53 @@
-"""Do probabilities mean what they say? Brier score and expected calibration error."""
+"""Do probabilities mean what they say? Reliability curves and the expected calibration error."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from REACTKDTrainLib.evaluation.bins import bin_means, equal_mass_bins
+from REACTKDTrainLib.evaluation.checks import checked, checked_binary
 
-def brier(grades: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean over cases of sum_c (p_c - y_c)^2 (Brier 1950), 0 to 2. grades: (n,); probabilities: (n, K)."""
-    return float(np.square(probabilities - np.eye(probabilities.shape[1])[grades]).sum(axis=1).mean())
-
-
-def negative_log_likelihood(grades: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean of -ln p of the true grade; probabilities below 1e-12 count as that."""
-    return float(-np.log(np.clip(probabilities[np.arange(len(grades)), grades], 1e-12, None)).mean())
+BINS = 5  # with ten, 97 patients leave fewer than ten in a bin, which makes the error look larger than it is
 
 
-def reliability(grades: np.ndarray, probabilities: np.ndarray, bins: int = 5) -> dict[str, list[float]]:
-    """Top-label reliability in bins of (nearly) equal numbers of cases: mean confidence, accuracy and count of each.
+def reliability_curve(outcome: np.ndarray, probability: np.ndarray, bins: int = BINS) -> dict[str, list]:
+    """Stated against observed frequency in bins of equal mass.
 
-    Fewer cases than bins make as many bins as cases. Bins of equal mass (Nixon et al. 2019): with 97 cases bins of
-    equal width would be empty or hold two.
+    outcome: (n,) bool; probability: (n,) that was given to it. Returns lists, one entry per bin in ascending order:
+    'stated' and 'observed' (means), 'interval95' of the observed share (Wilson 1927; cases taken as independent) and
+    'cases'.
+
+    Raises: UsageError, see `checked_binary`, and for fewer than one bin.
     """
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == grades
-    parts = [p for p in np.array_split(np.argsort(confidence, kind="stable"), min(bins, len(grades))) if len(p)]
+    from scipy.stats import binomtest
+
+    outcome, probability = checked_binary(outcome, probability)
+    count, stated, observed = bin_means(equal_mass_bins(probability, bins), probability, outcome)
+    bounds = [binomtest(round(o * n), int(n)).proportion_ci(method="wilson") for o, n in zip(observed, count)]
     return {
-        "confidence": [float(confidence[p].mean()) for p in parts],
-        "accuracy": [float(right[p].mean()) for p in parts],
-        "cases": [len(p) for p in parts],
+        "stated": stated.tolist(),
+        "observed": observed.tolist(),
+        "interval95": [[float(b.low), float(b.high)] for b in bounds],
+        "cases": count.tolist(),
     }
 
 
-def expected_calibration_error(grades: np.ndarray, probabilities: np.ndarray, bins: int = 5) -> float:
-    """Sum over bins of share x |accuracy - confidence|, of the top label (Guo et al. 2017)."""
-    told = reliability(grades, probabilities, bins)
-    share = np.array(told["cases"]) / sum(told["cases"])
-    return float((share * np.abs(np.array(told["accuracy"]) - np.array(told["confidence"]))).sum())
+def calibration_error(outcome: np.ndarray, probability: np.ndarray, bins: int = BINS) -> float:
+    """Sum over bins of share x |observed - stated|, 0 to 1. Arguments and errors of `reliability_curve`."""
+    outcome, probability = checked_binary(outcome, probability)
+    count, stated, observed = bin_means(equal_mass_bins(probability, bins), probability, outcome)
+    return float(count @ np.abs(observed - stated) / len(outcome))
+
+
+def top_label(grades: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whether the likeliest class is the true one (n,), and the probability that it was given (n,).
+
+    Raises: UsageError, see `checked`.
+    """
+    grades, probabilities = checked(grades, probabilities)
+    return probabilities.argmax(axis=1) == grades, probabilities.max(axis=1)
+
+
+def expected_calibration_error(grades: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -> float:
+    """`calibration_error` of the `top_label` (Guo et al. 2017, arXiv 1706.04599). Raises: UsageError."""
+    return calibration_error(*top_label(grades, probabilities), bins)

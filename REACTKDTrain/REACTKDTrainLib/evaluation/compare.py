@@ -16,7 +16,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDTrainLib.cohorts.base import GRADES
-from REACTKDTrainLib.evaluation.bootstrap import paired_auc_difference
+from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
 
 Rows = dict[str, tuple[int, np.ndarray]]
 

@@ -1,0 +1,45 @@
+"""What every measure asks of its input, so that a fault is a sentence and not a wrong number."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from REACTKDLib.core.errors import UsageError
+
+CLASSES = ("well", "moderate", "poor")
+
+
+def checked(grades: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return grades (n,) as int64 indices of `CLASSES` and probabilities (n, 3) as float64, rows that sum to 1.
+
+    Raises: UsageError for no case, for shapes that do not fit, and for values that cannot be.
+    """
+    grades, probabilities = np.asarray(grades), np.asarray(probabilities, dtype=np.float64)
+    if grades.ndim != 1 or probabilities.shape != (len(grades), len(CLASSES)) or not len(grades):
+        raise UsageError(
+            f"Measures need grades (n,) and probabilities (n, 3) of at least one case, "
+            f"not {grades.shape} and {probabilities.shape}."
+        )
+    if not np.isin(grades, range(len(CLASSES))).all():
+        raise UsageError("A grade is not 0 (well), 1 (moderate) or 2 (poor); leave out the cases without a grade.")
+    if not np.isfinite(probabilities).all() or (probabilities < 0).any():
+        raise UsageError("A probability is negative or not a number; look at what the network gave for each case.")
+    if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3):
+        raise UsageError("Probabilities do not sum to 1 for each case; give them after the softmax.")
+    return grades.astype(np.int64), probabilities
+
+
+def checked_binary(positive: np.ndarray, *scores: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return positive (n,) as bool and each of `scores` (n,) as float64, finite.
+
+    Raises: UsageError for no case, for shapes that do not fit, and for values that cannot be.
+    """
+    positive = np.asarray(positive)
+    if positive.ndim != 1 or not len(positive) or not np.isin(positive, (0, 1)).all():
+        raise UsageError("Outcomes must be true or false, one for each of at least one case.")
+    out = [np.asarray(s, dtype=np.float64) for s in scores]
+    if any(s.shape != positive.shape for s in out):
+        raise UsageError(f"There are {len(positive)} outcomes; give one score for each, not {[s.shape for s in out]}.")
+    if not all(np.isfinite(s).all() for s in out):
+        raise UsageError("A score is not a number; look at what the network gave for each case.")
+    return (positive.astype(bool), *out)

@@ -1,0 +1,46 @@
+"""What was said against what is: the table of counts, and the measures that follow from it, for many resamples at once.
+
+scikit-learn has these for one sample; thousands of draws need them over arrays. A test holds the two together.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def confusion(grades: np.ndarray, predicted: np.ndarray, weights: np.ndarray, classes: int = 3) -> np.ndarray:
+    """(draws, K, K): weight of the cases of grade i (row) that were called j (column).
+
+    grades, predicted: (n,) indices below `classes`; weights: (draws, n).
+    """
+    cell = np.eye(classes * classes)[grades * classes + predicted]
+    return (weights @ cell).reshape(len(weights), classes, classes)
+
+
+def table_measures(table: np.ndarray) -> dict[str, np.ndarray]:
+    """Accuracy, balanced accuracy, macro precision, recall and F1 (equations 19 to 22 of arXiv 2508.02104), and
+    quadratic kappa (Cohen 1968): each (draws,) from (draws, K, K).
+
+    The precision of a class that is never predicted is 0, as in scikit-learn. A mean over the classes is NaN where one
+    of them has no case; kappa is NaN where everything is one class and was called so. Balanced accuracy is macro recall
+    by definition; both are there because both are asked for.
+    """
+    right = np.diagonal(table, axis1=1, axis2=2)
+    there, called = table.sum(axis=2), table.sum(axis=1)
+    total = there.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        recall = right / there
+        precision = np.where(called > 0, right / called, 0.0)
+        f1 = 2 * right / (there + called)
+        disagreement = np.square(np.subtract.outer(np.arange(table.shape[1]), np.arange(table.shape[1])))
+        by_chance = there[:, :, None] * called[:, None, :] / total[:, None, None]
+        kappa = 1 - (disagreement * table).sum(axis=(1, 2)) / (disagreement * by_chance).sum(axis=(1, 2))
+    defined = (there > 0).all(axis=1)
+    return {
+        "accuracy": right.sum(axis=1) / total,
+        "balanced_accuracy": recall.mean(axis=1),
+        "macro_precision": np.where(defined, precision.mean(axis=1), np.nan),
+        "macro_recall": recall.mean(axis=1),
+        "macro_f1": np.where(defined, f1.mean(axis=1), np.nan),
+        "quadratic_kappa": kappa,
+    }

@@ -1,0 +1,122 @@
+"""Is acting on the model better than treating everybody or nobody? Net benefit over thresholds.
+
+Whoever treats from a stated probability of t on accepts (1 - t) / t needless treatments for each one that was due, so
+(Vickers and Elkin 2006)
+
+    net benefit(t) = TP / n - FP / n * t / (1 - t)
+
+The mean over three one-vs-rest curves has a prevalence of 1/3 whatever the data, so it says nothing of a clinic; the
+primary curve is "poor versus rest".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights
+from REACTKDTrainLib.evaluation.checks import CLASSES, checked, checked_binary
+
+THRESHOLDS = np.arange(5, 51) / 100
+
+
+def net_benefit(
+    positive: np.ndarray, probability: np.ndarray, thresholds: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Net benefit (T,), or (draws, T) with weights (draws, n).
+
+    positive: (n,) bool; probability: (n,) of being positive, calibrated; thresholds: (T,) in [0, 1).
+
+    Raises: UsageError, see `checked_binary`, for probabilities outside [0, 1] and for thresholds outside [0, 1).
+    """
+    positive, probability = checked_binary(positive, probability)
+    thresholds = np.asarray(thresholds, dtype=np.float64)
+    if ((probability < 0) | (probability > 1)).any():
+        raise UsageError("Net benefit needs probabilities from 0 to 1; recalibrate scores first.")
+    if thresholds.ndim != 1 or not ((thresholds >= 0) & (thresholds < 1)).all():
+        raise UsageError("Thresholds of a decision curve lie from 0 to below 1.")
+    worth = np.where(positive[:, None], 1.0, -thresholds / (1 - thresholds))  # of treating this case, at each threshold
+    gained = np.where(probability[:, None] >= thresholds, worth, 0.0)
+    if weights is None:
+        return gained.mean(axis=0)
+    return weights @ gained / weights.sum(axis=1, keepdims=True)
+
+
+def treat_all(positive: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Net benefit (T,) of treating everybody: prevalence - (1 - prevalence) t / (1 - t). Treating nobody has 0."""
+    return net_benefit(positive, np.ones(len(positive)), thresholds)
+
+
+def decision_curves(
+    positive: np.ndarray,
+    probabilities: Mapping[str, np.ndarray],
+    thresholds: np.ndarray = THRESHOLDS,
+    patients: np.ndarray | None = None,
+    draws: int = 2000,
+    seed: int = 0,
+) -> dict:
+    """Curves of models by name, of the same cases, with bands of a patient bootstrap that keeps the prevalence.
+
+    probabilities: name -> (n,). Returns lists over thresholds: 'thresholds', 'treat_all', and under 'models' for each
+    name 'net_benefit', 'low' and 'high' (pointwise 95 %); also 'prevalence' and 'cases'.
+
+    Raises: UsageError, see `net_benefit` and `bootstrap_weights`.
+    """
+    (positive,) = checked_binary(positive)
+    weights = bootstrap_weights(positive, patients, draws, seed)
+    return {
+        "thresholds": np.asarray(thresholds, dtype=np.float64).tolist(),
+        "treat_all": treat_all(positive, thresholds).tolist(),
+        "models": {name: _curve(positive, p, thresholds, weights) for name, p in probabilities.items()},
+        "prevalence": float(positive.mean()),
+        "cases": len(positive),
+    }
+
+
+def net_benefit_difference(
+    positive: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    thresholds: np.ndarray = THRESHOLDS,
+    patients: np.ndarray | None = None,
+    draws: int = 2000,
+    seed: int = 0,
+) -> dict[str, list[float]]:
+    """Net benefit of probabilities a minus that of b, (n,) each: 'difference', with pointwise 95 % band 'low', 'high'.
+
+    Paired: both on the same draws of patients. Raises: UsageError, see `net_benefit` and `bootstrap_weights`.
+    """
+    (positive,) = checked_binary(positive)
+    weights = bootstrap_weights(positive, patients, draws, seed)
+    value = net_benefit(positive, a, thresholds) - net_benefit(positive, b, thresholds)
+    spread = net_benefit(positive, a, thresholds, weights) - net_benefit(positive, b, thresholds, weights)
+    low, high = np.percentile(spread, (2.5, 97.5), axis=0)
+    return {"difference": value.tolist(), "low": low.tolist(), "high": high.tolist()}
+
+
+def graded_decision_curves(
+    grades: np.ndarray,
+    probabilities: Mapping[str, np.ndarray],
+    grade: int = CLASSES.index("poor"),
+    thresholds: np.ndarray = THRESHOLDS,
+    patients: np.ndarray | None = None,
+    draws: int = 2000,
+    seed: int = 0,
+) -> dict:
+    """`decision_curves` of one grade versus the rest, "poor versus rest" if nothing else is said.
+
+    grades: (n,); probabilities: name -> (n, 3), which are taken as they are: recalibrate them first, on inner folds or
+    by `recalibration.cross_fitted`.
+
+    Raises: UsageError, see `checked` and `decision_curves`.
+    """
+    told = {name: checked(grades, p)[1][:, grade] for name, p in probabilities.items()}
+    return decision_curves(np.asarray(grades) == grade, told, thresholds, patients, draws, seed)
+
+
+def _curve(positive: np.ndarray, probability: np.ndarray, thresholds: np.ndarray, weights: np.ndarray) -> dict:
+    low, high = np.percentile(net_benefit(positive, probability, thresholds, weights), (2.5, 97.5), axis=0)
+    value = net_benefit(positive, probability, thresholds)
+    return {"net_benefit": value.tolist(), "low": low.tolist(), "high": high.tolist()}

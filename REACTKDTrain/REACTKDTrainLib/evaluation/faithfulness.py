@@ -1,0 +1,136 @@
+"""Does an explanation name what really decides? Over numbers alone: whoever has the network gives the answers.
+
+A node's contribution is what the head says it adds; its effect is what the answer loses without it. Faithful means that
+taking nodes out in the order of the explanation lowers the answer faster than in a random order (deletion curve, Samek
+et al. 2017; Petsiuk et al. 2018, arXiv 1806.07421), and that contribution and effect rank the nodes alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations, permutations
+from math import factorial
+
+import numpy as np
+
+from REACTKDLib.core.errors import UsageError
+
+Answer = Callable[[frozenset[int]], float]
+MOST_NODES_EXACT = 10  # 1,024 sets of deleted nodes
+_RANDOM_ORDERS = 500
+
+
+def deletion_curve(answer: Answer, order: Sequence[int]) -> np.ndarray:
+    """(m + 1,): the answer with nothing deleted, then after each further node of `order` (m,).
+
+    answer: deleted nodes -> the number that is followed, e.g. the probability of the predicted grade.
+    """
+    return np.array([answer(frozenset(order[:k])) for k in range(len(order) + 1)], dtype=np.float64)
+
+
+def area(curve: np.ndarray) -> float:
+    """Area under a deletion curve (m + 1,) by trapezoids, over the share of nodes deleted: a mean height.
+
+    Raises: UsageError for fewer than two points.
+    """
+    curve = np.asarray(curve, dtype=np.float64)
+    if curve.ndim != 1 or len(curve) < 2:
+        raise UsageError("A deletion curve has two points at least: with all nodes, and without one; give a node.")
+    return float((curve[:-1] + curve[1:]).mean() / 2)
+
+
+def random_area(answer: Answer, nodes: int, seed: int = 0) -> float:
+    """Mean area over all orders of `nodes` nodes.
+
+    Exact up to `MOST_NODES_EXACT`, without walking the orders: after k deletions a random order has deleted each set of
+    k nodes equally often. Above, the mean of 500 random orders.
+
+    Raises: UsageError for no node.
+    """
+    if nodes < 1:
+        raise UsageError("A deletion curve needs a node to delete.")
+    if nodes > MOST_NODES_EXACT:
+        rng = np.random.default_rng(seed)
+        return float(np.mean([area(deletion_curve(answer, rng.permutation(nodes))) for _ in range(_RANDOM_ORDERS)]))
+    sizes = range(nodes + 1)
+    return area(np.array([np.mean([answer(frozenset(s)) for s in combinations(range(nodes), k)]) for k in sizes]))
+
+
+def deletion_gain(answer: Answer, importance: np.ndarray, seed: int = 0) -> float:
+    """Random order's area minus that of deleting the most important node first. importance: (m,).
+
+    Above 0: the explanation finds what the answer rests on faster than chance. 0 for a single node, which has one
+    order. Nodes of equal importance are taken in every order among themselves, in the mean.
+
+    Raises: UsageError for no node.
+    """
+    importance = np.asarray(importance, dtype=np.float64)
+    orders = _orders(importance, seed)
+    own = np.mean([area(deletion_curve(answer, order)) for order in orders])
+    return random_area(answer, len(importance), seed) - float(own)
+
+
+def comprehensiveness(answer: Answer, importance: np.ndarray, top: int = 1) -> float:
+    """What the answer loses without its `top` most important nodes (DeYoung et al. 2020, arXiv 1911.03429): high is
+    faithful. importance: (m,).
+    """
+    return answer(frozenset()) - answer(frozenset(_first(importance, top)))
+
+
+def sufficiency(answer: Answer, importance: np.ndarray, top: int = 1) -> float:
+    """What the answer loses with nothing but its `top` most important nodes: low is faithful (as above)."""
+    return answer(frozenset()) - answer(frozenset(range(len(importance))) - frozenset(_first(importance, top)))
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float | None:
+    """Spearman's rho of two explanations of the same nodes, (m,) each; None for one node, or where one is constant.
+
+    Of contribution and measured effect; of a node's deletion and the lesion's occlusion in the image; of a trained
+    network's contributions and those of one with random weights, where it should be near 0 (Adebayo et al. 2018, arXiv
+    1810.03292).
+
+    Raises: UsageError for shapes that do not fit.
+    """
+    from scipy.stats import rankdata
+
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if a.shape != b.shape or a.ndim != 1:
+        raise UsageError(f"Two explanations of the same nodes have the same length, not {a.shape} and {b.shape}.")
+    if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return None
+    x, y = rankdata(a) - (len(a) + 1) / 2, rankdata(b) - (len(b) + 1) / 2
+    return float(x @ y / np.sqrt((x @ x) * (y @ y)))
+
+
+def mean_over_cases(values: Iterable[float | None], draws: int = 2000, seed: int = 0) -> dict:
+    """Mean of one value per case with its 95 % bootstrap interval over cases; None is left out and counted.
+
+    Returns 'mean' and 'interval95' (None where no case has a value), 'cases', 'left_out', and 'above_0', the share of
+    the cases with a value above 0.
+    """
+    from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
+
+    values = list(values)
+    held = np.array([v for v in values if v is not None], dtype=np.float64)
+    out = {"mean": None, "interval95": None, "above_0": None, "cases": len(held), "left_out": len(values) - len(held)}
+    if len(held):
+        spread = bootstrap_weights(np.zeros(len(held)), draws=draws, seed=seed) @ held / len(held)
+        out |= {"mean": float(held.mean()), "interval95": interval95(spread), "above_0": float((held > 0).mean())}
+    return out
+
+
+def _first(importance: np.ndarray, top: int) -> list[int]:
+    """The most important nodes; of equals the lower index."""
+    return np.argsort(-np.asarray(importance, dtype=np.float64), kind="stable")[:top].tolist()
+
+
+def _orders(importance: np.ndarray, seed: int) -> list[list[int]]:
+    """All orders by falling importance: more than one where nodes tie, and 500 random ones where that is too many."""
+    levels = [np.flatnonzero(importance == v).tolist() for v in np.unique(importance)[::-1]]
+    orders: list[list[int]] = [[]]
+    if np.prod([float(factorial(len(level))) for level in levels]) > _RANDOM_ORDERS:
+        rng = np.random.default_rng(seed)
+        return [[i for level in levels for i in rng.permutation(level).tolist()] for _ in range(_RANDOM_ORDERS)]
+    for level in levels:
+        orders = [[*order, *more] for order in orders for more in permutations(level)]
+    return orders
