@@ -33,6 +33,8 @@ TUMOR_CODES = frozenset(
         ("SCT", "52988006"),  # Lesion
         ("SCT", "25370001"),  # Hepatocellular carcinoma
         ("SCT", "109841003"),  # Liver cell carcinoma
+        ("SCT", "6574001"),  # Necrosis: part of a lesion, as in HCC-TACE-Seg
+        ("SRT", "M-54000"),  # Necrosis
         ("SRT", "M-03000"),  # Mass
         ("SRT", "M-8FFFF"),  # Neoplasm
         ("SRT", "M-80003"),  # Neoplasm, primary
