@@ -37,8 +37,8 @@ from REACTKDTrainLib.run.predictions import (
     write_predictions,
     write_rows,
 )
-from REACTKDTrainLib.run.preparation import Storing, prepare_cases, without
-from REACTKDTrainLib.run.record import describe_run, open_folder
+from REACTKDTrainLib.run.preparation import Storing, UnreadableCase, prepare_cases, without
+from REACTKDTrainLib.run.record import RECORD, add_unreadable, describe_run, open_folder
 from REACTKDTrainLib.stages.fold_data import FoldData
 
 STAGES = ("both", "teacher", "student")
@@ -98,18 +98,40 @@ class Experiment:
 
     def run(self) -> Result:
         """Everything, in order; what an earlier run finished is not done again."""
+        if self.processes.first:
+            self.stop.clear()  # first of all, so that a stop asked for from now on is obeyed
         self._report(Now(0.0, "opening the cohort"))
         cohorts = self._open()
-        make_folds(cohorts["cohort"].graded, self.config.folds, self.config.seed, self.config.data.inner)
+        self._check_teachers(self._chosen(self._splits(cohorts)))
         record = describe_run(self.config, cohorts, self.device, self.processes)
+        new = not (self.output / RECORD).exists()
         if self.processes.first:
             open_folder(self.output, record, self.options.resume)
-            self.stop.clear()
         self.processes.wait()
-        cohorts = self._prepare(cohorts)
+        try:
+            cohorts = self._prepare(cohorts)
+        except UnreadableCase:
+            if new and self.processes.first:
+                (self.output / RECORD).unlink()  # nothing has begun: the corrected cohort may take the same folder
+            raise
+        if self.processes.first:
+            add_unreadable(self.output, record, cohorts)
         record = describe_run(self.config, cohorts, self.device, self.processes)
-        splits = make_folds(cohorts["cohort"].graded, self.config.folds, self.config.seed, self.config.data.inner)
-        return self._train(cohorts, splits, record)
+        return self._train(cohorts, self._splits(cohorts), record)
+
+    def _splits(self, cohorts: dict[str, Cohort]) -> list[Split]:
+        return make_folds(cohorts["cohort"].graded, self.config.folds, self.config.seed, self.config.data.inner)
+
+    def _check_teachers(self, chosen: list[tuple[Split, int]]) -> None:
+        """Before anything is prepared: the student alone needs teachers that are there."""
+        if self.options.stage != "student" or not self._needs_teacher():
+            return
+        for _, number in chosen:
+            if not (self.output / f"fold{number}" / "teacher" / "best.pt").is_file():
+                raise UsageError(
+                    f"There is no trained teacher for fold {number} in the output folder; run the stage 'teacher' or "
+                    "'both' first."
+                )
 
     # -- cohorts
 
@@ -151,9 +173,7 @@ class Experiment:
 
     def _parts(self, cohorts: dict[str, Cohort]) -> dict[str, float]:
         parts = {"prepare": COST["prepare"] * sum(len(c) for c in cohorts.values())}
-        for split, number in self._chosen(
-            make_folds(cohorts["cohort"].graded, self.config.folds, self.config.seed, self.config.data.inner)
-        ):
+        for split, number in self._chosen(self._splits(cohorts)):
             fold = self._fold(split, number, None, Plan({}), window=False)
             own = fold.parts()
             if self.options.stage == "student" or not self._needs_teacher():

@@ -57,11 +57,13 @@ class RunOptions:
             raise UsageError(f"There is no method {self.method!r}; choose one of {', '.join(METHODS)}.")
         for name in ("folds", "teacher_epochs", "student_epochs", "teacher_batch", "student_batch"):
             if getattr(self, name) < 0:
-                raise UsageError(f"{name} cannot be negative; 0 keeps what the configuration says.")
+                raise UsageError(
+                    f"The parameter {_as_in_slicer(name)} cannot be negative; 0 keeps what the configuration says."
+                )
         if self.fold < -1:
-            raise UsageError("fold is a number from 0, or -1 for all folds.")
+            raise UsageError("The parameter fold is a number from 0, or -1 for all folds.")
         if self.workers < 1:
-            raise UsageError("workers must be at least 1.")
+            raise UsageError("The parameter workers must be at least 1.")
         if Path(self.output).exists() and not Path(self.output).is_dir():
             raise UsageError("The output is a file; give a folder.")
 
@@ -99,3 +101,8 @@ def options_from(told: Mapping[str, Any]) -> RunOptions:
         if name in chosen:
             chosen[name] = Path(chosen[name])
     return RunOptions(**{"cohort": "", "output": Path(), **chosen})
+
+
+def _as_in_slicer(name: str) -> str:
+    """'teacher_epochs' -> 'teacherEpochs'."""
+    return re.sub("_([a-z])", lambda after: after[1].upper(), name)

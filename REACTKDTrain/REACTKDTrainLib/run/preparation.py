@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
 from REACTKDLib.core.errors import ReactkdError
@@ -20,6 +23,12 @@ class UnreadableCase(ReactkdError):
     code = "unreadable-case"
 
 
+class WorkerLost(ReactkdError):
+    """A process that prepared cases is gone."""
+
+    code = "worker-lost"
+
+
 def prepare_cases(
     cases: Sequence[CohortCase],
     make: Prepare,
@@ -30,6 +39,7 @@ def prepare_cases(
     """Call `make` for each case, in `workers` processes. Returns case id -> why it cannot be read.
 
     told(done, of). stop: raises when the run is to end; looked at after every case.
+    Raises: WorkerLost, and what `stop` raises.
     """
     failed: dict[str, str] = {}
 
@@ -45,11 +55,17 @@ def prepare_cases(
         for done, case in enumerate(cases, start=1):
             note(case, _error_of(make, case), done)
         return failed
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_the_run) as pool:
         futures = {pool.submit(_error_of, make, case): case for case in cases}
         try:
             for done, future in enumerate(as_completed(futures), start=1):
                 note(futures[future], future.result(), done)
+        except BrokenProcessPool as error:
+            raise WorkerLost(
+                "A process that prepared cases was ended from outside, perhaps for want of memory; resume with fewer "
+                "workers."
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -90,3 +106,15 @@ def _error_of(make: Prepare, case: CohortCase) -> ReactkdError | None:
     except ReactkdError as error:
         return error
     return None
+
+
+def _end_with_the_run() -> None:
+    """In a worker: go when the run goes. One that is killed, as Slicer does on Cancel, cannot tell its workers."""
+    run = multiprocessing.parent_process()
+
+    def watch() -> None:
+        run.join()
+        os._exit(1)
+
+    if run is not None:
+        threading.Thread(target=watch, daemon=True).start()

@@ -18,6 +18,7 @@ from REACTKDTrainLib.config import TrainingConfig
 from REACTKDTrainLib.engine.processes import Processes
 
 FORMAT = "reactkd-run/1"
+RECORD = "run.json"
 PACKAGES = ("torch", "monai", "numpy", "scipy", "scikit-image", "scikit-learn", "pot", "SimpleITK", "matplotlib")
 
 
@@ -78,7 +79,7 @@ def open_folder(folder: Path, record: dict, resume: bool) -> None:
 
     Raises: UsageError when the folder holds another run, or one that was not asked to go on.
     """
-    path = Path(folder) / "run.json"
+    path = Path(folder) / RECORD
     if not path.exists():
         write_text(path, json.dumps(record, indent=2) + "\n")
         return
@@ -100,6 +101,23 @@ def open_folder(folder: Path, record: dict, resume: bool) -> None:
             "The run in the output folder was started on other cases; give the same cohort, or choose another output "
             "folder."
         )
+
+
+def add_unreadable(folder: Path, record: dict, cohorts: dict[str, Cohort]) -> None:
+    """Write into run.json which cases were left out because they could not be read, and why.
+
+    Under a key of its own: `cohorts` stays what was asked for, which is what a resumed run is compared with.
+    """
+    left_out = {}
+    for role, cohort in cohorts.items():
+        known = len(record["cohorts"][role]["skipped"])  # those that the cohort left out by itself come first
+        more = [{"case": case, "reason": reason} for case, reason in cohort.skipped[known:]]
+        left_out |= {role: more} if more else {}
+    if not left_out:
+        return
+    path = Path(folder) / RECORD
+    old = json.loads(path.read_text(encoding="utf-8"))
+    write_text(path, json.dumps(old | {"unreadable": left_out}, indent=2) + "\n")
 
 
 def difference(old: dict, new: dict, where: str = "") -> str | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from REACTKDLib.core.bundle import Bundle
 from support.case_files import write_case
 from support.small_cases import small_case
 from support.small_models import metadata_for, random_student
+from support.small_training import TRAIN_SCRIPT
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -48,3 +52,31 @@ def run_command():
         )
 
     return run
+
+
+@pytest.fixture
+def train_module():
+    """REACTKDTrain.py as a module; what a program may change in its own process is put back."""
+    spec = importlib.util.spec_from_file_location("REACTKDTrain", TRAIN_SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    path, handlers = list(sys.path), {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
+    with warnings.catch_warnings():
+        yield module
+    sys.path[:] = path
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def train(train_module, capsys):
+    """Call REACTKDTrain here, since loading its libraries takes seconds; returns (status, output, errors)."""
+
+    def call(*arguments: str | Path) -> tuple[int, str, str]:
+        try:
+            status = train_module.main(list(map(str, arguments)))
+        except SystemExit as end:
+            status = end.code
+        return (status, *capsys.readouterr())
+
+    return call

@@ -72,7 +72,11 @@ def test_the_training_module_is_installed_as_a_command_line_module_and_finds_its
 ) -> None:
     commands = installed.parent / "cli-modules"
     assert sorted(p.name for p in commands.iterdir()) == ["REACTKDTrain.py", "REACTKDTrain.xml"]
-    result = run_from(tmp_path, tmp_path, str(commands / "REACTKDTrain.py"), "--cohort", "phantom:x", "--output", "o")
+    script = str(commands / "REACTKDTrain.py")
+    described = (commands / "REACTKDTrain.xml").read_text(encoding="utf-8")
+    assert run_from(tmp_path, tmp_path, script, "--xml").stdout == described
+    assert "--cohort" in run_from(tmp_path, tmp_path, script, "--help").stdout
+    result = run_from(tmp_path, tmp_path, script, "--cohort", "phantom:x", "--output", "o")
     assert result.stderr.startswith("There is no phantom cohort 'x'"), result.stderr
 
 

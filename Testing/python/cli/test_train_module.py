@@ -1,0 +1,267 @@
+"""REACTKDTrain as a module of Slicer: its description, its arguments, and where it finds its library."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.run.options import RunOptions, options_from
+from REACTKDTrainLib.run.packages import NEEDED, how_to_install
+from support.cli_runner import UnknownParameter, arguments_of
+from support.small_training import COHORT, TRAIN_SCRIPT
+
+XML = TRAIN_SCRIPT.with_suffix(".xml")
+REPOSITORY = TRAIN_SCRIPT.parents[1]
+PARAMETERS = [e for e in ElementTree.parse(XML).getroot().iterfind("parameters/*") if e.find("name") is not None]
+INPUTS = [e for e in PARAMETERS if e.findtext("channel") != "output"]
+
+
+def run_script(*arguments: str, script: Path = TRAIN_SCRIPT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """As a user does: without the path of these tests."""
+    clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | environment
+    return subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, env=clean)
+
+
+# -- the description. Slicer's parser: ModuleDescriptionParser.cxx of SlicerExecutionModel
+
+
+def test_the_description_has_what_slicer_shows() -> None:
+    root = ElementTree.parse(XML).getroot()
+    assert root.tag == "executable"
+    for name in ("category", "title", "description", "version", "documentation-url", "license", "contributor"):
+        assert root.findtext(name), name
+    assert [group.tag for group in root][-4:] == ["parameters"] * 4
+    for group in root.iterfind("parameters"):
+        assert group.findtext("label") and group.findtext("description")
+        assert set(group.attrib) <= {"advanced"}
+
+
+@pytest.mark.parametrize("element", PARAMETERS, ids=lambda e: e.findtext("name"))
+def test_every_parameter_passes_slicers_parser(element: ElementTree.Element) -> None:
+    allowed = {"integer": {"constraints"}, "string-enumeration": {"element"}}
+    assert element.tag in {"integer", "boolean", "string", "double", "file", "directory", "string-enumeration"}
+    common = {"name", "longflag", "label", "description", "default", "channel"}
+    assert {child.tag for child in element} <= common | allowed.get(element.tag, set())
+    assert len([child.tag for child in element if child.tag != "element"]) == len(
+        {child.tag for child in element if child.tag != "element"}
+    )
+    assert set(element.attrib) <= ({"fileExtensions", "multiple"} if element.tag == "file" else set())
+    for name in ("name", "longflag"):
+        assert re.fullmatch("[_a-zA-Z][_a-zA-Z0-9]*", element.findtext(name, "x"))  # its validVariable()
+    assert element.findtext("label") and element.findtext("description").endswith(".")
+
+
+@pytest.mark.parametrize("element", INPUTS, ids=lambda e: e.findtext("name"))
+def test_every_input_has_a_flag_and_a_default_that_fits(element: ElementTree.Element) -> None:
+    assert element.findtext("longflag") == element.findtext("name")
+    default = element.findtext("default") or ""
+    if element.tag == "integer":
+        low, high = (element.findtext(f"constraints/{end}") for end in ("minimum", "maximum"))
+        assert int(low) <= int(default) and (high is None or int(default) <= int(high))
+    if element.tag == "string-enumeration":
+        assert default in [choice.text for choice in element.iterfind("element")]
+    if element.tag == "boolean":
+        assert default == "false"
+
+
+def test_only_the_output_is_a_directory() -> None:
+    # Slicer's panel shows a directory as a button that always holds one: an optional folder must be a string
+    assert [e.findtext("name") for e in INPUTS if e.tag == "directory"] == ["output"]
+
+
+def test_results_are_return_parameters() -> None:
+    outputs = {e.findtext("name"): e for e in PARAMETERS if e not in INPUTS}
+    assert set(outputs) == {"macroAUC", "accuracy", "bundle"}
+    # no flag and no index: that is how Slicer knows what to read from the file of return parameters
+    assert all(e.find("longflag") is None and e.find("flag") is None and e.find("index") is None
+               for e in outputs.values())  # fmt: skip
+
+
+def test_names_and_titles_are_unique() -> None:
+    for what in ("name", "longflag", "label"):
+        told = [e.findtext(what) for e in PARAMETERS if e.findtext(what)]
+        assert len(told) == len(set(told)), what
+
+
+def test_slicer_gets_the_description_by_asking_too() -> None:
+    assert run_script("--xml").stdout == XML.read_text(encoding="utf-8")
+
+
+# -- one list of parameters: XML, command line, options
+
+
+def test_xml_and_options_are_one_list() -> None:
+    spoken = {re.sub("[A-Z]", lambda c: "_" + c.group().lower(), e.findtext("name")) for e in INPUTS}
+    assert spoken == {f.name for f in fields(RunOptions)}
+
+
+def test_defaults_of_the_xml_are_those_of_the_options(train_module, tmp_path: Path) -> None:
+    told = vars(train_module.command_line().parse_args(["--cohort", "c", "--output", str(tmp_path / "o")]))
+    assert options_from(told) == RunOptions(cohort="c", output=tmp_path / "o")
+
+
+def test_what_slicer_passes_arrives_in_the_options(train_module, tmp_path: Path) -> None:
+    said = {
+        "cohort": "phantom:hospital", "unlabeled": "u", "external": "e", "output": str(tmp_path), "stage": "teacher",
+        "method": "kd", "folds": 5, "fold": 2, "teacherEpochs": 3, "studentEpochs": 4, "teacherBatch": 6,
+        "studentBatch": 7, "config": "c.json", "device": "cpu", "workers": 2, "seed": 9, "resume": True,
+        "skipUnreadable": True, "cache": "shared",
+    }  # fmt: skip
+    assert set(said) == {e.findtext("name") for e in INPUTS}
+    options = options_from(vars(train_module.command_line().parse_args(arguments_of(XML, said))))
+    for name, value in said.items():
+        arrived = getattr(options, re.sub("[A-Z]", lambda c: "_" + c.group().lower(), name))
+        assert arrived == (Path(value) if isinstance(arrived, Path) else value), name
+
+
+def test_both_spellings_of_a_flag_work(train_module) -> None:
+    parse = train_module.command_line().parse_args
+    for flag in ("--teacher-epochs", "--teacherEpochs"):
+        assert parse([flag, "7"]).teacherEpochs == 7
+    assert parse([]).teacherEpochs == 0
+    assert parse(["--skip-unreadable"]).skipUnreadable and parse(["--skipUnreadable"]).skipUnreadable
+
+
+def test_help_says_each_parameter_once(train) -> None:
+    status, text, errors = train("--help")
+    assert status == 0 and errors == ""
+    for element in INPUTS:
+        flag = "--" + re.sub("[A-Z]", lambda c: "-" + c.group().lower(), element.findtext("name"))
+        assert len(re.findall(rf"^  {flag}\b", text, re.MULTILINE)) == 1, flag
+
+
+def test_a_misspelled_parameter_is_noticed() -> None:
+    with pytest.raises(UnknownParameter):
+        arguments_of(XML, {"teacherEpoch": 3})
+
+
+# -- the documentation, in which Slicer would not notice a misspelled parameter: it drops those without a word
+
+PAGE = (REPOSITORY / "docs" / "training.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def test_every_parameter_is_documented_and_no_other() -> None:
+    names = {e.findtext("name") for e in INPUTS}
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (`--[a-z-]+`(?:, `--[a-z-]+`)*) \|", PAGE, re.MULTILINE)
+    assert {name for row, _ in rows for name in re.findall(r"\w+", row)} == names
+    for row, flags in rows:
+        spoken = [re.sub("[A-Z]", lambda c: "-" + c.group().lower(), n) for n in re.findall(r"\w+", row)]
+        assert re.findall(r"--([a-z-]+)", flags) == spoken
+
+
+def test_what_the_documentation_types_is_understood(train_module) -> None:
+    names = {e.findtext("name") for e in INPUTS}
+    python = "\n".join(blocks("python"))
+    compile(python, "docs/training.md", "exec")
+    told = re.findall(r'^    "(\w+)": ', python, re.MULTILINE)
+    assert told and set(told) <= names
+    assert set(re.findall(r'ParameterAsString\("(\w+)"\)', python)) <= {"macroAUC", "bundle", "accuracy"}
+    lines = [line for line in "\n".join(blocks("sh")).splitlines() if "REACTKDTrain.py" in line]
+    assert len(lines) > 3
+    for line in lines:
+        train_module.command_line().parse_args(shlex.split(line.split("REACTKDTrain.py")[1]))
+
+
+def test_the_files_of_the_documentation_are_accepted(tmp_path: Path) -> None:
+    datalist, config = map(json.loads, blocks("json"))
+    assert [case["grade"] for case in datalist["training"]] == ["well", "poor"]
+    (tmp_path / "list.json").write_text(json.dumps(datalist))
+    assert len(open_cohort(tmp_path / "list.json")) == 2
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    options = RunOptions("phantom:hospital", tmp_path / "o", config=tmp_path / "config.json")
+    assert options.training_config("tiny").distillation.gw_mode == "matched"
+
+
+# -- the library
+
+
+@pytest.mark.parametrize(
+    ("commands", "modules"),
+    [
+        ("REACTKDTrain", "REACTKD"),  # a source checkout
+        ("lib/Slicer-5.13/cli-modules", "lib/Slicer-5.13/qt-scripted-modules"),  # installed; most build trees
+        ("lib/Slicer-5.13/cli-modules/Release", "lib/Slicer-5.13/qt-scripted-modules"),  # multi-configuration builds
+    ],
+)
+def test_the_library_is_found_where_slicer_puts_it(commands: str, modules: str, tmp_path: Path) -> None:
+    for folder in (commands, modules):
+        (tmp_path / folder).mkdir(parents=True)
+    for path in (TRAIN_SCRIPT, XML):
+        shutil.copy(path, tmp_path / commands)
+    shutil.copytree(REPOSITORY / "REACTKD" / "REACTKDLib", tmp_path / modules / "REACTKDLib")
+    beside = tmp_path / (commands if commands == "REACTKDTrain" else modules)
+    shutil.copytree(REPOSITORY / "REACTKDTrain" / "REACTKDTrainLib", beside / "REACTKDTrainLib")
+    # a package that is missing is told by the library, so this sentence shows that it was found
+    run = run_without("torch", tmp_path, tmp_path / commands / "REACTKDTrain.py")
+    assert run.stderr == how_to_install(["torch"]) + "\n"
+
+
+def test_without_its_library_it_says_what_to_do(tmp_path: Path) -> None:
+    for path in (TRAIN_SCRIPT, XML):
+        shutil.copy(path, tmp_path)
+    run = run_without("REACTKDTrainLib", tmp_path, tmp_path / "REACTKDTrain.py")
+    assert run.returncode == 1 and "install the extension again" in run.stderr
+
+
+@pytest.mark.parametrize("package", sorted(NEEDED))
+def test_a_missing_package_is_named_before_anything_is_loaded(package: str, tmp_path: Path) -> None:
+    run = run_without(package, tmp_path)
+    assert run.returncode == 1 and run.stdout == ""
+    assert ("PyTorch extension" if package == "torch" else f"pip install {NEEDED[package]}") in run.stderr
+    assert run.stderr.count("\n") == 1 and not (tmp_path / "o").exists()
+
+
+def run_without(package: str, folder: Path, script: Path = TRAIN_SCRIPT) -> subprocess.CompletedProcess[str]:
+    """In a Python where importing `package` fails as if it were not installed."""
+    (folder / "sitecustomize.py").write_text(f"import sys\nsys.modules[{package!r}] = None\n")
+    return run_script("--cohort", COHORT, "--output", str(folder / "o"), script=script, PYTHONPATH=str(folder))
+
+
+def test_all_that_is_missing_is_said_at_once() -> None:
+    said = how_to_install(["torch", "monai", "sklearn"])
+    assert "monai, scikit-learn" in said and "pip install monai scikit-learn" in said and "PyTorch extension" in said
+
+
+def test_every_package_that_a_training_imports_is_looked_for() -> None:
+    optional = {"openpyxl", "pydicom", "highdicom"}  # some cohorts, which say so themselves
+    found = {}
+    for path in (REPOSITORY / "REACTKDTrain" / "REACTKDTrainLib").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+            found |= {name.split(".")[0]: path.name for name in names}
+    others = {n: p for n, p in found.items() if n not in sys.stdlib_module_names and not n.startswith("REACTKD")}
+    assert set(others) - optional <= set(NEEDED), others
+
+
+def test_nothing_heavy_is_loaded_for_help_or_description() -> None:
+    code = (
+        "import runpy, sys\n"
+        "try: runpy.run_path(sys.argv[1], run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "assert not {'torch', 'monai', 'numpy', 'scipy'} & set(sys.modules), sorted(sys.modules)"
+    )
+    for flag in ("--help", "--xml"):
+        command = [sys.executable, "-c", code.replace("sys.argv[1]", repr(str(TRAIN_SCRIPT))), flag]
+        run = subprocess.run(command, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+
+
+def test_the_first_line_makes_it_a_command_line_module() -> None:
+    assert TRAIN_SCRIPT.read_text(encoding="utf-8").startswith("#!/usr/bin/env python-real\n")

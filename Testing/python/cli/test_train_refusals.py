@@ -1,0 +1,191 @@
+"""What is wrong with a training is one plain sentence, before anything is written."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from support.case_files import write_case
+from support.cli_runner import arguments_of
+from support.small_cases import small_case
+from support.small_training import COHORT, QUICK, TRAIN_SCRIPT, write_config
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--cohort", "nowhere"], "There is no cohort at the path given"),
+        (["--cohort", "phantom:hospital?cases=0&size=tiny"], "holds no case"),
+        (["--cohort", "phantom:hospital?cases=2&size=tiny"], "fewer than 3 folds"),
+        (["--cohort", "phantom:hospital?cases=6&size=tiny"], "have the grade"),
+        (["--cohort", "phantom:large?cases=4&size=tiny", "--folds", "1"], "has no patient of"),
+        (["--cohort", "phantom:unlabeled?cases=4&size=tiny"], "has a grade; training needs grades"),
+        (["--cohort", "phantom:hospitl"], "no phantom cohort 'hospitl'"),
+        (["--cohort", "phantom:hospital?case=3"], "no setting 'case'"),
+        (["--cohort", "phantom:hospital?size=huge"], "size"),
+        (["--cohort", COHORT, "--external", "phantom:externl"], "no phantom cohort 'externl'"),
+        (["--cohort", COHORT, "--method", "react"], "There is no method 'react'; choose one of"),
+        (["--cohort", COHORT, "--folds", "2", "--fold", "2"], "There is no fold 2; with 2 folds they are 0 to 1"),
+        (["--cohort", COHORT, "--folds", "2", "--stage", "student"], "no trained teacher for fold 0"),
+        (["--cohort", COHORT, "--device", "cuda"], "CUDA was asked for, but this PyTorch sees no GPU"),
+        (["--cohort", COHORT, "--device", "gpu"], "There is no device 'gpu'"),
+        (["--cohort", COHORT, "--workers", "0"], "workers must be at least 1"),
+        (["--cohort", COHORT, "--teacher-epochs", "-1"], "teacherEpochs cannot be negative"),
+        (["--cohort", COHORT, "--folds", "three"], "Argument --folds: invalid int value: 'three'"),
+        (["--cohort", COHORT, "--stage", "all"], "Argument --stage: invalid choice"),
+        (["--cohort", COHORT, "--teacherEpoch", "3"], "Unrecognized arguments: --teacherEpoch"),
+        (["--cohort", COHORT, "--config", "no.json"], "no.json"),
+        ([], "No cohort was given"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_leaves_nothing(arguments: list[str], sentence: str, train, tmp_path) -> None:
+    if "cuda" in arguments and torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    refused(train(*arguments, "--output", tmp_path / "o"), sentence)
+    assert not (tmp_path / "o").exists()
+
+
+def refused(outcome: tuple[int, str, str], sentence: str) -> None:
+    status, _, errors = outcome
+    assert status == 1
+    assert sentence in errors
+    assert errors.count("\n") == 1 and errors.rstrip().endswith(".") and "Traceback" not in errors
+
+
+def test_without_a_place_for_results_nothing_begins(train, tmp_path: Path) -> None:
+    refused(train("--cohort", COHORT), "No output folder was given")
+    (tmp_path / "taken").touch()
+    refused(train("--cohort", COHORT, "--output", tmp_path / "taken"), "The output is a file")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("{", "is not readable JSON"),
+        ("[]", "must be a JSON object"),
+        ('{"student": {"filter": 8}}', "student.filter"),
+        ('{"student_stage": {"epochs": "many"}}', "student_stage.epochs"),
+        ('{"loss": {"modality_dropout": 1.5}}', "modality_dropout"),
+    ],
+)
+def test_a_wrong_setting_is_named(content: str, sentence: str, train, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(content)
+    told = train("--cohort", COHORT, "--output", tmp_path / "o", "--config", tmp_path / "config.json")
+    refused(told, sentence)
+    assert not (tmp_path / "o").exists()
+
+
+# -- cohorts of files
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    """One small case, and a file that is no image."""
+    root = tmp_path_factory.mktemp("files")
+    write_case(small_case(), root / "good")
+    shutil.copytree(root / "good", root / "bad")
+    (root / "bad" / "CT.nii.gz").write_bytes(b"this is no image")
+    return root
+
+
+def entries(grades: str, folder: str = "good") -> list[dict]:
+    """A case for each letter, all of one folder: w, m, p."""
+    names = {"w": "well", "m": "moderate", "p": "poor"}
+    return [
+        {"id": f"{folder}{n}", "grade": names[g], "ct": f"{folder}/CT.nii.gz",
+         "segmentation": f"{folder}/segmentation.seg.nrrd"} for n, g in enumerate(grades)
+    ]  # fmt: skip
+
+
+def write_list(root: Path, cases: list[dict], name: str) -> Path:
+    (root / name).write_text(json.dumps({"training": cases}))
+    return root / name
+
+
+@pytest.mark.parametrize(
+    ("cases", "sentence"),
+    [
+        ([], "holds no case"),
+        ([*entries("wmp"), entries("w")[0]], "good0"),
+        ([*entries("wmp"), {**entries("p")[0], "id": "again", "patient": "good0"}], "good0"),
+        ([*entries("wmp"), {**entries("p")[0], "id": "odd", "grade": "G2"}], "Case 'odd' has the grade 'G2'"),
+        ([*entries("wmp"), {"id": "bare", "grade": "well"}], "Case 'bare' of the datalist needs an image"),
+        (entries("wmp"), "patient"),
+    ],
+    ids=["empty", "case twice", "patient with two grades", "unknown grade", "no image", "too few"],
+)
+def test_a_wrong_datalist_is_refused(cases: list[dict], sentence: str, files: Path, train, tmp_path: Path) -> None:
+    path = write_list(files, cases, "wrong.json")
+    refused(train("--cohort", path, "--output", tmp_path / "o", "--config", write_config(tmp_path)), sentence)
+    assert not (tmp_path / "o").exists()
+
+
+def test_an_unreadable_case_is_named_and_left_out_only_when_asked(files: Path, train, tmp_path: Path) -> None:
+    path = write_list(files, [*entries("wwwwmmmmpppp"), *entries("w", "bad")], "list.json")
+    settings = write_config(
+        tmp_path,
+        data=QUICK["data"] | {"size": "tiny", "views": 1, "mask_variants": 0},
+        method="none",
+        student_stage={"epochs": 1, "batch": 4, "rate": 0.003},
+    )
+    told = ["--cohort", path, "--output", tmp_path / "o", "--config", settings, "--folds", 2, "--fold", 0]
+    told += ["--cache", tmp_path / "cache"]
+    refused(train(*told), "Case bad0 cannot be read")
+    assert not (tmp_path / "o" / "run.json").exists()  # so that the corrected list may take the same folder
+    status, text, errors = train(*told, "--skip-unreadable")
+    assert (status, errors) == (0, "")
+    record = json.loads((tmp_path / "o" / "run.json").read_text())
+    assert [left["case"] for left in record["unreadable"]["cohort"]] == ["bad0"]
+    assert record["unreadable"]["cohort"][0]["reason"]
+    assert "bad0" not in (tmp_path / "o" / "predictions.csv").read_text()
+    assert train(*told, "--skip-unreadable", "--resume")[0] == 0
+
+
+# -- faults of the machine
+
+
+def test_a_full_disk_is_one_sentence_and_the_run_resumes(train, tmp_path: Path) -> None:
+    told = {"cohort": COHORT, "output": str(tmp_path / "o"), "folds": 2, "fold": 0, "method": "none",
+            "config": str(write_config(tmp_path))}  # fmt: skip
+    arguments = arguments_of(TRAIN_SCRIPT.with_suffix(".xml"), told)
+    room = 60_000  # bytes in a file: run.json fits, a prepared case does not
+    full = subprocess.run(
+        [sys.executable, str(TRAIN_SCRIPT), *arguments],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY)),
+    )
+    refused((full.returncode, full.stdout, full.stderr), "cannot be written")
+    assert not [path for path in (tmp_path / "o").rglob(".*") if path.is_file()]  # nothing half-written
+    status, _, errors = train(*arguments, "--resume")
+    assert (status, errors) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (MemoryError(), "There was not enough memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "There was not enough memory"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (ModuleNotFoundError("No module named 'sklearn'", name="sklearn.metrics"), "pip install scikit-learn"),
+        (ZeroDivisionError("division by zero"), "An unforeseen fault ended the run (ZeroDivisionError)"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_whatever_happens_a_user_reads_one_sentence(fault, sentence: str, train, train_module, tmp_path: Path) -> None:
+    def fails(parameters, teller):
+        (tmp_path / "run.json").write_text("{}")
+        raise fault
+
+    train_module.run = fails
+    refused(train("--cohort", COHORT, "--output", tmp_path), sentence)
+    details = tmp_path / "error.txt"
+    assert details.exists() == isinstance(fault, ZeroDivisionError)
+    assert not details.exists() or "division by zero" in details.read_text()

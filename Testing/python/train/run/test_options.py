@@ -1,0 +1,59 @@
+"""What a user says, checked and turned into the settings of a training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.config import TrainingConfig
+from REACTKDTrainLib.run.options import RunOptions, options_from
+
+
+def options(**changes) -> RunOptions:
+    return RunOptions(**{"cohort": "phantom:hospital", "output": Path("out"), **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"cohort": " "}, "No cohort was given"),
+        ({"output": Path()}, "No output folder"),
+        ({"stage": "all"}, "There is no stage 'all'; choose one of both, teacher, student."),
+        ({"method": "KD"}, "There is no method 'KD'; choose one of"),
+        ({"folds": -3}, "folds cannot be negative"),
+        ({"student_batch": -1}, "studentBatch cannot be negative"),
+        ({"fold": -2}, "fold is a number from 0, or -1"),
+        ({"workers": 0}, "workers must be at least 1"),
+        ({"output": Path(__file__)}, "The output is a file"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(changes: dict, sentence: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        options(**changes)
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize("size", ["tiny", "small", "full"])
+def test_without_a_word_the_settings_are_those_of_the_size(size: str) -> None:
+    assert options().training_config(size) == TrainingConfig.for_size(size)
+
+
+def test_a_file_goes_over_the_size_and_options_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"folds": 5, "seed": 3, "method": "kd", "student_stage": {"epochs": 9, "batch": 3}}))
+    config = options(config=path, folds=2, student_epochs=4, teacher_batch=6).training_config("tiny")
+    usual = TrainingConfig.for_size("tiny")
+    assert (config.folds, config.seed, config.method) == (2, 3, "kd")
+    assert (config.student_stage.epochs, config.student_stage.batch) == (4, 3)
+    assert (config.teacher_stage.epochs, config.teacher_stage.batch) == (usual.teacher_stage.epochs, 6)
+    assert config.student_stage.rate == usual.student_stage.rate
+    assert options(config=path, seed=0, method="none").training_config("tiny").seed == 0
+
+
+def test_names_of_the_module_become_those_of_the_options() -> None:
+    told = {"cohort": "c", "output": "o", "teacherEpochs": 3, "skipUnreadable": True, "cache": None, "config": "",
+            "returnparameterfile": "x", "xml": False}  # fmt: skip
+    assert options_from(told) == RunOptions("c", Path("o"), teacher_epochs=3, skip_unreadable=True)
