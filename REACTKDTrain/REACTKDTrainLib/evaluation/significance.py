@@ -35,7 +35,7 @@ def paired_tests(
     }
 
 
-def tests_against(
+def paired_tests_against(
     grades: np.ndarray,
     own: np.ndarray,
     others: Mapping[str, np.ndarray],

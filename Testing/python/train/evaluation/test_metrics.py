@@ -1,4 +1,4 @@
-"""Measures against scikit-learn, hand-worked values, and what intervals must do."""
+"""The content of metrics.json: by hand, as scikit-learn has it, and where something is missing."""
 
 from __future__ import annotations
 
@@ -6,153 +6,170 @@ import json
 
 import numpy as np
 import pytest
+import sklearn.metrics as sk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDTrainLib.evaluation.auc import class_aucs, macro_auc, weighted_aucs
-from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95, paired_auc_difference
-from REACTKDTrainLib.evaluation.calibration import (
-    brier,
-    expected_calibration_error,
-    negative_log_likelihood,
-    reliability,
-)
-from REACTKDTrainLib.evaluation.compare import main as compare_runs
+from REACTKDTrainLib.cohorts.base import GRADES
+from REACTKDTrainLib.evaluation.checks import CLASSES
+from REACTKDTrainLib.evaluation.confusion import confusion, table_measures
 from REACTKDTrainLib.evaluation.metrics import summarize
+from support.predictions import graded_predictions
+
+# Six cases, two of each grade; one well is called moderate, one poor is called well.
+HAND_GRADES = np.array([0, 0, 1, 1, 2, 2])
+HAND = np.array([[0.6, 0.3, 0.1], [0.3, 0.5, 0.2], [0.2, 0.7, 0.1], [0.3, 0.4, 0.3], [0.1, 0.1, 0.8], [0.4, 0.3, 0.3]])
 
 
-def sample(n: int, seed: int = 0, signal: float = 1.0, digits: int = 6) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    grades = rng.permutation(np.arange(n) % 3)
-    z = rng.normal(size=(n, 3)) + signal * np.eye(3)[grades]
-    p = np.round(np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), digits)
-    return grades, p / p.sum(axis=1, keepdims=True)
+def test_classes_are_the_grades_of_the_cohorts() -> None:
+    assert CLASSES == GRADES
 
 
-@given(st.integers(6, 60), st.integers(0, 1000), st.sampled_from([1, 6]))
-@settings(max_examples=40, deadline=None)
-def test_auc_is_scikit_learns_with_and_without_ties_and_weights(n: int, seed: int, digits: int) -> None:
-    grades, p = sample(n, seed, digits=digits)
-    for c in range(3):
-        assert class_aucs(grades, p)[c] == pytest.approx(roc_auc_score(grades == c, p[:, c]))
-    weights = np.random.default_rng(seed).integers(0, 4, size=(3, n))
-    for row in weights:
-        w = row[grades == 0].sum(), row[grades != 0].sum()
-        got = weighted_aucs(grades == 0, p[:, 0], row[None])[0]
-        if min(w) == 0:
-            assert np.isnan(got)
-        else:
-            assert got == pytest.approx(roc_auc_score(grades == 0, p[:, 0], sample_weight=row))
+def test_by_hand() -> None:
+    told = summarize(HAND_GRADES, HAND, draws=10)
+    assert told["confusion"] == [[1, 1, 0], [0, 2, 0], [1, 0, 1]]
+    assert told["accuracy"] == pytest.approx(4 / 6)
+    assert told["balanced_accuracy"] == told["macro_recall"] == pytest.approx((1 / 2 + 1 + 1 / 2) / 3)
+    assert told["macro_precision"] == pytest.approx((1 / 2 + 2 / 3 + 1) / 3)
+    assert told["macro_f1"] == pytest.approx((1 / 2 + 4 / 5 + 2 / 3) / 3)
+    # well 0.6, 0.3 against 0.2, 0.3, 0.1, 0.4: 4 + 2.5 of 8; moderate 0.7, 0.4 against 0.3, 0.5, 0.1, 0.3: 4 + 3;
+    # poor 0.8, 0.3 against 0.1, 0.2, 0.1, 0.3: 4 + 3.5.
+    assert told["auc"] == pytest.approx({"well": 6.5 / 8, "moderate": 7 / 8, "poor": 7.5 / 8})
+    assert told["macro_auc"] == pytest.approx(7 / 8)
+    # Squared steps: one of 1 (well as moderate), one of 4 (poor as well), against 2/6 * called * squared step.
+    by_chance = 2 / 6 * (3 * 1 + 1 * 4 + 2 * 1 + 1 * 1 + 2 * 4 + 3 * 1)
+    assert told["quadratic_kappa"] == pytest.approx(1 - 5 / by_chance)
+    assert told["brier"] == pytest.approx((0.26 + 0.78 + 0.14 + 0.54 + 0.06 + 0.74) / 6)
+    assert told["negative_log_likelihood"] == pytest.approx(-np.log([0.6, 0.3, 0.7, 0.4, 0.8, 0.3]).mean())
+    assert told["grades"] == {"well": 2, "moderate": 2, "poor": 2}
+    assert len(told["notes"]) == 3, "two patients of a grade are few"
 
 
-def test_auc_by_hand() -> None:
-    # positives 0.8, 0.5; negatives 0.5, 0.3, 0.1: pairs won 3 + 2, one tie: 5.5 of 6
-    assert weighted_aucs(np.array([1, 1, 0, 0, 0]) > 0, np.array([0.8, 0.5, 0.5, 0.3, 0.1]), np.ones((1, 5)))[
-        0
-    ] == pytest.approx(5.5 / 6)
-
-
-def test_the_bootstrap_draws_patients_within_grades() -> None:
-    grades = np.array([0, 0, 1, 1, 1, 2, 2, 2])
-    patients = np.array(list("aabcdeff"))
-    weights = bootstrap_weights(grades, patients, draws=500)
-    assert (weights[:, 0] == weights[:, 1]).all() and (weights[:, 6] == weights[:, 7]).all()
-    assert (weights[:, 0] == 1).all()  # the only patient of its grade
-    assert (weights[:, 2:5].sum(axis=1) == 3).all() and (weights[:, 5] + weights[:, 6] == 2).all()
-    assert weights[:, 2].mean() == pytest.approx(1, abs=0.15)
-    assert (weights == bootstrap_weights(grades, patients, draws=500)).all()
-
-
-def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
-    truth = macro_auc(*sample(30000, 99))
-    inside = 0
-    for seed in range(120):
-        grades, p = sample(90, seed)
-        low, high = interval95(class_aucs(grades, p, bootstrap_weights(grades, draws=300)).mean(axis=1))
-        inside += low <= truth <= high
-    assert 0.87 <= inside / 120 <= 1.0
-
-
-def test_a_paired_difference_is_narrower_than_an_unpaired_one() -> None:
-    grades, p = sample(200, 1)
-    rng = np.random.default_rng(2)
-    worse = p + 0.05 * rng.random(p.shape)
-    told = paired_auc_difference(grades, p, worse / worse.sum(axis=1, keepdims=True))
-    low, high = told["interval95"]
-    alone = interval95(class_aucs(grades, p, bootstrap_weights(grades)).mean(axis=1))
-    assert low <= told["difference"] <= high and high - low < 0.5 * (alone[1] - alone[0])
-    same = paired_auc_difference(grades, p, p)
-    assert same["difference"] == 0 and same["interval95"] == [0, 0]
-
-
-def test_calibration_by_hand() -> None:
-    grades = np.array([0, 1, 2, 0])
-    p = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8], [0.9, 0.05, 0.05]])
-    assert brier(grades, p) == pytest.approx((0.14 + 0.86 + 0.06 + 0.015) / 4)
-    assert negative_log_likelihood(grades, p) == pytest.approx(-np.log([0.7, 0.3, 0.8, 0.9]).mean())
-    told = reliability(grades, p, bins=2)
-    assert told["confidence"] == pytest.approx([0.65, 0.85]) and told["accuracy"] == [0.5, 1.0]
-    assert expected_calibration_error(grades, p, bins=2) == pytest.approx(0.5 * 0.15 + 0.5 * 0.15)
-    assert sum(reliability(grades, p, bins=9)["cases"]) == 4
-
-
-def test_metrics_are_complete_and_plain_json() -> None:
-    grades, p = sample(60)
-    told = summarize(grades, p, draws=200)
+@settings(deadline=None, max_examples=60)
+@given(st.integers(3, 60), st.integers(0, 10**6), st.floats(0, 3), st.sampled_from([1, None]))
+def test_as_scikit_learn_has_them(n: int, seed: int, skill: float, digits: int | None) -> None:
+    grades, p = graded_predictions(n, skill, seed, digits)
+    told, said = summarize(grades, p, draws=5), p.argmax(axis=1)
+    macro = {"average": "macro", "zero_division": 0}
+    assert told["confusion"] == sk.confusion_matrix(grades, said).tolist()
+    assert told["accuracy"] == pytest.approx(sk.accuracy_score(grades, said))
+    assert told["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(grades, said))
+    assert told["macro_precision"] == pytest.approx(sk.precision_score(grades, said, **macro))
+    assert told["macro_recall"] == pytest.approx(sk.recall_score(grades, said, **macro))
+    assert told["macro_f1"] == pytest.approx(sk.f1_score(grades, said, **macro))
+    assert told["quadratic_kappa"] == pytest.approx(sk.cohen_kappa_score(grades, said, weights="quadratic"))
+    assert told["macro_auc"] == pytest.approx(sk.roc_auc_score(grades, p, multi_class="ovr"))
+    assert told["brier"] == pytest.approx(sum(sk.brier_score_loss(grades == c, p[:, c]) for c in range(3)))
+    clipped = np.maximum(p, 1e-12)
+    assert told["negative_log_likelihood"] == pytest.approx(-np.log(clipped[np.arange(n), grades]).mean())
     json.dumps(told, allow_nan=False)
-    wanted = {"accuracy", "balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "macro_auc",
-              "macro_auc_interval95", "auc", "quadratic_kappa", "brier", "ece"}  # fmt: skip
-    assert wanted <= set(told) and told["notes"] == []
-    low, high = told["macro_auc_interval95"]
-    assert low < told["macro_auc"] < high
+
+
+def test_resampled_tables_are_those_of_the_repeated_cases() -> None:
+    grades, p = graded_predictions(40, skill=0.5)
+    said, weights = p.argmax(axis=1), np.random.default_rng(0).integers(1, 4, (20, 40))
+    measures = table_measures(confusion(grades, said, weights))
+    for draw, w in enumerate(weights):
+        rows = np.repeat(np.arange(40), w)
+        assert measures["macro_f1"][draw] == pytest.approx(sk.f1_score(grades[rows], said[rows], average="macro"))
+        kappa = sk.cohen_kappa_score(grades[rows], said[rows], weights="quadratic")
+        assert measures["quadratic_kappa"][draw] == pytest.approx(kappa)
+
+
+def test_every_value_lies_in_its_interval_and_repeats() -> None:
+    grades, p = graded_predictions(97)
+    told = summarize(grades, p)
+    names = [name.removesuffix("_interval95") for name in told if name.endswith("_interval95") and name[:3] != "auc"]
+    assert {"accuracy", "macro_auc", "macro_f1", "quadratic_kappa", "brier"} <= set(names)
+    for name in names:
+        low, high = told[f"{name}_interval95"]
+        assert low < told[name] < high, name
+    for name in CLASSES:
+        low, high = told["auc_interval95"][name]
+        assert low < told["auc"][name] < high
+    assert told == summarize(grades, p)
+    assert told["macro_auc_interval95"] != summarize(grades, p, seed=1)["macro_auc_interval95"]
 
 
 def test_a_perfect_and_a_reversed_answer() -> None:
     grades = np.array([0, 1, 2] * 5)
     perfect = summarize(grades, np.eye(3)[grades] * 0.98 + 0.02 / 3, draws=50)
-    assert perfect["macro_auc"] == perfect["accuracy"] == perfect["quadratic_kappa"] == 1.0
-    swapped = summarize(grades, np.eye(3)[2 - grades], draws=50)
-    assert swapped["quadratic_kappa"] == pytest.approx(-1.0)
+    assert perfect["macro_auc"] == perfect["accuracy"] == perfect["quadratic_kappa"] == 1 and perfect["notes"] == []
+    assert summarize(grades, np.eye(3)[2 - grades], draws=50)["quadratic_kappa"] == pytest.approx(-1)
+
+
+def test_the_order_of_cases_does_not_matter_but_to_the_draws() -> None:
+    grades, p = graded_predictions(60, digits=1)
+    order = np.random.default_rng(0).permutation(60)
+    one, other = summarize(grades, p), summarize(grades[order], p[order])
+    values = [name for name, value in one.items() if isinstance(value, float)]
+    assert {n: one[n] for n in values} == pytest.approx({n: other[n] for n in values})
+
+
+def test_cases_of_one_patient_say_less_than_cases_of_many() -> None:
+    """Each case four times: the same value, and under the true patients the interval of the single cases."""
+    grades, p = graded_predictions(60)
+    single = summarize(grades, p)
+    four = np.tile(np.arange(60), 4)
+    known, unknown = summarize(grades[four], p[four], patients=four), summarize(grades[four], p[four])
+    assert known["macro_auc"] == pytest.approx(single["macro_auc"])
+    assert known["macro_auc_interval95"] == pytest.approx(single["macro_auc_interval95"])
+    assert np.ptp(unknown["macro_auc_interval95"]) < 0.7 * np.ptp(known["macro_auc_interval95"])
+    assert (known["patients"], known["n"]) == (60, 240)
 
 
 @pytest.mark.parametrize(
-    ("grades", "note"), [([0, 0, 1, 1], "no case is graded poor"), ([1, 1], "no case is graded well")]
-)
-def test_an_absent_grade_is_none_with_the_reason(grades: list[int], note: str) -> None:
-    p = np.tile([0.2, 0.5, 0.3], (len(grades), 1))
-    told = summarize(np.array(grades), p, draws=20)
-    json.dumps(told, allow_nan=False)
-    assert told["macro_auc"] is None and told["macro_auc_interval95"] is None and note in told["notes"]
-
-
-@pytest.mark.parametrize(
-    ("grades", "p", "sentence"),
+    ("grades", "undefined", "note"),
     [
-        ([], np.zeros((0, 3)), "not"),
-        ([0], np.ones((1, 2)) / 2, "probabilities"),
-        ([3], np.ones((1, 3)) / 3, "A grade is not"),
-        ([0], np.array([[0.5, np.nan, 0.5]]), "numbers of 0 or more"),
-        ([0], np.array([[0.5, 0.1, 0.1]]), "sum to 1"),
+        (
+            [0, 0, 1, 1],
+            {"macro_auc", "macro_recall", "macro_precision", "macro_f1", "balanced_accuracy"},
+            "graded poor",
+        ),
+        ([1, 1, 1, 1], {"macro_auc", "macro_recall"}, "nothing to tell apart"),
+        ([2], {"macro_auc"}, "graded well"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(grades, p, sentence: str) -> None:
-    with pytest.raises(UsageError, match=sentence):
-        summarize(np.array(grades, dtype=int), p)
+def test_a_missing_grade_is_null_and_a_sentence(grades: list[int], undefined: set[str], note: str) -> None:
+    p = np.tile([0.2, 0.5, 0.3], (len(grades), 1))
+    told = summarize(np.array(grades), p, draws=20)
+    for name in undefined:
+        assert told[name] is None and told[f"{name}_interval95"] is None, name
+    for c, name in enumerate(CLASSES):
+        assert (told["auc"][name] is None) == (c not in grades or set(grades) == {c})
+    assert any(note in sentence for sentence in told["notes"])
+    assert told["accuracy"] == pytest.approx(np.mean(np.array(grades) == 1))
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
 
 
-def test_two_runs_are_compared_on_their_common_cases(tmp_path, capsys) -> None:
-    grades, p = sample(40)
-    names = ("well", "moderate", "poor")
-    for run, values in (("a", p), ("b", p[:, [1, 2, 0]])):
-        (tmp_path / run).mkdir()
-        rows = [f"c{n},,student,ct,{names[g]}," + ",".join(map(str, q)) for n, (g, q) in enumerate(zip(grades, values))]
-        text = "\n".join(["case,fold,model,inputs,grade,well,moderate,poor", *rows])
-        (tmp_path / run / "predictions_external_by_inputs.csv").write_text(text)
-    assert compare_runs([str(tmp_path / "a"), str(tmp_path / "b"), "--inputs", "ct"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["cases"] == 40 and told["macro_auc"][0] == pytest.approx(macro_auc(grades, p))
-    assert told["interval95"][0] > 0
-    assert compare_runs([str(tmp_path / "a"), str(tmp_path), "--inputs", "ct"]) == 2
-    assert "let it finish" in capsys.readouterr().err
+def test_all_alike_has_no_kappa() -> None:
+    told = summarize(np.array([1, 1]), np.array([[0.1, 0.8, 0.1]] * 2), draws=5)
+    assert told["quadratic_kappa"] is None and told["accuracy"] == 1
+    assert any("kappa" in note for note in told["notes"])
+
+
+def test_a_grade_never_predicted_has_precision_0_and_is_named() -> None:
+    told = summarize(np.array([0, 1, 2]), np.array([[0.6, 0.4, 0.0]] * 3), draws=5)
+    assert told["macro_precision"] == pytest.approx(1 / 9)
+    assert any("predicted moderate" in note for note in told["notes"])
+
+
+@pytest.mark.parametrize(
+    ("grades", "probabilities", "fault"),
+    [
+        ([], np.zeros((0, 3)), "at least one case"),
+        ([0, 1], np.full((2, 2), 0.5), "(n, 3)"),
+        ([0], np.full((2, 3), 1 / 3), "(n, 3)"),
+        ([3], np.full((1, 3), 1 / 3), "not 0 (well)"),
+        ([-1], np.full((1, 3), 1 / 3), "not 0 (well)"),
+        ([0.5], np.full((1, 3), 1 / 3), "not 0 (well)"),
+        ([0], np.array([[np.nan, 0.5, 0.5]]), "not a number"),
+        ([0], np.array([[-0.5, 1.0, 0.5]]), "negative"),
+        ([0], np.array([[2.0, 1.0, 0.5]]), "after the softmax"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_sentence(grades: list, probabilities: np.ndarray, fault: str) -> None:
+    with pytest.raises(UsageError) as error:
+        summarize(np.array(grades), probabilities)
+    assert fault in str(error.value)

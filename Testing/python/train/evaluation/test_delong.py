@@ -1,0 +1,116 @@
+"""DeLong's variance and test: by hand, by their definition over pairs, and against the bootstrap."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.evaluation.auc import weighted_aucs
+from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights
+from REACTKDTrainLib.evaluation.delong import delong_interval, delong_of_each_class, delong_test, placements
+from support.predictions import graded_predictions
+
+
+def over_pairs(positive: np.ndarray, scores: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """AUCs (k,) and covariance (k, k) as DeLong et al. (1988) write them: the kernel over all pairs."""
+    kernel = np.stack([np.heaviside(np.subtract.outer(s[positive], s[~positive]), 0.5) for s in scores])
+    v10, v01 = kernel.mean(axis=2), kernel.mean(axis=1)
+    s10, s01 = np.atleast_2d(np.cov(v10)), np.atleast_2d(np.cov(v01))
+    return kernel.mean(axis=(1, 2)), s10 / v10.shape[1] + s01 / v01.shape[1]
+
+
+def test_by_hand() -> None:
+    """Positives 3, 2 against 1, 2: placements 1 and 3/4, and 1 and 3/4 from the other side."""
+    positive, score = np.array([1, 1, 0, 0]), np.array([3.0, 2.0, 1.0, 2.0])
+    above, below = placements(positive, score)
+    assert above.tolist() == [1, 0.75] and below.tolist() == [1, 0.75]
+    told = delong_interval(positive, score)
+    assert told["auc"] == 7 / 8
+    assert told["standard_error"] == pytest.approx(math.sqrt(2 * (1 / 32) / 2))
+    assert told["interval95"] == [pytest.approx(7 / 8 - 1.959964 * 0.1767767), 1.0]
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(8, 60), st.integers(0, 10**6), st.sampled_from([1, 8]))
+def test_as_defined_over_pairs(n: int, seed: int, digits: int) -> None:
+    grades, p = graded_predictions(n, seed=seed, digits=digits)
+    q = graded_predictions(n, seed=seed + 1, digits=digits)[1]
+    positive = np.arange(n) % 3 == 0
+    a, b = p[:, 0] + positive, p[:, 0] + q[:, 1]
+    (auc_a, auc_b), covariance = over_pairs(positive, [a, b])
+    told, one = delong_test(positive, a, b), delong_interval(positive, a)
+    assert one["auc"] == pytest.approx(auc_a) == pytest.approx(roc_auc_score(positive, a))
+    assert one["standard_error"] == pytest.approx(math.sqrt(covariance[0, 0]), abs=1e-9)
+    assert told["difference"] == pytest.approx(auc_a - auc_b, abs=1e-12)
+    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+    assert told["standard_error"] == pytest.approx(math.sqrt(max(variance, 0)), abs=1e-8)
+    if variance > 1e-9:
+        assert told["p"] == pytest.approx(2 * norm.sf(abs(auc_a - auc_b) / math.sqrt(variance)), abs=1e-6)
+        assert (told["p"] < 0.05) == (told["interval95"][0] > 0 or told["interval95"][1] < 0)
+
+
+def test_as_the_bootstrap_finds_it() -> None:
+    grades, p = graded_predictions(400, skill=1)
+    q = graded_predictions(400, skill=1, seed=7)[1] * 0.5 + p * 0.5
+    poor, weights = grades == 2, bootstrap_weights(grades == 2, draws=4000)
+    spread = weighted_aucs(poor, p[:, 2], weights) - weighted_aucs(poor, q[:, 2], weights)
+    assert delong_test(poor, p[:, 2], q[:, 2])["standard_error"] == pytest.approx(spread.std(), rel=0.06)
+
+
+def test_only_ranks_matter() -> None:
+    grades, p = graded_predictions(60)
+    told = delong_test(grades == 0, p[:, 0], np.log(p[:, 0]) * 7 - 2)
+    assert (told["difference"], told["standard_error"], told["p"]) == (0, 0, 1)
+
+
+def test_turned_around_the_sign_turns() -> None:
+    grades, p = graded_predictions(60)
+    one, other = delong_test(grades == 0, p[:, 0], p[:, 1]), delong_test(grades == 0, p[:, 1], p[:, 0])
+    assert other["p"] == one["p"] and other["difference"] == -one["difference"]
+
+
+def test_its_p_is_uniform_where_nothing_differs() -> None:
+    """Two equally noisy readings of one truth: 5 % of 400 tests below 0.05 (+- 1.1 %)."""
+    rng, positive, below = np.random.default_rng(0), np.arange(80) < 30, 0
+    for _ in range(400):
+        truth = rng.normal(size=80) + positive
+        below += delong_test(positive, truth + rng.normal(size=80), truth + rng.normal(size=80))["p"] < 0.05
+    assert 0.02 <= below / 400 <= 0.085
+
+
+def test_no_variance_and_yet_a_difference_has_no_p() -> None:
+    positive = np.array([1, 1, 0, 0])
+    told = delong_test(positive, positive.astype(float), np.zeros(4))
+    assert told["difference"] == 0.5 and told["p"] is None
+
+
+def test_each_class_and_none_for_one_that_is_too_small() -> None:
+    grades, p = np.array([0, 0, 0, 1, 1, 1, 2]), graded_predictions(7)[1]
+    told = delong_of_each_class(grades, p, p[:, [1, 0, 2]])
+    assert told["poor"] is None
+    assert told["well"] == delong_test(grades == 0, p[:, 0], p[:, 1])
+    json.dumps(told, allow_nan=False)
+    assert set(delong_of_each_class(np.zeros(7, dtype=int), p, p).values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("positive", "score", "fault"),
+    [
+        ([1, 0, 0], [1.0, 2.0, 3.0], "two cases on either side, not 1 and 2"),
+        ([1, 1, 0, 0], [1.0, 2.0, 3.0], "one score for each"),
+        ([1, 1, 0, 0], [1.0, 2.0, 3.0, np.inf], "not a number"),
+        ([1, 2, 0, 0], [1.0, 2.0, 3.0, 4.0], "true or false"),
+        ([], [], "at least one case"),
+    ],
+)
+def test_what_cannot_be_tested_is_refused(positive: list, score: list, fault: str) -> None:
+    with pytest.raises(UsageError, match=fault):
+        placements(np.array(positive), np.array(score))

@@ -1,0 +1,162 @@
+"""Paired differences of macro AUC: against a plain loop, and what an interval must do."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.evaluation.auc import class_aucs, macro_auc
+from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
+from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs, bootstrap_p, paired_auc_difference
+from support.predictions import graded_predictions
+
+
+def blurred(probabilities: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
+    """Mixed with answers that know nothing."""
+    noise = np.random.default_rng(seed).dirichlet(np.ones(3), len(probabilities))
+    return (1 - share) * probabilities + share * noise
+
+
+def macro_of_sklearn(grades: np.ndarray, p: np.ndarray) -> float:
+    return float(np.mean([roc_auc_score(grades == c, p[:, c]) for c in range(3)]))
+
+
+def test_as_a_plain_loop_over_resampled_rows() -> None:
+    grades, a = graded_predictions(45, digits=1)
+    b = blurred(a, 0.5)
+    spread = []
+    for w in bootstrap_weights(grades, draws=60, seed=5):
+        rows = np.repeat(np.arange(45), w)
+        spread.append(macro_of_sklearn(grades[rows], a[rows]) - macro_of_sklearn(grades[rows], b[rows]))
+    told = paired_auc_difference(grades, a, b, draws=60, seed=5)
+    assert told["difference"] == pytest.approx(macro_of_sklearn(grades, a) - macro_of_sklearn(grades, b))
+    assert told["interval95"] == pytest.approx(np.percentile(spread, (2.5, 97.5)).tolist())
+    assert told["share_of_draws_above_0"] == np.mean(np.array(spread) > 0)
+
+
+def test_turned_around_the_sign_turns() -> None:
+    grades, a = graded_predictions(60)
+    b = blurred(a, 0.3)
+    one, other = paired_auc_difference(grades, a, b), paired_auc_difference(grades, b, a)
+    assert other["difference"] == -one["difference"] and other["p"] == one["p"]
+    assert other["interval95"] == pytest.approx([-v for v in one["interval95"][::-1]])
+
+
+def test_models_that_rank_alike_do_not_differ() -> None:
+    grades, a = graded_predictions(60)
+    told = paired_auc_difference(grades, a, a)
+    assert (told["difference"], told["interval95"], told["p"]) == (0, [0, 0], 1)
+
+
+def test_pairing_takes_out_what_both_share() -> None:
+    grades, a = graded_predictions(200)
+    low, high = paired_auc_difference(grades, a, blurred(a, 0.1))["interval95"]
+    alone = interval95(class_aucs(grades, a, bootstrap_weights(grades)).mean(axis=1))
+    assert high - low < 0.5 * (alone[1] - alone[0])
+
+
+def test_the_interval_of_an_auc_covers_the_truth_about_as_often_as_it_says() -> None:
+    """Percentile intervals of 90 patients: nominally 95 %, here of 150 samples (0.95 +- 0.018)."""
+    truth, inside = macro_auc(*graded_predictions(30000, skill=1, seed=999)), 0
+    for seed in range(150):
+        grades, p = graded_predictions(90, skill=1, seed=seed)
+        low, high = interval95(class_aucs(grades, p, bootstrap_weights(grades, draws=400)).mean(axis=1))
+        inside += low <= truth <= high
+    assert 0.88 <= inside / 150 <= 0.99
+
+
+def test_p_agrees_with_the_interval() -> None:
+    assert bootstrap_p(np.arange(1, 1000)) == pytest.approx(2 / 1000)
+    assert bootstrap_p(np.concatenate([-np.ones(50), np.ones(949)])) == pytest.approx(2 * 51 / 1000)
+    assert bootstrap_p(np.zeros(10)) == 1
+    assert bootstrap_p(np.array([])) is None and bootstrap_p(np.array([1, np.nan])) is None
+    for shift in (1.8, 1.9, 2.0, 2.1):
+        draws = np.random.default_rng(0).normal(size=4000) + shift
+        low, _ = interval95(draws)
+        assert (bootstrap_p(draws) < 0.05) == (low > 0)
+
+
+def test_one_run_is_the_paired_difference() -> None:
+    grades, a = graded_predictions(50)
+    b = blurred(a, 0.4)
+    one, runs = paired_auc_difference(grades, a, b), auc_difference_over_runs(grades, a[None], b[None])
+    assert {name: runs[name] for name in one} == one
+    assert runs["of_each_run"] == [one["difference"]] and runs["standard_error_runs"] is None
+
+
+def test_equal_runs_add_nothing() -> None:
+    grades, a = graded_predictions(50)
+    b = blurred(a, 0.4)
+    one = paired_auc_difference(grades, a, b)
+    runs = auc_difference_over_runs(grades, np.stack([a] * 4), np.stack([b] * 4))
+    assert runs["interval95"] == pytest.approx(one["interval95"]) and runs["standard_error_runs"] == 0
+
+
+def test_runs_that_disagree_widen_the_interval_and_their_order_is_nothing() -> None:
+    grades, a = graded_predictions(300)
+    shares = (0.0, 0.2, 0.5, 0.8)
+    b = np.stack([blurred(a, share) for share in shares])
+    told = auc_difference_over_runs(grades, np.stack([a] * 4), b)
+    each = [macro_auc(grades, a) - macro_auc(grades, q) for q in b]
+    assert told["of_each_run"] == pytest.approx(each) and told["difference"] == pytest.approx(np.mean(each))
+    assert told["standard_error_runs"] == pytest.approx(np.std(each, ddof=1) / 2)
+    # Variance of the drawn mean: that of runs (less one quarter, four runs) and that of cases, at least.
+    at_least = 2 * 1.96 * np.hypot(told["standard_error_runs"] * np.sqrt(3 / 4), told["standard_error_cases"])
+    assert np.ptp(told["interval95"]) > 0.85 * at_least
+    assert np.ptp(told["interval95"]) > 3 * 2 * 1.96 * told["standard_error_cases"]
+
+
+def test_the_interval_over_runs_covers_another_subset_and_other_cases() -> None:
+    """Runs and cases both random: the interval has the expected difference in it at least as often as it says."""
+
+    def world(seed: int, runs: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        grades = np.arange(n) % 3
+        shared, truth = rng.normal(size=(n, 3)), np.eye(3)[grades]
+        z = [
+            [shared + truth * (skill + 0.25 * rng.normal()) + 0.5 * rng.normal(size=(n, 3)) for _ in range(runs)]
+            for skill in (1.2, 1.0)
+        ]
+        p = np.exp(z)
+        return grades, *(p / p.sum(axis=-1, keepdims=True))
+
+    truth = np.mean([auc_difference_over_runs(*world(10**6 + s, 40, 300), draws=1)["difference"] for s in range(40)])
+    inside = 0
+    for seed in range(60):
+        low, high = auc_difference_over_runs(*world(seed, 12, 60), draws=300)["interval95"]
+        inside += low <= truth <= high
+    assert inside / 60 >= 0.9
+
+
+def test_a_missing_grade_is_none() -> None:
+    grades, p = np.array([0, 0, 1, 1]), np.full((4, 3), 1 / 3)
+    told = auc_difference_over_runs(grades, p[None], p[None], draws=10)
+    assert told["difference"] is told["interval95"] is told["p"] is told["standard_error_cases"] is None
+    assert told["of_each_run"] == [None]
+    json.dumps(told, allow_nan=False)
+
+
+@pytest.mark.parametrize("shapes", [((4, 3), (4, 3)), ((2, 4, 3), (3, 4, 3)), ((0, 4, 3), (0, 4, 3))])
+def test_runs_must_fit(shapes: tuple) -> None:
+    a, b = (np.full(shape, 1 / 3) for shape in shapes)
+    with pytest.raises(UsageError, match="two alike"):
+        auc_difference_over_runs(np.array([0, 1, 2, 0]), a, b)
+
+
+def test_other_cases_are_refused() -> None:
+    grades, p = graded_predictions(6)
+    with pytest.raises(UsageError):
+        paired_auc_difference(grades, p, p[:5])
+
+
+def test_twenty_runs_on_two_thousand_cases_take_seconds() -> None:
+    grades, a = graded_predictions(2000)
+    b = blurred(a, 0.1)
+    start = time.process_time()
+    auc_difference_over_runs(grades, np.stack([a] * 20), np.stack([b] * 20))
+    assert time.process_time() - start < 30
