@@ -170,3 +170,9 @@ class SuvRefused(ReactkdError):
 
 class PatientLike(ReactkdError):
     code = "patient-like"
+
+
+class Ungraded(ReactkdError):
+    """A case that was asked for its grade carries none; it is never guessed."""
+
+    code = "ungraded"

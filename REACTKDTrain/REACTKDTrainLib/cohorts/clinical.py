@@ -25,6 +25,7 @@ OLDEST = 90  # ages above 89 identify people (HIPAA safe harbor), so they are ke
 class ClinicalRow:
     """What is kept of a patient. grade: 0, 1, 2 or None; grade_text: as the sheet has it. age: years, 90 for 90 and
     above. sex: 'M', 'F' or None. hepatitis: as the sheet has it. afp_ng_ml: None where it is missing.
+    days_from_diagnosis: of the baseline scan, which the DICOM header repeats.
     """
 
     id: str
@@ -34,6 +35,7 @@ class ClinicalRow:
     age: int | None = None
     hepatitis: str | None = None
     afp_ng_ml: float | None = None
+    days_from_diagnosis: int | None = None
 
     def to_metadata(self) -> dict[str, Any]:
         """JSON types, without the id."""
@@ -85,6 +87,7 @@ def read_hcc_tace_sheet(path: Path, mixed: Mixed = "exclude") -> dict[str, Clini
                 age=_age(cell["age"]),
                 hepatitis=str(cell["hepatitis"]) if cell["hepatitis"] else None,
                 afp_ng_ml=_number(cell["AFP"]),
+                days_from_diagnosis=_integer(cell.get("Interval_BL")),
             )
     return out
 

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from REACTKDTrainLib.cohorts.base import GRADES, CohortCase
 
 #: problems that leave a case out; all others are told and lived with
-LEAVES_OUT = ("no-labels", "no-image", "no-pet", "no-segmentation", "unreadable", "no-overlap", "ambiguous")
+LEAVES_OUT = (
+    "no-labels",
+    "no-image",
+    "no-pet",
+    "no-segmentation",
+    "unreadable",
+    "no-overlap",
+    "ambiguous",
+    "ungraded",
+)
 
 
 @dataclass(frozen=True)

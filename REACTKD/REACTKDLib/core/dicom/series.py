@@ -118,6 +118,11 @@ def read_stack(series: Series, slices: Sequence[Slice], role: str) -> tuple[Volu
     return Volume(array, stack.ijk_to_ras, name=role), findings, headers
 
 
+def plane_of(piece: Slice, series: Series, role: str) -> np.ndarray:
+    """Return the rescaled values (H, W) of one slice. Raises: MixedSeries, NotAnImage."""
+    return _read_plane(piece, series, role)[1]
+
+
 def _check_doubles(stack: Stack, planes: Sequence[np.ndarray], series: Series, role: str) -> list[Finding]:
     if not stack.doubles:
         return []

@@ -1,0 +1,337 @@
+"""HCC-TACE-Seg (TCIA): CT with liver and tumor segmented, and a differentiation grade from the clinical sheet.
+
+The files come in any of several folder layouts, so they are found by their headers. Segments go by label, never by
+number. A series that holds several contrast phases is split; the phase is chosen by a stated wish and measured. A grade
+counts only by exact match: 81 of the 105 patients carry one.
+
+Data: doi.org/10.7937/TCIA.5FNA-0924; descriptor: Moawad et al., Scientific Data 10:33 (2023).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from REACTKDLib.core.dicom.geometry import stack_slices
+from REACTKDLib.core.dicom.index import FolderIndex, Progress, Series, Slice, index_folder
+from REACTKDLib.core.dicom.phases import split_phases
+from REACTKDLib.core.dicom.segmentation import read_dicom_segmentation
+from REACTKDLib.core.errors import ReactkdError, Ungraded
+from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.regrid import share_inside
+from REACTKDLib.core.segmentation_files import Segmentation
+from REACTKDLib.core.text import quoted
+from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
+from REACTKDTrainLib.cohorts.clinical import MIXED, ClinicalRow, Mixed, grade_of_text, read_hcc_tace_sheet
+from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
+from REACTKDTrainLib.cohorts.survey import Problem, Survey
+from REACTKDTrainLib.cohorts.tace_case import (
+    KNOWN,
+    LIVER,
+    TUMOR,
+    TaceFiles,
+    label_of,
+    open_tace,
+    segments_named,
+    voxel_ml,
+)
+from REACTKDTrainLib.cohorts.tace_phase import Phase, measure_phase
+
+Missing = Literal["keep", "leave-out"]
+NAME = re.compile(r"HCC_\d{3}")
+SHEET = "HCC-TACE-Seg_clinical_data*.xlsx"
+FEWEST_INSIDE = 0.95  # of the liver must lie in the CT
+SMALL_LIVER_ML = 300.0
+LARGE_TUMOR_SHARE = 1.0
+
+
+@dataclass(frozen=True)
+class TaceOptions:
+    """Choices that change which cases there are; each is told in the survey.
+
+    mixed: what becomes of 'Well-moderately' and 'Moderately-poorly differentiated'. missing: 'keep' patients without a
+    grade as unlabeled cases, or 'leave-out'. phase: of a series that holds several, the one to take. sheet: the
+    clinical workbook; None looks for it below the folder. names: PatientID -> 'HCC_048', where a copy was renamed.
+    """
+
+    mixed: Mixed = "exclude"
+    missing: Missing = "keep"
+    phase: Phase = "portal-venous"
+    sheet: Path | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class _Acquisition:
+    """A scan that the segmentation may lie on. inside: share of the liver within it."""
+
+    series: Series
+    slices: list[Slice]
+    number: int
+    of: int
+    inside: float
+
+
+def survey_hcc_tace(root: Path, options: TaceOptions = TaceOptions(), progress: Progress | None = None) -> Survey:
+    """Find every patient below `root`, whatever the folders are called.
+
+    Problems, by patient: no segmentation, no CT under it, the segmentation elsewhere than its CT, several phases in one
+    series (with what was chosen), missing or mixed grades, odd sizes and segments, what cannot be read.
+    progress: as in `index_folder`; the index is the first half.
+
+    Raises: FileMissing, PackagesMissing, UsageError for a sheet that is none.
+    """
+    root = Path(root)
+    first = None if progress is None else (lambda f, t: progress(f / 2, t))
+    index = index_folder(root, first)
+    rows, problems = _clinical(root, options)
+    patients = _by_patient(index, options.names)
+    cases: list[CohortCase] = []
+    for number, (patient, series) in enumerate(sorted(patients.items())):
+        if progress:
+            progress(0.5 + 0.5 * number / len(patients), patient)
+        told: list[Problem] = []
+        try:
+            case = _case(patient, series, rows.get(patient), options, told)
+        except (ReactkdError, OSError) as error:
+            case = told.append(Problem(patient, "unreadable", str(error)))
+        cases += [] if case is None else [case]
+        problems += told
+    if progress:
+        progress(1.0, f"{len(patients)} patients")
+    absent = sorted(set(rows) - set(patients))
+    if absent and patients:
+        text = f"The clinical sheet has {len(absent)} patients without images here: {quoted(absent, 6)}."
+        problems.append(Problem("", "no-images-of-rows", text))
+    clinical = {c.patient: rows[c.patient].to_metadata() for c in cases if c.patient in rows}
+    return Survey("HCC-TACE-Seg", tuple(cases), tuple(problems), clinical)
+
+
+def hcc_tace_cohort(root: Path, options: TaceOptions = TaceOptions()) -> Cohort:
+    """The cases of `survey_hcc_tace` as a cohort. Raises: UsageError when there is none."""
+    survey = survey_hcc_tace(root, options)
+    return Cohort("hcc-tace", survey.cases, description=survey.kind, skipped=survey.skipped)
+
+
+def grade_of_patient(rows: Mapping[str, ClinicalRow], patient: str) -> int:
+    """The grade that the sheet gives a patient. Raises: Ungraded, with what the sheet says instead."""
+    row = rows.get(patient)
+    if row is None:
+        raise Ungraded(f"The clinical sheet has no row for {patient}, so there is no grade to learn from.")
+    if row.grade is None:
+        kind = "a mixed grade" if row.grade_text.casefold() in MIXED else "no grade"
+        raise Ungraded(f"{patient} carries {kind} (the sheet says '{row.grade_text}'); it is not guessed.")
+    return row.grade
+
+
+# -- one patient
+
+
+def _case(
+    patient: str, found: Sequence[Series], row: ClinicalRow | None, options: TaceOptions, told: list[Problem]
+) -> CohortCase | None:
+    grade = _grade(patient, row, options, told)
+    seg = _segmentation_series(patient, found, told)
+    if seg is None:
+        return None
+    path = seg.slices[0].path
+    file = read_dicom_segmentation(path)
+    if not _look_at(patient, file, told):
+        return None
+    told += _visit_problems(patient, seg, found, row)
+    chosen = _choose(patient, file, _candidates(patient, seg, found, file, told), options, told)
+    if chosen is None or (grade is None and options.missing == "leave-out"):
+        return None
+    acquisition, words = chosen
+    told += _axes_problem(patient, file, acquisition.series)
+    files = TaceFiles(patient, acquisition.series, tuple(acquisition.slices), path, words)
+    return CohortCase(
+        id=patient,
+        patient=patient,
+        grade=grade,
+        modalities=("ct",),
+        load=partial(open_tace, files),
+        # A SOP instance UID names one content for ever, so the slices need not be read for it.
+        fingerprint=fingerprint_of([Path(path)], *sorted(piece.uid for piece in acquisition.slices)),
+        provenance=f"HCC-TACE-Seg, series {acquisition.series.title}, acquisition {acquisition.number} of "
+        f"{acquisition.of}, {words}",
+    )
+
+
+def _grade(patient: str, row: ClinicalRow | None, options: TaceOptions, told: list[Problem]) -> int | None:
+    try:
+        grade = grade_of_patient({patient: row} if row else {}, patient)
+    except Ungraded as error:
+        code = "ungraded" if options.missing == "leave-out" else "no-grade"
+        told.append(Problem(patient, code, str(error)))
+        return None
+    if row.grade_text.casefold() in MIXED:
+        text = f"The sheet says '{row.grade_text}'; the {options.mixed} of the two was taken, as asked."
+        told.append(Problem(patient, "mixed-grade", text))
+    return grade
+
+
+def _segmentation_series(patient: str, found: Sequence[Series], told: list[Problem]) -> Series | None:
+    segs = [s for s in found if s.modality == "SEG"]
+    if not segs:
+        told.append(Problem(patient, "no-segmentation", "There is no DICOM segmentation; the patient was left out."))
+        return None
+    if len(segs) > 1 or len(segs[0].slices) > 1:
+        text = f"There are {sum(len(s.slices) for s in segs)} segmentations; the earliest one was taken."
+        told.append(Problem(patient, "several-segmentations", text))
+    return segs[0]
+
+
+def _look_at(patient: str, file: Segmentation, told: list[Problem]) -> bool:
+    """Tell what is odd about the segments; False without a liver."""
+    labels = [label_of(s.name) for s in file.segments]
+    odd = [s.name for s, label in zip(file.segments, labels, strict=True) if label not in KNOWN]
+    if odd:
+        told.append(Problem(patient, "odd-segments", f"The segments {quoted(odd)} are not known and were left out."))
+    if "necrosis" in labels:
+        text = "There is a segment Necrosis beside Mass; it counts as tumor."
+        told.append(Problem(patient, "necrosis", text))
+    liver, tumor = file.mask(segments_named(file, LIVER)), file.mask(segments_named(file, TUMOR))
+    if not liver.any():
+        told.append(Problem(patient, "no-labels", "No segment Liver with a voxel in it; the patient was left out."))
+        return False
+    whole, mass = (float(m.sum()) * voxel_ml(file.ijk_to_ras) for m in (liver | tumor, tumor))
+    if not tumor.any():
+        told.append(Problem(patient, "no-tumor", "No tumor is segmented."))
+    if whole < SMALL_LIVER_ML:
+        told.append(
+            Problem(patient, "small-liver", f"The segmented liver has {whole:.0f} ml, which is no whole liver.")
+        )
+    rest = max(whole - mass, 1e-3)
+    if mass / rest > LARGE_TUMOR_SHARE:
+        told.append(
+            Problem(patient, "large-tumor", f"The tumor has {mass / rest:.2g} times the volume of other liver.")
+        )
+    return True
+
+
+def _visit_problems(patient: str, seg: Series, found: Sequence[Series], row: ClinicalRow | None) -> list[Problem]:
+    problems = []
+    dates = sorted({s.study_date for s in found if s.modality == "CT" and s.study_date})
+    if dates and seg.study_date and seg.study_date > dates[0]:
+        text = "The segmentation belongs to a later study than the first, so the scan may be after treatment."
+        problems.append(Problem(patient, "not-baseline", text))
+    days = next(
+        (s.days_from_event for s in found if s.study_uid == seg.study_uid and s.days_from_event is not None), None
+    )
+    if row and days is not None and row.days_from_diagnosis is not None and abs(days) != abs(row.days_from_diagnosis):
+        text = (
+            f"The header says day {days:.0f} from diagnosis, the sheet {row.days_from_diagnosis} for the baseline scan."
+        )
+        problems.append(Problem(patient, "another-visit", text))
+    return problems
+
+
+# -- which CT, which phase
+
+
+def _candidates(
+    patient: str, seg: Series, found: Sequence[Series], file: Segmentation, told: list[Problem]
+) -> list[_Acquisition]:
+    """The acquisitions of the referenced series, or, where it is not said or not here, of the same study."""
+    scans = [s for s in found if s.modality == "CT" and len(s.slices) > 1]
+    named = [s for s in scans if s.uid in seg.referenced]
+    if not named:
+        why = "names a series that is not here" if seg.referenced else "does not say which series it was drawn on"
+        text = f"The segmentation {why}; the CT of its study that holds it was looked for."
+        told.append(Problem(patient, "series-not-referenced", text))
+        named = [s for s in scans if s.study_uid == seg.study_uid] or scans
+    return [a for series in named for a in _acquisitions(patient, series, file, told)]
+
+
+def _acquisitions(patient: str, series: Series, file: Segmentation, told: list[Problem]) -> list[_Acquisition]:
+    liver = file.mask(segments_named(file, LIVER))
+    found = []
+    try:
+        phases = split_phases(series, "the CT")
+    except ReactkdError as error:
+        told.append(Problem(patient, "series-unreadable", str(error)))
+        return []
+    for number, slices in enumerate(phases, start=1):
+        try:
+            stack = stack_slices(series, slices, f"acquisition {number} of the CT")
+        except ReactkdError as error:
+            told.append(Problem(patient, "series-unreadable", str(error)))
+            continue
+        inside = share_inside(liver, file.ijk_to_ras, Grid((len(stack.slices), *series.size), stack.ijk_to_ras))
+        found.append(_Acquisition(series, list(slices), number, len(phases), inside))
+    return found
+
+
+def _choose(
+    patient: str, file: Segmentation, candidates: Sequence[_Acquisition], options: TaceOptions, told: list[Problem]
+) -> tuple[_Acquisition, str] | None:
+    """The acquisition to take, and its phase in words; None, with a problem, where there is none."""
+    if not candidates:
+        if not any(p.case == patient and p.code == "series-unreadable" for p in told):
+            told.append(Problem(patient, "no-image", "There is no CT for the segmentation; the patient was left out."))
+        else:
+            told.append(Problem(patient, "unreadable", "No CT of the segmentation can be read as a volume."))
+        return None
+    on = [a for a in candidates if a.inside >= FEWEST_INSIDE]
+    if not on:
+        most = max(a.inside for a in candidates)
+        text = f"Only {100 * most:.0f} % of the segmented liver lies in its CT series; the patient was left out."
+        told.append(Problem(patient, "no-overlap", text))
+        return None
+    measured = [measure_phase(a.series, a.slices, file) for a in on]
+    wanted = [n for n, m in enumerate(measured) if m.phase == options.phase]
+    if len(on) == 1:
+        if not wanted:
+            text = f"The phase is {measured[0].words()}, and there is no other under the segmentation."
+            told.append(Problem(patient, "phase", text))
+        return on[0], measured[0].words()
+    seen = "; ".join(f"{n}: {m.words()}" for n, m in enumerate(measured, start=1))
+    if not wanted:
+        text = f"None of {len(on)} scans at the segmentation's place shows the phase {options.phase} ({seen})."
+        told.append(Problem(patient, "ambiguous", text))
+        return None
+    # Of a portal-venous and a delayed scan, the portal vein is brighter in the former.
+    chosen = max(wanted, key=lambda n: measured[n].aorta_hu if options.phase == "arterial" else measured[n].portal_hu)
+    text = f"{len(on)} scans lie at the segmentation's place; number {chosen + 1} was taken for its phase ({seen})."
+    told.append(Problem(patient, "phase-chosen", text))
+    return on[chosen], measured[chosen].words()
+
+
+def _axes_problem(patient: str, file: Segmentation, series: Series) -> list[Problem]:
+    rows = file.ijk_to_ras[:3, 0] * (-1, -1, 1)
+    along = float(rows @ series.orientation[:3]) / float((rows @ rows) ** 0.5)
+    if along > 0.99:
+        return []
+    text = "The segmentation's rows and columns run against the CT's; it was placed by its own axes."
+    return [Problem(patient, "other-axes", text)]
+
+
+# -- the sheet and the patients
+
+
+def _clinical(root: Path, options: TaceOptions) -> tuple[dict[str, ClinicalRow], list[Problem]]:
+    path = options.sheet or next(iter(sorted(root.rglob(SHEET))), None)
+    if path is None:
+        text = f"There is no clinical sheet ({SHEET}); without it no case carries a grade. Give it with --sheet."
+        return {}, [Problem("", "no-sheet", text)]
+    grade_of_text("", options.mixed)  # a wrong option is told before anything is read
+    return read_hcc_tace_sheet(path, options.mixed), []
+
+
+def _by_patient(index: FolderIndex, names: Mapping[str, str]) -> dict[str, list[Series]]:
+    """Series by HCC_NNN: from the given names, the PatientID, else the path; else the PatientID as it is."""
+    patients: dict[str, list[Series]] = {}
+    for series in index.series:
+        if series.modality not in ("CT", "SEG"):
+            continue
+        name = names.get(series.patient) or series.patient
+        if not NAME.fullmatch(name):
+            in_path = NAME.findall(series.slices[0].path)
+            name = in_path[-1] if in_path else name
+        patients.setdefault(name, []).append(series)
+    return patients
