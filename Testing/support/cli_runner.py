@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,18 +79,21 @@ class CliRun:
 
     def wait_for(self, fraction: float, timeout: float = 300) -> None:
         """Until progress has passed `fraction`."""
-        end = time.monotonic() + timeout
-        while not (self.progress and self.progress[-1][1] >= fraction):
-            assert self.process.poll() is None, f"ended early: {self.errors} {self.text}"
-            assert time.monotonic() < end, f"only {self.progress[-1:]} after {timeout} s"
-            time.sleep(0.02)
+        self._wait_until(lambda: self.progress and self.progress[-1][1] >= fraction, f"not at {fraction}", timeout)
+
+    def wait_for_stage(self, name: str, timeout: float = 300) -> None:
+        """Until a comment says `name`."""
+        self._wait_until(lambda: any(name in comment for comment in self.comments), f"no stage {name!r}", timeout)
 
     def wait_for_file(self, path: Path, timeout: float = 300) -> None:
         """Until a file is there."""
+        self._wait_until(path.exists, f"no {path.name}", timeout)
+
+    def _wait_until(self, true: Callable[[], object], otherwise: str, timeout: float) -> None:
         end = time.monotonic() + timeout
-        while not path.exists():
+        while not true():
             assert self.process.poll() is None, f"ended early: {self.errors} {self.text}"
-            assert time.monotonic() < end, f"no {path.name} after {timeout} s"
+            assert time.monotonic() < end, f"{otherwise} after {timeout} s, but {self.comments[-1:]}"
             time.sleep(0.02)
 
     @property

@@ -1,9 +1,10 @@
-"""REACTKDTrain as Slicer runs it: progress, results, cancel, resume, and one sentence for what is wrong."""
+"""REACTKDTrain as Slicer runs it, from beginning to end: progress, results, cancel, stop, resume, two processes."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -33,13 +34,14 @@ def finished(tmp_path_factory, cache):
     return run, folder / "out"
 
 
-def parameters(folder: Path, cache: Path, **changes: object) -> dict[str, object]:
+def parameters(folder: Path, cache: Path, settings: dict | None = None, **changes: object) -> dict[str, object]:
+    """Of a short run in `folder`. settings: changes to its configuration file."""
     told = {
         "cohort": COHORT,
         "output": str(folder / "out"),
         "folds": 2,
         "fold": 0,
-        "config": str(write_config(folder)),
+        "config": str(write_config(folder, **(settings or {}))),
         "cache": str(cache),
     }
     return told | changes
@@ -102,15 +104,27 @@ def test_cancel_ends_it_within_a_second_and_the_resumed_run_ends_with_the_same_w
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_a_stop_file_ends_it_cleanly_and_it_resumes(tmp_path: Path, cache: Path) -> None:
-    changes = {"student_stage": {"epochs": 200, "batch": 4, "rate": 0.003}}
-    run = start(TRAIN_SCRIPT, parameters(tmp_path, cache, config=str(write_config(tmp_path, **changes))), tmp_path)
-    run.wait_for_file(tmp_path / "out" / "fold0" / "student" / "log.csv")
+def test_a_stop_file_ends_it_within_a_step_and_so_does_a_signal_after_resuming(tmp_path: Path, cache: Path) -> None:
+    long = {"student_stage": {"epochs": 2000, "batch": 4, "rate": 0.003}}
+    told = parameters(tmp_path, cache, settings=long)
+    log = tmp_path / "out" / "fold0" / "student" / "log.csv"
+    run = start(TRAIN_SCRIPT, told, tmp_path)
+    run.wait_for_file(log)
+    steps = len(losses(log))
     (tmp_path / "out" / "STOP").touch()
+    ended_cleanly(run)
+    assert len(losses(log)) <= steps + 2
+    again = start(TRAIN_SCRIPT, told | {"resume": True}, tmp_path)
+    again.wait_for_stage("student,")
+    again.process.send_signal(signal.SIGTERM)  # what a cluster sends before it kills
+    ended_cleanly(again)
+    assert len(losses(log)) >= steps  # it went on where the one before had stopped
+
+
+def ended_cleanly(run) -> None:
     run.wait(60)
     assert run.process.returncode == 3 and run.errors == ""
     assert "resume" in run.text[-1]
-    assert (tmp_path / "out" / "fold0" / "student" / "last.pt").is_file()
 
 
 def test_two_processes_give_the_losses_of_one_and_write_once(finished, tmp_path: Path, cache: Path) -> None:

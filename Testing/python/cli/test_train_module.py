@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.engine.progress import Now
 from REACTKDTrainLib.run.options import RunOptions, options_from
 from REACTKDTrainLib.run.packages import NEEDED, how_to_install
 from support.cli_runner import UnknownParameter, arguments_of
@@ -265,3 +267,36 @@ def test_nothing_heavy_is_loaded_for_help_or_description() -> None:
 
 def test_the_first_line_makes_it_a_command_line_module() -> None:
     assert TRAIN_SCRIPT.read_text(encoding="utf-8").startswith("#!/usr/bin/env python-real\n")
+
+
+# -- standard output
+
+
+def test_progress_fits_its_reader(train_module, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = Now(0.25, "teacher")
+    for in_slicer, terminal, text in (
+        (True, False, "<filter-progress>0.2500</filter-progress>\n<filter-comment>teacher</filter-comment>\n"),
+        (False, True, "\r 25.0 %  teacher"),
+        (False, False, " 25.0 %  teacher\n"),
+    ):
+        monkeypatch.setattr(sys.stdout, "isatty", lambda terminal=terminal: terminal)
+        train_module.make_teller(in_slicer)(now)
+        assert capsys.readouterr().out == text
+    monkeypatch.setenv("RANK", "1")  # of several processes the first tells
+    train_module.make_teller(True)(now)
+    assert capsys.readouterr().out == ""
+
+
+def test_an_error_of_another_process_says_whose_it_is(train_module, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert train_module.failed("It is broken.") == 1
+    monkeypatch.setenv("RANK", "3")
+    train_module.failed("It is broken.")
+    assert capsys.readouterr().err == "It is broken.\nProcess 3: It is broken.\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_asks_and_the_second_ends(number: int, train_module, tmp_path: Path) -> None:
+    train_module.stop_on_signals(tmp_path / "o")
+    signal.raise_signal(number)
+    assert (tmp_path / "o" / "STOP").is_file()
+    assert signal.getsignal(number) == signal.SIG_DFL
