@@ -65,9 +65,8 @@ def deletion_gain(answer: Answer, importance: np.ndarray, seed: int = 0) -> floa
     Raises: UsageError for no node.
     """
     importance = np.asarray(importance, dtype=np.float64)
-    orders = _orders(importance, seed)
-    own = np.mean([area(deletion_curve(answer, order)) for order in orders])
-    return random_area(answer, len(importance), seed) - float(own)
+    by_chance = random_area(answer, len(importance), seed)
+    return by_chance - float(np.mean([area(deletion_curve(answer, order)) for order in _orders(importance, seed)]))
 
 
 def comprehensiveness(answer: Answer, importance: np.ndarray, top: int = 1) -> float:
