@@ -1,0 +1,92 @@
+"""A survey as a datalist in MONAI's decathlon form, with paths relative to the file, for training to read.
+
+    {"training": [{"id", "patient", "ct", "fdg", "acetate", "segmentation" | "liver" and "tumor", "grade", "fold"}]}
+
+A DICOM series is named by one of its files, which also names the acquisition where a series holds several.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from REACTKDLib.core.atomic import write_text
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.files import read_raw, write_volume
+from REACTKDLib.core.volume import Volume
+from REACTKDTrainLib.cohorts.base import GRADES, CohortCase
+from REACTKDTrainLib.cohorts.label_files import LabeledImages
+from REACTKDTrainLib.cohorts.survey import Survey
+from REACTKDTrainLib.cohorts.tace_case import TaceFiles
+
+
+def write_datalist(survey: Survey, path: Path, folds: Mapping[str, int] | None = None) -> Path:
+    """Write the cases of a survey to `path`. folds: patient -> test fold, where they are to be fixed.
+
+    A mask whose own geometry is overruled by its image's (LiTS 48-52) is written again, on the image's grid, into the
+    folder `<name>-masks` beside the file: a datalist names files, not rules.
+
+    Raises: UsageError for a survey without cases; OutputNotWritable.
+    """
+    path = Path(path).absolute()
+    if path.suffix.lower() != ".json":
+        raise UsageError(f"A datalist is written as .json, not as '{path.suffix}'; choose another name.")
+    if not survey.cases:
+        raise UsageError("No case was found, so there is nothing to list; see the problems above.")
+    entries = [_entry(case, path, None if folds is None else folds.get(case.patient)) for case in survey.cases]
+    told = {
+        "name": path.stem,
+        "description": survey.kind,
+        "numTraining": len(entries),
+        "numTest": 0,
+        "training": entries,
+        "test": [],
+    }
+    write_text(path, json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+    return path
+
+
+def _entry(case: CohortCase, path: Path, fold: int | None) -> dict[str, Any]:
+    files = case.load.args[0] if getattr(case.load, "args", ()) else None
+    entry: dict[str, Any] = {"id": case.id, "patient": case.patient}
+    if isinstance(files, TaceFiles):
+        first = min(files.slices, key=lambda piece: piece.path)
+        entry |= _relative({"ct": first.path, "segmentation": files.segmentation}, path)
+    elif isinstance(files, LabeledImages):
+        entry |= _relative({**files.images, **_masks(files, path)}, path)
+    else:
+        raise UsageError(f"Case {case.id} is listed or made already; give training the list itself.")
+    if case.grade is not None:
+        entry["grade"] = GRADES[case.grade]
+    fold = case.fold if fold is None else fold
+    return entry if fold is None else {**entry, "fold": fold}
+
+
+def _masks(files: LabeledImages, path: Path) -> dict[str, Path]:
+    if files.liver != files.tumor:
+        return {"liver": files.liver, "tumor": files.tumor}
+    if not files.liver_rule.image_geometry:
+        return {"segmentation": files.liver}
+    image, labels = read_raw(next(iter(files.images.values())), "the CT"), read_raw(files.liver, "the segmentation")
+    if image.array.shape != labels.array.shape or np.allclose(image.ijk_to_ras, labels.ijk_to_ras, atol=1e-3):
+        return {"segmentation": files.liver}
+    target = path.parent / f"{path.stem}-masks" / f"{files.id}.nii.gz"
+    return {"segmentation": write_volume(Volume(labels.array.astype(np.uint8), image.ijk_to_ras), target)}
+
+
+def _relative(paths: Mapping[str, os.PathLike | str], path: Path) -> dict[str, str]:
+    """Relative to the list, with forward slashes, so that the folder can be moved as a whole."""
+    return {k: Path(os.path.relpath(Path(p).absolute(), path.parent)).as_posix() for k, p in paths.items()}
+
+
+def folds_of(cases: Sequence[CohortCase], count: int, seed: int) -> dict[str, int]:
+    """Patient -> test fold, grades balanced, all cases of a patient on one side. Raises: what `make_folds` raises."""
+    from REACTKDTrainLib.folds import make_folds
+
+    splits = make_folds([case for case in cases if case.grade is not None], count, seed)
+    return {case.patient: n for n, split in enumerate(splits) for case in split.test}

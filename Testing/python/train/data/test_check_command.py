@@ -1,0 +1,184 @@
+"""`python -m REACTKDTrainLib.cohorts check`: what it says, and lists that training reads back as the same cases."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from REACTKDLib.core.files import write_volume
+from REACTKDLib.core.volume import Volume
+from REACTKDTrainLib.cohorts.__main__ import main
+from REACTKDTrainLib.cohorts.listed import datalist_cohort
+from support.case_files import write_case
+from support.dicom_files import write_seg, write_series
+from support.small_cases import small_case
+
+REPOSITORY = Path(__file__).resolve().parents[4]
+SHAPE, SPACING = (30, 40, 44), (4.0, 4.0, 5.0)
+D, H, W = np.indices(SHAPE)
+LIVER = ((D - 15) / 11) ** 2 + ((H - 20) / 15) ** 2 + ((W - 20) / 15) ** 2 < 1
+MASS = (D - 14) ** 2 + (H - 20) ** 2 + (W - 18) ** 2 < 16
+
+
+def ct(seed: int = 0) -> np.ndarray:
+    values = np.random.default_rng(seed).normal(30, 10, SHAPE)
+    values[:, :4] = -1000
+    values[LIVER] += 60
+    return np.rint(values).astype(np.int16)
+
+
+def matrix(x: float = 40.0) -> np.ndarray:
+    place = np.diag([-SPACING[0], -SPACING[1], SPACING[2], 1.0])
+    place[:3, 3] = x, 70, -80
+    return place
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory) -> Path:
+    """Twelve patients, four of each grade, with one or two tracers."""
+    root = tmp_path_factory.mktemp("hospital")
+    for n in range(12):
+        grade, name = ("well", "moderate", "poor")[n % 3], f"p{n}"
+        for tracer in ("FDG", "ACT")[: 1 + n % 2]:
+            images, masks = (root / top / grade / name / tracer for top in ("Dataset", "Dataset_seg"))
+            write_volume(Volume(ct(n), matrix()), images / "CT.nii.gz")
+            write_volume(Volume(np.abs(ct(n)).astype(np.float32) / 10, matrix()), images / "PET.nii.gz")
+            write_volume(Volume(LIVER.astype(np.uint8), matrix()), masks / "CT_liver.nii.gz")
+            write_volume(Volume(MASS.astype(np.uint8), matrix()), masks / "CT_tumor.nii.gz")
+    return root
+
+
+@pytest.fixture(scope="module")
+def lits(tmp_path_factory) -> Path:
+    """A good case, one with the geometry of its label lost, one without labels."""
+    root = tmp_path_factory.mktemp("lits")
+    labels = LIVER.astype(np.uint8) + (LIVER & MASS)
+    for number, place in ((3, matrix()), (48, matrix(240.0))):
+        write_volume(Volume(ct(number), matrix()), root / f"volume-{number}.nii")
+        write_volume(Volume(labels, place), root / f"segmentation-{number}.nii")
+    write_volume(Volume(ct(), matrix()), root / "volume-9.nii")
+    return root
+
+
+@pytest.fixture(scope="module")
+def tace(tmp_path_factory) -> Path:
+    """Two patients with two phases in one series, and one without segmentation."""
+    root = tmp_path_factory.mktemp("tace")
+    portal, aorta = (abs(H - 30) < 2) & (abs(W - 38) < 2), (abs(H - 36) < 2) & (abs(W - 40) < 2)
+    for patient in ("HCC_001", "HCC_002", "HCC_003"):
+        for n, (in_portal, in_aorta) in enumerate(((100, 300), (170, 160))):
+            values = ct(n)
+            values[portal], values[aorta] = in_portal, in_aorta
+
+            def own(dataset, k, n=n):
+                dataset.AcquisitionNumber = n + 1
+                dataset.SOPInstanceUID = f"{dataset.SOPInstanceUID[:-2]}.{n}"
+                dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+
+            paths = write_series(
+                root / patient / "s" / "ct", values, spacing=SPACING, patient=patient, edit=own, first_file=n * SHAPE[0]
+            )
+        if patient != "HCC_003":
+            segments = {"Liver": LIVER, "Mass": MASS, "Portal vein": portal, "Abdominal aorta": aorta}
+            write_seg(root / patient / "s" / "seg" / "1-1.dcm", paths, segments)
+    return root
+
+
+def listed(path: Path) -> list[dict]:
+    return json.loads(path.read_text(encoding="utf-8"))["training"]
+
+
+def test_hospital(hospital, tmp_path, capsys):
+    assert main(["check", str(hospital), "--datalist", str(tmp_path / "h.json"), "--folds", "2"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "hospital PET/CT, two tracers: 18 cases of 12 patients"
+    assert out[1:3] == ["grades: 6 well, 6 moderate, 6 poor", "images: 6 ct+acetate, 12 ct+fdg"]
+    assert out[-1] == "Wrote h.json with 18 cases."
+    entries = listed(tmp_path / "h.json")
+    assert {e["fold"] for e in entries} == {0, 1} and not any(Path(e["ct"]).is_absolute() for e in entries)
+    assert len({(e["patient"], e["fold"]) for e in entries}) == 12, "a patient's cases share a fold"
+    cohort = datalist_cohort(tmp_path / "h.json")
+    assert sorted(c.modalities for c in cohort.cases) == [("ct", "acetate")] * 6 + [("ct", "fdg")] * 12
+    case = cohort.cases[0].load()
+    assert np.array_equal(case.tumor, MASS) and np.array_equal(case.liver, LIVER | MASS)
+
+
+def test_lits(lits, tmp_path, capsys):
+    assert main(["check", str(lits), "--datalist", str(tmp_path / "l.json")]) == 0
+    out = capsys.readouterr().out
+    assert "LiTS17: 2 cases of 2 patients" in out and "lits-009: no-labels" in out
+    assert "lits-048: geometry-overruled" in out
+    cohort = datalist_cohort(tmp_path / "l.json")
+    assert [c.grade for c in cohort.cases] == [None, None]
+    for case in cohort.cases:  # 48 too: its mask was written again on the image's grid
+        opened = case.load()
+        assert np.array_equal(opened.tumor, LIVER & MASS) and np.array_equal(opened.liver, LIVER)
+    assert [p.name for p in (tmp_path / "l-masks").iterdir()] == ["lits-048.nii.gz"]
+
+
+def test_hcc_tace(tace, tmp_path, capsys):
+    out = tmp_path / "lists" / "t.json"
+    assert main(["check", str(tace), "--datalist", str(out), "--open"]) == 0
+    told = capsys.readouterr().out
+    assert "HCC-TACE-Seg: 2 cases of 2 patients" in told and "folder: no-sheet" in told
+    assert "HCC_003: no-segmentation" in told and "number 2 was taken for its phase" in told
+    shutil.copytree(tace, tmp_path / "moved" / "tace")  # the list and its files move together
+    entries = listed(out)
+    for entry in entries:
+        for key in ("ct", "segmentation"):
+            entry[key] = "../tace/" + Path(os.path.relpath(out.parent / entry[key], tace)).as_posix()
+    moved = tmp_path / "moved" / "lists" / "t.json"
+    moved.parent.mkdir()
+    moved.write_text(json.dumps({"training": entries}))
+    for path in (out, moved):
+        case = datalist_cohort(path).cases[0].load()
+        assert np.array_equal(case.tumor, MASS) and np.array_equal(case.liver, LIVER | MASS)
+        assert case.reference.array[15, 30, 38] == 170, "the venous phase"
+
+
+def test_hcc_tace_without_the_wished_phase(tace, tmp_path, capsys):
+    assert main(["check", str(tace), "--phase", "pre-contrast", "--datalist", str(tmp_path / "t.json")]) == 2
+    told = capsys.readouterr()
+    assert "HCC_001: ambiguous: None of 2 scans" in told.out
+    assert told.err == "No case was found, so there is nothing to list; see the problems above.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_case_folders(tmp_path, capsys):
+    write_case(small_case(), tmp_path / "cases" / "one")
+    assert main(["check", str(tmp_path / "cases"), "--open"]) == 0
+    assert "cases (listed): 1 cases of 1 patients" in capsys.readouterr().out
+
+
+BAD = {
+    "nothing there": (["nowhere-at-all"], "There is nothing at the path given"),
+    "folds without a list": ([".", "--folds", "3"], "--datalist"),
+    "a wrong phase": ([".", "--phase", "late"], "invalid choice"),
+    "a wrong pair": (["{hospital}", "--grade", "well"], "NAME=VALUE"),
+    "another suffix": (["{hospital}", "--datalist", "x.yaml"], "written as .json"),
+    "too many folds": (["{hospital}", "--datalist", "x.json", "--folds", "40"], "choose fewer folds"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_one_sentence(name, hospital, capsys):
+    arguments, words = BAD[name]
+    assert main(["check", *(a.format(hospital=hospital) for a in arguments)]) == 2
+    told = capsys.readouterr().err
+    assert words in told and told.count("\n") == 1
+
+
+def test_as_a_user_types_it(lits):
+    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'REACTKD'}:{REPOSITORY / 'REACTKDTrain'}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "REACTKDTrainLib.cohorts", "check", str(lits)],
+        capture_output=True, text=True, env=environment, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("LiTS17: 2 cases")
