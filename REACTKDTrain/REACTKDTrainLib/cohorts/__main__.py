@@ -83,6 +83,7 @@ def run(options: argparse.Namespace, say: Callable[[str], None] = print, progres
 
 def survey_of(options: argparse.Namespace, progress: Progress | None = None) -> Survey:
     """Recognize the layout of the folder and look at it. Raises: FileMissing, UsageError."""
+    from REACTKDTrainLib.cohorts.hcc_tace import TaceOptions, is_hcc_tace, survey_hcc_tace
     from REACTKDTrainLib.cohorts.hospital import is_hospital, survey_hospital
     from REACTKDTrainLib.cohorts.lits import is_lits, survey_lits
 
@@ -94,9 +95,7 @@ def survey_of(options: argparse.Namespace, progress: Progress | None = None) -> 
             return survey_hospital(folder, options.pairs, _pairs(options.grade))
         if is_lits(folder):
             return survey_lits(folder)
-        if holds_dicom(folder):
-            from REACTKDTrainLib.cohorts.hcc_tace import TaceOptions, survey_hcc_tace
-
+        if is_hcc_tace(folder):
             chosen = TaceOptions(options.mixed, options.missing, options.phase, options.sheet, _pairs(options.patient))
             return survey_hcc_tace(folder, chosen, progress)
     from REACTKDTrainLib.cohorts.listed import listed_cohort
@@ -105,19 +104,6 @@ def survey_of(options: argparse.Namespace, progress: Progress | None = None) -> 
     return Survey(
         f"{cohort.name} (listed)", cohort.cases, tuple(Problem(c, "unreadable", w) for c, w in cohort.skipped)
     )
-
-
-def holds_dicom(folder: Path, most: int = 200) -> bool:
-    """True when one of the first `most` files below `folder` is a DICOM object."""
-    from REACTKDLib.core.dicom.index import files_below
-
-    for number, path in enumerate(files_below(folder)):
-        if number >= most:
-            return False
-        with open(path, "rb") as stream:
-            if stream.read(132)[128:] == b"DICM":
-                return True
-    return False
 
 
 def opened(survey: Survey, progress: Progress | None = None) -> Survey:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from REACTKDLib.core.dicom.geometry import stack_slices
-from REACTKDLib.core.dicom.index import FolderIndex, Progress, Series, Slice, index_folder
+from REACTKDLib.core.dicom.index import FolderIndex, Progress, Series, Slice, files_below, index_folder
 from REACTKDLib.core.dicom.phases import split_phases
 from REACTKDLib.core.dicom.segmentation import read_dicom_segmentation
 from REACTKDLib.core.errors import ReactkdError, Ungraded
@@ -74,6 +74,15 @@ class _Acquisition:
     number: int
     of: int
     inside: float
+
+
+def is_hcc_tace(root: Path, most: int = 200) -> bool:
+    """True when one of the first `most` files below `root` is a DICOM object."""
+    for _, path in zip(range(most), files_below(Path(root))):
+        with open(path, "rb") as stream:
+            if stream.read(132)[128:] == b"DICM":
+                return True
+    return False
 
 
 def survey_hcc_tace(root: Path, options: TaceOptions = TaceOptions(), progress: Progress | None = None) -> Survey:

@@ -26,7 +26,7 @@ KEYS = ("id", "patient", *IMAGES, "segmentation", "liver", "tumor", "grade", "fo
 def listed_cohort(path: Path) -> Cohort:
     """Open a datalist (.json), a worklist (.csv) or a folder.
 
-    Folder: the published hospital layout, LiTS17 or MSD Task03, or a folder of case folders, with grades in
+    Folder: the published hospital layout, LiTS17 or MSD Task03, HCC-TACE-Seg (DICOM), or a folder of case folders, with grades in
     `grades.csv` (columns case, grade and, where patients have several cases, patient).
     Raises: UsageError, and what the readers raise.
     """
@@ -34,6 +34,7 @@ def listed_cohort(path: Path) -> Cohort:
     if path.suffix.lower() == ".json":
         return datalist_cohort(path)
     if path.is_dir():
+        from REACTKDTrainLib.cohorts.hcc_tace import is_hcc_tace, survey_hcc_tace
         from REACTKDTrainLib.cohorts.hospital import is_hospital, survey_hospital
         from REACTKDTrainLib.cohorts.lits import is_lits, survey_lits
 
@@ -41,6 +42,8 @@ def listed_cohort(path: Path) -> Cohort:
             return of_survey(survey_hospital(path))
         if is_lits(path):
             return of_survey(survey_lits(path))
+        if is_hcc_tace(path):
+            return of_survey(survey_hcc_tace(path))
         return _worklist_cohort(path, _grades_file(path / "grades.csv"))
     return _worklist_cohort(path, _grades_file(path))
 

@@ -16,6 +16,7 @@ from REACTKDLib.core.files import write_volume
 from REACTKDLib.core.volume import Volume
 from REACTKDTrainLib.cohorts.__main__ import main
 from REACTKDTrainLib.cohorts.listed import datalist_cohort
+from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from support.case_files import write_case
 from support.dicom_files import write_seg, write_series
 from support.small_cases import small_case
@@ -141,6 +142,11 @@ def test_hcc_tace(tace, tmp_path, capsys):
         case = datalist_cohort(path).cases[0].load()
         assert np.array_equal(case.tumor, MASS) and np.array_equal(case.liver, LIVER | MASS)
         assert case.reference.array[15, 30, 38] == 170, "the venous phase"
+
+
+def test_training_opens_the_folder_itself_too(tace):
+    cohort = open_cohort(str(tace))
+    assert [c.id for c in cohort.cases] == ["HCC_001", "HCC_002"] and cohort.skipped[0][0] == "HCC_003"
 
 
 def test_hcc_tace_without_the_wished_phase(tace, tmp_path, capsys):
