@@ -26,8 +26,8 @@ KEYS = ("id", "patient", *IMAGES, "segmentation", "liver", "tumor", "grade", "fo
 def listed_cohort(path: Path) -> Cohort:
     """Open a datalist (.json), a worklist (.csv) or a folder.
 
-    Folder: the published hospital layout, LiTS17 or MSD Task03, HCC-TACE-Seg (DICOM), or a folder of case folders, with grades in
-    `grades.csv` (columns case, grade and, where patients have several cases, patient).
+    Folder: the published hospital layout, LiTS17 or MSD Task03, HCC-TACE-Seg (DICOM), or a folder of case folders, with
+    grades in `grades.csv` (columns case, grade and, where patients have several cases, patient).
     Raises: UsageError, and what the readers raise.
     """
     path = Path(path)
