@@ -80,8 +80,8 @@ def auc_difference_over_runs(
 def bootstrap_p(spread: np.ndarray) -> float | None:
     """Two-sided p of "the difference is 0" from draws (n,): twice the smaller tail, each tail with one draw added.
 
-    It agrees with the percentile interval but for that one draw, and is never 0 (Davison and Hinkley 1997, section
-    4.4.1). None where a draw is not a number.
+    It agrees with the percentile interval but for that one draw, and is never 0 (Davison and Hinkley 1997). None where
+    a draw is not a number.
     """
     spread = np.asarray(spread, dtype=np.float64)
     if not spread.size or not np.isfinite(spread).all():

@@ -101,6 +101,16 @@ def test_bands_are_percentiles_of_draws_with_the_prevalence_kept() -> None:
     np.testing.assert_allclose(everybody["models"]["all"]["low"], everybody["treat_all"], atol=1e-12)
 
 
+def test_each_grade_has_a_curve_of_its_own() -> None:
+    grades, p = graded_predictions(60)
+    for grade in range(3):
+        told = graded_decision_curves(grades, {"a": p}, grade=grade, draws=5)
+        np.testing.assert_allclose(
+            told["models"]["a"]["net_benefit"], net_benefit(grades == grade, p[:, grade], THRESHOLDS)
+        )
+        assert told["prevalence"] == (grades == grade).mean()
+
+
 def test_a_paired_difference_is_that_of_the_curves_and_narrower() -> None:
     grades, p = graded_predictions(200)
     a, b = p[:, 2], np.clip(p[:, 2] + 0.02 * np.random.default_rng(0).normal(size=200), 0, 1)
