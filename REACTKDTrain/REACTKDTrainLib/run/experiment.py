@@ -175,13 +175,19 @@ class Experiment:
         parts = {"prepare": COST["prepare"] * sum(len(c) for c in cohorts.values())}
         for split, number in self._chosen(self._splits(cohorts)):
             fold = self._fold(split, number, None, Plan({}), window=False)
-            own = fold.parts()
-            if self.options.stage == "student" or not self._needs_teacher():
-                own = {k: v for k, v in own.items() if not k.startswith("teacher")}
-            if self.options.stage == "teacher":
-                own = {k: v for k, v in own.items() if k.startswith("teacher")}
+            own = {k: v for k, v in fold.parts().items() if k.removesuffix(str(number)) in self._done_here()}
             parts |= own | {f"predict{number}": COST["answers"] * (len(split.test) + len(cohorts.get("external", ())))}
         return parts
+
+    def _done_here(self) -> set[str]:
+        """Which parts of a fold (see `FoldRun.parts`) the options ask for."""
+        stage, asks = self.options.stage, self._needs_teacher()
+        names = {"views"}
+        if stage == "teacher" or (stage == "both" and asks):
+            names |= {"teacher-heads", "teacher"}
+        if stage != "teacher":
+            names |= {"student-heads", "student"} | ({"answers"} if asks else set())
+        return names
 
     def _chosen(self, splits: list[Split]) -> list[tuple[Split, int]]:
         if self.options.fold >= len(splits):

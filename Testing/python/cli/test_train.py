@@ -127,6 +127,15 @@ def ended_cleanly(run) -> None:
     assert "resume" in run.text[-1]
 
 
+def test_teachers_first_and_the_student_later_is_the_same_as_both(finished, tmp_path: Path, cache: Path, train) -> None:
+    for stage, more in (("teacher", {}), ("student", {"resume": True})):
+        status, _, errors = train(*arguments_of(XML, parameters(tmp_path, cache, stage=stage, **more)))
+        assert (status, errors) == (0, "")
+        assert (tmp_path / "out" / "bundle").exists() == (stage == "student")
+    ours, theirs = (torch.load(o / "bundle/models/model.pt") for o in (tmp_path / "out", finished[1]))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
 def test_two_processes_give_the_losses_of_one_and_write_once(finished, tmp_path: Path, cache: Path) -> None:
     told = parameters(tmp_path, tmp_path / "own-cache")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(TRAIN_SCRIPT)]

@@ -69,9 +69,9 @@ def test_every_parameter_passes_slicers_parser(element: ElementTree.Element) -> 
 def test_every_input_has_a_flag_and_a_default_that_fits(element: ElementTree.Element) -> None:
     assert element.findtext("longflag") == element.findtext("name")
     default = element.findtext("default") or ""
-    if element.tag == "integer":
-        low, high = (element.findtext(f"constraints/{end}") for end in ("minimum", "maximum"))
-        assert int(low) <= int(default) and (high is None or int(default) <= int(high))
+    if element.find("constraints") is not None:  # its schema asks for all three
+        low, high, step = (int(element.findtext(f"constraints/{end}")) for end in ("minimum", "maximum", "step"))
+        assert low <= int(default) <= high and step == 1
     if element.tag == "string-enumeration":
         assert default in [choice.text for choice in element.iterfind("element")]
     if element.tag == "boolean":

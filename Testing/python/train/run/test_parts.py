@@ -1,0 +1,37 @@
+"""What a run will do, told before it begins: that is what progress is a fraction of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.engine.processes import Processes
+from REACTKDTrainLib.engine.progress import silent
+from REACTKDTrainLib.run.experiment import Experiment
+from REACTKDTrainLib.run.options import RunOptions
+from support.small_training import COHORT
+
+TEACHER, STUDENT = {"teacher-heads", "teacher"}, {"student-heads", "student"}
+
+
+@pytest.mark.parametrize(
+    ("stage", "method", "expected"),
+    [
+        ("both", "react-kd", TEACHER | STUDENT | {"answers"}),
+        ("both", "none", STUDENT),
+        ("teacher", "react-kd", TEACHER),
+        ("teacher", "none", TEACHER),
+        ("student", "kd", STUDENT | {"answers"}),
+        ("student", "none", STUDENT),
+    ],
+)
+def test_a_run_knows_its_parts(stage: str, method: str, expected: set[str], tmp_path: Path) -> None:
+    options = RunOptions(COHORT, tmp_path, stage=stage, method=method, folds=2, fold=1)
+    config = options.training_config("tiny")
+    experiment = Experiment(options, config, torch.device("cpu"), Processes(), silent)
+    parts = experiment._parts({"cohort": open_cohort(COHORT)})
+    assert set(parts) == {"prepare", "predict1"} | {f"{name}1" for name in expected | {"views"}}
+    assert all(cost > 0 for cost in parts.values())
