@@ -99,6 +99,7 @@ def train(options):
     debug = bool(os.environ.get("REACTKD_DEBUG"))
     if not debug:
         warnings.simplefilter("ignore")  # a library's warning is no error, and Slicer shows it as one
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     teller = make_teller(bool(options.returnparameterfile))
     try:
         teller.start()

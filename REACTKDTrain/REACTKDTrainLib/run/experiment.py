@@ -41,7 +41,13 @@ from REACTKDTrainLib.run.preparation import Storing, UnreadableCase, prepare_cas
 from REACTKDTrainLib.run.record import RECORD, add_unreadable, describe_run, open_folder
 from REACTKDTrainLib.stages.fold_data import FoldData
 
-STAGES = ("both", "teacher", "student")
+#: part of a fold -> its settings
+STAGE_SETTINGS = {
+    "teacher-heads": "teacher_heads",
+    "teacher": "teacher_stage",
+    "student-heads": "student_heads",
+    "student": "student_stage",
+}
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,7 @@ class Experiment:
         if self.processes.first:
             self.stop.clear()  # first of all, so that a stop asked for from now on is obeyed
         self._report(Now(0.0, "opening the cohort"))
+        self._check_batches()
         cohorts = self._open()
         self._check_teachers(self._chosen(self._splits(cohorts)))
         record = describe_run(self.config, cohorts, self.device, self.processes)
@@ -121,6 +128,17 @@ class Experiment:
 
     def _splits(self, cohorts: dict[str, Cohort]) -> list[Split]:
         return make_folds(cohorts["cohort"].graded, self.config.folds, self.config.seed, self.config.data.inner)
+
+    def _check_batches(self) -> None:
+        """Before anything is prepared: each batch is divided among the processes."""
+        world, parts = self.processes.world, self._done_here()
+        for part, name in STAGE_SETTINGS.items():
+            batch = getattr(self.config, name).batch
+            if part in parts and batch % world:
+                raise UsageError(
+                    f"The setting {name}.batch is {batch}, which {world} processes cannot divide evenly; set it to a "
+                    f"multiple of {world}."
+                )
 
     def _check_teachers(self, chosen: list[tuple[Split, int]]) -> None:
         """Before anything is prepared: the student alone needs teachers that are there."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.engine.processes import Processes
 from REACTKDTrainLib.engine.progress import silent
@@ -35,3 +36,13 @@ def test_a_run_knows_its_parts(stage: str, method: str, expected: set[str], tmp_
     parts = experiment._parts({"cohort": open_cohort(COHORT)})
     assert set(parts) == {"prepare", "predict1"} | {f"{name}1" for name in expected | {"views"}}
     assert all(cost > 0 for cost in parts.values())
+
+
+def test_batches_that_processes_cannot_share_are_refused_before_anything_is_prepared(tmp_path: Path) -> None:
+    options = RunOptions(COHORT, tmp_path / "o", method="none", folds=2, student_batch=9)
+    config = options.training_config("tiny")
+    for world, said in ((2, "student_stage.batch is 9, which 2 processes"), (3, "student_heads.batch is 64, which 3")):
+        experiment = Experiment(options, config, torch.device("cpu"), Processes(1, world), silent)
+        with pytest.raises(UsageError, match=said):
+            experiment.run()
+    assert not (tmp_path / "o").exists()
