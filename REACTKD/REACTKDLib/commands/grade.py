@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from REACTKDLib.commands.arguments import (
     add_bundle_arguments,
@@ -16,6 +16,9 @@ from REACTKDLib.commands.progress import Progress
 from REACTKDLib.commands.results import write_results
 from REACTKDLib.commands.staging import all_or_nothing
 from REACTKDLib.commands.summary import say_summary
+
+if TYPE_CHECKING:
+    from REACTKDLib.core.case import Case
 
 
 def add_to(commands: Any) -> None:
@@ -30,6 +33,12 @@ def add_to(commands: Any) -> None:
     add_bundle_arguments(parser)
     add_device_argument(parser)
     add_output_argument(parser)
+    parser.add_argument(
+        "--dicom",
+        action="store_true",
+        help="also write report.dcm (Structured Report) and regions.dcm (SEG); the images must be DICOM. A model that "
+        "is not for clinical use writes them for phantoms and de-identified images only",
+    )
     parser.set_defaults(run=run)
 
 
@@ -39,10 +48,23 @@ def run(arguments: argparse.Namespace) -> None:
         progress(0.0, "reading")
         case = read_case(arguments)
         grader = open_grader(arguments)
+        headers = _dicom_headers(arguments, case, grader) if arguments.dicom else None
         result = grader.open(case, progress=progress).grade()
         progress(0.95, "writing")
         write_results(result, case, folder)
+        if headers is not None:
+            from REACTKDLib.core.dicom.export import write_dicom_results
+
+            write_dicom_results(result.report, result.regions.labels, headers, folder)
     say_summary(result.report, arguments.output)
+
+
+def _dicom_headers(arguments: argparse.Namespace, case: Case, grader: Any) -> list[Any]:
+    """The images that the DICOM results will refer to, known before the work begins."""
+    from REACTKDLib.core.dicom.export import check_exportable
+
+    modality = case.modalities[0]
+    return check_exportable(getattr(arguments, modality.value), modality, str(grader.bundle.info["clinical_use"]))
 
 
 def open_grader(arguments: argparse.Namespace) -> Any:

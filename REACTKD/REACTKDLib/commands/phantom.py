@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from REACTKDLib.commands.arguments import add_output_argument
 from REACTKDLib.commands.progress import Progress
 from REACTKDLib.commands.staging import all_or_nothing
+from REACTKDLib.core.errors import UsageError
 
 if TYPE_CHECKING:
     from REACTKDLib.core.phantom.acquire import PhantomCase
@@ -30,12 +31,20 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--grade", choices=GRADES, required=True)
     parser.add_argument("--seed", type=seed, required=True, metavar="N", help="same seed, same files")
     parser.add_argument("--size", choices=("small", "full"), default="full", help="default: %(default)s")
+    parser.add_argument("--dicom", action="store_true", help="as DICOM: folders CT, FDG, ACETATE and segmentation.dcm")
+    parser.add_argument("--patient-id", metavar="ID", help="of the DICOM files: PHANTOM- and then A-Z, 0-9 and '-'")
     add_output_argument(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the phantom to the output folder."""
+    if arguments.patient_id is not None:
+        from REACTKDLib.core.dicom.identity import check_phantom_id
+
+        if not arguments.dicom:
+            raise UsageError("A patient id is written into DICOM files only; add --dicom, or leave --patient-id out.")
+        check_phantom_id(arguments.patient_id)
     from REACTKDLib.core.phantom.acquire import acquire
     from REACTKDLib.core.phantom.patient import draw_patient
 
@@ -45,7 +54,12 @@ def run(arguments: argparse.Namespace) -> None:
         progress(0.2, "scanning")
         phantom = acquire(patient, size=arguments.size)
         progress(0.5, "writing")
-        write_phantom(phantom, folder)
+        if arguments.dicom:
+            write_phantom_as_dicom(
+                phantom, folder, arguments.patient_id or f"PHANTOM-{arguments.grade.upper()}-{arguments.seed}"
+            )
+        else:
+            write_phantom(phantom, folder)
 
 
 def write_phantom(phantom: PhantomCase, folder: Path) -> None:
@@ -59,6 +73,15 @@ def write_phantom(phantom: PhantomCase, folder: Path) -> None:
         write_volume(volume, folder / FILES[modality.value])
     masks = [("Liver", "liver", case.liver), ("Tumor", "tumor", case.tumor)]
     write_segmentation(masks, case.reference.ijk_to_ras, folder / SEGMENTATION)
+    write_text(folder / "truth.json", json.dumps(phantom.truth, indent=2) + "\n")
+
+
+def write_phantom_as_dicom(phantom: PhantomCase, folder: Path, patient_id: str) -> None:
+    """Write the same as DICOM, and `truth.json`. Raises: PatientLike, PackagesMissing."""
+    from REACTKDLib.core.atomic import write_text
+    from REACTKDLib.core.dicom.phantom_files import write_phantom_dicom
+
+    write_phantom_dicom(phantom.case, folder, patient_id)
     write_text(folder / "truth.json", json.dumps(phantom.truth, indent=2) + "\n")
 
 

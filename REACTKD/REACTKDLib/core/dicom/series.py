@@ -118,6 +118,19 @@ def read_stack(series: Series, slices: Sequence[Slice], role: str) -> tuple[Volu
     return Volume(array, stack.ijk_to_ras, name=role), findings, headers
 
 
+def source_headers(series: Series, role: str) -> list[Any]:
+    """Return the headers of the one acquisition of a series, without pixels, in the order of `read_stack`.
+
+    Raises: what `one_phase` and `stack_slices` raise; NotAnImage.
+    """
+    pydicom = need_pydicom()
+    stack = stack_slices(series, one_phase(series, role), role)
+    try:
+        return [pydicom.dcmread(piece.path, stop_before_pixels=True) for piece in stack.slices]
+    except Exception as error:
+        raise NotAnImage(sentence(f"A file of {role} cannot be read; copy or export the series again.")) from error
+
+
 def plane_of(piece: Slice, series: Series, role: str) -> np.ndarray:
     """Return the rescaled values (H, W) of one slice. Raises: MixedSeries, NotAnImage."""
     return _read_plane(piece, series, role)[1]
