@@ -52,7 +52,11 @@ def write_phantom_dicom(case: Case, folder: Path, patient_id: str) -> list[Path]
 
 def _slices(volume: Volume, modality: Modality, patient_id: str) -> list[Any]:
     lps = LPS_TO_RAS @ volume.ijk_to_ras
-    return [_slice(plane, k, lps, modality, patient_id) for k, plane in enumerate(volume.array)]
+    slices = [_slice(plane, k, lps, modality, patient_id) for k, plane in enumerate(volume.array)]
+    if modality is not Modality.CT:
+        for dataset in slices:
+            dataset.NumberOfSlices = len(slices)
+    return slices
 
 
 def _slice(plane: np.ndarray, k: int, lps: np.ndarray, modality: Modality, patient_id: str) -> Any:
@@ -94,7 +98,8 @@ def _common(patient_id: str, modality: Modality, kind: str, k: int) -> Any:
     for name in ("Study", "Series", "Acquisition", "Content"):
         setattr(dataset, f"{name}Date", _DAY)
         setattr(dataset, f"{name}Time", _TIME)
-    dataset.Modality, dataset.ImageType = kind, ["DERIVED", "SECONDARY", "AXIAL"]
+    dataset.Modality, dataset.ImageType = kind, ["DERIVED", "PRIMARY", *(["AXIAL"] if kind == "CT" else [])]
+    dataset.PatientPosition, dataset.BodyPartExamined = "HFS", "LIVER"
     dataset.Manufacturer, dataset.InstanceNumber = "REACTKD", k + 1
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 1
@@ -108,12 +113,11 @@ def _describe_pet(dataset: Any, modality: Modality, k: int) -> None:
     info.RadiopharmaceuticalCodeSequence, info.RadionuclideCodeSequence = [_item(drug)], [_item(nuclide)]
     dataset.RadiopharmaceuticalInformationSequence = [info]
     dataset.Units, dataset.SUVType, dataset.DecayCorrection = "GML", "BW", "ADMIN"
-    dataset.CorrectedImage, dataset.CountsSource, dataset.SeriesType = (
-        ["ATTN", "DECY"],
-        "EMISSION",
-        ["WHOLE BODY", "IMAGE"],
-    )
-    dataset.ImageIndex, dataset.NumberOfSlices = k + 1, None
+    dataset.CorrectedImage, dataset.CountsSource, dataset.SeriesType = ["ATTN", "DECY"], "EMISSION", ["STATIC", "IMAGE"]
+    dataset.ImageIndex, dataset.FrameReferenceTime, dataset.DecayFactor = k + 1, 0.0, 1.0
+    # elements that must be there and may be empty
+    dataset.ActualFrameDuration = dataset.CollimatorType = None
+    dataset.PatientGantryRelationshipCodeSequence = dataset.PatientOrientationCodeSequence = []
 
 
 def _segmentation(case: Case, reference: list[Any], patient_id: str) -> Any:
