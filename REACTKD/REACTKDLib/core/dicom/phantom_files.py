@@ -69,7 +69,7 @@ def _slice(plane: np.ndarray, k: int, lps: np.ndarray, modality: Modality, patie
     dataset.Rows, dataset.Columns = plane.shape
     if kind == "CT":
         slope, intercept = 1.0, -1024.0
-        dataset.RescaleType = "HU"
+        dataset.RescaleType, dataset.PatientPosition = "HU", "HFS"
         dataset.KVP = dataset.AcquisitionNumber = None
     else:
         slope, intercept = max(float(plane.max()), 1e-6) / 32000, 0.0
@@ -99,7 +99,7 @@ def _common(patient_id: str, modality: Modality, kind: str, k: int) -> Any:
         setattr(dataset, f"{name}Date", _DAY)
         setattr(dataset, f"{name}Time", _TIME)
     dataset.Modality, dataset.ImageType = kind, ["DERIVED", "PRIMARY", *(["AXIAL"] if kind == "CT" else [])]
-    dataset.PatientPosition, dataset.BodyPartExamined = "HFS", "LIVER"
+    dataset.BodyPartExamined = "LIVER"
     dataset.Manufacturer, dataset.InstanceNumber = "REACTKD", k + 1
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 1
