@@ -10,6 +10,7 @@ import numpy as np
 
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.dicom.index import Progress, Series, Slice
+from REACTKDLib.core.dicom.multiframe import read_multiframe
 from REACTKDLib.core.dicom.series import find_series, one_phase, read_stack
 from REACTKDLib.core.dicom.suv import PetHeader, suv_factor
 from REACTKDLib.core.dicom.tracer import Tracer, recognize_tracer
@@ -28,10 +29,14 @@ def read_dicom_volume(
     """Read the series of `modality` in a folder, or the one that a file belongs to.
 
     CT comes in HU, PET in SUVbw where the header allows it, else in the unit that it states, with a finding that says
-    why there is no SUV. Raises: what `find_series`, `one_phase`, `read_series` raise.
+    why there is no SUV. Raises: what `find_series`, `one_phase`, `read_series`, `read_multiframe` raise.
     """
     role = ROLES[modality]
     series = find_series(source, "CT" if modality is Modality.CT else "PT", role, progress)
+    if series.multiframe and modality is Modality.CT:
+        volume = read_multiframe(series, role)
+        check_hounsfield(volume.array, role)
+        return volume.with_array(volume.array, Unit.HU), []
     return read_series(series, one_phase(series, role), modality)
 
 

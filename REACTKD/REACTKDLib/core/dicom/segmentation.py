@@ -83,7 +83,7 @@ def _packed(dataset: Any, numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarra
             volume = dataset.get_volume(
                 segment_numbers=[segment], combine_segments=False, allow_missing_positions=True, atol=POSITION_MM
             )
-            mask, matrix = _ascending(volume.array[..., 0] >= HALF, volume.affine)
+            mask, matrix = ascending(volume.array[..., 0] >= HALF, volume.affine)
             placed.append(matrix)
             yield mask
 
@@ -93,8 +93,8 @@ def _packed(dataset: Any, numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarra
     return placed[0], layers, places
 
 
-def _ascending(mask: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mask (D, H, W) with planes ascending along the normal as CT series are stacked, and its ijk_to_ras.
+def ascending(mask: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return an array (D, H, W) with planes ascending along the normal as CT series are stacked, and its ijk_to_ras.
 
     affine: highdicom's, LPS, for the indices (plane, row, column).
     """

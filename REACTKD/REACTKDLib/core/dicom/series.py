@@ -78,8 +78,7 @@ def one_phase(series: Series, role: str) -> Sequence[Slice]:
     if series.multiframe:
         raise MixedSeries(
             sentence(
-                f"{role} is an enhanced (multi-frame) DICOM object, which is not read; load it in 3D Slicer and save "
-                "it as NRRD."
+                f"{role} is a multi-frame DICOM file; for a PET, and for a DICOM report, give the series as single slices."
             )
         )
     phases = split_phases(series, role)

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.dicom.images import read_dicom_volume
 from REACTKDLib.core.dicom.index import index_folder
+from REACTKDLib.core.dicom.multiframe import read_multiframe
 from REACTKDLib.core.dicom.phases import split_phases
+from REACTKDLib.core.dicom.series import read_stack
 from REACTKDLib.core.errors import (
     AmbiguousSeries,
     MixedSeries,
@@ -303,6 +305,17 @@ def test_hcc_048_is_read_in_spatial_order_with_its_padding():
     assert (volume.array < -1024).mean() == pytest.approx(0.21, abs=0.01) and volume.array.min() == -2048
     heights = [piece.position[2] for piece in index_folder(folder).series[0].slices]
     assert heights != sorted(heights) and heights != sorted(heights, reverse=True), "file order is not spatial order"
+
+
+def test_a_multi_frame_ct_is_the_same_as_its_slices():
+    data = real_data("dicom_seg") / "24x38x3"
+    (whole,) = index_folder(data / "multiframe").series
+    assert whole.multiframe and len(whole.slices) == 1
+    series = index_folder(data / "image").series[0]
+    frames = read_multiframe(whole, "the CT")
+    slices, findings, _ = read_stack(series, series.slices, "the CT")
+    assert findings == [] and np.array_equal(frames.array, slices.array) and frames.array.dtype == np.int16
+    assert np.allclose(frames.ijk_to_ras, slices.ijk_to_ras, atol=1e-3)
 
 
 # -- any header

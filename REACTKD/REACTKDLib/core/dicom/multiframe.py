@@ -1,0 +1,41 @@
+"""An enhanced (multi-frame) CT: the whole volume in one file, each frame with its own place."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from REACTKDLib.core.dicom.index import Series
+from REACTKDLib.core.dicom.packages import need_highdicom
+from REACTKDLib.core.dicom.segmentation import ascending
+from REACTKDLib.core.errors import MixedSeries
+from REACTKDLib.core.text import sentence
+from REACTKDLib.core.volume import Volume
+
+
+def read_multiframe(series: Series, role: str) -> Volume:
+    """Read a series of one multi-frame file, rescaled frame by frame, in spatial order.
+
+    Raises: MixedSeries for several files, or frames that make no single volume (phases in one file); PackagesMissing.
+    """
+    highdicom = need_highdicom()
+    if len(series.slices) > 1:
+        raise MixedSeries(
+            sentence(f"{role} holds {len(series.slices)} multi-frame files; give the one that is meant, in a folder.")
+        )
+    try:
+        volume = highdicom.imread(series.slices[0].path).get_volume(
+            apply_real_world_transform=False,
+            apply_modality_transform=True,
+            apply_voi_transform=False,
+            apply_presentation_lut=False,
+        )
+    except Exception as error:  # highdicom names the fault in terms of its own calls
+        raise MixedSeries(
+            sentence(
+                f"{role} is a multi-frame DICOM file whose frames make no single volume; load it in 3D Slicer and save "
+                "the volume that is meant as NRRD."
+            )
+        ) from error
+    array, matrix = ascending(volume.array, volume.affine)
+    whole = np.array_equal(array, np.rint(array)) and np.abs(array).max() < 32768
+    return Volume(np.ascontiguousarray(array, dtype=np.int16 if whole else np.float32), matrix, name=role)
