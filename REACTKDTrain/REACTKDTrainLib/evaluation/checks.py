@@ -7,6 +7,7 @@ import numpy as np
 from REACTKDLib.core.errors import UsageError
 
 CLASSES = ("well", "moderate", "poor")
+ROUNDING = 1e-12  # a standard error below it is rounding, not variance
 
 
 def checked(grades: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

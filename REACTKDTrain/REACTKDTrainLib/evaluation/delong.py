@@ -11,10 +11,9 @@ import numpy as np
 from scipy.stats import norm, rankdata
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDTrainLib.evaluation.checks import CLASSES, checked, checked_binary
+from REACTKDTrainLib.evaluation.checks import CLASSES, ROUNDING, checked, checked_binary
 
 _REACH = float(norm.ppf(0.975))  # of a 95 % interval, in standard errors
-_ROUNDING = 1e-12  # standard errors below it are rounding, not variance
 
 
 def placements(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -56,10 +55,10 @@ def delong_test(positive: np.ndarray, a: np.ndarray, b: np.ndarray) -> dict:
     difference = float(above_a.mean() - above_b.mean())
     error = _standard_error(above_a - above_b, below_a - below_b)
     reach = _REACH * error
-    if error > _ROUNDING:
+    if error > ROUNDING:
         p = float(2 * norm.sf(abs(difference) / error))
     else:
-        p = 1.0 if abs(difference) < _ROUNDING else None
+        p = 1.0 if abs(difference) < ROUNDING else None
     interval = [difference - reach, difference + reach]
     return {"difference": difference, "standard_error": error, "interval95": interval, "p": p}
 

@@ -7,7 +7,7 @@ import numpy as np
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.evaluation.auc import class_aucs
 from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
-from REACTKDTrainLib.evaluation.checks import checked
+from REACTKDTrainLib.evaluation.checks import ROUNDING, checked
 
 
 def paired_auc_difference(
@@ -44,13 +44,16 @@ def auc_difference_over_runs(
     """Mean over runs of the macro AUC of a minus that of b, with an interval over runs and cases.
 
     a, b: (runs, n, 3), the answers of models trained on different subsets (or from different seeds), run r of a paired
-    with run r of b, all to the same n cases. Each draw takes runs with replacement and, independently, patients with
-    replacement within each grade: the pigeonhole bootstrap (Owen 2007), for the question "another subset, other
-    patients". It counts the interaction of the two more than once, so it errs on the wide side; with few runs the share
-    of the runs in it is too small by the factor (runs - 1) / runs.
+    with run r of b, all to the same n cases. The question is "another subset, other patients", so two variances of the
+    mean are added: that over runs, cases held fixed, and that over patients, runs held fixed, by the stratified
+    bootstrap. The interval is Student's, with the degrees of freedom of the sum (Satterthwaite 1946), since a handful
+    of runs says little of their spread: measured with two models alike, it covered 0 in 93 to 96 % of 300 repetitions
+    from 3 runs on (91 % with 2), where percentiles of runs and cases drawn together (Owen 2007) went down to 86 %. What
+    run and case do together is in both variances, so it errs on the wide side.
 
-    Returns the keys of `paired_auc_difference`, and 'of_each_run' (values), 'standard_error_runs' (of the mean over
-    runs, cases held fixed; None for one run), 'standard_error_cases' (runs held fixed), and 'runs'.
+    Returns 'difference', 'interval95', two-sided 'p', 'of_each_run' (values), 'standard_error_runs',
+    'standard_error_cases', 'runs', 'cases', 'draws'. One run says nothing of others: 'standard_error_runs' is None, and
+    interval and p are those of `paired_auc_difference`. All are None where a grade is missing.
 
     Raises: UsageError for shapes that do not fit, see `checked` and `bootstrap_weights`.
     """
@@ -58,19 +61,21 @@ def auc_difference_over_runs(
     if a.shape != b.shape or a.ndim != 3 or not len(a):
         raise UsageError(f"Runs are compared as two alike (runs, cases, 3), not {a.shape} and {b.shape}.")
     pairs = [(checked(grades, left)[1], checked(grades, right)[1]) for left, right in zip(a, b)]
-    grades = np.asarray(grades, dtype=np.int64)
+    grades, runs = np.asarray(grades, dtype=np.int64), len(pairs)
     weights = bootstrap_weights(grades, patients, draws, seed)
     each = np.array([class_aucs(grades, left).mean() - class_aucs(grades, right).mean() for left, right in pairs])
-    spread = np.stack([_macro(grades, x, weights) - _macro(grades, y, weights) for x, y in pairs], axis=1)
-
-    rng = np.random.default_rng([seed, 1])  # a stream of its own: runs are drawn apart from cases
-    runs = len(pairs)
-    drawn = rng.multinomial(runs, np.full(runs, 1 / runs), size=draws) / runs
+    spread = sum(_macro(grades, left, weights) - _macro(grades, right, weights) for left, right in pairs) / runs
+    told = _told(float(each.mean()), spread)
+    del told["share_of_draws_above_0"]  # of cases alone
+    of_runs, of_cases = each.std(ddof=1) / np.sqrt(runs) if runs > 1 else np.nan, spread.std()
+    if np.isfinite(of_runs + of_cases):
+        held = len(grades) if patients is None else len(np.unique(patients))
+        told |= _student(told["difference"], (of_runs, of_cases), (runs - 1, held - 1))
     return {
-        **_told(float(each.mean()), (drawn * spread).sum(axis=1)),
+        **told,
         "of_each_run": [_number(v) for v in each],
-        "standard_error_runs": _number(each.std(ddof=1) / np.sqrt(runs)) if runs > 1 else None,
-        "standard_error_cases": _number(spread.mean(axis=1).std()),
+        "standard_error_runs": _number(of_runs),
+        "standard_error_cases": _number(of_cases),
         "runs": runs,
         "cases": len(grades),
         "draws": draws,
@@ -88,6 +93,19 @@ def bootstrap_p(spread: np.ndarray) -> float | None:
         return None
     tail = min((spread <= 0).sum(), (spread >= 0).sum()) + 1
     return float(min(1.0, 2 * tail / (len(spread) + 1)))
+
+
+def _student(value: float, errors: tuple[float, ...], freedoms: tuple[int, ...]) -> dict:
+    """Interval and p of a value whose independent standard errors have these degrees of freedom."""
+    from scipy.stats import t
+
+    variances = np.square(errors)
+    total = float(np.sqrt(variances.sum()))
+    if total < ROUNDING:
+        return {"interval95": [value, value], "p": 1.0 if abs(value) < ROUNDING else None}
+    freedom = total**4 / sum(v * v / df for v, df in zip(variances, freedoms) if v > 0)
+    reach = float(t.ppf(0.975, freedom)) * total
+    return {"interval95": [value - reach, value + reach], "p": float(2 * t.sf(abs(value) / total, freedom))}
 
 
 def _macro(grades: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -33,6 +33,11 @@ def test_scores_by_hand() -> None:
     assert negative_log_likelihood([0], [[0.0, 1.0, 0.0]]) == pytest.approx(-np.log(1e-12))
 
 
+def test_bins_by_hand() -> None:
+    assert equal_mass_bins(np.array([0.5, 0.1, 0.9, 0.2, 0.3]), 2).tolist() == [1, 0, 1, 0, 1]
+    assert equal_mass_bins(np.array([0.1, 0.5, 0.5, 0.5]), 4).tolist() == [0, 2, 2, 2]
+
+
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60, unique=True), st.integers(1, 12))
 def test_bins_without_ties_ascend_and_differ_by_one(values: list[float], bins: int) -> None:

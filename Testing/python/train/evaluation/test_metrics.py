@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.cohorts.base import GRADES
+from REACTKDTrainLib.evaluation.calibration import expected_calibration_error
 from REACTKDTrainLib.evaluation.checks import CLASSES
 from REACTKDTrainLib.evaluation.confusion import confusion, table_measures
 from REACTKDTrainLib.evaluation.metrics import summarize
@@ -42,6 +43,8 @@ def test_by_hand() -> None:
     assert told["quadratic_kappa"] == pytest.approx(1 - 5 / by_chance)
     assert told["brier"] == pytest.approx((0.26 + 0.78 + 0.14 + 0.54 + 0.06 + 0.74) / 6)
     assert told["negative_log_likelihood"] == pytest.approx(-np.log([0.6, 0.3, 0.7, 0.4, 0.8, 0.3]).mean())
+    assert told["ece"] == pytest.approx(expected_calibration_error(HAND_GRADES, HAND, bins=5))
+    assert told["ece"] != pytest.approx(expected_calibration_error(HAND_GRADES, HAND, bins=6))
     assert told["grades"] == {"well": 2, "moderate": 2, "poor": 2}
     assert len(told["notes"]) == 3, "two patients of a grade are few"
 
