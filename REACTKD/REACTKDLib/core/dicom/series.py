@@ -78,7 +78,7 @@ def one_phase(series: Series, role: str) -> Sequence[Slice]:
     if series.multiframe:
         raise MixedSeries(
             sentence(
-                f"{role} is a multi-frame DICOM file; for a PET, and for a DICOM report, give the series as single slices."
+                f"{role} is a multi-frame DICOM file; for a PET or a DICOM report give the series as single slices."
             )
         )
     phases = split_phases(series, role)
