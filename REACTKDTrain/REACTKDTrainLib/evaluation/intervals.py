@@ -70,7 +70,7 @@ def auc_difference_over_runs(
     of_runs, of_cases = each.std(ddof=1) / np.sqrt(runs) if runs > 1 else np.nan, spread.std()
     if np.isfinite(of_runs + of_cases):
         held = len(grades) if patients is None else len(np.unique(patients))
-        told |= _student(told["difference"], (of_runs, of_cases), (runs - 1, held - 1))
+        told |= _student(told["difference"], (of_runs, of_cases), (runs - 1, max(held - 1, 1)))
     return {
         **told,
         "of_each_run": [_number(v) for v in each],

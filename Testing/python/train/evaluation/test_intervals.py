@@ -157,6 +157,15 @@ def test_the_interval_over_runs_covers_another_subset_and_other_cases() -> None:
     assert inside / 80 >= 0.88  # nominally 0.95 +- 0.024
 
 
+def test_one_patient_of_all_grades_has_runs_alone_to_vary() -> None:
+    grades, a = graded_predictions(12)
+    b = np.stack([blurred(a, 0.5, seed) for seed in range(3)])
+    told = auc_difference_over_runs(grades, np.stack([a] * 3), b, patients=np.zeros(12), draws=20)
+    assert told["standard_error_cases"] == pytest.approx(0, abs=1e-12)
+    reach = student.ppf(0.975, 2) * told["standard_error_runs"]
+    assert told["interval95"] == pytest.approx([told["difference"] - reach, told["difference"] + reach])
+
+
 def test_a_missing_grade_is_none() -> None:
     grades, p = np.array([0, 0, 1, 1]), np.full((4, 3), 1 / 3)
     told = auc_difference_over_runs(grades, p[None], p[None], draws=10)
