@@ -117,8 +117,9 @@ def start(script: Path, parameters: Mapping[str, object], folder: Path, **enviro
     returns = Path(folder) / "returned.params"
     command = [sys.executable, str(script), "--returnparameterfile", str(returns)]
     command += arguments_of(script.with_suffix(".xml"), parameters)
-    # the process sees what an application would pass on, not this test's own path
-    clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"} | environment
+    # the process sees what an application would pass on, not this test's own path; and it has to flush by itself
+    hidden = ("PYTHONPATH", "PYTHONUNBUFFERED")
+    clean = {k: v for k, v in os.environ.items() if k not in hidden} | {"OMP_NUM_THREADS": "1"} | environment
     process = subprocess.Popen(
         command, cwd=folder, env=clean, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=1
     )

@@ -158,7 +158,7 @@ def losses(path: Path) -> list[float]:
     return [float(row.split(",")[column]) for row in rows]
 
 
-def test_another_configuration_is_refused_on_resume_and_nothing_is_lost(finished, tmp_path: Path, cache: Path) -> None:
+def test_another_configuration_is_refused_on_resume_and_nothing_is_lost(finished, tmp_path, cache, train) -> None:
     out = tmp_path / "out"
     shutil.copytree(finished[1], out)
     before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
@@ -167,16 +167,16 @@ def test_another_configuration_is_refused_on_resume_and_nothing_is_lost(finished
         ({"resume": True, "cohort": COHORT.replace("16", "18")}, "started on other cases"),
         ({}, "holds a run already"),
     ):
-        run = start(TRAIN_SCRIPT, parameters(tmp_path, cache, **changes), tmp_path).wait()
-        assert run.process.returncode == 1 and sentence in run.errors, run.errors
-        assert run.errors.count("\n") == 1
+        status, _, errors = train(*arguments_of(XML, parameters(tmp_path, cache, **changes)))
+        assert status == 1 and sentence in errors
+        assert errors.count("\n") == 1
     assert before == {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
 
 
-def test_a_finished_run_resumes_to_the_same_results_without_training(finished, tmp_path: Path, cache: Path) -> None:
+def test_a_finished_run_resumes_to_the_same_results_without_training(finished, tmp_path, cache, train) -> None:
     out = tmp_path / "out"
     shutil.copytree(finished[1], out)
-    run = start(TRAIN_SCRIPT, parameters(tmp_path, cache, resume=True), tmp_path).wait()
-    assert run.results["macroAUC"] == finished[0].results["macroAUC"]
-    log = "fold0/student/log.csv"
-    assert (out / log).read_text() == (finished[1] / log).read_text()
+    status, _, errors = train(*arguments_of(XML, parameters(tmp_path, cache, resume=True)))
+    assert (status, errors) == (0, "")
+    for name in ("metrics.json", "predictions.csv", "fold0/student/log.csv"):
+        assert (out / name).read_text() == (finished[1] / name).read_text()
