@@ -146,6 +146,13 @@ def test_a_missing_grade_is_null_and_a_sentence(grades: list[int], undefined: se
     assert json.loads(json.dumps(told, allow_nan=False)) == told
 
 
+def test_a_missing_grade_leaves_no_mean_even_where_it_is_predicted() -> None:
+    """Its precision and F1 would be 0, not undefined, and drag the means down."""
+    told = summarize(np.array([0, 0, 1, 1]), np.eye(3)[[0, 2, 1, 2]], draws=5)
+    assert told["confusion"][2] == [0, 0, 0] and told["confusion"][0] == [1, 0, 1]
+    assert told["macro_f1"] is told["macro_precision"] is told["macro_recall"] is None
+
+
 def test_all_alike_has_no_kappa() -> None:
     told = summarize(np.array([1, 1]), np.array([[0.1, 0.8, 0.1]] * 2), draws=5)
     assert told["quadratic_kappa"] is None and told["accuracy"] == 1
