@@ -197,7 +197,7 @@ def _by_itk(dataset: Any, piece: Slice, role: str) -> np.ndarray:
             sentence(f"The pixels of {role} are compressed in a way that cannot be read; export it uncompressed.")
         ) from error
     slope, intercept = number(dataset, "RescaleSlope") or 1.0, number(dataset, "RescaleIntercept") or 0.0
-    return (values - intercept) / slope  # ITK has applied them
+    return np.rint((values - intercept) / slope).astype(np.int32)  # ITK has applied them to whole numbers
 
 
 def _is_compressed(dataset: Any) -> bool:

@@ -364,3 +364,54 @@ def without(content: bytes, tags: list[str]) -> bytes:
             delattr(dataset, tag)
     dataset.save_as(out, enforce_file_format=True)
     return out.getvalue()
+
+
+@pytest.fixture(params=["as installed", "without a decoder in pydicom"])
+def decoders(request):
+    """pydicom's decoders of JPEG 2000 taken out, so that ITK has to do it."""
+    decoder = pydicom.pixels.get_decoder(pydicom.uid.JPEG2000Lossless)
+    taken = dict(decoder._available)
+    if request.param != "as installed":
+        decoder._available.clear()
+    yield
+    decoder._available.update(taken)
+
+
+def test_losslessly_compressed_pixels(tmp_path, decoders):
+    truth = body(shape=(4, 64, 64))
+    plain = write_series(tmp_path / "plain", truth + 1024, intercept=-1024, spacing=(0.7, 0.8, 2.5))
+    (tmp_path / "packed").mkdir()
+    for path in plain:
+        pack(path, tmp_path / "packed" / path.name)
+    volume, findings = read_dicom_volume(tmp_path / "packed", Modality.CT)
+    assert findings == [] and np.array_equal(volume.array, truth) and volume.array.dtype == np.int16
+    assert np.allclose(volume.ijk_to_ras, read_dicom_volume(tmp_path / "plain", Modality.CT)[0].ijk_to_ras)
+
+
+def pack(path: Path, target: Path) -> None:
+    """Write a slice with JPEG 2000 lossless pixels, by ITK."""
+    import SimpleITK as sitk
+
+    image = sitk.ReadImage(str(path))
+    narrow = sitk.Cast(image, sitk.sitkInt16)
+    for key in image.GetMetaDataKeys():
+        narrow.SetMetaData(key, image.GetMetaData(key))
+    writer = sitk.ImageFileWriter()
+    writer.SetImageIO("GDCMImageIO")
+    writer.KeepOriginalImageUIDOn()
+    writer.UseCompressionOn()
+    writer.SetCompressor("JPEG2000")
+    writer.SetFileName(str(target))
+    writer.Execute(narrow)
+    packed = pydicom.dcmread(target)
+    assert packed.file_meta.TransferSyntaxUID == pydicom.uid.JPEG2000Lossless
+    packed.SeriesInstanceUID = pydicom.dcmread(path).SeriesInstanceUID
+    packed.save_as(target)
+
+
+def test_run_length_encoded_pixels(tmp_path):
+    for path in write_series(tmp_path, body()):
+        dataset = pydicom.dcmread(path)
+        dataset.compress(pydicom.uid.RLELossless)
+        dataset.save_as(path)
+    assert np.array_equal(read_dicom_volume(tmp_path, Modality.CT)[0].array, body())
