@@ -16,13 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from REACTKDLib.core.dicom.geometry import stack_slices
-from REACTKDLib.core.dicom.index import FolderIndex, Progress, Series, Slice, files_below, index_folder
-from REACTKDLib.core.dicom.phases import split_phases
+from REACTKDLib.core.dicom.index import FolderIndex, Progress, Series, files_below, index_folder
 from REACTKDLib.core.dicom.segmentation import read_dicom_segmentation
 from REACTKDLib.core.errors import ReactkdError, Ungraded
-from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.regrid import share_inside
 from REACTKDLib.core.segmentation_files import Segmentation
 from REACTKDLib.core.text import quoted
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
@@ -39,12 +35,12 @@ from REACTKDTrainLib.cohorts.tace_case import (
     segments_named,
     voxel_ml,
 )
-from REACTKDTrainLib.cohorts.tace_phase import Phase, measure_phase
+from REACTKDTrainLib.cohorts.tace_phase import Phase
+from REACTKDTrainLib.cohorts.tace_scan import candidates_of, choose_scan
 
 Missing = Literal["keep", "leave-out"]
 NAME = re.compile(r"HCC_\d{3}")
 SHEET = "HCC-TACE-Seg_clinical_data*.xlsx"
-FEWEST_INSIDE = 0.95  # of the liver must lie in the CT
 SMALL_LIVER_ML = 300.0
 LARGE_TUMOR_SHARE = 1.0
 
@@ -63,17 +59,6 @@ class TaceOptions:
     phase: Phase = "portal-venous"
     sheet: Path | None = None
     names: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(eq=False)
-class _Acquisition:
-    """A scan that the segmentation may lie on. inside: share of the liver within it."""
-
-    series: Series
-    slices: list[Slice]
-    number: int
-    of: int
-    inside: float
 
 
 def is_hcc_tace(root: Path, most: int = 200) -> bool:
@@ -152,7 +137,7 @@ def _case(
     if not _look_at(patient, file, told):
         return None
     told += _visit_problems(patient, seg, found, row)
-    chosen = _choose(patient, file, _candidates(patient, seg, found, file, told), options, told)
+    chosen = choose_scan(patient, file, candidates_of(patient, seg, found, file, told), options.phase, told)
     if chosen is None or (grade is None and options.missing == "leave-out"):
         return None
     acquisition, words = chosen
@@ -240,75 +225,7 @@ def _visit_problems(patient: str, seg: Series, found: Sequence[Series], row: Cli
     return problems
 
 
-# -- which CT, which phase
-
-
-def _candidates(
-    patient: str, seg: Series, found: Sequence[Series], file: Segmentation, told: list[Problem]
-) -> list[_Acquisition]:
-    """The acquisitions of the referenced series, or, where it is not said or not here, of the same study."""
-    scans = [s for s in found if s.modality == "CT" and len(s.slices) > 1]
-    named = [s for s in scans if s.uid in seg.referenced]
-    if not named:
-        why = "names a series that is not here" if seg.referenced else "does not say which series it was drawn on"
-        text = f"The segmentation {why}; the CT of its study that holds it was looked for."
-        told.append(Problem(patient, "series-not-referenced", text))
-        named = [s for s in scans if s.study_uid == seg.study_uid] or scans
-    return [a for series in named for a in _acquisitions(patient, series, file, told)]
-
-
-def _acquisitions(patient: str, series: Series, file: Segmentation, told: list[Problem]) -> list[_Acquisition]:
-    liver = file.mask(segments_named(file, LIVER))
-    found = []
-    try:
-        phases = split_phases(series, "the CT")
-    except ReactkdError as error:
-        told.append(Problem(patient, "series-unreadable", str(error)))
-        return []
-    for number, slices in enumerate(phases, start=1):
-        try:
-            stack = stack_slices(series, slices, f"acquisition {number} of the CT")
-        except ReactkdError as error:
-            told.append(Problem(patient, "series-unreadable", str(error)))
-            continue
-        inside = share_inside(liver, file.ijk_to_ras, Grid((len(stack.slices), *series.size), stack.ijk_to_ras))
-        found.append(_Acquisition(series, list(slices), number, len(phases), inside))
-    return found
-
-
-def _choose(
-    patient: str, file: Segmentation, candidates: Sequence[_Acquisition], options: TaceOptions, told: list[Problem]
-) -> tuple[_Acquisition, str] | None:
-    """The acquisition to take, and its phase in words; None, with a problem, where there is none."""
-    if not candidates:
-        if not any(p.case == patient and p.code == "series-unreadable" for p in told):
-            told.append(Problem(patient, "no-image", "There is no CT for the segmentation; the patient was left out."))
-        else:
-            told.append(Problem(patient, "unreadable", "No CT of the segmentation can be read as a volume."))
-        return None
-    on = [a for a in candidates if a.inside >= FEWEST_INSIDE]
-    if not on:
-        most = max(a.inside for a in candidates)
-        text = f"Only {100 * most:.0f} % of the segmented liver lies in its CT series; the patient was left out."
-        told.append(Problem(patient, "no-overlap", text))
-        return None
-    measured = [measure_phase(a.series, a.slices, file) for a in on]
-    wanted = [n for n, m in enumerate(measured) if m.phase == options.phase]
-    if len(on) == 1:
-        if not wanted:
-            text = f"The phase is {measured[0].words()}, and there is no other under the segmentation."
-            told.append(Problem(patient, "phase", text))
-        return on[0], measured[0].words()
-    seen = "; ".join(f"{n}: {m.words()}" for n, m in enumerate(measured, start=1))
-    if not wanted:
-        text = f"None of {len(on)} scans at the segmentation's place shows the phase {options.phase} ({seen})."
-        told.append(Problem(patient, "ambiguous", text))
-        return None
-    # Of a portal-venous and a delayed scan, the portal vein is brighter in the former.
-    chosen = max(wanted, key=lambda n: measured[n].aorta_hu if options.phase == "arterial" else measured[n].portal_hu)
-    text = f"{len(on)} scans lie at the segmentation's place; number {chosen + 1} was taken for its phase ({seen})."
-    told.append(Problem(patient, "phase-chosen", text))
-    return on[chosen], measured[chosen].words()
+# -- axes, sheet, patients
 
 
 def _axes_problem(patient: str, file: Segmentation, series: Series) -> list[Problem]:
@@ -318,9 +235,6 @@ def _axes_problem(patient: str, file: Segmentation, series: Series) -> list[Prob
         return []
     text = "The segmentation's rows and columns run against the CT's; it was placed by its own axes."
     return [Problem(patient, "other-axes", text)]
-
-
-# -- the sheet and the patients
 
 
 def _clinical(root: Path, options: TaceOptions) -> tuple[dict[str, ClinicalRow], list[Problem]]:

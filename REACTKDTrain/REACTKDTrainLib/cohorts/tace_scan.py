@@ -1,0 +1,98 @@
+"""Which scan a segmentation of HCC-TACE-Seg goes with: the series that it names, the acquisition, the phase."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from REACTKDLib.core.dicom.geometry import stack_slices
+from REACTKDLib.core.dicom.index import Series, Slice
+from REACTKDLib.core.dicom.phases import split_phases
+from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.regrid import share_inside
+from REACTKDLib.core.segmentation_files import Segmentation
+from REACTKDTrainLib.cohorts.survey import Problem
+from REACTKDTrainLib.cohorts.tace_case import LIVER, segments_named
+from REACTKDTrainLib.cohorts.tace_phase import Phase, measure_phase
+
+FEWEST_INSIDE = 0.95  # of the liver must lie in the CT
+
+
+@dataclass(eq=False)
+class Acquisition:
+    """A scan that the segmentation may lie on. inside: share of the liver within it."""
+
+    series: Series
+    slices: list[Slice]
+    number: int
+    of: int
+    inside: float
+
+
+def candidates_of(
+    patient: str, seg: Series, found: Sequence[Series], file: Segmentation, told: list[Problem]
+) -> list[Acquisition]:
+    """The acquisitions of the referenced series, or, where it is not said or not here, of the same study."""
+    scans = [s for s in found if s.modality == "CT" and len(s.slices) > 1]
+    named = [s for s in scans if s.uid in seg.referenced]
+    if not named:
+        why = "names a series that is not here" if seg.referenced else "does not say which series it was drawn on"
+        text = f"The segmentation {why}; the CT of its study that holds it was looked for."
+        told.append(Problem(patient, "series-not-referenced", text))
+        named = [s for s in scans if s.study_uid == seg.study_uid] or scans
+    return [a for series in named for a in _acquisitions(patient, series, file, told)]
+
+
+def _acquisitions(patient: str, series: Series, file: Segmentation, told: list[Problem]) -> list[Acquisition]:
+    liver = file.mask(segments_named(file, LIVER))
+    found = []
+    try:
+        phases = split_phases(series, "the CT")
+    except ReactkdError as error:
+        told.append(Problem(patient, "series-unreadable", str(error)))
+        return []
+    for number, slices in enumerate(phases, start=1):
+        try:
+            stack = stack_slices(series, slices, f"acquisition {number} of the CT")
+        except ReactkdError as error:
+            told.append(Problem(patient, "series-unreadable", str(error)))
+            continue
+        inside = share_inside(liver, file.ijk_to_ras, Grid((len(stack.slices), *series.size), stack.ijk_to_ras))
+        found.append(Acquisition(series, list(slices), number, len(phases), inside))
+    return found
+
+
+def choose_scan(
+    patient: str, file: Segmentation, candidates: Sequence[Acquisition], phase: Phase, told: list[Problem]
+) -> tuple[Acquisition, str] | None:
+    """The acquisition to take, and its phase in words; None, with a problem, where there is none."""
+    if not candidates:
+        if not any(p.case == patient and p.code == "series-unreadable" for p in told):
+            told.append(Problem(patient, "no-image", "There is no CT for the segmentation; the patient was left out."))
+        else:
+            told.append(Problem(patient, "unreadable", "No CT of the segmentation can be read as a volume."))
+        return None
+    on = [a for a in candidates if a.inside >= FEWEST_INSIDE]
+    if not on:
+        most = max(a.inside for a in candidates)
+        text = f"Only {100 * most:.0f} % of the segmented liver lies in its CT series; the patient was left out."
+        told.append(Problem(patient, "no-overlap", text))
+        return None
+    measured = [measure_phase(a.series, a.slices, file) for a in on]
+    wanted = [n for n, m in enumerate(measured) if m.phase == phase]
+    if len(on) == 1:
+        if not wanted:
+            text = f"The phase is {measured[0].words()}, and there is no other under the segmentation."
+            told.append(Problem(patient, "phase", text))
+        return on[0], measured[0].words()
+    seen = "; ".join(f"{n}: {m.words()}" for n, m in enumerate(measured, start=1))
+    if not wanted:
+        text = f"None of {len(on)} scans at the segmentation's place shows the phase {phase} ({seen})."
+        told.append(Problem(patient, "ambiguous", text))
+        return None
+    # Of a portal-venous and a delayed scan, the portal vein is brighter in the former.
+    chosen = max(wanted, key=lambda n: measured[n].aorta_hu if phase == "arterial" else measured[n].portal_hu)
+    text = f"{len(on)} scans lie at the segmentation's place; number {chosen + 1} was taken for its phase ({seen})."
+    told.append(Problem(patient, "phase-chosen", text))
+    return on[chosen], measured[chosen].words()
