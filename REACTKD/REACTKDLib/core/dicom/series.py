@@ -110,9 +110,7 @@ def read_stack(series: Series, slices: Sequence[Slice], role: str) -> tuple[Volu
         planes.append(plane)
     findings = _check_doubles(stack, planes, series, role)
     array = np.stack(planes)
-    if array.dtype.kind == "i" and -32768 <= array.min() and array.max() <= 32767:
-        array = array.astype(np.int16)
-    elif array.dtype != np.int16:
+    if array.dtype != np.int16:
         array = array.astype(np.float32)
     return Volume(array, stack.ijk_to_ras, name=role), findings, headers
 
@@ -169,8 +167,14 @@ def _read_plane(piece: Slice, series: Series, role: str) -> tuple[Any, np.ndarra
         if keyword in dataset:
             del dataset[keyword]
     if stored.dtype.kind in "iu" and slope == int(slope) and intercept == int(intercept) and abs(slope) < 1e4:
-        return dataset, stored.astype(np.int32) * int(slope) + int(intercept)
+        return dataset, _narrow(stored.astype(np.int32) * int(slope) + int(intercept))
     return dataset, (stored * slope + intercept).astype(np.float32)
+
+
+def _narrow(plane: np.ndarray) -> np.ndarray:
+    """int16 where the values fit: a CT of 600 slices is held in 0.3 GB while it is read, not in 0.6."""
+    fits = plane.size and plane.min() >= -32768 and plane.max() <= 32767
+    return plane.astype(np.int16) if fits else plane
 
 
 def _stored_values(dataset: Any, piece: Slice, role: str) -> np.ndarray:
