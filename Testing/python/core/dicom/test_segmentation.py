@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.dicom.images import read_dicom_volume
 from REACTKDLib.core.dicom.segmentation import open_segmentation, read_dicom_segmentation, referenced_series
-from REACTKDLib.core.errors import EmptySegmentation, FileMissing, NotASegmentation
+from REACTKDLib.core.errors import EmptySegmentation, FileMissing, NotASegmentation, ReactkdError
 from REACTKDLib.core.open_case import masks_on, open_case
 from REACTKDLib.core.recognition import choose
 from support.dicom_files import pet_tags, write_seg, write_series
@@ -91,8 +96,8 @@ def test_a_whole_case_from_dicom(tmp_path):
     pet = np.random.default_rng(1).integers(100, 9000, (8, 12, 12)).astype(np.int16)
     write_series(tmp_path / "pet", pet, modality="PT", spacing=(5, 5, 5), common=pet_tags(), name="pet")
     seg = write_seg(tmp_path / "seg" / "1-1.dcm", paths, masks)
-    for given in (seg, seg.parent):
-        case = open_case(tmp_path / "ct", tmp_path / "pet", segmentation=given)
+    for source in (seg, seg.parent):
+        case = open_case(tmp_path / "ct", tmp_path / "pet", segmentation=source)
         assert [m.value for m in case.modalities] == ["ct", "fdg"]
         assert np.array_equal(case.tumor, masks["Mass"])
         assert np.array_equal(case.liver, masks["Liver"] | masks["Mass"])
@@ -160,3 +165,31 @@ def test_small_segmentation_agrees_with_the_nrrd_made_from_it():
     ours, place = to_ras_order(file.mask([0]), file.ijk_to_ras)
     theirs, truth = to_ras_order(raw.array > 0, raw.ijk_to_ras)
     assert np.array_equal(ours, theirs) and np.allclose(place, truth, atol=1e-3)
+
+
+# -- any file
+
+
+@pytest.fixture(scope="module")
+def good_seg(tmp_path_factory) -> bytes:
+    folder = tmp_path_factory.mktemp("good")
+    paths, masks = scan(folder / "ct")
+    return write_seg(folder / "s.dcm", paths, masks).read_bytes()
+
+
+@settings(max_examples=40, deadline=None)
+@given(changed=st.lists(st.tuples(st.integers(132, 12_000), st.integers(0, 255)), min_size=1, max_size=8))
+@pytest.mark.filterwarnings("ignore")
+def test_a_damaged_segmentation_gives_an_answer_or_a_sentence(good_seg, changed):
+    damaged = bytearray(good_seg)
+    for place, value in changed:
+        damaged[place] = value
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "s.dcm"
+        path.write_bytes(damaged)
+        try:
+            file = read_dicom_segmentation(path)
+        except ReactkdError as error:
+            assert str(error).endswith(".") and folder not in str(error)
+        else:
+            assert file.layers.any() and np.isfinite(file.ijk_to_ras).all() and file.segments
