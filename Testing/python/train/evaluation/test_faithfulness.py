@@ -139,6 +139,7 @@ def test_mean_over_cases_counts_what_it_leaves_out() -> None:
     assert told["mean"] == 0.5 and told["cases"] == 3 and told["left_out"] == 2
     assert told["above_0"] == pytest.approx(2 / 3) and told["interval95"][0] < 0.5 < told["interval95"][1]
     json.dumps(told, allow_nan=False)
+    assert told["interval95"] == mean_over_cases([1.0, 0.0, 0.5])["interval95"]
     nothing = mean_over_cases([None])
     assert nothing["mean"] is nothing["interval95"] is None and nothing["left_out"] == 1
 
