@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from REACTKDTrainLib.prepared.case import RegionMasks
+from REACTKDTrainLib.views.one_thread import one_thread
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Augmentation:
 
 def warp(stack: dict[str, Tensor], how: Augmentation, seed: int) -> dict[str, Tensor]:
     """Apply one random warp, drawn from `seed`, to every entry (C, d, h, w): 'images' with their edge repeated outside,
-    all others with zeros. Linear interpolation. The same seed gives the same bits in every process.
+    all others with zeros. Linear interpolation. The same seed gives the same bits in every process, whatever its
+    number of threads.
     """
     from monai.transforms import Rand3DElasticd, RandAffined, RandFlipd
 
@@ -70,7 +72,8 @@ def warp(stack: dict[str, Tensor], how: Augmentation, seed: int) -> dict[str, Te
     else:
         warper = RandAffined(**affine)
     warper.set_random_state(seed=seed)
-    out = warper(dict(stack))
+    with one_thread():
+        out = warper(dict(stack))
     if how.flip:
         flipper = RandFlipd(keys=keys, prob=0.5, spatial_axis=2)
         flipper.set_random_state(seed=seed + 1)

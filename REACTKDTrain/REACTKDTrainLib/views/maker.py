@@ -16,6 +16,7 @@ from REACTKDTrainLib.networks.fixed import fixed_vectors
 from REACTKDTrainLib.prepared.case import PreparedCase, RegionMasks
 from REACTKDTrainLib.views.augment import Augmentation, stacked_masks, warp, warp_masks
 from REACTKDTrainLib.views.normalization import LiverWindow
+from REACTKDTrainLib.views.one_thread import one_thread
 from REACTKDTrainLib.views.view import View
 
 FORMAT = "reactkd-view/1"
@@ -116,7 +117,8 @@ class ViewMaker:
         if path is not None and path.exists():
             with np.load(path) as f:
                 return {m: torch.from_numpy(f[m]) for m in f.files}
-        made = fixed_vectors(images, masks)
+        with one_thread():
+            made = fixed_vectors(images, masks)
         if path is not None:
             with written_beside(path) as beside:
                 np.savez(beside, **{m: v.numpy() for m, v in made.items()})

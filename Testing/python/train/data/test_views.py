@@ -47,6 +47,25 @@ def test_later_views_give_the_student_an_annotators_masks_and_the_teacher_the_ex
     assert ViewMaker(LiverWindow(), STILL, perturbed=False)(prepared, 1).masks is prepared.masks[0]
 
 
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_the_number_of_threads_changes_no_bit(prepared, threads) -> None:
+    views = []
+    for number in (1, 2, 3):
+        threads(number)
+        views.append(ViewMaker(LiverWindow(), MOVING, seed=3)(prepared, 1))
+    for other in views[1:]:
+        for m in other.images:
+            assert torch.equal(other.images[m], views[0].images[m])
+            assert torch.equal(other.fixed[m], views[0].fixed[m])
+        assert torch.equal(other.masks.occupancy, views[0].masks.occupancy)
+
+
 def test_the_same_number_gives_the_same_bits_in_another_process(prepared, tmp_path: Path) -> None:
     maker = ViewMaker(LiverWindow(), MOVING, seed=3)
     view = maker(prepared, 1)
