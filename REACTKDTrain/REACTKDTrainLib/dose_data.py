@@ -2,7 +2,8 @@
 
 Noise is simulated on the whole field of view of the scan and carried to the network's grid as two fields; any dose is
 then two multiply-adds (see `low_dose.training_fields`). Prepared CT is clipped to what the window shows;
-noise is added to it and clipped again.
+noise is added to it and clipped again. A scan whose field of view cuts the body off gives no true noise: the branch
+sees it at its own dose.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from REACTKDLib.core.atomic import written_beside
 from REACTKDLib.core.case import Modality
 from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
 from REACTKDTrainLib.low_dose.training_fields import NoiseFields, TrainingFieldCache, draw_dose, draw_signs
 from REACTKDTrainLib.prepared.store import PreparedStore
 from REACTKDTrainLib.views.augment import Augmentation, warp_like
@@ -43,6 +46,35 @@ def prepare_fields(folder: Path, store: PreparedStore, case: CohortCase) -> None
     NoiseFields(whole.quantum[box], whole.electronic[box]).save(path, {"case": case.id, "noise_seed": SEED})
 
 
+def prepare_fields_or_note(folder: Path, store: PreparedStore, case: CohortCase) -> None:
+    """Like `prepare_fields`; a scan that is cut off is noted (see `at_native_dose`) in place of raising."""
+    note = _native_path(folder, store, case)
+    if note.exists():
+        return
+    try:
+        prepare_fields(folder, store, case)
+    except TruncatedFieldOfView as error:
+        with written_beside(note) as beside:
+            beside.write_text(str(error) + "\n", encoding="utf-8")
+
+
+def at_native_dose(folder: Path, store: PreparedStore, cases: Sequence[CohortCase]) -> dict[str, str]:
+    """Case id -> why the dose branch sees it at its own dose alone. Raises: TruncatedFieldOfView if most CTs are so."""
+    scans = [case for case in cases if "ct" in case.modalities]
+    notes = {case.id: _native_path(folder, store, case) for case in scans}
+    found = {name: path.read_text(encoding="utf-8").strip() for name, path in notes.items() if path.exists()}
+    if 2 * len(found) > len(scans):
+        raise TruncatedFieldOfView(
+            f"{len(found)} of {len(scans)} CT scans are crops of the body (the first: {next(iter(found))}), from which "
+            "no low dose can be simulated; give the full fields of view, or train without doses (setting data.doses)."
+        )
+    return found
+
+
+def _native_path(folder: Path, store: PreparedStore, case: CohortCase) -> Path:
+    return fields_path(folder, store, case).with_suffix(".native.txt")
+
+
 def fields_path(folder: Path, store: PreparedStore, case: CohortCase) -> Path:
     """Where the fields of a case on its prepared box are kept: named by the content of both."""
     return Path(folder) / f"{_safe(case.id)}.{store.key(case)[:24]}.npy"
@@ -57,7 +89,7 @@ ROOM_VOXELS = 100_000_000  # of fields kept in memory as they lie in views: abou
 
 @dataclass(eq=False)
 class DoseSource:
-    """paths: case id -> its fields, which are warped as the view is."""
+    """paths: case id -> its fields, which are warped as the view is; a case without them keeps its own dose."""
 
     paths: Mapping[str, Path]
     window: LiverWindow
@@ -73,11 +105,14 @@ class DoseSource:
         window: LiverWindow,
         augmentation: Augmentation,
     ) -> DoseSource:
-        """For cases whose fields `prepare_fields` made."""
-        return cls({case.id: fields_path(folder, store, case) for case in cases}, window, augmentation)
+        """For cases that went through `prepare_fields_or_note`."""
+        dosed = [case for case in cases if not _native_path(folder, store, case).exists()]
+        return cls({case.id: fields_path(folder, store, case) for case in dosed}, window, augmentation)
 
     def __call__(self, view: View, seed: int) -> Tensor:
         """The CT of a view, windowed, at a dose log-uniform in [0.1, 1] and with signs drawn from `seed`: (d, h, w)."""
+        if view.case not in self.paths:
+            return self.window(view.hu)
         rng = np.random.default_rng(seed)
         dose, signs = draw_dose(rng), draw_signs(rng)
         return self.window(torch.from_numpy(self.fields(view).add_to(view.hu.numpy(), dose, signs)))

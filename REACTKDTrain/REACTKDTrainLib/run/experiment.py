@@ -14,11 +14,12 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort, size_of
 from REACTKDTrainLib.config import TrainingConfig
-from REACTKDTrainLib.dose_data import DoseSource, prepare_fields
+from REACTKDTrainLib.dose_data import DoseSource, at_native_dose, prepare_fields_or_note
 from REACTKDTrainLib.engine.processes import Processes
 from REACTKDTrainLib.engine.progress import Now, Plan, Report, silent
 from REACTKDTrainLib.engine.stop import StopFile, Stopped
 from REACTKDTrainLib.folds import Split, make_folds
+from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
 from REACTKDTrainLib.prepared.sizes import preparation_of
 from REACTKDTrainLib.prepared.store import PreparedStore
 from REACTKDTrainLib.run.device import choose_device
@@ -38,7 +39,7 @@ from REACTKDTrainLib.run.predictions import (
     write_rows,
 )
 from REACTKDTrainLib.run.preparation import Storing, UnreadableCase, prepare_cases, without
-from REACTKDTrainLib.run.record import RECORD, add_unreadable, describe_run, open_folder
+from REACTKDTrainLib.run.record import RECORD, add_native_dose, add_unreadable, describe_run, open_folder
 from REACTKDTrainLib.stages.fold_data import FoldData
 
 #: part of a fold -> its settings
@@ -117,12 +118,14 @@ class Experiment:
         self.processes.wait()
         try:
             cohorts = self._prepare(cohorts)
-        except UnreadableCase:
+            truncated = self._truncated(cohorts)
+        except (UnreadableCase, TruncatedFieldOfView):
             if new and self.processes.first:
                 (self.output / RECORD).unlink()  # nothing has begun: the corrected cohort may take the same folder
             raise
         if self.processes.first:
             add_unreadable(self.output, record, cohorts)
+            add_native_dose(self.output, truncated)
         record = describe_run(self.config, cohorts, self.device, self.processes)
         return self._train(cohorts, self._splits(cohorts), record)
 
@@ -188,6 +191,17 @@ class Experiment:
             failed |= part
         skip = self.options.skip_unreadable
         return {role: without(cohort, failed, skip) for role, cohort in cohorts.items()}
+
+    def _truncated(self, cohorts: dict[str, Cohort]) -> dict[str, str]:
+        """The scans from which no low dose can be made, and why."""
+        if not self.config.data.doses:
+            return {}
+        found = [
+            at_native_dose(self.cache / "doses", self.store, cohorts[role].cases)
+            for role in ("cohort", "unlabeled")
+            if role in cohorts
+        ]
+        return {name: reason for part in found for name, reason in part.items()}
 
     def _parts(self, cohorts: dict[str, Cohort]) -> dict[str, float]:
         parts = {"prepare": COST["prepare"] * sum(len(c) for c in cohorts.values())}
@@ -318,7 +332,7 @@ class Experiment:
 def _prepare_one(storing: Storing, doses: Path, store: PreparedStore, dosed: frozenset[str], case) -> None:
     storing(case)
     if case.id in dosed and "ct" in case.modalities:
-        prepare_fields(doses, store, case)
+        prepare_fields_or_note(doses, store, case)
 
 
 def result_of(output: Path) -> dict:

@@ -115,9 +115,19 @@ def add_unreadable(folder: Path, record: dict, cohorts: dict[str, Cohort]) -> No
         left_out |= {role: more} if more else {}
     if not left_out:
         return
+    _add(folder, {"unreadable": left_out})
+
+
+def add_native_dose(folder: Path, scans: dict[str, str]) -> None:
+    """Write into run.json which scans the dose branch saw at their own dose alone, and why: {case: reason}."""
+    if scans:
+        _add(folder, {"native_dose_only": [{"case": case, "reason": reason} for case, reason in scans.items()]})
+
+
+def _add(folder: Path, entries: dict) -> None:
     path = Path(folder) / RECORD
     old = json.loads(path.read_text(encoding="utf-8"))
-    write_text(path, json.dumps(old | {"unreadable": left_out}, indent=2) + "\n")
+    write_text(path, json.dumps(old | entries, indent=2) + "\n")
 
 
 def difference(old: dict, new: dict, where: str = "") -> str | None:

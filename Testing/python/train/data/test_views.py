@@ -11,7 +11,13 @@ import pytest
 import torch
 
 from REACTKDTrainLib.cohorts.phantom import phantom_case
-from REACTKDTrainLib.dose_data import DoseSource, fields_path, prepare_fields
+from REACTKDTrainLib.dose_data import (
+    DoseSource,
+    at_native_dose,
+    fields_path,
+    prepare_fields,
+    prepare_fields_or_note,
+)
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
 from REACTKDTrainLib.prepared.sizes import preparation_of
 from REACTKDTrainLib.prepared.store import PreparedStore
@@ -200,3 +206,19 @@ def test_a_cropped_scan_is_refused_with_the_reason(tmp_path: Path) -> None:
     case = phantom_case("hospital", 3, "tiny")
     with pytest.raises(TruncatedFieldOfView):
         prepare_fields(tmp_path, PreparedStore(tmp_path / "p", preparation_of("tiny")), case)
+
+
+def test_a_cropped_scan_among_others_is_seen_at_its_own_dose(dosed) -> None:
+    folder, store, whole = dosed
+    crop = phantom_case("hospital", 3, "tiny")
+    for _ in range(2):  # the second time it is known already
+        prepare_fields_or_note(folder, store, crop)
+    assert not fields_path(folder, store, crop).exists()
+    found = at_native_dose(folder, store, [whole, crop])
+    assert list(found) == [crop.id] and "crop" in found[crop.id]
+    source = DoseSource.of(folder, store, [whole, crop], LiverWindow(), STILL)
+    for case, untouched in ((crop, True), (whole, False)):
+        view = ViewMaker(LiverWindow(), STILL)(store.get(case))
+        assert torch.equal(source(view, 5), view.images["ct"]) is untouched
+    with pytest.raises(TruncatedFieldOfView, match="1 of 1 CT scans are crops.*full fields of view"):
+        at_native_dose(folder, store, [crop])
