@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -91,25 +91,36 @@ class PreparedStore:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
+    def make(self, case: CohortCase) -> PreparedCase:
+        """Prepare a case and keep nothing: the same bits as `get` gives. Raises: what `get` raises."""
+        return _prepared_from(self._arrays(case), case, self.key(case))
+
     def _make(self, case: CohortCase) -> None:
-        rng_seed = [self.seed, int(hashlib.sha256(case.fingerprint.encode()).hexdigest()[:12], 16)]
-        arrays = make_arrays(case.load(), self.preparation, self.variants, self.perturbation, rng_seed, self.whole_grid)
+        arrays = self._arrays(case)
         with written_beside(self.path(case)) as beside:
             np.savez(beside, **arrays)
+
+    def _arrays(self, case: CohortCase) -> dict[str, np.ndarray]:
+        rng_seed = [self.seed, int(hashlib.sha256(case.fingerprint.encode()).hexdigest()[:12], 16)]
+        return make_arrays(case.load(), self.preparation, self.variants, self.perturbation, rng_seed, self.whole_grid)
 
 
 def load_prepared(path: Path, case: CohortCase, key: str) -> PreparedCase:
     """Read one prepared case; `case` says who it is."""
     with np.load(path, allow_pickle=False) as f:
-        images = {m: torch.from_numpy(f[f"image_{m}"].astype(np.float32)) for m in f["modalities"].tolist()}
-        masks = tuple(_masks(f, n) for n in range(int(f["n_masks"])))
-        start, grid_shape = (tuple(int(v) for v in f[name]) for name in ("start", "grid_shape"))
+        return _prepared_from(f, case, key)
+
+
+def _prepared_from(f: Mapping[str, np.ndarray], case: CohortCase, key: str) -> PreparedCase:
+    images = {m: torch.from_numpy(f[f"image_{m}"].astype(np.float32)) for m in f["modalities"].tolist()}
+    masks = tuple(_masks(f, n) for n in range(int(f["n_masks"])))
+    start, grid_shape = (tuple(int(v) for v in f[name]) for name in ("start", "grid_shape"))
     latents = None if case.truth is None else case.truth.get("latents")
     truth = None if latents is None else torch.tensor(latents, dtype=torch.float32)
     return PreparedCase(case.id, case.patient, case.grade, images, start, grid_shape, masks, truth, key)
 
 
-def _masks(f, n: int) -> RegionMasks:
+def _masks(f: Mapping[str, np.ndarray], n: int) -> RegionMasks:
     volumes = f[f"volumes{n}"]
     lesions = tuple(
         SoftBox(torch.from_numpy(f[f"lesion{n}_{i}"]), tuple(int(v) for v in f[f"start{n}_{i}"]))
