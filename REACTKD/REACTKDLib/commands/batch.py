@@ -38,8 +38,9 @@ def add_to(commands: Any) -> None:
         "--worklist",
         type=Path,
         required=True,
-        metavar="CSV|DIR",
-        help="columns case, ct, fdg, acetate, segmentation, liver, tumor; or a folder with a folder for each case",
+        metavar="CSV|DIR|JSON",
+        help="columns case, ct, fdg, acetate, segmentation, liver, tumor; or a folder with a folder for each case; or "
+        "a datalist as training reads it (.json)",
     )
     add_bundle_arguments(parser)
     add_device_argument(parser)
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
         rows: list[dict[str, Any]] = []
         for number, job in enumerate(jobs, start=1):
             progress.prefix = f"{number} of {len(jobs)}: "
-            rows.append(_graded_row(job, number, grader, arguments.output, progress))
+            rows.append(_graded_row(job, grader, arguments.output, progress))
             _write_rows(rows, grader.bundle.classes, arguments.output)
         failed = sum(row["status"] == "failed" for row in rows)
         progress.say(f"{plural(len(rows), 'case')}, {failed} failed; see {RESULTS}")
@@ -65,10 +66,10 @@ def run(arguments: argparse.Namespace) -> None:
         raise ReactkdError(f"None of the {plural(failed, 'case')} could be graded; {RESULTS} says why for each.")
 
 
-def _graded_row(job: Job, number: int, grader: Any, output: Path, progress: Progress) -> dict[str, Any]:
+def _graded_row(job: Job, grader: Any, output: Path, progress: Progress) -> dict[str, Any]:
     """Grade one case into its folder, whole or not at all, and return its row; only a stop goes further."""
     try:
-        name = checked_id(job.case) or f"case-{number}"
+        name = checked_id(job.case)
         return {"case": name, **_grade(job, name, grader, output, progress)}
     except Canceled:
         raise
@@ -78,16 +79,15 @@ def _graded_row(job: Job, number: int, grader: Any, output: Path, progress: Prog
         fault = ("out-of-memory", "There is not enough memory for this case; use images of a smaller field.")
     except Exception as error:  # one odd case must not end a night's run
         fault = ("unexpected", f"An unexpected fault stopped this case ({type(error).__name__}); please report it.")
-    return {"case": job.case or f"case-{number}", "status": "failed", "error": fault[0], "reason": fault[1]}
+    return {"case": job.case, "status": "failed", "error": fault[0], "reason": fault[1]}
 
 
 def _grade(job: Job, name: str, grader: Any, output: Path, progress: Progress) -> dict[str, Any]:
-    from REACTKDLib.core.open_case import open_case
+    from REACTKDLib.core.open_job import open_job
 
-    paths = {modality.value: path for modality, path in job.images.items()}
     with all_or_nothing(output / name) as folder:
         progress(0.0, "reading")
-        case = open_case(**paths, segmentation=job.segmentation, liver=job.liver, tumor=job.tumor, case_id=name)
+        case = open_job(job, name)
         result = grader.open(case, progress=progress).grade()
         progress(0.95, "writing")
         write_results(result, case, folder)

@@ -53,15 +53,26 @@ def open_case(
         raise NoVolume("No image is given; give a CT (--ct), or a PET (--fdg, --acetate) with masks drawn on it.")
     if segmentation is None:
         raise EmptySegmentation("No segmentation is given; give the file with the liver and its tumors.")
-    volumes, findings = _read_volumes(given)
+    volumes, findings = read_volumes(given)
+    return case_of(volumes, read_any_segmentation(segmentation), liver, tumor, case_id, findings)
+
+
+def case_of(
+    volumes: Mapping[Modality, Volume],
+    file: Segmentation,
+    liver: str | int | Sequence[str | int] | None = None,
+    tumor: str | int | Sequence[str | int] | None = None,
+    case_id: str | None = None,
+    findings: Sequence[Finding] = (),
+) -> Case:
+    """Return the checked case of images and a segmentation that are read already: see `open_case`."""
     reference = next(iter(volumes.values()))
-    file = _read_segmentation(segmentation)
     choice = choose([segment.candidate for segment in file.segments], _as_names(liver), _as_names(tumor))
     liver_mask, tumor_mask, more = masks_on(file, choice, reference)
     return checked(Case(case_id or NEUTRAL_ID, volumes, liver_mask, tumor_mask, (*findings, *more)))
 
 
-def _read_volumes(given: Mapping[Modality, PathLike]) -> tuple[dict[Modality, Volume], list[Finding]]:
+def read_volumes(given: Mapping[Modality, PathLike]) -> tuple[dict[Modality, Volume], list[Finding]]:
     """Read each image as what it is: a file that ITK knows, or a DICOM series by its folder or one of its files."""
     from REACTKDLib.core.dicom.images import read_dicom_volume
     from REACTKDLib.core.dicom.series import is_dicom_source
@@ -76,7 +87,8 @@ def _read_volumes(given: Mapping[Modality, PathLike]) -> tuple[dict[Modality, Vo
     return volumes, findings
 
 
-def _read_segmentation(path: PathLike) -> Segmentation:
+def read_any_segmentation(path: PathLike) -> Segmentation:
+    """Read a `.seg.nrrd`, a label map, or a DICOM SEG by its file or folder."""
     from REACTKDLib.core.dicom.segmentation import read_dicom_segmentation
     from REACTKDLib.core.dicom.series import find_series, is_dicom_source
 

@@ -1,11 +1,11 @@
-"""A list of cases: a CSV with a row for each, or a folder with a folder for each."""
+"""A list of cases: a CSV with a row for each, a folder with a folder for each, or a datalist in MONAI's form."""
 
 from __future__ import annotations
 
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from REACTKDLib.core.case import Modality
@@ -16,38 +16,52 @@ COLUMNS = ("case", "ct", "fdg", "acetate", "segmentation", "liver", "tumor")
 SEPARATOR = re.compile(r"[;|]")
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 SEGMENTATION_SUFFIXES = (".seg.nrrd", *IMAGE_SUFFIXES)
+#: in the names of all files and folders that the reading room leaves beside a list, so that none is taken for a case
+OWN_MARK = ".reactkd"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One case to do. images: {modality: path} of those given. liver, tumor: names or labels, None for recognition."""
+    """One case to do. images: {modality: path} of those given. liver, tumor: names or labels, None for recognition.
+
+    mask_files: liver and tumor as label files of their own, in place of a segmentation.
+    """
 
     case: str
     images: dict[Modality, Path] = field(default_factory=dict)
     segmentation: Path | None = None
     liver: tuple[str, ...] | None = None
     tumor: tuple[str, ...] | None = None
+    mask_files: tuple[Path, Path] | None = None
 
 
 def read_worklist(path: Path, extra: Sequence[str] = ()) -> list[Job]:
-    """Return the jobs of a CSV or of a folder, in its order.
+    """Return the jobs of a CSV, of a folder or of a datalist, in its order. A case without a name becomes "case-3".
 
     CSV: UTF-8 with a header; columns case and segmentation, and any of ct, fdg, acetate, liver, tumor; paths are
     relative to the CSV; several segments are separated by ";" or "|".
     Folder: each folder in it is a case of that name and holds CT, FDG, ACETATE and segmentation files (.nii.gz, .nii,
-    .nrrd, .mha; .seg.nrrd for the segmentation), in any case of letters. extra: further columns that a CSV may have.
+    .nrrd, .mha; .seg.nrrd for the segmentation), or DICOM series as folders of these names, in any case of letters.
+    Datalist: see `core.datalist`. extra: further columns that a CSV may have.
 
     Raises: FileMissing, UsageError (unreadable, without cases, or a case named twice).
     """
     path = Path(path)
     if path.is_dir():
         jobs = [_job_of_folder(folder) for folder in sorted(path.iterdir()) if _is_case_folder(folder)]
+    elif path.is_file() and path.suffix.lower() == ".json":
+        from REACTKDLib.core.datalist import jobs_of_datalist
+
+        jobs = jobs_of_datalist(path)
     elif path.is_file():
         jobs = _jobs_of_csv(path, extra)
     else:
-        raise FileMissing("There is no worklist at the path given; give a CSV file or a folder of case folders.")
+        raise FileMissing(
+            "There is no worklist at the path given; give a CSV file, a datalist (.json) or a folder of case folders."
+        )
     if not jobs:
         raise UsageError("The worklist holds no case; give a CSV with a row, or a folder with a folder, for each case.")
+    jobs = [job if job.case else replace(job, case=f"case-{n}") for n, job in enumerate(jobs, start=1)]
     names = [job.case.casefold() for job in jobs]  # folders of cases must differ on every file system
     twice = sorted({job.case for job in jobs if names.count(job.case.casefold()) > 1})
     if twice:
@@ -89,15 +103,17 @@ def _job_of_row(row: dict, base: Path) -> Job:
 
 
 def _is_case_folder(folder: Path) -> bool:
-    return folder.is_dir() and not folder.name.startswith(".")
+    return folder.is_dir() and not folder.name.startswith(".") and OWN_MARK not in folder.name
 
 
 def _job_of_folder(folder: Path) -> Job:
-    files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
-    images = {m: found for m in Modality if (found := _named(files, m.value, IMAGE_SUFFIXES)) is not None}
-    return Job(folder.name, images, _named(files, "segmentation", SEGMENTATION_SUFFIXES))
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    images = {m: found for m in Modality if (found := _named(entries, m.value, IMAGE_SUFFIXES)) is not None}
+    return Job(folder.name, images, _named(entries, "segmentation", SEGMENTATION_SUFFIXES))
 
 
-def _named(files: Sequence[Path], stem: str, suffixes: Sequence[str]) -> Path | None:
-    wanted = [stem + suffix for suffix in suffixes]
-    return next((file for name in wanted for file in files if file.name.lower() == name), None)
+def _named(entries: Sequence[Path], stem: str, suffixes: Sequence[str]) -> Path | None:
+    """The file `stem` with the first suffix that there is, else the folder `stem`: a DICOM series."""
+    files, folders = [e for e in entries if e.is_file()], [e for e in entries if e.is_dir()]
+    found = (file for suffix in suffixes for file in files if file.name.lower() == stem + suffix)
+    return next(found, next((folder for folder in folders if folder.name.lower() == stem), None))

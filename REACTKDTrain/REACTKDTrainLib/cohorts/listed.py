@@ -153,7 +153,7 @@ def _case(
     load: partial[Case],
     fold: int | None,
 ) -> CohortCase:
-    files = [*images.values(), *masks]
+    files = [file for path in (*images.values(), *masks) for file in _files_at(path)]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
         # the case is told as unreadable when it is opened, so that it can be skipped
@@ -161,6 +161,11 @@ def _case(
     else:
         fingerprint = fingerprint_of(files, name)
     return CohortCase(name, patient, grade, tuple(images), load, fingerprint, fold)
+
+
+def _files_at(path: Path) -> list[Path]:
+    """A file, or all files of a DICOM folder."""
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
 
 
 def _open(

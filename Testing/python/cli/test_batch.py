@@ -84,16 +84,16 @@ def test_nothing_could_be_graded(cohort, bundle_folder, tmp_path, capsys):
 
 
 def test_a_fault_of_ours_ends_one_case_only(cohort, bundle_folder, tmp_path, monkeypatch):
-    import REACTKDLib.core.open_case as module
+    import REACTKDLib.core.open_job as module
 
-    real = module.open_case
+    real = module.open_job
 
-    def sometimes(*args, case_id, **kwargs):
+    def sometimes(job, case_id):
         if case_id == "A 1":
             raise ZeroDivisionError
-        return real(*args, case_id=case_id, **kwargs)
+        return real(job, case_id)
 
-    monkeypatch.setattr(module, "open_case", sometimes)
+    monkeypatch.setattr(module, "open_job", sometimes)
     assert run(cohort, tmp_path / "out", bundle_folder) == 0
     rows = rows_of(tmp_path / "out")
     assert rows["A 1"]["error"] == "unexpected" and "ZeroDivisionError" in rows["A 1"]["reason"]

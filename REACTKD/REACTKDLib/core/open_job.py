@@ -1,0 +1,107 @@
+"""A job of a worklist as what is in its files: for grading in a batch, and for showing it as it was drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from REACTKDLib.core.case import Case, Modality
+from REACTKDLib.core.errors import EmptySegmentation, NoVolume, ReactkdError
+from REACTKDLib.core.files import read_raw
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.open_case import case_of, read_any_segmentation, read_volumes
+from REACTKDLib.core.recognition import choose
+from REACTKDLib.core.regrid import mask_on_grid
+from REACTKDLib.core.segmentation_files import COLORS, Segment, Segmentation, terminology_entry
+from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.worklist import Job
+
+MASKS = (("Liver", "liver"), ("Tumor", "tumor"))
+
+
+@dataclass(frozen=True, eq=False)
+class JobFiles:
+    """What the files of a job hold, for people to look at: nothing is cleaned, and no segment is left out.
+
+    volumes: {Modality: Volume}. segmentation: None where there is none to read, and then `problem` says why.
+    livers, tumors: indices of the segments that were chosen; empty where none could be, and then `problem` says why.
+    """
+
+    volumes: dict[Modality, Volume]
+    segmentation: Segmentation | None
+    livers: tuple[int, ...] = ()
+    tumors: tuple[int, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    problem: str = ""
+
+
+def open_job(job: Job, case_id: str | None = None) -> Case:
+    """Read a job and check everything, as `open_case` does, which also says what it raises."""
+    _need_images(job)
+    if job.segmentation is None and job.mask_files is None:
+        raise EmptySegmentation("No segmentation is given; give the file with the liver and its tumors.")
+    volumes, findings = read_volumes(job.images)
+    return case_of(volumes, _segmentation_of(job), job.liver, job.tumor, case_id or job.case, findings)
+
+
+def read_job(job: Job) -> JobFiles:
+    """Read a job to be shown; masks that cannot be used are a `problem`, not an error: they can be drawn.
+
+    Raises: NoVolume, and what `read_volume` and `read_dicom_volume` raise for an image.
+    """
+    _need_images(job)
+    volumes, findings = read_volumes(job.images)
+    if job.segmentation is None and job.mask_files is None:
+        return JobFiles(volumes, None, findings=tuple(findings), problem="No segmentation is listed; draw the masks.")
+    try:
+        file = _segmentation_of(job)
+    except ReactkdError as error:
+        return JobFiles(volumes, None, findings=tuple(findings), problem=str(error))
+    try:
+        choice = choose([segment.candidate for segment in file.segments], _listed(job.liver), _listed(job.tumor))
+    except ReactkdError as error:
+        return JobFiles(volumes, file, findings=tuple(findings), problem=str(error))
+    return JobFiles(volumes, _named(file, choice), choice.livers, choice.tumors, tuple(findings))
+
+
+def _need_images(job: Job) -> None:
+    if not job.images:
+        raise NoVolume("The case has no image; give a CT, or a PET with masks drawn on it.")
+
+
+def _listed(names: tuple[str, ...] | None) -> list[str] | None:
+    return None if names is None else list(names)
+
+
+def _segmentation_of(job: Job) -> Segmentation:
+    return read_any_segmentation(job.segmentation) if job.mask_files is None else _from_two_files(*job.mask_files)
+
+
+def _from_two_files(liver: Path, tumor: Path) -> Segmentation:
+    """Two label files, any value above 0, as two segments on the grid of the first."""
+    raw = [read_raw(path, f"the {kind} mask") for path, (_, kind) in zip((liver, tumor), MASKS)]
+    grid = Grid(raw[0].array.shape[:3], raw[0].ijk_to_ras)
+    first, second = (image.array > 0 for image in raw)
+    if second.shape != first.shape or not np.allclose(raw[1].ijk_to_ras, raw[0].ijk_to_ras, atol=1e-3):
+        second = mask_on_grid(second, raw[1].ijk_to_ras, grid)
+    layers = np.stack([first, second]).astype(np.uint8)
+    segments = tuple(
+        Segment(name, 1, layer, COLORS[kind], terminology_entry(kind)) for layer, (name, kind) in enumerate(MASKS)
+    )
+    return Segmentation(layers, raw[0].ijk_to_ras, segments)
+
+
+def _named(file: Segmentation, choice) -> Segmentation:
+    """Give segments without a name ("label 1") the name and code of what they were taken for."""
+    segments = list(file.segments)
+    for (name, kind), indices in zip(MASKS, (choice.livers, choice.tumors)):
+        for index in indices:
+            old = segments[index]
+            if old.terminology or old.name != f"label {old.label}":
+                continue
+            number = f" {old.label}" if len(indices) > 1 else ""
+            segments[index] = Segment(name + number, old.label, old.layer, COLORS[kind], terminology_entry(kind))
+    return Segmentation(file.layers, file.ijk_to_ras, tuple(segments))

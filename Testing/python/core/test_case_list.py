@@ -1,0 +1,179 @@
+"""Lists of cases: a folder, a CSV and a datalist make the same list, and what is wrong is said for each case."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.case_list import open_case_list, with_masks
+from REACTKDLib.core.errors import FileMissing, NoVolume, ReactkdError, UsageError
+from REACTKDLib.core.files import write_volume
+from REACTKDLib.core.open_job import open_job, read_job
+from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.worklist import Job
+from support.case_files import NAMES, SEGMENTATION, write_case
+from support.small_cases import small_case
+
+CASES = ("a", "b")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Two cases as folders, and beside them the same two as a CSV and as a datalist."""
+    root = tmp_path_factory.mktemp("cases") / "folder"
+    for name in CASES:
+        write_case(small_case(), root / name)
+    files = {"ct": NAMES[Modality.CT], "fdg": NAMES[Modality.FDG], "acetate": NAMES[Modality.ACETATE]}
+    files["segmentation"] = SEGMENTATION
+    rows = [[name, *(f"folder/{name}/{file}" for file in files.values()), "poor"] for name in CASES]
+    lines = [",".join(["case", *files, "grade"]), *(",".join(row) for row in rows)]
+    (root.parent / "list.csv").write_text("\n".join(lines), encoding="utf-8")
+    entries = [{"id": row[0], **dict(zip(files, row[1:])), "grade": "poor", "fold": 0} for row in rows]
+    told = {"training": entries[:1], "validation": [], "test": entries[1:], "numTraining": 1}
+    (root.parent / "list.json").write_text(json.dumps(told), encoding="utf-8")
+    return root
+
+
+@pytest.mark.parametrize("form", ["folder", "list.csv", "list.json"])
+def test_three_forms_of_one_list(folder, form):
+    cases = open_case_list(folder.parent / form)
+    assert [case.id for case in cases.cases] == list(CASES)
+    for case in cases.cases:
+        assert case.modalities == tuple(Modality) and case.has_masks and case.problems == ()
+        assert all(path.is_file() for path in (*case.job.images.values(), case.job.segmentation))
+    assert cases.find("b") == 1 and cases.find("c") is None
+
+
+def test_own_files_lie_beside_a_file_and_inside_a_folder(folder):
+    listed, inside = open_case_list(folder.parent / "list.csv"), open_case_list(folder)
+    assert listed.review_file == folder.parent / "list.csv.reactkd.json"
+    assert inside.review_file == folder / "review.reactkd.json"
+    assert inside.masks_file(inside.cases[0]) == folder / "review.reactkd.masks" / "a.seg.nrrd"
+
+
+def test_own_folders_are_no_cases(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "in")
+    cases = open_case_list(tmp_path / "in")
+    for own in (cases.masks_folder, cases.results_folder):
+        own.mkdir()
+    assert [case.id for case in open_case_list(tmp_path / "in").cases] == list(CASES)
+
+
+def test_what_is_wrong_is_said_for_each_case(folder, tmp_path):
+    lines = [
+        "case,ct,fdg,segmentation",
+        f"gone,{folder}/a/none.nii.gz,,{folder}/a/{SEGMENTATION}",
+        f"unmasked,,{folder}/a/{NAMES[Modality.FDG]},",
+        f",,,{folder}/a/nothing.seg.nrrd",
+    ]
+    (tmp_path / "list.csv").write_text("\n".join(lines), encoding="utf-8")
+    gone, unmasked, empty = open_case_list(tmp_path / "list.csv").cases
+    assert gone.problems == ("The file of the CT is missing; correct the path.",)
+    assert unmasked.modalities == (Modality.FDG,) and not unmasked.has_masks
+    assert unmasked.problems == ("No segmentation is listed; draw the liver and its tumors.",)
+    assert empty.id == "case-3" and len(empty.problems) == 2
+    assert not any(str(tmp_path) in problem for case in (gone, unmasked, empty) for problem in case.problems)
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ("[1]", "object with a list"),
+        ("{", "not readable JSON"),
+        ('{"training": [1]}', "not an object"),
+        ('{"training": {}}', "no case"),
+        ('{"training": "a"}', "a list"),
+        ('{"training": [{"id": "a", "image": "x"}]}', "unknown key 'image'"),
+        ('{"training": [{"id": "a", "ct": ["x"]}]}', "one path"),
+        ('{"training": [{"id": "a"}], "test": [{"id": "A"}]}', "more than once"),
+        ('{"schema": "reactkd-review/1"}', "review of a list"),
+    ],
+)
+def test_bad_datalist(tmp_path, told, words):
+    (tmp_path / "list.json").write_text(told, encoding="utf-8")
+    with pytest.raises(UsageError, match=words):
+        open_case_list(tmp_path / "list.json")
+
+
+def test_no_list_there(tmp_path):
+    with pytest.raises(FileMissing, match="no worklist"):
+        open_case_list(tmp_path / "none.csv")
+
+
+def test_file_names_are_safe_and_differ(folder, tmp_path):
+    ids = ["a/b", "a_b", "a:b", "..", "Müller 1", "x" * 200, "x" * 201]
+    lines = ["case,ct,segmentation", *(f"{name},ct.nii,seg.nii" for name in ids)]
+    (tmp_path / "list.csv").write_text("\n".join(lines), encoding="utf-8")
+    names = [case.file_name for case in open_case_list(tmp_path / "list.csv").cases]
+    assert len(set(names)) == len(ids) and names[1] == "a_b"
+    assert all(name and len(name) < 80 and not set(name) & set('/\\:*?"<>| ') and name[0] != "." for name in names)
+
+
+def test_masks_in_files_of_their_own(folder, tmp_path):
+    """As a datalist may have them: any value is the mask, and the tumors may lie on another grid."""
+    case = small_case()
+    matrix = case.reference.ijk_to_ras
+    write_volume(Volume(case.liver.astype(np.uint8) * 5, matrix), tmp_path / "liver.nii.gz")
+    half = matrix.copy()
+    half[:3, 3] = (matrix @ [4, 4, 4, 1])[:3]
+    write_volume(Volume(case.tumor[4:, 4:, 4:].astype(np.uint8), half), tmp_path / "tumor.nii.gz")
+    told = {"training": [{"ct": f"{folder}/a/CT.nii.gz", "liver": "liver.nii.gz", "tumor": "tumor.nii.gz"}]}
+    (tmp_path / "list.json").write_text(json.dumps(told), encoding="utf-8")
+    (only,) = open_case_list(tmp_path / "list.json").cases
+    assert only.id == "case-0000" and only.has_masks and only.problems == ()
+    opened = open_job(only.job)
+    assert opened.id == "case-0000"
+    assert (opened.liver == case.liver).all() and (opened.tumor == case.tumor).all()
+
+
+def test_a_job_to_look_at_is_as_it_was_drawn(folder):
+    files = read_job(open_case_list(folder).cases[0].job)
+    assert tuple(files.volumes) == tuple(Modality) and files.problem == ""
+    assert [files.segmentation.segments[i].name for i in (*files.livers, *files.tumors)] == ["Liver", "Tumor"]
+    assert (files.segmentation.mask(files.tumors) == small_case().tumor).all()
+
+
+def test_labels_without_names_get_the_names_they_were_taken_for(folder, tmp_path):
+    case = small_case()
+    labels = case.liver.astype(np.uint8) + case.tumor
+    write_volume(Volume(labels, case.reference.ijk_to_ras), tmp_path / "labels.nii.gz")
+    job = Job("a", {Modality.CT: folder / "a" / NAMES[Modality.CT]}, tmp_path / "labels.nii.gz")
+    files = read_job(job)
+    assert [segment.name for segment in files.segmentation.segments] == ["Liver", "Tumor"]
+    assert "10200004" in files.segmentation.segments[0].terminology
+
+
+def test_masks_that_cannot_be_used_do_not_hide_the_images(folder, tmp_path):
+    (tmp_path / "broken.seg.nrrd").write_text("no")
+    images = {Modality.CT: folder / "a" / NAMES[Modality.CT]}
+    for job, words in (
+        (Job("a", images), "draw the masks"),
+        (Job("a", images, tmp_path / "broken.seg.nrrd"), "segmentation"),
+        (Job("a", images, folder / "a" / SEGMENTATION, liver=("Spleen",)), "no segment 'Spleen'"),
+    ):
+        files = read_job(job)
+        assert words in files.problem and tuple(files.volumes) == (Modality.CT,)
+        with pytest.raises(ReactkdError):
+            open_job(job)
+    with pytest.raises(NoVolume):
+        read_job(Job("a"))
+
+
+def test_corrected_masks_take_the_place_of_the_listed_ones(folder, tmp_path):
+    job = Job("a", segmentation=tmp_path / "old.nii", liver=("1",), mask_files=(tmp_path, tmp_path))
+    assert with_masks(job, None) == job
+    new = with_masks(job, tmp_path / "new.seg.nrrd", ("Liver",))
+    assert new.segmentation.name == "new.seg.nrrd" and new.mask_files is None
+    assert new.liver == ("Liver",) and new.tumor is None
+
+
+def test_dicom_folders_of_a_case(folder, tmp_path):
+    for name in ("CT", "fdg", "SEGMENTATION"):
+        (tmp_path / "one" / name).mkdir(parents=True)
+    (only,) = open_case_list(tmp_path).cases
+    assert only.modalities == (Modality.CT, Modality.FDG) and only.job.segmentation.name == "SEGMENTATION"
