@@ -27,13 +27,15 @@ def columns_of(blocks: Sequence[str]) -> list[int]:
 
 
 @torch.no_grad()
-def fixed_vectors(images: Mapping[str, Tensor], masks: RegionMasks) -> dict[str, Tensor]:
-    """modality -> (n, FIXED_SIZE) of images (d, h, w)."""
+def fixed_vectors(
+    images: Mapping[str, Tensor], masks: RegionMasks, bands: Mapping[str, Tensor] | None = None
+) -> dict[str, Tensor]:
+    """modality -> (n, FIXED_SIZE) of images (d, h, w). bands: of each image (5, d, h, w), where they are at hand."""
     nodes = masks.node_masks()
     out = {}
     for name, image in images.items():
-        bands = gaussian_bands(image[None, None])[0]
-        out[name] = fixed_nodes(image, bands, nodes, FIXED_BLOCKS)
+        own = gaussian_bands(image[None, None])[0] if bands is None else bands[name]
+        out[name] = fixed_nodes(image, own, nodes, FIXED_BLOCKS)
     return out
 
 

@@ -116,10 +116,11 @@ class NodeStore:
         images = dict(case.images)
         if "ct" in images:
             images["ct"] = self.window(images["ct"])
-        levels = None if self.encoder is None else _levels(self.encoder, images)
+        bands = {m: gaussian_bands(image[None, None])[0] for m, image in images.items()}
+        levels = None if self.encoder is None else _levels(self.encoder, images, bands)
         arrays: dict[str, np.ndarray] = {"n_masks": np.int64(len(case.masks)), "modalities": np.array(list(images))}
         for n, masks in enumerate(case.masks):
-            arrays |= {f"fixed{n}_{m}": value.numpy() for m, value in fixed_vectors(images, masks).items()}
+            arrays |= {f"fixed{n}_{m}": value.numpy() for m, value in fixed_vectors(images, masks, bands).items()}
             if levels is not None and n < self.encoded:
                 pad = [p for size in reversed(case.shape) for p in (0, -size % 4)]
                 moments = subset_moments(levels, F.pad(masks.occupancy, pad))
@@ -130,14 +131,16 @@ class NodeStore:
         return arrays
 
 
-def _levels(encoder: Student, images: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
+def _levels(encoder: Student, images: Mapping[str, Tensor], bands: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
     """Projected maps of each image: modality -> three (C_l, ...), padded to multiples of 4 as encoders want."""
     out = {}
     for name in encoder.config.modalities:
         if name in images:
             pad = [p for size in reversed(images[name].shape) for p in (0, -size % 4)]
-            bands = gaussian_bands(F.pad(images[name][None, None], pad, mode="replicate"))
-            levels = encoder.encoders(name, bands.contiguous(memory_format=torch.channels_last_3d))
+            split = bands[name][None]
+            if any(pad):
+                split = gaussian_bands(F.pad(images[name][None, None], pad, mode="replicate"))
+            levels = encoder.encoders(name, split.contiguous(memory_format=torch.channels_last_3d))
             out[name] = [level[0] for level in levels]
     return out
 
