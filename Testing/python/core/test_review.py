@@ -1,0 +1,256 @@
+"""The review of a list: saved after each change, resumed, shared by two windows, never lost to a fault of the disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import REACTKDLib.core.review as module
+from REACTKDLib.core.file_lock import STALE_S, Locked, locked
+from REACTKDLib.core.review import NOT_SAVED, SCHEMA, Review
+from REACTKDLib.core.review_record import CaseReview, answer_of
+from support.read_only import read_only
+from support.scene_cases import make_case, make_result
+
+NAME = "list.csv.reactkd.json"
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / NAME
+
+
+@pytest.fixture(scope="module")
+def answer() -> dict:
+    return answer_of(make_result(make_case()).report)
+
+
+def on_disk(path: Path) -> dict:
+    told = json.loads(path.read_text(encoding="utf-8"))
+    schema = Path(module.__file__).with_name("review.schema.json").read_text(encoding="utf-8")
+    jsonschema.validate(told, json.loads(schema))
+    return told
+
+
+def test_nothing_yet(path):
+    review = Review(path)
+    assert review.of("a") == CaseReview() and review.of("a").state == "to do"
+    assert not path.exists() and review.problem == "" and review.take_notices() == []
+
+
+def test_each_change_is_saved_and_comes_back(path, answer):
+    review = Review(path)
+    assert review.update("a", answer=answer, failure=None)
+    assert on_disk(path)["cases"]["a"]["state"] == "graded"
+    assert review.update("a", reader={"grade": "well"}, reviewed={})
+    assert review.update("a", masks={"file": "list.csv.reactkd.masks/a.seg.nrrd", "liver": ["Liver"], "tumor": []})
+    assert review.update("b", failure={"code": "no-volume", "reason": "There is none."})
+    assert on_disk(path)["revision"] == 4
+    again = Review(path)
+    assert dict(again.cases) == dict(review.cases)
+    a = again.of("a")
+    assert (a.state, a.reader_grade, a.confidence) == ("reviewed", "well", 0.65)
+    assert a.answer["grade"] == "poor" and a.answer["model"]["name"] == "hand-made"
+    assert again.of("b").state == "to do" and again.of("b").failure["reason"] == "There is none."
+    assert again.update("a", reviewed=None, reader=None)
+    assert Review(path).of("a").state == "graded" and Review(path).of("a").reader_grade is None
+
+
+def test_an_answer_without_a_grade(path):
+    review = Review(path)
+    review.update("a", answer=answer_of(make_result(make_case(), grade=None).report))
+    on_disk(path)
+    assert Review(path).of("a").confidence is None and Review(path).of("a").state == "graded"
+
+
+def test_nothing_is_left_beside(path, tmp_path):
+    Review(path).update("a", reviewed={})
+    assert [entry.name for entry in tmp_path.iterdir()] == [NAME]
+
+
+def test_unknown_parts_are_refused(path):
+    with pytest.raises(ValueError, match="no part 'grade'"):
+        Review(path).update("a", grade={})
+
+
+def test_two_windows_keep_each_others_changes(path):
+    first, second = Review(path), Review(path)
+    first.update("a", reader={"grade": "well"})
+    second.update("b", reader={"grade": "poor"})
+    first.update("a", reviewed={})
+    cases = on_disk(path)["cases"]
+    assert cases["a"]["reader"]["grade"] == "well" and cases["a"]["state"] == "reviewed"
+    assert cases["b"]["reader"]["grade"] == "poor"
+    assert first.of("b").reader_grade == "poor"
+    assert first.take_notices() == ["Another window works on this list; it changed 'b'."]
+    assert second.refresh() and second.of("a").state == "reviewed"
+    assert not second.refresh()
+
+
+def test_two_windows_on_the_same_mark_say_so_and_lose_neither(path):
+    first, second = Review(path), Review(path)
+    first.update("a", reader={"grade": "well"})
+    second.update("a", reader={"grade": "poor"})
+    told = on_disk(path)["cases"]["a"]
+    assert told["reader"]["grade"] == "poor"
+    assert [entry["value"]["grade"] for entry in told["superseded"]] == ["well"]
+    assert any("reader's grade of case 'a'" in notice for notice in second.take_notices())
+    # one who has seen the other's mark may change it without a word
+    second.take_notices()
+    second.update("a", reader={"grade": "moderate"})
+    assert len(on_disk(path)["cases"]["a"]["superseded"]) == 1 and second.take_notices() == []
+
+
+def test_the_same_mark_twice_is_no_conflict(path):
+    first, second = Review(path), Review(path)
+    first.update("a", reader={"grade": "well"})
+    second.update("a", reader={"grade": "well"})
+    assert on_disk(path)["cases"]["a"]["superseded"] == []
+
+
+def test_windows_in_processes_of_their_own_lose_nothing(path):
+    program = (
+        "import sys; from pathlib import Path; from REACTKDLib.core.review import Review\n"
+        "review = Review(Path(sys.argv[1]))\n"
+        "for n in range(25): review.update(f'{sys.argv[2]}{n}', reviewed={})\n"
+        "import time\n"
+        "for _ in range(100):\n"
+        "    if review.flush(): break\n"
+        "    time.sleep(0.02)\n"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", program, str(path), name]) for name in "xyz"]
+    assert [process.wait(timeout=120) for process in running] == [0, 0, 0]
+    assert len(on_disk(path)["cases"]) == 75
+
+
+def test_killed_while_writing(path):
+    """Whatever the moment, the file is whole."""
+    program = (
+        "import sys; from pathlib import Path; from REACTKDLib.core.review import Review\n"
+        "review = Review(Path(sys.argv[1])); print(flush=True)\n"
+        "n = 0\n"
+        "while True: review.update(f'case {n % 200}', reader={'grade': 'well'}); n += 1\n"
+    )
+    for wait in (0.05, 0.1, 0.17):
+        process = subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        time.sleep(wait)
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        count = len(on_disk(path)["cases"])
+        assert count > 0 and len(Review(path).cases) == count
+
+
+def test_a_lock_that_its_holder_left_behind(path):
+    lock = path.with_name(f".{path.name}.lock")
+    lock.touch()
+    review = Review(path)
+    started = time.monotonic()
+    assert not review.update("a", reviewed={})
+    assert time.monotonic() - started < 0.1, "the user interface waits"
+    assert "saved in a moment" in review.problem and review.of("a").state == "reviewed" and review.unsaved == 1
+    old = time.time() - STALE_S - 1
+    os.utime(lock, (old, old))
+    assert review.flush() and review.problem == "" and review.unsaved == 0
+    assert on_disk(path)["cases"]["a"]["state"] == "reviewed"
+
+
+def test_the_lock_excludes(path):
+    with locked(path), pytest.raises(Locked), locked(path):
+        pass
+    with locked(path):
+        pass
+
+
+def test_a_folder_that_cannot_be_written(path, tmp_path):
+    Review(path).update("a", reader={"grade": "well"})
+    with read_only(tmp_path):
+        review = Review(path)
+        assert review.problem == "" and review.of("a").reader_grade == "well"
+        assert not review.update("a", reader={"grade": "poor"})
+        assert review.problem == NOT_SAVED and review.of("a").reader_grade == "poor"
+        assert not review.update("b", reviewed={}) and review.unsaved == 2
+        assert Review(path).of("a").reader_grade == "well"
+    assert review.flush() and review.problem == ""
+    assert Review(path).of("a").reader_grade == "poor" and Review(path).of("b").state == "reviewed"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff\xfe",
+        b'{"schema": "other", "cases": {}}',
+        b'{"schema": "reactkd-review/1", "revision": 1, "writer": "x", "cases": {"a": 3}}',
+        b'{"schema": "reactkd-review/1", "revision": 1, "writer": "x", "cases": {"a": {"reader": {"at": "x"}}}}',
+        b'{"schema": "reactkd-review/1", "revision": 1, "writer": "x", "cases": {"a": {"answer": {"at": "x"}}}}',
+    ],
+)
+def test_a_damaged_file_is_kept_aside(path, tmp_path, text):
+    path.write_bytes(text)
+    review = Review(path)
+    (notice,) = review.take_notices()
+    (aside,) = tmp_path.iterdir()
+    assert aside.read_bytes() == text and f"'{aside.name}'" in notice and "begins anew" in notice
+    assert review.update("a", reviewed={}) and on_disk(path)["cases"]["a"]["state"] == "reviewed"
+    assert aside.read_bytes() == text
+
+
+def test_a_file_damaged_or_removed_meanwhile_is_written_again(path, tmp_path):
+    review = Review(path)
+    review.update("a", reviewed={})
+    path.write_text("{")
+    review.update("b", reviewed={})
+    assert set(on_disk(path)["cases"]) == {"a", "b"}
+    assert "is written again" in review.take_notices()[0]
+    path.unlink()
+    review.update("c", reviewed={})
+    assert set(on_disk(path)["cases"]) == {"a", "b", "c"}
+
+
+def test_a_later_version_is_left_alone(path):
+    text = json.dumps({"schema": "reactkd-review/2", "cases": []})
+    path.write_text(text)
+    review = Review(path)
+    assert "newer version" in review.problem
+    assert not review.update("a", reviewed={}) and review.of("a").state == "reviewed"
+    assert path.read_text() == text
+
+
+def test_what_later_versions_add_is_kept(path):
+    Review(path).update("a", reviewed={})
+    told = on_disk(path)
+    told["cases"]["a"]["second_reader"] = {"grade": "well"}
+    told["revision"] += 1
+    path.write_text(json.dumps(told))
+    Review(path).update("a", reader={"grade": "poor"})
+    assert on_disk(path)["cases"]["a"]["second_reader"] == {"grade": "well"}
+
+
+def test_no_case_of_another_list_is_dropped(path):
+    Review(path).update("gone from the list", reader={"grade": "well"})
+    Review(path).update("a", reviewed={})
+    assert SCHEMA == on_disk(path)["schema"] and "gone from the list" in on_disk(path)["cases"]
+
+
+def test_a_thousand_cases_do_not_hold_up_the_user(path, answer):
+    review = Review(path)
+    for n in range(1000):
+        review._pending[f"case {n}", "answer"] = {**answer, "at": "2026-01-01T00:00:00Z"}
+    review.flush()
+    times = []
+    for n in range(5):
+        started = time.perf_counter()
+        assert review.update(f"case {n}", reader={"grade": "well"})
+        times.append(time.perf_counter() - started)
+    assert min(times) < 0.1, times
