@@ -14,10 +14,11 @@ from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.errors import EmptySegmentation, MaskOffImage, NoLiver, NoVolume
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.hounsfield import check_hounsfield
-from REACTKDLib.core.pet_values import check_pet, infer_pet_unit
+from REACTKDLib.core.pet_values import check_pet
 from REACTKDLib.core.roles import ROLES
 from REACTKDLib.core.volume import Unit, Volume
 from REACTKDLib.scene.frames import distorting_transform
+from REACTKDLib.scene.pet_source import understood
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments, mask_on, segment_array
 from REACTKDLib.scene.terminology import tag
 from REACTKDLib.scene.volumes import node_from_volume, volume_from_node, volume_in_frame_of
@@ -76,9 +77,12 @@ def case_from_nodes(
 
 def read_case(nodes: CaseNodes, choice: SegmentChoice, case_id: str | None = None) -> Case:
     """Return the case of `nodes` with the chosen segments, as they are: see `core.checks.checked` for cleaning."""
-    volumes = {modality: _read_volume(node, modality, nodes.reference) for modality, node in nodes.volumes.items()}
+    volumes, findings = {}, [*_distortion_findings(nodes)]
+    for modality, node in nodes.volumes.items():
+        volumes[modality], more = _read_volume(node, modality, nodes.reference)
+        findings += more
     liver, tumor = read_masks(nodes, choice)
-    return Case(case_id or NEUTRAL_ID, volumes, liver, tumor, tuple(_distortion_findings(nodes)))
+    return Case(case_id or NEUTRAL_ID, volumes, liver, tumor, tuple(findings))
 
 
 def read_masks(nodes: CaseNodes, choice: SegmentChoice) -> tuple[np.ndarray, np.ndarray]:
@@ -114,8 +118,8 @@ def nodes_from_case(scene: Any, case: Case) -> CaseNodes:
     return CaseNodes(volumes, segmentation)
 
 
-def _read_volume(node: Any, modality: Modality, reference: Any) -> Volume:
-    """Return the volume in the reference's frame, checked to be what it is given as; a unit not stated is inferred."""
+def _read_volume(node: Any, modality: Modality, reference: Any) -> tuple[Volume, list[Finding]]:
+    """Return the volume in the reference's frame, checked to be what it is given as, and remarks on it."""
     role = ROLES[modality]
     if node.GetID() == reference.GetID():
         volume = volume_from_node(node, role)
@@ -123,9 +127,9 @@ def _read_volume(node: Any, modality: Modality, reference: Any) -> Volume:
         volume = volume_in_frame_of(node, reference, role)
     if modality is Modality.CT:
         check_hounsfield(volume.array, role)
-        return volume.with_array(volume.array, Unit.HU)
+        return volume.with_array(volume.array, Unit.HU), []
     check_pet(volume.array, role)
-    return volume if volume.unit is not Unit.UNKNOWN else volume.with_array(volume.array, infer_pet_unit(volume.array))
+    return understood(node, volume, modality)
 
 
 def _distortion_findings(nodes: CaseNodes) -> Iterable[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import slicer
@@ -27,20 +28,28 @@ _CODES = {
     Unit.BQML: ("Bq/ml", "UCUM", "Becquerels/milliliter"),
 }
 _ATTRIBUTES = ("DICOM.MeasurementUnitsCodeValue", "DICOM.Units", "DICOM.RescaleType", "Units")
+# PETDICOMExtension gives every kind of SUV the unit code of SUVbw; only the node's name tells them apart.
+_OTHER_SUV = re.compile(r"suv[\W_]?(lbm|ibw|bsa)|(lean|ideal)[\W_]body|body[\W_]surface", re.I)
 
 
 def unit_of(node: Any) -> Unit:
     """Return the unit that a volume node states: by its voxel value unit code, else by attributes, else unknown."""
-    spellings = []
+    return stated_unit(node) or Unit.UNKNOWN
+
+
+def stated_unit(node: Any) -> Unit | None:
+    """Return the unit that a volume node states, UNKNOWN for one that is no `Unit` (SUVlbm), None where it says nothing.
+
+    What a node says to be of an unknown unit is not to be guessed from its values; what says nothing may be.
+    """
     code = node.GetVoxelValueUnits()
-    if code is not None:
-        spellings += [code.GetCodeValue(), code.GetCodeMeaning()]
-    spellings += [node.GetAttribute(name) for name in _ATTRIBUTES]
-    for spelling in filter(None, spellings):
+    coded = [] if code is None else [code.GetCodeValue(), code.GetCodeMeaning()]
+    for spelling in filter(None, (*coded, *(node.GetAttribute(name) for name in _ATTRIBUTES))):
         unit = _SPELLINGS.get(spelling.strip().lower())
         if unit is not None:
-            return unit
-    return Unit.UNKNOWN
+            other = unit is Unit.SUVBW and _OTHER_SUV.search(node.GetName() or "")
+            return Unit.UNKNOWN if other else unit
+    return Unit.UNKNOWN if any(coded) else None
 
 
 def write_unit(node: Any, unit: Unit) -> None:

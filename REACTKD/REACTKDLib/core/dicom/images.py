@@ -13,7 +13,7 @@ from REACTKDLib.core.dicom.index import Progress, Series, Slice
 from REACTKDLib.core.dicom.multiframe import read_multiframe
 from REACTKDLib.core.dicom.series import find_series, one_phase, read_stack
 from REACTKDLib.core.dicom.suv import PetHeader, suv_factor
-from REACTKDLib.core.dicom.tracer import Tracer, recognize_tracer
+from REACTKDLib.core.dicom.tracer import recognize_tracer
 from REACTKDLib.core.errors import PetUnitRefused, SuvRefused, WrongTracer
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.hounsfield import check_hounsfield
@@ -51,16 +51,29 @@ def read_series(series: Series, slices: Sequence[Slice], modality: Modality) -> 
     if modality is Modality.CT:
         check_hounsfield(volume.array, role)
         return volume.with_array(volume.array, Unit.HU), findings
-    findings += _tracer_findings(recognize_tracer(headers[0]), modality, role)
+    findings += tracer_findings(headers[0], modality)
     check_pet(volume.array, role)
-    volume, more = _in_suv(volume, headers, role)
+    volume, more = in_suv(volume, headers, role)
     return volume, [*findings, *more]
 
 
-def _in_suv(volume: Volume, headers: Sequence[Any], role: str) -> tuple[Volume, list[Finding]]:
+def in_suv(volume: Volume, headers: Sequence[Any], role: str) -> tuple[Volume, list[Finding]]:
+    """Turn rescaled values into SUVbw; where the headers do not allow it, keep them. See `suv_of`."""
+    factor, unit, findings = suv_of(headers, role)
+    array = volume.array if factor in (None, 1.0) else volume.array * np.float32(factor)
+    return volume.with_array(array, unit), findings
+
+
+def suv_of(headers: Sequence[Any], role: str) -> tuple[float | None, Unit, list[Finding]]:
+    """Return the factor from rescaled values to SUVbw and the unit that they then have; without SUV None, the unit of
+    the values, and a finding that says why.
+
+    headers: of all images of the series, the first one whole (see `PetHeader.of`).
+    Raises: PetUnitRefused for units that mean no uptake.
+    """
     header = PetHeader.of(headers)
     try:
-        factor = suv_factor(header)
+        return suv_factor(header), Unit.SUVBW, []
     except PetUnitRefused as error:
         raise PetUnitRefused(
             sentence(f"{role} cannot be used: {error}; give the corrected series in Bq/ml.")
@@ -68,12 +81,15 @@ def _in_suv(volume: Volume, headers: Sequence[Any], role: str) -> tuple[Volume, 
     except SuvRefused as error:
         unit = Unit.BQML if header.units == "BQML" else Unit.UNKNOWN
         told = f"{role} has no SUV, since {error}; the grade does not depend on it."
-        return volume.with_array(volume.array, unit), [Finding("suv-refused", "warning", sentence(told))]
-    array = volume.array if factor == 1.0 else volume.array * np.float32(factor)
-    return volume.with_array(array, Unit.SUVBW), []
+        return None, unit, [Finding("suv-refused", "warning", sentence(told))]
 
 
-def _tracer_findings(tracer: Tracer, modality: Modality, role: str) -> list[Finding]:
+def tracer_findings(header: Any, modality: Modality) -> list[Finding]:
+    """Return what the reader should know about the tracer of a PET that was given as `modality`.
+
+    Raises: WrongTracer when the header states another one.
+    """
+    tracer, role = recognize_tracer(header), ROLES[modality]
     if tracer.modality not in (None, modality):
         option = f"--{tracer.modality.value}"
         raise WrongTracer(
