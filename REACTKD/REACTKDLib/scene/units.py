@@ -38,7 +38,7 @@ def unit_of(node: Any) -> Unit:
 
 
 def stated_unit(node: Any) -> Unit | None:
-    """Return the unit that a volume node states, UNKNOWN for one that is no `Unit` (SUVlbm), None where it says nothing.
+    """Return the unit that a volume node states: UNKNOWN for one that is no `Unit` (SUVlbm), None where it states none.
 
     What a node says to be of an unknown unit is not to be guessed from its values; what says nothing may be.
     """
