@@ -104,7 +104,7 @@ def _other_suv(factor: float | None, ratio: float | None, role: str) -> list[Fin
     if factor is None or ratio is None or abs(ratio / factor - 1) < SAME_SUV:
         return []
     told = (
-        f"{role} was loaded with SUVs that are {ratio / factor:.3g} times what its DICOM header gives by the QIBA rules; "
-        "the grade does not depend on it."
+        f"{role} was loaded with SUVs that are {ratio / factor:.3g} times what its DICOM header gives by the QIBA "
+        "rules; the grade does not depend on it."
     )
     return [Finding("suv-differs", "warning", sentence(told))]
