@@ -1,19 +1,26 @@
 """The parts of Slicer's Python that a scripted module file imports and that slicer-core does not bring.
 
-`install()` makes `slicer.ScriptedLoadableModule` and `slicer.i18n` importable, with base classes that keep what the
-real ones promise to a module file: `parent`, `logic`, `resourcePath`, `delayDisplay`. No widget is made here.
+`install()` makes `slicer.ScriptedLoadableModule`, `slicer.i18n`, `slicer.packaging`, `SampleData` importable, written
+to what Slicer documents of them. Where REACTKD_SLICER_PYTHON names Slicer's own folder Base/Python/slicer, its files
+are used in their place, so that the tests can be run against the real ones.
 """
 
 from __future__ import annotations
 
-import inspect
+import importlib
+import logging
+import os
+import re
 import sys
 import unittest
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import slicer
+
+SLICER_PYTHON = "REACTKD_SLICER_PYTHON"
+NODE_CLASS = "vtkMRMLScriptedModuleNode"
 
 
 class ScriptedLoadableModule:
@@ -21,69 +28,205 @@ class ScriptedLoadableModule:
 
     def __init__(self, parent: Any) -> None:
         self.parent = parent
+        self.moduleName = type(self).__name__
+        parent.title, parent.categories, parent.dependencies = "", [], []
+        parent.contributors, parent.helpText, parent.acknowledgementText = [], "", ""
+        if not hasattr(slicer, "selfTests"):
+            slicer.selfTests = {}
+        slicer.selfTests[self.moduleName] = self.runTest
+
+    def resourcePath(self, filename: str) -> str:
+        return os.path.join(os.path.dirname(self.parent.path), "Resources", filename)
 
     def getDefaultModuleDocumentationLink(self, docPage: str | None = None) -> str:
-        return f"<p>Documentation: {docPage or type(self).__name__}</p>"
+        return f"<p>Documentation: {docPage or self.moduleName}</p>"
+
+    def runTest(self, msec: int = 100, **keywords: Any) -> None:
+        """Run <module name>Test of the module's file."""
+        test = getattr(importlib.import_module(type(self).__module__), self.moduleName + "Test")()
+        test.messageDelay = msec
+        test.runTest(**keywords)
 
 
 class ScriptedLoadableModuleWidget:
-    """The panel's controller; the application calls `setup` once the panel is first shown."""
+    """The panel's controller. The application makes it with the panel's widget, then calls `setup`."""
 
     def __init__(self, parent: Any = None) -> None:
+        super().__init__()  # mixins of derived classes
+        self.moduleName = type(self).__name__.removesuffix("Widget")
+        self.developerMode = False
         self.parent = parent
-        self.layout = parent.layout() if parent is not None else None
-        self.logic: Any = None
+        self.layout = parent.layout()
+        slicer.app.moduleManager().connect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
 
     def resourcePath(self, filename: str) -> str:
-        return str(Path(inspect.getfile(type(self))).parent / "Resources" / filename)
+        return os.path.join(os.path.dirname(slicer.util.modulePath(self.moduleName)), "Resources", filename)
 
     def setup(self) -> None:
         """The real one adds the reload buttons of the developer mode."""
 
     def cleanup(self) -> None:
-        """Called when the application closes."""
+        """Called when the module is unloaded, reloaded, or the application closes."""
 
     def onReload(self) -> None:
-        """The real one reloads the module file."""
+        slicer.util.reloadScriptedModule(self.moduleName)
+
+    def _onModuleAboutToBeUnloaded(self, moduleName: str) -> None:
+        if moduleName == self.moduleName:
+            self.cleanup()
+            slicer.app.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
 
 
 class ScriptedLoadableModuleLogic:
     """What other modules and scripts call."""
 
     def __init__(self, parent: Any = None) -> None:
-        self.parent = parent
+        super().__init__()
+        self.moduleName = type(self).__name__.removesuffix("Logic")
+        self.isSingletonParameterNode = True
+
+    def getParameterNode(self) -> Any:
+        """Return the module's parameter node, made when there is none."""
+        if self.isSingletonParameterNode:
+            node = slicer.mrmlScene.GetSingletonNode(self.moduleName, NODE_CLASS)
+            if node is not None:
+                if node.GetAttribute("ModuleName") != self.moduleName:
+                    node.SetAttribute("ModuleName", self.moduleName)
+                return node
+        else:
+            nodes = self.getAllParameterNodes()
+            if nodes:
+                return nodes[0]
+        return slicer.mrmlScene.AddNode(self.createParameterNode())
+
+    def getAllParameterNodes(self) -> list[Any]:
+        nodes = slicer.util.getNodesByClass(NODE_CLASS)
+        return [node for node in nodes if node.GetAttribute("ModuleName") == self.moduleName]
+
+    def createParameterNode(self) -> Any:
+        node = slicer.mrmlScene.CreateNodeByClass(NODE_CLASS)
+        node.UnRegister(None)
+        if self.isSingletonParameterNode:
+            node.SetSingletonTag(self.moduleName)
+        node.SetAttribute("ModuleName", self.moduleName)
+        node.SetName(slicer.mrmlScene.GenerateUniqueName(self.moduleName))
+        return node
 
 
 class ScriptedLoadableModuleTest(unittest.TestCase):
     """The test inside the application."""
 
+    def delayDisplay(self, message: str, requestedDelay: int | None = None, msec: int | None = None) -> None:
+        slicer.util.delayDisplay(message, 0)
+
     def runTest(self) -> None:
-        """The real one is a placeholder as well; modules override it."""
-
-    def delayDisplay(self, message: str, *_: Any, **__: Any) -> None:
-        print(message)
+        logging.warning("No test is defined in %s", type(self).__name__)
 
 
-def tr(text: str) -> str:
-    """Translate: identity without translation files, as in the application."""
+PLACEHOLDER = re.compile(r"(?<!\{)\{([^{}]+)\}(?!\})")
+
+
+def translate(context: str, text: str) -> str:
+    """Translate: identity without translation files, as in the application. Refuses what cannot be looked up."""
+    if not isinstance(text, str) or not text:
+        raise TypeError(f"only a text can be translated, not {text!r}")
+    for name in PLACEHOLDER.findall(text):
+        if not name.split(":")[0].split("!")[0].isidentifier():
+            raise ValueError(f"the placeholder {{{name}}} in {text!r} has no name for translators")
     return text
 
 
+def tr(text: str) -> str:
+    """Translate in the context of the calling file."""
+    return translate("", text)
+
+
+class Packaging(ModuleType):
+    """`slicer.packaging`: remembers what it was asked to install. `refuse`: the user declines."""
+
+    def __init__(self) -> None:
+        super().__init__("slicer.packaging")
+        self.asked: list[tuple[Any, str]] = []
+        self.refuse = False
+
+    def load_requirements(self, path: str) -> list[str]:
+        lines = (line.partition("#")[0].strip() for line in Path(path).read_text(encoding="utf-8").splitlines())
+        return [line for line in lines if line and not line.startswith("-")]
+
+    def pip_check(self, requirements: Any) -> bool:
+        return True
+
+    def pip_ensure(self, requirements: Any, requester: str | None = None, **_keywords: Any) -> None:
+        self.asked.append((requirements, requester or ""))
+        if self.refuse:
+            raise RuntimeError("the user declined the installation")
+
+
+class SampleDataLogic:
+    """The part of Sample Data that modules register with, and the click on one of its samples."""
+
+    @staticmethod
+    def registerCustomSampleDataSource(
+        category: str = "Custom",
+        sampleName: str | None = None,
+        uris: Any = None,
+        fileNames: Any = None,
+        nodeNames: Any = None,
+        customDownloader: Any = None,
+        thumbnailFileName: str | None = None,
+        loadFileType: Any = "VolumeFile",
+        loadFiles: Any = None,
+        loadFileProperties: Any = None,
+        checksums: Any = None,
+    ) -> None:
+        if not isinstance(uris, (str, list, tuple)):
+            raise TypeError("a sample data source needs uris, one or a list")
+        if isinstance(uris, str) and not isinstance(fileNames, str):
+            raise ValueError("one uri, one file name")
+        if thumbnailFileName is not None and not os.path.isfile(thumbnailFileName):
+            raise ValueError(f"there is no thumbnail {thumbnailFileName}")
+        source = SimpleNamespace(
+            sampleName=sampleName, uris=uris, fileNames=fileNames, nodeNames=nodeNames,
+            customDownloader=customDownloader, thumbnailFileName=thumbnailFileName,
+        )  # fmt: skip
+        sources = SampleDataLogic.sampleDataSourcesByCategory().setdefault(category, [])
+        if all(known.sampleName != sampleName for known in sources):
+            sources.append(source)
+
+    @staticmethod
+    def sampleDataSourcesByCategory(category: str | None = None) -> Any:
+        if not hasattr(slicer.modules, "sampleDataSources"):
+            slicer.modules.sampleDataSources = {}
+        sources = slicer.modules.sampleDataSources
+        return sources if category is None else sources.get(category, [])
+
+
 def install() -> None:
-    """Make the two modules importable; idempotent, and without effect where the real ones exist."""
-    bases = ModuleType("slicer.ScriptedLoadableModule")
-    for base in (
-        ScriptedLoadableModule,
-        ScriptedLoadableModuleWidget,
-        ScriptedLoadableModuleLogic,
-        ScriptedLoadableModuleTest,
-    ):
-        setattr(bases, base.__name__, base)
-    translation = ModuleType("slicer.i18n")
-    translation.tr = tr
-    translation.translate = lambda _context, text: text
-    for module in (bases, translation):
-        sys.modules.setdefault(module.__name__, module)
-        name = module.__name__.rpartition(".")[2]
-        if not hasattr(slicer, name):
-            setattr(slicer, name, sys.modules[module.__name__])
+    """Make the modules importable; idempotent."""
+    if "slicer.ScriptedLoadableModule" in sys.modules:
+        return
+    real = os.environ.get(SLICER_PYTHON)
+    if real:
+        slicer.__path__.append(real)
+    else:
+        bases = ModuleType("slicer.ScriptedLoadableModule")
+        for base in (
+            ScriptedLoadableModule,
+            ScriptedLoadableModuleWidget,
+            ScriptedLoadableModuleLogic,
+            ScriptedLoadableModuleTest,
+        ):
+            setattr(bases, base.__name__, base)
+        translation = ModuleType("slicer.i18n")
+        translation.tr, translation.translate = tr, translate
+        for module in (bases, translation):
+            _offer(module)
+    _offer(Packaging())
+    samples = ModuleType("SampleData")
+    samples.SampleDataLogic = SampleDataLogic
+    sys.modules.setdefault("SampleData", samples)
+
+
+def _offer(module: ModuleType) -> None:
+    sys.modules[module.__name__] = module
+    setattr(slicer, module.__name__.rpartition(".")[2], module)

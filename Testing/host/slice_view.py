@@ -36,7 +36,7 @@ class SliceView:
         self.node = self.logic.GetSliceNode()
         self.composite_node = self.logic.GetSliceCompositeNode()
         self._draw_image()
-        self._group = self._start_managers()
+        self.group = self._start_managers()
         self.logic.ResizeSliceNode(*size)
 
     def show(
@@ -64,6 +64,12 @@ class SliceView:
         self.window.Render()
         return grab(self.window)
 
+    def resize(self, size: tuple[int, int]) -> None:
+        """Change the size of the picture, (width, height)."""
+        self.size = size
+        self.window.SetSize(*size)
+        self.logic.ResizeSliceNode(*size)
+
     def pixel_of(self, ras: tuple[float, float, float]) -> tuple[int, int]:
         """Return (row, column) of the point `ras` (mm) in `pixels`."""
         matrix = slicer.util.arrayFromVTKMatrix(self.node.GetXYToRAS())
@@ -79,7 +85,7 @@ class SliceView:
 
     def close(self) -> None:
         """Let go of the scene and the window; another view of this name may be made then."""
-        self._group.SetMRMLDisplayableNode(None)
+        self.group.SetMRMLDisplayableNode(None)
         self.host.application_logic.GetSliceLogics().RemoveItem(self.logic)
         self.logic.SetMRMLScene(None)
         for node in (self.composite_node, self.node):

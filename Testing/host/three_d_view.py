@@ -41,7 +41,7 @@ class ThreeDView:
         interactor = vtk.vtkRenderWindowInteractor()
         interactor.SetRenderWindow(self.window)
         self.logic, self.node = self._start_logic(name)
-        self._group = self._start_managers()
+        self.group = self._start_managers()
 
     def look_at(self, bounds: tuple[float, ...], azimuth: float = 20.0, elevation: float = 12.0) -> None:
         """Look from the front (anterior), turned by the angles in degrees, so that `bounds` (mm RAS) fill the view."""
@@ -62,9 +62,14 @@ class ThreeDView:
         self.window.Render()
         return grab(self.window)
 
+    def resize(self, size: tuple[int, int]) -> None:
+        """Change the size of the picture, (width, height)."""
+        self.size = size
+        self.window.SetSize(*size)
+
     def close(self) -> None:
         """Let go of the scene and the window; another view of this name may be made then."""
-        self._group.SetMRMLDisplayableNode(None)
+        self.group.SetMRMLDisplayableNode(None)
         self.host.application_logic.GetViewLogics().RemoveItem(self.logic)
         self.logic.SetMRMLScene(None)
         self.host.scene.RemoveNode(self.node)

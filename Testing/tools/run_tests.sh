@@ -1,8 +1,8 @@
 #!/bin/sh
-# Runs the tests in three processes, one after another, so that a crash in OpenGL or Slicer's libraries cannot hide the
+# Runs the tests in four processes, one after another, so that a crash in OpenGL or Slicer's libraries cannot hide the
 # results of the others:   run_tests.sh PYTHON [pytest options]
 #
-# Groups: scene, rendering, and everything else under Testing/python. A group that selects no test (pytest's exit
+# Groups: scene, rendering, gui, and everything else under Testing/python. A group that selects no test (pytest's exit
 # status 5, usual with `-m slow`) is not a failure; a run in which no group selected any is.
 set -u
 
@@ -13,7 +13,7 @@ others=""
 for folder in "$tests"/*/; do
     name="$(basename "$folder")"
     case "$name" in
-    scene | rendering | __pycache__) ;;
+    scene | rendering | gui | __pycache__) ;;
     *) others="$others $tests/$name" ;;
     esac
 done
@@ -39,7 +39,7 @@ run_group() {
 
 # shellcheck disable=SC2086  # one word per folder is meant
 [ -z "$others" ] || run_group "$(basename -a $others | tr '\n' ' ' | sed 's/ $//')" $others "$@"
-for name in scene rendering; do
+for name in scene rendering gui; do
     [ ! -d "$tests/$name" ] || run_group "$name" "$tests/$name" "$@"
 done
 

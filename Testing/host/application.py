@@ -1,0 +1,207 @@
+"""A Slicer application around the booted scene: `slicer.app`, a main window, module panels that enter, exit and reload.
+
+    application = start()                               # once per process
+    application.load_module("REACTKD/REACTKD.py")       # as at Slicer's start
+    application.select_module("REACTKD")                # the panel is made, set up, shown and entered
+
+`slicer.util` is Slicer's own file and works on it: loadUI, setSliceViewerLayers, reloadScriptedModule, loadVolume, ...
+Tests take the fixtures of Testing/python/gui/conftest.py, which also say how to click.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from functools import cache
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import slicer
+
+from host.boot import Host, boot
+from host.qt_shim import install as install_qt
+from host.qt_shim import slot_errors
+from host.scripted_module import install as install_modules
+from host.stand_ins import CTK, MRML, STAND_INS
+
+qt = install_qt(STAND_INS)
+
+from PySide6.QtCore import QCoreApplication, QObject, QSettings, Signal  # noqa: E402 - after the patching
+from PySide6.QtWidgets import QApplication  # noqa: E402
+
+from host.file_io import CoreIOManager  # noqa: E402
+from host.main_window import MainWindow, ModuleSelector  # noqa: E402
+from host.modules import Module, ModuleManager, ModuleWidget, SegmentEditor  # noqa: E402
+from host.views import Layout  # noqa: E402
+
+
+class SlicerApp(QObject):
+    """`slicer.app`. In testing mode Slicer's message boxes are only logged."""
+
+    startupCompleted = Signal()
+    lastWindowClosed = Signal()
+    aboutToQuit = Signal()
+    applicationName = "Slicer"
+    documentationBaseUrl = "https://slicer.readthedocs.io/en/latest/"
+
+    def __init__(self, host: Host) -> None:
+        super().__init__()
+        self._host = host
+        self._manager = ModuleManager(self)
+        self._layout = Layout(host)
+        self._files = CoreIOManager()
+        self._temporary = tempfile.mkdtemp(prefix="slicer-app-")
+        self._settings = QSettings(str(Path(self._temporary) / "settings.ini"), QSettings.Format.IniFormat)
+        self._settings.setValue("Developer/SelfTestDisplayMessageDelay", 0)
+        self._testing = True
+        self._options = SimpleNamespace(noMainWindow=False, runPythonAndExit=False)
+        self._exit_status: int | None = None
+
+    @property
+    def temporaryPath(self) -> str:
+        return self._temporary
+
+    def testingEnabled(self) -> bool:
+        return self._testing
+
+    def processEvents(self) -> None:
+        QApplication.processEvents()
+
+    def moduleManager(self) -> ModuleManager:
+        return self._manager
+
+    def layoutManager(self) -> Layout:
+        return self._layout
+
+    def coreIOManager(self) -> CoreIOManager:
+        return self._files
+
+    def ioManager(self) -> CoreIOManager:
+        return self._files
+
+    def settings(self) -> QSettings:
+        return self._settings
+
+    def userSettings(self) -> QSettings:
+        return self._settings
+
+    def topLevelWidgets(self) -> list[Any]:
+        return QApplication.topLevelWidgets()
+
+    def applicationLogic(self) -> Any:
+        return self._host.application_logic
+
+    def mrmlScene(self) -> Any:
+        return self._host.scene
+
+    def setOverrideCursor(self, cursor: Any) -> None:
+        QApplication.setOverrideCursor(cursor)
+
+    def restoreOverrideCursor(self) -> None:
+        QApplication.restoreOverrideCursor()
+
+    def translate(self, _context: str, text: str) -> str:
+        return text
+
+    def moduleDocumentationUrl(self, name: str) -> str:
+        return f"{self.documentationBaseUrl}user_guide/modules/{name.lower()}.html"
+
+    def commandOptions(self) -> Any:
+        return self._options
+
+    def pauseRender(self) -> None:
+        """Rendering is by request here."""
+
+    def resumeRender(self) -> None:
+        """Rendering is by request here."""
+
+    def exit(self, status: int = 0) -> None:
+        self._exit_status = status
+        QApplication.exit(status)
+
+    def restart(self) -> None:
+        raise RuntimeError("the test host does not restart")
+
+
+class Application:
+    """The pieces together, for tests and for the window."""
+
+    def __init__(self) -> None:
+        QCoreApplication.setOrganizationName("REACTKD test host")
+        self.qt_application = QApplication.instance() or QApplication(["slicer-host"])
+        self.host = boot()
+        install_modules()
+        offer_widgets()
+        self.app = slicer.app = SlicerApp(self.host)
+        # QSettings() of a module must not reach the developer's own settings.
+        QSettings.setDefaultFormat(QSettings.Format.IniFormat)
+        QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, self.app.temporaryPath)
+        self.modules: dict[str, Module] = {}
+        self.selected = ""
+        self.segment_editor = slicer.modules.segmenteditor = SegmentEditor()
+        self.window = MainWindow(
+            self.app.layoutManager(), lambda parent: ModuleSelector(self.select_module, lambda: self.selected, parent)
+        )
+
+    def load_module(self, path: Path | str) -> Module:
+        """Load a module file once and tell it that the application has started."""
+        path = Path(path).resolve()
+        if path.stem not in self.modules:
+            self.modules[path.stem] = module = Module(path)
+            setattr(slicer.modules, path.stem.lower(), module)
+            self.app.startupCompleted.emit()
+        return self.modules[path.stem]
+
+    def select_module(self, name: str) -> None:
+        """Leave the module on show and enter another; its panel comes to the window."""
+        leaving = self.modules.get(self.selected)
+        if leaving is not None and leaving.has_panel and leaving.widgetRepresentation().isEntered:
+            leaving.widgetRepresentation().exit()
+        self.selected = name
+        if name in self.modules:
+            panel = self.modules[name].widgetRepresentation()
+            self.window.show_panel(panel)
+            panel.enter()
+        elif name != self.segment_editor.name:
+            raise ValueError(f"there is no module {name}")
+
+    def clear(self) -> None:
+        """Close the scene and forget collected errors, for the next test."""
+        self.host.scene.Clear(0)
+        self.forget_errors()
+
+    def forget_errors(self) -> None:
+        """Forget what slots raised and VTK reported, for a test that provokes it."""
+        self.host.errors.clear()
+        slot_errors.clear()
+
+    def assert_no_errors(self) -> None:
+        """Raise AssertionError for what slots raised and VTK reported."""
+        if slot_errors:
+            raise AssertionError("Slots raised:\n" + "\n".join(slot_errors))
+        self.host.errors.assert_none()
+
+    def close(self) -> None:
+        """Close the application: leave and unload every module, as Slicer does at its end."""
+        self.app.aboutToQuit.emit()
+        for module in self.modules.values():
+            module.forget_panel()
+        self.selected = ""
+
+
+def offer_widgets() -> None:
+    """Make `import ctk` work, put the MRML widgets into `slicer`, and the classes that slicer.util compares with."""
+    import sys
+
+    ctk = ModuleType("ctk")
+    vars(ctk).update(CTK)
+    sys.modules["ctk"] = ctk
+    vars(slicer).update(MRML)
+    slicer.qSlicerScriptedLoadableModuleWidget = ModuleWidget
+    slicer.qSlicerScriptedLoadableModule = Module
+
+
+@cache
+def start() -> Application:
+    """Start once per process; later calls return the same application."""
+    return Application()

@@ -1,0 +1,65 @@
+"""The main window: module panel at the left, views at the right, status bar below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtWidgets import QFrame, QMainWindow, QScrollArea, QSplitter
+
+PANEL_WIDTH = 420
+
+
+class ModuleSelector(QObject):
+    """The combo box of modules in the tool bar."""
+
+    def __init__(self, select: Callable[[str], None], selected: Callable[[], str], parent: Any) -> None:
+        super().__init__(parent)
+        self._select, self._selected = select, selected
+
+    def selectModule(self, name: str) -> None:
+        self._select(name)
+
+    @property
+    def selectedModule(self) -> str:
+        return self._selected()
+
+
+class MainWindow(QMainWindow):
+    """qSlicerMainWindow. Scrolls the panel up and down, never sideways, as Slicer's panel does."""
+
+    def __init__(self, views: Any, selector: Callable[[Any], ModuleSelector]) -> None:
+        super().__init__()
+        self.setObjectName("qSlicerMainWindow")
+        self.setWindowTitle("Slicer test host")
+        self._selector = selector(self)
+        self._scroll = QScrollArea()
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._splitter = QSplitter()
+        self._splitter.addWidget(self._scroll)
+        self._splitter.addWidget(views)
+        self._splitter.setStretchFactor(1, 1)
+        self._splitter.setChildrenCollapsible(False)
+        self.setCentralWidget(self._splitter)
+        self.statusBar()
+        self.resize(1400, 900)
+        self.set_panel_width(PANEL_WIDTH)
+
+    def moduleSelector(self) -> ModuleSelector:
+        return self._selector
+
+    def set_panel_width(self, width: int) -> None:
+        """Give the module panel `width` pixels and the views the rest."""
+        self._scroll.setMinimumWidth(width)
+        self._splitter.setSizes([width, max(1400 - width, 100)])
+        self._scroll.setMaximumWidth(width)
+
+    def show_panel(self, panel: Any) -> None:
+        """Put a module's panel into the scroll area."""
+        if self._scroll.widget() is not panel:
+            self._scroll.takeWidget()
+            self._scroll.setWidget(panel)
+        panel.show()

@@ -1,0 +1,167 @@
+"""Stand-ins for Slicer's MRML widgets, with the properties, signals and invokable methods of the real ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import PySide6.QtWidgets as widgets
+import slicer
+import vtk
+from PySide6.QtCore import Property, Signal
+
+from host.properties import kept
+
+
+class qMRMLWidget(widgets.QWidget):
+    """Keeps the scene and tells of it."""
+
+    mrmlSceneChanged = Signal(object)
+    SIGNATURES = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._scene: Any = None
+
+    def mrmlScene(self) -> Any:
+        return self._scene
+
+    def setMRMLScene(self, scene: Any) -> None:
+        if scene is self._scene:
+            return
+        self._scene = scene
+        self.mrmlSceneChanged.emit(scene)
+
+
+class qMRMLNodeComboBox(qMRMLWidget):
+    """A combo box of the scene's nodes of some classes.
+
+    Follows the scene; hidden nodes are left out. Where None is not offered, the first node that comes is chosen.
+    """
+
+    currentNodeChanged = Signal(object)
+    currentNodeIDChanged = Signal(str)
+    nodeActivated = Signal(object)
+    SIGNATURES = {
+        **qMRMLWidget.SIGNATURES,
+        "currentNodeChanged(vtkMRMLNode*)": "currentNodeChanged",
+        "currentNodeIDChanged(QString)": "currentNodeIDChanged",
+        "nodeActivated(vtkMRMLNode*)": "nodeActivated",
+    }
+    FLAGS = ("addEnabled", "removeEnabled", "editEnabled", "renameEnabled", "selectNodeUponCreation")
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._nodeTypes: list[str] = []
+        self._hideChildNodeTypes: list[str] = []
+        self._noneEnabled, self._addEnabled, self._removeEnabled = False, True, True
+        self._editEnabled, self._renameEnabled, self._showHidden = False, False, False
+        self._showChildNodeTypes, self._selectNodeUponCreation = True, True
+        self._noneDisplay, self._baseName = "None", ""
+        self._attributes: list[tuple[str, str, Any]] = []
+        self._id = ""
+        self._tags: list[int] = []
+        self._named: list[tuple[Any, int]] = []
+        self._box = widgets.QComboBox(self)
+        row = widgets.QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self._box)
+        self._box.setSizeAdjustPolicy(widgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self._box.activated.connect(self._on_activated)
+        self.setSizePolicy(widgets.QSizePolicy.Policy.Expanding, widgets.QSizePolicy.Policy.Fixed)
+
+    nodeTypes = kept("nodeTypes", "QStringList", "_refresh")
+    hideChildNodeTypes = kept("hideChildNodeTypes", "QStringList", "_refresh")
+    noneEnabled, showHidden = kept("noneEnabled", bool, "_refresh"), kept("showHidden", bool, "_refresh")
+    showChildNodeTypes = kept("showChildNodeTypes", bool, "_refresh")
+    noneDisplay = kept("noneDisplay", str, "_refresh")
+    addEnabled, removeEnabled, editEnabled, renameEnabled, selectNodeUponCreation = map(kept, FLAGS)
+    baseName = kept("baseName", str)
+
+    def setMRMLScene(self, scene: Any) -> None:
+        for tag in self._tags:
+            self._scene.RemoveObserver(tag)
+        self._tags = []
+        if scene is not None:
+            ends = (scene.EndCloseEvent, scene.EndImportEvent, scene.EndBatchProcessEvent)
+            for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, *ends):
+                self._tags.append(scene.AddObserver(event, lambda *_: self._refresh()))
+        super().setMRMLScene(scene)
+        self._refresh()
+
+    def addAttribute(self, nodeType: str, attributeName: str, attributeValue: Any = None) -> None:
+        self._attributes.append((nodeType, attributeName, attributeValue))
+        self._refresh()
+
+    def nodeCount(self) -> int:
+        return len(self._nodes())
+
+    def nodeFromIndex(self, index: int) -> Any:
+        nodes = self._nodes()
+        return nodes[index] if 0 <= index < len(nodes) else None
+
+    def currentNode(self) -> Any:
+        return self._scene.GetNodeByID(self._id) if self._scene is not None and self._id else None
+
+    currentNodeID = Property(str, lambda self: self._id, lambda self, value: self._choose(value))
+
+    def setCurrentNodeID(self, node_id: str) -> None:
+        self._choose(node_id or "")
+
+    def setCurrentNodeIndex(self, index: int) -> None:
+        self.setCurrentNode(self.nodeFromIndex(index))
+
+    def setCurrentNode(self, node: Any) -> None:
+        if node is not None and not isinstance(node, (str, slicer.vtkMRMLNode)):
+            raise ValueError(f"setCurrentNode refuses {node!r}")
+        self._choose(node if isinstance(node, str) else node.GetID() if node is not None else "")
+
+    def _nodes(self) -> list[Any]:
+        if self._scene is None:
+            return []
+        every = (self._scene.GetNthNode(index) for index in range(self._scene.GetNumberOfNodes()))
+        return [node for node in every if self._offers(node)]
+
+    def _offers(self, node: Any) -> bool:
+        if node.GetHideFromEditors() and not self._showHidden:
+            return False
+        if any(node.IsA(kind) for kind in self._hideChildNodeTypes):
+            return False
+        matches = node.IsA if self._showChildNodeTypes else lambda kind: node.GetClassName() == kind
+        wanted = [(name, value) for kind, name, value in self._attributes if node.IsA(kind)]
+        return any(matches(kind) for kind in self._nodeTypes) and all(
+            node.GetAttribute(name) is not None and value in (None, node.GetAttribute(name)) for name, value in wanted
+        )
+
+    def _choose(self, node_id: str) -> None:
+        offered = [node.GetID() for node in self._nodes()]
+        if node_id not in offered:  # the real one shows None for a node that it does not offer
+            node_id = "" if self._noneEnabled or not offered else offered[0]
+        self._box.setCurrentIndex(self._box.findData(node_id))
+        if node_id != self._id:
+            self._id = node_id
+            self.currentNodeChanged.emit(self.currentNode())
+            self.currentNodeIDChanged.emit(node_id)
+
+    def _on_activated(self, index: int) -> None:
+        self._choose(self._box.itemData(index) or "")
+        self.nodeActivated.emit(self.currentNode())
+
+    def _refresh(self) -> None:
+        scene = self._scene
+        if scene is not None and (scene.IsBatchProcessing() or scene.IsClosing()):
+            return  # an end event follows
+        for node, tag in self._named:
+            node.RemoveObserver(tag)
+        self._box.clear()
+        if self._noneEnabled:
+            self._box.addItem(self._noneDisplay, "")
+        nodes = self._nodes()
+        for node in nodes:
+            self._box.addItem(node.GetName(), node.GetID())
+        self._named = [(node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._on_modified)) for node in nodes]
+        self._choose(self._id)
+
+    def _on_modified(self, node: Any, _event: str) -> None:
+        index = self._box.findData(node.GetID())
+        if index >= 0 and self._box.itemText(index) != node.GetName():
+            self._box.setItemText(index, node.GetName() or "")

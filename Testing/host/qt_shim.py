@@ -1,0 +1,267 @@
+"""The module `qt` as Slicer's Python sees it (PythonQt), on PySide6: properties as attributes, signals by signature.
+
+PySide6's classes are patched in place, so that `type(button) is qt.QPushButton` holds as in Slicer. Nothing is more
+lenient than PythonQt: an attribute that is no property cannot be set, an unknown signal cannot be connected, and what a
+slot raises is kept for the test (PythonQt prints it and goes on). Only a process that runs the host may call `install`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import PySide6.QtCore
+import PySide6.QtGui
+import PySide6.QtWidgets
+from PySide6.QtCore import Property, QMetaMethod, QObject, SignalInstance
+from PySide6.QtUiTools import QUiLoader
+
+MODULES = (PySide6.QtCore, PySide6.QtGui, PySide6.QtWidgets)
+# Virtual in C++: the bindings look for an override by name and would find the attribute.
+VIRTUAL = {"sizeHint", "minimumSizeHint", "hasHeightForWidth"}
+# PythonQt lacks them, or means something else by them.
+ABSENT = {"Signal", "Slot", "Property", "ClassInfo", "Enum", "Flag", "QEnum", "QFlag"}
+
+#: what slots raised since the last clearing, as tracebacks
+slot_errors: list[str] = []
+
+
+class QtProperty:
+    """A Qt property as an attribute."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, owner: Any, kind: type | None = None) -> Any:
+        return self if owner is None else owner.property(self.name)
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        put_property(owner, self.name, value)
+
+
+def put_property(owner: Any, name: str, value: Any) -> None:
+    """Set a property, or raise as PythonQt does."""
+    meta = owner.metaObject()
+    known = meta.property(meta.indexOfProperty(name))
+    if not known.isWritable():
+        raise AttributeError(f"Property '{name}' of type '{meta.className()}' is not writable")
+    if value is None and known.typeName() in ("QString", "bool", "int", "double"):
+        raise ValueError(f"Property '{name}' of '{meta.className()}' refuses None")
+    if not owner.setProperty(name, value):
+        raise ValueError(f"Property '{name}' of '{meta.className()}' refuses {value!r}")
+
+
+def keep_error(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """`sys.excepthook`: what a slot of a signal object, a timer or an observer raises ends up here."""
+    slot_errors.append("".join(traceback.format_exception(kind, error, trace)))
+    sys.__excepthook__(kind, error, trace)
+
+
+def adopt(thing: QObject) -> QObject:
+    """Give an object `connect` and `disconnect` by signature, whoever made it; return it."""
+    if "_connections" not in thing.__dict__:
+        thing.__dict__["_connections"] = {}
+        thing.__dict__["connect"] = partial(connect, thing)
+        thing.__dict__["disconnect"] = partial(disconnect, thing)
+    return thing
+
+
+def connect(sender: QObject, signature: str, slot: Callable[..., Any]) -> bool:
+    """`sender.connect("clicked(bool)", slot)`."""
+    if not callable(slot):
+        raise ValueError(f"{slot!r} cannot be called")
+    wanted = arguments_of(signature)
+    signal = signal_of(sender, signature)
+    room = capacity(slot)
+
+    def receive(*given: Any) -> None:
+        try:
+            slot(*given[: min(len(wanted), room)])
+        except Exception:
+            slot_errors.append(traceback.format_exc())
+            traceback.print_exc()
+
+    signal.connect(receive)
+    sender.__dict__["_connections"].setdefault((signature, slot), []).append((signal, receive))
+    return True
+
+
+def disconnect(sender: QObject, signature: str, slot: Callable[..., Any] | None = None) -> bool:
+    """Take back `connect`; False when there was no such connection."""
+    known = sender.__dict__["_connections"]
+    keys = [key for key in known if key[0] == signature and slot in (None, key[1])]
+    for key in keys:
+        for signal, receive in known.pop(key):
+            signal.disconnect(receive)
+    return bool(keys)
+
+
+def signal_of(sender: QObject, signature: str) -> Any:
+    """Return the bound signal with this signature. Raises ValueError where the class has none."""
+    declared = getattr(type(sender), "SIGNATURES", {})  # of stand-ins, whose arguments Qt does not know
+    name = signature.partition("(")[0]
+    if signature in declared:
+        return getattr(sender, declared[signature])
+    meta = sender.metaObject()
+    index = meta.indexOfSignal(signature)
+    if index < 0 or meta.method(index).methodType() is not QMetaMethod.MethodType.Signal:
+        raise ValueError(f"'{signature}' is not a valid signal signature of {meta.className()}")
+    return getattr(sender, name)
+
+
+def arguments_of(signature: str) -> list[str]:
+    """Return the argument types in "name(type,type)"."""
+    found = re.fullmatch(r"\w+\((.*)\)", signature)
+    if not found:
+        raise ValueError(f"'{signature}' is not a signal signature")
+    return [part for part in found.group(1).split(",") if part]
+
+
+def capacity(slot: Callable[..., Any]) -> int:
+    """Return how many positional arguments a slot takes."""
+    try:
+        parameters = inspect.signature(slot).parameters.values()
+    except (TypeError, ValueError):
+        return sys.maxsize
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return sys.maxsize
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+
+
+class UiLoader(QUiLoader):
+    """QUiLoader that knows the stand-ins for ctk and MRML widgets and refuses any other class that Qt does not have.
+
+    Slicer's connections in a .ui file have types that Qt cannot carry here: they are taken out and made in Python.
+    """
+
+    stand_ins: dict[str, type] = {}
+
+    def createWidget(self, class_name: str, parent: Any = None, name: str = "") -> Any:
+        if class_name in self.stand_ins:
+            widget = self.stand_ins[class_name](parent)
+            widget.setObjectName(name)
+        elif class_name in self.availableWidgets():
+            widget = adopt(super().createWidget(class_name, parent, name))
+        else:
+            raise ValueError(f"there is no widget class {class_name}")
+        self._kept.append(widget)
+        return widget
+
+    def load(self, device: Any, parent: Any = None) -> Any:
+        """Load from an open QIODevice, with the connections made."""
+        import xml.etree.ElementTree as ElementTree
+
+        root = ElementTree.fromstring(bytes(device.readAll()))
+        wires = [tuple(c.findtext(part) for part in WIRE) for c in root.iter("connection")]
+        for parts in root.findall("connections"):
+            root.remove(parts)
+        buffer = PySide6.QtCore.QBuffer()
+        buffer.setData(ElementTree.tostring(root))
+        buffer.open(PySide6.QtCore.QIODevice.OpenModeFlag.ReadOnly)
+        self._kept: list[Any] = []
+        panel = super().load(buffer, parent)
+        panel.__dict__["_kept"] = self._kept
+        for thing in panel.findChildren(QObject):
+            adopt(thing)
+        for wire in wires:
+            make_wire(panel, *wire)
+        return panel
+
+
+WIRE = ("sender", "signal", "receiver", "slot")
+
+
+def make_wire(panel: Any, sender: str, signal: str, receiver: str, slot: str) -> None:
+    """Make one connection of a .ui file. Raises ValueError for a name, signal or slot that does not exist."""
+    ends = []
+    for name in (sender, receiver):
+        end = panel if panel.objectName == name else panel.findChild(QObject, name)
+        if end is None:
+            raise ValueError(f"the .ui file connects '{name}', which it does not hold")
+        ends.append(end)
+    method = getattr(ends[1], slot.partition("(")[0], None)
+    if method is None:
+        raise ValueError(f"{receiver} has no slot {slot}")
+    connect(ends[0], signal, method)
+
+
+def install(stand_ins: dict[str, type]) -> ModuleType:
+    """Patch PySide6, make `import qt` work, and return that module; once per process."""
+    if "qt" in sys.modules:
+        return sys.modules["qt"]
+    UiLoader.stand_ins = stand_ins
+    module = ModuleType("qt")
+    for source in MODULES:
+        for name in dir(source):
+            if not name.startswith("_") and name not in ABSENT:
+                setattr(module, name, getattr(source, name))
+    module.QUiLoader = UiLoader
+    for kind in object_classes():
+        patch(kind)
+    QObject.name = QtProperty("objectName")
+    QObject.className = lambda self: self.metaObject().className()
+    sys.modules["qt"] = module
+    sys.excepthook = keep_error
+    return module
+
+
+def object_classes() -> Iterator[type]:
+    """Yield every QObject class, parents before children."""
+    found = {
+        thing
+        for source in MODULES
+        for thing in (getattr(source, name) for name in dir(source))
+        if isinstance(thing, type) and issubclass(thing, QObject)
+    }
+    yield from sorted(found, key=lambda kind: len(kind.__mro__))
+
+
+def patch(kind: type) -> None:
+    """Turn one class into what PythonQt shows of it."""
+    meta = kind.staticMetaObject
+    for index in range(meta.propertyOffset(), meta.propertyCount()):
+        name = meta.property(index).name()
+        if name not in VIRTUAL:
+            setattr(kind, name, QtProperty(name))
+    made = kind.__init__
+
+    def __init__(self: Any, *arguments: Any, **keywords: Any) -> None:
+        made(self, *arguments, **keywords)
+        adopt(self)
+
+    kind.__init__ = __init__
+    kind.__setattr__ = set_attribute
+    if hasattr(kind, "exec") and not hasattr(kind, "exec_"):
+        kind.exec_ = kind.exec
+
+
+def _is_open(self: Any, name: str) -> bool:
+    """Classes that a module writes in Python take any attribute; the host's stand-ins only their own private ones."""
+    if type(self).__module__.startswith("host."):
+        return name.startswith("_")
+    return not type(self).__module__.startswith("PySide6")
+
+
+def set_attribute(self: Any, name: str, value: Any) -> None:
+    """Set a property, or an attribute of a class that was written in Python; nothing else can be set.
+
+    The bindings keep a signal on the object when it is first asked for.
+    """
+    declared = inspect.getattr_static(type(self), name, None)
+    if isinstance(declared, Property):
+        put_property(self, name, value)
+    elif hasattr(type(declared), "__set__"):
+        declared.__set__(self, value)
+    elif _is_open(self, name) or isinstance(value, SignalInstance):
+        self.__dict__[name] = value
+    elif not (isinstance(value, QObject) and value.objectName == name):  # QUiLoader's, which Slicer's does not offer
+        raise AttributeError(f"{type(self).__name__} does not have a property named '{name}'")

@@ -1,0 +1,191 @@
+"""A person at the panel: finds widgets by their object names, and clicks, types and chooses as hands do.
+
+A person can only use what is there to be used: a widget that is hidden, disabled, or collapsed away fails the test.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractItemView, QApplication, QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox, QWidget
+
+from host.mrml_widgets import qMRMLNodeComboBox
+
+LEFT = Qt.MouseButton.LeftButton
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+
+
+class User:
+    """What a test does to the window, and what it sees."""
+
+    def __init__(self, application: Any) -> None:
+        self.application = application
+        self.window = application.window
+
+    # what there is
+
+    def find(self, name: str) -> Any:
+        """Return the one widget of this name in the panel on show."""
+        panel = self.application.modules[self.application.selected].widgetRepresentation()
+        found = [widget for widget in panel.findChildren(QWidget, name) if not self._left_behind(widget, panel)]
+        if len(found) != 1:
+            raise AssertionError(f"{len(found)} widgets are named {name}")
+        return found[0]
+
+    def sees(self, name: str) -> bool:
+        """Return whether the widget is shown (perhaps outside the visible part of the panel)."""
+        return self.find(name).isVisible()
+
+    def text(self, name: str) -> str:
+        """Return the text that a widget shows. Raises AssertionError where it is hidden."""
+        widget = self._shown(name)
+        return widget.currentText if isinstance(widget, QComboBox) else widget.text
+
+    def rows(self, name: str) -> list[list[str]]:
+        """Return the texts of a table, row by row; hidden rows and columns are left out."""
+        table = self._shown(name)
+        model = table.model()
+        rows = [row for row in range(model.rowCount()) if not table.isRowHidden(row)]
+        columns = [column for column in range(model.columnCount()) if not table.isColumnHidden(column)]
+        return [[str(model.index(row, column).data() or "") for column in columns] for row in rows]
+
+    # what hands do
+
+    def click(self, name: str) -> None:
+        """Click a button or check box."""
+        widget = self._usable(name)
+        # Check boxes react on their left end, buttons everywhere.
+        spot = QPoint(8, widget.height // 2) if widget.inherits("QCheckBox") else widget.rect.center()
+        QTest.mouseClick(widget, LEFT, Qt.KeyboardModifier.NoModifier, spot)
+        self.settle()
+
+    def toggle_section(self, name: str) -> None:
+        """Click on the title of a collapsible button."""
+        QTest.mouseClick(self._usable(name), LEFT, Qt.KeyboardModifier.NoModifier, QPoint(30, 8))
+        self.settle()
+
+    def type(self, name: str, text: str, enter: bool = True) -> None:
+        """Replace what a field holds by `text`."""
+        widget = self._usable(name)
+        editor = widget.findChild(QLineEdit) if not isinstance(widget, QLineEdit) else widget
+        if isinstance(widget, (QSpinBox, QDoubleSpinBox)):
+            editor = widget.lineEdit()
+        editor = editor if editor is not None else widget
+        editor.setFocus()
+        QTest.keyClick(editor, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+        QTest.keyClicks(editor, text) if text else QTest.keyClick(editor, Qt.Key.Key_Delete)
+        if enter:
+            QTest.keyClick(editor, Qt.Key.Key_Return)
+        self.settle()
+
+    def press(self, key: Any, name: str | None = None, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
+        """Press a key on a widget, or on the panel."""
+        widget = self._usable(name) if name else self.application.modules[self.application.selected]
+        QTest.keyClick(widget if name else widget.widgetRepresentation(), key, modifier)
+        self.settle()
+
+    def choose(self, name: str, what: Any) -> None:
+        """Choose a node (or None) in a node selector, or a text in a combo box, as a click on its list does."""
+        widget = self._usable(name)
+        if isinstance(widget, qMRMLNodeComboBox):
+            box, index = widget.findChild(QComboBox), -1
+            index = box.findData(what.GetID() if what is not None else "")
+        else:
+            box = widget if isinstance(widget, QComboBox) else widget.findChild(QComboBox)
+            index = box.findText(what)
+        if index < 0:
+            raise AssertionError(
+                f"{name} does not offer {what if isinstance(what, str) or what is None else what.GetName()}"
+            )
+        box.setCurrentIndex(index)
+        box.activated.emit(index)
+        self.settle()
+
+    def check(self, name: str, text: str, on: bool = True) -> None:
+        """Set the check mark of an entry in a list with check marks (multi-selection of segments)."""
+        from PySide6.QtWidgets import QListWidget
+
+        widget = self._usable(name)
+        listing = widget if isinstance(widget, QListWidget) else widget.findChild(QListWidget)
+        (item,) = listing.findItems(text, Qt.MatchFlag.MatchExactly)
+        item.setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
+        self.settle()
+
+    def click_cell(self, name: str, row: int, column: int = 0, double: bool = False) -> None:
+        """Click a cell of a table."""
+        table: QAbstractItemView = self._usable(name)
+        index = table.model().index(row, column)
+        if not index.isValid():
+            raise AssertionError(f"{name} has no cell {row}, {column}")
+        table.scrollTo(index)
+        spot = table.visualRect(index).center()
+        QTest.mouseClick(table.viewport(), LEFT, Qt.KeyboardModifier.NoModifier, spot)
+        if double:
+            QTest.mouseDClick(table.viewport(), LEFT, Qt.KeyboardModifier.NoModifier, spot)
+        self.settle()
+
+    def set_slider(self, name: str, value: float) -> None:
+        """Type a number into the spin box of a slider."""
+        self.type(name, f"{value:g}")
+
+    # time
+
+    def settle(self) -> None:
+        """Let pending events be processed."""
+        for _ in range(3):
+            QApplication.processEvents()
+
+    def wait_until(self, condition: Callable[[], Any], timeout_s: float = 30.0, what: str = "") -> None:
+        """Process events until `condition()` holds. Raises AssertionError after `timeout_s`."""
+        end = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > end:
+                raise AssertionError(f"waited {timeout_s:g} s in vain for {what or condition}")
+            QApplication.processEvents()
+            time.sleep(0.005)
+        self.settle()
+
+    # pictures
+
+    def screenshot(self, name: str, of: str = "panel") -> Path:
+        """Write build/screenshots/<name>.png of the whole "panel", of the "window", or of a widget; return the path."""
+        self.settle()
+        if of == "window":
+            widget = self.window
+            for slice_name in self.application.app.layoutManager().sliceViewNames():
+                self.application.app.layoutManager().sliceWidget(slice_name).forceRender()
+            self.application.app.layoutManager().threeDWidget(0).forceRender()
+        elif of == "panel":
+            widget = self.application.modules[self.application.selected].widgetRepresentation()
+        else:
+            widget = self.find(of)
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        path = SCREENSHOTS / f"{name}.png"
+        if not widget.grab().save(str(path)):
+            raise AssertionError(f"{path} could not be written")
+        return path
+
+    @staticmethod
+    def _left_behind(widget: Any, panel: Any) -> bool:
+        """After a reload the widgets before it are still there, hidden and out of the layout."""
+        top = widget
+        while top.parentWidget() is not panel:
+            top = top.parentWidget()
+        return panel.layout().indexOf(top) < 0
+
+    def _shown(self, name: str) -> Any:
+        widget = self.find(name)
+        if not widget.isVisible():
+            raise AssertionError(f"{name} is not visible")
+        return widget
+
+    def _usable(self, name: str) -> Any:
+        widget = self._shown(name)
+        if not widget.isEnabled():
+            raise AssertionError(f"{name} is disabled")
+        return widget

@@ -1,0 +1,236 @@
+"""The views of the main window: `slicer.app.layoutManager()` with slice and 3D widgets over off-screen views."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+import vtk
+from PySide6.QtCore import QPointF, QTimer
+from PySide6.QtGui import QImage, QPainter
+from PySide6.QtWidgets import QGridLayout, QWidget
+
+from host.boot import Host
+from host.pictures import missing_rendering
+from host.slice_view import SliceView
+from host.three_d_view import ThreeDView
+
+SLICES = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}
+VIEW_SIZE = (480, 360)
+
+
+class ViewWidget(QWidget):
+    """A widget that shows the picture of an off-screen view and draws it again when Slicer's managers ask for it."""
+
+    def __init__(self, view: SliceView | ThreeDView) -> None:
+        super().__init__()
+        self._view = view
+        self._dirty = True
+        self._image: QImage | None = None
+        self._pressed: QPointF | None = None
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(40)
+        self._timer.timeout.connect(self.update)
+        view.group.AddObserver(vtk.vtkCommand.UpdateEvent, lambda *_: self.schedule())
+        self.setMinimumSize(120, 90)
+
+    def schedule(self) -> None:
+        """The picture is out of date; draw it again soon, if somebody looks."""
+        self._dirty = True
+        if self.isVisible() and not self._timer.isActive():
+            self._timer.start()
+
+    def forceRender(self) -> None:
+        self.draw()
+
+    def scheduleRender(self) -> None:
+        self.schedule()
+
+    def renderWindow(self) -> Any:
+        return self._view.window
+
+    def draw(self) -> QImage | None:
+        """Render now and return the picture; None where there is no off-screen OpenGL."""
+        if missing_rendering():
+            return None
+        pixels = self._view.pixels()
+        height, width, _ = pixels.shape
+        self._image = QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888).copy()
+        self._dirty = False
+        return self._image
+
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        size = event.size()
+        self._view.resize((max(size.width(), 16), max(size.height(), 16)))
+        self.schedule()
+
+    def paintEvent(self, _event: Any) -> None:
+        if self._dirty:
+            self.draw()
+        if self._image is not None:
+            painter = QPainter(self)
+            painter.drawImage(self.rect, self._image)
+            painter.end()
+
+
+class SliceWidget(ViewWidget):
+    """qMRMLSliceWidget: wheel goes through the slices."""
+
+    def __init__(self, host: Host, name: str) -> None:
+        self._slice = SliceView(host, name, SLICES[name], VIEW_SIZE)
+        super().__init__(self._slice)
+        self._slice.logic.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self.schedule())
+        self._slice.node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self.schedule())
+
+    def sliceLogic(self) -> Any:
+        return self._slice.logic
+
+    def mrmlSliceNode(self) -> Any:
+        return self._slice.node
+
+    def mrmlSliceCompositeNode(self) -> Any:
+        return self._slice.composite_node
+
+    def sliceView(self) -> ViewWidget:
+        return self
+
+    def sliceController(self) -> SliceController:
+        return SliceController(self._slice)
+
+    def fitSliceToBackground(self) -> None:
+        self._slice.logic.FitSliceToBackground()
+
+    def wheelEvent(self, event: Any) -> None:
+        steps = event.angleDelta().y() / 120.0
+        spacing = self._slice.logic.GetLowestVolumeSliceSpacing()[2]
+        self._slice.logic.SetSliceOffset(self._slice.logic.GetSliceOffset() + steps * spacing)
+
+
+class SliceController:
+    """qMRMLSliceControllerWidget, as far as others call it."""
+
+    def __init__(self, view: SliceView) -> None:
+        self._view = view
+
+    def sliceLogic(self) -> Any:
+        return self._view.logic
+
+    def mrmlSliceNode(self) -> Any:
+        return self._view.node
+
+    def fitSliceToBackground(self) -> None:
+        self._view.logic.FitSliceToBackground()
+
+    def setSliceVisible(self, visible: bool) -> None:
+        self._view.node.SetSliceVisible(visible)
+
+
+class ThreeDWidget(ViewWidget):
+    """qMRMLThreeDWidget and its view: dragging turns the camera."""
+
+    def __init__(self, host: Host) -> None:
+        self._three_d = ThreeDView(host, "1", VIEW_SIZE)
+        super().__init__(self._three_d)
+
+    def threeDView(self) -> ThreeDWidget:
+        return self
+
+    def mrmlViewNode(self) -> Any:
+        return self._three_d.node
+
+    def resetFocalPoint(self) -> None:
+        self._frame()
+
+    def resetCamera(self) -> None:
+        self._frame()
+
+    def _frame(self) -> None:
+        bounds = self._three_d.renderer.ComputeVisiblePropBounds()
+        if bounds[0] <= bounds[1]:
+            self._three_d.look_at(bounds)
+            self.schedule()
+
+    def mousePressEvent(self, event: Any) -> None:
+        self.__dict__["_pressed"] = event.position()
+
+    def mouseMoveEvent(self, event: Any) -> None:
+        before, now = self._pressed, event.position()
+        self.__dict__["_pressed"] = now
+        if before is not None:
+            camera = self._three_d.renderer.GetActiveCamera()
+            camera.Azimuth(before.x() - now.x())
+            camera.Elevation(now.y() - before.y())
+            camera.OrthogonalizeViewUp()
+            self._three_d.renderer.ResetCameraClippingRange()
+            self.schedule()
+
+
+class Layout(QWidget):
+    """qSlicerLayoutManager, with the widget that it lays out: one, or four views of which a layout shows some."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__()
+        self._host = host
+        self._slices = {name: SliceWidget(host, name) for name in SLICES}
+        self._three_d = ThreeDWidget(host)
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(2)
+        for index, widget in enumerate((self._slices["Red"], self._three_d, *list(self._slices.values())[1:])):
+            grid.addWidget(widget, index // 2, index % 2)
+        self._node = slicer.vtkMRMLLayoutNode()
+        self._node.SetSingletonTag("vtkMRMLLayoutNode")
+        self._node.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+        host.scene.AddNode(self._node)
+
+    def sliceViewNames(self) -> tuple[str, ...]:
+        return tuple(self._slices)
+
+    def sliceWidget(self, name: str) -> SliceWidget | None:
+        return self._slices.get(name)
+
+    @property
+    def threeDViewCount(self) -> int:
+        return 1
+
+    def threeDWidget(self, which: int | str) -> ThreeDWidget | None:
+        return self._three_d if which in (0, "View1") else None
+
+    def mrmlSliceLogics(self) -> Any:
+        return self._host.application_logic.GetSliceLogics()
+
+    def setLayout(self, layout: int) -> None:
+        """Show the views of a layout; an unknown number raises, as it would only be logged in the application."""
+        known = {
+            getattr(slicer.vtkMRMLLayoutNode, name)
+            for name in dir(slicer.vtkMRMLLayoutNode)
+            if name.startswith("SlicerLayout")
+        }
+        if layout not in known:
+            raise ValueError(f"there is no layout {layout}")
+        self._node.SetViewArrangement(layout)
+        kind = slicer.vtkMRMLLayoutNode
+        only = {
+            kind.SlicerLayoutOneUpRedSliceView: [self._slices["Red"]],
+            kind.SlicerLayoutOneUpGreenSliceView: [self._slices["Green"]],
+            kind.SlicerLayoutOneUpYellowSliceView: [self._slices["Yellow"]],
+            kind.SlicerLayoutOneUp3DView: [self._three_d],
+        }.get(layout)
+        for widget in (*self._slices.values(), self._three_d):
+            widget.setVisible(only is None or widget in only)
+
+    @property
+    def layout(self) -> int:
+        return self._node.GetViewArrangement()
+
+    def resetSliceViews(self) -> None:
+        for widget in self._slices.values():
+            widget.fitSliceToBackground()
+
+    def resetThreeDViews(self) -> None:
+        self._three_d.resetFocalPoint()
+
+    def setRenderPaused(self, _paused: bool) -> None:
+        """Rendering is by request here."""

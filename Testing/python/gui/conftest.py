@@ -1,0 +1,96 @@
+"""The panel on the Slicer test host, used as a person uses it.
+
+How to write a test:
+
+    def test_the_grade_is_shown(user, widget, phantom_nodes):
+        user.choose("ctSelector", phantom_nodes.volumes[Modality.CT])     # by object name, in the list of the selector
+        user.click("applyButton")                                         # fails where it is hidden or disabled
+        user.wait_until(lambda: user.sees("resultLabel"), what="the grade")
+        assert "poor" in user.text("resultLabel")
+        user.screenshot("graded")                                         # build/screenshots/graded.png
+
+`application` is the host (window, module panels, `select_module`, `close`), `widget` the Python object of the entered
+panel, `user` the hands and eyes. After each test: no slot, timer, event handler or observer may have raised, and VTK
+may not have reported an error. A test that provokes one looks at it and calls `application.forget_errors()`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def application() -> Iterator[Any]:
+    """The running application with an empty scene and the module loaded, its window open."""
+    from host.application import start
+
+    running = start()
+    running.clear()
+    running.load_module(REPOSITORY / "REACTKD" / "REACTKD.py")
+    running.window.show()
+    loaded = _own_modules()
+    yield running
+    try:
+        running.app.processEvents()
+        running.assert_no_errors()
+    finally:
+        running.close()
+        running.clear()
+        for name in _own_modules().keys() - loaded.keys():
+            del sys.modules[name]
+        sys.modules.update(loaded)
+
+
+def _own_modules() -> dict[str, Any]:
+    """The imported modules of the extension. A reload makes new ones, whose classes other tests do not know."""
+    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in ("REACTKD", "REACTKDLib")}
+
+
+@pytest.fixture
+def panel(application: Any) -> Any:
+    """The panel's widget, entered: what Slicer calls the widget representation."""
+    application.select_module("REACTKD")
+    return application.modules["REACTKD"].widgetRepresentation()
+
+
+@pytest.fixture
+def widget(panel: Any) -> Any:
+    """The Python object of the panel, REACTKDWidget."""
+    return panel.self()
+
+
+@pytest.fixture
+def user(application: Any, panel: Any) -> Any:
+    """Hands and eyes."""
+    from host.user import User
+
+    return User(application)
+
+
+@pytest.fixture
+def scene(application: Any) -> Any:
+    """The MRML scene."""
+    return application.host.scene
+
+
+@pytest.fixture(scope="session")
+def phantom_case() -> Any:
+    """A small digital phantom with CT, FDG, acetate and masks."""
+    from REACTKDLib.core.phantom import acquire, draw_patient
+
+    return acquire(draw_patient(seed=1), size="small").case
+
+
+@pytest.fixture
+def phantom_nodes(scene: Any, phantom_case: Any) -> Any:
+    """The small phantom as nodes of the scene: `.volumes` by Modality, `.segmentation`."""
+    from REACTKDLib.scene.case import nodes_from_case
+
+    return nodes_from_case(scene, phantom_case)
