@@ -1,0 +1,138 @@
+"""The page of one case: whole, closed against the network, escaped, and true to the report."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from REACTKDLib.core.errors import OutputNotWritable
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.html_report import PageExtras, Picture, report_page, write_page
+from REACTKDLib.core.report import ReportModel
+from support.scene_cases import make_case, make_result
+
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c63f80f000101010018dd8db0"
+    "0000000049454e44ae426082"
+)
+VOID = {"meta", "img", "link", "br"}
+
+
+class Reader(HTMLParser):
+    """Keeps tags with their attributes and the text, and checks that every tag is closed in turn."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] != "style":
+            self.text += data + " "
+
+
+@pytest.fixture(scope="module")
+def report():
+    return make_result(make_case()).report
+
+
+def test_the_answer_is_on_the_page(report):
+    page = Reader(report_page(report))
+    words = " ".join(page.text.split())
+    assert "Case hand-made" in words and "Poorly differentiated" in words and "uncertain" not in words
+    assert "From CT, FDG PET, acetate PET." in words
+    for name, share in (("well", "10 %"), ("moderate", "25 %"), ("poor", "65 %")):
+        assert f"{name} {share}" in words
+    assert 'For tests: <not> "clinical" & so on' in words
+    assert "\u221212" in words and "+31" in words and "0" * 64 in words
+    # the region that decided most comes first
+    assert words.index("Lesion 2") < words.index("Lesion 3") < words.index("Lesion 1") < words.index("Parenchyma")
+
+
+def test_nothing_is_loaded_from_anywhere(report):
+    page = report_page(report, PageExtras(pictures=[Picture(PNG, "axial")]))
+    assert "default-src 'none'" in page
+    assert "http" not in re.sub(r'http-equiv="[^"]*"', "", page) and "url(" not in page and "@import" not in page
+    tags = Reader(page).tags
+    assert not {tag for tag, _ in tags} & {"script", "link", "iframe", "object", "a"}
+    (source,) = (attributes["src"] for tag, attributes in tags if tag == "img")
+    assert source.startswith("data:image/png;base64,")
+
+
+def test_texts_from_outside_are_escaped(report):
+    evil = '<script>alert("1")</script>&'
+    region = replace(report.regions[1], name=evil)
+    told = replace(
+        report,
+        case=evil,
+        grade=evil,
+        probabilities={evil: 1.0},
+        baseline={evil: 0.0},
+        regions=tuple(replace(row, name=evil, contribution={evil: 0.1}) for row in (region,)),
+        findings=(Finding("a", "warning", evil),),
+        model=ReportModel(evil, evil, evil, evil),
+        device=evil,
+        inputs=(evil,),
+    )
+    extras = PageExtras([Picture(PNG, evil)], {evil: (1, 0, 0)}, {evil: {evil: 1.0}}, evil, True, evil)
+    page = Reader(report_page(told, extras))
+    assert "script" not in {tag for tag, _ in page.tags}
+    # case (twice), use, grade, image, reader, bar, caption, region, column, finding and notes: all as text
+    assert page.text.count(evil) >= 12
+
+
+def test_without_a_grade(report):
+    told = make_result(make_case(), grade=None).report
+    page = Reader(report_page(told))
+    assert "No grade is claimed." in page.text and "Effect" not in page.text and "%" not in page.text
+    assert "Lesion 1" in page.text
+
+
+@pytest.mark.parametrize(
+    ("extras", "words"),
+    [
+        (PageExtras(reader_grade="poor"), "poor, as the model."),
+        (PageExtras(reader_grade="well", reviewed=True), "well, unlike the model; reviewed."),
+        (PageExtras(reviewed=True), "no grade given; reviewed."),
+    ],
+)
+def test_the_reader(report, extras, words):
+    assert words in " ".join(Reader(report_page(report, extras)).text.split())
+
+
+def test_colors_ratios_and_pictures(report):
+    lesion = report.regions[1].name
+    extras = PageExtras([Picture(PNG, "Axial")] * 3, {lesion: (1.0, 0.5, 0.0)}, {lesion: {"FDG": 1.424}}, made_at="now")
+    page = Reader(report_page(report, extras))
+    assert "FDG to liver" in page.text and "1.42" in page.text and "now" in page.text
+    assert [a["style"] for t, a in page.tags if a.get("class") == "swatch"] == ["background:rgb(255,128,0)"]
+    assert sum(tag == "figure" for tag, _ in page.tags) == 3
+
+
+def test_uncertain_and_small_lesions_are_marked(report):
+    regions = tuple(replace(row, low_resolution=row.kind == "tumor") for row in report.regions)
+    page = Reader(report_page(replace(report, uncertain=True, regions=regions)))
+    assert "uncertain" in page.text and page.text.count("too small to be seen well") == 3
+
+
+def test_written_whole_or_not_at_all(report, tmp_path):
+    write_page(tmp_path / "new" / "page.html", report)
+    assert (tmp_path / "new" / "page.html").read_text(encoding="utf-8") == report_page(report)
+    assert len(list((tmp_path / "new").iterdir())) == 1
+    with pytest.raises(OutputNotWritable):
+        write_page(tmp_path / "new" / "page.html" / "below.html", report)
