@@ -8,6 +8,7 @@ from typing import Any
 import slicer
 
 EFFECT_TABLE = "REACTKD effect"
+WEIGHT_TABLE = "REACTKD weight"
 HEAT_TABLE = "REACTKD heat map"
 ENTRIES = 256
 
@@ -15,6 +16,7 @@ RGB = tuple[float, float, float]
 _NEUTRAL: RGB = (0.94, 0.94, 0.94)
 _FOR: RGB = (1.00, 0.18, 0.00)
 _AGAINST: RGB = (0.10, 0.42, 1.00)
+_HEAVY: RGB = (0.62, 0.10, 0.85)
 # Black, violet, orange, pale yellow: brightness rises all the way, so that the map survives a gray print.
 _HEAT_STOPS: tuple[tuple[float, RGB], ...] = (
     (0.0, (0.10, 0.02, 0.20)),
@@ -36,6 +38,13 @@ def effect_color(effect: float | None, limit: float) -> RGB:
     return _mix(_NEUTRAL, _FOR if share > 0 else _AGAINST, abs(share))
 
 
+def weight_color(weight: float | None, limit: float) -> RGB:
+    """Return the color of an attention weight, which has no sign: gray at 0, violet at `limit`. None: gray."""
+    if weight is None or limit <= 0:
+        return _NEUTRAL
+    return _mix(_NEUTRAL, _HEAVY, max(0.0, min(1.0, weight / limit)))
+
+
 def heat_color(share: float) -> RGB:
     """Return the heat-map color at `share` in 0..1."""
     share = max(0.0, min(1.0, share))
@@ -48,6 +57,11 @@ def heat_color(share: float) -> RGB:
 def fill_effect_table(node: Any) -> None:
     """Write the effect colors, -limit..limit, into a color table node."""
     _fill(node, lambda share: effect_color(2 * share - 1, 1.0))
+
+
+def fill_weight_table(node: Any) -> None:
+    """Write the weight colors, 0..limit, into a color table node."""
+    _fill(node, lambda share: weight_color(share, 1.0))
 
 
 def fill_heat_table(node: Any) -> None:

@@ -11,6 +11,7 @@ from REACTKDLib.scene.result import GradeResult
 from REACTKDLib.scene.volumes import node_from_volume
 
 VISIBLE_FROM = 0.05
+_BEFORE = "REACTKD.ForegroundBefore"
 
 
 def write_heat_map(node: Any, color_node: Any, result: GradeResult, reference: Any) -> None:
@@ -34,11 +35,34 @@ def write_heat_map(node: Any, color_node: Any, result: GradeResult, reference: A
 
 
 def show_in_slices(scene: Any, node: Any, opacity: float = 0.6) -> None:
-    """Lay the heat map over the image in every slice view; opacity 0 takes it away again."""
-    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")):
-        composite = scene.GetNthNodeByClass(index, "vtkMRMLSliceCompositeNode")
-        composite.SetForegroundVolumeID(node.GetID() if opacity > 0 else None)
+    """Lay the heat map over the image in every slice view; what lay there before comes back by `hide_from_slices`."""
+    for composite in _composites(scene):
+        before = composite.GetForegroundVolumeID()
+        if before != node.GetID():
+            composite.SetAttribute(_BEFORE, f"{composite.GetForegroundOpacity()} {before or ''}")
+        composite.SetForegroundVolumeID(node.GetID())
         composite.SetForegroundOpacity(opacity)
+    _refresh_legend(node)
+
+
+def hide_from_slices(scene: Any, node: Any) -> None:
+    """Take the heat map out of the slice views; other layers stay as they are."""
+    for composite in _composites(scene):
+        if composite.GetForegroundVolumeID() != node.GetID():
+            continue
+        opacity, _, before = (composite.GetAttribute(_BEFORE) or "0 ").partition(" ")
+        composite.RemoveAttribute(_BEFORE)
+        composite.SetForegroundVolumeID(before if before and scene.GetNodeByID(before) is not None else None)
+        composite.SetForegroundOpacity(float(opacity))
+    _refresh_legend(node)
+
+
+def _composites(scene: Any) -> list[Any]:
+    kind = "vtkMRMLSliceCompositeNode"
+    return [scene.GetNthNodeByClass(index, kind) for index in range(scene.GetNumberOfNodesByClass(kind))]
+
+
+def _refresh_legend(node: Any) -> None:
     legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(node)
     if legend is not None:
         legend.Modified()  # legends of volumes look at the layers only when they are told of a change themselves

@@ -2,69 +2,126 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from REACTKDLib.scene.colors import EFFECT_TABLE, HEAT_TABLE, fill_effect_table, fill_heat_table, show_legend
-from REACTKDLib.scene.effect_scale import write_effect_scale
+from REACTKDLib.scene.colors import (
+    EFFECT_TABLE,
+    HEAT_TABLE,
+    WEIGHT_TABLE,
+    fill_effect_table,
+    fill_heat_table,
+    fill_weight_table,
+    show_legend,
+)
 from REACTKDLib.scene.folder import put_in_folder
 from REACTKDLib.scene.heat_map import write_heat_map
 from REACTKDLib.scene.parameter_node import REPORT, referenced, write_report
-from REACTKDLib.scene.region_segmentation import write_regions
+from REACTKDLib.scene.region_graph import write_graph
+from REACTKDLib.scene.region_segmentation import write_region_steps
 from REACTKDLib.scene.region_table import write_table
 from REACTKDLib.scene.result import GradeResult
+from REACTKDLib.scene.view_choice import ViewChoice, show_as
 
 # role of the reference on the parameter node: (class of the node, name)
 ROLES = {
     "EffectColors": ("vtkMRMLColorTableNode", EFFECT_TABLE),
+    "WeightColors": ("vtkMRMLColorTableNode", WEIGHT_TABLE),
     "HeatColors": ("vtkMRMLColorTableNode", HEAT_TABLE),
     "Regions": ("vtkMRMLSegmentationNode", "REACTKD regions"),
     "HeatMap": ("vtkMRMLScalarVolumeNode", "REACTKD heat map"),
-    "EffectScale": ("vtkMRMLModelNode", "REACTKD effect scale"),
+    "ColorScale": ("vtkMRMLModelNode", "REACTKD color scale"),
+    "GraphNodes": ("vtkMRMLModelNode", "REACTKD graph nodes"),
+    "GraphEdges": ("vtkMRMLModelNode", "REACTKD graph edges"),
     "RegionTable": ("vtkMRMLTableNode", "REACTKD region table"),
 }
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """The output nodes of one case."""
+    """The output nodes of one case, in the order of `ROLES`."""
 
     effect_colors: Any
+    weight_colors: Any
     heat_colors: Any
     regions: Any
     heat_map: Any
-    effect_scale: Any
+    scale: Any
+    graph_nodes: Any
+    graph_edges: Any
     table: Any
 
 
 def outputs_of(parameter_node: Any) -> Outputs | None:
     """Return the output nodes of a parameter node, or None when the case is not graded or a node was deleted."""
     found = referenced(parameter_node, ROLES)
-    return Outputs(*found.values()) if len(found) == len(ROLES) else None
+    return Outputs(*(found[role] for role in ROLES)) if len(found) == len(ROLES) else None
 
 
-def write_outputs(scene: Any, parameter_node: Any, result: GradeResult, reference: Any, folder_name: str) -> Outputs:
+def write_outputs(
+    scene: Any,
+    parameter_node: Any,
+    result: GradeResult,
+    reference: Any,
+    folder_name: str,
+    view: ViewChoice | None = None,
+) -> Outputs:
     """Write `result` into the output nodes of `parameter_node`, making those that are missing; return them.
 
     reference: the volume node on whose grid the result lies; outputs share its frame. Input nodes are not touched.
     """
+    for _ in output_steps(scene, parameter_node, result, reference, folder_name, view):
+        pass
+    return outputs_of(parameter_node)
+
+
+def output_steps(
+    scene: Any,
+    parameter_node: Any,
+    result: GradeResult,
+    reference: Any,
+    folder_name: str,
+    view: ViewChoice | None = None,
+) -> Iterator[None]:
+    """Do what `write_outputs` does, in parts of a few hundredths of a second, with a yield after each.
+
+    Whoever drives it may stop in between when the scene or the case goes: the report is recorded last, and a former one
+    is taken away first, so that regions and report never disagree.
+    """
+    parameter_node.UnsetParameter(REPORT)
+    outputs = _made(scene, parameter_node)
+    fill_effect_table(outputs.effect_colors)
+    fill_weight_table(outputs.weight_colors)
+    fill_heat_table(outputs.heat_colors)
+    yield
+    yield from write_region_steps(outputs.regions, result, reference)
+    yield
+    write_heat_map(outputs.heat_map, outputs.heat_colors, result, reference)
+    show_legend(outputs.heat_map, "Heat map", "%.2f", x=0.02)
+    yield
+    write_graph(outputs.graph_nodes, outputs.graph_edges, result.report, reference)
+    write_table(outputs.table, result.report)
+    show_as(outputs, result.report, view or ViewChoice())
+    write_report(parameter_node, result.report)
+    in_tree = (
+        outputs.regions,
+        outputs.heat_map,
+        outputs.table,
+        outputs.scale,
+        outputs.graph_nodes,
+        outputs.graph_edges,
+    )
+    put_in_folder(scene, folder_name, in_tree)
+
+
+def _made(scene: Any, parameter_node: Any) -> Outputs:
     found = referenced(parameter_node, ROLES)
     for role, (class_name, name) in ROLES.items():
         if role not in found:
             found[role] = scene.AddNewNodeByClass(class_name, scene.GenerateUniqueName(name))
             parameter_node.SetNodeReferenceID(role, found[role].GetID())
-    outputs = Outputs(*(found[role] for role in ROLES))
-    fill_effect_table(outputs.effect_colors)
-    fill_heat_table(outputs.heat_colors)
-    write_regions(outputs.regions, result, reference)
-    write_heat_map(outputs.heat_map, outputs.heat_colors, result, reference)
-    show_legend(outputs.heat_map, "Heat map", "%.2f", x=0.02)
-    write_effect_scale(outputs.effect_scale, outputs.effect_colors, result)
-    write_table(outputs.table, result.report)
-    write_report(parameter_node, result.report)
-    in_tree = (outputs.regions, outputs.heat_map, outputs.table, outputs.effect_scale)
-    put_in_folder(scene, folder_name, in_tree)
-    return outputs
+    return Outputs(*(found[role] for role in ROLES))
 
 
 def remove_outputs(scene: Any, parameter_node: Any) -> None:

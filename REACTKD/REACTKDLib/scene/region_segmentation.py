@@ -1,75 +1,107 @@
-"""The regions as a segmentation: one segment each, colored by its effect on the predicted grade."""
+"""The regions as a segmentation: one segment each, colored by what the reader wants to see of it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import slicer
+import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
 from REACTKDLib.core.geometry import bounding_box
 from REACTKDLib.core.regions import RegionSet
-from REACTKDLib.scene.colors import effect_color
-from REACTKDLib.scene.result import GradeResult, effect_limit, rows_with_regions
+from REACTKDLib.core.report import GradeReport, ReportRegion
+from REACTKDLib.scene.overlay import Overlay
+from REACTKDLib.scene.result import GradeResult, rows_with_regions
 from REACTKDLib.scene.segments import LABELMAP
+from REACTKDLib.scene.surfaces import surface_of
 from REACTKDLib.scene.terminology import tag
 
-LESION_FILL = (0.08, 0.42)  # of a lesion without effect, and of the one with the largest
+LESION_FILL = (0.19, 1.0)  # of a lesion without effect, and of the one with the largest; times the opacity of the view
 PARENCHYMA_OUTLINE = 0.55
 PARENCHYMA_OPACITY_3D = 0.22
+LESION_SEE_THROUGH_3D = 0.3
+CLOSED_SURFACE = "Closed surface"
+_ID = "Region_"
 
 
-def write_regions(node: Any, result: GradeResult, reference: Any) -> None:
+def write_region_steps(node: Any, result: GradeResult, reference: Any) -> Iterator[None]:
     """Replace the content of segmentation node `node` by the regions of `result`, in the frame of `reference`.
 
-    All segments share one label map cropped to the organ. A closed surface is made, so that 3D views show it.
+    All segments share one label map cropped to the organ, and have a closed surface, so that 3D views show them. Yields
+    between parts that take a few hundredths of a second each. Colors are left to `color_regions`.
     """
-    limit = effect_limit(result.report)
+    surfaces = {}
+    for _, region in rows_with_regions(result):
+        if region.voxels:
+            surfaces[region.label] = surface_of(result.regions, region)
+            yield
+    image = _label_image(result.regions)
+    yield
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
+        _set_display(node.GetDisplayNode())
     hold = node.StartModify()
     try:
         data = node.GetSegmentation()
         data.RemoveAllSegments()
         node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
         node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
-        image = _label_image(result.regions)
         for row, region in rows_with_regions(result):
             segment = slicer.vtkSegment()
             segment.SetName(row.name)
-            segment.SetColor(*effect_color(row.deletion_effect, limit))
             segment.SetLabelValue(region.label)
             segment.AddRepresentation(LABELMAP, image)
+            segment.AddRepresentation(CLOSED_SURFACE, surfaces.get(region.label) or vtk.vtkPolyData())
             if row.kind == "tumor":
                 tag(segment, "tumor")
-            data.AddSegment(segment, f"Region_{region.label}")
+            data.AddSegment(segment, f"{_ID}{region.label}")
     finally:
         node.EndModify(hold)
-    node.CreateClosedSurfaceRepresentation()
-    _set_display(node.GetDisplayNode(), result)
 
 
-def _set_display(display: Any, result: GradeResult) -> None:
-    """Parenchyma: a thin outline and a see-through surface. Lesions: filled outlines and solid surfaces."""
-    limit = effect_limit(result.report)
+def color_regions(node: Any, report: GradeReport, overlay: Overlay, see_through: bool = False) -> None:
+    """Color the segments by what `overlay` stands for. Lesions are the more filled the larger their value is.
+
+    Parenchyma: a thin outline and a see-through surface. Lesions: filled outlines and solid surfaces; see_through: as
+    the balls of the graph lie inside them.
+    """
+    data, display = node.GetSegmentation(), node.GetDisplayNode()
+    limit, lesion_3d = overlay.limit(report), LESION_SEE_THROUGH_3D if see_through else 1.0
+    hold = display.StartModify()
+    for segment_id in data.GetSegmentIDs():
+        row = row_of_segment(report, segment_id)
+        if row is None:
+            continue
+        value = overlay.value_of(row)
+        data.GetSegment(segment_id).SetColor(*overlay.color(value, limit))
+        lesion = row.kind == "tumor"
+        share = min(1.0, abs(value or 0.0) / limit)
+        fill = LESION_FILL[0] + (LESION_FILL[1] - LESION_FILL[0]) * share
+        display.SetSegmentVisibility(segment_id, True)
+        display.SetSegmentOpacity2DFill(segment_id, fill if lesion else 0.0)
+        display.SetSegmentOpacity2DOutline(segment_id, 1.0 if lesion else PARENCHYMA_OUTLINE)
+        display.SetSegmentOpacity3D(segment_id, lesion_3d if lesion else PARENCHYMA_OPACITY_3D)
+    display.EndModify(hold)
+
+
+def row_of_segment(report: GradeReport, segment_id: str) -> ReportRegion | None:
+    """Return the row of the report that a segment of the region segmentation shows."""
+    label = segment_id.removeprefix(_ID)
+    index = int(label) - 1 if label.isdigit() else -1
+    return report.regions[index] if 0 <= index < len(report.regions) else None
+
+
+def _set_display(display: Any) -> None:
     display.SetVisibility(True)
-    display.SetPreferredDisplayRepresentationName3D("Closed surface")
+    display.SetPreferredDisplayRepresentationName3D(CLOSED_SURFACE)
     display.SetPreferredDisplayRepresentationName2D(LABELMAP)
     display.SetOpacity(1.0)
-    display.SetOpacity2DFill(1.0)
     display.SetOpacity2DOutline(1.0)
     display.SetOpacity3D(1.0)
     display.SetSliceIntersectionThickness(3)
-    for row, region in rows_with_regions(result):
-        segment_id = f"Region_{region.label}"
-        lesion = row.kind == "tumor"
-        display.SetSegmentVisibility(segment_id, True)
-        share = min(1.0, abs(row.deletion_effect or 0.0) / limit)
-        fill = LESION_FILL[0] + (LESION_FILL[1] - LESION_FILL[0]) * share
-        display.SetSegmentOpacity2DFill(segment_id, fill if lesion else 0.0)
-        display.SetSegmentOpacity2DOutline(segment_id, 1.0 if lesion else PARENCHYMA_OUTLINE)
-        display.SetSegmentOpacity3D(segment_id, 1.0 if lesion else PARENCHYMA_OPACITY_3D)
 
 
 def _label_image(regions: RegionSet) -> Any:

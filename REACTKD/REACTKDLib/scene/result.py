@@ -49,12 +49,6 @@ def rows_with_regions(result: GradeResult) -> Iterator[tuple[ReportRegion, Regio
             yield row, by_label[label]
 
 
-def effect_limit(report: GradeReport) -> float:
-    """Return the end of the color scale: the largest size of a lesion's deletion effect, at least 0.001."""
-    effects = [abs(row.deletion_effect) for row in report.regions if row.kind == "tumor" and row.deletion_effect]
-    return max([0.001, *effects])
-
-
 def leading_lesion(result: GradeResult) -> Region | None:
     """Return the lesion whose removal would change the predicted grade's probability most; None without lesions."""
     lesions = [(row, region) for row, region in rows_with_regions(result) if row.kind == "tumor"]

@@ -10,7 +10,7 @@ from scipy.ndimage import binary_dilation, binary_erosion
 from demo.views import PHANTOM_NOTE, Views
 from host.pictures import saturation
 from REACTKDLib.scene.case import nodes_from_case
-from REACTKDLib.scene.heat_map import show_in_slices
+from REACTKDLib.scene.heat_map import hide_from_slices, show_in_slices
 from REACTKDLib.scene.outputs import outputs_of
 from REACTKDLib.scene.session import SceneSession
 from support.scene_cases import HandMadeGrader, make_case
@@ -132,7 +132,7 @@ def test_heat_map_is_clear_where_it_is_zero(graded, tmp_path):
     near_lesion = binary_dilation(labels >= 2, iterations=12)
     assert changed[binary_erosion(labels == 3, iterations=8)].mean() > 0.9
     assert not changed[~near_lesion].any()
-    show_in_slices(graded.nodes.reference.GetScene(), graded.outputs.heat_map, opacity=0)
+    hide_from_slices(graded.nodes.reference.GetScene(), graded.outputs.heat_map)
     assert np.array_equal(view.pixels(), bare)
 
 

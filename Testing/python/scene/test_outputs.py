@@ -198,7 +198,7 @@ def test_without_a_lesion_no_grade_is_claimed(scene, nodes, real_grader):
     assert [finding.code for finding in report.findings].count("no-lesion") == 1
     assert outputs.regions.GetSegmentation().GetNumberOfSegments() == 1
     assert not slicer.util.arrayFromVolume(outputs.heat_map).any()
-    assert not slicer.modules.colors.logic().GetColorLegendDisplayNode(outputs.effect_scale).GetVisibility()
+    assert not slicer.modules.colors.logic().GetColorLegendDisplayNode(outputs.scale).GetVisibility()
     assert outputs.table.GetTable().GetColumnByName("contribution well") is None
 
 

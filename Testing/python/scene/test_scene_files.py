@@ -37,7 +37,7 @@ def _state(scene) -> dict:
     data, display = outputs.regions.GetSegmentation(), outputs.regions.GetDisplayNode()
     heat = outputs.heat_map.GetDisplayNode()
     table = outputs.table.GetTable()
-    scale = outputs.effect_scale.GetDisplayNode()
+    scale = outputs.scale.GetDisplayNode()
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     return {
         "report": read_report(parameter_node).to_dict(),
@@ -66,7 +66,7 @@ def _state(scene) -> dict:
         "heat colors": _colors(heat.GetColorNode()),
         "effect colors": _colors(scale.GetColorNode()),
         "effect range": np.round(scale.GetScalarRange(), 6).tolist(),
-        "legends": [_legend(node) for node in (outputs.heat_map, outputs.effect_scale)],
+        "legends": [_legend(node) for node in (outputs.heat_map, outputs.scale)],
         "table": [
             [table.GetColumnName(c), *(table.GetValue(r, c).ToString() for r in range(table.GetNumberOfRows()))]
             for c in range(table.GetNumberOfColumns())

@@ -1,0 +1,49 @@
+"""How the reader wants to see an answer, and its application to the output nodes: it needs the report alone.
+
+So a choice can be changed at any time, also in a scene that was saved and loaded again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import slicer
+
+from REACTKDLib.core.report import GradeReport
+from REACTKDLib.scene.color_scale import write_scale
+from REACTKDLib.scene.heat_map import hide_from_slices, show_in_slices
+from REACTKDLib.scene.overlay import Overlay
+from REACTKDLib.scene.region_graph import color_graph
+from REACTKDLib.scene.region_segmentation import color_regions
+
+
+@dataclass(frozen=True)
+class ViewChoice:
+    """overlay: what colors stand for. opacity: of the tint in slices, 0 to 1; outlines stay. The rest: shown or not."""
+
+    overlay: Overlay = field(default_factory=Overlay)
+    opacity: float = 0.42
+    legend: bool = True
+    three_d: bool = True
+    graph: bool = False
+
+
+def show_as(outputs: Any, report: GradeReport, view: ViewChoice) -> None:
+    """Bring the output nodes (`scene.outputs.Outputs`) of a graded case into the form that `view` asks for."""
+    voxels = view.overlay.kind == "voxels"
+    color_regions(outputs.regions, report, view.overlay, see_through=view.graph)
+    display = outputs.regions.GetDisplayNode()
+    display.SetOpacity2DFill(0.0 if voxels else view.opacity)
+    display.SetVisibility3D(view.three_d)
+    table = outputs.weight_colors if view.overlay.kind == "weight" else outputs.effect_colors
+    write_scale(outputs.scale, table, report, view.overlay, view.legend)
+    color_graph(outputs, table, report, view.overlay, view.graph)
+    scene = outputs.regions.GetScene()
+    if voxels:
+        show_in_slices(scene, outputs.heat_map, view.opacity)
+    else:
+        hide_from_slices(scene, outputs.heat_map)
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(outputs.heat_map)
+    if legend is not None:
+        legend.SetVisibility(view.legend)  # where it is a layer

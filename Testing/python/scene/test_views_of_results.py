@@ -1,0 +1,255 @@
+"""How an answer is looked at: what colors stand for, the graph in 3D, surfaces, jumps, layers that come and go."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import slicer
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+from REACTKDLib.core.regions import RegionSet
+from REACTKDLib.scene.color_scale import write_scale
+from REACTKDLib.scene.jump import jump_to
+from REACTKDLib.scene.outputs import output_steps, outputs_of
+from REACTKDLib.scene.overlay import Overlay, overlays_for
+from REACTKDLib.scene.parameter_node import parameter_node_for, read_report
+from REACTKDLib.scene.region_graph import edges_shown
+from REACTKDLib.scene.result import SceneResult
+from REACTKDLib.scene.session import SceneSession
+from REACTKDLib.scene.surfaces import surface_of
+from REACTKDLib.scene.view_choice import ViewChoice, show_as
+from support.scene_cases import HandMadeGrader, make_case, make_result
+from support.worlds import linear_transform, rigid
+
+
+@pytest.fixture
+def graded(scene, nodes):
+    """(outputs, report) of the hand-made case."""
+    session = SceneSession(scene, nodes, HandMadeGrader(effects=(0.05, 0.31, -0.12)))
+    session.grade()
+    return outputs_of(session.parameter_node), read_report(session.parameter_node)
+
+
+def colors(outputs) -> list[tuple[float, ...]]:
+    data = outputs.regions.GetSegmentation()
+    return [data.GetSegment(segment_id).GetColor() for segment_id in data.GetSegmentIDs()]
+
+
+def test_every_choice_has_a_key_that_leads_back_to_it(graded):
+    _, report = graded
+    choices = overlays_for(report)
+    assert [choice.kind for choice in choices] == ["effect", "weight", *["contribution"] * 3, "voxels"]
+    assert [Overlay.from_key(choice.key) for choice in choices] == list(choices)
+    assert len({choice.key for choice in choices}) == len(choices)
+
+
+@pytest.mark.parametrize("key", ["", "nonsense", "contribution", "effect:poor", "contribution:"])
+def test_a_key_that_leads_nowhere_is_the_default(key):
+    assert Overlay.from_key(key) == Overlay("effect")
+
+
+def test_colors_follow_the_choice(graded):
+    outputs, report = graded
+    shown = {}
+    for overlay in overlays_for(report):
+        show_as(outputs, report, ViewChoice(overlay))
+        limit = overlay.limit(report)
+        expected = [overlay.color(overlay.value_of(row), limit) for row in report.regions[:-1]]
+        assert np.allclose(colors(outputs), expected)
+        shown[overlay.key] = tuple(map(tuple, np.round(colors(outputs), 3)))
+        scale = outputs.scale.GetDisplayNode()
+        legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(outputs.scale)
+        if overlay.kind == "voxels":
+            assert not legend.GetVisibility()
+            continue
+        assert scale.GetScalarRange() == pytest.approx((-limit if overlay.signed else 0, limit))
+        assert legend.GetVisibility() and legend.GetTitleText().startswith("poor 65%\n")
+    assert shown["effect"] != shown["contribution:well"] != shown["weight"]
+    violet = colors_of_weight(outputs, report)
+    assert all(color == pytest.approx(violet[0], abs=1e-6) for color in violet)  # equal weights, equal colors
+
+
+def colors_of_weight(outputs, report) -> list[tuple[float, ...]]:
+    show_as(outputs, report, ViewChoice(Overlay("weight")))
+    return colors(outputs)[1:]
+
+
+def test_a_saved_report_is_enough_to_change_the_colors(graded):
+    """After a scene was loaded there is a report, and no result of a grader."""
+    outputs, report = graded
+    show_as(outputs, report.from_dict(report.to_dict()), ViewChoice(Overlay("contribution", "well"), opacity=0.9))
+    assert outputs.regions.GetDisplayNode().GetOpacity2DFill() == pytest.approx(0.9)
+    assert colors(outputs)[2] == pytest.approx(Overlay("effect").color(-0.31, 0.31))
+
+
+def test_outlines_stay_when_the_tint_goes(graded):
+    outputs, report = graded
+    show_as(outputs, report, ViewChoice(opacity=0.0))
+    display = outputs.regions.GetDisplayNode()
+    assert display.GetOpacity2DFill() == 0 and display.GetOpacity2DOutline() == 1
+
+
+def test_three_d_and_the_graph_come_and_go(graded):
+    outputs, report = graded
+    for three_d in (False, True):
+        for graph in (True, False):
+            show_as(outputs, report, ViewChoice(three_d=three_d, graph=graph))
+            assert bool(outputs.regions.GetDisplayNode().GetVisibility3D()) is three_d
+            assert bool(outputs.graph_nodes.GetDisplayVisibility()) is graph
+            assert bool(outputs.graph_edges.GetDisplayVisibility()) is graph
+    solid = outputs.regions.GetDisplayNode().GetSegmentOpacity3D("Region_2")
+    show_as(outputs, report, ViewChoice(graph=True))
+    assert outputs.regions.GetDisplayNode().GetSegmentOpacity3D("Region_2") < solid, "balls lie inside the lesions"
+
+
+def test_the_graph_has_a_ball_at_each_centroid_colored_by_its_value(graded):
+    outputs, report = graded
+    show_as(outputs, report, ViewChoice(graph=True))
+    balls = outputs.graph_nodes.GetPolyData()
+    region = vtk_to_numpy(balls.GetPointData().GetArray("region"))
+    values = vtk_to_numpy(balls.GetPointData().GetArray("value"))
+    points = vtk_to_numpy(balls.GetPoints().GetData())
+    placed = [row for row in report.regions if row.centroid_ras_mm is not None]
+    assert len(placed) == 4 and sorted(set(region)) == [0, 1, 2, 3]
+    for index, row in enumerate(placed):
+        own = points[region == index]
+        assert (own.min(axis=0) + own.max(axis=0)) / 2 == pytest.approx(row.centroid_ras_mm, abs=0.2)
+        assert values[region == index] == pytest.approx(row.deletion_effect)
+
+
+def test_rods_lead_from_centroid_to_centroid_and_are_thicker_between_regions_that_are_alike(scene, nodes, case):
+    from dataclasses import replace
+
+    result = make_result(case)
+    edges = ((0, 1, 0.2), (0, 2, 0.9), (1, 2, -0.5), (0, 3, 0.5), (1, 3, 0.4), (2, 3, 0.1))
+    result.report = replace(result.report, edges=edges)
+    assert (1, 2, -0.5) not in edges_shown(result.report)
+    parameter_node = parameter_node_for(scene, nodes)
+    for _ in output_steps(scene, parameter_node, result, nodes.reference, "case"):
+        pass
+    rods = outputs_of(parameter_node).graph_edges.GetPolyData()
+    similarity = vtk_to_numpy(rods.GetPointData().GetArray("similarity"))
+    points = vtk_to_numpy(rods.GetPoints().GetData())
+    thickness = {}
+    for i, j, value in edges_shown(result.report):
+        a, b = (np.array(result.report.regions[n].centroid_ras_mm) for n in (i, j))
+        own = points[np.isclose(similarity, value)] - a
+        along = own @ (b - a) / np.linalg.norm(b - a)
+        assert along.min() == pytest.approx(0, abs=0.01)
+        assert along.max() == pytest.approx(np.linalg.norm(b - a), rel=1e-3)
+        thickness[value] = np.sqrt((own**2).sum(axis=1) - along**2).max()
+    assert sorted(thickness) == sorted(thickness, key=thickness.get)
+
+
+def test_each_region_draws_no_more_than_its_strongest_edges(case):
+    from dataclasses import replace
+
+    report = make_result(case).report
+    rows = report.regions[:1] * 12
+    rng = np.random.default_rng(0)
+    every = tuple((i, j, float(rng.uniform(0.1, 1))) for i in range(12) for j in range(i + 1, 12))
+    shown = edges_shown(replace(report, regions=rows, edges=every))
+    assert len(shown) <= 36
+    best = max((edge for edge in every if 5 in edge[:2]), key=lambda edge: edge[2])
+    assert best in shown
+
+
+@pytest.mark.parametrize("cells", [200_000, 0], ids=["every voxel", "thinned"])
+def test_surfaces_are_closed_and_hold_the_volume_of_their_region(monkeypatch, cells):
+    monkeypatch.setattr("REACTKDLib.scene.surfaces._SMALL_VOXELS", cells)
+    case = make_case(shape=(80, 160, 170), spacing=(0.9, 0.9, 1.5))
+    regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+    for region in regions.lesions:
+        surface = surface_of(regions, region)
+        edges = vtk.vtkFeatureEdges()
+        edges.SetInputData(surface)
+        edges.FeatureEdgesOff()
+        edges.Update()
+        assert edges.GetOutput().GetNumberOfCells() == 0
+        mass = vtk.vtkMassProperties()
+        mass.SetInputData(surface)
+        assert mass.GetVolume() / 1000 == pytest.approx(region.volume_ml, rel=0.15)
+        center = np.array(surface.GetCenter())
+        assert np.linalg.norm(center - region.centroid_ras) < 1.5
+
+
+def test_a_region_of_one_voxel_has_a_surface(scene):
+    tumor = np.zeros((20, 20, 20), bool)
+    liver = tumor.copy()
+    liver[3:17, 3:17, 3:17] = True
+    tumor[10, 10, 10] = True
+    regions = RegionSet.from_masks(liver, tumor, np.eye(4))
+    assert surface_of(regions, regions.regions[1]).GetNumberOfPoints() > 0
+
+
+@pytest.fixture
+def slice_node(host, scene):
+    """A slice node with its logic, as a slice view has them."""
+    logic = slicer.vtkMRMLSliceLogic()
+    logic.SetMRMLApplicationLogic(host.application_logic)
+    logic.SetMRMLScene(scene)
+    node = logic.AddSliceNode("Red")
+    yield node
+    logic.SetMRMLScene(None)
+    scene.RemoveNode(node)  # a singleton, which outlives the closing of the scene
+
+
+def test_a_jump_goes_through_the_transform_of_the_reference(scene, nodes, slice_node):
+    matrix = rigid((10, 20, 30), (5, -40, 60))
+    nodes.reference.SetAndObserveTransformNodeID(linear_transform(scene, matrix).GetID())
+    place = (-40.0, 20.0, 30.0)
+    world = (matrix @ np.array([*place, 1.0]))[:3]
+    assert jump_to(nodes.reference, place) == pytest.approx(world)
+    assert slicer.util.arrayFromVTKMatrix(slice_node.GetSliceToRAS())[:3, 3] == pytest.approx(world)
+
+
+def test_the_voxel_map_gives_the_layer_back_that_it_took(host, scene, nodes, graded):
+    outputs, report = graded
+    composite = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    pet = list(nodes.volumes.values())[1]
+    composite.SetForegroundVolumeID(pet.GetID())
+    composite.SetForegroundOpacity(0.3)
+    show_as(outputs, report, ViewChoice(Overlay("voxels"), opacity=0.7))
+    assert composite.GetForegroundVolumeID() == outputs.heat_map.GetID()
+    assert composite.GetForegroundOpacity() == pytest.approx(0.7)
+    assert outputs.regions.GetDisplayNode().GetOpacity2DFill() == 0, "the map is seen, and the outlines"
+    show_as(outputs, report, ViewChoice(Overlay("voxels"), opacity=0.2))
+    show_as(outputs, report, ViewChoice(Overlay("effect")))
+    assert composite.GetForegroundVolumeID() == pet.GetID()
+    assert composite.GetForegroundOpacity() == pytest.approx(0.3)
+
+
+def test_another_layer_is_left_alone(scene, nodes, graded):
+    outputs, report = graded
+    composite = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    composite.SetForegroundVolumeID(nodes.reference.GetID())
+    show_as(outputs, report, ViewChoice(Overlay("weight")))
+    assert composite.GetForegroundVolumeID() == nodes.reference.GetID()
+
+
+def test_without_a_grade_there_is_no_legend_and_one_choice(scene, nodes):
+    session = SceneSession(scene, nodes, HandMadeGrader(grade=None))
+    session.grade()
+    outputs, report = outputs_of(session.parameter_node), read_report(session.parameter_node)
+    assert overlays_for(report) == (Overlay(),)
+    write_scale(outputs.scale, outputs.effect_colors, report, Overlay())
+    assert not slicer.modules.colors.logic().GetColorLegendDisplayNode(outputs.scale).GetVisibility()
+
+
+def test_writing_in_steps_may_stop_anywhere(scene, nodes, case):
+    """The report is recorded last, so that a case that was left half-way is a case without an answer."""
+    parameter_node = parameter_node_for(scene, nodes)
+    result = SceneResult.of(make_result(case), ())
+    steps = output_steps(scene, parameter_node, result, nodes.reference, "case")
+    taken = 0
+    for _ in steps:
+        taken += 1
+        assert read_report(parameter_node) is None
+    assert taken >= 6
+    assert read_report(parameter_node) is not None
+    again = output_steps(scene, parameter_node, result, nodes.reference, "case")
+    next(again)
+    scene.Clear(0)
+    again.close()
+    assert read_report(parameter_node) is None
