@@ -137,6 +137,29 @@ class Canceled(ReactkdError):
     code = "canceled"
 
 
+# The worker process, and the scene that feeds it
+class WorkerNotStarted(ReactkdError):
+    code = "worker-not-started"
+
+
+class NoScratchSpace(ReactkdError):
+    code = "no-scratch-space"
+
+
+class CaseNotOpen(ReactkdError):
+    """A job asked for a case that the worker does not hold (any more); grading it opens it."""
+
+    code = "case-not-open"
+
+
+class NonLinearTransform(ReactkdError):
+    code = "non-linear-transform"
+
+
+class InputGone(ReactkdError):
+    code = "input-gone"
+
+
 # DICOM
 class AmbiguousSeries(ReactkdError):
     code = "ambiguous-series"

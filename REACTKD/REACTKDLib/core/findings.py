@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,3 +27,10 @@ class Finding:
         if self.location_ras is not None:
             entry["location_ras_mm"] = [round(float(x), 2) for x in self.location_ras]
         return entry
+
+
+def merged(first: Iterable[Finding], then: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return `first`, then what `then` adds: of two about one thing in one place, the first."""
+    first = tuple(first)
+    known = {(finding.code, finding.location_ras) for finding in first}
+    return (*first, *(f for f in then if (f.code, f.location_ras) not in known))

@@ -8,6 +8,45 @@ from REACTKDLib.core.geometry import bounding_box
 from REACTKDLib.core.grid import Grid
 
 _FULL = np.ones((3, 3, 3), dtype=bool)
+WHOLE_VOXELS = 1e-2  # NIfTI and segmentation files round geometry to about 1e-3 of a voxel
+
+
+def laid_on_grid(mask: np.ndarray, ijk_to_ras: np.ndarray, grid: Grid, out: np.ndarray) -> None:
+    """Add a bool mask (D, H, W) of `ijk_to_ras` to `out`, bool on `grid`; what lies outside is lost.
+
+    Copied where the two grids differ by whole voxels only, as those of most segments and their image do; else resampled
+    by `mask_on_grid`.
+    """
+    windows = whole_voxel_windows(mask.shape, ijk_to_ras, grid)
+    if windows is None:
+        out |= mask_on_grid(mask, ijk_to_ras, grid)
+        return
+    source, target = windows
+    out[target] |= mask[source]
+
+
+def whole_voxel_windows(
+    shape: tuple[int, int, int], ijk_to_ras: np.ndarray, onto: Grid
+) -> tuple[tuple[slice, ...], tuple[slice, ...]] | None:
+    """Return which part of an array lies on which part of `onto`, if the two differ by whole voxels only, else None.
+
+    Both parts are empty where the two do not overlap.
+    """
+    to_grid = np.linalg.inv(onto.ijk_to_ras) @ ijk_to_ras
+    shift = np.rint(to_grid[:3, 3]).astype(int)
+    exact = np.eye(4)
+    exact[:3, 3] = shift
+    corner = np.array([*shape[::-1], 1.0])
+    if np.abs((to_grid - exact) @ corner).max() > WHOLE_VOXELS or np.abs(to_grid - exact).max() > WHOLE_VOXELS:
+        return None
+    source, target = [], []
+    for start, size, room in zip(shift[::-1], shape, onto.shape, strict=True):
+        low, high = max(0, -int(start)), min(size, room - int(start))
+        if low >= high:
+            return (slice(0, 0),) * 3, (slice(0, 0),) * 3
+        source.append(slice(low, high))
+        target.append(slice(low + int(start), high + int(start)))
+    return tuple(source), tuple(target)
 
 
 def mask_on_grid(mask: np.ndarray, ijk_to_ras: np.ndarray, grid: Grid) -> np.ndarray:

@@ -151,7 +151,7 @@ class Session:
         regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
         placement = place_regions(regions, self._field.grid, self._runner.uses_shells)
         moved: tuple[Finding, ...] = ()
-        if placement.inside.min() < 1 - _MAY_LIE_OUTSIDE and not self._would_read(case):
+        if placement.inside.min() < 1 - _MAY_LIE_OUTSIDE and not self.would_read(case):
             self._field, self._own = self._read(case), None
             placement = place_regions(regions, self._field.grid, self._runner.uses_shells)
             moved = (
@@ -165,8 +165,12 @@ class Session:
             self._own = regions, placement
         return regions, placement, moved
 
-    def _would_read(self, case: Case) -> bool:
-        """True when a fresh run would read what this session has read, so that reading again changes nothing."""
+    def would_read(self, case: Case) -> bool:
+        """True when a fresh run on `case`, another reading of the same images, would encode what this session has.
+
+        So that encoding again changes nothing. Raises: NoLiver.
+        """
+        case = _whole_organ(case, self.bundle)
         return self._field.grid.same_as(self.bundle.preparation.grid_for(case)[0])
 
     def _read(self, case: Case, progress: Progress = silent, cancelled: Canceler = never) -> _Field:

@@ -10,9 +10,8 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.regrid import whole_voxel_windows
 from REACTKDLib.scene.frames import Relation
-
-WHOLE_VOXELS = 1e-2  # NIfTI and segmentation files round geometry to about 1e-3 of a voxel
 
 
 def reslice(
@@ -46,22 +45,12 @@ def shifted(array: np.ndarray, ijk_to_ras: np.ndarray, onto: Grid) -> np.ndarray
 
     Most segments lie on the grid of their image; copying a box is many times faster than resampling the whole.
     """
-    to_grid = np.linalg.inv(onto.ijk_to_ras) @ ijk_to_ras
-    shift = np.rint(to_grid[:3, 3]).astype(int)
-    exact = np.eye(4)
-    exact[:3, 3] = shift
-    corner = np.array([*array.shape[::-1], 1.0])
-    if np.abs((to_grid - exact) @ corner).max() > WHOLE_VOXELS or np.abs(to_grid - exact).max() > WHOLE_VOXELS:
+    windows = whole_voxel_windows(array.shape, ijk_to_ras, onto)
+    if windows is None:
         return None
+    source, target = windows
     result = np.zeros(onto.shape, dtype=array.dtype)
-    source, target = [], []
-    for start, size, room in zip(shift[::-1], array.shape, onto.shape, strict=True):
-        low, high = max(0, -start), min(size, room - start)
-        if low >= high:
-            return result
-        source.append(slice(low, high))
-        target.append(slice(low + start, high + start))
-    result[tuple(target)] = array[tuple(source)]
+    result[target] = array[source]
     return result
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
-from REACTKDLib.core.findings import Finding
+import numpy as np
+
+from REACTKDLib.core.findings import Finding, merged
 from REACTKDLib.core.regions import Region, RegionSet
 from REACTKDLib.core.report import GradeReport, ReportRegion
 from REACTKDLib.core.volume import Volume
@@ -31,14 +34,35 @@ class SceneResult:
     @classmethod
     def of(cls, result: GradeResult, findings: tuple[Finding, ...]) -> SceneResult:
         """Return `result` with `findings` on masks and images before its own; of two about one thing, the first."""
-        known = {(finding.code, finding.location_ras) for finding in findings}
-        own = (f for f in result.report.findings if (f.code, f.location_ras) not in known)
-        return cls(replace(result.report, findings=(*findings, *own)), result.regions, result)
+        findings = merged(findings, result.report.findings)
+        return cls(replace(result.report, findings=findings), result.regions, result)
 
     @property
     def voxel_map(self) -> Volume:
         """The grader's voxel map, which it draws when it is first asked for."""
         return self.core.voxel_map
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnResult:
+    """A grade whose voxel map came from a worker. Has the attributes of `GradeResult`.
+
+    box_map: float32 (d, h, w) of `box` on the reference grid; the map is 0 outside it. scale: logits per ml of 1.
+    """
+
+    report: GradeReport
+    regions: RegionSet
+    box: tuple[slice, slice, slice]
+    box_map: np.ndarray
+    scale: float
+
+    @cached_property
+    def voxel_map(self) -> Volume:
+        """The whole map on the reference grid."""
+        array = np.zeros(self.regions.labels.shape, dtype=np.float32)  # untouched pages cost nothing
+        array[self.box] = self.box_map
+        name = f"Evidence for {self.report.grade}" if self.scale > 0 else "No evidence"
+        return Volume(array, self.regions.ijk_to_ras, name=name, checked=True)
 
 
 def rows_with_regions(result: GradeResult) -> Iterator[tuple[ReportRegion, Region]]:

@@ -76,7 +76,7 @@ def mask_on(segmentation: Any, segment_ids: Iterable[str], reference: Any) -> np
     """
     grid = grid_of(reference)
     relation = relation_between(segmentation, reference)
-    segmentation = _with_label_maps(segmentation, reference)
+    segmentation = with_label_maps(segmentation, reference)
     mask = np.zeros(grid.shape, dtype=bool)
     for segment_id in segment_ids:
         array, ijk_to_ras = segment_array(segmentation, segment_id)
@@ -89,7 +89,7 @@ def mask_on(segmentation: Any, segment_ids: Iterable[str], reference: Any) -> np
     return mask
 
 
-def _with_label_maps(segmentation: Any, reference: Any) -> Any:
+def with_label_maps(segmentation: Any, reference: Any) -> Any:
     """Return the node itself, or, when it holds surfaces only, a copy outside the scene that is converted."""
     data = segmentation.GetSegmentation()
     if data.GetNumberOfSegments() == 0 or data.ContainsRepresentation(LABELMAP):

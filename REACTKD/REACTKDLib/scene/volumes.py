@@ -25,6 +25,11 @@ def volume_from_node(node: Any, role: str = "the volume") -> Volume:
 
     Raises: NoVolume for a node without voxels; NotThreeDimensional for a color or vector image; and what Volume raises.
     """
+    return Volume(voxels_of(node, role), ijk_to_ras_of(node), unit_of(node), role)
+
+
+def voxels_of(node: Any, role: str = "the volume") -> np.ndarray:
+    """Return the voxels (D, H, W) as a read-only view, unchecked. Raises: NoVolume, NotThreeDimensional."""
     image = node.GetImageData()
     if image is None or image.GetPointData().GetScalars() is None:
         raise NoVolume(sentence(f"{role} holds no image; load it again or choose another volume."))
@@ -37,7 +42,7 @@ def volume_from_node(node: Any, role: str = "the volume") -> Volume:
         )
     array = slicer.util.arrayFromVolume(node).view()
     array.flags.writeable = False
-    return Volume(array, ijk_to_ras_of(node), unit_of(node), role)
+    return array
 
 
 def volume_in_frame_of(node: Any, reference: Any, role: str = "the volume") -> Volume:

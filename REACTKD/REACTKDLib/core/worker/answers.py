@@ -1,0 +1,128 @@
+"""Answers of the worker: put into files and a small message on one side, and read back on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from REACTKDLib.core.geometry import bounding_box
+from REACTKDLib.core.regions import Region, RegionSet
+from REACTKDLib.core.report import GradeReport
+from REACTKDLib.core.worker.arrays import take_array, write_array
+
+if TYPE_CHECKING:
+    from REACTKDLib.core.grade_result import GradeResult
+
+NewName = Callable[[], str]
+
+
+@dataclass(frozen=True, eq=False)
+class GradeAnswer:
+    """One grade. report: with every finding, on masks and images too. encoder_calls: images encoded for this answer.
+
+    key: of the open case. read_anew: False when the images were found encoded already.
+    """
+
+    key: str
+    report: GradeReport
+    encoder_calls: int
+    read_anew: bool
+    _regions: Mapping[str, Any]
+    _labels: np.ndarray
+
+    @cached_property
+    def regions(self) -> RegionSet:
+        """The regions of the report, on the reference grid."""
+        return _regions_from(self._regions, self._labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """What is drawn of a grade. voxel_map: float32 (d, h, w), 0 to 1, of `box` on the reference grid, 0 outside it.
+
+    scale: what 1 stands for, logits per ml.
+    """
+
+    key: str
+    box: tuple[slice, slice, slice]
+    voxel_map: np.ndarray
+    scale: float
+
+
+def grade_message(
+    result: GradeResult, key: str, folder: Path, new_name: NewName, calls: int, read_anew: bool
+) -> dict[str, Any]:
+    """Write what a `GradeAnswer` needs and return its message."""
+    regions, name = result.regions, new_name()
+    box = _box_of(regions)
+    labels = regions.labels[box]
+    write_array(folder / name, labels.astype(np.uint8) if len(regions.regions) < 255 else labels)
+    return {
+        "kind": "grade",
+        "key": key,
+        "report": result.report.to_dict(),
+        "encoder_calls": calls,
+        "read_anew": read_anew,
+        "regions": {
+            "file": name,
+            "box": _pairs(box),
+            "shape": list(regions.labels.shape),
+            "ijk_to_ras": regions.ijk_to_ras.tolist(),
+            "regions": [{**asdict(region), "box": _pairs(region.box)} for region in regions.regions],
+        },
+    }
+
+
+def drawing_message(result: GradeResult, key: str, folder: Path, new_name: NewName) -> dict[str, Any]:
+    """Write what a `Drawing` needs and return its message."""
+    box, name = _box_of(result.regions), new_name()
+    write_array(folder / name, np.ascontiguousarray(result.voxel_map.array[box], dtype=np.float32))
+    return {"kind": "drawing", "key": key, "file": name, "box": _pairs(box), "scale": result.voxel_map_scale}
+
+
+def answer_from(message: Mapping[str, Any] | None, folder: Path) -> GradeAnswer | Drawing | None:
+    """Return the answer that a message describes; its file is read and removed.
+
+    Raises: KeyError, TypeError, ValueError, OSError for a broken one.
+    """
+    if message is None:
+        return None
+    if message["kind"] == "grade":
+        report, regions = GradeReport.from_dict(message["report"]), message["regions"]
+        labels = take_array(folder / regions["file"])
+        return GradeAnswer(message["key"], report, message["encoder_calls"], message["read_anew"], regions, labels)
+    if message["kind"] == "drawing":
+        array = take_array(folder / message["file"])
+        return Drawing(message["key"], _slices(message["box"]), array, float(message["scale"]))
+    raise ValueError(f"There is no answer of the kind {message['kind']}.")
+
+
+def _regions_from(message: Mapping[str, Any], part: np.ndarray) -> RegionSet:
+    labels = np.zeros(tuple(message["shape"]), dtype=np.uint16)  # untouched pages cost nothing, so fill the box alone
+    labels[_slices(message["box"])] = part
+    regions = [
+        Region(**{**entry, "box": _slices(entry["box"]), "centroid_ras": tuple(entry["centroid_ras"])})
+        for entry in message["regions"]
+    ]
+    return RegionSet(labels, np.array(message["ijk_to_ras"]), tuple(regions))
+
+
+def _box_of(regions: RegionSet) -> tuple[slice, slice, slice]:
+    from REACTKDLib.core.placement import union_box
+
+    if not any(region.voxels for region in regions.regions):
+        return bounding_box(regions.labels != 0) or (slice(0, 1),) * 3
+    return union_box(regions)
+
+
+def _pairs(box: tuple[slice, ...]) -> list[list[int]]:
+    return [[int(part.start), int(part.stop)] for part in box]
+
+
+def _slices(pairs: Any) -> tuple[slice, slice, slice]:
+    return tuple(slice(start, stop) for start, stop in pairs)

@@ -1,0 +1,66 @@
+"""Arrays through files: written in slabs, so that the writer can do other things in between, and mapped by the reader.
+
+They are written by plain writes and never through a memory map: a full disk is then an error and not a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from REACTKDLib.core.errors import NoScratchSpace
+
+SLAB_BYTES = 8 * 2**20
+
+
+def write_slabs(path: Path, array: np.ndarray) -> Iterator[None]:
+    """Write `array` as .npy, at most about 8 MB between two yields. Raises: NoScratchSpace."""
+    try:
+        with path.open("wb") as file:
+            header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            rows = max(1, SLAB_BYTES * array.shape[0] // max(1, array.nbytes))
+            for start in range(0, array.shape[0], rows):
+                file.write(np.ascontiguousarray(array[start : start + rows]).data)
+                yield
+    except OSError as error:
+        raise no_space(error) from error
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write `array` as .npy. Raises: NoScratchSpace."""
+    for _ in write_slabs(path, array):
+        pass
+
+
+def read_array(path: Path) -> np.ndarray:
+    """Return the array of a file, mapped read-only. Raises: ValueError, OSError when it is not one."""
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def take_array(path: Path) -> np.ndarray:
+    """Return the array of a file that nobody else needs, and remove the file. Raises: see `read_array`."""
+    array = np.load(path, allow_pickle=False)
+    path.unlink(missing_ok=True)
+    return array
+
+
+def write_mask(path: Path, mask: np.ndarray) -> None:
+    """Write a bool array of any shape, one bit a voxel; the shape goes with the message. Raises: NoScratchSpace."""
+    write_array(path, np.packbits(mask))
+
+
+def read_mask(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the bool array that `write_mask` wrote."""
+    count = int(np.prod(shape))
+    return np.unpackbits(np.load(path, allow_pickle=False), count=count).view(bool).reshape(shape)
+
+
+def no_space(error: OSError) -> NoScratchSpace:
+    """Return what a person is told of a temporary folder that takes no more."""
+    return NoScratchSpace(
+        f"The temporary folder cannot be written ({error.strerror or 'it may be full'}); free some space there, or set "
+        "another temporary folder, and grade again."
+    )

@@ -1,0 +1,262 @@
+"""The way to a worker that never waits: `submit` a job, `poll` for events from a timer, `cancel`, `close`."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.worker.answers import answer_from
+from REACTKDLib.core.worker.events import Canceled, Done, Event, Failed, Progress, WorkerDied
+from REACTKDLib.core.worker.folder import ScratchFolder
+from REACTKDLib.core.worker.jobs import Job, to_message
+from REACTKDLib.core.worker.process import WorkerProcess
+
+STOP_GRACE_S = 0.7  # then the process is ended, so that a stop takes less than a second
+START_S = 60.0
+
+DIED = "The grading process ended unexpectedly, perhaps for lack of memory; grade again, and it starts anew by itself."
+GARBLED = "The grading process gave an answer that cannot be read and was ended; grade again, and it starts anew."
+NOT_STARTED = "The grading process did not start; restart the application, or install the extension again."
+NO_SPACE = "The temporary folder is full, so the grading process ended; free some space there and grade again."
+
+
+@dataclass(eq=False)
+class _Entry:
+    ticket: int
+    job: Job
+    background: bool
+    stop_at: float | None = None  # when the process is ended for it
+    again: bool = False  # stopped to let another pass; comes back
+
+
+class WorkerClient:
+    """One worker process, started when the first job is submitted. No call waits, but `close`, for a moment.
+
+    python, environment: of the process, instead of what `interpreter` finds. runner: 'module:name' of a factory of
+    student runners. scratch_parent: where the private folder is made, instead of the system's temporary folder.
+    clock: seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        python: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        runner: str | None = None,
+        scratch_parent: Path | str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._start = lambda folder: WorkerProcess(folder, python, environment, runner)
+        self._scratch_parent = scratch_parent
+        self._clock = clock
+        self._scratch: ScratchFolder | None = None
+        self._process: WorkerProcess | None = None
+        self._ended: list[WorkerProcess] = []
+        self._started_at = 0.0
+        self._count = 0
+        self._waiting: deque[_Entry] = deque()
+        self._running: _Entry | None = None
+        self._events: list[Event] = []
+        self._litter: set[Path] = set()
+        _open_clients.add(self)
+
+    @property
+    def scratch(self) -> ScratchFolder:
+        """The private folder, made on first use; arrays of jobs are written there. Raises: OSError."""
+        if self._scratch is None:
+            self._scratch = ScratchFolder(self._scratch_parent)
+        return self._scratch
+
+    @property
+    def busy(self) -> bool:
+        """True while a job that somebody waits for is running or waiting; reading ahead does not count."""
+        return any(not entry.background for entry in self._entries())
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the process, None when there is none."""
+        return self._process.pid if self._process is not None else None
+
+    def submit(self, job: Job, background: bool = False) -> int:
+        """Take a job and return its ticket at once; whatever fails is told by `poll`.
+
+        background: gives way to every other job, by starting over later.
+        """
+        self._count += 1
+        self._waiting.append(_Entry(self._count, job, background))
+        running = self._running
+        if not background and running is not None and running.background and not running.again:
+            running.again = True
+            self._send({"stop": running.ticket})
+        self._advance()
+        return self._count
+
+    def poll(self) -> list[Event]:
+        """Return what has happened since the last call; call it from a timer, every 30 ms or so."""
+        if self._process is not None:
+            self._read_replies()
+            self._check_process()
+        self._advance()
+        self._ended = [process for process in self._ended if not process.reaped()]
+        events, self._events = self._events, []
+        return events
+
+    def cancel(self, ticket: int | None = None) -> None:
+        """Stop a job, or all that somebody waits for. `poll` tells when it has ended, within a second.
+
+        A job that does not stop by itself is ended with its process; then open cases are lost.
+        """
+        for entry in self._entries():
+            if ticket == entry.ticket or (ticket is None and not entry.background):
+                self._stop(entry)
+
+    def close(self) -> None:
+        """End the process and remove the folder. Jobs that were open end without an event. May be called twice."""
+        self._waiting.clear()
+        self._running = None
+        self._drop_process()
+        for process in self._ended:
+            process.wait()
+        self._ended = []
+        if self._scratch is not None:
+            self._scratch.remove()
+            self._scratch = None
+        _open_clients.discard(self)
+
+    def _entries(self) -> list[_Entry]:
+        return [*([self._running] if self._running else []), *self._waiting]
+
+    def _stop(self, entry: _Entry) -> None:
+        if entry is not self._running:
+            self._waiting.remove(entry)
+            self._end(entry, Canceled(entry.ticket))
+        elif entry.stop_at is None:
+            entry.stop_at = self._clock() + STOP_GRACE_S
+            self._send({"stop": entry.ticket})
+
+    def _advance(self) -> None:
+        """Hand the next job to the process when it is free; start it when there is none."""
+        if self._running is not None or not self._waiting:
+            return
+        if self._process is None:
+            try:
+                self._process = self._start(self.scratch.path)
+            except (ReactkdError, OSError) as error:
+                self._fail_all("worker-not-started", str(error) if isinstance(error, ReactkdError) else NOT_STARTED)
+                return
+            self._started_at = self._clock()
+        if not self._process.ready:
+            return
+        entry = next((e for e in self._waiting if not e.background), self._waiting[0])
+        self._waiting.remove(entry)
+        self._running = entry
+        self._send({"ticket": entry.ticket, **to_message(entry.job)})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if self._process is not None:
+            self._process.send(message)
+
+    def _read_replies(self) -> None:
+        try:
+            for line in self._process.new_lines():
+                self._take(json.loads(line))
+        except (ValueError, KeyError, TypeError, AttributeError, OSError):
+            self._drop_process()
+            self._fail_running("worker-garbled", GARBLED)
+
+    def _take(self, reply: Mapping[str, Any]) -> None:
+        event = reply["event"]
+        if event == "ready":
+            self._process.ready = True
+            return
+        entry = self._running
+        if entry is None or reply["ticket"] != entry.ticket:
+            return
+        if event == "progress":
+            if entry.stop_at is None and not entry.again:
+                self._events.append(Progress(entry.ticket, float(reply["fraction"]), str(reply["text"])))
+            return
+        ended = {
+            "done": lambda: Done(entry.ticket, answer_from(reply["answer"], self.scratch.path)),
+            "failed": lambda: Failed(entry.ticket, str(reply["code"]), str(reply["message"])),
+            "canceled": lambda: Canceled(entry.ticket),
+        }[event]()
+        self._running = None
+        if isinstance(ended, Canceled) and entry.again and entry.stop_at is None:
+            entry.again = False
+            self._waiting.append(entry)
+            return
+        self._end(entry, Canceled(entry.ticket) if entry.stop_at is not None else ended)
+
+    def _check_process(self) -> None:
+        if self._process is None:
+            return
+        status, entry = self._process.status(), self._running
+        if status is not None:
+            ready, self._process = self._process.ready, None
+            code, text = ("no-scratch-space", NO_SPACE) if status == 74 else ("worker-died", DIED)
+            if not ready:
+                self._fail_all("worker-not-started", NOT_STARTED)
+            elif entry is not None and entry.stop_at is not None:
+                self._fail_running(code, text)
+            else:
+                self._events.append(WorkerDied(text))
+                self._fail_running(code, text)
+        elif entry is not None and entry.stop_at is not None and self._clock() >= entry.stop_at:
+            self._drop_process()
+            self._fail_running("canceled", "")
+        elif not self._process.ready and self._clock() - self._started_at > START_S:
+            self._drop_process()
+            self._fail_all("worker-not-started", NOT_STARTED)
+
+    def _fail_running(self, code: str, message: str) -> None:
+        entry, self._running = self._running, None
+        if entry is None:
+            return
+        if entry.again and entry.stop_at is None:
+            entry.again = False
+            self._waiting.append(entry)
+        else:
+            stopped = entry.stop_at is not None
+            self._end(entry, Canceled(entry.ticket) if stopped else Failed(entry.ticket, code, message))
+
+    def _fail_all(self, code: str, message: str) -> None:
+        self._process = None
+        self._fail_running(code, message)
+        while self._waiting:
+            entry = self._waiting.popleft()
+            self._end(entry, Failed(entry.ticket, code, message))
+
+    def _end(self, entry: _Entry, event: Event) -> None:
+        """Report the end of a job, and remove the files it was handed."""
+        self._events.append(event)
+        files = [*getattr(entry.job, "images", ()), *getattr(entry.job, "masks", ())]
+        self._litter.update(self.scratch.path / part.file for part in files)
+        for path in list(self._litter):
+            with suppress(OSError):  # Windows keeps what the worker has mapped; the next end tries again
+                path.unlink(missing_ok=True)
+                self._litter.discard(path)
+
+    def _drop_process(self) -> None:
+        if self._process is not None:
+            self._process.end()
+            self._ended.append(self._process)
+            self._process = None
+
+
+_open_clients: weakref.WeakSet[WorkerClient] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for client in list(_open_clients):
+        client.close()

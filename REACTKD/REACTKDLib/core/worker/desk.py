@@ -1,0 +1,147 @@
+"""What the worker holds, a model and up to two open cases, and how it does each job."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from REACTKDLib.core.case import Case
+from REACTKDLib.core.checked_session import CheckedSession
+from REACTKDLib.core.errors import Canceled, CaseNotOpen
+from REACTKDLib.core.grade_result import GradeResult
+from REACTKDLib.core.grader import Grader
+from REACTKDLib.core.session import Canceler, Progress
+from REACTKDLib.core.worker import jobs
+from REACTKDLib.core.worker.answers import drawing_message, grade_message
+from REACTKDLib.core.worker.reading import case_from_files, masks_from_files
+
+HELD = 2  # the case on the screen, and the next one
+_READ_AHEAD = "\x1fread-ahead"
+
+
+class Desk:
+    """Does jobs one after the other. folder: where arrays come and go. new_name: of a file in it.
+
+    make_runner: as `Grader` takes it, or None.
+    """
+
+    def __init__(self, folder: Path, new_name: Callable[[], str], make_runner: Callable | None = None) -> None:
+        self._folder = folder
+        self._new_name = new_name
+        self._make_runner = make_runner
+        self._grader: tuple[jobs.Model, Grader] | None = None
+        self._held: OrderedDict[str, tuple[jobs.Model, CheckedSession]] = OrderedDict()
+        self._last: dict[str, GradeResult] = {}
+
+    def do(self, job: jobs.Job, progress: Progress, cancelled: Canceler) -> dict[str, Any] | None:
+        """Do one job and return the message of its answer.
+
+        Raises: ReactkdError in its kinds; Canceled when cancelled() says so; MemoryError, OSError, ImportError.
+        """
+
+        def check() -> None:
+            if cancelled():
+                raise Canceled("The grading was stopped; nothing was written.")
+
+        match job:
+            case jobs.WarmUp(model):
+                self._grader_of(model)
+                return None
+            case jobs.OpenFiles(files, model):
+                self._open(_READ_AHEAD, _case_of(files), model, progress, cancelled)
+                return None
+            case jobs.GradeFiles(key, files, model):
+                return self._grade_case(key, _case_of(files), model, progress, cancelled)
+            case jobs.GradeArrays(key, images, masks, case_id, model):
+                progress(0.0, "Reading the images")
+                read = case_from_files(self._folder, images, masks, case_id, check)
+                return self._grade_case(key, read, model, progress, cancelled)
+            case jobs.Regrade(key, masks):
+                return self._regrade(key, masks, check)
+            case jobs.WhatIf(key, mute, leave_out):
+                return self._message(self._open_case(key).grade(leave_out, mute), key, 0, False)
+            case jobs.Draw(key):
+                self._open_case(key)
+                return drawing_message(self._last[key], key, self._folder, self._new_name)
+
+    def _grade_case(
+        self, key: str, case: Case, model: jobs.Model, progress: Progress, cancelled: Canceler
+    ) -> dict[str, Any]:
+        calls, anew = self._open(key, case, model, progress, cancelled)
+        progress(0.95, "Deciding")
+        return self._graded(key, calls, anew)
+
+    def _regrade(self, key: str, masks: list[jobs.MaskFile], check: Callable[[], None]) -> dict[str, Any]:
+        session = self._open_case(key)
+        before = session.encoder_calls
+        reference = session.case.reference
+        liver, tumor = masks_from_files(self._folder, masks, reference)
+        check()
+        session.correct(liver, tumor)
+        check()
+        message = self._graded(key, 0, False)
+        return {**message, "encoder_calls": session.encoder_calls - before}
+
+    def _graded(self, key: str, calls: int, anew: bool) -> dict[str, Any]:
+        result = self._open_case(key).grade()
+        self._last[key] = result
+        return self._message(result, key, calls, anew)
+
+    def _message(self, result: GradeResult, key: str, calls: int, anew: bool) -> dict[str, Any]:
+        return grade_message(result, key, self._folder, self._new_name, calls, anew)
+
+    def _open(
+        self, key: str, case: Case, model: jobs.Model, progress: Progress, cancelled: Canceler
+    ) -> tuple[int, bool]:
+        """Hold `case` as `key`, encoded: found among the held ones if possible. Returns encoder calls, read anew."""
+        for name, (known, session) in list(self._held.items()):
+            if known == model and session.adopt(case):
+                del self._held[name]
+                self._last.pop(name, None)
+                self._hold(key, model, session)
+                return 0, False
+        progress(0.02, "Loading the model")
+        grader = self._grader_of(model)
+        while len(self._held) >= HELD or key in self._held:  # before the new one needs the memory
+            self._drop(key if key in self._held else next(iter(self._held)))
+        before = _calls(grader)
+        session = CheckedSession(grader, case, lambda fraction, text: progress(0.05 + 0.9 * fraction, text), cancelled)
+        self._hold(key, model, session)
+        return session.encoder_calls - before, True
+
+    def _hold(self, key: str, model: jobs.Model, session: CheckedSession) -> None:
+        if key in self._held:
+            self._drop(key)
+        self._held[key] = model, session
+
+    def _drop(self, key: str) -> None:
+        del self._held[key]
+        self._last.pop(key, None)
+
+    def _open_case(self, key: str) -> CheckedSession:
+        if key not in self._held:
+            raise CaseNotOpen("The images of this case are not held any more; grade the case again.")
+        self._held.move_to_end(key)
+        return self._held[key][1]
+
+    def _grader_of(self, model: jobs.Model) -> Grader:
+        from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
+
+        if self._grader is None or self._grader[0] != model:
+            bundle = Bundle.load(model.bundle or shipped_bundle_folder())
+            more = {} if self._make_runner is None else {"runner": self._make_runner}
+            self._grader = model, Grader(bundle, model.device, **more)
+        return self._grader[1]
+
+
+def _calls(grader: Grader) -> int:
+    return grader.bundle.student.encoder_calls
+
+
+def _case_of(files: jobs.CaseFiles) -> Case:
+    from REACTKDLib.core.open_case import open_case
+
+    return open_case(**asdict(files))

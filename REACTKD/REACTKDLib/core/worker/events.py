@@ -1,0 +1,52 @@
+"""What `WorkerClient.poll` reports. Every ticket ends with exactly one of Done, Failed or Canceled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Progress:
+    """fraction: 0 to 1. text: a few words."""
+
+    ticket: int
+    fraction: float
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """result: what the job's class names as its answer."""
+
+    ticket: int
+    result: Any
+
+
+@dataclass(frozen=True)
+class Failed:
+    """code: that of a `ReactkdError`, or worker-died, worker-garbled, worker-not-started. message: one sentence."""
+
+    ticket: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Canceled:
+    """The ticket was stopped; it left nothing."""
+
+    ticket: int
+
+
+@dataclass(frozen=True)
+class WorkerDied:
+    """The process ended by itself. Open tickets fail after this; the next job starts a new process.
+
+    Cases that were open are lost: `Regrade`, `WhatIf` and `Draw` fail with case-not-open until one is graded anew.
+    """
+
+    message: str
+
+
+Event = Progress | Done | Failed | Canceled | WorkerDied

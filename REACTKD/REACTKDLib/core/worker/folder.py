@@ -1,0 +1,70 @@
+"""A private folder for the arrays of one client, and the removal of folders whose owners are gone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+PREFIX = "reactkd-worker-"
+LOCK = "in-use.lock"
+
+
+class ScratchFolder:
+    """A folder of mode 0700 in the system's temporary folder. Names in it are numbers: they tell nothing of a patient.
+
+    Its lock file is held as long as the owner lives, by the system: a folder whose lock is free is a dead owner's.
+    """
+
+    def __init__(self, parent: Path | str | None = None) -> None:
+        parent = Path(parent or tempfile.gettempdir())
+        remove_stale(parent)
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        self._lock: IO[bytes] | None = _locked(self.path / LOCK)
+        self._count = 0
+
+    def new_name(self) -> str:
+        """Return the name of a file that is not there yet."""
+        self._count += 1
+        return f"{self._count}.npy"
+
+    def remove(self) -> None:
+        """Remove the folder and all that is in it; a second call does nothing."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def remove_stale(parent: Path) -> None:
+    """Remove the folders of owners that ended without doing it themselves."""
+    for folder in parent.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            if not (folder / LOCK).is_file():
+                continue  # another owner has just made it and locks it next
+            lock = _locked(folder / LOCK)
+            if lock is not None:
+                lock.close()
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _locked(path: Path) -> IO[bytes] | None:
+    """Return the open file with the system's lock on it, or None when somebody else holds it."""
+    file = path.open("a+b")
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file

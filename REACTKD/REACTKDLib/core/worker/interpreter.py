@@ -1,0 +1,53 @@
+"""Which Python runs the worker, and with which environment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from REACTKDLib.core.errors import WorkerNotStarted
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+MAX_THREADS = 8
+
+
+def find_python() -> str:
+    """Return the interpreter that sees the packages of this process.
+
+    That is `sys.executable`, unless an application embeds Python: then it is Slicer's own PythonSlicer, on the path or
+    beside the application. Raises: WorkerNotStarted when there is none.
+    """
+    own = Path(sys.executable or "")
+    if own.is_file() and own.stem.lower().startswith("python"):
+        return str(own)
+    found = shutil.which("PythonSlicer")
+    if found:
+        return found
+    name = "PythonSlicer.exe" if os.name == "nt" else "PythonSlicer"
+    places = [own.parent, own.parent / "bin", own.parent.parent / "bin", *map(Path, filter(None, _slicer_bins()))]
+    for place in places:
+        if (place / name).is_file():
+            return str(place / name)
+    raise WorkerNotStarted("Slicer's Python (PythonSlicer) was not found beside the application; install Slicer again.")
+
+
+def _slicer_bins() -> list[str]:
+    home = os.environ.get("SLICER_HOME", "")
+    return [os.path.join(home, "bin")] if home else []
+
+
+def worker_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return this process's environment, in which REACTKDLib is found, threads are bounded, and nothing is buffered."""
+    environment = dict(os.environ)
+    package_root = str(Path(__file__).resolve().parents[3])
+    paths = [package_root, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    environment["PYTHONUNBUFFERED"] = "1"
+    environment["PYTHONUTF8"] = "1"
+    for name in _THREADS:
+        environment.setdefault(name, str(max(1, min(MAX_THREADS, os.cpu_count() or 1))))
+    environment.update(extra or {})
+    return environment

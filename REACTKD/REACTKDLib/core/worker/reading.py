@@ -1,0 +1,73 @@
+"""A case from the arrays that a client handed over: the checks that a file reader makes, made here and not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from REACTKDLib.core.case import Case, Modality
+from REACTKDLib.core.errors import MaskOffImage, NoLiver
+from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.hounsfield import check_hounsfield
+from REACTKDLib.core.pet_values import check_pet, infer_pet_unit
+from REACTKDLib.core.regrid import laid_on_grid
+from REACTKDLib.core.roles import ROLES
+from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.core.worker.arrays import read_array, read_mask
+from REACTKDLib.core.worker.jobs import ImageFile, MaskFile
+
+
+def case_from_files(
+    folder: Path,
+    images: Iterable[ImageFile],
+    masks: Iterable[MaskFile],
+    case_id: str,
+    check: Callable[[], None] = lambda: None,
+) -> Case:
+    """Return the case; `check` is called between the images and may raise to stop.
+
+    Raises: what `Volume` and `Case` raise; NotHounsfield, NotPet; NoLiver, MaskOffImage.
+    """
+    volumes = {}
+    for image in images:
+        check()
+        volumes[Modality(image.modality)] = read_image(folder, image)
+    reference = next(volumes[m] for m in Modality if m in volumes)
+    liver, tumor = masks_from_files(folder, masks, Grid(reference.shape, reference.ijk_to_ras))
+    return Case(case_id, volumes, liver, tumor)
+
+
+def read_image(folder: Path, image: ImageFile) -> Volume:
+    """Return one image, checked to be what it is given as; a unit that is not stated is inferred."""
+    modality = Modality(image.modality)
+    role = ROLES[modality]
+    unit = Unit.HU if modality is Modality.CT else Unit(image.unit)
+    volume = Volume(read_array(folder / image.file), np.array(image.ijk_to_ras), unit, role)
+    if modality is Modality.CT:
+        check_hounsfield(volume.array, role)
+        return volume
+    check_pet(volume.array, role)
+    return volume if unit is not Unit.UNKNOWN else volume.with_array(volume.array, infer_pet_unit(volume.array))
+
+
+def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Return (liver, tumor), bool (D, H, W) on `grid`: the union of the segments of each role.
+
+    Raises: NoLiver when no liver segment has a voxel; MaskOffImage when none of them lies in the grid.
+    """
+    union = {"liver": np.zeros(grid.shape, dtype=bool), "tumor": np.zeros(grid.shape, dtype=bool)}
+    drawn = False
+    for mask in masks:
+        drawn |= mask.role == "liver"
+        array = read_mask(folder / mask.file, tuple(mask.shape))
+        laid_on_grid(array, np.array(mask.ijk_to_ras), grid, union[mask.role])
+    if not drawn:
+        raise NoLiver("The liver segment is empty; draw the liver, or choose the segment that holds it.")
+    if not union["liver"].any():
+        raise MaskOffImage(
+            "The liver mask does not overlap the image; check that both belong to the same patient and scan, and that "
+            "both are under the transform they belong to."
+        )
+    return union["liver"], union["tumor"]

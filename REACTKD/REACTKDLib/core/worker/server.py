@@ -1,0 +1,154 @@
+"""The worker's loop: jobs come as lines of JSON on standard input, events go as lines of JSON into a file.
+
+A file, because it can be read without waiting on every system. Standard input is read by a thread, so that a stop is
+seen while a job runs; when it closes, the client is gone: the worker removes the folder and ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import json
+import os
+import queue
+import shutil
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from REACTKDLib.core.errors import Canceled, ReactkdError
+
+PROGRESS_EVERY_S = 0.05
+NO_SPACE_STATUS = 74  # the replies cannot be written, so the exit status says it
+
+
+class Replies:
+    """Appends events to the reply file. One whole line in one write, since the client reads at any time."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab", buffering=0)
+
+    def send(self, event: str, **fields: Any) -> None:
+        """Append one event; ends the process when the disk is full, as nobody could be told otherwise."""
+        line = json.dumps({"event": event, **fields}, allow_nan=False).encode() + b"\n"
+        try:
+            written = self._file.write(line)
+        except OSError:
+            written = 0
+        if written != len(line):
+            os._exit(NO_SPACE_STATUS)
+
+
+class Inbox:
+    """Reads standard input in a thread: jobs into a queue, stops into a set."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._jobs: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._stopped: set[int] = set()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def next_job(self) -> dict[str, Any]:
+        """Wait for a job."""
+        return self._jobs.get()
+
+    def stopped(self, ticket: int) -> bool:
+        """True when the client has taken this job back."""
+        return ticket in self._stopped
+
+    def _read(self) -> None:
+        for line in sys.stdin.buffer:
+            message = json.loads(line)
+            if "stop" in message:
+                self._stopped.add(message["stop"])
+            else:
+                self._jobs.put(message)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        os._exit(0)  # the client is gone; whatever runs here has lost its purpose
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve until standard input closes. arguments: folder, name of the reply file, and a runner as module:name."""
+    folder, replies_name, *runner = arguments
+    warnings.simplefilter("ignore")
+    inbox = Inbox(Path(folder))
+    replies = Replies(Path(folder) / replies_name)
+    replies.send("ready")
+    desk = None
+    while True:
+        message = inbox.next_job()
+        ticket = message.pop("ticket")
+        try:
+            if desk is None:
+                desk = _desk(Path(folder), Path(replies_name).stem, *runner)
+            answer = _do(desk, message, ticket, inbox, replies)
+            replies.send("done", ticket=ticket, answer=answer)
+        except Canceled:
+            replies.send("canceled", ticket=ticket)
+        except Exception as error:  # whatever it is, a person reads one sentence
+            code, text = _told(error)
+            replies.send("failed", ticket=ticket, code=code, message=text)
+
+
+def _desk(folder: Path, stem: str, runner: str | None = None) -> Any:
+    from REACTKDLib.core.worker.desk import Desk
+
+    count = 0
+
+    def new_name() -> str:
+        nonlocal count
+        count += 1
+        return f"{stem}-{count}.npy"
+
+    make_runner = None
+    if runner:
+        module, _, name = runner.partition(":")
+        make_runner = getattr(importlib.import_module(module), name)
+    return Desk(folder, new_name, make_runner)
+
+
+def _do(desk: Any, message: dict[str, Any], ticket: int, inbox: Inbox, replies: Replies) -> dict[str, Any] | None:
+    from REACTKDLib.core.worker.jobs import from_message
+
+    def cancelled() -> bool:
+        return inbox.stopped(ticket)
+
+    if cancelled():
+        raise Canceled("The grading was stopped; nothing was written.")
+    return desk.do(from_message(message), _throttled(ticket, replies), cancelled)
+
+
+def _throttled(ticket: int, replies: Replies) -> Callable[[float, str], None]:
+    last_text, last_time = "", 0.0
+
+    def progress(fraction: float, text: str) -> None:
+        nonlocal last_text, last_time
+        now = time.monotonic()
+        if text != last_text or now - last_time >= PROGRESS_EVERY_S:
+            last_text, last_time = text, now
+            replies.send("progress", ticket=ticket, fraction=float(fraction), text=text)
+
+    return progress
+
+
+def _told(error: Exception) -> tuple[str, str]:
+    """Return code and sentence for a fault. Sentences of our own errors name roles, never files or patients."""
+    if isinstance(error, ReactkdError):
+        return error.code, str(error)
+    if isinstance(error, MemoryError) or "not enough memory" in str(error):
+        return "out-of-memory", "There is not enough memory for this case; close other programs, or crop the images."
+    if isinstance(error, ImportError):
+        name = (error.name or "").partition(".")[0]
+        text = f"The Python package '{name or '?'}' is not installed or not whole; install REACTKD's packages again."
+        return "packages-missing", text
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        from REACTKDLib.core.worker.arrays import no_space
+
+        failure = no_space(error)
+        return failure.code, str(failure)
+    text = f"An unexpected fault stopped the grading ({type(error).__name__}); grade again, and report it if it stays."
+    return "unexpected", text

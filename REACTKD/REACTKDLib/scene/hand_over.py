@@ -1,0 +1,139 @@
+"""Images and masks of the scene into files of a worker, in slices of work too small to be felt.
+
+Every function here is a generator: the caller decides when the next slice is done. Nothing in the scene changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+from REACTKDLib.core.errors import NonLinearTransform
+from REACTKDLib.core.geometry import bounding_box
+from REACTKDLib.core.roles import ROLES, SEGMENTATION_ROLE
+from REACTKDLib.core.text import sentence
+from REACTKDLib.core.worker.arrays import SLAB_BYTES, write_mask, write_slabs
+from REACTKDLib.core.worker.folder import ScratchFolder
+from REACTKDLib.core.worker.jobs import ImageFile, MaskFile
+from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.frames import Relation, distorting_transform, relation_between
+from REACTKDLib.scene.segments import LABELMAP, SegmentChoice, with_label_maps
+from REACTKDLib.scene.units import unit_of
+from REACTKDLib.scene.volumes import ijk_to_ras_of, voxels_of
+
+Slices = Generator[None, None, Any]
+
+
+def refuse_bent_space(nodes: CaseNodes) -> None:
+    """Raise NonLinearTransform when any node of the case lies under a transform that one matrix cannot say."""
+    for node, role in (*((n, ROLES[m]) for m, n in nodes.volumes.items()), (nodes.segmentation, SEGMENTATION_ROLE)):
+        if distorting_transform(node) is not None:
+            raise NonLinearTransform(
+                sentence(
+                    f"{role} lies under a transform that bends space (a grid or B-spline); harden the transform on it, "
+                    "or move it out from under it, and grade again."
+                )
+            )
+
+
+def hand_over_images(nodes: CaseNodes, scratch: ScratchFolder) -> Slices:
+    """Copy the images into `scratch`; return list[ImageFile], all in the frame of the reference volume.
+
+    Raises: NonLinearTransform, NoVolume, NotThreeDimensional, NoScratchSpace.
+    """
+    refuse_bent_space(nodes)
+    files = []
+    for modality, node in nodes.volumes.items():
+        array = voxels_of(node, ROLES[modality])
+        relation = relation_between(node, nodes.reference)
+        matrix = _placed(relation, ijk_to_ras_of(node))
+        name = scratch.new_name()
+        yield from write_slabs(scratch.path / name, array)
+        files.append(ImageFile(modality.value, name, matrix.tolist(), unit_of(node).value))
+    return files
+
+
+def hand_over_masks(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFolder) -> Slices:
+    """Copy the chosen segments into `scratch`, each cut to its voxels; return list[MaskFile]. Empty ones are left out.
+
+    Raises: NonLinearTransform, NoScratchSpace.
+    """
+    refuse_bent_space(nodes)
+    relation = relation_between(nodes.segmentation, nodes.reference)
+    source = with_label_maps(nodes.segmentation, nodes.reference)
+    files = []
+    for role, ids in (("liver", choice.livers), ("tumor", choice.tumors)):
+        for segment_id in ids:
+            image = source.GetSegmentation().GetSegment(segment_id).GetRepresentation(LABELMAP)
+            cut = yield from _cut(image, source.GetSegmentation().GetSegment(segment_id).GetLabelValue())
+            if cut is None:
+                continue
+            mask, corner = cut
+            name = scratch.new_name()
+            write_mask(scratch.path / name, mask)
+            yield
+            matrix = _placed(relation, _matrix_of(image, corner))
+            files.append(MaskFile(role, name, list(mask.shape), matrix.tolist()))
+    return files
+
+
+def images_stamp(nodes: CaseNodes) -> tuple:
+    """Return something that differs once an image, its unit or its place relative to the reference has changed."""
+    stamp = []
+    for modality, node in nodes.volumes.items():
+        relation = relation_between(node, nodes.reference)
+        place = _placed(relation, ijk_to_ras_of(node)).tobytes() if relation.is_linear else None
+        image = node.GetImageData()
+        stamp.append((modality, node.GetID(), image.GetMTime() if image else 0, place, unit_of(node)))
+    return tuple(stamp)
+
+
+def masks_stamp(nodes: CaseNodes, choice: SegmentChoice) -> tuple:
+    """Return something that differs once a voxel or the place of a chosen segment has changed. Costs nothing."""
+    relation = relation_between(nodes.segmentation, nodes.reference)
+    place = relation.matrix().tobytes() if relation.is_linear else None
+    stamp: list[Any] = [nodes.segmentation.GetID(), choice, place]
+    for segment_id in (*choice.livers, *choice.tumors):
+        segment = nodes.segmentation.GetSegmentation().GetSegment(segment_id)
+        image = segment.GetRepresentation(LABELMAP) if segment is not None else None
+        stamp.append(None if image is None else (image.GetMTime(), segment.GetLabelValue()))
+    return tuple(stamp)
+
+
+def _placed(relation: Relation, matrix: np.ndarray) -> np.ndarray:
+    return matrix if relation.is_identity else relation.matrix() @ matrix
+
+
+def _cut(image: Any, label: int) -> Generator[None, None, tuple[np.ndarray, tuple[int, int, int]] | None]:
+    """Return the voxels of a label as bool, cut to their box, and the box's corner (k, j, i); None for no voxel."""
+    scalars = image.GetPointData().GetScalars() if image is not None else None
+    if scalars is None or scalars.GetNumberOfTuples() == 0:
+        return None
+    array = vtk_to_numpy(scalars).reshape(tuple(reversed(image.GetDimensions())))
+    rows = max(1, SLAB_BYTES * array.shape[0] // array.nbytes)
+    boxes = []
+    for start in range(0, array.shape[0], rows):
+        box = bounding_box(array[start : start + rows] == label)
+        if box is not None:
+            boxes.append((slice(box[0].start + start, box[0].stop + start), *box[1:]))
+        yield
+    if not boxes:
+        return None
+    whole = tuple(slice(min(b[n].start for b in boxes), max(b[n].stop for b in boxes)) for n in range(3))
+    return array[whole] == label, tuple(part.start for part in whole)
+
+
+def _matrix_of(image: Any, corner: Iterable[int]) -> np.ndarray:
+    """Return the (4, 4) matrix of the part of an oriented image that starts at `corner` (k, j, i) of its array."""
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    ijk_to_ras = slicer.util.arrayFromVTKMatrix(matrix)
+    start = np.array([*image.GetExtent()[::2], 1.0])
+    start[:3] += tuple(corner)[::-1]
+    ijk_to_ras[:3, 3] = (ijk_to_ras @ start)[:3]
+    return ijk_to_ras
