@@ -80,7 +80,8 @@ class GradingController:
     Signals: state_changed(state), progress_changed(fraction, text), result_changed(report or None),
     outputs_changed(parameter node), what_if_changed(WhatIfAnswer or None).
     Attributes: model (bundle folder and device of the next grade), state, progress (fraction, text), error (a sentence
-    or None), error_code, report, parameter_node, what_if_answer.
+    or None), error_code, report (the numbers on the screen: of the last grade, or as stored in a loaded scene), result
+    (a `DrawnResult` once the regions are colored, else None), parameter_node, what_if_answer.
     """
 
     def __init__(self, scene: Any, client: WorkerClient | None = None, model: jobs.Model | None = None) -> None:
@@ -99,6 +100,7 @@ class GradingController:
         self.error_code: str | None = None
         self.report: GradeReport | None = None
         self.answer: GradeAnswer | None = None
+        self.result: DrawnResult | None = None
         self.parameter_node: Any | None = None
         self.what_if_answer: WhatIfAnswer | None = None
         self._opened: _Opened | None = None
@@ -118,11 +120,6 @@ class GradingController:
     def busy(self) -> bool:
         """True while work is under way or being stopped."""
         return self._script is not None
-
-    @property
-    def result(self) -> GradeReport | None:
-        """The report on the screen: of the last grade, or as stored in the scene."""
-        return self.report
 
     def grade(self, nodes: CaseNodes, choice: SegmentChoice | None = None, case_id: str | None = None) -> None:
         """Grade the case of `nodes`. choice: its segments, None recognizes them. case_id: for the report.
@@ -263,8 +260,7 @@ class GradingController:
 
     def _showing(self, opened: _Opened, answer: GradeAnswer) -> Script:
         """Show the numbers, then what is drawn; the scene changes in one step at the end."""
-        self._opened = opened
-        self.answer = answer
+        self._opened, self.answer, self.result = opened, answer, None
         self._set_what_if(None)
         self._set_report(answer.report)
         drawing: Drawing = yield from self._ask(jobs.Draw(opened.key), (0.85, 0.95))
@@ -276,6 +272,7 @@ class GradingController:
         write_inputs(self.parameter_node, opened.nodes, opened.choice, opened.case_id)
         reference = opened.nodes.reference
         write_outputs(self.scene, self.parameter_node, result, reference, f"REACTKD {reference.GetName()}")
+        self.result = result
         self.outputs_changed.emit(self.parameter_node)
 
     def _asking(self, opened: _Opened, mute: tuple[str, ...], leave_out: tuple[Modality, ...]) -> Script:
@@ -384,7 +381,7 @@ class GradingController:
     def _on_scene_close(self, *_: Any) -> None:
         self._next = None
         self._finish(GradingState.IDLE)
-        self._opened = self.answer = self.parameter_node = self.error = self.error_code = None
+        self._opened = self.answer = self.result = self.parameter_node = self.error = self.error_code = None
         self._set_what_if(None)
         if self.report is not None:
             self._set_report(None)

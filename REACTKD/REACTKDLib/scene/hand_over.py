@@ -13,6 +13,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
+from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import NonLinearTransform
 from REACTKDLib.core.geometry import bounding_box
 from REACTKDLib.core.roles import ROLES, SEGMENTATION_ROLE
@@ -22,8 +23,9 @@ from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.core.worker.jobs import ImageFile, MaskFile
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.frames import Relation, distorting_transform, relation_between
+from REACTKDLib.scene.pet_source import files_of
 from REACTKDLib.scene.segments import LABELMAP, SegmentChoice, with_label_maps
-from REACTKDLib.scene.units import unit_of
+from REACTKDLib.scene.units import stated_unit
 from REACTKDLib.scene.volumes import ijk_to_ras_of, voxels_of
 
 Slices = Generator[None, None, Any]
@@ -54,7 +56,9 @@ def hand_over_images(nodes: CaseNodes, scratch: ScratchFolder) -> Slices:
         matrix = _placed(relation, ijk_to_ras_of(node))
         name = scratch.new_name()
         yield from write_slabs(scratch.path / name, array)
-        files.append(ImageFile(modality.value, name, matrix.tolist(), unit_of(node).value))
+        unit = stated_unit(node)
+        sources = [] if modality is Modality.CT else files_of(node)
+        files.append(ImageFile(modality.value, name, matrix.tolist(), None if unit is None else unit.value, sources))
     return files
 
 
@@ -89,7 +93,7 @@ def images_stamp(nodes: CaseNodes) -> tuple:
         relation = relation_between(node, nodes.reference)
         place = _placed(relation, ijk_to_ras_of(node)).tobytes() if relation.is_linear else None
         image = node.GetImageData()
-        stamp.append((modality, node.GetID(), image.GetMTime() if image else 0, place, unit_of(node)))
+        stamp.append((modality, node.GetID(), image.GetMTime() if image else 0, place, stated_unit(node)))
     return tuple(stamp)
 
 

@@ -1,33 +1,16 @@
-"""What the DICOM files behind a PET node say of its values and tracer, while Slicer's DICOM database still knows them.
-
-Slicer's own reader leaves a PET in the file's units (Bq/ml, counts) and states none; PETDICOMExtension multiplies it to
-SUV and says so. A node may also have been multiplied by hand, cropped or resampled since. So a slice of the node is
-compared with its file: only what is still as stored is converted, and nothing is converted twice.
-"""
+"""What the DICOM files behind a PET node say of it, while Slicer's DICOM database still knows them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import slicer
 
 from REACTKDLib.core.case import Modality
-from REACTKDLib.core.dicom.images import suv_of, tracer_findings
-from REACTKDLib.core.dicom.index import series_of_file
-from REACTKDLib.core.dicom.packages import need_pydicom
-from REACTKDLib.core.dicom.series import plane_of
-from REACTKDLib.core.errors import MixedSeries, NotAnImage, PackagesMissing
+from REACTKDLib.core.dicom import loaded_pet
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.pet_values import infer_pet_unit
-from REACTKDLib.core.roles import ROLES
-from REACTKDLib.core.text import sentence
-from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.core.volume import Volume
 from REACTKDLib.scene.units import stated_unit
-
-ALIKE = 1e-3  # of the slice's largest value: readers round differently
-SAME_SUV = 0.02  # of a factor: rules for the scan time that differ by seconds
-_TIMES = ["AcquisitionDate", "AcquisitionTime"]
 
 
 def understood(node: Any, volume: Volume, modality: Modality) -> tuple[Volume, list[Finding]]:
@@ -35,23 +18,7 @@ def understood(node: Any, volume: Volume, modality: Modality) -> tuple[Volume, l
 
     Raises: WrongTracer when the files state another tracer; PetUnitRefused for units that mean no uptake.
     """
-    stated, files = stated_unit(node), files_of(node)
-    headers = headers_of(files)
-    if not headers:
-        unit = infer_pet_unit(volume.array) if stated is None else stated
-        return volume.with_array(volume.array, unit), []
-    findings = tracer_findings(headers[0], modality)
-    factor, unit, more = suv_of(headers, ROLES[modality])
-    ratio = ratio_to_files(node, files)
-    if stated is Unit.SUVBW:
-        return volume, [*findings, *_other_suv(factor, ratio, ROLES[modality])]
-    if ratio is not None and abs(ratio - 1) < ALIKE:  # as stored
-        array = volume.array if factor in (None, 1.0) else volume.array * np.float32(factor)
-        return volume.with_array(array, unit), [*findings, *more]
-    if None not in (factor, ratio) and abs(ratio / factor - 1) < SAME_SUV:  # converted already, by someone
-        return volume.with_array(volume.array, Unit.SUVBW), findings
-    unit = infer_pet_unit(volume.array) if stated is None else stated
-    return volume.with_array(volume.array, unit), findings
+    return loaded_pet.understood(volume, stated_unit(node), files_of(node), modality)
 
 
 def files_of(node: Any) -> list[str]:
@@ -62,49 +29,3 @@ def files_of(node: Any) -> list[str]:
         return []
     files = [database.fileForInstance(uid) for uid in uids]
     return files if all(files) else []
-
-
-def headers_of(files: list[str]) -> list[Any]:
-    """Return the first file's header, and of the others when they were taken; none where one cannot be read."""
-    try:
-        pydicom = need_pydicom()
-        return [
-            pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TIMES if n else None)
-            for n, file in enumerate(files)
-        ]
-    except Exception:  # moved, deleted, or damaged since they were loaded: then the node speaks for itself
-        return []
-
-
-def ratio_to_files(node: Any, files: list[str]) -> float | None:
-    """Return by what the middle slice of `node` is its file's, stored values x slope + intercept; None if by nothing.
-
-    A node that was cropped, resampled or filtered since is no multiple of its files.
-    """
-    array = slicer.util.arrayFromVolume(node)
-    if len(files) != len(array):
-        return None
-    middle = len(files) // 2
-    try:
-        series = series_of_file(files[middle])
-        plane = plane_of(series.slices[0], series, "the PET").astype(np.float64)
-    except (NotAnImage, MixedSeries, PackagesMissing):
-        return None
-    for k in {middle, len(files) - 1 - middle}:  # some readers list the files from the other end
-        if array[k].shape != plane.shape or not plane.any():
-            continue
-        own = array[k].astype(np.float64)
-        ratio = float((own * plane).sum() / (plane * plane).sum())
-        if ratio > 0 and np.abs(own - ratio * plane).max() <= ALIKE * np.abs(own).max():
-            return ratio
-    return None
-
-
-def _other_suv(factor: float | None, ratio: float | None, role: str) -> list[Finding]:
-    if factor is None or ratio is None or abs(ratio / factor - 1) < SAME_SUV:
-        return []
-    told = (
-        f"{role} was loaded with SUVs that are {ratio / factor:.3g} times what its DICOM header gives by the QIBA "
-        "rules; the grade does not depend on it."
-    )
-    return [Finding("suv-differs", "warning", sentence(told))]

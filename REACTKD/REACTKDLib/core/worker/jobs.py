@@ -9,12 +9,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image in the worker's folder. file: a name of `arrays.write_slabs`. ijk_to_ras: rows. unit: of `Unit`."""
+    """An image in the worker's folder. file: a name of `arrays.write_slabs`. ijk_to_ras: rows.
+
+    unit: of `Unit` as stated where it was loaded, None where nothing is stated. dicom: the files that it was loaded
+    from, one for each slice, where that is known.
+    """
 
     modality: str
     file: str
     ijk_to_ras: list
-    unit: str
+    unit: str | None
+    dicom: list = field(default_factory=list)
 
 
 @dataclass(frozen=True)

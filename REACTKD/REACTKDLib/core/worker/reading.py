@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from REACTKDLib.core.case import Case, Modality
+from REACTKDLib.core.dicom.loaded_pet import understood
 from REACTKDLib.core.errors import MaskOffImage, NoLiver
+from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.grid import Grid
 from REACTKDLib.core.hounsfield import check_hounsfield
-from REACTKDLib.core.pet_values import check_pet, infer_pet_unit
+from REACTKDLib.core.pet_values import check_pet
 from REACTKDLib.core.regrid import laid_on_grid
 from REACTKDLib.core.roles import ROLES
 from REACTKDLib.core.volume import Unit, Volume
@@ -30,26 +32,28 @@ def case_from_files(
 
     Raises: what `Volume` and `Case` raise; NotHounsfield, NotPet; NoLiver, MaskOffImage.
     """
-    volumes = {}
+    volumes, findings = {}, []
     for image in images:
         check()
-        volumes[Modality(image.modality)] = read_image(folder, image)
+        volumes[Modality(image.modality)], more = read_image(folder, image)
+        findings += more
     reference = next(volumes[m] for m in Modality if m in volumes)
     liver, tumor = masks_from_files(folder, masks, Grid(reference.shape, reference.ijk_to_ras))
-    return Case(case_id, volumes, liver, tumor)
+    return Case(case_id, volumes, liver, tumor, tuple(findings))
 
 
-def read_image(folder: Path, image: ImageFile) -> Volume:
-    """Return one image, checked to be what it is given as; a unit that is not stated is inferred."""
+def read_image(folder: Path, image: ImageFile) -> tuple[Volume, list[Finding]]:
+    """Return one image, checked to be what it is given as, and remarks; a PET becomes SUV where its files tell how."""
     modality = Modality(image.modality)
     role = ROLES[modality]
-    unit = Unit.HU if modality is Modality.CT else Unit(image.unit)
+    stated = None if image.unit is None else Unit(image.unit)
+    unit = Unit.HU if modality is Modality.CT else stated or Unit.UNKNOWN
     volume = Volume(read_array(folder / image.file), np.array(image.ijk_to_ras), unit, role)
     if modality is Modality.CT:
         check_hounsfield(volume.array, role)
-        return volume
+        return volume, []
     check_pet(volume.array, role)
-    return volume if unit is not Unit.UNKNOWN else volume.with_array(volume.array, infer_pet_unit(volume.array))
+    return understood(volume, stated, image.dicom, modality)
 
 
 def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> tuple[np.ndarray, np.ndarray]:
