@@ -1,9 +1,11 @@
 """What the dose branch of the teacher sees: CT at a dose drawn for each step, from fields made once for each scan.
 
 Noise is simulated on the whole field of view of the scan and carried to the network's grid as two fields; any dose is
-then two multiply-adds (see `low_dose.training_fields`). Prepared CT is clipped to what the window shows;
-noise is added to it and clipped again. A scan whose field of view cuts the body off gives no true noise: the branch
-sees it at its own dose.
+then two multiply-adds (see `low_dose.training_fields`). A prepared CT was clipped to what the window shows before it was
+resampled, so air and bone beyond the window give no noise to the fields; what noise lifts over its ends is clipped
+again. So the branch sees what a scan at that dose would have become by the same preparation, and at full dose the
+native image bit by bit. A scan whose field of view cuts the body off gives no true noise: the branch sees it at its own
+dose.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from torch import Tensor
 
 from REACTKDLib.core.atomic import written_beside
 from REACTKDLib.core.case import Modality
+from REACTKDLib.core.normalize import CT_CLIP_HU
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
 from REACTKDTrainLib.low_dose.training_fields import NoiseFields, TrainingFieldCache, draw_dose, draw_signs
@@ -27,12 +30,14 @@ from REACTKDTrainLib.views.augment import Augmentation, warp_like
 from REACTKDTrainLib.views.normalization import LiverWindow
 from REACTKDTrainLib.views.view import View
 
-SEED = 100  # of the noise; the numbers below belong to the test sets
+SEED = 100  # of the noise; the numbers of the test sets are others
+FORMAT = "noise2"  # raised when fields are made differently, so that old ones are not taken for new
 
 
 def prepare_fields(folder: Path, store: PreparedStore, case: CohortCase) -> None:
     """Make the fields of one case on the box of its prepared images, if they are not there.
 
+    The photon budget is fitted to the noise of each real scan; a phantom has the default one.
     Raises: TruncatedFieldOfView and others of `low_dose` for a CT that cannot be simulated, and why.
     """
     path = fields_path(folder, store, case)
@@ -41,7 +46,8 @@ def prepare_fields(folder: Path, store: PreparedStore, case: CohortCase) -> None
     opened = case.load()
     prepared = store.get(case)
     grid, _ = store.preparation.grid_for(opened)
-    whole = TrainingFieldCache(folder / "grid").fields(_safe(case.id), opened.volumes[Modality.CT], grid, SEED)
+    cache = TrainingFieldCache(folder / "grid", calibrate=case.truth is None, clip=CT_CLIP_HU)
+    whole = cache.fields(_safe(case.id), opened.volumes[Modality.CT], grid, SEED)
     box = tuple(slice(a, a + n) for a, n in zip(prepared.start, prepared.shape, strict=True))
     NoiseFields(whole.quantum[box], whole.electronic[box]).save(path, {"case": case.id, "noise_seed": SEED})
 
@@ -77,7 +83,7 @@ def _native_path(folder: Path, store: PreparedStore, case: CohortCase) -> Path:
 
 def fields_path(folder: Path, store: PreparedStore, case: CohortCase) -> Path:
     """Where the fields of a case on its prepared box are kept: named by the content of both."""
-    return Path(folder) / f"{_safe(case.id)}.{store.key(case)[:24]}.npy"
+    return Path(folder) / f"{_safe(case.id)}.{store.key(case)[:24]}.{FORMAT}.npy"
 
 
 def _safe(name: str) -> str:

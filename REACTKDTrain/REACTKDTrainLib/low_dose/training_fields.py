@@ -43,7 +43,7 @@ def draw_signs(rng: np.random.Generator) -> tuple[int, int]:
 
 @dataclass(frozen=True, eq=False)
 class NoiseFields:
-    """Unit quantum and electronic noise, HU, float16 (D, H, W) on the grid of an image that is not yet clipped."""
+    """Unit quantum and electronic noise, HU, float16 (D, H, W) on the grid of a resampled image."""
 
     quantum: np.ndarray
     electronic: np.ndarray
@@ -57,8 +57,9 @@ class NoiseFields:
     ) -> np.ndarray:
         """The image at fraction `dose` of its dose: hu + s1 sqrt((1-a)/a) q + s2 sqrt((1-a^2)/a^2) e, float32.
 
-        hu: HU before clipping and normalization, of the shape of the fields or of their `part`. dose = 1 returns the
-        values of `hu` exactly. Raises: DoseOutOfRange, UsageError.
+        hu: HU of the shape of the fields or of their `part`, not yet normalized; clipped beforehand only if the fields
+        were made for that (`TrainingFieldCache`). dose = 1 returns the values of `hu` exactly.
+        Raises: DoseOutOfRange, UsageError.
         """
         dose = check_dose(dose)
         quantum, electronic = self.quantum[part], self.electronic[part]
@@ -92,12 +93,20 @@ class NoiseFields:
 class TrainingFieldCache:
     """Makes and keeps `<folder>/<case>_noise<seed>.npy`, one file for each seed, beside the prepared volumes.
 
-    calibrate: fit the photon budget to each scan.
+    calibrate: fit the photon budget to each scan. clip: the range, HU, to which the image is clipped before it is
+    resampled, as `Preparation` does; voxels of the scan outside it then carry no noise, as what is clipped away cannot
+    be seen. None: the image is resampled as it is, and clipped after noise was added.
     """
 
-    def __init__(self, folder: Path | str, calibrate: bool = False, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        folder: Path | str,
+        calibrate: bool = False,
+        device: str = "cpu",
+        clip: tuple[float, float] | None = None,
+    ) -> None:
         self.folder = Path(folder)
-        self.calibrate = calibrate
+        self.calibrate, self.clip = calibrate, clip
         self._simulators = Simulators(device)
 
     def fields(
@@ -123,6 +132,7 @@ class TrainingFieldCache:
             "case": case_id,
             "seed": seed,
             "calibrate": self.calibrate,
+            "clip": None if self.clip is None else list(self.clip),
             "thickness_mm": thickness_mm,
             "grid_shape": list(grid.shape),
             "grid_ijk_to_ras": np.round(grid.ijk_to_ras, 6).tolist(),
@@ -149,7 +159,10 @@ class TrainingFieldCache:
         fields = simulator.fields(
             scan.hu, **place, seed=seed, i0=i0, increment_mm=scan.increment_mm, progress=progress, cancelled=cancelled
         )
-        placed = [resample_along_axes(ct.with_array(scan.restored(field)), grid, fill=0.0) for field in fields]
+        placed = [
+            resample_along_axes(ct.with_array(self._seen(scan.restored(field), ct.array)), grid, fill=0.0)
+            for field in fields
+        ]
         budget = simulator.budget(**place, i0=i0)
         record = {
             "schema": SCHEMA,
@@ -159,3 +172,7 @@ class TrainingFieldCache:
             "unit_std_hu": {"quantum": float(placed[0].std()), "electronic": float(placed[1].std())},
         }
         return NoiseFields(*(field.astype(np.float16) for field in placed)), record
+
+    def _seen(self, field: np.ndarray, hu: np.ndarray) -> np.ndarray:
+        """The noise of the voxels that `clip` leaves as they are."""
+        return field if self.clip is None else np.where((hu >= self.clip[0]) & (hu <= self.clip[1]), field, 0)

@@ -185,6 +185,19 @@ def test_the_dose_branch_sees_noise_that_grows_as_the_dose_falls(dosed) -> None:
     assert quarter.std() == pytest.approx(float(3**0.5 * fields.quantum.astype("f4").std()), rel=0.1)
 
 
+def test_what_the_window_clips_away_carries_no_noise(dosed) -> None:
+    """Air stays air, whatever the dose: as a scan at that dose would look, prepared in the same way."""
+    folder, store, case = dosed
+    view = ViewMaker(LiverWindow(), STILL)(store.get(case))
+    source = DoseSource.of(folder, store, [case], LiverWindow(), STILL)
+    air = view.hu <= -159.9
+    assert air.any()
+    for n in range(8):  # a voxel may hold a thousandth of tissue
+        assert float((source(view, n) - view.images["ct"])[air].abs().max()) * LiverWindow().scale_hu < 0.2
+    tissue = (view.hu > 40) & (view.hu < 140)
+    assert float((source(view, 3) - view.images["ct"])[tissue].abs().mean()) > 0.01
+
+
 def test_fields_lie_as_the_view_does(dosed) -> None:
     folder, store, case = dosed
     maker = ViewMaker(LiverWindow(), MOVING)

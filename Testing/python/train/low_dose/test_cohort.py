@@ -118,6 +118,23 @@ def test_training_noise_equals_simulation_then_resampling(tmp_path, ct, grid):
     np.testing.assert_allclose(fields.add_to(prepared, dose), expected, atol=0.05)
 
 
+@pytest.mark.parametrize("dose", [0.25, 0.1])
+def test_noise_for_clipped_images_is_that_of_scans_prepared_at_that_dose(tmp_path, ct, grid, dose):
+    """`Preparation` clips before it resamples: low-dose scans and low-dose views must come out alike."""
+    window = (-160.0, 240.0)
+    fields = TrainingFieldCache(tmp_path / "a", clip=window).fields("case1", ct, grid, seed=1)
+    plain = TrainingFieldCache(tmp_path / "b").fields("case1", ct, grid, seed=1)
+    scan = Scan.of(ct)
+    noise = Simulators().of(scan).fields(scan.hu, scan.spacing_mm, scan.thickness_mm, seed=case_seed(1, "case1"))
+    low = ct.array + quantum_factor(dose) * noise[0] + electronic_factor(dose) * noise[1]
+    truth = resample_along_axes(ct.with_array(low.astype(np.float32)), grid, fill=window[0], clip=window)
+    prepared = resample_along_axes(ct, grid, fill=window[0], clip=window)
+    ours, wrong = (f.add_to(prepared, dose).clip(*window) for f in (fields, plain))
+    air = prepared <= window[0] + 1e-3
+    assert air.any() and np.abs(ours - prepared)[air].max() < 0.2 and np.abs(wrong - truth)[air].max() > 1
+    assert np.sqrt(((ours - truth) ** 2).mean()) < 0.5 * np.sqrt(((wrong - truth) ** 2).mean())
+
+
 def test_a_crop_gets_the_noise_of_the_whole(tmp_path, ct, grid):
     fields = TrainingFieldCache(tmp_path).fields("case1", ct, grid, seed=1)
     image = resample_along_axes(ct, grid, fill=0.0)
