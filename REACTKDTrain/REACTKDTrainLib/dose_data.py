@@ -1,8 +1,8 @@
 """What the dose branch of the teacher sees: CT at a dose drawn for each step, from fields made once for each scan.
 
 Noise is simulated on the whole field of view of the scan and carried to the network's grid as two fields; any dose is
-then two multiply-adds (see `low_dose.training_fields`). A prepared CT was clipped to what the window shows before it was
-resampled, so air and bone beyond the window give no noise to the fields; what noise lifts over its ends is clipped
+then two multiply-adds (see `low_dose.training_fields`). A prepared CT was clipped to what the window shows before it
+was resampled, so air and bone beyond the window give no noise to the fields; what noise lifts over its ends is clipped
 again. So the branch sees what a scan at that dose would have become by the same preparation, and at full dose the
 native image bit by bit. A scan whose field of view cuts the body off gives no true noise: the branch sees it at its own
 dose.
