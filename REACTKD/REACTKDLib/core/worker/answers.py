@@ -14,6 +14,7 @@ from REACTKDLib.core.geometry import bounding_box
 from REACTKDLib.core.regions import Region, RegionSet
 from REACTKDLib.core.report import GradeReport
 from REACTKDLib.core.worker.arrays import take_array, write_array
+from REACTKDLib.core.worker.files_read import FilesRead, files_from
 
 if TYPE_CHECKING:
     from REACTKDLib.core.grade_result import GradeResult
@@ -85,7 +86,7 @@ def drawing_message(result: GradeResult, key: str, folder: Path, new_name: NewNa
     return {"kind": "drawing", "key": key, "file": name, "box": _pairs(box), "scale": result.voxel_map_scale}
 
 
-def answer_from(message: Mapping[str, Any] | None, folder: Path) -> GradeAnswer | Drawing | None:
+def answer_from(message: Mapping[str, Any] | None, folder: Path) -> GradeAnswer | Drawing | FilesRead | None:
     """Return the answer that a message describes; its file is read and removed.
 
     Raises: KeyError, TypeError, ValueError, OSError for a broken one.
@@ -99,6 +100,8 @@ def answer_from(message: Mapping[str, Any] | None, folder: Path) -> GradeAnswer 
     if message["kind"] == "drawing":
         array = take_array(folder / message["file"])
         return Drawing(message["key"], _slices(message["box"]), array, float(message["scale"]))
+    if message["kind"] == "files":
+        return files_from(message, folder)
     raise ValueError(f"There is no answer of the kind {message['kind']}.")
 
 

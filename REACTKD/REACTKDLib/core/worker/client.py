@@ -239,7 +239,7 @@ class WorkerClient:
     def _end(self, entry: _Entry, event: Event) -> None:
         """Report the end of a job, and remove the files it was handed."""
         self._events.append(event)
-        files = [*getattr(entry.job, "images", ()), *getattr(entry.job, "masks", ())]
+        files = [part for name in ("images", "masks", "segments") for part in getattr(entry.job, name, ())]
         self._litter.update(self.scratch.path / part.file for part in files)
         for path in list(self._litter):
             with suppress(OSError):  # Windows keeps what the worker has mapped; the next end tries again

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,13 @@ from REACTKDLib.core.checked_session import CheckedSession
 from REACTKDLib.core.errors import Canceled, CaseNotOpen
 from REACTKDLib.core.grade_result import GradeResult
 from REACTKDLib.core.grader import Grader
+from REACTKDLib.core.open_job import open_job, read_job
 from REACTKDLib.core.session import Canceler, Progress
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.answers import drawing_message, grade_message
+from REACTKDLib.core.worker.files_read import files_message
 from REACTKDLib.core.worker.reading import case_from_files, masks_from_files
+from REACTKDLib.core.worker.saving import save_segments
 
 HELD = 2  # the case on the screen, and the next one
 _READ_AHEAD = "\x1fread-ahead"
@@ -52,6 +54,11 @@ class Desk:
                 return None
             case jobs.OpenFiles(files, model):
                 self._open(_READ_AHEAD, _case_of(files), model, progress, cancelled)
+                return None
+            case jobs.ReadFiles(files):
+                return files_message(read_job(files.job()), self._folder, self._new_name, check)
+            case jobs.SaveSegments(path, segments):
+                save_segments(self._folder, segments, Path(path))
                 return None
             case jobs.GradeFiles(key, files, model):
                 return self._grade_case(key, _case_of(files), model, progress, cancelled)
@@ -142,6 +149,4 @@ def _calls(grader: Grader) -> int:
 
 
 def _case_of(files: jobs.CaseFiles) -> Case:
-    from REACTKDLib.core.open_case import open_case
-
-    return open_case(**asdict(files))
+    return open_job(files.job())

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.worklist import Job as ListedJob
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,10 @@ class WarmUp:
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """A case by its files, as `core.open_case.open_case` takes them. case_id: for the report, free of patient data."""
+    """A case by its files, as `core.open_job.open_job` takes them. case_id: for the report, free of patient data.
+
+    liver_mask, tumor_mask: label files of their own, in place of a segmentation.
+    """
 
     ct: str | None = None
     fdg: str | None = None
@@ -58,6 +65,28 @@ class CaseFiles:
     liver: list | None = None
     tumor: list | None = None
     case_id: str | None = None
+    liver_mask: str | None = None
+    tumor_mask: str | None = None
+
+    @classmethod
+    def of(cls, job: ListedJob) -> CaseFiles:
+        """The files of a worklist's job."""
+        texts = {modality.value: str(path) for modality, path in job.images.items()}
+        if job.segmentation is not None:
+            texts["segmentation"] = str(job.segmentation)
+        if job.mask_files is not None:
+            texts["liver_mask"], texts["tumor_mask"] = map(str, job.mask_files)
+        names = {"liver": job.liver, "tumor": job.tumor}
+        return cls(**texts, **{k: None if v is None else list(v) for k, v in names.items()}, case_id=job.case)
+
+    def job(self) -> ListedJob:
+        """What `of` was given."""
+        images = {m: Path(path) for m in Modality if (path := getattr(self, m.value)) is not None}
+        segmentation = None if self.segmentation is None else Path(self.segmentation)
+        names = [None if v is None else tuple(v) for v in (self.liver, self.tumor)]
+        masks = (self.liver_mask, self.tumor_mask)
+        pair = (Path(masks[0]), Path(masks[1])) if all(masks) else None
+        return ListedJob(self.case_id or "case", images, segmentation, *names, pair)
 
 
 @dataclass(frozen=True)
@@ -75,6 +104,33 @@ class GradeFiles:
     key: str
     files: CaseFiles
     model: Model = Model()
+
+
+@dataclass(frozen=True)
+class SegmentFile:
+    """A segment as drawn, cut to its box and packed. shape: (D, H, W) of the box. ijk_to_ras: of it."""
+
+    name: str
+    color: list
+    terminology: str
+    file: str
+    shape: list
+    ijk_to_ras: list
+
+
+@dataclass(frozen=True)
+class ReadFiles:
+    """Read a case from files to be shown as it is drawn. Answer: FilesRead."""
+
+    files: CaseFiles
+
+
+@dataclass(frozen=True)
+class SaveSegments:
+    """Write segments to a .seg.nrrd, whole or not at all. Answer: None."""
+
+    path: str
+    segments: list[SegmentFile]
 
 
 @dataclass(frozen=True)
@@ -112,8 +168,8 @@ class Draw:
     key: str
 
 
-Job = WarmUp | OpenFiles | GradeFiles | GradeArrays | Regrade | WhatIf | Draw
-_KINDS = {kind.__name__: kind for kind in (WarmUp, OpenFiles, GradeFiles, GradeArrays, Regrade, WhatIf, Draw)}
+Job = WarmUp | OpenFiles | GradeFiles | ReadFiles | SaveSegments | GradeArrays | Regrade | WhatIf | Draw
+_KINDS = {kind.__name__: kind for kind in get_args(Job)}
 
 
 def to_message(job: Job) -> dict[str, Any]:
@@ -128,7 +184,7 @@ def from_message(message: Mapping[str, Any]) -> Job:
     for name, part in (("model", Model), ("files", CaseFiles)):
         if name in fields:
             fields[name] = part(**fields[name])
-    for name, part in (("images", ImageFile), ("masks", MaskFile)):
+    for name, part in (("images", ImageFile), ("masks", MaskFile), ("segments", SegmentFile)):
         if name in fields:
             fields[name] = [part(**entry) for entry in fields[name]]
     return kind(**fields)

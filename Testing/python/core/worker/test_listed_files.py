@@ -1,0 +1,153 @@
+"""What the reading room asks of a worker: cases read to be shown, and masks saved, without waiting for either."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.case_list import open_case_list
+from REACTKDLib.core.segmentation_files import read_segmentation
+from REACTKDLib.core.volume import Unit
+from REACTKDLib.core.worker.arrays import write_mask
+from REACTKDLib.core.worker.events import Canceled, Done, Failed
+from REACTKDLib.core.worker.jobs import CaseFiles, ReadFiles, SaveSegments, SegmentFile, from_message, to_message
+from REACTKDLib.core.worker.mail import Mail
+from REACTKDLib.core.worklist import Job
+from support.case_files import SEGMENTATION, write_case
+from support.small_cases import small_case
+
+
+@pytest.fixture(scope="module")
+def mail():
+    mail = Mail()
+    yield mail
+    mail.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("cases")
+    write_case(small_case(), root / "a")
+    write_case(small_case(), root / "b")
+    (root / "b" / SEGMENTATION).unlink()
+    write_case(small_case(), root / "c")
+    (root / "c" / "FDG.nii.gz").write_text("no image")
+    return root
+
+
+def ask(mail: Mail, job, **options):
+    ended = []
+    mail.submit(job, ended.append, **options)
+    until = time.monotonic() + 60
+    while not ended:
+        assert time.monotonic() < until
+        mail.poll()
+        time.sleep(0.01)
+    return ended[0]
+
+
+def files_of(folder: Path, name: str) -> CaseFiles:
+    cases = open_case_list(folder)
+    return CaseFiles.of(cases.cases[cases.find(name)].job)
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        Job("a", {Modality.CT: Path("x/ct.nii"), Modality.ACETATE: Path("y")}, Path("seg"), ("L",), ()),
+        Job("b", {Modality.FDG: Path("x")}, mask_files=(Path("l"), Path("t"))),
+    ],
+)
+def test_a_job_survives_its_message(job):
+    files = CaseFiles.of(job)
+    assert files.job() == job
+    assert from_message(to_message(ReadFiles(files))) == ReadFiles(files)
+
+
+def test_a_case_to_show(mail, folder):
+    event = ask(mail, ReadFiles(files_of(folder, "a")))
+    assert isinstance(event, Done)
+    read, case = event.result, small_case()
+    assert tuple(read.images) == tuple(Modality) and read.problem == ""
+    for modality, image in read.images.items():
+        assert np.array_equal(image.array, case.volumes[modality].array.astype(image.array.dtype))
+        assert np.allclose(image.ijk_to_ras, case.volumes[modality].ijk_to_ras, atol=1e-3)
+        assert image.window[0] < image.window[1]
+    assert read.images[Modality.CT].unit is Unit.HU and read.images[Modality.FDG].unit is Unit.SUVBW
+    assert [read.segments[i].name for i in (*read.livers, *read.tumors)] == ["Liver", "Tumor"]
+    total = sum(int((layer.array != 0).sum()) for layer in read.layers)
+    assert total == case.liver.sum() + case.tumor.sum(), "liver and tumor overlap, so they lie in two layers"
+    assert all(path.is_file() for path in read._paths)
+    read.release()
+    assert not any(path.exists() for path in read._paths)
+
+
+def test_a_case_without_masks_is_shown_and_one_without_image_is_refused(mail, folder):
+    read = ask(mail, ReadFiles(files_of(folder, "b"))).result
+    assert read.layers == () and "draw the masks" in read.problem and len(read.images) == 3
+    read.release()
+    event = ask(mail, ReadFiles(files_of(folder, "c")))
+    assert isinstance(event, Failed) and event.code == "not-an-image" and "FDG" in event.message
+
+
+def test_read_ahead_and_canceled(mail, folder):
+    ended = []
+    ticket = mail.submit(ReadFiles(files_of(folder, "a")), ended.append, background=True)
+    mail.cancel(ticket)
+    while mail.waiting:
+        mail.poll()
+        time.sleep(0.01)
+    assert isinstance(ended[0], (Canceled, Done))
+
+
+def segment_file(mail: Mail, name: str, mask: np.ndarray, matrix: np.ndarray, **more) -> SegmentFile:
+    file = mail.client.scratch.new_name()
+    write_mask(mail.client.scratch.path / file, mask)
+    told = {"color": [0.1, 0.2, 0.3], "terminology": "", **more}
+    return SegmentFile(name=name, file=file, shape=list(mask.shape), ijk_to_ras=matrix.tolist(), **told)
+
+
+def test_segments_are_saved_as_drawn(mail, tmp_path):
+    """Boxes of their own on one lattice, one overlapping, one empty, one outside the first's box."""
+    matrix = small_case().reference.ijk_to_ras
+
+    def at(kji):
+        moved = matrix.copy()
+        moved[:3, 3] = (matrix @ [*kji[::-1], 1.0])[:3]
+        return moved
+
+    one, two = np.ones((4, 5, 6), dtype=bool), np.ones((3, 3, 3), dtype=bool)
+    segments = [
+        segment_file(mail, "Liver", one, at((10, 10, 10)), terminology="a~b"),
+        segment_file(mail, "Lesion", two, at((12, 12, 12))),
+        segment_file(mail, "Lesion", two, at((2, 3, 4))),
+        SegmentFile("Empty", [0, 0, 0], "", "", [0, 0, 0], np.eye(4).tolist()),
+    ]
+    path = tmp_path / "new" / "masks.seg.nrrd"
+    assert isinstance(ask(mail, SaveSegments(str(path), segments)), Done)
+    saved = read_segmentation(path)
+    assert [segment.name for segment in saved.segments] == ["Liver", "Lesion", "Lesion", "Empty"]
+    assert saved.segments[0].terminology == "a~b" and saved.segments[0].color == (0.1, 0.2, 0.3)
+    for index, (size, kji) in enumerate([(120, (10, 10, 10)), (27, (12, 12, 12)), (27, (2, 3, 4))]):
+        places = np.argwhere(saved.mask([index]))
+        assert len(places) == size
+        first = (saved.ijk_to_ras @ [*places[0][::-1], 1.0])[:3]
+        assert np.allclose(first, (matrix @ [*kji[::-1], 1.0])[:3], atol=1e-4)
+    assert not saved.mask([3]).any()
+    ids = [line for line in path.read_bytes()[:4000].split(b"\n") if b"_ID:=" in line]
+    assert len({line.partition(b":=")[2] for line in ids}) == 4
+
+
+def test_what_cannot_be_saved_is_said(mail, tmp_path):
+    mask = np.ones((2, 2, 2), dtype=bool)
+    (tmp_path / "file").touch()
+    target = tmp_path / "file" / "masks.seg.nrrd"
+    event = ask(mail, SaveSegments(str(target), [segment_file(mail, "Liver", mask, np.eye(4))]))
+    assert isinstance(event, Failed) and event.code == "output-not-writable"
+    event = ask(mail, SaveSegments(str(tmp_path / "x.seg.nrrd"), []))
+    assert isinstance(event, Failed) and event.code == "empty-segmentation"
+    assert not (tmp_path / "x.seg.nrrd").exists()
