@@ -1,4 +1,5 @@
-"""The command line: `python -m REACTKDTrainLib.low_dose --ct CT.nii.gz --dose 0.25 --seed 0 --output LOW.nii.gz`.
+"""The command line: `python -m REACTKDTrainLib.low_dose --ct CT.nii.gz --dose 0.25 --seed 0 --output LOW.nii.gz`,
+and for the test sets of a cohort `--cohort COHORT --output FOLDER`.
 
 Ends with 0, or with 2 and one sentence on the error stream. Progress is shown on a terminal only.
 """
@@ -9,8 +10,12 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from REACTKDLib.core.errors import ReactkdError, UsageError
+
+if TYPE_CHECKING:
+    from REACTKDLib.core.volume import Volume
 
 EXIT_REFUSED = 2
 
@@ -28,10 +33,18 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m REACTKDTrainLib.low_dose",
         description="Simulate a CT at a fraction of its dose. Give the full field of view in HU; crop afterwards.",
     )
-    command.add_argument("--ct", type=Path, required=True, help="CT in HU (.nii, .nii.gz, .nrrd, .mha)")
-    command.add_argument("--dose", type=float, required=True, help="fraction of the scan's own dose, in (0, 1]")
-    command.add_argument("--seed", type=int, default=0, help="of the noise, 0 or more (default 0)")
-    command.add_argument("--output", type=Path, required=True, help="image to write; a .json of the same name joins it")
+    source = command.add_mutually_exclusive_group(required=True)
+    source.add_argument("--ct", type=Path, help="CT in HU (.nii, .nii.gz, .nrrd, .mha), or its DICOM folder")
+    source.add_argument(
+        "--cohort",
+        help="a cohort as training takes it: its CT at native, mild, severe and stress dose with the published seeds; "
+        "what is there already is kept",
+    )
+    command.add_argument("--dose", type=float, help="fraction of the scan's own dose, in (0, 1]; with --ct")
+    command.add_argument("--seed", type=int, help="of the noise, 0 or more (default 0); with --ct")
+    command.add_argument(
+        "--output", type=Path, required=True, help="image to write, a .json of the same name joins it; or the folder"
+    )
     command.add_argument(
         "--mode", choices=("log", "linear"), default="log", help="log keeps photon starvation (default)"
     )
@@ -43,25 +56,30 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace, progress: Callable[[float, str], None] | None = None) -> str:
-    """Do what `options` say; return the sentence for the user. Raises: ReactkdError."""
+    """Do what `options` say; return what to tell the user. Raises: ReactkdError."""
+    device = _prepared_device(options.device, options.threads)
+    if options.cohort is not None:
+        return _run_cohort(options, device, progress)
     from REACTKDTrainLib.low_dose.physics import check_dose
     from REACTKDTrainLib.low_dose.randomness import check_seed
 
-    check_dose(options.dose), check_seed(options.seed)
+    if options.dose is None:
+        raise UsageError("The dose is missing; give it as a fraction with --dose, such as 0.25.")
+    seed = options.seed or 0
+    check_dose(options.dose), check_seed(seed)
     _check_output(options.ct, options.output)
-    from REACTKDLib.core.case import Modality
-    from REACTKDLib.core.files import read_volume, write_volume
+    from REACTKDLib.core.files import write_volume
     from REACTKDTrainLib.low_dose.sidecar import sidecar_of, write_sidecar
     from REACTKDTrainLib.low_dose.volumes import Simulators, degrade
 
     low, record = degrade(
-        read_volume(options.ct, Modality.CT),
+        _read(options.ct),
         options.dose,
-        options.seed,
+        seed,
         mode=options.mode,
         thickness_mm=options.thickness,
         calibrate=options.calibrate,
-        simulators=Simulators(_prepared_device(options.device, options.threads)),
+        simulators=Simulators(device),
         progress=progress,
     )
     sidecar_of(options.output).unlink(missing_ok=True)
@@ -69,6 +87,27 @@ def run(options: argparse.Namespace, progress: Callable[[float, str], None] | No
     added = record.added_std_hu["soft_tissue"]
     noise = "no soft tissue to measure in" if added is None else f"{added:.1f} HU added in soft tissue"
     return f"Wrote {options.output.name} at {options.dose:g} of the dose ({noise})."
+
+
+def _read(path: Path) -> Volume:
+    from REACTKDLib.core.case import Modality
+    from REACTKDLib.core.open_case import read_volumes
+
+    volumes, _ = read_volumes({Modality.CT: path})
+    return volumes[Modality.CT]
+
+
+def _run_cohort(options: argparse.Namespace, device: str, progress: Callable[[float, str], None] | None) -> str:
+    told = [name for name in ("dose", "seed", "thickness") if getattr(options, name) is not None]
+    if told:
+        raise UsageError(f"The option --{told[0]} goes with --ct; the test sets have the published doses and seeds.")
+    from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+    from REACTKDTrainLib.low_dose.cohort import DoseTestSets
+    from REACTKDTrainLib.low_dose.dosed_cohort import summary, write_test_sets
+
+    cohort = open_cohort(options.cohort, whole_field=True)
+    sets = DoseTestSets(options.output, mode=options.mode, calibrate=options.calibrate, device=device)
+    return "\n".join(summary(sets, write_test_sets(cohort, sets, progress)))
 
 
 def _check_output(ct: Path, output: Path) -> None:
@@ -95,7 +134,7 @@ def _prepared_device(name: str, threads: int) -> str:
 
 
 def _show(fraction: float, text: str) -> None:
-    sys.stderr.write(f"\r{fraction:4.0%} {text}" + ("\n" if fraction >= 1.0 else ""))
+    sys.stderr.write(f"\r\x1b[K{fraction:4.0%} {text}" + ("\n" if fraction >= 1.0 else ""))
     sys.stderr.flush()
 
 
@@ -108,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return EXIT_REFUSED
     except KeyboardInterrupt:
-        print("Stopped; no low-dose image was written.", file=sys.stderr)
+        print("Stopped; what was finished is kept, and nothing is half-written.", file=sys.stderr)
         return EXIT_REFUSED
     except MemoryError:
         print("The memory of this computer is too small for this CT; close other programs.", file=sys.stderr)

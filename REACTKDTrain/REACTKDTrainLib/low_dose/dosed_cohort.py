@@ -1,0 +1,108 @@
+"""A whole cohort at another dose: its test sets written once, and read back as a cohort that training can open.
+
+The cases keep their ids, patients, grades and masks; the CT alone is another one. Phantom cohorts must show the whole
+body (`phantom:external?whole_field=1`), since no low dose can be made from a crop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from REACTKDLib.core.case import Case, Modality
+from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.files import read_volume
+from REACTKDLib.core.text import plural
+from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
+from REACTKDTrainLib.low_dose.cohort import LEVELS, TEST_SEEDS, DoseTestSets
+
+Progress = Callable[[float, str], None]
+
+
+def write_test_sets(
+    cohort: Cohort, sets: DoseTestSets, progress: Progress | None = None
+) -> tuple[tuple[str, str], ...]:
+    """Write every level and seed of every case with a CT; return (case, reason) of those that have none.
+
+    What is there already is kept. progress: a fraction and a text; it cancels by raising.
+    Raises: UsageError when no case could be simulated; OutputNotWritable.
+    """
+    left_out = []
+    for number, case in enumerate(cohort.cases):
+        if progress:
+            progress(number / len(cohort.cases), case.id)
+        try:
+            sets.write(case.id, _ct_of(case.load(), case.id))
+        except ReactkdError as error:
+            if error.code == "output-not-writable":
+                raise
+            left_out.append((case.id, str(error)))
+    if progress:
+        progress(1.0, f"{len(cohort.cases)} cases")
+    if len(left_out) == len(cohort.cases):
+        raise UsageError(f"No case of the cohort could be simulated; the first: {left_out[0][1]}")
+    return tuple(left_out)
+
+
+def at_dose(cohort: Cohort, folder: Path, level: str, seed: int = TEST_SEEDS[0], mode: str = "log") -> Cohort:
+    """Return the cohort with its CT at one of `LEVELS`, made when a case is first opened and kept in `folder`.
+
+    The photon budget is fitted to each real scan; phantoms have the default one. Cases without CT are left out.
+    Raises: UsageError for a level that there is not, or a cohort without CT; a case may raise
+    TruncatedFieldOfView when it is opened.
+    """
+    if level not in LEVELS:
+        raise UsageError(f"There is no level '{level}'; choose one of {', '.join(LEVELS)}.")
+    cases = tuple(_dosed(case, Path(folder), level, seed, mode) for case in cohort.cases if "ct" in case.modalities)
+    without = tuple((c.id, "It has no CT.") for c in cohort.cases if "ct" not in c.modalities)
+    told = f"{cohort.description}; CT at {level} dose ({LEVELS[level]:g} of its own), noise seed {seed}"
+    return replace(cohort, cases=cases, description=told, skipped=(*cohort.skipped, *without))
+
+
+def _dosed(case: CohortCase, folder: Path, level: str, seed: int, mode: str) -> CohortCase:
+    if LEVELS[level] == 1.0:
+        return case
+    calibrate = case.truth is None
+    told = f"{case.fingerprint} {level} {LEVELS[level]} {seed} {mode} {calibrate}"
+    return replace(
+        case,
+        load=partial(open_dosed, case.load, case.id, folder, level, seed, mode, calibrate),
+        fingerprint=hashlib.sha256(told.encode()).hexdigest(),
+        provenance=f"{case.provenance}; CT at {LEVELS[level]:g} of its dose, noise seed {seed}".lstrip("; "),
+    )
+
+
+def open_dosed(
+    load: Callable[[], Case], case_id: str, folder: Path, level: str, seed: int, mode: str, calibrate: bool
+) -> Case:
+    """Open a case and put the CT of a test set in the place of its own, which is written if it is not there."""
+    case = load()
+    ct = _ct_of(case, case_id)
+    sets = DoseTestSets(folder, {level: LEVELS[level]}, (seed,), mode, calibrate)
+    (path,) = sets.write(case_id, ct)
+    low = ct.with_array(read_volume(path, Modality.CT).array)
+    return replace(case, volumes={m: low if m is Modality.CT else v for m, v in case.volumes.items()})
+
+
+def _ct_of(case: Case, case_id: str):
+    if Modality.CT not in case.volumes:
+        raise UsageError(f"Case {case_id} has no CT.")
+    return case.volumes[Modality.CT]
+
+
+def summary(sets: DoseTestSets, left_out: Iterable[tuple[str, str]]) -> list[str]:
+    """Lines for people: added noise by level, then what was left out and why."""
+    rows, lines = sets.table(), []
+    for level, dose in sets.levels.items():
+        own = [row for row in rows if row["level"] == level]
+        stds = [row["added_std_hu"] for row in own if row["added_std_hu"] is not None]
+        scans = f"{plural(len(own), 'volume')} of {plural(len({row['case'] for row in own}), 'case')}"
+        noise = (
+            f", {median(stds):.1f} HU added in soft tissue (median; {min(stds):.1f} to {max(stds):.1f})" if stds else ""
+        )
+        lines.append(f"{level} ({dose:g} of the dose): {scans}{noise if dose < 1 else ''}")
+    return lines + [f"{case}: left out: {reason}" for case, reason in left_out]
