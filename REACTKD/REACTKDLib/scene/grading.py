@@ -23,7 +23,7 @@ from REACTKDLib.core.worker.answers import Drawing, GradeAnswer
 from REACTKDLib.core.worker.client import WorkerClient
 from REACTKDLib.scene.case import NEUTRAL_ID, CaseNodes
 from REACTKDLib.scene.hand_over import hand_over_images, hand_over_masks, images_stamp, masks_stamp
-from REACTKDLib.scene.outputs import write_outputs
+from REACTKDLib.scene.outputs import output_steps
 from REACTKDLib.scene.parameter_node import (
     parameter_node_for,
     parameter_nodes,
@@ -36,6 +36,7 @@ from REACTKDLib.scene.result import DrawnResult
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 from REACTKDLib.scene.signal import Signal
 from REACTKDLib.scene.state import GradingState
+from REACTKDLib.scene.view_choice import ViewChoice
 
 SLICE_S = 0.03  # of the caller's time in one poll; a slice of work takes about a third of it
 _NOT_OPEN = "case-not-open"
@@ -79,9 +80,10 @@ class GradingController:
     scene: the MRML scene. client: the worker, made when not given and closed with the controller then.
     Signals: state_changed(state), progress_changed(fraction, text), result_changed(report or None),
     outputs_changed(parameter node), what_if_changed(WhatIfAnswer or None).
-    Attributes: model (bundle folder and device of the next grade), state, progress (fraction, text), error (a sentence
-    or None), error_code, report (the numbers on the screen: of the last grade, or as stored in a loaded scene), result
-    (a `DrawnResult` once the regions are colored, else None), parameter_node, what_if_answer.
+    Attributes: model (bundle folder and device of the next grade), view (how the next answer is shown), state, progress
+    (fraction, text), error (a sentence or None), error_code, report (the numbers on the screen: of the last grade, or
+    as stored in a loaded scene), result (a `DrawnResult` once the regions are colored, else None), parameter_node,
+    what_if_answer.
     """
 
     def __init__(self, scene: Any, client: WorkerClient | None = None, model: jobs.Model | None = None) -> None:
@@ -89,6 +91,7 @@ class GradingController:
         self.client = client or WorkerClient()
         self._own_client = client is None
         self.model = model or jobs.Model()
+        self.view: ViewChoice | None = None
         self.state_changed = Signal()
         self.progress_changed = Signal()
         self.result_changed = Signal()
@@ -110,6 +113,7 @@ class GradingController:
         self._span = (0.0, 1.0)
         self._ended: dict[int, events.Event] = {}
         self._count = 0
+        self._writing = False
         self._next: tuple | None = None
         self._observed = [
             scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, self._on_scene_close),
@@ -165,7 +169,7 @@ class GradingController:
     def cancel(self) -> None:
         """Stop what runs, within a second; the scene is then as it was."""
         self._next = None
-        if self._script is None:
+        if self._script is None or self._writing:  # what is half written is brought to its end in a moment
             return
         if self._ticket is not None:
             self.client.cancel(self._ticket)
@@ -204,6 +208,15 @@ class GradingController:
             self._set_report(report)
             return True
         return False
+
+    def leave(self) -> None:
+        """Let go of the case on the screen: its work ends and its answer is no longer told; the scene stays."""
+        self._next = None
+        self._finish(GradingState.IDLE)
+        self._opened = self.answer = self.result = self.parameter_node = self.error = self.error_code = None
+        self._set_what_if(None)
+        if self.report is not None:
+            self._set_report(None)
 
     def close(self) -> None:
         """Stop everything and let go of the scene; results that were written stay. May be called twice."""
@@ -259,7 +272,7 @@ class GradingController:
         yield from self._showing(now, answer)
 
     def _showing(self, opened: _Opened, answer: GradeAnswer) -> Script:
-        """Show the numbers, then what is drawn; the scene changes in one step at the end."""
+        """Show the numbers, then what is drawn; the scene changes at the end, in a few steps that no cancel parts."""
         self._opened, self.answer, self.result = opened, answer, None
         self._set_what_if(None)
         self._set_report(answer.report)
@@ -267,11 +280,13 @@ class GradingController:
         result = DrawnResult(answer.report, answer.regions, drawing.box, drawing.voxel_map, drawing.scale)
         self._tell(0.95, "Coloring the regions")
         yield
-        if self.parameter_node is None or not self.scene.IsNodePresent(self.parameter_node):
-            self.parameter_node = parameter_node_for(self.scene, opened.nodes)
+        self.parameter_node = parameter_node_for(self.scene, opened.nodes)  # another case may have been graded before
         write_inputs(self.parameter_node, opened.nodes, opened.choice, opened.case_id)
         reference = opened.nodes.reference
-        write_outputs(self.scene, self.parameter_node, result, reference, f"REACTKD {reference.GetName()}")
+        self._writing = True
+        yield from output_steps(
+            self.scene, self.parameter_node, result, reference, f"REACTKD {reference.GetName()}", self.view
+        )
         self.result = result
         self.outputs_changed.emit(self.parameter_node)
 
@@ -333,7 +348,7 @@ class GradingController:
         self._finish(GradingState.FAILED)
 
     def _finish(self, state: GradingState) -> None:
-        script, self._script = self._script, None
+        script, self._script, self._writing = self._script, None, False
         if script is not None:
             script.close()
         if self._ticket is not None:
@@ -379,12 +394,7 @@ class GradingController:
             self.what_if_changed.emit(answer)
 
     def _on_scene_close(self, *_: Any) -> None:
-        self._next = None
-        self._finish(GradingState.IDLE)
-        self._opened = self.answer = self.result = self.parameter_node = self.error = self.error_code = None
-        self._set_what_if(None)
-        if self.report is not None:
-            self._set_report(None)
+        self.leave()
 
     def _on_import(self, *_: Any) -> None:
         if self._script is None and self.report is None:

@@ -1,0 +1,63 @@
+"""What an input volume is, for the line below its selector; and what looks wrong with the choice of volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import slicer
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.image_names import modality_of_name
+from REACTKDLib.core.pet_values import infer_pet_unit
+from REACTKDLib.core.roles import ROLES
+from REACTKDLib.core.text import sentence
+from REACTKDLib.core.volume import Unit
+from REACTKDLib.scene.units import unit_of
+
+_SAMPLE = 200_000  # voxels that are looked at for the unit of a PET
+
+
+@dataclass(frozen=True)
+class VolumeInfo:
+    """size: voxels (i, j, k). spacing: mm (i, j, k). unit: stated by the node, else (stated False) inferred."""
+
+    size: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    unit: Unit
+    stated: bool
+
+
+def volume_info(node: Any, modality: Modality) -> VolumeInfo | None:
+    """Return what a volume node is, or None when it holds no image."""
+    image = node.GetImageData()
+    if image is None or image.GetPointData().GetScalars() is None:
+        return None
+    unit = unit_of(node)
+    stated = unit is not Unit.UNKNOWN
+    if not stated and modality is Modality.CT:
+        unit = Unit.HU
+    elif not stated and image.GetNumberOfScalarComponents() == 1:
+        values = np.ravel(slicer.util.arrayFromVolume(node))
+        unit = infer_pet_unit(values[:: max(1, values.size // _SAMPLE)])
+    return VolumeInfo(tuple(image.GetDimensions()), tuple(node.GetSpacing()), unit, stated)
+
+
+def input_findings(volumes: Mapping[Modality, Any]) -> list[Finding]:
+    """Return what looks wrong with the choice itself: one node in two places, or names that say otherwise."""
+    findings = []
+    chosen = [(modality, node) for modality, node in volumes.items() if node is not None]
+    for index, (modality, node) in enumerate(chosen):
+        for other, same in chosen[index + 1 :]:
+            if node.GetID() == same.GetID():
+                text = f"{ROLES[modality]} and {ROLES[other]} are the same image; choose one image for each."
+                findings.append(Finding("same-image-twice", "warning", sentence(text)))
+    for modality, node in chosen:
+        named = modality_of_name(node.GetName() or "")
+        if named is not None and named is not modality:
+            text = f"The image that is chosen as {ROLES[modality]} is named like {ROLES[named]}; check which is which."
+            findings.append(Finding("named-otherwise", "warning", text))
+    return findings

@@ -1,0 +1,155 @@
+"""What is chosen in the panel, in a node of the scene, so that it comes back with a saved one.
+
+An explicit mapping, key by key: nothing here is written but by `PanelState`, and everything has a default.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.scene.overlay import Overlay
+from REACTKDLib.scene.parameter_node import INPUT_ROLES, NODE_CLASS, SEGMENTATION_ROLE
+from REACTKDLib.scene.view_choice import ViewChoice
+
+MODULE = "REACTKDPanel"  # not the module's own name, by which the nodes of graded cases are found
+_LIVERS, _TUMORS, _CASE_ID = "LiverSegments", "TumorSegments", "CaseID"
+_LIVE, _OWN_SEGMENTS, _MODEL, _DEVICE = "Live", "OwnSegments", "ModelFolder", "Device"
+_OVERLAY, _OPACITY, _LEGEND, _THREE_D, _GRAPH = "Overlay", "Opacity", "Legend", "ThreeD", "Graph"
+DEVICES = ("auto", "cpu", "cuda")
+
+
+class PanelState:
+    """The choices that a node records. Setting one to what it is already leaves the node untouched."""
+
+    def __init__(self, node: Any) -> None:
+        self.node = node
+
+    @classmethod
+    def find(cls, scene: Any) -> PanelState | None:
+        """Return the state of this scene, or None. Of several, as after adding a scene, the one with a segmentation."""
+        states = [cls(node) for node in _nodes(scene)]
+        return next((state for state in states if state.segmentation is not None), states[0] if states else None)
+
+    @classmethod
+    def of(cls, scene: Any) -> PanelState:
+        """Return the state of this scene, made when there is none; superfluous ones are removed."""
+        state = cls.find(scene)
+        if state is None:
+            node = scene.CreateNodeByClass(NODE_CLASS)
+            node.UnRegister(None)
+            node.SetName("REACTKD panel")
+            node.SetModuleName(MODULE)
+            node.SetAttribute("ModuleName", MODULE)
+            node.SetHideFromEditors(True)
+            return cls(scene.AddNode(node))
+        for other in _nodes(scene):
+            if other.GetID() != state.node.GetID():
+                scene.RemoveNode(other)
+        return state
+
+    @property
+    def volumes(self) -> dict[Modality, Any]:
+        """{modality: volume node or None}."""
+        return {modality: self.node.GetNodeReference(role) for modality, role in INPUT_ROLES.items()}
+
+    def set_volume(self, modality: Modality, node: Any | None) -> None:
+        """Choose a volume, or none."""
+        self._refer(INPUT_ROLES[modality], node)
+
+    @property
+    def segmentation(self) -> Any | None:
+        """The segmentation node, or None."""
+        return self.node.GetNodeReference(SEGMENTATION_ROLE)
+
+    def set_segmentation(self, node: Any | None) -> None:
+        """Choose a segmentation; what was said of another one's segments is forgotten."""
+        if node is not self.segmentation:
+            self.set_segments(None, None)
+        self._refer(SEGMENTATION_ROLE, node)
+
+    @property
+    def livers(self) -> list[str] | None:
+        """IDs of the liver's segments as corrected by hand; None leaves them to recognition."""
+        return json.loads(self._text(_LIVERS) or "null")
+
+    @property
+    def tumors(self) -> list[str] | None:
+        """IDs of the tumors' segments as corrected by hand, maybe none; None leaves them to recognition."""
+        return json.loads(self._text(_TUMORS) or "null")
+
+    def set_segments(self, livers: list[str] | None, tumors: list[str] | None) -> None:
+        """Say which segments are liver and tumors; None leaves it to recognition."""
+        self._put(_LIVERS, json.dumps(livers))
+        self._put(_TUMORS, json.dumps(tumors))
+
+    case_id = property(lambda self: self._text(_CASE_ID) or None, lambda self, value: self._put(_CASE_ID, value or ""))
+    live = property(lambda self: self._flag(_LIVE, False), lambda self, value: self._put_flag(_LIVE, value))
+    own_segments = property(
+        lambda self: self._flag(_OWN_SEGMENTS, False), lambda self, value: self._put_flag(_OWN_SEGMENTS, value)
+    )
+    model = property(lambda self: self._text(_MODEL) or None, lambda self, value: self._put(_MODEL, value or ""))
+
+    @property
+    def device(self) -> str:
+        """One of `DEVICES`."""
+        text = self._text(_DEVICE)
+        return text if text in DEVICES else DEVICES[0]
+
+    def set_device(self, device: str) -> None:
+        """Choose where the model computes."""
+        self._put(_DEVICE, device)
+
+    @property
+    def view(self) -> ViewChoice:
+        """How the answer is shown."""
+        default = ViewChoice()
+        try:
+            opacity = min(1.0, max(0.0, float(self._text(_OPACITY) or default.opacity)))
+        except ValueError:
+            opacity = default.opacity
+        return ViewChoice(
+            Overlay.from_key(self._text(_OVERLAY)),
+            opacity,
+            self._flag(_LEGEND, default.legend),
+            self._flag(_THREE_D, default.three_d),
+            self._flag(_GRAPH, default.graph),
+        )
+
+    def set_view(self, view: ViewChoice) -> None:
+        """Record how the answer is to be shown."""
+        self._put(_OVERLAY, view.overlay.key)
+        self._put(_OPACITY, f"{view.opacity:.2f}")
+        for key, value in ((_LEGEND, view.legend), (_THREE_D, view.three_d), (_GRAPH, view.graph)):
+            self._put_flag(key, value)
+
+    def _text(self, key: str) -> str:
+        return self.node.GetParameter(key) or ""
+
+    def _put(self, key: str, value: str) -> None:
+        if self._text(key) != value:
+            self.node.SetParameter(key, value)
+
+    def _flag(self, key: str, default: bool) -> bool:
+        return {"true": True, "false": False}.get(self._text(key), default)
+
+    def _put_flag(self, key: str, value: bool) -> None:
+        self._put(key, "true" if value else "false")
+
+    def _refer(self, role: str, node: Any | None) -> None:
+        node_id = node.GetID() if node is not None else None
+        if self.node.GetNodeReferenceID(role) != node_id:
+            self.node.SetNodeReferenceID(role, node_id)
+
+
+def _nodes(scene: Any) -> list[Any]:
+    count = scene.GetNumberOfNodesByClass(NODE_CLASS)
+    nodes = (scene.GetNthNodeByClass(index, NODE_CLASS) for index in range(count))
+    return [node for node in nodes if node.GetModuleName() == MODULE]
+
+
+def chosen_volumes(volumes: Mapping[Modality, Any | None]) -> dict[Modality, Any]:
+    """Return the volumes that are chosen."""
+    return {modality: node for modality, node in volumes.items() if node is not None}

@@ -1,0 +1,67 @@
+"""Which nodes of a scene make a case, as far as they say it themselves; the user corrects the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.image_names import modality_of_name
+from REACTKDLib.core.volume import Unit
+from REACTKDLib.scene.outputs import ROLES as OUTPUT_ROLES
+from REACTKDLib.scene.parameter_node import parameter_nodes, referenced
+from REACTKDLib.scene.segments import choose_segments
+from REACTKDLib.scene.units import unit_of
+
+_AIR_HU = -500  # no PET has values that low, every whole CT has
+
+
+@dataclass(frozen=True)
+class RecognizedInputs:
+    """volumes: {modality: node}, each only where exactly one node may be it. segmentation: likewise, or None."""
+
+    volumes: dict[Modality, Any] = field(default_factory=dict)
+    segmentation: Any | None = None
+
+
+def recognize_inputs(scene: Any) -> RecognizedInputs:
+    """Return the nodes that are surely meant: results of gradings, label maps and doubtful nodes are left out."""
+    own = {node.GetID() for case in parameter_nodes(scene) for node in referenced(case, OUTPUT_ROLES).values()}
+    candidates: dict[Modality, list[Any]] = {modality: [] for modality in Modality}
+    for node in _nodes(scene, "vtkMRMLScalarVolumeNode"):
+        modality = None if node.GetID() in own or node.IsA("vtkMRMLLabelMapVolumeNode") else modality_of(node)
+        if modality is not None:
+            candidates[modality].append(node)
+    volumes = {modality: nodes[0] for modality, nodes in candidates.items() if len(nodes) == 1}
+    segmentations = [node for node in _nodes(scene, "vtkMRMLSegmentationNode") if node.GetID() not in own]
+    if len(segmentations) > 1:
+        segmentations = [node for node in segmentations if _has_a_liver(node)]
+    return RecognizedInputs(volumes, segmentations[0] if len(segmentations) == 1 else None)
+
+
+def modality_of(node: Any) -> Modality | None:
+    """Return what a volume node says it is: by its unit, by its name, by the air around a patient; else None."""
+    image = node.GetImageData()
+    if image is None or image.GetNumberOfScalarComponents() != 1:
+        return None
+    unit, named = unit_of(node), modality_of_name(node.GetName() or "")
+    if unit is Unit.HU:
+        return Modality.CT if named in (None, Modality.CT) else None
+    if unit is not Unit.UNKNOWN:
+        return None if named is Modality.CT else named
+    if named is None and image.GetScalarRange()[0] < _AIR_HU:
+        return Modality.CT
+    return named
+
+
+def _has_a_liver(segmentation: Any) -> bool:
+    try:
+        choose_segments(segmentation)
+    except ReactkdError:
+        return False
+    return True
+
+
+def _nodes(scene: Any, kind: str) -> list[Any]:
+    return [scene.GetNthNodeByClass(index, kind) for index in range(scene.GetNumberOfNodesByClass(kind))]

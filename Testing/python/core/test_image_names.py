@@ -1,0 +1,39 @@
+"""What a name says of an image, and what it leaves open."""
+
+from __future__ import annotations
+
+import pytest
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.image_names import modality_of_name
+
+
+@pytest.mark.parametrize(
+    ("name", "modality"),
+    [
+        ("CT", Modality.CT),
+        ("ct_1", Modality.CT),
+        ("4: CT Abdomen 3.0", Modality.CT),
+        ("CECT portal venous", Modality.CT),
+        ("FDG PET", Modality.FDG),
+        ("18F-FDG", Modality.FDG),
+        ("FDG PET/CT", Modality.FDG),
+        ("patient3_fdg_suv", Modality.FDG),
+        ("Acetate PET", Modality.ACETATE),
+        ("11C-ACT", Modality.ACETATE),
+        ("C11-Ac WB", Modality.ACETATE),
+        ("PET_Acetate_SUV", Modality.ACETATE),
+        ("PET", None),
+        ("PET AC", None),
+        ("PET/CT", None),
+        ("FDG and acetate", None),
+        ("T2 CT", None),
+        ("18F-choline PET", None),
+        ("CT segmentation", None),
+        ("FDG label", None),
+        ("factory", None),
+        ("", None),
+    ],
+)
+def test_names(name: str, modality: Modality | None) -> None:
+    assert modality_of_name(name) is modality
