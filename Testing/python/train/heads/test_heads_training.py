@@ -1,0 +1,231 @@
+"""Heads on tables of nodes: they learn what is there, graphs teach, and the same call gives the same bits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from REACTKDLib.core.student.config import StudentConfig
+from REACTKDLib.core.student.network import Student
+from REACTKDTrainLib.distillation.config import DistillationConfig
+from REACTKDTrainLib.distillation.distiller import make_distiller
+from REACTKDTrainLib.evaluation.auc import macro_auc
+from REACTKDTrainLib.heads.batch import NodeBatch, student_output
+from REACTKDTrainLib.heads.table import NodeTable
+from REACTKDTrainLib.heads.teacher import Ensemble, NodeTeacher, taken, targets_of
+from REACTKDTrainLib.heads.training import HeadsRecipe, new_student, predict, train_student, train_teacher
+from REACTKDTrainLib.networks.fixed import FIXED_SIZE
+from REACTKDTrainLib.networks.heads_only import teacher_heads
+from REACTKDTrainLib.networks.teacher import Teacher
+from REACTKDTrainLib.networks.teacher_config import TeacherConfig
+from REACTKDTrainLib.prepared.case import RegionMasks
+from REACTKDTrainLib.prepared.node_store import NodeCase, NodeRegions
+
+QUICK = HeadsRecipe(steps=150, batch=32)
+ALL = ("ct", "fdg", "acetate")
+
+
+def cases(n: int = 120, seed: int = 0, fused: int = 0) -> list[NodeCase]:
+    """The grade shows strongly in the main lesion's FDG, weakly in its CT; the second set of masks has less of it."""
+    draw = torch.Generator().manual_seed(seed)
+    out = []
+    for number in range(n):
+        grade = int(torch.randint(3, (1,), generator=draw))
+        nodes = 2 + int(torch.randint(3, (1,), generator=draw))
+        regions = []
+        for variant in range(2):
+            fixed = {m: 0.3 * torch.randn(nodes, FIXED_SIZE, generator=draw) for m in ALL}
+            fixed["fdg"][1, 0] += grade * (1.0 - 0.3 * variant)
+            fixed["ct"][1, 0] += 0.35 * grade * (1.0 - 0.3 * variant)
+            names = ("ct", "fdg", "acetate", "ct+fdg", "ct+acetate", "fdg+acetate", "ct+fdg+acetate")
+            moments = {s: torch.randn(nodes, fused, generator=draw) for s in names} if fused else {}
+            bare = torch.zeros(nodes, 0, 0, 0)
+            masks = RegionMasks(
+                bare,
+                torch.zeros(nodes - 1, 6, 0, 0, 0),
+                torch.randn(7, generator=draw),
+                torch.ones(nodes),
+                torch.arange(nodes),
+            )
+            regions.append(NodeRegions(fixed, moments, masks))
+        truth = torch.randn(10, generator=draw)
+        out.append(NodeCase(f"c{number}", f"p{number}", grade, tuple(regions), truth, f"k{number}"))
+    return out
+
+
+@pytest.fixture(scope="module")
+def table() -> NodeTable:
+    return NodeTable.of(cases())
+
+
+@pytest.fixture(scope="module")
+def teacher(table) -> NodeTeacher:
+    return train_teacher(table, QUICK)
+
+
+def auc(student, table, subset, variant=0) -> float:
+    return macro_auc(table.grade.numpy(), predict(student, table, subset, variant).numpy())
+
+
+def test_a_table_holds_what_the_cases_hold():
+    own = cases(9)
+    table = NodeTable.of(own)
+    assert len(table) == 9 and table.variants == 2
+    for row, case in enumerate(own):
+        for variant, regions in enumerate(case.regions):
+            assert int(table.rows[variant, row].sum()) == len(regions)
+            assert torch.equal(table.fixed["fdg"][variant, row, : len(regions)], regions.fixed["fdg"])
+            assert not table.fixed["fdg"][variant, row, len(regions) :].any()
+    some = table.pick([4, 1])
+    assert some.ids == ("c4", "c1") and torch.equal(some.fixed["ct"][:, 0], table.fixed["ct"][:, 4])
+
+
+@pytest.mark.parametrize(
+    "wrong, says",
+    [
+        (lambda own: [], "at least one"),
+        (lambda own: [replace(own[0], grade=None)], "without a grade"),
+        (lambda own: [own[0], replace(own[1], regions=own[1].regions[:1])], "the same images"),
+    ],
+)
+def test_cases_that_make_no_table_are_refused(wrong, says):
+    with pytest.raises(ValueError, match=says):
+        NodeTable.of(wrong(cases(3)))
+
+
+def test_a_student_learns_from_what_is_present(table):
+    test = NodeTable.of(cases(300, seed=1))
+    student = train_student(table, QUICK)
+    assert auc(student, test, ALL) > 0.8
+    assert 0.5 < auc(student, test, ("ct",)) < auc(student, test, ("fdg",)) - 0.05
+
+
+def test_the_same_call_gives_the_same_bits_and_leaves_the_process_alone(table):
+    before = torch.get_rng_state()
+    first, again = (train_student(table, replace(QUICK, steps=20)) for _ in range(2))
+    assert torch.equal(before, torch.get_rng_state())
+    for a, b in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    other = train_student(table, replace(QUICK, steps=20, seed=1))
+    assert not torch.equal(first.head.bias, other.head.bias)
+
+
+@pytest.mark.parametrize("method", ["kd", "react-kd"])
+def test_a_teacher_teaches(table, teacher, method):
+    """Without the focal loss (class weights of 0) all that the student knows is what it was taught."""
+    targets = targets_of(teacher, table)
+    distiller = make_distiller(method, DistillationConfig(width=16), 48, teacher.hidden)
+    recipe = replace(QUICK, steps=60, class_weights=(0.0, 0.0, 0.0))
+    student = train_student(table, recipe, None, distiller, targets)
+    assert auc(student, NodeTable.of(cases(300, seed=1)), ALL) > 0.75
+
+
+def test_graphs_pull_the_students_nodes_to_the_teachers(table, teacher):
+    targets = targets_of(teacher, table)
+    losses: dict[float, list[float]] = {}
+    for weight in (0.0, 3.0):
+        config = DistillationConfig(width=16, graph=1.0, node=max(weight, 1e-6), edge=weight, gw=weight)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            distiller = make_distiller("react-kd", config, 48, teacher.hidden)
+        told: list[dict] = []
+
+        def watch(step, terms, told=told):
+            told.append(terms)
+
+        train_student(table, replace(QUICK, steps=40), None, distiller, targets, watch=watch)
+        losses[weight] = [terms["node"] / max(weight, 1e-6) for terms in told]
+    assert sum(losses[3.0][-10:]) < 0.6 * sum(losses[0.0][-10:])
+
+
+def test_the_teacher_stays_as_it_was(table, teacher):
+    before = {k: v.clone() for k, v in teacher.state_dict().items()}
+    distiller = make_distiller("react-kd", DistillationConfig(width=16), 48, teacher.hidden)
+    train_student(table, replace(QUICK, steps=10), None, distiller, targets_of(teacher, table))
+    assert all(torch.equal(v, before[k]) for k, v in teacher.state_dict().items())
+
+
+def test_teachers_are_the_heads_of_the_whole_teacher():
+    """The same weights on the same vectors give the same logits as `Teacher` without its encoders."""
+    own = cases(7)
+    table = NodeTable.of(own)
+    torch.manual_seed(0)
+    whole = Teacher(TeacherConfig.small()).eval()
+    teacher = NodeTeacher(whole.config.hidden).eval()
+    for name, head in teacher.heads.items():
+        given = {k: v for k, v in whole.heads[name].state_dict().items() if not k.startswith("map_in")}
+        if name == "dose":
+            given = {k.replace("fixed_in.dose", "fixed_in.ct").replace("fixed_scale.dose", "fixed_scale.ct"): v for k, v in given.items()}  # fmt: skip  # noqa: E501
+        if name == "fused":  # the whole teacher adds the dose branch's CT to the fused head; nothing is added here
+            given = {k: v for k, v in given.items() if ".dose" not in k}
+            torch.nn.init.zeros_(whole.heads[name].fixed_in["dose"].weight)
+            torch.nn.init.zeros_(whole.heads[name].fixed_in["dose"].bias)
+        missing = head.load_state_dict(given, strict=False).missing_keys
+        assert all(k.startswith("map_in") for k in missing)
+    views = [case.view() for case in own]
+    with torch.no_grad():
+        want = teacher_heads(whole, views, [0] * len(views))
+        got = teacher(NodeBatch.of(table, torch.arange(len(own))))
+    assert torch.allclose(got.logits, want.logits, atol=1e-5)
+    for branch, logits in want.branch_logits.items():
+        assert torch.allclose(got.branch_logits[branch], logits, atol=1e-5)
+
+
+def test_an_ensemble_is_the_mean_of_log_probabilities(table, teacher):
+    other = train_teacher(table, replace(QUICK, steps=20, seed=5))
+    batch = NodeBatch.of(table, torch.arange(4))
+    with torch.no_grad():
+        both = Ensemble([teacher, other]).eval()(batch).logits
+        want = (torch.log_softmax(teacher(batch).logits, 1) + torch.log_softmax(other(batch).logits, 1)) / 2
+    assert torch.allclose(both, want)
+
+
+def test_targets_of_some_are_some_of_the_targets(table, teacher):
+    targets = targets_of(teacher, table)
+    index = torch.tensor([5, 0])
+    some = taken(targets, index)
+    assert torch.equal(some.logits, targets.logits[index]) and some.nodes[0] is targets.nodes[5]
+
+
+def test_an_encoder_that_is_given_stays_as_it_is():
+    size = Student(StudentConfig()).fused_size
+    table = NodeTable.of(cases(40, fused=size))
+    student = new_student(table, StudentConfig())
+    before = {k: v.clone() for k, v in student.state_dict().items()}
+    tuned = train_student(table, replace(QUICK, steps=10), initial=student)
+    after = tuned.state_dict()
+    assert all(torch.equal(before[k], after[k]) for k in before if k.startswith("encoders."))
+    assert not torch.equal(before["fused_in.weight"], after["fused_in.weight"])
+    assert all(torch.equal(v, student.state_dict()[k]) for k, v in before.items())  # the one given was copied
+    with pytest.raises(ValueError, match="no encoder moments"):
+        predict(tuned, NodeTable.of(cases(5)), ALL)
+
+
+def test_each_row_reads_the_moments_of_its_own_images():
+    size = Student(StudentConfig()).fused_size
+    table = NodeTable.of(cases(6, fused=size))
+    student = new_student(table, StudentConfig()).eval()
+    batch = NodeBatch.of(table, torch.arange(6))
+    mixed = {"ct": torch.ones(6), "fdg": torch.tensor([0.0, 1, 0, 1, 0, 1]), "acetate": torch.zeros(6)}
+    with torch.no_grad():
+        got = student_output(student, batch, mixed).logits
+        ct = student_output(student, batch, {**mixed, "fdg": torch.zeros(6)}).logits
+        both = student_output(student, batch, {**mixed, "fdg": torch.ones(6)}).logits
+    assert torch.allclose(got[::2], ct[::2], atol=1e-6) and torch.allclose(got[1::2], both[1::2], atol=1e-6)
+
+
+def test_what_cannot_be_trained_is_refused(table, teacher):
+    distiller = make_distiller("kd", DistillationConfig(), 48, 48)
+    with pytest.raises(ValueError, match="needs the teacher's targets"):
+        train_student(table, QUICK, distiller=distiller)
+    distiller.needs_maps = True
+    with pytest.raises(ValueError, match="whole maps"):
+        train_student(table, QUICK, distiller=distiller, targets=targets_of(teacher, table))
+
+
+@pytest.mark.parametrize("field, value", [("steps", 0), ("rate", 0.0), ("expert", 1.5), ("modality_dropout", 1.0)])
+def test_a_recipe_names_the_field_that_is_wrong(field, value):
+    with pytest.raises(ValueError, match=field):
+        HeadsRecipe(**{field: value})
