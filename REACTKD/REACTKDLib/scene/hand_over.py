@@ -74,14 +74,14 @@ def hand_over_masks(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFol
     for role, ids in (("liver", choice.livers), ("tumor", choice.tumors)):
         for segment_id in ids:
             image = source.GetSegmentation().GetSegment(segment_id).GetRepresentation(LABELMAP)
-            cut = yield from _cut(image, source.GetSegmentation().GetSegment(segment_id).GetLabelValue())
+            cut = yield from cut_segment(image, source.GetSegmentation().GetSegment(segment_id).GetLabelValue())
             if cut is None:
                 continue
             mask, corner = cut
             name = scratch.new_name()
             write_mask(scratch.path / name, mask)
             yield
-            matrix = _placed(relation, _matrix_of(image, corner))
+            matrix = _placed(relation, matrix_of_part(image, corner))
             files.append(MaskFile(role, name, list(mask.shape), matrix.tolist()))
     return files
 
@@ -113,7 +113,7 @@ def _placed(relation: Relation, matrix: np.ndarray) -> np.ndarray:
     return matrix if relation.is_identity else relation.matrix() @ matrix
 
 
-def _cut(image: Any, label: int) -> Generator[None, None, tuple[np.ndarray, tuple[int, int, int]] | None]:
+def cut_segment(image: Any, label: int) -> Generator[None, None, tuple[np.ndarray, tuple[int, int, int]] | None]:
     """Return the voxels of a label as bool, cut to their box, and the box's corner (k, j, i); None for no voxel."""
     scalars = image.GetPointData().GetScalars() if image is not None else None
     if scalars is None or scalars.GetNumberOfTuples() == 0:
@@ -132,7 +132,7 @@ def _cut(image: Any, label: int) -> Generator[None, None, tuple[np.ndarray, tupl
     return array[whole] == label, tuple(part.start for part in whole)
 
 
-def _matrix_of(image: Any, corner: Iterable[int]) -> np.ndarray:
+def matrix_of_part(image: Any, corner: Iterable[int]) -> np.ndarray:
     """Return the (4, 4) matrix of the part of an oriented image that starts at `corner` (k, j, i) of its array."""
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)

@@ -1,0 +1,83 @@
+"""All segments of a segmentation as they are drawn, in its own frame: to be saved, and to be told from earlier ones."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from REACTKDLib.core.placed_masks import PlacedMask, write_placed_masks
+from REACTKDLib.core.worker.arrays import write_mask
+from REACTKDLib.core.worker.folder import ScratchFolder
+from REACTKDLib.core.worker.jobs import SegmentFile
+from REACTKDLib.scene.hand_over import cut_segment, matrix_of_part
+from REACTKDLib.scene.segments import LABELMAP, with_label_maps
+
+
+def segments_stamp(segmentation: Any) -> tuple:
+    """Return something that differs once a voxel, a name or the number of segments has changed. Costs nothing.
+
+    A redrawn surface or another color changes nothing.
+    """
+    data = segmentation.GetSegmentation()
+    stamp = []
+    for segment_id in data.GetSegmentIDs():
+        segment = data.GetSegment(segment_id)
+        image = segment.GetRepresentation(LABELMAP)
+        time = None if image is None else image.GetMTime()
+        stamp.append((segment_id, segment.GetName(), segment.GetLabelValue(), segment.GetTerminology(), time))
+    return tuple(stamp)
+
+
+def hand_over_segments(
+    segmentation: Any, reference: Any, scratch: ScratchFolder
+) -> Generator[None, None, list[SegmentFile]]:
+    """Copy every segment into `scratch`, cut to its voxels, in slices of work. Raises: NoScratchSpace."""
+    files = []
+    drawn = _drawn(segmentation, reference)
+    while True:
+        try:
+            part = next(drawn)
+        except StopIteration:
+            return files
+        yield
+        if part is None:
+            continue
+        name = scratch.new_name() if part.mask.size else ""
+        if name:
+            write_mask(scratch.path / name, part.mask)
+        matrix, shape = part.ijk_to_ras.tolist(), list(part.mask.shape)
+        files.append(SegmentFile(part.name, list(part.color), part.terminology, name, shape, matrix))
+
+
+def save_at_once(segmentation: Any, reference: Any, path: Path) -> None:
+    """Write every segment to `path`, a .seg.nrrd, while the caller waits: for moments that do not come again.
+
+    Raises: what `write_placed_masks` raises.
+    """
+    write_placed_masks([part for part in _drawn(segmentation, reference) if part is not None], path)
+
+
+def _drawn(segmentation: Any, reference: Any) -> Generator[PlacedMask | None, None, None]:
+    """Yield each segment once, and None in between, where the caller may have its time back."""
+    data = with_label_maps(segmentation, reference).GetSegmentation()
+    for segment_id in data.GetSegmentIDs():
+        segment = data.GetSegment(segment_id)
+        image = segment.GetRepresentation(LABELMAP)
+        told = {"name": segment.GetName() or segment_id, "terminology": segment.GetTerminology() or ""}
+        told["color"] = tuple(round(float(c), 4) for c in segment.GetColor())
+        steps, cut = cut_segment(image, segment.GetLabelValue()), None
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                cut = end.value
+                break
+            yield None
+        if cut is None:
+            yield PlacedMask(mask=np.zeros((0, 0, 0), dtype=bool), ijk_to_ras=np.eye(4), **told)
+        else:
+            mask, corner = cut
+            yield PlacedMask(mask=mask, ijk_to_ras=matrix_of_part(image, corner), **told)

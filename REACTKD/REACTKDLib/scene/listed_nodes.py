@@ -1,0 +1,136 @@
+"""A case of a list as nodes: made outside the scene in slices of work, then put into it in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.segmentation_files import Segment
+from REACTKDLib.core.worker.arrays import SLAB_BYTES
+from REACTKDLib.core.worker.files_read import FilesRead, ImageRead, LayerRead
+from REACTKDLib.scene.case import NODE_NAMES, CaseNodes
+from REACTKDLib.scene.outputs import remove_outputs
+from REACTKDLib.scene.parameter_node import parameter_nodes, read_inputs
+from REACTKDLib.scene.segments import LABELMAP, SegmentChoice
+from REACTKDLib.scene.units import write_unit
+
+PET_COLORS = "vtkMRMLColorTableNodeInvertedGrey"  # uptake is dark, as nuclear medicine reads it
+
+
+@dataclass(frozen=True, eq=False)
+class ListedNodes:
+    """The nodes of a listed case. choice: its segments, None where they are to be chosen. problem: with its masks."""
+
+    case_id: str
+    nodes: CaseNodes
+    choice: SegmentChoice | None
+    problem: str
+
+    def all(self) -> tuple[Any, ...]:
+        """Every input node."""
+        return (*self.nodes.volumes.values(), self.nodes.segmentation)
+
+
+def images_in_slices(read: FilesRead) -> Generator[None, None, tuple[dict[Modality, Any], list[Any]]]:
+    """Copy the voxels of images and label layers into vtk images; no node is made yet."""
+    images = {}
+    for modality, image in read.images.items():
+        images[modality] = yield from _copied(vtk.vtkImageData(), image.array)
+    layers = []
+    for layer in read.layers:
+        image = yield from _copied(slicer.vtkOrientedImageData(), layer.array)
+        image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(layer.ijk_to_ras))
+        layers.append(image)
+    return images, layers
+
+
+def add_case(scene: Any, case_id: str, read: FilesRead, images: dict[Modality, Any], layers: list[Any]) -> ListedNodes:
+    """Put a case into the scene. A case without masks gets an empty segmentation to draw in."""
+    volumes = {m: _add_volume(scene, f"{case_id} {NODE_NAMES[m]}", read.images[m], images[m], m) for m in images}
+    segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{case_id} Segmentation")
+    segmentation.CreateDefaultDisplayNodes()
+    nodes = CaseNodes(volumes, segmentation)
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(nodes.reference)
+    ids = _add_segments(segmentation, read, layers)
+    choice = None
+    if read.livers:
+        choice = SegmentChoice(tuple(ids[i] for i in read.livers), tuple(ids[i] for i in read.tumors))
+    return ListedNodes(case_id, nodes, choice, read.problem)
+
+
+def remove_case(scene: Any, listed: ListedNodes) -> None:
+    """Remove what `add_case` put there, and the results of its grading; everything else stays."""
+    for parameter_node in parameter_nodes(scene):
+        inputs = read_inputs(parameter_node)
+        if inputs is not None and inputs.segmentation.GetID() == listed.nodes.segmentation.GetID():
+            remove_outputs(scene, parameter_node)
+            scene.RemoveNode(parameter_node)
+    for node in listed.all():
+        if scene.IsNodePresent(node):
+            for index in reversed(range(node.GetNumberOfDisplayNodes())):
+                scene.RemoveNode(node.GetNthDisplayNode(index))
+            scene.RemoveNode(node)
+
+
+def _copied(image: Any, array: np.ndarray) -> Generator[None, None, Any]:
+    image.SetDimensions(*array.shape[::-1])
+    image.AllocateScalars(get_vtk_array_type(array.dtype), 1)
+    target = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(array.shape)
+    for rows in _slabs(array):
+        target[rows] = array[rows]
+        yield
+    return image
+
+
+def _slabs(array: np.ndarray) -> Iterator[slice]:
+    step = max(1, SLAB_BYTES * array.shape[0] // max(1, array.nbytes))
+    return (slice(start, start + step) for start in range(0, array.shape[0], step))
+
+
+def _add_volume(scene: Any, name: str, read: ImageRead, image: Any, modality: Modality) -> Any:
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetAutoWindowLevel(False)  # before the voxels come: a histogram of the whole volume takes half a second
+    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(read.ijk_to_ras))
+    node.SetAndObserveImageData(image)
+    display.SetWindowLevelMinMax(*read.window)
+    if modality is not Modality.CT and scene.GetNodeByID(PET_COLORS) is not None:
+        display.SetAndObserveColorNodeID(PET_COLORS)
+    write_unit(node, read.unit)
+    return node
+
+
+def _add_segments(segmentation: Any, read: FilesRead, layers: list[Any]) -> list[str]:
+    """Add the segments in the file's order and return their IDs; those of one layer share its image, as in Slicer."""
+    data = segmentation.GetSegmentation()
+    by_number = {layer.number: image for layer, image in zip(read.layers, layers, strict=True)}
+    hold = segmentation.StartModify()
+    try:
+        return [_add_segment(data, entry, by_number.get(entry.layer), read.layers) for entry in read.segments]
+    finally:
+        segmentation.EndModify(hold)
+
+
+def _add_segment(data: Any, entry: Segment, image: Any, layers: tuple[LayerRead, ...]) -> str:
+    segment_id = data.GenerateUniqueSegmentID(entry.name)
+    if image is None:
+        data.AddEmptySegment(segment_id, entry.name, entry.color)
+        segment = data.GetSegment(segment_id)
+    else:
+        segment = slicer.vtkSegment()
+        segment.SetName(entry.name)
+        segment.SetColor(*entry.color)
+        segment.SetLabelValue(entry.label)
+        segment.AddRepresentation(LABELMAP, image)
+        data.AddSegment(segment, segment_id)
+    if entry.terminology:
+        segment.SetTerminology(entry.terminology)
+    return segment_id

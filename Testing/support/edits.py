@@ -1,0 +1,56 @@
+"""Mask edits as the Segment Editor makes them: a changed label map of one segment, by Slicer's own function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk
+
+MODE = slicer.vtkSlicerSegmentationsModuleLogic
+
+
+def ball(reference: Any, center_ras: Sequence[float], radius_mm: float) -> np.ndarray:
+    """A ball on the grid of a volume node, bool (D, H, W)."""
+    shape = slicer.util.arrayFromVolume(reference).shape
+    matrix = vtk.vtkMatrix4x4()
+    reference.GetIJKToRASMatrix(matrix)
+    ijk_to_ras = slicer.util.arrayFromVTKMatrix(matrix)
+    k, j, i = np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")
+    ras = np.stack([i, j, k], -1) @ ijk_to_ras[:3, :3].T + ijk_to_ras[:3, 3]
+    return ((ras - np.asarray(center_ras)) ** 2).sum(-1) <= radius_mm**2
+
+
+def segment_id_of(segmentation: Any, name: str) -> str:
+    """The ID of the segment of this name."""
+    return segmentation.GetSegmentation().GetSegmentIdBySegmentName(name)
+
+
+def mask_of(segmentation: Any, name: str, reference: Any) -> np.ndarray:
+    """The segment on the grid of a volume node, bool (D, H, W)."""
+    return slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id_of(segmentation, name), reference) > 0
+
+
+def paint(segmentation: Any, name: str, where: np.ndarray, reference: Any) -> None:
+    """Add voxels to a segment; other segments keep theirs."""
+    _change(segmentation, name, where, reference, MODE.MODE_MERGE_MAX)
+
+
+def erase(segmentation: Any, name: str, where: np.ndarray, reference: Any) -> None:
+    """Take voxels from a segment."""
+    _change(segmentation, name, ~where, reference, MODE.MODE_MERGE_MIN)
+
+
+def _change(segmentation: Any, name: str, mask: np.ndarray, reference: Any, mode: int) -> None:
+    image = slicer.vtkOrientedImageData()
+    matrix = vtk.vtkMatrix4x4()
+    reference.GetIJKToRASMatrix(matrix)
+    image.SetDimensions(*mask.shape[::-1])
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(mask, dtype=np.uint8).ravel(), deep=True))
+    image.SetImageToWorldMatrix(matrix)
+    segment_id = segment_id_of(segmentation, name)
+    if not MODE.SetBinaryLabelmapToSegment(image, segmentation, segment_id, mode):
+        raise AssertionError(f"the segment {name} could not be changed")
