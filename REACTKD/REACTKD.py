@@ -39,6 +39,14 @@ class REACTKD(ScriptedLoadableModule):
             "The method is REACT-KD: H. Chen et al., REACT-KD: Region-Aware Cross-modal Topological Knowledge "
             "Distillation for Interpretable Medical Image Classification, arXiv 2508.02104, 2025."
         )
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData() -> None:
+    """Offer the phantom patients in the module Sample Data, which is loaded by the time Slicer has started."""
+    from REACTKDLib.gui.sample_data import register
+
+    register(RESOURCES)
 
 
 class REACTKDWidget(ScriptedLoadableModuleWidget):

@@ -10,6 +10,7 @@ Tests take the fixtures of Testing/python/gui/conftest.py, which also say how to
 
 from __future__ import annotations
 
+import importlib
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -64,8 +65,8 @@ class SlicerApp(QObject):
     def testingEnabled(self) -> bool:
         return self._testing
 
-    def processEvents(self) -> None:
-        QApplication.processEvents()
+    def processEvents(self, *flags: Any) -> None:
+        QApplication.processEvents(*flags)
 
     def moduleManager(self) -> ModuleManager:
         return self._manager
@@ -151,6 +152,10 @@ class Application:
             setattr(slicer.modules, path.stem.lower(), module)
             self.app.startupCompleted.emit()
         return self.modules[path.stem]
+
+    def load_sample_data(self) -> Module:
+        """Load the module Sample Data: the stand-in, or Slicer's own where REACTKD_SLICER_PYTHON leads to it."""
+        return self.load_module(importlib.import_module("SampleData").__file__)
 
     def select_module(self, name: str) -> None:
         """Leave the module on show and enter another; its panel comes to the window."""

@@ -10,6 +10,7 @@ import vtk
 from PySide6.QtCore import Property, Signal
 
 from host.properties import kept
+from host.watch import Watch
 
 
 class qMRMLWidget(widgets.QWidget):
@@ -59,8 +60,7 @@ class qMRMLNodeComboBox(qMRMLWidget):
         self._noneDisplay, self._baseName = "None", ""
         self._attributes: list[tuple[str, str, Any]] = []
         self._id = ""
-        self._tags: list[int] = []
-        self._named: list[tuple[Any, int]] = []
+        self._watch, self._names = Watch(self), Watch(self)
         self._box = widgets.QComboBox(self)
         row = widgets.QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -78,13 +78,12 @@ class qMRMLNodeComboBox(qMRMLWidget):
     baseName = kept("baseName", str)
 
     def setMRMLScene(self, scene: Any) -> None:
-        for tag in self._tags:
-            self._scene.RemoveObserver(tag)
-        self._tags = []
+        self._watch.clear()
         if scene is not None:
             ends = (scene.EndCloseEvent, scene.EndImportEvent, scene.EndBatchProcessEvent)
-            for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, *ends):
-                self._tags.append(scene.AddObserver(event, lambda *_: self._refresh()))
+            self._watch.observe(
+                scene, (scene.NodeAddedEvent, scene.NodeRemovedEvent, *ends), lambda *_: self._refresh()
+            )
         super().setMRMLScene(scene)
         self._refresh()
 
@@ -150,15 +149,13 @@ class qMRMLNodeComboBox(qMRMLWidget):
         scene = self._scene
         if scene is not None and (scene.IsBatchProcessing() or scene.IsClosing()):
             return  # an end event follows
-        for node, tag in self._named:
-            node.RemoveObserver(tag)
+        self._names.clear()
         self._box.clear()
         if self._noneEnabled:
             self._box.addItem(self._noneDisplay, "")
-        nodes = self._nodes()
-        for node in nodes:
+        for node in self._nodes():
             self._box.addItem(node.GetName(), node.GetID())
-        self._named = [(node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._on_modified)) for node in nodes]
+            self._names.observe(node, [vtk.vtkCommand.ModifiedEvent], self._on_modified)
         self._choose(self._id)
 
     def _on_modified(self, node: Any, _event: str) -> None:

@@ -36,13 +36,14 @@ slot_errors: list[str] = []
 
 
 class QtProperty:
-    """A Qt property as an attribute."""
+    """A Qt property as an attribute. On the class it stays what it was: QTimer.singleShot is a function there."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, before: Any) -> None:
         self.name = name
+        self._before = before
 
     def __get__(self, owner: Any, kind: type | None = None) -> Any:
-        return self if owner is None else owner.property(self.name)
+        return self._before if owner is None else owner.property(self.name)
 
     def __set__(self, owner: Any, value: Any) -> None:
         put_property(owner, self.name, value)
@@ -115,7 +116,8 @@ def signal_of(sender: QObject, signature: str) -> Any:
     index = meta.indexOfSignal(signature)
     if index < 0 or meta.method(index).methodType() is not QMetaMethod.MethodType.Signal:
         raise ValueError(f"'{signature}' is not a valid signal signature of {meta.className()}")
-    return getattr(sender, name)
+    types = ",".join(arguments_of(signature))
+    return getattr(sender, name)[types] if types else getattr(sender, name)
 
 
 def arguments_of(signature: str) -> list[str]:
@@ -164,6 +166,7 @@ class UiLoader(QUiLoader):
         wires = [tuple(c.findtext(part) for part in WIRE) for c in root.iter("connection")]
         for parts in root.findall("connections"):
             root.remove(parts)
+        wanted = [(w.get("name"), p.get("name")) for w in root.iter("widget") for p in w.findall("property")]
         buffer = PySide6.QtCore.QBuffer()
         buffer.setData(ElementTree.tostring(root))
         buffer.open(PySide6.QtCore.QIODevice.OpenModeFlag.ReadOnly)
@@ -172,9 +175,20 @@ class UiLoader(QUiLoader):
         panel.__dict__["_kept"] = self._kept
         for thing in panel.findChildren(QObject):
             adopt(thing)
+        for name, known in wanted:
+            check_property(panel if panel.objectName == name else panel.findChild(QObject, name), known)
         for wire in wires:
             make_wire(panel, *wire)
         return panel
+
+
+def check_property(widget: Any, name: str) -> None:
+    """Raise ValueError for a property that the class does not have; QUiLoader would keep it as a dynamic one.
+
+    Slicer's own dynamic properties, such as SlicerParameterName, begin with its name.
+    """
+    if widget.metaObject().indexOfProperty(name) < 0 and not name.startswith("Slicer"):
+        raise ValueError(f"{widget.objectName} ({widget.metaObject().className()}) has no property {name}")
 
 
 WIRE = ("sender", "signal", "receiver", "slot")
@@ -207,7 +221,7 @@ def install(stand_ins: dict[str, type]) -> ModuleType:
     module.QUiLoader = UiLoader
     for kind in object_classes():
         patch(kind)
-    QObject.name = QtProperty("objectName")
+    QObject.name = QtProperty("objectName", None)
     QObject.className = lambda self: self.metaObject().className()
     sys.modules["qt"] = module
     sys.excepthook = keep_error
@@ -231,7 +245,7 @@ def patch(kind: type) -> None:
     for index in range(meta.propertyOffset(), meta.propertyCount()):
         name = meta.property(index).name()
         if name not in VIRTUAL:
-            setattr(kind, name, QtProperty(name))
+            setattr(kind, name, QtProperty(name, getattr(kind, name, None)))
     made = kind.__init__
 
     def __init__(self: Any, *arguments: Any, **keywords: Any) -> None:

@@ -14,12 +14,13 @@ import re
 import sys
 import unittest
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import slicer
 
 SLICER_PYTHON = "REACTKD_SLICER_PYTHON"
+STAND_IN_MODULES = Path(__file__).resolve().parent / "slicer_modules"
 NODE_CLASS = "vtkMRMLScriptedModuleNode"
 
 
@@ -27,6 +28,7 @@ class ScriptedLoadableModule:
     """The module itself: fills in `parent`, on which the application reads title, category, help."""
 
     def __init__(self, parent: Any) -> None:
+        super().__init__()  # mixins of derived classes
         self.parent = parent
         self.moduleName = type(self).__name__
         parent.title, parent.categories, parent.dependencies = "", [], []
@@ -123,6 +125,13 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
         logging.warning("No test is defined in %s", type(self).__name__)
 
 
+BASES = (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleWidget,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+)
+
 PLACEHOLDER = re.compile(r"(?<!\{)\{([^{}]+)\}(?!\})")
 
 
@@ -162,45 +171,6 @@ class Packaging(ModuleType):
             raise RuntimeError("the user declined the installation")
 
 
-class SampleDataLogic:
-    """The part of Sample Data that modules register with, and the click on one of its samples."""
-
-    @staticmethod
-    def registerCustomSampleDataSource(
-        category: str = "Custom",
-        sampleName: str | None = None,
-        uris: Any = None,
-        fileNames: Any = None,
-        nodeNames: Any = None,
-        customDownloader: Any = None,
-        thumbnailFileName: str | None = None,
-        loadFileType: Any = "VolumeFile",
-        loadFiles: Any = None,
-        loadFileProperties: Any = None,
-        checksums: Any = None,
-    ) -> None:
-        if not isinstance(uris, (str, list, tuple)):
-            raise TypeError("a sample data source needs uris, one or a list")
-        if isinstance(uris, str) and not isinstance(fileNames, str):
-            raise ValueError("one uri, one file name")
-        if thumbnailFileName is not None and not os.path.isfile(thumbnailFileName):
-            raise ValueError(f"there is no thumbnail {thumbnailFileName}")
-        source = SimpleNamespace(
-            sampleName=sampleName, uris=uris, fileNames=fileNames, nodeNames=nodeNames,
-            customDownloader=customDownloader, thumbnailFileName=thumbnailFileName,
-        )  # fmt: skip
-        sources = SampleDataLogic.sampleDataSourcesByCategory().setdefault(category, [])
-        if all(known.sampleName != sampleName for known in sources):
-            sources.append(source)
-
-    @staticmethod
-    def sampleDataSourcesByCategory(category: str | None = None) -> Any:
-        if not hasattr(slicer.modules, "sampleDataSources"):
-            slicer.modules.sampleDataSources = {}
-        sources = slicer.modules.sampleDataSources
-        return sources if category is None else sources.get(category, [])
-
-
 def install() -> None:
     """Make the modules importable; idempotent."""
     if "slicer.ScriptedLoadableModule" in sys.modules:
@@ -208,25 +178,16 @@ def install() -> None:
     real = os.environ.get(SLICER_PYTHON)
     if real:
         slicer.__path__.append(real)
-    else:
-        bases = ModuleType("slicer.ScriptedLoadableModule")
-        for base in (
-            ScriptedLoadableModule,
-            ScriptedLoadableModuleWidget,
-            ScriptedLoadableModuleLogic,
-            ScriptedLoadableModuleTest,
-        ):
-            setattr(bases, base.__name__, base)
-        translation = ModuleType("slicer.i18n")
-        translation.tr, translation.translate = tr, translate
-        for module in (bases, translation):
-            _offer(module)
-    _offer(Packaging())
-    samples = ModuleType("SampleData")
-    samples.SampleDataLogic = SampleDataLogic
-    sys.modules.setdefault("SampleData", samples)
-
-
-def _offer(module: ModuleType) -> None:
-    sys.modules[module.__name__] = module
-    setattr(slicer, module.__name__.rpartition(".")[2], module)
+        sys.path.append(str(Path(real).parents[2] / "Modules" / "Scripted" / "SampleData"))
+        for name in ("i18n", "packaging"):
+            setattr(slicer, name, importlib.import_module(f"slicer.{name}"))
+        return
+    bases = ModuleType("slicer.ScriptedLoadableModule")
+    bases.__all__ = [base.__name__ for base in BASES]
+    vars(bases).update({base.__name__: base for base in BASES})
+    translation = ModuleType("slicer.i18n")
+    translation.tr, translation.translate = tr, translate
+    for module in (bases, translation, Packaging()):
+        sys.modules[module.__name__] = module
+        setattr(slicer, module.__name__.rpartition(".")[2], module)
+    sys.path.append(str(STAND_IN_MODULES))

@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt, Signal
 
 from host.mrml_widgets import qMRMLNodeComboBox, qMRMLWidget
 from host.properties import kept, of_part
+from host.watch import Watch
 
 SEGMENT_EVENTS = ("SegmentAdded", "SegmentRemoved", "SegmentModified", "SegmentsOrderModified")
 
@@ -17,20 +18,19 @@ SEGMENT_EVENTS = ("SegmentAdded", "SegmentRemoved", "SegmentModified", "Segments
 class SegmentationWatch:
     """Calls back when the segments of a node come, go, or are renamed; one node at a time."""
 
-    def __init__(self, changed: Any) -> None:
+    def __init__(self, owner: Any, changed: Any) -> None:
         self.node: Any = None
         self._changed = changed
         self._segmentation: Any = None
-        self._tags: list[int] = []
+        self._watch = Watch(owner)
 
     def follow(self, node: Any) -> None:
-        for tag in self._tags:
-            self._segmentation.RemoveObserver(tag)
-        self.node, self._tags = node, []
+        self._watch.clear()
+        self.node = node
         self._segmentation = node.GetSegmentation() if node is not None else None
         if self._segmentation is not None:
             events = [getattr(slicer.vtkSegmentation, name) for name in SEGMENT_EVENTS]
-            self._tags = [self._segmentation.AddObserver(event, lambda *_: self._changed()) for event in events]
+            self._watch.observe(self._segmentation, events, lambda *_: self._changed())
 
     def segments(self) -> list[tuple[str, str]]:
         """(ID, name) of each segment."""
@@ -56,7 +56,7 @@ class qMRMLSegmentSelectorWidget(qMRMLWidget):
         super().__init__(parent)
         self._multiSelection, self._horizontalLayout, self._noneEnabled = False, True, False
         self._segment, self._checked = "", []
-        self._watch = SegmentationWatch(self._refresh)
+        self._watch = SegmentationWatch(self, self._refresh)
         self._nodes = qMRMLNodeComboBox()
         self._nodes.setProperty("nodeTypes", ["vtkMRMLSegmentationNode"])
         self._nodes.setProperty("addEnabled", False)
@@ -184,7 +184,7 @@ class qMRMLSegmentsTableView(qMRMLWidget):
             setattr(self, f"_{name}Visible", True)
         self._readOnly, self._filterBarVisible, self._jumpToSelectedSegmentEnabled = False, False, False
         self._selectionMode = widgets.QAbstractItemView.SelectionMode.ExtendedSelection.value
-        self._watch = SegmentationWatch(self._refresh)
+        self._watch = SegmentationWatch(self, self._refresh)
         self._table = widgets.QTableWidget(0, 1)
         self._table.setSelectionBehavior(widgets.QAbstractItemView.SelectionBehavior.SelectRows)
         self._table.setHorizontalHeaderLabels(["Name"])

@@ -1,0 +1,118 @@
+"""Three phantom patients for Slicer's module Sample Data: made on this computer at a click, nothing is downloaded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+CATEGORY = "REACTKD"
+NODE_NAME = "Phantom {grade} {name}"
+ABDOMEN = (400.0, 40.0)  # window and level of the CT, HU
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One phantom patient. name: under its picture. picture: in Resources/Icons. seed: same seed, same patient."""
+
+    name: str
+    grade: str
+    seed: int
+    picture: str
+
+
+SAMPLES = (
+    Sample("Phantom: well", "well", 1, "PhantomWell.png"),
+    Sample("Phantom: moderate", "moderate", 2, "PhantomModerate.png"),
+    Sample("Phantom: poor", "poor", 2, "PhantomPoor.png"),
+)
+
+
+def register(resources: Path) -> None:
+    """Add the patients to Sample Data under their own category. resources: the module's folder Resources.
+
+    Without effect where the application was built without that module.
+    """
+    try:
+        from SampleData import SampleDataLogic
+    except ImportError:
+        return
+    if hasattr(SampleDataLogic, "registerCustomSampleDataCategory"):  # older releases show the category itself
+        SampleDataLogic.registerCustomSampleDataCategory(CATEGORY, title=_("REACTKD: digital phantoms"))
+    for sample in SAMPLES:
+        SampleDataLogic.registerCustomSampleDataSource(
+            category=CATEGORY,
+            sampleName=sample.name,
+            uris="",  # there is nothing to download, but Sample Data wants to know from where
+            thumbnailFileName=str(resources / "Icons" / sample.picture),
+            customDownloader=load_clicked,
+        )
+
+
+def load_clicked(source: Any) -> list[Any]:
+    """Sample Data's button: make the patient `source.sampleName`, show the CT, return its nodes."""
+    sample = next(sample for sample in SAMPLES if sample.name == source.sampleName)
+    with slicer.util.tryWithErrorDisplay(_("The phantom could not be made."), waitCursor=True):
+        slicer.util.showStatusMessage(_("Making a digital phantom; this takes some seconds..."))
+        nodes = load(sample)
+        slicer.util.showStatusMessage(_("The digital phantom is in the scene."), 3000)
+    return nodes
+
+
+def load(sample: Sample) -> list[Any]:
+    """Make the patient, put it into the scene in a folder of its own, and show it; return its nodes, CT first."""
+    from REACTKDLib.core.case import Modality
+    from REACTKDLib.scene.case import nodes_from_case
+    from REACTKDLib.scene.folder import put_in_folder
+
+    case = while_painting(lambda: _acquire(sample))
+    made = nodes_from_case(slicer.mrmlScene, case)
+    nodes = [*made.volumes.values(), made.segmentation]
+    for node in nodes:
+        node.SetName(NODE_NAME.format(grade=sample.grade, name=node.GetName()))
+        node.SetDescription(f"Digital phantom, grade {sample.grade}, seed {sample.seed}. No part comes from a person.")
+    put_in_folder(slicer.mrmlScene, sample.name, nodes)
+    ct = made.volumes[Modality.CT]
+    ct.GetDisplayNode().SetAutoWindowLevel(False)
+    ct.GetDisplayNode().SetWindowLevel(*ABDOMEN)
+    slicer.util.setSliceViewerLayers(background=ct, foreground=None, label=None, fit=True)
+    tumor = made.segmentation.GetSegmentation().GetSegmentIdBySegmentName("Tumor")
+    slicer.modules.markups.logic().JumpSlicesToLocation(*made.segmentation.GetSegmentCenterRAS(tumor), False)
+    return nodes
+
+
+def _acquire(sample: Sample) -> Any:
+    from REACTKDLib.core.phantom import acquire, draw_patient
+
+    return acquire(draw_patient(sample.seed, grade=sample.grade), size="full").case
+
+
+def while_painting(work: Callable[[], Any]) -> Any:
+    """Return `work()`, done beside the application's own thread, whose windows go on painting but take no input.
+
+    Raises: what `work` raises. `work` must not touch the scene.
+    """
+    import qt
+
+    done: list[Any] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            done.append(work())
+        except BaseException as error:  # handed on to the caller
+            failed.append(error)
+
+    worker = threading.Thread(target=run, daemon=True)
+    worker.start()
+    while worker.is_alive():
+        slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
+        worker.join(0.02)
+    if failed:
+        raise failed[0]
+    return done[0]

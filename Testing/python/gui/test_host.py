@@ -1,0 +1,169 @@
+"""The Slicer test host is as strict as promised: what would fail in Slicer, or only be printed there, fails here."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import slicer
+import vtk
+
+
+def ui_file(folder: Path, widget_class: str, extra: str = "", connections: str = "") -> str:
+    path = folder / "panel.ui"
+    path.write_text(
+        f'<ui version="4.0"><class>P</class><widget class="qMRMLWidget" name="P"><layout class="QVBoxLayout"><item>'
+        f'<widget class="{widget_class}" name="inner">{extra}</widget></item></layout></widget>'
+        f"<connections>{connections}</connections></ui>",
+        encoding="utf-8",
+    )
+    return str(path)
+
+
+def wire(signal: str, receiver: str, slot: str) -> str:
+    return (
+        f"<connection><sender>P</sender><signal>{signal}</signal>"
+        f"<receiver>{receiver}</receiver><slot>{slot}</slot></connection>"
+    )
+
+
+SCENE = "mrmlSceneChanged(vtkMRMLScene*)", "setMRMLScene(vtkMRMLScene*)"
+
+
+def test_an_unknown_widget_class_fails(application: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no widget class ctkFancyWidget"):
+        slicer.util.loadUI(ui_file(tmp_path, "ctkFancyWidget"))
+
+
+def test_a_property_that_the_class_does_not_have_fails(application: Any, tmp_path: Path) -> None:
+    extra = '<property name="noneAllowed"><bool>true</bool></property>'
+    with pytest.raises(ValueError, match="noneAllowed"):
+        slicer.util.loadUI(ui_file(tmp_path, "qMRMLNodeComboBox", extra))
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        wire("mrmlSceneChange(vtkMRMLScene*)", "inner", SCENE[1]),
+        wire(SCENE[0], "other", SCENE[1]),
+        wire(SCENE[0], "inner", "setScene(vtkMRMLScene*)"),
+    ],
+    ids=["signal", "receiver", "slot"],
+)
+def test_a_wrong_connection_fails(application: Any, tmp_path: Path, connection: str) -> None:
+    with pytest.raises(ValueError):
+        slicer.util.loadUI(ui_file(tmp_path, "qMRMLNodeComboBox", connections=connection))
+
+
+def test_the_scene_reaches_only_the_selectors_that_are_connected(application: Any, tmp_path: Path) -> None:
+    wired = wire(SCENE[0], "inner", SCENE[1])
+    connected = slicer.util.loadUI(ui_file(tmp_path, "qMRMLNodeComboBox", connections=wired))
+    connected.setMRMLScene(slicer.mrmlScene)
+    assert slicer.util.childWidgetVariables(connected).inner.mrmlScene() is slicer.mrmlScene
+    alone = slicer.util.loadUI(ui_file(tmp_path, "qMRMLNodeComboBox"))
+    alone.setMRMLScene(slicer.mrmlScene)
+    assert slicer.util.childWidgetVariables(alone).inner.mrmlScene() is None
+
+
+def test_a_name_that_is_no_property_cannot_be_set(application: Any) -> None:
+    import ctk
+    import qt
+
+    for widget in (qt.QPushButton(), ctk.ctkCollapsibleButton(), slicer.qMRMLNodeComboBox()):
+        with pytest.raises(AttributeError, match="toolTipp"):
+            widget.toolTipp = "a typing mistake"
+        widget.toolTip = "right"
+        assert widget.toolTip == "right"
+
+
+def test_a_value_of_the_wrong_type_fails(application: Any) -> None:
+    import qt
+
+    with pytest.raises((ValueError, TypeError)):
+        qt.QLabel().text = None
+    with pytest.raises((ValueError, TypeError)):
+        qt.QPushButton().text = ["a", "list"]
+
+
+@pytest.mark.parametrize("signature", ["clickd(bool)", "clicked", "clicked(int)", "text()"])
+def test_an_unknown_signal_cannot_be_connected(application: Any, signature: str) -> None:
+    import qt
+
+    with pytest.raises(ValueError, match="signal"):
+        qt.QPushButton().connect(signature, lambda: None)
+
+
+def test_slots_take_what_they_want_and_can_be_disconnected(application: Any) -> None:
+    import qt
+
+    button, calls = qt.QPushButton(), []
+    none, one = (lambda: calls.append("none")), (lambda checked: calls.append(checked))
+    button.connect("clicked(bool)", none)
+    button.connect("clicked(bool)", one)
+    button.click()
+    assert calls == ["none", False]
+    assert button.disconnect("clicked(bool)", none)
+    assert not button.disconnect("clicked(bool)", none)
+    button.click()
+    assert calls == ["none", False, False]
+
+
+def raise_fault(*_: Any) -> None:
+    raise RuntimeError("the fault in the slot")
+
+
+def by_signature(button: Any) -> None:
+    button.connect("clicked()", raise_fault)
+    button.click()
+
+
+def by_signal_object(button: Any) -> None:
+    button.clicked.connect(raise_fault)
+    button.click()
+
+
+def by_timer(_button: Any) -> None:
+    import qt
+
+    qt.QTimer.singleShot(0, raise_fault)
+    slicer.app.processEvents()
+
+
+def by_observer(_button: Any) -> None:
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode")
+    node.AddObserver(vtk.vtkCommand.ModifiedEvent, raise_fault)
+    node.Modified()
+
+
+@pytest.mark.parametrize("way", [by_signature, by_signal_object, by_timer, by_observer])
+def test_what_a_slot_raises_fails_the_test(application: Any, way: Any) -> None:
+    import qt
+
+    way(qt.QPushButton())
+    with pytest.raises(AssertionError, match="the fault in the slot"):
+        application.assert_no_errors()
+    application.forget_errors()
+    application.assert_no_errors()
+
+
+def test_what_vtk_reports_fails_the_test(application: Any) -> None:
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLNoSuchNode")
+    with pytest.raises(AssertionError, match="vtkMRMLNoSuchNode|VTK"):
+        application.assert_no_errors()
+    application.forget_errors()
+
+
+def test_only_what_can_be_used_can_be_clicked(user: Any) -> None:
+    with pytest.raises(AssertionError, match="0 widgets are named noSuchButton"):
+        user.click("noSuchButton")
+
+
+def test_a_translated_text_needs_named_placeholders(application: Any) -> None:
+    from slicer.i18n import tr as _
+
+    assert _("{count} cases") == "{count} cases"
+    if "REACTKD_SLICER_PYTHON" not in os.environ:
+        with pytest.raises(ValueError, match="translators"):
+            _("{0} cases")

@@ -1,0 +1,92 @@
+"""The phantom patients in the module Sample Data, by a click on their pictures."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import slicer
+
+WELL = "Phantom: wellPushButton"
+
+
+@pytest.fixture
+def samples(application: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Hands in the module Sample Data; the network is out of reach."""
+    from host.user import User
+
+    def no_network(*_: Any) -> None:
+        raise OSError("a test of local sample data reached for the network")
+
+    monkeypatch.setattr(socket.socket, "connect", no_network)
+    application.load_sample_data()
+    application.select_module("SampleData")
+    yield User(application)
+
+
+def test_there_is_one_phantom_for_each_grade_with_its_picture(samples: Any) -> None:
+    from SampleData import SampleDataLogic
+
+    sources = SampleDataLogic.sampleDataSourcesByCategory("REACTKD")
+    assert [source.sampleName for source in sources] == ["Phantom: well", "Phantom: moderate", "Phantom: poor"]
+    for source in sources:
+        button = samples.find(f"{source.sampleName}PushButton")
+        assert not button.icon.isNull() and button.icon.actualSize(button.iconSize).width() > 100
+    samples.screenshot("sample-data")
+
+
+def test_a_click_makes_the_patient_here_and_shows_the_ct(samples: Any) -> None:
+    from REACTKDLib.scene.case import case_from_nodes
+
+    gaps, last = [], time.monotonic()
+
+    def tick() -> None:
+        nonlocal last
+        now = time.monotonic()
+        gaps.append(now - last)
+        last = now
+
+    import qt
+
+    timer = qt.QTimer()
+    timer.connect("timeout()", tick)
+    timer.start(5)
+    samples.click(WELL)
+    timer.stop()
+    names = sorted(node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
+    assert names == ["Phantom well Acetate PET", "Phantom well CT", "Phantom well FDG PET"]
+    ct, fdg, acetate = (slicer.util.getNode(f"Phantom well {name}") for name in ("CT", "FDG PET", "Acetate PET"))
+    segmentation = slicer.util.getNode("Phantom well Segmentation")
+    case = case_from_nodes(ct, fdg, acetate, segmentation=segmentation)  # the segments say themselves what they are
+    assert case.liver.sum() > case.tumor.sum() > 0 and not case.findings
+    red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+    assert red.GetBackgroundVolumeID() == ct.GetID()
+    assert len(gaps) > 20, "the windows did not paint while the phantom was made"
+    samples.screenshot("sample-data-loaded", of="window")
+
+
+def test_the_same_click_makes_the_same_patient(samples: Any) -> None:
+    arrays = []
+    for _ in range(2):
+        slicer.mrmlScene.Clear(0)
+        samples.click(WELL)
+        arrays.append(slicer.util.arrayFromVolume(slicer.util.getNode("Phantom well FDG PET")).copy())
+    assert (arrays[0] == arrays[1]).all()
+
+
+def test_a_fault_says_so_and_leaves_the_scene(samples: Any, application: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from REACTKDLib.gui import sample_data
+
+    def fail(_sample: Any) -> None:
+        raise MemoryError("no room for a phantom")
+
+    monkeypatch.setattr(sample_data, "_acquire", fail)
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    samples.click(WELL)
+    with pytest.raises(AssertionError, match="no room for a phantom"):  # shown by tryWithErrorDisplay, then raised
+        application.assert_no_errors()
+    application.forget_errors()
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
