@@ -12,7 +12,7 @@ from REACTKDLib.core.atomic import written_beside
 from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.views.view import View
 
-FORMAT = "reactkd-targets/1"
+FORMAT = "reactkd-targets/2"
 
 
 def weights_hash(module: nn.Module) -> str:
@@ -63,6 +63,7 @@ class TargetCache:
             "branch_nodes": {name: list(nodes) for name, nodes in told.branch_nodes.items()},
             "maps": list(told.maps),
             "hidden": told.hidden,
+            "branch_maps": {name: list(maps) for name, maps in told.branch_maps.items()},
         }
         with written_beside(self.path(teacher, view)) as beside:
             torch.save(content, beside)

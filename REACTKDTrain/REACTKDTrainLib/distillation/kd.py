@@ -16,10 +16,12 @@ from REACTKDTrainLib.views.view import View
 class LogitDistillation(Distiller):
     """L = (1 - a) CE + a tau^2 KL(p_T || p_S) originally; here focal + `logits` tau^2 KL, from the fused teacher."""
 
-    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
-        return self.logit_terms(student.logits, teacher)
+    label = "KD (logits)"
 
-    def logit_terms(self, student: Tensor, teacher: TeacherTargets) -> dict[str, Tensor]:
+    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+        return self.logit_terms(student.logits, teacher, views)
+
+    def logit_terms(self, student: Tensor, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
         return {"logits": self.config.logits * logit_loss(student, teacher.logits, self.config.temperature)}
 
 

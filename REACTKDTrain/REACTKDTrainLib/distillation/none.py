@@ -15,6 +15,7 @@ from REACTKDTrainLib.views.view import View
 class NoDistillation(Distiller):
     """The focal loss is all there is."""
 
+    label = "Student alone"
     needs_teacher = False
 
     def forward(self, student: GraphOutput, teacher: TeacherTargets | None, views: Sequence[View]) -> dict[str, Tensor]:

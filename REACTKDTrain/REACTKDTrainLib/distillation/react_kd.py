@@ -30,6 +30,8 @@ class ReactDistillation(Distiller):
     The teacher's projection would be free to collapse if it learned, so it is fixed at its random orthogonal start.
     """
 
+    label = "REACT-KD"
+
     def __init__(self, config: DistillationConfig, student_width: int, teacher_width: int):
         super().__init__(config, student_width, teacher_width)
         self.of_student = projector(student_width, config.width)
@@ -38,7 +40,7 @@ class ReactDistillation(Distiller):
 
     def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
         config = self.config
-        terms = self.logit_terms(student.logits, teacher)
+        terms = self.logit_terms(student.logits, teacher, views)
         rows: dict[str, list[Tensor]] = {"node": [], "edge": [], "gw": []}
         for nodes, wanted, view in zip(student.nodes, teacher.nodes, views, strict=True):
             ours, theirs = normalized(nodes), normalized(wanted).detach()
@@ -56,7 +58,7 @@ class ReactDistillation(Distiller):
             if values and weights[name]
         }
 
-    def logit_terms(self, student: Tensor, teacher: TeacherTargets) -> dict[str, Tensor]:
+    def logit_terms(self, student: Tensor, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
         return {"logits": self.config.logits * logit_loss(student, teacher.logits, self.config.temperature)}
 
 

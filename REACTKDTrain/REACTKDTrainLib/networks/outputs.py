@@ -15,7 +15,8 @@ class GraphOutput:
     logits: (B, K). nodes: of each case (n, C), means of the fused map over its regions (equation 3 of arXiv
     2508.02104). maps: of each case (C, d, h, w), the fused map after CBAM3D at a quarter of the input grid.
     hidden: (B, H), region embeddings summed by attention. branch_logits: name -> (B, K), of a teacher's branches.
-    branch_nodes: name -> nodes of the branches. embeddings: of each case (n, H).
+    branch_nodes, branch_maps: name -> nodes and maps of the branches. embeddings: of each
+    case (n, H).
     """
 
     logits: Tensor
@@ -25,3 +26,4 @@ class GraphOutput:
     branch_logits: Mapping[str, Tensor] = field(default_factory=dict)
     branch_nodes: Mapping[str, Sequence[Tensor]] = field(default_factory=dict)
     embeddings: Sequence[Tensor] = ()
+    branch_maps: Mapping[str, Sequence[Tensor | None]] = field(default_factory=dict)

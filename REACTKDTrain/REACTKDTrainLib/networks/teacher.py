@@ -105,6 +105,7 @@ class Teacher(nn.Module):
             torch.stack([part[2] for part in parts["fused"]]),
             {b: _stacked(logits[b], self.config.classes) for b in present},
             {b: nodes[b] for b in present},
+            branch_maps={b: [part[3] for part in parts[b]] for b in present} if encode else {},
         )
 
     def grade_dose(self, views: Sequence[View], images: Sequence[Tensor], sample_seeds=None) -> GraphOutput:

@@ -10,7 +10,7 @@ from typing import Any
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.config import TrainingConfig
-from REACTKDTrainLib.distillation.distiller import METHODS
+from REACTKDTrainLib.distillation.distiller import check_method
 
 STAGES = ("both", "teacher", "student")
 
@@ -53,8 +53,8 @@ class RunOptions:
             raise UsageError("No output folder was given; name one for the results.")
         if self.stage not in STAGES:
             raise UsageError(f"There is no stage {self.stage!r}; choose one of {', '.join(STAGES)}.")
-        if self.method and self.method not in METHODS:
-            raise UsageError(f"There is no method {self.method!r}; choose one of {', '.join(METHODS)}.")
+        if self.method:
+            check_method(self.method)
         for name in ("folds", "teacher_epochs", "student_epochs", "teacher_batch", "student_batch"):
             if getattr(self, name) < 0:
                 raise UsageError(

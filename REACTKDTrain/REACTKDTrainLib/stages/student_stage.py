@@ -80,7 +80,10 @@ class StudentStage:
         if self.ask is not None:
             targets = TeacherTargets.joined([self.ask(sample) for sample in samples]).to(output.logits.device)
             distiller = self.module.distiller
-            terms |= distiller(output, targets, views) if self.encode else distiller.logit_terms(output.logits, targets)
+            if self.encode:
+                terms |= distiller(output, targets, views)
+            else:
+                terms |= distiller.logit_terms(output.logits, targets, views)
         if self.module.auxiliary is not None and self.config.auxiliary:
             terms["latents"] = self.config.auxiliary * self.module.auxiliary(output, views, presence)
         return summed(terms)

@@ -250,3 +250,18 @@ def test_consistency_reaches_the_dose_branch_alone(data, teacher) -> None:
     assert any(n.startswith("encoders.dose") for n in reached) or any(n.startswith("heads.dose") for n in reached)
     assert not any(n.startswith(("encoders.fdg", "encoders.acetate", "heads.fused")) for n in reached)
     assert "consistency" in stage.loss(samples(2), 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_every_method_learns_twelve_phantoms_by_heart(method, data, teacher, student, tmp_path) -> None:
+    train(TeacherHeadsStage(teacher, data, data, LOSS), tmp_path / "teacher", batch=12, steps=60, every=100)
+    share_cbam(student, teacher.cbam)
+    start_heads(student)
+    stage = student_stage(student, teacher.requires_grad_(False), data, method)
+    stage.encode = False
+    train(stage, tmp_path / "heads", batch=12, steps=100, every=100, rate=1e-2)
+    stage.encode = True
+    train(stage, tmp_path / "whole", epochs=20, every=20)
+    logits = [predict_subsets(student, data.view(n))["ct+fdg+acetate"] for n in range(len(data))]
+    assert accuracy(torch.stack(logits), data) > 0.95

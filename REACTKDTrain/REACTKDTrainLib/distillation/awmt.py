@@ -1,0 +1,80 @@
+"""Several teachers, weighted for each case by how well they know it, after AWMT-KD (Ben Loussaief et al. 2025)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from REACTKDTrainLib.distillation.config import DistillationConfig
+from REACTKDTrainLib.distillation.distiller import Distiller
+from REACTKDTrainLib.distillation.graph import edge_loss, node_loss, normalized, projector
+from REACTKDTrainLib.distillation.maps import pooled_graph
+from REACTKDTrainLib.distillation.several import branch_logits, divergences, grades_of, true_log_probability
+from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.networks.outputs import GraphOutput
+from REACTKDTrainLib.networks.teacher import BRANCHES
+from REACTKDTrainLib.views.view import View
+
+SHARPNESS = 1.0
+
+
+def teacher_weights(logits: Tensor, there: Tensor, grades: Tensor) -> Tensor:
+    """w_k = softmax_k(-CE(z_Tk, y) / tau_w): (T, B), 0 where a case lacks a teacher, which must not lack all.
+
+    For two teachers this is CA-MKD's (1 - softmax_k(CE)) / (T - 1) (Zhang et al., ICASSP 2022).
+    """
+    u = true_log_probability(logits, grades) / SHARPNESS
+    return torch.softmax(u.masked_fill(~there, float("-inf")), dim=0)
+
+
+class AdaptiveStyle(Distiller):
+    """AWMT-style, re-derived: Knowledge-Based Systems 315, 113196 could not be had; only that it has several teachers,
+    adaptive weights and terms on logits, features and graphs. Our formula (method-spec section 3.6):
+
+    L = sum_k w_k tau^2 KL(T_k || S) + b1 sum_k w_k |v^S - v^Tk|^2 + b2 sum_k w_k L_edge(S, T_k)
+
+    with weights per case (`teacher_weights`), v the pooled graphs, projected and normalized, as the common adaptation
+    of all baselines has them (the teachers' projections are fixed: they would collapse if they learned). b1 = b2 =
+    `feature`; the first term has the weight `logits`.
+    """
+
+    label = "AWMT-style (re-derived)"
+
+    def __init__(self, config: DistillationConfig, student_width: int, teacher_width: int):
+        super().__init__(config, student_width, teacher_width)
+        self.of_student = projector(2 * student_width, config.width)
+        self.of_teachers = nn.ModuleList([projector(2 * teacher_width, config.width) for _ in BRANCHES])
+        self.of_teachers.requires_grad_(False)
+
+    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+        told, there = branch_logits(teacher)
+        weights = teacher_weights(told, there, grades_of(views, told)).to(student.logits)
+        pooled, edge = [], []
+        for row, (nodes, view) in enumerate(zip(student.nodes, views, strict=True)):
+            ours = normalized(nodes)
+            vector = self.of_student(pooled_graph(ours))[None]
+            matches = view.masks.matches.to(ours.device)
+            for k, branch in enumerate(BRANCHES):
+                if there[k, row]:
+                    theirs = normalized(teacher.branch_nodes[branch][row].to(ours)).detach()
+                    target = self.of_teachers[k](pooled_graph(theirs))[None]
+                    pooled.append(weights[k, row] * node_loss(vector, target))
+                    edge.append(weights[k, row] * edge_loss(ours, theirs[matches]))
+        scale = self.config.feature / len(views)
+        return {
+            **self.logit_terms(student.logits, teacher, views),
+            "pooled": scale * torch.stack(pooled).sum(),
+            "edge": scale * torch.stack(edge).sum(),
+        }
+
+    def logit_terms(self, student: Tensor, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+        told, there = branch_logits(teacher)
+        weights = teacher_weights(told, there, grades_of(views, told))
+        tau = self.config.temperature
+        kl = (weights * divergences(told, student, tau)).sum(dim=0).mean()
+        return {"logits": self.config.logits * tau**2 * kl}
+
+
+METHOD = AdaptiveStyle

@@ -1,0 +1,130 @@
+"""Cross-image relations of voxels and regions, CIRKD (Yang et al., CVPR 2022, arXiv 2204.06986)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from REACTKDTrainLib.cohorts.base import GRADES
+from REACTKDTrainLib.distillation.config import DistillationConfig
+from REACTKDTrainLib.distillation.distiller import Distiller
+from REACTKDTrainLib.distillation.logits import logit_loss
+from REACTKDTrainLib.distillation.maps import map_pairs
+from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.networks.outputs import GraphOutput
+from REACTKDTrainLib.views.view import View
+
+TAU = 0.1
+BATCH, PIXEL, REGION = 1.0, 0.1, 0.1
+VOXELS = 64  # of each kind (tumor, parenchyma, other) in a volume
+ENQUEUED = 16
+QUEUES = {"pixels": 512, "regions": 64}  # of each class
+CLASSES = 2 + len(GRADES)  # other, parenchyma, tumor of each grade
+
+
+def relation_loss(student: Sequence[Tensor], teacher: Sequence[Tensor], tau: float = TAU) -> Tensor:
+    """(1/B^2) sum_ij mean_rows KL(softmax(F^T_i F^T_j' / tau) || softmax(F^S_i F^S_j' / tau)); of each case (a, C)
+    unit vectors of the same voxels."""
+    total = student[0].new_zeros(())
+    for of_s, of_t in zip(student, teacher, strict=True):
+        for to_s, to_t in zip(student, teacher, strict=True):
+            total = total + _divergence(of_s @ to_s.T, of_t @ to_t.T, tau)
+    return total / len(student) ** 2
+
+
+def _divergence(student: Tensor, teacher: Tensor, tau: float) -> Tensor:
+    """Mean over rows of KL between softmaxes of similarities (a, b)."""
+    log_t, log_s = F.log_softmax(teacher.detach() / tau, dim=1), F.log_softmax(student / tau, dim=1)
+    return (log_t.exp() * (log_t - log_s)).sum(dim=1).mean()
+
+
+class CrossImageDistillation(Distiller):
+    """Originally L = L_task + L_kd + L_batch + 0.1 L_pixel + 0.1 L_region (winycg/CIRKD, version 1, commit 05a2753):
+    similarities between voxels of two images of a batch, and of voxels with queues of the teacher's voxels and of its
+    regions of each class, student's against teacher's, tau 0.1; the student's pass a projector of two layers.
+
+    Adapted: classes are parenchyma, tumor of each grade, other; up to 64 voxels of tumor, parenchyma and other in each
+    volume, drawn from the name of its view, the same for both; queues of 512 voxels and 64 regions for each class, read
+    whole. The official code draws what it enqueues from the whole map instead of the class; here it is of the class.
+    L_kd is `logits` tau^2 KL as in the other methods; `feature` multiplies the rest. From the fused teacher.
+    """
+
+    label = "CIRKD"
+    needs_maps = True
+
+    def __init__(self, config: DistillationConfig, student_width: int, teacher_width: int):
+        super().__init__(config, student_width, teacher_width)
+        self.project = nn.Sequential(
+            nn.Linear(student_width, teacher_width), nn.ReLU(), nn.Linear(teacher_width, teacher_width)
+        )
+        for name, room in QUEUES.items():
+            self.register_buffer(name, torch.zeros(CLASSES, room, teacher_width))
+            self.register_buffer(f"{name}_count", torch.zeros(CLASSES, dtype=torch.int64))
+
+    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+        ours, theirs, kinds, raw = [], [], [], []
+        for (s, t, occupancy), view in zip(map_pairs(student, teacher, views), views, strict=True):
+            index, kind = drawn_voxels(occupancy, view)
+            raw.append(s.flatten(1).T[index])
+            ours.append(F.normalize(raw[-1], dim=1))
+            theirs.append(F.normalize(t.flatten(1).T[index], dim=1))
+            kinds.append(kind)
+        projected = F.normalize(self.project(torch.cat(raw)), dim=1)
+        weight = self.config.feature
+        terms = {
+            **self.logit_terms(student.logits, teacher, views),
+            "relations": weight * BATCH * relation_loss(ours, theirs),
+            "pixels": weight * PIXEL * self._to_queue("pixels", projected, torch.cat(theirs)),
+            "regions": weight * REGION * self._to_queue("regions", projected, torch.cat(theirs)),
+        }
+        if self.training:
+            self._enqueue(theirs, kinds, teacher, views)
+        return terms
+
+    def logit_terms(self, student: Tensor, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+        return {"logits": self.config.logits * logit_loss(student, teacher.logits, self.config.temperature)}
+
+    def _to_queue(self, name: str, ours: Tensor, theirs: Tensor) -> Tensor:
+        """Similarities to all keys of a queue, student's against teacher's; 0 while the queue is empty."""
+        queue, count = getattr(self, name), getattr(self, f"{name}_count")
+        keys = torch.cat([queue[c, : min(int(n), queue.shape[1])] for c, n in enumerate(count)]).clone().to(ours)
+        if not len(keys):
+            return ours.sum() * 0
+        return _divergence(ours @ keys.T, theirs @ keys.T, TAU)
+
+    @torch.no_grad()
+    def _enqueue(self, voxels: list[Tensor], kinds: list[Tensor], teacher: TeacherTargets, views: Sequence[View]):
+        """The first 16 drawn voxels of each class, which are in random order, and each region's mean."""
+        for rows, kind, nodes, view in zip(voxels, kinds, teacher.nodes, views, strict=True):
+            for c in kind.unique().tolist():
+                self._put("pixels", c, rows[kind == c][:ENQUEUED])
+            nodes = F.normalize(nodes.to(rows), dim=1)
+            self._put("regions", 1, nodes[:1])
+            self._put("regions", 2 + view.grade, nodes[1:])
+
+    def _put(self, name: str, c: int, rows: Tensor) -> None:
+        queue, count = getattr(self, name), getattr(self, f"{name}_count")
+        for row in rows:
+            queue[c, int(count[c]) % queue.shape[1]] = row
+            count[c] += 1
+
+
+def drawn_voxels(occupancy: Tensor, view: View) -> tuple[Tensor, Tensor]:
+    """Positions (a,) in the flattened map and the class of each: up to 64 of tumor, of parenchyma and of the rest.
+
+    A voxel is of what fills most of it. Drawn from the view's key, in random order.
+    """
+    rest = (1 - occupancy.sum(dim=0)).clamp_min(0)
+    kind = torch.stack([rest, occupancy[0], occupancy[1:].sum(dim=0)]).flatten(1).argmax(dim=0).cpu()
+    draw = torch.Generator().manual_seed(int(hashlib.sha256(view.key.encode()).hexdigest()[:15], 16))
+    order = torch.randperm(len(kind), generator=draw)
+    chosen = torch.cat([order[kind[order] == k][:VOXELS] for k in range(3)])
+    names = torch.where(kind[chosen] == 2, 2 + view.grade, kind[chosen])
+    return chosen.to(occupancy.device), names.to(occupancy.device)
+
+
+METHOD = CrossImageDistillation

@@ -1,0 +1,97 @@
+"""Contrastive representation distillation (Tian, Krishnan and Isola, ICLR 2020, arXiv 1910.10699)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from REACTKDTrainLib.distillation.config import DistillationConfig
+from REACTKDTrainLib.distillation.distiller import Distiller
+from REACTKDTrainLib.distillation.graph import normalized
+from REACTKDTrainLib.distillation.maps import pooled_graph
+from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.networks.outputs import GraphOutput
+from REACTKDTrainLib.views.view import View
+
+BETA = 0.8
+TEMPERATURE = 0.1
+WIDTH = 128
+ROOM = 512  # patients in memory: more than any training fold has
+MOMENTUM = 0.5
+
+
+def contrast(anchor: Tensor, positive: Tensor, others: Tensor, allowed: Tensor) -> Tensor:
+    """InfoNCE, the mean over B: -log(e^{a.p/t} / (e^{a.p/t} + sum_j e^{a.o_j/t})), t = 0.1.
+
+    anchor, positive: (B, d) unit; others: (M, d) unit; allowed: (B, M) bool, False for the anchor's own patient.
+    """
+    own = (anchor * positive).sum(dim=1, keepdim=True) / TEMPERATURE
+    rest = (anchor @ others.T / TEMPERATURE).masked_fill(~allowed, float("-inf"))
+    return -(own[:, 0] - torch.cat([own, rest], dim=1).logsumexp(dim=1)).mean()
+
+
+class ContrastiveDistillation(Distiller):
+    """Originally L = CE + 0.8 (NCE of student against a bank of 16,384 teacher vectors, and the reverse), t = 0.07,
+    vectors of linear maps to 128, banks with momentum 0.5 (RepDistiller).
+
+    Adapted: a fold has some 65 patients, so every other patient is a negative and InfoNCE takes the place of NCE, with
+    t = 0.1; vectors are pooled graphs (`pooled_graph`) of layer-normalized nodes; the same patient's other views are no
+    negatives. The teacher's bank keeps the vectors before their linear map, which are constants, and maps them anew in
+    each step, so nothing in it is stale; the student's bank has momentum 0.5. Under several processes each adds its own
+    share of the batch and follows the first one's banks. Weight 0.8 (times `feature`). The paper calls it incompatible;
+    pooled vectors are all that it takes.
+    """
+
+    label = "CRD"
+
+    def __init__(self, config: DistillationConfig, student_width: int, teacher_width: int):
+        super().__init__(config, student_width, teacher_width)
+        self.of_student = nn.Linear(2 * student_width, WIDTH)
+        self.of_teacher = nn.Linear(2 * teacher_width, WIDTH)
+        self.register_buffer("owners", torch.zeros(ROOM, dtype=torch.int64))
+        self.register_buffer("teachers", torch.zeros(ROOM, 2 * teacher_width))
+        self.register_buffer("students", torch.zeros(ROOM, WIDTH))
+        self.register_buffer("held", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+        patients = torch.tensor([patient_number(view.patient) for view in views], device=self.owners.device)
+        ours = torch.stack([pooled_graph(normalized(nodes)) for nodes in student.nodes])
+        theirs = torch.stack([pooled_graph(normalized(nodes.to(ours))) for nodes in teacher.nodes]).detach()
+        s = F.normalize(self.of_student(ours), dim=1)
+        t = F.normalize(self.of_teacher(theirs), dim=1)
+        # clones: the banks change in place below, before gradients are asked for
+        owners, used = self.owners.clone(), self.owners != 0
+        banked_t = F.normalize(self.of_teacher(self.teachers[used].to(theirs)), dim=1)
+        banked_s = self.students[used].clone().to(s)
+        known = torch.cat([patients, owners[used]])
+        allowed = patients[:, None] != known[None]
+        loss = contrast(s, t, torch.cat([t, banked_t]), allowed) + contrast(t, s, torch.cat([s, banked_s]), allowed)
+        if self.training:
+            self._remember(patients, theirs, s.detach())
+        return {"contrast": self.config.feature * BETA * loss}
+
+    @torch.no_grad()
+    def _remember(self, patients: Tensor, theirs: Tensor, ours: Tensor) -> None:
+        """Put each patient's vectors into its place; a new one takes the next place, in turn."""
+        for row, patient in enumerate(patients):
+            at = (self.owners == patient).nonzero()
+            if len(at):
+                place = int(at[0])
+                self.students[place] = F.normalize(MOMENTUM * self.students[place] + (1 - MOMENTUM) * ours[row], dim=0)
+            else:
+                place = int(self.held) % ROOM
+                self.held += 1
+                self.students[place] = ours[row]
+            self.owners[place], self.teachers[place] = patient, theirs[row]
+
+
+def patient_number(patient: str) -> int:
+    """A positive number for a name, the same everywhere."""
+    return 1 + int(hashlib.sha256(patient.encode()).hexdigest()[:15], 16)
+
+
+METHOD = ContrastiveDistillation

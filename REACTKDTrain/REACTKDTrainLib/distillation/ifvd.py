@@ -1,0 +1,63 @@
+"""Intra-class feature variation distillation (Wang et al., ECCV 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from REACTKDTrainLib.distillation.distiller import Distiller
+from REACTKDTrainLib.distillation.maps import map_pairs
+from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.networks.outputs import GraphOutput
+from REACTKDTrainLib.views.view import View
+
+BETA = 10.0
+_EPS = 1e-6
+
+
+def classes_of(occupancy: Tensor) -> Tensor:
+    """(positions,) int64: 0 where no region fills half a voxel's largest share, else 1 + the region that fills most.
+
+    occupancy: (n, ...) shares of regions; what they leave of a voxel belongs to class 0.
+    """
+    shares = occupancy.flatten(1)
+    rest = (1 - shares.sum(dim=0)).clamp_min(0)
+    return torch.cat([rest[None], shares]).argmax(dim=0)
+
+
+def variation(level: Tensor, classes: Tensor) -> Tensor:
+    """V(x) = cos(F(x), mu_r(x)), mu the mean feature of the class of x: (C, ...), (positions,) -> (positions,)."""
+    features = level.flatten(1).T
+    member = F.one_hot(classes).to(features)
+    prototypes = (member.T @ features) / member.sum(dim=0)[:, None].clamp_min(1)
+    return F.cosine_similarity(features, prototypes[classes], dim=1, eps=_EPS)
+
+
+def variation_loss(student: Tensor, teacher: Tensor, classes: Tensor) -> Tensor:
+    """(V_S - V_T)^2, the mean within each class, then over the classes that are there."""
+    apart = (variation(student, classes) - variation(teacher.detach(), classes)).square()
+    member = F.one_hot(classes).to(apart)
+    member = member[:, member.sum(dim=0) > 0]
+    return ((apart @ member) / member.sum(dim=0)).mean()
+
+
+class VariationDistillation(Distiller):
+    """Originally L = CE + KD + beta mean_x (V_S(x) - V_T(x))^2, beta 50, classes those of the segmentation.
+
+    Adapted: classes are the expert's regions (parenchyma, each lesion) and the other voxels; the mean is taken within
+    each class first, so that a small lesion counts as much as the liver. beta 10 (times `feature`). No projection. From
+    the fused teacher. The paper calls it incompatible; masks are all that it takes.
+    """
+
+    label = "IFVD"
+    needs_maps = True
+
+    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+        rows = [variation_loss(s, t, classes_of(occupancy)) for s, t, occupancy in map_pairs(student, teacher, views)]
+        return {"variation": self.config.feature * BETA * torch.stack(rows).mean()}
+
+
+METHOD = VariationDistillation

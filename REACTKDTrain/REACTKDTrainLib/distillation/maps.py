@@ -1,0 +1,72 @@
+"""Maps of student and teacher side by side: grids, masks and scales that the compared methods share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.networks.outputs import GraphOutput
+from REACTKDTrainLib.views.view import View
+
+_EPS = 1e-6
+
+
+def map_pairs(
+    student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Of each case (student's map (C, ...), teacher's map (E, ...), the expert's occupancy (n, ...)) on one grid.
+
+    The grid is the teacher's; a student's map of another grid is interpolated to it (trilinear). The expert's regions
+    serve both sides, since both must be looked at in the same voxels. Raises: ValueError when maps were not kept.
+    """
+    if len(student.maps) != len(views) or len(teacher.maps) != len(views):
+        raise ValueError("this method compares maps, and the student or the teacher gave none")
+    for ours, theirs, view in zip(student.maps, teacher.maps, views, strict=True):
+        theirs = theirs.detach().to(ours)
+        if ours.shape[1:] != theirs.shape[1:]:
+            ours = F.interpolate(ours[None], size=theirs.shape[1:], mode="trilinear", align_corners=False)[0]
+        yield ours, theirs, occupancy_on(view.expert.occupancy.to(ours), theirs.shape[1:])
+
+
+def occupancy_on(occupancy: Tensor, size: Sequence[int]) -> Tensor:
+    """(n, d, h, w) averaged to a quarter of its grid, or to `size` where that is another one."""
+    small = F.avg_pool3d(occupancy[None], 4, ceil_mode=True)[0]
+    return small if small.shape[1:] == torch.Size(size) else F.adaptive_avg_pool3d(occupancy, tuple(size))
+
+
+def standardized(level: Tensor) -> Tensor:
+    """(C, ...) with zero mean and unit variance of each channel over all positions; a constant channel is 0."""
+    flat = level.flatten(1)
+    flat = flat - flat.mean(dim=1, keepdim=True)
+    return (flat / flat.square().mean(dim=1, keepdim=True).add(_EPS).sqrt()).reshape(level.shape)
+
+
+def liver_box(occupancy: Tensor) -> tuple[slice, ...]:
+    """The smallest box that holds all regions (n, d, h, w), to index (C, d, h, w) with; everything without a region."""
+    there = (occupancy > 0).any(dim=0)
+    if not there.any():
+        return (slice(None),) * 4
+    box = [slice(None)]
+    for axis in range(3):
+        others = [a for a in range(3) if a != axis]
+        hit = there.amax(dim=others).nonzero()[:, 0]
+        box.append(slice(int(hit[0]), int(hit[-1]) + 1))
+    return tuple(box)
+
+
+def region_means(level: Tensor, occupancy: Tensor) -> Tensor:
+    """(n, C): means of a map (C, ...) over regions (n, ...) (equation 3 of arXiv 2508.02104)."""
+    weights = occupancy.flatten(1)
+    return (weights @ level.flatten(1).T) / (weights.sum(dim=1, keepdim=True) + _EPS)
+
+
+def pooled_graph(nodes: Tensor) -> Tensor:
+    """(2 C,) of node vectors (n, C): the parenchyma's, then the mean over the lesions (the parenchyma's without any).
+
+    One vector for a case whatever its number of lesions, where methods for images have global pooling.
+    """
+    return torch.cat([nodes[0], nodes[1:].mean(dim=0) if len(nodes) > 1 else nodes[0]])
