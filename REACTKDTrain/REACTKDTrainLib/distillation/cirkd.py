@@ -28,7 +28,8 @@ CLASSES = 2 + len(GRADES)  # other, parenchyma, tumor of each grade
 
 def relation_loss(student: Sequence[Tensor], teacher: Sequence[Tensor], tau: float = TAU) -> Tensor:
     """(1/B^2) sum_ij mean_rows KL(softmax(F^T_i F^T_j' / tau) || softmax(F^S_i F^S_j' / tau)); of each case (a, C)
-    unit vectors of the same voxels."""
+    unit vectors of the same voxels.
+    """
     total = student[0].new_zeros(())
     for of_s, of_t in zip(student, teacher, strict=True):
         for to_s, to_t in zip(student, teacher, strict=True):

@@ -15,8 +15,8 @@ from REACTKDTrainLib.networks.outputs import GraphOutput
 class TeacherTargets:
     """Of B cases, all detached. logits: (B, K) of the fused teacher. nodes: of each case (m, C), over the expert's
     regions. branch_logits: name -> (B, K), NaN where a case lacks the branch. branch_nodes: name -> of each case (m, C)
-    or None. maps: of each case (C, d, h, w), or () where no method needs them. hidden: (B, H). branch_maps: name -> of each
-    case its map or None, where maps are kept.
+    or None. maps: of each case (C, d, h, w), or () where no method needs them. hidden: (B, H). branch_maps: name -> of
+    each case its map or None, where maps are kept.
     """
 
     logits: Tensor

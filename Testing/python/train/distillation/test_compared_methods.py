@@ -40,7 +40,7 @@ def line(*values: float) -> Tensor:
     return torch.tensor(values, dtype=F64).reshape(1, 1, 1, -1)
 
 
-# --------------------------------------------------------------------------------------------------------------- by hand
+# ---- by hand
 def test_attention_by_hand():
     level = torch.stack([torch.tensor([1.0, 2.0]), torch.tensor([7.0, 4.0])]).double().reshape(2, 1, 1, 2)
     wanted = torch.tensor([25.0, 10.0], dtype=F64)  # mean over channels of squares
@@ -61,7 +61,7 @@ def test_channel_loss_by_hand():
 
 
 def test_variation_by_hand():
-    # class 1 holds (1, 0) and (0, 1): mean (1/2, 1/2), cosine sqrt(1/2); class 0 holds one vector, which is its own mean
+    # class 1 holds (1, 0) and (0, 1): mean (1/2, 1/2), cosine sqrt(1/2); class 0 holds its own mean
     level = torch.tensor([[1.0, 0.0, 3.0], [0.0, 1.0, 4.0]], dtype=F64).reshape(2, 1, 1, 3)
     classes = torch.tensor([1, 1, 0])
     half = math.sqrt(0.5)
@@ -133,7 +133,7 @@ def test_maps_by_hand():
     assert pooled_graph(nodes).tolist() == [1, 3] and pooled_graph(nodes[:1]).tolist() == [1, 1]
 
 
-# -------------------------------------------------------------------------------------------------- whole methods
+# ---- whole methods
 def some_view(name: str, lesions: int, grade: int, seed: int) -> View:
     shares = torch.softmax(3 * noise(lesions + 2, 8, 8, 16, seed=seed), dim=0)[1:]
     masks = RegionMasks(
@@ -176,7 +176,7 @@ def total(method, student: GraphOutput, teacher: TeacherTargets, views: list[Vie
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_gradients_agree_with_finite_differences(name):
-    """In the student's logits, nodes and maps, along random directions, with queues and memories that hold something."""
+    """In the student's logits, nodes and maps, along random directions, with memories that hold something."""
     torch.manual_seed(3)
     views, student, teacher = batch()
     method = make_distiller(name, DistillationConfig(gw_mode="paper"), *WIDTHS).double()
