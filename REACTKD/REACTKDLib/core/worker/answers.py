@@ -13,10 +13,13 @@ import numpy as np
 from REACTKDLib.core.geometry import bounding_box
 from REACTKDLib.core.regions import Region, RegionSet
 from REACTKDLib.core.report import GradeReport
-from REACTKDLib.core.worker.arrays import take_array, write_array
+from REACTKDLib.core.surface import Surface
+from REACTKDLib.core.uptake import RegionUptake, uptake_from
+from REACTKDLib.core.worker.arrays import take_array, take_arrays, write_array, write_arrays
 from REACTKDLib.core.worker.files_read import FilesRead, files_from
 
 if TYPE_CHECKING:
+    from REACTKDLib.core.case import Case
     from REACTKDLib.core.grade_result import GradeResult
 
 NewName = Callable[[], str]
@@ -46,13 +49,15 @@ class GradeAnswer:
 class Drawing:
     """What is drawn of a grade. voxel_map: float32 (d, h, w), 0 to 1, of `box` on the reference grid, 0 outside it.
 
-    scale: what 1 stands for, logits per ml.
+    scale: what 1 stands for, logits per ml. surfaces: by the region's label. uptake: see `core.uptake.uptake_of`.
     """
 
     key: str
     box: tuple[slice, slice, slice]
     voxel_map: np.ndarray
     scale: float
+    surfaces: Mapping[int, Surface]
+    uptake: Mapping[str, tuple[RegionUptake | None, ...]]
 
 
 def grade_message(
@@ -79,11 +84,34 @@ def grade_message(
     }
 
 
-def drawing_message(result: GradeResult, key: str, folder: Path, new_name: NewName) -> dict[str, Any]:
-    """Write what a `Drawing` needs and return its message."""
+def drawing_message(
+    result: GradeResult, case: Case, key: str, folder: Path, new_name: NewName, check: Callable[[], None]
+) -> dict[str, Any]:
+    """Write what a `Drawing` needs and return its message; `check` is called between its parts and may raise."""
+    from REACTKDLib.core.surface import surface_of
+    from REACTKDLib.core.uptake import uptake_of
+
     box, name = _box_of(result.regions), new_name()
-    write_array(folder / name, np.ascontiguousarray(result.voxel_map.array[box], dtype=np.float32))
-    return {"kind": "drawing", "key": key, "file": name, "box": _pairs(box), "scale": result.voxel_map_scale}
+    arrays = {"map": np.ascontiguousarray(result.voxel_map.array[box], dtype=np.float32)}
+    for region in result.regions.regions:
+        check()
+        surface = surface_of(result.regions, region)
+        arrays |= {f"{part}_{region.label}": getattr(surface, part) for part in ("points", "triangles", "normals")}
+    check()
+    uptake = {
+        modality: [None if entry is None else asdict(entry) for entry in entries]
+        for modality, entries in uptake_of(case, result.regions).items()
+    }
+    write_arrays(folder / name, arrays)
+    return {
+        "kind": "drawing",
+        "key": key,
+        "file": name,
+        "box": _pairs(box),
+        "scale": result.voxel_map_scale,
+        "labels": [region.label for region in result.regions.regions],
+        "uptake": uptake,
+    }
 
 
 def answer_from(message: Mapping[str, Any] | None, folder: Path) -> GradeAnswer | Drawing | FilesRead | None:
@@ -98,8 +126,13 @@ def answer_from(message: Mapping[str, Any] | None, folder: Path) -> GradeAnswer 
         labels = take_array(folder / regions["file"])
         return GradeAnswer(message["key"], report, message["encoder_calls"], message["read_anew"], regions, labels)
     if message["kind"] == "drawing":
-        array = take_array(folder / message["file"])
-        return Drawing(message["key"], _slices(message["box"]), array, float(message["scale"]))
+        arrays = take_arrays(folder / message["file"])
+        surfaces = {
+            label: Surface(arrays[f"points_{label}"], arrays[f"triangles_{label}"], arrays[f"normals_{label}"])
+            for label in message["labels"]
+        }
+        box, scale, uptake = _slices(message["box"]), float(message["scale"]), uptake_from(message["uptake"])
+        return Drawing(message["key"], box, arrays["map"], scale, surfaces, uptake)
     if message["kind"] == "files":
         return files_from(message, folder)
     raise ValueError(f"There is no answer of the kind {message['kind']}.")

@@ -5,7 +5,7 @@ They are written by plain writes and never through a memory map: a full disk is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,23 @@ def take_array(path: Path) -> np.ndarray:
     array = np.load(path, allow_pickle=False)
     path.unlink(missing_ok=True)
     return array
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays into one file. Raises: NoScratchSpace."""
+    try:
+        with path.open("wb") as file:
+            np.savez(file, **arrays)
+    except OSError as error:
+        raise no_space(error) from error
+
+
+def take_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Return what `write_arrays` wrote, and remove the file. Raises: ValueError, OSError when it is not that."""
+    with np.load(path, allow_pickle=False) as file:
+        arrays = dict(file)
+    path.unlink(missing_ok=True)
+    return arrays
 
 
 def write_mask(path: Path, mask: np.ndarray) -> None:

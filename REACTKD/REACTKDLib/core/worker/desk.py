@@ -71,8 +71,9 @@ class Desk:
             case jobs.WhatIf(key, mute, leave_out):
                 return self._message(self._open_case(key).grade(leave_out, mute), key, 0, False)
             case jobs.Draw(key):
-                self._open_case(key)
-                return drawing_message(self._last[key], key, self._folder, self._new_name)
+                case = self._open_case(key).case
+                progress(0.0, "Drawing")
+                return drawing_message(self._last[key], case, key, self._folder, self._new_name, check)
 
     def _grade_case(
         self, key: str, case: Case, model: jobs.Model, progress: Progress, cancelled: Canceler
