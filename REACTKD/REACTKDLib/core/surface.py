@@ -9,7 +9,7 @@ import numpy as np
 from REACTKDLib.core.regions import Region, RegionSet
 
 CELL_MM = 2.0  # a whole organ drawn finer takes seconds and looks the same
-SMOOTH_MM = 1.6
+SMOOTH_MM = 1.2
 SMALL_MM = 20.0  # regions up to this size are drawn as fine as they were marked
 
 
@@ -25,7 +25,7 @@ class Surface:
 def surface_of(regions: RegionSet, region: Region) -> Surface:
     """Return the surface of one region, closed at the edge of the image too; empty for a region without voxels.
 
-    The mask is averaged to about 2 mm where the region is large, blurred by 1.6 mm at most, and cut at one half; for a
+    The mask is averaged to about 2 mm where the region is large, blurred by 1.2 mm at most, and cut at one half; for a
     region so small that blurring leaves less, at half of what is left, so that every region has a surface.
     """
     from skimage.measure import marching_cubes

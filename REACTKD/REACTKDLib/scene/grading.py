@@ -277,8 +277,10 @@ class GradingController:
         self._set_what_if(None)
         self._set_report(answer.report)
         drawing: Drawing = yield from self._ask(jobs.Draw(opened.key), (0.85, 0.95))
-        result = DrawnResult(answer.report, answer.regions, drawing.box, drawing.voxel_map, drawing.scale)
+        result = DrawnResult(answer.report, answer.regions, drawing)
         self._tell(0.95, "Coloring the regions")
+        yield
+        result.voxel_map, result.regions  # noqa: B018 - made here, apart from the step that needs them
         yield
         self.parameter_node = parameter_node_for(self.scene, opened.nodes)  # another case may have been graded before
         write_inputs(self.parameter_node, opened.nodes, opened.choice, opened.case_id)

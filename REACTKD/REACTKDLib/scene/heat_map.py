@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import slicer
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk
 
 from REACTKDLib.scene.result import GradeResult
-from REACTKDLib.scene.volumes import node_from_volume
 
 VISIBLE_FROM = 0.05
 _BEFORE = "REACTKD.ForegroundBefore"
@@ -19,19 +20,32 @@ def write_heat_map(node: Any, color_node: Any, result: GradeResult, reference: A
 
     The window runs from 0 to 1, as the map does; below 0.05 it is transparent.
     """
-    volume = result.voxel_map.with_array(result.voxel_map.array.astype(np.float32, copy=False))
+    volume = result.voxel_map
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetAutoWindowLevel(False)  # before the voxels come: a histogram of the whole volume takes half a second
-    node_from_volume(None, volume, node=node)
+    node.SetAndObserveImageData(_image_of(volume.array))
+    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(volume.ijk_to_ras))
     node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
     display.SetAndObserveColorNodeID(color_node.GetID())
     display.SetWindowLevelMinMax(0.0, 1.0)
     display.SetAutoThreshold(False)
-    display.SetThreshold(VISIBLE_FROM, max(1.0, float(volume.array.max())))
+    display.SetThreshold(VISIBLE_FROM, 1.0)
     display.SetApplyThreshold(True)
     display.SetInterpolate(True)
+
+
+def _image_of(array: np.ndarray) -> Any:
+    """Return voxels (D, H, W) from 0 to 1 as an image that shares their memory.
+
+    Nothing reads them through on the way: a map is zero but for the organ, and of a large CT's size.
+    """
+    flat = np.ascontiguousarray(array, dtype=np.float32).reshape(-1)
+    image = vtk.vtkImageData()
+    image.SetDimensions(*reversed(array.shape))
+    image.GetPointData().SetScalars(numpy_to_vtk(flat))
+    return image
 
 
 def show_in_slices(scene: Any, node: Any, opacity: float = 0.6) -> None:

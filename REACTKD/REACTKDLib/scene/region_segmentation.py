@@ -16,7 +16,7 @@ from REACTKDLib.core.report import GradeReport, ReportRegion
 from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.result import GradeResult, rows_with_regions
 from REACTKDLib.scene.segments import LABELMAP
-from REACTKDLib.scene.surfaces import surface_of
+from REACTKDLib.scene.surfaces import poly_data_of, surface_of
 from REACTKDLib.scene.terminology import tag
 
 LESION_FILL = (0.19, 1.0)  # of a lesion without effect, and of the one with the largest; times the opacity of the view
@@ -33,9 +33,11 @@ def write_region_steps(node: Any, result: GradeResult, reference: Any) -> Iterat
     All segments share one label map cropped to the organ, and have a closed surface, so that 3D views show them. Yields
     between parts that take a few hundredths of a second each. Colors are left to `color_regions`.
     """
-    surfaces = {}
+    surfaces, ready = {}, getattr(result, "surfaces", {})
     for _, region in rows_with_regions(result):
-        if region.voxels:
+        if region.label in ready:
+            surfaces[region.label] = poly_data_of(ready[region.label])
+        elif region.voxels:
             surfaces[region.label] = surface_of(result.regions, region)
             yield
     image = _label_image(result.regions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -12,7 +12,10 @@ import numpy as np
 from REACTKDLib.core.findings import Finding, merged
 from REACTKDLib.core.regions import Region, RegionSet
 from REACTKDLib.core.report import GradeReport, ReportRegion
+from REACTKDLib.core.surface import Surface
+from REACTKDLib.core.uptake import RegionUptake
 from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.worker.answers import Drawing
 
 
 class GradeResult(Protocol):
@@ -45,23 +48,31 @@ class SceneResult:
 
 @dataclass(frozen=True, eq=False)
 class DrawnResult:
-    """A grade whose voxel map came from a worker. Has the attributes of `GradeResult`.
+    """A grade that a worker has drawn. Has the attributes of `GradeResult`.
 
-    box_map: float32 (d, h, w) of `box` on the reference grid; the map is 0 outside it. scale: logits per ml of 1.
+    drawing: its voxel map inside a box of the reference grid, and the surfaces of its regions.
     """
 
     report: GradeReport
     regions: RegionSet
-    box: tuple[slice, slice, slice]
-    box_map: np.ndarray
-    scale: float
+    drawing: Drawing
+
+    @property
+    def surfaces(self) -> Mapping[int, Surface]:
+        """By the region's label."""
+        return self.drawing.surfaces
+
+    @property
+    def uptake(self) -> Mapping[str, tuple[RegionUptake | None, ...]]:
+        """Uptake in each PET, one entry for each region: see `core.uptake.uptake_of`."""
+        return self.drawing.uptake
 
     @cached_property
     def voxel_map(self) -> Volume:
         """The whole map on the reference grid."""
         array = np.zeros(self.regions.labels.shape, dtype=np.float32)  # untouched pages cost nothing
-        array[self.box] = self.box_map
-        name = f"Evidence for {self.report.grade}" if self.scale > 0 else "No evidence"
+        array[self.drawing.box] = self.drawing.voxel_map
+        name = f"Evidence for {self.report.grade}" if self.drawing.scale > 0 else "No evidence"
         return Volume(array, self.regions.ijk_to_ras, name=name, checked=True)
 
 

@@ -1,7 +1,7 @@
 """The surfaces of regions for 3D views, coarse enough to follow a mask edit.
 
-Slicer's own conversion meshes every voxel of a CT (half a second and more for a liver); what is seen at the size of a
-view needs voxels of about 2 mm, and one region at a time lets the interface breathe in between.
+Slicer's own conversion meshes every voxel of a CT (a quarter of a second and more for a liver); what is seen at the
+size of a view needs voxels of about 2 mm. A worker makes them beforehand; else they are made one region at a time.
 """
 
 from __future__ import annotations
@@ -9,57 +9,30 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk
+from vtk.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
 
 from REACTKDLib.core.regions import Region, RegionSet
-
-CELL_MM = 2.0  # voxels of a large region are thinned out to about this size
-_SMALL_VOXELS = 200_000  # a region whose box has fewer voxels keeps them all
-_ITERATIONS, _PASS_BAND = 20, 0.05
+from REACTKDLib.core.surface import Surface
+from REACTKDLib.core.surface import surface_of as core_surface_of
 
 
 def surface_of(regions: RegionSet, region: Region) -> Any:
     """Return the closed, smoothed surface of one region as vtkPolyData, in the frame of the regions, mm RAS."""
-    mask = regions.labels[region.box] == region.label
-    stride = (1, 1, 1)
-    if mask.size > _SMALL_VOXELS:
-        stride = tuple(max(1, round(CELL_MM / spacing)) for spacing in regions.spacing[::-1])
-    thinned = np.pad(mask[tuple(slice(None, None, step) for step in stride)].astype(np.uint8), 1)
-    image = vtk.vtkImageData()
-    image.SetDimensions(*thinned.shape[::-1])
-    image.GetPointData().SetScalars(numpy_to_vtk(thinned.reshape(-1), deep=True))
-    edges = vtk.vtkFlyingEdges3D()
-    edges.SetInputData(image)
-    edges.SetValue(0, 0.5)
-    edges.ComputeNormalsOff()
-    edges.ComputeGradientsOff()
-    placed = vtk.vtkTransformPolyDataFilter()
-    placed.SetInputConnection(edges.GetOutputPort())
-    placed.SetTransform(_thinned_to_ras(regions.ijk_to_ras, region, stride))
-    smooth = vtk.vtkWindowedSincPolyDataFilter()
-    smooth.SetInputConnection(placed.GetOutputPort())
-    smooth.SetNumberOfIterations(_ITERATIONS)
-    smooth.SetPassBand(_PASS_BAND)
-    smooth.BoundarySmoothingOff()
-    smooth.FeatureEdgeSmoothingOff()
-    smooth.NonManifoldSmoothingOn()
-    smooth.NormalizeCoordinatesOn()
-    normals = vtk.vtkPolyDataNormals()
-    normals.SetInputConnection(smooth.GetOutputPort())
-    normals.SplittingOff()
-    normals.Update()
-    return normals.GetOutput()
+    return poly_data_of(core_surface_of(regions, region))
 
 
-def _thinned_to_ras(ijk_to_ras: np.ndarray, region: Region, stride: tuple[int, int, int]) -> Any:
-    """Return the transform from indices of the thinned, padded box to mm RAS."""
-    matrix = np.eye(4)
-    steps = np.array(stride[::-1], dtype=float)
-    corner = np.array([part.start for part in region.box[::-1]], dtype=float)
-    matrix[:3, :3] = ijk_to_ras[:3, :3] * steps
-    matrix[:3, 3] = ijk_to_ras[:3, :3] @ (corner - steps) + ijk_to_ras[:3, 3]  # one thinned voxel of padding
-    transform = vtk.vtkTransform()
-    transform.SetMatrix(slicer.util.vtkMatrixFromArray(matrix))
-    return transform
+def poly_data_of(surface: Surface) -> Any:
+    """Return a surface as vtkPolyData. The arrays are shared, not copied."""
+    points = vtk.vtkPoints()
+    points.SetData(numpy_to_vtk(surface.points))
+    cells = vtk.vtkCellArray()
+    corners = surface.triangles.reshape(-1).astype(np.int64)
+    cells.SetData(3, numpy_to_vtkIdTypeArray(corners, deep=True))
+    normals = numpy_to_vtk(surface.normals)
+    normals.SetName("Normals")
+    data = vtk.vtkPolyData()
+    data.SetPoints(points)
+    data.SetPolys(cells)
+    data.GetPointData().SetNormals(normals)
+    return data
