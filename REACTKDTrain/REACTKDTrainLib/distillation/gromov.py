@@ -127,10 +127,16 @@ def _semirelaxed(ds: np.ndarray, dt: np.ndarray, cost: np.ndarray) -> list[np.nd
     n, m = len(ds), len(dt)
     p = np.full(n, 1 / n)
     if m**n <= _MOST_ASSIGNMENTS:
-        corners = _assignments(n, m) / n
-        best = corners[np.argsort(_values(ds, dt, corners), kind="stable")[:_POLISHED]]
-        inner = [ot.gromov.semirelaxed_gromov_wasserstein(ds, dt, p, G0=g, symmetric=True) for g in best]
-        return [*best, *inner]
+        chosen = _assignments(n, m)
+        values = (ds[None] - dt[chosen[:, :, None], chosen[:, None, :]]) ** 2
+        best = chosen[np.argsort(values.sum(axis=(1, 2)), kind="stable")[:_POLISHED]]
+        corners = [np.eye(m)[row] / n for row in best]
+        inner = [
+            ot.gromov.semirelaxed_gromov_wasserstein(ds, dt, p, G0=corner, symmetric=True)
+            for row, corner in zip(best, corners, strict=True)
+            if not _stays(ds, dt, row)
+        ]
+        return [*corners, *inner]
     nearest = np.zeros((n, m))
     nearest[np.arange(n), cost.argmin(axis=1)] = 1 / n
     plans = [nearest]
@@ -142,8 +148,15 @@ def _semirelaxed(ds: np.ndarray, dt: np.ndarray, cost: np.ndarray) -> list[np.nd
     return plans
 
 
+def _stays(ds: np.ndarray, dt: np.ndarray, row: np.ndarray) -> bool:
+    """True when descent would not leave the corner that sends student node i to teacher node row[i]: at each node the
+    gradient is least where its mass already is, so a linear step stays put (most corners that are best are such).
+    """
+    gradient = ((ds[:, :, None] - dt[row][None]) ** 2).sum(axis=1)
+    return bool((gradient[np.arange(len(row)), row] <= gradient.min(axis=1) + 1e-12).all())
+
+
 @lru_cache(maxsize=64)
 def _assignments(n: int, m: int) -> np.ndarray:
-    """All maps from n student nodes to m teacher nodes as matrices: (m^n, n, m)."""
-    grid = np.stack(np.meshgrid(*[np.arange(m)] * n, indexing="ij"), axis=-1).reshape(-1, n)
-    return np.eye(m)[grid]
+    """All maps from n student nodes to m teacher nodes: (m^n, n) indices."""
+    return np.stack(np.meshgrid(*[np.arange(m)] * n, indexing="ij"), axis=-1).reshape(-1, n)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import Distiller
-from REACTKDTrainLib.distillation.graph import edge_loss, node_loss, normalized, projector, unit
-from REACTKDTrainLib.distillation.gromov import gw_loss
+from REACTKDTrainLib.distillation.graph import normalized, projector, unit
+from REACTKDTrainLib.distillation.graph_batch import Graphs, mean_edge_loss, mean_gw_loss, mean_node_loss
 from REACTKDTrainLib.distillation.logits import logit_loss
 from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.networks.outputs import GraphOutput
@@ -41,22 +42,19 @@ class ReactDistillation(Distiller):
     def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
         config = self.config
         terms = self.logit_terms(student.logits, teacher, views)
-        rows: dict[str, list[Tensor]] = {"node": [], "edge": [], "gw": []}
-        for nodes, wanted, view in zip(student.nodes, teacher.nodes, views, strict=True):
-            ours, theirs = normalized(nodes), normalized(wanted).detach()
-            common, target = self.of_student(ours), self.of_teacher(theirs).detach()
-            matches = view.masks.matches.to(theirs.device)
-            rows["node"].append(node_loss(common, target[matches]))
-            rows["edge"].append(edge_loss(ours, theirs[matches]))
-            if config.gw:
-                start = torch.cdist(unit(common.detach()), unit(target)).square()
-                rows["gw"].append(gw_loss(ours, theirs, config.gw_mode, start))
-        weights = {"node": config.node, "edge": config.edge, "gw": config.gw}
-        return terms | {
-            name: config.graph * weights[name] * torch.stack(values).mean()
-            for name, values in rows.items()
-            if values and weights[name]
-        }
+        matches = [view.masks.matches for view in views]
+        ours = Graphs.of([normalized(nodes) for nodes in student.nodes])
+        theirs = Graphs.of([normalized(nodes).detach() for nodes in teacher.nodes])
+        common, target = self.of_student(ours.nodes), self.of_teacher(theirs.nodes).detach()
+        projected, wanted = replace(ours, nodes=unit(common)), replace(theirs, nodes=unit(target))
+        if config.node:
+            terms["node"] = config.graph * config.node * mean_node_loss(projected, wanted.matched(matches))
+        if config.edge:
+            terms["edge"] = config.graph * config.edge * mean_edge_loss(ours, theirs.matched(matches))
+        if config.gw:
+            start = torch.cdist(projected.nodes.detach(), wanted.nodes).square()
+            terms["gw"] = config.graph * config.gw * mean_gw_loss(ours, theirs, start, config.gw_mode)
+        return terms
 
     def logit_terms(self, student: Tensor, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
         return {"logits": self.config.logits * logit_loss(student, teacher.logits, self.config.temperature)}

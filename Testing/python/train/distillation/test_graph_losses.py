@@ -13,8 +13,9 @@ from torch import Tensor
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import METHODS, make_distiller
-from REACTKDTrainLib.distillation.graph import distances, edge_loss, edges, node_loss
-from REACTKDTrainLib.distillation.gromov import gw_loss, gw_value, plan_between
+from REACTKDTrainLib.distillation.graph import distances, edge_loss, edges, node_loss, unit
+from REACTKDTrainLib.distillation.graph_batch import Graphs, mean_edge_loss, mean_gw_loss, mean_node_loss
+from REACTKDTrainLib.distillation.gromov import _stays, _values, gw_loss, gw_value, plan_between
 from REACTKDTrainLib.distillation.logits import logit_loss
 
 F64 = torch.float64
@@ -185,6 +186,51 @@ def test_wrong_modes_are_named():
         gw_loss(graph(2, 0), graph(3, 0), "matched")
     with pytest.raises(ValueError, match="mode"):
         gw_loss(graph(2, 0), graph(3, 0), "entropic")
+
+
+# --------------------------------------------------------------------------------------------------- a batch at once
+@pytest.mark.parametrize("mode", ["paper", "semirelaxed"])
+def test_a_batch_at_once_is_the_mean_over_its_cases(mode):
+    sizes = ((2, 2), (3, 4), (1, 3), (5, 5), (4, 2), (2, 1))
+    student = [graph(n, n).requires_grad_() for n, _ in sizes]
+    teacher = [graph(m, m + 40) for _, m in sizes]
+    matches = [torch.arange(n) % m for n, m in sizes]
+    costs = [torch.cdist(unit(s.detach()), unit(t)).square() for s, t in zip(student, teacher, strict=True)]
+    alone = [
+        torch.stack([loss(s, t[k]) for s, t, k in zip(student, teacher, matches, strict=True)]).mean()
+        for loss in (node_loss, edge_loss)
+    ]
+    alone.append(torch.stack([gw_loss(s, t, mode, c) for s, t, c in zip(student, teacher, costs, strict=True)]).mean())
+    ours, theirs = Graphs.of(student), Graphs.of(teacher)
+    padded = torch.zeros(len(sizes), 5, 5, dtype=F64)
+    for b, c in enumerate(costs):
+        padded[b, : c.shape[0], : c.shape[1]] = c
+    together = [
+        mean_node_loss(ours, theirs.matched(matches)),
+        mean_edge_loss(ours, theirs.matched(matches)),
+        mean_gw_loss(ours, theirs, padded, mode),
+    ]
+    for one, all_ in zip(alone, together, strict=True):
+        assert float(all_.detach()) == pytest.approx(float(one.detach()), rel=1e-9, abs=1e-12)
+        by_one, by_all = (torch.autograd.grad(x, student, retain_graph=True) for x in (one, all_))
+        for a, b in zip(by_one, by_all, strict=True):
+            torch.testing.assert_close(a, b, atol=1e-10, rtol=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_corner_that_stays_is_where_descent_from_it_ends(seed):
+    """The shortcut of `_semirelaxed` changes no plan: POT's descent from such a corner returns it."""
+    import ot
+
+    draw = np.random.default_rng(seed)
+    n, m = int(draw.integers(2, 5)), int(draw.integers(2, 6))
+    ds, dt = distances(graph(n, seed)).numpy(), distances(graph(m, seed + 100)).numpy()
+    row = draw.integers(0, m, n)
+    corner = np.eye(m)[row] / n
+    end = ot.gromov.semirelaxed_gromov_wasserstein(ds, dt, np.full(n, 1 / n), G0=corner, symmetric=True)
+    assert not _stays(ds, dt, row) or np.abs(end - corner).max() < 1e-9
+    best = plan_between(torch.from_numpy(ds), torch.from_numpy(dt), torch.zeros(n, m), "semirelaxed").numpy()
+    assert _values(ds, dt, best[None])[0] <= _values(ds, dt, end[None])[0] + 1e-9
 
 
 # ------------------------------------------------------------------------------------------------------------- methods
