@@ -1,7 +1,7 @@
 """Slicer's view of REACTKD: the module, its panel, its logic, its test in the application; all else is in REACTKDLib.
 
-Slicer imports this file at every start, so it imports neither torch nor monai, nor anything that does; they load when
-Apply is pressed.
+Slicer imports this file at every start, so it imports neither torch nor monai, nor anything that does; they load in a
+process of their own when a case is graded.
 """
 
 from __future__ import annotations
@@ -50,49 +50,36 @@ def registerSampleData() -> None:
 
 
 class REACTKDWidget(ScriptedLoadableModuleWidget):
-    """The panel: four selectors, Apply, and the answer in one sentence."""
+    """The panel; its sections are in REACTKDLib.gui, each with a .ui file of its own."""
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
-        panel = slicer.util.loadUI(self.resourcePath("UI/REACTKD.ui"))
-        self.layout.addWidget(panel)
-        self.ui = slicer.util.childWidgetVariables(panel)
-        panel.setMRMLScene(slicer.mrmlScene)  # hands the scene on to the selectors
+        from REACTKDLib.gui.panel import Panel
+
+        frame = slicer.util.loadUI(self.resourcePath("UI/REACTKD.ui"))
+        self.layout.addWidget(frame)
+        self.ui = slicer.util.childWidgetVariables(frame)
+        frame.setMRMLScene(slicer.mrmlScene)
         self.logic = REACTKDLogic()
-        for selector in self._selectors():
-            selector.connect("currentNodeChanged(vtkMRMLNode*)", self.onInputChanged)
-        self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
-        self.onInputChanged()
+        self.panel = Panel(self.ui, RESOURCES, lambda: self.parent.isEntered)
 
-    def _selectors(self) -> list[Any]:
-        return [self.ui.ctSelector, self.ui.fdgSelector, self.ui.acetateSelector, self.ui.segmentationSelector]
+    def enter(self) -> None:
+        """The user opens the module."""
+        self.panel.enter()
 
-    def onInputChanged(self, _node: Any = None) -> None:
-        """A segmentation and any one volume make a case."""
-        *volumes, segmentation = (selector.currentNode() for selector in self._selectors())
-        ready = segmentation is not None and any(volume is not None for volume in volumes)
-        self.ui.applyButton.enabled = ready
-        self.ui.applyButton.toolTip = (
-            _("Grade the case and color its regions.") if ready else _("Choose a segmentation and at least one volume.")
-        )
+    def exit(self) -> None:
+        """The user opens another one."""
+        self.panel.exit()
 
-    def onApplyButton(self, _checked: bool = False) -> None:
-        from REACTKDLib.core.errors import ReactkdError
-
-        ct, fdg, acetate, segmentation = (selector.currentNode() for selector in self._selectors())
-        with slicer.util.tryWithErrorDisplay(_("The case could not be graded."), waitCursor=True):
-            try:
-                self.logic.ensurePackages()
-                parameterNode = self.logic.grade(ct, fdg, acetate, segmentation)
-            except ReactkdError as error:  # one sentence for people; anything else is a fault of ours and shows as such
-                self.ui.resultLabel.text = str(error)
-                return
-            self.ui.resultLabel.text = self.logic.describe(parameterNode)
+    def cleanup(self) -> None:
+        """The application closes, or the module is loaded anew."""
+        self.panel.cleanup()
 
     def onReload(self) -> None:
         """The developer's Reload button: forget the package too, not only this file."""
         import sys
 
+        self.cleanup()
         for name in [name for name in sys.modules if name.partition(".")[0] == "REACTKDLib"]:
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)

@@ -2,43 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import slicer
 
+from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.report import GradeReport
+from REACTKDLib.core.worker.jobs import Model
+from REACTKDLib.gui.packages import ensure_packages
+from REACTKDLib.gui.words import plain
+from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.grading import GradingController
+from REACTKDLib.scene.hand_over import refuse_bent_space
+from REACTKDLib.scene.outputs import outputs_of
+from REACTKDLib.scene.panel_state import PanelState, chosen_volumes
+from REACTKDLib.scene.parameter_node import find_parameter_node, read_choice, read_inputs
+from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 from REACTKDLib.scene.signal import Signal
+from REACTKDLib.scene.view_choice import ViewChoice, show_as
 
 
 class PanelContext:
     """Shared state of the panel, and the few things that a section may ask of all others.
 
-    resources: the module's folder Resources.
-    nodes: the input nodes (`scene.case.CaseNodes`) of the case at hand, or None while they make no case.
-    choice: its liver and tumor segments (`scene.segments.SegmentChoice`), or None.
-    case_id: its name in reports, free of patient data.
-    result: the last answer (`scene.result.SceneResult`) since the case was opened here; None after a scene was loaded.
-    parameter_node: of the case at hand, once it is graded; `report` is read from it, so it survives a saved scene.
-    bundle_folder: the model, None for the shipped one.
-    state: 'idle', 'running', 'canceling' or 'failed'. message: why it failed, one sentence.
+    resources: the module's folder Resources. controller: grades, see `scene.grading`.
+    nodes: the input nodes (`CaseNodes`) of the case at hand, or None while they make no case; then `problem` says why.
+    choice: its liver and tumor segments, or None.
+    message: a fault outside the grading, one sentence (the grading's own is `controller.error`).
+    suspended: the scene is closing or the panel is going; nothing is shown, and nothing may be added to the scene.
 
-    Signals: inputs_changed (another case or other inputs), state_changed (state, progress, message), result_changed
-    (a new answer, or none), masks_edited (the segmentation was changed), changed (anything else).
+    Signals: inputs_changed (another case, or other inputs of it), state_changed (state, progress or message),
+    result_changed (a new answer, or none), masks_edited (the masks differ from those that were graded), changed (any
+    other thing that is shown).
     """
 
-    def __init__(self, resources: Path) -> None:
+    def __init__(
+        self, resources: Path, make_controller: Callable[[Any], GradingController] = GradingController
+    ) -> None:
         self.resources = resources
         self.inputs_changed, self.state_changed, self.result_changed = Signal(), Signal(), Signal()
         self.masks_edited, self.changed = Signal(), Signal()
-        self.nodes: Any = None
-        self.choice: Any = None
-        self.case_id: str | None = None
-        self.result: Any = None
-        self.parameter_node: Any = None
-        self.bundle_folder: Path | None = None
-        self.state = "idle"
+        self.nodes: CaseNodes | None = None
+        self.choice: SegmentChoice | None = None
+        self.problem = ""
         self.message = ""
-        self.progress, self.progress_text = 0.0, ""
+        self.suspended = False
+        self._graded_with: tuple | None = None
+        self.controller = make_controller(slicer.mrmlScene)
+        self.controller.state_changed.connect(lambda _state: self.state_changed())
+        self.controller.progress_changed.connect(lambda _fraction, _text: self.state_changed())
+        self.controller.result_changed.connect(lambda _report: self.result_changed())
+        self.controller.outputs_changed.connect(lambda _node: self.changed())
+        self.controller.what_if_changed.connect(lambda _answer: self.changed())
+
+    # what is so
 
     @property
     def scene(self) -> Any:
@@ -46,33 +66,148 @@ class PanelContext:
         return slicer.mrmlScene
 
     @property
-    def busy(self) -> bool:
-        """True while a grading runs or is being stopped."""
-        return self.state in ("running", "canceling")
+    def state(self) -> PanelState:
+        """The choices in the scene, made when there are none. While the scene closes, do not ask."""
+        return PanelState.of(self.scene)
 
     @property
-    def report(self) -> Any:
-        """The GradeReport of the case at hand, or None."""
-        from REACTKDLib.scene.parameter_node import read_report
+    def busy(self) -> bool:
+        """True while work is under way or being stopped."""
+        return self.controller.busy
 
-        return read_report(self.parameter_node) if self.parameter_node is not None else None
+    @property
+    def report(self) -> GradeReport | None:
+        """The answer of the case at hand: of the last grading, or as stored in the scene."""
+        return self.controller.report
 
-    def open_case(self, nodes: Any, choice: Any = None, case_id: str | None = None) -> None:
-        """Make `nodes` (CaseNodes) the case at hand: the Inputs section shows them. choice None: recognize segments."""
-        raise NotImplementedError
+    @property
+    def result(self) -> Any:
+        """The regions and the map behind the report, or None, as after a scene was loaded."""
+        return self.controller.result
+
+    @property
+    def parameter_node(self) -> Any:
+        """The node that leads to inputs, outputs and report of the case at hand, or None."""
+        return self.controller.parameter_node
+
+    @property
+    def outputs(self) -> Any:
+        """The output nodes of the case at hand, or None before they are written."""
+        return outputs_of(self.parameter_node) if self.parameter_node is not None else None
+
+    @property
+    def outdated(self) -> bool:
+        """True when the answer belongs to other inputs or other masks than those at hand."""
+        if self.report is None or self.nodes is None or self.busy:
+            return False
+        return self._other_inputs() or self.controller.masks_changed()
+
+    def _other_inputs(self) -> bool:
+        node = self.parameter_node
+        known = read_inputs(node) if node is not None else None
+        if known is None:
+            return False
+        same = dict(known.volumes) == dict(self.nodes.volumes) and known.segmentation is self.nodes.segmentation
+        return not same or read_choice(node) != self.choice
+
+    # the case at hand
+
+    def read_inputs(self) -> None:
+        """Read the choices in the scene, find out whether they make a case, and show an answer that it has already."""
+        state = self.state
+        self.nodes = self.choice = None
+        self.problem = ""
+        try:
+            nodes = CaseNodes(chosen_volumes(state.volumes), state.segmentation)
+            refuse_bent_space(nodes)
+            self.choice = choose_segments(state.segmentation, state.livers, state.tumors)
+            self.nodes = nodes
+        except ReactkdError as error:
+            self.problem = plain(error)
+        self._show_known_answer()
+        self.inputs_changed()
+
+    def _show_known_answer(self) -> None:
+        known = find_parameter_node(self.scene, self.nodes) if self.nodes is not None else None
+        shown = self.parameter_node
+        if self.nodes is None or (shown is not None and known is not shown):
+            self.controller.leave()
+        if known is not None and self.report is None and not self.busy:
+            self.controller.restore(known)
+
+    def open_case(self, nodes: CaseNodes, choice: SegmentChoice | None = None, case_id: str | None = None) -> None:
+        """Make `nodes` the case at hand: the Inputs section shows them. choice None: recognize segments."""
+        self.controller.leave()
+        state = self.state
+        for modality in state.volumes:
+            state.set_volume(modality, nodes.volumes.get(modality))
+        state.set_segmentation(nodes.segmentation)
+        state.set_segments(*((None, None) if choice is None else (list(choice.livers), list(choice.tumors))))
+        state.case_id = case_id
+        self.message = ""
+        self.read_inputs()
 
     def close_case(self) -> None:
-        """Let go of the case at hand: stop its work, forget its session. Its nodes stay in the scene."""
-        raise NotImplementedError
+        """Let go of the case at hand: stop its work, forget its inputs. Its nodes stay in the scene."""
+        self.controller.leave()
+        state = self.state
+        for modality in state.volumes:
+            state.set_volume(modality, None)
+        state.set_segmentation(None)
+        state.case_id = None
+        self.read_inputs()
+
+    # the work
 
     def grade(self) -> None:
         """Grade the case at hand, as the Grade button does; the answer comes with result_changed."""
-        raise NotImplementedError
+        self.message = ""
+        if self.nodes is None or self.busy:
+            return
+        state = self.state
+        try:
+            ensure_packages(self.resources / "requirements.txt")
+        except ReactkdError as error:
+            self.tell(plain(error))
+            return
+        self.controller.view = state.view
+        self.controller.model = Model(state.model, state.device)
+        asked = None if state.livers is None and state.tumors is None else self.choice
+        wish = (self.nodes, asked, state.case_id, self.controller.model)
+        if self._graded_with == wish and self.report is not None and self.controller.can_regrade(self.nodes):
+            self.controller.regrade()
+        else:
+            self.controller.grade(self.nodes, asked, state.case_id)
+        self._graded_with = wish
 
     def cancel(self) -> None:
         """Stop the work within a second."""
-        raise NotImplementedError
+        self.controller.cancel()
+
+    def tell(self, message: str) -> None:
+        """Show a fault, one plain sentence; empty: none."""
+        self.message = message
+        self.state_changed()
 
     def use_bundle(self, folder: Path | str | None) -> None:
         """Grade with the model in `folder` from now on; None: the shipped one."""
-        raise NotImplementedError
+        self.state.model = str(folder) if folder else None
+        self.changed()
+
+    # the view
+
+    def set_view(self, **changes: Any) -> None:
+        """Change how the answer is shown (fields of `ViewChoice`), now and for the next one."""
+        view: ViewChoice = replace(self.state.view, **changes)
+        self.state.set_view(view)
+        self.controller.view = view
+        outputs, report = self.outputs, self.report
+        if outputs is not None and report is not None:
+            show_as(outputs, report, view)
+        self.changed()
+
+    def close(self) -> None:
+        """Stop everything, for good."""
+        self.controller.close()
+        for signal in (self.inputs_changed, self.state_changed, self.result_changed, self.masks_edited, self.changed):
+            signal.disconnect_all()

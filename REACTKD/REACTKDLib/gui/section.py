@@ -27,15 +27,26 @@ class Section(VTKObservationMixin):
         self.place = place
         self.root = slicer.util.loadUI(str(context.resources / "UI" / self.ui_file))
         place.layout().addWidget(self.root)
+        self.root.layout().setContentsMargins(0, 0, 0, 0)  # the button has margins; two are too much at 300 pixels
         self.ui = slicer.util.childWidgetVariables(self.root)
         if hasattr(self.root, "setMRMLScene"):
             self.root.setMRMLScene(slicer.mrmlScene)
-        self._connected = [context.changed, context.result_changed, context.inputs_changed, context.state_changed]
+        self._connected = [
+            context.changed,
+            context.result_changed,
+            context.inputs_changed,
+            context.state_changed,
+            context.masks_edited,
+        ]
         for signal in self._connected:
-            signal.connect(self.refresh)
+            signal.connect(self._refresh_if_open)
+
+    def _refresh_if_open(self) -> None:
+        if not self.context.suspended:
+            self.refresh()
 
     def refresh(self) -> None:
-        """Show what is true now. Called after every change, so it must be cheap and change nothing itself."""
+        """Show what is true now. Called after every change and progress: cheap, and without any change of its own."""
 
     def enter(self) -> None:
         """The user opened the module."""
@@ -51,4 +62,4 @@ class Section(VTKObservationMixin):
         """The panel is about to go, with a reload or with the application: undo everything, more than once is fine."""
         self.removeObservers()
         for signal in self._connected:
-            signal.disconnect(self.refresh)
+            signal.disconnect(self._refresh_if_open)

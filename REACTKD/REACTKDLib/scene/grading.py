@@ -166,6 +166,11 @@ class GradingController:
             return False
         return masks_stamp(opened.nodes, opened.choice) != opened.masks
 
+    def can_regrade(self, nodes: CaseNodes) -> bool:
+        """True when the case of `nodes` is the one on the screen, so that `regrade` does for it."""
+        opened = self._opened
+        return opened is not None and opened.nodes == nodes and self._all_there(nodes)
+
     def cancel(self) -> None:
         """Stop what runs, within a second; the scene is then as it was."""
         self._next = None

@@ -25,12 +25,20 @@ def parameter_nodes(scene: Any) -> list[Any]:
     return [node for node in nodes if node.GetModuleName() == MODULE]
 
 
-def parameter_node_for(scene: Any, nodes: CaseNodes) -> Any:
-    """Return the parameter node of the case with this reference volume, or a new one."""
+def find_parameter_node(scene: Any, nodes: CaseNodes) -> Any | None:
+    """Return the parameter node of the case with this reference volume, or None."""
     for node in parameter_nodes(scene):
         known = read_inputs(node)
         if known is not None and known.reference.GetID() == nodes.reference.GetID():
             return node
+    return None
+
+
+def parameter_node_for(scene: Any, nodes: CaseNodes) -> Any:
+    """Return the parameter node of the case with this reference volume, or a new one."""
+    node = find_parameter_node(scene, nodes)
+    if node is not None:
+        return node
     node = scene.CreateNodeByClass(NODE_CLASS)
     node.UnRegister(None)
     node.SetName(scene.GenerateUniqueName(MODULE))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+import unittest
 from typing import Any
 
 import slicer
 
 
 def test_the_panel_opens(user: Any) -> None:
-    assert user.sees("applyButton")
+    assert user.sees("gradeButton") and not user.find("gradeButton").enabled
+    assert user.text("stateLabel") == "Choose a segmentation and at least one image."
+    assert "not for clinical use" in user.text("clinicalUseLabel")
     user.screenshot("panel-empty")
     user.screenshot("window-empty", of="window")
 
@@ -19,7 +23,7 @@ def test_reload_makes_a_new_panel_that_works(application: Any, user: Any, widget
     user.settle()
     after = application.modules["REACTKD"].widgetRepresentation().self()
     assert after is not before and type(after) is not type(before)
-    assert user.sees("applyButton")
+    assert user.sees("gradeButton")
 
 
 def test_scene_close_and_a_second_case(user: Any, phantom_nodes: Any) -> None:
@@ -35,3 +39,11 @@ def test_leaving_and_closing(application: Any, user: Any, panel: Any) -> None:
     assert panel.isEntered
     application.close()
     assert not application.modules["REACTKD"].has_panel
+
+
+def test_the_modules_own_test_passes(application: Any) -> None:
+    """What the Reload and Test button runs in Slicer: a phantom, graded by the shipped model through the logic."""
+    result = unittest.TestResult()
+    sys.modules["REACTKD"].REACTKDTest().run(result)
+    assert result.testsRun == 1
+    assert not result.errors and not result.failures, result.errors + result.failures

@@ -1,0 +1,37 @@
+"""Which section shows which finding: of images in Inputs, of masks in Masks, of the computation in Grade."""
+
+from __future__ import annotations
+
+from REACTKDLib.core.checks import MASK_FINDINGS
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.report import GradeReport
+
+_MASKS = MASK_FINDINGS | {
+    "no-lesion",
+    "no-parenchyma",
+    "low-resolution",
+    "liver-not-tissue",
+    "mask-partly-outside",
+    "liver-of-parts",
+}
+_COMPUTATION = {"device-fallback", "field-moved", "liver-larger-than-grid", "input-ignored"}
+# Said in the line of the volume itself.
+_KNOWN_ALREADY = {"pet-not-suv"}
+
+
+def mask_findings(report: GradeReport | None) -> list[Finding]:
+    """Return what the checks say of the masks."""
+    return [f for f in report.findings if f.code in _MASKS] if report is not None else []
+
+
+def computation_messages(report: GradeReport | None) -> list[str]:
+    """Return what the reader should know of how the grade was computed."""
+    return [f.message for f in report.findings if f.code in _COMPUTATION] if report is not None else []
+
+
+def input_messages(report: GradeReport | None) -> list[str]:
+    """Return what the checks say of the images; every finding that belongs nowhere else is told here."""
+    if report is None:
+        return []
+    elsewhere = _MASKS | _COMPUTATION | _KNOWN_ALREADY
+    return [f.message for f in report.findings if f.code not in elsewhere]

@@ -1,0 +1,161 @@
+"""Section Grade: one button, the answer in large words, its probabilities, and what it was computed from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from REACTKDLib.core.report import GradeReport
+from REACTKDLib.gui.findings import computation_messages
+from REACTKDLib.gui.section import Section
+from REACTKDLib.gui.words import grade_words, image_words, joined, short_grade
+from REACTKDLib.scene.panel_state import DEVICES
+from REACTKDLib.scene.state import GradingState
+
+
+class GradePanel(Section):
+    """Buttons and texts follow the state of the controller."""
+
+    ui_file = "GradePanel.ui"
+
+    def __init__(self, context: Any, place: Any) -> None:
+        super().__init__(context, place)
+        self._bars: dict[str, Any] = {}
+        self._filling = False
+        ui = self.ui
+        for device, text in zip(DEVICES, (_("GPU if there is one"), _("CPU"), _("GPU")), strict=True):
+            ui.deviceComboBox.addItem(text, device)
+        ui.gradeButton.connect("clicked(bool)", self.on_grade)
+        ui.cancelButton.connect("clicked(bool)", self.on_cancel)
+        ui.liveCheckBox.connect("toggled(bool)", self.on_live)
+        ui.modelPathEdit.connect("currentPathChanged(QString)", self.on_model)
+        ui.deviceComboBox.connect("activated(int)", self.on_device)
+        self.refresh()
+
+    def on_grade(self, _checked: bool = False) -> None:
+        """The button."""
+        self.context.grade()
+
+    def on_cancel(self, _checked: bool = False) -> None:
+        """Stop; nothing is written."""
+        self.context.cancel()
+
+    def on_live(self, on: bool) -> None:
+        """Grade again after each mask edit, or not."""
+        if not self._filling:
+            self.context.state.live = on
+            self.context.changed()
+
+    def on_model(self, path: str) -> None:
+        """Another model folder."""
+        if not self._filling:
+            self.context.use_bundle(path.strip() or None)
+
+    def on_device(self, index: int) -> None:
+        """Another device."""
+        self.context.state.set_device(self.ui.deviceComboBox.itemData(index))
+
+    def refresh(self) -> None:
+        """Show state, answer and choices."""
+        self._filling = True
+        try:
+            self._show_state()
+            self._show_answer(self.context.report)
+            state = self.context.state
+            self.ui.liveCheckBox.checked = state.live
+            if self.ui.modelPathEdit.currentPath != (state.model or ""):
+                self.ui.modelPathEdit.currentPath = state.model or ""
+            self.ui.deviceComboBox.setCurrentIndex(DEVICES.index(state.device))
+        finally:
+            self._filling = False
+
+    def _show_state(self) -> None:
+        context, ui = self.context, self.ui
+        controller = context.controller
+        running, canceling = (controller.state is s for s in (GradingState.RUNNING, GradingState.CANCELING))
+        ready = context.nodes is not None
+        ui.gradeButton.enabled = ready and not context.busy
+        ui.gradeButton.text = _("Grade again") if context.report is not None else _("Grade")
+        ui.gradeButton.toolTip = _("Grade the case and color its regions.") if ready else context.problem
+        ui.cancelButton.enabled = running
+        for widget in (ui.modelPathEdit, ui.deviceComboBox):
+            widget.enabled = not context.busy
+        fraction, text = controller.progress
+        ui.progressBar.visible = context.busy
+        ui.progressBar.value = round(100 * fraction)
+        ui.stateLabel.text = self._state_words(running, canceling, text)
+        ui.stateLabel.visible = bool(ui.stateLabel.text)
+
+    def _state_words(self, running: bool, canceling: bool, progress: str) -> str:
+        context = self.context
+        if canceling:
+            return _("Stopping...")
+        if running:
+            return _("{step}...").format(step=progress) if progress else _("Starting...")
+        if context.message or context.controller.error:
+            return context.message or context.controller.error
+        if context.nodes is None:
+            return context.problem
+        if context.outdated:
+            return _("Masks or inputs have changed since this grade. Grade again to see what becomes of it.")
+        return "" if context.report is not None else _("Ready to grade.")
+
+    def _show_answer(self, report: GradeReport | None) -> None:
+        ui = self.ui
+        ui.gradeLabel.visible = ui.detailsLabel.visible = report is not None
+        ui.probabilityWidget.visible = report is not None and report.grade is not None
+        messages = computation_messages(report)
+        ui.gradeFindingsLabel.text = "\n".join(messages)
+        ui.gradeFindingsLabel.visible = bool(messages)
+        ui.clinicalUseLabel.text = self._clinical_use(report)
+        if report is None:
+            return
+        ui.gradeLabel.text = self._headline(report)
+        ui.detailsLabel.text = self._details(report)
+        self._show_bars(report.probabilities or {})
+
+    @staticmethod
+    def _headline(report: GradeReport) -> str:
+        if report.grade is None:
+            return _("<h2>No grade</h2>No lesion is marked, so there is nothing to grade.")
+        grade = grade_words(report.grade)
+        if report.uncertain:
+            text = _("<h2>Uncertain</h2>The first grade, {grade}, leads by little or is itself unlikely.")
+            return text.format(grade=grade.lower())
+        return f"<h2>{grade}</h2>"
+
+    @staticmethod
+    def _details(report: GradeReport) -> str:
+        inputs = joined([image_words(name) for name in report.inputs])
+        device = _("GPU") if report.device.startswith("cuda") else _("CPU")
+        seconds = report.timing_ms.get("total", 0.0) / 1000
+        text = _("Computed from {inputs} on the {device} in {seconds} s by the model {name} {version}.")
+        model = report.model
+        return text.format(
+            inputs=inputs, device=device, seconds=f"{seconds:.1f}", name=model.name, version=model.version
+        )
+
+    def _clinical_use(self, report: GradeReport | None) -> str:
+        if report is not None:
+            words = report.model.clinical_use.strip().rstrip(".")
+            return _("{clinical_use}.").format(clinical_use=words[:1].upper() + words[1:])
+        if self.context.state.model:
+            return _("What the chosen model may be used for is shown with its answer.")
+        return _("The shipped model is trained on digital phantoms: not for clinical use.")
+
+    def _show_bars(self, probabilities: dict[str, float]) -> None:
+        layout = self.ui.probabilityWidget.layout()
+        if list(self._bars) != list(probabilities):
+            while layout.count():
+                layout.takeAt(0).widget().deleteLater()
+            self._bars = {}
+            for grade in probabilities:
+                bar = qt.QProgressBar()
+                bar.objectName = f"probabilityBar_{grade}"
+                layout.addRow(qt.QLabel(short_grade(grade)), bar)
+                self._bars[grade] = bar
+        for grade, value in probabilities.items():
+            self._bars[grade].value = round(100 * value)
+            self._bars[grade].format = f"{100 * value:.1f} %"

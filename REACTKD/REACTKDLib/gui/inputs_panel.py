@@ -1,0 +1,167 @@
+"""Section Inputs: which nodes make the case, found by recognition and corrected by hand, and what each of them is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.gui.findings import input_messages
+from REACTKDLib.gui.section import Section
+from REACTKDLib.gui.words import joined, volume_words
+from REACTKDLib.scene.input_info import input_findings, volume_info
+from REACTKDLib.scene.recognize_inputs import recognize_inputs
+from REACTKDLib.scene.segments import SegmentChoice, choose_segments
+
+_TOGETHER = "\n"  # between the IDs of several segments that are the liver together
+
+
+class InputsPanel(Section):
+    """Selectors to the panel's state and back; the state is what counts."""
+
+    ui_file = "InputsPanel.ui"
+
+    def __init__(self, context: Any, place: Any) -> None:
+        super().__init__(context, place)
+        ui = self.ui
+        self.selectors = {
+            Modality.CT: ui.ctSelector,
+            Modality.FDG: ui.fdgSelector,
+            Modality.ACETATE: ui.acetateSelector,
+        }
+        self.lines = {Modality.CT: ui.ctInfoLabel, Modality.FDG: ui.fdgInfoLabel, Modality.ACETATE: ui.acetateInfoLabel}
+        self._filling = False
+        self._known_lines: dict[Modality, tuple] = {}
+        self._shown: Any = None
+        for selector in (*self.selectors.values(), ui.segmentationSelector):
+            selector.connect("currentNodeChanged(vtkMRMLNode*)", self.on_node_chosen)
+        ui.liverComboBox.connect("activated(int)", self.on_segments_chosen)
+        ui.tumorList.connect("itemChanged(QListWidgetItem*)", self.on_segments_chosen)
+        ui.recognizeButton.connect("clicked(bool)", self.on_recognize)
+        self.refresh()
+
+    # from the hands to the state
+
+    def on_node_chosen(self, _node: Any = None) -> None:
+        """Another node in a selector."""
+        if self._filling:
+            return
+        state = self.context.state
+        for modality, selector in self.selectors.items():
+            state.set_volume(modality, selector.currentNode())
+        state.set_segmentation(self.ui.segmentationSelector.currentNode())
+        self.context.read_inputs()
+
+    def on_segments_chosen(self, _what: Any = None) -> None:
+        """Another liver, or other tumors. What equals the recognition is left to it: it follows new segments."""
+        if self._filling:
+            return
+        items = [self.ui.tumorList.item(row) for row in range(self.ui.tumorList.count)]
+        tumors = [item.data(qt.Qt.UserRole) for item in items if item.checkState() == qt.Qt.Checked]
+        chosen = self.ui.liverComboBox.itemData(self.ui.liverComboBox.currentIndex) or ""
+        livers = chosen.split(_TOGETHER) if chosen else None
+        recognized = self._recognized()
+        state = self.context.state
+        if recognized is not None and recognized == SegmentChoice(tuple(livers or ()), tuple(tumors)):
+            state.set_segments(None, None)
+        else:
+            state.set_segments(livers, tumors)
+        self.context.read_inputs()
+
+    def on_recognize(self, _checked: bool = False) -> None:
+        """Choose anew whatever the scene says by itself; what it does not say stays as it was."""
+        self.recognize()
+
+    def recognize(self, only: set[str] | None = None) -> None:
+        """Fill in what is recognized. only: IDs of nodes that just came; then what is chosen already stays."""
+        found, state = recognize_inputs(self.context.scene), self.context.state
+        for modality, node in found.volumes.items():
+            if only is None or (state.volumes[modality] is None and node.GetID() in only):
+                state.set_volume(modality, node)
+        segmentation = found.segmentation
+        if segmentation is not None and (only is None or (state.segmentation is None and segmentation.GetID() in only)):
+            state.set_segmentation(segmentation)
+        if only is None:
+            state.set_segments(None, None)
+        self.context.read_inputs()
+
+    def recognize_first(self) -> None:
+        """Fill in what is recognized when nothing is chosen yet."""
+        state = self.context.state
+        if state.segmentation is None and not any(state.volumes.values()):
+            self.recognize()
+        else:
+            self.context.read_inputs()
+
+    # from the state to the eyes
+
+    def refresh(self) -> None:
+        """Show the state."""
+        self._filling = True
+        try:
+            state, free = self.context.state, not self.context.busy
+            for modality, selector in self.selectors.items():
+                selector.setCurrentNode(state.volumes[modality])
+                selector.enabled = free
+                self._show_line(modality, state.volumes[modality])
+            self.ui.segmentationSelector.setCurrentNode(state.segmentation)
+            for widget in (self.ui.segmentationSelector, self.ui.recognizeButton):
+                widget.enabled = free
+            self._show_segments(state.segmentation, free)
+            warnings = [finding.message for finding in input_findings(state.volumes)]
+            warnings += input_messages(self.context.report)
+            if self.context.problem and state.segmentation is not None:  # else the Grade section says what is missing
+                warnings.insert(0, self.context.problem)
+            self.ui.inputsWarningLabel.text = "\n".join(warnings)
+            self.ui.inputsWarningLabel.visible = bool(warnings)
+        finally:
+            self._filling = False
+
+    def _show_line(self, modality: Modality, node: Any) -> None:
+        label = self.lines[modality]
+        label.visible = node is not None
+        if node is None:
+            return
+        image = node.GetImageData()
+        seen = (node.GetID(), node.GetMTime(), image.GetMTime() if image is not None else 0)
+        if self._known_lines.get(modality, (None,))[0] != seen:  # the unit of a PET may have to be read from its voxels
+            self._known_lines[modality] = seen, volume_words(volume_info(node, modality), modality)
+        label.text = self._known_lines[modality][1]
+
+    def _show_segments(self, segmentation: Any, free: bool) -> None:
+        combo, tumors = self.ui.liverComboBox, self.ui.tumorList
+        data = segmentation.GetSegmentation() if segmentation is not None else None
+        segments = [(i, data.GetSegment(i).GetName()) for i in data.GetSegmentIDs()] if data is not None else []
+        choice = self.context.choice or self._recognized() or SegmentChoice((), ())
+        livers = [("", _("None"))]
+        if len(choice.livers) > 1:
+            livers.append((_TOGETHER.join(choice.livers), joined([dict(segments).get(i, i) for i in choice.livers])))
+        livers += segments
+        if self._shown != (livers, segments):  # never rebuild a list that was just clicked
+            self._shown = livers, segments
+            combo.clear()
+            for segment_ids, name in livers:
+                combo.addItem(name, segment_ids)
+            tumors.clear()
+            for segment_id, name in segments:
+                item = qt.QListWidgetItem(name)
+                item.setData(qt.Qt.UserRole, segment_id)
+                item.setFlags(qt.Qt.ItemIsUserCheckable | qt.Qt.ItemIsEnabled)
+                item.setCheckState(qt.Qt.Unchecked)
+                tumors.addItem(item)
+        combo.setCurrentIndex(max(0, combo.findData(_TOGETHER.join(choice.livers))))
+        combo.enabled = tumors.enabled = free and bool(segments)
+        for row, (segment_id, _name) in enumerate(segments):
+            wanted = qt.Qt.Checked if segment_id in choice.tumors else qt.Qt.Unchecked
+            if tumors.item(row).checkState() != wanted:
+                tumors.item(row).setCheckState(wanted)
+
+    def _recognized(self) -> SegmentChoice | None:
+        segmentation = self.context.state.segmentation
+        try:
+            return choose_segments(segmentation) if segmentation is not None else None
+        except ReactkdError:
+            return None

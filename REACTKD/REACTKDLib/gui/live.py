@@ -1,0 +1,85 @@
+"""A grade that follows the pen: a mask edit grades again by itself, once the hand has rested for a moment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+import slicer
+import vtk
+from slicer.util import VTKObservationMixin
+
+REST_MS = 300
+
+
+class Live(VTKObservationMixin):
+    """Observes the segmentation of the case at hand; tells `context.masks_edited`, and grades when that is wished."""
+
+    EVENTS = (
+        slicer.vtkSegmentation.SourceRepresentationModified,
+        slicer.vtkSegmentation.SegmentAdded,
+        slicer.vtkSegmentation.SegmentRemoved,
+        slicer.vtkSegmentation.SegmentModified,
+    )
+
+    def __init__(self, context: Any) -> None:
+        VTKObservationMixin.__init__(self)
+        self.context = context
+        self._observed: Any = None
+        self.timer = qt.QTimer()
+        self.timer.setSingleShot(True)
+        self.timer.setInterval(REST_MS)
+        self.timer.connect("timeout()", self.on_rest)
+        context.inputs_changed.connect(self.observe)
+        context.changed.connect(self.on_changed)
+
+    def observe(self) -> None:
+        """Watch the segmentation that is chosen now."""
+        segmentation = self.context.state.segmentation
+        data = segmentation.GetSegmentation() if segmentation is not None else None
+        if data is self._observed:
+            return
+        self.forget()
+        self._observed = data
+        if data is not None:
+            for event in self.EVENTS:
+                self.addObserver(data, event, self.on_edit)
+            # Undo and a sync of the Segment Editor may exchange the whole content.
+            self.addObserver(segmentation, vtk.vtkCommand.ModifiedEvent, self.on_edit)
+
+    def on_edit(self, _caller: Any = None, _event: Any = None) -> None:
+        """The pen moved: wait until it rests."""
+        self.timer.start()
+
+    def on_changed(self) -> None:
+        """Live may have been switched on over masks that were edited before."""
+        if self.context.state.live and self.context.outdated:
+            self.timer.start()
+
+    def on_rest(self) -> None:
+        """The pen rests."""
+        context = self.context
+        if self._observed is None:
+            return
+        if context.busy:
+            self.timer.start()
+            return
+        before = context.choice
+        context.read_inputs()  # segments may have come, gone, or been renamed
+        if context.report is None or not (context.outdated or context.choice != before):
+            return
+        context.masks_edited()
+        if context.state.live and context.nodes is not None:
+            context.grade()
+
+    def forget(self) -> None:
+        """Watch nothing."""
+        self.timer.stop()
+        self.removeObservers()
+        self._observed = None
+
+    def close(self) -> None:
+        """For good."""
+        self.forget()
+        self.context.inputs_changed.disconnect(self.observe)
+        self.context.changed.disconnect(self.on_changed)

@@ -1,0 +1,140 @@
+"""The whole panel: the sections in their frame, the timer that moves the work on, and the life of the scene."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+import vtk
+from slicer.util import VTKObservationMixin
+
+from REACTKDLib.gui.context import PanelContext
+from REACTKDLib.gui.grade_panel import GradePanel
+from REACTKDLib.gui.inputs_panel import InputsPanel
+from REACTKDLib.gui.live import Live
+from REACTKDLib.gui.masks_panel import MasksPanel
+from REACTKDLib.gui.section import Section
+from REACTKDLib.gui.views import show_answer, show_case
+from REACTKDLib.gui.why_panel import WhyPanel
+
+POLL_MS = 30
+NEWS_MS = 400  # several nodes come one after another
+
+
+class Panel(VTKObservationMixin):
+    """Made in the module's `setup`, told of `enter`, `exit` and `cleanup`.
+
+    ui: the widgets of the frame, REACTKD.ui. resources: the module's folder Resources. is_entered: asks the module.
+    """
+
+    def __init__(self, ui: Any, resources: Path, is_entered: Any) -> None:
+        VTKObservationMixin.__init__(self)
+        self._is_entered = is_entered
+        self.context = PanelContext(resources)
+        self.inputs = InputsPanel(self.context, ui.inputsSection)
+        self.sections: list[Section] = [
+            self.inputs,
+            MasksPanel(self.context, ui.masksSection),
+            GradePanel(self.context, ui.gradeSection),
+            WhyPanel(self.context, ui.whySection),
+        ]
+        self.live = Live(self.context)
+        self._in_view = ""
+        self.context.controller.outputs_changed.connect(self.on_outputs)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, slicer.vtkMRMLScene.StartCloseEvent, self.on_scene_start_close)
+        self.addObserver(scene, slicer.vtkMRMLScene.EndCloseEvent, self.on_scene_end_close)
+        self.addObserver(scene, slicer.vtkMRMLScene.EndImportEvent, self.on_scene_end_import)
+        self.addObserver(scene, slicer.vtkMRMLScene.NodeRemovedEvent, self.on_node_removed)
+        self.addObserver(scene, slicer.vtkMRMLScene.NodeAddedEvent, self.on_node_added)
+        self._new: set[str] = set()
+        self.news = qt.QTimer()
+        self.news.setSingleShot(True)
+        self.news.setInterval(NEWS_MS)
+        self.news.connect("timeout()", self.on_news)
+        self.timer = qt.QTimer()
+        self.timer.setInterval(POLL_MS)
+        self.timer.connect("timeout()", self.on_timer)
+        self.timer.start()
+
+    def on_timer(self) -> None:
+        """Take what the worker has sent, and go on with what must be done here."""
+        if not self.context.suspended:
+            self.context.controller.poll()
+
+    def on_outputs(self, _parameter_node: Any = None) -> None:
+        """An answer is in the scene. The first one of a case moves the views to it, later ones leave them alone."""
+        nodes, report = self.context.nodes, self.context.report
+        if nodes is None or report is None or nodes.reference.GetID() == self._in_view:
+            return
+        self._in_view = nodes.reference.GetID()
+        show_case(nodes)
+        show_answer(nodes, report)
+
+    def enter(self) -> None:
+        """The module is on show; where nothing is chosen yet, look through the scene."""
+        self.inputs.recognize_first()
+        for section in self.sections:
+            section.enter()
+
+    def exit(self) -> None:
+        """Another module is on show. Work goes on, so that a grade may follow the Segment Editor."""
+        for section in self.sections:
+            section.exit()
+
+    def on_scene_start_close(self, _caller: Any = None, _event: Any = None) -> None:
+        """Let go of every node."""
+        self.context.suspended = True
+        self._in_view = ""
+        self.live.forget()
+        for section in self.sections:
+            section.before_scene_closes()
+        self.context.controller.leave()
+
+    def on_scene_end_close(self, _caller: Any = None, _event: Any = None) -> None:
+        """Start anew with an empty scene."""
+        self.context.suspended = False
+        self._read_scene()
+
+    def on_scene_end_import(self, _caller: Any = None, _event: Any = None) -> None:
+        """A scene came in: show its choices and its answer."""
+        self.context.suspended = False
+        self._read_scene()
+
+    def on_node_removed(self, _caller: Any = None, _event: Any = None) -> None:
+        """An input or a result may have gone."""
+        scene = slicer.mrmlScene
+        if not (self.context.suspended or scene.IsClosing() or scene.IsBatchProcessing()) and self._is_entered():
+            self.news.start()  # the node is still on its way out
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def on_node_added(self, _caller: Any, _event: Any, node: Any) -> None:
+        """An image or a segmentation came in: perhaps it is an input that is missing yet."""
+        if node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLSegmentationNode"):
+            self._new.add(node.GetID())
+            self.news.start()
+
+    def on_news(self) -> None:
+        """No further node came for a while."""
+        new, self._new = self._new, set()
+        if not self.context.suspended and not self.context.busy and self._is_entered():
+            self.inputs.recognize(only=new) if new else self.context.read_inputs()
+
+    def _read_scene(self) -> None:
+        if not self.context.suspended and self._is_entered() and not slicer.mrmlScene.IsClosing():
+            self.context.read_inputs()
+
+    def cleanup(self) -> None:
+        """Undo everything; a second time changes nothing."""
+        self.context.suspended = True
+        self.timer.stop()
+        self.news.stop()
+        self.news.disconnect("timeout()", self.on_news)
+        self.timer.disconnect("timeout()", self.on_timer)
+        self.removeObservers()
+        self.live.close()
+        for section in self.sections:
+            section.cleanup()
+        self.context.close()

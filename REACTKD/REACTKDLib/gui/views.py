@@ -1,0 +1,33 @@
+"""The application's views: the case in the slices, the place that decided in their middle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+
+from REACTKDLib.core.report import GradeReport
+from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.jump import jump_to
+
+
+def show_case(nodes: CaseNodes) -> None:
+    """Lay the reference volume under everything, unless an image of the case is there already."""
+    own = {node.GetID() for node in nodes.volumes.values()}
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    if all(composite.GetBackgroundVolumeID() in own for composite in composites):
+        return
+    slicer.util.setSliceViewerLayers(background=nodes.reference, fit=True)
+
+
+def show_answer(nodes: CaseNodes, report: GradeReport) -> None:
+    """Go to the lesion whose absence would change the grade most, and bring the regions into the middle in 3D."""
+    lesions = [row for row in report.regions if row.kind == "tumor" and row.centroid_ras_mm is not None]
+    if lesions:
+        leading = max(lesions, key=lambda row: abs(row.deletion_effect or 0.0))
+        jump_to(nodes.reference, leading.centroid_ras_mm)
+    manager = slicer.app.layoutManager()
+    for index in range(manager.threeDViewCount):
+        view = manager.threeDWidget(index).threeDView()
+        view.resetFocalPoint()
+        view.resetCamera()

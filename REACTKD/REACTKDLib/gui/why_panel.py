@@ -1,0 +1,236 @@
+"""Section Why: which regions decided, where they are, and what the grade would be without some of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.report import GradeReport
+from REACTKDLib.gui import region_table
+from REACTKDLib.gui.own_segments import OwnSegments
+from REACTKDLib.gui.section import Section
+from REACTKDLib.gui.words import grade_words, image_words, overlay_words, short_grade
+from REACTKDLib.scene.jump import jump_to
+from REACTKDLib.scene.overlay import Overlay, overlays_for
+
+ROW_HEIGHT = 24  # five regions are seen at once
+
+
+class WhyPanel(Section):
+    """The region table, what-if, and how the answer is drawn."""
+
+    ui_file = "WhyPanel.ui"
+
+    def __init__(self, context: Any, place: Any) -> None:
+        super().__init__(context, place)
+        ui = self.ui
+        self._filling = False
+        self._tabled: tuple | None = None
+        self._overlays: tuple[Overlay, ...] = ()
+        self._input_boxes: dict[Modality, Any] = {}
+        self._own_segments = OwnSegments()
+        self._entered = False
+        ui.regionTable.verticalHeader().hide()
+        ui.regionTable.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+        ui.regionTable.connect("cellClicked(int,int)", self.on_region_clicked)
+        ui.regionTable.connect("itemChanged(QTableWidgetItem*)", self.on_take_part_changed)
+        ui.everythingButton.connect("clicked(bool)", self.on_everything)
+        ui.overlayComboBox.connect("activated(int)", self.on_overlay)
+        ui.opacitySlider.connect("valueChanged(int)", self.on_opacity)
+        for box, field in self._view_boxes():
+            box.connect("toggled(bool)", lambda on, field=field: self._set_view(**{field: on}))
+        ui.segmentsCheckBox.connect("toggled(bool)", self.on_own_segments)
+        self.refresh()
+
+    def _view_boxes(self) -> tuple[tuple[Any, str], ...]:
+        ui = self.ui
+        return (ui.legendCheckBox, "legend"), (ui.threeDCheckBox, "three_d"), (ui.graphCheckBox, "graph")
+
+    # hands
+
+    def on_region_clicked(self, row: int, _column: int = 0) -> None:
+        """Show the region in the slices."""
+        index, report = region_table.region_at(self.ui.regionTable, row), self.context.report
+        if index is None or report is None or self.context.nodes is None or index >= len(report.regions):
+            return
+        place = report.regions[index].centroid_ras_mm
+        if place is not None:
+            jump_to(self.context.nodes.reference, place)
+
+    def on_take_part_changed(self, _what: Any = None) -> None:
+        """A region or an image was taken out, or put back."""
+        report = self.context.report
+        if self._filling or report is None:
+            return
+        mute = [report.regions[n].name for n in sorted(region_table.regions_left_out(self.ui.regionTable))]
+        leave_out = [modality for modality, box in self._input_boxes.items() if not box.checked]
+        self.ui.everythingButton.enabled = bool(mute or leave_out)
+        if len(leave_out) == len(self._input_boxes):
+            self.ui.whatIfLabel.text = _("Keep at least one image.")
+            self.ui.whatIfLabel.visible = True
+            return
+        if self.context.nodes is not None:
+            self.context.controller.what_if(mute, leave_out)
+
+    def on_everything(self, _checked: bool = False) -> None:
+        """Put everything back."""
+        self._filling = True
+        region_table.check_all(self.ui.regionTable)
+        for box in self._input_boxes.values():
+            box.checked = True
+        self._filling = False
+        self.on_take_part_changed()
+
+    def on_overlay(self, index: int) -> None:
+        """Let colors stand for something else."""
+        if 0 <= index < len(self._overlays):
+            self._set_view(overlay=self._overlays[index])
+
+    def on_opacity(self, percent: int) -> None:
+        """Tint the slices more or less."""
+        self._set_view(opacity=percent / 100)
+
+    def on_own_segments(self, on: bool) -> None:
+        """Show the user's segmentation beside the answer, or not."""
+        if not self._filling:
+            self.context.state.own_segments = on
+            self.context.changed()
+
+    def _set_view(self, **changes: Any) -> None:
+        if not self._filling:
+            self.context.set_view(**changes)
+
+    # eyes
+
+    def refresh(self) -> None:
+        """Show the answer and how it is drawn."""
+        self._filling = True
+        try:
+            report = self.context.report
+            for widget in (self.ui.regionTable, self.ui.whatIfTitle, self.ui.inputsInUseWidget):
+                widget.visible = report is not None
+            self.ui.everythingButton.visible = report is not None and report.grade is not None
+            self._show_hint(report)
+            self._show_regions(report)
+            self._show_what_if(report)
+            self._show_view(report)
+            self._show_own_segments()
+        finally:
+            self._filling = False
+
+    def _show_hint(self, report: GradeReport | None) -> None:
+        if report is None:
+            text = _("After grading, this section shows which regions decided.")
+        elif report.grade is None:
+            text = _("There is no grade to explain.")
+        else:
+            text = _(
+                "Without a red region the grade ({grade}) would be less likely, without a blue one more likely. "
+                "Click a row to see the region."
+            ).format(grade=grade_words(report.grade).lower())
+        self.ui.whyHintLabel.text = text
+
+    def _show_regions(self, report: GradeReport | None) -> None:
+        ratios = self._ratios()
+        wanted = (report, tuple(ratios))
+        if self._tabled is not None and self._tabled[0] is report and self._tabled[1] == wanted[1]:
+            return
+        self._tabled = wanted
+        if report is None:
+            self.ui.regionTable.setRowCount(0)
+            return
+        region_table.fill(self.ui.regionTable, report, ratios)
+        self._make_input_boxes([Modality(name) for name in report.inputs])
+        self.ui.everythingButton.enabled = False
+
+    def _ratios(self) -> dict[str, list[float | None]]:
+        """Return {image: tumor-to-liver ratio of each region}, where the worker has measured them."""
+        uptake = getattr(self.context.result, "uptake", None) or {}
+        return {
+            image_words(name): [entry.ratio if entry is not None else None for entry in entries]
+            for name, entries in uptake.items()
+        }
+
+    def _make_input_boxes(self, inputs: list[Modality]) -> None:
+        layout = self.ui.inputsInUseWidget.layout()
+        while layout.count():
+            layout.takeAt(0).widget().deleteLater()
+        self._input_boxes = {}
+        for modality in inputs:
+            box = qt.QCheckBox(image_words(modality))
+            box.objectName = f"{modality.value}InUseCheckBox"
+            box.checked = True
+            box.connect("toggled(bool)", self.on_take_part_changed)
+            layout.addWidget(box)
+            self._input_boxes[modality] = box
+
+    def _show_what_if(self, report: GradeReport | None) -> None:
+        answer = self.context.controller.what_if_answer
+        label = self.ui.whatIfLabel
+        label.visible = report is not None and report.grade is not None and answer is not None
+        if not label.visible:
+            return
+        other = answer.report
+        if other.grade is None:
+            label.text = _("Without these there is no grade.")
+            return
+        rows = "".join(
+            f"<tr><td>{short_grade(name)}</td><td align='right'>&nbsp;{100 * before:.1f} %</td>"
+            f"<td align='right'>&nbsp;{100 * other.probabilities[name]:.1f} %</td></tr>"
+            for name, before in report.probabilities.items()
+        )
+        head = _("<tr><td></td><td align='right'>&nbsp;with all</td><td align='right'>&nbsp;without</td></tr>")
+        if other.grade == report.grade:
+            verdict = _("The grade stays: {grade}.").format(grade=grade_words(other.grade).lower())
+        else:
+            verdict = _("The grade would be: <b>{grade}</b>.").format(grade=grade_words(other.grade).lower())
+        label.text = f"<table>{head}{rows}</table>{verdict}"
+
+    def _show_view(self, report: GradeReport | None) -> None:
+        view, ui = self.context.state.view, self.ui
+        self._overlays = overlays_for(report)
+        words = [overlay_words(overlay) for overlay in self._overlays]
+        if [ui.overlayComboBox.itemText(n) for n in range(ui.overlayComboBox.count)] != words:
+            ui.overlayComboBox.clear()
+            for text in words:
+                ui.overlayComboBox.addItem(text)
+        known = view.overlay in self._overlays
+        ui.overlayComboBox.setCurrentIndex(self._overlays.index(view.overlay) if known else 0)
+        ui.opacitySlider.value = round(100 * view.opacity)
+        for box, field in self._view_boxes():
+            box.checked = getattr(view, field)
+        drawn = self.context.outputs is not None
+        for widget in (ui.overlayComboBox, ui.opacitySlider, *(box for box, _field in self._view_boxes())):
+            widget.enabled = drawn
+
+    def _show_own_segments(self) -> None:
+        state = self.context.state
+        self.ui.segmentsCheckBox.checked = state.own_segments
+        self.ui.segmentsCheckBox.enabled = state.segmentation is not None
+        hidden = self._entered and not state.own_segments and self.context.outputs is not None
+        self._own_segments.hide(state.segmentation) if hidden else self._own_segments.restore()
+
+    # life
+
+    def enter(self) -> None:
+        """The module is on show."""
+        self._entered = True
+        self.refresh()
+
+    def exit(self) -> None:
+        """Another module is on show: the user's segmentation is seen again there."""
+        self._entered = False
+        self._own_segments.restore()
+
+    def before_scene_closes(self) -> None:
+        """Let go of the nodes."""
+        super().before_scene_closes()
+        self._own_segments.forget()
+
+    def cleanup(self) -> None:
+        """Put the user's segmentation back on show."""
+        self._own_segments.restore()
+        super().cleanup()

@@ -1,0 +1,85 @@
+"""Words of the panel for what the core tells in codes: grades, images, units, faults that the panel can help with."""
+
+from __future__ import annotations
+
+from slicer.i18n import tr as _
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.volume import Unit
+from REACTKDLib.scene.input_info import VolumeInfo
+from REACTKDLib.scene.overlay import Overlay
+
+
+def grade_words(grade: str) -> str:
+    """Return a grade for people; a class that this module does not know is given as the model calls it."""
+    known = {
+        "well": _("Well differentiated"),
+        "moderate": _("Moderately differentiated"),
+        "poor": _("Poorly differentiated"),
+    }
+    return known.get(grade, grade)
+
+
+def short_grade(grade: str) -> str:
+    """Return a grade for the label of a bar."""
+    return {"well": _("Well"), "moderate": _("Moderate"), "poor": _("Poor")}.get(grade, grade)
+
+
+def image_words(modality: Modality | str) -> str:
+    """Return an input for people."""
+    return {
+        Modality.CT: _("CT"),
+        Modality.FDG: _("FDG PET"),
+        Modality.ACETATE: _("acetate PET"),
+    }[Modality(modality)]
+
+
+def joined(words: list[str]) -> str:
+    """Return "CT, FDG PET and acetate PET"."""
+    if len(words) < 2:
+        return "".join(words)
+    return _("{first} and {last}").format(first=", ".join(words[:-1]), last=words[-1])
+
+
+def volume_words(info: VolumeInfo | None, modality: Modality) -> str:
+    """Return the line below a selector: size, spacing, unit, and for a PET whether it is SUV."""
+    if info is None:
+        return _("This volume holds no image.")
+    size = " x ".join(str(n) for n in info.size)
+    spacing = " x ".join(f"{value:.3g}" for value in info.spacing)
+    if info.unit is Unit.HU or modality is Modality.CT:
+        unit = _("Hounsfield units")
+    elif info.unit is Unit.SUVBW:
+        unit = _("SUV (body weight)")
+    elif info.unit is Unit.BQML:
+        unit = _("Bq/ml, not SUV")
+    else:
+        unit = _("unit unknown, not SUV")
+    if not info.stated and info.unit is not Unit.UNKNOWN and modality is not Modality.CT:
+        unit = _("{unit} by its values, as the unit is not stated").format(unit=unit)
+    return _("{size} voxels of {spacing} mm; {unit}.").format(size=size, spacing=spacing, unit=unit)
+
+
+def overlay_words(overlay: Overlay) -> str:
+    """Return what a choice of colors is called in the panel."""
+    if overlay.kind == "contribution":
+        return _("Contribution to {grade}").format(grade=short_grade(overlay.grade).lower())
+    return {
+        "effect": _("Effect of leaving it out"),
+        "weight": _("Weight"),
+        "voxels": _("Voxel map"),
+    }[overlay.kind]
+
+
+def plain(error: ReactkdError) -> str:
+    """Return the sentence of an error, with the way out that the panel offers."""
+    if error.code == "no-volume" and "No image is chosen" in str(error):
+        return _("Choose a segmentation and at least one image.")
+    if error.code == "empty-segmentation" and "No segmentation is chosen" in str(error):
+        return _("Choose the segmentation with the liver and its tumors.")
+    if error.code == "no-liver" and "recognized" in str(error):
+        return _("No segment is recognized as the liver. Choose it in Inputs beside Liver, or draw it.")
+    if error.code == "ambiguous-segment":
+        return _("Several segments look like the liver. Choose the right one in Inputs beside Liver.")
+    return str(error)
