@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import slicer
 
 from REACTKDLib.core.report import GradeReport

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 MODULE_FILE = REPOSITORY / "REACTKD" / "REACTKD.py"
-PANEL_FILE = REPOSITORY / "REACTKD" / "Resources" / "UI" / "REACTKD.ui"
 HEAVY = ("torch", "monai", "SimpleITK", "scipy", "skimage", "ot", "einops", "sklearn", "matplotlib")
 
 IMPORT_WITHOUT = f"""
@@ -56,38 +53,6 @@ def test_the_module_loads_no_heavy_package_where_they_are_present() -> None:
     result = python(code)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split("\n")[-2] == "[]"
-
-
-def widgets() -> dict[str, str]:
-    """Name -> class of each widget in the panel."""
-    return {widget.get("name", ""): widget.get("class", "") for widget in ElementTree.parse(PANEL_FILE).iter("widget")}
-
-
-def test_every_widget_that_the_code_uses_is_in_the_panel() -> None:
-    used = set(re.findall(r"self\.ui\.(\w+)", MODULE_FILE.read_text(encoding="utf-8")))
-    assert used
-    assert used <= set(widgets())
-
-
-def test_every_selector_gets_the_scene() -> None:
-    connections = [
-        tuple(connection.findtext(part) for part in ("sender", "signal", "receiver", "slot"))
-        for connection in ElementTree.parse(PANEL_FILE).iter("connection")
-    ]
-    selectors = [name for name, kind in widgets().items() if kind == "qMRMLNodeComboBox"]
-    assert len(selectors) == 4
-    for selector in selectors:
-        assert (
-            "REACTKD",
-            "mrmlSceneChanged(vtkMRMLScene*)",
-            selector,
-            "setMRMLScene(vtkMRMLScene*)",
-        ) in connections
-
-
-def test_every_class_that_is_not_of_qt_is_declared_in_the_panel() -> None:
-    declared = {item.findtext("class") for item in ElementTree.parse(PANEL_FILE).iter("customwidget")}
-    assert {kind for kind in widgets().values() if not kind.startswith("Q")} == declared
 
 
 @pytest.mark.parametrize("place", ["Resources/REACTKD.png", "REACTKD/Resources/Icons/REACTKD.png"])
