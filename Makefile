@@ -1,13 +1,14 @@
 # Every target sets up what it needs; the second run reuses it. `make demo` and `make test` are all that a newcomer types.
 #
-#   make demo       grade a digital phantom (or CT=... FDG=... ACETATE=... SEG=... LIVER=... TUMOR=...) in a Slicer scene
-#   make test       the tests, but for the slow ones
-#   make test-slow  the slow ones
-#   make lint       ruff: format and lint
-#   make bench      the benchmarks
-#   make lists      bring the file lists in CMakeLists.txt up to date
-#   make venv       the set-up alone
-#   make clean      remove what demo, benchmarks and builds wrote
+#   make demo         grade a digital phantom (or CT=... FDG=... ACETATE=... SEG=... LIVER=... TUMOR=...) in a Slicer scene
+#   make test         the tests, but for the slow ones
+#   make test-slow    the slow ones
+#   make slicer-host  the module in a window beside slice and 3D views, without Slicer (ARGS="--sample poor" to begin with)
+#   make lint         ruff: format and lint
+#   make bench        the benchmarks
+#   make lists        bring the file lists in CMakeLists.txt up to date
+#   make venv         the set-up alone
+#   make clean        remove what demo, benchmarks and builds wrote
 
 PYTHON ?= $(shell command -v python3 || command -v python)
 VENV ?= .venv
@@ -24,7 +25,7 @@ endif
 export QT_QPA_PLATFORM ?= offscreen
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow lint bench lists clean
+.PHONY: help venv demo test test-slow slicer-host lint bench lists clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -45,6 +46,11 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	@sh Testing/tools/run_tests.sh $(PY) -m slow $(PYTEST_ARGS)
+
+# On a screen in a window of its own; VTK goes on drawing into memory, from where the window takes its pictures.
+slicer-host: export QT_QPA_PLATFORM := $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter-out Linux,$(shell uname -s)),,offscreen)
+slicer-host: $(STAMP)
+	@$(PY) -m host.window $(ARGS)
 
 lint: $(STAMP)
 	@status=0; $(PY) -m ruff check . || status=1; $(PY) -m ruff format --check . || status=1; exit $$status

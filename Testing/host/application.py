@@ -62,8 +62,16 @@ class SlicerApp(QObject):
     def temporaryPath(self) -> str:
         return self._temporary
 
+    @property
+    def cachePath(self) -> str:
+        return self._temporary
+
     def testingEnabled(self) -> bool:
         return self._testing
+
+    def setTestingEnabled(self, testing: bool) -> None:
+        """Not in Slicer, where it is an option at the start."""
+        self._testing = testing
 
     def processEvents(self, *flags: Any) -> None:
         QApplication.processEvents(*flags)

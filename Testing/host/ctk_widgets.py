@@ -72,6 +72,43 @@ class ctkCollapsibleButton(widgets.QAbstractButton):
         painter.end()
 
 
+class ctkCollapsibleGroupBox(widgets.QGroupBox):
+    """A group box whose check mark hides and shows what is in it."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._collapsedHeight = 14
+        self.setCheckable(True)
+        self.toggled.connect(self._on_toggled)
+
+    collapsed = Property(bool, lambda self: not self.isChecked(), lambda self, value: self.setChecked(not value))
+    collapsedHeight = kept("collapsedHeight", int)
+
+    def childEvent(self, event: Any) -> None:
+        super().childEvent(event)
+        if event.added() and event.child().isWidgetType() and not self.isChecked():
+            event.child().setVisible(False)
+
+    def _on_toggled(self, on: bool) -> None:
+        for child in self.children():
+            if child.isWidgetType():
+                child.setVisible(on)
+
+
+class ctkFlowLayout(widgets.QGridLayout):
+    """A layout that fills lines; here two widgets a line."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._preferredExpandingDirections = Qt.Orientation.Horizontal
+
+    preferredExpandingDirections = kept("preferredExpandingDirections", "QVariant")
+
+    def addWidget(self, widget: Any) -> None:
+        index = self.count()
+        super().addWidget(widget, index // 2, index % 2)
+
+
 class ctkSliderWidget(widgets.QWidget):
     """A slider and a spin box on one number. While a slider without tracking is dragged, only valueIsChanging tells."""
 
@@ -228,3 +265,13 @@ class ctkPathLineEdit(widgets.QWidget):
         if text != self._path:
             self._path = text
             self.currentPathChanged.emit(text)
+
+
+class ctkMessageBox(widgets.QMessageBox):
+    """A message box; whether it is to be shown again is asked every time here."""
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._dontShowAgainSettingsKey = ""
+
+    dontShowAgainSettingsKey = kept("dontShowAgainSettingsKey", str)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QObject, Qt
-from PySide6.QtWidgets import QFrame, QMainWindow, QScrollArea, QSplitter
+from PySide6.QtWidgets import QFrame, QMainWindow, QMenu, QScrollArea, QSplitter
 
 PANEL_WIDTH = 420
 
@@ -45,6 +45,9 @@ class MainWindow(QMainWindow):
         self._splitter.setChildrenCollapsible(False)
         self.setCentralWidget(self._splitter)
         self.statusBar()
+        # Modules look these up by name to add their own entries, and find them as top-level widgets.
+        self._file_menu = QMenu("File")
+        self._file_menu.setObjectName("FileMenu")
         self.resize(1400, 900)
         self.set_panel_width(PANEL_WIDTH)
 

@@ -222,10 +222,21 @@ def install(stand_ins: dict[str, type]) -> ModuleType:
     for kind in object_classes():
         patch(kind)
     QObject.name = QtProperty("objectName", None)
+    for kind in (QObject, PySide6.QtWidgets.QWidget):
+        kind.setParent = accepting_null(kind.setParent)
     QObject.className = lambda self: self.metaObject().className()
     sys.modules["qt"] = module
     sys.excepthook = keep_error
     return module
+
+
+def accepting_null(method: Callable[..., Any]) -> Callable[..., Any]:
+    """PythonQt takes 0 for no object."""
+
+    def call(self: Any, thing: Any, *others: Any) -> Any:
+        return method(self, None if thing == 0 else thing, *others)
+
+    return call
 
 
 def object_classes() -> Iterator[type]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from host.ctk_widgets import ctkCollapsibleButton, ctkPathLineEdit, ctkSliderWidget
-from host.mrml_widgets import qMRMLNodeComboBox, qMRMLWidget
-from host.segment_widgets import qMRMLSegmentSelectorWidget, qMRMLSegmentsTableView
+from host import ctk_widgets, mrml_widgets, segment_widgets
 
-CTK = {kind.__name__: kind for kind in (ctkCollapsibleButton, ctkPathLineEdit, ctkSliderWidget)}
-MRML = {
-    kind.__name__: kind for kind in (qMRMLWidget, qMRMLNodeComboBox, qMRMLSegmentSelectorWidget, qMRMLSegmentsTableView)
-}
-STAND_INS = {**CTK, **MRML}
+
+def _classes(module: object, prefix: str) -> dict[str, type]:
+    return {name: kind for name, kind in vars(module).items() if name.startswith(prefix)}
+
+
+CTK = _classes(ctk_widgets, "ctk")
+MRML = _classes(mrml_widgets, "qMRML") | _classes(segment_widgets, "qMRML")
+#: a layout is no widget: .ui files cannot hold it under its own name
+STAND_INS = {name: kind for name, kind in (CTK | MRML).items() if not name.endswith("Layout")}

@@ -6,7 +6,7 @@ A person can only use what is there to be used: a widget that is hidden, disable
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +176,7 @@ class User:
         top = widget
         while top.parentWidget() is not panel:
             top = top.parentWidget()
-        return panel.layout().indexOf(top) < 0
+        return not any(top is laid for laid in _laid_out(panel.layout()))
 
     def _shown(self, name: str) -> Any:
         widget = self.find(name)
@@ -189,3 +189,13 @@ class User:
         if not widget.isEnabled():
             raise AssertionError(f"{name} is disabled")
         return widget
+
+
+def _laid_out(layout: Any) -> Iterator[Any]:
+    """Yield the widgets in a layout and in those that it holds."""
+    for index in range(layout.count()):
+        item = layout.itemAt(index)
+        if item.layout() is not None:
+            yield from _laid_out(item.layout())
+        elif item.widget() is not None:
+            yield item.widget()

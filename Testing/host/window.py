@@ -1,0 +1,120 @@
+"""The test host as a window: the module beside slice and 3D views, for people who develop without Slicer.
+
+    make slicer-host                                                     on a screen, or under xvfb-run
+    python -m host.window --sample poor --screenshot build/window.png    without a screen: one picture, then the end
+
+The tool bar chooses the module, reloads the one on show from its files, closes the scene, and chooses the views. The
+wheel goes through slices, dragging turns the 3D view. Message boxes are shown, as in Slicer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from host.application import Application, qt, start
+from host.qt_shim import slot_errors
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LAYOUTS = {
+    "Four-up": "SlicerLayoutFourUpView",
+    "Axial only": "SlicerLayoutOneUpRedSliceView",
+    "3D only": "SlicerLayoutOneUp3DView",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Open the window; return the exit status: 1 when a slot or VTK reported an error."""
+    options = parse(arguments)
+    application = start()
+    if application.qt_application.platformName == "offscreen" and not options.screenshot:
+        print("There is no screen here; run it under xvfb-run, or give --screenshot.", file=sys.stderr)
+        return 2
+    application.app.setTestingEnabled(False)
+    application.load_module(REPOSITORY / "REACTKD" / "REACTKD.py")
+    application.load_sample_data()
+    add_tool_bar(application)
+    application.window.show()
+    application.select_module("REACTKD")
+    if options.sample:
+        load_sample(options.sample)
+    if options.screenshot:
+        take_picture(application, options.screenshot)
+    else:
+        application.qt_application.exec()
+    application.close()
+    for message in (*slot_errors, *application.host.errors.errors):
+        print(message, file=sys.stderr)
+    return 1 if slot_errors or application.host.errors.errors else 0
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="host.window", description="Open the module without Slicer.")
+    parser.add_argument("--sample", choices=("well", "moderate", "poor"), help="begin with this digital phantom")
+    parser.add_argument("--screenshot", type=Path, metavar="PNG", help="write a picture of the window and end")
+    return parser.parse_args(arguments)
+
+
+def add_tool_bar(application: Application) -> None:
+    """What Slicer's own tool bars do, as far as a developer of the module needs it."""
+    bar = application.window.addToolBar("Modules")
+    bar.movable = False
+    modules = qt.QComboBox()
+    modules.addItems(list(application.modules))
+    modules.connect("currentTextChanged(QString)", application.select_module)
+    bar.addWidget(modules)
+    for text, called in (
+        ("Reload", lambda: slicer.util.getModuleWidget(application.selected).onReload()),
+        ("Close scene", lambda: slicer.mrmlScene.Clear(0)),
+        ("Center views", center_views),
+    ):
+        bar.addWidget(button(text, called))
+    layouts = qt.QComboBox()
+    layouts.addItems(list(LAYOUTS))
+    layouts.connect("currentTextChanged(QString)", set_layout)
+    bar.addWidget(layouts)
+
+
+def button(text: str, called: Callable[[], Any]) -> Any:
+    """A button of the tool bar."""
+    made = qt.QToolButton()
+    made.text = text
+    made.connect("clicked()", called)
+    return made
+
+
+def set_layout(name: str) -> None:
+    """Show the views of a layout, by its name in the tool bar."""
+    slicer.app.layoutManager().setLayout(getattr(slicer.vtkMRMLLayoutNode, LAYOUTS[name]))
+
+
+def center_views() -> None:
+    """Fit all views to what is shown."""
+    slicer.app.layoutManager().resetSliceViews()
+    slicer.app.layoutManager().resetThreeDViews()
+
+
+def load_sample(grade: str) -> None:
+    """Load one of the module's sample data."""
+    from REACTKDLib.gui.sample_data import SAMPLES, load
+
+    load(next(sample for sample in SAMPLES if sample.grade == grade))
+
+
+def take_picture(application: Application, path: Path) -> None:
+    """Write what the window shows."""
+    for _ in range(5):
+        application.app.processEvents()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not application.window.grab().save(str(path)):
+        raise SystemExit(f"The picture cannot be written to {path}.")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
