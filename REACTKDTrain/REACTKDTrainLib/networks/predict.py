@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 from REACTKDLib.core.student.network import FeatureMaps, Student
 from REACTKDLib.core.student.pooling import fused_nodes
 from REACTKDTrainLib.networks.fixed import columns_of
-from REACTKDTrainLib.networks.student_graph import encode_views
+from REACTKDTrainLib.networks.student_graph import encode_views, view_batches
 from REACTKDTrainLib.views.view import View
 
 #: the subsets of inputs that the paper's Table III compares, then the remaining ones
@@ -38,19 +38,40 @@ def predict_subsets(
 
     encode: False leaves out the encoder's part. The student should be in evaluation mode.
     """
+    encode = encode and student.fused_size > 0
+    return _decided(student, view, encode_views(student, [view], None)[0] if encode else None, subsets)
+
+
+@torch.no_grad()
+def predict_views(
+    student: Student, views: Iterable[View], subsets: Sequence[Sequence[str]] = SUBSETS, encode: bool = True
+) -> Iterator[dict[str, Tensor]]:
+    """`predict_subsets` of each view, small ones encoded as batches: on a CPU several times as fast as one by one,
+    since torch's quick convolutions leave a single small volume to its slow ones.
+    """
+    encode = encode and student.fused_size > 0
+    for batch in view_batches(views):
+        levels = encode_views(student, batch, None) if encode else [None] * len(batch)
+        for view, own in zip(batch, levels, strict=True):
+            yield _decided(student, view, own, subsets)
+
+
+def _decided(
+    student: Student, view: View, levels: dict[str, list[Tensor]] | None, subsets: Sequence[Sequence[str]]
+) -> dict[str, Tensor]:
+    """Decide with each subset. levels: of the view, from `encode_views`; None leaves out the encoder's part."""
     known = [m for m in student.config.modalities if m in view.images]
     device = next(student.parameters()).device
     columns = columns_of(student.config.blocks)
     fixed = {m: view.fixed[m][:, columns].to(device) for m in known}
     occupancy = view.masks.occupancy.to(device)
     topology = student.embed_topology(view.masks.topology.to(device))[None]
-    encode = encode and student.fused_size > 0
-    features = FeatureMaps({}, {}, encode_views(student, [view], None)[0] if encode else {})
+    features = FeatureMaps({}, {}, levels or {})
     out = {}
     for subset in subsets:
         if set(subset) <= set(known):
             fused = occupancy.new_zeros((len(occupancy), student.fused_size))
-            if encode:
+            if levels is not None:
                 fused = fused_nodes(student.fuse(features.only(tuple(subset))), occupancy, student.config.spread)
             h = student.embed(fused, {m: fixed[m] for m in subset})
             out[subset_name(subset)] = student.head(torch.cat([h, topology])).logits.cpu()

@@ -163,7 +163,7 @@ class Experiment:
         if options.unlabeled:
             cohorts["unlabeled"] = open_cohort(options.unlabeled, size, whole)
         if options.external:
-            cohorts["external"] = open_cohort(options.external, size)
+            cohorts["external"] = open_cohort(options.external, size, whole)  # as much of the body as in training
         if not cohorts["cohort"].graded:
             raise UsageError(
                 f"No case of the cohort {cohorts['cohort'].name} has a grade; training needs grades (well, moderate, "

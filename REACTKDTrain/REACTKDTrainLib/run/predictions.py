@@ -15,9 +15,9 @@ from torch import Tensor
 
 from REACTKDLib.core.atomic import write_text
 from REACTKDLib.core.student.network import Student
-from REACTKDTrainLib.cohorts.base import GRADES
+from REACTKDTrainLib.cohorts.base import GRADES, CohortCase
 from REACTKDTrainLib.evaluation.metrics import summarize
-from REACTKDTrainLib.networks.predict import SUBSETS, predict_subsets, subset_name
+from REACTKDTrainLib.networks.predict import SUBSETS, predict_views, subset_name
 from REACTKDTrainLib.networks.teacher import Teacher
 from REACTKDTrainLib.stages.fold_data import FoldData
 
@@ -42,11 +42,11 @@ def predict_student(student: Student, data: FoldData, fold: int, told=None) -> l
     """Every case with every subset of its images, over the expert's masks."""
     student.eval()
     out = []
-    for index in range(len(data)):
-        view = data.view(index)
-        own = subset_name([m for m in ("ct", "fdg", "acetate") if m in view.images])
-        for name, logits in predict_subsets(student, view, SUBSETS).items():
-            out.append(_row(view, fold, "student", name, name == own, logits))
+    found = predict_views(student, map(data.view, range(len(data))), SUBSETS)
+    for index, (case, subsets) in enumerate(zip(data.cases, found, strict=True)):
+        own = subset_name([m for m in ("ct", "fdg", "acetate") if m in case.modalities])
+        for name, logits in subsets.items():
+            out.append(_row(case, fold, "student", name, name == own, logits))
         if told is not None:
             told(index + 1, len(data))
     return out
@@ -62,16 +62,18 @@ def predict_teacher(teacher: Teacher, data: FoldData, fold: int) -> list[Predict
             continue
         output = teacher.eval()([view])
         own = subset_name([m for m in ("ct", "fdg", "acetate") if m in view.images])
-        out.append(_row(view, fold, "teacher", own, True, output.logits[0].cpu()))
+        out.append(_row(data.cases[index], fold, "teacher", own, True, output.logits[0].cpu()))
         for branch, logits in output.branch_logits.items():
             name = "ct" if branch == "dose" else own
-            out.append(_row(view, fold, f"teacher {branch.replace('_', ' ')}", name, True, logits[0].cpu()))
+            out.append(
+                _row(data.cases[index], fold, f"teacher {branch.replace('_', ' ')}", name, True, logits[0].cpu())
+            )
     return out
 
 
-def _row(view, fold: int, model: str, inputs: str, whole: bool, logits: Tensor) -> Prediction:
+def _row(case: CohortCase, fold: int, model: str, inputs: str, whole: bool, logits: Tensor) -> Prediction:
     p = tuple(torch.softmax(logits.double(), dim=0).tolist())
-    return Prediction(view.case, view.patient, fold, view.grade, model, inputs, whole, p)
+    return Prediction(case.id, case.patient, fold, case.grade, model, inputs, whole, p)
 
 
 def averaged(folds: Sequence[Sequence[Prediction]]) -> list[Prediction]:

@@ -16,7 +16,7 @@ from REACTKDTrainLib.engine.randomness import generator_of
 from REACTKDTrainLib.engine.stage import Sample
 from REACTKDTrainLib.losses import random_presence
 from REACTKDTrainLib.networks.heads_only import student_heads
-from REACTKDTrainLib.networks.predict import predict_subsets, subset_name
+from REACTKDTrainLib.networks.predict import predict_views, subset_name
 from REACTKDTrainLib.networks.student_graph import student_forward
 from REACTKDTrainLib.stages.auxiliary import LatentRegression
 from REACTKDTrainLib.stages.fold_data import FoldData
@@ -46,8 +46,7 @@ def share_cbam(student: Student, cbam: nn.Module) -> None:
 @dataclass(eq=False)
 class StudentStage:
     """ask: a sample -> what the frozen teacher says of its view; None where the method needs no teacher. encode: False
-    trains
-    the heads on fixed node vectors alone, by those terms that compare logits.
+    trains the heads on fixed node vectors alone, by those terms that compare logits.
     """
 
     module: Learner
@@ -93,11 +92,11 @@ class StudentStage:
         views = self.inner.view if self.encode else self.inner.light
         logits: dict[str, list[Tensor]] = {subset_name(s): [] for s in JUDGED}
         grades: dict[str, list[int]] = {name: [] for name in logits}
-        for index in range(len(self.inner)):
-            view = views(index)
-            for name, value in predict_subsets(self.module.student, view, JUDGED, self.encode).items():
+        inner = map(views, range(len(self.inner)))
+        for case, found in zip(self.inner.cases, predict_views(self.module.student, inner, JUDGED, self.encode)):
+            for name, value in found.items():
                 logits[name].append(value)
-                grades[name].append(view.grade)
+                grades[name].append(case.grade)
         measures = [score_of(torch.stack(v), torch.tensor(grades[n])) for n, v in logits.items() if v]
         return {k: sum(m[k] for m in measures) / len(measures) for k in measures[0]}
 

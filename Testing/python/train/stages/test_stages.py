@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from REACTKDTrainLib.engine.stage import Sample, Stage
 from REACTKDTrainLib.engine.trainer import Trainer
 from REACTKDTrainLib.networks.heads_only import start_heads, student_heads, teacher_heads
 from REACTKDTrainLib.networks.outputs import GraphOutput
-from REACTKDTrainLib.networks.predict import predict_subsets
+from REACTKDTrainLib.networks.predict import predict_subsets, predict_views
 from REACTKDTrainLib.networks.student_graph import fit_fused_scale, fit_student_scales, student_forward
 from REACTKDTrainLib.networks.teacher import Teacher, fit_teacher_scales
 from REACTKDTrainLib.networks.teacher_config import TeacherConfig
@@ -112,8 +113,6 @@ def test_the_student_learns_twelve_phantoms_by_heart_within_100_and_60_steps(dat
 @pytest.mark.slow
 def test_both_learn_from_images_alone_without_fixed_vectors(data, tmp_path) -> None:
     """No block of fixed moments: all that is learned comes through the encoders, in 600 steps each."""
-    from dataclasses import replace
-
     torch.manual_seed(1)
     teacher = Teacher(replace(TEACHER, blocks=(), dropout=0.0))
     fit_teacher_scales(teacher, [data.light(n) for n in range(len(data))])
@@ -170,8 +169,6 @@ def test_modality_dropout_never_drops_everything_and_keeps_its_rate(data) -> Non
 
 
 def test_a_case_without_a_modality_is_never_said_to_have_it(data) -> None:
-    from dataclasses import replace
-
     view = data.light(0)
     ct_only = replace(view, images={"ct": view.images["ct"]})
     presence = drawn_presence([ct_only] * 20, samples(20), ("ct", "fdg", "acetate"), 0.9)
@@ -215,6 +212,20 @@ def test_heads_alone_in_a_batch_say_what_they_say_one_by_one(data, teacher, stud
     ours = student_heads(student, views, presence, range(6), drops).logits
     theirs = student_forward(student, views, presence, None, drops, encode=False).logits
     torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("encode", [True, False])
+def test_views_predicted_in_batches_say_what_they_say_one_by_one(encode: bool, data, student, monkeypatch) -> None:
+    student.eval()
+    voxels = data.view(0).images["ct"].numel()
+    monkeypatch.setattr("REACTKDTrainLib.networks.student_graph.BATCH_VOXELS", 5 * voxels)  # 12 views: 5, 5 and 2
+    views = [data.view(n) for n in range(len(data))]
+    views[3] = replace(views[3], images={"ct": views[3].images["ct"]})
+    together = list(predict_views(student, views, encode=encode))
+    assert len(together) == len(views) and set(together[3]) == {"ct"} and len(together[0]) == 7
+    for view, found in zip(views, together, strict=True):
+        for name, logits in predict_subsets(student, view, encode=encode).items():
+            torch.testing.assert_close(found[name], logits, rtol=1e-4, atol=1e-5)
 
 
 def test_dropout_of_heads_belongs_to_the_case_and_not_to_the_batch(data, teacher) -> None:
