@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -282,19 +283,23 @@ class Experiment:
         """Rows of this fold's test cases and of the external cohort, kept beside its weights."""
         if not self.processes.first:
             return
-        folder = self.output / f"fold{fold.number}"
-        external = cohorts.get("external")
         parts = {"test": fold.data["test"]}
-        if external is not None:
+        if (external := cohorts.get("external")) is not None:
             parts["external"] = FoldData(external.cases, self.store, fold.data["test"].maker)
+        total = sum(map(len, parts.values())) * sum(model is not None for model in (student, teacher))
+        done = itertools.count(1)
+
+        def told() -> None:
+            self._plan.tell(f"predict{fold.number}", next(done) / total, fold.named("predicting unseen cases"))
+            self._check_stop()
+
         for name, data in parts.items():
             rows: list[Prediction] = []
             if student is not None:
-                told = lambda n, of: self._plan.tell(f"predict{fold.number}", n / of, "predicting unseen cases")  # noqa: E731
                 rows += predict_student(student, data, fold.number, told)
             if teacher is not None:
-                rows += predict_teacher(teacher, data, fold.number)
-            write_rows(folder / f"{name}.json", rows)
+                rows += predict_teacher(teacher, data, fold.number, told)
+            write_rows(self.output / f"fold{fold.number}" / f"{name}.json", rows)
 
     def _finish(self, cohorts: dict[str, Cohort], record: dict, best) -> Result:
         """Files of the whole run, from all folds that are there."""

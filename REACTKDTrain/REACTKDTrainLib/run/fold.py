@@ -137,7 +137,7 @@ class FoldRun:
         data, out = self.data["train"], []
         for index in range(len(data)):
             out.append(data.light(index))
-            self.plan.tell(f"views{self.number}", (index + 1) / len(data), self._named("opening views"))
+            self.plan.tell(f"views{self.number}", (index + 1) / len(data), self.named("opening views"))
             self._check_stop()
         return out
 
@@ -189,7 +189,7 @@ class FoldRun:
         answers = TeacherAnswers(teacher, self.data["train"], TargetCache(self.cache / "targets"), maps)
         answers.compute(
             self.processes,
-            lambda n, of: self.plan.tell(f"answers{self.number}", n / of, self._named("asking the teachers")),
+            lambda n, of: self.plan.tell(f"answers{self.number}", n / of, self.named("asking the teachers")),
             self._check_stop,
         )
         return answers
@@ -224,11 +224,12 @@ class FoldRun:
             binding,
             self.processes,
             self.stop,
-            lambda fraction, loss: self.plan.tell(part, fraction, self._named(stage.name.replace("-", " ")), loss),
+            lambda fraction, loss: self.plan.tell(part, fraction, self.named(stage.name.replace("-", " ")), loss),
         ).run()
         stage.module.eval()
 
-    def _named(self, what: str) -> str:
+    def named(self, what: str) -> str:
+        """What is done, with the fold where there are several."""
         return f"fold {self.number + 1} of {self.config.folds}: {what}" if self.config.folds > 1 else what
 
     def _check_stop(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +20,12 @@ from REACTKDTrainLib.evaluation.metrics import summarize
 from REACTKDTrainLib.networks.predict import SUBSETS, predict_views, subset_name
 from REACTKDTrainLib.networks.teacher import Teacher
 from REACTKDTrainLib.stages.fold_data import FoldData
+
+Told = Callable[[], None]
+
+
+def nobody() -> None:
+    """Nobody is told."""
 
 
 @dataclass(frozen=True)
@@ -38,36 +44,32 @@ class Prediction:
     probabilities: tuple[float, ...]
 
 
-def predict_student(student: Student, data: FoldData, fold: int, told=None) -> list[Prediction]:
-    """Every case with every subset of its images, over the expert's masks."""
+def predict_student(student: Student, data: FoldData, fold: int, told: Told = nobody) -> list[Prediction]:
+    """Every case with every subset of its images, over the expert's masks. told: called after each case."""
     student.eval()
     out = []
     found = predict_views(student, map(data.view, range(len(data))), SUBSETS)
-    for index, (case, subsets) in enumerate(zip(data.cases, found, strict=True)):
-        own = subset_name([m for m in ("ct", "fdg", "acetate") if m in case.modalities])
+    for case, subsets in zip(data.cases, found, strict=True):
+        own = subset_name(case.modalities)
         for name, logits in subsets.items():
             out.append(_row(case, fold, "student", name, name == own, logits))
-        if told is not None:
-            told(index + 1, len(data))
+        told()
     return out
 
 
 @torch.no_grad()
-def predict_teacher(teacher: Teacher, data: FoldData, fold: int) -> list[Prediction]:
-    """Every case with CT: the fused teacher and its branches."""
+def predict_teacher(teacher: Teacher, data: FoldData, fold: int, told: Told = nobody) -> list[Prediction]:
+    """Every case with CT: the fused teacher and its branches. told: called after each case."""
     out = []
-    for index in range(len(data)):
-        view = data.view(index)
-        if "ct" not in view.images:
-            continue
-        output = teacher.eval()([view])
-        own = subset_name([m for m in ("ct", "fdg", "acetate") if m in view.images])
-        out.append(_row(data.cases[index], fold, "teacher", own, True, output.logits[0].cpu()))
-        for branch, logits in output.branch_logits.items():
-            name = "ct" if branch == "dose" else own
-            out.append(
-                _row(data.cases[index], fold, f"teacher {branch.replace('_', ' ')}", name, True, logits[0].cpu())
-            )
+    for index, case in enumerate(data.cases):
+        if "ct" in case.modalities:
+            output = teacher.eval()([data.view(index)])
+            own = subset_name(case.modalities)
+            out.append(_row(case, fold, "teacher", own, True, output.logits[0].cpu()))
+            for branch, logits in output.branch_logits.items():
+                name, inputs = f"teacher {branch.replace('_', ' ')}", "ct" if branch == "dose" else own
+                out.append(_row(case, fold, name, inputs, True, logits[0].cpu()))
+        told()
     return out
 
 

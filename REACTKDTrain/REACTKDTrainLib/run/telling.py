@@ -27,6 +27,7 @@ class Teller:
         self._stream, self._style, self._clock = stream, style, clock
         self._started = self._last = clock()
         self._stage: str | None = None
+        self._fraction = 0.0
         self._width = 0
 
     def start(self) -> None:
@@ -37,9 +38,10 @@ class Teller:
     def __call__(self, now: Now) -> None:
         """Tell, unless the last time was a moment ago."""
         due = self._clock() - self._last >= self._pace()
-        if now.stage == self._stage and now.fraction < 1 and not due:
+        ends = now.fraction >= 1 > self._fraction
+        if now.stage == self._stage and not ends and not due:
             return
-        self._last, self._stage = self._clock(), now.stage
+        self._last, self._stage, self._fraction = self._clock(), now.stage, now.fraction
         if self._style == "slicer":
             self._print(f"<filter-progress>{now.fraction:.4f}</filter-progress>\n"
                         f"<filter-comment>{in_words(now)}</filter-comment>")  # fmt: skip

@@ -85,6 +85,11 @@ def test_a_new_stage_and_the_end_are_told_at_once_and_the_rest_seldom() -> None:
     assert [float(v) for v in re.findall("progress>([0-9.]+)<", text)] == [0.0, 0.05, 1.0]
 
 
+def test_what_goes_on_after_the_last_percent_does_not_flood_either() -> None:
+    text = told("file", [(0.001 * n, Now(1.0, "predicting unseen cases")) for n in range(500)])
+    assert text.count("predicting") == 1
+
+
 def test_a_day_of_training_stays_small_for_slicer() -> None:
     # Slicer takes tags out one by one, each time from the start of all that was printed
     day = 24 * 3600
