@@ -8,9 +8,6 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk
-
-MODE = slicer.vtkSlicerSegmentationsModuleLogic
 
 
 def ball(reference: Any, center_ras: Sequence[float], radius_mm: float) -> np.ndarray:
@@ -36,21 +33,16 @@ def mask_of(segmentation: Any, name: str, reference: Any) -> np.ndarray:
 
 def paint(segmentation: Any, name: str, where: np.ndarray, reference: Any) -> None:
     """Add voxels to a segment; other segments keep theirs."""
-    _change(segmentation, name, where, reference, MODE.MODE_MERGE_MAX)
+    _put(segmentation, name, mask_of(segmentation, name, reference) | where, reference)
 
 
 def erase(segmentation: Any, name: str, where: np.ndarray, reference: Any) -> None:
     """Take voxels from a segment."""
-    _change(segmentation, name, ~where, reference, MODE.MODE_MERGE_MIN)
+    _put(segmentation, name, mask_of(segmentation, name, reference) & ~where, reference)
 
 
-def _change(segmentation: Any, name: str, mask: np.ndarray, reference: Any, mode: int) -> None:
-    image = slicer.vtkOrientedImageData()
-    matrix = vtk.vtkMatrix4x4()
-    reference.GetIJKToRASMatrix(matrix)
-    image.SetDimensions(*mask.shape[::-1])
-    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(mask, dtype=np.uint8).ravel(), deep=True))
-    image.SetImageToWorldMatrix(matrix)
+def _put(segmentation: Any, name: str, mask: np.ndarray, reference: Any) -> None:
     segment_id = segment_id_of(segmentation, name)
-    if not MODE.SetBinaryLabelmapToSegment(image, segmentation, segment_id, mode):
-        raise AssertionError(f"the segment {name} could not be changed")
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), segmentation, segment_id, reference)
+    if not (mask_of(segmentation, name, reference) == mask).all():
+        raise AssertionError(f"the segment {name} is not what was drawn")

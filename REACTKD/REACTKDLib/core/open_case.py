@@ -115,7 +115,7 @@ def masks_on(file: Segmentation, choice: Choice, reference: Volume) -> tuple[np.
         )
     findings = _choice_findings(file, choice)
     grid = Grid(reference.shape, reference.ijk_to_ras)
-    if not _same_place(file.grid, grid):
+    if not same_place(file.grid, grid):
         if file.grid.shape == grid.shape and has_no_geometry(file.ijk_to_ras):
             text = (
                 "The segmentation file holds no geometry but has the shape of the image, so it was laid on the image."
@@ -151,7 +151,7 @@ def _choice_findings(file: Segmentation, choice: Choice) -> list[Finding]:
     return []
 
 
-def _same_place(a: Grid, b: Grid) -> bool:
+def same_place(a: Grid, b: Grid) -> bool:
     """True when no voxel of the two grids is further apart than a tenth of a voxel (NIfTI rounds to about 1e-3 mm)."""
     if a.shape != b.shape:
         return False

@@ -81,9 +81,12 @@ class CaseReview:
 def answer_of(report: GradeReport) -> dict[str, Any]:
     """Return the part "answer" of a report, without its time; `outdated`: masks were changed after it."""
     told = report.to_dict()
+    lesions = [row["volume_ml"] or 0.0 for row in told["regions"] if row["kind"] == "tumor"]
     return {
         **{key: told[key] for key in ("grade", "probabilities", "uncertain", "inputs", "device")},
         "findings": [{key: finding[key] for key in ("code", "severity")} for finding in told["findings"]],
         "model": {key: told["model"][key] for key in ("name", "version", "sha256")},
+        "lesions": len(lesions),
+        "tumor_ml": round(sum(lesions), 3),
         "outdated": False,
     }

@@ -1,7 +1,7 @@
 """Cases of a list into the scene and out of it, without holding up whoever asks: a worker reads and writes.
 
 loader = CaseLoader(scene, mail)
-loader.open("case-1", files, then)        # returns at once; then(None) when it is there, then(sentence) when it failed
+loader.open("case-1", files, then)        # returns at once; then(None) when it is there, then(error) when it failed
 timer.timeout -> mail.poll(), loader.work()
 """
 
@@ -23,12 +23,16 @@ from REACTKDLib.scene.drawn_segments import hand_over_segments, save_at_once, se
 from REACTKDLib.scene.listed_nodes import ListedNodes, add_case, images_in_slices, remove_case
 
 SLICE_S = 0.03
-Then = Callable[[str | None], Any]
+Then = Callable[[ReactkdError | None], Any]
 Script = Generator[None, None, None]
 
 
-class _Fault(ReactkdError):
-    """A job of the worker failed."""
+class LoaderFault(ReactkdError):
+    """A job of the worker failed. code: as the worker tells it."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class CaseLoader:
@@ -140,11 +144,13 @@ class CaseLoader:
         except StopIteration:
             self._end(None)
         except ReactkdError as error:
-            self._end(str(error))
+            self._end(error)
         except Exception as error:
-            self._end(f"An unexpected fault stopped it ({type(error).__name__}); try again, and report it if it stays.")
+            name = type(error).__name__
+            text = f"An unexpected fault stopped it ({name}); try again, and report it if it stays."
+            self._end(LoaderFault("unexpected", text))
 
-    def _end(self, error: str | None) -> None:
+    def _end(self, error: ReactkdError | None) -> None:
         script, then = self._script, self._then
         self._script = self._ticket = self._ended = None
         self.doing, self._then = "", lambda error: None
@@ -153,6 +159,7 @@ class CaseLoader:
             then(error)
 
     def _opening(self, case_id: str, files: CaseFiles) -> Script:
+        told = files.liver is not None or files.tumor is not None
         read = self._take_ahead(files)
         if read is None:
             read = yield from self._ask(ReadFiles(files))
@@ -162,7 +169,7 @@ class CaseLoader:
             try:
                 if self.loaded is not None:
                     remove_case(self.scene, self.loaded)
-                self.loaded = add_case(self.scene, case_id, read, images, layers)
+                self.loaded = add_case(self.scene, case_id, read, images, layers, told)
             finally:
                 self.scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
             self._stamp = self.stamp()
@@ -190,9 +197,9 @@ class CaseLoader:
             yield
         event, self._ticket, self._ended = self._ended, None, None
         if isinstance(event, events.Failed):
-            raise _Fault(event.message)
+            raise LoaderFault(event.code, event.message)
         if isinstance(event, events.Canceled):
-            raise _Fault("It was stopped.")
+            raise LoaderFault("canceled", "It was stopped.")
         return event.result
 
     def _take_ahead(self, files: CaseFiles) -> FilesRead | None:

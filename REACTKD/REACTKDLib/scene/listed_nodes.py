@@ -12,6 +12,7 @@ import vtk
 from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
 from REACTKDLib.core.case import Modality
+from REACTKDLib.core.grid import Grid
 from REACTKDLib.core.segmentation_files import Segment
 from REACTKDLib.core.worker.arrays import SLAB_BYTES
 from REACTKDLib.core.worker.files_read import FilesRead, ImageRead, LayerRead
@@ -20,13 +21,18 @@ from REACTKDLib.scene.outputs import remove_outputs
 from REACTKDLib.scene.parameter_node import parameter_nodes, read_inputs
 from REACTKDLib.scene.segments import LABELMAP, SegmentChoice
 from REACTKDLib.scene.units import write_unit
+from REACTKDLib.scene.volumes import ijk_to_ras_of
 
 PET_COLORS = "vtkMRMLColorTableNodeInvertedGrey"  # uptake is dark, as nuclear medicine reads it
 
 
 @dataclass(frozen=True, eq=False)
 class ListedNodes:
-    """The nodes of a listed case. choice: its segments, None where they are to be chosen. problem: with its masks."""
+    """The nodes of a listed case. problem: with its masks, one sentence, or empty.
+
+    choice: the segments that the list names; None where they are recognized, anew for each grade, so that a lesion that
+    is drawn as a segment of its own counts.
+    """
 
     case_id: str
     nodes: CaseNodes
@@ -45,22 +51,25 @@ def images_in_slices(read: FilesRead) -> Generator[None, None, tuple[dict[Modali
         images[modality] = yield from _copied(vtk.vtkImageData(), image.array)
     layers = []
     for layer in read.layers:
-        image = yield from _copied(slicer.vtkOrientedImageData(), layer.array)
-        image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(layer.ijk_to_ras))
+        image = yield from _copied(slicer.vtkOrientedImageData(), layer.array, layer.corner)
+        # The matrix of the whole grid, and where this part of it begins: the Segment Editor grows a part by its extent.
+        image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(read.grid.ijk_to_ras))
         layers.append(image)
     return images, layers
 
 
-def add_case(scene: Any, case_id: str, read: FilesRead, images: dict[Modality, Any], layers: list[Any]) -> ListedNodes:
-    """Put a case into the scene. A case without masks gets an empty segmentation to draw in."""
+def add_case(
+    scene: Any, case_id: str, read: FilesRead, images: dict[Modality, Any], layers: list[Any], told: bool = False
+) -> ListedNodes:
+    """Put a case into the scene. A case without masks gets an empty segmentation to draw in. told: see `choice`."""
     volumes = {m: _add_volume(scene, f"{case_id} {NODE_NAMES[m]}", read.images[m], images[m], m) for m in images}
     segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{case_id} Segmentation")
     segmentation.CreateDefaultDisplayNodes()
     nodes = CaseNodes(volumes, segmentation)
-    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(nodes.reference)
+    _set_geometry(segmentation, read.grid, nodes.reference)
     ids = _add_segments(segmentation, read, layers)
     choice = None
-    if read.livers:
+    if told and read.livers:
         choice = SegmentChoice(tuple(ids[i] for i in read.livers), tuple(ids[i] for i in read.tumors))
     return ListedNodes(case_id, nodes, choice, read.problem)
 
@@ -79,8 +88,9 @@ def remove_case(scene: Any, listed: ListedNodes) -> None:
             scene.RemoveNode(node)
 
 
-def _copied(image: Any, array: np.ndarray) -> Generator[None, None, Any]:
-    image.SetDimensions(*array.shape[::-1])
+def _copied(image: Any, array: np.ndarray, corner: tuple[int, int, int] = (0, 0, 0)) -> Generator[None, None, Any]:
+    extent = [(start, start + size - 1) for start, size in zip(corner, array.shape, strict=True)]
+    image.SetExtent(*(edge for pair in reversed(extent) for edge in pair))
     image.AllocateScalars(get_vtk_array_type(array.dtype), 1)
     target = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(array.shape)
     for rows in _slabs(array):
@@ -106,6 +116,18 @@ def _add_volume(scene: Any, name: str, read: ImageRead, image: Any, modality: Mo
         display.SetAndObserveColorNodeID(PET_COLORS)
     write_unit(node, read.unit)
     return node
+
+
+def _set_geometry(segmentation: Any, grid: Grid | None, reference: Any) -> None:
+    """Have new segments drawn on the grid of those that are there, as after loading a file by hand."""
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    if grid is None or np.array_equal(grid.ijk_to_ras, ijk_to_ras_of(reference)):
+        return
+    extent = [edge for size in reversed(grid.shape) for edge in (0, size - 1)]
+    matrix = slicer.util.vtkMatrixFromArray(grid.ijk_to_ras)
+    converter = slicer.vtkSegmentationConverter
+    text = converter.SerializeImageGeometry(matrix, extent)
+    segmentation.GetSegmentation().SetConversionParameter(converter.GetReferenceImageGeometryParameterName(), text)
 
 
 def _add_segments(segmentation: Any, read: FilesRead, layers: list[Any]) -> list[str]:

@@ -13,6 +13,8 @@ import numpy as np
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.geometry import bounding_box
+from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.open_case import same_place
 from REACTKDLib.core.open_job import JobFiles
 from REACTKDLib.core.segmentation_files import Segment, Segmentation
 from REACTKDLib.core.volume import Unit, Volume
@@ -34,10 +36,13 @@ class ImageRead:
 
 @dataclass(frozen=True, eq=False)
 class LayerRead:
-    """Label values of one layer of the segmentation, cut to the voxels in use; no layer for an empty one."""
+    """Label values of one layer of the segmentation, cut to the voxels in use; no layer for an empty one.
+
+    corner: (k, j, i) of the first voxel on the segmentation's grid.
+    """
 
     array: np.ndarray
-    ijk_to_ras: np.ndarray
+    corner: tuple[int, int, int]
     number: int
 
 
@@ -45,10 +50,13 @@ class LayerRead:
 class FilesRead:
     """What `core.open_job.read_job` found. segments: in the file's order; livers, tumors: indices into them.
 
+    grid: of the segmentation, exactly that of the reference image where the two differ by rounding only; None without.
+
     problem: why there are no masks, or which are not known, one sentence. `release` when it is not needed any more.
     """
 
     images: Mapping[Modality, ImageRead]
+    grid: Grid | None
     layers: tuple[LayerRead, ...]
     segments: tuple[Segment, ...]
     livers: tuple[int, ...]
@@ -76,11 +84,14 @@ def files_message(
         window = LIVER_WINDOW if modality is Modality.CT else _bright(volume)
         told = {"modality": modality.value, "file": name, "unit": volume.unit.value, "window": window}
         images.append({**told, "ijk_to_ras": volume.ijk_to_ras.tolist()})
-    layers = [] if read.segmentation is None else _layers(read.segmentation, folder, new_name)
-    segments = () if read.segmentation is None else read.segmentation.segments
+    layers, segments, grid = [], (), None
+    if read.segmentation is not None:
+        layers, segments = _layers(read.segmentation, folder, new_name), read.segmentation.segments
+        grid = _grid_of(read.segmentation, next(read.volumes[m] for m in Modality if m in read.volumes))
     return {
         "kind": "files",
         "images": images,
+        "grid": grid,
         "layers": layers,
         "segments": [asdict(segment) for segment in segments],
         "livers": read.livers,
@@ -102,11 +113,13 @@ def files_from(message: Mapping[str, Any], folder: Path) -> FilesRead:
         for entry in message["images"]
     }
     layers = tuple(
-        LayerRead(read_array(folder / entry["file"]), np.array(entry["ijk_to_ras"]), entry["number"])
+        LayerRead(read_array(folder / entry["file"]), tuple(entry["corner"]), entry["number"])
         for entry in message["layers"]
     )
+    grid = message["grid"]
     return FilesRead(
         images,
+        None if grid is None else Grid(tuple(grid["shape"]), np.array(grid["ijk_to_ras"])),
         layers,
         tuple(Segment(**{**entry, "color": tuple(entry["color"])}) for entry in message["segments"]),
         tuple(message["livers"]),
@@ -125,12 +138,17 @@ def _layers(segmentation: Segmentation, folder: Path, new_name: Callable[[], str
             continue
         part = layer[box]
         dtype = np.uint8 if int(part.max()) < 256 else np.int32
-        matrix = segmentation.ijk_to_ras.copy()
-        matrix[:3, 3] = (matrix @ [*(s.start for s in reversed(box)), 1.0])[:3]
         name = new_name()
         write_array(folder / name, np.ascontiguousarray(part, dtype=dtype))
-        layers.append({"file": name, "ijk_to_ras": matrix.tolist(), "number": number})
+        layers.append({"file": name, "corner": [int(part.start) for part in box], "number": number})
     return layers
+
+
+def _grid_of(segmentation: Segmentation, reference: Volume) -> dict[str, Any]:
+    grid, image = segmentation.grid, Grid(reference.shape, reference.ijk_to_ras)
+    if same_place(grid, image):  # so that painting needs no resampling
+        grid = image
+    return {"shape": list(grid.shape), "ijk_to_ras": grid.ijk_to_ras.tolist()}
 
 
 def _bright(volume: Volume) -> tuple[float, float]:

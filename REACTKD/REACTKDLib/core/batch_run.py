@@ -1,0 +1,125 @@
+"""Grading the cases of a list one after the other in a worker, going on past those that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from REACTKDLib.core.atomic import write_text
+from REACTKDLib.core.case_list import CaseList, ListedCase
+from REACTKDLib.core.errors import OutputNotWritable
+from REACTKDLib.core.review import Review
+from REACTKDLib.core.review_record import answer_of
+from REACTKDLib.core.review_table import review_csv
+from REACTKDLib.core.text import plural
+from REACTKDLib.core.worker import events
+from REACTKDLib.core.worker.jobs import CaseFiles, GradeFiles, Model
+from REACTKDLib.core.worker.mail import Mail
+
+TABLE = "results.csv"
+_KEY = "batch"
+
+
+class BatchRun:
+    """One run. state: 'running', 'canceling', 'done' or 'canceled'. done: cases that are through; failed: of those.
+
+    fraction: of the whole, 0 to 1. doing: what is being done. Each case leaves its answer, or why it has none, in the
+    review, `<case>.json` in the results folder, and results.csv there with a row for every case of the list.
+    """
+
+    def __init__(
+        self,
+        mail: Mail,
+        cases: CaseList,
+        review: Review,
+        files_of: Callable[[ListedCase], CaseFiles],
+        model: Model,
+        again: bool = False,
+        changed: Callable[[], Any] = lambda: None,
+    ) -> None:
+        """files_of: the files of a case, with corrected masks. again: also cases that have an answer that holds."""
+        self._mail, self._cases, self._review = mail, cases, review
+        self._files_of, self._model, self._changed = files_of, model, changed
+        self._todo: Sequence[ListedCase] = [case for case in cases.cases if again or self._needs(case)]
+        self.total = len(self._todo)
+        self.done = self.failed = 0
+        self.doing = ""
+        self.problem = ""
+        self._part = 0.0
+        self._ticket: int | None = None
+        self.state = "running"
+        self._next()
+
+    @property
+    def running(self) -> bool:
+        """True until the last case is through or the run is stopped."""
+        return self.state in ("running", "canceling")
+
+    @property
+    def fraction(self) -> float:
+        """How much is done, 0 to 1."""
+        return 1.0 if not self.total else min(1.0, (self.done + self._part) / self.total)
+
+    @property
+    def summary(self) -> str:
+        """What came of it, in one sentence."""
+        if not self.total:
+            return "Every case of the list has a grade already."
+        text = f"{plural(self.done - self.failed, 'case')} of {self.total} graded"
+        if self.failed:
+            text += f", {self.failed} failed (the table says why)"
+        if self.state == "canceled":
+            text += "; stopped"
+        return f"{text}. {self.problem or f'See {TABLE} in {self._cases.results_folder.name}.'}"
+
+    def cancel(self) -> None:
+        """Stop within a second; what is done stays."""
+        if self.state == "running":
+            self.state = "canceling"
+            if self._ticket is not None:
+                self._mail.cancel(self._ticket)
+            self._changed()
+
+    def _needs(self, case: ListedCase) -> bool:
+        answer = self._review.of(case.id).answer
+        return answer is None or bool(answer["outdated"])
+
+    def _next(self) -> None:
+        if self.state == "canceling" or self.done >= self.total:
+            self.state = "canceled" if self.state == "canceling" else "done"
+            self.doing, self._part, self._ticket = "", 0.0, None
+            self._write(self._cases.results_folder / TABLE, review_csv(self._cases, self._review))
+            self._changed()
+            return
+        case = self._todo[self.done]
+        self.doing, self._part = case.id, 0.0
+        job = GradeFiles(_KEY, self._files_of(case), self._model)
+        # In the background: opening a case for the reader goes before.
+        self._ticket = self._mail.submit(job, lambda event: self._ended(case, event), self._heard, background=True)
+        self._changed()
+
+    def _heard(self, fraction: float, _text: str) -> None:
+        self._part = max(self._part, fraction)  # one that gave way starts over
+        self._changed()
+
+    def _ended(self, case: ListedCase, event: events.Event) -> None:
+        if isinstance(event, events.Canceled):
+            self.state = "canceling"
+            self._next()
+            return
+        if isinstance(event, events.Failed):
+            self.failed += 1
+            self._review.update(case.id, failure={"code": event.code, "reason": event.message})
+        else:
+            report = event.result.report
+            self._review.update(case.id, answer=answer_of(report), failure=None)
+            self._write(self._cases.results_folder / f"{case.file_name}.json", report.to_json())
+        self.done += 1
+        self._write(self._cases.results_folder / TABLE, review_csv(self._cases, self._review))
+        self._next()
+
+    def _write(self, path: Any, text: str) -> None:
+        try:
+            write_text(path, text)
+        except OutputNotWritable:
+            self.problem = "The results could not be written beside the list; they are in the table here."

@@ -1,0 +1,317 @@
+"""Reading a list: where the reader is, what is known of each case, and the case that is in the scene."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from REACTKDLib.core.case_list import CaseList, ListedCase, open_case_list, with_masks
+from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.report import GradeReport
+from REACTKDLib.core.review import Review
+from REACTKDLib.core.review_record import CaseReview, answer_of
+from REACTKDLib.core.text import quoted
+from REACTKDLib.core.worker.jobs import CaseFiles
+from REACTKDLib.core.worker.mail import Mail
+from REACTKDLib.scene.case_loader import CaseLoader
+from REACTKDLib.scene.segments import SegmentChoice
+from REACTKDLib.scene.signal import Signal
+
+LAST = "This is the last case of the list."
+FIRST = "This is the first case of the list."
+
+
+@dataclass(frozen=True)
+class Question:
+    """Masks could not be saved. text: what happened. leave: goes on without them."""
+
+    text: str
+    leave: Callable[[], Any]
+
+
+class Reading:
+    """One list at a time, and at most one of its cases in the scene.
+
+    cases: the list, or None. review: what is known of it. index: the case at hand, or None. message: what happened, one
+    sentence or empty. question: to be answered before anything else is done. todo_only: pass over reviewed cases.
+    chosen: segments that the user chose by hand, kept with corrected masks; None leaves them to recognition.
+
+    Signals: changed (anything to show), opened (another case is in the scene, or none).
+    """
+
+    def __init__(self, scene: Any, mail: Mail) -> None:
+        self.mail = mail
+        self.loader = CaseLoader(scene, mail)
+        self.changed, self.opened = Signal(), Signal()
+        self.cases: CaseList | None = None
+        self.review: Review | None = None
+        self.index: int | None = None
+        self.message = ""
+        self.question: Question | None = None
+        self.todo_only = False
+        self.chosen: SegmentChoice | None = None
+        self._graded: tuple = ()
+
+    # what is so
+
+    @property
+    def busy(self) -> bool:
+        """True while a case is opened or saved, or a question is open."""
+        return self.loader.busy or self.question is not None
+
+    @property
+    def current(self) -> ListedCase | None:
+        """The case at hand."""
+        return None if self.cases is None or self.index is None else self.cases.cases[self.index]
+
+    def rows(self) -> list[tuple[int, ListedCase, CaseReview]]:
+        """Every case that is to be shown: its place in the list, what is listed, what is known."""
+        if self.cases is None:
+            return []
+        known = [(n, case, self.review.of(case.id)) for n, case in enumerate(self.cases.cases)]
+        return [row for row in known if self._is_shown(row[0], row[2])]
+
+    def _is_shown(self, index: int, record: CaseReview) -> bool:
+        return not self.todo_only or record.reviewed is None or index == self.index
+
+    def files_of(self, case: ListedCase) -> CaseFiles:
+        """The files of a case, with the corrected masks where there are any."""
+        path = self.masks_of(case)
+        told = self.review.of(case.id).masks or {}
+        names = (tuple(told.get(key) or ()) for key in ("liver", "tumor"))
+        return CaseFiles.of(with_masks(case.job, path, *names))
+
+    def masks_of(self, case: ListedCase) -> Path | None:
+        """The corrected masks of a case, as recorded, else where they would have been saved; None without any."""
+        told = self.review.of(case.id).masks
+        recorded = None if told is None else self.review.path.parent / told["file"]
+        return next((p for p in (recorded, self.cases.masks_file(case)) if p is not None and p.is_file()), None)
+
+    # the list
+
+    def open_list(self, path: Path | str) -> None:
+        """Open another list; edits of the case at hand are saved before. What goes wrong is a message."""
+        if not self.busy:
+            self._leave(lambda: self._open_list(Path(path)))
+
+    def close_list(self) -> None:
+        """Close the list; its case leaves the scene."""
+        if not self.busy and self.cases is not None:
+            self._leave(self._close_list)
+
+    def _open_list(self, path: Path) -> None:
+        try:
+            cases = open_case_list(path)
+        except ReactkdError as error:
+            self._say(str(error))
+            return
+        if self.cases is not None:
+            self._close_list()
+        self.cases, self.review = cases, Review(cases.review_file)
+        self._say(" ".join(self.review.take_notices()))
+
+    def _close_list(self) -> None:
+        self._flush()
+        self.loader.unload()
+        self.cases = self.review = self.index = None
+        self.message = ""
+        self.opened()
+        self.changed()
+
+    # going through it
+
+    def go_to(self, index: int) -> None:
+        """Open a case of the list, in place of the one at hand, whose edits are saved first."""
+        if self.busy or self.cases is None or (index == self.index and self.loader.present):
+            return
+        self._leave(lambda: self._open(index))
+
+    def go_on(self, step: int) -> None:
+        """Open the next (1) or the one before (-1) of those shown; at the end of the list, say so."""
+        if self.busy or self.cases is None:
+            return
+        places = [n for n, _, _ in self.rows()]
+        if self.index is None:
+            ahead = places if step > 0 else places[::-1]
+        else:
+            ahead = (
+                [n for n in places if n > self.index] if step > 0 else [n for n in reversed(places) if n < self.index]
+            )
+        if ahead:
+            self.go_to(ahead[0])
+        else:
+            self._say(LAST if step > 0 else FIRST)
+
+    def _open(self, index: int) -> None:
+        case = self.cases.cases[index]
+        self.message = ""
+        told = self.review.of(case.id).masks
+        if told is not None and self.masks_of(case) is None:
+            self.message = (
+                "The corrected masks of this case are not where they were saved; those of the list are shown."
+            )
+        self.loader.open(case.id, self.files_of(case), lambda error: self._opened(index, error))
+        self.changed()
+
+    def _opened(self, index: int, error: ReactkdError | None) -> None:
+        case = self.cases.cases[index]
+        self.index, self.chosen = index, None
+        if error is not None:
+            self.loader.unload()
+            self.message = f"Case {quoted([case.id])} cannot be opened. {error}"
+            if self.review.of(case.id).answer is None:
+                self.review.update(case.id, failure={"code": error.code, "reason": str(error)})
+        else:
+            self.message = " ".join(part for part in (self.message, self.loader.loaded.problem) if part)
+            answer = self.review.of(case.id).answer
+            self._graded = self.loader.stamp() if answer is not None and not answer["outdated"] else ()
+        self._take_notices()
+        self.opened()
+        self.changed()
+        self._read_ahead()
+
+    def next_files(self) -> CaseFiles | None:
+        """The files of the case that is probably opened next, None at the end of the list."""
+        ahead = [case for n, case, _ in self.rows() if self.index is not None and n > self.index]
+        return self.files_of(ahead[0]) if ahead and ahead[0].job.images else None
+
+    def _read_ahead(self) -> None:
+        files = self.next_files()
+        if files is not None:
+            self.loader.read_ahead(files)
+
+    # leaving a case
+
+    def save(self, then: Callable[[], Any] = lambda: None) -> None:
+        """Save the masks of the case at hand, if they were edited, and go on with `then`."""
+        if not self.busy:
+            self._leave(then)
+
+    def answer(self, leave: bool) -> None:
+        """Answer the open question: leave without the edits, or stay."""
+        question, self.question = self.question, None
+        self.message = ""
+        if question is not None and leave:
+            question.leave()
+        self.changed()
+
+    def _leave(self, then: Callable[[], Any]) -> None:
+        if self.current is None or not self.loader.present or not self.loader.edited:
+            then()
+            return
+        path = self.cases.masks_file(self.current)
+        outdated = self.loader.stamp() != self._graded
+        self.loader.save(path, lambda error: self._saved(path, outdated, error, then))
+        self.changed()
+
+    def _saved(self, path: Path, outdated: bool, error: ReactkdError | None, then: Callable[[], Any]) -> None:
+        if error is not None:
+            text = f"The corrected masks of {quoted([self.current.id])} could not be saved. {error}"
+            self.question = Question(text, then)
+            self.changed()
+            return
+        self._record_masks(path, outdated)
+        then()
+        self.changed()
+
+    def _record_masks(self, path: Path, outdated: bool) -> None:
+        case, parts = self.current, {}
+        file = Path(os.path.relpath(path, self.review.path.parent)).as_posix()
+        parts["masks"] = {"file": file, **self._chosen_names()}
+        answer = self.review.of(case.id).answer
+        if answer is not None and outdated:
+            parts["answer"] = {**answer, "outdated": True}
+        self.review.update(case.id, **parts)
+        self._take_notices()
+
+    def _chosen_names(self) -> dict[str, list[str]]:
+        """Names of segments chosen by hand; left to recognition where two segments have one name."""
+        if self.chosen is None or not self.loader.present:
+            return {"liver": [], "tumor": []}
+        data = self.loader.loaded.nodes.segmentation.GetSegmentation()
+        every = [data.GetNthSegment(n).GetName() for n in range(data.GetNumberOfSegments())]
+        pairs = (("liver", self.chosen.livers), ("tumor", self.chosen.tumors))
+        names = {k: [data.GetSegment(i).GetName() for i in ids if data.GetSegment(i) is not None] for k, ids in pairs}
+        if any(every.count(name) > 1 for part in names.values() for name in part):
+            return {"liver": [], "tumor": []}
+        return names
+
+    # what the reader and the model say
+
+    def record(self, report: GradeReport) -> None:
+        """Keep the model's answer for the case at hand. The same answer again changes nothing."""
+        if self.current is None or not self.loader.present:
+            return
+        self._graded = self.loader.stamp()
+        answer, known = answer_of(report), self.review.of(self.current.id).answer
+        if known is None or {**known, "at": None} != {**answer, "at": None}:
+            self.review.update(self.current.id, answer=answer, failure=None)
+            self._take_notices()
+        self.changed()
+
+    def set_reader_grade(self, case_id: str, grade: str | None) -> None:
+        """Keep the reader's grade, None to take it back."""
+        if self.review.of(case_id).reader_grade != grade:
+            self._set(case_id, "reader", None if grade is None else {"grade": grade})
+
+    def set_reviewed(self, case_id: str, reviewed: bool) -> None:
+        """Mark a case as finished, or take the mark back."""
+        if (self.review.of(case_id).reviewed is not None) != reviewed:
+            self._set(case_id, "reviewed", {} if reviewed else None)
+
+    def _set(self, case_id: str, part: str, value: Any) -> None:
+        self.review.update(case_id, **{part: value})
+        self._take_notices()
+        self.changed()
+
+    # time
+
+    def work(self) -> None:
+        """Do up to about 30 ms of what is to be done; call it from a timer."""
+        self.mail.poll()
+        self.loader.work()
+
+    def look_around(self) -> None:
+        """Save what could not be saved, and see what another window did; call it every few seconds."""
+        if self.review is None:
+            return
+        saved = self.review.unsaved > 0 and self.review.flush()
+        if self.review.refresh() or saved:
+            self._take_notices()
+            self.changed()
+
+    # the end
+
+    def before_scene_closes(self) -> None:
+        """Save the edits while the nodes are still there; the list stays open."""
+        if self.current is not None and self.loader.present and self.loader.edited:
+            path, outdated = self.cases.masks_file(self.current), self.loader.stamp() != self._graded
+            try:
+                self.loader.save_now(path)
+                self._record_masks(path, outdated)
+            except ReactkdError as error:
+                self.message = f"The corrected masks of {quoted([self.current.id])} could not be saved. {error}"
+        self.loader.forget()
+        self.index, self.question = None, None
+
+    def close(self) -> None:
+        """Save what there is to save and end the worker. May be called twice."""
+        self.before_scene_closes()
+        self._flush()
+        self.mail.close()
+
+    def _flush(self) -> None:
+        if self.review is not None and self.review.unsaved:
+            self.review.flush()
+
+    def _take_notices(self) -> None:
+        notices = self.review.take_notices()
+        if notices:
+            self.message = " ".join(notices)
+
+    def _say(self, message: str) -> None:
+        self.message = message
+        self.changed()

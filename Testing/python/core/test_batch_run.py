@@ -1,0 +1,178 @@
+"""A batch over a list in a worker: every case leaves an answer or a reason, and a stop keeps what is done."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+
+import numpy as np
+import pytest
+
+from REACTKDLib.core.batch_run import TABLE, BatchRun
+from REACTKDLib.core.bundle import Bundle
+from REACTKDLib.core.case_list import open_case_list, with_masks
+from REACTKDLib.core.report import GradeReport
+from REACTKDLib.core.review import Review
+from REACTKDLib.core.review_table import review_csv
+from REACTKDLib.core.worker.jobs import CaseFiles, Model
+from REACTKDLib.core.worker.mail import Mail
+from support.case_files import write_case, write_masks
+from support.small_cases import small_case
+from support.small_models import metadata_for, random_student
+
+NAMES = ("a", "b", "broken", "d/e")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Model:
+    folder = tmp_path_factory.mktemp("bundle") / "model"
+    student = random_student()
+    Bundle.save(folder, student, metadata_for(student))
+    return Model(str(folder), "cpu")
+
+
+@pytest.fixture(scope="module")
+def mail():
+    mail = Mail()
+    yield mail
+    mail.close()
+
+
+@pytest.fixture
+def cases(tmp_path):
+    lines = ["case,ct,fdg,segmentation"]
+    for number, name in enumerate(NAMES):
+        write_case(small_case(seed=number), tmp_path / str(number))
+        lines.append(f"{name},{number}/CT.nii.gz,{number}/FDG.nii.gz,{number}/segmentation.seg.nrrd")
+    (tmp_path / "2" / "CT.nii.gz").write_text("no image")
+    (tmp_path / "list.csv").write_text("\n".join(lines), encoding="utf-8")
+    return open_case_list(tmp_path / "list.csv")
+
+
+def plain_files(case) -> CaseFiles:
+    return CaseFiles.of(case.job)
+
+
+def finish(run: BatchRun, mail: Mail, until=lambda: False) -> None:
+    end = time.monotonic() + 120
+    while run.running and not until():
+        assert time.monotonic() < end
+        mail.poll()
+        time.sleep(0.005)
+
+
+def rows_of(text: str) -> dict[str, dict[str, str]]:
+    return {row["case"]: row for row in csv.DictReader(io.StringIO(text))}
+
+
+def test_every_case_leaves_an_answer_or_a_reason(cases, mail, model):
+    review, heard = Review(cases.review_file), []
+    run = BatchRun(mail, cases, review, plain_files, model, changed=lambda: heard.append(1))
+    fractions = []
+    finish(run, mail, lambda: fractions.append(run.fraction))
+    assert (run.state, run.done, run.failed, run.total, run.fraction) == ("done", 4, 1, 4, 1.0)
+    assert np.diff(fractions).min() > -1e-9 and heard
+    assert (
+        run.summary
+        == "3 cases of 4 graded, 1 failed (the table says why). See results.csv in list.csv.reactkd.results."
+    )
+    again = Review(cases.review_file)
+    assert [again.of(name).state for name in NAMES] == ["graded", "graded", "to do", "graded"]
+    assert again.of("broken").failure["code"] == "not-an-image" and "the CT" in again.of("broken").failure["reason"]
+    answer = again.of("a").answer
+    assert answer["inputs"] == ["ct", "fdg"] and answer["lesions"] == 2 and not answer["outdated"]
+    rows = rows_of((cases.results_folder / TABLE).read_text(encoding="utf-8"))
+    assert list(rows) == list(NAMES) and rows["broken"]["error"] == "not-an-image"
+    assert sum(float(rows["a"][f"p_{name}"]) for name in ("well", "moderate", "poor")) == pytest.approx(1, abs=1e-3)
+    assert rows["a"]["grade"] == answer["grade"] and rows["a"]["lesions"] == "2" and rows["a"]["reviewed"] == "no"
+    written = sorted(path.name for path in cases.results_folder.iterdir())
+    assert written[:2] == ["a.json", "b.json"] and len(written) == 4 and "results.csv" in written
+    report = GradeReport.read_json(cases.results_folder / "a.json")
+    assert report.case == "a" and report.grade == answer["grade"]
+
+
+def test_only_what_is_missing_unless_asked(cases, mail, model):
+    review = Review(cases.review_file)
+    finish(BatchRun(mail, cases, review, plain_files, model), mail)
+    first = review.of("a").answer
+    review.update("b", answer={**review.of("b").answer, "outdated": True})
+    run = BatchRun(mail, cases, review, plain_files, model)
+    assert run.total == 2  # the outdated one, and the one that failed
+    finish(run, mail)
+    assert not review.of("b").answer["outdated"] and review.of("a").answer == first
+    run = BatchRun(mail, cases, review, plain_files, model, again=True)
+    assert run.total == 4
+    run.cancel()
+    finish(run, mail)
+
+
+def test_nothing_to_do(cases, mail, model):
+    review = Review(cases.review_file)
+    for name in NAMES:
+        review.update(name, answer={"grade": None, "probabilities": None, "outdated": False, "uncertain": True,
+                                    "inputs": ["ct"], "device": "cpu", "findings": [],
+                                    "model": {"name": "m", "version": "1", "sha256": "0"}})  # fmt: skip
+    run = BatchRun(mail, cases, review, plain_files, model)
+    assert run.state == "done" and run.fraction == 1 and run.summary == "Every case of the list has a grade already."
+
+
+def test_stopped_within_a_second_and_gone_on_with(cases, mail, model):
+    review = Review(cases.review_file)
+    run = BatchRun(mail, cases, review, plain_files, model)
+    finish(run, mail, lambda: run.done == 1)
+    started = time.monotonic()
+    run.cancel()
+    assert run.state == "canceling"
+    finish(run, mail)
+    assert time.monotonic() - started < 1.0
+    assert (
+        run.state == "canceled" and run.done == 1 and run.summary.endswith("results.csv in list.csv.reactkd.results.")
+    )
+    assert "stopped" in run.summary
+    assert [review.of(name).state for name in NAMES] == ["graded", "to do", "to do", "to do"]
+    assert list(rows_of((cases.results_folder / TABLE).read_text())) == list(NAMES)
+    rest = BatchRun(mail, cases, review, plain_files, model)
+    assert rest.total == 3
+    finish(rest, mail)
+    assert rest.done == 3
+
+
+def test_the_worker_dies_in_the_middle(cases, mail, model):
+    """As when the memory runs out: that case says so, the others are graded."""
+    import os
+    import signal
+
+    review = Review(cases.review_file)
+    run = BatchRun(mail, cases, review, plain_files, model)
+    finish(run, mail, lambda: run.done == 1)
+    os.kill(mail.client.process_id, signal.SIGKILL)
+    finish(run, mail)
+    assert run.state == "done" and run.failed == 2
+    assert review.of("b").failure["code"] == "worker-died" and review.of("d/e").state == "graded"
+
+
+def test_corrected_masks_are_graded(cases, mail, model, tmp_path):
+    case = small_case()
+    one = np.zeros_like(case.tumor)
+    one[np.unravel_index(np.flatnonzero(case.tumor)[:1], one.shape)] = True
+    path = write_masks(case.liver, one, case.reference.ijk_to_ras, tmp_path / "corrected.seg.nrrd")
+    review = Review(cases.review_file)
+    files_of = lambda case: CaseFiles.of(with_masks(case.job, path if case.id == "a" else None))  # noqa: E731
+    finish(BatchRun(mail, cases, review, files_of, model), mail)
+    assert review.of("a").answer["lesions"] == 1 and review.of("b").answer["lesions"] == 2
+
+
+def test_results_that_cannot_be_written(cases, mail, model):
+    review = Review(cases.review_file)
+    cases.results_folder.touch()
+    run = BatchRun(mail, cases, review, plain_files, model)
+    finish(run, mail)
+    assert run.state == "done" and run.failed == 1 and "could not be written" in run.summary
+    assert Review(cases.review_file).of("a").state == "graded"
+
+
+def test_the_table_without_any_answer(cases):
+    rows = rows_of(review_csv(cases, Review(cases.review_file)))
+    assert list(rows) == list(NAMES) and json.dumps(rows["a"]["state"]) == '"to do"' and "p_well" not in rows["a"]
