@@ -2,8 +2,11 @@
 
     {"training": [{"id", "ct", "fdg", "acetate", "segmentation" | "liver" and "tumor", "patient", "grade", "fold"}]}
 
-Lists "validation" and "test" of the same form are read after "training". Paths are relative to the file. Patient, grade
-and fold are for training and are not read here: a reader should not see the answer first.
+Lists "validation" and "test" of the same form are read after "training". Paths are relative to the file. Patient,
+grade, fold and clinical data are for training and are not read here: a reader should not see the answer first.
+
+Lists by others, such as that of MSD Task03_Liver, have MONAI's own keys instead: "image" (a path, or one for each
+channel of "modality") and "label" (the masks' path, or the grade as a number); in "test" a path alone is an image.
 """
 
 from __future__ import annotations
@@ -20,7 +23,8 @@ from REACTKDLib.core.worklist import Job
 
 PARTS = ("training", "validation", "test")
 FILES = (*(m.value for m in Modality), "segmentation", "liver", "tumor")
-KEYS = ("id", "patient", *FILES, "grade", "fold")
+KEYS = ("id", "patient", *FILES, "grade", "fold", "clinical")
+_CHANNELS = (("acet", "acetate"), ("fdg", "fdg"), ("pet", "fdg"), ("ct", "ct"))  # words in the name of a channel
 
 
 def jobs_of_datalist(path: Path) -> list[Job]:
@@ -38,9 +42,41 @@ def jobs_of_datalist(path: Path) -> list[Job]:
     if not parts or not all(isinstance(part, list) for part in parts):
         raise UsageError('The datalist must be an object with a list "training" of cases.')
     entries = [entry for part in parts for entry in part]
-    if not all(isinstance(entry, dict) for entry in entries):
+    named = [with_own_keys(entry, told, f"case-{number:04d}") for number, entry in enumerate(entries)]
+    return [_job(entry, number, path.parent) for number, entry in enumerate(named)]
+
+
+def with_own_keys(entry: Any, told: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return an entry with MONAI's "image" and "label" as this project's keys; others as they are.
+
+    told: the whole list, whose "modality" names the channels. name: of an entry without an id.
+    Raises: UsageError for an entry that is no object, or channels that are not CT, FDG or acetate.
+    """
+    entry = {"image": entry} if isinstance(entry, str) else entry
+    if not isinstance(entry, dict):
         raise UsageError('A case of the datalist is not an object; each needs keys such as "id", "ct", "segmentation".')
-    return [_job(entry, number, path.parent) for number, entry in enumerate(entries)]
+    out = {key: value for key, value in entry.items() if key not in ("image", "label")}
+    images = entry.get("image") or []
+    for channel, path in enumerate([images] if isinstance(images, str) else images):
+        out.setdefault(_modality(told.get("modality"), channel, str(entry.get("id") or name)), path)
+    label = entry.get("label")
+    if label is not None and label != "":
+        out.setdefault("segmentation" if isinstance(label, str) else "grade", label)
+    return out
+
+
+def _modality(names: Any, channel: int, case: str) -> str:
+    """The key of a channel: by the list's "modality", else CT for the first."""
+    told = str(names.get(str(channel), "")) if isinstance(names, dict) else ""
+    if not told and channel == 0:
+        return "ct"
+    key = next((key for word, key in _CHANNELS if word in told.casefold()), None)
+    if key is None:
+        raise UsageError(
+            f"Case {quoted([case])} of the datalist has an image {channel} that is '{told or 'not named'}' in "
+            '"modality"; name each channel CT, FDG or acetate there.'
+        )
+    return key
 
 
 def _job(entry: Mapping[str, Any], number: int, base: Path) -> Job:

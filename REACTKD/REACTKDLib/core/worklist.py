@@ -15,7 +15,7 @@ from REACTKDLib.core.text import quoted
 COLUMNS = ("case", "ct", "fdg", "acetate", "segmentation", "liver", "tumor")
 SEPARATOR = re.compile(r"[;|]")
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
-SEGMENTATION_SUFFIXES = (".seg.nrrd", *IMAGE_SUFFIXES)
+SEGMENTATION_SUFFIXES = (".seg.nrrd", *IMAGE_SUFFIXES, ".dcm")
 #: in the names of all files and folders that the reading room leaves beside a list, so that none is taken for a case
 OWN_MARK = ".reactkd"
 
@@ -41,7 +41,8 @@ def read_worklist(path: Path, extra: Sequence[str] = ()) -> list[Job]:
     CSV: UTF-8 with a header; columns case and segmentation, and any of ct, fdg, acetate, liver, tumor; paths are
     relative to the CSV; several segments are separated by ";" or "|".
     Folder: each folder in it is a case of that name and holds CT, FDG, ACETATE and segmentation files (.nii.gz, .nii,
-    .nrrd, .mha; .seg.nrrd for the segmentation), or DICOM series as folders of these names, in any case of letters.
+    .nrrd, .mha; .seg.nrrd or .dcm for the segmentation), or DICOM series as folders of these names, in any case of
+    letters.
     Datalist: see `core.datalist`. extra: further columns that a CSV may have.
 
     Raises: FileMissing, UsageError (unreadable, without cases, or a case named twice).

@@ -12,9 +12,10 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.errors import FileMissing, ReactkdError, UsageError
 from REACTKDLib.core.text import plural
-from REACTKDTrainLib.cohorts.survey import Problem, Survey
+from REACTKDTrainLib.cohorts.survey import Problem, Survey, against_header
 
 EXIT_REFUSED = 2
 Progress = Callable[[float, str], None]
@@ -34,8 +35,8 @@ def parser() -> argparse.ArgumentParser:
     check = commands.add_parser(
         "check",
         help="say what a folder holds, with a line for every problem",
-        description="Recognizes the published hospital layout, LiTS17, MSD Task03_Liver, HCC-TACE-Seg (DICOM, in any "
-        "layout), folders of case folders, worklists and datalists.",
+        description="Recognizes the published hospital layout and its public CT, LiTS17, MSD Task03_Liver, "
+        "HCC-TACE-Seg (DICOM, in any layout), folders of case folders, worklists and datalists.",
     )
     check.add_argument("folder", type=Path, metavar="DIR", help="or a worklist (.csv) or datalist (.json)")
     check.add_argument("--datalist", type=Path, metavar="JSON", help="write the cases as a list that training reads")
@@ -71,8 +72,10 @@ def run(options: argparse.Namespace, say: Callable[[str], None] = print, progres
         raise UsageError("Folds are fixed in a list; say where to write it with --datalist.")
     survey = survey_of(options, progress)
     if options.open:
-        survey = opened(survey, progress)
+        survey = open_all(survey, progress)
     say("\n".join(survey.lines()))
+    if not survey.cases:
+        raise UsageError("There is no case that training could use; the lines above say why.")
     if options.datalist is not None:
         from REACTKDTrainLib.cohorts.datalist import folds_of, write_datalist
 
@@ -83,22 +86,19 @@ def run(options: argparse.Namespace, say: Callable[[str], None] = print, progres
 
 def survey_of(options: argparse.Namespace, progress: Progress | None = None) -> Survey:
     """Recognize the layout of the folder and look at it. Raises: FileMissing, UsageError."""
-    from REACTKDTrainLib.cohorts.hcc_tace import TaceOptions, is_hcc_tace, survey_hcc_tace
-    from REACTKDTrainLib.cohorts.hospital import is_hospital, survey_hospital
-    from REACTKDTrainLib.cohorts.lits import is_lits, survey_lits
+    from REACTKDTrainLib.cohorts.layouts import LayoutOptions, survey_folder
+    from REACTKDTrainLib.cohorts.listed import listed_cohort
 
     folder = options.folder
     if not folder.exists():
         raise FileMissing("There is nothing at the path given; check the path.")
     if folder.is_dir():
-        if is_hospital(folder):
-            return survey_hospital(folder, options.pairs, _pairs(options.grade))
-        if is_lits(folder):
-            return survey_lits(folder)
-        if is_hcc_tace(folder):
-            chosen = TaceOptions(options.mixed, options.missing, options.phase, options.sheet, _pairs(options.patient))
-            return survey_hcc_tace(folder, chosen, progress)
-    from REACTKDTrainLib.cohorts.listed import listed_cohort
+        from REACTKDTrainLib.cohorts.hcc_tace import TaceOptions
+
+        tace = TaceOptions(options.mixed, options.missing, options.phase, options.sheet, _pairs(options.patient))
+        survey = survey_folder(folder, LayoutOptions(options.pairs, _pairs(options.grade), tace), progress)
+        if survey is not None:
+            return survey
 
     cohort = listed_cohort(folder)
     return Survey(
@@ -106,20 +106,31 @@ def survey_of(options: argparse.Namespace, progress: Progress | None = None) -> 
     )
 
 
-def opened(survey: Survey, progress: Progress | None = None) -> Survey:
+def open_all(survey: Survey, progress: Progress | None = None) -> Survey:
     """Open every case; what cannot be opened leaves the survey with the reason, and remarks are told."""
     cases, problems = [], list(survey.problems)
     for number, case in enumerate(survey.cases):
         if progress:
             progress(number / len(survey.cases), case.id)
         try:
-            findings = case.load().findings
+            opened = case.load()
         except (ReactkdError, OSError) as error:
             problems.append(Problem(case.id, "unreadable", str(error)))
             continue
         cases.append(case)
-        problems += [Problem(case.id, f.code, f.message) for f in findings if f.severity != "info"]
+        problems += [Problem(case.id, f.code, f.message) for f in opened.findings if f.severity != "info"]
+        if not any(p.case == case.id and p.code == "orientation" for p in survey.problems):
+            problems += _orientation(opened)
     return Survey(survey.kind, tuple(cases), tuple(problems), survey.clinical)
+
+
+def _orientation(case: Case) -> list[Problem]:
+    """What in the CT of a case speaks against its header."""
+    from REACTKDTrainLib.cohorts.content import disagreements
+
+    ct = case.volumes.get(Modality.CT)
+    found = [] if ct is None else disagreements(ct, case.liver)
+    return [] if not found else [Problem(case.id, "orientation", against_header(found))]
 
 
 def _pairs(texts: Sequence[str]) -> dict[str, str]:

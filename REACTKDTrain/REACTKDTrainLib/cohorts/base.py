@@ -22,7 +22,8 @@ class CohortCase:
     load: opens images and masks; picklable, so that cases can be prepared in several processes; may raise ReactkdError.
     fingerprint: a hash of the content that `load` reads; what is computed from the case is cached under it.
     fold: a test fold (from 0) that the cohort asks for. provenance: where it comes from, for people. truth: of
-    phantoms, {'seed': int, 'latents': ten numbers}.
+    phantoms, {'seed': int, 'latents': ten numbers}. clinical: sex, age and others of the clinical sheet, as they were
+    kept (`ClinicalRow`); no network reads them.
 
     Raises: UsageError for a grade or modality that does not exist.
     """
@@ -36,6 +37,7 @@ class CohortCase:
     fold: int | None = None
     provenance: str = ""
     truth: Mapping[str, Any] | None = None
+    clinical: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.grade is not None and self.grade not in range(len(GRADES)):

@@ -39,7 +39,7 @@ class ClinicalRow:
 
     def to_metadata(self) -> dict[str, Any]:
         """JSON types, without the id."""
-        return {k: v for k, v in asdict(self).items() if k != "id" and v is not None}
+        return {k: v for k, v in asdict(self).items() if k != "id" and v not in (None, "")}
 
 
 def grade_of_text(text: Any, mixed: Mixed = "exclude") -> int | None:

@@ -1,6 +1,7 @@
 """A survey as a datalist in MONAI's decathlon form, with paths relative to the file, for training to read.
 
-    {"training": [{"id", "patient", "ct", "fdg", "acetate", "segmentation" | "liver" and "tumor", "grade", "fold"}]}
+    {"training": [{"id", "patient", "ct", "fdg", "acetate", "segmentation" | "liver" and "tumor", "grade", "fold",
+                   "clinical"}]}
 
 A DICOM series is named by one of its files, which also names the acquisition where a series holds several.
 """
@@ -38,7 +39,10 @@ def write_datalist(survey: Survey, path: Path, folds: Mapping[str, int] | None =
         raise UsageError(f"A datalist is written as .json, not as '{path.suffix}'; choose another name.")
     if not survey.cases:
         raise UsageError("No case was found, so there is nothing to list; see the problems above.")
-    entries = [_entry(case, path, None if folds is None else folds.get(case.patient)) for case in survey.cases]
+    entries = [
+        _entry(case, path, None if folds is None else folds.get(case.patient), survey.clinical.get(case.patient))
+        for case in survey.cases
+    ]
     told = {
         "name": path.stem,
         "description": survey.kind,
@@ -51,7 +55,7 @@ def write_datalist(survey: Survey, path: Path, folds: Mapping[str, int] | None =
     return path
 
 
-def _entry(case: CohortCase, path: Path, fold: int | None) -> dict[str, Any]:
+def _entry(case: CohortCase, path: Path, fold: int | None, clinical: Mapping[str, Any] | None) -> dict[str, Any]:
     files = case.load.args[0] if getattr(case.load, "args", ()) else None
     entry: dict[str, Any] = {"id": case.id, "patient": case.patient}
     if isinstance(files, TaceFiles):
@@ -64,7 +68,8 @@ def _entry(case: CohortCase, path: Path, fold: int | None) -> dict[str, Any]:
     if case.grade is not None:
         entry["grade"] = GRADES[case.grade]
     fold = case.fold if fold is None else fold
-    return entry if fold is None else {**entry, "fold": fold}
+    more = {"fold": fold, "clinical": clinical}
+    return entry | {key: value for key, value in more.items() if value is not None}
 
 
 def _masks(files: LabeledImages, path: Path) -> dict[str, Path]:

@@ -9,6 +9,7 @@ Data: doi.org/10.7937/TCIA.5FNA-0924; descriptor: Moawad et al., Scientific Data
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +19,11 @@ from typing import Literal
 
 from REACTKDLib.core.dicom.index import FolderIndex, Progress, Series, files_below, index_folder
 from REACTKDLib.core.dicom.segmentation import read_dicom_segmentation
+from REACTKDLib.core.dicom.series import is_dicom_source
 from REACTKDLib.core.errors import ReactkdError, Ungraded
 from REACTKDLib.core.segmentation_files import Segmentation
-from REACTKDLib.core.text import quoted
-from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
+from REACTKDLib.core.text import plural, quoted
+from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.clinical import MIXED, ClinicalRow, Mixed, grade_of_text, read_hcc_tace_sheet
 from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
 from REACTKDTrainLib.cohorts.survey import Problem, Survey
@@ -40,6 +42,7 @@ from REACTKDTrainLib.cohorts.tace_scan import candidates_of, choose_scan
 
 Missing = Literal["keep", "leave-out"]
 NAME = re.compile(r"HCC_\d{3}")
+HIDDEN = "dicom-"
 SHEET = "HCC-TACE-Seg_clinical_data*.xlsx"
 SMALL_LIVER_ML = 300.0
 LARGE_TUMOR_SHARE = 1.0
@@ -63,11 +66,7 @@ class TaceOptions:
 
 def is_hcc_tace(root: Path, most: int = 200) -> bool:
     """True when one of the first `most` files below `root` is a DICOM object."""
-    for _, path in zip(range(most), files_below(Path(root))):
-        with open(path, "rb") as stream:
-            if stream.read(132)[128:] == b"DICM":
-                return True
-    return False
+    return any(is_dicom_source(path) for _, path in zip(range(most), files_below(Path(root))))
 
 
 def survey_hcc_tace(root: Path, options: TaceOptions = TaceOptions(), progress: Progress | None = None) -> Survey:
@@ -84,13 +83,14 @@ def survey_hcc_tace(root: Path, options: TaceOptions = TaceOptions(), progress: 
     index = index_folder(root, first)
     rows, problems = _clinical(root, options)
     patients = _by_patient(index, options.names)
+    problems += _of_folder(index, patients)
     cases: list[CohortCase] = []
     for number, (patient, series) in enumerate(sorted(patients.items())):
         if progress:
             progress(0.5 + 0.5 * number / len(patients), patient)
         told: list[Problem] = []
         try:
-            case = _case(patient, series, rows.get(patient), options, told)
+            case = _case(patient, series, rows, options, told)
         except (ReactkdError, OSError) as error:
             case = told.append(Problem(patient, "unreadable", str(error)))
         cases += [] if case is None else [case]
@@ -99,16 +99,12 @@ def survey_hcc_tace(root: Path, options: TaceOptions = TaceOptions(), progress: 
         progress(1.0, f"{len(patients)} patients")
     absent = sorted(set(rows) - set(patients))
     if absent and patients:
-        text = f"The clinical sheet has {len(absent)} patients without images here: {quoted(absent, 6)}."
+        text = f"The clinical sheet has {plural(len(absent), 'patient')} without images here: {quoted(absent, 6)}."
         problems.append(Problem("", "no-images-of-rows", text))
     clinical = {c.patient: rows[c.patient].to_metadata() for c in cases if c.patient in rows}
-    return Survey("HCC-TACE-Seg", tuple(cases), tuple(problems), clinical)
-
-
-def hcc_tace_cohort(root: Path, options: TaceOptions = TaceOptions()) -> Cohort:
-    """The cases of `survey_hcc_tace` as a cohort. Raises: UsageError when there is none."""
-    survey = survey_hcc_tace(root, options)
-    return Cohort("hcc-tace", survey.cases, description=survey.kind, skipped=survey.skipped)
+    known = not patients or any(NAME.fullmatch(patient) for patient in patients)
+    kind = "HCC-TACE-Seg" if known else "DICOM CT with segmentations, read as HCC-TACE-Seg"
+    return Survey(kind, tuple(cases), tuple(problems), clinical)
 
 
 def grade_of_patient(rows: Mapping[str, ClinicalRow], patient: str) -> int:
@@ -126,9 +122,13 @@ def grade_of_patient(rows: Mapping[str, ClinicalRow], patient: str) -> int:
 
 
 def _case(
-    patient: str, found: Sequence[Series], row: ClinicalRow | None, options: TaceOptions, told: list[Problem]
+    patient: str,
+    found: Sequence[Series],
+    rows: Mapping[str, ClinicalRow],
+    options: TaceOptions,
+    told: list[Problem],
 ) -> CohortCase | None:
-    grade = _grade(patient, row, options, told)
+    grade = _grade(patient, rows, options, told)
     seg = _segmentation_series(patient, found, told)
     if seg is None:
         return None
@@ -136,7 +136,7 @@ def _case(
     file = read_dicom_segmentation(path)
     if not _look_at(patient, file, told):
         return None
-    told += _visit_problems(patient, seg, found, row)
+    told += _visit_problems(patient, seg, found, rows.get(patient))
     chosen = choose_scan(patient, file, candidates_of(patient, seg, found, file, told), options.phase, told)
     if chosen is None or (grade is None and options.missing == "leave-out"):
         return None
@@ -156,15 +156,17 @@ def _case(
     )
 
 
-def _grade(patient: str, row: ClinicalRow | None, options: TaceOptions, told: list[Problem]) -> int | None:
+def _grade(patient: str, rows: Mapping[str, ClinicalRow], options: TaceOptions, told: list[Problem]) -> int | None:
+    if not rows and options.missing == "keep":
+        return None  # without a sheet nobody has a grade, which is said once
     try:
-        grade = grade_of_patient({patient: row} if row else {}, patient)
+        grade = grade_of_patient(rows, patient)
     except Ungraded as error:
         code = "ungraded" if options.missing == "leave-out" else "no-grade"
         told.append(Problem(patient, code, str(error)))
         return None
-    if row.grade_text.casefold() in MIXED:
-        text = f"The sheet says '{row.grade_text}'; the {options.mixed} of the two was taken, as asked."
+    if rows[patient].grade_text.casefold() in MIXED:
+        text = f"The sheet says '{rows[patient].grade_text}'; the {options.mixed} of the two was taken, as asked."
         told.append(Problem(patient, "mixed-grade", text))
     return grade
 
@@ -246,8 +248,24 @@ def _clinical(root: Path, options: TaceOptions) -> tuple[dict[str, ClinicalRow],
     return read_hcc_tace_sheet(path, options.mixed), []
 
 
+def _of_folder(index: FolderIndex, patients: Mapping[str, Sequence[Series]]) -> list[Problem]:
+    problems = []
+    if not patients:
+        seen = quoted(sorted({s.modality or "unknown" for s in index.series})) or "nothing that can be read"
+        text = f"The DICOM files hold no CT and no segmentation (they hold {seen}), so there is no case."
+        problems.append(Problem("", "no-image", text))
+    hidden = [patient for patient in patients if patient.startswith(HIDDEN)]
+    if hidden:
+        text = (
+            f"{plural(len(hidden), 'patient')} whose header does not say that the identity was removed "
+            f"{'is' if len(hidden) == 1 else 'are'} named by a hash of the PatientID: {quoted(hidden, 6)}."
+        )
+        problems.append(Problem("", "names-hidden", text))
+    return problems
+
+
 def _by_patient(index: FolderIndex, names: Mapping[str, str]) -> dict[str, list[Series]]:
-    """Series by HCC_NNN: from the given names, the PatientID, else the path; else the PatientID as it is."""
+    """Series by HCC_NNN: from the given names, the PatientID, else the path; else as `_shown` names the patient."""
     patients: dict[str, list[Series]] = {}
     for series in index.series:
         if series.modality not in ("CT", "SEG"):
@@ -255,6 +273,13 @@ def _by_patient(index: FolderIndex, names: Mapping[str, str]) -> dict[str, list[
         name = names.get(series.patient) or series.patient
         if not NAME.fullmatch(name):
             in_path = NAME.findall(series.slices[0].path)
-            name = in_path[-1] if in_path else name
+            name = in_path[-1] if in_path else _shown(series, name)
         patients.setdefault(name, []).append(series)
     return patients
+
+
+def _shown(series: Series, name: str) -> str:
+    """The PatientID of a de-identified series; of any other a hash, since ids go into lists and reports."""
+    if series.identity_removed and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
+        return name
+    return HIDDEN + hashlib.sha256(series.patient.encode()).hexdigest()[:8]

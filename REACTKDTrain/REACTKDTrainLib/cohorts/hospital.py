@@ -21,7 +21,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.files import read_raw
-from REACTKDTrainLib.cohorts.base import GRADES, Cohort, CohortCase
+from REACTKDTrainLib.cohorts.base import GRADES, CohortCase
 from REACTKDTrainLib.cohorts.clinical import read_hospital_sheet
 from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
 from REACTKDTrainLib.cohorts.label_files import LabeledImages, LabelRule, open_labeled
@@ -67,33 +67,43 @@ def survey_hospital(root: Path, pairs: Pairs = "separate", grades: Mapping[str, 
         raise UsageError(f"Pairs can be 'separate' or 'joined', not {pairs!r}.")
     root = Path(root)
     cases: list[CohortCase] = []
-    problems: list[Problem] = []
-    seen: dict[str, str] = {}
-    for folder in sorted(p for p in (root / IMAGES).iterdir() if p.is_dir()):
-        grade = grade_of_folder(folder.name, grades)
-        if grade is None:
-            text = f"The folder {folder.name!r} names no grade; say which one it is with --grade {folder.name}=well."
-            problems.append(Problem("", "grade-unknown", text))
-            continue
-        for patient in sorted(p for p in folder.iterdir() if p.is_dir()):
-            if patient.name in seen:
-                text = f"The patient lies in {seen[patient.name]!r} and in {folder.name!r}; the first was taken."
-                problems.append(Problem(patient.name, "two-grades", text))
-                continue
-            seen[patient.name] = folder.name
-            found, told = _pairs_of(root, folder.name, patient.name)
-            problems += told
-            made, told = _cases(patient.name, grade, found, pairs)
-            cases += made
-            problems += told
+    patients, problems = patients_by_grade(root / IMAGES, grades)
+    for folder, grade in patients:
+        found, told = _pairs_of(root, folder.parent.name, folder.name)
+        problems += told
+        made, told = _cases(folder.name, grade, found, pairs)
+        cases += made
+        problems += told
+    if (root / "Public_CT_Grouped").is_dir():
+        text = "Public_CT_Grouped is a cohort of its own; give that folder to look at it."
+        problems.append(Problem("", "other-cohort", text))
     clinical, told = _clinical(root, {case.patient for case in cases})
     return Survey("hospital PET/CT, two tracers", tuple(cases), (*problems, *told), clinical)
 
 
-def hospital_cohort(root: Path, pairs: Pairs = "separate", grades: Mapping[str, str] | None = None) -> Cohort:
-    """The cases of `survey_hospital` as a cohort. Raises: UsageError when there is none."""
-    survey = survey_hospital(root, pairs, grades)
-    return Cohort("hospital", survey.cases, description=survey.kind, skipped=survey.skipped)
+def patients_by_grade(
+    top: Path, grades: Mapping[str, str] | None = None
+) -> tuple[list[tuple[Path, int]], list[Problem]]:
+    """(patient's folder, grade) for `<top>/<grade>/<patient>`; a patient under two grades counts under the first."""
+    found: dict[str, tuple[Path, int]] = {}
+    problems: list[Problem] = []
+    for folder in sorted(p for p in top.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        grade = grade_of_folder(folder.name, grades)
+        if grade is None:
+            text = (
+                f"The folder {folder.name!r} names no grade, so its patients were left out; say which one it is with "
+                f'--grade "{folder.name}=well" (or moderate, poor).'
+            )
+            problems.append(Problem("", "grade-unknown", text))
+            continue
+        for patient in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
+            if patient.name in found:
+                first = found[patient.name][0].parent.name
+                text = f"The patient lies in {first!r} and in {folder.name!r}; the first was taken."
+                problems.append(Problem(patient.name, "two-grades", text))
+            else:
+                found[patient.name] = patient, grade
+    return list(found.values()), problems
 
 
 def _pairs_of(root: Path, grade: str, patient: str) -> tuple[dict[str, LabeledImages], list[Problem]]:
@@ -105,7 +115,9 @@ def _pairs_of(root: Path, grade: str, patient: str) -> tuple[dict[str, LabeledIm
         if not images.is_dir():
             continue
         name = f"{patient}-{folder}"
-        files = {n: _file(images, n) for n in ("CT", "PET")} | {n: _file(masks, n) for n in ("CT_liver", "CT_tumor")}
+        files = {n: file_of(images, n) for n in ("CT", "PET")} | {
+            n: file_of(masks, n) for n in ("CT_liver", "CT_tumor")
+        }
         if files["CT"] is None:
             problems.append(Problem(name, "no-image", "There is no CT.nii.gz; the pair was left out."))
         elif files["CT_liver"] is None or files["CT_tumor"] is None:
@@ -169,7 +181,8 @@ def _clinical(root: Path, patients: set[str]) -> tuple[dict[str, dict], list[Pro
     return {p: rows[p].to_metadata() for p in sorted(patients & set(rows))}, problems
 
 
-def _file(folder: Path, stem: str) -> Path | None:
+def file_of(folder: Path, stem: str) -> Path | None:
+    """The file `stem` of a folder, compressed or not."""
     return next((folder / f"{stem}{s}" for s in _SUFFIXES if (folder / f"{stem}{s}").is_file()), None)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.case import Case, Modality
+from REACTKDLib.core.datalist import KEYS, with_own_keys
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.open_case import open_case
 from REACTKDLib.core.text import quoted
@@ -20,37 +22,33 @@ from REACTKDTrainLib.cohorts.label_files import LabeledImages, open_labeled
 from REACTKDTrainLib.cohorts.survey import Survey
 
 IMAGES = ("ct", "fdg", "acetate")
-KEYS = ("id", "patient", *IMAGES, "segmentation", "liver", "tumor", "grade", "fold")
 
 
 def listed_cohort(path: Path) -> Cohort:
     """Open a datalist (.json), a worklist (.csv) or a folder.
 
-    Folder: the published hospital layout, LiTS17 or MSD Task03, HCC-TACE-Seg (DICOM), or a folder of case folders, with
-    grades in `grades.csv` (columns case, grade and, where patients have several cases, patient).
+    Folder: the published hospital layout or its public CT, LiTS17 or MSD Task03, HCC-TACE-Seg (DICOM), or a folder of
+    case folders, with grades in `grades.csv` (columns case, grade and, where patients have several cases, patient).
     Raises: UsageError, and what the readers raise.
     """
     path = Path(path)
     if path.suffix.lower() == ".json":
         return datalist_cohort(path)
     if path.is_dir():
-        from REACTKDTrainLib.cohorts.hcc_tace import is_hcc_tace, survey_hcc_tace
-        from REACTKDTrainLib.cohorts.hospital import is_hospital, survey_hospital
-        from REACTKDTrainLib.cohorts.lits import is_lits, survey_lits
+        from REACTKDTrainLib.cohorts.layouts import survey_folder
 
-        if is_hospital(path):
-            return of_survey(survey_hospital(path))
-        if is_lits(path):
-            return of_survey(survey_lits(path))
-        if is_hcc_tace(path):
-            return of_survey(survey_hcc_tace(path))
+        survey = survey_folder(path)
+        if survey is not None:
+            return of_survey(survey)
+        _check_case_folders(path)
         return _worklist_cohort(path, _grades_file(path / "grades.csv"))
     return _worklist_cohort(path, _grades_file(path))
 
 
 def of_survey(survey: Survey) -> Cohort:
-    """The cases that a survey found; what it left out is kept as skipped."""
-    return Cohort(survey.kind, survey.cases, skipped=survey.skipped)
+    """The cases that a survey found, with what the clinical sheet says; what it left out is kept as skipped."""
+    cases = tuple(replace(case, clinical=survey.clinical.get(case.patient)) for case in survey.cases)
+    return Cohort(survey.kind, cases, skipped=survey.skipped)
 
 
 def grade_of(value: Any, case: str) -> int | None:
@@ -68,17 +66,19 @@ def grade_of(value: Any, case: str) -> int | None:
 
 
 def datalist_cohort(path: Path) -> Cohort:
-    """{"training": [{"id", "patient", "ct", "fdg", "acetate", "segmentation" or "liver" and "tumor", "grade", "fold"}]}
+    """{"training": [{"id", "patient", "ct", "fdg", "acetate", "segmentation" or "liver" and "tumor", "grade", "fold",
+    "clinical"}]}, or MONAI's own keys "image" and "label" (see `core.datalist`).
 
     Paths are relative to the file. Raises: UsageError, FileMissing.
     """
     try:
-        told = json.loads(Path(path).read_text(encoding="utf-8"))
+        told = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise UsageError(f"The datalist {path.name} is not readable JSON; correct the file.") from error
     entries = told.get("training") if isinstance(told, dict) else None
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
         raise UsageError(f'The datalist {path.name} must be an object with a list "training" of cases.')
+    entries = [with_own_keys(entry, told, f"case-{n:04d}") for n, entry in enumerate(entries)]
     cases = tuple(_entry(entry, n, Path(path).parent) for n, entry in enumerate(entries))
     return Cohort(str(told.get("name") or Path(path).stem), cases, description=str(told.get("description", "")))
 
@@ -87,7 +87,9 @@ def _entry(entry: Mapping[str, Any], number: int, base: Path) -> CohortCase:
     name = str(entry.get("id") or f"case-{number:04d}")
     unknown = sorted(set(entry) - set(KEYS))
     if unknown:
-        raise UsageError(f"Case {quoted([name])} of the datalist has the unknown key {unknown[0]!r}; known are {KEYS}.")
+        raise UsageError(
+            f"Case {quoted([name])} of the datalist has the unknown key {unknown[0]!r}; known are {', '.join(KEYS)}."
+        )
     images = {m: base / str(entry[m]) for m in IMAGES if entry.get(m)}
     masks = {k: base / str(entry[k]) for k in ("segmentation", "liver", "tumor") if entry.get(k)}
     if not images or not ("segmentation" in masks or {"liver", "tumor"} <= set(masks)):
@@ -102,8 +104,14 @@ def _entry(entry: Mapping[str, Any], number: int, base: Path) -> CohortCase:
         load = partial(_open, name, images, masks["segmentation"], None, None)
     else:
         load = partial(open_labeled, LabeledImages(name, images, masks["liver"], masks["tumor"]))
+    clinical = entry.get("clinical")
+    if clinical is not None and not isinstance(clinical, dict):
+        raise UsageError(
+            f"Case {quoted([name])} of the datalist has clinical data that are no object; give names and values."
+        )
     patient = str(entry.get("patient") or name)
-    return _case(name, patient, grade_of(entry.get("grade"), name), images, [*masks.values()], load, fold)
+    case = _case(name, patient, grade_of(entry.get("grade"), name), images, [*masks.values()], load, fold)
+    return replace(case, clinical=clinical)
 
 
 # -- worklists and folders of cases
@@ -116,6 +124,22 @@ def _worklist_cohort(path: Path, grades: Mapping[str, Mapping[str, str]]) -> Coh
         raise UsageError(f"grades.csv names {quoted(unknown)}, for which there is no case; correct the names.")
     cases = tuple(_of_job(job, grades.get(job.case, {})) for job in jobs)
     return Cohort(path.stem if path.is_file() else path.name, cases)
+
+
+def has_case_folders(path: Path) -> bool:
+    """True when a folder in `path` is a case: it holds CT, FDG or ACETATE, as files or as folders of DICOM."""
+    return any(entry.is_dir() for entry in path.iterdir()) and any(job.images for job in _jobs(path))
+
+
+def _check_case_folders(path: Path) -> None:
+    """Raise UsageError where no folder in `path` is a case: then the whole layout is another, not one case wrong."""
+    if not has_case_folders(path):
+        raise UsageError(
+            "The folder is no cohort that is known: it holds neither Dataset and Dataset_seg (hospital), nor volume-N "
+            "and segmentation-N (LiTS), nor imagesTr and labelsTr (MSD), nor DICOM with segmentations, nor a folder "
+            "for each case with CT.nii.gz and segmentation.seg.nrrd; give the folder above or below, or a datalist "
+            "(.json)."
+        )
 
 
 def _of_job(job: Job, row: Mapping[str, str]) -> CohortCase:

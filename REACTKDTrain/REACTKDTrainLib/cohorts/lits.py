@@ -13,12 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
+from REACTKDLib.core.dicom.index import Progress
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.files import read_raw
-from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
+from REACTKDLib.core.text import plural
+from REACTKDLib.core.volume import Unit, Volume
+from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.cohorts.content import disagreements
 from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
 from REACTKDTrainLib.cohorts.label_files import LabeledImages, LabelRule, open_labeled
-from REACTKDTrainLib.cohorts.survey import Problem, Survey
+from REACTKDTrainLib.cohorts.survey import Problem, Survey, against_header
 
 RULE = LabelRule(liver=None, tumor=(2,), image_geometry=True)
 IRCADB = range(28, 48)
@@ -35,16 +39,20 @@ def is_lits(root: Path) -> bool:
     return bool(set(images) & set(labels))
 
 
-def survey_lits(root: Path) -> Survey:
+def survey_lits(root: Path, progress: Progress | None = None) -> Survey:
     """Find all pairs under `root`, whatever its folders are called.
 
     Problems: a volume without labels or the reverse, a number that occurs twice, the identity geometry of cases 28-47,
-    and what cannot be read.
+    a picture that speaks against its header, test volumes, and what cannot be read. progress: a fraction and a text; it
+    cancels by raising.
     """
     images, labels, problems = _files(Path(root))
     cases = []
-    for number in sorted(set(images) | set(labels)):
+    numbers = sorted(set(images) | set(labels))
+    for at, number in enumerate(numbers):
         name = f"lits-{number:03d}"
+        if progress:
+            progress(at / len(numbers), name)
         if number not in labels:
             problems.append(Problem(name, "no-labels", "There is a volume but no segmentation; it was left out."))
         elif number not in images:
@@ -55,14 +63,10 @@ def survey_lits(root: Path) -> Survey:
                 cases.append(_case(name, images[number], labels[number]))
             except (ReactkdError, OSError) as error:
                 problems.append(Problem(name, "unreadable", str(error)))
+    if progress:
+        progress(1.0, f"{len(numbers)} cases")
     kind = "MSD Task03_Liver" if any(p.name.startswith("liver_") for p in images.values()) else "LiTS17"
     return Survey(kind, tuple(cases), tuple(problems))
-
-
-def lits_cohort(root: Path) -> Cohort:
-    """The cases of `survey_lits` as a cohort without grades. Raises: UsageError when there is none."""
-    survey = survey_lits(root)
-    return Cohort("lits", survey.cases, description=f"{survey.kind}: CT with masks, no grade", skipped=survey.skipped)
 
 
 def _case(name: str, image: Path, label: Path) -> CohortCase:
@@ -83,9 +87,11 @@ def _files(root: Path) -> tuple[dict[int, Path], dict[int, Path], list[Problem]]
     images: dict[int, Path] = {}
     labels: dict[int, Path] = {}
     problems: list[Problem] = []
+    tests = []
     for path in sorted(p for p in root.rglob("*.nii*") if p.is_file() and not p.name.startswith("._")):
         in_labels = path.parent.name.lower().startswith("labels")
         if path.parent.name.lower() == "imagests" or (_TEST.match(path.name) and path.name.startswith("test-")):
+            tests.append(path.name)
             continue
         found, target = (_LABEL.match(path.name), labels) if in_labels else (_IMAGE.match(path.name), images)
         if not in_labels and found is None:
@@ -102,6 +108,10 @@ def _files(root: Path) -> tuple[dict[int, Path], dict[int, Path], list[Problem]]
             )
             continue
         target[number] = path
+    if tests:
+        swapped = " (two axes of test-volume-59 are exchanged)" if any("59" in name for name in tests) else ""
+        text = f"Passed over {plural(len(tests), 'test volume')} without labels{swapped}."
+        problems.append(Problem("", "test-volumes", text))
     return images, labels, problems
 
 
@@ -133,6 +143,9 @@ def _look_at(name: str, number: int, image: Path, label: Path) -> list[Problem]:
         found.append(Problem(name, "odd-labels", f"The labels are {sorted(values)}; 0, 1 and 2 are expected."))
     if 2 not in values:
         found.append(Problem(name, "no-tumor", "No tumor is labeled."))
+    if raw.array.shape == mask.array.shape:
+        against = disagreements(Volume(raw.array, raw.ijk_to_ras, Unit.HU, "the CT"), mask.array > 0)
+        found += [Problem(name, "orientation", against_header(against))] if against else []
     low, high = float(raw.array.min()), float(raw.array.max())
     if low < LOW_HU or high > HIGH_HU:
         text = f"Values from {low:.0f} to {high:.0f} HU: padding or metal, clipped when the case is prepared."

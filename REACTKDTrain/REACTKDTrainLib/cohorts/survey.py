@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from REACTKDLib.core.text import plural
 from REACTKDTrainLib.cohorts.base import GRADES, CohortCase
 
 #: problems that leave a case out; all others are told and lived with
@@ -29,6 +31,11 @@ class Problem:
     message: str
 
 
+def against_header(found: Sequence[str]) -> str:
+    """The sentence for what `content.disagreements` found."""
+    return f"By the header {' and '.join(found)}: the orientation may be stated wrongly; look at the case."
+
+
 @dataclass(frozen=True, eq=False)
 class Survey:
     """kind: of the layout, for people. cases: those that can be opened. clinical: case id -> what the sheet says."""
@@ -45,12 +52,15 @@ class Survey:
 
     def lines(self) -> list[str]:
         """The survey as text: the layout, counts, then a line per problem."""
-        grades = Counter("no grade" if c.grade is None else GRADES[c.grade] for c in self.cases)
-        images = Counter("+".join(c.modalities) for c in self.cases)
         patients = len({c.patient for c in self.cases})
-        told = [
-            f"{self.kind}: {len(self.cases)} cases of {patients} patients",
-            "grades: " + ", ".join(f"{grades[g]} {g}" for g in (*GRADES, "no grade") if grades[g]),
-            "images: " + ", ".join(f"{n} {m}" for m, n in sorted(images.items())),
-        ]
+        told = [f"{self.kind}: {plural(len(self.cases), 'case')} of {plural(patients, 'patient')}"]
+        if self.cases:
+            grades = Counter("without a grade" if c.grade is None else GRADES[c.grade] for c in self.cases)
+            images = Counter("+".join(c.modalities) for c in self.cases)
+            told.append("grades: " + ", ".join(f"{grades[g]} {g}" for g in (*GRADES, "without a grade") if grades[g]))
+            told.append("images: " + ", ".join(f"{n} {m}" for m, n in sorted(images.items())))
+        out = len({case for case, _ in self.skipped if case})
+        if self.problems:
+            remarks = len(self.problems) - len(self.skipped)
+            told.append(f"{plural(out, 'case')} left out, {plural(remarks, 'remark')}:")
         return told + [f"{p.case or 'folder'}: {p.code}: {p.message}" for p in self.problems]

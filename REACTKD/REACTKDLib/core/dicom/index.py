@@ -16,6 +16,7 @@ from typing import Any
 from REACTKDLib.core.dicom.header import items, number, numbers, text, words
 from REACTKDLib.core.dicom.packages import need_pydicom
 from REACTKDLib.core.errors import FileMissing, NotAnImage
+from REACTKDLib.core.text import plural
 
 Progress = Callable[[float, str], None]
 EVERY = 64  # files between two words of progress, which may cancel by raising
@@ -24,7 +25,7 @@ _TAGS = (
     "SeriesDescription", "SeriesNumber", "PatientID", "AcquisitionNumber", "InstanceNumber", "ImagePositionPatient",
     "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "NumberOfFrames", "FrameOfReferenceUID",
     "ReferencedSeriesSequence", "LongitudinalTemporalOffsetFromEvent", "SegmentSequence", "SpecificCharacterSet",
-    "TemporalPositionIdentifier", "AcquisitionTime",
+    "TemporalPositionIdentifier", "AcquisitionTime", "PatientIdentityRemoved",
 )  # fmt: skip
 
 
@@ -44,8 +45,9 @@ class Slice:
 class Series:
     """A series: what its files agree on, and the files. study_date: YYYYMMDD or "". image_type: in capitals.
 
-    days_from_event: from diagnosis, where a trial's header says it. referenced: of a segmentation, the series it was
-    drawn on. segments: of a segmentation, its labels. orientation, pixel_spacing, size: of the first slice.
+    identity_removed: what the header says of itself. days_from_event: from diagnosis, where a trial's header says it.
+    referenced: of a segmentation, the series it was drawn on. segments: of a segmentation, its labels. orientation,
+    pixel_spacing, size: of the first slice.
     """
 
     uid: str
@@ -53,6 +55,7 @@ class Series:
     study_uid: str = ""
     study_date: str = ""
     patient: str = ""
+    identity_removed: bool = False
     description: str = ""
     number: int | None = None
     image_type: tuple[str, ...] = ()
@@ -74,8 +77,9 @@ class Series:
     @property
     def title(self) -> str:
         """A short name for messages: number, description and how many images; never the patient."""
-        name = " ".join(str(part) for part in (self.number, self.description) if part not in (None, ""))
-        return f"{name or 'without a name'} ({len(self.slices)} images)"
+        number = [] if self.number is None else [str(self.number) if self.description else f"series {self.number}"]
+        name = " ".join([*number, *filter(None, [self.description])])
+        return f"{name or 'without a name'} ({plural(len(self.slices), 'image')})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,6 +187,7 @@ def _series(uid: str, modality: str, dataset: Any) -> Series:
         study_uid=text(dataset, "StudyInstanceUID"),
         study_date=text(dataset, "StudyDate"),
         patient=text(dataset, "PatientID"),
+        identity_removed=text(dataset, "PatientIdentityRemoved").upper() == "YES",
         description=text(dataset, "SeriesDescription"),
         number=None if series_number is None else int(series_number),
         image_type=words(dataset, "ImageType"),

@@ -144,6 +144,60 @@ def test_hcc_tace(tace, tmp_path, capsys):
         assert case.reference.array[15, 30, 38] == 170, "the venous phase"
 
 
+def test_the_clinical_sheet_goes_into_the_list_and_nowhere_else(tace, tmp_path):
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.active.title = "data table"
+    book.active.append(["TCIA_ID", "Pathology", "Sex", "age", "hepatitis", "AFP", "OS"])
+    book.active.append(["HCC_001", "Poorly differentiated", 2, 93, "HCV only", 12.5, 40])
+    book.save(tmp_path / "sheet.xlsx")
+    command = ["check", str(tace), "--sheet", str(tmp_path / "sheet.xlsx"), "--datalist", str(tmp_path / "t.json")]
+    assert main(command) == 0
+    first, second = listed(tmp_path / "t.json")
+    assert first["grade"] == "poor" and "clinical" not in second
+    assert first["clinical"] == {
+        "grade": 2, "grade_text": "Poorly differentiated", "sex": "F", "age": 90, "hepatitis": "HCV only",
+        "afp_ng_ml": 12.5,
+    }  # fmt: skip
+    case = datalist_cohort(tmp_path / "t.json").cases[0]
+    assert case.clinical == first["clinical"]
+
+
+def test_monai_reads_the_list(hospital, tmp_path):
+    from monai.data import load_decathlon_datalist
+
+    assert main(["check", str(hospital), "--datalist", str(tmp_path / "h.json"), "--folds", "2"]) == 0
+    read = load_decathlon_datalist(str(tmp_path / "h.json"), False, "training", base_dir=str(tmp_path))
+    assert len(read) == 18 and all(Path(entry["ct"]).is_file() and "fold" in entry for entry in read)
+
+
+def test_case_folders_of_dicom_are_cases_with_all_their_images(tmp_path, capsys):
+    """As `phantom --dicom` leaves them: not HCC-TACE-Seg, though DICOM too."""
+    from REACTKDLib.__main__ import main as command_line
+
+    for n, grade in enumerate(("well", "poor")):
+        options = ["--grade", grade, "--seed", str(n), "--size", "small", "--dicom"]
+        assert command_line(["phantom", *options, "--output", str(tmp_path / "cases" / f"p{n}")]) == 0
+    (tmp_path / "cases" / "grades.csv").write_text("case,grade\np0,well\np1,poor\n")
+    capsys.readouterr()
+    assert main(["check", str(tmp_path / "cases"), "--open"]) == 0
+    told = capsys.readouterr().out
+    assert "2 cases of 2 patients" in told and "grades: 1 well, 1 poor" in told
+    assert "images: 2 ct+fdg+acetate" in told
+
+
+@pytest.mark.parametrize("what", ["an empty folder", "files of no cohort", "folders without images"])
+def test_a_folder_that_is_no_cohort_says_what_would_be_one(what, tmp_path, capsys):
+    if what == "files of no cohort":
+        (tmp_path / "notes.txt").write_text("x")
+    if what == "folders without images":
+        (tmp_path / "a" / "b").mkdir(parents=True)
+    assert main(["check", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert "is no cohort that is known" in told and "Dataset_seg" in told and told.count("\n") == 1
+
+
 def test_training_opens_the_folder_itself_too(tace):
     cohort = open_cohort(str(tace))
     assert [c.id for c in cohort.cases] == ["HCC_001", "HCC_002"] and cohort.skipped[0][0] == "HCC_003"
@@ -153,14 +207,14 @@ def test_hcc_tace_without_the_wished_phase(tace, tmp_path, capsys):
     assert main(["check", str(tace), "--phase", "pre-contrast", "--datalist", str(tmp_path / "t.json")]) == 2
     told = capsys.readouterr()
     assert "HCC_001: ambiguous: None of 2 scans" in told.out
-    assert told.err == "No case was found, so there is nothing to list; see the problems above.\n"
+    assert told.err == "There is no case that training could use; the lines above say why.\n"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_case_folders(tmp_path, capsys):
     write_case(small_case(), tmp_path / "cases" / "one")
     assert main(["check", str(tmp_path / "cases"), "--open"]) == 0
-    assert "cases (listed): 1 cases of 1 patients" in capsys.readouterr().out
+    assert "cases (listed): 1 case of 1 patient" in capsys.readouterr().out
 
 
 BAD = {

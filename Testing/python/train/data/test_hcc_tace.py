@@ -199,6 +199,47 @@ def test_odd_sizes_and_segments_are_told(tmp_path):  # HCC_099, HCC_075
     assert {"odd-segments", "small-liver", "large-tumor"} <= set(codes(survey, "HCC_099"))
 
 
+def test_acquisitions_on_other_grids_in_one_series(tmp_path):  # HCC_001, 008, 010, 011
+    """The second acquisition has other slices, off the first one's; the segmentation a third grid."""
+    paths = write_patient(tmp_path, "HCC_001", phases=("arterial",), seg=False)
+
+    def second(dataset, k):
+        dataset.AcquisitionNumber, dataset.InstanceNumber = 2, 100 + k
+        dataset.SOPInstanceUID += ".7"
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+
+    finer = np.repeat(scan("venous"), 2, axis=0)
+    finer = write_series(
+        paths[0].parent, finer, spacing=(4, 4, 2.5), origin=(-10, -12, 98.75), patient="HCC_001",
+        name="LIVER 3 PHASE", edit=second, first_file=500,
+    )  # fmt: skip
+    write_seg(tmp_path / "seg" / "1-1.dcm", paths, SEGMENTS)
+    survey = survey_hcc_tace(tmp_path)
+    (case,) = survey.cases
+    assert "number 2 was taken" in message(survey, "phase-chosen") and "acquisition 2 of 2" in case.provenance
+    opened = case.load()
+    assert opened.reference.shape == (60, 48, 56) and opened.reference.spacing[2] == pytest.approx(2.5)
+    assert np.array_equal(opened.tumor, np.repeat(MASS, 2, axis=0))
+
+
+def test_a_patient_who_was_not_de_identified_is_not_named(tmp_path):
+    paths = write_series(tmp_path / "ct", scan("venous"), spacing=SPACING, patient="Doe^Jane")
+    write_seg(tmp_path / "seg" / "1-1.dcm", paths, SEGMENTS)
+    survey = survey_hcc_tace(tmp_path)
+    (case,) = survey.cases
+    assert case.id.startswith("dicom-") and survey.kind.startswith("DICOM CT with segmentations")
+    assert "Doe" not in "\n".join(survey.lines()) and "Doe" not in case.provenance
+    assert "named by a hash" in message(survey, "names-hidden")
+    renamed = survey_hcc_tace(tmp_path, TaceOptions(names={"Doe^Jane": "HCC_007"}))
+    assert [c.id for c in renamed.cases] == ["HCC_007"]
+
+
+def test_pet_alone_is_no_case(tmp_path):
+    write_series(tmp_path, scan("venous"), modality="PT", spacing=SPACING)
+    survey = survey_hcc_tace(tmp_path)
+    assert survey.cases == () and "(they hold 'PT')" in message(survey, "no-image")
+
+
 def test_a_lacking_slice_leaves_the_patient_out(tmp_path):
     write_patient(tmp_path, "HCC_005")[7].unlink()
     survey = survey_hcc_tace(tmp_path)
@@ -231,7 +272,7 @@ def test_mixed_and_missing_grades_by_stated_options(tmp_path):
     survey = survey_hcc_tace(tmp_path, TaceOptions(mixed="higher", missing="leave-out"))
     assert "the higher of the two was taken" in message(survey, "mixed-grade")
     assert "(the sheet says 'NOT STATED')" in message(survey, "ungraded")
-    assert "1 patients without images" in message(survey, "no-images-of-rows")
+    assert "1 patient without images" in message(survey, "no-images-of-rows")
 
 
 def test_without_a_sheet_nobody_has_a_grade(tmp_path):

@@ -1,0 +1,144 @@
+"""The published layout: two tracers a patient, grades by folder, clinical sheet; and its public CT."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.cohorts.grouped import survey_grouped
+from REACTKDTrainLib.cohorts.hospital import grade_of_folder, survey_hospital
+from REACTKDTrainLib.cohorts.layouts import survey_folder
+from REACTKDTrainLib.cohorts.listed import of_survey
+from REACTKDTrainLib.folds import make_folds
+from support.cohort_files import LIVER, MASS, abdomen, labels, place, write
+
+
+def pair(root, grade, patient, tracer, seed=0, leave_out=(), where=None):
+    where = place() if where is None else where
+    images, masks = (root / top / grade / patient / tracer for top in ("Dataset", "Dataset_seg"))
+    files = {
+        images / "CT.nii.gz": abdomen(seed),
+        images / "PET.nii.gz": np.where(LIVER, 3.0, 1.0).astype(np.float32) + seed,
+        masks / "CT_liver.nii.gz": LIVER.astype(np.uint8),
+        masks / "CT_tumor.nii.gz": (MASS & LIVER).astype(np.uint8),
+    }
+    for path, array in files.items():
+        if path.name not in leave_out:
+            write(array, where, path)
+
+
+def told(survey, case: str) -> dict[str, str]:
+    return {p.code: p.message for p in survey.problems if p.case == case}
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Patient a with both tracers, b with acetate alone, c with faults."""
+    pair(tmp_path, "0_well", "a", "FDG", 1)
+    pair(tmp_path, "0_well", "a", "ACT", 2)
+    pair(tmp_path, "1_moderately", "b", "ACT", 3)
+    pair(tmp_path, "2_poor", "c", "FDG", 4, ("PET.nii.gz",))
+    pair(tmp_path, "2_poor", "c", "ACT", 5, ("CT_tumor.nii.gz",))
+    return tmp_path
+
+
+def test_each_pair_is_a_case_of_its_patient(root):
+    survey = survey_hospital(root)
+    assert [(c.id, c.patient, c.grade, c.modalities) for c in survey.cases] == [
+        ("a-FDG", "a", 0, ("ct", "fdg")),
+        ("a-ACT", "a", 0, ("ct", "acetate")),
+        ("b-ACT", "b", 1, ("ct", "acetate")),
+        ("c-FDG", "c", 2, ("ct",)),
+    ]
+    assert "the CT is used alone" in told(survey, "c-FDG")["pet-missing"]
+    assert "no CT_tumor.nii.gz" in told(survey, "c-ACT")["no-segmentation"]
+    case = survey.cases[1].load()
+    assert np.array_equal(case.tumor, MASS & LIVER) and np.array_equal(case.liver, LIVER)
+    assert float(case.volumes[Modality.ACETATE].array.max()) == pytest.approx(5.0, abs=1e-3)
+
+
+def test_pairs_on_one_grid_can_be_joined(root):
+    survey = survey_hospital(root, "joined")
+    assert [(c.id, c.modalities) for c in survey.cases][:1] == [("a", ("ct", "fdg", "acetate"))]
+    assert len(survey.cases[0].load().volumes) == 3
+    pair(root, "0_well", "a", "ACT", 2, where=place(137.0))
+    survey = survey_hospital(root, "joined")
+    assert [c.id for c in survey.cases][:2] == ["a-FDG", "a-ACT"]
+    assert "cannot be joined without registration" in told(survey, "a")["not-joined"]
+
+
+def test_both_cases_of_a_patient_stay_on_one_side(tmp_path):
+    for n in range(12):
+        for tracer in ("FDG", "ACT"):
+            pair(tmp_path, ("well", "moderate", "poor")[n % 3], f"p{n}", tracer, n)
+    cohort = of_survey(survey_hospital(tmp_path))
+    for split in make_folds(cohort.graded, 3, 0):
+        sides = [{case.patient for case in part} for part in (split.train, split.inner, split.test)]
+        assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+
+
+@pytest.mark.parametrize(
+    ("name", "grade"),
+    [("well", 0), ("Moderately differentiated", 1), ("G3_poor", 2), ("1", 1), ("G2", None), ("well-moderate", None),
+     ("farewell", None), ("I", None)],
+)  # fmt: skip
+def test_grades_by_folder_are_not_guessed(name, grade):
+    assert grade_of_folder(name) == grade
+
+
+def test_folders_that_name_no_grade_can_be_told(tmp_path):
+    pair(tmp_path, "G2", "a", "FDG")
+    survey = survey_hospital(tmp_path)
+    assert survey.cases == () and '--grade "G2=well" (or moderate, poor)' in told(survey, "")["grade-unknown"]
+    assert [c.grade for c in survey_hospital(tmp_path, grades={"G2": "moderate"}).cases] == [1]
+    with pytest.raises(UsageError, match="cannot mean 'middling'"):
+        survey_hospital(tmp_path, grades={"G2": "middling"})
+
+
+def test_a_patient_under_two_grades_is_told(root):
+    pair(root, "2_poor", "a", "FDG")
+    survey = survey_hospital(root)
+    assert "'0_well' and in '2_poor'; the first was taken" in told(survey, "a")["two-grades"]
+    assert [c.grade for c in survey.cases if c.patient == "a"] == [0, 0]
+
+
+def test_clinical_values_are_kept_and_normalized_ones_are_not(root):
+    sheet = root / "FDG_ACT_HCC_CT_clinical_new.csv"
+    sheet.write_text("ID,AFP_norm,Hepatitis_mapped,Age_norm,Sex_mapped,Age,Sex,AFP\na,0.4,1,0.7,1,93,F,12.5\n")
+    survey = survey_hospital(root)
+    assert survey.clinical == {"a": {"sex": "F", "age": 90, "afp_ng_ml": 12.5}}
+    assert set(told(survey, "b")) == {"not-in-sheet"}
+    assert of_survey(survey).cases[0].clinical["age"] == 90
+
+
+def grouped(root, grade, patient, mask=None, leave_out=()):
+    folder = root / "Public_CT_Grouped" / grade / patient / "labeled"
+    for name, array in (("label_phase", abdomen()), ("label_mask", labels() if mask is None else mask)):
+        if name not in leave_out:
+            write(array, place(), folder / f"{name}.nii.gz")
+
+
+def test_the_public_ct_of_the_layout(tmp_path):
+    grouped(tmp_path, "well", "HCC_001")
+    vessels = labels()
+    vessels[:, 33] = 4
+    grouped(tmp_path, "poor", "HCC_017", vessels)
+    grouped(tmp_path, "poor", "HCC_020", leave_out=("label_mask",))
+    survey = survey_folder(tmp_path)
+    assert survey.kind == "public CT, grouped by grade"
+    assert {c.id: (c.grade, c.modalities) for c in survey.cases} == {
+        "HCC_001": (0, ("ct",)), "HCC_017": (2, ("ct",))}  # fmt: skip
+    assert "labels 4, which are not counted as liver" in told(survey, "HCC_017")["odd-labels"]
+    assert "no-segmentation" in told(survey, "HCC_020")
+    for case in survey.cases:
+        opened = case.load()
+        assert np.array_equal(opened.liver, LIVER) and np.array_equal(opened.tumor, LIVER & MASS)
+    assert [c.id for c in survey_grouped(tmp_path / "Public_CT_Grouped").cases] == ["HCC_017", "HCC_001"]
+
+
+def test_the_public_ct_beside_the_hospital_is_said(root):
+    grouped(root, "well", "HCC_001")
+    survey = survey_folder(root)
+    assert survey.kind.startswith("hospital") and "cohort of its own" in told(survey, "")["other-cohort"]
