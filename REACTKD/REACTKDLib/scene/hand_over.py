@@ -14,7 +14,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from REACTKDLib.core.case import Modality
-from REACTKDLib.core.errors import NonLinearTransform
+from REACTKDLib.core.errors import LabelMissing, NonLinearTransform
 from REACTKDLib.core.geometry import bounding_box
 from REACTKDLib.core.roles import ROLES, SEGMENTATION_ROLE
 from REACTKDLib.core.text import sentence
@@ -43,46 +43,69 @@ def refuse_bent_space(nodes: CaseNodes) -> None:
             )
 
 
-def hand_over_images(nodes: CaseNodes, scratch: ScratchFolder) -> Slices:
-    """Copy the images into `scratch`; return list[ImageFile], all in the frame of the reference volume.
+def hand_over_case(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFolder) -> Slices:
+    """Copy images and masks into `scratch`; return (list[ImageFile], list[MaskFile]), in the reference's frame.
 
-    Raises: NonLinearTransform, NoVolume, NotThreeDimensional, NoScratchSpace.
+    Raises: NonLinearTransform, NoVolume, NotThreeDimensional, NoScratchSpace; then no file is left.
     """
+    images = yield from hand_over_images(nodes, scratch)
+    try:
+        masks = yield from hand_over_masks(nodes, choice, scratch)
+    except BaseException:
+        scratch.discard(image.file for image in images)
+        raise
+    return images, masks
+
+
+def hand_over_images(nodes: CaseNodes, scratch: ScratchFolder) -> Slices:
+    """Copy the images into `scratch`; return list[ImageFile]. Raises: see `hand_over_case`."""
     refuse_bent_space(nodes)
-    files = []
-    for modality, node in nodes.volumes.items():
-        array = voxels_of(node, ROLES[modality])
-        relation = relation_between(node, nodes.reference)
-        matrix = _placed(relation, ijk_to_ras_of(node))
-        name = scratch.new_name()
-        yield from write_slabs(scratch.path / name, array)
-        unit = stated_unit(node)
-        sources = [] if modality is Modality.CT else files_of(node)
-        files.append(ImageFile(modality.value, name, matrix.tolist(), None if unit is None else unit.value, sources))
+    files: list[ImageFile] = []
+    names: list[str] = []
+    try:
+        for modality, node in nodes.volumes.items():
+            array = voxels_of(node, ROLES[modality])
+            matrix = _placed(relation_between(node, nodes.reference), ijk_to_ras_of(node))
+            unit, sources = stated_unit(node), [] if modality is Modality.CT else files_of(node)
+            names.append(scratch.new_name())
+            yield from write_slabs(scratch.path / names[-1], array)
+            stated = None if unit is None else unit.value
+            files.append(ImageFile(modality.value, names[-1], matrix.tolist(), stated, sources))
+    except BaseException:
+        scratch.discard(names)
+        raise
     return files
 
 
 def hand_over_masks(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFolder) -> Slices:
     """Copy the chosen segments into `scratch`, each cut to its voxels; return list[MaskFile]. Empty ones are left out.
 
-    Raises: NonLinearTransform, NoScratchSpace.
+    Raises: LabelMissing for a segment that is gone; NonLinearTransform, NoScratchSpace; then no file is left.
     """
     refuse_bent_space(nodes)
     relation = relation_between(nodes.segmentation, nodes.reference)
     source = with_label_maps(nodes.segmentation, nodes.reference)
-    files = []
-    for role, ids in (("liver", choice.livers), ("tumor", choice.tumors)):
-        for segment_id in ids:
-            image = source.GetSegmentation().GetSegment(segment_id).GetRepresentation(LABELMAP)
-            cut = yield from cut_segment(image, source.GetSegmentation().GetSegment(segment_id).GetLabelValue())
-            if cut is None:
-                continue
-            mask, corner = cut
-            name = scratch.new_name()
-            write_mask(scratch.path / name, mask)
-            yield
-            matrix = _placed(relation, matrix_of_part(image, corner))
-            files.append(MaskFile(role, name, list(mask.shape), matrix.tolist()))
+    files: list[MaskFile] = []
+    names: list[str] = []
+    try:
+        for role, ids in (("liver", choice.livers), ("tumor", choice.tumors)):
+            for segment_id in ids:
+                segment = source.GetSegmentation().GetSegment(segment_id)
+                if segment is None:
+                    raise LabelMissing(f"The segment chosen as {role} is gone; choose the segments again.")
+                image = segment.GetRepresentation(LABELMAP)
+                cut = yield from cut_segment(image, segment.GetLabelValue())
+                if cut is None:
+                    continue
+                mask, corner = cut
+                names.append(scratch.new_name())
+                write_mask(scratch.path / names[-1], mask)
+                matrix = _placed(relation, matrix_of_part(image, corner))
+                files.append(MaskFile(role, names[-1], list(mask.shape), matrix.tolist()))
+                yield
+    except BaseException:
+        scratch.discard(names)
+        raise
     return files
 
 

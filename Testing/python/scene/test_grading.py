@@ -1,47 +1,354 @@
-"""The controller on a real scene with a real worker."""
+"""The controller on a real scene with a real worker: what is shown, what is written, and what is left when it stops."""
 
 from __future__ import annotations
 
+import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
+import slicer
 
+from REACTKDLib.core.bundle import Bundle
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.grader import Grader
+from REACTKDLib.core.regions import RegionSet
+from REACTKDLib.core.worker import jobs
+from REACTKDLib.core.worker.mail import Mail
+from REACTKDLib.scene.case import CaseNodes, nodes_from_case
 from REACTKDLib.scene.grading import GradingController
 from REACTKDLib.scene.outputs import outputs_of
+from REACTKDLib.scene.parameter_node import parameter_nodes, read_report
+from REACTKDLib.scene.scene_files import load_scene, save_scene
+from REACTKDLib.scene.session import SceneSession
 from REACTKDLib.scene.state import GradingState
+from support.edits import erase, mask_of, paint
+from support.scene_cases import make_case
+from support.small_models import metadata_for, random_student
+from support.worlds import bending_transform, linear_transform, rigid
 
 
-@pytest.fixture
-def controller(scene) -> Iterator[GradingController]:
-    made = GradingController(scene)
+@pytest.fixture(scope="module")
+def mail() -> Iterator[Mail]:
+    made = Mail()
     yield made
     made.close()
 
 
-def run(controller: GradingController, seconds: float = 60.0) -> None:
-    """Poll as a timer would, until the controller is at rest."""
+@pytest.fixture(scope="module")
+def small_model(tmp_path_factory) -> jobs.Model:
+    """A student so small that it answers at once; the shipped one is used where it must be caught at work."""
+    student = random_student()
+    folder = tmp_path_factory.mktemp("model") / "small"
+    Bundle.save(folder, student, metadata_for(student))
+    return jobs.Model(str(folder), "cpu")
+
+
+@pytest.fixture
+def controller(scene, mail, small_model) -> Iterator[GradingController]:
+    made = GradingController(scene, mail, small_model)
+    yield made
+    made.close()
+
+
+def run(controller: GradingController, until: Callable[[], bool] = lambda: False, seconds: float = 120.0) -> None:
+    """Poll as a timer would, until the controller is at rest or `until` says so."""
     end = time.monotonic() + seconds
-    while controller.busy and time.monotonic() < end:
+    while controller.busy and not until():
+        assert time.monotonic() < end
         controller.poll()
-        time.sleep(0.005)
-    assert not controller.busy
+        time.sleep(0.003)
+
+
+def start_computing(controller: GradingController, nodes: CaseNodes) -> None:
+    """Grade a case that the worker does not know yet, with the shipped model, and return while it computes."""
+    voxels = slicer.util.arrayFromVolume(nodes.reference)
+    voxels[0, 0, 0] = time.monotonic_ns() % 1000
+    nodes.reference.Modified()
+    controller.model = jobs.Model(None, "cpu")
+    controller.grade(nodes)
+    run(controller, until=lambda: "Analyzing" in controller.progress[1])
+
+
+def graded(controller: GradingController, nodes: CaseNodes, **options: object) -> GradingController:
+    controller.grade(nodes, **options)
+    run(controller)
+    assert controller.state is GradingState.IDLE, controller.error
+    return controller
+
+
+def content_of(nodes: CaseNodes) -> list[bytes]:
+    """Every voxel of the inputs."""
+    images = [slicer.util.arrayFromVolume(node).tobytes() for node in nodes.volumes.values()]
+    return images + [mask_of(nodes.segmentation, name, nodes.reference).tobytes() for name in ("Liver", "Tumor")]
+
+
+def lesion(nodes: CaseNodes, case: object) -> np.ndarray:
+    """The voxels of the smallest lesion."""
+    regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+    return regions.mask(len(regions.regions) - 1)
 
 
 def test_grades_a_case_and_writes_its_results(controller, nodes):
-    reports = []
+    states, reports, before = [], [], content_of(nodes)
+    controller.state_changed.connect(states.append)
     controller.result_changed.connect(reports.append)
     controller.grade(nodes, case_id="one")
-    assert controller.state is GradingState.RUNNING
+    assert controller.state is GradingState.RUNNING and controller.report is None
     run(controller)
-    assert controller.state is GradingState.IDLE, controller.error
-    assert controller.report.case == "one" and controller.report.grade in controller.report.probabilities
-    assert reports == [controller.report]
-    assert outputs_of(controller.parameter_node) is not None
+    assert states == [GradingState.RUNNING, GradingState.IDLE]
+    assert reports == [controller.report] and controller.report.case == "one"
     assert controller.answer.encoder_calls == 3 and controller.answer.read_anew
+    assert outputs_of(controller.parameter_node) is not None
+    assert read_report(controller.parameter_node) == controller.report
+    assert controller.result.regions.labels.shape == slicer.util.arrayFromVolume(nodes.reference).shape
+    assert content_of(nodes) == before
+
+
+def test_the_answer_is_that_of_the_same_case_from_a_console(controller, nodes):
+    grader = Grader(Bundle.load(controller.model.bundle), "cpu")
+    there = SceneSession(controller.scene, nodes, grader).answer()
+    here = graded(controller, nodes).report
+    assert here.grade == there.report.grade
+    assert [(f.code, f.message) for f in here.findings] == [(f.code, f.message) for f in there.report.findings]
+    for a, b in zip(here.regions, there.report.regions, strict=True):
+        assert (a.name, a.kind) == (b.name, b.kind) and a.volume_ml == pytest.approx(b.volume_ml)
+        assert a.weight == pytest.approx(b.weight, abs=2e-4)
+    assert np.array_equal(controller.result.regions.labels, there.regions.labels)
+    assert np.abs(controller.result.voxel_map.array - there.voxel_map.array).max() < 2e-3
+
+
+def test_a_mask_edit_is_noticed_and_graded_without_the_encoder(controller, nodes, case):
+    first = graded(controller, nodes).report
+    count = controller.scene.GetNumberOfNodes()
+    assert not controller.masks_changed()
+    erase(nodes.segmentation, "Tumor", lesion(nodes, case), nodes.reference)
+    assert controller.masks_changed()
     controller.regrade()
     run(controller)
-    assert controller.answer.encoder_calls == 0 and controller.report.probabilities == reports[0].probabilities
-    controller.what_if(mute=["Lesion 1"])
+    assert controller.state is GradingState.IDLE and not controller.masks_changed()
+    assert controller.answer.encoder_calls == 0 and not controller.answer.read_anew
+    assert len(controller.report.regions) == len(first.regions) - 1
+    assert controller.scene.GetNumberOfNodes() == count
+    again = graded(controller, nodes).report  # the button, after the pen: the same answer, and still no encoder
+    assert controller.answer.encoder_calls == 0
+    assert again.probabilities == controller.report.probabilities
+
+
+def test_a_lesion_in_a_segment_of_its_own_counts_once_it_is_named(controller, nodes):
+    graded(controller, nodes)
+    segments = nodes.segmentation.GetSegmentation()
+    segments.AddEmptySegment("second", "Tumor 2", [1.0, 0.0, 0.0])
+    paint(nodes.segmentation, "Tumor 2", mask_of(nodes.segmentation, "Tumor", nodes.reference), nodes.reference)
+    assert controller.masks_changed()
+
+
+def test_what_if_stands_beside_the_result(controller, nodes):
+    report = graded(controller, nodes).report
+    stored = read_report(controller.parameter_node)
+    answers = []
+    controller.what_if_changed.connect(answers.append)
+    controller.what_if(mute=["Lesion 1"], leave_out=[Modality.FDG])
     run(controller)
-    assert controller.what_if_answer.report.probabilities != controller.report.probabilities
+    answer = controller.what_if_answer
+    assert answers == [answer] and answer.mute == ("Lesion 1",) and answer.leave_out == (Modality.FDG,)
+    assert answer.report.inputs == ("ct", "acetate") and answer.report.probabilities != report.probabilities
+    assert controller.report == report and read_report(controller.parameter_node) == stored
+    controller.what_if()
+    assert controller.what_if_answer is None and answers[-1] is None
+
+
+def test_what_if_of_an_unknown_region_fails_in_a_sentence(controller, nodes):
+    graded(controller, nodes)
+    controller.what_if(mute=["Lesion 99"])
+    run(controller)
+    assert controller.state is GradingState.FAILED and "no region 'Lesion 99'" in controller.error
+    graded(controller, nodes)
+    assert controller.error is None
+
+
+def test_a_case_that_is_not_graded_has_nothing_to_regrade(controller):
+    with pytest.raises(UsageError, match="grade it first"):
+        controller.regrade()
+    assert not controller.masks_changed()
+
+
+@pytest.mark.parametrize("phase", ["reading", "computing", "drawing"])
+def test_cancel_leaves_the_scene_as_it_was(controller, nodes, phase):
+    count, reports = controller.scene.GetNumberOfNodes(), []
+    controller.result_changed.connect(reports.append)
+    start_computing(controller, nodes) if phase == "computing" else controller.grade(nodes)
+    if phase == "drawing":
+        run(controller, until=lambda: bool(reports))
+    assert controller.busy
+    started = time.monotonic()
+    controller.cancel()
+    run(controller)
+    assert time.monotonic() - started < 1.0
+    assert controller.state is GradingState.IDLE and controller.error is None
+    assert controller.scene.GetNumberOfNodes() == count and parameter_nodes(controller.scene) == []
+    assert controller.report is None and (not reports or reports[-1] is None)
+    graded(controller, nodes)
+
+
+def test_cancel_of_a_second_grade_brings_the_first_answer_back(controller, nodes, case):
+    first = graded(controller, nodes).report
+    erase(nodes.segmentation, "Tumor", lesion(nodes, case), nodes.reference)
+    controller.regrade()
+    run(controller, until=lambda: controller.report != first)
+    controller.cancel()
+    run(controller)
+    assert controller.report == first and controller.masks_changed()
+    assert read_report(controller.parameter_node) == first
+
+
+@pytest.mark.parametrize("when", ["reading", "computing", "writing"])
+def test_an_input_removed_while_it_runs(controller, nodes, when, monkeypatch):
+    scene = controller.scene
+    start_computing(controller, nodes) if when == "computing" else controller.grade(nodes)
+    if when == "writing":
+        monkeypatch.setattr("REACTKDLib.scene.script_runner.SLICE_S", 0.0)
+        run(controller, until=lambda: controller._unbroken)
+    assert controller.busy
+    scene.RemoveNode(nodes.volumes[Modality.FDG])
+    run(controller)
+    assert controller.state is GradingState.FAILED and controller.error_code == "input-gone"
+    assert parameter_nodes(scene) == [] and scene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 0
+    assert controller.report is None
+    left = CaseNodes({m: n for m, n in nodes.volumes.items() if m is not Modality.FDG}, nodes.segmentation)
+    assert graded(controller, left).report.inputs == ("ct", "acetate")
+
+
+@pytest.mark.parametrize("when", ["reading", "computing", "writing", "after"])
+def test_scene_close(controller, nodes, case, when, monkeypatch):
+    start_computing(controller, nodes) if when == "computing" else controller.grade(nodes)
+    if when == "writing":
+        monkeypatch.setattr("REACTKDLib.scene.script_runner.SLICE_S", 0.0)
+        run(controller, until=lambda: controller._unbroken)
+    if when == "after":
+        run(controller)
+    controller.scene.Clear(0)
+    assert controller.state is GradingState.IDLE and controller.error is None and not controller.busy
+    assert controller.report is None and controller.parameter_node is None
+    for _ in range(20):
+        controller.poll()
+    graded(controller, nodes_from_case(controller.scene, case))
+
+
+def test_two_runs_after_a_failure(controller, nodes, case):
+    liver = mask_of(nodes.segmentation, "Liver", nodes.reference)
+    erase(nodes.segmentation, "Liver", liver, nodes.reference)
+    count = controller.scene.GetNumberOfNodes()
+    controller.grade(nodes)
+    run(controller)
+    assert controller.state is GradingState.FAILED and controller.error_code == "no-liver"
+    assert controller.error == "The liver segment is empty; draw the liver, or choose the segment that holds it."
+    assert controller.scene.GetNumberOfNodes() == count
+    paint(nodes.segmentation, "Liver", liver, nodes.reference)
+    first = graded(controller, nodes).report
+    assert graded(controller, nodes).report.probabilities == first.probabilities
+
+
+def test_a_rigid_transform_on_all_inputs_changes_nothing(controller, nodes):
+    first = graded(controller, nodes).report
+    move = linear_transform(controller.scene, rigid((10, -20, 30), (5, 6, -7)))
+    for node in (*nodes.volumes.values(), nodes.segmentation):
+        node.SetAndObserveTransformNodeID(move.GetID())
+    assert graded(controller, nodes).report.probabilities == first.probabilities
+    assert controller.answer.encoder_calls == 0
+    assert outputs_of(controller.parameter_node).regions.GetParentTransformNode() is move
+
+
+def test_a_pet_moved_by_hand_is_read_where_it_lies(controller, nodes):
+    first = graded(controller, nodes).report
+    move = linear_transform(controller.scene, rigid((0, 0, 8), (6, 0, 0)))
+    nodes.volumes[Modality.FDG].SetAndObserveTransformNodeID(move.GetID())
+    controller.regrade()  # sees that an image has moved, and reads the case anew
+    run(controller)
+    assert controller.answer.encoder_calls == 3 and controller.report.probabilities != first.probabilities
+
+
+@pytest.mark.parametrize("bent", ["CT", "FDG", "segmentation"])
+def test_a_bending_transform_is_refused_with_the_reason(controller, nodes, bent):
+    node = {"CT": nodes.volumes[Modality.CT], "FDG": nodes.volumes[Modality.FDG]}.get(bent, nodes.segmentation)
+    node.SetAndObserveTransformNodeID(bending_transform(controller.scene).GetID())
+    controller.grade(nodes)
+    run(controller)
+    assert controller.state is GradingState.FAILED and controller.error_code == "non-linear-transform"
+    assert "bends space" in controller.error and "harden" in controller.error and "\n" not in controller.error
+
+
+def test_a_saved_scene_shows_its_answer_without_grading(controller, nodes, case, tmp_path):
+    report = graded(controller, nodes, case_id="saved").report
+    save_scene(controller.scene, tmp_path / "scene.mrb")
+    controller.scene.Clear(0)
+    assert controller.report is None
+    told = []
+    controller.result_changed.connect(told.append)
+    load_scene(controller.scene, tmp_path / "scene.mrb")
+    assert controller.report == report and told[-1] == report and not controller.busy
+    assert outputs_of(controller.parameter_node) is not None and not controller.masks_changed()
+    controller.what_if(mute=["Lesion 1"])  # the worker has to open the case first
+    run(controller)
+    assert controller.what_if_answer.report.probabilities != report.probabilities
+    controller.regrade()
+    run(controller)
+    assert controller.report.grade == report.grade and controller.report.case == "saved"
+    assert controller.answer.encoder_calls == 0
+
+
+def test_work_that_is_asked_for_while_other_work_runs_comes_after_it(controller, nodes, case):
+    controller.grade(nodes, case_id="first")
+    controller.grade(nodes, case_id="second")
+    controller.regrade()
+    seen = []
+    controller.result_changed.connect(lambda report: seen.append(report.case))
+    for _ in range(2):
+        run(controller)
+        controller.poll()
+    assert seen == ["first", "first"]  # the last wish counts: a new grade of what is on the screen
+
+
+def test_a_worker_that_dies_is_told_in_one_sentence_and_comes_back(controller, nodes, mail):
+    graded(controller, nodes)
+    os.kill(mail.client.process_id, signal.SIGKILL)
+    controller.regrade()  # the case is lost with the process: it is read anew
+    run(controller)
+    assert controller.state in (GradingState.IDLE, GradingState.FAILED)
+    if controller.state is GradingState.FAILED:  # the job had been sent already
+        assert controller.error_code == "worker-died" and controller.error.count(". ") == 0
+        controller.regrade()
+        run(controller)
+    assert controller.state is GradingState.IDLE and controller.answer.encoder_calls == 3
+
+
+def test_closed_while_running_nothing_is_left_of_it(scene, nodes):
+    controller = GradingController(scene)
+    count = scene.GetNumberOfNodes()
+    start_computing(controller, nodes)
+    folder, pid = controller.mail.client.scratch.path, controller.mail.client.process_id
+    told = []
+    controller.state_changed.connect(told.append)
+    controller.close()
+    controller.close()
+    assert told == [] and scene.GetNumberOfNodes() == count and not folder.exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    scene.Clear(0)  # no observer is left
+
+
+def test_no_poll_takes_long(controller, scene):
+    """The caller's own time in one call, on a case of some size; the goal is 100 ms of a full-size CT."""
+    nodes = nodes_from_case(scene, make_case((60, 256, 256), (1.0, 1.0, 2.5)))
+    controller.grade(nodes)
+    longest = 0.0
+    while controller.busy:
+        started = time.thread_time()
+        controller.poll()
+        longest = max(longest, time.thread_time() - started)
+        time.sleep(0.003)
+    assert controller.state is GradingState.IDLE, controller.error
+    assert longest < 0.1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -30,6 +31,12 @@ class ScratchFolder:
         """Return the name of a file that is not there yet."""
         self._count += 1
         return f"{self._count}.npy"
+
+    def discard(self, names: Iterable[str]) -> None:
+        """Remove files that nobody needs; those that are gone are no fault."""
+        for name in names:
+            with suppress(OSError):
+                (self.path / name).unlink()
 
     def remove(self) -> None:
         """Remove the folder and all that is in it; a second call does nothing."""

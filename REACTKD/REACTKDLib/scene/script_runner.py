@@ -1,0 +1,156 @@
+"""One piece of work at a time, in slices: a generator that yields where its caller may have the time back.
+
+It may also have a worker do a job, and go on when the worker has ended it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from typing import Any
+
+from REACTKDLib.core.errors import Canceled, InputGone, ReactkdError
+from REACTKDLib.core.worker import events, jobs
+from REACTKDLib.core.worker.mail import Mail
+from REACTKDLib.scene.signal import Signal
+from REACTKDLib.scene.state import GradingState
+
+SLICE_S = 0.03  # of the caller's time in one poll; a slice of work takes about a third of it
+
+Script = Generator[None, None, Any]
+
+
+class WorkerFault(ReactkdError):
+    """A job failed. code: as the worker tells it."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ScriptRunner:
+    """Runs scripts and says how they fare.
+
+    Signals: state_changed(state), progress_changed(fraction, text).
+    Attributes: state, progress (fraction, text), error (a sentence or None) and error_code of the last script.
+    """
+
+    def __init__(self, mail: Mail | None = None) -> None:
+        self.mail = mail or Mail()
+        self._own_mail = mail is None
+        self.state_changed = Signal()
+        self.progress_changed = Signal()
+        self.state = GradingState.IDLE
+        self.progress: tuple[float, str] = (0.0, "")
+        self.error: str | None = None
+        self.error_code: str | None = None
+        self._script: Script | None = None
+        self._alive: Callable[[], bool] = lambda: True
+        self._unbroken = False
+        self._ticket: int | None = None
+        self._ended: events.Event | None = None
+        self._next: Callable[[], None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """True while work is under way or being stopped."""
+        return self._script is not None
+
+    def cancel(self) -> None:
+        """Stop what runs, within a second; what was asked for after it is forgotten."""
+        self._next = None
+        if self._script is None or self._unbroken:  # what is half written is brought to its end in a moment
+            return
+        if self._ticket is None:
+            self._finish(GradingState.IDLE)
+        else:
+            self.mail.cancel(self._ticket)
+            self._set_state(GradingState.CANCELING)
+
+    def poll(self) -> None:
+        """Hear what the worker has sent, and work for up to about 30 ms; call it from a timer."""
+        self.mail.poll()
+        until = time.perf_counter() + SLICE_S
+        while self._script is not None and time.perf_counter() < until:
+            if self._ticket is not None and self._ended is None and self._alive():
+                break
+            self._step()
+        if self._script is None and self._next is not None:
+            begin, self._next = self._next, None
+            begin()
+
+    def close(self) -> None:
+        """Stop everything; nobody is told any more. May be called twice."""
+        self.state_changed.disconnect_all()
+        self.progress_changed.disconnect_all()
+        self._next = None
+        if self._script is not None:
+            self._finish(GradingState.IDLE)
+        if self._own_mail:
+            self.mail.close()
+
+    def _begin(self, script: Script, alive: Callable[[], bool]) -> None:
+        """Run `script`; when alive() turns False its inputs are gone and it fails."""
+        self._script, self._alive = script, alive
+        self.error = self.error_code = None
+        self._tell(0.0, "")
+        self._set_state(GradingState.RUNNING)
+
+    def _ask(self, job: jobs.Job, span: tuple[float, float]) -> Script:
+        """Have the worker do a job and return its answer; its progress fills `span`. Raises: WorkerFault, Canceled."""
+        low, high = span
+
+        def heard(fraction: float, text: str) -> None:
+            if self.state is GradingState.RUNNING:
+                self._tell(low + (high - low) * fraction, text)
+
+        ticket = self._ticket = self.mail.submit(job, self._hear, heard)
+        try:
+            while self._ended is None:
+                yield
+        except GeneratorExit:
+            self.mail.cancel(ticket)
+            raise
+        finally:
+            event, self._ticket, self._ended = self._ended, None, None
+        if isinstance(event, events.Failed):
+            raise WorkerFault(event.code, event.message)
+        if isinstance(event, events.Canceled):
+            raise Canceled("The grading was stopped.")
+        return event.result
+
+    def _hear(self, event: events.Event) -> None:
+        if event.ticket == self._ticket:
+            self._ended = event
+
+    def _step(self) -> None:
+        try:
+            if not self._alive():
+                raise InputGone("An input was removed while the case was graded; choose the inputs again and grade.")
+            next(self._script)
+        except (StopIteration, Canceled):
+            self._finish(GradingState.IDLE)
+        except ReactkdError as error:
+            self._fail(error.code, str(error))
+        except Exception as error:
+            name = type(error).__name__
+            self._fail("unexpected", f"An unexpected fault stopped the grading ({name}); grade again, and report it.")
+
+    def _fail(self, code: str, message: str) -> None:
+        self.error_code, self.error = code, message
+        self._finish(GradingState.FAILED)
+
+    def _finish(self, state: GradingState) -> None:
+        script, self._script, self._unbroken = self._script, None, False
+        if script is not None:
+            script.close()
+        self._set_state(state)
+
+    def _tell(self, fraction: float, text: str) -> None:
+        self.progress = fraction, text
+        self.progress_changed.emit(fraction, text)
+
+    def _set_state(self, state: GradingState) -> None:
+        if state is not self.state:
+            self.state = state
+            self.state_changed.emit(state)
