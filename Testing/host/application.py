@@ -23,9 +23,11 @@ from host.boot import Host, boot
 from host.qt_shim import install as install_qt
 from host.qt_shim import slot_errors
 from host.scripted_module import install as install_modules
-from host.stand_ins import CTK, MRML, STAND_INS
+from host.stand_ins import CTK, MRML
+from host.ui_loader import UiLoader
 
-qt = install_qt(STAND_INS)
+qt = install_qt()
+qt.QUiLoader = UiLoader
 
 from PySide6.QtCore import QCoreApplication, QObject, QSettings, Signal  # noqa: E402 - after the patching
 from PySide6.QtWidgets import QApplication  # noqa: E402

@@ -23,7 +23,6 @@ import PySide6.QtCore
 import PySide6.QtGui
 import PySide6.QtWidgets
 from PySide6.QtCore import Property, QMetaMethod, QObject, SignalInstance
-from PySide6.QtUiTools import QUiLoader
 
 MODULES = (PySide6.QtCore, PySide6.QtGui, PySide6.QtWidgets)
 # Virtual in C++: the bindings look for an override by name and would find the attribute.
@@ -139,86 +138,15 @@ def capacity(slot: Callable[..., Any]) -> int:
     return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
 
 
-class UiLoader(QUiLoader):
-    """QUiLoader that knows the stand-ins for ctk and MRML widgets and refuses any other class that Qt does not have.
-
-    Slicer's connections in a .ui file have types that Qt cannot carry here: they are taken out and made in Python.
-    """
-
-    stand_ins: dict[str, type] = {}
-
-    def createWidget(self, class_name: str, parent: Any = None, name: str = "") -> Any:
-        if class_name in self.stand_ins:
-            widget = self.stand_ins[class_name](parent)
-            widget.setObjectName(name)
-        elif class_name in self.availableWidgets():
-            widget = adopt(super().createWidget(class_name, parent, name))
-        else:
-            raise ValueError(f"there is no widget class {class_name}")
-        self._kept.append(widget)
-        return widget
-
-    def load(self, device: Any, parent: Any = None) -> Any:
-        """Load from an open QIODevice, with the connections made."""
-        import xml.etree.ElementTree as ElementTree
-
-        root = ElementTree.fromstring(bytes(device.readAll()))
-        wires = [tuple(c.findtext(part) for part in WIRE) for c in root.iter("connection")]
-        for parts in root.findall("connections"):
-            root.remove(parts)
-        wanted = [(w.get("name"), p.get("name")) for w in root.iter("widget") for p in w.findall("property")]
-        buffer = PySide6.QtCore.QBuffer()
-        buffer.setData(ElementTree.tostring(root))
-        buffer.open(PySide6.QtCore.QIODevice.OpenModeFlag.ReadOnly)
-        self._kept: list[Any] = []
-        panel = super().load(buffer, parent)
-        panel.__dict__["_kept"] = self._kept
-        for thing in panel.findChildren(QObject):
-            adopt(thing)
-        for name, known in wanted:
-            check_property(panel if panel.objectName == name else panel.findChild(QObject, name), known)
-        for wire in wires:
-            make_wire(panel, *wire)
-        return panel
-
-
-def check_property(widget: Any, name: str) -> None:
-    """Raise ValueError for a property that the class does not have; QUiLoader would keep it as a dynamic one.
-
-    Slicer's own dynamic properties, such as SlicerParameterName, begin with its name.
-    """
-    if widget.metaObject().indexOfProperty(name) < 0 and not name.startswith("Slicer"):
-        raise ValueError(f"{widget.objectName} ({widget.metaObject().className()}) has no property {name}")
-
-
-WIRE = ("sender", "signal", "receiver", "slot")
-
-
-def make_wire(panel: Any, sender: str, signal: str, receiver: str, slot: str) -> None:
-    """Make one connection of a .ui file. Raises ValueError for a name, signal or slot that does not exist."""
-    ends = []
-    for name in (sender, receiver):
-        end = panel if panel.objectName == name else panel.findChild(QObject, name)
-        if end is None:
-            raise ValueError(f"the .ui file connects '{name}', which it does not hold")
-        ends.append(end)
-    method = getattr(ends[1], slot.partition("(")[0], None)
-    if method is None:
-        raise ValueError(f"{receiver} has no slot {slot}")
-    connect(ends[0], signal, method)
-
-
-def install(stand_ins: dict[str, type]) -> ModuleType:
+def install() -> ModuleType:
     """Patch PySide6, make `import qt` work, and return that module; once per process."""
     if "qt" in sys.modules:
         return sys.modules["qt"]
-    UiLoader.stand_ins = stand_ins
     module = ModuleType("qt")
     for source in MODULES:
         for name in dir(source):
             if not name.startswith("_") and name not in ABSENT:
                 setattr(module, name, getattr(source, name))
-    module.QUiLoader = UiLoader
     for kind in object_classes():
         patch(kind)
     QObject.name = QtProperty("objectName", None)

@@ -16,6 +16,7 @@ from REACTKDLib.gui.inputs_panel import InputsPanel
 from REACTKDLib.gui.live import Live
 from REACTKDLib.gui.masks_panel import MasksPanel
 from REACTKDLib.gui.section import Section
+from REACTKDLib.gui.training_panel import TrainingPanel
 from REACTKDLib.gui.views import show_answer, show_case
 from REACTKDLib.gui.why_panel import WhyPanel
 
@@ -39,6 +40,7 @@ class Panel(VTKObservationMixin):
             MasksPanel(self.context, ui.masksSection),
             GradePanel(self.context, ui.gradeSection),
             WhyPanel(self.context, ui.whySection),
+            TrainingPanel(self.context, ui.trainingSection),
         ]
         self.live = Live(self.context)
         self._in_view = ""
