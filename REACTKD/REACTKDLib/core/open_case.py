@@ -53,7 +53,7 @@ def open_case(
         raise NoVolume("No image is given; give a CT (--ct), or a PET (--fdg, --acetate) with masks drawn on it.")
     if segmentation is None:
         raise EmptySegmentation("No segmentation is given; give the file with the liver and its tumors.")
-    volumes, findings = read_volumes(given)
+    volumes, findings = read_volumes(given, segmentation)
     return case_of(volumes, read_any_segmentation(segmentation), liver, tumor, case_id, findings)
 
 
@@ -72,15 +72,22 @@ def case_of(
     return checked(Case(case_id or NEUTRAL_ID, volumes, liver_mask, tumor_mask, (*findings, *more)))
 
 
-def read_volumes(given: Mapping[Modality, PathLike]) -> tuple[dict[Modality, Volume], list[Finding]]:
-    """Read each image as what it is: a file that ITK knows, or a DICOM series by its folder or one of its files."""
+def read_volumes(
+    given: Mapping[Modality, PathLike], segmentation: PathLike | None = None
+) -> tuple[dict[Modality, Volume], list[Finding]]:
+    """Read each image as what it is: a file that ITK knows, or a DICOM series by its folder or one of its files.
+
+    segmentation: where a folder holds several series, the one that this DICOM SEG was drawn on is taken.
+    """
     from REACTKDLib.core.dicom.images import read_dicom_volume
+    from REACTKDLib.core.dicom.segmentation import referenced_series
     from REACTKDLib.core.dicom.series import is_dicom_source
 
     volumes, findings = {}, []
     for modality, path in given.items():
         if is_dicom_source(path):
-            volumes[modality], more = read_dicom_volume(path, modality)
+            drawn_on = referenced_series(segmentation) if segmentation is not None and os.path.isdir(path) else ()
+            volumes[modality], more = read_dicom_volume(path, modality, preferred=drawn_on)
             findings += more
         else:
             volumes[modality] = read_volume(path, modality)

@@ -43,7 +43,7 @@ def open_job(job: Job, case_id: str | None = None) -> Case:
     _need_images(job)
     if job.segmentation is None and job.mask_files is None:
         raise EmptySegmentation("No segmentation is given; give the file with the liver and its tumors.")
-    volumes, findings = read_volumes(job.images)
+    volumes, findings = read_volumes(job.images, job.segmentation)
     return case_of(volumes, _segmentation_of(job), job.liver, job.tumor, case_id or job.case, findings)
 
 
@@ -53,7 +53,7 @@ def read_job(job: Job) -> JobFiles:
     Raises: NoVolume, and what `read_volume` and `read_dicom_volume` raise for an image.
     """
     _need_images(job)
-    volumes, findings = read_volumes(job.images)
+    volumes, findings = read_volumes(job.images, job.segmentation)
     if job.segmentation is None and job.mask_files is None:
         return JobFiles(volumes, None, findings=tuple(findings), problem="No segmentation is listed; draw the masks.")
     try:

@@ -102,8 +102,7 @@ def survey_hcc_tace(root: Path, options: TaceOptions = TaceOptions(), progress: 
         text = f"The clinical sheet has {plural(len(absent), 'patient')} without images here: {quoted(absent, 6)}."
         problems.append(Problem("", "no-images-of-rows", text))
     clinical = {c.patient: rows[c.patient].to_metadata() for c in cases if c.patient in rows}
-    known = not patients or any(NAME.fullmatch(patient) for patient in patients)
-    kind = "HCC-TACE-Seg" if known else "DICOM CT with segmentations, read as HCC-TACE-Seg"
+    kind = "HCC-TACE-Seg" if any(NAME.fullmatch(p) for p in patients) else "DICOM, read as HCC-TACE-Seg"
     return Survey(kind, tuple(cases), tuple(problems), clinical)
 
 

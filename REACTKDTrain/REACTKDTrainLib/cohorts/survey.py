@@ -61,6 +61,6 @@ class Survey:
             told.append("images: " + ", ".join(f"{n} {m}" for m, n in sorted(images.items())))
         out = len({case for case, _ in self.skipped if case})
         if self.problems:
-            remarks = len(self.problems) - len(self.skipped)
+            remarks = sum(not p.case or p.code not in LEAVES_OUT for p in self.problems)
             told.append(f"{plural(out, 'case')} left out, {plural(remarks, 'remark')}:")
         return told + [f"{p.case or 'folder'}: {p.code}: {p.message}" for p in self.problems]

@@ -83,7 +83,7 @@ def choose_scan(
     wanted = [n for n, m in enumerate(measured) if m.phase == phase]
     if len(on) == 1:
         if not wanted:
-            text = f"The phase is {measured[0].words()}, and there is no other under the segmentation."
+            text = f"The phase is {measured[0].words()}, and no other scan lies under the segmentation."
             told.append(Problem(patient, "phase", text))
         return on[0], measured[0].words()
     seen = "; ".join(f"{n}: {m.words()}" for n, m in enumerate(measured, start=1))

@@ -24,15 +24,18 @@ from REACTKDLib.core.volume import Unit, Volume
 
 
 def read_dicom_volume(
-    source: str | os.PathLike, modality: Modality, progress: Progress | None = None
+    source: str | os.PathLike,
+    modality: Modality,
+    progress: Progress | None = None,
+    preferred: Sequence[str] = (),
 ) -> tuple[Volume, list[Finding]]:
-    """Read the series of `modality` in a folder, or the one that a file belongs to.
+    """Read the series of `modality` in a folder, or the one that a file belongs to. preferred: see `find_series`.
 
     CT comes in HU, PET in SUVbw where the header allows it, else in the unit that it states, with a finding that says
     why there is no SUV. Raises: what `find_series`, `one_phase`, `read_series`, `read_multiframe` raise.
     """
     role = ROLES[modality]
-    series = find_series(source, "CT" if modality is Modality.CT else "PT", role, progress)
+    series = find_series(source, "CT" if modality is Modality.CT else "PT", role, progress, preferred)
     if series.multiframe and modality is Modality.CT:
         volume = read_multiframe(series, role)
         check_hounsfield(volume.array, role)

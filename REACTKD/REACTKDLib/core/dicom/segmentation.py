@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from REACTKDLib.core.dicom.header import code_of, raw, text
+from REACTKDLib.core.dicom.header import code_of, items, text
+from REACTKDLib.core.dicom.index import read_header
 from REACTKDLib.core.dicom.packages import need_highdicom
 from REACTKDLib.core.errors import EmptySegmentation, FileMissing, NotASegmentation
 from REACTKDLib.core.files import LPS_TO_RAS
@@ -68,10 +69,13 @@ def open_segmentation(path: str | os.PathLike) -> Any:
         ) from error
 
 
-def referenced_series(dataset: Any) -> str:
-    """Return the UID of the series that a SEG was drawn on, "" where it does not say (HCC_048)."""
-    sequence = raw(dataset, "ReferencedSeriesSequence")
-    return text(sequence[0], "SeriesInstanceUID") if sequence else ""
+def referenced_series(path: str | os.PathLike) -> tuple[str, ...]:
+    """Return the UIDs of the series that a SEG was drawn on; none where it does not say (HCC_048) or is no DICOM."""
+    dataset = read_header(path) if os.path.isfile(path) else None
+    found = (
+        [] if dataset is None else [text(i, "SeriesInstanceUID") for i in items(dataset, "ReferencedSeriesSequence")]
+    )
+    return tuple(filter(None, found))
 
 
 def _packed(dataset: Any, numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int]]]:

@@ -35,10 +35,17 @@ def is_dicom_source(path: str | os.PathLike) -> bool:
         return False
 
 
-def find_series(source: str | os.PathLike, modality: str, role: str, progress: Progress | None = None) -> Series:
+def find_series(
+    source: str | os.PathLike,
+    modality: str,
+    role: str,
+    progress: Progress | None = None,
+    preferred: Sequence[str] = (),
+) -> Series:
     """Return the one series of `modality` in a folder, or the series and acquisition that a file belongs to.
 
-    Scouts and projections are passed over. Raises: FileMissing; NotAnImage where there is none; AmbiguousSeries with
+    Scouts and projections are passed over. preferred: UIDs of series (those that a segmentation was drawn on), of which
+    one is taken where there are several. Raises: FileMissing; NotAnImage where there is none; AmbiguousSeries with
     what there is to choose from; MixedSeries when a file of another modality is given.
     """
     source = Path(source)
@@ -53,6 +60,9 @@ def find_series(source: str | os.PathLike, modality: str, role: str, progress: P
             f"The folder given for {role} has no {WORDS.get(modality, modality)} series ({seen}); give the series' own "
             "folder."
         )
+    named = [s for s in candidates if s.uid in preferred]
+    if len(candidates) > 1 and len(named) == 1:
+        return named[0]
     if len(candidates) > 1:
         raise AmbiguousSeries(
             f"The folder given for {role} holds {len(candidates)} {WORDS.get(modality, modality)} series: "

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.dicom.images import read_dicom_volume
-from REACTKDLib.core.dicom.segmentation import open_segmentation, read_dicom_segmentation, referenced_series
-from REACTKDLib.core.errors import EmptySegmentation, FileMissing, NotASegmentation, ReactkdError
+from REACTKDLib.core.dicom.segmentation import read_dicom_segmentation, referenced_series
+from REACTKDLib.core.errors import AmbiguousSeries, EmptySegmentation, FileMissing, NotASegmentation, ReactkdError
 from REACTKDLib.core.open_case import masks_on, open_case
 from REACTKDLib.core.recognition import choose
 from support.dicom_files import pet_tags, write_seg, write_series
@@ -87,7 +87,7 @@ def test_a_seg_without_referenced_series_has_its_place_all_the_same(tmp_path):  
         del dataset.ReferencedSeriesSequence
 
     seg = write_seg(tmp_path / "s.dcm", paths, masks, edit=forget)
-    assert referenced_series(open_segmentation(seg)) == ""
+    assert referenced_series(seg) == ()
     assert np.array_equal(graded_masks(tmp_path / "ct", seg)[0], masks["Liver"])
 
 
@@ -101,6 +101,23 @@ def test_a_whole_case_from_dicom(tmp_path):
         assert [m.value for m in case.modalities] == ["ct", "fdg"]
         assert np.array_equal(case.tumor, masks["Mass"])
         assert np.array_equal(case.liver, masks["Liver"] | masks["Mass"])
+
+
+def test_of_several_series_the_one_that_was_drawn_on_is_taken(tmp_path):
+    scan(tmp_path / "study" / "a", name="PRE LIVER")
+    paths, masks = scan(tmp_path / "study" / "b", name="LIVER 3 PHASE")
+    pet = np.random.default_rng(1).integers(100, 9000, (8, 12, 12)).astype(np.int16)
+    write_series(tmp_path / "study" / "p", pet, modality="PT", spacing=(5, 5, 5), common=pet_tags(), name="pet")
+    seg = write_seg(tmp_path / "s.dcm", paths, masks)
+    case = open_case(tmp_path / "study", tmp_path / "study", segmentation=seg)
+    assert np.array_equal(case.tumor, masks["Mass"]) and len(case.volumes) == 2
+    assert np.array_equal(case.reference.array, read_dicom_volume(tmp_path / "study" / "b", Modality.CT)[0].array)
+
+    def forget(dataset):
+        del dataset.ReferencedSeriesSequence
+
+    with pytest.raises(AmbiguousSeries, match=r"'2 PRE LIVER \(12 images\)', '2 LIVER 3 PHASE"):
+        open_case(tmp_path / "study", segmentation=write_seg(tmp_path / "t.dcm", paths, masks, edit=forget))
 
 
 def test_refusals(tmp_path):

@@ -227,7 +227,7 @@ def test_a_patient_who_was_not_de_identified_is_not_named(tmp_path):
     write_seg(tmp_path / "seg" / "1-1.dcm", paths, SEGMENTS)
     survey = survey_hcc_tace(tmp_path)
     (case,) = survey.cases
-    assert case.id.startswith("dicom-") and survey.kind.startswith("DICOM CT with segmentations")
+    assert case.id.startswith("dicom-") and survey.kind == "DICOM, read as HCC-TACE-Seg"
     assert "Doe" not in "\n".join(survey.lines()) and "Doe" not in case.provenance
     assert "named by a hash" in message(survey, "names-hidden")
     renamed = survey_hcc_tace(tmp_path, TaceOptions(names={"Doe^Jane": "HCC_007"}))
