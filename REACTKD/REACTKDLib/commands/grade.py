@@ -64,7 +64,8 @@ def _dicom_headers(arguments: argparse.Namespace, case: Case, grader: Any) -> li
     from REACTKDLib.core.dicom.export import check_exportable
 
     modality = case.modalities[0]
-    return check_exportable(getattr(arguments, modality.value), modality, str(grader.bundle.info["clinical_use"]))
+    source, clinical_use = getattr(arguments, modality.value), str(grader.bundle.info["clinical_use"])
+    return check_exportable(source, modality, clinical_use, arguments.segmentation)
 
 
 def open_grader(arguments: argparse.Namespace) -> Any:

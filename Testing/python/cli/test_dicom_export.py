@@ -225,6 +225,16 @@ def test_dcmtk_reads_it(results, name):
     assert done.returncode == 0 and ("Lesion 1" in done.stdout) and "E: " not in done.stderr
 
 
+def test_the_standards_own_checker_finds_no_error(results, patient):
+    tool = shutil.which("dciodvfy")
+    if tool is None:
+        pytest.skip("dicom3tools is not installed (dciodvfy)")
+    first = [next((patient / "dicom" / folder).iterdir()) for folder in ("CT", "FDG", "ACETATE")]
+    for path in (*first, patient / "dicom" / "segmentation.dcm", results / "regions.dcm", results / "report.dcm"):
+        done = subprocess.run([tool, str(path)], capture_output=True, text=True, timeout=60)
+        assert "Error" not in done.stdout + done.stderr, f"{path.name}: {done.stderr}"
+
+
 # -- identities
 
 

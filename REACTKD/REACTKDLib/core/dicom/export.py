@@ -17,6 +17,7 @@ from REACTKDLib.core.case import Modality
 from REACTKDLib.core.dicom import codes
 from REACTKDLib.core.dicom.identity import check_writable
 from REACTKDLib.core.dicom.packages import need_highdicom, need_pydicom
+from REACTKDLib.core.dicom.segmentation import referenced_series
 from REACTKDLib.core.dicom.series import find_series, is_dicom_source, source_headers
 from REACTKDLib.core.dicom.structured_report import build_report
 from REACTKDLib.core.errors import GeometryMismatch, UsageError
@@ -28,10 +29,15 @@ MANUFACTURER = "REACTKD"
 _SEG_SERIES, _SR_SERIES = 9001, 9002
 
 
-def check_exportable(source: str | os.PathLike | None, modality: Modality, clinical_use: str) -> list[Any]:
+def check_exportable(
+    source: str | os.PathLike | None,
+    modality: Modality,
+    clinical_use: str,
+    segmentation: str | os.PathLike | None = None,
+) -> list[Any]:
     """Return the headers of the images that carry the masks, in order, or say why nothing can be exported.
 
-    source: what was given for the reference image.
+    source, segmentation: what was given for the reference image and for the masks.
 
     Raises: UsageError when it is no DICOM; PatientLike; PackagesMissing; what `find_series` and `one_phase` raise.
     """
@@ -41,7 +47,9 @@ def check_exportable(source: str | os.PathLike | None, modality: Modality, clini
             f"A DICOM report refers to DICOM images; give {ROLES[modality]} as a DICOM series, or leave --dicom out."
         )
     role = ROLES[modality]
-    headers = source_headers(find_series(source, "CT" if modality is Modality.CT else "PT", role), role)
+    drawn_on = () if segmentation is None else referenced_series(segmentation)
+    series = find_series(source, "CT" if modality is Modality.CT else "PT", role, preferred=drawn_on)
+    headers = source_headers(series, role)
     check_writable(headers[0], clinical_use)
     return headers
 
