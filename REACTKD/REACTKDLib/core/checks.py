@@ -120,16 +120,29 @@ def check_liver(case: Case, regions: RegionSet) -> list[Finding]:
                 "warning",
                 f"The liver mask has {whole:.0f} ml, which is {word} for a liver ({LIVER_ML[0]:.0f} to "
                 f"{LIVER_ML[1]:.0f} ml); check the mask and the voxel spacing.",
+                _center(case),
             )
         )
     parenchyma: Region = regions.regions[0]
     if parenchyma.voxels * voxel_ml < 0.1 * whole:
         findings.append(
             Finding(
-                "little-parenchyma", "warning", "Less than a tenth of the liver is free of tumor; check both masks."
+                "little-parenchyma",
+                "warning",
+                "Less than a tenth of the liver is free of tumor; check both masks.",
+                _center(case),
             )
         )
     return [*findings, *_cut_sides(case), *_mirrored(case)]
+
+
+def _center(case: Case) -> tuple[float, float, float] | None:
+    """Return the middle of the liver's box, mm RAS."""
+    box = bounding_box(case.liver)
+    if box is None:
+        return None
+    ijk = [(part.start + part.stop - 1) / 2 for part in box[::-1]]
+    return tuple(float(v) for v in case.reference.ijk_to_ras[:3, :3] @ ijk + case.reference.ijk_to_ras[:3, 3])
 
 
 def _cut_sides(case: Case) -> list[Finding]:
@@ -176,6 +189,7 @@ def _mirrored(case: Case) -> list[Finding]:
             "liver-on-left",
             "warning",
             "The liver lies on the patient's left; check that the image is not mirrored.",
+            _center(case),
         )
     ]
 
@@ -214,6 +228,7 @@ def check_ct_values(case: Case) -> list[Finding]:
             "warning",
             f"The CT is {median:.0f} HU inside the liver mask where a liver has 30 to 150; "
             "check that the mask lies on the liver and belongs to this CT.",
+            _center(case),
         )
     ]
 

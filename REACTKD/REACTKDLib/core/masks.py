@@ -97,6 +97,15 @@ class _Work:
         ras = self.ijk_to_ras[:3, :3] @ kji[::-1] + self.ijk_to_ras[:3, 3]
         return tuple(float(v) for v in ras)
 
+    def ras_of_largest(self, mask: np.ndarray) -> tuple[float, float, float]:
+        """Return the center of the largest part (26-connected) of a mask on the box."""
+        from scipy.ndimage import label
+
+        box = bounding_box(mask)
+        parts, _ = label(mask[box], structure=_FULL)
+        largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
+        return self.ras_of(parts == largest, tuple(part.start for part in box))
+
 
 def _check_liver_size(work: _Work) -> None:
     voxels = int(work.liver.sum())
@@ -142,7 +151,8 @@ def _leave_out_strays(work: _Work) -> list[Finding]:
 
 
 def _extend_liver(work: _Work) -> list[Finding]:
-    missing = int((work.tumor & ~work.liver).sum())
+    added = work.tumor & ~work.liver
+    missing = int(added.sum())
     work.liver |= work.tumor
     if not missing:
         return []
@@ -151,6 +161,7 @@ def _extend_liver(work: _Work) -> list[Finding]:
             "tumor-added-to-liver",
             "info",
             f"{missing * work.voxel_ml:.2g} ml of tumor were not in the liver mask and are counted as liver.",
+            work.ras_of_largest(added),
         )
     ]
 
@@ -176,6 +187,7 @@ def _fill_holes(work: _Work) -> list[Finding]:
                 "info",
                 f"{plural(len(small), 'small hole')} in the liver mask, {int(fill.sum()) * work.voxel_ml:.2g} ml "
                 "in all, counted as liver.",
+                work.ras_of_largest(fill),
             )
         )
     boxes = find_objects(inner, count)
@@ -217,14 +229,18 @@ def _drop_specks(work: _Work) -> list[Finding]:
                 "info",
                 f"{plural(int(drop.sum()), 'stray piece')} of the liver mask under {SPECK_ML:g} ml, "
                 f"{int(gone.sum()) * work.voxel_ml:.2g} ml in all, not counted as liver.",
+                work.ras_of_largest(gone),
             )
         )
     if kept > 1:
+        others = np.where(drop, 0, sizes)
+        others[[0, 1 + int(np.argmax(sizes[1:]))]] = 0
         findings.append(
             Finding(
                 "liver-in-pieces",
                 "warning",
                 f"The liver mask is in {kept} pieces; connect them, or erase those that are not liver.",
+                work.ras_of(parts == int(np.argmax(others))),
             )
         )
     return findings

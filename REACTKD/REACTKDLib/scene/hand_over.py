@@ -101,7 +101,7 @@ def hand_over_masks(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFol
                 names.append(scratch.new_name())
                 write_mask(scratch.path / names[-1], mask)
                 matrix = _placed(relation, matrix_of_part(image, corner))
-                files.append(MaskFile(role, names[-1], list(mask.shape), matrix.tolist()))
+                files.append(MaskFile(role, names[-1], list(mask.shape), matrix.tolist(), segment_id))
                 yield
     except BaseException:
         scratch.discard(names)

@@ -17,6 +17,7 @@ from REACTKDLib.core.surface import Surface
 from REACTKDLib.core.uptake import RegionUptake, uptake_from
 from REACTKDLib.core.worker.arrays import take_array, take_arrays, write_array, write_arrays
 from REACTKDLib.core.worker.files_read import FilesRead, files_from
+from REACTKDLib.core.worker.mending import Edit, edits_from
 
 if TYPE_CHECKING:
     from REACTKDLib.core.case import Case
@@ -114,7 +115,10 @@ def drawing_message(
     }
 
 
-def answer_from(message: Mapping[str, Any] | None, folder: Path) -> GradeAnswer | Drawing | FilesRead | None:
+Answer = GradeAnswer | Drawing | FilesRead | tuple[Edit, ...]
+
+
+def answer_from(message: Mapping[str, Any] | None, folder: Path) -> Answer | None:
     """Return the answer that a message describes; its file is read and removed.
 
     Raises: KeyError, TypeError, ValueError, OSError for a broken one.
@@ -133,6 +137,8 @@ def answer_from(message: Mapping[str, Any] | None, folder: Path) -> GradeAnswer 
         }
         box, scale, uptake = _slices(message["box"]), float(message["scale"]), uptake_from(message["uptake"])
         return Drawing(message["key"], box, arrays["map"], scale, surfaces, uptake)
+    if message["kind"] == "edits":
+        return edits_from(message, folder)
     if message["kind"] == "files":
         return files_from(message, folder)
     raise ValueError(f"There is no answer of the kind {message['kind']}.")

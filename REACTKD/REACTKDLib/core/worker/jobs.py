@@ -28,12 +28,16 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class MaskFile:
-    """One segment, cut to its box and packed. role: liver or tumor. shape: (D, H, W) of the box. ijk_to_ras: of it."""
+    """One segment, cut to its box and packed. role: liver or tumor. shape: (D, H, W) of the box. ijk_to_ras: of it.
+
+    segment: its ID, for jobs that answer by segment.
+    """
 
     role: str
     file: str
     shape: list
     ijk_to_ras: list
+    segment: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,30 @@ class Draw:
     key: str
 
 
-Job = WarmUp | OpenFiles | GradeFiles | ReadFiles | SaveSegments | GradeArrays | Regrade | WhatIf | Draw
+@dataclass(frozen=True)
+class MendMasks:
+    """Work out what a finding's fix would change. shape, ijk_to_ras: of the reference grid. Answer: tuple of Edit."""
+
+    masks: list[MaskFile]
+    shape: list
+    ijk_to_ras: list
+    code: str
+    place: list | None = None
+
+
+@dataclass(frozen=True)
+class SplitMask:
+    """Work out how one segment, the only one in `masks`, falls into lesions. Answer: tuple of Edit."""
+
+    masks: list[MaskFile]
+    shape: list
+    ijk_to_ras: list
+
+
+Job = (
+    WarmUp | OpenFiles | GradeFiles | ReadFiles | SaveSegments | GradeArrays | Regrade | WhatIf | Draw | MendMasks
+    | SplitMask
+)  # fmt: skip
 _KINDS = {kind.__name__: kind for kind in get_args(Job)}
 
 

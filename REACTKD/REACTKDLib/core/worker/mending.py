@@ -1,0 +1,102 @@
+"""Corrections of masks that were handed over: which voxels each segment would gain or lose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.geometry import bounding_box
+from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.mask_fixes import fix_masks, split_lesions
+from REACTKDLib.core.regrid import laid_on_grid
+from REACTKDLib.core.worker.arrays import read_mask, take_array, write_mask
+from REACTKDLib.core.worker.jobs import MaskFile
+
+NewName = Callable[[], str]
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """Voxels that one segment gains (add) or loses. segment: its ID, None for a new one.
+
+    mask: bool (d, h, w). corner: (k, j, i) of its first voxel on the reference grid.
+    """
+
+    segment: str | None
+    add: bool
+    mask: np.ndarray
+    corner: tuple[int, int, int]
+
+
+def mending_message(
+    folder: Path, masks: Iterable[MaskFile], grid: Grid, code: str, place: Sequence[float] | None, new_name: NewName
+) -> dict[str, Any]:
+    """Return the message of the edits that mend a finding. Raises: UsageError when nothing is wrong or can be done."""
+    segments = _laid(folder, masks, grid)
+    before = {role: _union(segments, role, grid) for role in ("liver", "tumor")}
+    after = dict(zip(before, fix_masks(code, place, before["liver"], before["tumor"], grid.ijk_to_ras)))
+    edits = []
+    for role in before:
+        own = [(name, mask) for name, kind, mask in segments if kind == role]
+        if own:  # what is new goes to the first segment of the role
+            edits.append((own[0][0], True, after[role] & ~before[role] & ~own[0][1]))
+        edits += [(name, False, mask & ~after[role]) for name, mask in own]
+    edits = [edit for edit in edits if edit[2].any()]
+    if not edits:
+        raise UsageError("The masks do not have this fault any more; grade again to renew the list.")
+    return _message(folder, edits, new_name)
+
+
+def splitting_message(folder: Path, mask: MaskFile, grid: Grid, new_name: NewName) -> dict[str, Any]:
+    """Return the message of the edits that leave the largest lesion in its segment and give each other one its own.
+
+    Raises: UsageError when there is only one.
+    """
+    ((name, _, whole),) = _laid(folder, [mask], grid)
+    lesions = split_lesions(whole)
+    if len(lesions) < 2:
+        raise UsageError("This segment is one lesion, so there is nothing to split.")
+    rest = whole & ~lesions[0]
+    return _message(folder, [(name, False, rest), *((None, True, lesion) for lesion in lesions[1:])], new_name)
+
+
+def edits_from(message: Mapping[str, Any], folder: Path) -> tuple[Edit, ...]:
+    """Return the edits of a message; their files are read and removed."""
+    edits = []
+    for entry in message["edits"]:
+        packed, shape = take_array(folder / entry["file"]), tuple(entry["shape"])
+        mask = np.unpackbits(packed, count=int(np.prod(shape))).view(bool).reshape(shape)
+        edits.append(Edit(entry["segment"], bool(entry["add"]), mask, tuple(entry["corner"])))
+    return tuple(edits)
+
+
+def _laid(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> list[tuple[str, str, np.ndarray]]:
+    laid = []
+    for mask in masks:
+        out = np.zeros(grid.shape, dtype=bool)
+        laid_on_grid(read_mask(folder / mask.file, tuple(mask.shape)), np.array(mask.ijk_to_ras), grid, out)
+        laid.append((mask.segment, mask.role, out))
+    return laid
+
+
+def _union(segments: Iterable[tuple[str, str, np.ndarray]], role: str, grid: Grid) -> np.ndarray:
+    union = np.zeros(grid.shape, dtype=bool)
+    for _, kind, mask in segments:
+        if kind == role:
+            union |= mask
+    return union
+
+
+def _message(folder: Path, edits: Iterable[tuple[str | None, bool, np.ndarray]], new_name: NewName) -> dict[str, Any]:
+    entries = []
+    for segment, add, mask in edits:
+        box, name = bounding_box(mask), new_name()
+        write_mask(folder / name, mask[box])
+        corner, shape = [part.start for part in box], [part.stop - part.start for part in box]
+        entries.append({"segment": segment, "add": add, "file": name, "corner": corner, "shape": shape})
+    return {"kind": "edits", "edits": entries}

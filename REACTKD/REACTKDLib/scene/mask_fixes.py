@@ -1,0 +1,232 @@
+"""Fixes of masks on a copy of the user's segmentation, which the user accepts or not, and can undo once accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import slicer
+from vtk.util.numpy_support import numpy_to_vtk
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.mask_fixes import FIXES
+from REACTKDLib.core.worker import jobs
+from REACTKDLib.core.worker.mail import Mail
+from REACTKDLib.core.worker.mending import Edit
+from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.frames import relation_between
+from REACTKDLib.scene.hand_over import hand_over_masks
+from REACTKDLib.scene.script_runner import Script, ScriptRunner
+from REACTKDLib.scene.segments import SegmentChoice
+from REACTKDLib.scene.signal import Signal
+from REACTKDLib.scene.terminology import tag
+from REACTKDLib.scene.volumes import grid_of
+
+_HUE_STEP = 0.61803  # neighbors in a golden walk through the hues are far apart
+_UNDO_DEPTH = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """A fix to look at. node: a copy of the segmentation with the fix. text: what was done. edits: voxels that change.
+
+    choice: the segments of the case after it. milliliters: how much changes in all.
+    """
+
+    nodes: CaseNodes
+    node: Any
+    text: str
+    edits: tuple[Edit, ...]
+    new_segments: tuple[str, ...]
+    choice: SegmentChoice
+    milliliters: float
+
+
+class MaskFixer(ScriptRunner):
+    """Proposes fixes. Every method returns at once; `poll` does the work: see `ScriptRunner` for states and errors.
+
+    Signals: proposal_changed(Proposal or None), accepted(SegmentChoice): the user's segmentation has the fix now,
+    undone(SegmentChoice): or no longer.
+    """
+
+    def __init__(self, scene: Any, mail: Mail | None = None) -> None:
+        super().__init__(mail)
+        self.scene = scene
+        self.proposal: Proposal | None = None
+        self.proposal_changed = Signal()
+        self.accepted = Signal()
+        self.undone = Signal()
+        self._done: list[tuple[Proposal, SegmentChoice]] = []
+        self._asked_choice = SegmentChoice((), ())
+        self._observed = scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, lambda *_: self.leave())
+
+    @property
+    def can_undo(self) -> bool:
+        """True when there is an accepted fix whose segmentation is still there."""
+        return bool(self._done) and self.scene.IsNodePresent(self._done[-1][0].nodes.segmentation) > 0
+
+    def propose(self, nodes: CaseNodes, choice: SegmentChoice, finding: Finding) -> None:
+        """Make a copy with the fix of `finding`. Raises: UsageError when there is none, see `core.mask_fixes.FIXES`."""
+        if finding.code not in FIXES:
+            raise UsageError(f"There is no fix for the finding '{finding.code}'; correct the masks by hand.")
+        place = None if finding.location_ras is None else list(finding.location_ras)
+
+        def job(masks: list[jobs.MaskFile], shape: list, matrix: list) -> jobs.Job:
+            return jobs.MendMasks(masks, shape, matrix, finding.code, place)
+
+        self._propose(nodes, choice, choice, job, FIXES[finding.code])
+
+    def split(self, nodes: CaseNodes, choice: SegmentChoice, segment_id: str) -> None:
+        """Make a copy in which a tumor segment keeps its largest lesion and each other one has its own segment."""
+        if segment_id not in choice.tumors:
+            raise UsageError("Only a tumor segment can be split into lesions; choose one.")
+        alone = SegmentChoice((), (segment_id,))
+        self._propose(nodes, choice, alone, jobs.SplitMask, "Give every lesion a segment of its own")
+
+    def accept(self) -> None:
+        """Give the user's segmentation the proposed fix, and remove the copy."""
+        proposal = self._taken()
+        if not self.scene.IsNodePresent(proposal.nodes.segmentation):
+            return
+        _apply(proposal.nodes.segmentation, proposal.nodes, proposal.edits, proposal.new_segments)
+        self._done = [*self._done, (proposal, self._asked_choice)][-_UNDO_DEPTH:]
+        self.accepted(proposal.choice)
+
+    def reject(self) -> None:
+        """Remove the copy; the user's segmentation is as it was."""
+        self._taken()
+
+    def undo(self) -> None:
+        """Take the last accepted fix back: its voxels alone, so that later strokes elsewhere stay.
+
+        Raises: UsageError when there is none.
+        """
+        if not self.can_undo:
+            raise UsageError("No fix was accepted that could be undone.")
+        proposal, before = self._done.pop()
+        segmentation = proposal.nodes.segmentation
+        backwards = [Edit(e.segment, not e.add, e.mask, e.corner) for e in proposal.edits if e.segment is not None]
+        for segment_id in proposal.new_segments:
+            segmentation.GetSegmentation().RemoveSegment(segment_id)
+        _apply(segmentation, proposal.nodes, backwards, ())
+        self.undone(before)
+
+    def leave(self) -> None:
+        """Let go of the scene's nodes: for another case, or when the scene closes."""
+        self._next = None
+        self._finish(self.state.IDLE)
+        if self.proposal is not None:
+            self._taken()
+        self._done = []
+
+    def close(self) -> None:
+        """Stop everything and remove a copy that is still proposed. May be called twice."""
+        for signal in (self.proposal_changed, self.accepted, self.undone):
+            signal.disconnect_all()
+        self.leave()
+        super().close()
+        if self._observed is not None:
+            self.scene.RemoveObserver(self._observed)
+            self._observed = None
+
+    def _propose(self, nodes: CaseNodes, choice: SegmentChoice, read: SegmentChoice, job: Any, text: str) -> None:
+        if self.proposal is not None:
+            self._taken()
+        if self.busy:
+            self.cancel()
+            self._next = lambda: self._propose(nodes, choice, read, job, text)
+            return
+        self._asked_choice = choice
+        script = self._proposing(nodes, choice, read, job, text)
+        self._begin(script, lambda: all(self.scene.IsNodePresent(n) for n in (nodes.reference, nodes.segmentation)))
+
+    def _proposing(self, nodes: CaseNodes, choice: SegmentChoice, read: SegmentChoice, job: Any, text: str) -> Script:
+        self._tell(0.0, "Reading the masks")
+        masks = yield from hand_over_masks(nodes, read, self.mail.client.scratch)
+        grid = grid_of(nodes.reference)
+        edits = yield from self._ask(job(masks, list(grid.shape), grid.ijk_to_ras.tolist()), (0.3, 0.8))
+        yield
+        node = _copy_of(self.scene, nodes.segmentation)
+        try:
+            yield
+            new = _new_ids(nodes.segmentation, sum(edit.segment is None for edit in edits))
+            _apply(node, nodes, edits, new)
+        except BaseException:
+            self.scene.RemoveNode(node)
+            raise
+        voxel_ml = abs(np.linalg.det(grid.ijk_to_ras[:3, :3])) / 1000
+        changed = voxel_ml * sum(int(edit.mask.sum()) for edit in edits if edit.segment is not None)
+        after = SegmentChoice(choice.livers, (*choice.tumors, *new))
+        self.proposal = Proposal(nodes, node, text, edits, new, after, changed)
+        self.proposal_changed(self.proposal)
+
+    def _taken(self) -> Proposal:
+        """Return the proposal, which is over; its copy is removed."""
+        if self.proposal is None:
+            raise UsageError("No fix is proposed.")
+        proposal, self.proposal = self.proposal, None
+        if self.scene.IsNodePresent(proposal.node):
+            for index in reversed(range(proposal.node.GetNumberOfDisplayNodes())):
+                self.scene.RemoveNode(proposal.node.GetNthDisplayNode(index))
+            self.scene.RemoveNode(proposal.node)
+        self.proposal_changed(None)
+        return proposal
+
+
+def _copy_of(scene: Any, segmentation: Any) -> Any:
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName("REACTKD proposed masks"))
+    node.SetSaveWithScene(False)
+    node.GetSegmentation().DeepCopy(segmentation.GetSegmentation())
+    node.SetAndObserveTransformNodeID(segmentation.GetTransformNodeID())
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def _new_ids(segmentation: Any, count: int) -> tuple[str, ...]:
+    taken, ids, number = set(segmentation.GetSegmentation().GetSegmentIDs()), [], 1
+    while len(ids) < count:
+        number += 1
+        if f"Lesion_{number}" not in taken:
+            ids.append(f"Lesion_{number}")
+    return tuple(ids)
+
+
+def _apply(segmentation: Any, nodes: CaseNodes, edits: Iterable[Edit], new_ids: Iterable[str]) -> None:
+    """Change the voxels of the edits, and nothing else. Slicer places them where a segment has another geometry."""
+    kind, new_ids = slicer.vtkSlicerSegmentationsModuleLogic, iter(new_ids)
+    relation = relation_between(nodes.reference, nodes.segmentation)
+    matrix = grid_of(nodes.reference).ijk_to_ras
+    matrix = matrix if relation.is_identity else relation.matrix() @ matrix
+    hold = segmentation.StartModify()
+    try:
+        for edit in edits:
+            segment_id = edit.segment
+            if segment_id is None:
+                segment_id = _add_segment(segmentation.GetSegmentation(), next(new_ids))
+            image = _image_of(edit.mask if edit.add else ~edit.mask, edit.corner, matrix)
+            mode = kind.MODE_MERGE_MAX if edit.add else kind.MODE_MERGE_MIN
+            if not kind.SetBinaryLabelmapToSegment(image, segmentation, segment_id, mode):
+                raise UsageError("A segment could not be changed; save the scene, load it again and try once more.")
+    finally:
+        segmentation.EndModify(hold)
+
+
+def _add_segment(data: Any, segment_id: str) -> str:
+    number = int(segment_id.rpartition("_")[2])
+    hue = number * _HUE_STEP % 1.0
+    color = [0.55 + 0.45 * max(0.0, min(1.0, abs((hue * 6 + shift) % 6 - 3) - 1)) for shift in (0, 4, 2)]
+    data.AddEmptySegment(segment_id, f"Lesion {number}", color)
+    tag(data.GetSegment(segment_id), "tumor")
+    return segment_id
+
+
+def _image_of(mask: np.ndarray, corner: tuple[int, int, int], matrix: np.ndarray) -> Any:
+    """Return a mask at `corner` of the grid of `matrix` as vtkOrientedImageData."""
+    image = slicer.vtkOrientedImageData()
+    image.SetExtent(*(v for start, n in zip(corner[::-1], mask.shape[::-1]) for v in (start, start + n - 1)))
+    image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(matrix))
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(mask, np.uint8).reshape(-1), deep=True))
+    return image

@@ -1,0 +1,238 @@
+"""Fixes are made on a copy: the user's segmentation stays byte-equal until one is accepted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import slicer
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.worker.mail import Mail
+from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.mask_fixes import MaskFixer
+from REACTKDLib.scene.segments import SegmentChoice, choose_segments, mask_on
+from REACTKDLib.scene.state import GradingState
+from support.edits import erase, mask_of, paint
+from support.worlds import linear_transform, rigid
+
+
+@pytest.fixture(scope="module")
+def mail() -> Iterator[Mail]:
+    made = Mail()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def fixer(scene, mail) -> Iterator[MaskFixer]:
+    made = MaskFixer(scene, mail)
+    yield made
+    made.close()
+
+
+def run(fixer: MaskFixer) -> None:
+    end = time.monotonic() + 60
+    while fixer.busy:
+        assert time.monotonic() < end
+        fixer.poll()
+        time.sleep(0.003)
+
+
+def bytes_of(segmentation) -> dict[str, bytes]:
+    """Every segment as it is stored."""
+    data = segmentation.GetSegmentation()
+    stored = {}
+    for segment_id in data.GetSegmentIDs():
+        image = slicer.vtkOrientedImageData()
+        segmentation.GetBinaryLabelmapRepresentation(segment_id, image)
+        scalars = image.GetPointData().GetScalars()
+        stored[segment_id] = b"" if scalars is None else np.asarray(scalars).tobytes()
+    return stored
+
+
+def voxels_of(segmentation, choice: SegmentChoice, reference) -> tuple[np.ndarray, np.ndarray]:
+    return mask_on(segmentation, choice.livers, reference), mask_on(segmentation, choice.tumors, reference)
+
+
+def with_stray_lesion(nodes: CaseNodes) -> tuple[np.ndarray, Finding]:
+    """Paint a lesion in a corner of the image, and return it with its finding."""
+    stray = np.zeros(mask_of(nodes.segmentation, "Tumor", nodes.reference).shape, bool)
+    stray[1:4, 1:5, 1:6] = True
+    paint(nodes.segmentation, "Tumor", stray, nodes.reference)
+    matrix = slicer.util.arrayFromVTKMatrix(_matrix(nodes.reference))
+    place = (matrix @ [3.0, 2.5, 2.0, 1.0])[:3]
+    return stray, Finding("lesion-outside-liver", "warning", "A lesion lies outside.", tuple(place))
+
+
+def _matrix(node):
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return matrix
+
+
+def test_proposed_accepted_undone(fixer, nodes):
+    tumor_before = mask_of(nodes.segmentation, "Tumor", nodes.reference)
+    stray, finding = with_stray_lesion(nodes)
+    choice, before, count = choose_segments(nodes.segmentation), bytes_of(nodes.segmentation), nodes_in(fixer.scene)
+    told = []
+    fixer.proposal_changed.connect(told.append)
+    fixer.accepted.connect(lambda choice: told.append(choice))
+    fixer.propose(nodes, choice, finding)
+    run(fixer)
+    proposal = fixer.proposal
+    assert fixer.error is None and told == [proposal] and proposal.text == "Erase this lesion"
+    assert proposal.milliliters == pytest.approx(stray.sum() * 2.2 * 2.3 * 3.0 / 1000)
+    assert bytes_of(nodes.segmentation) == before
+    assert np.array_equal(mask_of(proposal.node, "Tumor", nodes.reference), tumor_before)
+    liver, _ = voxels_of(nodes.segmentation, choice, nodes.reference)
+    assert np.array_equal(voxels_of(proposal.node, choice, nodes.reference)[0], liver)
+    fixer.accept()
+    assert nodes_in(fixer.scene) == count and told[1:] == [None, choice]
+    assert np.array_equal(mask_of(nodes.segmentation, "Tumor", nodes.reference), tumor_before)
+    fixer.undo()
+    assert np.array_equal(mask_of(nodes.segmentation, "Tumor", nodes.reference), tumor_before | stray)
+    assert np.array_equal(mask_of(nodes.segmentation, "Liver", nodes.reference), liver)
+    assert not fixer.can_undo
+    with pytest.raises(UsageError):
+        fixer.undo()
+
+
+def nodes_in(scene) -> int:
+    """How many nodes there are, but for those that Slicer's function behind `mask_of` leaves."""
+    return scene.GetNumberOfNodes() - scene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeDisplayNode")
+
+
+def test_rejected_leaves_every_byte(fixer, nodes):
+    _, finding = with_stray_lesion(nodes)
+    before, count = bytes_of(nodes.segmentation), nodes_in(fixer.scene)
+    fixer.propose(nodes, choose_segments(nodes.segmentation), finding)
+    run(fixer)
+    fixer.reject()
+    assert bytes_of(nodes.segmentation) == before and nodes_in(fixer.scene) == count and not fixer.can_undo
+
+
+def test_undo_keeps_what_was_painted_elsewhere_meanwhile(fixer, nodes):
+    stray, finding = with_stray_lesion(nodes)
+    fixer.propose(nodes, choose_segments(nodes.segmentation), finding)
+    run(fixer)
+    fixer.accept()
+    more = np.roll(stray, 20, axis=2)
+    paint(nodes.segmentation, "Tumor", more, nodes.reference)
+    now = mask_of(nodes.segmentation, "Tumor", nodes.reference)
+    fixer.undo()
+    assert np.array_equal(mask_of(nodes.segmentation, "Tumor", nodes.reference), now | stray)
+
+
+def test_a_fault_that_is_mended_already(fixer, nodes):
+    stray, finding = with_stray_lesion(nodes)
+    erase(nodes.segmentation, "Tumor", stray, nodes.reference)
+    count = nodes_in(fixer.scene)
+    fixer.propose(nodes, choose_segments(nodes.segmentation), finding)
+    run(fixer)
+    assert fixer.state is GradingState.FAILED and "any more" in fixer.error and fixer.proposal is None
+    assert nodes_in(fixer.scene) == count
+
+
+def test_the_liver_takes_in_its_tumor_in_one_of_its_segments(fixer, nodes):
+    tumor = mask_of(nodes.segmentation, "Tumor", nodes.reference)
+    erase(nodes.segmentation, "Liver", tumor, nodes.reference)
+    assert not (mask_of(nodes.segmentation, "Liver", nodes.reference) & tumor).any()
+    fixer.propose(nodes, choose_segments(nodes.segmentation), Finding("tumor-added-to-liver", "info", ""))
+    run(fixer)
+    fixer.accept()
+    assert (mask_of(nodes.segmentation, "Liver", nodes.reference) & tumor).sum() == tumor.sum()
+    assert np.array_equal(mask_of(nodes.segmentation, "Tumor", nodes.reference), tumor)
+
+
+def test_split_into_lesions_and_back(fixer, nodes):
+    tumor, before = mask_of(nodes.segmentation, "Tumor", nodes.reference), bytes_of(nodes.segmentation)
+    choice = choose_segments(nodes.segmentation)
+    fixer.split(nodes, choice, "Tumor")
+    run(fixer)
+    assert fixer.error is None and bytes_of(nodes.segmentation) == before
+    fixer.accept()
+    segments = nodes.segmentation.GetSegmentation()
+    assert list(segments.GetSegmentIDs()) == ["Liver", "Tumor", "Lesion_2", "Lesion_3"]
+    now = choose_segments(nodes.segmentation)
+    assert now.tumors == ("Tumor", "Lesion_2", "Lesion_3")
+    sizes = [int(mask_on(nodes.segmentation, [i], nodes.reference).sum()) for i in now.tumors]
+    assert sizes == sorted(sizes, reverse=True) and sum(sizes) == tumor.sum()
+    assert np.array_equal(mask_on(nodes.segmentation, now.tumors, nodes.reference), tumor)
+    fixer.undo()
+    assert list(segments.GetSegmentIDs()) == ["Liver", "Tumor"]
+    assert np.array_equal(mask_of(nodes.segmentation, "Tumor", nodes.reference), tumor)
+    fixer.split(nodes, choice, "Tumor")
+    run(fixer)
+    fixer.accept()
+    fixer.split(nodes, now, "Lesion_2")
+    run(fixer)
+    assert fixer.state is GradingState.FAILED and "one lesion" in fixer.error
+
+
+def test_under_a_transform_the_same_voxels_change(fixer, nodes):
+    move = linear_transform(fixer.scene, rigid((10, -20, 30), (5, 6, -7)))
+    stray, finding = with_stray_lesion(nodes)
+    for node in (*nodes.volumes.values(), nodes.segmentation):
+        node.SetAndObserveTransformNodeID(move.GetID())
+    before = mask_on(nodes.segmentation, ["Tumor"], nodes.reference)
+    fixer.propose(nodes, choose_segments(nodes.segmentation), finding)
+    run(fixer)
+    fixer.accept()
+    assert np.array_equal(mask_on(nodes.segmentation, ["Tumor"], nodes.reference), before & ~stray)
+
+
+def test_segments_on_another_grid_lose_that_lesion_alone(fixer, nodes, case):
+    fine, matrix = case.tumor.repeat(2, axis=2), case.reference.ijk_to_ras.copy()
+    matrix[:3, 3] -= matrix[:3, 0] / 4
+    matrix[:3, 0] /= 2
+    other = slicer.util.addVolumeFromArray(fine.astype(np.uint8), ijkToRAS=matrix, name="fine")
+    data = nodes.segmentation.GetSegmentation()
+    data.RemoveSegment("Tumor")
+    nodes.segmentation.SetReferenceImageGeometryParameterFromVolumeNode(other)
+    data.AddEmptySegment("Tumor", "Tumor", [1, 0, 0])
+    slicer.util.updateSegmentBinaryLabelmapFromArray(fine.astype(np.uint8), nodes.segmentation, "Tumor", other)
+    stray, finding = with_stray_lesion(nodes)
+    before = mask_on(nodes.segmentation, ["Tumor"], nodes.reference)
+    assert (before & stray).sum() == stray.sum()
+    fixer.propose(nodes, choose_segments(nodes.segmentation, "Liver", "Tumor"), finding)
+    run(fixer)
+    assert fixer.error is None
+    fixer.accept()
+    after = mask_on(nodes.segmentation, ["Tumor"], nodes.reference)
+    assert np.array_equal(after, before & ~stray)
+
+
+@pytest.mark.parametrize("end", ["close", "scene", "cancel"])
+def test_nothing_is_left_of_a_proposal(fixer, nodes, end):
+    _, finding = with_stray_lesion(nodes)
+    count = nodes_in(fixer.scene)
+    fixer.propose(nodes, choose_segments(nodes.segmentation), finding)
+    if end == "cancel":
+        fixer.cancel()
+        run(fixer)
+        assert fixer.proposal is None and nodes_in(fixer.scene) == count
+        return
+    run(fixer)
+    assert nodes_in(fixer.scene) > count
+    if end == "scene":
+        fixer.scene.Clear(0)
+        assert fixer.proposal is None
+    else:
+        fixer.close()
+        assert nodes_in(fixer.scene) == count
+
+
+def test_what_cannot_be_asked(fixer, nodes):
+    choice = choose_segments(nodes.segmentation)
+    with pytest.raises(UsageError, match="by hand"):
+        fixer.propose(nodes, choice, Finding("liver-volume", "warning", ""))
+    with pytest.raises(UsageError, match="tumor segment"):
+        fixer.split(nodes, choice, "Liver")
+    with pytest.raises(UsageError):
+        fixer.accept()
