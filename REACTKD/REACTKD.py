@@ -56,10 +56,10 @@ class REACTKDWidget(ScriptedLoadableModuleWidget):
         ScriptedLoadableModuleWidget.setup(self)
         from REACTKDLib.gui.panel import Panel
 
-        frame = slicer.util.loadUI(self.resourcePath("UI/REACTKD.ui"))
-        self.layout.addWidget(frame)
-        self.ui = slicer.util.childWidgetVariables(frame)
-        frame.setMRMLScene(slicer.mrmlScene)
+        self.frame = slicer.util.loadUI(self.resourcePath("UI/REACTKD.ui"))
+        self.layout.addWidget(self.frame)
+        self.ui = slicer.util.childWidgetVariables(self.frame)
+        self.frame.setMRMLScene(slicer.mrmlScene)
         self.logic = REACTKDLogic()
         self.panel = Panel(self.ui, RESOURCES, lambda: self.parent.isEntered)
 
@@ -159,16 +159,13 @@ class REACTKDTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear(0)
 
     def runTest(self) -> None:
-        self.setUp()
-        self.test_gradesAPhantom()
+        for test in (self.test_gradesAPhantom, self.test_panelGradesAPhantom):
+            self.setUp()
+            test()
 
     def test_gradesAPhantom(self) -> None:
         """A small digital phantom in the scene gets a grade, and its inputs stay as they were."""
-        from REACTKDLib.core.phantom import acquire, draw_patient
-        from REACTKDLib.scene.case import nodes_from_case
-
-        self.delayDisplay("Making a digital phantom")
-        nodes = nodes_from_case(slicer.mrmlScene, acquire(draw_patient(seed=1), size="small").case)
+        nodes = self._phantom()
         volumes = list(nodes.volumes.values())
         before = [slicer.util.arrayFromVolume(node).copy() for node in volumes]
 
@@ -183,3 +180,47 @@ class REACTKDTest(ScriptedLoadableModuleTest):
         for node, array in zip(volumes, before, strict=True):
             self.assertTrue((slicer.util.arrayFromVolume(node) == array).all())
         self.delayDisplay("Test passed")
+
+    def test_panelGradesAPhantom(self) -> None:
+        """The panel recognizes the phantom, grades it at a click while the application goes on, and lets go of it."""
+        widget = slicer.util.getModuleWidget("REACTKD")
+        if slicer.util.mainWindow():
+            slicer.util.selectModule("REACTKD")
+        else:  # tests without a window
+            widget.parent.enter()
+        nodes = self._phantom()
+        grade, cancel, label, segmentation = (
+            slicer.util.findChild(widget.frame, name)  # after a reload, the parent holds the widgets before it as well
+            for name in ("gradeButton", "cancelButton", "gradeLabel", "segmentationSelector")
+        )
+        self._waitFor(lambda: segmentation.currentNode() is nodes.segmentation and grade.enabled, "its inputs", 30)
+
+        self.delayDisplay("Grading it in the panel")
+        grade.click()
+        self.assertTrue(cancel.enabled)
+        self._waitFor(lambda: grade.enabled and not cancel.enabled, "a grade", 300)
+        self.assertIn("differentiated", label.text)
+        self.assertGreater(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTableNode"), 0)
+
+        slicer.mrmlScene.Clear(0)
+        slicer.app.processEvents()
+        self.assertFalse(grade.enabled)
+        self.delayDisplay("Test passed")
+
+    def _phantom(self) -> Any:
+        """Put a small digital phantom into the scene; return its nodes."""
+        from REACTKDLib.core.phantom import acquire, draw_patient
+        from REACTKDLib.scene.case import nodes_from_case
+
+        self.delayDisplay("Making a digital phantom")
+        return nodes_from_case(slicer.mrmlScene, acquire(draw_patient(seed=1), size="small").case)
+
+    def _waitFor(self, condition: Any, what: str, seconds: float) -> None:
+        """Let the application go on until `condition()` holds; fail after so long."""
+        import time
+
+        end = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), end, f"waited in vain for {what}")
+            slicer.app.processEvents()
+            time.sleep(0.01)

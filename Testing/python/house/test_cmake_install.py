@@ -24,6 +24,7 @@ needs_cmake = pytest.mark.skipif(
 def configure(source: Path, build: Path, install: Path) -> subprocess.CompletedProcess[str]:
     stand_in = f"-DSlicer_DIR={REPOSITORY / 'Testing' / 'cmake'}"
     command = ["cmake", "-S", source, "-B", build, stand_in, f"-DCMAKE_INSTALL_PREFIX={install}"]
+    command += [f"-DSlicer_PYTHON={sys.executable}"]
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
 
 
@@ -86,6 +87,31 @@ def test_the_shipped_student_is_found_in_the_installed_tree(installed: Path, tmp
     result = run_from(installed, tmp_path, "-c", code)
     assert result.returncode == 0, result.stderr
     assert Path(result.stdout.strip()) == installed / "Resources" / "Models" / "reactkd-phantom"
+
+
+def ctest(installed: Path, name: str) -> subprocess.CompletedProcess[str]:
+    """Run one test of the build, which runs the installed files."""
+    build = installed.parents[3] / "build"
+    command = ["ctest", "--test-dir", str(build), "-R", f"^{name}$", "--no-tests=error", "-V"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@needs_cmake
+def test_the_installed_module_passes_the_generic_test(installed: Path) -> None:
+    """Its panel opens from the installed files alone."""
+    result = ctest(installed, "qSlicerREACTKDModuleGenericTest")
+    assert result.returncode == 0, result.stdout
+    assert f"REACTKD ran from {installed}" in result.stdout
+
+
+@needs_cmake
+def test_the_installed_modules_own_tests_pass(installed: Path) -> None:
+    """It grades from the installed files alone: library, worker process, panel files, shipped student."""
+    result = ctest(installed, "py_REACTKD")
+    assert result.returncode == 0, result.stdout
+    assert f"REACTKD ran from {installed}" in result.stdout
+    assert all(f"{name} " in result.stdout for name in ("test_gradesAPhantom", "test_panelGradesAPhantom"))
 
 
 @needs_cmake
