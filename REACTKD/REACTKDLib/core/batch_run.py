@@ -23,8 +23,8 @@ _KEY = "batch"
 class BatchRun:
     """One run. state: 'running', 'canceling', 'done' or 'canceled'. done: cases that are through; failed: of those.
 
-    fraction: of the whole, 0 to 1. doing: what is being done. Each case leaves its answer, or why it has none, in the
-    review, `<case>.json` in the results folder, and results.csv there with a row for every case of the list.
+    cases: the list. fraction: of the whole, 0 to 1. doing: what is being done. Each case leaves its answer, or why it
+    has none, in the review, `<case>.json` in the results folder, and results.csv there with a row for each case.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class BatchRun:
         changed: Callable[[], Any] = lambda: None,
     ) -> None:
         """files_of: the files of a case, with corrected masks. again: also cases that have an answer that holds."""
-        self._mail, self._cases, self._review = mail, cases, review
+        self._mail, self.cases, self._review = mail, cases, review
         self._files_of, self._model, self._changed = files_of, model, changed
         self._todo: Sequence[ListedCase] = [case for case in cases.cases if again or self._needs(case)]
         self.total = len(self._todo)
@@ -70,7 +70,7 @@ class BatchRun:
             text += f", {self.failed} failed (the table says why)"
         if self.state == "canceled":
             text += "; stopped"
-        return f"{text}. {self.problem or f'See {TABLE} in {self._cases.results_folder.name}.'}"
+        return f"{text}. {self.problem or f'See {TABLE} in {self.cases.results_folder.name}.'}"
 
     def cancel(self) -> None:
         """Stop within a second; what is done stays."""
@@ -88,7 +88,7 @@ class BatchRun:
         if self.state == "canceling" or self.done >= self.total:
             self.state = "canceled" if self.state == "canceling" else "done"
             self.doing, self._part, self._ticket = "", 0.0, None
-            self._write(self._cases.results_folder / TABLE, review_csv(self._cases, self._review))
+            self._write(self.cases.results_folder / TABLE, review_csv(self.cases, self._review))
             self._changed()
             return
         case = self._todo[self.done]
@@ -113,9 +113,9 @@ class BatchRun:
         else:
             report = event.result.report
             self._review.update(case.id, answer=answer_of(report), failure=None)
-            self._write(self._cases.results_folder / f"{case.file_name}.json", report.to_json())
+            self._write(self.cases.results_folder / f"{case.file_name}.json", report.to_json())
         self.done += 1
-        self._write(self._cases.results_folder / TABLE, review_csv(self._cases, self._review))
+        self._write(self.cases.results_folder / TABLE, review_csv(self.cases, self._review))
         self._next()
 
     def _write(self, path: Any, text: str) -> None:

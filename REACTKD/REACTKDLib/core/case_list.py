@@ -40,7 +40,7 @@ class ListedCase:
     @property
     def file_name(self) -> str:
         """The id as a name that every file system takes; ids that differ in other characters stay different."""
-        name = re.sub(r"[^\w.-]+", "_", self.id).strip("._")[:_NAME_LENGTH]
+        name = re.sub(r"[^\w .-]+", "_", self.id).strip("._ ")[:_NAME_LENGTH].rstrip()
         same = name == self.id
         return name if same else f"{name or 'case'}-{sha256(self.id.encode()).hexdigest()[:8]}"
 

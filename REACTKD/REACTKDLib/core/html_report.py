@@ -141,7 +141,7 @@ def _regions(report: GradeReport, extras: PageExtras) -> str:
     header = ["Region", "Volume"]
     if claimed:
         header += [f"For {report.grade}", "Effect", "Weight"]
-    header += [f"{pet} to liver" for pet in pets]
+    header += [f"{pet} T/L" for pet in pets]
     cells = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
     rows = sorted(report.regions, key=lambda row: -abs(row.deletion_effect or 0.0)) if claimed else report.regions
     body = "".join(_region_row(row, report, extras, pets) for row in rows)
@@ -153,6 +153,8 @@ def _regions(report: GradeReport, extras: PageExtras) -> str:
             f"For {escape(report.grade)}: what the region adds to its score; with the baseline of "
             f"{_signed(report.baseline[report.grade], 2)} these add up. Weight is attention, not importance.</p>"
         )
+    if pets:
+        note += '<p class="note">T/L: the lesion\'s highest uptake over the middle one of the liver around it.</p>'
     return (
         f"<section><h2>Regions that decided</h2><table class='regions'><thead><tr>{cells}</tr></thead>"
         f"<tbody>{body}</tbody></table>{note}</section>"

@@ -10,15 +10,19 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
+from REACTKDLib.core.worker.mail import Mail
+from REACTKDLib.gui.cases_panel import CasesPanel
 from REACTKDLib.gui.context import PanelContext
 from REACTKDLib.gui.grade_panel import GradePanel
 from REACTKDLib.gui.inputs_panel import InputsPanel
 from REACTKDLib.gui.live import Live
 from REACTKDLib.gui.masks_panel import MasksPanel
+from REACTKDLib.gui.report_panel import ReportPanel
 from REACTKDLib.gui.section import Section
 from REACTKDLib.gui.training_panel import TrainingPanel
 from REACTKDLib.gui.views import show_answer, show_case
 from REACTKDLib.gui.why_panel import WhyPanel
+from REACTKDLib.scene.reading import Reading
 
 POLL_MS = 30
 NEWS_MS = 400  # several nodes come one after another
@@ -34,12 +38,15 @@ class Panel(VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self._is_entered = is_entered
         self.context = PanelContext(resources)
+        self.reading = Reading(slicer.mrmlScene, Mail())
         self.inputs = InputsPanel(self.context, ui.inputsSection)
         self.sections: list[Section] = [
+            CasesPanel(self.context, ui.casesSection, self.reading),
             self.inputs,
             MasksPanel(self.context, ui.masksSection),
             GradePanel(self.context, ui.gradeSection),
             WhyPanel(self.context, ui.whySection),
+            ReportPanel(self.context, ui.reportSection, self.reading),
             TrainingPanel(self.context, ui.trainingSection),
         ]
         self.live = Live(self.context)
@@ -64,6 +71,7 @@ class Panel(VTKObservationMixin):
     def on_timer(self) -> None:
         """Take what the worker has sent, and go on with what must be done here."""
         if not self.context.suspended:
+            self.reading.work()
             self.context.controller.poll()
 
     def on_outputs(self, _parameter_node: Any = None) -> None:

@@ -241,11 +241,14 @@ class Reading:
 
     # what the reader and the model say
 
-    def record(self, report: GradeReport) -> None:
-        """Keep the model's answer for the case at hand. The same answer again changes nothing."""
+    def record(self, report: GradeReport, holds: bool = True) -> None:
+        """Keep the model's answer for the case at hand. The same answer again changes nothing.
+
+        holds: it is of the masks as they are drawn now.
+        """
         if self.current is None or not self.loader.present:
             return
-        self._graded = self.loader.stamp()
+        self._graded = self.loader.stamp() if holds else ()
         answer, known = answer_of(report), self.review.of(self.current.id).answer
         if known is None or {**known, "at": None} != {**answer, "at": None}:
             self.review.update(self.current.id, answer=answer, failure=None)

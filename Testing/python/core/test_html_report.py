@@ -119,7 +119,7 @@ def test_colors_ratios_and_pictures(report):
     lesion = report.regions[1].name
     extras = PageExtras([Picture(PNG, "Axial")] * 3, {lesion: (1.0, 0.5, 0.0)}, {lesion: {"FDG": 1.424}}, made_at="now")
     page = Reader(report_page(report, extras))
-    assert "FDG to liver" in page.text and "1.42" in page.text and "now" in page.text
+    assert "FDG T/L" in page.text and "1.42" in page.text and "now" in page.text
     assert [a["style"] for t, a in page.tags if a.get("class") == "swatch"] == ["background:rgb(255,128,0)"]
     assert sum(tag == "figure" for tag, _ in page.tags) == 3
 

@@ -1,0 +1,278 @@
+"""Section Cases: a list, the case of it that is open, and what the reader says of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from REACTKDLib.gui.cases_table import CasesTable
+from REACTKDLib.gui.dialogs import all_files, ask_file, ask_folder
+from REACTKDLib.gui.packages import missing_packages
+from REACTKDLib.gui.section import Section
+from REACTKDLib.gui.views import show_case
+from REACTKDLib.gui.words import short_grade
+from REACTKDLib.scene.reading import Reading
+
+LOOK_MS = 2000
+GRADES = ("well", "moderate", "poor")
+KEYS = (("Ctrl+N", 1), ("Ctrl+P", -1))
+_GRADE_ON_OPENING = "REACTKD/GradeOnOpening"
+
+
+class CasesPanel(Section):
+    """The list and the way through it. reading: shared with the section Report."""
+
+    ui_file = "CasesPanel.ui"
+
+    def __init__(self, context: Any, place: Any, reading: Reading) -> None:
+        super().__init__(context, place)
+        self.reading = reading
+        self.table = CasesTable(self.ui.casesTable)
+        self._filling = False
+        self._grades: list[str] = []
+        self._shortcuts: list[Any] = []
+        self._ahead: Any = None
+        ui = self.ui
+        ui.openListButton.connect("clicked(bool)", self.on_open_list)
+        ui.openFolderButton.connect("clicked(bool)", self.on_open_folder)
+        ui.closeListButton.connect("clicked(bool)", self.on_close_list)
+        ui.previousCaseButton.connect("clicked(bool)", self.on_previous)
+        ui.nextCaseButton.connect("clicked(bool)", self.on_next)
+        ui.todoCheckBox.connect("toggled(bool)", self.on_todo)
+        ui.casesTable.connect("cellDoubleClicked(int,int)", self.on_row)
+        ui.stayButton.connect("clicked(bool)", self.on_stay)
+        ui.discardButton.connect("clicked(bool)", self.on_discard)
+        ui.readerComboBox.connect("activated(int)", self.on_reader_grade)
+        ui.reviewedCheckBox.connect("toggled(bool)", self.on_reviewed)
+        ui.gradeOnOpeningCheckBox.checked = slicer.util.settingsValue(
+            _GRADE_ON_OPENING, False, converter=slicer.util.toBool
+        )
+        ui.gradeOnOpeningCheckBox.connect("toggled(bool)", self.on_grade_on_opening)
+        reading.changed.connect(self._refresh_if_open)
+        reading.opened.connect(self.on_opened)
+        context.result_changed.connect(self.on_result)
+        context.inputs_changed.connect(self.on_inputs)
+        self.timer = qt.QTimer()
+        self.timer.setInterval(LOOK_MS)
+        self.timer.connect("timeout()", self.on_timer)
+        self.timer.start()
+        self.refresh()
+
+    # the list
+
+    def on_open_list(self, _checked: bool = False) -> None:
+        """Choose a file."""
+        path = ask_file(_("Open a list of cases"), all_files(_("Lists of cases"), "*.csv *.json"))
+        if path is not None:
+            self.reading.open_list(path)
+
+    def on_open_folder(self, _checked: bool = False) -> None:
+        """Choose a folder of case folders."""
+        path = ask_folder(_("Open a folder of cases"))
+        if path is not None:
+            self.reading.open_list(path)
+
+    def on_close_list(self, _checked: bool = False) -> None:
+        """The case at hand is saved and leaves the scene."""
+        self.reading.close_list()
+
+    def on_timer(self) -> None:
+        """See what another window did, and save what could not be saved."""
+        if not self.context.suspended:
+            self.reading.look_around()
+
+    # going through it
+
+    def on_next(self, _checked: bool = False) -> None:
+        """The case after this one."""
+        self.reading.go_on(1)
+
+    def on_previous(self, _checked: bool = False) -> None:
+        """The case before this one."""
+        self.reading.go_on(-1)
+
+    def on_row(self, row: int, _column: int = 0) -> None:
+        """A double click on a case."""
+        index = self.table.index_at(row)
+        if index is not None:
+            self.reading.go_to(index)
+
+    def on_todo(self, on: bool) -> None:
+        """Pass over what is reviewed, or not."""
+        self.reading.todo_only = on
+        self.refresh()
+
+    def on_stay(self, _checked: bool = False) -> None:
+        """Keep the case whose masks could not be saved."""
+        self.reading.answer(leave=False)
+
+    def on_discard(self, _checked: bool = False) -> None:
+        """Leave it all the same."""
+        self.reading.answer(leave=True)
+
+    def on_opened(self) -> None:
+        """Another case is in the scene, or none: make it the case at hand."""
+        if self.context.suspended:
+            return
+        listed = self.reading.loader.loaded
+        if listed is None:
+            self.context.close_case()
+            return
+        self.context.open_case(listed.nodes, listed.choice, listed.case_id)
+        show_case(listed.nodes)
+        if self.ui.gradeOnOpeningCheckBox.checked:
+            self.context.grade()
+
+    def on_grade_on_opening(self, on: bool) -> None:
+        """Kept for the next start, too; the case that is open is not graded by this click."""
+        qt.QSettings().setValue(_GRADE_ON_OPENING, "true" if on else "false")
+
+    # what the reader and the model say
+
+    def on_reader_grade(self, index: int) -> None:
+        """The reader's grade of the case that is open."""
+        if self.reading.current is not None:
+            grade = self._grades[index - 1] if index > 0 else None
+            self.reading.set_reader_grade(self.reading.current.id, grade)
+
+    def on_reviewed(self, on: bool) -> None:
+        """The case that is open is finished, or is not."""
+        if not self._filling and self.reading.current is not None:
+            self.reading.set_reviewed(self.reading.current.id, on)
+
+    def on_result(self) -> None:
+        """The model has answered; the review keeps it, and the next case is encoded meanwhile."""
+        report = self.context.report
+        if self.context.suspended or report is None or not self._is_at_hand():
+            return
+        self.reading.record(report, holds=not self.context.controller.masks_changed())
+        files = self.reading.next_files()
+        if files is not None and files != self._ahead and not missing_packages():
+            self._ahead = files
+            self.context.controller.read_ahead(files)
+
+    def on_inputs(self) -> None:
+        """Segments that were chosen by hand are kept with corrected masks."""
+        if self.context.suspended or not self._is_at_hand():
+            return
+        state = self.context.state
+        by_hand = state.livers is not None or state.tumors is not None
+        self.reading.chosen = self.context.choice if by_hand else None
+
+    def _is_at_hand(self) -> bool:
+        """True when the case of the panel is the one that the list opened."""
+        listed = self.reading.loader.loaded
+        return listed is not None and self.context.nodes == listed.nodes
+
+    # what is shown
+
+    def refresh(self) -> None:
+        """Show the list, where the reader is, and what is known of the case that is open."""
+        if not hasattr(self, "table"):  # called while the section is being made
+            return
+        self._filling = True
+        try:
+            self.table.show(self.reading.rows(), self.reading.index)
+            self._show_list()
+            self._show_reader()
+        finally:
+            self._filling = False
+
+    def _show_list(self) -> None:
+        reading, ui = self.reading, self.ui
+        has_list, busy = reading.cases is not None, reading.busy
+        ui.listLabel.text = self._list_words()
+        for button in (ui.openListButton, ui.openFolderButton):
+            button.enabled = not busy
+        ui.closeListButton.enabled = has_list and not busy
+        for widget in (ui.previousCaseButton, ui.nextCaseButton, ui.casesTable):
+            widget.enabled = has_list and not busy
+        for widget in (ui.casesTable, ui.todoCheckBox, ui.previousCaseButton, ui.nextCaseButton):
+            widget.visible = has_list
+        ui.gradeOnOpeningCheckBox.visible = has_list
+        ui.casesMessageLabel.text = self._message()
+        ui.casesMessageLabel.visible = bool(ui.casesMessageLabel.text)
+        ui.questionWidget.visible = reading.question is not None
+        ui.questionLabel.text = reading.question.text if reading.question is not None else ""
+        problem = reading.review.problem if reading.review is not None else ""
+        ui.reviewProblemLabel.text = problem
+        ui.reviewProblemLabel.visible = bool(problem)
+
+    def _list_words(self) -> str:
+        reading = self.reading
+        if reading.cases is None:
+            return _("Open a list or a folder of cases to go through them one by one.")
+        every = reading.cases.cases
+        done = sum(reading.review.of(case.id).reviewed is not None for case in every)
+        words = _("{name}: {count} cases, {done} reviewed.")
+        if reading.index is not None:
+            words = _("{name}: case {place} of {count}, {done} reviewed.")
+        place = (reading.index or 0) + 1
+        return words.format(name=reading.cases.path.name, place=place, count=len(every), done=done)
+
+    def _message(self) -> str:
+        reading = self.reading
+        if reading.loader.doing:
+            return _("{doing}...").format(doing=reading.loader.doing)
+        if not reading.message and reading.cases is not None and reading.index is None:
+            return _("Double-click a case, or press Next, to begin.")
+        return reading.message
+
+    def _show_reader(self) -> None:
+        case, ui = self.reading.current, self.ui
+        ui.readerWidget.visible = case is not None
+        ui.readerWidget.enabled = case is not None and not self.reading.busy
+        if case is None:
+            return
+        record = self.reading.review.of(case.id)
+        told = list((record.answer or {}).get("probabilities") or GRADES)
+        if record.reader_grade is not None and record.reader_grade not in told:
+            told.append(record.reader_grade)
+        if told != self._grades:
+            self._grades = told
+            ui.readerComboBox.clear()
+            ui.readerComboBox.addItems([_("not graded"), *(short_grade(name) for name in told)])
+        place = 0 if record.reader_grade is None else 1 + told.index(record.reader_grade)
+        if ui.readerComboBox.currentIndex != place:
+            ui.readerComboBox.setCurrentIndex(place)
+        ui.reviewedCheckBox.checked = record.reviewed is not None
+
+    # the life of the section
+
+    def enter(self) -> None:
+        """Keys for Next and Previous, as long as the module is on show."""
+        self.exit()
+        for keys, step in KEYS:
+            shortcut = qt.QShortcut(slicer.util.mainWindow())
+            shortcut.setKey(qt.QKeySequence(keys))
+            shortcut.connect("activated()", lambda step=step: self.reading.go_on(step))
+            self._shortcuts.append(shortcut)
+
+    def exit(self) -> None:
+        """Give the keys back."""
+        for shortcut in self._shortcuts:
+            shortcut.disconnect("activated()")
+            shortcut.setEnabled(False)
+            shortcut.setParent(None)
+            shortcut.deleteLater()
+        self._shortcuts = []
+
+    def before_scene_closes(self) -> None:
+        """Edits are saved while their nodes are there; the list stays open."""
+        super().before_scene_closes()
+        self.reading.before_scene_closes()
+
+    def cleanup(self) -> None:
+        """Save what there is to save, and let go."""
+        self.exit()
+        self.timer.stop()
+        self.timer.disconnect("timeout()", self.on_timer)
+        self.reading.changed.disconnect(self._refresh_if_open)
+        self.reading.opened.disconnect(self.on_opened)
+        self.context.result_changed.disconnect(self.on_result)
+        self.context.inputs_changed.disconnect(self.on_inputs)
+        self.reading.close()
+        super().cleanup()

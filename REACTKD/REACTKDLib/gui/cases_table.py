@@ -1,0 +1,127 @@
+"""The table of a list: a row for each case, and only those rows written again that changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.case_list import ListedCase
+from REACTKDLib.core.review_record import CaseReview
+from REACTKDLib.gui.words import short_grade
+
+Row = tuple[int, ListedCase, CaseReview]
+ROW_HEIGHT = 22
+
+
+class CasesTable:
+    """Fills a QTableWidget."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        self._rows: list[Row] = []
+        self._current: int | None = None
+        titles = (_("Case"), _("Images"), _("Checks"), _("Grade"), _("Conf."), _("Reader"), _("Done"))
+        table.setColumnCount(len(titles))
+        table.setHorizontalHeaderLabels(list(titles))
+        table.verticalHeader().setVisible(False)
+        table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+        tips = {
+            1: _("What the list names: images, and masks (M)."),
+            2: _("What the checks say; more by the tool tip of a cell."),
+            4: _("Probability of the grade; a question mark where the model is uncertain."),
+            5: _("The reader's own grade."),
+        }
+        for column, tip in tips.items():
+            table.horizontalHeaderItem(column).setToolTip(tip)
+
+    def index_at(self, row: int) -> int | None:
+        """Return which case of the list a row shows."""
+        return self._rows[row][0] if 0 <= row < len(self._rows) else None
+
+    def show(self, rows: list[Row], current: int | None) -> None:
+        """Show these rows; the case at hand is bold and selected."""
+        if rows == self._rows and current == self._current:
+            return
+        old, self._rows = self._rows, rows
+        same_cases = [row[:2] for row in old] == [row[:2] for row in rows]
+        if not same_cases:
+            self._table.setRowCount(len(rows))
+        for number, row in enumerate(rows):
+            is_current = row[0] == current
+            if not same_cases or old[number] != row or is_current != (row[0] == self._current):
+                self._write(number, row, is_current)
+        moved, self._current = current != self._current, current
+        if not same_cases:
+            self._table.resizeColumnsToContents()
+        elif moved:
+            self._table.resizeColumnToContents(0)  # bold is wider
+        if moved or not same_cases:
+            self._select(current)
+
+    def _select(self, current: int | None) -> None:
+        number = next((n for n, row in enumerate(self._rows) if row[0] == current), None)
+        if number is None:
+            self._table.clearSelection()
+        else:
+            self._table.selectRow(number)
+            self._table.scrollToItem(self._table.item(number, 0))
+
+    def _write(self, number: int, row: Row, bold: bool) -> None:
+        _index, case, record = row
+        checks, tip = checks_words(case, record)
+        texts = (
+            case.id,
+            images_words(case),
+            checks,
+            grade_text(record),
+            confidence_text(record),
+            short_grade(record.reader_grade) if record.reader_grade is not None else "",
+            _("yes") if record.reviewed is not None else "",
+        )
+        for column, text in enumerate(texts):
+            item = qt.QTableWidgetItem(text)
+            item.setToolTip(tip if column == 2 else text)
+            if column == 0:
+                font = item.font()
+                font.setBold(bold)
+                item.setFont(font)
+            self._table.setItem(number, column, item)
+
+
+def images_words(case: ListedCase) -> str:
+    """Return "CT FDG Ac M" for what a case is listed with."""
+    names = {Modality.CT: _("CT"), Modality.FDG: _("FDG"), Modality.ACETATE: _("Ac")}
+    masks = [_("M")] if case.has_masks else []
+    return " ".join([*(names[modality] for modality in Modality if modality in case.modalities), *masks])
+
+
+def checks_words(case: ListedCase, record: CaseReview) -> tuple[str, str]:
+    """Return what the checks say, in a word and in full."""
+    if record.failure is not None:
+        return _("failed"), record.failure["reason"]
+    if case.problems and record.answer is None:
+        return _("incomplete"), "\n".join(case.problems)
+    if record.answer is None:
+        return "", ""
+    codes = [finding["code"] for finding in record.answer["findings"] if finding["severity"] != "info"]
+    if not codes:
+        return _("fine"), _("The checks found nothing wrong.")
+    return _("{count} to see").format(count=len(codes)), "\n".join(codes)
+
+
+def grade_text(record: CaseReview) -> str:
+    """Return the model's grade in a word."""
+    if record.answer is None:
+        return ""
+    grade = _("none") if record.answer["grade"] is None else short_grade(record.answer["grade"])
+    return _("{grade} (old masks)").format(grade=grade) if record.answer["outdated"] else grade
+
+
+def confidence_text(record: CaseReview) -> str:
+    """Return "83 %", or "44 % ?" where the model is uncertain."""
+    if record.confidence is None:
+        return ""
+    return f"{100 * record.confidence:.0f} %" + (" ?" if record.answer["uncertain"] else "")

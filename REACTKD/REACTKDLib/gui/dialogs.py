@@ -1,0 +1,50 @@
+"""The application's file dialogs, as functions that return a path or None."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+_FOLDER = "REACTKD/LastFolder"
+
+
+def ask_file(title: str, kinds: str) -> Path | None:
+    """Ask for a file that exists. kinds: "Lists (*.csv *.json)"."""
+    return _kept(qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), title, _last_folder(), kinds))
+
+
+def ask_folder(title: str) -> Path | None:
+    """Ask for a folder."""
+    return _kept(qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, _last_folder()))
+
+
+def ask_target(title: str, name: str, kinds: str) -> Path | None:
+    """Ask where to save a file, proposing `name`; its suffix is added where the user left it out."""
+    start = str(Path(_last_folder()) / name)
+    path = _kept(qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, start, kinds))
+    if path is None or path.suffix.lower() == Path(name).suffix.lower():
+        return path
+    return path.with_name(path.name + Path(name).suffix)
+
+
+def all_files(words: str, patterns: str) -> str:
+    """Return the filter of a dialog: these files, or all."""
+    return f"{words} ({patterns});;{_('All files')} (*)"
+
+
+def _last_folder() -> str:
+    return str(slicer.util.settingsValue(_FOLDER, "") or "")
+
+
+def _kept(answer: Any) -> Path | None:
+    """The path that was chosen; its folder is where the next dialog begins. PythonQt gives a text, others a pair."""
+    text = answer[0] if isinstance(answer, tuple) else answer
+    if not text:
+        return None
+    path = Path(text)
+    qt.QSettings().setValue(_FOLDER, str(path if path.is_dir() else path.parent))
+    return path

@@ -1,0 +1,205 @@
+"""Section Report: the answer as files, and the whole list graded in one go."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from REACTKDLib.core.atomic import write_text
+from REACTKDLib.core.batch_run import BatchRun
+from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.html_report import PageExtras, write_page
+from REACTKDLib.core.report import GradeReport
+from REACTKDLib.core.review_table import review_csv
+from REACTKDLib.core.worker.jobs import Model
+from REACTKDLib.gui.dialogs import all_files, ask_target
+from REACTKDLib.gui.packages import ensure_packages
+from REACTKDLib.gui.pictures import pictures_of_views
+from REACTKDLib.gui.section import Section
+from REACTKDLib.gui.words import image_words, plain
+from REACTKDLib.scene.reading import Reading
+
+
+class ReportPanel(Section):
+    """Saves what is on the screen, and runs the batch. reading: shared with the section Cases."""
+
+    ui_file = "ReportPanel.ui"
+
+    def __init__(self, context: Any, place: Any, reading: Reading) -> None:
+        super().__init__(context, place)
+        self.reading = reading
+        self.batch: BatchRun | None = None
+        self._saved = ""
+        self._fault = ""
+        ui = self.ui
+        ui.savePageButton.connect("clicked(bool)", self.on_page)
+        ui.saveJsonButton.connect("clicked(bool)", self.on_json)
+        ui.saveCsvButton.connect("clicked(bool)", self.on_csv)
+        ui.batchButton.connect("clicked(bool)", self.on_batch)
+        ui.cancelBatchButton.connect("clicked(bool)", self.on_cancel_batch)
+        ui.saveTableButton.connect("clicked(bool)", self.on_table)
+        reading.changed.connect(self._refresh_if_open)
+        context.result_changed.connect(self.on_other_answer)
+        self.refresh()
+
+    # the answer on the screen
+
+    def on_page(self, _checked: bool = False) -> None:
+        """One page with pictures."""
+        kinds = all_files(_("Web pages"), "*.html")
+        self._save(_("Save the page"), ".html", kinds, lambda r, path: write_page(path, r, self._extras(r)))
+
+    def on_json(self, _checked: bool = False) -> None:
+        """The whole answer."""
+        self._save(_("Save the answer"), ".json", all_files(_("JSON files"), "*.json"), GradeReport.write_json)
+
+    def on_csv(self, _checked: bool = False) -> None:
+        """The table of regions."""
+        self._save(_("Save the regions"), ".csv", all_files(_("Tables"), "*.csv"), GradeReport.write_csv)
+
+    def on_other_answer(self) -> None:
+        """What was said of saving belongs to the answer before."""
+        self._saved = ""
+
+    def _save(self, title: str, suffix: str, kinds: str, write: Any) -> None:
+        report = self.context.report
+        if report is None:
+            return
+        path = ask_target(title, self._file_name(report) + suffix, kinds)
+        if path is not None:
+            self._do(lambda: write(report, path), path)
+
+    def _do(self, write: Any, path: Path) -> None:
+        try:
+            write()
+            self._saved = _("Saved as {name}.").format(name=path.name)
+        except ReactkdError as error:
+            self._saved = str(error)
+        self.refresh()
+
+    def _file_name(self, report: GradeReport) -> str:
+        case = self.reading.current
+        return case.file_name if case is not None and case.id == report.case else "reactkd"
+
+    def _extras(self, report: GradeReport) -> PageExtras:
+        overlay = self.context.state.view.overlay
+        limit = overlay.limit(report)
+        shown = [row for row in report.regions if row.kind != "topology"]
+        case = self.reading.current
+        known = self.reading.review.of(case.id) if case is not None and case.id == report.case else None
+        return PageExtras(
+            pictures=pictures_of_views(),
+            colors={row.name: overlay.color(overlay.value_of(row), limit) for row in shown},
+            ratios=self._ratios(report),
+            reader_grade=known.reader_grade if known is not None else None,
+            reviewed=known is not None and known.reviewed is not None,
+            made_at=datetime.now().strftime("%Y-%m-%d %H:%M"),
+        )
+
+    def _ratios(self, report: GradeReport) -> dict[str, dict[str, float]]:
+        """{region: {PET: tumor-to-liver ratio}}, where the worker has measured them."""
+        uptake = getattr(self.context.result, "uptake", None) or {}
+        ratios: dict[str, dict[str, float]] = {}
+        for pet, entries in uptake.items():
+            for row, entry in zip(report.regions, entries):
+                if entry is not None and entry.ratio is not None:
+                    ratios.setdefault(row.name, {})[image_words(pet)] = entry.ratio
+        return ratios
+
+    # the whole list
+
+    def on_batch(self, _checked: bool = False) -> None:
+        """Grade the list; edits of the case that is open are saved first, so that they count."""
+        if self.reading.cases is None or self._runs():
+            return
+        self._fault = ""
+        try:
+            ensure_packages(self.context.resources / "requirements.txt")
+        except ReactkdError as error:
+            self._fault = plain(error)
+            self.refresh()
+            return
+        self.reading.save(self._start)
+
+    def _start(self) -> None:
+        state, reading = self.context.state, self.reading
+        model = Model(state.model, state.device)
+        again = self.ui.againCheckBox.checked
+        self.batch = BatchRun(
+            reading.mail, reading.cases, reading.review, reading.files_of, model, again, reading.changed
+        )
+        reading.changed()
+
+    def on_cancel_batch(self, _checked: bool = False) -> None:
+        """Stop within a second."""
+        if self.batch is not None:
+            self.batch.cancel()
+
+    def on_table(self, _checked: bool = False) -> None:
+        """The review of the list for a spreadsheet."""
+        reading = self.reading
+        if reading.cases is None:
+            return
+        name = f"{reading.cases.path.stem}-review.csv"
+        path = ask_target(_("Save the table of the list"), name, all_files(_("Tables"), "*.csv"))
+        if path is not None:
+            self._do(lambda: write_text(path, review_csv(reading.cases, reading.review)), path)
+
+    def _runs(self) -> bool:
+        return self.batch is not None and self.batch.running
+
+    # what is shown
+
+    def refresh(self) -> None:
+        """Show what can be saved, and how far the batch is."""
+        if not hasattr(self, "batch"):  # called while the section is being made
+            return
+        ui, report = self.ui, self.context.report
+        for button in (ui.savePageButton, ui.saveJsonButton, ui.saveCsvButton):
+            button.enabled = report is not None and not self.context.busy
+        ui.reportLabel.text = self._saved or (
+            _("Save the answer:") if report is not None else _("An answer can be saved once a case is graded.")
+        )
+        self._show_batch()
+
+    def _show_batch(self) -> None:
+        ui, batch, reading = self.ui, self.batch, self.reading
+        has_list, runs = reading.cases is not None, self._runs()
+        if batch is not None and batch.cases is not reading.cases:
+            if runs:
+                batch.cancel()  # its list was closed
+            batch = self.batch = None
+            runs = False
+        ui.batchButton.enabled = has_list and not runs and not reading.busy
+        ui.againCheckBox.enabled = has_list and not runs
+        ui.cancelBatchButton.enabled = runs and batch.state == "running"
+        ui.saveTableButton.enabled = has_list
+        ui.batchProgressBar.visible = runs
+        ui.batchProgressBar.value = round(1000 * batch.fraction) if batch is not None else 0
+        ui.batchLabel.text = self._batch_words(runs)
+
+    def _batch_words(self, runs: bool) -> str:
+        batch = self.batch
+        if self._fault:
+            return self._fault
+        if self.reading.cases is None:
+            return _("Open a list in the section Cases to grade it in one go.")
+        if batch is None:
+            return _("Every case gets its grade in the table above; what fails says why.")
+        if batch.state == "canceling":
+            return _("Stopping...")
+        if runs:
+            words = _("{place} of {total}: {case}")
+            return words.format(place=batch.done + 1, total=batch.total, case=batch.doing)
+        return batch.summary
+
+    def cleanup(self) -> None:
+        """Stop the batch; what is done stays."""
+        self.reading.changed.disconnect(self._refresh_if_open)
+        self.context.result_changed.disconnect(self.on_other_answer)
+        if self.batch is not None:
+            self.batch.cancel()
+        super().cleanup()

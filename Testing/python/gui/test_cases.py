@@ -1,0 +1,302 @@
+"""A list is read by clicks and keys: graded, corrected, marked, left and taken up again."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog
+
+from support.case_files import write_case
+from support.edits import ball, erase, mask_of, paint
+from support.read_only import read_only
+
+CASES = [f"case {n}" for n in range(1, 7)]
+CASE, IMAGES, CHECKS, GRADE, CONFIDENCE, READER, DONE = range(7)
+
+
+@pytest.fixture(scope="session")
+def phantom_files(tmp_path_factory: Any) -> Path:
+    """Six small phantoms, a folder for each."""
+    from REACTKDLib.core.phantom import acquire, draw_patient
+
+    root = tmp_path_factory.mktemp("phantoms")
+    for seed, name in enumerate(CASES, start=1):
+        write_case(acquire(draw_patient(seed=seed), size="small").case, root / name)
+    return root
+
+
+@pytest.fixture
+def folder(phantom_files: Path, tmp_path: Path) -> Path:
+    """The six of them, for one test to write beside."""
+    shutil.copytree(phantom_files, tmp_path / "cohort")
+    return tmp_path / "cohort"
+
+
+def open_folder(user: Any, monkeypatch: Any, folder: Path) -> None:
+    """Click the button and choose the folder in the dialog."""
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(folder)))
+    if not user.sees("openFolderButton"):
+        user.toggle_section("casesSection")
+    user.click("openFolderButton")
+
+
+def press(user: Any, key: Any) -> None:
+    """A key together with Ctrl, wherever the focus is."""
+    from PySide6.QtTest import QTest
+
+    QTest.keyClick(user.window, key, Qt.KeyboardModifier.ControlModifier)
+    user.settle()
+
+
+def at_hand(user: Any, widget: Any, name: str) -> Any:
+    """Wait until this case is open, and return its nodes."""
+    context = widget.panel.context
+    user.wait_until(lambda: context.nodes is not None and context.state.case_id == name, 60, f"case {name}")
+    return context.nodes
+
+
+def grade(user: Any) -> None:
+    """Click Grade and wait for the answer."""
+    user.click("gradeButton")
+    user.wait_until(lambda: user.find("gradeButton").enabled and user.sees("gradeLabel"), 120, "a grade")
+
+
+def row(user: Any, number: int) -> list[str]:
+    return user.rows("casesTable")[number]
+
+
+def test_six_cases_from_the_first_look_to_the_next_day(
+    application: Any, user: Any, widget: Any, folder: Path, monkeypatch: Any
+) -> None:
+    before = {path: path.read_bytes() for path in folder.rglob("*.nrrd")}
+    user.toggle_section("casesSection")
+    user.screenshot("cases-none")
+    open_folder(user, monkeypatch, folder)
+    assert [line[CASE] for line in user.rows("casesTable")] == CASES
+    assert all(line[IMAGES] == "CT FDG Ac M" and line[GRADE] == "" for line in user.rows("casesTable"))
+    assert user.text("listLabel") == "cohort: 6 cases, 0 reviewed."
+    user.screenshot("cases-opened")
+
+    # Each is graded; the keys lead on.
+    for number, name in enumerate(CASES):
+        press(user, Qt.Key.Key_N)
+        at_hand(user, widget, name)
+        assert user.text("listLabel") == f"cohort: case {number + 1} of 6, 0 reviewed."
+        grade(user)
+        assert row(user, number)[GRADE] in ("Well", "Moderate", "Poor") and "%" in row(user, number)[CONFIDENCE]
+    user.screenshot("cases-graded", of="window")
+    press(user, Qt.Key.Key_N)
+    assert user.text("casesMessageLabel") == "This is the last case of the list."
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 4, "three images and the voxel map"
+
+    # Back to the second: its masks are corrected, and the grade follows.
+    user.click_cell("casesTable", 1, double=True)
+    nodes = at_hand(user, widget, CASES[1])
+    grade(user)
+    first = widget.panel.context.report
+    corrected = correct(nodes)
+    user.wait_until(lambda: widget.panel.context.outdated, 10, "the edit to be seen")
+    user.wait_until(lambda: "changed since" in user.text("stateLabel"), 10, "the edit to be told")
+    grade(user)
+    second = widget.panel.context.report
+    assert second.probabilities != first.probabilities
+    assert sum(line.kind == "tumor" for line in second.regions) != sum(line.kind == "tumor" for line in first.regions)
+    shown = row(user, 1)
+
+    # The reader's own word, and done.
+    user.choose("readerComboBox", "Well")
+    user.click("reviewedCheckBox")
+    assert row(user, 1)[READER] == "Well" and row(user, 1)[DONE] == "yes"
+    user.screenshot("cases-reviewed", of="window")
+    press(user, Qt.Key.Key_P)
+    at_hand(user, widget, CASES[0])
+    assert user.text("readerComboBox") == "not graded" and not user.find("reviewedCheckBox").checked
+    assert {path: path.read_bytes() for path in before} == before, "the files of the list are as they were"
+    table = user.rows("casesTable")
+    user.click("todoCheckBox")
+    assert [line[CASE] for line in user.rows("casesTable")] == [CASES[0], *CASES[2:]]
+    user.click("todoCheckBox")
+
+    # The next day.
+    user.click("closeListButton")
+    user.wait_until(lambda: widget.panel.reading.cases is None, 10, "the list to close")
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 0
+    application.select_module("SegmentEditor")
+    application.close()
+    application.select_module("REACTKD")
+    again = application.modules["REACTKD"].widgetRepresentation().self()
+    open_folder(user, monkeypatch, folder)
+    assert user.rows("casesTable") == table
+    assert row(user, 1) == [*shown[:READER], "Well", "yes"]
+    user.click_cell("casesTable", 1, double=True)
+    nodes = at_hand(user, again, CASES[1])
+    assert user.text("readerComboBox") == "Well" and user.find("reviewedCheckBox").checked
+    for name, mask in corrected.items():
+        assert (mask_of(nodes.segmentation, name, nodes.reference) == mask).all(), name
+    grade(user)
+    assert row(user, 1)[:READER] == shown[:READER]
+
+
+def correct(nodes: Any) -> dict[str, np.ndarray]:
+    """Paint, erase, delete a lesion and add one, as the Segment Editor would; return what is drawn then."""
+    from scipy.ndimage import label
+
+    segmentation, reference = nodes.segmentation, nodes.reference
+    tumor, liver = (mask_of(segmentation, name, reference) for name in ("Tumor", "Liver"))
+    lesions, count = label(tumor, np.ones((3, 3, 3)))
+    largest = lesions == 1 + np.argmax(np.bincount(lesions.ravel())[1:])
+    k, j, i = np.argwhere(largest).mean(axis=0).round().astype(int)
+    paint(segmentation, "Tumor", np.roll(largest, 1, axis=2) & liver, reference)
+    half = largest.copy()
+    half[:k] = False
+    erase(segmentation, "Tumor", half & (np.indices(half.shape)[1] > j), reference)
+    if count > 1:
+        erase(segmentation, "Tumor", (lesions > 0) & ~largest, reference)
+    segmentation.GetSegmentation().AddEmptySegment("Tumor 2", "Tumor 2")
+    free = np.argwhere(liver & ~largest)
+    far = free[np.argmax(((free - [k, j, i]) ** 2).sum(axis=1))]
+    matrix = slicer.util.vtkMatrixFromArray(np.eye(4))
+    reference.GetIJKToRASMatrix(matrix)
+    center = slicer.util.arrayFromVTKMatrix(matrix) @ [*far[::-1], 1.0]
+    paint(segmentation, "Tumor 2", ball(reference, center[:3], 12.0) & liver, reference)
+    return {name: mask_of(segmentation, name, reference) for name in ("Tumor", "Tumor 2", "Liver")}
+
+
+def test_a_case_is_graded_as_it_opens_if_wished(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
+    for name in CASES[2:]:
+        shutil.rmtree(folder / name)
+    open_folder(user, monkeypatch, folder)
+    user.click("gradeOnOpeningCheckBox")
+    user.click("nextCaseButton")
+    user.wait_until(lambda: row(user, 0)[GRADE], 120, "the first grade")
+    user.click("nextCaseButton")
+    user.wait_until(lambda: row(user, 1)[GRADE], 120, "the second grade")
+    user.click("gradeOnOpeningCheckBox")
+    # the second was read ahead, so nothing had to be encoded for it
+    assert widget.panel.context.controller.answer.encoder_calls == 0
+
+
+def test_what_is_wrong_with_a_list_is_said(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
+    open_folder(user, monkeypatch, folder / "nowhere")
+    assert "no worklist" in user.text("casesMessageLabel")
+    (folder / CASES[0] / "CT.nii.gz").write_text("no image")
+    (folder / CASES[1] / "segmentation.seg.nrrd").unlink()
+    open_folder(user, monkeypatch, folder)
+    assert row(user, 1)[CHECKS] == "incomplete"
+    user.click("nextCaseButton")
+    user.wait_until(lambda: "cannot be opened" in user.text("casesMessageLabel"), 60, "the reason")
+    assert row(user, 0)[CHECKS] == "failed" and widget.panel.context.nodes is None
+    assert not user.find("gradeButton").enabled
+    user.screenshot("cases-broken")
+    user.click("nextCaseButton")
+    user.wait_until(lambda: "draw the masks" in user.text("casesMessageLabel"), 60, "the second case")
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 3
+
+
+def test_masks_that_cannot_be_saved_are_asked_about(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
+    open_folder(user, monkeypatch, folder)
+    user.click("nextCaseButton")
+    nodes = at_hand(user, widget, CASES[0])
+    paint(nodes.segmentation, "Tumor", mask_of(nodes.segmentation, "Liver", nodes.reference), nodes.reference)
+    (folder / "review.reactkd.masks").touch()
+    user.click("nextCaseButton")
+    user.wait_until(lambda: user.sees("questionWidget"), 30, "the question")
+    assert "could not be saved" in user.text("questionLabel") and not user.find("nextCaseButton").enabled
+    user.screenshot("cases-question")
+    user.click("stayButton")
+    assert not user.sees("questionWidget") and widget.panel.context.state.case_id == CASES[0]
+    (folder / "review.reactkd.masks").unlink()
+    user.click("nextCaseButton")
+    at_hand(user, widget, CASES[1])
+    assert (folder / "review.reactkd.masks").is_dir()
+
+
+def test_the_scene_is_closed_over_edits(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
+    open_folder(user, monkeypatch, folder)
+    user.click("nextCaseButton")
+    nodes = at_hand(user, widget, CASES[0])
+    paint(nodes.segmentation, "Tumor", mask_of(nodes.segmentation, "Liver", nodes.reference), nodes.reference)
+    slicer.mrmlScene.Clear(0)
+    user.settle()
+    assert user.text("listLabel") == "cohort: 6 cases, 0 reviewed."
+    user.click("nextCaseButton")
+    nodes = at_hand(user, widget, CASES[0])
+    tumor, liver = (mask_of(nodes.segmentation, name, nodes.reference) for name in ("Tumor", "Liver"))
+    assert (tumor & liver).sum() == liver.sum()
+
+
+def test_reload_over_edits(application: Any, user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
+    open_folder(user, monkeypatch, folder)
+    user.click("nextCaseButton")
+    nodes = at_hand(user, widget, CASES[0])
+    paint(nodes.segmentation, "Tumor", mask_of(nodes.segmentation, "Liver", nodes.reference), nodes.reference)
+    widget.onReload()
+    user.settle()
+    assert (folder / "review.reactkd.masks").is_dir()
+    again = application.modules["REACTKD"].widgetRepresentation().self()
+    assert again is not widget
+    open_folder(user, monkeypatch, folder)
+    user.click("nextCaseButton")
+    at_hand(user, again, CASES[0])
+
+
+def test_keys_belong_to_the_module_on_show(
+    application: Any, user: Any, widget: Any, folder: Path, monkeypatch: Any
+) -> None:
+    open_folder(user, monkeypatch, folder)
+    application.select_module("SegmentEditor")
+    press(user, Qt.Key.Key_N)
+    assert widget.panel.reading.index is None and not widget.panel.reading.busy
+    application.select_module("REACTKD")
+    press(user, Qt.Key.Key_N)
+    at_hand(user, widget, CASES[0])
+
+
+def test_a_list_in_a_folder_that_cannot_be_written(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
+    open_folder(user, monkeypatch, folder)
+    user.click("nextCaseButton")
+    at_hand(user, widget, CASES[0])
+    with read_only(folder):
+        user.choose("readerComboBox", "Poor")
+        assert "cannot be saved beside the list" in user.text("reviewProblemLabel")
+        assert row(user, 0)[READER] == "Poor"
+        user.screenshot("cases-read-only")
+    user.wait_until(lambda: not user.sees("reviewProblemLabel"), 10, "the next try")
+    told = json.loads((folder / "review.reactkd.json").read_text(encoding="utf-8"))
+    assert told["cases"][CASES[0]]["reader"]["grade"] == "poor"
+
+
+def test_a_batch_with_a_broken_case_and_a_stop(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
+    for name in CASES[4:]:
+        shutil.rmtree(folder / name)
+    (folder / CASES[1] / "CT.nii.gz").write_text("no image")
+    user.toggle_section("reportSection")
+    assert not user.find("batchButton").enabled
+    open_folder(user, monkeypatch, folder)
+    user.click("batchButton")
+    assert user.find("cancelBatchButton").enabled and not user.find("batchButton").enabled
+    user.wait_until(lambda: row(user, 0)[GRADE], 120, "the first grade")
+    user.screenshot("batch-running")
+    user.click("cancelBatchButton")
+    user.wait_until(lambda: user.find("batchButton").enabled, 1.5, "the stop")
+    assert "stopped" in user.text("batchLabel")
+    assert row(user, 3)[GRADE] == ""
+    user.click("batchButton")
+    user.wait_until(lambda: user.find("batchButton").enabled, 120, "the end")
+    assert "1 failed" in user.text("batchLabel")
+    assert [bool(line[GRADE]) for line in user.rows("casesTable")] == [True, False, True, True]
+    assert row(user, 1)[CHECKS] == "failed"
+    user.screenshot("batch-done")
+    with open(folder / "review.reactkd.results" / "results.csv", encoding="utf-8", newline="") as stream:
+        told = {line["case"]: line for line in csv.DictReader(stream)}
+    assert told[CASES[1]]["error"] == "not-an-image" and told[CASES[0]]["grade"]
+    user.click("nextCaseButton")
+    at_hand(user, widget, CASES[0])

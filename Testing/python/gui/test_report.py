@@ -1,0 +1,72 @@
+"""The answer as files: a page with pictures, JSON, CSV."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QFileDialog
+
+from host.pictures import missing_rendering
+
+
+def save_as(monkeypatch: Any, path: Path) -> None:
+    """What the user chooses in the next dialogs."""
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", staticmethod(lambda *_: str(path)))
+
+
+@pytest.fixture
+def graded(user: Any, phantom_nodes: Any) -> Any:
+    """A graded phantom, and the section open."""
+    selector = user.find("segmentationSelector")
+    user.wait_until(lambda: selector.currentNode() is phantom_nodes.segmentation, what="recognition")
+    user.toggle_section("reportSection")
+    assert not user.find("savePageButton").enabled
+    user.click("gradeButton")
+    user.wait_until(lambda: user.find("gradeButton").enabled and user.sees("gradeLabel"), 120, "a grade")
+    return phantom_nodes
+
+
+def test_the_answer_is_saved_in_three_forms(
+    user: Any, widget: Any, graded: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    from REACTKDLib.core.report import GradeReport
+
+    report = widget.panel.context.report
+    save_as(monkeypatch, tmp_path / "answer.json")
+    user.click("saveJsonButton")
+    assert user.text("reportLabel") == "Saved as answer.json."
+    assert GradeReport.read_json(tmp_path / "answer.json").to_dict() == report.to_dict()
+    save_as(monkeypatch, tmp_path / "regions")
+    user.click("saveCsvButton")
+    assert (tmp_path / "regions.csv").read_text(encoding="utf-8").startswith("label,name,kind")
+    save_as(monkeypatch, tmp_path / "page.html")
+    user.click("savePageButton")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert f"{100 * report.probabilities[report.grade]:.0f} %" in page and "not for clinical use" in page
+    assert "FDG PET T/L" in page and "swatch" in page
+    user.screenshot("report-saved")
+    pictures = re.findall(r"data:image/png;base64,([^\"]+)", page)
+    if missing_rendering():
+        pytest.skip("no off-screen OpenGL for the pictures")
+    assert len(pictures) == 4
+    out = Path(user.screenshot("report-views", of="window")).parent
+    (out / "report-page.html").write_text(page, encoding="utf-8")
+    for picture in pictures:
+        image = QImage.fromData(b64decode(picture))
+        colors = {image.pixel(x, y) for x in range(0, image.width(), 7) for y in range(0, image.height(), 7)}
+        assert image.width() > 100 and len(colors) > 8, "an empty picture"
+
+
+def test_a_place_that_cannot_be_written(user: Any, graded: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "file").touch()
+    for button, name in (("saveJsonButton", "a.json"), ("saveCsvButton", "a.csv"), ("savePageButton", "a.html")):
+        save_as(monkeypatch, tmp_path / "file" / name)
+        user.click(button)
+        assert "cannot be written" in user.text("reportLabel")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", staticmethod(lambda *_: ""))
+    user.click("saveJsonButton")
