@@ -25,7 +25,10 @@ def silent(_: Now) -> None:
 
 
 class Plan:
-    """A run as parts with weights (their expected cost); turns progress inside a part into that of the whole."""
+    """A run as parts with weights (their expected cost); turns progress inside a part into that of the whole.
+
+    A part that was not announced counts nothing.
+    """
 
     def __init__(self, parts: dict[str, float], report: Report = silent):
         total = sum(parts.values()) or 1.0
@@ -39,7 +42,7 @@ class Plan:
     def tell(self, part: str, fraction: float, stage: str, loss: float | None = None) -> None:
         """Report `fraction` of a part; the whole never goes back."""
         self._done[part] = min(max(fraction, self._done.get(part, 0.0)), 1.0)
-        whole = min(sum(self._share[p] * f for p, f in self._done.items()), 1.0)
+        whole = min(sum(self._share.get(p, 0.0) * f for p, f in self._done.items()), 1.0)
         now = time.monotonic()
         if self._last is not None and whole > self._last[1] and now > self._last[0]:
             speed = (whole - self._last[1]) / (now - self._last[0])

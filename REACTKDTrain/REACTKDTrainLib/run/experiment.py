@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,21 +22,10 @@ from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
 from REACTKDTrainLib.prepared.sizes import preparation_of
 from REACTKDTrainLib.prepared.store import PreparedStore
 from REACTKDTrainLib.run.device import choose_device
-from REACTKDTrainLib.run.figures import learning_curves
 from REACTKDTrainLib.run.fold import COST, FoldRun
-from REACTKDTrainLib.run.model import save_model
 from REACTKDTrainLib.run.options import RunOptions
-from REACTKDTrainLib.run.predictions import (
-    Prediction,
-    averaged,
-    measure,
-    predict_student,
-    predict_teacher,
-    read_rows,
-    write_metrics,
-    write_predictions,
-    write_rows,
-)
+from REACTKDTrainLib.run.outcome import Chosen, Result, write_outcome
+from REACTKDTrainLib.run.predictions import Prediction, predict_student, predict_teacher, write_rows
 from REACTKDTrainLib.run.preparation import Storing, UnreadableCase, prepare_cases, without
 from REACTKDTrainLib.run.record import RECORD, add_native_dose, add_unreadable, describe_run, open_folder
 from REACTKDTrainLib.stages.fold_data import FoldData
@@ -50,22 +37,6 @@ STAGE_SETTINGS = {
     "student-heads": "student_heads",
     "student": "student_stage",
 }
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run ends with. macro_auc, accuracy: of the student with all images, None where nothing was measured."""
-
-    macro_auc: float | None
-    accuracy: float | None
-    bundle: Path | None
-
-    def summary(self) -> str:
-        """One line for people."""
-        measured = "nothing was measured (teachers alone, or no unseen case)"
-        if self.macro_auc is not None:
-            measured = f"macro AUC {self.macro_auc:.3f}, accuracy {self.accuracy:.3f} on unseen cases"
-        return f"{measured}; model: {self.bundle}" if self.bundle else measured
 
 
 def run_experiment(options: RunOptions, report: Report = silent) -> Result:
@@ -260,7 +231,7 @@ class Experiment:
         )
 
     def _train(self, cohorts: dict[str, Cohort], splits: list[Split], record: dict) -> Result:
-        best = None
+        best: Chosen | None = None
         for split, number in self._chosen(splits):
             fold = self._fold(split, number, cohorts.get("unlabeled"), self._plan)
             teacher = None
@@ -271,13 +242,14 @@ class Experiment:
                 continue
             student = fold.student(teacher)
             self._predict(fold, student, teacher, cohorts)
-            score = fold.score(student)
-            if best is None or score > best[0]:
-                best = (score, student, fold)
+            chosen = Chosen(fold.score(student), student, fold.window, fold.temperature, fold.number)
+            best = chosen if best is None or chosen.score > best.score else best
+        result = Result(None, None, None)
         if self.processes.first:
-            result = self._finish(cohorts, record, best)
+            result = write_outcome(self.output, self.config, cohorts, record, best)
+            self._report(Now(1.0, "done", None, 0.0))
         self.processes.wait()
-        return result if self.processes.first else Result(None, None, None)
+        return result
 
     def _predict(self, fold: FoldRun, student, teacher, cohorts: dict[str, Cohort]) -> None:
         """Rows of this fold's test cases and of the external cohort, kept beside its weights."""
@@ -301,34 +273,6 @@ class Experiment:
                 rows += predict_teacher(teacher, data, fold.number, told)
             write_rows(self.output / f"fold{fold.number}" / f"{name}.json", rows)
 
-    def _finish(self, cohorts: dict[str, Cohort], record: dict, best) -> Result:
-        """Files of the whole run, from all folds that are there."""
-        test = [read_rows(p) for p in sorted(self.output.glob("fold*/test.json"))]
-        external = [read_rows(p) for p in sorted(self.output.glob("fold*/external.json"))]
-        rows = [row for part in test for row in part]
-        phantom = cohorts["cohort"].phantom
-        metrics = {"digital_phantom": phantom, **measure(rows)}
-        write_predictions(self.output / "predictions.csv", rows)
-        write_predictions(self.output / "predictions_by_inputs.csv", rows, subsets=True)
-        outside = None
-        if external:
-            joined = averaged(external)
-            outside = {"digital_phantom": cohorts["external"].phantom, **measure(joined)}
-            write_predictions(self.output / "predictions_external.csv", joined)
-            write_predictions(self.output / "predictions_external_by_inputs.csv", joined, subsets=True)
-            metrics["external"] = outside
-        write_metrics(self.output / "metrics.json", metrics)
-        learning_curves(self.output, phantom)
-        told = metrics if rows else (outside or metrics)
-        bundle = None
-        if best is not None:
-            _, student, fold = best
-            bundle = self.output / "bundle"
-            shown = {k: v for k, v in told.items() if k != "external"}
-            save_model(bundle, student, fold.window, self.config, record, shown, fold.temperature, fold.number)
-        self._report(Now(1.0, "done", None, 0.0))
-        return Result(told.get("macro_auc"), told.get("accuracy"), bundle)
-
     def _check_stop(self) -> None:
         if self.stop.asked():
             raise Stopped("The run was stopped; what is done is kept, and --resume goes on from here.")
@@ -338,14 +282,3 @@ def _prepare_one(storing: Storing, doses: Path, store: PreparedStore, dosed: fro
     storing(case)
     if case.id in dosed and "ct" in case.modalities:
         prepare_fields_or_note(doses, store, case)
-
-
-def result_of(output: Path) -> dict:
-    """The measures of a finished run. Raises: UsageError when there are none."""
-    try:
-        return json.loads((Path(output) / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError("The output folder holds no measures; let the run finish first.") from error
-
-
-Runner = Callable[[RunOptions, Report], Result]

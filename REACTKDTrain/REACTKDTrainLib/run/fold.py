@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 
-from REACTKDLib.core.bundle import Bundle
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.cohorts.base import CohortCase
@@ -32,6 +31,7 @@ from REACTKDTrainLib.networks.teacher import Teacher, fit_teacher_scales
 from REACTKDTrainLib.prepared.store import PreparedStore
 from REACTKDTrainLib.run.calibration import apply_temperature, fit_temperature
 from REACTKDTrainLib.run.teacher_answers import TeacherAnswers
+from REACTKDTrainLib.run.warm_start import warm_start
 from REACTKDTrainLib.stages.auxiliary import LatentRegression
 from REACTKDTrainLib.stages.fold_data import FoldData
 from REACTKDTrainLib.stages.student_stage import Learner, StudentStage, share_cbam
@@ -104,6 +104,7 @@ class FoldRun:
         with seeded(seed_of(self.seed, "teacher")):
             teacher = Teacher(config.teacher)
         teacher.to(self.device)
+        encode_in_bfloat16(teacher.encoders.values(), self.device, config.amp)
         folder = (self.teachers or self.folder) / f"fold{self.number}"
         binding = self._teacher_binding()
         if not train:
@@ -114,9 +115,8 @@ class FoldRun:
                 )
             teacher.load_state_dict(found[0]["module"])
             return teacher.eval().requires_grad_(False)
-        encode_in_bfloat16(teacher.encoders.values(), self.device, config.amp)
         data, inner = self.data["train"], self.data["inner"]
-        fit_teacher_scales(teacher, self._light_views())
+        fit_teacher_scales(teacher, self.open_views())
         if config.teacher.blocks and (config.teacher_heads.epochs or config.teacher_heads.steps):
             stage = TeacherHeadsStage(teacher, data, inner, config.loss)
             self._run(stage, config.teacher_heads, folder, binding)
@@ -132,14 +132,20 @@ class FoldRun:
         self._run(stage, config.teacher_stage, folder, binding)
         return teacher.eval().requires_grad_(False)
 
-    def _light_views(self) -> list[View]:
-        """View 0 of every training case without voxels; made here so that a person sees what takes the time."""
-        data, out = self.data["train"], []
-        for index in range(len(data)):
-            out.append(data.light(index))
-            self.plan.tell(f"views{self.number}", (index + 1) / len(data), self.named("opening views"))
+    def open_views(self) -> list[View]:
+        """Make every view that a stage looks at, each process its share, so that none is made twice and a person sees
+        what takes the time. Returns view 0 of every training case, without voxels.
+        """
+        train, inner, others = self.data["train"], self.data["inner"], self._unlabeled
+        wanted = [(train, i, n) for i in range(len(train)) for n in range(train.views)]
+        wanted += [(data, i, 0) for data in (inner, others) if data is not None for i in range(len(data))]
+        own = wanted[self.processes.rank :: self.processes.world]
+        for done, (data, index, number) in enumerate(own, start=1):
+            data.light(index, number)
+            self.plan.tell(f"views{self.number}", done / len(own), self.named("opening views"))
             self._check_stop()
-        return out
+        self.processes.wait()
+        return [train.light(index) for index in range(len(train))]
 
     def _degrade(self, cases: Sequence[CohortCase]) -> Degrade | None:
         how = self.config.data.augmentation
@@ -166,13 +172,14 @@ class FoldRun:
         data, inner = self.data["train"], self.data["inner"]
         folder, binding = self.folder / f"fold{self.number}", self._student_binding(teacher)
         done = load_checkpoint(folder / "student" / "last.pt", binding) is not None
+        light = self.open_views()
         if config.student_stage.initial:
             if warm_start(student, config.student_stage.initial) and not done:
                 fit_fused_scale(student, map(data.view, range(len(data))))
         else:
             start_heads(student)
             if not done:
-                fit_student_scales(student, self._light_views())
+                fit_student_scales(student, light)
                 fit_fused_scale(student, map(data.view, range(len(data))))
         heads = config.student_heads.epochs or config.student_heads.steps
         if student.fixed_size and heads and not config.student_stage.initial:
@@ -263,7 +270,7 @@ class FoldRun:
             return COST[name] * (steps * stage.batch + looks * n_inner / 2)
 
         out = {
-            "views": COST["views"] * n,
+            "views": COST["views"] * (n * config.data.views + n_inner + len(self.unlabeled)),
             "teacher-heads": cost("teacher-heads", config.teacher_heads),
             "teacher": cost("teacher", config.teacher_stage),
             "answers": COST["answers"] * n * config.data.views,
@@ -283,19 +290,3 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
-
-
-def warm_start(student: Student, folder: str) -> bool:
-    """Take from a model folder the weights that fit by name and shape; True when the maps are no longer its own,
-    because only one of the two has CBAM3D.
-
-    Raises: what `Bundle.load` raises; UsageError when nothing fits.
-    """
-    own = student.state_dict()
-    initial = Bundle.load(folder).student
-    given = initial.state_dict()
-    fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
-    if not fitting:
-        raise UsageError("No weight of the initial model fits the student; give a model of the same configuration.")
-    student.load_state_dict(fitting, strict=False)
-    return student.config.cbam != initial.config.cbam

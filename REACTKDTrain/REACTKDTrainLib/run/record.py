@@ -62,14 +62,15 @@ def describe_cohort(cohort: Cohort) -> dict:
 
 def revision() -> str | None:
     """The git revision of this source, with '+' when it was changed; None for an installed copy."""
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve()
     try:
-        asked = dict(cwd=here, capture_output=True, text=True, timeout=10)
+        asked = dict(cwd=here.parent, capture_output=True, text=True, timeout=10)
+        known = subprocess.run(["git", "ls-files", "--error-unmatch", here.name], **asked)
         head = subprocess.run(["git", "rev-parse", "HEAD"], **asked)
         changed = subprocess.run(["git", "status", "--porcelain", "--untracked-files=no"], **asked)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    if head.returncode:
+    if known.returncode or head.returncode:  # a copy may lie inside somebody else's repository
         return None
     return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
 

@@ -19,7 +19,8 @@ class TeacherAnswers:
 
     def __init__(self, teacher: Teacher, data: FoldData, cache: TargetCache, maps: bool = False):
         self._teacher, self._data, self._cache, self._maps = teacher, data, cache, maps
-        self._hash = weights_hash(teacher) + ("+maps" if maps else "")
+        device = next(teacher.parameters()).device.type  # a GPU's answers are rounded otherwise
+        self._hash = f"{weights_hash(teacher)} {device}" + ("+maps" if maps else "")
 
     def compute(
         self,

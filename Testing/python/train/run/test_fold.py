@@ -1,0 +1,206 @@
+"""One fold from views to the student: who is looked at, what is kept where, and what computes in which precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.config import TrainingConfig
+from REACTKDTrainLib.engine import precision
+from REACTKDTrainLib.engine.processes import Processes
+from REACTKDTrainLib.folds import make_folds
+from REACTKDTrainLib.networks.predict import predict_subsets
+from REACTKDTrainLib.prepared.sizes import preparation_of
+from REACTKDTrainLib.prepared.store import PreparedStore
+from REACTKDTrainLib.run.fold import FoldRun
+from REACTKDTrainLib.run.predictions import predict_student
+from REACTKDTrainLib.targets_cache import TargetCache, weights_hash
+from support.small_training import COHORT, write_config
+
+STAGES = ("teacher_heads", "teacher_stage", "student_heads", "student_stage")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory) -> TrainingConfig:
+    config = TrainingConfig.read(write_config(tmp_path_factory.mktemp("config")), TrainingConfig.for_size("tiny"))
+    return replace(config, folds=2)
+
+
+class Watched(PreparedStore):
+    """Notes which patients are opened. (Frozen, so the list is a class's.)"""
+
+    opened: list[str] = []
+
+    def get(self, case: CohortCase):
+        self.opened.append(case.patient)
+        return super().get(case)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory, config) -> PreparedStore:
+    """Prepared cases of the cohort, made once."""
+    data = config.data
+    made = Watched(
+        tmp_path_factory.mktemp("prepared"),
+        preparation_of("tiny"),
+        data.mask_variants,
+        data.perturbation,
+        data.mask_seed,
+        data.whole_grid,
+    )
+    for case in open_cohort(COHORT).cases:
+        made.get(case)
+    return made
+
+
+def fold_run(config: TrainingConfig, store: PreparedStore, folder: Path, number: int = 0, **changes) -> FoldRun:
+    split = make_folds(open_cohort(COHORT).cases, config.folds, config.seed, config.data.inner)[number]
+    cache = changes.pop("cache", folder / "cache")
+    return FoldRun(config, number, split.train, split.inner, split.test, store, folder / "out", cache, **changes)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    """Views, shared by the tests that do not look at what is kept."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def patients(cases) -> set[str]:
+    return {case.patient for case in cases}
+
+
+# -- patients
+
+
+def test_no_patient_of_the_test_fold_is_opened_before_the_student_is_finished(config, store, cache, tmp_path: Path):
+    """Weights, normalization, early stopping, teachers, their answers, temperature: all without the test fold."""
+    Watched.opened.clear()
+    fold = fold_run(config, store, tmp_path, cache=cache)
+    teacher = fold.teacher()
+    assert set(Watched.opened) == patients(fold.train) | patients(fold.inner)
+    student = fold.student(teacher)
+    assert set(Watched.opened) == patients(fold.train) | patients(fold.inner)
+    assert not set(Watched.opened) & patients(fold.test)
+    rows = predict_student(student, fold.data["test"], 0)
+    assert {row.patient for row in rows} == patients(fold.test)
+
+
+def test_normalization_is_that_of_the_training_part_alone(config, store, tmp_path: Path) -> None:
+    Watched.opened.clear()
+    fold = fold_run(config, store, tmp_path)
+    assert set(Watched.opened) == patients(fold.train)
+    assert fold.window.center_hu != fold_run(config, store, tmp_path, 1).window.center_hu
+
+
+def test_the_caches_hold_answers_about_training_patients_alone_and_each_fold_its_own(config, store, tmp_path) -> None:
+    """Both folds share one cache; the teacher of one fold has seen the test patients of the other."""
+    quick = replace(config, teacher_heads=replace(config.teacher_heads, epochs=0))
+    quick = replace(quick, teacher_stage=replace(quick.teacher_stage, epochs=1))
+    seen: list[set[Path]] = []
+    for number in (0, 1):
+        fold = fold_run(quick, store, tmp_path, number)
+        teacher = fold.teacher()
+        fold._answers(teacher, maps=False)
+        files = set((tmp_path / "cache" / "targets").rglob("*.pt"))
+        own = files - set().union(*seen)
+        cache = TargetCache(tmp_path / "cache" / "targets")
+        name = f"{weights_hash(teacher)} cpu"
+        expected = {
+            cache.path(name, fold.data["train"].light(index, view))
+            for index in range(len(fold.train))
+            for view in range(quick.data.views)
+        }
+        assert own == expected
+        tested = [fold.data[part].light(index) for part in ("inner", "test") for index in range(len(fold.data[part]))]
+        assert all(cache.get(name, view) is None for view in tested)
+        seen.append(own)
+    assert not seen[0] & seen[1]
+
+
+def test_a_fold_does_not_take_the_teacher_of_another_fold(config, store, tmp_path: Path) -> None:
+    quick = replace(config, teacher_heads=replace(config.teacher_heads, epochs=0))
+    quick = replace(quick, teacher_stage=replace(quick.teacher_stage, epochs=1))
+    fold_run(quick, store, tmp_path).teacher()
+    (tmp_path / "out" / "fold0").rename(tmp_path / "out" / "fold1")
+    with pytest.raises(Exception, match="another configuration or other cases"):
+        fold_run(quick, store, tmp_path, 1).teacher(train=False)
+
+
+# -- several processes
+
+
+@dataclass(frozen=True)
+class Apart(Processes):
+    """One of two processes, alone in this test."""
+
+    def wait(self) -> None:
+        """Nobody comes."""
+        raise Waiting
+
+
+class Waiting(Exception):
+    """This process has done its part."""
+
+
+def test_each_view_is_made_by_one_process(config, store, cache, tmp_path: Path) -> None:
+    made = [views_of(fold_run(config, store, tmp_path, cache=cache, processes=Apart(rank, 2))) for rank in (0, 1)]
+    fold = fold_run(config, store, tmp_path, cache=cache)
+    assert not set(made[0]) & set(made[1])
+    assert len(set(made[0] + made[1])) == len(made[0] + made[1]) == 2 * len(fold.train) + len(fold.inner)
+    assert abs(len(made[0]) - len(made[1])) <= 1
+
+
+def views_of(fold: FoldRun) -> list[tuple[str, int]]:
+    """The views that a process makes before it waits for the others."""
+    made: list[tuple[str, int]] = []
+
+    def watch(data) -> None:
+        make = data._make
+        data._make = lambda index, number: made.append((data.cases[index].id, number)) or make(index, number)
+
+    for data in fold.data.values():
+        watch(data)
+    with pytest.raises(Waiting):
+        fold.open_views()
+    return made
+
+
+# -- precision
+
+
+def test_in_bfloat16_encoders_alone_compute_so_and_the_answer_stays_near(config, store, cache, tmp_path, monkeypatch):
+    """What CUDA would do, on a processor: bfloat16 in encoders, where a fold asks for it, float32 everywhere else."""
+    one = {"epochs": 0, "steps": 1}
+    quick = {name: replace(getattr(config, name), **one) for name in STAGES}
+    wanted = [True]
+    monkeypatch.setattr(
+        precision, "autocast", lambda device, asked: torch.autocast("cpu", torch.bfloat16, asked and wanted[0])
+    )
+    types: dict[str, set[torch.dtype]] = {"inside": set(), "outside": set()}
+
+    def noted(function):
+        def run(*args, **kwargs):
+            out = function(*args, **kwargs)
+            types["inside" if torch.is_autocast_enabled("cpu") else "outside"].add(out.dtype)
+            return out
+
+        return run
+
+    for name in ("linear", "conv3d"):
+        monkeypatch.setattr(torch.nn.functional, name, noted(getattr(torch.nn.functional, name)))
+    fold = fold_run(replace(config, **quick), store, tmp_path, cache=cache)
+    student = fold.student(fold.teacher())
+    assert types == {"inside": {torch.bfloat16}, "outside": {torch.float32}}
+    assert all(value.dtype == torch.float32 for value in student.state_dict().values())
+    views = [fold.data["inner"].view(n) for n in range(2)]
+    half = [predict_subsets(student, view) for view in views]
+    wanted[0] = False
+    for told, view in zip(half, views, strict=True):
+        for name, logits in predict_subsets(student, view).items():
+            assert 0 <= (told[name] - logits).abs().max() < 0.02
+    assert types["outside"] == {torch.float32}
