@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,23 +38,11 @@ def test_there_is_one_phantom_for_each_grade_with_its_picture(samples: Any) -> N
 
 
 def test_a_click_makes_the_patient_here_and_shows_the_ct(samples: Any) -> None:
+    from host.heartbeat import Heartbeat
     from REACTKDLib.scene.case import case_from_nodes
 
-    gaps, last = [], time.monotonic()
-
-    def tick() -> None:
-        nonlocal last
-        now = time.monotonic()
-        gaps.append(now - last)
-        last = now
-
-    import qt
-
-    timer = qt.QTimer()
-    timer.connect("timeout()", tick)
-    timer.start(5)
-    samples.click(WELL)
-    timer.stop()
+    with Heartbeat() as heart:
+        samples.click(WELL)
     names = sorted(node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
     assert names == ["Phantom well Acetate PET", "Phantom well CT", "Phantom well FDG PET"]
     ct, fdg, acetate = (slicer.util.getNode(f"Phantom well {name}") for name in ("CT", "FDG PET", "Acetate PET"))
@@ -64,8 +51,18 @@ def test_a_click_makes_the_patient_here_and_shows_the_ct(samples: Any) -> None:
     assert case.liver.sum() > case.tumor.sum() > 0 and not case.findings
     red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
     assert red.GetBackgroundVolumeID() == ct.GetID()
-    assert len(gaps) > 20, "the windows did not paint while the phantom was made"
+    assert heart.beats > 20, "the windows did not paint while the phantom was made"
     samples.screenshot("sample-data-loaded", of="window")
+
+
+def test_the_module_finds_its_inputs_among_the_sample(samples: Any, application: Any) -> None:
+    samples.click(WELL)
+    application.select_module("REACTKD")
+    names = {"ctSelector": "CT", "fdgSelector": "FDG PET", "acetateSelector": "Acetate PET"}
+    for selector, name in {**names, "segmentationSelector": "Segmentation"}.items():
+        assert samples.find(selector).currentNode().GetName() == f"Phantom well {name}"
+    samples.wait_until(lambda: samples.find("gradeButton").enabled, what="the button Grade")
+    samples.screenshot("sample-data-recognized", of="window")
 
 
 def test_the_same_click_makes_the_same_patient(samples: Any) -> None:
