@@ -44,7 +44,7 @@ def columns_for(report: GradeReport, ratios: Mapping[str, Sequence[float | None]
     for image, values in ratios.items():
         columns.append(
             (
-                _("{image} T/L").format(image=image),
+                _("{image} tumor/liver").format(image=image),
                 _("The lesion's highest uptake over the liver's middle one."),
                 lambda index, _row, values=values: _rounded(values[index] if index < len(values) else None, 2),
             )

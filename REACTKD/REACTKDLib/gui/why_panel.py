@@ -12,9 +12,10 @@ from REACTKDLib.core.report import GradeReport
 from REACTKDLib.gui import region_table
 from REACTKDLib.gui.own_segments import OwnSegments
 from REACTKDLib.gui.section import Section
-from REACTKDLib.gui.words import grade_words, image_words, overlay_words, short_grade
+from REACTKDLib.gui.words import grade_words, image_words, overlay_words, ratio_words, short_grade
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.overlay import Overlay, overlays_for
+from REACTKDLib.scene.region_table import read_ratios
 
 ROW_HEIGHT = 24  # five regions are seen at once
 
@@ -135,10 +136,10 @@ class WhyPanel(Section):
 
     def _show_regions(self, report: GradeReport | None) -> None:
         ratios = self._ratios()
-        wanted = (report, tuple(ratios))
-        if self._tabled is not None and self._tabled[0] is report and self._tabled[1] == wanted[1]:
-            return
-        self._tabled = wanted
+        known, columns = self._tabled or (None, ())
+        if known is report and (self.context.busy or columns == tuple(ratios)) and self._tabled is not None:
+            return  # what was taken out stays out
+        self._tabled = report, tuple(ratios)
         if report is None:
             self.ui.regionTable.setRowCount(0)
             return
@@ -147,12 +148,10 @@ class WhyPanel(Section):
         self.ui.everythingButton.enabled = False
 
     def _ratios(self) -> dict[str, list[float | None]]:
-        """Return {image: tumor-to-liver ratio of each region}, where the worker has measured them."""
-        uptake = getattr(self.context.result, "uptake", None) or {}
-        return {
-            image_words(name): [entry.ratio if entry is not None else None for entry in entries]
-            for name, entries in uptake.items()
-        }
+        """Return {image: tumor-to-liver ratio of each region}, of each PET in a unit that allows one."""
+        outputs = self.context.outputs
+        ratios = read_ratios(outputs.table) if outputs is not None and not self.context.busy else {}
+        return {ratio_words(name): values for name, values in ratios.items()}
 
     def _make_input_boxes(self, inputs: list[Modality]) -> None:
         layout = self.ui.inputsInUseWidget.layout()

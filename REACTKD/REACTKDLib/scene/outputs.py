@@ -101,7 +101,7 @@ def output_steps(
     show_legend(outputs.heat_map, "Heat map", "%.2f", x=0.02)
     yield
     write_graph(outputs.graph_nodes, outputs.graph_edges, result.report, reference)
-    write_table(outputs.table, result.report)
+    write_table(outputs.table, result.report, getattr(result, "uptake", None))
     show_as(outputs, result.report, view or ViewChoice())
     write_report(parameter_node, result.report)
     in_tree = (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import vtk
@@ -20,8 +21,14 @@ COLUMNS = {
 }
 
 
-def write_table(node: Any, report: GradeReport) -> None:
-    """Replace the content of table node `node` by the regions of `report`; what is not claimed is NaN."""
+RATIO = "tumor to liver, "  # and the name of the image
+
+
+def write_table(node: Any, report: GradeReport, uptake: Mapping[str, Sequence[Any]] | None = None) -> None:
+    """Replace the content of table node `node` by the regions of `report`; what is not claimed is NaN.
+
+    uptake: as `core.uptake.uptake_of` gives it; its ratios get a column for each PET.
+    """
     rows = report.regions
     table = vtk.vtkTable()
     table.AddColumn(_words("region", (row.name for row in rows)))
@@ -31,6 +38,9 @@ def write_table(node: Any, report: GradeReport) -> None:
     for name in report.baseline or {}:
         table.AddColumn(_numbers(f"contribution {name}", (row.contribution[name] for row in rows)))
     table.AddColumn(_numbers("deletion effect", (row.deletion_effect for row in rows)))
+    for image, entries in (uptake or {}).items():
+        ratios = [entry.ratio if entry is not None else None for entry in entries]
+        table.AddColumn(_numbers(f"{RATIO}{image}", (*ratios, *[None] * (len(rows) - len(ratios)))))
     table.AddColumn(_words("low resolution", ("yes" if row.low_resolution else "no" for row in rows)))
     node.RemoveAllColumns()  # with the descriptions of columns that a former result had
     node.SetAndObserveTable(table)
@@ -41,6 +51,17 @@ def write_table(node: Any, report: GradeReport) -> None:
     for index in range(table.GetNumberOfColumns()):
         if isinstance(table.GetColumn(index), vtk.vtkDoubleArray):
             node.SetColumnNullValue(table.GetColumnName(index), "nan")
+
+
+def read_ratios(node: Any) -> dict[str, list[float | None]]:
+    """Return {image: tumor-to-liver ratio of each region}, as `write_table` left them; None where none is claimed."""
+    table, found = node.GetTable(), {}
+    for index in range(table.GetNumberOfColumns()):
+        name = table.GetColumnName(index) or ""
+        if name.startswith(RATIO):
+            values = [table.GetColumn(index).GetValue(row) for row in range(table.GetNumberOfRows())]
+            found[name.removeprefix(RATIO)] = [None if math.isnan(value) else value for value in values]
+    return found
 
 
 def _words(name: str, values: Iterable[str]) -> Any:
