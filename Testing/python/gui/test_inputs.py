@@ -1,0 +1,147 @@
+"""Section Inputs: what is recognized, what a person corrects, what is said of each image, what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+
+from REACTKDLib.core.case import Modality
+from support.panel_steps import wait_for_inputs
+from support.worlds import linear_transform, rigid
+
+
+@pytest.fixture
+def nodes(user: Any, phantom_nodes: Any) -> Any:
+    """The phantom, chosen by the panel itself."""
+    wait_for_inputs(user, phantom_nodes)
+    return phantom_nodes
+
+
+def test_a_case_that_comes_in_is_chosen_by_itself(user: Any, nodes: Any) -> None:
+    for name, modality in (
+        ("ctSelector", Modality.CT),
+        ("fdgSelector", Modality.FDG),
+        ("acetateSelector", Modality.ACETATE),
+    ):
+        assert user.find(name).currentNode() is nodes.volumes[modality]
+    assert user.text("liverComboBox") == "Liver"
+    assert "Hounsfield units" in user.text("ctInfoLabel") and "128 x 128 x 42" in user.text("ctInfoLabel")
+    assert "SUV" in user.text("fdgInfoLabel") and " mm" in user.text("acetateInfoLabel")
+    assert user.find("gradeButton").enabled and user.text("stateLabel") == "Ready to grade."
+    assert not user.sees("inputsWarningLabel")
+
+
+def test_a_choice_of_the_user_stays_when_he_comes_back(application: Any, user: Any, nodes: Any) -> None:
+    user.choose("fdgSelector", None)
+    application.select_module("SegmentEditor")
+    application.select_module("REACTKD")
+    assert user.find("fdgSelector").currentNode() is None
+    user.click("recognizeButton")
+    assert user.find("fdgSelector").currentNode() is nodes.volumes[Modality.FDG]
+
+
+def test_exchanged_tracers_are_told(user: Any, nodes: Any) -> None:
+    user.choose("fdgSelector", nodes.volumes[Modality.ACETATE])
+    assert "same image" in user.text("inputsWarningLabel")
+    user.choose("acetateSelector", nodes.volumes[Modality.FDG])
+    assert user.text("inputsWarningLabel").count("named like") == 2
+    user.screenshot("inputs-exchanged")
+
+
+def test_without_a_segmentation_the_panel_says_what_is_missing(user: Any, nodes: Any) -> None:
+    user.choose("segmentationSelector", None)
+    assert not user.find("gradeButton").enabled
+    assert user.text("stateLabel") == "Choose the segmentation with the liver and its tumors."
+    user.choose("segmentationSelector", nodes.segmentation)
+    for name in ("ctSelector", "fdgSelector", "acetateSelector"):
+        user.choose(name, None)
+    assert user.text("stateLabel") == "Choose a segmentation and at least one image."
+
+
+def test_a_liver_that_is_not_recognized_is_chosen_by_hand(user: Any, scene: Any, phantom_nodes: Any) -> None:
+    data = phantom_nodes.segmentation.GetSegmentation()
+    for segment_id, name in (("Liver", "Segment_1"), ("Tumor", "Segment_2")):
+        data.GetSegment(segment_id).SetName(name)
+        data.GetSegment(segment_id).SetTerminology("")
+    wait_for_inputs(user, phantom_nodes)
+    assert "No segment is recognized as the liver" in user.text("inputsWarningLabel")
+    user.screenshot("inputs-liver-unknown")
+    user.choose("liverComboBox", "Segment_1")
+    assert user.find("gradeButton").enabled
+    user.check("tumorList", "Segment_2")
+    widget_choice = user.application.modules["REACTKD"].widgetRepresentation().self().panel.context.choice
+    assert (widget_choice.livers, widget_choice.tumors) == (("Liver",), ("Tumor",))
+
+
+def test_a_shared_rigid_transform_is_fine(user: Any, scene: Any, nodes: Any) -> None:
+    shared = linear_transform(scene, rigid((5, 6, 7), (8, 9, 10)))
+    for node in (*nodes.volumes.values(), nodes.segmentation):
+        node.SetAndObserveTransformNodeID(shared.GetID())
+    user.click("recognizeButton")
+    assert user.find("gradeButton").enabled
+
+
+def test_a_grid_transform_is_refused_with_the_reason(user: Any, scene: Any, nodes: Any) -> None:
+    nodes.volumes[Modality.FDG].SetAndObserveTransformNodeID(grid_transform(scene).GetID())
+    user.click("recognizeButton")
+    assert not user.find("gradeButton").enabled
+    assert "The FDG PET lies under a transform that bends space" in user.text("inputsWarningLabel")
+    assert "harden" in user.text("stateLabel")
+    user.screenshot("inputs-grid-transform")
+    user.choose("fdgSelector", None)
+    assert user.find("gradeButton").enabled
+
+
+def grid_transform(scene: Any) -> Any:
+    """A transform node that bends space a little."""
+    import vtk
+    from vtk.util.numpy_support import numpy_to_vtk
+
+    grid = vtk.vtkImageData()
+    grid.SetDimensions(4, 4, 4)
+    grid.SetOrigin(-300, -300, -300)
+    grid.SetSpacing(200, 200, 200)
+    displacement = np.random.default_rng(0).normal(0, 2, (64, 3))
+    grid.GetPointData().SetScalars(numpy_to_vtk(displacement, deep=True))
+    transform = slicer.vtkOrientedGridTransform()
+    transform.SetDisplacementGridData(grid)
+    node = scene.AddNewNodeByClass("vtkMRMLGridTransformNode")
+    node.SetAndObserveTransformFromParent(transform)
+    return node
+
+
+def test_an_input_that_is_deleted_is_no_input(user: Any, scene: Any, nodes: Any) -> None:
+    scene.RemoveNode(nodes.volumes[Modality.FDG])
+    user.wait_until(lambda: not user.sees("fdgInfoLabel"), what="the deletion to be noticed")
+    assert user.find("fdgSelector").currentNode() is None and user.find("gradeButton").enabled
+    scene.RemoveNode(nodes.segmentation)
+    user.wait_until(lambda: not user.find("gradeButton").enabled, what="the deletion to be noticed")
+
+
+def test_choices_come_back_with_a_saved_scene(user: Any, scene: Any, nodes: Any, tmp_path: Any) -> None:
+    from REACTKDLib.scene.scene_files import load_scene, save_scene
+
+    user.choose("acetateSelector", None)
+    user.check("tumorList", "Tumor", on=False)
+    user.click("liveCheckBox")
+    user.choose("deviceComboBox", "CPU")
+    save_scene(scene, tmp_path / "scene.mrb")
+    load_scene(scene, tmp_path / "scene.mrb")
+    user.settle()
+    assert user.find("ctSelector").currentNode().GetName() == "CT"
+    assert user.find("acetateSelector").currentNode() is None
+    assert user.find("tumorList").item(1).checkState() == user.find("tumorList").item(0).checkState()
+    assert user.find("liveCheckBox").checked and user.text("deviceComboBox") == "CPU"
+
+
+def test_everything_fits_into_300_pixels(application: Any, user: Any, nodes: Any) -> None:
+    application.window.set_panel_width(300)
+    user.settle()
+    panel = application.modules["REACTKD"].widgetRepresentation()
+    wide = [child for child in panel.findChildren(type(user.find("gradeButton"))) if child.isVisible()]
+    user.screenshot("panel-300")
+    assert panel.minimumSizeHint().width() <= 300
+    assert all(child.mapTo(panel, child.rect.topRight()).x() <= panel.width for child in wide)

@@ -1,0 +1,58 @@
+"""Steps at the panel that several tests take: load a case, grade it, clear a box in a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from vtk.util.numpy_support import vtk_to_numpy
+
+GRADE_S = 180.0  # on a busy computer, with a worker that starts
+
+
+def wait_for_inputs(user: Any, nodes: Any) -> None:
+    """Wait until the panel has chosen the nodes of a case that just came into the scene."""
+    selector = user.find("segmentationSelector")
+    user.wait_until(lambda: selector.currentNode() is nodes.segmentation, what="the recognition of the inputs")
+
+
+def grade(user: Any) -> None:
+    """Press the button and wait until the answer is there and drawn."""
+    user.click("gradeButton")
+    wait_for_grade(user)
+
+
+def wait_for_grade(user: Any) -> None:
+    """Wait until nothing runs any more, and there is an answer."""
+    user.wait_until(lambda: user.find("gradeButton").enabled and user.sees("gradeLabel"), GRADE_S, "a grade")
+
+
+def probabilities(user: Any) -> dict[str, float]:
+    """What the bars say, in percent."""
+    names = ("well", "moderate", "poor")
+    return {name: float(user.find(f"probabilityBar_{name}").format.split()[0]) for name in names}
+
+
+def toggle_box(user: Any, table_name: str, row: int) -> None:
+    """Click on the check mark at the left of a row."""
+    table = user.find(table_name)
+    index = table.model().index(row, 0)
+    table.scrollTo(index)
+    where = table.visualRect(index)
+    spot = QPoint(where.left() + 10, where.center().y())
+    QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, spot)
+    user.settle()
+
+
+def segments_as_bytes(segmentation: Any) -> dict[str, Any]:
+    """Everything of a segmentation that a user would miss: names, colors, terminology, voxels and their place."""
+    data, found = segmentation.GetSegmentation(), {}
+    for segment_id in data.GetSegmentIDs():
+        segment = data.GetSegment(segment_id)
+        image = segment.GetRepresentation("Binary labelmap")
+        scalars = image.GetPointData().GetScalars()
+        voxels = vtk_to_numpy(scalars).tobytes() if scalars is not None else b""
+        identity = segment.GetName(), tuple(segment.GetColor()), segment.GetTerminology(), segment.GetLabelValue()
+        found[segment_id] = (*identity, image.GetExtent(), voxels)
+    return found
