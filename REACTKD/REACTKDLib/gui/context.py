@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import slicer
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.report import GradeReport
 from REACTKDLib.core.worker.jobs import Model
+from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.gui.packages import ensure_packages
 from REACTKDLib.gui.words import plain
 from REACTKDLib.scene.case import CaseNodes
@@ -28,7 +28,7 @@ from REACTKDLib.scene.view_choice import ViewChoice, show_as
 class PanelContext:
     """Shared state of the panel, and the few things that a section may ask of all others.
 
-    resources: the module's folder Resources. controller: grades, see `scene.grading`.
+    resources: the module's folder Resources. mail: the one worker for all. controller: grades, see `scene.grading`.
     nodes: the input nodes (`CaseNodes`) of the case at hand, or None while they make no case; then `problem` says why.
     choice: its liver and tumor segments, or None.
     message: a fault outside the grading, one sentence (the grading's own is `controller.error`).
@@ -39,9 +39,7 @@ class PanelContext:
     other thing that is shown).
     """
 
-    def __init__(
-        self, resources: Path, make_controller: Callable[[Any], GradingController] = GradingController
-    ) -> None:
+    def __init__(self, resources: Path) -> None:
         self.resources = resources
         self.inputs_changed, self.state_changed, self.result_changed = Signal(), Signal(), Signal()
         self.masks_edited, self.changed = Signal(), Signal()
@@ -51,7 +49,8 @@ class PanelContext:
         self.message = ""
         self.suspended = False
         self._graded_with: tuple | None = None
-        self.controller = make_controller(slicer.mrmlScene)
+        self.mail = Mail()
+        self.controller = GradingController(slicer.mrmlScene, self.mail)
         self.controller.state_changed.connect(lambda _state: self.state_changed())
         self.controller.progress_changed.connect(lambda _fraction, _text: self.state_changed())
         self.controller.result_changed.connect(lambda _report: self.result_changed())
@@ -209,5 +208,6 @@ class PanelContext:
     def close(self) -> None:
         """Stop everything, for good."""
         self.controller.close()
+        self.mail.close()
         for signal in (self.inputs_changed, self.state_changed, self.result_changed, self.masks_edited, self.changed):
             signal.disconnect_all()

@@ -26,14 +26,28 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
+@pytest.fixture(scope="session")
+def worker() -> Iterator[Any]:
+    """The grading process that the panels of all tests share; a panel after a reload starts its own."""
+    from support.kept_worker import KeptWorker
+
+    kept = KeptWorker()
+    yield kept
+    kept.end()
+
+
 @pytest.fixture
-def application() -> Iterator[Any]:
+def application(worker: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The running application with an empty scene and the module loaded, its window open."""
     from host.application import start
 
     running = start()
     running.clear()
     running.load_module(REPOSITORY / "REACTKD" / "REACTKD.py")
+    import REACTKDLib.gui.context
+    from REACTKDLib.core.worker.mail import Mail
+
+    monkeypatch.setattr(REACTKDLib.gui.context, "Mail", lambda: Mail(worker))
     running.window.show()
     loaded = _own_modules()
     yield running
@@ -94,3 +108,32 @@ def phantom_nodes(scene: Any, phantom_case: Any) -> Any:
     from REACTKDLib.scene.case import nodes_from_case
 
     return nodes_from_case(scene, phantom_case)
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model with random weights that answers at once: for all that is not about the answer itself."""
+    from REACTKDLib.core.bundle import Bundle
+    from support.small_models import metadata_for, random_student
+
+    folder = tmp_path_factory.mktemp("model") / "small"
+    student = random_student()
+    Bundle.save(folder, student, metadata_for(student))
+    return folder
+
+
+@pytest.fixture
+def nodes(user: Any, scene: Any, phantom_nodes: Any, small_model: Path) -> Any:
+    """The phantom, chosen by the panel itself, to be graded by the small model."""
+    from REACTKDLib.scene.panel_state import PanelState
+    from support.panel_steps import wait_for_inputs
+
+    PanelState.of(scene).model = str(small_model)
+    wait_for_inputs(user, phantom_nodes)
+    return phantom_nodes
+
+
+@pytest.fixture
+def context(widget: Any) -> Any:
+    """What the sections of the panel share: to look at what no widget shows."""
+    return widget.panel.context

@@ -1,33 +1,190 @@
-"""A case is graded by clicks, and the answer explained."""
+"""A case is graded by clicks, follows its masks, and whatever goes wrong leaves a panel that works."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
+import slicer
+
+from REACTKDLib.core.case import Modality
+from support.edits import ball, erase, paint
+from support.panel_steps import GRADE_S, grade, probabilities, segments_as_bytes, wait_for_grade, wait_for_inputs
 
 
-@pytest.fixture
-def recognized(user: Any, phantom_nodes: Any) -> Any:
-    """The phantom, loaded while the module is on show; it has chosen its inputs by itself."""
-    selector = user.find("segmentationSelector")
-    user.wait_until(lambda: selector.currentNode() is phantom_nodes.segmentation, what="recognition")
-    return phantom_nodes
+def graded_nodes() -> set[str]:
+    """IDs of all nodes, but for the panel's own choices."""
+    return {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")}
 
 
-def grade(user: Any) -> None:
-    """Press the button and wait for the end."""
-    user.click("gradeButton")
-    user.wait_until(lambda: user.find("gradeButton").enabled and user.sees("gradeLabel"), 120, "a grade")
-
-
-def test_a_case_is_recognized_and_graded(user: Any, recognized: Any) -> None:
+def test_a_case_is_graded(user: Any, phantom_nodes: Any, context: Any) -> None:
+    """By the model that is shipped."""
+    nodes = phantom_nodes
+    wait_for_inputs(user, nodes)
+    before = segments_as_bytes(nodes.segmentation)
     user.screenshot("inputs-recognized", of="window")
     user.click("gradeButton")
     assert user.find("cancelButton").enabled and not user.find("gradeButton").enabled
+    assert user.sees("progressBar") and user.text("stateLabel").endswith("...")
     user.screenshot("grade-running")
-    user.wait_until(lambda: user.find("gradeButton").enabled and user.sees("gradeLabel"), 120, "a grade")
+    wait_for_grade(user)
     user.screenshot("graded", of="window")
     user.screenshot("graded-panel")
-    assert "differentiated" in user.text("gradeLabel")
-    assert "digital phantoms: not for clinical use" in user.text("clinicalUseLabel")
+    report = context.report
+    assert "differentiated" in user.text("gradeLabel") or "Uncertain" in user.text("gradeLabel")
+    assert probabilities(user) == pytest.approx({k: round(100 * v, 1) for k, v in report.probabilities.items()})
+    assert "CT, FDG PET and acetate PET" in user.text("detailsLabel") and "reactkd-phantom" in user.text("detailsLabel")
+    assert user.text("clinicalUseLabel") == "Trained on digital phantoms: not for clinical use."
+    assert not user.sees("progressBar") and not user.find("cancelButton").enabled
+    assert segments_as_bytes(nodes.segmentation) == before
+
+
+def test_grading_again_makes_no_new_nodes_and_says_the_same(user: Any, nodes: Any) -> None:
+    grade(user)
+    first, there = probabilities(user), graded_nodes()
+    grade(user)
+    assert graded_nodes() == there and probabilities(user) == first
+
+
+def test_a_missing_image_is_legal_and_said(user: Any, nodes: Any) -> None:
+    user.choose("fdgSelector", None)
+    user.choose("acetateSelector", None)
+    grade(user)
+    assert "Computed from CT on" in user.text("detailsLabel")
+
+
+def test_no_tumor_no_grade(user: Any, nodes: Any) -> None:
+    user.check("tumorList", "Tumor", on=False)
+    grade(user)
+    assert "No grade" in user.text("gradeLabel") and not user.sees("probabilityWidget")
+    assert "No tumor is marked" in user.text("findingLabel0")
+    user.screenshot("no-grade")
+
+
+def test_other_inputs_make_the_answer_outdated(user: Any, nodes: Any) -> None:
+    grade(user)
+    user.choose("fdgSelector", None)
+    assert "have changed since this grade" in user.text("stateLabel")
+    grade(user)
+    assert "Computed from CT and acetate PET" in user.text("detailsLabel")
+    assert not user.sees("stateLabel")
+
+
+def test_live_follows_the_pen_without_encoding(user: Any, nodes: Any, context: Any) -> None:
+    grade(user)
+    before, first = probabilities(user), context.report
+    user.click("liveCheckBox")
+    place = first.regions[1].centroid_ras_mm
+    paint(nodes.segmentation, "Tumor", ball(nodes.reference, place, 22.0), nodes.reference)
+    user.wait_until(lambda: context.report is not first and not context.busy, GRADE_S, "the grade to follow")
+    assert context.controller.answer.encoder_calls == 0
+    assert probabilities(user) != before
+    user.screenshot("live", of="window")
+
+
+def test_without_live_an_edit_is_told_and_waits(user: Any, nodes: Any, context: Any) -> None:
+    grade(user)
+    first = context.report
+    lesion = ball(nodes.reference, first.regions[1].centroid_ras_mm, 40.0)
+    erase(nodes.segmentation, "Tumor", lesion, nodes.reference)
+    user.wait_until(lambda: user.sees("stateLabel") and "have changed" in user.text("stateLabel"), what="the edit")
+    assert context.report is first
+    user.click("liveCheckBox")
+    user.wait_until(lambda: context.report is not first and not context.busy, GRADE_S, "the grade to follow")
+    assert len(context.report.regions) == len(first.regions) - 1
+
+
+def test_a_new_lesion_in_a_segment_of_its_own_is_seen(user: Any, nodes: Any, context: Any) -> None:
+    grade(user)
+    first = context.report
+    user.click("liveCheckBox")
+    data = nodes.segmentation.GetSegmentation()
+    data.AddEmptySegment("another", "Tumor 2", [1, 0, 0])
+    parenchyma = first.regions[0].centroid_ras_mm
+    paint(nodes.segmentation, "Tumor 2", ball(nodes.reference, parenchyma, 9.0), nodes.reference)
+    user.wait_until(lambda: len(context.report.regions) > len(first.regions), GRADE_S, "the new lesion")
+    user.wait_until(lambda: not context.busy, GRADE_S, "the end")
+
+
+def test_cancel_takes_less_than_a_second_and_leaves_no_node(user: Any, nodes: Any, context: Any) -> None:
+    there = graded_nodes()
+    user.click("gradeButton")
+    user.wait_until(lambda: context.controller.progress[0] >= 0.2, GRADE_S, "the worker to begin")
+    started = time.monotonic()
+    user.click("cancelButton")
+    user.wait_until(lambda: user.find("gradeButton").enabled, what="the end")
+    assert time.monotonic() - started < 1.0
+    assert graded_nodes() == there and not user.sees("gradeLabel")
+    assert user.text("stateLabel") == "Ready to grade."
+    grade(user)
+
+
+def test_two_runs_in_a_row_after_a_failure(user: Any, nodes: Any, small_model: Any, tmp_path: Any) -> None:
+    user.type("modelPathEdit", str(tmp_path), enter=False)
+    user.click("gradeButton")
+    user.wait_until(lambda: user.find("gradeButton").enabled, GRADE_S, "the failure")
+    assert not user.sees("gradeLabel")
+    message = user.text("stateLabel")
+    assert message and "Traceback" not in message
+    user.screenshot("failed")
+    user.type("modelPathEdit", str(small_model), enter=False)
+    grade(user)
+    first = probabilities(user)
+    assert not user.sees("stateLabel")
+    grade(user)
+    assert probabilities(user) == first
+
+
+def test_an_input_that_is_deleted_while_it_runs(user: Any, scene: Any, nodes: Any, context: Any) -> None:
+    user.click("gradeButton")
+    user.wait_until(lambda: context.controller.progress[0] >= 0.2, GRADE_S, "the worker to begin")
+    scene.RemoveNode(nodes.volumes[Modality.FDG])
+    user.wait_until(lambda: user.find("gradeButton").enabled, GRADE_S, "the end")
+    assert "An input was removed" in user.text("stateLabel")
+    grade(user)
+    assert "CT and acetate PET" in user.text("detailsLabel")
+
+
+def test_the_scene_closes_while_it_runs(user: Any, scene: Any, nodes: Any, context: Any) -> None:
+    user.click("gradeButton")
+    user.wait_until(lambda: context.controller.progress[0] >= 0.2, GRADE_S, "the worker to begin")
+    scene.Clear(0)
+    user.settle()
+    assert not context.busy and user.text("stateLabel") == "Choose a segmentation and at least one image."
+    assert not user.sees("progressBar")
+
+
+def test_the_module_is_reloaded_while_it_runs(application: Any, user: Any, nodes: Any, widget: Any) -> None:
+    user.click("gradeButton")
+    user.wait_until(lambda: widget.panel.context.controller.progress[0] >= 0.1, GRADE_S, "the work to begin")
+    widget.onReload()
+    user.settle()
+    assert widget.panel.timer.active is False
+    assert user.find("gradeButton").enabled, "the choices are in the scene"
+    grade(user)
+
+
+def test_another_module_is_entered_while_it_runs(application: Any, user: Any, nodes: Any, context: Any) -> None:
+    user.click("gradeButton")
+    application.select_module("SegmentEditor")
+    user.wait_until(lambda: context.report is not None and not context.busy, GRADE_S, "a grade")
+    application.select_module("REACTKD")
+    assert user.sees("gradeLabel")
+
+
+def test_a_saved_scene_brings_the_answer_back(user: Any, scene: Any, nodes: Any, tmp_path: Any) -> None:
+    from REACTKDLib.scene.scene_files import load_scene, save_scene
+
+    grade(user)
+    before, table = probabilities(user), user.rows("regionTable")
+    save_scene(scene, tmp_path / "scene.mrb")
+    scene.Clear(0)
+    user.settle()
+    assert not user.sees("gradeLabel")
+    load_scene(scene, tmp_path / "scene.mrb")
+    user.settle()
+    assert probabilities(user) == before and user.rows("regionTable") == table
+    assert user.sees("regionTable") and not user.sees("stateLabel")
+    grade(user)
+    assert probabilities(user) == before

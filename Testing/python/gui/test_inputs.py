@@ -5,19 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 import slicer
 
 from REACTKDLib.core.case import Modality
 from support.panel_steps import wait_for_inputs
 from support.worlds import linear_transform, rigid
-
-
-@pytest.fixture
-def nodes(user: Any, phantom_nodes: Any) -> Any:
-    """The phantom, chosen by the panel itself."""
-    wait_for_inputs(user, phantom_nodes)
-    return phantom_nodes
 
 
 def test_a_case_that_comes_in_is_chosen_by_itself(user: Any, nodes: Any) -> None:
