@@ -153,6 +153,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ReactkdError as error:
         print(error, file=sys.stderr)
         return EXIT_REFUSED
+    except OSError as error:
+        print(
+            f"A file or folder cannot be read ({error.strerror or 'unknown'}); check its permissions.", file=sys.stderr
+        )
+        return EXIT_REFUSED
     except KeyboardInterrupt:
         print("Stopped; no list was written.", file=sys.stderr)
         return EXIT_REFUSED

@@ -1,0 +1,49 @@
+"""From a hospital's folder to a model: look at it, write the list, train on it, low doses and all."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from REACTKDLib.core.bundle import Bundle
+from REACTKDTrainLib.cohorts.__main__ import main
+from support.cli_runner import start
+from support.cohort_files import LIVER, MASS, abdomen, place, write
+from support.small_training import QUICK, TRAIN_SCRIPT, write_config
+
+PATIENTS = 12
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory):
+    """Twelve patients in the published layout, half of them with both tracers."""
+    root = tmp_path_factory.mktemp("hospital")
+    for n in range(PATIENTS):
+        grade = ("well", "moderate", "poor")[n % 3]
+        for tracer in ("FDG", "ACT")[: 1 + n % 2]:
+            images, masks = (root / top / grade / f"p{n}" / tracer for top in ("Dataset", "Dataset_seg"))
+            uptake = np.where(MASS & LIVER, 4.0 + n, np.where(LIVER, 3.0, 1.0))
+            write(abdomen(n), place(), images / "CT.nii.gz")
+            write(uptake.astype(np.float32), place(), images / "PET.nii.gz")
+            write(LIVER.astype(np.uint8), place(), masks / "CT_liver.nii.gz")
+            write((MASS & LIVER).astype(np.uint8), place(), masks / "CT_tumor.nii.gz")
+    return root
+
+
+@pytest.mark.slow
+def test_a_list_of_real_files_trains_with_low_doses(hospital, tmp_path):
+    listed = tmp_path / "list.json"
+    assert main(["check", str(hospital), "--datalist", str(listed), "--folds", "2"]) == 0
+    config = write_config(tmp_path, data={**QUICK["data"], "doses": True})
+    parameters = {
+        "cohort": str(listed), "output": str(tmp_path / "out"), "folds": 2, "fold": 0, "config": str(config),
+    }  # fmt: skip
+    run = start(TRAIN_SCRIPT, parameters, tmp_path).wait()
+    assert run.status == "Completed", run.errors
+    record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    assert not record.get("native_dose_only")
+    sidecars = [json.loads(p.read_text()) for p in (tmp_path / "out" / "cache" / "doses" / "grid").glob("*.json")]
+    assert len(sidecars) == 18 and all(s["request"]["calibrate"] for s in sidecars), "fitted to each real scan"
+    assert Bundle.load(tmp_path / "out" / "bundle").student is not None
