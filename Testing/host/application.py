@@ -19,6 +19,7 @@ from typing import Any
 
 import slicer
 
+from host import dialogs
 from host.boot import Host, boot
 from host.qt_shim import install as install_qt
 from host.qt_shim import slot_errors
@@ -143,6 +144,7 @@ class Application:
         self.host = boot()
         install_modules()
         offer_widgets()
+        dialogs.install()
         self.app = slicer.app = SlicerApp(self.host)
         # QSettings() of a module must not reach the developer's own settings.
         QSettings.setDefaultFormat(QSettings.Format.IniFormat)

@@ -206,13 +206,11 @@ class ctkSliderWidget(widgets.QWidget):
 
 
 class ctkPathLineEdit(widgets.QWidget):
-    """A path that can be typed or browsed for. Here browsing answers what a test put into `browse_answer`."""
+    """A path that can be typed or browsed for."""
 
     validInputChanged = Signal(bool)
     currentPathChanged = Signal(str)
     SIGNATURES = {"validInputChanged(bool)": "validInputChanged", "currentPathChanged(QString)": "currentPathChanged"}
-    #: what the next file dialog returns
-    browse_answer = ""
     # In C++ an enum: kept as written.
     UI_ENUMS = ("filters", "options", "sizeAdjustPolicy")
     Dirs, Files, Drives, NoSymLinks, Readable, Writable, Executable = 1, 2, 4, 8, 16, 32, 64
@@ -251,8 +249,11 @@ class ctkPathLineEdit(widgets.QWidget):
         return self._box
 
     def browse(self) -> None:
-        if self.browse_answer:
-            self.setCurrentPath(self.browse_answer)
+        folders_alone = self._filters & (self.Dirs | self.Files) == self.Dirs
+        ask = widgets.QFileDialog.getExistingDirectory if folders_alone else widgets.QFileDialog.getOpenFileName
+        chosen = ask(self, self._label, self._path)
+        if chosen:
+            self.setCurrentPath(chosen)
 
     def addCurrentPathToHistory(self) -> None:
         if self._path and self._box.findText(self._path) < 0:

@@ -148,6 +148,15 @@ def test_what_a_slot_raises_fails_the_test(application: Any, way: Any) -> None:
     application.assert_no_errors()
 
 
+def test_a_file_dialog_that_nobody_answers_fails(application: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import qt
+
+    with pytest.raises(AssertionError, match="waits for an answer"):
+        qt.QFileDialog.getSaveFileName(None, "Save", "", "*.json")
+    monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", staticmethod(lambda *_: "chosen.json"))
+    assert qt.QFileDialog.getSaveFileName(None, "Save", "", "*.json") == "chosen.json"
+
+
 def test_what_vtk_reports_fails_the_test(application: Any) -> None:
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLNoSuchNode")
     with pytest.raises(AssertionError, match="vtkMRMLNoSuchNode|VTK"):
