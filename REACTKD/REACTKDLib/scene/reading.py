@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ class Reading:
         self.todo_only = False
         self.chosen: SegmentChoice | None = None
         self._graded: tuple = ()
+        self._masks_file: tuple[Path, tuple] | None = None  # what was read or written last, and its stamp then
 
     # what is so
 
@@ -127,6 +129,7 @@ class Reading:
         """Open a case of the list, in place of the one at hand, whose edits are saved first."""
         if self.busy or self.cases is None or (index == self.index and self.loader.present):
             return
+        self.message = ""
         self._leave(lambda: self._open(index))
 
     def go_on(self, step: int) -> None:
@@ -147,12 +150,12 @@ class Reading:
 
     def _open(self, index: int) -> None:
         case = self.cases.cases[index]
-        self.message = ""
         told = self.review.of(case.id).masks
         if told is not None and self.masks_of(case) is None:
             self.message = (
                 "The corrected masks of this case are not where they were saved; those of the list are shown."
             )
+        self._note_masks_file(self.masks_of(case))
         self.loader.open(case.id, self.files_of(case), lambda error: self._opened(index, error))
         self.changed()
 
@@ -161,11 +164,11 @@ class Reading:
         self.index, self.chosen = index, None
         if error is not None:
             self.loader.unload()
-            self.message = f"Case {quoted([case.id])} cannot be opened. {error}"
+            self._add(f"Case {quoted([case.id])} cannot be opened. {error}")
             if self.review.of(case.id).answer is None:
                 self.review.update(case.id, failure={"code": error.code, "reason": str(error)})
         else:
-            self.message = " ".join(part for part in (self.message, self.loader.loaded.problem) if part)
+            self._add(self.loader.loaded.problem)
             answer = self.review.of(case.id).answer
             self._graded = self.loader.stamp() if answer is not None and not answer["outdated"] else ()
         self._take_notices()
@@ -202,10 +205,22 @@ class Reading:
         if self.current is None or not self.loader.present or not self.loader.edited:
             then()
             return
-        path = self.cases.masks_file(self.current)
+        path = self._own_target()
         outdated = self.loader.stamp() != self._graded
         self.loader.save(path, lambda error: self._saved(path, outdated, error, then))
         self.changed()
+
+    def _note_masks_file(self, path: Path | None) -> None:
+        self._masks_file = None if path is None else (path, _file_stamp(path))
+
+    def _own_target(self) -> Path:
+        """Where corrected masks go: over what this window read or wrote, never over what another window did."""
+        if self._masks_file is not None and _file_stamp(self._masks_file[0]) == self._masks_file[1]:
+            return self._masks_file[0]
+        first = self.cases.masks_file(self.current)
+        stem = first.name.removesuffix(".seg.nrrd")
+        names = (first.name if n == 1 else f"{stem}-{n}.seg.nrrd" for n in count(1))
+        return next(path for path in map(first.with_name, names) if not path.exists())
 
     def _saved(self, path: Path, outdated: bool, error: ReactkdError | None, then: Callable[[], Any]) -> None:
         if error is not None:
@@ -219,6 +234,7 @@ class Reading:
 
     def _record_masks(self, path: Path, outdated: bool) -> None:
         case, parts = self.current, {}
+        self._note_masks_file(path)
         file = Path(os.path.relpath(path, self.review.path.parent)).as_posix()
         parts["masks"] = {"file": file, **self._chosen_names()}
         answer = self.review.of(case.id).answer
@@ -266,6 +282,7 @@ class Reading:
             self._set(case_id, "reviewed", {} if reviewed else None)
 
     def _set(self, case_id: str, part: str, value: Any) -> None:
+        self.message = ""
         self.review.update(case_id, **{part: value})
         self._take_notices()
         self.changed()
@@ -283,6 +300,7 @@ class Reading:
             return
         saved = self.review.unsaved > 0 and self.review.flush()
         if self.review.refresh() or saved:
+            self.message = ""
             self._take_notices()
             self.changed()
 
@@ -291,7 +309,7 @@ class Reading:
     def before_scene_closes(self) -> None:
         """Save the edits while the nodes are still there; the list stays open."""
         if self.current is not None and self.loader.present and self.loader.edited:
-            path, outdated = self.cases.masks_file(self.current), self.loader.stamp() != self._graded
+            path, outdated = self._own_target(), self.loader.stamp() != self._graded
             try:
                 self.loader.save_now(path)
                 self._record_masks(path, outdated)
@@ -311,10 +329,20 @@ class Reading:
             self.review.flush()
 
     def _take_notices(self) -> None:
-        notices = self.review.take_notices()
-        if notices:
-            self.message = " ".join(notices)
+        for notice in self.review.take_notices():
+            self._add(notice)
+
+    def _add(self, sentence: str) -> None:
+        self.message = f"{self.message} {sentence}".strip()
 
     def _say(self, message: str) -> None:
         self.message = message
         self.changed()
+
+
+def _file_stamp(path: Path) -> tuple:
+    try:
+        told = path.stat()
+    except OSError:
+        return ()
+    return told.st_mtime_ns, told.st_size, told.st_ino

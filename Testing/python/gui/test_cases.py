@@ -18,6 +18,7 @@ from support.case_files import write_case
 from support.edits import ball, erase, mask_of, paint
 from support.read_only import read_only
 
+PATIENCE_S = 600  # a grade takes a second or two; a busy machine may need far longer
 CASES = [f"case {n}" for n in range(1, 7)]
 CASE, IMAGES, CHECKS, GRADE, CONFIDENCE, READER, DONE = range(7)
 
@@ -59,14 +60,14 @@ def press(user: Any, key: Any) -> None:
 def at_hand(user: Any, widget: Any, name: str) -> Any:
     """Wait until this case is open, and return its nodes."""
     context = widget.panel.context
-    user.wait_until(lambda: context.nodes is not None and context.state.case_id == name, 60, f"case {name}")
+    user.wait_until(lambda: context.nodes is not None and context.state.case_id == name, PATIENCE_S, f"case {name}")
     return context.nodes
 
 
 def grade(user: Any) -> None:
     """Click Grade and wait for the answer."""
     user.click("gradeButton")
-    user.wait_until(lambda: user.find("gradeButton").enabled and user.sees("gradeLabel"), 120, "a grade")
+    user.wait_until(lambda: user.find("gradeButton").enabled and user.sees("gradeLabel"), PATIENCE_S, "a grade")
 
 
 def row(user: Any, number: int) -> list[str]:
@@ -176,9 +177,9 @@ def test_a_case_is_graded_as_it_opens_if_wished(user: Any, widget: Any, folder: 
     open_folder(user, monkeypatch, folder)
     user.click("gradeOnOpeningCheckBox")
     user.click("nextCaseButton")
-    user.wait_until(lambda: row(user, 0)[GRADE], 120, "the first grade")
+    user.wait_until(lambda: row(user, 0)[GRADE], PATIENCE_S, "the first grade")
     user.click("nextCaseButton")
-    user.wait_until(lambda: row(user, 1)[GRADE], 120, "the second grade")
+    user.wait_until(lambda: row(user, 1)[GRADE], PATIENCE_S, "the second grade")
     user.click("gradeOnOpeningCheckBox")
     # the second was read ahead, so nothing had to be encoded for it
     assert widget.panel.context.controller.answer.encoder_calls == 0
@@ -192,12 +193,12 @@ def test_what_is_wrong_with_a_list_is_said(user: Any, widget: Any, folder: Path,
     open_folder(user, monkeypatch, folder)
     assert row(user, 1)[CHECKS] == "incomplete"
     user.click("nextCaseButton")
-    user.wait_until(lambda: "cannot be opened" in user.text("casesMessageLabel"), 60, "the reason")
+    user.wait_until(lambda: "cannot be opened" in user.text("casesMessageLabel"), PATIENCE_S, "the reason")
     assert row(user, 0)[CHECKS] == "failed" and widget.panel.context.nodes is None
     assert not user.find("gradeButton").enabled
     user.screenshot("cases-broken")
     user.click("nextCaseButton")
-    user.wait_until(lambda: "draw the masks" in user.text("casesMessageLabel"), 60, "the second case")
+    user.wait_until(lambda: "draw the masks" in user.text("casesMessageLabel"), PATIENCE_S, "the second case")
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 3
 
 
@@ -283,14 +284,14 @@ def test_a_batch_with_a_broken_case_and_a_stop(user: Any, widget: Any, folder: P
     open_folder(user, monkeypatch, folder)
     user.click("batchButton")
     assert user.find("cancelBatchButton").enabled and not user.find("batchButton").enabled
-    user.wait_until(lambda: row(user, 0)[GRADE], 120, "the first grade")
+    user.wait_until(lambda: row(user, 0)[GRADE], PATIENCE_S, "the first grade")
     user.screenshot("batch-running")
     user.click("cancelBatchButton")
     user.wait_until(lambda: user.find("batchButton").enabled, 1.5, "the stop")
     assert "stopped" in user.text("batchLabel")
     assert row(user, 3)[GRADE] == ""
     user.click("batchButton")
-    user.wait_until(lambda: user.find("batchButton").enabled, 120, "the end")
+    user.wait_until(lambda: user.find("batchButton").enabled, PATIENCE_S, "the end")
     assert "1 failed" in user.text("batchLabel")
     assert [bool(line[GRADE]) for line in user.rows("casesTable")] == [True, False, True, True]
     assert row(user, 1)[CHECKS] == "failed"

@@ -21,7 +21,7 @@ from REACTKDLib.scene.case import case_from_nodes
 from REACTKDLib.scene.case_loader import CaseLoader
 from REACTKDLib.scene.segments import choose_segments
 from REACTKDLib.scene.session import grade_in_scene
-from support.case_files import write_case
+from support.case_files import write_case, write_masks
 from support.edits import ball, erase, mask_of, paint
 from support.scene_cases import HandMadeGrader, make_case
 
@@ -272,3 +272,19 @@ def test_under_a_transform_the_saved_masks_stay_in_their_own_frame(loader, scene
     assert (mask_of(again.segmentation, "Tumor", again.reference) == make_case().tumor).all()
     assert scene.IsNodePresent(transform)
     assert nodes is not again
+
+
+def test_masks_finer_than_the_image_keep_their_own_grid(loader, folder, tmp_path):
+    case = make_case()
+    matrix = case.reference.ijk_to_ras @ np.diag([0.5, 0.5, 1.0, 1.0])
+    masks = [np.repeat(np.repeat(mask, 2, axis=1), 2, axis=2) for mask in (case.liver, case.tumor)]
+    path = write_masks(*masks, matrix, tmp_path / "fine.seg.nrrd")
+    job = Job("a", {Modality.CT: folder / "a" / "CT.nii.gz"}, path)
+    assert run(loader, loader.open, "a", CaseFiles.of(job)) is None
+    segmentation = loader.loaded.nodes.segmentation
+    segment = segmentation.GetSegmentation().GetSegment(segmentation.GetSegmentation().GetNthSegmentID(1))
+    segment.SetName("HCC")
+    assert run(loader, loader.save, tmp_path / "saved.seg.nrrd") is None
+    saved = read_segmentation(tmp_path / "saved.seg.nrrd")
+    assert np.allclose(np.linalg.norm(saved.ijk_to_ras[:3, :3], axis=0), np.linalg.norm(matrix[:3, :3], axis=0))
+    assert saved.mask([1]).sum() == masks[1].sum()

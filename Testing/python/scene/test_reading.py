@@ -293,6 +293,35 @@ def test_two_windows(readings, listed):
     assert first.review.of("b").reader_grade == "poor"
 
 
+def test_two_windows_correct_the_same_masks(readings, scene, listed):
+    first, second = readings(listed), readings(listed)
+    go(first, 0)
+    voxels = edit(first)
+    go(second, 0)
+    nodes = second.loader.loaded.nodes
+    paint(nodes.segmentation, "Tumor", ball(nodes.reference, (-60.0, 10.0, 50.0), 9.0), nodes.reference)
+    others = tumor_voxels(second)
+    go(first, 1)
+    go(second, 1)
+    folder = listed / "review.reactkd.masks"
+    assert sorted(path.name for path in folder.iterdir()) == ["a-2.seg.nrrd", "a.seg.nrrd"]
+    assert any("corrected masks of case 'a'" in message for message in (second.message,))
+    told = json.loads((listed / "review.reactkd.json").read_text(encoding="utf-8"))["cases"]["a"]
+    assert told["masks"]["file"].endswith("a-2.seg.nrrd")
+    assert [entry["value"]["file"] for entry in told["superseded"]] == ["review.reactkd.masks/a.seg.nrrd"]
+    go(second, 0)
+    assert tumor_voxels(second) == others != voxels
+
+
+def test_a_second_edit_goes_over_the_first(readings, listed):
+    reading = readings(listed)
+    for _ in range(2):
+        go(reading, 0)
+        edit(reading)
+        go(reading, 1)
+    assert len(list((listed / "review.reactkd.masks").iterdir())) == 1
+
+
 def test_a_node_that_the_user_removed_is_no_edit(readings, scene, listed):
     reading = readings(listed)
     go(reading, 0)
