@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-from REACTKDLib.core.case_list import CaseList, ListedCase, open_case_list, with_masks
+from REACTKDLib.core.case_list import CaseList, ListedCase, open_case_list
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.report import GradeReport
 from REACTKDLib.core.review import Review
@@ -18,6 +16,7 @@ from REACTKDLib.core.text import quoted
 from REACTKDLib.core.worker.jobs import CaseFiles
 from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.scene.case_loader import CaseLoader
+from REACTKDLib.scene.corrected_masks import CorrectedMasks
 from REACTKDLib.scene.segments import SegmentChoice
 from REACTKDLib.scene.signal import Signal
 
@@ -55,7 +54,7 @@ class Reading:
         self.todo_only = False
         self.chosen: SegmentChoice | None = None
         self._graded: tuple = ()
-        self._masks_file: tuple[Path, tuple] | None = None  # what was read or written last, and its stamp then
+        self.masks: CorrectedMasks | None = None
 
     # what is so
 
@@ -81,16 +80,7 @@ class Reading:
 
     def files_of(self, case: ListedCase) -> CaseFiles:
         """The files of a case, with the corrected masks where there are any."""
-        path = self.masks_of(case)
-        told = self.review.of(case.id).masks or {}
-        names = (tuple(told.get(key) or ()) for key in ("liver", "tumor"))
-        return CaseFiles.of(with_masks(case.job, path, *names))
-
-    def masks_of(self, case: ListedCase) -> Path | None:
-        """The corrected masks of a case, as recorded, else where they would have been saved; None without any."""
-        told = self.review.of(case.id).masks
-        recorded = None if told is None else self.review.path.parent / told["file"]
-        return next((p for p in (recorded, self.cases.masks_file(case)) if p is not None and p.is_file()), None)
+        return CaseFiles.of(self.masks.job_with_them(case))
 
     # the list
 
@@ -113,12 +103,13 @@ class Reading:
         if self.cases is not None:
             self._close_list()
         self.cases, self.review = cases, Review(cases.review_file)
+        self.masks = CorrectedMasks(self.cases, self.review)
         self._say(" ".join(self.review.take_notices()))
 
     def _close_list(self) -> None:
         self._flush()
         self.loader.unload()
-        self.cases = self.review = self.index = None
+        self.cases = self.review = self.masks = self.index = None
         self.message = ""
         self.opened()
         self.changed()
@@ -150,12 +141,9 @@ class Reading:
 
     def _open(self, index: int) -> None:
         case = self.cases.cases[index]
-        told = self.review.of(case.id).masks
-        if told is not None and self.masks_of(case) is None:
-            self.message = (
-                "The corrected masks of this case are not where they were saved; those of the list are shown."
-            )
-        self._note_masks_file(self.masks_of(case))
+        if self.masks.are_gone(case):
+            self._add("The corrected masks of this case are not where they were saved; those listed are shown.")
+        self.masks.note(self.masks.of(case))
         self.loader.open(case.id, self.files_of(case), lambda error: self._opened(index, error))
         self.changed()
 
@@ -205,22 +193,10 @@ class Reading:
         if self.current is None or not self.loader.present or not self.loader.edited:
             then()
             return
-        path = self._own_target()
+        path = self.masks.target(self.current)
         outdated = self.loader.stamp() != self._graded
         self.loader.save(path, lambda error: self._saved(path, outdated, error, then))
         self.changed()
-
-    def _note_masks_file(self, path: Path | None) -> None:
-        self._masks_file = None if path is None else (path, _file_stamp(path))
-
-    def _own_target(self) -> Path:
-        """Where corrected masks go: over what this window read or wrote, never over what another window did."""
-        if self._masks_file is not None and _file_stamp(self._masks_file[0]) == self._masks_file[1]:
-            return self._masks_file[0]
-        first = self.cases.masks_file(self.current)
-        stem = first.name.removesuffix(".seg.nrrd")
-        names = (first.name if n == 1 else f"{stem}-{n}.seg.nrrd" for n in count(1))
-        return next(path for path in map(first.with_name, names) if not path.exists())
 
     def _saved(self, path: Path, outdated: bool, error: ReactkdError | None, then: Callable[[], Any]) -> None:
         if error is not None:
@@ -233,27 +209,14 @@ class Reading:
         self.changed()
 
     def _record_masks(self, path: Path, outdated: bool) -> None:
-        case, parts = self.current, {}
-        self._note_masks_file(path)
-        file = Path(os.path.relpath(path, self.review.path.parent)).as_posix()
-        parts["masks"] = {"file": file, **self._chosen_names()}
+        case = self.current
+        segmentation = self.loader.loaded.nodes.segmentation
+        parts = {"masks": self.masks.saved_as(path, segmentation, self.chosen)}
         answer = self.review.of(case.id).answer
         if answer is not None and outdated:
             parts["answer"] = {**answer, "outdated": True}
         self.review.update(case.id, **parts)
         self._take_notices()
-
-    def _chosen_names(self) -> dict[str, list[str]]:
-        """Names of segments chosen by hand; left to recognition where two segments have one name."""
-        if self.chosen is None or not self.loader.present:
-            return {"liver": [], "tumor": []}
-        data = self.loader.loaded.nodes.segmentation.GetSegmentation()
-        every = [data.GetNthSegment(n).GetName() for n in range(data.GetNumberOfSegments())]
-        pairs = (("liver", self.chosen.livers), ("tumor", self.chosen.tumors))
-        names = {k: [data.GetSegment(i).GetName() for i in ids if data.GetSegment(i) is not None] for k, ids in pairs}
-        if any(every.count(name) > 1 for part in names.values() for name in part):
-            return {"liver": [], "tumor": []}
-        return names
 
     # what the reader and the model say
 
@@ -309,7 +272,7 @@ class Reading:
     def before_scene_closes(self) -> None:
         """Save the edits while the nodes are still there; the list stays open."""
         if self.current is not None and self.loader.present and self.loader.edited:
-            path, outdated = self._own_target(), self.loader.stamp() != self._graded
+            path, outdated = self.masks.target(self.current), self.loader.stamp() != self._graded
             try:
                 self.loader.save_now(path)
                 self._record_masks(path, outdated)
@@ -338,11 +301,3 @@ class Reading:
     def _say(self, message: str) -> None:
         self.message = message
         self.changed()
-
-
-def _file_stamp(path: Path) -> tuple:
-    try:
-        told = path.stat()
-    except OSError:
-        return ()
-    return told.st_mtime_ns, told.st_size, told.st_ino

@@ -41,6 +41,18 @@ def folder(phantom_files: Path, tmp_path: Path) -> Path:
     return tmp_path / "cohort"
 
 
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: Any) -> Path:
+    """A model with random weights on a coarse grid: what is tested here is not what it says."""
+    from REACTKDLib.core.bundle import Bundle
+    from support.small_models import metadata_for, random_student
+
+    folder = tmp_path_factory.mktemp("bundle") / "model"
+    student = random_student()
+    Bundle.save(folder, student, metadata_for(student))
+    return folder
+
+
 def open_folder(user: Any, monkeypatch: Any, folder: Path) -> None:
     """Click the button and choose the folder in the dialog."""
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(folder)))
@@ -75,8 +87,9 @@ def row(user: Any, number: int) -> list[str]:
 
 
 def test_six_cases_from_the_first_look_to_the_next_day(
-    application: Any, user: Any, widget: Any, folder: Path, monkeypatch: Any
+    application: Any, user: Any, widget: Any, folder: Path, model: Path, monkeypatch: Any
 ) -> None:
+    user.type("modelPathEdit", str(model))
     before = {path: path.read_bytes() for path in folder.rglob("*.nrrd")}
     user.toggle_section("casesSection")
     user.screenshot("cases-none")
@@ -134,6 +147,7 @@ def test_six_cases_from_the_first_look_to_the_next_day(
     application.close()
     application.select_module("REACTKD")
     again = application.modules["REACTKD"].widgetRepresentation().self()
+    user.type("modelPathEdit", str(model))
     open_folder(user, monkeypatch, folder)
     assert user.rows("casesTable") == table
     assert row(user, 1) == [*shown[:READER], "Well", "yes"]
@@ -171,7 +185,10 @@ def correct(nodes: Any) -> dict[str, np.ndarray]:
     return {name: mask_of(segmentation, name, reference) for name in ("Tumor", "Tumor 2", "Liver")}
 
 
-def test_a_case_is_graded_as_it_opens_if_wished(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
+def test_a_case_is_graded_as_it_opens_if_wished(
+    user: Any, widget: Any, folder: Path, model: Path, monkeypatch: Any
+) -> None:
+    user.type("modelPathEdit", str(model))
     for name in CASES[2:]:
         shutil.rmtree(folder / name)
     open_folder(user, monkeypatch, folder)
@@ -275,7 +292,10 @@ def test_a_list_in_a_folder_that_cannot_be_written(user: Any, widget: Any, folde
     assert told["cases"][CASES[0]]["reader"]["grade"] == "poor"
 
 
-def test_a_batch_with_a_broken_case_and_a_stop(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
+def test_a_batch_with_a_broken_case_and_a_stop(
+    user: Any, widget: Any, folder: Path, model: Path, monkeypatch: Any
+) -> None:
+    user.type("modelPathEdit", str(model))
     for name in CASES[4:]:
         shutil.rmtree(folder / name)
     (folder / CASES[1] / "CT.nii.gz").write_text("no image")
