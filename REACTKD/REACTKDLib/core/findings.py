@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Severity = Literal["info", "warning", "error"]
 
@@ -27,6 +27,12 @@ class Finding:
         if self.location_ras is not None:
             entry["location_ras_mm"] = [round(float(x), 2) for x in self.location_ras]
         return entry
+
+
+def finding_from(entry: Mapping[str, Any]) -> Finding:
+    """Return the finding that `Finding.to_dict` wrote."""
+    location = entry.get("location_ras_mm")
+    return Finding(entry["code"], entry["severity"], entry["message"], None if location is None else tuple(location))
 
 
 def merged(first: Iterable[Finding], then: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from REACTKDLib.core.atomic import write_text
-from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.findings import Finding, finding_from
 
 SCHEMA = "reactkd-grade-report/1"
 # Eight decimals keep baseline + contributions = logits to 1e-6 even with a hundred regions.
@@ -109,7 +109,7 @@ class GradeReport:
             baseline=data["baseline"],
             regions=tuple(_region_from_dict(entry) for entry in data["regions"]),
             edges=tuple((i, j, similarity) for i, j, similarity in data["graph"]["edges"]),
-            findings=tuple(_finding_from_dict(entry) for entry in data["findings"]),
+            findings=tuple(finding_from(entry) for entry in data["findings"]),
             model=ReportModel(**data["model"]),
             device=data["device"],
             timing_ms=dict(data["timing_ms"]),
@@ -190,11 +190,6 @@ def _region_to_dict(region: ReportRegion) -> dict[str, Any]:
 def _region_from_dict(entry: Mapping[str, Any]) -> ReportRegion:
     centroid = entry["centroid_ras_mm"]
     return ReportRegion(**{**entry, "centroid_ras_mm": None if centroid is None else tuple(centroid)})
-
-
-def _finding_from_dict(entry: Mapping[str, Any]) -> Finding:
-    location = entry.get("location_ras_mm")
-    return Finding(entry["code"], entry["severity"], entry["message"], None if location is None else tuple(location))
 
 
 def _round(value: float | None) -> float | None:

@@ -19,9 +19,9 @@ _COMPUTATION = {"device-fallback", "field-moved", "liver-larger-than-grid", "inp
 _KNOWN_ALREADY = {"pet-not-suv"}
 
 
-def mask_findings(report: GradeReport | None) -> list[Finding]:
-    """Return what the checks say of the masks."""
-    return [f for f in report.findings if f.code in _MASKS] if report is not None else []
+def is_of_masks(finding: Finding) -> bool:
+    """True for what the checks say of masks."""
+    return finding.code in _MASKS
 
 
 def computation_messages(report: GradeReport | None) -> list[str]:

@@ -8,27 +8,97 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.gui.findings import mask_findings
+from REACTKDLib.core.mask_fixes import FIXES
+from REACTKDLib.gui.findings import is_of_masks
 from REACTKDLib.gui.section import Section
 from REACTKDLib.scene.jump import jump_to
+from REACTKDLib.scene.mask_check import MaskChecker
+from REACTKDLib.scene.mask_fixes import MaskFixer
+from REACTKDLib.scene.segments import SegmentChoice, choose_segments
+from REACTKDLib.scene.state import GradingState
 
 
 class MasksPanel(Section):
-    """Findings with a button to see each, and hand-over to the Segment Editor."""
+    """Findings with a button to see each and one to fix it on a copy; hand-over to the Segment Editor."""
 
     ui_file = "MasksPanel.ui"
 
     def __init__(self, context: Any, place: Any) -> None:
         super().__init__(context, place)
+        self.fixer = MaskFixer(context.scene, context.mail)
+        self.checker = MaskChecker(context.scene, context.mail)
         self._listed: tuple[Finding, ...] | None = None
-        self.ui.segmentEditorButton.connect("clicked(bool)", self.on_segment_editor)
+        self._report: Any = None
+        self._case: Any = None
+        for runner in (self.fixer, self.checker):
+            runner.state_changed.connect(self._on_runner)
+        self.fixer.proposal_changed.connect(self._on_runner)
+        self.fixer.accepted.connect(self.on_masks_replaced)
+        self.fixer.undone.connect(self.on_masks_replaced)
+        self.checker.checked.connect(self._on_runner)
+        ui = self.ui
+        ui.checkButton.connect("clicked(bool)", self.on_check)
+        ui.splitButton.connect("clicked(bool)", self.on_split)
+        ui.acceptButton.connect("clicked(bool)", self.on_accept)
+        ui.rejectButton.connect("clicked(bool)", self.on_reject)
+        ui.undoFixButton.connect("clicked(bool)", self.on_undo)
+        ui.segmentEditorButton.connect("clicked(bool)", self.on_segment_editor)
         self.refresh()
+
+    def poll(self) -> None:
+        """Move the work on; called by the panel's timer."""
+        self.fixer.poll()
+        self.checker.poll()
+
+    # hands
+
+    def on_check(self, _checked: bool = False) -> None:
+        """Check without grading."""
+        if self.context.nodes is not None:
+            self.checker.check(self.context.nodes, self.context.choice)
 
     def on_show(self, finding: Finding) -> None:
         """Jump to the place of a finding."""
         if self.context.nodes is not None and finding.location_ras is not None:
             jump_to(self.context.nodes.reference, finding.location_ras)
+
+    def on_fix(self, finding: Finding) -> None:
+        """Propose a copy with the fix, and go there."""
+        self.on_show(finding)
+        if self.context.nodes is not None:
+            self.fixer.propose(self.context.nodes, self.context.choice, finding)
+
+    def on_split(self, _checked: bool = False) -> None:
+        """Propose a copy in which the lesions of the first tumor segment are apart."""
+        nodes, choice = self.context.nodes, self.context.choice
+        if nodes is not None and choice.tumors:
+            self.fixer.split(nodes, choice, choice.tumors[0])
+
+    def on_accept(self, _checked: bool = False) -> None:
+        """Give the user's segmentation the proposed masks."""
+        self.fixer.accept()
+
+    def on_reject(self, _checked: bool = False) -> None:
+        """Throw the copy away."""
+        self.fixer.reject()
+
+    def on_undo(self, _checked: bool = False) -> None:
+        """Take the last accepted correction back."""
+        self.fixer.undo()
+
+    def on_masks_replaced(self, choice: SegmentChoice) -> None:
+        """The user's segmentation has other masks: what recognition finds in it is left to it."""
+        state = self.context.state
+        try:
+            recognized = choose_segments(state.segmentation)
+        except ReactkdError:
+            recognized = None
+        chosen = None if recognized == choice else choice
+        state.set_segments(*((None, None) if chosen is None else (list(choice.livers), list(choice.tumors))))
+        self.checker.forget()
+        self.context.read_inputs()
 
     def on_segment_editor(self, _checked: bool = False) -> None:
         """Open the user's segmentation in the Segment Editor, over the image that carries the masks."""
@@ -39,22 +109,69 @@ class MasksPanel(Section):
         if nodes is not None:
             editor.setSourceVolumeNode(nodes.reference)
 
-    def refresh(self) -> None:
-        """Show the findings on the masks that were graded last."""
-        report = self.context.report
-        findings = tuple(mask_findings(report))
-        if findings != self._listed:
-            self._listed = findings
-            self._list(findings)
-        self.ui.masksSummaryLabel.text = self._summary(findings)
-        self.ui.segmentEditorButton.enabled = self.context.state.segmentation is not None
+    # eyes
 
-    def _summary(self, findings: tuple[Finding, ...]) -> str:
-        if self.context.report is None:
-            return _("The masks are checked when the case is graded. Here is then what to look at.")
-        if self.context.outdated:
-            return _("Of the masks as they were when they were graded:")
-        return _("Worth a look:") if findings else _("The checks found nothing wrong with the masks.")
+    def refresh(self) -> None:
+        """Show the findings of the last check, or of the last grading if that is newer."""
+        context, ui = self.context, self.ui
+        if context.report is not self._report or context.nodes != self._case:
+            another = context.nodes != self._case
+            self._report, self._case = context.report, context.nodes
+            if another:
+                self.fixer.leave()
+            self.checker.forget()
+        findings = self._findings()
+        shown = tuple(f for f in findings if is_of_masks(f)) if findings is not None else ()
+        if shown != self._listed:
+            self._listed = shown
+            self._list(shown)
+        ui.masksSummaryLabel.text = self._summary(findings, shown)
+        message = self._message()
+        ui.masksMessageLabel.text = message
+        ui.masksMessageLabel.visible = bool(message)
+        proposal = self.fixer.proposal
+        ui.proposalWidget.visible = proposal is not None
+        if proposal is not None:
+            ui.proposalLabel.text = self._proposal_words(proposal)
+            ui.acceptButton.enabled = bool(proposal.edits)
+        ui.undoFixButton.visible = self.fixer.can_undo
+        working = self.fixer.busy or self.checker.busy
+        ready = context.nodes is not None and not working and not context.busy
+        ui.checkButton.enabled = ready
+        ui.splitButton.enabled = ready and bool(context.choice.tumors)
+        ui.segmentEditorButton.enabled = context.state.segmentation is not None
+        ui.findingsWidget.enabled = ready
+
+    def _findings(self) -> tuple[Finding, ...] | None:
+        if self.checker.findings is not None:
+            return self.checker.findings
+        return self.context.report.findings if self.context.report is not None else None
+
+    def _summary(self, findings: tuple[Finding, ...] | None, shown: tuple[Finding, ...]) -> str:
+        if findings is None:
+            return _("Masks are checked when the case is graded, or here before that.")
+        if self.checker.findings is None and self.context.outdated:
+            return _("Before the last change:") if shown else _("Not checked since the last change.")
+        return _("Worth a look:") if shown else _("The checks found nothing wrong with the masks.")
+
+    def _message(self) -> str:
+        for runner in (self.fixer, self.checker):
+            if runner.busy:
+                return _("{step}...").format(step=runner.progress[1]) if runner.progress[1] else _("Working...")
+        for runner in (self.fixer, self.checker):
+            if runner.state is GradingState.FAILED and runner.error:
+                return runner.error
+        return ""
+
+    @staticmethod
+    def _proposal_words(proposal: Any) -> str:
+        if not proposal.edits:
+            return _("{what}: there is nothing to change.").format(what=_(proposal.text))
+        text = _(
+            "{what}: proposed on a copy, which the views show; {milliliters} ml change. Your segmentation is untouched "
+            "until you accept."
+        )
+        return text.format(what=_(proposal.text), milliliters=f"{proposal.milliliters:.2g}")
 
     def _list(self, findings: tuple[Finding, ...]) -> None:
         layout = self.ui.findingsWidget.layout()
@@ -66,16 +183,44 @@ class MasksPanel(Section):
 
     def _row(self, number: int, finding: Finding) -> Any:
         row = qt.QWidget()
-        grid = qt.QHBoxLayout(row)
-        grid.setContentsMargins(0, 0, 0, 0)
+        line = qt.QHBoxLayout(row)
+        line.setContentsMargins(0, 0, 0, 0)
         text = qt.QLabel(finding.message)
         text.wordWrap = True
         text.objectName = f"findingLabel{number}"
-        grid.addWidget(text, 1)
+        line.addWidget(text, 1)
         if finding.location_ras is not None:
-            show = qt.QPushButton(_("Show"))
-            show.objectName = f"findingShowButton{number}"
-            show.toolTip = _("Move the slices there.")
-            show.connect("clicked(bool)", lambda _checked=False: self.on_show(finding))
-            grid.addWidget(show)
+            tip = _("Move the slices there.")
+            line.addWidget(self._button(_("Show"), f"findingShowButton{number}", tip, lambda: self.on_show(finding)))
+        if finding.code in FIXES:
+            tip = _("{fix}, on a copy that you accept or reject.").format(fix=_(FIXES[finding.code]))
+            line.addWidget(self._button(_("Fix"), f"findingFixButton{number}", tip, lambda: self.on_fix(finding)))
         return row
+
+    @staticmethod
+    def _button(text: str, name: str, tip: str, action: Any) -> Any:
+        button = qt.QToolButton()
+        button.text = text
+        button.objectName = name
+        button.toolTip = tip
+        button.connect("clicked(bool)", lambda _checked=False: action())
+        return button
+
+    def _on_runner(self, _what: Any = None) -> None:
+        if not self.context.suspended:
+            self.refresh()
+
+    # life
+
+    def before_scene_closes(self) -> None:
+        """Let go of the nodes."""
+        super().before_scene_closes()
+        self.fixer.leave()
+        self.checker.forget()
+        self._case = self._report = None
+
+    def cleanup(self) -> None:
+        """Stop the work and take a copy away that is still proposed."""
+        self.fixer.close()
+        self.checker.close()
+        super().cleanup()

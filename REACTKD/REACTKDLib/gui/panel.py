@@ -10,7 +10,6 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
-from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.gui.cases_panel import CasesPanel
 from REACTKDLib.gui.context import PanelContext
 from REACTKDLib.gui.grade_panel import GradePanel
@@ -38,12 +37,13 @@ class Panel(VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self._is_entered = is_entered
         self.context = PanelContext(resources)
-        self.reading = Reading(slicer.mrmlScene, Mail())
+        self.reading = Reading(slicer.mrmlScene, self.context.mail)
         self.inputs = InputsPanel(self.context, ui.inputsSection)
+        self.masks = MasksPanel(self.context, ui.masksSection)
         self.sections: list[Section] = [
             CasesPanel(self.context, ui.casesSection, self.reading),
             self.inputs,
-            MasksPanel(self.context, ui.masksSection),
+            self.masks,
             GradePanel(self.context, ui.gradeSection),
             WhyPanel(self.context, ui.whySection),
             ReportPanel(self.context, ui.reportSection, self.reading),
@@ -73,6 +73,7 @@ class Panel(VTKObservationMixin):
         if not self.context.suspended:
             self.reading.work()
             self.context.controller.poll()
+            self.masks.poll()
 
     def on_outputs(self, _parameter_node: Any = None) -> None:
         """An answer is in the scene. The first one of a case moves the views to it, later ones leave them alone."""

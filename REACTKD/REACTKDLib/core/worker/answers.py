@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from REACTKDLib.core.findings import Finding, finding_from
 from REACTKDLib.core.geometry import bounding_box
 from REACTKDLib.core.regions import Region, RegionSet
 from REACTKDLib.core.report import GradeReport
@@ -115,7 +116,12 @@ def drawing_message(
     }
 
 
-Answer = GradeAnswer | Drawing | FilesRead | tuple[Edit, ...]
+Answer = GradeAnswer | Drawing | FilesRead | tuple[Edit, ...] | tuple[Finding, ...]
+
+
+def findings_message(findings: Iterable[Finding]) -> dict[str, Any]:
+    """Return the message of findings alone."""
+    return {"kind": "findings", "findings": [finding.to_dict() for finding in findings]}
 
 
 def answer_from(message: Mapping[str, Any] | None, folder: Path) -> Answer | None:
@@ -137,6 +143,8 @@ def answer_from(message: Mapping[str, Any] | None, folder: Path) -> Answer | Non
         }
         box, scale, uptake = _slices(message["box"]), float(message["scale"]), uptake_from(message["uptake"])
         return Drawing(message["key"], box, arrays["map"], scale, surfaces, uptake)
+    if message["kind"] == "findings":
+        return tuple(finding_from(entry) for entry in message["findings"])
     if message["kind"] == "edits":
         return edits_from(message, folder)
     if message["kind"] == "files":

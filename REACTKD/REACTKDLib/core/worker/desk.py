@@ -11,14 +11,16 @@ import numpy as np
 
 from REACTKDLib.core.case import Case
 from REACTKDLib.core.checked_session import CheckedSession
+from REACTKDLib.core.checks import checked, foresee
 from REACTKDLib.core.errors import Canceled, CaseNotOpen
+from REACTKDLib.core.findings import merged
 from REACTKDLib.core.grade_result import GradeResult
 from REACTKDLib.core.grader import Grader
 from REACTKDLib.core.grid import Grid
 from REACTKDLib.core.open_job import open_job, read_job
 from REACTKDLib.core.session import Canceler, Progress
 from REACTKDLib.core.worker import jobs
-from REACTKDLib.core.worker.answers import drawing_message, grade_message
+from REACTKDLib.core.worker.answers import drawing_message, findings_message, grade_message
 from REACTKDLib.core.worker.files_read import files_message
 from REACTKDLib.core.worker.mending import mending_message, splitting_message
 from REACTKDLib.core.worker.reading import case_from_files, masks_from_files
@@ -70,6 +72,10 @@ class Desk:
                 progress(0.0, "Reading the images")
                 read = case_from_files(self._folder, images, masks, case_id, check)
                 return self._grade_case(key, read, model, progress, cancelled)
+            case jobs.CheckArrays(images, masks):
+                progress(0.0, "Checking masks and images")
+                case = checked(case_from_files(self._folder, images, masks, "", check))
+                return findings_message(merged(case.findings, foresee(case)))
             case jobs.MendMasks(masks, shape, ijk_to_ras, code, place):
                 grid = Grid(tuple(shape), np.array(ijk_to_ras))
                 return mending_message(self._folder, masks, grid, code, place, self._new_name)

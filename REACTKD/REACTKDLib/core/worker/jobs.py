@@ -173,6 +173,14 @@ class Draw:
 
 
 @dataclass(frozen=True)
+class CheckArrays:
+    """Check a case whose images and masks were handed over, without encoding it. Answer: tuple of Finding."""
+
+    images: list[ImageFile]
+    masks: list[MaskFile]
+
+
+@dataclass(frozen=True)
 class MendMasks:
     """Work out what a finding's fix would change. shape, ijk_to_ras: of the reference grid. Answer: tuple of Edit."""
 
@@ -193,8 +201,8 @@ class SplitMask:
 
 
 Job = (
-    WarmUp | OpenFiles | GradeFiles | ReadFiles | SaveSegments | GradeArrays | Regrade | WhatIf | Draw | MendMasks
-    | SplitMask
+    WarmUp | OpenFiles | GradeFiles | ReadFiles | SaveSegments | GradeArrays | Regrade | WhatIf | Draw | CheckArrays
+    | MendMasks | SplitMask
 )  # fmt: skip
 _KINDS = {kind.__name__: kind for kind in get_args(Job)}
 

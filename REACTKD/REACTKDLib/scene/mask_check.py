@@ -1,0 +1,59 @@
+"""Checks of a case in the scene without grading it, for whoever corrects masks before the model is asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.worker import jobs
+from REACTKDLib.core.worker.mail import Mail
+from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.hand_over import hand_over_case
+from REACTKDLib.scene.script_runner import Script, ScriptRunner
+from REACTKDLib.scene.segments import SegmentChoice
+from REACTKDLib.scene.signal import Signal
+
+
+class MaskChecker(ScriptRunner):
+    """Checks. `check` returns at once; `poll` does the work: see `ScriptRunner` for states and errors.
+
+    findings: of the last check, None before it and once another case or answer takes its place.
+    Signals: checked(tuple of Finding, or None).
+    """
+
+    def __init__(self, scene: Any, mail: Mail | None = None) -> None:
+        super().__init__(mail)
+        self.scene = scene
+        self.findings: tuple[Finding, ...] | None = None
+        self.checked = Signal()
+
+    def check(self, nodes: CaseNodes, choice: SegmentChoice) -> None:
+        """Look for faults in the masks and images of a case; what runs already is left to end first."""
+        if self.busy:
+            self._next = lambda: self.check(nodes, choice)
+            return
+        inputs = (*nodes.volumes.values(), nodes.segmentation)
+        self._begin(self._checking(nodes, choice), lambda: all(self.scene.IsNodePresent(node) for node in inputs))
+
+    def forget(self) -> None:
+        """Drop the findings: they are not of what is on the screen any more."""
+        self._next = None
+        if self.busy:
+            self._finish(self.state.IDLE)
+        self.error = self.error_code = None
+        self._set(None)
+
+    def close(self) -> None:
+        """Stop everything. May be called twice."""
+        self.checked.disconnect_all()
+        super().close()
+
+    def _checking(self, nodes: CaseNodes, choice: SegmentChoice) -> Script:
+        self._tell(0.0, "Reading the case")
+        images, masks = yield from hand_over_case(nodes, choice, self.mail.client.scratch)
+        self._set((yield from self._ask(jobs.CheckArrays(images, masks), (0.3, 1.0))))
+
+    def _set(self, findings: tuple[Finding, ...] | None) -> None:
+        if findings != self.findings or findings is not None:
+            self.findings = findings
+            self.checked(findings)

@@ -1,0 +1,128 @@
+"""Section Masks: faults are found, seen, and corrected on a copy that the user accepts, rejects, or takes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+
+from support.edits import ball, erase, mask_of, paint
+from support.panel_steps import GRADE_S, grade, segments_as_bytes
+
+STRAY = "lies outside the liver"
+
+
+@pytest.fixture
+def faulty(nodes: Any) -> Any:
+    """The phantom with a stray lesion far from the liver, and a hole in the liver."""
+    liver = mask_of(nodes.segmentation, "Liver", nodes.reference)
+    free = ~(liver | mask_of(nodes.segmentation, "Tumor", nodes.reference))
+    far = np.zeros_like(liver)
+    far[2:5, 4:9, 4:9] = True
+    assert free[far].all()
+    paint(nodes.segmentation, "Tumor", far, nodes.reference)
+    return nodes
+
+
+def check(user: Any) -> None:
+    """Press the button and wait for the findings."""
+    user.click("checkButton")
+    user.wait_until(lambda: user.find("checkButton").enabled, GRADE_S, "the check")
+
+
+def stray_row(user: Any) -> int:
+    """Which row tells of the stray lesion."""
+    rows = range(len(user.find("findingsWidget").children()) - 1)
+    return next(row for row in rows if STRAY in user.text(f"findingLabel{row}"))
+
+
+def center_of_views() -> np.ndarray:
+    """Where the slices meet, mm RAS."""
+    red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+    return slicer.util.arrayFromVTKMatrix(red.GetSliceToRAS())[:3, 3]
+
+
+def test_masks_are_checked_before_anything_is_graded(user: Any, faulty: Any) -> None:
+    there = slicer.mrmlScene.GetNumberOfNodes()
+    check(user)
+    assert user.text("masksSummaryLabel") == "Worth a look:"
+    assert not user.sees("gradeLabel") and slicer.mrmlScene.GetNumberOfNodes() == there
+    user.screenshot("masks-checked")
+    row = stray_row(user)
+    before = center_of_views()
+    user.click(f"findingShowButton{row}")
+    assert np.linalg.norm(center_of_views() - before) > 20
+
+
+def test_a_fix_is_a_copy_until_it_is_accepted_and_can_be_undone(user: Any, scene: Any, faulty: Any) -> None:
+    check(user)
+    before, there = segments_as_bytes(faulty.segmentation), scene.GetNumberOfNodes()
+    user.click(f"findingFixButton{stray_row(user)}")
+    user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+    assert "Erase this lesion" in user.text("proposalLabel") and "untouched" in user.text("proposalLabel")
+    user.screenshot("masks-proposal", of="window")
+    assert segments_as_bytes(faulty.segmentation) == before
+    user.click("rejectButton")
+    assert segments_as_bytes(faulty.segmentation) == before and scene.GetNumberOfNodes() == there
+    assert not user.sees("proposalWidget") and not user.sees("undoFixButton")
+
+    user.click(f"findingFixButton{stray_row(user)}")
+    user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+    user.click("acceptButton")
+    assert not mask_of(faulty.segmentation, "Tumor", faulty.reference)[2:5, 4:9, 4:9].any()
+    check(user)
+    assert not user.sees("findingsWidget") or all(
+        STRAY not in user.text(f"findingLabel{n}") for n in range(len(user.find("findingsWidget").children()) - 1)
+    )
+    user.click("undoFixButton")
+    assert mask_of(faulty.segmentation, "Tumor", faulty.reference)[2:5, 4:9, 4:9].all()
+
+
+def test_findings_come_with_the_grade_as_well(user: Any, faulty: Any, context: Any) -> None:
+    grade(user)
+    assert STRAY in user.text(f"findingLabel{stray_row(user)}")
+    lesion = np.zeros_like(mask_of(faulty.segmentation, "Tumor", faulty.reference))
+    lesion[2:5, 4:9, 4:9] = True
+    erase(faulty.segmentation, "Tumor", lesion, faulty.reference)
+    user.wait_until(lambda: "Before the last change" in user.text("masksSummaryLabel"), what="the edit")
+    user.click("liveCheckBox")
+    user.wait_until(lambda: "nothing wrong" in user.text("masksSummaryLabel"), GRADE_S, "the grade to follow")
+
+
+def test_a_tumor_segment_is_split_into_lesions(user: Any, nodes: Any, context: Any) -> None:
+    tumor = mask_of(nodes.segmentation, "Tumor", nodes.reference)
+    user.click("splitButton")
+    user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+    user.click("acceptButton")
+    names = [nodes.segmentation.GetSegmentation().GetSegment(i).GetName() for i in context.choice.tumors]
+    assert len(names) >= 2
+    parts = [mask_of(nodes.segmentation, name, nodes.reference) for name in names]
+    assert np.array_equal(sum(part.astype(int) for part in parts), tumor.astype(int))
+    user.screenshot("masks-split")
+    grade(user)
+    assert len([row for row in context.report.regions if row.kind == "tumor"]) == len(names)
+
+
+def test_the_segment_editor_opens_on_the_masks(application: Any, user: Any, nodes: Any) -> None:
+    user.click("segmentEditorButton")
+    assert application.selected == "SegmentEditor"
+    assert application.segment_editor.segmentation is nodes.segmentation
+    assert application.segment_editor.source is nodes.reference
+
+
+def test_a_case_that_cannot_be_checked_says_why(user: Any, nodes: Any) -> None:
+    everything = ball(nodes.reference, (0.0, 0.0, 0.0), 1e6)
+    erase(nodes.segmentation, "Liver", everything, nodes.reference)
+    check(user)
+    assert "The liver" in user.text("masksMessageLabel") and "draw" in user.text("masksMessageLabel")
+
+
+def test_a_proposal_goes_with_the_scene(user: Any, scene: Any, faulty: Any) -> None:
+    check(user)
+    user.click(f"findingFixButton{stray_row(user)}")
+    user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+    scene.Clear(0)
+    user.settle()
+    assert not user.sees("proposalWidget") and not user.sees("findingsWidget")
