@@ -29,6 +29,7 @@ class TrainingPanel(Section):
         self._reader: RunReader | None = None
         self._run: TrainingRun | None = None
         self._shown: tuple[Curve, int] | None = None
+        self._note = ""
         self._timer = qt.QTimer()
         self._timer.setInterval(LOOK_MS)
         self._timer.connect("timeout()", self.look)
@@ -45,7 +46,7 @@ class TrainingPanel(Section):
     def on_folder(self, path: str) -> None:
         """Another output folder."""
         self._reader = RunReader(Path(path)) if path.strip() else None
-        self._run = self._shown = None
+        self._run, self._shown, self._note = None, None, ""
         self.ui.trainingCurveComboBox.clear()
         self.look()
         self._watch()
@@ -59,17 +60,17 @@ class TrainingPanel(Section):
         if self._run is not None:
             try:
                 ask_to_stop(self._run.folder)
+                self._note = ""
             except ReactkdError as error:
-                self._show(str(error))
-                return
+                self._note = str(error)
             self.look()
 
     def on_bundle(self, _checked: bool = False) -> None:
         """Grade with the model of this run from now on."""
         if self._run is not None and self._run.bundle is not None:
             self.context.use_bundle(self._run.bundle)
-            self.ui.trainingMessageLabel.text = _("The module grades with this model now.")
-            self.ui.trainingMessageLabel.visible = True
+            self._note = _("The module grades with this model now.")
+            self.look()
 
     # life
 
@@ -102,8 +103,8 @@ class TrainingPanel(Section):
             self._timer.stop()
 
     def look(self) -> None:
-        """Read the folder, and show what is there."""
-        message = ""
+        """Read the folder, and show what is there; what a button had to say stays to be read."""
+        message = self._note
         if self._reader is not None:
             try:
                 self._run = self._reader.read()

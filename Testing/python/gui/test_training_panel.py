@@ -78,6 +78,7 @@ def test_the_model_is_taken_when_there_is_one(section: Any, user: Any, widget: A
     user.wait_until(lambda: user.find("trainingBundleButton").enabled)
     assert "macro AUC 0.75" in user.text("trainingStateLabel")
     user.click("trainingBundleButton")
+    section.look()  # as the timer does
     assert user.text("trainingMessageLabel") == "The module grades with this model now."
     assert user.find("modelPathEdit").currentPath == str(training.folder / "bundle")
     user.screenshot("training-done")
