@@ -17,10 +17,8 @@ class CsvLog:
         self._columns: list[str] | None = None
         if self._path.exists():
             rows = read_log(self._path)
-            kept = [r for r in rows if int(r["step"]) < step]
             self._columns = list(rows[0]) if rows else None
-            if len(kept) < len(rows) or not kept:
-                self._write_all(kept)
+            self._write_all([r for r in rows if int(r["step"]) < step])  # also without a row that broke off
 
     def _write_all(self, rows: list[dict[str, str]]) -> None:
         if not rows:

@@ -142,7 +142,7 @@ class Trainer:
         if not values.isfinite().all():
             raise Diverged(
                 f"The loss of the {self.stage.name} is no longer a number at step {self.step}; "
-                "lower the learning rate and resume."
+                "lower its learning rate (the setting rate) and start again in another output folder."
             )
         torch.nn.utils.clip_grad_norm_([p for _, p in self._parameters], self.config.clip)
         self._optimizer.step()
@@ -171,6 +171,7 @@ class Trainer:
         }
         tensors = {"module": self.stage.module.state_dict(), "optimizer": kept, "best": state["best"] or {}}
         told = {"step": self.step, "score": self._score if math.isfinite(self._score) else -1e300}
-        save_checkpoint(self.folder / "last.pt", tensors, told, self.binding)
+        # best.pt first: a process killed in between repeats the steps since last.pt, and so writes the same best again
         if state["best"] is not None:
             save_checkpoint(self.folder / "best.pt", {"module": state["best"]}, told, self.binding)
+        save_checkpoint(self.folder / "last.pt", tensors, told, self.binding)

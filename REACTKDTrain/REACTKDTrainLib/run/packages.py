@@ -10,6 +10,7 @@ NEEDED = {
     "scipy": "scipy",
     "torch": "torch",
     "monai": "monai",
+    "einops": "einops",  # MONAI's SwinUNETR calls it, and says so only then
     "ot": "POT",
     "skimage": "scikit-image",
     "SimpleITK": "SimpleITK",

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import torch
 
 from REACTKDLib.core.bundle import Bundle
 from support.cli_runner import arguments_of, start
+from support.real_data import real_data
 from support.small_training import COHORT, TRAIN_SCRIPT, write_config
 
 XML = TRAIN_SCRIPT.with_suffix(".xml")
@@ -92,6 +96,12 @@ def test_the_bundle_opens_and_carries_a_model_card(finished) -> None:
     assert "16 digital phantoms" in card and "macro AUC" in card
 
 
+def test_the_models_metadata_fit_monais_schema(finished) -> None:
+    schema = json.loads((real_data("schemas") / "monai-bundle-metadata-20240725.json").read_text())
+    metadata = json.loads((finished[1] / "bundle" / "configs" / "metadata.json").read_text())
+    jsonschema.validate(metadata, schema)
+
+
 def test_cancel_ends_it_within_a_second_and_the_resumed_run_ends_with_the_same_weights(
     finished, tmp_path: Path, cache: Path
 ) -> None:
@@ -103,6 +113,49 @@ def test_cancel_ends_it_within_a_second_and_the_resumed_run_ends_with_the_same_w
     assert again.status == "Completed", again.errors
     ours, theirs = (torch.load(o / "bundle/models/model.pt") for o in (tmp_path / "out", finished[1]))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_killed_at_a_random_step_of_every_stage_it_ends_with_the_same_weights(
+    seed: int, finished, tmp_path: Path, cache: Path
+) -> None:
+    """A real process, killed as by the kernel; each time the run is resumed and goes on to the next stage's kill."""
+    rng = random.Random(seed)
+    told = parameters(tmp_path, cache)
+    for stage in ("teacher-heads", "teacher", "student-heads", "student"):
+        steps = len(losses(finished[1] / "fold0" / stage / "log.csv"))
+        at, log = rng.randint(1, steps), tmp_path / "out" / "fold0" / stage / "log.csv"
+        run = start(TRAIN_SCRIPT, told | {"resume": (tmp_path / "out" / "run.json").exists()}, tmp_path)
+        run._wait_until(lambda log=log, at=at: log.exists() and len(losses(log)) >= at, f"{stage} not at {at}", 300)
+        run.cancel()
+        assert not (tmp_path / "out" / "bundle").exists()
+    again = start(TRAIN_SCRIPT, told | {"resume": True}, tmp_path).wait()
+    assert again.status == "Completed", again.errors
+    ours, theirs = (torch.load(o / "bundle/models/model.pt") for o in (tmp_path / "out", finished[1]))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    for stage in ("teacher-heads", "teacher", "student-heads", "student"):
+        logs = [losses(o / "fold0" / stage / "log.csv") for o in (tmp_path / "out", finished[1])]
+        assert logs[0] == logs[1]
+
+
+@pytest.mark.slow
+def test_doses_unlabeled_ct_and_an_external_cohort_join_one_run(tmp_path: Path, cache: Path) -> None:
+    data = {"views": 2, "mask_variants": 1, "doses": True}
+    told = parameters(
+        tmp_path,
+        cache,
+        settings={"data": data},
+        unlabeled="phantom:unlabeled?cases=3&size=tiny",
+        external="phantom:external?cases=9&size=tiny",
+    )
+    run = start(TRAIN_SCRIPT, told, tmp_path).wait()
+    assert run.status == "Completed" and run.errors == "", run.errors
+    rows = list(csv.DictReader((tmp_path / "out/fold0/teacher/log.csv").read_text().splitlines()))
+    assert all(float(row["consistency"]) > 0 for row in rows)  # a dose changes what the branch says
+    external = (tmp_path / "out/predictions_external.csv").read_text().splitlines()
+    assert len(external) == 1 + 9
+    assert json.loads((tmp_path / "out/metrics.json").read_text())["external"]["n"] == 9
 
 
 def test_a_stop_file_ends_it_within_a_step_and_so_does_a_signal_after_resuming(tmp_path: Path, cache: Path) -> None:

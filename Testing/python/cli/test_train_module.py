@@ -240,6 +240,11 @@ def test_all_that_is_missing_is_said_at_once() -> None:
     assert "monai, scikit-learn" in said and "pip install monai scikit-learn" in said and "PyTorch extension" in said
 
 
+def test_the_documentation_installs_all_that_slicer_lacks() -> None:
+    (line,) = re.findall(r'pip_install\("([^"]+)"\)', PAGE)
+    assert set(line.split()) == set(NEEDED.values()) - {"numpy", "scipy", "SimpleITK", "torch"}
+
+
 def test_every_package_that_a_training_imports_is_looked_for() -> None:
     optional = {"openpyxl", "pydicom", "highdicom"}  # some cohorts, which say so themselves
     found = {}

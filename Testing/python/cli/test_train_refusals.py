@@ -151,21 +151,44 @@ def test_an_unreadable_case_is_named_and_left_out_only_when_asked(files: Path, t
 # -- faults of the machine
 
 
-def test_a_full_disk_is_one_sentence_and_the_run_resumes(train, tmp_path: Path) -> None:
-    told = {"cohort": COHORT, "output": str(tmp_path / "o"), "folds": 2, "fold": 0, "method": "none",
-            "config": str(write_config(tmp_path))}  # fmt: skip
-    arguments = arguments_of(TRAIN_SCRIPT.with_suffix(".xml"), told)
-    room = 60_000  # bytes in a file: run.json fits, a prepared case does not
-    full = subprocess.run(
-        [sys.executable, str(TRAIN_SCRIPT), *arguments],
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY)),
-    )
-    refused((full.returncode, full.stdout, full.stderr), "cannot be written")
-    assert not [path for path in (tmp_path / "o").rglob(".*") if path.is_file()]  # nothing half-written
-    status, _, errors = train(*arguments, "--resume")
-    assert (status, errors) == (0, "")
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> tuple[Path, dict[str, torch.Tensor]]:
+    """The cache and the weights of a run that had room."""
+    folder = tmp_path_factory.mktemp("whole")
+    run = with_room(None, folder, folder / "cache")
+    assert (run.returncode, run.stderr) == (0, "")
+    return folder / "cache", torch.load(folder / "o/bundle/models/model.pt")
+
+
+def with_room(room: int | None, folder: Path, cache: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """A run in a process that cannot write files beyond `room` bytes: such a write fails as on a full disk."""
+    told = {"cohort": COHORT, "output": str(folder / "o"), "folds": 2, "fold": 0, "method": "none",
+            "config": str(write_config(folder)), "cache": str(cache)}  # fmt: skip
+
+    def limit() -> None:
+        if room is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+
+    command = [sys.executable, str(TRAIN_SCRIPT), *arguments_of(TRAIN_SCRIPT.with_suffix(".xml"), told), *more]
+    return subprocess.run(command, capture_output=True, text=True, preexec_fn=limit)
+
+
+@pytest.mark.parametrize(
+    ("what", "room", "sentence"),
+    [
+        ("a prepared case", 60_000, "cannot be written"),  # run.json fits, a case does not
+        ("a checkpoint", 30_000, "The checkpoint last.pt could not be written (is the disk full?); make room and"),
+    ],
+)
+def test_a_full_disk_is_one_sentence_and_the_run_resumes(what, room, sentence, whole, tmp_path: Path) -> None:
+    cache = whole[0] if what == "a checkpoint" else tmp_path / "cache"
+    full = with_room(room, tmp_path, cache)
+    refused((full.returncode, full.stdout, full.stderr), sentence)
+    assert not [path for path in tmp_path.rglob(".*") if path.is_file()]  # nothing half-written
+    again = with_room(None, tmp_path, cache, "--resume")
+    assert (again.returncode, again.stderr) == (0, "")
+    weights = torch.load(tmp_path / "o/bundle/models/model.pt")
+    assert all(torch.equal(weights[name], value) for name, value in whole[1].items())
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,32 @@ def test_killed_at_any_step_and_resumed_it_ends_with_the_same_bits(
     assert [int(r["step"]) for r in rows] == list(range(6))  # 10 cases in batches of 4: 2 steps an epoch
 
 
+@pytest.mark.parametrize("write", range(1, 10))
+def test_killed_between_two_files_it_ends_with_the_same_bits_in_both(
+    write: int, undisturbed: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """best.pt is what a later stage takes; it must not stay behind last.pt, from which nothing is trained again."""
+    whole = trainer(tmp_path / "whole", seconds=1e9)
+    whole.run()
+    count = itertools.count(1)
+
+    def killed_before(path: Path, *told) -> None:
+        if next(count) == write:
+            raise Killed
+        save_checkpoint(path, *told)
+
+    monkeypatch.setattr("REACTKDTrainLib.engine.trainer.save_checkpoint", killed_before)
+    try:
+        trainer(tmp_path / "killed", seconds=1e9).run()
+    except Killed:
+        pass
+    trainer(tmp_path / "killed", seconds=1e9).run()
+    for name in ("best.pt", "last.pt"):
+        ours, theirs = (load_checkpoint(tmp_path / run / name, "b") for run in ("killed", "whole"))
+        assert ours[1] == theirs[1]
+        assert all(torch.equal(ours[0]["module"][k], v) for k, v in theirs[0]["module"].items())
+
+
 def test_a_parameter_that_no_sample_used_is_not_stepped_nor_decayed(undisturbed: dict[str, Tensor]) -> None:
     fresh = Line().module.state_dict()
     assert torch.equal(undisturbed["unused.weight"], fresh["unused.weight"])
@@ -142,7 +168,7 @@ def test_a_stop_file_ends_it_before_the_next_step_and_keeps_the_state(
 
 
 def test_a_loss_that_is_no_number_is_told_with_its_step(tmp_path: Path) -> None:
-    with pytest.raises(Diverged, match="no longer a number at step 0; lower the learning rate"):
+    with pytest.raises(Diverged, match="no longer a number at step 0; lower its learning rate"):
         trainer(tmp_path, Line(scale=math.inf)).run()
 
 
@@ -200,6 +226,14 @@ def test_a_log_drops_the_rows_that_will_be_run_again(tmp_path: Path) -> None:
     CsvLog(tmp_path / "log.csv", step=2).add({"step": 2, "loss": 0.25})
     rows = read_log(tmp_path / "log.csv")
     assert [(r["step"], float(r["loss"])) for r in rows] == [("0", 1.0), ("1", 0.5), ("2", 0.25)]
+
+
+def test_a_row_that_broke_off_is_not_written_on(tmp_path: Path) -> None:
+    CsvLog(tmp_path / "log.csv").add({"step": 0, "loss": 1.0})
+    with open(tmp_path / "log.csv", "a") as stream:
+        stream.write("1")
+    CsvLog(tmp_path / "log.csv", step=1).add({"step": 1, "loss": 0.5})
+    assert [(r["step"], float(r["loss"])) for r in read_log(tmp_path / "log.csv")] == [("0", 1.0), ("1", 0.5)]
 
 
 def test_the_rate_warms_up_and_falls_to_a_thousandth() -> None:
