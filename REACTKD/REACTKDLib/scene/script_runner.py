@@ -71,10 +71,12 @@ class ScriptRunner:
         """Hear what the worker has sent, and work for up to about 30 ms; call it from a timer."""
         self.mail.poll()
         until = time.perf_counter() + SLICE_S
-        while self._script is not None and time.perf_counter() < until:
+        while self._script is not None:
             if self._ticket is not None and self._ended is None and self._alive():
-                break
+                break  # the worker is not done
             self._step()
+            if time.perf_counter() >= until:
+                break
         if self._script is None and self._next is not None:
             begin, self._next = self._next, None
             begin()

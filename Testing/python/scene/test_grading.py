@@ -54,7 +54,7 @@ def controller(scene, mail, small_model) -> Iterator[GradingController]:
     made.close()
 
 
-def run(controller: GradingController, until: Callable[[], bool] = lambda: False, seconds: float = 120.0) -> None:
+def run(controller: GradingController, until: Callable[[], bool] = lambda: False, seconds: float = 300.0) -> None:
     """Poll as a timer would, until the controller is at rest or `until` says so."""
     end = time.monotonic() + seconds
     while controller.busy and not until():
@@ -123,9 +123,9 @@ def test_the_answer_is_that_of_the_same_case_from_a_console(controller, nodes):
 
 def test_a_mask_edit_is_noticed_and_graded_without_the_encoder(controller, nodes, case):
     first = graded(controller, nodes).report
-    count = controller.scene.GetNumberOfNodes()
     assert not controller.masks_changed()
     erase(nodes.segmentation, "Tumor", lesion(nodes, case), nodes.reference)
+    count = controller.scene.GetNumberOfNodes()
     assert controller.masks_changed()
     controller.regrade()
     run(controller)

@@ -132,7 +132,9 @@ class Desk:
         while len(self._held) >= HELD or key in self._held:  # before the new one needs the memory
             self._drop(key if key in self._held else next(iter(self._held)))
         before = _calls(grader)
-        session = CheckedSession(grader, case, lambda fraction, text: progress(0.05 + 0.9 * fraction, text), cancelled)
+        session = CheckedSession(
+            grader, case, lambda fraction, text: progress(round(0.05 + 0.9 * fraction, 4), text), cancelled
+        )
         self._hold(key, model, session)
         return session.encoder_calls - before, True
 

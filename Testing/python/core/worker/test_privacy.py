@@ -1,0 +1,77 @@
+"""Nothing of a patient is left in files, nothing is said to the network."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from REACTKDLib.core.worker import interpreter, jobs
+from REACTKDLib.core.worker.client import WorkerClient
+from REACTKDLib.core.worker.events import Done, Failed
+from support.case_files import write_case
+from support.small_cases import small_case
+from support.worker_runs import files_in, save_small_model, wait
+
+CANARY = "Doe^Canary"
+NO_NETWORK = """
+import sys
+def refuse(event, arguments):
+    if event.startswith("socket.") and event != "socket.__new__":
+        open({marker!r}, "a").write(event)
+        raise PermissionError("no network here")
+sys.addaudithook(refuse)
+"""
+
+
+def watched(client: WorkerClient, ticket: int, found: list[str]):
+    """Wait for a job, and look into every file and name of the folder on the way."""
+
+    def look(_event) -> bool:
+        for path in client.scratch.path.rglob("*"):
+            if CANARY in str(path) or (path.is_file() and CANARY.encode() in path.read_bytes()):
+                found.append(path.name)
+        return False
+
+    return wait(client, ticket, until=look)
+
+
+def test_no_name_is_left_in_the_folder_the_output_or_the_answer(tmp_path, capfd):
+    model = save_small_model(tmp_path)
+    write_case(small_case(), tmp_path / CANARY)
+    client, found = WorkerClient(), []
+    files = files_in(tmp_path / CANARY)
+    try:
+        done = watched(client, client.submit(jobs.GradeFiles("a", files, model)), found)
+        absent = jobs.CaseFiles(ct=files.ct.replace("CT", "absent"), segmentation=files.segmentation)
+        failed = watched(client, client.submit(jobs.GradeFiles("b", absent, model)), found)
+    finally:
+        client.close()
+    assert isinstance(done, Done) and isinstance(failed, Failed)
+    assert found == [] and CANARY not in done.result.report.to_json() and CANARY not in failed.message
+    assert CANARY not in "".join(capfd.readouterr())
+
+
+def test_it_works_with_the_network_blocked_and_does_not_try(tmp_path):
+    model = save_small_model(tmp_path)
+    write_case(small_case(), tmp_path / "case")
+    marker = tmp_path / "tried"
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "sitecustomize.py").write_text(NO_NETWORK.format(marker=str(marker)))
+    paths = [str(tmp_path / "path"), interpreter.worker_environment()["PYTHONPATH"]]
+    client = WorkerClient(environment={"PYTHONPATH": os.pathsep.join(paths)})
+    try:
+        for job in (jobs.GradeFiles("a", files_in(tmp_path / "case"), model), jobs.Draw("a"), jobs.WhatIf("a")):
+            assert isinstance(wait(client, client.submit(job)), Done)
+    finally:
+        client.close()
+    assert not marker.exists()
+
+
+def test_the_block_of_that_test_does_block(tmp_path):
+    marker = tmp_path / "tried"
+    (tmp_path / "sitecustomize.py").write_text(NO_NETWORK.format(marker=str(marker)))
+    code = "import socket; socket.create_connection(('127.0.0.1', 9))"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
+    assert ended.returncode != 0 and marker.exists()

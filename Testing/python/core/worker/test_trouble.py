@@ -1,0 +1,266 @@
+"""A worker that is stopped, dies, talks nonsense, does not start or finds no room: one sentence, and it goes on."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from REACTKDLib.core.errors import NoScratchSpace, WorkerNotStarted
+from REACTKDLib.core.worker import interpreter, jobs
+from REACTKDLib.core.worker.arrays import write_array
+from REACTKDLib.core.worker.client import WorkerClient
+from REACTKDLib.core.worker.events import Canceled, Done, Failed, Progress, WorkerDied
+from REACTKDLib.core.worker.folder import PREFIX, ScratchFolder
+from support.case_files import write_case
+from support.small_cases import small_case
+from support.worker_runs import files_in, grade_job, save_small_model, wait
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> jobs.Model:
+    return save_small_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def case():
+    return small_case()
+
+
+@pytest.fixture
+def make(tmp_path) -> Iterator:
+    made = []
+
+    def client(**options) -> WorkerClient:
+        made.append(WorkerClient(scratch_parent=tmp_path, **options))
+        return made[-1]
+
+    yield client
+    for one in made:
+        one.close()
+    assert [path.name for path in tmp_path.glob(f"{PREFIX}*")] == []
+
+
+def script(path: Path, text: str) -> str:
+    """Write a program that stands for Python and return its path."""
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def one_sentence(message: str) -> None:
+    assert message.endswith(".") and message.count(". ") == 0 and "Traceback" not in message and "\n" not in message
+
+
+def test_a_job_that_listens_stops_at_once_and_the_process_lives_on(make, case, model):
+    client = make(runner="support.worker_runs:Patient")
+    ticket = client.submit(grade_job(client, case, model))
+    wait(client, ticket, until=lambda e: isinstance(e, Progress) and "Analyzing" in e.text)
+    process, started = client.process_id, time.monotonic()
+    client.cancel()
+    assert isinstance(wait(client, ticket), Canceled) and time.monotonic() - started < 1.0
+    assert isinstance(wait(client, client.submit(jobs.WarmUp(model))), Done) and client.process_id == process
+
+
+def test_a_job_that_does_not_listen_is_ended_with_its_process(make, case, model):
+    client = make(runner="support.worker_runs:Stubborn")
+    ticket = client.submit(grade_job(client, case, model))
+    wait(client, ticket, until=lambda e: isinstance(e, Progress) and "Analyzing" in e.text)
+    process, started, seen = client.process_id, time.monotonic(), []
+    client.cancel(ticket)
+    assert isinstance(wait(client, ticket, seen), Canceled) and time.monotonic() - started < 1.0
+    assert not any(isinstance(event, WorkerDied) for event in seen)
+    assert isinstance(wait(client, client.submit(jobs.WarmUp(model))), Done)
+    assert client.process_id != process and not psutil.pid_exists(process)
+
+
+def test_a_job_that_has_not_begun_is_taken_back(make, case, model):
+    client = make()
+    first, second = (client.submit(grade_job(client, case, model, key)) for key in "ab")
+    client.cancel(second)
+    assert isinstance(wait(client, second), Canceled) and isinstance(wait(client, first), Done)
+    third = client.submit(jobs.WarmUp(model))
+    client.close()
+    assert client.poll() == [] and third > second
+
+
+def test_reading_ahead_gives_way_and_comes_back(make, case, model, tmp_path):
+    write_case(case, tmp_path / "case")
+    client = make(runner="support.worker_runs:Patient")
+    ahead = client.submit(jobs.OpenFiles(files_in(tmp_path / "case"), model), background=True)
+    wait(client, ahead, until=lambda e: isinstance(e, Progress) and "Analyzing" in e.text)
+    assert not client.busy
+    started, seen = time.monotonic(), []
+    warm = client.submit(jobs.WarmUp(model))
+    assert isinstance(wait(client, warm, seen), Done) and time.monotonic() - started < 5.0  # not the ten seconds
+    assert not any(isinstance(e, Canceled) for e in seen)
+    wait(client, ahead, until=lambda e: isinstance(e, Progress) and "Analyzing" in e.text)  # again, from its beginning
+
+
+@pytest.mark.parametrize("idle", [True, False], ids=["idle", "at work"])
+def test_killed_from_outside(make, case, model, idle):
+    client = make(runner=None if idle else "support.worker_runs:Patient")
+    ticket, seen = client.submit(jobs.WarmUp(model) if idle else grade_job(client, case, model)), []
+    wait(client, ticket, until=lambda e: isinstance(e, Progress) and "Analyzing" in e.text)
+    os.kill(client.process_id, signal.SIGKILL)
+    if not idle:
+        event = wait(client, ticket, seen)
+        assert isinstance(event, Failed) and event.code == "worker-died"
+        one_sentence(event.message)
+    else:
+        wait(client, 0, seen, until=lambda e: isinstance(e, WorkerDied))
+    assert [type(e) for e in seen if isinstance(e, WorkerDied)] == [WorkerDied]
+    assert isinstance(wait(client, client.submit(jobs.WarmUp(model))), Done)
+
+
+@pytest.mark.parametrize("reply", ["no JSON at all", '{"event": "done"}', '{"event": "ready"}\\n[1, 2]', '{"a": 1}'])
+def test_nonsense_is_not_believed(make, model, tmp_path, reply):
+    talk = f"""printf '%s\\n' '{{"event": "ready"}}' >> "$3/$4"; read line; printf '{reply}\\n' >> "$3/$4"; sleep 60"""
+    client = make(python=script(tmp_path / "nonsense", talk))
+    process = []
+    ticket = client.submit(jobs.WarmUp(model))
+    process.append(client.process_id)
+    event = wait(client, ticket)
+    assert isinstance(event, Failed) and event.code == "worker-garbled"
+    one_sentence(event.message)
+    client.poll()
+    assert client.process_id is None
+
+
+@pytest.mark.parametrize("how", ["no such program", "ends at once"])
+def test_it_does_not_start(make, model, tmp_path, how):
+    python = str(tmp_path / "absent") if how == "no such program" else script(tmp_path / "python", "exit 3")
+    client = make(python=python)
+    for _ in range(2):  # and the second try is a try
+        event = wait(client, client.submit(jobs.WarmUp(model)))
+        assert isinstance(event, Failed) and event.code == "worker-not-started"
+        one_sentence(event.message)
+
+
+def test_torch_is_missing(make, case, model, tmp_path):
+    (tmp_path / "path" / "torch").mkdir(parents=True)
+    (tmp_path / "path" / "torch" / "__init__.py").write_text("raise ModuleNotFoundError('no torch', name='torch')")
+    paths = [str(tmp_path / "path"), interpreter.worker_environment()["PYTHONPATH"]]
+    client = make(environment={"PYTHONPATH": os.pathsep.join(paths)})
+    event = wait(client, client.submit(grade_job(client, case, model)))
+    assert isinstance(event, Failed) and event.code == "packages-missing" and "'torch'" in event.message
+    one_sentence(event.message)
+
+
+@pytest.mark.parametrize("blocks", [0, 3], ids=["for its replies", "for its arrays"])
+def test_the_worker_finds_no_room(make, case, model, tmp_path, blocks):
+    limited = script(tmp_path / "limited", f'ulimit -f {blocks}\nexec {sys.executable} "$@"')
+    client = make(python=limited)
+    event = wait(client, client.submit(grade_job(client, case, model)))
+    if blocks:
+        event = wait(client, client.submit(jobs.Draw("a")))
+    assert isinstance(event, Failed) and event.code in ("no-scratch-space", "worker-not-started")
+    one_sentence(event.message)
+    assert "folder" in event.message
+
+
+def test_the_client_finds_no_room(tmp_path, case):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(NoScratchSpace) as caught:
+            write_array(tmp_path / "1.npy", case.reference.array)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    one_sentence(str(caught.value).replace("; ", ", "))
+
+
+def test_a_gpu_out_of_memory_falls_back_to_the_cpu(make, case, model):
+    client = make(runner="support.worker_runs:OutOfMemory")
+    gpu = jobs.Model(model.bundle, "cuda")
+    answer = wait(client, client.submit(grade_job(client, case, gpu))).result
+    cpu = wait(client, client.submit(grade_job(client, case, model, "b"))).result
+    finding = next(f for f in answer.report.findings if f.code == "device-fallback")
+    assert answer.report.device == "cpu" and "too little free memory" in finding.message
+    assert answer.report.probabilities == pytest.approx(cpu.report.probabilities, abs=1e-6)
+
+
+OWNER = """
+import sys, time
+from REACTKDLib.core.worker.client import WorkerClient
+from REACTKDLib.core.worker import jobs
+client = WorkerClient(scratch_parent=sys.argv[1])
+client.submit(jobs.WarmUp())
+until = time.monotonic() + 60
+while not client._process.ready and time.monotonic() < until:
+    client.poll()
+    time.sleep(0.01)
+print(client.process_id, flush=True)
+if sys.argv[2] == "waits":
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("end", ["killed", "exits"])
+def test_a_worker_dies_with_its_parent_and_leaves_no_folder(tmp_path, end):
+    mode = "waits" if end == "killed" else "exits"
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path), mode], stdout=subprocess.PIPE, text=True)
+    process = int(owner.stdout.readline())
+    if end == "killed":
+        owner.kill()
+    owner.wait(30)
+    until = time.monotonic() + 30
+    while (_alive(process) or any(tmp_path.iterdir())) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not _alive(process) and list(tmp_path.iterdir()) == []
+
+
+def _alive(process: int) -> bool:
+    return psutil.pid_exists(process) and psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+
+
+def test_the_folder_is_private_and_those_of_the_dead_are_removed(tmp_path):
+    dead = tmp_path / f"{PREFIX}dead"
+    dead.mkdir()
+    (dead / "in-use.lock").touch()
+    (dead / "1.npy").write_bytes(b"voxels")
+    being_made = tmp_path / f"{PREFIX}new"  # by another process, which has not locked it yet
+    being_made.mkdir()
+    (tmp_path / "somebody-elses").mkdir()
+    first = ScratchFolder(tmp_path)
+    second = ScratchFolder(tmp_path)
+    assert stat.S_IMODE(first.path.stat().st_mode) == 0o700
+    assert not dead.exists() and first.path.exists() and second.path.exists() and being_made.exists()
+    first.remove()
+    first.remove()
+    assert not first.path.exists() and (tmp_path / "somebody-elses").exists()
+    second.remove()
+
+
+def test_which_python(monkeypatch, tmp_path):
+    assert interpreter.find_python() == sys.executable
+    (tmp_path / "bin").mkdir()
+    application = tmp_path / "bin" / "SlicerApp-real"
+    application.touch()
+    monkeypatch.setattr(sys, "executable", str(application))
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    with pytest.raises(WorkerNotStarted, match="PythonSlicer"):
+        interpreter.find_python()
+    own = script(tmp_path / "bin" / "PythonSlicer", "exit")
+    assert interpreter.find_python() == own
+    monkeypatch.setattr(sys, "executable", own)
+    assert interpreter.find_python() == own
+    monkeypatch.setattr(sys, "executable", "")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert interpreter.find_python() == own
+
+
+def test_threads_are_bounded_and_a_choice_of_the_user_is_kept(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert 1 <= int(interpreter.worker_environment()["OMP_NUM_THREADS"]) <= interpreter.MAX_THREADS
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert interpreter.worker_environment()["OMP_NUM_THREADS"] == "3"

@@ -1,0 +1,169 @@
+"""What a worker answers: the same as the same work done here, and no image is encoded twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from REACTKDLib.core.bundle import Bundle
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.checked_session import CheckedSession
+from REACTKDLib.core.grader import Grader
+from REACTKDLib.core.worker import jobs
+from REACTKDLib.core.worker.client import WorkerClient
+from REACTKDLib.core.worker.events import Done, Failed, Progress
+from support.case_files import write_case
+from support.small_cases import small_case
+from support.worker_runs import files_in, grade_job, hand_over, save_small_model, wait
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[WorkerClient]:
+    made = WorkerClient()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> jobs.Model:
+    return save_small_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def case():
+    return small_case()
+
+
+def do(client: WorkerClient, job: jobs.Job):
+    event = wait(client, client.submit(job))
+    assert isinstance(event, Done), event
+    return event.result
+
+
+def test_a_grade_is_that_of_the_same_work_here(client, model, case):
+    here = CheckedSession(Grader(Bundle.load(model.bundle), "cpu"), case).grade()
+    seen: list = []
+    event = wait(client, client.submit(grade_job(client, case, model)), seen)
+    answer = event.result
+    assert answer.report.grade == here.report.grade
+    assert answer.report.probabilities == pytest.approx(here.report.probabilities, abs=1e-6)
+    assert answer.report.to_dict()["findings"] == here.report.to_dict()["findings"]
+    assert np.array_equal(answer.regions.labels, here.regions.labels)
+    assert [region.box for region in answer.regions.regions] == [region.box for region in here.regions.regions]
+    assert answer.encoder_calls == 3 and answer.read_anew
+    told = [e for e in seen if isinstance(e, Progress)]
+    assert [e.fraction for e in told] == sorted(e.fraction for e in told)
+    assert {"Reading the images", "Analyzing CT", "Deciding"} <= {e.text for e in told}
+    drawing = do(client, jobs.Draw("a"))
+    whole = np.zeros(case.reference.shape, np.float32)
+    whole[drawing.box] = drawing.voxel_map
+    assert np.abs(whole - here.voxel_map.array).max() < 1e-5
+    assert drawing.scale == pytest.approx(here.voxel_map_scale, rel=1e-4)
+
+
+def test_surfaces_lie_around_their_regions(client, model, case):
+    answer = do(client, grade_job(client, case, model))
+    drawing = do(client, jobs.Draw("a"))
+    for region in answer.regions.lesions:
+        surface = drawing.surfaces[region.label]
+        a, b, c = (surface.points[surface.triangles[:, n]].astype(float) for n in range(3))
+        assert (a * np.cross(b, c)).sum() / 6000 == pytest.approx(region.volume_ml, rel=0.2)  # ml; outward, so positive
+        outward = ((surface.points - np.array(region.centroid_ras)) * surface.normals).sum(axis=1)
+        assert (outward > 0).mean() > 0.95
+
+
+def test_uptake_of_regions(client, model, case):
+    do(client, grade_job(client, case, model))
+    uptake = do(client, jobs.Draw("a")).uptake
+    assert list(uptake) == ["fdg", "acetate"]
+    liver, lesion = uptake["fdg"][:2]
+    assert liver.unit == "SUVbw" and liver.ratio is None
+    assert liver.median == pytest.approx(2.5, abs=0.3) and lesion.median == pytest.approx(5.0, abs=0.8)
+    assert lesion.ratio == pytest.approx(lesion.maximum / liver.median)
+
+
+def test_the_same_images_are_not_encoded_again(client, model, case):
+    first = do(client, grade_job(client, case, model, "a"))
+    again = do(client, grade_job(client, replace(case, id="other name"), model, "b"))
+    assert again.encoder_calls == 0 and not again.read_anew and again.report.case == "other name"
+    assert again.report.probabilities == first.report.probabilities
+    fails = wait(client, client.submit(jobs.Draw("a")))  # the images go by the new key now
+    assert isinstance(fails, Failed) and fails.code == "case-not-open"
+
+
+def test_corrected_masks_need_no_encoder(client, model, case):
+    do(client, grade_job(client, case, model))
+    tumor = case.tumor.copy()
+    tumor[: tumor.shape[0] // 2] = False
+    other = case.with_masks(tumor=tumor)
+    _, masks = hand_over(client, other)
+    answer = do(client, jobs.Regrade("a", masks))
+    assert answer.encoder_calls == 0 and np.array_equal(answer.regions.labels > 1, tumor)
+    fresh = CheckedSession(Grader(Bundle.load(model.bundle), "cpu"), other).grade()
+    assert answer.report.probabilities == pytest.approx(fresh.report.probabilities, abs=1e-6)
+
+
+def test_what_if_leaves_what_is_held(client, model, case):
+    first = do(client, grade_job(client, case, model))
+    less = do(client, jobs.WhatIf("a", ["Lesion 1"], ["fdg", "acetate"]))
+    assert less.report.inputs == ("ct",) and "region-muted" in [f.code for f in less.report.findings]
+    assert do(client, jobs.WhatIf("a")).report.probabilities == first.report.probabilities
+    wrong = wait(client, client.submit(jobs.WhatIf("a", leave_out=[m.value for m in Modality])))
+    assert isinstance(wrong, Failed) and wrong.code == "no-volume"
+
+
+def test_two_cases_are_held_and_no_more(client, model):
+    cases = [small_case(seed=n) for n in range(3)]
+    for n, one in enumerate(cases):
+        do(client, grade_job(client, one, model, f"held-{n}"))
+    assert isinstance(wait(client, client.submit(jobs.WhatIf("held-0"))), Failed)
+    do(client, jobs.WhatIf("held-1"))
+    do(client, grade_job(client, small_case(seed=9), model, "held-3"))  # the one that was asked for last stays
+    do(client, jobs.WhatIf("held-1"))
+    assert isinstance(wait(client, client.submit(jobs.WhatIf("held-2"))), Failed)
+
+
+def test_a_case_that_was_read_ahead_is_ready_when_its_images_come(client, model, tmp_path):
+    from REACTKDLib.core.open_case import open_case
+
+    write_case(small_case(seed=4), tmp_path / "next")
+    files = files_in(tmp_path / "next")
+    assert files.ct and files.fdg and files.segmentation
+    wait(client, client.submit(jobs.OpenFiles(files, model), background=True))
+    paths = {name: value for name, value in vars(files).items() if name in ("ct", "fdg", "acetate", "segmentation")}
+    read = open_case(**paths)
+    answer = do(client, grade_job(client, read, model, "next"))
+    assert answer.encoder_calls == 0 and not answer.read_anew
+
+
+def test_files_are_graded_without_a_scene(client, model, tmp_path):
+    write_case(small_case(seed=5), tmp_path / "one")
+    answer = do(client, jobs.GradeFiles("file", files_in(tmp_path / "one"), model))
+    assert answer.report.grade is not None and answer.report.case == "case"
+
+
+def test_no_call_waits(client, model, case):
+    do(client, grade_job(client, case, model))
+    job = grade_job(client, small_case(seed=11), model)
+    started = time.thread_time()
+    ticket = client.submit(job)
+    longest = time.thread_time() - started
+    while True:
+        started = time.thread_time()
+        found = client.poll()
+        longest = max(longest, time.thread_time() - started)
+        if any(isinstance(event, Done) and event.ticket == ticket for event in found):
+            break
+        time.sleep(0.002)
+    assert longest < 0.05
+
+
+def test_nothing_is_left_in_the_folder(client, model, case):
+    do(client, grade_job(client, case, model))
+    do(client, jobs.Draw("a"))
+    left = [path.name for path in client.scratch.path.iterdir() if path.suffix == ".npy"]
+    assert left == []

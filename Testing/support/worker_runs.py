@@ -1,0 +1,108 @@
+"""Runs of a worker in tests: a case handed over, a job waited for, and runners that fail or take their time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from REACTKDLib.core.case import Case
+from REACTKDLib.core.runner import StudentRunner
+from REACTKDLib.core.worker import events, jobs
+from REACTKDLib.core.worker.arrays import write_array, write_mask
+from REACTKDLib.core.worker.client import WorkerClient
+from support.small_models import metadata_for, random_student
+
+
+def save_small_model(folder: Path, device: str = "cpu") -> jobs.Model:
+    """Write a student that answers at once."""
+    from REACTKDLib.core.bundle import Bundle
+
+    student = random_student()
+    Bundle.save(folder / "small", student, metadata_for(student))
+    return jobs.Model(str(folder / "small"), device)
+
+
+def files_in(folder: Path) -> jobs.CaseFiles:
+    """Return the files that `case_files.write_case` has written."""
+    names = {path.name.split(".")[0].lower(): str(path) for path in folder.iterdir()}
+    return jobs.CaseFiles(**{k: v for k, v in names.items() if k in ("ct", "fdg", "acetate", "segmentation")})
+
+
+def hand_over(client: WorkerClient, case: Case) -> tuple[list[jobs.ImageFile], list[jobs.MaskFile]]:
+    """Write the arrays of a case into the worker's folder."""
+    images, masks = [], []
+    for modality, volume in case.volumes.items():
+        name = client.scratch.new_name()
+        write_array(client.scratch.path / name, volume.array)
+        images.append(jobs.ImageFile(modality.value, name, volume.ijk_to_ras.tolist(), volume.unit.value))
+    matrix = case.reference.ijk_to_ras.tolist()
+    for role, mask in (("liver", case.liver), ("tumor", case.tumor)):
+        name = client.scratch.new_name()
+        write_mask(client.scratch.path / name, mask)
+        masks.append(jobs.MaskFile(role, name, list(mask.shape), matrix, role))
+    return images, masks
+
+
+def grade_job(client: WorkerClient, case: Case, model: jobs.Model, key: str = "a") -> jobs.GradeArrays:
+    """Hand a case over and return the job that grades it."""
+    return jobs.GradeArrays(key, *hand_over(client, case), case.id, model)
+
+
+def wait(
+    client: WorkerClient,
+    ticket: int,
+    seen: list | None = None,
+    until: Callable[[events.Event], bool] = lambda _: False,
+    seconds: float = 300.0,
+) -> events.Event:
+    """Poll as a timer would until the ticket has ended, or `until` says so of an event; return that event."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = None
+        for event in client.poll():
+            if seen is not None:
+                seen.append(event)
+            ended = isinstance(event, events.Done | events.Failed | events.Canceled)
+            if found is None and ((ended and event.ticket == ticket) or until(event)):
+                found = event
+        if found is not None:
+            return found
+        time.sleep(0.002)
+    raise AssertionError(f"nothing was heard of ticket {ticket}")
+
+
+class OutOfMemory(StudentRunner):
+    """Stands for a GPU with too little memory, since a real one cannot be made to have it."""
+
+    def __init__(self, student: object, device: str) -> None:
+        super().__init__(student, "cpu")
+        self.fails = device == "cuda"
+
+    def encode(self, *arguments: object) -> object:
+        """Fail as CUDA does."""
+        if self.fails:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+        return super().encode(*arguments)
+
+
+class Stubborn(StudentRunner):
+    """Stands for a long call into a library that cannot be asked to stop."""
+
+    def encode(self, *arguments: object) -> object:
+        """Hear nothing for half a minute."""
+        time.sleep(30)
+        return super().encode(*arguments)
+
+
+class Patient(StudentRunner):
+    """Takes ten seconds, and can be asked to stop."""
+
+    def encode(self, name: str, image: object, check: Callable[[], None] = lambda: None) -> object:
+        """Ask every 20 ms."""
+        for _ in range(500):
+            time.sleep(0.02)
+            check()
+        return super().encode(name, image, check)
