@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from REACTKDLib.core.errors import GeometryMismatch, NoVolume
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.volume import Volume
+
+if TYPE_CHECKING:
+    from REACTKDLib.core.regions import RegionSet
 
 
 class Modality(str, Enum):
@@ -62,6 +67,13 @@ class Case:
         """The modalities present, in the order of `Modality`."""
         return tuple(self.volumes)
 
+    @cached_property
+    def regions(self) -> RegionSet:
+        """The parenchyma and every lesion of these masks, worked out once."""
+        from REACTKDLib.core.regions import RegionSet
+
+        return RegionSet.from_masks(self.liver, self.tumor, self.reference.ijk_to_ras)
+
     def with_masks(self, liver: np.ndarray | None = None, tumor: np.ndarray | None = None) -> Case:
         """Return the case with corrected masks; what is not given stays."""
         return replace(
@@ -72,4 +84,7 @@ class Case:
 
     def with_findings(self, *findings: Finding) -> Case:
         """Return the case with more findings."""
-        return replace(self, findings=(*self.findings, *findings))
+        more = replace(self, findings=(*self.findings, *findings))
+        if "regions" in self.__dict__:
+            more.__dict__["regions"] = self.regions  # of the same masks
+        return more

@@ -51,7 +51,8 @@ class CheckedSession:
 
     def grade(self, leave_out: Collection[Modality] = (), mute: Collection[str | int] = ()) -> GradeResult:
         """Grade with the masks of `case`. Raises: what `Session.grade` raises."""
-        result = self._core.grade(self.case.liver, self.case.tumor, leave_out, mute)
+        case = self.case
+        result = self._core.grade(case.liver, case.tumor, leave_out, mute, case.regions)
         findings = merged(self.case.findings, result.report.findings)
         return replace(result, report=replace(result.report, case=self.case.id, findings=findings))
 

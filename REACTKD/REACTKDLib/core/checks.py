@@ -60,8 +60,7 @@ def rechecked(case: Case, liver: np.ndarray | None, tumor: np.ndarray | None) ->
 
 def check_masks(case: Case) -> tuple[Finding, ...]:
     """Return the findings that follow from clean masks, with codes of `MASK_FINDINGS`."""
-    regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
-    return (*check_lesions(regions), *check_liver(case, regions))
+    return (*check_lesions(case.regions), *check_liver(case, case.regions))
 
 
 def check_case(case: Case) -> tuple[Finding, ...]:

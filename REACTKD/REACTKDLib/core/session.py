@@ -95,12 +95,14 @@ class Session:
         tumor: np.ndarray | None = None,
         leave_out: Collection[Modality] = (),
         mute: Collection[str | int] = (),
+        regions: RegionSet | None = None,
     ) -> GradeResult:
         """Grade the case with these masks; what is not given is as in the case.
 
         liver, tumor: bool (D, H, W) on the reference grid. leave_out: modalities to do without, as if they had not been
         given. mute: regions, by name or by index into the report, to take out of the sum; the parenchyma stays what
-        lesions are compared with even when muted. The encoder does not run, unless a mask leaves the network's field.
+        lesions are compared with even when muted. regions: of these very masks, where the caller has them already. The
+        encoder does not run, unless a mask leaves the network's field.
 
         `uncertain` in the report follows the bundle's rule ("uncertain" in its metadata: top_below, margin_below), by
         default: the top probability is below 0.5 or leads the second by less than 0.1. Without a lesion no grade is
@@ -112,7 +114,7 @@ class Session:
         if not used:
             raise NoVolume("Every image is left out; keep at least one.")
         started = time.perf_counter()
-        regions, placement, moved = self._place(liver, tumor)
+        regions, placement, moved = self._place(liver, tumor, regions)
         reading = sum(self._timing_ms.values()) if moved else 0.0
         timing = {**self._timing_ms, "regions": _ms_since(started) - reading}
         self._timing_ms = {"prepare": 0.0, "encode": 0.0}
@@ -142,13 +144,14 @@ class Session:
         """The case's findings; with other masks, those on the old ones are left to who checks the new ones."""
         return tuple(f for f in self.case.findings if own or f.code not in MASK_FINDINGS)
 
-    def _place(self, liver, tumor) -> tuple[RegionSet, Placement, tuple[Finding, ...]]:
+    def _place(self, liver, tumor, regions: RegionSet | None) -> tuple[RegionSet, Placement, tuple[Finding, ...]]:
         """Return regions and their placement; read the images again where the masks leave the network's field."""
         own = liver is None and tumor is None
         if own and self._own is not None:
             return (*self._own, ())
         case = _whole_organ(self.case.with_masks(liver, tumor), self.bundle)
-        regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+        if regions is None or own:
+            regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
         placement = place_regions(regions, self._field.grid, self._runner.uses_shells)
         moved: tuple[Finding, ...] = ()
         if placement.inside.min() < 1 - _MAY_LIE_OUTSIDE and not self.would_read(case):

@@ -241,8 +241,9 @@ class GradingController(ScriptRunner):
             result.voxel_map, result.regions  # noqa: B018 - made here, apart from the step that needs them
             yield
         except BaseException:
-            self._opened, self.answer, self.result, report = former
-            self._set_report(report)
+            if self.answer is answer:  # nobody has left the case meanwhile
+                self._opened, self.answer, self.result, report = former
+                self._set_report(report)
             raise
         yield from self._writing(opened, result)
         self.result = result

@@ -69,6 +69,8 @@ class ScriptRunner:
 
     def poll(self) -> None:
         """Hear what the worker has sent, and work for up to about 30 ms; call it from a timer."""
+        if self._script is not None and self._script.gi_running:
+            return  # a listener lets the application's events run, this one among them
         self.mail.poll()
         until = time.perf_counter() + SLICE_S
         while self._script is not None:
@@ -126,25 +128,29 @@ class ScriptRunner:
             self._ended = event
 
     def _step(self) -> None:
+        script, code, message = self._script, None, None
         try:
             if not self._alive():
                 raise InputGone("An input was removed while the case was graded; choose the inputs again and grade.")
-            next(self._script)
+            next(script)
+            ended = False
         except (StopIteration, Canceled):
-            self._finish(GradingState.IDLE)
+            ended = True
         except ReactkdError as error:
-            self._fail(error.code, str(error))
+            ended, code, message = True, error.code, str(error)
         except Exception as error:
             name = type(error).__name__
-            self._fail("unexpected", f"An unexpected fault stopped the grading ({name}); grade again, and report it.")
-
-    def _fail(self, code: str, message: str) -> None:
-        self.error_code, self.error = code, message
-        self._finish(GradingState.FAILED)
+            ended, code = True, "unexpected"
+            message = f"An unexpected fault stopped the grading ({name}); grade again, and report it."
+        if self._script is not script:  # a listener has ended it from within, or begun another
+            script.close()
+        elif ended:
+            self.error_code, self.error = code, message
+            self._finish(GradingState.IDLE if code is None else GradingState.FAILED)
 
     def _finish(self, state: GradingState) -> None:
         script, self._script, self._unbroken = self._script, None, False
-        if script is not None:
+        if script is not None and not script.gi_running:
             script.close()
         self._set_state(state)
 

@@ -352,3 +352,35 @@ def test_no_poll_takes_long(controller, scene):
         time.sleep(0.003)
     assert controller.state is GradingState.IDLE, controller.error
     assert longest < 0.1
+
+
+def test_a_listener_may_leave_the_case_or_let_events_run(controller, nodes):
+    controller.result_changed.connect(lambda _report: controller.poll())  # as processEvents would
+    graded(controller, nodes)
+    count, left = controller.scene.GetNumberOfNodes(), []
+
+    def leave(report: object) -> None:
+        if report is not None and not left:
+            left.append(report)
+            controller.leave()
+
+    controller.result_changed.connect(leave)
+    controller.grade(nodes)
+    run(controller)
+    assert left and controller.report is None and controller.state is GradingState.IDLE
+    assert controller.scene.GetNumberOfNodes() == count
+    assert graded(controller, nodes).report is not None
+
+
+def test_exchanged_tracers_are_noticed(controller, nodes):
+    for modality, factor in ((Modality.FDG, 1.0), (Modality.ACETATE, 4.0)):
+        voxels = slicer.util.arrayFromVolume(nodes.volumes[modality])
+        middle = tuple(slice(n // 4, -(n // 4)) for n in voxels.shape)
+        voxels[middle] *= factor
+        nodes.volumes[modality].Modified()
+    assert "tracers-maybe-swapped" not in [f.code for f in graded(controller, nodes).report.findings]
+    swapped = {**nodes.volumes, Modality.FDG: nodes.volumes[Modality.ACETATE]}
+    swapped[Modality.ACETATE] = nodes.volumes[Modality.FDG]
+    report = graded(controller, CaseNodes(swapped, nodes.segmentation)).report
+    assert "tracers-maybe-swapped" in [f.code for f in report.findings]
+    assert controller.result.uptake["fdg"][1].ratio is not None
