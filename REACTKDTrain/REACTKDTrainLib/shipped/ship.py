@@ -184,12 +184,12 @@ def encodings(encoder: dict, work: Path, name: str, table: Table) -> dict[str, t
     return fused
 
 
-def save(folder: Path, student: Student, training: dict, evaluation: dict) -> Bundle:
+def save(folder: Path, student: Student, training: dict, evaluation: dict, version: str = "1.0.0") -> Bundle:
     """Write the bundle that the module ships."""
     metadata = {
         "reactkd": {
             "name": "reactkd-phantom",
-            "version": "1.0.0",
+            "version": version,
             "clinical_use": "trained on digital phantoms: not for clinical use",
             "classes": list(GRADES),
             "organ": "Liver",

@@ -16,43 +16,13 @@ from REACTKDTrainLib.heads.batch import NodeBatch, student_output
 from REACTKDTrainLib.heads.table import NodeTable
 from REACTKDTrainLib.heads.teacher import Ensemble, NodeTeacher, taken, targets_of
 from REACTKDTrainLib.heads.training import HeadsRecipe, new_student, predict, train_student, train_teacher
-from REACTKDTrainLib.networks.fixed import FIXED_SIZE
 from REACTKDTrainLib.networks.heads_only import teacher_heads
 from REACTKDTrainLib.networks.teacher import Teacher
 from REACTKDTrainLib.networks.teacher_config import TeacherConfig
-from REACTKDTrainLib.prepared.case import RegionMasks
-from REACTKDTrainLib.prepared.node_store import NodeCase, NodeRegions
+from support.node_cases import cases
 
 QUICK = HeadsRecipe(steps=150, batch=32)
 ALL = ("ct", "fdg", "acetate")
-
-
-def cases(n: int = 120, seed: int = 0, fused: int = 0) -> list[NodeCase]:
-    """The grade shows strongly in the main lesion's FDG, weakly in its CT; the second set of masks has less of it."""
-    draw = torch.Generator().manual_seed(seed)
-    out = []
-    for number in range(n):
-        grade = int(torch.randint(3, (1,), generator=draw))
-        nodes = 2 + int(torch.randint(3, (1,), generator=draw))
-        regions = []
-        for variant in range(2):
-            fixed = {m: 0.3 * torch.randn(nodes, FIXED_SIZE, generator=draw) for m in ALL}
-            fixed["fdg"][1, 0] += grade * (1.0 - 0.3 * variant)
-            fixed["ct"][1, 0] += 0.35 * grade * (1.0 - 0.3 * variant)
-            names = ("ct", "fdg", "acetate", "ct+fdg", "ct+acetate", "fdg+acetate", "ct+fdg+acetate")
-            moments = {s: torch.randn(nodes, fused, generator=draw) for s in names} if fused else {}
-            bare = torch.zeros(nodes, 0, 0, 0)
-            masks = RegionMasks(
-                bare,
-                torch.zeros(nodes - 1, 6, 0, 0, 0),
-                torch.randn(7, generator=draw),
-                torch.ones(nodes),
-                torch.arange(nodes),
-            )
-            regions.append(NodeRegions(fixed, moments, masks))
-        truth = torch.randn(10, generator=draw)
-        out.append(NodeCase(f"c{number}", f"p{number}", grade, tuple(regions), truth, f"k{number}"))
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +49,7 @@ def test_a_table_holds_what_the_cases_hold():
             assert torch.equal(table.fixed["fdg"][variant, row, : len(regions)], regions.fixed["fdg"])
             assert not table.fixed["fdg"][variant, row, len(regions) :].any()
     some = table.pick([4, 1])
-    assert some.ids == ("c4", "c1") and torch.equal(some.fixed["ct"][:, 0], table.fixed["ct"][:, 4])
+    assert some.ids == ("case-4", "case-1") and torch.equal(some.fixed["ct"][:, 0], table.fixed["ct"][:, 4])
 
 
 @pytest.mark.parametrize(

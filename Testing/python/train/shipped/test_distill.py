@@ -1,0 +1,61 @@
+"""Distilling the shipped student: choices by validation, an encoder that stays, measures beside every rung."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from REACTKDLib.core.bundle import Bundle
+from REACTKDLib.core.student.config import StudentConfig
+from REACTKDLib.core.student.network import Student
+from REACTKDTrainLib.evaluation.auc import macro_auc
+from REACTKDTrainLib.heads.table import NodeTable
+from REACTKDTrainLib.heads.training import new_student, predict
+from REACTKDTrainLib.shipped import distill
+from REACTKDTrainLib.shipped.ship import save
+from support.node_cases import cases
+
+
+@pytest.fixture
+def tables(monkeypatch) -> dict[str, NodeTable]:
+    monkeypatch.setattr(distill, "TEACHERS", ((40, 0.3),))
+    monkeypatch.setattr(distill, "STUDENTS", (("none", 0.0, 3e-3, 10), ("react-kd", 0.3, 3e-3, 40)))
+    monkeypatch.setattr(distill, "_MEMBERS", 2)
+    size = Student(StudentConfig()).fused_size
+    return {n: NodeTable.of(cases(60, seed, size)) for seed, n in enumerate(("train", "validation", "test"))}
+
+
+def test_the_distilled_student_keeps_its_encoder_and_learns(tables):
+    torch.manual_seed(0)
+    initial = new_student(tables["train"], StudentConfig()).eval()
+    student, others, told = distill.distilled(tables["train"], tables["validation"], initial)
+    before, after = initial.state_dict(), student.state_dict()
+    assert all(torch.equal(before[k], after[k]) for k in before if k.startswith("encoders."))
+    auc = [
+        macro_auc(tables["test"].grade.numpy(), predict(s, tables["test"], ("fdg",)).numpy())
+        for s in (initial, student)
+    ]
+    assert auc[1] > auc[0] + 0.1
+    assert others["before distillation"] is initial and told["chosen"]["method"] == "react-kd"
+    assert len(told["tried"]) == 3 and told["teacher"]["members"] == 2
+
+
+def test_the_command_writes_a_bundle_that_says_how_it_was_made(tables, tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    save(tmp_path / "initial", new_student(tables["train"], StudentConfig()), {"how": "on node vectors"}, {})
+    monkeypatch.setattr(distill, "load", lambda store, seeds, made_only: tables[seeds])
+    monkeypatch.setattr(distill, "seeds_of", str)
+    distill.main(
+        ["--nodes", str(tmp_path), "--initial", str(tmp_path / "initial"), "--output", str(tmp_path / "new")]
+        + ["--train", "train", "--validation", "validation", "--test", "test"]
+    )
+    bundle = Bundle.load(tmp_path / "new")
+    assert bundle.info["version"] == "1.1.0" and "distilled from an ensemble" in bundle.info["training"]["how"]
+    assert bundle.info["training"]["distillation"]["chosen"]["graph"] == 0.3
+    for subset in bundle.info["evaluation"]["subsets"].values():
+        assert {"student", "before distillation", "tuned without a teacher", "Bayes limit"} <= set(subset)
+    assert (
+        json.loads((tmp_path / "new" / "configs" / "metadata.json").read_text())["reactkd"]["evaluation"]["cases"] == 60
+    )

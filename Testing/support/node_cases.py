@@ -1,0 +1,42 @@
+"""Cases as heads see them, without images: the grade shows in numbers that are drawn."""
+
+from __future__ import annotations
+
+import torch
+
+from REACTKDTrainLib.networks.fixed import FIXED_SIZE
+from REACTKDTrainLib.prepared.case import RegionMasks
+from REACTKDTrainLib.prepared.node_store import NodeCase, NodeRegions
+
+ALL = ("ct", "fdg", "acetate")
+
+
+def cases(n: int = 120, seed: int = 0, fused: int = 0) -> list[NodeCase]:
+    """The grade shows strongly in the main lesion's FDG, weakly in its CT; the second set of masks has less of it."""
+    draw = torch.Generator().manual_seed(seed)
+    out = []
+    for number in range(n):
+        grade = int(torch.randint(3, (1,), generator=draw))
+        nodes = 2 + int(torch.randint(3, (1,), generator=draw))
+        regions = []
+        for variant in range(2):
+            fixed = {m: 0.3 * torch.randn(nodes, FIXED_SIZE, generator=draw) for m in ALL}
+            fixed["fdg"][1, 0] += grade * (1.0 - 0.3 * variant)
+            fixed["ct"][1, 0] += 0.35 * grade * (1.0 - 0.3 * variant)
+            names = ("ct", "fdg", "acetate", "ct+fdg", "ct+acetate", "fdg+acetate", "ct+fdg+acetate")
+            moments = {s: torch.randn(nodes, fused, generator=draw) for s in names} if fused else {}
+            for subset, values in moments.items():
+                values[1, : fused // 4] += grade * ("fdg" in subset)
+            bare = torch.zeros(nodes, 0, 0, 0)
+            masks = RegionMasks(
+                bare,
+                torch.zeros(nodes - 1, 6, 0, 0, 0),
+                torch.randn(7, generator=draw),
+                torch.ones(nodes),
+                torch.arange(nodes),
+            )
+            regions.append(NodeRegions(fixed, moments, masks))
+        truth = torch.randn(10, generator=draw)
+        truth[0] = float(nodes - 1)
+        out.append(NodeCase(f"case-{number}", f"p{number}", grade, tuple(regions), truth, f"k{number}"))
+    return out
