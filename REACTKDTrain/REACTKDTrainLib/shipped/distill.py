@@ -46,6 +46,7 @@ STUDENTS = tuple(
     for rate, steps in ((3e-4, 200), (1e-3, 400))
 )
 _MEMBERS = 5
+_RUNG_STEPS = (400, 800)
 
 
 def node_store(folder: Path, bundle: Bundle, bundle_folder: Path) -> NodeStore:
@@ -129,7 +130,7 @@ def rungs(train: NodeTable, validation: NodeTable) -> dict[str, tuple[Student, N
     out = {}
     for name, blocks in MOMENT_RUNGS.items():
         config = StudentConfig(blocks=blocks, dropout=0.3)
-        recipes = [HeadsRecipe(steps=steps, batch=128, modality_dropout=0.5, auxiliary=0.5) for steps in (400, 800)]
+        recipes = [HeadsRecipe(steps=steps, batch=128, modality_dropout=0.5, auxiliary=0.5) for steps in _RUNG_STEPS]
         students = [train_student(train, recipe, config) for recipe in recipes]
         out[name] = (max(students, key=lambda s: score(s, validation)), None)
     return out

@@ -13,7 +13,7 @@ from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.heads.table import NodeTable
 from REACTKDTrainLib.heads.training import new_student, predict
-from REACTKDTrainLib.shipped import distill
+from REACTKDTrainLib.shipped import distill, ship
 from REACTKDTrainLib.shipped.ship import save
 from support.node_cases import cases
 
@@ -23,6 +23,8 @@ def tables(monkeypatch) -> dict[str, NodeTable]:
     monkeypatch.setattr(distill, "TEACHERS", ((40, 0.3),))
     monkeypatch.setattr(distill, "STUDENTS", (("none", 0.0, 3e-3, 10), ("react-kd", 0.3, 3e-3, 40)))
     monkeypatch.setattr(distill, "_MEMBERS", 2)
+    monkeypatch.setattr(distill, "_RUNG_STEPS", (5,))
+    monkeypatch.setattr(ship, "_DRAWS", 20)
     size = Student(StudentConfig()).fused_size
     return {n: NodeTable.of(cases(60, seed, size)) for seed, n in enumerate(("train", "validation", "test"))}
 
