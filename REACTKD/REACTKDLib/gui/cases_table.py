@@ -49,15 +49,15 @@ class CasesTable:
         same_cases = [row[:2] for row in old] == [row[:2] for row in rows]
         if not same_cases:
             self._table.setRowCount(len(rows))
+        written = False
         for number, row in enumerate(rows):
             is_current = row[0] == current
             if not same_cases or old[number] != row or is_current != (row[0] == self._current):
                 self._write(number, row, is_current)
+                written = True
         moved, self._current = current != self._current, current
-        if not same_cases:
+        if written:
             self._table.resizeColumnsToContents()
-        elif moved:
-            self._table.resizeColumnToContents(0)  # bold is wider
         if moved or not same_cases:
             self._select(current)
 

@@ -126,10 +126,22 @@ def _made(scene: Any, parameter_node: Any) -> Outputs:
 
 def remove_outputs(scene: Any, parameter_node: Any) -> None:
     """Remove the output nodes of a case, with their display nodes, and its report. The inputs stay."""
-    for role, node in referenced(parameter_node, ROLES).items():
+    found = referenced(parameter_node, ROLES)
+    for node in found.values():
+        _remove_legends(scene, node)  # first: views report a legend whose color table has gone
+    for role, node in found.items():
         parameter_node.SetNodeReferenceID(role, None)
         if node.IsA("vtkMRMLDisplayableNode"):
             for index in reversed(range(node.GetNumberOfDisplayNodes())):  # and color legends, which are among them
                 scene.RemoveNode(node.GetNthDisplayNode(index))
         scene.RemoveNode(node)
     parameter_node.UnsetParameter(REPORT)
+
+
+def _remove_legends(scene: Any, node: Any) -> None:
+    if not node.IsA("vtkMRMLDisplayableNode"):
+        return
+    displays = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
+    for display in displays:
+        if display is not None and display.IsA("vtkMRMLColorLegendDisplayNode"):
+            scene.RemoveNode(display)

@@ -122,7 +122,9 @@ def test_six_cases_from_the_first_look_to_the_next_day(
     grade(user)
     second = widget.panel.context.report
     assert second.probabilities != first.probabilities
-    assert sum(line.kind == "tumor" for line in second.regions) != sum(line.kind == "tumor" for line in first.regions)
+    assert {line.volume_ml for line in second.regions}.isdisjoint(
+        line.volume_ml for line in first.regions if line.volume_ml
+    )
     shown = row(user, 1)
 
     # The reader's own word, and done.
@@ -200,6 +202,21 @@ def test_a_case_is_graded_as_it_opens_if_wished(
     user.click("gradeOnOpeningCheckBox")
     # the second was read ahead, so nothing had to be encoded for it
     assert widget.panel.context.controller.answer.encoder_calls == 0
+
+
+def test_the_results_of_a_case_leave_the_views_without_a_complaint(application: Any, scene: Any) -> None:
+    """VTK reports a legend that outlives its color table."""
+    from REACTKDLib.scene.case import nodes_from_case
+    from REACTKDLib.scene.outputs import remove_outputs, write_outputs
+    from REACTKDLib.scene.parameter_node import parameter_node_for
+    from support.scene_cases import make_case, make_result
+
+    case = make_case((22, 36, 40), (4.4, 4.6, 6.0))
+    nodes = nodes_from_case(scene, case)
+    parameter_node = parameter_node_for(scene, nodes)
+    write_outputs(scene, parameter_node, make_result(case), nodes.reference, "results")
+    remove_outputs(scene, parameter_node)
+    application.assert_no_errors()
 
 
 def test_what_is_wrong_with_a_list_is_said(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
