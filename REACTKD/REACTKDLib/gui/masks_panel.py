@@ -12,7 +12,9 @@ from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.mask_fixes import FIXES
 from REACTKDLib.gui.findings import is_of_masks
+from REACTKDLib.gui.own_segments import OwnSegments
 from REACTKDLib.gui.section import Section
+from REACTKDLib.gui.views import show_case
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.mask_check import MaskChecker
 from REACTKDLib.scene.mask_fixes import MaskFixer
@@ -29,6 +31,7 @@ class MasksPanel(Section):
         super().__init__(context, place)
         self.fixer = MaskFixer(context.scene, context.mail)
         self.checker = MaskChecker(context.scene, context.mail)
+        self._own_segments = OwnSegments()
         self._listed: tuple[Finding, ...] | None = None
         self._report: Any = None
         self._case: Any = None
@@ -62,6 +65,7 @@ class MasksPanel(Section):
     def on_show(self, finding: Finding) -> None:
         """Jump to the place of a finding."""
         if self.context.nodes is not None and finding.location_ras is not None:
+            show_case(self.context.nodes)
             jump_to(self.context.nodes.reference, finding.location_ras)
 
     def on_fix(self, finding: Finding) -> None:
@@ -131,7 +135,10 @@ class MasksPanel(Section):
         ui.masksMessageLabel.visible = bool(message)
         proposal = self.fixer.proposal
         ui.proposalWidget.visible = proposal is not None
-        if proposal is not None:
+        if proposal is None:
+            self._own_segments.restore()
+        else:
+            self._own_segments.hide(proposal.nodes.segmentation)  # the copy is seen in its place
             ui.proposalLabel.text = self._proposal_words(proposal)
             ui.acceptButton.enabled = bool(proposal.edits)
         ui.undoFixButton.visible = self.fixer.can_undo
@@ -215,12 +222,14 @@ class MasksPanel(Section):
     def before_scene_closes(self) -> None:
         """Let go of the nodes."""
         super().before_scene_closes()
+        self._own_segments.forget()
         self.fixer.leave()
         self.checker.forget()
         self._case = self._report = None
 
     def cleanup(self) -> None:
         """Stop the work and take a copy away that is still proposed."""
+        self._own_segments.restore()
         self.fixer.close()
         self.checker.close()
         super().cleanup()

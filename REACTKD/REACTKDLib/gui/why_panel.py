@@ -12,6 +12,7 @@ from REACTKDLib.core.report import GradeReport
 from REACTKDLib.gui import region_table
 from REACTKDLib.gui.own_segments import OwnSegments
 from REACTKDLib.gui.section import Section
+from REACTKDLib.gui.views import show_case
 from REACTKDLib.gui.words import grade_words, image_words, overlay_words, ratio_words, short_grade
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.overlay import Overlay, overlays_for
@@ -59,6 +60,7 @@ class WhyPanel(Section):
             return
         place = report.regions[index].centroid_ras_mm
         if place is not None:
+            show_case(self.context.nodes)
             jump_to(self.context.nodes.reference, place)
 
     def on_take_part_changed(self, _what: Any = None) -> None:
@@ -111,9 +113,10 @@ class WhyPanel(Section):
         self._filling = True
         try:
             report = self.context.report
-            for widget in (self.ui.regionTable, self.ui.whatIfTitle, self.ui.inputsInUseWidget):
-                widget.visible = report is not None
-            self.ui.everythingButton.visible = report is not None and report.grade is not None
+            graded = report is not None and report.grade is not None
+            self.ui.regionTable.visible = report is not None
+            for widget in (self.ui.whatIfTitle, self.ui.inputsInUseWidget, self.ui.everythingButton):
+                widget.visible = graded
             self._show_hint(report)
             self._show_regions(report)
             self._show_what_if(report)

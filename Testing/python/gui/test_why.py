@@ -1,0 +1,138 @@
+"""Section Why: the regions that decided, where they are, how they are drawn, and what would be without some of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+
+from support.panel_steps import GRADE_S, grade, probabilities, toggle_box
+
+
+@pytest.fixture
+def graded(user: Any, nodes: Any) -> Any:
+    """The phantom, graded by the small model."""
+    grade(user)
+    return nodes
+
+
+def drawn(context: Any) -> dict[str, Any]:
+    """What of the answer is to be seen, as the display nodes say it."""
+    outputs = context.outputs
+    display, data = outputs.regions.GetDisplayNode(), outputs.regions.GetSegmentation()
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(outputs.scale)
+    red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+    return {
+        "colors": [data.GetSegment(segment_id).GetColor() for segment_id in data.GetSegmentIDs()],
+        "fill": display.GetOpacity2DFill(),
+        "3d": bool(display.GetVisibility3D()),
+        "legend": bool(legend.GetVisibility()),
+        "title": legend.GetTitleText().split("\n")[-1],
+        "graph": bool(outputs.graph_nodes.GetDisplayVisibility()),
+        "map": red.GetForegroundVolumeID() == outputs.heat_map.GetID(),
+    }
+
+
+def click_header(user: Any, column: int) -> None:
+    """Click the title of a column."""
+    header = user.find("regionTable").horizontalHeader()
+    spot = QPoint(header.sectionViewportPosition(column) + 10, header.height // 2)
+    QTest.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, spot)
+    user.settle()
+
+
+def test_the_table_is_the_report_and_sorts(user: Any, graded: Any, context: Any) -> None:
+    rows, report = user.rows("regionTable"), context.report
+    assert {row[0] for row in rows} == {region.name for region in report.regions}
+    effects = [float(row[1]) for row in rows]
+    assert effects == sorted(effects, reverse=True)
+    assert effects[0] == pytest.approx(100 * max(region.deletion_effect for region in report.regions), abs=0.05)
+    titles = [user.find("regionTable").horizontalHeaderItem(n).text() for n in range(len(rows[0]))]
+    assert titles[-2:] == ["FDG tumor/liver", "Acetate tumor/liver"]
+    lesion = next(row for row in rows if row[0] == "Lesion 1")
+    assert float(lesion[-1]) > 0 and float(lesion[-2]) > 0
+    click_header(user, 2)
+    volumes = [float(row[2]) for row in user.rows("regionTable") if row[2]]
+    assert volumes in (sorted(volumes), sorted(volumes, reverse=True)) and len(volumes) >= 2
+
+
+def test_a_click_on_a_row_goes_to_the_region(user: Any, graded: Any, context: Any) -> None:
+    rows = [row[0] for row in user.rows("regionTable")]
+    red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+    for region in context.report.regions[1:3]:
+        user.click_cell("regionTable", rows.index(region.name), 1)
+        center = slicer.util.arrayFromVTKMatrix(red.GetSliceToRAS())[:3, 3]
+        assert center == pytest.approx(region.centroid_ras_mm, abs=1e-3)
+
+
+def test_colors_stand_for_what_is_chosen(user: Any, graded: Any, context: Any) -> None:
+    seen = {}
+    for text in ("Weight", "Contribution to poor", "Voxel map", "Effect of leaving it out"):
+        user.choose("overlayComboBox", text)
+        seen[text] = drawn(context)
+        user.screenshot(f"overlay-{text.split()[0].lower()}", of="window")
+    assert seen["Voxel map"]["map"] and not seen["Voxel map"]["legend"] and seen["Voxel map"]["fill"] == 0
+    assert not seen["Weight"]["map"] and seen["Weight"]["title"] == "weight"
+    assert seen["Contribution to poor"]["title"] == "adds to poor"
+    assert seen["Effect of leaving it out"]["title"] == "effect on it"
+    assert not np.allclose(seen["Weight"]["colors"], seen["Effect of leaving it out"]["colors"])
+
+
+def test_what_is_drawn_can_be_switched(user: Any, graded: Any, context: Any) -> None:
+    before = drawn(context)
+    assert before["3d"] and before["legend"] and not before["graph"]
+    for box, what in (("legendCheckBox", "legend"), ("threeDCheckBox", "3d"), ("graphCheckBox", "graph")):
+        user.click(box)
+        assert drawn(context)[what] is not before[what], what
+    user.click("threeDCheckBox")
+    user.screenshot("graph", of="window")
+    user.find("opacitySlider").setFocus()
+    user.press(Qt.Key.Key_End, "opacitySlider")
+    assert drawn(context)["fill"] == pytest.approx(1.0)
+    grade(user)
+    assert drawn(context)["fill"] == pytest.approx(1.0) and drawn(context)["graph"], "the next answer is shown alike"
+
+
+def test_the_users_segments_step_aside_and_come_back(application: Any, user: Any, nodes: Any) -> None:
+    display = nodes.segmentation.GetDisplayNode()
+    assert display.GetVisibility()
+    grade(user)
+    assert not display.GetVisibility()
+    user.click("segmentsCheckBox")
+    assert display.GetVisibility()
+    user.click("segmentsCheckBox")
+    application.select_module("SegmentEditor")
+    assert display.GetVisibility()
+    application.select_module("REACTKD")
+    assert not display.GetVisibility()
+    application.close()
+    assert display.GetVisibility()
+
+
+def test_without_a_region_or_an_image(user: Any, graded: Any, context: Any) -> None:
+    before, shown = probabilities(user), drawn(context)
+    rows = [row[0] for row in user.rows("regionTable")]
+    toggle_box(user, "regionTable", rows.index("Lesion 1"))
+    user.wait_until(lambda: user.sees("whatIfLabel") and not context.busy, GRADE_S, "what would be")
+    assert context.controller.what_if_answer.mute == ("Lesion 1",)
+    first = user.text("whatIfLabel")
+    assert "without" in first and f"{before['poor']:.1f}" in first
+    user.screenshot("what-if")
+    user.click("ctInUseCheckBox")
+    user.wait_until(lambda: user.text("whatIfLabel") != first and not context.busy, GRADE_S, "what would be")
+    assert [m.value for m in context.controller.what_if_answer.leave_out] == ["ct"]
+    assert probabilities(user) == before and drawn(context) == shown, "the answer itself stays"
+    user.click("everythingButton")
+    assert not user.sees("whatIfLabel") and not user.find("everythingButton").enabled
+
+
+def test_one_image_must_stay(user: Any, graded: Any, context: Any) -> None:
+    for name in ("ct", "fdg", "acetate"):
+        user.click(f"{name}InUseCheckBox")
+    assert user.text("whatIfLabel") == "Keep at least one image."
+    user.wait_until(lambda: not context.busy, GRADE_S, "the end")
+    assert context.controller.error is None
