@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import slicer
+import vtk
 
 # Extension -> type of file, the longer first.
 BY_EXTENSION = {
@@ -32,6 +33,7 @@ NODES = {
     "ModelFile": "vtkMRMLModelNode",
     "TableFile": "vtkMRMLTableNode",
     "VolumeFile": "vtkMRMLVolumeNode",
+    "MarkupsFile": "vtkMRMLMarkupsNode",
 }
 
 
@@ -50,7 +52,7 @@ class CoreIOManager:
     def loadNodes(self, file_type: str, properties: dict[str, Any], loaded: Any, messages: Any) -> bool:
         path = Path(properties["fileName"])
         if not path.exists():
-            messages.AddMessage(slicer.vtkCommand.ErrorEvent, f"{path} does not exist")
+            messages.AddMessage(vtk.vtkCommand.ErrorEvent, f"{path} does not exist")
             return False
         name = properties.get("name") or path.name.split(".")[0]
         if file_type == "SceneFile":

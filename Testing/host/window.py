@@ -10,15 +10,19 @@ wheel goes through slices, dragging turns the 3D view. Message boxes are shown, 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import slicer
+if not sys.platform.startswith("linux") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+    os.environ.setdefault("QT_QPA_PLATFORM", "")  # the screen; without this the host prefers to need none
 
-from host.application import Application, qt, start
-from host.qt_shim import slot_errors
+import slicer  # noqa: E402
+
+from host.application import Application, qt, start  # noqa: E402
+from host.qt_shim import slot_errors  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LAYOUTS = {

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import slicer
 import vtk
@@ -167,6 +168,75 @@ def test_what_vtk_reports_fails_the_test(application: Any) -> None:
 def test_only_what_can_be_used_can_be_clicked(user: Any) -> None:
     with pytest.raises(AssertionError, match="0 widgets are named noSuchButton"):
         user.click("noSuchButton")
+
+
+def test_slicer_util_saves_and_loads_by_the_extension(application: Any, tmp_path: Path) -> None:
+    array = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    volume = slicer.util.addVolumeFromArray(array, name="V")
+    assert slicer.util.saveNode(volume, str(tmp_path / "v.nrrd"))
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.Clear(0)
+    loaded = slicer.util.loadVolume(str(tmp_path / "v.nrrd"))
+    assert (slicer.util.arrayFromVolume(loaded) == array).all() and loaded.GetName() == "v"
+    slicer.mrmlScene.Clear(0)
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    assert (slicer.util.arrayFromVolume(slicer.util.getNode("V")) == array).all()
+    with pytest.raises(RuntimeError, match="Failed to load"):
+        slicer.util.loadVolume(str(tmp_path / "nothing.nrrd"))
+
+
+def test_views_follow_slicer_util(application: Any) -> None:
+    volume = slicer.util.addVolumeFromArray(np.zeros((20, 20, 20), np.int16), name="V")
+    slicer.util.setSliceViewerLayers(background=volume, fit=True)
+    layout = slicer.app.layoutManager()
+    for name in layout.sliceViewNames():
+        assert layout.sliceWidget(name).mrmlSliceCompositeNode().GetBackgroundVolumeID() == volume.GetID()
+    slicer.modules.markups.logic().JumpSlicesToLocation(-3.0, -4.0, 5.0, True)
+    for name in layout.sliceViewNames():
+        center = [layout.sliceWidget(name).mrmlSliceNode().GetSliceToRAS().GetElement(row, 3) for row in range(3)]
+        assert center == pytest.approx([-3.0, -4.0, 5.0])
+    layout.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
+    assert [name for name in layout.sliceViewNames() if layout.sliceWidget(name).isVisible()] == ["Red"]
+    layout.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+    with pytest.raises(ValueError, match="no layout"):
+        layout.setLayout(987)
+
+
+def test_a_segment_selector_follows_its_segmentation(application: Any) -> None:
+    chosen: list[Any] = []
+    selector = slicer.qMRMLSegmentSelectorWidget()
+    selector.setMRMLScene(slicer.mrmlScene)
+    selector.multiSelection = True
+    selector.connect("segmentSelectionChanged(QStringList)", chosen.append)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "S")
+    segmentation = node.GetSegmentation()
+    liver, tumor = (segmentation.AddEmptySegment(name, name) for name in ("liver", "tumor"))
+    selector.setCurrentNode(node)
+    assert selector.segmentIDs() == [liver, tumor]
+    selector.setSelectedSegmentIDs([tumor])
+    assert chosen[-1] == [tumor] == selector.selectedSegmentIDs()
+    segmentation.RemoveSegment(tumor)
+    assert selector.segmentIDs() == [liver] and selector.selectedSegmentIDs() == []
+    with pytest.raises(RuntimeError, match="multiSelection"):
+        selector.currentSegmentID()
+
+
+def test_a_node_selector_follows_the_scene(application: Any) -> None:
+    told: list[Any] = []
+    selector = slicer.qMRMLNodeComboBox()
+    selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    selector.noneEnabled = True
+    selector.setMRMLScene(slicer.mrmlScene)
+    selector.connect("currentNodeChanged(vtkMRMLNode*)", told.append)
+    first, hidden = (slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in "ab")
+    hidden.SetHideFromEditors(True)
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode")
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "c")
+    assert [selector.nodeFromIndex(index).GetName() for index in range(selector.nodeCount())] == ["a", "c"]
+    assert selector.currentNode() is None and told == []
+    selector.setCurrentNode(first)
+    slicer.mrmlScene.RemoveNode(first)
+    assert told == [first, None]
 
 
 def test_a_translated_text_needs_named_placeholders(application: Any) -> None:
