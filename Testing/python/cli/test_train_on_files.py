@@ -36,7 +36,7 @@ def hospital(tmp_path_factory):
 def test_a_list_of_real_files_trains_with_low_doses(hospital, tmp_path):
     listed = tmp_path / "list.json"
     assert main(["check", str(hospital), "--datalist", str(listed), "--folds", "2"]) == 0
-    config = write_config(tmp_path, data={**QUICK["data"], "doses": True})
+    config = write_config(tmp_path, data={**QUICK["data"], "doses": True, "size": "tiny"})
     parameters = {
         "cohort": str(listed), "output": str(tmp_path / "out"), "folds": 2, "fold": 0, "config": str(config),
     }  # fmt: skip
