@@ -16,14 +16,16 @@ from REACTKDLib.core.pet_values import infer_pet_unit
 from REACTKDLib.core.roles import ROLES
 from REACTKDLib.core.text import sentence
 from REACTKDLib.core.volume import Unit
-from REACTKDLib.scene.units import unit_of
+from REACTKDLib.scene.units import stated_unit
 
 _SAMPLE = 200_000  # voxels that are looked at for the unit of a PET
 
 
 @dataclass(frozen=True)
 class VolumeInfo:
-    """size: voxels (i, j, k). spacing: mm (i, j, k). unit: stated by the node, else (stated False) inferred."""
+    """size: voxels (i, j, k). spacing: mm (i, j, k). unit: stated by the node (UNKNOWN for SUVlbm and others that are no
+    `Unit`), else (stated False) inferred.
+    """
 
     size: tuple[int, int, int]
     spacing: tuple[float, float, float]
@@ -36,14 +38,14 @@ def volume_info(node: Any, modality: Modality) -> VolumeInfo | None:
     image = node.GetImageData()
     if image is None or image.GetPointData().GetScalars() is None:
         return None
-    unit = unit_of(node)
-    stated = unit is not Unit.UNKNOWN
-    if not stated and modality is Modality.CT:
-        unit = Unit.HU
+    unit = stated_unit(node)
+    stated = unit is not None
+    if modality is Modality.CT and unit in (None, Unit.UNKNOWN):
+        unit, stated = Unit.HU, False
     elif not stated and image.GetNumberOfScalarComponents() == 1:
         values = np.ravel(slicer.util.arrayFromVolume(node))
         unit = infer_pet_unit(values[:: max(1, values.size // _SAMPLE)])
-    return VolumeInfo(tuple(image.GetDimensions()), tuple(node.GetSpacing()), unit, stated)
+    return VolumeInfo(tuple(image.GetDimensions()), tuple(node.GetSpacing()), unit or Unit.UNKNOWN, stated)
 
 
 def input_findings(volumes: Mapping[Modality, Any]) -> list[Finding]:

@@ -16,6 +16,7 @@ from REACTKDLib.core.dicom.images import read_dicom_volume
 from REACTKDLib.core.errors import PetUnitRefused, WrongTracer
 from REACTKDLib.core.volume import Unit, Volume
 from REACTKDLib.scene.case import case_from_nodes, nodes_from_case
+from REACTKDLib.scene.input_info import volume_info
 from REACTKDLib.scene.units import unit_of
 from REACTKDLib.scene.volumes import node_from_volume
 from support.dicom_files import pet_tags, write_series
@@ -141,6 +142,8 @@ def test_other_kinds_of_suv_are_not_taken_for_suvbw(scene, pet, graded, kind):
     node = load(scene, paths, values, SUVBW, f"Doe_2001-08-12_({kind})", scale=FACTOR * 0.7)
     assert unit_of(node) is Unit.UNKNOWN
     assert graded(node).volumes[Modality.FDG].unit is Unit.UNKNOWN
+    info = volume_info(node, Modality.FDG)
+    assert info.stated and info.unit is Unit.UNKNOWN, "nor in the panel"
 
 
 def test_a_resampled_node_speaks_for_itself(scene, pet, graded):
