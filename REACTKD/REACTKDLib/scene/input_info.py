@@ -23,8 +23,8 @@ _SAMPLE = 200_000  # voxels that are looked at for the unit of a PET
 
 @dataclass(frozen=True)
 class VolumeInfo:
-    """size: voxels (i, j, k). spacing: mm (i, j, k). unit: stated by the node (UNKNOWN for SUVlbm and others that are no
-    `Unit`), else (stated False) inferred.
+    """size: voxels (i, j, k). spacing: mm (i, j, k). unit: stated by the node (UNKNOWN for SUVlbm and others that are
+    no `Unit`), else (stated False) inferred.
     """
 
     size: tuple[int, int, int]
