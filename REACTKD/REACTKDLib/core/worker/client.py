@@ -15,6 +15,7 @@ from typing import Any
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.worker.answers import answer_from
+from REACTKDLib.core.worker.arrays import no_space
 from REACTKDLib.core.worker.events import Canceled, Done, Event, Failed, Progress, WorkerDied
 from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.core.worker.jobs import Job, to_message
@@ -71,9 +72,12 @@ class WorkerClient:
 
     @property
     def scratch(self) -> ScratchFolder:
-        """The private folder, made on first use; arrays of jobs are written there. Raises: OSError."""
+        """The private folder, made on first use; arrays of jobs are written there. Raises: NoScratchSpace."""
         if self._scratch is None:
-            self._scratch = ScratchFolder(self._scratch_parent)
+            try:
+                self._scratch = ScratchFolder(self._scratch_parent)
+            except OSError as error:
+                raise no_space(error) from error
         return self._scratch
 
     @property
@@ -150,8 +154,11 @@ class WorkerClient:
         if self._process is None:
             try:
                 self._process = self._start(self.scratch.path)
-            except (ReactkdError, OSError) as error:
-                self._fail_all("worker-not-started", str(error) if isinstance(error, ReactkdError) else NOT_STARTED)
+            except ReactkdError as error:
+                self._fail_all(error.code, str(error))
+                return
+            except OSError:
+                self._fail_all("worker-not-started", NOT_STARTED)
                 return
             self._started_at = self._clock()
         if not self._process.ready:
@@ -169,7 +176,7 @@ class WorkerClient:
         try:
             for line in self._process.new_lines():
                 self._take(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, OSError):
+        except Exception:  # whatever was wrong with it
             self._drop_process()
             self._fail_running("worker-garbled", GARBLED)
 
@@ -239,6 +246,8 @@ class WorkerClient:
     def _end(self, entry: _Entry, event: Event) -> None:
         """Report the end of a job, and remove the files it was handed."""
         self._events.append(event)
+        if self._scratch is None:
+            return
         files = [part for name in ("images", "masks", "segments") for part in getattr(entry.job, name, ())]
         self._litter.update(self.scratch.path / part.file for part in files)
         for path in list(self._litter):

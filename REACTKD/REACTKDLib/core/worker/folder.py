@@ -23,8 +23,12 @@ class ScratchFolder:
     def __init__(self, parent: Path | str | None = None) -> None:
         parent = Path(parent or tempfile.gettempdir())
         remove_stale(parent)
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-        self._lock: IO[bytes] | None = _locked(self.path / LOCK)
+        self._lock: IO[bytes] | None = None
+        for _ in range(3):
+            self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+            self._lock = _locked(self.path / LOCK)
+            if self._lock is not None:
+                break  # else another owner, cleaning up, was faster; or the file system knows no locks
         self._count = 0
 
     def new_name(self) -> str:

@@ -46,6 +46,7 @@ def worker_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]
     paths = [package_root, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     environment["PYTHONUNBUFFERED"] = "1"
+    environment["PYTHONSAFEPATH"] = "1"  # nothing is imported from wherever the process happens to be
     environment["PYTHONUTF8"] = "1"
     for name in _THREADS:
         environment.setdefault(name, str(max(1, min(MAX_THREADS, os.cpu_count() or 1))))

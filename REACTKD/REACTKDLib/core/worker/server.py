@@ -67,6 +67,7 @@ class Inbox:
                 self._stopped.add(message["stop"])
             else:
                 self._jobs.put(message)
+        os.chdir(self._folder.parent)  # Windows keeps the folder that a process is in
         shutil.rmtree(self._folder, ignore_errors=True)
         os._exit(0)  # the client is gone; whatever runs here has lost its purpose
 

@@ -168,6 +168,13 @@ def test_the_worker_finds_no_room(make, case, model, tmp_path, blocks):
     assert "folder" in event.message
 
 
+def test_there_is_no_temporary_folder(tmp_path, model):
+    client = WorkerClient(scratch_parent=tmp_path / "absent")
+    event = wait(client, client.submit(jobs.WarmUp(model)))
+    assert isinstance(event, Failed) and event.code == "no-scratch-space"
+    client.close()
+
+
 def test_the_client_finds_no_room(tmp_path, case):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
