@@ -19,7 +19,7 @@ from REACTKDLib.core.worker.arrays import no_space
 from REACTKDLib.core.worker.events import Canceled, Done, Event, Failed, Progress, WorkerDied
 from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.core.worker.jobs import Job, to_message
-from REACTKDLib.core.worker.process import WorkerProcess
+from REACTKDLib.core.worker.process import NO_SPACE_STATUS, WorkerProcess
 
 STOP_GRACE_S = 0.7  # then the process is ended, so that a stop takes less than a second
 START_S = 60.0
@@ -210,9 +210,10 @@ class WorkerClient:
         status, entry = self._process.status(), self._running
         if status is not None:
             ready, self._process = self._process.ready, None
-            code, text = ("no-scratch-space", NO_SPACE) if status == 74 else ("worker-died", DIED)
+            code, text = ("no-scratch-space", NO_SPACE) if status == NO_SPACE_STATUS else ("worker-died", DIED)
             if not ready:
-                self._fail_all("worker-not-started", NOT_STARTED)
+                told = (code, text) if status == NO_SPACE_STATUS else ("worker-not-started", NOT_STARTED)
+                self._fail_all(*told)
             elif entry is not None and entry.stop_at is not None:
                 self._fail_running(code, text)
             else:

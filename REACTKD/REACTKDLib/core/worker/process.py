@@ -14,6 +14,7 @@ from typing import Any
 from REACTKDLib.core.worker.interpreter import find_python, worker_environment
 
 DEBUG = "REACTKD_DEBUG"
+NO_SPACE_STATUS = 74  # of a worker that cannot write its replies, and so cannot say why it ends
 
 
 class WorkerProcess:

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.errors import Canceled, ReactkdError
+from REACTKDLib.core.worker.process import NO_SPACE_STATUS
 
 PROGRESS_EVERY_S = 0.05
-NO_SPACE_STATUS = 74  # the replies cannot be written, so the exit status says it
 
 
 class Replies:
