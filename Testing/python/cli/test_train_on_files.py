@@ -40,7 +40,7 @@ def test_a_list_of_real_files_trains_with_low_doses(hospital, tmp_path):
     parameters = {
         "cohort": str(listed), "output": str(tmp_path / "out"), "folds": 2, "fold": 0, "config": str(config),
     }  # fmt: skip
-    run = start(TRAIN_SCRIPT, parameters, tmp_path).wait()
+    run = start(TRAIN_SCRIPT, parameters, tmp_path).wait(1800)
     assert run.status == "Completed", run.errors
     record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
     assert not record.get("native_dose_only")
