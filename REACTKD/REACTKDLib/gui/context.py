@@ -28,7 +28,7 @@ from REACTKDLib.scene.view_choice import ViewChoice, show_as
 class PanelContext:
     """Shared state of the panel, and the few things that a section may ask of all others.
 
-    resources: the module's folder Resources. mail: the one worker for all. controller: grades, see `scene.grading`.
+    resources: the module's folder Resources. mail: the worker of the case at hand. controller: see `scene.grading`.
     nodes: the input nodes (`CaseNodes`) of the case at hand, or None while they make no case; then `problem` says why.
     choice: its liver and tumor segments, or None.
     message: a fault outside the grading, one sentence (the grading's own is `controller.error`).

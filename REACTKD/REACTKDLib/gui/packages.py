@@ -42,7 +42,7 @@ def ensure_packages(requirements: Path) -> None:
     still_missing = missing_packages()
     if still_missing:
         raise PackagesMissing(
-            f"REACTKD cannot run without {', '.join(still_missing)}; press Apply again and allow the installation."
+            f"REACTKD cannot run without {', '.join(still_missing)}; press Grade again and allow the installation."
         )
 
 
@@ -52,7 +52,7 @@ def _install_torch() -> None:
     except ImportError as error:
         raise PackagesMissing(
             "REACTKD needs PyTorch; install the extension PyTorch with the Extensions Manager, restart Slicer and "
-            "press Apply again."
+            "press Grade again."
         ) from error
     PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True)
 
@@ -67,7 +67,7 @@ def _install_others(requirements: Path) -> None:
         pip_ensure(load_requirements(str(requirements)), requester="REACTKD")
     except RuntimeError as error:
         raise PackagesMissing(
-            f"The installation of Python packages was declined or failed ({error}); press Apply again and allow it."
+            f"The installation of Python packages was declined or failed ({error}); press Grade again and allow it."
         ) from error
 
 

@@ -10,6 +10,7 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
+from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.gui.cases_panel import CasesPanel
 from REACTKDLib.gui.context import PanelContext
 from REACTKDLib.gui.grade_panel import GradePanel
@@ -37,7 +38,7 @@ class Panel(VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self._is_entered = is_entered
         self.context = PanelContext(resources)
-        self.reading = Reading(slicer.mrmlScene, self.context.mail)
+        self.reading = Reading(slicer.mrmlScene, Mail())  # a worker of its own: docs/decisions.md
         self.inputs = InputsPanel(self.context, ui.inputsSection)
         self.masks = MasksPanel(self.context, ui.masksSection)
         self.sections: list[Section] = [

@@ -86,12 +86,30 @@ def show_legend(displayable: Any, title: str, label_format: str, x: float) -> An
 
 
 def _fill(node: Any, color_at: Callable[[float], RGB]) -> None:
+    if _is_filled(node, color_at):
+        return  # each color that is set is told to all that use the table, in every view
+    hold = node.StartModify()
     node.SetTypeToUser()
     node.SetNumberOfColors(ENTRIES)
     for index in range(ENTRIES):
         node.SetColor(index, f"{index}", *color_at(index / (ENTRIES - 1)), 1.0)
     node.GetLookupTable().SetRange(0, ENTRIES - 1)
     node.SetAttribute("Category", "REACTKD")
+    node.EndModify(hold)
+
+
+def _is_filled(node: Any, color_at: Callable[[float], RGB]) -> bool:
+    """True when a table has the colors already: looked at in a few places, as nobody else writes here."""
+    if node.GetNumberOfColors() != ENTRIES:
+        return False
+    color = [0.0] * 4
+    for index in (0, ENTRIES // 3, ENTRIES - 1):
+        node.GetColor(index, color)
+        if (
+            max(abs(x - y) for x, y in zip(color, color_at(index / (ENTRIES - 1)), strict=False)) > 0.01
+        ):  # a table keeps 8 bits
+            return False
+    return True
 
 
 def _mix(first: RGB, second: RGB, share: float) -> RGB:

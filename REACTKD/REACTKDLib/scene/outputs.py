@@ -98,7 +98,7 @@ def output_steps(
     yield from write_region_steps(outputs.regions, result, reference)
     yield
     write_heat_map(outputs.heat_map, outputs.heat_colors, result, reference)
-    show_legend(outputs.heat_map, "Heat map", "%.2f", x=0.02)
+    show_legend(outputs.heat_map, "Voxel map", "%.2f", x=0.02)
     yield
     write_graph(outputs.graph_nodes, outputs.graph_edges, result.report, reference)
     write_table(outputs.table, result.report, getattr(result, "uptake", None))

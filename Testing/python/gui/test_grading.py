@@ -188,3 +188,18 @@ def test_a_saved_scene_brings_the_answer_back(user: Any, scene: Any, nodes: Any,
     assert user.sees("regionTable") and not user.sees("stateLabel")
     grade(user)
     assert probabilities(user) == before
+
+
+def test_a_gpu_without_memory_leaves_the_work_to_the_cpu_and_says_so(user: Any, nodes: Any, context: Any) -> None:
+    from REACTKDLib.core.worker.client import WorkerClient
+    from REACTKDLib.core.worker.mail import Mail
+
+    context.controller.mail = Mail(WorkerClient(runner="support.worker_runs:OutOfMemory"))
+    try:
+        user.choose("deviceComboBox", "GPU")
+        grade(user)
+        assert "on the CPU" in user.text("detailsLabel")
+        assert "The GPU was not used: it has too little free memory" in user.text("gradeFindingsLabel")
+        user.screenshot("device-fallback")
+    finally:
+        context.controller.mail.close()

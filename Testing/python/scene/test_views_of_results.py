@@ -253,3 +253,21 @@ def test_writing_in_steps_may_stop_anywhere(scene, nodes, case):
     scene.Clear(0)
     again.close()
     assert read_report(parameter_node) is None
+
+
+def test_color_tables_are_filled_once_and_mended_when_somebody_changed_them(scene):
+    from REACTKDLib.scene.colors import fill_effect_table
+
+    table = scene.AddNewNodeByClass("vtkMRMLColorTableNode")
+    told = []
+    table.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: told.append(1))
+    fill_effect_table(table)
+    assert 1 <= len(told) < 5, "the views are told once, not at each color"
+    told.clear()
+    fill_effect_table(table)
+    assert told == []
+    table.SetColor(255, 0, 1, 0, 1)
+    fill_effect_table(table)
+    color = [0.0] * 4
+    table.GetColor(255, color)
+    assert color[:3] == pytest.approx((1.0, 0.18, 0.0), abs=1e-2)
