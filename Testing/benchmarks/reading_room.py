@@ -1,0 +1,84 @@
+"""How the reading room feels: the longest silence of the window, and the wait from a pen stroke to the new grade.
+
+A full-size phantom (512 x 512 CT, two PETs) as nodes of a scene, the shipped student on the CPU. Run alone: `make bench`.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "REACTKD"), str(ROOT / "REACTKDTrain"), str(ROOT / "Testing")]
+ROUNDS = 5
+TICK_S = 0.03
+
+
+class Watch:
+    """Polls a controller as the panel's timer does; keeps the longest call and when the numbers came."""
+
+    def __init__(self, controller: object) -> None:
+        self.controller = controller
+        self.longest = 0.0
+        self.numbers_at = 0.0
+        controller.result_changed.connect(self._on_result)
+
+    def _on_result(self, _report: object) -> None:
+        self.numbers_at = time.perf_counter()
+
+    def run(self, begin: Callable[[], None]) -> tuple[float, float]:
+        """Return the seconds until the numbers were told and until the scene was colored."""
+        started = time.perf_counter()
+        begin()
+        while self.controller.busy:
+            before = time.perf_counter()
+            self.controller.poll()
+            self.longest = max(self.longest, time.perf_counter() - before)
+            time.sleep(TICK_S)
+        if self.controller.error:
+            raise SystemExit(self.controller.error)
+        return self.numbers_at - started, time.perf_counter() - started
+
+
+def main() -> None:
+    """Measure and print."""
+    from host.boot import boot
+    from REACTKDLib.core.phantom import acquire, draw_patient
+    from REACTKDLib.core.worker.jobs import Model
+    from REACTKDLib.scene.case import nodes_from_case
+    from REACTKDLib.scene.grading import GradingController
+    from support.edits import paint
+
+    scene = boot().scene
+    case = acquire(draw_patient(65, "poor"), "full").case
+    nodes = nodes_from_case(scene, case)
+    controller = GradingController(scene, model=Model(None, "cpu"))
+    watch = Watch(controller)
+    first = watch.run(lambda: controller.grade(nodes))
+    inside = np.argwhere(case.liver & ~case.tumor)
+    rng, edits = np.random.default_rng(0), []
+    for _ in range(ROUNDS):
+        k, j, i = inside[rng.integers(len(inside))]
+        stroke = np.zeros(case.liver.shape, dtype=bool)
+        stroke[max(k - 1, 0) : k + 2, j - 6 : j + 7, i - 6 : i + 7] = True
+        paint(nodes.segmentation, "Tumor", stroke & case.liver, nodes.reference)
+        edits.append(watch.run(controller.regrade))
+    what_if = watch.run(lambda: controller.what_if(mute=["Lesion 1"]))[1]
+    controller.close()
+    numbers, colors = (statistics.median(times) for times in zip(*edits, strict=True))
+    print(f"load average {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores, CT {case.reference.shape}")
+    print(f"first grade, the worker not started     {first[0]:.2f} s to the numbers, {first[1]:.2f} s to the colors")
+    print(f"after a mask edit                       {1000 * numbers:.0f} ms to the numbers (goal 200 ms),")
+    print(f"                                        {1000 * colors:.0f} ms to the colors")
+    print(f"what if, without a lesion               {1000 * what_if:.0f} ms")
+    print(f"longest silence of the window           {1000 * watch.longest:.0f} ms (goal 100 ms)")
+
+
+if __name__ == "__main__":
+    main()
