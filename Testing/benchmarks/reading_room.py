@@ -1,6 +1,6 @@
 """How the reading room feels: the longest silence of the window, and the wait from a pen stroke to the new grade.
 
-A full-size phantom (512 x 512 CT, two PETs) as nodes of a scene, the shipped student on the CPU. Run alone: `make bench`.
+A full-size phantom (512 x 512 CT, two PETs) as nodes of a scene, the shipped student on the CPU. Run it alone.
 """
 
 from __future__ import annotations
