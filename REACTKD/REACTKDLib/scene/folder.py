@@ -27,6 +27,23 @@ def put_in_folder(scene: Any, name: str, nodes: Iterable[Any]) -> int:
     return folder
 
 
+def take_out_of_folder(scene: Any, nodes: Iterable[Any]) -> None:
+    """Take nodes that are about to be removed out of the tree, and the folders with them that are empty then.
+
+    The application does the first by itself; plain libraries keep an item that leads nowhere and report it ever after.
+    """
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    folders = set()
+    for node in nodes:
+        folders.add(folder_of(scene, node))
+        item = tree.GetItemByDataNode(node)
+        if item:
+            tree.RemoveItem(item, False, False)
+    for folder in folders - {0}:
+        if tree.GetNumberOfItemChildren(folder) == 0:
+            tree.RemoveItem(folder, False, False)
+
+
 def folder_of(scene: Any, node: Any) -> int:
     """Return the item of the folder that holds `node`, or 0."""
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)

@@ -17,6 +17,7 @@ from REACTKDLib.core.segmentation_files import Segment
 from REACTKDLib.core.worker.arrays import SLAB_BYTES
 from REACTKDLib.core.worker.files_read import FilesRead, ImageRead, LayerRead
 from REACTKDLib.scene.case import NODE_NAMES, CaseNodes
+from REACTKDLib.scene.folder import take_out_of_folder
 from REACTKDLib.scene.outputs import remove_outputs
 from REACTKDLib.scene.parameter_node import parameter_nodes, read_inputs
 from REACTKDLib.scene.segments import LABELMAP, SegmentChoice
@@ -81,11 +82,12 @@ def remove_case(scene: Any, listed: ListedNodes) -> None:
         if inputs is not None and inputs.segmentation.GetID() == listed.nodes.segmentation.GetID():
             remove_outputs(scene, parameter_node)
             scene.RemoveNode(parameter_node)
-    for node in listed.all():
-        if scene.IsNodePresent(node):
-            for index in reversed(range(node.GetNumberOfDisplayNodes())):
-                scene.RemoveNode(node.GetNthDisplayNode(index))
-            scene.RemoveNode(node)
+    present = [node for node in listed.all() if scene.IsNodePresent(node)]
+    take_out_of_folder(scene, present)
+    for node in present:
+        for index in reversed(range(node.GetNumberOfDisplayNodes())):
+            scene.RemoveNode(node.GetNthDisplayNode(index))
+        scene.RemoveNode(node)
 
 
 def _copied(image: Any, array: np.ndarray, corner: tuple[int, int, int] = (0, 0, 0)) -> Generator[None, None, Any]:

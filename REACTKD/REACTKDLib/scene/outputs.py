@@ -15,7 +15,7 @@ from REACTKDLib.scene.colors import (
     fill_weight_table,
     show_legend,
 )
-from REACTKDLib.scene.folder import put_in_folder
+from REACTKDLib.scene.folder import put_in_folder, take_out_of_folder
 from REACTKDLib.scene.heat_map import write_heat_map
 from REACTKDLib.scene.parameter_node import REPORT, referenced, write_report
 from REACTKDLib.scene.region_graph import write_graph
@@ -129,6 +129,7 @@ def remove_outputs(scene: Any, parameter_node: Any) -> None:
     found = referenced(parameter_node, ROLES)
     for node in found.values():
         _remove_legends(scene, node)  # first: views report a legend whose color table has gone
+    take_out_of_folder(scene, found.values())
     for role, node in found.items():
         parameter_node.SetNodeReferenceID(role, None)
         if node.IsA("vtkMRMLDisplayableNode"):

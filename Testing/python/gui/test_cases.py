@@ -211,17 +211,22 @@ def test_a_case_is_graded_as_it_opens_if_wished(
 
 
 def test_the_results_of_a_case_leave_the_views_without_a_complaint(application: Any, scene: Any) -> None:
-    """VTK reports a legend that outlives its color table."""
+    """VTK reports a legend that outlives its color table, and an item of the tree that outlives its node."""
     from REACTKDLib.scene.case import nodes_from_case
     from REACTKDLib.scene.outputs import remove_outputs, write_outputs
     from REACTKDLib.scene.parameter_node import parameter_node_for
     from support.scene_cases import make_case, make_result
 
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    before = tree.GetNumberOfItems()
     case = make_case((22, 36, 40), (4.4, 4.6, 6.0))
     nodes = nodes_from_case(scene, case)
-    parameter_node = parameter_node_for(scene, nodes)
-    write_outputs(scene, parameter_node, make_result(case), nodes.reference, "results")
-    remove_outputs(scene, parameter_node)
+    for _ in range(2):
+        parameter_node = parameter_node_for(scene, nodes)
+        write_outputs(scene, parameter_node, make_result(case), nodes.reference, "results")
+        assert tree.GetNumberOfItems() > before
+        remove_outputs(scene, parameter_node)
+        assert tree.GetNumberOfItems() == before, "an empty folder for each case would pile up"
     application.assert_no_errors()
 
 
