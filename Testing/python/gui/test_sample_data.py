@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ def test_there_is_one_phantom_for_each_grade_with_its_picture(samples: Any) -> N
     for source in sources:
         button = samples.find(f"{source.sampleName}PushButton")
         assert not button.icon.isNull() and button.icon.actualSize(button.iconSize).width() > 100
+        assert Path(source.thumbnailFileName).stat().st_size < 40_000
     samples.screenshot("sample-data")
 
 
@@ -87,3 +89,16 @@ def test_a_fault_says_so_and_leaves_the_scene(samples: Any, application: Any, mo
         application.assert_no_errors()
     application.forget_errors()
     assert slicer.mrmlScene.GetNumberOfNodes() == before
+
+
+@pytest.mark.slow
+def test_the_shipped_student_grades_each_sample_as_what_it_is(application: Any) -> None:
+    """The first three cases that a person opens are no surprises."""
+    from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
+    from REACTKDLib.core.grader import Grader
+    from REACTKDLib.gui.sample_data import SAMPLES, _acquire
+
+    grader = Grader(Bundle.load(shipped_bundle_folder()), device="cpu")
+    for sample in SAMPLES:
+        report = grader.open(_acquire(sample)).grade().report
+        assert report.grade == sample.grade and not report.uncertain

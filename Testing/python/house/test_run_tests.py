@@ -27,22 +27,23 @@ def run(folder: Path, *options: str, **groups: str) -> subprocess.CompletedProce
 
 
 def test_all_groups_pass(tmp_path: Path) -> None:
-    result = run(tmp_path, core=PASSES, cli=PASSES, scene=PASSES, rendering=PASSES)
+    result = run(tmp_path, core=PASSES, cli=PASSES, scene=PASSES, rendering=PASSES, gui=PASSES)
     assert result.returncode == 0, result.stdout
     assert [line for line in result.stdout.splitlines() if line.startswith("==")] == [
         "== tests: cli core",
         "== tests: scene",
         "== tests: rendering",
+        "== tests: gui",
     ]
     assert "2 passed" in result.stdout
 
 
-@pytest.mark.parametrize("bad", ["core", "scene", "rendering"])
+@pytest.mark.parametrize("bad", ["core", "scene", "rendering", "gui"])
 def test_a_failure_in_any_group_is_a_failure_and_the_others_still_run(tmp_path: Path, bad: str) -> None:
-    groups = {"core": PASSES, "scene": PASSES, "rendering": PASSES, bad: FAILS}
+    groups = {"core": PASSES, "scene": PASSES, "rendering": PASSES, "gui": PASSES, bad: FAILS}
     result = run(tmp_path, **groups)
     assert result.returncode == 1
-    assert result.stdout.count("1 passed") == 2
+    assert result.stdout.count("1 passed") == 3
 
 
 def test_a_crash_does_not_hide_the_results_of_the_others(tmp_path: Path) -> None:
