@@ -84,11 +84,12 @@ class Trainer:
             epoch, place = divmod(self.step, per_epoch)
             row = self._train_step(epoch, place, steps)
             self.step += 1
-            if self.step == steps or (place + 1 == per_epoch and (epoch + 1) % self.config.every == 0):
+            looked = self.step == steps or (place + 1 == per_epoch and (epoch + 1) % self.config.every == 0)
+            if looked:
                 row |= self._validate(state)
             if log is not None:
                 log.add(row)
-            if time.monotonic() - saved > self.seconds or self.step == steps or "score" in row:
+            if looked or time.monotonic() - saved > self.seconds:
                 self._save(state)
                 saved = time.monotonic()
             self.report(self.step / steps, float(row["loss"]))
@@ -159,7 +160,7 @@ class Trainer:
         if measures["score"] > self._score:
             self._score = measures["score"]
             state["best"] = copy.deepcopy(self.stage.module.state_dict())
-        return {"validation": measures["score"], "score": measures["score"], "accuracy": measures.get("accuracy", "")}
+        return {"validation": measures["score"], "accuracy": measures.get("accuracy", "")}
 
     def _save(self, state: dict) -> None:
         if not self.processes.first:

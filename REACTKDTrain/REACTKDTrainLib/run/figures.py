@@ -47,6 +47,7 @@ def _draw(path: Path, title: str, logs: dict[str, list[dict[str, str]]], phantom
     above.set_ylabel("training loss")
     below.set_ylabel("mean log likelihood,\ninner validation (star: kept)")
     below.set_xlabel("step")
+    below.xaxis.get_major_locator().set_params(integer=True)
     above.legend(frameon=False)
     figure.suptitle(f"Learning curves: {title}" + (" (digital phantom)" if phantom else ""))
     with written_beside(path) as beside:
