@@ -19,7 +19,18 @@ from REACTKDTrainLib.engine.processes import Processes
 
 FORMAT = "reactkd-run/1"
 RECORD = "run.json"
-PACKAGES = ("torch", "monai", "numpy", "scipy", "scikit-image", "scikit-learn", "pot", "SimpleITK", "matplotlib")
+PACKAGES = (
+    "torch",
+    "monai",
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "scikit-learn",
+    "einops",
+    "pot",
+    "SimpleITK",
+    "matplotlib",
+)
 
 
 def describe_run(

@@ -144,6 +144,17 @@ def test_stage_2_moves_the_encoder_and_never_the_teacher_or_the_shared_cbam(meth
     assert len(moved) > len(encoder) / 2
 
 
+@pytest.mark.parametrize("term", ["logits", "node", "edge", "gw"])
+def test_each_term_of_distillation_reaches_the_encoder_and_nothing_that_is_frozen(term, data, teacher, student) -> None:
+    share_cbam(student, teacher.cbam)
+    stage = student_stage(student, teacher.requires_grad_(False), data)
+    views = [data.view(n, 1) for n in range(len(data))]  # with another annotator's masks, so graphs differ
+    said = TeacherTargets.joined([stage.ask(Sample(n, 1)) for n in range(len(data))])
+    stage.module.distiller(student_forward(student, views), said, views)[term].backward()
+    assert any(p.grad is not None and p.grad.abs().max() > 0 for p in student.encoders.parameters())
+    assert all(p.grad is None for p in (*teacher.parameters(), *student.cbam.parameters()))
+
+
 def test_a_branch_that_dropped_out_of_a_whole_step_keeps_its_weights(data, teacher, student, tmp_path) -> None:
     stage = student_stage(student, None, data, "none")
     own = {"fdg": torch.ones(4), "ct": torch.ones(4), "acetate": torch.zeros(4)}
