@@ -15,7 +15,7 @@ from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.scene.signal import Signal
 from REACTKDLib.scene.state import GradingState
 
-SLICE_S = 0.03  # of the caller's time in one poll; a slice of work takes about a third of it
+SLICE_S = 0.015  # of the caller's time in one poll; the slice of work that passes it is the last
 
 Script = Generator[None, None, Any]
 
@@ -68,7 +68,7 @@ class ScriptRunner:
             self._set_state(GradingState.CANCELING)
 
     def poll(self) -> None:
-        """Hear what the worker has sent, and work for up to about 30 ms; call it from a timer."""
+        """Hear what the worker has sent, and work for about 15 ms; call it from a timer."""
         if self._script is not None and self._script.gi_running:
             return  # a listener lets the application's events run, this one among them
         self.mail.poll()
