@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from REACTKDTrainLib.distillation.gromov import MODES
 
+#: who teaches: everything together, or one of `networks.teacher.BRANCHES` alone
+TEACHERS = ("fused", "structure_function", "dose")
+
 
 @dataclass(frozen=True)
 class DistillationConfig:
@@ -15,7 +18,8 @@ class DistillationConfig:
     focal loss (l2, l3 of equation 18; the paper tunes them). node, edge, gw: weights inside the graph term (equation 8;
     the paper's code has 1 for all). gw_mode: 'semirelaxed' where the student's masks may lack lesions, 'paper' for
     equation 7 as it stands, 'matched' where both graphs have the same nodes. width: of the common space of node
-    vectors. feature: weight of the term on features of the methods that have one.
+    vectors. feature: weight of the term on features of the methods that have one. teacher: 'fused', or one of the
+    branches ('structure_function', 'dose') that then teaches alone.
 
     Raises: ValueError that names the field.
     """
@@ -29,6 +33,7 @@ class DistillationConfig:
     gw_mode: str = "semirelaxed"
     width: int = 64
     feature: float = 1.0
+    teacher: str = "fused"
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
@@ -38,5 +43,7 @@ class DistillationConfig:
                 raise ValueError(f"{name} must be a weight of at least 0, not {getattr(self, name)}")
         if self.gw_mode not in MODES:
             raise ValueError(f"gw_mode must be one of {', '.join(MODES)}, not {self.gw_mode!r}")
+        if self.teacher not in TEACHERS:
+            raise ValueError(f"teacher must be one of {', '.join(TEACHERS)}, not {self.teacher!r}")
         if self.width < 1:
             raise ValueError(f"width must be at least 1, not {self.width}")

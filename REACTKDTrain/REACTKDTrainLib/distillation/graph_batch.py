@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from REACTKDTrainLib.distillation.graph import unit
 from REACTKDTrainLib.distillation.gromov import Mode, plan_between
+from REACTKDTrainLib.distillation.gromov_batch import plan_values, semirelaxed_plans
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +75,12 @@ def mean_gw_loss(student: Graphs, teacher: Graphs, costs: Tensor, mode: Mode) ->
     """
     ds, dt = student.distances, teacher.distances.detach()
     plans = ds.new_zeros((len(ds), ds.shape[1], dt.shape[1]))
-    own, other, start = (x.detach().cpu().double() for x in (ds, dt, costs))
-    for b, (n, m) in enumerate(zip(student.counts, teacher.counts, strict=True)):
-        if n > 1 and m > 1:
-            plan = plan_between(own[b, :n, :n], other[b, :m, :m], start[b, :n, :m], mode)
-            plans[b, :n, :m] = plan.to(plans)
-    p, q = plans.sum(dim=2, keepdim=True), plans.sum(dim=1)[..., None]
-    marginal = (p * (ds.square() @ p)).sum(dim=(1, 2)) + (q * (dt.square() @ q)).sum(dim=(1, 2))
-    cross = (plans * (ds @ plans @ dt)).sum(dim=(1, 2))
-    return (marginal - 2 * cross).clamp_min(0).mean()
+    several = (student.rows.sum(dim=1) > 1) & (teacher.rows.sum(dim=1) > 1)
+    if mode == "semirelaxed":
+        plans = semirelaxed_plans(ds, dt, student.rows, teacher.rows, costs).to(ds) * several[:, None, None]
+    else:
+        own, other, start = (x.detach().cpu().double() for x in (ds, dt, costs))
+        for b in several.nonzero()[:, 0].tolist():
+            n, m = student.counts[b], teacher.counts[b]
+            plans[b, :n, :m] = plan_between(own[b, :n, :n], other[b, :m, :m], start[b, :n, :m], mode).to(plans)
+    return plan_values(ds, dt, plans).clamp_min(0).mean()

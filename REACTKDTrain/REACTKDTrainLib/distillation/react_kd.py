@@ -42,6 +42,8 @@ class ReactDistillation(Distiller):
     def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
         config = self.config
         terms = self.logit_terms(student.logits, teacher, views)
+        if not config.graph:
+            return terms
         matches = [view.masks.matches for view in views]
         ours = Graphs.of([normalized(nodes) for nodes in student.nodes])
         theirs = Graphs.of([normalized(nodes).detach() for nodes in teacher.nodes])

@@ -56,6 +56,14 @@ class TeacherTargets:
             {b: [m for p in parts for m in p.branch_maps.get(b, [None])] for b in mapped},
         )
 
+    def of_branch(self, name: str) -> TeacherTargets:
+        """What one branch says, as if it were the only teacher. Raises: KeyError for one that is not there."""
+        logits, nodes = self.branch_logits[name], self.branch_nodes[name]
+        if any(n is None for n in nodes):
+            raise KeyError(f"a case has no branch {name}")
+        maps = self.branch_maps.get(name, ())
+        return TeacherTargets(logits, nodes, {name: logits}, {name: nodes}, maps, None, {name: maps} if maps else {})
+
     def to(self, device: torch.device | str) -> TeacherTargets:
         """The same on another device."""
         return TeacherTargets(

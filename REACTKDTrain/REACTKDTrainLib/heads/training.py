@@ -92,7 +92,8 @@ def train_student(
 
     table: training cases; the student sees sets of masks by `recipe.expert`. config: of a new student, by default the
     usual one without an encoder. distiller: its parameters learn too and are left behind; it gets region embeddings as
-    nodes, and `views` that have `masks.matches`. targets: of all cases of the table, see `teacher.targets_of`.
+    nodes, and `views` that have `masks.matches`, `grade` and `patient`. targets: of all cases of the table, see
+    `teacher.targets_of`.
     initial: a student to go on from (copied), whose encoder stays as it is; the table must hold its moments.
 
     Raises: ValueError for a distiller that needs a teacher without targets, or whole maps, or where
@@ -116,7 +117,12 @@ def train_student(
             output = student_output(student, batch, presence, _hidden_nodes(batch.rows, recipe.node_dropout, draw))
             terms = {"focal": focal_loss(output.logits, table.grade[index], recipe.gamma, weights)}
             if distiller is not None and targets is not None:
-                views = [SimpleNamespace(masks=SimpleNamespace(matches=m)) for m in batch.per_case(batch.matches)]
+                views = [
+                    SimpleNamespace(
+                        masks=SimpleNamespace(matches=m), grade=int(table.grade[i]), patient=table.patients[i]
+                    )
+                    for i, m in zip(index.tolist(), batch.per_case(batch.matches), strict=True)
+                ]
                 terms |= distiller(output, taken(targets, index), views)
             if regress is not None:
                 terms["latents"] = recipe.auxiliary * _latent_loss(regress, output.embeddings, latents[index], presence)

@@ -60,7 +60,9 @@ class FoldRun:
 
     teachers: the folder whose fold<number>/teacher is used, `folder` by default; so several methods can share one.
     degrade: makes the dose branch's CT from a view and a seed, given the window; None: native dose.
-    measured: False leaves the window as usual, to ask for `parts` before anything is prepared.
+    measured: False leaves the window as usual, to ask for `parts` before anything is prepared. shared: another run of
+    the same fold, whose window and opened cases are used. maps: keep maps with the teachers' answers even for methods
+    that need none, so that others do not ask again.
     """
 
     config: TrainingConfig
@@ -79,9 +81,14 @@ class FoldRun:
     plan: Plan = field(default_factory=lambda: Plan({}))
     teachers: Path | None = None
     measured: bool = True
+    shared: FoldRun | None = None
+    maps: bool = False
 
     def __post_init__(self) -> None:
         self.seed = seed_of(self.config.seed, "fold", self.number) % 2**31
+        if self.shared is not None:
+            self.window, self.data, self._unlabeled = self.shared.window, self.shared.data, self.shared._unlabeled
+            return
         own = self.measured and self.config.data.window == "fold"
         self.window = LiverWindow.of(self.store.get(case) for case in (self.train if own else ()))
         maker = ViewMaker(self.window, self.config.data.augmentation, self.config.seed, folder=self.cache / "views")
@@ -168,7 +175,7 @@ class FoldRun:
             share_cbam(student, teacher.cbam)
         learner = Learner(student, distiller, auxiliary).to(self.device)
         encode_in_bfloat16([student.encoders] if student.fused_size else [], self.device, config.amp)
-        ask = self._answers(teacher, distiller.needs_maps) if distiller.needs_teacher else None
+        ask = self._answers(teacher, distiller.needs_maps or self.maps) if distiller.needs_teacher else None
         data, inner = self.data["train"], self.data["inner"]
         folder, binding = self.folder / f"fold{self.number}", self._student_binding(teacher)
         done = load_checkpoint(folder / "student" / "last.pt", binding) is not None
@@ -193,7 +200,8 @@ class FoldRun:
         return student
 
     def _answers(self, teacher: Teacher, maps: bool) -> TeacherAnswers:
-        answers = TeacherAnswers(teacher, self.data["train"], TargetCache(self.cache / "targets"), maps)
+        branch = self.config.distillation.teacher
+        answers = TeacherAnswers(teacher, self.data["train"], TargetCache(self.cache / "targets"), maps, branch)
         answers.compute(
             self.processes,
             lambda n, of: self.plan.tell(f"answers{self.number}", n / of, self.named("asking the teachers")),

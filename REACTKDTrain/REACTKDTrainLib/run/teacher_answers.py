@@ -15,10 +15,12 @@ from REACTKDTrainLib.targets_cache import TargetCache, weights_hash
 
 
 class TeacherAnswers:
-    """Asked by the student's stage for the view of a sample. maps: keep the fused maps too, for methods on maps."""
+    """Asked by the student's stage for the view of a sample. maps: keep the fused maps too, for methods on maps.
+    branch: the one that answers alone, or 'fused'.
+    """
 
-    def __init__(self, teacher: Teacher, data: FoldData, cache: TargetCache, maps: bool = False):
-        self._teacher, self._data, self._cache, self._maps = teacher, data, cache, maps
+    def __init__(self, teacher: Teacher, data: FoldData, cache: TargetCache, maps: bool = False, branch: str = "fused"):
+        self._teacher, self._data, self._cache, self._maps, self._branch = teacher, data, cache, maps, branch
         device = next(teacher.parameters()).device.type  # a GPU's answers are rounded otherwise
         self._hash = f"{weights_hash(teacher)} {device}" + ("+maps" if maps else "")
 
@@ -41,7 +43,8 @@ class TeacherAnswers:
 
     def __call__(self, sample: Sample) -> TeacherTargets:
         """The targets of one sample, B = 1."""
-        return self._answer(sample.index, sample.seed % self._data.views)
+        told = self._answer(sample.index, sample.seed % self._data.views)
+        return told if self._branch == "fused" else told.of_branch(self._branch)
 
     def _answer(self, index: int, number: int) -> TeacherTargets:
         light = self._data.light(index, number)

@@ -18,6 +18,10 @@ from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.crd import contrast, patient_number
 from REACTKDTrainLib.distillation.cwd import channel_loss
 from REACTKDTrainLib.distillation.distiller import METHODS, WITHOUT_LOGITS, check_method, make_distiller
+from REACTKDTrainLib.distillation.graph import edge_loss, node_loss, normalized
+from REACTKDTrainLib.distillation.graph_batch import Graphs
+from REACTKDTrainLib.distillation.gromov import gw_loss, gw_value, plan_between
+from REACTKDTrainLib.distillation.gromov_batch import plan_values, semirelaxed_plans
 from REACTKDTrainLib.distillation.ifvd import classes_of, variation, variation_loss
 from REACTKDTrainLib.distillation.maps import liver_box, pooled_graph, region_means, standardized
 from REACTKDTrainLib.distillation.mskd import filtered_loss, patch_graph_loss, patches
@@ -280,3 +284,65 @@ def test_the_command_line_module_names_every_method():
     described = (Path(__file__).parents[4] / "REACTKDTrain" / "REACTKDTrain.xml").read_text(encoding="utf-8")
     said = described.split("<name>method</name>")[1].split("</description>")[0].replace(",", " ").split()
     assert set(METHODS) <= set(said)
+
+
+# ---- many graphs at once
+def padded_plans(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Distances of student and teacher, padded, and the plans between them, of pairs of node vectors."""
+    ours, theirs = Graphs.of([s for s, _ in pairs]), Graphs.of([t for _, t in pairs])
+    costs = torch.cdist(ours.nodes, theirs.nodes).square()
+    plans = semirelaxed_plans(ours.distances, theirs.distances, ours.rows, theirs.rows, costs)
+    return ours.distances, theirs.distances, plans
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (2, 3), (3, 2), (3, 3), (4, 4), (3, 5), (5, 4)])
+def test_plans_of_many_graphs_are_as_good_as_those_of_one_at_a_time(n, m):
+    pairs = [(noise(n, 5, seed=100 * n + s), noise(m, 5, seed=100 * m + 50 + s)) for s in range(20)]
+    ds, dt, plans = padded_plans(pairs)
+    torch.testing.assert_close(plans.sum(dim=2), torch.full((20, n), 1 / n, dtype=F64))
+    values = plan_values(ds, dt, plans)
+    singles = [plan_between(ds[r], dt[r], torch.zeros(n, m), "semirelaxed") for r in range(20)]
+    wanted = torch.stack([gw_value(ds[r], dt[r], plan) for r, plan in enumerate(singles)])
+    assert float(values.mean()) <= float(wanted.mean()) * 1.03 + 1e-9
+    assert float((values / wanted.clamp_min(1e-6)).max()) < 1.3
+    assert float(values[3]) == pytest.approx(float(gw_value(ds[3], dt[3], plans[3])), abs=1e-12)
+
+
+def test_a_plan_does_not_depend_on_the_other_cases_of_a_batch():
+    pairs = [(noise(n, 5, seed=n), noise(m, 5, seed=9 + m)) for n, m in ((2, 3), (6, 7), (1, 1), (4, 4))]
+    together = padded_plans(pairs)[2]
+    for row, (s, t) in enumerate(pairs):
+        torch.testing.assert_close(together[row, : len(s), : len(t)], padded_plans([(s, t)])[2][0])
+        assert float(together[row, len(s) :].abs().sum() + together[row, :, len(t) :].abs().sum()) == 0
+
+
+def test_graphs_that_lack_a_lesion_cost_nothing_among_many():
+    pairs = [(t[:-1], t) for t in (noise(n, 5, seed=n) for n in (3, 4, 5, 7))]
+    assert float(plan_values(*padded_plans(pairs)).abs().max()) < 1e-12
+
+
+def test_large_graphs_are_matched_better_than_by_one_start_from_features():
+    pairs = [(noise(7, 16, seed=s), noise(7, 16, seed=50 + s)) for s in range(6)]
+    ds, dt, plans = padded_plans(pairs)
+    costs = [torch.cdist(s, t).square() for s, t in pairs]
+    singles = [gw_value(ds[r], dt[r], plan_between(ds[r], dt[r], costs[r], "semirelaxed")) for r in range(6)]
+    assert float(plan_values(ds, dt, plans).mean()) < float(torch.stack(singles).mean())
+
+
+@pytest.mark.parametrize("mode", ["semirelaxed", "paper"])
+def test_react_kd_adds_up_the_losses_of_each_case(mode):
+    """By hand from the losses of single graphs, whatever the sizes of graphs in the batch."""
+    views, student, teacher = batch()
+    torch.manual_seed(3)
+    config = DistillationConfig(gw_mode=mode)
+    method = make_distiller("react-kd", config, *WIDTHS).double()
+    terms = method(student, teacher, views)
+    wanted = {"node": 0.0, "edge": 0.0, "gw": 0.0}
+    for ours, theirs in zip(student.nodes, teacher.nodes, strict=True):
+        ours, theirs = normalized(ours), normalized(theirs)
+        wanted["node"] += float(node_loss(method.of_student(ours), method.of_teacher(theirs)).detach()) / 3
+        wanted["edge"] += float(edge_loss(ours, theirs)) / 3
+        wanted["gw"] += float(gw_loss(ours, theirs, mode)) / 3
+    for name, value in wanted.items():
+        near = 0.05 if (name, mode) == ("gw", "semirelaxed") else 1e-6
+        assert terms[name].item() == pytest.approx(value, rel=near), name

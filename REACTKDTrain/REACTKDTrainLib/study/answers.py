@@ -1,0 +1,68 @@
+"""What one trained student says of a case: every subset of inputs that tables need, and how it came to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from REACTKDLib.core.student.network import FeatureMaps, Student
+from REACTKDLib.core.student.pooling import fused_nodes
+from REACTKDTrainLib.networks.fixed import columns_of
+from REACTKDTrainLib.networks.student_graph import encode_views
+from REACTKDTrainLib.stages.fold_data import FoldData
+from REACTKDTrainLib.views.view import View
+
+INPUTS = (("ct",), ("fdg", "acetate"), ("ct", "fdg", "acetate"))
+NODES = 8  # shown of a case: the parenchyma and up to seven lesions
+
+
+@torch.no_grad()
+def answers(
+    student: Student, data: FoldData, inputs: Sequence[Sequence[str]] = INPUTS, told: Callable[[], None] = lambda: None
+) -> dict[str, np.ndarray]:
+    """'p_<inputs>' (n, 3) of the cases that have these images (NaN elsewhere), and of all images of a case 'hidden'
+    (n, H), the embeddings summed by attention, 'weight', 'effect', 'contribution' (n, 8), of its nodes, padded with
+    NaN: attention, loss of the predicted grade's probability without the node, what it adds to that grade's logit.
+    """
+    student.eval()
+    out = {f"p_{'+'.join(s)}": np.full((len(data), 3), np.nan) for s in inputs}
+    rows = {name: np.full((len(data), NODES), np.nan) for name in ("weight", "effect", "contribution")}
+    hidden = np.full((len(data), student.config.hidden), np.nan, dtype=np.float32)
+    for n in range(len(data)):
+        view = data.view(n)
+        known = tuple(m for m in student.config.modalities if m in view.images)
+        levels = encode_views(student, [view], None)[0] if student.fused_size else {}
+        for subset in dict.fromkeys([*map(tuple, inputs), known]):
+            if not set(subset) <= set(known):
+                continue
+            h, decision = _decided(student, view, levels, subset)
+            p = torch.softmax(decision.logits.double(), dim=0).cpu()
+            if f"p_{'+'.join(subset)}" in out:
+                out[f"p_{'+'.join(subset)}"][n] = p.numpy()
+            if subset == known:
+                hidden[n] = (decision.weights[:-1, None] * h).sum(dim=0).cpu().numpy()
+                _explain(decision, p, rows, n)
+        told()
+    return {**out, **rows, "hidden": hidden}
+
+
+def _decided(student: Student, view: View, levels, subset: Sequence[str]):
+    columns, device = columns_of(student.config.blocks), next(student.parameters()).device
+    occupancy = view.masks.occupancy.to(device)
+    fused = occupancy.new_zeros((len(occupancy), student.fused_size))
+    if student.fused_size:
+        maps = student.fuse(FeatureMaps({}, {}, levels).only(tuple(subset)))
+        fused = fused_nodes(maps, occupancy, student.config.spread)
+    h = student.embed(fused, {m: view.fixed[m][:, columns].to(device) for m in subset})
+    return h, student.head(torch.cat([h, student.embed_topology(view.masks.topology.to(device))[None]]))
+
+
+def _explain(decision, p: torch.Tensor, rows: dict[str, np.ndarray], n: int) -> None:
+    grade = int(p.argmax())
+    for node in range(min(len(decision.weights) - 1, NODES)):
+        without = torch.softmax(decision.without(node).double(), dim=0).cpu()
+        rows["weight"][n, node] = float(decision.weights[node])
+        rows["effect"][n, node] = float(p[grade] - without[grade])
+        rows["contribution"][n, node] = float(decision.contributions[node, grade])

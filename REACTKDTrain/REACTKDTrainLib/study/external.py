@@ -1,0 +1,91 @@
+"""Table IV: students on the CT of another scanner, at its own dose and at lower ones."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+
+import numpy as np
+import torch
+
+from REACTKDLib.core.student.network import Student
+from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
+from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.config import TrainingConfig
+from REACTKDTrainLib.low_dose.dosed_cohort import at_dose
+from REACTKDTrainLib.stages.fold_data import FoldData
+from REACTKDTrainLib.study.answers import answers
+from REACTKDTrainLib.study.runs import Run
+from REACTKDTrainLib.study.volumes import VolumeLevel
+
+#: what 'mixed' draws from, each case its own
+MIXED = ("native", "mild", "severe")
+
+
+@dataclass(eq=False)
+class ExternalLevel:
+    """Students of `volumes`, tested once on the external cohort. spec: of that cohort, with whole fields of view."""
+
+    volumes: VolumeLevel
+    spec: str
+    _data: dict[tuple[str, int], FoldData] = field(default_factory=dict)
+
+    @cached_property
+    def cohort(self) -> Cohort:
+        """Graded cases with CT."""
+        cohort = open_cohort(self.spec, self.volumes.training.data.size, whole_field=True)
+        return replace(cohort, cases=tuple(c for c in cohort.graded if "ct" in c.modalities))
+
+    def cases(self, level: str) -> tuple[CohortCase, ...]:
+        """At a dose; 'mixed': each case at one of `MIXED`, by its name."""
+        folder = self.volumes.cache / "external"
+        if level != "mixed":
+            return at_dose(self.cohort, folder, level).cases
+        by_level = {name: at_dose(self.cohort, folder, name).cases for name in MIXED}
+        return tuple(by_level[mixed_level(case.id)][n] for n, case in enumerate(self.cohort.cases))
+
+    def prepare(self, levels: Sequence[str]) -> None:
+        """Every case at every dose once; makes the low doses."""
+        for level in levels:
+            told = self.volumes._told(f"prepared external cases, {level} dose")
+            self.volumes.store.prepare(self.cases(level), told, self.volumes.workers)
+
+    def runs(self, rows: Sequence[str], levels: Sequence[str]) -> list[Run]:
+        """Each method's students of seed 0 at each dose."""
+        out = []
+        for row in rows:
+            config = self.volumes.config_of(row, 0)
+            for level in levels:
+                for fold in self.volumes._folds:
+                    told = self.volumes._told_teacher(fold) | {
+                        "configuration": config.to_dict(),
+                        "external": [case.fingerprint for case in self.cases(level)],
+                    }
+                    out.append(
+                        Run("external", f"{row}@{level}", fold, 0, told, partial(self._run, config, fold, level), 0.3)
+                    )
+        return out
+
+    def data(self, level: str, fold: int) -> FoldData:
+        """Opened with the window of a fold."""
+        if (level, fold) not in self._data:
+            maker = self.volumes.base(fold).data["test"].maker
+            self._data[level, fold] = FoldData(self.cases(level), self.volumes.store, maker)
+        return self._data[level, fold]
+
+    def _run(self, config: TrainingConfig, fold: int, level: str) -> dict[str, np.ndarray]:
+        path = self.volumes.weights(config, fold)
+        if not path.is_file():
+            self.volumes._student(config, fold)
+        student = Student(config.student)
+        student.load_state_dict(torch.load(path, weights_only=True))
+        data = self.data(level, fold)
+        told = answers(student.to(self.volumes.device).eval(), data, (("ct",),))
+        return {**VolumeLevel._who(data), "p_ct": told["p_ct"]}
+
+
+def mixed_level(case_id: str) -> str:
+    """The dose of a case in the mixed set."""
+    return MIXED[int(hashlib.sha256(f"mixed {case_id}".encode()).hexdigest()[:8], 16) % len(MIXED)]

@@ -1,0 +1,235 @@
+"""Figures of a study: PNG to look at, SVG to print. Each says what it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from REACTKDLib.core.atomic import written_beside
+from REACTKDTrainLib.evaluation.calibration import reliability_curve, top_label
+from REACTKDTrainLib.evaluation.decision_curve import graded_decision_curves
+from REACTKDTrainLib.evaluation.recalibration import fit_recalibration
+from REACTKDTrainLib.evaluation.roc import roc_curves
+from REACTKDTrainLib.low_dose.cohort import LEVELS
+from REACTKDTrainLib.run.figures import COLORS
+from REACTKDTrainLib.study.limits import latents_of, limit_of
+from REACTKDTrainLib.study.measures import pooled
+from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL, by_row, label_of
+
+GRADES = ("well", "moderate", "poor")
+LEAST_CASES = 12  # fewer make no curve
+
+
+def draw_figures(study, results: Mapping, caption: str) -> None:
+    """Draw what the runs that are there allow into `<output>/figures`. study: a `study.Study`."""
+    folder, plain = study.output / "figures", caption.replace("**", "")
+    if results.get("methods", {}).get("rows"):
+        runs = [*study._method_runs(False), *study._method_runs(True)]
+        rows = by_row(runs, study.files, len(study.volumes.splits))
+        shown = {m: _answers(rows[m][min(rows[m])]) for m in (OURS, RIVAL, "none") if m in rows}
+        cases = {case.id: case for case in study.volumes.cohort.cases}
+        draws = study.preset.draws
+        if shown and len(next(iter(shown.values()))["grade"]) >= LEAST_CASES:
+            _save(folder / "roc", plain, lambda f: _roc(f, shown, cases, draws), (10, 3.9))
+            _save(folder / "decision_curves", plain, lambda f: _decisions(f, shown, draws), (6.4, 4.4))
+            _save(folder / "calibration", plain, lambda f: _calibration(f, shown), (7.6, 4.2))
+        pair = {m: rows[m][min(rows[m])][0] for m in (RIVAL, OURS) if m in rows}
+        if pair and len(pair[next(iter(pair))]["grade"]) >= LEAST_CASES:
+            _save(folder / "embedding", plain, lambda f: _embedding(f, pair), (8.4, 4.2))
+        if OURS in pair:
+            _save(folder / "attention", plain, lambda f: _attention(f, study, pair[OURS]), (10, 7))
+    if results.get("external", {}).get("rows"):
+        _save(folder / "dose_response", plain, lambda f: _doses(f, results["external"]), (6.4, 4.2))
+    if results.get("nodes", {}).get("sizes"):
+        _save(folder / "primary", plain, lambda f: _primary(f, results["nodes"]), (8.4, 4.4))
+
+
+def _answers(folds: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Pooled answers on CT, and the same recalibrated by each fold's inner cases ('calibrated')."""
+    told = []
+    for f in folds:
+        fit = fit_recalibration(f["inner_grade"], f["inner_p_ct"])
+        told.append({**f, "calibrated": fit(f["p_ct"])})
+    return {**pooled(told, "p_ct"), "calibrated": pooled(told, "calibrated")["p"]}
+
+
+def _roc(figure, shown: Mapping[str, dict], cases: Mapping, draws: int) -> None:
+    axes = figure.subplots(1, 3, sharey=True)
+    first = next(iter(shown.values()))
+    curves = {label_of(m): roc_curves(t["grade"], t["p"], t["patient"], draws) for m, t in shown.items()}
+    latents = latents_of([cases[name] for name in first["case"]])
+    if latents is not None:
+        curves[LIMIT] = roc_curves(first["grade"], limit_of(latents, "ct"), first["patient"], draws)
+    for axis, grade in zip(axes, GRADES, strict=True):
+        axis.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
+        for color, (name, told) in zip(COLORS, curves.items(), strict=False):
+            if told[grade] is None:
+                continue
+            x, y = told[grade]["false_positive_rate"], told[grade]["true_positive_rate"]
+            axis.plot(
+                x, y, color="0.2" if name == LIMIT else color, linestyle="--" if name == LIMIT else "-", label=name
+            )
+            if name == label_of(OURS):
+                axis.fill_between(x, told[grade]["low"], told[grade]["high"], color=color, alpha=0.2, linewidth=0)
+        axis.set(title=f"{grade} versus rest", xlabel="false positive rate", aspect="equal")
+    axes[0].set_ylabel("true positive rate")
+    axes[0].legend(frameon=False, fontsize=8, loc="lower right")
+    figure.suptitle("ROC, CT alone at test time (band: 95 % over patients)", fontsize=11)
+
+
+def _decisions(figure, shown: Mapping[str, dict], draws: int) -> None:
+    axis = figure.subplots()
+    first = next(iter(shown.values()))
+    told = graded_decision_curves(
+        first["grade"], {label_of(m): t["calibrated"] for m, t in shown.items()}, patients=first["patient"], draws=draws
+    )
+    x = told["thresholds"]
+    for color, (name, curve) in zip(COLORS, told["models"].items(), strict=False):
+        axis.plot(x, curve["net_benefit"], color=color, label=name)
+        if name == label_of(OURS):
+            axis.fill_between(x, curve["low"], curve["high"], color=color, alpha=0.2, linewidth=0)
+    axis.plot(x, told["treat_all"], color="0.4", linestyle="--", label="treat all")
+    axis.axhline(0, color="0.7", linewidth=0.8, label="treat none")
+    top = max(max(c["net_benefit"]) for c in told["models"].values())
+    axis.set(ylim=(-0.1, max(top * 1.3, 0.1)), xlabel="threshold probability", ylabel="net benefit")
+    axis.legend(frameon=False, fontsize=8)
+    axis.set_title("Poor versus rest, CT alone, recalibrated on inner cases", fontsize=11)
+
+
+def _calibration(figure, shown: Mapping[str, dict]) -> None:
+    axes = figure.subplots(1, 2, sharey=True)
+    for axis, key, title in zip(axes, ("p", "calibrated"), ("as trained", "recalibrated on inner cases"), strict=True):
+        axis.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
+        for color, (m, told) in zip(COLORS, shown.items(), strict=False):
+            curve = reliability_curve(*top_label(told["grade"], told[key]))
+            low, high = np.array(curve["interval95"]).T
+            y = np.array(curve["observed"])
+            axis.errorbar(
+                curve["stated"], y, yerr=[y - low, high - y], color=color, marker="o", capsize=2, label=label_of(m)
+            )
+        axis.set(title=title, xlabel="stated probability of the top grade", xlim=(0.3, 1), ylim=(0, 1))
+    axes[0].set_ylabel("how often it was right")
+    axes[1].legend(frameon=False, fontsize=8, loc="lower right")
+    figure.suptitle("Calibration, CT alone (bars: 95 %)", fontsize=11)
+
+
+def _embedding(figure, pair: Mapping[str, dict]) -> None:
+    """One fold: networks of different folds have different spaces."""
+    from sklearn.manifold import TSNE
+
+    for axis, (method, told) in zip(np.atleast_1d(figure.subplots(1, len(pair))), pair.items(), strict=True):
+        hidden = told["hidden"]
+        scaled = (hidden - hidden.mean(axis=0)) / hidden.std(axis=0).clip(1e-6)
+        flat = TSNE(perplexity=min(10, (len(hidden) - 1) / 3), init="pca", random_state=0).fit_transform(scaled)
+        for color, (g, name) in zip(COLORS, enumerate(GRADES), strict=False):
+            own = told["grade"] == g
+            axis.scatter(*flat[own].T, color=color, label=name, s=26)
+        graph = "with region graphs" if method == OURS else "without region graphs"
+        axis.set(title=f"{label_of(method)}: {graph}", xticks=[], yticks=[])
+    axis.legend(frameon=False, fontsize=8)
+    figure.suptitle("t-SNE of the attention-summed embedding, unseen cases of the first fold, all images", fontsize=11)
+
+
+def _attention(figure, study, told: dict[str, np.ndarray]) -> None:
+    """Three cases, of several lesions where there are such: CT, and each region in the color of its deletion effect."""
+    from matplotlib import colormaps
+    from matplotlib.colors import TwoSlopeNorm
+
+    cases = {case.id: case for case in study.volumes.cohort.cases}
+    order = np.argsort(-np.isfinite(told["effect"]).sum(axis=1), kind="stable")
+    chosen = [next(n for n in order if told["grade"][n] == g) for g in range(3) if (told["grade"] == g).any()]
+    reach = max(float(np.nanmax(np.abs(told["effect"][chosen]))), 1e-3)
+    norm, colors = TwoSlopeNorm(0, -reach, reach), colormaps["coolwarm"]
+    axes = figure.subplots(2, len(chosen), squeeze=False)
+    for column, n in enumerate(chosen):
+        case = study.volumes.store.get(cases[str(told["case"][n])])
+        masks = case.masks[0].occupancy.numpy()
+        k = int(masks[1:].sum(axis=(0, 2, 3)).argmax()) if len(masks) > 1 else masks.shape[1] // 2
+        image = case.images["ct"][k].numpy() if "ct" in case.images else next(iter(case.images.values()))[k].numpy()
+        for axis in axes[:, column]:
+            axis.imshow(image, cmap="gray", vmin=40, vmax=180, interpolation="bilinear")
+            axis.set(xticks=[], yticks=[])
+        shown = np.zeros((*image.shape, 4))
+        for node in range(min(len(masks), told["effect"].shape[1])):
+            inside = masks[node, k] > 0.5
+            shown[inside] = colors(norm(told["effect"][n, node]))
+        shown[..., 3] *= 0.65
+        axes[1, column].imshow(shown, interpolation="nearest")
+        said = GRADES[int(told["p_ct+fdg+acetate"][n].argmax())]
+        lesions = int(np.isfinite(told["effect"][n]).sum()) - 1
+        axes[0, column].set_title(f"{GRADES[told['grade'][n]]}, said: {said} ({lesions} lesions)", fontsize=9)
+    bar = figure.colorbar(
+        _mappable(norm, colors), ax=axes[1].tolist(), orientation="horizontal", fraction=0.06, pad=0.03
+    )
+    bar.set_label("probability of the said grade that a region's deletion takes away (all images given)", fontsize=8)
+    figure.suptitle("REACT-KD: which regions decided", fontsize=11)
+
+
+def _mappable(norm, colors):
+    from matplotlib.cm import ScalarMappable
+
+    return ScalarMappable(norm, colors)
+
+
+def _doses(figure, external: Mapping) -> None:
+    axis = figure.subplots()
+    for color, (row, told) in zip(COLORS, external["rows"].items(), strict=False):
+        levels = [name for name in told if name in LEVELS]
+        x = [LEVELS[name] for name in levels]
+        found = [told[name]["macro_auc"] for name in levels]
+        y = np.array([f["value"] for f in found], dtype=float)
+        if row == LIMIT:
+            axis.plot(x, y, color="0.2", linestyle="--", label=LIMIT)
+            continue
+        low, high = np.array([f["interval95"] or (np.nan, np.nan) for f in found], dtype=float).T
+        bars = [y - low, high - y] if row == OURS else None
+        axis.errorbar(x, y, yerr=bars, color=color, marker="o", capsize=3, label=external["labels"].get(row, row))
+    axis.set(xscale="log", xlabel="share of the scan's own dose", ylabel="macro AUC, CT")
+    axis.set_xticks([1.0, 0.25, 0.1], ["1", "1/4", "1/10"])
+    axis.invert_xaxis()
+    axis.legend(frameon=False, fontsize=8)
+    axis.set_title("External cohort by dose (bars: 95 % over patients)", fontsize=11)
+
+
+def _primary(figure, nodes: Mapping) -> None:
+    """Each subset's difference, and the mean with its interval over subsets and cases."""
+    axes = np.atleast_1d(figure.subplots(1, 2, sharey=True))
+    for axis, teacher, title in zip(axes, ("same", "large"), ("same patients", "the whole pool"), strict=True):
+        axis.axhline(0, color="0.7", linewidth=0.8)
+        places = []
+        for place, (size, told) in enumerate(nodes["sizes"].items()):
+            found = told["differences"].get(f"{OURS}/{teacher} - {RIVAL}/{teacher}")
+            found = found["ct"] if found else None
+            if not found:
+                continue
+            places.append((place, size))
+            each = np.array(found["of_each_run"], dtype=float)
+            spread = np.linspace(-0.18, 0.18, len(each)) if len(each) > 1 else np.zeros(1)
+            axis.plot(place + spread, each, ".", color=COLORS[4], markersize=5)
+            low, high = found["interval95"]
+            value = found["difference"]
+            axis.errorbar(place, value, yerr=[[value - low], [high - value]], color=COLORS[0], marker="s", capsize=5)
+        axis.set_xticks([p for p, _ in places], [f"{s} patients" for _, s in places])
+        axis.set_title(f"teacher of {title}", fontsize=10)
+    axes[0].set_ylabel("macro AUC on CT: REACT-KD - KD (logits)")
+    figure.suptitle("The primary comparison (dots: training subsets; bars: 95 % over subsets and cases)", fontsize=11)
+
+
+def _save(path: Path, caption: str, draw: Callable, size: tuple[float, float]) -> None:
+    """Draw into a new figure and write it twice."""
+    from textwrap import fill
+
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with rc_context({"svg.hashsalt": "reactkd"}):
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(figure)
+        draw(figure)
+        figure.supxlabel(fill(caption, int(size[0] * 15)), fontsize=7, color="0.35")
+        for suffix, more in ((".png", {"dpi": 130}), (".svg", {"metadata": {"Date": None}})):
+            with written_beside(path.with_suffix(suffix)) as beside:
+                figure.savefig(beside, format=suffix[1:], **more)

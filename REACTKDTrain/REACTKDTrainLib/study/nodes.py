@@ -1,0 +1,249 @@
+"""The level of nodes: the primary comparison, where it can be decided.
+
+Heads on stored node vectors at 2.5 mm train in seconds, so a method can be given many training subsets of hospital
+size and be tested on thousands of phantoms that nobody saw. Students have no learned encoder here: fixed moments,
+bands and shells of every region, which is most of what the shipped student knows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
+from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.cohorts.phantom import phantom_case
+from REACTKDTrainLib.distillation.config import DistillationConfig
+from REACTKDTrainLib.distillation.distiller import make_distiller
+from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.evaluation.auc import macro_auc
+from REACTKDTrainLib.heads.table import NodeTable
+from REACTKDTrainLib.heads.teacher import targets_of
+from REACTKDTrainLib.heads.training import HeadsRecipe, predict, train_student, train_teacher
+from REACTKDTrainLib.prepared.node_store import NodeStore
+from REACTKDTrainLib.prepared.sizes import preparation_of
+from REACTKDTrainLib.prepared.store import PreparedStore
+from REACTKDTrainLib.run.preparation import prepare_cases
+from REACTKDTrainLib.study.answers import INPUTS
+from REACTKDTrainLib.study.presets import NodeLevel as NodeSettings
+from REACTKDTrainLib.study.runs import Run, RunFiles
+from REACTKDTrainLib.views.normalization import LiverWindow
+
+HIDDEN = 48  # width of region embeddings, the student's and the teachers'
+FIRST = {"test": 0, "validation": 2000, "pool": 2500}  # numbers of the cohort 'large'
+TEACHERS = ("same", "large")
+#: what each method's trials are: weights of its own term, the published one or ours first
+TRIALS = {
+    "none": [{"decay": d} for d in (3e-2, 1e-1, 1e-2, 3e-1, 3e-3, 1e-3)],
+    "kd": [{"logits": w} for w in (0.7, 0.35, 1.4, 2.8, 0.15, 5.6)],
+    "react-kd": [{"graph": w} for w in (1.0, 0.3, 0.1, 3.0, 0.03, 10.0)],
+    "crd": [{"feature": w} for w in (1.0, 0.3, 0.1, 3.0, 0.03, 10.0)],
+    "awmt": [{"feature": w} for w in (1.0, 0.3, 0.1, 3.0, 0.03, 10.0)],
+}
+
+
+@dataclass(eq=False)
+class NodeLevel:
+    """Runs on nodes. folder: of the node store; ready: use the files that are there and make none; size: of phantoms
+    ('full' 2.5 mm, 'tiny' to try things out).
+    """
+
+    settings: NodeSettings
+    folder: Path
+    size: str = "full"
+    ready: bool = False
+    workers: int = 1
+    encoder: bool = True
+    say: Callable[[str], None] = print
+    _tables: dict[str, NodeTable] = field(default_factory=dict)
+    _teachers: dict[str, TeacherTargets] = field(default_factory=dict)
+
+    @cached_property
+    def store(self) -> NodeStore:
+        """The node files of the shipped student's own making, so that both serve each other."""
+        prepared = PreparedStore(self.folder, preparation_of(self.size), variants=self.settings.variants)
+        if not self.encoder:
+            return NodeStore(self.folder, prepared, LiverWindow())
+        student = Bundle.load(shipped_bundle_folder()).student.eval()
+        weights = hashlib.sha256((Path(shipped_bundle_folder()) / "models" / "model.pt").read_bytes()).hexdigest()
+        return NodeStore(self.folder, prepared, LiverWindow(), student, weights, 2)
+
+    @cached_property
+    def cases(self) -> dict[str, list[CohortCase]]:
+        """part -> phantoms; with `ready` those whose node files are there."""
+        numbers = {name: range(first, first + getattr(self.settings, name)) for name, first in FIRST.items()}
+        if self.ready:  # drawing a patient to learn that its file lacks would take minutes
+            there = {path.name.split(".")[0] for path in Path(self.folder).glob("*.npz")}
+            numbers = {name: [n for n in own if f"phantom-large-{n:05d}" in there] for name, own in numbers.items()}
+        out = {name: [phantom_case("large", n, self.size) for n in own] for name, own in numbers.items()}
+        if self.ready:
+            out = {name: [c for c in cases if self.store.path(c).exists()] for name, cases in out.items()}
+            if min(len(out["test"]), len(out["validation"])) < 10 or len(out["pool"]) < min(self.settings.sizes):
+                raise UsageError("Too few node files are there; leave out --ready, so that they are made.")
+        return out
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of training subsets: those that the pool allows."""
+        return tuple(n for n in self.settings.sizes if n <= len(self.cases["pool"]))
+
+    def prepare(self) -> None:
+        """Make the node files that are not there."""
+        missing = [c for cases in self.cases.values() for c in cases if not self.store.path(c).exists()]
+        if missing:
+            self.say(f"making node vectors of {len(missing)} phantoms")
+            told = lambda n, of: self.say(f"node vectors: {n} of {of}") if n % 25 == 0 or n == of else None  # noqa: E731
+            prepare_cases(missing, self.store.make, self.workers, told)
+
+    def table(self, part: str) -> NodeTable:
+        """'test', 'validation' or 'pool'; without moments of an encoder, which no student here has."""
+        if part not in self._tables:
+            table = NodeTable.of([self.store.get(case) for case in self.cases[part]])
+            self._tables[part] = replace(table, fused={})
+        return self._tables[part]
+
+    def subset(self, size: int, number: int) -> torch.Tensor:
+        """(size,) places in the pool, drawn by grade with the pool's own shares; the same for every method."""
+        grades = self.table("pool").grade.numpy()
+        rng = np.random.default_rng([7, size, number])
+        shares = np.bincount(grades, minlength=3) / len(grades)
+        counts = np.floor(shares * size).astype(int)
+        counts[np.argsort(counts - shares * size)[: size - counts.sum()]] += 1
+        chosen = [rng.choice(np.flatnonzero(grades == g), counts[g], replace=False) for g in range(3)]
+        return torch.from_numpy(np.concatenate(chosen))
+
+    # -- teachers and students
+
+    def recipe(self, seed: int, **changes) -> HeadsRecipe:
+        """Of every training: same steps, batches, order of cases for a seed."""
+        return HeadsRecipe(**({"steps": self.settings.steps, "batch": self.settings.batch, "seed": seed} | changes))
+
+    def targets(self, teacher: str, size: int, number: int) -> TeacherTargets:
+        """What a teacher says of a subset: one of the same patients, or one of the whole pool."""
+        from REACTKDTrainLib.heads.teacher import taken
+
+        index = self.subset(size, number)
+        if teacher == "same":
+            key = f"same {size} {number}"
+            if key not in self._teachers:
+                table = self.table("pool").pick(index)
+                self._teachers = {k: v for k, v in self._teachers.items() if k == "large"}
+                self._teachers[key] = targets_of(train_teacher(table, self.recipe(number), HIDDEN), table)
+            return self._teachers[key]
+        return taken(self.large_targets, index)
+
+    @cached_property
+    def large_teacher(self) -> nn.Module:
+        """Trained on the whole pool, once."""
+        table = self.table("pool")
+        self.say(f"teacher of all {len(table)} phantoms of the pool")
+        steps = max(2 * self.settings.steps, 1)
+        return train_teacher(table, self.recipe(0, steps=steps), HIDDEN)
+
+    @cached_property
+    def large_targets(self) -> TeacherTargets:
+        """What it says of the pool."""
+        return targets_of(self.large_teacher, self.table("pool"))
+
+    def student(self, method: str, teacher: str, size: int, number: int, choice: dict):
+        """One training. choice: changes of the distillation's weights, or of the recipe."""
+        own = {k: v for k, v in choice.items() if k == "decay"}
+        config = DistillationConfig(**{k: v for k, v in choice.items() if k != "decay"})
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(number)
+            distiller = make_distiller(method, config, HIDDEN, HIDDEN)
+        targets = self.targets(teacher, size, number) if distiller.needs_teacher else None
+        table = self.table("pool").pick(self.subset(size, number))
+        return train_student(table, self.recipe(number, **own), distiller=distiller, targets=targets)
+
+    # -- runs
+
+    def choice_runs(self) -> list[Run]:
+        """Each method's weight, on the validation phantoms, from subsets of the smallest size that are not among the
+        tested ones; every size then has it.
+        """
+        out, size = [], self.sizes[0]
+        for method, teacher in self._rows() if self.settings.trials > 1 else ():
+            for t, choice in enumerate(self._trials(method)):
+                told = self._told() | {"method": method, "teacher": teacher, "size": size, "choice": choice}
+                make = partial(self._trial, method, teacher, size, choice)
+                out.append(Run("choices", f"{method}/{teacher}", t, 0, told, make, self.settings.trial_subsets))
+        return out
+
+    def _rows(self) -> list[tuple[str, str]]:
+        return [(m, t) for m in self.settings.methods for t in (TEACHERS if m != "none" else ("same",))]
+
+    def _trials(self, method: str) -> list[dict]:
+        return TRIALS.get(method, [{}])[: self.settings.trials]
+
+    def chosen(self, files: RunFiles, method: str, teacher: str) -> dict:
+        """The best trial so far; the first one where none was run."""
+        trials = self._trials(method)
+        own = [run for run in self.choice_runs() if run.row == f"{method}/{teacher}"]
+        found = [(float(told["score"]), -run.fold) for run in own if (told := files.get(run)) is not None]
+        return trials[-max(found)[1]] if found else trials[0]
+
+    def runs(self, files: RunFiles) -> list[Run]:
+        """Every method and teacher on every subset; smallest subsets, the primary comparison, first. Asked for after
+        the choices were made.
+        """
+        out = []
+        for size in self.sizes:
+            rows = self._rows()
+            choices = {row: self.chosen(files, *row) for row in rows}
+            for number in range(self.settings.subsets):
+                for method, teacher in rows:
+                    choice = choices[method, teacher]
+                    told = self._told() | {"method": method, "teacher": teacher, "size": size, "choice": choice}
+                    make = partial(self._run, method, teacher, size, number, choice)
+                    out.append(Run("nodes", f"{method}/{teacher}/{size}", number, 0, told, make, size**0.3))
+        return out
+
+    def teacher_runs(self) -> list[Run]:
+        """What the teacher of the pool itself says of the test phantoms."""
+        return [Run("nodes", "teacher/large", 0, 0, self._told(), self._teacher)]
+
+    def _told(self) -> dict:
+        ids = {part: [case.fingerprint for case in cases] for part, cases in self.cases.items()}
+        digest = hashlib.sha256(repr(sorted(ids.items())).encode()).hexdigest()
+        own = {k: getattr(self.settings, k) for k in ("steps", "batch", "variants")}
+        return {"cases": digest, "size_mm": self.size, **own}
+
+    def _trial(self, method: str, teacher: str, size: int, choice: dict) -> dict[str, np.ndarray]:
+        table = self.table("validation")
+        scores = []
+        for number in range(self.settings.trial_subsets):
+            student = self.student(method, teacher, size, 1000 + number, choice)
+            scores.append(macro_auc(table.grade.numpy(), predict(student, table, ("ct",)).numpy()))
+        return {"score": np.array(np.mean(scores)), "scores": np.array(scores)}
+
+    def _run(self, method: str, teacher: str, size: int, number: int, choice: dict) -> dict[str, np.ndarray]:
+        student, table = self.student(method, teacher, size, number, choice), self.table("test")
+        out = {f"p_{'+'.join(s)}": predict(student, table, s).numpy() for s in INPUTS}
+        for variant in range(1, table.variants):
+            out[f"p_ct_masks{variant}"] = predict(student, table, ("ct",), variant).numpy()
+        return {name: p.astype(np.float32) for name, p in out.items()}
+
+    @torch.no_grad()
+    def _teacher(self) -> dict[str, np.ndarray]:
+        said = targets_of(self.large_teacher, self.table("test"))
+        branches = {f"p_{b}": torch.softmax(v.double(), dim=1).numpy() for b, v in said.branch_logits.items()}
+        return {"p_fused": torch.softmax(said.logits.double(), dim=1).numpy(), **branches}
+
+    def truth(self) -> tuple[np.ndarray, np.ndarray]:
+        """Grades (n,) and latents (n, 10) of the test phantoms."""
+        table = self.table("test")
+        return table.grade.numpy(), table.truth.numpy().astype(np.float64)
+
+
+def names(rows: Sequence[str]) -> list[str]:
+    """Rows without their size."""
+    return sorted({row.rsplit("/", 1)[0] for row in rows})

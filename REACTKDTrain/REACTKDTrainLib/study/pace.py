@@ -1,0 +1,49 @@
+"""How far a study is, and how long it will still take."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from REACTKDTrainLib.study.runs import Run
+
+
+class Pace:
+    """Says a line for each run. Seconds per unit of cost are measured for each part apart, and until then borrowed."""
+
+    def __init__(self, runs: Sequence[Run], say: Callable[[str], None]):
+        self._waiting: dict[str, float] = defaultdict(float)
+        for run in runs:
+            self._waiting[run.part] += run.cost
+        self._spent: dict[str, float] = defaultdict(float)
+        self._paid: dict[str, float] = defaultdict(float)
+        self._count, self._of, self._say = 0, len(runs), say
+        self._started = time.monotonic()
+
+    def start(self) -> None:
+        """A run begins."""
+        self._started = time.monotonic()
+
+    def end(self, run: Run) -> None:
+        """It is done."""
+        seconds = time.monotonic() - self._started
+        self._count += 1
+        self._waiting[run.part] -= run.cost
+        self._spent[run.part] += seconds
+        self._paid[run.part] += run.cost
+        self._say(f"[{self._count}/{self._of}] {run.title}: {seconds:.0f} s; about {clock(self.left())} left")
+
+    def left(self) -> float:
+        """Seconds."""
+        every = sum(self._spent.values()) / max(sum(self._paid.values()), 1e-9)
+        rates = {part: self._spent[part] / self._paid[part] if self._paid[part] else every for part in self._waiting}
+        return sum(max(cost, 0) * rates[part] for part, cost in self._waiting.items())
+
+
+def clock(seconds: float) -> str:
+    """'50 s', '12 min', '2 h 5 min'."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

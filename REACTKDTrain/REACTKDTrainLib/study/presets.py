@@ -1,0 +1,128 @@
+"""How large a study is: 'smoke' shows that everything runs, 'quick' takes one core an hour, 'cpu' two cores some hours,
+'gpu' is the design.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from REACTKDLib.core.student.config import StudentConfig
+from REACTKDTrainLib.config import DataConfig, StageConfig, TrainingConfig
+from REACTKDTrainLib.networks.teacher_config import TeacherConfig
+from REACTKDTrainLib.views.augment import Augmentation
+
+HEADLINE = ("none", "kd", "react-kd")
+COMPARED = ("none", "kd", "at", "cirkd", "mskd", "mtcm-kd", "awmt", "cwd", "crd", "ifvd", "react-kd")
+WITH_LOGITS = ("at+kd", "mskd+kd", "cwd+kd", "crd+kd", "ifvd+kd")
+
+
+@dataclass(frozen=True)
+class NodeLevel:
+    """The comparison on stored node vectors at 2.5 mm. test, validation: phantoms; pool: those that training subsets
+    are drawn from, which the large teacher has seen all of. subsets: of each size. methods: of Table V. steps: of each
+    training. trials: choices of each method's weight on the validation phantoms, with `trial_subsets` subsets.
+    """
+
+    test: int
+    validation: int
+    pool: int
+    sizes: tuple[int, ...] = (65, 130, 260)
+    subsets: int = 20
+    methods: tuple[str, ...] = HEADLINE
+    steps: int = 80
+    batch: int = 64
+    trials: int = 3
+    trial_subsets: int = 2
+    variants: int = 3
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A study. training: settings of every run; methods: rows of Table I; headline: rows with `seeds` seeds, the others
+    have one; external: cases of the external cohort, 0 for all; levels: its doses. draws: of every bootstrap.
+    """
+
+    name: str
+    training: TrainingConfig
+    nodes: NodeLevel
+    hospital: int = 97
+    external: int = 105
+    methods: tuple[str, ...] = COMPARED
+    headline: tuple[str, ...] = HEADLINE
+    seeds: int = 3
+    levels: tuple[str, ...] = ("native", "mild", "severe", "mixed")
+    draws: int = 2000
+    meaningless: bool = field(default=False)
+
+
+PRESETS = ("smoke", "quick", "cpu", "gpu")
+_STILL = Augmentation(rotate_deg=0, shift_voxels=0, scale=0, elastic=0, flip=False, level=0)
+
+
+def preset_of(name: str) -> Preset:
+    """By one of `PRESETS`. Raises: KeyError."""
+    return {"smoke": _smoke, "quick": _quick, "cpu": _cpu, "gpu": _gpu}[name]()
+
+
+def _smoke() -> Preset:
+    training = TrainingConfig(
+        folds=2,
+        data=DataConfig(
+            size="tiny", whole_grid=False, views=2, mask_variants=1, augmentation=_STILL, inner=0.3, doses=False
+        ),
+        teacher=TeacherConfig(
+            feature_size=6, heads=(1, 1, 2, 2), depths=(1, 1, 1, 1), window=2, patch=4, width=8, hidden=12
+        ),
+        student=StudentConfig(filters=4, widths=(4, 8, 8), hidden=12, cbam=True),
+        teacher_heads=StageConfig(epochs=4, batch=64, rate=3e-3, every=4),
+        student_heads=StageConfig(epochs=4, batch=64, rate=3e-3, every=4),
+        teacher_stage=StageConfig(epochs=1, batch=4, rate=2e-3),
+        student_stage=StageConfig(epochs=1, batch=8, rate=2e-3),
+    )
+    nodes = NodeLevel(24, 12, 24, (12, 18), 2, steps=8, batch=8, trials=2, trial_subsets=1, variants=1)
+    return Preset("smoke", training, nodes, 24, 8, seeds=2, draws=200, meaningless=True)
+
+
+def _cpu() -> Preset:
+    """5 mm, the liver's box, cached answers, heads on fixed vectors first and a short time for the encoders."""
+    base = TrainingConfig.for_size("small")
+    training = replace(
+        base,
+        data=DataConfig(
+            size="small", whole_grid=False, views=2, mask_variants=1, augmentation=_STILL, inner=0.2, doses=False
+        ),
+        teacher_heads=StageConfig(epochs=60, batch=64, rate=3e-3, decay=3e-2, every=10),
+        student_heads=StageConfig(epochs=60, batch=64, rate=3e-3, decay=3e-2, every=10),
+        student=StudentConfig(filters=4, widths=(4, 8, 16), cbam=True),
+        teacher_stage=StageConfig(epochs=1, batch=4, rate=1e-3),
+        student_stage=StageConfig(epochs=1, batch=8, rate=1e-3),
+    )
+    return Preset("cpu", training, NodeLevel(2000, 300, 1300), external=48)
+
+
+def _quick() -> Preset:
+    """As 'cpu', at 10 mm: texture, capsule and small lesions are gone, so the gaps between inputs are others. On the
+    level of nodes fewer steps, and every method at the weight that it came with: nothing is tuned.
+    """
+    whole = _cpu()
+    data = replace(whole.training.data, size="tiny")
+    stages = {
+        "teacher_stage": StageConfig(epochs=2, batch=4, rate=1e-3, every=2),
+        "student_stage": StageConfig(epochs=2, batch=8, rate=1e-3, every=2),
+    }
+    return replace(
+        whole,
+        name="quick",
+        nodes=replace(whole.nodes, steps=40, trials=1),
+        training=replace(whole.training, data=data, **stages),
+    )
+
+
+def _gpu() -> Preset:
+    training = replace(
+        TrainingConfig(), data=DataConfig(views=4, mask_variants=3), teacher=TeacherConfig(checkpoint=True)
+    )
+    nodes = NodeLevel(
+        2000, 300, 2700, subsets=40, methods=(*HEADLINE, "crd", "awmt"), steps=400, trials=6, trial_subsets=5
+    )
+    return Preset("gpu", training, nodes, methods=(*COMPARED, *WITH_LOGITS), seeds=5)

@@ -1,0 +1,175 @@
+"""results.json: every number of the tables and figures, from the files of the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from REACTKDTrainLib.distillation.config import DistillationConfig
+from REACTKDTrainLib.distillation.distiller import make_distiller
+from REACTKDTrainLib.evaluation.auc import macro_auc
+from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs
+from REACTKDTrainLib.evaluation.significance import paired_tests_against
+from REACTKDTrainLib.study.answers import INPUTS
+from REACTKDTrainLib.study.external import ExternalLevel
+from REACTKDTrainLib.study.limits import latents_of, limit_of
+from REACTKDTrainLib.study.measures import measures_of, pooled
+from REACTKDTrainLib.study.nodes import TEACHERS, NodeLevel
+from REACTKDTrainLib.study.runs import Run, RunFiles
+from REACTKDTrainLib.study.volumes import ABLATIONS, VolumeLevel, ablation_name
+
+INPUT_NAMES = tuple("+".join(s) for s in INPUTS)
+LIMIT = "Bayes limit"
+OURS, RIVAL = "react-kd", "kd"
+
+
+def label_of(method: str) -> str:
+    """As in tables."""
+    return make_distiller(method, DistillationConfig(), 1, 1).label
+
+
+def by_row(runs: Sequence[Run], files: RunFiles, folds: int) -> dict[str, dict[int, list[dict[str, np.ndarray]]]]:
+    """row -> seed -> its folds; only seeds of which every fold is there."""
+    out: dict[str, dict[int, dict[int, dict]]] = {}
+    for run in runs:
+        found = files.get(run)
+        if found is not None:
+            out.setdefault(run.row, {}).setdefault(run.seed, {})[run.fold] = found
+    whole = {r: {s: [f[n] for n in range(folds)] for s, f in sd.items() if len(f) == folds} for r, sd in out.items()}
+    return {row: seeds for row, seeds in whole.items() if seeds}
+
+
+def method_table(level: VolumeLevel, files: RunFiles, runs: Sequence[Run]) -> dict:
+    """Tables I and III: row -> inputs -> measures; the limit last; tests of REACT-KD against the others."""
+    rows = by_row(runs, files, len(level.splits))
+    draws = level.preset.draws
+    out = {"rows": {}, "tests": {}, "labels": {row: label_of(row) for row in rows}}
+    for row, seeds in rows.items():
+        out["rows"][row] = {inputs: _measured(list(seeds.values()), f"p_{inputs}", draws) for inputs in INPUT_NAMES}
+        out["rows"][row]["seeds"] = sorted(seeds)
+    if rows:
+        some = next(iter(next(iter(rows.values())).values()))
+        out["rows"][LIMIT] = _limit(level, pooled(some, "p_ct"), draws)
+    if OURS in rows:
+        for inputs in INPUT_NAMES:
+            told = {row: pooled(_first(seeds), f"p_{inputs}") for row, seeds in rows.items()}
+            if np.isfinite(told[OURS]["p"]).all():
+                own, others = told[OURS], {r: t["p"] for r, t in told.items() if r != OURS}
+                tests = paired_tests_against(own["grade"], own["p"], others, own["patient"], draws) if others else {}
+                out["tests"][inputs] = tests
+    return out
+
+
+def ablation_table(level: VolumeLevel, files: RunFiles, runs: Sequence[Run]) -> dict:
+    """Table II: the eight rows in order, then the limit."""
+    rows = by_row(runs, files, len(level.splits))
+    names = [ablation_name(*on) for on in ABLATIONS]
+    out = {"rows": {}}
+    for row in (n for n in names if n in rows):
+        out["rows"][row] = {
+            inputs: _measured(list(rows[row].values()), f"p_{inputs}", level.preset.draws) for inputs in INPUT_NAMES
+        }
+    if rows:
+        out["rows"][LIMIT] = _limit(level, pooled(_first(next(iter(rows.values()))), "p_ct"), level.preset.draws)
+    return out
+
+
+def teacher_table(level: VolumeLevel, files: RunFiles, runs: Sequence[Run]) -> dict:
+    """What there was to transfer: the fused teacher and its branches on the cases that they had not seen."""
+    rows = by_row(runs, files, len(level.splits))
+    folds = _first(rows["teachers"]) if "teachers" in rows else []
+    names = [k for k in (folds[0] if folds else ()) if k.startswith("p_") and all(k in f for f in folds)]
+    return {"rows": {name[2:]: _measured([folds], name, level.preset.draws) for name in names}}
+
+
+def external_table(external: ExternalLevel, files: RunFiles, runs: Sequence[Run]) -> dict:
+    """Table IV: row -> dose -> measures of the folds' mean probabilities on CT."""
+    rows = by_row(runs, files, len(external.volumes.splits))
+    draws = external.volumes.preset.draws
+    out: dict = {"rows": {}, "labels": {}}
+    for name, seeds in rows.items():
+        method, level = name.split("@")
+        folds = _first(seeds)
+        p = np.mean([f["p_ct"] for f in folds], axis=0)
+        out["rows"].setdefault(method, {})[level] = measures_of(folds[0]["grade"], [p], folds[0]["patient"], draws)
+        out["labels"][method] = label_of(method)
+    latents = latents_of(external.cohort.cases) if rows else None
+    if latents is not None:
+        grades = np.array([case.grade for case in external.cohort.cases])
+        who = np.array([case.patient for case in external.cohort.cases])
+        told = measures_of(grades, [limit_of(latents, "ct", "external")], who, draws)
+        out["rows"][LIMIT] = {level: told for level in next(iter(out["rows"].values()))}
+    return out
+
+
+def node_table(level: NodeLevel, files: RunFiles, runs: Sequence[Run], draws: int) -> dict:
+    """The primary comparison: of each size the mean macro AUC of each row, and paired differences over subsets."""
+    grades, latents = level.truth()
+    held: dict[str, dict[int, dict]] = {}
+    for run in runs:
+        if (found := files.get(run)) is not None:
+            held.setdefault(run.row, {})[run.fold] = found
+    out: dict = {"sizes": {}, "cases": {k: len(v) for k, v in level.cases.items()}, "limit": {}}
+    out["limit"] = {i: macro_auc(grades, limit_of(latents, i)) for i in INPUT_NAMES}
+    for size in level.sizes:
+        own = {row.rsplit("/", 1)[0]: found for row, found in held.items() if row.endswith(f"/{size}")}
+        columns = [*INPUT_NAMES, *(f"ct_masks{v}" for v in range(1, level.settings.variants + 1))]
+        table = {
+            row: {c: [macro_auc(grades, f[f"p_{c}"]) for f in found.values() if f"p_{c}" in f] for c in columns}
+            for row, found in own.items()
+        }
+        pairs = {}
+        for teacher in TEACHERS:
+            for a, b in ((OURS, RIVAL), (RIVAL, "none"), (OURS, "none")):
+                left, right = f"{a}/{teacher}", f"{b}/{teacher}" if b != "none" else "none/same"
+                if left in own and right in own:
+                    pairs[f"{left} - {right}"] = {
+                        c: _difference(grades, own[left], own[right], f"p_{c}", draws) for c in columns
+                    }
+        chosen = {f"{m}/{t}": level.chosen(files, m, t) for m, t in level._rows()}
+        out["sizes"][str(size)] = {"auc": table, "differences": pairs, "chosen": chosen}
+    return out
+
+
+def _difference(grades: np.ndarray, a: Mapping[int, dict], b: Mapping[int, dict], name: str, draws: int) -> dict | None:
+    both = [n for n in sorted(set(a) & set(b)) if name in a[n] and name in b[n]]
+    if not both:
+        return None
+    left, right = (np.stack([_summing(x[n][name]) for n in both]) for x in (a, b))
+    return auc_difference_over_runs(grades, left, right, draws=draws)
+
+
+def _summing(p: np.ndarray) -> np.ndarray:
+    """Rows that sum to 1 after they were kept as float32."""
+    p = p.astype(np.float64)
+    return p / p.sum(axis=1, keepdims=True)
+
+
+def _measured(seeds: Sequence[Sequence[Mapping[str, np.ndarray]]], name: str, draws: int) -> dict | None:
+    """Of pooled out-of-fold answers; beside them each fold's own macro AUC (which is no error bar)."""
+    told = [pooled(folds, name) for folds in seeds]
+    if not all(np.isfinite(t["p"]).all() for t in told):
+        return None
+    first = told[0]
+    out = measures_of(first["grade"], [t["p"] for t in told], first["patient"], draws)
+    by_fold = [
+        [macro_auc(t["grade"][t["fold"] == f], t["p"][t["fold"] == f]) for f in np.unique(t["fold"])] for t in told
+    ]
+    out["macro_auc"]["of_each_fold"] = [[float(v) if np.isfinite(v) else None for v in row] for row in by_fold]
+    return out
+
+
+def _limit(level: VolumeLevel, first: Mapping[str, np.ndarray], draws: int) -> dict:
+    cases = {case.id: case for case in level.cohort.cases}
+    latents = latents_of([cases[name] for name in first["case"]])
+    if latents is None:
+        return dict.fromkeys(INPUT_NAMES)
+    return {
+        inputs: measures_of(first["grade"], [limit_of(latents, inputs)], first["patient"], draws)
+        for inputs in INPUT_NAMES
+    }
+
+
+def _first(seeds: Mapping[int, list]) -> list:
+    return seeds[min(seeds)]

@@ -1,0 +1,205 @@
+"""A whole study: its parts in order, each run once, then the tables and figures of what is there."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from REACTKDLib.core.atomic import write_text
+from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.run.record import PACKAGES, _version, revision
+from REACTKDTrainLib.study.external import ExternalLevel
+from REACTKDTrainLib.study.nodes import NodeLevel
+from REACTKDTrainLib.study.pace import Pace
+from REACTKDTrainLib.study.presets import Preset
+from REACTKDTrainLib.study.results import ablation_table, external_table, method_table, node_table, teacher_table
+from REACTKDTrainLib.study.runs import Run, RunFiles
+from REACTKDTrainLib.study.tables import as_csv, markdown, tables_of
+from REACTKDTrainLib.study.volumes import VolumeLevel
+
+#: in the order in which they run: what decides most first
+PARTS = ("nodes", "methods", "seeds", "ablation", "external")
+FORMAT = "reactkd-study/1"
+
+
+@dataclass(eq=False)
+class Study:
+    """cohort, external: as in training, '' for the phantoms of the preset. cache: shared by studies. ready: see
+    `NodeLevel`. say: a line for people.
+    """
+
+    preset: Preset
+    output: Path
+    cache: Path | None = None
+    cohort: str = ""
+    external: str = ""
+    device: torch.device = torch.device("cpu")
+    workers: int = 1
+    ready: bool = False
+    say: Callable[[str], None] = print
+
+    def __post_init__(self) -> None:
+        self.output = Path(self.output)
+        if self.output.is_file():
+            raise UsageError("The output is a file; give a folder.")
+        self.cache = Path(self.cache) if self.cache else self.output / "cache"
+        self.files = RunFiles(self.output / "runs")
+
+    @cached_property
+    def volumes(self) -> VolumeLevel:
+        """The level of volumes."""
+        size = self.preset.training.data.size
+        cohort = self.cohort or f"phantom:hospital?cases={self.preset.hospital}&size={size}"
+        return VolumeLevel(self.preset, cohort, self.output, self.cache, self.device, self.workers, self.say)
+
+    @cached_property
+    def outside(self) -> ExternalLevel:
+        """The external cohort."""
+        size = self.preset.training.data.size
+        spec = self.external or f"phantom:external?cases={self.preset.external}&size={size}&whole_field=1"
+        return ExternalLevel(self.volumes, spec)
+
+    @cached_property
+    def nodes(self) -> NodeLevel:
+        """The level of nodes, always phantoms."""
+        size = "tiny" if self.preset.meaningless else "full"
+        encoder = not self.preset.meaningless
+        return NodeLevel(self.preset.nodes, self.cache / "nodes", size, self.ready, self.workers, encoder, self.say)
+
+    def run(self, parts: Sequence[str] = PARTS) -> dict:
+        """Do what is not done of these parts, then write everything. Raises: ReactkdError; UsageError for a part."""
+        for part in parts:
+            if part not in PARTS:
+                raise UsageError(f"There is no part {part!r}; choose some of {', '.join(PARTS)}.")
+        for part in (p for p in PARTS if p in parts):
+            getattr(self, f"_do_{part}")()
+            self.write()
+        return self.write()
+
+    # -- parts
+
+    def _do(self, runs: Sequence[Run]) -> None:
+        waiting = [run for run in runs if not self.files.done(run)]
+        if len(waiting) < len(runs):
+            self.say(f"{len(runs) - len(waiting)} runs are there already")
+        pace = Pace(waiting, self.say)
+        for run in waiting:
+            pace.start()
+            self.files.put(run, run.make())
+            pace.end(run)
+
+    def _do_nodes(self) -> None:
+        self.nodes.prepare()
+        self._do(self.nodes.choice_runs())
+        self._do(self.nodes.runs(self.files))
+        self._do(self.nodes.teacher_runs())
+
+    def _method_runs(self, extra: bool) -> list[Run]:
+        if not extra:
+            return self.volumes.method_runs(self.preset.methods, [0])
+        return self.volumes.method_runs(self.preset.headline, range(1, self.preset.seeds))
+
+    def _do_methods(self) -> None:
+        self.volumes.prepare()
+        self._do([*self.volumes.teacher_runs(), *self._method_runs(False)])
+
+    def _do_seeds(self) -> None:
+        self.volumes.prepare()
+        self._do(self._method_runs(True))
+
+    def _do_ablation(self) -> None:
+        self.volumes.prepare()
+        self._do(self.volumes.ablation_runs())
+
+    def _external_runs(self) -> list[Run]:
+        return self.outside.runs(self.preset.headline, self.preset.levels)
+
+    def _do_external(self) -> None:
+        self.volumes.prepare()
+        self.outside.prepare(self.preset.levels)
+        self._do(self._external_runs())
+
+    # -- what comes out
+
+    def results(self) -> dict:
+        """Of all runs that are there, whatever parts were asked for last."""
+        out: dict = {"study": self._described()}
+        if self._started("methods"):
+            runs = [*self._method_runs(False), *self._method_runs(True)]
+            out["methods"] = method_table(self.volumes, self.files, runs)
+            out["teachers"] = teacher_table(self.volumes, self.files, self.volumes.teacher_runs())
+        if self._started("ablation"):
+            out["ablation"] = ablation_table(self.volumes, self.files, self.volumes.ablation_runs())
+        if self._started("external"):
+            out["external"] = external_table(self.outside, self.files, self._external_runs())
+        if self._started("nodes"):
+            out["nodes"] = node_table(self.nodes, self.files, self.nodes.runs(self.files), self.preset.draws)
+        return out
+
+    def _started(self, part: str) -> bool:
+        return any((self.output / "runs" / part).glob("*.npz"))
+
+    def write(self) -> dict:
+        """results.json, `tables/*.md` and `*.csv`, `figures/*`. Returns the results."""
+        from REACTKDTrainLib.study.figures import draw_figures
+
+        results = self.results()
+        write_text(self.output / "results.json", json.dumps(results, indent=1, default=_plain) + "\n")
+        caption = caption_of(results)
+        for name, (title, table) in tables_of(results).items():
+            write_text(self.output / "tables" / f"{name}.md", f"## {title}\n\n{caption}\n\n{markdown(table)}\n")
+            write_text(self.output / "tables" / f"{name}.csv", as_csv(table))
+        draw_figures(self, results, caption)
+        return results
+
+    def _described(self) -> dict:
+        volumes = self._started("methods") or self._started("ablation")
+        phantom = self.volumes.cohort.phantom if volumes else True
+        nodes = {k: len(v) for k, v in self.nodes.cases.items()} if self._started("nodes") else None
+        return {
+            "format": FORMAT,
+            "preset": self.preset.name,
+            "meaningless": self.preset.meaningless,
+            "digital_phantom": phantom,
+            "cases": len(self.volumes.cohort.cases) if volumes else None,
+            "folds": self.preset.training.folds,
+            "size": self.preset.training.data.size,
+            "seeds": self.preset.seeds,
+            "nodes": nodes,
+            "external": len(self.outside.cohort.cases) if self._started("external") else None,
+            "configuration": self.preset.training.to_dict(),
+            "revision": revision(),
+            "made": datetime.now(UTC).date().isoformat(),
+            "versions": {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}},
+            "hardware": {
+                "machine": platform.machine(),
+                "threads": torch.get_num_threads(),
+                "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU",
+            },
+        }
+
+
+def caption_of(results: dict) -> str:
+    """What every table and figure says of itself."""
+    told = results["study"]
+    parts = ["Digital phantom" if told["digital_phantom"] else "Cohort of patients", f"preset {told['preset']}"]
+    if told["cases"]:
+        seeds = f"{told['seeds']} seeds of the headline rows"
+        parts.append(f"{told['cases']} cases in {told['folds']} folds, size {told['size']}, {seeds}")
+    if told["nodes"]:
+        parts.append(f"node level: {told['nodes']['pool']} phantoms to train on, {told['nodes']['test']} to test on")
+    hardware = told["hardware"]
+    parts.append(f"{hardware['device']} {hardware['machine']}, {hardware['threads']} thread(s)")
+    text = "; ".join(parts) + "."
+    return f"{text} **Sizes are tiny: the numbers mean nothing.**" if told["meaningless"] else text
+
+
+def _plain(value):
+    return value.item() if hasattr(value, "item") else str(value)

@@ -1,0 +1,196 @@
+"""Tables of a study as Markdown and CSV, from its results."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from statistics import mean
+
+from REACTKDTrainLib.study.measures import COLUMNS
+from REACTKDTrainLib.study.results import INPUT_NAMES, LIMIT, OURS, RIVAL
+
+HEADINGS = {
+    "macro_auc": "AUC",
+    "accuracy": "accuracy",
+    "macro_precision": "precision",
+    "macro_recall": "recall",
+    "macro_f1": "F1",
+    "quadratic_kappa": "kappa",
+}
+SAID = {"ct": "CT", "fdg+acetate": "PET", "ct+fdg+acetate": "PET + CT"}
+ROW_NAMES = {"kd": "KD (logits)", "none": "Student alone", "react-kd": "REACT-KD", "crd": "CRD",
+             "awmt": "AWMT-style (re-derived)"}  # fmt: skip
+Table = list[list[str]]
+
+
+def tables_of(results: Mapping) -> dict[str, tuple[str, Table]]:
+    """name -> (title, rows with the heading first), of what the results hold."""
+    out: dict[str, tuple[str, Table]] = {}
+    methods = results.get("methods")
+    if methods and methods["rows"]:
+        for inputs in INPUT_NAMES:
+            name = f"table1_{inputs.replace('+', '_')}"
+            out[name] = (f"Table I: every method, {SAID[inputs]} at test time", _measure_table(methods, inputs))
+        out["table3"] = ("Table III: inputs at test time, macro AUC", _input_table(methods))
+        if methods["tests"]:
+            out["tests"] = ("REACT-KD against each method, CT at test time, paired", _tests(methods))
+    if (results.get("ablation") or {}).get("rows"):
+        out["table2"] = ("Table II: dose teacher, region graph, CBAM3D", _ablation(results["ablation"]))
+    if (results.get("teachers") or {}).get("rows"):
+        out["teachers"] = ("Teachers on cases that they had not seen", _teachers(results["teachers"]))
+    if (results.get("external") or {}).get("rows"):
+        out["table4"] = ("Table IV: external cohort, CT, macro AUC by dose", _external(results["external"]))
+    if (results.get("nodes") or {}).get("sizes"):
+        out["primary"] = ("The primary comparison: differences of macro AUC over training subsets", _primary(results))
+        out["nodes"] = ("Mean macro AUC over training subsets", _node_means(results))
+    return out
+
+
+def markdown(table: Table) -> str:
+    """A pipe table."""
+    lines = ["| " + " | ".join(row) + " |" for row in table]
+    return "\n".join([lines[0], "| --- " * len(table[0]) + "|", *lines[1:]])
+
+
+def as_csv(table: Table) -> str:
+    """The same, for other programs."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(table)
+    return stream.getvalue()
+
+
+def value_cell(found: Mapping | None) -> str:
+    """'0.812 (0.74-0.88)'."""
+    if found is None or found.get("value") is None:
+        return "-"
+    interval = found.get("interval95")
+    return f"{found['value']:.3f}" + (f" ({interval[0]:.2f}-{interval[1]:.2f})" if interval else "")
+
+
+def difference_cell(found: Mapping | None) -> str:
+    """'+0.005 (-0.001 to +0.011)'."""
+    if found is None or found.get("difference") is None:
+        return "-"
+    low, high = found["interval95"]
+    return f"{found['difference']:+.4f} ({low:+.4f} to {high:+.4f})"
+
+
+def _measure_table(methods: Mapping, inputs: str) -> Table:
+    head = ["method", *(HEADINGS[c] for c in COLUMNS), "AUC of each part", "seeds"]
+    rows = [head]
+    for row, told in methods["rows"].items():
+        own = told[inputs]
+        if own is None:
+            continue
+        folds = own["macro_auc"].get("of_each_fold")
+        each = ", ".join("-" if v is None else f"{v:.2f}" for v in folds[0]) if folds else ""
+        seeds = str(len(told.get("seeds", []))) if row != LIMIT else ""
+        rows.append([methods["labels"].get(row, row), *(value_cell(own[c]) for c in COLUMNS), each, seeds])
+    return rows
+
+
+def _input_table(methods: Mapping) -> Table:
+    rows = [["method", *(SAID[i] for i in INPUT_NAMES)]]
+    for row, told in methods["rows"].items():
+        cells = [value_cell(told[i]["macro_auc"]) if told[i] else "-" for i in INPUT_NAMES]
+        rows.append([methods["labels"].get(row, row), *cells])
+    return rows
+
+
+def _tests(methods: Mapping) -> Table:
+    rows = [["against", "AUC difference (95 %)", "p", "p, Holm", "p of each grade (DeLong)", "p of accuracy (McNemar)"]]
+    for row, told in methods["tests"].get("ct", {}).items():
+        auc = told["macro_auc"]
+        each = ", ".join("-" if v is None or v["p"] is None else f"{v['p']:.2f}" for v in told["auc"].values())
+        numbers = [_p(auc.get("p")), _p(auc.get("p_holm")), each, _p(told["accuracy"]["p"])]
+        rows.append([methods["labels"][row], difference_cell(auc), *numbers])
+    return rows
+
+
+def _ablation(ablation: Mapping) -> Table:
+    rows = [["dose teacher", "region graph", "CBAM3D", *(SAID[i] for i in INPUT_NAMES), "accuracy (CT)", "F1 (CT)"]]
+    for row, told in ablation["rows"].items():
+        on = [LIMIT, "", ""] if row == LIMIT else ["yes" if p in row else "" for p in ("dose", "graph", "cbam")]
+        cells = [value_cell(told[i]["macro_auc"]) if told[i] else "-" for i in INPUT_NAMES]
+        ct = told["ct"]
+        rows.append([*on, *cells, *(value_cell(ct[c]) if ct else "-" for c in ("accuracy", "macro_f1"))])
+    return rows
+
+
+def _teachers(teachers: Mapping) -> Table:
+    rows = [["teacher", *(HEADINGS[c] for c in COLUMNS)]]
+    for row, told in teachers["rows"].items():
+        if told is not None:
+            rows.append([row.replace("teacher ", ""), *(value_cell(told[c]) for c in COLUMNS)])
+    return rows
+
+
+def _external(external: Mapping) -> Table:
+    levels = list(next(iter(external["rows"].values())))
+    rows = [["method", *levels]]
+    for row, told in external["rows"].items():
+        rows.append(
+            [
+                external["labels"].get(row, row),
+                *(value_cell(told[x]["macro_auc"]) if x in told else "-" for x in levels),
+            ]
+        )
+    return rows
+
+
+def row_name(row: str) -> str:
+    """'kd/large' -> 'KD (logits), teacher of the whole pool'."""
+    method, teacher = row.split("/")
+    if method == "none":
+        return ROW_NAMES["none"]
+    said = {"same": "teacher of the same patients", "large": "teacher of the whole pool"}[teacher]
+    return f"{ROW_NAMES.get(method, method)}, {said}"
+
+
+def _primary(results: Mapping) -> Table:
+    rows = [
+        ["patients", "difference", "teacher", "subsets", "CT", "p", "CT, another annotator's masks", "PET", "PET + CT"]
+    ]
+    for size, told in results["nodes"]["sizes"].items():
+        for name, found in told["differences"].items():
+            left, right = (part.split("/") for part in name.split(" - "))
+            said = f"{ROW_NAMES.get(left[0], left[0])} - {ROW_NAMES.get(right[0], right[0])}"
+            teacher = {"same": "same patients", "large": "whole pool"}[left[1]]
+            first = left[0] == OURS and right[0] == RIVAL
+            ct = found["ct"]
+            rows.append(
+                [
+                    size, f"**{said}**" if first else said, teacher, str(ct["runs"]) if ct else "-",
+                    difference_cell(ct), _p(ct["p"]) if ct else "-", difference_cell(found.get("ct_masks1")),
+                    difference_cell(found["fdg+acetate"]), difference_cell(found["ct+fdg+acetate"]),
+                ]
+            )  # fmt: skip
+    return rows
+
+
+def _node_means(results: Mapping) -> Table:
+    nodes = results["nodes"]
+    rows = [["patients", "method", "CT", "CT, another annotator's masks", "PET", "PET + CT", "chosen"]]
+    for size, told in nodes["sizes"].items():
+        for row, own in told["auc"].items():
+            cells = [
+                f"{mean(own[c]):.3f}" if own.get(c) else "-"
+                for c in ("ct", "ct_masks1", "fdg+acetate", "ct+fdg+acetate")
+            ]
+            chosen = ", ".join(f"{k} {v:g}" for k, v in told["chosen"].get(row, {}).items())
+            rows.append([size, row_name(row), *cells, chosen])
+    limit = nodes["limit"]
+    rows.append(
+        ["", LIMIT, f"{limit['ct']:.3f}", "", f"{limit['fdg+acetate']:.3f}", f"{limit['ct+fdg+acetate']:.3f}", ""]
+    )
+    return rows
+
+
+def _p(value: float | None) -> str:
+    return "-" if value is None else (f"{value:.3f}" if value >= 0.001 else "< 0.001")
+
+
+def rows_named(table: Table, names: Sequence[str]) -> Table:
+    """The heading and the rows whose first cell is among `names`."""
+    return [table[0], *(row for row in table[1:] if row[0] in names)]

@@ -1,0 +1,214 @@
+"""The level of volumes: whole trainings of teachers and students on hospital-size cohorts, as the paper has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.student.network import Student
+from REACTKDTrainLib.cohorts.base import Cohort
+from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.config import TrainingConfig
+from REACTKDTrainLib.distillation.distiller import make_distiller
+from REACTKDTrainLib.dose_data import DoseSource, prepare_fields_or_note
+from REACTKDTrainLib.folds import Split, make_folds
+from REACTKDTrainLib.networks.teacher import Teacher
+from REACTKDTrainLib.prepared.sizes import preparation_of
+from REACTKDTrainLib.prepared.store import PreparedStore
+from REACTKDTrainLib.run.fold import FoldRun
+from REACTKDTrainLib.run.predictions import predict_teacher
+from REACTKDTrainLib.stages.fold_data import FoldData
+from REACTKDTrainLib.study.answers import answers
+from REACTKDTrainLib.study.presets import HEADLINE, Preset
+from REACTKDTrainLib.study.runs import Run
+from REACTKDTrainLib.targets_cache import weights_hash
+
+#: the eight rows of Table II: dose teacher, region graph, CBAM3D
+ABLATIONS = tuple((dose, graph, cbam) for dose in (False, True) for graph in (False, True) for cbam in (False, True))
+
+
+def ablation_name(dose: bool, graph: bool, cbam: bool) -> str:
+    """'dose+graph+cbam', or 'neither'."""
+    parts = [name for name, on in (("dose", dose), ("graph", graph), ("cbam", cbam)) if on]
+    return "+".join(parts) or "neither"
+
+
+@dataclass(eq=False)
+class VolumeLevel:
+    """Runs on volumes. cohort: what to train on; output: of the study; cache: of prepared cases and answers."""
+
+    preset: Preset
+    cohort_spec: str
+    output: Path
+    cache: Path
+    device: torch.device = torch.device("cpu")
+    workers: int = 1
+    say: Callable[[str], None] = print
+    _teachers: dict[int, Teacher] = field(default_factory=dict)
+    _bases: dict[int, FoldRun] = field(default_factory=dict)
+
+    @property
+    def training(self) -> TrainingConfig:
+        return self.preset.training
+
+    @cached_property
+    def cohort(self) -> Cohort:
+        """Graded cases. Raises: UsageError where there are none."""
+        cohort = open_cohort(self.cohort_spec, self.training.data.size, self.training.data.doses)
+        if not cohort.graded:
+            raise UsageError(f"No case of the cohort {cohort.name} has a grade; the study needs grades.")
+        return replace(cohort, cases=cohort.graded)
+
+    @cached_property
+    def store(self) -> PreparedStore:
+        data = self.training.data
+        return PreparedStore(
+            self.cache / "prepared",
+            preparation_of(data.size),
+            data.mask_variants,
+            data.perturbation,
+            data.mask_seed,
+            data.whole_grid,
+        )
+
+    @cached_property
+    def splits(self) -> list[Split]:
+        """The same for all methods and seeds."""
+        return make_folds(self.cohort.cases, self.training.folds, 0, self.training.data.inner)
+
+    def prepare(self) -> None:
+        """Every case once."""
+        self.store.prepare(self.cohort.cases, self._told("prepared cases"), self.workers)
+        if self.training.data.doses:
+            for case in self.cohort.cases:
+                prepare_fields_or_note(self.cache / "doses", self.store, case)
+
+    def _told(self, what: str) -> Callable[[int, int], None]:
+        def tell(done: int, of: int) -> None:
+            if done % 25 == 0 or done == of:
+                self.say(f"{what}: {done} of {of}")
+
+        return tell
+
+    # -- folds
+
+    def base(self, fold: int) -> FoldRun:
+        """The fold with the study's own settings: its teachers serve all methods and seeds."""
+        if fold not in self._bases:
+            folder = self.output / "work" / f"teachers-{self.training.hash()[:16]}"
+            self._bases[fold] = self._fold(self.training, fold, folder, None)
+        return self._bases[fold]
+
+    def _fold(self, config: TrainingConfig, fold: int, folder: Path, shared: FoldRun | None) -> FoldRun:
+        split = self.splits[fold]
+        degrade = partial(DoseSource.of, self.cache / "doses") if self.training.data.doses else None
+        return FoldRun(
+            config, fold, split.train, split.inner, split.test, self.store, folder, self.cache, self.device,
+            degrade=degrade, shared=shared, maps=True,
+        )  # fmt: skip
+
+    def teacher(self, fold: int) -> Teacher:
+        """Trained once, frozen; read again in a later session."""
+        if fold not in self._teachers:
+            self.say(f"teachers of part {fold + 1}: training, or reading what was trained")
+            self._teachers[fold] = self.base(fold).teacher()
+        return self._teachers[fold]
+
+    def student(self, config: TrainingConfig, fold: int, key: str) -> tuple[Student, FoldRun]:
+        """Train one student, with the shared teachers."""
+        run = self._fold(config, fold, self.output / "work" / key, self.base(fold))
+        needs = make_distiller(config.method, config.distillation, 1, 1).needs_teacher
+        # the plain student shares the teachers' CBAM3D as well: rows differ in the method alone
+        return run.student(self.teacher(fold) if needs or config.student.cbam else None), run
+
+    # -- runs
+
+    def config_of(self, method: str, seed: int, dose: bool = True, graph: bool = True, cbam: bool = True):
+        """The settings of a row."""
+        own = self.training
+        distillation = replace(
+            own.distillation,
+            teacher="fused" if dose else "structure_function",
+            graph=own.distillation.graph if graph else 0.0,
+        )
+        return replace(
+            own, method=method, seed=seed, distillation=distillation, student=replace(own.student, cbam=cbam)
+        )
+
+    def teacher_runs(self) -> list[Run]:
+        """What the teachers say of the test cases: nobody's claim, but what there was to transfer."""
+        folds = range(len(self.splits))
+        return [Run("teachers", "teachers", f, 0, self._told_teacher(f), partial(self._teacher, f), 3) for f in folds]
+
+    def method_runs(self, methods: Sequence[str], seeds: Sequence[int]) -> list[Run]:
+        """Rows of Tables I and III; the headline rows of all folds first, so that a study cut short has them."""
+        groups = ([m for m in methods if m in HEADLINE], [m for m in methods if m not in HEADLINE])
+        return [
+            self._run("methods", m, f, s, self.config_of(m, s))
+            for s in seeds
+            for group in groups
+            for f in self._folds
+            for m in group
+        ]
+
+    def ablation_runs(self) -> list[Run]:
+        """Rows of Table II; those without a graph are distilled by logits alone."""
+        return [
+            self._run("ablation", ablation_name(*on), f, 0, self.config_of("react-kd", 0, *on))
+            for f in self._folds
+            for on in ABLATIONS
+        ]
+
+    @property
+    def _folds(self) -> range:
+        return range(len(self.splits))
+
+    def _run(self, part: str, row: str, fold: int, seed: int, config: TrainingConfig) -> Run:
+        told = {**self._told_teacher(fold), "configuration": config.to_dict()}
+        make = partial(self._student, config, fold)
+        return Run(part, row, fold, seed, told, make)
+
+    def _told_teacher(self, fold: int) -> dict:
+        split = self.splits[fold]
+        parts = {name: [c.fingerprint for c in getattr(split, name)] for name in ("train", "inner", "test")}
+        return {"configuration": self.training.to_dict(), **parts}
+
+    def _teacher(self, fold: int) -> dict[str, np.ndarray]:
+        teacher, data = self.teacher(fold), self.base(fold).data["test"]
+        found: dict[str, dict[str, tuple[float, ...]]] = {}
+        for row in predict_teacher(teacher, data, fold):
+            found.setdefault(row.model, {})[row.case] = row.probabilities
+        names = [case.id for case in data.cases]
+        told = {
+            f"p_{model}": np.array([rows[n] for n in names]) for model, rows in found.items() if len(rows) == len(names)
+        }
+        return {**self._who(data), **told, "weights": np.array(weights_hash(teacher))}
+
+    def _student(self, config: TrainingConfig, fold: int) -> dict[str, np.ndarray]:
+        key = config.hash()[:16]
+        student, run = self.student(config, fold, key)
+        inner = {f"inner_{k}": v for k, v in answers(student, run.data["inner"]).items() if k.startswith("p_")}
+        test = run.data["test"]
+        path = self.weights(config, fold)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(student.state_dict(), path)
+        grades = np.array([case.grade for case in run.data["inner"].cases])
+        return {**self._who(test), **answers(student, test), **inner, "inner_grade": grades}
+
+    def weights(self, config: TrainingConfig, fold: int) -> Path:
+        """Where a student is kept."""
+        return self.output / "work" / config.hash()[:16] / f"fold{fold}" / "student.pt"
+
+    @staticmethod
+    def _who(data: FoldData) -> dict[str, np.ndarray]:
+        return {
+            "case": np.array([case.id for case in data.cases]),
+            "patient": np.array([case.patient for case in data.cases]),
+            "grade": np.array([case.grade for case in data.cases]),
+        }

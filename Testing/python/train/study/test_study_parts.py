@@ -1,0 +1,211 @@
+"""What a study is made of: runs that are kept, measures of rows, the limit, tables, the page, refusals."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.phantom.latents import draw_latents
+from REACTKDTrainLib.evaluation.auc import macro_auc
+from REACTKDTrainLib.evaluation.metrics import summarize
+from REACTKDTrainLib.study.__main__ import main
+from REACTKDTrainLib.study.external import MIXED, mixed_level
+from REACTKDTrainLib.study.limits import latents_of, limit_of
+from REACTKDTrainLib.study.measures import measures_of, pooled
+from REACTKDTrainLib.study.nodes import NodeLevel
+from REACTKDTrainLib.study.pace import Pace, clock
+from REACTKDTrainLib.study.page import insert_tables
+from REACTKDTrainLib.study.presets import COMPARED, PRESETS, preset_of
+from REACTKDTrainLib.study.runs import Run, RunFiles
+from REACTKDTrainLib.study.study import Study
+from REACTKDTrainLib.study.tables import as_csv, markdown, tables_of
+from REACTKDTrainLib.study.volumes import ABLATIONS, VolumeLevel, ablation_name
+from support.tiny_phantoms import tiny_cases
+
+
+def some_run(told=None, row="kd", make=dict) -> Run:
+    return Run("methods", row, 0, 0, told or {"rate": 1}, make)
+
+
+# ---- runs
+def test_a_run_is_found_again_by_all_that_its_result_depends_on(tmp_path):
+    files, run = RunFiles(tmp_path), some_run()
+    assert files.get(run) is None and not files.done(run)
+    files.put(run, {"p": np.eye(3)})
+    np.testing.assert_array_equal(files.get(some_run())["p"], np.eye(3))
+    for other in (some_run({"rate": 2}), some_run(row="at"), replace(run, fold=1), replace(run, seed=1)):
+        assert files.get(other) is None and other.key != run.key
+    files.path(run).write_bytes(b"half of it")
+    assert files.get(run) is None
+
+
+def test_a_study_makes_each_run_once(tmp_path):
+    made = []
+
+    def make():
+        made.append(1)
+        return {"p": np.zeros(1)}
+
+    study = Study(preset_of("smoke"), tmp_path, say=lambda line: None)
+    for _ in range(2):
+        study._do([some_run(make=make), some_run({"rate": 3}, make=make)])
+    assert len(made) == 2
+
+
+def test_the_pace_is_told_for_each_run_and_falls(monkeypatch):
+    now = iter(range(0, 1000, 10))
+    monkeypatch.setattr("REACTKDTrainLib.study.pace.time.monotonic", lambda: next(now))
+    runs, lines = [some_run({"n": n}) for n in range(3)], []
+    pace = Pace(runs, lines.append)
+    for run in runs:
+        pace.start()
+        pace.end(run)
+    assert [line.split("about ")[1] for line in lines] == ["20 s left", "10 s left", "0 s left"]
+    assert (clock(89), clock(150), clock(7500)) == ("89 s", "2 min", "2 h 5 min")
+
+
+# ---- measures
+def test_measures_of_one_seed_are_those_of_the_metrics_and_seeds_are_averaged():
+    rng = np.random.default_rng(0)
+    grades, patients = np.repeat([0, 1, 2], 12), np.arange(36)
+    p, q = rng.dirichlet(np.ones(3), 36), rng.dirichlet(np.ones(3), 36)
+    one = measures_of(grades, [p], patients, 100)
+    wanted = summarize(grades, p, patients, draws=100)
+    for name in ("macro_auc", "accuracy", "macro_f1", "brier", "ece"):
+        assert one[name]["value"] == pytest.approx(wanted[name])
+    assert one["macro_auc"]["interval95"] == pytest.approx(wanted["macro_auc_interval95"])
+    both = measures_of(grades, [p, q], patients, 100)["macro_auc"]
+    assert both["value"] == pytest.approx((macro_auc(grades, p) + macro_auc(grades, q)) / 2)
+    assert len(both["of_each_seed"]) == 2
+
+
+def test_folds_are_pooled_in_one_order_whatever_theirs():
+    a = {
+        "case": np.array(["c", "a"]),
+        "patient": np.array(["c", "a"]),
+        "grade": np.array([2, 0]),
+        "p": np.array([[3.0], [1.0]]),
+    }
+    b = {"case": np.array(["b"]), "patient": np.array(["b"]), "grade": np.array([1]), "p": np.array([[2.0]])}
+    told = pooled([a, b], "p")
+    assert told["p"][:, 0].tolist() == [1, 2, 3] and told["fold"].tolist() == [0, 1, 0]
+
+
+def test_the_limit_is_the_exact_posterior_and_no_one_knows_that_of_patients():
+    rng = np.random.default_rng(0)
+    grades = np.repeat([0, 1, 2], 100)
+    latents = np.array([list(draw_latents(rng, int(g)).to_dict().values()) for g in grades])
+    more, less = limit_of(latents, "ct+fdg+acetate"), limit_of(latents, "ct")
+    np.testing.assert_allclose(more.sum(axis=1), 1)
+    assert macro_auc(grades, more) > macro_auc(grades, less)
+    margin = macro_auc(grades, limit_of(latents, "fdg")) - macro_auc(grades, limit_of(latents, "fdg", masks=False))
+    assert margin > 0  # a mask shows the margin whatever the images are
+    case = tiny_cases(3)[0]
+    assert latents_of([case]).shape == (1, 10)
+    assert latents_of([replace(case, truth=None)]) is None
+
+
+# ---- design
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_has_every_method_and_the_eight_ablations(name, tmp_path):
+    preset = preset_of(name)
+    assert set(COMPARED) <= set(preset.methods) and preset.seeds >= 2
+    assert len({ablation_name(*on) for on in ABLATIONS}) == 8
+    level = VolumeLevel(preset, "", tmp_path, tmp_path)
+    for on in ABLATIONS:
+        config = level.config_of("react-kd", 0, *on)
+        assert config.distillation.teacher == ("fused" if on[0] else "structure_function")
+        assert (config.distillation.graph > 0) == on[1] and config.student.cbam == on[2]
+
+
+def test_the_design_has_what_the_primary_comparison_needs():
+    for name in ("cpu", "gpu"):
+        nodes = preset_of(name).nodes
+        assert nodes.test >= 2000 and nodes.subsets >= 20 and nodes.sizes == (65, 130, 260)
+
+
+def test_training_subsets_keep_the_shares_of_grades_and_are_the_same_for_all(tmp_path):
+    level = NodeLevel(preset_of("smoke").nodes, tmp_path)
+    grades = np.repeat([0, 1, 2], [25, 50, 25])
+    level._tables["pool"] = SimpleNamespace(grade=SimpleNamespace(numpy=lambda: grades))
+    first = level.subset(65, 0).numpy()
+    assert len(set(first)) == 65 and np.bincount(grades[first]).tolist() in ([16, 33, 16], [16, 32, 17], [17, 32, 16])
+    assert first.tolist() == level.subset(65, 0).tolist() != level.subset(65, 1).tolist()
+
+
+def test_mixed_doses_hold_every_level_and_a_case_keeps_its_own():
+    levels = [mixed_level(f"case {n}") for n in range(60)]
+    assert set(levels) == set(MIXED) and levels == [mixed_level(f"case {n}") for n in range(60)]
+
+
+# ---- tables and page
+def measured(value: float) -> dict:
+    names = ("macro_auc", "accuracy", "macro_precision", "macro_recall", "macro_f1", "quadratic_kappa")
+    return {n: {"value": value, "interval95": [value - 0.1, value + 0.1]} for n in names}
+
+
+def some_results() -> dict:
+    rows = {m: {i: measured(v) for i in ("ct", "fdg+acetate", "ct+fdg+acetate")} | {"seeds": [0]}
+            for m, v in (("none", 0.6), ("kd", 0.7), ("react-kd", 0.65))}  # fmt: skip
+    rows["Bayes limit"] = {i: measured(0.9) for i in ("ct", "fdg+acetate", "ct+fdg+acetate")}
+    hardware = {"device": "CPU", "machine": "x86_64", "threads": 1}
+    study = {"digital_phantom": True, "preset": "cpu", "cases": 97, "folds": 3, "size": "small", "seeds": 3,
+             "nodes": None, "hardware": hardware, "meaningless": False}  # fmt: skip
+    labels = {"none": "Student alone", "kd": "KD (logits)", "react-kd": "REACT-KD"}
+    return {"study": study, "methods": {"rows": rows, "tests": {}, "labels": labels}}
+
+
+def test_tables_have_the_papers_columns_and_the_limit_last():
+    tables = tables_of(some_results())
+    assert set(tables) == {"table1_ct", "table1_fdg_acetate", "table1_ct_fdg_acetate", "table3"}
+    _, table = tables["table1_ct"]
+    assert table[0][:6] == ["method", "AUC", "accuracy", "precision", "recall", "F1"]
+    assert table[-1][0] == "Bayes limit" and table[2][1] == "0.700 (0.60-0.80)"
+    assert markdown(table).splitlines()[1].count("---") == len(table[0])
+    assert as_csv(table).splitlines()[3].startswith("REACT-KD,0.650 (0.55-0.75)")
+
+
+def test_the_page_gets_its_tables_from_the_study_and_says_what_was_not_run(tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps(some_results()))
+    page = tmp_path / "page.md"
+    page.write_text("# A\n<!-- study:table3 -->\nold\n<!-- /study -->\nkept\n<!-- study:table4 -->\n<!-- /study -->\n")
+    assert insert_tables(tmp_path, page) == ["table4"]
+    text = page.read_text()
+    assert "| REACT-KD | 0.650" in text and "old" not in text and "kept" in text and "Not run" in text
+    again = page.read_text()
+    insert_tables(tmp_path, page)
+    assert page.read_text() == again
+
+
+def test_the_comparison_with_the_paper_names_what_is_ahead(tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps(some_results()))
+    page = tmp_path / "page.md"
+    page.write_text("<!-- study:paper -->\n<!-- /study -->\n<!-- study:caption -->\n<!-- /study -->\n")
+    insert_tables(tmp_path, page)
+    text = page.read_text()
+    assert "| methods above REACT-KD on CT | none (AWMT-KD 0.1 below it, all images) | kd |" in text
+    assert "-5.0 on CT" in text and "Digital phantom" in text
+
+
+# ---- refusals
+def test_faults_are_one_sentence(tmp_path, capsys):
+    page = tmp_path / "page.md"
+    page.write_text("nothing")
+    assert main(["page", str(tmp_path), str(page)]) == 1
+    assert "run the study first" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert main(["--preset", "smoke", "--output", str(tmp_path / "file")]) == 1
+    assert capsys.readouterr().err.strip() == "The output is a file; give a folder."
+    assert main(["--preset", "smoke", "--output", str(tmp_path / "o"), "--part", "figures"]) == 1
+    assert "choose some of nodes, methods" in capsys.readouterr().err
+
+
+def test_node_files_that_are_too_few_are_told(tmp_path):
+    level = NodeLevel(preset_of("smoke").nodes, tmp_path, "tiny", ready=True, encoder=False)
+    with pytest.raises(UsageError, match="leave out --ready"):
+        _ = level.cases

@@ -1,0 +1,41 @@
+"""The whole command at its smallest: every table and figure, no run twice, and a word that numbers mean nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def run(output, *more: str) -> str:
+    command = [sys.executable, "-m", "REACTKDTrainLib.study", "--preset", "smoke", "--output", str(output), *more]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_smoke_study_makes_every_table_and_figure_once(tmp_path) -> None:
+    said = run(tmp_path)
+    assert "the numbers mean nothing" in said and "left" in said
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["study"]["meaningless"] and results["study"]["digital_phantom"]
+    assert len(results["methods"]["rows"]) == 12 and len(results["ablation"]["rows"]) == 9
+    assert list(results["methods"]["rows"])[-1] == list(results["ablation"]["rows"])[-1] == "Bayes limit"
+    assert set(results["external"]["rows"]["react-kd"]) == {"native", "mild", "severe", "mixed"}
+    pair = results["nodes"]["sizes"]["12"]["differences"]["react-kd/same - kd/same"]["ct"]
+    assert pair["runs"] == 2 and pair["interval95"][0] <= pair["difference"] <= pair["interval95"][1]
+    tables = {p.stem for p in (tmp_path / "tables").glob("*.md")}
+    assert {"table1_ct", "table2", "table3", "table4", "tests", "teachers", "primary", "nodes"} <= tables
+    assert all("Digital phantom" in p.read_text() for p in (tmp_path / "tables").glob("*.md"))
+    figures = ("roc", "decision_curves", "calibration", "embedding", "attention", "dose_response", "primary")
+    for name in figures:
+        for suffix in (".png", ".svg"):
+            assert (tmp_path / "figures" / (name + suffix)).stat().st_size > 5000
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.npz")}
+    assert {p.parent.name for p in before} == {"nodes", "choices", "methods", "teachers", "ablation", "external"}
+    again = run(tmp_path)
+    assert "runs are there already" in again and "teachers of part" not in again
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.npz")} == before
