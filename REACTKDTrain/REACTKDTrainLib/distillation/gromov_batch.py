@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_STARTS = 96
-_KEPT = 8
+_COUNTED = 1024  # assignments tried in order: all of them for graphs of four nodes and five
+_DRAWN = 96
+_KEPT = 4
 _SWEEPS = 3
 _ITERATIONS = 15
 _LAST_ITERATIONS = 60
@@ -36,13 +37,14 @@ def semirelaxed_plans(
     p = real / real.sum(dim=1, keepdim=True).double()
     pair = p[:, :, None] * p[:, None]
     maps = _starts(known.sum(dim=1), ds.shape[1], costs.masked_fill(~known[:, None], float("inf")))
-    maps = _best(maps, ds, dt, pair, _KEPT)
+    raw = maps = _best(maps, ds, dt, pair, _KEPT)
     for _ in range(_SWEEPS):
         before = maps
         for node in range(ds.shape[1]):
             maps = _improved(maps, node, ds, dt, p, known)
         if torch.equal(before, maps):
             break
+    maps = torch.cat([raw, maps], dim=1)  # an improved corner may lie farther from the best split of masses
     b, k = maps.shape[:2]
     wide = [x.repeat_interleave(k, dim=0) for x in (ds, dt, p, known)]
     corners = F.one_hot(maps, dt.shape[1]).double().flatten(0, 1) * wide[2][..., None]
@@ -60,11 +62,14 @@ def plan_values(ds: Tensor, dt: Tensor, plans: Tensor) -> Tensor:
 
 
 def _starts(counts: Tensor, n: int, costs: Tensor) -> Tensor:
-    """(B, starts, n): the nearest teacher node by features, the node of the same place, and random ones."""
-    drawn = torch.rand(_STARTS, max(n, _WIDEST), generator=torch.Generator().manual_seed(0))[:, :n]
+    """(B, starts, n): the nearest teacher node by features, the node of the same place, counted and random ones."""
+    drawn = torch.rand(_DRAWN, max(n, _WIDEST), generator=torch.Generator().manual_seed(0))[:, :n]
     random = (drawn[None] * counts[:, None, None]).long()
+    power = counts[:, None].double() ** torch.arange(n)  # digits of a number, one for each node
+    counted = torch.arange(_COUNTED).double()[None, :, None] / power[:, None]
+    counted = counted.floor().remainder(counts[:, None, None].double()).long()
     places = torch.minimum(torch.arange(n)[None], counts[:, None] - 1)
-    return torch.cat([costs.argmin(dim=2)[:, None], places[:, None], random], dim=1)
+    return torch.cat([costs.argmin(dim=2)[:, None], places[:, None], counted, random], dim=1)
 
 
 def _best(maps: Tensor, ds: Tensor, dt: Tensor, pair: Tensor, kept: int) -> Tensor:

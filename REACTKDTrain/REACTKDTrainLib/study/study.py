@@ -92,7 +92,8 @@ class Study:
         pace = Pace(waiting, self.say)
         for run in waiting:
             pace.start()
-            self.files.put(run, run.make())
+            if not self.files.done(run):  # another process on the same folder may have come first
+                self.files.put(run, run.make())
             pace.end(run)
 
     def _do_nodes(self) -> None:
