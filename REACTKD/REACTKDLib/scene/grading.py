@@ -238,7 +238,9 @@ class GradingController(ScriptRunner):
             result = DrawnResult(answer.report, answer.regions, drawing)
             self._tell(0.95, "Coloring the regions")
             yield
-            result.voxel_map, result.regions  # noqa: B018 - made here, apart from the step that needs them
+            result.regions  # noqa: B018 - made here, apart from the step that needs them
+            yield
+            result.voxel_map  # noqa: B018
             yield
         except BaseException:
             if self.answer is answer:  # nobody has left the case meanwhile

@@ -91,6 +91,7 @@ def output_steps(
     """
     parameter_node.UnsetParameter(REPORT)
     outputs = _made(scene, parameter_node)
+    yield
     fill_effect_table(outputs.effect_colors)
     fill_weight_table(outputs.weight_colors)
     fill_heat_table(outputs.heat_colors)
