@@ -137,3 +137,15 @@ def nodes(user: Any, scene: Any, phantom_nodes: Any, small_model: Path) -> Any:
 def context(widget: Any) -> Any:
     """What the sections of the panel share: to look at what no widget shows."""
     return widget.panel.context
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: Any) -> Path:
+    """A model with random weights on a coarse grid: what is tested here is not what it says."""
+    from REACTKDLib.core.bundle import Bundle
+    from support.small_models import metadata_for, random_student
+
+    folder = tmp_path_factory.mktemp("bundle") / "model"
+    student = random_student()
+    Bundle.save(folder, student, metadata_for(student))
+    return folder

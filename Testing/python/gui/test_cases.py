@@ -41,18 +41,6 @@ def folder(phantom_files: Path, tmp_path: Path) -> Path:
     return tmp_path / "cohort"
 
 
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: Any) -> Path:
-    """A model with random weights on a coarse grid: what is tested here is not what it says."""
-    from REACTKDLib.core.bundle import Bundle
-    from support.small_models import metadata_for, random_student
-
-    folder = tmp_path_factory.mktemp("bundle") / "model"
-    student = random_student()
-    Bundle.save(folder, student, metadata_for(student))
-    return folder
-
-
 def open_folder(user: Any, monkeypatch: Any, folder: Path) -> None:
     """Click the button and choose the folder in the dialog."""
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(folder)))
@@ -201,8 +189,8 @@ def test_a_case_is_graded_as_it_opens_if_wished(
     user.click("gradeOnOpeningCheckBox")
     user.click("nextCaseButton")
     user.wait_until(lambda: row(user, 0)[GRADE], PATIENCE_S, "the first grade")
-    client = widget.panel.context.controller.client
-    user.wait_until(lambda: not client._entries(), PATIENCE_S, "the second case to be read ahead")
+    mail = widget.panel.context.controller.mail
+    user.wait_until(lambda: not mail.waiting, PATIENCE_S, "the second case to be read ahead")
     user.click("nextCaseButton")
     user.wait_until(lambda: row(user, 1)[GRADE], PATIENCE_S, "the second grade")
     user.click("gradeOnOpeningCheckBox")
@@ -314,7 +302,7 @@ def test_a_list_in_a_folder_that_cannot_be_written(user: Any, widget: Any, folde
         user.choose("readerComboBox", "Poor")
         assert "cannot be saved beside the list" in user.text("reviewProblemLabel")
         assert row(user, 0)[READER] == "Poor"
-        user.screenshot("cases-read-only")
+    user.screenshot("cases-read-only")
     user.wait_until(lambda: not user.sees("reviewProblemLabel"), 10, "the next try")
     told = json.loads((folder / "review.reactkd.json").read_text(encoding="utf-8"))
     assert told["cases"][CASES[0]]["reader"]["grade"] == "poor"

@@ -13,6 +13,8 @@ from PySide6.QtWidgets import QFileDialog
 
 from host.pictures import missing_rendering
 
+PATIENCE_S = 600  # a grade takes a second or two; a busy machine may need far longer
+
 
 def save_as(monkeypatch: Any, path: Path) -> None:
     """What the user chooses in the next dialogs."""
@@ -20,14 +22,15 @@ def save_as(monkeypatch: Any, path: Path) -> None:
 
 
 @pytest.fixture
-def graded(user: Any, phantom_nodes: Any) -> Any:
+def graded(user: Any, phantom_nodes: Any, model: Path) -> Any:
     """A graded phantom, and the section open."""
+    user.type("modelPathEdit", str(model))
     selector = user.find("segmentationSelector")
     user.wait_until(lambda: selector.currentNode() is phantom_nodes.segmentation, what="recognition")
     user.toggle_section("reportSection")
     assert not user.find("savePageButton").enabled
     user.click("gradeButton")
-    user.wait_until(lambda: user.find("gradeButton").enabled and user.sees("gradeLabel"), 120, "a grade")
+    user.wait_until(lambda: user.find("gradeButton").enabled and user.sees("gradeLabel"), PATIENCE_S, "a grade")
     return phantom_nodes
 
 
