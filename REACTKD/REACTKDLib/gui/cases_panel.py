@@ -171,8 +171,6 @@ class CasesPanel(Section):
 
     def refresh(self) -> None:
         """Show the list, where the reader is, and what is known of the case that is open."""
-        if not hasattr(self, "table"):  # called while the section is being made
-            return
         self._filling = True
         try:
             self.table.show(self.reading.rows(), self.reading.index)

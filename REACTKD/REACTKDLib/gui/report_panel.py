@@ -155,8 +155,6 @@ class ReportPanel(Section):
 
     def refresh(self) -> None:
         """Show what can be saved, and how far the batch is."""
-        if not hasattr(self, "batch"):  # called while the section is being made
-            return
         ui, report = self.ui, self.context.report
         for button in (ui.savePageButton, ui.saveJsonButton, ui.saveCsvButton):
             button.enabled = report is not None and not self.context.busy
