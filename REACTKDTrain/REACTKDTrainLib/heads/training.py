@@ -129,6 +129,7 @@ def train_student(
             return terms
 
         parts = [p for name, p in student.named_parameters() if not name.startswith(("encoders.", "cbam."))]
+        nn.ParameterList(parts).requires_grad_()  # a student out of a model folder is frozen
         for extra in (distiller, regress):
             parts += [] if extra is None else [p for p in extra.parameters() if p.requires_grad]
         student.train()

@@ -162,12 +162,13 @@ def test_targets_of_some_are_some_of_the_targets(table, teacher):
 def test_an_encoder_that_is_given_stays_as_it_is():
     size = Student(StudentConfig()).fused_size
     table = NodeTable.of(cases(40, fused=size))
-    student = new_student(table, StudentConfig())
+    student = new_student(table, StudentConfig()).requires_grad_(False)  # as it comes out of a model folder
     before = {k: v.clone() for k, v in student.state_dict().items()}
     tuned = train_student(table, replace(QUICK, steps=10), initial=student)
     after = tuned.state_dict()
     assert all(torch.equal(before[k], after[k]) for k in before if k.startswith("encoders."))
     assert not torch.equal(before["fused_in.weight"], after["fused_in.weight"])
+    assert not torch.equal(before["head.classify.weight"], after["head.classify.weight"])
     assert all(torch.equal(v, student.state_dict()[k]) for k, v in before.items())  # the one given was copied
     with pytest.raises(ValueError, match="no encoder moments"):
         predict(tuned, NodeTable.of(cases(5)), ALL)
