@@ -23,6 +23,7 @@ def tables(monkeypatch) -> dict[str, NodeTable]:
     monkeypatch.setattr(distill, "TEACHERS", ((40, 0.3),))
     monkeypatch.setattr(distill, "STUDENTS", (("none", 0.0, 3e-3, 10), ("react-kd", 0.3, 3e-3, 40)))
     monkeypatch.setattr(distill, "_MEMBERS", 2)
+    monkeypatch.setattr(distill, "SHARES", (0.5, 1.0))
     monkeypatch.setattr(distill, "_RUNG_STEPS", (5,))
     monkeypatch.setattr(ship, "_DRAWS", 20)
     size = Student(StudentConfig()).fused_size
@@ -41,7 +42,19 @@ def test_the_distilled_student_keeps_its_encoder_and_learns(tables):
     ]
     assert auc[1] > auc[0] + 0.1
     assert others["before distillation"] is initial and told["chosen"]["method"] == "react-kd"
-    assert len(told["tried"]) == 3 and told["teacher"]["members"] == 2
+    assert len(told["tried"]) == 5 and told["teacher"]["members"] == 2
+
+
+def test_a_blend_lies_between_its_two_ends(tables):
+    torch.manual_seed(0)
+    one, other = (Student(StudentConfig()) for _ in range(2))
+    half = distill.blended(one, other, 0.5)
+    name = "head.classify.weight"
+    want = (one.state_dict()[name] + other.state_dict()[name]) / 2
+    assert torch.allclose(half.state_dict()[name], want)
+    for share, end in ((0.0, one), (1.0, other)):
+        blend = distill.blended(one, other, share).state_dict()
+        assert all(torch.allclose(v, blend[k]) for k, v in end.state_dict().items())
 
 
 def test_the_command_writes_a_bundle_that_says_how_it_was_made(tables, tmp_path, monkeypatch):
