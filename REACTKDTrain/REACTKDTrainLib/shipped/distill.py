@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from REACTKDLib.core.atomic import write_text
 from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import Student
@@ -25,6 +26,7 @@ from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.evaluation.auc import macro_auc
+from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
 from REACTKDTrainLib.heads.batch import NodeBatch
 from REACTKDTrainLib.heads.table import NodeTable
 from REACTKDTrainLib.heads.teacher import Ensemble, targets_of
@@ -32,8 +34,9 @@ from REACTKDTrainLib.heads.training import HeadsRecipe, predict, train_student, 
 from REACTKDTrainLib.prepared.node_store import NodeStore
 from REACTKDTrainLib.prepared.sizes import preparation_of
 from REACTKDTrainLib.prepared.store import PreparedStore
+from REACTKDTrainLib.shipped.card import card
 from REACTKDTrainLib.shipped.rungs import MOMENT_RUNGS
-from REACTKDTrainLib.shipped.ship import NAMED, calibrate, evaluate, save
+from REACTKDTrainLib.shipped.ship import NAMED, evaluate, save
 from REACTKDTrainLib.shipped.tables import Table
 from REACTKDTrainLib.views.normalization import LiverWindow
 
@@ -96,13 +99,26 @@ def best_teacher(train: NodeTable, validation: NodeTable) -> tuple[Ensemble, dic
 def score(student: Student, table: NodeTable) -> float:
     """Mean macro AUC over CT, PET and all inputs, with the expert's masks and with an annotator's."""
     grade = table.grade.numpy()
-    variants = min(2, min(len(x) for x in table.fused.values())) if student.fused_size else 2
     values = [
         macro_auc(grade, predict(student, table, subset, variant).numpy())
         for subset in NAMED.values()
-        for variant in range(variants)
+        for variant in range(2)
     ]
     return float(np.mean(values))
+
+
+def calibrated(student: Student, table: NodeTable) -> float:
+    """Scale the class scores by one temperature for CT, PET and all inputs, either set of masks; return it.
+
+    Fitted for all inputs alone it would leave CT too sure of itself. Contributions still add up.
+    """
+    logs = [torch.log(predict(student, table, s, v).clamp_min(1e-12)) for s in NAMED.values() for v in range(2)]
+    candidates = np.geomspace(0.3, 3.0, 116)
+    best = max(candidates, key=lambda t: sum(likelihood(log / t, table.grade) for log in logs))
+    with torch.no_grad():
+        student.head.classify.weight /= best
+        student.head.bias /= best
+    return float(best)
 
 
 def trained(train: NodeTable, targets: TeacherTargets, initial: Student, choice: tuple, teacher_width: int) -> Student:
@@ -144,6 +160,18 @@ def rungs(train: NodeTable, validation: NodeTable) -> dict[str, tuple[Student, N
         recipes = [HeadsRecipe(steps=steps, batch=128, modality_dropout=0.5, auxiliary=0.5) for steps in _RUNG_STEPS]
         students = [train_student(train, recipe, config) for recipe in recipes]
         out[name] = (max(students, key=lambda s: score(s, validation)), None)
+    return out
+
+
+def with_other_masks(test: NodeTable, students: Mapping[str, Student]) -> dict:
+    """Macro AUC over the masks of an annotator with errors: inputs -> student -> AUC; and the last minus the first."""
+    grade, out = test.grade.numpy(), {}
+    first, *_, last = students
+    for name, subset in NAMED.items():
+        p = {who: predict(student, test, subset, 1).numpy() for who, student in students.items()}
+        gain = paired_auc_difference(grade, p[last], p[first])
+        out[name] = {who: round(macro_auc(grade, value), 4) for who, value in p.items()}
+        out[name]["gain"] = {k: np.round(gain[k], 4).tolist() for k in ("difference", "interval95")}
     return out
 
 
@@ -192,10 +220,11 @@ def main(arguments: list[str] | None = None) -> None:
         load(store, s, options.made_only) for s in (options.train, options.validation, options.test)
     )
     student, others, told = distilled(train, validation, bundle.student)
-    temperature = calibrate(student, as_table(validation), expert_moments(validation))
+    temperature = calibrated(student, validation)
     moments = expert_moments(test)
     students: Mapping[str, tuple] = rungs(train, validation) | {n: (s, moments) for n, s in others.items()}
     evaluation = evaluate({**students, "student": (student, moments)}, as_table(train), as_table(test))
+    evaluation["other_masks"] = with_other_masks(test, {"before distillation": bundle.student, "student": student})
     training = dict(bundle.info["training"]) | {
         "distillation": told,
         "distillation_cases": len(train),
@@ -209,6 +238,7 @@ def main(arguments: list[str] | None = None) -> None:
         + "; then heads distilled from an ensemble of teachers that see all images and the expert's masks",
     }
     save(options.output, student, training, evaluation, version="1.1.0")
+    write_text(options.output / "docs" / "README.md", card(training, evaluation))
 
 
 if __name__ == "__main__":

@@ -54,6 +54,24 @@ def gain_table(evaluation: dict) -> str:
     return "\n".join(lines)
 
 
+def masks_table(evaluation: dict) -> str:
+    """Macro AUC over another annotator's masks, and the gain of the distillation there. Empty for a model without."""
+    found = evaluation.get("other_masks")
+    if not found:
+        return ""
+    rows = [name for name in next(iter(found.values())) if name != "gain"]
+    lines = [
+        "| macro AUC over another annotator's masks | " + " | ".join(found) + " |",
+        "| --- " * (len(found) + 1) + "|",
+    ]
+    lines += [f"| {row} | " + " | ".join(f"{found[s][row]:.3f}" for s in found) + " |" for row in rows]
+    gains = []
+    for subset in found.values():
+        low, high = subset["gain"]["interval95"]
+        gains.append(f"{subset['gain']['difference']:+.3f} ({low:+.3f} to {high:+.3f})")
+    return "\n".join([*lines, "| *gain, 95 % interval* | " + " | ".join(gains) + " |"])
+
+
 def main() -> None:
     """`python -m REACTKDTrainLib.shipped.page BUNDLE`: print the tables of a bundle's metadata as Markdown."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -61,7 +79,7 @@ def main() -> None:
     options = parser.parse_args()
     metadata = json.loads((options.bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))
     evaluation = metadata["reactkd"]["evaluation"]
-    print(auc_table(evaluation), gain_table(evaluation), sep="\n\n")
+    print(auc_table(evaluation), gain_table(evaluation), masks_table(evaluation), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -45,6 +45,19 @@ def test_the_distilled_student_keeps_its_encoder_and_learns(tables):
     assert len(told["tried"]) == 5 and told["teacher"]["members"] == 2
 
 
+def test_one_temperature_serves_every_subset_of_inputs(tables):
+    torch.manual_seed(0)
+    student = new_student(tables["train"], StudentConfig()).eval()
+    before = [predict(student, tables["test"], s) for s in (("ct",), ("ct", "fdg", "acetate"))]
+    t = distill.calibrated(student, tables["validation"])
+    assert 0.3 <= t <= 3.0
+    for p, q in zip(
+        before, [predict(student, tables["test"], s) for s in (("ct",), ("ct", "fdg", "acetate"))], strict=True
+    ):
+        want = torch.softmax(torch.log(p) / t, dim=1)
+        assert torch.allclose(q, want, atol=1e-5)
+
+
 def test_a_blend_lies_between_its_two_ends(tables):
     torch.manual_seed(0)
     one, other = (Student(StudentConfig()) for _ in range(2))
@@ -59,7 +72,8 @@ def test_a_blend_lies_between_its_two_ends(tables):
 
 def test_the_command_writes_a_bundle_that_says_how_it_was_made(tables, tmp_path, monkeypatch):
     torch.manual_seed(0)
-    save(tmp_path / "initial", new_student(tables["train"], StudentConfig()), {"how": "on node vectors"}, {})
+    training = {"how": "on node vectors", "cohort": "of the test", "cases": 60, "encoder_cases": 0}
+    save(tmp_path / "initial", new_student(tables["train"], StudentConfig()), training, {})
     monkeypatch.setattr(distill, "load", lambda store, seeds, made_only: tables[seeds])
     monkeypatch.setattr(distill, "seeds_of", str)
     distill.main(
