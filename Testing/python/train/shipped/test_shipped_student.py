@@ -9,8 +9,9 @@ from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.grader import Grader
 from REACTKDLib.core.phantom import GRADES, acquire, draw_patient
+from REACTKDTrainLib.shipped.card import card as written_card
 from REACTKDTrainLib.shipped.measure import macro_auc
-from REACTKDTrainLib.shipped.page import auc_table, gain_table
+from REACTKDTrainLib.shipped.page import auc_table, gain_table, masks_table
 
 CT, PET, ALL = "ct", "fdg+acetate", "ct+fdg+acetate"
 
@@ -30,7 +31,16 @@ def test_says_what_it_is(bundle):
     training = bundle.info["training"]
     first, last = training["seeds"]
     assert training["test_seeds"][1] < first < last  # tested on patients that it never saw
-    assert bundle.info["evaluation"]["cases"] == 2000
+    assert training["distillation_seeds"][0] > training["test_seeds"][1]
+    assert bundle.info["evaluation"]["cases"] == training["test_seeds"][1] - training["test_seeds"][0] + 1
+
+
+def test_is_distilled_and_has_its_card(bundle):
+    chosen = bundle.info["training"]["distillation"]["chosen"]
+    assert chosen["method"] == "react-kd" and chosen["graph"] > 0 and chosen["share"] > 0
+    card = (shipped_bundle_folder() / "docs" / "README.md").read_text(encoding="utf-8")
+    assert card == written_card(bundle.info["training"], bundle.info["evaluation"])
+    assert "not for clinical use" in card
 
 
 def test_every_subset_stands_beside_every_rung(evaluation):
@@ -42,6 +52,8 @@ def test_every_subset_stands_beside_every_rung(evaluation):
             "input moments",
             "band moments",
             "band and shell moments",
+            "before distillation",
+            "tuned without a teacher",
             "student",
             "logistic regression by hand",
         }
@@ -62,8 +74,9 @@ def test_encoder_beats_the_head_on_input_moments_on_ct(evaluation):
 
 
 def test_tables_can_be_printed(evaluation):
-    assert auc_table(evaluation).count("\n") == 9
+    assert auc_table(evaluation).count("\n") == 11
     assert "logistic regression by hand" in gain_table(evaluation)
+    assert masks_table(evaluation).count("\n") == 4
 
 
 @pytest.mark.slow
