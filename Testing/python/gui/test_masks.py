@@ -87,8 +87,11 @@ def test_findings_come_with_the_grade_as_well(user: Any, faulty: Any, context: A
     lesion[2:5, 4:9, 4:9] = True
     erase(faulty.segmentation, "Tumor", lesion, faulty.reference)
     user.wait_until(lambda: "Before the last change" in user.text("masksSummaryLabel"), what="the edit")
+    first = context.report
     user.click("liveCheckBox")
-    user.wait_until(lambda: "nothing wrong" in user.text("masksSummaryLabel"), GRADE_S, "the grade to follow")
+    user.wait_until(lambda: context.report is not first and not context.busy, GRADE_S, "the grade to follow")
+    assert "Before the last change" not in user.text("masksSummaryLabel")
+    assert not any(finding.code == "lesion-outside-liver" for finding in context.report.findings)
 
 
 def test_a_tumor_segment_is_split_into_lesions(user: Any, nodes: Any, context: Any) -> None:
