@@ -29,9 +29,12 @@ from REACTKDTrainLib.heads.table import NodeTable
 from REACTKDTrainLib.heads.teacher import targets_of
 from REACTKDTrainLib.heads.training import HeadsRecipe, predict, train_student, train_teacher
 from REACTKDTrainLib.prepared.node_store import NodeStore
+from REACTKDTrainLib.run.comparison import put_into
 
 METHODS = ("none", "kd", "react-kd")
 INPUTS = {"CT": ("ct",), "PET": ("fdg", "acetate"), "all": ("ct", "fdg", "acetate")}
+#: what the table stands between on a page
+MARKS = ("<!-- made by REACTKDTrainLib.heads.compare -->", "<!-- end of heads.compare -->")
 _WIDTH, _HIDDEN = 32, 48
 
 
@@ -103,20 +106,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog="REACTKDTrainLib.heads.compare", description=__doc__.split("\n")[0])
     parser.add_argument("--nodes", type=Path, required=True, help="where node vectors are kept")
-    parser.add_argument("--output", type=Path, required=True, help="a .json file; the table goes beside it as .md")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        help="a .json file; the table goes beside it as .md; one that is there is not measured again for --page",
+    )
     parser.add_argument("--cohort", default="phantom:hospital", help="graded cases to train on")
     parser.add_argument("--test", default="phantom:large?cases=2000&first=0", help="unseen graded cases")
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=150, help="of each training")
+    parser.add_argument("--page", type=Path, help="a Markdown page to put the table into")
     parser.add_argument("--made-only", action="store_true", help="test on those whose node vectors are there")
     options = parser.parse_args(arguments)
     try:
+        if options.page and options.output.is_file():  # measured before
+            put_into(options.page, as_markdown(json.loads(options.output.read_text(encoding="utf-8"))).strip(), MARKS)
+            return 0
         store = node_store(options.nodes, Bundle.load(shipped_bundle_folder()), shipped_bundle_folder())
         cases = open_cohort(options.cohort).graded
         folds = [_table(store, split.train + split.inner) for split in make_folds(cases, options.folds, 0, 0.2)]
         unseen = [c for c in open_cohort(options.test).graded if not options.made_only or store.path(c).exists()]
         told = compare(folds, _table(store, unseen), options.steps, options.seeds)
+        if options.page:
+            put_into(options.page, as_markdown(told).strip(), MARKS)
     except ReactkdError as error:
         print(error, file=sys.stderr)
         return 2

@@ -176,13 +176,13 @@ def verdict(found: Mapping) -> str:
     return f"With CT alone no difference was shown: {value}; a gain beyond {high:+.3f} is unlikely."
 
 
-def put_into(path: Path, text: str) -> None:
+def put_into(path: Path, text: str, marks: tuple[str, str] = MARKS) -> None:
     """Replace what stands between the two marks of a page. Raises: UsageError for a page without them."""
     old = Path(path).read_text(encoding="utf-8")
-    before, first, rest = old.partition(MARKS[0])
-    _, last, after = rest.partition(MARKS[1])
+    before, first, rest = old.partition(marks[0])
+    _, last, after = rest.partition(marks[1])
     if not first or not last:
-        raise UsageError(f"The page {Path(path).name} has no place for the comparison; add the lines {MARKS}.")
+        raise UsageError(f"The page {Path(path).name} has no place for the comparison; add the lines {marks}.")
     write_text(path, f"{before}{first}\n\n{text}\n\n{last}{after}")
 
 
