@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from REACTKDLib.core.atomic import written_beside
+from REACTKDLib.core.text import plural
 from REACTKDTrainLib.evaluation.calibration import reliability_curve, top_label
 from REACTKDTrainLib.evaluation.decision_curve import graded_decision_curves
 from REACTKDTrainLib.evaluation.recalibration import fit_recalibration
@@ -128,7 +129,7 @@ def _embedding(figure, pair: Mapping[str, dict]) -> None:
             axis.scatter(*flat[own].T, color=color, label=name, s=26)
         graph = "with region graphs" if method == OURS else "without region graphs"
         axis.set(title=f"{label_of(method)}: {graph}", xticks=[], yticks=[])
-    axis.legend(frameon=False, fontsize=8)
+    axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.suptitle("t-SNE of the attention-summed embedding, unseen cases of the first fold, all images", fontsize=11)
 
 
@@ -149,20 +150,23 @@ def _attention(figure, study, told: dict[str, np.ndarray]) -> None:
         k = int(masks[1:].sum(axis=(0, 2, 3)).argmax()) if len(masks) > 1 else masks.shape[1] // 2
         image = case.images["ct"][k].numpy() if "ct" in case.images else next(iter(case.images.values()))[k].numpy()
         for axis in axes[:, column]:
-            axis.imshow(image, cmap="gray", vmin=40, vmax=180, interpolation="bilinear")
+            # the grid runs to the right and the front; shown as in the reading room, front up and right on the left
+            axis.imshow(image[::-1, ::-1], cmap="gray", vmin=40, vmax=180, interpolation="bilinear")
             axis.set(xticks=[], yticks=[])
         shown = np.zeros((*image.shape, 4))
         for node in range(min(len(masks), told["effect"].shape[1])):
             inside = masks[node, k] > 0.5
             shown[inside] = colors(norm(told["effect"][n, node]))
+        shown = shown[::-1, ::-1]
         shown[..., 3] *= 0.65
         axes[1, column].imshow(shown, interpolation="nearest")
         said = GRADES[int(told["p_ct+fdg+acetate"][n].argmax())]
         lesions = int(np.isfinite(told["effect"][n]).sum()) - 1
-        axes[0, column].set_title(f"{GRADES[told['grade'][n]]}, said: {said} ({lesions} lesions)", fontsize=9)
+        axes[0, column].set_title(f"{GRADES[told['grade'][n]]}, said: {said} ({plural(lesions, 'lesion')})", fontsize=9)
     bar = figure.colorbar(
         _mappable(norm, colors), ax=axes[1].tolist(), orientation="horizontal", fraction=0.06, pad=0.03
     )
+    bar.set_ticks([-reach, 0, reach], labels=[f"{v:+.3f}" for v in (-reach, 0, reach)])
     bar.set_label("probability of the said grade that a region's deletion takes away (all images given)", fontsize=8)
     figure.suptitle("REACT-KD: which regions decided", fontsize=11)
 
