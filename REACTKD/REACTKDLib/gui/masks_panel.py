@@ -108,7 +108,7 @@ class MasksPanel(Section):
         """Open the user's segmentation in the Segment Editor, over the image that carries the masks."""
         nodes, segmentation = self.context.nodes, self.context.state.segmentation
         slicer.util.selectModule("SegmentEditor")
-        editor = slicer.util.getModuleWidget("SegmentEditor").editor
+        editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
         editor.setSegmentationNode(segmentation)
         if nodes is not None:
             editor.setSourceVolumeNode(nodes.reference)
