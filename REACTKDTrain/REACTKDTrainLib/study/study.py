@@ -191,7 +191,7 @@ def caption_of(results: dict) -> str:
     """What every table and figure says of itself."""
     told = results["study"]
     parts = ["Digital phantom" if told["digital_phantom"] else "Cohort of patients", f"preset {told['preset']}"]
-    if told["cases"]:
+    if told["cases"] and any(results.get(part, {}).get("rows") for part in ("methods", "ablation")):
         seeds = f"{told['seeds']} seeds of the headline rows"
         parts.append(f"{told['cases']} cases in {told['folds']} folds, size {told['size']}, {seeds}")
     if told["nodes"]:
