@@ -192,7 +192,8 @@ def caption_of(results: dict) -> str:
     told = results["study"]
     parts = ["Digital phantom" if told["digital_phantom"] else "Cohort of patients", f"preset {told['preset']}"]
     if told["cases"] and any(results.get(part, {}).get("rows") for part in ("methods", "ablation")):
-        seeds = f"{told['seeds']} seeds of the headline rows"
+        rows = results.get("methods", {}).get("rows", {})
+        seeds = f"{max((len(row.get('seeds', ())) for row in rows.values()), default=1) or 1} seed(s) of headline rows"
         parts.append(f"{told['cases']} cases in {told['folds']} folds, size {told['size']}, {seeds}")
     if told["nodes"]:
         parts.append(f"node level: {told['nodes']['pool']} phantoms to train on, {told['nodes']['test']} to test on")
