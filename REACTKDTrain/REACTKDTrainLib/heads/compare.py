@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.page and options.output.is_file():  # measured before
             put_into(options.page, as_markdown(json.loads(options.output.read_text(encoding="utf-8"))).strip(), MARKS)
             return 0
-        store = node_store(options.nodes, Bundle.load(shipped_bundle_folder()), shipped_bundle_folder())
+        store = node_store(options.nodes, Bundle.load(shipped_bundle_folder()))
         cases = open_cohort(options.cohort).graded
         folds = [_table(store, split.train + split.inner) for split in make_folds(cases, options.folds, 0, 0.2)]
         unseen = [c for c in open_cohort(options.test).graded if not options.made_only or store.path(c).exists()]

@@ -75,7 +75,7 @@ class NodeStore:
     """Makes and keeps `<folder>/<case>.<key>.npz`.
 
     prepared: how cases are prepared and how many sets of masks each has; its folder is not used. window: of CT.
-    encoder: a frozen student whose encoder's moments are kept too, and `encoder_key`, the hash of its weights.
+    encoder: a frozen student whose encoder's moments are kept too, and `encoder_key`, its `encoder_hash`.
     encoded: of how many sets of masks, the expert's first.
     """
 
@@ -129,6 +129,16 @@ class NodeStore:
             arrays[f"volumes{n}"] = masks.volumes_ml.numpy()
             arrays[f"matches{n}"] = masks.matches.numpy()
         return arrays
+
+
+def encoder_hash(student: Student) -> str:
+    """Of the encoder's weights alone: another head on the same encoder finds the node vectors that are there."""
+    digest = hashlib.sha256()
+    for name, value in sorted(student.state_dict().items()):
+        if name.startswith("encoders."):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _levels(encoder: Student, images: Mapping[str, Tensor], bands: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:

@@ -7,7 +7,6 @@ while modalities and lesions drop out. All choices are made on validation cases;
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -31,7 +30,7 @@ from REACTKDTrainLib.heads.batch import NodeBatch
 from REACTKDTrainLib.heads.table import NodeTable
 from REACTKDTrainLib.heads.teacher import Ensemble, targets_of
 from REACTKDTrainLib.heads.training import HeadsRecipe, predict, train_student, train_teacher
-from REACTKDTrainLib.prepared.node_store import NodeStore
+from REACTKDTrainLib.prepared.node_store import NodeStore, encoder_hash
 from REACTKDTrainLib.prepared.sizes import preparation_of
 from REACTKDTrainLib.prepared.store import PreparedStore
 from REACTKDTrainLib.shipped.card import card
@@ -55,11 +54,10 @@ _NAMES = ("method", "graph", "rate", "steps", "share")
 _RUNG_STEPS = (400, 800)
 
 
-def node_store(folder: Path, bundle: Bundle, bundle_folder: Path) -> NodeStore:
+def node_store(folder: Path, bundle: Bundle) -> NodeStore:
     """Node vectors of full-size phantoms, with the moments of this bundle's encoder."""
-    sha = hashlib.sha256((Path(bundle_folder) / "models" / "model.pt").read_bytes()).hexdigest()
     prepared = PreparedStore(Path(folder), preparation_of("full"), variants=MASK_VARIANTS)
-    return NodeStore(Path(folder), prepared, LiverWindow(), bundle.student.eval(), sha)
+    return NodeStore(Path(folder), prepared, LiverWindow(), bundle.student.eval(), encoder_hash(bundle.student))
 
 
 def load(store: NodeStore, seeds: range, made_only: bool) -> NodeTable:
@@ -215,7 +213,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--made-only", action="store_true", help="use patients whose node vectors are there")
     options = parser.parse_args(arguments)
     bundle = Bundle.load(options.initial)
-    store = node_store(options.nodes, bundle, options.initial)
+    store = node_store(options.nodes, bundle)
     train, validation, test = (
         load(store, s, options.made_only) for s in (options.train, options.validation, options.test)
     )

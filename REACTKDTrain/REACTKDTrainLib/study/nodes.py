@@ -28,7 +28,7 @@ from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.heads.table import NodeTable
 from REACTKDTrainLib.heads.teacher import targets_of
 from REACTKDTrainLib.heads.training import HeadsRecipe, predict, train_student, train_teacher
-from REACTKDTrainLib.prepared.node_store import NodeStore
+from REACTKDTrainLib.prepared.node_store import NodeStore, encoder_hash
 from REACTKDTrainLib.prepared.sizes import preparation_of
 from REACTKDTrainLib.prepared.store import PreparedStore
 from REACTKDTrainLib.run.preparation import prepare_cases
@@ -73,8 +73,7 @@ class NodeLevel:
         if not self.encoder:
             return NodeStore(self.folder, prepared, LiverWindow())
         student = Bundle.load(shipped_bundle_folder()).student.eval()
-        weights = hashlib.sha256((Path(shipped_bundle_folder()) / "models" / "model.pt").read_bytes()).hexdigest()
-        return NodeStore(self.folder, prepared, LiverWindow(), student, weights, 2)
+        return NodeStore(self.folder, prepared, LiverWindow(), student, encoder_hash(student), 2)
 
     @cached_property
     def cases(self) -> dict[str, list[CohortCase]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from REACTKDLib.core.student.network import FeatureMaps, Student
 from REACTKDLib.core.student.pooling import fused_nodes
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.networks.student_graph import student_forward
-from REACTKDTrainLib.prepared.node_store import NodeStore
+from REACTKDTrainLib.prepared.node_store import NodeStore, encoder_hash
 from REACTKDTrainLib.prepared.sizes import preparation_of
 from REACTKDTrainLib.prepared.store import PreparedStore
 from REACTKDTrainLib.prepared.subset_moments import subset_moments, subsets_of
@@ -89,6 +90,16 @@ def test_another_window_encoder_or_set_of_masks_is_another_entry(stores):
         replace(nodes, prepared=replace(nodes.prepared, seed=1)),
     )
     assert len({store.path(case) for store in (nodes, *others)}) == 5
+
+
+def test_another_head_on_the_same_encoder_finds_what_is_there(student):
+    other = copy.deepcopy(student)
+    with torch.no_grad():
+        other.head.bias += 1
+    assert encoder_hash(other) == encoder_hash(student)
+    with torch.no_grad():
+        next(p for n, p in other.named_parameters() if n.startswith("encoders.")).mul_(1.001)
+    assert encoder_hash(other) != encoder_hash(student)
 
 
 def test_a_case_that_cannot_be_prepared_leaves_nothing(stores, monkeypatch):
