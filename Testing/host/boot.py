@@ -14,6 +14,7 @@ import slicer
 import vtk
 
 from host.errors import VtkErrors
+from host.none_kept import keep_none
 
 # By module name, as logics ask the application logic for each other.
 LOGICS = {
@@ -54,6 +55,7 @@ class Host:
 @cache
 def boot() -> Host:
     """Boot once per process and set `slicer.mrmlScene` and `slicer.modules`; later calls return the same host."""
+    keep_none()
     errors = VtkErrors().install()
     scene = slicer.vtkMRMLScene()
     application_logic = slicer.vtkSlicerApplicationLogic()
