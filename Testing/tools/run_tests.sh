@@ -1,9 +1,10 @@
 #!/bin/sh
-# Runs the tests in four processes, one after another, so that a crash in OpenGL or Slicer's libraries cannot hide the
-# results of the others:   run_tests.sh PYTHON [pytest options]
+# Runs the tests in four processes, so that a crash in OpenGL or Slicer's libraries cannot hide the results of the others:
+#   run_tests.sh PYTHON [pytest options]
 #
-# Groups: scene, rendering, gui, and everything else under Testing/python. A group that selects no test (pytest's exit
-# status 5, usual with `-m slow`) is not a failure; a run in which no group selected any is.
+# Groups: scene, rendering, gui, and everything else under Testing/python. The first three run one after another beside
+# the fourth, since two cores are what the slowest computers have, and are shown after it. A group that selects no test
+# (pytest's exit status 5, usual with `-m slow`) is not a failure; a run in which no group selected any is.
 set -u
 
 python=$1
@@ -18,8 +19,13 @@ for folder in "$tests"/*/; do
     esac
 done
 
-failed=0
-ran=0
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # two groups share the cores
+
+told="$(mktemp -d)"
+beside=""
+trap 'rm -rf "$told"' EXIT
+trap '[ -z "$beside" ] || pkill -P "$beside" 2>/dev/null; [ -z "$beside" ] || kill "$beside" 2>/dev/null; exit 130' INT TERM
+
 run_group() {
     title=$1
     shift
@@ -27,21 +33,27 @@ run_group() {
     "$python" -m pytest -q "$@"
     status=$?
     case $status in
-    0) ran=1 ;;
+    0) : >"$told/ran" ;;
     5) echo "(no test of this group was selected)" ;;
     *)
-        ran=1
-        failed=1
+        : >"$told/ran"
+        : >"$told/failed"
         [ $status -lt 128 ] || echo "The test process of '$title' died (exit status $status); its remaining tests did not run."
         ;;
     esac
 }
 
+(
+    for name in scene rendering gui; do
+        [ ! -d "$tests/$name" ] || run_group "$name" "$tests/$name" "$@"
+    done
+) >"$told/output" 2>&1 &
+beside=$!
 # shellcheck disable=SC2086  # one word per folder is meant
 [ -z "$others" ] || run_group "$(basename -a $others | tr '\n' ' ' | sed 's/ $//')" $others "$@"
-for name in scene rendering gui; do
-    [ ! -d "$tests/$name" ] || run_group "$name" "$tests/$name" "$@"
-done
+wait "$beside"
+beside=""
+cat "$told/output"
 
-[ $ran = 1 ] || { echo "No test was selected at all." >&2; exit 1; }
-exit $failed
+[ -e "$told/ran" ] || { echo "No test was selected at all." >&2; exit 1; }
+[ ! -e "$told/failed" ]
