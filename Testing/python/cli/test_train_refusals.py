@@ -173,6 +173,7 @@ def with_room(room: int | None, folder: Path, cache: Path, *more: str) -> subpro
     return subprocess.run(command, capture_output=True, text=True, preexec_fn=limit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "room", "sentence"),
     [

@@ -67,6 +67,7 @@ def test_the_module_finds_its_inputs_among_the_sample(samples: Any, application:
     samples.screenshot("sample-data-recognized", of="window")
 
 
+@pytest.mark.slow
 def test_the_same_click_makes_the_same_patient(samples: Any) -> None:
     arrays = []
     for _ in range(2):

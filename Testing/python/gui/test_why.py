@@ -60,6 +60,7 @@ def test_the_table_is_the_report_and_sorts(user: Any, graded: Any, context: Any)
     assert volumes in (sorted(volumes), sorted(volumes, reverse=True)) and len(volumes) >= 2
 
 
+@pytest.mark.slow
 def test_a_click_on_a_row_goes_to_the_region(user: Any, graded: Any, context: Any) -> None:
     rows = [row[0] for row in user.rows("regionTable")]
     red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
@@ -82,6 +83,7 @@ def test_colors_stand_for_what_is_chosen(user: Any, graded: Any, context: Any) -
     assert not np.allclose(seen["Weight"]["colors"], seen["Effect of leaving it out"]["colors"])
 
 
+@pytest.mark.slow
 def test_what_is_drawn_can_be_switched(user: Any, graded: Any, context: Any) -> None:
     before = drawn(context)
     assert before["3d"] and before["legend"] and not before["graph"]
@@ -130,6 +132,7 @@ def test_without_a_region_or_an_image(user: Any, graded: Any, context: Any) -> N
     assert not user.sees("whatIfLabel") and not user.find("everythingButton").enabled
 
 
+@pytest.mark.slow
 def test_one_image_must_stay(user: Any, graded: Any, context: Any) -> None:
     for name in ("ct", "fdg", "acetate"):
         user.click(f"{name}InUseCheckBox")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from REACTKDTrainLib.heads.compare import METHODS, as_markdown, compare, students_of
 from REACTKDTrainLib.heads.table import NodeTable
 from support.node_cases import cases
@@ -15,6 +17,7 @@ def test_the_methods_differ_by_their_teaching_alone():
     assert all((w - first[0]).abs().max() < 0.01 for w in first)
 
 
+@pytest.mark.slow
 def test_gains_come_with_intervals_and_a_table():
     folds = [NodeTable.of(cases(30, seed)) for seed in (0, 1)]
     told = compare(folds, NodeTable.of(cases(120, 9)), steps=20, seeds=[0])

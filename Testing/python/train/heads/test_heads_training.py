@@ -82,6 +82,7 @@ def test_the_same_call_gives_the_same_bits_and_leaves_the_process_alone(table):
     assert not torch.equal(first.head.bias, other.head.bias)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["kd", "react-kd"])
 def test_a_teacher_teaches(table, teacher, method):
     """Without the focal loss (class weights of 0) all that the student knows is what it was taught."""
@@ -92,6 +93,7 @@ def test_a_teacher_teaches(table, teacher, method):
     assert auc(student, NodeTable.of(cases(300, seed=1)), ALL) > 0.75
 
 
+@pytest.mark.slow
 def test_graphs_pull_the_students_nodes_to_the_teachers(table, teacher):
     targets = targets_of(teacher, table)
     losses: dict[float, list[float]] = {}

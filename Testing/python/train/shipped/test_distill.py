@@ -30,6 +30,7 @@ def tables(monkeypatch) -> dict[str, NodeTable]:
     return {n: NodeTable.of(cases(60, seed, size)) for seed, n in enumerate(("train", "validation", "test"))}
 
 
+@pytest.mark.slow
 def test_the_distilled_student_keeps_its_encoder_and_learns(tables):
     torch.manual_seed(0)
     initial = new_student(tables["train"], StudentConfig()).eval()
@@ -70,6 +71,7 @@ def test_a_blend_lies_between_its_two_ends(tables):
         assert all(torch.allclose(v, blend[k]) for k, v in end.state_dict().items())
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_bundle_that_says_how_it_was_made(tables, tmp_path, monkeypatch):
     torch.manual_seed(0)
     training = {"how": "on node vectors", "cohort": "of the test", "cases": 60, "encoder_cases": 0}
