@@ -31,7 +31,7 @@ class HeadsRecipe:
     steps, batch, rate, decay: of the optimizer. gamma, class_weights: of the focal loss. modality_dropout,
     node_dropout: of the student's images and lesions. expert: share of the student's cases that it sees with the
     expert's masks, the others with those of an annotator with errors. auxiliary: weight of regressing a phantom's
-    latents.. Raises: ValueError.
+    latents. Raises: ValueError that names the field.
     """
 
     steps: int = 400

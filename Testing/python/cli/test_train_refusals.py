@@ -178,7 +178,7 @@ def with_room(room: int | None, folder: Path, cache: Path, *more: str) -> subpro
     ("what", "room", "sentence"),
     [
         ("a prepared case", 60_000, "cannot be written"),  # run.json fits, a case does not
-        ("a checkpoint", 30_000, "could not be written (is the disk full?); make room and resume"),
+        ("a checkpoint", 30_000, "The checkpoint best.pt could not be written (is the disk full?); make room and"),
     ],
 )
 def test_a_full_disk_is_one_sentence_and_the_run_resumes(what, room, sentence, whole, tmp_path: Path) -> None:

@@ -107,9 +107,9 @@ def test_graphs_pull_the_students_nodes_to_the_teachers(table, teacher):
         def watch(step, terms, told=told):
             told.append(terms)
 
-        train_student(table, replace(QUICK, steps=40), None, distiller, targets, watch=watch)
+        train_student(table, replace(QUICK, steps=80), None, distiller, targets, watch=watch)
         losses[weight] = [terms["node"] / max(weight, 1e-6) for terms in told]
-    assert sum(losses[3.0][-10:]) < 0.8 * sum(losses[0.0][-10:])
+    assert sum(losses[3.0][-10:]) < 0.6 * sum(losses[0.0][-10:])
 
 
 def test_the_teacher_stays_as_it_was(table, teacher):
