@@ -17,6 +17,9 @@ from REACTKDTrainLib.distillation.graph import unit
 from REACTKDTrainLib.distillation.gromov import Mode, plan_between
 from REACTKDTrainLib.distillation.gromov_batch import plan_values, semirelaxed_plans
 
+#: teacher nodes up to which the search for many graphs finds what `plan_between` finds; beyond it may end higher
+_EXACT_TOGETHER = 4
+
 
 @dataclass(frozen=True, eq=False)
 class Graphs:
@@ -78,9 +81,9 @@ def mean_gw_loss(student: Graphs, teacher: Graphs, costs: Tensor, mode: Mode) ->
     several = (student.rows.sum(dim=1) > 1) & (teacher.rows.sum(dim=1) > 1)
     if mode == "semirelaxed":
         plans = semirelaxed_plans(ds, dt, student.rows, teacher.rows, costs).to(ds) * several[:, None, None]
-    else:
-        own, other, start = (x.detach().cpu().double() for x in (ds, dt, costs))
-        for b in several.nonzero()[:, 0].tolist():
-            n, m = student.counts[b], teacher.counts[b]
-            plans[b, :n, :m] = plan_between(own[b, :n, :n], other[b, :m, :m], start[b, :n, :m], mode).to(plans)
+    own, other, start = (x.detach().cpu().double() for x in (ds, dt, costs))
+    for b, (n, m) in enumerate(zip(student.counts, teacher.counts, strict=True)):
+        if n > 1 and m > 1 and not (mode == "semirelaxed" and m <= _EXACT_TOGETHER):
+            plan = plan_between(own[b, :n, :n], other[b, :m, :m], start[b, :n, :m], mode)
+            plans[b, :n, :m] = plan.to(plans)
     return plan_values(ds, dt, plans).clamp_min(0).mean()
