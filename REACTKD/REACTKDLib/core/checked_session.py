@@ -49,6 +49,10 @@ class CheckedSession:
         self.case = clean
         return True
 
+    def serves(self, case: Case) -> bool:
+        """True when `adopt` would take this case; nothing is changed. case: as checked."""
+        return _same_images(case, self.case) and self._core.would_read(case)
+
     def grade(self, leave_out: Collection[Modality] = (), mute: Collection[str | int] = ()) -> GradeResult:
         """Grade with the masks of `case`. Raises: what `Session.grade` raises."""
         case = self.case

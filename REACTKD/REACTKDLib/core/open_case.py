@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -73,11 +73,14 @@ def case_of(
 
 
 def read_volumes(
-    given: Mapping[Modality, PathLike], segmentation: PathLike | None = None
+    given: Mapping[Modality, PathLike],
+    segmentation: PathLike | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[dict[Modality, Volume], list[Finding]]:
     """Read each image as what it is: a file that ITK knows, or a DICOM series by its folder or one of its files.
 
-    segmentation: where a folder holds several series, the one that this DICOM SEG was drawn on is taken.
+    segmentation: where a folder holds several series, the one that this DICOM SEG was drawn on is taken. check: called
+    before each image; it may raise to stop.
     """
     from REACTKDLib.core.dicom.images import read_dicom_volume
     from REACTKDLib.core.dicom.segmentation import referenced_series
@@ -85,6 +88,7 @@ def read_volumes(
 
     volumes, findings = {}, []
     for modality, path in given.items():
+        check()
         if is_dicom_source(path):
             drawn_on = referenced_series(segmentation) if segmentation is not None and os.path.isdir(path) else ()
             volumes[modality], more = read_dicom_volume(path, modality, preferred=drawn_on)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,22 +39,31 @@ class JobFiles:
     problem: str = ""
 
 
-def open_job(job: Job, case_id: str | None = None) -> Case:
-    """Read a job and check everything, as `open_case` does, which also says what it raises."""
+def open_job(job: Job, case_id: str | None = None, check: Callable[[], None] = lambda: None) -> Case:
+    """Read a job and check everything, as `open_case` does, which also says what it raises.
+
+    check: called before each file, and before what was read is checked; it may raise to stop.
+    """
     _need_images(job)
     if job.segmentation is None and job.mask_files is None:
         raise EmptySegmentation("No segmentation is given; give the file with the liver and its tumors.")
-    volumes, findings = read_volumes(job.images, job.segmentation)
-    return case_of(volumes, _segmentation_of(job), job.liver, job.tumor, case_id or job.case, findings)
+    volumes, findings = read_volumes(job.images, job.segmentation, check)
+    check()
+    segmentation = _segmentation_of(job)
+    check()
+    return case_of(volumes, segmentation, job.liver, job.tumor, case_id or job.case, findings)
 
 
-def read_job(job: Job) -> JobFiles:
+def read_job(job: Job, check: Callable[[], None] = lambda: None) -> JobFiles:
     """Read a job to be shown; masks that cannot be used are a `problem`, not an error: they can be drawn.
+
+    check: called before each file; it may raise to stop.
 
     Raises: NoVolume, and what `read_volume` and `read_dicom_volume` raise for an image.
     """
     _need_images(job)
-    volumes, findings = read_volumes(job.images, job.segmentation)
+    volumes, findings = read_volumes(job.images, job.segmentation, check)
+    check()
     if job.segmentation is None and job.mask_files is None:
         return JobFiles(volumes, None, findings=tuple(findings), problem="No segmentation is listed; draw the masks.")
     try:

@@ -54,6 +54,7 @@ class CasesPanel(Section):
         reading.changed.connect(self._refresh_if_open)
         reading.opened.connect(self.on_opened)
         context.result_changed.connect(self.on_result)
+        context.controller.outputs_changed.connect(self.on_outputs)
         context.inputs_changed.connect(self.on_inputs)
         self.timer = qt.QTimer()
         self.timer.setInterval(LOOK_MS)
@@ -117,7 +118,7 @@ class CasesPanel(Section):
         """Another case is in the scene, or none: make it the case at hand."""
         if self.context.suspended:
             return
-        listed = self.reading.loader.loaded
+        listed, self._ahead = self.reading.loader.loaded, None
         if listed is None:
             self.context.close_case()
             return
@@ -144,11 +145,15 @@ class CasesPanel(Section):
             self.reading.set_reviewed(self.reading.current.id, on)
 
     def on_result(self) -> None:
-        """The model has answered; the review keeps it, and the next case is encoded meanwhile."""
+        """The model has answered; the review keeps it."""
         report = self.context.report
-        if self.context.suspended or report is None or not self._is_at_hand():
+        if not self.context.suspended and report is not None and self._is_at_hand():
+            self.reading.record(report, holds=not self.context.controller.masks_changed())
+
+    def on_outputs(self, _parameter_node: Any) -> None:
+        """The answer is in the views; the next case is encoded while it is looked at, once."""
+        if self.context.suspended or not self._is_at_hand():
             return
-        self.reading.record(report, holds=not self.context.controller.masks_changed())
         files = self.reading.next_files()
         if files is not None and files != self._ahead and not missing_packages():
             self._ahead = files
@@ -271,6 +276,7 @@ class CasesPanel(Section):
         self.reading.changed.disconnect(self._refresh_if_open)
         self.reading.opened.disconnect(self.on_opened)
         self.context.result_changed.disconnect(self.on_result)
+        self.context.controller.outputs_changed.disconnect(self.on_outputs)
         self.context.inputs_changed.disconnect(self.on_inputs)
         self.reading.close()
         super().cleanup()

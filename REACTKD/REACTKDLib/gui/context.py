@@ -12,7 +12,7 @@ from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.report import GradeReport
 from REACTKDLib.core.worker.jobs import Model
 from REACTKDLib.core.worker.mail import Mail
-from REACTKDLib.gui.packages import ensure_packages
+from REACTKDLib.gui.packages import ensure_packages, missing_packages
 from REACTKDLib.gui.words import plain
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.grading import GradingController
@@ -178,6 +178,13 @@ class PanelContext:
         else:
             self.controller.grade(self.nodes, asked, state.case_id)
         self._graded_with = wish
+
+    def warm_up(self) -> None:
+        """Have the worker load libraries and the model, if a case is at hand and everything is installed."""
+        if self.nodes is None or self.busy or missing_packages():
+            return
+        self.controller.model = Model(self.state.model, self.state.device)
+        self.controller.warm_up()
 
     def cancel(self) -> None:
         """Stop the work within a second."""

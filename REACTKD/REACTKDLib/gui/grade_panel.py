@@ -14,6 +14,8 @@ from REACTKDLib.gui.words import grade_words, image_words, joined, short_grade
 from REACTKDLib.scene.panel_state import DEVICES
 from REACTKDLib.scene.state import GradingState
 
+WARM_UP_MS = 1500  # after the inputs came: first they are shown
+
 
 class GradePanel(Section):
     """Buttons and texts follow the state of the controller."""
@@ -32,7 +34,22 @@ class GradePanel(Section):
         ui.liveCheckBox.connect("toggled(bool)", self.on_live)
         ui.modelPathEdit.connect("currentPathChanged(QString)", self.on_model)
         ui.deviceComboBox.connect("activated(int)", self.on_device)
+        self.warm_up_timer = qt.QTimer()
+        self.warm_up_timer.setSingleShot(True)
+        self.warm_up_timer.setInterval(WARM_UP_MS)
+        self.warm_up_timer.connect("timeout()", self.on_warm_up)
+        context.inputs_changed.connect(self.on_inputs)
         self.refresh()
+
+    def on_inputs(self) -> None:
+        """A case is at hand, or other inputs of it: it will be graded soon."""
+        if not self.context.suspended and self.context.nodes is not None:
+            self.warm_up_timer.start()
+
+    def on_warm_up(self) -> None:
+        """The first grade need not wait for libraries."""
+        if not self.context.suspended:
+            self.context.warm_up()
 
     def on_grade(self, _checked: bool = False) -> None:
         """The button."""
@@ -52,6 +69,13 @@ class GradePanel(Section):
         """Another model folder."""
         if not self._filling:
             self.context.use_bundle(path.strip() or None)
+
+    def cleanup(self) -> None:
+        """Let go."""
+        self.warm_up_timer.stop()
+        self.warm_up_timer.disconnect("timeout()", self.on_warm_up)
+        self.context.inputs_changed.disconnect(self.on_inputs)
+        super().cleanup()
 
     def on_device(self, index: int) -> None:
         """Another device."""

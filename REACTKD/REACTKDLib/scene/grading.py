@@ -92,6 +92,7 @@ class GradingController(ScriptRunner):
         self.what_if_answer: WhatIfAnswer | None = None
         self._opened: _Opened | None = None
         self._count = 0
+        self._warmed: jobs.Model | None = None
         self._observed = [
             scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, lambda *_: self.leave()),
             scene.AddObserver(slicer.vtkMRMLScene.EndImportEvent, self._on_import),
@@ -138,8 +139,10 @@ class GradingController(ScriptRunner):
         self.mail.submit(jobs.OpenFiles(files, self.model), lambda _: None, background=True)
 
     def warm_up(self) -> None:
-        """Load libraries and the model in the worker, so that the first grade is quick."""
-        self.mail.submit(jobs.WarmUp(self.model), lambda _: None, background=True)
+        """Load libraries and the model in the worker, so that the first grade is quick. Once for a model."""
+        if self._warmed != self.model:
+            self._warmed = self.model
+            self.mail.submit(jobs.WarmUp(self.model), lambda _: None, background=True)
 
     def masks_changed(self) -> bool:
         """True when the masks of the case on the screen are not those that were graded last. Costs a millisecond."""

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 
 from REACTKDLib.core.atomic import write_text
-from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.distillation.config import DistillationConfig
@@ -102,8 +101,6 @@ def as_markdown(told: Mapping) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m REACTKDTrainLib.heads.compare --nodes FOLDER --output FILE.json`. Returns the exit status."""
-    from REACTKDTrainLib.shipped.distill import node_store
-
     parser = argparse.ArgumentParser(prog="REACTKDTrainLib.heads.compare", description=__doc__.split("\n")[0])
     parser.add_argument("--nodes", type=Path, required=True, help="where node vectors are kept")
     parser.add_argument(
@@ -124,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.page and options.output.is_file():  # measured before
             put_into(options.page, as_markdown(json.loads(options.output.read_text(encoding="utf-8"))).strip(), MARKS)
             return 0
-        store = node_store(options.nodes, Bundle.load(shipped_bundle_folder()))
+        store = NodeStore.without_encoder(options.nodes)
         cases = open_cohort(options.cohort).graded
         folds = [_table(store, split.train + split.inner) for split in make_folds(cases, options.folds, 0, 0.2)]
         unseen = [c for c in open_cohort(options.test).graded if not options.made_only or store.path(c).exists()]

@@ -1,4 +1,4 @@
-"""Teachers that grade by node vectors: the fused head and the two branches', with the expert's masks and all images."""
+"""Teachers that grade by node vectors and all images: the fused head and the two branches'."""
 
 from __future__ import annotations
 
@@ -32,23 +32,27 @@ class NodeTeacher(nn.Module):
             {name: GraphHead(1, own, len(self.columns), hidden, classes, dropout) for name, own in images.items()}
         )
 
-    def forward(self, batch: NodeBatch) -> GraphOutput:
-        """Grade a batch; `nodes` are the fused head's region embeddings, `branch_nodes` the branches'."""
-        parts = {name: self._grade(head, batch) for name, head in self.heads.items()}
+    def forward(self, batch: NodeBatch, hidden_nodes: Tensor | None = None) -> GraphOutput:
+        """Grade a batch; `nodes` are the fused head's region embeddings, `branch_nodes` the branches'.
+
+        hidden_nodes: (B, n) bool, lesions that no head sees.
+        """
+        rows = batch.rows if hidden_nodes is None else batch.rows & ~hidden_nodes
+        parts = {name: self._grade(head, batch, rows) for name, head in self.heads.items()}
         logits, h, hidden = parts["fused"]
         branch_logits = {b: parts[b][0] for b in BRANCHES}
         branch_nodes = {b: batch.per_case(parts[b][1]) for b in BRANCHES}
         nodes = batch.per_case(h)
         return GraphOutput(logits, nodes, [], hidden, branch_logits, branch_nodes, nodes)
 
-    def _grade(self, head: GraphHead, batch: NodeBatch) -> tuple[Tensor, Tensor, Tensor]:
+    def _grade(self, head: GraphHead, batch: NodeBatch, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         total = head.kind[[0] + [1] * (batch.rows.shape[1] - 1)]
         for name, layer in head.fixed_in.items():
             vectors = relative(batch.fixed[name][..., self.columns])
             total = total + layer(head.drop(head.fixed_scale[name](vectors)))
         h = head.mix(total)
         t = head.mix(head.topology_in(head.drop(head.topology_scale(batch.topology))))[:, None]
-        logits, hidden = graded(head.head, h, t, batch.rows)
+        logits, hidden = graded(head.head, h, t, rows)
         return logits, h, hidden
 
     @torch.no_grad()

@@ -29,7 +29,7 @@ class HeadsRecipe:
     """How heads are optimized: AdamW, one cycle of the rate, gradients clipped at 1.
 
     steps, batch, rate, decay: of the optimizer. gamma, class_weights: of the focal loss. modality_dropout,
-    node_dropout: of the student's images and lesions. expert: share of the student's cases that it sees with the
+    node_dropout: of the student's images, and of lesions. expert: share of the cases that are seen in training with the
     expert's masks, the others with those of an annotator with errors. auxiliary: weight of regressing a phantom's
     latents. Raises: ValueError that names the field.
     """
@@ -60,15 +60,21 @@ class HeadsRecipe:
 
 
 def train_teacher(table: NodeTable, recipe: HeadsRecipe, hidden: int = 48, dropout: float = 0.3) -> NodeTeacher:
-    """All images, the expert's masks; focal loss of the fused head, and half that of each branch's."""
+    """All images; focal loss of the fused head, and half that of each branch's.
+
+    Masks and lesions vary as they do for a student (`recipe.expert`, `recipe.node_dropout`): on 65 patients a teacher of
+    the expert's masks alone is worse than the student that it is to teach (docs/decisions.md).
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         teacher = NodeTeacher(hidden, dropout=dropout)
         teacher.fit_scales(table)
         weights = torch.tensor(recipe.class_weights)
+        draw = torch.Generator().manual_seed(recipe.seed)
 
         def loss(index: Tensor) -> dict[str, Tensor]:
-            output = teacher(NodeBatch.of(table, index))
+            batch = NodeBatch.of(table, index, _drawn_variants(len(index), table.variants, recipe, draw))
+            output = teacher(batch, _hidden_nodes(batch.rows, recipe.node_dropout, draw))
             grade = table.grade[index]
             terms = {"focal": focal_loss(output.logits, grade, recipe.gamma, weights)}
             for branch, logits in output.branch_logits.items():

@@ -16,7 +16,9 @@ from REACTKDTrainLib.low_dose.physics import PADDING_BELOW_HU
 
 DIRECTIONS = 720
 PROBE_DEPTHS = (2, 3, 4)
-"""Pixels inside the edge that are averaged: the outermost ones hold interpolation with padding."""
+"""Pixels of a 512 x 512 picture inside the edge that are averaged: the outermost ones hold interpolation with padding."""
+FULL_SIDE = 512
+"""A coarser picture is read as near to its edge as that, at its own pixels: four of 6 mm are well inside a patient."""
 PROBE_BEYOND = 3
 """Pixels outside the inscribed circle where padding shows that the scanner reconstructs a disc."""
 AIR_BELOW_HU = -850.0
@@ -86,8 +88,9 @@ def edge_contact(hu: np.ndarray) -> EdgeContact:
     flat = height == width and np.ptp(corners) == 0 and corners.flat[0] <= -900
     beyond = read(np.minimum(to_circle + PROBE_BEYOND, to_border))
     padded = (beyond < PADDING_BELOW_HU) | ((beyond == corners.flat[0]) & flat)
-    at_circle = np.mean([read(np.maximum(to_circle - d, 0)) for d in PROBE_DEPTHS], axis=0)
-    at_border = np.mean([read(np.maximum(to_border - d, 0)) for d in PROBE_DEPTHS], axis=0)
+    depths = [max(1, round(d * min(height, width, FULL_SIDE) / FULL_SIDE)) for d in PROBE_DEPTHS]
+    at_circle = np.mean([read(np.maximum(to_circle - d, 0)) for d in depths], axis=0)
+    at_border = np.mean([read(np.maximum(to_border - d, 0)) for d in depths], axis=0)
     shares = (np.where(padded, at_circle, at_border) > AIR_BELOW_HU).mean(axis=1)
     return EdgeContact(np.where(holds_tissue, shares, np.nan))
 

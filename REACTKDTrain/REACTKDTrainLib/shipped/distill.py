@@ -50,6 +50,8 @@ STUDENTS = tuple(
 #: how far from the weights it departed from, 1 all the way; hundreds of patients must not undo what thousands taught
 SHARES = (0.25, 0.5, 0.75, 1.0)
 _MEMBERS = 5
+#: the shipped student's teachers saw the expert's masks alone, whole; hundreds of patients need no more
+_TEACHER = {"expert": 1.0, "node_dropout": 0.0}
 _NAMES = ("method", "graph", "rate", "steps", "share")
 _RUNG_STEPS = (400, 800)
 
@@ -81,12 +83,12 @@ def best_teacher(train: NodeTable, validation: NodeTable) -> tuple[Ensemble, dic
     found = []
     everyone = NodeBatch.of(validation, torch.arange(len(validation)))
     for steps, dropout in TEACHERS:
-        teacher = train_teacher(train, HeadsRecipe(steps=steps), dropout=dropout)
+        teacher = train_teacher(train, HeadsRecipe(steps=steps, **_TEACHER), dropout=dropout)
         with torch.no_grad():
             found.append((likelihood(teacher(everyone).logits, validation.grade), steps, dropout))
         print(f"teacher: {steps} steps, dropout {dropout}: {found[-1][0]:.4f}", file=sys.stderr, flush=True)
     _, steps, dropout = max(found)
-    recipes = [HeadsRecipe(steps=steps, seed=seed) for seed in range(_MEMBERS)]
+    recipes = [HeadsRecipe(steps=steps, seed=seed, **_TEACHER) for seed in range(_MEMBERS)]
     ensemble = Ensemble([train_teacher(train, recipe, dropout=dropout) for recipe in recipes]).eval()
     with torch.no_grad():
         p = torch.softmax(ensemble(everyone).logits, dim=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.phantom import phantom_case
@@ -28,14 +27,11 @@ from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.heads.table import NodeTable
 from REACTKDTrainLib.heads.teacher import targets_of
 from REACTKDTrainLib.heads.training import HeadsRecipe, predict, train_student, train_teacher
-from REACTKDTrainLib.prepared.node_store import NodeStore, encoder_hash
-from REACTKDTrainLib.prepared.sizes import preparation_of
-from REACTKDTrainLib.prepared.store import PreparedStore
+from REACTKDTrainLib.prepared.node_store import NodeStore
 from REACTKDTrainLib.run.preparation import prepare_cases
 from REACTKDTrainLib.study.answers import INPUTS
 from REACTKDTrainLib.study.presets import NodeLevel as NodeSettings
 from REACTKDTrainLib.study.runs import Run, RunFiles
-from REACTKDTrainLib.views.normalization import LiverWindow
 
 HIDDEN = 48  # width of region embeddings, the student's and the teachers'
 FIRST = {"test": 0, "validation": 2000, "pool": 2500}  # numbers of the cohort 'large'
@@ -61,19 +57,14 @@ class NodeLevel:
     size: str = "full"
     ready: bool = False
     workers: int = 1
-    encoder: bool = True
     say: Callable[[str], None] = print
     _tables: dict[str, NodeTable] = field(default_factory=dict)
     _teachers: dict[str, TeacherTargets] = field(default_factory=dict)
 
     @cached_property
     def store(self) -> NodeStore:
-        """The node files of the shipped student's own making, so that both serve each other."""
-        prepared = PreparedStore(self.folder, preparation_of(self.size), variants=self.settings.variants)
-        if not self.encoder:
-            return NodeStore(self.folder, prepared, LiverWindow())
-        student = Bundle.load(shipped_bundle_folder()).student.eval()
-        return NodeStore(self.folder, prepared, LiverWindow(), student, encoder_hash(student), 2)
+        """Node files, as `heads.compare` uses them too."""
+        return NodeStore.without_encoder(self.folder, self.size, self.settings.variants)
 
     @cached_property
     def cases(self) -> dict[str, list[CohortCase]]:
@@ -103,10 +94,9 @@ class NodeLevel:
             prepare_cases(missing, self.store.make, self.workers, told)
 
     def table(self, part: str) -> NodeTable:
-        """'test', 'validation' or 'pool'; without moments of an encoder, which no student here has."""
+        """'test', 'validation' or 'pool'."""
         if part not in self._tables:
-            table = NodeTable.of([self.store.get(case) for case in self.cases[part]])
-            self._tables[part] = replace(table, fused={})
+            self._tables[part] = NodeTable.of([self.store.get(case) for case in self.cases[part]])
         return self._tables[part]
 
     def subset(self, size: int, number: int) -> torch.Tensor:

@@ -113,7 +113,7 @@ def _quick() -> Preset:
     return replace(
         whole,
         name="quick",
-        nodes=replace(whole.nodes, steps=40, trials=1),
+        nodes=replace(whole.nodes, trials=1),
         training=replace(whole.training, data=data, **stages),
     )
 

@@ -70,8 +70,7 @@ class Study:
     def nodes(self) -> NodeLevel:
         """The level of nodes, always phantoms."""
         size = "tiny" if self.preset.meaningless else "full"
-        encoder = not self.preset.meaningless
-        return NodeLevel(self.preset.nodes, self.cache / "nodes", size, self.ready, self.workers, encoder, self.say)
+        return NodeLevel(self.preset.nodes, self.cache / "nodes", size, self.ready, self.workers, self.say)
 
     def run(self, parts: Sequence[str] = PARTS) -> dict:
         """Do what is not done of these parts, then write everything. Raises: ReactkdError; UsageError for a part."""

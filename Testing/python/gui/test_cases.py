@@ -189,10 +189,13 @@ def test_a_case_is_graded_as_it_opens_if_wished(
     user.click("gradeOnOpeningCheckBox")
     user.click("nextCaseButton")
     user.wait_until(lambda: row(user, 0)[GRADE], PATIENCE_S, "the first grade")
+    controller = widget.panel.context.controller
+    user.wait_until(lambda: not controller.busy and not controller.mail.waiting, PATIENCE_S, "the second, read ahead")
     user.click("nextCaseButton")
     user.wait_until(lambda: row(user, 1)[GRADE], PATIENCE_S, "the second grade")
     user.click("gradeOnOpeningCheckBox")
     assert widget.panel.context.report.case == CASES[1]
+    assert controller.answer.encoder_calls == 0, "it was encoded while the first was looked at"
 
 
 def test_the_results_of_a_case_leave_the_views_without_a_complaint(application: Any, scene: Any) -> None:

@@ -203,3 +203,17 @@ def test_a_gpu_without_memory_leaves_the_work_to_the_cpu_and_says_so(user: Any, 
         user.screenshot("device-fallback")
     finally:
         context.controller.mail.close()
+
+
+def test_the_worker_gets_ready_before_the_click(user: Any, nodes: Any, context: Any) -> None:
+    asked = []
+    submit = context.mail.submit
+    context.mail.submit = lambda job, *more, **how: asked.append(job) or submit(job, *more, **how)
+    user.wait_until(lambda: asked, 10, "the model to be loaded")
+    user.choose("fdgSelector", None)
+    later = time.monotonic() + 2.0
+    user.wait_until(lambda: time.monotonic() > later and not context.mail.waiting, GRADE_S, "its end")
+    from REACTKDLib.core.worker.jobs import Model, WarmUp
+
+    assert asked == [WarmUp(Model(context.state.model, context.state.device))], "once for a model"
+    grade(user)

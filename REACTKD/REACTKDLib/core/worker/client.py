@@ -93,8 +93,12 @@ class WorkerClient:
     def submit(self, job: Job, background: bool = False) -> int:
         """Take a job and return its ticket at once; whatever fails is told by `poll`.
 
-        background: gives way to every other job, by starting over later.
+        background: gives way to every other job, by starting over later; of several of a kind that wait, only the last
+        is of use, and the others end as canceled.
         """
+        if background:
+            for entry in [e for e in self._waiting if e.background and type(e.job) is type(job)]:
+                self._stop(entry)
         self._count += 1
         self._waiting.append(_Entry(self._count, job, background))
         running = self._running

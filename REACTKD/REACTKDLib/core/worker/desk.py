@@ -59,15 +59,15 @@ class Desk:
                 self._grader_of(model)
                 return None
             case jobs.OpenFiles(files, model):
-                self._open(_READ_AHEAD, _case_of(files), model, progress, cancelled)
+                self._read_ahead(open_job(files.job(), check=check), model, progress, cancelled)
                 return None
             case jobs.ReadFiles(files):
-                return files_message(read_job(files.job()), self._folder, self._new_name, check)
+                return files_message(read_job(files.job(), check), self._folder, self._new_name, check)
             case jobs.SaveSegments(path, segments):
                 save_segments(self._folder, segments, Path(path))
                 return None
             case jobs.GradeFiles(key, files, model):
-                return self._grade_case(key, _case_of(files), model, progress, cancelled)
+                return self._grade_case(key, open_job(files.job(), check=check), model, progress, cancelled)
             case jobs.GradeArrays(key, images, masks, case_id, model):
                 progress(0.0, "Reading the images")
                 read = case_from_files(self._folder, images, masks, case_id, check)
@@ -117,6 +117,11 @@ class Desk:
     def _message(self, result: GradeResult, key: str, calls: int, anew: bool) -> dict[str, Any]:
         return grade_message(result, key, self._folder, self._new_name, calls, anew)
 
+    def _read_ahead(self, case: Case, model: jobs.Model, progress: Progress, cancelled: Canceler) -> None:
+        """Hold a case that nobody asked for yet; one that is held already keeps its key, whose owner may use it."""
+        if not any(known == model and session.serves(case) for known, session in self._held.values()):
+            self._open(_READ_AHEAD, case, model, progress, cancelled)
+
     def _open(
         self, key: str, case: Case, model: jobs.Model, progress: Progress, cancelled: Canceler
     ) -> tuple[int, bool]:
@@ -165,7 +170,3 @@ class Desk:
 
 def _calls(grader: Grader) -> int:
     return grader.bundle.student.encoder_calls
-
-
-def _case_of(files: jobs.CaseFiles) -> Case:
-    return open_job(files.job())

@@ -66,6 +66,7 @@ class Inbox:
             if "stop" in message:
                 self._stopped.add(message["stop"])
             else:
+                self._stopped.discard(message["ticket"])  # a job that gave way comes again under its own ticket
                 self._jobs.put(message)
         os.chdir(self._folder.parent)  # Windows keeps the folder that a process is in
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -103,7 +103,27 @@ def test_reading_ahead_gives_way_and_comes_back(make, case, model, tmp_path):
     warm = client.submit(jobs.WarmUp(model))
     assert isinstance(wait(client, warm, seen), Done) and time.monotonic() - started < 5.0  # not the ten seconds
     assert not any(isinstance(e, Canceled) for e in seen)
-    wait(client, ahead, until=lambda e: isinstance(e, Progress) and "Analyzing" in e.text)  # again, from its beginning
+    again = wait(client, ahead, until=lambda e: isinstance(e, Progress) and "Analyzing" in e.text)
+    assert isinstance(again, Progress)  # from its beginning
+
+
+def test_reading_ahead_that_gave_way_is_done_in_the_end(make, case, model, tmp_path):
+    write_case(case, tmp_path / "case")
+    client = make()
+    assert isinstance(wait(client, client.submit(jobs.WarmUp(model))), Done)
+    ahead, seen = client.submit(jobs.OpenFiles(files_in(tmp_path / "case"), model), background=True), []
+    warm = client.submit(jobs.WarmUp(model))
+    assert isinstance(wait(client, ahead, seen), Done)
+    assert [e.ticket for e in seen if isinstance(e, Done)] == [warm, ahead]
+
+
+def test_of_several_to_read_ahead_the_last_is_read(make, case, model, tmp_path):
+    write_case(case, tmp_path / "case")
+    client, seen = make(), []
+    jobs_ahead = [jobs.OpenFiles(files_in(tmp_path / "case"), model) for _ in range(3)]
+    tickets = [client.submit(job, background=True) for job in jobs_ahead]  # none has begun: the process is starting
+    assert isinstance(wait(client, tickets[-1], seen), Done)
+    assert sorted(e.ticket for e in seen if isinstance(e, Canceled)) == tickets[:-1]
 
 
 @pytest.mark.parametrize("idle", [True, False], ids=["idle", "at work"])

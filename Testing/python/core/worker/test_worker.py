@@ -140,6 +140,17 @@ def test_a_case_that_was_read_ahead_is_ready_when_its_images_come(client, model,
     assert answer.encoder_calls == 0 and not answer.read_anew
 
 
+def test_reading_ahead_leaves_a_case_that_is_held_to_its_owner(client, model, tmp_path):
+    from REACTKDLib.core.open_case import open_case
+
+    write_case(small_case(seed=6), tmp_path / "shown")
+    files = files_in(tmp_path / "shown")
+    paths = {name: value for name, value in vars(files).items() if name in ("ct", "fdg", "acetate", "segmentation")}
+    do(client, grade_job(client, open_case(**paths), model, "shown"))
+    wait(client, client.submit(jobs.OpenFiles(files, model), background=True))
+    do(client, jobs.Draw("shown"))  # it is still open under its key, with its answer
+
+
 def test_files_are_graded_without_a_scene(client, model, tmp_path):
     write_case(small_case(seed=5), tmp_path / "one")
     answer = do(client, jobs.GradeFiles("file", files_in(tmp_path / "one"), model))

@@ -72,6 +72,24 @@ def test_a_student_learns_from_what_is_present(table):
     assert 0.5 < auc(student, test, ("ct",)) < auc(student, test, ("fdg",)) - 0.05
 
 
+def test_a_teacher_learns_from_other_annotators_masks_and_from_fewer_lesions(table):
+    """Masks of an annotator that say nothing of the grade: a teacher that sees only these has nothing to learn."""
+    blank = {m: torch.cat([x[:1], torch.zeros_like(x[1:])]) for m, x in table.fixed.items()}
+    rows = torch.cat([table.rows[:1], table.rows[1:] & (torch.arange(table.rows.shape[2]) < 2)])
+    topology = torch.cat([table.topology[:1], torch.zeros_like(table.topology[1:])])
+    blind = replace(table, fixed=blank, rows=rows, topology=topology)
+    test = NodeTable.of(cases(300, seed=1))
+
+    def auc_of(**changes) -> float:
+        said = targets_of(train_teacher(blind, replace(QUICK, **changes)), test)
+        return macro_auc(test.grade.numpy(), torch.softmax(said.logits.double(), dim=1).numpy())
+
+    seeing, blinded = auc_of(expert=1.0), auc_of(expert=0.0)
+    assert seeing > 0.65 and abs(blinded - 0.5) < 0.12, (seeing, blinded)
+    whole, fewer = (train_teacher(table, replace(QUICK, steps=5, node_dropout=d)) for d in (0.0, 0.9))
+    assert not torch.equal(targets_of(whole, test).logits, targets_of(fewer, test).logits)
+
+
 def test_the_same_call_gives_the_same_bits_and_leaves_the_process_alone(table):
     before = torch.get_rng_state()
     first, again = (train_student(table, replace(QUICK, steps=20)) for _ in range(2))

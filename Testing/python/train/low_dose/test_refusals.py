@@ -151,3 +151,16 @@ def test_the_real_scan_passes_and_its_liver_crop_does_not():
     hu = hcc_tace_048().array
     assert edge_contact(hu).typical < 0.12
     assert edge_contact(hu[:, 150:374, 60:284]).truncated
+
+
+@pytest.mark.parametrize("size", ["tiny", "small"])
+def test_a_whole_patient_in_coarse_pixels_is_no_crop(size):
+    """Pixels of 6 mm: four of them inside the edge is well inside a patient who fills the picture."""
+    from REACTKDLib.core.case import Modality
+    from REACTKDTrainLib.cohorts.phantom import phantom_case
+
+    for seed in (3, 4, 10):
+        hu = phantom_case("external", seed, size, whole_field=True).load().volumes[Modality.CT].array
+        assert not edge_contact(hu).truncated
+        middle = [slice(n // 4, n - n // 4) for n in hu.shape[1:]]
+        assert edge_contact(hu[:, middle[0], middle[1]]).truncated

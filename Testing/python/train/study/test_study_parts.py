@@ -206,6 +206,6 @@ def test_faults_are_one_sentence(tmp_path, capsys):
 
 
 def test_node_files_that_are_too_few_are_told(tmp_path):
-    level = NodeLevel(preset_of("smoke").nodes, tmp_path, "tiny", ready=True, encoder=False)
+    level = NodeLevel(preset_of("smoke").nodes, tmp_path, "tiny", ready=True)
     with pytest.raises(UsageError, match="leave out --ready"):
         _ = level.cases
