@@ -12,6 +12,7 @@ from REACTKDLib.core.checks import checked, rechecked
 from REACTKDLib.core.findings import merged
 from REACTKDLib.core.grade_result import GradeResult
 from REACTKDLib.core.grader import Grader
+from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.session import Canceler, Progress, never, silent
 
 SAME_PLACE_MM = 1e-4
@@ -23,6 +24,7 @@ class CheckedSession:
     def __init__(self, grader: Grader, case: Case, progress: Progress = silent, cancelled: Canceler = never):
         """Check the masks and images of `case` and encode it. Raises: what `checked` and `Grader.open` raise."""
         self.case = checked(case)
+        self._memo = Memo()
         # The report of the core session is to hold its own findings only: those on masks change with each edit.
         self._core = grader.open(replace(self.case, findings=()), progress, cancelled)
 
@@ -33,7 +35,7 @@ class CheckedSession:
 
     def correct(self, liver: np.ndarray | None, tumor: np.ndarray | None) -> None:
         """Take other masks, bool (D, H, W) as drawn; None keeps one. Raises: what `rechecked` raises."""
-        self.case = rechecked(self.case, liver, tumor)
+        self.case = rechecked(self.case, liver, tumor, self._memo)
 
     def adopt(self, case: Case) -> bool:
         """Take masks, id and units of another reading of the same images, if a fresh start would encode the same.

@@ -14,6 +14,7 @@ from REACTKDLib.core.errors import PetOffLiver
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.geometry import bounding_box
 from REACTKDLib.core.masks import CLEANING_FINDINGS, clean_case
+from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.pet_checks import check_pets
 from REACTKDLib.core.regions import Region, RegionSet
 from REACTKDLib.core.roles import ROLES
@@ -48,13 +49,14 @@ def checked(case: Case) -> Case:
     return clean.with_findings(*check_case(clean))
 
 
-def rechecked(case: Case, liver: np.ndarray | None, tumor: np.ndarray | None) -> Case:
+def rechecked(case: Case, liver: np.ndarray | None, tumor: np.ndarray | None, memo: Memo | None = None) -> Case:
     """Return a checked case with corrected masks: cleaned, and the findings on masks renewed, not those on images.
 
-    liver, tumor: bool (D, H, W) as drawn; None keeps what the case has. Raises: what `masks.clean_masks` raises.
+    liver, tumor: bool (D, H, W) as drawn; None keeps what the case has. memo: see `masks.clean_masks`. Raises: what
+    that raises.
     """
     kept = tuple(finding for finding in case.findings if finding.code not in MASK_FINDINGS)
-    clean = clean_case(replace(case.with_masks(liver, tumor), findings=kept))
+    clean = clean_case(replace(case.with_masks(liver, tumor), findings=kept), memo)
     return clean.with_findings(*check_masks(clean))
 
 
@@ -109,7 +111,7 @@ def foresee(case: Case, cell_mm: float = 2.5) -> tuple[Finding, ...]:
 def check_liver(case: Case, regions: RegionSet) -> list[Finding]:
     """A liver of implausible volume, cut by the field of view, or on the patient's left."""
     voxel_ml = case.reference.voxel_ml
-    whole = int(case.liver.sum()) * voxel_ml
+    whole = np.count_nonzero(case.liver) * voxel_ml
     findings = []
     if not LIVER_ML[0] <= whole <= LIVER_ML[1]:
         word = "small" if whole < LIVER_ML[0] else "large"
@@ -150,7 +152,7 @@ def _cut_sides(case: Case) -> list[Finding]:
     for axis in range(3):  # i, j, k
         for last in (False, True):
             face = np.take(liver, -1 if last else 0, axis=2 - axis)
-            if int(face.sum()) * case.reference.voxel_ml < CUT_ML:
+            if np.count_nonzero(face) * case.reference.voxel_ml < CUT_ML:
                 continue
             outward = matrix[:3, axis] * (1 if last else -1)
             row = int(np.argmax(np.abs(outward)))
@@ -180,7 +182,7 @@ def _mirrored(case: Case) -> list[Finding]:
     if not liver.any() or body.mean() > 0.9:  # a crop inside the body has no sides
         return []
     row = ct.ijk_to_ras[0, :3]
-    difference = (np.argwhere(liver).mean(axis=0) - np.argwhere(body).mean(axis=0)) * step
+    difference = (_mean_index(liver) - _mean_index(body)) * step
     if float(row @ difference[::-1]) > -10.0:  # R is positive on the patient's right
         return []
     return [
@@ -191,6 +193,15 @@ def _mirrored(case: Case) -> list[Finding]:
             _center(case),
         )
     ]
+
+
+def _mean_index(mask: np.ndarray) -> np.ndarray:
+    """(k, j, i) of the center of the true voxels, without a list of them."""
+    center = []
+    for axis in range(3):
+        marginal = np.count_nonzero(mask, axis=tuple(a for a in range(3) if a != axis))
+        center.append(np.arange(marginal.size) @ marginal / marginal.sum())
+    return np.array(center)
 
 
 def check_spacing(volume: Volume, modality: Modality) -> list[Finding]:

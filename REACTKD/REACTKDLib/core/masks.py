@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ from REACTKDLib.core.case import Case
 from REACTKDLib.core.errors import LiverTooSmall, NoLiver, TumorOutsideLiver
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.geometry import bounding_box
+from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.text import plural
 
 HOLE_ML = 1.0
@@ -50,14 +52,16 @@ class CleanMasks:
     findings: tuple[Finding, ...]
 
 
-def clean_case(case: Case) -> Case:
-    """Return the case with cleaned masks and the findings added. Raises: what `clean_masks` raises."""
-    masks = clean_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+def clean_case(case: Case, memo: Memo | None = None) -> Case:
+    """Return the case with cleaned masks and the findings added. memo, Raises: see `clean_masks`."""
+    masks = clean_masks(case.liver, case.tumor, case.reference.ijk_to_ras, memo)
     return case.with_masks(masks.liver, masks.tumor).with_findings(*masks.findings)
 
 
-def clean_masks(liver: np.ndarray, tumor: np.ndarray, ijk_to_ras: np.ndarray) -> CleanMasks:
+def clean_masks(liver: np.ndarray, tumor: np.ndarray, ijk_to_ras: np.ndarray, memo: Memo | None = None) -> CleanMasks:
     """Apply the rules above to bool masks (D, H, W); the inputs stay as they are.
+
+    memo: of earlier calls; a liver that was found to be in one piece without a hole is not searched again.
 
     Raises: NoLiver, LiverTooSmall, TumorOutsideLiver.
     """
@@ -67,7 +71,10 @@ def clean_masks(liver: np.ndarray, tumor: np.ndarray, ijk_to_ras: np.ndarray) ->
     box = bounding_box(liver | tumor)
     work = _Work(liver[box].copy(), tumor[box].copy(), ijk_to_ras, tuple(s.start for s in box))
     _check_liver_size(work)
-    findings = [*_leave_out_strays(work), *_extend_liver(work), *_fill_holes(work), *_drop_specks(work)]
+    findings = [*_leave_out_strays(work), *_extend_liver(work)]
+    is_whole = ("liver is whole", work.liver.shape, hashlib.sha256(np.packbits(work.liver)).digest())
+    if not (memo or Memo()).of(is_whole, lambda: _is_whole(work.liver)):
+        findings += [*_fill_holes(work), *_drop_specks(work)]
     if not (work.liver & ~work.tumor).any():
         raise NoLiver(
             "No liver is left outside the tumor, so there is nothing to compare the tumor with; draw the whole liver."
@@ -108,8 +115,8 @@ class _Work:
 
 
 def _check_liver_size(work: _Work) -> None:
-    voxels = int(work.liver.sum())
-    milliliters = int((work.liver | work.tumor).sum()) * work.voxel_ml
+    voxels = np.count_nonzero(work.liver)
+    milliliters = np.count_nonzero(work.liver | work.tumor) * work.voxel_ml
     if voxels < SMALLEST_LIVER_VOXELS:
         raise LiverTooSmall(
             f"The liver mask has only {plural(voxels, 'voxel')}; draw the whole liver, or choose the segment that "
@@ -124,11 +131,17 @@ def _check_liver_size(work: _Work) -> None:
 def _leave_out_strays(work: _Work) -> list[Finding]:
     from scipy.ndimage import binary_dilation, find_objects, label
 
-    parts, count = label(work.tumor, structure=_FULL)
+    box = bounding_box(work.tumor)
+    if box is None:
+        return []
+    parts, count = label(work.tumor[box], structure=_FULL)
     findings = []
     for number, where in enumerate(find_objects(parts, count), start=1):
-        around = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in where)
-        lesion = parts[around] == number
+        placed = [slice(s.start + b.start, s.stop + b.start) for s, b in zip(where, box, strict=True)]
+        around = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in placed)
+        lesion = np.zeros(work.tumor[around].shape, dtype=bool)
+        own = tuple(slice(s.start - a.start, s.stop - a.start) for s, a in zip(placed, around, strict=True))
+        lesion[own] = parts[where] == number
         near = work.liver[around]
         if (lesion & near).any() or (near.any() and (binary_dilation(lesion, _FULL) & near).any()):
             continue
@@ -138,12 +151,12 @@ def _leave_out_strays(work: _Work) -> list[Finding]:
             Finding(
                 "lesion-outside-liver",
                 "warning",
-                f"A lesion of {int(lesion.sum()) * work.voxel_ml:.2g} ml lies outside the liver and is not graded; "
-                "extend the liver mask to it, or erase it.",
+                f"A lesion of {np.count_nonzero(lesion) * work.voxel_ml:.2g} ml lies outside the liver and is not "
+                "graded; extend the liver mask to it, or erase it.",
                 place,
             )
         )
-    if count and len(findings) == count:
+    if len(findings) == count:
         raise TumorOutsideLiver(
             "The tumor lies wholly outside the liver; check that both masks belong to this patient and this image."
         )
@@ -152,7 +165,7 @@ def _leave_out_strays(work: _Work) -> list[Finding]:
 
 def _extend_liver(work: _Work) -> list[Finding]:
     added = work.tumor & ~work.liver
-    missing = int(added.sum())
+    missing = np.count_nonzero(added)
     work.liver |= work.tumor
     if not missing:
         return []
@@ -164,6 +177,13 @@ def _extend_liver(work: _Work) -> list[Finding]:
             work.ras_of_largest(added),
         )
     ]
+
+
+def _is_whole(liver: np.ndarray) -> bool:
+    """One piece without a hole."""
+    from scipy.ndimage import label
+
+    return label(np.pad(~liver, 1, constant_values=True))[1] <= 1 and label(liver, structure=_FULL)[1] <= 1
 
 
 def _fill_holes(work: _Work) -> list[Finding]:
@@ -185,8 +205,8 @@ def _fill_holes(work: _Work) -> list[Finding]:
             Finding(
                 "holes-filled",
                 "info",
-                f"{plural(len(small), 'small hole')} in the liver mask, {int(fill.sum()) * work.voxel_ml:.2g} ml "
-                "in all, counted as liver.",
+                f"{plural(len(small), 'small hole')} in the liver mask, "
+                f"{np.count_nonzero(fill) * work.voxel_ml:.2g} ml in all, counted as liver.",
                 work.ras_of_largest(fill),
             )
         )
@@ -228,7 +248,7 @@ def _drop_specks(work: _Work) -> list[Finding]:
                 "specks-dropped",
                 "info",
                 f"{plural(int(drop.sum()), 'stray piece')} of the liver mask under {SPECK_ML:g} ml, "
-                f"{int(gone.sum()) * work.voxel_ml:.2g} ml in all, not counted as liver.",
+                f"{np.count_nonzero(gone) * work.voxel_ml:.2g} ml in all, not counted as liver.",
                 work.ras_of_largest(gone),
             )
         )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.regions import Box, RegionSet
-from REACTKDLib.core.shells import shell_occupancy
+from REACTKDLib.core.shells import shell_box, shell_occupancy
 from REACTKDLib.core.topology import topology_descriptors
 
 # Boxes start at multiples of this, so that a box of the input grid is also a box of the maps at half and a quarter.
@@ -23,7 +26,8 @@ class Placement:
 
     box: of the network's grid, holds every region. occupancy: (n, d, h, w) float32 on the box, node 0 the parenchyma.
     shells: for each lesion a box within `box` and its shells (6, ...) there. topology: (7,) float32. inside: (n,), the
-    share of each region's volume that lies in the network's field; 1 unless a region was drawn beyond it.
+    share of each region's volume that lies in the network's field; 1 unless a region was drawn beyond it. keys: of each
+    lesion, the same whenever it fills the same cells and has the same shells.
     """
 
     box: Box
@@ -32,21 +36,42 @@ class Placement:
     shells: tuple[tuple[Box, np.ndarray], ...]
     topology: np.ndarray
     inside: np.ndarray
+    keys: tuple[bytes, ...] = ()
 
 
-def place_regions(regions: RegionSet, grid: Grid, shells: bool = True) -> Placement:
-    """Average the regions onto `grid` (along the reference volume's axes: see `Preparation.grid_for`)."""
+def place_regions(regions: RegionSet, grid: Grid, shells: bool = True, memo: Memo | None = None) -> Placement:
+    """Average the regions onto `grid` (along the reference volume's axes: see `Preparation.grid_for`).
+
+    memo: of this grid and reference volume; shells of lesions that have not changed are taken from it.
+    """
+    memo = memo or Memo()
     box = _box_on(grid, regions, union_box(regions), 0.0)
     part = _part_of(grid, box)
     occupancy = regions.occupancy(part)
     cell_ml = float(np.prod(grid.spacing)) / 1000
     volumes = np.array([region.volume_ml for region in regions.regions])
     inside = np.where(volumes > 0, occupancy.sum(axis=(1, 2, 3)) * cell_ml / np.maximum(volumes, 1e-9), 1.0)
-    small = []
-    for index in range(1, len(regions.regions)) if shells else ():
+    small, keys = [], []
+    for index in range(1, len(regions.regions)):
         own = _box_on(part, regions, regions.regions[index].box, _SHELL_REACH_MM)
-        small.append((own, shell_occupancy(regions, index, _part_of(part, own))))
-    return Placement(box, part, occupancy, tuple(small), topology_descriptors(regions).values, inside)
+        keys.append(_key(regions, index, box, own))
+        if shells:
+            make = partial(shell_occupancy, regions, index, _part_of(part, own))
+            small.append((own, memo.of(("shells", keys[-1]), make)))
+    topology = topology_descriptors(regions).values
+    return Placement(box, part, occupancy, tuple(small), topology, inside, tuple(keys))
+
+
+def _key(regions: RegionSet, index: int, box: Box, own: Box) -> bytes:
+    """A hash of a lesion's voxels, of the parenchyma around it, and of the cells of the grid that it is placed on."""
+    around = shell_box(regions, index)
+    labels = regions.labels[around]
+    kinds = (labels == 1).astype(np.uint8)
+    kinds[labels == regions.regions[index].label] = 2
+    cells = [(o.start + b.start, o.stop + b.start) for o, b in zip(own, box, strict=True)]
+    digest = hashlib.blake2b(repr((around, cells)).encode(), digest_size=16)
+    digest.update(kinds)
+    return digest.digest()
 
 
 def union_box(regions: RegionSet) -> Box:

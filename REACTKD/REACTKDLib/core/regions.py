@@ -29,12 +29,12 @@ class Region:
 
 def _region(labels: np.ndarray, label: int, box: Box, name: str, kind: str, ijk_to_ras: np.ndarray) -> Region:
     mask = labels[box] == label
-    count = int(mask.sum())
+    plane = mask.sum(axis=0, dtype=np.int32)  # marginal sums: no list of coordinates for a liver of millions of voxels
+    marginals = np.count_nonzero(mask, axis=(1, 2)), plane.sum(axis=1), plane.sum(axis=0)
+    count = int(marginals[0].sum())
     centroid = np.zeros(3)
-    if count:
-        for axis in range(3):  # marginal sums: no list of coordinates for a liver of millions of voxels
-            marginal = mask.sum(axis=tuple(a for a in range(3) if a != axis), dtype=np.int64)
-            centroid[2 - axis] = (marginal * (np.arange(marginal.size) + box[axis].start)).sum() / count
+    for axis, marginal in enumerate(marginals) if count else ():
+        centroid[2 - axis] = (marginal * (np.arange(marginal.size) + box[axis].start)).sum() / count
     ras = ijk_to_ras[:3, :3] @ centroid + ijk_to_ras[:3, 3]
     border = any(s.start == 0 or s.stop == n for s, n in zip(box, labels.shape, strict=True))
     volume = count * abs(np.linalg.det(ijk_to_ras[:3, :3])) / 1000
@@ -58,7 +58,7 @@ class RegionSet:
 
         liver, tumor: bool (D, H, W). Lesions of equal size are ordered from inferior to superior, then by A, then R.
         """
-        from scipy.ndimage import center_of_mass, label
+        from scipy.ndimage import center_of_mass, find_objects, label
 
         boxes = [bounding_box(liver) or (slice(0, 0),) * 3]
         labels = np.zeros(liver.shape, dtype=np.uint16)  # untouched pages cost nothing, so fill the box alone
@@ -67,16 +67,20 @@ class RegionSet:
         if box is not None:
             parts, count = label(tumor[box], structure=np.ones((3, 3, 3), dtype=bool))
             sizes = np.bincount(parts.ravel())
-            centers = np.array(center_of_mass(parts > 0, parts, range(1, count + 1)))[:, ::-1]
+            found = find_objects(parts)
+            starts = np.array([[s.start for s in where] for where in found])
+            centers = [center_of_mass(parts[where] == n) for n, where in enumerate(found, start=1)]
+            centers = (np.array(centers) + starts)[:, ::-1]
             ras = np.round(centers @ ijk_to_ras[:3, :3].T, 2)
             order = sorted(range(count), key=lambda n: (-sizes[n + 1], *ras[n][::-1]))
             rank = np.zeros(count + 1, dtype=np.uint16)
             rank[np.array(order) + 1] = np.arange(2, count + 2)
             ranked = rank[parts]
             np.copyto(labels[box], ranked, where=ranked > 0)
-            for n in range(count):
-                inner = bounding_box(ranked == n + 2) if count > 1 else tuple(slice(0, m) for m in ranked.shape)
-                boxes.append(tuple(slice(b.start + i.start, b.start + i.stop) for b, i in zip(box, inner, strict=True)))
+            for n in order:
+                boxes.append(
+                    tuple(slice(b.start + i.start, b.start + i.stop) for b, i in zip(box, found[n], strict=True))
+                )
         regions = [_region(labels, 1, boxes[0], "Parenchyma", "parenchyma", ijk_to_ras)]
         for n, where in enumerate(boxes[1:], start=1):
             regions.append(_region(labels, n + 1, where, f"Lesion {n}", "tumor", ijk_to_ras))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from REACTKDLib.core.explain import Votes
+from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.placement import Placement
 from REACTKDLib.core.regions import Box
 from REACTKDLib.core.student.network import FeatureMaps, NodeVectors, Student
@@ -27,7 +28,7 @@ class Decided:
 
 
 class LesionShells:
-    """Shells (6, d, h, w) of each lesion in turn, laid out on the whole box only while they are read.
+    """Shells (6, d, h, w) of each lesion by its index, laid out on the whole box only while they are read.
 
     Dense shells of a dozen lesions would take more memory than the encoder.
     """
@@ -40,11 +41,11 @@ class LesionShells:
     def __len__(self) -> int:
         return len(self._parts)
 
-    def __iter__(self) -> Iterator[Tensor]:
-        for box, part in self._parts:
-            whole = torch.zeros((len(part), *self._shape), device=self._device)
-            whole[(slice(None), *box)] = part.to(self._device)
-            yield whole
+    def __getitem__(self, n: int) -> Tensor:
+        box, part = self._parts[n]
+        whole = torch.zeros((len(part), *self._shape), device=self._device)
+        whole[(slice(None), *box)] = part.to(self._device)
+        return whole
 
 
 class StudentRunner:
@@ -76,22 +77,29 @@ class StudentRunner:
     def masks(self, placement: Placement) -> NodeMasks:
         """Put a placement on the device."""
         shells = LesionShells(placement, self.device)  # read once, by `NodeMasks.lesions`
-        return NodeMasks(torch.from_numpy(placement.occupancy).to(self.device), shells)
+        return NodeMasks(torch.from_numpy(placement.occupancy).to(self.device), shells, placement.keys)
 
-    def decide(self, features: FeatureMaps, fused: list[Tensor], placement: Placement) -> Decided:
-        """Pool over the placement and decide. features, fused: of the whole grid, for the modalities to be used."""
+    def decide(
+        self, features: FeatureMaps, fused: list[Tensor], placement: Placement, memos: Mapping[str, Memo] | None = None
+    ) -> Decided:
+        """Pool over the placement and decide. features, fused: of the whole grid, for the modalities to be used.
+
+        memos: see `Student.pool`.
+        """
         with self._exact(), torch.no_grad():
-            nodes = self.pool(features, fused, placement)
+            nodes = self.pool(features, fused, placement, memos)
             embeddings = self.student.embed(nodes.fused, nodes.fixed)
             decision = self.student.decide(nodes, torch.from_numpy(placement.topology).to(self.device))
         arrays = (decision.weights, decision.scores, decision.bias, decision.null_score, decision.null_weight)
         weights, scores, bias, null, null_weight = (t.double().cpu().numpy() for t in arrays)
         return Decided(Votes(weights, scores, bias, null_weight * null, float(null_weight)), embeddings.cpu().numpy())
 
-    def pool(self, features: FeatureMaps, fused: list[Tensor], placement: Placement) -> NodeVectors:
-        """Node vectors of the placement's regions."""
+    def pool(
+        self, features: FeatureMaps, fused: list[Tensor], placement: Placement, memos: Mapping[str, Memo] | None = None
+    ) -> NodeVectors:
+        """Node vectors of the placement's regions. memos: see `Student.pool`."""
         box = placement.box
-        return self.student.pool(crop(features, box), self.masks(placement), crop_levels(fused, box))
+        return self.student.pool(crop(features, box), self.masks(placement), crop_levels(fused, box), memos)
 
     @contextmanager
     def _exact(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.geometry import bounding_box
 from REACTKDLib.core.grade_result import GradeResult, compose_report
 from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.placement import Placement, place_regions
 from REACTKDLib.core.regions import RegionSet
 
@@ -42,7 +43,10 @@ def never() -> bool:
 
 @dataclass(eq=False)
 class _Field:
-    """One reading of the images: prepared on a grid, encoded by `runner`, fused for the modalities `fused_for`."""
+    """One reading of the images: prepared on a grid, encoded by `runner`, fused for the modalities `fused_for`.
+
+    shells, memos: what was worked out of lesions, for those that the next edit leaves alone; see `Student.pool`.
+    """
 
     images: dict[str, np.ndarray]
     grid: Grid
@@ -51,6 +55,8 @@ class _Field:
     features: FeatureMaps | None = None
     fused_for: tuple[str, ...] = ()
     fused: list | None = None
+    shells: Memo = field(default_factory=Memo)
+    memos: dict[str, Memo] = field(default_factory=dict)
 
 
 class Session:
@@ -123,7 +129,9 @@ class Session:
         started = time.perf_counter()
         decided = None
         if regions.lesions:
-            decided = self._with_fallback(lambda runner: runner.decide(*self._features(field, used), placement))
+            decided = self._with_fallback(
+                lambda runner: runner.decide(*self._features(field, used), placement, field.memos)
+            )
         timing["decide"] = _ms_since(started)
         timing["total"] = sum(timing.values())
         return compose_report(
@@ -152,11 +160,11 @@ class Session:
         case = _whole_organ(self.case.with_masks(liver, tumor), self.bundle)
         if regions is None or own:
             regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
-        placement = place_regions(regions, self._field.grid, self._runner.uses_shells)
+        placement = place_regions(regions, self._field.grid, self._runner.uses_shells, self._field.shells)
         moved: tuple[Finding, ...] = ()
         if placement.inside.min() < 1 - _MAY_LIE_OUTSIDE and not self.would_read(case):
             self._field, self._own = self._read(case), None
-            placement = place_regions(regions, self._field.grid, self._runner.uses_shells)
+            placement = place_regions(regions, self._field.grid, self._runner.uses_shells, self._field.shells)
             moved = (
                 Finding(
                     "field-moved",
@@ -208,6 +216,7 @@ class Session:
             progress(0.2 + 0.8 * n / len(field.images), f"Analyzing {name.upper() if name != 'acetate' else name}")
             parts[name] = runner.encode(name, image, check)
         field.runner, field.features, field.fused = runner, merge(parts), None
+        field.memos = {name: Memo() for name in field.images}
 
     def _features(self, field: _Field, used: tuple[Modality, ...]) -> tuple[FeatureMaps, list]:
         """Feature maps of the modalities in use, and their fusion (kept until other modalities are asked for)."""
@@ -217,6 +226,7 @@ class Session:
         features = field.features.only(names)
         if field.fused is None or field.fused_for != names:
             field.fused, field.fused_for = self._runner.fuse(features), names
+            field.memos["fused"] = Memo()
         return features, field.fused
 
     def _voxel_map(self, field, regions, placement, used, predicted, muted) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.regions import RegionSet, average_to_grid
+from REACTKDLib.core.regions import Box, RegionSet, average_to_grid
 
 #: depth limits in mm, positive inside; the last shell is the outer third of the volume whatever its depth
 DEPTHS_MM = ((-5.0, 0.0), (0.0, 2.5), (2.5, 5.0), (5.0, 10.0), (10.0, np.inf))
@@ -17,17 +17,21 @@ SHELL_NAMES = ("outside 0-5 mm", "0-2.5 mm", "2.5-5 mm", "5-10 mm", "below 10 mm
 _PAD_MM = 6.0
 
 
-def lesion_depth(regions: RegionSet, index: int) -> tuple[np.ndarray, tuple[slice, slice, slice]]:
+def shell_box(regions: RegionSet, index: int) -> Box:
+    """The part of the reference grid that the shells of region `index` depend on."""
+    pad = np.ceil(_PAD_MM / regions.spacing[::-1]).astype(int)
+    return tuple(
+        slice(max(s.start - p, 0), min(s.stop + p, n))
+        for s, p, n in zip(regions.regions[index].box, pad, regions.labels.shape, strict=True)
+    )
+
+
+def lesion_depth(regions: RegionSet, index: int) -> tuple[np.ndarray, Box]:
     """Signed depth (mm, positive inside) of region `index` on its padded box, and that box."""
     from scipy.ndimage import distance_transform_edt
 
-    region = regions.regions[index]
-    pad = np.ceil(_PAD_MM / regions.spacing[::-1]).astype(int)
-    box = tuple(
-        slice(max(s.start - p, 0), min(s.stop + p, n))
-        for s, p, n in zip(region.box, pad, regions.labels.shape, strict=True)
-    )
-    mask = regions.labels[box] == region.label
+    box = shell_box(regions, index)
+    mask = regions.labels[box] == regions.regions[index].label
     sampling = regions.spacing[::-1]
     half = float(np.mean(sampling)) / 2  # the surface lies half a voxel before the first voxel center
     inside = distance_transform_edt(np.pad(mask, 1), sampling=sampling)[1:-1, 1:-1, 1:-1]

@@ -62,8 +62,8 @@ class HeadsRecipe:
 def train_teacher(table: NodeTable, recipe: HeadsRecipe, hidden: int = 48, dropout: float = 0.3) -> NodeTeacher:
     """All images; focal loss of the fused head, and half that of each branch's.
 
-    Masks and lesions vary as they do for a student (`recipe.expert`, `recipe.node_dropout`): on 65 patients a teacher of
-    the expert's masks alone is worse than the student that it is to teach (docs/decisions.md).
+    Masks and lesions vary as they do for a student (`recipe.expert`, `recipe.node_dropout`): on 65 patients a teacher
+    of the expert's masks alone is worse than the student that it is to teach (docs/decisions.md).
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)

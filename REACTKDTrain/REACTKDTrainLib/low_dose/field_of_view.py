@@ -16,9 +16,9 @@ from REACTKDTrainLib.low_dose.physics import PADDING_BELOW_HU
 
 DIRECTIONS = 720
 PROBE_DEPTHS = (2, 3, 4)
-"""Pixels of a 512 x 512 picture inside the edge that are averaged: the outermost ones hold interpolation with padding."""
+"""Pixels inside the edge that are averaged, at `FULL_SIDE`: the outermost hold interpolation with padding."""
 FULL_SIDE = 512
-"""A coarser picture is read as near to its edge as that, at its own pixels: four of 6 mm are well inside a patient."""
+"""A coarser picture is read as near to its edge as such a one: four pixels of 6 mm are well inside a patient."""
 PROBE_BEYOND = 3
 """Pixels outside the inscribed circle where padding shows that the scanner reconstructs a disc."""
 AIR_BELOW_HU = -850.0

@@ -262,6 +262,19 @@ def test_an_edit_needs_no_encoder_and_equals_a_fresh_run(case, grader, name):
     assert np.array_equal(logits(session.grade()), logits(before))
 
 
+def test_a_chain_of_edits_equals_a_fresh_run_at_each_of_them(grader):
+    """What is remembered of lesions serves the next edit only where nothing that it depends on has changed."""
+    case = small_case(TWO_LESIONS)
+    session, chain = grader.open(case), [{}, *edits(case).values(), {}, *reversed(list(edits(case).values())), {}]
+    hole = case.liver.copy()
+    hole[:, case.liver.shape[1] // 2 - 2 : case.liver.shape[1] // 2] = False  # parenchyma beside the lesions goes
+    for n, edit in enumerate([*chain, {"liver": hole | case.tumor}, *chain]):
+        out = [Modality.CT] if n % 3 == 1 else []
+        edited = session.grade(**edit, leave_out=out)
+        fresh = grader.open(case.with_masks(**edit)).grade(leave_out=out)
+        assert np.allclose(logits(edited), logits(fresh), atol=1e-5), (n, edit.keys())
+
+
 def test_an_edit_beyond_the_field_reads_the_images_again(case):
     narrow = replace(PREPARATION, shape=(20, 20, 24)).to_metadata()
     grader = Grader(small_bundle(1, info={"preparation": narrow}), "cpu")

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from REACTKDLib.core import errors
 from REACTKDLib.core.masks import CLEANING_FINDINGS, clean_masks
+from REACTKDLib.core.memo import Memo
 
 MATRIX = np.diag([2.0, 2.0, 2.5, 1.0])  # 0.01 ml a voxel
 SHAPE = (20, 24, 28)
@@ -152,3 +153,16 @@ def test_promises_hold_for_any_masks(liver, tumor):
     again = clean_masks(masks.liver, masks.tumor, matrix)
     assert np.array_equal(again.liver, masks.liver)
     assert np.array_equal(again.tumor, masks.tumor)
+
+
+def test_what_is_remembered_of_a_liver_changes_nothing():
+    memo = Memo()
+    holed, speck = LIVER.copy(), LIVER.copy()
+    holed[ball((10, 12, 13), 1)] = False
+    speck[1, 1, 1] = True
+    tumor = ball((10, 12, 18), 2) & LIVER
+    for liver in (LIVER, holed, LIVER, speck, holed, speck):
+        fresh, again = clean_masks(liver, tumor, MATRIX), clean_masks(liver, tumor, MATRIX, memo)
+        assert np.array_equal(fresh.liver, again.liver) and np.array_equal(fresh.tumor, again.tumor)
+        assert fresh.findings == again.findings
+    assert codes(fresh) and codes(clean_masks(holed, tumor, MATRIX, memo))

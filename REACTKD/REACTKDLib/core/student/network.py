@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.student.bands import gaussian_bands
 from REACTKDLib.core.student.cbam import CBAM3D
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.encoder import Encoders
 from REACTKDLib.core.student.head import AttentionHead, Decision
-from REACTKDLib.core.student.pooling import BLOCK_SIZES, NodeMasks, fixed_nodes, fused_nodes
+from REACTKDLib.core.student.pooling import (
+    BLOCK_SIZES,
+    NodeMasks,
+    fixed_nodes,
+    fused_nodes,
+    remembered_fused_nodes,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,15 +122,29 @@ class Student(nn.Module):
             fused[-1] = self.cbam(fused[-1][None])[0]
         return fused
 
-    def pool(self, features: FeatureMaps, masks: NodeMasks, fused: list[Tensor] | None = None) -> NodeVectors:
-        """Pool feature maps over the regions. `fused` replaces `fuse(features)` (for gradients through the maps)."""
+    def pool(
+        self,
+        features: FeatureMaps,
+        masks: NodeMasks,
+        fused: list[Tensor] | None = None,
+        memos: Mapping[str, Memo] | None = None,
+    ) -> NodeVectors:
+        """Pool feature maps over the regions. `fused` replaces `fuse(features)` (for gradients through the maps).
+
+        memos: of these very maps, by modality, and one of their fusion called 'fused'; lesions that have not changed
+        since they were filled are not pooled again. The masks need keys then.
+        """
         fixed = {
-            name: fixed_nodes(features.images[name], features.bands[name], masks, self.config.blocks)
+            name: fixed_nodes(
+                features.images[name], features.bands[name], masks, self.config.blocks, memos[name] if memos else None
+            )
             for name in features.images
         }
         if not self.fused_size:
             return NodeVectors(masks.occupancy.new_zeros((len(masks.occupancy), 0)), fixed)
         levels = self.fuse(features) if fused is None else fused
+        if memos:
+            return NodeVectors(remembered_fused_nodes(levels, masks, self.config.spread, memos["fused"]), fixed)
         return NodeVectors(fused_nodes(levels, masks.occupancy, self.config.spread), fixed)
 
     def _relative(self, nodes: Tensor) -> Tensor:

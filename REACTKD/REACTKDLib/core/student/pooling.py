@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.student.bands import N_BANDS
 
+Box = tuple[slice, slice, slice]
 LAGS = (1, 2, 3, 4, 6)
 N_SHELLS = 6
 _EPS = 1e-4
@@ -26,20 +27,29 @@ _FULL_SHELL_VOXELS = 20.0  # 0.3 ml: a shell smaller than this counts in proport
 class NodeMasks:
     """Soft masks of one case on the network's grid (or a box of it).
 
-    occupancy: (n, D, H, W), node 0 the parenchyma. shells: (n - 1, 6, D, H, W), see `core.shells`.
+    occupancy: (n, D, H, W), node 0 the parenchyma. shells: (n - 1, 6, D, H, W), see `core.shells`, or what gives those
+    of lesion n by its index. keys: of each lesion, see `core.placement.Placement`; for pooling with a memo.
     """
 
     occupancy: Tensor
     shells: Tensor
+    keys: tuple[bytes, ...] = ()
+    _found: dict[int, tuple[Box, Tensor, Tensor | None]] = field(default_factory=dict, init=False, repr=False)
 
-    @cached_property
-    def lesions(self) -> list[tuple[tuple[slice, slice, slice], Tensor, Tensor]]:
-        """Of each lesion its box, and its occupancy and shells there: found once, used for every modality."""
-        found = []
-        for occupancy, shells in zip(self.occupancy[1:], self.shells, strict=True):
-            box = _box(torch.maximum(occupancy, shells.amax(dim=0)))
-            found.append((box, occupancy[box], shells[(slice(None), *box)].clone()))
-        return found
+    def __len__(self) -> int:
+        return len(self.occupancy)
+
+    def lesion(self, n: int) -> tuple[Box, Tensor, Tensor | None]:
+        """Of lesion n, from 0, its box, and its occupancy and shells there: found once, used for every modality.
+
+        Without shells, where there are none, in place of them None.
+        """
+        if n not in self._found:
+            occupancy, shells = self.occupancy[1 + n], self.shells[n] if len(self.shells) else None
+            box = _box(occupancy if shells is None else torch.maximum(occupancy, shells.amax(dim=0)))
+            own = None if shells is None else shells[(slice(None), *box)].clone()
+            self._found[n] = box, occupancy[box], own
+        return self._found[n]
 
 
 def moments(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -130,26 +140,55 @@ def shell_profile(image: Tensor, smooth: Tensor, occupancy: Tensor, shells: Tens
     )
 
 
-def fixed_nodes(image: Tensor, bands: Tensor, masks: NodeMasks, blocks: tuple[str, ...]) -> Tensor:
+def fixed_nodes(
+    image: Tensor, bands: Tensor, masks: NodeMasks, blocks: tuple[str, ...], memo: Memo | None = None
+) -> Tensor:
     """The part of the node vectors that needs no learning, for one modality.
 
-    image: (D, H, W); bands: (5, D, H, W). Returns (n, sum of BLOCK_SIZES over `blocks` without 'encoder').
+    image: (D, H, W); bands: (5, D, H, W). memo: of this image; lesions that have not changed are taken from it, by
+    `masks.keys`. Returns (n, sum of BLOCK_SIZES over `blocks` without 'encoder').
     """
-    parts = []
-    if "input" in blocks:
-        mean, spread = moments(image[None], masks.occupancy)
-        parts += [mean, torch.log(spread)]
-    if "bands" in blocks:
-        mean, spread = moments(bands, masks.occupancy)
-        parts += [mean, torch.log(spread)]
-    if "shells" in blocks:
-        rows = [image.new_zeros(BLOCK_SIZES["shells"])]
-        smooth = bands[2:].sum(dim=0)
-        rows += [shell_profile(image[box], smooth[box], o, s) for box, o, s in masks.lesions]
-        parts.append(torch.stack(rows))
-    if not parts:
-        return image.new_zeros((len(masks.occupancy), 0))
-    return torch.cat(parts, dim=1)
+    rows = [_fixed_node(image, bands, masks.occupancy[0], None, blocks)]
+    for n in range(len(masks) - 1):
+
+        def row(n: int = n) -> Tensor:
+            box, occupancy, shells = masks.lesion(n)
+            return _fixed_node(image[box], bands[(slice(None), *box)], occupancy, shells, blocks)
+
+        rows.append(row() if memo is None else memo.of(("fixed", masks.keys[n]), row))
+    return torch.stack(rows)
+
+
+def _fixed_node(image: Tensor, bands: Tensor, occupancy: Tensor, shells: Tensor | None, blocks: tuple) -> Tensor:
+    """Of one region, given on a box that holds it. shells: (6, D, H, W), None for the parenchyma, whose block is 0."""
+    parts = [image.new_zeros(0)]
+    for block, maps in (("input", image[None]), ("bands", bands)):
+        if block in blocks:
+            (mean,), (spread,) = moments(maps, occupancy[None])
+            parts += [mean, torch.log(spread)]
+    if "shells" in blocks and shells is None:
+        parts.append(image.new_zeros(BLOCK_SIZES["shells"]))
+    elif "shells" in blocks:
+        parts.append(shell_profile(image, bands[2:].sum(dim=0), occupancy, shells))
+    return torch.cat(parts)
+
+
+def remembered_fused_nodes(levels: list[Tensor], masks: NodeMasks, spread: bool, memo: Memo) -> Tensor:
+    """As `fused_nodes`, lesion by lesion on boxes; those that have not changed come out of `memo`, of these maps."""
+    rows = [fused_nodes(levels, masks.occupancy[:1], spread)]
+    for n in range(len(masks) - 1):
+
+        def row(n: int = n) -> Tensor:
+            own = masks.occupancy[1 + n]
+            coarse = 2 ** (len(levels) - 1)  # boxes start on cells of the coarsest map
+            box = [slice(s.start // coarse * coarse, -(-s.stop // coarse) * coarse) for s in _box(own)]
+            parts = [
+                level[(slice(None), *(slice(s.start >> k, s.stop >> k) for s in box))] for k, level in enumerate(levels)
+            ]
+            return fused_nodes(parts, own[tuple(box)][None], spread)
+
+        rows.append(memo.of(("fused", masks.keys[n]), row))
+    return torch.cat(rows)
 
 
 def fused_nodes(levels: list[Tensor], occupancy: Tensor, spread: bool) -> Tensor:
