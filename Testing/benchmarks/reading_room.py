@@ -17,7 +17,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "REACTKD"), str(ROOT / "REACTKDTrain"), str(ROOT / "Testing")]
 ROUNDS = 5
-TICK_S = 0.03
+TICK_S = 0.005
 
 
 class Watch:

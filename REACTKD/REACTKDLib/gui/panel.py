@@ -25,6 +25,7 @@ from REACTKDLib.gui.why_panel import WhyPanel
 from REACTKDLib.scene.reading import Reading
 
 POLL_MS = 30
+BUSY_POLL_MS = 5  # a grade takes a dozen steps here and there: waiting 30 ms between them would double its time
 NEWS_MS = 400  # several nodes come one after another
 
 
@@ -64,6 +65,7 @@ class Panel(VTKObservationMixin):
         self.news.setSingleShot(True)
         self.news.setInterval(NEWS_MS)
         self.news.connect("timeout()", self.on_news)
+        self._pace = POLL_MS
         self.timer = qt.QTimer()
         self.timer.setInterval(POLL_MS)
         self.timer.connect("timeout()", self.on_timer)
@@ -75,6 +77,10 @@ class Panel(VTKObservationMixin):
             self.reading.work()
             self.context.controller.poll()
             self.masks.poll()
+        pace = BUSY_POLL_MS if self.context.busy else POLL_MS
+        if pace != self._pace:
+            self._pace = pace
+            self.timer.setInterval(pace)
 
     def on_outputs(self, _parameter_node: Any = None) -> None:
         """An answer is in the scene. The first one of a case moves the views to it, later ones leave them alone."""

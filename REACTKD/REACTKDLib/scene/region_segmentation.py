@@ -113,11 +113,10 @@ def _label_image(regions: RegionSet) -> Any:
         slice(max(0, part.start - 1), min(size, part.stop + 1))
         for part, size in zip(box, regions.labels.shape, strict=True)
     )
-    labels = np.ascontiguousarray(regions.labels[box])
-    if len(regions.regions) < 255:
-        labels = labels.astype(np.uint8)
+    kind = np.uint8 if len(regions.regions) < 255 else regions.labels.dtype
+    labels = np.array(regions.labels[box], dtype=kind, order="C")
     image = slicer.vtkOrientedImageData()
     image.SetExtent(*(v for part in reversed(box) for v in (part.start, part.stop - 1)))
     image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(regions.ijk_to_ras))
-    image.GetPointData().SetScalars(numpy_to_vtk(labels.reshape(-1), deep=True))
+    image.GetPointData().SetScalars(numpy_to_vtk(labels.reshape(-1)))  # which keeps the array alive
     return image

@@ -17,6 +17,8 @@ from REACTKDLib.core.uptake import RegionUptake
 from REACTKDLib.core.volume import Volume
 from REACTKDLib.core.worker.answers import Drawing
 
+_STEP_VOXELS = 500_000
+
 
 class GradeResult(Protocol):
     """A report, the regions it is about, and the voxel map (0 to 1) on the reference grid: see `core.grade_result`."""
@@ -70,10 +72,22 @@ class DrawnResult:
     @cached_property
     def voxel_map(self) -> Volume:
         """The whole map on the reference grid."""
+        for _ in self.voxel_map_steps():
+            pass
+        return self.__dict__["voxel_map"]
+
+    def voxel_map_steps(self) -> Iterator[None]:
+        """Make `voxel_map` in parts of about a hundredth of a second: new memory is what takes the time."""
         array = np.zeros(self.regions.labels.shape, dtype=np.float32)  # untouched pages cost nothing
-        array[self.drawing.box] = self.drawing.voxel_map
+        box, part = self.drawing.box, self.drawing.voxel_map
+        rows = max(1, _STEP_VOXELS * len(part) // max(1, part.size))
+        for start in range(0, len(part), rows):
+            slab = part[start : start + rows]
+            first = box[0].start + start
+            array[first : first + len(slab), box[1], box[2]] = slab
+            yield
         name = f"Evidence for {self.report.grade}" if self.drawing.scale > 0 else "No evidence"
-        return Volume(array, self.regions.ijk_to_ras, name=name, checked=True)
+        self.__dict__["voxel_map"] = Volume(array, self.regions.ijk_to_ras, name=name, checked=True)
 
 
 def rows_with_regions(result: GradeResult) -> Iterator[tuple[ReportRegion, Region]]:

@@ -15,9 +15,7 @@ import pytest
 from support.edits import ball, paint
 from support.panel_steps import GRADE_S, wait_for_grade, wait_for_inputs
 
-# Measured with eight other programs on two cores, whose caches they share: 130 ms while a first grade is drawn, 104 ms
-# after an edit. The aim is 100 ms on a computer that is not busy; the bound leaves room for one that is.
-LIMIT_S = 0.2
+LIMIT_S = 0.1
 
 
 class Ticks:
