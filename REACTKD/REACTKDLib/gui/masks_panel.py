@@ -75,10 +75,10 @@ class MasksPanel(Section):
             self.fixer.propose(self.context.nodes, self.context.choice, finding)
 
     def on_split(self, _checked: bool = False) -> None:
-        """Propose a copy in which the lesions of the first tumor segment are apart."""
+        """Propose a copy in which every lesion has a segment of its own."""
         nodes, choice = self.context.nodes, self.context.choice
         if nodes is not None and choice.tumors:
-            self.fixer.split(nodes, choice, choice.tumors[0])
+            self.fixer.split(nodes, choice)
 
     def on_accept(self, _checked: bool = False) -> None:
         """Give the user's segmentation the proposed masks."""

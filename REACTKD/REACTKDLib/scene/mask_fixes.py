@@ -79,11 +79,14 @@ class MaskFixer(ScriptRunner):
 
         self._propose(nodes, choice, choice, job, FIXES[finding.code])
 
-    def split(self, nodes: CaseNodes, choice: SegmentChoice, segment_id: str) -> None:
-        """Make a copy in which a tumor segment keeps its largest lesion and each other one has its own segment."""
-        if segment_id not in choice.tumors:
+    def split(self, nodes: CaseNodes, choice: SegmentChoice, *segment_ids: str) -> None:
+        """Make a copy in which a tumor segment keeps its largest lesion and each other one has its own segment.
+
+        segment_ids: which; by default every tumor segment. Raises: UsageError for one that is no tumor.
+        """
+        if set(segment_ids) - set(choice.tumors) or not choice.tumors:
             raise UsageError("Only a tumor segment can be split into lesions; choose one.")
-        alone = SegmentChoice((), (segment_id,))
+        alone = SegmentChoice((), segment_ids or choice.tumors)
         self._propose(nodes, choice, alone, jobs.SplitMask, "Give every lesion a segment of its own")
 
     def accept(self) -> None:

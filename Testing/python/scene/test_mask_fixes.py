@@ -11,6 +11,7 @@ import slicer
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.mask_fixes import split_lesions
 from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.mask_fixes import MaskFixer
@@ -173,6 +174,29 @@ def test_split_into_lesions_and_back(fixer, nodes):
     fixer.split(nodes, now, "Lesion_2")
     run(fixer)
     assert fixer.state is GradingState.FAILED and "one lesion" in fixer.error
+
+
+def test_every_tumor_segment_is_split(fixer, nodes):
+    """Two segments of tumors: one lesion in the first moves to a second segment beside another stray one."""
+    tumor = mask_of(nodes.segmentation, "Tumor", nodes.reference)
+    largest, *others = split_lesions(tumor)
+    erase(nodes.segmentation, "Tumor", others[1], nodes.reference)
+    nodes.segmentation.GetSegmentation().AddEmptySegment("Tumor 2", "Tumor 2")
+    far = np.roll(others[1], 3 * int(np.ptp(np.argwhere(others[1])[:, 2]) + 2), axis=2)
+    far &= mask_of(nodes.segmentation, "Liver", nodes.reference) & ~tumor
+    assert far.any()
+    paint(nodes.segmentation, "Tumor 2", others[1] | far, nodes.reference)
+    choice = choose_segments(nodes.segmentation)
+    fixer.split(nodes, choice)
+    run(fixer)
+    fixer.accept()
+    now = choose_segments(nodes.segmentation)
+    pieces = [mask_on(nodes.segmentation, [i], nodes.reference) for i in now.tumors]
+    assert len(pieces) == len(split_lesions(tumor)) + len(split_lesions(far)) == len(set(now.tumors))
+    assert all(len(split_lesions(piece)) == 1 for piece in pieces)
+    assert np.array_equal(np.any(pieces, axis=0), tumor | far)
+    fixer.undo()
+    assert choose_segments(nodes.segmentation).tumors == choice.tumors
 
 
 def test_under_a_transform_the_same_voxels_change(fixer, nodes):

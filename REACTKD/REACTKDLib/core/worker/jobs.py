@@ -193,7 +193,7 @@ class MendMasks:
 
 @dataclass(frozen=True)
 class SplitMask:
-    """Work out how one segment, the only one in `masks`, falls into lesions. Answer: tuple of Edit."""
+    """Work out how the segments of `masks` fall into lesions. Answer: tuple of Edit."""
 
     masks: list[MaskFile]
     shape: list

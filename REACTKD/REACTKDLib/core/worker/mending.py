@@ -52,17 +52,20 @@ def mending_message(
     return _message(folder, edits, new_name)
 
 
-def splitting_message(folder: Path, mask: MaskFile, grid: Grid, new_name: NewName) -> dict[str, Any]:
-    """Return the message of the edits that leave the largest lesion in its segment and give each other one its own.
+def splitting_message(folder: Path, masks: Iterable[MaskFile], grid: Grid, new_name: NewName) -> dict[str, Any]:
+    """Return the message of the edits that leave its largest lesion in each segment and give each other one its own.
 
-    Raises: UsageError when there is only one.
+    Raises: UsageError when no segment has more than one.
     """
-    ((name, _, whole),) = _laid(folder, [mask], grid)
-    lesions = split_lesions(whole)
-    if len(lesions) < 2:
-        raise UsageError("This segment is one lesion, so there is nothing to split.")
-    rest = whole & ~lesions[0]
-    return _message(folder, [(name, False, rest), *((None, True, lesion) for lesion in lesions[1:])], new_name)
+    edits: list[tuple[str | None, bool, np.ndarray]] = []
+    for name, _, whole in _laid(folder, masks, grid):
+        largest, *others = split_lesions(whole) or [whole]
+        if others:
+            edits.append((name, False, whole & ~largest))
+            edits += [(None, True, lesion) for lesion in others]
+    if not edits:
+        raise UsageError("Every tumor segment is one lesion already, so there is nothing to split.")
+    return _message(folder, edits, new_name)
 
 
 def edits_from(message: Mapping[str, Any], folder: Path) -> tuple[Edit, ...]:
