@@ -1,0 +1,90 @@
+"""The explanation is put to the test: what is painted over, what is shuffled, and what is asked of each case."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from REACTKDLib.core.bundle import Bundle
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.grader import Grader
+from REACTKDTrainLib.study.explanations import (
+    MARKS,
+    QUESTIONS,
+    as_markdown,
+    explained,
+    main,
+    measure,
+    occluded,
+    shuffled,
+)
+from support.small_cases import TWO_LESIONS, small_case
+from support.small_models import metadata_for, random_student, small_bundle
+
+
+@pytest.fixture(scope="module")
+def case():
+    return small_case(TWO_LESIONS)
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return small_bundle(1)
+
+
+def test_a_lesion_is_painted_over_in_every_image_and_nothing_else_is(case):
+    lesion = case.regions.mask(2)
+    hidden = occluded(case, lesion)
+    assert hidden.liver is case.liver and hidden.tumor is case.tumor and set(hidden.volumes) == set(Modality)
+    ct, before = hidden.volumes[Modality.CT].array, case.volumes[Modality.CT].array
+    assert set(np.unique(ct[lesion])) == {np.median(before[case.liver & ~case.tumor])}
+    changed = np.argwhere(ct != before)
+    box = np.argwhere(lesion)
+    assert (changed.min(axis=0) >= box.min(axis=0) - 1).all() and (changed.max(axis=0) <= box.max(axis=0) + 1).all()
+    assert all((hidden.volumes[m].array != case.volumes[m].array).any() for m in Modality)
+
+
+def test_shuffled_weights_are_the_same_numbers_elsewhere(bundle):
+    before = {name: value.clone() for name, value in bundle.student.named_parameters()}
+    other = shuffled(bundle)
+    for name, value in other.student.named_parameters():
+        assert torch.equal(value.flatten().sort().values, before[name].flatten().sort().values)
+        assert torch.equal(dict(bundle.student.named_parameters())[name], before[name])
+    assert any(not torch.equal(v, before[n]) for n, v in other.student.named_parameters())
+    assert not torch.equal(next(shuffled(bundle, 1).student.parameters()), next(other.student.parameters()))
+
+
+def test_what_is_asked_of_a_case(case, bundle):
+    grader = Grader(bundle, "cpu")
+    told = explained(grader.open(case), grader.open(case), grader)
+    assert set(told) == set(QUESTIONS)
+    assert told["rank_shuffled"] == pytest.approx(1.0), "the control is the network itself here"
+    assert told["gain_shuffled"] == pytest.approx(told["gain_contribution"])
+    assert -1 <= told["rank_occlusion"] <= 1
+    one = small_case(TWO_LESIONS[:1])
+    assert explained(grader.open(one), grader.open(one), grader)["rank_occlusion"] is None
+
+
+def test_means_leave_out_what_cannot_be_asked(case, bundle):
+    told = measure(bundle, [case, small_case(TWO_LESIONS[:1]), small_case(())])
+    assert told["cases"] == 2 and told["answers"]["rank_occlusion"]["left_out"] == 1
+    assert len(as_markdown(told).splitlines()) == 4 + len(QUESTIONS)
+
+
+def test_the_command_fills_its_place_on_a_page(tmp_path, capsys):
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{MARKS[0]}\nold\n{MARKS[1]}\nafter\n")
+    student = random_student()
+    Bundle.save(tmp_path / "model", student, metadata_for(student))
+    options = ["--cases", "1", "--size", "tiny", "--bundle", str(tmp_path / "model")]
+    options += ["--output", str(tmp_path / "told.json"), "--page", str(page)]
+    assert main(options) == 0
+    told = json.loads((tmp_path / "told.json").read_text())
+    assert told["cases"] == 1 and "Digital phantoms: 1 unseen ones" in capsys.readouterr().out
+    text = page.read_text()
+    assert "old" not in text and text.startswith("before") and text.endswith("after\n") and "| rank correlation" in text
+    page.write_text("no place")
+    assert main(options) == 2
