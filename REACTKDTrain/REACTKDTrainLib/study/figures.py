@@ -33,7 +33,7 @@ def draw_figures(study, results: Mapping, caption: str) -> None:
         cases = {case.id: case for case in study.volumes.cohort.cases}
         draws = study.preset.draws
         if shown and len(next(iter(shown.values()))["grade"]) >= LEAST_CASES:
-            _save(folder / "roc", plain, lambda f: _roc(f, shown, cases, draws), (10, 3.9))
+            _save(folder / "roc", plain, lambda f: _roc(f, shown, cases, draws), (10, 4.4))
             _save(folder / "decision_curves", plain, lambda f: _decisions(f, shown, draws), (6.4, 4.4))
             _save(folder / "calibration", plain, lambda f: _calibration(f, shown), (7.6, 4.2))
         pair = {m: rows[m][min(rows[m])][0] for m in (RIVAL, OURS) if m in rows}
@@ -74,7 +74,8 @@ def _roc(figure, shown: Mapping[str, dict], cases: Mapping, draws: int) -> None:
             )
             if name == label_of(OURS):
                 axis.fill_between(x, told[grade]["low"], told[grade]["high"], color=color, alpha=0.2, linewidth=0)
-        axis.set(title=f"{grade} versus rest", xlabel="false positive rate", aspect="equal")
+        axis.set(title=f"{grade} versus rest", xlabel="false positive rate")
+        axis.set_box_aspect(1)  # an equal aspect is set after the layout, which then has titles on titles
     axes[0].set_ylabel("true positive rate")
     axes[0].legend(frameon=False, fontsize=8, loc="lower right")
     figure.suptitle("ROC, CT alone at test time (band: 95 % over patients)", fontsize=11)

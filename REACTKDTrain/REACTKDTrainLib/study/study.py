@@ -14,6 +14,7 @@ import torch
 
 from REACTKDLib.core.atomic import write_text
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.text import plural
 from REACTKDTrainLib.run.record import PACKAGES, _version, revision
 from REACTKDTrainLib.study.external import ExternalLevel
 from REACTKDTrainLib.study.nodes import NodeLevel
@@ -192,12 +193,12 @@ def caption_of(results: dict) -> str:
     parts = ["Digital phantom" if told["digital_phantom"] else "Cohort of patients", f"preset {told['preset']}"]
     if told["cases"] and any(results.get(part, {}).get("rows") for part in ("methods", "ablation")):
         rows = results.get("methods", {}).get("rows", {})
-        seeds = f"{max((len(row.get('seeds', ())) for row in rows.values()), default=1) or 1} seed(s) of headline rows"
-        parts.append(f"{told['cases']} cases in {told['folds']} folds, size {told['size']}, {seeds}")
+        seeds = plural(max((len(row.get("seeds", ())) for row in rows.values()), default=1) or 1, "seed")
+        parts.append(f"{told['cases']} cases in {told['folds']} folds, size {told['size']}, {seeds} of headline rows")
     if told["nodes"]:
         parts.append(f"node level: {told['nodes']['pool']} phantoms to train on, {told['nodes']['test']} to test on")
     hardware = told["hardware"]
-    parts.append(f"{hardware['device']} {hardware['machine']}, {hardware['threads']} thread(s)")
+    parts.append(f"{hardware['device']} {hardware['machine']}, {plural(hardware['threads'], 'thread')}")
     text = "; ".join(parts) + "."
     return f"{text} **Sizes are tiny: the numbers mean nothing.**" if told["meaningless"] else text
 
