@@ -37,6 +37,9 @@ def now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+_NOTHING_KNOWN = CaseReview()  # one for all: a list of a thousand cases is asked for every refresh
+
+
 class Review:
     """The review of one list.
 
@@ -68,7 +71,7 @@ class Review:
 
     def of(self, case_id: str) -> CaseReview:
         """What is known of a case."""
-        return self._cases.get(case_id, CaseReview())
+        return self._cases.get(case_id, _NOTHING_KNOWN)
 
     @property
     def unsaved(self) -> int:

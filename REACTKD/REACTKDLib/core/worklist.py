@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -63,8 +64,8 @@ def read_worklist(path: Path, extra: Sequence[str] = ()) -> list[Job]:
     if not jobs:
         raise UsageError("The worklist holds no case; give a CSV with a row, or a folder with a folder, for each case.")
     jobs = [job if job.case else replace(job, case=f"case-{n}") for n, job in enumerate(jobs, start=1)]
-    names = [job.case.casefold() for job in jobs]  # folders of cases must differ on every file system
-    twice = sorted({job.case for job in jobs if names.count(job.case.casefold()) > 1})
+    names = Counter(job.case.casefold() for job in jobs)  # folders of cases must differ on every file system
+    twice = sorted({job.case for job in jobs if names[job.case.casefold()] > 1})
     if twice:
         raise UsageError(f"The worklist names {quoted(twice)} more than once; give each case a name of its own.")
     return jobs

@@ -273,6 +273,7 @@ class CasesPanel(Section):
         self.exit()
         self.timer.stop()
         self.timer.disconnect("timeout()", self.on_timer)
+        self.table.close()
         self.reading.changed.disconnect(self._refresh_if_open)
         self.reading.opened.disconnect(self.on_opened)
         self.context.result_changed.disconnect(self.on_result)

@@ -14,15 +14,21 @@ from REACTKDLib.gui.words import short_grade
 
 Row = tuple[int, ListedCase, CaseReview]
 ROW_HEIGHT = 22
+ROWS_AT_ONCE = 100  # a hundredth of a second or two; the rest of a long list follows
 
 
 class CasesTable:
-    """Fills a QTableWidget."""
+    """Fills a QTableWidget, a long one in parts: rows that are not written yet are empty for a moment."""
 
     def __init__(self, table: Any) -> None:
         self._table = table
         self._rows: list[Row] = []
         self._current: int | None = None
+        self._waiting: list[int] = []
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(0)
+        self._timer.connect("timeout()", self._go_on)
         titles = (_("Case"), _("Images"), _("Checks"), _("Grade"), _("Conf."), _("Reader"), _("Done"))
         table.setColumnCount(len(titles))
         table.setHorizontalHeaderLabels(list(titles))
@@ -49,17 +55,32 @@ class CasesTable:
         same_cases = [row[:2] for row in old] == [row[:2] for row in rows]
         if not same_cases:
             self._table.setRowCount(len(rows))
-        written = False
-        for number, row in enumerate(rows):
-            is_current = row[0] == current
-            if not same_cases or old[number] != row or is_current != (row[0] == self._current):
-                self._write(number, row, is_current)
-                written = True
+        if not same_cases:
+            self._waiting = list(range(len(rows)))
+        else:
+            marked = (self._current, current)
+            changed = [n for n, row in enumerate(rows) if old[n] != row or (row[0] in marked and current != marked[0])]
+            self._waiting = list(dict.fromkeys([*changed, *self._waiting]))
         moved, self._current = current != self._current, current
-        if written:
-            self._table.resizeColumnsToContents()
+        self._go_on()
         if moved or not same_cases:
             self._select(current)
+
+    def close(self) -> None:
+        """Write no more."""
+        self._timer.stop()
+        self._timer.disconnect("timeout()", self._go_on)
+        self._waiting = []
+
+    def _go_on(self) -> None:
+        """Write some of the rows that wait, and come back for the others."""
+        now, self._waiting = self._waiting[:ROWS_AT_ONCE], self._waiting[ROWS_AT_ONCE:]
+        for number in now:
+            self._write(number, self._rows[number], self._rows[number][0] == self._current)
+        if self._waiting:
+            self._timer.start()
+        if now and (not self._waiting or now[0] == 0):
+            self._table.resizeColumnsToContents()
 
     def _select(self, current: int | None) -> None:
         number = next((n for n, row in enumerate(self._rows) if row[0] == current), None)
@@ -67,6 +88,8 @@ class CasesTable:
             self._table.clearSelection()
         else:
             self._table.selectRow(number)
+            if self._table.item(number, 0) is None:
+                self._write(number, self._rows[number], True)
             self._table.scrollToItem(self._table.item(number, 0))
 
     def _write(self, number: int, row: Row, bold: bool) -> None:

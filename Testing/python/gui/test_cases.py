@@ -198,6 +198,30 @@ def test_a_case_is_graded_as_it_opens_if_wished(
     assert controller.answer.encoder_calls == 0, "it was encoded while the first was looked at"
 
 
+def test_a_long_list_is_shown_in_parts(user: Any, widget: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    from REACTKDLib.gui.cases_table import ROWS_AT_ONCE
+
+    names = [f"case {n}" for n in range(3 * ROWS_AT_ONCE + 5)]
+    (tmp_path / "ct.nii.gz").write_bytes(b"")
+    (tmp_path / "masks.seg.nrrd").write_bytes(b"")
+    lines = [f"{name},ct.nii.gz,masks.seg.nrrd\n" for name in names]
+    (tmp_path / "list.csv").write_text("case,ct,segmentation\n" + "".join(lines))
+    table, seen = widget.panel.sections[0].table, []
+    write = table._write
+    monkeypatch.setattr(table, "_write", lambda number, *more: seen.append(number) or write(number, *more))
+    user.toggle_section("casesSection")
+    widget.panel.reading.open_list(tmp_path / "list.csv")
+    assert seen == list(range(ROWS_AT_ONCE)), "the rest comes when the window has had the time back"
+    widget.panel.reading.set_reviewed(names[-1], True)
+    user.wait_until(lambda: not table._waiting, 10, "the rest of the list")
+    assert sorted(set(seen)) == list(range(len(names))) and len(seen) <= len(names) + 1
+    assert [line[CASE] for line in user.rows("casesTable")] == names
+    assert row(user, len(names) - 1)[DONE] == "yes"
+    user.click("todoCheckBox")
+    user.wait_until(lambda: not table._waiting, 10, "the others")
+    assert [line[CASE] for line in user.rows("casesTable")] == names[:-1]
+
+
 def test_the_results_of_a_case_leave_the_views_without_a_complaint(application: Any, scene: Any) -> None:
     """VTK reports a legend that outlives its color table, and an item of the tree that outlives its node."""
     from REACTKDLib.scene.case import nodes_from_case
