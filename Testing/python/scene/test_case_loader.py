@@ -64,10 +64,10 @@ def run(loader: CaseLoader, start, *arguments) -> str | None:
     until = time.monotonic() + 60
     while not told:
         assert time.monotonic() < until
-        before = time.thread_time()  # its own work: what other programs take meanwhile is not this one's silence
+        before = time.perf_counter()
         loader.mail.poll()
         loader.work()
-        longest = max(longest, time.thread_time() - before)
+        longest = max(longest, time.perf_counter() - before)
         time.sleep(0.005)
     assert longest < 0.5  # measured far below; the machine of a test may be busy
     return None if told[0] is None else str(told[0])
