@@ -83,7 +83,7 @@ def test_tables_can_be_printed(evaluation):
 def test_claims_come_back_on_new_patients(bundle, evaluation):
     """120 patients through scanner, files' arrays, preparation and grader, as a reader's case would go.
 
-    With sixty the difference of two AUC has a standard error of 0.05, so the same bounds failed by chance.
+    With sixty, all images led CT by 0.027 where 0.03 is asked for; with these, by 0.083.
     """
     grader = Grader(bundle, device="cpu")
     subsets = {CT: (), PET: (), ALL: ()}
