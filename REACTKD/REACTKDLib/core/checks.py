@@ -12,7 +12,7 @@ import numpy as np
 from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.errors import PetOffLiver
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.geometry import bounding_box
+from REACTKDLib.core.geometry import bounding_box, center_of
 from REACTKDLib.core.masks import CLEANING_FINDINGS, clean_case
 from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.pet_checks import check_pets
@@ -182,7 +182,7 @@ def _mirrored(case: Case) -> list[Finding]:
     if not liver.any() or body.mean() > 0.9:  # a crop inside the body has no sides
         return []
     row = ct.ijk_to_ras[0, :3]
-    difference = (_mean_index(liver) - _mean_index(body)) * step
+    difference = (center_of(liver)[1] - center_of(body)[1]) * step
     if float(row @ difference[::-1]) > -10.0:  # R is positive on the patient's right
         return []
     return [
@@ -193,15 +193,6 @@ def _mirrored(case: Case) -> list[Finding]:
             _center(case),
         )
     ]
-
-
-def _mean_index(mask: np.ndarray) -> np.ndarray:
-    """(k, j, i) of the center of the true voxels, without a list of them."""
-    center = []
-    for axis in range(3):
-        marginal = np.count_nonzero(mask, axis=tuple(a for a in range(3) if a != axis))
-        center.append(np.arange(marginal.size) @ marginal / marginal.sum())
-    return np.array(center)
 
 
 def check_spacing(volume: Volume, modality: Modality) -> list[Finding]:

@@ -63,6 +63,18 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
     return tuple(box)
 
 
+def center_of(mask: np.ndarray) -> tuple[int, np.ndarray]:
+    """Return how many voxels of a (D, H, W) mask are true, and their mean index (k, j, i); zeros where none is.
+
+    By marginal sums: no list of coordinates for a liver of millions of voxels.
+    """
+    plane = mask.sum(axis=0, dtype=np.int32)
+    marginals = mask.sum(axis=(1, 2), dtype=np.int64), plane.sum(axis=1), plane.sum(axis=0)
+    count = int(marginals[0].sum())
+    center = [(marginal * np.arange(marginal.size)).sum() / max(count, 1) for marginal in marginals]
+    return count, np.array(center)
+
+
 def linear_weights(n_source: int, source_mm: float, first_mm: float, n_target: int, target_mm: float) -> np.ndarray:
     """Linear interpolation along one axis, widened to the target voxel when that is larger (no aliasing).
 

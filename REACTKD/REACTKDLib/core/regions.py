@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from REACTKDLib.core.geometry import apply_separable, area_weights, bounding_box, to_ras_order
+from REACTKDLib.core.geometry import apply_separable, area_weights, bounding_box, center_of, to_ras_order
 from REACTKDLib.core.grid import Grid
 
 Box = tuple[slice, slice, slice]
@@ -28,14 +28,9 @@ class Region:
 
 
 def _region(labels: np.ndarray, label: int, box: Box, name: str, kind: str, ijk_to_ras: np.ndarray) -> Region:
-    mask = labels[box] == label
-    plane = mask.sum(axis=0, dtype=np.int32)  # marginal sums: no list of coordinates for a liver of millions of voxels
-    marginals = np.count_nonzero(mask, axis=(1, 2)), plane.sum(axis=1), plane.sum(axis=0)
-    count = int(marginals[0].sum())
-    centroid = np.zeros(3)
-    for axis, marginal in enumerate(marginals) if count else ():
-        centroid[2 - axis] = (marginal * (np.arange(marginal.size) + box[axis].start)).sum() / count
-    ras = ijk_to_ras[:3, :3] @ centroid + ijk_to_ras[:3, 3]
+    count, center = center_of(labels[box] == label)
+    center += [part.start for part in box] if count else 0
+    ras = ijk_to_ras[:3, :3] @ center[::-1] + ijk_to_ras[:3, 3]
     border = any(s.start == 0 or s.stop == n for s, n in zip(box, labels.shape, strict=True))
     volume = count * abs(np.linalg.det(ijk_to_ras[:3, :3])) / 1000
     return Region(name, kind, label, count, float(volume), tuple(float(v) for v in ras), border, box)

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from REACTKDLib.core.atomic import written_beside
+from REACTKDLib.core.one_thread import one_thread
 from REACTKDLib.core.student.bands import gaussian_bands
 from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.cohorts.base import CohortCase
@@ -28,7 +29,6 @@ from REACTKDTrainLib.prepared.sizes import preparation_of
 from REACTKDTrainLib.prepared.store import PreparedStore
 from REACTKDTrainLib.prepared.subset_moments import subset_moments
 from REACTKDTrainLib.views.normalization import LiverWindow
-from REACTKDTrainLib.views.one_thread import one_thread
 from REACTKDTrainLib.views.view import View
 
 FORMAT = "reactkd-nodes/1"

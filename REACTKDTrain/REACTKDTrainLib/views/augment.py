@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from REACTKDLib.core.one_thread import one_thread
 from REACTKDTrainLib.prepared.case import RegionMasks
-from REACTKDTrainLib.views.one_thread import one_thread
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from REACTKDLib.core.atomic import written_beside
+from REACTKDLib.core.one_thread import one_thread
 from REACTKDTrainLib.networks.fixed import fixed_vectors
 from REACTKDTrainLib.prepared.case import PreparedCase, RegionMasks
 from REACTKDTrainLib.views.augment import Augmentation, stacked_masks, warp, warp_masks
 from REACTKDTrainLib.views.normalization import LiverWindow
-from REACTKDTrainLib.views.one_thread import one_thread
 from REACTKDTrainLib.views.view import View
 
 FORMAT = "reactkd-view/1"

@@ -13,6 +13,7 @@ from Testing.support.small_cases import rotation
 from REACTKDLib.core.geometry import (
     area_weights,
     bounding_box,
+    center_of,
     from_ras_order,
     linear_weights,
     nearest_ras_axes,
@@ -106,6 +107,20 @@ def test_turned_and_aligned_sampling_agree():
     b, _ = sample_volume(Volume(volume.array, slightly @ matrix), grid, 0)
     assert np.abs(a - b).max() < 0.15  # the turn moves points by a few hundredths of a voxel
     assert np.abs(a - b).mean() < 0.02
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_center_of_a_mask_is_the_mean_of_its_places(seed):
+    mask = np.random.default_rng(seed).random((5, 7, 9)) < 0.2
+    count, center = center_of(mask)
+    places = np.argwhere(mask)
+    assert count == len(places)
+    assert np.allclose(center, places.mean(axis=0), rtol=0, atol=1e-12)
+
+
+def test_an_empty_mask_has_its_center_at_zero():
+    assert center_of(np.zeros((0, 3, 4), bool))[0] == center_of(np.zeros((2, 3, 4), bool))[0] == 0
+    assert center_of(np.zeros((2, 3, 4), bool))[1].tolist() == [0, 0, 0]
 
 
 @settings(max_examples=30)

@@ -289,5 +289,7 @@ def test_which_python(monkeypatch, tmp_path):
 def test_threads_are_bounded_and_a_choice_of_the_user_is_kept(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert 1 <= int(interpreter.worker_environment()["OMP_NUM_THREADS"]) <= interpreter.MAX_THREADS
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert interpreter.worker_environment()["OMP_NUM_THREADS"] == "3"
+    assert interpreter.worker_environment()["MKL_NUM_THREADS"] == "3"  # torch takes the larger word of the two
