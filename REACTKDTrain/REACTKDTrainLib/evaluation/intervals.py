@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Hashable, Sequence
+
 import numpy as np
 
 from REACTKDLib.core.errors import UsageError
@@ -40,6 +42,8 @@ def auc_difference_over_runs(
     patients: np.ndarray | None = None,
     draws: int = 2000,
     seed: int = 0,
+    subsets: Sequence[int] | None = None,
+    shared: float = 0.0,
 ) -> dict:
     """Mean over runs of the macro AUC of a minus that of b, with an interval over runs and cases.
 
@@ -51,12 +55,22 @@ def auc_difference_over_runs(
     from 3 runs on (91 % with 2), where percentiles of runs and cases drawn together (Owen 2007) went down to 86 %. What
     run and case do together is in both variances, so it errs on the wide side.
 
-    Returns 'difference', 'interval95', two-sided 'p', 'of_each_run' (values), 'standard_error_runs',
-    'standard_error_cases', 'runs', 'cases', 'draws'. One run says nothing of others: 'standard_error_runs' is None, and
-    interval and p are those of `paired_auc_difference`. All are None where a grade is missing.
+    subsets: which training subset each run is of, (runs,); runs of one subset (its seeds) are averaged first and count
+    as one. None: each has its own. shared: the share of their patients that two subsets have in common, on average over
+    the pairs (`share_in_common`); 0.5 for the training parts of three folds. Such runs lie closer together than runs of
+    patients drawn anew would: to first order (Hoeffding 1948) their correlation is `shared`, so the variance s^2 over k
+    subsets tells (1 - shared) of the true one, and that of their mean is s^2 (1 + (k - 1) shared) / (k (1 - shared)).
+    Seeds only lower the correlation, so this errs on the wide side too (compare Nadeau and Bengio 2003).
 
-    Raises: UsageError for shapes that do not fit, see `checked` and `bootstrap_weights`.
+    Returns 'difference', 'interval95', two-sided 'p', 'of_each_run' (values), 'standard_error_runs',
+    'standard_error_cases', 'runs', 'subsets', 'shared', 'cases', 'draws'. One subset, or several of the same patients,
+    say nothing of others: 'standard_error_runs' is None, and interval and p are those of `paired_auc_difference`. All
+    are None where a grade is missing.
+
+    Raises: UsageError for shapes that do not fit and a share outside 0 to 1, see `checked` and `bootstrap_weights`.
     """
+    if not 0 <= shared <= 1:
+        raise UsageError(f"The share of patients that training subsets have in common is from 0 to 1, not {shared}.")
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 3 or not len(a):
         raise UsageError(f"Runs are compared as two alike (runs, cases, 3), not {a.shape} and {b.shape}.")
@@ -64,22 +78,53 @@ def auc_difference_over_runs(
     grades, runs = np.asarray(grades, dtype=np.int64), len(pairs)
     weights = bootstrap_weights(grades, patients, draws, seed)
     each = np.array([class_aucs(grades, left).mean() - class_aucs(grades, right).mean() for left, right in pairs])
-    spread = sum(_macro(grades, left, weights) - _macro(grades, right, weights) for left, right in pairs) / runs
-    told = _told(float(each.mean()), spread)
+    share = _shares(runs, subsets)
+    spread = sum(
+        _macro(grades, left, weights) * w - _macro(grades, right, weights) * w
+        for w, (left, right) in zip(share.sum(0), pairs)
+    )
+    of_subset = share @ each * len(share)
+    told = _told(float(of_subset.mean()), spread)
     del told["share_of_draws_above_0"]  # of cases alone
-    of_runs, of_cases = each.std(ddof=1) / np.sqrt(runs) if runs > 1 else np.nan, spread.std()
+    of_runs, of_cases = _error_of_mean(of_subset, shared), spread.std()
     if np.isfinite(of_runs + of_cases):
         held = len(grades) if patients is None else len(np.unique(patients))
-        told |= _student(told["difference"], (of_runs, of_cases), (runs - 1, max(held - 1, 1)))
+        told |= _student(told["difference"], (of_runs, of_cases), (len(of_subset) - 1, max(held - 1, 1)))
     return {
         **told,
         "of_each_run": [_number(v) for v in each],
         "standard_error_runs": _number(of_runs),
         "standard_error_cases": _number(of_cases),
         "runs": runs,
+        "subsets": len(of_subset),
+        "shared": shared,
         "cases": len(grades),
         "draws": draws,
     }
+
+
+def _shares(runs: int, subsets: Sequence[int] | None) -> np.ndarray:
+    """(k, runs): what each run weighs in the mean over k subsets. Raises: UsageError."""
+    names = np.arange(runs) if subsets is None else np.asarray(subsets)
+    if names.shape != (runs,):
+        raise UsageError(f"A training subset is named for each of {runs} runs, not for {names.size}.")
+    own = (np.unique(names)[:, None] == names).astype(np.float64)
+    return own / own.sum(axis=1, keepdims=True) / len(own)
+
+
+def _error_of_mean(values: np.ndarray, shared: float) -> float:
+    """Standard error of the mean of values (k,) whose correlation is `shared`; not a number where it is not known."""
+    k = len(values)
+    if k < 2 or shared >= 1:
+        return np.nan
+    return float(values.std(ddof=1) * np.sqrt((1 + (k - 1) * shared) / (k * (1 - shared))))
+
+
+def share_in_common(subsets: Sequence[Collection[Hashable]]) -> float:
+    """Return which share of its patients a training subset has in common with another, on average over the pairs."""
+    sets = [frozenset(s) for s in subsets]
+    pairs = [len(a & b) / max((len(a) + len(b)) / 2, 1) for n, a in enumerate(sets) for b in sets[:n]]
+    return float(np.mean(pairs)) if pairs else 0.0
 
 
 def bootstrap_p(spread: np.ndarray) -> float | None:

@@ -22,7 +22,7 @@ from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.evaluation.auc import macro_auc
-from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs
+from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs, share_in_common
 from REACTKDTrainLib.folds import make_folds
 from REACTKDTrainLib.heads.table import NodeTable
 from REACTKDTrainLib.heads.teacher import targets_of
@@ -66,16 +66,19 @@ def compare(folds: Sequence[NodeTable], test: NodeTable, steps: int, seeds: Sequ
                     answers[name, masks][method].append(predict(student, test, INPUTS[name], masks).numpy())
     grade = test.grade.numpy()
     told: dict = {"cases": len(test), "training_patients": [len(fold) for fold in folds], "seeds": list(seeds)}
+    told["shared"] = share_in_common([fold.patients for fold in folds])
     told["inputs"] = {name: {} for name in INPUTS}
+    of_fold = [n for n in range(len(folds)) for _ in seeds]
     for (name, masks), by in answers.items():
         row: dict = {m: round(float(np.mean([macro_auc(grade, p) for p in by[m]])), 4) for m in METHODS}
-        row["gains"] = {m: _gain(grade, by[m], by["none"]) for m in METHODS if m != "none"}
+        row["gains"] = {m: _gain(grade, by[m], by["none"], of_fold, told["shared"]) for m in METHODS if m != "none"}
         told["inputs"][name]["expert's masks" if masks == 0 else "another annotator's masks"] = row
     return told
 
 
-def _gain(grade: np.ndarray, a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> dict:
-    found = auc_difference_over_runs(grade, np.stack(a), np.stack(b))
+def _gain(grade: np.ndarray, a: Sequence, b: Sequence, of_fold: Sequence[int], shared: float) -> dict:
+    """Seeds of a fold count as one run, and folds that share patients as less than so many."""
+    found = auc_difference_over_runs(grade, np.stack(a), np.stack(b), subsets=of_fold, shared=shared)
     return {k: np.round(found[k], 4).tolist() for k in ("difference", "interval95", "p")}
 
 

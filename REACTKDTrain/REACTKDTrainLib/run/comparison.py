@@ -22,7 +22,11 @@ import numpy as np
 from REACTKDLib.core.atomic import write_text
 from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDTrainLib.evaluation.auc import macro_auc
-from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs, paired_auc_difference
+from REACTKDTrainLib.evaluation.intervals import (
+    auc_difference_over_runs,
+    paired_auc_difference,
+    share_in_common,
+)
 from REACTKDTrainLib.run.experiment import run_experiment
 from REACTKDTrainLib.run.options import RunOptions
 from REACTKDTrainLib.run.predictions import Prediction, read_rows
@@ -82,6 +86,7 @@ class Comparison:
             raise UsageError("The two runs differ in settings or cases; give the comparison a folder of its own.")
         cohorts = records["distilled"]["cohorts"]
         rows = {name: {part: of_folds(run, part) for part in ("external", "test")} for name, run in runs.items()}
+        shared = share_in_common(training_patients(rows["plain"]["test"]))
         return {
             "digital_phantom": cohorts["cohort"]["digital_phantom"] and cohorts["external"]["digital_phantom"],
             "patients": cohorts["cohort"]["patients"],
@@ -89,7 +94,9 @@ class Comparison:
             "external": cohorts["external"]["name"],
             "folds": self.folds,
             "configuration": records["distilled"]["configuration"],
-            "on_the_external": {i: external_difference(*(rows[n]["external"] for n in METHODS), i) for i in INPUTS},
+            "on_the_external": {
+                i: external_difference(*(rows[n]["external"] for n in METHODS), i, shared) for i in INPUTS
+            },
             "out_of_fold": {i: pooled_difference(*(rows[n]["test"] for n in METHODS), i) for i in INPUTS},
             "teachers_on_the_external": teachers(rows["distilled"]["external"]),
         }
@@ -107,16 +114,25 @@ def _of(rows: Sequence[Prediction], model: str, inputs: str) -> dict[str, Predic
     return {r.case: r for r in rows if r.model == model and r.inputs == inputs and r.grade is not None}
 
 
-def external_difference(a: Sequence[Sequence[Prediction]], b: Sequence[Sequence[Prediction]], inputs: str) -> dict:
+def training_patients(folds: Sequence[Sequence[Prediction]]) -> list[set[str]]:
+    """Of each fold the patients that it trained on: those whom another fold tested."""
+    tested = [{row.patient for row in rows} for rows in folds]
+    return [set().union(*tested) - own for own in tested]
+
+
+def external_difference(
+    a: Sequence[Sequence[Prediction]], b: Sequence[Sequence[Prediction]], inputs: str, shared: float = 0.0
+) -> dict:
     """Mean over the folds' students of the macro AUC of a minus that of b, on cases that none of them saw.
 
-    The interval is over other training folds and other patients (`auc_difference_over_runs`).
+    shared: what the folds' training patients have in common. The interval is over other training folds and other
+    patients (`auc_difference_over_runs`).
     """
     found = [[_of(rows, "student", inputs) for rows in side] for side in (a, b)]
     names = sorted(found[0][0])
     grades = np.array([found[0][0][n].grade for n in names])
     ours, plain = (np.array([[fold[n].probabilities for n in names] for fold in side]) for side in found)
-    told = auc_difference_over_runs(grades, ours, plain)
+    told = auc_difference_over_runs(grades, ours, plain, shared=shared)
     return {"macro_auc": [float(np.mean([macro_auc(grades, p) for p in side])) for side in (ours, plain)], **told}
 
 

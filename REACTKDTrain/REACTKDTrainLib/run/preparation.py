@@ -56,7 +56,7 @@ def prepare_cases(
             note(case, _error_of(make, case), done)
         return failed
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_the_run) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_the_run) as pool:
         futures = {pool.submit(_error_of, make, case): case for case in cases}
         try:
             for done, future in enumerate(as_completed(futures), start=1):
@@ -108,8 +108,8 @@ def _error_of(make: Prepare, case: CohortCase) -> ReactkdError | None:
     return None
 
 
-def _end_with_the_run() -> None:
-    """In a worker: go when the run goes. One that is killed, as Slicer does on Cancel, cannot tell its workers."""
+def end_with_the_run() -> None:
+    """In a worker, at its start: go when the run goes; one that is killed, as Slicer does on Cancel, cannot tell it."""
     run = multiprocessing.parent_process()
 
     def watch() -> None:

@@ -58,7 +58,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--part", action="append", help="nodes, methods, seeds, ablation, external; may be repeated")
     parser.add_argument("--tables", action="store_true", help="write tables and figures of what is there, run nothing")
     parser.add_argument("--ready", action="store_true", help="node level: use the node files that are there, make none")
-    parser.add_argument("--workers", type=int, default=1, help="processes that prepare cases")
+    parser.add_argument("--workers", type=int, default=1, help="processes that prepare cases and do runs")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     return parser
 

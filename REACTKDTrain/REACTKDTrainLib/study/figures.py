@@ -27,7 +27,7 @@ def draw_figures(study, results: Mapping, caption: str) -> None:
     """Draw what the runs that are there allow into `<output>/figures`. study: a `study.Study`."""
     folder, plain = study.output / "figures", caption.replace("**", "")
     if results.get("methods", {}).get("rows"):
-        runs = [*study._method_runs(False), *study._method_runs(True)]
+        runs = [*study.runs_of("methods"), *study.runs_of("seeds")]
         rows = by_row(runs, study.files, len(study.volumes.splits))
         shown = {m: _answers(rows[m][min(rows[m])]) for m in (OURS, RIVAL, "none") if m in rows}
         cases = {case.id: case for case in study.volumes.cohort.cases}

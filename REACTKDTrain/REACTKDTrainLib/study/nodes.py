@@ -24,6 +24,7 @@ from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.evaluation.auc import macro_auc
+from REACTKDTrainLib.evaluation.intervals import share_in_common
 from REACTKDTrainLib.heads.table import NodeTable
 from REACTKDTrainLib.heads.teacher import targets_of
 from REACTKDTrainLib.heads.training import HeadsRecipe, predict, train_student, train_teacher
@@ -100,14 +101,22 @@ class NodeLevel:
         return self._tables[part]
 
     def subset(self, size: int, number: int) -> torch.Tensor:
-        """(size,) places in the pool, drawn by grade with the pool's own shares; the same for every method."""
+        """(size,) places in the pool, with the pool's own shares of grades; the same for every method.
+
+        The pool is dealt in rounds: as many subsets as it holds, none with a patient of another, then it is shuffled
+        and dealt anew. `shared` says what that leaves in common.
+        """
         grades = self.table("pool").grade.numpy()
-        rng = np.random.default_rng([7, size, number])
-        shares = np.bincount(grades, minlength=3) / len(grades)
-        counts = np.floor(shares * size).astype(int)
-        counts[np.argsort(counts - shares * size)[: size - counts.sum()]] += 1
-        chosen = [rng.choice(np.flatnonzero(grades == g), counts[g], replace=False) for g in range(3)]
-        return torch.from_numpy(np.concatenate(chosen))
+        hands = len(grades) // size
+        turn, hand = divmod(number, hands)
+        rng = np.random.default_rng([7, size, turn])
+        by_grade = np.concatenate([rng.permutation(np.flatnonzero(grades == g)) for g in range(3)])
+        spread = by_grade[np.arange(hands * size) * len(grades) // (hands * size)]  # leaves out as many of each grade
+        return torch.from_numpy(spread[hand::hands])
+
+    def shared(self, size: int, numbers: Sequence[int]) -> float:
+        """The share of their patients that two of these subsets have in common, on average over the pairs."""
+        return share_in_common([self.subset(size, n).tolist() for n in numbers])
 
     # -- teachers and students
 
@@ -203,7 +212,7 @@ class NodeLevel:
     def _told(self) -> dict:
         ids = {part: [case.fingerprint for case in cases] for part, cases in self.cases.items()}
         digest = hashlib.sha256(repr(sorted(ids.items())).encode()).hexdigest()
-        own = {k: getattr(self.settings, k) for k in ("steps", "batch", "variants")}
+        own = {k: getattr(self.settings, k) for k in ("steps", "batch", "variants")} | {"subsets": "dealt in rounds"}
         return {"cases": digest, "size_mm": self.size, **own}
 
     def _trial(self, method: str, teacher: str, size: int, choice: dict) -> dict[str, np.ndarray]:

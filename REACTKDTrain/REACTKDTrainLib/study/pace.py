@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
@@ -10,24 +9,22 @@ from REACTKDTrainLib.study.runs import Run
 
 
 class Pace:
-    """Says a line for each run. Seconds per unit of cost are measured for each part apart, and until then borrowed."""
+    """Says a line for each run. Seconds per unit of cost are measured for each part apart, and until then borrowed.
 
-    def __init__(self, runs: Sequence[Run], say: Callable[[str], None]):
+    at_once: how many runs are made at the same time.
+    """
+
+    def __init__(self, runs: Sequence[Run], say: Callable[[str], None], at_once: int = 1):
+        self._at_once = at_once
         self._waiting: dict[str, float] = defaultdict(float)
         for run in runs:
             self._waiting[run.part] += run.cost
         self._spent: dict[str, float] = defaultdict(float)
         self._paid: dict[str, float] = defaultdict(float)
         self._count, self._of, self._say = 0, len(runs), say
-        self._started = time.monotonic()
 
-    def start(self) -> None:
-        """A run begins."""
-        self._started = time.monotonic()
-
-    def end(self, run: Run) -> None:
-        """It is done."""
-        seconds = time.monotonic() - self._started
+    def end(self, run: Run, seconds: float) -> None:
+        """A run is done; it took so long."""
         self._count += 1
         self._waiting[run.part] -= run.cost
         self._spent[run.part] += seconds
@@ -38,7 +35,7 @@ class Pace:
         """Seconds."""
         every = sum(self._spent.values()) / max(sum(self._paid.values()), 1e-9)
         rates = {part: self._spent[part] / self._paid[part] if self._paid[part] else every for part in self._waiting}
-        return sum(max(cost, 0) * rates[part] for part, cost in self._waiting.items())
+        return sum(max(cost, 0) * rates[part] for part, cost in self._waiting.items()) / self._at_once
 
 
 def clock(seconds: float) -> str:

@@ -19,7 +19,8 @@ WITH_LOGITS = ("at+kd", "mskd+kd", "cwd+kd", "crd+kd", "ifvd+kd")
 @dataclass(frozen=True)
 class NodeLevel:
     """The comparison on stored node vectors at 2.5 mm. test, validation: phantoms; pool: those that training subsets
-    are drawn from, which the large teacher has seen all of. subsets: of each size. methods: of Table V. steps: of each
+    are dealt from, which the large teacher has seen all of: enough that those of the smallest size share no patient.
+    subsets: of each size. methods: of Table V. steps: of each
     training. trials: choices of each method's weight on the validation phantoms, with `trial_subsets` subsets.
     """
 
@@ -97,7 +98,7 @@ def _cpu() -> Preset:
         teacher_stage=StageConfig(epochs=1, batch=4, rate=1e-3),
         student_stage=StageConfig(epochs=1, batch=8, rate=1e-3),
     )
-    return Preset("cpu", training, NodeLevel(2000, 300, 800), external=48)
+    return Preset("cpu", training, NodeLevel(2000, 300, 1300), external=48)
 
 
 def _quick() -> Preset:

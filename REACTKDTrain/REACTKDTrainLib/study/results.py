@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -115,6 +116,7 @@ def node_table(level: NodeLevel, files: RunFiles, runs: Sequence[Run], draws: in
     for size in level.sizes:
         own = {row.rsplit("/", 1)[0]: found for row, found in held.items() if row.endswith(f"/{size}")}
         columns = [*INPUT_NAMES, *(f"ct_masks{v}" for v in range(1, level.settings.variants + 1))]
+        shared = partial(level.shared, size)
         table = {
             row: {c: [macro_auc(grades, f[f"p_{c}"]) for f in found.values() if f"p_{c}" in f] for c in columns}
             for row, found in own.items()
@@ -125,19 +127,26 @@ def node_table(level: NodeLevel, files: RunFiles, runs: Sequence[Run], draws: in
                 left, right = f"{a}/{teacher}", f"{b}/{teacher}" if b != "none" else "none/same"
                 if left in own and right in own:
                     pairs[f"{left} - {right}"] = {
-                        c: _difference(grades, own[left], own[right], f"p_{c}", draws) for c in columns
+                        c: _difference(grades, own[left], own[right], f"p_{c}", draws, shared) for c in columns
                     }
         chosen = {f"{m}/{t}": level.chosen(files, m, t) for m, t in level._rows()}
         out["sizes"][str(size)] = {"auc": table, "differences": pairs, "chosen": chosen}
     return out
 
 
-def _difference(grades: np.ndarray, a: Mapping[int, dict], b: Mapping[int, dict], name: str, draws: int) -> dict | None:
+def _difference(
+    grades: np.ndarray,
+    a: Mapping[int, dict],
+    b: Mapping[int, dict],
+    name: str,
+    draws: int,
+    shared: Callable[[Sequence[int]], float],
+) -> dict | None:
     both = [n for n in sorted(set(a) & set(b)) if name in a[n] and name in b[n]]
     if not both:
         return None
     left, right = (np.stack([_summing(x[n][name]) for n in both]) for x in (a, b))
-    return auc_difference_over_runs(grades, left, right, draws=draws)
+    return auc_difference_over_runs(grades, left, right, draws=draws, shared=shared(both))
 
 
 def _summing(p: np.ndarray) -> np.ndarray:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import platform
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from REACTKDLib.core.atomic import write_text
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.run.record import PACKAGES, _version, revision
+from REACTKDTrainLib.study.crew import Crew
 from REACTKDTrainLib.study.external import ExternalLevel
 from REACTKDTrainLib.study.nodes import NodeLevel
 from REACTKDTrainLib.study.pace import Pace
@@ -27,13 +29,21 @@ from REACTKDTrainLib.study.volumes import VolumeLevel
 
 #: in the order in which they run: what decides most first
 PARTS = ("nodes", "methods", "seeds", "ablation", "external")
+#: of each part, what is done together, one after the other: the later needs what the former left
+KINDS = {
+    "nodes": ("choices", "nodes", "node teachers"),
+    "methods": ("teachers", "methods"),
+    "seeds": ("teachers", "seeds"),
+    "ablation": ("teachers", "ablation"),
+    "external": ("teachers", "external"),
+}
 FORMAT = "reactkd-study/1"
 
 
 @dataclass(eq=False)
 class Study:
-    """cohort, external: as in training, '' for the phantoms of the preset. cache: shared by studies. ready: see
-    `NodeLevel`. say: a line for people.
+    """cohort, external: as in training, '' for the phantoms of the preset. cache: shared by studies. workers: processes
+    that prepare cases and do runs. ready: see `NodeLevel`. say: a line for people.
     """
 
     preset: Preset
@@ -45,6 +55,8 @@ class Study:
     workers: int = 1
     ready: bool = False
     say: Callable[[str], None] = print
+    _known: dict[str, dict[str, Run]] = field(default_factory=dict, init=False, repr=False)
+    _crew: Crew | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.output = Path(self.output)
@@ -74,58 +86,73 @@ class Study:
         return NodeLevel(self.preset.nodes, self.cache / "nodes", size, self.ready, self.workers, self.say)
 
     def run(self, parts: Sequence[str] = PARTS) -> dict:
-        """Do what is not done of these parts, then write everything. Raises: ReactkdError; UsageError for a part."""
+        """Do what is not done of these parts, then write everything.
+
+        Raises: ReactkdError; UsageError for a part; WorkerLost.
+        """
         for part in parts:
             if part not in PARTS:
                 raise UsageError(f"There is no part {part!r}; choose some of {', '.join(PARTS)}.")
-        for part in (p for p in PARTS if p in parts):
-            getattr(self, f"_do_{part}")()
-            self.write()
+        try:
+            for part in (p for p in PARTS if p in parts):
+                self._prepare(part)
+                for kind in KINDS[part]:
+                    self._do(kind)
+                self.write()
+        finally:
+            self._dismiss()
         return self.write()
 
     # -- parts
 
-    def _do(self, runs: Sequence[Run]) -> None:
+    def _prepare(self, part: str) -> None:
+        if part == "nodes":
+            self.nodes.prepare()
+            return
+        self.volumes.prepare()
+        if part == "external":
+            self.outside.prepare(self.preset.levels)
+
+    def runs_of(self, kind: str) -> list[Run]:
+        """One of the names in `KINDS`. Those of the kind 'nodes' are known once the choices are made."""
+        make = {
+            "choices": lambda: self.nodes.choice_runs(),
+            "nodes": lambda: self.nodes.runs(self.files),
+            "node teachers": lambda: self.nodes.teacher_runs(),
+            "teachers": lambda: self.volumes.teacher_runs(),
+            "methods": lambda: self.volumes.method_runs(self.preset.methods, [0]),
+            "seeds": lambda: self.volumes.method_runs(self.preset.headline, range(1, self.preset.seeds)),
+            "ablation": lambda: self.volumes.ablation_runs(),
+            "external": lambda: self.outside.runs(self.preset.headline, self.preset.levels),
+        }
+        return make[kind]()
+
+    def run_named(self, kind: str, key: str) -> Run:
+        """The run of a kind with this key; the kind's runs are listed once."""
+        if kind not in self._known:
+            self._known[kind] = {run.key: run for run in self.runs_of(kind)}
+        return self._known[kind][key]
+
+    def _do(self, kind: str) -> None:
+        runs = self.runs_of(kind)
         waiting = [run for run in runs if not self.files.done(run)]
         if len(waiting) < len(runs):
             self.say(f"{len(runs) - len(waiting)} runs are there already")
-        pace = Pace(waiting, self.say)
+        pace = Pace(waiting, self.say, min(self.workers, max(len(waiting), 1)))
+        if self.workers > 1 and len(waiting) > 1:
+            self._crew = self._crew or Crew(self)
+            self._crew.do(kind, waiting, pace.end)
+            return
         for run in waiting:
-            pace.start()
+            started = time.monotonic()
             if not self.files.done(run):  # another process on the same folder may have come first
                 self.files.put(run, run.make())
-            pace.end(run)
+            pace.end(run, time.monotonic() - started)
 
-    def _do_nodes(self) -> None:
-        self.nodes.prepare()
-        self._do(self.nodes.choice_runs())
-        self._do(self.nodes.runs(self.files))
-        self._do(self.nodes.teacher_runs())
-
-    def _method_runs(self, extra: bool) -> list[Run]:
-        if not extra:
-            return self.volumes.method_runs(self.preset.methods, [0])
-        return self.volumes.method_runs(self.preset.headline, range(1, self.preset.seeds))
-
-    def _do_methods(self) -> None:
-        self.volumes.prepare()
-        self._do([*self.volumes.teacher_runs(), *self._method_runs(False)])
-
-    def _do_seeds(self) -> None:
-        self.volumes.prepare()
-        self._do(self._method_runs(True))
-
-    def _do_ablation(self) -> None:
-        self.volumes.prepare()
-        self._do(self.volumes.ablation_runs())
-
-    def _external_runs(self) -> list[Run]:
-        return self.outside.runs(self.preset.headline, self.preset.levels)
-
-    def _do_external(self) -> None:
-        self.volumes.prepare()
-        self.outside.prepare(self.preset.levels)
-        self._do(self._external_runs())
+    def _dismiss(self) -> None:
+        if self._crew is not None:
+            self._crew.close()
+            self._crew = None
 
     # -- what comes out
 
@@ -133,15 +160,15 @@ class Study:
         """Of all runs that are there, whatever parts were asked for last."""
         out: dict = {"study": self._described()}
         if self._started("methods"):
-            runs = [*self._method_runs(False), *self._method_runs(True)]
+            runs = [*self.runs_of("methods"), *self.runs_of("seeds")]
             out["methods"] = method_table(self.volumes, self.files, runs)
-            out["teachers"] = teacher_table(self.volumes, self.files, self.volumes.teacher_runs())
+            out["teachers"] = teacher_table(self.volumes, self.files, self.runs_of("teachers"))
         if self._started("ablation"):
-            out["ablation"] = ablation_table(self.volumes, self.files, self.volumes.ablation_runs())
+            out["ablation"] = ablation_table(self.volumes, self.files, self.runs_of("ablation"))
         if self._started("external"):
-            out["external"] = external_table(self.outside, self.files, self._external_runs())
+            out["external"] = external_table(self.outside, self.files, self.runs_of("external"))
         if self._started("nodes"):
-            out["nodes"] = node_table(self.nodes, self.files, self.nodes.runs(self.files), self.preset.draws)
+            out["nodes"] = node_table(self.nodes, self.files, self.runs_of("nodes"), self.preset.draws)
         return out
 
     def _started(self, part: str) -> bool:

@@ -161,12 +161,18 @@ def _primary(results: Mapping) -> Table:
             ct = found["ct"]
             rows.append(
                 [
-                    size, f"**{said}**" if first else said, teacher, str(ct["runs"]) if ct else "-",
+                    size, f"**{said}**" if first else said, teacher, _subsets(ct) if ct else "-",
                     difference_cell(ct), _p(ct["p"]) if ct else "-", difference_cell(found.get("ct_masks1")),
                     difference_cell(found["fdg+acetate"]), difference_cell(found["ct+fdg+acetate"]),
                 ]
             )  # fmt: skip
     return rows
+
+
+def _subsets(found: Mapping) -> str:
+    """'20', or '20 (16 % in common)': the share of patients that two of them have in common."""
+    share = found.get("shared", 0)
+    return f"{found['runs']} ({100 * share:.0f} % in common)" if share else str(found["runs"])
 
 
 def _node_means(results: Mapping) -> Table:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from REACTKDLib.core.atomic import written_beside
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.cohorts.base import Cohort
@@ -195,9 +196,8 @@ class VolumeLevel:
         student, run = self.student(config, fold, key)
         inner = {f"inner_{k}": v for k, v in answers(student, run.data["inner"]).items() if k.startswith("p_")}
         test = run.data["test"]
-        path = self.weights(config, fold)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(student.state_dict(), path)
+        with written_beside(self.weights(config, fold)) as beside:
+            torch.save(student.state_dict(), beside)
         grades = np.array([case.grade for case in run.data["inner"].cases])
         return {**self._who(test), **answers(student, test), **inner, "inner_grade": grades}
 

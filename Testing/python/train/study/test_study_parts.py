@@ -44,7 +44,7 @@ def test_a_run_is_found_again_by_all_that_its_result_depends_on(tmp_path):
     assert files.get(run) is None
 
 
-def test_a_study_makes_each_run_once(tmp_path):
+def test_a_study_makes_each_run_once(tmp_path, monkeypatch):
     made = []
 
     def make():
@@ -52,20 +52,20 @@ def test_a_study_makes_each_run_once(tmp_path):
         return {"p": np.zeros(1)}
 
     study = Study(preset_of("smoke"), tmp_path, say=lambda line: None)
+    monkeypatch.setattr(study, "runs_of", lambda kind: [some_run(make=make), some_run({"rate": 3}, make=make)])
     for _ in range(2):
-        study._do([some_run(make=make), some_run({"rate": 3}, make=make)])
+        study._do("methods")
     assert len(made) == 2
 
 
-def test_the_pace_is_told_for_each_run_and_falls(monkeypatch):
-    now = iter(range(0, 1000, 10))
-    monkeypatch.setattr("REACTKDTrainLib.study.pace.time.monotonic", lambda: next(now))
-    runs, lines = [some_run({"n": n}) for n in range(3)], []
-    pace = Pace(runs, lines.append)
-    for run in runs:
-        pace.start()
-        pace.end(run)
-    assert [line.split("about ")[1] for line in lines] == ["20 s left", "10 s left", "0 s left"]
+def test_the_pace_is_told_for_each_run_and_falls():
+    runs = [some_run({"n": n}) for n in range(3)]
+    for at_once, left in ((1, ["20 s left", "10 s left", "0 s left"]), (2, ["10 s left", "5 s left", "0 s left"])):
+        lines = []
+        pace = Pace(runs, lines.append, at_once)
+        for run in runs:
+            pace.end(run, 10.0)
+        assert [line.split("about ")[1] for line in lines] == left
     assert (clock(89), clock(150), clock(7500)) == ("89 s", "2 min", "2 h 5 min")
 
 
@@ -127,15 +127,40 @@ def test_the_design_has_what_the_primary_comparison_needs():
     for name in ("cpu", "gpu"):
         nodes = preset_of(name).nodes
         assert nodes.test >= 2000 and nodes.subsets >= 20 and nodes.sizes == (65, 130, 260)
+        assert nodes.pool >= nodes.subsets * nodes.sizes[0]  # no two subsets of the decision share a patient
+
+
+def level_with_pool(folder, *of_grades: int) -> NodeLevel:
+    level = NodeLevel(preset_of("smoke").nodes, folder)
+    grades = np.repeat([0, 1, 2], of_grades)
+    level._tables["pool"] = SimpleNamespace(grade=SimpleNamespace(numpy=lambda: grades))
+    return level
 
 
 def test_training_subsets_keep_the_shares_of_grades_and_are_the_same_for_all(tmp_path):
-    level = NodeLevel(preset_of("smoke").nodes, tmp_path)
-    grades = np.repeat([0, 1, 2], [25, 50, 25])
-    level._tables["pool"] = SimpleNamespace(grade=SimpleNamespace(numpy=lambda: grades))
-    first = level.subset(65, 0).numpy()
-    assert len(set(first)) == 65 and np.bincount(grades[first]).tolist() in ([16, 33, 16], [16, 32, 17], [17, 32, 16])
-    assert first.tolist() == level.subset(65, 0).tolist() != level.subset(65, 1).tolist()
+    level = level_with_pool(tmp_path, 25, 50, 25)
+    grades = level.table("pool").grade.numpy()
+    for number in range(5):
+        own = level.subset(65, number).numpy()
+        assert len(set(own)) == 65
+        assert np.abs(np.bincount(grades[own]) - [16.25, 32.5, 16.25]).max() <= 1
+    assert level.subset(65, 0).tolist() == level.subset(65, 0).tolist() != level.subset(65, 1).tolist()
+
+
+@pytest.mark.parametrize(("pool", "size"), [((500, 500, 300), 65), ((331, 433, 536), 65), ((40, 31, 30), 20)])
+def test_a_round_of_subsets_shares_no_patient(tmp_path, pool, size):
+    level = level_with_pool(tmp_path, *pool)
+    hands = sum(pool) // size
+    dealt = [level.subset(size, n).tolist() for n in range(2 * hands)]
+    assert all(len(set(hand)) == size for hand in dealt)
+    for turn in (dealt[:hands], dealt[hands:]):
+        assert len(set().union(*turn)) == hands * size
+    grades = level.table("pool").grade.numpy()
+    for hand in dealt:
+        assert np.abs(np.bincount(grades[hand], minlength=3) - size * np.array(pool) / sum(pool)).max() <= 2
+    assert level.shared(size, range(hands)) == 0
+    between = hands**2 / (hands * (2 * hands - 1))  # of all pairs, those of one hand of either round
+    assert level.shared(size, range(2 * hands)) == pytest.approx(between * size / (hands * size), rel=0.2)
 
 
 def test_mixed_doses_hold_every_level_and_a_case_keeps_its_own():

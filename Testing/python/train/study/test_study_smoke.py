@@ -18,7 +18,7 @@ def run(output, *more: str) -> str:
 
 @pytest.mark.slow
 def test_the_smoke_study_makes_every_table_and_figure_once(tmp_path) -> None:
-    said = run(tmp_path)
+    said = run(tmp_path, "--workers", "2")
     assert "the numbers mean nothing" in said and "left" in said
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["study"]["meaningless"] and results["study"]["digital_phantom"]
@@ -36,6 +36,6 @@ def test_the_smoke_study_makes_every_table_and_figure_once(tmp_path) -> None:
             assert (tmp_path / "figures" / (name + suffix)).stat().st_size > 5000
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.npz")}
     assert {p.parent.name for p in before} == {"nodes", "choices", "methods", "teachers", "ablation", "external"}
-    again = run(tmp_path)
+    again = run(tmp_path, "--workers", "2")
     assert "runs are there already" in again and "teachers of part" not in again
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.npz")} == before
