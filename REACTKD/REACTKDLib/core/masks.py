@@ -132,7 +132,7 @@ def _leave_out_strays(work: _Work) -> list[Finding]:
     from scipy.ndimage import binary_dilation, find_objects, label
 
     box = bounding_box(work.tumor)
-    if box is None:
+    if box is None or not (work.tumor[box] & ~work.liver[box]).any():  # all of it in the liver: nothing to look for
         return []
     parts, count = label(work.tumor[box], structure=_FULL)
     findings = []
