@@ -37,11 +37,14 @@ from REACTKDTrainLib.study.runs import Run, RunFiles
 HIDDEN = 48  # width of region embeddings, the student's and the teachers'
 FIRST = {"test": 0, "validation": 2000, "pool": 2500}  # numbers of the cohort 'large'
 TEACHERS = ("same", "large")
-#: what each method's trials are: weights of its own term, the published one or ours first
+#: what each method's trials are, the published weights or ours first; REACT-KD has two weights and no more trials
 TRIALS = {
     "none": [{"decay": d} for d in (3e-2, 1e-1, 1e-2, 3e-1, 3e-3, 1e-3)],
     "kd": [{"logits": w} for w in (0.7, 0.35, 1.4, 2.8, 0.15, 5.6)],
-    "react-kd": [{"graph": w} for w in (1.0, 0.3, 0.1, 3.0, 0.03, 10.0)],
+    "react-kd": [
+        {"graph": graph, "logits": logits}
+        for graph, logits in ((1.0, 0.7), (0.3, 0.7), (1.0, 1.4), (0.3, 0.35), (0.3, 1.4), (3.0, 0.7))
+    ],
     "crd": [{"feature": w} for w in (1.0, 0.3, 0.1, 3.0, 0.03, 10.0)],
     "awmt": [{"feature": w} for w in (1.0, 0.3, 0.1, 3.0, 0.03, 10.0)],
 }

@@ -98,7 +98,7 @@ def _cpu() -> Preset:
         teacher_stage=StageConfig(epochs=1, batch=4, rate=1e-3),
         student_stage=StageConfig(epochs=1, batch=8, rate=1e-3),
     )
-    return Preset("cpu", training, NodeLevel(2000, 300, 1300), external=48)
+    return Preset("cpu", training, NodeLevel(2000, 300, 1300, trials=5, trial_subsets=3), external=48)
 
 
 def _quick() -> Preset:
