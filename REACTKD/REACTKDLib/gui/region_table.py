@@ -1,4 +1,8 @@
-"""The table of regions: numbers to sort by, a box to take a region out of the sum, and which region a row is."""
+"""The table of regions: numbers to sort by, a box to take a region out of the sum, and which region a row is.
+
+Rows are sorted here, not by QTableWidget: it sorts by the very text that it shows, or shows a number as it likes, 2
+beside 1.2.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +17,24 @@ from REACTKDLib.gui.words import short_grade
 
 NAME_WIDTH = 130  # a longer name is cut off and told by its tool tip, so that the effect is seen beside it
 
-Column = tuple[str, str, Any]  # title, tool tip, value of (index, row)
+Column = tuple[str, str, int, Any]  # title, tool tip, decimals, value of (index, row)
 
 
 def columns_for(report: GradeReport, ratios: Mapping[str, Sequence[float | None]]) -> list[Column]:
     """Return the columns behind the names. ratios: {image as people call it: tumor-to-liver ratio of each region}."""
-    percent = lambda value: None if value is None else round(100 * value, 1)  # noqa: E731
+    percent = lambda value: None if value is None else 100 * value  # noqa: E731
     columns: list[Column] = [
         (
             _("Effect %"),
             _("By how many percent points the grade's probability would change without the region."),
+            1,
             lambda _index, row: percent(row.deletion_effect),
         ),
-        (_("Volume ml"), _("Volume of the region."), lambda _index, row: _rounded(row.volume_ml, 1)),
+        (_("Volume ml"), _("Volume of the region."), 1, lambda _index, row: row.volume_ml),
         (
             _("Weight %"),
             _("The region's share of attention; it is no measure of importance."),
+            1,
             lambda _index, row: percent(row.weight),
         ),
     ]
@@ -38,7 +44,8 @@ def columns_for(report: GradeReport, ratios: Mapping[str, Sequence[float | None]
             (
                 _("Adds to {grade}").format(grade=name),
                 _("What the region adds to the logit of the predicted grade."),
-                lambda _index, row: _rounded(row.contribution[report.grade], 3),
+                3,
+                lambda _index, row: row.contribution[report.grade],
             )
         )
     for image, values in ratios.items():
@@ -46,32 +53,72 @@ def columns_for(report: GradeReport, ratios: Mapping[str, Sequence[float | None]
             (
                 _("{image} tumor/liver").format(image=image),
                 _("The lesion's highest uptake over the liver's middle one."),
-                lambda index, _row, values=values: _rounded(values[index] if index < len(values) else None, 2),
+                2,
+                lambda index, _row, values=values: values[index] if index < len(values) else None,
             )
         )
     return columns
+
+
+def by_effect() -> tuple[int, Any]:
+    """Return how the table is sorted at first: its column, and the order."""
+    return 1, qt.Qt.DescendingOrder
 
 
 def fill(table: Any, report: GradeReport, ratios: Mapping[str, Sequence[float | None]]) -> None:
     """Replace the content of a QTableWidget by the regions of `report`, the largest effect first."""
     columns = columns_for(report, ratios)
     table.blockSignals(True)
-    table.setSortingEnabled(False)  # else rows move while they are filled
     table.clear()
     table.setColumnCount(1 + len(columns))
     table.setRowCount(len(report.regions))
-    table.setHorizontalHeaderLabels([_("Region"), *(title for title, _tip, _value in columns)])
-    for column, (_title, tip, _value) in enumerate(columns, start=1):
+    table.setHorizontalHeaderLabels([_("Region"), *(title for title, *_rest in columns)])
+    for column, (_title, tip, _decimals, _value) in enumerate(columns, start=1):
         table.horizontalHeaderItem(column).setToolTip(tip)
     for index, row in enumerate(report.regions):
         table.setItem(index, 0, _name_item(index, row, report.grade is not None))
-        for column, (_title, _tip, value) in enumerate(columns, start=1):
-            table.setItem(index, column, _number_item(value(index, row)))
-    table.setSortingEnabled(True)
-    table.sortItems(1, qt.Qt.DescendingOrder)
+        for column, (_title, _tip, decimals, value) in enumerate(columns, start=1):
+            table.setItem(index, column, _number_item(value(index, row), decimals))
+    sort(table, *by_effect())
     table.resizeColumnsToContents()
     table.setColumnWidth(0, min(table.columnWidth(0), NAME_WIDTH))
     table.blockSignals(False)
+
+
+def sort(table: Any, column: int, order: Any) -> None:
+    """Put the rows in order of a column, without telling; what holds no number is last either way."""
+    before = table.blockSignals(True)
+    places = range(table.rowCount)
+    values = {row: table.item(row, column).data(qt.Qt.UserRole) for row in places}  # a name's is its place
+    told = sorted((row for row in places if values[row] is not None), key=values.get)
+    if order == qt.Qt.DescendingOrder:
+        told.reverse()
+    chosen = region_at(table, table.currentRow()) if table.currentRow() >= 0 else None
+    rows = [
+        [table.takeItem(row, place) for place in range(table.columnCount)]
+        for row in [*told, *(row for row in places if values[row] is None)]
+    ]
+    for row, items in enumerate(rows):
+        for place, item in enumerate(items):
+            table.setItem(row, place, item)
+    header = table.horizontalHeader()
+    header.setSortIndicatorShown(True)
+    header.setSortIndicator(column, order)
+    for row in places:
+        if chosen is not None and region_at(table, row) == chosen:
+            table.setCurrentCell(row, max(table.currentColumn(), 0))
+    table.blockSignals(before)
+
+
+def order_after(before: tuple[int, Any], column: int) -> tuple[int, Any]:
+    """Return how to sort once the title of `column` was clicked: largest numbers first, regions as in the report.
+
+    before: the column and order until then; the same title again turns it round.
+    """
+    up, down = qt.Qt.AscendingOrder, qt.Qt.DescendingOrder
+    if before[0] == column:
+        return column, down if before[1] == up else up
+    return column, up if column == 0 else down
 
 
 def region_at(table: Any, row: int) -> int | None:
@@ -113,14 +160,12 @@ def _name_item(index: int, row: ReportRegion, graded: bool) -> Any:
     return item
 
 
-def _number_item(value: float | None) -> Any:
+def _number_item(value: float | None, decimals: int) -> Any:
     item = qt.QTableWidgetItem()
     item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
     if value is not None:
-        item.setData(qt.Qt.DisplayRole, float(value))  # a number, so that 9 sorts before 10
+        shown = round(float(value), decimals) + 0.0  # without the sign of a zero
+        item.setText(f"{shown:.{decimals}f}")
+        item.setData(qt.Qt.UserRole, float(value))
     item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
     return item
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(float(value), digits)

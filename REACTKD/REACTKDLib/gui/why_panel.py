@@ -31,12 +31,15 @@ class WhyPanel(Section):
         ui = self.ui
         self._filling = False
         self._tabled: tuple | None = None
+        self._sorted = region_table.by_effect()
         self._overlays: tuple[Overlay, ...] = ()
         self._input_boxes: dict[Modality, Any] = {}
         self._own_segments = OwnSegments()
         self._entered = False
         ui.regionTable.verticalHeader().hide()
         ui.regionTable.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+        ui.regionTable.horizontalHeader().setSectionsClickable(True)
+        ui.regionTable.horizontalHeader().connect("sectionClicked(int)", self.on_title_clicked)
         ui.regionTable.connect("cellClicked(int,int)", self.on_region_clicked)
         ui.regionTable.connect("itemChanged(QTableWidgetItem*)", self.on_take_part_changed)
         ui.everythingButton.connect("clicked(bool)", self.on_everything)
@@ -62,6 +65,11 @@ class WhyPanel(Section):
         if place is not None:
             show_case(self.context.nodes)
             jump_to(self.context.nodes.reference, place)
+
+    def on_title_clicked(self, column: int) -> None:
+        """Sort the table by a column."""
+        self._sorted = region_table.order_after(self._sorted, column)
+        region_table.sort(self.ui.regionTable, *self._sorted)
 
     def on_take_part_changed(self, _what: Any = None) -> None:
         """A region or an image was taken out, or put back."""
@@ -147,6 +155,7 @@ class WhyPanel(Section):
             self.ui.regionTable.setRowCount(0)
             return
         region_table.fill(self.ui.regionTable, report, ratios)
+        self._sorted = region_table.by_effect()
         self._make_input_boxes([Modality(name) for name in report.inputs])
         self.ui.everythingButton.enabled = False
 

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.one_thread import one_thread
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.distillation.config import DistillationConfig
@@ -143,16 +144,21 @@ class NodeLevel:
 
     @cached_property
     def large_teacher(self) -> nn.Module:
-        """Trained on the whole pool, once."""
+        """Trained on the whole pool, once in a process, and in every process to the same bits."""
         table = self.table("pool")
         self.say(f"teacher of all {len(table)} phantoms of the pool")
         steps = max(2 * self.settings.steps, 1)
-        return train_teacher(table, self.recipe(0, steps=steps), HIDDEN)
+        with one_thread(), torch.enable_grad():
+            return train_teacher(table, self.recipe(0, steps=steps), HIDDEN)
 
     @cached_property
     def large_targets(self) -> TeacherTargets:
         """What it says of the pool."""
-        return targets_of(self.large_teacher, self.table("pool"))
+        return self._said_by_large("pool")
+
+    def _said_by_large(self, part: str) -> TeacherTargets:
+        with one_thread():
+            return targets_of(self.large_teacher, self.table(part))
 
     def student(self, method: str, teacher: str, size: int, number: int, choice: dict):
         """One training. choice: changes of the distillation's weights, or of the recipe."""
@@ -235,7 +241,7 @@ class NodeLevel:
 
     @torch.no_grad()
     def _teacher(self) -> dict[str, np.ndarray]:
-        said = targets_of(self.large_teacher, self.table("test"))
+        said = self._said_by_large("test")
         branches = {f"p_{b}": torch.softmax(v.double(), dim=1).numpy() for b, v in said.branch_logits.items()}
         return {"p_fused": torch.softmax(said.logits.double(), dim=1).numpy(), **branches}
 

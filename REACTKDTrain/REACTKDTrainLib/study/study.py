@@ -139,7 +139,7 @@ class Study:
         if len(waiting) < len(runs):
             self.say(f"{len(runs) - len(waiting)} runs are there already")
         pace = Pace(waiting, self.say, min(self.workers, max(len(waiting), 1)))
-        if self.workers > 1 and len(waiting) > 1:
+        if self.workers > 1 and waiting:
             self._crew = self._crew or Crew(self)
             self._crew.do(kind, waiting, pace.end)
             return

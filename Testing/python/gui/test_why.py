@@ -57,7 +57,31 @@ def test_the_table_is_the_report_and_sorts(user: Any, graded: Any, context: Any)
     assert float(lesion[-1]) > 0 and float(lesion[-2]) > 0
     click_header(user, 2)
     volumes = [float(row[2]) for row in user.rows("regionTable") if row[2]]
-    assert volumes in (sorted(volumes), sorted(volumes, reverse=True)) and len(volumes) >= 2
+    assert volumes == sorted(volumes, reverse=True) and len(volumes) >= 2
+    assert user.rows("regionTable")[-1][2] == "", "what has no volume is last"
+    click_header(user, 2)
+    assert [float(row[2]) for row in user.rows("regionTable") if row[2]] == volumes[::-1]
+    assert user.rows("regionTable")[-1][2] == ""
+    click_header(user, 0)
+    assert [row[0] for row in user.rows("regionTable")] == [region.name for region in report.regions]
+    for row in user.rows("regionTable"):  # 2.0 beside 1.2, not 2
+        assert all(len(text.partition(".")[2]) == digits for text, digits in zip(row[1:4], (1, 1, 1)) if text), row
+
+
+def test_sorting_takes_boxes_and_the_chosen_row_along(user: Any, graded: Any, context: Any) -> None:
+    rows = [row[0] for row in user.rows("regionTable")]
+    toggle_box(user, "regionTable", rows.index("Lesion 1"))
+    user.wait_until(lambda: context.controller.what_if_answer is not None and not context.busy, 60)
+    user.click_cell("regionTable", rows.index("Parenchyma"), 1)
+    for column in (0, 0, 2, 1):
+        click_header(user, column)
+        table = user.find("regionTable")
+        names = [row[0] for row in user.rows("regionTable")]
+        boxes = {table.item(n, 0).text(): table.item(n, 0).checkState() for n in range(table.rowCount)}
+        assert sorted(names) == sorted(rows)
+        assert [n for n, state in boxes.items() if state == Qt.CheckState.Unchecked] == ["Lesion 1"]
+        assert names[table.currentRow()] == "Parenchyma"
+    assert context.controller.what_if_answer.mute == ("Lesion 1",), "sorting asks nothing anew"
 
 
 @pytest.mark.slow

@@ -8,11 +8,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.phantom.latents import draw_latents
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.metrics import summarize
+from REACTKDTrainLib.heads.table import NodeTable
 from REACTKDTrainLib.study.__main__ import main
 from REACTKDTrainLib.study.external import MIXED, mixed_level
 from REACTKDTrainLib.study.limits import latents_of, limit_of
@@ -25,6 +27,7 @@ from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.study.study import Study
 from REACTKDTrainLib.study.tables import as_csv, markdown, tables_of
 from REACTKDTrainLib.study.volumes import ABLATIONS, VolumeLevel, ablation_name
+from support.node_cases import cases
 from support.tiny_phantoms import tiny_cases
 
 
@@ -161,6 +164,23 @@ def test_a_round_of_subsets_shares_no_patient(tmp_path, pool, size):
     assert level.shared(size, range(hands)) == 0
     between = hands**2 / (hands * (2 * hands - 1))  # of all pairs, those of one hand of either round
     assert level.shared(size, range(2 * hands)) == pytest.approx(between * size / (hands * size), rel=0.2)
+
+
+def test_the_teacher_of_the_pool_is_the_same_whoever_trains_it(tmp_path):
+    """In a process that begins with what this teacher says of the test phantoms, where no gradient is kept, too."""
+    table = NodeTable.of(cases(40))
+    said = []
+    threads = torch.get_num_threads()
+    for number in (1, 2):
+        level = NodeLevel(preset_of("smoke").nodes, tmp_path, say=lambda line: None)
+        level._tables |= {"pool": table, "test": table.pick(torch.arange(10))}
+        torch.set_num_threads(number)
+        try:
+            said.append(level._teacher()["p_fused"])
+        finally:
+            torch.set_num_threads(threads)
+    assert np.array_equal(*said) and said[0].shape == (10, 3)
+    assert np.ptp(said[0], axis=0).max() > 0.01, "it has learned something"
 
 
 def test_mixed_doses_hold_every_level_and_a_case_keeps_its_own():
