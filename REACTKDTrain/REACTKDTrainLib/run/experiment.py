@@ -257,7 +257,8 @@ class Experiment:
             return
         parts = {"test": fold.data["test"]}
         if (external := cohorts.get("external")) is not None:
-            parts["external"] = FoldData(external.cases, self.store, fold.data["test"].maker)
+            # each is seen once by a model, and there may be thousands: none is kept
+            parts["external"] = FoldData(external.cases, self.store, fold.data["test"].maker, room_voxels=0)
         total = sum(map(len, parts.values())) * sum(model is not None for model in (student, teacher))
         done = itertools.count(1)
 

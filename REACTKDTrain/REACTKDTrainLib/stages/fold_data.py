@@ -18,7 +18,9 @@ ROOM_VOXELS = 60_000_000
 
 @dataclass(eq=False)
 class FoldData:
-    """Cases, and how their views are made. views: of each case, for training."""
+    """Cases, and how their views are made. views: of each case, for training. room_voxels: of views that are kept in
+    memory, at least one view.
+    """
 
     cases: Sequence[CohortCase]
     store: PreparedStore

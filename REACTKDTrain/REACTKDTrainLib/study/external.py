@@ -72,7 +72,7 @@ class ExternalLevel:
         """Opened with the window of a fold."""
         if (level, fold) not in self._data:
             maker = self.volumes.base(fold).data["test"].maker
-            self._data[level, fold] = FoldData(self.cases(level), self.volumes.store, maker)
+            self._data[level, fold] = FoldData(self.cases(level), self.volumes.store, maker, room_voxels=0)
         return self._data[level, fold]
 
     def _run(self, config: TrainingConfig, fold: int, level: str) -> dict[str, np.ndarray]:
