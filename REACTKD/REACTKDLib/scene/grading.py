@@ -244,6 +244,7 @@ class GradingController(ScriptRunner):
             result.regions  # noqa: B018 - made here, apart from the step that needs them
             yield
             yield from result.voxel_map_steps()
+            yield
         except BaseException:
             if self.answer is answer:  # nobody has left the case meanwhile
                 self._opened, self.answer, self.result, report = former

@@ -103,6 +103,7 @@ def output_steps(
     yield
     write_graph(outputs.graph_nodes, outputs.graph_edges, result.report, reference)
     write_table(outputs.table, result.report, getattr(result, "uptake", None))
+    yield
     show_as(outputs, result.report, view or ViewChoice())
     write_report(parameter_node, result.report)
     in_tree = (

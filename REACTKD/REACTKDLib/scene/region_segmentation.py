@@ -39,7 +39,7 @@ def write_region_steps(node: Any, result: GradeResult, reference: Any) -> Iterat
             surfaces[region.label] = poly_data_of(ready[region.label])
         elif region.voxels:
             surfaces[region.label] = surface_of(result.regions, region)
-            yield
+        yield
     image = _label_image(result.regions)
     yield
     if node.GetDisplayNode() is None:
