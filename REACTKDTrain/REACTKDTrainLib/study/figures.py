@@ -194,7 +194,7 @@ def _doses(figure, external: Mapping) -> None:
     axis.set(xscale="log", xlabel="share of the scan's own dose", ylabel="macro AUC, CT")
     axis.set_xticks([1.0, 0.25, 0.1], ["1", "1/4", "1/10"])
     axis.invert_xaxis()
-    axis.legend(frameon=False, fontsize=8)
+    axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axis.set_title("External cohort by dose (bars: 95 % over patients)", fontsize=11)
 
 

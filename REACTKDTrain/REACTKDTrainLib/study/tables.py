@@ -34,7 +34,7 @@ def tables_of(results: Mapping) -> dict[str, tuple[str, Table]]:
             out[name] = (f"Table I: every method, {SAID[inputs]} at test time", _measure_table(methods, inputs))
         out["table3"] = ("Table III: inputs at test time, macro AUC", _input_table(methods))
         if methods["tests"]:
-            out["tests"] = ("REACT-KD against each method, CT at test time, paired", _tests(methods))
+            out["tests"] = ("REACT-KD against each method, CT at test time, paired, first seed", _tests(methods))
     if (results.get("ablation") or {}).get("rows"):
         out["table2"] = ("Table II: dose teacher, region graph, CBAM3D", _ablation(results["ablation"]))
     if (results.get("teachers") or {}).get("rows"):
