@@ -38,5 +38,5 @@ def cases(n: int = 120, seed: int = 0, fused: int = 0) -> list[NodeCase]:
             regions.append(NodeRegions(fixed, moments, masks))
         truth = torch.randn(10, generator=draw)
         truth[0] = float(nodes - 1)
-        out.append(NodeCase(f"case-{seed}-{number}", f"p{seed}-{number}", grade, tuple(regions), truth, f"k{number}"))
+        out.append(NodeCase(f"case-{number}", f"p{seed}-{number}", grade, tuple(regions), truth, f"k{number}"))
     return out
