@@ -79,9 +79,8 @@ class WhyPanel(Section):
         mute = [report.regions[n].name for n in sorted(region_table.regions_left_out(self.ui.regionTable))]
         leave_out = [modality for modality, box in self._input_boxes.items() if not box.checked]
         self.ui.everythingButton.enabled = bool(mute or leave_out)
-        if len(leave_out) == len(self._input_boxes):
-            self.ui.whatIfLabel.text = _("Keep at least one image.")
-            self.ui.whatIfLabel.visible = True
+        if self._nothing_left():
+            self._show_what_if(report)
             return
         if self.context.nodes is not None:
             self.context.controller.what_if(mute, leave_out)
@@ -178,9 +177,17 @@ class WhyPanel(Section):
             layout.addWidget(box)
             self._input_boxes[modality] = box
 
+    def _nothing_left(self) -> bool:
+        """True when every image is taken out."""
+        return bool(self._input_boxes) and not any(box.checked for box in self._input_boxes.values())
+
     def _show_what_if(self, report: GradeReport | None) -> None:
         answer = self.context.controller.what_if_answer
         label = self.ui.whatIfLabel
+        if report is not None and self._nothing_left():  # an answer to an earlier click may come in meanwhile
+            label.text = _("Keep at least one image.")
+            label.visible = True
+            return
         label.visible = report is not None and report.grade is not None and answer is not None
         if not label.visible:
             return

@@ -162,4 +162,5 @@ def test_one_image_must_stay(user: Any, graded: Any, context: Any) -> None:
         user.click(f"{name}InUseCheckBox")
     assert user.text("whatIfLabel") == "Keep at least one image."
     user.wait_until(lambda: not context.busy, GRADE_S, "the end")
+    assert user.text("whatIfLabel") == "Keep at least one image.", "the answer to an earlier click changes nothing"
     assert context.controller.error is None
