@@ -73,12 +73,20 @@ def _starts(counts: Tensor, n: int, costs: Tensor) -> Tensor:
 
 
 def _best(maps: Tensor, ds: Tensor, dt: Tensor, pair: Tensor, kept: int) -> Tensor:
-    """The assignments (B, kept, n) of smallest value."""
-    case = torch.arange(len(ds))[:, None, None, None]
-    images = dt[case, maps[..., :, None], maps[..., None, :]]
-    values = ((ds[:, None] - images).square() * pair[:, None]).sum(dim=(2, 3))
-    chosen = values.topk(min(kept, maps.shape[1]), dim=1, largest=False).indices
-    return maps.gather(1, chosen[..., None].expand(-1, -1, maps.shape[2]))
+    """The assignments (B, kept, n) of smallest value; of symmetric distances, so that half of the pairs tell it.
+
+    A pair of nodes at a time: all pairs in one go make an array that no cache holds, and take ten times as long.
+    """
+    b, k, n = maps.shape
+    columns, distances = maps.unbind(dim=2), dt.flatten(1)
+    values = ds.new_zeros((b, k))
+    for i in range(n):
+        first = columns[i] * dt.shape[2]
+        for j in range(i):
+            images = distances.gather(1, first + columns[j])
+            values += (images - ds[:, i, j, None]).square_().mul_(pair[:, i, j, None])
+    chosen = values.topk(min(kept, k), dim=1, largest=False).indices
+    return maps.gather(1, chosen[..., None].expand(-1, -1, n))
 
 
 def _improved(maps: Tensor, node: int, ds: Tensor, dt: Tensor, p: Tensor, known: Tensor) -> Tensor:
