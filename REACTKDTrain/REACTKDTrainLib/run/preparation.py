@@ -13,6 +13,7 @@ from dataclasses import replace
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.prepared.store import PreparedStore
+from REACTKDTrainLib.run.share_threads import share_of, threads_of_children
 
 Prepare = Callable[[CohortCase], None]
 
@@ -36,7 +37,8 @@ def prepare_cases(
     told: Callable[[int, int], None] | None = None,
     stop: Callable[[], None] | None = None,
 ) -> dict[str, str]:
-    """Call `make` for each case, in `workers` processes. Returns case id -> why it cannot be read.
+    """Call `make` for each case, in `workers` processes that share the threads. Returns case id -> why it cannot be
+    read.
 
     told(done, of). stop: raises when the run is to end; looked at after every case.
     Raises: WorkerLost, and what `stop` raises.
@@ -56,7 +58,10 @@ def prepare_cases(
             note(case, _error_of(make, case), done)
         return failed
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_the_run) as pool:
+    with (
+        threads_of_children(share_of(workers)),
+        ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_the_run) as pool,
+    ):
         futures = {pool.submit(_error_of, make, case): case for case in cases}
         try:
             for done, future in enumerate(as_completed(futures), start=1):

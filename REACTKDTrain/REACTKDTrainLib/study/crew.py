@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from REACTKDTrainLib.run.preparation import WorkerLost, end_with_the_run
+from REACTKDTrainLib.run.share_threads import share_of, threads_of_children
 from REACTKDTrainLib.study.runs import Run
 
 if TYPE_CHECKING:
@@ -33,11 +33,10 @@ class Crew:
     """
 
     def __init__(self, study: Study):
-        self._count = study.workers
         own = replace(study, workers=1, say=silent)
-        threads = max(1, (os.cpu_count() or 1) // study.workers)
+        self._threads = share_of(study.workers)
         self._pool = ProcessPoolExecutor(
-            study.workers, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(own, threads)
+            study.workers, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(own, self._threads)
         )
 
     def do(self, kind: str, runs: Sequence[Run], ended: Callable[[Run, float], None]) -> None:
@@ -45,7 +44,8 @@ class Crew:
 
         Raises: WorkerLost; what making a run raises, and then no further one is begun.
         """
-        futures = {self._pool.submit(_make, kind, run.key): run for run in runs}
+        with threads_of_children(self._threads):  # the processes start with the first runs
+            futures = {self._pool.submit(_make, kind, run.key): run for run in runs}
         try:
             for future in as_completed(futures):
                 ended(futures[future], future.result())

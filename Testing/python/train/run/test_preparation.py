@@ -9,9 +9,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 
 from REACTKDLib.core.errors import FileMissing
 from REACTKDTrainLib.run.preparation import WorkerLost, prepare_cases
+from REACTKDTrainLib.run.share_threads import VARIABLES, threads_of_children
 from support.tiny_phantoms import tiny_cases
 
 
@@ -22,6 +24,26 @@ def fails_for_the_second(case) -> None:
 
 def ends_its_process(case) -> None:
     os._exit(1)
+
+
+def tells_its_threads(case) -> None:
+    raise FileMissing(f"{torch.get_num_threads()} {os.environ['OPENBLAS_NUM_THREADS']}")
+
+
+def test_processes_share_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    told = prepare_cases(tiny_cases(2), tells_its_threads, workers=2)
+    assert set(told.values()) == {"3 3"}
+    assert not set(VARIABLES) & set(os.environ)
+
+
+def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    with threads_of_children(1):
+        assert os.environ["OMP_NUM_THREADS"] == "5"
+    assert os.environ["OMP_NUM_THREADS"] == "5"
 
 
 @pytest.mark.parametrize("workers", [1, 2])
