@@ -6,7 +6,7 @@
 #   make slicer-host  the module in a window beside slice and 3D views, without Slicer (ARGS="--sample poor" to begin with)
 #   make lint         ruff: format and lint
 #   make bench        the benchmarks
-#   make lists        bring the file lists in CMakeLists.txt up to date
+#   make lists        bring the file lists in CMakeLists.txt, and the panel's list of sentences, up to date
 #   make venv         the set-up alone
 #   make clean        remove what demo, benchmarks and builds wrote
 
@@ -60,6 +60,7 @@ bench: $(STAMP)
 	  echo "== $$script"; $(PY) "$$script" || status=1; done; exit $$status
 
 lists: $(STAMP)
+	@$(PY) Testing/tools/sentences.py --write
 	@$(PY) Testing/tools/cmake_lists.py --write
 
 clean:

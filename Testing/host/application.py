@@ -112,8 +112,8 @@ class SlicerApp(QObject):
     def restoreOverrideCursor(self) -> None:
         QApplication.restoreOverrideCursor()
 
-    def translate(self, _context: str, text: str) -> str:
-        return text
+    def translate(self, context: str, text: str) -> str:
+        return QApplication.translate(context, text)
 
     def moduleDocumentationUrl(self, name: str) -> str:
         return f"{self.documentationBaseUrl}user_guide/modules/{name.lower()}.html"

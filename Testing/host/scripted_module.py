@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 import slicer
+from PySide6.QtCore import QCoreApplication
 
 SLICER_PYTHON = "REACTKD_SLICER_PYTHON"
 STAND_IN_MODULES = Path(__file__).resolve().parent / "slicer_modules"
@@ -136,18 +137,25 @@ PLACEHOLDER = re.compile(r"(?<!\{)\{([^{}]+)\}(?!\})")
 
 
 def translate(context: str, text: str) -> str:
-    """Translate: identity without translation files, as in the application. Refuses what cannot be looked up."""
+    """Ask the installed translators, as the application does. Refuses what cannot be looked up."""
     if not isinstance(text, str) or not text:
         raise TypeError(f"only a text can be translated, not {text!r}")
     for name in PLACEHOLDER.findall(text):
         if not name.split(":")[0].split("!")[0].isidentifier():
             raise ValueError(f"the placeholder {{{name}}} in {text!r} has no name for translators")
-    return text
+    return QCoreApplication.translate(context, text)
+
+
+def context_of(file: str) -> str:
+    """The context of a source file, as Slicer names it: "package.module", or the module's name outside a package."""
+    path = Path(file)
+    return f"{path.parent.name}.{path.stem}" if (path.parent / "__init__.py").is_file() else path.stem
 
 
 def tr(text: str) -> str:
-    """Translate in the context of the calling file."""
-    return translate("", text)
+    """Translate in the context of the calling file; a translation that lost a placeholder is not used."""
+    translation = translate(context_of(sys._getframe(1).f_code.co_filename), text)
+    return translation if set(PLACEHOLDER.findall(translation)) == set(PLACEHOLDER.findall(text)) else text
 
 
 class Packaging(ModuleType):

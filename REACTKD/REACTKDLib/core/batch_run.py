@@ -62,15 +62,16 @@ class BatchRun:
 
     @property
     def summary(self) -> str:
-        """What came of it, in one sentence."""
+        """What came of it, in some sentences."""
         if not self.total:
             return "Every case of the list has a grade already."
-        text = f"{plural(self.done - self.failed, 'case')} of {self.total} graded"
+        told = [f"{self.done - self.failed} of {plural(self.total, 'case')} graded now."]
         if self.failed:
-            text += f", {self.failed} failed (the table says why)"
+            told.append(f"{self.failed} failed; the table above says why.")
         if self.state == "canceled":
-            text += "; stopped"
-        return f"{text}. {self.problem or f'See {TABLE} in {self.cases.results_folder.name}.'}"
+            told.append("The rest was stopped.")
+        told.append(self.problem or f"The table is {TABLE} in {self.cases.results_folder.name}.")
+        return " ".join(told)
 
     def cancel(self) -> None:
         """Stop within a second; what is done stays."""

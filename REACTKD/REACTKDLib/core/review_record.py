@@ -84,7 +84,7 @@ def answer_of(report: GradeReport) -> dict[str, Any]:
     lesions = [row["volume_ml"] or 0.0 for row in told["regions"] if row["kind"] == "tumor"]
     return {
         **{key: told[key] for key in ("grade", "probabilities", "uncertain", "inputs", "device")},
-        "findings": [{key: finding[key] for key in ("code", "severity")} for finding in told["findings"]],
+        "findings": [{key: finding[key] for key in ("code", "severity", "message")} for finding in told["findings"]],
         "model": {key: told["model"][key] for key in ("name", "version", "sha256")},
         "lesions": len(lesions),
         "tumor_ml": round(sum(lesions), 3),

@@ -12,6 +12,7 @@ from REACTKDLib.gui.cases_table import CasesTable
 from REACTKDLib.gui.dialogs import all_files, ask_file, ask_folder
 from REACTKDLib.gui.packages import missing_packages
 from REACTKDLib.gui.section import Section
+from REACTKDLib.gui.spoken import spoken
 from REACTKDLib.gui.views import show_case
 from REACTKDLib.gui.words import short_grade
 from REACTKDLib.scene.reading import Reading
@@ -199,9 +200,9 @@ class CasesPanel(Section):
         ui.casesMessageLabel.text = self._message()
         ui.casesMessageLabel.visible = bool(ui.casesMessageLabel.text)
         ui.questionWidget.visible = reading.question is not None
-        ui.questionLabel.text = reading.question.text if reading.question is not None else ""
+        ui.questionLabel.text = spoken(reading.question.text) if reading.question is not None else ""
         problem = reading.review.problem if reading.review is not None else ""
-        ui.reviewProblemLabel.text = problem
+        ui.reviewProblemLabel.text = spoken(problem)
         ui.reviewProblemLabel.visible = bool(problem)
 
     def _list_words(self) -> str:
@@ -219,10 +220,10 @@ class CasesPanel(Section):
     def _message(self) -> str:
         reading = self.reading
         if reading.loader.doing:
-            return _("{doing}...").format(doing=reading.loader.doing)
+            return _("{doing}...").format(doing=spoken(reading.loader.doing))
         if not reading.message and reading.cases is not None and reading.index is None:
             return _("Double-click a case, or press Next, to begin.")
-        return reading.message
+        return spoken(reading.message)
 
     def _show_reader(self) -> None:
         case, ui = self.reading.current, self.ui

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.case_list import ListedCase
 from REACTKDLib.core.review_record import CaseReview
+from REACTKDLib.gui.spoken import spoken
 from REACTKDLib.gui.words import short_grade
 
 Row = tuple[int, ListedCase, CaseReview]
@@ -124,15 +125,16 @@ def images_words(case: ListedCase) -> str:
 def checks_words(case: ListedCase, record: CaseReview) -> tuple[str, str]:
     """Return what the checks say, in a word and in full."""
     if record.failure is not None:
-        return _("failed"), record.failure["reason"]
+        return _("failed"), spoken(record.failure["reason"])
     if case.problems and record.answer is None:
-        return _("incomplete"), "\n".join(case.problems)
+        return _("incomplete"), spoken("\n".join(case.problems))
     if record.answer is None:
         return "", ""
-    codes = [finding["code"] for finding in record.answer["findings"] if finding["severity"] != "info"]
-    if not codes:
+    found = [finding for finding in record.answer["findings"] if finding["severity"] != "info"]
+    if not found:
         return _("fine"), _("The checks found nothing wrong.")
-    return _("{count} to see").format(count=len(codes)), "\n".join(codes)
+    told = [spoken(finding.get("message", finding["code"])) for finding in found]  # reviews of old have codes alone
+    return _("{count} to see").format(count=len(found)), "\n".join(told)
 
 
 def grade_text(record: CaseReview) -> str:

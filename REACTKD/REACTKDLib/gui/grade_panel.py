@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 from REACTKDLib.core.report import GradeReport
 from REACTKDLib.gui.findings import computation_messages
 from REACTKDLib.gui.section import Section
+from REACTKDLib.gui.spoken import spoken
 from REACTKDLib.gui.words import grade_words, image_words, joined, short_grade
 from REACTKDLib.scene.panel_state import DEVICES
 from REACTKDLib.scene.state import GradingState
@@ -117,9 +118,9 @@ class GradePanel(Section):
         if canceling:
             return _("Stopping...")
         if running:
-            return _("{step}...").format(step=progress) if progress else _("Starting...")
+            return _("{step}...").format(step=spoken(progress)) if progress else _("Starting...")
         if context.message or context.controller.error:
-            return context.message or context.controller.error
+            return context.message or spoken(context.controller.error)
         if context.nodes is None:
             return context.problem
         if context.outdated:
@@ -163,7 +164,7 @@ class GradePanel(Section):
 
     def _clinical_use(self, report: GradeReport | None) -> str:
         if report is not None:
-            words = report.model.clinical_use.strip().rstrip(".")
+            words = spoken(report.model.clinical_use.strip().rstrip("."))
             return _("{clinical_use}.").format(clinical_use=words[:1].upper() + words[1:])
         if self.context.state.model:
             return _("What the chosen model may be used for is shown with its answer.")

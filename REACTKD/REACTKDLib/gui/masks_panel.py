@@ -14,6 +14,7 @@ from REACTKDLib.core.mask_fixes import FIXES
 from REACTKDLib.gui.findings import is_of_masks
 from REACTKDLib.gui.own_segments import OwnSegments
 from REACTKDLib.gui.section import Section
+from REACTKDLib.gui.spoken import spoken
 from REACTKDLib.gui.views import show_case
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.mask_check import MaskChecker
@@ -164,21 +165,21 @@ class MasksPanel(Section):
     def _message(self) -> str:
         for runner in (self.fixer, self.checker):
             if runner.busy:
-                return _("{step}...").format(step=runner.progress[1]) if runner.progress[1] else _("Working...")
+                return _("{step}...").format(step=spoken(runner.progress[1])) if runner.progress[1] else _("Working...")
         for runner in (self.fixer, self.checker):
             if runner.state is GradingState.FAILED and runner.error:
-                return runner.error
+                return spoken(runner.error)
         return ""
 
     @staticmethod
     def _proposal_words(proposal: Any) -> str:
         if not proposal.edits:
-            return _("{what}: there is nothing to change.").format(what=_(proposal.text))
+            return _("{what}: there is nothing to change.").format(what=spoken(proposal.text))
         text = _(
             "{what}: proposed on a copy, which the views show; {milliliters} ml change. Your segmentation is untouched "
             "until you accept."
         )
-        return text.format(what=_(proposal.text), milliliters=f"{proposal.milliliters:.2g}")
+        return text.format(what=spoken(proposal.text), milliliters=f"{proposal.milliliters:.2g}")
 
     def _list(self, findings: tuple[Finding, ...]) -> None:
         layout = self.ui.findingsWidget.layout()
@@ -192,7 +193,7 @@ class MasksPanel(Section):
         row = qt.QWidget()
         line = qt.QHBoxLayout(row)
         line.setContentsMargins(0, 0, 0, 0)
-        text = qt.QLabel(finding.message)
+        text = qt.QLabel(spoken(finding.message))
         text.wordWrap = True
         text.objectName = f"findingLabel{number}"
         line.addWidget(text, 1)
@@ -200,7 +201,7 @@ class MasksPanel(Section):
             tip = _("Move the slices there.")
             line.addWidget(self._button(_("Show"), f"findingShowButton{number}", tip, lambda: self.on_show(finding)))
         if finding.code in FIXES:
-            tip = _("{fix}, on a copy that you accept or reject.").format(fix=_(FIXES[finding.code]))
+            tip = _("{fix}, on a copy that you accept or reject.").format(fix=spoken(FIXES[finding.code]))
             line.addWidget(self._button(_("Fix"), f"findingFixButton{number}", tip, lambda: self.on_fix(finding)))
         return row
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import slicer
+from slicer.i18n import tr as _
 
 from REACTKDLib.core.errors import PackagesMissing
 
@@ -42,7 +43,9 @@ def ensure_packages(requirements: Path) -> None:
     still_missing = missing_packages()
     if still_missing:
         raise PackagesMissing(
-            f"REACTKD cannot run without {', '.join(still_missing)}; press Grade again and allow the installation."
+            _("REACTKD cannot run without {packages}; press Grade again and allow the installation.").format(
+                packages=", ".join(still_missing)
+            )
         )
 
 
@@ -51,8 +54,10 @@ def _install_torch() -> None:
         import PyTorchUtils
     except ImportError as error:
         raise PackagesMissing(
-            "REACTKD needs PyTorch; install the extension PyTorch with the Extensions Manager, restart Slicer and "
-            "press Grade again."
+            _(
+                "REACTKD needs PyTorch; install the extension PyTorch with the Extensions Manager, restart Slicer and "
+                "press Grade again."
+            )
         ) from error
     PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True)
 
@@ -67,12 +72,14 @@ def _install_others(requirements: Path) -> None:
         pip_ensure(load_requirements(str(requirements)), requester="REACTKD")
     except RuntimeError as error:
         raise PackagesMissing(
-            f"The installation of Python packages was declined or failed ({error}); press Grade again and allow it."
+            _(
+                "The installation of Python packages was declined or failed ({reason}); press Grade again and allow it."
+            ).format(reason=error)
         ) from error
 
 
 def _install_others_by_pip(requirements: Path) -> None:
     names = ", ".join(name for name in missing_packages() if name != "torch")
-    question = f"REACTKD needs to install Python packages: {names}. Install them now?"
-    if slicer.util.confirmOkCancelDisplay(question):
+    question = _("REACTKD needs to install Python packages: {packages}. Install them now?")
+    if slicer.util.confirmOkCancelDisplay(question.format(packages=names)):
         slicer.util.pip_install(["-r", str(requirements)])

@@ -13,6 +13,7 @@ import qt
 from slicer.i18n import tr as _
 
 from REACTKDLib.core.report import GradeReport, ReportRegion
+from REACTKDLib.gui.spoken import spoken
 from REACTKDLib.gui.words import short_grade
 
 NAME_WIDTH = 130  # a longer name is cut off and told by its tool tip, so that the effect is seen beside it
@@ -147,16 +148,16 @@ def check_all(table: Any) -> None:
 
 
 def _name_item(index: int, row: ReportRegion, graded: bool) -> Any:
-    item = qt.QTableWidgetItem(row.name)
+    item = qt.QTableWidgetItem(spoken(row.name))
     item.setData(qt.Qt.UserRole, index)
     flags = qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable
     item.setFlags(flags | qt.Qt.ItemIsUserCheckable if graded else flags)
     if graded:
         item.setCheckState(qt.Qt.Checked)
-    item.setToolTip(row.name)
+    item.setToolTip(spoken(row.name))
     if row.low_resolution:
         small = _("{name}: smaller than a cell of the model's maps, so little of it is seen.")
-        item.setToolTip(small.format(name=row.name))
+        item.setToolTip(small.format(name=spoken(row.name)))
     return item
 
 

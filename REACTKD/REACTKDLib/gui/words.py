@@ -7,6 +7,7 @@ from slicer.i18n import tr as _
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.volume import Unit
+from REACTKDLib.gui.spoken import spoken
 from REACTKDLib.scene.input_info import VolumeInfo
 from REACTKDLib.scene.overlay import Overlay
 
@@ -87,4 +88,4 @@ def plain(error: ReactkdError) -> str:
         return _("No segment is recognized as the liver. Choose it in Inputs beside Liver, or draw it.")
     if error.code == "ambiguous-segment":
         return _("Several segments look like the liver. Choose the right one in Inputs beside Liver.")
-    return str(error)
+    return spoken(str(error))

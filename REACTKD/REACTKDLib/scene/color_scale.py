@@ -10,6 +10,14 @@ from typing import Any
 import slicer
 import vtk
 
+try:
+    from slicer.i18n import tr as _
+except ImportError:  # the scene outside the application has no translations
+
+    def _(text: str) -> str:
+        return text
+
+
 from REACTKDLib.core.report import GradeReport
 from REACTKDLib.scene.colors import show_legend
 from REACTKDLib.scene.overlay import Overlay
@@ -38,10 +46,19 @@ def write_scale(node: Any, color_node: Any, report: GradeReport, overlay: Overla
 
 def _title(report: GradeReport, overlay: Overlay) -> str:
     if report.grade is None:
-        return "No grade"
-    answer = f"{report.grade} {report.probabilities[report.grade]:.0%}"
-    what = {"effect": "effect on it", "weight": "weight", "contribution": f"adds to {overlay.grade}"}
+        return _("No grade")
+    answer = f"{_grade(report.grade)} {report.probabilities[report.grade]:.0%}"
+    what = {
+        "effect": _("effect on it"),
+        "weight": _("weight"),
+        "contribution": _("adds to {grade}").format(grade=_grade(overlay.grade)),
+    }
     return f"{answer}\n{what.get(overlay.kind, '')}"
+
+
+def _grade(name: str | None) -> str | None:
+    """A grade in the language of the application; another model's classes as it calls them."""
+    return {"well": _("well"), "moderate": _("moderate"), "poor": _("poor")}.get(name, name)
 
 
 def _one_point(ras: tuple[float, float, float]) -> Any:

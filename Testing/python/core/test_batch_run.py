@@ -75,8 +75,8 @@ def test_every_case_leaves_an_answer_or_a_reason(cases, mail, model):
     assert (run.state, run.done, run.failed, run.total, run.fraction) == ("done", 4, 1, 4, 1.0)
     assert np.diff(fractions).min() > -1e-9 and heard
     assert (
-        run.summary
-        == "3 cases of 4 graded, 1 failed (the table says why). See results.csv in list.csv.reactkd.results."
+        run.summary == "3 of 4 cases graded now. 1 failed; the table above says why. "
+        "The table is results.csv in list.csv.reactkd.results."
     )
     again = Review(cases.review_file)
     assert [again.of(name).state for name in NAMES] == ["graded", "graded", "to do", "graded"]

@@ -10,8 +10,12 @@ import pytest
 
 pytest.importorskip("slicer")
 
+from host.scripted_module import install
 from REACTKDLib.core.errors import PackagesMissing
-from REACTKDLib.gui import packages
+
+install()
+
+from REACTKDLib.gui import packages  # noqa: E402 - after slicer.i18n is there
 
 REQUIREMENTS = Path(__file__).resolve().parents[3] / "REACTKD" / "Resources" / "requirements.txt"
 

@@ -1,0 +1,223 @@
+"""Every text of the panel can be translated, also what the core says: seen by a made-up language in which no letter of
+English is left.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QCoreApplication, QTranslator
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QComboBox,
+    QFileDialog,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QProgressBar,
+    QTableWidget,
+    QWidget,
+)
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.text import sentence
+from support.case_files import write_case
+from support.edits import mask_of, paint
+from support.made_up_language import made_up, write_translation
+from support.panel_steps import GRADE_S, grade
+from support.training_folders import TrainingFolder
+
+#: no language's words: units, file kinds, and what a model is called
+_UNITS = {"mm", "ml", "HU", "SUV", "CT", "FDG", "PET"}
+
+
+@pytest.fixture(scope="session")
+def translation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled translation."""
+    return write_translation(tmp_path_factory.mktemp("language"))
+
+
+@pytest.fixture
+def language(application: Any, translation: Path) -> Iterator[QTranslator]:
+    """The application in that language from before the panel is made."""
+    translator = QTranslator()
+    assert translator.load(str(translation))
+    QCoreApplication.installTranslator(translator)
+    yield translator
+    QCoreApplication.removeTranslator(translator)
+
+
+def shown_texts(panel: QWidget) -> Iterator[tuple[str, str]]:
+    """Yield (where, text) of every text of a panel, and of its tool tips, whether it is on show now or not."""
+    for widget in panel.findChildren(QWidget):
+        if type(widget.parent()).__name__.startswith("qMRMLNode"):
+            continue  # the application's own, such as "None"
+        where = f"{type(widget).__name__} {widget.property('objectName')}"
+        yield f"{where} tool tip", widget.property("toolTip") or ""
+        if isinstance(widget, (QLabel, QAbstractButton, QLineEdit)):
+            yield where, widget.property("text") or ""
+        elif isinstance(widget, QComboBox):
+            yield from ((where, QComboBox.itemText(widget, n)) for n in range(widget.property("count")))
+        elif isinstance(widget, QListWidget):
+            yield from ((where, QListWidget.item(widget, n).text()) for n in range(widget.property("count")))
+        elif isinstance(widget, QProgressBar):
+            yield where, widget.property("format") or ""
+        elif isinstance(widget, QTableWidget):
+            columns, rows = QTableWidget.columnCount(widget), QTableWidget.rowCount(widget)
+            items = [QTableWidget.horizontalHeaderItem(widget, c) for c in range(columns)]
+            items += [QTableWidget.item(widget, r, c) for r in range(rows) for c in range(columns)]
+            for item in filter(None, items):
+                yield where, item.text()
+                yield f"{where} tool tip", item.toolTip()
+
+
+def english(panel: QWidget, names: set[str]) -> list[tuple[str, str]]:
+    """What is left in English. names: of data, which no one translates."""
+    found = []
+    for where, text in shown_texts(panel):
+        bare = re.sub(r"<[^>]*>|&\w+;", " ", text)
+        for name in sorted(names, key=len, reverse=True):
+            bare = bare.replace(name, " ")
+        words = set(re.findall("[A-Za-z]{2,}", bare)) - _UNITS
+        if words:
+            found.append((where, text))
+    return found
+
+
+@pytest.fixture
+def names(language: Any, user: Any, scene: Any, nodes: Any, context: Any) -> set[str]:
+    """Names of nodes, segments and the model."""
+    data = nodes.segmentation.GetSegmentation()
+    found = {data.GetSegment(i).GetName() for i in data.GetSegmentIDs()}
+    found |= {node.GetName() for node in (*nodes.volumes.values(), nodes.segmentation)}
+    return found | {str(context.state.model)}
+
+
+def test_every_text_of_the_panel(
+    language: Any, names: set[str], user: Any, panel: Any, nodes: Any, context: Any, scene: Any
+) -> None:
+    assert english(panel, names) == []
+    liver = mask_of(nodes.segmentation, "Liver", nodes.reference)
+    far = np.zeros_like(liver)
+    far[2:5, 4:9, 4:9] = True
+    paint(nodes.segmentation, "Tumor", far & ~liver, nodes.reference)
+    user.click("checkButton")
+    user.wait_until(lambda: user.find("checkButton").enabled, GRADE_S, "the check")
+    assert user.sees("findingLabel0")
+    assert english(panel, names) == []
+    grade(user)
+    model = context.report.model
+    names |= {model.name, model.version, sentence(model.clinical_use)}  # what a model says of itself is its own
+    assert english(panel, names) == []
+    kind = "vtkMRMLColorLegendDisplayNode"
+    legends = [scene.GetNthNodeByClass(n, kind).GetTitleText() for n in range(scene.GetNumberOfNodesByClass(kind))]
+    assert legends and not re.search("[A-Za-z]{2,}", " ".join(legends))
+    user.screenshot("made-up-language")
+
+
+def test_what_is_missing_is_said_in_the_language(language: Any, names: set[str], user: Any, panel: Any, nodes: Any):
+    user.choose("segmentationSelector", None)
+    assert re.search("ñ", user.text("stateLabel"))
+    assert english(panel, names) == []
+    for name in ("ctSelector", "fdgSelector", "acetateSelector"):
+        user.choose(name, None)
+    assert english(panel, names) == []
+    user.choose("ctSelector", nodes.volumes[Modality.FDG])
+    user.choose("segmentationSelector", nodes.segmentation)
+    user.click("gradeButton")
+    user.wait_until(lambda: user.find("gradeButton").enabled, GRADE_S, "the refusal")
+    assert english(panel, names) == []
+
+
+def test_sentences_of_the_core_are_recognized(application: Any) -> None:
+    from REACTKDLib.gui.sentences import SENTENCES
+    from REACTKDLib.gui.spoken import recognized
+
+    for template in SENTENCES:
+        names = re.findall(r"\{(\w+)\}", template)
+        values = {name: "3" if name == "count" else f"value{n}" for n, name in enumerate(names)}
+        text = template.format(**values)
+        assert recognized(text) == (template, values, False)
+        if template[0].islower():
+            assert recognized(sentence(text)) == (template, values, True)
+
+
+#: what the core says, with what is data in backquotes
+SAID = (
+    "Opening `case-07`",
+    "The CT has pixels of `3.2` mm; texture and capsule of lesions are lost above `2` mm.",
+    "The FDG PET covers `80` % of the liver; the rest is unseen by it.",
+    "`3` small holes in the liver mask, `1.2` ml in all, counted as liver.",
+    "Case `'a b'` cannot be opened. The segmentation is empty; draw the liver and its tumors, or choose another file.",
+    "`3` of `4` cases graded now. `1` failed; the table above says why. The table is `results.csv` in `list.results`.",
+    "Another window changed the corrected masks of case `'The CT'` at the same time; yours is kept, and the other is "
+    "on record in the file of the review.",
+    "`A fault of nobody's making.`",
+    "``",
+    "trained on digital phantoms: not for clinical use",
+    "The FDG PET has no SUV, since the patient's weight is missing; the grade does not depend on it.",
+    "The file of the liver mask is missing; correct the path.\n`{} is no placeholder`",
+)
+
+
+@pytest.mark.parametrize("marked", SAID)
+def test_values_stay_and_the_words_around_them_change(language: Any, marked: str) -> None:
+    from REACTKDLib.gui.spoken import spoken
+
+    parts = marked.split("`")
+    assert spoken("".join(parts)) == "".join(part if n % 2 else made_up(part) for n, part in enumerate(parts))
+
+
+def test_without_a_translation_nothing_changes(application: Any) -> None:
+    from REACTKDLib.gui.spoken import spoken
+
+    for marked in SAID:
+        assert spoken(marked.replace("`", "")) == marked.replace("`", "")
+
+
+def test_a_translation_that_lost_a_value_is_not_used(application: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from REACTKDLib.gui import spoken as module
+
+    monkeypatch.setattr(module, "translate", lambda _context, text: text.replace("{case_id}", "{fall}"))
+    assert module.spoken("Opening case-07") == "Opening case-07"
+
+
+def test_lists_reports_and_trainings(
+    language: Any, names: set[str], user: Any, panel: Any, small_model: Path, tmp_path: Path,
+    phantom_case: Any, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    for name in ("case 1", "case 2", "case 3"):
+        write_case(phantom_case, tmp_path / "cohort" / name)
+    (tmp_path / "cohort" / "case 2" / "CT.nii.gz").write_text("no image")
+    (tmp_path / "cohort" / "case 3" / "FDG.nii.gz").unlink()
+    names |= {"case 1", "case 2", "case 3", "cohort", "results.csv", "review.reactkd.results", str(small_model)}
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(tmp_path / "cohort")))
+    user.toggle_section("casesSection")
+    user.click("openFolderButton")
+    user.type("modelPathEdit", str(small_model))
+    assert english(panel, names) == []
+    user.toggle_section("reportSection")
+    user.click("batchButton")
+    user.wait_until(lambda: user.find("batchButton").enabled, GRADE_S, "the batch")
+    assert english(panel, names) == []
+    for _case in range(2):
+        user.click("nextCaseButton")
+        user.wait_until(lambda: user.find("nextCaseButton").enabled, GRADE_S, "the case")
+    assert "'case 2'" in user.text("casesMessageLabel")
+    assert english(panel, names) == []
+    training = TrainingFolder(tmp_path / "run")
+    training.step(0, "teacher", 4)
+    user.toggle_section("trainingSection")
+    user.type("trainingPathEdit", str(training.folder))
+    names |= {str(training.folder), "react-kd", "phantom hospital"}
+    assert english(panel, names) == []
+    user.type("trainingPathEdit", str(tmp_path / "nothing"))
+    assert user.sees("trainingMessageLabel")
+    names |= {str(tmp_path / "nothing")}
+    assert english(panel, names) == []
+    user.screenshot("made-up-language-list")
