@@ -10,17 +10,10 @@ from typing import Any
 import slicer
 import vtk
 
-try:
-    from slicer.i18n import tr as _
-except ImportError:  # the scene outside the application has no translations
-
-    def _(text: str) -> str:
-        return text
-
-
 from REACTKDLib.core.report import GradeReport
 from REACTKDLib.scene.colors import show_legend
 from REACTKDLib.scene.overlay import Overlay
+from REACTKDLib.scene.translation import tr as _
 
 
 def write_scale(node: Any, color_node: Any, report: GradeReport, overlay: Overlay, visible: bool = True) -> None:

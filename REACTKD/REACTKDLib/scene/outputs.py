@@ -22,6 +22,7 @@ from REACTKDLib.scene.region_graph import write_graph
 from REACTKDLib.scene.region_segmentation import write_region_steps
 from REACTKDLib.scene.region_table import write_table
 from REACTKDLib.scene.result import GradeResult
+from REACTKDLib.scene.translation import tr as _
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
 
 # role of the reference on the parameter node: (class of the node, name)
@@ -71,7 +72,7 @@ def write_outputs(
 
     reference: the volume node on whose grid the result lies; outputs share its frame. Input nodes are not touched.
     """
-    for _ in output_steps(scene, parameter_node, result, reference, folder_name, view):
+    for _step in output_steps(scene, parameter_node, result, reference, folder_name, view):
         pass
     return outputs_of(parameter_node)
 
@@ -99,7 +100,7 @@ def output_steps(
     yield from write_region_steps(outputs.regions, result, reference)
     yield
     write_heat_map(outputs.heat_map, outputs.heat_colors, result, reference)
-    show_legend(outputs.heat_map, "Voxel map", "%.2f", x=0.02)
+    show_legend(outputs.heat_map, _("Voxel map"), "%.2f", x=0.02)
     yield
     write_graph(outputs.graph_nodes, outputs.graph_edges, result.report, reference)
     write_table(outputs.table, result.report, getattr(result, "uptake", None))
