@@ -25,7 +25,7 @@ from REACTKDTrainLib.engine.stage import Stage
 from REACTKDTrainLib.engine.stop import StopFile, Stopped
 from REACTKDTrainLib.engine.trainer import Trainer
 from REACTKDTrainLib.networks.heads_only import start_heads
-from REACTKDTrainLib.networks.predict import predict_subsets
+from REACTKDTrainLib.networks.predict import predict_views, subset_name
 from REACTKDTrainLib.networks.student_graph import fit_fused_scale, fit_student_scales
 from REACTKDTrainLib.networks.teacher import Teacher, fit_teacher_scales
 from REACTKDTrainLib.prepared.store import PreparedStore
@@ -211,8 +211,9 @@ class FoldRun:
 
     def _calibrate(self, student: Student) -> None:
         views = [self.data["inner"].view(i) for i in range(len(self.inner))]
-        everything = [tuple(view.images) for view in views]
-        logits = [next(iter(predict_subsets(student, v, [s]).values())) for v, s in zip(views, everything, strict=True)]
+        everything = [tuple(m for m in student.config.modalities if m in view.images) for view in views]
+        told = predict_views(student, views, list(dict.fromkeys(everything)))
+        logits = [of[subset_name(images)] for of, images in zip(told, everything, strict=True)]
         grades = torch.tensor([view.grade for view in views])
         self.temperature = fit_temperature(torch.stack(logits), grades)
         apply_temperature(student, self.temperature)
