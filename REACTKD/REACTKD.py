@@ -11,6 +11,7 @@ from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
+from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -27,7 +28,7 @@ class REACTKD(ScriptedLoadableModule):
     def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = "REACTKD"
-        parent.categories = ["Quantification"]
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Quantification")]
         parent.dependencies = []
         parent.contributors = ["REACTKD contributors"]
         parent.helpText = _(
