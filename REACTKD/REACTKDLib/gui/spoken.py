@@ -44,7 +44,9 @@ def _said(text: str) -> str | None:
         return text
     if set(_PLACEHOLDER.findall(translation)) != set(values):  # a translator's slip must not hide what is said
         return text
-    said = translation.format(**{name: spoken(value) for name, value in values.items()})
+    said = "".join(
+        spoken(values[part]) if n % 2 else _plain(part) for n, part in enumerate(_PLACEHOLDER.split(translation))
+    )
     return sentence(said) if raised else said
 
 

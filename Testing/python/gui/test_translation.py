@@ -183,8 +183,11 @@ def test_without_a_translation_nothing_changes(application: Any) -> None:
 def test_a_translation_that_lost_a_value_is_not_used(application: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from REACTKDLib.gui import spoken as module
 
-    monkeypatch.setattr(module, "translate", lambda _context, text: text.replace("{case_id}", "{fall}"))
-    assert module.spoken("Opening case-07") == "Opening case-07"
+    for slip in ("Fall {fall}", "Fall", "Fall {case_id", "{case_id} {case_id} {other}"):
+        monkeypatch.setattr(module, "translate", lambda _context, _text, slip=slip: slip)
+        assert module.spoken("Opening case-07") == "Opening case-07"
+    monkeypatch.setattr(module, "translate", lambda _context, _text: "{case_id} { wird geöffnet")
+    assert module.spoken("Opening case-07") == "case-07 { wird geöffnet"
 
 
 def test_lists_reports_and_trainings(
