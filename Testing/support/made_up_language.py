@@ -31,7 +31,8 @@ def write_translation(folder: Path) -> Path:
         target = folder / path.relative_to(REPOSITORY)
         if path.suffix in (".py", ".ui"):
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(_with_contexts(path) if path.suffix == ".py" else path.read_text(encoding="utf-8"))
+            text = _with_contexts(path) if path.suffix == ".py" else path.read_text(encoding="utf-8")
+            target.write_text(text, encoding="utf-8")
     texts = folder / "REACTKD_xx.ts"
     sources = [str(path) for path in sorted(folder.rglob("*")) if path.suffix in (".py", ".ui")]
     _run("lupdate", *sources, "-ts", str(texts))
