@@ -121,7 +121,7 @@ def _moved_liver(mask: np.ndarray, spacing: np.ndarray, shift_mm: float) -> np.n
 
 
 def _spread(mask: np.ndarray, reach: int, axis: int) -> np.ndarray:
-    """Every voxel along with those up to `reach` beside it. A few whole-array steps: a sixth of a running maximum's."""
+    """Every voxel along with those up to `reach` beside it. A few whole-array steps: a ninth of a running maximum's."""
     out = mask.copy()
     here, there = np.moveaxis(out, axis, 0), np.moveaxis(mask, axis, 0)
     for step in range(1, min(reach, mask.shape[axis] - 1) + 1):
