@@ -15,6 +15,7 @@ import numpy as np
 from REACTKDLib.core.atomic import written_beside
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import FileMissing, NotAnImage, NotThreeDimensional, UsageError
+from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.headers import META_SUFFIXES, NIFTI_SUFFIXES, NRRD_SUFFIXES, check_header, check_three_dimensional
 from REACTKDLib.core.hounsfield import check_hounsfield
 from REACTKDLib.core.pet_values import check_pet, infer_pet_unit
@@ -29,11 +30,17 @@ GZIP_LEVEL = 1  # noise does not compress: level 1 is four times faster than lev
 
 @dataclass(frozen=True, eq=False)
 class RawImage:
-    """What a file holds: array (D, H, W) or (D, H, W, C), ijk_to_ras (4, 4) mm, the header's text fields."""
+    """What a file holds: array (D, H, W) or (D, H, W, C), ijk_to_ras (4, 4) mm, the header's text fields.
+
+    findings: what a reader of the case should know about the file; whoever reads an image hands them on. other_places:
+    see `Volume`.
+    """
 
     array: np.ndarray
     ijk_to_ras: np.ndarray
     fields: Mapping[str, str]
+    findings: tuple[Finding, ...] = ()
+    other_places: tuple[np.ndarray, ...] = ()
 
 
 def suffix_of(path: str | os.PathLike) -> str:
@@ -58,7 +65,7 @@ def read_volume(path: str | os.PathLike, expect: Modality | None = None, role: s
         raise NotThreeDimensional(
             sentence(f"{role} has {raw.array.shape[3]} values in each voxel (a color image?); save one scalar volume.")
         )
-    volume = Volume(_compact(raw.array), raw.ijk_to_ras, Unit.UNKNOWN, role)
+    volume = Volume(_compact(raw.array), raw.ijk_to_ras, Unit.UNKNOWN, role, raw.findings, raw.other_places)
     if expect is Modality.CT:
         check_hounsfield(volume.array, role)
         return volume.with_array(volume.array, Unit.HU)

@@ -65,11 +65,15 @@ def case_of(
     case_id: str | None = None,
     findings: Sequence[Finding] = (),
 ) -> Case:
-    """Return the checked case of images and a segmentation that are read already: see `open_case`."""
+    """Return the checked case of images and a segmentation that are read already: see `open_case`.
+
+    findings: of the images; those of the segmentation come with it.
+    """
     reference = next(iter(volumes.values()))
     choice = choose([segment.candidate for segment in file.segments], _as_names(liver), _as_names(tumor))
     liver_mask, tumor_mask, more = masks_on(file, choice, reference)
-    return checked(Case(case_id or NEUTRAL_ID, volumes, liver_mask, tumor_mask, (*findings, *more)))
+    told = (*findings, *file.findings, *more)
+    return checked(Case(case_id or NEUTRAL_ID, volumes, liver_mask, tumor_mask, told))
 
 
 def read_volumes(
@@ -80,7 +84,7 @@ def read_volumes(
     """Read each image as what it is: a file that ITK knows, or a DICOM series by its folder or one of its files.
 
     segmentation: where a folder holds several series, the one that this DICOM SEG was drawn on is taken. check: called
-    before each image; it may raise to stop.
+    before each image; it may raise to stop. Returns the volumes, and what is to be told about their files.
     """
     from REACTKDLib.core.dicom.images import read_dicom_volume
     from REACTKDLib.core.dicom.segmentation import referenced_series
@@ -95,6 +99,7 @@ def read_volumes(
             findings += more
         else:
             volumes[modality] = read_volume(path, modality)
+            findings += volumes[modality].findings
     return volumes, findings
 
 

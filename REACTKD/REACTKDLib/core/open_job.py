@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +73,8 @@ def read_job(job: Job, check: Callable[[], None] = lambda: None) -> JobFiles:
     try:
         choice = choose([segment.candidate for segment in file.segments], _listed(job.liver), _listed(job.tumor))
     except ReactkdError as error:
-        return JobFiles(volumes, file, findings=tuple(findings), problem=str(error))
-    return JobFiles(volumes, _named(file, choice), choice.livers, choice.tumors, tuple(findings))
+        return JobFiles(volumes, file, findings=(*findings, *file.findings), problem=str(error))
+    return JobFiles(volumes, _named(file, choice), choice.livers, choice.tumors, (*findings, *file.findings))
 
 
 def _need_images(job: Job) -> None:
@@ -101,7 +101,8 @@ def _from_two_files(liver: Path, tumor: Path) -> Segmentation:
     segments = tuple(
         Segment(name, 1, layer, COLORS[kind], terminology_entry(kind)) for layer, (name, kind) in enumerate(MASKS)
     )
-    return Segmentation(layers, raw[0].ijk_to_ras, segments)
+    findings = (*raw[0].findings, *raw[1].findings)
+    return Segmentation(layers, raw[0].ijk_to_ras, segments, findings, raw[0].other_places)
 
 
 def _named(file: Segmentation, choice) -> Segmentation:
@@ -114,4 +115,4 @@ def _named(file: Segmentation, choice) -> Segmentation:
                 continue
             number = f" {old.label}" if len(indices) > 1 else ""
             segments[index] = Segment(name + number, old.label, old.layer, COLORS[kind], terminology_entry(kind))
-    return Segmentation(file.layers, file.ijk_to_ras, tuple(segments))
+    return replace(file, segments=tuple(segments))

@@ -19,6 +19,7 @@ import numpy as np
 from REACTKDLib.core.atomic import written_beside
 from REACTKDLib.core.errors import EmptySegmentation, NotASegmentation, UsageError
 from REACTKDLib.core.files import GZIP_LEVEL, LPS_TO_RAS, RawImage, read_raw, suffix_of
+from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.grid import Grid
 from REACTKDLib.core.recognition import LIVER_CODE, MASS_CODE, Candidate, Code, Kind
 from REACTKDLib.core.roles import SEGMENTATION_ROLE
@@ -52,11 +53,16 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """layers: (L, D, H, W) integers. ijk_to_ras: (4, 4), mm. segments: those of the file, in order, empty ones too."""
+    """layers: (L, D, H, W) integers. ijk_to_ras: (4, 4), mm. segments: those of the file, in order, empty ones too.
+
+    findings, other_places: see `files.RawImage`.
+    """
 
     layers: np.ndarray
     ijk_to_ras: np.ndarray
     segments: tuple[Segment, ...] = field(default_factory=tuple)
+    findings: tuple[Finding, ...] = ()
+    other_places: tuple[np.ndarray, ...] = ()
 
     @property
     def grid(self) -> Grid:
@@ -95,7 +101,7 @@ def read_segmentation(path: str | os.PathLike) -> Segmentation:
             "The segmentation is empty: no voxel is labeled; draw the liver and its tumors, or choose another file."
         )
     segments = _described_segments(raw) or _numbered_segments(layers)
-    return Segmentation(layers, raw.ijk_to_ras, segments)
+    return Segmentation(layers, raw.ijk_to_ras, segments, raw.findings, raw.other_places)
 
 
 def write_segmentation(

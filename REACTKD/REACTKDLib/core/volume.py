@@ -8,6 +8,7 @@ from enum import Enum
 import numpy as np
 
 from REACTKDLib.core.errors import BadSpacing, NotFinite, NotThreeDimensional, SingularDirection
+from REACTKDLib.core.findings import Finding
 
 
 class Unit(str, Enum):
@@ -43,7 +44,8 @@ class Volume:
 
     array: (D, H, W) = (k, j, i), the order of `slicer.util.arrayFromVolume`.
     ijk_to_ras: (4, 4), mm; its columns belong to i, j, k.
-    unit: the meaning of the values. name: for messages only.
+    unit: the meaning of the values. name: for messages only. findings: what its reader has to say about the file.
+    other_places: other matrices (4, 4) that the file states and that were not taken.
 
     Raises: NotThreeDimensional, NotFinite, BadSpacing, SingularDirection.
     """
@@ -52,6 +54,8 @@ class Volume:
     ijk_to_ras: np.ndarray
     unit: Unit = Unit.UNKNOWN
     name: str = ""
+    findings: tuple[Finding, ...] = ()
+    other_places: tuple[np.ndarray, ...] = ()
     checked: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:

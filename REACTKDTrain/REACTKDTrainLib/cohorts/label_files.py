@@ -51,13 +51,15 @@ def open_labeled(files: LabeledImages) -> Case:
     volumes = {Modality(m): read_volume(path, Modality(m)) for m, path in files.images.items()}
     reference = next(volumes[m] for m in Modality if m in volumes)
     raw = read_raw(files.liver, "the liver mask")
+    told = [*(finding for volume in volumes.values() for finding in volume.findings), *raw.findings]
     liver, findings = _on_image(_voxels(raw, files.liver_rule.liver), raw, reference, files.liver_rule, "liver")
     if not liver.any():
         raise NoLiver(f"Case {files.id}: the liver mask is empty on its image; check the mask file and its geometry.")
     if files.tumor != files.liver:
         raw = read_raw(files.tumor, "the tumor mask")
+        told += raw.findings
     tumor, more = _on_image(_voxels(raw, files.tumor_rule.tumor), raw, reference, files.tumor_rule, "tumor")
-    return checked(Case(files.id, volumes, liver | tumor, tumor, (*findings, *more)))
+    return checked(Case(files.id, volumes, liver | tumor, tumor, (*told, *findings, *more)))
 
 
 def _voxels(raw: RawImage, values: tuple[int, ...] | None) -> np.ndarray:
