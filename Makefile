@@ -5,6 +5,7 @@
 #   make test-slow    the slow ones
 #   make slicer-host  the module in a window beside slice and 3D views, without Slicer (ARGS="--sample poor" to begin with)
 #   make lint         ruff: format and lint
+#   make fuzz         2,000 damaged inputs for every reader (ARGS="--inputs 500 --seed 7 --targets dicom")
 #   make bench        the benchmarks
 #   make lists        bring the file lists in CMakeLists.txt, and the panel's list of sentences, up to date
 #   make venv         the set-up alone
@@ -25,7 +26,7 @@ endif
 export QT_QPA_PLATFORM ?= offscreen
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow slicer-host lint bench lists clean
+.PHONY: help venv demo test test-slow slicer-host lint fuzz bench lists clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -54,6 +55,9 @@ slicer-host: $(STAMP)
 
 lint: $(STAMP)
 	@status=0; $(PY) -m ruff check . || status=1; $(PY) -m ruff format --check . || status=1; exit $$status
+
+fuzz: $(STAMP)
+	@$(PY) -m fuzz $(ARGS)
 
 bench: $(STAMP)
 	@status=0; for script in $(sort $(wildcard Testing/benchmarks/*.py)); do \

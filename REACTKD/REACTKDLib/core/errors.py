@@ -146,6 +146,12 @@ class NoScratchSpace(ReactkdError):
     code = "no-scratch-space"
 
 
+class HandOverDamaged(ReactkdError):
+    """A file in the worker's folder is not what the message says; a fault of the disk, or of a cleaning tool."""
+
+    code = "hand-over-damaged"
+
+
 class CaseNotOpen(ReactkdError):
     """A job asked for a case that the worker does not hold (any more); grading it opens it."""
 

@@ -6,11 +6,12 @@ They are written by plain writes and never through a memory map: a full disk is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.errors import NoScratchSpace
+from REACTKDLib.core.errors import HandOverDamaged, NoScratchSpace
 
 SLAB_BYTES = 8 * 2**20
 
@@ -36,8 +37,9 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """Return the array of a file, mapped read-only. Raises: ValueError, OSError when it is not one."""
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    """Return the array of a file, mapped read-only. Raises: HandOverDamaged when it is not one."""
+    with _whole():
+        return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def take_array(path: Path) -> np.ndarray:
@@ -70,9 +72,23 @@ def write_mask(path: Path, mask: np.ndarray) -> None:
 
 
 def read_mask(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the bool array that `write_mask` wrote."""
+    """Return the bool array that `write_mask` wrote. Raises: HandOverDamaged when it is not that."""
     count = int(np.prod(shape))
-    return np.unpackbits(np.load(path, allow_pickle=False), count=count).view(bool).reshape(shape)
+    with _whole():
+        packed = np.load(path, allow_pickle=False)
+        if packed.ndim != 1 or packed.size != -(-count // 8):  # unpackbits would fill up or cut in silence
+            raise ValueError(packed.shape)
+        return np.unpackbits(packed, count=count).view(bool).reshape(shape)
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, TypeError, EOFError) as error:
+        raise HandOverDamaged(
+            "What the panel handed over to the process that computes is damaged or gone; grade again."
+        ) from error
 
 
 def no_space(error: OSError) -> NoScratchSpace:

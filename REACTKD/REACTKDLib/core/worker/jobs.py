@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin, get_type_hints
 
 from REACTKDLib.core.case import Modality
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.volume import Unit
 from REACTKDLib.core.worklist import Job as ListedJob
 
 
@@ -23,7 +26,7 @@ class ImageFile:
     file: str
     ijk_to_ras: list
     unit: str | None
-    dicom: list = field(default_factory=list)
+    dicom: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -212,14 +215,80 @@ def to_message(job: Job) -> dict[str, Any]:
     return {"job": type(job).__name__, **asdict(job)}
 
 
-def from_message(message: Mapping[str, Any]) -> Job:
-    """Return the job that `to_message` wrote. Raises: KeyError, TypeError for anything else."""
-    fields = dict(message)
-    kind = _KINDS[fields.pop("job")]
-    for name, part in (("model", Model), ("files", CaseFiles)):
-        if name in fields:
-            fields[name] = part(**fields[name])
-    for name, part in (("images", ImageFile), ("masks", MaskFile), ("segments", SegmentFile)):
-        if name in fields:
-            fields[name] = [part(**entry) for entry in fields[name]]
-    return kind(**fields)
+def parsed_line(line: bytes) -> dict[str, Any]:
+    """Return a line of the worker's input: a stop of a ticket, or a ticket and a job. Raises: UsageError."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise _not_a_job("line") from error
+    number = message.get("stop", message.get("ticket")) if isinstance(message, dict) else None
+    if not isinstance(number, int):
+        raise _not_a_job("ticket")
+    return message
+
+
+def from_message(message: Any) -> Job:
+    """Return the job that `to_message` wrote. Raises: UsageError for anything else."""
+    if not isinstance(message, Mapping) or str(message.get("job")) not in _KINDS:
+        raise _not_a_job("job")
+    return _built(_KINDS[str(message["job"])], {key: value for key, value in message.items() if key != "job"}, "job")
+
+
+def _built(kind: type, fields: Any, where: str) -> Any:
+    """A dataclass from its JSON form, every part of the type that the dataclass says."""
+    hints = get_type_hints(kind)
+    if not isinstance(fields, Mapping) or not set(fields) <= set(hints):
+        raise _not_a_job(where)
+    try:
+        return kind(**{name: _part(value, hints[name], name) for name, value in fields.items()})
+    except TypeError as error:  # a field without a default is missing
+        raise _not_a_job(where) from error
+
+
+def _part(value: Any, hint: Any, name: str) -> Any:
+    if is_dataclass(hint):
+        return _built(hint, value, name)
+    if get_origin(hint) is list and isinstance(value, list):
+        return [_part(entry, get_args(hint)[0], name) for entry in value]
+    kinds = tuple(get_origin(kind) or kind for kind in (get_args(hint) or (hint,)))
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise _not_a_job(name)
+    if name in _RULES and not _RULES[name](value):
+        raise _not_a_job(name)
+    return value
+
+
+def _not_a_job(where: str) -> UsageError:
+    return UsageError(
+        f"The panel and the process that computes do not understand each other ('{where}'); restart 3D Slicer, and "
+        "install the extension again if it stays."
+    )
+
+
+def _is_matrix(rows: Any) -> bool:
+    """Four rows of four numbers, none further from the origin than anything that is scanned, in mm."""
+    rows = [row for row in rows if isinstance(row, list) and len(row) == 4]
+    return len(rows) == 4 and all(isinstance(v, int | float) and abs(v) < 1e6 for row in rows for v in row)
+
+
+def _is_shape(shape: Any) -> bool:
+    return len(shape) == 3 and all(isinstance(n, int) and 0 <= n < 2**16 for n in shape)
+
+
+def _is_plain_name(file: str) -> bool:
+    """What is handed over lies in the worker's folder and nowhere else."""
+    return file == Path(file).name and "\x00" not in file and file != ".."
+
+
+#: what the values of a field must be, beyond their type
+_RULES: dict[str, Callable[[Any], bool]] = {
+    "modality": lambda value: value in {m.value for m in Modality},
+    "unit": lambda value: value is None or value in {u.value for u in Unit},
+    "role": lambda value: value in ("liver", "tumor"),
+    "file": _is_plain_name,
+    "shape": _is_shape,
+    "ijk_to_ras": _is_matrix,
+    "place": lambda value: value is None or (len(value) == 3 and all(isinstance(v, int | float) for v in value)),
+    "leave_out": lambda value: all(isinstance(v, str) for v in value) and set(value) <= {m.value for m in Modality},
+    "mute": lambda value: all(isinstance(v, int | str) for v in value),
+}

@@ -20,7 +20,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from REACTKDLib.core.errors import Canceled, ReactkdError
+from REACTKDLib.core.errors import Canceled, ReactkdError, UsageError
+from REACTKDLib.core.worker.jobs import from_message, parsed_line
 from REACTKDLib.core.worker.process import NO_SPACE_STATUS
 
 PROGRESS_EVERY_S = 0.05
@@ -62,7 +63,10 @@ class Inbox:
 
     def _read(self) -> None:
         for line in sys.stdin.buffer:
-            message = json.loads(line)
+            try:
+                message = parsed_line(line)
+            except UsageError:  # it has no ticket, so nobody waits for an answer
+                continue
             if "stop" in message:
                 self._stopped.add(message["stop"])
             else:
@@ -114,8 +118,6 @@ def _desk(folder: Path, stem: str, runner: str | None = None) -> Any:
 
 
 def _do(desk: Any, message: dict[str, Any], ticket: int, inbox: Inbox, replies: Replies) -> dict[str, Any] | None:
-    from REACTKDLib.core.worker.jobs import from_message
-
     def cancelled() -> bool:
         return inbox.stopped(ticket)
 

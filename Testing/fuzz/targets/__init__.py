@@ -1,0 +1,28 @@
+"""What is fuzzed: each target makes an input from a seed, and asks the reader."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+#: name of the module below: share of the inputs
+SHARES = {
+    "images": 24,
+    "segmentations": 16,
+    "dicom": 16,
+    "lists": 10,
+    "datalists": 8,
+    "configurations": 8,
+    "bundles": 6,
+    "reviews": 8,
+    "worker": 6,
+    "cases": 4,
+}
+
+
+class Wrong(Exception):
+    """An input was taken in silence for something that it is not."""
+
+
+def target(name: str):
+    """The module of a target: `prepare(folder)`, `make(rng, folder)`, `ask(path)` and `replay(file, folder)`."""
+    return import_module(f"fuzz.targets.{name}")

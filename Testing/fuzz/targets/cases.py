@@ -1,0 +1,54 @@
+"""Whole cases: an image or a segmentation with a damaged header, opened, checked and graded."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from random import Random
+
+from fuzz.mutations import damaged_text
+from REACTKDLib.core.files import read_volume, write_volume
+from REACTKDLib.core.grader import Grader
+from REACTKDLib.core.open_case import open_case
+from support.case_files import NAMES, SEGMENTATION, write_case
+from support.small_cases import small_case
+from support.small_models import small_bundle
+
+_good: list[Path] = []
+
+
+def prepare(folder: Path) -> None:
+    """A small case with its images as MetaImage, whose header is text."""
+    write_case(small_case(), folder / "case")
+    for name in NAMES.values():
+        path = folder / "case" / name
+        write_volume(read_volume(path), path.with_name(name.replace(".nii.gz", ".mha")))
+        path.unlink()
+    _good[:] = [folder / "case"]
+
+
+def make(rng: Random, folder: Path) -> Path:
+    """Damage the header of one of the files."""
+    home = folder / "case"
+    shutil.copytree(_good[0], home)
+    path = home / rng.choice(("CT.mha", "FDG.mha", SEGMENTATION))
+    data = path.read_bytes()
+    mark = b"\n\n" if path.suffix == ".nrrd" else b"LOCAL\n"
+    end = data.index(mark) + len(mark)
+    path.write_bytes(damaged_text(data[:end].decode(), rng).encode("utf-8", "replace") + data[end:])
+    return home
+
+
+def replay(file: Path, folder: Path) -> Path:
+    """A file that once failed, in a good case."""
+    home = folder / "case"
+    shutil.copytree(_good[0], home)
+    shutil.copy(file, home)
+    return home
+
+
+def ask(path: Path) -> str:
+    """Open and grade."""
+    case = open_case(path / "CT.mha", path / "FDG.mha", segmentation=path / SEGMENTATION)
+    report = Grader(small_bundle()).open(case).grade().report
+    return f"{report.grade} {len(report.findings)} findings"

@@ -1,0 +1,36 @@
+"""Configurations of a training."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from random import Random
+
+from fuzz.mutations import damaged_json, json_bytes
+from fuzz.targets import Wrong
+from REACTKDTrainLib.config import TrainingConfig
+
+
+def prepare(folder: Path) -> None:
+    """Nothing."""
+
+
+def make(rng: Random, folder: Path) -> Path:
+    """Damage the usual settings."""
+    path = folder / "config.json"
+    path.write_bytes(json_bytes(damaged_json(TrainingConfig.for_size("tiny").to_dict(), rng), rng))
+    return path
+
+
+def replay(file: Path, folder: Path) -> Path:
+    """A configuration that once failed."""
+    return Path(shutil.copy(file, folder))
+
+
+def ask(path: Path) -> str:
+    """Read, write and read again: nothing may change on the way."""
+    config = TrainingConfig.read(path)
+    if TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) != config:
+        raise Wrong("the configuration is another one after it was written")
+    return config.hash()[:8]

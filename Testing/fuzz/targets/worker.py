@@ -1,0 +1,65 @@
+"""Messages to the worker, as lines of JSON with damaged parts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from random import Random
+
+from fuzz.mutations import damaged_json, json_bytes
+from REACTKDLib.core.worker import jobs
+from REACTKDLib.core.worker.desk import Desk
+from support.case_files import NAMES, SEGMENTATION, write_case
+from support.small_cases import small_case
+from support.worker_runs import save_small_model
+
+_messages: list[dict] = []
+
+
+def prepare(folder: Path) -> None:
+    """Good messages: a case by its files, and one by its arrays' names."""
+    home = write_case(small_case(), folder / "case")
+    names = {modality.value: str(home / name) for modality, name in NAMES.items()}
+    files = jobs.CaseFiles(**names, segmentation=str(home / SEGMENTATION), case_id="a")
+    model = save_small_model(folder / "model")
+    matrix = [[2.0, 0, 0, 0], [0, 2.0, 0, 0], [0, 0, 3.0, 0], [0, 0, 0, 1.0]]
+    images = [jobs.ImageFile("ct", "image.npy", matrix, "HU")]
+    masks = [jobs.MaskFile("liver", "mask.npy", [4, 5, 6], matrix), jobs.MaskFile("tumor", "t.npy", [2, 2, 2], matrix)]
+    every = (
+        jobs.WarmUp(model),
+        jobs.GradeFiles("k", files, model),
+        jobs.ReadFiles(files),
+        jobs.GradeArrays("k", images, masks, "id", model),
+        jobs.CheckArrays(images, masks),
+        jobs.Regrade("k", masks),
+        jobs.WhatIf("k", [0], ["ct"]),
+        jobs.Draw("k"),
+        jobs.MendMasks(masks, [4, 5, 6], matrix, "islands", None),
+        jobs.SplitMask(masks, [4, 5, 6], matrix),
+    )
+    _messages[:] = [{"ticket": n, **jobs.to_message(job)} for n, job in enumerate(every)]
+
+
+def make(rng: Random, folder: Path) -> Path:
+    """Damage one message."""
+    path = folder / "line.json"
+    path.write_bytes(json_bytes(damaged_json(rng.choice(_messages), rng), rng))
+    return path
+
+
+def replay(file: Path, folder: Path) -> Path:
+    """A message that once failed."""
+    return Path(shutil.copy(file, folder))
+
+
+def ask(path: Path) -> str:
+    """Read the line as the worker does, and do the job."""
+    message = jobs.parsed_line(path.read_bytes())
+    if "stop" in message:
+        return "stop"
+    job = jobs.from_message({key: value for key, value in message.items() if key != "ticket"})
+    names = iter(range(100))
+    answer = Desk(path.parent, lambda: f"{next(names)}.npy").do(job, lambda *_: None, lambda: False)
+    json.dumps(answer, allow_nan=False)
+    return type(job).__name__

@@ -1,0 +1,99 @@
+"""Lines to the worker: what a client writes comes back as it was; anything else is refused in a sentence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from REACTKDLib.core.errors import HandOverDamaged, UsageError
+from REACTKDLib.core.worker import jobs
+from REACTKDLib.core.worker.arrays import read_array, read_mask, write_mask
+
+MATRIX = [[2.0, 0.0, 0.0, 0.0], [0.0, 2.0, 0.0, 0.0], [0.0, 0.0, 3.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
+IMAGE = jobs.ImageFile("ct", "a-1.npy", MATRIX, "HU", ["x/1.dcm"])
+MASK = jobs.MaskFile("liver", "a-2.npy", [2, 3, 4], MATRIX, "Segment_1")
+FILES = jobs.CaseFiles(ct="ct.nii", segmentation="s.nrrd", tumor=["T"], case_id="a")
+JOBS = (
+    jobs.WarmUp(),
+    jobs.OpenFiles(FILES),
+    jobs.GradeFiles("k", FILES, jobs.Model("folder", "cpu")),
+    jobs.ReadFiles(FILES),
+    jobs.SaveSegments("out.seg.nrrd", [jobs.SegmentFile("Liver", [0.1, 0.2, 0.3], "", "", [0, 0, 0], MATRIX)]),
+    jobs.GradeArrays("k", [IMAGE], [MASK], "id"),
+    jobs.Regrade("k", [MASK]),
+    jobs.WhatIf("k", [0, "Lesion 1"], ["fdg"]),
+    jobs.Draw("k"),
+    jobs.CheckArrays([IMAGE], [MASK]),
+    jobs.MendMasks([MASK], [2, 3, 4], MATRIX, "islands", [1.0, 2.0, 3.0]),
+    jobs.SplitMask([MASK], [2, 3, 4], MATRIX),
+)
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: type(job).__name__)
+def test_a_job_comes_back_as_it_was(job: jobs.Job) -> None:
+    line = json.dumps({"ticket": 4, **jobs.to_message(job)}).encode()
+    message = jobs.parsed_line(line)
+    assert message.pop("ticket") == 4
+    assert jobs.from_message(message) == job
+
+
+def broken(job: jobs.Job, **changes: object) -> dict:
+    return {**jobs.to_message(job), **changes}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        None,
+        [],
+        {},
+        {"job": "Nothing"},
+        {"job": ["WarmUp"]},
+        {"job": "Draw"},
+        broken(JOBS[8], key=None),
+        broken(JOBS[8], other=1),
+        broken(JOBS[0], model={"bundle": 3}),
+        broken(JOBS[2], files=[]),
+        broken(JOBS[5], images=[{"modality": "ct"}]),
+        broken(JOBS[5], images=[{**asdict(IMAGE), "modality": "mr"}]),
+        broken(JOBS[5], images=[{**asdict(IMAGE), "unit": "K"}]),
+        broken(JOBS[5], images=[{**asdict(IMAGE), "file": "../other.npy"}]),
+        broken(JOBS[5], images=[{**asdict(IMAGE), "file": "/etc/passwd"}]),
+        broken(JOBS[5], images=[{**asdict(IMAGE), "ijk_to_ras": [[1, 0], [0, 1]]}]),
+        broken(JOBS[5], images=[{**asdict(IMAGE), "ijk_to_ras": [[float("nan")] * 4] * 4}]),
+        broken(JOBS[6], masks=[{**asdict(MASK), "shape": [2, -3, 4]}]),
+        broken(JOBS[6], masks=[{**asdict(MASK), "shape": [2, 3]}]),
+        broken(JOBS[6], masks=[{**asdict(MASK), "role": "spleen"}]),
+        broken(JOBS[7], leave_out=["mr"]),
+        broken(JOBS[7], mute=[[1]]),
+        broken(JOBS[10], shape=[1e9, 2, 3]),
+        broken(JOBS[10], place=["a", "b", "c"]),
+    ],
+)
+def test_anything_else_is_refused_in_a_sentence(message: object) -> None:
+    with pytest.raises(UsageError, match="do not understand each other"):
+        jobs.from_message(message)
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"\xff", b"{", b"[]", b'{"job": "Draw"}', b'{"ticket": "4"}', b'{"stop": null}', b"[" * 100_000]
+)
+def test_a_line_without_a_ticket_is_refused(line: bytes) -> None:
+    with pytest.raises(UsageError):
+        jobs.parsed_line(line)
+
+
+def test_a_file_that_was_damaged_or_removed_is_told(tmp_path: Path) -> None:
+    mask = np.ones((2, 3, 4), dtype=bool)
+    write_mask(tmp_path / "m.npy", mask)
+    assert read_mask(tmp_path / "m.npy", (2, 3, 4)).all()
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "m.npy").read_bytes()[:-2])
+    for path, shape in (("m.npy", (4, 6, 8)), ("m.npy", (1, 1, 4)), ("cut.npy", (2, 3, 4)), ("gone.npy", (2, 3, 4))):
+        with pytest.raises(HandOverDamaged, match="grade again"):
+            read_mask(tmp_path / path, shape)
+    with pytest.raises(HandOverDamaged):
+        read_array(tmp_path / "gone.npy")
