@@ -189,6 +189,10 @@ SENTENCES = (
         "identity; de-identify the series first (Patient Identity Removed: YES, no birth date)."
     ),
     _(
+        "The panel and the process that computes do not understand each other ('{where}'); restart 3D Slicer, and "
+        "install the extension again if it stays."
+    ),
+    _(
         "The patient id of a phantom must read PHANTOM- and then capital letters, digits and '-', so that nobody "
         "takes it for a patient's; choose such an id."
     ),
@@ -251,6 +255,7 @@ SENTENCES = (
     _("This file holds the review of a list; open the list itself, which lies beside it."),
     _("This is the first case of the list."),
     _("This is the last case of the list."),
+    _("What the panel handed over to the process that computes is damaged or gone; grade again."),
     _("back"),
     _("begins anew"),
     _("between slice {value} and {value2} of {size} there are {steps} mm, not {usual}"),
