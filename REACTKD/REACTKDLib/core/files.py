@@ -1,4 +1,4 @@
-"""Volumes to and from NIfTI, NRRD and MetaImage files. The one place, with segmentation files, that talks to ITK."""
+"""Volumes to and from NIfTI, NRRD and MetaImage files. ITK writes them; `formats` reads them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import numpy as np
 
 from REACTKDLib.core.atomic import written_beside
 from REACTKDLib.core.case import Modality
-from REACTKDLib.core.errors import FileMissing, NotAnImage, NotThreeDimensional, UsageError
+from REACTKDLib.core.errors import FileMissing, NotAnImage, NotFinite, UsageError
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.headers import META_SUFFIXES, NIFTI_SUFFIXES, NRRD_SUFFIXES, check_header, check_three_dimensional
+from REACTKDLib.core.formats.reading import read_array, read_header
+from REACTKDLib.core.headers import LPS_TO_RAS, not_scalar
 from REACTKDLib.core.hounsfield import check_hounsfield
 from REACTKDLib.core.pet_values import check_pet, infer_pet_unit
 from REACTKDLib.core.roles import ROLES
 from REACTKDLib.core.text import sentence
 from REACTKDLib.core.volume import Unit, Volume
 
-SUFFIXES = (*NIFTI_SUFFIXES, *NRRD_SUFFIXES, *META_SUFFIXES)
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 GZIP_LEVEL = 1  # noise does not compress: level 1 is four times faster than level 6 and 5 % larger on a CT
 
 
@@ -62,9 +62,7 @@ def read_volume(path: str | os.PathLike, expect: Modality | None = None, role: s
     role = role or ROLES[expect]
     raw = read_raw(path, role)
     if raw.array.ndim != 3:
-        raise NotThreeDimensional(
-            sentence(f"{role} has {raw.array.shape[3]} values in each voxel (a color image?); save one scalar volume.")
-        )
+        raise not_scalar(raw.array.shape[3], role)
     volume = Volume(_compact(raw.array), raw.ijk_to_ras, Unit.UNKNOWN, role, raw.findings, raw.other_places)
     if expect is Modality.CT:
         check_hounsfield(volume.array, role)
@@ -76,31 +74,19 @@ def read_volume(path: str | os.PathLike, expect: Modality | None = None, role: s
 
 
 def read_raw(path: str | os.PathLike, role: str = "the image") -> RawImage:
-    """Read any image file that ITK knows, checking header and dimensions but not the values.
+    """Read an image file whole: a header that can be right, every voxel, the checksum of a compressed stream.
 
-    Raises: FileMissing, NotAnImage, NotThreeDimensional, BadSpacing, SingularDirection, SkewedAxes.
+    Raises: FileMissing, NotAnImage, NotThreeDimensional, NotFinite, BadSpacing, SingularDirection, SkewedAxes.
     """
-    import SimpleITK as sitk
-
     path = Path(path)
     _check_is_file(path, role)
-    check_header(path, role)
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)  # ITK would print over our one sentence
-    try:
-        image = sitk.ReadImage(str(path))
-    except Exception as error:
-        raise NotAnImage(
-            sentence(f"The file of {role} is not an image that can be read; give a NIfTI, NRRD or MHA file.")
-        ) from error
-    check_three_dimensional(image.GetSize(), role)
-    fields = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
-    if image.GetDimension() > 3:
-        image = image[(slice(None),) * 3 + (0,) * (image.GetDimension() - 3)]
-    direction = np.array(image.GetDirection()).reshape(3, 3)
-    lps = np.eye(4)
-    lps[:3, :3] = direction * np.array(image.GetSpacing())
-    lps[:3, 3] = image.GetOrigin()
-    return RawImage(sitk.GetArrayFromImage(image), LPS_TO_RAS @ lps, fields)
+    header = read_header(path, role)
+    array = read_array(header, role)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise NotFinite(
+            sentence(f"{role} holds NaN or infinite voxels; replace them (for CT by -1024) and save it again.")
+        )
+    return RawImage(array, header.ijk_to_ras, header.fields, header.findings, header.other_places)
 
 
 def write_volume(volume: Volume, path: str | os.PathLike) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,10 +18,10 @@ from REACTKDLib.core.recognition import Choice, choose
 from REACTKDLib.core.regrid import has_no_geometry, mask_on_grid, share_inside
 from REACTKDLib.core.roles import SEGMENTATION_ROLE
 from REACTKDLib.core.segmentation_files import Segmentation, read_segmentation
+from REACTKDLib.core.stated_places import check_images_together, same_place, settled_place
 from REACTKDLib.core.text import quoted
 from REACTKDLib.core.volume import Volume
 
-SAME_GRID_VOXELS = 0.1
 # File and folder names often hold a patient's name, and the id goes into every report: so it is never taken from them.
 NEUTRAL_ID = "case"
 
@@ -70,6 +71,8 @@ def case_of(
     findings: of the images; those of the segmentation come with it.
     """
     reference = next(iter(volumes.values()))
+    check_images_together(volumes)
+    file = on_image(file, reference)
     choice = choose([segment.candidate for segment in file.segments], _as_names(liver), _as_names(tumor))
     liver_mask, tumor_mask, more = masks_on(file, choice, reference)
     told = (*findings, *file.findings, *more)
@@ -101,6 +104,13 @@ def read_volumes(
             volumes[modality] = read_volume(path, modality)
             findings += volumes[modality].findings
     return volumes, findings
+
+
+def on_image(file: Segmentation, reference: Volume) -> Segmentation:
+    """Return a segmentation at the place where it lies on its image, with a finding if its own header says another."""
+    image = Grid(reference.shape, reference.ijk_to_ras)
+    place, more = settled_place(file.grid, file.other_places, image, reference.other_places, SEGMENTATION_ROLE)
+    return replace(file, ijk_to_ras=place, findings=(*file.findings, *more)) if more else file
 
 
 def read_any_segmentation(path: PathLike) -> Segmentation:
@@ -165,16 +175,6 @@ def _choice_findings(file: Segmentation, choice: Choice) -> list[Finding]:
         names = quoted(file.segments[i].name for i in choice.livers)
         return [Finding("liver-of-parts", "info", f"The liver was put together from the segments {names}.")]
     return []
-
-
-def same_place(a: Grid, b: Grid) -> bool:
-    """True when no voxel of the two grids is further apart than a tenth of a voxel (NIfTI rounds to about 1e-3 mm)."""
-    if a.shape != b.shape:
-        return False
-    corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)], dtype=float)
-    corners[:, :3] *= np.array(a.shape[::-1]) - 1
-    apart = (corners @ (a.ijk_to_ras - b.ijk_to_ras).T)[:, :3]
-    return bool(np.linalg.norm(apart, axis=1).max() < SAME_GRID_VOXELS * b.spacing.min())
 
 
 def _as_names(value: str | int | Sequence[str | int] | None) -> list[str] | None:

@@ -13,10 +13,11 @@ from REACTKDLib.core.errors import EmptySegmentation, NoVolume, ReactkdError
 from REACTKDLib.core.files import read_raw
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.open_case import case_of, read_any_segmentation, read_volumes
+from REACTKDLib.core.open_case import case_of, on_image, read_any_segmentation, read_volumes
 from REACTKDLib.core.recognition import choose
 from REACTKDLib.core.regrid import mask_on_grid
 from REACTKDLib.core.segmentation_files import COLORS, Segment, Segmentation, terminology_entry
+from REACTKDLib.core.stated_places import settled_place
 from REACTKDLib.core.volume import Volume
 from REACTKDLib.core.worklist import Job
 
@@ -67,7 +68,7 @@ def read_job(job: Job, check: Callable[[], None] = lambda: None) -> JobFiles:
     if job.segmentation is None and job.mask_files is None:
         return JobFiles(volumes, None, findings=tuple(findings), problem="No segmentation is listed; draw the masks.")
     try:
-        file = _segmentation_of(job)
+        file = on_image(_segmentation_of(job), next(volumes[m] for m in Modality if m in volumes))
     except ReactkdError as error:
         return JobFiles(volumes, None, findings=tuple(findings), problem=str(error))
     try:
@@ -95,13 +96,15 @@ def _from_two_files(liver: Path, tumor: Path) -> Segmentation:
     raw = [read_raw(path, f"the {kind} mask") for path, (_, kind) in zip((liver, tumor), MASKS)]
     grid = Grid(raw[0].array.shape[:3], raw[0].ijk_to_ras)
     first, second = (image.array > 0 for image in raw)
-    if second.shape != first.shape or not np.allclose(raw[1].ijk_to_ras, raw[0].ijk_to_ras, atol=1e-3):
-        second = mask_on_grid(second, raw[1].ijk_to_ras, grid)
+    own = Grid(raw[1].array.shape[:3], raw[1].ijk_to_ras)
+    place, more = settled_place(own, raw[1].other_places, grid, raw[0].other_places, "the tumor mask")
+    if second.shape != first.shape or not np.allclose(place, raw[0].ijk_to_ras, atol=1e-3):
+        second = mask_on_grid(second, place, grid)
     layers = np.stack([first, second]).astype(np.uint8)
     segments = tuple(
         Segment(name, 1, layer, COLORS[kind], terminology_entry(kind)) for layer, (name, kind) in enumerate(MASKS)
     )
-    findings = (*raw[0].findings, *raw[1].findings)
+    findings = (*raw[0].findings, *raw[1].findings, *more)
     return Segmentation(layers, raw[0].ijk_to_ras, segments, findings, raw[0].other_places)
 
 

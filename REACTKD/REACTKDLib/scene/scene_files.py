@@ -9,7 +9,7 @@ from typing import Any
 import slicer
 
 from REACTKDLib.core.errors import FileMissing, NotAnImage, OutputNotWritable
-from REACTKDLib.core.headers import check_header
+from REACTKDLib.core.formats.reading import read_header
 
 
 def save_scene(scene: Any, path: Path | str) -> None:
@@ -39,10 +39,10 @@ def load_scene(scene: Any, path: Path | str) -> None:
 def load_volume(scene: Any, path: Path | str, name: str) -> Any:
     """Read an image file into a scalar volume node. Messages hold `name`, never the path, which may name a patient.
 
-    Raises: FileMissing, NotAnImage, and what `core.headers.check_header` raises: readers repair some faults silently.
+    Raises: FileMissing, NotAnImage, and what `formats.reading.read_header` raises: Slicer repairs some faults silently.
     """
     path = _existing(path, name)
-    check_header(path, f"the {name}")
+    read_header(path, f"the {name}")
     node = slicer.modules.volumes.logic().AddArchetypeVolume(str(path), name)
     if node is None:
         raise NotAnImage(f"The file of the {name} is not an image that can be read; give a NIfTI, NRRD or MHA file.")

@@ -15,6 +15,7 @@ from REACTKDLib.core.files import RawImage, read_raw, read_volume
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.grid import Grid
 from REACTKDLib.core.regrid import has_no_geometry, mask_on_grid
+from REACTKDLib.core.stated_places import check_images_together, settled_place
 from REACTKDLib.core.volume import Volume
 
 
@@ -50,6 +51,7 @@ def open_labeled(files: LabeledImages) -> Case:
     """
     volumes = {Modality(m): read_volume(path, Modality(m)) for m, path in files.images.items()}
     reference = next(volumes[m] for m in Modality if m in volumes)
+    check_images_together({m: volumes[m] for m in Modality if m in volumes})
     raw = read_raw(files.liver, "the liver mask")
     told = [*(finding for volume in volumes.values() for finding in volume.findings), *raw.findings]
     liver, findings = _on_image(_voxels(raw, files.liver_rule.liver), raw, reference, files.liver_rule, "liver")
@@ -71,17 +73,19 @@ def _on_image(
 ) -> tuple[np.ndarray, list[Finding]]:
     """The mask on the reference grid, and what was done to bring it there."""
     same_shape = mask.shape == reference.shape
-    apart = float(np.abs(raw.ijk_to_ras - reference.ijk_to_ras).max())
+    own, image = Grid(mask.shape, raw.ijk_to_ras), Grid(reference.shape, reference.ijk_to_ras)
+    place, told = settled_place(own, raw.other_places, image, reference.other_places, f"the {name} mask")
+    apart = float(np.abs(place - reference.ijk_to_ras).max())
     if same_shape and apart < 1e-3:
-        return mask, []
+        return mask, told
     if same_shape and (rule.image_geometry or has_no_geometry(raw.ijk_to_ras)):
         text = f"The {name} mask has the image's shape but another geometry; it was laid on the image."
         return mask, [Finding("mask-geometry-overruled", "warning", text)]
-    placed = mask_on_grid(mask, raw.ijk_to_ras, Grid(reference.shape, reference.ijk_to_ras))
+    placed = mask_on_grid(mask, place, image)
     if mask.any() and not placed.any():
         raise GeometryMismatch(
             f"The {name} mask lies beside its image; check that both belong to the same scan, or give the mask the "
             "image's geometry."
         )
     text = f"The {name} mask lies on another grid than the image and was resampled to it (nearest voxel)."
-    return placed, [Finding("segmentation-resampled", "info", text)]
+    return placed, [*told, Finding("segmentation-resampled", "info", text)]

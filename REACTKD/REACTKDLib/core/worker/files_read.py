@@ -14,9 +14,9 @@ from REACTKDLib.core.case import Modality
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.geometry import bounding_box
 from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.open_case import same_place
 from REACTKDLib.core.open_job import JobFiles
 from REACTKDLib.core.segmentation_files import Segment, Segmentation
+from REACTKDLib.core.stated_places import same_place
 from REACTKDLib.core.volume import Unit, Volume
 from REACTKDLib.core.worker.arrays import read_array, write_array
 
