@@ -120,6 +120,7 @@ SENTENCES = (
         "volume in 3D Slicer or save it as NRRD."
     ),
     _("The axes of {role} lie in one plane; correct its direction matrix or export the image again."),
+    _("The axes of {role}'s sform {what}; its qform was taken."),
     _("The case has no image; give a CT, or a PET with masks drawn on it."),
     _("The corrected masks of this case are not where they were saved; those listed are shown."),
     _("The corrected masks of {value} could not be saved. {error}"),
@@ -137,6 +138,13 @@ SENTENCES = (
     _("The file of the review was damaged; it was kept as '{name}' and {rest}."),
     _("The file of the {name} holds no segments; give a .seg.nrrd or a label map."),
     _("The file of the {name} is not an image that can be read; give a NIfTI, NRRD or MHA file."),
+    _("The file of {role} cannot be read ({strerror}); copy it again."),
+    _("The file of {role} holds more voxels than its header states, so it is damaged; export it again."),
+    _("The file of {role} is a header alone, and its data file is missing; copy both into one folder."),
+    _(
+        "The file of {role} is an Analyze file or a damaged NIfTI file, which does not say where its axes point; "
+        "save it as NIfTI, NRRD or MHA."
+    ),
     _("The file of {role} is cut off or damaged; copy or export it again."),
     _("The file of {role} is not an image that can be read; give a NIfTI, NRRD or MHA file."),
     _("The folder given for {role} has no {get} series ({seen}); give the series' own folder."),
@@ -151,6 +159,17 @@ SENTENCES = (
     _("The grading was stopped."),
     _("The grading was stopped; nothing was written."),
     _("The header of {role} cannot be read; export the image again as NIfTI, NRRD or MHA."),
+    _(
+        "The header of {role} names its data file by an absolute path; put the file beside the header and write "
+        "its name alone."
+    ),
+    _("The header of {role} points to something that is not a file; export the image again."),
+    _(
+        "The header of {role} scales its values by {slope} and adds {intercept}, which gives no values; export the "
+        "image again."
+    ),
+    _("The header of {role} scales its values, which readers ignore; export it with its true values."),
+    _("The header of {role} states {shown} voxels, more than any scan has; export the image again."),
     _("The image that is chosen as {image} is named like {image2}; check which is which."),
     _("The images of this case are not held any more; grade the case again."),
     _("The labels have no names; 1 was read as liver and 2 as tumor, as public liver data sets write them."),
@@ -228,6 +247,8 @@ SENTENCES = (
     _("The tumor lies wholly outside the liver; check that both masks belong to this patient and this image."),
     _("The tumor mask is empty, so no grade can be given."),
     _("The voxel spacing of {name} is zero along an axis; correct the spacing or export it again."),
+    _("The voxels of {role} are of a kind that no scan has (type {code}); save it as 16-bit or float."),
+    _("The voxels of {role} are packed in a way that is not read; save it as NRRD with gzip, or as NIfTI."),
     _("The weights do not fit the configuration of the model '{name}'; copy the model folder again."),
     _("The weights file {name} holds more than numbers and was not opened; ask for the model as a plain state dict."),
     _("The weights file {name} holds more than tensors; ask for the model as a plain state dict."),
@@ -344,6 +365,10 @@ SENTENCES = (
     ),
     _("{image} is {words}, so no SUV is reported; the grade does not depend on the unit."),
     _(
+        "{image} lies on the other image by one of the two places that their headers state and beside it by the "
+        "other; save both again with one geometry (qform and sform alike)."
+    ),
+    _(
         "{label} has {ndim} dimensions and {size} values where a 3-D image is needed; split a time series or a "
         "color image into single volumes first."
     ),
@@ -359,6 +384,7 @@ SENTENCES = (
     _("{nuclide} by code and {by_half_life} by half-life"),
     _("{role} cannot be used: {error}; give the corrected series in Bq/ml."),
     _("{role} does not state the size of its pixels; export the series again."),
+    _("{role} does not state {what}; check that left and right, sizes and places are as they should be."),
     _(
         "{role} has different images at the same place and nothing that tells them apart; give a folder with one "
         "acquisition."
@@ -367,11 +393,11 @@ SENTENCES = (
     _("{role} has no SUV, since {error}; the grade does not depend on it."),
     _("{role} has slices at uneven distances: {where}; give an evenly spaced reconstruction."),
     _("{role} has values far below zero ({low}), as a CT has; check which file is which."),
+    _("{role} has {count} values in each voxel (a color image?); save one scalar volume."),
     _(
         "{role} has {getnumberofscalarcomponents} values in each voxel where one is needed; split a color image or "
         "a time series into single volumes first."
     ),
-    _("{role} has {shape} values in each voxel (a color image?); save one scalar volume."),
     _("{role} holds color or multi-frame images; give the original slices."),
     _("{role} holds no image; load it again or choose another volume."),
     _("{role} holds no uptake: every voxel is zero or the same; give another file."),
@@ -398,15 +424,32 @@ SENTENCES = (
         "{role} lies under a transform that bends space (a grid or B-spline); harden the transform on it, or move "
         "it out from under it, and grade again."
     ),
+    _(
+        "{role} lies where the other of two places puts it that a header states; it was laid on the image voxel by "
+        "voxel, so check that it fits."
+    ),
     _("{role} mixes images of different size or orientation; give a folder with one volume."),
     _("{role} should be a {wanted} series but is {found}; check which file is which."),
+    _("{role} states a position that no scan has; correct it or export the image again."),
     _("{role} states a rescale slope of zero; export the series again."),
     _(
         "{role} states a voxel spacing of {shown} mm where every value must be above zero; correct the spacing or "
         "export the image again."
     ),
+    _("{role} states a voxel spacing of {shown} mm, which no scan has; correct the spacing or its unit."),
     _("{role} states another tracer in its header ({name}); check the file."),
     _("{role} states image axes that are not perpendicular; export the series again."),
+    _("{role} states its geometry in another unit than mm; export it again in mm."),
+    _("{role} states its voxel spacing twice; export the image again."),
+    _(
+        "{role} states two places, up to {apart} mm apart; its {taken} was taken and its {other} was not, so check "
+        "that images and masks lie on each other."
+    ),
+    _(
+        "{role} states two voxel sizes, {first} mm (pixdim) and {second} mm (sform); the sform was taken, so check "
+        "the volumes in the report."
+    ),
+    _("{role} states voxel sizes in its direction matrix and beside it; export the image again."),
     _("{role} states {name} in its header; give it as that tracer ({option}), or check the file."),
     _(
         "{role} was loaded with SUVs that are {value} times what its DICOM header gives by the QIBA rules; the "
