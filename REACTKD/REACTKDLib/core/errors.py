@@ -183,6 +183,12 @@ class MixedSeries(ReactkdError):
     code = "mixed-series"
 
 
+class BadRescale(NotAnImage):
+    """Slope or intercept of a DICOM slice is missing or absurd."""
+
+    code = "bad-rescale"
+
+
 class PetUnitRefused(ReactkdError):
     code = "pet-unit-refused"
 

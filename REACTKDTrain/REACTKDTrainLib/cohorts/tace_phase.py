@@ -53,7 +53,7 @@ class Measured:
 def measure_phase(series: Series, slices: Sequence[Slice], file: Segmentation) -> Measured:
     """Read a few slices and measure both vessels. Raises: what `stack_slices` and reading a slice raise."""
     stack = stack_slices(series, slices, "the CT")
-    grid = Grid((len(stack.slices), *series.size), stack.ijk_to_ras)
+    grid = Grid(stack.shape, stack.ijk_to_ras)
     means = []
     for name in ("abdominal aorta", "portal vein"):
         mask = mask_on_grid(file.mask(segments_named(file, (name,))), file.ijk_to_ras, grid)

@@ -58,7 +58,7 @@ def _acquisitions(patient: str, series: Series, file: Segmentation, told: list[P
         except ReactkdError as error:
             told.append(Problem(patient, "series-unreadable", str(error)))
             continue
-        inside = share_inside(liver, file.ijk_to_ras, Grid((len(stack.slices), *series.size), stack.ijk_to_ras))
+        inside = share_inside(liver, file.ijk_to_ras, Grid(stack.shape, stack.ijk_to_ras))
         found.append(Acquisition(series, list(slices), number, len(phases), inside))
     return found
 

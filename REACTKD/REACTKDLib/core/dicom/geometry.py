@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from REACTKDLib.core.dicom.grid_fit import Line, fitted
 from REACTKDLib.core.dicom.index import Series, Slice
 from REACTKDLib.core.errors import MixedSeries, NotThreeDimensional, SkewedAxes, SlicesMissing
 from REACTKDLib.core.files import LPS_TO_RAS
@@ -15,9 +15,10 @@ from REACTKDLib.core.headers import check_spacing
 from REACTKDLib.core.text import plural, sentence
 
 SAME_PLACE_MM = 0.01
-UNEVEN_SHARE = 0.02  # of the spacing: rounding in the header, not a lacking slice
-UNEVEN_MM = 0.02
-TILT = 1e-3
+TILT = 1e-2  # mm sideways for each mm along the normal
+SIDEWAYS_MM = 0.2  # rounding of all three coordinates of an oblique series, and a quarter of a fine pixel
+FEW_GAPS = 10  # times as many steps as gaps: slices were lost; with more gaps, the scan changes its spacing
+BESIDE = 0.3  # of a step: an image this near to the next place continues the stack
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,24 +29,38 @@ class Stack:
     ijk_to_ras: np.ndarray
     doubles: tuple[Slice, ...] = ()
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Slices, rows, columns."""
+        return (len(self.slices), *self.slices[0].look.size)
+
 
 def slice_normal(orientation: Sequence[float]) -> np.ndarray:
-    """Return the unit normal (3,), LPS, of an image orientation of six numbers."""
+    """Return the normal (3,), LPS, of an image orientation of six numbers; of length 1 where they are perpendicular."""
     row, column = np.array(orientation[:3], dtype=float), np.array(orientation[3:], dtype=float)
     return np.cross(row, column)
 
 
 def places_of(series: Series, slices: Sequence[Slice], role: str) -> np.ndarray:
-    """Return how far along the normal each slice lies, (n,) mm. Raises: MixedSeries without positions or axes."""
-    axes = series.orientation
-    if axes is None or any(s.position is None for s in slices):
-        raise MixedSeries(
-            sentence(f"{role} has images that do not say where they lie in the patient; export the series again.")
-        )
-    normal = slice_normal(axes)
+    """Return how far along the normal each slice lies, (n,) mm.
+
+    Raises: MixedSeries without positions or axes, or for slices of different size or axes.
+    """
+    first = slices[0].look
+    if any(s.position is None or s.look.orientation is None for s in slices):
+        raise _placeless(role)
+    check_one_stack(slices, role)
+    normal = slice_normal(first.orientation)
     if abs(np.linalg.norm(normal) - 1) > 1e-2:
         raise MixedSeries(sentence(f"{role} states image axes that are not perpendicular; export the series again."))
     return np.array([s.position for s in slices]) @ (normal / np.linalg.norm(normal))
+
+
+def check_one_stack(slices: Sequence[Slice], role: str) -> None:
+    """Raise MixedSeries unless all slices are of one size, with the same axes and pixels."""
+    first = slices[0].look
+    if not all(look is first or look.is_like(first) for look in {id(s.look): s.look for s in slices}.values()):
+        raise _mixed(role)
 
 
 def group_by_place(places: np.ndarray) -> list[list[int]]:
@@ -72,50 +87,104 @@ def stack_slices(series: Series, slices: Sequence[Slice], role: str) -> Stack:
     chosen = [slices[group[0]] for group in groups]
     doubles = [slices[index] for group in groups for index in group[1:]]
     at = np.array([places[group[0]] for group in groups])
-    _check_even(at, role)
-    return Stack(tuple(chosen), _matrix(series, chosen, at, role), tuple(doubles))
+    line = fitted(at)
+    _check_left_out(series, chosen, line, role)
+    _check_even(series, chosen, at, line, role)
+    return Stack(tuple(chosen), _matrix(chosen, line, role), tuple(doubles))
 
 
-def _check_even(at: np.ndarray, role: str) -> None:
-    steps = np.diff(at)
-    usual = _usual_step(steps)
-    wide = np.flatnonzero(np.abs(steps - usual) > max(UNEVEN_MM, UNEVEN_SHARE * usual))
-    if wide.size == 0:
+def _check_left_out(series: Series, chosen: Sequence[Slice], line: Line, role: str) -> None:
+    """Raise MixedSeries when an image that was left out is the slice that lacks, or goes on where the stack ends."""
+    broken = bool(line.lacking) or not line.even
+    if broken and any(why == "unplaced" for _, why in series.left_out):
+        raise _placeless(role)
+    normal = slice_normal(chosen[0].look.orientation)
+    normal = normal / np.linalg.norm(normal)
+    for piece, why in series.left_out:
+        if why != "other":
+            continue
+        place = (float(np.array(piece.position) @ normal) - line.start) / line.step
+        same_axes = abs(float(slice_normal(piece.look.orientation) @ normal)) > 0.9
+        end = int(line.index[-1])
+        continues = same_axes and min(abs(place + 1), abs(place - end - 1)) < BESIDE
+        if continues or (broken and -0.5 < place < end + 0.5 and np.abs(place - line.index).min() > BESIDE):
+            raise _mixed(role)
+
+
+def _check_even(series: Series, chosen: Sequence[Slice], at: np.ndarray, line: Line, role: str) -> None:
+    steps, counts = np.diff(at), np.diff(line.index)
+    if line.even and not line.lacking:
         return
-    first, lacking = int(wide[0]), int(np.sum(np.maximum(np.rint(steps / usual) - 1, 0)))
-    where = f"between slice {first + 1} and {first + 2} of {at.size} there are {steps[first]:.4g} mm, not {usual:.4g}"
-    if lacking:
-        text = f"{role} lacks {plural(lacking, 'slice')}: {where}; copy or export the whole series again."
+    lost = line.even and _are_lost(chosen, counts)
+    worst = int(np.argmax(counts > 1)) if line.even else int(np.argmax(np.abs(steps - line.step * counts)))
+    where = (
+        f"between slice {worst + 1} and {worst + 2} of {at.size} there are {steps[worst]:.4g} mm, not {line.step:.4g}"
+    )
+    if lost:
+        unread = f", and {plural(series.unreadable, 'file')} beside them cannot be read" if series.unreadable else ""
+        text = f"{role} lacks {plural(line.lacking, 'slice')}: {where}{unread}; copy or export the whole series again."
     else:
         text = f"{role} has slices at uneven distances: {where}; give an evenly spaced reconstruction."
     raise SlicesMissing(sentence(text))
 
 
-def _usual_step(steps: np.ndarray) -> float:
-    """The most frequent distance; of equally frequent ones the smallest, since a gap only widens."""
-    counts = Counter(np.round(steps, 2).tolist())
-    most = max(counts.values())
-    near = min(step for step, count in counts.items() if count == most)
-    return float(np.median(steps[np.abs(steps - near) < 0.011]))
+def _are_lost(chosen: Sequence[Slice], counts: np.ndarray) -> bool:
+    """True when gaps of whole steps are slices that lack, and not another spacing in a part of the scan."""
+    gaps = np.flatnonzero(counts > 1)
+    if gaps.size <= 2 or gaps.size * FEW_GAPS <= counts.size:
+        return True
+    numbers = [piece.instance for piece in chosen]
+    return all(None not in (numbers[n], numbers[n + 1]) and abs(numbers[n + 1] - numbers[n]) == counts[n] for n in gaps)
 
 
-def _matrix(series: Series, chosen: Sequence[Slice], at: np.ndarray, role: str) -> np.ndarray:
-    if series.pixel_spacing is None:
+def _matrix(chosen: Sequence[Slice], line: Line, role: str) -> np.ndarray:
+    look = chosen[0].look
+    if look.pixel_spacing is None:
         raise MixedSeries(sentence(f"{role} does not state the size of its pixels; export the series again."))
-    first, last = np.array(chosen[0].position), np.array(chosen[-1].position)
-    along = (last - first) / (len(chosen) - 1)
-    check_spacing(np.array([*series.pixel_spacing, float(np.diff(at).mean())]), role)
-    normal = slice_normal(series.orientation)
-    if np.linalg.norm(along - normal * (along @ normal)) > TILT * np.linalg.norm(along) * 10:
+    check_spacing(np.array([*look.pixel_spacing, line.step]), role)
+    normal = slice_normal(look.orientation)
+    normal = normal / np.linalg.norm(normal)
+    positions = np.array([piece.position for piece in chosen])
+    sideways = positions - np.outer(positions @ normal, normal)
+    _check_straight(sideways, line, role)
+    lps = np.eye(4)
+    lps[:3, 0] = np.array(look.orientation[:3]) * look.pixel_spacing[1]  # rows run along i, a column step apart
+    lps[:3, 1] = np.array(look.orientation[3:]) * look.pixel_spacing[0]
+    lps[:3, 2] = normal * line.step
+    lps[:3, 3] = np.round(sideways.mean(axis=0) + normal * line.start, 9)
+    return LPS_TO_RAS @ lps
+
+
+def _check_straight(sideways: np.ndarray, line: Line, role: str) -> None:
+    """Raise for slices that are shifted against each other: evenly (a tilted gantry), or at some place."""
+    index = line.index - line.index.mean()
+    drift = index @ sideways / (index @ index)
+    off = np.linalg.norm(sideways - sideways.mean(axis=0) - np.outer(index, drift), axis=1)
+    if off.max() > SIDEWAYS_MM:
+        jumps = np.linalg.norm(np.diff(sideways, axis=0), axis=1)
+        worst = int(np.argmax(jumps))
+        raise MixedSeries(
+            sentence(
+                f"{role} has slices that are shifted sideways against each other, by {jumps[worst]:.3g} mm between "
+                f"slice {worst + 1} and {worst + 2} of {len(sideways)}; give a reconstruction in one place."
+            )
+        )
+    if np.linalg.norm(drift) > TILT * line.step:
         raise SkewedAxes(
             sentence(
                 f"{role} was taken with a tilted gantry, so its slices are shifted against each other; load it in 3D "
                 "Slicer, which straightens it, and save it as NRRD."
             )
         )
-    lps = np.eye(4)
-    lps[:3, 0] = np.array(series.orientation[:3]) * series.pixel_spacing[1]  # rows run along i, a column step apart
-    lps[:3, 1] = np.array(series.orientation[3:]) * series.pixel_spacing[0]
-    lps[:3, 2] = normal * float(np.diff(at).mean())
-    lps[:3, 3] = first
-    return LPS_TO_RAS @ lps
+
+
+def _mixed(role: str) -> MixedSeries:
+    return MixedSeries(
+        sentence(f"{role} mixes images of different size or orientation; give a folder with one volume.")
+    )
+
+
+def _placeless(role: str) -> MixedSeries:
+    return MixedSeries(
+        sentence(f"{role} has images that do not say where they lie in the patient; export the series again.")
+    )

@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.dicom.header import items, number, numbers, text, words
+from REACTKDLib.core.dicom.members import Look, sorted_out
+from REACTKDLib.core.dicom.opened import opened
 from REACTKDLib.core.dicom.packages import need_pydicom
+from REACTKDLib.core.dicom.unreadable import count_unreadable
 from REACTKDLib.core.errors import FileMissing, NotAnImage
 from REACTKDLib.core.text import plural
 
@@ -25,13 +28,18 @@ _TAGS = (
     "SeriesDescription", "SeriesNumber", "PatientID", "AcquisitionNumber", "InstanceNumber", "ImagePositionPatient",
     "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "NumberOfFrames", "FrameOfReferenceUID",
     "ReferencedSeriesSequence", "LongitudinalTemporalOffsetFromEvent", "SegmentSequence", "SpecificCharacterSet",
-    "TemporalPositionIdentifier", "AcquisitionTime", "PatientIdentityRemoved",
+    "TemporalPositionIdentifier", "AcquisitionTime", "PatientIdentityRemoved", "PatientName", "PatientBirthDate",
+    "SamplesPerPixel", "NumberOfSlices", "ImagesInAcquisition",
 )  # fmt: skip
+_IMAGES = ("CT", "PT")  # of these the slices are judged one by one
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One image file: what is needed to order it. position: (3,) mm LPS, or None. acquisition: its number, or None."""
+    """One image file: what is needed to order it. position: (3,) mm LPS, or None. acquisition: its number, or None.
+
+    look: shared by the slices that have it.
+    """
 
     path: str
     uid: str
@@ -39,6 +47,7 @@ class Slice:
     acquisition: int | None
     instance: int | None
     moment: str
+    look: Look = Look()
 
 
 @dataclass(eq=False)
@@ -46,8 +55,10 @@ class Series:
     """A series: what its files agree on, and the files. study_date: YYYYMMDD or "". image_type: in capitals.
 
     identity_removed: what the header says of itself. days_from_event: from diagnosis, where a trial's header says it.
-    referenced: of a segmentation, the series it was drawn on. segments: of a segmentation, its labels. orientation,
-    pixel_spacing, size: of the first slice.
+    referenced: of a segmentation, the series it was drawn on. segments: of a segmentation, its labels. image_type,
+    orientation, pixel_spacing, size, multiframe: of the first slice. left_out: images of it that are no slices, with
+    the reason (a key of `members.WORDS`). unreadable: files beside it that may have been slices. stated: how many
+    slices its headers say there are.
     """
 
     uid: str
@@ -68,6 +79,9 @@ class Series:
     referenced: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
     slices: list[Slice] = field(default_factory=list)
+    left_out: list[tuple[Slice, str]] = field(default_factory=list)
+    unreadable: int = 0
+    stated: int | None = None
 
     @property
     def paths(self) -> list[Path]:
@@ -109,20 +123,22 @@ def index_folder(folder: str | os.PathLike, progress: Progress | None = None) ->
     need_pydicom()
     total = sum(1 for _ in files_below(folder)) if progress else 0
     found: dict[tuple[str, str], Series] = {}
-    looked = passed = 0
+    refused: list[str] = []
+    looked = 0
     for path in files_below(folder):
         if progress and looked % EVERY == 0:
             progress(looked / max(1, total), f"{looked} of {total} files")
         looked += 1
         dataset = read_header(path)
-        if dataset is None:
-            passed += 1
-        else:
-            _add(found, dataset, path)
+        if dataset is None or not _add(found, dataset, path):
+            refused.append(path)
     if progress:
         progress(1.0, f"{looked} files")
+    count_unreadable(found.values(), refused)
+    for series in found.values():
+        _judge(series)
     order = sorted(found.values(), key=lambda s: (s.patient, s.study_date, s.study_uid, s.number or 0, s.uid))
-    return FolderIndex(tuple(order), looked, passed)
+    return FolderIndex(tuple(order), looked, len(refused))
 
 
 def files_below(folder: Path) -> Iterator[str]:
@@ -130,15 +146,14 @@ def files_below(folder: Path) -> Iterator[str]:
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith(".") and name != "DICOMDIR":
+            if not name.startswith(".") and name.upper() != "DICOMDIR":
                 yield os.path.join(place, name)
 
 
 def read_header(path: str | os.PathLike) -> Any | None:
     """Return the elements that the index needs of one file, or None when it is no DICOM object of a series."""
-    pydicom = need_pydicom()
     try:
-        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_tags())
+        dataset = opened(path, stop_before_pixels=True, specific_tags=_tags())
     except Exception:  # not DICOM, cut off, or unreadable: passed over and counted
         return None
     return dataset if text(dataset, "SeriesInstanceUID") and text(dataset, "SOPClassUID") else None
@@ -153,34 +168,65 @@ def _tags() -> list[Any]:
 def series_of_file(path: str | os.PathLike) -> Series:
     """Return the series that holds one file, with that file alone. Raises: NotAnImage."""
     dataset = read_header(path)
-    if dataset is None:
-        raise NotAnImage("The file is no DICOM object that can be read; give the folder of the series.")
     found: dict[tuple[str, str], Series] = {}
-    _add(found, dataset, os.fspath(path))
-    return next(iter(found.values()))
+    if dataset is None or not _add(found, dataset, os.fspath(path)):
+        raise NotAnImage("The file is no DICOM object that can be read; give the folder of the series.")
+    (series,) = found.values()
+    _judge(series)
+    return series
 
 
-def _add(found: dict[tuple[str, str], Series], dataset: Any, path: str) -> None:
+def _add(found: dict[tuple[str, str], Series], dataset: Any, path: str) -> bool:
+    """Add a file to its series; False for an image whose header is cut off before it states its size."""
     uid, modality = text(dataset, "SeriesInstanceUID"), text(dataset, "Modality").upper()
+    look = _look(dataset)
+    if modality in _IMAGES and look.size is None:
+        return False
     series = found.get((uid, modality))
     if series is None:
         series = found[uid, modality] = _series(uid, modality, dataset)
-    acquisition, instance = number(dataset, "AcquisitionNumber"), number(dataset, "InstanceNumber")
+    elif series.slices and series.slices[-1].look == look:
+        look = series.slices[-1].look  # one object for all that look alike
+    acquisition, instance = _whole(dataset, "AcquisitionNumber"), _whole(dataset, "InstanceNumber")
     series.slices.append(
         Slice(
             path,
             text(dataset, "SOPInstanceUID"),
             numbers(dataset, "ImagePositionPatient", 3),
-            None if acquisition is None else int(acquisition),
-            None if instance is None else int(instance),
+            acquisition,
+            instance,
             text(dataset, "TemporalPositionIdentifier") or text(dataset, "AcquisitionTime"),
+            look,
         )
+    )
+    return True
+
+
+def _look(dataset: Any) -> Look:
+    rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
+    return Look(
+        image_type=words(dataset, "ImageType"),
+        orientation=numbers(dataset, "ImageOrientationPatient", 6),
+        pixel_spacing=numbers(dataset, "PixelSpacing", 2),
+        size=None if None in (rows, columns) else (rows, columns),
+        frames=max(1, _whole(dataset, "NumberOfFrames") or 1),
+        sop_class=text(dataset, "SOPClassUID"),
+        colors=_whole(dataset, "SamplesPerPixel") or 1,
+        patient=(
+            text(dataset, "PatientID"),
+            text(dataset, "PatientName").casefold().strip("^ "),
+            text(dataset, "PatientBirthDate"),
+        ),
+        frame_of_reference=text(dataset, "FrameOfReferenceUID"),
     )
 
 
+def _whole(dataset: Any, keyword: str) -> int | None:
+    value = number(dataset, keyword)
+    return None if value is None else int(value)
+
+
 def _series(uid: str, modality: str, dataset: Any) -> Series:
-    size = number(dataset, "Rows"), number(dataset, "Columns")
-    series_number = number(dataset, "SeriesNumber")
     return Series(
         uid=uid,
         modality=modality,
@@ -189,14 +235,19 @@ def _series(uid: str, modality: str, dataset: Any) -> Series:
         patient=text(dataset, "PatientID"),
         identity_removed=text(dataset, "PatientIdentityRemoved").upper() == "YES",
         description=text(dataset, "SeriesDescription"),
-        number=None if series_number is None else int(series_number),
-        image_type=words(dataset, "ImageType"),
-        frame_of_reference=text(dataset, "FrameOfReferenceUID"),
+        number=_whole(dataset, "SeriesNumber"),
         days_from_event=number(dataset, "LongitudinalTemporalOffsetFromEvent"),
-        orientation=numbers(dataset, "ImageOrientationPatient", 6),
-        pixel_spacing=numbers(dataset, "PixelSpacing", 2),
-        size=None if None in size else (int(size[0]), int(size[1])),
-        multiframe=modality != "SEG" and (number(dataset, "NumberOfFrames") or 1) > 1,
         referenced=tuple(text(item, "SeriesInstanceUID") for item in items(dataset, "ReferencedSeriesSequence")),
         segments=tuple(text(item, "SegmentLabel") for item in items(dataset, "SegmentSequence")),
+        stated=_whole(dataset, "NumberOfSlices") or _whole(dataset, "ImagesInAcquisition"),
     )
+
+
+def _judge(series: Series) -> None:
+    """Set what a series is by its slices, after leaving out the images that are none."""
+    if series.modality in _IMAGES:
+        series.slices, series.left_out = sorted_out(series.slices)
+    look = series.slices[0].look
+    series.image_type, series.orientation, series.size = look.image_type, look.orientation, look.size
+    series.pixel_spacing, series.frame_of_reference = look.pixel_spacing, look.frame_of_reference
+    series.multiframe = series.modality != "SEG" and look.frames > 1

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from REACTKDLib.core.dicom.geometry import group_by_place, places_of
 from REACTKDLib.core.dicom.index import Series, Slice
+from REACTKDLib.core.dicom.members import check_one_patient
 
 
 def split_phases(series: Series, role: str) -> list[list[Slice]]:
@@ -19,8 +20,9 @@ def split_phases(series: Series, role: str) -> list[list[Slice]]:
     splits them evenly, else by the order of instance numbers, one run through the positions after another. Where
     nothing tells them apart, one list with doubles comes back.
 
-    Raises: MixedSeries for slices without a place.
+    Raises: MixedSeries for slices without a place, or of several patients.
     """
+    check_one_patient(series, role)
     by_number = _groups(series.slices, lambda s: s.acquisition)
     if len(by_number) > 1 and not _is_one_scan(series, list(by_number.values()), role):
         return list(by_number.values())
@@ -46,6 +48,8 @@ def _groups(slices: Sequence[Slice], key) -> dict:
 
 def _is_one_scan(series: Series, groups: Sequence[Sequence[Slice]], role: str) -> bool:
     """True when the numbered acquisitions lie end to end without a double: one scan in steps, as in axial CT."""
+    if not all(piece.look.is_like(series.slices[0].look) for piece in series.slices):
+        return False
     if any(len(group) == 1 for group in groups):
         return True
     joined = group_by_place(places_of(series, series.slices, role))

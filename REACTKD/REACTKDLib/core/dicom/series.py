@@ -10,29 +10,23 @@ from typing import Any
 import numpy as np
 
 from REACTKDLib.core.dicom.geometry import Stack, stack_slices
-from REACTKDLib.core.dicom.header import number, numbers
 from REACTKDLib.core.dicom.index import Progress, Series, Slice, index_folder, series_of_file
-from REACTKDLib.core.dicom.packages import need_pydicom
+from REACTKDLib.core.dicom.members import NOT_A_VOLUME
+from REACTKDLib.core.dicom.opened import begins_as_dicom, opened
 from REACTKDLib.core.dicom.phases import split_phases
+from REACTKDLib.core.dicom.remarks import remarks_on
+from REACTKDLib.core.dicom.rescale import check_alike, check_neighbors, rescale_of
 from REACTKDLib.core.errors import AmbiguousSeries, MixedSeries, NotAnImage, StackedPhases
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.text import plural, quoted, sentence
 from REACTKDLib.core.volume import Volume
 
 WORDS = {"CT": "CT", "PT": "PET", "SEG": "segmentation"}
-_NOT_A_VOLUME = {"LOCALIZER", "SCOUT", "MIP", "PROJECTION IMAGE"}
 
 
 def is_dicom_source(path: str | os.PathLike) -> bool:
-    """True for a folder, and for a file that begins as DICOM files do."""
-    path = Path(path)
-    if path.is_dir():
-        return True
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
+    """True for a folder, and for a file that begins as DICOM files do, with or without their preamble."""
+    return Path(path).is_dir() or begins_as_dicom(path)
 
 
 def find_series(
@@ -44,18 +38,20 @@ def find_series(
 ) -> Series:
     """Return the one series of `modality` in a folder, or the series and acquisition that a file belongs to.
 
-    Scouts and projections are passed over. preferred: UIDs of series (those that a segmentation was drawn on), of which
-    one is taken where there are several. Raises: FileMissing; NotAnImage where there is none; AmbiguousSeries with
-    what there is to choose from; MixedSeries when a file of another modality is given.
+    Series of scouts and projections are passed over. preferred: UIDs of series (those that a segmentation was drawn
+    on), of which one is taken where there are several. Raises: FileMissing; NotAnImage where there is none;
+    AmbiguousSeries with what there is to choose from; MixedSeries when a file of another modality is given.
     """
     source = Path(source)
     if not source.is_dir():
         return _series_around(source, modality, role)
     index = index_folder(source, progress)
-    candidates = [s for s in index.of_modality(modality) if not _NOT_A_VOLUME & set(s.image_type)]
+    candidates = [s for s in index.of_modality(modality) if not NOT_A_VOLUME & set(s.image_type)]
     if not candidates:
         others = sorted({s.modality for s in index.series if s.modality})
         seen = f"it holds {quoted(others)}" if others else "it holds no DICOM images"
+        if any(s.modality == modality for s in index.series):
+            seen = "only localizers or projections"
         raise NotAnImage(
             f"The folder given for {role} has no {WORDS.get(modality, modality)} series ({seen}); give the series' own "
             "folder."
@@ -77,6 +73,9 @@ def _series_around(path: Path, modality: str, role: str) -> Series:
         wanted, found = WORDS.get(modality, modality), WORDS.get(one.modality, one.modality or "unknown")
         raise MixedSeries(sentence(f"{role} should be a {wanted} series but is {found}; check which file is which."))
     whole = next(s for s in index_folder(path.parent).of_modality(modality) if s.uid == one.uid)
+    if any(os.path.samefile(piece.path, path) for piece, _ in whole.left_out):
+        told = f"the file given for {role} is no slice of its series but a foreign image in it; give one of its slices."
+        raise NotAnImage(sentence(told))
     phases = [] if whole.multiframe else split_phases(whole, role)
     if len(phases) > 1:
         whole.slices = next(p for p in phases if any(os.path.samefile(s.path, path) for s in p))
@@ -106,11 +105,11 @@ def one_phase(series: Series, role: str) -> Sequence[Slice]:
 def read_stack(series: Series, slices: Sequence[Slice], role: str) -> tuple[Volume, list[Finding], list[Any]]:
     """Read the pixels of one acquisition: volume, findings, and the slices' headers without pixels, in order.
 
-    Doubles with the same pixels are left out and reported. Values are stored x slope + intercept of each slice; whole
-    numbers stay int16.
+    Doubles with the same pixels are left out and reported, as are foreign images. Values are stored x slope + intercept
+    of each slice; whole numbers stay int16.
 
-    Raises: what `stack_slices` raises; MixedSeries for slices of another size or orientation; StackedPhases for
-    doubles that differ; NotAnImage for pixels that cannot be decoded.
+    Raises: what `stack_slices` raises; MixedSeries for slices of different units; StackedPhases for doubles that
+    differ; BadRescale; NotAnImage for pixels that cannot be decoded.
     """
     stack = stack_slices(series, slices, role)
     headers, planes = [], []
@@ -118,7 +117,9 @@ def read_stack(series: Series, slices: Sequence[Slice], role: str) -> tuple[Volu
         dataset, plane = _read_plane(piece, series, role)
         headers.append(dataset)
         planes.append(plane)
-    findings = _check_doubles(stack, planes, series, role)
+    check_alike(headers, series.modality, role)
+    check_neighbors(planes, headers, series.modality, role)
+    findings = [*remarks_on(series, slices, role), *_check_doubles(stack, planes, series, role)]
     array = np.stack(planes)
     if array.dtype != np.int16:
         array = array.astype(np.float32)
@@ -130,10 +131,9 @@ def source_headers(series: Series, role: str) -> list[Any]:
 
     Raises: what `one_phase` and `stack_slices` raise; NotAnImage.
     """
-    pydicom = need_pydicom()
     stack = stack_slices(series, one_phase(series, role), role)
     try:
-        return [pydicom.dcmread(piece.path, stop_before_pixels=True) for piece in stack.slices]
+        return [opened(piece.path, stop_before_pixels=True) for piece in stack.slices]
     except Exception as error:
         raise NotAnImage(sentence(f"A file of {role} cannot be read; copy or export the series again.")) from error
 
@@ -162,17 +162,12 @@ def _check_doubles(stack: Stack, planes: Sequence[np.ndarray], series: Series, r
 
 def _read_plane(piece: Slice, series: Series, role: str) -> tuple[Any, np.ndarray]:
     """One slice: its header and its values, integers where slope and intercept are whole, else float64."""
-    pydicom = need_pydicom()
     try:
-        dataset = pydicom.dcmread(piece.path)
+        dataset = opened(piece.path)
     except Exception as error:
         raise NotAnImage(sentence(f"A file of {role} cannot be read; copy or export the series again.")) from error
-    _check_alike(dataset, series, role)
-    stored = _stored_values(dataset, piece, role)
-    slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
-    slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
-    if slope == 0:
-        raise NotAnImage(sentence(f"{role} states a rescale slope of zero; export the series again."))
+    slope, intercept = rescale_of(dataset, series.modality, role)
+    stored = _stored_values(dataset, piece, role, slope, intercept)
     for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"):
         if keyword in dataset:
             del dataset[keyword]
@@ -187,18 +182,18 @@ def _narrow(plane: np.ndarray) -> np.ndarray:
     return plane.astype(np.int16) if fits else plane
 
 
-def _stored_values(dataset: Any, piece: Slice, role: str) -> np.ndarray:
+def _stored_values(dataset: Any, piece: Slice, role: str, slope: float, intercept: float) -> np.ndarray:
     """(H, W) as stored. Compressed pixels are decoded by pydicom where it can, else by ITK."""
     try:
         stored = dataset.pixel_array
     except Exception:  # no decoder in pydicom, or damaged pixels: ITK decides which
-        stored = _by_itk(dataset, piece, role)
+        stored = _by_itk(dataset, piece, role, slope, intercept)
     if stored.ndim != 2:
         raise NotAnImage(sentence(f"{role} holds color or multi-frame images; give the original slices."))
     return stored
 
 
-def _by_itk(dataset: Any, piece: Slice, role: str) -> np.ndarray:
+def _by_itk(dataset: Any, piece: Slice, role: str, slope: float, intercept: float) -> np.ndarray:
     import SimpleITK as sitk
 
     if "PixelData" not in dataset or not _is_compressed(dataset):
@@ -210,7 +205,6 @@ def _by_itk(dataset: Any, piece: Slice, role: str) -> np.ndarray:
         raise NotAnImage(
             sentence(f"The pixels of {role} are compressed in a way that cannot be read; export it uncompressed.")
         ) from error
-    slope, intercept = number(dataset, "RescaleSlope") or 1.0, number(dataset, "RescaleIntercept") or 0.0
     return np.rint((values - intercept) / slope).astype(np.int32)  # ITK has applied them to whole numbers
 
 
@@ -219,20 +213,3 @@ def _is_compressed(dataset: Any) -> bool:
         return bool(dataset.file_meta.TransferSyntaxUID.is_compressed)
     except Exception:  # not stated, or no transfer syntax that exists
         return False
-
-
-def _check_alike(dataset: Any, series: Series, role: str) -> None:
-    """Raise MixedSeries when a slice is not of the series' size, axes or pixel size."""
-    axes, spacing = numbers(dataset, "ImageOrientationPatient", 6), numbers(dataset, "PixelSpacing", 2)
-    size = number(dataset, "Rows"), number(dataset, "Columns")
-    alike = (
-        axes is not None
-        and spacing is not None
-        and series.size == size
-        and np.allclose(axes, series.orientation, atol=1e-3)
-        and np.allclose(spacing, series.pixel_spacing, rtol=1e-3)
-    )
-    if not alike:
-        raise MixedSeries(
-            sentence(f"{role} mixes images of different size or orientation; give a folder with one volume.")
-        )

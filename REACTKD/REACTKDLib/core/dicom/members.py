@@ -1,0 +1,147 @@
+"""Which images of a series are slices of its volume, judged one by one; the others are left out and told.
+
+A scout, a dose page or a picture of the screen may bear the SeriesInstanceUID of the CT. They are known by their image
+type, by having no place in the patient, or by being few of another size or other axes beside a large stack. Of two
+stacks of similar count none is foreign: such a series stays mixed, and is refused when it is read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from REACTKDLib.core.errors import MixedSeries
+from REACTKDLib.core.text import plural, sentence
+
+FEW = 5  # times as many images must the stack have as the foreign ones of a kind
+AXES_TOLERANCE = 1e-3
+PIXEL_TOLERANCE = 1e-3
+NOT_A_VOLUME = {"LOCALIZER", "SCOUT", "MIP", "PROJECTION IMAGE"}
+_SCREEN = {"SCREEN SAVE", "SCREENSAVE", "DOSE_INFO"}
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+WORDS = {  # why an image is no slice, in words that follow "1 image" and "2 images"
+    "localizer": ("that is a localizer or a projection", "that are localizers or projections"),
+    "page": ("that is a page or a picture of a screen", "that are pages or pictures of a screen"),
+    "unplaced": ("without a place in the patient", "without a place in the patient"),
+    "other": ("of another size or other axes", "of another size or other axes"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one slice has in common with the others of its stack.
+
+    image_type: in capitals. orientation: six numbers. pixel_spacing: mm, rows then columns. size: rows, columns.
+    frames: 1 for a single slice. sop_class: its UID. colors: samples of a pixel. patient: id, name and date of birth.
+    """
+
+    image_type: tuple[str, ...] = ()
+    orientation: tuple[float, ...] | None = None
+    pixel_spacing: tuple[float, ...] | None = None
+    size: tuple[int, int] | None = None
+    frames: int = 1
+    sop_class: str = ""
+    colors: int = 1
+    patient: tuple[str, str, str] = ("", "", "")
+    frame_of_reference: str = ""
+
+    @property
+    def stated_foreign(self) -> str:
+        """Why an image says of itself that it is no slice, a key of `WORDS`; "" for one that may be."""
+        if NOT_A_VOLUME & set(self.image_type):
+            return "localizer"
+        if _SCREEN & set(self.image_type) or self.colors > 1 or self.sop_class.startswith(_SECONDARY_CAPTURE):
+            return "page"
+        return ""
+
+    def is_like(self, other: Look) -> bool:
+        """True when both may be slices of one stack: same size, axes and pixels, within rounding."""
+        return (
+            self.size == other.size
+            and (self.frames > 1) == (other.frames > 1)
+            and _close(self.orientation, other.orientation, atol=AXES_TOLERANCE)
+            and _close(self.pixel_spacing, other.pixel_spacing, rtol=PIXEL_TOLERANCE)
+        )
+
+
+def sorted_out(pieces: Sequence) -> tuple[list, list[tuple]]:
+    """Return the slices of the volume, in their order, and (image, key of `WORDS`) of those that are none.
+
+    pieces: of one series, each with `look` and `position`. Where nothing but foreign images is there, all stay.
+    """
+    rest, foreign = _without(pieces, lambda piece: piece.look.stated_foreign, always=True)
+    rest, more = _without(rest, lambda piece: "" if _has_place(piece) else "unplaced")
+    foreign += more
+    stacks = _stacks(rest)
+    if stacks:
+        main = max(stacks, key=_weight)
+        small = {id(piece) for stack in stacks if stack is not main and _few(stack, main) for piece in stack}
+        foreign += [(piece, "other") for piece in rest if id(piece) in small]
+        rest = [piece for piece in rest if id(piece) not in small]
+    return rest, foreign
+
+
+def check_one_patient(series, role: str) -> None:
+    """Raise MixedSeries when images of one series, the foreign ones included, state different patients.
+
+    An empty id, name or date of birth contradicts nothing. The message names nobody.
+    """
+    seen = {piece.look.patient for piece in [*series.slices, *(piece for piece, _ in series.left_out)]}
+    if any(len(set(values) - {""}) > 1 for values in zip(*seen, strict=True)):
+        raise MixedSeries(
+            sentence(f"{role} holds images of different patients in one series; give a folder with one patient.")
+        )
+
+
+def told_of(foreign: Iterable[tuple], role: str) -> str:
+    """Return the sentence that tells which images were left out."""
+    whys = [why for _, why in foreign]
+    counts = Counter(whys)
+    parts = [f"{plural(count, 'image')} {WORDS[why][count > 1]}" for why, count in counts.items()]
+    left = "it was" if len(whys) == 1 else "they were"
+    return sentence(f"the series of {role} holds {' and '.join(parts)} beside its slices; {left} left out.")
+
+
+def _without(pieces: Sequence, reason, always: bool = False) -> tuple[list, list[tuple]]:
+    foreign = [(piece, reason(piece)) for piece in pieces if reason(piece)]
+    rest = [piece for piece in pieces if not reason(piece)]
+    if not rest or not foreign or not (always or _few([piece for piece, _ in foreign], rest)):
+        return list(pieces), []
+    return rest, foreign
+
+
+def _has_place(piece) -> bool:
+    return piece.look.frames > 1 or None not in (piece.position, piece.look.orientation)
+
+
+def _stacks(pieces: Sequence) -> list[list]:
+    stacks: list[list] = []
+    known: dict[int, list] = {}  # looks are shared by the slices, so each is compared once
+    for piece in pieces:
+        stack = known.get(id(piece.look))
+        if stack is None:
+            stack = next((s for s in stacks if s[0].look.is_like(piece.look)), None)
+            if stack is None:
+                stack = []
+                stacks.append(stack)
+            known[id(piece.look)] = stack
+        stack.append(piece)
+    return stacks
+
+
+def _weight(stack: Sequence) -> int:
+    return sum(piece.look.frames for piece in stack)
+
+
+def _few(foreign: Sequence, main: Sequence) -> bool:
+    few, many = _weight(foreign), _weight(main)
+    return few * FEW <= many or few == 1 < many
+
+
+def _close(first, second, **tolerance: float) -> bool:
+    if first is None or second is None:
+        return first is second
+    return bool(np.allclose(first, second, **{"atol": 0.0, "rtol": 0.0, **tolerance}))
