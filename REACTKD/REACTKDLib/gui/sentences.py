@@ -279,7 +279,7 @@ SENTENCES = (
     _("What the panel handed over to the process that computes is damaged or gone; grade again."),
     _("back"),
     _("begins anew"),
-    _("between slice {value} and {value2} of {size} there are {steps} mm, not {usual}"),
+    _("between slice {value} and {value2} of {size} there are {steps} mm, not {step}"),
     _("contradicts itself ({name})"),
     _("corrected masks"),
     _("every voxel is {low}"),
@@ -315,6 +315,7 @@ SENTENCES = (
     _("not named"),
     _("not stated"),
     _("nothing is below zero and half of its values are below {lowest_tissue_median}, as in a PET"),
+    _("only localizers or projections"),
     _("reader's grade"),
     _("reason of a failure"),
     _("reviewed mark"),
@@ -325,9 +326,11 @@ SENTENCES = (
     _("the FDG PET"),
     _("the acetate PET"),
     _("the disk refused it"),
+    _("the file given for {role} is no slice of its series but a foreign image in it; give one of its slices."),
     _("the file of {role} is missing; correct the path."),
     _("the half-life of the radionuclide is missing"),
     _("the image"),
+    _("the images of {role} are numbered from {min}, so slices at one end of it may be lacking."),
     _("the injected dose is missing"),
     _("the injected dose is stated as {dose} Bq, which looks like another unit"),
     _("the installed PyTorch does not support this model of GPU"),
@@ -336,6 +339,7 @@ SENTENCES = (
     _("the patient's weight is stated as {weight} kg"),
     _("the scene could not be packed"),
     _("the segmentation"),
+    _("the series of {role} holds {join} beside its slices; {left} left out."),
     _("the time of injection is missing"),
     _("the tumor mask"),
     _("the values are SUV by {suv_type}, not by body weight"),
@@ -383,6 +387,10 @@ SENTENCES = (
     _("{name} was taken out of the sum."),
     _("{nuclide} by code and {by_half_life} by half-life"),
     _("{role} cannot be used: {error}; give the corrected series in Bq/ml."),
+    _(
+        "{role} does not state the rescale {name} of every slice, so its values mean nothing; export the series "
+        "again from the archive."
+    ),
     _("{role} does not state the size of its pixels; export the series again."),
     _("{role} does not state {what}; check that left and right, sizes and places are as they should be."),
     _(
@@ -392,6 +400,10 @@ SENTENCES = (
     _("{role} has images that do not say where they lie in the patient; export the series again."),
     _("{role} has no SUV, since {error}; the grade does not depend on it."),
     _("{role} has slices at uneven distances: {where}; give an evenly spaced reconstruction."),
+    _(
+        "{role} has slices that are shifted sideways against each other, by {jumps} mm between slice {value} and "
+        "{value2} of {sideways}; give a reconstruction in one place."
+    ),
     _("{role} has values far below zero ({low}), as a CT has; check which file is which."),
     _("{role} has {count} values in each voxel (a color image?); save one scalar volume."),
     _(
@@ -399,6 +411,7 @@ SENTENCES = (
         "a time series into single volumes first."
     ),
     _("{role} holds color or multi-frame images; give the original slices."),
+    _("{role} holds images of different patients in one series; give a folder with one patient."),
     _("{role} holds no image; load it again or choose another volume."),
     _("{role} holds no uptake: every voxel is zero or the same; give another file."),
     _("{role} holds {counted} twice; the doubles were left out."),
@@ -419,7 +432,7 @@ SENTENCES = (
         "{role} is not in Hounsfield units: {fault}; export it again with its rescale values applied, or give a "
         "PET as a PET."
     ),
-    _("{role} lacks {counted}: {where}; copy or export the whole series again."),
+    _("{role} lacks {counted}: {where}{unread}; copy or export the whole series again."),
     _(
         "{role} lies under a transform that bends space (a grid or B-spline); harden the transform on it, or move "
         "it out from under it, and grade again."
@@ -429,9 +442,16 @@ SENTENCES = (
         "voxel, so check that it fits."
     ),
     _("{role} mixes images of different size or orientation; give a folder with one volume."),
+    _("{role} mixes slices of different {name} ({seen}); give a folder with one volume."),
     _("{role} should be a {wanted} series but is {found}; check which file is which."),
     _("{role} states a position that no scan has; correct it or export the image again."),
-    _("{role} states a rescale slope of zero; export the series again."),
+    _("{role} states a rescale intercept of {intercept}, which no scanner writes; export the series again."),
+    _("{role} states a rescale slope of {shown}, which no scanner writes; export the series again."),
+    _(
+        "{role} states a rescale slope or intercept that cannot be true for slice {value} of {planes}, as its "
+        "values do not fit those beside it; export the series again."
+    ),
+    _("{role} states a rescale {name} that is no finite number; export the series again."),
     _(
         "{role} states a voxel spacing of {shown} mm where every value must be above zero; correct the spacing or "
         "export the image again."
@@ -450,6 +470,7 @@ SENTENCES = (
         "the volumes in the report."
     ),
     _("{role} states voxel sizes in its direction matrix and beside it; export the image again."),
+    _("{role} states {frames} frames of reference in one series, so its slices may not fit each other."),
     _("{role} states {name} in its header; give it as that tracer ({option}), or check the file."),
     _(
         "{role} was loaded with SUVs that are {value} times what its DICOM header gives by the QIBA rules; the "
@@ -461,6 +482,8 @@ SENTENCES = (
         "Slicer, which straightens it, and save it as NRRD."
     ),
     _("{target} cannot be written ({strerror}); choose a folder that you may write to."),
+    _("{told}; copy or export the series again."),
+    _("{told}; copy or export the whole series again."),
     _("{value} ml of tumor were not in the liver mask and are counted as liver."),
     _("{value} of {counted} graded now."),
     _(
