@@ -160,7 +160,7 @@ def _layers(array: np.ndarray) -> np.ndarray:
     """Return (L, D, H, W) integers, or raise NotASegmentation."""
     array = np.moveaxis(array, -1, 0) if array.ndim == 4 else array[None]
     if array.dtype.kind == "f":
-        if not np.isfinite(array).all() or np.any(array != np.rint(array)):
+        if not np.isfinite(array).all() or np.any(array != np.rint(array)) or np.abs(array).max() >= 2**31:
             raise NotASegmentation(
                 "The segmentation holds values that are not whole numbers; give a label map, not an image."
             )
@@ -190,13 +190,12 @@ def _described_segments(raw: RawImage) -> tuple[Segment, ...]:
         value = lambda key, default, n=number: raw.fields.get(f"Segment{n}_{key}", default)  # noqa: E731
         tags = value("Tags", "")
         entry = re.search(r"TerminologyEntry:([^|]*)", tags)
-        color = tuple(float(c) for c in value("Color", "0.5 0.5 0.5").split())
         segments.append(
             Segment(
                 value("Name", f"Segment {number}"),
-                int(value("LabelValue", number + 1)),
-                int(value("Layer", 0)),
-                color if len(color) == 3 else (0.5, 0.5, 0.5),
+                _number(value("LabelValue", str(number + 1))),
+                _number(value("Layer", "0")),
+                _color(value("Color", "")),
                 entry.group(1) if entry else "",
             )
         )
@@ -204,6 +203,22 @@ def _described_segments(raw: RawImage) -> tuple[Segment, ...]:
     if any(segment.layer >= layers for segment in segments):
         raise NotASegmentation("The segmentation names a layer that is not in the file; save it again in 3D Slicer.")
     return tuple(segments)
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch(r" *\d{1,9} *", text):
+        raise NotASegmentation("The segmentation describes a segment without a label; save it again in 3D Slicer.")
+    return int(text)
+
+
+def _color(text: str) -> tuple[float, float, float]:
+    """Return the color, gray for what is none."""
+    found = re.fullmatch(r" *([\d.eE+-]{1,20}) +([\d.eE+-]{1,20}) +([\d.eE+-]{1,20}) *", text)
+    try:
+        red, green, blue = (min(1.0, max(0.0, float(c))) for c in found.groups())
+    except (AttributeError, ValueError):
+        return (0.5, 0.5, 0.5)
+    return red, green, blue
 
 
 def pack_layers(masks: Iterable[np.ndarray]) -> tuple[np.ndarray, list[tuple[int, int]]]:
