@@ -226,6 +226,7 @@ SENTENCES = (
     _("The review of this list was written by a newer version of REACTKD; it is not changed, and nothing is saved."),
     _("The scene cannot be written there ({reason}); choose another folder."),
     _("The segment chosen as {role} is gone; choose the segments again."),
+    _("The segmentation describes a segment without a label; save it again in 3D Slicer."),
     _("The segmentation file holds a picture, not labels; give a label map or a .seg.nrrd."),
     _("The segmentation file holds no geometry but has the shape of the image, so it was laid on the image."),
     _("The segmentation file holds {labels} different values, as an image does; give a label map."),
