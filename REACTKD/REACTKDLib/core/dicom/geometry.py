@@ -7,16 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from REACTKDLib.core.dicom.grid_fit import Line, fitted
+from REACTKDLib.core.dicom.grid_fit import Line, Planes, planes_through
 from REACTKDLib.core.dicom.index import Series, Slice
+from REACTKDLib.core.dicom.members import Look
 from REACTKDLib.core.errors import MixedSeries, NotThreeDimensional, SkewedAxes, SlicesMissing
 from REACTKDLib.core.files import LPS_TO_RAS
 from REACTKDLib.core.headers import check_spacing
 from REACTKDLib.core.text import plural, sentence
 
 SAME_PLACE_MM = 0.01
-TILT = 1e-2  # mm sideways for each mm along the normal
-SIDEWAYS_MM = 0.2  # rounding of all three coordinates of an oblique series, and a quarter of a fine pixel
 FEW_GAPS = 10  # times as many steps as gaps: slices were lost; with more gaps, the scan changes its spacing
 BESIDE = 0.3  # of a step: an image this near to the next place continues the stack
 
@@ -86,11 +85,34 @@ def stack_slices(series: Series, slices: Sequence[Slice], role: str) -> Stack:
         raise NotThreeDimensional(sentence(f"{role} is a single slice, not a volume; give the whole series."))
     chosen = [slices[group[0]] for group in groups]
     doubles = [slices[index] for group in groups for index in group[1:]]
-    at = np.array([places[group[0]] for group in groups])
-    line = fitted(at)
-    _check_left_out(series, chosen, line, role)
-    _check_even(series, chosen, at, line, role)
-    return Stack(tuple(chosen), _matrix(chosen, line, role), tuple(doubles))
+    planes = planes_through(np.array([piece.position for piece in chosen]), slice_normal(chosen[0].look.orientation))
+    _check_left_out(series, chosen, planes.line, role)
+    check_planes(planes, role, [piece.instance for piece in chosen], series.unreadable)
+    return Stack(tuple(chosen), _matrix(chosen[0].look, planes, role), tuple(doubles))
+
+
+def check_planes(planes: Planes, role: str, numbers: Sequence[int | None] = (), unreadable: int = 0) -> None:
+    """Raise unless planes lie evenly, straight above each other, and none lacks.
+
+    numbers: image numbers of the planes, where there are any. unreadable: files beside them.
+    Raises: SlicesMissing (says after which slice), MixedSeries for a shift sideways, SkewedAxes.
+    """
+    _check_even(planes.line, role, numbers, unreadable)
+    if planes.shifted:
+        worst, jump = planes.largest_jump
+        raise MixedSeries(
+            sentence(
+                f"{role} has slices that are shifted sideways against each other, by {jump:.3g} mm between slice "
+                f"{worst + 1} and {worst + 2} of {len(planes.shifts)}; give a reconstruction in one place."
+            )
+        )
+    if planes.tilted:
+        raise SkewedAxes(
+            sentence(
+                f"{role} was taken with a tilted gantry, so its slices are shifted against each other; load it in 3D "
+                "Slicer, which straightens it, and save it as NRRD."
+            )
+        )
 
 
 def _check_left_out(series: Series, chosen: Sequence[Slice], line: Line, role: str) -> None:
@@ -111,71 +133,44 @@ def _check_left_out(series: Series, chosen: Sequence[Slice], line: Line, role: s
             raise _mixed(role)
 
 
-def _check_even(series: Series, chosen: Sequence[Slice], at: np.ndarray, line: Line, role: str) -> None:
-    steps, counts = np.diff(at), np.diff(line.index)
+def _check_even(line: Line, role: str, numbers: Sequence[int | None], unreadable: int) -> None:
     if line.even and not line.lacking:
         return
-    lost = line.even and _are_lost(chosen, counts)
-    worst = int(np.argmax(counts > 1)) if line.even else int(np.argmax(np.abs(steps - line.step * counts)))
+    counts = np.diff(line.index)
+    steps = np.diff(line.off) + line.step * counts
+    lost = line.even and _are_lost(counts, numbers)
+    worst = int(np.argmax(counts > 1)) if line.even else int(np.argmax(np.abs(np.diff(line.off))))
     where = (
-        f"between slice {worst + 1} and {worst + 2} of {at.size} there are {steps[worst]:.4g} mm, not {line.step:.4g}"
+        f"between slice {worst + 1} and {worst + 2} of {len(line.index)} there are {steps[worst]:.4g} mm, not "
+        f"{line.step:.4g}"
     )
     if lost:
-        unread = f", and {plural(series.unreadable, 'file')} beside them cannot be read" if series.unreadable else ""
+        unread = f", and {plural(unreadable, 'file')} beside them cannot be read" if unreadable else ""
         text = f"{role} lacks {plural(line.lacking, 'slice')}: {where}{unread}; copy or export the whole series again."
     else:
         text = f"{role} has slices at uneven distances: {where}; give an evenly spaced reconstruction."
     raise SlicesMissing(sentence(text))
 
 
-def _are_lost(chosen: Sequence[Slice], counts: np.ndarray) -> bool:
+def _are_lost(counts: np.ndarray, numbers: Sequence[int | None]) -> bool:
     """True when gaps of whole steps are slices that lack, and not another spacing in a part of the scan."""
     gaps = np.flatnonzero(counts > 1)
     if gaps.size <= 2 or gaps.size * FEW_GAPS <= counts.size:
         return True
-    numbers = [piece.instance for piece in chosen]
-    return all(None not in (numbers[n], numbers[n + 1]) and abs(numbers[n + 1] - numbers[n]) == counts[n] for n in gaps)
+    known = len(numbers) == len(counts) + 1 and None not in numbers
+    return known and all(abs(numbers[n + 1] - numbers[n]) == counts[n] for n in gaps)
 
 
-def _matrix(chosen: Sequence[Slice], line: Line, role: str) -> np.ndarray:
-    look = chosen[0].look
+def _matrix(look: Look, planes: Planes, role: str) -> np.ndarray:
     if look.pixel_spacing is None:
         raise MixedSeries(sentence(f"{role} does not state the size of its pixels; export the series again."))
-    check_spacing(np.array([*look.pixel_spacing, line.step]), role)
-    normal = slice_normal(look.orientation)
-    normal = normal / np.linalg.norm(normal)
-    positions = np.array([piece.position for piece in chosen])
-    sideways = positions - np.outer(positions @ normal, normal)
-    _check_straight(sideways, line, role)
+    check_spacing(np.array([*look.pixel_spacing, planes.line.step]), role)
     lps = np.eye(4)
     lps[:3, 0] = np.array(look.orientation[:3]) * look.pixel_spacing[1]  # rows run along i, a column step apart
     lps[:3, 1] = np.array(look.orientation[3:]) * look.pixel_spacing[0]
-    lps[:3, 2] = normal * line.step
-    lps[:3, 3] = np.round(sideways.mean(axis=0) + normal * line.start, 9)
+    lps[:3, 2] = planes.normal * planes.line.step
+    lps[:3, 3] = np.round(planes.place(np.zeros(1))[0], 9)
     return LPS_TO_RAS @ lps
-
-
-def _check_straight(sideways: np.ndarray, line: Line, role: str) -> None:
-    """Raise for slices that are shifted against each other: evenly (a tilted gantry), or at some place."""
-    index = line.index - line.index.mean()
-    drift = index @ sideways / (index @ index)
-    off = np.linalg.norm(sideways - sideways.mean(axis=0) - np.outer(index, drift), axis=1)
-    if off.max() > SIDEWAYS_MM:
-        jumps = np.linalg.norm(np.diff(sideways, axis=0), axis=1)
-        worst = int(np.argmax(jumps))
-        raise MixedSeries(
-            sentence(
-                f"{role} has slices that are shifted sideways against each other, by {jumps[worst]:.3g} mm between "
-                f"slice {worst + 1} and {worst + 2} of {len(sideways)}; give a reconstruction in one place."
-            )
-        )
-    if np.linalg.norm(drift) > TILT * line.step:
-        raise SkewedAxes(
-            sentence(
-                f"{role} was taken with a tilted gantry, so its slices are shifted against each other; load it in 3D "
-                "Slicer, which straightens it, and save it as NRRD."
-            )
-        )
 
 
 def _mixed(role: str) -> MixedSeries:

@@ -15,6 +15,8 @@ import numpy as np
 ROUNDED_MM = 0.1  # twice what rounding to one decimal takes from a position
 SHARE = 0.02  # of the step: thick slices
 PRECISE_MM = 0.03  # positions this even are no rounding to 0.1 mm: the first and the last slice stay where they are
+SIDEWAYS_MM = 0.2  # rounding of all three coordinates of an oblique series, and a quarter of a fine pixel
+TILT = 1e-2  # mm sideways for each mm along the normal
 MOST = 0.25  # of the step: beyond it a slice could be taken for its neighbor
 
 
@@ -36,6 +38,52 @@ class Line:
     def lacking(self) -> int:
         """How many places of the grid between the first and the last have no position."""
         return int(self.index[-1]) + 1 - len(self.index)
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """Parallel planes along their normal. normal: (3,) of length 1. side: (3,) mm, their place across it.
+
+    drift: mm sideways for each mm along the normal. shifts: (n,) mm that each lies beside the line through all.
+    largest_jump: the plane after which they jump sideways the most, from 0, and by how many mm.
+    """
+
+    line: Line
+    normal: np.ndarray
+    side: np.ndarray
+    drift: float
+    shifts: np.ndarray
+    largest_jump: tuple[int, float]
+
+    @property
+    def shifted(self) -> bool:
+        """True when planes lie beside the others: at some place the stack goes on elsewhere."""
+        return bool(self.shifts.max() > SIDEWAYS_MM)
+
+    @property
+    def tilted(self) -> bool:
+        """True when each plane lies a little beside the one before, as with a tilted gantry."""
+        return not self.shifted and self.drift > TILT
+
+    def place(self, index: np.ndarray) -> np.ndarray:
+        """Return where on the grid the planes of these indices lie, (n, 3) mm."""
+        return self.side + np.outer(self.line.start + self.line.step * np.asarray(index), self.normal)
+
+
+def planes_through(positions: np.ndarray, normal: np.ndarray, hint: float | None = None) -> Planes:
+    """Return the planes through positions (n, 3), mm, in ascending order along `normal`. See `fitted`."""
+    normal = np.asarray(normal, dtype=float) / np.linalg.norm(normal)
+    at = positions @ normal
+    line = fitted(at, hint)
+    across = positions - np.outer(at, normal)
+    side = across.mean(axis=0)
+    index = line.index - line.index.mean()
+    drift = index @ across / (index @ index)
+    shifts = np.linalg.norm(across - side - np.outer(index, drift), axis=1)
+    jumps = np.linalg.norm(np.diff(across, axis=0), axis=1)
+    worst = int(np.argmax(jumps))
+    tilt = float(np.linalg.norm(drift)) / line.step
+    return Planes(line, normal, side, tilt, shifts, (worst, float(jumps[worst])))
 
 
 def tolerance(step: float) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.dicom.index import Progress, Series, Slice
 from REACTKDLib.core.dicom.multiframe import read_multiframe
+from REACTKDLib.core.dicom.remarks import remarks_on
 from REACTKDLib.core.dicom.series import find_series, one_phase, read_stack
 from REACTKDLib.core.dicom.suv import PetHeader, suv_factor
 from REACTKDLib.core.dicom.tracer import recognize_tracer
@@ -39,7 +40,7 @@ def read_dicom_volume(
     if series.multiframe and modality is Modality.CT:
         volume = read_multiframe(series, role)
         check_hounsfield(volume.array, role)
-        return volume.with_array(volume.array, Unit.HU), []
+        return volume.with_array(volume.array, Unit.HU), remarks_on(series, series.slices, role)
     return read_series(series, one_phase(series, role), modality)
 
 

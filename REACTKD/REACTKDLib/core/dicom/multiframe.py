@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from REACTKDLib.core.dicom.frames import check_rescale, on_even_grid
+from REACTKDLib.core.dicom.geometry import check_planes
 from REACTKDLib.core.dicom.index import Series
+from REACTKDLib.core.dicom.members import check_one_patient
+from REACTKDLib.core.dicom.opened import opened
 from REACTKDLib.core.dicom.packages import need_highdicom
 from REACTKDLib.core.dicom.segmentation import ascending
-from REACTKDLib.core.errors import MixedSeries
+from REACTKDLib.core.errors import MixedSeries, NotAnImage
 from REACTKDLib.core.text import sentence
 from REACTKDLib.core.volume import Volume
 
@@ -15,15 +19,25 @@ from REACTKDLib.core.volume import Volume
 def read_multiframe(series: Series, role: str) -> Volume:
     """Read a series of one multi-frame file, rescaled frame by frame, in spatial order.
 
-    Raises: MixedSeries for several files, or frames that make no single volume (phases in one file); PackagesMissing.
+    Raises: MixedSeries for several files, or frames that make no single volume (phases in one file); BadRescale; what
+    `check_planes` raises; NotAnImage; PackagesMissing.
     """
     highdicom = need_highdicom()
+    check_one_patient(series, role)
     if len(series.slices) > 1:
         raise MixedSeries(
             sentence(f"{role} holds {len(series.slices)} multi-frame files; give the one that is meant, in a folder.")
         )
     try:
-        volume = highdicom.imread(series.slices[0].path).get_volume(
+        dataset = opened(series.slices[0].path)
+    except Exception as error:
+        raise NotAnImage(sentence(f"The file of {role} cannot be read; copy or export it again.")) from error
+    check_rescale(dataset, role)
+    planes = on_even_grid(dataset)
+    if planes is not None:
+        check_planes(planes, role)
+    try:
+        volume = highdicom.Image.from_dataset(dataset, copy=False).get_volume(
             apply_real_world_transform=False,
             apply_modality_transform=True,
             apply_voi_transform=False,

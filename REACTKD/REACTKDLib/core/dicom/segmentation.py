@@ -12,15 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from REACTKDLib.core.dicom.frames import on_even_grid
 from REACTKDLib.core.dicom.header import code_of, items, text
 from REACTKDLib.core.dicom.index import read_header
+from REACTKDLib.core.dicom.opened import opened
 from REACTKDLib.core.dicom.packages import need_highdicom
 from REACTKDLib.core.errors import EmptySegmentation, FileMissing, NotASegmentation
 from REACTKDLib.core.files import LPS_TO_RAS
 from REACTKDLib.core.segmentation_files import Segment, Segmentation, pack_layers
 
 HALF = 0.5  # a FRACTIONAL segment is where its fraction is at least this
-POSITION_MM = 0.05  # frames this far off even spacing are rounding
+POSITION_MM = 0.05  # frames this far off even spacing are rounding; `on_even_grid` has undone it where it can
 _BACKGROUND = ("DCM", "125040")
 
 
@@ -61,12 +63,20 @@ def open_segmentation(path: str | os.PathLike) -> Any:
     if not os.path.isfile(path):
         raise FileMissing("There is no file at the path given for the segmentation; check the path.")
     try:
-        return highdicom.seg.segread(path)
+        dataset = opened(path)
+        planes = on_even_grid(dataset)
+        segmentation = highdicom.seg.Segmentation.from_dataset(dataset, copy=False)
     except Exception as error:
         raise NotASegmentation(
             "The file given for the segmentation is no DICOM segmentation (SEG) that can be read; give the SEG object, "
             "a .seg.nrrd or a label map."
         ) from error
+    if planes is not None and (planes.shifted or planes.tilted):
+        raise NotASegmentation(
+            "The DICOM segmentation's frames are shifted sideways against each other; resample it to the CT in 3D "
+            "Slicer and save it as .seg.nrrd."
+        )
+    return segmentation
 
 
 def referenced_series(path: str | os.PathLike) -> tuple[str, ...]:
