@@ -109,6 +109,10 @@ SENTENCES = (
     _("The CT slices are {spacing} mm apart; texture and capsule of lesions are lost above 5 mm."),
     _("The DICOM segmentation describes no segment; export it again."),
     _(
+        "The DICOM segmentation's frames are shifted sideways against each other; resample it to the CT in 3D "
+        "Slicer and save it as .seg.nrrd."
+    ),
+    _(
         "The DICOM segmentation's frames lie on no even grid; resample it to the CT in 3D Slicer and save it as "
         ".seg.nrrd."
     ),
@@ -139,6 +143,7 @@ SENTENCES = (
     _("The file of the {name} holds no segments; give a .seg.nrrd or a label map."),
     _("The file of the {name} is not an image that can be read; give a NIfTI, NRRD or MHA file."),
     _("The file of {role} cannot be read ({strerror}); copy it again."),
+    _("The file of {role} cannot be read; copy or export it again."),
     _("The file of {role} holds more voxels than its header states, so it is damaged; export it again."),
     _("The file of {role} is a header alone, and its data file is missing; copy both into one folder."),
     _(
@@ -280,7 +285,7 @@ SENTENCES = (
     _("What the panel handed over to the process that computes is damaged or gone; grade again."),
     _("back"),
     _("begins anew"),
-    _("between slice {value} and {value2} of {size} there are {steps} mm, not {step}"),
+    _("between slice {value} and {value2} of {index} there are {steps} mm, not {step}"),
     _("contradicts itself ({name})"),
     _("corrected masks"),
     _("every voxel is {low}"),
@@ -402,8 +407,8 @@ SENTENCES = (
     _("{role} has no SUV, since {error}; the grade does not depend on it."),
     _("{role} has slices at uneven distances: {where}; give an evenly spaced reconstruction."),
     _(
-        "{role} has slices that are shifted sideways against each other, by {jumps} mm between slice {value} and "
-        "{value2} of {sideways}; give a reconstruction in one place."
+        "{role} has slices that are shifted sideways against each other, by {jump} mm between slice {value} and "
+        "{value2} of {shifts}; give a reconstruction in one place."
     ),
     _("{role} has values far below zero ({low}), as a CT has; check which file is which."),
     _("{role} has {count} values in each voxel (a color image?); save one scalar volume."),
