@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Sequence
 
 from REACTKDLib.commands.parser import build_parser
+from REACTKDLib.commands.supervision import supervised
 from REACTKDLib.core.errors import Canceled, ReactkdError
 from REACTKDLib.core.text import sentence
 
@@ -61,4 +62,5 @@ def _stop(signal_number: int, frame: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = supervised(sys.argv[1:])
+    sys.exit(main() if status is None else status)

@@ -13,6 +13,7 @@ from REACTKDLib.commands.grade import open_grader
 from REACTKDLib.commands.progress import Progress
 from REACTKDLib.commands.results import write_results
 from REACTKDLib.commands.staging import all_or_nothing
+from REACTKDLib.commands.supervision import CaseLog
 from REACTKDLib.core.errors import Canceled, ReactkdError
 from REACTKDLib.core.text import plural
 
@@ -55,10 +56,15 @@ def run(arguments: argparse.Namespace) -> None:
     with Progress() as progress:
         jobs = read_worklist(arguments.worklist)
         grader = open_grader(arguments)
-        rows: list[dict[str, Any]] = []
-        for number, job in enumerate(jobs, start=1):
+        log = CaseLog.of_this_process()
+        rows = [{"case": job.case, **row} for job, row in zip(jobs, log.rows())]
+        if rows:
+            _write_rows(rows, grader.bundle.classes, arguments.output)
+        for number, job in enumerate(jobs[len(rows) :], start=len(rows) + 1):
             progress.prefix = f"{number} of {len(jobs)}: "
+            log.begin()
             rows.append(_graded_row(job, grader, arguments.output, progress))
+            log.end(rows[-1])
             _write_rows(rows, grader.bundle.classes, arguments.output)
         failed = sum(row["status"] == "failed" for row in rows)
         progress.say(f"{plural(len(rows), 'case')}, {failed} failed; see {RESULTS}")

@@ -124,6 +124,7 @@ def _compact(array: np.ndarray) -> np.ndarray:
 def _write_image(volume: Volume, path: Path, suffix: str) -> None:
     import SimpleITK as sitk
 
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)  # ITK would print over our one sentence
     array = volume.array
     if array.dtype == bool:
         array = array.astype(np.uint8)

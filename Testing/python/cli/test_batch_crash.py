@@ -1,0 +1,162 @@
+"""A batch goes on behind a case that ends its process, and stops when it is told to, in a real process."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from REACTKDLib.commands.batch import RESULTS
+from REACTKDLib.commands.supervision import CaseLog
+from REACTKDLib.core.case import Modality
+from support.case_files import NAMES, write_case
+from support.small_cases import small_case
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+# Python reads this file when it starts: it makes the reader of some cases end its process, as a library's fault does.
+CRASHING = """
+import os, sys, time
+from importlib.abc import MetaPathFinder
+import importlib.util
+
+class After(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name != "REACTKDLib.core.open_job":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        run = spec.loader.exec_module
+        def exec_module(module):
+            run(module)
+            read = module.open_job
+            def open_job(job, *arguments, **more):
+                kind = os.environ["CRASH"].split(";")
+                if job.case in kind[0].split(","):
+                    os.kill(os.getpid(), int(kind[1]))
+                if job.case == os.environ.get("SLOW"):
+                    open(os.environ["REACHED"], "w").close()
+                    time.sleep(60)
+                return read(job, *arguments, **more)
+            module.open_job = open_job
+        spec.loader.exec_module = exec_module
+        return spec
+
+sys.meta_path.insert(0, After())
+"""
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory) -> Path:
+    """Four cases of CT alone."""
+    root = tmp_path_factory.mktemp("cohort")
+    for name in "ABCD":
+        write_case(small_case(modalities=[Modality.CT]), root / name)
+    return root
+
+
+@pytest.fixture
+def start(tmp_path, bundle_folder):
+    """Start the batch of a folder with some cases that end its process; kills it at the end if it runs."""
+    (tmp_path / "hooks").mkdir()
+    (tmp_path / "hooks" / "sitecustomize.py").write_text(CRASHING)
+    (tmp_path / "temporary").mkdir()
+    started = []
+
+    def run(worklist: Path, crash: str, number: int = signal.SIGSEGV, **more: str) -> subprocess.Popen:
+        paths = os.pathsep.join([str(tmp_path / "hooks"), str(REPOSITORY / "REACTKD")])
+        environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "CRASH": f"{crash};{int(number)}"}
+        environment |= {"TMPDIR": str(tmp_path / "temporary"), **more}
+        arguments = ["--worklist", worklist, "--output", tmp_path / "out", "--bundle", bundle_folder]
+        command = [sys.executable, "-m", "REACTKDLib", "batch", *map(str, arguments)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen(command, env=environment, **pipes))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def rows_of(output: Path) -> dict[str, dict[str, str]]:
+    with open(output / RESULTS, encoding="utf-8", newline="") as stream:
+        return {row["case"]: row for row in csv.DictReader(stream)}
+
+
+@pytest.mark.parametrize("crash", ["A,B", "D"])
+def test_the_other_cases_are_graded(cohort, start, tmp_path, crash):
+    process = start(cohort, crash, signal.SIGKILL if crash == "D" else signal.SIGSEGV)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out, err) == (0, "", "")
+    rows = rows_of(tmp_path / "out")
+    assert list(rows) == list("ABCD")
+    for name, row in rows.items():
+        if name in crash.split(","):
+            assert (row["status"], row["error"]) == ("failed", "case-crashed")
+            assert row["reason"].startswith("The process ended while it worked on this case")
+        else:
+            assert row["status"] == "graded" and row["lesions"] == "2"
+            assert (tmp_path / "out" / name / "report.json").is_file()
+    grades = {
+        tuple(row[c] for c in ("grade", "p_well", "p_moderate", "p_poor")) for row in rows.values() if row["grade"]
+    }
+    assert len(grades) == 1
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_when_every_case_crashes_it_says_so(cohort, start, tmp_path):
+    shutil.copytree(cohort / "A", tmp_path / "one" / "A")
+    process = start(tmp_path / "one", "A")
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (2, "") and err.startswith("None of the 1 case could be graded")
+    assert rows_of(tmp_path / "out")["A"]["error"] == "case-crashed"
+
+
+def test_a_header_that_ended_the_process(cohort, start, tmp_path):
+    shutil.copytree(cohort, tmp_path / "in")
+    (tmp_path / "in" / "B" / NAMES[Modality.CT]).unlink()
+    (tmp_path / "in" / "B" / "CT.mha").write_text("ObjectType = Image\nNDims = -1\nElementDataFile = LOCAL\n")
+    process = start(tmp_path / "in", "")
+    _, err = process.communicate(timeout=120)
+    rows = rows_of(tmp_path / "out")
+    assert (process.returncode, err) == (0, "")
+    assert rows["B"]["error"] == "not-an-image" and "header of the CT cannot be read" in rows["B"]["reason"]
+    assert [row["status"] for row in rows.values()] == ["graded", "failed", "graded", "graded"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)
+def test_a_stop_ends_the_process_that_grades_too(cohort, start, tmp_path, number):
+    process = start(cohort, "", SLOW="B", REACHED=str(tmp_path / "reached"))
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "reached").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    (child,) = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    if number == signal.SIGINT:  # the terminal tells both
+        os.kill(int(child), number)
+    process.send_signal(number)
+    process.communicate(timeout=20)
+    assert process.returncode == (2 if number != signal.SIGKILL else -9)
+    while (Path("/proc") / child).exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not (Path("/proc") / child).exists()
+    assert list(rows_of(tmp_path / "out")) == ["A"]
+    assert not list((tmp_path / "out").rglob(".reactkd-*")) and list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_the_log_of_cases(tmp_path):
+    log = CaseLog(tmp_path / "log")
+    assert log.rows() == [] and log.begun == 0
+    log.begin(), log.end({"case": "a"}), log.begin()
+    assert [row.get("error") for row in log.rows()] == [None, "case-crashed"]
+    log.begin(), log.end({"case": "c"})
+    with (tmp_path / "log").open("ab") as stream:
+        stream.write(b'{"begun": tr')  # cut off in the middle
+    assert [row.get("case") for row in log.rows()] == ["a", None, "c"] and log.begun == 3
