@@ -19,7 +19,7 @@ from typing import Any
 
 import slicer
 
-from host import dialogs
+from host import dialogs, python_slicer
 from host.boot import Host, boot
 from host.qt_shim import install as install_qt
 from host.qt_shim import slot_errors
@@ -146,6 +146,7 @@ class Application:
         offer_widgets()
         dialogs.install()
         self.app = slicer.app = SlicerApp(self.host)
+        python_slicer.install(Path(self.app.temporaryPath))
         # QSettings() of a module must not reach the developer's own settings.
         QSettings.setDefaultFormat(QSettings.Format.IniFormat)
         QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, self.app.temporaryPath)

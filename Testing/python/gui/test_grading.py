@@ -120,6 +120,19 @@ def test_cancel_takes_less_than_a_second_and_leaves_no_node(user: Any, nodes: An
     grade(user)
 
 
+def test_cancel_twice_while_libraries_load_then_grade(user: Any, nodes: Any, context: Any, worker: Any) -> None:
+    worker.end()
+    for _ in range(2):
+        user.click("gradeButton")
+        user.wait_until(lambda: "Loading" in context.controller.progress[1], GRADE_S, "the libraries")
+        started = time.monotonic()
+        user.click("cancelButton")
+        user.wait_until(lambda: user.find("gradeButton").enabled, what="the end")
+        assert time.monotonic() - started < 1.0 and user.text("stateLabel") == "Ready to grade."
+    grade(user)
+    assert sum(probabilities(user).values()) == pytest.approx(100.0, abs=0.2)
+
+
 def test_two_runs_in_a_row_after_a_failure(user: Any, nodes: Any, small_model: Any, tmp_path: Any) -> None:
     user.type("modelPathEdit", str(tmp_path), enter=False)
     user.click("gradeButton")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -246,3 +248,12 @@ def test_a_translated_text_needs_named_placeholders(application: Any) -> None:
     if "REACTKD_SLICER_PYTHON" not in os.environ:
         with pytest.raises(ValueError, match="translators"):
             _("{0} cases")
+
+
+def test_python_is_a_launcher_whose_child_is_the_interpreter(application: Any) -> None:
+    code = "import os, sys; print(os.getppid(), flush=True); sys.stdin.read()"
+    launcher = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert Path(sys.executable).stem == "PythonSlicer"
+    assert int(launcher.stdout.readline()) == launcher.pid, "the interpreter is a child, not the launcher itself"
+    launcher.communicate("")
+    assert launcher.returncode == 0

@@ -27,6 +27,7 @@ START_S = 60.0
 DIED = "The grading process ended unexpectedly, perhaps for lack of memory; grade again, and it starts anew by itself."
 GARBLED = "The grading process gave an answer that cannot be read and was ended; grade again, and it starts anew."
 NOT_STARTED = "The grading process did not start; restart the application, or install the extension again."
+FOLDER_GONE = "The folder of the grading process was removed from the temporary folder; grade again."
 NO_SPACE = "The temporary folder is full, so the grading process ended; free some space there and grade again."
 
 
@@ -72,7 +73,15 @@ class WorkerClient:
 
     @property
     def scratch(self) -> ScratchFolder:
-        """The private folder, made on first use; arrays of jobs are written there. Raises: NoScratchSpace."""
+        """The private folder, made on first use; arrays of jobs are written there. Raises: NoScratchSpace.
+
+        Systems clean their temporary folders: one that was taken away in the meantime is replaced, by another name.
+        """
+        if self._scratch is not None and not self._scratch.path.is_dir():
+            self._drop_process()  # it was told of that folder
+            self._fail_running("no-scratch-space", FOLDER_GONE)
+            self._scratch.remove()
+            self._scratch = None
         if self._scratch is None:
             try:
                 self._scratch = ScratchFolder(self._scratch_parent)
@@ -213,7 +222,8 @@ class WorkerClient:
             return
         status, entry = self._process.status(), self._running
         if status is not None:
-            ready, self._process = self._process.ready, None
+            ready = self._process.ready
+            self._drop_process()
             code, text = ("no-scratch-space", NO_SPACE) if status == NO_SPACE_STATUS else ("worker-died", DIED)
             if not ready:
                 told = (code, text) if status == NO_SPACE_STATUS else ("worker-not-started", NOT_STARTED)

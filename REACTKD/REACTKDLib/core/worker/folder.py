@@ -47,19 +47,40 @@ class ScratchFolder:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
-        shutil.rmtree(self.path, ignore_errors=True)
+        remove_folder(self.path)
 
 
 def remove_stale(parent: Path) -> None:
     """Remove the folders of owners that ended without doing it themselves."""
     for folder in parent.glob(f"{PREFIX}*"):
-        with suppress(OSError):
-            if not (folder / LOCK).is_file():
-                continue  # another owner has just made it and locks it next
-            lock = _locked(folder / LOCK)
-            if lock is not None:
-                lock.close()
-                shutil.rmtree(folder, ignore_errors=True)
+        remove_abandoned(folder)
+
+
+def remove_abandoned(folder: Path) -> bool:
+    """Remove a folder whose owner is gone, and say so; one that is owned, or being made, stays."""
+    with suppress(OSError):
+        if not (folder / LOCK).is_file():
+            return False  # another owner has just made it and locks it next
+        lock = _locked(folder / LOCK)
+        if lock is not None:
+            lock.close()
+            remove_folder(folder)
+            return True
+    return False
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder and what is in it. The lock goes last: what Windows still keeps is found again by it."""
+    with suppress(OSError):
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            elif entry.name != LOCK:
+                with suppress(OSError):
+                    entry.unlink()
+        if [entry.name for entry in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
+        folder.rmdir()
 
 
 def _locked(path: Path) -> IO[bytes] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,7 +20,12 @@ NO_SPACE_STATUS = 74  # of a worker that cannot write its replies, and so cannot
 
 
 class WorkerProcess:
-    """A process just started. ready: it has said that it reads its input; send nothing before, as that could wait."""
+    """A process just started. ready: it has said that it reads its input; send nothing before, as that could wait.
+
+    What is started may be a launcher, as PythonSlicer is: it starts the interpreter as a child and waits for it. Both
+    are ended together. The process writes into a folder of its own inside `folder`, so that one that outlives its end
+    for a moment never meets its successor.
+    """
 
     _count = 0
 
@@ -28,7 +35,10 @@ class WorkerProcess:
         """Raises: WorkerNotStarted, OSError."""
         WorkerProcess._count += 1
         self.ready = False
-        replies = f"replies-{WorkerProcess._count}.jsonl"
+        self._ended = False
+        self._folder = folder / f"worker-{WorkerProcess._count}"
+        self._folder.mkdir(mode=0o700)
+        replies = f"{self._folder.name}/replies.jsonl"
         (folder / replies).touch()
         self._replies = (folder / replies).open("rb")
         self._rest = b""
@@ -40,7 +50,8 @@ class WorkerProcess:
             stdout=quiet,
             stderr=quiet,
             env=worker_environment(environment),
-            cwd=folder,
+            cwd=self._folder,
+            start_new_session=True,  # a process group of its own, which can be ended as a whole; Windows has none
             creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
         )
 
@@ -61,22 +72,45 @@ class WorkerProcess:
         return lines
 
     def status(self) -> int | None:
-        """Return the exit status once the process has ended, else None."""
-        return self._popen.poll()
+        """Return the exit status once the process has ended, else None. What it left behind is ended, too."""
+        status = self._popen.poll()
+        if status is not None:
+            self.end()
+        return status
 
     def end(self) -> None:
-        """End the process now, whatever it does."""
-        with suppress(OSError):
-            self._popen.kill()
+        """End the process now, whatever it does, and with it all that it started."""
+        if self._ended:
+            return
+        self._ended = True
+        _end_tree(self._popen)
         with suppress(OSError):
             self._popen.stdin.close()
         self._replies.close()
 
     def reaped(self) -> bool:
         """True when nothing is left of an ended process."""
-        return self._popen.poll() is not None
+        if self._popen.poll() is None:
+            return False
+        shutil.rmtree(self._folder, ignore_errors=True)
+        return True
 
     def wait(self) -> None:
         """Wait a moment for an ended process to go."""
         with suppress(subprocess.TimeoutExpired):
             self._popen.wait(2.0)
+
+
+def _end_tree(process: subprocess.Popen) -> None:
+    """End a process and its descendants. Killing a launcher alone would leave its child at work."""
+    if sys.platform != "win32":
+        with suppress(OSError):  # nobody is left in the group
+            os.killpg(process.pid, signal.SIGKILL)
+    elif process.poll() is None:  # the descendants are found through a parent that lives; others see their input close
+        tool = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe")
+        command = [tool, "/F", "/T", "/PID", str(process.pid)]
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        try:
+            subprocess.Popen(command, creationflags=subprocess.CREATE_NO_WINDOW, **quiet)
+        except OSError:
+            process.kill()

@@ -1,7 +1,8 @@
 """The worker's loop: jobs come as lines of JSON on standard input, events go as lines of JSON into a file.
 
 A file, because it can be read without waiting on every system. Standard input is read by a thread, so that a stop is
-seen while a job runs; when it closes, the client is gone: the worker removes the folder and ends.
+seen while a job runs. When it closes, nobody listens any more: the worker removes its own folder and ends. The folder of
+the client goes with it only if the client is gone, which its lock tells: one that lives may have started another worker.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import importlib
 import json
 import os
 import queue
-import shutil
 import sys
 import threading
 import time
@@ -21,10 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.errors import Canceled, ReactkdError, UsageError
+from REACTKDLib.core.worker.folder import remove_abandoned, remove_folder
 from REACTKDLib.core.worker.jobs import from_message, parsed_line
 from REACTKDLib.core.worker.process import NO_SPACE_STATUS
 
 PROGRESS_EVERY_S = 0.05
+LOCK_FREED_S = 1.0  # a client that ends closes its pipe a moment before or after its lock
 
 
 class Replies:
@@ -45,10 +47,10 @@ class Replies:
 
 
 class Inbox:
-    """Reads standard input in a thread: jobs into a queue, stops into a set."""
+    """Reads standard input in a thread: jobs into a queue, stops into a set. leave: called when it has closed."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, leave: Callable[[], None]) -> None:
+        self._leave = leave
         self._jobs: queue.Queue[dict[str, Any]] = queue.Queue()
         self._stopped: set[int] = set()
         threading.Thread(target=self._read, daemon=True).start()
@@ -72,16 +74,20 @@ class Inbox:
             else:
                 self._stopped.discard(message["ticket"])  # a job that gave way comes again under its own ticket
                 self._jobs.put(message)
-        os.chdir(self._folder.parent)  # Windows keeps the folder that a process is in
-        shutil.rmtree(self._folder, ignore_errors=True)
-        os._exit(0)  # the client is gone; whatever runs here has lost its purpose
+        self._leave()
+        os._exit(0)  # whatever runs here has lost its purpose
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve until standard input closes. arguments: folder, name of the reply file, and a runner as module:name."""
+    """Serve until standard input closes.
+
+    arguments: the client's folder; the reply file in a folder inside it that is this worker's own, as a relative path;
+    and a runner as module:name.
+    """
     folder, replies_name, *runner = arguments
     warnings.simplefilter("ignore")
-    inbox = Inbox(Path(folder))
+    own = (Path(folder) / replies_name).parent
+    inbox = Inbox(lambda: _leave(Path(folder), own))
     replies = Replies(Path(folder) / replies_name)
     replies.send("ready")
     desk = None
@@ -90,7 +96,7 @@ def main(arguments: Sequence[str]) -> int:
         ticket = message.pop("ticket")
         try:
             if desk is None:
-                desk = _desk(Path(folder), Path(replies_name).stem, *runner)
+                desk = _desk(Path(folder), own.name, *runner)
             answer = _do(desk, message, ticket, inbox, replies)
             replies.send("done", ticket=ticket, answer=answer)
         except Canceled:
@@ -100,7 +106,16 @@ def main(arguments: Sequence[str]) -> int:
             replies.send("failed", ticket=ticket, code=code, message=text)
 
 
-def _desk(folder: Path, stem: str, runner: str | None = None) -> Any:
+def _leave(folder: Path, own: Path) -> None:
+    """Remove this worker's folder; and the client's, when its lock says that nobody owns it any more."""
+    os.chdir(folder.parent)  # Windows keeps the folder that a process is in
+    remove_folder(own)
+    until = time.monotonic() + LOCK_FREED_S
+    while folder.exists() and not remove_abandoned(folder) and time.monotonic() < until:
+        time.sleep(0.05)
+
+
+def _desk(folder: Path, own_name: str, runner: str | None = None) -> Any:
     from REACTKDLib.core.worker.desk import Desk
 
     count = 0
@@ -108,7 +123,7 @@ def _desk(folder: Path, stem: str, runner: str | None = None) -> Any:
     def new_name() -> str:
         nonlocal count
         count += 1
-        return f"{stem}-{count}.npy"
+        return f"{own_name}/{count}.npy"
 
     make_runner = None
     if runner:

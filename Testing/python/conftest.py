@@ -1,0 +1,17 @@
+"""What holds for the tests of every level."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let processes that a test starts import what the test imports, also where pytest is run by itself."""
+    known = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    own = [str(REPOSITORY / name) for name in config.getini("pythonpath")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*own, *known]))

@@ -1,0 +1,151 @@
+"""The worker behind a launcher that does not become it: ending one ends both, and a survivor harms no successor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from host.python_slicer import write_launcher
+from REACTKDLib.core.worker import jobs
+from REACTKDLib.core.worker.client import WorkerClient
+from REACTKDLib.core.worker.events import Canceled, Done, Failed, Progress, WorkerDied
+from REACTKDLib.core.worker.folder import ScratchFolder, remove_abandoned
+from support.small_cases import small_case
+from support.worker_runs import grade_job, hand_over, save_small_model, wait
+
+SLOW_DISK = """
+import sys, time
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            time.sleep(30)
+sys.meta_path.insert(0, Slow())
+"""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> jobs.Model:
+    return save_small_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def case():
+    return small_case()
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[WorkerClient]:
+    made = WorkerClient(python=write_launcher(tmp_path), scratch_parent=tmp_path)
+    yield made
+    made.close()
+
+
+def answers(client: WorkerClient, case) -> bool:
+    """Whether a job gets its answer: the checks, which need no network."""
+    return isinstance(wait(client, client.submit(jobs.CheckArrays(*hand_over(client, case)))), Done)
+
+
+def family(client: WorkerClient) -> list[psutil.Process]:
+    """The launcher and the interpreter that it started."""
+    launcher = psutil.Process(client.process_id)
+    both = [launcher, *launcher.children(recursive=True)]
+    assert len(both) == 2, "the launcher became the interpreter, so this tests nothing"
+    return both
+
+
+def gone(processes: list[psutil.Process], client: WorkerClient, seconds: float = 2.0) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        client.poll()
+        if not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in processes):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_cancel_while_torch_loads_twice_then_grade(client, case, model, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(SLOW_DISK)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    for _ in range(2):
+        ticket = client.submit(grade_job(client, case, model))
+        wait(client, ticket, until=lambda e: isinstance(e, Progress) and "Loading" in e.text)
+        both, started = family(client), time.monotonic()
+        client.cancel()
+        assert isinstance(wait(client, ticket), Canceled) and time.monotonic() - started < 1.0
+        assert client.process_id is None, "it has stopped by itself, so nothing was loading"
+        assert gone(both, client)
+    monkeypatch.undo()
+    event = wait(client, client.submit(grade_job(client, case, model)))
+    assert isinstance(event, Done), event
+    assert sum(event.result.report.probabilities.values()) == pytest.approx(1.0)
+    assert len(list(client.scratch.path.glob("worker-*"))) == 1, "those of the ended ones are removed"
+
+
+def test_close_leaves_nobody_behind(client, case):
+    assert answers(client, case)
+    both, folder = family(client), client.scratch.path
+    client.close()
+    assert gone(both, client) and not folder.exists()
+
+
+def test_a_launcher_that_is_killed_takes_its_interpreter_with_it(client, case):
+    assert answers(client, case)
+    both = family(client)
+    os.kill(client.process_id, signal.SIGKILL)
+    wait(client, 0, until=lambda e: isinstance(e, WorkerDied))
+    assert gone(both, client)
+    assert answers(client, case)
+
+
+def test_an_interpreter_that_is_killed_is_told_as_one(client, case):
+    assert answers(client, case)
+    os.kill(family(client)[1].pid, signal.SIGKILL)
+    wait(client, 0, until=lambda e: isinstance(e, WorkerDied))
+    assert answers(client, case)
+
+
+def test_a_survivor_removes_its_own_folder_and_not_the_clients(client, case):
+    """As where the group cannot be ended: the interpreter sees its input close, while the client lives on."""
+    assert answers(client, case)
+    both, folder = family(client), client.scratch.path
+    (own,) = folder.glob("worker-*")
+    client._process._popen.stdin.close()
+    assert gone(both, client, 5.0) and folder.is_dir() and not own.exists()
+    assert answers(client, case)
+    assert client.scratch.path == folder
+
+
+def test_a_temporary_folder_that_was_cleaned_up_is_made_anew(client, case):
+    first = client.scratch
+    assert answers(client, case)
+    first.remove()
+    assert answers(client, case)
+    assert client.scratch.path != first.path
+
+
+def test_work_that_runs_while_the_folder_is_cleaned_up_is_told(tmp_path, case, model):
+    client = WorkerClient(scratch_parent=tmp_path, runner="support.worker_runs:Patient")
+    try:
+        ticket = client.submit(grade_job(client, case, model))
+        wait(client, ticket, until=lambda e: isinstance(e, Progress) and "Analyzing" in e.text)
+        client.scratch.remove()
+        assert client.scratch.path.is_dir()
+        event = wait(client, ticket)
+        assert isinstance(event, Failed) and event.code == "no-scratch-space"
+    finally:
+        client.close()
+    assert not list(tmp_path.glob("reactkd-worker-*"))
+
+
+def test_only_the_folder_of_a_dead_owner_counts_as_abandoned(tmp_path):
+    owned = ScratchFolder(tmp_path)
+    (owned.path / "1.npy").touch()
+    assert not remove_abandoned(owned.path) and (owned.path / "1.npy").exists()
+    owned._lock.close()  # as the system does when the owner dies
+    assert remove_abandoned(owned.path) and not owned.path.exists()
