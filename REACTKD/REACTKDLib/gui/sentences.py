@@ -157,6 +157,7 @@ SENTENCES = (
         "The folder given for {role} holds {candidates} {get} series: {title}; give the folder of one, or one file "
         "of it."
     ),
+    _("The folder of the grading process was removed from the temporary folder; grade again."),
     _("The geometry of {name} holds values that are not numbers; export the image again."),
     _("The grading process did not start; restart the application, or install the extension again."),
     _("The grading process ended unexpectedly, perhaps for lack of memory; grade again, and it starts anew by itself."),
