@@ -1,8 +1,8 @@
 """The worker's loop: jobs come as lines of JSON on standard input, events go as lines of JSON into a file.
 
 A file, because it can be read without waiting on every system. Standard input is read by a thread, so that a stop is
-seen while a job runs. When it closes, nobody listens any more: the worker removes its own folder and ends. The folder of
-the client goes with it only if the client is gone, which its lock tells: one that lives may have started another worker.
+seen while a job runs. When it closes, nobody listens any more: the worker removes its own folder and ends. The client's
+folder goes with it only if the client is gone, which its lock tells: one that lives may have started another worker.
 """
 
 from __future__ import annotations
@@ -74,8 +74,10 @@ class Inbox:
             else:
                 self._stopped.discard(message["ticket"])  # a job that gave way comes again under its own ticket
                 self._jobs.put(message)
-        self._leave()
-        os._exit(0)  # whatever runs here has lost its purpose
+        try:
+            self._leave()
+        finally:
+            os._exit(0)  # whatever runs here has lost its purpose
 
 
 def main(arguments: Sequence[str]) -> int:
