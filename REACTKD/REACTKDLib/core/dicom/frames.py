@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from REACTKDLib.core.dicom.grid_fit import Planes, planes_through
+from REACTKDLib.core.dicom.grid_fit import SIDEWAYS_MM, Planes, group_by_place, planes_through
 from REACTKDLib.core.dicom.header import items, number, numbers
 from REACTKDLib.core.dicom.rescale import rescale_of
-
-SAME_PLACE_MM = 0.01
 
 
 def on_even_grid(dataset: Any) -> Planes | None:
@@ -35,15 +34,16 @@ def on_even_grid(dataset: Any) -> Planes | None:
     normal = np.cross(orientation[:3], orientation[3:])
     if not 0.99 < np.linalg.norm(normal) < 1.01:
         return None
-    at = np.array(positions) @ (normal / np.linalg.norm(normal))
-    order = np.argsort(at, kind="stable")
-    group = np.cumsum(np.diff(at[order], prepend=at[order[0]]) > SAME_PLACE_MM)
-    if group[-1] == 0:
+    groups = group_by_place(np.array(positions) @ (normal / np.linalg.norm(normal)))
+    if len(groups) == 1:
         return None
-    first = [int(order[np.argmax(group == n)]) for n in range(int(group[-1]) + 1)]
-    planes = planes_through(np.array(positions)[first], normal, _step_stated(dataset))
+    planes = planes_through(np.array([positions[group[0]] for group in groups]), normal, _step_stated(dataset))
+    at = np.array(positions)
+    apart = max(float(np.linalg.norm(at[group] - at[group[0]], axis=1).max()) for group in groups)
+    if apart > SIDEWAYS_MM:  # at one height, and yet elsewhere
+        planes = replace(planes, shifts=np.append(planes.shifts, apart))
     if planes.line.even and not planes.shifted and not planes.tilted:
-        _write(dataset, planes, [places[n] for n in order], planes.line.index[group])
+        _write(dataset, planes, [[places[n] for n in group] for group in groups])
     return planes
 
 
@@ -85,10 +85,11 @@ def _step_stated(dataset: Any) -> float | None:
     return None
 
 
-def _write(dataset: Any, planes: Planes, places: list[Any], index: np.ndarray) -> None:
+def _write(dataset: Any, planes: Planes, groups: list[list[Any]]) -> None:
     from pydicom.valuerep import DSfloat
 
-    for place, position in zip(places, planes.place(index), strict=True):
-        place.ImagePositionPatient = [DSfloat(float(v), auto_format=True) for v in position]
+    for group, position in zip(groups, planes.place(planes.line.index), strict=True):
+        for place in group:
+            place.ImagePositionPatient = [DSfloat(float(v), auto_format=True) for v in position]
     for measure in _measures(dataset):
         measure.SpacingBetweenSlices = DSfloat(planes.line.step, auto_format=True)

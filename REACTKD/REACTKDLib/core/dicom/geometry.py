@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from REACTKDLib.core.dicom.grid_fit import Line, Planes, planes_through
+from REACTKDLib.core.dicom.grid_fit import Line, Planes, group_by_place, planes_through
 from REACTKDLib.core.dicom.index import Series, Slice
 from REACTKDLib.core.dicom.members import Look
 from REACTKDLib.core.errors import MixedSeries, NotThreeDimensional, SkewedAxes, SlicesMissing
@@ -15,7 +15,6 @@ from REACTKDLib.core.files import LPS_TO_RAS
 from REACTKDLib.core.headers import check_spacing
 from REACTKDLib.core.text import plural, sentence
 
-SAME_PLACE_MM = 0.01
 FEW_GAPS = 10  # times as many steps as gaps: slices were lost; with more gaps, the scan changes its spacing
 BESIDE = 0.3  # of a step: an image this near to the next place continues the stack
 
@@ -62,18 +61,6 @@ def check_one_stack(slices: Sequence[Slice], role: str) -> None:
         raise _mixed(role)
 
 
-def group_by_place(places: np.ndarray) -> list[list[int]]:
-    """Return the indices of `places` in ascending groups of one position each."""
-    groups: list[list[int]] = []
-    last = -np.inf
-    for index in np.argsort(places, kind="stable"):
-        if places[index] - last > SAME_PLACE_MM:
-            groups.append([])
-            last = places[index]
-        groups[-1].append(int(index))
-    return groups
-
-
 def stack_slices(series: Series, slices: Sequence[Slice], role: str) -> Stack:
     """Order one acquisition along the patient and check that it is a grid.
 
@@ -118,18 +105,20 @@ def check_planes(planes: Planes, role: str, numbers: Sequence[int | None] = (), 
 def _check_left_out(series: Series, chosen: Sequence[Slice], line: Line, role: str) -> None:
     """Raise MixedSeries when an image that was left out is the slice that lacks, or goes on where the stack ends."""
     broken = bool(line.lacking) or not line.even
-    if broken and any(why == "unplaced" for _, why in series.left_out):
+    look = chosen[0].look
+    if broken and any(why == "unplaced" and piece.look.size == look.size for piece, why in series.left_out):
         raise _placeless(role)
-    normal = slice_normal(chosen[0].look.orientation)
-    normal = normal / np.linalg.norm(normal)
+    normal = slice_normal(look.orientation) / np.linalg.norm(slice_normal(look.orientation))
+    end = int(line.index[-1])
     for piece, why in series.left_out:
-        if why != "other":
+        if piece.position is None or piece.look.orientation is None:
             continue
         place = (float(np.array(piece.position) @ normal) - line.start) / line.step
         same_axes = abs(float(slice_normal(piece.look.orientation) @ normal)) > 0.9
-        end = int(line.index[-1])
-        continues = same_axes and min(abs(place + 1), abs(place - end - 1)) < BESIDE
-        if continues or (broken and -0.5 < place < end + 0.5 and np.abs(place - line.index).min() > BESIDE):
+        as_slice = piece.look.is_like(look) or (why == "other" and same_axes)
+        continues = as_slice and min(abs(place + 1), abs(place - end - 1)) < BESIDE
+        fills = (as_slice or why == "other") and -0.5 < place < end + 0.5 and np.abs(place - line.index).min() > BESIDE
+        if continues or (broken and fills):
             raise _mixed(role)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+SAME_PLACE_MM = 0.01
 ROUNDED_MM = 0.1  # twice what rounding to one decimal takes from a position
 SHARE = 0.02  # of the step: thick slices
 PRECISE_MM = 0.03  # positions this even are no rounding to 0.1 mm: the first and the last slice stay where they are
@@ -63,11 +64,28 @@ class Planes:
     @property
     def tilted(self) -> bool:
         """True when each plane lies a little beside the one before, as with a tilted gantry."""
-        return not self.shifted and self.drift > TILT
+        in_all = self.drift * self.line.step * float(self.line.index[-1])
+        return not self.shifted and self.drift > TILT and in_all > SIDEWAYS_MM
 
     def place(self, index: np.ndarray) -> np.ndarray:
         """Return where on the grid the planes of these indices lie, (n, 3) mm."""
         return self.side + np.outer(self.line.start + self.line.step * np.asarray(index), self.normal)
+
+
+def group_by_place(places: np.ndarray) -> list[list[int]]:
+    """Return the indices of `places`, mm, in ascending groups of one position each, within rounding."""
+    order = np.argsort(places, kind="stable")
+    gaps = np.diff(np.asarray(places)[order])
+    wide = gaps[gaps > SAME_PLACE_MM]
+    apart = min(ROUNDED_MM, max(SAME_PLACE_MM, 0.1 * float(np.median(wide)))) if wide.size else SAME_PLACE_MM
+    groups: list[list[int]] = []
+    last = -np.inf
+    for index in order:
+        if places[index] - last > apart:
+            groups.append([])
+            last = places[index]
+        groups[-1].append(int(index))
+    return groups
 
 
 def planes_through(positions: np.ndarray, normal: np.ndarray, hint: float | None = None) -> Planes:

@@ -57,8 +57,8 @@ class Series:
     identity_removed: what the header says of itself. days_from_event: from diagnosis, where a trial's header says it.
     referenced: of a segmentation, the series it was drawn on. segments: of a segmentation, its labels. image_type,
     orientation, pixel_spacing, size, multiframe: of the first slice. left_out: images of it that are no slices, with
-    the reason (a key of `members.WORDS`). unreadable: files beside it that may have been slices. stated: how many
-    slices its headers say there are.
+    the reason (a key of `members.WORDS`). unreadable: files beside it that may have been slices. images: how many it
+    holds in all. lowest, highest: of their instance numbers; None where an image has none.
     """
 
     uid: str
@@ -81,7 +81,9 @@ class Series:
     slices: list[Slice] = field(default_factory=list)
     left_out: list[tuple[Slice, str]] = field(default_factory=list)
     unreadable: int = 0
-    stated: int | None = None
+    images: int = 0
+    lowest: int | None = None
+    highest: int | None = None
 
     @property
     def paths(self) -> list[Path]:
@@ -218,6 +220,7 @@ def _look(dataset: Any) -> Look:
             text(dataset, "PatientBirthDate"),
         ),
         frame_of_reference=text(dataset, "FrameOfReferenceUID"),
+        stated=_whole(dataset, "NumberOfSlices") or _whole(dataset, "ImagesInAcquisition"),
     )
 
 
@@ -239,12 +242,15 @@ def _series(uid: str, modality: str, dataset: Any) -> Series:
         days_from_event=number(dataset, "LongitudinalTemporalOffsetFromEvent"),
         referenced=tuple(text(item, "SeriesInstanceUID") for item in items(dataset, "ReferencedSeriesSequence")),
         segments=tuple(text(item, "SegmentLabel") for item in items(dataset, "SegmentSequence")),
-        stated=_whole(dataset, "NumberOfSlices") or _whole(dataset, "ImagesInAcquisition"),
     )
 
 
 def _judge(series: Series) -> None:
     """Set what a series is by its slices, after leaving out the images that are none."""
+    numbers = [piece.instance for piece in series.slices]
+    series.images = len(numbers)
+    if None not in numbers:
+        series.lowest, series.highest = min(numbers), max(numbers)
     if series.modality in _IMAGES:
         series.slices, series.left_out = sorted_out(series.slices)
     look = series.slices[0].look

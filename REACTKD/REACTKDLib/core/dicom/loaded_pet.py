@@ -15,7 +15,8 @@ import numpy as np
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.dicom.images import suv_of, tracer_findings
 from REACTKDLib.core.dicom.index import series_of_file
-from REACTKDLib.core.dicom.packages import need_pydicom
+from REACTKDLib.core.dicom.opened import opened
+from REACTKDLib.core.dicom.rescale import ONE_KIND, check_alike, rescale_of
 from REACTKDLib.core.dicom.series import plane_of
 from REACTKDLib.core.errors import MixedSeries, NotAnImage, PackagesMissing
 from REACTKDLib.core.findings import Finding
@@ -26,7 +27,7 @@ from REACTKDLib.core.volume import Unit, Volume
 
 ALIKE = 1e-3  # of the slice's largest value: readers round differently
 SAME_SUV = 0.02  # of a factor: rules for the scan time that differ by seconds
-_TIMES = ["AcquisitionDate", "AcquisitionTime"]
+_OF_EACH = ["AcquisitionDate", "AcquisitionTime", "RescaleSlope", "RescaleIntercept", *ONE_KIND["PT"]]
 
 
 def understood(
@@ -37,13 +38,17 @@ def understood(
     stated: the unit that whoever loaded it states; UNKNOWN for one that is no `Unit`, None for none. files: what it was
     loaded from, one for each slice; none when that is not known.
 
-    Raises: WrongTracer when the files state another tracer; PetUnitRefused for units that mean no uptake.
+    Raises: WrongTracer when the files state another tracer; PetUnitRefused for units that mean no uptake; BadRescale;
+    MixedSeries for slices of different units.
     """
     headers = headers_of(files)
     if not headers:
         unit = infer_pet_unit(volume.array) if stated is None else stated
         return volume.with_array(volume.array, unit), []
     findings = tracer_findings(headers[0], modality)
+    for header in headers:
+        rescale_of(header, "PT", ROLES[modality])
+    check_alike(headers, "PT", ROLES[modality])
     factor, unit, more = suv_of(headers, ROLES[modality])
     ratio = ratio_to_files(volume.array, files)
     if stated is Unit.SUVBW:
@@ -58,12 +63,10 @@ def understood(
 
 
 def headers_of(files: Sequence[str]) -> list[Any]:
-    """Return the first file's header, and of the others when they were taken; none where one cannot be read."""
+    """Return the first file's header, and of the others what may differ; none where one cannot be read."""
     try:
-        pydicom = need_pydicom()
         return [
-            pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TIMES if n else None)
-            for n, file in enumerate(files)
+            opened(file, stop_before_pixels=True, specific_tags=_OF_EACH if n else None) for n, file in enumerate(files)
         ]
     except Exception:  # moved, deleted, or damaged since they were loaded: then the image speaks for itself
         return []

@@ -36,6 +36,7 @@ class Look:
 
     image_type: in capitals. orientation: six numbers. pixel_spacing: mm, rows then columns. size: rows, columns.
     frames: 1 for a single slice. sop_class: its UID. colors: samples of a pixel. patient: id, name and date of birth.
+    stated: how many slices its header says there are.
     """
 
     image_type: tuple[str, ...] = ()
@@ -47,6 +48,7 @@ class Look:
     colors: int = 1
     patient: tuple[str, str, str] = ("", "", "")
     frame_of_reference: str = ""
+    stated: int | None = None
 
     @property
     def stated_foreign(self) -> str:

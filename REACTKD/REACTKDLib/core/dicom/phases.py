@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from REACTKDLib.core.dicom.geometry import group_by_place, places_of
+from REACTKDLib.core.dicom.geometry import places_of
+from REACTKDLib.core.dicom.grid_fit import group_by_place
 from REACTKDLib.core.dicom.index import Series, Slice
 from REACTKDLib.core.dicom.members import check_one_patient
 

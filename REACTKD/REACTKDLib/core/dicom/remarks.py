@@ -39,17 +39,17 @@ def _severity(series: Series) -> str:
 
 def _maybe_lacking(series: Series, slices: Sequence[Slice], role: str) -> Finding | None:
     """What the headers' own counts say: more slices stated than there are, or image numbers that do not begin at 1."""
-    images = [*series.slices, *(piece for piece, _ in series.left_out)]
-    numbers = {piece.instance for piece in images} - {None}
-    places = len({piece.position for piece in slices})
-    if series.multiframe or series.stated is None or series.stated <= places:
-        fewer = False
-    else:
-        fewer = series.modality == "PT" or (max(numbers, default=0) <= series.stated and len(images) < series.stated)
-    if fewer:
-        told = f"{role} has {plural(places, 'slice')} where its header states {series.stated}"
+    stated, places = slices[0].look.stated, len({piece.position for piece in slices})
+    if series.multiframe or series.lowest is None:
+        return None
+    if (
+        stated is not None
+        and stated > places
+        and (series.modality == "PT" or series.images < stated and series.highest <= stated)
+    ):
+        told = f"{role} has {plural(places, 'slice')} where its header states {stated}"
         return Finding("slices-maybe-lacking", "warning", sentence(f"{told}; copy or export the whole series again."))
-    if not series.multiframe and len(numbers) == len(images) and min(numbers) > 1:
-        told = f"the images of {role} are numbered from {min(numbers)}, so slices at one end of it may be lacking."
+    if series.lowest > 1:
+        told = f"the images of {role} are numbered from {series.lowest}, so slices at one end of it may be lacking."
         return Finding("slices-maybe-lacking", "info", sentence(told))
     return None

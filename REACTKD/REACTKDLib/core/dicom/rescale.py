@@ -18,11 +18,10 @@ from REACTKDLib.core.text import quoted, sentence
 # No scanner writes slopes beyond these: 16 bits would hold no range of HU, or no activity that a body can hold.
 SLOPES = {"CT": (1e-4, 1e3), "PT": (1e-9, 1e9)}
 LARGEST_INTERCEPT = {"CT": 1e5, "PT": 1e12}
-ALIKE = {"CT": {"RescaleType": "rescale types"}, "PT": {"Units": "units", "SUVType": "kinds of SUV"}}
+ONE_KIND = {"CT": {"RescaleType": "rescale types"}, "PT": {"Units": "units", "SUVType": "kinds of SUV"}}
 JUMP_HU = 300.0  # of the median voxel, between two slices of a CT
 UNLIKE = 1000.0  # times the largest value of other slices of a PET; a bladder is a hundred times as bright as noise
 _DEFAULTS = {"RescaleType": "HU"}  # may be left out where it is HU
-ALIKE_KEYWORDS = tuple(keyword for keywords in ALIKE.values() for keyword in keywords)
 
 
 def rescale_of(dataset: Any, modality: str, role: str) -> tuple[float, float]:
@@ -57,7 +56,7 @@ def rescale_of(dataset: Any, modality: str, role: str) -> tuple[float, float]:
 
 def check_alike(headers: Sequence[Any], modality: str, role: str) -> None:
     """Raise MixedSeries where slices state other units, kinds of SUV or rescale types than others of their series."""
-    for keyword, name in ALIKE.get(modality, {}).items():
+    for keyword, name in ONE_KIND.get(modality, {}).items():
         seen = {text(header, keyword).upper() or _DEFAULTS.get(keyword, "none") for header in headers}
         if len(seen) > 1:
             raise MixedSeries(

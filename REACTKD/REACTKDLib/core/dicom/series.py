@@ -38,9 +38,11 @@ def find_series(
 ) -> Series:
     """Return the one series of `modality` in a folder, or the series and acquisition that a file belongs to.
 
-    Series of scouts and projections are passed over. preferred: UIDs of series (those that a segmentation was drawn
-    on), of which one is taken where there are several. Raises: FileMissing; NotAnImage where there is none;
-    AmbiguousSeries with what there is to choose from; MixedSeries when a file of another modality is given.
+    Series of scouts, projections, pages or a single image are passed over. preferred: UIDs of series (those that a
+    segmentation was drawn on), of which one is taken where there are several.
+
+    Raises: FileMissing; NotAnImage where there is none; AmbiguousSeries with what there is to choose from; MixedSeries
+    when a file of another modality is given.
     """
     source = Path(source)
     if not source.is_dir():
@@ -56,6 +58,7 @@ def find_series(
             f"The folder given for {role} has no {WORDS.get(modality, modality)} series ({seen}); give the series' own "
             "folder."
         )
+    candidates = [s for s in candidates if _may_be_volume(s)] or candidates
     named = [s for s in candidates if s.uid in preferred]
     if len(candidates) > 1 and len(named) == 1:
         return named[0]
@@ -65,6 +68,13 @@ def find_series(
             f"{quoted(s.title for s in candidates)}; give the folder of one, or one file of it."
         )
     return candidates[0]
+
+
+def _may_be_volume(series: Series) -> bool:
+    """False for a series of pages, and for a single image: beside a volume they are no choice."""
+    return series.modality == "SEG" or (
+        not series.slices[0].look.stated_foreign and (len(series.slices) > 1 or series.multiframe)
+    )
 
 
 def _series_around(path: Path, modality: str, role: str) -> Series:

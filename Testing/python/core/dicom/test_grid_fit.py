@@ -133,6 +133,7 @@ def test_a_shift_sideways_is_told_where_it_is(step, n, where, shift, places, deg
 def test_a_tilted_gantry_is_told_as_that(step, n, degrees, places):
     tilt = np.tan(np.deg2rad(degrees))
     positions = np.outer(step * np.arange(n), [0, tilt, 1])
+    assume(positions[-1, 1] > 0.4)  # less, over the whole stack, is rounding
     with pytest.raises(SkewedAxes, match="tilted gantry"):
         check_planes(planes_through(np.round(positions, max(places, 2)), [0, 0, 1]), "the CT")
 

@@ -134,6 +134,26 @@ def test_a_foreign_image_in_a_pet(tmp_path):
     assert np.array_equal(volume.array, counts) and list(by_code(findings)) == ["images-left-out"]
 
 
+def test_a_slice_that_calls_itself_a_localizer_is_not_lost_in_silence(tmp_path):
+    word = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    for k in (0, 4, SLICES - 1):
+        write_series(
+            tmp_path / str(k), stored(), edit=lambda d, n, k=k: setattr(d, "ImageType", word) if n == k else None
+        )
+        with pytest.raises(MixedSeries, match="different size or orientation"):
+            read_dicom_volume(tmp_path / str(k), Modality.CT)
+
+
+def test_a_series_of_pages_and_a_single_image_are_no_choice(tmp_path):
+    paths = write_series(tmp_path, stored())
+    page, single = dose_page(pydicom.dcmread(paths[0])), renamed(pydicom.dcmread(paths[0]))
+    for name, image in (("page", page), ("single", single)):
+        image.SeriesInstanceUID = uid_of(name)
+        image.save_as(tmp_path / f"{name}.dcm")
+    volume, findings = read_dicom_volume(tmp_path, Modality.CT)
+    assert np.array_equal(volume.array, stored()) and findings == []
+
+
 @pytest.mark.parametrize("axes", [(1, 0, 0, 0, 0, -1), (1, 0, 0, 0, 1, 0)], ids=["coronal", "axial of other pixels"])
 def test_two_stacks_of_similar_count_stay_refused(tmp_path, axes):
     write_series(tmp_path, stored())
@@ -251,6 +271,24 @@ def test_counts_that_the_headers_state(tmp_path):
         path.unlink()
     (told,) = read_dicom_volume(tmp_path / "ct", Modality.CT)[1]
     assert (told.code, told.severity) == ("slices-maybe-lacking", "info") and "numbered from 4" in told.message
+
+
+def test_counts_are_those_of_the_series_and_not_of_a_phase(tmp_path):
+    """Two phases of 8 slices in a series that states 16 images: nothing lacks in either."""
+
+    def edit(number, first):
+        def change(dataset, k):
+            dataset.AcquisitionNumber, dataset.InstanceNumber = number, first + k + 1
+            dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid_of(number, k)
+
+        return change
+
+    common = {"ImagesInAcquisition": 2 * SLICES}
+    for number, first in ((1, 0), (2, SLICES)):
+        write_series(tmp_path, stored(number), first_file=first, common=common, edit=edit(number, first))
+    for file, number in (("1-002.dcm", 1), ("1-010.dcm", 2)):
+        volume, findings = read_dicom_volume(tmp_path / file, Modality.CT)
+        assert np.array_equal(volume.array, stored(number)) and findings == []
 
 
 # -- without preamble or file meta

@@ -151,6 +151,16 @@ def test_doubles_among_rounded_positions_are_no_gap(tmp_path):
     assert [f.code for f in findings] == ["slices-doubled"] and "3 slices twice" in findings[0].message
 
 
+def test_the_same_slice_rounded_twice_is_a_double(tmp_path):
+    paths = write_series(tmp_path, tissue(), spacing=(0.7, 0.7, 2.5))
+    again = pydicom.dcmread(paths[4])
+    again.ImagePositionPatient[2] += 0.04
+    again.save_as(tmp_path / "again.dcm")
+    volume, findings = read_dicom_volume(tmp_path, Modality.CT)
+    assert np.array_equal(volume.array, tissue()) and [f.code for f in findings] == ["slices-doubled"]
+    assert volume.spacing[2] == pytest.approx(2.5, abs=1e-3)
+
+
 # -- multi-frame
 
 
