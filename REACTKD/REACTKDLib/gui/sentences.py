@@ -337,7 +337,7 @@ SENTENCES = (
     _("the file of {role} is missing; correct the path."),
     _("the half-life of the radionuclide is missing"),
     _("the image"),
-    _("the images of {role} are numbered from {min}, so slices at one end of it may be lacking."),
+    _("the images of {role} are numbered from {lowest}, so slices at one end of it may be lacking."),
     _("the injected dose is missing"),
     _("the injected dose is stated as {dose} Bq, which looks like another unit"),
     _("the installed PyTorch does not support this model of GPU"),
