@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from REACTKDLib.core.errors import OutputNotWritable
+from REACTKDLib.core.exchange import exchange
+from REACTKDLib.core.owners import PREFIX
+from REACTKDLib.core.replacing import Stage, recover
 
 
 @contextmanager
 def all_or_nothing(output: Path) -> Iterator[Path]:
     """Yield a hidden folder to write into; at the end its entries move to `output`, on any error nothing is left.
 
-    A folder that exists keeps its other files; entries of the same name are replaced. A folder that does not exist
-    appears at once, with its parents. Whether it can be written is known before the work begins.
+    A folder that exists keeps its other files; entries of the same name are replaced, all at once where the system can
+    exchange folders, else so that a folder with its report is whole at any moment (see `replacing`). A folder that does
+    not exist appears at once, with its parents. Whether it can be written is known before the work begins. What a run
+    that was killed left is finished or removed first.
 
     Raises: OutputNotWritable.
     """
     output = Path(output).absolute()
     made: list[Path] = []
-    stage: Path | None = None
+    stage: Stage | None = None
     done = False
     try:
         try:
@@ -33,18 +37,23 @@ def all_or_nothing(output: Path) -> Iterator[Path]:
             _make(home, made)
             if output.exists() and not existed:
                 raise NotADirectoryError(0, "A file has that name")
-            stage = Path(tempfile.mkdtemp(prefix=".reactkd-", dir=home))
+            for folder in {output.parent, home}:
+                recover(folder)
+            stage = Stage(home)
+            folder = stage.new if existed else stage.new / output.name
+            folder.mkdir(exist_ok=True)
         except OSError as error:
             raise _not_writable(error) from error
-        yield stage
+        yield folder
         try:
-            _move(stage, output, existed)
+            if not (existed and _swapped_whole(folder, output)):
+                stage.commit()
         except OSError as error:
             raise _not_writable(error) from error
         done = True
     finally:
         if stage is not None:
-            shutil.rmtree(stage, ignore_errors=True)
+            stage.discard()
         for folder in reversed(made if not done else []):
             try:
                 folder.rmdir()
@@ -63,29 +72,38 @@ def _make(folder: Path, made: list[Path]) -> None:
         made.append(new)
 
 
-def _move(stage: Path, output: Path, existed: bool) -> None:
-    if not existed:
-        mask = os.umask(0)
-        os.umask(mask)
-        stage.chmod(0o777 & ~mask)
-        os.rename(stage, output)
-        return
-    undo: list[tuple[Path, Path]] = []
-    replaced = stage / ".replaced"
-    entries = sorted(stage.iterdir())
-    replaced.mkdir()
+def _swapped_whole(new: Path, output: Path) -> bool:
+    """Exchange `output` and `new` when the old folder holds nothing else; False, with nothing done, if it cannot be."""
+    kept = {path.name for path in output.iterdir() if not path.name.startswith(PREFIX)} - {
+        p.name for p in new.iterdir()
+    }
+    # Whoever stands in the folder, the user's shell for one, would be left in a folder that is gone.
+    if kept or output.is_symlink() or output in (Path.cwd(), *Path.cwd().parents):
+        return False
+    stage: Stage | None = None
     try:
-        for entry in entries:
-            target = output / entry.name
-            if target.exists() or target.is_symlink():
-                os.rename(target, replaced / entry.name)
-                undo.append((replaced / entry.name, target))
-            os.rename(entry, target)
-            undo.append((target, entry))
-    except BaseException:
-        for now, before in reversed(undo):
-            os.rename(now, before)
-        raise
+        stage = Stage(output.parent)
+        beside = stage.new / output.name
+        os.rename(new, beside)
+        try:
+            if _same_owner(beside, output) and exchange(beside, output):
+                return True
+        except OSError:
+            pass
+        os.rename(beside, new)
+    except OSError:  # the parent is somebody else's, or lies on another disk
+        return False
+    finally:
+        if stage is not None:
+            stage.discard()
+    return False
+
+
+def _same_owner(new: Path, old: Path) -> bool:
+    """Give `new` the permissions of `old`; False when it would belong to somebody else."""
+    shutil.copystat(old, new)
+    a, b = new.stat(), old.stat()
+    return (a.st_uid, a.st_gid) == (b.st_uid, b.st_gid)
 
 
 def _not_writable(error: OSError) -> OutputNotWritable:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.atomic import written_beside
+from REACTKDLib.core.atomic import checked_stream, written_beside
 from REACTKDLib.core.case import Modality
-from REACTKDLib.core.errors import FileMissing, NotAnImage, NotFinite, UsageError
+from REACTKDLib.core.errors import FileMissing, NotAnImage, NotFinite, ReactkdError, UsageError
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.formats.reading import read_array, read_header
 from REACTKDLib.core.headers import LPS_TO_RAS, not_scalar
@@ -90,14 +90,14 @@ def read_raw(path: str | os.PathLike, role: str = "the image") -> RawImage:
 
 
 def write_volume(volume: Volume, path: str | os.PathLike) -> Path:
-    """Write `volume` to `path` as its suffix says; the file appears whole or not at all.
+    """Write `volume` to `path` as its suffix says; the file is read again, and appears whole or not at all.
 
     Masks become uint8, float64 becomes float32. NIfTI keeps an oblique direction to about 1e-6 in its sform.
 
-    Raises: UsageError for an unknown suffix, OutputNotWritable.
+    Raises: UsageError for another suffix than .nii, .nii.gz, .nrrd and .mha; OutputNotWritable.
     """
     suffix = suffix_of(path)
-    if not suffix or suffix == ".seg.nrrd":
+    if suffix not in (".nii", ".nii.gz", ".nrrd", ".mha"):  # the others are two files, which cannot appear at once
         raise UsageError(f"An image cannot be written as '{Path(path).suffix}'; use .nii.gz, .nrrd or .mha.")
     with written_beside(path) as beside:
         _write_image(volume, beside, suffix)
@@ -130,7 +130,8 @@ def _write_image(volume: Volume, path: Path, suffix: str) -> None:
         array = array.astype(np.uint8)
     elif array.dtype.kind == "f":
         array = array.astype(np.float32, copy=False)
-    image = sitk.GetImageFromArray(np.ascontiguousarray(array))
+    array = np.ascontiguousarray(array)
+    image = sitk.GetImageFromArray(array)
     lps = LPS_TO_RAS @ volume.ijk_to_ras
     image.SetOrigin(lps[:3, 3].tolist())
     image.SetSpacing(volume.spacing.tolist())
@@ -139,6 +140,7 @@ def _write_image(volume: Volume, path: Path, suffix: str) -> None:
     plain = path.with_name(path.name[: -len(".gz")]) if suffix == ".nii.gz" else path
     try:
         sitk.WriteImage(image, str(plain), useCompression=suffix != ".nii", compressionLevel=GZIP_LEVEL)
+        _check_written(plain, array, volume.ijk_to_ras)
         if plain != path:
             _gzip_file(plain, path)
     except RuntimeError as error:
@@ -148,8 +150,20 @@ def _write_image(volume: Volume, path: Path, suffix: str) -> None:
             plain.unlink(missing_ok=True)
 
 
+def _check_written(path: Path, array: np.ndarray, ijk_to_ras: np.ndarray) -> None:
+    """Raise OSError unless `path` holds this image: on a full disk ITK leaves a cut file and says nothing."""
+    try:
+        header = read_header(path, "the image")
+        found = read_array(header, "the image")
+    except ReactkdError as error:
+        raise OSError(EIO, "the disk is full or refused it") from error
+    same = np.array_equal(found, array, equal_nan=array.dtype.kind == "f")
+    if not same or not np.allclose(header.ijk_to_ras, ijk_to_ras, rtol=1e-4, atol=1e-3):
+        raise OSError(EIO, "the disk did not keep what was written")
+
+
 def _gzip_file(source: Path, target: Path) -> None:
     """Compress without a time or a name inside, so that the same volume gives the same bytes."""
-    with open(source, "rb") as plain, open(target, "wb") as raw:
+    with open(source, "rb") as plain, checked_stream(target) as raw:
         with gzip.GzipFile(filename="", mode="wb", compresslevel=GZIP_LEVEL, fileobj=raw, mtime=0) as packed:
             shutil.copyfileobj(plain, packed, 1 << 20)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.atomic import written_beside
+from REACTKDLib.core.atomic import checked_stream, written_beside
 from REACTKDLib.core.errors import EmptySegmentation, NotASegmentation, UsageError
 from REACTKDLib.core.files import GZIP_LEVEL, LPS_TO_RAS, RawImage, read_raw, suffix_of
 from REACTKDLib.core.findings import Finding
@@ -130,7 +130,7 @@ def write_segments(masks: Sequence[NamedMask], ijk_to_ras: np.ndarray, path: str
     with written_beside(path) as beside:
         packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, 31)  # 31: with a gzip frame, without a time
         voxels = np.moveaxis(layers, 0, -1) if len(layers) > 1 else layers[0]
-        with open(beside, "wb") as stream:
+        with checked_stream(beside) as stream:
             stream.write(header.encode("utf-8"))
             stream.write(packer.compress(np.ascontiguousarray(voxels).data))
             stream.write(packer.flush())

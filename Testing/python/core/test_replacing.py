@@ -1,0 +1,207 @@
+"""Earlier results are replaced all or none, whenever the process is killed, and nothing of a dead one stays."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from functools import partial
+from itertools import count, product
+from pathlib import Path
+
+import pytest
+
+from REACTKDLib.commands import staging
+from REACTKDLib.commands.staging import all_or_nothing
+from REACTKDLib.core import replacing
+from REACTKDLib.core.atomic import write_text, written_beside
+from REACTKDLib.core.errors import OutputNotWritable
+from REACTKDLib.core.owners import hidden_name, is_alive, is_left_over
+from REACTKDLib.core.replacing import recover
+from support.killed import PATH, killed_at
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes are killed by a signal of Unix")
+
+NAMES = ("attention.nii.gz", "regions.csv", "regions.nii.gz", "report.json")
+
+
+def grade(output: Path, text: str) -> None:
+    """Leave results as `grade` does."""
+    with all_or_nothing(output) as folder:
+        for name in NAMES:
+            (folder / name).write_text(text)
+
+
+def save_bundle(target: Path, text: str) -> None:
+    """Leave a folder as `Bundle.save` does."""
+    with written_beside(target) as beside:
+        beside.mkdir()
+        for name in ("metadata", "weights"):
+            (beside / name).write_text(text)
+
+
+@pytest.fixture(params=[True, False], ids=["exchanged", "moved one by one"])
+def whole(request, monkeypatch) -> bool:
+    """Whether the system can exchange folders."""
+    if not request.param:
+        for module in (replacing, staging):
+            monkeypatch.setattr(module, "exchange", lambda one, other: False)
+    elif not sys.platform.startswith("linux"):
+        pytest.skip("this system cannot exchange folders")
+    return request.param
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir() if path.is_file()}
+
+
+def hidden(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob(".reactkd-*")]
+
+
+@pytest.mark.parametrize("mine", [True, False], ids=["with a file of the user", "results alone"])
+def test_killed_at_every_step_of_a_second_run(tmp_path, whole, mine):
+    states = set()
+    for at in range(1, 40):
+        output = tmp_path / str(at) / "results"
+        grade(output, "old")
+        if mine:
+            (output / "mine.txt").write_text("mine")
+        was_killed = killed_at(at, partial(grade, output, "new"))
+        found = contents(output)
+        found.pop("mine.txt", None)
+        assert len(set(found.values())) <= 1, "old and new stand side by side"
+        if "report.json" in found:
+            assert len(found) == len(NAMES), "a folder with its report is whole"
+        if whole and not mine:
+            assert len(found) == len(NAMES), "exchanged folders are never incomplete"
+        states.add(tuple(sorted(found)))
+        # Whoever comes next finds all of the old or all of the new, and nothing hidden.
+        recover(output.parent)
+        recover(output)
+        after = contents(output)
+        assert after.pop("mine.txt", "mine") == "mine"
+        assert after in ({name: "old" for name in NAMES}, {name: "new" for name in NAMES})
+        assert hidden(tmp_path / str(at)) == []
+        # The next run succeeds.
+        with all_or_nothing(output) as folder:
+            (folder / "report.json").write_text("third")
+        assert contents(output)["report.json"] == "third"
+        if not was_killed:
+            break
+    assert not was_killed and at > 5
+    assert whole and not mine or len(states) > 2, "the steps between were seen"
+
+
+def test_the_run_after_a_killed_one_finishes_it(tmp_path):
+    output = tmp_path / "results"
+    for at in range(3, 20, 2):
+        write_text(output / "report.json", "old")
+        write_text(output / "mine.txt", "mine")
+        killed_at(at, partial(grade, output, "new"))
+        with all_or_nothing(output) as folder:
+            (folder / "report.json").write_text("third")
+        found = contents(output)
+        assert found.pop("report.json") == "third" and found.pop("mine.txt") == "mine"
+        assert set(found) in (set(), set(NAMES) - {"report.json"}) and hidden(tmp_path) == []
+        for name in found:
+            (output / name).unlink()
+
+
+def test_a_folder_replaced_while_killed_is_found_again(tmp_path, whole):
+    for at in range(1, 20):
+        target = tmp_path / str(at) / "bundle"
+        save_bundle(target, "old")
+        was_killed = killed_at(at, partial(save_bundle, target, "new"))
+        if whole:
+            assert len(contents(target)) == 2
+        recover(target.parent)
+        assert contents(target) in ({"metadata": v, "weights": v} for v in ("old", "new"))
+        assert [path.name for path in target.parent.iterdir()] == ["bundle"]
+        if not was_killed:
+            break
+    assert not was_killed and at > 3
+
+
+def test_an_undo_that_fails_deletes_nothing(tmp_path, monkeypatch):
+    """Every pair of a rename that fails and one of the undo that fails too: the old results are all still there."""
+    real = os.rename
+    for pair in product(range(1, 9), range(1, 5)):
+        output = tmp_path / f"{pair}"
+        for name in (*NAMES, "mine.txt"):
+            write_text(output / name, "old")
+        calls = count(1)
+
+        def fails(source, destination, first=pair[0], then=pair[1], calls=calls):
+            if next(calls) in (first, first + then):
+                raise OSError(28, "No space left on device")
+            real(source, destination)
+
+        monkeypatch.setattr(os, "rename", fails)
+        with pytest.raises(OutputNotWritable):
+            grade(output, "new")
+        monkeypatch.setattr(os, "rename", real)
+        olds = [p for p in output.rglob("*") if p.is_file() and p.name in NAMES and p.read_text() == "old"]
+        assert sorted(p.name for p in olds) == sorted(NAMES)
+        recover(output)
+        found = contents(output)
+        assert found.pop("mine.txt") == "old"
+        assert found in ({name: "old" for name in NAMES}, {name: "new" for name in NAMES})
+        assert hidden(output) == []
+
+
+def test_a_living_ones_files_stay_and_a_dead_ones_go(tmp_path):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", "import sys\nfrom pathlib import Path\n"
+         "from REACTKDLib.core.atomic import written_beside\n"
+         "with written_beside(Path(sys.argv[1]) / 'a.json') as beside:\n"
+         "    beside.write_text('half'); print(beside.name, flush=True); sys.stdin.read()\n", str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": PATH},
+    )  # fmt: skip
+    name = holder.stdout.readline().strip()
+    recover(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    holder.kill()
+    holder.communicate()
+    write_text(tmp_path / "b.json", "whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["b.json"]
+
+
+def test_a_number_that_another_process_bears_now_is_no_sign_of_life():
+    assert is_alive(os.getpid()) and not is_left_over(Path(hidden_name("x.csv")))
+    own = hidden_name("x.csv")
+    if Path("/proc/self/stat").exists():
+        parts = own.split("-")
+        parts[3] = str(int(parts[3]) + 1)
+        assert is_left_over(Path("-".join(parts)))
+
+
+def test_what_another_computer_left_goes_after_a_week(tmp_path):
+    parts = hidden_name("x.csv").split("-")
+    parts[1] = "0" * 8
+    left = tmp_path / "-".join(parts)
+    left.write_text("half")
+    recover(tmp_path)
+    assert left.exists()
+    long_ago = left.stat().st_mtime - 8 * 86400
+    os.utime(left, (long_ago, long_ago))
+    recover(tmp_path)
+    assert not left.exists()
+
+
+def test_names_are_unique_and_keep_the_suffix():
+    names = {hidden_name("m.seg.nrrd") for _ in range(1000)}
+    assert len(names) == 1000 and all(name.endswith(".m.seg.nrrd") for name in names)
+    assert len(hidden_name("肝" * 80 + ".nii.gz").encode()) < 255
+
+
+def test_the_look_for_what_is_left_costs_little(tmp_path, monkeypatch):
+    """It is not repeated for each of thousands of files."""
+    looks = []
+    real = replacing.recover
+    monkeypatch.setattr(replacing, "recover", lambda home: looks.append(real(home)))
+    for number in range(200):
+        (tmp_path / f"{number}.npz").touch()
+    for _ in range(300):
+        replacing.recover_now_and_then(tmp_path)
+    assert 1 <= len(looks) < 100

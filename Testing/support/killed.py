@@ -1,0 +1,80 @@
+"""Processes that are killed, as a power cut or a batch system does it, at a chosen call of the system."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PATH = os.pathsep.join(str(ROOT / part) for part in ("REACTKD", "REACTKDTrain", "Testing"))
+
+
+def killed_at(at: int, work: Callable[[], object]) -> bool:
+    """Run `work` in a copy of this process and kill it, with SIGKILL, at its `at`th call that changes names in folders.
+
+    Returns False when the work ended before that, without a fault.
+    """
+    child = os.fork()
+    if child == 0:
+        try:
+            _kill_at_call(at)
+            work()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return True
+    assert os.WEXITSTATUS(status) == 0, "the work failed by itself"
+    return False
+
+
+def _kill_at_call(at: int) -> None:
+    calls = 0
+
+    def counted(real):
+        def call(*arguments, **more):
+            nonlocal calls
+            calls += 1
+            if calls == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*arguments, **more)
+
+        return call
+
+    for name in ("rename", "replace", "mkdir", "unlink", "rmdir"):
+        setattr(os, name, counted(getattr(os, name)))
+
+
+@contextmanager
+def small_disk(folder: Path, size: str = "1m") -> Iterator[Path]:
+    """A real file system of `size` in memory, mounted at `folder`; skips where it cannot be mounted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, text=True
+        )
+    except FileNotFoundError:
+        pytest.skip("there is no command to mount a small disk")
+    if done.returncode:
+        pytest.skip("a small disk can be mounted by root only")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(disk: Path, left: int) -> None:
+    """Write a file that leaves `left` bytes, in whole pages, on a small disk."""
+    free = os.statvfs(disk)
+    with open(disk / "filler", "wb") as file:
+        file.write(b"\0" * max(free.f_bavail * free.f_bsize - left, 0))
