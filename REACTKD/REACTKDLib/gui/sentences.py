@@ -332,6 +332,8 @@ SENTENCES = (
     _("the CT"),
     _("the FDG PET"),
     _("the acetate PET"),
+    _("the disk did not keep what was written"),
+    _("the disk is full or refused it"),
     _("the disk refused it"),
     _("the file given for {role} is no slice of its series but a foreign image in it; give one of its slices."),
     _("the file of {role} is missing; correct the path."),
@@ -488,7 +490,7 @@ SENTENCES = (
         "{role} was taken with a tilted gantry, so its slices are shifted against each other; load it in 3D "
         "Slicer, which straightens it, and save it as NRRD."
     ),
-    _("{target} cannot be written ({strerror}); choose a folder that you may write to."),
+    _("{target} cannot be written ({strerror}); {fix}."),
     _("{told}; copy or export the series again."),
     _("{told}; copy or export the whole series again."),
     _("{value} ml of tumor were not in the liver mask and are counted as liver."),
