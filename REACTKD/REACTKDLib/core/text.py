@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
+
+LONGEST = 60
 
 
 def sentence(text: str) -> str:
@@ -11,10 +14,20 @@ def sentence(text: str) -> str:
 
 
 def quoted(names: Iterable[str], limit: int = 12) -> str:
-    """Return the names in quotes, separated by commas; beyond `limit` the rest is counted."""
+    """Return the names in quotes, separated by commas, each cut to a line; beyond `limit` the rest is counted."""
     names = list(names)
-    shown = ", ".join(f"'{name}'" for name in names[:limit])
-    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+    told = ", ".join(f"'{shown(name)}'" for name in names[:limit])
+    return told if len(names) <= limit else f"{told} and {len(names) - limit} more"
+
+
+def shown(name: object, longest: int = LONGEST) -> str:
+    """Return what was given as one short line that every screen and file can show: "a\\x00b", "aaaa...".
+
+    Control characters, line ends and halves of surrogate pairs are written as escapes.
+    """
+    text = str(name)
+    text = text if len(text) <= longest else f"{text[: longest - 3]}..."
+    return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else ascii(c)[1:-1] for c in text)
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from REACTKDLib.core.case import Modality
+from REACTKDLib.core.case_names import on_disk
 from REACTKDLib.core.errors import FileMissing, UsageError
+from REACTKDLib.core.tables import read_table
 from REACTKDLib.core.text import quoted
 
 COLUMNS = ("case", "ct", "fdg", "acetate", "segmentation", "liver", "tumor")
@@ -39,8 +40,8 @@ class Job:
 def read_worklist(path: Path, extra: Sequence[str] = ()) -> list[Job]:
     """Return the jobs of a CSV, of a folder or of a datalist, in its order. A case without a name becomes "case-3".
 
-    CSV: UTF-8 with a header; columns case and segmentation, and any of ct, fdg, acetate, liver, tumor; paths are
-    relative to the CSV; several segments are separated by ";" or "|".
+    CSV: a header, and columns as in `read_table`: case and segmentation, and any of ct, fdg, acetate, liver, tumor;
+    paths are relative to the CSV; several segments are separated by ";" or "|".
     Folder: each folder in it is a case of that name and holds CT, FDG, ACETATE and segmentation files (.nii.gz, .nii,
     .nrrd, .mha; .seg.nrrd or .dcm for the segmentation), or DICOM series as folders of these names, in any case of
     letters.
@@ -48,53 +49,48 @@ def read_worklist(path: Path, extra: Sequence[str] = ()) -> list[Job]:
 
     Raises: FileMissing, UsageError (unreadable, without cases, or a case named twice).
     """
+    return [job for job, _ in read_listed(path, extra)]
+
+
+def read_listed(path: Path, extra: Sequence[str] = ()) -> list[tuple[Job, dict[str, str]]]:
+    """Return what `read_worklist` does, each job with the cells of its row of a CSV, of which `extra` are others'."""
     path = Path(path)
     if path.is_dir():
-        jobs = [_job_of_folder(folder) for folder in sorted(path.iterdir()) if _is_case_folder(folder)]
+        listed = [(_job_of_folder(folder), {}) for folder in sorted(path.iterdir()) if _is_case_folder(folder)]
     elif path.is_file() and path.suffix.lower() == ".json":
         from REACTKDLib.core.datalist import jobs_of_datalist
 
-        jobs = jobs_of_datalist(path)
+        listed = [(job, {}) for job in jobs_of_datalist(path)]
     elif path.is_file():
-        jobs = _jobs_of_csv(path, extra)
+        listed = _jobs_of_csv(path, extra)
     else:
         raise FileMissing(
             "There is no worklist at the path given; give a CSV file, a datalist (.json) or a folder of case folders."
         )
-    if not jobs:
+    if not listed:
         raise UsageError("The worklist holds no case; give a CSV with a row, or a folder with a folder, for each case.")
-    jobs = [job if job.case else replace(job, case=f"case-{n}") for n, job in enumerate(jobs, start=1)]
-    names = Counter(job.case.casefold() for job in jobs)  # folders of cases must differ on every file system
-    twice = sorted({job.case for job in jobs if names[job.case.casefold()] > 1})
+    listed = [(job if job.case else replace(job, case=f"case-{n}"), row) for n, (job, row) in enumerate(listed, 1)]
+    _check_names([job.case for job, _ in listed])
+    return listed
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Raise UsageError for cases whose folders are one on some file system."""
+    counts = Counter(map(on_disk, names))
+    twice = sorted({name for name in names if counts[on_disk(name)] > 1})
     if twice:
         raise UsageError(f"The worklist names {quoted(twice)} more than once; give each case a name of its own.")
-    return jobs
 
 
-def _jobs_of_csv(path: Path, extra: Sequence[str]) -> list[Job]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        dialect = ";" if text.split("\n", 1)[0].count(";") > text.split("\n", 1)[0].count(",") else ","
-        rows = list(csv.DictReader(text.splitlines(), delimiter=dialect))
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
-        raise UsageError("The worklist is not a CSV in UTF-8; save it from the spreadsheet as 'CSV UTF-8'.") from error
-    header = [str(name or "").strip().lower() for name in (rows[0] if rows else [])]
-    if rows and not {"case", "segmentation"} <= set(header):
-        raise UsageError(
-            f"The worklist lacks the column 'case' or 'segmentation'; its columns are {', '.join(COLUMNS)}."
-        )
-    unknown = [name for name in header if name and name not in (*COLUMNS, *extra)]
+def _jobs_of_csv(path: Path, extra: Sequence[str]) -> list[tuple[Job, dict[str, str]]]:
+    table = read_table(path, "the worklist", ("case", "segmentation"))
+    unknown = [name for name in table.columns if name not in (*COLUMNS, *extra)]
     if unknown:
         raise UsageError(f"The worklist has unknown columns {quoted(unknown)}; its columns are {', '.join(COLUMNS)}.")
-    return [_job_of_row(row, path.parent) for row in rows if any(_cells(row).values())]
+    return [(_job_of_row(row, path.parent), row) for row in table.rows]
 
 
-def _cells(row: dict[str | None, str | None | list[str]]) -> dict[str, str]:
-    return {k.strip().lower(): v.strip() for k, v in row.items() if isinstance(k, str) and isinstance(v, str)}
-
-
-def _job_of_row(row: dict, base: Path) -> Job:
-    cells = _cells(row)
+def _job_of_row(cells: dict[str, str], base: Path) -> Job:
     images = {m: base / cells[m.value] for m in Modality if cells.get(m.value)}
     names = {
         kind: tuple(part.strip() for part in SEPARATOR.split(cells[kind]) if part.strip()) if cells.get(kind) else None

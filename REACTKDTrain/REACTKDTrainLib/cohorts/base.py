@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from REACTKDLib.core.case import Case
+from REACTKDLib.core.case_names import confusable
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.text import quoted
 
@@ -59,13 +60,19 @@ class Cohort:
     skipped: tuple[tuple[str, str], ...] = field(default=())
 
     def __post_init__(self) -> None:
-        """Raises: UsageError for a cohort without cases, or with one id for two cases."""
+        """Raises: UsageError for a cohort without cases, with one id for two, or with two spellings of a patient."""
         if not self.cases:
             raise UsageError(f"The cohort {quoted([self.name])} holds no case; check the path and what lies there.")
         ids = [case.id for case in self.cases]
         if len(set(ids)) < len(ids):
             twice = sorted({i for i in ids if ids.count(i) > 1})
             raise UsageError(f"The cohort names {quoted(twice)} more than once; give each case an id of its own.")
+        alike = confusable(case.patient for case in self.cases)
+        if alike is not None:
+            raise UsageError(
+                f"The cohort names the patients {quoted(alike)}, which may be one; write each patient in one way, "
+                "since all cases of a patient must stay together."
+            )
 
     def __len__(self) -> int:
         return len(self.cases)

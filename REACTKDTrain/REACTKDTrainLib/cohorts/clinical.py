@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from REACTKDLib.core.errors import FileMissing, PackagesMissing, UsageError
+from REACTKDLib.core.tables import Table, read_table
 from REACTKDLib.core.text import quoted
 
 Mixed = Literal["exclude", "lower", "higher"]
@@ -74,12 +74,12 @@ def read_hcc_tace_sheet(path: Path, mixed: Mixed = "exclude") -> dict[str, Clini
     missing = [c for c in wanted if c not in header]
     if missing:
         raise UsageError(f"The clinical sheet lacks the columns {quoted(missing)}; give the original workbook.")
-    out = {}
+    out: dict[str, ClinicalRow] = {}
     for row in rows[1:]:
         cell = dict(zip(header, row, strict=False))
         name = str(cell["TCIA_ID"] or "").strip()
         if name:
-            out[name] = ClinicalRow(
+            row_of_name = ClinicalRow(
                 id=name,
                 grade=grade_of_text(cell["Pathology"], mixed),
                 grade_text=str(cell["Pathology"] or "").strip(),
@@ -89,6 +89,8 @@ def read_hcc_tace_sheet(path: Path, mixed: Mixed = "exclude") -> dict[str, Clini
                 afp_ng_ml=_number(cell["AFP"]),
                 days_from_diagnosis=_integer(cell.get("Interval_BL")),
             )
+            if out.setdefault(name, row_of_name) != row_of_name:
+                raise UsageError(f"The clinical sheet says two things of {quoted([name])}; give the original workbook.")
     return out
 
 
@@ -101,25 +103,30 @@ def read_hospital_sheet(path: Path) -> dict[str, ClinicalRow]:
     path = Path(path)
     if not path.is_file():
         raise FileMissing("There is no clinical sheet at the path given; check the path.")
-    with open(path, encoding="utf-8-sig", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    columns = {c.strip().casefold(): c for c in (rows[0] if rows else {}) if c}
-    if "id" not in columns:
-        raise UsageError("The clinical sheet has no column ID; the first line must name the columns.")
-
-    def cell(row: Mapping, name: str) -> Any:
-        return row.get(columns.get(name, ""), None)
-
-    return {
-        str(row[columns["id"]]).strip(): ClinicalRow(
-            id=str(row[columns["id"]]).strip(),
-            sex={"m": "M", "male": "M", "f": "F", "female": "F"}.get(str(cell(row, "sex") or "").strip().casefold()),
-            age=_age(cell(row, "age")),
-            hepatitis=str(cell(row, "hepatitis")).strip() if cell(row, "hepatitis") else None,
-            afp_ng_ml=_number(cell(row, "afp")),
+    table = read_table(path, "the clinical sheet", ("id",))
+    if not table.columns:
+        raise UsageError("The clinical sheet is empty; the first line must name the columns.")
+    rows: dict[str, ClinicalRow] = {}
+    for cells in table.rows:
+        name = cells["id"]
+        if not name:
+            continue
+        row = ClinicalRow(
+            id=name,
+            sex={"m": "M", "male": "M", "f": "F", "female": "F"}.get(cells.get("sex", "").casefold()),
+            age=_age(cells.get("age")),
+            hepatitis=cells.get("hepatitis") or None,
+            afp_ng_ml=_number(_with_point(cells.get("afp", ""), table)),
         )
-        for row in rows
-    }
+        if rows.setdefault(name, row) != row:
+            raise UsageError(f"The clinical sheet says two things of {quoted([name])}; correct it.")
+    return rows
+
+
+def _with_point(text: str, table: Table) -> str:
+    """A decimal comma, where the comma is no separator and cannot stand for thousands, as a point."""
+    plain = table.separator != "," and re.fullmatch(r"\d+,\d+", text) and not re.fullmatch(r"\d{1,3},\d{3}", text)
+    return text.replace(",", ".") if plain else text
 
 
 def grade_counts(rows: Iterable[ClinicalRow]) -> tuple[int, int, int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import json
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,17 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.datalist import KEYS, with_own_keys
+from REACTKDLib.core.datalist import job_of_entry, name_of, read_datalist
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.open_case import open_case
-from REACTKDLib.core.text import quoted
-from REACTKDLib.core.worklist import Job, read_worklist
+from REACTKDLib.core.tables import read_table
+from REACTKDLib.core.text import quoted, shown
+from REACTKDLib.core.worklist import Job, read_listed
 from REACTKDTrainLib.cohorts.base import GRADES, Cohort, CohortCase
 from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
 from REACTKDTrainLib.cohorts.label_files import LabeledImages, open_labeled
 from REACTKDTrainLib.cohorts.survey import Survey
 
-IMAGES = ("ct", "fdg", "acetate")
+GRADES_FILE = "grades.csv"
+_NO_GRADE = ("", "none", "null", "na", "n/a", "nan", "-")
+_PATIENT_LIKE = re.compile(r"pat|subj|person|pid|mrn")
 
 
 def listed_cohort(path: Path) -> Cohort:
@@ -41,8 +44,8 @@ def listed_cohort(path: Path) -> Cohort:
         if survey is not None:
             return of_survey(survey)
         _check_case_folders(path)
-        return _worklist_cohort(path, _grades_file(path / "grades.csv"))
-    return _worklist_cohort(path, _grades_file(path))
+        return _worklist_cohort(path, _rows_by_case(path / GRADES_FILE))
+    return _worklist_cohort(path)
 
 
 def of_survey(survey: Survey) -> Cohort:
@@ -52,13 +55,16 @@ def of_survey(survey: Survey) -> Cohort:
 
 
 def grade_of(value: Any, case: str) -> int | None:
-    """'well', 'moderate', 'poor', 0, 1 or 2, or nothing -> index or None. Raises: UsageError that names the case."""
-    told = str("" if value is None else value).strip().lower()
-    if told in ("", "none", "na", "n/a"):
+    """'well', 'moderate', 'poor', 0, 1 or 2 ('2.0' too), or nothing -> index or None. Raises: UsageError."""
+    told = unicodedata.normalize("NFKC", str("" if value is None else value)).strip().lower()
+    whole = re.fullmatch(r"\+?0*(\d)([.,]0*)?", told)
+    told = whole[1] if whole else told
+    if told in _NO_GRADE:
         return None
     known = {name: n for n, name in enumerate(GRADES)} | {str(n): n for n in range(len(GRADES))}
     if told not in known:
-        raise UsageError(f"Case {quoted([case])} has the grade {value!r}; give well, moderate or poor (or 0, 1, 2).")
+        given = shown(repr(value) if isinstance(value, str) else value)
+        raise UsageError(f"Case {quoted([case])} has the grade {given}; give well, moderate or poor (or 0, 1, 2).")
     return known[told]
 
 
@@ -71,64 +77,58 @@ def datalist_cohort(path: Path) -> Cohort:
 
     Paths are relative to the file. Raises: UsageError, FileMissing.
     """
-    try:
-        told = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"The datalist {path.name} is not readable JSON; correct the file.") from error
-    entries = told.get("training") if isinstance(told, dict) else None
-    if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-        raise UsageError(f'The datalist {path.name} must be an object with a list "training" of cases.')
-    entries = [with_own_keys(entry, told, f"case-{n:04d}") for n, entry in enumerate(entries)]
-    cases = tuple(_entry(entry, n, Path(path).parent) for n, entry in enumerate(entries))
-    return Cohort(str(told.get("name") or Path(path).stem), cases, description=str(told.get("description", "")))
+    path = Path(path)
+    told, entries = read_datalist(path, ("training",))
+    cases = tuple(_of_entry(entry, path.parent) for entry in entries)
+    return Cohort(str(told.get("name") or path.stem), cases, description=str(told.get("description", "")))
 
 
-def _entry(entry: Mapping[str, Any], number: int, base: Path) -> CohortCase:
-    name = str(entry.get("id") or f"case-{number:04d}")
-    unknown = sorted(set(entry) - set(KEYS))
-    if unknown:
-        raise UsageError(
-            f"Case {quoted([name])} of the datalist has the unknown key {unknown[0]!r}; known are {', '.join(KEYS)}."
-        )
-    images = {m: base / str(entry[m]) for m in IMAGES if entry.get(m)}
-    masks = {k: base / str(entry[k]) for k in ("segmentation", "liver", "tumor") if entry.get(k)}
-    if not images or not ("segmentation" in masks or {"liver", "tumor"} <= set(masks)):
+def _of_entry(entry: Mapping[str, Any], base: Path) -> CohortCase:
+    job = job_of_entry(entry, base)
+    name, images = job.case, {m.value: path for m, path in job.images.items()}
+    if not images or (job.segmentation is None and job.mask_files is None):
         raise UsageError(
             f"Case {quoted([name])} of the datalist needs an image (ct, fdg or acetate) and a segmentation, or liver "
             "and tumor masks."
         )
-    fold = entry.get("fold")
+    fold, clinical = entry.get("fold"), entry.get("clinical")
     if fold is not None and (isinstance(fold, bool) or not isinstance(fold, int) or fold < 0):
-        raise UsageError(f"Case {quoted([name])} of the datalist has the fold {fold!r}; give a whole number from 0.")
-    if "segmentation" in masks:
-        load = partial(_open, name, images, masks["segmentation"], None, None)
-    else:
-        load = partial(open_labeled, LabeledImages(name, images, masks["liver"], masks["tumor"]))
-    clinical = entry.get("clinical")
+        raise UsageError(
+            f"Case {quoted([name])} of the datalist has the fold {shown(repr(fold))}; give a whole number from 0."
+        )
     if clinical is not None and not isinstance(clinical, dict):
         raise UsageError(
             f"Case {quoted([name])} of the datalist has clinical data that are no object; give names and values."
         )
-    patient = str(entry.get("patient") or name)
-    case = _case(name, patient, grade_of(entry.get("grade"), name), images, [*masks.values()], load, fold)
+    if job.mask_files is None:
+        masks, load = (job.segmentation,), partial(_open, name, images, job.segmentation, None, None)
+    else:
+        masks, load = job.mask_files, partial(open_labeled, LabeledImages(name, images, *job.mask_files))
+    patient = name_of(entry, "patient", name)
+    case = _case(name, patient, grade_of(entry.get("grade"), name), images, masks, load, fold)
     return replace(case, clinical=clinical)
 
 
 # -- worklists and folders of cases
 
 
-def _worklist_cohort(path: Path, grades: Mapping[str, Mapping[str, str]]) -> Cohort:
-    jobs = _jobs(path)
-    unknown = sorted(set(grades) - {job.case for job in jobs})
-    if unknown:
-        raise UsageError(f"grades.csv names {quoted(unknown)}, for which there is no case; correct the names.")
-    cases = tuple(_of_job(job, grades.get(job.case, {})) for job in jobs)
+def _worklist_cohort(path: Path, grades: Mapping[str, Mapping[str, str]] | None = None) -> Cohort:
+    """grades: rows of grades.csv by the name of the case; None where each case's own row holds grade and patient."""
+    listed = _listed(path)
+    if grades is not None:
+        unknown = sorted(set(grades) - {_composed(job.case) for job, _ in listed})
+        if unknown:
+            raise UsageError(
+                f"{GRADES_FILE} names {quoted(unknown)}, for which there is no case; write each as its folder."
+            )
+        listed = [(job, grades.get(_composed(job.case), {})) for job, _ in listed]
+    cases = tuple(_of_job(job, row) for job, row in listed)
     return Cohort(path.stem if path.is_file() else path.name, cases)
 
 
 def has_case_folders(path: Path) -> bool:
     """True when a folder in `path` is a case: it holds CT, FDG or ACETATE, as files or as folders of DICOM."""
-    return any(entry.is_dir() for entry in path.iterdir()) and any(job.images for job in _jobs(path))
+    return any(entry.is_dir() for entry in path.iterdir()) and any(job.images for job, _ in _listed(path))
 
 
 def _check_case_folders(path: Path) -> None:
@@ -151,21 +151,42 @@ def _of_job(job: Job, row: Mapping[str, str]) -> CohortCase:
     return _case(job.case, row.get("patient") or job.case, grade, images, [job.segmentation], load, None)
 
 
-def _jobs(path: Path) -> list[Job]:
+def _listed(path: Path) -> list[tuple[Job, dict[str, str]]]:
     """As the reading room's worklist, with the columns `grade` and `patient` beside its own."""
-    return read_worklist(path, extra=("grade", "patient"))
+    return read_listed(path, extra=("grade", "patient"))
 
 
-def _grades_file(path: Path) -> dict[str, dict[str, str]]:
-    """case -> its row; nothing where there is no file or no grade in it."""
+def _rows_by_case(path: Path) -> dict[str, dict[str, str]]:
+    """case -> its row of grades.csv; nothing where there is no file.
+
+    Raises: UsageError for a file without the columns, or that says two things of one case.
+    """
     if not path.is_file():
         return {}
-    try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path.name} is not a CSV in UTF-8; save it again as 'CSV UTF-8'.") from error
-    found = [{str(k).strip().lower(): str(v or "").strip() for k, v in row.items() if k} for row in rows]
-    return {row["case"]: row for row in found if row.get("case") and "grade" in row}
+    table = read_table(path, f"the file {GRADES_FILE}", ("case", "grade"))
+    if not table.columns:
+        raise UsageError(f"{GRADES_FILE} is empty; give it the columns case and grade, or take it away.")
+    other = [name for name in table.columns if name != "patient" and _PATIENT_LIKE.search(name)]
+    if other and "patient" not in table.columns:
+        raise UsageError(
+            f"{GRADES_FILE} has the column {quoted(other)}, which is not read; call that of the patients 'patient'."
+        )
+    rows: dict[str, dict[str, str]] = {}
+    for row in table.rows:
+        name = _composed(row["case"])
+        known = rows.setdefault(name, row)
+        if not name or (grade_of(known["grade"], name), known.get("patient")) != (
+            grade_of(row["grade"], name),
+            row.get("patient"),
+        ):
+            fault = f"says two things of {quoted([name])}" if name else "has a row without the name of a case"
+            raise UsageError(f"{GRADES_FILE} {fault}; correct it.")
+    return rows
+
+
+def _composed(name: str) -> str:
+    """The name with accents as one character each: file systems and spreadsheets differ in that."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _case(

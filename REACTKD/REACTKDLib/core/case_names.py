@@ -1,0 +1,69 @@
+"""Names of cases and patients: which can be a file, which would be the same file, and which may be the same person."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from hashlib import sha256
+
+LONGEST_BYTES = 200  # file systems take 255, and names get endings
+_SEPARATORS = '/\\:*?"<>|'
+#: control characters, halves of surrogate pairs, line and paragraph separators
+_UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
+_TURNING = {"\ufffd", *map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A)))}  # these show a name as another
+#: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\..*)?", re.IGNORECASE)
+_SHORT = 60
+
+
+def is_file_name(name: str) -> bool:
+    """True when every file system takes the name as it is, as that of a folder or before an ending."""
+    return (
+        bool(name)
+        and name == name.strip()
+        and not name.startswith(".")
+        and not name.endswith(".")
+        and not any(c in _SEPARATORS or c in _TURNING or unicodedata.category(c) in _UNWRITABLE for c in name)
+        and not _RESERVED.fullmatch(name)
+        and len(name.encode()) <= LONGEST_BYTES
+    )
+
+
+def file_name_of(name: str) -> str:
+    """Return the name as one that every file system takes; names that differ in other characters stay different.
+
+    What had to be changed ends with "~" and a hash, which no name that is left as it is holds.
+    """
+    safe = re.sub(r"[^\w .-]+", "_", name).strip("._ ")[:_SHORT].rstrip(". ")
+    while len(safe.encode()) > LONGEST_BYTES - 10:
+        safe = safe[:-1]
+    if safe == name and is_file_name(name):
+        return name
+    digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{safe if safe and not _RESERVED.fullmatch(safe) else 'case'}~{digest}"
+
+
+def on_disk(name: str) -> str:
+    """Return what two names have in common that are one file on some file system: letter case, accents, blanks."""
+    visible = "".join(c for c in unicodedata.normalize("NFC", name) if unicodedata.category(c) != "Cf")
+    return unicodedata.normalize("NFC", visible.casefold()).strip(" .\t\r\n\xa0")
+
+
+def confusable(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return two names that may be meant for one person, or None: "007" and "7" or "7.0", "Ab 1" and "AB_01"."""
+    known: dict[str, str] = {}
+    for name in names:
+        if known.setdefault(key := _as_a_person(name), name) != name:
+            return known[key], name
+    return None
+
+
+def _as_a_person(name: str) -> str:
+    """What a spreadsheet, or somebody who types it again, leaves of a name."""
+    text = unicodedata.normalize("NFKC", name).casefold().strip().strip("'\"")
+    if re.fullmatch(r"\d+[.,]0+", text):
+        text = re.split(r"[.,]", text)[0]
+    text = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc", "Cs"))
+    text = re.sub(r"\d+", lambda number: number[0].lstrip("0") or "0", text)
+    return re.sub(r"[\s_.-]+", " ", text).strip() or name

@@ -1,0 +1,178 @@
+"""Tables as text: lists that people make with a spreadsheet are read in one way, and ours are harmless in one.
+
+Spreadsheets write commas, semicolons (where the comma is the decimal sign) or tabs, a line "sep=;" before the header,
+UTF-8 with or without its mark, UTF-16 or the code page 1252 of Windows. Cells that begin as a formula run when a table
+is opened (https://owasp.org/www-community/attacks/CSV_Injection), so they get an apostrophe, which reading takes off.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.text import quoted, sentence
+
+SEPARATORS = (",", ";", "\t", "|")
+MOST_BYTES = 64 << 20
+_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?[,;|\t ]*(\r\n|\r|\n|\Z)", re.IGNORECASE)
+_FORMULA = re.compile(r"'*[ \xa0]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_INVISIBLE = "\ufeff\u200b\u2060"
+
+
+@dataclass(frozen=True)
+class Table:
+    """columns: names in small letters, those without a name left out. rows: cells by column, empty rows left out."""
+
+    columns: tuple[str, ...] = ()
+    rows: tuple[dict[str, str], ...] = ()
+    separator: str = ","
+
+
+def read_table(path: Path, role: str, needed: Collection[str]) -> Table:
+    """Read a table whose first line that is not empty names the columns. An empty file is a table without columns.
+
+    role: what the file is ("the worklist"), for sentences. needed: columns that must be there, in small letters; the
+    separator is the one with which they are. Cells lose the blanks around them.
+
+    Raises: UsageError for what is no such table, lacks a column or names one twice, or has a row of more cells.
+    """
+    text = _text_of(path, role)
+    marked = _SEP_LINE.match(text)
+    if marked is not None and marked[1] not in SEPARATORS:
+        raise UsageError(f"The first line of {role} states a separator that is not known; use commas or semicolons.")
+    if marked is not None:
+        text = text[marked.end() :]
+    separator = marked[1] if marked is not None else _separator(text, needed)
+    records = _records(text, separator, role, 1 if marked is not None else 0)
+    header = next((cells for _, cells in records if any(cells)), None)
+    if header is None:
+        return Table(separator=separator)
+    columns = _columns(header, role, needed)
+    rows = (_row(columns, cells, line, role) for line, cells in records if any(cells))
+    return Table(tuple(filter(None, columns)), tuple(rows), separator)
+
+
+def table_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Return rows as CSV with line feeds, harmless for spreadsheets; `read_table` gives the texts back. None: empty.
+
+    Texts with a separator of other countries or a line end are quoted too, which the library's writer does not do.
+    """
+    return "".join(",".join(_written(cell) for cell in row) + "\n" for row in rows)
+
+
+def harmless(text: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula and every file can hold. Plain numbers stay as they are."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def as_it_was(cell: str) -> str:
+    """Return the text that `harmless` made a cell of."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def _written(cell: Any) -> str:
+    text = "" if cell is None else harmless(str(cell))
+    return '"' + text.replace('"', '""') + '"' if re.search(r"[,;|\t\r\n\"]", text) else text
+
+
+def _text_of(path: Path, role: str) -> str:
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{sentence(role)} cannot be read; check its permissions.") from error
+    if data.startswith(_WORKBOOKS):
+        raise UsageError(f"{sentence(role)} is a workbook, not a CSV; save it from the spreadsheet as 'CSV UTF-8'.")
+    if len(data) > MOST_BYTES:
+        raise UsageError(f"{sentence(role)} is too large for a list of cases; check which file it is.")
+    for encoding in _encodings(data):
+        try:
+            return data.decode(encoding).replace("\0", "\ufffd")  # csv of Python 3.10 stops at the former
+        except UnicodeDecodeError:
+            continue
+    raise UsageError(f"{sentence(role)} is not a CSV in UTF-8; save it from the spreadsheet as 'CSV UTF-8'.")
+
+
+def _encodings(data: bytes) -> tuple[str, ...]:
+    marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
+    if marked is not None:
+        return (marked,)
+    start = data[:400]
+    if start and len(start) % 2 == 0 and start.count(0) >= len(start) // 3:  # UTF-16 that lost its mark
+        return ("utf-16-le",) if start[1::2].count(0) > start[::2].count(0) else ("utf-16-be",)
+    return ("utf-8", "cp1252")
+
+
+def _separator(text: str, needed: Collection[str]) -> str:
+    """The separator with which the needed columns are there, else the one that makes the most columns."""
+    headers = {separator: _header_with(text, separator) for separator in SEPARATORS}
+    fitting = [separator for separator, header in headers.items() if set(needed) <= set(header)]
+    return fitting[0] if fitting else max(headers, key=lambda separator: len(headers[separator]))
+
+
+def _header_with(text: str, separator: str) -> list[str]:
+    try:
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        return next(([_name(cell) for cell in cells] for cells in rows if any(map(_trimmed, cells))), [])
+    except csv.Error:
+        return []
+
+
+def _records(text: str, separator: str, role: str, before: int) -> Iterator[tuple[int, list[str]]]:
+    """(number of the line, cells) of each row. Line ends inside quotes belong to the cell."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:
+        for cells in reader:
+            yield reader.line_num + before, [as_it_was(_trimmed(cell)) for cell in cells]
+    except csv.Error as error:
+        raise UsageError(
+            f"Line {reader.line_num + before} of {role} has quotes that do not match, or a cell that is too long; "
+            "correct it."
+        ) from error
+
+
+def _columns(header: list[str], role: str, needed: Collection[str]) -> list[str]:
+    columns = [_name(cell) for cell in header]
+    twice = sorted({name for name in columns if name and columns.count(name) > 1})
+    if twice:
+        raise UsageError(f"{sentence(role)} has two columns {quoted(twice[:1])}; leave one.")
+    lacking = [name for name in needed if name not in columns]
+    if lacking:
+        raise UsageError(
+            f"{sentence(role)} lacks the column {quoted(lacking)}; its first line must name the columns, with commas, "
+            "semicolons or tabs between them."
+        )
+    return columns
+
+
+def _row(columns: list[str], cells: list[str], line: int, role: str) -> dict[str, str]:
+    if any(cells[len(columns) :]):
+        raise UsageError(
+            f"Line {line} of {role} has more cells than there are columns; quote cells that hold a separator."
+        )
+    filled = [*cells, *[""] * (len(columns) - len(cells))]
+    return {name: cell for name, cell in zip(columns, filled) if name}
+
+
+def _name(cell: str) -> str:
+    return _trimmed(cell).lower()
+
+
+def _trimmed(cell: str) -> str:
+    return cell.strip().strip(_INVISIBLE).strip()
