@@ -14,6 +14,7 @@ def _(text: str) -> str:
 
 SENTENCES = (
     _("A DICOM report refers to DICOM images; give {image} as a DICOM series, or leave --dicom out."),
+    _("A case of the datalist has the {key} {shown}; give each {key} as text in quotes, or leave it out."),
     _('A case of the datalist is not an object; each needs keys such as "id", "ct", "segmentation".'),
     _("A file of {role} cannot be read; copy or export the series again."),
     _("A file of {role} is cut off or damaged; copy or export the series again."),
@@ -43,11 +44,14 @@ SENTENCES = (
     _("Another window is writing the review; the change is saved in a moment."),
     _("Another window works on this list; it changed {changed}."),
     _("Case {value} cannot be opened. {error}"),
+    _("Case {value} of the datalist has a label and a {key}; leave one."),
+    _("Case {value} of the datalist has a segmentation, and masks in files of their own; leave one."),
     _(
-        "Case {value} of the datalist has an image {channel} that is '{told}' in \"modality\"; name each channel "
+        "Case {value} of the datalist has an image {channel} that is '{shown}' in \"modality\"; name each channel "
         "CT, FDG or acetate there."
     ),
     _("Case {value} of the datalist has the unknown key {unknown}; known are {join}."),
+    _("Case {value} of the datalist has two images for {key}; leave one."),
     _("Case {value} of the datalist has {not_text} that is not text; give one path."),
     _("Checking masks and images"),
     _("Coloring the regions"),
@@ -68,6 +72,8 @@ SENTENCES = (
     _("Keep the largest piece of the liver and those with tumor"),
     _("Lesion {number}"),
     _("Less than a tenth of the liver is free of tumor; check both masks."),
+    _("Line {line} of {role} has more cells than there are columns; quote cells that hold a separator."),
+    _("Line {value} of {role} has quotes that do not match, or a cell that is too long; correct it."),
     _("Loading the model"),
     _("More than {most_segments} segments are not saved; keep the liver and its tumors only."),
     _("No case is graded yet; choose the inputs and grade it first."),
@@ -129,7 +135,7 @@ SENTENCES = (
     _("The corrected masks of this case are not where they were saved; those listed are shown."),
     _("The corrected masks of {value} could not be saved. {error}"),
     _("The corrected masks reach beyond the part of the images that had been read, so it was read anew."),
-    _("The datalist is not readable JSON; correct the file."),
+    _("The datalist is not readable JSON{why}; correct the file."),
     _('The datalist must be an object with a list "training" of cases.'),
     _("The description of the model '{name}' is not valid ({error}); copy the model folder again."),
     _("The file STOP cannot be written to the run's folder ({strerror}); stop it where it was started."),
@@ -152,6 +158,7 @@ SENTENCES = (
     ),
     _("The file of {role} is cut off or damaged; copy or export it again."),
     _("The file of {role} is not an image that can be read; give a NIfTI, NRRD or MHA file."),
+    _("The first line of {role} states a separator that is not known; use commas or semicolons."),
     _("The folder given for {role} has no {get} series ({seen}); give the series' own folder."),
     _(
         "The folder given for {role} holds {candidates} {get} series: {title}; give the folder of one, or one file "
@@ -263,8 +270,6 @@ SENTENCES = (
     _("The whole {organ} is marked as {lesion}; without other tissue to compare with the answer means little."),
     _("The worklist has unknown columns {unknown}; its columns are {join}."),
     _("The worklist holds no case; give a CSV with a row, or a folder with a folder, for each case."),
-    _("The worklist is not a CSV in UTF-8; save it from the spreadsheet as 'CSV UTF-8'."),
-    _("The worklist lacks the column 'case' or 'segmentation'; its columns are {join}."),
     _("The worklist names {twice} more than once; give each case a name of its own."),
     _("The {name} mask has {shape} voxels where the image has {shape2}; resample the mask to the image's grid."),
     _("The {organ} mask is empty; draw the {organ}, or choose the segment that holds it."),
@@ -395,6 +400,7 @@ SENTENCES = (
     _("{name} is smaller than a cell of the network's maps, so little of it is seen."),
     _("{name} was taken out of the sum."),
     _("{nuclide} by code and {by_half_life} by half-life"),
+    _("{role} cannot be read; check its permissions."),
     _("{role} cannot be used: {error}; give the corrected series in Bq/ml."),
     _(
         "{role} does not state the rescale {name} of every slice, so its values mean nothing; export the series "
@@ -413,6 +419,7 @@ SENTENCES = (
         "{role} has slices that are shifted sideways against each other, by {jump} mm between slice {value} and "
         "{value2} of {shifts}; give a reconstruction in one place."
     ),
+    _("{role} has two columns {twice}; leave one."),
     _("{role} has values far below zero ({low}), as a CT has; check which file is which."),
     _("{role} has {count} values in each voxel (a color image?); save one scalar volume."),
     _(
@@ -437,9 +444,16 @@ SENTENCES = (
     _("{role} is a multi-frame DICOM file; for a PET or a DICOM report give the series as single slices."),
     _("{role} is a single slice, not a volume; give the whole 3-D series."),
     _("{role} is a single slice, not a volume; give the whole series."),
+    _("{role} is a workbook, not a CSV; save it from the spreadsheet as 'CSV UTF-8'."),
+    _("{role} is not a CSV in UTF-8; save it from the spreadsheet as 'CSV UTF-8'."),
     _(
         "{role} is not in Hounsfield units: {fault}; export it again with its rescale values applied, or give a "
         "PET as a PET."
+    ),
+    _("{role} is too large for a list of cases; check which file it is."),
+    _(
+        "{role} lacks the column {lacking}; its first line must name the columns, with commas, semicolons or tabs "
+        "between them."
     ),
     _("{role} lacks {counted}: {where}{unread}; copy or export the whole series again."),
     _(
