@@ -98,11 +98,11 @@ def read_volumes(
         check()
         if is_dicom_source(path):
             drawn_on = referenced_series(segmentation) if segmentation is not None and os.path.isdir(path) else ()
-            volumes[modality], more = read_dicom_volume(path, modality, preferred=drawn_on)
-            findings += more
+            volume, more = read_dicom_volume(path, modality, preferred=drawn_on)
+            volumes[modality] = replace(volume, findings=tuple(more))
         else:
             volumes[modality] = read_volume(path, modality)
-            findings += volumes[modality].findings
+        findings += volumes[modality].findings
     return volumes, findings
 
 

@@ -12,13 +12,14 @@ import slicer
 
 from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.errors import EmptySegmentation, MaskOffImage, NoLiver, NoVolume
-from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.findings import Finding, merged
 from REACTKDLib.core.hounsfield import check_hounsfield
 from REACTKDLib.core.pet_values import check_pet
 from REACTKDLib.core.roles import ROLES
 from REACTKDLib.core.volume import Unit, Volume
 from REACTKDLib.scene.frames import distorting_transform
 from REACTKDLib.scene.pet_source import understood
+from REACTKDLib.scene.remarks import remarks_of
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments, mask_on, segment_array
 from REACTKDLib.scene.terminology import tag
 from REACTKDLib.scene.volumes import node_from_volume, volume_from_node, volume_in_frame_of
@@ -125,11 +126,13 @@ def _read_volume(node: Any, modality: Modality, reference: Any) -> tuple[Volume,
         volume = volume_from_node(node, role)
     else:
         volume = volume_in_frame_of(node, reference, role)
+    remarks = remarks_of(node, modality)
     if modality is Modality.CT:
         check_hounsfield(volume.array, role)
-        return volume.with_array(volume.array, Unit.HU), []
+        return volume.with_array(volume.array, Unit.HU), list(remarks)
     check_pet(volume.array, role)
-    return understood(node, volume, modality)
+    volume, more = understood(node, volume, modality)
+    return volume, list(merged(remarks, more))
 
 
 def _distortion_findings(nodes: CaseNodes) -> Iterable[Finding]:

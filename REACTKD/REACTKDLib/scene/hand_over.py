@@ -24,6 +24,7 @@ from REACTKDLib.core.worker.jobs import ImageFile, MaskFile
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.frames import Relation, distorting_transform, relation_between
 from REACTKDLib.scene.pet_source import files_of
+from REACTKDLib.scene.remarks import remarks_of
 from REACTKDLib.scene.segments import LABELMAP, SegmentChoice, with_label_maps
 from REACTKDLib.scene.units import stated_unit
 from REACTKDLib.scene.volumes import ijk_to_ras_of, voxels_of
@@ -70,7 +71,8 @@ def hand_over_images(nodes: CaseNodes, scratch: ScratchFolder) -> Slices:
             names.append(scratch.new_name())
             yield from write_slabs(scratch.path / names[-1], array)
             stated = None if unit is None else unit.value
-            files.append(ImageFile(modality.value, names[-1], matrix.tolist(), stated, sources))
+            remarks = [finding.to_dict() for finding in remarks_of(node, modality)]
+            files.append(ImageFile(modality.value, names[-1], matrix.tolist(), stated, sources, remarks))
     except BaseException:
         scratch.discard(names)
         raise

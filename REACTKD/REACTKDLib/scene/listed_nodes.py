@@ -20,6 +20,7 @@ from REACTKDLib.scene.case import NODE_NAMES, CaseNodes
 from REACTKDLib.scene.folder import take_out_of_folder
 from REACTKDLib.scene.outputs import remove_outputs
 from REACTKDLib.scene.parameter_node import parameter_nodes, read_inputs
+from REACTKDLib.scene.remarks import write_remarks
 from REACTKDLib.scene.segments import LABELMAP, SegmentChoice
 from REACTKDLib.scene.units import write_unit
 from REACTKDLib.scene.volumes import ijk_to_ras_of
@@ -117,6 +118,7 @@ def _add_volume(scene: Any, name: str, read: ImageRead, image: Any, modality: Mo
     if modality is not Modality.CT and scene.GetNodeByID(PET_COLORS) is not None:
         display.SetAndObserveColorNodeID(PET_COLORS)
     write_unit(node, read.unit)
+    write_remarks(node, read.findings)
     return node
 
 

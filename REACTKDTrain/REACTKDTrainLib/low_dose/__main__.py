@@ -72,8 +72,9 @@ def run(options: argparse.Namespace, progress: Callable[[float, str], None] | No
     from REACTKDTrainLib.low_dose.sidecar import sidecar_of, write_sidecar
     from REACTKDTrainLib.low_dose.volumes import Simulators, degrade
 
+    ct = _read(options.ct)
     low, record = degrade(
-        _read(options.ct),
+        ct,
         options.dose,
         seed,
         mode=options.mode,
@@ -86,7 +87,8 @@ def run(options: argparse.Namespace, progress: Callable[[float, str], None] | No
     write_sidecar(write_volume(low, options.output), record.to_json())
     added = record.added_std_hu["soft_tissue"]
     noise = "no soft tissue to measure in" if added is None else f"{added:.1f} HU added in soft tissue"
-    return f"Wrote {options.output.name} at {options.dose:g} of the dose ({noise})."
+    told = [finding.message for finding in ct.findings if finding.severity != "info"]
+    return " ".join([f"Wrote {options.output.name} at {options.dose:g} of the dose ({noise}).", *told])
 
 
 def _read(path: Path) -> Volume:

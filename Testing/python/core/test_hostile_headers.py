@@ -108,6 +108,8 @@ def test_a_misspelled_field_of_geometry_is_told_or_refused(tmp_path, key):
         (META, "DistanceUnits = cm", errors.BadSpacing, "another unit than mm"),
         (META, "ElementToIntensityFunctionSlope = 2", errors.NotAnImage, "scales its values"),
         (META, "DimSize = 6 5 3", errors.NotAnImage, "header"),
+        (META, "Position = 9 9 9", errors.NotAnImage, "header"),
+        (META, "Orientation = 0 1 0 1 0 0 0 0 1", errors.NotAnImage, "header"),
         (META, "ElementByteOrderMSB = True\nBinaryDataByteOrderMSB = False", errors.NotAnImage, "header"),
         (NRRD, 'space units: "m" "m" "m"', errors.BadSpacing, "another unit than mm"),
         (NRRD, "spacings: 1 1 1", errors.BadSpacing, "twice"),
@@ -263,3 +265,17 @@ def test_skipped_bytes_and_lines(tmp_path):
     lines = META.splitlines()
     header = "\n".join([*lines[:-1], "HeaderSize = -1", lines[-1]]) + "\n"
     assert np.array_equal(read_raw(meta(tmp_path, header, b"whatever" + data)).array, VOXELS)
+
+
+@pytest.mark.parametrize("none", ["none", "(nan,nan,nan)"])
+@pytest.mark.parametrize("kind", ["list", "vector", "???"])
+def test_an_axis_of_values_wherever_it_stands(tmp_path, none, kind):
+    layers = np.stack([VOXELS, VOXELS[::-1]], axis=-1)
+    header = replaced(replaced(replaced(NRRD, "dimension", "4"), "sizes", "2 6 5 4"), "space directions",
+                      f"{none} (1,0,0) (0,2,0) (0,0,3)") + f"kinds: {kind} domain domain domain\n"  # fmt: skip
+    first = read_raw(nrrd(tmp_path, header, layers.tobytes()))
+    header = replaced(replaced(header, "sizes", "6 5 4 2"), "kinds", f"domain domain domain {kind}")
+    header = replaced(header, "space directions", f"(1,0,0) (0,2,0) (0,0,3) {none}")
+    last = read_raw(nrrd(tmp_path, header, np.moveaxis(layers, -1, 0).tobytes()))
+    for raw in (first, last):
+        assert np.array_equal(raw.array, layers) and np.array_equal(raw.ijk_to_ras, RIGHT)

@@ -154,13 +154,14 @@ def _place(fields: Mapping[str, str], count: int, role: str) -> tuple[np.ndarray
 
 
 def _values(fields: Mapping[str, str], names: Sequence[str], count: int, role: str) -> np.ndarray | None:
-    text = next((fields[name] for name in names if name in fields), None)
-    if text is None:
-        return None
-    values = numbers(text, role)
-    if values.size != count:
+    stated = [numbers(fields[name], role) for name in names if name in fields]
+    if any(values.size != count for values in stated):
         raise unreadable_header(role)
-    return values
+    if names[0] != "ElementSpacing" and any(not np.array_equal(values, stated[0]) for values in stated[1:]):
+        raise unreadable_header(
+            role
+        )  # names of one and the same thing; a size of elements may differ from their spacing
+    return stated[0] if stated else None
 
 
 def _parts(fields: Mapping[str, str], path: Path, length: int, sizes: Sequence[int], role: str) -> tuple[Part, ...]:

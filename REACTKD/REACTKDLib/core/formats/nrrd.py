@@ -144,14 +144,15 @@ def _vectors(fields: Mapping[str, str], count: int, role: str) -> list[np.ndarra
     words = re.findall(r"none|\([^()]*\)", fields["space directions"])
     if len(words) != count or re.sub(r"none|\([^()]*\)", "", fields["space directions"]).strip():
         raise unreadable_header(role)
-    return [None if word == "none" else _vector(word, role) for word in words]
+    vectors = [None if word == "none" else _vector(word, role, nan=True) for word in words]
+    return [None if vector is None or np.isnan(vector).all() else vector for vector in vectors]
 
 
-def _vector(word: str, role: str) -> np.ndarray:
+def _vector(word: str, role: str, nan: bool = False) -> np.ndarray:
     text = word.strip()
     if not (text.startswith("(") and text.endswith(")")):
         raise unreadable_header(role)
-    values = numbers(text[1:-1].replace(",", " "), role)
+    values = numbers(text[1:-1].replace(",", " "), role, nan)
     if values.size != 3:
         raise unreadable_header(role)
     return values

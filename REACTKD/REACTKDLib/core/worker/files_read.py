@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from REACTKDLib.core.case import Modality
-from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.findings import Finding, finding_from
 from REACTKDLib.core.geometry import bounding_box
 from REACTKDLib.core.grid import Grid
 from REACTKDLib.core.open_job import JobFiles
@@ -26,12 +26,16 @@ _BRIGHT_PERCENT = 99.5
 
 @dataclass(frozen=True, eq=False)
 class ImageRead:
-    """array: (D, H, W), mapped from the disk. window: lowest and highest value to show."""
+    """array: (D, H, W), mapped from the disk. window: lowest and highest value to show. findings: of its file.
+
+    Those of the segmentation's file are with the reference image.
+    """
 
     array: np.ndarray
     ijk_to_ras: np.ndarray
     unit: Unit
     window: tuple[float, float]
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +87,7 @@ def files_message(
         write_array(folder / name, np.ascontiguousarray(volume.array))
         window = LIVER_WINDOW if modality is Modality.CT else _bright(volume)
         told = {"modality": modality.value, "file": name, "unit": volume.unit.value, "window": window}
+        told["findings"] = [finding.to_dict() for finding in _findings_with(volume, read, first=not images)]
         images.append({**told, "ijk_to_ras": volume.ijk_to_ras.tolist()})
     layers, segments, grid = [], (), None
     if read.segmentation is not None:
@@ -109,6 +114,7 @@ def files_from(message: Mapping[str, Any], folder: Path) -> FilesRead:
             np.array(entry["ijk_to_ras"]),
             Unit(entry["unit"]),
             tuple(entry["window"]),
+            tuple(finding_from(finding) for finding in entry["findings"]),
         )
         for entry in message["images"]
     }
@@ -128,6 +134,11 @@ def files_from(message: Mapping[str, Any], folder: Path) -> FilesRead:
         message["problem"],
         tuple(folder / entry["file"] for entry in (*message["images"], *message["layers"])),
     )
+
+
+def _findings_with(volume: Volume, read: JobFiles, first: bool) -> tuple[Finding, ...]:
+    masks = read.segmentation.findings if first and read.segmentation is not None else ()
+    return (*volume.findings, *masks)
 
 
 def _layers(segmentation: Segmentation, folder: Path, new_name: Callable[[], str]) -> list[dict[str, Any]]:

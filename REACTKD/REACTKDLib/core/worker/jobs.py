@@ -19,7 +19,7 @@ class ImageFile:
     """An image in the worker's folder. file: a name of `arrays.write_slabs`. ijk_to_ras: rows.
 
     unit: of `Unit` as stated where it was loaded, None where nothing is stated. dicom: the files that it was loaded
-    from, one for each slice, where that is known.
+    from, one for each slice, where that is known. remarks: findings of whoever read its file, as `Finding.to_dict`.
     """
 
     modality: str
@@ -27,6 +27,7 @@ class ImageFile:
     ijk_to_ras: list
     unit: str | None
     dicom: list[str] = field(default_factory=list)
+    remarks: list[dict] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -280,6 +281,10 @@ def _is_plain_name(file: str) -> bool:
     return file == Path(file).name and "\x00" not in file and file != ".."
 
 
+def _is_finding(entry: Mapping[str, Any]) -> bool:
+    return all(isinstance(entry.get(key), str) for key in ("code", "severity", "message"))
+
+
 #: what the values of a field must be, beyond their type
 _RULES: dict[str, Callable[[Any], bool]] = {
     "modality": lambda value: value in {m.value for m in Modality},
@@ -290,5 +295,6 @@ _RULES: dict[str, Callable[[Any], bool]] = {
     "ijk_to_ras": _is_matrix,
     "place": lambda value: value is None or (len(value) == 3 and all(isinstance(v, int | float) for v in value)),
     "leave_out": lambda value: all(isinstance(v, str) for v in value) and set(value) <= {m.value for m in Modality},
+    "remarks": _is_finding,
     "mute": lambda value: all(isinstance(v, int | str) for v in value),
 }

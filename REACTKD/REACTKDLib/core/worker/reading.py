@@ -10,7 +10,7 @@ import numpy as np
 from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.dicom.loaded_pet import understood
 from REACTKDLib.core.errors import MaskOffImage, NoLiver
-from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.findings import Finding, finding_from, merged
 from REACTKDLib.core.grid import Grid
 from REACTKDLib.core.hounsfield import check_hounsfield
 from REACTKDLib.core.pet_values import check_pet
@@ -45,15 +45,17 @@ def case_from_files(
 def read_image(folder: Path, image: ImageFile) -> tuple[Volume, list[Finding]]:
     """Return one image, checked to be what it is given as, and remarks; a PET becomes SUV where its files tell how."""
     modality = Modality(image.modality)
+    remarks = [finding_from(entry) for entry in image.remarks]
     role = ROLES[modality]
     stated = None if image.unit is None else Unit(image.unit)
     unit = Unit.HU if modality is Modality.CT else stated or Unit.UNKNOWN
     volume = Volume(read_array(folder / image.file), np.array(image.ijk_to_ras), unit, role)
     if modality is Modality.CT:
         check_hounsfield(volume.array, role)
-        return volume, []
+        return volume, remarks
     check_pet(volume.array, role)
-    return understood(volume, stated, image.dicom, modality)
+    volume, more = understood(volume, stated, image.dicom, modality)
+    return volume, list(merged(remarks, more))
 
 
 def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> tuple[np.ndarray, np.ndarray]:

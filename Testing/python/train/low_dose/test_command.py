@@ -14,6 +14,7 @@ import pytest
 from REACTKDLib.core.files import read_volume, write_volume
 from REACTKDTrainLib.low_dose.__main__ import main
 from REACTKDTrainLib.low_dose.sidecar import file_hash
+from support.nifti_headers import nifti_with
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 
@@ -48,6 +49,15 @@ def test_other_formats(tmp_path, ct_file, suffix):
     output = tmp_path / f"low{suffix}"
     assert main(["--ct", str(ct_file), "--dose", "0.5", "--output", str(output), "--mode", "linear"]) == 0
     assert read_volume(output).array.dtype == np.int16 and (tmp_path / "low.json").exists()
+
+
+def test_a_ct_of_two_voxel_sizes_has_those_of_its_sform_and_says_so(tmp_path, ct, capsys):
+    source, output = nifti_with(ct, tmp_path / "ct.nii", pixdim_times=(0.9, 0.9, 1)), tmp_path / "low.nii.gz"
+    assert main(["--ct", str(source), "--dose", "0.5", "--output", str(output)]) == 0
+    assert "The CT states two voxel sizes" in capsys.readouterr().out
+    low = read_volume(output)
+    np.testing.assert_allclose(low.ijk_to_ras, ct.ijk_to_ras, atol=1e-4)
+    assert low.findings == ()
 
 
 REFUSALS = [

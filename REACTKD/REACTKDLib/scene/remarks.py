@@ -1,0 +1,60 @@
+"""What the reader of a file had to say about an image, kept with its node, so that every grade of it tells."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.findings import Finding, finding_from
+from REACTKDLib.core.formats.reading import read_header
+from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.roles import ROLES
+from REACTKDLib.core.stated_places import same_place
+from REACTKDLib.core.text import sentence
+from REACTKDLib.scene.volumes import ijk_to_ras_of
+
+_ATTRIBUTE = "REACTKD.Remarks"
+_NIFTI = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz")  # the one format that states a place more than once
+
+
+def write_remarks(node: Any, findings: tuple[Finding, ...]) -> None:
+    """Keep findings with the node, in the scene's file too."""
+    if findings:
+        node.SetAttribute(_ATTRIBUTE, json.dumps([finding.to_dict() for finding in findings]))
+
+
+def remarks_of(node: Any, modality: Modality) -> tuple[Finding, ...]:
+    """Return what `write_remarks` kept, or what the header of the NIfTI file says that Slicer loaded the node from."""
+    text = node.GetAttribute(_ATTRIBUTE)
+    if text is None:
+        return _of_file(node, ROLES[modality])
+    try:
+        return tuple(finding_from(entry) for entry in json.loads(text))
+    except (ValueError, TypeError, KeyError, AttributeError):  # written by hand
+        return ()
+
+
+def _of_file(node: Any, role: str) -> tuple[Finding, ...]:
+    storage = node.GetStorageNode()
+    path = Path((storage.GetFileName() if storage is not None else None) or "")
+    if not path.name.lower().endswith(_NIFTI) or not path.is_file():
+        return ()
+    try:
+        header = read_header(path, role)
+    except ReactkdError:  # Slicer has read it; what is wrong with it is not to be known from here
+        return ()
+    if not header.findings:
+        return ()
+    loaded = Grid(tuple(node.GetImageData().GetDimensions()[::-1]), ijk_to_ras_of(node))
+    if same_place(Grid(header.shape[-3:], header.ijk_to_ras), loaded):
+        return header.findings
+    if any(same_place(Grid(header.shape[-3:], place), loaded) for place in header.other_places):
+        text = (
+            f"The file of {role} states two voxel sizes or places, and 3D Slicer took another one than the command "
+            "line takes; correct the file's header, load it again and grade that."
+        )
+        return (Finding("two-places", "warning", sentence(text)),)
+    return ()  # moved in the scene since
