@@ -158,6 +158,10 @@ SENTENCES = (
     ),
     _("The file of {role} is cut off or damaged; copy or export it again."),
     _("The file of {role} is not an image that can be read; give a NIfTI, NRRD or MHA file."),
+    _(
+        "The file of {role} states two voxel sizes or places, and 3D Slicer took another one than the command line "
+        "takes; correct the file's header, load it again and grade that."
+    ),
     _("The first line of {role} states a separator that is not known; use commas or semicolons."),
     _("The folder given for {role} has no {get} series ({seen}); give the series' own folder."),
     _(
