@@ -175,6 +175,13 @@ class MasksPanel(Section):
     def _proposal_words(proposal: Any) -> str:
         if not proposal.edits:
             return _("{what}: there is nothing to change.").format(what=spoken(proposal.text))
+        if proposal.lesions:
+            text = _(
+                "{what}: proposed on a copy, which the views show. New segments, with voxels of the tumor segments: "
+                "{lesions}. Your segmentation is untouched until you accept."
+            )
+            lesions = ", ".join(f"{spoken(name)} ({milliliters:.2g} ml)" for name, milliliters in proposal.lesions)
+            return text.format(what=spoken(proposal.text), lesions=lesions)
         text = _(
             "{what}: proposed on a copy, which the views show; {milliliters} ml change. Your segmentation is untouched "
             "until you accept."

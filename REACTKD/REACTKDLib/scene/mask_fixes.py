@@ -33,7 +33,8 @@ _UNDO_DEPTH = 10
 class Proposal:
     """A fix to look at. node: a copy of the segmentation with the fix. text: what was done. edits: voxels that change.
 
-    choice: the segments of the case after it. milliliters: how much changes in all.
+    choice: the segments of the case after it. milliliters: how much changes in all. lesions: name and milliliters of
+    each new segment, which hold what the segments before lose.
     """
 
     nodes: CaseNodes
@@ -43,6 +44,7 @@ class Proposal:
     new_segments: tuple[str, ...]
     choice: SegmentChoice
     milliliters: float
+    lesions: tuple[tuple[str, float], ...] = ()
 
 
 class MaskFixer(ScriptRunner):
@@ -77,7 +79,7 @@ class MaskFixer(ScriptRunner):
         def job(masks: list[jobs.MaskFile], shape: list, matrix: list) -> jobs.Job:
             return jobs.MendMasks(masks, shape, matrix, finding.code, place)
 
-        self._propose(nodes, choice, choice, job, FIXES[finding.code])
+        self._propose(nodes, choice, job, FIXES[finding.code])
 
     def split(self, nodes: CaseNodes, choice: SegmentChoice, *segment_ids: str) -> None:
         """Make a copy in which a tumor segment keeps its largest lesion and each other one has its own segment.
@@ -86,8 +88,11 @@ class MaskFixer(ScriptRunner):
         """
         if set(segment_ids) - set(choice.tumors) or not choice.tumors:
             raise UsageError("Only a tumor segment can be split into lesions; choose one.")
-        alone = SegmentChoice((), segment_ids or choice.tumors)
-        self._propose(nodes, choice, alone, jobs.SplitMask, "Give every lesion a segment of its own")
+
+        def job(masks: list[jobs.MaskFile], shape: list, matrix: list) -> jobs.Job:
+            return jobs.SplitMask(masks, shape, matrix, list(segment_ids))
+
+        self._propose(nodes, choice, job, "Give every lesion a segment of its own")
 
     def accept(self) -> None:
         """Give the user's segmentation the proposed fix, and remove the copy."""
@@ -135,35 +140,36 @@ class MaskFixer(ScriptRunner):
             self.scene.RemoveObserver(self._observed)
             self._observed = None
 
-    def _propose(self, nodes: CaseNodes, choice: SegmentChoice, read: SegmentChoice, job: Any, text: str) -> None:
+    def _propose(self, nodes: CaseNodes, choice: SegmentChoice, job: Any, text: str) -> None:
         if self.proposal is not None:
             self._taken()
         if self.busy:
             self.cancel()
-            self._next = lambda: self._propose(nodes, choice, read, job, text)
+            self._next = lambda: self._propose(nodes, choice, job, text)
             return
         self._asked_choice = choice
-        script = self._proposing(nodes, choice, read, job, text)
+        script = self._proposing(nodes, choice, job, text)
         self._begin(script, lambda: all(self.scene.IsNodePresent(n) for n in (nodes.reference, nodes.segmentation)))
 
-    def _proposing(self, nodes: CaseNodes, choice: SegmentChoice, read: SegmentChoice, job: Any, text: str) -> Script:
+    def _proposing(self, nodes: CaseNodes, choice: SegmentChoice, job: Any, text: str) -> Script:
         self._tell(0.0, "Reading the masks")
-        masks = yield from hand_over_masks(nodes, read, self.mail.client.scratch)
+        masks = yield from hand_over_masks(nodes, choice, self.mail.client.scratch)
         grid = grid_of(nodes.reference)
         edits = yield from self._ask(job(masks, list(grid.shape), grid.ijk_to_ras.tolist()), (0.3, 0.8))
         yield
         node = _copy_of(self.scene, nodes.segmentation)
         try:
             yield
-            new = _new_ids(nodes.segmentation, sum(edit.segment is None for edit in edits))
+            new = _new_ids(nodes.segmentation, [edit.name for edit in edits if edit.segment is None])
             _apply(node, nodes, edits, new)
         except BaseException:
             self.scene.RemoveNode(node)
             raise
         voxel_ml = abs(np.linalg.det(grid.ijk_to_ras[:3, :3])) / 1000
         changed = voxel_ml * sum(int(edit.mask.sum()) for edit in edits if edit.segment is not None)
+        lesions = tuple((e.name, voxel_ml * int(e.mask.sum())) for e in edits if e.segment is None)
         after = SegmentChoice(choice.livers, (*choice.tumors, *new))
-        self.proposal = Proposal(nodes, node, text, edits, new, after, changed)
+        self.proposal = Proposal(nodes, node, text, edits, new, after, changed, lesions)
         self.proposal_changed(self.proposal)
 
     def _taken(self) -> Proposal:
@@ -188,17 +194,24 @@ def _copy_of(scene: Any, segmentation: Any) -> Any:
     return node
 
 
-def _new_ids(segmentation: Any, count: int) -> tuple[str, ...]:
-    taken, ids, number = set(segmentation.GetSegmentation().GetSegmentIDs()), [], 1
-    while len(ids) < count:
-        number += 1
-        if f"Lesion_{number}" not in taken:
-            ids.append(f"Lesion_{number}")
+def _new_ids(segmentation: Any, names: Iterable[str]) -> tuple[str, ...]:
+    """IDs for new segments of these names, which no segment has."""
+    ids, taken = [], set(segmentation.GetSegmentation().GetSegmentIDs())
+    for name in names:
+        new = name.replace(" ", "_")
+        while new in taken:
+            new += "_"
+        taken.add(new)
+        ids.append(new)
     return tuple(ids)
 
 
 def _apply(segmentation: Any, nodes: CaseNodes, edits: Iterable[Edit], new_ids: Iterable[str]) -> None:
-    """Change the voxels of the edits, and nothing else. Slicer places them where a segment has another geometry."""
+    """Change the voxels of the edits, and nothing else. Slicer places them where a segment has another geometry.
+
+    A segment that is changed gets a layer of its own first. In a layer that it shares, a voxel holds one label: adding
+    it to one segment would take it from another, and a merge keeps the larger label, whosever that is.
+    """
     kind, new_ids = slicer.vtkSlicerSegmentationsModuleLogic, iter(new_ids)
     relation = relation_between(nodes.reference, nodes.segmentation)
     matrix = grid_of(nodes.reference).ijk_to_ras
@@ -207,23 +220,24 @@ def _apply(segmentation: Any, nodes: CaseNodes, edits: Iterable[Edit], new_ids: 
     try:
         for edit in edits:
             segment_id = edit.segment
-            if segment_id is None:
-                segment_id = _add_segment(segmentation.GetSegmentation(), next(new_ids))
             image = _image_of(edit.mask if edit.add else ~edit.mask, edit.corner, matrix)
             mode = kind.MODE_MERGE_MAX if edit.add else kind.MODE_MERGE_MIN
+            if segment_id is None:
+                segment_id, mode = next(new_ids), kind.MODE_REPLACE
+                _add_segment(segmentation.GetSegmentation(), segment_id, edit.name)
+            segmentation.GetSegmentation().SeparateSegmentLabelmap(segment_id)
             if not kind.SetBinaryLabelmapToSegment(image, segmentation, segment_id, mode):
                 raise UsageError("A segment could not be changed; save the scene, load it again and try once more.")
     finally:
         segmentation.EndModify(hold)
 
 
-def _add_segment(data: Any, segment_id: str) -> str:
-    number = int(segment_id.rpartition("_")[2])
-    hue = number * _HUE_STEP % 1.0
+def _add_segment(data: Any, segment_id: str, name: str) -> None:
+    """Add an empty tumor segment, in a color of its own."""
+    hue = data.GetNumberOfSegments() * _HUE_STEP % 1.0
     color = [0.55 + 0.45 * max(0.0, min(1.0, abs((hue * 6 + shift) % 6 - 3) - 1)) for shift in (0, 4, 2)]
-    data.AddEmptySegment(segment_id, f"Lesion {number}", color)
+    data.AddEmptySegment(segment_id, name, color)
     tag(data.GetSegment(segment_id), "tumor")
-    return segment_id
 
 
 def _image_of(mask: np.ndarray, corner: tuple[int, int, int], matrix: np.ndarray) -> Any:

@@ -79,9 +79,9 @@ class Desk:
             case jobs.MendMasks(masks, shape, ijk_to_ras, code, place):
                 grid = Grid(tuple(shape), np.array(ijk_to_ras))
                 return mending_message(self._folder, masks, grid, code, place, self._new_name)
-            case jobs.SplitMask(masks, shape, ijk_to_ras):
+            case jobs.SplitMask(masks, shape, ijk_to_ras, segments):
                 grid = Grid(tuple(shape), np.array(ijk_to_ras))
-                return splitting_message(self._folder, masks, grid, self._new_name)
+                return splitting_message(self._folder, masks, grid, segments, self._new_name)
             case jobs.Regrade(key, masks):
                 return self._regrade(key, masks, check)
             case jobs.WhatIf(key, mute, leave_out):

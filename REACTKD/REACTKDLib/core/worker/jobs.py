@@ -197,11 +197,16 @@ class MendMasks:
 
 @dataclass(frozen=True)
 class SplitMask:
-    """Work out how the segments of `masks` fall into lesions. Answer: tuple of Edit."""
+    """Work out how tumor segments fall into lesions. Answer: tuple of Edit; new segments are named as the report would.
+
+    masks: liver and tumors, from which those names follow. segments: IDs of the tumors to split, empty for all.
+    shape, ijk_to_ras: of the reference grid.
+    """
 
     masks: list[MaskFile]
     shape: list
     ijk_to_ras: list
+    segments: list[str] = field(default_factory=list)
 
 
 Job = (

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.geometry import bounding_box
 from REACTKDLib.core.grid import Grid
 from REACTKDLib.core.mask_fixes import fix_masks, split_lesions
 from REACTKDLib.core.regrid import laid_on_grid
+from REACTKDLib.core.masks import clean_masks
+from REACTKDLib.core.regions import RegionSet
 from REACTKDLib.core.worker.arrays import read_mask, take_array, write_mask
 from REACTKDLib.core.worker.jobs import MaskFile
 
@@ -22,7 +26,7 @@ NewName = Callable[[], str]
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """Voxels that one segment gains (add) or loses. segment: its ID, None for a new one.
+    """Voxels that one segment gains (add) or loses. segment: its ID, None for a new one, which gets `name`.
 
     mask: bool (d, h, w). corner: (k, j, i) of its first voxel on the reference grid.
     """
@@ -31,6 +35,7 @@ class Edit:
     add: bool
     mask: np.ndarray
     corner: tuple[int, int, int]
+    name: str = ""
 
 
 def mending_message(
@@ -52,20 +57,45 @@ def mending_message(
     return _message(folder, edits, new_name)
 
 
-def splitting_message(folder: Path, masks: Iterable[MaskFile], grid: Grid, new_name: NewName) -> dict[str, Any]:
+def splitting_message(
+    folder: Path, masks: Iterable[MaskFile], grid: Grid, segments: Sequence[str], new_name: NewName
+) -> dict[str, Any]:
     """Return the message of the edits that leave its largest lesion in each segment and give each other one its own.
 
-    Raises: UsageError when no segment has more than one.
+    segments: IDs of the tumor segments to split, empty for all. Raises: UsageError when none has more than one lesion.
     """
+    laid = _laid(folder, masks, grid)
+    regions = _regions(_union(laid, "liver", grid), _union(laid, "tumor", grid), grid)
     edits: list[tuple[str | None, bool, np.ndarray]] = []
-    for name, _, whole in _laid(folder, masks, grid):
+    names: list[str] = []
+    for segment, role, whole in laid:
+        if role != "tumor" or (segments and segment not in segments):
+            continue
         largest, *others = split_lesions(whole) or [whole]
         if others:
-            edits.append((name, False, whole & ~largest))
+            edits.append((segment, False, whole & ~largest))
             edits += [(None, True, lesion) for lesion in others]
+            names += [_name_of(lesion, regions, names) for lesion in others]
     if not edits:
         raise UsageError("Every tumor segment is one lesion already, so there is nothing to split.")
-    return _message(folder, edits, new_name)
+    return _message(folder, edits, new_name, names)
+
+
+def _regions(liver: np.ndarray, tumor: np.ndarray, grid: Grid) -> RegionSet:
+    """The regions of a report on these masks; of the tumor as drawn where no report could be."""
+    with suppress(ReactkdError):
+        clean = clean_masks(liver, tumor, grid.ijk_to_ras)
+        liver, tumor = clean.liver, clean.tumor
+    return RegionSet.from_masks(liver, tumor, grid.ijk_to_ras)
+
+
+def _name_of(lesion: np.ndarray, regions: RegionSet, taken: Sequence[str]) -> str:
+    """The report's name of a lesion. One that is left out there, or a second part of one, gets the next free number."""
+    label = int(np.bincount(regions.labels[lesion]).argmax())
+    named = [region.name for region in regions.lesions if region.label == label]
+    known = {region.name for region in regions.lesions} | set(taken)
+    free = next(f"Lesion {n}" for n in count(len(regions.lesions) + 1) if f"Lesion {n}" not in known)
+    return named[0] if named and named[0] not in taken else free
 
 
 def edits_from(message: Mapping[str, Any], folder: Path) -> tuple[Edit, ...]:
@@ -74,7 +104,7 @@ def edits_from(message: Mapping[str, Any], folder: Path) -> tuple[Edit, ...]:
     for entry in message["edits"]:
         packed, shape = take_array(folder / entry["file"]), tuple(entry["shape"])
         mask = np.unpackbits(packed, count=int(np.prod(shape))).view(bool).reshape(shape)
-        edits.append(Edit(entry["segment"], bool(entry["add"]), mask, tuple(entry["corner"])))
+        edits.append(Edit(entry["segment"], bool(entry["add"]), mask, tuple(entry["corner"]), entry.get("name", "")))
     return tuple(edits)
 
 
@@ -95,11 +125,18 @@ def _union(segments: Iterable[tuple[str, str, np.ndarray]], role: str, grid: Gri
     return union
 
 
-def _message(folder: Path, edits: Iterable[tuple[str | None, bool, np.ndarray]], new_name: NewName) -> dict[str, Any]:
-    entries = []
+def _message(
+    folder: Path,
+    edits: Iterable[tuple[str | None, bool, np.ndarray]],
+    new_name: NewName,
+    names: Iterable[str] = (),
+) -> dict[str, Any]:
+    """names: of the new segments, in their order."""
+    entries, names = [], iter(names)
     for segment, add, mask in edits:
         box, name = bounding_box(mask), new_name()
         write_mask(folder / name, mask[box])
         corner, shape = [part.start for part in box], [part.stop - part.start for part in box]
-        entries.append({"segment": segment, "add": add, "file": name, "corner": corner, "shape": shape})
+        entry = {"segment": segment, "add": add, "file": name, "corner": corner, "shape": shape}
+        entries.append(entry if segment is not None else {**entry, "name": next(names)})
     return {"kind": "edits", "edits": entries}

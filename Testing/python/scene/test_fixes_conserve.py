@@ -1,0 +1,183 @@
+"""A fix changes the voxels that it says and no other, whatever layers the segments share, and undo puts them back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import slicer
+from vtk.util.numpy_support import numpy_to_vtk
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.mask_fixes import FIXES, split_lesions
+from REACTKDLib.core.worker.mail import Mail
+from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.mask_fixes import MaskFixer
+from REACTKDLib.scene.segments import SegmentChoice, mask_on
+from REACTKDLib.scene.terminology import tag
+
+SHAPE = (16, 18, 20)
+MATRIX = np.array([[-2.0, 0, 0, 15], [0, -2.0, 0, 20], [0, 0, 3.0, -10], [0, 0, 0, 1.0]])
+
+
+@pytest.fixture(scope="module")
+def mail() -> Iterator[Mail]:
+    made = Mail()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def fixer(scene, mail) -> Iterator[MaskFixer]:
+    made = MaskFixer(scene, mail)
+    yield made
+    made.close()
+
+
+def run(fixer: MaskFixer) -> None:
+    end = time.monotonic() + 60
+    while fixer.busy:
+        assert time.monotonic() < end
+        fixer.poll()
+        time.sleep(0.002)
+
+
+def random_masks(seed: int) -> dict[str, np.ndarray]:
+    """Liver with a hole and a speck, two tumor segments of several lesions, some outside, and a vessel."""
+    rng = np.random.default_rng(seed)
+    liver = np.zeros(SHAPE, bool)
+    liver[3:13, 3:15, 4:17] = True
+    masks = {"Liver": liver, "Tumor": np.zeros(SHAPE, bool), "Tumor 2": np.zeros(SHAPE, bool)}
+    for name in ("Tumor", "Tumor", "Tumor", "Tumor", "Tumor 2", "Tumor 2"):
+        k, j, i = (int(rng.integers(1, n - 4)) for n in SHAPE)
+        masks[name][k : k + 3, j : j + 2, i : i + 3] = True
+    masks["Tumor 2"] &= ~masks["Tumor"]
+    masks["Tumor"][0, 0, int(rng.integers(0, 20))] = True
+    liver[5:10, 6:11, 8:13] = False
+    liver[4, 4, 6] = False
+    liver[15, 17, 19] = True
+    masks["Vessel"] = rng.random(SHAPE) < 0.02
+    return masks
+
+
+def segmentation_of(masks: dict[str, np.ndarray], layers: str) -> CaseNodes:
+    """Segments of `masks`: each in a layer of its own ("separate"), or none overlapping and all in one ("shared")."""
+    scene = slicer.mrmlScene
+    reference = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
+    slicer.util.updateVolumeFromArray(reference, np.zeros(SHAPE, np.int16))
+    reference.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(MATRIX))
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Segmentation")
+    data = node.GetSegmentation()
+    for name, mask in masks.items():
+        image = slicer.vtkOrientedImageData()
+        image.SetExtent(0, SHAPE[2] - 1, 0, SHAPE[1] - 1, 0, SHAPE[0] - 1)
+        image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(MATRIX))
+        image.GetPointData().SetScalars(numpy_to_vtk(mask.astype(np.uint8).ravel(), deep=True))
+        segment = slicer.vtkSegment()
+        segment.SetName(name)
+        segment.AddRepresentation("Binary labelmap", image)
+        tag(segment, "liver" if name == "Liver" else "tumor" if name.startswith("Tumor") else "liver")
+        data.AddSegment(segment, name)
+    if layers == "shared":
+        data.CollapseBinaryLabelmaps(False)
+        assert data.GetNumberOfLayers() == 1
+    return CaseNodes({Modality.CT: reference}, node)
+
+
+def masks_of(nodes: CaseNodes, node=None) -> dict[str, np.ndarray]:
+    node = node or nodes.segmentation
+    ids = node.GetSegmentation().GetSegmentIDs()
+    return {segment_id: mask_on(node, [segment_id], nodes.reference) for segment_id in ids}
+
+
+def assert_same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> None:
+    assert list(a) == list(b)
+    for name in a:
+        assert np.array_equal(a[name], b[name]), (name, int(a[name].sum()), int(b[name].sum()))
+
+
+def after(before: dict[str, np.ndarray], edits, new: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """What the edits say that the segments are then."""
+    expected, new_ids = {name: mask.copy() for name, mask in before.items()}, iter(new)
+    for edit in edits:
+        whole = np.zeros(SHAPE, bool)
+        k, j, i = edit.corner
+        d, h, w = edit.mask.shape
+        whole[k : k + d, j : j + h, i : i + w] = edit.mask
+        if edit.segment is None:
+            expected[next(new_ids)] = whole
+        else:
+            expected[edit.segment] = expected[edit.segment] | whole if edit.add else expected[edit.segment] & ~whole
+    return expected
+
+
+def disjoint(masks: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """No voxel in two segments, as in a label map: the later one has it."""
+    out, taken = {}, np.zeros(SHAPE, bool)
+    for name in reversed(list(masks)):
+        out[name], taken = masks[name] & ~taken, taken | masks[name]
+    return {name: out[name] for name in masks}
+
+
+@pytest.mark.parametrize("layers", ["shared", "separate", "overlapping"])
+@pytest.mark.parametrize("code", [*FIXES, "split"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_voxels_are_conserved(fixer, code: str, layers: str, seed: int) -> None:
+    masks = random_masks(seed)
+    nodes = segmentation_of(masks if layers == "overlapping" else disjoint(masks), layers)
+    choice, before = SegmentChoice(("Liver",), ("Tumor", "Tumor 2")), masks_of(nodes)
+
+    def propose() -> bool:
+        if code == "split":
+            fixer.split(nodes, choice)
+        else:
+            fixer.propose(nodes, choice, Finding(code, "warning", "x", None))
+        run(fixer)
+        if fixer.proposal is None:
+            assert "do not have this fault" in fixer.error or "nothing to split" in fixer.error
+        return fixer.proposal is not None
+
+    if not propose():
+        assert_same(masks_of(nodes), before)
+        return
+    expected = after(before, fixer.proposal.edits, fixer.proposal.new_segments)
+    assert_same(masks_of(nodes), before)
+    assert_same(masks_of(nodes, fixer.proposal.node), expected)
+    fixer.reject()
+    assert_same(masks_of(nodes), before)
+    assert propose()
+    fixer.accept()
+    assert_same(masks_of(nodes), expected)
+    if code == "split":
+        lesions = [name for name in expected if name not in before]
+        assert len(lesions) == sum(len(split_lesions(before[name])) - 1 for name in choice.tumors)
+        assert all(expected[name].any() for name in lesions)
+        union = np.logical_or.reduce([before[name] for name in choice.tumors])
+        assert np.array_equal(np.logical_or.reduce([expected[n] for n in (*choice.tumors, *lesions)]), union)
+    fixer.undo()
+    assert_same(masks_of(nodes), before)
+
+
+@pytest.mark.parametrize("layers", ["shared", "separate"])
+def test_strokes_after_a_split_stay_when_it_is_undone(fixer, layers: str) -> None:
+    nodes = segmentation_of(disjoint(random_masks(4)), layers)
+    choice, before = SegmentChoice(("Liver",), ("Tumor", "Tumor 2")), masks_of(nodes)
+    fixer.split(nodes, choice, "Tumor")
+    run(fixer)
+    fixer.accept()
+    stroke = np.zeros(SHAPE, np.uint8)
+    stroke[10:12, 15:17, 1:3] = 1
+    image = slicer.vtkOrientedImageData()
+    image.SetExtent(0, SHAPE[2] - 1, 0, SHAPE[1] - 1, 0, SHAPE[0] - 1)
+    image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(MATRIX))
+    image.GetPointData().SetScalars(numpy_to_vtk(stroke.ravel(), deep=True))
+    kind = slicer.vtkSlicerSegmentationsModuleLogic
+    nodes.segmentation.GetSegmentation().SeparateSegmentLabelmap("Vessel")
+    kind.SetBinaryLabelmapToSegment(image, nodes.segmentation, "Vessel", kind.MODE_MERGE_MAX)
+    fixer.undo()
+    now = masks_of(nodes)
+    assert np.array_equal(now.pop("Vessel"), before.pop("Vessel") | (stroke > 0))
+    assert_same(now, before)
