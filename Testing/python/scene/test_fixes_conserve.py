@@ -13,6 +13,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.mask_fixes import FIXES, split_lesions
+from REACTKDLib.core.regions import RegionSet
 from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.mask_fixes import MaskFixer
@@ -181,3 +182,32 @@ def test_strokes_after_a_split_stay_when_it_is_undone(fixer, layers: str) -> Non
     now = masks_of(nodes)
     assert np.array_equal(now.pop("Vessel"), before.pop("Vessel") | (stroke > 0))
     assert_same(now, before)
+
+
+def test_split_lesions_have_the_names_of_the_report(fixer) -> None:
+    """A label map, liver = 1 and tumor = 2, three lesions of 64, 27 and 8 voxels: the largest stays where it is."""
+    liver, tumor = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
+    liver[2:14, 2:16, 2:18] = True
+    places = {"Lesion 3": np.s_[3:5, 3:5, 3:5], "Tumor": np.s_[8:12, 8:12, 3:7], "Lesion 2": np.s_[5:8, 5:8, 12:15]}
+    for place in places.values():
+        tumor[place] = True
+    nodes = segmentation_of({"Liver": liver & ~tumor, "Tumor": tumor}, "shared")
+    fixer.split(nodes, SegmentChoice(("Liver",), ("Tumor",)))
+    run(fixer)
+    voxel_ml = 2.0 * 2.0 * 3.0 / 1000
+    assert dict(fixer.proposal.lesions) == {"Lesion 2": 27 * voxel_ml, "Lesion 3": 8 * voxel_ml}
+    fixer.accept()
+    data = nodes.segmentation.GetSegmentation()
+    named = {data.GetSegment(i).GetName(): mask for i, mask in masks_of(nodes).items()}
+    assert np.array_equal(named.pop("Liver"), liver & ~tumor)
+    for name, place in places.items():
+        assert np.array_equal(np.argwhere(named[name]), np.argwhere(_at(place)))
+    report = RegionSet.from_masks(liver, tumor, MATRIX)
+    for region in report.lesions[1:]:
+        assert np.array_equal(named[region.name], report.labels == region.label)
+
+
+def _at(place) -> np.ndarray:
+    mask = np.zeros(SHAPE, bool)
+    mask[place] = True
+    return mask

@@ -15,9 +15,9 @@ from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.geometry import bounding_box
 from REACTKDLib.core.grid import Grid
 from REACTKDLib.core.mask_fixes import fix_masks, split_lesions
-from REACTKDLib.core.regrid import laid_on_grid
 from REACTKDLib.core.masks import clean_masks
 from REACTKDLib.core.regions import RegionSet
+from REACTKDLib.core.regrid import laid_on_grid
 from REACTKDLib.core.worker.arrays import read_mask, take_array, write_mask
 from REACTKDLib.core.worker.jobs import MaskFile
 
