@@ -144,12 +144,13 @@ def index_folder(folder: str | os.PathLike, progress: Progress | None = None) ->
 
 
 def files_below(folder: Path) -> Iterator[str]:
-    """Yield the paths of the files below `folder`, sorted within each folder, hidden ones left out."""
+    """Yield the paths of the files below `folder`, sorted within each folder; hidden ones and pipes left out."""
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith(".") and name.upper() != "DICOMDIR":
-                yield os.path.join(place, name)
+            path = os.path.join(place, name)
+            if not name.startswith(".") and name.upper() != "DICOMDIR" and os.path.isfile(path):
+                yield path
 
 
 def read_header(path: str | os.PathLike) -> Any | None:
@@ -182,7 +183,7 @@ def _add(found: dict[tuple[str, str], Series], dataset: Any, path: str) -> bool:
     """Add a file to its series; False for an image whose header is cut off before it states its size."""
     uid, modality = text(dataset, "SeriesInstanceUID"), text(dataset, "Modality").upper()
     look = _look(dataset)
-    if modality in _IMAGES and look.size is None:
+    if modality in _IMAGES and look.is_cut_off:
         return False
     series = found.get((uid, modality))
     if series is None:
@@ -216,7 +217,7 @@ def _look(dataset: Any) -> Look:
         colors=_whole(dataset, "SamplesPerPixel") or 1,
         patient=(
             text(dataset, "PatientID"),
-            text(dataset, "PatientName").casefold().strip("^ "),
+            " ".join(text(dataset, "PatientName").casefold().replace("^", " ").split()),
             text(dataset, "PatientBirthDate"),
         ),
         frame_of_reference=text(dataset, "FrameOfReferenceUID"),

@@ -22,9 +22,11 @@ PIXEL_TOLERANCE = 1e-3
 NOT_A_VOLUME = {"LOCALIZER", "SCOUT", "MIP", "PROJECTION IMAGE"}
 _SCREEN = {"SCREEN SAVE", "SCREENSAVE", "DOSE_INFO"}
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_IMAGE_CLASSES = {f"1.2.840.10008.5.1.4.1.1.{n}" for n in ("2", "2.1", "2.2", "128", "128.1", "130")}  # CT and PET
 WORDS = {  # why an image is no slice, in words that follow "1 image" and "2 images"
     "localizer": ("that is a localizer or a projection", "that are localizers or projections"),
     "page": ("that is a page or a picture of a screen", "that are pages or pictures of a screen"),
+    "object": ("that is no image", "that are no images"),
     "unplaced": ("without a place in the patient", "without a place in the patient"),
     "other": ("of another size or other axes", "of another size or other axes"),
 }
@@ -55,9 +57,16 @@ class Look:
         """Why an image says of itself that it is no slice, a key of `WORDS`; "" for one that may be."""
         if NOT_A_VOLUME & set(self.image_type):
             return "localizer"
+        if self.size is None and not self.is_cut_off:
+            return "object"
         if _SCREEN & set(self.image_type) or self.colors > 1 or self.sop_class.startswith(_SECONDARY_CAPTURE):
             return "page"
         return ""
+
+    @property
+    def is_cut_off(self) -> bool:
+        """True for an image whose header ends before its size; objects of other classes need not state one."""
+        return self.size is None and self.sop_class in _IMAGE_CLASSES
 
     def is_like(self, other: Look) -> bool:
         """True when both may be slices of one stack: same size, axes and pixels, within rounding."""
@@ -102,7 +111,10 @@ def told_of(foreign: Iterable[tuple], role: str) -> str:
     """Return the sentence that tells which images were left out."""
     whys = [why for _, why in foreign]
     counts = Counter(whys)
-    parts = [f"{plural(count, 'image')} {WORDS[why][count > 1]}" for why, count in counts.items()]
+    parts = [
+        f"{plural(count, 'object' if why == 'object' else 'image')} {WORDS[why][count > 1]}"
+        for why, count in counts.items()
+    ]
     left = "it was" if len(whys) == 1 else "they were"
     return sentence(f"the series of {role} holds {' and '.join(parts)} beside its slices; {left} left out.")
 

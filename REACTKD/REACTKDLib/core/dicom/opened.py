@@ -22,7 +22,8 @@ def begins_as_dicom(path: str | os.PathLike) -> bool:
 def opened(path: str | os.PathLike, **options: Any) -> Any:
     """Return the dataset of a file, with or without preamble and file meta. options: of `pydicom.dcmread`.
 
-    Where no transfer syntax is stated, it is the uncompressed one in which the elements are written.
+    Where no transfer syntax is stated, it is the uncompressed one in which the elements are written; for compressed
+    pixels it stays unknown.
 
     Raises: what `pydicom.dcmread` raises.
     """
@@ -31,7 +32,8 @@ def opened(path: str | os.PathLike, **options: Any) -> Any:
     dataset = pydicom.dcmread(path, force=bare, **options)
     if not getattr(dataset, "file_meta", None):
         dataset.file_meta = pydicom.dataset.FileMetaDataset()
-    if "TransferSyntaxUID" not in dataset.file_meta:
+    compressed = "PixelData" in dataset and dataset["PixelData"].is_undefined_length
+    if "TransferSyntaxUID" not in dataset.file_meta and not compressed:
         implicit, little = dataset.original_encoding
         uid = pydicom.uid
         explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
@@ -41,10 +43,12 @@ def opened(path: str | os.PathLike, **options: Any) -> Any:
 
 def _head(path: str | os.PathLike) -> bytes:
     try:
-        with open(path, "rb") as stream:
-            return stream.read(_HEAD)
+        if os.path.isfile(path):  # a pipe would wait for ever
+            with open(path, "rb") as stream:
+                return stream.read(_HEAD)
     except OSError:
-        return b""
+        pass
+    return b""
 
 
 def _has_preamble(head: bytes) -> bool:

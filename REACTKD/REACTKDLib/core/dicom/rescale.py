@@ -19,7 +19,7 @@ from REACTKDLib.core.text import quoted, sentence
 SLOPES = {"CT": (1e-4, 1e3), "PT": (1e-9, 1e9)}
 LARGEST_INTERCEPT = {"CT": 1e5, "PT": 1e12}
 ONE_KIND = {"CT": {"RescaleType": "rescale types"}, "PT": {"Units": "units", "SUVType": "kinds of SUV"}}
-JUMP_HU = 300.0  # of the median voxel, between two slices of a CT
+JUMP_HU = 100.0  # of the mean voxel between two slices of a CT
 UNLIKE = 1000.0  # times the largest value of other slices of a PET; a bladder is a hundred times as bright as noise
 _DEFAULTS = {"RescaleType": "HU"}  # may be left out where it is HU
 
@@ -70,7 +70,7 @@ def check_alike(headers: Sequence[Any], modality: str, role: str) -> None:
 def check_neighbors(planes: Sequence[np.ndarray], headers: Sequence[Any], modality: str, role: str) -> None:
     """Raise BadRescale where a slice's own slope or intercept sets it apart from the slices beside it.
 
-    CT: where the values that are stated change, most voxels jump. PET: a slice is a thousand times as bright as the
+    CT: where the values that are stated change, the voxels jump. PET: a slice is a thousand times as bright as the
     slices are, or as dark as nothing between two bright ones. planes: rescaled, in order.
     """
     odd = _jump(planes, headers) if modality == "CT" else _unlike_in_brightness(planes)
@@ -85,12 +85,19 @@ def check_neighbors(planes: Sequence[np.ndarray], headers: Sequence[Any], modali
 
 def _jump(planes: Sequence[np.ndarray], headers: Sequence[Any]) -> int | None:
     stated = [(number(header, "RescaleSlope"), number(header, "RescaleIntercept")) for header in headers]
-    for n in range(1, len(planes)):
-        if stated[n] != stated[n - 1]:
-            change = np.asarray(planes[n], np.float32) - np.asarray(planes[n - 1], np.float32)
-            if abs(float(np.median(change))) > JUMP_HU:
-                return n
+    changes = [n for n in range(1, len(planes)) if stated[n] != stated[n - 1]]
+    if not changes:
+        return None
+    usual = np.median([_difference(planes[n], planes[n - 1]) for n in range(1, len(planes)) if n not in changes] or [0])
+    for n in changes:
+        if _difference(planes[n], planes[n - 1]) > max(JUMP_HU, 3 * usual):
+            return n if stated[n] != stated[0] else n - 1
     return None
+
+
+def _difference(plane: np.ndarray, before: np.ndarray) -> float:
+    """Mean difference between the voxels of two slices."""
+    return float(np.abs(np.asarray(plane, np.float32) - np.asarray(before, np.float32)).mean())
 
 
 def _unlike_in_brightness(planes: Sequence[np.ndarray]) -> int | None:

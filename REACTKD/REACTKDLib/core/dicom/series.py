@@ -206,6 +206,9 @@ def _stored_values(dataset: Any, piece: Slice, role: str, slope: float, intercep
 def _by_itk(dataset: Any, piece: Slice, role: str, slope: float, intercept: float) -> np.ndarray:
     import SimpleITK as sitk
 
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        told = f"{role} has compressed pixels and does not say how (no transfer syntax); export the series again."
+        raise NotAnImage(sentence(told))
     if "PixelData" not in dataset or not _is_compressed(dataset):
         raise NotAnImage(sentence(f"A file of {role} is cut off or damaged; copy or export the series again."))
     sitk.ProcessObject.SetGlobalWarningDisplay(False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.dicom.images import read_dicom_volume
 from REACTKDLib.core.dicom.index import index_folder
+from REACTKDLib.core.dicom.series import is_dicom_source
 from REACTKDLib.core.errors import MixedSeries, NotAnImage, SlicesMissing
 from REACTKDLib.core.findings import Finding
 from support.dicom_files import pet_tags, uid_of, write_series
@@ -93,7 +95,15 @@ def monitor(dataset) -> pydicom.Dataset:
     return image
 
 
-FOREIGN = {f.__name__: f for f in (scout, quiet_scout, dose_page, colored_page, unplaced, monitor)}
+def raw_data(dataset) -> pydicom.Dataset:
+    """What scanners keep beside their images, under the images' own modality."""
+    image = dose_page(dataset)
+    image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID = "1.3.12.2.1107.5.9.1"
+    del image.Rows, image.Columns, image.PixelData
+    return image
+
+
+FOREIGN = {f.__name__: f for f in (scout, quiet_scout, dose_page, colored_page, unplaced, monitor, raw_data)}
 
 
 @pytest.mark.parametrize("name", FOREIGN)
@@ -106,7 +116,7 @@ def test_a_foreign_image_is_left_out_wherever_it_lies(tmp_path, name, file):
         volume, findings = read_dicom_volume(source, Modality.CT)
         assert np.array_equal(volume.array, stored()) and np.array_equal(volume.ijk_to_ras, alone.ijk_to_ras)
         assert [(f.code, f.severity) for f in findings] == [("images-left-out", "info")]
-        assert "1 image" in findings[0].message
+        assert "1 object" in findings[0].message if name == "raw_data" else "1 image" in findings[0].message
     with pytest.raises(NotAnImage):
         read_dicom_volume(tmp_path / file, Modality.CT)
 
@@ -324,6 +334,25 @@ def test_without_preamble_or_file_meta(tmp_path, how):
         volume, findings = read_dicom_volume(source, Modality.CT)
         assert findings == [] and np.array_equal(volume.array, stored())
         assert np.array_equal(volume.ijk_to_ras, before.ijk_to_ras)
+
+
+def test_compressed_pixels_without_a_transfer_syntax_are_refused(tmp_path):
+    for path in write_series(tmp_path, stored()):
+        dataset = pydicom.dcmread(path)
+        dataset.compress(pydicom.uid.RLELossless)
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.RLELossless
+        dataset.save_as(path)
+        content = path.read_bytes()
+        path.write_bytes(content[content.index(b"\x08\x00\x08\x00CS") :])  # from the first element on
+    with pytest.raises(NotAnImage, match="compressed pixels and does not say how"):
+        read_dicom_volume(tmp_path, Modality.CT)
+
+
+def test_a_pipe_in_the_folder_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "0.dcm")
+    write_series(tmp_path, stored())
+    assert np.array_equal(read_dicom_volume(tmp_path, Modality.CT)[0].array, stored())
+    assert not is_dicom_source(tmp_path / "0.dcm")
 
 
 @settings(max_examples=30, deadline=None)

@@ -87,6 +87,14 @@ def test_an_intercept_that_cannot_be_true_in_one_slice_of_a_ct(tmp_path, interce
         read(tmp_path, "CT")
 
 
+@pytest.mark.parametrize("slope", ["2", "0.5", "10"])
+@pytest.mark.parametrize("k", [0, 2, SLICES - 1])
+def test_a_slope_that_cannot_be_true_in_one_slice_of_a_ct(tmp_path, slope, k):
+    write(tmp_path, "CT", lambda d, n: setattr(d, "RescaleSlope", slope) if n == k else None)
+    with pytest.raises(BadRescale, match=f"cannot be true for slice {k + 1} of 5" if k else "of 5"):
+        read(tmp_path, "CT")
+
+
 @pytest.mark.parametrize(("slope", "k"), [("1", 2), ("1", 0), ("1000", 4), ("1e-8", 2)])
 def test_a_slope_that_cannot_be_true_in_one_slice_of_a_pet(tmp_path, slope, k):
     write(tmp_path, "PT", lambda d, n: setattr(d, "RescaleSlope", slope) if n == k else None)
@@ -130,6 +138,8 @@ def test_what_may_be_left_out_mixes_nothing(tmp_path):
     def edit(dataset, k):
         if k == 1:
             dataset.RescaleType, dataset.PatientBirthDate, dataset.PatientName = "HU", "19500101", ""
+        if k == 2:
+            dataset.PatientName = "hcc_001^"
 
     write(tmp_path, "CT", edit)
     assert np.array_equal(read(tmp_path, "CT")[0].array, tissue())
