@@ -28,8 +28,19 @@ def opened(path: str | os.PathLike, **options: Any) -> Any:
     Raises: what `pydicom.dcmread` raises.
     """
     pydicom = need_pydicom()
-    bare = _is_bare(_head(path))
-    dataset = pydicom.dcmread(path, force=bare, **options)
+    try:
+        dataset = pydicom.dcmread(path, **options)
+    except pydicom.errors.InvalidDicomError:
+        if not _is_bare(_head(path)):
+            raise
+        dataset = pydicom.dcmread(path, force=True, **options)
+    if not options.get("stop_before_pixels"):
+        _state_syntax(dataset)
+    return dataset
+
+
+def _state_syntax(dataset: Any) -> None:
+    pydicom = need_pydicom()
     if not getattr(dataset, "file_meta", None):
         dataset.file_meta = pydicom.dataset.FileMetaDataset()
     compressed = "PixelData" in dataset and dataset["PixelData"].is_undefined_length
@@ -38,7 +49,6 @@ def opened(path: str | os.PathLike, **options: Any) -> Any:
         uid = pydicom.uid
         explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
         dataset.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian if implicit else explicit
-    return dataset
 
 
 def _head(path: str | os.PathLike) -> bytes:
