@@ -412,6 +412,7 @@ SENTENCES = (
     ),
     _("{role} does not state the size of its pixels; export the series again."),
     _("{role} does not state {what}; check that left and right, sizes and places are as they should be."),
+    _("{role} has compressed pixels and does not say how (no transfer syntax); export the series again."),
     _(
         "{role} has different images at the same place and nothing that tells them apart; give a folder with one "
         "acquisition."
