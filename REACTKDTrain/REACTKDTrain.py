@@ -93,9 +93,11 @@ def main(arguments):
 
 def train(options):
     """Load the library, which takes seconds, and run; whatever happens, a user reads one sentence."""
+    from REACTKDLib.core.console import escape_what_cannot_be_shown
     from REACTKDTrainLib.engine.stop import Stopped
     from REACTKDTrainLib.run.faults import explain
 
+    escape_what_cannot_be_shown()
     debug = bool(os.environ.get("REACTKD_DEBUG"))
     if not debug:
         warnings.simplefilter("ignore")  # a library's warning is no error, and Slicer shows it as one

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from REACTKDLib.commands.parser import build_parser
 from REACTKDLib.commands.supervision import supervised
+from REACTKDLib.core.console import escape_what_cannot_be_shown
 from REACTKDLib.core.errors import Canceled, ReactkdError
 from REACTKDLib.core.text import sentence
 
@@ -24,6 +25,7 @@ DEBUG = "REACTKD_DEBUG"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
     debug = bool(os.environ.get(DEBUG))
+    escape_what_cannot_be_shown()
     if not debug:
         warnings.simplefilter("ignore")  # a library's warning is not our one sentence
     try:

@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from REACTKDLib.core.case_names import is_file_name
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.text import quoted
 
 if TYPE_CHECKING:
     from REACTKDLib.core.case import Case
@@ -69,6 +71,6 @@ def checked_id(name: str | None) -> str | None:
     if name is None:
         return None
     name = name.strip()
-    if not name or name.startswith(".") or any(c in '/\\:*?"<>|' or ord(c) < 32 for c in name) or len(name) > 100:
-        raise UsageError(f"The case name '{name[:100]}' cannot be used; use letters, digits, spaces, '-' and '_'.")
+    if not is_file_name(name) or len(name) > 100:
+        raise UsageError(f"The case name {quoted([name])} cannot be used; use letters, digits, spaces, '-' and '_'.")
     return name

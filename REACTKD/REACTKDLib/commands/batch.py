@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +12,9 @@ from REACTKDLib.commands.progress import Progress
 from REACTKDLib.commands.results import write_results
 from REACTKDLib.commands.staging import all_or_nothing
 from REACTKDLib.commands.supervision import CaseLog
-from REACTKDLib.core.errors import Canceled, ReactkdError
+from REACTKDLib.core.case_names import on_disk
+from REACTKDLib.core.errors import Canceled, ReactkdError, UsageError
+from REACTKDLib.core.tables import table_text
 from REACTKDLib.core.text import plural
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _graded_row(job: Job, grader: Any, output: Path, progress: Progress) -> dict[str, Any]:
     """Grade one case into its folder, whole or not at all, and return its row; only a stop goes further."""
     try:
-        name = checked_id(job.case)
+        name = _folder_name(job.case)
         return {"case": name, **_grade(job, name, grader, output, progress)}
     except Canceled:
         raise
@@ -86,6 +86,13 @@ def _graded_row(job: Job, grader: Any, output: Path, progress: Progress) -> dict
     except Exception as error:  # one odd case must not end a night's run
         fault = ("unexpected", f"An unexpected fault stopped this case ({type(error).__name__}); please report it.")
     return {"case": job.case, "status": "failed", "error": fault[0], "reason": fault[1]}
+
+
+def _folder_name(case: str) -> str:
+    name = checked_id(case)
+    if on_disk(name) == on_disk(RESULTS):
+        raise UsageError(f"The case cannot be named '{RESULTS}', as the table is; give it another name.")
+    return name
 
 
 def _grade(job: Job, name: str, grader: Any, output: Path, progress: Progress) -> dict[str, Any]:
@@ -120,8 +127,4 @@ def _write_rows(rows: list[dict[str, Any]], classes: tuple[str, ...], output: Pa
     from REACTKDLib.core.atomic import write_text
 
     columns = [*HEADER[:3], *(f"p_{name}" for name in classes), *HEADER[3:]]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(output / RESULTS, text.getvalue())
+    write_text(output / RESULTS, table_text([columns, *([row.get(name) for name in columns] for row in rows)]))

@@ -28,9 +28,8 @@ def add_to(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the findings of one case."""
-    json.dump(summary(read_case(arguments)), sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    """Print the findings of one case, in one piece and in ASCII: any console and any file can hold it."""
+    sys.stdout.write(json.dumps(summary(read_case(arguments)), indent=2) + "\n")
 
 
 def summary(case: Case) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import TextIO
 
+from REACTKDLib.core.console import writable
+
 WIDTH = 30
 REDRAW_S = 0.1
 
@@ -28,13 +30,13 @@ class Progress:
         self._last = now
         done = round(WIDTH * min(max(fraction, 0.0), 1.0))
         line = f"[{'#' * done}{'.' * (WIDTH - done)}] {self.prefix}{text}"
-        self._stream.write("\r\x1b[K" + line[:110])
+        self._stream.write("\r\x1b[K" + writable(line[:110], self._stream))
         self._stream.flush()
 
     def say(self, text: str) -> None:
         """Write a line that stays; only on a terminal."""
         if self._shown:
-            self._stream.write(f"\r\x1b[K{text}\n")
+            self._stream.write(f"\r\x1b[K{writable(text, self._stream)}\n")
             self._stream.flush()
 
     def __enter__(self) -> Progress:

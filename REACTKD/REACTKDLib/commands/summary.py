@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from REACTKDLib.core.console import writable
+
 if TYPE_CHECKING:
     from REACTKDLib.core.report import GradeReport
 
@@ -26,4 +28,4 @@ def say_summary(report: GradeReport, folder: Path, stream: TextIO | None = None)
     """Print `summary_lines` on a terminal."""
     stream = sys.stdout if stream is None else stream
     if getattr(stream, "isatty", lambda: False)():
-        print("\n".join(summary_lines(report, folder)), file=stream)
+        print(writable("\n".join(summary_lines(report, folder)), stream), file=stream)

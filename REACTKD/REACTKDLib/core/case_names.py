@@ -47,7 +47,7 @@ def file_name_of(name: str) -> str:
 def on_disk(name: str) -> str:
     """Return what two names have in common that are one file on some file system: letter case, accents, blanks."""
     visible = "".join(c for c in unicodedata.normalize("NFC", name) if unicodedata.category(c) != "Cf")
-    return unicodedata.normalize("NFC", visible.casefold()).strip(" .\t\r\n\xa0")
+    return unicodedata.normalize("NFC", visible.casefold()).strip(" .\t\r\n\xa0") or name
 
 
 def confusable(names: Iterable[str]) -> tuple[str, str] | None:

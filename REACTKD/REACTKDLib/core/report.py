@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -12,6 +10,7 @@ from typing import Any, Literal
 
 from REACTKDLib.core.atomic import write_text
 from REACTKDLib.core.findings import Finding, finding_from
+from REACTKDLib.core.tables import table_text
 
 SCHEMA = "reactkd-grade-report/1"
 # Eight decimals keep baseline + contributions = logits to 1e-6 even with a hundred regions.
@@ -140,19 +139,17 @@ def regions_csv(report: GradeReport) -> str:
     without a claimed grade they are left out with their values.
     """
     classes = list(report.baseline or {})
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     header = ["label", "name", "kind", "volume_ml", "centroid_r_mm", "centroid_a_mm", "centroid_s_mm", "weight"]
     header += [f"contribution_{name}" for name in classes]
-    writer.writerow([*header, "deletion_effect", "low_resolution"])
+    rows = [[*header, "deletion_effect", "low_resolution"]]
     for label, region in enumerate(report.regions, start=1):
         entry = _region_to_dict(region)
         row = ["" if region.kind == "topology" else label, entry["name"], entry["kind"], entry["volume_ml"]]
         row += entry["centroid_ras_mm"] or [None] * 3
         row.append(entry["weight"])
         row += [entry["contribution"][name] for name in classes]
-        writer.writerow([*row, entry["deletion_effect"], int(entry["low_resolution"])])
-    return out.getvalue()
+        rows.append([*row, entry["deletion_effect"], int(entry["low_resolution"])])
+    return table_text(rows)
 
 
 def report_schema(classes: Sequence[str] | None = None, inputs: Sequence[str] | None = None) -> dict[str, Any]:

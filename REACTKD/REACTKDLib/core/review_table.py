@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
 
 from REACTKDLib.core.case_list import CaseList
 from REACTKDLib.core.review import Review
 from REACTKDLib.core.review_record import CaseReview
+from REACTKDLib.core.tables import table_text
 
 _FIRST = ("case", "state", "grade")
 _REST = (
@@ -22,12 +21,9 @@ def review_csv(cases: CaseList, review: Review) -> str:
     """Return the table. Probabilities are columns p_<class>, of every class that any answer names."""
     records = [(case.id, review.of(case.id)) for case in cases.cases]
     classes = list(dict.fromkeys(name for _, record in records for name in _probabilities(record)))
-    out = io.StringIO()
     columns = [*_FIRST, *(f"p_{name}" for name in classes), *_REST]
-    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(_row(case_id, record, classes) for case_id, record in records)
-    return out.getvalue()
+    rows = (_row(case_id, record, classes) for case_id, record in records)
+    return table_text([columns, *([row.get(name) for name in columns] for row in rows)])
 
 
 def _probabilities(record: CaseReview) -> dict[str, float]:

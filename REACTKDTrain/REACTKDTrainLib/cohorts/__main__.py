@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from REACTKDLib.core.case import Case, Modality
+from REACTKDLib.core.console import escape_what_cannot_be_shown
 from REACTKDLib.core.errors import FileMissing, ReactkdError, UsageError
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.cohorts.survey import Problem, Survey, against_header
@@ -147,6 +148,7 @@ def _show(fraction: float, text: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code."""
+    escape_what_cannot_be_shown()
     warnings.simplefilter("ignore")  # a library's remark on one header is not a line of the survey
     try:
         run(parser().parse_args(arguments), progress=_show if sys.stderr.isatty() else None)

@@ -6,7 +6,6 @@ python -m REACTKDTrainLib.evaluation.compare RUN_A RUN_B [--inputs ct] [--cases 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.tables import read_table
 from REACTKDTrainLib.cohorts.base import GRADES
 from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
 
@@ -31,10 +31,9 @@ def read_probabilities(run: Path, inputs: str, cases: str = "external", model: s
     if not path.is_file():
         raise UsageError(f"The run {Path(run).name} has no {name}; let it finish, or give it an external cohort.")
     out: Rows = {}
-    with open(path, newline="", encoding="utf-8") as stream:
-        for row in csv.DictReader(stream):
-            if row["model"] == model and row["inputs"] == inputs and row["grade"]:
-                out[row["case"]] = GRADES.index(row["grade"]), np.array([float(row[g]) for g in GRADES])
+    for row in read_table(path, f"the file {name}", ("case", "model", "inputs", "grade", *GRADES)).rows:
+        if row["model"] == model and row["inputs"] == inputs and row["grade"]:
+            out[row["case"]] = GRADES.index(row["grade"]), np.array([float(row[g]) for g in GRADES])
     if not out:
         raise UsageError(f"The run {Path(run).name} predicted no graded case with the inputs {inputs!r}.")
     return out

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from REACTKDLib.core.console import escape_what_cannot_be_shown
 from REACTKDLib.core.errors import ReactkdError, UsageError
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ def _show(fraction: float, text: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code."""
+    escape_what_cannot_be_shown()
     try:
         options = parser().parse_args(arguments)
         print(run(options, _show if sys.stderr.isatty() else None))

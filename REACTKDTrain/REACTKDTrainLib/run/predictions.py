@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +13,7 @@ from torch import Tensor
 
 from REACTKDLib.core.atomic import write_text
 from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.tables import table_text
 from REACTKDTrainLib.cohorts.base import GRADES, CohortCase
 from REACTKDTrainLib.evaluation.metrics import summarize
 from REACTKDTrainLib.networks.predict import SUBSETS, predict_views, subset_name
@@ -108,16 +107,14 @@ def write_predictions(path: Path, rows: Iterable[Prediction], subsets: bool = Fa
     """CSV: case, fold, grade, well, moderate, poor, of the student with all of a case's images; with `subsets` every
     row, and which model and inputs it is of.
     """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["case", "fold", *(["model", "inputs"] if subsets else []), "grade", *GRADES])
+    table: list[list] = [["case", "fold", *(["model", "inputs"] if subsets else []), "grade", *GRADES]]
     for row in sorted(rows, key=lambda r: (r.model, r.inputs, r.case)):
         if subsets or (row.model == "student" and row.whole):
             fold = "" if row.fold < 0 else row.fold
             grade = "" if row.grade is None else GRADES[row.grade]
             told = [row.model, row.inputs] if subsets else []
-            writer.writerow([row.case, fold, *told, grade, *(f"{p:.6f}" for p in row.probabilities)])
-    write_text(path, stream.getvalue())
+            table.append([row.case, fold, *told, grade, *(f"{p:.6f}" for p in row.probabilities)])
+    write_text(path, table_text(table))
 
 
 def measure(rows: Sequence[Prediction], draws: int = 2000) -> dict:

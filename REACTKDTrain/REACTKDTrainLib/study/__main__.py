@@ -11,12 +11,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from REACTKDLib.core.console import escape_what_cannot_be_shown
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDTrainLib.run.faults import explain
 
 
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit status: 0 done, 1 a fault, which is one sentence on standard error."""
+    escape_what_cannot_be_shown()
     if arguments[:1] == ["page"]:
         return _page(arguments[1:])
     options = _options().parse_args(arguments)

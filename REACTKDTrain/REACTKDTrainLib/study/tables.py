@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from statistics import mean
 
+from REACTKDLib.core.tables import table_text
 from REACTKDTrainLib.study.measures import COLUMNS
 from REACTKDTrainLib.study.results import INPUT_NAMES, LIMIT, OURS, RIVAL
 
@@ -54,10 +53,8 @@ def markdown(table: Table) -> str:
 
 
 def as_csv(table: Table) -> str:
-    """The same, for other programs."""
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(table)
-    return stream.getvalue()
+    """The same, for other programs: a value that there is none of is an empty cell."""
+    return table_text([["" if cell == "-" else cell for cell in row] for row in table])
 
 
 def value_cell(found: Mapping | None) -> str:

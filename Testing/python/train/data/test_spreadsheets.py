@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -166,3 +169,15 @@ def test_clinical_sheets_are_read_alike(tmp_path):
     path.write_text("ID,Sex\n7,F\n7,M\n")
     with pytest.raises(UsageError, match="two things of '7'"):
         read_hospital_sheet(path)
+
+
+def test_names_on_a_windows_console(tmp_path):
+    """What is found is printed whole, though the console does not hold the letters of a name."""
+    write_case(small_case(), tmp_path / "cases" / "王")
+    write_case(small_case(), tmp_path / "cases" / "b")
+    (tmp_path / "cases" / "王" / "CT.nii.gz").write_text("no image")
+    command = [sys.executable, "-m", "REACTKDTrainLib.cohorts", "check", str(tmp_path / "cases"), "--open"]
+    folders = [path for path in sys.path if path.rstrip("/").endswith(("REACTKD", "REACTKDTrain"))]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONPATH": os.pathsep.join(folders)}
+    done = subprocess.run(command, capture_output=True, env=environment, timeout=120)
+    assert (done.returncode, done.stderr) == (0, b"") and b"\\u738b: unreadable" in done.stdout

@@ -1,0 +1,19 @@
+"""Text for a terminal or a pipe whose code page does not hold every letter, as on Windows."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+
+def escape_what_cannot_be_shown() -> None:
+    """Have standard output write "\\u738b" for a letter that it does not hold, as standard error does, not raise."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)  # another program may have put a stream of its own there
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
+def writable(text: str, stream: TextIO) -> str:
+    """Return `text` with what `stream` does not hold as escapes."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
