@@ -19,8 +19,8 @@ from REACTKDLib.core.tables import read_table
 from support.case_files import SEGMENTATION, case_arguments
 
 ODD = [
-    "a\ud800b", "nul\0", "tab\tx", "line\nend", "esc\x1b[2J", "..", ".", ".hidden", "../up", "/abs", "C:\\x", "CON", "lpt1.txt",
-    "Results.CSV", "x" * 300, "王" * 90, "turn\u202eed", "end.", "a\x85b", "\ufffd",
+    "a\ud800b", "nul\0", "tab\tx", "line\nend", "esc\x1b[2J", "..", ".", ".hidden", "../up", "/abs", "C:\\x", "CON",
+    "lpt1.txt", "Results.CSV", "x" * 300, "王" * 90, "turn\u202eed", "end.", "a\x85b", "\ufffd",
 ]  # fmt: skip
 FORMULAS = ["=1+1", "+cmd", "-2+3", "@sum", "'=1", "-7"]
 
