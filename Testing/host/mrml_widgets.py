@@ -36,7 +36,8 @@ class qMRMLWidget(widgets.QWidget):
 class qMRMLNodeComboBox(qMRMLWidget):
     """A combo box of the scene's nodes of some classes.
 
-    Follows the scene; hidden nodes are left out. Where None is not offered, the first node that comes is chosen.
+    Follows the scene; hidden nodes are left out. Where None is not offered, the first node that comes is chosen. After
+    an import, a close or any other batch it builds its rows anew, and forgets its node: nothing is restored.
     """
 
     currentNodeChanged = Signal(object)
@@ -80,10 +81,9 @@ class qMRMLNodeComboBox(qMRMLWidget):
     def setMRMLScene(self, scene: Any) -> None:
         self._watch.clear()
         if scene is not None:
+            self._watch.observe(scene, (scene.NodeAddedEvent, scene.NodeRemovedEvent), lambda *_: self._refresh())
             ends = (scene.EndCloseEvent, scene.EndImportEvent, scene.EndBatchProcessEvent)
-            self._watch.observe(
-                scene, (scene.NodeAddedEvent, scene.NodeRemovedEvent, *ends), lambda *_: self._refresh()
-            )
+            self._watch.observe(scene, ends, lambda *_: self._rebuild())
         super().setMRMLScene(scene)
         self._refresh()
 
@@ -136,6 +136,9 @@ class qMRMLNodeComboBox(qMRMLWidget):
         if node_id not in offered:  # the real one shows None for a node that it does not offer
             node_id = "" if self._noneEnabled or not offered else offered[0]
         self._box.setCurrentIndex(self._box.findData(node_id))
+        self._choose_id(node_id)
+
+    def _choose_id(self, node_id: str) -> None:
         if node_id != self._id:
             self._id = node_id
             self.currentNodeChanged.emit(self.currentNode())
@@ -144,6 +147,11 @@ class qMRMLNodeComboBox(qMRMLWidget):
     def _on_activated(self, index: int) -> None:
         self._choose(self._box.itemData(index) or "")
         self.nodeActivated.emit(self.currentNode())
+
+    def _rebuild(self) -> None:
+        self._box.clear()
+        self._choose_id("")
+        self._refresh()
 
     def _refresh(self) -> None:
         scene = self._scene

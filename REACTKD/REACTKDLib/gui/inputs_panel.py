@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import qt
@@ -37,8 +38,10 @@ class InputsPanel(Section):
         self._filling = False
         self._known_lines: dict[Modality, tuple] = {}
         self._shown: Any = None
-        for selector in (*self.selectors.values(), ui.segmentationSelector):
-            selector.connect("currentNodeChanged(vtkMRMLNode*)", self.on_node_chosen)
+        # The user's choices alone: a selector also forgets its node, and says so, whenever it builds its rows anew.
+        for modality, selector in self.selectors.items():
+            selector.connect("nodeActivated(vtkMRMLNode*)", partial(self.on_volume_chosen, modality))
+        ui.segmentationSelector.connect("nodeActivated(vtkMRMLNode*)", self.on_segmentation_chosen)
         ui.liverComboBox.connect("activated(int)", self.on_segments_chosen)
         ui.tumorList.connect("itemChanged(QListWidgetItem*)", self.on_segments_chosen)
         ui.recognizeButton.connect("clicked(bool)", self.on_recognize)
@@ -46,15 +49,17 @@ class InputsPanel(Section):
 
     # from the hands to the state
 
-    def on_node_chosen(self, _node: Any = None) -> None:
-        """Another node in a selector."""
-        if self._filling:
-            return
-        state = self.context.state
-        for modality, selector in self.selectors.items():
-            state.set_volume(modality, selector.currentNode())
-        state.set_segmentation(self.ui.segmentationSelector.currentNode())
-        self.context.read_inputs()
+    def on_volume_chosen(self, modality: Modality, node: Any) -> None:
+        """Another image, or none."""
+        if not self.context.suspended:
+            self.context.state.set_volume(modality, node)
+            self.context.read_inputs()
+
+    def on_segmentation_chosen(self, node: Any) -> None:
+        """Another segmentation, or none."""
+        if not self.context.suspended:
+            self.context.state.set_segmentation(node)
+            self.context.read_inputs()
 
     def on_segments_chosen(self, _what: Any = None) -> None:
         """Another liver, or other tumors. What equals the recognition is left to it: it follows new segments."""

@@ -22,6 +22,7 @@ from REACTKDLib.gui.section import Section
 from REACTKDLib.gui.training_panel import TrainingPanel
 from REACTKDLib.gui.views import show_answer, show_case
 from REACTKDLib.gui.why_panel import WhyPanel
+from REACTKDLib.scene.panel_state import PanelState
 from REACTKDLib.scene.reading import Reading
 
 POLL_MS = 30
@@ -57,10 +58,13 @@ class Panel(VTKObservationMixin):
         scene = slicer.mrmlScene
         self.addObserver(scene, slicer.vtkMRMLScene.StartCloseEvent, self.on_scene_start_close)
         self.addObserver(scene, slicer.vtkMRMLScene.EndCloseEvent, self.on_scene_end_close)
+        self.addObserver(scene, slicer.vtkMRMLScene.StartImportEvent, self.on_scene_start_import)
         self.addObserver(scene, slicer.vtkMRMLScene.EndImportEvent, self.on_scene_end_import)
+        self.addObserver(scene, slicer.vtkMRMLScene.EndBatchProcessEvent, self.on_scene_end_batch)
         self.addObserver(scene, slicer.vtkMRMLScene.NodeRemovedEvent, self.on_node_removed)
         self.addObserver(scene, slicer.vtkMRMLScene.NodeAddedEvent, self.on_node_added)
         self._new: set[str] = set()
+        self._guests_come = False  # a scene is being added to an open case
         self.news = qt.QTimer()
         self.news.setSingleShot(True)
         self.news.setInterval(NEWS_MS)
@@ -116,10 +120,20 @@ class Panel(VTKObservationMixin):
         self.context.suspended = False
         self._read_scene()
 
+    def on_scene_start_import(self, _caller: Any = None, _event: Any = None) -> None:
+        """A scene is being read: its nodes are not whole yet, and what it says of inputs must not mix with a case."""
+        self.context.suspended = True
+        self._guests_come = PanelState.has_inputs(slicer.mrmlScene)
+
     def on_scene_end_import(self, _caller: Any = None, _event: Any = None) -> None:
-        """A scene came in: show its choices and its answer."""
-        self.context.suspended = False
+        """A scene came in, or was refused: an open case stays; where there was none, show its choices and its answer."""
+        self.context.suspended = self._guests_come = False
         self._read_scene()
+
+    def on_scene_end_batch(self, _caller: Any = None, _event: Any = None) -> None:
+        """The selectors have built their rows anew, and forgotten their nodes."""
+        if not self.context.suspended and self._is_entered():
+            self.inputs.refresh()
 
     def on_node_removed(self, _caller: Any = None, _event: Any = None) -> None:
         """An input or a result may have gone."""
@@ -130,7 +144,8 @@ class Panel(VTKObservationMixin):
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def on_node_added(self, _caller: Any, _event: Any, node: Any) -> None:
         """An image or a segmentation came in: perhaps it is an input that is missing yet."""
-        if node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLSegmentationNode"):
+        is_image = node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLSegmentationNode")
+        if is_image and not self._guests_come:
             self._new.add(node.GetID())
             self.news.start()
 

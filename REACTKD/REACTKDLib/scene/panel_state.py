@@ -29,9 +29,15 @@ class PanelState:
 
     @classmethod
     def find(cls, scene: Any) -> PanelState | None:
-        """Return the state of this scene, or None. Of several, as after adding a scene, the one with a segmentation."""
+        """Return the state of this scene, or None. Of several, as after adding a scene, the first that has inputs."""
         states = [cls(node) for node in _nodes(scene)]
-        return next((state for state in states if state.segmentation is not None), states[0] if states else None)
+        return next((state for state in states if state._chosen()), states[0] if states else None)
+
+    @classmethod
+    def has_inputs(cls, scene: Any) -> bool:
+        """True when an image or a segmentation is chosen in this scene."""
+        state = cls.find(scene)
+        return state is not None and state._chosen()
 
     @classmethod
     def of(cls, scene: Any) -> PanelState:
@@ -124,6 +130,9 @@ class PanelState:
         self._put(_OPACITY, f"{view.opacity:.2f}")
         for key, value in ((_LEGEND, view.legend), (_THREE_D, view.three_d), (_GRAPH, view.graph)):
             self._put_flag(key, value)
+
+    def _chosen(self) -> bool:
+        return self.segmentation is not None or bool(chosen_volumes(self.volumes))
 
     def _text(self, key: str) -> str:
         return self.node.GetParameter(key) or ""

@@ -241,6 +241,32 @@ def test_a_node_selector_follows_the_scene(application: Any) -> None:
     assert told == [first, None]
 
 
+def test_a_node_selector_forgets_its_node_when_a_scene_is_added(application: Any, tmp_path: Path) -> None:
+    """Also when it is refused, and after any other batch; its states are over when it says so."""
+    scene, told = slicer.mrmlScene, []
+    selector = slicer.qMRMLNodeComboBox()
+    selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    selector.noneEnabled = True
+    selector.setMRMLScene(scene)
+    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "a")
+    assert scene.WriteToMRB(str(tmp_path / "added.mrb"))
+    states = lambda: (scene.IsImporting(), scene.IsBatchProcessing())  # noqa: E731
+    selector.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: told.append((node, *states())))
+    (tmp_path / "bad.mrml").write_text("<MRML><no scene")
+    url = scene.GetURL()
+    for happen in (
+        lambda: scene.ReadFromMRB(str(tmp_path / "added.mrb")),
+        lambda: (scene.SetURL(str(tmp_path / "bad.mrml")), scene.Import(), scene.SetURL(url)),
+        lambda: (scene.StartState(scene.BatchProcessState), scene.EndState(scene.BatchProcessState)),
+    ):
+        selector.setCurrentNode(volume)
+        told.clear()
+        happen()
+        assert told == [(None, False, False)] and selector.currentNode() is None
+    assert selector.nodeCount() == 2
+    application.forget_errors()
+
+
 def test_a_translated_text_needs_named_placeholders(application: Any) -> None:
     from slicer.i18n import tr as _
 

@@ -1,0 +1,129 @@
+"""A scene is added to the one that is open: the case at hand stays what it is, its answer whole, its grading at work."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import slicer
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.scene.scene_files import save_scene
+from support.panel_steps import GRADE_S, grade, probabilities, wait_for_grade, wait_for_inputs
+
+SELECTORS = {"ctSelector": Modality.CT, "fdgSelector": Modality.FDG, "acetateSelector": Modality.ACETATE}
+
+
+@pytest.fixture
+def guest(scene: Any, nodes: Any, tmp_path: Path) -> str:
+    """A saved scene with another case: the same images, which come in as nodes of their own, and its choices."""
+    save_scene(scene, tmp_path / "guest.mrb")
+    return str(tmp_path / "guest.mrb")
+
+
+def add(path: str) -> None:
+    slicer.util.loadScene(path, {"clear": False})
+
+
+def pause(user: Any) -> None:
+    """Let the panel hear of what came in: it waits for more, for less than this."""
+    end = time.monotonic() + 0.6
+    user.wait_until(lambda: time.monotonic() > end, what="the clock")
+
+
+def nonsense(_path: str) -> None:
+    """An import that fails."""
+    scene, url = slicer.mrmlScene, slicer.mrmlScene.GetURL()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bad.mrml"
+        path.write_text("<MRML><no scene at all", encoding="utf-8")
+        scene.SetURL(str(path))
+        assert not scene.Import()
+    scene.SetURL(url)
+
+
+def some_batch(_path: str) -> None:
+    slicer.mrmlScene.StartState(slicer.vtkMRMLScene.BatchProcessState)
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "another")
+    slicer.mrmlScene.EndState(slicer.vtkMRMLScene.BatchProcessState)
+
+
+def at_hand(user: Any) -> dict[str, Any]:
+    """What the panel says of the case: its inputs, its answer, its state."""
+    names = (*SELECTORS, "segmentationSelector")
+    told = {name: user.find(name).currentNode() for name in names}
+    told |= {name: user.text(name) for name in ("gradeLabel", "detailsLabel")}
+    return {**told, "state": user.sees("stateLabel") and user.text("stateLabel"), "bars": probabilities(user)}
+
+
+@pytest.mark.parametrize("happen", [add, nonsense, some_batch])
+def test_inputs_and_answer_stay(
+    application: Any, user: Any, nodes: Any, guest: str, happen: Callable[[str], None]
+) -> None:
+    grade(user)
+    before, rows = at_hand(user), user.rows("regionTable")
+    happen(guest)
+    application.forget_errors()  # what VTK says of a file that is no scene
+    pause(user)
+    assert at_hand(user) == before and user.rows("regionTable") == rows
+    for name, modality in SELECTORS.items():
+        assert user.find(name).currentNode() is nodes.volumes[modality]
+
+
+def test_a_grading_goes_on(user: Any, context: Any, nodes: Any, guest: str) -> None:
+    grade(user)
+    before = probabilities(user)
+    slicer.mrmlScene.RemoveNode(context.parameter_node)
+    context.controller.leave()
+    user.click("gradeButton")
+    user.wait_until(lambda: context.controller.progress[0] >= 0.2, GRADE_S, "the worker to begin")
+    add(guest)
+    assert context.busy
+    wait_for_grade(user)
+    assert probabilities(user) == before
+    assert user.find("segmentationSelector").currentNode() is nodes.segmentation
+
+
+def test_an_image_that_the_user_left_out_is_not_taken_from_the_guest(user: Any, nodes: Any, guest: str) -> None:
+    user.choose("fdgSelector", None)
+    add(guest)
+    pause(user)
+    assert user.find("fdgSelector").currentNode() is None
+    assert user.find("ctSelector").currentNode() is nodes.volumes[Modality.CT]
+
+
+def test_a_choice_after_an_import_changes_nothing_else(user: Any, nodes: Any, guest: str) -> None:
+    add(guest)
+    user.choose("acetateSelector", None)
+    chosen = {name: user.find(name).currentNode() for name in SELECTORS}
+    assert chosen == {
+        "ctSelector": nodes.volumes[Modality.CT],
+        "fdgSelector": nodes.volumes[Modality.FDG],
+        "acetateSelector": None,
+    }
+    assert user.find("gradeButton").enabled
+
+
+def test_where_no_case_is_open_the_guest_is_it(user: Any, scene: Any, phantom_nodes: Any, tmp_path: Path) -> None:
+    from REACTKDLib.scene.panel_state import PanelState
+
+    wait_for_inputs(user, phantom_nodes)
+    scene.RemoveNode(PanelState.of(scene).node)  # a scene that was saved without this module
+    save_scene(scene, tmp_path / "guest.mrb")
+    scene.Clear(0)
+    add(str(tmp_path / "guest.mrb"))
+    selector = user.find("segmentationSelector")
+    user.wait_until(lambda: selector.currentNode() is not None, what="recognition")
+    assert user.find("ctSelector").currentNode().GetName() == "CT" and user.find("gradeButton").enabled
+
+
+def test_the_case_stays_while_another_module_is_open(application: Any, user: Any, nodes: Any, guest: str) -> None:
+    application.select_module("SegmentEditor")
+    add(guest)
+    application.select_module("REACTKD")
+    assert user.find("segmentationSelector").currentNode() is nodes.segmentation
+    assert user.find("ctSelector").currentNode() is nodes.volumes[Modality.CT]
