@@ -126,7 +126,7 @@ class Panel(VTKObservationMixin):
         self._guests_come = PanelState.has_inputs(slicer.mrmlScene)
 
     def on_scene_end_import(self, _caller: Any = None, _event: Any = None) -> None:
-        """A scene came in, or was refused: an open case stays; where there was none, show its choices and its answer."""
+        """A scene came in, or was refused: an open case stays; without one, show its choices and its answer."""
         self.context.suspended = self._guests_come = False
         self._read_scene()
 

@@ -1,4 +1,4 @@
-"""A scene is added to the one that is open: the case at hand stays what it is, its answer whole, its grading at work."""
+"""A scene is added to the open one: the case at hand stays what it is, its answer whole, its grading at work."""
 
 from __future__ import annotations
 
