@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from REACTKDLib.core.atomic import write_text
@@ -50,7 +50,7 @@ def save_model(
             "seed": config.seed,
             "temperature": round(temperature, 4),
             "revision": record["revision"],
-            "made": datetime.now(UTC).date().isoformat(),
+            "made": datetime.now(timezone.utc).date().isoformat(),
         },
         "evaluation": metrics,
     }

@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 
@@ -214,7 +214,7 @@ class Study:
             "external": len(self.outside.cohort.cases) if self._started("external") else None,
             "configuration": self.preset.training.to_dict(),
             "revision": revision(),
-            "made": datetime.now(UTC).date().isoformat(),
+            "made": datetime.now(timezone.utc).date().isoformat(),
             "versions": {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}},
             "hardware": {
                 "machine": platform.machine(),

@@ -1,0 +1,103 @@
+"""Run by each promised Python, with no package installed: does it compile our files and know what they import?
+
+python standard_library.py FOLDER...     prints one line for each fault, exits with 1 when there is one
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def faults_of(path: Path) -> Iterator[str]:
+    """Yield what this Python lacks of what the file takes from the standard library, or why it does not compile."""
+    text = path.read_text(encoding="utf-8")
+    try:
+        compile(text, path.name, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        yield f"{path.name}:{error.lineno}: {error.msg}"
+        return
+    tree = ast.parse(text)
+    known: dict[str, object] = {}
+    nodes = list(ast.walk(tree))
+    guarded = _guarded(nodes)
+    for node in nodes:
+        if isinstance(node, (ast.Import, ast.ImportFrom)) and id(node) not in guarded:
+            yield from _imports(path, node, known)
+    for node in nodes:
+        if id(node) in guarded:
+            continue
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in known:
+            thing = known[node.value.id]
+            # Classes and modules only: what an instance has is not known before the program runs.
+            if not hasattr(thing, node.attr) and isinstance(thing, (type, type(sys))):
+                yield f"{path.name}:{node.lineno}: {node.value.id} has no {node.attr}"
+
+
+def _imports(path: Path, node: ast.Import | ast.ImportFrom, known: dict[str, object]) -> Iterator[str]:
+    """Yield what is not there, and note under which name the file knows what is."""
+    if isinstance(node, ast.Import):
+        wanted = [(alias.name, None, alias.asname or alias.name) for alias in node.names]
+    else:
+        wanted = [(node.module or "", alias.name, alias.asname or alias.name) for alias in node.names]
+    for module, name, called in wanted:
+        # distutils and its like: in the standard library of some promised Python, gone from another.
+        if module.partition(".")[0] not in _STANDARD or getattr(node, "level", 0):
+            continue
+        try:
+            thing = importlib.import_module(module)
+        except ModuleNotFoundError:
+            yield f"{path.name}:{node.lineno}: there is no module {module}"
+            continue
+        if name is not None:
+            try:
+                thing = getattr(thing, name, None) or importlib.import_module(f"{module}.{name}")
+            except ModuleNotFoundError:
+                if not hasattr(thing, name):
+                    yield f"{path.name}:{node.lineno}: {module} has no {name}"
+                continue
+        if "." not in called:
+            known[called] = thing
+
+
+def _guarded(nodes: list[ast.AST]) -> set[int]:
+    """What stands under a question for the version or the platform, or under `try` with `except ImportError`."""
+    found: set[int] = set()
+    for outer in nodes:
+        if isinstance(outer, (ast.If, ast.IfExp)):
+            text = ast.unparse(outer.test)
+            asked = any(word in text for word in ("sys.version_info", "sys.platform", "os.name"))
+        else:
+            asked = isinstance(outer, ast.Try) and any("ImportError" in ast.unparse(h) for h in outer.handlers)
+        if asked:
+            found |= {id(inner) for inner in ast.walk(outer)}
+    return found
+
+
+# Modules that only newer or only older of the promised Pythons have, beside those of this one.
+_STANDARD = set(sys.stdlib_module_names) | {
+    "tomllib",
+    "distutils",
+    "imp",
+    "asynchat",
+    "asyncore",
+    "smtpd",
+    "cgi",
+    "pipes",
+}
+
+
+def main(folders: list[str]) -> int:
+    warnings.simplefilter("ignore")
+    files = [path for folder in folders for path in sorted(Path(folder).rglob("*.py"))]
+    faults = [fault for path in files for fault in faults_of(path)]
+    print(f"{len(files)} files", *faults, sep="\n")
+    return 1 if faults or not files else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
