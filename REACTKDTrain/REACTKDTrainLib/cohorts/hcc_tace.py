@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from REACTKDLib.core.dicom.index import FolderIndex, Progress, Series, files_below, index_folder
+from REACTKDLib.core.dicom.remarks import remarks_on
 from REACTKDLib.core.dicom.segmentation import read_dicom_segmentation
 from REACTKDLib.core.dicom.series import is_dicom_source
 from REACTKDLib.core.errors import ReactkdError, Ungraded
@@ -141,6 +142,8 @@ def _case(
         return None
     acquisition, words = chosen
     told += _axes_problem(patient, file, acquisition.series)
+    remarks = remarks_on(acquisition.series, acquisition.slices, "the CT")
+    told += [Problem(patient, remark.code, remark.message) for remark in remarks]
     files = TaceFiles(patient, acquisition.series, tuple(acquisition.slices), path, words)
     return CohortCase(
         id=patient,

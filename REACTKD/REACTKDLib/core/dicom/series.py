@@ -58,7 +58,7 @@ def find_series(
             f"The folder given for {role} has no {WORDS.get(modality, modality)} series ({seen}); give the series' own "
             "folder."
         )
-    candidates = [s for s in candidates if _may_be_volume(s)] or candidates
+    candidates = [s for s in candidates if _may_be_volume(s, candidates)] or candidates
     named = [s for s in candidates if s.uid in preferred]
     if len(candidates) > 1 and len(named) == 1:
         return named[0]
@@ -70,11 +70,17 @@ def find_series(
     return candidates[0]
 
 
-def _may_be_volume(series: Series) -> bool:
-    """False for a series of pages, and for a single image: beside a volume they are no choice."""
-    return series.modality == "SEG" or (
-        not series.slices[0].look.stated_foreign and (len(series.slices) > 1 or series.multiframe)
-    )
+def _may_be_volume(series: Series, others: Sequence[Series]) -> bool:
+    """False for a series of pages, and for a single image that is no slice of another: they are no choice.
+
+    A single image that looks like the slices of another series may be one of them whose UID is damaged.
+    """
+    look = series.slices[0].look
+    if series.modality == "SEG" or look.frames > 1:
+        return True
+    if look.stated_foreign:
+        return False
+    return len(series.slices) > 1 or any(look.is_like(o.slices[0].look) for o in others if o is not series)
 
 
 def _series_around(path: Path, modality: str, role: str) -> Series:

@@ -17,7 +17,7 @@ from REACTKDLib.core.case import Modality
 from REACTKDLib.core.dicom.images import read_dicom_volume
 from REACTKDLib.core.dicom.index import index_folder
 from REACTKDLib.core.dicom.series import is_dicom_source
-from REACTKDLib.core.errors import MixedSeries, NotAnImage, SlicesMissing
+from REACTKDLib.core.errors import AmbiguousSeries, MixedSeries, NotAnImage, SlicesMissing
 from REACTKDLib.core.findings import Finding
 from support.dicom_files import pet_tags, uid_of, write_series
 
@@ -156,12 +156,21 @@ def test_a_slice_that_calls_itself_a_localizer_is_not_lost_in_silence(tmp_path):
 
 def test_a_series_of_pages_and_a_single_image_are_no_choice(tmp_path):
     paths = write_series(tmp_path, stored())
-    page, single = dose_page(pydicom.dcmread(paths[0])), renamed(pydicom.dcmread(paths[0]))
+    page, single = dose_page(pydicom.dcmread(paths[0])), another(pydicom.dcmread(paths[0]))
     for name, image in (("page", page), ("single", single)):
         image.SeriesInstanceUID = uid_of(name)
         image.save_as(tmp_path / f"{name}.dcm")
     volume, findings = read_dicom_volume(tmp_path, Modality.CT)
     assert np.array_equal(volume.array, stored()) and findings == []
+
+
+def test_a_slice_whose_series_uid_is_damaged_is_not_lost_in_silence(tmp_path):
+    (path,) = write_series(tmp_path, stored())[-1:]
+    dataset = pydicom.dcmread(path)
+    dataset.SeriesInstanceUID += "1"
+    dataset.save_as(path)
+    with pytest.raises(AmbiguousSeries, match="holds 2 CT series"):
+        read_dicom_volume(tmp_path, Modality.CT)
 
 
 @pytest.mark.parametrize("axes", [(1, 0, 0, 0, 0, -1), (1, 0, 0, 0, 1, 0)], ids=["coronal", "axial of other pixels"])

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.dicom.images import read_dicom_volume
+from REACTKDLib.core.dicom.loaded_pet import understood
 from REACTKDLib.core.errors import BadRescale, MixedSeries, ReactkdError
+from REACTKDLib.core.volume import Volume
 from support.dicom_files import pet_tags, write_series
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # pydicom warns of the values that are tried
@@ -132,6 +134,20 @@ def test_what_is_mixed_inside_a_series_is_refused(tmp_path, name, k):
     with pytest.raises(MixedSeries, match=words) as caught:
         read(tmp_path, modality)
     assert "777" not in str(caught.value) and "roe" not in str(caught.value).lower()
+
+
+@pytest.mark.parametrize("change", ["no slope", "units"])
+def test_the_files_of_a_pet_that_slicer_loaded_are_judged_too(tmp_path, change):
+    def edit(dataset, k):
+        if k == 3 and change == "units":
+            dataset.Units = "BQML"
+        elif k == 3:
+            del dataset.RescaleSlope
+
+    write(tmp_path, "PT", edit)
+    volume = Volume(uptake().astype(np.float32), np.eye(4))
+    with pytest.raises(MixedSeries if change == "units" else BadRescale):
+        understood(volume, None, [str(path) for path in sorted(tmp_path.iterdir())], Modality.FDG)
 
 
 def test_what_may_be_left_out_mixes_nothing(tmp_path):

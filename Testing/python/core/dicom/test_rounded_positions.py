@@ -184,6 +184,17 @@ def test_a_multi_frame_ct_of_rounded_positions(tmp_path):
     assert np.allclose(volume.ijk_to_ras, slices.ijk_to_ras, atol=1e-6)
 
 
+def test_a_page_beside_a_multi_frame_ct(tmp_path):
+    folder = multiframe(tmp_path)
+    page = pydicom.dcmread(next((tmp_path / "slices").iterdir()))
+    page.SeriesInstanceUID, page.ImageType = "1.2.3.4", ["DERIVED", "SECONDARY", "OTHER"]
+    page.StudyInstanceUID = pydicom.dcmread(folder / "1.dcm").StudyInstanceUID
+    del page.ImagePositionPatient, page.ImageOrientationPatient
+    page.save_as(folder / "0.dcm")
+    volume, findings = read_dicom_volume(folder, Modality.CT)
+    assert np.array_equal(volume.array, tissue()) and [f.code for f in findings] == ["images-left-out"]
+
+
 @pytest.mark.parametrize("name", STACKS)
 def test_each_fault_of_a_multi_frame_ct_has_the_same_sentence(tmp_path, name):
     edit, error, words = STACKS[name]
