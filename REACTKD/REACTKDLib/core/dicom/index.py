@@ -58,7 +58,8 @@ class Series:
     referenced: of a segmentation, the series it was drawn on. segments: of a segmentation, its labels. image_type,
     orientation, pixel_spacing, size, multiframe: of the first slice. left_out: images of it that are no slices, with
     the reason (a key of `members.WORDS`). unreadable: files beside it that may have been slices. images: how many it
-    holds in all. lowest, highest: of their instance numbers; None where an image has none.
+    holds in all. lowest, highest: of their instance numbers; None where an image has none. skipped: how many instance
+    numbers between those of its slices no image has.
     """
 
     uid: str
@@ -84,6 +85,7 @@ class Series:
     images: int = 0
     lowest: int | None = None
     highest: int | None = None
+    skipped: int = 0
 
     @property
     def paths(self) -> list[Path]:
@@ -254,6 +256,10 @@ def _judge(series: Series) -> None:
         series.lowest, series.highest = min(numbers), max(numbers)
     if series.modality in _IMAGES:
         series.slices, series.left_out = sorted_out(series.slices)
+    if series.lowest is not None:
+        own = [piece.instance for piece in series.slices]
+        between = {number for number in numbers if min(own) <= number <= max(own)}
+        series.skipped = max(own) - min(own) + 1 - len(between)
     look = series.slices[0].look
     series.image_type, series.orientation, series.size = look.image_type, look.orientation, look.size
     series.pixel_spacing, series.frame_of_reference = look.pixel_spacing, look.frame_of_reference

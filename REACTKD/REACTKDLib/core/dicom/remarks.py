@@ -39,17 +39,19 @@ def _severity(series: Series) -> str:
 
 def _maybe_lacking(series: Series, slices: Sequence[Slice], role: str) -> Finding | None:
     """What the headers' own counts say: more slices stated than there are, or image numbers that do not begin at 1."""
-    stated, places = slices[0].look.stated, len({piece.position for piece in slices})
-    if series.multiframe or series.lowest is None:
+    if series.multiframe:
         return None
-    if (
-        stated is not None
-        and stated > places
-        and (series.modality == "PT" or series.images < stated and series.highest <= stated)
-    ):
+    stated, places = slices[0].look.stated or 0, len({piece.position for piece in slices})
+    # An acquisition of CT may be kept in several series; then image numbers pass the number that is stated of it.
+    counted = series.modality == "PT" or (series.images < stated and (series.highest or 0) <= stated)
+    if counted and stated > places:
         told = f"{role} has {plural(places, 'slice')} where its header states {stated}"
         return Finding("slices-maybe-lacking", "warning", sentence(f"{told}; copy or export the whole series again."))
-    if series.lowest > 1:
+    if series.skipped:
+        skipped = f"{plural(series.skipped, 'image number')} {'is' if series.skipped == 1 else 'are'} left out"
+        told = f"{skipped} between the slices of {role}, so some may be lacking."
+        return Finding("slices-maybe-lacking", "info", sentence(told))
+    if (series.lowest or 1) > 1:
         told = f"the images of {role} are numbered from {series.lowest}, so slices at one end of it may be lacking."
         return Finding("slices-maybe-lacking", "info", sentence(told))
     return None

@@ -21,6 +21,7 @@ from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.text import plural, quoted, sentence
 from REACTKDLib.core.volume import Volume
 
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 WORDS = {"CT": "CT", "PT": "PET", "SEG": "segmentation"}
 
 
@@ -182,9 +183,11 @@ def _read_plane(piece: Slice, series: Series, role: str) -> tuple[Any, np.ndarra
         dataset = opened(piece.path)
     except Exception as error:
         raise NotAnImage(sentence(f"A file of {role} cannot be read; copy or export the series again.")) from error
+    if not any(keyword in dataset for keyword in _PIXELS):
+        raise NotAnImage(sentence(f"A file of {role} is cut off or damaged; copy or export the series again."))
     slope, intercept = rescale_of(dataset, series.modality, role)
     stored = _stored_values(dataset, piece, role, slope, intercept)
-    for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"):
+    for keyword in _PIXELS:
         if keyword in dataset:
             del dataset[keyword]
     if stored.dtype.kind in "iu" and slope == int(slope) and intercept == int(intercept) and abs(slope) < 1e4:

@@ -292,6 +292,27 @@ def test_counts_that_the_headers_state(tmp_path):
     assert (told.code, told.severity) == ("slices-maybe-lacking", "info") and "numbered from 4" in told.message
 
 
+def test_every_second_slice_lost_is_told_by_the_image_numbers(tmp_path):
+    for path in write_series(tmp_path, stored())[1::2]:
+        path.unlink()
+    volume, (told,) = read_dicom_volume(tmp_path, Modality.CT)
+    assert volume.spacing[2] == pytest.approx(4.0) and np.array_equal(volume.array, stored()[::2])
+    assert (told.code, told.severity) == (
+        "slices-maybe-lacking",
+        "info",
+    ) and "3 image numbers are left out" in told.message
+
+
+@pytest.mark.parametrize(
+    "tag", [b"\x28\x00\x02\x01", b"\xe0\x7f\x10\x00"], ids=["before the rescale", "before the pixels"]
+)
+def test_a_slice_whose_pixels_are_cut_off_is_refused_as_that(tmp_path, tag):
+    path = write_series(tmp_path, stored())[-1]
+    path.write_bytes(path.read_bytes()[: path.read_bytes().index(tag)])
+    with pytest.raises(NotAnImage, match="cut off or damaged"):
+        read_dicom_volume(tmp_path, Modality.CT)
+
+
 def test_counts_are_those_of_the_series_and_not_of_a_phase(tmp_path):
     """Two phases of 8 slices in a series that states 16 images: nothing lacks in either."""
 

@@ -246,6 +246,14 @@ def test_a_lacking_slice_leaves_the_patient_out(tmp_path):
     assert survey.cases == () and "lacks 1 slice" in message(survey, "series-unreadable")
 
 
+def test_files_that_cannot_be_read_are_told(tmp_path):
+    path = write_patient(tmp_path, "HCC_005")[0]
+    path.write_bytes(path.read_bytes()[:300])
+    survey = survey_hcc_tace(tmp_path)
+    assert [case.id for case in survey.cases] == ["HCC_005"]
+    assert message(survey, "files-unreadable").startswith("1 file beside the slices of the CT cannot be read")
+
+
 def test_another_visit_is_told(tmp_path):
     write_patient(tmp_path, "HCC_006", header={"LongitudinalTemporalOffsetFromEvent": 80.0})
     write_sheet(tmp_path, {"HCC_006": "Well differentiated"})
