@@ -509,6 +509,7 @@ SENTENCES = (
         "{role} was taken with a tilted gantry, so its slices are shifted against each other; load it in 3D "
         "Slicer, which straightens it, and save it as NRRD."
     ),
+    _("{skipped} between the slices of {role}, so some may be lacking."),
     _("{target} cannot be written ({strerror}); {fix}."),
     _("{told}; copy or export the series again."),
     _("{told}; copy or export the whole series again."),
