@@ -20,6 +20,6 @@ setup(
         "REACTKDTrainLib": f"{TRAINING}/REACTKDTrainLib",
         RESOURCES: f"{MODULE}/Resources",
     },
-    package_data={"REACTKDLib": ["*.json", "**/*.json", "**/*.css"], RESOURCES: ["requirements.txt", "Models/**/*"]},
+    package_data={"REACTKDLib": ["*.json", "**/*.json", "**/*.css"], RESOURCES: ["*.txt", "Models/**/*"]},
     include_package_data=False,
 )

@@ -97,7 +97,7 @@ class REACTKDLogic(ScriptedLoadableModuleLogic):
         """Install missing Python packages, after asking. Raises PackagesMissing when that is declined or fails."""
         from REACTKDLib.gui.packages import ensure_packages
 
-        ensure_packages(RESOURCES / "requirements.txt")
+        ensure_packages()
 
     def grader(self, bundleFolder: str | None = None, device: str = "auto") -> Any:
         """Return the grader of a model folder (None: the shipped one), loaded once per folder and device."""

@@ -8,9 +8,11 @@ are used in their place, so that the tests can be run against the real ones.
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import logging
 import os
 import re
+import subprocess
 import sys
 import unittest
 from pathlib import Path
@@ -18,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 import slicer
+from packaging.requirements import Requirement
 from PySide6.QtCore import QCoreApplication
 
 SLICER_PYTHON = "REACTKD_SLICER_PYTHON"
@@ -159,24 +162,45 @@ def tr(text: str) -> str:
 
 
 class Packaging(ModuleType):
-    """`slicer.packaging`: remembers what it was asked to install. `refuse`: the user declines."""
+    """`slicer.packaging`: remembers what it was asked to install. `refuse`: the user declines. There is no network."""
 
     def __init__(self) -> None:
         super().__init__("slicer.packaging")
-        self.asked: list[tuple[Any, str]] = []
+        self.asked: list[tuple[list[str], str]] = []
         self.refuse = False
 
-    def load_requirements(self, path: str) -> list[str]:
+    def load_requirements(self, path: str) -> list[Requirement]:
         lines = (line.partition("#")[0].strip() for line in Path(path).read_text(encoding="utf-8").splitlines())
-        return [line for line in lines if line and not line.startswith("-")]
+        return [Requirement(line) for line in lines if line and not line.startswith("-")]
 
-    def pip_check(self, requirements: Any) -> bool:
-        return True
+    def pip_check(self, requirement: Requirement) -> bool:
+        try:
+            return requirement.specifier.contains(importlib.metadata.version(requirement.name), prereleases=True)
+        except importlib.metadata.PackageNotFoundError:
+            return False
 
-    def pip_ensure(self, requirements: Any, requester: str | None = None, **_keywords: Any) -> None:
-        self.asked.append((requirements, requester or ""))
-        if self.refuse:
+    def pip_ensure(
+        self,
+        requirements: list[Requirement],
+        prompt_install: bool = True,
+        constraints: str | None = None,
+        requester: str | None = None,
+        skip_in_testing: bool = True,
+    ) -> None:
+        """Raises: RuntimeError when the user declines, CalledProcessError when pip fails; skips in testing mode."""
+        missing = [str(requirement) for requirement in requirements if not self.pip_check(requirement)]
+        if not missing or (skip_in_testing and slicer.app.testingEnabled()):
+            return
+        self.asked.append((missing, requester or ""))
+        if prompt_install and self.refuse:
             raise RuntimeError("the user declined the installation")
+        self.pip_install(missing, constraints=constraints)
+
+    def pip_install(self, requirements: str | list[str], constraints: str | None = None) -> None:
+        """Run pip, in testing mode too, on a computer without a network. Raises: CalledProcessError."""
+        wanted = requirements.split() if isinstance(requirements, str) else requirements
+        kept = ["-c", constraints] if constraints else []
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-index", *wanted, *kept], check=True)
 
 
 def install() -> None:

@@ -165,7 +165,7 @@ class PanelContext:
             return
         state = self.state
         try:
-            ensure_packages(self.resources / "requirements.txt")
+            ensure_packages()
         except ReactkdError as error:
             self.tell(plain(error))
             return

@@ -1,14 +1,21 @@
 """The Python packages that Slicer does not bring: found without importing them, installed only after a click.
 
 Nothing here runs when the module is loaded. torch comes from the PyTorch extension, which picks the build that fits the
-computer; the other packages come from `Resources/requirements.txt`, through Slicer's own installer, which asks first.
+computer; the others come from `Resources/requirements.txt`, through Slicer's own installer, which asks first and is
+kept from replacing torch and what Slicer brings.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
+import logging
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
@@ -17,39 +24,49 @@ from REACTKDLib.core.errors import PackagesMissing
 
 # Import name -> name of the package as a person would type it.
 NEEDED = {"torch": "torch", "monai": "monai", "einops": "einops", "ot": "POT", "skimage": "scikit-image"}
+KEPT = ("torch", "numpy", "scipy", "SimpleITK", "vtk")  # whatever pip installs, these stay as they are
+REQUIREMENTS, CONSTRAINTS = (
+    Path(__file__).resolve().parents[2] / "Resources" / name for name in ("requirements.txt", "constraints.txt")
+)
 
 
 def missing_packages() -> list[str]:
-    """Return the packages that are not installed, by their names for people. Imports none of them."""
-    return [package for module, package in NEEDED.items() if not _is_installed(module)]
+    """Return the packages that are not installed, or too old, by their names for people. Imports none of them."""
+    ranges = _ranges()
+    return [package for module, package in NEEDED.items() if not _fits(module, package, ranges)]
 
 
-def _is_installed(module: str) -> bool:
-    if module in sys.modules:  # find_spec refuses a module without a spec; None there means that imports are blocked
-        return sys.modules[module] is not None
-    return importlib.util.find_spec(module) is not None
-
-
-def ensure_packages(requirements: Path) -> None:
+def ensure_packages() -> None:
     """Install what is missing, after asking. Call it from an action of the user, never at import.
 
-    Raises: PackagesMissing when the user declines, when the PyTorch extension is absent, or when an install failed.
+    Raises: PackagesMissing when the user declines, after which nothing else is asked; when the PyTorch extension is
+    absent, or its PyTorch too old; when an install failed; and in Slicer's testing mode, which installs nothing.
     """
     missing = missing_packages()
+    if missing and _is_testing():
+        words = _(
+            "REACTKD cannot run without {packages}, and nothing is installed in testing mode; install them first."
+        )
+        raise PackagesMissing(words.format(packages=", ".join(missing)))
     if "torch" in missing:
         _install_torch()
     if set(missing) - {"torch"}:
-        _install_others(requirements)
+        _install_others()
+    importlib.invalidate_caches()
     still_missing = missing_packages()
     if still_missing:
-        raise PackagesMissing(
-            _("REACTKD cannot run without {packages}; press Grade again and allow the installation.").format(
-                packages=", ".join(still_missing)
-            )
-        )
+        words = _("REACTKD cannot run without {packages}; press Grade again and allow the installation.")
+        raise PackagesMissing(words.format(packages=", ".join(still_missing)))
 
 
 def _install_torch() -> None:
+    wanted, there = _ranges()["torch"], _version("torch")
+    if there and _is_installed("torch"):
+        words = _(
+            "REACTKD needs PyTorch {wanted}, and {there} is installed; uninstall it with the module PyTorch Utils, "
+            "restart Slicer and press Grade again."
+        )
+        raise PackagesMissing(words.format(wanted=wanted, there=there))
     try:
         import PyTorchUtils
     except ImportError as error:
@@ -59,27 +76,99 @@ def _install_torch() -> None:
                 "press Grade again."
             )
         ) from error
-    PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True)
+    try:
+        PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=str(wanted))
+    except Exception as error:  # whatever that extension, its installer or pip may raise
+        raise _failed("torch") from error
+    importlib.invalidate_caches()
+    if not _is_installed("torch"):
+        raise PackagesMissing(
+            _("REACTKD needs PyTorch, and its installation was declined; press Grade again and allow it.")
+        )
 
 
-def _install_others(requirements: Path) -> None:
+def _install_others() -> None:
+    names = [name for name in missing_packages() if name != "torch"]
+    declined = _("The installation of {packages} was declined; press Grade again and allow it.")
+    with _constraints() as constraints:
+        try:
+            agreed = _install_by_slicer(constraints, names)
+        except Exception as error:  # CalledProcessError where pip failed, and what else an installer may raise
+            raise _failed(" ".join(names)) from error
+    if not agreed:
+        raise PackagesMissing(declined.format(packages=", ".join(names)))
+
+
+def _install_by_slicer(constraints: str, names: list[str]) -> bool:
+    """Return False when the user declined."""
     try:
         from slicer.packaging import load_requirements, pip_ensure
-    except ImportError:  # older stable releases of Slicer have no slicer.packaging
-        _install_others_by_pip(requirements)
-        return
+    except ImportError:  # Slicer 5.10
+        question = _("REACTKD needs to install Python packages: {packages}. Install them now?")
+        if not slicer.util.confirmOkCancelDisplay(question.format(packages=", ".join(names))):
+            return False
+        slicer.util.pip_install(["-r", str(REQUIREMENTS), "-c", constraints])
+        return True
     try:
-        pip_ensure(load_requirements(str(requirements)), requester="REACTKD")
-    except RuntimeError as error:
-        raise PackagesMissing(
-            _(
-                "The installation of Python packages was declined or failed ({reason}); press Grade again and allow it."
-            ).format(reason=error)
-        ) from error
+        pip_ensure(load_requirements(str(REQUIREMENTS)), constraints=constraints, requester="REACTKD")
+    except RuntimeError:
+        return False
+    return True
 
 
-def _install_others_by_pip(requirements: Path) -> None:
-    names = ", ".join(name for name in missing_packages() if name != "torch")
-    question = _("REACTKD needs to install Python packages: {packages}. Install them now?")
-    if slicer.util.confirmOkCancelDisplay(question.format(packages=names)):
-        slicer.util.pip_install(["-r", str(requirements)])
+@contextmanager
+def _constraints() -> Iterator[str]:
+    """A file for pip's option -c that keeps what is installed of `KEPT` as it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "constraints.txt"
+        versions = {name: _version(name) for name in KEPT}
+        path.write_text("".join(f"{name}=={version}\n" for name, version in versions.items() if version))
+        yield str(path)
+
+
+def _failed(names: str) -> PackagesMissing:
+    logging.exception("REACTKD: the installation of %s failed", names)
+    words = _(
+        "The installation of {packages} failed; check the internet connection, set HTTPS_PROXY where there is a proxy, "
+        "or install them from a folder of wheels with pip_install('--no-index --find-links FOLDER {packages}') in the "
+        "Python console, and press Grade again."
+    )
+    return PackagesMissing(words.format(packages=names))
+
+
+def _is_testing() -> bool:
+    app = getattr(slicer, "app", None)
+    return app is not None and app.testingEnabled()
+
+
+def _is_installed(module: str) -> bool:
+    if module in sys.modules:  # find_spec refuses a module without a spec; None there means that imports are blocked
+        return sys.modules[module] is not None
+    return importlib.util.find_spec(module) is not None
+
+
+def _fits(module: str, package: str, ranges: dict[str, Any]) -> bool:
+    if not _is_installed(module):
+        return False
+    version = _version(package)  # none: installed in another way than by pip
+    return version is None or package not in ranges or ranges[package].contains(version, prereleases=True)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _ranges() -> dict[str, Any]:
+    """{package: the versions that will do}, as the two files say."""
+    try:
+        from packaging.requirements import Requirement
+    except ImportError:  # pip, which Slicer has, carries its own copy
+        from pip._vendor.packaging.requirements import Requirement
+
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (REQUIREMENTS, CONSTRAINTS))
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    read = [Requirement(line) for line in lines if line]
+    return {requirement.name: requirement.specifier for requirement in read}

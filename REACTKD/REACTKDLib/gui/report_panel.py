@@ -118,7 +118,7 @@ class ReportPanel(Section):
             return
         self._fault = ""
         try:
-            ensure_packages(self.context.resources / "requirements.txt")
+            ensure_packages()
         except ReactkdError as error:
             self._fault = plain(error)
             self.refresh()

@@ -283,3 +283,24 @@ def test_python_is_a_launcher_whose_child_is_the_interpreter(application: Any) -
     assert int(launcher.stdout.readline()) == launcher.pid, "the interpreter is a child, not the launcher itself"
     launcher.communicate("")
     assert launcher.returncode == 0
+
+
+def test_an_installer_skips_in_testing_and_raises_what_slicers_raises(
+    application: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from packaging.requirements import Requirement
+
+    if "REACTKD_SLICER_PYTHON" in os.environ:
+        pytest.skip("Slicer's own asks in a dialog")
+    wanted = [Requirement("einops>=999")]
+    slicer.packaging.pip_ensure([Requirement("einops>=0.1")])
+    slicer.packaging.pip_ensure(wanted)
+    application.app.setTestingEnabled(False)
+    try:
+        with pytest.raises(subprocess.CalledProcessError):
+            slicer.packaging.pip_ensure(wanted)
+        monkeypatch.setattr(slicer.packaging, "refuse", True)
+        with pytest.raises(RuntimeError, match="declined"):
+            slicer.packaging.pip_ensure(wanted)
+    finally:
+        application.app.setTestingEnabled(True)

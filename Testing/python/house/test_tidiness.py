@@ -127,6 +127,7 @@ def test_slicer_is_asked_for_what_pip_is_asked_for_but_never_for_what_it_has() -
     assert not {"torch", "numpy", "scipy", "simpleitk", "vtk", "requests", "pydicom"} & set(wanted)
     assert set(by_pip) - set(wanted) == {"torch", "numpy", "scipy", "simpleitk"}
     assert {name: by_pip[name] for name in wanted} == wanted
+    assert requirements(lines_of("REACTKD/Resources/constraints.txt")) == {"torch": by_pip["torch"]}
 
 
 def test_every_dependency_has_an_exact_version_for_development() -> None:

@@ -1,0 +1,64 @@
+"""A click on Grade where a package is missing: Slicer's installer asks, fails or is refused, and the panel says so."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import slicer
+
+
+@pytest.fixture
+def lacking(application: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """einops in a version that nobody has, so that it is missing, and Slicer outside its testing mode."""
+    from REACTKDLib.gui import packages
+
+    path = tmp_path / "requirements.txt"
+    path.write_text("monai>=1.5\neinops>=999\n", encoding="utf-8")
+    monkeypatch.setattr(packages, "REQUIREMENTS", path)
+    monkeypatch.setattr(slicer.packaging, "asked", [])
+    application.app.setTestingEnabled(False)
+    yield slicer.packaging
+    application.app.setTestingEnabled(True)
+
+
+def test_without_a_network_the_panel_says_what_to_try(user: Any, nodes: Any, lacking: Any) -> None:
+    user.click("gradeButton")
+    assert lacking.asked == [(["einops>=999"], "REACTKD")]
+    text = user.text("stateLabel")
+    assert text.startswith("The installation of einops failed; check the internet connection") and "HTTPS_PROXY" in text
+    assert user.find("gradeButton").enabled and not user.sees("progressBar")
+    user.screenshot("packages-offline")
+
+
+def test_a_refusal_is_told_and_asked_again(
+    user: Any, nodes: Any, lacking: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lacking, "refuse", True)
+    for count in (1, 2):
+        user.click("gradeButton")
+        assert "The installation of einops was declined" in user.text("stateLabel") and len(lacking.asked) == count
+
+
+def test_after_a_refusal_of_torch_nothing_else_is_asked(
+    user: Any, nodes: Any, lacking: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from REACTKDLib.gui import packages
+
+    installed = packages._is_installed
+    monkeypatch.setattr(packages, "_is_installed", lambda name: name != "torch" and installed(name))
+    extension = ModuleType("PyTorchUtils")
+    extension.PyTorchUtilsLogic = type("PyTorchUtilsLogic", (), {"installTorch": lambda *_, **__: None})
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", extension)
+    user.click("gradeButton")
+    assert lacking.asked == []
+    assert user.text("stateLabel").startswith("REACTKD needs PyTorch, and its installation was declined")
+
+
+def test_in_testing_mode_nothing_is_asked(application: Any, user: Any, nodes: Any, lacking: Any) -> None:
+    application.app.setTestingEnabled(True)
+    user.click("gradeButton")
+    assert lacking.asked == [] and "nothing is installed in testing mode" in user.text("stateLabel")
