@@ -49,7 +49,7 @@ def prepare_fields(folder: Path, store: PreparedStore, case: CohortCase) -> None
     cache = TrainingFieldCache(folder / "grid", calibrate=case.truth is None, clip=CT_CLIP_HU)
     whole = cache.fields(_safe(case.id), opened.volumes[Modality.CT], grid, SEED)
     box = tuple(slice(a, a + n) for a, n in zip(prepared.start, prepared.shape, strict=True))
-    NoiseFields(whole.quantum[box], whole.electronic[box]).save(path, {"case": case.id, "noise_seed": SEED})
+    NoiseFields(whole.quantum[box], whole.electronic[box]).save(path, {"noise_seed": SEED})
 
 
 def prepare_fields_or_note(folder: Path, store: PreparedStore, case: CohortCase) -> None:
@@ -83,7 +83,7 @@ def _native_path(folder: Path, store: PreparedStore, case: CohortCase) -> Path:
 
 def fields_path(folder: Path, store: PreparedStore, case: CohortCase) -> Path:
     """Where the fields of a case on its prepared box are kept: named by the content of both."""
-    return Path(folder) / f"{_safe(case.id)}.{store.key(case)[:24]}.{FORMAT}.npy"
+    return Path(folder) / f"{store.key(case)[:40]}.{FORMAT}.npy"
 
 
 def _safe(name: str) -> str:

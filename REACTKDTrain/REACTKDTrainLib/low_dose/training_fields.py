@@ -7,6 +7,7 @@ image, and stored as float16 beside the prepared volume.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ class NoiseFields:
 
 
 class TrainingFieldCache:
-    """Makes and keeps `<folder>/<case>_noise<seed>.npy`, one file for each seed, beside the prepared volumes.
+    """Makes and keeps `<folder>/<hash of the case>_noise<seed>.npy`, one for each seed, beside the prepared volumes.
 
     calibrate: fit the photon budget to each scan. clip: the range, HU, to which the image is clipped before it is
     resampled, as `Preparation` does; voxels of the scan outside it then carry no noise, as what is clipped away cannot
@@ -126,11 +127,11 @@ class TrainingFieldCache:
         """
         if check_seed(seed) in TEST_SEEDS:
             raise UsageError(f"Seed {seed} belongs to the test sets; train with another one.")
-        path = self.folder / f"{case_id}_noise{seed}.npy"
+        path = self.path(case_id, seed)
         request = {
             "schema": SCHEMA,
-            "case": case_id,
             "seed": seed,
+            "case_seed": case_seed(seed, case_id),
             "calibrate": self.calibrate,
             "clip": None if self.clip is None else list(self.clip),
             "thickness_mm": thickness_mm,
@@ -142,6 +143,10 @@ class TrainingFieldCache:
             made, record = self._make(ct, grid, case_seed(seed, case_id), thickness_mm, progress, cancelled)
             made.save(path, record, request)
         return NoiseFields.load(path)
+
+    def path(self, case_id: str, seed: int) -> Path:
+        """Where the fields of a scan are kept: named by a hash, since a case is often named for a patient."""
+        return self.folder / f"{hashlib.sha256(case_id.encode()).hexdigest()[:40]}_noise{seed}.npy"
 
     def _make(
         self,

@@ -8,7 +8,6 @@ were drawn the fixed node vectors, and with a frozen encoder that encoder's mome
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +72,7 @@ class NodeCase:
 
 @dataclass(frozen=True)
 class NodeStore:
-    """Makes and keeps `<folder>/<case>.<key>.npz`.
+    """Makes and keeps `<folder>/<key>.npz`.
 
     prepared: how cases are prepared and how many sets of masks each has; its folder is not used. window: of CT.
     encoder: a frozen student whose encoder's moments are kept too, and `encoder_key`, its `encoder_hash`.
@@ -101,8 +100,8 @@ class NodeStore:
         return hashlib.sha256(told.encode()).hexdigest()
 
     def path(self, case: CohortCase) -> Path:
-        """Where a case is kept."""
-        return Path(self.folder) / f"{re.sub(r'[^A-Za-z0-9_-]+', '-', case.id)[:60]}.{self.key(case)[:24]}.npz"
+        """Where a case is kept: under a hash, as in `PreparedStore`."""
+        return Path(self.folder) / f"{self.key(case)[:40]}.npz"
 
     def get(self, case: CohortCase) -> NodeCase:
         """Return the case's node vectors, made now if they were not before.

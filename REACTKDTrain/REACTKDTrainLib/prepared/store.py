@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
@@ -26,7 +25,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class PreparedStore:
-    """Makes and keeps `<folder>/<case>.<key>.npz`.
+    """Makes and keeps `<folder>/<key>.npz`.
 
     variants: how many perturbed sets of masks beside the expert's; seed: of their errors. whole_grid: keep the
     network's whole grid, not the box around the liver (CBAM3D averages over all that it sees).
@@ -53,8 +52,8 @@ class PreparedStore:
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
     def path(self, case: CohortCase) -> Path:
-        """Where a case is kept."""
-        return Path(self.folder) / f"{re.sub(r'[^A-Za-z0-9_-]+', '-', case.id)[:60]}.{self.key(case)[:24]}.npz"
+        """Where a case is kept: under a hash, since a case is often named for a patient and caches are handed on."""
+        return Path(self.folder) / f"{self.key(case)[:40]}.npz"
 
     def get(self, case: CohortCase) -> PreparedCase:
         """Return the case, prepared now if it was not before.

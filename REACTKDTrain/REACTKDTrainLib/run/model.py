@@ -30,7 +30,7 @@ def save_model(
     fold: int,
 ) -> Bundle:
     """Write `configs/metadata.json`, `models/model.pt` and `docs/README.md`. metrics: of the whole run."""
-    cohort = record["cohorts"]["cohort"]
+    cohort = counts_of(record["cohorts"]["cohort"])
     preparation = preparation_of(config.data.size).to_metadata()
     preparation |= {"ct_center_hu": window.center_hu, "ct_scale_hu": window.scale_hu}
     info = {
@@ -60,6 +60,17 @@ def save_model(
     return bundle
 
 
+def counts_of(cohort: dict) -> dict:
+    """What a model that is handed on says of its cohort: numbers alone.
+
+    cohort: as `describe_run` says it. Ids of cases, the reasons why some were left out and the name of a list of
+    patients stay with the run; a phantom's name is no secret.
+    """
+    told = {"name": cohort["name"]} if cohort["digital_phantom"] else {}
+    kept = {key: cohort[key] for key in ("digital_phantom", "cases", "patients", "grades")}
+    return told | kept | {"skipped": len(cohort["skipped"])}
+
+
 def model_card(info: dict, config: TrainingConfig) -> str:
     """What the model is, what it learned from, what it is worth, what it is not for."""
     training, cohort, metrics = info["training"], info["training"]["cohort"], info["evaluation"]
@@ -75,7 +86,7 @@ def model_card(info: dict, config: TrainingConfig) -> str:
         "",
         "## What it learned from",
         "",
-        f"{cohort['name']}: {cohort['cases']} cases of {cohort['patients']} {kind} ({grades}). Method "
+        f"{cohort.get('name', 'A cohort')}: {cohort['cases']} cases of {cohort['patients']} {kind} ({grades}). Method "
         f"`{training['method']}`, fold {training['fold'] + 1} of {training['folds']}, seed {training['seed']}, grid "
         f"{'x'.join(map(str, info['preparation']['shape']))} at {info['preparation']['spacing_mm']:g} mm.",
         "",

@@ -145,7 +145,7 @@ def test_a_crop_gets_the_noise_of_the_whole(tmp_path, ct, grid):
 def test_fields_are_kept_and_read_from_the_disk(tmp_path, ct, grid):
     cache = TrainingFieldCache(tmp_path)
     cache.fields("case1", ct, grid, seed=1)
-    path = tmp_path / "case1_noise1.npy"
+    path = cache.path("case1", seed=1)
     time = path.stat().st_mtime_ns
     again = cache.fields("case1", ct, grid, seed=1)
     assert path.stat().st_mtime_ns == time and isinstance(again.quantum, np.memmap)
