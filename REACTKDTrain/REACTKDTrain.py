@@ -159,9 +159,11 @@ def stop_on_signals(output):
 def write_results(path, result):
     """The return parameters, as Slicer reads them; what was not measured is left out."""
     bundle = result.bundle and os.path.abspath(result.bundle)
+    from REACTKDLib.core.atomic import write_text
+
     told = {"macroAUC": result.macro_auc, "accuracy": result.accuracy, "bundle": bundle}
     text = "".join(f"{name} = {value}\n" for name, value in told.items() if value is not None)
-    Path(path).write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def failed(sentence):

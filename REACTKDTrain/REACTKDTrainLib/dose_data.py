@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from REACTKDLib.core.atomic import written_beside
+from REACTKDLib.core.atomic import write_text
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.normalize import CT_CLIP_HU
 from REACTKDTrainLib.cohorts.base import CohortCase
@@ -60,8 +60,7 @@ def prepare_fields_or_note(folder: Path, store: PreparedStore, case: CohortCase)
     try:
         prepare_fields(folder, store, case)
     except TruncatedFieldOfView as error:
-        with written_beside(note) as beside:
-            beside.write_text(str(error) + "\n", encoding="utf-8")
+        write_text(note, str(error) + "\n")
 
 
 def at_native_dose(folder: Path, store: PreparedStore, cases: Sequence[CohortCase]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from REACTKDLib.core.atomic import written_beside
+from REACTKDLib.core.tensor_files import write_tensors
 from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.views.view import View
 
@@ -65,8 +65,7 @@ class TargetCache:
             "hidden": told.hidden,
             "branch_maps": {name: list(maps) for name, maps in told.branch_maps.items()},
         }
-        with written_beside(self.path(teacher, view)) as beside:
-            torch.save(content, beside)
+        write_tensors(self.path(teacher, view), content)
 
 
 def _read(path: Path) -> TeacherTargets | None:

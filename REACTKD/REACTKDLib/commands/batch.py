@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from REACTKDLib.commands.arguments import add_bundle_arguments, add_device_argument, add_output_argument, checked_id
+from REACTKDLib.commands.earlier_rows import EarlierRows
 from REACTKDLib.commands.grade import open_grader
 from REACTKDLib.commands.progress import Progress
 from REACTKDLib.commands.results import write_results
@@ -14,6 +16,7 @@ from REACTKDLib.commands.staging import all_or_nothing
 from REACTKDLib.commands.supervision import CaseLog
 from REACTKDLib.core.case_names import on_disk
 from REACTKDLib.core.errors import Canceled, ReactkdError, UsageError
+from REACTKDLib.core.run_lock import running_alone
 from REACTKDLib.core.tables import table_text
 from REACTKDLib.core.text import plural
 
@@ -53,19 +56,21 @@ def run(arguments: argparse.Namespace) -> None:
     """Grade the worklist. Raises: ReactkdError when no case could be graded, after results.csv says why."""
     from REACTKDLib.core.worklist import read_worklist
 
-    with Progress() as progress:
+    with Progress() as progress, ExitStack() as stack:
         jobs = read_worklist(arguments.worklist)
         grader = open_grader(arguments)
+        stack.enter_context(running_alone(arguments.output / RESULTS, "a batch"))
+        earlier = EarlierRows(arguments.output / RESULTS, grader.bundle.classes)
         log = CaseLog.of_this_process()
         rows = [{"case": job.case, **row} for job, row in zip(jobs, log.rows())]
         if rows:
-            _write_rows(rows, grader.bundle.classes, arguments.output)
+            _write_rows(earlier.with_rows(rows), earlier.classes, arguments.output)
         for number, job in enumerate(jobs[len(rows) :], start=len(rows) + 1):
             progress.prefix = f"{number} of {len(jobs)}: "
             log.begin()
             rows.append(_graded_row(job, grader, arguments.output, progress))
             log.end(rows[-1])
-            _write_rows(rows, grader.bundle.classes, arguments.output)
+            _write_rows(earlier.with_rows(rows), earlier.classes, arguments.output)
         failed = sum(row["status"] == "failed" for row in rows)
         progress.say(f"{plural(len(rows), 'case')}, {failed} failed; see {RESULTS}")
     if failed == len(rows):

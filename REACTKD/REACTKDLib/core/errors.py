@@ -33,6 +33,12 @@ class OutputNotWritable(ReactkdError):
     code = "output-not-writable"
 
 
+class FolderInUse(ReactkdError):
+    """Another run writes into the output folder; nothing was changed."""
+
+    code = "folder-in-use"
+
+
 # Volumes and their geometry
 class NotThreeDimensional(ReactkdError):
     code = "not-three-dimensional"

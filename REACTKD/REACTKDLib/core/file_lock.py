@@ -1,16 +1,24 @@
-"""A short lock between programs on one file, held for the milliseconds in which it is read, changed and written."""
+"""A lock between programs on one file, held by the system: it ends with the process, however that ends.
+
+The locks are those of `filelock`, which comes with torch. In Slicer a list can be reviewed before torch is installed;
+until then the same locks are taken here, so that both kinds of program exclude each other.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 WAIT_S = 0.05  # the user interface may wait so long
-STALE_S = 10.0  # nobody writes so long: who made the lock has died
 _PAUSE_S = 0.005
+_CHECKS_REMOVAL = (3, 21)  # since this version a lock on a file that was removed does not count
+_MODE = 0o666  # less what the user withholds: colleagues who share a folder share its locks
 
 
 class Locked(Exception):
@@ -18,31 +26,90 @@ class Locked(Exception):
 
 
 @contextmanager
-def locked(target: Path) -> Iterator[None]:
-    """Hold the lock of `target`, a hidden file beside it that only one program can make.
+def locked(target: Path, wait_s: float = WAIT_S) -> Iterator[None]:
+    """Hold the lock of `target`, on a hidden file beside it that goes at the end.
 
-    Raises: Locked when it is not free within `WAIT_S`; OSError when the folder cannot be written.
+    Raises: Locked when it is not free within `wait_s`; OSError when the folder cannot be written.
     """
-    lock = target.with_name(f".{target.name}.lock")
-    _acquire(lock)
+    path = lock_of(target)
+    lock = _new_lock(path)
+    try:
+        lock.acquire(timeout=wait_s, poll_interval=_PAUSE_S)
+    except TimeoutError as error:
+        raise Locked from error
     try:
         yield
     finally:
         with suppress(OSError):
-            lock.unlink()
+            path.unlink()  # before it is free: who has opened it finds that it is gone, and takes the next one
+        lock.release()
 
 
-def _acquire(lock: Path) -> None:
-    until = time.monotonic() + WAIT_S
-    while True:
+def prepare() -> None:
+    """Load what locks need, so that the first one does not keep the user waiting."""
+    _new_lock(Path())
+
+
+def lock_of(target: Path) -> Path:
+    """Return the file on which the lock of `target` is taken."""
+    return target.with_name(f".{target.name}.lock")
+
+
+def _new_lock(path: Path) -> Any:
+    try:
+        from filelock import FileLock
+        from filelock import __version__ as version
+    except ImportError:
+        return _SystemLock(path)
+    checks_removal = tuple(int(number) for number in re.findall(r"\d+", version)[:2]) >= _CHECKS_REMOVAL
+    return FileLock(str(path), mode=_MODE) if checks_removal else _SystemLock(path)
+
+
+class _SystemLock:
+    """What `filelock.FileLock` does on a disk of this computer."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._file = path, -1
+
+    def acquire(self, timeout: float, poll_interval: float) -> None:
+        until = time.monotonic() + timeout
+        while not self._taken():
+            if time.monotonic() >= until:
+                raise TimeoutError
+            time.sleep(poll_interval)
+
+    def release(self) -> None:
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
+
+    def _taken(self) -> bool:
+        file = os.open(self._path, os.O_CREAT | os.O_RDWR, _MODE)
         try:
-            os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-            return
-        except FileExistsError:
-            with suppress(OSError):
-                if time.time() - lock.stat().st_mtime > STALE_S:
-                    lock.unlink()
-                    continue
-        if time.monotonic() > until:
-            raise Locked
-        time.sleep(_PAUSE_S)
+            taken = _lock_descriptor(file) and os.fstat(file).st_nlink > 0
+        except BaseException:
+            os.close(file)
+            raise
+        if taken:
+            self._file = file
+        else:
+            os.close(file)
+        return taken
+
+
+def _lock_descriptor(file: int) -> bool:
+    """Take the system's lock on an open file; False when somebody else holds it. Raises: OSError where none can be."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            return False
+        raise
+    return True

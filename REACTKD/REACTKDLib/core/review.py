@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from REACTKDLib.core.atomic import write_text
 from REACTKDLib.core.errors import OutputNotWritable
-from REACTKDLib.core.file_lock import Locked, locked
+from REACTKDLib.core.file_lock import Locked, locked, prepare
 from REACTKDLib.core.review_record import PARTS, CaseReview
 from REACTKDLib.core.text import quoted
 
@@ -60,6 +60,7 @@ class Review:
         self._seen: tuple[int, str] = (0, "")
         self._stamp: tuple[int, int, int] | None = None
         self._newer = self._opened = False
+        prepare()
         self._take(self._read())
         self._look_again()
         self._opened = True

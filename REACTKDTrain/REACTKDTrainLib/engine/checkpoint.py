@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from REACTKDLib.core.atomic import written_beside
 from REACTKDLib.core.errors import OutputNotWritable, UsageError
+from REACTKDLib.core.tensor_files import write_tensors
 
 FORMAT = "reactkd-checkpoint/1"
 
@@ -25,11 +25,7 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Any], state: Mapping[str, 
     text = json.dumps({"format": FORMAT, "binding": binding, "state": dict(state)})
     content = {"tensors": dict(tensors), "text": torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)}
     try:
-        with written_beside(path) as beside:
-            try:
-                torch.save(content, beside)
-            except RuntimeError as error:  # how torch's writer reports a full disk
-                raise OSError("the disk is full or refused it") from error
+        write_tensors(path, content)
     except OutputNotWritable as error:
         raise OutputNotWritable(
             f"The checkpoint {path.name} could not be written (is the disk full?); make room and resume: the last one "

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.atomic import written_beside
+from REACTKDLib.core.atomic import checked_stream, written_beside
 from REACTKDLib.core.errors import NotAnImage, UsageError
 from REACTKDLib.core.grid import Grid
 from REACTKDLib.core.prepare import resample_along_axes
@@ -74,8 +74,8 @@ class NoiseFields:
 
     def save(self, path: Path, record: dict, request: dict | None = None) -> Path:
         """Write (2, D, H, W) float16 as `.npy` (so that crops can be read alone) and its sidecar."""
-        with written_beside(path) as beside:
-            np.save(beside, np.stack((self.quantum, self.electronic)).astype(np.float16))
+        with written_beside(path) as beside, checked_stream(beside) as stream:
+            np.save(stream, np.stack((self.quantum, self.electronic)).astype(np.float16))
         write_sidecar(path, record, request)
         return path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import torch
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.run_lock import running_alone
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort, size_of
 from REACTKDTrainLib.config import TrainingConfig
@@ -43,13 +45,16 @@ def run_experiment(options: RunOptions, report: Report = silent) -> Result:
     """Run, or go on with, all that `options` ask for.
 
     Raises: UsageError and others of ReactkdError, each one sentence, before anything is written where that is
-    possible; Stopped when a file STOP lies in the output folder (the state is kept).
+    possible; FolderInUse when another training runs there; Stopped when a file STOP lies in the output folder (the
+    state is kept).
     """
     device = choose_device(options.device)
     config = options.training_config(size_of(options.cohort))
     processes = Processes.joined(device.type)
     try:
-        return Experiment(options, config, device, processes, report if processes.first else silent).run()
+        run = Experiment(options, config, device, processes, report if processes.first else silent)
+        with running_alone(run.output / RECORD, "a training") if processes.first else nullcontext():
+            return run.run()
     finally:
         processes.leave()
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.atomic import written_beside
+from REACTKDLib.core.atomic import write_bytes
 from REACTKDTrainLib.engine.log import read_log
 
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")  # told apart by the color-blind
@@ -50,8 +51,9 @@ def _draw(path: Path, title: str, logs: dict[str, list[dict[str, str]]], phantom
     below.xaxis.get_major_locator().set_params(integer=True)
     above.legend(frameon=False)
     figure.suptitle(f"Learning curves: {title}" + (" (digital phantom)" if phantom else ""))
-    with written_beside(path) as beside:
-        figure.savefig(beside, dpi=120)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
+    write_bytes(path, picture.getvalue())
     return path
 
 

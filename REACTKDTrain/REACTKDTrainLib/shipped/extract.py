@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from REACTKDLib.core.atomic import written_beside
 from REACTKDLib.core.student.bands import gaussian_bands
 from REACTKDLib.core.student.pooling import BLOCK_SIZES, NodeMasks, fixed_nodes
 from REACTKDTrainLib.shipped.prepared import prepared_file
@@ -115,12 +116,13 @@ def extract(folder: Path, seeds: list[int], output: Path, crops: bool) -> None:
                 lesion_of.append(lesion)
         if n % 200 == 199:
             print(f"extracted {n + 1} of {len(seeds)}", file=sys.stderr, flush=True)
-    np.savez(
-        output.with_suffix(".npz"),
-        **{k: np.array(v) for k, v in rows.items()},
-        owner=np.array(owner, dtype=np.int64),
-        lesion=np.array(lesion_of, dtype=np.int64),
-    )
+    with written_beside(output.with_suffix(".npz")) as beside:
+        np.savez(
+            beside,
+            **{k: np.array(v) for k, v in rows.items()},
+            owner=np.array(owner, dtype=np.int64),
+            lesion=np.array(lesion_of, dtype=np.int64),
+        )
 
 
 def main() -> None:

@@ -7,13 +7,13 @@ reader's case goes through, so nothing here is a shortcut that the network could
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from REACTKDLib.core.atomic import written_beside
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.geometry import bounding_box
 from REACTKDLib.core.phantom import acquire, draw_patient
@@ -79,11 +79,8 @@ def prepare_cohort(folder: Path, seeds: range, cohort: str = "large") -> None:
     for n, seed in enumerate(seeds):
         path = prepared_file(folder, seed)
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(f".{os.getpid()}.part")
-            with open(partial, "wb") as stream:
-                np.savez(stream, **prepare_patient(seed, cohort, preparation))
-            partial.rename(path)
+            with written_beside(path) as beside:
+                np.savez(beside, **prepare_patient(seed, cohort, preparation))
         if n % 50 == 49:
             print(f"prepared {n + 1} of {len(seeds)}", file=sys.stderr, flush=True)
 

@@ -20,6 +20,7 @@ from REACTKDLib.core.phantom.latents import GRADES
 from REACTKDLib.core.prepare import Preparation
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.tensor_files import write_tensors
 from REACTKDTrainLib.shipped.encode import SUBSETS, encode_cohort
 from REACTKDTrainLib.shipped.heads import HeadRecipe, predict, train_head
 from REACTKDTrainLib.shipped.measure import describe, macro_auc, paired_difference, resamples
@@ -180,7 +181,7 @@ def encodings(encoder: dict, work: Path, name: str, table: Table) -> dict[str, t
         table.seed.tolist(),
         lambda n, total: print(f"{name}: encoded {n} of {total}", file=sys.stderr, flush=True),
     )
-    torch.save(fused, kept)
+    write_tensors(kept, fused)
     return fused
 
 

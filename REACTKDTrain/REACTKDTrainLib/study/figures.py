@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.atomic import written_beside
+from REACTKDLib.core.atomic import write_bytes
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.evaluation.calibration import reliability_curve, top_label
 from REACTKDTrainLib.evaluation.decision_curve import graded_decision_curves
@@ -236,5 +237,6 @@ def _save(path: Path, caption: str, draw: Callable, size: tuple[float, float]) -
         draw(figure)
         figure.supxlabel(fill(caption, int(size[0] * 15)), fontsize=7, color="0.35")
         for suffix, more in ((".png", {"dpi": 130}), (".svg", {"metadata": {"Date": None}})):
-            with written_beside(path.with_suffix(suffix)) as beside:
-                figure.savefig(beside, format=suffix[1:], **more)
+            picture = io.BytesIO()
+            figure.savefig(picture, format=suffix[1:], **more)
+            write_bytes(path.with_suffix(suffix), picture.getvalue())

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from REACTKDLib.core.atomic import written_beside
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.tensor_files import write_tensors
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.config import TrainingConfig
@@ -196,8 +196,7 @@ class VolumeLevel:
         student, run = self.student(config, fold, key)
         inner = {f"inner_{k}": v for k, v in answers(student, run.data["inner"]).items() if k.startswith("p_")}
         test = run.data["test"]
-        with written_beside(self.weights(config, fold)) as beside:
-            torch.save(student.state_dict(), beside)
+        write_tensors(self.weights(config, fold), student.state_dict())
         grades = np.array([case.grade for case in run.data["inner"].cases])
         return {**self._who(test), **answers(student, test), **inner, "inner_grade": grades}
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from REACTKDLib.__main__ import FAILED, main
 from REACTKDLib.commands.batch import RESULTS
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import FileMissing, UsageError
+from REACTKDLib.core.run_lock import running_alone
 from REACTKDLib.core.worklist import read_worklist
 from support.case_files import NAMES, SEGMENTATION, write_case
 from support.small_cases import small_case
@@ -140,3 +143,92 @@ def test_case_names_that_cannot_be_folders(cohort, bundle_folder, tmp_path):
     rows = rows_of(tmp_path / "out")
     assert rows["../up"]["error"] == "usage"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "work.csv"]
+
+
+def test_a_rerun_keeps_the_rows_of_the_one_before(cohort, bundle_folder, tmp_path):
+    """Another worklist into the same folder: one table with every case, each row the newest of its case."""
+    output = tmp_path / "out"
+    assert run(cohort, output, bundle_folder) == 0
+    before = rows_of(output)
+    path = f"{cohort}/B/{NAMES[Modality.CT]},{cohort}/B/{SEGMENTATION}"
+    (tmp_path / "more.csv").write_text(f"case,ct,segmentation\nD,{path}\nC,{path}\n=E,{path}\n", encoding="utf-8")
+    for _ in range(2):
+        assert run(tmp_path / "more.csv", output, bundle_folder) == 0
+        rows = rows_of(output)
+        names = [name.lstrip("'") for name in rows]
+        assert names == ["A 1", "B", "C", "D", "=E"]
+        assert rows["A 1"] == before["A 1"] and rows["B"] == before["B"]
+        assert rows["C"]["status"] == "no grade" and rows["C"]["error"] == ""
+    assert before["C"]["status"] == "failed"
+
+
+def test_rows_stay_until_they_are_replaced(cohort, bundle_folder, tmp_path, monkeypatch):
+    import REACTKDLib.commands.batch as module
+
+    output = tmp_path / "out"
+    assert run(cohort, output, bundle_folder) == 0
+    before = rows_of(output)
+
+    def stopped(job, *_):
+        if job.case == "B":
+            raise KeyboardInterrupt
+        return {"case": job.case, "status": "failed", "error": "tried"}
+
+    monkeypatch.setattr(module, "_graded_row", stopped)
+    assert run(cohort, output, bundle_folder) == FAILED
+    rows = rows_of(output)
+    assert list(rows) == ["A 1", "B", "C"] and rows["A 1"]["error"] == "tried"
+    assert rows["B"] == before["B"] and rows["C"] == before["C"]
+
+
+def test_rows_of_a_model_with_other_classes_keep_theirs(cohort, bundle_folder, tmp_path):
+    output = tmp_path / "out"
+    output.mkdir()
+    text = "case,status,grade,p_benign,p_Well\nold,graded,benign,0.8,0.2\n"
+    (output / RESULTS).write_text(text, encoding="utf-8")
+    assert run(cohort, output, bundle_folder) == 0
+    rows = rows_of(output)
+    assert (rows["old"]["p_benign"], rows["old"]["p_well"], rows["old"]["grade"]) == ("0.8", "0.2", "benign")
+    assert rows["A 1"]["p_benign"] == "" and len(rows) == 4
+
+
+def test_a_table_of_something_else_is_not_written_over(cohort, bundle_folder, tmp_path, capsys):
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / RESULTS).write_text("name,score\nx,1\n", encoding="utf-8")
+    assert run(cohort, output, bundle_folder) == FAILED
+    assert capsys.readouterr().err.startswith(f"The file {RESULTS} in the output folder is not the table of a batch")
+    assert [path.name for path in output.iterdir()] == [RESULTS]
+    assert (output / RESULTS).read_text(encoding="utf-8") == "name,score\nx,1\n"
+
+
+def test_two_batches_on_one_folder(cohort, bundle_folder, tmp_path, capsys):
+    """The second is told whose folder it is and changes nothing; afterwards it succeeds."""
+    output = tmp_path / "out"
+    with running_alone(output / RESULTS, "a batch"):
+        assert run(cohort, output, bundle_folder) == FAILED
+        said = capsys.readouterr().err
+        assert said.startswith("A batch runs in the output folder already (process ") and said.count("\n") == 1
+        assert f"process {os.getpid()} on " in said
+        assert not (output / RESULTS).exists()
+    assert run(cohort, output, bundle_folder) == 0
+    assert len(rows_of(output)) == 3
+
+
+def test_what_a_killed_batch_left_is_removed(cohort, bundle_folder, tmp_path):
+    output = tmp_path / "out"
+
+    def dies(*_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    child = os.fork()
+    if child == 0:
+        import REACTKDLib.commands.batch as module
+
+        module.write_results = dies
+        run(cohort, output, bundle_folder)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert [path.name for path in output.iterdir() if path.name.startswith(".reactkd-")], "it left something"
+    assert run(cohort, output, bundle_folder) == 0
+    assert sorted(path.name for path in output.iterdir()) == ["A 1", "B", RESULTS]

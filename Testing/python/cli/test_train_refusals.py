@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from REACTKDLib.core.run_lock import running_alone
 from support.case_files import write_case
 from support.cli_runner import arguments_of
 from support.small_cases import small_case
@@ -63,6 +65,18 @@ def test_without_a_place_for_results_nothing_begins(train, tmp_path: Path) -> No
     refused(train("--cohort", COHORT), "No output folder was given")
     (tmp_path / "taken").touch()
     refused(train("--cohort", COHORT, "--output", tmp_path / "taken"), "The output is a file")
+
+
+def test_two_trainings_in_one_folder(train, tmp_path: Path) -> None:
+    """The second is refused with the process and age of the first, whether it resumes or not, and changes nothing."""
+    output = tmp_path / "o"
+    with running_alone(output / "run.json", "a training"):
+        (output / "STOP").touch()  # meant for the first
+        before = sorted(output.iterdir())
+        for more in ([], ["--resume"]):
+            arguments = ["--cohort", COHORT, "--output", output, *more]
+            refused(train(*arguments), f"A training runs in the output folder already (process {os.getpid()} on ")
+        assert sorted(output.iterdir()) == before
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ import jsonschema
 import pytest
 
 import REACTKDLib.core.review as module
-from REACTKDLib.core.file_lock import STALE_S, Locked, locked
+from REACTKDLib.core.file_lock import Locked, lock_of, locked
 from REACTKDLib.core.review import NOT_SAVED, SCHEMA, Review
 from REACTKDLib.core.review_record import CaseReview, answer_of
+from support.killed import PATH
 from support.read_only import read_only
 from support.scene_cases import make_case, make_result
 
@@ -149,16 +150,30 @@ def test_killed_while_writing(path):
         assert count > 0 and len(Review(path).cases) == count
 
 
-def test_a_lock_that_its_holder_left_behind(path):
-    lock = path.with_name(f".{path.name}.lock")
-    lock.touch()
+HOLDER = """
+import sys, time
+from pathlib import Path
+from REACTKDLib.core.file_lock import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_ends_with_its_holder(path):
+    """As long as the other program lives the user interface waits a moment; killed, it is in nobody's way."""
     review = Review(path)
+    environment = {**os.environ, "PYTHONPATH": PATH}
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    assert holder.stdout.readline().strip() == "held"
     started = time.monotonic()
     assert not review.update("a", reviewed={})
     assert time.monotonic() - started < 0.1, "the user interface waits"
     assert "saved in a moment" in review.problem and review.of("a").state == "reviewed" and review.unsaved == 1
-    old = time.time() - STALE_S - 1
-    os.utime(lock, (old, old))
+    holder.kill()
+    holder.communicate()
+    assert lock_of(path).exists()
     assert review.flush() and review.problem == "" and review.unsaved == 0
     assert on_disk(path)["cases"]["a"]["state"] == "reviewed"
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from REACTKDLib.core.atomic import written_beside
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.dicom import codes
 from REACTKDLib.core.dicom.identity import check_writable
@@ -20,6 +19,7 @@ from REACTKDLib.core.dicom.packages import need_highdicom, need_pydicom
 from REACTKDLib.core.dicom.segmentation import referenced_series
 from REACTKDLib.core.dicom.series import find_series, is_dicom_source, source_headers
 from REACTKDLib.core.dicom.structured_report import build_report
+from REACTKDLib.core.dicom.writing import write_dataset
 from REACTKDLib.core.errors import GeometryMismatch, UsageError
 from REACTKDLib.core.report import GradeReport
 from REACTKDLib.core.roles import ROLES
@@ -67,12 +67,7 @@ def write_dicom_results(report: GradeReport, labels: np.ndarray, headers: Sequen
         raise GeometryMismatch(f"The region map has {labels.shape} voxels where the DICOM images have {shape}.")
     seg = build_segmentation(report, labels, headers)
     sr = build_report(report, seg, headers, _SR_SERIES, MANUFACTURER)
-    paths = []
-    for dataset, name in ((seg, REGIONS), (sr, REPORT)):
-        with written_beside(Path(folder) / name) as beside:
-            dataset.save_as(beside)
-        paths.append(Path(folder) / name)
-    return paths
+    return [write_dataset(dataset, Path(folder) / name) for dataset, name in ((seg, REGIONS), (sr, REPORT))]
 
 
 def build_segmentation(report: GradeReport, labels: np.ndarray, headers: Sequence[Any]) -> Any:

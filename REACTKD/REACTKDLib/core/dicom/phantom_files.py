@@ -12,6 +12,7 @@ from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.dicom import codes
 from REACTKDLib.core.dicom.identity import PHANTOM_NAME, check_phantom_id
 from REACTKDLib.core.dicom.packages import need_highdicom, need_pydicom
+from REACTKDLib.core.dicom.writing import write_dataset
 from REACTKDLib.core.files import LPS_TO_RAS
 from REACTKDLib.core.volume import Volume
 
@@ -42,12 +43,11 @@ def write_phantom_dicom(case: Case, folder: Path, patient_id: str) -> list[Path]
         target.mkdir(parents=True, exist_ok=True)
         slices = _slices(volume, modality, patient_id)
         for number, dataset in enumerate(slices, start=1):
-            dataset.save_as(target / f"{number:04d}.dcm", enforce_file_format=True)
+            write_dataset(dataset, target / f"{number:04d}.dcm")
         written.append(target)
         reference = slices if reference is None else reference
     seg = _segmentation(case, reference, patient_id)
-    seg.save_as(Path(folder) / SEGMENTATION)
-    return [*written, Path(folder) / SEGMENTATION]
+    return [*written, write_dataset(seg, Path(folder) / SEGMENTATION)]
 
 
 def _slices(volume: Volume, modality: Modality, patient_id: str) -> list[Any]:

@@ -1,0 +1,39 @@
+"""The rows that an earlier batch left in the table of an output folder; they stay until they are replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.tables import read_table
+
+_PROBABILITY = "p_"
+
+
+class EarlierRows:
+    """classes: those of the model now, then those of earlier rows that a model of other classes gave."""
+
+    def __init__(self, path: Path, classes: Sequence[str]) -> None:
+        """Read the table at `path`; there need not be one. Raises: UsageError when it is not a batch's."""
+        self.classes = tuple(classes)
+        self._rows: list[dict[str, str]] = []
+        if not path.exists():
+            return
+        try:
+            table = read_table(path, path.name, ("case", "status"))
+        except UsageError as error:
+            raise UsageError(
+                f"The file {path.name} in the output folder is not the table of a batch; move it away, or choose "
+                "another folder."
+            ) from error
+        spelled = {f"{_PROBABILITY}{name}".lower(): f"{_PROBABILITY}{name}" for name in classes}
+        self._rows = [{spelled.get(column, column): cell for column, cell in row.items()} for row in table.rows]
+        others = [name for name in table.columns if name.startswith(_PROBABILITY) and name not in spelled]
+        self.classes += tuple(name.removeprefix(_PROBABILITY) for name in others)
+
+    def with_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """The earlier rows, each replaced by that of the same case in `rows`, then the other ones of `rows`."""
+        new = {row["case"]: row for row in rows}
+        return [new.pop(row["case"], row) for row in self._rows] + list(new.values())

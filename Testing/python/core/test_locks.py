@@ -1,0 +1,147 @@
+"""Locks that the system holds: never two holders, none of the dead, and a second run is told whose folder it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from REACTKDLib.core.errors import FolderInUse, OutputNotWritable
+from REACTKDLib.core.file_lock import Locked, lock_of, locked
+from REACTKDLib.core.run_lock import running_alone
+from support.killed import PATH
+from support.read_only import read_only
+
+#: counts rounds; two holders at once would lose one or find the other's mark
+ROUNDS = """
+import os, sys, time
+from pathlib import Path
+if sys.argv[3] == "plain":
+    sys.modules["filelock"] = None
+from REACTKDLib.core.file_lock import locked
+target, mark, done = Path(sys.argv[1]), Path(sys.argv[1]).with_name("mark"), 0
+while done < int(sys.argv[2]):
+    with locked(target, 30.0):
+        os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
+        count = int(target.read_text())
+        time.sleep(0.0003)
+        target.write_text(str(count + 1))
+        mark.unlink()
+        done += 1
+"""
+RUN = """
+import sys
+from pathlib import Path
+from REACTKDLib.core.run_lock import running_alone
+with running_alone(Path(sys.argv[1]), "a batch"):
+    print("runs", flush=True)
+    sys.stdin.read()
+"""
+
+
+def start(code: str, *arguments: object) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": PATH},
+    )  # fmt: skip
+
+
+def test_never_two_holders(tmp_path):
+    """Programs with the package and without it exclude each other; none of 400 rounds is lost."""
+    target = tmp_path / "review.json"
+    target.write_text("0")
+    programs = [start(ROUNDS, target, 100, kind) for kind in ("filelock", "plain", "filelock", "plain")]
+    for program in programs:
+        _, errors = program.communicate(timeout=60)
+        assert program.returncode == 0, errors
+    assert target.read_text() == "400"
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+@pytest.mark.parametrize("package", [True, False], ids=["with filelock", "without"])
+def test_one_holder_in_one_process_and_threads(tmp_path, monkeypatch, package):
+    if not package:
+        monkeypatch.setitem(sys.modules, "filelock", None)
+    target, seen = tmp_path / "x", []
+
+    def other() -> None:
+        try:
+            with locked(target):
+                seen.append("held")
+        except Locked:
+            seen.append("refused")
+
+    with locked(target):
+        with pytest.raises(Locked), locked(target):
+            pass
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    other()
+    assert seen == ["refused", "held"]
+
+
+@pytest.mark.parametrize("package", [True, False], ids=["with filelock", "without"])
+def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch, package):
+    if not package:
+        monkeypatch.setitem(sys.modules, "filelock", None)
+    with read_only(tmp_path), pytest.raises(OSError), locked(tmp_path / "x"):
+        pass
+
+
+def test_the_second_run_is_told_who_is_there(tmp_path):
+    table = tmp_path / "out" / "results.csv"
+    first = start(RUN, table)
+    assert first.stdout.readline().strip() == "runs"
+    with pytest.raises(FolderInUse) as caught, running_alone(table, "a batch"):
+        pass
+    assert str(caught.value).startswith("A batch runs in the output folder already (process ")
+    assert f"(process {first.pid} on " in str(caught.value) and "0 minutes" in str(caught.value)
+    first.communicate("")
+    assert list(table.parent.parent.iterdir()) == [], "a run that wrote nothing leaves nothing"
+
+
+def test_a_run_that_was_killed_blocks_nobody(tmp_path):
+    table = tmp_path / "out" / "results.csv"
+    first = start(RUN, table)
+    assert first.stdout.readline().strip() == "runs"
+    first.kill()
+    first.communicate()
+    assert lock_of(table).exists()
+    with running_alone(table, "a batch"):
+        told = json.loads(table.with_name(".results.csv.owner").read_text())
+        assert told["process"] == os.getpid()
+        table.write_text("whole")
+    assert [path.name for path in table.parent.iterdir()] == ["results.csv"]
+
+
+@pytest.mark.parametrize(
+    ("ago", "words"), [(30, "0 minutes"), (61, "1 minute"), (119 * 60, "119 minutes"), (7300, "2 hours"),
+                       (50 * 3600, "2 days")]
+)  # fmt: skip
+def test_the_age_in_words(tmp_path, ago, words):
+    table = tmp_path / "results.csv"
+    with running_alone(table, "a training"):
+        owner = table.with_name(".results.csv.owner")
+        owner.write_text(json.dumps({"process": 17, "host": "node1", "since": time.time() - ago}))
+        with pytest.raises(FolderInUse, match=f"A training runs .*process 17 on node1, for {words}\\)"):
+            with running_alone(table, "a training"):
+                pass
+        owner.write_text("half {")
+        with pytest.raises(FolderInUse, match="has just begun"), running_alone(table, "a training"):
+            pass
+
+
+def test_an_output_that_cannot_be_written(tmp_path):
+    with read_only(tmp_path), pytest.raises(OutputNotWritable), running_alone(tmp_path / "out" / "x", "a batch"):
+        pass
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputNotWritable), running_alone(Path(tmp_path / "file" / "x"), "a batch"):
+        pass
