@@ -224,6 +224,7 @@ SENTENCES = (
         "The model is not for clinical use, so its results are not written as DICOM under what may be a patient's "
         "identity; de-identify the series first (Patient Identity Removed: YES, no birth date)."
     ),
+    _("The output folder cannot be written ({why}); choose another folder."),
     _(
         "The panel and the process that computes do not understand each other ('{where}'); restart 3D Slicer, and "
         "install the extension again if it stays."
@@ -519,4 +520,5 @@ SENTENCES = (
         "{weights} in the model folder '{name}' is not the file that the metadata describes; copy the model folder "
         "again."
     ),
+    _("{what} runs in the output folder already ({who}); wait until it has ended, or choose another folder."),
 )
