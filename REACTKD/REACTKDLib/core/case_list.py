@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 
 from REACTKDLib.core.case import Modality
+from REACTKDLib.core.case_names import file_name_of
 from REACTKDLib.core.roles import ROLES, SEGMENTATION_ROLE
 from REACTKDLib.core.text import sentence
 from REACTKDLib.core.worklist import OWN_MARK, Job, read_worklist
-
-_NAME_LENGTH = 60
 
 
 @dataclass(frozen=True)
@@ -40,9 +37,7 @@ class ListedCase:
     @property
     def file_name(self) -> str:
         """The id as a name that every file system takes; ids that differ in other characters stay different."""
-        name = re.sub(r"[^\w .-]+", "_", self.id).strip("._ ")[:_NAME_LENGTH].rstrip()
-        same = name == self.id
-        return name if same else f"{name or 'case'}-{sha256(self.id.encode()).hexdigest()[:8]}"
+        return file_name_of(self.id)
 
 
 @dataclass(frozen=True)

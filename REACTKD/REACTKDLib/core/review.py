@@ -7,7 +7,7 @@ windows do not undo each other; where both changed the same thing, the later win
 
 from __future__ import annotations
 
-import json
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -16,14 +16,15 @@ from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
-from REACTKDLib.core.atomic import write_text
+from REACTKDLib.core.atomic import write_bytes, write_text
 from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.file_lock import Locked, locked, prepare
+from REACTKDLib.core.review_file import SCHEMA, read_review, review_text
 from REACTKDLib.core.review_record import PARTS, CaseReview
+from REACTKDLib.core.review_shapes import as_plain
 from REACTKDLib.core.text import quoted
 
-SCHEMA = "reactkd-review/1"
-FAMILY = "reactkd-review/"
+__all__ = ["NOT_SAVED", "SCHEMA", "Review", "now"]
 NOT_SAVED = (
     "The review cannot be saved beside the list; work goes on, but grades and marks are lost when Slicer closes. "
     "Copy the list to a folder that you may write to."
@@ -60,10 +61,13 @@ class Review:
         self._seen: tuple[int, str] = (0, "")
         self._stamp: tuple[int, int, int] | None = None
         self._newer = self._opened = False
+        self._damaged: bytes | None = None  # the file as it was read, while what cannot be used of it is only there
         prepare()
         self._take(self._read())
         self._look_again()
         self._opened = True
+        if self._damaged is not None:
+            self.flush()
 
     @property
     def cases(self) -> Mapping[str, CaseReview]:
@@ -77,7 +81,7 @@ class Review:
     @property
     def unsaved(self) -> int:
         """How many changes are not in the file yet."""
-        return len(self._pending)
+        return len(self._pending) + (self._damaged is not None)
 
     def take_notices(self) -> list[str]:
         """Return the sentences for the user since the last call."""
@@ -94,16 +98,17 @@ class Review:
             raise ValueError(f"There is no part {sorted(unknown)[0]!r}; the parts are {PARTS}.")
         at = self._clock()
         for part, value in parts.items():
-            self._pending[case_id, part] = None if value is None else {**value, "at": at}
+            self._pending[case_id, part] = None if value is None else as_plain({**value, "at": at})
         return self.flush()
 
     def flush(self) -> bool:
         """Save what is not saved yet; return whether nothing is left to save. Never raises for the disk's sake."""
-        if self._pending and not self._newer:
+        if self.unsaved and not self._newer:
             try:
                 with locked(self.path):
                     if self._file_stamp() != self._stamp:
                         self._take(self._read())
+                    self._keep_damaged()
                     self._write()
             except Locked:
                 self.problem = _BUSY
@@ -113,7 +118,7 @@ class Review:
                 self.problem = ""
                 self._pending.clear()
         self._look_again()
-        return not self._pending
+        return not self.unsaved
 
     def refresh(self) -> bool:
         """Take over what another window wrote; return whether that was anything. Costs one look at the file."""
@@ -122,6 +127,8 @@ class Review:
         before = dict(self._cases)
         self._take(self._read())
         self._look_again()
+        if self._damaged is not None:
+            self.flush()
         return self._cases != before
 
     # -- the file
@@ -134,35 +141,38 @@ class Review:
         return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
     def _read(self) -> tuple[tuple[int, str], dict[str, CaseReview]] | None:
-        """(revision, writer) and cases of the file, None where there is none (any more); a damaged one steps aside."""
-        self._stamp = self._file_stamp()
+        """(revision, writer) and cases of the file, None where there is none (any more).
+
+        Of a damaged one what is readable is taken, and the whole is kept beside it before it is written again; one of
+        which nothing is readable steps aside.
+        """
+        self._stamp, self._damaged = self._file_stamp(), None
         try:
-            text = self.path.read_bytes()
+            if not stat.S_ISREG(self.path.stat().st_mode):
+                raise OSError  # a pipe would be waited for
+            data = self.path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError:
             self.problem = NOT_SAVED
             return None
-        try:
-            told = json.loads(text.decode("utf-8"))
-            if told["schema"] != SCHEMA:
-                self._refuse(str(told["schema"]))
-                return None
-            cases = {str(key): CaseReview.from_dict(value) for key, value in told["cases"].items()}
-            return (int(told["revision"]), str(told["writer"])), cases
-        except (ValueError, TypeError, KeyError, AttributeError):
-            self._keep_aside()
+        found = read_review(data)
+        if found.newer:
+            self._newer, self.problem = True, _NEWER
             return None
+        if not found.whole and not found.cases:
+            self._step_aside()
+            return None
+        if not found.whole:
+            self._damaged = data
+        return (found.revision, found.writer), dict(found.cases)
 
-    def _refuse(self, schema: str) -> None:
-        """Leave a later version's file alone; what is of no version at all is damaged."""
-        if not schema.startswith(FAMILY):
-            raise ValueError(schema)
-        self._newer, self.problem = True, _NEWER
-
-    def _keep_aside(self) -> None:
+    def _aside(self) -> Path:
         stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%f")
-        aside = self.path.with_name(f"{self.path.stem}.damaged-{stamp}.json")
+        return self.path.with_name(f"{self.path.stem}.damaged-{stamp}.json")
+
+    def _step_aside(self) -> None:
+        aside = self._aside()
         try:
             self.path.rename(aside)
         except OSError:
@@ -171,10 +181,21 @@ class Review:
             rest = "is written again" if self._opened else "begins anew"
             self._notices.append(f"The file of the review was damaged; it was kept as '{aside.name}' and {rest}.")
 
+    def _keep_damaged(self) -> None:
+        """Keep the damaged file beside. Raises: OutputNotWritable, and then it is not written over."""
+        if self._damaged is None:
+            return
+        aside = self._aside()
+        write_bytes(aside, self._damaged)
+        self._damaged = None
+        self._notices.append(
+            f"Some of the review could not be read and was left out; the file as it was is kept as '{aside.name}'."
+        )
+
     def _write(self) -> None:
         revision = self._seen[0] + 1
         cases = self._changed(self._in_file)
-        write_text(self.path, _as_text(revision, self._writer, cases))
+        write_text(self.path, review_text(revision, self._writer, cases))
         self._in_file, self._seen, self._stamp = cases, (revision, self._writer), self._file_stamp()
 
     # -- what the file holds, and what waits to go into it
@@ -194,6 +215,8 @@ class Review:
         if told is None or told[0] == self._seen:
             return
         before, (self._seen, theirs) = self._in_file, told
+        if self._damaged is not None:  # what it lost is still known here
+            theirs = {name: record.filled_from(before.get(name)) for name, record in theirs.items()}
         changed = [name for name, record in theirs.items() if before.get(name, CaseReview()) != record]
         if changed and self._opened:
             text = f"Another window works on this list; it changed {quoted(changed, limit=3)}."
@@ -223,17 +246,6 @@ _WORDS = {
     "reviewed": "reviewed mark",
     "masks": "corrected masks",
 }
-
-
-def _as_text(revision: int, writer: str, cases: Mapping[str, CaseReview]) -> str:
-    """JSON with a line for each case: readable, and quicker than indented when there are a thousand."""
-    head = ", ".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in (("revision", revision), ("writer", writer)))
-    lines = (
-        f"{json.dumps(name, ensure_ascii=False)}: "
-        + json.dumps(record.to_dict(), ensure_ascii=False, allow_nan=False, default=dict)
-        for name, record in cases.items()
-    )
-    return f'{{"schema": "{SCHEMA}", {head}, "cases": {{\n' + ",\n".join(lines) + "\n}}\n"
 
 
 def _same(a: Mapping[str, Any], b: Mapping[str, Any] | None) -> bool:

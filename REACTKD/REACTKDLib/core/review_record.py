@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from REACTKDLib.core.review_shapes import fits, is_plain, is_superseded
+
 if TYPE_CHECKING:
     from REACTKDLib.core.report import GradeReport
 
@@ -53,29 +55,40 @@ class CaseReview:
         """Return the record with one of `PARTS` changed."""
         return replace(self, **{part: value})
 
+    def filled_from(self, before: CaseReview | None) -> CaseReview:
+        """Return the record with what it lacks from an older one."""
+        if before is None:
+            return self
+        return replace(self, **{part: getattr(before, part) for part in PARTS if getattr(self, part) is None})
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         told = {"state": self.state, **{part: getattr(self, part) for part in PARTS}}
         return {**told, "superseded": list(self.superseded), **self.other}
 
     @classmethod
-    def from_dict(cls, told: Mapping[str, Any]) -> CaseReview:
-        """Return what `to_dict` wrote. Raises: TypeError, KeyError, ValueError when `told` is not that."""
-        parts = {part: told.get(part) for part in PARTS}
-        for value in parts.values():
-            if value is not None:
-                str(value["at"])
-        record = cls(
-            **parts,
-            superseded=tuple(told.get("superseded", ())),
-            other={key: value for key, value in told.items() if key not in (*PARTS, "superseded", "state")},
-        )
-        if record.masks is not None:
-            str(record.masks["file"])
-        if record.confidence is not None:
-            float(record.confidence)
-        _ = record.reader_grade
-        return record
+    def read(cls, told: Any) -> tuple[CaseReview, bool]:
+        """Return what can be used of what `to_dict` wrote, and whether that is all of it. Raises nothing.
+
+        Keys of later versions are kept where they can be written again.
+        """
+        if not isinstance(told, dict):
+            return cls(), False
+        parts = {part: told[part] for part in PARTS if told.get(part) is not None}
+        kept = {part: value for part, value in parts.items() if fits(part, value)}
+        if "answer" in kept and not _has_its_share(kept["answer"]):
+            del kept["answer"]
+        listed = told.get("superseded", [])
+        superseded = tuple(filter(is_superseded, listed)) if isinstance(listed, list) else ()
+        rest = {key: value for key, value in told.items() if key not in (*PARTS, "superseded", "state")}
+        other = {key: value for key, value in rest.items() if is_plain(value)}
+        whole = len(kept) == len(parts) and isinstance(listed, list) and len(superseded) == len(listed)
+        return cls(**kept, superseded=superseded, other=other), whole and len(other) == len(rest)
+
+
+def _has_its_share(answer: Mapping[str, Any]) -> bool:
+    """True when the answer names no grade, or one of which it tells the probability."""
+    return answer["grade"] is None or answer["grade"] in (answer["probabilities"] or {})
 
 
 def answer_of(report: GradeReport) -> dict[str, Any]:

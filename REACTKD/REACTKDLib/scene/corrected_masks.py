@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.case_list import CaseList, ListedCase, with_masks
+from REACTKDLib.core.case_names import file_name_of
+from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.review import Review
 from REACTKDLib.core.worklist import Job
 from REACTKDLib.scene.segments import SegmentChoice
@@ -16,20 +19,38 @@ _SUFFIX = ".seg.nrrd"
 
 
 class CorrectedMasks:
-    """The files beside one list. Messages and records name them relative to the review."""
+    """The files beside one list. Messages and records name them relative to the review.
+
+    Only plain files of a case's own names in the list's own folder of corrected masks are read or written over: a
+    review may have been edited, or come from elsewhere.
+    """
 
     def __init__(self, cases: CaseList, review: Review) -> None:
         self._cases, self._review = cases, review
         self._known: tuple[Path, tuple] | None = None  # what this window read or wrote last, and its stamp then
+        self._listed = {_full(path) for case in cases.cases for path in _files_of(case.job)}
 
     def of(self, case: ListedCase) -> Path | None:
         """The corrected masks of a case, as recorded, else where they would have been saved; None without any."""
         recorded = self._recorded(case)
-        return next((p for p in (recorded, self._cases.masks_file(case)) if p is not None and p.is_file()), None)
+        if recorded is not None and self._is_own(recorded, case):
+            return recorded
+        usual = self._cases.masks_file(case)
+        return usual if self._is_own(usual, case) and usual.name not in self._of_others(case) else None
 
-    def are_gone(self, case: ListedCase) -> bool:
-        """True when masks are recorded, and no file is there."""
-        return self._recorded(case) is not None and self.of(case) is None
+    def problem(self, case: ListedCase) -> str:
+        """Why the masks that are recorded of a case are not shown, one sentence; empty when they are, or are none."""
+        if self._review.of(case.id).masks is None:
+            return ""
+        recorded = self._recorded(case)
+        if recorded is None or (os.path.lexists(recorded) and not self._is_own(recorded, case)):
+            return (
+                "The review names corrected masks that are no file of this case in its own folder, so they were not "
+                "read; correct the review, or draw them again."
+            )
+        if self.of(case) is None:
+            return "The corrected masks of this case are not where they were saved; those listed are shown."
+        return ""
 
     def job_with_them(self, case: ListedCase) -> Job:
         """The job of a case, with the corrected masks where there are any, and the segments chosen by hand."""
@@ -41,13 +62,21 @@ class CorrectedMasks:
         self._known = None if path is None else (path, _stamp(path))
 
     def target(self, case: ListedCase) -> Path:
-        """Where masks are to be saved: over what this window read or wrote, never over what another window did."""
-        first = self._cases.masks_file(case)
-        if self._known is not None and _stamp(self._known[0]) == self._known[1]:
+        """Where masks are to be saved: over what this window read or wrote, never over what another window did.
+
+        Raises: OutputNotWritable when the folder leads elsewhere.
+        """
+        if not self._folder_is_own():
+            raise OutputNotWritable(
+                "The folder of corrected masks beside the list is a link to another place; put a folder there instead."
+            )
+        if self._known is not None and _stamp(self._known[0]) == self._known[1] and self._is_own(self._known[0], case):
             return self._known[0]
+        first, taken = self._cases.masks_file(case), self._of_others(case)
         stem = first.name.removesuffix(_SUFFIX)
         names = (first.name if n == 1 else f"{stem}-{n}{_SUFFIX}" for n in count(1))
-        return next(path for path in map(first.with_name, names) if not path.exists())
+        paths = (first.with_name(name) for name in names if name not in taken)
+        return next(path for path in paths if not os.path.lexists(path) and _full(path) not in self._listed)
 
     def saved_as(self, path: Path, segmentation: Any, chosen: SegmentChoice | None) -> dict[str, Any]:
         """Note what was written and return the record of it."""
@@ -56,8 +85,48 @@ class CorrectedMasks:
         return {"file": file, **_names_of(segmentation, chosen)}
 
     def _recorded(self, case: ListedCase) -> Path | None:
-        told = self._review.of(case.id).masks
-        return None if told is None else self._review.path.parent / told["file"]
+        """The file that the review names; None for no name that this program gives to masks of the case."""
+        name = self._recorded_name(case.id)
+        return None if name is None else self._cases.masks_folder / name
+
+    def _recorded_name(self, case_id: str) -> str | None:
+        told = self._review.of(case_id).masks
+        folder, _, name = str((told or {}).get("file", "")).partition("/")
+        own = re.fullmatch(re.escape(file_name_of(case_id)) + r"(-[0-9]{1,9})?" + re.escape(_SUFFIX), name)
+        return name if own and folder == self._cases.masks_folder.name else None
+
+    def _is_own(self, path: Path, case: ListedCase) -> bool:
+        """True for a plain file in the folder, no link and no file of the list."""
+        return (
+            path.parent == self._cases.masks_folder
+            and self._folder_is_own()
+            and path.is_file()
+            and not path.is_symlink()
+            and _full(path) not in self._listed
+            and not any(other.is_file() and other.samefile(path) for other in _files_of(case.job))
+        )
+
+    def _folder_is_own(self) -> bool:
+        folder = self._cases.masks_folder
+        try:
+            return folder.resolve() == folder.parent.resolve() / folder.name
+        except (OSError, RuntimeError):  # links that lead in a circle
+            return False
+
+    def _of_others(self, case: ListedCase) -> set[str]:
+        """The files that belong, or may come to belong, to other cases, as "a-2" does beside a case "a"."""
+        names = {self._cases.masks_file(other).name for other in self._cases.cases if other.id != case.id}
+        recorded = (self._recorded_name(name) for name in self._review.cases if name != case.id)
+        return names | {name for name in recorded if name is not None}
+
+
+def _files_of(job: Job) -> list[Path]:
+    masks = [job.segmentation] if job.segmentation is not None else []
+    return [*job.images.values(), *masks, *(job.mask_files or ())]
+
+
+def _full(path: Path) -> str:
+    return os.path.normcase(os.path.abspath(path))
 
 
 def _names_of(segmentation: Any, chosen: SegmentChoice | None) -> dict[str, list[str]]:

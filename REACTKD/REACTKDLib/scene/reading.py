@@ -141,8 +141,7 @@ class Reading:
 
     def _open(self, index: int) -> None:
         case = self.cases.cases[index]
-        if self.masks.are_gone(case):
-            self._add("The corrected masks of this case are not where they were saved; those listed are shown.")
+        self._add(self.masks.problem(case))
         self.masks.note(self.masks.of(case))
         self.loader.open(case.id, self.files_of(case), lambda error: self._opened(index, error))
         self.changed()
@@ -193,12 +192,16 @@ class Reading:
         if self.current is None or not self.loader.present or not self.loader.edited:
             then()
             return
-        path = self.masks.target(self.current)
         outdated = self.loader.stamp() != self._graded
+        try:
+            path = self.masks.target(self.current)
+        except ReactkdError as error:
+            self._saved(None, outdated, error, then)
+            return
         self.loader.save(path, lambda error: self._saved(path, outdated, error, then))
         self.changed()
 
-    def _saved(self, path: Path, outdated: bool, error: ReactkdError | None, then: Callable[[], Any]) -> None:
+    def _saved(self, path: Path | None, outdated: bool, error: ReactkdError | None, then: Callable[[], Any]) -> None:
         if error is not None:
             text = f"The corrected masks of {quoted([self.current.id])} could not be saved. {error}"
             self.question = Question(text, then)
@@ -272,8 +275,9 @@ class Reading:
     def before_scene_closes(self) -> None:
         """Save the edits while the nodes are still there; the list stays open."""
         if self.current is not None and self.loader.present and self.loader.edited:
-            path, outdated = self.masks.target(self.current), self.loader.stamp() != self._graded
+            outdated = self.loader.stamp() != self._graded
             try:
+                path = self.masks.target(self.current)
                 self.loader.save_now(path)
                 self._record_masks(path, outdated)
             except ReactkdError as error:

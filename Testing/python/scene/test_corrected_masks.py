@@ -1,0 +1,213 @@
+"""A review that was edited, or comes from elsewhere, leads no mask out of its own folder, nor to another case."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from REACTKDLib.core.worker.mail import Mail
+from REACTKDLib.scene.reading import Reading
+from support.case_files import write_case
+from support.edits import ball, mask_of, paint
+from support.scene_cases import make_case
+
+SHAPE, SPACING = (22, 36, 40), (4.4, 4.6, 6.0)
+AT = "2026-01-01T00:00:00Z"
+OWN = "review.reactkd.masks"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    """Two cases, and masks of somebody else with another tumor."""
+    root = tmp_path_factory.mktemp("files")
+    write_case(make_case(SHAPE, SPACING), root / "cases" / "a")
+    shutil.copytree(root / "cases" / "a", root / "cases" / "b")
+    write_case(make_case(SHAPE, SPACING, lesions={}), root / "elsewhere")
+    return root
+
+
+@pytest.fixture
+def listed(files, tmp_path) -> Path:
+    shutil.copytree(files, tmp_path / "x")
+    return tmp_path / "x" / "cases"
+
+
+@pytest.fixture
+def start(scene):
+    started = []
+
+    def begin(path: Path) -> Reading:
+        started.append(Reading(scene, Mail()))
+        started[-1].open_list(path)
+        return started[-1]
+
+    yield begin
+    for reading in started:
+        reading.close()
+
+
+def go(reading: Reading, index: int) -> None:
+    reading.go_to(index)
+    end = time.monotonic() + 60
+    while reading.loader.busy:
+        assert time.monotonic() < end
+        reading.work()
+        time.sleep(0.005)
+
+
+def tumor_voxels(reading: Reading) -> int:
+    nodes = reading.loader.loaded.nodes
+    return int(mask_of(nodes.segmentation, "Tumor", nodes.reference).sum())
+
+
+def edit(reading: Reading) -> int:
+    nodes = reading.loader.loaded.nodes
+    paint(nodes.segmentation, "Tumor", ball(nodes.reference, (-20.0, 10.0, 50.0), 9.0), nodes.reference)
+    return tumor_voxels(reading)
+
+
+def record(listed: Path, file: str, case: str = "a") -> None:
+    told = {case: {"masks": {"file": file, "at": AT}}}
+    text = {"schema": "reactkd-review/1", "revision": 1, "writer": "x", "cases": told}
+    (listed / "review.reactkd.json").write_text(json.dumps(text), encoding="utf-8")
+
+
+def every_file(listed: Path) -> dict[str, bytes]:
+    """All but what the reading room may write."""
+    root = listed.parent
+    names = {path: str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for path, name in names.items() if "reactkd" not in name}
+
+
+LEADS = {
+    "absolute": lambda listed: str(listed.parent / "elsewhere" / "segmentation.seg.nrrd"),
+    "upward": lambda listed: "../elsewhere/segmentation.seg.nrrd",
+    "upward through its folder": lambda listed: f"{OWN}/../../elsewhere/segmentation.seg.nrrd",
+    "the list's own": lambda listed: "a/segmentation.seg.nrrd",
+    "another case's": lambda listed: "b/segmentation.seg.nrrd",
+    "backslashes": lambda listed: f"{OWN}\\..\\a\\segmentation.seg.nrrd",
+    "deeper": lambda listed: f"{OWN}/a/segmentation.seg.nrrd",
+    "no suffix": lambda listed: f"{OWN}/a.nii.gz",
+    "nothing": lambda listed: "",
+    "itself": lambda listed: "review.reactkd.json",
+    "a device": lambda listed: "/dev/zero",
+    "NUL": lambda listed: f"{OWN}/a\0.seg.nrrd",
+    "half a surrogate": lambda listed: f"{OWN}/\ud800.seg.nrrd",
+    "corrected masks of b": lambda listed: f"{OWN}/b.seg.nrrd",
+}
+
+
+@pytest.mark.parametrize("lead", LEADS.values(), ids=LEADS)
+def test_a_record_leads_nowhere_else(start, listed, lead):
+    (listed / OWN).mkdir()
+    shutil.copy(listed.parent / "elsewhere" / "segmentation.seg.nrrd", listed / OWN / "b.seg.nrrd")
+    record(listed, lead(listed))
+    before, of_b = every_file(listed), (listed / OWN / "b.seg.nrrd").read_bytes()
+    reading = start(listed)
+    go(reading, 0)
+    listed_tumor = tumor_voxels(reading)
+    assert listed_tumor > 0 and "no file of this case in its own folder" in reading.message
+    voxels = edit(reading)
+    go(reading, 1)
+    assert tumor_voxels(reading) == 0, "b has its own corrected masks"
+    assert every_file(listed) == before and (listed / OWN / "b.seg.nrrd").read_bytes() == of_b
+    assert reading.review.of("a").masks["file"] == f"{OWN}/a.seg.nrrd"
+    go(reading, 0)
+    assert tumor_voxels(reading) == voxels and reading.message == ""
+
+
+@pytest.mark.parametrize("target", ["elsewhere/segmentation.seg.nrrd", "cases/a/segmentation.seg.nrrd", "nowhere"])
+def test_a_link_in_the_folder_is_neither_read_nor_followed(start, listed, target):
+    (listed / OWN).mkdir()
+    os.symlink(listed.parent / target, listed / OWN / "a.seg.nrrd")
+    record(listed, f"{OWN}/a.seg.nrrd")
+    before = every_file(listed)
+    reading = start(listed)
+    go(reading, 0)
+    assert tumor_voxels(reading) > 0 and "no file of this case" in reading.message
+    voxels = edit(reading)
+    go(reading, 1)
+    assert every_file(listed) == before and not (listed.parent / "nowhere").exists()
+    assert (listed / OWN / "a-2.seg.nrrd").is_file() and (listed / OWN / "a.seg.nrrd").is_symlink()
+    go(reading, 0)
+    assert tumor_voxels(reading) == voxels
+
+
+@pytest.mark.parametrize("target", ["elsewhere", "cases/a", "loop"])
+def test_a_folder_that_is_a_link_is_not_written_into(start, listed, target):
+    os.symlink(listed / OWN if target == "loop" else listed.parent / target, listed / OWN)
+    record(listed, f"{OWN}/a.seg.nrrd")
+    before = every_file(listed)
+    reading = start(listed)
+    go(reading, 0)
+    assert tumor_voxels(reading) > 0
+    edit(reading)
+    go(reading, 1)
+    assert reading.question is not None and "is a link to another place" in reading.question.text
+    assert reading.current.id == "a" and every_file(listed) == before
+    (listed / OWN).unlink()
+    reading.answer(leave=False)
+    go(reading, 1)
+    assert reading.current.id == "b" and (listed / OWN / "a.seg.nrrd").is_file()
+
+
+def test_a_link_is_not_followed_when_the_scene_closes(start, listed):
+    os.symlink(listed.parent / "elsewhere", listed / OWN)
+    before = every_file(listed)
+    reading = start(listed)
+    go(reading, 0)
+    edit(reading)
+    reading.before_scene_closes()
+    assert every_file(listed) == before and "is a link to another place" in reading.message
+
+
+def test_a_list_that_names_files_in_its_own_folder_keeps_them(start, listed):
+    """As after somebody put the corrected masks into the list."""
+    (listed / "list.csv.reactkd.masks").mkdir()
+    own = shutil.copy(listed / "a" / "segmentation.seg.nrrd", listed / "list.csv.reactkd.masks" / "a.seg.nrrd")
+    (listed / "list.csv").write_text(
+        "case,ct,segmentation\na,a/CT.nii.gz,list.csv.reactkd.masks/a.seg.nrrd\nb,b/CT.nii.gz,b/segmentation.seg.nrrd\n"
+    )
+    before = own.read_bytes()
+    reading = start(listed / "list.csv")
+    go(reading, 0)
+    voxels = edit(reading)
+    go(reading, 1)
+    assert own.read_bytes() == before
+    assert reading.review.of("a").masks["file"] == "list.csv.reactkd.masks/a-2.seg.nrrd"
+    go(reading, 0)
+    assert tumor_voxels(reading) == voxels
+
+
+def test_a_second_window_takes_no_name_of_another_case(start, listed):
+    shutil.copytree(listed / "b", listed / "a-2")
+    first, second = start(listed), start(listed)
+    places = {case.id: n for n, case in enumerate(first.cases.cases)}
+    for reading in (first, second):
+        go(reading, places["a"])
+    edit(first)
+    edit(second)
+    for reading in (first, second):
+        go(reading, places["b"])
+    assert sorted(path.name for path in (listed / OWN).iterdir()) == ["a-3.seg.nrrd", "a.seg.nrrd"]
+    go(first, places["a-2"])
+    assert not first.loader.edited and first.masks.of(first.current) is None
+
+
+def test_masks_of_a_case_are_not_taken_for_those_of_one_added_later(start, listed):
+    first, second = start(listed), start(listed)
+    for reading in (first, second):
+        go(reading, 0)
+        edit(reading)
+    for reading in (first, second):
+        go(reading, 1)
+    assert (listed / OWN / "a-2.seg.nrrd").is_file()
+    shutil.copytree(listed / "b", listed / "a-2")
+    later = start(listed)
+    case = later.cases.cases[later.cases.find("a-2")]
+    assert later.masks.of(case) is None and later.files_of(case).segmentation.endswith("a-2/segmentation.seg.nrrd")
