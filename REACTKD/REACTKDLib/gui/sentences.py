@@ -107,6 +107,7 @@ SENTENCES = (
     _("Reading the masks"),
     _("Saving the masks of {case_id}"),
     _("Slicer's Python (PythonSlicer) was not found beside the application; install Slicer again."),
+    _("Some of the review could not be read and was left out; the file as it was is kept as '{name}'."),
     _("The CT has pixels of {spacing} mm; texture and capsule of lesions are lost above 2 mm."),
     _(
         "The CT is {median} HU inside the liver mask where a liver has 30 to 150; check that the mask lies on the "
@@ -168,6 +169,7 @@ SENTENCES = (
         "The folder given for {role} holds {candidates} {get} series: {title}; give the folder of one, or one file "
         "of it."
     ),
+    _("The folder of corrected masks beside the list is a link to another place; put a folder there instead."),
     _("The folder of the grading process was removed from the temporary folder; grade again."),
     _("The geometry of {name} holds values that are not numbers; export the image again."),
     _("The grading process did not start; restart the application, or install the extension again."),
@@ -240,6 +242,10 @@ SENTENCES = (
     _(
         "The review cannot be saved beside the list; work goes on, but grades and marks are lost when Slicer "
         "closes. Copy the list to a folder that you may write to."
+    ),
+    _(
+        "The review names corrected masks that are no file of this case in its own folder, so they were not read; "
+        "correct the review, or draw them again."
     ),
     _("The review of this list was written by a newer version of REACTKD; it is not changed, and nothing is saved."),
     _("The scene cannot be written there ({reason}); choose another folder."),
