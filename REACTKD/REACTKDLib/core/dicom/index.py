@@ -31,6 +31,7 @@ _TAGS = (
     "TemporalPositionIdentifier", "AcquisitionTime", "PatientIdentityRemoved", "PatientName", "PatientBirthDate",
     "SamplesPerPixel", "NumberOfSlices", "ImagesInAcquisition",
 )  # fmt: skip
+FARTHEST_MM = 1e5  # no scanner is that large; beyond it a position is none
 _IMAGES = ("CT", "PT")  # of these the slices are judged one by one
 
 
@@ -197,7 +198,7 @@ def _add(found: dict[tuple[str, str], Series], dataset: Any, path: str) -> bool:
         Slice(
             path,
             text(dataset, "SOPInstanceUID"),
-            numbers(dataset, "ImagePositionPatient", 3),
+            _position(dataset),
             acquisition,
             instance,
             text(dataset, "TemporalPositionIdentifier") or text(dataset, "AcquisitionTime"),
@@ -225,6 +226,11 @@ def _look(dataset: Any) -> Look:
         frame_of_reference=text(dataset, "FrameOfReferenceUID"),
         stated=_whole(dataset, "NumberOfSlices") or _whole(dataset, "ImagesInAcquisition"),
     )
+
+
+def _position(dataset: Any) -> tuple[float, ...] | None:
+    found = numbers(dataset, "ImagePositionPatient", 3)
+    return None if found is None or max(map(abs, found)) > FARTHEST_MM else found
 
 
 def _whole(dataset: Any, keyword: str) -> int | None:

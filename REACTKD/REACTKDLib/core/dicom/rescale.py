@@ -88,9 +88,10 @@ def _jump(planes: Sequence[np.ndarray], headers: Sequence[Any]) -> int | None:
     changes = [n for n in range(1, len(planes)) if stated[n] != stated[n - 1]]
     if not changes:
         return None
-    usual = np.median([_difference(planes[n], planes[n - 1]) for n in range(1, len(planes)) if n not in changes] or [0])
+    differences = [_difference(planes[n], planes[n - 1]) for n in range(1, len(planes))]
+    usual = np.percentile(differences, 25)  # a wrong slice in a short series spoils half of them
     for n in changes:
-        if _difference(planes[n], planes[n - 1]) > max(JUMP_HU, 3 * usual):
+        if differences[n - 1] > max(JUMP_HU, 3 * usual):
             return n if stated[n] != stated[0] else n - 1
     return None
 

@@ -28,16 +28,21 @@ def count_unreadable(series: Iterable, refused: Sequence[str]) -> None:
             names[os.path.dirname(piece.path)].add(_pattern(piece.path))
     for path in refused:
         place = os.path.dirname(path)
-        if may_be_dicom(path, names[place]):
+        if may_be_dicom(path, names[place] if place in used else None):
             for one, own in zip(series, folders, strict=True):
                 one.unreadable += place in own or place not in used
 
 
-def may_be_dicom(path: str, patterns: Iterable[str] = ()) -> bool:
-    """True for a file that may be a damaged DICOM object. patterns: how its readable neighbors are named."""
+def may_be_dicom(path: str, patterns: Iterable[str] | None = None) -> bool:
+    """True for a file that may be a damaged DICOM object.
+
+    patterns: how its readable neighbors are named; None where it has none, as the programs on a patient's disc.
+    """
     name = os.path.basename(path)
     if name.lower().endswith(_SUFFIXES) or begins_as_dicom(path):
         return True
+    if patterns is None:
+        return False
     if _pattern(path) in patterns and _DIGITS.search(name):
         return True
     return not os.path.splitext(name)[1] and _is_binary(path)

@@ -208,6 +208,18 @@ def test_a_slice_that_lost_its_place_is_a_warning_at_an_end_and_refused_within(t
         read_dicom_volume(tmp_path / "within", Modality.CT)
 
 
+@pytest.mark.parametrize("z", ["1e308", "-1e30", "NaN", "1e6"])
+def test_a_position_that_cannot_be_is_none(tmp_path, z, capfd):
+    def edit(dataset, k):
+        if k == 4:
+            dataset.ImagePositionPatient = ["-10", "-12", z]
+
+    write_series(tmp_path, stored(), edit=edit)
+    with pytest.raises(MixedSeries, match="where they lie"):
+        read_dicom_volume(tmp_path, Modality.CT)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_foreign_image_of_another_patient_is_refused(tmp_path):
     paths = write_series(tmp_path, stored())
     image = scout(pydicom.dcmread(paths[0]))
@@ -265,6 +277,8 @@ def test_what_is_no_dicom_is_not_counted(tmp_path):
         "a.png": b"\x89PNG\0", "case.nii.gz": b"\x1f\x8b\0", "notes.json": b"{}", "2-001.txt": b"",
     }.items():  # fmt: skip
         (tmp_path / name).write_bytes(content)
+    (tmp_path / "viewer").mkdir()
+    (tmp_path / "viewer" / "linux64").write_bytes(b"\x7fELF\0\0")
     assert read_dicom_volume(tmp_path, Modality.CT)[1] == []
 
 

@@ -89,6 +89,19 @@ def test_an_intercept_that_cannot_be_true_in_one_slice_of_a_ct(tmp_path, interce
         read(tmp_path, "CT")
 
 
+def test_a_ct_with_rescale_values_of_its_own_for_each_slice_is_right(tmp_path):
+    """As converters write it that use the whole range of 16 bits for each slice."""
+
+    def edit(dataset, k):
+        slope = 0.05 + 0.01 * k
+        dataset.RescaleSlope, dataset.RescaleIntercept = f"{slope:g}", f"{100 - 10 * k:g}"
+        values = (tissue()[k].astype(float) - (100 - 10 * k)) / slope
+        dataset.PixelData = np.rint(values).astype("<i2").tobytes()
+
+    write(tmp_path, "CT", edit)
+    assert np.abs(read(tmp_path, "CT")[0].array - tissue()).max() < 0.06
+
+
 @pytest.mark.parametrize("slope", ["2", "0.5", "10"])
 @pytest.mark.parametrize("k", [0, 2, SLICES - 1])
 def test_a_slope_that_cannot_be_true_in_one_slice_of_a_ct(tmp_path, slope, k):
