@@ -87,7 +87,7 @@ def test_the_grade_of_two_sizes_is_that_of_the_sform(folder, grader, tmp_path, t
     case = open_case(ct, segmentation=labels)
     report = grader.open(case).grade().report
     assert report.grade == right.grade
-    assert report.probabilities == pytest.approx(right.probabilities, abs=2e-3)
+    assert report.probabilities == pytest.approx(right.probabilities, abs=1e-5)
     assert liver_ml(case) == pytest.approx(liver_ml(CASE), rel=1e-5)
     assert codes(report.findings).count("two-voxel-sizes") == 2  # of the CT, and of the segmentation
 

@@ -26,6 +26,7 @@ from REACTKDLib.core.text import sentence
 NEAREST_ROTATION = 1e-3  # of a cosine: what rounding leaves of an oblique sform, 0.26 mm over 256 mm
 EXACT = 1e-4  # ITK's own tolerance of a sform; from here on ITK takes a qform where there is one
 SAME_SIZE = 1e-4  # relative
+ROUNDING = 1e-6  # relative, of single precision
 SAME_PLACE_VOXELS = 0.1
 SCANNER = 1
 
@@ -76,6 +77,7 @@ def _by_sform(stated: StatedPlaces, qform: np.ndarray | None, sizes: Sequence[in
         if qform is None:
             raise not_perpendicular(role)
         return qform, (_unusable("are not perpendicular", role),), (_matrix(stated.srow[:, :3], stated.srow[:, 3]),)
+    lengths = _evened(lengths)
     if skew > EXACT:
         unit = _nearest_rotation(unit)
     sform, mixed = (_matrix(unit * length, stated.srow[:, 3]) for length in (lengths, stated.sizes))  # mixed: ITK's
@@ -96,6 +98,11 @@ def _matrix(axes: np.ndarray, origin: np.ndarray) -> np.ndarray:
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = axes, origin
     return matrix
+
+
+def _evened(lengths: np.ndarray) -> np.ndarray:
+    """Make lengths equal that single precision left a ten-millionth apart: ties between distances depend on it."""
+    return np.array([np.mean(lengths[np.abs(lengths / length - 1) < ROUNDING]) for length in lengths])
 
 
 def _nearest_rotation(unit: np.ndarray) -> np.ndarray:
