@@ -34,6 +34,17 @@ def add_case_arguments(parser: argparse.ArgumentParser) -> None:
     files.add_argument(
         "--case", metavar="ID", help="a name for the reports (file names are never used: they may be a patient's)"
     )
+    add_different_patients_argument(parser)
+
+
+def add_different_patients_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the word of somebody who knows that headers name one patient differently."""
+    parser.add_argument(
+        "--different-patients-ok",
+        action="store_true",
+        help="take DICOM files whose headers name different patients, since each was given a pseudonym of its own; "
+        "without it they are refused",
+    )
 
 
 def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +74,7 @@ def read_case(arguments: argparse.Namespace) -> Case:
         liver=arguments.liver,
         tumor=arguments.tumor,
         case_id=checked_id(arguments.case),
+        different_patients_ok=arguments.different_patients_ok,
     )
 
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from REACTKDLib.commands.arguments import add_bundle_arguments, add_device_argument, add_output_argument, checked_id
+from REACTKDLib.commands.arguments import (
+    add_bundle_arguments,
+    add_device_argument,
+    add_different_patients_argument,
+    add_output_argument,
+    checked_id,
+)
 from REACTKDLib.commands.earlier_rows import EarlierRows
 from REACTKDLib.commands.grade import open_grader
 from REACTKDLib.commands.progress import Progress
@@ -46,6 +53,7 @@ def add_to(commands: Any) -> None:
         help="columns case, ct, fdg, acetate, segmentation, liver, tumor; or a folder with a folder for each case; or "
         "a datalist as training reads it (.json)",
     )
+    add_different_patients_argument(parser)
     add_bundle_arguments(parser)
     add_device_argument(parser)
     add_output_argument(parser)
@@ -58,6 +66,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     with Progress() as progress, ExitStack() as stack:
         jobs = read_worklist(arguments.worklist)
+        if arguments.different_patients_ok:
+            jobs = [replace(job, different_patients_ok=True) for job in jobs]
         grader = open_grader(arguments)
         stack.enter_context(running_alone(arguments.output / RESULTS, "a batch"))
         earlier = EarlierRows(arguments.output / RESULTS, grader.bundle.classes)

@@ -209,6 +209,12 @@ class SuvRefused(ReactkdError):
     code = "suv-refused"
 
 
+class PatientMismatch(ReactkdError):
+    """Files of one case name different patients; the message names no patient."""
+
+    code = "patient-mismatch"
+
+
 class PatientLike(ReactkdError):
     code = "patient-like"
 

@@ -37,15 +37,17 @@ def open_case(
     liver: str | int | Sequence[str | int] | None = None,
     tumor: str | int | Sequence[str | int] | None = None,
     case_id: str | None = None,
+    different_patients_ok: bool = False,
 ) -> Case:
     """Read one patient from files and check everything; the findings come with the case.
 
     ct, fdg, acetate: image files, or DICOM series by their folder or one of their files; at least one.
     segmentation: a `.seg.nrrd`, a DICOM SEG or a label map, on any grid that lies in the reference image (CT, else
     FDG, else acetate). liver, tumor: names or label numbers; None leaves the choice to terminology codes, then names;
-    an empty `tumor` says that there is none. case_id: for reports; neutral by default.
+    an empty `tumor` says that there is none. case_id: for reports; neutral by default. different_patients_ok: take
+    files whose DICOM headers name different patients, since each was given a pseudonym of its own; a warning tells.
 
-    Raises: NoVolume, EmptySegmentation, MaskOffImage, and what `read_volume`, `read_dicom_volume`,
+    Raises: NoVolume, EmptySegmentation, MaskOffImage, PatientMismatch, and what `read_volume`, `read_dicom_volume`,
     `read_segmentation`, `read_dicom_segmentation`, `choose` and `checked` raise.
     """
     paths = {Modality.CT: ct, Modality.FDG: fdg, Modality.ACETATE: acetate}
@@ -54,7 +56,7 @@ def open_case(
         raise NoVolume("No image is given; give a CT (--ct), or a PET (--fdg, --acetate) with masks drawn on it.")
     if segmentation is None:
         raise EmptySegmentation("No segmentation is given; give the file with the liver and its tumors.")
-    volumes, findings = read_volumes(given, segmentation)
+    volumes, findings = read_volumes(given, segmentation, different_patients_ok=different_patients_ok)
     return case_of(volumes, read_any_segmentation(segmentation), liver, tumor, case_id, findings)
 
 
@@ -83,22 +85,26 @@ def read_volumes(
     given: Mapping[Modality, PathLike],
     segmentation: PathLike | None = None,
     check: Callable[[], None] = lambda: None,
+    different_patients_ok: bool = False,
 ) -> tuple[dict[Modality, Volume], list[Finding]]:
     """Read each image as what it is: a file that ITK knows, or a DICOM series by its folder or one of its files.
 
-    segmentation: where a folder holds several series, the one that this DICOM SEG was drawn on is taken. check: called
-    before each image; it may raise to stop. Returns the volumes, and what is to be told about their files.
-    """
-    from REACTKDLib.core.dicom.images import read_dicom_volume
-    from REACTKDLib.core.dicom.segmentation import referenced_series
-    from REACTKDLib.core.dicom.series import is_dicom_source
+    segmentation: where a folder holds several series, the one that this DICOM SEG was drawn on is taken; and it must be
+    of the same patient. check: called before each image; it may raise to stop. different_patients_ok: see `open_case`.
+    Returns the volumes, and what is to be told about their files.
 
-    volumes, findings = {}, []
+    Raises: PatientMismatch, before anything is read; and what `read_volume` and `read_dicom_volume` raise.
+    """
+    from REACTKDLib.core.dicom.images import read_image
+    from REACTKDLib.core.dicom.sources import find_images
+
+    check()
+    series, findings = find_images(given, segmentation, different_patients_ok)
+    volumes = {}
     for modality, path in given.items():
         check()
-        if is_dicom_source(path):
-            drawn_on = referenced_series(segmentation) if segmentation is not None and os.path.isdir(path) else ()
-            volume, more = read_dicom_volume(path, modality, preferred=drawn_on)
+        if modality in series:
+            volume, more = read_image(series[modality], modality)
             volumes[modality] = replace(volume, findings=tuple(more))
         else:
             volumes[modality] = read_volume(path, modality)
@@ -114,15 +120,11 @@ def on_image(file: Segmentation, reference: Volume) -> Segmentation:
 
 
 def read_any_segmentation(path: PathLike) -> Segmentation:
-    """Read a `.seg.nrrd`, a label map, or a DICOM SEG by its file or folder."""
-    from REACTKDLib.core.dicom.segmentation import read_dicom_segmentation
-    from REACTKDLib.core.dicom.series import find_series, is_dicom_source
+    """Read a `.seg.nrrd`, a label map, or a DICOM SEG by its file or folder: see `read_objects` for several objects."""
+    from REACTKDLib.core.dicom.seg_objects import read_objects, segmentation_objects
+    from REACTKDLib.core.dicom.series import is_dicom_source
 
-    if not is_dicom_source(path):
-        return read_segmentation(path)
-    if os.path.isdir(path):
-        path = find_series(path, "SEG", SEGMENTATION_ROLE).paths[0]
-    return read_dicom_segmentation(path)
+    return read_objects(segmentation_objects(path)) if is_dicom_source(path) else read_segmentation(path)
 
 
 def masks_on(file: Segmentation, choice: Choice, reference: Volume) -> tuple[np.ndarray, np.ndarray, list[Finding]]:

@@ -48,7 +48,7 @@ def open_job(job: Job, case_id: str | None = None, check: Callable[[], None] = l
     _need_images(job)
     if job.segmentation is None and job.mask_files is None:
         raise EmptySegmentation("No segmentation is given; give the file with the liver and its tumors.")
-    volumes, findings = read_volumes(job.images, job.segmentation, check)
+    volumes, findings = read_volumes(job.images, job.segmentation, check, job.different_patients_ok)
     check()
     segmentation = _segmentation_of(job)
     check()
@@ -60,10 +60,10 @@ def read_job(job: Job, check: Callable[[], None] = lambda: None) -> JobFiles:
 
     check: called before each file; it may raise to stop.
 
-    Raises: NoVolume, and what `read_volume` and `read_dicom_volume` raise for an image.
+    Raises: NoVolume, PatientMismatch, and what `read_volume` and `read_dicom_volume` raise for an image.
     """
     _need_images(job)
-    volumes, findings = read_volumes(job.images, job.segmentation, check)
+    volumes, findings = read_volumes(job.images, job.segmentation, check, job.different_patients_ok)
     check()
     if job.segmentation is None and job.mask_files is None:
         return JobFiles(volumes, None, findings=tuple(findings), problem="No segmentation is listed; draw the masks.")

@@ -33,3 +33,9 @@ def shown(name: object, longest: int = LONGEST) -> str:
 def plural(count: int, one: str, many: str | None = None) -> str:
     """Return "1 lesion" or "3 lesions"."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return "the CT", "the CT and the FDG PET", or "the CT, the FDG PET and the acetate PET"."""
+    *before, last = names
+    return f"{', '.join(before)} and {last}" if before else last

@@ -26,7 +26,8 @@ OWN_MARK = ".reactkd"
 class Job:
     """One case to do. images: {modality: path} of those given. liver, tumor: names or labels, None for recognition.
 
-    mask_files: liver and tumor as label files of their own, in place of a segmentation.
+    mask_files: liver and tumor as label files of their own, in place of a segmentation. different_patients_ok: DICOM
+    headers may name different patients (see `core.open_case.open_case`).
     """
 
     case: str
@@ -35,6 +36,7 @@ class Job:
     liver: tuple[str, ...] | None = None
     tumor: tuple[str, ...] | None = None
     mask_files: tuple[Path, Path] | None = None
+    different_patients_ok: bool = False
 
 
 def read_worklist(path: Path, extra: Sequence[str] = ()) -> list[Job]:

@@ -15,9 +15,10 @@ import numpy as np
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.dicom import codes
 from REACTKDLib.core.dicom.identity import check_writable
+from REACTKDLib.core.dicom.images import find_image
 from REACTKDLib.core.dicom.packages import need_highdicom, need_pydicom
-from REACTKDLib.core.dicom.segmentation import referenced_series
-from REACTKDLib.core.dicom.series import find_series, is_dicom_source, source_headers
+from REACTKDLib.core.dicom.series import is_dicom_source, source_headers
+from REACTKDLib.core.dicom.sources import referenced_series
 from REACTKDLib.core.dicom.structured_report import build_report
 from REACTKDLib.core.dicom.writing import write_dataset
 from REACTKDLib.core.errors import GeometryMismatch, UsageError
@@ -48,7 +49,7 @@ def check_exportable(
         )
     role = ROLES[modality]
     drawn_on = () if segmentation is None else referenced_series(segmentation)
-    series = find_series(source, "CT" if modality is Modality.CT else "PT", role, preferred=drawn_on)
+    series = find_image(source, modality, preferred=drawn_on)
     headers = source_headers(series, role)
     check_writable(headers[0], clinical_use)
     return headers

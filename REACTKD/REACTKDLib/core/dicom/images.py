@@ -35,8 +35,22 @@ def read_dicom_volume(
     CT comes in HU, PET in SUVbw where the header allows it, else in the unit that it states, with a finding that says
     why there is no SUV. Raises: what `find_series`, `one_phase`, `read_series`, `read_multiframe` raise.
     """
+    return read_image(find_image(source, modality, progress, preferred), modality)
+
+
+def find_image(
+    source: str | os.PathLike,
+    modality: Modality,
+    progress: Progress | None = None,
+    preferred: Sequence[str] = (),
+) -> Series:
+    """Return the series of `modality` in a folder, or the one that a file belongs to. Raises: see `find_series`."""
+    return find_series(source, "CT" if modality is Modality.CT else "PT", ROLES[modality], progress, preferred)
+
+
+def read_image(series: Series, modality: Modality) -> tuple[Volume, list[Finding]]:
+    """Read a series that `find_image` found: see `read_dicom_volume`."""
     role = ROLES[modality]
-    series = find_series(source, "CT" if modality is Modality.CT else "PT", role, progress, preferred)
     if series.multiframe and modality is Modality.CT:
         volume = read_multiframe(series, role)
         check_hounsfield(volume.array, role)

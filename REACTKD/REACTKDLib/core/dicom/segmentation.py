@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from REACTKDLib.core.dicom.frames import on_even_grid
-from REACTKDLib.core.dicom.header import code_of, items, text
-from REACTKDLib.core.dicom.index import read_header
+from REACTKDLib.core.dicom.header import code_of, text
 from REACTKDLib.core.dicom.opened import opened
 from REACTKDLib.core.dicom.packages import need_highdicom
 from REACTKDLib.core.errors import EmptySegmentation, FileMissing, NotASegmentation
@@ -77,15 +76,6 @@ def open_segmentation(path: str | os.PathLike) -> Any:
             "Slicer and save it as .seg.nrrd."
         )
     return segmentation
-
-
-def referenced_series(path: str | os.PathLike) -> tuple[str, ...]:
-    """Return the UIDs of the series that a SEG was drawn on; none where it does not say (HCC_048) or is no DICOM."""
-    dataset = read_header(path) if os.path.isfile(path) else None
-    found = (
-        [] if dataset is None else [text(i, "SeriesInstanceUID") for i in items(dataset, "ReferencedSeriesSequence")]
-    )
-    return tuple(filter(None, found))
 
 
 def _packed(dataset: Any, numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int]]]:

@@ -75,6 +75,7 @@ class CaseFiles:
     case_id: str | None = None
     liver_mask: str | None = None
     tumor_mask: str | None = None
+    different_patients_ok: bool = False
 
     @classmethod
     def of(cls, job: ListedJob) -> CaseFiles:
@@ -85,7 +86,12 @@ class CaseFiles:
         if job.mask_files is not None:
             texts["liver_mask"], texts["tumor_mask"] = map(str, job.mask_files)
         names = {"liver": job.liver, "tumor": job.tumor}
-        return cls(**texts, **{k: None if v is None else list(v) for k, v in names.items()}, case_id=job.case)
+        return cls(
+            **texts,
+            **{k: None if v is None else list(v) for k, v in names.items()},
+            case_id=job.case,
+            different_patients_ok=job.different_patients_ok,
+        )
 
     def job(self) -> ListedJob:
         """What `of` was given."""
@@ -94,7 +100,7 @@ class CaseFiles:
         names = [None if v is None else tuple(v) for v in (self.liver, self.tumor)]
         masks = (self.liver_mask, self.tumor_mask)
         pair = (Path(masks[0]), Path(masks[1])) if all(masks) else None
-        return ListedJob(self.case_id or "case", images, segmentation, *names, pair)
+        return ListedJob(self.case_id or "case", images, segmentation, *names, pair, self.different_patients_ok)
 
 
 @dataclass(frozen=True)
@@ -257,7 +263,7 @@ def _part(value: Any, hint: Any, name: str) -> Any:
     if get_origin(hint) is list and isinstance(value, list):
         return [_part(entry, get_args(hint)[0], name) for entry in value]
     kinds = tuple(get_origin(kind) or kind for kind in (get_args(hint) or (hint,)))
-    if not isinstance(value, kinds) or isinstance(value, bool):
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         raise _not_a_job(name)
     if name in _RULES and not _RULES[name](value):
         raise _not_a_job(name)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.dicom.images import read_dicom_volume
-from REACTKDLib.core.dicom.segmentation import read_dicom_segmentation, referenced_series
+from REACTKDLib.core.dicom.segmentation import read_dicom_segmentation
+from REACTKDLib.core.dicom.sources import referenced_series
 from REACTKDLib.core.errors import AmbiguousSeries, EmptySegmentation, FileMissing, NotASegmentation, ReactkdError
 from REACTKDLib.core.open_case import masks_on, open_case
 from REACTKDLib.core.recognition import choose
