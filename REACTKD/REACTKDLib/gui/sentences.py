@@ -123,6 +123,10 @@ SENTENCES = (
         "The DICOM segmentation's frames lie on no even grid; resample it to the CT in 3D Slicer and save it as "
         ".seg.nrrd."
     ),
+    _(
+        "The DICOM segmentations in the folder lie on grids that do not match; give one file, or put them together "
+        "in 3D Slicer and save them as .seg.nrrd."
+    ),
     _("The GPU was not used: {reason}. The CPU did the work."),
     _("The Python package '{name}' is not installed or not whole; install REACTKD's packages again."),
     _("The axes of {name} lie in one plane; correct its direction matrix or export it again."),
@@ -164,6 +168,14 @@ SENTENCES = (
         "takes; correct the file's header, load it again and grade that."
     ),
     _("The first line of {role} states a separator that is not known; use commas or semicolons."),
+    _(
+        "The folder given for the segmentation holds {objects} segmentations of the same structures: {titles}; "
+        "give the file of the one that counts."
+    ),
+    _(
+        "The folder given for the segmentation holds {objects} segmentations that were not drawn on one series: "
+        "{titles}; give the file of one."
+    ),
     _("The folder given for {role} has no {get} series ({seen}); give the series' own folder."),
     _(
         "The folder given for {role} holds {candidates} {get} series: {title}; give the folder of one, or one file "
@@ -260,6 +272,7 @@ SENTENCES = (
     _("The segmentation is empty; draw the liver and its tumors, or choose another file."),
     _("The segmentation lies on another grid than the image and was resampled to it (nearest voxel)."),
     _("The segmentation names a layer that is not in the file; save it again in 3D Slicer."),
+    _("The segmentation was put together from {objects} DICOM objects: {titles}."),
     _("The segments {name} all look like the liver; say which one it is (--liver NAME or LABEL on the command line)."),
     _("The table is {table} in {name}."),
     _(
@@ -385,6 +398,15 @@ SENTENCES = (
     _("{count} voxel"),
     _("{count} voxels"),
     _("{failed} failed; the table above says why."),
+    _("{first} and {second} are of different patients by their DICOM headers, which was allowed."),
+    _(
+        "{first} and {second} are of different patients by their DICOM headers; give the files of one patient, or "
+        "allow it (--different-patients-ok) where each was given a pseudonym of its own."
+    ),
+    _(
+        "{first} and {second} may be of different patients: their DICOM headers agree in part only (name, birth "
+        "date or sex); check whose they are."
+    ),
     _("{image} and {image2} are the same image; choose one image for each."),
     _("{image} covers {value} % of the liver; the rest is unseen by it."),
     _("{image} does not overlap the liver; check that it belongs to this patient and is registered to the CT."),
@@ -402,6 +424,11 @@ SENTENCES = (
         "color image into single volumes first."
     ),
     _("{label} holds NaN or infinite voxels; replace them (for CT by -1024) and save it again."),
+    _("{listed} are of different studies; check that they show the patient in the same state."),
+    _(
+        "{listed} do not share one frame of reference, so equal positions need not be the same place in the "
+        "patient; check that they lie on each other."
+    ),
     _("{named} by text and {nuclide} by code or half-life"),
     _("{named} with the half-life or code of {nuclide}"),
     _("{name} ({value} mm3) is smaller than a cell of the network's maps ({value2} mm), so little of it is seen."),
@@ -517,6 +544,10 @@ SENTENCES = (
         "Slicer, which straightens it, and save it as NRRD."
     ),
     _("{skipped} between the slices of {role}, so some may be lacking."),
+    _(
+        "{stray} was drawn on another series than those given; check that it lies on the liver, or give the series "
+        "that it was drawn on."
+    ),
     _("{target} cannot be written ({strerror}); {fix}."),
     _("{told}; copy or export the series again."),
     _("{told}; copy or export the whole series again."),
