@@ -83,7 +83,7 @@ def sorted_out(pieces: Sequence) -> tuple[list, list[tuple]]:
 
     pieces: of one series, each with `look` and `position`. Where nothing but foreign images is there, all stay.
     """
-    rest, foreign = _without(pieces, lambda piece: piece.look.stated_foreign, always=True)
+    rest, foreign = _without(pieces, lambda piece: piece.look.stated_foreign, stated=True)
     rest, more = _without(rest, lambda piece: "" if _has_place(piece) else "unplaced")
     foreign += more
     stacks = _stacks(rest)
@@ -119,12 +119,12 @@ def told_of(foreign: Iterable[tuple], role: str) -> str:
     return sentence(f"the series of {role} holds {' and '.join(parts)} beside its slices; {left} left out.")
 
 
-def _without(pieces: Sequence, reason, always: bool = False) -> tuple[list, list[tuple]]:
+def _without(pieces: Sequence, reason, stated: bool = False) -> tuple[list, list[tuple]]:
+    """Pieces without those that have a reason. stated: by the images' own words, so that more than a few may go."""
     foreign = [(piece, reason(piece)) for piece in pieces if reason(piece)]
     rest = [piece for piece in pieces if not reason(piece)]
-    if not rest or not foreign or not (always or _few([piece for piece, _ in foreign], rest)):
-        return list(pieces), []
-    return rest, foreign
+    clear = len(rest) >= len(foreign) if stated else _few([piece for piece, _ in foreign], rest)
+    return (rest, foreign) if rest and foreign and clear else (list(pieces), [])
 
 
 def _has_place(piece) -> bool:

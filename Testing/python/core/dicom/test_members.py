@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,43 @@ def test_several_foreign_images_are_counted_by_kind(tmp_path):
         "The series of the CT holds 2 images that are localizers or projections and 1 image that is a page or a "
         "picture of a screen and 1 image without a place in the patient beside its slices; they were left out."
     )
+
+
+def test_slices_that_were_all_stored_as_captures_are_a_volume_still(tmp_path):
+    """Converters write whole scans as Secondary Capture, with places and rescale values; here beside one CT image."""
+
+    def edit(dataset, k):
+        if k != 3:
+            dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+
+    write_series(tmp_path, stored(), edit=edit)
+    assert np.array_equal(read_dicom_volume(tmp_path, Modality.CT)[0].array, stored())
+
+
+ELSEWHERE = sorted(set(FOREIGN) - {"monitor"})  # that one may lie where the stack would go on
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    order=st.permutations(range(SLICES)), step=st.floats(0.6, 6), places=st.sampled_from([1, 2, 6]),
+    foreign=st.dictionaries(st.sampled_from(ELSEWHERE), st.integers(0, 99), max_size=2),
+    bare_file=st.integers(0, SLICES - 1),
+)  # fmt: skip
+def test_any_order_with_any_foreign_images_is_the_same_volume(order, step, places, foreign, bare_file):
+    def edit(dataset, k):
+        dataset.ImagePositionPatient[2] = round(100 + step * k, places)
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        paths = write_series(folder, stored(), spacing=(1, 1, step), edit=edit, order=order)
+        for which, number in foreign.items():
+            FOREIGN[which](pydicom.dcmread(paths[0])).save_as(folder / f"{number:02d}-{which}.dcm")
+        paths[bare_file].write_bytes(paths[bare_file].read_bytes()[132:])
+        volume, findings = read_dicom_volume(folder, Modality.CT)
+    assert np.array_equal(volume.array, stored())
+    found = volume.ijk_to_ras[2, 3] + volume.ijk_to_ras[2, 2] * np.arange(SLICES)
+    assert np.abs(found - 100 - step * np.arange(SLICES)).max() < 0.1
+    assert [f.code for f in findings] == ["images-left-out"] * bool(foreign)
 
 
 def test_a_foreign_image_in_a_pet(tmp_path):
@@ -343,6 +381,17 @@ def test_counts_are_those_of_the_series_and_not_of_a_phase(tmp_path):
     for file, number in (("1-002.dcm", 1), ("1-010.dcm", 2)):
         volume, findings = read_dicom_volume(tmp_path / file, Modality.CT)
         assert np.array_equal(volume.array, stored(number)) and findings == []
+
+
+def test_two_frames_of_reference_in_one_series_are_told(tmp_path):
+    def edit(dataset, k):
+        if k >= 4:
+            dataset.FrameOfReferenceUID = uid_of("another")
+
+    write_series(tmp_path, stored(), edit=edit)
+    volume, (told,) = read_dicom_volume(tmp_path, Modality.CT)
+    assert np.array_equal(volume.array, stored())
+    assert (told.code, told.severity) == ("frames-of-reference-mixed", "warning") and "2 frames" in told.message
 
 
 # -- without preamble or file meta
