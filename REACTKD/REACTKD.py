@@ -6,6 +6,7 @@ process of their own when a case is graded.
 
 from __future__ import annotations
 
+import unittest
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,8 @@ class REACTKDWidget(ScriptedLoadableModuleWidget):
         self.frame.setMRMLScene(slicer.mrmlScene)
         self.logic = REACTKDLogic()
         self.panel = Panel(self.ui, RESOURCES, lambda: self.parent.isEntered)
+        if self.parent.isEntered:  # after a reload Slicer does not say it again
+            self.panel.enter()
 
     def enter(self) -> None:
         """The user opens the module."""
@@ -157,11 +160,21 @@ class REACTKDTest(ScriptedLoadableModuleTest):
     """Run by the Reload and Test button, by ctest in a build of Slicer, and by the tests of this repository."""
 
     def setUp(self) -> None:
+        """Skip where packages are missing: a test installs nothing, on nobody's computer."""
+        from REACTKDLib.gui.packages import missing_packages
+
         slicer.mrmlScene.Clear(0)
+        missing = missing_packages()
+        if missing:
+            self.skipTest(f"Python packages are missing: {', '.join(missing)}")
 
     def runTest(self) -> None:
         for test in (self.test_gradesAPhantom, self.test_panelGradesAPhantom):
-            self.setUp()
+            try:
+                self.setUp()
+            except unittest.SkipTest as reason:
+                self.delayDisplay(f"Test skipped. {reason}")
+                return
             test()
 
     def test_gradesAPhantom(self) -> None:

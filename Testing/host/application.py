@@ -82,8 +82,8 @@ class SlicerApp(QObject):
     def moduleManager(self) -> ModuleManager:
         return self._manager
 
-    def layoutManager(self) -> Layout:
-        return self._layout
+    def layoutManager(self) -> Layout | None:
+        return None if self._options.noMainWindow else self._layout
 
     def coreIOManager(self) -> CoreIOManager:
         return self._files
@@ -98,7 +98,12 @@ class SlicerApp(QObject):
         return self._settings
 
     def topLevelWidgets(self) -> list[Any]:
-        return QApplication.topLevelWidgets()
+        hidden = MainWindow if self._options.noMainWindow else ()
+        return [widget for widget in QApplication.topLevelWidgets() if not isinstance(widget, hidden)]
+
+    def setNoMainWindow(self, without: bool) -> None:
+        """Not in Slicer, where it is an option at the start: nobody finds the main window, or its views."""
+        self._options.noMainWindow = without
 
     def applicationLogic(self) -> Any:
         return self._host.application_logic

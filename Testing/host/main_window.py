@@ -6,9 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QObject, Qt
+from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QFrame, QMainWindow, QMenu, QScrollArea, QSplitter
 
 PANEL_WIDTH = 420
+
+#: keys of the application, which a module must leave alone: those of its user guide, and what tables do everywhere
+SLICER_KEYS = (
+    *("Ctrl+F", "Ctrl+O", "Ctrl+S", "Ctrl+W", "Ctrl+H", "Ctrl+0", "Ctrl+1", "Ctrl+2", "Ctrl+3", "Ctrl+4", "Ctrl+5"),
+    *("Ctrl+B", "Ctrl+P", "Ctrl+C", "Ctrl+X", "Ctrl+V", "Ctrl+Z", "Ctrl+Y", "Ctrl+G"),
+)
 
 
 class ModuleSelector(QObject):
@@ -45,6 +52,10 @@ class MainWindow(QMainWindow):
         self._splitter.setChildrenCollapsible(False)
         self.setCentralWidget(self._splitter)
         self.statusBar()
+        for keys in SLICER_KEYS:
+            action = QAction(self)
+            action.setShortcut(QKeySequence(keys))
+            self.addAction(action)
         # Modules look these up by name to add their own entries, and find them as top-level widgets.
         self._file_menu = QMenu("File")
         self._file_menu.setObjectName("FileMenu")

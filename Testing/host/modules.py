@@ -56,10 +56,8 @@ class ModuleWidget(qMRMLWidget):
         self._python.setup()
 
     def reload(self) -> None:
-        """What `slicer.util.reloadScriptedModule` ends with; the panel is entered again when it is on show."""
+        """What `slicer.util.reloadScriptedModule` ends with: set up, and not entered again, also when it is on show."""
         self.start()
-        if self._entered:
-            self._call("enter")
 
     def enter(self) -> None:
         self._entered = True

@@ -81,8 +81,21 @@ class SliceWidget(ViewWidget):
     def __init__(self, host: Host, name: str) -> None:
         self._slice = SliceView(host, name, SLICES[name], VIEW_SIZE)
         super().__init__(self._slice)
+        self._corners = vtk.vtkCornerAnnotation()
+        self._corners.SetMaximumFontSize(14)
+        self._slice.renderer.AddViewProp(self._corners)
         self._slice.logic.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self.schedule())
         self._slice.node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self.schedule())
+
+    def cornerAnnotation(self) -> Any:
+        return self._corners
+
+    def draw(self) -> QImage | None:
+        """Write the names of the volumes into a corner first, as the module Data Probe does."""
+        layers = (self._slice.logic.GetBackgroundLayer(), self._slice.logic.GetForegroundLayer())
+        volumes = (layer.GetVolumeNode() if layer is not None else None for layer in layers)
+        self._corners.SetText(0, "\n".join(volume.GetName() for volume in volumes if volume is not None))
+        return super().draw()
 
     def sliceLogic(self) -> Any:
         return self._slice.logic

@@ -19,7 +19,7 @@ from REACTKDLib.scene.reading import Reading
 
 LOOK_MS = 2000
 GRADES = ("well", "moderate", "poor")
-KEYS = (("Ctrl+N", 1), ("Ctrl+P", -1))
+KEYS = (("Ctrl+Shift+N", 1), ("Ctrl+Shift+P", -1))  # without Shift they are New and Print, as of every table
 _GRADE_ON_OPENING = "REACTKD/GradeOnOpening"
 
 
@@ -249,8 +249,9 @@ class CasesPanel(Section):
     def enter(self) -> None:
         """Keys for Next and Previous, as long as the module is on show."""
         self.exit()
+        window = slicer.util.mainWindow() or self.root  # there may be none: a shortcut without a parent is refused
         for keys, step in KEYS:
-            shortcut = qt.QShortcut(slicer.util.mainWindow())
+            shortcut = qt.QShortcut(window)
             shortcut.setKey(qt.QKeySequence(keys))
             shortcut.connect("activated()", lambda step=step: self.reading.go_on(step))
             self._shortcuts.append(shortcut)

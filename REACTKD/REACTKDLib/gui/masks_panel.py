@@ -108,7 +108,8 @@ class MasksPanel(Section):
     def on_segment_editor(self, _checked: bool = False) -> None:
         """Open the user's segmentation in the Segment Editor, over the image that carries the masks."""
         nodes, segmentation = self.context.nodes, self.context.state.segmentation
-        slicer.util.selectModule("SegmentEditor")
+        if slicer.util.mainWindow() is not None:
+            slicer.util.selectModule("SegmentEditor")
         editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
         editor.setSegmentationNode(segmentation)
         if nodes is not None:

@@ -1,7 +1,9 @@
-"""Pictures of the views as they are seen now."""
+"""Pictures of the views as they are seen now, but for what may name the patient."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import slicer
@@ -10,12 +12,19 @@ from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
 from REACTKDLib.core.html_report import Picture
+from REACTKDLib.scene.outputs import own_legend_titles
 
 
 def pictures_of_views() -> list[Picture]:
-    """Return a picture of every slice view and 3D view that is on show."""
+    """Return a picture of every slice view and 3D view that is on show; none where there is no main window.
+
+    Slicer writes the names of volumes into the corners of its views, and the patient's name and ID if it is asked to;
+    color legends are headed by the name of what they belong to. Those are taken out for the picture and put back.
+    """
     manager = slicer.app.layoutManager()
-    pictures = []
+    pictures: list[Picture] = []
+    if manager is None:
+        return pictures
     for name in manager.sliceViewNames():
         widget = manager.sliceWidget(name)
         if widget is not None and widget.visible:
@@ -28,12 +37,33 @@ def pictures_of_views() -> list[Picture]:
     return pictures
 
 
+@contextmanager
+def _without_names(window: Any) -> Iterator[None]:
+    """Hide what is written on `window`, but for the legends of this module's own results."""
+    own = own_legend_titles(slicer.mrmlScene)
+    hidden = []
+    for renderer in window.GetRenderers():
+        for prop in renderer.GetViewProps():
+            is_foreign_legend = prop.IsA("vtkScalarBarActor") and prop.GetTitle() not in own
+            if prop.GetVisibility() and (prop.IsA("vtkCornerAnnotation") or is_foreign_legend):
+                prop.VisibilityOff()
+                hidden.append(prop)
+    try:
+        yield
+    finally:
+        for prop in hidden:
+            prop.VisibilityOn()
+
+
 def _png_of(view: Any) -> bytes:
-    view.forceRender()
-    grab = vtk.vtkWindowToImageFilter()
-    grab.SetInput(view.renderWindow())
-    grab.ReadFrontBufferOff()
-    grab.Update()
+    view.forceRender()  # what waits to be drawn comes first, with the views' own texts
+    with _without_names(view.renderWindow()):
+        view.renderWindow().Render()
+        grab = vtk.vtkWindowToImageFilter()
+        grab.SetInput(view.renderWindow())
+        grab.ReadFrontBufferOff()
+        grab.Update()
+    view.scheduleRender()
     writer = vtk.vtkPNGWriter()
     writer.WriteToMemoryOn()
     writer.SetInputConnection(grab.GetOutputPort())

@@ -25,6 +25,8 @@ def show_answer(nodes: CaseNodes, report: GradeReport) -> None:
         leading = max(lesions, key=lambda row: abs(row.deletion_effect or 0.0))
         jump_to(nodes.reference, leading.centroid_ras_mm)
     manager = slicer.app.layoutManager()
+    if manager is None:
+        return  # the application runs without a main window
     for index in range(manager.threeDViewCount):
         view = manager.threeDWidget(index).threeDView()
         view.resetFocalPoint()

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import slicer
+
 from REACTKDLib.scene.colors import (
     EFFECT_TABLE,
     HEAT_TABLE,
@@ -17,7 +19,7 @@ from REACTKDLib.scene.colors import (
 )
 from REACTKDLib.scene.folder import put_in_folder, take_out_of_folder
 from REACTKDLib.scene.heat_map import write_heat_map
-from REACTKDLib.scene.parameter_node import REPORT, referenced, write_report
+from REACTKDLib.scene.parameter_node import REPORT, parameter_nodes, referenced, write_report
 from REACTKDLib.scene.region_graph import write_graph
 from REACTKDLib.scene.region_segmentation import write_region_steps
 from REACTKDLib.scene.region_table import write_table
@@ -52,6 +54,14 @@ class Outputs:
     graph_nodes: Any
     graph_edges: Any
     table: Any
+
+
+def own_legend_titles(scene: Any) -> set[str]:
+    """Return what the color legends of all graded cases are headed by."""
+    legend_of = slicer.modules.colors.logic().GetColorLegendDisplayNode
+    outputs = filter(None, map(outputs_of, parameter_nodes(scene)))
+    legends = (legend_of(node) for found in outputs for node in (found.heat_map, found.scale))
+    return {legend.GetTitleText() for legend in legends if legend is not None}
 
 
 def outputs_of(parameter_node: Any) -> Outputs | None:

@@ -53,7 +53,7 @@ def press(user: Any, key: Any) -> None:
     """A key together with Ctrl, wherever the focus is."""
     from PySide6.QtTest import QTest
 
-    QTest.keyClick(user.window, key, Qt.KeyboardModifier.ControlModifier)
+    QTest.keyClick(user.window, key, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
     user.settle()
 
 

@@ -6,7 +6,11 @@ import sys
 import unittest
 from typing import Any
 
+import pytest
 import slicer
+from PySide6.QtGui import QKeySequence, QShortcut
+
+from host.main_window import SLICER_KEYS
 
 
 def test_the_panel_opens(user: Any) -> None:
@@ -24,6 +28,39 @@ def test_reload_makes_a_new_panel_that_works(application: Any, user: Any, widget
     after = application.modules["REACTKD"].widgetRepresentation().self()
     assert after is not before and type(after) is not type(before)
     assert user.sees("gradeButton")
+
+
+def test_a_panel_that_is_reloaded_on_show_is_entered(application: Any, user: Any, nodes: Any, widget: Any) -> None:
+    """Slicer's reload sets the panel up and does not say again that it is on show."""
+    widget.onReload()
+    user.settle()
+    assert user.find("segmentationSelector").currentNode() is nodes.segmentation
+    assert user.find("gradeButton").enabled and user.text("stateLabel") == "Ready to grade."
+    assert sorted(keys_of(user)) == ["Ctrl+Shift+N", "Ctrl+Shift+P"]
+    application.select_module("SegmentEditor")
+    assert keys_of(user) == []
+
+
+def test_a_panel_that_is_reloaded_out_of_sight_waits(application: Any, user: Any, widget: Any) -> None:
+    application.select_module("SegmentEditor")
+    widget.onReload()
+    user.settle()
+    assert keys_of(user) == []
+    application.select_module("REACTKD")
+    assert len(keys_of(user)) == 2
+
+
+def keys_of(user: Any) -> list[str]:
+    """The shortcuts that the main window has beside its own actions."""
+    return [one.key.toString() for one in user.window.findChildren(QShortcut) if one.enabled]
+
+
+def test_the_keys_are_free_and_told(application: Any, user: Any) -> None:
+    own = keys_of(user)
+    taken = {keys.toString() for kind in QKeySequence.StandardKey for keys in QKeySequence.keyBindings(kind)}
+    assert not set(own) & (taken | set(SLICER_KEYS)) and "Ctrl+P" in taken and len(own) == 2
+    told = user.find("nextCaseButton").toolTip + user.find("previousCaseButton").toolTip
+    assert all(keys in told for keys in own)
 
 
 def test_scene_close_and_a_second_case(user: Any, phantom_nodes: Any) -> None:
@@ -48,3 +85,47 @@ def test_the_modules_own_test_passes(application: Any) -> None:
     loaded.run(result)
     assert result.testsRun == 2
     assert not result.errors and not result.failures, result.errors + result.failures
+
+
+def run_own_tests(*names: str) -> unittest.TestResult:
+    kind = sys.modules["REACTKD"].REACTKDTest
+    result = unittest.TestResult()
+    unittest.TestSuite(map(kind, names)).run(result)
+    return result
+
+
+def test_the_modules_own_test_skips_where_packages_are_missing(
+    application: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    from REACTKDLib.gui import packages
+
+    (tmp_path / "requirements.txt").write_text("einops>=999\n", encoding="utf-8")
+    monkeypatch.setattr(packages, "REQUIREMENTS", tmp_path / "requirements.txt")
+    result = run_own_tests("test_gradesAPhantom", "test_panelGradesAPhantom")
+    assert [reason for _, reason in result.skipped] == ["Python packages are missing: einops"] * 2
+    assert not result.errors and not result.failures
+    sys.modules["REACTKD"].REACTKDTest().runTest()  # the Reload and Test button
+    assert getattr(slicer.packaging, "asked", []) == []
+
+
+@pytest.fixture
+def no_main_window(application: Any) -> Any:
+    application.app.setNoMainWindow(True)
+    yield
+    application.app.setNoMainWindow(False)
+
+
+def test_without_a_main_window_it_works_and_nothing_is_printed(
+    no_main_window: None, application: Any, panel: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As with --no-main-window: no window, no views, no module selector."""
+    assert slicer.util.mainWindow() is None and slicer.app.layoutManager() is None
+    panel.exit()
+    capfd.readouterr()
+    result = run_own_tests("test_panelGradesAPhantom")
+    assert not result.errors and not result.failures, result.errors + result.failures
+    panel.exit()
+    panel.self().panel.masks.on_segment_editor()
+    slicer.app.processEvents()
+    printed = "".join(capfd.readouterr())
+    assert not [line for line in printed.splitlines() if "test" not in line.lower()], printed

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import slicer
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QFileDialog
 
 from host.pictures import missing_rendering
+from REACTKDLib.core.case import Modality
 
 PATIENCE_S = 600  # a grade takes a second or two; a busy machine may need far longer
 
@@ -63,6 +65,38 @@ def test_the_answer_is_saved_in_three_forms(
         image = QImage.fromData(b64decode(picture))
         colors = {image.pixel(x, y) for x in range(0, image.width(), 7) for y in range(0, image.height(), 7)}
         assert image.width() > 100 and len(colors) > 8, "an empty picture"
+
+
+def saved_pictures(user: Any, path: Path, monkeypatch: Any) -> list[bytes]:
+    save_as(monkeypatch, path)
+    user.click("savePageButton")
+    return [b64decode(text) for text in re.findall(r"data:image/png;base64,([^\"]+)", path.read_text(encoding="utf-8"))]
+
+
+def visible_texts() -> list[tuple[str, int]]:
+    """What each slice view has in its corner, and whether it is shown."""
+    manager = slicer.app.layoutManager()
+    corners = [manager.sliceWidget(name).sliceView().cornerAnnotation() for name in manager.sliceViewNames()]
+    return [(corner.GetText(0), corner.GetVisibility()) for corner in corners]
+
+
+@pytest.mark.skipif(bool(missing_rendering()), reason="no off-screen OpenGL for the pictures")
+def test_no_picture_of_the_page_shows_a_name(user: Any, graded: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """The pictures are the same, whatever the corners of the views and a legend of an image say."""
+    ct = graded.volumes[Modality.CT]
+    ct.SetName("CT")
+    neutral = saved_pictures(user, tmp_path / "neutral.html", monkeypatch)
+    ct.SetName("DOE^JANE 1950-12-31 ID4711")
+    legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(ct)
+    legend.SetTitleText(ct.GetName())
+    legend.SetVisibility(True)
+    views = slicer.app.layoutManager()
+    red = views.sliceWidget("Red").sliceView()
+    assert saved_pictures(user, tmp_path / "named.html", monkeypatch) == neutral and len(neutral) == 4
+    shown = red.draw()  # by now VTK has laid the legends out
+    assert saved_pictures(user, tmp_path / "again.html", monkeypatch) == neutral
+    assert visible_texts() == [(ct.GetName(), 1)] * 3 and red.draw() == shown, "the views are as they were"
+    slicer.mrmlScene.RemoveNode(legend)
 
 
 def test_a_place_that_cannot_be_written(user: Any, graded: Any, tmp_path: Path, monkeypatch: Any) -> None:
