@@ -113,9 +113,10 @@ def train(options):
         return STOPPED
     except Exception as error:
         teller.end()
+        text = explain(error, options.output)
         if debug:
             raise
-        return failed(explain(error, options.output))
+        return failed(text)
     teller.end(f"Done: {result.summary()}")
     return DONE
 

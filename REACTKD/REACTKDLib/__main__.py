@@ -16,10 +16,10 @@ from REACTKDLib.commands.parser import build_parser
 from REACTKDLib.commands.supervision import supervised
 from REACTKDLib.core.console import escape_what_cannot_be_shown
 from REACTKDLib.core.errors import Canceled, ReactkdError
+from REACTKDLib.core.log import DEBUG, log_told, log_unforeseen
 from REACTKDLib.core.text import sentence
 
 FAILED = 2
-DEBUG = "REACTKD_DEBUG"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,18 +40,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - closed with the process
         return 0
     except Exception as error:  # whatever it is, a user sees one sentence
+        text = _message(error)
         if debug:
             raise
-        return _fail(_message(error))
+        return _fail(text)
     return 0
 
 
 def _message(error: Exception) -> str:
     if isinstance(error, ReactkdError):
+        log_told(error, "a command")
         return str(error)
     if isinstance(error, MemoryError):
         return "There is not enough memory; close other programs, or use images of a smaller field."
-    return f"An unexpected fault stopped the work ({type(error).__name__}); set {DEBUG}=1, run again and report it."
+    where = log_unforeseen(error, "a command", show=False)
+    return f"An unexpected fault stopped the work ({type(error).__name__}); please report it; {where}."
 
 
 def _fail(text: str) -> int:

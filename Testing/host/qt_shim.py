@@ -87,8 +87,7 @@ def connect(sender: QObject, signature: str, slot: Callable[..., Any]) -> bool:
         try:
             slot(*given[: min(len(wanted), room)])
         except Exception:
-            slot_errors.append(traceback.format_exc())
-            traceback.print_exc()
+            sys.excepthook(*sys.exc_info())  # as PythonQt does
 
     signal.connect(receive)
     sender.__dict__["_connections"].setdefault((signature, slot), []).append((signal, receive))

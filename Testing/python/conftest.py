@@ -15,3 +15,4 @@ def pytest_configure(config: pytest.Config) -> None:
     known = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     own = [str(REPOSITORY / name) for name in config.getini("pythonpath")]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*own, *known]))
+    os.environ["REACTKD_LOG_DIR"] = str(REPOSITORY / "build" / "logs")  # not the log of whoever runs the tests

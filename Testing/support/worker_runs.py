@@ -88,6 +88,15 @@ class OutOfMemory(StudentRunner):
         return super().encode(*arguments)
 
 
+class Faulty(StudentRunner):
+    """Stands for a fault that nobody foresaw, whose text quotes what the program holds."""
+
+    def encode(self, name: str, *arguments: object) -> object:
+        """Fail as a library does."""
+        patient = "^".join(("Doe", "Canary"))
+        raise RuntimeError(f"cannot encode {patient} from /data/{patient}/{name}.nii.gz")
+
+
 class Stubborn(StudentRunner):
     """Stands for a long call into a library that cannot be asked to stop."""
 

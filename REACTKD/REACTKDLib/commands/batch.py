@@ -23,6 +23,7 @@ from REACTKDLib.commands.staging import all_or_nothing
 from REACTKDLib.commands.supervision import CaseLog
 from REACTKDLib.core.case_names import on_disk
 from REACTKDLib.core.errors import Canceled, ReactkdError, UsageError
+from REACTKDLib.core.log import log_told, log_unforeseen
 from REACTKDLib.core.run_lock import running_alone
 from REACTKDLib.core.tables import table_text
 from REACTKDLib.core.text import plural
@@ -95,11 +96,14 @@ def _graded_row(job: Job, grader: Any, output: Path, progress: Progress) -> dict
     except Canceled:
         raise
     except ReactkdError as error:
+        log_told(error, "a case of a batch")
         fault = (error.code, str(error))
     except MemoryError:
         fault = ("out-of-memory", "There is not enough memory for this case; use images of a smaller field.")
     except Exception as error:  # one odd case must not end a night's run
-        fault = ("unexpected", f"An unexpected fault stopped this case ({type(error).__name__}); please report it.")
+        where = log_unforeseen(error, "a case of a batch")
+        name = type(error).__name__
+        fault = ("unexpected", f"An unexpected fault stopped this case ({name}); please report it; {where}.")
     return {"case": job.case, "status": "failed", "error": fault[0], "reason": fault[1]}
 
 

@@ -10,6 +10,7 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
+from REACTKDLib.core.log import log_uncaught
 from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.gui.cases_panel import CasesPanel
 from REACTKDLib.gui.context import PanelContext
@@ -39,6 +40,7 @@ class Panel(VTKObservationMixin):
     def __init__(self, ui: Any, resources: Path, is_entered: Any) -> None:
         VTKObservationMixin.__init__(self)
         self._is_entered = is_entered
+        self._end_log = log_uncaught("a callback of the panel")
         self.context = PanelContext(resources)
         self.reading = Reading(slicer.mrmlScene, Mail())  # a worker of its own: docs/decisions.md
         self.inputs = InputsPanel(self.context, ui.inputsSection)
@@ -167,6 +169,7 @@ class Panel(VTKObservationMixin):
         self.news.disconnect("timeout()", self.on_news)
         self.timer.disconnect("timeout()", self.on_timer)
         self.removeObservers()
+        self._end_log()
         self.live.close()
         for section in self.sections:
             section.cleanup()

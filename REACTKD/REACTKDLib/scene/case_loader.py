@@ -15,6 +15,7 @@ from typing import Any
 import slicer
 
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.log import log_unforeseen
 from REACTKDLib.core.worker import events
 from REACTKDLib.core.worker.files_read import FilesRead
 from REACTKDLib.core.worker.jobs import CaseFiles, ReadFiles, SaveSegments
@@ -146,8 +147,8 @@ class CaseLoader:
         except ReactkdError as error:
             self._end(error)
         except Exception as error:
-            name = type(error).__name__
-            text = f"An unexpected fault stopped it ({name}); try again, and report it if it stays."
+            name, where = type(error).__name__, log_unforeseen(error, "opening a case")
+            text = f"An unexpected fault stopped it ({name}); try again, and report it if it stays; {where}."
             self._end(LoaderFault("unexpected", text))
 
     def _end(self, error: ReactkdError | None) -> None:

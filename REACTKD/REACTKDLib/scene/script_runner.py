@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from REACTKDLib.core.errors import Canceled, InputGone, ReactkdError
+from REACTKDLib.core.log import log_unforeseen
 from REACTKDLib.core.worker import events, jobs
 from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.scene.signal import Signal
@@ -139,9 +140,9 @@ class ScriptRunner:
         except ReactkdError as error:
             ended, code, message = True, error.code, str(error)
         except Exception as error:
-            name = type(error).__name__
+            name, where = type(error).__name__, log_unforeseen(error, "grading in the scene")
             ended, code = True, "unexpected"
-            message = f"An unexpected fault stopped the grading ({name}); grade again, and report it."
+            message = f"An unexpected fault stopped the grading ({name}); grade again, and report it; {where}."
         if self._script is not script:  # a listener has ended it from within, or begun another
             script.close()
         elif ended:

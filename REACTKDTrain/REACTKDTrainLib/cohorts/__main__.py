@@ -15,6 +15,7 @@ from pathlib import Path
 from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.console import escape_what_cannot_be_shown
 from REACTKDLib.core.errors import FileMissing, ReactkdError, UsageError
+from REACTKDLib.core.log import TRAINING, log_unforeseen
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.cohorts.survey import Problem, Survey, against_header
 
@@ -162,6 +163,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_REFUSED
     except KeyboardInterrupt:
         print("Stopped; no list was written.", file=sys.stderr)
+        return EXIT_REFUSED
+    except Exception as error:  # whatever it is, a user reads one sentence
+        where = log_unforeseen(error, "the check of a cohort", TRAINING)
+        text = f"An unforeseen fault ended the check ({type(error).__name__}); please report it; {where}."
+        print(text, file=sys.stderr)
         return EXIT_REFUSED
     return 0
 

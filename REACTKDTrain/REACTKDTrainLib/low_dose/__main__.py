@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from REACTKDLib.core.console import escape_what_cannot_be_shown
 from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.log import TRAINING, log_unforeseen
 
 if TYPE_CHECKING:
     from REACTKDLib.core.volume import Volume
@@ -155,6 +156,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_REFUSED
     except MemoryError:
         print("The memory of this computer is too small for this CT; close other programs.", file=sys.stderr)
+        return EXIT_REFUSED
+    except Exception as error:  # whatever it is, a user reads one sentence
+        where = log_unforeseen(error, "the low-dose command", TRAINING)
+        text = f"An unforeseen fault ended the work ({type(error).__name__}); please report it; {where}."
+        print(text, file=sys.stderr)
         return EXIT_REFUSED
     return 0
 

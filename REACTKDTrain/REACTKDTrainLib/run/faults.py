@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
 from pathlib import Path
 
 from REACTKDLib.core.atomic import write_text
 from REACTKDLib.core.errors import OutputNotWritable, ReactkdError
+from REACTKDLib.core.log import TRAINING, log_told, log_unforeseen
+from REACTKDLib.core.plain_traceback import plain_traceback
 from REACTKDLib.core.text import sentence
 from REACTKDTrainLib.run.packages import how_to_install
 
@@ -16,6 +17,7 @@ DETAILS = "error.txt"
 def explain(error: BaseException, output: Path | None) -> str:
     """Say what happened and what to do. output: of the run, where the details of an unforeseen fault are written."""
     if isinstance(error, ReactkdError):
+        log_told(error, "a training", TRAINING)
         text = str(error)
     elif isinstance(error, ModuleNotFoundError):
         text = how_to_install([(error.name or "a package").split(".")[0]])
@@ -30,11 +32,11 @@ def explain(error: BaseException, output: Path | None) -> str:
 
 def _unforeseen(error: BaseException, output: Path | None) -> str:
     what = f"An unforeseen fault ended the run ({type(error).__name__})"
-    again = f"{what}; run it again with REACTKD_DEBUG=1 and report what it prints."
+    where = log_unforeseen(error, "a training", TRAINING, show=False)
     if output is None or not (Path(output) / "run.json").exists():
-        return again
+        return f"{what}; please report it; {where}."
     try:
-        write_text(Path(output) / DETAILS, "".join(traceback.format_exception(error)))
+        write_text(Path(output) / DETAILS, plain_traceback(error) + "\n")
     except OutputNotWritable:
-        return again
-    return f"{what}; please report {DETAILS} in the output folder; the run can be resumed."
+        return f"{what}; please report it; {where}."
+    return f"{what}; please report {DETAILS} in the output folder; the run can be resumed; {where}."

@@ -49,7 +49,7 @@ def places(tmp_path) -> tuple[dict[str, str], list[Path]]:
     folders = {name: tmp_path / name for name in ("temporary", "state")}
     for folder in folders.values():
         folder.mkdir()
-    told = {"TMPDIR": str(folders["temporary"]), "XDG_STATE_HOME": str(folders["state"])}
+    told = {"TMPDIR": str(folders["temporary"]), "REACTKD_LOG_DIR": str(folders["state"])}
     return told, list(folders.values())
 
 

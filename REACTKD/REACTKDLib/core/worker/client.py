@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.log import log_unforeseen
 from REACTKDLib.core.worker.answers import answer_from
 from REACTKDLib.core.worker.arrays import no_space
 from REACTKDLib.core.worker.events import Canceled, Done, Event, Failed, Progress, WorkerDied
@@ -189,7 +190,8 @@ class WorkerClient:
         try:
             for line in self._process.new_lines():
                 self._take(json.loads(line))
-        except Exception:  # whatever was wrong with it
+        except Exception as error:  # whatever was wrong with it
+            log_unforeseen(error, "an answer of the worker")
             self._drop_process()
             self._fail_running("worker-garbled", GARBLED)
 

@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from REACTKDLib.core.log import DEBUG
 from REACTKDLib.core.worker.interpreter import find_python, worker_environment
 
-DEBUG = "REACTKD_DEBUG"
 NO_SPACE_STATUS = 74  # of a worker that cannot write its replies, and so cannot say why it ends
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.errors import Canceled, ReactkdError, UsageError
+from REACTKDLib.core.log import WORKER, log_told, log_unforeseen
 from REACTKDLib.core.worker.folder import remove_abandoned, remove_folder
 from REACTKDLib.core.worker.jobs import from_message, parsed_line
 from REACTKDLib.core.worker.process import NO_SPACE_STATUS
@@ -159,6 +160,7 @@ def _throttled(ticket: int, replies: Replies) -> Callable[[float, str], None]:
 def _told(error: Exception) -> tuple[str, str]:
     """Return code and sentence for a fault. Sentences of our own errors name roles, never files or patients."""
     if isinstance(error, ReactkdError):
+        log_told(error, "a job of the worker", WORKER)
         return error.code, str(error)
     if isinstance(error, MemoryError) or "not enough memory" in str(error):
         return "out-of-memory", "There is not enough memory for this case; close other programs, or crop the images."
@@ -171,5 +173,7 @@ def _told(error: Exception) -> tuple[str, str]:
 
         failure = no_space(error)
         return failure.code, str(failure)
-    text = f"An unexpected fault stopped the grading ({type(error).__name__}); grade again, and report it if it stays."
+    where = log_unforeseen(error, "a job of the worker", WORKER)
+    name = type(error).__name__
+    text = f"An unexpected fault stopped the grading ({name}); grade again, and report it if it stays; {where}."
     return "unexpected", text

@@ -1,0 +1,145 @@
+"""A log of the user's for what nobody foresaw: the traceback, without a patient's name and without a path.
+
+One file for each program (`reactkd`, `worker`, `training`), rotated, in the folder where the system keeps such files;
+`REACTKD_LOG_DIR` names another. Nothing is opened before there is something to write, and where it cannot be written
+nothing is said: a log must not become a fault of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from REACTKDLib.core.errors import Canceled
+from REACTKDLib.core.plain_traceback import plain_traceback
+
+FOLDER = "REACTKD_LOG_DIR"
+DEBUG = "REACTKD_DEBUG"
+LARGEST_BYTES, KEPT = 500_000, 3
+MAIN, WORKER, TRAINING = "reactkd", "worker", "training"
+_LIBRARIES = ("REACTKDLib", "REACTKDTrainLib")
+
+
+def log_folder() -> Path:
+    """Return the folder of the logs: the user's state folder, by the convention of the system."""
+    told = os.environ.get(FOLDER)
+    if told:
+        return Path(told)
+    home = Path(os.path.expanduser("~"))
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "REACTKD" / "Logs"
+    if sys.platform == "darwin":
+        return home / "Library" / "Logs" / "REACTKD"
+    state = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(state) if os.path.isabs(state) else home / ".local" / "state") / "REACTKD"
+
+
+def log_file(program: str = MAIN) -> Path:
+    """Return the file that a program logs to."""
+    return log_folder() / f"{program}.log"
+
+
+def log_unforeseen(error: BaseException, doing: str, program: str = MAIN, show: bool = True) -> str:
+    """Log a fault that nobody foresaw, and return the end of the sentence about it: where its details are.
+
+    doing: a constant of the program, such as "grading". show: with REACTKD_DEBUG=1 print the traceback as well, for
+    callers that do not raise it again.
+    """
+    if show and os.environ.get(DEBUG):
+        with suppress(OSError, ValueError, AttributeError):  # Slicer on Windows has no standard error
+            traceback.print_exception(type(error), error, error.__traceback__)
+    if not _logged(error, doing, program, logging.ERROR):
+        return f"run it again with {DEBUG}=1 and report what it prints"
+    return f"its details are in {_shown(log_file(program))}"
+
+
+def log_told(error: BaseException, doing: str, program: str = MAIN) -> None:
+    """Log the cause of a fault that the user was told in a sentence of ours; without a cause, nothing."""
+    if error.__cause__ is not None and not isinstance(error, Canceled):
+        _logged(error, doing, program, logging.WARNING)
+
+
+def log_uncaught(doing: str, program: str = MAIN) -> Callable[[], None]:
+    """Log what callbacks of the application raise, beside what it does with that; returns how to end it.
+
+    Only faults that went through our own code: the application has other modules.
+    """
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: object) -> None:
+        with suppress(Exception):
+            if not issubclass(kind, KeyboardInterrupt) and _is_ours(trace):
+                _logged(error, doing, program, logging.ERROR)
+        before(kind, error, trace)
+
+    def end() -> None:
+        if sys.excepthook is hook:
+            sys.excepthook = before
+
+    sys.excepthook = hook
+    return end
+
+
+def _is_ours(trace: object) -> bool:
+    while trace is not None:
+        if str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0] in _LIBRARIES:
+            return True
+        trace = trace.tb_next
+    return False
+
+
+class _Formatter(logging.Formatter):
+    def formatException(self, fault: tuple) -> str:
+        return plain_traceback(fault[1])
+
+
+class _Quiet(RotatingFileHandler):
+    """Keeps to itself that it could not write, and remembers it. failed: the last record was not written."""
+
+    failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        self.failed = True
+
+
+def _logged(error: BaseException, doing: str, program: str, level: int) -> bool:
+    """Write one entry; False when that is not possible. Nothing is raised."""
+    with suppress(Exception):
+        handler = _handler(log_file(program))
+        try:
+            logger = logging.getLogger(f"REACTKD.{program}")
+            logger.propagate, logger.disabled = False, False
+            logger.setLevel(logging.INFO)
+            logger.handlers[:] = [handler]
+            # without a traceback of its own, such as one made in another thread, there is still its type
+            logger.log(level, "%s", doing, exc_info=(type(error), error, error.__traceback__))
+            logger.handlers[:] = [logging.NullHandler()]
+        finally:
+            handler.close()
+        return not handler.failed
+    return False
+
+
+def _handler(path: Path) -> _Quiet:
+    """Opened for one entry: faults are rare, and an open file could not be rotated by another program on Windows."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handler = _Quiet(path, maxBytes=LARGEST_BYTES, backupCount=KEPT, encoding="utf-8", errors="backslashreplace")
+    from REACTKDLib import __version__
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    about = f"REACTKD {__version__}, Python {python}, {sys.platform}, process %(process)d"
+    handler.setFormatter(_Formatter(f"%(asctime)s %(levelname)s {about}, %(message)s"))
+    return handler
+
+
+def _shown(path: Path) -> str:
+    """The path with the user's own folder as "~", which every shell and file manager reads."""
+    home = os.path.expanduser("~")
+    text = str(path)
+    return "~" + text[len(home) :] if text.startswith(home + os.sep) else text
