@@ -33,9 +33,9 @@ SENTENCES = (
     _("Add the tumor to the liver"),
     _("An image cannot be written as '{suffix}'; use .nii.gz, .nrrd or .mha."),
     _("An input was removed while the case was graded; choose the inputs again and grade."),
-    _("An unexpected fault stopped it ({name}); try again, and report it if it stays."),
-    _("An unexpected fault stopped the grading ({name}); grade again, and report it if it stays."),
-    _("An unexpected fault stopped the grading ({name}); grade again, and report it."),
+    _("An unexpected fault stopped it ({name}); try again, and report it if it stays; {where}."),
+    _("An unexpected fault stopped the grading ({name}); grade again, and report it if it stays; {where}."),
+    _("An unexpected fault stopped the grading ({name}); grade again, and report it; {where}."),
     _("Analyzing {value}"),
     _(
         "Another window changed the {words} of case {value} at the same time; yours is kept, and the other is on "
@@ -352,6 +352,7 @@ SENTENCES = (
     _("not stated"),
     _("nothing is below zero and half of its values are below {lowest_tissue_median}, as in a PET"),
     _("only localizers or projections"),
+    _("opening a case"),
     _("reader's grade"),
     _("reason of a failure"),
     _("reviewed mark"),
