@@ -41,9 +41,9 @@ def opens(*parts: str) -> None:
     ("platform", "environment", "place"),
     [
         ("linux", {"XDG_STATE_HOME": "/var/state"}, Path("/var/state/REACTKD")),
-        ("linux", {"XDG_STATE_HOME": "relative"}, Path("/home/x/.local/state/REACTKD")),
-        ("linux", {}, Path("/home/x/.local/state/REACTKD")),
-        ("darwin", {}, Path("/home/x/Library/Logs/REACTKD")),
+        ("linux", {"XDG_STATE_HOME": "relative"}, Path("/house/x/.local/state/REACTKD")),
+        ("linux", {}, Path("/house/x/.local/state/REACTKD")),
+        ("darwin", {}, Path("/house/x/Library/Logs/REACTKD")),
         ("win32", {"LOCALAPPDATA": "/local"}, Path("/local/REACTKD/Logs")),
         ("win32", {"REACTKD_LOG_DIR": "/own"}, Path("/own")),
     ],
@@ -51,7 +51,7 @@ def opens(*parts: str) -> None:
 def test_the_place_is_the_systems(monkeypatch, platform, environment, place) -> None:
     for name in ("REACTKD_LOG_DIR", "XDG_STATE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in {"HOME": "/home/x", **environment}.items():
+    for name, value in {"HOME": "/house/x", **environment}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(log.sys, "platform", platform)
     assert log.log_folder() == place
