@@ -28,6 +28,13 @@ def uid_of(*words: object) -> str:
     return generate_uid(entropy_srcs=[str(w) for w in words])
 
 
+def tissue(count: int, seed: int = 0) -> np.ndarray:
+    """Planes (count, 10, 12) of air and soft tissue in HU."""
+    values = np.random.default_rng(seed).normal(40, 25, (count, 10, 12))
+    values[:, :3] = -1000
+    return np.rint(values).astype(np.int16)
+
+
 def write_series(
     folder: Path,
     stored: np.ndarray,
