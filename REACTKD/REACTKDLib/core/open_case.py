@@ -173,10 +173,20 @@ def _choice_findings(file: Segmentation, choice: Choice) -> list[Finding]:
     if choice.guessed:
         text = "The labels have no names; 1 was read as liver and 2 as tumor, as public liver data sets write them."
         return [Finding("labels-by-convention", "warning", text)]
-    if len(choice.livers) > 1:
-        names = quoted(file.segments[i].name for i in choice.livers)
-        return [Finding("liver-of-parts", "info", f"The liver was put together from the segments {names}.")]
-    return []
+    return parts_findings({file.segments[i].name: file.mask([i]).any() for i in choice.livers})
+
+
+def parts_findings(drawn: Mapping[str, bool]) -> list[Finding]:
+    """Return what to say of a liver that was put together from several segments. drawn: name -> has it a voxel."""
+    if len(drawn) < 2:
+        return []
+    text = f"The liver was put together from the segments {quoted(drawn)}."
+    findings = [Finding("liver-of-parts", "info", text)]
+    empty = [name for name, has_voxels in drawn.items() if not has_voxels]
+    if empty:
+        text = f"Of the parts of the liver {quoted(empty)} hold no voxel; draw them, unless they were resected."
+        findings.append(Finding("liver-part-empty", "warning", text))
+    return findings
 
 
 def _as_names(value: str | int | Sequence[str | int] | None) -> list[str] | None:

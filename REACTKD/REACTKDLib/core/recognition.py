@@ -1,22 +1,20 @@
 """Which segments show the liver and which the tumors: by terminology code, then by name, then by the user's word.
 
-A wrong guess here is a wrong grade without any sign, so names are read narrowly: a name that says anything beyond liver
-or tumor ("liver vessels", "kidney tumor", "peritumoral rim") is not recognized, and the error lists what is there.
+A wrong guess here is a wrong grade without any sign: what can be read in two ways is asked, and the error lists what is
+there. How names are read: `segment_names`; a liver drawn in parts: `liver_parts`.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from REACTKDLib.core.errors import AmbiguousSegment, EmptySegmentation, LabelMissing, NoLiver
+from REACTKDLib.core.liver_parts import SEGMENT_OF_CODE, Code, LiverPart, missing_segments, part_of_liver
+from REACTKDLib.core.segment_names import Kind, SegmentName, drawn_twice, recognize_name
 from REACTKDLib.core.text import quoted
 
-Kind = Literal["liver", "tumor"]
-Code = tuple[str, str]  # (scheme, value), as ("SCT", "10200004")
+__all__ = ["Candidate", "Choice", "Code", "CodeVerdict", "Kind", "choose", "recognize_code", "recognize_name"]
 
 LIVER_CODE: Code = ("SCT", "10200004")
 MASS_CODE: Code = ("SCT", "4147007")
@@ -45,25 +43,6 @@ TUMOR_CODES = frozenset(
 # Codes that only say that there is something; a new segment in Slicer is tagged Tissue.
 _OPEN_CODES = frozenset(
     {("", ""), ("SCT", "85756007"), ("SRT", "T-D0050"), ("SCT", "123037004"), ("SCT", "49755003"), ("SRT", "M-01000")}
-)
-
-_TUMOR_WORD = re.compile(
-    r"(tumou?r(s|al|ous)?|lesions?|mass(es)?|hccs?|neoplas(m|ms|ia|tic)|carcinomas?|hepatomas?|cancers?|"
-    r"metastas[ei]s|metastatic|mets|nodules?|malignan(t|cy)|gtv|necrosis|necrotic)"
-)
-_LIVER_WORD = re.compile(r"(livers?|hepar|hepatis)")
-# What may stand beside the word itself without changing what is meant.
-_NEUTRAL = re.compile(
-    r"(\d+|[a-z]|the|of|in|and|whole|entire|total|full|all|organ|tissue|parenchyma(l)?|hepatic|hepatocellular|normal|"
-    r"healthy|background|mask|masks|label|labels|labelmap|seg|segm|segment|segmentation|roi|voi|contour|structure|ct|"
-    r"pet|fdg|acetate|act|mr|mri|venous|arterial|phase|baseline|pre|post|tace|final|manual|auto|edited|corrected|"
-    r"revised|expert|copy|version|ver|new|main|primary|secondary|satellite|index|target|small|large|big|left|right|"
-    r"lobe|lobes|core|viable|enhancing|solid|recurrent|well|moderately|poorly|differentiated|nnunet|totalsegmentator|"
-    r"monai|reader|rater|observer)"
-)
-_PART_OF_LIVER = re.compile(r"\b(lobes?|segments? \d|left|right)\b")
-_WITHOUT_TUMOR = re.compile(
-    r"\b(minus|without|excluding|excl|except|not|no|non)\b (the )?(?P<what>tumou?rs?|lesions?|mass|masses|hcc)\b"
 )
 
 
@@ -107,35 +86,10 @@ def recognize_code(type_code: Code, region_code: Code = ("", "")) -> CodeVerdict
         return CodeVerdict(None, True)
     if type_code in LIVER_CODES:
         return CodeVerdict("liver", False)
-    if type_code in TUMOR_CODES and (region_code in _OPEN_CODES or region_code in LIVER_CODES):
+    in_liver = region_code in _OPEN_CODES or region_code in LIVER_CODES or region_code in SEGMENT_OF_CODE
+    if type_code in TUMOR_CODES and in_liver:
         return CodeVerdict("tumor", False)
     return CodeVerdict(None, False)
-
-
-def recognize_name(name: str) -> Kind | None:
-    """Return what a segment of this name shows, or None when the name does not say or says something else.
-
-    "Liver", "whole_liver", "hepatic parenchyma" and "liver minus tumor" are the liver; "tumour", "Lesion_1", "HCC",
-    "liver tumor" and "necrosis" (part of a lesion) are tumors; "liver vessels" and "kidney tumor" are neither.
-    """
-    words = _words(name)
-    without = _WITHOUT_TUMOR.search(words)
-    if without:
-        words = words.replace(without.group(0), " ").strip()
-    words = words.replace("portal venous phase", " ")
-    tumor = liver = False
-    for word in words.split():
-        if _TUMOR_WORD.fullmatch(word):
-            tumor = True
-        elif _LIVER_WORD.fullmatch(word):
-            liver = True
-        elif not _NEUTRAL.fullmatch(word):
-            return None
-    if tumor:
-        return None if without else "tumor"
-    if liver or {"hepatic", "parenchyma"} <= set(words.split()) or words in ("parenchyma", "parenchymal"):
-        return "liver"
-    return None
 
 
 def choose(candidates: Sequence[Candidate], liver: Sequence[str] | None, tumor: Sequence[str] | None) -> Choice:
@@ -157,20 +111,11 @@ def choose(candidates: Sequence[Candidate], liver: Sequence[str] | None, tumor: 
     if by_number is not None:
         kinds = by_number
     if tumors is None:
-        tumors = tuple(i for i, kind in enumerate(kinds) if kind == "tumor" and i not in (livers or ()))
+        tumors = _all_tumors(candidates, [i for i, k in enumerate(kinds) if k == "tumor" and i not in (livers or ())])
     if livers is None:
         found = [i for i, kind in enumerate(kinds) if kind == "liver" and i not in tumors]
-        coded = [i for i in found if recognize_code(candidates[i].type_code, candidates[i].region_code).kind]
-        livers = _one_liver(candidates, coded or found)
+        livers = _one_liver(candidates, found, _parts_of(candidates, kinds, tumors))
     return Choice(livers, tumors, guessed)
-
-
-def _words(name: str) -> str:
-    """Lower-case ASCII words: camel case, digits, accents and separators taken apart."""
-    text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    text = re.sub(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])", " ", text)
-    return " ".join(re.findall(r"[a-z]+|\d+", text))
 
 
 def _kind_of(candidate: Candidate) -> Kind | None:
@@ -206,18 +151,51 @@ def _find(candidates: Sequence[Candidate], wanted: str) -> list[int]:
     raise LabelMissing(f"There is no segment '{wanted}'; the segmentation has {_listed(candidates)}.")
 
 
-def _one_liver(candidates: Sequence[Candidate], found: list[int]) -> tuple[int, ...]:
-    whole = [i for i in found if not _is_part(candidates[i].name)]
-    if not found or (len(found) == 1 and not whole):
-        raise NoLiver(
-            f"No segment is recognized as the liver among {_listed(candidates)}; "
-            "say which one it is (--liver NAME or LABEL on the command line), or draw it."
+def _all_tumors(candidates: Sequence[Candidate], found: list[int]) -> tuple[int, ...]:
+    """Return the tumors, unless it is open whether they are that: two drawings of one tumor, or "Liver-Tumor" alone."""
+    names = [candidates[i].name for i in found]
+    if drawn_twice(names):
+        raise AmbiguousSegment(
+            f"The segments {quoted(names)} may show one tumor drawn twice, as by a person and by a program; say which "
+            "are to be graded (--tumor NAME or LABEL on the command line)."
         )
+    unclear = [c.name for c in candidates if _is_open(c) and SegmentName(c.name).is_equivocal]
+    if unclear and not found:
+        raise AmbiguousSegment(
+            f"The segment {quoted(unclear)} may be the tumor of the liver, or the liver without it or with it; say "
+            "which segment is the tumor (--tumor NAME or LABEL on the command line), or rename it."
+        )
+    return tuple(found)
+
+
+def _is_open(candidate: Candidate) -> bool:
+    return recognize_code(candidate.type_code, candidate.region_code).says_nothing
+
+
+def _parts_of(
+    candidates: Sequence[Candidate], kinds: Sequence[Kind | None], tumors: Sequence[int]
+) -> dict[int, LiverPart]:
+    """Return the candidates that are parts of the liver by their codes or names."""
+    parts = {}
+    for i, candidate in enumerate(candidates):
+        coded = candidate.type_code in SEGMENT_OF_CODE
+        liver = candidate.type_code in LIVER_CODES
+        if i in tumors or kinds[i] == "tumor" or not (coded or liver or _is_open(candidate)):
+            continue
+        part = part_of_liver(candidate.name, (candidate.type_code, candidate.region_code))
+        if part is not None:
+            parts[i] = LiverPart(part.covers, part.sure or liver)
+    return parts
+
+
+def _one_liver(candidates: Sequence[Candidate], found: list[int], parts: dict[int, LiverPart]) -> tuple[int, ...]:
+    whole = [i for i in found if i not in parts]
+    whole = [i for i in whole if not _is_open(candidates[i])] or whole
+    if not whole:
+        return _of_parts(candidates, parts)
     if len(whole) == 1:
         return tuple(whole)
-    if not whole:  # both lobes, or the segments, and nothing else: together they are the liver
-        return tuple(found)
-    exact = [i for i in whole if _words(candidates[i].name) == "liver"]
+    exact = [i for i in whole if SegmentName(candidates[i].name).words == ("liver",)]
     if len(exact) == 1:
         return tuple(exact)
     raise AmbiguousSegment(
@@ -226,10 +204,22 @@ def _one_liver(candidates: Sequence[Candidate], found: list[int]) -> tuple[int, 
     )
 
 
-def _is_part(name: str) -> bool:
-    """True for a lobe or a segment of the liver, not for Slicer's "Segment_1" that a code calls the liver."""
-    words = _words(name)
-    return recognize_name(name) == "liver" and _PART_OF_LIVER.search(words) is not None
+def _of_parts(candidates: Sequence[Candidate], parts: dict[int, LiverPart]) -> tuple[int, ...]:
+    """Return the parts that are the whole liver together, never fewer."""
+    sure = {i: part for i, part in parts.items() if part.sure}
+    for some in (sure, parts):
+        if some and not missing_segments(some.values()):
+            return tuple(some)
+    if not sure:
+        raise NoLiver(
+            f"No segment is recognized as the liver among {_listed(candidates)}; "
+            "say which one it is (--liver NAME or LABEL on the command line), or draw it."
+        )
+    missing = ", ".join(missing_segments(sure.values()))
+    raise NoLiver(
+        f"The liver is drawn in parts, {quoted(candidates[i].name for i in sure)}, without the segments {missing}; "
+        "draw these or the whole liver, or name all parts that there are (--liver on the command line)."
+    )
 
 
 def _listed(candidates: Sequence[Candidate]) -> str:

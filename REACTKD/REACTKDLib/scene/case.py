@@ -14,6 +14,7 @@ from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.errors import EmptySegmentation, MaskOffImage, NoLiver, NoVolume
 from REACTKDLib.core.findings import Finding, merged
 from REACTKDLib.core.hounsfield import check_hounsfield
+from REACTKDLib.core.open_case import parts_findings
 from REACTKDLib.core.pet_values import check_pet
 from REACTKDLib.core.roles import ROLES
 from REACTKDLib.core.volume import Unit, Volume
@@ -83,6 +84,10 @@ def read_case(nodes: CaseNodes, choice: SegmentChoice, case_id: str | None = Non
         volumes[modality], more = _read_volume(node, modality, nodes.reference)
         findings += more
     liver, tumor = read_masks(nodes, choice)
+    if len(choice.livers) > 1:
+        data = nodes.segmentation.GetSegmentation()
+        names = {segment_id: data.GetSegment(segment_id).GetName() for segment_id in choice.livers}
+        findings += parts_findings({n: bool(segment_array(nodes.segmentation, i)[0].any()) for i, n in names.items()})
     return Case(case_id or NEUTRAL_ID, volumes, liver, tumor, tuple(findings))
 
 

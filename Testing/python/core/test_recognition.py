@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from REACTKDLib.core.errors import AmbiguousSegment, EmptySegmentation, LabelMissing, NoLiver
+from REACTKDLib.core.liver_parts import part_of_liver
 from REACTKDLib.core.recognition import Candidate, Choice, choose, recognize_code, recognize_name
+from REACTKDLib.core.segment_names import drawn_twice
 
 LIVER = """Liver|liver|LIVER|livers|whole liver|whole_liver|WholeLiver|liver.organ|Hepatic parenchyma|liver-parenchyma|
 Liver (corrected)|liver_mask_v2|LiverMask|liver 1|Segmentation liver|liver minus tumor|liver without lesions|
@@ -31,7 +35,14 @@ def test_tumor(name):
     assert recognize_name(name) == "tumor"
 
 
-@pytest.mark.parametrize("name", [*NEITHER.split("|"), "", " ", "1", "肝臓"])
+# Beyond liver or tumor in another script, or with a sign that takes the tumor away or joins it to the liver.
+MORE = ("肾 tumor", "tumor почки", "신장 mass", "όγκος νεφρού mass", "Liver 血管", "tumør", "tu\u0336mor", "Liver − Tumor",
+        "Liver ∖ Tumor", "¬tumor", "~tumor", "Liver - Tumor", "Liver – Tumor", "Liver \\ Tumor", "Liver\\Tumor", "liver w/ tumor",
+        "Liver+Tumor", "Liver & Tumor", "Liver and tumor", "Liver/Tumor", "Liver-Tumor", "liver w o tumor", "Liver | Tumor",
+        "parenchyma - tumor", "Liver ex tumor", "liver with tumour")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*NEITHER.split("|"), "", " ", "1", "肝臓", *MORE])
 def test_neither(name):
     assert recognize_name(name) is None
 
@@ -39,6 +50,33 @@ def test_neither(name):
 @given(st.text(max_size=40))
 def test_any_name_is_answered(name):
     assert recognize_name(name) in ("liver", "tumor", None)
+    part_of_liver(name), drawn_twice([name, "Tumor"])
+
+
+@given(
+    st.characters(categories=["L", "N"], min_codepoint=0x370),
+    st.sampled_from(["{0}Tumor", "tumor {0}", "Liver {0}{0}"]),
+)
+def test_a_letter_of_another_script_is_never_dropped(letter, pattern):
+    if not unicodedata.normalize("NFKD", letter).isascii():
+        assert recognize_name(pattern.format(letter)) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["liver w/o tumor", "Liver wo tumor", "liver_w/o_lesions", "Liver w/out tumors", "liver (w.o. tumor)"]
+)
+def test_liver_without_the_tumor_is_liver(name):
+    assert recognize_name(name) == "liver"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Lésion 2", "Ｔｕｍｏｒ", "Tumor\u200b", "Tumor ②", "Tumor (liver)", "Liver: tumor", "Neoplasm, liver", "HCC - liver", "Tumor - S5",
+     "Segmentation - Tumor", "Necrosis and viable tumor", "HCC segment VIII", "lesion S4a", "Tumor seg IVa", "tumor_nnU-Net",
+     "Tumor_pred", "Tumor (gt)"],
+)  # fmt: skip
+def test_tumors_as_people_write_them(name):
+    assert recognize_name(name) == "tumor"
 
 
 @given(st.sampled_from(LIVER.split("|") + TUMOR.split("|")), st.sampled_from(["upper", "lower", "title"]))
@@ -96,6 +134,113 @@ def numbered(*labels: int) -> list[Candidate]:
 )  # fmt: skip
 def test_choice(candidates, liver, tumor, expected):
     assert choose(candidates, liver, tumor) == expected
+
+
+ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
+CODES = dict(
+    zip(ROMAN, ("71133005", "277956007", "277957003", "277958008", "277959000", "277960005", "277961009", "277962002"))
+)
+PARTS = {
+    "total-segmentator": [f"liver_segment_{n}" for n in range(1, 9)],
+    "roman": [f"Liver segment {r}" for r in ROMAN],
+    "bare-roman": list(ROMAN),
+    "s": [f"S{n}" for n in range(1, 9)],
+    "couinaud": [f"Couinaud {r}" for r in ROMAN],
+    "halves": ["S1", "S2", "S3", "S4a", "S4b", "S5", "S6", "S7", "S8"],
+    "roman-halves": ["I", "II", "III", "IVa", "IVb", "V", "VI", "VII", "VIII"],
+    "joined": [f"LiverSeg{r}" for r in ROMAN],
+    "predicted": [f"liver_nnunet_segment_{n}" for n in range(1, 9)],
+    "without-tumor": [f"liver segment {n} minus tumor" for n in range(1, 9)],
+    "lobes": ["Left lobe", "Right lobe", "Caudate lobe"],
+    "lobes-of-liver": ["liver_left", "liver_right"],
+    "sections": ["Left lateral section of liver", "Left medial section of liver", "Right anterior section of liver",
+                 "Right posterior section of liver", "Caudate lobe of liver"],
+    "mixed": ["Left lobe of liver", *(f"Liver segment {r}" for r in ROMAN[4:])],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("names", PARTS.values(), ids=PARTS)
+def test_all_parts_of_the_liver_are_the_liver_and_fewer_are_refused(names):
+    candidates = named("Aorta", *names, "HCC")
+    assert choose(candidates, None, None) == Choice(tuple(range(1, len(names) + 1)), (len(names) + 1,))
+    for left_out in range(len(names)):
+        fewer = names[:left_out] + names[left_out + 1 :]
+        with pytest.raises(NoLiver):
+            if (
+                choose(named(*fewer, "HCC"), None, None).livers == tuple(range(len(fewer)))
+                and "audate" in names[left_out]
+            ):
+                raise NoLiver  # both lobes are the liver without a caudate lobe of its own
+    with_whole = named(*names, "Liver", "HCC")
+    assert choose(with_whole, None, None).livers == (len(names),)
+
+
+@pytest.mark.parametrize("tagged", ["type", "region", "liver"])
+def test_coded_parts_of_the_liver(tagged):
+    def candidate(n: int, roman: str) -> Candidate:
+        code = ("SCT", CODES[roman])
+        return {
+            "type": Candidate(str(n), f"Segment_{n}", code),
+            "region": Candidate(str(n), f"Segment_{n}", ("SCT", "123037004"), code),
+            "liver": Candidate(str(n), f"Segment {roman}", ("SCT", "10200004")),
+        }[tagged]
+
+    parts = [candidate(n, roman) for n, roman in enumerate(ROMAN)]
+    tumor = Candidate("9", "x", ("SCT", "4147007"), ("SCT", CODES["V"]))  # a mass in segment V
+    assert choose([*parts, tumor], None, None) == Choice(tuple(range(8)), (8,))
+    with pytest.raises(NoLiver, match=r"without the segments 1, 2, 3, 4, 6, 7, 8"):
+        choose([parts[4], tumor], None, None)
+    with pytest.raises(NoLiver, match=r"without the segments 5;"):
+        choose([*parts[:4], *parts[5:], tumor], None, None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Liver V", "Liver segment V", "Liver_seg_1", "liver S8", "liver segment 12", "liver IVa", "Liver segments V-VIII"],
+)
+def test_one_part_is_never_the_liver(name):
+    with pytest.raises(NoLiver):
+        choose(named(name, "Tumor"), None, None)
+
+
+def test_new_segments_of_slicer_and_numbered_labels_are_no_parts():
+    for names in ([f"Segment_{n}" for n in range(1, 9)], [f"label {n}" for n in range(1, 9)], list("12345678")):
+        with pytest.raises(NoLiver):
+            choose(named(*names, "Tumor"), None, None)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("Tumor", "tumor_nnunet"), ("Tumor", "tumor (auto)"), ("Tumor", "Tumor_pred"), ("HCC", "lesion prediction"), ("tumor gt", "tumor ai"),
+     ("tumor_nnU-Net", "tumor MONAI"), ("Tumor", "Tumor manual"), ("tumor reader 1", "tumor reader 2"), ("Tumor", "Tumor copy"),
+     ("Tumor v1", "liver tumor v2"), ("Lesion 1", "Lesion 1 (corrected)"), ("Lesion 1", "Lesion 2", "Lesion 2 auto")],
+)  # fmt: skip
+def test_a_tumor_drawn_twice_is_asked_about(names):
+    candidates = named("Liver", *names)
+    with pytest.raises(AmbiguousSegment, match="drawn twice"):
+        choose(candidates, None, None)
+    assert choose(candidates, None, [names[1]]) == Choice((0,), (2,))
+    coded = [Candidate(c.key, c.name, ("SCT", "4147007")) for c in candidates[1:]]
+    with pytest.raises(AmbiguousSegment, match="drawn twice"):
+        choose([candidates[0], *coded], None, None)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("HCC", "lesion", "nodule", "metastasis"), ("Tumor 1", "Tumor 2"), ("Tumor", "Tumor 2"), ("Tumor", "Tumor"), ("Tumor core", "necrosis"),
+     ("Lesion 1 (corrected)", "Lesion 2"), ("Tumor A", "Tumor B"), ("tumor_nnunet_1", "tumor_nnunet_2"), ("Tumor IV", "Tumor V"),
+     ("Lesion 1 final", "Lesion 2 final"), ("Tumor manual", "HCC S5")],
+)  # fmt: skip
+def test_several_tumors_are_all_graded(names):
+    assert choose(named("Liver", *names), None, None) == Choice((0,), tuple(range(1, len(names) + 1)))
+
+
+@pytest.mark.parametrize("name", ["Liver-Tumor", "Liver - Tumor", "Liver \\ Tumor", "liver/lesions", "Liver and tumor"])
+def test_a_name_that_can_be_read_in_two_ways_is_asked_about(name):
+    with pytest.raises(AmbiguousSegment, match="without it or with it"):
+        choose(named("Liver", name), None, None)
+    assert choose(named("Liver", "Tumor", name), None, None) == Choice((0,), (1,))
+    assert choose(named("Liver", name), None, [name]) == Choice((0,), (1,))
 
 
 def test_code_wins_over_name():

@@ -1,0 +1,218 @@
+"""What the name of a segment says: liver, tumor, something else, or something that can be read in two ways.
+
+Names are read narrowly: one that says anything beyond liver or tumor ("liver vessels", "kidney tumor", a word in
+another script) is not recognized.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+Kind = Literal["liver", "tumor"]
+
+_TUMOR_WORD = re.compile(
+    r"(tumou?r(s|al|ous)?|lesions?|mass(es)?|hccs?|neoplas(m|ms|ia|tic)|carcinomas?|hepatomas?|cancers?|"
+    r"metastas[ei]s|metastatic|mets|nodules?|malignan(t|cy)|gtv|necrosis|necrotic)"
+)
+_LIVER_WORD = re.compile(r"(livers?|hepar|hepatis)")
+# Who or what drew it, and which edition it is.
+_PREDICTED = re.compile(
+    r"(nnunet|unet|monai|deepedit|medsam|sam|swinunetr|vista|(total)?segmentator|auto|autoseg|automatic(ally)?|automated|"
+    r"pred|preds|predicted|predictions?|ai|dl|cnn|model|models|network|inference|inferred|ensemble|algorithm|software)"
+)
+_AUTHOR = re.compile(r"(readers?|raters?|observers?|annotators?|radiologists?|experts?|doctor|dr)")
+_EDITION = re.compile(
+    r"(manual(ly)?|gt|ground|truth|human|hand|drawn|edited|corrected|revised|refined|reviewed|approved|final|old|new|"
+    r"original|orig|draft|initial|copy|version|ver|v|consensus)"
+)
+# What may stand beside the word itself without changing what is meant.
+_NEUTRAL = re.compile(
+    r"(\d+|[a-z]|(ii|iii|iv|vi|vii|viii)[ab]?|the|of|in|and|whole|entire|total|full|all|organ|tissue|parenchyma(l)?|"
+    r"hepatic|hepatocellular|normal|healthy|background|mask|masks|label|labels|labelmap|seg|segm|segment|segmentation|"
+    r"roi|voi|contour|structure|ct|pet|fdg|acetate|act|mr|mri|venous|arterial|phase|baseline|pre|post|tace|main|primary|"
+    r"secondary|satellite|index|target|small|large|big|left|right|lobe|lobes|core|viable|enhancing|solid|recurrent|well|"
+    r"moderately|poorly|differentiated|couinaud|" + "|".join(p.pattern for p in (_PREDICTED, _AUTHOR, _EDITION)) + ")"
+)
+_WITHOUT_TUMOR = re.compile(
+    r"\b(minus|without|excluding|excl|except|not|no|non)\b (the )?(?P<what>tumou?rs?|lesions?|mass|masses|hcc)\b"
+)
+# Words for what a tumor lies in, and how they may be joined to the tumor's word and still name one thing. Any other
+# sign between them may mean "without" (minus, backslash), "and" (plus, comma, slash) or neither (a hyphen).
+_HOST = re.compile(r"(livers?|hepar|hepatis|hepatic|parenchyma(l)?|organ|tissue|background|normal|healthy)")
+_JOINS = frozenset(" \t\r\n_.:()[]{}'\"")
+_NOT_BEFORE = re.compile(r"(?:^|[\s_(\[])[-!~^\\]+(?=[a-z])")  # "~tumor"
+_SMALL_CHANGES = (
+    (re.compile(r"(?<![a-z])(w\s?[/.]\s?o(ut)?|wo)(?![a-z])\.?"), " without "),
+    (re.compile(r"(?<![a-z])nn[ _-]?u[ _-]?net(?![a-z])"), "nnunet"),
+    (re.compile(r"(?<![a-z])u[ _-]net(?![a-z])"), "unet"),
+)
+
+
+@dataclass(frozen=True)
+class SegmentName:
+    """A name, taken apart. kind: what it shows, None for something else or where it can be read in two ways."""
+
+    name: str
+
+    @cached_property
+    def text(self) -> str | None:
+        """Lower-case ASCII with its signs, camel case taken apart; None with a letter or a symbol that is not ASCII."""
+        out = []
+        for character in unicodedata.normalize("NFKD", self.name):
+            plain = character if character.isascii() else _as_ascii(character)
+            if plain is None:
+                return None
+            out.append(plain)
+        text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", "".join(out)).lower()
+        for pattern, plain in _SMALL_CHANGES:
+            text = pattern.sub(plain, text)
+        return text
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """The words and numbers of `text`; none where it is None."""
+        return tuple(re.findall(r"[a-z]+|\d+", self.text or ""))
+
+    @cached_property
+    def _without(self) -> str:
+        """The words that say "without tumor"; empty where there are none."""
+        found = _WITHOUT_TUMOR.search(" ".join(self.words))
+        return found.group(0) if found else ""
+
+    @cached_property
+    def plain_words(self) -> tuple[str, ...]:
+        """The words without "minus tumor" and the like, and without those for the phase of the image."""
+        joined = " ".join(self.words)
+        joined = joined.replace(self._without, " ").strip() if self._without else joined
+        return tuple(joined.replace("portal venous phase", " ").split())
+
+    @cached_property
+    def _reading(self) -> tuple[Kind | None, bool]:
+        """The kind, and whether the name may mean the tumor and something else as well."""
+        words = self.plain_words
+        kinds = {"tumor" if _TUMOR_WORD.fullmatch(w) else "liver" if _LIVER_WORD.fullmatch(w) else w for w in words}
+        if any(kind not in ("tumor", "liver") and not is_neutral(kind) for kind in kinds):
+            return None, False
+        if "tumor" in kinds:
+            two_ways = not self._without and _is_equivocal(self.text)
+            return (None if self._without or two_ways else "tumor"), two_ways
+        if "liver" in kinds or {"hepatic", "parenchyma"} <= kinds or " ".join(words) in ("parenchyma", "parenchymal"):
+            return "liver", False
+        return None, False
+
+    @property
+    def kind(self) -> Kind | None:
+        """What a segment of this name shows."""
+        return self._reading[0]
+
+    @property
+    def is_equivocal(self) -> bool:
+        """True for "Liver-Tumor" and the like: the tumor of the liver, or the liver without it, or both together."""
+        return self._reading[1]
+
+    @cached_property
+    def predicted_by(self) -> frozenset[str]:
+        """The words that say that a program drew it."""
+        return frozenset(word for word in self.words if _PREDICTED.fullmatch(word))
+
+    @cached_property
+    def author(self) -> str:
+        """The reader, as "reader 2"; empty where none is named."""
+        for n, word in enumerate(self.words):
+            if _AUTHOR.fullmatch(word):
+                return " ".join([word, *self.words[n + 1 : n + 2]])
+        return ""
+
+    @cached_property
+    def edition(self) -> tuple[str, ...]:
+        """The words for an edition, with the numbers that belong to them."""
+        return tuple(w for w in self.words if w not in self.subject)
+
+    @cached_property
+    def subject(self) -> frozenset[str]:
+        """What is shown, by whomever and in whatever edition: "tumor 2" of "Liver tumor 2 (edited, v3)"."""
+        left, skip = set(), False
+        for word in self.words:
+            made = _PREDICTED.fullmatch(word) or _AUTHOR.fullmatch(word) or _EDITION.fullmatch(word)
+            if not made and not (skip and (word.isdigit() or len(word) == 1)) and word not in _ASIDE:
+                left.add("tumor" if re.fullmatch(r"tumou?rs?", word) else word)
+            skip = _AUTHOR.fullmatch(word) is not None or word in ("v", "ver", "version")
+        return frozenset(left)
+
+
+_ASIDE = frozenset(
+    "the of in liver hepatic mask masks label labels labelmap seg segm segment segmentation roi voi".split()
+)
+
+
+def recognize_name(name: str) -> Kind | None:
+    """Return what a segment of this name shows, or None when the name does not say or says something else.
+
+    "Liver", "whole_liver", "hepatic parenchyma" and "liver minus tumor" are the liver; "tumour", "Lesion_1", "HCC",
+    "liver tumor" and "necrosis" (part of a lesion) are tumors; "liver vessels", "kidney tumor", any word in another
+    script and "Liver - Tumor" (which may be either without the other) are neither.
+    """
+    return SegmentName(name).kind
+
+
+def is_neutral(word: str) -> bool:
+    """True for a word that may stand beside "liver" or "tumor" without changing what is meant."""
+    return _NEUTRAL.fullmatch(word) is not None
+
+
+def drawn_twice(names: Sequence[str]) -> bool:
+    """True when segments of these names may show one tumor several times: by a person and a program, by two readers.
+
+    A program beside anything else, and two readers, always; two editions ("edited", "v2") when the rest of their names
+    agrees.
+    """
+    entries = [SegmentName(name) for name in names]
+    for n, a in enumerate(entries):
+        for b in entries[:n]:
+            same = a.subject == b.subject
+            if a.predicted_by != b.predicted_by or (a.author != b.author and (same or (a.author and b.author))):
+                return True
+            if same and a.edition != b.edition:
+                return True
+    return False
+
+
+def _as_ascii(character: str) -> str | None:
+    """Return what a character after NFKD stands for; None for letters, digits and symbols that say something else."""
+    category = unicodedata.category(character)
+    if category == "Mn":  # accents; a mark of another script, or a stroke through the letter, is none
+        return "" if "\u0300" <= character <= "\u0333" or "\u0339" <= character <= "\u036f" else None
+    if category == "Cf":
+        return ""
+    if category == "Pd":
+        return " - "
+    return " " if category[0] in "PZ" or category == "Cc" else None
+
+
+def _is_equivocal(text: str) -> bool:
+    """True when the signs of a name with a tumor's word leave open whether the tumor itself is meant."""
+    if _NOT_BEFORE.search(text) or re.search(r"(?<![a-z])[a-z]/(?=\W*[a-z])", text):
+        return True
+    host: str | None = None
+    between = ""
+    for part in re.findall(r"[a-z]+|\d+|[^a-z\d]+", text):
+        kind = "tumor" if _TUMOR_WORD.fullmatch(part) else "host" if _HOST.fullmatch(part) else ""
+        if not kind:
+            between += part
+            continue
+        if host and host != kind and _parts(between, allowed=_JOINS | {",", "-"} if host == "tumor" else _JOINS):
+            return True
+        host, between = kind, ""
+    return False
+
+
+def _parts(between: str, allowed: frozenset[str] | set[str]) -> bool:
+    """True when what stands between the organ's and the tumor's word sets them apart."""
+    words = re.findall(r"[a-z]+", between)
+    signs = re.sub(r"[a-z\d]", "", between)
+    return any(word == "and" or len(word) == 1 for word in words) or any(sign not in allowed for sign in signs)
