@@ -13,6 +13,7 @@ from REACTKDLib.core.errors import EmptySegmentation, NoVolume, ReactkdError
 from REACTKDLib.core.files import read_raw
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.label_values import mask_of
 from REACTKDLib.core.open_case import case_of, on_image, read_any_segmentation, read_volumes
 from REACTKDLib.core.recognition import choose
 from REACTKDLib.core.regrid import mask_on_grid
@@ -92,10 +93,12 @@ def _segmentation_of(job: Job) -> Segmentation:
 
 
 def _from_two_files(liver: Path, tumor: Path) -> Segmentation:
-    """Two label files, any value above 0, as two segments on the grid of the first."""
+    """Two label files, any whole number above 0, as two segments on the grid of the first."""
     raw = [read_raw(path, f"the {kind} mask") for path, (_, kind) in zip((liver, tumor), MASKS)]
     grid = Grid(raw[0].array.shape[:3], raw[0].ijk_to_ras)
-    first, second = (image.array > 0 for image in raw)
+    (first, told), (second, of_second) = (
+        mask_of(image.array, f"the {kind} mask") for image, (_, kind) in zip(raw, MASKS)
+    )
     own = Grid(raw[1].array.shape[:3], raw[1].ijk_to_ras)
     place, more = settled_place(own, raw[1].other_places, grid, raw[0].other_places, "the tumor mask")
     if second.shape != first.shape or not np.allclose(place, raw[0].ijk_to_ras, atol=1e-3):
@@ -104,7 +107,7 @@ def _from_two_files(liver: Path, tumor: Path) -> Segmentation:
     segments = tuple(
         Segment(name, 1, layer, COLORS[kind], terminology_entry(kind)) for layer, (name, kind) in enumerate(MASKS)
     )
-    findings = (*raw[0].findings, *raw[1].findings, *more)
+    findings = (*raw[0].findings, *told, *raw[1].findings, *of_second, *more)
     return Segmentation(layers, raw[0].ijk_to_ras, segments, findings, raw[0].other_places)
 
 

@@ -21,6 +21,7 @@ from REACTKDLib.core.errors import EmptySegmentation, NotASegmentation, UsageErr
 from REACTKDLib.core.files import GZIP_LEVEL, LPS_TO_RAS, RawImage, read_raw, suffix_of
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.label_values import whole_labels
 from REACTKDLib.core.recognition import LIVER_CODE, MASS_CODE, Candidate, Code, Kind
 from REACTKDLib.core.roles import SEGMENTATION_ROLE
 
@@ -32,6 +33,7 @@ _CATEGORY = {
 _TYPE = {"liver": (*LIVER_CODE, "Liver"), "tumor": (*MASS_CODE, "Mass")}
 COLORS = {"liver": (0.87, 0.51, 0.40), "tumor": (0.57, 0.93, 0.57)}
 _NOTHING = ("", "", "")
+_SEGMENT_FIELD = re.compile(r"Segment(\d{1,6})_(Name|ID|LabelValue|Layer)$")
 
 
 @dataclass(frozen=True)
@@ -95,13 +97,13 @@ def read_segmentation(path: str | os.PathLike) -> Segmentation:
     `files.read_raw` raises.
     """
     raw = read_raw(path, SEGMENTATION_ROLE)
-    layers = _layers(raw.array)
+    layers, rounded = _layers(raw.array)
     if not layers.any():
         raise EmptySegmentation(
             "The segmentation is empty: no voxel is labeled; draw the liver and its tumors, or choose another file."
         )
     segments = _described_segments(raw) or _numbered_segments(layers)
-    return Segmentation(layers, raw.ijk_to_ras, segments, raw.findings, raw.other_places)
+    return Segmentation(layers, raw.ijk_to_ras, segments, (*raw.findings, *rounded), raw.other_places)
 
 
 def write_segmentation(
@@ -156,18 +158,9 @@ def terminology_codes(entry: str) -> tuple[Code, Code]:
     return (codes[2] if len(codes) > 2 else ("", "")), (codes[5] if len(codes) > 5 else ("", ""))
 
 
-def _layers(array: np.ndarray) -> np.ndarray:
-    """Return (L, D, H, W) integers, or raise NotASegmentation."""
-    array = np.moveaxis(array, -1, 0) if array.ndim == 4 else array[None]
-    if array.dtype.kind == "f":
-        if not np.isfinite(array).all() or np.any(array != np.rint(array)) or np.abs(array).max() >= 2**31:
-            raise NotASegmentation(
-                "The segmentation holds values that are not whole numbers; give a label map, not an image."
-            )
-        array = array.astype(np.int32)
-    if array.min() < 0:
-        raise NotASegmentation("The segmentation holds values below zero; give a label map, not an image.")
-    return array
+def _layers(array: np.ndarray) -> tuple[np.ndarray, tuple[Finding, ...]]:
+    """Return (L, D, H, W) integers and findings, or raise NotASegmentation."""
+    return whole_labels(np.moveaxis(array, -1, 0) if array.ndim == 4 else array[None], SEGMENTATION_ROLE)
 
 
 def _numbered_segments(layers: np.ndarray) -> tuple[Segment, ...]:
@@ -184,24 +177,34 @@ def _numbered_segments(layers: np.ndarray) -> tuple[Segment, ...]:
 
 
 def _described_segments(raw: RawImage) -> tuple[Segment, ...]:
-    numbers = sorted({int(m.group(1)) for key in raw.fields if (m := re.match(r"Segment(\d+)_Name$", key))})
-    segments = []
+    """Return the segments that the header describes, as vtkMRMLSegmentationStorageNode of 3D Slicer reads them.
+
+    Slicer before 4.11 wrote a frame for each segment, with 0 and 1, and neither layer nor label: without a layer a
+    segment lies in the frame of its own number, without a label it is 1 there.
+    """
+    numbers = sorted({int(m.group(1)) for key in raw.fields if (m := _SEGMENT_FIELD.match(key))})
+    frames = raw.array.shape[3] if raw.array.ndim == 4 else 1
+    # One frame that several segments share can only tell them by label: by number where none is stated.
+    one_for_all = frames == 1 and len(numbers) > 1
+    segments, doubtful = [], set()
     for number in numbers:
         value = lambda key, default, n=number: raw.fields.get(f"Segment{n}_{key}", default)  # noqa: E731
         tags = value("Tags", "")
         entry = re.search(r"TerminologyEntry:([^|]*)", tags)
-        segments.append(
-            Segment(
-                value("Name", f"Segment {number}"),
-                _number(value("LabelValue", str(number + 1))),
-                _number(value("Layer", "0")),
-                _color(value("Color", "")),
-                entry.group(1) if entry else "",
-            )
-        )
-    layers = raw.array.shape[3] if raw.array.ndim == 4 else 1
-    if any(segment.layer >= layers for segment in segments):
+        label = _number(value("LabelValue", str(number + 1 if one_for_all else 1)))
+        layer = _number(value("Layer", "0" if one_for_all else str(number)))
+        if not {f"Segment{number}_Layer", f"Segment{number}_LabelValue"} <= set(raw.fields):
+            doubtful.add((layer, label))
+        name = value("Name", "") or value("ID", "") or f"Segment {number}"
+        color = _color(value("Color", ""))
+        segments.append(Segment(name, label, layer, color, entry.group(1) if entry else ""))
+    places = [(segment.layer, segment.label) for segment in segments]
+    if any(layer >= frames for layer, _ in places):
         raise NotASegmentation("The segmentation names a layer that is not in the file; save it again in 3D Slicer.")
+    if any(places.count(place) > 1 for place in doubtful):
+        raise NotASegmentation(
+            "The segmentation does not state which voxels belong to which segment; save it again in 3D Slicer."
+        )
     return tuple(segments)
 
 

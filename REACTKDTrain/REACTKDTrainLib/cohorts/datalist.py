@@ -19,6 +19,7 @@ import numpy as np
 from REACTKDLib.core.atomic import write_text
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.files import read_raw, write_volume
+from REACTKDLib.core.label_values import whole_labels
 from REACTKDLib.core.volume import Volume
 from REACTKDTrainLib.cohorts.base import GRADES, CohortCase
 from REACTKDTrainLib.cohorts.label_files import LabeledImages
@@ -81,7 +82,8 @@ def _masks(files: LabeledImages, path: Path) -> dict[str, Path]:
     if image.array.shape != labels.array.shape or np.allclose(image.ijk_to_ras, labels.ijk_to_ras, atol=1e-3):
         return {"segmentation": files.liver}
     target = path.parent / f"{path.stem}-masks" / f"{files.id}.nii.gz"
-    return {"segmentation": write_volume(Volume(labels.array.astype(np.uint8), image.ijk_to_ras), target)}
+    whole, _ = whole_labels(labels.array, "the segmentation")
+    return {"segmentation": write_volume(Volume(whole.astype(np.uint8), image.ijk_to_ras), target)}
 
 
 def _relative(paths: Mapping[str, os.PathLike | str], path: Path) -> dict[str, str]:

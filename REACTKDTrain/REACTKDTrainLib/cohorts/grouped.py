@@ -16,6 +16,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.files import read_raw
+from REACTKDLib.core.label_values import whole_labels
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
 from REACTKDTrainLib.cohorts.hospital import file_of, patients_by_grade
@@ -70,7 +71,8 @@ def _top(root: Path) -> Path | None:
 
 
 def _odd_labels(patient: str, mask: Path) -> list[Problem]:
-    values = sorted(set(np.unique(read_raw(mask, "the mask").array).tolist()) - {0, 1, 2})
+    labels, _ = whole_labels(read_raw(mask, "the mask").array, "the mask")
+    values = sorted(set(np.unique(labels).tolist()) - {0, 1, 2})
     if not values:
         return []
     told = f"The mask also holds the labels {', '.join(f'{v:g}' for v in values)}, which are not counted as liver."

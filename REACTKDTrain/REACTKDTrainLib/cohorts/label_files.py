@@ -14,6 +14,7 @@ from REACTKDLib.core.errors import GeometryMismatch, NoLiver
 from REACTKDLib.core.files import RawImage, read_raw, read_volume
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.label_values import mask_of, whole_labels
 from REACTKDLib.core.regrid import has_no_geometry, mask_on_grid
 from REACTKDLib.core.stated_places import check_images_together, settled_place
 from REACTKDLib.core.volume import Volume
@@ -21,7 +22,7 @@ from REACTKDLib.core.volume import Volume
 
 @dataclass(frozen=True)
 class LabelRule:
-    """Which values of a label file are what. None: any value above 0.
+    """Which values of a label file are what. None: any whole number above 0; fractions are refused in any case.
 
     liver, tumor: label values. image_geometry: masks whose shape is the image's lie on the image whatever their own
     header says (LiTS 48-52); otherwise a mask goes where its header puts it.
@@ -47,25 +48,33 @@ class LabeledImages:
 def open_labeled(files: LabeledImages) -> Case:
     """Read images and masks, put the masks on the reference grid, clean and check: a `Case` like a reader's.
 
-    Raises: what `read_volume`, `read_raw` and `checked` raise; NoLiver; GeometryMismatch for a mask beside the image.
+    Raises: what `read_volume`, `read_raw` and `checked` raise; NoLiver; NotASegmentation for a mask of
+    fractions; GeometryMismatch for one beside the image.
     """
     volumes = {Modality(m): read_volume(path, Modality(m)) for m, path in files.images.items()}
     reference = next(volumes[m] for m in Modality if m in volumes)
     check_images_together({m: volumes[m] for m in Modality if m in volumes})
     raw = read_raw(files.liver, "the liver mask")
     told = [*(finding for volume in volumes.values() for finding in volume.findings), *raw.findings]
-    liver, findings = _on_image(_voxels(raw, files.liver_rule.liver), raw, reference, files.liver_rule, "liver")
+    mask, rounded = _voxels(raw, files.liver_rule.liver, "the liver mask")
+    liver, findings = _on_image(mask, raw, reference, files.liver_rule, "liver")
+    told += rounded
     if not liver.any():
         raise NoLiver(f"Case {files.id}: the liver mask is empty on its image; check the mask file and its geometry.")
     if files.tumor != files.liver:
         raw = read_raw(files.tumor, "the tumor mask")
         told += raw.findings
-    tumor, more = _on_image(_voxels(raw, files.tumor_rule.tumor), raw, reference, files.tumor_rule, "tumor")
+    mask, rounded = _voxels(raw, files.tumor_rule.tumor, "the tumor mask")
+    told += rounded if files.tumor != files.liver else ()
+    tumor, more = _on_image(mask, raw, reference, files.tumor_rule, "tumor")
     return checked(Case(files.id, volumes, liver | tumor, tumor, (*told, *findings, *more)))
 
 
-def _voxels(raw: RawImage, values: tuple[int, ...] | None) -> np.ndarray:
-    return raw.array > 0 if values is None else np.isin(raw.array, values)
+def _voxels(raw: RawImage, values: tuple[int, ...] | None, role: str) -> tuple[np.ndarray, tuple[Finding, ...]]:
+    if values is None:
+        return mask_of(raw.array, role)
+    labels, findings = whole_labels(raw.array, role)
+    return np.isin(labels, values), findings
 
 
 def _on_image(

@@ -16,6 +16,7 @@ import numpy as np
 from REACTKDLib.core.dicom.index import Progress
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.files import read_raw
+from REACTKDLib.core.label_values import whole_labels
 from REACTKDLib.core.text import plural
 from REACTKDLib.core.volume import Unit, Volume
 from REACTKDTrainLib.cohorts.base import CohortCase
@@ -138,13 +139,14 @@ def _look_at(name: str, number: int, image: Path, label: Path) -> list[Problem]:
             f"The segmentation has {mask.array.shape} voxels and the volume {raw.array.shape}; it goes by its header."
         )
         found.append(Problem(name, "other-grid", text))
-    values = set(np.unique(mask.array).tolist())
+    labels, _ = whole_labels(mask.array, "the segmentation")
+    values = set(np.unique(labels).tolist())
     if not values <= {0, 1, 2}:
         found.append(Problem(name, "odd-labels", f"The labels are {sorted(values)}; 0, 1 and 2 are expected."))
     if 2 not in values:
         found.append(Problem(name, "no-tumor", "No tumor is labeled."))
     if raw.array.shape == mask.array.shape:
-        against = disagreements(Volume(raw.array, raw.ijk_to_ras, Unit.HU, "the CT"), mask.array > 0)
+        against = disagreements(Volume(raw.array, raw.ijk_to_ras, Unit.HU, "the CT"), labels > 0)
         found += [Problem(name, "orientation", against_header(against))] if against else []
     low, high = float(raw.array.min()), float(raw.array.max())
     if low < LOW_HU or high > HIGH_HU:

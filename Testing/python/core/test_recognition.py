@@ -36,9 +36,12 @@ def test_tumor(name):
 
 
 # Beyond liver or tumor in another script, or with a sign that takes the tumor away or joins it to the liver.
-MORE = ("肾 tumor", "tumor почки", "신장 mass", "όγκος νεφρού mass", "Liver 血管", "tumør", "tu\u0336mor", "Liver − Tumor",
-        "Liver ∖ Tumor", "¬tumor", "~tumor", "Liver - Tumor", "Liver – Tumor", "Liver \\ Tumor", "Liver\\Tumor", "liver w/ tumor",
-        "Liver+Tumor", "Liver & Tumor", "Liver and tumor", "Liver/Tumor", "Liver-Tumor", "liver w o tumor", "Liver | Tumor",
+MORE = ("肾 tumor", "tumor почки", "신장 mass", "όγκος νεφρού mass", "Liver 血管", "tumør", "tu\u0336mor",
+        "Liver − Tumor",
+        "Liver ∖ Tumor", "¬tumor", "~tumor", "Liver - Tumor", "Liver – Tumor", "Liver \\ Tumor", "Liver\\Tumor",
+        "liver w/ tumor",
+        "Liver+Tumor", "Liver & Tumor", "Liver and tumor", "Liver/Tumor", "Liver-Tumor", "liver w o tumor",
+        "Liver | Tumor",
         "parenchyma - tumor", "Liver ex tumor", "liver with tumour")  # fmt: skip
 
 
@@ -71,8 +74,10 @@ def test_liver_without_the_tumor_is_liver(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["Lésion 2", "Ｔｕｍｏｒ", "Tumor\u200b", "Tumor ②", "Tumor (liver)", "Liver: tumor", "Neoplasm, liver", "HCC - liver", "Tumor - S5",
-     "Segmentation - Tumor", "Necrosis and viable tumor", "HCC segment VIII", "lesion S4a", "Tumor seg IVa", "tumor_nnU-Net",
+    ["Lésion 2", "Ｔｕｍｏｒ", "Tumor\u200b", "Tumor ②", "Tumor (liver)", "Liver: tumor", "Neoplasm, liver",
+    "HCC - liver", "Tumor - S5",
+     "Segmentation - Tumor", "Necrosis and viable tumor", "HCC segment VIII", "lesion S4a", "Tumor seg IVa",
+     "tumor_nnU-Net",
      "Tumor_pred", "Tumor (gt)"],
 )  # fmt: skip
 def test_tumors_as_people_write_them(name):
@@ -163,14 +168,13 @@ PARTS = {
 def test_all_parts_of_the_liver_are_the_liver_and_fewer_are_refused(names):
     candidates = named("Aorta", *names, "HCC")
     assert choose(candidates, None, None) == Choice(tuple(range(1, len(names) + 1)), (len(names) + 1,))
-    for left_out in range(len(names)):
-        fewer = names[:left_out] + names[left_out + 1 :]
+    for left_out in names:
+        fewer = [name for name in names if name != left_out]
+        if left_out == "Caudate lobe":  # either lobe may be drawn with it
+            assert choose(named(*fewer, "HCC"), None, None).livers == (0, 1)
+            continue
         with pytest.raises(NoLiver):
-            if (
-                choose(named(*fewer, "HCC"), None, None).livers == tuple(range(len(fewer)))
-                and "audate" in names[left_out]
-            ):
-                raise NoLiver  # both lobes are the liver without a caudate lobe of its own
+            choose(named(*fewer, "HCC"), None, None)
     with_whole = named(*names, "Liver", "HCC")
     assert choose(with_whole, None, None).livers == (len(names),)
 
@@ -211,8 +215,10 @@ def test_new_segments_of_slicer_and_numbered_labels_are_no_parts():
 
 @pytest.mark.parametrize(
     "names",
-    [("Tumor", "tumor_nnunet"), ("Tumor", "tumor (auto)"), ("Tumor", "Tumor_pred"), ("HCC", "lesion prediction"), ("tumor gt", "tumor ai"),
-     ("tumor_nnU-Net", "tumor MONAI"), ("Tumor", "Tumor manual"), ("tumor reader 1", "tumor reader 2"), ("Tumor", "Tumor copy"),
+    [("Tumor", "tumor_nnunet"), ("Tumor", "tumor (auto)"), ("Tumor", "Tumor_pred"), ("HCC", "lesion prediction"),
+    ("tumor gt", "tumor ai"),
+     ("tumor_nnU-Net", "tumor MONAI"), ("Tumor", "Tumor manual"), ("tumor reader 1", "tumor reader 2"), ("Tumor",
+     "Tumor copy"),
      ("Tumor v1", "liver tumor v2"), ("Lesion 1", "Lesion 1 (corrected)"), ("Lesion 1", "Lesion 2", "Lesion 2 auto")],
 )  # fmt: skip
 def test_a_tumor_drawn_twice_is_asked_about(names):
@@ -227,8 +233,10 @@ def test_a_tumor_drawn_twice_is_asked_about(names):
 
 @pytest.mark.parametrize(
     "names",
-    [("HCC", "lesion", "nodule", "metastasis"), ("Tumor 1", "Tumor 2"), ("Tumor", "Tumor 2"), ("Tumor", "Tumor"), ("Tumor core", "necrosis"),
-     ("Lesion 1 (corrected)", "Lesion 2"), ("Tumor A", "Tumor B"), ("tumor_nnunet_1", "tumor_nnunet_2"), ("Tumor IV", "Tumor V"),
+    [("HCC", "lesion", "nodule", "metastasis"), ("Tumor 1", "Tumor 2"), ("Tumor", "Tumor 2"), ("Tumor", "Tumor"),
+    ("Tumor core", "necrosis"),
+     ("Lesion 1 (corrected)", "Lesion 2"), ("Tumor A", "Tumor B"), ("tumor_nnunet_1", "tumor_nnunet_2"), ("Tumor IV",
+     "Tumor V"),
      ("Lesion 1 final", "Lesion 2 final"), ("Tumor manual", "HCC S5")],
 )  # fmt: skip
 def test_several_tumors_are_all_graded(names):

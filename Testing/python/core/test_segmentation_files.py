@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import re
+
 import numpy as np
 import pytest
 
@@ -153,3 +156,75 @@ def test_real_label_map():
     assert int(read.mask(choice.livers).sum()) == 38634
     with pytest.raises(errors.NoLiver, match="more; say which"):
         choose([s.candidate for s in read.segments], None, None)
+
+
+def older(path, masks, target, drop=r"Layer|LabelValue", frames=None):
+    """Rewrite a file as Slicer before 4.11 left it: a frame of 0 and 1 for each segment, fewer fields in the header."""
+    head = path.read_bytes().split(b"\n\n")[0].decode()
+    head = re.sub(rf"\nSegment\d+_({drop}):=[^\n]*", "", head)
+    frames = list(masks) if frames is None else frames
+    data = np.stack(frames, -1).astype(np.uint8)
+    target.write_bytes(head.encode() + b"\n\n" + gzip.compress(data.tobytes(), 1))
+    return target
+
+
+@pytest.mark.parametrize("kinds", ["list", "vector"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_frame_for_each_segment(tmp_path, masks, scene, order, kinds):
+    named = [("Liver", "liver", masks[0]), ("Tumor", "tumor", masks[1])][::order]
+    new = write_segmentation(named, MATRIX, tmp_path / "new.seg.nrrd")
+    old = older(new, masks[::order], tmp_path / "old.seg.nrrd")
+    old.write_bytes(old.read_bytes().replace(b"kinds: list", f"kinds: {kinds}".encode(), 1))
+    read = read_segmentation(old)
+    assert [s.name for s in read.segments] == [name for name, _, _ in named]
+    for n, (_, _, mask) in enumerate(named):
+        assert np.array_equal(read.mask([n]), mask)
+    choice = choose([s.candidate for s in read.segments], None, None)
+    assert choice.livers == ((0,) if order == 1 else (1,))
+    node = _in_slicer(scene, old)
+    for n, (_, _, mask) in enumerate(named):
+        assert _voxels_in_slicer(node, n) == np.count_nonzero(mask)
+
+
+@pytest.mark.parametrize("drop", ["Name", "Extent", "Layer", "LabelValue", "Name|Layer|LabelValue|Extent"])
+def test_fields_that_a_header_lacks(tmp_path, masks, drop):
+    path = write_masks(*masks, MATRIX, tmp_path / "new.seg.nrrd")
+    plain = [masks[0], masks[1]]
+    if "LabelValue" not in drop:
+        plain[1] = 2 * masks[1].astype(np.uint8)  # the label of the second segment as the header states it
+    read = read_segmentation(older(path, masks, tmp_path / "old.seg.nrrd", drop, plain))
+    assert [s.name for s in read.segments] == ["Liver", "Tumor"]  # the IDs, where there are no names
+    assert np.array_equal(read.mask([0]), masks[0])
+    assert np.array_equal(read.mask([1]), masks[1])
+
+
+def test_some_segments_with_a_layer_and_some_without(tmp_path, masks):
+    path = write_masks(*masks, MATRIX, tmp_path / "new.seg.nrrd")
+    head = path.read_bytes()
+    path.write_bytes(head.replace(b"Segment1_Layer:=1\n", b""))
+    read = read_segmentation(path)
+    assert np.array_equal(read.mask([1]), masks[1])
+    path.write_bytes(head.replace(b"Segment0_Layer:=0\n", b"Segment0_Layer:=1\n").replace(b"Segment1_Layer:=1\n", b"")
+                     .replace(b"Segment0_LabelValue:=1", b"Segment0_LabelValue:=2"))  # fmt: skip
+    with pytest.raises(errors.NotASegmentation, match="which voxels"):
+        read_segmentation(path)
+    path.write_bytes(head.replace(b"Segment0_", b"Segment7_").replace(b"Segment7_Layer:=0\n", b""))
+    with pytest.raises(errors.NotASegmentation, match="layer that is not in the file"):
+        read_segmentation(path)
+
+
+def _in_slicer(scene, path):
+    import slicer
+
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+    storage.SetFileName(str(path))
+    assert storage.ReadData(node)
+    assert isinstance(node, slicer.vtkMRMLSegmentationNode)
+    return node
+
+
+def _voxels_in_slicer(node, number: int) -> int:
+    from REACTKDLib.scene.segments import segment_array
+
+    return int(segment_array(node, node.GetSegmentation().GetNthSegmentID(number))[0].sum())
