@@ -96,6 +96,7 @@ SENTENCES = (
     _("No {lesion} is marked in the {organ}, so no grade is given."),
     _("None of the images can be read by the model '{name}'; it reads {known}."),
     _("Number and shape of lesions"),
+    _("Of the parts of the liver {empty} hold no voxel; draw them, unless they were resected."),
     _("Only a tumor segment can be split into lesions; choose one."),
     _("Only {value} % of the liver mask lies inside the image; the rest was left out."),
     _("Opening {case_id}"),
@@ -206,6 +207,10 @@ SENTENCES = (
     _("The labels have no names; 1 was read as liver and 2 as tumor, as public liver data sets write them."),
     _("The liver is cut at the {side} of the image, so lesions beyond it are not seen."),
     _(
+        "The liver is drawn in parts, {name}, without the segments {missing}; draw these or the whole liver, or "
+        "name all parts that there are (--liver on the command line)."
+    ),
+    _(
         "The liver is larger than the network's field; voxels of {value} mm instead of {spacing_mm} mm are used, "
         "so small lesions are seen less well."
     ),
@@ -229,7 +234,7 @@ SENTENCES = (
         "The liver takes up more of the FDG image than of the acetate image, relative to the body, where acetate "
         "is usually well above; check that the two are not exchanged."
     ),
-    _("The liver was put together from the segments {names}."),
+    _("The liver was put together from the segments {drawn}."),
     _("The masks do not have this fault any more; grade again to renew the list."),
     _("The model '{shipped}' is not installed with REACTKD; install the extension again or choose a model folder."),
     _("The model does not read {value}; it was not used."),
@@ -262,17 +267,24 @@ SENTENCES = (
     _("The review of this list was written by a newer version of REACTKD; it is not changed, and nothing is saved."),
     _("The scene cannot be written there ({reason}); choose another folder."),
     _("The segment chosen as {role} is gone; choose the segments again."),
+    _(
+        "The segment {unclear} may be the tumor of the liver, or the liver without it or with it; say which "
+        "segment is the tumor (--tumor NAME or LABEL on the command line), or rename it."
+    ),
     _("The segmentation describes a segment without a label; save it again in 3D Slicer."),
+    _("The segmentation does not state which voxels belong to which segment; save it again in 3D Slicer."),
     _("The segmentation file holds a picture, not labels; give a label map or a .seg.nrrd."),
     _("The segmentation file holds no geometry but has the shape of the image, so it was laid on the image."),
     _("The segmentation file holds {labels} different values, as an image does; give a label map."),
-    _("The segmentation holds values below zero; give a label map, not an image."),
-    _("The segmentation holds values that are not whole numbers; give a label map, not an image."),
     _("The segmentation is empty: no voxel is labeled; draw the liver and its tumors, or choose another file."),
     _("The segmentation is empty; draw the liver and its tumors, or choose another file."),
     _("The segmentation lies on another grid than the image and was resampled to it (nearest voxel)."),
     _("The segmentation names a layer that is not in the file; save it again in 3D Slicer."),
     _("The segmentation was put together from {objects} DICOM objects: {titles}."),
+    _(
+        "The segments {names} may show one tumor drawn twice, as by a person and by a program; say which are to be "
+        "graded (--tumor NAME or LABEL on the command line)."
+    ),
     _("The segments {name} all look like the liver; say which one it is (--liver NAME or LABEL on the command line)."),
     _("The table is {table} in {name}."),
     _(
@@ -470,6 +482,14 @@ SENTENCES = (
     _("{role} holds images of different patients in one series; give a folder with one patient."),
     _("{role} holds no image; load it again or choose another volume."),
     _("{role} holds no uptake: every voxel is zero or the same; give another file."),
+    _("{role} holds several values in each voxel; give a label map of one value."),
+    _("{role} holds values below zero; give a label map, not an image."),
+    _("{role} holds values that are no labels (infinite or above two billion); give a label map."),
+    _(
+        "{role} holds values that are not whole numbers, as a map of probabilities or a mask resampled linearly "
+        "does; cut it at one half and save it as a label map."
+    ),
+    _("{role} holds values up to {away} off whole numbers, which were rounded to labels."),
     _("{role} holds {counted} twice; the doubles were left out."),
     _(
         "{role} holds {phases} acquisitions in one series ({sizes} images: contrast phases or time frames); give "
@@ -506,6 +526,10 @@ SENTENCES = (
     ),
     _("{role} mixes images of different size or orientation; give a folder with one volume."),
     _("{role} mixes slices of different {name} ({seen}); give a folder with one volume."),
+    _(
+        "{role} rises from 0 to {int} in steps, as probabilities stored as whole numbers do; cut it at one half "
+        "and save it as a label map."
+    ),
     _("{role} should be a {wanted} series but is {found}; check which file is which."),
     _("{role} states a position that no scan has; correct it or export the image again."),
     _("{role} states a rescale intercept of {intercept}, which no scanner writes; export the series again."),
