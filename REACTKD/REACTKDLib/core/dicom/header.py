@@ -10,6 +10,7 @@ from typing import Any
 
 _TIME = re.compile(r"(\d{2}):?(?:(\d{2}):?(?:(\d{2})(?:[.,](\d{1,6})\d*)?)?)?$")
 _DATE = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})$")
+_OFFSET = re.compile(r"([+-])(\d{2})(\d{2})$")
 DAY_S = 86400.0
 
 
@@ -103,10 +104,20 @@ def day_of_date(value: Any) -> int | None:
 
 
 def seconds_of_datetime(value: Any) -> float | None:
-    """Return a DICOM date-time as seconds, or None; an offset from UTC is left out, as all times of a scan share it."""
+    """Return the clock's date-time of a DICOM date-time as seconds, or None; its offset from UTC is left out."""
     told = re.sub(r"[+-]\d{4}$", "", str(value).strip()) if value is not None else ""
     day, time = day_of_date(told[:8]), seconds_of_time(told[8:] or "00")
     return None if day is None or time is None else day * DAY_S + time
+
+
+def offset_of_datetime(value: Any) -> float | None:
+    """Return the offset from UTC, in s, at the end of a DICOM date-time (+0100), or of a TimezoneOffsetFromUTC."""
+    match = _OFFSET.search(str(value).strip()) if value is not None else None
+    if match is None:
+        return None
+    sign, hours, minutes = match.groups()
+    seconds = int(hours) * 3600 + int(minutes) * 60
+    return None if seconds > 14 * 3600 or int(minutes) > 59 else (-seconds if sign == "-" else seconds)
 
 
 def moment(dataset: Any, date_keyword: str, time_keyword: str) -> float | None:

@@ -18,6 +18,7 @@ from REACTKDLib.core.dicom.header import (
     items,
     moment,
     number,
+    offset_of_datetime,
     raw,
     seconds_of_datetime,
     seconds_of_time,
@@ -28,7 +29,9 @@ from REACTKDLib.core.dicom.tracer import HALF_LIVES, NUCLIDE_CODES
 from REACTKDLib.core.errors import PetUnitRefused, SuvRefused
 
 WEIGHT_KG = (2.0, 400.0)
-SMALLEST_DOSE_BQ = 1e5  # below: the dose was entered in MBq or mCi
+# Injections of patients lie between 10 MBq (a small child) and 2 GBq (acetate); kBq, MBq and mCi lie far below.
+DOSE_BQ = (4e6, 5e9)
+QUARTER_S = 900.0
 MOST_HALF_LIVES = 5.0  # nobody scans later; a longer time means dates that do not belong together
 _GE_SCAN, _PHILIPS_SUV, _PHILIPS_ACTIVITY = (0x0009, 0x0D), (0x7053, 0x00), (0x7053, 0x09)
 _GE_CREATOR, _PHILIPS_CREATOR = "GEMS_PETD_01", "Philips PET Private Group"
@@ -36,7 +39,11 @@ _GE_CREATOR, _PHILIPS_CREATOR = "GEMS_PETD_01", "Philips PET Private Group"
 
 @dataclass(frozen=True)
 class PetHeader:
-    """What SUV needs of a series. Times in s on one clock; earliest: of all its images. None: not stated."""
+    """What SUV needs of a series. Times in s on one clock; earliest: of all its images. None: not stated.
+
+    injections: how many different ones are stated. zone_unclear: a date-time is in UTC, and the clock of the scan is
+    not stated. zones_mixed: its images state several clocks.
+    """
 
     units: str
     suv_type: str = ""
@@ -52,13 +59,19 @@ class PetHeader:
     ge_scan_s: float | None = None
     philips_suv: float | None = None
     philips_activity: float | None = None
+    injections: int = 1
+    zone_unclear: bool = False
+    zones_mixed: bool = False
 
     @classmethod
     def of(cls, datasets: Iterable[Any]) -> PetHeader:
         """Read the headers of all images of one series; everything but acquisition times is the first one's."""
         datasets = list(datasets)
         first = datasets[0]
-        info = next(iter(items(first, "RadiopharmaceuticalInformationSequence")), None)
+        injected = items(first, "RadiopharmaceuticalInformationSequence")
+        info = next(iter(injected), None)
+        zone = _zone_of(first)
+        start = raw(info, "RadiopharmaceuticalStartDateTime") if info is not None else None
         times = [moment(d, "AcquisitionDate", "AcquisitionTime") for d in datasets]
         coded = NUCLIDE_CODES.get(code_of(info, "RadionuclideCodeSequence")[:2]) if info is not None else None
         half_life = number(info, "RadionuclideHalfLife") if info is not None else None
@@ -70,15 +83,16 @@ class PetHeader:
             weight_kg=number(first, "PatientWeight"),
             dose_bq=number(info, "RadionuclideTotalDose") if info is not None else None,
             half_life_s=half_life or (HALF_LIVES[coded] if coded else None),
-            injection_s=seconds_of_datetime(raw(info, "RadiopharmaceuticalStartDateTime"))
-            if info is not None
-            else None,
+            injection_s=_on_clock(start, zone),
             injection_clock_s=seconds_of_time(raw(info, "RadiopharmaceuticalStartTime")) if info is not None else None,
             series_s=moment(first, "SeriesDate", "SeriesTime"),
             earliest_s=min((t for t in times if t is not None), default=None),
-            ge_scan_s=seconds_of_datetime(_private(first, *_GE_SCAN, _GE_CREATOR)),
+            ge_scan_s=_on_clock(_private(first, *_GE_SCAN, _GE_CREATOR), zone),
             philips_suv=finite(_private(first, *_PHILIPS_SUV, _PHILIPS_CREATOR)),
             philips_activity=finite(_private(first, *_PHILIPS_ACTIVITY, _PHILIPS_CREATOR)),
+            injections=len({_injection(item) for item in injected}),
+            zone_unclear=zone is None and offset_of_datetime(start) == 0,
+            zones_mixed=len({text(d, "TimezoneOffsetFromUTC") for d in datasets} - {""}) > 1,
         )
 
 
@@ -133,6 +147,8 @@ def _check_corrections(header: PetHeader) -> None:
 
 
 def _factor_of_activity(header: PetHeader) -> float:
+    if header.injections > 1:
+        raise SuvRefused(f"it states {header.injections} injections, and not which activity is of which")
     weight, dose = header.weight_kg, header.dose_bq
     if not weight:
         raise SuvRefused("the patient's weight is missing")
@@ -140,7 +156,7 @@ def _factor_of_activity(header: PetHeader) -> float:
         raise SuvRefused(f"the patient's weight is stated as {weight:g} kg")
     if not dose:
         raise SuvRefused("the injected dose is missing")
-    if dose < SMALLEST_DOSE_BQ:
+    if not DOSE_BQ[0] <= dose <= DOSE_BQ[1]:
         raise SuvRefused(f"the injected dose is stated as {dose:g} Bq, which looks like another unit")
     if header.decay_correction == "ADMIN":  # values are as at the injection
         return weight * 1000 / dose
@@ -152,12 +168,16 @@ def _factor_of_activity(header: PetHeader) -> float:
 
 def _time_since_injection(header: PetHeader, scan: float) -> float:
     """Seconds from injection to scan: by the clock time on the scan's day, or the day before; else by date-time."""
+    if header.zones_mixed:
+        raise SuvRefused("its images state different offsets from UTC")
     limit = MOST_HALF_LIVES * header.half_life_s
     candidates = []
     if header.injection_clock_s is not None:
         passed = scan % DAY_S - header.injection_clock_s
         candidates.append(passed if passed >= 0 else passed + DAY_S)  # injected before midnight
-    if header.injection_s is not None:
+    if header.injection_s is not None and not (header.zone_unclear and candidates):
+        if header.zone_unclear:
+            raise SuvRefused("the injection is stated in UTC, and the offset of the scan's clock is not stated")
         candidates.append(scan - header.injection_s)
     if not candidates:
         raise SuvRefused("the time of injection is missing")
@@ -170,6 +190,34 @@ def _time_since_injection(header: PetHeader, scan: float) -> float:
     if max(fitting) - min(fitting) > 60:
         raise SuvRefused("injection time and injection date-time contradict each other")
     return fitting[0]
+
+
+def _zone_of(dataset: Any) -> float | None:
+    """The offset from UTC of a header's clock: as stated, or by an acquisition that is told on both clocks."""
+    stated = offset_of_datetime(raw(dataset, "TimezoneOffsetFromUTC"))
+    if stated is not None:
+        return stated
+    acquired = raw(dataset, "AcquisitionDateTime")
+    offset, local = offset_of_datetime(acquired), moment(dataset, "AcquisitionDate", "AcquisitionTime")
+    there = seconds_of_datetime(acquired)
+    if None in (offset, local, there):
+        return None
+    zone = local - (there - offset)
+    quarters = round(zone / QUARTER_S) * QUARTER_S  # every zone is whole quarters of an hour from UTC
+    return quarters if abs(zone - quarters) < 60 and abs(quarters) <= 14 * 3600 else None
+
+
+def _on_clock(value: Any, zone: float | None) -> float | None:
+    """A date-time as seconds on the header's clock. Without a stated zone its own clock is taken for the header's."""
+    told, offset = seconds_of_datetime(value), offset_of_datetime(value)
+    return told if None in (told, offset, zone) else told - offset + zone
+
+
+def _injection(info: Any) -> tuple[Any, ...]:
+    """What tells two injections apart; one that is stated twice is one."""
+    start = raw(info, "RadiopharmaceuticalStartTime"), raw(info, "RadiopharmaceuticalStartDateTime")
+    codes = code_of(info, "RadionuclideCodeSequence")[:2], code_of(info, "RadiopharmaceuticalCodeSequence")[:2]
+    return number(info, "RadionuclideTotalDose"), *map(str, start), *codes
 
 
 def _private(dataset: Any, group: int, offset: int, creator: str) -> Any:

@@ -50,10 +50,18 @@ class Tracer:
 
 
 def recognize_tracer(dataset: Any) -> Tracer:
-    """Return what the header of one PET image says about its tracer. Never raises."""
-    info = next(iter(items(dataset, "RadiopharmaceuticalInformationSequence")), None)
-    if info is None:
+    """Return what the header of one PET image says about its tracer; several that differ are none. Never raises."""
+    injected = items(dataset, "RadiopharmaceuticalInformationSequence")
+    if not injected:
         return _by_text(text(dataset, "SeriesDescription"), None)
+    found = [_of_injection(dataset, info) for info in injected]
+    if len({(tracer.modality, tracer.nuclide) for tracer in found}) > 1:
+        names = dict.fromkeys(tracer.name for tracer in found)
+        return Tracer(None, None, " and ".join(names) + " in several injections", "nothing")
+    return found[0]
+
+
+def _of_injection(dataset: Any, info: Any) -> Tracer:
     drug = code_of(info, "RadiopharmaceuticalCodeSequence")
     nuclide_code = code_of(info, "RadionuclideCodeSequence")
     by_half_life = nuclide_of_half_life(number(info, "RadionuclideHalfLife"))

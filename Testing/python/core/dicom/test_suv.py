@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from copy import deepcopy
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -12,8 +14,9 @@ from pydicom.dataset import Dataset
 
 from REACTKDLib.core.dicom.header import day_of_date, seconds_of_datetime, seconds_of_time
 from REACTKDLib.core.dicom.suv import PetHeader, suv_factor
+from REACTKDLib.core.dicom.tracer import recognize_tracer
 from REACTKDLib.core.errors import PetUnitRefused, ReactkdError, SuvRefused
-from support.dicom_files import C11, F18, pet_tags
+from support.dicom_files import ACETATE_DRUG, C11, F18, coded, pet_tags
 from support.real_data import real_data
 
 GOLDEN = {
@@ -145,7 +148,118 @@ def test_counts_without_philips_factors_are_refused():
         suv_factor(header(Units="CNTS"))
 
 
+KBQ, MBQ, MCI, UCI = 1e-3, 1e-6, 1 / 37e6, 1 / 37e3
+
+
+@given(dose=st.floats(20e6, 1.5e9), unit=st.sampled_from([KBQ, MBQ, MCI, UCI, 1e3, 1.0]))
+def test_a_dose_in_another_unit_gives_no_suv_and_in_becquerel_the_right_one(dose, unit):
+    told = header(RadionuclideTotalDose=dose * unit)
+    if unit == 1.0:
+        assert suv_factor(told) == pytest.approx(AN_HOUR * 350e6 / dose)
+    elif 4e6 <= dose * unit <= 5e9:
+        raise AssertionError("a dose in another unit within the range of becquerel")
+    else:
+        with pytest.raises(SuvRefused, match="another unit"):
+            suv_factor(told)
+
+
+ZONES = st.sampled_from([-34200, -18000, 0, 3600, 7200, 20700, 46800])  # s from UTC, also by half and quarter hours
+
+
+def clock(seconds: float) -> str:
+    """A date-time `seconds` after 2020-01-02 00:00."""
+    return (datetime(2020, 1, 2) + timedelta(seconds=seconds)).strftime("%Y%m%d%H%M%S")
+
+
+def zone_text(seconds: float) -> str:
+    sign, rest = "-" if seconds < 0 else "+", abs(int(seconds))
+    return f"{sign}{rest // 3600:02d}{rest % 3600 // 60:02d}"
+
+
+@given(here=ZONES, there=ZONES, stated=st.sampled_from(["zone", "acquisition", "acquisition in UTC"]))
+def test_an_injection_on_another_clock_is_brought_to_that_of_the_scan(here, there, stated):
+    told = {"RadiopharmaceuticalStartTime": "", "RadiopharmaceuticalStartDateTime": clock(9 * 3600 - here + there)}
+    told["RadiopharmaceuticalStartDateTime"] += zone_text(there)
+    if stated == "zone":
+        told["TimezoneOffsetFromUTC"] = zone_text(here)
+    else:
+        own = here if stated == "acquisition" else 0
+        told["AcquisitionDateTime"] = clock(10 * 3600 - here + own) + zone_text(own)
+    assert suv_factor(header(**told)) == pytest.approx(AN_HOUR)
+
+
+def test_an_injection_in_utc_without_the_scans_clock_gives_no_suv_or_follows_the_clock_time():
+    utc = "20200102080000+0000"
+    with pytest.raises(SuvRefused, match="stated in UTC"):
+        suv_factor(header(RadiopharmaceuticalStartTime="", RadiopharmaceuticalStartDateTime=utc))
+    assert suv_factor(header(RadiopharmaceuticalStartDateTime=utc)) == pytest.approx(AN_HOUR)
+
+
+def test_the_clock_time_and_a_datetime_on_another_clock_agree():
+    told = header(RadiopharmaceuticalStartDateTime="20200102080000+0000", TimezoneOffsetFromUTC="+0100")
+    assert suv_factor(told) == pytest.approx(AN_HOUR)
+    told = header(RadiopharmaceuticalStartDateTime="20200102083000+0000", TimezoneOffsetFromUTC="+0100")
+    with pytest.raises(SuvRefused, match="contradict"):
+        suv_factor(told)
+
+
+def injections(*changes: dict) -> dict:
+    """Tags with one item for each of `changes`."""
+    (first,) = pet_tags()["RadiopharmaceuticalInformationSequence"]
+    sequence = []
+    for change in changes:
+        item = deepcopy(first)
+        for keyword, value in change.items():
+            setattr(item, keyword, value)
+        sequence.append(item)
+    return {"RadiopharmaceuticalInformationSequence": sequence}
+
+
+def several(*changes: dict, **tags) -> Dataset:
+    dataset = Dataset()
+    dataset.SeriesDate = dataset.AcquisitionDate = "20200102"
+    dataset.SeriesTime = dataset.AcquisitionTime = "100000"
+    for keyword, value in {**pet_tags(), **injections(*changes), **tags}.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"RadionuclideTotalDose": 100e6},
+        {"RadiopharmaceuticalStartTime": "084500"},
+        {"RadionuclideTotalDose": 100e6, "RadiopharmaceuticalStartTime": "084500"},
+    ],
+)
+def test_several_injections_give_no_suv(other):
+    for changes in (({}, other), (other, {}), ({}, {}, other)):
+        with pytest.raises(SuvRefused, match="states 2 injections"):
+            suv_factor(PetHeader.of([several(*changes)]))
+
+
+def test_one_injection_stated_twice_is_one():
+    assert suv_factor(PetHeader.of([several({}, {})])) == pytest.approx(AN_HOUR)
+
+
+def test_values_that_are_suv_already_need_no_injection():
+    assert suv_factor(PetHeader.of([several({}, {"RadionuclideTotalDose": 1e8}, Units="GML")])) == 1.0
+
+
+def test_two_tracers_in_one_series_are_none():
+    acetate = {
+        "RadiopharmaceuticalCodeSequence": [coded(*ACETATE_DRUG)],
+        "RadionuclideCodeSequence": [coded(*C11)],
+        "RadionuclideHalfLife": 1221.8,
+    }
+    for changes in (({}, acetate), (acetate, {})):
+        found = recognize_tracer(several(*changes))
+        assert found.modality is None and found.basis == "nothing" and "several injections" in found.name
+    assert recognize_tracer(several({}, {})).name == "FDG"
+
+
 REFUSED = {
+    "dose is stated as 350000 Bq": {"RadionuclideTotalDose": 350e3},
     "the patient's weight is missing": {"PatientWeight": None},
     "weight is stated as 70000 kg": {"PatientWeight": 70_000.0},
     "injected dose is missing": {"RadionuclideTotalDose": None},
