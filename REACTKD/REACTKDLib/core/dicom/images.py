@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from REACTKDLib.core.case import Modality
+from REACTKDLib.core.dicom.ct_kind import check_ct_kind
 from REACTKDLib.core.dicom.index import Progress, Series, Slice
 from REACTKDLib.core.dicom.multiframe import read_multiframe
 from REACTKDLib.core.dicom.remarks import remarks_on
@@ -54,7 +55,7 @@ def read_image(series: Series, modality: Modality) -> tuple[Volume, list[Finding
     if series.multiframe and modality is Modality.CT:
         volume = read_multiframe(series, role)
         check_hounsfield(volume.array, role)
-        return volume.with_array(volume.array, Unit.HU), remarks_on(series, series.slices, role)
+        return volume.with_array(volume.array, Unit.HU), [*volume.findings, *remarks_on(series, series.slices, role)]
     return read_series(series, one_phase(series, role), modality)
 
 
@@ -67,6 +68,7 @@ def read_series(series: Series, slices: Sequence[Slice], modality: Modality) -> 
     role = ROLES[modality]
     volume, findings, headers = read_stack(series, slices, role)
     if modality is Modality.CT:
+        findings += check_ct_kind(headers, role)
         check_hounsfield(volume.array, role)
         return volume.with_array(volume.array, Unit.HU), findings
     findings += tracer_findings(headers[0], modality)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from REACTKDLib.core.dicom.ct_kind import check_ct_kind
+from REACTKDLib.core.dicom.decoding import lacks_decoder, why_not_decoded
 from REACTKDLib.core.dicom.frames import check_rescale, on_even_grid
 from REACTKDLib.core.dicom.geometry import check_planes
 from REACTKDLib.core.dicom.index import Series
@@ -33,6 +35,7 @@ def read_multiframe(series: Series, role: str) -> Volume:
     except Exception as error:
         raise NotAnImage(sentence(f"The file of {role} cannot be read; copy or export it again.")) from error
     check_rescale(dataset, role)
+    findings = check_ct_kind([dataset], role)
     planes = on_even_grid(dataset)
     if planes is not None:
         check_planes(planes, role)
@@ -44,6 +47,8 @@ def read_multiframe(series: Series, role: str) -> Volume:
             apply_presentation_lut=False,
         )
     except Exception as error:  # highdicom names the fault in terms of its own calls
+        if lacks_decoder(dataset):
+            raise NotAnImage(why_not_decoded(dataset, role)) from error
         raise MixedSeries(
             sentence(
                 f"{role} is a multi-frame DICOM file whose frames make no single volume; load it in 3D Slicer and save "
@@ -52,4 +57,9 @@ def read_multiframe(series: Series, role: str) -> Volume:
         ) from error
     array, matrix = ascending(volume.array, volume.affine)
     whole = np.array_equal(array, np.rint(array)) and np.abs(array).max() < 32768
-    return Volume(np.ascontiguousarray(array, dtype=np.int16 if whole else np.float32), matrix, name=role)
+    return Volume(
+        np.ascontiguousarray(array, dtype=np.int16 if whole else np.float32),
+        matrix,
+        name=role,
+        findings=tuple(findings),
+    )

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from REACTKDLib.core.dicom.decoding import lacks_decoder, why_not_decoded
 from REACTKDLib.core.dicom.frames import on_even_grid
 from REACTKDLib.core.dicom.header import code_of, text
 from REACTKDLib.core.dicom.opened import opened
 from REACTKDLib.core.dicom.packages import need_highdicom
 from REACTKDLib.core.errors import EmptySegmentation, FileMissing, NotASegmentation
 from REACTKDLib.core.files import LPS_TO_RAS
+from REACTKDLib.core.roles import SEGMENTATION_ROLE
 from REACTKDLib.core.segmentation_files import Segment, Segmentation, pack_layers
 
 HALF = 0.5  # a FRACTIONAL segment is where its fraction is at least this
@@ -41,6 +43,8 @@ def read_dicom_segmentation(path: str | os.PathLike) -> Segmentation:
     except NotASegmentation:
         raise
     except Exception as error:  # highdicom names the fault in terms of its own calls
+        if lacks_decoder(dataset):
+            raise NotASegmentation(why_not_decoded(dataset, SEGMENTATION_ROLE)) from error
         raise NotASegmentation(
             "The DICOM segmentation's frames lie on no even grid; resample it to the CT in 3D Slicer and save it as "
             ".seg.nrrd."
@@ -63,8 +67,15 @@ def open_segmentation(path: str | os.PathLike) -> Any:
         raise FileMissing("There is no file at the path given for the segmentation; check the path.")
     try:
         dataset = opened(path)
+        if text(dataset, "Modality").upper() == "RTSTRUCT":
+            raise NotASegmentation(
+                "The file given for the segmentation is an RT structure set (RTSTRUCT), which holds contours; convert "
+                "it to a segmentation in 3D Slicer and save that as .seg.nrrd."
+            )
         planes = on_even_grid(dataset)
         segmentation = highdicom.seg.Segmentation.from_dataset(dataset, copy=False)
+    except NotASegmentation:
+        raise
     except Exception as error:
         raise NotASegmentation(
             "The file given for the segmentation is no DICOM segmentation (SEG) that can be read; give the SEG object, "

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from REACTKDLib.core.dicom.decoding import is_compressed, why_not_decoded
 from REACTKDLib.core.dicom.geometry import Stack, stack_slices
 from REACTKDLib.core.dicom.index import Progress, Series, Slice, index_folder, series_of_file
 from REACTKDLib.core.dicom.members import NOT_A_VOLUME
@@ -22,7 +23,10 @@ from REACTKDLib.core.text import plural, quoted, sentence
 from REACTKDLib.core.volume import Volume
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-WORDS = {"CT": "CT", "PT": "PET", "SEG": "segmentation"}
+WORDS = {
+    "CT": "CT", "PT": "PET", "SEG": "segmentation", "RTSTRUCT": "RT structure set (RTSTRUCT)",
+    "RTDOSE": "RT dose (RTDOSE)", "RTPLAN": "RT plan (RTPLAN)", "SR": "structured report (SR)",
+}  # fmt: skip
 
 
 def is_dicom_source(path: str | os.PathLike) -> bool:
@@ -218,20 +222,11 @@ def _by_itk(dataset: Any, piece: Slice, role: str, slope: float, intercept: floa
     if "TransferSyntaxUID" not in dataset.file_meta:
         told = f"{role} has compressed pixels and does not say how (no transfer syntax); export the series again."
         raise NotAnImage(sentence(told))
-    if "PixelData" not in dataset or not _is_compressed(dataset):
+    if "PixelData" not in dataset or not is_compressed(dataset):
         raise NotAnImage(sentence(f"A file of {role} is cut off or damaged; copy or export the series again."))
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
         values = np.squeeze(sitk.GetArrayFromImage(sitk.ReadImage(piece.path)), axis=0)
     except Exception as error:
-        raise NotAnImage(
-            sentence(f"The pixels of {role} are compressed in a way that cannot be read; export it uncompressed.")
-        ) from error
+        raise NotAnImage(why_not_decoded(dataset, role)) from error
     return np.rint((values - intercept) / slope).astype(np.int32)  # ITK has applied them to whole numbers
-
-
-def _is_compressed(dataset: Any) -> bool:
-    try:
-        return bool(dataset.file_meta.TransferSyntaxUID.is_compressed)
-    except Exception:  # not stated, or no transfer syntax that exists
-        return False
