@@ -103,6 +103,9 @@ SENTENCES = (
     _("Parenchyma"),
     _("PyTorch finds none"),
     _("REACTKD proposed masks"),
+    _("RT dose (RTDOSE)"),
+    _("RT plan (RTPLAN)"),
+    _("RT structure set (RTSTRUCT)"),
     _("Reading the case"),
     _("Reading the images"),
     _("Reading the masks"),
@@ -145,6 +148,10 @@ SENTENCES = (
     _('The datalist must be an object with a list "training" of cases.'),
     _("The description of the model '{name}' is not valid ({error}); copy the model folder again."),
     _("The file STOP cannot be written to the run's folder ({strerror}); stop it where it was started."),
+    _(
+        "The file given for the segmentation is an RT structure set (RTSTRUCT), which holds contours; convert it "
+        "to a segmentation in 3D Slicer and save that as .seg.nrrd."
+    ),
     _(
         "The file given for the segmentation is no DICOM segmentation (SEG) that can be read; give the SEG object, "
         "a .seg.nrrd or a label map."
@@ -191,6 +198,7 @@ SENTENCES = (
     _("The grading was stopped."),
     _("The grading was stopped; nothing was written."),
     _("The header of {role} cannot be read; export the image again as NIfTI, NRRD or MHA."),
+    _("The header of {role} does not say that its values are Hounsfield units (it says {unclear})."),
     _(
         "The header of {role} names its data file by an absolute path; put the file beside the header and write "
         "its name alone."
@@ -253,6 +261,7 @@ SENTENCES = (
         "takes it for a patient's; choose such an id."
     ),
     _("The pixels of {role} are compressed in a way that cannot be read; export it uncompressed."),
+    _("The pixels of {role} are damaged or cut off; copy or export the series again."),
     _("The region map has {shape} voxels where the DICOM images have {shape2}."),
     _("The rest was stopped."),
     _("The results could not be written beside the list; they are in the table here."),
@@ -347,7 +356,9 @@ SENTENCES = (
     _("it is not corrected for decay"),
     _("it may be full"),
     _("it reported an error"),
+    _("it states {injections} injections, and not which activity is of which"),
     _("its decay correction is '{decay_correction}', not START or ADMIN"),
+    _("its images state different offsets from UTC"),
     _("its units are '{units}', from which no activity follows"),
     _("its units are counts (CNTS) without the factors that Philips stores beside them"),
     _("its values run from {low} to {high} and air and fat are missing"),
@@ -371,6 +382,7 @@ SENTENCES = (
     _("right"),
     _("says nothing about it"),
     _("small"),
+    _("structured report (SR)"),
     _("the CT"),
     _("the FDG PET"),
     _("the acetate PET"),
@@ -384,6 +396,7 @@ SENTENCES = (
     _("the images of {role} are numbered from {lowest}, so slices at one end of it may be lacking."),
     _("the injected dose is missing"),
     _("the injected dose is stated as {dose} Bq, which looks like another unit"),
+    _("the injection is stated in UTC, and the offset of the scan's clock is not stated"),
     _("the installed PyTorch does not support this model of GPU"),
     _("the liver mask"),
     _("the patient's weight is missing"),
@@ -505,6 +518,10 @@ SENTENCES = (
     _("{role} is a single slice, not a volume; give the whole 3-D series."),
     _("{role} is a single slice, not a volume; give the whole series."),
     _("{role} is a workbook, not a CSV; save it from the spreadsheet as 'CSV UTF-8'."),
+    _(
+        "{role} is no CT in Hounsfield units but another image derived from one: its header says {name}; give the "
+        "CT itself."
+    ),
     _("{role} is not a CSV in UTF-8; save it from the spreadsheet as 'CSV UTF-8'."),
     _(
         "{role} is not in Hounsfield units: {fault}; export it again with its rescale values applied, or give a "
