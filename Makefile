@@ -8,6 +8,8 @@
 #   make fuzz         2,000 damaged inputs for every reader (ARGS="--inputs 500 --seed 7 --targets dicom")
 #   make bench        the benchmarks
 #   make lists        bring the file lists in CMakeLists.txt, and the panel's list of sentences, up to date
+#   make owner        write the account of the public repository into every address (OWNER=account)
+#   make release-check  what stands in the way of a release
 #   make venv         the set-up alone
 #   make clean        remove what demo, benchmarks and builds wrote
 
@@ -26,7 +28,7 @@ endif
 export QT_QPA_PLATFORM ?= offscreen
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow slicer-host lint fuzz bench lists clean
+.PHONY: help venv demo test test-slow slicer-host lint fuzz bench lists owner release-check clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -62,6 +64,12 @@ fuzz: $(STAMP)
 bench: $(STAMP)
 	@status=0; for script in $(sort $(wildcard Testing/benchmarks/*.py)); do \
 	  echo "== $$script"; $(PY) "$$script" || status=1; done; exit $$status
+
+owner: $(STAMP)
+	@$(PY) Testing/tools/owner.py --write "$(OWNER)"
+
+release-check: $(STAMP)
+	@$(PY) Testing/tools/owner.py
 
 lists: $(STAMP)
 	@$(PY) Testing/tools/sentences.py --write

@@ -4,6 +4,9 @@
 # Its macros are as strict as Slicer's about what they are given (unknown keywords, files that do not exist), because a
 # more lenient one would hide the mistakes that it is there to find.
 
+if(NOT DEFINED Slicer_VERSION) # a test says another
+  set(Slicer_VERSION "5.13")
+endif()
 set(Slicer_VERSION_MAJOR_MINOR "5.13")
 set(_Slicer_LIB_DIR "lib/Slicer-${Slicer_VERSION_MAJOR_MINOR}")
 set(Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR "${_Slicer_LIB_DIR}/qt-scripted-modules")

@@ -185,7 +185,9 @@ class Application:
             panel = self.modules[name].widgetRepresentation()
             self.window.show_panel(panel)
             panel.enter()
-        elif name != self.segment_editor.name:
+        elif name == self.segment_editor.name:
+            self.segment_editor.enter()
+        else:
             raise ValueError(f"there is no module {name}")
 
     def clear(self) -> None:

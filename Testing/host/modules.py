@@ -130,7 +130,7 @@ class Module:
 
 
 class SegmentEditor:
-    """The Segment Editor module, as far as others may call it: what it was given to edit."""
+    """The Segment Editor module, as far as others may call it: what it was given to edit, or chose by itself."""
 
     name = "SegmentEditor"
 
@@ -147,6 +147,12 @@ class SegmentEditor:
 
     def widgetRepresentation(self) -> Any:
         return self._representation
+
+    def enter(self) -> None:
+        """The module comes on show: without a segmentation that is there it takes the scene's first."""
+        node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+        if self.segmentation is None or not slicer.mrmlScene.IsNodePresent(self.segmentation):
+            self.segmentation = node
 
     def _set_segmentation(self, node: Any) -> None:
         assert node is None or node.IsA("vtkMRMLSegmentationNode")

@@ -16,9 +16,7 @@ def codes_of(segment: Any) -> tuple[Code, Code]:
     text = segment.GetTerminology()
     if not text or not slicer.vtkSlicerTerminologiesModuleLogic.DeserializeTerminologyEntry(text, entry):
         return ("", ""), ("", "")
-    # "Anatomic region" until Slicer 5.8, "region" since.
-    region = entry.GetRegionObject() if hasattr(entry, "GetRegionObject") else entry.GetAnatomicRegionObject()
-    return _code(entry.GetTypeObject()), _code(region)
+    return _code(entry.GetTypeObject()), _code(entry.GetRegionObject())
 
 
 def tag(segment: Any, kind: Kind) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -241,32 +239,6 @@ def test_a_node_selector_follows_the_scene(application: Any) -> None:
     assert told == [first, None]
 
 
-def test_a_node_selector_forgets_its_node_when_a_scene_is_added(application: Any, tmp_path: Path) -> None:
-    """Also when it is refused, and after any other batch; its states are over when it says so."""
-    scene, told = slicer.mrmlScene, []
-    selector = slicer.qMRMLNodeComboBox()
-    selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
-    selector.noneEnabled = True
-    selector.setMRMLScene(scene)
-    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "a")
-    assert scene.WriteToMRB(str(tmp_path / "added.mrb"))
-    states = lambda: (scene.IsImporting(), scene.IsBatchProcessing())  # noqa: E731
-    selector.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: told.append((node, *states())))
-    (tmp_path / "bad.mrml").write_text("<MRML><no scene")
-    url = scene.GetURL()
-    for happen in (
-        lambda: scene.ReadFromMRB(str(tmp_path / "added.mrb")),
-        lambda: (scene.SetURL(str(tmp_path / "bad.mrml")), scene.Import(), scene.SetURL(url)),
-        lambda: (scene.StartState(scene.BatchProcessState), scene.EndState(scene.BatchProcessState)),
-    ):
-        selector.setCurrentNode(volume)
-        told.clear()
-        happen()
-        assert told == [(None, False, False)] and selector.currentNode() is None
-    assert selector.nodeCount() == 2
-    application.forget_errors()
-
-
 def test_a_translated_text_needs_named_placeholders(application: Any) -> None:
     from slicer.i18n import tr as _
 
@@ -274,33 +246,3 @@ def test_a_translated_text_needs_named_placeholders(application: Any) -> None:
     if "REACTKD_SLICER_PYTHON" not in os.environ:
         with pytest.raises(ValueError, match="translators"):
             _("{0} cases")
-
-
-def test_python_is_a_launcher_whose_child_is_the_interpreter(application: Any) -> None:
-    code = "import os, sys; print(os.getppid(), flush=True); sys.stdin.read()"
-    launcher = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert Path(sys.executable).stem == "PythonSlicer"
-    assert int(launcher.stdout.readline()) == launcher.pid, "the interpreter is a child, not the launcher itself"
-    launcher.communicate("")
-    assert launcher.returncode == 0
-
-
-def test_an_installer_skips_in_testing_and_raises_what_slicers_raises(
-    application: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from packaging.requirements import Requirement
-
-    if "REACTKD_SLICER_PYTHON" in os.environ:
-        pytest.skip("Slicer's own asks in a dialog")
-    wanted = [Requirement("einops>=999")]
-    slicer.packaging.pip_ensure([Requirement("einops>=0.1")])
-    slicer.packaging.pip_ensure(wanted)
-    application.app.setTestingEnabled(False)
-    try:
-        with pytest.raises(subprocess.CalledProcessError):
-            slicer.packaging.pip_ensure(wanted)
-        monkeypatch.setattr(slicer.packaging, "refuse", True)
-        with pytest.raises(RuntimeError, match="declined"):
-            slicer.packaging.pip_ensure(wanted)
-    finally:
-        application.app.setTestingEnabled(True)

@@ -21,10 +21,10 @@ needs_cmake = pytest.mark.skipif(
 )
 
 
-def configure(source: Path, build: Path, install: Path) -> subprocess.CompletedProcess[str]:
+def configure(source: Path, build: Path, install: Path, *options: str) -> subprocess.CompletedProcess[str]:
     stand_in = f"-DSlicer_DIR={REPOSITORY / 'Testing' / 'cmake'}"
     command = ["cmake", "-S", source, "-B", build, stand_in, f"-DCMAKE_INSTALL_PREFIX={install}"]
-    command += [f"-DSlicer_PYTHON={sys.executable}"]
+    command += [f"-DSlicer_PYTHON={sys.executable}", *options]
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
 
 
@@ -123,3 +123,11 @@ def test_the_stand_in_refuses_a_file_that_does_not_exist(tmp_path: Path) -> None
     result = configure(tmp_path, tmp_path / "build", tmp_path / "install")
     assert result.returncode != 0
     assert "REACTKDLib/__init__.py" in result.stderr
+
+
+@needs_cmake
+@pytest.mark.parametrize(("version", "fits"), [("5.8", False), ("5.8.1", False), ("5.10", True), ("5.10.0", True)])
+def test_slicer_5_10_is_the_oldest(tmp_path: Path, version: str, fits: bool) -> None:
+    result = configure(REPOSITORY, tmp_path / "build", tmp_path / "install", f"-DSlicer_VERSION={version}")
+    assert (result.returncode == 0) is fits, result.stderr
+    assert fits or f"needs Slicer 5.10 or newer, and this is Slicer {version}" in " ".join(result.stderr.split())

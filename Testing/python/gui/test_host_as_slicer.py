@@ -1,0 +1,162 @@
+"""What Slicer does and a stand-in easily leaves out: each is done by the test host, too."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+
+
+def test_a_node_selector_forgets_its_node_when_a_scene_is_added(application: Any, tmp_path: Path) -> None:
+    """Also when it is refused, and after any other batch; its states are over when it says so."""
+    scene, told = slicer.mrmlScene, []
+    selector = slicer.qMRMLNodeComboBox()
+    selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    selector.noneEnabled = True
+    selector.setMRMLScene(scene)
+    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "a")
+    assert scene.WriteToMRB(str(tmp_path / "added.mrb"))
+    states = lambda: (scene.IsImporting(), scene.IsBatchProcessing())  # noqa: E731
+    selector.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: told.append((node, *states())))
+    (tmp_path / "bad.mrml").write_text("<MRML><no scene")
+    url = scene.GetURL()
+    for happen in (
+        lambda: scene.ReadFromMRB(str(tmp_path / "added.mrb")),
+        lambda: (scene.SetURL(str(tmp_path / "bad.mrml")), scene.Import(), scene.SetURL(url)),
+        lambda: (scene.StartState(scene.BatchProcessState), scene.EndState(scene.BatchProcessState)),
+    ):
+        selector.setCurrentNode(volume)
+        told.clear()
+        happen()
+        assert told == [(None, False, False)] and selector.currentNode() is None
+    assert selector.nodeCount() == 2
+    application.forget_errors()
+
+
+def test_python_is_a_launcher_whose_child_is_the_interpreter(application: Any) -> None:
+    code = "import os, sys; print(os.getppid(), flush=True); sys.stdin.read()"
+    launcher = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert Path(sys.executable).stem == "PythonSlicer"
+    assert int(launcher.stdout.readline()) == launcher.pid, "the interpreter is a child, not the launcher itself"
+    launcher.communicate("")
+    assert launcher.returncode == 0
+
+
+def test_an_installer_skips_in_testing_and_raises_what_slicers_raises(
+    application: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from packaging.requirements import Requirement
+
+    if "REACTKD_SLICER_PYTHON" in os.environ:
+        pytest.skip("Slicer's own asks in a dialog")
+    wanted = [Requirement("einops>=999")]
+    slicer.packaging.pip_ensure([Requirement("einops>=0.1")])
+    slicer.packaging.pip_ensure(wanted)
+    application.app.setTestingEnabled(False)
+    try:
+        with pytest.raises(subprocess.CalledProcessError):
+            slicer.packaging.pip_ensure(wanted)
+        monkeypatch.setattr(slicer.packaging, "refuse", True)
+        with pytest.raises(RuntimeError, match="declined"):
+            slicer.packaging.pip_ensure(wanted)
+    finally:
+        application.app.setTestingEnabled(True)
+
+
+QUIET_MODULE = """
+from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleWidget
+class Quiet(ScriptedLoadableModule):
+    pass
+class QuietWidget(ScriptedLoadableModuleWidget):
+    calls = []
+    def setup(self):
+        self.calls.append("setup")
+    def enter(self):
+        self.calls.append("enter")
+    def exit(self):
+        self.calls.append("exit")
+"""
+
+
+def test_a_reload_sets_up_and_does_not_enter(application: Any, tmp_path: Path) -> None:
+    (tmp_path / "Quiet.py").write_text(QUIET_MODULE, encoding="utf-8")
+    module = application.load_module(tmp_path / "Quiet.py")
+    try:
+        application.select_module("Quiet")
+        representation = module.widgetRepresentation()
+        calls = representation.self().calls
+        representation.reload()
+        assert calls == ["setup", "enter", "setup"] and representation.isEntered
+    finally:
+        module.forget_panel()
+        del application.modules["Quiet"], slicer.modules.quiet
+        application.selected = ""
+
+
+def test_the_views_say_which_volumes_they_show(application: Any) -> None:
+    volume = slicer.util.addVolumeFromArray(np.zeros((20, 20, 20), np.int16), name="DOE^JANE")
+    slicer.util.setSliceViewerLayers(background=volume, fit=True)
+    red = slicer.app.layoutManager().sliceWidget("Red").sliceView()
+    red.forceRender()
+    assert red.cornerAnnotation().GetText(0) == "DOE^JANE" and red.cornerAnnotation().GetVisibility()
+    renderers = list(red.renderWindow().GetRenderers())
+    assert any(renderer.HasViewProp(red.cornerAnnotation()) for renderer in renderers)
+
+
+def test_the_main_window_has_keys_of_its_own_and_may_be_absent(application: Any) -> None:
+    keys = {action.shortcut.toString() for action in slicer.util.mainWindow().actions()}
+    assert {"Ctrl+P", "Ctrl+F", "Ctrl+3"} <= keys
+    application.app.setNoMainWindow(True)
+    try:
+        assert slicer.util.mainWindow() is None and slicer.app.layoutManager() is None
+        with pytest.raises(RuntimeError, match="main window"):
+            slicer.util.selectModule("SegmentEditor")
+        assert not slicer.util.showStatusMessage("nobody reads this")
+    finally:
+        application.app.setNoMainWindow(False)
+
+
+def test_the_segment_editor_chooses_by_itself_when_it_is_entered(application: Any) -> None:
+    first, second = (slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name) for name in "ab")
+    editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
+    editor.setSegmentationNode(None)
+    application.select_module("SegmentEditor")
+    assert editor.segmentationNode() is first
+    editor.setSegmentationNode(second)
+    application.select_module("SegmentEditor")
+    assert editor.segmentationNode() is second
+
+
+def test_enums_are_used_as_the_ints_that_they_are_in_pythonqt() -> None:
+    """Nothing is asked of an enum that an int does not have, nor whether it is the same object."""
+    gui = Path(__file__).resolve().parents[3] / "REACTKD" / "REACTKDLib" / "gui"
+    found = [
+        f"{path.name}:{line}" for path in sorted(gui.glob("*.py")) for line in beyond_ints(path.read_text("utf-8"))
+    ]
+    assert found == []
+    assert beyond_ints("qt.Qt.Checked.value\nstate is qt.Qt.Checked\nstate == qt.Qt.Checked\nqt.QTimer.singleShot") == [
+        1,
+        2,
+    ]
+
+
+def beyond_ints(source: str) -> list[int]:
+    """Lines that ask for the value or name of something of qt, or compare with it by identity."""
+
+    def of_qt(node: ast.expr) -> bool:
+        return isinstance(node, ast.Attribute) and ast.unparse(node).startswith("qt.")
+
+    lines = []
+    for node in ast.walk(ast.parse(source)):
+        asks = isinstance(node, ast.Attribute) and node.attr in ("value", "name") and of_qt(node.value)
+        same = isinstance(node, ast.Compare) and any(isinstance(operator, ast.Is | ast.IsNot) for operator in node.ops)
+        if asks or (same and any(map(of_qt, [node.left, *node.comparators]))):
+            lines.append(node.lineno)
+    return sorted(lines)
