@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from REACTKDLib.core.dicom.grid_fit import SIDEWAYS_MM, Planes, group_by_place, planes_through
+from REACTKDLib.core.dicom.grid_fit import FARTHEST_MM, SIDEWAYS_MM, Planes, group_by_place, planes_through
 from REACTKDLib.core.dicom.header import items, number, numbers
 from REACTKDLib.core.dicom.rescale import rescale_of
 
@@ -29,6 +29,8 @@ def on_even_grid(dataset: Any) -> Planes | None:
         for item in (next(_functional(dataset, f, "PlaneOrientationSequence"), None) for f in _frames(dataset))
     }
     if None in positions or not positions or len(axes) != 1 or None in axes:
+        return None
+    if np.abs(positions).max() > FARTHEST_MM:
         return None
     (orientation,) = axes
     normal = np.cross(orientation[:3], orientation[3:])

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+FINEST_MM, COARSEST_MM = 0.01, 1e3  # steps that a header may state
+FARTHEST_MM = 1e5  # no scanner is that large; beyond it a position is none
 SAME_PLACE_MM = 0.01
 ROUNDED_MM = 0.1  # twice what rounding to one decimal takes from a position
 SHARE = 0.02  # of the step: thick slices
@@ -120,7 +122,7 @@ def fitted(at: np.ndarray, hint: float | None = None) -> Line:
     guesses = [usual, float(np.median(steps)), float(steps.min())]
     lines = [_line(at, steps, guess) for guess in guesses]
     even = [line for line in lines if line.even]
-    if hint is not None and np.isfinite(hint) and hint > 0:
+    if hint is not None and FINEST_MM <= hint <= COARSEST_MM:
         line = _line(at, steps, hint)
         if line.even and abs(line.step - hint) <= tolerance(hint):
             return line

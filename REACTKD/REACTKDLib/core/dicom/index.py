@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from REACTKDLib.core.dicom.grid_fit import FARTHEST_MM
 from REACTKDLib.core.dicom.header import items, number, numbers, text, words
 from REACTKDLib.core.dicom.members import Look, sorted_out
 from REACTKDLib.core.dicom.opened import opened
@@ -31,7 +32,6 @@ _TAGS = (
     "TemporalPositionIdentifier", "AcquisitionTime", "PatientIdentityRemoved", "PatientName", "PatientBirthDate",
     "SamplesPerPixel", "NumberOfSlices", "ImagesInAcquisition",
 )  # fmt: skip
-FARTHEST_MM = 1e5  # no scanner is that large; beyond it a position is none
 _IMAGES = ("CT", "PT")  # of these the slices are judged one by one
 
 

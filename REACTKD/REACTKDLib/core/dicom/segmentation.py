@@ -24,6 +24,7 @@ from REACTKDLib.core.segmentation_files import Segment, Segmentation, pack_layer
 
 HALF = 0.5  # a FRACTIONAL segment is where its fraction is at least this
 POSITION_MM = 0.05  # frames this far off even spacing are rounding; `on_even_grid` has undone it where it can
+MOST_PLANES = 5000  # empty ones between the frames included
 _BACKGROUND = ("DCM", "125040")
 
 
@@ -81,6 +82,11 @@ def open_segmentation(path: str | os.PathLike) -> Any:
             "The file given for the segmentation is no DICOM segmentation (SEG) that can be read; give the SEG object, "
             "a .seg.nrrd or a label map."
         ) from error
+    if planes is not None and planes.line.index[-1] >= MOST_PLANES:
+        raise NotASegmentation(
+            "The DICOM segmentation's frames lie too far apart for one volume; resample it to the CT in 3D Slicer and "
+            "save it as .seg.nrrd."
+        )
     if planes is not None and (planes.shifted or planes.tilted):
         raise NotASegmentation(
             "The DICOM segmentation's frames are shifted sideways against each other; resample it to the CT in 3D "

@@ -103,6 +103,28 @@ def test_a_seg_whose_frames_make_no_stack_is_refused(tmp_path, how):
         read_dicom_segmentation(seg)
 
 
+@pytest.mark.parametrize("step", ["1e-300", "0", "-2", "1e300", "0.001", "NaN", "7"])
+def test_a_step_that_is_stated_wrong_does_not_move_a_seg(tmp_path, step):
+    def change(dataset):
+        dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = step
+
+    paths, masks = write_series(tmp_path / "ct", tissue()), liver_and_mass()
+    file = read_dicom_segmentation(write_seg(tmp_path / "seg.dcm", paths, masks, edit=change))
+    volume, _ = read_dicom_volume(tmp_path / "ct", Modality.CT)
+    liver, tumor, _ = masks_on(file, choose([s.candidate for s in file.segments], None, None), volume)
+    assert np.array_equal(liver, masks["Liver"]) and np.array_equal(tumor, masks["Mass"])
+
+
+@pytest.mark.parametrize("far", ["1e308", "9e4"])
+def test_frames_too_far_apart_take_no_memory(tmp_path, far):
+    def change(dataset):
+        dataset.PerFrameFunctionalGroupsSequence[-1].PlanePositionSequence[0].ImagePositionPatient = ["-10", "-12", far]
+
+    paths = write_series(tmp_path / "ct", tissue())
+    with pytest.raises(NotASegmentation, match=r"too far apart|even grid"):
+        read_dicom_segmentation(write_seg(tmp_path / "seg.dcm", paths, liver_and_mass(), edit=change))
+
+
 def test_a_seg_without_a_preamble(tmp_path):
     paths = write_series(tmp_path / "ct", tissue())
     seg = write_seg(tmp_path / "seg.dcm", paths, liver_and_mass())
