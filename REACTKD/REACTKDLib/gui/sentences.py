@@ -128,6 +128,10 @@ SENTENCES = (
         ".seg.nrrd."
     ),
     _(
+        "The DICOM segmentation's frames lie too far apart for one volume; resample it to the CT in 3D Slicer and "
+        "save it as .seg.nrrd."
+    ),
+    _(
         "The DICOM segmentations in the folder lie on grids that do not match; give one file, or put them together "
         "in 3D Slicer and save them as .seg.nrrd."
     ),
