@@ -18,6 +18,7 @@ from REACTKDLib.core.open_case import parts_findings
 from REACTKDLib.core.pet_values import check_pet
 from REACTKDLib.core.roles import ROLES
 from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.scene.dicom_origin import origin_findings
 from REACTKDLib.scene.frames import distorting_transform
 from REACTKDLib.scene.pet_source import understood
 from REACTKDLib.scene.remarks import remarks_of
@@ -70,7 +71,7 @@ def case_from_nodes(
     liver_segment, tumor_segments: segment IDs, names or label values; None leaves it to terminology, then names.
     case_id: for reports. Node names are not used, as they may name a patient.
 
-    Raises: what `choose_segments`, `volume_from_node` and `Case` raise; NotHounsfield, NotPet.
+    Raises: what `choose_segments`, `volume_from_node`, `origin_findings` and `Case` raise; NotHounsfield, NotPet.
     """
     nodes = CaseNodes({Modality.CT: ct, Modality.FDG: fdg, Modality.ACETATE: acetate}, segmentation)
     choice = choose_segments(segmentation, liver_segment, tumor_segments)
@@ -79,7 +80,7 @@ def case_from_nodes(
 
 def read_case(nodes: CaseNodes, choice: SegmentChoice, case_id: str | None = None) -> Case:
     """Return the case of `nodes` with the chosen segments, as they are: see `core.checks.checked` for cleaning."""
-    volumes, findings = {}, [*_distortion_findings(nodes)]
+    volumes, findings = {}, [*origin_findings(nodes.volumes, nodes.segmentation), *_distortion_findings(nodes)]
     for modality, node in nodes.volumes.items():
         volumes[modality], more = _read_volume(node, modality, nodes.reference)
         findings += more

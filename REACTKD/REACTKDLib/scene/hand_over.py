@@ -22,6 +22,7 @@ from REACTKDLib.core.worker.arrays import SLAB_BYTES, write_mask, write_slabs
 from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.core.worker.jobs import ImageFile, MaskFile
 from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.dicom_origin import origin_findings
 from REACTKDLib.scene.frames import Relation, distorting_transform, relation_between
 from REACTKDLib.scene.pet_source import files_of
 from REACTKDLib.scene.remarks import remarks_of
@@ -47,7 +48,7 @@ def refuse_bent_space(nodes: CaseNodes) -> None:
 def hand_over_case(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFolder) -> Slices:
     """Copy images and masks into `scratch`; return (list[ImageFile], list[MaskFile]), in the reference's frame.
 
-    Raises: NonLinearTransform, NoVolume, NotThreeDimensional, NoScratchSpace; then no file is left.
+    Raises: NonLinearTransform, PatientMismatch, NoVolume, NotThreeDimensional, NoScratchSpace; then no file is left.
     """
     images = yield from hand_over_images(nodes, scratch)
     try:
@@ -61,6 +62,7 @@ def hand_over_case(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFold
 def hand_over_images(nodes: CaseNodes, scratch: ScratchFolder) -> Slices:
     """Copy the images into `scratch`; return list[ImageFile]. Raises: see `hand_over_case`."""
     refuse_bent_space(nodes)
+    together = [finding.to_dict() for finding in origin_findings(nodes.volumes, nodes.segmentation)]
     files: list[ImageFile] = []
     names: list[str] = []
     try:
@@ -72,6 +74,7 @@ def hand_over_images(nodes: CaseNodes, scratch: ScratchFolder) -> Slices:
             yield from write_slabs(scratch.path / names[-1], array)
             stated = None if unit is None else unit.value
             remarks = [finding.to_dict() for finding in remarks_of(node, modality)]
+            remarks, together = [*together, *remarks], []  # those on all of them come with the first
             files.append(ImageFile(modality.value, names[-1], matrix.tolist(), stated, sources, remarks))
     except BaseException:
         scratch.discard(names)

@@ -1,0 +1,92 @@
+"""Whether the nodes of a case belong together by the DICOM headers that they were loaded from.
+
+A node's header is that of its first file in Slicer's DICOM database; where the file is gone, what the database or the
+subject hierarchy (patient, study and series items above the node) still says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import slicer
+
+from REACTKDLib.core.case import Modality
+from REACTKDLib.core.dicom.opened import opened
+from REACTKDLib.core.dicom.origin import TAGS, Origin, check_origins, origin_of
+from REACTKDLib.core.errors import PackagesMissing
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.roles import ROLES, SEGMENTATION_ROLE
+
+#: set on any node of a case by whoever knows that its headers name one patient differently
+ALLOWED = "REACTKD.DifferentPatientsOk"
+_IN_DATABASE = {
+    "PatientID": "0010,0020", "IssuerOfPatientID": "0010,0021", "PatientName": "0010,0010",
+    "PatientBirthDate": "0010,0030", "PatientSex": "0010,0040", "StudyInstanceUID": "0020,000d",
+    "SeriesInstanceUID": "0020,000e", "FrameOfReferenceUID": "0020,0052",
+}  # fmt: skip
+_IN_HIERARCHY = {
+    "PatientID": "DICOM.PatientID", "PatientName": "DICOM.PatientName", "PatientBirthDate": "DICOM.PatientBirthDate",
+    "PatientSex": "DICOM.PatientSex",
+}  # fmt: skip
+
+
+def origin_findings(volumes: Mapping[Modality, Any], segmentation: Any) -> list[Finding]:
+    """Return what speaks against taking the nodes for one case: see `check_origins`.
+
+    volumes: the reference first. Raises: PatientMismatch for different patients, unless a node has `ALLOWED`.
+    """
+    images = [_origin(node, ROLES[modality]) for modality, node in volumes.items()]
+    masks = [_origin(segmentation, SEGMENTATION_ROLE)]
+    return check_origins(images, masks, any(node.GetAttribute(ALLOWED) for node in (*volumes.values(), segmentation)))
+
+
+def _origin(node: Any, role: str) -> Origin:
+    uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
+    above = _of_hierarchy(node)
+    header = _header(uids or _instances_of(above.get("SeriesInstanceUID", "")))
+    origin = origin_of(above if header is None else header, role, uids)
+    # Whoever put it under a transform has placed it by hand.
+    return replace(origin, frame="") if node.GetParentTransformNode() is not None else origin
+
+
+def _header(uids: Iterable[str]) -> Any | None:
+    """The header of the first file, or what the database keeps of it; None where it knows nothing."""
+    database, first = getattr(slicer, "dicomDatabase", None), next(iter(uids), None)
+    if database is None or first is None:
+        return None
+    try:
+        path = database.fileForInstance(first)
+        if path:
+            return opened(path, stop_before_pixels=True, specific_tags=list(TAGS))
+    except PackagesMissing:
+        return None
+    except Exception:  # moved or damaged since; the database may still know
+        pass
+    look = getattr(database, "instanceValue", None)
+    found = {} if look is None else {keyword: look(first, tag) for keyword, tag in _IN_DATABASE.items()}
+    return found if any(found.values()) else None
+
+
+def _instances_of(series: str) -> list[str]:
+    look = getattr(getattr(slicer, "dicomDatabase", None), "instancesForSeries", None)
+    return [str(uid) for uid in look(series)] if series and look is not None else []
+
+
+def _of_hierarchy(node: Any) -> dict[str, str]:
+    """What the items of the subject hierarchy say that hold a node, by keyword."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
+    item = hierarchy.GetItemByDataNode(node) if hierarchy is not None else 0
+    if not item:
+        return {}
+    found = {"SeriesInstanceUID": hierarchy.GetItemUID(item, "DICOM")}
+    while item and item != hierarchy.GetSceneItemID():
+        level, uid = hierarchy.GetItemLevel(item), hierarchy.GetItemUID(item, "DICOM")
+        if level == "Study":
+            found["StudyInstanceUID"] = uid
+        elif level == "Patient":
+            found |= {keyword: hierarchy.GetItemAttribute(item, name) for keyword, name in _IN_HIERARCHY.items()}
+            found["PatientID"] = found["PatientID"] or uid
+        item = hierarchy.GetItemParent(item)
+    return found
