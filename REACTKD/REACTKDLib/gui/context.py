@@ -17,6 +17,7 @@ from REACTKDLib.gui.words import plain
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.grading import GradingController
 from REACTKDLib.scene.hand_over import refuse_bent_space
+from REACTKDLib.scene.other_cases import hide_other_cases, show_case_again
 from REACTKDLib.scene.outputs import outputs_of
 from REACTKDLib.scene.panel_state import PanelState, chosen_volumes
 from REACTKDLib.scene.parameter_node import find_parameter_node, read_choice, read_inputs
@@ -113,7 +114,7 @@ class PanelContext:
 
     def read_inputs(self) -> None:
         """Read the choices in the scene, find out whether they make a case, and show an answer that it has already."""
-        state = self.state
+        state, before = self.state, self.nodes
         self.nodes = self.choice = None
         self.problem = ""
         try:
@@ -123,8 +124,19 @@ class PanelContext:
             self.nodes = nodes
         except ReactkdError as error:
             self.problem = plain(error)
+        if self.nodes is not None:
+            show_case_again(self.scene, self.nodes, state.view)
         self._show_known_answer()
         self.inputs_changed()
+        self._hide_others(before)
+
+    def _hide_others(self, before: CaseNodes | None) -> None:
+        """Another case was chosen: what is drawn of all others would be read as this one's."""
+        if self.nodes is None:
+            return
+        gone = before is not None and before.reference is not self.nodes.reference and before.segmentation
+        last = [gone] if gone and gone.GetScene() is not None else []
+        hide_other_cases(self.scene, self.nodes, *last)
 
     def _show_known_answer(self) -> None:
         known = find_parameter_node(self.scene, self.nodes) if self.nodes is not None else None

@@ -1,0 +1,73 @@
+"""One case on show: the answers and the segments of every other case of the scene are hidden, and come back with it.
+
+Two livers drawn over each other, or the last patient's legend over the next patient's images, would be read as one.
+Nodes stay; only whether they are shown changes. What was hidden here is marked on its display node, so that what a user
+had hidden before stays hidden, also in a scene that was saved and loaded again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import slicer
+
+from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.heat_map import hide_from_slices
+from REACTKDLib.scene.outputs import Outputs, outputs_of
+from REACTKDLib.scene.parameter_node import find_parameter_node, parameter_nodes, read_inputs, read_report
+from REACTKDLib.scene.view_choice import ViewChoice, show_as
+
+HIDDEN = "REACTKD.HiddenForOtherCase"
+
+
+def hide_other_cases(scene: Any, nodes: CaseNodes, *segmentations: Any) -> None:
+    """Hide the outputs and segmentations of all graded cases but `nodes`, and these further segmentations."""
+    own = find_parameter_node(scene, nodes)
+    for parameter_node in parameter_nodes(scene):
+        if parameter_node is own:
+            continue
+        inputs, outputs = read_inputs(parameter_node), outputs_of(parameter_node)
+        if inputs is not None:
+            segmentations = (*segmentations, inputs.segmentation)
+        if outputs is not None:
+            hide_from_slices(scene, outputs.heat_map)
+            for display in _displays_of(outputs):
+                _hide(display)
+    for segmentation in segmentations:
+        if segmentation is not nodes.segmentation and segmentation.GetDisplayNode() is not None:
+            _hide(segmentation.GetDisplayNode())
+
+
+def show_case_again(scene: Any, nodes: CaseNodes, view: ViewChoice) -> None:
+    """Show again what `hide_other_cases` has hidden of this case."""
+    displays = [nodes.segmentation.GetDisplayNode()]
+    parameter_node = find_parameter_node(scene, nodes)
+    outputs = outputs_of(parameter_node) if parameter_node is not None else None
+    if outputs is not None:
+        displays += _displays_of(outputs)
+    shown = [_show(display) for display in displays if display is not None and display.GetAttribute(HIDDEN)]
+    report = read_report(parameter_node) if parameter_node is not None else None
+    if shown and outputs is not None and report is not None:
+        show_as(outputs, report, view)  # the view may have been chosen anew meanwhile
+
+
+def _displays_of(outputs: Outputs) -> Iterator[Any]:
+    legend_of = slicer.modules.colors.logic().GetColorLegendDisplayNode
+    for node in (outputs.regions, outputs.heat_map, outputs.scale, outputs.graph_nodes, outputs.graph_edges):
+        for index in range(node.GetNumberOfDisplayNodes()):
+            yield node.GetNthDisplayNode(index)
+        legend = legend_of(node)
+        if legend is not None:
+            yield legend
+
+
+def _hide(display: Any) -> None:
+    if display.GetVisibility():
+        display.SetVisibility(False)
+        display.SetAttribute(HIDDEN, "1")
+
+
+def _show(display: Any) -> None:
+    display.SetVisibility(True)
+    display.RemoveAttribute(HIDDEN)

@@ -1,0 +1,97 @@
+"""One case on show at a time: what another case has left in the views is hidden, and comes back with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import slicer
+
+from REACTKDLib.core.case import Modality
+from support.panel_steps import grade, segments_as_bytes
+
+
+def legends() -> list[Any]:
+    """All legends that are shown; that of a voxel map is seen where the map is a layer, which it is not here."""
+    found = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
+    return [node for node in found if node.GetVisibility() and node.GetTitleText() != "Voxel map"]
+
+
+def shown_segmentations() -> set[str]:
+    """IDs of all segmentations that can be seen."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    return {n.GetID() for n in nodes if n.GetDisplayNode() is not None and n.GetDisplayNode().GetVisibility()}
+
+
+@pytest.fixture
+def second(scene: Any, nodes: Any) -> Any:
+    """Another patient in the scene, beside `nodes`."""
+    from REACTKDLib.core.phantom import acquire, draw_patient
+    from REACTKDLib.scene.case import nodes_from_case
+
+    return nodes_from_case(scene, acquire(draw_patient(seed=2), size="small").case)
+
+
+def choose(user: Any, context: Any, case: Any) -> None:
+    context.open_case(case)
+    user.settle()
+
+
+def test_the_last_patients_answer_goes_and_comes_back(user: Any, nodes: Any, second: Any, context: Any) -> None:
+    grade(user)
+    before = segments_as_bytes(nodes.segmentation)
+    first_regions, visible = context.outputs.regions.GetID(), shown_segmentations()
+    assert first_regions in visible and len(legends()) == 1
+    choose(user, context, second)
+    assert nodes.segmentation.GetID() not in shown_segmentations() and first_regions not in shown_segmentations()
+    assert second.segmentation.GetID() in shown_segmentations() and not legends()
+    user.screenshot("next-patient", of="window")
+    grade(user)
+    second_regions = context.outputs.regions.GetID()
+    assert second_regions != first_regions
+    assert len(legends()) == 1 and first_regions not in shown_segmentations()
+    choose(user, context, nodes)
+    assert first_regions in shown_segmentations() and second_regions not in shown_segmentations()
+    assert second.segmentation.GetID() not in shown_segmentations() and len(legends()) == 1
+    assert shown_segmentations() - {second.segmentation.GetID()} == visible - {second.segmentation.GetID()}
+    assert segments_as_bytes(nodes.segmentation) == before
+
+
+def test_what_the_user_has_hidden_stays_hidden(user: Any, nodes: Any, second: Any, context: Any) -> None:
+    grade(user)
+    context.set_view(legend=False)
+    regions = context.outputs.regions
+    regions.GetDisplayNode().SetVisibility(False)
+    choose(user, context, second)
+    choose(user, context, nodes)
+    assert not regions.GetDisplayNode().GetVisibility() and not legends()
+
+
+def test_a_case_that_was_not_graded_steps_aside_too(user: Any, nodes: Any, second: Any, context: Any) -> None:
+    choose(user, context, second)
+    assert nodes.segmentation.GetID() not in shown_segmentations()
+    choose(user, context, nodes)
+    assert nodes.segmentation.GetID() in shown_segmentations()
+    assert second.segmentation.GetID() not in shown_segmentations()
+
+
+def test_another_segmentation_of_the_same_images_is_no_other_case(user: Any, nodes: Any, context: Any) -> None:
+    copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Second reader")
+    copy.GetSegmentation().DeepCopy(nodes.segmentation.GetSegmentation())
+    copy.CreateDefaultDisplayNodes()
+    user.choose("segmentationSelector", copy)
+    assert nodes.segmentation.GetID() in shown_segmentations()
+
+
+def test_the_voxel_map_of_the_last_patient_leaves_the_slices(user: Any, nodes: Any, second: Any, context: Any) -> None:
+    from REACTKDLib.scene.overlay import Overlay
+
+    grade(user)
+    context.set_view(overlay=Overlay("voxels"))
+    heat = context.outputs.heat_map.GetID()
+    layers = [c.GetForegroundVolumeID() for c in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")]
+    assert heat in layers
+    choose(user, context, second)
+    layers = [c.GetForegroundVolumeID() for c in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")]
+    assert heat not in layers
+    assert second.volumes[Modality.CT] is not None
