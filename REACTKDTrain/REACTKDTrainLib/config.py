@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from REACTKDLib.core.bounds import LARGEST_SEED, check_number, check_whole
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.student.config import StudentConfig
+from REACTKDLib.core.text import shown
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.networks.teacher_config import TeacherConfig
 from REACTKDTrainLib.prepared.perturb import MaskPerturbation
@@ -42,8 +44,9 @@ class DataConfig:
     def __post_init__(self) -> None:
         if self.size not in SIZES:
             raise ValueError(f"size must be one of {', '.join(SIZES)}, not {self.size!r}")
-        if self.views < 1 or self.mask_variants < 0:
-            raise ValueError(f"views must be at least 1 and mask_variants 0, not {self.views} and {self.mask_variants}")
+        check_whole("views", self.views, 1, 1000)
+        check_whole("mask_variants", self.mask_variants, 0, 100)
+        check_whole("mask_seed", self.mask_seed, 0, LARGEST_SEED)
         if not 0 < self.inner < 0.5:
             raise ValueError(f"inner must be a share between 0 and 0.5, not {self.inner}")
         if self.window not in ("fold", "usual"):
@@ -73,14 +76,13 @@ class StageConfig:
     frozen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 0), ("batch", 1), ("every", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        for name, least, most in (("epochs", 0, 10**6), ("batch", 1, 10**5), ("every", 1, 10**6), ("steps", 0, 10**9)):
+            check_whole(name, getattr(self, name), least, most)
+        for name, most in (("rate", 1e3), ("clip", 1e9), ("decay", 1e3)):
+            check_number(name, getattr(self, name), 0, most)
         for name in ("rate", "clip"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
-        if self.steps < 0:
-            raise ValueError(f"steps must be at least 0, not {self.steps}")
         if self.decay < 0 or not 0 <= self.warmup < 1:
             raise ValueError(f"decay must be at least 0 and warmup in [0, 1), not {self.decay} and {self.warmup}")
 
@@ -109,6 +111,8 @@ class LossConfig:
         for name in ("gamma", "branches", "consistency", "auxiliary"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
+        for weight in self.class_weights:
+            check_number("class_weights", weight, 0, 1e6)
         if len(self.class_weights) != 3 or min(self.class_weights) <= 0:
             raise ValueError(f"class_weights must be three positive numbers, not {self.class_weights}")
         for name in ("modality_dropout", "node_dropout"):
@@ -139,8 +143,11 @@ class TrainingConfig:
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
 
     def __post_init__(self) -> None:
-        if self.folds < 1:
-            raise UsageError(f"folds must be at least 1, not {self.folds}.")
+        try:
+            check_whole("folds", self.folds, 1, 1000)
+            check_whole("seed", self.seed, 0, LARGEST_SEED)
+        except ValueError as error:
+            raise UsageError(f"In the settings of the training: {error}.") from error
         if self.student.cbam and (
             self.student.widths[-1] != self.teacher.width
             or self.student.cbam_kernel != self.teacher.cbam_kernel
@@ -175,7 +182,7 @@ class TrainingConfig:
         """Read a JSON file over `base`. Raises: UsageError."""
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UsageError(f"The configuration {Path(path).name} is not readable JSON; correct the file.") from error
         if not isinstance(values, dict):
             raise UsageError(f"The configuration {Path(path).name} must be a JSON object of settings.")
@@ -202,29 +209,37 @@ def _built(cls: type, values: Mapping[str, Any], base: Any, where: str) -> Any:
     known = {f.name for f in fields(cls)}
     unknown = sorted(set(values) - known)
     if unknown:
-        raise UsageError(f"There is no setting {where}{unknown[0]}; known there are {', '.join(sorted(known))}.")
+        raise UsageError(f"There is no setting {where}{shown(unknown[0])}; known there are {', '.join(sorted(known))}.")
     changes = {}
     for name, value in values.items():
         now = getattr(base, name)
         if is_dataclass(now):
             if not isinstance(value, Mapping):
-                raise UsageError(f"The setting {where}{name} must be an object of settings, not {value!r}.")
+                raise UsageError(f"The setting {where}{name} must be an object of settings, not {shown(repr(value))}.")
             changes[name] = _built(hints[name], value, now, f"{where}{name}.")
         else:
             changes[name] = _typed(value, now, f"{where}{name}")
     try:
         return replace(base, **changes)
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"In the settings {where.rstrip('.') or 'of the training'}: {error}.") from error
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UsageError(f"In the settings {where.rstrip('.') or 'of the training'}: {shown(error, 250)}.") from error
 
 
 def _typed(value: Any, now: Any, name: str) -> Any:
     if isinstance(now, tuple):
         if not isinstance(value, list | tuple):
-            raise UsageError(f"The setting {name} must be a list, not {value!r}.")
+            raise UsageError(f"The setting {name} must be a list, not {shown(repr(value))}.")
+        words = not now or isinstance(now[0], str)
+        if len(value) > 1000 or any(isinstance(part, str) != words or isinstance(part, bool) for part in value):
+            kind = "words" if words else "numbers"
+            raise UsageError(f"The setting {name} must be a list of at most 1000 {kind}, not {shown(repr(value))}.")
         return tuple(value)
     wanted = (int, float) if isinstance(now, float) else type(now)
     if isinstance(value, bool) != isinstance(now, bool) or not isinstance(value, wanted):
         kind = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[type(now)]
-        raise UsageError(f"The setting {name} must be {kind}, not {value!r}.")
-    return float(value) if isinstance(now, float) else value
+        raise UsageError(f"The setting {name} must be {kind}, not {shown(repr(value))}.")
+    if not isinstance(now, float):
+        return value
+    if not abs(value) <= 1e12:  # NaN and infinity, which JSON's readers take
+        raise UsageError(f"The setting {name} must be a number up to 1e12, not {shown(repr(value))}.")
+    return float(value)

@@ -24,6 +24,7 @@ from REACTKDLib.core.case import Modality
 from REACTKDLib.core.normalize import CT_CLIP_HU
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
+from REACTKDTrainLib.low_dose.sidecar import kept
 from REACTKDTrainLib.low_dose.training_fields import NoiseFields, TrainingFieldCache, draw_dose, draw_signs
 from REACTKDTrainLib.prepared.store import PreparedStore
 from REACTKDTrainLib.views.augment import Augmentation, warp_like
@@ -41,7 +42,7 @@ def prepare_fields(folder: Path, store: PreparedStore, case: CohortCase) -> None
     Raises: TruncatedFieldOfView and others of `low_dose` for a CT that cannot be simulated, and why.
     """
     path = fields_path(folder, store, case)
-    if path.exists():
+    if kept(path, None) is not None:  # whole, as its sidecar says
         return
     opened = case.load()
     prepared = store.get(case)

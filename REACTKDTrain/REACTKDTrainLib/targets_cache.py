@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from REACTKDLib.core.kept_files import kept
 from REACTKDLib.core.tensor_files import write_tensors
 from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.views.view import View
@@ -69,10 +70,4 @@ class TargetCache:
 
 
 def _read(path: Path) -> TeacherTargets | None:
-    try:
-        content = torch.load(path, weights_only=True)
-        return TeacherTargets(**content)
-    except FileNotFoundError:
-        return None
-    except Exception:  # torch reports a broken file by many types; it is made again
-        return None
+    return kept(path, lambda whole: TeacherTargets(**torch.load(whole, weights_only=True)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from REACTKDLib.core.errors import OutputNotWritable
+from REACTKDLib.core.kept_files import is_whole
 from REACTKDLib.core.owners import hidden_name
 from REACTKDLib.core.replacing import Stage, recover_now_and_then, remove
 
@@ -121,12 +121,7 @@ def _bring_names_to_disk(folder: Path) -> None:
 
 
 def _check_archive(path: Path) -> None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise OSError(errno.EIO, "the disk did not keep what was written") from error
-    if damaged is not None:
+    if not is_whole(path):
         raise OSError(errno.EIO, "the disk did not keep what was written")
 
 

@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from REACTKDLib.core.atomic import written_beside
-from REACTKDLib.core.bundle_metadata import complete_metadata, read_metadata
+from REACTKDLib.core.bundle_metadata import HASH, check_description, complete_metadata, read_metadata
 from REACTKDLib.core.case import Modality
+from REACTKDLib.core.clinical_use import NOT_VERIFIED, claims_clinical_use
 from REACTKDLib.core.errors import BundleAltered, BundleIncomplete, BundleMismatch, BundleUnsafe
 from REACTKDLib.core.explain import UncertaintyRule
+from REACTKDLib.core.text import quoted, shown
 
 if TYPE_CHECKING:
     from REACTKDLib.core.prepare import Preparation
@@ -38,16 +40,21 @@ SHIPPED_MAX_PARAMETERS = 2_500_000
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A student and all that describes it. metadata: the content of `metadata.json`. student: in evaluation mode."""
+    """A student and all that describes it.
+
+    metadata: the content of `metadata.json`. student: in evaluation mode. verified: the description carries its own
+    hash, which older ones do not; then its claim of clinical use is not believed.
+    """
 
     metadata: Mapping[str, Any]
     student: Student
+    verified: bool = True
 
     @classmethod
     def load(cls, folder: Path | str) -> Bundle:
         """Read and check a bundle.
 
-        Raises: BundleIncomplete (a file or key is absent), BundleAltered (the weights are not those that were saved),
+        Raises: BundleIncomplete (a file or key is absent), BundleAltered (weights or description are not those saved),
         BundleUnsafe (the weights file holds more than tensors), BundleMismatch (the parts do not fit together).
         """
         folder = Path(folder)
@@ -64,7 +71,11 @@ class Bundle:
                 f"{WEIGHTS} in the model folder '{folder.name}' is not the file that the metadata describes; "
                 "copy the model folder again."
             )
-        return cls(metadata, _student_with(metadata["reactkd"], _tensors(content, folder / WEIGHTS)))
+        student = _student_with(metadata, _tensors(content, folder / WEIGHTS))
+        verified = HASH in metadata["reactkd"]
+        if not verified and claims_clinical_use(metadata["reactkd"]["clinical_use"]):
+            metadata["reactkd"]["clinical_use"] = NOT_VERIFIED
+        return cls(metadata, student, verified)
 
     @staticmethod
     def save(folder: Path | str, student: Student, metadata: Mapping[str, Any]) -> Bundle:
@@ -156,21 +167,24 @@ def _tensors(content: bytes, path: Path) -> dict[str, Any]:
     return state
 
 
-def _student_with(info: Mapping[str, Any], state: Mapping[str, Any]) -> Student:
-    """Build the student that `info` describes and fill it with `state`. Raises: BundleMismatch."""
+def _student_with(metadata: Mapping[str, Any], state: Mapping[str, Any]) -> Student:
+    """Build the student that the metadata describe and fill it with `state`. Raises: BundleMismatch."""
     from REACTKDLib.core.prepare import Preparation
     from REACTKDLib.core.student.config import StudentConfig
     from REACTKDLib.core.student.network import Student
 
+    info = metadata["reactkd"]
     try:
+        check_description(metadata)
         config = StudentConfig.from_dict(info["student"])
         student = Student(config)
         Preparation.from_metadata(info["preparation"])
         UncertaintyRule(**info.get("uncertain", {}))
         _check_names(info, config)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
         raise BundleMismatch(
-            f"The description of the model '{info['name']}' is not valid ({error}); copy the model folder again."
+            f"The description of the model {quoted([info['name']])} is not valid ({shown(error, 150)}); copy the model "
+            "folder again."
         ) from error
     try:
         student.load_state_dict(state)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from REACTKDLib.core.errors import BundleIncomplete, BundleMismatch
+from REACTKDLib.core.errors import BundleAltered, BundleIncomplete, BundleMismatch
 
 MONAI_SCHEMA = (
     "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 )
+HASH = "description_sha256"
+LONGEST_TEXT = 300
 # What the program reads; a bundle without one of these cannot be used.
 REQUIRED = (
     "name",
@@ -31,11 +35,12 @@ REQUIRED = (
 def read_metadata(path: Path) -> dict[str, Any]:
     """Return the parsed `metadata.json`.
 
-    Raises: BundleMismatch when it is not JSON; BundleIncomplete when a key that the program reads is absent.
+    Raises: BundleMismatch when it is not JSON; BundleIncomplete when a key that the program reads is absent;
+    BundleAltered when it carries its own hash and is another text.
     """
     try:
         metadata = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise BundleMismatch(f"{path} is not readable JSON; copy the model folder again.") from error
     ours = metadata.get("reactkd") if isinstance(metadata, dict) else None
     if not isinstance(ours, dict):
@@ -43,7 +48,50 @@ def read_metadata(path: Path) -> dict[str, Any]:
     missing = [key for key in REQUIRED if key not in ours]
     if missing:
         raise BundleIncomplete(f"{path} lacks {', '.join(missing)} under 'reactkd'; copy the model folder again.")
+    if HASH in ours and ours[HASH] != description_hash(metadata):
+        raise BundleAltered(
+            f"{path.name} in the model folder is not the description that was saved with the model; copy the model "
+            "folder again."
+        )
     return metadata
+
+
+def description_hash(metadata: Mapping[str, Any]) -> str:
+    """SHA-256 of all that the metadata say but this hash itself; the order and layout of the keys do not matter."""
+    ours = {key: value for key, value in metadata["reactkd"].items() if key != HASH}
+    text = json.dumps({**metadata, "reactkd": ours}, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def check_description(metadata: Mapping[str, Any]) -> None:
+    """Raise ValueError that names the first value of our section that is no text, list or hash as it must be.
+
+    Numbers are checked by what they are made into: `StudentConfig`, `Preparation`, `UncertaintyRule`.
+    """
+    ours = metadata["reactkd"]
+    for key in ("name", "version", "clinical_use", "organ", "lesion"):
+        if not isinstance(ours[key], str) or not ours[key].strip() or len(ours[key]) > LONGEST_TEXT:
+            raise ValueError(f"{key} must be a text of at most {LONGEST_TEXT} characters")
+    for key in ("classes", "modalities"):
+        names = ours[key]
+        right = isinstance(names, list) and all(isinstance(n, str) and 0 < len(n) <= LONGEST_TEXT for n in names)
+        if not right or len(set(names)) != len(names):
+            raise ValueError(f"{key} must be a list of different names")
+    if not isinstance(ours["sha256"], str) or not re.fullmatch("[0-9a-f]{64}", ours["sha256"]):
+        raise ValueError("sha256 must be 64 hexadecimal digits")
+    for key in ("student", "preparation"):
+        if not isinstance(ours[key], dict):
+            raise ValueError(f"{key} must be an object")
+    _check_channels(metadata, ours["classes"])
+
+
+def _check_channels(metadata: Mapping[str, Any], classes: Sequence[str]) -> None:
+    """MONAI's section names the same classes in the same order; a model without that section is taken as it is."""
+    told: Any = metadata
+    for key in ("network_data_format", "outputs", "logits", "channel_def"):
+        told = told.get(key) if isinstance(told, Mapping) else None
+    if told is not None and told != {str(n): name for n, name in enumerate(classes)}:
+        raise ValueError("classes are not those of network_data_format, or in another order")
 
 
 def complete_metadata(
@@ -68,7 +116,9 @@ def complete_metadata(
         "intended_use": str(ours.get("clinical_use", "")),
         "network_data_format": _data_format(ours["modalities"], ours["classes"], shape),
     }
-    return {**defaults, **metadata, "reactkd": ours}
+    whole = {**defaults, **metadata, "reactkd": {key: value for key, value in ours.items() if key != HASH}}
+    whole["reactkd"][HASH] = description_hash(whole)
+    return whole
 
 
 def _data_format(modalities: Sequence[str], classes: Sequence[str], shape: Sequence[int]) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from REACTKDLib.core.bounds import check_number
+
 
 @dataclass(frozen=True, eq=False)
 class Votes:
@@ -88,6 +90,11 @@ class UncertaintyRule:
 
     top_below: float = 0.5
     margin_below: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Raises: ValueError that names the field."""
+        check_number("top_below", self.top_below, 0, 1)
+        check_number("margin_below", self.margin_below, 0, 1)
 
     def __call__(self, probabilities: np.ndarray) -> bool:
         """True when the answer should be shown as not sure. probabilities: (K,)."""

@@ -135,6 +135,9 @@ def _row(region, low: bool, weight=None, contribution=None, effect=None) -> Repo
 def _region_findings(regions: RegionSet, small: np.ndarray, bundle: Bundle) -> list[Finding]:
     organ, lesion = bundle.info["organ"].lower(), bundle.info["lesion"].lower()
     found = []
+    if not bundle.verified:
+        text = "The description of the model carries no checksum, so its claims are not verified; save the model again."
+        found.append(Finding("model-not-verified", "warning", text))
     if not regions.lesions:
         found.append(Finding("no-lesion", "warning", f"No {lesion} is marked in the {organ}, so no grade is given."))
     if regions.regions[0].voxels == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
@@ -9,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from REACTKDLib.core.bounds import check_number, check_whole
 from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.errors import NoLiver, PetOffLiver
 from REACTKDLib.core.findings import Finding
@@ -18,6 +20,14 @@ from REACTKDLib.core.normalize import CT_CLIP_HU, liver_window, log_pet, percent
 from REACTKDLib.core.volume import Volume
 
 LATTICE_MM = 8.0
+MOST_VOXELS = 50_000_000
+_LIMITS = (  # wide: what no scanner, window or scale of PET goes beyond
+    ("spacing_mm", 0.2, 50.0),
+    ("ct_center_hu", -1000.0, 3000.0),
+    ("ct_scale_hu", 1.0, 4000.0),
+    ("pet_floor", 1e-6, 100.0),
+    ("pet_gain", 1e-3, 1000.0),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +57,21 @@ class Preparation:
     ct_scale_hu: float = 25.0
     pet_floor: float = 0.1
     pet_gain: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Raises: ValueError that names the field."""
+        if len(self.shape) != 3:
+            raise ValueError(f"shape must be three numbers, not {len(self.shape)}")
+        for size in self.shape:
+            check_whole("shape", size, 4, 1024)
+        if math.prod(self.shape) > MOST_VOXELS:
+            raise ValueError(f"shape must hold at most {MOST_VOXELS} voxels")
+        for name, least, most in _LIMITS:
+            check_number(name, getattr(self, name), least, most)
+        for name, allowed in (("field", ("liver", "volume")), ("ct", ("liver-window", "z-score")),
+                              ("pet", ("log-scale", "percentile"))):  # fmt: skip
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}")
 
     @classmethod
     def from_metadata(cls, metadata: Mapping) -> Preparation:

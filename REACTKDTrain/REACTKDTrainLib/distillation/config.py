@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from REACTKDLib.core.bounds import check_whole
 from REACTKDTrainLib.distillation.gromov import MODES
 
 #: who teaches: everything together, or one of `networks.teacher.BRANCHES` alone
@@ -45,5 +46,4 @@ class DistillationConfig:
             raise ValueError(f"gw_mode must be one of {', '.join(MODES)}, not {self.gw_mode!r}")
         if self.teacher not in TEACHERS:
             raise ValueError(f"teacher must be one of {', '.join(TEACHERS)}, not {self.teacher!r}")
-        if self.width < 1:
-            raise ValueError(f"width must be at least 1, not {self.width}")
+        check_whole("width", self.width, 1, 4096)

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or absent, tensors only, and of one configuration."""
+"""Checkpoints: whole or absent, tensors only, of one configuration, and checked against their checksums."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from REACTKDLib.core.errors import OutputNotWritable, UsageError
+from REACTKDLib.core.kept_files import is_whole
 from REACTKDLib.core.tensor_files import write_tensors
 
 FORMAT = "reactkd-checkpoint/1"
@@ -36,10 +37,15 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Any], state: Mapping[str, 
 def load_checkpoint(path: Path, binding: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Return (tensors, state), or None when there is no file.
 
-    Raises: UsageError for a file of another configuration or one that is not a checkpoint.
+    Raises: UsageError for a file of another configuration, a damaged one, or one that is not a checkpoint.
     """
     if not Path(path).exists():
         return None
+    if not is_whole(path):
+        raise UsageError(
+            f"{Path(path).name} is damaged, or is not a checkpoint of this program; put a copy of it back, or remove "
+            "it and resume, and this stage begins again."
+        )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         told = json.loads(bytes(content["text"].tolist()).decode())

@@ -27,7 +27,7 @@ def write_sidecar(path: Path, record: dict, request: dict | None = None) -> Path
     return target
 
 
-def kept(path: Path, request: dict) -> dict | None:
+def kept(path: Path, request: dict | None) -> dict | None:
     """Return the sidecar of `path` if the file is whole and was made by the same `request`, else None."""
     try:
         content = json.loads(sidecar_of(path).read_text(encoding="utf-8"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
+from REACTKDLib.core.bounds import check_whole
 from REACTKDTrainLib.networks.fixed import FIXED_BLOCKS
 
 
@@ -36,11 +37,14 @@ class TeacherConfig:
     checkpoint: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("classes", "feature_size", "width", "hidden", "cbam_ratio"):
-            if int(getattr(self, name)) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.window < 2:
-            raise ValueError(f"window must be at least 2, not {self.window}")
+        limits = {"classes": 100, "feature_size": 384, "width": 1024, "hidden": 4096, "cbam_ratio": 1024}
+        for name, most in limits.items():
+            check_whole(name, getattr(self, name), 1, most)
+        check_whole("window", self.window, 2, 32)
+        check_whole("cbam_kernel", self.cbam_kernel, 1, 31)
+        for name, most in (("depths", 100), ("heads", 1024)):
+            for value in getattr(self, name):
+                check_whole(name, value, 1, most)
         if self.patch not in (2, 4):
             raise ValueError(f"patch must be 2 or 4, not {self.patch}")
         for name in ("depths", "heads"):

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from REACTKDLib.core.atomic import written_beside
+from REACTKDLib.core.kept_files import kept
 from REACTKDLib.core.one_thread import one_thread
 from REACTKDLib.core.student.bands import gaussian_bands
 from REACTKDLib.core.student.network import Student
@@ -108,10 +109,12 @@ class NodeStore:
 
         Raises: what `PreparedStore.get` raises; and then nothing is left.
         """
-        path = self.path(case)
-        if not path.exists():
+        path, key = self.path(case), self.key(case)
+        found = kept(path, lambda whole: _read(whole, case, key))
+        if found is None:  # absent, or damaged since
             self.make(case)
-        return _read(path, case, self.key(case))
+            found = _read(path, case, key)
+        return found
 
     def make(self, case: CohortCase) -> None:
         """Make and keep the case's file. Raises: see `get`."""

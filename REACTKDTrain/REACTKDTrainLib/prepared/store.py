@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from REACTKDLib.core.atomic import written_beside
+from REACTKDLib.core.kept_files import is_whole, kept
 from REACTKDLib.core.prepare import Preparation
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.prepared.case import PreparedCase, RegionMasks, SoftBox
@@ -60,14 +61,16 @@ class PreparedStore:
 
         Raises: what `case.load` raises, NoLiver, PetOffLiver, OutputNotWritable; and then nothing is left.
         """
-        path = self.path(case)
-        if not path.exists():
+        path, key = self.path(case), self.key(case)
+        found = kept(path, lambda whole: load_prepared(whole, case, key))
+        if found is None:  # absent, or damaged since
             self._make(case)
-        return load_prepared(path, case, self.key(case))
+            found = load_prepared(path, case, key)
+        return found
 
     def prepare(self, cases: Iterable[CohortCase], progress: Progress | None = None, workers: int = 1) -> None:
         """Prepare those that are not there yet, in `workers` processes. Raises: what `get` raises, for the first."""
-        wanted = [case for case in cases if not self.path(case).exists()]
+        wanted = [case for case in cases if not is_whole(self.path(case))]
         done = 0
         if workers <= 1 or len(wanted) < 2:
             for case in wanted:

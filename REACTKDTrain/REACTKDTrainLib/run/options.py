@@ -82,7 +82,10 @@ class RunOptions:
                 "epochs": getattr(self, f"{name}_epochs") or stage.epochs,
                 "batch": getattr(self, f"{name}_batch") or stage.batch,
             }
-            stages[f"{name}_stage"] = replace(stage, **changes)
+            try:
+                stages[f"{name}_stage"] = replace(stage, **changes)
+            except ValueError as error:
+                raise UsageError(f"In the settings {name}_stage: {error}.") from error
         return replace(
             config,
             method=self.method or config.method,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from REACTKDLib.core.atomic import write_text
+from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.tables import table_text
 from REACTKDTrainLib.cohorts.base import GRADES, CohortCase
@@ -98,9 +99,15 @@ def write_rows(path: Path, rows: Sequence[Prediction]) -> None:
 
 
 def read_rows(path: Path) -> list[Prediction]:
-    """What `write_rows` wrote."""
-    told = json.loads(Path(path).read_text(encoding="utf-8"))
-    return [Prediction(**{**row, "probabilities": tuple(row["probabilities"])}) for row in told]
+    """What `write_rows` wrote. Raises: UsageError for a damaged file."""
+    try:
+        told = json.loads(Path(path).read_text(encoding="utf-8"))
+        return [Prediction(**{**row, "probabilities": tuple(row["probabilities"])}) for row in told]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{Path(path).name} of {Path(path).parent.name} in the output folder is damaged; remove it, and resume "
+            "with that fold to predict its cases again."
+        ) from error
 
 
 def write_predictions(path: Path, rows: Iterable[Prediction], subsets: bool = False) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from REACTKDLib.core.atomic import written_beside
+from REACTKDLib.core.kept_files import kept
 from REACTKDLib.core.one_thread import one_thread
 from REACTKDTrainLib.networks.fixed import fixed_vectors
 from REACTKDTrainLib.prepared.case import PreparedCase, RegionMasks
@@ -89,10 +90,8 @@ class ViewMaker:
         told = f"{FORMAT} warped {case.key} {seed} {sorted(asdict(self.augmentation).items())} {variant}"
         path = self._path(told, "warped")
         expert, masks = case.masks[0], case.masks[variant]
-        if path is not None and path.exists():
-            with np.load(path) as f:
-                warped = {name: torch.from_numpy(f[name]) for name in f.files}
-        else:
+        warped = None if path is None else kept(path, _tensors)
+        if warped is None:
             stack = {"images": torch.stack(list(case.images.values())), "expert": stacked_masks(expert)}
             if variant:
                 stack["masks"] = stacked_masks(masks)
@@ -114,15 +113,20 @@ class ViewMaker:
     def _fixed(self, told: str, images: dict[str, Tensor], masks: RegionMasks) -> dict[str, Tensor]:
         """Fixed node vectors, from the folder where they were made before."""
         path = self._path(told, "fixed")
-        if path is not None and path.exists():
-            with np.load(path) as f:
-                return {m: torch.from_numpy(f[m]) for m in f.files}
+        found = None if path is None else kept(path, _tensors)
+        if found is not None:
+            return found
         with one_thread():
             made = fixed_vectors(images, masks)
         if path is not None:
             with written_beside(path) as beside:
                 np.savez(beside, **{m: v.numpy() for m, v in made.items()})
         return made
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    with np.load(path, allow_pickle=False) as f:
+        return {name: torch.from_numpy(f[name]) for name in f.files}
 
 
 class Recent:

@@ -22,6 +22,7 @@ from REACTKDLib.core.bundle import (
     Bundle,
     shipped_bundle_folder,
 )
+from REACTKDLib.core.bundle_metadata import HASH, description_hash
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import (
     BundleAltered,
@@ -44,9 +45,12 @@ def folder(tmp_path) -> Path:
     return tmp_path / "model"
 
 
-def change_metadata(folder: Path, change) -> None:
+def change_metadata(folder: Path, change, hashed: bool = True) -> None:
+    """Change the description. hashed: make its hash agree, as somebody with bad intentions would."""
     data = json.loads((folder / METADATA).read_text())
     change(data)
+    if hashed and HASH in data.get("reactkd", {}):
+        data["reactkd"][HASH] = description_hash(data)
     (folder / METADATA).write_text(json.dumps(data))
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from REACTKDLib.core.clinical_use import claims_clinical_use
 from REACTKDLib.core.dicom.header import text
 from REACTKDLib.core.errors import PatientLike
 
 PHANTOM_ID = re.compile(r"PHANTOM-[A-Z0-9-]{1,40}")
 PHANTOM_NAME = "Phantom^Digital"
-_NOT_CLINICAL = ("phantom", "not for clinical")
 
 
 def check_phantom_id(patient_id: str) -> str:
@@ -36,8 +36,7 @@ def check_writable(header: Any, clinical_use: str) -> None:
 
     Raises: PatientLike; the message holds nothing of the header.
     """
-    clinical = not any(words in clinical_use.casefold() for words in _NOT_CLINICAL)
-    if clinical or PHANTOM_ID.fullmatch(text(header, "PatientID")):
+    if claims_clinical_use(clinical_use) or PHANTOM_ID.fullmatch(text(header, "PatientID")):
         return
     removed = text(header, "PatientIdentityRemoved").upper() == "YES"
     if not removed or text(header, "PatientBirthDate"):

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Literal
 
+from REACTKDLib.core.bounds import check_whole
+
 BLOCKS = ("input", "bands", "shells", "encoder")
 
 
@@ -43,19 +45,20 @@ class StudentConfig:
     variant: Literal["reactkd", "paper"] = "reactkd"
 
     def __post_init__(self) -> None:
-        for name in ("classes", "filters", "hidden"):
-            if int(getattr(self, name)) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        limits = {"classes": 100, "filters": 256, "hidden": 4096, "cbam_ratio": 1024, "topology": 1000}
+        for name, most in limits.items():
+            check_whole(name, getattr(self, name), 1, most)
+        check_whole("cbam_kernel", self.cbam_kernel, 1, 31)
+        for width in self.widths:
+            check_whole("widths", width, 1, 1024)
         if not self.modalities or len(set(self.modalities)) != len(self.modalities):
             raise ValueError(f"modalities must be distinct names, not {self.modalities}")
         if not self.blocks or set(self.blocks) - set(BLOCKS):
             raise ValueError(f"blocks must be some of {BLOCKS}, not {self.blocks}")
         if len(self.widths) != 3 or min(self.widths) < 1:
             raise ValueError(f"widths must be three positive numbers, not {self.widths}")
-        if self.cbam_kernel < 1 or self.cbam_kernel % 2 == 0:
+        if self.cbam_kernel % 2 == 0:
             raise ValueError(f"cbam_kernel must be odd, not {self.cbam_kernel}")
-        if self.cbam_ratio < 1:
-            raise ValueError(f"cbam_ratio must be at least 1, not {self.cbam_ratio}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), not {self.dropout}")
         for name, allowed in (("nonlinearity", ("abs", "relu")), ("norm", ("none", "instance")),

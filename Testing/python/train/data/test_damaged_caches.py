@@ -1,0 +1,129 @@
+"""Whatever is kept to do work once is made again when it is damaged, with the same values; nothing altered is read."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from REACTKDLib.core.kept_files import is_whole, kept
+from REACTKDTrainLib.cohorts.phantom import phantom_case
+from REACTKDTrainLib.dose_data import fields_path, prepare_fields
+from REACTKDTrainLib.low_dose.training_fields import NoiseFields
+from REACTKDTrainLib.prepared.node_store import NodeStore
+from REACTKDTrainLib.prepared.sizes import preparation_of
+from REACTKDTrainLib.prepared.store import PreparedStore
+from REACTKDTrainLib.targets_cache import TargetCache
+from REACTKDTrainLib.views.maker import ViewMaker
+from REACTKDTrainLib.views.normalization import LiverWindow
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flipped(content: bytes) -> bytes:
+    """Bits turned in the middle of the data, where only a checksum tells."""
+    data = bytearray(content)
+    for place in (len(data) // 3, len(data) // 2, 2 * len(data) // 3):
+        data[place] ^= 64
+    return bytes(data)
+
+
+DAMAGES = {"cut": cut, "empty": lambda _: b"", "foreign": lambda _: b"PK\x03\x04 broken", "flipped": flipped}
+
+
+@pytest.fixture(scope="module")
+def case():
+    return phantom_case("hospital", 7, "tiny")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> PreparedStore:
+    return PreparedStore(tmp_path_factory.mktemp("prepared"), preparation_of("tiny"), variants=1)
+
+
+def damage(path: Path, how: Callable[[bytes], bytes]) -> bytes:
+    before = path.read_bytes()
+    path.write_bytes(how(before))
+    return before
+
+
+@pytest.mark.parametrize("how", DAMAGES.values(), ids=DAMAGES)
+def test_a_prepared_case(store, case, how) -> None:
+    first = store.get(case)
+    damage(store.path(case), how)
+    again = store.get(case)
+    assert all(torch.equal(first.images[m], again.images[m]) for m in first.images)
+    assert torch.equal(first.masks[1].occupancy, again.masks[1].occupancy) and is_whole(store.path(case))
+    damage(store.path(case), how)
+    store.prepare([case])
+    assert is_whole(store.path(case))
+
+
+@pytest.mark.parametrize("how", DAMAGES.values(), ids=DAMAGES)
+def test_node_vectors(case, how, tmp_path) -> None:
+    nodes = NodeStore.without_encoder(tmp_path, "tiny", variants=0)
+    first = nodes.get(case).regions[0].fixed
+    damage(nodes.path(case), how)
+    again = nodes.get(case).regions[0].fixed
+    assert all(torch.equal(first[m], again[m]) for m in first) and is_whole(nodes.path(case))
+
+
+@pytest.mark.parametrize("how", DAMAGES.values(), ids=DAMAGES)
+def test_views(store, case, how, tmp_path) -> None:
+    maker, prepared = ViewMaker(LiverWindow(), folder=tmp_path), store.get(case)
+    first = maker(prepared, 1)
+    files = list(tmp_path.rglob("*.npz"))
+    assert {p.relative_to(tmp_path).parts[0] for p in files} == {"warped", "fixed"}
+    for path in files:
+        damage(path, how)
+    again = maker(prepared, 1)
+    for a, b in ((first.images, again.images), (first.fixed, again.fixed)):
+        assert all(torch.equal(a[m], b[m]) for m in a)
+    assert all(is_whole(path) for path in files)
+
+
+@pytest.mark.parametrize("how", DAMAGES.values(), ids=DAMAGES)
+def test_the_teachers_answers_count_as_absent(store, case, how, tmp_path) -> None:
+    from REACTKDTrainLib.distillation.targets import TeacherTargets
+
+    cache, view = TargetCache(tmp_path), ViewMaker(LiverWindow())(store.get(case))
+    cache.put("t", view, TeacherTargets(torch.randn(1, 3), [torch.randn(3, 800)], {}, {}, (), torch.randn(1, 1200)))
+    damage(cache.path("t", view), how)
+    assert TargetCache(tmp_path).get("t", view) is None
+
+
+@pytest.mark.parametrize("how", DAMAGES.values(), ids=DAMAGES)
+def test_dose_fields(store, how, tmp_path) -> None:
+    whole = phantom_case("hospital", 7, "tiny", whole_field=True)
+    prepare_fields(tmp_path, store, whole)
+    path = fields_path(tmp_path, store, whole)
+    for kept_file in (path, *(tmp_path / "grid").glob("*.npy")):
+        before = damage(kept_file, how)
+        prepare_fields(tmp_path, store, whole)
+        if kept_file == path:
+            assert path.read_bytes() == before and NoiseFields.load(path).quantum.ndim == 3
+
+
+def test_no_flipped_bit_is_read_as_another_number(tmp_path) -> None:
+    path, values = tmp_path / "a.npz", {"a": np.arange(200.0), "b": np.arange(50)}
+    np.savez(path, **values)
+    content, draw, absent = path.read_bytes(), random.Random(1), 0
+
+    def read(whole: Path) -> dict[str, np.ndarray]:
+        with np.load(whole, allow_pickle=False) as f:
+            return {name: f[name] for name in values}
+
+    for _ in range(200):
+        data = bytearray(content)
+        data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+        path.write_bytes(bytes(data))
+        found = kept(path, read)
+        absent += found is None
+        assert found is None or all(np.array_equal(found[name], values[name]) for name in values)
+    assert absent > 150

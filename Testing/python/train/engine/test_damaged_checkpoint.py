@@ -1,0 +1,61 @@
+"""A checkpoint with flipped bits or a lost end is refused in a sentence, or is the same: never other weights."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.engine.checkpoint import load_checkpoint, save_checkpoint
+
+TENSORS = {
+    "module": {"a": torch.arange(600.0), "b": torch.ones(3, 50)},
+    "optimizer": {"0": {"step": torch.tensor(7.0)}},
+}
+STATE = {"step": 12, "score": 0.25}
+
+
+def flat(tensors: dict) -> list[torch.Tensor]:
+    return [t for v in tensors.values() for t in (flat(v) if isinstance(v, dict) else [v])]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> bytes:
+    path = tmp_path_factory.mktemp("whole") / "last.pt"
+    save_checkpoint(path, TENSORS, STATE, "b")
+    return path.read_bytes()
+
+
+def loaded(path: Path, content: bytes) -> str:
+    """'refused' or 'same'; anything else fails."""
+    path.write_bytes(content)
+    try:
+        tensors, state = load_checkpoint(path, "b")
+    except UsageError as error:
+        assert "last.pt" in str(error) and "\n" not in str(error) and str(path.parent) not in str(error)
+        return "refused"
+    assert state == STATE
+    assert all(torch.equal(a, b) for a, b in zip(flat(tensors), flat(TENSORS), strict=True))
+    return "same"
+
+
+def test_two_hundred_flipped_bits(whole, tmp_path) -> None:
+    draw, verdicts = random.Random(0), []
+    for _ in range(200):
+        content = bytearray(whole)
+        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+        verdicts.append(loaded(tmp_path / "last.pt", bytes(content)))
+    # most of the file is weights; the rest are names of parts that nobody reads, times and padding
+    assert verdicts.count("refused") > 100
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, 2000, -1, -30])
+def test_a_lost_end(whole, tmp_path, kept) -> None:
+    assert loaded(tmp_path / "last.pt", whole[:kept]) == "refused"
+
+
+def test_what_is_whole_is_read(whole, tmp_path) -> None:
+    assert loaded(tmp_path / "last.pt", whole) == "same"

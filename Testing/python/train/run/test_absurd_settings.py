@@ -1,0 +1,113 @@
+"""Settings of absurd sizes are refused in a moment, in one sentence that names the setting."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.config import TrainingConfig
+from REACTKDTrainLib.run.options import RunOptions
+
+
+def refused(values: dict[str, Any]) -> str:
+    started = time.monotonic()
+    with pytest.raises(UsageError) as caught:
+        TrainingConfig.from_dict(values)
+    assert time.monotonic() - started < 1
+    told = str(caught.value)
+    assert "\n" not in told and len(told) < 400
+    return told
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"seed": 2**32}, "seed"),
+        ({"seed": -1}, "seed"),
+        ({"seed": True}, "seed"),
+        ({"seed": 1.5}, "seed"),
+        ({"folds": 10**12}, "folds"),
+        ({"folds": 0}, "folds"),
+        ({"data": {"mask_variants": 10**12}}, "mask_variants"),
+        ({"data": {"views": 10**9}}, "views"),
+        ({"data": {"views": True}}, "views"),
+        ({"data": {"mask_seed": 2**40}}, "mask_seed"),
+        ({"data": {"inner": float("nan")}}, "inner"),
+        ({"data": {"augmentation": {"sigma": float("inf")}}}, "sigma"),
+        ({"data": {"size": "x" * 10**6}}, "size"),
+        ({"teacher": {"feature_size": 10**6}}, "feature_size"),
+        ({"teacher": {"depths": [10**6, 1, 1, 1]}}, "depths"),
+        ({"teacher": {"depths": [True, 1, 1, 1]}}, "depths"),
+        ({"teacher": {"depths": [float("nan"), 1, 1, 1]}}, "depths"),
+        ({"teacher": {"heads": [0, 1, 1, 1]}}, "heads"),
+        ({"teacher": {"window": 10**6}}, "window"),
+        ({"student": {"filters": 10**6}}, "filters"),
+        ({"student": {"hidden": 10**12}}, "hidden"),
+        ({"student": {"widths": [10**9] * 3}}, "widths"),
+        ({"student": {"widths": [{}] * 3}}, "widths"),
+        ({"student": {"cbam_kernel": 10**6 + 1}}, "cbam_kernel"),
+        ({"distillation": {"width": 10**9}}, "width"),
+        ({"teacher_stage": {"batch": 10**12}}, "batch"),
+        ({"student_stage": {"epochs": 10**15}}, "epochs"),
+        ({"student_stage": {"rate": float("inf")}}, "rate"),
+        ({"student_stage": {"rate": float("nan")}}, "rate"),
+        ({"student_stage": {"rate": True}}, "rate"),
+        ({"loss": {"class_weights": [float("nan"), 1, 1]}}, "class_weights"),
+        ({"loss": {"gamma": 10**400}}, "gamma"),
+        ({"x" * 10**5: 1}, "There is no setting"),
+        ({"data": "y" * 10**6}, "data"),
+    ],
+)
+def test_an_absurd_value_is_named(values, named) -> None:
+    assert named in refused(values)
+
+
+def keys(values: dict, at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    return [k for n, v in values.items() for k in (keys(v, (*at, n)) if isinstance(v, dict) else [(*at, n)])]
+
+
+ABSURD = st.one_of(
+    st.sampled_from(
+        [10**18, -(10**18), float("nan"), float("inf"), -float("inf"), None, {}, [None], [[1]], "x" * 5000]
+    ),
+    st.integers(min_value=2**40),
+    st.lists(st.just(10**12), max_size=5),
+)
+
+
+@settings(max_examples=150, deadline=2000)
+@given(st.sampled_from(keys(TrainingConfig().to_dict())), ABSURD)
+def test_any_setting_with_an_absurd_value_is_refused(key: tuple[str, ...], value: Any) -> None:
+    if (key[-1] in ("initial", "method") and isinstance(value, str)) or (
+        key[-1] in ("frozen", "blocks") and value == []
+    ):
+        return  # a name, looked up when it is used; nothing chosen
+    values: Any = value
+    for name in reversed(key):
+        values = {name: values}
+    assert key[-1] in refused(values) or key[0] in refused(values)
+
+
+def test_the_same_from_the_command_line_and_from_a_file(tmp_path) -> None:
+    with pytest.raises(UsageError, match="seed"):
+        RunOptions(cohort="c", output=tmp_path / "o", seed=2**32).training_config("tiny")
+    with pytest.raises(UsageError, match="batch"):
+        RunOptions(cohort="c", output=tmp_path / "o", student_batch=10**9).training_config("tiny")
+    path = tmp_path / "c.json"
+    for text in ('{"teacher": {"feature_size": 1e6}}', '{"seed": NaN}', "[" * 10**5):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(UsageError):
+            RunOptions(cohort="c", output=tmp_path / "o", config=path).training_config("tiny")
+
+
+def test_what_the_sizes_and_the_paper_ask_for_is_taken() -> None:
+    for size in ("full", "small", "tiny"):
+        config = TrainingConfig.for_size(size)
+        assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert TrainingConfig.from_dict({"seed": 2**32 - 1}).seed == 2**32 - 1
