@@ -150,7 +150,8 @@ SENTENCES = (
     _("The corrected masks reach beyond the part of the images that had been read, so it was read anew."),
     _("The datalist is not readable JSON{why}; correct the file."),
     _('The datalist must be an object with a list "training" of cases.'),
-    _("The description of the model '{name}' is not valid ({error}); copy the model folder again."),
+    _("The description of the model carries no checksum, so its claims are not verified; save the model again."),
+    _("The description of the model {value} is not valid ({shown}); copy the model folder again."),
     _("The file STOP cannot be written to the run's folder ({strerror}); stop it where it was started."),
     _(
         "The file given for the segmentation is an RT structure set (RTSTRUCT), which holds contours; convert it "
