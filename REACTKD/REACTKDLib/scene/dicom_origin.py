@@ -76,7 +76,8 @@ def _instances_of(series: str) -> list[str]:
 
 def _of_hierarchy(node: Any) -> dict[str, str]:
     """What the items of the subject hierarchy say that hold a node, by keyword."""
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
+    # The usual way to it would add one to a scene that has none.
+    hierarchy = node.GetScene().GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
     item = hierarchy.GetItemByDataNode(node) if hierarchy is not None else 0
     if not item:
         return {}
