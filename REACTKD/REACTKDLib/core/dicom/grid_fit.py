@@ -123,7 +123,7 @@ def fitted(at: np.ndarray, hint: float | None = None) -> Line:
     lines = [_line(at, steps, guess) for guess in guesses]
     even = [line for line in lines if line.even]
     if hint is not None and FINEST_MM <= hint <= COARSEST_MM:
-        line = _line(at, steps, hint)
+        line = _line(at, steps, hint, exact=True)
         if line.even and abs(line.step - hint) <= tolerance(hint):
             return line
     return min(even, key=lambda line: line.lacking) if even else lines[0]
@@ -137,17 +137,18 @@ def _most_frequent(steps: np.ndarray) -> float:
     return float(np.median(steps[np.abs(steps - near) < 0.011]))
 
 
-def _line(at: np.ndarray, steps: np.ndarray, guess: float) -> Line:
+def _line(at: np.ndarray, steps: np.ndarray, guess: float, exact: bool = False) -> Line:
     """Count how many steps of the grid each distance is, the small ones first, and fit start and step to that.
 
     Each distance makes the step more precise, which the wide ones need: ten times an error of 0.05 mm is 0.5 mm.
+    exact: the guess is what a header states, and needs that no more.
     """
     single = np.abs(steps - guess) <= min(2 * tolerance(guess), 0.5 * guess)
     length, number = (float(steps[single].sum()), int(single.sum())) if single.any() else (guess, 1)
     counts = np.ones(len(steps), dtype=int)
     for n in np.argsort(steps, kind="stable"):
         if not single[n]:
-            step = length / number
+            step = guess if exact else length / number
             counts[n] = max(1, round(float(steps[n]) / step))
             if abs(steps[n] - counts[n] * step) <= MOST * step:
                 length, number = length + float(steps[n]), number + int(counts[n])

@@ -61,10 +61,19 @@ def test_lacking_slices_are_counted_where_they_lack(step, n, start, places, data
 
 
 @QUICK
-@given(step=steps, n=st.integers(12, 120), start=starts, width=st.integers(10, 200), places=digits)
+@given(step=steps, n=st.integers(12, 120), start=starts, width=st.integers(10, 30), places=digits)
 def test_one_wide_gap_is_counted_right_from_rounded_steps(step, n, start, width, places):
     index = np.concatenate([np.arange(n), n + width + np.arange(n)])
     line = fitted(rounded(start, step, index, places))
+    assert line.even and line.lacking == width
+
+
+@QUICK
+@given(step=steps, n=st.integers(2, 40), start=starts, width=st.integers(1, 400), places=digits)
+def test_a_wider_gap_is_counted_right_by_the_step_that_is_stated(step, n, start, width, places):
+    """Two lesions far apart: a step that is known from rounded positions alone would drift between them."""
+    index = np.concatenate([np.arange(n), n + width + np.arange(n)])
+    line = fitted(rounded(start, step, index, places), step)
     assert line.even and line.lacking == width
 
 
