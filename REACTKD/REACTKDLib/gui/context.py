@@ -13,6 +13,7 @@ from REACTKDLib.core.report import GradeReport
 from REACTKDLib.core.worker.jobs import Model
 from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.gui.packages import ensure_packages, missing_packages
+from REACTKDLib.gui.views import show_case
 from REACTKDLib.gui.words import plain
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.grading import GradingController
@@ -134,9 +135,11 @@ class PanelContext:
         """Another case was chosen: what is drawn of all others would be read as this one's."""
         if self.nodes is None:
             return
-        gone = before is not None and before.reference is not self.nodes.reference and before.segmentation
-        last = [gone] if gone and gone.GetScene() is not None else []
+        other = before is not None and before.reference is not self.nodes.reference
+        last = [before.segmentation] if other and before.segmentation.GetScene() is not None else []
         hide_other_cases(self.scene, self.nodes, *last)
+        if other:
+            show_case(self.nodes)  # or its masks would be seen over the images of the case before
 
     def _show_known_answer(self) -> None:
         known = find_parameter_node(self.scene, self.nodes) if self.nodes is not None else None

@@ -45,6 +45,8 @@ def test_the_last_patients_answer_goes_and_comes_back(user: Any, nodes: Any, sec
     choose(user, context, second)
     assert nodes.segmentation.GetID() not in shown_segmentations() and first_regions not in shown_segmentations()
     assert second.segmentation.GetID() in shown_segmentations() and not legends()
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    assert {c.GetBackgroundVolumeID() for c in composites} == {second.volumes[Modality.CT].GetID()}
     user.screenshot("next-patient", of="window")
     grade(user)
     second_regions = context.outputs.regions.GetID()
@@ -94,4 +96,3 @@ def test_the_voxel_map_of_the_last_patient_leaves_the_slices(user: Any, nodes: A
     choose(user, context, second)
     layers = [c.GetForegroundVolumeID() for c in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")]
     assert heat not in layers
-    assert second.volumes[Modality.CT] is not None
