@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
+import sysconfig
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def _with_contexts(path: Path) -> str:
 
 
 def _run(tool: str, *arguments: str) -> None:
-    program = shutil.which(f"pyside6-{tool}", path=str(Path(sys.executable).parent))
+    program = shutil.which(f"pyside6-{tool}", path=sysconfig.get_path("scripts"))
     assert program is not None, f"{tool} comes with PySide6-Essentials"
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
