@@ -147,7 +147,7 @@ class CaseLoader:
         except ReactkdError as error:
             self._end(error)
         except Exception as error:
-            name, where = type(error).__name__, log_unforeseen(error, "opening a case")
+            name, where = type(error).__name__, log_unforeseen(error, "the opening of a case")
             text = f"An unexpected fault stopped it ({name}); try again, and report it if it stays; {where}."
             self._end(LoaderFault("unexpected", text))
 
