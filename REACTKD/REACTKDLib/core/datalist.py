@@ -19,11 +19,11 @@ from typing import Any
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.text import quoted, shown
-from REACTKDLib.core.worklist import Job
+from REACTKDLib.core.worklist import ALLOWED, Job, is_allowed
 
 PARTS = ("training", "validation", "test")
 FILES = (*(m.value for m in Modality), "segmentation", "liver", "tumor")
-KEYS = ("id", "patient", *FILES, "grade", "fold", "clinical")
+KEYS = ("id", "patient", *FILES, "grade", "fold", "clinical", ALLOWED)
 _CHANNELS = (("acet", "acetate"), ("fdg", "fdg"), ("pet", "fdg"), ("ct", "ct"))  # words in the name of a channel
 
 
@@ -104,7 +104,8 @@ def job_of_entry(entry: Mapping[str, Any], base: Path) -> Job:
             f"Case {quoted([name])} of the datalist has a segmentation, and masks in files of their own; leave one."
         )
     masks = (files["liver"], files["tumor"]) if {"liver", "tumor"} <= set(files) else None
-    return Job(name, images, segmentation, mask_files=masks)
+    allowed = is_allowed(entry.get(ALLOWED), name)
+    return Job(name, images, segmentation, mask_files=masks, different_patients_ok=allowed)
 
 
 def _object_in(path: Path) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.tables import read_table
 from REACTKDLib.core.text import quoted
 
-COLUMNS = ("case", "ct", "fdg", "acetate", "segmentation", "liver", "tumor")
+ALLOWED = "different_patients_ok"
+COLUMNS = ("case", "ct", "fdg", "acetate", "segmentation", "liver", "tumor", ALLOWED)
 SEPARATOR = re.compile(r"[;|]")
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 SEGMENTATION_SUFFIXES = (".seg.nrrd", *IMAGE_SUFFIXES, ".dcm")
@@ -42,8 +43,8 @@ class Job:
 def read_worklist(path: Path, extra: Sequence[str] = ()) -> list[Job]:
     """Return the jobs of a CSV, of a folder or of a datalist, in its order. A case without a name becomes "case-3".
 
-    CSV: a header, and columns as in `read_table`: case and segmentation, and any of ct, fdg, acetate, liver, tumor;
-    paths are relative to the CSV; several segments are separated by ";" or "|".
+    CSV: a header, and columns as in `read_table`: case and segmentation, and any of ct, fdg, acetate, liver, tumor,
+    different_patients_ok (yes or no); paths are relative to the CSV; several segments are separated by ";" or "|".
     Folder: each folder in it is a case of that name and holds CT, FDG, ACETATE and segmentation files (.nii.gz, .nii,
     .nrrd, .mha; .seg.nrrd or .dcm for the segmentation), or DICOM series as folders of these names, in any case of
     letters.
@@ -99,7 +100,18 @@ def _job_of_row(cells: dict[str, str], base: Path) -> Job:
         for kind in ("liver", "tumor")
     }
     segmentation = base / cells["segmentation"] if cells.get("segmentation") else None
-    return Job(cells.get("case", ""), images, segmentation, names["liver"], names["tumor"])
+    job = Job(cells.get("case", ""), images, segmentation, names["liver"], names["tumor"])
+    return replace(job, different_patients_ok=is_allowed(cells.get(ALLOWED), job.case))
+
+
+def is_allowed(value: object, case: str) -> bool:
+    """Return what a list says in `ALLOWED`: yes or no, in a few spellings; nothing is no. Raises: UsageError."""
+    told = str("" if value is None else value).strip().lower()
+    if told in ("yes", "true", "1", "ok"):
+        return True
+    if told not in ("", "no", "false", "0"):
+        raise UsageError(f"Case {quoted([case])} has a {ALLOWED} that is neither yes nor no; write one of them.")
+    return False
 
 
 def _is_case_folder(folder: Path) -> bool:

@@ -101,7 +101,10 @@ def _of_entry(entry: Mapping[str, Any], base: Path) -> CohortCase:
             f"Case {quoted([name])} of the datalist has clinical data that are no object; give names and values."
         )
     if job.mask_files is None:
-        masks, load = (job.segmentation,), partial(_open, name, images, job.segmentation, None, None)
+        masks, load = (
+            (job.segmentation,),
+            partial(_open, name, images, job.segmentation, None, None, job.different_patients_ok),
+        )
     else:
         masks, load = job.mask_files, partial(open_labeled, LabeledImages(name, images, *job.mask_files))
     patient = name_of(entry, "patient", name)
@@ -146,7 +149,7 @@ def _of_job(job: Job, row: Mapping[str, str]) -> CohortCase:
     images = {m.value: p for m, p in job.images.items()}
     if not images or job.segmentation is None:
         raise UsageError(f"Case {quoted([job.case])} has no image or no segmentation; complete it, or take it out.")
-    load = partial(_open, job.case, images, job.segmentation, job.liver, job.tumor)
+    load = partial(_open, job.case, images, job.segmentation, job.liver, job.tumor, job.different_patients_ok)
     grade = grade_of(row.get("grade"), job.case)
     return _case(job.case, row.get("patient") or job.case, grade, images, [job.segmentation], load, None)
 
@@ -219,6 +222,8 @@ def _open(
     segmentation: Path,
     liver: tuple[str, ...] | None,
     tumor: tuple[str, ...] | None,
+    different_patients_ok: bool = False,
 ) -> Case:
     given = {Modality(m).value: path for m, path in images.items()}
-    return open_case(**given, segmentation=segmentation, liver=liver, tumor=tumor, case_id=name)
+    allowed = {"different_patients_ok": different_patients_ok}
+    return open_case(**given, segmentation=segmentation, liver=liver, tumor=tumor, case_id=name, **allowed)

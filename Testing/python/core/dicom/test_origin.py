@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -12,9 +14,13 @@ from REACTKDLib.core.case import Modality
 from REACTKDLib.core.dicom.images import read_dicom_volume
 from REACTKDLib.core.dicom.origin import check_origins, origin_of
 from REACTKDLib.core.dicom.patient import Patient, compare
-from REACTKDLib.core.errors import PatientMismatch
+from REACTKDLib.core.errors import PatientMismatch, UsageError
 from REACTKDLib.core.files import write_volume
 from REACTKDLib.core.open_case import open_case
+from REACTKDLib.core.open_job import open_job, read_job
+from REACTKDLib.core.worker.jobs import CaseFiles
+from REACTKDLib.core.worklist import read_worklist
+from REACTKDTrainLib.cohorts.listed import listed_cohort
 from support.dicom_files import pet_tags, uid_of, write_seg, write_series
 
 
@@ -239,3 +245,28 @@ def test_one_frame_for_all_pets_but_not_for_the_ct_is_one_finding(files):
     case = open_case(**given)
     assert set(told(case)) == {"another-frame-of-reference", "another-study"}
     assert told(case)["another-frame-of-reference"].startswith("The FDG PET and the CT do not share")
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+@pytest.mark.parametrize("word", ["yes", "no", "", "perhaps"])
+def test_a_list_says_for_each_case_whether_other_patients_are_allowed(files, tmp_path, kind, word):
+    given = files(fdg=setting(PatientID="4711"))
+    path = tmp_path / f"list.{kind}"
+    row = {**{key: str(file) for key, file in given.items()}, "different_patients_ok": word}
+    if kind == "csv":
+        path.write_text(",".join(["case", *row]) + "\n" + ",".join(["P1", *row.values()]) + "\n")
+    else:
+        path.write_text(json.dumps({"training": [{"id": "P1", **row}]}))
+    if word == "perhaps":
+        with pytest.raises(UsageError, match="'P1' has a different_patients_ok that is neither yes nor no"):
+            read_worklist(path)
+        return
+    (job,) = read_worklist(path)
+    assert CaseFiles.of(job).job() == job
+    (case,) = listed_cohort(path).cases
+    if word == "yes":
+        assert "different-patients" in told(open_job(job)) and "different-patients" in told(case.load())
+        return
+    for read in (lambda: open_job(job), lambda: read_job(job), case.load):
+        with pytest.raises(PatientMismatch):
+            read()
