@@ -44,6 +44,7 @@ SENTENCES = (
     _("Another window is writing the review; the change is saved in a moment."),
     _("Another window works on this list; it changed {changed}."),
     _("Case {value} cannot be opened. {error}"),
+    _("Case {value} has a {allowed} that is neither yes nor no; write one of them."),
     _("Case {value} of the datalist has a label and a {key}; leave one."),
     _("Case {value} of the datalist has a segmentation, and masks in files of their own; leave one."),
     _(
