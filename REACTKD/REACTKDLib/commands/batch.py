@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +18,11 @@ from REACTKDLib.commands.arguments import (
 from REACTKDLib.commands.earlier_rows import EarlierRows
 from REACTKDLib.commands.grade import open_grader
 from REACTKDLib.commands.progress import Progress
-from REACTKDLib.commands.results import write_results
+from REACTKDLib.commands.results import ALL, earlier_results_set_aside, write_results
 from REACTKDLib.commands.staging import all_or_nothing
-from REACTKDLib.commands.supervision import CaseLog
+from REACTKDLib.commands.supervision import CRASHED, CaseLog
 from REACTKDLib.core.case_names import on_disk
+from REACTKDLib.core.earlier import set_aside
 from REACTKDLib.core.errors import Canceled, ReactkdError, UsageError
 from REACTKDLib.core.log import log_told, log_unforeseen
 from REACTKDLib.core.run_lock import running_alone
@@ -75,6 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
         log = CaseLog.of_this_process()
         rows = [{"case": job.case, **row} for job, row in zip(jobs, log.rows())]
         if rows:
+            _set_crashed_aside(rows, arguments.output)
             _write_rows(earlier.with_rows(rows), earlier.classes, arguments.output)
         for number, job in enumerate(jobs[len(rows) :], start=len(rows) + 1):
             progress.prefix = f"{number} of {len(jobs)}: "
@@ -107,6 +109,14 @@ def _graded_row(job: Job, grader: Any, output: Path, progress: Progress) -> dict
     return {"case": job.case, "status": "failed", "error": fault[0], "reason": fault[1]}
 
 
+def _set_crashed_aside(rows: list[dict[str, Any]], output: Path) -> None:
+    """Move aside what an earlier run left of cases that ended the process, which could not do so itself."""
+    for row in rows:
+        with suppress(ReactkdError):
+            if row.get("error") == CRASHED:
+                set_aside(output / _folder_name(row["case"]), ALL)
+
+
 def _folder_name(case: str) -> str:
     name = checked_id(case)
     if on_disk(name) == on_disk(RESULTS):
@@ -117,7 +127,7 @@ def _folder_name(case: str) -> str:
 def _grade(job: Job, name: str, grader: Any, output: Path, progress: Progress) -> dict[str, Any]:
     from REACTKDLib.core.open_job import open_job
 
-    with all_or_nothing(output / name) as folder:
+    with earlier_results_set_aside(output / name), all_or_nothing(output / name) as folder:
         progress(0.0, "reading")
         case = open_job(job, name)
         result = grader.open(case, progress=progress).grade()

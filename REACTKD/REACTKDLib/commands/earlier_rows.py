@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.tables import read_table
+from REACTKDLib.core.tables import as_read_back, read_table
 
 _PROBABILITY = "p_"
 
@@ -35,5 +35,5 @@ class EarlierRows:
 
     def with_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """The earlier rows, each replaced by that of the same case in `rows`, then the other ones of `rows`."""
-        new = {row["case"]: row for row in rows}
+        new = {as_read_back(row["case"]): row for row in rows}
         return [new.pop(row["case"], row) for row in self._rows] + list(new.values())

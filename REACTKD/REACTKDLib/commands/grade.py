@@ -13,7 +13,7 @@ from REACTKDLib.commands.arguments import (
     read_case,
 )
 from REACTKDLib.commands.progress import Progress
-from REACTKDLib.commands.results import write_results
+from REACTKDLib.commands.results import earlier_results_set_aside, write_results
 from REACTKDLib.commands.staging import all_or_nothing
 from REACTKDLib.commands.summary import say_summary
 
@@ -44,7 +44,8 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Grade one case into the output folder."""
-    with Progress() as progress, all_or_nothing(arguments.output) as folder:
+    output = arguments.output
+    with Progress() as progress, earlier_results_set_aside(output), all_or_nothing(output) as folder:
         progress(0.0, "reading")
         case = read_case(arguments)
         grader = open_grader(arguments)
@@ -56,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
             from REACTKDLib.core.dicom.export import write_dicom_results
 
             write_dicom_results(result.report, result.regions.labels, headers, folder)
-    say_summary(result.report, arguments.output)
+    say_summary(result.report, output)
 
 
 def _dicom_headers(arguments: argparse.Namespace, case: Case, grader: Any) -> list[Any]:

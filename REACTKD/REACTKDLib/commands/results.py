@@ -1,9 +1,14 @@
-"""The four files that a graded case leaves."""
+"""The four files that a graded case leaves, and those of an earlier run when it fails."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from REACTKDLib.core.earlier import set_aside
+from REACTKDLib.core.errors import Canceled, OutputNotWritable, ReactkdError
 
 if TYPE_CHECKING:
     from REACTKDLib.core.case import Case
@@ -13,6 +18,8 @@ REPORT = "report.json"
 TABLE = "regions.csv"
 REGIONS = "regions.nii.gz"
 ATTENTION = "attention.nii.gz"
+#: what an earlier run may have left; the report first, since it is what is read
+ALL = (REPORT, TABLE, REGIONS, ATTENTION, "report.dcm", "regions.dcm")
 
 
 def write_results(result: GradeResult, case: Case, folder: Path) -> None:
@@ -28,3 +35,24 @@ def write_results(result: GradeResult, case: Case, folder: Path) -> None:
     labels = Volume(result.regions.labels, case.reference.ijk_to_ras, Unit.UNKNOWN, "regions")
     write_volume(labels, folder / REGIONS)
     write_volume(result.voxel_map, folder / ATTENTION)
+
+
+@contextmanager
+def earlier_results_set_aside(folder: Path) -> Iterator[None]:
+    """When the work in the block fails, move what an earlier run left in `folder` aside, and say so in the error.
+
+    A stop, and a disk that does not take the results, change nothing: the old results are whole and stay in place.
+    """
+    try:
+        yield
+    except Canceled:
+        raise
+    except OutputNotWritable as error:
+        if (folder / REPORT).exists():
+            error.args = (f"{error} The results that lie there are of an earlier run.",)
+        raise
+    except Exception as error:
+        aside = set_aside(folder, ALL)
+        if aside is not None and isinstance(error, ReactkdError):
+            error.args = (f"{error} The results of an earlier run were moved into the folder '{aside.name}' there.",)
+        raise

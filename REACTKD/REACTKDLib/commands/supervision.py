@@ -20,9 +20,10 @@ from typing import Any
 
 STATE = "REACTKD_BATCH_STATE"  # the file in which the process says how far it is
 COMMAND = "batch"
+CRASHED = "case-crashed"
 _CRASHED_ROW = {
     "status": "failed",
-    "error": "case-crashed",
+    "error": CRASHED,
     "reason": "The process ended while it worked on this case, for lack of memory or by a damaged file; try the case "
     "alone, and report it if it stays.",
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 from REACTKDLib.core.atomic import write_text
 from REACTKDLib.core.case_list import CaseList, ListedCase
+from REACTKDLib.core.earlier import set_aside
 from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.review import Review
 from REACTKDLib.core.review_record import answer_of
@@ -82,8 +83,8 @@ class BatchRun:
             self._changed()
 
     def _needs(self, case: ListedCase) -> bool:
-        answer = self._review.of(case.id).answer
-        return answer is None or bool(answer["outdated"])
+        record = self._review.of(case.id)
+        return record.answer is None or record.failure is not None or bool(record.answer["outdated"])
 
     def _next(self) -> None:
         if self.state == "canceling" or self.done >= self.total:
@@ -110,7 +111,7 @@ class BatchRun:
             return
         if isinstance(event, events.Failed):
             self.failed += 1
-            self._review.update(case.id, failure={"code": event.code, "reason": event.message})
+            self._record_failure(case, event)
         else:
             report = event.result.report
             self._review.update(case.id, answer=answer_of(report), failure=None)
@@ -118,6 +119,11 @@ class BatchRun:
         self.done += 1
         self._write(self.cases.results_folder / TABLE, review_csv(self.cases, self._review))
         self._next()
+
+    def _record_failure(self, case: ListedCase, event: events.Failed) -> None:
+        """Keep why, and let no report of an earlier run pass for one of this."""
+        self._review.update(case.id, failure={"code": event.code, "reason": event.message})
+        set_aside(self.cases.results_folder, [f"{case.file_name}.json"])
 
     def _write(self, path: Any, text: str) -> None:
         try:

@@ -41,12 +41,12 @@ _SIDES = {0: ("left", "right"), 1: ("back", "front"), 2: ("lower end", "upper en
 
 
 def checked(case: Case) -> Case:
-    """Return the case with cleaned masks and every finding: the one gate before grading.
+    """Return the case with cleaned masks and every finding, once: the one gate before grading.
 
     Raises: what `masks.clean_masks` raises; PetOffLiver.
     """
     clean = clean_case(case)
-    return clean.with_findings(*check_case(clean))
+    return clean.with_findings(*(finding for finding in check_case(clean) if finding not in clean.findings))
 
 
 def rechecked(case: Case, liver: np.ndarray | None, tumor: np.ndarray | None, memo: Memo | None = None) -> Case:

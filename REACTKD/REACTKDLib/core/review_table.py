@@ -38,8 +38,8 @@ def _row(case_id: str, record: CaseReview, classes: Sequence[str]) -> dict[str, 
         "reviewed": _yes(record.reviewed is not None),
         "corrected_masks": _yes(record.masks is not None),
     }
-    if record.failure is not None:
-        row |= {"error": record.failure["code"], "reason": record.failure["reason"]}
+    if record.failure is not None:  # the last try: an answer that an earlier one gave is not its
+        return row | {"error": record.failure["code"], "reason": record.failure["reason"]}
     answer = record.answer
     if answer is None:
         return row

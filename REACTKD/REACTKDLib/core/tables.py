@@ -86,6 +86,11 @@ def as_it_was(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
+def as_read_back(text: str) -> str:
+    """Return what `read_table` gives of a cell that `table_text` made: a name that no file can hold has changed."""
+    return as_it_was(_trimmed(harmless(text)))
+
+
 def _written(cell: Any) -> str:
     text = "" if cell is None else harmless(str(cell))
     return '"' + text.replace('"', '""') + '"' if re.search(r"[,;|\t\r\n\"]", text) else text

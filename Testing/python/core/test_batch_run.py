@@ -176,3 +176,21 @@ def test_results_that_cannot_be_written(cases, mail, model):
 def test_the_table_without_any_answer(cases):
     rows = rows_of(review_csv(cases, Review(cases.review_file)))
     assert list(rows) == list(NAMES) and json.dumps(rows["a"]["state"]) == '"to do"' and "p_well" not in rows["a"]
+
+
+def test_a_case_that_fails_the_second_time_keeps_no_report_of_the_first(cases, mail, model, tmp_path):
+    review = Review(cases.review_file)
+    finish(BatchRun(mail, cases, review, plain_files, model), mail)
+    first = (cases.results_folder / "a.json").read_bytes()
+    good = (tmp_path / "0" / "CT.nii.gz").read_bytes()
+    (tmp_path / "0" / "CT.nii.gz").write_text("no image")
+    finish(BatchRun(mail, cases, review, plain_files, model, again=True), mail)
+    assert not (cases.results_folder / "a.json").exists() and (cases.results_folder / "b.json").is_file()
+    assert (cases.results_folder / "earlier" / "a.json").read_bytes() == first
+    row = rows_of((cases.results_folder / TABLE).read_text(encoding="utf-8"))["a"]
+    assert (row["grade"], row["error"]) == ("", "not-an-image") and "p_well" in row and row["p_well"] == ""
+    (tmp_path / "0" / "CT.nii.gz").write_bytes(good)
+    run = BatchRun(mail, cases, review, plain_files, model)
+    assert run.total == 2, "the one that failed now is tried again"
+    finish(run, mail)
+    assert review.of("a").failure is None and (cases.results_folder / "a.json").is_file()

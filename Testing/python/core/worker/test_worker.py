@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from REACTKDLib.core.bundle import Bundle
-from REACTKDLib.core.case import Modality
+from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.checked_session import CheckedSession
 from REACTKDLib.core.grader import Grader
+from REACTKDLib.core.open_job import open_job
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.client import WorkerClient
 from REACTKDLib.core.worker.events import Done, Failed, Progress
@@ -178,3 +179,20 @@ def test_nothing_is_left_in_the_folder(client, model, case):
     do(client, grade_job(client, case, model))
     do(client, jobs.Draw("a"))
     assert set(client.scratch.path.glob("*.npy")) <= before
+
+
+def test_a_case_from_files_tells_each_finding_once(client, model, case, tmp_path):
+    """As the command line does: thick slices, a lesion of one voxel, and whatever else there is to tell."""
+    volume = case.reference
+    matrix = volume.ijk_to_ras.copy()
+    matrix[:3, 2] *= 6.0 / np.linalg.norm(matrix[:3, 2])
+    tumor = case.tumor.copy()
+    tumor[tuple(np.argwhere(case.liver & ~case.tumor)[0])] = True
+    thick = Case("thick", {Modality.CT: replace(volume, ijk_to_ras=matrix)}, case.liver, tumor)
+    files = files_in(write_case(thick, tmp_path / "case"))
+    here = Grader(Bundle.load(model.bundle), "cpu").open(open_job(files.job())).grade().report.findings
+    for key in ("x", "x"):  # read anew, then found among the held ones
+        told = do(client, jobs.GradeFiles(key, files, model)).report.findings
+        assert len(told) == len(set(told)) and {"thick-slices", "one-voxel-lesion"} <= {f.code for f in told}
+        as_told = sorted(map(str, (finding.to_dict() for finding in told)))
+        assert as_told == sorted(map(str, (finding.to_dict() for finding in here)))
