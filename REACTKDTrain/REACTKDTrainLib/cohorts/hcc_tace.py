@@ -17,10 +17,13 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from REACTKDLib.core.case import Modality
 from REACTKDLib.core.dicom.index import FolderIndex, Progress, Series, files_below, index_folder
 from REACTKDLib.core.dicom.remarks import remarks_on
+from REACTKDLib.core.dicom.seg_objects import segmentation_objects
 from REACTKDLib.core.dicom.segmentation import read_dicom_segmentation
 from REACTKDLib.core.dicom.series import is_dicom_source
+from REACTKDLib.core.dicom.sources import check_together
 from REACTKDLib.core.errors import ReactkdError, Ungraded
 from REACTKDLib.core.segmentation_files import Segmentation
 from REACTKDLib.core.text import plural, quoted
@@ -142,6 +145,8 @@ def _case(
         return None
     acquisition, words = chosen
     told += _axes_problem(patient, file, acquisition.series)
+    together = check_together(acquisition.series, Modality.CT, path, bool(options.names))
+    told += [Problem(patient, finding.code, finding.message) for finding in together]
     remarks = remarks_on(acquisition.series, acquisition.slices, "the CT")
     told += [Problem(patient, remark.code, remark.message) for remark in remarks]
     files = TaceFiles(patient, acquisition.series, tuple(acquisition.slices), path, words)
@@ -178,7 +183,14 @@ def _segmentation_series(patient: str, found: Sequence[Series], told: list[Probl
     if not segs:
         told.append(Problem(patient, "no-segmentation", "There is no DICOM segmentation; the patient was left out."))
         return None
-    if len(segs) > 1 or len(segs[0].slices) > 1:
+    # Of several visits the first is the baseline; of one visit nobody but people can say which version counts.
+    of_visit = {piece.uid: piece.path for s in segs if s.study_uid == segs[0].study_uid for piece in s.slices}
+    if len(of_visit) > 1:
+        titles = quoted(thing.title for path in of_visit.values() for thing in segmentation_objects(path))
+        text = f"One study has {len(of_visit)} segmentations ({titles}); the patient was left out, so keep one of them."
+        told.append(Problem(patient, "several-segmentations", text))
+        return None
+    if len(segs) > 1:
         text = f"There are {sum(len(s.slices) for s in segs)} segmentations; the earliest one was taken."
         told.append(Problem(patient, "several-segmentations", text))
     return segs[0]

@@ -38,6 +38,11 @@ def find_images(
     return series, check_origins(images, masks, different_patients_ok) if series else []
 
 
+def check_together(image: Series, modality: Modality, segmentation: PathLike, ok: bool = False) -> list[Finding]:
+    """Return what speaks against an image and its segmentation being of one case. ok, raises: see `check_origins`."""
+    return check_origins([_image_origin(image, ROLES[modality])], _mask_origins(segmentation), ok)
+
+
 def referenced_series(segmentation: PathLike) -> tuple[str, ...]:
     """Return the UIDs of the series that a SEG, or those of a folder, were drawn on; none where they do not say."""
     return tuple(dict.fromkeys(uid for mask in _mask_origins(segmentation) for uid in mask.referenced))

@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 from REACTKDLib.core.case import Modality
@@ -136,6 +137,34 @@ def test_only_one_phase_and_not_the_wished_one_is_told(tmp_path):
     write_patient(tmp_path, "HCC_004", phases=("arterial",))
     survey = survey_hcc_tace(tmp_path)
     assert len(survey.cases) == 1 and "arterial by measurement" in message(survey, "phase")
+
+
+def test_several_segmentations_of_one_study_are_a_choice(tmp_path):
+    paths = write_patient(tmp_path, "HCC_004")
+    first = next(path for path in tmp_path.rglob("*.dcm") if pydicom.dcmread(path).Modality == "SEG")
+    write_seg(first.with_name("corrected.dcm"), paths, {**SEGMENTS, "Mass": np.roll(MASS, 2, 2)})
+    survey = survey_hcc_tace(tmp_path)
+    assert survey.cases == () and codes(survey, "HCC_004") == ["several-segmentations"]
+    assert "2 segmentations" in message(survey, "several-segmentations")
+    assert "Liver" in message(survey, "several-segmentations") and "left out" in message(
+        survey, "several-segmentations"
+    )
+
+
+def test_a_segmentation_of_another_patient_in_the_folder_is_left_out(tmp_path):
+    paths = write_patient(tmp_path, "HCC_005")
+    (seg,) = (path for path in tmp_path.rglob("*.dcm") if pydicom.dcmread(path).Modality == "SEG")
+
+    def other(dataset):
+        dataset.PatientID = dataset.PatientName = "stranger"
+
+    folder = tmp_path / "HCC_005"
+    seg.unlink()
+    write_seg(folder / "seg" / "other.dcm", paths, SEGMENTS, edit=other)
+    survey = survey_hcc_tace(tmp_path)
+    assert survey.cases == () and "different patients" in message(survey, "unreadable")
+    allowed = survey_hcc_tace(tmp_path, TaceOptions(names={"stranger": "HCC_005"}))
+    assert len(allowed.cases) == 1 and "different-patients" in codes(allowed, "HCC_005")
 
 
 def test_axes_that_run_against_the_ct(tmp_path):  # HCC_003
