@@ -13,10 +13,11 @@ from REACTKDLib.core.checks import checked
 from REACTKDLib.core.errors import EmptySegmentation, MaskOffImage, NoLiver, NoVolume
 from REACTKDLib.core.files import read_volume
 from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.given_paths import check_path
 from REACTKDLib.core.grid import Grid
 from REACTKDLib.core.recognition import Choice, choose
 from REACTKDLib.core.regrid import has_no_geometry, mask_on_grid, share_inside
-from REACTKDLib.core.roles import SEGMENTATION_ROLE
+from REACTKDLib.core.roles import ROLES, SEGMENTATION_ROLE
 from REACTKDLib.core.segmentation_files import Segmentation, read_segmentation
 from REACTKDLib.core.stated_places import check_images_together, same_place, settled_place
 from REACTKDLib.core.text import quoted
@@ -99,6 +100,10 @@ def read_volumes(
     from REACTKDLib.core.dicom.sources import find_images
 
     check()
+    for modality, path in given.items():
+        check_path(path, ROLES[modality])
+    if segmentation is not None:
+        check_path(segmentation, SEGMENTATION_ROLE)
     series, findings = find_images(given, segmentation, different_patients_ok)
     volumes = {}
     for modality, path in given.items():
@@ -124,6 +129,7 @@ def read_any_segmentation(path: PathLike) -> Segmentation:
     from REACTKDLib.core.dicom.seg_objects import read_objects, segmentation_objects
     from REACTKDLib.core.dicom.series import is_dicom_source
 
+    check_path(path, SEGMENTATION_ROLE)
     return read_objects(segmentation_objects(path)) if is_dicom_source(path) else read_segmentation(path)
 
 

@@ -12,6 +12,7 @@ from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.errors import EmptySegmentation, NoVolume, ReactkdError
 from REACTKDLib.core.files import read_raw
 from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.given_paths import check_path
 from REACTKDLib.core.grid import Grid
 from REACTKDLib.core.label_values import mask_of
 from REACTKDLib.core.open_case import case_of, on_image, read_any_segmentation, read_volumes
@@ -94,6 +95,8 @@ def _segmentation_of(job: Job) -> Segmentation:
 
 def _from_two_files(liver: Path, tumor: Path) -> Segmentation:
     """Two label files, any whole number above 0, as two segments on the grid of the first."""
+    for path, (_, kind) in zip((liver, tumor), MASKS):
+        check_path(path, f"the {kind} mask")
     raw = [read_raw(path, f"the {kind} mask") for path, (_, kind) in zip((liver, tumor), MASKS)]
     grid = Grid(raw[0].array.shape[:3], raw[0].ijk_to_ras)
     (first, told), (second, of_second) = (

@@ -13,9 +13,11 @@ from REACTKDLib.core.checks import checked
 from REACTKDLib.core.errors import GeometryMismatch, NoLiver
 from REACTKDLib.core.files import RawImage, read_raw, read_volume
 from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.given_paths import check_path
 from REACTKDLib.core.grid import Grid
 from REACTKDLib.core.label_values import mask_of, whole_labels
 from REACTKDLib.core.regrid import has_no_geometry, mask_on_grid
+from REACTKDLib.core.roles import ROLES
 from REACTKDLib.core.stated_places import check_images_together, settled_place
 from REACTKDLib.core.volume import Volume
 
@@ -51,6 +53,9 @@ def open_labeled(files: LabeledImages) -> Case:
     Raises: what `read_volume`, `read_raw` and `checked` raise; NoLiver; NotASegmentation for a mask of
     fractions; GeometryMismatch for one beside the image.
     """
+    masks = {"the liver mask": files.liver, "the tumor mask": files.tumor}
+    for role, path in ({ROLES[Modality(m)]: path for m, path in files.images.items()} | masks).items():
+        check_path(path, role)
     volumes = {Modality(m): read_volume(path, Modality(m)) for m, path in files.images.items()}
     reference = next(volumes[m] for m in Modality if m in volumes)
     check_images_together({m: volumes[m] for m in Modality if m in volumes})

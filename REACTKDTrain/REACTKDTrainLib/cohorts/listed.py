@@ -12,7 +12,8 @@ from typing import Any
 
 from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.datalist import job_of_entry, name_of, read_datalist
-from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.given_paths import check_path
 from REACTKDLib.core.open_case import open_case
 from REACTKDLib.core.tables import read_table
 from REACTKDLib.core.text import quoted, shown
@@ -201,14 +202,22 @@ def _case(
     load: partial[Case],
     fold: int | None,
 ) -> CohortCase:
-    files = [file for path in (*images.values(), *masks) for file in _files_at(path)]
-    missing = [file.name for file in files if not file.is_file()]
-    if missing:
+    paths = (*images.values(), *masks)
+    if not all(map(_can_be_read, paths)):
         # the case is told as unreadable when it is opened, so that it can be skipped
         fingerprint = "missing " + name
     else:
-        fingerprint = fingerprint_of(files, name)
+        fingerprint = fingerprint_of([file for path in paths for file in _files_at(path)], name)
     return CohortCase(name, patient, grade, tuple(images), load, fingerprint, fold)
+
+
+def _can_be_read(path: Path) -> bool:
+    """True for a file, and for a folder that may be that of a series."""
+    try:
+        check_path(path, "an image")
+    except ReactkdError:
+        return False
+    return path.exists()
 
 
 def _files_at(path: Path) -> list[Path]:

@@ -1,0 +1,85 @@
+"""A list may name anything; devices, pipes and whole disks are refused in a moment, and the other cases go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+import REACTKDLib.core.given_paths as module
+from REACTKDLib.core.case_list import open_case_list
+from REACTKDLib.core.errors import FileMissing, NotAnImage, ReactkdError
+from REACTKDLib.core.open_job import open_job, read_job
+from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from support.case_files import write_case
+from support.small_cases import small_case
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("given")
+    write_case(small_case(), root / "in" / "a")
+    os.mkfifo(root / "in" / "pipe.nii")
+    os.mkfifo(root / "in" / "pipe.seg.nrrd")
+    for n in range(40):
+        (root / f"n{n}").mkdir()
+    return root / "in"
+
+
+def listed(folder: Path, cell: str, column: str) -> Path:
+    cells = {"ct": "a/CT.nii.gz", "segmentation": "a/segmentation.seg.nrrd"} | {column: cell}
+    (folder / "list.csv").write_text(f"case,ct,segmentation\nodd,{cells['ct']},{cells['segmentation']}\n")
+    return folder / "list.csv"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe")
+@pytest.mark.parametrize("column", ["ct", "segmentation"])
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [("/dev/zero", "device or a pipe"), ("pipe.nii", "device or a pipe"), ("pipe.seg.nrrd", "device or a pipe"),
+     ("..", "files and folders"), ("/", "files and folders"), ("../..", "files and folders")],
+)  # fmt: skip
+def test_what_is_no_file_is_refused_in_a_moment(folder, monkeypatch, column, cell, words):
+    monkeypatch.setattr(module, "MOST_ENTRIES", 30)
+    path = listed(folder, cell, column)
+    started = time.monotonic()
+    case = open_case_list(path).cases[0]
+    with pytest.raises(NotAnImage, match=words):
+        open_job(case.job)
+    if column == "ct":
+        with pytest.raises(NotAnImage, match=words):
+            read_job(case.job)
+    cohort = open_cohort(str(path))
+    with pytest.raises(ReactkdError, match=words):
+        cohort.cases[0].load()
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe")
+@pytest.mark.parametrize("odd", ["ct", "liver", "tumor"])
+def test_masks_in_files_of_their_own_are_looked_at_too(folder, odd):
+    entry = {
+        "ct": "a/CT.nii.gz",
+        "liver": "a/segmentation.seg.nrrd",
+        "tumor": "a/segmentation.seg.nrrd",
+        odd: "pipe.nii",
+    }
+    (folder / "list.json").write_text(json.dumps({"training": [entry]}))
+    with pytest.raises(NotAnImage, match="device or a pipe"):
+        open_job(open_case_list(folder / "list.json").cases[0].job)
+    with pytest.raises(NotAnImage, match="device or a pipe"):
+        open_cohort(str(folder / "list.json")).cases[0].load()
+
+
+@pytest.mark.parametrize("name", ["a\0b.nii", "a\ud800.nii"])
+def test_a_name_that_no_file_can_have(name):
+    with pytest.raises(FileMissing, match="none that a file can have"):
+        module.check_path(name, "the CT")
+
+
+def test_a_good_case_still_opens(folder):
+    case = open_job(open_case_list(listed(folder, "a/CT.nii.gz", "ct")).cases[0].job)
+    assert case.tumor.sum() == small_case().tumor.sum()
