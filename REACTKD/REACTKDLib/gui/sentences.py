@@ -396,6 +396,10 @@ SENTENCES = (
     _("the disk refused it"),
     _("the file given for {role} is no slice of its series but a foreign image in it; give one of its slices."),
     _("the file of {role} is missing; correct the path."),
+    _(
+        "the folder given for {role} holds more than {most_entries} files and folders; give the series' own "
+        "folder, or one file of it."
+    ),
     _("the half-life of the radionuclide is missing"),
     _("the image"),
     _("the images of {role} are numbered from {lowest}, so slices at one end of it may be lacking."),
@@ -404,6 +408,7 @@ SENTENCES = (
     _("the injection is stated in UTC, and the offset of the scan's clock is not stated"),
     _("the installed PyTorch does not support this model of GPU"),
     _("the liver mask"),
+    _("the name of {role} is none that a file can have; correct the path."),
     _("the opening of a case"),
     _("the patient's weight is missing"),
     _("the patient's weight is stated as {weight} kg"),
@@ -524,6 +529,7 @@ SENTENCES = (
     _("{role} is a single slice, not a volume; give the whole 3-D series."),
     _("{role} is a single slice, not a volume; give the whole series."),
     _("{role} is a workbook, not a CSV; save it from the spreadsheet as 'CSV UTF-8'."),
+    _("{role} is given as a device or a pipe; give a file."),
     _(
         "{role} is no CT in Hounsfield units but another image derived from one: its header says {name}; give the "
         "CT itself."
