@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import tempfile
+import errno
 from pathlib import Path
 from typing import Any
 
 import slicer
 
+from REACTKDLib.core.atomic import written_beside
 from REACTKDLib.core.errors import FileMissing, NotAnImage, OutputNotWritable
 from REACTKDLib.core.formats.reading import read_header
+from REACTKDLib.core.owners import hidden_name
+from REACTKDLib.core.replacing import remove
 
 
 def save_scene(scene: Any, path: Path | str) -> None:
     """Write the scene as .mrb, whole or not at all. Raises: OutputNotWritable."""
     path = Path(path)
+    folder = path.with_name(hidden_name())
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # In a folder of its own under its own name, because the archive's inner folder is named after the file.
-        with tempfile.TemporaryDirectory(prefix=f"{path.stem}-", dir=path.parent) as folder:
-            beside = Path(folder) / path.name
-            if not scene.WriteToMRB(str(beside)):
-                raise OSError("the scene could not be packed")
-            beside.replace(path)
-    except OSError as error:
-        reason = error.strerror or error
-        raise OutputNotWritable(f"The scene cannot be written there ({reason}); choose another folder.") from error
+        with written_beside(path) as beside:
+            # In a folder of its own under its own name, because the archive's inner folder is named after the file.
+            folder.mkdir(mode=0o700)
+            if not scene.WriteToMRB(str(folder / path.name)):
+                raise OSError(errno.EIO, "the scene could not be packed")
+            (folder / path.name).replace(beside)
+    except OutputNotWritable as error:
+        why = getattr(error.__cause__, "strerror", None) or error.__cause__
+        raise OutputNotWritable(f"The scene cannot be written there ({why}); choose another folder.") from error
+    finally:
+        remove(folder)
 
 
 def load_scene(scene: Any, path: Path | str) -> None:
