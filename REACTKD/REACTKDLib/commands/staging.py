@@ -77,8 +77,7 @@ def _swapped_whole(new: Path, output: Path) -> bool:
     kept = {path.name for path in output.iterdir() if not path.name.startswith(PREFIX)} - {
         p.name for p in new.iterdir()
     }
-    # Whoever stands in the folder, the user's shell for one, would be left in a folder that is gone.
-    if kept or output.is_symlink() or output in (Path.cwd(), *Path.cwd().parents):
+    if kept or output.is_symlink() or _stands_in(output):
         return False
     stage: Stage | None = None
     try:
@@ -97,6 +96,15 @@ def _swapped_whole(new: Path, output: Path) -> bool:
         if stage is not None:
             stage.discard()
     return False
+
+
+def _stands_in(output: Path) -> bool:
+    """True when this process works in the folder, as the user's shell does then: both would be left in an old one."""
+    try:
+        here = Path.cwd()
+    except OSError:  # that folder is gone already
+        return False
+    return output in (here, *here.parents)
 
 
 def _same_owner(new: Path, old: Path) -> bool:

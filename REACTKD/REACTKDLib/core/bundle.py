@@ -23,6 +23,7 @@ from REACTKDLib.core.case import Modality
 from REACTKDLib.core.clinical_use import NOT_VERIFIED, claims_clinical_use
 from REACTKDLib.core.errors import BundleAltered, BundleIncomplete, BundleMismatch, BundleUnsafe
 from REACTKDLib.core.explain import UncertaintyRule
+from REACTKDLib.core.replacing import recover
 from REACTKDLib.core.text import quoted, shown
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Bundle:
         BundleUnsafe (the weights file holds more than tensors), BundleMismatch (the parts do not fit together).
         """
         folder = Path(folder)
+        if not folder.exists():
+            recover(folder.parent)  # a process that was killed while it replaced the folder left the old one aside
         missing = [str(part) for part in (METADATA, WEIGHTS) if not (folder / part).is_file()]
         if missing:
             raise BundleIncomplete(

@@ -20,7 +20,7 @@ from REACTKDLib.core.exchange import exchange
 from REACTKDLib.core.owners import PREFIX, hidden_name, is_left_over
 
 _NEW, _OLD, _STAGE = "new", "old", "+"
-_SHARE = 100  # looking for what others left may take a hundredth of the time
+_SHARE = 20  # looking for what others left may take a twentieth of the time
 _next_look: dict[Path, float] = {}
 _abandoned: set[Path] = set()  # of this process: the undo failed
 

@@ -46,6 +46,38 @@ def test_nothing_is_left_on_error(tmp_path, error):
     assert (tmp_path / "kept" / "old").read_text() == "old"
 
 
+def test_the_folder_where_one_stands_stays_the_same(tmp_path, monkeypatch):
+    """`--output .`: a shell in the folder sees the new results."""
+    output = tmp_path / "results"
+    for text in ("old", "new"):
+        with all_or_nothing(output) as stage:
+            (stage / "report.json").write_text(text)
+        monkeypatch.chdir(output)
+    assert Path("report.json").read_text() == "new"
+
+
+def test_a_working_folder_that_is_gone_is_no_fault(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for text in ("old", "new"):
+        with all_or_nothing(tmp_path / "results") as stage:
+            (stage / "report.json").write_text(text)
+    monkeypatch.undo()
+    assert (tmp_path / "results" / "report.json").read_text() == "new"
+
+
+def test_the_permissions_of_the_folder_stay(tmp_path):
+    output = tmp_path / "results"
+    output.mkdir()
+    output.chmod(0o750)
+    (output / "report.json").write_text("old")
+    with all_or_nothing(output) as stage:
+        (stage / "report.json").write_text("new")
+    assert output.stat().st_mode & 0o777 == 0o750 and [p.name for p in tmp_path.iterdir()] == ["results"]
+
+
 def test_move_that_fails_half_way_is_undone(tmp_path, monkeypatch):
     target = tmp_path / "results"
     target.mkdir()
