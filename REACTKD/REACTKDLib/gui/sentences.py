@@ -280,7 +280,7 @@ SENTENCES = (
         "correct the review, or draw them again."
     ),
     _("The review of this list was written by a newer version of REACTKD; it is not changed, and nothing is saved."),
-    _("The scene cannot be written there ({reason}); choose another folder."),
+    _("The scene cannot be written there ({why}); choose another folder."),
     _("The segment chosen as {role} is gone; choose the segments again."),
     _(
         "The segment {unclear} may be the tumor of the liver, or the liver without it or with it; say which "
