@@ -35,6 +35,16 @@ def add_case_arguments(parser: argparse.ArgumentParser) -> None:
         "--case", metavar="ID", help="a name for the reports (file names are never used: they may be a patient's)"
     )
     add_different_patients_argument(parser)
+    add_keep_specks_argument(parser)
+
+
+def add_keep_specks_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the word of a reader whose smallest lesions are no slips of the brush."""
+    parser.add_argument(
+        "--keep-specks",
+        action="store_true",
+        help="grade lesions under 0.05 ml too; without it they are told and left out",
+    )
 
 
 def add_different_patients_argument(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +85,7 @@ def read_case(arguments: argparse.Namespace) -> Case:
         tumor=arguments.tumor,
         case_id=checked_id(arguments.case),
         different_patients_ok=arguments.different_patients_ok,
+        keep_specks=arguments.keep_specks,
     )
 
 

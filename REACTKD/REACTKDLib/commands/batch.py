@@ -12,6 +12,7 @@ from REACTKDLib.commands.arguments import (
     add_bundle_arguments,
     add_device_argument,
     add_different_patients_argument,
+    add_keep_specks_argument,
     add_output_argument,
     checked_id,
 )
@@ -56,6 +57,7 @@ def add_to(commands: Any) -> None:
         "a datalist as training reads it (.json)",
     )
     add_different_patients_argument(parser)
+    add_keep_specks_argument(parser)
     add_bundle_arguments(parser)
     add_device_argument(parser)
     add_output_argument(parser)
@@ -70,6 +72,8 @@ def run(arguments: argparse.Namespace) -> None:
         jobs = read_worklist(arguments.worklist)
         if arguments.different_patients_ok:
             jobs = [replace(job, different_patients_ok=True) for job in jobs]
+        if arguments.keep_specks:
+            jobs = [replace(job, keep_specks=True) for job in jobs]
         grader = open_grader(arguments)
         stack.enter_context(running_alone(arguments.output / RESULTS, "a batch"))
         earlier = EarlierRows(arguments.output / RESULTS, grader.bundle.classes)

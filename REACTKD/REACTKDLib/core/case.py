@@ -33,6 +33,7 @@ class Case:
 
     id: a name for reports, free of patient data. volumes: any non-empty subset of the modalities.
     liver: bool (D, H, W) on the reference grid, the whole organ, tumors included. tumor: bool (D, H, W), all lesions.
+    keep_specks: the reader wants lesions of a voxel or two graded too, see `masks.clean_masks`.
 
     Raises: NoVolume without any volume; GeometryMismatch when a mask does not have the reference grid's shape.
     """
@@ -42,6 +43,7 @@ class Case:
     liver: np.ndarray
     tumor: np.ndarray
     findings: tuple[Finding, ...] = ()
+    keep_specks: bool = False
 
     def __post_init__(self) -> None:
         ordered = {m: self.volumes[m] for m in Modality if self.volumes.get(m) is not None}

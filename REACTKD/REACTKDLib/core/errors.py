@@ -101,6 +101,10 @@ class TumorOutsideLiver(ReactkdError):
     code = "tumor-outside-liver"
 
 
+class TooManyLesions(ReactkdError):
+    code = "too-many-lesions"
+
+
 class MaskOffImage(ReactkdError):
     code = "mask-off-image"
 

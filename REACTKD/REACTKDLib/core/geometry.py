@@ -43,6 +43,18 @@ def to_ras_order(array: np.ndarray, ijk_to_ras: np.ndarray) -> tuple[np.ndarray,
     return view, matrix
 
 
+def box_in_ras_order(
+    box: tuple[slice, slice, slice], shape: tuple[int, int, int], ijk_to_ras: np.ndarray
+) -> tuple[slice, slice, slice]:
+    """Return the box of an array (D, H, W) of this shape as it lies in the view of `to_ras_order`."""
+    axes, signs = nearest_ras_axes(ijk_to_ras)
+    out = []
+    for row in (2, 1, 0):
+        part, size = box[2 - axes[row]], shape[2 - axes[row]]
+        out.append(part if signs[row] > 0 else slice(size - part.stop, size - part.start))
+    return tuple(out)
+
+
 def from_ras_order(array: np.ndarray, ijk_to_ras: np.ndarray) -> np.ndarray:
     """Undo `to_ras_order` for an array (S, A, R) of the volume whose own matrix is `ijk_to_ras`."""
     axes, signs = nearest_ras_axes(ijk_to_ras)

@@ -11,6 +11,7 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.geometry import bounding_box
 from REACTKDLib.core.masks import HOLE_ML, SPECK_ML
+from REACTKDLib.core.small_lesions import small_lesions
 
 _FULL = np.ones((3, 3, 3), dtype=bool)
 Place = Sequence[float] | None
@@ -25,6 +26,7 @@ FIXES: Mapping[str, str] = MappingProxyType(
         "tumor-added-to-liver": "Add the tumor to the liver",
         "lesion-outside-liver": "Erase this lesion",
         "one-voxel-lesion": "Erase this voxel",
+        "small-lesions-left-out": "Remove small islands of the tumor",
     }
 )
 
@@ -119,6 +121,12 @@ def _erase_voxel(liver: np.ndarray, tumor: np.ndarray, place: np.ndarray | None,
     return liver, (tumor if chosen is None else tumor & ~chosen)
 
 
+def _erase_small(liver: np.ndarray, tumor: np.ndarray, _: np.ndarray | None, ml: float) -> tuple:
+    for box, mask in small_lesions(tumor, ml):
+        tumor[box] &= ~mask
+    return liver, tumor
+
+
 _STEPS: Mapping[str, Callable[..., tuple]] = {
     "holes-filled": _fill_small,
     "hole-in-liver": _fill_one,
@@ -127,6 +135,7 @@ _STEPS: Mapping[str, Callable[..., tuple]] = {
     "tumor-added-to-liver": _add_tumor,
     "lesion-outside-liver": _erase_lesion,
     "one-voxel-lesion": _erase_voxel,
+    "small-lesions-left-out": _erase_small,
 }
 
 

@@ -1,7 +1,9 @@
 """Cleaning of masks by stated rules, so that what is graded is what was drawn.
 
-1. A tumor voxel is never dropped because it is small: every lesion (26-connected) that lies in or touches the liver is
-   kept, one voxel as well as a liter, and the liver is made to contain it (archives store "liver" without its tumors).
+1. Every lesion (26-connected) of at least 0.05 ml that lies in or touches the liver is kept, and the liver is made to
+   contain it (archives store "liver" without its tumors). Smaller ones, a voxel or two, are told and counted as liver
+   where they touch it, unless the reader keeps them: a slip of the brush would count as a lesion like any other.
+   More than 200 lesions are refused: no liver has them, and memory and report grow with every one.
 2. A lesion that neither lies in nor touches the liver is not graded. When that is every lesion, the masks do not belong
    together: error. When others remain, it is left out with a warning that says where it is.
 3. Holes of the liver, fully enclosed by it (6-connected), are filled up to 1 ml each; larger ones (a cyst or a vessel
@@ -23,6 +25,7 @@ from REACTKDLib.core.errors import LiverTooSmall, NoLiver, TumorOutsideLiver
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.geometry import bounding_box
 from REACTKDLib.core.memo import Memo
+from REACTKDLib.core.small_lesions import SMALLEST_LESION_ML, check_number, small_lesions, touches
 from REACTKDLib.core.text import plural
 
 HOLE_ML = 1.0
@@ -33,6 +36,7 @@ SMALLEST_LIVER_VOXELS = 27
 CLEANING_FINDINGS = frozenset(
     {
         "lesion-outside-liver",
+        "small-lesions-left-out",
         "tumor-added-to-liver",
         "holes-filled",
         "hole-in-liver",
@@ -54,16 +58,24 @@ class CleanMasks:
 
 def clean_case(case: Case, memo: Memo | None = None) -> Case:
     """Return the case with cleaned masks and the findings added. memo, Raises: see `clean_masks`."""
-    masks = clean_masks(case.liver, case.tumor, case.reference.ijk_to_ras, memo)
+    masks = clean_masks(case.liver, case.tumor, case.reference.ijk_to_ras, memo, case.keep_specks)
     return case.with_masks(masks.liver, masks.tumor).with_findings(*masks.findings)
 
 
-def clean_masks(liver: np.ndarray, tumor: np.ndarray, ijk_to_ras: np.ndarray, memo: Memo | None = None) -> CleanMasks:
+def clean_masks(
+    liver: np.ndarray,
+    tumor: np.ndarray,
+    ijk_to_ras: np.ndarray,
+    memo: Memo | None = None,
+    keep_specks: bool = False,
+) -> CleanMasks:
     """Apply the rules above to bool masks (D, H, W); the inputs stay as they are.
 
     memo: of earlier calls; a liver that was found to be in one piece without a hole is not searched again.
 
-    Raises: NoLiver, LiverTooSmall, TumorOutsideLiver.
+    keep_specks: also lesions under 0.05 ml.
+
+    Raises: NoLiver, LiverTooSmall, TumorOutsideLiver, TooManyLesions.
     """
     liver, tumor = np.asarray(liver, dtype=bool), np.asarray(tumor, dtype=bool)
     if not liver.any():
@@ -71,7 +83,9 @@ def clean_masks(liver: np.ndarray, tumor: np.ndarray, ijk_to_ras: np.ndarray, me
     box = bounding_box(liver | tumor)
     work = _Work(liver[box].copy(), tumor[box].copy(), ijk_to_ras, tuple(s.start for s in box))
     _check_liver_size(work)
-    findings = [*_leave_out_strays(work), *_extend_liver(work)]
+    small = [] if keep_specks else _leave_out_small(work)
+    findings = [*small, *_leave_out_strays(work), *_extend_liver(work)]
+    check_number(work.tumor)
     is_whole = ("liver is whole", work.liver.shape, hashlib.sha256(np.packbits(work.liver)).digest())
     if not (memo or Memo()).of(is_whole, lambda: _is_whole(work.liver)):
         findings += [*_fill_holes(work), *_drop_specks(work)]
@@ -126,6 +140,26 @@ def _check_liver_size(work: _Work) -> None:
         raise LiverTooSmall(
             f"The liver mask has only {milliliters:.2g} ml; draw the whole liver, or correct the voxel spacing."
         )
+
+
+def _leave_out_small(work: _Work) -> list[Finding]:
+    """Lesions under 0.05 ml are no tumor; they are liver where they touch it."""
+    found = small_lesions(work.tumor, work.voxel_ml)
+    if not found:
+        return []
+    sizes = [np.count_nonzero(mask) for _, mask in found]
+    for box, mask in found:
+        work.tumor[box] &= ~mask
+        if touches(box, work.liver):
+            work.liver[box] |= mask
+    text = (
+        f"{plural(len(found), 'lesion')} under {SMALLEST_LESION_ML:g} ml, {sum(sizes) * work.voxel_ml:.2g} ml in all, "
+        f"{'is' if len(found) == 1 else 'are'} not graded; erase what is a slip of the brush, or keep small lesions "
+        "(--keep-specks on the command line)."
+    )
+    box, mask = found[int(np.argmax(sizes))]
+    place = work.ras_of(mask, tuple(part.start for part in box))
+    return [Finding("small-lesions-left-out", "warning", text, place)]
 
 
 def _leave_out_strays(work: _Work) -> list[Finding]:

@@ -39,6 +39,7 @@ def open_case(
     tumor: str | int | Sequence[str | int] | None = None,
     case_id: str | None = None,
     different_patients_ok: bool = False,
+    keep_specks: bool = False,
 ) -> Case:
     """Read one patient from files and check everything; the findings come with the case.
 
@@ -47,6 +48,7 @@ def open_case(
     FDG, else acetate). liver, tumor: names or label numbers; None leaves the choice to terminology codes, then names;
     an empty `tumor` says that there is none. case_id: for reports; neutral by default. different_patients_ok: take
     files whose DICOM headers name different patients, since each was given a pseudonym of its own; a warning tells.
+    keep_specks: grade lesions under 0.05 ml too.
 
     Raises: NoVolume, EmptySegmentation, MaskOffImage, PatientMismatch, and what `read_volume`, `read_dicom_volume`,
     `read_segmentation`, `read_dicom_segmentation`, `choose` and `checked` raise.
@@ -58,7 +60,7 @@ def open_case(
     if segmentation is None:
         raise EmptySegmentation("No segmentation is given; give the file with the liver and its tumors.")
     volumes, findings = read_volumes(given, segmentation, different_patients_ok=different_patients_ok)
-    return case_of(volumes, read_any_segmentation(segmentation), liver, tumor, case_id, findings)
+    return case_of(volumes, read_any_segmentation(segmentation), liver, tumor, case_id, findings, keep_specks)
 
 
 def case_of(
@@ -68,6 +70,7 @@ def case_of(
     tumor: str | int | Sequence[str | int] | None = None,
     case_id: str | None = None,
     findings: Sequence[Finding] = (),
+    keep_specks: bool = False,
 ) -> Case:
     """Return the checked case of images and a segmentation that are read already: see `open_case`.
 
@@ -79,7 +82,7 @@ def case_of(
     choice = choose([segment.candidate for segment in file.segments], _as_names(liver), _as_names(tumor))
     liver_mask, tumor_mask, more = masks_on(file, choice, reference)
     told = (*findings, *file.findings, *more)
-    return checked(Case(case_id or NEUTRAL_ID, volumes, liver_mask, tumor_mask, told))
+    return checked(Case(case_id or NEUTRAL_ID, volumes, liver_mask, tumor_mask, told, keep_specks))
 
 
 def read_volumes(

@@ -54,7 +54,7 @@ def open_job(job: Job, case_id: str | None = None, check: Callable[[], None] = l
     check()
     segmentation = _segmentation_of(job)
     check()
-    return case_of(volumes, segmentation, job.liver, job.tumor, case_id or job.case, findings)
+    return case_of(volumes, segmentation, job.liver, job.tumor, case_id or job.case, findings, job.keep_specks)
 
 
 def read_job(job: Job, check: Callable[[], None] = lambda: None) -> JobFiles:

@@ -14,7 +14,14 @@ from REACTKDLib.core.bounds import check_number, check_whole
 from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.errors import NoLiver, PetOffLiver
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.geometry import apply_separable, bounding_box, linear_weights, sample_volume, to_ras_order
+from REACTKDLib.core.geometry import (
+    apply_separable,
+    bounding_box,
+    box_in_ras_order,
+    linear_weights,
+    sample_volume,
+    to_ras_order,
+)
 from REACTKDLib.core.grid import Grid
 from REACTKDLib.core.normalize import CT_CLIP_HU, liver_window, log_pet, percentile_pet, z_score
 from REACTKDLib.core.volume import Volume
@@ -95,9 +102,10 @@ class Preparation:
             extent = np.array(mask.shape[::-1]) * spacing
             step = extent / np.array(self.shape[::-1])
             return self._grid(directions, matrix[:3, 3], (extent - spacing) / 2, step), ()
-        box = bounding_box(mask)
-        if box is None:
+        found = bounding_box(case.liver)  # not of the view: flipped axes take ten times as long
+        if found is None:
             raise NoLiver("The liver mask is empty; draw the liver, or choose the segment that holds it.")
+        box = box_in_ras_order(found, case.liver.shape, case.reference.ijk_to_ras)
         edges = np.array([((s.start - 0.5), (s.stop - 0.5)) for s in box[::-1]]) * spacing[:, None]
         center = np.round(edges.mean(axis=1) / LATTICE_MM - 1e-4) * LATTICE_MM
         need = 2 * np.abs(edges - center[:, None]).max(axis=1)

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 Progress = Callable[[float, str], None]
 Canceler = Callable[[], bool]
 T = TypeVar("T")
-# A region that loses more than this share of its volume beyond the network's field needs another field.
-_MAY_LIE_OUTSIDE = 0.01
 
 
 def silent(fraction: float, text: str) -> None:
@@ -62,7 +60,8 @@ class _Field:
 class Session:
     """One open case. Masks may change from grade to grade; the images do not.
 
-    Nor does the network's field, as long as it holds the regions. device: where it computes now, 'cpu' or 'cuda'.
+    Nor does the network's field, as long as a fresh reading of the masks would lay the same. device: where it computes
+    now, 'cpu' or 'cuda'.
     """
 
     def __init__(
@@ -108,7 +107,7 @@ class Session:
         liver, tumor: bool (D, H, W) on the reference grid. leave_out: modalities to do without, as if they had not been
         given. mute: regions, by name or by index into the report, to take out of the sum; the parenchyma stays what
         lesions are compared with even when muted. regions: of these very masks, where the caller has them already. The
-        encoder does not run, unless a mask leaves the network's field.
+        encoder does not run, unless the liver moves the network's field.
 
         `uncertain` in the report follows the bundle's rule ("uncertain" in its metadata: top_below, margin_below), by
         default: the top probability is below 0.5 or leads the second by less than 0.1. Without a lesion no grade is
@@ -153,25 +152,27 @@ class Session:
         return tuple(f for f in self.case.findings if own or f.code not in MASK_FINDINGS)
 
     def _place(self, liver, tumor, regions: RegionSet | None) -> tuple[RegionSet, Placement, tuple[Finding, ...]]:
-        """Return regions and their placement; read the images again where the masks leave the network's field."""
+        """Return regions and their placement; read the images again where a fresh reading would lay another field.
+
+        The field follows from these masks, never from those before: an edited case grades as it does reopened.
+        """
         own = liver is None and tumor is None
         if own and self._own is not None:
             return (*self._own, ())
         case = _whole_organ(self.case.with_masks(liver, tumor), self.bundle)
         if regions is None or own:
             regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
-        placement = place_regions(regions, self._field.grid, self._runner.uses_shells, self._field.shells)
         moved: tuple[Finding, ...] = ()
-        if placement.inside.min() < 1 - _MAY_LIE_OUTSIDE and not self.would_read(case):
+        if not self.would_read(case):
             self._field, self._own = self._read(case), None
-            placement = place_regions(regions, self._field.grid, self._runner.uses_shells, self._field.shells)
             moved = (
                 Finding(
                     "field-moved",
                     "info",
-                    "The corrected masks reach beyond the part of the images that had been read, so it was read anew.",
+                    "The corrected liver needs another part of the images than had been read, so they were read anew.",
                 ),
             )
+        placement = place_regions(regions, self._field.grid, self._runner.uses_shells, self._field.shells)
         if own:
             self._own = regions, placement
         return regions, placement, moved

@@ -28,7 +28,8 @@ class Job:
     """One case to do. images: {modality: path} of those given. liver, tumor: names or labels, None for recognition.
 
     mask_files: liver and tumor as label files of their own, in place of a segmentation. different_patients_ok: DICOM
-    headers may name different patients (see `core.open_case.open_case`).
+    headers may name different patients, keep_specks: lesions under 0.05 ml are graded too (see
+    `core.open_case.open_case`).
     """
 
     case: str
@@ -38,6 +39,7 @@ class Job:
     tumor: tuple[str, ...] | None = None
     mask_files: tuple[Path, Path] | None = None
     different_patients_ok: bool = False
+    keep_specks: bool = False
 
 
 def read_worklist(path: Path, extra: Sequence[str] = ()) -> list[Job]:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from REACTKDLib.core.case import Case, Modality
+from REACTKDLib.core.checked_session import CheckedSession
 from REACTKDLib.core.errors import Canceled, GeometryMismatch, NoLiver, NoVolume, UsageError
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.grade_result import GradeResult
@@ -289,6 +290,37 @@ def test_an_edit_beyond_the_field_reads_the_images_again(case):
     assert np.array_equal(first.voxel_map.array, expected)  # still the first field's
     assert session.encoder_calls == calls + 3 and "field-moved" in codes(result)
     assert np.allclose(logits(result), logits(grader.open(case).grade()), atol=1e-5)
+
+
+def _grown(liver: np.ndarray) -> np.ndarray:
+    return liver | np.roll(liver, 3, axis=1)
+
+
+def _with_island(liver: np.ndarray) -> np.ndarray:
+    far = liver.copy()
+    far[-4:, -4:, -4:] = True
+    return far
+
+
+EDITS = {
+    "shrinks": lambda liver: liver & np.roll(liver, 6, axis=2),
+    "grows": _grown,
+    "shifts": lambda liver: np.roll(liver, (2, 3, -2), axis=(0, 1, 2)),
+    "island": _with_island,
+    "island-gone": lambda liver: liver,
+}
+
+
+@pytest.mark.parametrize("order", [list(EDITS), ["island", "shrinks", "shifts", "island-gone", "grows"]])
+def test_the_same_masks_grade_alike_after_any_edits_and_reopened(case, grader, order):
+    session = CheckedSession(grader, case)
+    for name in order:
+        liver = EDITS[name](case.liver)
+        session.correct(liver, case.tumor & liver)
+        edited = session.grade()
+        fresh = CheckedSession(grader, replace(case, liver=liver, tumor=case.tumor & liver)).grade()
+        assert np.allclose(logits(edited), logits(fresh), rtol=0, atol=1e-6), name
+        assert edited.report.grade == fresh.report.grade
 
 
 def test_a_tumor_outside_the_liver_mask_counts_as_liver(case, grader):

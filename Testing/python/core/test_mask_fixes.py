@@ -24,8 +24,8 @@ def masks() -> tuple[np.ndarray, np.ndarray]:
     return liver, tumor
 
 
-def findings_of(liver: np.ndarray, tumor: np.ndarray) -> list:
-    clean = clean_masks(liver, tumor, MATRIX)
+def findings_of(liver: np.ndarray, tumor: np.ndarray, keep_specks: bool = False) -> list:
+    clean = clean_masks(liver, tumor, MATRIX, keep_specks=keep_specks)
     case = Case("x", {Modality.FDG: Volume(np.zeros(SHAPE, np.float32), MATRIX)}, clean.liver, clean.tumor)
     return [*clean.findings, *check_masks(case)]
 
@@ -42,6 +42,7 @@ FAULTS = {
     "tumor-added-to-liver": lambda liver, tumor: liver.__setitem__(tumor, False),
     "lesion-outside-liver": lambda liver, tumor: tumor.__setitem__((slice(30, 33), slice(52, 55), slice(60, 63)), True),
     "one-voxel-lesion": lambda liver, tumor: tumor.__setitem__((20, 20, 30), True),
+    "small-lesions-left-out": lambda liver, tumor: tumor.__setitem__((20, slice(20, 30, 2), 30), True),
 }
 
 
@@ -54,7 +55,7 @@ def test_a_fix_mends_its_finding_and_nothing_else(code):
     whole = masks()
     broken = masks()
     FAULTS[code](*broken)
-    finding = next(f for f in findings_of(*broken) if f.code == code)
+    finding = next(f for f in findings_of(*broken, keep_specks=code == "one-voxel-lesion") if f.code == code)
     assert finding.location_ras is not None
     before = [mask.copy() for mask in broken]
     liver, tumor = fix_masks(code, finding.location_ras, *broken, MATRIX)

@@ -51,10 +51,48 @@ def test_every_lesion_is_kept_and_liver_contains_it():
     tumor = ball((10, 12, 13), 3)
     tumor[4, 12, 13] = True  # one voxel inside
     liver = LIVER & ~tumor
-    masks = clean_masks(liver, tumor, MATRIX)
+    masks = clean_masks(liver, tumor, MATRIX, keep_specks=True)
     assert np.array_equal(masks.tumor, tumor)
     assert np.array_equal(masks.liver, LIVER)
     assert codes(masks) == ["tumor-added-to-liver"]
+
+
+@pytest.mark.parametrize(("voxels", "kept"), [(1, False), (4, False), (5, True), (6, True)])  # of 0.01 ml each
+@pytest.mark.parametrize("in_liver", [True, False], ids=["in the liver", "left out of it"])
+def test_lesions_under_a_twentieth_of_a_milliliter_are_told_and_left_out(voxels, kept, in_liver):
+    lesion, speck = ball((10, 12, 13), 3), blank()
+    speck[5, 12, 10 : 10 + voxels] = True
+    tumor = lesion | speck
+    masks = clean_masks(LIVER if in_liver else LIVER & ~tumor, tumor, MATRIX)
+    assert np.array_equal(masks.tumor, tumor if kept else lesion)
+    assert np.array_equal(masks.liver, LIVER)
+    told = [finding for finding in masks.findings if finding.code == "small-lesions-left-out"]
+    assert len(told) == (0 if kept else 1)
+    for finding in told:
+        assert f"1 lesion under 0.05 ml, {voxels * 0.01:.2g} ml in all, is not graded" in finding.message
+        assert finding.location_ras == pytest.approx([2 * (10 + (voxels - 1) / 2), 24, 12.5])
+    assert np.array_equal(clean_masks(LIVER, tumor, MATRIX, keep_specks=True).tumor, tumor)
+
+
+def test_a_thousand_specks_are_one_finding_and_many_lesions_are_refused():
+    matrix = np.diag([1.0, 1.0, 1.0, 1.0])
+    liver = np.ones((40, 60, 60), dtype=bool)
+    tumor = np.zeros_like(liver)
+    tumor[1::4, 1::4, 1::4] = True
+    tumor[2:8, 2:8, 2:8] = True
+    masks = clean_masks(liver, tumor, matrix)
+    assert [finding.code for finding in masks.findings] == ["small-lesions-left-out"]
+    assert np.count_nonzero(masks.tumor) >= 216
+    with pytest.raises(errors.TooManyLesions, match="remove its small islands"):
+        clean_masks(liver, tumor, matrix, keep_specks=True)
+
+
+def test_only_specks_leave_no_lesion():
+    tumor = blank()
+    tumor[10, 12, 13] = True
+    masks = clean_masks(LIVER, tumor, MATRIX)
+    assert not masks.tumor.any()
+    assert codes(masks) == ["small-lesions-left-out"]
 
 
 @pytest.mark.parametrize(("gap", "kept"), [(0, True), (1, False)], ids=["touches by a corner", "one voxel apart"])
@@ -62,9 +100,9 @@ def test_lesion_beside_the_liver(gap, kept):
     liver = blank()
     liver[4:14, 4:14, 4:14] = True
     tumor = blank()
-    tumor[6, 6, 6] = True
+    tumor[5:8, 5:8, 6] = True
     start = 14 + gap
-    tumor[start : start + 2, start : start + 2, start : start + 2] = True
+    tumor[start : start + 2, start : start + 2, start : start + 2] = True  # 0.08 ml
     masks = clean_masks(liver, tumor, MATRIX)
     assert masks.tumor[start, start, start] == kept
     assert masks.liver[start, start, start] == kept
@@ -107,7 +145,7 @@ def test_specks_are_dropped_unless_they_hold_tumor():
     liver[0, 0, 0:3] = True
     liver[19, 20:23, 20:23] = True
     tumor[19, 21, 21] = True
-    masks = clean_masks(liver, tumor, MATRIX)
+    masks = clean_masks(liver, tumor, MATRIX, keep_specks=True)
     assert not masks.liver[0, 0, 0]
     assert masks.liver[19, 20, 20]
     assert masks.tumor[19, 21, 21]

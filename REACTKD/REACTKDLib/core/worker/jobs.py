@@ -76,6 +76,7 @@ class CaseFiles:
     liver_mask: str | None = None
     tumor_mask: str | None = None
     different_patients_ok: bool = False
+    keep_specks: bool = False
 
     @classmethod
     def of(cls, job: ListedJob) -> CaseFiles:
@@ -91,6 +92,7 @@ class CaseFiles:
             **{k: None if v is None else list(v) for k, v in names.items()},
             case_id=job.case,
             different_patients_ok=job.different_patients_ok,
+            keep_specks=job.keep_specks,
         )
 
     def job(self) -> ListedJob:
@@ -100,7 +102,8 @@ class CaseFiles:
         names = [None if v is None else tuple(v) for v in (self.liver, self.tumor)]
         masks = (self.liver_mask, self.tumor_mask)
         pair = (Path(masks[0]), Path(masks[1])) if all(masks) else None
-        return ListedJob(self.case_id or "case", images, segmentation, *names, pair, self.different_patients_ok)
+        more = (self.different_patients_ok, self.keep_specks)
+        return ListedJob(self.case_id or "case", images, segmentation, *names, pair, *more)
 
 
 @dataclass(frozen=True)
