@@ -33,9 +33,13 @@ class CheckedSession:
         """How many images have been encoded so far for this and other cases, by the network of this one."""
         return self._core.encoder_calls
 
-    def correct(self, liver: np.ndarray | None, tumor: np.ndarray | None) -> None:
-        """Take other masks, bool (D, H, W) as drawn; None keeps one. Raises: what `rechecked` raises."""
-        self.case = rechecked(self.case, liver, tumor, self._memo)
+    def correct(self, liver: np.ndarray | None, tumor: np.ndarray | None, keep_specks: bool | None = None) -> None:
+        """Take other masks, bool (D, H, W) as drawn; None keeps one, and what is said of specks.
+
+        Raises: what `rechecked` raises.
+        """
+        case = self.case if keep_specks is None else replace(self.case, keep_specks=keep_specks)
+        self.case = rechecked(case, liver, tumor, self._memo)
 
     def adopt(self, case: Case) -> bool:
         """Take masks, id and units of another reading of the same images, if a fresh start would encode the same.

@@ -14,6 +14,7 @@ _MASKS = MASK_FINDINGS | {
     "liver-not-tissue",
     "mask-partly-outside",
     "liver-of-parts",
+    "liver-part-empty",
 }
 _COMPUTATION = {"device-fallback", "field-moved", "liver-larger-than-grid", "input-ignored"}
 # Said in the line of the volume itself.

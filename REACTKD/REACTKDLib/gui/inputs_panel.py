@@ -71,7 +71,7 @@ class InputsPanel(Section):
         livers = chosen.split(_TOGETHER) if chosen else None
         recognized = self._recognized()
         state = self.context.state
-        if recognized is not None and recognized == SegmentChoice(tuple(livers or ()), tuple(tumors)):
+        if recognized is not None and (recognized.livers, recognized.tumors) == (tuple(livers or ()), tuple(tumors)):
             state.set_segments(None, None)
         else:
             state.set_segments(livers, tumors)

@@ -19,7 +19,7 @@ from REACTKDLib.gui.views import show_case
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.mask_check import MaskChecker
 from REACTKDLib.scene.mask_fixes import MaskFixer
-from REACTKDLib.scene.segments import SegmentChoice, choose_segments
+from REACTKDLib.scene.segments import SegmentChoice, choose_segments, keep_specks
 from REACTKDLib.scene.state import GradingState
 
 
@@ -117,6 +117,11 @@ class MasksPanel(Section):
 
     # eyes
 
+    def on_keep_specks(self) -> None:
+        """The small lesions are real."""
+        keep_specks(self.context.state.segmentation)
+        self.context.read_inputs()
+
     def refresh(self) -> None:
         """Show the findings of the last check, or of the last grading if that is newer."""
         context, ui = self.context, self.ui
@@ -211,6 +216,9 @@ class MasksPanel(Section):
         if finding.code in FIXES:
             tip = _("{fix}, on a copy that you accept or reject.").format(fix=spoken(FIXES[finding.code]))
             line.addWidget(self._button(_("Fix"), f"findingFixButton{number}", tip, lambda: self.on_fix(finding)))
+        if finding.code == "small-lesions-left-out":
+            tip = _("They are real: grade them too. It is kept with the segmentation.")
+            line.addWidget(self._button(_("Keep"), f"findingKeepButton{number}", tip, self.on_keep_specks))
         return row
 
     @staticmethod

@@ -89,7 +89,7 @@ def read_case(nodes: CaseNodes, choice: SegmentChoice, case_id: str | None = Non
         data = nodes.segmentation.GetSegmentation()
         names = {segment_id: data.GetSegment(segment_id).GetName() for segment_id in choice.livers}
         findings += parts_findings({n: bool(segment_array(nodes.segmentation, i)[0].any()) for i, n in names.items()})
-    return Case(case_id or NEUTRAL_ID, volumes, liver, tumor, tuple(findings))
+    return Case(case_id or NEUTRAL_ID, volumes, liver, tumor, tuple(findings), choice.keep_specks)
 
 
 def read_masks(nodes: CaseNodes, choice: SegmentChoice) -> tuple[np.ndarray, np.ndarray]:

@@ -106,7 +106,9 @@ def hand_over_masks(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFol
                 names.append(scratch.new_name())
                 write_mask(scratch.path / names[-1], mask)
                 matrix = _placed(relation, matrix_of_part(image, corner))
-                files.append(MaskFile(role, names[-1], list(mask.shape), matrix.tolist(), segment_id))
+                files.append(
+                    MaskFile(role, names[-1], list(mask.shape), matrix.tolist(), segment_id, choice.keep_specks)
+                )
                 yield
     except BaseException:
         scratch.discard(names)

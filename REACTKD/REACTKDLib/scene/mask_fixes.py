@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -168,7 +168,7 @@ class MaskFixer(ScriptRunner):
         voxel_ml = abs(np.linalg.det(grid.ijk_to_ras[:3, :3])) / 1000
         changed = voxel_ml * sum(int(edit.mask.sum()) for edit in edits if edit.segment is not None)
         lesions = tuple((e.name, voxel_ml * int(e.mask.sum())) for e in edits if e.segment is None)
-        after = SegmentChoice(choice.livers, (*choice.tumors, *new))
+        after = replace(choice, tumors=(*choice.tumors, *new))
         self.proposal = Proposal(nodes, node, text, edits, new, after, changed, lesions)
         self.proposal_changed(self.proposal)
 

@@ -16,6 +16,7 @@ NODE_CLASS = "vtkMRMLScriptedModuleNode"
 INPUT_ROLES = {Modality.CT: "CT", Modality.FDG: "FDG", Modality.ACETATE: "Acetate"}
 SEGMENTATION_ROLE = "Segmentation"
 REPORT, MODEL, LIVERS, TUMORS, CASE_ID = "Report", "Model", "LiverSegments", "TumorSegments", "CaseID"
+SPECKS = "KeepSpecks"
 
 
 def parameter_nodes(scene: Any) -> list[Any]:
@@ -56,6 +57,7 @@ def write_inputs(node: Any, nodes: CaseNodes, choice: SegmentChoice, case_id: st
     node.SetNodeReferenceID(SEGMENTATION_ROLE, nodes.segmentation.GetID())
     node.SetParameter(LIVERS, json.dumps(list(choice.livers)))
     node.SetParameter(TUMORS, json.dumps(list(choice.tumors)))
+    node.SetParameter(SPECKS, "true" if choice.keep_specks else "")
     node.SetParameter(CASE_ID, case_id)
 
 
@@ -71,7 +73,7 @@ def read_inputs(node: Any) -> CaseNodes | None:
 def read_choice(node: Any) -> SegmentChoice | None:
     """Return the chosen segments that a parameter node records, or None."""
     livers, tumors = (tuple(json.loads(node.GetParameter(name) or "[]")) for name in (LIVERS, TUMORS))
-    return SegmentChoice(livers, tumors) if livers else None
+    return SegmentChoice(livers, tumors, node.GetParameter(SPECKS) == "true") if livers else None
 
 
 def write_report(node: Any, report: GradeReport) -> None:

@@ -18,14 +18,19 @@ from REACTKDLib.scene.terminology import codes_of
 from REACTKDLib.scene.volumes import grid_of, ijk_to_ras_of
 
 LABELMAP = "Binary labelmap"
+KEEP_SPECKS = "REACTKD.KeepSpecks"  # of the segmentation, so that it is saved with the masks that it is about
 
 
 @dataclass(frozen=True)
 class SegmentChoice:
-    """The IDs of the segments that make a case: one or more that are the liver together, and any number of tumors."""
+    """The IDs of the segments that make a case: one or more that are the liver together, and any number of tumors.
+
+    keep_specks: the reader wants lesions under 0.05 ml graded too.
+    """
 
     livers: tuple[str, ...]
     tumors: tuple[str, ...]
+    keep_specks: bool = False
 
 
 def choose_segments(
@@ -42,7 +47,18 @@ def choose_segments(
     ids = list(data.GetSegmentIDs())
     candidates = [_candidate(segment_id, data.GetSegment(segment_id)) for segment_id in ids]
     chosen = choose(candidates, _keys(data, ids, liver), _keys(data, ids, tumors))
-    return SegmentChoice(tuple(ids[i] for i in chosen.livers), tuple(ids[i] for i in chosen.tumors))
+    livers, tumors = (tuple(ids[i] for i in indices) for indices in (chosen.livers, chosen.tumors))
+    return SegmentChoice(livers, tumors, keeps_specks(segmentation))
+
+
+def keeps_specks(segmentation: Any) -> bool:
+    """True when the reader said of this segmentation that its lesions under 0.05 ml are real."""
+    return segmentation.GetAttribute(KEEP_SPECKS) == "1"
+
+
+def keep_specks(segmentation: Any, keep: bool = True) -> None:
+    """Record with a segmentation, at the reader's word, whether its lesions under 0.05 ml are to be graded."""
+    segmentation.SetAttribute(KEEP_SPECKS, "1" if keep else None)
 
 
 def _candidate(segment_id: str, segment: Any) -> Candidate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import jsonschema
 import numpy as np
@@ -11,11 +12,12 @@ import pytest
 
 from REACTKDLib.__main__ import main
 from REACTKDLib.commands.results import ATTENTION, REGIONS, REPORT, TABLE
-from REACTKDLib.core.case import Modality
+from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.files import read_volume
 from REACTKDLib.core.grader import Grader
 from REACTKDLib.core.open_case import open_case
 from REACTKDLib.core.report import report_schema
+from REACTKDLib.core.volume import Unit, Volume
 from support.case_files import NAMES, SEGMENTATION, case_arguments, write_case
 from support.small_cases import small_case
 
@@ -143,3 +145,36 @@ def test_help_and_version(run_command):
     done = run_command("--help")
     assert all(command in done.stdout for command in ("grade", "batch", "check", "prepare", "phantom"))
     assert "not for clinical use" in " ".join(done.stdout.split())
+
+
+def fine_case() -> Case:
+    """The small case, its CT alone, in voxels of half the height: 0.028 ml."""
+    case = small_case(modalities=[Modality.CT])
+    matrix = case.reference.ijk_to_ras.copy()
+    matrix[:3, 2] /= 2
+    ct, liver, tumor = (np.repeat(array, 2, axis=0) for array in (case.reference.array, case.liver, case.tumor))
+    return Case("fine", {Modality.CT: Volume(ct, matrix, Unit.HU)}, liver, tumor)
+
+
+def test_specks_are_told_and_left_out_unless_they_are_kept(bundle_folder, tmp_path):
+    case = fine_case()
+    far = np.argwhere(case.liver & ~case.tumor)[0]
+    tumor = case.tumor.copy()
+    tumor[tuple(far)] = True
+    plain = write_case(case, tmp_path / "plain")
+    specked = write_case(case.with_masks(tumor=tumor), tmp_path / "specked")
+    assert grade(plain, tmp_path / "a", bundle_folder, "--device", "cpu") == 0
+    assert grade(specked, tmp_path / "b", bundle_folder, "--device", "cpu") == 0
+    assert grade(specked, tmp_path / "c", bundle_folder, "--device", "cpu", "--keep-specks") == 0
+    for name, more in (("d", ()), ("e", ("--keep-specks",))):
+        words = ["--output", str(tmp_path / name), "--bundle", str(bundle_folder), "--device", "cpu", *more]
+        (tmp_path / "list").mkdir(exist_ok=True)
+        shutil.copytree(specked, tmp_path / "list" / "x", dirs_exist_ok=True)
+        assert main(["batch", "--worklist", str(tmp_path / "list"), *words]) == 0
+    read = lambda path: json.loads((tmp_path / path / REPORT).read_text(encoding="utf-8"))  # noqa: E731
+    a, b, c, d, e = (read(name) for name in ("a", "b", "c", "d/x", "e/x"))
+    assert a["probabilities"] == b["probabilities"] == d["probabilities"]
+    assert [r["volume_ml"] for r in a["regions"][1:3]] == [r["volume_ml"] for r in b["regions"][1:3]]
+    assert "small-lesions-left-out" in [finding["code"] for finding in b["findings"]]
+    assert c["probabilities"] == e["probabilities"] != b["probabilities"]
+    assert len(c["regions"]) == len(b["regions"]) + 1

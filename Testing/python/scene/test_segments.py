@@ -8,7 +8,7 @@ import slicer
 import vtk
 
 from REACTKDLib.core.errors import AmbiguousSegment, EmptySegmentation, LabelMissing, NoLiver
-from REACTKDLib.scene.segments import SegmentChoice, choose_segments, mask_on, segment_array
+from REACTKDLib.scene.segments import SegmentChoice, choose_segments, keep_specks, mask_on, segment_array
 from REACTKDLib.scene.terminology import codes_of, tag
 
 SHAPE = (12, 16, 20)
@@ -148,3 +148,12 @@ def test_surface_only_segmentation_is_read_and_left_as_it_is(scene):
 def test_empty_segment_has_no_voxels(scene):
     array, _ = segment_array(_segmentation(scene, ("a", "")), "s0")
     assert not array.any()
+
+
+def test_the_readers_word_on_specks_goes_with_the_choice(scene):
+    node = _segmentation(scene, ("Liver", ""), ("Tumor", ""))
+    assert not choose_segments(node).keep_specks
+    keep_specks(node)
+    assert choose_segments(node) == SegmentChoice(("s0",), ("s1",), True)
+    keep_specks(node, False)
+    assert choose_segments(node) == SegmentChoice(("s0",), ("s1",))

@@ -104,7 +104,7 @@ class Desk:
         reference = session.case.reference
         liver, tumor = masks_from_files(self._folder, masks, reference)
         check()
-        session.correct(liver, tumor)
+        session.correct(liver, tumor, any(mask.keep_specks for mask in masks))
         check()
         message = self._graded(key, 0, False)
         return {**message, "encoder_calls": session.encoder_calls - before}

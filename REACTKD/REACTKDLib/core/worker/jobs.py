@@ -34,7 +34,8 @@ class ImageFile:
 class MaskFile:
     """One segment, cut to its box and packed. role: liver or tumor. shape: (D, H, W) of the box. ijk_to_ras: of it.
 
-    segment: its ID, for jobs that answer by segment.
+    segment: its ID, for jobs that answer by segment. keep_specks: lesions under 0.05 ml are graded too; the same in
+    all masks of a case.
     """
 
     role: str
@@ -42,6 +43,7 @@ class MaskFile:
     shape: list
     ijk_to_ras: list
     segment: str = ""
+    keep_specks: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from REACTKDLib.core.worker.jobs import ImageFile, MaskFile
 def case_from_files(
     folder: Path,
     images: Iterable[ImageFile],
-    masks: Iterable[MaskFile],
+    masks: Sequence[MaskFile],
     case_id: str,
     check: Callable[[], None] = lambda: None,
 ) -> Case:
@@ -39,7 +39,7 @@ def case_from_files(
         findings += more
     reference = next(volumes[m] for m in Modality if m in volumes)
     liver, tumor = masks_from_files(folder, masks, Grid(reference.shape, reference.ijk_to_ras))
-    return Case(case_id, volumes, liver, tumor, tuple(findings))
+    return Case(case_id, volumes, liver, tumor, tuple(findings), any(mask.keep_specks for mask in masks))
 
 
 def read_image(folder: Path, image: ImageFile) -> tuple[Volume, list[Finding]]:
