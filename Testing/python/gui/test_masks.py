@@ -129,32 +129,3 @@ def test_a_proposal_goes_with_the_scene(user: Any, scene: Any, faulty: Any) -> N
     scene.Clear(0)
     user.settle()
     assert not user.sees("proposalWidget") and not user.sees("findingsWidget")
-
-
-def test_a_speck_is_left_out_until_the_reader_keeps_it(user: Any, nodes: Any) -> None:
-    liver = mask_of(nodes.segmentation, "Liver", nodes.reference)
-    tumor = mask_of(nodes.segmentation, "Tumor", nodes.reference)
-    speck = np.zeros_like(liver)
-    speck[tuple(np.argwhere(liver & ~ball_around(tumor))[0])] = True
-    paint(nodes.segmentation, "Tumor", speck, nodes.reference)
-    grade(user)
-    without = user.text("gradeLabel")
-    rows = range(len(user.find("findingsWidget").children()) - 1)
-    row = next(n for n in rows if "under 0.05 ml" in user.text(f"findingLabel{n}"))
-    user.screenshot("masks-speck", of="window")
-    user.click(f"findingKeepButton{row}")
-    grade(user)
-    assert nodes.segmentation.GetAttribute("REACTKD.KeepSpecks") == "1"
-    said = [user.text(f"findingLabel{n}") for n in range(len(user.find("findingsWidget").children()) - 1)]
-    assert not any("under 0.05 ml" in text for text in said)
-    assert any("is a single voxel" in text for text in said)
-    erase(nodes.segmentation, "Tumor", speck, nodes.reference)
-    grade(user)
-    assert user.text("gradeLabel") == without
-
-
-def ball_around(mask: np.ndarray) -> np.ndarray:
-    """The mask and three voxels about it."""
-    from scipy.ndimage import binary_dilation
-
-    return binary_dilation(mask, iterations=3)
