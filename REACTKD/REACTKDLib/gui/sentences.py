@@ -110,6 +110,7 @@ SENTENCES = (
     _("Reading the case"),
     _("Reading the images"),
     _("Reading the masks"),
+    _("Remove small islands of the tumor"),
     _("Saving the masks of {case_id}"),
     _("Slicer's Python (PythonSlicer) was not found beside the application; install Slicer again."),
     _("Some of the review could not be read and was left out; the file as it was is kept as '{name}'."),
@@ -146,9 +147,9 @@ SENTENCES = (
     _("The axes of {role} lie in one plane; correct its direction matrix or export the image again."),
     _("The axes of {role}'s sform {what}; its qform was taken."),
     _("The case has no image; give a CT, or a PET with masks drawn on it."),
+    _("The corrected liver needs another part of the images than had been read, so they were read anew."),
     _("The corrected masks of this case are not where they were saved; those listed are shown."),
     _("The corrected masks of {value} could not be saved. {error}"),
-    _("The corrected masks reach beyond the part of the images that had been read, so it was read anew."),
     _("The datalist is not readable JSON{why}; correct the file."),
     _('The datalist must be an object with a list "training" of cases.'),
     _("The description of the model carries no checksum, so its claims are not verified; save the model again."),
@@ -310,6 +311,10 @@ SENTENCES = (
     _("The tracer of {role} is known only by its half-life or nuclide ({nuclide})."),
     _("The training's files are not what REACTKDTrain writes; choose the folder of another run."),
     _("The tumor lies wholly outside the liver; check that both masks belong to this patient and this image."),
+    _(
+        "The tumor mask has {count} separate lesions where at most {most_lesions} are graded; remove its small "
+        "islands (Segment Editor, Islands), or choose the segment that holds the tumor."
+    ),
     _("The tumor mask is empty, so no grade can be given."),
     _("The voxel spacing of {name} is zero along an axis; correct the spacing or export it again."),
     _("The voxels of {role} are of a kind that no scan has (type {code}); save it as 16-bit or float."),
@@ -340,6 +345,7 @@ SENTENCES = (
     _("This is the first case of the list."),
     _("This is the last case of the list."),
     _("What the panel handed over to the process that computes is damaged or gone; grade again."),
+    _("are"),
     _("back"),
     _("begins anew"),
     _("between slice {value} and {value2} of {index} there are {steps} mm, not {step}"),
@@ -352,6 +358,7 @@ SENTENCES = (
     _("in an unknown unit"),
     _("injection and scan lie {value} minutes apart by the header, which no scan with this radionuclide does"),
     _("injection time and injection date-time contradict each other"),
+    _("is"),
     _("is written again"),
     _("it does not say which corrections were made (Corrected Image)"),
     _("it has too little free memory"),
@@ -424,8 +431,14 @@ SENTENCES = (
     _("upper end"),
     _("{counted} in the liver mask, {value} ml in all, counted as liver."),
     _("{counted} of the liver mask under {speck_ml} ml, {value} ml in all, not counted as liver."),
+    _(
+        "{counted} under {smallest_lesion_ml} ml, {value} ml in all, {value2} not graded; erase what is a slip of "
+        "the brush, or keep small lesions (--keep-specks on the command line)."
+    ),
     _("{count} case"),
     _("{count} cases"),
+    _("{count} lesion"),
+    _("{count} lesions"),
     _("{count} slice"),
     _("{count} slices"),
     _("{count} small hole"),
