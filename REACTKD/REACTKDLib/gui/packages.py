@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import logging
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from REACTKDLib.core.errors import PackagesMissing
+from REACTKDLib.core.log import log_told
 
 # Import name -> name of the package as a person would type it.
 NEEDED = {"torch": "torch", "monai": "monai", "einops": "einops", "ot": "POT", "skimage": "scikit-image"}
@@ -79,7 +79,7 @@ def _install_torch() -> None:
     try:
         PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=str(wanted))
     except Exception as error:  # whatever that extension, its installer or pip may raise
-        raise _failed("torch") from error
+        raise _failed("torch", error) from error
     importlib.invalidate_caches()
     if not _is_installed("torch"):
         raise PackagesMissing(
@@ -94,7 +94,7 @@ def _install_others() -> None:
         try:
             agreed = _install_by_slicer(constraints, names)
         except Exception as error:  # CalledProcessError where pip failed, and what else an installer may raise
-            raise _failed(" ".join(names)) from error
+            raise _failed(" ".join(names), error) from error
     if not agreed:
         raise PackagesMissing(declined.format(packages=", ".join(names)))
 
@@ -126,14 +126,16 @@ def _constraints() -> Iterator[str]:
         yield str(path)
 
 
-def _failed(names: str) -> PackagesMissing:
-    logging.exception("REACTKD: the installation of %s failed", names)
+def _failed(names: str, error: Exception) -> PackagesMissing:
     words = _(
         "The installation of {packages} failed; check the internet connection, set HTTPS_PROXY where there is a proxy, "
         "or install them from a folder of wheels with pip_install('--no-index --find-links FOLDER {packages}') in the "
         "Python console, and press Grade again."
     )
-    return PackagesMissing(words.format(packages=names))
+    fault = PackagesMissing(words.format(packages=names))
+    fault.__cause__ = error
+    log_told(fault, "the installation of packages")
+    return fault
 
 
 def _is_testing() -> bool:
