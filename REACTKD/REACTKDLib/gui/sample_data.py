@@ -99,6 +99,9 @@ def while_painting(work: Callable[[], Any]) -> Any:
     """
     import qt
 
+    from REACTKDLib.core.errors import ReactkdError
+    from REACTKDLib.core.log import log_unforeseen
+
     done: list[Any] = []
     failed: list[BaseException] = []
 
@@ -106,6 +109,8 @@ def while_painting(work: Callable[[], Any]) -> Any:
         try:
             done.append(work())
         except BaseException as error:  # handed on to the caller
+            if not isinstance(error, ReactkdError):
+                log_unforeseen(error, "making sample data")  # the application shows it and keeps nothing
             failed.append(error)
 
     worker = threading.Thread(target=run, daemon=True)
