@@ -96,6 +96,10 @@ def compose_report(
         "device": device,
         "timing_ms": timing_ms,
     }
+    if regions.lesions and set(range(1, len(regions.regions))) <= set(muted):
+        decided = None  # what is left says nothing of a lesion, as where none is marked
+        text = "Every lesion was taken out, so no grade is given."
+        findings.append(Finding("lesions-left-out", "warning", text))
     if decided is None:
         rows = tuple(_row(region, bool(low)) for region, low in zip(regions.regions, small))
         report = GradeReport(

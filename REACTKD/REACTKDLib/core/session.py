@@ -106,8 +106,9 @@ class Session:
 
         liver, tumor: bool (D, H, W) on the reference grid. leave_out: modalities to do without, as if they had not been
         given. mute: regions, by name or by index into the report, to take out of the sum; the parenchyma stays what
-        lesions are compared with even when muted. regions: of these very masks, where the caller has them already. The
-        encoder does not run, unless the liver moves the network's field.
+        lesions are compared with even when muted, and with every lesion muted no grade is claimed. regions: of these
+        very masks, where the caller has them already. The encoder does not run, unless the liver moves the network's
+        field.
 
         `uncertain` in the report follows the bundle's rule ("uncertain" in its metadata: top_below, margin_below), by
         default: the top probability is below 0.5 or leads the second by less than 0.1. Without a lesion no grade is

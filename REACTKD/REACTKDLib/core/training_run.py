@@ -19,6 +19,7 @@ from REACTKDLib.core.training_log import Curve, LogReader
 RECORD = "run.json"
 FORMAT = "reactkd-run/1"
 STOP = "STOP"
+STOPPED = "STOPPED"  # the same file, once the run has ended for it
 #: stage -> its settings in run.json, in the order of the work
 STAGES = {
     "teacher-heads": "teacher_heads",
@@ -31,7 +32,7 @@ SILENT_S = 300.0
 #: where a run leaves traces of life; the folders of the cache change with each entry
 WRITTEN = ("fold*", "fold*/*", "fold*/*/*", "cache", "cache/*")
 
-State = Literal["preparing", "training", "stopping", "silent", "done"]
+State = Literal["preparing", "training", "stopping", "stopped", "silent", "done"]
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,8 @@ class RunReader:
     def _state(self, measured: bool, begun: bool, quiet: float) -> State:
         if measured:
             return "done"
+        if (self.folder / STOPPED).exists():
+            return "stopped"
         if quiet > SILENT_S:
             return "silent"
         if (self.folder / STOP).exists():

@@ -130,7 +130,7 @@ def checks_words(case: ListedCase, record: CaseReview) -> tuple[str, str]:
         return _("incomplete"), spoken("\n".join(case.problems))
     if record.answer is None:
         return "", ""
-    found = [finding for finding in record.answer["findings"] if finding["severity"] != "info"]
+    found = record.answer["findings"]  # all of them, as the panel shows them when the case is opened
     if not found:
         return _("fine"), _("The checks found nothing wrong.")
     told = [spoken(finding.get("message", finding["code"])) for finding in found]  # reviews of old have codes alone

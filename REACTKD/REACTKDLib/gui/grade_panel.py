@@ -174,7 +174,9 @@ class GradePanel(Section):
         layout = self.ui.probabilityWidget.layout()
         if list(self._bars) != list(probabilities):
             while layout.count():
-                layout.takeAt(0).widget().deleteLater()
+                old = layout.takeAt(0).widget()
+                old.setParent(None)  # see MasksPanel: it would be seen until it goes
+                old.deleteLater()
             self._bars = {}
             for grade in probabilities:
                 bar = qt.QProgressBar()

@@ -197,7 +197,9 @@ class MasksPanel(Section):
     def _list(self, findings: tuple[Finding, ...]) -> None:
         layout = self.ui.findingsWidget.layout()
         while layout.count():
-            layout.takeAt(0).widget().deleteLater()
+            old = layout.takeAt(0).widget()
+            old.setParent(None)  # it goes when the events come round, and would be seen below the new ones until then
+            old.deleteLater()
         for number, finding in enumerate(findings):
             layout.addWidget(self._row(number, finding))
         self.ui.findingsWidget.visible = bool(findings)

@@ -172,6 +172,8 @@ def _doing(run: TrainingRun) -> str:
     where = _where(run)
     if run.state == "preparing":
         return _("Preparing the cases.")
+    if run.state == "stopped":
+        return _("Stopped; what is done is kept. Resume it with --resume. {where}").format(where=where).strip()
     if run.state == "stopping":
         return _("Stopping after the current step. {where}").format(where=where)
     if run.state == "silent":

@@ -167,7 +167,9 @@ class WhyPanel(Section):
     def _make_input_boxes(self, inputs: list[Modality]) -> None:
         layout = self.ui.inputsInUseWidget.layout()
         while layout.count():
-            layout.takeAt(0).widget().deleteLater()
+            old = layout.takeAt(0).widget()
+            old.setParent(None)  # see MasksPanel: it would be seen until it goes
+            old.deleteLater()
         self._input_boxes = {}
         for modality in inputs:
             box = qt.QCheckBox(image_words(modality))

@@ -54,9 +54,18 @@ def run_experiment(options: RunOptions, report: Report = silent) -> Result:
     try:
         run = Experiment(options, config, device, processes, report if processes.first else silent)
         with running_alone(run.output / RECORD, "a training") if processes.first else nullcontext():
-            return run.run()
+            return _run_or_stop(run)
     finally:
         processes.leave()
+
+
+def _run_or_stop(run: Experiment) -> Result:
+    try:
+        return run.run()
+    except Stopped:
+        if run.processes.first:
+            run.stop.obey()
+        raise
 
 
 class Experiment:

@@ -93,6 +93,18 @@ def test_stop_is_what_the_training_looks_for(training: TrainingFolder) -> None:
     assert RunReader(training.folder).read().state == "stopping"
 
 
+def test_a_run_that_obeyed_is_stopped_and_not_silent(training: TrainingFolder) -> None:
+    training.step(0, "teacher", 1)
+    ask_to_stop(training.folder)
+    stop = StopFile(training.folder)
+    stop.obey()
+    training.age(SILENT_S + 60)
+    assert RunReader(training.folder).read().state == "stopped"
+    stop.clear()  # as a resumed run does first of all
+    training.step(0, "teacher", 2)
+    assert RunReader(training.folder).read().state == "training"
+
+
 def test_a_run_without_a_sign_of_life_is_silent_and_not_called_running(training: TrainingFolder) -> None:
     training.step(0, "teacher", 1)
     reader = RunReader(training.folder)

@@ -130,7 +130,10 @@ def test_choices_come_back_with_a_saved_scene(user: Any, scene: Any, nodes: Any,
 
 
 def test_everything_fits_into_300_pixels(application: Any, user: Any, nodes: Any) -> None:
+    """With every section open, as all of them can be."""
     application.window.set_panel_width(300)
+    for name in ("cases", "inputs", "masks", "grade", "why", "report", "training"):
+        user.find(f"{name}Section").collapsed = False
     user.settle()
     panel = application.modules["REACTKD"].widgetRepresentation()
     wide = [child for child in panel.findChildren(type(user.find("gradeButton"))) if child.isVisible()]

@@ -136,3 +136,25 @@ def test_a_real_run_is_watched_and_its_model_grades(
     user.wait_until(lambda: user.sees("gradeLabel"), 120, "a grade by the new model")
     assert "reactkd-phantom-run" in user.text("detailsLabel")
     shutil.rmtree(tmp_path / "run" / "cache")
+
+
+def test_a_run_with_its_curve_fits_into_300_pixels(
+    section: Any, user: Any, training: TrainingFolder, application: Any
+) -> None:
+    application.window.set_panel_width(300)
+    training.step(0, "teacher", 4)
+    user.type("trainingPathEdit", str(training.folder))
+    user.wait_until(lambda: not user.find("trainingCurveLabel").pixmap.isNull(), what="the curve")
+    user.screenshot("training-300")
+    assert application.modules["REACTKD"].widgetRepresentation().minimumSizeHint().width() <= 300
+    curve = user.find("trainingCurveLabel")
+    assert curve.pixmap.deviceIndependentSize().width() <= curve.width + 1  # whole, not cut off
+
+
+def test_a_run_that_obeyed_reads_as_stopped(section: Any, user: Any, training: TrainingFolder) -> None:
+    training.step(0, "teacher", 4)
+    (training.folder / "STOPPED").touch()
+    training.age(10_000)
+    user.type("trainingPathEdit", str(training.folder))
+    user.wait_until(lambda: "Stopped; what is done is kept." in user.text("trainingStateLabel"), what="the state")
+    assert "may have ended" not in user.text("trainingStateLabel")
