@@ -526,3 +526,15 @@ def test_a_phantom(bundle):
     scanned = acquire(draw_patient(5), "tiny").case
     result = checked(Grader(bundle, "cpu").open(scanned).grade())
     assert result.report.case == scanned.id and len(result.regions.lesions) >= 1
+
+
+def test_with_every_lesion_muted_no_grade_is_claimed(case, grader):
+    session = grader.open(case)
+    lesions = [row.name for row in session.grade().report.regions if row.kind == "tumor"]
+    one_left = checked(session.grade(mute=lesions[1:])).report
+    assert one_left.grade is not None
+    none_left = session.grade(mute=lesions)
+    assert none_left.report.grade is None and none_left.report.probabilities is None and none_left.votes is None
+    assert [f.code for f in none_left.report.findings if f.severity == "warning"][-1] == "lesions-left-out"
+    assert all(row.weight is None and row.deletion_effect is None for row in none_left.report.regions)
+    assert session.grade().report.grade is not None
