@@ -63,6 +63,7 @@ SENTENCES = (
     _("Erase this voxel"),
     _("Every case of the list has a grade already."),
     _("Every image is left out; keep at least one."),
+    _("Every lesion was taken out, so no grade is given."),
     _("Every tumor segment is one lesion already, so there is nothing to split."),
     _("FDG and acetate are the same image; check which file was given for which tracer."),
     _("Fill the small holes of the liver"),
