@@ -6,6 +6,8 @@ import csv
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -216,19 +218,19 @@ def test_two_batches_on_one_folder(cohort, bundle_folder, tmp_path, capsys):
 
 
 def test_what_a_killed_batch_left_is_removed(cohort, bundle_folder, tmp_path):
+    """In a process of its own: a fork of this one would wait for threads that PyTorch has started here."""
     output = tmp_path / "out"
-
-    def dies(*_):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    child = os.fork()
-    if child == 0:
-        import REACTKDLib.commands.batch as module
-
-        module.write_results = dies
-        run(cohort, output, bundle_folder)
-        os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    code = (
+        "import os, signal, sys\n"
+        "import REACTKDLib.commands.batch as module\n"
+        "from REACTKDLib.__main__ import main\n"
+        "module.write_results = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "main(sys.argv[1:])\n"
+    )
+    arguments = ["batch", "--worklist", str(cohort), "--output", str(output), "--bundle", str(bundle_folder)]
+    paths = os.pathsep.join(path for path in sys.path if path)
+    done = subprocess.run([sys.executable, "-c", code, *arguments], env=os.environ | {"PYTHONPATH": paths}, check=False)
+    assert done.returncode == -signal.SIGKILL
     assert [path.name for path in output.iterdir() if path.name.startswith(".reactkd-")], "it left something"
     assert run(cohort, output, bundle_folder) == 0
     assert sorted(path.name for path in output.iterdir()) == ["A 1", "B", RESULTS]
