@@ -33,7 +33,7 @@ def _probabilities(record: CaseReview) -> dict[str, float]:
 def _row(case_id: str, record: CaseReview, classes: Sequence[str]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "case": case_id,
-        "state": "failed" if record.failure is not None and record.state == "to do" else record.state,
+        "state": "failed" if record.failure is not None and record.reviewed is None else record.state,
         "reader_grade": record.reader_grade or "",
         "reviewed": _yes(record.reviewed is not None),
         "corrected_masks": _yes(record.masks is not None),

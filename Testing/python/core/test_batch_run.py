@@ -188,7 +188,8 @@ def test_a_case_that_fails_the_second_time_keeps_no_report_of_the_first(cases, m
     assert not (cases.results_folder / "a.json").exists() and (cases.results_folder / "b.json").is_file()
     assert (cases.results_folder / "earlier" / "a.json").read_bytes() == first
     row = rows_of((cases.results_folder / TABLE).read_text(encoding="utf-8"))["a"]
-    assert (row["grade"], row["error"]) == ("", "not-an-image") and "p_well" in row and row["p_well"] == ""
+    assert (row["state"], row["grade"], row["error"]) == ("failed", "", "not-an-image")
+    assert "p_well" in row and row["p_well"] == ""
     (tmp_path / "0" / "CT.nii.gz").write_bytes(good)
     run = BatchRun(mail, cases, review, plain_files, model)
     assert run.total == 2, "the one that failed now is tried again"

@@ -129,3 +129,19 @@ def test_a_proposal_goes_with_the_scene(user: Any, scene: Any, faulty: Any) -> N
     scene.Clear(0)
     user.settle()
     assert not user.sees("proposalWidget") and not user.sees("findingsWidget")
+
+
+def test_findings_are_never_printed_over_each_other(user: Any, faulty: Any, widget: Any) -> None:
+    """Also when the list is made anew several times before Qt has removed the old rows."""
+    from REACTKDLib.gui.findings import is_of_masks
+
+    check(user)
+    section = next(part for part in widget.panel.sections if part.ui_file == "MasksPanel.ui")
+    shown = tuple(finding for finding in section._findings() if is_of_masks(finding))
+    for _ in range(3):
+        section._list(shown)
+    rows = [row for row in user.find("findingsWidget").children() if row.isWidgetType()]
+    assert len(rows) == len(shown) >= 1  # before any event was handled: nothing of the old ones is left
+    user.settle()
+    places = sorted((row.geometry.top(), row.geometry.bottom()) for row in rows)
+    assert all(bottom < top for (_, bottom), (top, _) in zip(places, places[1:]))
