@@ -7,11 +7,13 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from REACTKDLib.core.errors import PatientMismatch
 from REACTKDLib.core.report import GradeReport
 from REACTKDLib.gui.findings import computation_messages
 from REACTKDLib.gui.section import Section
 from REACTKDLib.gui.spoken import spoken
 from REACTKDLib.gui.words import grade_words, image_words, joined, short_grade
+from REACTKDLib.scene.dicom_origin import allow_different_patients
 from REACTKDLib.scene.panel_state import DEVICES
 from REACTKDLib.scene.state import GradingState
 
@@ -32,6 +34,7 @@ class GradePanel(Section):
             ui.deviceComboBox.addItem(text, device)
         ui.gradeButton.connect("clicked(bool)", self.on_grade)
         ui.cancelButton.connect("clicked(bool)", self.on_cancel)
+        ui.samePatientButton.connect("clicked(bool)", self.on_same_patient)
         ui.liveCheckBox.connect("toggled(bool)", self.on_live)
         ui.modelPathEdit.connect("currentPathChanged(QString)", self.on_model)
         ui.deviceComboBox.connect("activated(int)", self.on_device)
@@ -59,6 +62,11 @@ class GradePanel(Section):
     def on_cancel(self, _checked: bool = False) -> None:
         """Stop; nothing is written."""
         self.context.cancel()
+
+    def on_same_patient(self, _checked: bool = False) -> None:
+        """The user knows that the headers name one patient differently."""
+        allow_different_patients(self.context.nodes.segmentation)
+        self.context.grade()
 
     def on_live(self, on: bool) -> None:
         """Grade again after each mask edit, or not."""
@@ -112,6 +120,8 @@ class GradePanel(Section):
         ui.progressBar.value = round(100 * fraction)
         ui.stateLabel.text = self._state_words(running, canceling, text)
         ui.stateLabel.visible = bool(ui.stateLabel.text)
+        refused = controller.error is not None and controller.error_code == PatientMismatch.code
+        ui.samePatientButton.visible = refused and ready and not context.busy and not context.message
 
     def _state_words(self, running: bool, canceling: bool, progress: str) -> str:
         context = self.context

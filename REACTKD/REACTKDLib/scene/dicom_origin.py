@@ -42,6 +42,11 @@ def origin_findings(volumes: Mapping[Modality, Any], segmentation: Any) -> list[
     return check_origins(images, masks, any(node.GetAttribute(ALLOWED) for node in (*volumes.values(), segmentation)))
 
 
+def allow_different_patients(segmentation: Any) -> None:
+    """Say of a case, by its segmentation, that the headers of its nodes name one patient differently."""
+    segmentation.SetAttribute(ALLOWED, "1")
+
+
 def _origin(node: Any, role: str) -> Origin:
     uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
     above = _of_hierarchy(node)

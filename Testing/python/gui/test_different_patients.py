@@ -1,0 +1,64 @@
+"""CT and PET whose headers name different patients: refused, until the user says that he knows better."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+import slicer
+
+from REACTKDLib.core.case import Modality
+from support.dicom_files import pet_tags, write_series
+from support.panel_steps import GRADE_S, grade, wait_for_grade
+
+
+class Database:
+    """What is used of ctkDICOMDatabase."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, str] = {}
+
+    def fileForInstance(self, uid: str) -> str:
+        """Where a file lies."""
+        return self.files.get(uid, "")
+
+    def instanceValue(self, uid: str, tag: str) -> str:
+        """Nothing beside the files."""
+        return ""
+
+
+@pytest.fixture
+def two_patients(nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The case at hand, loaded from files of JANE and of JOHN."""
+    database = Database()
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    for modality, kind, patient in ((Modality.CT, "CT", "JANE_DOE"), (Modality.FDG, "PT", "JOHN_ROE")):
+        common = {} if kind == "CT" else pet_tags()
+        empty = np.zeros((2, 4, 4), np.int16)
+        paths = write_series(tmp_path / kind, empty, modality=kind, name=kind, patient=patient, common=common)
+        uids = [str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in paths]
+        database.files.update(zip(uids, map(str, paths)))
+        nodes.volumes[modality].SetAttribute("DICOM.instanceUIDs", " ".join(uids))
+    return nodes
+
+
+def test_refused_until_the_user_knows_better(user: Any, two_patients: Any, context: Any) -> None:
+    assert not user.sees("samePatientButton")
+    user.click("gradeButton")
+    user.wait_until(lambda: user.sees("samePatientButton"), GRADE_S, "the refusal")
+    told = user.text("stateLabel")
+    assert "of different patients by their DICOM headers" in told
+    assert "JANE" not in told and "JOHN" not in told and context.report is None
+    user.screenshot("different-patients")
+    user.click("samePatientButton")
+    wait_for_grade(user)
+    assert not user.sees("samePatientButton")
+    assert "different-patients" in {finding.code for finding in context.report.findings}
+
+
+def test_one_patient_is_not_asked(user: Any, nodes: Any) -> None:
+    grade(user)
+    assert not user.sees("samePatientButton")
