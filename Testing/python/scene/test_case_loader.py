@@ -86,7 +86,8 @@ def test_a_case_is_as_its_files_say(loader, folder):
         assert volume.unit is case.volumes[modality].unit
         assert np.allclose(volume.ijk_to_ras, case.volumes[modality].ijk_to_ras, atol=1e-2)
     assert listed.choice is None, "left to recognition, so that a lesion that is added counts"
-    assert [len(ids) for ids in vars(choose_segments(listed.nodes.segmentation)).values()] == [1, 1]
+    choice = choose_segments(listed.nodes.segmentation)
+    assert (len(choice.livers), len(choice.tumors), choice.keep_specks) == (1, 1, False)
     display = listed.nodes.reference.GetDisplayNode()
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (-60, 200) and not display.GetAutoWindowLevel()
 
