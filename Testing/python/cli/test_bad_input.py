@@ -13,6 +13,7 @@ from REACTKDLib.__main__ import FAILED
 from REACTKDLib.commands.arguments import read_case
 from REACTKDLib.commands.parser import build_parser
 from REACTKDLib.core.bundle import Bundle
+from REACTKDLib.core.bundle_metadata import HASH, description_hash
 from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.files import write_volume
@@ -187,6 +188,7 @@ def pickled(folder: Path) -> None:
     path = folder / "configs" / "metadata.json"
     metadata = json.loads(path.read_text(encoding="utf-8"))
     metadata["reactkd"]["sha256"] = hashlib.sha256(data).hexdigest()
+    metadata["reactkd"][HASH] = description_hash(metadata)  # whoever means harm makes every hash agree
     path.write_text(json.dumps(metadata), encoding="utf-8")
 
 
