@@ -73,7 +73,7 @@ def _started(pid: int) -> int | None:
 def _is_alive_on_windows(pid: int) -> bool:
     import ctypes
 
-    kernel = ctypes.windll.kernel32
+    kernel = ctypes.windll.kernel32 if os.name == "nt" else None
     process = kernel.OpenProcess(0x00100000, False, pid)  # SYNCHRONIZE
     if not process:
         return kernel.GetLastError() == 5  # access denied: it is another user's

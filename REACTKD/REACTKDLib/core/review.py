@@ -135,10 +135,10 @@ class Review:
 
     def _file_stamp(self) -> tuple[int, int, int] | None:
         try:
-            stat = self.path.stat()
+            found = self.path.stat()
         except OSError:
             return None
-        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+        return found.st_mtime_ns, found.st_size, found.st_ino
 
     def _read(self) -> tuple[tuple[int, str], dict[str, CaseReview]] | None:
         """(revision, writer) and cases of the file, None where there is none (any more).
