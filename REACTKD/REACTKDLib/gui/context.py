@@ -176,6 +176,8 @@ class PanelContext:
     def grade(self) -> None:
         """Grade the case at hand, as the Grade button does; the answer comes with result_changed."""
         self.message = ""
+        if self.nodes is not None and not self.busy and _has_lost_a_node(self.nodes):
+            self.read_inputs()
         if self.nodes is None or self.busy:
             return
         state = self.state
@@ -233,3 +235,8 @@ class PanelContext:
         self.mail.close()
         for signal in (self.inputs_changed, self.state_changed, self.result_changed, self.masks_edited, self.changed):
             signal.disconnect_all()
+
+
+def _has_lost_a_node(nodes: CaseNodes) -> bool:
+    """True when an input was removed from the scene since the inputs were read."""
+    return any(node.GetScene() is None for node in (*nodes.volumes.values(), nodes.segmentation))

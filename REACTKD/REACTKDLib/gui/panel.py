@@ -153,8 +153,11 @@ class Panel(VTKObservationMixin):
 
     def on_news(self) -> None:
         """No further node came for a while."""
+        if self.context.busy:  # what came or went meanwhile is looked at once the work has ended
+            self.news.start()
+            return
         new, self._new = self._new, set()
-        if not self.context.suspended and not self.context.busy and self._is_entered():
+        if not self.context.suspended and self._is_entered():
             self.inputs.recognize(only=new) if new else self.context.read_inputs()
 
     def _read_scene(self) -> None:

@@ -23,6 +23,7 @@ from REACTKDLib.core.atomic import write_text
 from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
 from REACTKDLib.core.case import Case
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.explain import softmax
 from REACTKDLib.core.grader import Grader
 from REACTKDLib.core.grid import Grid
 from REACTKDLib.core.memo import Memo
@@ -74,10 +75,11 @@ def explained(session: Session, control: Session, grader: Grader) -> dict[str, f
     result = session.grade()
     rows = result.report.regions
     grade = max(result.report.probabilities, key=result.report.probabilities.get)
-    names = [row.name for row in rows]
+    predicted = list(result.report.probabilities).index(grade)
 
     def answer(deleted: frozenset[int]) -> float:
-        return float(session.grade(mute=[names[n] for n in sorted(deleted)]).report.probabilities[grade])
+        # Of the votes, not of a report: without any lesion a report claims no grade, and here the number is wanted.
+        return float(softmax(result.votes.muted(sorted(deleted)).logits)[predicted])
 
     answers = Memo(2**12)
 

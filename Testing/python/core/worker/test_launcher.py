@@ -116,7 +116,8 @@ def test_a_survivor_removes_its_own_folder_and_not_the_clients(client, case):
     both, folder = family(client), client.scratch.path
     (own,) = folder.glob("worker-*")
     client._process._popen.stdin.close()
-    assert gone(both, client, 5.0) and folder.is_dir() and not own.exists()
+    # Nobody waits for a survivor, so it is given time; a busy computer needs more than seconds.
+    assert gone(both, client, 60.0) and folder.is_dir() and not own.exists()
     assert answers(client, case)
     assert client.scratch.path == folder
 
