@@ -558,7 +558,7 @@ SENTENCES = (
         "{role} lacks the column {lacking}; its first line must name the columns, with commas, semicolons or tabs "
         "between them."
     ),
-    _("{role} lacks {counted}: {where}{unread}; copy or export the whole series again."),
+    _("{role} lacks {counted}: {where}; copy or export the whole series again."),
     _(
         "{role} lies under a transform that bends space (a grid or B-spline); harden the transform on it, or move "
         "it out from under it, and grade again."

@@ -134,8 +134,9 @@ def _check_even(line: Line, role: str, numbers: Sequence[int | None], unreadable
         f"{line.step:.4g}"
     )
     if lost:
-        unread = f", and {plural(unreadable, 'file')} beside them cannot be read" if unreadable else ""
-        text = f"{role} lacks {plural(line.lacking, 'slice')}: {where}{unread}; copy or export the whole series again."
+        if unreadable:
+            where += f", and {plural(unreadable, 'file')} beside them cannot be read"
+        text = f"{role} lacks {plural(line.lacking, 'slice')}: {where}; copy or export the whole series again."
     else:
         text = f"{role} has slices at uneven distances: {where}; give an evenly spaced reconstruction."
     raise SlicesMissing(sentence(text))
