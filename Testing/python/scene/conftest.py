@@ -37,3 +37,23 @@ def nodes(scene, case):
     from REACTKDLib.scene.case import nodes_from_case
 
     return nodes_from_case(scene, case)
+
+
+@pytest.fixture(scope="module")
+def mail():
+    """A worker that computes for the tests of one file."""
+    from REACTKDLib.core.worker.mail import Mail
+
+    made = Mail()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def fixer(scene, mail):
+    """Proposes, accepts and undoes fixes of masks in the test's scene."""
+    from REACTKDLib.scene.mask_fixes import MaskFixer
+
+    made = MaskFixer(scene, mail)
+    yield made
+    made.close()

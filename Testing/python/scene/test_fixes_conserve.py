@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import slicer
@@ -14,36 +11,13 @@ from REACTKDLib.core.case import Modality
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.mask_fixes import FIXES, split_lesions
 from REACTKDLib.core.regions import RegionSet
-from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.scene.case import CaseNodes
-from REACTKDLib.scene.mask_fixes import MaskFixer
 from REACTKDLib.scene.segments import SegmentChoice, mask_on
 from REACTKDLib.scene.terminology import tag
+from support.mask_fixers import run
 
 SHAPE = (16, 18, 20)
 MATRIX = np.array([[-2.0, 0, 0, 15], [0, -2.0, 0, 20], [0, 0, 3.0, -10], [0, 0, 0, 1.0]])
-
-
-@pytest.fixture(scope="module")
-def mail() -> Iterator[Mail]:
-    made = Mail()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def fixer(scene, mail) -> Iterator[MaskFixer]:
-    made = MaskFixer(scene, mail)
-    yield made
-    made.close()
-
-
-def run(fixer: MaskFixer) -> None:
-    end = time.monotonic() + 60
-    while fixer.busy:
-        assert time.monotonic() < end
-        fixer.poll()
-        time.sleep(0.002)
 
 
 def random_masks(seed: int) -> dict[str, np.ndarray]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import slicer
@@ -12,35 +9,12 @@ import slicer
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.mask_fixes import split_lesions
-from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.scene.case import CaseNodes
-from REACTKDLib.scene.mask_fixes import MaskFixer
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments, mask_on
 from REACTKDLib.scene.state import GradingState
 from support.edits import erase, mask_of, paint
+from support.mask_fixers import run
 from support.worlds import linear_transform, rigid
-
-
-@pytest.fixture(scope="module")
-def mail() -> Iterator[Mail]:
-    made = Mail()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def fixer(scene, mail) -> Iterator[MaskFixer]:
-    made = MaskFixer(scene, mail)
-    yield made
-    made.close()
-
-
-def run(fixer: MaskFixer) -> None:
-    end = time.monotonic() + 60
-    while fixer.busy:
-        assert time.monotonic() < end
-        fixer.poll()
-        time.sleep(0.003)
 
 
 def bytes_of(segmentation) -> dict[str, bytes]:
