@@ -1,8 +1,8 @@
 """Package layout for pip; everything else is in pyproject.toml.
 
 Slicer wants one folder per module, so the two packages have two roots, and it wants the shipped student under the
-module's Resources. Here `REACTKD/Resources` is packaged as `REACTKDLib/_resources`, where `REACTKDLib.core.bundle`
-looks when there is no Slicer module beside it.
+module's Resources. Here `REACTKD/Resources` is packaged as `REACTKDLib/_resources`, where
+`REACTKDLib.core.student.bundle` looks when there is no Slicer module beside it.
 """
 
 from setuptools import find_packages, setup

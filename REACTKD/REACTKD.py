@@ -104,8 +104,8 @@ class REACTKDLogic(ScriptedLoadableModuleLogic):
 
     def grader(self, bundleFolder: str | None = None, device: str = "auto") -> Any:
         """Return the grader of a model folder (None: the shipped one), loaded once per folder and device."""
-        from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
-        from REACTKDLib.core.grader import Grader
+        from REACTKDLib.core.grading.grader import Grader
+        from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
 
         folder = Path(bundleFolder) if bundleFolder else shipped_bundle_folder()
         if (folder, device) not in self._graders:

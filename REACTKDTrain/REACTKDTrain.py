@@ -83,7 +83,7 @@ def main(arguments):
         return DONE
     if not find_library():
         return failed("The REACTKD library was not found; install the extension again, or run it from a checkout.")
-    from REACTKDTrainLib.run.packages import how_to_install, missing_packages
+    from REACTKDTrainLib.training.packages import how_to_install, missing_packages
 
     lacking = missing_packages()
     if lacking:
@@ -94,8 +94,8 @@ def main(arguments):
 def train(options):
     """Load the library, which takes seconds, and run; whatever happens, a user reads one sentence."""
     from REACTKDLib.core.console import escape_what_cannot_be_shown
-    from REACTKDTrainLib.engine.stop import Stopped
-    from REACTKDTrainLib.run.faults import explain
+    from REACTKDTrainLib.training.faults import explain
+    from REACTKDTrainLib.training.stop import Stopped
 
     escape_what_cannot_be_shown()
     debug = bool(os.environ.get("REACTKD_DEBUG"))
@@ -123,8 +123,8 @@ def train(options):
 
 def run(parameters, teller):
     """The training itself, ended by signals as by a STOP file."""
-    from REACTKDTrainLib.run.experiment import run_experiment
-    from REACTKDTrainLib.run.options import options_from
+    from REACTKDTrainLib.training.experiment import run_experiment
+    from REACTKDTrainLib.training.options import options_from
 
     options = options_from(parameters)
     stop_on_signals(options.output)
@@ -133,7 +133,7 @@ def run(parameters, teller):
 
 def make_teller(in_slicer):
     """Progress as the reader of standard output wants it; of several processes the first tells."""
-    from REACTKDTrainLib.run.telling import Teller
+    from REACTKDTrainLib.training.telling import Teller
 
     if process():
         return Teller(open(os.devnull, "w"), "file")  # noqa: SIM115 - open as long as the process
@@ -160,7 +160,7 @@ def stop_on_signals(output):
 def write_results(path, result):
     """The return parameters, as Slicer reads them; what was not measured is left out."""
     bundle = result.bundle and os.path.abspath(result.bundle)
-    from REACTKDLib.core.atomic import write_text
+    from REACTKDLib.core.writing.atomic import write_text
 
     told = {"macroAUC": result.macro_auc, "accuracy": result.accuracy, "bundle": bundle}
     text = "".join(f"{name} = {value}\n" for name, value in told.items() if value is not None)

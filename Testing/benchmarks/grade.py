@@ -24,8 +24,8 @@ sys.path[:0] = {[str(ROOT / "REACTKD"), str(ROOT / "REACTKDTrain")]!r}
 from REACTKDLib.core.phantom import acquire, draw_patient
 case = acquire({PATIENT}, "full").case
 started = time.perf_counter()
-from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
-from REACTKDLib.core.grader import Grader
+from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
+from REACTKDLib.core.grading.grader import Grader
 Grader(Bundle.load(shipped_bundle_folder()), device="cpu").open(case).grade()
 print(time.perf_counter() - started)
 """
@@ -45,9 +45,9 @@ def first_click() -> float:
 
 def main() -> None:
     """Measure and print."""
-    from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
-    from REACTKDLib.core.grader import Grader
+    from REACTKDLib.core.grading.grader import Grader
     from REACTKDLib.core.phantom import acquire, draw_patient
+    from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
 
     case = acquire(draw_patient(65, "poor"), "full").case
     grader = Grader(Bundle.load(shipped_bundle_folder()), device="cpu")

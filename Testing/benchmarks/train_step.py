@@ -37,9 +37,9 @@ Step = Callable[[], float]
 
 def views() -> list:
     """Eight cases with a parenchyma and two lesions each; the student's masks lack one lesion in every other case."""
-    from REACTKDTrainLib.networks.fixed import fixed_vectors
-    from REACTKDTrainLib.prepared.case import RegionMasks
-    from REACTKDTrainLib.views.view import View
+    from REACTKDTrainLib.data.case import RegionMasks
+    from REACTKDTrainLib.data.fixed_nodes import fixed_vectors
+    from REACTKDTrainLib.data.view import View
 
     axes = torch.meshgrid(*(torch.arange(n, dtype=torch.float32) for n in SHAPE), indexing="ij")
     draw = torch.Generator().manual_seed(0)
@@ -73,12 +73,12 @@ def ours() -> Step:
     """One step of stage 2 as `StudentStage` runs it."""
     from REACTKDLib.core.student.config import StudentConfig
     from REACTKDLib.core.student.network import Student
-    from REACTKDTrainLib.config import LossConfig
     from REACTKDTrainLib.distillation.config import DistillationConfig
     from REACTKDTrainLib.distillation.distiller import make_distiller
     from REACTKDTrainLib.distillation.targets import TeacherTargets
-    from REACTKDTrainLib.engine.stage import Sample
-    from REACTKDTrainLib.stages.student_stage import Learner, StudentStage
+    from REACTKDTrainLib.training.config import LossConfig
+    from REACTKDTrainLib.training.stage import Sample
+    from REACTKDTrainLib.training.student_stage import Learner, StudentStage
 
     batch = views()
     torch.manual_seed(0)
@@ -169,7 +169,7 @@ def tell_peak(name: str) -> None:
     """Print the peak of one recipe: resident memory, sampled."""
     import psutil
 
-    import REACTKDTrainLib.stages.student_stage  # noqa: F401
+    import REACTKDTrainLib.training.student_stage  # noqa: F401
 
     torch.set_num_threads(1)
     process = psutil.Process()

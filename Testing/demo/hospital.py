@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from REACTKDLib.commands.phantom import FILES, SEGMENTATION, write_phantom
-from REACTKDLib.core.case import Modality
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom import acquire, draw_patient
 
 SEED, GRADE = 65, "poor"  # two lesions, of which the larger one decides

@@ -18,9 +18,9 @@ for folder in ("REACTKD", "Testing"):  # where the Makefile did not set PYTHONPA
 
 from demo.hospital import CaseFiles, write_patient  # noqa: E402
 from host.pictures import missing_rendering  # noqa: E402
-from REACTKDLib.core.case import Modality  # noqa: E402
 from REACTKDLib.core.errors import ReactkdError, UsageError  # noqa: E402
-from REACTKDLib.core.report import GradeReport  # noqa: E402
+from REACTKDLib.core.images.case import Modality  # noqa: E402
+from REACTKDLib.core.reports.report import GradeReport  # noqa: E402
 
 PHANTOM_NOTE = "Digital phantom - not for clinical use."
 OWN_NOTE = "Not for clinical use."
@@ -118,8 +118,8 @@ def load(scene: Any, files: CaseFiles) -> tuple[Any, Any]:
 
 def open_grader(bundle: Path | None) -> Any:
     """Return the grader of a model folder, by default the shipped one."""
-    from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
-    from REACTKDLib.core.grader import Grader
+    from REACTKDLib.core.grading.grader import Grader
+    from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
 
     return Grader(Bundle.load(bundle or shipped_bundle_folder()))
 

@@ -12,9 +12,8 @@ from host.boot import Host
 from host.pictures import write_png
 from host.slice_view import SliceView
 from host.three_d_view import ThreeDView
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.report import GradeReport
-from REACTKDLib.core.roles import ROLES
+from REACTKDLib.core.modality import ROLES, Modality
+from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.outputs import Outputs
 from REACTKDLib.scene.result import GradeResult, leading_lesion

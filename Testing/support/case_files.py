@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.files import write_volume
-from REACTKDLib.core.segmentation_files import write_segmentation
+from REACTKDLib.core.files.segmentations import write_segmentation
+from REACTKDLib.core.files.volumes import write_volume
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.modality import Modality
 
 NAMES = {Modality.CT: "CT.nii.gz", Modality.FDG: "FDG.nii.gz", Modality.ACETATE: "ACETATE.nii.gz"}
 SEGMENTATION = "segmentation.seg.nrrd"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.files import write_volume
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.files.volumes import write_volume
+from REACTKDLib.core.images.volume import Volume
 
 SHAPE, SPACING = (44, 40, 44), (6.0, 6.0, 5.0)
 D, H, W = np.indices(SHAPE)  # from below; from the front; from the patient's right

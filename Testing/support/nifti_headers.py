@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.files import write_volume
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.files.volumes import write_volume
+from REACTKDLib.core.images.volume import Volume
 from support.case_files import patched_nifti
 
 PIXDIM, CODES, SROW = 80, 252, 280

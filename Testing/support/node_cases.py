@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from REACTKDTrainLib.networks.fixed import FIXED_SIZE
-from REACTKDTrainLib.prepared.case import RegionMasks
-from REACTKDTrainLib.prepared.node_store import NodeCase, NodeRegions
+from REACTKDTrainLib.data.case import RegionMasks
+from REACTKDTrainLib.data.fixed_nodes import FIXED_SIZE
+from REACTKDTrainLib.nodes.node_store import NodeCase, NodeRegions
 
 ALL = ("ct", "fdg", "acetate")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.core.images.volume import Unit, Volume
 
 VARIABLE = "REACTKD_REAL_DATA"
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.images.volume import Volume
 
 
 def liver_by_threshold(ct: Volume, slices: slice, step: int = 4) -> tuple[np.ndarray, np.ndarray]:

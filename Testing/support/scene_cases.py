@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.regions import RegionSet
-from REACTKDLib.core.report import GradeReport, ReportModel, ReportRegion
-from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.masks.regions import RegionSet
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.reports.report import GradeReport, ReportModel, ReportRegion
 
 GRADES = ("well", "moderate", "poor")
 LESIONS = {(-40.0, 20.0, 30.0): 14.0, (-10.0, 35.0, 45.0): 9.0, (-60.0, 0.0, 60.0): 6.0}  # center in mm RAS: radius

@@ -7,8 +7,9 @@ from itertools import permutations, product
 
 import numpy as np
 
-from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.modality import Modality
 
 LIVER_CENTER = np.array([10.0, -5.0, 20.0])
 LIVER_AXES = np.array([62.0, 48.0, 42.0])

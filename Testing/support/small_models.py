@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from REACTKDLib.core.bundle import Bundle
-from REACTKDLib.core.bundle_metadata import complete_metadata
-from REACTKDLib.core.prepare import Preparation
+from REACTKDLib.core.student.bundle import Bundle
+from REACTKDLib.core.student.bundle_metadata import complete_metadata
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import Standardize, Student
+from REACTKDLib.core.student.prepare import Preparation
 
 SMALL = {"filters": 4, "widths": (4, 4, 4), "hidden": 12}
 PREPARATION = Preparation(shape=(24, 24, 32), spacing_mm=5.0)

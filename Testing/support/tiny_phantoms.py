@@ -7,12 +7,12 @@ from pathlib import Path
 
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
-from REACTKDTrainLib.prepared.sizes import preparation_of
-from REACTKDTrainLib.prepared.store import PreparedStore
-from REACTKDTrainLib.stages.fold_data import FoldData
-from REACTKDTrainLib.views.augment import Augmentation
-from REACTKDTrainLib.views.maker import ViewMaker
-from REACTKDTrainLib.views.normalization import LiverWindow
+from REACTKDTrainLib.cohorts.sizes import preparation_of
+from REACTKDTrainLib.data.augmentation import Augmentation
+from REACTKDTrainLib.data.normalization import LiverWindow
+from REACTKDTrainLib.data.store import PreparedStore
+from REACTKDTrainLib.data.view_maker import ViewMaker
+from REACTKDTrainLib.training.fold_data import FoldData
 
 STILL = Augmentation(rotate_deg=0, shift_voxels=0, scale=0, elastic=0, flip=False, level=0)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
-from REACTKDTrainLib.config import TrainingConfig
-from REACTKDTrainLib.engine.log import CsvLog
-from REACTKDTrainLib.engine.processes import Processes
-from REACTKDTrainLib.run.options import RunOptions
-from REACTKDTrainLib.run.record import describe_run, open_folder
+from REACTKDTrainLib.results.log import CsvLog
+from REACTKDTrainLib.training.config import TrainingConfig
+from REACTKDTrainLib.training.options import RunOptions
+from REACTKDTrainLib.training.processes import Processes
+from REACTKDTrainLib.training.record import describe_run, open_folder
 from support.small_training import COHORT, QUICK
 
 

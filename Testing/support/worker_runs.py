@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from REACTKDLib.core.case import Case
-from REACTKDLib.core.runner import StudentRunner
+from REACTKDLib.core.grading.runner import StudentRunner
+from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.worker import events, jobs
 from REACTKDLib.core.worker.arrays import write_array, write_mask
 from REACTKDLib.core.worker.client import WorkerClient
@@ -18,7 +18,7 @@ from support.small_models import metadata_for, random_student
 
 def save_small_model(folder: Path, device: str = "cpu") -> jobs.Model:
     """Write a student that answers at once."""
-    from REACTKDLib.core.bundle import Bundle
+    from REACTKDLib.core.student.bundle import Bundle
 
     student = random_student()
     Bundle.save(folder / "small", student, metadata_for(student))

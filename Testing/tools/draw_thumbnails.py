@@ -13,8 +13,8 @@ from host.boot import boot
 from host.pictures import write_png
 from host.scripted_module import install
 from host.slice_view import SliceView
+from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.phantom import acquire, draw_patient
-from REACTKDLib.core.regions import RegionSet
 from REACTKDLib.scene.case import nodes_from_case
 
 install()

@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from REACTKDLib.core.case_names import is_file_name
+from REACTKDLib.core.cases.names import is_file_name
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.text import quoted
 
 if TYPE_CHECKING:
-    from REACTKDLib.core.case import Case
+    from REACTKDLib.core.images.case import Case
 
 
 def add_case_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +74,7 @@ def add_output_argument(parser: argparse.ArgumentParser) -> None:
 
 def read_case(arguments: argparse.Namespace) -> Case:
     """Return the case of `add_case_arguments`, checked. Raises: what `open_case` raises."""
-    from REACTKDLib.core.open_case import open_case
+    from REACTKDLib.core.cases.open_case import open_case
 
     return open_case(
         arguments.ct,

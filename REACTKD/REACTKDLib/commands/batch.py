@@ -22,17 +22,17 @@ from REACTKDLib.commands.progress import Progress
 from REACTKDLib.commands.results import ALL, earlier_results_set_aside, write_results
 from REACTKDLib.commands.staging import all_or_nothing
 from REACTKDLib.commands.supervision import CRASHED, CaseLog
-from REACTKDLib.core.case_names import on_disk
-from REACTKDLib.core.earlier import set_aside
+from REACTKDLib.core.cases.names import on_disk
 from REACTKDLib.core.errors import Canceled, ReactkdError, UsageError
+from REACTKDLib.core.files.tables import table_text
 from REACTKDLib.core.log import log_told, log_unforeseen
-from REACTKDLib.core.run_lock import running_alone
-from REACTKDLib.core.tables import table_text
 from REACTKDLib.core.text import plural
+from REACTKDLib.core.writing.earlier import set_aside
+from REACTKDLib.core.writing.run_lock import running_alone
 
 if TYPE_CHECKING:
-    from REACTKDLib.core.report import GradeReport
-    from REACTKDLib.core.worklist import Job
+    from REACTKDLib.core.cases.job import Job
+    from REACTKDLib.core.reports.report import GradeReport
 
 RESULTS = "results.csv"
 HEADER = ("case", "status", "grade", "uncertain", "inputs", "lesions", "tumor_ml", "findings", "error", "reason")
@@ -66,7 +66,7 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Grade the worklist. Raises: ReactkdError when no case could be graded, after results.csv says why."""
-    from REACTKDLib.core.worklist import read_worklist
+    from REACTKDLib.core.cases.worklist import read_worklist
 
     with Progress() as progress, ExitStack() as stack:
         jobs = read_worklist(arguments.worklist)
@@ -129,7 +129,7 @@ def _folder_name(case: str) -> str:
 
 
 def _grade(job: Job, name: str, grader: Any, output: Path, progress: Progress) -> dict[str, Any]:
-    from REACTKDLib.core.open_job import open_job
+    from REACTKDLib.core.cases.open_job import open_job
 
     with earlier_results_set_aside(output / name), all_or_nothing(output / name) as folder:
         progress(0.0, "reading")
@@ -157,7 +157,7 @@ def _row_of(report: GradeReport) -> dict[str, Any]:
 
 def _write_rows(rows: list[dict[str, Any]], classes: tuple[str, ...], output: Path) -> None:
     """Write all rows so far: a run that is stopped keeps what it did."""
-    from REACTKDLib.core.atomic import write_text
+    from REACTKDLib.core.writing.atomic import write_text
 
     columns = [*HEADER[:3], *(f"p_{name}" for name in classes), *HEADER[3:]]
     write_text(output / RESULTS, table_text([columns, *([row.get(name) for name in columns] for row in rows)]))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from REACTKDLib.commands.arguments import add_case_arguments, read_case
 
 if TYPE_CHECKING:
-    from REACTKDLib.core.case import Case
+    from REACTKDLib.core.images.case import Case
 
 SCHEMA = "reactkd-check/1"
 
@@ -34,8 +34,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def summary(case: Case) -> dict[str, Any]:
     """Return what `check` prints: inputs, volumes of liver and lesions, findings."""
-    from REACTKDLib.core.checks import foresee
-    from REACTKDLib.core.regions import RegionSet
+    from REACTKDLib.core.masks.checks import foresee
+    from REACTKDLib.core.masks.regions import RegionSet
 
     regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
     return {

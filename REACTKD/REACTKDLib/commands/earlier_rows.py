@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.tables import as_read_back, read_table
+from REACTKDLib.core.files.tables import as_read_back, read_table
 
 _PROBABILITY = "p_"
 

@@ -18,7 +18,7 @@ from REACTKDLib.commands.staging import all_or_nothing
 from REACTKDLib.commands.summary import say_summary
 
 if TYPE_CHECKING:
-    from REACTKDLib.core.case import Case
+    from REACTKDLib.core.images.case import Case
 
 
 def add_to(commands: Any) -> None:
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
         progress(0.95, "writing")
         write_results(result, case, folder)
         if headers is not None:
-            from REACTKDLib.core.dicom.export import write_dicom_results
+            from REACTKDLib.core.reports.dicom_export import write_dicom_results
 
             write_dicom_results(result.report, result.regions.labels, headers, folder)
     say_summary(result.report, output)
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _dicom_headers(arguments: argparse.Namespace, case: Case, grader: Any) -> list[Any]:
     """The images that the DICOM results will refer to, known before the work begins."""
-    from REACTKDLib.core.dicom.export import check_exportable
+    from REACTKDLib.core.reports.dicom_export import check_exportable
 
     modality = case.modalities[0]
     source, clinical_use = getattr(arguments, modality.value), str(grader.bundle.info["clinical_use"])
@@ -71,7 +71,7 @@ def _dicom_headers(arguments: argparse.Namespace, case: Case, grader: Any) -> li
 
 def open_grader(arguments: argparse.Namespace) -> Any:
     """Return the grader of the chosen bundle and device. Raises: the errors of bundles."""
-    from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
-    from REACTKDLib.core.grader import Grader
+    from REACTKDLib.core.grading.grader import Grader
+    from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
 
     return Grader(Bundle.load(arguments.bundle or shipped_bundle_folder()), device=arguments.device)

@@ -11,11 +11,11 @@ from REACTKDLib.commands.arguments import add_output_argument
 from REACTKDLib.commands.progress import Progress
 from REACTKDLib.commands.staging import all_or_nothing
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.grades import GRADES
 
 if TYPE_CHECKING:
     from REACTKDLib.core.phantom.acquire import PhantomCase
 
-GRADES = ("well", "moderate", "poor")
 FILES = {"ct": "CT.nii.gz", "fdg": "FDG.nii.gz", "acetate": "ACETATE.nii.gz"}
 SEGMENTATION = "segmentation.seg.nrrd"
 
@@ -40,7 +40,7 @@ def add_to(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write the phantom to the output folder."""
     if arguments.patient_id is not None:
-        from REACTKDLib.core.dicom.identity import check_phantom_id
+        from REACTKDLib.core.files.dicom.identity import check_phantom_id
 
         if not arguments.dicom:
             raise UsageError("A patient id is written into DICOM files only; add --dicom, or leave --patient-id out.")
@@ -64,9 +64,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 def write_phantom(phantom: PhantomCase, folder: Path) -> None:
     """Write the volumes, the masks (segments Liver and Tumor) and `truth.json` into `folder`."""
-    from REACTKDLib.core.atomic import write_text
-    from REACTKDLib.core.files import write_volume
-    from REACTKDLib.core.segmentation_files import write_segmentation
+    from REACTKDLib.core.files.segmentations import write_segmentation
+    from REACTKDLib.core.files.volumes import write_volume
+    from REACTKDLib.core.writing.atomic import write_text
 
     case = phantom.case
     for modality, volume in case.volumes.items():
@@ -78,8 +78,8 @@ def write_phantom(phantom: PhantomCase, folder: Path) -> None:
 
 def write_phantom_as_dicom(phantom: PhantomCase, folder: Path, patient_id: str) -> None:
     """Write the same as DICOM, and `truth.json`. Raises: PatientLike, PackagesMissing."""
-    from REACTKDLib.core.atomic import write_text
-    from REACTKDLib.core.dicom.phantom_files import write_phantom_dicom
+    from REACTKDLib.core.phantom.dicom_files import write_phantom_dicom
+    from REACTKDLib.core.writing.atomic import write_text
 
     write_phantom_dicom(phantom.case, folder, patient_id)
     write_text(folder / "truth.json", json.dumps(phantom.truth, indent=2) + "\n")

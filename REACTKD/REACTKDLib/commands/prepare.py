@@ -16,7 +16,7 @@ from REACTKDLib.commands.progress import Progress
 from REACTKDLib.commands.staging import all_or_nothing
 
 if TYPE_CHECKING:
-    from REACTKDLib.core.prepare import Preparation
+    from REACTKDLib.core.student.prepare import Preparation
 
 SCHEMA = "reactkd-prepared/1"
 
@@ -39,9 +39,9 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the representations of one case."""
-    from REACTKDLib.core.atomic import write_text
-    from REACTKDLib.core.files import write_volume
-    from REACTKDLib.core.representations import represent
+    from REACTKDLib.core.files.volumes import write_volume
+    from REACTKDLib.core.student.representations import represent
+    from REACTKDLib.core.writing.atomic import write_text
 
     with Progress() as progress, all_or_nothing(arguments.output) as folder:
         preparation = _preparation(arguments)
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _preparation(arguments: argparse.Namespace) -> Preparation:
-    from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
-    from REACTKDLib.core.representations import PAPER
+    from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
+    from REACTKDLib.core.student.representations import PAPER
 
     return PAPER if arguments.paper else Bundle.load(arguments.bundle or shipped_bundle_folder()).preparation

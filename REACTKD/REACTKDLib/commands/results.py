@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from REACTKDLib.core.earlier import set_aside
 from REACTKDLib.core.errors import Canceled, OutputNotWritable, ReactkdError
+from REACTKDLib.core.writing.earlier import set_aside
 
 if TYPE_CHECKING:
-    from REACTKDLib.core.case import Case
-    from REACTKDLib.core.grade_result import GradeResult
+    from REACTKDLib.core.grading.grade_result import GradeResult
+    from REACTKDLib.core.images.case import Case
 
 REPORT = "report.json"
 TABLE = "regions.csv"
@@ -27,8 +27,8 @@ def write_results(result: GradeResult, case: Case, folder: Path) -> None:
 
     Without a claimed grade the voxel map is all zeros, so the four files are always there.
     """
-    from REACTKDLib.core.files import write_volume
-    from REACTKDLib.core.volume import Unit, Volume
+    from REACTKDLib.core.files.volumes import write_volume
+    from REACTKDLib.core.images.volume import Unit, Volume
 
     result.report.write_json(folder / REPORT)
     result.report.write_csv(folder / TABLE)

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from REACTKDLib.core.errors import OutputNotWritable
-from REACTKDLib.core.exchange import exchange
-from REACTKDLib.core.owners import PREFIX
-from REACTKDLib.core.replacing import Stage, recover
+from REACTKDLib.core.writing.exchange import exchange
+from REACTKDLib.core.writing.owners import PREFIX
+from REACTKDLib.core.writing.replacing import Stage, recover
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 from REACTKDLib.core.console import writable
 
 if TYPE_CHECKING:
-    from REACTKDLib.core.report import GradeReport
+    from REACTKDLib.core.reports.report import GradeReport
 
 
 def summary_lines(report: GradeReport, folder: Path) -> list[str]:

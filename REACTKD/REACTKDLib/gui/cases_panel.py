@@ -8,6 +8,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from REACTKDLib.core.grades import GRADES
 from REACTKDLib.gui.cases_table import CasesTable
 from REACTKDLib.gui.dialogs import all_files, ask_file, ask_folder
 from REACTKDLib.gui.packages import missing_packages
@@ -18,7 +19,6 @@ from REACTKDLib.gui.words import short_grade
 from REACTKDLib.scene.reading import Reading
 
 LOOK_MS = 2000
-GRADES = ("well", "moderate", "poor")
 KEYS = (("Ctrl+Shift+N", 1), ("Ctrl+Shift+P", -1))  # without Shift they are New and Print, as of every table
 _GRADE_ON_OPENING = "REACTKD/GradeOnOpening"
 

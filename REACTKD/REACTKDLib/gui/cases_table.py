@@ -7,9 +7,9 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.case_list import ListedCase
-from REACTKDLib.core.review_record import CaseReview
+from REACTKDLib.core.cases.case_list import ListedCase
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.review.record import CaseReview
 from REACTKDLib.gui.spoken import spoken
 from REACTKDLib.gui.words import short_grade
 

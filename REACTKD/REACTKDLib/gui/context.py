@@ -9,7 +9,7 @@ from typing import Any
 import slicer
 
 from REACTKDLib.core.errors import ReactkdError
-from REACTKDLib.core.report import GradeReport
+from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.worker.jobs import Model
 from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.gui.packages import ensure_packages, missing_packages

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from REACTKDLib.core.checks import MASK_FINDINGS
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.report import GradeReport
+from REACTKDLib.core.masks.checks import MASK_FINDINGS
+from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.gui.spoken import spoken
 
 _MASKS = MASK_FINDINGS | {

@@ -8,7 +8,7 @@ import qt
 from slicer.i18n import tr as _
 
 from REACTKDLib.core.errors import PatientMismatch
-from REACTKDLib.core.report import GradeReport
+from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.gui.findings import computation_messages
 from REACTKDLib.gui.section import Section
 from REACTKDLib.gui.spoken import spoken

@@ -8,8 +8,8 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.gui.findings import input_messages
 from REACTKDLib.gui.section import Section
 from REACTKDLib.gui.spoken import spoken

@@ -8,7 +8,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from REACTKDLib.core.training_log import Curve
+from REACTKDLib.core.worker.training_log import Curve
 
 LOSS, VALIDATION = "#0072b2", "#d55e00"  # told apart by the color-blind
 TEXT_HEIGHT = 16  # pixels

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.mask_fixes import FIXES
+from REACTKDLib.core.masks.fixes import FIXES
 from REACTKDLib.gui.findings import is_of_masks
 from REACTKDLib.gui.own_segments import OwnSegments
 from REACTKDLib.gui.section import Section

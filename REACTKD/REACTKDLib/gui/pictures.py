@@ -11,7 +11,7 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
-from REACTKDLib.core.html_report import Picture
+from REACTKDLib.core.reports.html import Picture
 from REACTKDLib.scene.outputs import own_legend_titles
 
 

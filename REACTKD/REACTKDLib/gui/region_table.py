@@ -12,7 +12,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from REACTKDLib.core.report import GradeReport, ReportRegion
+from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.gui.spoken import spoken
 from REACTKDLib.gui.words import short_grade
 

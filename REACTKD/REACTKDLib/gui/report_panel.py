@@ -8,13 +8,13 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from REACTKDLib.core.atomic import write_text
-from REACTKDLib.core.batch_run import BatchRun
 from REACTKDLib.core.errors import ReactkdError
-from REACTKDLib.core.html_report import PageExtras, write_page
-from REACTKDLib.core.report import GradeReport
-from REACTKDLib.core.review_table import review_csv
+from REACTKDLib.core.reports.html import PageExtras, write_page
+from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.review.table import review_csv
+from REACTKDLib.core.worker.batch_run import BatchRun
 from REACTKDLib.core.worker.jobs import Model
+from REACTKDLib.core.writing.atomic import write_text
 from REACTKDLib.gui.dialogs import all_files, ask_target
 from REACTKDLib.gui.packages import ensure_packages
 from REACTKDLib.gui.pictures import pictures_of_views

@@ -66,7 +66,7 @@ def load_clicked(source: Any) -> list[Any]:
 
 def load(sample: Sample) -> list[Any]:
     """Make the patient, put it into the scene in a folder of its own, and show it; return its nodes, CT first."""
-    from REACTKDLib.core.case import Modality
+    from REACTKDLib.core.modality import Modality
     from REACTKDLib.scene.case import nodes_from_case
     from REACTKDLib.scene.folder import put_in_folder
 

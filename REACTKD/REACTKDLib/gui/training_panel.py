@@ -9,8 +9,8 @@ import qt
 from slicer.i18n import tr as _
 
 from REACTKDLib.core.errors import ReactkdError
-from REACTKDLib.core.training_log import Curve
-from REACTKDLib.core.training_run import RunReader, TrainingRun, ask_to_stop
+from REACTKDLib.core.worker.training_log import Curve
+from REACTKDLib.core.worker.training_run import RunReader, TrainingRun, ask_to_stop
 from REACTKDLib.gui.learning_curve import draw_curve
 from REACTKDLib.gui.section import Section
 from REACTKDLib.gui.spoken import spoken

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import slicer
 
-from REACTKDLib.core.report import GradeReport
+from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.jump import jump_to
 

@@ -7,8 +7,8 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.report import GradeReport
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.gui import region_table
 from REACTKDLib.gui.own_segments import OwnSegments
 from REACTKDLib.gui.section import Section

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import ReactkdError
-from REACTKDLib.core.volume import Unit
+from REACTKDLib.core.images.volume import Unit
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.gui.spoken import spoken
 from REACTKDLib.scene.input_info import VolumeInfo
 from REACTKDLib.scene.overlay import Overlay

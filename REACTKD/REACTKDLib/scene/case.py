@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import slicer
 
-from REACTKDLib.core.case import Case, Modality
+from REACTKDLib.core.cases.open_case import parts_findings
 from REACTKDLib.core.errors import EmptySegmentation, MaskOffImage, NoLiver, NoVolume
 from REACTKDLib.core.findings import Finding, merged
-from REACTKDLib.core.hounsfield import check_hounsfield
-from REACTKDLib.core.open_case import parts_findings
-from REACTKDLib.core.pet_values import check_pet
-from REACTKDLib.core.roles import ROLES
-from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.hounsfield import check_hounsfield
+from REACTKDLib.core.images.pet_values import check_pet
+from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.scene.dicom_origin import origin_findings
 from REACTKDLib.scene.frames import distorting_transform
 from REACTKDLib.scene.pet_source import understood
@@ -79,7 +79,7 @@ def case_from_nodes(
 
 
 def read_case(nodes: CaseNodes, choice: SegmentChoice, case_id: str | None = None) -> Case:
-    """Return the case of `nodes` with the chosen segments, as they are: see `core.checks.checked` for cleaning."""
+    """Return the case of `nodes` with the chosen segments, as they are; `checks.checked` cleans them."""
     volumes, findings = {}, [*origin_findings(nodes.volumes, nodes.segmentation), *_distortion_findings(nodes)]
     for modality, node in nodes.volumes.items():
         volumes[modality], more = _read_volume(node, modality, nodes.reference)

@@ -10,7 +10,7 @@ from typing import Any
 import slicer
 import vtk
 
-from REACTKDLib.core.report import GradeReport
+from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.scene.colors import show_legend
 from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.translation import tr as _

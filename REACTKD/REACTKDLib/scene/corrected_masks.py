@@ -8,11 +8,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from REACTKDLib.core.case_list import CaseList, ListedCase, with_masks
-from REACTKDLib.core.case_names import file_name_of
+from REACTKDLib.core.cases.case_list import CaseList, ListedCase, with_masks
+from REACTKDLib.core.cases.job import Job
+from REACTKDLib.core.cases.names import file_name_of
 from REACTKDLib.core.errors import OutputNotWritable
-from REACTKDLib.core.review import Review
-from REACTKDLib.core.worklist import Job
+from REACTKDLib.core.review.review import Review
 from REACTKDLib.scene.segments import SegmentChoice
 
 _SUFFIX = ".seg.nrrd"

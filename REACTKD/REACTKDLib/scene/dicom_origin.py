@@ -12,12 +12,11 @@ from typing import Any
 
 import slicer
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.dicom.opened import opened
-from REACTKDLib.core.dicom.origin import TAGS, Origin, check_origins, origin_of
 from REACTKDLib.core.errors import PackagesMissing
+from REACTKDLib.core.files.dicom.opened import opened
+from REACTKDLib.core.files.dicom.origin import TAGS, Origin, check_origins, origin_of
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.roles import ROLES, SEGMENTATION_ROLE
+from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
 
 #: set on any node of a case by whoever knows that its headers name one patient differently
 ALLOWED = "REACTKD.DifferentPatientsOk"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from REACTKDLib.core.placed_masks import PlacedMask, write_placed_masks
+from REACTKDLib.core.files.placed_masks import PlacedMask, write_placed_masks
 from REACTKDLib.core.worker.arrays import write_mask
 from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.core.worker.jobs import SegmentFile

@@ -14,9 +14,9 @@ from typing import Any
 
 import slicer
 
-from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import ReactkdError, UsageError
-from REACTKDLib.core.report import GradeReport
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.answers import GradeAnswer
 from REACTKDLib.core.worker.mail import Mail

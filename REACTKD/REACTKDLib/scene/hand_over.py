@@ -13,10 +13,9 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import LabelMissing, NonLinearTransform
-from REACTKDLib.core.geometry import bounding_box
-from REACTKDLib.core.roles import ROLES, SEGMENTATION_ROLE
+from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
 from REACTKDLib.core.text import sentence
 from REACTKDLib.core.worker.arrays import SLAB_BYTES, write_mask, write_slabs
 from REACTKDLib.core.worker.folder import ScratchFolder

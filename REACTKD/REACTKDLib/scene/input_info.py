@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import slicer
 
-from REACTKDLib.core.case import Modality
+from REACTKDLib.core.files.image_names import modality_of_name
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.image_names import modality_of_name
-from REACTKDLib.core.pet_values import infer_pet_unit
-from REACTKDLib.core.roles import ROLES
+from REACTKDLib.core.images.pet_values import infer_pet_unit
+from REACTKDLib.core.images.volume import Unit
+from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import sentence
-from REACTKDLib.core.volume import Unit
 from REACTKDLib.scene.units import stated_unit
 
 _SAMPLE = 200_000  # voxels that are looked at for the unit of a PET

@@ -11,9 +11,9 @@ import slicer
 import vtk
 from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.segmentation_files import Segment
+from REACTKDLib.core.files.segmentations import Segment
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker.arrays import SLAB_BYTES
 from REACTKDLib.core.worker.files_read import FilesRead, ImageRead, LayerRead
 from REACTKDLib.scene.case import NODE_NAMES, CaseNodes

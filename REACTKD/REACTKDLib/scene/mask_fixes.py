@@ -12,7 +12,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.mask_fixes import FIXES
+from REACTKDLib.core.masks.fixes import FIXES
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.core.worker.mending import Edit
@@ -71,7 +71,7 @@ class MaskFixer(ScriptRunner):
         return bool(self._done) and self.scene.IsNodePresent(self._done[-1][0].nodes.segmentation) > 0
 
     def propose(self, nodes: CaseNodes, choice: SegmentChoice, finding: Finding) -> None:
-        """Make a copy with the fix of `finding`. Raises: UsageError when there is none, see `core.mask_fixes.FIXES`."""
+        """Make a copy with the fix of `finding`. Raises: UsageError when there is none, see `masks.fixes.FIXES`."""
         if finding.code not in FIXES:
             raise UsageError(f"There is no fix for the finding '{finding.code}'; correct the masks by hand.")
         place = None if finding.location_ras is None else list(finding.location_ras)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from REACTKDLib.core.report import GradeReport, ReportRegion
+from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.scene.colors import RGB, effect_color, weight_color
 
 Kind = Literal["effect", "weight", "contribution", "voxels"]

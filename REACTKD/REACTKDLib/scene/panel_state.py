@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from REACTKDLib.core.case import Modality
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.parameter_node import INPUT_ROLES, NODE_CLASS, SEGMENTATION_ROLE
 from REACTKDLib.scene.view_choice import ViewChoice

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.report import GradeReport
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.segments import SegmentChoice
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import slicer
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.dicom import loaded_pet
+from REACTKDLib.core.files.dicom import loaded_pet
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.units import stated_unit
 
 

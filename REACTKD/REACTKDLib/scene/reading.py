@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from REACTKDLib.core.case_list import CaseList, ListedCase, open_case_list
+from REACTKDLib.core.cases.case_list import CaseList, ListedCase, open_case_list
 from REACTKDLib.core.errors import ReactkdError
-from REACTKDLib.core.report import GradeReport
-from REACTKDLib.core.review import Review
-from REACTKDLib.core.review_record import CaseReview, answer_of
+from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.review.record import CaseReview, answer_of
+from REACTKDLib.core.review.review import Review
 from REACTKDLib.core.text import quoted
 from REACTKDLib.core.worker.jobs import CaseFiles
 from REACTKDLib.core.worker.mail import Mail

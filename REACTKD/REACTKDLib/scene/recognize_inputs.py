@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import ReactkdError
-from REACTKDLib.core.image_names import modality_of_name
-from REACTKDLib.core.volume import Unit
+from REACTKDLib.core.files.image_names import modality_of_name
+from REACTKDLib.core.images.volume import Unit
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.outputs import ROLES as OUTPUT_ROLES
 from REACTKDLib.scene.parameter_node import parameter_nodes, referenced
 from REACTKDLib.scene.segments import choose_segments

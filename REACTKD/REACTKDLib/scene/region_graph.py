@@ -12,7 +12,7 @@ from typing import Any
 import slicer
 import vtk
 
-from REACTKDLib.core.report import GradeReport, ReportRegion
+from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.scene.overlay import Overlay
 
 VALUE, SIMILARITY = "value", "similarity"

@@ -10,9 +10,9 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from REACTKDLib.core.geometry import bounding_box
-from REACTKDLib.core.regions import RegionSet
-from REACTKDLib.core.report import GradeReport, ReportRegion
+from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.masks.regions import RegionSet
+from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.result import GradeResult, rows_with_regions
 from REACTKDLib.scene.segments import LABELMAP

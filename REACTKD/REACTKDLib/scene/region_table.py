@@ -8,7 +8,7 @@ from typing import Any
 
 import vtk
 
-from REACTKDLib.core.report import GradeReport
+from REACTKDLib.core.reports.report import GradeReport
 
 # column: (unit, what it says)
 COLUMNS = {
@@ -27,7 +27,7 @@ RATIO = "tumor to liver, "  # and the name of the image
 def write_table(node: Any, report: GradeReport, uptake: Mapping[str, Sequence[Any]] | None = None) -> None:
     """Replace the content of table node `node` by the regions of `report`; what is not claimed is NaN.
 
-    uptake: as `core.uptake.uptake_of` gives it; its ratios get a column for each PET.
+    uptake: as `core.masks.uptake.uptake_of` gives it; its ratios get a column for each PET.
     """
     rows = report.regions
     table = vtk.vtkTable()

@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.files.formats.reading import read_header
 from REACTKDLib.core.findings import Finding, finding_from
-from REACTKDLib.core.formats.reading import read_header
-from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.roles import ROLES
-from REACTKDLib.core.stated_places import same_place
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.stated_places import same_place
+from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import sentence
 from REACTKDLib.scene.volumes import ijk_to_ras_of
 

@@ -9,8 +9,8 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.regrid import whole_voxel_windows
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.regrid import whole_voxel_windows
 from REACTKDLib.scene.frames import Relation
 
 

@@ -10,18 +10,18 @@ from typing import Protocol
 import numpy as np
 
 from REACTKDLib.core.findings import Finding, merged
-from REACTKDLib.core.regions import Region, RegionSet
-from REACTKDLib.core.report import GradeReport, ReportRegion
-from REACTKDLib.core.surface import Surface
-from REACTKDLib.core.uptake import RegionUptake
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.masks.regions import Region, RegionSet
+from REACTKDLib.core.masks.surface import Surface
+from REACTKDLib.core.masks.uptake import RegionUptake
+from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.core.worker.answers import Drawing
 
 _STEP_VOXELS = 500_000
 
 
 class GradeResult(Protocol):
-    """A report, the regions it is about, and the voxel map (0 to 1) on the reference grid: see `core.grade_result`."""
+    """A report, the regions it is about, and the voxel map (0 to 1) on the reference grid."""
 
     report: GradeReport
     regions: RegionSet
@@ -66,7 +66,7 @@ class DrawnResult:
 
     @property
     def uptake(self) -> Mapping[str, tuple[RegionUptake | None, ...]]:
-        """Uptake in each PET, one entry for each region: see `core.uptake.uptake_of`."""
+        """Uptake in each PET, one entry for each region: see `core.masks.uptake.uptake_of`."""
         return self.drawing.uptake
 
     @cached_property

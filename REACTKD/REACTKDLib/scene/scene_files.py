@@ -8,11 +8,11 @@ from typing import Any
 
 import slicer
 
-from REACTKDLib.core.atomic import written_beside
 from REACTKDLib.core.errors import FileMissing, NotAnImage, OutputNotWritable
-from REACTKDLib.core.formats.reading import read_header
-from REACTKDLib.core.owners import hidden_name
-from REACTKDLib.core.replacing import remove
+from REACTKDLib.core.files.formats.reading import read_header
+from REACTKDLib.core.writing.atomic import written_beside
+from REACTKDLib.core.writing.owners import hidden_name
+from REACTKDLib.core.writing.replacing import remove
 
 
 def save_scene(scene: Any, path: Path | str) -> None:

@@ -11,7 +11,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from REACTKDLib.core.recognition import Candidate, choose
+from REACTKDLib.core.files.recognition import Candidate, choose
 from REACTKDLib.scene.frames import relation_between
 from REACTKDLib.scene.reslice import reslice, shifted
 from REACTKDLib.scene.terminology import codes_of
@@ -38,8 +38,8 @@ def choose_segments(
 ) -> SegmentChoice:
     """Return which segments are the liver and the tumors: as told, else by terminology code, else by name.
 
-    liver, tumors: segment IDs, names or label values; None leaves the choice to `core.recognition`, an empty list of
-    tumors says that there are none.
+    liver, tumors: segment IDs, names or label values; None leaves the choice to `core.files.recognition`, an empty
+    list of tumors says that there are none.
 
     Raises: EmptySegmentation, LabelMissing, NoLiver, AmbiguousSegment.
     """

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.checks import checked, rechecked
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.masks.checks import checked, rechecked
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import CaseNodes, read_case, read_masks
 from REACTKDLib.scene.outputs import write_outputs
 from REACTKDLib.scene.parameter_node import parameter_node_for, write_inputs
@@ -21,7 +22,7 @@ Canceled = Callable[[], bool]
 
 
 class CoreSession(Protocol):
-    """An opened case whose features are kept; see `core.grader.Session`."""
+    """An opened case whose features are kept; see `core.grading.grader.Session`."""
 
     def grade(self, liver: np.ndarray | None = None, tumor: np.ndarray | None = None) -> GradeResult:
         """Grade with the masks of the case, or with these."""
@@ -29,7 +30,7 @@ class CoreSession(Protocol):
 
 
 class CoreGrader(Protocol):
-    """See `core.grader.Grader`."""
+    """See `core.grading.grader.Grader`."""
 
     def open(self, case: Case, progress: Progress = ..., cancelled: Canceled = ...) -> CoreSession:
         """Encode the images of a case once."""
@@ -54,7 +55,7 @@ class SceneSession:
     ) -> None:
         """Read the nodes and encode the images; the scene does not change. hooks: progress, cancelled, for the grader.
 
-        Raises: what `choose_segments`, `read_case`, `core.checks.checked` and the grader raise.
+        Raises: what `choose_segments`, `read_case`, `core.masks.checks.checked` and the grader raise.
         """
         self.scene = scene
         self.nodes = nodes

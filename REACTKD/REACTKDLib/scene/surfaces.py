@@ -12,9 +12,9 @@ import numpy as np
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
 
-from REACTKDLib.core.regions import Region, RegionSet
-from REACTKDLib.core.surface import Surface
-from REACTKDLib.core.surface import surface_of as core_surface_of
+from REACTKDLib.core.masks.regions import Region, RegionSet
+from REACTKDLib.core.masks.surface import Surface
+from REACTKDLib.core.masks.surface import surface_of as core_surface_of
 
 
 def surface_of(regions: RegionSet, region: Region) -> Any:

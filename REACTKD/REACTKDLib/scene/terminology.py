@@ -6,8 +6,8 @@ from typing import Any
 
 import slicer
 
-from REACTKDLib.core.recognition import Code, Kind
-from REACTKDLib.core.segmentation_files import terminology_entry
+from REACTKDLib.core.files.recognition import Code, Kind
+from REACTKDLib.core.files.segmentations import terminology_entry
 
 
 def codes_of(segment: Any) -> tuple[Code, Code]:

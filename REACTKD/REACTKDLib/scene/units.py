@@ -7,7 +7,7 @@ from typing import Any
 
 import slicer
 
-from REACTKDLib.core.volume import Unit
+from REACTKDLib.core.images.volume import Unit
 
 # UCUM codes as Slicer's DICOM and PET readers write them, by how they may be spelled.
 _SPELLINGS = {

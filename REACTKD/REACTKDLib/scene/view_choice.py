@@ -10,7 +10,7 @@ from typing import Any
 
 import slicer
 
-from REACTKDLib.core.report import GradeReport
+from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.scene.color_scale import write_scale
 from REACTKDLib.scene.heat_map import hide_from_slices, show_in_slices
 from REACTKDLib.scene.overlay import Overlay

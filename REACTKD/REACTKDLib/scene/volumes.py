@@ -9,9 +9,9 @@ import slicer
 import vtk
 
 from REACTKDLib.core.errors import NotThreeDimensional, NoVolume
-from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.text import sentence
-from REACTKDLib.core.volume import Volume
 from REACTKDLib.scene.frames import relation_between
 from REACTKDLib.scene.reslice import reslice
 from REACTKDLib.scene.units import unit_of, write_unit

@@ -12,10 +12,11 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.console import escape_what_cannot_be_shown
 from REACTKDLib.core.errors import FileMissing, ReactkdError, UsageError
+from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.log import TRAINING, log_unforeseen
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.cohorts.survey import Problem, Survey, against_header
 

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from REACTKDLib.core.case import Case
-from REACTKDLib.core.case_names import confusable
+from REACTKDLib.core.cases.names import confusable
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.text import quoted
-
-GRADES = ("well", "moderate", "poor")
 
 
 @dataclass(frozen=True, eq=False)

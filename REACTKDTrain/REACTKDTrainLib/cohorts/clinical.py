@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from REACTKDLib.core.errors import FileMissing, PackagesMissing, UsageError
-from REACTKDLib.core.tables import Table, read_table
+from REACTKDLib.core.files.tables import Table, read_table
 from REACTKDLib.core.text import quoted
 
 Mixed = Literal["exclude", "lower", "higher"]

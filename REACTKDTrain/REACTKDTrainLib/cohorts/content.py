@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from REACTKDLib.core.geometry import to_ras_order
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.images.geometry import to_ras_order
+from REACTKDLib.core.images.volume import Volume
 
 BODY_HU, LUNG_HU, BONE_HU = -300.0, (-930.0, -600.0), 300.0
 SIDE_MM, DEEP_MM = 10.0, 10.0  # less is no evidence

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from REACTKDLib.core.atomic import write_text
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.files import read_raw, write_volume
-from REACTKDLib.core.label_values import whole_labels
-from REACTKDLib.core.volume import Volume
-from REACTKDTrainLib.cohorts.base import GRADES, CohortCase
+from REACTKDLib.core.files.label_values import whole_labels
+from REACTKDLib.core.files.volumes import read_raw, write_volume
+from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.writing.atomic import write_text
+from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.label_files import LabeledImages
 from REACTKDTrainLib.cohorts.survey import Survey
 from REACTKDTrainLib.cohorts.tace_case import TaceFiles
@@ -93,7 +94,7 @@ def _relative(paths: Mapping[str, os.PathLike | str], path: Path) -> dict[str, s
 
 def folds_of(cases: Sequence[CohortCase], count: int, seed: int) -> dict[str, int]:
     """Patient -> test fold, grades balanced, all cases of a patient on one side. Raises: what `make_folds` raises."""
-    from REACTKDTrainLib.folds import make_folds
+    from REACTKDTrainLib.cohorts.folds import make_folds
 
     splits = make_folds([case for case in cases if case.grade is not None], count, seed)
     return {case.patient: n for n, split in enumerate(splits) for case in split.test}

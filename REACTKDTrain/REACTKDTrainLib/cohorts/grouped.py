@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from REACTKDLib.core.errors import ReactkdError
-from REACTKDLib.core.files import read_raw
-from REACTKDLib.core.label_values import whole_labels
+from REACTKDLib.core.files.label_values import whole_labels
+from REACTKDLib.core.files.volumes import read_raw
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
 from REACTKDTrainLib.cohorts.hospital import file_of, patients_by_grade

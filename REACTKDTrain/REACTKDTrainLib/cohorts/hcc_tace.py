@@ -17,15 +17,15 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.dicom.index import FolderIndex, Progress, Series, files_below, index_folder
-from REACTKDLib.core.dicom.remarks import remarks_on
-from REACTKDLib.core.dicom.seg_objects import segmentation_objects
-from REACTKDLib.core.dicom.segmentation import read_dicom_segmentation
-from REACTKDLib.core.dicom.series import is_dicom_source
-from REACTKDLib.core.dicom.sources import check_together
 from REACTKDLib.core.errors import ReactkdError, Ungraded
-from REACTKDLib.core.segmentation_files import Segmentation
+from REACTKDLib.core.files.dicom.index import FolderIndex, Progress, Series, files_below, index_folder
+from REACTKDLib.core.files.dicom.remarks import remarks_on
+from REACTKDLib.core.files.dicom.seg_objects import segmentation_objects
+from REACTKDLib.core.files.dicom.segmentation import read_dicom_segmentation
+from REACTKDLib.core.files.dicom.series import is_dicom_source
+from REACTKDLib.core.files.dicom.sources import check_together
+from REACTKDLib.core.files.segmentations import Segmentation
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.text import plural, quoted
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.clinical import MIXED, ClinicalRow, Mixed, grade_of_text, read_hcc_tace_sheet

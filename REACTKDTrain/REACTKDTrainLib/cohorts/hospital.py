@@ -20,8 +20,9 @@ from typing import Literal
 import numpy as np
 
 from REACTKDLib.core.errors import ReactkdError, UsageError
-from REACTKDLib.core.files import read_raw
-from REACTKDTrainLib.cohorts.base import GRADES, CohortCase
+from REACTKDLib.core.files.volumes import read_raw
+from REACTKDLib.core.grades import GRADES
+from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.clinical import read_hospital_sheet
 from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
 from REACTKDTrainLib.cohorts.label_files import LabeledImages, LabelRule, open_labeled

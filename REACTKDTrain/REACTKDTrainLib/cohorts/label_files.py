@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.checks import checked
 from REACTKDLib.core.errors import GeometryMismatch, NoLiver
-from REACTKDLib.core.files import RawImage, read_raw, read_volume
+from REACTKDLib.core.files.given_paths import check_path
+from REACTKDLib.core.files.label_values import mask_of, whole_labels
+from REACTKDLib.core.files.volumes import RawImage, read_raw, read_volume
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.given_paths import check_path
-from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.label_values import mask_of, whole_labels
-from REACTKDLib.core.regrid import has_no_geometry, mask_on_grid
-from REACTKDLib.core.roles import ROLES
-from REACTKDLib.core.stated_places import check_images_together, settled_place
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.regrid import has_no_geometry, mask_on_grid
+from REACTKDLib.core.images.stated_places import check_images_together, settled_place
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.masks.checks import checked
+from REACTKDLib.core.modality import ROLES, Modality
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from REACTKDLib.core.dicom.index import Progress
+from REACTKDLib.core.files.dicom.index import Progress
+from REACTKDTrainLib.cohorts.case_folders import has_case_folders
 from REACTKDTrainLib.cohorts.grouped import is_grouped, survey_grouped
 from REACTKDTrainLib.cohorts.hcc_tace import TaceOptions, is_hcc_tace, survey_hcc_tace
 from REACTKDTrainLib.cohorts.hospital import Pairs, is_hospital, survey_hospital
-from REACTKDTrainLib.cohorts.listed import has_case_folders
 from REACTKDTrainLib.cohorts.lits import is_lits, survey_lits
 from REACTKDTrainLib.cohorts.survey import Survey
 

@@ -10,17 +10,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.datalist import job_of_entry, name_of, read_datalist
+from REACTKDLib.core.cases.datalist import job_of_entry, name_of, read_datalist
+from REACTKDLib.core.cases.job import Job
+from REACTKDLib.core.cases.open_case import open_case
 from REACTKDLib.core.errors import ReactkdError, UsageError
-from REACTKDLib.core.given_paths import check_path
-from REACTKDLib.core.open_case import open_case
-from REACTKDLib.core.tables import read_table
+from REACTKDLib.core.files.given_paths import check_path
+from REACTKDLib.core.files.tables import read_table
+from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.text import quoted, shown
-from REACTKDLib.core.worklist import Job, read_listed
-from REACTKDTrainLib.cohorts.base import GRADES, Cohort, CohortCase
+from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
+from REACTKDTrainLib.cohorts.case_folders import has_case_folders, listed_jobs
 from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
 from REACTKDTrainLib.cohorts.label_files import LabeledImages, open_labeled
+from REACTKDTrainLib.cohorts.layouts import survey_folder
 from REACTKDTrainLib.cohorts.survey import Survey
 
 GRADES_FILE = "grades.csv"
@@ -39,8 +43,6 @@ def listed_cohort(path: Path) -> Cohort:
     if path.suffix.lower() == ".json":
         return datalist_cohort(path)
     if path.is_dir():
-        from REACTKDTrainLib.cohorts.layouts import survey_folder
-
         survey = survey_folder(path)
         if survey is not None:
             return of_survey(survey)
@@ -74,7 +76,7 @@ def grade_of(value: Any, case: str) -> int | None:
 
 def datalist_cohort(path: Path) -> Cohort:
     """{"training": [{"id", "patient", "ct", "fdg", "acetate", "segmentation" or "liver" and "tumor", "grade", "fold",
-    "clinical"}]}, or MONAI's own keys "image" and "label" (see `core.datalist`).
+    "clinical"}]}, or MONAI's own keys "image" and "label" (see `core.cases.datalist`).
 
     Paths are relative to the file. Raises: UsageError, FileMissing.
     """
@@ -118,7 +120,7 @@ def _of_entry(entry: Mapping[str, Any], base: Path) -> CohortCase:
 
 def _worklist_cohort(path: Path, grades: Mapping[str, Mapping[str, str]] | None = None) -> Cohort:
     """grades: rows of grades.csv by the name of the case; None where each case's own row holds grade and patient."""
-    listed = _listed(path)
+    listed = listed_jobs(path)
     if grades is not None:
         unknown = sorted(set(grades) - {_composed(job.case) for job, _ in listed})
         if unknown:
@@ -128,11 +130,6 @@ def _worklist_cohort(path: Path, grades: Mapping[str, Mapping[str, str]] | None 
         listed = [(job, grades.get(_composed(job.case), {})) for job, _ in listed]
     cases = tuple(_of_job(job, row) for job, row in listed)
     return Cohort(path.stem if path.is_file() else path.name, cases)
-
-
-def has_case_folders(path: Path) -> bool:
-    """True when a folder in `path` is a case: it holds CT, FDG or ACETATE, as files or as folders of DICOM."""
-    return any(entry.is_dir() for entry in path.iterdir()) and any(job.images for job, _ in _listed(path))
 
 
 def _check_case_folders(path: Path) -> None:
@@ -153,11 +150,6 @@ def _of_job(job: Job, row: Mapping[str, str]) -> CohortCase:
     load = partial(_open, job.case, images, job.segmentation, job.liver, job.tumor, job.different_patients_ok)
     grade = grade_of(row.get("grade"), job.case)
     return _case(job.case, row.get("patient") or job.case, grade, images, [job.segmentation], load, None)
-
-
-def _listed(path: Path) -> list[tuple[Job, dict[str, str]]]:
-    """As the reading room's worklist, with the columns `grade` and `patient` beside its own."""
-    return read_listed(path, extra=("grade", "patient"))
 
 
 def _rows_by_case(path: Path) -> dict[str, dict[str, str]]:

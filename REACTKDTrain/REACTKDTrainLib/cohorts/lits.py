@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.dicom.index import Progress
 from REACTKDLib.core.errors import ReactkdError
-from REACTKDLib.core.files import read_raw
-from REACTKDLib.core.label_values import whole_labels
+from REACTKDLib.core.files.dicom.index import Progress
+from REACTKDLib.core.files.label_values import whole_labels
+from REACTKDLib.core.files.volumes import read_raw
+from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.text import plural
-from REACTKDLib.core.volume import Unit, Volume
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.content import disagreements
 from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of

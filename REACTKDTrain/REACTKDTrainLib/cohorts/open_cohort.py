@@ -10,7 +10,7 @@ from REACTKDLib.core.phantom import draw_patient
 from REACTKDLib.core.phantom.latents import PREVALENCE
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.phantom import phantom_case
-from REACTKDTrainLib.prepared.sizes import SIZES
+from REACTKDTrainLib.cohorts.sizes import SIZES
 
 #: phantom cohort -> (cases, first number) where the user does not say
 PHANTOMS = {"hospital": (97, 0), "external": (105, 0), "unlabeled": (131, 0), "large": (1200, 2500)}

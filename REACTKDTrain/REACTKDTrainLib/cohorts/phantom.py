@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import asdict
 from functools import partial
 
-from REACTKDLib.core.case import Case
+from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.phantom import acquire, draw_patient
 from REACTKDTrainLib.cohorts.base import CohortCase
 

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.text import plural
-from REACTKDTrainLib.cohorts.base import GRADES, CohortCase
+from REACTKDTrainLib.cohorts.base import CohortCase
 
 #: problems that leave a case out; all others are told and lived with
 LEAVES_OUT = (

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.checks import checked
-from REACTKDLib.core.dicom.images import read_series
-from REACTKDLib.core.dicom.index import Series, Slice
-from REACTKDLib.core.dicom.segmentation import read_dicom_segmentation
 from REACTKDLib.core.errors import MaskOffImage, NoLiver
+from REACTKDLib.core.files.dicom.images import read_series
+from REACTKDLib.core.files.dicom.index import Series, Slice
+from REACTKDLib.core.files.dicom.segmentation import read_dicom_segmentation
+from REACTKDLib.core.files.segmentations import Segmentation
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.regrid import mask_on_grid
-from REACTKDLib.core.segmentation_files import Segmentation
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.regrid import mask_on_grid
+from REACTKDLib.core.masks.checks import checked
+from REACTKDLib.core.modality import Modality
 
 LIVER, TUMOR, VESSELS = ("liver",), ("mass", "necrosis"), ("portal vein", "abdominal aorta")
 KNOWN = (*LIVER, *TUMOR, *VESSELS)

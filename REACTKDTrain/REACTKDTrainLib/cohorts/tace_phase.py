@@ -12,12 +12,12 @@ from typing import Literal
 
 import numpy as np
 
-from REACTKDLib.core.dicom.geometry import stack_slices
-from REACTKDLib.core.dicom.index import Series, Slice
-from REACTKDLib.core.dicom.series import plane_of
-from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.regrid import mask_on_grid
-from REACTKDLib.core.segmentation_files import Segmentation
+from REACTKDLib.core.files.dicom.geometry import stack_slices
+from REACTKDLib.core.files.dicom.index import Series, Slice
+from REACTKDLib.core.files.dicom.series import plane_of
+from REACTKDLib.core.files.segmentations import Segmentation
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.regrid import mask_on_grid
 from REACTKDTrainLib.cohorts.tace_case import segments_named
 
 Phase = Literal["pre-contrast", "arterial", "portal-venous", "unknown"]

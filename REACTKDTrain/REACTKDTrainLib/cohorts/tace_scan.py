@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from REACTKDLib.core.dicom.geometry import stack_slices
-from REACTKDLib.core.dicom.index import Series, Slice
-from REACTKDLib.core.dicom.phases import split_phases
 from REACTKDLib.core.errors import ReactkdError
-from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.regrid import share_inside
-from REACTKDLib.core.segmentation_files import Segmentation
+from REACTKDLib.core.files.dicom.geometry import stack_slices
+from REACTKDLib.core.files.dicom.index import Series, Slice
+from REACTKDLib.core.files.dicom.phases import split_phases
+from REACTKDLib.core.files.segmentations import Segmentation
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.regrid import share_inside
 from REACTKDTrainLib.cohorts.survey import Problem
 from REACTKDTrainLib.cohorts.tace_case import LIVER, segments_named
 from REACTKDTrainLib.cohorts.tace_phase import Phase, measure_phase

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.distiller import Distiller
 from REACTKDTrainLib.distillation.maps import map_pairs
 from REACTKDTrainLib.distillation.targets import TeacherTargets
-from REACTKDTrainLib.networks.outputs import GraphOutput
-from REACTKDTrainLib.views.view import View
+from REACTKDTrainLib.models.outputs import GraphOutput
 
 BETA = 3.0
 

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import Distiller
 from REACTKDTrainLib.distillation.graph import edge_loss, node_loss, normalized, projector
 from REACTKDTrainLib.distillation.maps import pooled_graph
 from REACTKDTrainLib.distillation.several import branch_logits, divergences, grades_of, true_log_probability
 from REACTKDTrainLib.distillation.targets import TeacherTargets
-from REACTKDTrainLib.networks.outputs import GraphOutput
-from REACTKDTrainLib.networks.teacher import BRANCHES
-from REACTKDTrainLib.views.view import View
+from REACTKDTrainLib.models.outputs import GraphOutput
+from REACTKDTrainLib.models.teacher import BRANCHES
 
 SHARPNESS = 1.0
 

@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from REACTKDTrainLib.cohorts.base import GRADES
+from REACTKDLib.core.grades import GRADES
+from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import Distiller
 from REACTKDTrainLib.distillation.logits import logit_loss
 from REACTKDTrainLib.distillation.maps import map_pairs
 from REACTKDTrainLib.distillation.targets import TeacherTargets
-from REACTKDTrainLib.networks.outputs import GraphOutput
-from REACTKDTrainLib.views.view import View
+from REACTKDTrainLib.models.outputs import GraphOutput
 
 TAU = 0.1
 BATCH, PIXEL, REGION = 1.0, 0.1, 0.1

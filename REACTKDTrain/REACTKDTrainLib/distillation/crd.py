@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import Distiller
 from REACTKDTrainLib.distillation.graph import normalized
 from REACTKDTrainLib.distillation.maps import pooled_graph
 from REACTKDTrainLib.distillation.targets import TeacherTargets
-from REACTKDTrainLib.networks.outputs import GraphOutput
-from REACTKDTrainLib.views.view import View
+from REACTKDTrainLib.models.outputs import GraphOutput
 
 BETA = 0.8
 TEMPERATURE = 0.1

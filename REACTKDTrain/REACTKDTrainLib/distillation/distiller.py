@@ -8,10 +8,10 @@ from importlib import import_module
 from torch import Tensor, nn
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.targets import TeacherTargets
-from REACTKDTrainLib.networks.outputs import GraphOutput
-from REACTKDTrainLib.views.view import View
+from REACTKDTrainLib.models.outputs import GraphOutput
 
 #: name -> module of this package that holds the class `METHOD`
 METHODS = {

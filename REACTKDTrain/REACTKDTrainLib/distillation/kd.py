@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.distiller import Distiller
 from REACTKDTrainLib.distillation.logits import logit_loss
 from REACTKDTrainLib.distillation.targets import TeacherTargets
-from REACTKDTrainLib.networks.outputs import GraphOutput
-from REACTKDTrainLib.views.view import View
+from REACTKDTrainLib.models.outputs import GraphOutput
 
 
 class LogitDistillation(Distiller):

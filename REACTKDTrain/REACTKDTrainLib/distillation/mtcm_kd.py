@@ -8,17 +8,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from REACTKDTrainLib.cohorts.base import GRADES
+from REACTKDLib.core.grades import GRADES
+from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import Distiller
 from REACTKDTrainLib.distillation.logits import logit_loss
+from REACTKDTrainLib.distillation.losses import focal_loss
 from REACTKDTrainLib.distillation.maps import map_pairs
 from REACTKDTrainLib.distillation.several import branch_logits, divergences, grades_of, true_log_probability
 from REACTKDTrainLib.distillation.targets import TeacherTargets
-from REACTKDTrainLib.losses import focal_loss
-from REACTKDTrainLib.networks.outputs import GraphOutput
-from REACTKDTrainLib.networks.teacher import BRANCHES
-from REACTKDTrainLib.views.view import View
+from REACTKDTrainLib.models.outputs import GraphOutput
+from REACTKDTrainLib.models.teacher import BRANCHES
 
 TASK = 0.75  # the original's weight of the student's own loss, which is 1 here: all others are divided by it
 TEACHERS = 0.125  # sum of the teachers' weights, 0.10 to 0.15 originally

@@ -8,14 +8,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import Distiller
 from REACTKDTrainLib.distillation.graph import normalized, projector, unit
 from REACTKDTrainLib.distillation.graph_batch import Graphs, mean_edge_loss, mean_gw_loss, mean_node_loss
 from REACTKDTrainLib.distillation.logits import logit_loss
 from REACTKDTrainLib.distillation.targets import TeacherTargets
-from REACTKDTrainLib.networks.outputs import GraphOutput
-from REACTKDTrainLib.views.view import View
+from REACTKDTrainLib.models.outputs import GraphOutput
 
 
 class ReactDistillation(Distiller):

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.targets import TeacherTargets
-from REACTKDTrainLib.networks.teacher import BRANCHES
-from REACTKDTrainLib.views.view import View
+from REACTKDTrainLib.models.teacher import BRANCHES
 
 
 def branch_logits(teacher: TeacherTargets) -> tuple[Tensor, Tensor]:

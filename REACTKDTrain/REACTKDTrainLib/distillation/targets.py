@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from REACTKDTrainLib.networks.outputs import GraphOutput
+from REACTKDTrainLib.models.outputs import GraphOutput
 
 
 @dataclass(frozen=True, eq=False)

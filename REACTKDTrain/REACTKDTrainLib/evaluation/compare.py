@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from REACTKDLib.core.errors import ReactkdError, UsageError
-from REACTKDLib.core.tables import read_table
-from REACTKDTrainLib.cohorts.base import GRADES
+from REACTKDLib.core.files.tables import read_table
+from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
 
 Rows = dict[str, tuple[int, np.ndarray]]

@@ -17,7 +17,7 @@ from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.log import TRAINING, log_unforeseen
 
 if TYPE_CHECKING:
-    from REACTKDLib.core.volume import Volume
+    from REACTKDLib.core.images.volume import Volume
 
 EXIT_REFUSED = 2
 
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace, progress: Callable[[float, str], None] | No
     seed = options.seed or 0
     check_dose(options.dose), check_seed(seed)
     _check_output(options.ct, options.output)
-    from REACTKDLib.core.files import write_volume
+    from REACTKDLib.core.files.volumes import write_volume
     from REACTKDTrainLib.low_dose.sidecar import sidecar_of, write_sidecar
     from REACTKDTrainLib.low_dose.volumes import Simulators, degrade
 
@@ -94,8 +94,8 @@ def run(options: argparse.Namespace, progress: Callable[[float, str], None] | No
 
 
 def _read(path: Path) -> Volume:
-    from REACTKDLib.core.case import Modality
-    from REACTKDLib.core.open_case import read_volumes
+    from REACTKDLib.core.cases.open_case import read_volumes
+    from REACTKDLib.core.modality import Modality
 
     volumes, _ = read_volumes({Modality.CT: path})
     return volumes[Modality.CT]
@@ -115,7 +115,7 @@ def _run_cohort(options: argparse.Namespace, device: str, progress: Callable[[fl
 
 
 def _check_output(ct: Path, output: Path) -> None:
-    from REACTKDLib.core.files import SUFFIXES, suffix_of
+    from REACTKDLib.core.files.volumes import SUFFIXES, suffix_of
 
     if suffix_of(output) not in SUFFIXES:
         raise UsageError(f"An image cannot be written as '{output.name}'; use .nii.gz, .nrrd or .mha.")

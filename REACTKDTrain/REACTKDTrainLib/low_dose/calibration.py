@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from scipy import ndimage
 
 from REACTKDTrainLib.low_dose.field_of_view import NoTissue
-
-if TYPE_CHECKING:
-    from REACTKDTrainLib.low_dose.simulator import LowDoseCT
 
 SOFT_TISSUE_HU = (-100.0, 150.0)
 EROSION = 3
@@ -60,20 +57,18 @@ def high_pass_noise(image: np.ndarray, mask: np.ndarray) -> float:
 
 
 def calibrated_budget(
-    simulator: LowDoseCT,
-    hu: np.ndarray | torch.Tensor,
-    spacing_mm: float,
-    thickness_mm: float,
-    seed: int,
+    hu: np.ndarray | torch.Tensor, budget: float, quantum_noise: Callable[[np.ndarray], np.ndarray]
 ) -> float:
-    """I0 scaled by (simulated / measured native noise)^2, within a factor of 5. Raises: NoTissue."""
+    """I0 scaled by (simulated / measured native noise)^2, within a factor of 5.
+
+    hu: (S, N, N) HU. budget: the I0 that is assumed otherwise. quantum_noise: simulates, for some slices in HU, the
+    noise image in HU that this I0 would have left. Raises: NoTissue.
+    """
     array = hu.detach().cpu().numpy() if isinstance(hu, torch.Tensor) else np.asarray(hu)
     chosen = np.unique(np.linspace(0, len(array) - 1, min(MOST_SLICES, len(array))).round().astype(int))
     part = array[chosen]
     mask = soft_tissue(part)
     if mask.sum() < FEWEST_VOXELS:
         raise NoTissue("The CT has too little even soft tissue to measure its noise in; simulate without calibration.")
-    default = simulator.budget(spacing_mm, thickness_mm).i0
-    quantum, _ = simulator.fields(part, spacing_mm, thickness_mm, seed=seed, sigma_e=0.0)
-    ratio = (high_pass_noise(quantum, mask) / max(high_pass_noise(part, mask), 1e-6)) ** 2
-    return default * float(np.clip(ratio, 1.0 / LARGEST_FACTOR, LARGEST_FACTOR))
+    ratio = (high_pass_noise(quantum_noise(part), mask) / max(high_pass_noise(part, mask), 1e-6)) ** 2
+    return budget * float(np.clip(ratio, 1.0 / LARGEST_FACTOR, LARGEST_FACTOR))

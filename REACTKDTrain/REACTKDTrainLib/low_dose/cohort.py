@@ -11,8 +11,8 @@ from types import MappingProxyType
 import numpy as np
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.files import write_volume
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.files.volumes import write_volume
+from REACTKDLib.core.images.volume import Volume
 from REACTKDTrainLib.low_dose.physics import check_dose
 from REACTKDTrainLib.low_dose.sidecar import kept, sidecar_of, write_sidecar
 from REACTKDTrainLib.low_dose.volumes import SCHEMA, Simulators, content_hash, degrade

@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.errors import ReactkdError, UsageError
-from REACTKDLib.core.files import read_volume
+from REACTKDLib.core.files.volumes import read_volume
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.low_dose.cohort import LEVELS, TEST_SEEDS, DoseTestSets

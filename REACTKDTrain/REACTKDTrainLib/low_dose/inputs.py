@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from REACTKDLib.core.errors import BadSpacing, NotFinite, NotHounsfield, NotThreeDimensional, UsageError
-from REACTKDLib.core.hounsfield import check_hounsfield
+from REACTKDLib.core.images.hounsfield import check_hounsfield
 from REACTKDTrainLib.low_dose.field_of_view import EdgeContact, check_field_of_view
 
 SPACING_TOLERANCE = 5e-3

@@ -6,8 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from REACTKDLib.core.atomic import write_text
-from REACTKDLib.core.files import suffix_of
+from REACTKDLib.core.files.volumes import suffix_of
+from REACTKDLib.core.writing.atomic import write_text
 
 
 def sidecar_of(path: Path) -> Path:

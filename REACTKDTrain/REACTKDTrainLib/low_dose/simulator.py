@@ -171,7 +171,10 @@ class LowDoseCT:
         """
         spacing = check_spacing(spacing_mm)
         check_slices(hu, self.geometry.size)
-        return calibrated_budget(self, hu, spacing, thickness_mm, seed)
+        default = self.budget(spacing, thickness_mm).i0
+        return calibrated_budget(
+            hu, default, lambda part: self.fields(part, spacing, thickness_mm, seed, sigma_e=0.0)[0]
+        )
 
     def reconstruct(self, sinograms: torch.Tensor, spacing_mm: float) -> torch.Tensor:
         """Filtered back-projection of line integrals (S, M, B) without unit to (S, N, N) HU above air."""

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.atomic import checked_stream, written_beside
 from REACTKDLib.core.errors import NotAnImage, UsageError
-from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.prepare import resample_along_axes
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.student.prepare import resample_along_axes
+from REACTKDLib.core.writing.atomic import checked_stream, written_beside
 from REACTKDTrainLib.low_dose.cohort import TEST_SEEDS, case_seed
 from REACTKDTrainLib.low_dose.physics import check_dose, electronic_factor, quantum_factor
 from REACTKDTrainLib.low_dose.randomness import check_seed

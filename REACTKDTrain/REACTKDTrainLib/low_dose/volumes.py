@@ -10,8 +10,8 @@ import numpy as np
 
 from REACTKDLib import __version__
 from REACTKDLib.core.errors import NotHounsfield
-from REACTKDLib.core.geometry import nearest_ras_axes
-from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.core.images.geometry import nearest_ras_axes
+from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDTrainLib.low_dose.calibration import MOST_SLICES, soft_tissue
 from REACTKDTrainLib.low_dose.field_of_view import TISSUE_ABOVE_HU, edge_contact
 from REACTKDTrainLib.low_dose.inputs import check_slices, check_spacing

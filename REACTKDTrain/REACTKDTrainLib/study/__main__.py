@@ -13,7 +13,7 @@ from pathlib import Path
 
 from REACTKDLib.core.console import escape_what_cannot_be_shown
 from REACTKDLib.core.errors import ReactkdError
-from REACTKDTrainLib.run.faults import explain
+from REACTKDTrainLib.training.faults import explain
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -23,9 +23,9 @@ def main(arguments: Sequence[str]) -> int:
         return _page(arguments[1:])
     options = _options().parse_args(arguments)
     try:
-        from REACTKDTrainLib.run.device import choose_device
         from REACTKDTrainLib.study.presets import preset_of
         from REACTKDTrainLib.study.study import PARTS, Study
+        from REACTKDTrainLib.training.device import choose_device
 
         study = Study(
             preset_of(options.preset),

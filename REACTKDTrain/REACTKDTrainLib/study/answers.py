@@ -9,10 +9,10 @@ import torch
 
 from REACTKDLib.core.student.network import FeatureMaps, Student
 from REACTKDLib.core.student.pooling import fused_nodes
-from REACTKDTrainLib.networks.fixed import columns_of
-from REACTKDTrainLib.networks.student_graph import encode_views, view_batches
-from REACTKDTrainLib.stages.fold_data import FoldData
-from REACTKDTrainLib.views.view import View
+from REACTKDTrainLib.data.fixed_nodes import columns_of
+from REACTKDTrainLib.data.view import View
+from REACTKDTrainLib.models.student_graph import encode_views, view_batches
+from REACTKDTrainLib.training.fold_data import FoldData
 
 INPUTS = (("ct",), ("fdg", "acetate"), ("ct", "fdg", "acetate"))
 NODES = 8  # shown of a case: the parenchyma and up to seven lesions

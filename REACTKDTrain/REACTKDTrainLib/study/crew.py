@@ -8,18 +8,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 
-from REACTKDTrainLib.run.preparation import WorkerLost, end_with_the_run
-from REACTKDTrainLib.run.share_threads import share_of, threads_of_children
 from REACTKDTrainLib.study.runs import Run
+from REACTKDTrainLib.training.preparation import WorkerLost, end_with_the_run
+from REACTKDTrainLib.training.share_threads import share_of, threads_of_children
 
-if TYPE_CHECKING:
-    from REACTKDTrainLib.study.study import Study
-
-_own: Study | None = None
+_own: Any = None
 
 
 def silent(_line: str) -> None:
@@ -32,7 +29,7 @@ class Crew:
     study: what they work on. Runs are told to them by name, since what a run needs stays in the process that makes it.
     """
 
-    def __init__(self, study: Study):
+    def __init__(self, study: Any):
         own = replace(study, workers=1, say=silent)
         self._threads = share_of(study.workers)
         self._pool = ProcessPoolExecutor(
@@ -63,7 +60,7 @@ class Crew:
         self._pool.shutdown(cancel_futures=True)
 
 
-def _begin(study: Study, threads: int) -> None:
+def _begin(study: Any, threads: int) -> None:
     global _own
     end_with_the_run()
     torch.set_num_threads(threads)

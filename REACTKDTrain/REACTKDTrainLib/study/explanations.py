@@ -19,19 +19,19 @@ import numpy as np
 import torch
 from scipy.ndimage import binary_dilation
 
-from REACTKDLib.core.atomic import write_text
-from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
-from REACTKDLib.core.case import Case
 from REACTKDLib.core.errors import ReactkdError
-from REACTKDLib.core.explain import softmax
-from REACTKDLib.core.grader import Grader
-from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.grading.session import Session
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.regrid import mask_on_grid
 from REACTKDLib.core.memo import Memo
-from REACTKDLib.core.regrid import mask_on_grid
-from REACTKDLib.core.session import Session
+from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
+from REACTKDLib.core.student.explain import softmax
+from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.evaluation.faithfulness import deletion_gain, mean_over_cases, rank_correlation
-from REACTKDTrainLib.run.comparison import put_into
+from REACTKDTrainLib.study.comparison import put_into
 
 #: what the table stands between on a page
 MARKS = ("<!-- made by REACTKDTrainLib.study.explanations -->", "<!-- end of explanations -->")

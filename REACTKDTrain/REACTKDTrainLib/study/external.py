@@ -13,12 +13,12 @@ import torch
 from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
-from REACTKDTrainLib.config import TrainingConfig
 from REACTKDTrainLib.low_dose.dosed_cohort import at_dose
-from REACTKDTrainLib.stages.fold_data import FoldData
 from REACTKDTrainLib.study.answers import answers
 from REACTKDTrainLib.study.runs import Run
 from REACTKDTrainLib.study.volumes import VolumeLevel
+from REACTKDTrainLib.training.config import TrainingConfig
+from REACTKDTrainLib.training.fold_data import FoldData
 
 #: what 'mixed' draws from, each case its own
 MIXED = ("native", "mild", "severe")

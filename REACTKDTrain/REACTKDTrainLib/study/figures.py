@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.atomic import write_bytes
 from REACTKDLib.core.text import plural
+from REACTKDLib.core.writing.atomic import write_bytes
 from REACTKDTrainLib.evaluation.calibration import reliability_curve, top_label
 from REACTKDTrainLib.evaluation.decision_curve import graded_decision_curves
 from REACTKDTrainLib.evaluation.recalibration import fit_recalibration
 from REACTKDTrainLib.evaluation.roc import roc_curves
 from REACTKDTrainLib.low_dose.cohort import LEVELS
-from REACTKDTrainLib.run.figures import COLORS
+from REACTKDTrainLib.results.learning_curves import COLORS
 from REACTKDTrainLib.study.limits import latents_of, limit_of
 from REACTKDTrainLib.study.measures import pooled
 from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL, by_row, label_of

@@ -26,14 +26,14 @@ from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.intervals import share_in_common
-from REACTKDTrainLib.heads.table import NodeTable
-from REACTKDTrainLib.heads.teacher import targets_of
-from REACTKDTrainLib.heads.training import HeadsRecipe, predict, train_student, train_teacher
-from REACTKDTrainLib.prepared.node_store import NodeStore
-from REACTKDTrainLib.run.preparation import prepare_cases
+from REACTKDTrainLib.nodes.node_store import NodeStore
+from REACTKDTrainLib.nodes.table import NodeTable
+from REACTKDTrainLib.nodes.teacher import targets_of
+from REACTKDTrainLib.nodes.training import HeadsRecipe, predict, train_student, train_teacher
 from REACTKDTrainLib.study.answers import INPUTS
 from REACTKDTrainLib.study.presets import NodeLevel as NodeSettings
 from REACTKDTrainLib.study.runs import Run, RunFiles
+from REACTKDTrainLib.training.preparation import prepare_cases
 
 HIDDEN = 48  # width of region embeddings, the student's and the teachers'
 FIRST = {"test": 0, "validation": 2000, "pool": 2500}  # numbers of the cohort 'large'
@@ -130,7 +130,7 @@ class NodeLevel:
 
     def targets(self, teacher: str, size: int, number: int) -> TeacherTargets:
         """What a teacher says of a subset: one of the same patients, or one of the whole pool."""
-        from REACTKDTrainLib.heads.teacher import taken
+        from REACTKDTrainLib.nodes.teacher import taken
 
         index = self.subset(size, number)
         if teacher == "same":

@@ -6,8 +6,8 @@ import json
 import re
 from pathlib import Path
 
-from REACTKDLib.core.atomic import write_text
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.study.paper import comparison
 from REACTKDTrainLib.study.study import caption_of
 from REACTKDTrainLib.study.tables import markdown, tables_of

@@ -7,9 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from REACTKDLib.core.student.config import StudentConfig
-from REACTKDTrainLib.config import DataConfig, StageConfig, TrainingConfig
-from REACTKDTrainLib.networks.teacher_config import TeacherConfig
-from REACTKDTrainLib.views.augment import Augmentation
+from REACTKDTrainLib.data.augmentation import Augmentation
+from REACTKDTrainLib.models.teacher_config import TeacherConfig
+from REACTKDTrainLib.training.config import DataConfig, StageConfig, TrainingConfig
 
 HEADLINE = ("none", "kd", "react-kd")
 COMPARED = ("none", "kd", "at", "cirkd", "mskd", "mtcm-kd", "awmt", "cwd", "crd", "ifvd", "react-kd")

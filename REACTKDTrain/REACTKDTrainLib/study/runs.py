@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from REACTKDLib.core.atomic import written_beside
+from REACTKDLib.core.writing.atomic import written_beside
 
 FORMAT = "reactkd-study-run/1"
 Arrays = Mapping[str, np.ndarray]

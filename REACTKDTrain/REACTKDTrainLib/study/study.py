@@ -13,10 +13,9 @@ from pathlib import Path
 
 import torch
 
-from REACTKDLib.core.atomic import write_text
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.text import plural
-from REACTKDTrainLib.run.record import PACKAGES, _version, revision
+from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.study.crew import Crew
 from REACTKDTrainLib.study.external import ExternalLevel
 from REACTKDTrainLib.study.nodes import NodeLevel
@@ -26,6 +25,7 @@ from REACTKDTrainLib.study.results import ablation_table, external_table, method
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.study.tables import as_csv, markdown, tables_of
 from REACTKDTrainLib.study.volumes import VolumeLevel
+from REACTKDTrainLib.training.record import PACKAGES, _version, revision
 
 #: in the order in which they run: what decides most first
 PARTS = ("nodes", "methods", "seeds", "ablation", "external")

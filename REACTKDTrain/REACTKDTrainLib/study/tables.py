@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import mean
 
-from REACTKDLib.core.tables import table_text
+from REACTKDLib.core.files.tables import table_text
 from REACTKDTrainLib.study.measures import COLUMNS
 from REACTKDTrainLib.study.results import INPUT_NAMES, LIMIT, OURS, RIVAL
 

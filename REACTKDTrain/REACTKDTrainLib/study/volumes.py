@@ -12,23 +12,23 @@ import torch
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.student.network import Student
-from REACTKDLib.core.tensor_files import write_tensors
+from REACTKDLib.core.writing.tensor_files import write_tensors
 from REACTKDTrainLib.cohorts.base import Cohort
+from REACTKDTrainLib.cohorts.folds import Split, make_folds
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
-from REACTKDTrainLib.config import TrainingConfig
+from REACTKDTrainLib.cohorts.sizes import preparation_of
+from REACTKDTrainLib.data.dose_data import DoseSource, prepare_fields_or_note
+from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.distillation.distiller import make_distiller
-from REACTKDTrainLib.dose_data import DoseSource, prepare_fields_or_note
-from REACTKDTrainLib.folds import Split, make_folds
-from REACTKDTrainLib.networks.teacher import Teacher
-from REACTKDTrainLib.prepared.sizes import preparation_of
-from REACTKDTrainLib.prepared.store import PreparedStore
-from REACTKDTrainLib.run.fold import FoldRun
-from REACTKDTrainLib.run.predictions import predict_teacher
-from REACTKDTrainLib.stages.fold_data import FoldData
+from REACTKDTrainLib.distillation.targets_cache import weights_hash
+from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.study.answers import answers
 from REACTKDTrainLib.study.presets import HEADLINE, Preset
 from REACTKDTrainLib.study.runs import Run
-from REACTKDTrainLib.targets_cache import weights_hash
+from REACTKDTrainLib.training.config import TrainingConfig
+from REACTKDTrainLib.training.fold import FoldRun
+from REACTKDTrainLib.training.fold_data import FoldData
+from REACTKDTrainLib.training.predictions import predict_teacher
 
 #: the eight rows of Table II: dose teacher, region graph, CBAM3D
 ABLATIONS = tuple((dose, graph, cbam) for dose in (False, True) for graph in (False, True) for cbam in (False, True))

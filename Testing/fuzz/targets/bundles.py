@@ -9,8 +9,8 @@ from random import Random
 
 from fuzz.mutations import cut, damaged_bytes, damaged_json, json_bytes
 from fuzz.targets import Wrong
-from REACTKDLib.core.bundle import METADATA, WEIGHTS, Bundle
-from REACTKDLib.core.grader import Grader
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.student.bundle import METADATA, WEIGHTS, Bundle
 from support.small_cases import small_case
 from support.small_models import metadata_for, random_student
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from random import Random
 
 from fuzz.mutations import damaged_text
-from REACTKDLib.core.files import read_volume, write_volume
-from REACTKDLib.core.grader import Grader
-from REACTKDLib.core.open_case import open_case
+from REACTKDLib.core.cases.open_case import open_case
+from REACTKDLib.core.files.volumes import read_volume, write_volume
+from REACTKDLib.core.grading.grader import Grader
 from support.case_files import NAMES, SEGMENTATION, write_case
 from support.small_cases import small_case
 from support.small_models import small_bundle

@@ -9,7 +9,7 @@ from random import Random
 
 from fuzz.mutations import damaged_json, json_bytes
 from fuzz.targets import Wrong
-from REACTKDTrainLib.config import TrainingConfig
+from REACTKDTrainLib.training.config import TrainingConfig
 
 
 def prepare(folder: Path) -> None:

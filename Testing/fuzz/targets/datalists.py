@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from fuzz.mutations import damaged_json, json_bytes
-from REACTKDLib.core.worklist import read_worklist
+from REACTKDLib.core.cases.worklist import read_worklist
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 
 OURS = {

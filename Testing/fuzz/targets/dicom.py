@@ -10,9 +10,9 @@ import numpy as np
 import pydicom
 
 from fuzz.mutations import NUMBERS, WORDS, cut, damaged_bytes
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.dicom.images import read_dicom_volume
-from REACTKDLib.core.open_case import read_any_segmentation
+from REACTKDLib.core.cases.open_case import read_any_segmentation
+from REACTKDLib.core.files.dicom.images import read_dicom_volume
+from REACTKDLib.core.modality import Modality
 from support.dicom_files import pet_tags, write_seg, write_series
 
 _good: dict[str, Path] = {}

@@ -10,9 +10,9 @@ import numpy as np
 
 from fuzz.mutations import cut, damaged_bytes, damaged_text
 from fuzz.targets import Wrong
-from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import ReactkdError
-from REACTKDLib.core.files import read_volume
+from REACTKDLib.core.files.volumes import read_volume
+from REACTKDLib.core.modality import Modality
 
 SUFFIXES = (".nii", ".nii.gz", "-2.nii", ".nrrd", "-raw.nrrd", ".mha", "-raw.mha", ".mhd", ".nhdr")
 #: formats whose stream carries a checksum

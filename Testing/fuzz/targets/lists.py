@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from fuzz.mutations import damaged_bytes, damaged_text
-from REACTKDLib.core.worklist import read_worklist
+from REACTKDLib.core.cases.worklist import read_worklist
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 
 TEXT = (

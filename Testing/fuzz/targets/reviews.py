@@ -9,7 +9,7 @@ from random import Random
 
 from fuzz.mutations import damaged_json, json_bytes
 from fuzz.targets import Wrong
-from REACTKDLib.core.review import SCHEMA, Review
+from REACTKDLib.core.review.review import SCHEMA, Review
 
 AT = "2026-01-01T00:00:00Z"
 TOLD = {

@@ -10,11 +10,11 @@ import numpy as np
 
 from fuzz.mutations import cut, damaged_bytes, damaged_text
 from fuzz.targets import Wrong
-from REACTKDLib.core.files import write_volume
-from REACTKDLib.core.open_case import read_any_segmentation
-from REACTKDLib.core.recognition import choose
-from REACTKDLib.core.segmentation_files import write_segmentation
-from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.core.cases.open_case import read_any_segmentation
+from REACTKDLib.core.files.recognition import choose
+from REACTKDLib.core.files.segmentations import write_segmentation
+from REACTKDLib.core.files.volumes import write_volume
+from REACTKDLib.core.images.volume import Unit, Volume
 
 MARK = "payload"
 _good: dict[str, Path] = {}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from REACTKDLib.core.bundle import Bundle
+from REACTKDLib.core.student.bundle import Bundle
 from support.case_files import write_case
 from support.small_cases import small_case
 from support.small_models import metadata_for, random_student

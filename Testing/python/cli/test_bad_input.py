@@ -12,12 +12,12 @@ import pytest
 from REACTKDLib.__main__ import FAILED
 from REACTKDLib.commands.arguments import read_case
 from REACTKDLib.commands.parser import build_parser
-from REACTKDLib.core.bundle import Bundle
-from REACTKDLib.core.bundle_metadata import HASH, description_hash
-from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import ReactkdError
-from REACTKDLib.core.files import write_volume
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.files.volumes import write_volume
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.student.bundle import Bundle
+from REACTKDLib.core.student.bundle_metadata import HASH, description_hash
 from support.case_files import NAMES, SEGMENTATION, case_arguments, patched_nifti, write_masks
 from support.small_cases import small_case
 

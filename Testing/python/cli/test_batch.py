@@ -14,10 +14,10 @@ import pytest
 
 from REACTKDLib.__main__ import FAILED, main
 from REACTKDLib.commands.batch import RESULTS
-from REACTKDLib.core.case import Modality
+from REACTKDLib.core.cases.worklist import read_worklist
 from REACTKDLib.core.errors import FileMissing, UsageError
-from REACTKDLib.core.run_lock import running_alone
-from REACTKDLib.core.worklist import read_worklist
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.writing.run_lock import running_alone
 from support.case_files import NAMES, SEGMENTATION, write_case
 from support.small_cases import small_case
 
@@ -89,7 +89,7 @@ def test_nothing_could_be_graded(cohort, bundle_folder, tmp_path, capsys):
 
 
 def test_a_fault_of_ours_ends_one_case_only(cohort, bundle_folder, tmp_path, monkeypatch):
-    import REACTKDLib.core.open_job as module
+    import REACTKDLib.core.cases.open_job as module
 
     real = module.open_job
 

@@ -15,7 +15,7 @@ import pytest
 
 from REACTKDLib.commands.batch import RESULTS
 from REACTKDLib.commands.supervision import CaseLog
-from REACTKDLib.core.case import Modality
+from REACTKDLib.core.modality import Modality
 from support.case_files import NAMES, write_case
 from support.small_cases import small_case
 
@@ -28,7 +28,7 @@ import importlib.util
 
 class After(MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name != "REACTKDLib.core.open_job":
+        if name != "REACTKDLib.core.cases.open_job":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)

@@ -10,7 +10,7 @@ import pytest
 
 from REACTKDLib.__main__ import main
 from REACTKDLib.core.errors import PackagesMissing
-from REACTKDLib.core.files import read_volume
+from REACTKDLib.core.files.volumes import read_volume
 from support.dicom_files import pet_tags, write_seg, write_series
 from support.small_cases import small_case
 

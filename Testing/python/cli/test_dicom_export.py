@@ -14,13 +14,13 @@ import pydicom
 import pytest
 
 from REACTKDLib.__main__ import main
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.dicom.identity import check_writable
-from REACTKDLib.core.dicom.images import read_dicom_volume
-from REACTKDLib.core.dicom.segmentation import read_dicom_segmentation
 from REACTKDLib.core.errors import PatientLike
-from REACTKDLib.core.files import read_volume
-from REACTKDLib.core.report import GradeReport
+from REACTKDLib.core.files.dicom.identity import check_writable
+from REACTKDLib.core.files.dicom.images import read_dicom_volume
+from REACTKDLib.core.files.dicom.segmentation import read_dicom_segmentation
+from REACTKDLib.core.files.volumes import read_volume
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.reports.report import GradeReport
 from support.small_models import metadata_for, random_student
 
 
@@ -37,7 +37,7 @@ def patient(tmp_path_factory):
 @pytest.fixture(scope="module")
 def phantom_bundle(tmp_path_factory):
     """A model with random weights that says of itself that it was trained on phantoms."""
-    from REACTKDLib.core.bundle import Bundle
+    from REACTKDLib.core.student.bundle import Bundle
 
     folder = tmp_path_factory.mktemp("bundle") / "model"
     student = random_student()

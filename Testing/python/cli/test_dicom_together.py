@@ -15,7 +15,7 @@ from pydicom.sr.codedict import codes
 
 from REACTKDLib.__main__ import main
 from REACTKDLib.commands.summary import summary_lines
-from REACTKDLib.core.report import GradeReport
+from REACTKDLib.core.reports.report import GradeReport
 from support.dicom_files import uid_of
 
 # CT and FDG of the moderate phantom with the seed 11, in size small, by the shipped model

@@ -10,10 +10,10 @@ import pytest
 
 from REACTKDLib.__main__ import main
 from REACTKDLib.commands.batch import RESULTS
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.earlier import set_aside
 from REACTKDLib.core.errors import Canceled
-from REACTKDLib.core.tables import read_table
+from REACTKDLib.core.files.tables import read_table
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.writing.earlier import set_aside
 from support.case_files import NAMES, case_arguments
 
 FILES = ["attention.nii.gz", "regions.csv", "regions.nii.gz", "report.json"]
@@ -96,7 +96,7 @@ def test_a_full_disk_changes_nothing_and_says_whose_results_lie_there(graded, mo
 
 def module_write(folder: Path, full) -> None:
     """As the first file of the results, on a disk without room."""
-    from REACTKDLib.core.atomic import written_beside
+    from REACTKDLib.core.writing.atomic import written_beside
 
     with written_beside(folder / "report.json"):
         full()
@@ -129,7 +129,7 @@ def test_a_case_that_ends_the_process_keeps_no_report(case_folder, bundle_folder
     (tmp_path / "hooks" / "sitecustomize.py").write_text(
         "import os, sys\n"
         "if 'batch' in sys.argv or 'REACTKD_BATCH_STATE' in os.environ:\n"
-        "    import REACTKDLib.core.open_job as module\n"
+        "    import REACTKDLib.core.cases.open_job as module\n"
         "    real = module.open_job\n"
         "    module.open_job = lambda job, *a, **k: os.abort() if job.case == 'a' else real(job, *a, **k)\n"
     )

@@ -32,7 +32,7 @@ def logged(folder: Path, name: str = "reactkd.log") -> str:
 
 @pytest.mark.parametrize("command", ["grade", "check"])
 def test_of_a_command(command, case_folder, bundle_folder, folder, tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.setattr("REACTKDLib.core.open_case.open_case", fails)
+    monkeypatch.setattr("REACTKDLib.core.cases.open_case.open_case", fails)
     more = ["--bundle", bundle_folder, "--output", tmp_path / "out"] if command == "grade" else []
     assert main([command, *map(str, (*case_arguments(case_folder), *more))]) == 2
     told = capsys.readouterr().err
@@ -41,7 +41,7 @@ def test_of_a_command(command, case_folder, bundle_folder, folder, tmp_path, mon
 
 
 def test_of_one_case_of_a_batch(case_folder, bundle_folder, folder, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("REACTKDLib.core.open_job.open_job", fails)
+    monkeypatch.setattr("REACTKDLib.core.cases.open_job.open_job", fails)
     work = tmp_path / "work.csv"
     work.write_text(f"case,ct,segmentation\na,{case_folder}/CT.nii.gz,{case_folder}/segmentation.seg.nrrd\n")
     out = tmp_path / "out"
@@ -72,7 +72,7 @@ def test_of_the_commands_beside_a_training(command, folder, monkeypatch, capsys)
 
 def test_debugging_raises_it_and_logs_it(case_folder, folder, monkeypatch) -> None:
     monkeypatch.setenv("REACTKD_DEBUG", "1")
-    monkeypatch.setattr("REACTKDLib.core.open_case.open_case", fails)
+    monkeypatch.setattr("REACTKDLib.core.cases.open_case.open_case", fails)
     with pytest.raises(ZeroDivisionError):
         main(["check", *map(str, case_arguments(case_folder))])
     logged(folder)

@@ -12,12 +12,13 @@ import pytest
 
 from REACTKDLib.__main__ import main
 from REACTKDLib.commands.results import ATTENTION, REGIONS, REPORT, TABLE
-from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.files import read_volume
-from REACTKDLib.core.grader import Grader
-from REACTKDLib.core.open_case import open_case
-from REACTKDLib.core.report import report_schema
-from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.core.cases.open_case import open_case
+from REACTKDLib.core.files.volumes import read_volume
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.reports.report import report_schema
 from support.case_files import NAMES, SEGMENTATION, case_arguments, write_case
 from support.small_cases import small_case
 
@@ -55,7 +56,7 @@ def test_grade_leaves_four_files_that_agree(case_folder, bundle_folder, tmp_path
 
 
 def test_report_is_that_of_the_library(case_folder, bundle_folder, tmp_path):
-    from REACTKDLib.core.bundle import Bundle
+    from REACTKDLib.core.student.bundle import Bundle
 
     assert grade(case_folder, tmp_path / "r", bundle_folder, "--device", "cpu") == 0
     files = {m.value: case_folder / NAMES[m] for m in Modality}

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from REACTKDLib.core.bundle import Bundle
+from REACTKDLib.core.student.bundle import Bundle
 from support.case_files import NAMES, SEGMENTATION, write_case
 from support.cli_runner import start
 from support.cohort_files import LIVER, MASS, abdomen, place, write

@@ -14,8 +14,8 @@ from REACTKDLib.__main__ import main
 from REACTKDLib.commands.batch import RESULTS
 from REACTKDLib.commands.progress import Progress
 from REACTKDLib.commands.summary import say_summary
-from REACTKDLib.core.report import GradeReport
-from REACTKDLib.core.tables import read_table
+from REACTKDLib.core.files.tables import read_table
+from REACTKDLib.core.reports.report import GradeReport
 from support.case_files import SEGMENTATION, case_arguments
 
 ODD = [

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from REACTKDLib.__main__ import main
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.files import read_volume
-from REACTKDLib.core.open_case import open_case
+from REACTKDLib.core.cases.open_case import open_case
+from REACTKDLib.core.files.segmentations import read_segmentation
+from REACTKDLib.core.files.volumes import read_volume
+from REACTKDLib.core.masks.regions import RegionSet
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom.acquire import acquire
 from REACTKDLib.core.phantom.patient import draw_patient
-from REACTKDLib.core.regions import RegionSet
-from REACTKDLib.core.segmentation_files import read_segmentation
 from support.case_files import NAMES, SEGMENTATION, case_arguments
 from support.small_cases import small_case
 

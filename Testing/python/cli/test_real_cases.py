@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from REACTKDLib.__main__ import main
-from REACTKDLib.core.files import read_volume
+from REACTKDLib.core.files.volumes import read_volume
 from support.real_data import real_data
 
 

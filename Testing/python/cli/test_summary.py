@@ -7,7 +7,7 @@ from pathlib import Path
 
 from REACTKDLib.commands.summary import say_summary, summary_lines
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.grader import Grader
+from REACTKDLib.core.grading.grader import Grader
 from support.small_cases import small_case
 from support.small_models import small_bundle
 

@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 import torch
 
-from REACTKDLib.core.bundle import Bundle
+from REACTKDLib.core.student.bundle import Bundle
 from support.cli_runner import arguments_of, start
 from support.real_data import real_data
 from support.small_training import COHORT, TRAIN_SCRIPT, write_config

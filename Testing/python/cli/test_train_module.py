@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
-from REACTKDTrainLib.engine.progress import Now
-from REACTKDTrainLib.run.options import RunOptions, options_from
-from REACTKDTrainLib.run.packages import NEEDED, how_to_install
+from REACTKDTrainLib.training.options import RunOptions, options_from
+from REACTKDTrainLib.training.packages import NEEDED, how_to_install
+from REACTKDTrainLib.training.progress import Now
 from support.cli_runner import UnknownParameter, arguments_of
 from support.small_training import COHORT, TRAIN_SCRIPT
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from REACTKDLib.core.bundle import Bundle
+from REACTKDLib.core.student.bundle import Bundle
 from REACTKDTrainLib.cohorts.__main__ import main
 from support.cli_runner import start
 from support.cohort_files import LIVER, MASS, abdomen, place, write

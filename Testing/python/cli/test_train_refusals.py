@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from REACTKDLib.core.run_lock import running_alone
+from REACTKDLib.core.writing.run_lock import running_alone
 from support.case_files import write_case
 from support.cli_runner import arguments_of
 from support.small_cases import small_case

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from REACTKDLib.core.atomic import write_text, written_beside
 from REACTKDLib.core.errors import OutputNotWritable
+from REACTKDLib.core.writing.atomic import write_text, written_beside
 
 
 def test_the_suffix_is_kept_and_parents_are_made(tmp_path):

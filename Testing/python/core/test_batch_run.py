@@ -10,12 +10,12 @@ import time
 import numpy as np
 import pytest
 
-from REACTKDLib.core.batch_run import TABLE, BatchRun
-from REACTKDLib.core.bundle import Bundle
-from REACTKDLib.core.case_list import open_case_list, with_masks
-from REACTKDLib.core.report import GradeReport
-from REACTKDLib.core.review import Review
-from REACTKDLib.core.review_table import review_csv
+from REACTKDLib.core.cases.case_list import open_case_list, with_masks
+from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.review.review import Review
+from REACTKDLib.core.review.table import review_csv
+from REACTKDLib.core.student.bundle import Bundle
+from REACTKDLib.core.worker.batch_run import TABLE, BatchRun
 from REACTKDLib.core.worker.jobs import CaseFiles, Model
 from REACTKDLib.core.worker.mail import Mail
 from support.case_files import write_case, write_masks

@@ -13,17 +13,6 @@ import jsonschema
 import pytest
 import torch
 
-from REACTKDLib.core import bundle as bundle_module
-from REACTKDLib.core.bundle import (
-    METADATA,
-    SHIPPED_MAX_BYTES,
-    SHIPPED_MAX_PARAMETERS,
-    WEIGHTS,
-    Bundle,
-    shipped_bundle_folder,
-)
-from REACTKDLib.core.bundle_metadata import HASH, description_hash
-from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import (
     BundleAltered,
     BundleIncomplete,
@@ -32,6 +21,17 @@ from REACTKDLib.core.errors import (
     OutputNotWritable,
     ReactkdError,
 )
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.student import bundle as bundle_module
+from REACTKDLib.core.student.bundle import (
+    METADATA,
+    SHIPPED_MAX_BYTES,
+    SHIPPED_MAX_PARAMETERS,
+    WEIGHTS,
+    Bundle,
+    shipped_bundle_folder,
+)
+from REACTKDLib.core.student.bundle_metadata import HASH, description_hash
 from support.small_models import metadata_for, random_student
 
 SCHEMAS = Path(os.environ.get("REACTKD_REAL_DATA", Path(__file__).parents[4] / "shared" / "data")) / "schemas"

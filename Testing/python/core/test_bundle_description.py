@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from REACTKDLib.core.bundle import METADATA, Bundle, shipped_bundle_folder
-from REACTKDLib.core.bundle_metadata import HASH, description_hash
 from REACTKDLib.core.clinical_use import claims_clinical_use
 from REACTKDLib.core.errors import BundleAltered, BundleIncomplete, BundleMismatch, ReactkdError
-from REACTKDLib.core.grader import Grader
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.student.bundle import METADATA, Bundle, shipped_bundle_folder
+from REACTKDLib.core.student.bundle_metadata import HASH, description_hash
 from support.small_cases import small_case
 from support.small_models import metadata_for, random_student
 

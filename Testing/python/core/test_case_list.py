@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.case_list import open_case_list, with_masks
+from REACTKDLib.core.cases.case_list import open_case_list, with_masks
+from REACTKDLib.core.cases.job import Job
+from REACTKDLib.core.cases.open_job import open_job, read_job
 from REACTKDLib.core.errors import FileMissing, NoVolume, ReactkdError, UsageError
-from REACTKDLib.core.files import write_volume
-from REACTKDLib.core.open_job import open_job, read_job
-from REACTKDLib.core.volume import Volume
-from REACTKDLib.core.worklist import Job
+from REACTKDLib.core.files.volumes import write_volume
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.modality import Modality
 from support.case_files import NAMES, SEGMENTATION, write_case
 from support.small_cases import small_case
 

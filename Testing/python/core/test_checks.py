@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from REACTKDLib.core import errors
-from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.checks import MASK_FINDINGS, check_spacing, checked, foresee, rechecked
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.volume import Unit
+from REACTKDLib.core.masks.checks import MASK_FINDINGS, check_spacing, checked, foresee, rechecked
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom.acquire import acquire
 from REACTKDLib.core.phantom.patient import draw_patient
-from REACTKDLib.core.volume import Unit
 from support.small_cases import small_case
 
 # A small case is a coarse one; these are said of all of them.

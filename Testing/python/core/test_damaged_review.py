@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import REACTKDLib.core.review as module
-from REACTKDLib.core.case_list import open_case_list
-from REACTKDLib.core.review import NOT_SAVED, Review
-from REACTKDLib.core.review_record import answer_of
-from REACTKDLib.core.review_table import review_csv
+import REACTKDLib.core.review.review as module
+from REACTKDLib.core.cases.case_list import open_case_list
+from REACTKDLib.core.review.record import answer_of
+from REACTKDLib.core.review.review import NOT_SAVED, Review
+from REACTKDLib.core.review.table import review_csv
 from support.read_only import read_only
 from support.scene_cases import make_case, make_result
 

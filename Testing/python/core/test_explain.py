@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from REACTKDLib.core.explain import UncertaintyRule, Votes, cosine_edges, softmax
+from REACTKDLib.core.student.explain import UncertaintyRule, Votes, cosine_edges, softmax
 
 
 def draw(seed: int, nodes: int, classes: int = 3, spread: float = 2.0) -> tuple[Votes, np.ndarray]:

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from REACTKDLib.core import errors
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.files import read_volume, write_volume
-from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.core.files.volumes import read_volume, write_volume
+from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.modality import Modality
 from support.case_files import patched_nifti
 from support.real_data import real_data
 from support.small_cases import placed, rotation, small_case

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from REACTKDLib.commands.staging import all_or_nothing
-from REACTKDLib.core.atomic import checked_stream, write_text, written_beside
 from REACTKDLib.core.errors import OutputNotWritable
-from REACTKDLib.core.files import read_volume, write_volume
-from REACTKDLib.core.segmentation_files import read_segmentation, write_segmentation
-from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.core.files.segmentations import read_segmentation, write_segmentation
+from REACTKDLib.core.files.volumes import read_volume, write_volume
+from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.writing.atomic import checked_stream, write_text, written_beside
 from support.killed import fill, small_disk
 from support.read_only import read_only
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from Testing.support.small_cases import rotation
 
-from REACTKDLib.core.geometry import (
+from REACTKDLib.core.images.geometry import (
     area_weights,
     bounding_box,
     center_of,
@@ -20,8 +20,8 @@ from REACTKDLib.core.geometry import (
     sample_volume,
     to_ras_order,
 )
-from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.volume import Volume
 
 axis = st.tuples(st.integers(1, 40), st.floats(0.4, 6), st.floats(-30, 60), st.integers(1, 40), st.floats(0.4, 6))
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import REACTKDLib.core.given_paths as module
-from REACTKDLib.core.case_list import open_case_list
+import REACTKDLib.core.files.given_paths as module
+from REACTKDLib.core.cases.case_list import open_case_list
+from REACTKDLib.core.cases.open_job import open_job, read_job
 from REACTKDLib.core.errors import FileMissing, NotAnImage, ReactkdError
-from REACTKDLib.core.open_job import open_job, read_job
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from support.case_files import write_case
 from support.small_cases import small_case

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.checked_session import CheckedSession
 from REACTKDLib.core.errors import Canceled, GeometryMismatch, NoLiver, NoVolume, UsageError
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.grade_result import GradeResult
-from REACTKDLib.core.grader import Grader
-from REACTKDLib.core.report import report_schema
-from REACTKDLib.core.runner import StudentRunner
+from REACTKDLib.core.grading.checked_session import CheckedSession
+from REACTKDLib.core.grading.grade_result import GradeResult
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.grading.runner import StudentRunner
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.volume import Unit
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.reports.report import report_schema
 from REACTKDLib.core.student.network import Student
-from REACTKDLib.core.volume import Unit
 from support.small_cases import TWO_LESIONS, case_stored, rigid, small_case, storage_variants
 from support.small_models import PREPARATION, small_bundle
 

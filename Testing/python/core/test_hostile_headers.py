@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from REACTKDLib.core import errors
-from REACTKDLib.core.files import read_raw
+from REACTKDLib.core.files.volumes import read_raw
 from support.small_cases import rotation
 
 VOXELS = np.arange(120, dtype="<i2").reshape(4, 5, 6)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from REACTKDLib.core.errors import NotHounsfield
-from REACTKDLib.core.hounsfield import check_hounsfield, hounsfield_fault
+from REACTKDLib.core.images.hounsfield import check_hounsfield, hounsfield_fault
 
 RNG = np.random.default_rng(3)
 

@@ -10,8 +10,8 @@ import pytest
 
 from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.html_report import PageExtras, Picture, report_page, write_page
-from REACTKDLib.core.report import ReportModel
+from REACTKDLib.core.reports.html import PageExtras, Picture, report_page, write_page
+from REACTKDLib.core.reports.report import ReportModel
 from support.scene_cases import make_case, make_result
 
 PNG = bytes.fromhex(

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from REACTKDLib.core import errors
-from REACTKDLib.core.files import read_raw
+from REACTKDLib.core.files.volumes import read_raw
 from support.case_files import SEGMENTATION, write_masks
 from support.small_cases import rotation, small_case
 

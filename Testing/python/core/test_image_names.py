@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.image_names import modality_of_name
+from REACTKDLib.core.files.image_names import modality_of_name
+from REACTKDLib.core.modality import Modality
 
 
 @pytest.mark.parametrize(

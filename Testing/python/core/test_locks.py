@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from REACTKDLib.core.errors import FolderInUse, OutputNotWritable
-from REACTKDLib.core.file_lock import Locked, lock_of, locked
-from REACTKDLib.core.run_lock import running_alone
+from REACTKDLib.core.writing.file_lock import Locked, lock_of, locked
+from REACTKDLib.core.writing.run_lock import running_alone
 from support.killed import PATH
 from support.read_only import read_only
 
@@ -24,7 +24,7 @@ import os, sys, time
 from pathlib import Path
 if sys.argv[3] == "plain":
     sys.modules["filelock"] = None
-from REACTKDLib.core.file_lock import locked
+from REACTKDLib.core.writing.file_lock import locked
 target, mark, done = Path(sys.argv[1]), Path(sys.argv[1]).with_name("mark"), 0
 while done < int(sys.argv[2]):
     with locked(target, 30.0):
@@ -38,7 +38,7 @@ while done < int(sys.argv[2]):
 RUN = """
 import sys
 from pathlib import Path
-from REACTKDLib.core.run_lock import running_alone
+from REACTKDLib.core.writing.run_lock import running_alone
 with running_alone(Path(sys.argv[1]), "a batch"):
     print("runs", flush=True)
     sys.stdin.read()

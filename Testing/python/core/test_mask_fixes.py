@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.checks import check_masks
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.mask_fixes import FIXES, fix_masks, split_lesions
-from REACTKDLib.core.masks import clean_masks
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.masks.checks import check_masks
+from REACTKDLib.core.masks.cleaning import clean_masks
+from REACTKDLib.core.masks.fixes import FIXES, fix_masks, split_lesions
+from REACTKDLib.core.modality import Modality
 
 MATRIX = np.array([[-2.0, 0, 0, 40], [0, -2.0, 0, 60], [0, 0, 2.5, -30], [0, 0, 0, 1]])  # voxels of 0.01 ml
 SHAPE = (40, 60, 70)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 
 from REACTKDLib.core import errors
-from REACTKDLib.core.masks import CLEANING_FINDINGS, clean_masks
+from REACTKDLib.core.masks.cleaning import CLEANING_FINDINGS, clean_masks
 from REACTKDLib.core.memo import Memo
 
 MATRIX = np.diag([2.0, 2.0, 2.5, 1.0])  # 0.01 ml a voxel

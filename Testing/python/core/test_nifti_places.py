@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from REACTKDLib.core import errors
-from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.files import read_raw, read_volume, write_volume
-from REACTKDLib.core.grader import Grader
-from REACTKDLib.core.open_case import open_case
-from REACTKDLib.core.open_job import open_job, read_job
-from REACTKDLib.core.volume import Volume
-from REACTKDLib.core.worklist import Job
+from REACTKDLib.core.cases.job import Job
+from REACTKDLib.core.cases.open_case import open_case
+from REACTKDLib.core.cases.open_job import open_job, read_job
+from REACTKDLib.core.files.volumes import read_raw, read_volume, write_volume
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
 from REACTKDTrainLib.cohorts.label_files import LabeledImages, LabelRule, open_labeled
 from support.case_files import NAMES, SEGMENTATION, patched_nifti, write_case
 from support.nifti_headers import CODES, nifti2, nifti_with, sheared

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from REACTKDLib.core import errors
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.files import read_volume, write_volume
-from REACTKDLib.core.open_case import open_case
-from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.core.cases.open_case import open_case
+from REACTKDLib.core.files.volumes import read_volume, write_volume
+from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.modality import Modality
 from support.case_files import NAMES, SEGMENTATION, write_case, write_masks
 from support.real_data import real_data
 from support.real_liver import liver_by_threshold

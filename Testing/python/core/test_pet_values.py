@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from REACTKDLib.core.errors import NotPet
-from REACTKDLib.core.pet_values import check_pet, infer_pet_unit, unit_from_fields
-from REACTKDLib.core.volume import Unit
+from REACTKDLib.core.images.pet_values import check_pet, infer_pet_unit, unit_from_fields
+from REACTKDLib.core.images.volume import Unit
 
 RNG = np.random.default_rng(5)
 UPTAKE = RNG.gamma(2.0, 0.8, (20, 30, 30)) * (RNG.random((20, 30, 30)) < 0.4)

@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.images.volume import Unit
+from REACTKDLib.core.masks.regions import RegionSet
+from REACTKDLib.core.masks.topology import margin_irregularity
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom import acquire, draw_patient
 from REACTKDLib.core.phantom.fields import ct_field, pet_field
 from REACTKDLib.core.phantom.lattice import Lattice
-from REACTKDLib.core.regions import RegionSet
-from REACTKDLib.core.topology import margin_irregularity
-from REACTKDLib.core.volume import Unit
 
 STEP_MM = 1.5
 

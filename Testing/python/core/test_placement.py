@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from REACTKDLib.core.placement import ALIGN, place_regions
-from REACTKDLib.core.regions import RegionSet
-from REACTKDLib.core.runner import LesionShells, StudentRunner, merge
-from REACTKDLib.core.shells import shell_occupancy
+from REACTKDLib.core.grading.runner import LesionShells, StudentRunner, merge
+from REACTKDLib.core.masks.placement import ALIGN, place_regions
+from REACTKDLib.core.masks.regions import RegionSet
+from REACTKDLib.core.masks.shells import shell_occupancy
 from REACTKDLib.core.student.pooling import NodeMasks
 from support.small_cases import small_case
 from support.small_models import PREPARATION, random_student

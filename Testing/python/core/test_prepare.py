@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from Testing.support.small_cases import small_case
 
-from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.errors import NoLiver, PetOffLiver
-from REACTKDLib.core.normalize import liver_window, log_pet, percentile_pet, pet_scale
-from REACTKDLib.core.prepare import Preparation, resample_along_axes
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.student.normalize import liver_window, log_pet, percentile_pet, pet_scale
+from REACTKDLib.core.student.prepare import Preparation, resample_along_axes
 
 SMALL = Preparation(shape=(48, 48, 64), spacing_mm=5.0)
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from REACTKDLib.core.errors import AmbiguousSegment, EmptySegmentation, LabelMissing, NoLiver
-from REACTKDLib.core.liver_parts import part_of_liver
-from REACTKDLib.core.recognition import Candidate, Choice, choose, recognize_code, recognize_name
-from REACTKDLib.core.segment_names import drawn_twice
+from REACTKDLib.core.files.liver_parts import part_of_liver
+from REACTKDLib.core.files.recognition import Candidate, Choice, choose, recognize_code, recognize_name
+from REACTKDLib.core.files.segment_names import drawn_twice
 
 LIVER = """Liver|liver|LIVER|livers|whole liver|whole_liver|WholeLiver|liver.organ|Hepatic parenchyma|liver-parenchyma|
 Liver (corrected)|liver_mask_v2|LiverMask|liver 1|Segmentation liver|liver minus tumor|liver without lesions|

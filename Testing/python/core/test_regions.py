@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from Testing.support.small_cases import small_case
 
-from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.prepare import Preparation
-from REACTKDLib.core.regions import RegionSet
-from REACTKDLib.core.shells import SHELL_NAMES, lesion_depth, shell_occupancy
-from REACTKDLib.core.topology import TOPOLOGY_NAMES, margin_irregularity, topology_descriptors
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.masks.regions import RegionSet
+from REACTKDLib.core.masks.shells import SHELL_NAMES, lesion_depth, shell_occupancy
+from REACTKDLib.core.masks.topology import TOPOLOGY_NAMES, margin_irregularity, topology_descriptors
+from REACTKDLib.core.student.prepare import Preparation
 
 IDENTITY = np.eye(4)
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import label
 
-from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.regrid import has_no_geometry, mask_on_grid, share_inside
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.regrid import has_no_geometry, mask_on_grid, share_inside
 from support.small_cases import placed, restored, rotation, small_case, storage_variants, stored
 
 CENTER = np.array([14.0, -33.0, 71.0])

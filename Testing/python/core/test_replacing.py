@@ -13,11 +13,11 @@ import pytest
 
 from REACTKDLib.commands import staging
 from REACTKDLib.commands.staging import all_or_nothing
-from REACTKDLib.core import replacing
-from REACTKDLib.core.atomic import write_text, written_beside
 from REACTKDLib.core.errors import OutputNotWritable
-from REACTKDLib.core.owners import hidden_name, is_alive, is_left_over
-from REACTKDLib.core.replacing import recover
+from REACTKDLib.core.writing import replacing
+from REACTKDLib.core.writing.atomic import write_text, written_beside
+from REACTKDLib.core.writing.owners import hidden_name, is_alive, is_left_over
+from REACTKDLib.core.writing.replacing import recover
 from support.killed import PATH, killed_at
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes are killed by a signal of Unix")
@@ -153,7 +153,7 @@ def test_an_undo_that_fails_deletes_nothing(tmp_path, monkeypatch):
 def test_a_living_ones_files_stay_and_a_dead_ones_go(tmp_path):
     holder = subprocess.Popen(
         [sys.executable, "-c", "import sys\nfrom pathlib import Path\n"
-         "from REACTKDLib.core.atomic import written_beside\n"
+         "from REACTKDLib.core.writing.atomic import written_beside\n"
          "with written_beside(Path(sys.argv[1]) / 'a.json') as beside:\n"
          "    beside.write_text('half'); print(beside.name, flush=True); sys.stdin.read()\n", str(tmp_path)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": PATH},

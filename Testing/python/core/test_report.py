@@ -14,7 +14,7 @@ import pytest
 
 from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.report import GradeReport, ReportModel, ReportRegion, regions_csv, report_schema
+from REACTKDLib.core.reports.report import GradeReport, ReportModel, ReportRegion, regions_csv, report_schema
 
 CLASSES = ("well", "moderate", "poor")
 MODEL = ReportModel("reactkd-test", "1.0", "0" * 64, "not for clinical use")

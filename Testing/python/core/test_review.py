@@ -12,10 +12,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-import REACTKDLib.core.review as module
-from REACTKDLib.core.file_lock import Locked, lock_of, locked
-from REACTKDLib.core.review import NOT_SAVED, SCHEMA, Review
-from REACTKDLib.core.review_record import CaseReview, answer_of
+import REACTKDLib.core.review.review as module
+from REACTKDLib.core.review.record import CaseReview, answer_of
+from REACTKDLib.core.review.review import NOT_SAVED, SCHEMA, Review
+from REACTKDLib.core.writing.file_lock import Locked, lock_of, locked
 from support.killed import PATH
 from support.read_only import read_only
 from support.scene_cases import make_case, make_result
@@ -118,7 +118,7 @@ def test_the_same_mark_twice_is_no_conflict(path):
 
 def test_windows_in_processes_of_their_own_lose_nothing(path):
     program = (
-        "import sys; from pathlib import Path; from REACTKDLib.core.review import Review\n"
+        "import sys; from pathlib import Path; from REACTKDLib.core.review.review import Review\n"
         "review = Review(Path(sys.argv[1]))\n"
         "for n in range(25): review.update(f'{sys.argv[2]}{n}', reviewed={})\n"
         "import time\n"
@@ -134,7 +134,7 @@ def test_windows_in_processes_of_their_own_lose_nothing(path):
 def test_killed_while_writing(path):
     """Whatever the moment, the file is whole."""
     program = (
-        "import sys; from pathlib import Path; from REACTKDLib.core.review import Review\n"
+        "import sys; from pathlib import Path; from REACTKDLib.core.review.review import Review\n"
         "review = Review(Path(sys.argv[1])); print(flush=True)\n"
         "n = 0\n"
         "while True: review.update(f'case {n % 200}', reader={'grade': 'well'}); n += 1\n"
@@ -153,7 +153,7 @@ def test_killed_while_writing(path):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from REACTKDLib.core.file_lock import locked
+from REACTKDLib.core.writing.file_lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

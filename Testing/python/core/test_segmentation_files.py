@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from REACTKDLib.core import errors
-from REACTKDLib.core.files import write_volume
-from REACTKDLib.core.recognition import choose
-from REACTKDLib.core.segmentation_files import (
+from REACTKDLib.core.files.recognition import choose
+from REACTKDLib.core.files.segmentations import (
     read_segmentation,
     terminology_codes,
     terminology_entry,
     write_segmentation,
 )
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.files.volumes import write_volume
+from REACTKDLib.core.images.volume import Volume
 from support.case_files import write_masks
 from support.real_data import real_data
 from support.small_cases import placed, rotation, small_case
@@ -108,8 +108,8 @@ def test_we_read_what_slicer_writes(tmp_path, masks, scene):
     assert [s.name for s in read.segments] == ["Foie (Léa)", "tumeur"]
     choice = choose([s.candidate for s in read.segments], ["Foie (Léa)"], None)
     assert choice.tumors == (1,)
-    from REACTKDLib.core.grid import Grid
-    from REACTKDLib.core.regrid import mask_on_grid
+    from REACTKDLib.core.images.grid import Grid
+    from REACTKDLib.core.images.regrid import mask_on_grid
 
     for n, mask in enumerate(masks):  # Slicer crops the file to what is drawn
         assert np.array_equal(mask_on_grid(read.mask([n]), read.ijk_to_ras, Grid(mask.shape, MATRIX)), mask)

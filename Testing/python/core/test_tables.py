@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from REACTKDLib.core.case_names import confusable, file_name_of, is_file_name, on_disk
+from REACTKDLib.core.cases.names import confusable, file_name_of, is_file_name, on_disk
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.tables import SEPARATORS, as_it_was, harmless, read_table, table_text
+from REACTKDLib.core.files.tables import SEPARATORS, as_it_was, harmless, read_table, table_text
 from REACTKDLib.core.text import quoted
 
 ROWS = [{"case": "Müller", "grade": "poor"}, {"case": "b", "grade": ""}, {"case": 'two "b", or\nnot', "grade": "well"}]

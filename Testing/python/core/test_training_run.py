@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.training_log import LogReader
-from REACTKDLib.core.training_run import SILENT_S, RunReader, ask_to_stop
-from REACTKDTrainLib.engine.stop import StopFile
+from REACTKDLib.core.worker.training_log import LogReader
+from REACTKDLib.core.worker.training_run import SILENT_S, RunReader, ask_to_stop
+from REACTKDTrainLib.training.stop import StopFile
 from support.training_folders import TrainingFolder
 
 

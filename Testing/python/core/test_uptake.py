@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.uptake import uptake_from, uptake_of
-from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.masks.regions import regions_of
+from REACTKDLib.core.masks.uptake import uptake_from, uptake_of
+from REACTKDLib.core.modality import Modality
 
 SHAPE = (20, 24, 28)
 
@@ -30,7 +32,7 @@ def case_with(unit: Unit, shift_mm: float = 0.0) -> Case:
 @pytest.mark.parametrize("unit", [Unit.SUVBW, Unit.BQML])
 def test_known_values(unit):
     case = case_with(unit)
-    uptake = uptake_of(case, case.regions)
+    uptake = uptake_of(case, regions_of(case))
     liver, lesion = uptake["acetate"]
     assert list(uptake) == ["acetate"] and liver.unit == unit.value
     assert (liver.median, liver.ratio) == (2.0, None)
@@ -41,25 +43,25 @@ def test_the_ratio_does_not_depend_on_the_scale():
     case = case_with(Unit.BQML)
     pet = case.volumes[Modality.ACETATE]
     larger = replace(case, volumes={**case.volumes, Modality.ACETATE: pet.with_array(pet.array * 1000)})
-    assert uptake_of(larger, case.regions)["acetate"][1].ratio == pytest.approx(4.0)
+    assert uptake_of(larger, regions_of(case))["acetate"][1].ratio == pytest.approx(4.0)
 
 
 def test_nothing_is_claimed_of_an_unknown_unit():
     case = case_with(Unit.UNKNOWN)
-    assert uptake_of(case, case.regions) == {}
+    assert uptake_of(case, regions_of(case)) == {}
 
 
 def test_nothing_is_claimed_of_a_lesion_that_the_pet_does_not_see():
     case = case_with(Unit.SUVBW, shift_mm=15.0)
-    liver, lesion = uptake_of(case, case.regions)["acetate"]
+    liver, lesion = uptake_of(case, regions_of(case))["acetate"]
     assert lesion is None and liver is None
     case = case_with(Unit.SUVBW, shift_mm=11.0)
-    liver, lesion = uptake_of(case, case.regions)["acetate"]
+    liver, lesion = uptake_of(case, regions_of(case))["acetate"]
     assert lesion is None and liver is not None
 
 
 def test_it_goes_through_json():
     case = case_with(Unit.SUVBW)
-    uptake = uptake_of(case, case.regions)
+    uptake = uptake_of(case, regions_of(case))
     plain = {name: [None if e is None else vars(e) for e in entries] for name, entries in uptake.items()}
     assert uptake_from(plain) == uptake

@@ -7,17 +7,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from REACTKDLib.core.bundle import Bundle
-from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.grader import Grader
-from REACTKDLib.core.placement import place_regions
-from REACTKDLib.core.regions import RegionSet
-from REACTKDLib.core.runner import StudentRunner, merge
-from REACTKDLib.core.shells import shell_occupancy
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.grading.runner import StudentRunner, merge
+from REACTKDLib.core.grading.voxel_map import gradient_map, onto_reference
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.masks.placement import place_regions
+from REACTKDLib.core.masks.regions import RegionSet
+from REACTKDLib.core.masks.shells import shell_occupancy
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bands import smooth
+from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.network import FeatureMaps
 from REACTKDLib.core.student.pooling import NodeMasks
-from REACTKDLib.core.voxel_map import gradient_map, onto_reference
 from support.small_cases import case_stored, restored, rigid, small_case, storage_variants
 from support.small_models import PREPARATION, random_student, small_bundle
 from support.tensor_memory import peak_bytes

@@ -113,7 +113,7 @@ def phantom_nodes(scene: Any, phantom_case: Any) -> Any:
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a model with random weights that answers at once: for all that is not about the answer itself."""
-    from REACTKDLib.core.bundle import Bundle
+    from REACTKDLib.core.student.bundle import Bundle
     from support.small_models import metadata_for, random_student
 
     folder = tmp_path_factory.mktemp("model") / "small"
@@ -142,7 +142,7 @@ def context(widget: Any) -> Any:
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: Any) -> Path:
     """A model with random weights on a coarse grid: what is tested here is not what it says."""
-    from REACTKDLib.core.bundle import Bundle
+    from REACTKDLib.core.student.bundle import Bundle
     from support.small_models import metadata_for, random_student
 
     folder = tmp_path_factory.mktemp("bundle") / "model"

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 import slicer
 
-from REACTKDLib.core.case import Modality
+from REACTKDLib.core.modality import Modality
 from support.dicom_files import pet_tags, write_series
 from support.panel_steps import GRADE_S, grade, wait_for_grade
 

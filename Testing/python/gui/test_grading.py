@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import slicer
 
-from REACTKDLib.core.case import Modality
+from REACTKDLib.core.modality import Modality
 from support.edits import ball, erase, paint
 from support.panel_steps import GRADE_S, grade, probabilities, segments_as_bytes, wait_for_grade, wait_for_inputs
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import slicer
 
-from REACTKDLib.core.case import Modality
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.scene_files import save_scene
 from support.panel_steps import GRADE_S, grade, probabilities, wait_for_grade, wait_for_inputs
 

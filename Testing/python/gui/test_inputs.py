@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import slicer
 
-from REACTKDLib.core.case import Modality
+from REACTKDLib.core.modality import Modality
 from support.panel_steps import wait_for_inputs
 from support.worlds import linear_transform, rigid
 

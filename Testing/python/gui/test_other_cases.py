@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import slicer
 
-from REACTKDLib.core.case import Modality
+from REACTKDLib.core.modality import Modality
 from support.panel_steps import grade, segments_as_bytes
 
 

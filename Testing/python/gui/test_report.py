@@ -13,7 +13,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QFileDialog
 
 from host.pictures import missing_rendering
-from REACTKDLib.core.case import Modality
+from REACTKDLib.core.modality import Modality
 
 PATIENCE_S = 600  # a grade takes a second or two; a busy machine may need far longer
 
@@ -39,7 +39,7 @@ def graded(user: Any, phantom_nodes: Any, model: Path) -> Any:
 def test_the_answer_is_saved_in_three_forms(
     user: Any, widget: Any, graded: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    from REACTKDLib.core.report import GradeReport
+    from REACTKDLib.core.reports.report import GradeReport
 
     report = widget.panel.context.report
     save_as(monkeypatch, tmp_path / "answer.json")

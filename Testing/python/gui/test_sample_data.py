@@ -95,8 +95,8 @@ def test_a_fault_says_so_and_leaves_the_scene(samples: Any, application: Any, mo
 @pytest.mark.slow
 def test_the_shipped_student_grades_each_sample_as_what_it_is(application: Any) -> None:
     """The first three cases that a person opens are no surprises."""
-    from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
-    from REACTKDLib.core.grader import Grader
+    from REACTKDLib.core.grading.grader import Grader
+    from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
     from REACTKDLib.gui.sample_data import SAMPLES, _acquire
 
     grader = Grader(Bundle.load(shipped_bundle_folder()), device="cpu")

@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from REACTKDLib.core.case import Modality
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.text import sentence
 from support.case_files import write_case
 from support.edits import mask_of, paint

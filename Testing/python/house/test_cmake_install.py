@@ -83,7 +83,7 @@ def test_the_training_module_is_installed_as_a_command_line_module_and_finds_its
 
 @needs_cmake
 def test_the_shipped_student_is_found_in_the_installed_tree(installed: Path, tmp_path: Path) -> None:
-    code = "from REACTKDLib.core.bundle import shipped_bundle_folder; print(shipped_bundle_folder())"
+    code = "from REACTKDLib.core.student.bundle import shipped_bundle_folder; print(shipped_bundle_folder())"
     result = run_from(installed, tmp_path, "-c", code)
     assert result.returncode == 0, result.stderr
     assert Path(result.stdout.strip()) == installed / "Resources" / "Models" / "reactkd-phantom"

@@ -84,6 +84,6 @@ def test_the_rule_sees_an_import_that_goes_up(tmp_path: Path, line: str) -> None
 
 
 def test_the_rule_leaves_similar_names_alone(tmp_path: Path) -> None:
-    text = "import qtlike\nfrom REACTKDLib.core import scenery\nfrom REACTKDLib.core.volume import Volume"
+    text = "import qtlike\nfrom REACTKDLib.core import scenery\nfrom REACTKDLib.core.images.volume import Volume"
     (tmp_path / "good.py").write_text(text, encoding="utf-8")
     assert violations(tmp_path, FORBIDDEN[f"{LIBRARY}/core"]) == []

@@ -54,7 +54,7 @@ def test_every_package_file_is_installed(site: Path) -> None:
 
 @needs_builder
 def test_the_shipped_student_is_installed_whole_and_found(site: Path, tmp_path: Path) -> None:
-    code = "from REACTKDLib.core.bundle import shipped_bundle_folder; print(shipped_bundle_folder())"
+    code = "from REACTKDLib.core.student.bundle import shipped_bundle_folder; print(shipped_bundle_folder())"
     result = run_from(site, tmp_path, "-c", code)
     assert result.returncode == 0, result.stderr
     found = Path(result.stdout.strip())

@@ -12,8 +12,8 @@ import jsonschema
 import pytest
 
 from demo.hospital import write_patient
-from REACTKDLib.core.bundle import Bundle
-from REACTKDLib.core.report import report_schema
+from REACTKDLib.core.reports.report import report_schema
+from REACTKDLib.core.student.bundle import Bundle
 from support.small_models import metadata_for, random_student
 
 pytestmark = pytest.mark.rendering

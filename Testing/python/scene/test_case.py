@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import slicer
 
-from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.errors import EmptySegmentation, NotHounsfield, NotPet, NotThreeDimensional, NoVolume
-from REACTKDLib.core.geometry import to_ras_order
-from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.geometry import to_ras_order
+from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import case_from_nodes, nodes_from_case
 from support.scene_cases import make_case
 from support.worlds import linear_transform, rigid

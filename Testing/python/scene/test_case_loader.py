@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import slicer
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.case_list import open_case_list, with_masks
-from REACTKDLib.core.files import write_volume
-from REACTKDLib.core.segmentation_files import read_segmentation
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.cases.case_list import open_case_list, with_masks
+from REACTKDLib.core.cases.job import Job
+from REACTKDLib.core.files.segmentations import read_segmentation
+from REACTKDLib.core.files.volumes import write_volume
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker.jobs import CaseFiles
 from REACTKDLib.core.worker.mail import Mail
-from REACTKDLib.core.worklist import Job
 from REACTKDLib.scene.case import case_from_nodes
 from REACTKDLib.scene.case_loader import CaseLoader
 from REACTKDLib.scene.segments import choose_segments

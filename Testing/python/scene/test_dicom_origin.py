@@ -7,8 +7,8 @@ import pydicom
 import pytest
 import slicer
 
-from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import PatientMismatch
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.scene.case import CaseNodes, case_from_nodes
 from REACTKDLib.scene.dicom_origin import ALLOWED

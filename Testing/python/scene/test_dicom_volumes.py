@@ -11,10 +11,11 @@ import pydicom
 import pytest
 import slicer
 
-from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.dicom.images import read_dicom_volume
 from REACTKDLib.core.errors import PetUnitRefused, WrongTracer
-from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.core.files.dicom.images import read_dicom_volume
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import case_from_nodes, nodes_from_case
 from REACTKDLib.scene.input_info import volume_info
 from REACTKDLib.scene.units import unit_of
@@ -185,7 +186,7 @@ def test_the_real_series(scene, case, monkeypatch):
     monkeypatch.setattr(slicer, "dicomDatabase", Database(paths), raising=False)
     becquerel = volume.array / np.float32(4.2111e-4)
     node = load(scene, paths, becquerel)
-    from REACTKDLib.core.dicom.loaded_pet import ratio_to_files
+    from REACTKDLib.core.files.dicom.loaded_pet import ratio_to_files
     from REACTKDLib.scene.pet_source import understood
     from REACTKDLib.scene.volumes import volume_from_node
 

@@ -7,10 +7,10 @@ import pytest
 import slicer
 from vtk.util.numpy_support import numpy_to_vtk
 
-from REACTKDLib.core.case import Modality
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.mask_fixes import FIXES, split_lesions
-from REACTKDLib.core.regions import RegionSet
+from REACTKDLib.core.masks.fixes import FIXES, split_lesions
+from REACTKDLib.core.masks.regions import RegionSet
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.segments import SegmentChoice, mask_on
 from REACTKDLib.scene.terminology import tag

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import slicer
 
-from REACTKDLib.core.bundle import Bundle
-from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.grader import Grader
-from REACTKDLib.core.regions import RegionSet
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.masks.regions import RegionSet
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.scene.case import CaseNodes, nodes_from_case

@@ -8,7 +8,7 @@ import slicer
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.mask_fixes import split_lesions
+from REACTKDLib.core.masks.fixes import split_lesions
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments, mask_on
 from REACTKDLib.scene.state import GradingState

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from REACTKDLib.core.html_report import report_page
+from REACTKDLib.core.reports.html import report_page
 from REACTKDLib.scene.parameter_node import read_report
 from REACTKDLib.scene.session import grade_in_scene
 from support.scene_cases import HandMadeGrader

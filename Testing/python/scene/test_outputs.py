@@ -7,9 +7,9 @@ import pytest
 import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
-from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import LabelMissing, MaskOffImage, NoLiver, TumorOutsideLiver
-from REACTKDLib.core.grader import Grader
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import case_from_nodes, nodes_from_case
 from REACTKDLib.scene.colors import effect_color
 from REACTKDLib.scene.folder import folder_of
@@ -191,7 +191,7 @@ def test_table_is_the_report(scene, nodes):
 
 
 def test_table_holds_the_ratios_of_each_pet_and_gives_them_back(scene, case):
-    from REACTKDLib.core.uptake import RegionUptake
+    from REACTKDLib.core.masks.uptake import RegionUptake
 
     table = scene.AddNewNodeByClass("vtkMRMLTableNode")
     report = make_result(case).report
@@ -280,7 +280,7 @@ def test_real_grader_and_mask_edit_without_encoding(scene, nodes, case, real_gra
 
 
 def test_the_scene_answers_as_core_does_under_a_shared_transform(scene, nodes, case, real_grader):
-    from REACTKDLib.core.checks import checked
+    from REACTKDLib.core.masks.checks import checked
 
     expected = real_grader.open(checked(case)).grade().report.logits
     shared = linear_transform(scene, rigid((15, -25, 35), (40, 30, -80)))

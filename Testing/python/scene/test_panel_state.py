@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import slicer
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.volume import Unit
+from REACTKDLib.core.images.volume import Unit
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import nodes_from_case
 from REACTKDLib.scene.input_info import input_findings, volume_info
 from REACTKDLib.scene.overlay import Overlay

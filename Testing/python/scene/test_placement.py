@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import slicer
 
-from REACTKDLib.core.grid import Grid
+from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.scene.frames import relation_between
 from REACTKDLib.scene.segments import mask_on
 from REACTKDLib.scene.volumes import volume_from_node, volume_in_frame_of

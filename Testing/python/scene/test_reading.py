@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from REACTKDLib.core.case import Modality
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.scene.reading import FIRST, LAST, Reading
 from REACTKDLib.scene.segments import SegmentChoice

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.files import write_volume
+from REACTKDLib.core.cases.job import Job
+from REACTKDLib.core.cases.open_job import read_job
+from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.open_job import read_job
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker.files_read import files_from, files_message
 from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.core.worker.jobs import CheckArrays, from_message, to_message
 from REACTKDLib.core.worker.reading import case_from_files
-from REACTKDLib.core.worklist import Job
 from REACTKDLib.scene.case import CaseNodes, case_from_nodes
 from REACTKDLib.scene.hand_over import hand_over_case
 from REACTKDLib.scene.listed_nodes import add_case, images_in_slices

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from REACTKDLib.commands.phantom import FILES, SEGMENTATION, write_phantom
-from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.checks import checked
-from REACTKDLib.core.files import read_volume
-from REACTKDLib.core.grader import Grader
-from REACTKDLib.core.open_case import open_case
+from REACTKDLib.core.cases.open_case import open_case
+from REACTKDLib.core.files.segmentations import write_segmentation
+from REACTKDLib.core.files.volumes import read_volume
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.masks.checks import checked
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom import acquire, draw_patient
-from REACTKDLib.core.segmentation_files import write_segmentation
 from REACTKDLib.scene.case import case_from_nodes
 from REACTKDLib.scene.scene_files import load_segmentation, load_volume
 from support.real_data import real_data

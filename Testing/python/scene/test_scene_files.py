@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import slicer
 
-from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import FileMissing, NotAnImage, OutputNotWritable
-from REACTKDLib.core.files import write_volume
-from REACTKDLib.core.segmentation_files import write_segmentation
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.files.segmentations import write_segmentation
+from REACTKDLib.core.files.volumes import write_volume
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import CaseNodes, case_from_nodes
 from REACTKDLib.scene.folder import folder_of
 from REACTKDLib.scene.outputs import ROLES, outputs_of

@@ -8,7 +8,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from REACTKDLib.core.regions import RegionSet
+from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.scene.color_scale import write_scale
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.outputs import output_steps, outputs_of
@@ -157,7 +157,7 @@ def test_each_region_draws_no_more_than_its_strongest_edges(case):
 
 @pytest.mark.parametrize("small", [1e3, 13.0], ids=["every voxel", "thinned"])
 def test_surfaces_are_closed_and_hold_the_volume_of_their_region(monkeypatch, small):
-    monkeypatch.setattr("REACTKDLib.core.surface.SMALL_MM", small)
+    monkeypatch.setattr("REACTKDLib.core.masks.surface.SMALL_MM", small)
     case = make_case(shape=(80, 160, 170), spacing=(0.9, 0.9, 1.5))
     regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
     for region in regions.lesions:

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
+from REACTKDLib.core.cases.open_case import open_case
+from REACTKDLib.core.cases.open_job import open_job
+from REACTKDLib.core.cases.worklist import read_worklist
 from REACTKDLib.core.errors import NotASegmentation
-from REACTKDLib.core.files import write_volume
-from REACTKDLib.core.label_values import mask_of, whole_labels
-from REACTKDLib.core.open_case import open_case
-from REACTKDLib.core.open_job import open_job
-from REACTKDLib.core.volume import Volume
-from REACTKDLib.core.worklist import read_worklist
+from REACTKDLib.core.files.label_values import mask_of, whole_labels
+from REACTKDLib.core.files.volumes import write_volume
+from REACTKDLib.core.images.volume import Volume
 from REACTKDTrainLib.cohorts.listed import listed_cohort
 from support.case_files import NAMES, write_case
 from support.small_cases import small_case

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from REACTKDTrainLib.losses import focal_loss, masked_mse, random_presence
+from REACTKDTrainLib.distillation.losses import focal_loss, masked_mse, random_presence
 
 
 def test_focal_by_hand():

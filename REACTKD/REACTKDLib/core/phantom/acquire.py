@@ -6,15 +6,17 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from REACTKDLib.core.case import Case, Modality
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom.ct_scanner import CtProtocol, add_ct_noise, blur_slices, draw_ct_protocol
 from REACTKDLib.core.phantom.fields import ct_field, masks
-from REACTKDLib.core.phantom.latents import GRADES, bayes_posterior
+from REACTKDLib.core.phantom.latents import bayes_posterior
 from REACTKDLib.core.phantom.lattice import Lattice
 from REACTKDLib.core.phantom.patient import COHORTS, Patient
 from REACTKDLib.core.phantom.pet_scanner import draw_pet_protocol, scan_pet
-from REACTKDLib.core.volume import Unit, Volume
 
 #: size -> (pixels a side, smallest slice thickness in mm); PET voxels grow with the smaller sizes
 SIZES = {"full": (512, 2.5, 1.0), "small": (128, 5.0, 1.4), "tiny": (64, 9.0, 2.2)}

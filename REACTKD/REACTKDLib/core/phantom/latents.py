@@ -13,9 +13,8 @@ from math import lgamma, log
 
 import numpy as np
 
-from REACTKDLib.core.case import Modality
+from REACTKDLib.core.modality import Modality
 
-GRADES = ("well", "moderate", "poor")
 PREVALENCE = {"hospital": (0.25, 0.50, 0.25), "external": (0.46, 0.38, 0.16)}
 MAX_EXTRA_LESIONS = 5
 EXTRA_LESIONS_RATE = (0.4, 1.0, 2.1)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.phantom.anatomy import Anatomy, Organ, draw_anatomy
-from REACTKDLib.core.phantom.latents import GRADES, Latents, draw_grade, draw_latents
+from REACTKDLib.core.phantom.latents import Latents, draw_grade, draw_latents
 from REACTKDLib.core.phantom.lesion import Lesion
 from REACTKDLib.core.phantom.liver import LiverShape, draw_liver
 from REACTKDLib.core.phantom.shapes import Ellipsoid

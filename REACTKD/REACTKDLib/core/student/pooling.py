@@ -27,8 +27,8 @@ _FULL_SHELL_VOXELS = 20.0  # 0.3 ml: a shell smaller than this counts in proport
 class NodeMasks:
     """Soft masks of one case on the network's grid (or a box of it).
 
-    occupancy: (n, D, H, W), node 0 the parenchyma. shells: (n - 1, 6, D, H, W), see `core.shells`, or what gives those
-    of lesion n by its index. keys: of each lesion, see `core.placement.Placement`; for pooling with a memo.
+    occupancy: (n, D, H, W), node 0 the parenchyma. shells: (n - 1, 6, D, H, W), see `core.masks.shells`, or what gives
+    those of lesion n by its index. keys: of each lesion, see `core.masks.placement.Placement`; for pooling with a memo.
     """
 
     occupancy: Tensor

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from REACTKDLib.core.findings import Finding, finding_from
-from REACTKDLib.core.geometry import bounding_box
-from REACTKDLib.core.regions import Region, RegionSet
-from REACTKDLib.core.report import GradeReport
-from REACTKDLib.core.surface import Surface
-from REACTKDLib.core.uptake import RegionUptake, uptake_from
+from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.masks.regions import Region, RegionSet
+from REACTKDLib.core.masks.surface import Surface
+from REACTKDLib.core.masks.uptake import RegionUptake, uptake_from
+from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.worker.arrays import take_array, take_arrays, write_array, write_arrays
 from REACTKDLib.core.worker.files_read import FilesRead, files_from
 from REACTKDLib.core.worker.mending import Edit, edits_from
 
 if TYPE_CHECKING:
-    from REACTKDLib.core.case import Case
-    from REACTKDLib.core.grade_result import GradeResult
+    from REACTKDLib.core.grading.grade_result import GradeResult
+    from REACTKDLib.core.images.case import Case
 
 NewName = Callable[[], str]
 
@@ -51,7 +51,7 @@ class GradeAnswer:
 class Drawing:
     """What is drawn of a grade. voxel_map: float32 (d, h, w), 0 to 1, of `box` on the reference grid, 0 outside it.
 
-    scale: what 1 stands for, logits per ml. surfaces: by the region's label. uptake: see `core.uptake.uptake_of`.
+    scale: what 1 stands for, logits per ml. surfaces: by the region's label. uptake: see `core.masks.uptake.uptake_of`.
     """
 
     key: str
@@ -90,8 +90,8 @@ def drawing_message(
     result: GradeResult, case: Case, key: str, folder: Path, new_name: NewName, check: Callable[[], None]
 ) -> dict[str, Any]:
     """Write what a `Drawing` needs and return its message; `check` is called between its parts and may raise."""
-    from REACTKDLib.core.surface import surface_of
-    from REACTKDLib.core.uptake import uptake_of
+    from REACTKDLib.core.masks.surface import surface_of
+    from REACTKDLib.core.masks.uptake import uptake_of
 
     box, name = _box_of(result.regions), new_name()
     arrays = {"map": np.ascontiguousarray(result.voxel_map.array[box], dtype=np.float32)}
@@ -163,7 +163,7 @@ def _regions_from(message: Mapping[str, Any], part: np.ndarray) -> RegionSet:
 
 
 def _box_of(regions: RegionSet) -> tuple[slice, slice, slice]:
-    from REACTKDLib.core.placement import union_box
+    from REACTKDLib.core.masks.placement import union_box
 
     if not any(region.voxels for region in regions.regions):
         return bounding_box(regions.labels != 0) or (slice(0, 1),) * 3

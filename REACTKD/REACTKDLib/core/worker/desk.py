@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from REACTKDLib.core.case import Case
-from REACTKDLib.core.checked_session import CheckedSession
-from REACTKDLib.core.checks import checked, foresee
+from REACTKDLib.core.cases.open_job import open_job, read_job
 from REACTKDLib.core.errors import Canceled, CaseNotOpen
 from REACTKDLib.core.findings import merged
-from REACTKDLib.core.grade_result import GradeResult
-from REACTKDLib.core.grader import Grader
-from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.open_job import open_job, read_job
-from REACTKDLib.core.session import Canceler, Progress
+from REACTKDLib.core.grading.checked_session import CheckedSession
+from REACTKDLib.core.grading.grade_result import GradeResult
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.grading.session import Canceler, Progress
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.masks.checks import checked, foresee
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.answers import drawing_message, findings_message, grade_message
 from REACTKDLib.core.worker.files_read import files_message
@@ -159,7 +159,7 @@ class Desk:
         return self._held[key][1]
 
     def _grader_of(self, model: jobs.Model) -> Grader:
-        from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
+        from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
 
         if self._grader is None or self._grader[0] != model:
             bundle = Bundle.load(model.bundle or shipped_bundle_folder())

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from REACTKDLib.core.case import Modality
+from REACTKDLib.core.cases.open_job import JobFiles
+from REACTKDLib.core.files.segmentations import Segment, Segmentation
 from REACTKDLib.core.findings import Finding, finding_from
-from REACTKDLib.core.geometry import bounding_box
-from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.open_job import JobFiles
-from REACTKDLib.core.segmentation_files import Segment, Segmentation
-from REACTKDLib.core.stated_places import same_place
-from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.stated_places import same_place
+from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker.arrays import read_array, write_array
 
 LIVER_WINDOW = (-60.0, 200.0)  # HU, portal-venous
@@ -52,7 +52,7 @@ class LayerRead:
 
 @dataclass(frozen=True, eq=False)
 class FilesRead:
-    """What `core.open_job.read_job` found. segments: in the file's order; livers, tumors: indices into them.
+    """What `core.cases.open_job.read_job` found. segments: in the file's order; livers, tumors: indices into them.
 
     grid: of the segmentation, exactly that of the reference image where the two differ by rounding only; None without.
 

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from REACTKDLib.core.case import Modality
+from REACTKDLib.core.cases.worklist import Job as ListedJob
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.volume import Unit
-from REACTKDLib.core.worklist import Job as ListedJob
+from REACTKDLib.core.images.volume import Unit
+from REACTKDLib.core.modality import Modality
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class WarmUp:
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """A case by its files, as `core.open_job.open_job` takes them. case_id: for the report, free of patient data.
+    """A case by its files, as `core.cases.open_job.open_job` takes them. case_id: for the report, free of patient data.
 
     liver_mask, tumor_mask: label files of their own, in place of a segmentation.
     """

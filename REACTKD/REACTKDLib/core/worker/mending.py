@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from REACTKDLib.core.errors import ReactkdError, UsageError
-from REACTKDLib.core.geometry import bounding_box
-from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.mask_fixes import fix_masks, split_lesions
-from REACTKDLib.core.masks import clean_masks
-from REACTKDLib.core.regions import RegionSet
-from REACTKDLib.core.regrid import laid_on_grid
+from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.regrid import laid_on_grid
+from REACTKDLib.core.masks.cleaning import clean_masks
+from REACTKDLib.core.masks.fixes import fix_masks, split_lesions
+from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.worker.arrays import read_mask, take_array, write_mask
 from REACTKDLib.core.worker.jobs import MaskFile
 

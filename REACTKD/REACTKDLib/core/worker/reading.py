@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.dicom.loaded_pet import understood
 from REACTKDLib.core.errors import MaskOffImage, NoLiver
+from REACTKDLib.core.files.dicom.loaded_pet import understood
 from REACTKDLib.core.findings import Finding, finding_from, merged
-from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.hounsfield import check_hounsfield
-from REACTKDLib.core.pet_values import check_pet
-from REACTKDLib.core.regrid import laid_on_grid
-from REACTKDLib.core.roles import ROLES
-from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.hounsfield import check_hounsfield
+from REACTKDLib.core.images.pet_values import check_pet
+from REACTKDLib.core.images.regrid import laid_on_grid
+from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.worker.arrays import read_array, read_mask
 from REACTKDLib.core.worker.jobs import ImageFile, MaskFile
 

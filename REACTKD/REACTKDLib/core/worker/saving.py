@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.placed_masks import PlacedMask, write_placed_masks
+from REACTKDLib.core.files.placed_masks import PlacedMask, write_placed_masks
 from REACTKDLib.core.worker.arrays import read_mask
 from REACTKDLib.core.worker.jobs import SegmentFile
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from REACTKDLib.core.dicom.geometry import check_planes
-from REACTKDLib.core.dicom.grid_fit import fitted, planes_through, tolerance
 from REACTKDLib.core.errors import MixedSeries, ReactkdError, SkewedAxes, SlicesMissing
+from REACTKDLib.core.files.dicom.geometry import check_planes
+from REACTKDLib.core.files.dicom.grid_fit import fitted, planes_through, tolerance
 
 QUICK = settings(max_examples=60, deadline=None)
 steps = st.one_of(

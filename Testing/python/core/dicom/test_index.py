@@ -10,8 +10,8 @@ import psutil
 import pydicom
 import pytest
 
-from REACTKDLib.core.dicom.index import index_folder
 from REACTKDLib.core.errors import Canceled, FileMissing
+from REACTKDLib.core.files.dicom.index import index_folder
 from support.dicom_files import uid_of, write_series
 
 FILES, SERIES = 10_000, 50

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.dicom.images import read_dicom_volume
 from REACTKDLib.core.errors import AmbiguousSeries, MixedSeries, NotAnImage
+from REACTKDLib.core.files.dicom.images import read_dicom_volume
+from REACTKDLib.core.modality import Modality
 from support.dicom_files import pet_tags, tissue, uid_of, write_series
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -10,16 +10,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.dicom.images import read_dicom_volume
-from REACTKDLib.core.dicom.origin import check_origins, origin_of
-from REACTKDLib.core.dicom.patient import Patient, compare
+from REACTKDLib.core.cases.open_case import open_case
+from REACTKDLib.core.cases.open_job import open_job, read_job
+from REACTKDLib.core.cases.worklist import read_worklist
 from REACTKDLib.core.errors import PatientMismatch, UsageError
-from REACTKDLib.core.files import write_volume
-from REACTKDLib.core.open_case import open_case
-from REACTKDLib.core.open_job import open_job, read_job
+from REACTKDLib.core.files.dicom.images import read_dicom_volume
+from REACTKDLib.core.files.dicom.origin import check_origins, origin_of
+from REACTKDLib.core.files.dicom.patient import Patient, compare
+from REACTKDLib.core.files.volumes import write_volume
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker.jobs import CaseFiles
-from REACTKDLib.core.worklist import read_worklist
 from REACTKDTrainLib.cohorts.listed import listed_cohort
 from support.dicom_files import pet_tags, uid_of, write_seg, write_series
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.dicom.ct_kind import check_ct_kind
-from REACTKDLib.core.dicom.images import read_dicom_volume
-from REACTKDLib.core.dicom.segmentation import read_dicom_segmentation
+from REACTKDLib.core.cases.open_case import read_any_segmentation
 from REACTKDLib.core.errors import MixedSeries, NotAnImage, NotASegmentation, NotHounsfield
-from REACTKDLib.core.open_case import read_any_segmentation
+from REACTKDLib.core.files.dicom.ct_kind import check_ct_kind
+from REACTKDLib.core.files.dicom.images import read_dicom_volume
+from REACTKDLib.core.files.dicom.segmentation import read_dicom_segmentation
+from REACTKDLib.core.modality import Modality
 from support.dicom_files import write_seg, write_series
 
 PADDING = -3024

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.dicom.images import read_dicom_volume
-from REACTKDLib.core.dicom.loaded_pet import understood
 from REACTKDLib.core.errors import BadRescale, MixedSeries, ReactkdError
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.files.dicom.images import read_dicom_volume
+from REACTKDLib.core.files.dicom.loaded_pet import understood
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.modality import Modality
 from support.dicom_files import pet_tags, write_series
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # pydicom warns of the values that are tried

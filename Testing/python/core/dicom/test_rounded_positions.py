@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.dicom.images import read_dicom_volume
-from REACTKDLib.core.dicom.segmentation import read_dicom_segmentation
+from REACTKDLib.core.cases.open_case import masks_on
 from REACTKDLib.core.errors import BadRescale, MixedSeries, NotASegmentation, SkewedAxes, SlicesMissing
-from REACTKDLib.core.open_case import masks_on
-from REACTKDLib.core.recognition import choose
+from REACTKDLib.core.files.dicom.images import read_dicom_volume
+from REACTKDLib.core.files.dicom.segmentation import read_dicom_segmentation
+from REACTKDLib.core.files.recognition import choose
+from REACTKDLib.core.modality import Modality
 from support.dicom_files import write_seg, write_series
 
 pytestmark = pytest.mark.filterwarnings("ignore")

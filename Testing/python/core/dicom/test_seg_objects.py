@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from REACTKDLib.core.dicom.seg_objects import segmentation_objects
+from REACTKDLib.core.cases.open_case import open_case, read_any_segmentation
 from REACTKDLib.core.errors import AmbiguousSeries, NotAnImage
-from REACTKDLib.core.open_case import open_case, read_any_segmentation
+from REACTKDLib.core.files.dicom.seg_objects import segmentation_objects
 from support.dicom_files import uid_of, write_seg, write_series
 
 SHAPE = (12, 24, 28)

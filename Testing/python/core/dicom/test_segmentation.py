@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.dicom.images import read_dicom_volume
-from REACTKDLib.core.dicom.segmentation import read_dicom_segmentation
-from REACTKDLib.core.dicom.sources import referenced_series
+from REACTKDLib.core.cases.open_case import masks_on, open_case
 from REACTKDLib.core.errors import AmbiguousSeries, EmptySegmentation, FileMissing, NotASegmentation, ReactkdError
-from REACTKDLib.core.open_case import masks_on, open_case
-from REACTKDLib.core.recognition import choose
+from REACTKDLib.core.files.dicom.images import read_dicom_volume
+from REACTKDLib.core.files.dicom.segmentation import read_dicom_segmentation
+from REACTKDLib.core.files.dicom.sources import referenced_series
+from REACTKDLib.core.files.recognition import choose
+from REACTKDLib.core.modality import Modality
 from support.dicom_files import pet_tags, write_seg, write_series
 from support.real_data import real_data
 
@@ -174,8 +174,8 @@ def test_sparse_labelmap_has_no_background_and_its_gap_is_empty():
 
 
 def test_small_segmentation_agrees_with_the_nrrd_made_from_it():
-    from REACTKDLib.core.files import read_raw
-    from REACTKDLib.core.geometry import to_ras_order
+    from REACTKDLib.core.files.volumes import read_raw
+    from REACTKDLib.core.images.geometry import to_ras_order
 
     data = real_data("dicom_seg") / "24x38x3"
     file = read_dicom_segmentation(data / "seg" / "label.seg")

@@ -13,12 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.dicom.images import read_dicom_volume
-from REACTKDLib.core.dicom.index import index_folder
-from REACTKDLib.core.dicom.multiframe import read_multiframe
-from REACTKDLib.core.dicom.phases import split_phases
-from REACTKDLib.core.dicom.series import read_stack
 from REACTKDLib.core.errors import (
     AmbiguousSeries,
     MixedSeries,
@@ -32,8 +26,14 @@ from REACTKDLib.core.errors import (
     StackedPhases,
     WrongTracer,
 )
-from REACTKDLib.core.files import read_volume
-from REACTKDLib.core.volume import Unit
+from REACTKDLib.core.files.dicom.images import read_dicom_volume
+from REACTKDLib.core.files.dicom.index import index_folder
+from REACTKDLib.core.files.dicom.multiframe import read_multiframe
+from REACTKDLib.core.files.dicom.phases import split_phases
+from REACTKDLib.core.files.dicom.series import read_stack
+from REACTKDLib.core.files.volumes import read_volume
+from REACTKDLib.core.images.volume import Unit
+from REACTKDLib.core.modality import Modality
 from support.dicom_files import ACETATE_DRUG, C11, pet_tags, write_series
 from support.real_data import hcc_tace_048, real_data
 

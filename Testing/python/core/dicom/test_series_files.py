@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.dicom.images import read_dicom_volume
-from REACTKDLib.core.dicom.index import index_folder, read_header
-from REACTKDLib.core.dicom.series import is_dicom_source
 from REACTKDLib.core.errors import NotAnImage, SlicesMissing
+from REACTKDLib.core.files.dicom.images import read_dicom_volume
+from REACTKDLib.core.files.dicom.index import index_folder, read_header
+from REACTKDLib.core.files.dicom.series import is_dicom_source
 from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.modality import Modality
 from support.dicom_files import pet_tags, tissue, uid_of, write_series
 
 pytestmark = pytest.mark.filterwarnings("ignore")

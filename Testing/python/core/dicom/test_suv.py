@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from REACTKDLib.core.dicom.header import day_of_date, seconds_of_datetime, seconds_of_time
-from REACTKDLib.core.dicom.suv import PetHeader, suv_factor
-from REACTKDLib.core.dicom.tracer import recognize_tracer
 from REACTKDLib.core.errors import PetUnitRefused, ReactkdError, SuvRefused
+from REACTKDLib.core.files.dicom.header import day_of_date, seconds_of_datetime, seconds_of_time
+from REACTKDLib.core.files.dicom.suv import PetHeader, suv_factor
+from REACTKDLib.core.files.dicom.tracer import recognize_tracer
 from support.dicom_files import ACETATE_DRUG, C11, F18, coded, pet_tags
 from support.real_data import real_data
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.dicom.tracer import nuclide_of_half_life, recognize_tracer
+from REACTKDLib.core.files.dicom.tracer import nuclide_of_half_life, recognize_tracer
+from REACTKDLib.core.modality import Modality
 from support.dicom_files import ACETATE_DRUG, C11, F18, FDG_DRUG, pet_tags
 
 FDG, ACETATE = Modality.FDG, Modality.ACETATE

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.case_list import open_case_list
-from REACTKDLib.core.segmentation_files import read_segmentation
-from REACTKDLib.core.volume import Unit
+from REACTKDLib.core.cases.case_list import open_case_list
+from REACTKDLib.core.cases.job import Job
+from REACTKDLib.core.files.segmentations import read_segmentation
+from REACTKDLib.core.images.volume import Unit
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker.arrays import write_mask
 from REACTKDLib.core.worker.events import Canceled, Done, Failed
 from REACTKDLib.core.worker.jobs import CaseFiles, ReadFiles, SaveSegments, SegmentFile, from_message, to_message
 from REACTKDLib.core.worker.mail import Mail
-from REACTKDLib.core.worklist import Job
 from support.case_files import SEGMENTATION, write_case
 from support.small_cases import small_case
 

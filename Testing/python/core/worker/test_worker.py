@@ -9,11 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from REACTKDLib.core.bundle import Bundle
-from REACTKDLib.core.case import Case, Modality
-from REACTKDLib.core.checked_session import CheckedSession
-from REACTKDLib.core.grader import Grader
-from REACTKDLib.core.open_job import open_job
+from REACTKDLib.core.cases.open_job import open_job
+from REACTKDLib.core.grading.checked_session import CheckedSession
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.client import WorkerClient
 from REACTKDLib.core.worker.events import Done, Failed, Progress
@@ -129,7 +130,7 @@ def test_two_cases_are_held_and_no_more(client, model):
 
 
 def test_a_case_that_was_read_ahead_is_ready_when_its_images_come(client, model, tmp_path):
-    from REACTKDLib.core.open_case import open_case
+    from REACTKDLib.core.cases.open_case import open_case
 
     write_case(small_case(seed=4), tmp_path / "next")
     files = files_in(tmp_path / "next")
@@ -142,7 +143,7 @@ def test_a_case_that_was_read_ahead_is_ready_when_its_images_come(client, model,
 
 
 def test_reading_ahead_leaves_a_case_that_is_held_to_its_owner(client, model, tmp_path):
-    from REACTKDLib.core.open_case import open_case
+    from REACTKDLib.core.cases.open_case import open_case
 
     write_case(small_case(seed=6), tmp_path / "shown")
     files = files_in(tmp_path / "shown")

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from REACTKDLib.core.files import write_volume
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.files.volumes import write_volume
+from REACTKDLib.core.images.volume import Volume
 from REACTKDTrainLib.cohorts.__main__ import main
 from REACTKDTrainLib.cohorts.listed import datalist_cohort
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from REACTKDLib.core.kept_files import is_whole, kept
+from REACTKDLib.core.writing.kept_files import is_whole, kept
 from REACTKDTrainLib.cohorts.phantom import phantom_case
-from REACTKDTrainLib.dose_data import fields_path, prepare_fields
+from REACTKDTrainLib.cohorts.sizes import preparation_of
+from REACTKDTrainLib.data.dose_data import fields_path, prepare_fields
+from REACTKDTrainLib.data.normalization import LiverWindow
+from REACTKDTrainLib.data.store import PreparedStore
+from REACTKDTrainLib.data.view_maker import ViewMaker
+from REACTKDTrainLib.distillation.targets_cache import TargetCache
 from REACTKDTrainLib.low_dose.training_fields import NoiseFields
-from REACTKDTrainLib.prepared.node_store import NodeStore
-from REACTKDTrainLib.prepared.sizes import preparation_of
-from REACTKDTrainLib.prepared.store import PreparedStore
-from REACTKDTrainLib.targets_cache import TargetCache
-from REACTKDTrainLib.views.maker import ViewMaker
-from REACTKDTrainLib.views.normalization import LiverWindow
+from REACTKDTrainLib.nodes.node_store import NodeStore
 
 
 def cut(content: bytes) -> bytes:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from REACTKDTrainLib.cohorts.base import CohortCase
-from REACTKDTrainLib.folds import FoldsImpossible, make_folds
+from REACTKDTrainLib.cohorts.folds import FoldsImpossible, make_folds
 
 
 def case(patient: str, grade: int | None, pair: int = 0, fold: int | None = None) -> CohortCase:

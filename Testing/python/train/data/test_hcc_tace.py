@@ -9,9 +9,9 @@ import numpy as np
 import pydicom
 import pytest
 
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.dicom.images import read_dicom_volume
 from REACTKDLib.core.errors import FileMissing, Ungraded, UsageError
+from REACTKDLib.core.files.dicom.images import read_dicom_volume
+from REACTKDLib.core.modality import Modality
 from REACTKDTrainLib.cohorts.clinical import grade_counts, grade_of_text, read_hcc_tace_sheet
 from REACTKDTrainLib.cohorts.hcc_tace import TaceOptions, grade_of_patient, survey_hcc_tace
 from support.dicom_files import write_seg, write_series

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.modality import Modality
+from REACTKDTrainLib.cohorts.folds import make_folds
 from REACTKDTrainLib.cohorts.grouped import survey_grouped
 from REACTKDTrainLib.cohorts.hospital import grade_of_folder, survey_hospital
 from REACTKDTrainLib.cohorts.layouts import survey_folder
 from REACTKDTrainLib.cohorts.listed import of_survey
-from REACTKDTrainLib.folds import make_folds
 from support.cohort_files import LIVER, MASS, abdomen, labels, place, write
 
 

@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from REACTKDLib.core.files import write_volume
-from REACTKDLib.core.geometry import to_ras_order
-from REACTKDLib.core.regions import RegionSet
-from REACTKDLib.core.volume import Volume
+from REACTKDLib.core.files.volumes import write_volume
+from REACTKDLib.core.images.geometry import to_ras_order
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDTrainLib.cohorts.listed import datalist_cohort, of_survey
 from REACTKDTrainLib.cohorts.lits import is_lits, survey_lits
 from support.cohort_files import LIVER, MASS, abdomen, labels, place, turned, write

@@ -10,9 +10,9 @@ import pytest
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort, size_of
-from REACTKDTrainLib.prepared.sizes import preparation_of
-from REACTKDTrainLib.prepared.store import PreparedStore
-from REACTKDTrainLib.run.preparation import Storing, UnreadableCase, prepare_cases, without
+from REACTKDTrainLib.cohorts.sizes import preparation_of
+from REACTKDTrainLib.data.store import PreparedStore
+from REACTKDTrainLib.training.preparation import Storing, UnreadableCase, prepare_cases, without
 from support.case_files import write_case
 from support.small_cases import small_case
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from REACTKDTrainLib.data.normalization import LiverWindow
+from REACTKDTrainLib.data.view_maker import ViewMaker
 from REACTKDTrainLib.distillation.targets import TeacherTargets
-from REACTKDTrainLib.targets_cache import TargetCache, weights_hash
-from REACTKDTrainLib.views.maker import ViewMaker
-from REACTKDTrainLib.views.normalization import LiverWindow
+from REACTKDTrainLib.distillation.targets_cache import TargetCache, weights_hash
 from support.tiny_phantoms import fold_data, tiny_cases
 
 

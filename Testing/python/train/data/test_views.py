@@ -11,20 +11,20 @@ import pytest
 import torch
 
 from REACTKDTrainLib.cohorts.phantom import phantom_case
-from REACTKDTrainLib.dose_data import (
+from REACTKDTrainLib.cohorts.sizes import preparation_of
+from REACTKDTrainLib.data.augmentation import Augmentation, warp, warp_like
+from REACTKDTrainLib.data.dose_data import (
     DoseSource,
     at_native_dose,
     fields_path,
     prepare_fields,
     prepare_fields_or_note,
 )
+from REACTKDTrainLib.data.light import without_voxels
+from REACTKDTrainLib.data.normalization import LiverWindow
+from REACTKDTrainLib.data.store import PreparedStore
+from REACTKDTrainLib.data.view_maker import Recent, ViewMaker
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
-from REACTKDTrainLib.prepared.sizes import preparation_of
-from REACTKDTrainLib.prepared.store import PreparedStore
-from REACTKDTrainLib.views.augment import Augmentation, warp, warp_like
-from REACTKDTrainLib.views.light import without_voxels
-from REACTKDTrainLib.views.maker import Recent, ViewMaker
-from REACTKDTrainLib.views.normalization import LiverWindow
 from support.tiny_phantoms import STILL
 
 
@@ -79,7 +79,7 @@ def test_the_same_number_gives_the_same_bits_in_another_process(prepared, tmp_pa
     torch.save([prepared.images, view.warp_seed], tmp_path / "in.pt")
     code = f"""
 import torch
-from REACTKDTrainLib.views.augment import Augmentation, warp
+from REACTKDTrainLib.data.augmentation import Augmentation, warp
 images, seed = torch.load({str(tmp_path / "in.pt")!r})
 how = Augmentation(rotate_deg=20, shift_voxels=2, elastic=1.0, level=0)
 torch.save(warp({{"images": torch.stack(list(images.values()))}}, how, seed)["images"], {str(tmp_path / "out.pt")!r})

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.data.case import RegionMasks
+from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.at import attention, attention_loss
 from REACTKDTrainLib.distillation.awmt import teacher_weights
 from REACTKDTrainLib.distillation.cirkd import drawn_voxels, relation_loss
@@ -26,9 +28,7 @@ from REACTKDTrainLib.distillation.ifvd import classes_of, variation, variation_l
 from REACTKDTrainLib.distillation.maps import liver_box, pooled_graph, region_means, standardized
 from REACTKDTrainLib.distillation.mskd import filtered_loss, patch_graph_loss, patches
 from REACTKDTrainLib.distillation.targets import TeacherTargets
-from REACTKDTrainLib.networks.outputs import GraphOutput
-from REACTKDTrainLib.prepared.case import RegionMasks
-from REACTKDTrainLib.views.view import View
+from REACTKDTrainLib.models.outputs import GraphOutput
 
 F64 = torch.float64
 WIDTHS = (4, 6)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDTrainLib.engine.checkpoint import load_checkpoint, save_checkpoint
+from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
 
 TENSORS = {
     "module": {"a": torch.arange(600.0), "b": torch.ones(3, 50)},

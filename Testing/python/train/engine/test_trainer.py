@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDTrainLib.config import StageConfig
-from REACTKDTrainLib.engine.checkpoint import load_checkpoint, save_checkpoint
-from REACTKDTrainLib.engine.log import CsvLog, read_log
-from REACTKDTrainLib.engine.progress import Plan
-from REACTKDTrainLib.engine.randomness import generator_of, order_of, seed_of
-from REACTKDTrainLib.engine.stage import Sample
-from REACTKDTrainLib.engine.stop import StopFile, Stopped
-from REACTKDTrainLib.engine.trainer import Diverged, Trainer, learning_rate
+from REACTKDTrainLib.results.log import CsvLog, read_log
+from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
+from REACTKDTrainLib.training.config import StageConfig
+from REACTKDTrainLib.training.progress import Plan
+from REACTKDTrainLib.training.randomness import generator_of, order_of, seed_of
+from REACTKDTrainLib.training.stage import Sample
+from REACTKDTrainLib.training.stop import StopFile, Stopped
+from REACTKDTrainLib.training.trainer import Diverged, Trainer, learning_rate
 
 CONFIG = StageConfig(epochs=3, batch=4, rate=0.05, decay=0.01)
 
@@ -111,7 +111,7 @@ def test_killed_between_two_files_it_ends_with_the_same_bits_in_both(
             raise Killed
         save_checkpoint(path, *told)
 
-    monkeypatch.setattr("REACTKDTrainLib.engine.trainer.save_checkpoint", killed_before)
+    monkeypatch.setattr("REACTKDTrainLib.training.trainer.save_checkpoint", killed_before)
     try:
         trainer(tmp_path / "killed", seconds=1e9).run()
     except Killed:
@@ -195,7 +195,7 @@ def test_a_full_disk_while_writing_leaves_the_last_checkpoint_whole(tmp_path: Pa
 import resource, signal, torch
 from pathlib import Path
 from REACTKDLib.core.errors import OutputNotWritable
-from REACTKDTrainLib.engine.checkpoint import save_checkpoint
+from REACTKDTrainLib.training.checkpoint import save_checkpoint
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:

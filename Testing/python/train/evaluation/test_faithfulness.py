@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.explain import Votes, softmax
+from REACTKDLib.core.student.explain import Votes, softmax
 from REACTKDTrainLib.evaluation.faithfulness import (
     MOST_NODES_EXACT,
     area,

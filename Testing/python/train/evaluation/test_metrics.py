@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDTrainLib.cohorts.base import GRADES
+from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.evaluation.calibration import expected_calibration_error
 from REACTKDTrainLib.evaluation.checks import CLASSES
 from REACTKDTrainLib.evaluation.confusion import confusion, table_measures

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from REACTKDTrainLib.heads.compare import METHODS, as_markdown, compare, students_of
-from REACTKDTrainLib.heads.table import NodeTable
+from REACTKDTrainLib.nodes.table import NodeTable
+from REACTKDTrainLib.study.compare import METHODS, as_markdown, compare, students_of
 from support.node_cases import cases
 
 

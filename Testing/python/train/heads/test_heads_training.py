@@ -12,13 +12,13 @@ from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.evaluation.auc import macro_auc
-from REACTKDTrainLib.heads.batch import NodeBatch, student_output
-from REACTKDTrainLib.heads.table import NodeTable
-from REACTKDTrainLib.heads.teacher import Ensemble, NodeTeacher, taken, targets_of
-from REACTKDTrainLib.heads.training import HeadsRecipe, new_student, predict, train_student, train_teacher
-from REACTKDTrainLib.networks.heads_only import teacher_heads
-from REACTKDTrainLib.networks.teacher import Teacher
-from REACTKDTrainLib.networks.teacher_config import TeacherConfig
+from REACTKDTrainLib.models.heads_only import teacher_heads
+from REACTKDTrainLib.models.teacher import Teacher
+from REACTKDTrainLib.models.teacher_config import TeacherConfig
+from REACTKDTrainLib.nodes.batch import NodeBatch, student_output
+from REACTKDTrainLib.nodes.table import NodeTable
+from REACTKDTrainLib.nodes.teacher import Ensemble, NodeTeacher, taken, targets_of
+from REACTKDTrainLib.nodes.training import HeadsRecipe, new_student, predict, train_student, train_teacher
 from support.node_cases import cases
 
 QUICK = HeadsRecipe(steps=150, batch=32)

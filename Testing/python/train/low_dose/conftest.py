@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDTrainLib.low_dose.simulator import LowDoseCT
 from support.ct_objects import body
 

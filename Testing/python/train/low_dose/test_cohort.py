@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from REACTKDLib.core.errors import NotAnImage, UsageError
-from REACTKDLib.core.files import read_volume
-from REACTKDLib.core.grid import Grid
-from REACTKDLib.core.prepare import resample_along_axes
+from REACTKDLib.core.files.volumes import read_volume
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.student.prepare import resample_along_axes
 from REACTKDTrainLib.low_dose.cohort import LEVELS, TEST_SEEDS, DoseTestSets, case_seed
 from REACTKDTrainLib.low_dose.physics import DoseOutOfRange, electronic_factor, quantum_factor
 from REACTKDTrainLib.low_dose.sidecar import kept, sidecar_of, write_sidecar

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from REACTKDLib.core.files import read_volume, write_volume
+from REACTKDLib.core.files.volumes import read_volume, write_volume
 from REACTKDTrainLib.low_dose.__main__ import main
 from REACTKDTrainLib.low_dose.sidecar import file_hash
 from support.nifti_headers import nifti_with

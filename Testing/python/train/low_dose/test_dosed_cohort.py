@@ -7,8 +7,8 @@ import pickle
 import numpy as np
 import pytest
 
-from REACTKDLib.core.case import Modality
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.modality import Modality
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.low_dose.__main__ import main
 from REACTKDTrainLib.low_dose.cohort import LEVELS, TEST_SEEDS

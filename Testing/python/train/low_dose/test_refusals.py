@@ -156,7 +156,7 @@ def test_the_real_scan_passes_and_its_liver_crop_does_not():
 @pytest.mark.parametrize("size", ["tiny", "small"])
 def test_a_whole_patient_in_coarse_pixels_is_no_crop(size):
     """Pixels of 6 mm: four of them inside the edge is well inside a patient who fills the picture."""
-    from REACTKDLib.core.case import Modality
+    from REACTKDLib.core.modality import Modality
     from REACTKDTrainLib.cohorts.phantom import phantom_case
 
     for seed in (3, 4, 10):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from REACTKDLib.core.errors import BadSpacing, NotHounsfield
-from REACTKDLib.core.volume import Unit, Volume
+from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDTrainLib.low_dose.calibration import high_pass_noise, soft_tissue
 from REACTKDTrainLib.low_dose.field_of_view import NoTissue
 from REACTKDTrainLib.low_dose.volumes import Scan, content_hash, degrade

@@ -12,13 +12,13 @@ from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import FeatureMaps, Student
 from REACTKDLib.core.student.pooling import fused_nodes
 from REACTKDTrainLib.cohorts.phantom import phantom_case
-from REACTKDTrainLib.networks.student_graph import student_forward
-from REACTKDTrainLib.prepared.node_store import NodeStore, encoder_hash
-from REACTKDTrainLib.prepared.sizes import preparation_of
-from REACTKDTrainLib.prepared.store import PreparedStore
-from REACTKDTrainLib.prepared.subset_moments import subset_moments, subsets_of
-from REACTKDTrainLib.views.maker import ViewMaker
-from REACTKDTrainLib.views.normalization import LiverWindow
+from REACTKDTrainLib.cohorts.sizes import preparation_of
+from REACTKDTrainLib.data.normalization import LiverWindow
+from REACTKDTrainLib.data.store import PreparedStore
+from REACTKDTrainLib.data.view_maker import ViewMaker
+from REACTKDTrainLib.models.student_graph import student_forward
+from REACTKDTrainLib.nodes.node_store import NodeStore, encoder_hash
+from REACTKDTrainLib.nodes.subset_moments import subset_moments, subsets_of
 
 
 @pytest.fixture(scope="module")

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from REACTKDLib.core.case import Case
 from REACTKDLib.core.errors import ReactkdError, UsageError
-from REACTKDLib.core.normalize import liver_window
-from REACTKDLib.core.placement import place_regions
-from REACTKDLib.core.regions import RegionSet
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.masks.placement import place_regions
+from REACTKDLib.core.masks.regions import RegionSet
+from REACTKDLib.core.student.normalize import liver_window
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.phantom import phantom_case
-from REACTKDTrainLib.prepared.perturb import MaskPerturbation, perturb_masks
-from REACTKDTrainLib.prepared.sizes import preparation_of
-from REACTKDTrainLib.prepared.store import PreparedStore
+from REACTKDTrainLib.cohorts.sizes import preparation_of
+from REACTKDTrainLib.data.annotators import MaskPerturbation, perturb_masks
+from REACTKDTrainLib.data.store import PreparedStore
 
 
 @pytest.fixture(scope="module")

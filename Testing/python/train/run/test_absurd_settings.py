@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDTrainLib.config import TrainingConfig
-from REACTKDTrainLib.run.options import RunOptions
+from REACTKDTrainLib.training.config import TrainingConfig
+from REACTKDTrainLib.training.options import RunOptions
 
 
 def refused(values: dict[str, Any]) -> str:

@@ -12,9 +12,9 @@ import pytest
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
-from REACTKDTrainLib.run import comparison
-from REACTKDTrainLib.run.comparison import METHODS, Comparison, external_difference, page, pooled_difference, put_into
-from REACTKDTrainLib.run.predictions import Prediction, write_metrics, write_rows
+from REACTKDTrainLib.study import comparison
+from REACTKDTrainLib.study.comparison import METHODS, Comparison, external_difference, page, pooled_difference, put_into
+from REACTKDTrainLib.training.predictions import Prediction, write_metrics, write_rows
 from support.predictions import graded_predictions
 
 COHORT = {"name": "phantom hospital", "digital_phantom": True, "cases": 12, "patients": 12, "grades": {}, "skipped": []}

@@ -15,22 +15,22 @@ import numpy as np
 import pytest
 import torch
 
-from REACTKDLib.core import replacing
-from REACTKDLib.core.bundle import Bundle
 from REACTKDLib.core.errors import OutputNotWritable
-from REACTKDLib.core.files import read_volume, write_volume
-from REACTKDLib.core.html_report import write_page
-from REACTKDLib.core.report import GradeReport
-from REACTKDLib.core.review import NOT_SAVED, Review
-from REACTKDLib.core.segmentation_files import read_segmentation, write_segmentation
+from REACTKDLib.core.files.segmentations import read_segmentation, write_segmentation
+from REACTKDLib.core.files.volumes import read_volume, write_volume
+from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.reports.html import write_page
+from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.review.review import NOT_SAVED, Review
+from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.network import Student
-from REACTKDLib.core.tensor_files import write_tensors
-from REACTKDLib.core.volume import Unit, Volume
-from REACTKDTrainLib.engine.checkpoint import load_checkpoint, save_checkpoint
+from REACTKDLib.core.writing import replacing
+from REACTKDLib.core.writing.tensor_files import write_tensors
 from REACTKDTrainLib.low_dose.sidecar import kept, write_sidecar
 from REACTKDTrainLib.low_dose.training_fields import NoiseFields
-from REACTKDTrainLib.run.predictions import Prediction, read_rows, write_metrics, write_predictions, write_rows
 from REACTKDTrainLib.study.runs import Run, RunFiles
+from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
+from REACTKDTrainLib.training.predictions import Prediction, read_rows, write_metrics, write_predictions, write_rows
 from support.killed import fill, killed_at, small_disk
 from support.read_only import read_only
 from support.scene_cases import make_case, make_result

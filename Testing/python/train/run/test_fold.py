@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.cohorts.folds import make_folds
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
-from REACTKDTrainLib.config import TrainingConfig
-from REACTKDTrainLib.engine import precision
-from REACTKDTrainLib.engine.processes import Processes
-from REACTKDTrainLib.folds import make_folds
-from REACTKDTrainLib.networks.predict import predict_subsets
-from REACTKDTrainLib.prepared.sizes import preparation_of
-from REACTKDTrainLib.prepared.store import PreparedStore
-from REACTKDTrainLib.run.fold import FoldRun
-from REACTKDTrainLib.run.predictions import predict_student
-from REACTKDTrainLib.targets_cache import TargetCache, weights_hash
+from REACTKDTrainLib.cohorts.sizes import preparation_of
+from REACTKDTrainLib.data.store import PreparedStore
+from REACTKDTrainLib.distillation.targets_cache import TargetCache, weights_hash
+from REACTKDTrainLib.models.predict import predict_subsets
+from REACTKDTrainLib.training import precision
+from REACTKDTrainLib.training.config import TrainingConfig
+from REACTKDTrainLib.training.fold import FoldRun
+from REACTKDTrainLib.training.predictions import predict_student
+from REACTKDTrainLib.training.processes import Processes
 from support.small_training import COHORT, write_config
 
 STAGES = ("teacher_heads", "teacher_stage", "student_heads", "student_stage")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDTrainLib.config import TrainingConfig
-from REACTKDTrainLib.run.options import RunOptions, options_from
+from REACTKDTrainLib.training.config import TrainingConfig
+from REACTKDTrainLib.training.options import RunOptions, options_from
 
 
 def options(**changes) -> RunOptions:

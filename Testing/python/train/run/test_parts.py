@@ -9,10 +9,10 @@ import torch
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
-from REACTKDTrainLib.engine.processes import Processes
-from REACTKDTrainLib.engine.progress import silent
-from REACTKDTrainLib.run.experiment import Experiment
-from REACTKDTrainLib.run.options import RunOptions
+from REACTKDTrainLib.training.experiment import Experiment
+from REACTKDTrainLib.training.options import RunOptions
+from REACTKDTrainLib.training.processes import Processes
+from REACTKDTrainLib.training.progress import silent
 from support.small_training import COHORT
 
 TEACHER, STUDENT = {"teacher-heads", "teacher"}, {"student-heads", "student"}

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from REACTKDLib.core.errors import FileMissing
-from REACTKDTrainLib.run.preparation import WorkerLost, prepare_cases
-from REACTKDTrainLib.run.share_threads import VARIABLES, threads_of_children
+from REACTKDTrainLib.training.preparation import WorkerLost, prepare_cases
+from REACTKDTrainLib.training.share_threads import VARIABLES, threads_of_children
 from support.tiny_phantoms import tiny_cases
 
 
@@ -62,7 +62,7 @@ def test_a_lost_worker_is_one_sentence() -> None:
 
 SLEEPS = """
 import time
-from REACTKDTrainLib.run.preparation import prepare_cases
+from REACTKDTrainLib.training.preparation import prepare_cases
 from support.tiny_phantoms import tiny_cases
 
 def sleep(case):

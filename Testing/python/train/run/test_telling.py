@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from REACTKDTrainLib.engine.progress import Now
-from REACTKDTrainLib.run.telling import Teller, duration, in_words
+from REACTKDTrainLib.training.progress import Now
+from REACTKDTrainLib.training.telling import Teller, duration, in_words
 
 
 class Clock:

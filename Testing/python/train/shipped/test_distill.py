@@ -7,14 +7,14 @@ import json
 import pytest
 import torch
 
-from REACTKDLib.core.bundle import Bundle
+from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.evaluation.auc import macro_auc
-from REACTKDTrainLib.heads.table import NodeTable
-from REACTKDTrainLib.heads.training import new_student, predict
-from REACTKDTrainLib.shipped import distill, ship
-from REACTKDTrainLib.shipped.ship import save
+from REACTKDTrainLib.nodes.table import NodeTable
+from REACTKDTrainLib.nodes.training import new_student, predict
+from REACTKDTrainLib.release import distill, ship
+from REACTKDTrainLib.release.ship import save
 from support.node_cases import cases
 
 

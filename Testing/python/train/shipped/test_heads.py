@@ -10,11 +10,11 @@ from REACTKDLib.core.phantom.latents import DENSITIES
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.pooling import BLOCK_SIZES
-from REACTKDTrainLib.shipped.extract import FIXED_SIZE, MAX_NODES
-from REACTKDTrainLib.shipped.heads import HeadRecipe, drop_nodes, fit_scales, latent_visibility, predict, train_head
-from REACTKDTrainLib.shipped.measure import macro_auc
-from REACTKDTrainLib.shipped.rungs import bayes_limit, hand_features, hand_logistic
-from REACTKDTrainLib.shipped.tables import MODALITIES, Table
+from REACTKDTrainLib.release.extract import FIXED_SIZE, MAX_NODES
+from REACTKDTrainLib.release.heads import HeadRecipe, drop_nodes, fit_scales, latent_visibility, predict, train_head
+from REACTKDTrainLib.release.measure import macro_auc
+from REACTKDTrainLib.release.rungs import bayes_limit, hand_features, hand_logistic
+from REACTKDTrainLib.release.tables import MODALITIES, Table
 
 
 def table(n=400, seed=0) -> Table:
@@ -90,9 +90,9 @@ def test_limit_and_hand_features():
 @pytest.mark.slow
 def test_prepared_patient_through_every_step(tmp_path):
     """One real patient: prepared, extracted, cropped, encoded, all agreeing with the student's own pooling."""
-    from REACTKDTrainLib.shipped.encode import encode_case
-    from REACTKDTrainLib.shipped.extract import CROP, POOL, crop_of, fixed_of, load_prepared
-    from REACTKDTrainLib.shipped.prepared import prepare_cohort, prepared_file
+    from REACTKDTrainLib.release.encode import encode_case
+    from REACTKDTrainLib.release.extract import CROP, POOL, crop_of, fixed_of, load_prepared
+    from REACTKDTrainLib.release.prepared import prepare_cohort, prepared_file
 
     prepare_cohort(tmp_path, range(3, 4))
     path = prepared_file(tmp_path, 3)

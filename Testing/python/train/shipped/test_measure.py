@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from REACTKDTrainLib.shipped.measure import class_aucs, describe, macro_auc, paired_difference, resamples
+from REACTKDTrainLib.release.measure import class_aucs, describe, macro_auc, paired_difference, resamples
 
 
 def sample(n=400, seed=0):

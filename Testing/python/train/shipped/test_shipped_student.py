@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from REACTKDLib.core.bundle import Bundle, shipped_bundle_folder
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.grader import Grader
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom import GRADES, acquire, draw_patient
-from REACTKDTrainLib.shipped.card import card as written_card
-from REACTKDTrainLib.shipped.measure import macro_auc
-from REACTKDTrainLib.shipped.page import auc_table, gain_table, masks_table
+from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
+from REACTKDTrainLib.release.card import card as written_card
+from REACTKDTrainLib.release.measure import macro_auc
+from REACTKDTrainLib.release.page import auc_table, gain_table, masks_table
 
 CT, PET, ALL = "ct", "fdg+acetate", "ct+fdg+acetate"
 

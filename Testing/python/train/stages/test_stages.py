@@ -11,20 +11,20 @@ import torch
 
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import Student
-from REACTKDTrainLib.config import LossConfig, StageConfig
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import METHODS, make_distiller
 from REACTKDTrainLib.distillation.targets import TeacherTargets
-from REACTKDTrainLib.engine.stage import Sample, Stage
-from REACTKDTrainLib.engine.trainer import Trainer
-from REACTKDTrainLib.networks.heads_only import start_heads, student_heads, teacher_heads
-from REACTKDTrainLib.networks.outputs import GraphOutput
-from REACTKDTrainLib.networks.predict import predict_subsets, predict_views
-from REACTKDTrainLib.networks.student_graph import fit_fused_scale, fit_student_scales, student_forward
-from REACTKDTrainLib.networks.teacher import Teacher, fit_teacher_scales
-from REACTKDTrainLib.networks.teacher_config import TeacherConfig
-from REACTKDTrainLib.stages.student_stage import Learner, StudentStage, drawn_presence, dropped_lesions, share_cbam
-from REACTKDTrainLib.stages.teacher_stage import TeacherHeadsStage, TeacherStage, consistency
+from REACTKDTrainLib.models.heads_only import start_heads, student_heads, teacher_heads
+from REACTKDTrainLib.models.outputs import GraphOutput
+from REACTKDTrainLib.models.predict import predict_subsets, predict_views
+from REACTKDTrainLib.models.student_graph import fit_fused_scale, fit_student_scales, student_forward
+from REACTKDTrainLib.models.teacher import Teacher, fit_teacher_scales
+from REACTKDTrainLib.models.teacher_config import TeacherConfig
+from REACTKDTrainLib.training.config import LossConfig, StageConfig
+from REACTKDTrainLib.training.stage import Sample, Stage
+from REACTKDTrainLib.training.student_stage import Learner, StudentStage, drawn_presence, dropped_lesions, share_cbam
+from REACTKDTrainLib.training.teacher_stage import TeacherHeadsStage, TeacherStage, consistency
+from REACTKDTrainLib.training.trainer import Trainer
 from support.tiny_phantoms import fold_data, tiny_cases
 
 LOSS = LossConfig()
@@ -229,7 +229,7 @@ def test_heads_alone_in_a_batch_say_what_they_say_one_by_one(data, teacher, stud
 def test_views_predicted_in_batches_say_what_they_say_one_by_one(encode: bool, data, student, monkeypatch) -> None:
     student.eval()
     voxels = data.view(0).images["ct"].numel()
-    monkeypatch.setattr("REACTKDTrainLib.networks.student_graph.BATCH_VOXELS", 5 * voxels)  # 12 views: 5, 5 and 2
+    monkeypatch.setattr("REACTKDTrainLib.models.student_graph.BATCH_VOXELS", 5 * voxels)  # 12 views: 5, 5 and 2
     views = [data.view(n) for n in range(len(data))]
     views[3] = replace(views[3], images={"ct": views[3].images["ct"]})
     together = list(predict_views(student, views, encode=encode))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from REACTKDTrainLib.run.preparation import WorkerLost
 from REACTKDTrainLib.study.crew import Crew
+from REACTKDTrainLib.training.preparation import WorkerLost
 from support.sum_study import SumStudy
 
 

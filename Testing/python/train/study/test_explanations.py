@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from REACTKDLib.core.bundle import Bundle
-from REACTKDLib.core.case import Modality
-from REACTKDLib.core.grader import Grader
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.masks.regions import regions_of
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.student.bundle import Bundle
 from REACTKDTrainLib.study.explanations import (
     MARKS,
     QUESTIONS,
@@ -36,7 +37,7 @@ def bundle():
 
 
 def test_a_lesion_is_painted_over_in_every_image_and_nothing_else_is(case):
-    lesion = case.regions.mask(2)
+    lesion = regions_of(case).mask(2)
     hidden = occluded(case, lesion)
     assert hidden.liver is case.liver and hidden.tumor is case.tumor and set(hidden.volumes) == set(Modality)
     ct, before = hidden.volumes[Modality.CT].array, case.volumes[Modality.CT].array

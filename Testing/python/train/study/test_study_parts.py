@@ -14,7 +14,7 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.phantom.latents import draw_latents
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.metrics import summarize
-from REACTKDTrainLib.heads.table import NodeTable
+from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.study.__main__ import main
 from REACTKDTrainLib.study.external import MIXED, mixed_level
 from REACTKDTrainLib.study.limits import latents_of, limit_of

@@ -1,0 +1,109 @@
+"""The list of cases of a reading session: what there is of each, and where the session keeps its own files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from REACTKDLib.core.cases.job import Job
+from REACTKDLib.core.cases.names import file_name_of
+from REACTKDLib.core.cases.worklist import OWN_MARK, read_worklist
+from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
+from REACTKDLib.core.text import sentence
+
+
+@dataclass(frozen=True)
+class ListedCase:
+    """One case of a list. problems: what is wrong with it before anything is read, a sentence each."""
+
+    job: Job
+    problems: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The name that the list gives it; unique in the list."""
+        return self.job.case
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The images that are listed."""
+        return tuple(self.job.images)
+
+    @property
+    def has_masks(self) -> bool:
+        """True when the list names a segmentation, or masks."""
+        return self.job.segmentation is not None or self.job.mask_files is not None
+
+    @property
+    def file_name(self) -> str:
+        """The id as a name that every file system takes; ids that differ in other characters stay different."""
+        return file_name_of(self.id)
+
+
+@dataclass(frozen=True)
+class CaseList:
+    """The cases of a file or folder, in its order."""
+
+    path: Path
+    cases: tuple[ListedCase, ...]
+
+    @property
+    def review_file(self) -> Path:
+        """Where the state of the review is kept: beside a file, inside a folder."""
+        return self._own("json")
+
+    @property
+    def masks_folder(self) -> Path:
+        """Where corrected masks are saved; the files of the list are never written."""
+        return self._own("masks")
+
+    @property
+    def results_folder(self) -> Path:
+        """Where a batch leaves its results."""
+        return self._own("results")
+
+    def masks_file(self, case: ListedCase) -> Path:
+        """Where the corrected masks of a case are saved."""
+        return self.masks_folder / f"{case.file_name}.seg.nrrd"
+
+    def find(self, case_id: str) -> int | None:
+        """The place of a case in the list, or None."""
+        return next((n for n, case in enumerate(self.cases) if case.id == case_id), None)
+
+    def _own(self, ending: str) -> Path:
+        if self.path.is_dir():
+            return self.path / f"review{OWN_MARK}.{ending}"
+        return self.path.with_name(f"{self.path.name}{OWN_MARK}.{ending}")
+
+
+def open_case_list(path: Path | str) -> CaseList:
+    """Open a folder of case folders, a CSV worklist or a datalist: what `batch` and training read.
+
+    A case with missing files stays in the list and says what is missing. Raises: what `read_worklist` raises.
+    """
+    path = Path(path)
+    jobs = read_worklist(path, extra=("grade", "patient"))  # columns for training, which are not shown to a reader
+    return CaseList(path, tuple(ListedCase(job, _problems(job)) for job in jobs))
+
+
+def with_masks(job: Job, masks: Path | None, liver: tuple[str, ...] = (), tumor: tuple[str, ...] = ()) -> Job:
+    """Return the job with corrected masks in place of its own. liver, tumor: names of segments; empty: recognized."""
+    if masks is None:
+        return job
+    return replace(job, segmentation=masks, mask_files=None, liver=liver or None, tumor=tumor or None)
+
+
+def _problems(job: Job) -> tuple[str, ...]:
+    found = []
+    if not job.images:
+        found.append("No image is listed; a case needs a CT, an FDG PET or an acetate PET.")
+    files = {ROLES[modality]: path for modality, path in job.images.items()}
+    if job.mask_files is not None:
+        files |= {"the liver mask": job.mask_files[0], "the tumor mask": job.mask_files[1]}
+    elif job.segmentation is not None:
+        files[SEGMENTATION_ROLE] = job.segmentation
+    else:
+        found.append("No segmentation is listed; draw the liver and its tumors.")
+    missing = [role for role, path in files.items() if not path.exists()]
+    found += [sentence(f"the file of {role} is missing; correct the path.") for role in missing]
+    return tuple(found)

@@ -1,0 +1,159 @@
+"""A datalist in MONAI's decathlon form as a list of jobs; training reads the same files, with their grades.
+
+    {"training": [{"id", "ct", "fdg", "acetate", "segmentation" | "liver" and "tumor", "patient", "grade", "fold"}]}
+
+Lists "validation" and "test" of the same form are read after "training". Paths are relative to the file. Patient,
+grade, fold and clinical data are for training and are not read here: a reader should not see the answer first.
+
+Lists by others, such as that of MSD Task03_Liver, have MONAI's own keys instead: "image" (a path, or one for each
+channel of "modality") and "label" (the masks' path, or the grade as a number); in "test" a path alone is an image.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from REACTKDLib.core.cases.job import ALLOWED, Job, is_allowed
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.text import quoted, shown
+
+PARTS = ("training", "validation", "test")
+FILES = (*(m.value for m in Modality), "segmentation", "liver", "tumor")
+KEYS = ("id", "patient", *FILES, "grade", "fold", "clinical", ALLOWED)
+_CHANNELS = (("acet", "acetate"), ("fdg", "fdg"), ("pet", "fdg"), ("ct", "ct"))  # words in the name of a channel
+
+
+def jobs_of_datalist(path: Path) -> list[Job]:
+    """Return the jobs of a datalist, in its order; a case without an id is named by its number, as in training.
+
+    Raises: UsageError for a file that is not such a list, or a case with keys that are not known.
+    """
+    return [job_of_entry(entry, path.parent) for entry in read_datalist(path)[1]]
+
+
+def read_datalist(path: Path, parts: tuple[str, ...] = PARTS) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the whole list, and the cases of its `parts` with this project's keys, each with an "id" that is text.
+
+    Raises: UsageError for a file that is not such a list, or says something twice.
+    """
+    told = _object_in(path)
+    if str(told.get("schema", "")).startswith("reactkd-review"):
+        raise UsageError("This file holds the review of a list; open the list itself, which lies beside it.")
+    lists = [told.get(part) or [] for part in parts]
+    if not any(part in told for part in parts) or not all(isinstance(part, list) for part in lists):
+        raise UsageError('The datalist must be an object with a list "training" of cases.')
+    entries = [entry for part in lists for entry in part]
+    return told, [_with_id(entry, told, number) for number, entry in enumerate(entries)]
+
+
+def name_of(entry: Mapping[str, Any], key: str, default: str) -> str:
+    """Return an id or a patient as text: text, or a whole number. Raises: UsageError for anything else."""
+    value = entry.get(key)
+    if value is None or value == "":
+        return default
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise UsageError(
+            f"A case of the datalist has the {key} {shown(value)}; give each {key} as text in quotes, or leave it out."
+        )
+    return str(value).strip() or default
+
+
+def with_own_keys(entry: Any, told: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return an entry with MONAI's "image" and "label" as this project's keys; others as they are.
+
+    told: the whole list, whose "modality" names the channels. name: of the case.
+    Raises: UsageError for an entry that is no object, or channels that are not CT, FDG or acetate, or named twice.
+    """
+    out = {key: value for key, value in entry.items() if key not in ("image", "label")}
+    images = entry.get("image") or []
+    for channel, path in enumerate(images if isinstance(images, list) else [images]):
+        key = _modality(told.get("modality"), channel, name)
+        if out.get(key) not in (None, "", path):
+            raise UsageError(f"Case {quoted([name])} of the datalist has two images for {key!r}; leave one.")
+        out[key] = path
+    label = entry.get("label")
+    if label is not None and label != "":
+        key = "segmentation" if isinstance(label, str) else "grade"
+        if out.get(key) not in (None, "", label):
+            raise UsageError(f"Case {quoted([name])} of the datalist has a label and a {key}; leave one.")
+        out[key] = label
+    return out
+
+
+def job_of_entry(entry: Mapping[str, Any], base: Path) -> Job:
+    """Return the job of a case of `read_datalist`. base: the list's folder. Raises: UsageError."""
+    name = entry["id"]
+    unknown = sorted(set(entry) - set(KEYS))
+    if unknown:
+        raise UsageError(
+            f"Case {quoted([name])} of the datalist has the unknown key {quoted(unknown[:1])}; known are "
+            f"{', '.join(KEYS)}."
+        )
+    not_text = [key for key in FILES if entry.get(key) and not isinstance(entry[key], str)]
+    if not_text:
+        raise UsageError(f"Case {quoted([name])} of the datalist has {not_text[0]!r} that is not text; give one path.")
+    files = {key: base / entry[key] for key in FILES if entry.get(key)}
+    images = {m: files[m.value] for m in Modality if m.value in files}
+    segmentation = files.get("segmentation")
+    if segmentation is not None and {"liver", "tumor"} & set(files):
+        raise UsageError(
+            f"Case {quoted([name])} of the datalist has a segmentation, and masks in files of their own; leave one."
+        )
+    masks = (files["liver"], files["tumor"]) if {"liver", "tumor"} <= set(files) else None
+    allowed = is_allowed(entry.get(ALLOWED), name)
+    return Job(name, images, segmentation, mask_files=masks, different_patients_ok=allowed)
+
+
+def _object_in(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Of a key that stands twice either could be meant, so it is refused."""
+    try:
+        told = json.loads(path.read_bytes(), object_pairs_hook=_once)
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"The datalist is not readable JSON{_why(error)}; correct the file.") from error
+    if not isinstance(told, dict):
+        raise UsageError('The datalist must be an object with a list "training" of cases.')
+    return told
+
+
+class _Twice(ValueError):
+    """A key that stands twice in one object."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    told = dict(pairs)
+    if len(told) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Twice(next(name for name in names if names.count(name) > 1))
+    return told
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, _Twice):
+        return f" that says each thing once (a case or the list has {quoted([error.args[0]])} twice)"
+    return ""
+
+
+def _with_id(entry: Any, told: Mapping[str, Any], number: int) -> dict[str, Any]:
+    entry = {"image": entry} if isinstance(entry, str) else entry
+    if not isinstance(entry, dict):
+        raise UsageError('A case of the datalist is not an object; each needs keys such as "id", "ct", "segmentation".')
+    name = name_of(entry, "id", f"case-{number:04d}")
+    return {**with_own_keys(entry, told, name), "id": name}
+
+
+def _modality(names: Any, channel: int, case: str) -> str:
+    """The key of a channel: by the list's "modality", else CT for the first."""
+    told = str(names.get(str(channel), "")) if isinstance(names, dict) else ""
+    if not told and channel == 0:
+        return "ct"
+    key = next((key for word, key in _CHANNELS if word in told.casefold()), None)
+    if key is None:
+        raise UsageError(
+            f"Case {quoted([case])} of the datalist has an image {channel} that is '{shown(told) or 'not named'}' in "
+            '"modality"; name each channel CT, FDG or acetate there.'
+        )
+    return key

@@ -1,0 +1,42 @@
+"""One case to do: where its images and masks are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.text import quoted
+
+#: the column or key of a list that says that one case may have images of different patients
+ALLOWED = "different_patients_ok"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One case to do. images: {modality: path} of those given. liver, tumor: names or labels, None for recognition.
+
+    mask_files: liver and tumor as label files of their own, in place of a segmentation. different_patients_ok: DICOM
+    headers may name different patients, keep_specks: lesions under 0.05 ml are graded too (see
+    `core.cases.open_case.open_case`).
+    """
+
+    case: str
+    images: dict[Modality, Path] = field(default_factory=dict)
+    segmentation: Path | None = None
+    liver: tuple[str, ...] | None = None
+    tumor: tuple[str, ...] | None = None
+    mask_files: tuple[Path, Path] | None = None
+    different_patients_ok: bool = False
+    keep_specks: bool = False
+
+
+def is_allowed(value: object, case: str) -> bool:
+    """Return what a list says in `ALLOWED`: yes or no, in a few spellings; nothing is no. Raises: UsageError."""
+    told = str("" if value is None else value).strip().lower()
+    if told in ("yes", "true", "1", "ok"):
+        return True
+    if told not in ("", "no", "false", "0"):
+        raise UsageError(f"Case {quoted([case])} has a {ALLOWED} that is neither yes nor no; write one of them.")
+    return False

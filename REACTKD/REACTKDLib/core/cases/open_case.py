@@ -1,0 +1,204 @@
+"""A case from files: images, masks on the reference grid, checks. The way in for the command line and for cohorts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from REACTKDLib.core.errors import EmptySegmentation, MaskOffImage, NoLiver, NoVolume
+from REACTKDLib.core.files.given_paths import check_path
+from REACTKDLib.core.files.recognition import Choice, choose
+from REACTKDLib.core.files.segmentations import Segmentation, read_segmentation
+from REACTKDLib.core.files.volumes import read_volume
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.regrid import has_no_geometry, mask_on_grid, share_inside
+from REACTKDLib.core.images.stated_places import check_images_together, same_place, settled_place
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.masks.checks import checked
+from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
+from REACTKDLib.core.text import quoted
+
+# File and folder names often hold a patient's name, and the id goes into every report: so it is never taken from them.
+NEUTRAL_ID = "case"
+
+PathLike = str | os.PathLike
+
+
+def open_case(
+    ct: PathLike | None = None,
+    fdg: PathLike | None = None,
+    acetate: PathLike | None = None,
+    *,
+    segmentation: PathLike | None,
+    liver: str | int | Sequence[str | int] | None = None,
+    tumor: str | int | Sequence[str | int] | None = None,
+    case_id: str | None = None,
+    different_patients_ok: bool = False,
+    keep_specks: bool = False,
+) -> Case:
+    """Read one patient from files and check everything; the findings come with the case.
+
+    ct, fdg, acetate: image files, or DICOM series by their folder or one of their files; at least one.
+    segmentation: a `.seg.nrrd`, a DICOM SEG or a label map, on any grid that lies in the reference image (CT, else
+    FDG, else acetate). liver, tumor: names or label numbers; None leaves the choice to terminology codes, then names;
+    an empty `tumor` says that there is none. case_id: for reports; neutral by default. different_patients_ok: take
+    files whose DICOM headers name different patients, since each was given a pseudonym of its own; a warning tells.
+    keep_specks: grade lesions under 0.05 ml too.
+
+    Raises: NoVolume, EmptySegmentation, MaskOffImage, PatientMismatch, and what `read_volume`, `read_dicom_volume`,
+    `read_segmentation`, `read_dicom_segmentation`, `choose` and `checked` raise.
+    """
+    paths = {Modality.CT: ct, Modality.FDG: fdg, Modality.ACETATE: acetate}
+    given = {modality: path for modality, path in paths.items() if path is not None}
+    if not given:
+        raise NoVolume("No image is given; give a CT (--ct), or a PET (--fdg, --acetate) with masks drawn on it.")
+    if segmentation is None:
+        raise EmptySegmentation("No segmentation is given; give the file with the liver and its tumors.")
+    volumes, findings = read_volumes(given, segmentation, different_patients_ok=different_patients_ok)
+    return case_of(volumes, read_any_segmentation(segmentation), liver, tumor, case_id, findings, keep_specks)
+
+
+def case_of(
+    volumes: Mapping[Modality, Volume],
+    file: Segmentation,
+    liver: str | int | Sequence[str | int] | None = None,
+    tumor: str | int | Sequence[str | int] | None = None,
+    case_id: str | None = None,
+    findings: Sequence[Finding] = (),
+    keep_specks: bool = False,
+) -> Case:
+    """Return the checked case of images and a segmentation that are read already: see `open_case`.
+
+    findings: of the images; those of the segmentation come with it.
+    """
+    reference = next(iter(volumes.values()))
+    check_images_together(volumes)
+    file = on_image(file, reference)
+    choice = choose([segment.candidate for segment in file.segments], _as_names(liver), _as_names(tumor))
+    liver_mask, tumor_mask, more = masks_on(file, choice, reference)
+    told = (*findings, *file.findings, *more)
+    return checked(Case(case_id or NEUTRAL_ID, volumes, liver_mask, tumor_mask, told, keep_specks))
+
+
+def read_volumes(
+    given: Mapping[Modality, PathLike],
+    segmentation: PathLike | None = None,
+    check: Callable[[], None] = lambda: None,
+    different_patients_ok: bool = False,
+) -> tuple[dict[Modality, Volume], list[Finding]]:
+    """Read each image as what it is: a file that ITK knows, or a DICOM series by its folder or one of its files.
+
+    segmentation: where a folder holds several series, the one that this DICOM SEG was drawn on is taken; and it must be
+    of the same patient. check: called before each image; it may raise to stop. different_patients_ok: see `open_case`.
+    Returns the volumes, and what is to be told about their files.
+
+    Raises: PatientMismatch, before anything is read; and what `read_volume` and `read_dicom_volume` raise.
+    """
+    from REACTKDLib.core.files.dicom.images import read_image
+    from REACTKDLib.core.files.dicom.sources import find_images
+
+    check()
+    for modality, path in given.items():
+        check_path(path, ROLES[modality])
+    if segmentation is not None:
+        check_path(segmentation, SEGMENTATION_ROLE)
+    series, findings = find_images(given, segmentation, different_patients_ok)
+    volumes = {}
+    for modality, path in given.items():
+        check()
+        if modality in series:
+            volume, more = read_image(series[modality], modality)
+            volumes[modality] = replace(volume, findings=tuple(more))
+        else:
+            volumes[modality] = read_volume(path, modality)
+        findings += volumes[modality].findings
+    return volumes, findings
+
+
+def on_image(file: Segmentation, reference: Volume) -> Segmentation:
+    """Return a segmentation at the place where it lies on its image, with a finding if its own header says another."""
+    image = Grid(reference.shape, reference.ijk_to_ras)
+    place, more = settled_place(file.grid, file.other_places, image, reference.other_places, SEGMENTATION_ROLE)
+    return replace(file, ijk_to_ras=place, findings=(*file.findings, *more)) if more else file
+
+
+def read_any_segmentation(path: PathLike) -> Segmentation:
+    """Read a `.seg.nrrd`, a label map, or a DICOM SEG by its file or folder: see `read_objects` for several objects."""
+    from REACTKDLib.core.files.dicom.seg_objects import read_objects, segmentation_objects
+    from REACTKDLib.core.files.dicom.series import is_dicom_source
+
+    check_path(path, SEGMENTATION_ROLE)
+    return read_objects(segmentation_objects(path)) if is_dicom_source(path) else read_segmentation(path)
+
+
+def masks_on(file: Segmentation, choice: Choice, reference: Volume) -> tuple[np.ndarray, np.ndarray, list[Finding]]:
+    """Return liver and tumor as bool (D, H, W) on the grid of `reference`, and what was done to bring them there.
+
+    Masks on another grid are resampled by their own geometry, nearest voxel; a file whose geometry is lost (1 mm
+    voxels at the origin) but whose shape is that of the image is taken to lie on it.
+
+    Raises: NoLiver, MaskOffImage.
+    """
+    masks = [file.mask(choice.livers), file.mask(choice.tumors)]
+    if not masks[0].any():
+        raise NoLiver(
+            f"The liver segment {quoted(file.segments[i].name for i in choice.livers)} is empty; draw the liver, "
+            "or choose the segment that holds it."
+        )
+    findings = _choice_findings(file, choice)
+    grid = Grid(reference.shape, reference.ijk_to_ras)
+    if not same_place(file.grid, grid):
+        if file.grid.shape == grid.shape and has_no_geometry(file.ijk_to_ras):
+            text = (
+                "The segmentation file holds no geometry but has the shape of the image, so it was laid on the image."
+            )
+            findings.append(Finding("segmentation-without-geometry", "warning", text))
+        else:
+            share = share_inside(masks[0], file.ijk_to_ras, grid)
+            masks = [mask_on_grid(mask, file.ijk_to_ras, grid) for mask in masks]
+            if share == 0 or not masks[0].any():
+                raise MaskOffImage(
+                    "The liver mask does not overlap the image; check that both belong to the same patient and scan."
+                )
+            findings += _grid_findings(share)
+    return masks[0], masks[1], findings
+
+
+def _grid_findings(share: float) -> list[Finding]:
+    text = "The segmentation lies on another grid than the image and was resampled to it (nearest voxel)."
+    findings = [Finding("segmentation-resampled", "info", text)]
+    if share < 0.995:
+        text = f"Only {100 * share:.0f} % of the liver mask lies inside the image; the rest was left out."
+        findings.append(Finding("mask-partly-outside", "warning", text))
+    return findings
+
+
+def _choice_findings(file: Segmentation, choice: Choice) -> list[Finding]:
+    if choice.guessed:
+        text = "The labels have no names; 1 was read as liver and 2 as tumor, as public liver data sets write them."
+        return [Finding("labels-by-convention", "warning", text)]
+    return parts_findings({file.segments[i].name: file.mask([i]).any() for i in choice.livers})
+
+
+def parts_findings(drawn: Mapping[str, bool]) -> list[Finding]:
+    """Return what to say of a liver that was put together from several segments. drawn: name -> has it a voxel."""
+    if len(drawn) < 2:
+        return []
+    text = f"The liver was put together from the segments {quoted(drawn)}."
+    findings = [Finding("liver-of-parts", "info", text)]
+    empty = [name for name, has_voxels in drawn.items() if not has_voxels]
+    if empty:
+        text = f"Of the parts of the liver {quoted(empty)} hold no voxel; draw them, unless they were resected."
+        findings.append(Finding("liver-part-empty", "warning", text))
+    return findings
+
+
+def _as_names(value: str | int | Sequence[str | int] | None) -> list[str] | None:
+    if value is None:
+        return None
+    return [str(value)] if isinstance(value, str | int) else [str(v) for v in value]

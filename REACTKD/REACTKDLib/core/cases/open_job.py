@@ -1,0 +1,128 @@
+"""A job of a worklist as what is in its files: for grading in a batch, and for showing it as it was drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from REACTKDLib.core.cases.job import Job
+from REACTKDLib.core.cases.open_case import case_of, on_image, read_any_segmentation, read_volumes
+from REACTKDLib.core.errors import EmptySegmentation, NoVolume, ReactkdError
+from REACTKDLib.core.files.given_paths import check_path
+from REACTKDLib.core.files.label_values import mask_of
+from REACTKDLib.core.files.recognition import choose
+from REACTKDLib.core.files.segmentations import COLORS, Segment, Segmentation, terminology_entry
+from REACTKDLib.core.files.volumes import read_raw
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.regrid import mask_on_grid
+from REACTKDLib.core.images.stated_places import settled_place
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.modality import Modality
+
+MASKS = (("Liver", "liver"), ("Tumor", "tumor"))
+
+
+@dataclass(frozen=True, eq=False)
+class JobFiles:
+    """What the files of a job hold, for people to look at: nothing is cleaned, and no segment is left out.
+
+    volumes: {Modality: Volume}. segmentation: None where there is none to read, and then `problem` says why.
+    livers, tumors: indices of the segments that were chosen; empty where none could be, and then `problem` says why.
+    """
+
+    volumes: dict[Modality, Volume]
+    segmentation: Segmentation | None
+    livers: tuple[int, ...] = ()
+    tumors: tuple[int, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    problem: str = ""
+
+
+def open_job(job: Job, case_id: str | None = None, check: Callable[[], None] = lambda: None) -> Case:
+    """Read a job and check everything, as `open_case` does, which also says what it raises.
+
+    check: called before each file, and before what was read is checked; it may raise to stop.
+    """
+    _need_images(job)
+    if job.segmentation is None and job.mask_files is None:
+        raise EmptySegmentation("No segmentation is given; give the file with the liver and its tumors.")
+    volumes, findings = read_volumes(job.images, job.segmentation, check, job.different_patients_ok)
+    check()
+    segmentation = _segmentation_of(job)
+    check()
+    return case_of(volumes, segmentation, job.liver, job.tumor, case_id or job.case, findings, job.keep_specks)
+
+
+def read_job(job: Job, check: Callable[[], None] = lambda: None) -> JobFiles:
+    """Read a job to be shown; masks that cannot be used are a `problem`, not an error: they can be drawn.
+
+    check: called before each file; it may raise to stop.
+
+    Raises: NoVolume, PatientMismatch, and what `read_volume` and `read_dicom_volume` raise for an image.
+    """
+    _need_images(job)
+    volumes, findings = read_volumes(job.images, job.segmentation, check, job.different_patients_ok)
+    check()
+    if job.segmentation is None and job.mask_files is None:
+        return JobFiles(volumes, None, findings=tuple(findings), problem="No segmentation is listed; draw the masks.")
+    try:
+        file = on_image(_segmentation_of(job), next(volumes[m] for m in Modality if m in volumes))
+    except ReactkdError as error:
+        return JobFiles(volumes, None, findings=tuple(findings), problem=str(error))
+    try:
+        choice = choose([segment.candidate for segment in file.segments], _listed(job.liver), _listed(job.tumor))
+    except ReactkdError as error:
+        return JobFiles(volumes, file, findings=(*findings, *file.findings), problem=str(error))
+    return JobFiles(volumes, _named(file, choice), choice.livers, choice.tumors, (*findings, *file.findings))
+
+
+def _need_images(job: Job) -> None:
+    if not job.images:
+        raise NoVolume("The case has no image; give a CT, or a PET with masks drawn on it.")
+
+
+def _listed(names: tuple[str, ...] | None) -> list[str] | None:
+    return None if names is None else list(names)
+
+
+def _segmentation_of(job: Job) -> Segmentation:
+    return read_any_segmentation(job.segmentation) if job.mask_files is None else _from_two_files(*job.mask_files)
+
+
+def _from_two_files(liver: Path, tumor: Path) -> Segmentation:
+    """Two label files, any whole number above 0, as two segments on the grid of the first."""
+    for path, (_, kind) in zip((liver, tumor), MASKS):
+        check_path(path, f"the {kind} mask")
+    raw = [read_raw(path, f"the {kind} mask") for path, (_, kind) in zip((liver, tumor), MASKS)]
+    grid = Grid(raw[0].array.shape[:3], raw[0].ijk_to_ras)
+    (first, told), (second, of_second) = (
+        mask_of(image.array, f"the {kind} mask") for image, (_, kind) in zip(raw, MASKS)
+    )
+    own = Grid(raw[1].array.shape[:3], raw[1].ijk_to_ras)
+    place, more = settled_place(own, raw[1].other_places, grid, raw[0].other_places, "the tumor mask")
+    if second.shape != first.shape or not np.allclose(place, raw[0].ijk_to_ras, atol=1e-3):
+        second = mask_on_grid(second, place, grid)
+    layers = np.stack([first, second]).astype(np.uint8)
+    segments = tuple(
+        Segment(name, 1, layer, COLORS[kind], terminology_entry(kind)) for layer, (name, kind) in enumerate(MASKS)
+    )
+    findings = (*raw[0].findings, *told, *raw[1].findings, *of_second, *more)
+    return Segmentation(layers, raw[0].ijk_to_ras, segments, findings, raw[0].other_places)
+
+
+def _named(file: Segmentation, choice) -> Segmentation:
+    """Give segments without a name ("label 1") the name and code of what they were taken for."""
+    segments = list(file.segments)
+    for (name, kind), indices in zip(MASKS, (choice.livers, choice.tumors)):
+        for index in indices:
+            old = segments[index]
+            if old.terminology or old.name != f"label {old.label}":
+                continue
+            number = f" {old.label}" if len(indices) > 1 else ""
+            segments[index] = Segment(name + number, old.label, old.layer, COLORS[kind], terminology_entry(kind))
+    return replace(file, segments=tuple(segments))

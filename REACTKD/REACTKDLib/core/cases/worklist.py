@@ -1,0 +1,103 @@
+"""A list of cases: a CSV with a row for each, a folder with a folder for each, or a datalist in MONAI's form."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from REACTKDLib.core.cases.datalist import jobs_of_datalist
+from REACTKDLib.core.cases.job import ALLOWED, Job, is_allowed
+from REACTKDLib.core.cases.names import on_disk
+from REACTKDLib.core.errors import FileMissing, UsageError
+from REACTKDLib.core.files.tables import read_table
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.text import quoted
+
+COLUMNS = ("case", "ct", "fdg", "acetate", "segmentation", "liver", "tumor", ALLOWED)
+SEPARATOR = re.compile(r"[;|]")
+IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
+SEGMENTATION_SUFFIXES = (".seg.nrrd", *IMAGE_SUFFIXES, ".dcm")
+#: in the names of all files and folders that the reading room leaves beside a list, so that none is taken for a case
+OWN_MARK = ".reactkd"
+
+
+def read_worklist(path: Path, extra: Sequence[str] = ()) -> list[Job]:
+    """Return the jobs of a CSV, of a folder or of a datalist, in its order. A case without a name becomes "case-3".
+
+    CSV: a header, and columns as in `read_table`: case and segmentation, and any of ct, fdg, acetate, liver, tumor,
+    different_patients_ok (yes or no); paths are relative to the CSV; several segments are separated by ";" or "|".
+    Folder: each folder in it is a case of that name and holds CT, FDG, ACETATE and segmentation files (.nii.gz, .nii,
+    .nrrd, .mha; .seg.nrrd or .dcm for the segmentation), or DICOM series as folders of these names, in any case of
+    letters.
+    Datalist: see `core.cases.datalist`. extra: further columns that a CSV may have.
+
+    Raises: FileMissing, UsageError (unreadable, without cases, or a case named twice).
+    """
+    return [job for job, _ in read_listed(path, extra)]
+
+
+def read_listed(path: Path, extra: Sequence[str] = ()) -> list[tuple[Job, dict[str, str]]]:
+    """Return what `read_worklist` does, each job with the cells of its row of a CSV, of which `extra` are others'."""
+    path = Path(path)
+    if path.is_dir():
+        listed = [(_job_of_folder(folder), {}) for folder in sorted(path.iterdir()) if _is_case_folder(folder)]
+    elif path.is_file() and path.suffix.lower() == ".json":
+        listed = [(job, {}) for job in jobs_of_datalist(path)]
+    elif path.is_file():
+        listed = _jobs_of_csv(path, extra)
+    else:
+        raise FileMissing(
+            "There is no worklist at the path given; give a CSV file, a datalist (.json) or a folder of case folders."
+        )
+    if not listed:
+        raise UsageError("The worklist holds no case; give a CSV with a row, or a folder with a folder, for each case.")
+    listed = [(job if job.case else replace(job, case=f"case-{n}"), row) for n, (job, row) in enumerate(listed, 1)]
+    _check_names([job.case for job, _ in listed])
+    return listed
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Raise UsageError for cases whose folders are one on some file system."""
+    counts = Counter(map(on_disk, names))
+    twice = sorted({name for name in names if counts[on_disk(name)] > 1})
+    if twice:
+        raise UsageError(f"The worklist names {quoted(twice)} more than once; give each case a name of its own.")
+
+
+def _jobs_of_csv(path: Path, extra: Sequence[str]) -> list[tuple[Job, dict[str, str]]]:
+    table = read_table(path, "the worklist", ("case", "segmentation"))
+    unknown = [name for name in table.columns if name not in (*COLUMNS, *extra)]
+    if unknown:
+        raise UsageError(f"The worklist has unknown columns {quoted(unknown)}; its columns are {', '.join(COLUMNS)}.")
+    return [(_job_of_row(row, path.parent), row) for row in table.rows]
+
+
+def _job_of_row(cells: dict[str, str], base: Path) -> Job:
+    images = {m: base / cells[m.value] for m in Modality if cells.get(m.value)}
+    names = {
+        kind: tuple(part.strip() for part in SEPARATOR.split(cells[kind]) if part.strip()) if cells.get(kind) else None
+        for kind in ("liver", "tumor")
+    }
+    segmentation = base / cells["segmentation"] if cells.get("segmentation") else None
+    job = Job(cells.get("case", ""), images, segmentation, names["liver"], names["tumor"])
+    return replace(job, different_patients_ok=is_allowed(cells.get(ALLOWED), job.case))
+
+
+def _is_case_folder(folder: Path) -> bool:
+    return folder.is_dir() and not folder.name.startswith(".") and OWN_MARK not in folder.name
+
+
+def _job_of_folder(folder: Path) -> Job:
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    images = {m: found for m in Modality if (found := _named(entries, m.value, IMAGE_SUFFIXES)) is not None}
+    return Job(folder.name, images, _named(entries, "segmentation", SEGMENTATION_SUFFIXES))
+
+
+def _named(entries: Sequence[Path], stem: str, suffixes: Sequence[str]) -> Path | None:
+    """The file `stem` with the first suffix that there is, else the folder `stem`: a DICOM series."""
+    files, folders = [e for e in entries if e.is_file()], [e for e in entries if e.is_dir()]
+    found = (file for suffix in suffixes for file in files if file.name.lower() == stem + suffix)
+    return next(found, next((folder for folder in folders if folder.name.lower() == stem), None))

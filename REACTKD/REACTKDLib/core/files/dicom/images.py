@@ -1,0 +1,128 @@
+"""A CT or PET of a case from DICOM: the volume in HU or SUVbw, and what the reader should know about it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from REACTKDLib.core.errors import PetUnitRefused, SuvRefused, WrongTracer
+from REACTKDLib.core.files.dicom.ct_kind import check_ct_kind
+from REACTKDLib.core.files.dicom.index import Progress, Series, Slice
+from REACTKDLib.core.files.dicom.multiframe import read_multiframe
+from REACTKDLib.core.files.dicom.remarks import remarks_on
+from REACTKDLib.core.files.dicom.series import find_series, one_phase, read_stack
+from REACTKDLib.core.files.dicom.suv import PetHeader, suv_factor
+from REACTKDLib.core.files.dicom.tracer import recognize_tracer
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.images.hounsfield import check_hounsfield
+from REACTKDLib.core.images.pet_values import check_pet
+from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.modality import ROLES, Modality
+from REACTKDLib.core.text import sentence
+
+
+def read_dicom_volume(
+    source: str | os.PathLike,
+    modality: Modality,
+    progress: Progress | None = None,
+    preferred: Sequence[str] = (),
+) -> tuple[Volume, list[Finding]]:
+    """Read the series of `modality` in a folder, or the one that a file belongs to. preferred: see `find_series`.
+
+    CT comes in HU, PET in SUVbw where the header allows it, else in the unit that it states, with a finding that says
+    why there is no SUV. Raises: what `find_series`, `one_phase`, `read_series`, `read_multiframe` raise.
+    """
+    return read_image(find_image(source, modality, progress, preferred), modality)
+
+
+def find_image(
+    source: str | os.PathLike,
+    modality: Modality,
+    progress: Progress | None = None,
+    preferred: Sequence[str] = (),
+) -> Series:
+    """Return the series of `modality` in a folder, or the one that a file belongs to. Raises: see `find_series`."""
+    return find_series(source, "CT" if modality is Modality.CT else "PT", ROLES[modality], progress, preferred)
+
+
+def read_image(series: Series, modality: Modality) -> tuple[Volume, list[Finding]]:
+    """Read a series that `find_image` found: see `read_dicom_volume`."""
+    role = ROLES[modality]
+    if series.multiframe and modality is Modality.CT:
+        volume = read_multiframe(series, role)
+        check_hounsfield(volume.array, role)
+        return volume.with_array(volume.array, Unit.HU), [*volume.findings, *remarks_on(series, series.slices, role)]
+    return read_series(series, one_phase(series, role), modality)
+
+
+def read_series(series: Series, slices: Sequence[Slice], modality: Modality) -> tuple[Volume, list[Finding]]:
+    """Read one acquisition of a series as `modality`.
+
+    Raises: what `read_stack` raises; NotHounsfield; NotPet; PetUnitRefused for units that mean no uptake; WrongTracer
+    when the header states another tracer.
+    """
+    role = ROLES[modality]
+    volume, findings, headers = read_stack(series, slices, role)
+    if modality is Modality.CT:
+        findings += check_ct_kind(headers, role)
+        check_hounsfield(volume.array, role)
+        return volume.with_array(volume.array, Unit.HU), findings
+    findings += tracer_findings(headers[0], modality)
+    check_pet(volume.array, role)
+    volume, more = in_suv(volume, headers, role)
+    return volume, [*findings, *more]
+
+
+def in_suv(volume: Volume, headers: Sequence[Any], role: str) -> tuple[Volume, list[Finding]]:
+    """Turn rescaled values into SUVbw; where the headers do not allow it, keep them. See `suv_of`."""
+    factor, unit, findings = suv_of(headers, role)
+    array = volume.array if factor in (None, 1.0) else volume.array * np.float32(factor)
+    return volume.with_array(array, unit), findings
+
+
+def suv_of(headers: Sequence[Any], role: str) -> tuple[float | None, Unit, list[Finding]]:
+    """Return the factor from rescaled values to SUVbw and the unit that they then have; without SUV None, the unit of
+    the values, and a finding that says why.
+
+    headers: of all images of the series, the first one whole (see `PetHeader.of`).
+    Raises: PetUnitRefused for units that mean no uptake.
+    """
+    header = PetHeader.of(headers)
+    try:
+        return suv_factor(header), Unit.SUVBW, []
+    except PetUnitRefused as error:
+        raise PetUnitRefused(
+            sentence(f"{role} cannot be used: {error}; give the corrected series in Bq/ml.")
+        ) from error
+    except SuvRefused as error:
+        unit = Unit.BQML if header.units == "BQML" else Unit.UNKNOWN
+        told = f"{role} has no SUV, since {error}; the grade does not depend on it."
+        return None, unit, [Finding("suv-refused", "warning", sentence(told))]
+
+
+def tracer_findings(header: Any, modality: Modality) -> list[Finding]:
+    """Return what the reader should know about the tracer of a PET that was given as `modality`.
+
+    Raises: WrongTracer when the header states another one.
+    """
+    tracer, role = recognize_tracer(header), ROLES[modality]
+    if tracer.modality not in (None, modality):
+        option = f"--{tracer.modality.value}"
+        raise WrongTracer(
+            sentence(
+                f"{role} states {tracer.name} in its header; give it as that tracer ({option}), or check the file."
+            )
+        )
+    if tracer.modality is None and tracer.basis in ("code", "text"):
+        raise WrongTracer(sentence(f"{role} states another tracer in its header ({tracer.name}); check the file."))
+    if tracer.modality is None:
+        why = "says nothing about it" if tracer.name == "unknown" else f"contradicts itself ({tracer.name})"
+        told = f"{role} was taken as given; its header {why}."
+        return [Finding("tracer-unknown", "warning", sentence(told))]
+    if tracer.basis == "half-life":
+        told = f"The tracer of {role} is known only by its half-life or nuclide ({tracer.nuclide})."
+        return [Finding("tracer-by-half-life", "info", told)]
+    return []

@@ -1,0 +1,104 @@
+"""What the DICOM files behind a PET that somebody else has loaded say of its values and tracer.
+
+Slicer's own reader leaves a PET in the file's units (Bq/ml, counts) and states none; PETDICOMExtension multiplies it to
+SUV and says so. A PET may also have been multiplied by hand, cropped or resampled since. So a slice of it is
+compared with its file: only what is still as stored is converted, and nothing is converted twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from REACTKDLib.core.errors import MixedSeries, NotAnImage, PackagesMissing
+from REACTKDLib.core.files.dicom.images import suv_of, tracer_findings
+from REACTKDLib.core.files.dicom.index import series_of_file
+from REACTKDLib.core.files.dicom.opened import opened
+from REACTKDLib.core.files.dicom.rescale import ONE_KIND, check_alike, rescale_of
+from REACTKDLib.core.files.dicom.series import plane_of
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.images.pet_values import infer_pet_unit
+from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.modality import ROLES, Modality
+from REACTKDLib.core.text import sentence
+
+ALIKE = 1e-3  # of the slice's largest value: readers round differently
+SAME_SUV = 0.02  # of a factor: rules for the scan time that differ by seconds
+_OF_EACH = ["AcquisitionDate", "AcquisitionTime", "RescaleSlope", "RescaleIntercept", *ONE_KIND["PT"]]
+
+
+def understood(
+    volume: Volume, stated: Unit | None, files: Sequence[str], modality: Modality
+) -> tuple[Volume, list[Finding]]:
+    """Return a loaded PET in SUVbw if that can be known, else in its own unit; and findings.
+
+    stated: the unit that whoever loaded it states; UNKNOWN for one that is no `Unit`, None for none. files: what it was
+    loaded from, one for each slice; none when that is not known.
+
+    Raises: WrongTracer when the files state another tracer; PetUnitRefused for units that mean no uptake; BadRescale;
+    MixedSeries for slices of different units.
+    """
+    headers = headers_of(files)
+    if not headers:
+        unit = infer_pet_unit(volume.array) if stated is None else stated
+        return volume.with_array(volume.array, unit), []
+    findings = tracer_findings(headers[0], modality)
+    for header in headers:
+        rescale_of(header, "PT", ROLES[modality])
+    check_alike(headers, "PT", ROLES[modality])
+    factor, unit, more = suv_of(headers, ROLES[modality])
+    ratio = ratio_to_files(volume.array, files)
+    if stated is Unit.SUVBW:
+        return volume, [*findings, *_other_suv(factor, ratio, ROLES[modality])]
+    if ratio is not None and abs(ratio - 1) < ALIKE:  # as stored
+        array = volume.array if factor in (None, 1.0) else volume.array * np.float32(factor)
+        return volume.with_array(array, unit), [*findings, *more]
+    if None not in (factor, ratio) and abs(ratio / factor - 1) < SAME_SUV:  # converted already, by someone
+        return volume.with_array(volume.array, Unit.SUVBW), findings
+    unit = infer_pet_unit(volume.array) if stated is None else stated
+    return volume.with_array(volume.array, unit), findings
+
+
+def headers_of(files: Sequence[str]) -> list[Any]:
+    """Return the first file's header, and of the others what may differ; none where one cannot be read."""
+    try:
+        return [
+            opened(file, stop_before_pixels=True, specific_tags=_OF_EACH if n else None) for n, file in enumerate(files)
+        ]
+    except Exception:  # moved, deleted, or damaged since they were loaded: then the image speaks for itself
+        return []
+
+
+def ratio_to_files(array: np.ndarray, files: Sequence[str]) -> float | None:
+    """Return by what the middle slice of `array` (D, H, W) is its file's, stored values x slope + intercept.
+
+    None if by nothing: what was cropped, resampled or filtered since is no multiple of its files.
+    """
+    if len(files) != len(array):
+        return None
+    middle = len(files) // 2
+    try:
+        series = series_of_file(files[middle])
+        plane = plane_of(series.slices[0], series, "the PET").astype(np.float64)
+    except (NotAnImage, MixedSeries, PackagesMissing):
+        return None
+    for k in {middle, len(files) - 1 - middle}:  # some readers list the files from the other end
+        if array[k].shape != plane.shape or not plane.any():
+            continue
+        own = array[k].astype(np.float64)
+        ratio = float((own * plane).sum() / (plane * plane).sum())
+        if ratio > 0 and np.abs(own - ratio * plane).max() <= ALIKE * np.abs(own).max():
+            return ratio
+    return None
+
+
+def _other_suv(factor: float | None, ratio: float | None, role: str) -> list[Finding]:
+    if factor is None or ratio is None or abs(ratio / factor - 1) < SAME_SUV:
+        return []
+    told = (
+        f"{role} was loaded with SUVs that are {ratio / factor:.3g} times what its DICOM header gives by the QIBA "
+        "rules; the grade does not depend on it."
+    )
+    return [Finding("suv-differs", "warning", sentence(told))]

@@ -1,0 +1,77 @@
+"""DICOM files as people have them: with a preamble, or, as from old archives, without one or without file meta."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from REACTKDLib.core.files.dicom.packages import need_pydicom
+
+_HEAD = 1024
+_VR = re.compile(rb"[A-Z]{2}")
+_GROUPS = (b"\x02\x00", b"\x08\x00")  # the first element is of the file meta or of the identifying group
+
+
+def begins_as_dicom(path: str | os.PathLike) -> bool:
+    """True for a file that begins as DICOM does: the preamble and DICM, or the first element at once."""
+    head = _head(path)
+    return _has_preamble(head) or _is_bare(head)
+
+
+def opened(path: str | os.PathLike, **options: Any) -> Any:
+    """Return the dataset of a file, with or without preamble and file meta. options: of `pydicom.dcmread`.
+
+    Where no transfer syntax is stated, it is the uncompressed one in which the elements are written; for compressed
+    pixels it stays unknown.
+
+    Raises: what `pydicom.dcmread` raises.
+    """
+    pydicom = need_pydicom()
+    try:
+        dataset = pydicom.dcmread(path, **options)
+    except pydicom.errors.InvalidDicomError:
+        if not _is_bare(_head(path)):
+            raise
+        dataset = pydicom.dcmread(path, force=True, **options)
+    if not options.get("stop_before_pixels"):
+        _state_syntax(dataset)
+    return dataset
+
+
+def _state_syntax(dataset: Any) -> None:
+    pydicom = need_pydicom()
+    if not getattr(dataset, "file_meta", None):
+        dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    compressed = "PixelData" in dataset and dataset["PixelData"].is_undefined_length
+    if "TransferSyntaxUID" not in dataset.file_meta and not compressed:
+        implicit, little = dataset.original_encoding
+        uid = pydicom.uid
+        explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
+        dataset.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian if implicit else explicit
+
+
+def _head(path: str | os.PathLike) -> bytes:
+    try:
+        if os.path.isfile(path):  # a pipe would wait for ever
+            with open(path, "rb") as stream:
+                return stream.read(_HEAD)
+    except OSError:
+        pass
+    return b""
+
+
+def _has_preamble(head: bytes) -> bool:
+    return head[128:132] == b"DICM"
+
+
+def _is_bare(head: bytes) -> bool:
+    """True when the bytes are elements at once; images in other formats never begin so."""
+    if _has_preamble(head):
+        return False
+    if head[:2] not in _GROUPS:
+        return head[:2] == b"\x00\x08" and bool(_VR.fullmatch(head[4:6]))  # big endian
+    if _VR.fullmatch(head[4:6]):
+        return True
+    after = 8 + int.from_bytes(head[4:8], "little")  # implicit: the next element must be of the same group
+    return head[after : after + 2] == head[:2]

@@ -1,0 +1,148 @@
+"""Whose images the files of a case are, and whether they belong together: patient, study, frame of reference, series.
+
+Nothing here leaves the process: findings and errors say which files disagree, never what their headers hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from REACTKDLib.core.errors import PatientMismatch
+from REACTKDLib.core.files.dicom.header import items, text
+from REACTKDLib.core.files.dicom.patient import TAGS as PATIENT_TAGS
+from REACTKDLib.core.files.dicom.patient import Patient, compare
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.text import listed, sentence
+
+_OTHER_STUDIES = "StudiesContainingOtherReferencedInstancesSequence"
+TAGS = (
+    *PATIENT_TAGS, "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "ReferencedSeriesSequence",
+    _OTHER_STUDIES,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, repr=False)
+class Origin:
+    """Where one file or series of a case comes from; "" where nothing is known. role: for messages, as "the CT".
+
+    instances: the SOP instance UIDs of its images. referenced, sources: of a segmentation, the series and the images
+    that it was drawn on, where it says so.
+    """
+
+    role: str
+    patient: Patient = Patient()
+    study: str = ""
+    frame: str = ""
+    series: str = ""
+    instances: frozenset[str] = frozenset()
+    referenced: tuple[str, ...] = ()
+    sources: frozenset[str] = frozenset()
+
+
+def origin_of(dataset: Any, role: str, instances: Iterable[str] = (), sources: Iterable[str] = ()) -> Origin:
+    """Return what a header with `TAGS` says. instances, sources: see `Origin`."""
+    return Origin(
+        role,
+        Patient.of(dataset),
+        text(dataset, "StudyInstanceUID"),
+        text(dataset, "FrameOfReferenceUID"),
+        text(dataset, "SeriesInstanceUID"),
+        frozenset(instances),
+        series_referenced_by(dataset),
+        frozenset(sources),
+    )
+
+
+def series_referenced_by(dataset: Any) -> tuple[str, ...]:
+    """Return the UIDs of the series that an object refers to, in its own study and in others."""
+    studies = [dataset, *items(dataset, _OTHER_STUDIES)]
+    found = (text(item, "SeriesInstanceUID") for study in studies for item in items(study, "ReferencedSeriesSequence"))
+    return tuple(dict.fromkeys(filter(None, found)))
+
+
+def check_origins(
+    images: Sequence[Origin], masks: Sequence[Origin] = (), different_patients_ok: bool = False
+) -> list[Finding]:
+    """Return what speaks against taking the files for one case; nothing where their headers agree or are silent.
+
+    images: the reference image first; one without a DICOM header has a role only. masks: of the segmentation.
+    different_patients_ok: the user knows that the headers name one patient differently.
+
+    Raises: PatientMismatch for different patients, unless that is allowed; then it is a finding.
+    """
+    findings = _patient_findings([*images, *masks], different_patients_ok)
+    if images:
+        findings += _place_findings(images, masks)
+    return findings
+
+
+def _patient_findings(origins: Sequence[Origin], allowed: bool) -> list[Finding]:
+    findings = []
+    pairs = [(a, b, compare(a.patient, b.patient)) for a, b in combinations(origins, 2)]
+    different = next(((a.role, b.role) for a, b, verdict in pairs if verdict == "different"), None)
+    if different is not None:
+        first, second = different
+        if not allowed:
+            raise PatientMismatch(
+                sentence(
+                    f"{first} and {second} are of different patients by their DICOM headers; give the files of one "
+                    "patient, or allow it (--different-patients-ok) where each was given a pseudonym of its own."
+                )
+            )
+        told = f"{first} and {second} are of different patients by their DICOM headers, which was allowed."
+        findings.append(Finding("different-patients", "warning", sentence(told)))
+    doubtful = next(((a.role, b.role) for a, b, verdict in pairs if verdict == "doubtful"), None)
+    if doubtful is not None:
+        first, second = doubtful
+        told = (
+            f"{first} and {second} may be of different patients: their DICOM headers agree in part only (name, birth "
+            "date or sex); check whose they are."
+        )
+        findings.append(Finding("patient-doubtful", "warning", sentence(told)))
+    return findings
+
+
+def _place_findings(images: Sequence[Origin], masks: Sequence[Origin]) -> list[Finding]:
+    first, findings = images[0], []
+    drawn_on = {mask: next((i for i in images if i.series and i.series in mask.referenced), None) for mask in masks}
+    targets = [(image, first) for image in images[1:]] + [(mask, drawn_on[mask] or first) for mask in masks]
+    moved = _roles(pair for pair in targets if _differ(pair[0].frame, pair[1].frame))
+    if moved:
+        told = (
+            f"{listed(moved)} do not share one frame of reference, so equal positions need not be the same place in "
+            "the patient; check that they lie on each other."
+        )
+        findings.append(Finding("another-frame-of-reference", "warning", sentence(told)))
+    # A segmentation may lie in a study of its own and still name the series that was given.
+    other = _roles(pair for pair in targets if _differ(pair[0].study, pair[1].study) and not drawn_on.get(pair[0]))
+    if other:
+        told = f"{listed(other)} are of different studies; check that they show the patient in the same state."
+        findings.append(Finding("another-study", "warning", sentence(told)))
+    stray = next((mask.role for mask in masks if drawn_on[mask] is None and _drawn_elsewhere(mask, images)), None)
+    if stray is not None:
+        told = (
+            f"{stray} was drawn on another series than those given; check that it lies on the liver, or give the "
+            "series that it was drawn on."
+        )
+        findings.append(Finding("segmentation-of-another-series", "warning", sentence(told)))
+    return findings
+
+
+def _drawn_elsewhere(mask: Origin, images: Sequence[Origin]) -> bool:
+    """True when a segmentation names series, or images, and none of those given is among them."""
+    if mask.referenced:
+        return all(image.series for image in images)
+    known = [image.instances for image in images]
+    return bool(mask.sources) and all(known) and not any(mask.sources & instances for instances in known)
+
+
+def _differ(a: str, b: str) -> bool:
+    return bool(a and b and a != b)
+
+
+def _roles(pairs: Iterable[tuple[Origin, Origin]]) -> list[str]:
+    parts, targets = zip(*pairs) if (pairs := list(pairs)) else ((), ())
+    return list(dict.fromkeys(origin.role for origin in (*parts, *targets)))

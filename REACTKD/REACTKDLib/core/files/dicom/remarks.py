@@ -1,0 +1,57 @@
+"""What should be known of a series beside its volume: images left out, files that cannot be read, slices lacking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from REACTKDLib.core.files.dicom.index import Series, Slice
+from REACTKDLib.core.files.dicom.members import told_of
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.text import plural, sentence
+
+
+def remarks_on(series: Series, slices: Sequence[Slice], role: str) -> list[Finding]:
+    """Return the findings on one acquisition of a series that follow from its headers and files."""
+    found = []
+    if series.left_out:
+        found.append(Finding("images-left-out", _severity(series), told_of(series.left_out, role)))
+    if series.unreadable:
+        count = plural(series.unreadable, "file")
+        told = f"{count} beside the slices of {role} cannot be read, so slices at its ends may be lacking"
+        found.append(Finding("files-unreadable", "warning", sentence(f"{told}; copy or export the series again.")))
+    lacking = _maybe_lacking(series, slices, role)
+    if lacking is not None:
+        found.append(lacking)
+    frames = {piece.look.frame_of_reference for piece in slices} - {""}
+    if len(frames) > 1:
+        told = f"{role} states {len(frames)} frames of reference in one series, so its slices may not fit each other."
+        found.append(Finding("frames-of-reference-mixed", "warning", sentence(told)))
+    return found
+
+
+def _severity(series: Series) -> str:
+    """A warning where an image that was left out looks like a slice, so that it may have been one."""
+    look = series.slices[0].look
+    alike = (look.size, look.image_type)
+    doubtful = any(why == "unplaced" and (p.look.size, p.look.image_type) == alike for p, why in series.left_out)
+    return "warning" if doubtful else "info"
+
+
+def _maybe_lacking(series: Series, slices: Sequence[Slice], role: str) -> Finding | None:
+    """What the headers' own counts say: more slices stated than there are, or image numbers that do not begin at 1."""
+    if series.multiframe:
+        return None
+    stated, places = slices[0].look.stated or 0, len({piece.position for piece in slices})
+    # An acquisition of CT may be kept in several series; then image numbers pass the number that is stated of it.
+    counted = series.modality == "PT" or (series.images < stated and (series.highest or 0) <= stated)
+    if counted and stated > places:
+        told = f"{role} has {plural(places, 'slice')} where its header states {stated}"
+        return Finding("slices-maybe-lacking", "warning", sentence(f"{told}; copy or export the whole series again."))
+    if series.skipped:
+        skipped = f"{plural(series.skipped, 'image number')} {'is' if series.skipped == 1 else 'are'} left out"
+        told = f"{skipped} between the slices of {role}, so some may be lacking."
+        return Finding("slices-maybe-lacking", "info", sentence(told))
+    if (series.lowest or 1) > 1:
+        told = f"the images of {role} are numbered from {series.lowest}, so slices at one end of it may be lacking."
+        return Finding("slices-maybe-lacking", "info", sentence(told))
+    return None

@@ -1,0 +1,191 @@
+"""Which DICOM SEG objects a file or folder holds, and several of them as one segmentation where they do not clash.
+
+Archives keep each rater's, each version's and often each structure's segments as an object of its own, many of them
+under one SeriesInstanceUID. Which version counts is for people to say; liver and tumor in two objects are one case.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from REACTKDLib.core.errors import AmbiguousSeries, NotASegmentation
+from REACTKDLib.core.files.dicom.header import items, number, text
+from REACTKDLib.core.files.dicom.index import index_folder
+from REACTKDLib.core.files.dicom.opened import opened
+from REACTKDLib.core.files.dicom.origin import TAGS, Origin, origin_of
+from REACTKDLib.core.files.dicom.packages import need_pydicom
+from REACTKDLib.core.files.dicom.patient import compare
+from REACTKDLib.core.files.dicom.segmentation import read_dicom_segmentation
+from REACTKDLib.core.files.dicom.series import find_series
+from REACTKDLib.core.files.recognition import recognize_code, recognize_name
+from REACTKDLib.core.files.segmentations import Segment, Segmentation, pack_layers
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.modality import SEGMENTATION_ROLE
+from REACTKDLib.core.text import quoted
+
+_TITLE_LENGTH = 80
+_SAME_AXES = 1e-4  # of the direction cosines times the spacing, mm
+_SAME_PLANE = 0.05  # of a voxel
+_TAGS = (
+    *TAGS, "SOPInstanceUID", "InstanceNumber", "ContentLabel", "SeriesDescription", "ContentDate", "ContentTime",
+    "SegmentSequence",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SegObject:
+    """One SEG object. title: for people to choose by; never the patient. origin: see there."""
+
+    path: Path
+    title: str
+    origin: Origin
+
+
+def segmentation_objects(source: str | os.PathLike) -> tuple[SegObject, ...]:
+    """Return the SEG that a file is, or all of the one that a folder holds: see `read_objects`.
+
+    Raises: FileMissing; NotAnImage where a folder holds none; PackagesMissing.
+    """
+    source = Path(source)
+    if not source.is_dir():
+        return (_object(source),)
+    found = [piece for series in index_folder(source).of_modality("SEG") for piece in series.slices]
+    if not found:
+        return tuple(
+            _object(path) for path in find_series(source, "SEG", SEGMENTATION_ROLE).paths
+        )  # says what is there
+    unique = {piece.uid or piece.path: piece for piece in found}  # a copy of the same object is no second one
+    return tuple(_object(Path(piece.path)) for piece in sorted(unique.values(), key=lambda piece: piece.path))
+
+
+def read_objects(objects: Sequence[SegObject]) -> Segmentation:
+    """Read the one object, or all as one segmentation where they belong together and do not clash.
+
+    They clash when two hold a liver, two a tumor, or two a segment of the same name: then one is another version, or
+    another rater's.
+
+    Raises: AmbiguousSeries with what there is to choose from; and what `read_dicom_segmentation` raises.
+    """
+    if len(objects) == 1:
+        return read_dicom_segmentation(objects[0].path)
+    titles = quoted(thing.title for thing in objects)
+    if any(_strangers(a.origin, b.origin) for a, b in combinations(objects, 2)):
+        raise AmbiguousSeries(
+            f"The folder given for the segmentation holds {len(objects)} segmentations that were not drawn on one "
+            f"series: {titles}; give the file of one."
+        )
+    files = [read_dicom_segmentation(thing.path) for thing in objects]
+    if _clash(files):
+        raise AmbiguousSeries(
+            f"The folder given for the segmentation holds {len(objects)} segmentations of the same structures: "
+            f"{titles}; give the file of the one that counts."
+        )
+    told = f"The segmentation was put together from {len(objects)} DICOM objects: {titles}."
+    return _joined(files, Finding("segmentation-of-several-objects", "info", told))
+
+
+def _object(path: Path) -> SegObject:
+    header = _header(path, list(_TAGS))
+    origin = origin_of(header, SEGMENTATION_ROLE)
+    if not origin.referenced:
+        origin = origin_of(header, SEGMENTATION_ROLE, sources=_sources(path))
+    return SegObject(path, _title(header), origin)
+
+
+def _header(path: Path, tags: list[str] | None) -> Any:
+    try:
+        return opened(path, stop_before_pixels=True, specific_tags=tags)
+    except Exception:  # `read_dicom_segmentation` says what is wrong with it
+        return need_pydicom().Dataset()
+
+
+def _sources(path: Path) -> set[str]:
+    """The images that an object names anywhere, for one that names no series."""
+    found: set[str] = set()
+
+    def look(_dataset: Any, element: Any) -> None:
+        if element.keyword == "ReferencedSOPInstanceUID" and element.value:
+            found.add(str(element.value))
+
+    try:
+        _header(path, None).walk(look)
+    except Exception:  # an element that cannot be decoded: then nothing is known
+        return set()
+    return found
+
+
+def _title(header: Any) -> str:
+    name = text(header, "SeriesDescription") or text(header, "ContentLabel") or "without a name"
+    instance, day = number(header, "InstanceNumber"), text(header, "ContentDate")
+    labels = ", ".join(text(item, "SegmentLabel") or "?" for item in items(header, "SegmentSequence"))
+    numbered = "" if instance is None else f" {instance:g}"
+    told = f"{name}{numbered}: {labels or 'no segment'}"
+    dated = f" ({day} {text(header, 'ContentTime')[:6]})".replace(" )", ")") if day else ""
+    return (told if len(told) <= _TITLE_LENGTH else told[: _TITLE_LENGTH - 3] + "...") + dated
+
+
+def _strangers(a: Origin, b: Origin) -> bool:
+    if compare(a.patient, b.patient) == "different" or (a.frame and b.frame and a.frame != b.frame):
+        return True
+    return bool(a.referenced and b.referenced and not set(a.referenced) & set(b.referenced))
+
+
+def _clash(files: Sequence[Segmentation]) -> bool:
+    seen: Counter[str] = Counter()
+    for file in files:
+        seen.update({mark for segment in file.segments for mark in _marks(segment)})
+    return any(count > 1 for count in seen.values())
+
+
+def _marks(segment: Segment) -> Iterator[str]:
+    """What a segment is, by code and by name; with its name as it stands."""
+    candidate = segment.candidate
+    yield f"name {segment.name.strip().casefold()}"
+    for kind in {recognize_code(candidate.type_code, candidate.region_code).kind, recognize_name(segment.name)}:
+        if kind is not None:
+            yield f"kind {kind}"
+
+
+def _joined(files: Sequence[Segmentation], finding: Finding) -> Segmentation:
+    """All segments on one grid that holds the planes of every file. Raises: NotASegmentation."""
+    matrix = files[0].ijk_to_ras
+    corners = []
+    for file in files:
+        shift = np.linalg.inv(matrix) @ file.ijk_to_ras
+        corner = np.rint(shift[:3, 3])
+        same = np.allclose(file.ijk_to_ras[:3, :3], matrix[:3, :3], atol=_SAME_AXES)
+        if not same or np.abs(shift[:3, 3] - corner).max() > _SAME_PLANE:
+            raise NotASegmentation(
+                "The DICOM segmentations in the folder lie on grids that do not match; give one file, or put them "
+                "together in 3D Slicer and save them as .seg.nrrd."
+            )
+        corners.append(corner.astype(int)[::-1])
+    low = np.min(corners, axis=0)
+    high = np.max([corner + file.layers.shape[1:] for corner, file in zip(corners, files)], axis=0)
+
+    def masks() -> Iterator[np.ndarray]:
+        for corner, file in zip(corners, files):
+            box = tuple(slice(a, a + n) for a, n in zip(corner - low, file.layers.shape[1:]))
+            for index in range(len(file.segments)):
+                whole = np.zeros(high - low, dtype=bool)
+                whole[box] = file.mask([index])
+                yield whole
+
+    layers, places = pack_layers(masks())
+    placed = matrix.copy()
+    placed[:3, 3] += matrix[:3, :3] @ low[::-1]
+    old = [segment for file in files for segment in file.segments]
+    segments = tuple(
+        Segment(segment.name, label, layer, segment.color, segment.terminology)
+        for segment, (layer, label) in zip(old, places, strict=True)
+    )
+    told = (finding, *(found for file in files for found in file.findings))
+    return Segmentation(layers, placed, segments, told)

@@ -1,0 +1,64 @@
+"""The DICOM files of one case, found and compared before a pixel is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from REACTKDLib.core.errors import NotAnImage, ReactkdError
+from REACTKDLib.core.files.dicom.images import find_image
+from REACTKDLib.core.files.dicom.index import Series
+from REACTKDLib.core.files.dicom.opened import opened
+from REACTKDLib.core.files.dicom.origin import TAGS, Origin, check_origins, origin_of
+from REACTKDLib.core.files.dicom.seg_objects import segmentation_objects
+from REACTKDLib.core.files.dicom.series import is_dicom_source
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.modality import ROLES, Modality
+from REACTKDLib.core.text import sentence
+
+PathLike = str | os.PathLike
+
+
+def find_images(
+    given: Mapping[Modality, PathLike], segmentation: PathLike | None = None, different_patients_ok: bool = False
+) -> tuple[dict[Modality, Series], list[Finding]]:
+    """Return the series of those images that are DICOM, and what speaks against taking the files for one case.
+
+    segmentation: where a folder holds several series, the one that this DICOM SEG was drawn on is taken.
+    different_patients_ok: see `check_origins`.
+
+    Raises: what `find_image` raises; PatientMismatch.
+    """
+    masks = _mask_origins(segmentation)
+    drawn_on = tuple(dict.fromkeys(uid for mask in masks for uid in mask.referenced))
+    series = {m: find_image(path, m, preferred=drawn_on) for m, path in given.items() if is_dicom_source(path)}
+    images = [_image_origin(series[m], ROLES[m]) if m in series else Origin(ROLES[m]) for m in given]
+    return series, check_origins(images, masks, different_patients_ok) if series else []
+
+
+def check_together(image: Series, modality: Modality, segmentation: PathLike, ok: bool = False) -> list[Finding]:
+    """Return what speaks against an image and its segmentation being of one case. ok, raises: see `check_origins`."""
+    return check_origins([_image_origin(image, ROLES[modality])], _mask_origins(segmentation), ok)
+
+
+def referenced_series(segmentation: PathLike) -> tuple[str, ...]:
+    """Return the UIDs of the series that a SEG, or those of a folder, were drawn on; none where they do not say."""
+    return tuple(dict.fromkeys(uid for mask in _mask_origins(segmentation) for uid in mask.referenced))
+
+
+def _mask_origins(segmentation: PathLike | None) -> Sequence[Origin]:
+    if segmentation is None or not Path(segmentation).exists() or not is_dicom_source(segmentation):
+        return ()
+    try:
+        return [thing.origin for thing in segmentation_objects(segmentation)]
+    except ReactkdError:  # told when the masks are read
+        return ()
+
+
+def _image_origin(series: Series, role: str) -> Origin:
+    try:
+        header = opened(series.slices[0].path, stop_before_pixels=True, specific_tags=list(TAGS))
+    except Exception as error:
+        raise NotAnImage(sentence(f"A file of {role} cannot be read; copy or export the series again.")) from error
+    return origin_of(header, role, (piece.uid for piece in series.slices))

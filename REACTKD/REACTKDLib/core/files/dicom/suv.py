@@ -1,0 +1,231 @@
+"""SUVbw from PET headers, by the rules of QIBA; where a rule cannot be followed, the reason.
+
+    SUVbw = value x weight_g / (dose_Bq x 2^(-(t_scan - t_injection) / half_life)),  value in Bq/ml
+
+Source: QIBA FDG-PET/CT profile, "vendor-neutral SUV", and its golden vectors in cornerstonejs/calculate-suv.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from REACTKDLib.core.errors import PetUnitRefused, SuvRefused
+from REACTKDLib.core.files.dicom.header import (
+    DAY_S,
+    code_of,
+    finite,
+    items,
+    moment,
+    number,
+    offset_of_datetime,
+    raw,
+    seconds_of_datetime,
+    seconds_of_time,
+    text,
+    words,
+)
+from REACTKDLib.core.files.dicom.tracer import HALF_LIVES, NUCLIDE_CODES
+
+WEIGHT_KG = (2.0, 400.0)
+# Injections of patients lie between 10 MBq (a small child) and 2 GBq (acetate); kBq, MBq and mCi lie far below.
+DOSE_BQ = (4e6, 5e9)
+QUARTER_S = 900.0
+MOST_HALF_LIVES = 5.0  # nobody scans later; a longer time means dates that do not belong together
+_GE_SCAN, _PHILIPS_SUV, _PHILIPS_ACTIVITY = (0x0009, 0x0D), (0x7053, 0x00), (0x7053, 0x09)
+_GE_CREATOR, _PHILIPS_CREATOR = "GEMS_PETD_01", "Philips PET Private Group"
+
+
+@dataclass(frozen=True)
+class PetHeader:
+    """What SUV needs of a series. Times in s on one clock; earliest: of all its images. None: not stated.
+
+    injections: how many different ones are stated. zone_unclear: a date-time is in UTC, and the clock of the scan is
+    not stated. zones_mixed: its images state several clocks.
+    """
+
+    units: str
+    suv_type: str = ""
+    corrected: tuple[str, ...] = ()
+    decay_correction: str = ""
+    weight_kg: float | None = None
+    dose_bq: float | None = None
+    half_life_s: float | None = None
+    injection_s: float | None = None
+    injection_clock_s: float | None = None
+    series_s: float | None = None
+    earliest_s: float | None = None
+    ge_scan_s: float | None = None
+    philips_suv: float | None = None
+    philips_activity: float | None = None
+    injections: int = 1
+    zone_unclear: bool = False
+    zones_mixed: bool = False
+
+    @classmethod
+    def of(cls, datasets: Iterable[Any]) -> PetHeader:
+        """Read the headers of all images of one series; everything but acquisition times is the first one's."""
+        datasets = list(datasets)
+        first = datasets[0]
+        injected = items(first, "RadiopharmaceuticalInformationSequence")
+        info = next(iter(injected), None)
+        zone = _zone_of(first)
+        start = raw(info, "RadiopharmaceuticalStartDateTime") if info is not None else None
+        times = [moment(d, "AcquisitionDate", "AcquisitionTime") for d in datasets]
+        coded = NUCLIDE_CODES.get(code_of(info, "RadionuclideCodeSequence")[:2]) if info is not None else None
+        half_life = number(info, "RadionuclideHalfLife") if info is not None else None
+        return cls(
+            units=text(first, "Units").upper(),
+            suv_type=text(first, "SUVType").upper(),
+            corrected=words(first, "CorrectedImage"),
+            decay_correction=text(first, "DecayCorrection").upper(),
+            weight_kg=number(first, "PatientWeight"),
+            dose_bq=number(info, "RadionuclideTotalDose") if info is not None else None,
+            half_life_s=half_life or (HALF_LIVES[coded] if coded else None),
+            injection_s=_on_clock(start, zone),
+            injection_clock_s=seconds_of_time(raw(info, "RadiopharmaceuticalStartTime")) if info is not None else None,
+            series_s=moment(first, "SeriesDate", "SeriesTime"),
+            earliest_s=min((t for t in times if t is not None), default=None),
+            ge_scan_s=_on_clock(_private(first, *_GE_SCAN, _GE_CREATOR), zone),
+            philips_suv=finite(_private(first, *_PHILIPS_SUV, _PHILIPS_CREATOR)),
+            philips_activity=finite(_private(first, *_PHILIPS_ACTIVITY, _PHILIPS_CREATOR)),
+            injections=len({_injection(item) for item in injected}),
+            zone_unclear=zone is None and offset_of_datetime(start) == 0,
+            zones_mixed=len({text(d, "TimezoneOffsetFromUTC") for d in datasets} - {""}) > 1,
+        )
+
+
+def suv_factor(header: PetHeader) -> float:
+    """Return what rescaled values are multiplied by to give SUVbw (g/ml).
+
+    Raises: PetUnitRefused for units that mean no activity (PROPCNTS and others); SuvRefused, with the reason, where
+    the unit is known but something that SUV needs is missing, contradictory or out of any patient's range.
+    """
+    if header.units == "GML":
+        if header.suv_type not in ("", "BW"):
+            raise SuvRefused(f"the values are SUV by {header.suv_type}, not by body weight")
+        return 1.0
+    if header.units not in ("BQML", "CNTS"):
+        raise PetUnitRefused(f"its units are '{header.units or 'not stated'}', from which no activity follows")
+    _check_corrections(header)
+    if header.units == "CNTS":
+        if header.philips_suv:
+            return header.philips_suv
+        if header.philips_activity:
+            return header.philips_activity * _factor_of_activity(header)
+        raise PetUnitRefused("its units are counts (CNTS) without the factors that Philips stores beside them")
+    return _factor_of_activity(header)
+
+
+def scan_time(header: PetHeader) -> float:
+    """Return the time, in s, to which the whole series is decay-corrected. Raises: SuvRefused.
+
+    The series time, unless it is later than the earliest acquisition (a series that was made afterwards); then GE's
+    own scan time if it is on that day, else the earliest acquisition. One time for all slices.
+    """
+    if header.series_s is None and header.earliest_s is None:
+        raise SuvRefused("neither series nor acquisition time is stated")
+    if header.series_s is not None and (header.earliest_s is None or header.series_s <= header.earliest_s):
+        return header.series_s
+    ge = header.ge_scan_s
+    # De-identification may shift private dates by other days than the public ones.
+    if ge is not None and abs(ge - header.earliest_s) < DAY_S / 2:
+        return ge
+    return header.earliest_s
+
+
+def _check_corrections(header: PetHeader) -> None:
+    if not header.corrected:
+        raise SuvRefused("it does not say which corrections were made (Corrected Image)")
+    if "ATTN" not in header.corrected:
+        raise PetUnitRefused("it is not corrected for attenuation, so its values are no uptake")
+    if "DECY" not in header.corrected or header.decay_correction == "NONE":
+        raise SuvRefused("it is not corrected for decay")
+    if header.decay_correction not in ("START", "ADMIN"):
+        raise SuvRefused(f"its decay correction is '{header.decay_correction or 'not stated'}', not START or ADMIN")
+
+
+def _factor_of_activity(header: PetHeader) -> float:
+    if header.injections > 1:
+        raise SuvRefused(f"it states {header.injections} injections, and not which activity is of which")
+    weight, dose = header.weight_kg, header.dose_bq
+    if not weight:
+        raise SuvRefused("the patient's weight is missing")
+    if not WEIGHT_KG[0] <= weight <= WEIGHT_KG[1]:
+        raise SuvRefused(f"the patient's weight is stated as {weight:g} kg")
+    if not dose:
+        raise SuvRefused("the injected dose is missing")
+    if not DOSE_BQ[0] <= dose <= DOSE_BQ[1]:
+        raise SuvRefused(f"the injected dose is stated as {dose:g} Bq, which looks like another unit")
+    if header.decay_correction == "ADMIN":  # values are as at the injection
+        return weight * 1000 / dose
+    if not header.half_life_s or header.half_life_s <= 0:
+        raise SuvRefused("the half-life of the radionuclide is missing")
+    passed = _time_since_injection(header, scan_time(header))
+    return weight * 1000 / (dose * 2 ** (-passed / header.half_life_s))
+
+
+def _time_since_injection(header: PetHeader, scan: float) -> float:
+    """Seconds from injection to scan: by the clock time on the scan's day, or the day before; else by date-time."""
+    if header.zones_mixed:
+        raise SuvRefused("its images state different offsets from UTC")
+    limit = MOST_HALF_LIVES * header.half_life_s
+    candidates = []
+    if header.injection_clock_s is not None:
+        passed = scan % DAY_S - header.injection_clock_s
+        candidates.append(passed if passed >= 0 else passed + DAY_S)  # injected before midnight
+    if header.injection_s is not None and not (header.zone_unclear and candidates):
+        if header.zone_unclear:
+            raise SuvRefused("the injection is stated in UTC, and the offset of the scan's clock is not stated")
+        candidates.append(scan - header.injection_s)
+    if not candidates:
+        raise SuvRefused("the time of injection is missing")
+    fitting = [passed for passed in candidates if 0 <= passed <= limit]
+    if not fitting:
+        raise SuvRefused(
+            f"injection and scan lie {candidates[0] / 60:.0f} minutes apart by the header, which no scan with this "
+            "radionuclide does"
+        )
+    if max(fitting) - min(fitting) > 60:
+        raise SuvRefused("injection time and injection date-time contradict each other")
+    return fitting[0]
+
+
+def _zone_of(dataset: Any) -> float | None:
+    """The offset from UTC of a header's clock: as stated, or by an acquisition that is told on both clocks."""
+    stated = offset_of_datetime(raw(dataset, "TimezoneOffsetFromUTC"))
+    if stated is not None:
+        return stated
+    acquired = raw(dataset, "AcquisitionDateTime")
+    offset, local = offset_of_datetime(acquired), moment(dataset, "AcquisitionDate", "AcquisitionTime")
+    there = seconds_of_datetime(acquired)
+    if None in (offset, local, there):
+        return None
+    zone = local - (there - offset)
+    quarters = round(zone / QUARTER_S) * QUARTER_S  # every zone is whole quarters of an hour from UTC
+    return quarters if abs(zone - quarters) < 60 and abs(quarters) <= 14 * 3600 else None
+
+
+def _on_clock(value: Any, zone: float | None) -> float | None:
+    """A date-time as seconds on the header's clock. Without a stated zone its own clock is taken for the header's."""
+    told, offset = seconds_of_datetime(value), offset_of_datetime(value)
+    return told if None in (told, offset, zone) else told - offset + zone
+
+
+def _injection(info: Any) -> tuple[Any, ...]:
+    """What tells two injections apart; one that is stated twice is one."""
+    start = raw(info, "RadiopharmaceuticalStartTime"), raw(info, "RadiopharmaceuticalStartDateTime")
+    codes = code_of(info, "RadionuclideCodeSequence")[:2], code_of(info, "RadiopharmaceuticalCodeSequence")[:2]
+    return number(info, "RadionuclideTotalDose"), *map(str, start), *codes
+
+
+def _private(dataset: Any, group: int, offset: int, creator: str) -> Any:
+    """A private element by its creator, or where archives have kept the element and lost the creator's name."""
+    try:
+        return dataset.private_block(group, creator)[offset].value
+    except Exception:  # no such block, or an element that cannot be decoded
+        try:
+            return dataset[group, 0x1000 + offset].value
+        except Exception:
+            return None

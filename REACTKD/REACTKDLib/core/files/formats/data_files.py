@@ -1,0 +1,69 @@
+"""The files that hold the voxels of a header without voxels: one name, a list of names, or a pattern with numbers."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from REACTKDLib.core.errors import NotAnImage
+from REACTKDLib.core.files.headers import data_file_missing, unreadable_header, whole_numbers
+from REACTKDLib.core.text import sentence
+
+MOST_FILES = 1 << 16
+_PLACE = re.compile(r"%(0?\d{0,2})d")
+
+
+def named_files(names: Sequence[str], header: Path, role: str) -> tuple[Path, ...]:
+    """Return the files beside `header`; nothing is opened, since a pipe would wait forever.
+
+    Raises: NotAnImage for one that is missing, no file, or named by an absolute path.
+    """
+    if not names or len(names) > MOST_FILES:
+        raise unreadable_header(role)
+    return tuple(_file(name.strip(), header, role) for name in names)
+
+
+def numbered_files(text: str, header: Path, role: str) -> tuple[tuple[Path, ...], list[int]]:
+    """Return the files of "name%03d.raw first last [step] ...", and the numbers beyond the step.
+
+    Raises: NotAnImage.
+    """
+    place = _PLACE.search(text)
+    if place is None or text.count("%") != 1:
+        raise unreadable_header(role)
+    *name, tail = re.split(r"(?<=\S)\s+(?=[+-]?\d+(?:\s+[+-]?\d+)*\s*$)", text.strip(), maxsplit=1)
+    values = whole_numbers(tail, role) if name else []
+    if len(values) < 2:
+        raise unreadable_header(role)
+    first, last, step = [*values, 1][:3] if len(values) == 2 else values[:3]
+    if step == 0 or first < 0 or last < 0 or (last - first) * step < 0 or abs(last - first) > MOST_FILES:
+        raise unreadable_header(role)
+    made = [
+        name[0].replace(place.group(), place.group() % n) for n in range(first, last + (1 if step > 0 else -1), step)
+    ]
+    return named_files(made, header, role), values[3:]
+
+
+def _file(name: str, header: Path, role: str) -> Path:
+    if not name or "\0" in name or len(name) > 1024:
+        raise unreadable_header(role)
+    if os.path.isabs(name) or re.match(r"[A-Za-z]:[\\/]|\\\\|~", name):
+        raise NotAnImage(
+            sentence(
+                f"The header of {role} names its data file by an absolute path; put the file beside the header and "
+                "write its name alone."
+            )
+        )
+    path = header.parent / name
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise data_file_missing(role) from error
+    if not stat.S_ISREG(mode):
+        raise NotAnImage(
+            sentence(f"The header of {role} points to something that is not a file; export the image again.")
+        )
+    return path

@@ -1,0 +1,204 @@
+"""MetaImage headers, attached (.mha) or detached (.mhd). Format: https://itk.org/Wiki/ITK/MetaIO/Documentation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from REACTKDLib.core.errors import BadSpacing, NotAnImage
+from REACTKDLib.core.files.formats.data_files import named_files, numbered_files
+from REACTKDLib.core.files.formats.text_header import text_header
+from REACTKDLib.core.files.headers import (
+    LPS_TO_RAS,
+    ImageHeader,
+    Part,
+    check_axes,
+    check_origin,
+    check_spacing,
+    check_three_dimensional,
+    incomplete_geometry,
+    numbers,
+    unreadable_header,
+    whole_numbers,
+)
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.text import sentence
+
+_TYPES = {
+    "CHAR": "i1", "UCHAR": "u1", "SHORT": "i2", "USHORT": "u2", "INT": "i4", "UINT": "u4", "LONG": "i4",
+    "ULONG": "u4", "LONG_LONG": "i8", "ULONG_LONG": "u8", "FLOAT": "f4", "DOUBLE": "f8",
+}  # fmt: skip
+_MOST_DIMENSIONS = 10
+_END = re.compile(rb"(?:^|\n)ElementDataFile *[=:][^\n]*(?:\n|$)")
+_BOTH_WORDS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def read_meta_header(path: Path, role: str) -> ImageHeader:
+    """Return the checked header. Raises: NotAnImage, NotThreeDimensional, BadSpacing, SingularDirection."""
+    lines, length, ended = text_header(path, _END, role)
+    fields = _parsed(lines, role)
+    if not ended or fields.get("ObjectType", "Image").casefold() != "image":
+        raise unreadable_header(role)
+    sizes = whole_numbers(fields.get("DimSize", ""), role)
+    count = whole_numbers(fields.get("NDims", ""), role)
+    if len(count) != 1 or not 1 <= count[0] <= _MOST_DIMENSIONS or len(sizes) != count[0]:
+        raise unreadable_header(role)
+    check_three_dimensional(sizes, role)
+    place, findings = _place(fields, len(sizes), role)
+    channels = _one(fields, "ElementNumberOfChannels", 1, role)
+    if not 1 <= channels <= 1 << 10:
+        raise unreadable_header(role)
+    _check_values(fields, role)
+    shape = tuple(sizes[::-1]) + ((channels,) if channels > 1 else ())
+    packed = _flag(fields, "CompressedData", False, role)
+    text = not _flag(fields, "BinaryData", True, role)
+    if text and packed:
+        raise unreadable_header(role)
+    return ImageHeader(
+        shape=shape,
+        dtype=_dtype(fields, role),
+        ijk_to_ras=place,
+        parts=_parts(fields, path, length, sizes, role),
+        encoding="text" if text else "deflate" if packed else "raw",
+        channels=len(shape) - 1 if channels > 1 else None,
+        fields=fields,
+        findings=findings,
+    )
+
+
+def is_meta(start: str) -> bool:
+    """True when a file begins with lines of a MetaImage header."""
+    return re.search(r"^NDims *[=:]", start, re.MULTILINE) is not None and start.lstrip()[:1].isalpha()
+
+
+def _parsed(lines: Sequence[str], role: str) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for line in lines:
+        if not line.strip():
+            continue
+        name, sign, value = re.split("([=:])", line, maxsplit=1) if re.search("[=:]", line) else (line, "", "")
+        name, value = name.strip(), value.strip()
+        if not sign or (name in fields and fields[name] != value):
+            raise unreadable_header(role)
+        fields[name] = value
+    return fields
+
+
+def _one(fields: Mapping[str, str], name: str, default: int, role: str) -> int:
+    if name not in fields:
+        return default
+    values = whole_numbers(fields[name], role)
+    if len(values) != 1:
+        raise unreadable_header(role)
+    return values[0]
+
+
+def _flag(fields: Mapping[str, str], name: str, default: bool, role: str) -> bool:
+    try:
+        return _BOTH_WORDS[fields[name].casefold()] if name in fields else default
+    except KeyError as error:
+        raise unreadable_header(role) from error
+
+
+def _dtype(fields: Mapping[str, str], role: str) -> np.dtype:
+    code = _TYPES.get(fields.get("ElementType", "").removeprefix("MET_").removesuffix("_ARRAY"))
+    if code is None:
+        raise unreadable_header(role)
+    orders = {
+        _flag(fields, name, False, role) for name in ("BinaryDataByteOrderMSB", "ElementByteOrderMSB") if name in fields
+    }
+    if len(orders) > 1:
+        raise unreadable_header(role)
+    return np.dtype((">" if True in orders else "<") + code)
+
+
+def _check_values(fields: Mapping[str, str], role: str) -> None:
+    """Raise for a scale of the values, which readers do not apply though the header states it."""
+    slope = numbers(fields.get("ElementToIntensityFunctionSlope", "1"), role)
+    offset = numbers(fields.get("ElementToIntensityFunctionOffset", "0"), role)
+    if slope.tolist() != [1.0] or offset.tolist() != [0.0]:
+        raise NotAnImage(
+            sentence(f"The header of {role} scales its values, which readers ignore; export it with its true values.")
+        )
+
+
+def _place(fields: Mapping[str, str], count: int, role: str) -> tuple[np.ndarray, tuple[Finding, ...]]:
+    """Return ijk_to_ras, and what is to be told about it."""
+    if fields.get("DistanceUnits", "mm").casefold() not in ("mm", "?", ""):
+        raise BadSpacing(sentence(f"{role} states its geometry in another unit than mm; export it again in mm."))
+    spacing = _values(fields, ("ElementSpacing", "ElementSize"), count, role)
+    matrix = _values(fields, ("TransformMatrix", "Rotation", "Orientation"), count * count, role)
+    origin = _values(fields, ("Offset", "Position", "Origin"), count, role)
+    texts = {"its voxel spacing": spacing, "which way its axes point": matrix, "where it lies": origin}
+    missing = [text for text, values in texts.items() if values is None]
+    lps = np.eye(4)
+    if matrix is not None:
+        axes = matrix.reshape(count, count).T[:3, :3]
+        check_axes(axes, role)
+        if np.abs(np.linalg.norm(axes, axis=0) - 1).max() > 1e-2 and spacing is not None:
+            raise BadSpacing(
+                sentence(f"{role} states voxel sizes in its direction matrix and beside it; export the image again.")
+            )
+        lps[:3, :3] = axes
+    if spacing is not None:
+        check_spacing(spacing[:3], role)
+        lps[:3, :3] = lps[:3, :3] * spacing[:3]
+    if origin is not None:
+        check_origin(origin[:3], role)
+        lps[:3, 3] = origin[:3]
+    findings = (incomplete_geometry(" nor ".join(missing), role),) if missing else ()
+    return LPS_TO_RAS @ lps, findings
+
+
+def _values(fields: Mapping[str, str], names: Sequence[str], count: int, role: str) -> np.ndarray | None:
+    stated = [numbers(fields[name], role) for name in names if name in fields]
+    if any(values.size != count for values in stated):
+        raise unreadable_header(role)
+    if names[0] != "ElementSpacing" and any(not np.array_equal(values, stated[0]) for values in stated[1:]):
+        raise unreadable_header(
+            role
+        )  # names of one and the same thing; a size of elements may differ from their spacing
+    return stated[0] if stated else None
+
+
+def _parts(fields: Mapping[str, str], path: Path, length: int, sizes: Sequence[int], role: str) -> tuple[Part, ...]:
+    name = fields["ElementDataFile"]
+    skip = _one(fields, "HeaderSize", 0, role)
+    packed = _one(fields, "CompressedDataSize", 0, role) or None
+    if skip < -1 or (packed is not None and packed < 0):
+        raise unreadable_header(role)
+    if name.casefold() == "local":
+        return (Part(path, -1 if skip == -1 else length + skip, packed),)
+    files = _files(name, path, length, sizes, role)
+    if len(files) > 1 and packed is not None:
+        packed = None
+    return tuple(Part(file, skip, packed) for file in files)
+
+
+def _files(name: str, path: Path, length: int, sizes: Sequence[int], role: str) -> tuple[Path, ...]:
+    """Return the data files, in the order of the slices."""
+    depth = len(sizes) - 1
+    if name.split()[:1] == ["LIST"]:
+        stated = re.fullmatch(r"LIST(?:\s+(\d)D?)?", name)
+        if stated is None:
+            raise unreadable_header(role)
+        depth = int(stated[1] or depth)
+        with open(path, "rb") as stream:
+            stream.seek(length)
+            rest = stream.read(1 << 24).decode("utf-8", "replace")
+        files = named_files([text for text in rest.splitlines() if text.strip()], path, role)
+    elif "%" in name and re.search(r"%\S*d\S*\s+[+-]?\d", name):
+        files, more = numbered_files(name, path, role)
+        if more:
+            raise unreadable_header(role)
+    else:
+        return named_files([name], path, role)
+    share = 1
+    for n in sizes[depth:]:
+        share *= n
+    if share != len(files):
+        raise unreadable_header(role)
+    return files

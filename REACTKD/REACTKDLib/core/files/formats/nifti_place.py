@@ -1,0 +1,173 @@
+"""Where a NIfTI image lies: its header states voxel sizes, a qform and a sform, and they need not agree.
+
+Which form is taken where both are given: the sform when its code is 1 (scanner), else the qform, as ITK and 3D Slicer
+do. Where the sform's columns are of another length than the voxel sizes: the sform's matrix, as nibabel and SPM do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.files.headers import (
+    LPS_TO_RAS,
+    check_axes,
+    check_origin,
+    incomplete_geometry,
+    not_perpendicular,
+    unreadable_header,
+)
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.text import sentence
+
+NEAREST_ROTATION = 1e-3  # of a cosine: what rounding leaves of an oblique sform, 0.26 mm over 256 mm
+EXACT = 1e-4  # ITK's own tolerance of a sform; from here on ITK takes a qform where there is one
+SAME_SIZE = 1e-4  # relative
+ROUNDING = 1e-6  # relative, of single precision
+SAME_PLACE_VOXELS = 0.1
+SCANNER = 1
+
+
+@dataclass(frozen=True, eq=False)
+class StatedPlaces:
+    """What the header states, mm. sizes: pixdim 1 to 3. quatern: b, c, d. qfac: sign of the k axis. srow: (3, 4)."""
+
+    sizes: np.ndarray
+    qfac: float
+    qform_code: int
+    quatern: np.ndarray
+    qoffset: np.ndarray
+    sform_code: int
+    srow: np.ndarray
+
+
+Place = tuple[np.ndarray, tuple[Finding, ...], tuple[np.ndarray, ...]]
+
+
+def place_of(stated: StatedPlaces, sizes: Sequence[int], role: str) -> Place:
+    """Return ijk_to_ras (4, 4), what is to be told about it, and other matrices that the header states.
+
+    sizes: voxels along i, j, k.
+
+    Raises: BadSpacing, SingularDirection, SkewedAxes.
+    """
+    qform = _qform(stated, role)
+    if stated.sform_code <= 0 or (qform is not None and not stated.srow[:, :3].any()):
+        if qform is None:
+            return _without_forms(stated, role)
+        return qform, (), ()
+    try:
+        check_axes(stated.srow[:, :3], role)
+        check_origin(stated.srow[:, 3], role)
+    except ReactkdError:
+        if stated.qform_code <= 0 or qform is None:
+            raise
+        return qform, (_unusable("lie in one plane or are no numbers", role),), ()
+    return _by_sform(stated, qform, sizes, role)
+
+
+def _by_sform(stated: StatedPlaces, qform: np.ndarray | None, sizes: Sequence[int], role: str) -> Place:
+    lengths = np.linalg.norm(stated.srow[:, :3], axis=0)
+    unit = stated.srow[:, :3] / lengths
+    skew = float(np.abs(unit.T @ unit - np.eye(3)).max())
+    if skew > NEAREST_ROTATION:
+        if qform is None:
+            raise not_perpendicular(role)
+        return qform, (_unusable("are not perpendicular", role),), (_matrix(stated.srow[:, :3], stated.srow[:, 3]),)
+    lengths = _evened(lengths)
+    if skew > EXACT:
+        unit = _nearest_rotation(unit)
+    sform, mixed = (_matrix(unit * length, stated.srow[:, 3]) for length in (lengths, stated.sizes))  # mixed: ITK's
+    if np.abs(lengths / stated.sizes - 1).max() > SAME_SIZE:
+        others = (mixed,) if qform is None else (mixed, qform)
+        return sform, (_two_sizes(stated.sizes, lengths, role),), others
+    if qform is None:
+        return mixed, (), ()
+    by_sform = stated.sform_code == SCANNER and skew <= EXACT
+    apart = _apart(qform, mixed, sizes)
+    taken, other = (mixed, qform) if by_sform else (qform, mixed)
+    if apart < SAME_PLACE_VOXELS * stated.sizes.min():
+        return taken, (), ()
+    return taken, (_two_places(by_sform, apart, role),), (other,)
+
+
+def _matrix(axes: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = axes, origin
+    return matrix
+
+
+def _evened(lengths: np.ndarray) -> np.ndarray:
+    """Make lengths equal that single precision left a ten-millionth apart: ties between distances depend on it."""
+    return np.array([np.mean(lengths[np.abs(lengths / length - 1) < ROUNDING]) for length in lengths])
+
+
+def _nearest_rotation(unit: np.ndarray) -> np.ndarray:
+    """Return the nearest matrix with perpendicular unit columns (the polar decomposition), mirrored as `unit` is."""
+    left, _, right = np.linalg.svd(unit)
+    return left @ right
+
+
+def _qform(stated: StatedPlaces, role: str) -> np.ndarray | None:
+    """Return the qform's matrix, None where none is stated. Raises: BadSpacing when it alone is stated and is none."""
+    if stated.qform_code <= 0:
+        return None
+    b, c, d = (float(v) for v in stated.quatern)
+    squares = b * b + c * c + d * d
+    if not np.isfinite(squares) or squares > 1.001 or not np.isfinite(stated.qoffset).all():
+        if stated.sform_code > 0 and stated.srow[:, :3].any():
+            return None
+        raise unreadable_header(role)
+    if squares > 1 - 1e-7:  # half a turn; rounding must not leave a fourth part
+        b, c, d = (v / np.sqrt(squares) for v in (b, c, d))
+        a = 0.0
+    else:
+        a = float(np.sqrt(1 - squares))
+    rotation = np.array(
+        [
+            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - c * c - b * b],
+        ]
+    )
+    check_origin(stated.qoffset, role)
+    axes = (rotation * [1, 1, stated.qfac] * stated.sizes).astype(np.float32).astype(np.float64)  # as ITK rounds them
+    return _matrix(axes / np.linalg.norm(axes, axis=0) * stated.sizes, stated.qoffset)
+
+
+def _without_forms(stated: StatedPlaces, role: str) -> Place:
+    """Neither form: the axes of the file are taken as ITK takes them, to the left, the back and the head."""
+    place = LPS_TO_RAS @ _matrix(np.diag(stated.sizes), np.zeros(3))
+    return place, (incomplete_geometry("where its axes point (neither qform nor sform)", role),), ()
+
+
+def _apart(a: np.ndarray, b: np.ndarray, sizes: Sequence[int]) -> float:
+    """Return the largest distance between the corners of the image at both places, mm."""
+    last = np.array(sizes) - 1
+    corners = np.array([[i, j, k, 1.0] for i in (0, last[0]) for j in (0, last[1]) for k in (0, last[2])])
+    return float(np.linalg.norm((corners @ (a - b).T)[:, :3], axis=1).max())
+
+
+def _two_sizes(sizes: np.ndarray, lengths: np.ndarray, role: str) -> Finding:
+    first, second = (" x ".join(f"{v:.6g}" for v in values) for values in (sizes, lengths))
+    text = (
+        f"{role} states two voxel sizes, {first} mm (pixdim) and {second} mm (sform); the sform was taken, so check "
+        "the volumes in the report."
+    )
+    return Finding("two-voxel-sizes", "warning", sentence(text))
+
+
+def _two_places(by_sform: bool, apart: float, role: str) -> Finding:
+    taken, other = ("sform", "qform") if by_sform else ("qform", "sform")
+    text = (
+        f"{role} states two places, up to {apart:.3g} mm apart; its {taken} was taken and its {other} was not, so "
+        "check that images and masks lie on each other."
+    )
+    return Finding("two-places", "warning", sentence(text))
+
+
+def _unusable(what: str, role: str) -> Finding:
+    return Finding("sform-not-used", "warning", sentence(f"The axes of {role}'s sform {what}; its qform was taken."))

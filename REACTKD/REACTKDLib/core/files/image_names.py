@@ -1,0 +1,40 @@
+"""Which of the images a name says it is. Read narrowly: a name that says two things, or nothing, is not recognized."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from REACTKDLib.core.modality import Modality
+
+_FDG = re.compile(r"\b(18 ?f ?)?fdg\b|\bf ?18 fdg\b|fluorodeoxyglucose|fludeoxyglucose")
+_ACETATE = re.compile(r"acetate\b|\b(11 ?c|c ?11) ?(ac|ace|act|acet)\b|\b(ace|act|acet)\b")
+_CT = re.compile(r"\b(ce)?ct\b|\bcomputed tomography\b|\bportal venous\b|\barterial phase\b")
+_OTHER = re.compile(
+    r"\b(mr|mri|t1|t2|dwi|adc|psma|choline|dota\w*|fapi|rest|stress|mask|seg|label|heat map|dose)\b|segmentation"
+)
+_PET = re.compile(r"\b(pet|pt|suv|suvbw)\b")
+
+
+def modality_of_name(name: str) -> Modality | None:
+    """Return what an image of this name is, or None.
+
+    "CT", "CT portal venous", "18F-FDG PET", "patient3_fdg", "PET_Acetate_SUV", "11C-ACT" are recognized; "PET" alone is
+    not, since it does not say the tracer; of "FDG PET/CT" the part behind the slash says how it was scanned.
+    """
+    words = _words(name)
+    if _OTHER.search(words):
+        return None
+    fdg, acetate = bool(_FDG.search(words)), bool(_ACETATE.search(words))
+    if fdg and acetate:
+        return None
+    if fdg or acetate:
+        return Modality.FDG if fdg else Modality.ACETATE
+    return Modality.CT if _CT.search(words) and not _PET.search(words) else None
+
+
+def _words(name: str) -> str:
+    """Lower-case words of ASCII letters and digits, camel case taken apart."""
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return " ".join(re.findall(r"[a-z0-9]+", text))

@@ -1,0 +1,62 @@
+"""Masks with places of their own, written to one file on the grid of the first, so that nothing is resampled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from REACTKDLib.core.errors import EmptySegmentation, UsageError
+from REACTKDLib.core.files.segmentations import NamedMask, write_segments
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.regrid import laid_on_grid
+
+MOST_SEGMENTS = 255  # label values are one byte
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedMask:
+    """A segment where it was drawn. mask: bool (D, H, W), cut to any box, (0, 0, 0) for none. ijk_to_ras: of it."""
+
+    name: str
+    mask: np.ndarray
+    ijk_to_ras: np.ndarray
+    color: tuple[float, float, float]
+    terminology: str = ""
+
+
+def write_placed_masks(masks: Sequence[PlacedMask], path: Path | str) -> None:
+    """Write the masks to `path`, a .seg.nrrd.
+
+    The grid is the lattice of the first mask with voxels, as large as all of them need. A mask on another lattice is
+    resampled to it, nearest voxel. Raises: EmptySegmentation when none has a voxel; UsageError; OutputNotWritable.
+    """
+    drawn = [entry for entry in masks if entry.mask.any()]
+    if not drawn:
+        raise EmptySegmentation("No segment has a voxel, so there is nothing to save; draw the liver and its tumors.")
+    if len(masks) > MOST_SEGMENTS:
+        raise UsageError(f"More than {MOST_SEGMENTS} segments are not saved; keep the liver and its tumors only.")
+    grid = _grid_around(drawn)
+    named = []
+    for entry in masks:
+        whole = np.zeros(grid.shape, dtype=bool)
+        if entry.mask.any():
+            laid_on_grid(entry.mask, entry.ijk_to_ras, grid, whole)
+        named.append(NamedMask(entry.name.replace("\n", " "), whole, entry.color, entry.terminology))
+    write_segments(named, grid.ijk_to_ras, path)
+
+
+def _grid_around(masks: Sequence[PlacedMask]) -> Grid:
+    lattice = masks[0].ijk_to_ras
+    low, high = np.zeros(3), np.array(masks[0].mask.shape[::-1]) - 1.0
+    for entry in masks[1:]:
+        last = np.array(entry.mask.shape[::-1]) - 1
+        corners = np.array([[i, j, k, 1.0] for i in (0, last[0]) for j in (0, last[1]) for k in (0, last[2])])
+        placed = corners @ (np.linalg.inv(lattice) @ entry.ijk_to_ras).T
+        low, high = np.minimum(low, placed[:, :3].min(axis=0)), np.maximum(high, placed[:, :3].max(axis=0))
+    low, high = np.floor(low + 1e-3), np.ceil(high - 1e-3)
+    matrix = lattice.copy()
+    matrix[:3, 3] = (lattice @ [*low, 1.0])[:3]
+    return Grid(tuple(int(n) for n in (high - low + 1)[::-1]), matrix)

@@ -1,0 +1,226 @@
+"""Which segments show the liver and which the tumors: by terminology code, then by name, then by the user's word.
+
+A wrong guess here is a wrong grade without any sign: what can be read in two ways is asked, and the error lists what is
+there. How names are read: `segment_names`; a liver drawn in parts: `liver_parts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from REACTKDLib.core.errors import AmbiguousSegment, EmptySegmentation, LabelMissing, NoLiver
+from REACTKDLib.core.files.liver_parts import SEGMENT_OF_CODE, Code, LiverPart, missing_segments, part_of_liver
+from REACTKDLib.core.files.segment_names import Kind, SegmentName, drawn_twice, recognize_name
+from REACTKDLib.core.text import quoted
+
+__all__ = ["Candidate", "Choice", "Code", "CodeVerdict", "Kind", "choose", "recognize_code", "recognize_name"]
+
+LIVER_CODE: Code = ("SCT", "10200004")
+MASS_CODE: Code = ("SCT", "4147007")
+# SNOMED CT, and the older SNOMED RT codes that archives still hold.
+LIVER_CODES = frozenset({LIVER_CODE, ("SRT", "T-62000")})
+TUMOR_CODES = frozenset(
+    {
+        MASS_CODE,
+        ("SCT", "108369006"),  # Neoplasm
+        ("SCT", "86049000"),  # Neoplasm, primary
+        ("SCT", "372087000"),  # Neoplasm, primary (as DICOM lists it since 2020)
+        ("SCT", "14799000"),  # Neoplasm, secondary
+        ("SCT", "27925004"),  # Nodule
+        ("SCT", "52988006"),  # Lesion
+        ("SCT", "25370001"),  # Hepatocellular carcinoma
+        ("SCT", "109841003"),  # Liver cell carcinoma
+        ("SCT", "6574001"),  # Necrosis: part of a lesion, as in HCC-TACE-Seg
+        ("SRT", "M-54000"),  # Necrosis
+        ("SRT", "M-03000"),  # Mass
+        ("SRT", "M-8FFFF"),  # Neoplasm
+        ("SRT", "M-80003"),  # Neoplasm, primary
+        ("SRT", "M-80006"),  # Neoplasm, secondary
+        ("SRT", "M-01100"),  # Lesion
+    }
+)
+# Codes that only say that there is something; a new segment in Slicer is tagged Tissue.
+_OPEN_CODES = frozenset(
+    {("", ""), ("SCT", "85756007"), ("SRT", "T-D0050"), ("SCT", "123037004"), ("SCT", "49755003"), ("SRT", "M-01000")}
+)
+
+
+@dataclass(frozen=True)
+class CodeVerdict:
+    """kind: what a code says, or None for something else. says_nothing: the code leaves it open."""
+
+    kind: Kind | None
+    says_nothing: bool
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A segment or label to choose from.
+
+    key: what the user may call it by, besides `name`: its label number. type_code, region_code: (scheme, value), or
+    ("", "") when there is none.
+    """
+
+    key: str
+    name: str
+    type_code: Code = ("", "")
+    region_code: Code = ("", "")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The indices of the chosen candidates; tumors may be empty.
+
+    guessed: chosen by the convention of label numbers, which the reader should be told.
+    """
+
+    livers: tuple[int, ...]
+    tumors: tuple[int, ...]
+    guessed: bool = False
+
+
+def recognize_code(type_code: Code, region_code: Code = ("", "")) -> CodeVerdict:
+    """Return what a terminology code says. A mass in another organ (by its region code) is no tumor here."""
+    if type_code in _OPEN_CODES:
+        return CodeVerdict(None, True)
+    if type_code in LIVER_CODES:
+        return CodeVerdict("liver", False)
+    in_liver = region_code in _OPEN_CODES or region_code in LIVER_CODES or region_code in SEGMENT_OF_CODE
+    if type_code in TUMOR_CODES and in_liver:
+        return CodeVerdict("tumor", False)
+    return CodeVerdict(None, False)
+
+
+def choose(candidates: Sequence[Candidate], liver: Sequence[str] | None, tumor: Sequence[str] | None) -> Choice:
+    """Return which candidates are the liver and the tumors.
+
+    liver, tumor: names or keys (label numbers) that the user gave; None leaves the choice to codes, then names; an
+    empty `tumor` says that there is none. Labels without names, 1 or 1 and 2 only, are read as LiTS and the Medical
+    Segmentation Decathlon write them: 1 liver, 2 tumor.
+
+    Raises: EmptySegmentation, LabelMissing, NoLiver, AmbiguousSegment.
+    """
+    if not candidates:
+        raise EmptySegmentation("The segmentation is empty; draw the liver and its tumors, or choose another file.")
+    livers = None if liver is None else tuple(i for wanted in liver for i in _find(candidates, wanted))
+    tumors = None if tumor is None else tuple(i for wanted in tumor for i in _find(candidates, wanted))
+    kinds = [_kind_of(candidate) for candidate in candidates]
+    by_number = _by_convention(candidates, kinds)
+    guessed = by_number is not None and (livers is None or tumors is None)
+    if by_number is not None:
+        kinds = by_number
+    if tumors is None:
+        tumors = _all_tumors(candidates, [i for i, k in enumerate(kinds) if k == "tumor" and i not in (livers or ())])
+    if livers is None:
+        found = [i for i, kind in enumerate(kinds) if kind == "liver" and i not in tumors]
+        livers = _one_liver(candidates, found, _parts_of(candidates, kinds, tumors))
+    return Choice(livers, tumors, guessed)
+
+
+def _kind_of(candidate: Candidate) -> Kind | None:
+    verdict = recognize_code(candidate.type_code, candidate.region_code)
+    return recognize_name(candidate.name) if verdict.says_nothing else verdict.kind
+
+
+def _by_convention(candidates: Sequence[Candidate], kinds: Sequence[Kind | None]) -> list[Kind | None] | None:
+    """Return kinds for nameless labels {1} and {1, 2}; None when the labels have names or other numbers."""
+    if any(kinds) or any(candidate.name != f"label {candidate.key}" for candidate in candidates):
+        return None
+    numbers = {candidate.key for candidate in candidates}
+    if "1" not in numbers or not numbers <= {"1", "2"}:
+        return None
+    return ["liver" if candidate.key == "1" else "tumor" for candidate in candidates]
+
+
+def _find(candidates: Sequence[Candidate], wanted: str) -> list[int]:
+    """Return the candidates that the user means: by exact name, else by key, else by name in any case."""
+    wanted = str(wanted).strip()
+    tests = (
+        lambda c: c.name == wanted,
+        lambda c: c.key == wanted,
+        lambda c: c.name.casefold() == wanted.casefold(),
+    )
+    for test in tests:
+        matches = [i for i, candidate in enumerate(candidates) if test(candidate)]
+        if len(matches) > 1:
+            names = quoted(candidates[i].name for i in matches)
+            raise AmbiguousSegment(f"'{wanted}' may be any of {names}; rename the segments so that one is meant.")
+        if matches:
+            return matches
+    raise LabelMissing(f"There is no segment '{wanted}'; the segmentation has {_listed(candidates)}.")
+
+
+def _all_tumors(candidates: Sequence[Candidate], found: list[int]) -> tuple[int, ...]:
+    """Return the tumors, unless it is open whether they are that: two drawings of one tumor, or "Liver-Tumor" alone."""
+    names = [candidates[i].name for i in found]
+    if drawn_twice(names):
+        raise AmbiguousSegment(
+            f"The segments {quoted(names)} may show one tumor drawn twice, as by a person and by a program; say which "
+            "are to be graded (--tumor NAME or LABEL on the command line)."
+        )
+    unclear = [c.name for c in candidates if _is_open(c) and SegmentName(c.name).is_equivocal]
+    if unclear and not found:
+        raise AmbiguousSegment(
+            f"The segment {quoted(unclear)} may be the tumor of the liver, or the liver without it or with it; say "
+            "which segment is the tumor (--tumor NAME or LABEL on the command line), or rename it."
+        )
+    return tuple(found)
+
+
+def _is_open(candidate: Candidate) -> bool:
+    return recognize_code(candidate.type_code, candidate.region_code).says_nothing
+
+
+def _parts_of(
+    candidates: Sequence[Candidate], kinds: Sequence[Kind | None], tumors: Sequence[int]
+) -> dict[int, LiverPart]:
+    """Return the candidates that are parts of the liver by their codes or names."""
+    parts = {}
+    for i, candidate in enumerate(candidates):
+        coded = candidate.type_code in SEGMENT_OF_CODE
+        liver = candidate.type_code in LIVER_CODES
+        if i in tumors or kinds[i] == "tumor" or not (coded or liver or _is_open(candidate)):
+            continue
+        part = part_of_liver(candidate.name, (candidate.type_code, candidate.region_code))
+        if part is not None:
+            parts[i] = LiverPart(part.covers, part.sure or liver)
+    return parts
+
+
+def _one_liver(candidates: Sequence[Candidate], found: list[int], parts: dict[int, LiverPart]) -> tuple[int, ...]:
+    whole = [i for i in found if i not in parts]
+    whole = [i for i in whole if not _is_open(candidates[i])] or whole
+    if not whole:
+        return _of_parts(candidates, parts)
+    if len(whole) == 1:
+        return tuple(whole)
+    exact = [i for i in whole if SegmentName(candidates[i].name).words == ("liver",)]
+    if len(exact) == 1:
+        return tuple(exact)
+    raise AmbiguousSegment(
+        f"The segments {quoted(candidates[i].name for i in whole)} all look like the liver; "
+        "say which one it is (--liver NAME or LABEL on the command line)."
+    )
+
+
+def _of_parts(candidates: Sequence[Candidate], parts: dict[int, LiverPart]) -> tuple[int, ...]:
+    """Return the parts that are the whole liver together, never fewer."""
+    sure = {i: part for i, part in parts.items() if part.sure}
+    for some in (sure, parts):
+        if some and not missing_segments(some.values()):
+            return tuple(some)
+    if not sure:
+        raise NoLiver(
+            f"No segment is recognized as the liver among {_listed(candidates)}; "
+            "say which one it is (--liver NAME or LABEL on the command line), or draw it."
+        )
+    missing = ", ".join(missing_segments(sure.values()))
+    raise NoLiver(
+        f"The liver is drawn in parts, {quoted(candidates[i].name for i in sure)}, without the segments {missing}; "
+        "draw these or the whole liver, or name all parts that there are (--liver on the command line)."
+    )
+
+
+def _listed(candidates: Sequence[Candidate]) -> str:
+    return quoted(candidate.name for candidate in candidates)

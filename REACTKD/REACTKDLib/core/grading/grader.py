@@ -1,0 +1,50 @@
+"""Grading: a case is prepared and encoded once, then graded as often as its masks change.
+
+session = Grader(Bundle.load(folder)).open(case)
+result = session.grade()                       # result.report, result.regions, result.voxel_map
+result = session.grade(tumor=corrected_mask)   # no encoder
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.grading.session import Canceler, Progress, Session, never, silent
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.student.bundle import Bundle
+
+if TYPE_CHECKING:
+    from REACTKDLib.core.grading.runner import StudentRunner
+    from REACTKDLib.core.student.network import Student
+
+
+def _runner(student: Student, device: str) -> StudentRunner:
+    from REACTKDLib.core.grading.runner import StudentRunner
+
+    return StudentRunner(student, device)
+
+
+class Grader:
+    """Grades cases with one bundle.
+
+    device: 'auto' takes a GPU where there is one; 'cuda' wants one; 'cpu'. Trouble with the GPU never stops the work:
+    the CPU takes over and a finding `device-fallback` says so. runner: makes a `StudentRunner`.
+    Raises: UsageError for another device.
+    """
+
+    def __init__(self, bundle: Bundle, device: str = "auto", runner: Callable[[Student, str], StudentRunner] = _runner):
+        if device not in ("auto", "cpu", "cuda"):
+            raise UsageError(f"There is no device '{device}'; choose auto, cpu or cuda.")
+        self.bundle = bundle
+        self.device = device
+        self.make_runner = runner
+
+    def open(self, case: Case, progress: Progress = silent, cancelled: Canceler = never) -> Session:
+        """Prepare and encode `case`.
+
+        progress(fraction, text) is told of every step; cancelled() is asked before every layer of the network.
+        Raises: NoLiver, NoVolume (no input that the bundle knows), PetOffLiver, Canceled.
+        """
+        return Session(self.bundle, self.device, self.make_runner, case, progress, cancelled)

@@ -1,0 +1,148 @@
+"""A student on one device: arrays in, arrays out. Knows nothing of cases, classes or reports."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from REACTKDLib.core.masks.placement import Placement
+from REACTKDLib.core.masks.regions import Box
+from REACTKDLib.core.memo import Memo
+from REACTKDLib.core.one_thread import one_thread
+from REACTKDLib.core.student.explain import Votes
+from REACTKDLib.core.student.network import FeatureMaps, NodeVectors, Student
+from REACTKDLib.core.student.pooling import NodeMasks
+
+
+@dataclass(frozen=True, eq=False)
+class Decided:
+    """votes: see `Votes`; its last node is topology. embeddings: (n, hidden) of the regions, for similarities."""
+
+    votes: Votes
+    embeddings: np.ndarray
+
+
+class LesionShells:
+    """Shells (6, d, h, w) of each lesion by its index, laid out on the whole box only while they are read.
+
+    Dense shells of a dozen lesions would take more memory than the encoder.
+    """
+
+    def __init__(self, placement: Placement, device: torch.device):
+        self._shape = placement.occupancy.shape[1:]
+        self._device = device
+        self._parts = [(box, torch.from_numpy(part)) for box, part in placement.shells]
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __getitem__(self, n: int) -> Tensor:
+        box, part = self._parts[n]
+        whole = torch.zeros((len(part), *self._shape), device=self._device)
+        whole[(slice(None), *box)] = part.to(self._device)
+        return whole
+
+
+class StudentRunner:
+    """Runs `student` on `device` ('cpu', 'cuda'). The given student is copied, never moved, for another device.
+
+    Same input, same answer: cuDNN's deterministic algorithms, full float32, no benchmarking.
+    """
+
+    def __init__(self, student: Student, device: str = "cpu"):
+        self.device = torch.device(device)
+        self.student = student if self.device.type == "cpu" else copy.deepcopy(student).to(self.device)
+        self.student.eval().requires_grad_(False)
+
+    @property
+    def uses_shells(self) -> bool:
+        """True when the student's nodes hold radial profiles."""
+        return "shells" in self.student.config.blocks
+
+    def encode(self, name: str, image: np.ndarray, check: Callable[[], None] = lambda: None) -> FeatureMaps:
+        """Encode one modality. image: (D, H, W) float32. `check` runs before every layer and may raise to stop."""
+        with self._exact(), torch.no_grad(), _checked(self.student, check):
+            return self.student.encode({name: torch.from_numpy(image)[None, None].to(self.device)})
+
+    def fuse(self, features: FeatureMaps) -> list[Tensor]:
+        """Fused maps at three levels (C_l, ...); an empty list for a student without an encoder."""
+        with self._exact(), torch.no_grad():
+            return self.student.fuse(features) if self.student.fused_size else []
+
+    def masks(self, placement: Placement) -> NodeMasks:
+        """Put a placement on the device."""
+        shells = LesionShells(placement, self.device)  # read once, by `NodeMasks.lesions`
+        return NodeMasks(torch.from_numpy(placement.occupancy).to(self.device), shells, placement.keys)
+
+    def decide(
+        self, features: FeatureMaps, fused: list[Tensor], placement: Placement, memos: Mapping[str, Memo] | None = None
+    ) -> Decided:
+        """Pool over the placement and decide. features, fused: of the whole grid, for the modalities to be used.
+
+        memos: see `Student.pool`. With one thread: the boxes of lesions are so small that threads, waiting for each
+        other, take half as long again.
+        """
+        with self._exact(), one_thread(), torch.no_grad():
+            nodes = self.pool(features, fused, placement, memos)
+            embeddings = self.student.embed(nodes.fused, nodes.fixed)
+            decision = self.student.decide(nodes, torch.from_numpy(placement.topology).to(self.device))
+        arrays = (decision.weights, decision.scores, decision.bias, decision.null_score, decision.null_weight)
+        weights, scores, bias, null, null_weight = (t.double().cpu().numpy() for t in arrays)
+        return Decided(Votes(weights, scores, bias, null_weight * null, float(null_weight)), embeddings.cpu().numpy())
+
+    def pool(
+        self, features: FeatureMaps, fused: list[Tensor], placement: Placement, memos: Mapping[str, Memo] | None = None
+    ) -> NodeVectors:
+        """Node vectors of the placement's regions. memos: see `Student.pool`."""
+        box = placement.box
+        return self.student.pool(crop(features, box), self.masks(placement), crop_levels(fused, box), memos)
+
+    @contextmanager
+    def _exact(self) -> Iterator[None]:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+
+
+def merge(parts: Mapping[str, FeatureMaps]) -> FeatureMaps:
+    """Join features that were encoded one modality at a time."""
+    images, bands, levels = {}, {}, {}
+    for part in parts.values():
+        images |= part.images
+        bands |= part.bands
+        levels |= part.levels
+    return FeatureMaps(images, bands, levels)
+
+
+def crop(features: FeatureMaps, box: Box) -> FeatureMaps:
+    """Views of images and bands inside a box of the grid; levels are left out, since fused ones take their place."""
+    return FeatureMaps(
+        {name: image[box] for name, image in features.images.items()},
+        {name: bands[(slice(None), *box)] for name, bands in features.bands.items()},
+        {},
+    )
+
+
+def crop_levels(levels: list[Tensor], box: Box) -> list[Tensor]:
+    """Views of the maps at the full, half and quarter grid inside an aligned box of the full one."""
+    out = []
+    for n, level in enumerate(levels):
+        out.append(level[(slice(None), *(slice(s.start >> n, -(-s.stop >> n)) for s in box))])
+    return out
+
+
+@contextmanager
+def _checked(student: Student, check: Callable[[], None]) -> Iterator[None]:
+    """Call `check` before every layer."""
+    leaves = [module for module in student.modules() if not any(module.children())]
+    handles = [module.register_forward_pre_hook(lambda *_: check()) for module in leaves]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

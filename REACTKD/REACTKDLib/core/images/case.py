@@ -1,0 +1,74 @@
+"""A case: the volumes of one patient by modality, and the liver and tumor masks on the reference grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from REACTKDLib.core.errors import GeometryMismatch, NoVolume
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.modality import Modality
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One patient, ready for checks and preparation. Frozen: every step makes a new object.
+
+    id: a name for reports, free of patient data. volumes: any non-empty subset of the modalities.
+    liver: bool (D, H, W) on the reference grid, the whole organ, tumors included. tumor: bool (D, H, W), all lesions.
+    keep_specks: the reader wants lesions of a voxel or two graded too, see `masks.cleaning.clean_masks`.
+    derived: what was worked out from these masks, such as the regions; other masks begin with nothing.
+
+    Raises: NoVolume without any volume; GeometryMismatch when a mask does not have the reference grid's shape.
+    """
+
+    id: str
+    volumes: Mapping[Modality, Volume]
+    liver: np.ndarray
+    tumor: np.ndarray
+    findings: tuple[Finding, ...] = ()
+    keep_specks: bool = False
+    derived: dict[str, Any] = field(init=False, repr=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        ordered = {m: self.volumes[m] for m in Modality if self.volumes.get(m) is not None}
+        if not ordered:
+            raise NoVolume("The case has no image; give a CT, or a PET with masks drawn on it.")
+        object.__setattr__(self, "volumes", MappingProxyType(ordered))
+        for name in ("liver", "tumor"):
+            mask = np.asarray(getattr(self, name), dtype=bool)
+            if mask.shape != self.reference.shape:
+                raise GeometryMismatch(
+                    f"The {name} mask has {mask.shape} voxels where the image has {self.reference.shape}; "
+                    "resample the mask to the image's grid."
+                )
+            object.__setattr__(self, name, mask)
+
+    @property
+    def reference(self) -> Volume:
+        """The volume whose grid carries the masks: the CT, else FDG, else acetate."""
+        return next(iter(self.volumes.values()))
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities present, in the order of `Modality`."""
+        return tuple(self.volumes)
+
+    def with_masks(self, liver: np.ndarray | None = None, tumor: np.ndarray | None = None) -> Case:
+        """Return the case with corrected masks; what is not given stays."""
+        return replace(
+            self,
+            liver=self.liver if liver is None else liver,
+            tumor=self.tumor if tumor is None else tumor,
+        )
+
+    def with_findings(self, *findings: Finding) -> Case:
+        """Return the case with more findings."""
+        more = replace(self, findings=(*self.findings, *findings))
+        more.derived.update(self.derived)  # of the same masks
+        return more

@@ -1,0 +1,60 @@
+"""What the values of a PET can be: an uptake image at all, and in which unit.
+
+The grade does not depend on the unit. It matters for what is reported beside the grade, so a unit that is only inferred
+is never turned into another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from REACTKDLib.core.errors import NotPet
+from REACTKDLib.core.images.volume import Unit
+from REACTKDLib.core.text import sentence
+
+NEGATIVE_SHARE = 0.1  # reconstructions may dip below zero by noise, never by a tenth of the uptake
+SUV_CEILING = 60.0  # 99.9th percentile; bladder and kidneys pass 60 in few voxels only
+BQML_FLOOR = 100.0  # the brighter tissue of a PET in Bq/ml is in the thousands
+UNIT_FIELDS = ("units", "unit", "voxelvalueunits", "volumeunits")
+
+
+def check_pet(array: np.ndarray, role: str = "the PET") -> None:
+    """Raise NotPet when `array` is empty, constant or strongly negative (a CT given as PET)."""
+    low, high = np.percentile(array[::2, ::2, ::2] if array.size > 1_000_000 else array, (1, 99))
+    if float(array.max()) <= 0 or float(array.max()) == float(array.min()):
+        raise NotPet(sentence(f"{role} holds no uptake: every voxel is zero or the same; give another file."))
+    if low < -NEGATIVE_SHARE * max(high, 0.0):
+        raise NotPet(sentence(f"{role} has values far below zero ({low:.4g}), as a CT has; check which file is which."))
+
+
+def infer_pet_unit(array: np.ndarray, fields: Mapping[str, str] | None = None) -> Unit:
+    """Return the unit from the header's text fields when one states it, else from the values, else UNKNOWN.
+
+    By values: SUV when the 99.9th percentile is at most 60; Bq/ml when the median of the voxels above 15 % of the 99th
+    percentile exceeds 100. kBq/ml cannot be told from SUV by values, so an inferred unit is shown and
+    never converted.
+    """
+    stated = unit_from_fields(fields or {})
+    if stated is not Unit.UNKNOWN:
+        return stated
+    values = np.ravel(array)[:: max(1, array.size // 2_000_000)].astype(np.float32)
+    p99, p999 = np.percentile(values, (99, 99.9))
+    if 0 < p999 <= SUV_CEILING:
+        return Unit.SUVBW
+    bright = values[values > 0.15 * p99]
+    return Unit.BQML if bright.size and float(np.median(bright)) > BQML_FLOOR else Unit.UNKNOWN
+
+
+def unit_from_fields(fields: Mapping[str, str]) -> Unit:
+    """Return the unit that a text field of the header states (DICOM words or UCUM), or UNKNOWN."""
+    for key, value in fields.items():
+        words = "".join(c for c in key.casefold() if c.isalnum())
+        if words.endswith(UNIT_FIELDS):
+            text = value.casefold().replace(" ", "")
+            if "suv" in text or text in ("gml", "g/ml"):
+                return Unit.SUVBW
+            if "bqml" in text or ("bq/ml" in text and "kbq" not in text and "mbq" not in text):
+                return Unit.BQML
+    return Unit.UNKNOWN

@@ -1,0 +1,82 @@
+"""Masks and images of one case whose files state more than one place (a NIfTI file's qform and sform).
+
+Another program may have taken the place that was not taken here, and written a mask or a PET that lies on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from REACTKDLib.core.errors import GeometryMismatch
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.regrid import whole_voxel_windows
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.modality import ROLES, Modality
+from REACTKDLib.core.text import sentence
+
+SAME_GRID_VOXELS = 0.1
+
+
+def same_place(a: Grid, b: Grid) -> bool:
+    """True when no voxel of the two grids is further apart than a tenth of a voxel (NIfTI rounds to about 1e-3 mm)."""
+    if a.shape != b.shape:
+        return False
+    corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)], dtype=float)
+    corners[:, :3] *= np.array(a.shape[::-1]) - 1
+    apart = (corners @ (a.ijk_to_ras - b.ijk_to_ras).T)[:, :3]
+    return bool(np.linalg.norm(apart, axis=1).max() < SAME_GRID_VOXELS * b.spacing.min())
+
+
+def settled_place(
+    grid: Grid, others: Sequence[np.ndarray], image: Grid, image_others: Sequence[np.ndarray], role: str
+) -> tuple[np.ndarray, list[Finding]]:
+    """Return the matrix (4, 4) at which masks lie on their image, and what is to be told.
+
+    grid, others: where the masks' file puts them, and other matrices that it states; image, image_others: those of the
+    image. What is returned is not the file's when that does not put voxel on voxel, but one that either file also
+    states does.
+    """
+    if same_place(grid, image):
+        return grid.ijk_to_ras, []
+    pairs = [(own, place) for place in (image.ijk_to_ras, *image_others) for own in (grid.ijk_to_ras, *others)]
+    for agree in (same_place, _share_voxels):
+        for own, place in pairs:
+            if agree(Grid(grid.shape, own), Grid(image.shape, place)):
+                if own is grid.ijk_to_ras and place is image.ijk_to_ras:
+                    return own, []
+                return image.ijk_to_ras @ np.linalg.inv(place) @ own, [_by_other_place(role)]
+    return grid.ijk_to_ras, []
+
+
+def check_images_together(volumes: Mapping[Modality, Volume]) -> None:
+    """Raise GeometryMismatch when a PET lies on a place of the reference image that was not taken, or the reverse."""
+    (_, reference), *others = volumes.items()
+    for modality, volume in others:
+        own, image = (Grid(v.shape, v.ijk_to_ras) for v in (volume, reference))
+        if same_place(own, image):
+            continue
+        pairs = [(own, Grid(image.shape, place)) for place in reference.other_places]
+        pairs += [(Grid(own.shape, place), image) for place in volume.other_places]
+        if any(same_place(a, b) for a, b in pairs):
+            raise GeometryMismatch(
+                sentence(
+                    f"{ROLES[modality]} lies on the other image by one of the two places that their headers state and "
+                    "beside it by the other; save both again with one geometry (qform and sform alike)."
+                )
+            )
+
+
+def _share_voxels(a: Grid, b: Grid) -> bool:
+    windows = whole_voxel_windows(a.shape, a.ijk_to_ras, b)
+    return windows is not None and windows[0][0].stop > windows[0][0].start
+
+
+def _by_other_place(role: str) -> Finding:
+    text = (
+        f"{role} lies where the other of two places puts it that a header states; it was laid on the image voxel by "
+        "voxel, so check that it fits."
+    )
+    return Finding("mask-by-other-place", "warning", sentence(text))

@@ -1,0 +1,268 @@
+"""What a reader should know about a case before believing its grade: checks of masks, images and their places.
+
+Nothing here stops the work but a PET that does not reach the liver. Every check gives findings, in plain sentences.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from REACTKDLib.core.errors import PetOffLiver
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.geometry import bounding_box, center_of
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.masks.cleaning import CLEANING_FINDINGS, clean_case
+from REACTKDLib.core.masks.pet_checks import check_pets
+from REACTKDLib.core.masks.regions import Region, RegionSet, regions_of
+from REACTKDLib.core.memo import Memo
+from REACTKDLib.core.modality import ROLES, Modality
+from REACTKDLib.core.text import sentence
+
+LIVER_ML = (400.0, 4000.0)
+LIVER_HU = (-20.0, 250.0)
+THICK_SLICE_MM = 5.0
+COARSE_PIXEL_MM = 2.0
+CUT_ML = 0.5  # a liver that only grazes the edge of the image is whole
+SAMPLE_POINTS = 20_000
+LOW_RESOLUTION_CELLS = 8  # a lesion of fewer cells of the grid fills no cell of the encoder's maps at half resolution
+#: codes that depend on the masks, from cleaning and checking: renewed when somebody edits them
+MASK_FINDINGS = CLEANING_FINDINGS | {
+    "one-voxel-lesion",
+    "lesion-cut",
+    "liver-volume",
+    "little-parenchyma",
+    "liver-cut",
+    "liver-on-left",
+}
+_SIDES = {0: ("left", "right"), 1: ("back", "front"), 2: ("lower end", "upper end")}
+
+
+def checked(case: Case) -> Case:
+    """Return the case with cleaned masks and every finding, once: the one gate before grading.
+
+    Raises: what `masks.clean_masks` raises; PetOffLiver.
+    """
+    clean = clean_case(case)
+    return clean.with_findings(*(finding for finding in check_case(clean) if finding not in clean.findings))
+
+
+def rechecked(case: Case, liver: np.ndarray | None, tumor: np.ndarray | None, memo: Memo | None = None) -> Case:
+    """Return a checked case with corrected masks: cleaned, and the findings on masks renewed, not those on images.
+
+    liver, tumor: bool (D, H, W) as drawn; None keeps what the case has. memo: see `masks.clean_masks`. Raises: what
+    that raises.
+    """
+    kept = tuple(finding for finding in case.findings if finding.code not in MASK_FINDINGS)
+    clean = clean_case(replace(case.with_masks(liver, tumor), findings=kept), memo)
+    return clean.with_findings(*check_masks(clean))
+
+
+def check_masks(case: Case) -> tuple[Finding, ...]:
+    """Return the findings that follow from clean masks, with codes of `MASK_FINDINGS`."""
+    regions = regions_of(case)
+    return (*check_lesions(regions), *check_liver(case, regions))
+
+
+def check_case(case: Case) -> tuple[Finding, ...]:
+    """Return the findings on a case whose masks are clean. Raises: PetOffLiver."""
+    return (
+        *check_masks(case),
+        *check_spacing(case.reference, case.modalities[0]),
+        *check_ct_values(case),
+        *check_coverage(case),
+        *check_pets(case),
+    )
+
+
+def check_lesions(regions: RegionSet) -> list[Finding]:
+    """Lesions of one voxel, and lesions cut by the edge."""
+    findings = []
+    for lesion in regions.lesions:
+        if lesion.voxels == 1:
+            text = f"{lesion.name} is a single voxel; erase it if it is a slip."
+            findings.append(Finding("one-voxel-lesion", "warning", text, lesion.centroid_ras))
+        if lesion.touches_border:
+            text = f"{lesion.name} is cut by the edge of the image."
+            findings.append(Finding("lesion-cut", "warning", text, lesion.centroid_ras))
+    return findings
+
+
+def foresee(case: Case, cell_mm: float = 2.5) -> tuple[Finding, ...]:
+    """Return what a grader would have to say of the lesions: none at all, or too small for a grid of `cell_mm`.
+
+    Not part of `checked`, because the grader says it itself, and knows its grid.
+    """
+    regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+    if not regions.lesions:
+        return (Finding("no-lesion", "warning", "The tumor mask is empty, so no grade can be given."),)
+    findings = []
+    for lesion in regions.lesions:
+        if lesion.volume_ml * 1000 < LOW_RESOLUTION_CELLS * cell_mm**3:
+            text = (
+                f"{lesion.name} ({lesion.volume_ml * 1000:.2g} mm3) is smaller than a cell of the network's maps "
+                f"({2 * cell_mm:g} mm), so little of it is seen."
+            )
+            findings.append(Finding("low-resolution", "info", text, lesion.centroid_ras))
+    return tuple(findings)
+
+
+def check_liver(case: Case, regions: RegionSet) -> list[Finding]:
+    """A liver of implausible volume, cut by the field of view, or on the patient's left."""
+    voxel_ml = case.reference.voxel_ml
+    whole = np.count_nonzero(case.liver) * voxel_ml
+    findings = []
+    if not LIVER_ML[0] <= whole <= LIVER_ML[1]:
+        word = "small" if whole < LIVER_ML[0] else "large"
+        findings.append(
+            Finding(
+                "liver-volume",
+                "warning",
+                f"The liver mask has {whole:.0f} ml, which is {word} for a liver ({LIVER_ML[0]:.0f} to "
+                f"{LIVER_ML[1]:.0f} ml); check the mask and the voxel spacing.",
+                _center(case),
+            )
+        )
+    parenchyma: Region = regions.regions[0]
+    if parenchyma.voxels * voxel_ml < 0.1 * whole:
+        findings.append(
+            Finding(
+                "little-parenchyma",
+                "warning",
+                "Less than a tenth of the liver is free of tumor; check both masks.",
+                _center(case),
+            )
+        )
+    return [*findings, *_cut_sides(case), *_mirrored(case)]
+
+
+def _center(case: Case) -> tuple[float, float, float] | None:
+    """Return the middle of the liver's box, mm RAS."""
+    box = bounding_box(case.liver)
+    if box is None:
+        return None
+    ijk = [(part.start + part.stop - 1) / 2 for part in box[::-1]]
+    return tuple(float(v) for v in case.reference.ijk_to_ras[:3, :3] @ ijk + case.reference.ijk_to_ras[:3, 3])
+
+
+def _cut_sides(case: Case) -> list[Finding]:
+    liver, matrix = case.liver, case.reference.ijk_to_ras
+    findings = []
+    for axis in range(3):  # i, j, k
+        for last in (False, True):
+            face = np.take(liver, -1 if last else 0, axis=2 - axis)
+            if np.count_nonzero(face) * case.reference.voxel_ml < CUT_ML:
+                continue
+            outward = matrix[:3, axis] * (1 if last else -1)
+            row = int(np.argmax(np.abs(outward)))
+            side = _SIDES[row][int(outward[row] > 0)]
+            kj = np.argwhere(face).mean(axis=0)
+            kji = np.insert(kj, 2 - axis, liver.shape[2 - axis] - 1 if last else 0)
+            place = matrix[:3, :3] @ kji[::-1] + matrix[:3, 3]
+            findings.append(
+                Finding(
+                    "liver-cut",
+                    "warning",
+                    f"The liver is cut at the {side} of the image, so lesions beyond it are not seen.",
+                    tuple(float(v) for v in place),
+                )
+            )
+    return findings
+
+
+def _mirrored(case: Case) -> list[Finding]:
+    """Only a CT shows where the body is: compare the center of the liver with that of the body."""
+    ct = case.volumes.get(Modality.CT)
+    if ct is None:
+        return []
+    step = tuple(max(1, n // 64) for n in ct.shape)
+    coarse = tuple(slice(None, None, s) for s in step)
+    body, liver = ct.array[coarse] > -300, case.liver[coarse]
+    if not liver.any() or body.mean() > 0.9:  # a crop inside the body has no sides
+        return []
+    row = ct.ijk_to_ras[0, :3]
+    difference = (center_of(liver)[1] - center_of(body)[1]) * step
+    if float(row @ difference[::-1]) > -10.0:  # R is positive on the patient's right
+        return []
+    return [
+        Finding(
+            "liver-on-left",
+            "warning",
+            "The liver lies on the patient's left; check that the image is not mirrored.",
+            _center(case),
+        )
+    ]
+
+
+def check_spacing(volume: Volume, modality: Modality) -> list[Finding]:
+    """Thick slices and coarse pixels of a CT, and a header that holds no geometry."""
+    spacing = np.sort(volume.spacing)
+    findings = []
+    if modality is Modality.CT and spacing[2] > THICK_SLICE_MM + 1e-3:
+        text = f"The CT slices are {spacing[2]:.1f} mm apart; texture and capsule of lesions are lost above 5 mm."
+        findings.append(Finding("thick-slices", "warning", text))
+    if modality is Modality.CT and spacing[0] > COARSE_PIXEL_MM:
+        text = f"The CT has pixels of {spacing[0]:.1f} mm; texture and capsule of lesions are lost above 2 mm."
+        findings.append(Finding("coarse-pixels", "warning", text))
+    if np.allclose(volume.spacing, 1, atol=1e-9) and not volume.ijk_to_ras[:3, 3].any():
+        text = (
+            f"{ROLES[modality]} has voxels of exactly 1 mm at the origin, as files do that lost their geometry; "
+            "if so, volumes in ml are wrong."
+        )
+        findings.append(Finding("no-geometry", "warning", sentence(text)))
+    return findings
+
+
+def check_ct_values(case: Case) -> list[Finding]:
+    """Tissue under the liver mask that is not liver: a mask in the wrong place, or CT values off scale."""
+    ct = case.volumes.get(Modality.CT)
+    if ct is None:
+        return []
+    values = ct.array[case.liver & ~case.tumor]
+    median = float(np.median(values[:: max(1, values.size // 100_000)]))
+    if LIVER_HU[0] <= median <= LIVER_HU[1]:
+        return []
+    return [
+        Finding(
+            "liver-not-tissue",
+            "warning",
+            f"The CT is {median:.0f} HU inside the liver mask where a liver has 30 to 150; "
+            "check that the mask lies on the liver and belongs to this CT.",
+            _center(case),
+        )
+    ]
+
+
+def check_coverage(case: Case) -> list[Finding]:
+    """How much of the liver each PET covers. Raises: PetOffLiver when it is nothing."""
+    findings = []
+    for modality, volume in case.volumes.items():
+        if volume is case.reference:
+            continue
+        share = covered_share(case, volume)
+        if share == 0:
+            raise PetOffLiver(
+                sentence(
+                    f"{ROLES[modality]} does not overlap the liver; "
+                    "check that it belongs to this patient and is registered to the CT."
+                )
+            )
+        if share < 0.995:
+            text = f"{ROLES[modality]} covers {100 * share:.0f} % of the liver; the rest is unseen by it."
+            findings.append(Finding("pet-partly-outside", "warning", sentence(text)))
+    return findings
+
+
+def covered_share(case: Case, volume: Volume) -> float:
+    """Return the share of the liver's voxels that lie inside the field of `volume`, from up to 20,000 of them."""
+    box = bounding_box(case.liver)
+    inside = np.flatnonzero(case.liver[box])
+    inside = inside[:: max(1, inside.size // SAMPLE_POINTS)]
+    kji = np.stack(np.unravel_index(inside, tuple(s.stop - s.start for s in box)))
+    kji = kji + np.array([s.start for s in box])[:, None]
+    to_index = np.linalg.inv(volume.ijk_to_ras) @ case.reference.ijk_to_ras
+    index = to_index[:3, :3] @ kji[::-1] + to_index[:3, 3:]
+    limits = np.array(volume.shape[::-1])[:, None]
+    return float(np.mean(np.all((index >= -0.5) & (index <= limits - 0.5), axis=0)))

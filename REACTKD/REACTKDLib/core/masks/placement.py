@@ -1,0 +1,102 @@
+"""Regions on the network's grid: which box of it they need, and how much of each cell each of them fills."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.masks.regions import Box, RegionSet
+from REACTKDLib.core.masks.shells import shell_box, shell_occupancy
+from REACTKDLib.core.masks.topology import topology_descriptors
+from REACTKDLib.core.memo import Memo
+
+# Boxes start at multiples of this, so that a box of the input grid is also a box of the maps at half and a quarter.
+ALIGN = 4
+# Shells reach this far outside a lesion.
+_SHELL_REACH_MM = 6.0
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """What pooling needs to know of the masks.
+
+    box: of the network's grid, holds every region. occupancy: (n, d, h, w) float32 on the box, node 0 the parenchyma.
+    shells: for each lesion a box within `box` and its shells (6, ...) there. topology: (7,) float32. inside: (n,), the
+    share of each region's volume that lies in the network's field; 1 unless a region was drawn beyond it. keys: of each
+    lesion, the same whenever it fills the same cells and has the same shells.
+    """
+
+    box: Box
+    grid: Grid
+    occupancy: np.ndarray
+    shells: tuple[tuple[Box, np.ndarray], ...]
+    topology: np.ndarray
+    inside: np.ndarray
+    keys: tuple[bytes, ...] = ()
+
+
+def place_regions(regions: RegionSet, grid: Grid, shells: bool = True, memo: Memo | None = None) -> Placement:
+    """Average the regions onto `grid` (along the reference volume's axes: see `Preparation.grid_for`).
+
+    memo: of this grid and reference volume; shells of lesions that have not changed are taken from it.
+    """
+    memo = memo or Memo()
+    box = _box_on(grid, regions, union_box(regions), 0.0)
+    part = _part_of(grid, box)
+    occupancy = regions.occupancy(part)
+    cell_ml = float(np.prod(grid.spacing)) / 1000
+    volumes = np.array([region.volume_ml for region in regions.regions])
+    inside = np.where(volumes > 0, occupancy.sum(axis=(1, 2, 3)) * cell_ml / np.maximum(volumes, 1e-9), 1.0)
+    small, keys = [], []
+    for index in range(1, len(regions.regions)):
+        own = _box_on(part, regions, regions.regions[index].box, _SHELL_REACH_MM)
+        keys.append(_key(regions, index, box, own))
+        if shells:
+            make = partial(shell_occupancy, regions, index, _part_of(part, own))
+            small.append((own, memo.of(("shells", keys[-1]), make)))
+    topology = topology_descriptors(regions).values
+    return Placement(box, part, occupancy, tuple(small), topology, inside, tuple(keys))
+
+
+def _key(regions: RegionSet, index: int, box: Box, own: Box) -> bytes:
+    """A hash of a lesion's voxels, of the parenchyma around it, and of the cells of the grid that it is placed on."""
+    around = shell_box(regions, index)
+    labels = regions.labels[around]
+    kinds = (labels == 1).astype(np.uint8)
+    kinds[labels == regions.regions[index].label] = 2
+    cells = [(o.start + b.start, o.stop + b.start) for o, b in zip(own, box, strict=True)]
+    digest = hashlib.blake2b(repr((around, cells)).encode(), digest_size=16)
+    digest.update(kinds)
+    return digest.digest()
+
+
+def union_box(regions: RegionSet) -> Box:
+    """Return the smallest box of the reference grid that holds every region."""
+    boxes = [region.box for region in regions.regions if region.voxels]
+    return tuple(slice(min(b[axis].start for b in boxes), max(b[axis].stop for b in boxes)) for axis in range(3))
+
+
+def _box_on(grid: Grid, regions: RegionSet, box: Box, reach_mm: float) -> Box:
+    """Return the aligned box of `grid` that holds a box of the reference grid and `reach_mm` around it."""
+    corners = np.array([[s.start - 0.5, s.stop - 0.5] for s in box[::-1]])
+    points = np.array(np.meshgrid(*corners, indexing="ij")).reshape(3, -1)
+    ras = regions.ijk_to_ras[:3, :3] @ points + regions.ijk_to_ras[:3, 3:]
+    index = np.linalg.solve(grid.ijk_to_ras[:3, :3], ras - grid.ijk_to_ras[:3, 3:])
+    out = []
+    for axis, n in zip((2, 1, 0), grid.shape):
+        pad = reach_mm / grid.spacing[axis]
+        low = int(np.floor(index[axis].min() - pad + 0.5 + 1e-6)) // ALIGN * ALIGN
+        high = -(-int(np.ceil(index[axis].max() + pad + 0.5 - 1e-6)) // ALIGN) * ALIGN
+        low = min(max(low, 0), (n - 1) // ALIGN * ALIGN)
+        out.append(slice(low, max(min(high, n), min(low + ALIGN, n))))
+    return tuple(out)
+
+
+def _part_of(grid: Grid, box: Box) -> Grid:
+    matrix = grid.ijk_to_ras.copy()
+    matrix[:3, 3] += matrix[:3, :3] @ np.array([s.start for s in box[::-1]], dtype=float)
+    return Grid(tuple(s.stop - s.start for s in box), matrix)

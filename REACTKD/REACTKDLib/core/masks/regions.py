@@ -1,0 +1,137 @@
+"""Regions: the parenchyma and every lesion, each with its mask, volume and place. These are the nodes of the graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.geometry import apply_separable, area_weights, bounding_box, center_of, to_ras_order
+from REACTKDLib.core.images.grid import Grid
+
+Box = tuple[slice, slice, slice]
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """One node. label: its value in `RegionSet.labels`. touches_border: cut by the field of view."""
+
+    name: str
+    kind: Literal["parenchyma", "tumor"]
+    label: int
+    voxels: int
+    volume_ml: float
+    centroid_ras: tuple[float, float, float]
+    touches_border: bool
+    box: Box
+
+
+def _region(labels: np.ndarray, label: int, box: Box, name: str, kind: str, ijk_to_ras: np.ndarray) -> Region:
+    count, center = center_of(labels[box] == label)
+    center += [part.start for part in box] if count else 0
+    ras = ijk_to_ras[:3, :3] @ center[::-1] + ijk_to_ras[:3, 3]
+    border = any(s.start == 0 or s.stop == n for s, n in zip(box, labels.shape, strict=True))
+    volume = count * abs(np.linalg.det(ijk_to_ras[:3, :3])) / 1000
+    return Region(name, kind, label, count, float(volume), tuple(float(v) for v in ras), border, box)
+
+
+@dataclass(frozen=True, eq=False)
+class RegionSet:
+    """Node 0 is the parenchyma (liver minus tumors), then one node for each lesion, largest first.
+
+    labels: (D, H, W) uint16 on the reference grid: 0 outside, 1 parenchyma, 2 and up lesions.
+    """
+
+    labels: np.ndarray
+    ijk_to_ras: np.ndarray
+    regions: tuple[Region, ...]
+
+    @classmethod
+    def from_masks(cls, liver: np.ndarray, tumor: np.ndarray, ijk_to_ras: np.ndarray) -> RegionSet:
+        """Split masks into regions: lesions are the 26-connected components of `tumor`; every one is kept.
+
+        liver, tumor: bool (D, H, W). Lesions of equal size are ordered from inferior to superior, then by A, then R.
+        """
+        from scipy.ndimage import center_of_mass, find_objects, label
+
+        boxes = [bounding_box(liver) or (slice(0, 0),) * 3]
+        labels = np.zeros(liver.shape, dtype=np.uint16)  # untouched pages cost nothing, so fill the box alone
+        labels[boxes[0]] = liver[boxes[0]]
+        box = bounding_box(tumor)
+        if box is not None:
+            parts, count = label(tumor[box], structure=np.ones((3, 3, 3), dtype=bool))
+            sizes = np.bincount(parts.ravel())
+            found = find_objects(parts)
+            starts = np.array([[s.start for s in where] for where in found])
+            centers = [center_of_mass(parts[where] == n) for n, where in enumerate(found, start=1)]
+            centers = (np.array(centers) + starts)[:, ::-1]
+            ras = np.round(centers @ ijk_to_ras[:3, :3].T, 2)
+            order = sorted(range(count), key=lambda n: (-sizes[n + 1], *ras[n][::-1]))
+            rank = np.zeros(count + 1, dtype=np.uint16)
+            rank[np.array(order) + 1] = np.arange(2, count + 2)
+            ranked = rank[parts]
+            np.copyto(labels[box], ranked, where=ranked > 0)
+            for n in order:
+                boxes.append(
+                    tuple(slice(b.start + i.start, b.start + i.stop) for b, i in zip(box, found[n], strict=True))
+                )
+        regions = [_region(labels, 1, boxes[0], "Parenchyma", "parenchyma", ijk_to_ras)]
+        for n, where in enumerate(boxes[1:], start=1):
+            regions.append(_region(labels, n + 1, where, f"Lesion {n}", "tumor", ijk_to_ras))
+        return cls(labels, np.asarray(ijk_to_ras, dtype=np.float64), tuple(regions))
+
+    @property
+    def lesions(self) -> tuple[Region, ...]:
+        """The tumor regions, largest first."""
+        return self.regions[1:]
+
+    @property
+    def spacing(self) -> np.ndarray:
+        """(3,) mm: i, j, k."""
+        return np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)
+
+    def mask(self, index: int) -> np.ndarray:
+        """Bool (D, H, W) of region `index`."""
+        return self.labels == self.regions[index].label
+
+    def occupancy(self, grid: Grid) -> np.ndarray:
+        """Share of each grid cell that each region fills: (n, D, H, W) float32, area-averaged.
+
+        The grid runs along the reference volume's own axes in nearest RAS order (see `Preparation.grid_for`), so the
+        averages are exact products of overlaps per axis: volume is conserved and no lesion inside the grid vanishes.
+        """
+        out = np.zeros((len(self.regions), *grid.shape), dtype=np.float32)
+        for n, region in enumerate(self.regions):
+            mask = self.labels[region.box] == region.label
+            average_to_grid(mask, region.box, self.ijk_to_ras, grid, out[n])
+        return out
+
+
+def regions_of(case: Case) -> RegionSet:
+    """Return the parenchyma and every lesion of the case's masks, worked out once for these masks."""
+    if "regions" not in case.derived:
+        case.derived["regions"] = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+    return case.derived["regions"]
+
+
+def average_to_grid(mask: np.ndarray, box: Box, ijk_to_ras: np.ndarray, grid: Grid, out: np.ndarray) -> None:
+    """Add the area average of one mask, given on a box of the reference grid, to `out` (D, H, W) on `grid`."""
+    if mask.size == 0:
+        return
+    placed = ijk_to_ras.copy()
+    placed[:3, 3] += ijk_to_ras[:3, :3] @ np.array([s.start for s in box[::-1]], dtype=float)
+    view, matrix = to_ras_order(mask, placed)
+    directions = grid.ijk_to_ras[:3, :3] / grid.spacing
+    first = np.linalg.solve(directions, grid.ijk_to_ras[:3, 3] - matrix[:3, 3])  # mm along the R, A, S axes
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    weights, window = [], []
+    for axis in (2, 1, 0):
+        w = area_weights(view.shape[2 - axis], spacing[axis], first[axis], grid.shape[2 - axis], grid.spacing[axis])
+        used = np.flatnonzero(w.any(axis=1))
+        if used.size == 0:
+            return
+        window.append(slice(int(used[0]), int(used[-1]) + 1))
+        weights.append(w[window[-1]])
+    out[tuple(window)] += apply_separable(view, tuple(weights))

@@ -1,0 +1,1 @@
+"""The grade report and its forms: JSON, CSV, HTML, DICOM SR and SEG."""

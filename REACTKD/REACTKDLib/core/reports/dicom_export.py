@@ -1,0 +1,111 @@
+"""A graded case as DICOM: the regions as a SEG, the report as a Structured Report (TID 1500) that points at them.
+
+Both go into the study of the images, as derived objects with new UIDs, marked as unverified work of a device.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from REACTKDLib.core.errors import GeometryMismatch, UsageError
+from REACTKDLib.core.files.dicom import codes
+from REACTKDLib.core.files.dicom.identity import check_writable
+from REACTKDLib.core.files.dicom.images import find_image
+from REACTKDLib.core.files.dicom.packages import need_highdicom, need_pydicom
+from REACTKDLib.core.files.dicom.series import is_dicom_source, source_headers
+from REACTKDLib.core.files.dicom.sources import referenced_series
+from REACTKDLib.core.files.dicom.writing import write_dataset
+from REACTKDLib.core.modality import ROLES, Modality
+from REACTKDLib.core.reports.dicom_structured_report import build_report
+from REACTKDLib.core.reports.report import GradeReport
+
+REPORT, REGIONS = "report.dcm", "regions.dcm"
+MANUFACTURER = "REACTKD"
+_SEG_SERIES, _SR_SERIES = 9001, 9002
+
+
+def check_exportable(
+    source: str | os.PathLike | None,
+    modality: Modality,
+    clinical_use: str,
+    segmentation: str | os.PathLike | None = None,
+) -> list[Any]:
+    """Return the headers of the images that carry the masks, in order, or say why nothing can be exported.
+
+    source, segmentation: what was given for the reference image and for the masks.
+
+    Raises: UsageError when it is no DICOM; PatientLike; PackagesMissing; what `find_series` and `one_phase` raise.
+    """
+    need_highdicom()
+    if source is None or not is_dicom_source(source):
+        raise UsageError(
+            f"A DICOM report refers to DICOM images; give {ROLES[modality]} as a DICOM series, or leave --dicom out."
+        )
+    role = ROLES[modality]
+    drawn_on = () if segmentation is None else referenced_series(segmentation)
+    series = find_image(source, modality, preferred=drawn_on)
+    headers = source_headers(series, role)
+    check_writable(headers[0], clinical_use)
+    return headers
+
+
+def write_dicom_results(report: GradeReport, labels: np.ndarray, headers: Sequence[Any], folder: Path) -> list[Path]:
+    """Write `regions.dcm` (SEG) and `report.dcm` (SR) into `folder`, each whole or not at all.
+
+    labels: (D, H, W) region map on the grid of `headers`; its value n is report.regions[n - 1].
+    headers: of the source slices, ascending along the normal.
+
+    Raises: GeometryMismatch; OutputNotWritable; PackagesMissing.
+    """
+    shape = (len(headers), int(headers[0].Rows), int(headers[0].Columns))
+    if labels.shape != shape:
+        raise GeometryMismatch(f"The region map has {labels.shape} voxels where the DICOM images have {shape}.")
+    seg = build_segmentation(report, labels, headers)
+    sr = build_report(report, seg, headers, _SR_SERIES, MANUFACTURER)
+    return [write_dataset(dataset, Path(folder) / name) for dataset, name in ((seg, REGIONS), (sr, REPORT))]
+
+
+def build_segmentation(report: GradeReport, labels: np.ndarray, headers: Sequence[Any]) -> Any:
+    """Return the regions as a BINARY SEG: segment n is report.regions[n - 1], topology (no voxels) left out."""
+    highdicom = need_highdicom()
+    uid = need_pydicom().uid.generate_uid
+    method = highdicom.AlgorithmIdentificationSequence(
+        name=report.model.name, family=codes.concept(codes.AI), version=report.model.version, source=MANUFACTURER
+    )
+    descriptions = [
+        highdicom.seg.SegmentDescription(
+            number,
+            region.name,
+            codes.concept(codes.ANATOMICAL if region.kind == "parenchyma" else codes.ALTERED),
+            codes.concept(codes.LIVER if region.kind == "parenchyma" else codes.MASS),
+            highdicom.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
+            algorithm_identification=method,
+            tracking_uid=uid(),
+            tracking_id=region.name,
+            anatomic_regions=None if region.kind == "parenchyma" else [codes.concept(codes.LIVER)],
+        )
+        for number, region in enumerate(report.regions, start=1)
+        if region.kind != "topology"
+    ]
+    return highdicom.seg.Segmentation(
+        source_images=list(headers),
+        pixel_array=labels.astype(np.uint8 if labels.max() < 256 else np.uint16),
+        segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=descriptions,
+        series_instance_uid=uid(),
+        series_number=_SEG_SERIES,
+        sop_instance_uid=uid(),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=report.model.name,
+        software_versions=report.model.version,
+        device_serial_number=report.model.sha256[:16],
+        content_label="REGIONS",
+        content_description=report.model.clinical_use[:64],
+        series_description="REACTKD regions",
+    )

@@ -1,0 +1,145 @@
+"""The grade report as a DICOM Structured Report by template TID 1500, Measurement Report.
+
+One group for the case (grade, probabilities, baseline), one for each region (its segment, volume, weight,
+contributions, effect), one for the number and shape of lesions. Baseline and contributions add up to the logits, as in
+the JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from REACTKDLib.core.files.dicom import codes
+from REACTKDLib.core.files.dicom.codes import concept
+from REACTKDLib.core.files.dicom.packages import need_highdicom, need_pydicom
+from REACTKDLib.core.reports.report import GradeReport, ReportRegion
+
+_DECIMALS = 8  # a decimal string of DICOM has 16 characters
+
+
+def build_report(report: GradeReport, seg: Any, headers: Sequence[Any], series_number: int, manufacturer: str) -> Any:
+    """Return the report as a Comprehensive 3D SR that refers to the segments of `seg` and to the images.
+
+    It is marked partial and unverified: a person has not looked at it. Raises: PackagesMissing.
+    """
+    sr = need_highdicom().sr
+    uid = need_pydicom().uid.generate_uid
+    device = sr.ObserverContext(
+        concept(("121007", "DCM", "Device")),
+        sr.DeviceObserverIdentifyingAttributes(
+            uid(entropy_srcs=[report.model.sha256]), report.model.name, manufacturer, report.model.name
+        ),
+    )
+    groups = [_case_group(sr, report), *_region_groups(sr, report, seg)]
+    content = sr.MeasurementReport(
+        observation_context=sr.ObservationContext(observer_device_context=device),
+        procedure_reported=concept(_procedure(headers[0].Modality)),
+        imaging_measurements=groups,
+        title=concept(("126000", "DCM", "Imaging Measurement Report")),
+        referenced_images=list(headers),
+    )
+    document = sr.Comprehensive3DSR(
+        evidence=[*headers, seg],
+        content=content[0],
+        series_instance_uid=uid(),
+        series_number=series_number,
+        sop_instance_uid=uid(),
+        instance_number=1,
+        manufacturer=manufacturer,
+        is_complete=False,
+        is_verified=False,
+        series_description=f"REACTKD report: {report.model.clinical_use}"[:64],
+    )
+    scheme = need_pydicom().Dataset()
+    scheme.CodingSchemeDesignator, scheme.CodingSchemeName = codes.PRIVATE, "REACTKD extension for 3D Slicer"
+    document.CodingSchemeIdentificationSequence = [scheme]
+    return document
+
+
+def _procedure(modality: str) -> tuple[str, str, str]:
+    if modality == "CT":
+        return "25045-6", "LN", "CT unspecified body region"
+    return "44136-0", "LN", "PET unspecified body region"
+
+
+def _algorithm(sr: Any, report: GradeReport) -> Any:
+    """The model, and as its parameters what a reader must know: what it is for, what it saw, what was found."""
+    parameters = [
+        f"clinical use: {report.model.clinical_use}",
+        f"inputs: {', '.join(report.inputs)}",
+        f"weights sha256: {report.model.sha256}",
+        *(f"{f.severity}: {f.code}: {f.message}" for f in report.findings if f.severity != "info"),
+    ]
+    return sr.AlgorithmIdentification(report.model.name, report.model.version, parameters)
+
+
+def _case_group(sr: Any, report: GradeReport) -> Any:
+    evaluations = [sr.QualitativeEvaluation(concept(codes.GRADE), concept(_grade(report)))]
+    if report.grade is not None:
+        answer = codes.YES if report.uncertain else codes.NO
+        evaluations.append(sr.QualitativeEvaluation(concept(codes.UNCERTAIN), concept(answer)))
+    numbers = [
+        *_per_class(sr, "P", "Probability of grade", report.probabilities),
+        *_per_class(sr, "BASE", "Baseline logit of grade", report.baseline),
+    ]
+    return sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(identifier=f"Grade of {report.case}"),
+        finding_type=concept(codes.HCC),
+        finding_sites=[sr.FindingSite(concept(codes.LIVER))],
+        algorithm_id=_algorithm(sr, report),
+        qualitative_evaluations=evaluations,
+        measurements=numbers or None,
+    )
+
+
+def _region_groups(sr: Any, report: GradeReport, seg: Any) -> list[Any]:
+    groups = []
+    present = {int(item.SegmentNumber): item for item in seg.SegmentSequence}
+    shown = _segments_with_frames(seg)
+    for number, region in enumerate(report.regions, start=1):
+        numbers = _numbers(sr, region)
+        if number in shown:
+            groups.append(
+                sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+                    tracking_identifier=sr.TrackingIdentifier(present[number].TrackingUID, region.name),
+                    referenced_segment=sr.ReferencedSegment.from_segmentation(seg, number),
+                    finding_type=concept(codes.LIVER if region.kind == "parenchyma" else codes.MASS),
+                    finding_sites=[sr.FindingSite(concept(codes.LIVER))],
+                    measurements=numbers,
+                )
+            )
+        elif numbers:
+            groups.append(
+                sr.MeasurementsAndQualitativeEvaluations(
+                    tracking_identifier=sr.TrackingIdentifier(identifier=region.name), measurements=numbers
+                )
+            )
+    return groups
+
+
+def _segments_with_frames(seg: Any) -> set[int]:
+    frames = seg.PerFrameFunctionalGroupsSequence
+    return {int(f.SegmentIdentificationSequence[0].ReferencedSegmentNumber) for f in frames}
+
+
+def _grade(report: GradeReport) -> tuple[str, str, str]:
+    return codes.NO_GRADE if report.grade is None else codes.grade_code(report.grade)
+
+
+def _numbers(sr: Any, region: ReportRegion) -> list[Any]:
+    told = [(codes.VOLUME, region.volume_ml, codes.MILLILITER)]
+    told += [(codes.WEIGHT, region.weight, codes.NO_UNIT), (codes.EFFECT, region.deletion_effect, codes.NO_UNIT)]
+    numbers = [_measurement(sr, code, value, unit) for code, value, unit in told if value is not None]
+    return numbers + _per_class(sr, "ADD", "Contribution to the logit of grade", region.contribution)
+
+
+def _per_class(sr: Any, kind: str, words: str, values: Any) -> list[Any]:
+    return [
+        _measurement(sr, codes.per_class(kind, words, name), value, codes.NO_UNIT)
+        for name, value in (values or {}).items()
+    ]
+
+
+def _measurement(sr: Any, code: tuple[str, str, str], value: float, unit: tuple[str, str, str]) -> Any:
+    return sr.Measurement(concept(code), round(float(value), _DECIMALS), concept(unit))

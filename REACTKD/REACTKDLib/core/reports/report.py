@@ -1,0 +1,197 @@
+"""The grade report: what one case was graded as, and what decided it, as JSON (`reactkd-grade-report/1`) and CSV."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from REACTKDLib.core.files.tables import table_text
+from REACTKDLib.core.findings import Finding, finding_from
+from REACTKDLib.core.writing.atomic import write_text
+
+SCHEMA = "reactkd-grade-report/1"
+# Eight decimals keep baseline + contributions = logits to 1e-6 even with a hundred regions.
+_DECIMALS = 8
+
+RegionKind = Literal["parenchyma", "tumor", "topology"]
+PerClass = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class ReportRegion:
+    """One row: a region of the organ, or the topology of the lesions.
+
+    volume_ml, centroid_ras_mm: None for topology. weight, contribution, deletion_effect: None without a claimed grade.
+    deletion_effect: probability of the predicted class minus the same without this region, in [-1, 1].
+    """
+
+    name: str
+    kind: RegionKind
+    volume_ml: float | None
+    centroid_ras_mm: tuple[float, float, float] | None
+    weight: float | None
+    contribution: PerClass | None
+    deletion_effect: float | None
+    low_resolution: bool = False
+
+
+@dataclass(frozen=True)
+class ReportModel:
+    """Which model answered. sha256: hash of its weights. clinical_use: what it may be used for, in words."""
+
+    name: str
+    version: str
+    sha256: str
+    clinical_use: str
+
+
+@dataclass(frozen=True)
+class GradeReport:
+    """The answer for one case; `to_dict` gives the keys of `report.schema.json`.
+
+    grade, probabilities and baseline are None where no grade is claimed. edges: (i, j, cosine similarity), i < j,
+    indices into `regions`. regions[i] is label i + 1 of the region map, except topology: it has no voxels, it is last.
+    """
+
+    case: str
+    grade: str | None
+    probabilities: PerClass | None
+    uncertain: bool
+    inputs: tuple[str, ...]
+    baseline: PerClass | None
+    regions: tuple[ReportRegion, ...]
+    edges: tuple[tuple[int, int, float], ...]
+    findings: tuple[Finding, ...]
+    model: ReportModel
+    device: str
+    timing_ms: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def logits(self) -> dict[str, float] | None:
+        """Baseline plus all contributions, by class; None where no grade is claimed."""
+        if self.baseline is None:
+            return None
+        return {name: base + sum(r.contribution[name] for r in self.regions) for name, base in self.baseline.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "schema": SCHEMA,
+            "case": self.case,
+            "grade": self.grade,
+            "probabilities": _rounded(self.probabilities),
+            "uncertain": self.uncertain,
+            "inputs": list(self.inputs),
+            "baseline": _rounded(self.baseline),
+            "regions": [_region_to_dict(region) for region in self.regions],
+            "graph": {"edges": [[i, j, _round(similarity)] for i, j, similarity in self.edges]},
+            "findings": [finding.to_dict() for finding in self.findings],
+            "model": {f.name: getattr(self.model, f.name) for f in fields(ReportModel)},
+            "device": self.device,
+            "timing_ms": {name: round(float(value), 1) for name, value in self.timing_ms.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> GradeReport:
+        """Return the report that `to_dict` wrote. Raises: ValueError when `data` is not such a report."""
+        if data.get("schema") != SCHEMA:
+            raise ValueError(f"This is not a {SCHEMA} report.")
+        return cls(
+            case=data["case"],
+            grade=data["grade"],
+            probabilities=data["probabilities"],
+            uncertain=data["uncertain"],
+            inputs=tuple(data["inputs"]),
+            baseline=data["baseline"],
+            regions=tuple(_region_from_dict(entry) for entry in data["regions"]),
+            edges=tuple((i, j, similarity) for i, j, similarity in data["graph"]["edges"]),
+            findings=tuple(finding_from(entry) for entry in data["findings"]),
+            model=ReportModel(**data["model"]),
+            device=data["device"],
+            timing_ms=dict(data["timing_ms"]),
+        )
+
+    def to_json(self) -> str:
+        """Return the report as indented JSON; never NaN."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def write_json(self, path: Path | str) -> None:
+        """Write `to_json`, whole or not at all. Raises: OutputNotWritable."""
+        write_text(path, self.to_json())
+
+    def write_csv(self, path: Path | str) -> None:
+        """Write one row for each region, whole or not at all. Raises: OutputNotWritable."""
+        write_text(path, regions_csv(self))
+
+    @classmethod
+    def read_json(cls, path: Path | str) -> GradeReport:
+        """Read what `write_json` wrote."""
+        return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+def regions_csv(report: GradeReport) -> str:
+    """Return the region table: a header, then one row for each region.
+
+    label is the value in the region map (empty for topology). Columns contribution_<class> follow the model's classes;
+    without a claimed grade they are left out with their values.
+    """
+    classes = list(report.baseline or {})
+    header = ["label", "name", "kind", "volume_ml", "centroid_r_mm", "centroid_a_mm", "centroid_s_mm", "weight"]
+    header += [f"contribution_{name}" for name in classes]
+    rows = [[*header, "deletion_effect", "low_resolution"]]
+    for label, region in enumerate(report.regions, start=1):
+        entry = _region_to_dict(region)
+        row = ["" if region.kind == "topology" else label, entry["name"], entry["kind"], entry["volume_ml"]]
+        row += entry["centroid_ras_mm"] or [None] * 3
+        row.append(entry["weight"])
+        row += [entry["contribution"][name] for name in classes]
+        rows.append([*row, entry["deletion_effect"], int(entry["low_resolution"])])
+    return table_text(rows)
+
+
+def report_schema(classes: Sequence[str] | None = None, inputs: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of the report.
+
+    Without arguments: the published file, for the three grades. A bundle with other classes or inputs gets the same
+    schema with its own names in their place.
+    """
+    schema = json.loads(Path(__file__).with_name("report.schema.json").read_text(encoding="utf-8"))
+    if classes is not None:
+        schema["$defs"]["class"] = {"enum": list(classes)}
+        per_class = schema["$defs"]["number_per_class"]
+        per_class["required"] = list(classes)
+        per_class["properties"] = {name: {"type": "number"} for name in classes}
+    if inputs is not None:
+        schema["$defs"]["modality"] = {"enum": list(inputs)}
+    return schema
+
+
+def _region_to_dict(region: ReportRegion) -> dict[str, Any]:
+    return {
+        "name": region.name,
+        "kind": region.kind,
+        "volume_ml": None if region.volume_ml is None else round(float(region.volume_ml), 6),
+        "centroid_ras_mm": None
+        if region.centroid_ras_mm is None
+        else [round(float(x), 2) for x in region.centroid_ras_mm],
+        "weight": _round(region.weight),
+        "contribution": _rounded(region.contribution),
+        "deletion_effect": _round(region.deletion_effect),
+        "low_resolution": bool(region.low_resolution),
+    }
+
+
+def _region_from_dict(entry: Mapping[str, Any]) -> ReportRegion:
+    centroid = entry["centroid_ras_mm"]
+    return ReportRegion(**{**entry, "centroid_ras_mm": None if centroid is None else tuple(centroid)})
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(float(value), _DECIMALS)
+
+
+def _rounded(values: PerClass | None) -> dict[str, float] | None:
+    return None if values is None else {name: _round(value) for name, value in values.items()}

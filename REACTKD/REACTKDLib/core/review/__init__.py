@@ -1,0 +1,1 @@
+"""What readers said of the cases of a list, in a file beside it."""

@@ -1,0 +1,106 @@
+"""The file of a review as text and back. What is readable of a damaged one is found, whatever else stands in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from REACTKDLib.core.review.record import CaseReview
+
+SCHEMA = "reactkd-review/1"
+FAMILY = "reactkd-review/"
+_HIGHEST = 2**53  # other programs read JSON's numbers as doubles
+_STATED = re.compile(r'"schema"\s*:\s*"(reactkd-review/[^"\\]{1,20})"')
+
+
+@dataclass(frozen=True)
+class ReviewFile:
+    """What a file says. whole: nothing in it was left out. newer: it is a later version's, and nothing was read."""
+
+    revision: int = 0
+    writer: str = ""
+    cases: Mapping[str, CaseReview] = field(default_factory=dict)
+    whole: bool = False
+    newer: bool = False
+
+
+def read_review(data: bytes) -> ReviewFile:
+    """Return what can be used of a review file: every part of every case that fits the schema. Raises nothing."""
+    try:
+        twice: list[str] = []
+        told = json.loads(data, object_pairs_hook=lambda pairs: _object(pairs, twice))
+        return _from_object(told, not twice)
+    except (ValueError, RecursionError, MemoryError):
+        return _line_by_line(data.decode("utf-8", "surrogateescape"))
+
+
+def review_text(revision: int, writer: str, cases: Mapping[str, CaseReview]) -> str:
+    """Return the file's text, with a line for each case: readable, and quicker than indented when there are a thousand.
+
+    One line that is damaged later does not take the others with it.
+    """
+    head = ", ".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in (("revision", revision), ("writer", writer)))
+    lines = (_line(name, record) for name, record in cases.items())
+    return f'{{"schema": "{SCHEMA}", {head}, "cases": {{\n' + ",\n".join(lines) + "\n}}\n"
+
+
+def _line(name: str, record: CaseReview) -> str:
+    told = record.to_dict()
+    text = f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(told, ensure_ascii=False, allow_nan=False)}"
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which only an escape can hold
+        return f"{json.dumps(name)}: {json.dumps(told, allow_nan=False)}"
+    return text
+
+
+def _object(pairs: list[tuple[str, Any]], twice: list[str]) -> dict[str, Any]:
+    told = dict(pairs)
+    if len(told) < len(pairs):
+        twice.append(pairs[0][0])
+    return told
+
+
+def _from_object(told: Any, whole: bool) -> ReviewFile:
+    if not isinstance(told, dict):
+        return ReviewFile()
+    schema = told.get("schema")
+    if schema != SCHEMA:
+        return ReviewFile(newer=isinstance(schema, str) and schema.startswith(FAMILY))
+    cases: dict[str, CaseReview] = {}
+    listed = told.get("cases")
+    for name, entry in (listed if isinstance(listed, dict) else {}).items():
+        record, complete = CaseReview.read(entry)
+        whole = whole and complete
+        if record != CaseReview():
+            cases[name] = record
+    revision, writer = told.get("revision"), told.get("writer")
+    numbered = isinstance(revision, int) and not isinstance(revision, bool) and 0 <= revision < _HIGHEST
+    signed = isinstance(writer, str) and len(writer) < 100
+    whole = whole and numbered and signed and isinstance(listed, dict)
+    return ReviewFile(revision if numbered else 0, writer if signed else "unknown", cases, whole)
+
+
+def _line_by_line(text: str) -> ReviewFile:
+    """The cases whose lines can be read, of a file that as a whole cannot."""
+    stated = _STATED.search(text[:1000])
+    if stated is None:
+        return ReviewFile()
+    if stated[1] != SCHEMA:
+        return ReviewFile(newer=True)
+    cases: dict[str, CaseReview] = {}
+    for line in text.split("\n"):
+        if not line.startswith('"') or re.search("[\udc80-\udcff]", line):
+            continue
+        try:
+            told = json.loads("{" + line.rstrip("\r, ") + "}")
+        except (ValueError, RecursionError, MemoryError):
+            continue
+        for name, entry in told.items():
+            record, _ = CaseReview.read(entry)
+            if record != CaseReview():
+                cases[name] = record
+    return ReviewFile(0, "unknown", cases)

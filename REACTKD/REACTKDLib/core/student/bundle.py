@@ -1,0 +1,213 @@
+"""A model as a folder in the layout of a MONAI bundle, checked before it is believed.
+
+    <folder>/configs/metadata.json    MONAI's metadata, ours under "reactkd": classes, grid, normalization, hash ...
+    <folder>/models/model.pt          the student's state dict: tensors, nothing else
+
+Whatever the program knows about organ, lesion, classes and inputs comes from here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from REACTKDLib.core.clinical_use import NOT_VERIFIED, claims_clinical_use
+from REACTKDLib.core.errors import BundleAltered, BundleIncomplete, BundleMismatch, BundleUnsafe
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.student.bundle_metadata import HASH, check_description, complete_metadata, read_metadata
+from REACTKDLib.core.student.explain import UncertaintyRule
+from REACTKDLib.core.text import quoted, shown
+from REACTKDLib.core.writing.atomic import written_beside
+from REACTKDLib.core.writing.replacing import recover
+
+if TYPE_CHECKING:
+    from REACTKDLib.core.student.config import StudentConfig
+    from REACTKDLib.core.student.network import Student
+    from REACTKDLib.core.student.prepare import Preparation
+
+METADATA = Path("configs") / "metadata.json"
+WEIGHTS = Path("models") / "model.pt"
+SHIPPED = "reactkd-phantom"
+# Limits of a bundle that ships inside the extension.
+SHIPPED_MAX_BYTES = 10 * 2**20
+SHIPPED_MAX_PARAMETERS = 2_500_000
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A student and all that describes it.
+
+    metadata: the content of `metadata.json`. student: in evaluation mode. verified: the description carries its own
+    hash, which older ones do not; then its claim of clinical use is not believed.
+    """
+
+    metadata: Mapping[str, Any]
+    student: Student
+    verified: bool = True
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Bundle:
+        """Read and check a bundle.
+
+        Raises: BundleIncomplete (a file or key is absent), BundleAltered (weights or description are not those saved),
+        BundleUnsafe (the weights file holds more than tensors), BundleMismatch (the parts do not fit together).
+        """
+        folder = Path(folder)
+        if not folder.exists():
+            recover(folder.parent)  # a process that was killed while it replaced the folder left the old one aside
+        missing = [str(part) for part in (METADATA, WEIGHTS) if not (folder / part).is_file()]
+        if missing:
+            raise BundleIncomplete(
+                f"The model folder '{folder.name}' has no {' and no '.join(missing)}; choose a complete model folder."
+            )
+        metadata = read_metadata(folder / METADATA)
+        # Hashed and parsed from the same bytes, so that the file cannot change in between.
+        content = (folder / WEIGHTS).read_bytes()
+        if hashlib.sha256(content).hexdigest() != metadata["reactkd"]["sha256"]:
+            raise BundleAltered(
+                f"{WEIGHTS} in the model folder '{folder.name}' is not the file that the metadata describes; "
+                "copy the model folder again."
+            )
+        student = _student_with(metadata, _tensors(content, folder / WEIGHTS))
+        verified = HASH in metadata["reactkd"]
+        if not verified and claims_clinical_use(metadata["reactkd"]["clinical_use"]):
+            metadata["reactkd"]["clinical_use"] = NOT_VERIFIED
+        return cls(metadata, student, verified)
+
+    @staticmethod
+    def save(folder: Path | str, student: Student, metadata: Mapping[str, Any]) -> Bundle:
+        """Write a bundle, whole or not at all, and return it as `load` reads it.
+
+        metadata: {"reactkd": {name, version, clinical_use, classes, organ, lesion, modalities, preparation, ...}}
+        and any of MONAI's keys; the hash, the student's configuration and MONAI's other required keys are filled in.
+
+        Raises: OutputNotWritable; whatever `load` raises for parts that do not fit, in which case nothing is left.
+        """
+        import torch
+
+        buffer = io.BytesIO()
+        torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in student.state_dict().items()}, buffer)
+        content = buffer.getvalue()
+        metadata = complete_metadata(
+            metadata,
+            student=student.config.to_dict(),
+            sha256=hashlib.sha256(content).hexdigest(),
+            shape=metadata["reactkd"]["preparation"].get("shape", []),
+        )
+        with written_beside(folder) as beside:
+            for part, data in ((METADATA, _json_bytes(metadata)), (WEIGHTS, content)):
+                (beside / part).parent.mkdir(parents=True)
+                (beside / part).write_bytes(data)
+            Bundle.load(beside)
+        return Bundle.load(folder)
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """Our own section of the metadata."""
+        return self.metadata["reactkd"]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the logits."""
+        return tuple(self.info["classes"])
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The inputs that the student knows, in the order of `Modality`."""
+        return tuple(m for m in Modality if m.value in self.info["modalities"])
+
+    @property
+    def preparation(self) -> Preparation:
+        """Grid and normalization of the network's input."""
+        from REACTKDLib.core.student.prepare import Preparation
+
+        return Preparation.from_metadata(self.info["preparation"])
+
+
+def shipped_bundle_folder() -> Path:
+    """Return the folder of the student that ships with the extension.
+
+    Beside the package where Slicer installs the module's resources, inside it where pip installed it.
+    Raises: BundleIncomplete when neither is there.
+    """
+    package = Path(__file__).resolve().parents[2]
+    places = (package.parent / "Resources", package / "_resources")
+    for place in places:
+        if (place / "Models" / SHIPPED).is_dir():
+            return place / "Models" / SHIPPED
+    raise BundleIncomplete(
+        f"The model '{SHIPPED}' is not installed with REACTKD; install the extension again or choose a model folder."
+    )
+
+
+def _tensors(content: bytes, path: Path) -> dict[str, Any]:
+    """Return the state dict in `content`, read without running anything that it may hold."""
+    import pickle
+
+    import torch
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of odd pickles that it then refuses
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise BundleUnsafe(
+            f"The weights file {path.name} holds more than numbers and was not opened; "
+            "ask for the model as a plain state dict."
+        ) from error
+    except Exception as error:  # torch reports a broken file by many types
+        raise BundleMismatch(f"{path.name} is not a weights file of PyTorch; copy the model folder again.") from error
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise BundleUnsafe(
+            f"The weights file {path.name} holds more than tensors; ask for the model as a plain state dict."
+        )
+    return state
+
+
+def _student_with(metadata: Mapping[str, Any], state: Mapping[str, Any]) -> Student:
+    """Build the student that the metadata describe and fill it with `state`. Raises: BundleMismatch."""
+    from REACTKDLib.core.student.config import StudentConfig
+    from REACTKDLib.core.student.network import Student
+    from REACTKDLib.core.student.prepare import Preparation
+
+    info = metadata["reactkd"]
+    try:
+        check_description(metadata)
+        config = StudentConfig.from_dict(info["student"])
+        student = Student(config)
+        Preparation.from_metadata(info["preparation"])
+        UncertaintyRule(**info.get("uncertain", {}))
+        _check_names(info, config)
+    except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
+        raise BundleMismatch(
+            f"The description of the model {quoted([info['name']])} is not valid ({shown(error, 150)}); copy the model "
+            "folder again."
+        ) from error
+    try:
+        student.load_state_dict(state)
+    except RuntimeError as error:
+        raise BundleMismatch(
+            f"The weights do not fit the configuration of the model '{info['name']}'; copy the model folder again."
+        ) from error
+    if not all(bool(value.isfinite().all()) for value in student.state_dict().values()):
+        raise BundleMismatch(f"The weights of the model '{info['name']}' hold NaN or infinity; train it again.")
+    return student.eval().requires_grad_(False)
+
+
+def _check_names(info: Mapping[str, Any], config: StudentConfig) -> None:
+    """Raise ValueError when classes or modalities are not those of the network."""
+    if len(set(info["classes"])) != config.classes:
+        raise ValueError(f"{len(info['classes'])} classes are named where the network has {config.classes}")
+    known = {m.value for m in Modality}
+    if set(info["modalities"]) != set(config.modalities) or not set(config.modalities) <= known:
+        raise ValueError(f"the inputs {info['modalities']} are not those of the network, or not known")
+
+
+def _json_bytes(metadata: Mapping[str, Any]) -> bytes:
+    return (json.dumps(metadata, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")

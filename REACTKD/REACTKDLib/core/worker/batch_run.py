@@ -1,0 +1,132 @@
+"""Grading the cases of a list one after the other in a worker, going on past those that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from REACTKDLib.core.cases.case_list import CaseList, ListedCase
+from REACTKDLib.core.errors import OutputNotWritable
+from REACTKDLib.core.review.record import answer_of
+from REACTKDLib.core.review.review import Review
+from REACTKDLib.core.review.table import review_csv
+from REACTKDLib.core.text import plural
+from REACTKDLib.core.worker import events
+from REACTKDLib.core.worker.jobs import CaseFiles, GradeFiles, Model
+from REACTKDLib.core.worker.mail import Mail
+from REACTKDLib.core.writing.atomic import write_text
+from REACTKDLib.core.writing.earlier import set_aside
+
+TABLE = "results.csv"
+_KEY = "batch"
+
+
+class BatchRun:
+    """One run. state: 'running', 'canceling', 'done' or 'canceled'. done: cases that are through; failed: of those.
+
+    cases: the list. fraction: of the whole, 0 to 1. doing: what is being done. Each case leaves its answer, or why it
+    has none, in the review, `<case>.json` in the results folder, and results.csv there with a row for each case.
+    """
+
+    def __init__(
+        self,
+        mail: Mail,
+        cases: CaseList,
+        review: Review,
+        files_of: Callable[[ListedCase], CaseFiles],
+        model: Model,
+        again: bool = False,
+        changed: Callable[[], Any] = lambda: None,
+    ) -> None:
+        """files_of: the files of a case, with corrected masks. again: also cases that have an answer that holds."""
+        self._mail, self.cases, self._review = mail, cases, review
+        self._files_of, self._model, self._changed = files_of, model, changed
+        self._todo: Sequence[ListedCase] = [case for case in cases.cases if again or self._needs(case)]
+        self.total = len(self._todo)
+        self.done = self.failed = 0
+        self.doing = ""
+        self.problem = ""
+        self._part = 0.0
+        self._ticket: int | None = None
+        self.state = "running"
+        self._next()
+
+    @property
+    def running(self) -> bool:
+        """True until the last case is through or the run is stopped."""
+        return self.state in ("running", "canceling")
+
+    @property
+    def fraction(self) -> float:
+        """How much is done, 0 to 1."""
+        return 1.0 if not self.total else min(1.0, (self.done + self._part) / self.total)
+
+    @property
+    def summary(self) -> str:
+        """What came of it, in some sentences."""
+        if not self.total:
+            return "Every case of the list has a grade already."
+        told = [f"{self.done - self.failed} of {plural(self.total, 'case')} graded now."]
+        if self.failed:
+            told.append(f"{self.failed} failed; the table above says why.")
+        if self.state == "canceled":
+            told.append("The rest was stopped.")
+        told.append(self.problem or f"The table is {TABLE} in {self.cases.results_folder.name}.")
+        return " ".join(told)
+
+    def cancel(self) -> None:
+        """Stop within a second; what is done stays."""
+        if self.state == "running":
+            self.state = "canceling"
+            if self._ticket is not None:
+                self._mail.cancel(self._ticket)
+            self._changed()
+
+    def _needs(self, case: ListedCase) -> bool:
+        record = self._review.of(case.id)
+        return record.answer is None or record.failure is not None or bool(record.answer["outdated"])
+
+    def _next(self) -> None:
+        if self.state == "canceling" or self.done >= self.total:
+            self.state = "canceled" if self.state == "canceling" else "done"
+            self.doing, self._part, self._ticket = "", 0.0, None
+            self._write(self.cases.results_folder / TABLE, review_csv(self.cases, self._review))
+            self._changed()
+            return
+        case = self._todo[self.done]
+        self.doing, self._part = case.id, 0.0
+        job = GradeFiles(_KEY, self._files_of(case), self._model)
+        # In the background: opening a case for the reader goes before.
+        self._ticket = self._mail.submit(job, lambda event: self._ended(case, event), self._heard, background=True)
+        self._changed()
+
+    def _heard(self, fraction: float, _text: str) -> None:
+        self._part = max(self._part, fraction)  # one that gave way starts over
+        self._changed()
+
+    def _ended(self, case: ListedCase, event: events.Event) -> None:
+        if isinstance(event, events.Canceled):
+            self.state = "canceling"
+            self._next()
+            return
+        if isinstance(event, events.Failed):
+            self.failed += 1
+            self._record_failure(case, event)
+        else:
+            report = event.result.report
+            self._review.update(case.id, answer=answer_of(report), failure=None)
+            self._write(self.cases.results_folder / f"{case.file_name}.json", report.to_json())
+        self.done += 1
+        self._write(self.cases.results_folder / TABLE, review_csv(self.cases, self._review))
+        self._next()
+
+    def _record_failure(self, case: ListedCase, event: events.Failed) -> None:
+        """Keep why, and let no report of an earlier run pass for one of this."""
+        self._review.update(case.id, failure={"code": event.code, "reason": event.message})
+        set_aside(self.cases.results_folder, [f"{case.file_name}.json"])
+
+    def _write(self, path: Any, text: str) -> None:
+        try:
+            write_text(path, text)
+        except OutputNotWritable:
+            self.problem = "The results could not be written beside the list; they are in the table here."

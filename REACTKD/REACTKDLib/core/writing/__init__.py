@@ -1,0 +1,1 @@
+"""Writing that loses nothing: files beside and renamed, locks, and what an interrupted process left behind."""

@@ -1,0 +1,138 @@
+"""Writes that are whole or absent: written beside the target, checked on the disk, then renamed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from REACTKDLib.core.errors import OutputNotWritable
+from REACTKDLib.core.writing.kept_files import is_whole
+from REACTKDLib.core.writing.owners import hidden_name
+from REACTKDLib.core.writing.replacing import Stage, recover_now_and_then, remove
+
+_BLOCK = 1 << 20
+_NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG, errno.EIO)
+_NO_ACCESS = "choose a folder that you may write to"
+
+
+@contextmanager
+def written_beside(target: Path | str) -> Iterator[Path]:
+    """Yield a path beside `target` for a file or folder; on success it takes the target's place, on failure it goes.
+
+    The suffixes of the target are kept, since image writers choose the format by them. Missing parents are made. What
+    was written is brought to the disk first, and archives (.npz, .pt) are checked against their own checksums; a
+    writer that may lose bytes without an error must check the rest itself (see `checked_stream`). What a process that
+    was killed left beside the target is removed.
+
+    Raises: OutputNotWritable when the place cannot be written.
+    """
+    target = Path(target)
+    beside = target.with_name(hidden_name(target.name))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        recover_now_and_then(target.parent)
+        yield beside
+        _bring_to_disk(beside)
+        _take_place(beside, target)
+    except OSError as error:
+        fix = "make room on the disk or choose another folder" if error.errno in _NO_ROOM else _NO_ACCESS
+        raise OutputNotWritable(f"{target} cannot be written ({error.strerror or error}); {fix}.") from error
+    finally:
+        remove(beside)
+
+
+def write_bytes(target: Path | str, content: bytes) -> None:
+    """Write `content`, whole or not at all. Raises: OutputNotWritable."""
+    with written_beside(target) as beside, checked_stream(beside) as stream:
+        stream.write(content)
+
+
+def write_text(target: Path | str, text: str) -> None:
+    """Write `text` as UTF-8 with line feeds, whole or not at all. Raises: OutputNotWritable."""
+    write_bytes(target, text.encode("utf-8"))
+
+
+class CheckedStream:
+    """A binary stream that keeps the length and CRC-32 of what it was given; it cannot seek."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.size = self.checksum = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Write all of `data`. Raises: OSError."""
+        data = memoryview(data).cast("B")
+        written = self._stream.write(data)
+        if written != len(data):
+            raise OSError(errno.EIO, "the disk did not take all of it")
+        self.size += written
+        self.checksum = zlib.crc32(data, self.checksum)
+        return written
+
+    def flush(self) -> None:
+        """Hand on what is buffered. Raises: OSError."""
+        self._stream.flush()
+
+
+@contextmanager
+def checked_stream(path: Path) -> Iterator[CheckedStream]:
+    """Open the new file `path` for writing; at the end it is read again and must be what was written.
+
+    Raises: OSError when it is not, or when the disk says so itself.
+    """
+    with open(path, "wb") as file:
+        stream = CheckedStream(file)
+        yield stream
+        file.flush()
+        os.fsync(file.fileno())
+    size = checksum = 0
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            size, checksum = size + len(block), zlib.crc32(block, checksum)
+    if (size, checksum) != (stream.size, stream.checksum):
+        raise OSError(errno.EIO, "the disk did not keep what was written")
+
+
+def _bring_to_disk(beside: Path) -> None:
+    files = [path for path in beside.rglob("*") if path.is_file()] if beside.is_dir() else [beside]
+    for path in files:
+        with open(path, "rb+") as file:
+            os.fsync(file.fileno())  # some file systems tell only now that there is no room
+            is_archive = file.read(4) == b"PK\x03\x04"
+        if is_archive:
+            _check_archive(path)
+    if beside.is_dir() and os.name != "nt":
+        for folder in (beside, *(path for path in beside.rglob("*") if path.is_dir())):
+            _bring_names_to_disk(folder)
+
+
+def _bring_names_to_disk(folder: Path) -> None:
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # not every file system can
+            os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _check_archive(path: Path) -> None:
+    if not is_whole(path):
+        raise OSError(errno.EIO, "the disk did not keep what was written")
+
+
+def _take_place(beside: Path, target: Path) -> None:
+    # os.replace does not put a folder over a folder that holds files.
+    if not (beside.is_dir() and os.path.lexists(target)):
+        os.replace(beside, target)
+        return
+    stage = Stage(target.parent)
+    try:
+        os.rename(beside, stage.new / target.name)
+        stage.commit()
+    finally:
+        stage.discard()

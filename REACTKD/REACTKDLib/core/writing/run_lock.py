@@ -1,0 +1,69 @@
+"""One long run at a time in an output folder; the second is told who is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from REACTKDLib.core.errors import FolderInUse, OutputNotWritable
+from REACTKDLib.core.text import plural, sentence
+from REACTKDLib.core.writing.atomic import write_text
+from REACTKDLib.core.writing.file_lock import Locked, locked
+from REACTKDLib.core.writing.replacing import recover
+
+
+@contextmanager
+def running_alone(target: Path, what: str) -> Iterator[None]:
+    """Be the only run in the folder of `target`, its table or record. what: 'a batch', 'a training'.
+
+    What an earlier run that was killed left in the folder is finished or removed. The lock is the system's and ends
+    with the process; a hidden file beside it says whose it is.
+
+    Raises: FolderInUse with the owner's process, computer and age; OutputNotWritable.
+    """
+    owner = target.with_name(f".{target.name}.owner")
+    lock = locked(target)
+    try:
+        made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock.__enter__()
+    except Locked as error:
+        raise FolderInUse(_told(owner, what)) from error
+    except OSError as error:
+        why = (error.strerror or "the disk refused it").lower()
+        raise OutputNotWritable(f"The output folder cannot be written ({why}); choose another folder.") from error
+    try:
+        recover(target.parent)
+        record = {"process": os.getpid(), "host": platform.node(), "since": time.time()}
+        write_text(owner, json.dumps(record) + "\n")
+        yield
+    finally:
+        with suppress(OSError):
+            owner.unlink()  # before the lock is free, else it would be the next one's
+        lock.__exit__(None, None, None)
+        with suppress(OSError):  # a run that was refused leaves no empty folder
+            for folder in made:
+                folder.rmdir()
+
+
+def _told(owner: Path, what: str) -> str:
+    try:
+        found = json.loads(owner.read_text(encoding="utf-8"))
+        minutes = max(int(time.time() - found["since"]) // 60, 0)
+        who = f"process {int(found['process'])} on {found['host']}, for {_age(minutes)}"
+    except (OSError, ValueError, KeyError, TypeError):
+        who = "its process has just begun"
+    return sentence(
+        f"{what} runs in the output folder already ({who}); wait until it has ended, or choose another folder."
+    )
+
+
+def _age(minutes: int) -> str:
+    if minutes < 120:
+        return plural(minutes, "minute")
+    return plural(minutes // 60, "hour") if minutes < 48 * 60 else plural(minutes // (24 * 60), "day")

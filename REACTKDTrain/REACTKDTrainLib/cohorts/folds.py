@@ -1,0 +1,128 @@
+"""Splits by patient: folds, and inside each training fold a part on which every choice is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.text import quoted
+from REACTKDTrainLib.cohorts.base import CohortCase
+
+
+class FoldsImpossible(ReactkdError):
+    """The cohort cannot be split as asked."""
+
+    code = "folds-impossible"
+
+
+@dataclass(frozen=True)
+class Split:
+    """train: fits weights and normalization; inner: stops, chooses and calibrates; test: looked at once."""
+
+    train: tuple[CohortCase, ...]
+    inner: tuple[CohortCase, ...]
+    test: tuple[CohortCase, ...]
+
+
+def make_folds(cases: Sequence[CohortCase], folds: int, seed: int = 0, inner: float = 0.2) -> list[Split]:
+    """Split graded cases by patient, stratified by grade; all cases of a patient stay together.
+
+    folds: 1 keeps all for training and tests nothing. Where every case carries a `fold`, these are the test folds.
+    inner: share of the training patients.
+
+    Raises: UsageError for a case without a grade; FoldsImpossible for fewer patients than folds, a fold that lacks a
+    grade, a patient with two grades, folds that are not 0 .. folds - 1 or part a patient.
+    """
+    patients = _patients(cases)
+    if folds > len(patients):
+        raise FoldsImpossible(
+            f"The cohort has {len(patients)} patients, fewer than {folds} folds; choose fewer folds or more patients."
+        )
+    tests = [()] if folds == 1 else _test_folds(cases, patients, folds, seed)
+    out = []
+    for number, test in enumerate(tests):
+        rest = [p for p in patients if p not in set(test)]
+        inside = _inner_part(rest, patients, inner, seed + 1 + number)
+        split = Split(
+            _cases_of(cases, set(rest) - set(inside)), _cases_of(cases, set(inside)), _cases_of(cases, set(test))
+        )
+        _check(split, number, folds)
+        out.append(split)
+    return out
+
+
+def _patients(cases: Sequence[CohortCase]) -> dict[str, int]:
+    """Patient -> grade, in the order of their names."""
+    grades: dict[str, int] = {}
+    for case in cases:
+        if case.grade is None:
+            raise UsageError(f"Case {case.id} has no grade and cannot be trained on; give only graded cases.")
+        if grades.setdefault(case.patient, case.grade) != case.grade:
+            raise FoldsImpossible(
+                f"The patient {quoted([case.patient])} has cases of two grades; a patient needs one grade: correct the "
+                "list, or leave one case out."
+            )
+    return dict(sorted(grades.items()))
+
+
+def _test_folds(cases: Sequence[CohortCase], patients: dict[str, int], folds: int, seed: int) -> list[tuple[str, ...]]:
+    if all(case.fold is not None for case in cases):
+        return _given_folds(cases, folds)
+    from sklearn.model_selection import StratifiedKFold
+
+    names, grades = np.array(list(patients)), np.array(list(patients.values()))
+    fewest, grade = min((int((grades == g).sum()), g) for g in range(len(GRADES)))
+    if fewest < folds:
+        raise FoldsImpossible(
+            f"Only {fewest} patients have the grade {GRADES[grade]}, so with {folds} folds one would lack it; choose "
+            "fewer folds or more patients."
+        )
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    return [tuple(names[test].tolist()) for _, test in splitter.split(names, grades)]
+
+
+def _given_folds(cases: Sequence[CohortCase], folds: int) -> list[tuple[str, ...]]:
+    known: dict[str, int] = {}
+    for case in cases:
+        if known.setdefault(case.patient, case.fold) != case.fold:
+            raise FoldsImpossible(
+                f"The list puts the patient {quoted([case.patient])} into two folds; all cases of a patient belong "
+                "into one."
+            )
+    if sorted(set(known.values())) != list(range(folds)):
+        raise FoldsImpossible(
+            f"The list has the folds {', '.join(map(str, sorted(set(known.values()))))} where {folds} were asked for "
+            f"(0 to {folds - 1}); correct the list or the number of folds."
+        )
+    return [tuple(p for p, f in sorted(known.items()) if f == number) for number in range(folds)]
+
+
+def _inner_part(names: list[str], patients: dict[str, int], share: float, seed: int) -> list[str]:
+    """About `share` of each grade's patients, at least one where a grade has two."""
+    rng = np.random.default_rng(seed)
+    chosen = []
+    for grade in range(len(GRADES)):
+        own = [p for p in names if patients[p] == grade]
+        n = min(max(round(share * len(own)), 1), len(own) - 1)
+        chosen += rng.choice(own, max(n, 0), replace=False).tolist() if own else []
+    return chosen
+
+
+def _cases_of(cases: Sequence[CohortCase], patients: set[str]) -> tuple[CohortCase, ...]:
+    return tuple(case for case in cases if case.patient in patients)
+
+
+def _check(split: Split, number: int, folds: int) -> None:
+    parts = {"training": split.train, "inner validation": split.inner} | ({"test": split.test} if folds > 1 else {})
+    for name, cases in parts.items():
+        lacking = set(range(len(GRADES))) - {case.grade for case in cases}
+        if lacking:
+            where = f"of fold {number} " if folds > 1 else ""
+            raise FoldsImpossible(
+                f"The {name} part {where}has no patient of the grade {GRADES[min(lacking)]}; choose fewer folds or "
+                "give more patients."
+            )

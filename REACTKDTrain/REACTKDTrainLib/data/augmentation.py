@@ -1,0 +1,109 @@
+"""Augmentation: one rotation, shift and elastic field for all volumes and all masks of a case (by MONAI)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from REACTKDLib.core.one_thread import one_thread
+from REACTKDTrainLib.data.case import RegionMasks
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far views differ from the case. The paper names affine and elastic augmentation without magnitudes.
+
+    rotate_deg: about each axis, uniform. shift_voxels: along each axis, uniform. scale: relative, uniform. elastic: the
+    largest displacement of the smooth field, in voxels (0 leaves it out); sigma: its smoothness, in voxels. flip:
+    mirror left to right with probability one half. level: sd of a constant added to each modality (its normalized
+    units). Topology descriptors stay as drawn: a rotation does not change them, and scale and elastic are small.
+
+    Raises: ValueError that names the field.
+    """
+
+    rotate_deg: float = 10.0
+    shift_voxels: float = 2.0
+    scale: float = 0.0
+    elastic: float = 1.0
+    sigma: float = 6.0
+    flip: bool = True
+    level: float = 0.05
+
+    def __post_init__(self) -> None:
+        limits = {"rotate_deg": 90, "shift_voxels": 32, "scale": 0.3, "elastic": 8, "level": 2}
+        for name, high in limits.items():
+            if not 0 <= getattr(self, name) <= high:
+                raise ValueError(f"{name} must be between 0 and {high}, not {getattr(self, name)}")
+        if self.sigma <= 0:
+            raise ValueError(f"sigma must be positive, not {self.sigma}")
+
+    @property
+    def still(self) -> bool:
+        """True when nothing moves: views then differ in level and in the student's masks alone."""
+        return not (self.rotate_deg or self.shift_voxels or self.scale or self.elastic or self.flip)
+
+
+def warp(stack: dict[str, Tensor], how: Augmentation, seed: int) -> dict[str, Tensor]:
+    """Apply one random warp, drawn from `seed`, to every entry (C, d, h, w): 'images' with their edge repeated outside,
+    all others with zeros. Linear interpolation. The same seed gives the same bits in every process, whatever its
+    number of threads.
+    """
+    from monai.transforms import Rand3DElasticd, RandAffined, RandFlipd
+
+    keys = list(stack)
+    padding = ["border" if key == "images" else "zeros" for key in keys]
+    angle = np.deg2rad(how.rotate_deg)
+    affine = {
+        "keys": keys,
+        "prob": 1.0,
+        "rotate_range": [angle] * 3,
+        "translate_range": [how.shift_voxels] * 3,
+        "scale_range": [how.scale] * 3,
+        "mode": ["bilinear"] * len(keys),
+        "padding_mode": padding,
+    }
+    if how.elastic > 0:
+        # Rand3DElastic smooths white noise in (-1, 1) before it scales it; this factor makes `elastic` its 3 sd.
+        spread = how.elastic / 3 / _sd_after_smoothing(how.sigma)
+        warper = Rand3DElasticd(sigma_range=(how.sigma,) * 2, magnitude_range=(spread,) * 2, **affine)
+    else:
+        warper = RandAffined(**affine)
+    warper.set_random_state(seed=seed)
+    with one_thread():
+        out = warper(dict(stack))
+    if how.flip:
+        flipper = RandFlipd(keys=keys, prob=0.5, spatial_axis=2)
+        flipper.set_random_state(seed=seed + 1)
+        out = flipper(out)
+    return {key: _plain(out[key]) for key in keys}
+
+
+def _plain(value: Tensor) -> Tensor:
+    """A torch tensor of what may be MONAI's own kind, which files of tensors do not take."""
+    return (value.as_tensor() if hasattr(value, "as_tensor") else torch.as_tensor(value)).contiguous()
+
+
+def warp_like(view_seed: int | None, how: Augmentation, volume: Tensor) -> Tensor:
+    """Warp (C, d, h, w) as the view with this `warp_seed` was, zeros outside; as it is where nothing moved."""
+    return volume if view_seed is None else warp({"like": volume}, how, view_seed)["like"]
+
+
+def _sd_after_smoothing(sigma: float) -> float:
+    """Sd of uniform noise in (-1, 1) after a 3-D Gaussian of `sigma` voxels: 3^-1/2 (2 sigma sqrt(pi))^-3/2."""
+    return float(3**-0.5 * (2 * sigma * np.sqrt(np.pi)) ** -1.5)
+
+
+def warp_masks(masks: RegionMasks, warped: Tensor) -> RegionMasks:
+    """Put warped occupancies and shells back. warped: (n + 6 (n - 1), d, h, w), as `stacked_masks` laid them out."""
+    n = len(masks)
+    occupancy = warped[:n]
+    shells = warped[n:].reshape(n - 1, -1, *warped.shape[1:]) if n > 1 else warped.new_zeros((0, 6, *warped.shape[1:]))
+    return RegionMasks(occupancy, shells, masks.topology, masks.volumes_ml, masks.matches)
+
+
+def stacked_masks(masks: RegionMasks) -> Tensor:
+    """Occupancies and shells as channels (n + 6 (n - 1), d, h, w)."""
+    return torch.cat([masks.occupancy, *masks.shells]) if len(masks) > 1 else masks.occupancy

@@ -1,0 +1,106 @@
+"""The prepared case: what training reads of a patient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from REACTKDLib.core.student.pooling import NodeMasks
+
+Start = tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class SoftBox:
+    """weights: (c, d, h, w) uint8, 255 is full, of a small box; start: its first voxel in the case's box."""
+
+    weights: Tensor
+    start: Start
+
+
+class Shells:
+    """Shells (6, d, h, w) of each lesion in turn on the case's box; dense only while they are read."""
+
+    def __init__(self, parts: tuple[SoftBox, ...], shape: tuple[int, int, int]):
+        self._parts, self._shape = parts, shape
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[n] for n in range(len(self)))
+
+    def __getitem__(self, index: int) -> Tensor:
+        return _laid_out(self._parts[index], self._shape)[1:]
+
+
+@dataclass(frozen=True, eq=False)
+class RegionMasks:
+    """One way in which the regions of a case were drawn, on the case's box.
+
+    occupancy: (n, d, h, w) float32, node 0 the parenchyma. shells: one (6, d, h, w) for each lesion, see
+    `core.masks.shells`. topology: (7,). volumes_ml: (n,). matches: (n,) int64, the expert's node that each node
+    overlaps most (for the expert's own: 0, 1, 2 ...).
+    """
+
+    occupancy: Tensor
+    shells: Shells | Tensor
+    topology: Tensor
+    volumes_ml: Tensor
+    matches: Tensor
+
+    def __len__(self) -> int:
+        return len(self.occupancy)
+
+    def node_masks(self) -> NodeMasks:
+        """As the student's pooling wants them."""
+        return NodeMasks(self.occupancy, self.shells)
+
+    @classmethod
+    def from_parts(
+        cls, parenchyma: Tensor, lesions: tuple[SoftBox, ...], topology: Tensor, volumes_ml: Tensor, matches: Tensor
+    ) -> RegionMasks:
+        """From what is stored. parenchyma: (d, h, w) uint8; lesions: (1 + 6, ...) each, the mask, then its shells."""
+        shape = tuple(parenchyma.shape)
+        occupancy = torch.empty((len(lesions) + 1, *shape))
+        occupancy[0] = parenchyma.float() / 255
+        for n, part in enumerate(lesions, start=1):
+            occupancy[n] = _laid_out(SoftBox(part.weights[:1], part.start), shape)[0]
+        return cls(occupancy, Shells(lesions, shape), topology, volumes_ml, matches)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedCase:
+    """One case, ready for training.
+
+    grade: 0 well, 1 moderate, 2 poor, or None. images: modality -> (d, h, w) float32 on the case's box: CT in HU,
+    resampled and clipped as `Preparation` does; PET normalized. start: the box's first voxel in the network's grid;
+    grid_shape: that grid's. masks: the expert's first, then the perturbed variants. truth: a phantom's ten latents.
+    key: a hash of all that went in.
+    """
+
+    id: str
+    patient: str
+    grade: int | None
+    images: Mapping[str, Tensor]
+    start: Start
+    grid_shape: tuple[int, int, int]
+    masks: tuple[RegionMasks, ...]
+    truth: Tensor | None
+    key: str
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(d, h, w) of the box."""
+        return tuple(next(iter(self.images.values())).shape)
+
+
+def _laid_out(part: SoftBox, shape: tuple[int, int, int]) -> Tensor:
+    """(c, d, h, w) float32 on the case's box."""
+    whole = torch.zeros((len(part.weights), *shape))
+    box = tuple(slice(s, s + n) for s, n in zip(part.start, part.weights.shape[1:], strict=True))
+    whole[(slice(None), *box)] = part.weights.float() / 255
+    return whole

@@ -1,0 +1,136 @@
+"""What the dose branch of the teacher sees: CT at a dose drawn for each step, from fields made once for each scan.
+
+Noise is simulated on the whole field of view of the scan and carried to the network's grid as two fields; any dose is
+then two multiply-adds (see `low_dose.training_fields`). A prepared CT was clipped to what the window shows before it
+was resampled, so air and bone beyond the window give no noise to the fields; what noise lifts over its ends is clipped
+again. So the branch sees what a scan at that dose would have become by the same preparation, and at full dose the
+native image bit by bit. A scan whose field of view cuts the body off gives no true noise: the branch sees it at its own
+dose.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.student.normalize import CT_CLIP_HU
+from REACTKDLib.core.writing.atomic import write_text
+from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.data.augmentation import Augmentation, warp_like
+from REACTKDTrainLib.data.normalization import LiverWindow
+from REACTKDTrainLib.data.store import PreparedStore
+from REACTKDTrainLib.data.view import View
+from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
+from REACTKDTrainLib.low_dose.sidecar import kept
+from REACTKDTrainLib.low_dose.training_fields import NoiseFields, TrainingFieldCache, draw_dose, draw_signs
+
+SEED = 100  # of the noise; the numbers of the test sets are others
+FORMAT = "noise2"  # raised when fields are made differently, so that old ones are not taken for new
+
+
+def prepare_fields(folder: Path, store: PreparedStore, case: CohortCase) -> None:
+    """Make the fields of one case on the box of its prepared images, if they are not there.
+
+    The photon budget is fitted to the noise of each real scan; a phantom has the default one.
+    Raises: TruncatedFieldOfView and others of `low_dose` for a CT that cannot be simulated, and why.
+    """
+    path = fields_path(folder, store, case)
+    if kept(path, None) is not None:  # whole, as its sidecar says
+        return
+    opened = case.load()
+    prepared = store.get(case)
+    grid, _ = store.preparation.grid_for(opened)
+    cache = TrainingFieldCache(folder / "grid", calibrate=case.truth is None, clip=CT_CLIP_HU)
+    whole = cache.fields(_safe(case.id), opened.volumes[Modality.CT], grid, SEED)
+    box = tuple(slice(a, a + n) for a, n in zip(prepared.start, prepared.shape, strict=True))
+    NoiseFields(whole.quantum[box], whole.electronic[box]).save(path, {"noise_seed": SEED})
+
+
+def prepare_fields_or_note(folder: Path, store: PreparedStore, case: CohortCase) -> None:
+    """Like `prepare_fields`; a scan that is cut off is noted (see `at_native_dose`) in place of raising."""
+    note = _native_path(folder, store, case)
+    if note.exists():
+        return
+    try:
+        prepare_fields(folder, store, case)
+    except TruncatedFieldOfView as error:
+        write_text(note, str(error) + "\n")
+
+
+def at_native_dose(folder: Path, store: PreparedStore, cases: Sequence[CohortCase]) -> dict[str, str]:
+    """Case id -> why the dose branch sees it at its own dose alone. Raises: TruncatedFieldOfView if most CTs are so."""
+    scans = [case for case in cases if "ct" in case.modalities]
+    notes = {case.id: _native_path(folder, store, case) for case in scans}
+    found = {name: path.read_text(encoding="utf-8").strip() for name, path in notes.items() if path.exists()}
+    if 2 * len(found) > len(scans):
+        raise TruncatedFieldOfView(
+            f"{len(found)} of {len(scans)} CT scans are crops of the body (the first: {next(iter(found))}), from which "
+            "no low dose can be simulated; give the full fields of view, or train without doses (setting data.doses)."
+        )
+    return found
+
+
+def _native_path(folder: Path, store: PreparedStore, case: CohortCase) -> Path:
+    return fields_path(folder, store, case).with_suffix(".native.txt")
+
+
+def fields_path(folder: Path, store: PreparedStore, case: CohortCase) -> Path:
+    """Where the fields of a case on its prepared box are kept: named by the content of both."""
+    return Path(folder) / f"{store.key(case)[:40]}.{FORMAT}.npy"
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:60]
+
+
+ROOM_VOXELS = 100_000_000  # of fields kept in memory as they lie in views: about 0.4 GB
+
+
+@dataclass(eq=False)
+class DoseSource:
+    """paths: case id -> its fields, which are warped as the view is; a case without them keeps its own dose."""
+
+    paths: Mapping[str, Path]
+    window: LiverWindow
+    augmentation: Augmentation
+    _kept: dict[tuple[str, int | None], np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        folder: Path,
+        store: PreparedStore,
+        cases: Sequence[CohortCase],
+        window: LiverWindow,
+        augmentation: Augmentation,
+    ) -> DoseSource:
+        """For cases that went through `prepare_fields_or_note`."""
+        dosed = [case for case in cases if not _native_path(folder, store, case).exists()]
+        return cls({case.id: fields_path(folder, store, case) for case in dosed}, window, augmentation)
+
+    def __call__(self, view: View, seed: int) -> Tensor:
+        """The CT of a view, windowed, at a dose log-uniform in [0.1, 1] and with signs drawn from `seed`: (d, h, w)."""
+        if view.case not in self.paths:
+            return self.window(view.hu)
+        rng = np.random.default_rng(seed)
+        dose, signs = draw_dose(rng), draw_signs(rng)
+        return self.window(torch.from_numpy(self.fields(view).add_to(view.hu.numpy(), dose, signs)))
+
+    def fields(self, view: View) -> NoiseFields:
+        """The two fields of a view's scan, as the view lies."""
+        key = view.case, view.warp_seed
+        if key not in self._kept:
+            own = NoiseFields.load(self.paths[view.case])
+            both = torch.from_numpy(np.stack([own.quantum, own.electronic]).astype(np.float32))
+            lying = warp_like(view.warp_seed, self.augmentation, both).numpy().astype(np.float16)
+            while self._kept and (len(self._kept) + 1) * lying.size > 2 * ROOM_VOXELS:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[key] = lying
+        return NoiseFields(*self._kept[key])

@@ -1,0 +1,102 @@
+"""From a case to the arrays of its prepared file. Whatever a reader's case goes through, this goes through too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.masks.placement import Placement, place_regions
+from REACTKDLib.core.masks.regions import Box, RegionSet
+from REACTKDLib.core.student.prepare import Preparation
+from REACTKDTrainLib.cohorts.sizes import padding_of
+from REACTKDTrainLib.data.annotators import MaskPerturbation, perturb_masks
+
+ALIGN = 8  # boxes start and end at multiples of this, so that maps at half, a quarter and an eighth have boxes too
+
+
+def make_arrays(
+    case: Case,
+    preparation: Preparation,
+    variants: int,
+    perturbation: MaskPerturbation,
+    seed: list[int],
+    whole_grid: bool,
+) -> dict[str, np.ndarray]:
+    """Prepare images, the expert's regions and `variants` perturbed ones; see `PreparedCase` for what they mean.
+
+    CT is kept in HU: the window's center and scale belong to the training fold. Raises: NoLiver, PetOffLiver.
+    """
+    grid, _ = preparation.grid_for(case)
+    in_hu = replace(preparation, ct_center_hu=0.0, ct_scale_hu=1.0)
+    prepared = in_hu(case, grid)
+    matrix = case.reference.ijk_to_ras
+    expert = RegionSet.from_masks(case.liver, case.tumor, matrix)
+    sets = [expert]
+    for n in range(variants):
+        rng = np.random.default_rng([*seed, n])
+        masks = perturb_masks(case.liver, case.tumor, expert.spacing[::-1], rng, perturbation)
+        sets.append(RegionSet.from_masks(*masks, matrix))
+    placements = [place_regions(regions, grid) for regions in sets]
+    box = tuple(slice(0, n) for n in grid.shape) if whole_grid else _case_box(placements, grid)
+    arrays = {
+        "modalities": np.array([m.value for m in prepared.images]),
+        "start": np.array([s.start for s in box]),
+        "grid_shape": np.array(grid.shape),
+        "n_masks": np.int64(len(sets)),
+        **{f"image_{m.value}": image[box].astype(np.float16) for m, image in prepared.images.items()},
+    }
+    for n, (regions, placement) in enumerate(zip(sets, placements, strict=True)):
+        arrays |= {f"{name}{n}": value for name, value in _mask_arrays(placement, box).items()}
+        arrays |= _lesion_arrays(placement, box, n)
+        arrays[f"volumes{n}"] = np.array([region.volume_ml for region in regions.regions])
+        arrays[f"matches{n}"] = matches(regions, expert)
+    return arrays
+
+
+def matches(regions: RegionSet, expert: RegionSet) -> np.ndarray:
+    """(n,) int64: which of the expert's regions each region overlaps most; lesions prefer lesions."""
+    out = np.zeros(len(regions.regions), dtype=np.int64)
+    for n, region in enumerate(regions.lesions, start=1):
+        where = regions.labels[region.box] == region.label
+        counts = np.bincount(expert.labels[region.box][where], minlength=2)[2:]
+        out[n] = 1 + int(counts.argmax()) if counts.size and counts.max() > 0 else 0
+    return out
+
+
+def _case_box(placements: list[Placement], grid: Grid) -> Box:
+    """The box that holds the regions of every variant, with padding."""
+    pad = padding_of(grid.shape)
+    out = []
+    for axis, n in enumerate(grid.shape):
+        low = min(p.box[axis].start for p in placements) - pad
+        high = max(p.box[axis].stop for p in placements) + pad
+        out.append(slice(max(low // ALIGN * ALIGN, 0), min(-(-high // ALIGN) * ALIGN, n)))
+    return tuple(out)
+
+
+def _bytes(weights: np.ndarray) -> np.ndarray:
+    return np.rint(255 * np.clip(weights, 0, 1)).astype(np.uint8)
+
+
+def _mask_arrays(placement: Placement, box: Box) -> dict[str, np.ndarray]:
+    parenchyma = np.zeros([s.stop - s.start for s in box], dtype=np.uint8)
+    own = tuple(slice(p.start - b.start, p.stop - b.start) for p, b in zip(placement.box, box, strict=True))
+    parenchyma[own] = _bytes(placement.occupancy[0])
+    return {"parenchyma": parenchyma, "topology": placement.topology}
+
+
+def _lesion_arrays(placement: Placement, box: Box, n: int) -> dict[str, np.ndarray]:
+    """Each lesion's mask and shells, cut to the smallest box that holds them."""
+    arrays = {}
+    for index, (where, shells) in enumerate(placement.shells, start=1):
+        weights = np.concatenate([placement.occupancy[(slice(index, index + 1), *where)], shells])
+        cut = bounding_box((weights > 0).any(axis=0)) or (slice(0, 1),) * 3
+        arrays[f"lesion{n}_{index}"] = _bytes(weights[(slice(None), *cut)])
+        arrays[f"start{n}_{index}"] = np.array(
+            [p.start + w.start + c.start - b.start for p, w, c, b in zip(placement.box, where, cut, box, strict=True)]
+        )
+    return arrays

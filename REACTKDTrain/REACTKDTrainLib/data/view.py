@@ -1,0 +1,41 @@
+"""The view: what a training step sees of a case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from REACTKDTrainLib.data.case import RegionMasks
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One case, as it is (number 0) or augmented (1 and up).
+
+    images: modality -> (d, h, w) float32, as the network reads them. hu: (d, h, w) CT in HU, before the window, or None
+    without CT. expert: the regions that the teacher pools over; masks: those of the student, perhaps drawn with another
+    annotator's errors. fixed, fixed_expert: modality -> (n, Q), the node vectors that need no learning, over `masks`
+    and over `expert`. truth: a phantom's ten latents. key: a hash of the content of the expert's side, which is what
+    teachers see. warp_seed: what the warp was drawn from; None where nothing moved.
+    """
+
+    case: str
+    patient: str
+    grade: int | None
+    number: int
+    images: Mapping[str, Tensor]
+    hu: Tensor | None
+    expert: RegionMasks
+    masks: RegionMasks
+    fixed: Mapping[str, Tensor]
+    fixed_expert: Mapping[str, Tensor]
+    truth: Tensor | None
+    key: str
+    warp_seed: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(d, h, w)."""
+        return tuple(next(iter(self.images.values())).shape)

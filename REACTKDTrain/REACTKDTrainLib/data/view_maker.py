@@ -1,0 +1,146 @@
+"""From a prepared case to its views: number 0 as it is, the others augmented, a finite number of each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from REACTKDLib.core.one_thread import one_thread
+from REACTKDLib.core.writing.atomic import written_beside
+from REACTKDLib.core.writing.kept_files import kept
+from REACTKDTrainLib.data.augmentation import Augmentation, stacked_masks, warp, warp_masks
+from REACTKDTrainLib.data.case import PreparedCase, RegionMasks
+from REACTKDTrainLib.data.fixed_nodes import fixed_vectors
+from REACTKDTrainLib.data.normalization import LiverWindow
+from REACTKDTrainLib.data.view import View
+
+FORMAT = "reactkd-view/1"
+
+
+@dataclass(frozen=True)
+class ViewMaker:
+    """Makes views; the same case and number always give the same bits.
+
+    window: of CT, from the training fold. seed: of the augmentation. perturbed: whether the student's masks may be an
+    annotator's with errors. folder: where warped images and fixed node vectors are kept, or None. A finite number of
+    views is what lets the teachers' answers be computed once.
+    """
+
+    window: LiverWindow
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    seed: int = 0
+    perturbed: bool = True
+    folder: Path | None = None
+
+    def key(self, case: PreparedCase, number: int) -> str:
+        """A hash of what the expert's side of a view depends on."""
+        told = f"{FORMAT} {case.key} {self.window}"
+        if number and (self.augmentation.level or not self.augmentation.still):
+            told += f" {number} {self.seed} {sorted(asdict(self.augmentation).items())}"
+        return hashlib.sha256(told.encode()).hexdigest()
+
+    def variant(self, case: PreparedCase, number: int) -> int:
+        """Which set of masks the student sees: the expert's in view 0, then one of the annotators' in turn."""
+        others = len(case.masks) - 1
+        return 0 if not self.perturbed or number == 0 or others == 0 else 1 + (number - 1) % others
+
+    def __call__(self, case: PreparedCase, number: int = 0, variant: int | None = None) -> View:
+        """View `number` of a case; `variant` forces a set of masks (the student's), for tests with other outlines.
+
+        Raises: IndexError for a set of masks that the case does not have.
+        """
+        variant = self.variant(case, number) if variant is None else variant
+        expert, masks = case.masks[0], case.masks[variant]
+        images, hu = dict(case.images), case.images.get("ct")
+        warp_seed = self._seed(case, number) if number and not self.augmentation.still else None
+        if warp_seed is not None:
+            images, expert, masks = self._warped(case, warp_seed, variant)
+            hu = images.get("ct")
+        if hu is not None:
+            images["ct"] = self.window(hu)
+        if number and self.augmentation.level:
+            draw = torch.Generator().manual_seed(self._seed(case, number) % 2**62 + 2)
+            images = {m: x + self.augmentation.level * torch.randn((), generator=draw) for m, x in images.items()}
+        key = self.key(case, number)
+        fixed_expert = self._fixed(f"{key} expert", images, expert)
+        fixed = fixed_expert if variant == 0 else self._fixed(f"{key} masks {variant}", images, masks)
+        return View(
+            case.id, case.patient, case.grade, number, images, hu, expert, masks, fixed, fixed_expert, case.truth, key,
+            warp_seed,
+        )  # fmt: skip
+
+    def _seed(self, case: PreparedCase, number: int) -> int:
+        told = f"{self.seed} {case.key} {number}"
+        return int(hashlib.sha256(told.encode()).hexdigest()[:7], 16)
+
+    def _warped(
+        self, case: PreparedCase, seed: int, variant: int
+    ) -> tuple[dict[str, Tensor], RegionMasks, RegionMasks]:
+        """Images, the expert's masks and those of `variant`, warped alike; from the folder where that was done before.
+
+        Kept as half precision and bytes, like prepared cases, and rounded so even when nothing is kept: the answer
+        must not depend on whether a file was there.
+        """
+        told = f"{FORMAT} warped {case.key} {seed} {sorted(asdict(self.augmentation).items())} {variant}"
+        path = self._path(told, "warped")
+        expert, masks = case.masks[0], case.masks[variant]
+        warped = None if path is None else kept(path, _tensors)
+        if warped is None:
+            stack = {"images": torch.stack(list(case.images.values())), "expert": stacked_masks(expert)}
+            if variant:
+                stack["masks"] = stacked_masks(masks)
+            warped = {
+                name: value.half() if name == "images" else (255 * value.clamp(0, 1)).round().byte()
+                for name, value in warp(stack, self.augmentation, seed).items()
+            }
+            if path is not None:
+                with written_beside(path) as beside:
+                    np.savez_compressed(beside, **{name: value.numpy() for name, value in warped.items()})
+        images = dict(zip(case.images, warped["images"].float(), strict=True))
+        expert = warp_masks(expert, warped["expert"].float() / 255)
+        return images, expert, warp_masks(masks, warped["masks"].float() / 255) if variant else expert
+
+    def _path(self, told: str, kind: str) -> Path | None:
+        name = hashlib.sha256(told.encode()).hexdigest()[:32]
+        return None if self.folder is None else Path(self.folder) / kind / name[:2] / f"{name}.npz"
+
+    def _fixed(self, told: str, images: dict[str, Tensor], masks: RegionMasks) -> dict[str, Tensor]:
+        """Fixed node vectors, from the folder where they were made before."""
+        path = self._path(told, "fixed")
+        found = None if path is None else kept(path, _tensors)
+        if found is not None:
+            return found
+        with one_thread():
+            made = fixed_vectors(images, masks)
+        if path is not None:
+            with written_beside(path) as beside:
+                np.savez(beside, **{m: v.numpy() for m, v in made.items()})
+        return made
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    with np.load(path, allow_pickle=False) as f:
+        return {name: torch.from_numpy(f[name]) for name in f.files}
+
+
+class Recent:
+    """Keeps the last `room` views in memory, by (case, number)."""
+
+    def __init__(self, make, room: int):
+        self._make, self.room, self._kept = make, room, OrderedDict()
+
+    def __call__(self, case_id: str, number: int) -> View:
+        """The view, made now if it is not among the last ones."""
+        key = case_id, number
+        if key not in self._kept:
+            self._kept[key] = self._make(case_id, number)
+            while len(self._kept) > self.room:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]

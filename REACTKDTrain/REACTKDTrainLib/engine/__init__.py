@@ -1,1 +1,0 @@
-"""Steps, checkpoints, processes and logs; knows nothing of networks."""

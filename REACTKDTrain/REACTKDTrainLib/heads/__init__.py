@@ -1,1 +1,0 @@
-"""Training of heads on node vectors: teachers and students of thousands of cases, in seconds; no image is encoded."""

@@ -1,0 +1,1 @@
+"""The teacher, the student with its graph, and their outputs."""

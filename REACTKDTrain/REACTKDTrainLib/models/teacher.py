@@ -1,0 +1,179 @@
+"""The teachers: a structure-function branch (FDG with CT, acetate with CT) and a dose branch (CT), fused."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from REACTKDLib.core.student.cbam import CBAM3D
+from REACTKDLib.core.student.pooling import BLOCK_SIZES
+from REACTKDTrainLib.data.fixed_nodes import columns_of, fixed_vectors
+from REACTKDTrainLib.data.view import View
+from REACTKDTrainLib.models.graph_head import GraphHead
+from REACTKDTrainLib.models.outputs import GraphOutput
+from REACTKDTrainLib.models.swin_branch import SwinBranch
+from REACTKDTrainLib.models.teacher_config import TeacherConfig
+
+PET = ("fdg", "acetate")
+BRANCHES = ("structure_function", "dose")
+
+
+class Teacher(nn.Module):
+    """Both teachers and their fusion (arXiv 2508.02104, section on the dual teacher; method-spec section 1).
+
+    Three Swin encoders: FDG with CT and acetate with CT (together 'structure_function'), and CT alone at varied dose
+    ('dose'). Their maps are summed over what is present, pass CBAM3D (one instance: each branch's map and the fused map
+    go through the same weights, and the student gets them too), and are pooled over the expert's regions. Three heads:
+    fused and one for each branch. A tracer that is missing is absent, not zeros.
+    """
+
+    def __init__(self, config: TeacherConfig):
+        super().__init__()
+        self.config = config
+        self.encoders = nn.ModuleDict({**{m: SwinBranch(config, 2) for m in PET}, "dose": SwinBranch(config, 1)})
+        self.cbam = CBAM3D(config.width, config.cbam_ratio, config.cbam_kernel)
+        size = sum(BLOCK_SIZES[b] for b in config.blocks)
+        inputs = {"fused": ("ct", *PET, "dose"), "structure_function": ("ct", *PET), "dose": ("dose",)}
+        self.heads = nn.ModuleDict(
+            {
+                name: GraphHead(config.width, images, size, config.hidden, config.classes, config.dropout)
+                for name, images in inputs.items()
+            }
+        )
+
+    def encode(self, views: Sequence[View], dose_images: Sequence[Tensor] | None) -> list[dict[str, Tensor]]:
+        """Maps of each view: encoder -> (C, d/4, h/4, w/4). Views of one shape are encoded as one batch."""
+        device = next(self.parameters()).device
+        groups: dict[tuple, list[int]] = defaultdict(list)
+        for row, view in enumerate(views):
+            names = [m for m in PET if m in view.images and "ct" in view.images]
+            names += ["dose"] if "ct" in view.images else []
+            if not names:
+                raise ValueError(f"case {view.case} has no CT; the teachers read CT with PET, or CT alone")
+            for name in names:
+                groups[name, view.shape].append(row)
+        out: list[dict[str, Tensor]] = [{} for _ in views]
+        for (name, _), rows in groups.items():
+            if name == "dose":
+                stack = [(views[r].images["ct"] if dose_images is None else dose_images[r])[None] for r in rows]
+            else:
+                stack = [torch.stack([views[r].images[name], views[r].images["ct"]]) for r in rows]
+            maps = self.encoders[name](torch.stack(stack).to(device))
+            for n, row in enumerate(rows):
+                out[row][name] = maps[n]
+        return out
+
+    def forward(
+        self,
+        views: Sequence[View],
+        dose_images: Sequence[Tensor] | None = None,
+        sample_seeds: Sequence[int] | None = None,
+        encode: bool = True,
+    ) -> GraphOutput:
+        """Grade a batch over the expert's regions.
+
+        dose_images: of each view the CT (d, h, w) that the dose branch reads, windowed; None: the native one.
+        sample_seeds: (B,), dropout is drawn from them one case at a time. encode: False grades by fixed node vectors
+        alone (no maps, nodes without columns). A batch in which no case has PET has no
+        'structure_function' among its branches; in a mixed batch it is NaN for those without.
+
+        Raises: ValueError for a case without CT.
+        """
+        encoded = self.encode(views, dose_images) if encode else [_unseen(view) for view in views]
+        parts: dict[str, list] = defaultdict(list)
+        for row, (view, maps) in enumerate(zip(views, encoded, strict=True)):
+            fixed = self._fixed(view, None if dose_images is None else dose_images[row])
+            kept = torch.get_rng_state()
+            if sample_seeds is not None and self.training:
+                torch.manual_seed(int(sample_seeds[row]))
+            for name in ("fused", *BRANCHES):
+                chosen = {"fused": list(maps), "structure_function": [m for m in PET if m in maps], "dose": ["dose"]}
+                parts[name].append(self._grade(name, [maps[m] for m in chosen[name]], view, fixed))
+            if sample_seeds is not None and self.training:
+                torch.set_rng_state(kept)
+        logits = {name: [part[0] for part in parts[name]] for name in parts}
+        nodes = {name: [part[1] for part in parts[name]] for name in parts}
+        present = [b for b in BRANCHES if any(x is not None for x in logits[b])]
+        return GraphOutput(
+            torch.stack(logits["fused"]),
+            nodes["fused"],
+            [part[3] for part in parts["fused"]] if encode else [],
+            torch.stack([part[2] for part in parts["fused"]]),
+            {b: _stacked(logits[b], self.config.classes) for b in present},
+            {b: nodes[b] for b in present},
+            branch_maps={b: [part[3] for part in parts[b]] for b in present} if encode else {},
+        )
+
+    def grade_dose(self, views: Sequence[View], images: Sequence[Tensor], sample_seeds=None) -> GraphOutput:
+        """The dose branch alone, for CT without a grade: logits, node means of its map."""
+        device = next(self.parameters()).device
+        maps = [self.encoders["dose"](image[None, None].to(device))[0] for image in images]
+        parts = []
+        for row, (view, image, level) in enumerate(zip(views, images, maps, strict=True)):
+            kept = torch.get_rng_state()
+            if sample_seeds is not None and self.training:
+                torch.manual_seed(int(sample_seeds[row]))
+            parts.append(self._grade("dose", [level], view, self._fixed(view, image, only_dose=True)))
+            torch.set_rng_state(kept)
+        return GraphOutput(
+            torch.stack([p[0] for p in parts]),
+            [p[1] for p in parts],
+            [p[3] for p in parts],
+            torch.stack([p[2] for p in parts]),
+        )
+
+    def _grade(self, name: str, maps: list[Tensor | None], view: View, fixed: Mapping[str, Tensor]):
+        """(logits, nodes, hidden, map) of one head, Nones where it has nothing to look at."""
+        if not maps:
+            return None, None, None, None
+        if maps[0] is None:
+            nodes, topology = view.expert.occupancy, view.expert.topology
+            device = next(self.parameters()).device
+            return *self.heads[name](None, nodes.to(device), fixed, topology.to(device)), None
+        level = self.cbam(torch.stack(maps).sum(dim=0)[None])[0]
+        weights = F.avg_pool3d(view.expert.occupancy[None].to(level.device), 4, ceil_mode=True)[0]
+        return *self.heads[name](level, weights, fixed, view.expert.topology.to(level.device)), level
+
+    def _fixed(self, view: View, dose_image: Tensor | None, only_dose: bool = False) -> dict[str, Tensor]:
+        """image -> (n, Q) of the expert's regions; 'dose' from the degraded CT where there is one."""
+        if not self.config.blocks:
+            return {}
+        columns = columns_of(self.config.blocks)
+        fixed = {} if only_dose else dict(view.fixed_expert)
+        if dose_image is not None:
+            fixed["dose"] = fixed_vectors({"dose": dose_image}, view.expert)["dose"]
+        elif "ct" in view.fixed_expert:
+            fixed["dose"] = view.fixed_expert["ct"]
+        device = next(self.parameters()).device
+        return {name: value[:, columns].to(device) for name, value in fixed.items()}
+
+
+def _unseen(view: View) -> dict[str, None]:
+    """The encoders that would see a view."""
+    return {name: None for name in (*PET, "dose") if "ct" in view.images and (name in view.images or name == "dose")}
+
+
+def _stacked(rows: list[Tensor | None], classes: int) -> Tensor:
+    some = next(row for row in rows if row is not None)
+    return torch.stack([some.new_full((classes,), float("nan")) if row is None else row for row in rows])
+
+
+@torch.no_grad()
+def fit_teacher_scales(teacher: Teacher, views: Sequence[View]) -> None:
+    """Set the standardization constants of all heads from the lesions of training views; encodes nothing."""
+    from REACTKDTrainLib.data.fixed_nodes import relative
+
+    columns = columns_of(teacher.config.blocks)
+    for head in teacher.heads.values():
+        for name, scale in head.fixed_scale.items():
+            source = "ct" if name == "dose" else name
+            rows = [relative(v.fixed_expert[source][:, columns])[1:] for v in views if source in v.fixed_expert]
+            joined = torch.cat(rows) if rows else torch.zeros(0, 1)
+            if len(joined) > 1:
+                scale.fit(joined.to(scale.mean.device))
+        if len(views) > 1:
+            head.topology_scale.fit(torch.stack([v.expert.topology for v in views]).to(head.topology_scale.mean.device))

@@ -1,1 +1,0 @@
-"""The teacher, and the student as training runs it."""

@@ -1,0 +1,184 @@
+"""Node vectors of cases on disk: all that heads read, 100 KB a case where voxels are 7 MB, so thousands of cases fit.
+
+A case is prepared, its regions are pooled, and the voxels are let go. What is kept: of every way in which the regions
+were drawn the fixed node vectors, and with a frozen encoder that encoder's moments for every subset of images. Heads
+(the student's, the teachers') train on these in seconds, with the very numbers that whole volumes give.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from REACTKDLib.core.one_thread import one_thread
+from REACTKDLib.core.student.bands import gaussian_bands
+from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.writing.atomic import written_beside
+from REACTKDLib.core.writing.kept_files import kept
+from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.cohorts.sizes import preparation_of
+from REACTKDTrainLib.data.case import PreparedCase, RegionMasks
+from REACTKDTrainLib.data.fixed_nodes import fixed_vectors
+from REACTKDTrainLib.data.normalization import LiverWindow
+from REACTKDTrainLib.data.store import PreparedStore
+from REACTKDTrainLib.data.view import View
+from REACTKDTrainLib.nodes.subset_moments import subset_moments
+
+FORMAT = "reactkd-nodes/1"
+
+
+@dataclass(frozen=True, eq=False)
+class NodeRegions:
+    """One way in which the regions of a case were drawn; node 0 is the parenchyma.
+
+    fixed: modality -> (n, Q), see `networks.fixed`. fused: subset of images ('ct+fdg') -> (n, F), the moments of the
+    frozen encoder's fused maps, empty without an encoder. masks: topology, volumes and matches; no voxels.
+    """
+
+    fixed: Mapping[str, Tensor]
+    fused: Mapping[str, Tensor]
+    masks: RegionMasks
+
+    def __len__(self) -> int:
+        return len(self.masks.volumes_ml)
+
+
+@dataclass(frozen=True, eq=False)
+class NodeCase:
+    """One case as heads see it. regions: the expert's first, then those of annotators with errors."""
+
+    id: str
+    patient: str
+    grade: int | None
+    regions: tuple[NodeRegions, ...]
+    truth: Tensor | None
+    key: str
+
+    def view(self, number: int = 0, variant: int = 0) -> View:
+        """A view without voxels: teachers see the expert's regions, the student those of `variant`."""
+        expert, own = self.regions[0], self.regions[variant]
+        empty = {name: torch.zeros(0, 0, 0) for name in own.fixed}
+        return View(
+            self.id, self.patient, self.grade, number, empty, None, expert.masks, own.masks, own.fixed, expert.fixed,
+            self.truth, f"{self.key} {number}",
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class NodeStore:
+    """Makes and keeps `<folder>/<key>.npz`.
+
+    prepared: how cases are prepared and how many sets of masks each has; its folder is not used. window: of CT.
+    encoder: a frozen student whose encoder's moments are kept too, and `encoder_key`, its `encoder_hash`.
+    encoded: of how many sets of masks, the expert's first.
+    """
+
+    folder: Path
+    prepared: PreparedStore
+    window: LiverWindow
+    encoder: Student | None = None
+    encoder_key: str = ""
+    encoded: int = 2
+
+    @classmethod
+    def without_encoder(cls, folder: Path, size: str = "full", variants: int = 3) -> NodeStore:
+        """Fixed vectors alone: a third less work, and another shipped encoder outdates none of the files.
+
+        size: of `prepared.sizes`; variants: sets of masks of annotators with errors.
+        """
+        return cls(folder, PreparedStore(folder, preparation_of(size), variants=variants), LiverWindow())
+
+    def key(self, case: CohortCase) -> str:
+        """A hash of the case's content and of every choice made here."""
+        told = f"{FORMAT} {self.prepared.key(case)} {self.window} {self.encoder_key} {self.encoded}"
+        return hashlib.sha256(told.encode()).hexdigest()
+
+    def path(self, case: CohortCase) -> Path:
+        """Where a case is kept: under a hash, as in `PreparedStore`."""
+        return Path(self.folder) / f"{self.key(case)[:40]}.npz"
+
+    def get(self, case: CohortCase) -> NodeCase:
+        """Return the case's node vectors, made now if they were not before.
+
+        Raises: what `PreparedStore.get` raises; and then nothing is left.
+        """
+        path, key = self.path(case), self.key(case)
+        found = kept(path, lambda whole: _read(whole, case, key))
+        if found is None:  # absent, or damaged since
+            self.make(case)
+            found = _read(path, case, key)
+        return found
+
+    def make(self, case: CohortCase) -> None:
+        """Make and keep the case's file. Raises: see `get`."""
+        with one_thread(), torch.inference_mode():
+            arrays = self._arrays(self.prepared.make(case))
+        with written_beside(self.path(case)) as beside:
+            np.savez(beside, **arrays)
+
+    def _arrays(self, case: PreparedCase) -> dict[str, np.ndarray]:
+        images = dict(case.images)
+        if "ct" in images:
+            images["ct"] = self.window(images["ct"])
+        bands = {m: gaussian_bands(image[None, None])[0] for m, image in images.items()}
+        levels = None if self.encoder is None else _levels(self.encoder, images, bands)
+        arrays: dict[str, np.ndarray] = {"n_masks": np.int64(len(case.masks)), "modalities": np.array(list(images))}
+        for n, masks in enumerate(case.masks):
+            arrays |= {f"fixed{n}_{m}": value.numpy() for m, value in fixed_vectors(images, masks, bands).items()}
+            if levels is not None and n < self.encoded:
+                pad = [p for size in reversed(case.shape) for p in (0, -size % 4)]
+                moments = subset_moments(levels, F.pad(masks.occupancy, pad))
+                arrays |= {f"fused{n}_{subset}": value.numpy() for subset, value in moments.items()}
+            arrays[f"topology{n}"] = masks.topology.numpy()
+            arrays[f"volumes{n}"] = masks.volumes_ml.numpy()
+            arrays[f"matches{n}"] = masks.matches.numpy()
+        return arrays
+
+
+def encoder_hash(student: Student) -> str:
+    """Of the encoder's weights alone: another head on the same encoder finds the node vectors that are there."""
+    digest = hashlib.sha256()
+    for name, value in sorted(student.state_dict().items()):
+        if name.startswith("encoders."):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _levels(encoder: Student, images: Mapping[str, Tensor], bands: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
+    """Projected maps of each image: modality -> three (C_l, ...), padded to multiples of 4 as encoders want."""
+    out = {}
+    for name in encoder.config.modalities:
+        if name in images:
+            pad = [p for size in reversed(images[name].shape) for p in (0, -size % 4)]
+            split = bands[name][None]
+            if any(pad):
+                split = gaussian_bands(F.pad(images[name][None, None], pad, mode="replicate"))
+            levels = encoder.encoders(name, split.contiguous(memory_format=torch.channels_last_3d))
+            out[name] = [level[0] for level in levels]
+    return out
+
+
+def _read(path: Path, case: CohortCase, key: str) -> NodeCase:
+    with np.load(path, allow_pickle=False) as f:
+        modalities = f["modalities"].tolist()
+        regions = tuple(_regions(f, n, modalities) for n in range(int(f["n_masks"])))
+    latents = None if case.truth is None else case.truth.get("latents")
+    truth = None if latents is None else torch.tensor(latents, dtype=torch.float32)
+    return NodeCase(case.id, case.patient, case.grade, regions, truth, key)
+
+
+def _regions(f: Mapping[str, np.ndarray], n: int, modalities: list[str]) -> NodeRegions:
+    topology, volumes, matches = (torch.from_numpy(f[f"{name}{n}"]) for name in ("topology", "volumes", "matches"))
+    bare = torch.zeros(len(volumes), 0, 0, 0)
+    masks = RegionMasks(bare, torch.zeros(len(volumes) - 1, 6, 0, 0, 0), topology, volumes, matches)
+    prefix = f"fused{n}_"
+    fused = {name[len(prefix) :]: torch.from_numpy(f[name]) for name in f if name.startswith(prefix)}
+    return NodeRegions({m: torch.from_numpy(f[f"fixed{n}_{m}"]) for m in modalities}, fused, masks)

@@ -1,0 +1,96 @@
+"""The table of nodes: many cases as a few padded tensors, so that a step is a handful of matrix products."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from REACTKDTrainLib.nodes.node_store import NodeCase
+
+
+@dataclass(frozen=True, eq=False)
+class NodeTable:
+    """N cases, each with V sets of masks (the expert's first), padded to n nodes; node 0 is the parenchyma.
+
+    grade: (N,) int64. truth: (N, 10) latents of phantoms, NaN elsewhere. fixed: modality -> (V, N, n, Q). fused: subset
+    of images -> (E, N, n, F) with E <= V, the moments of a frozen encoder, empty where there is none. rows: (V, N, n)
+    bool, which nodes are real. topology: (V, N, 7). matches: (V, N, n) int64, the expert's node that each overlaps.
+    """
+
+    ids: tuple[str, ...]
+    patients: tuple[str, ...]
+    grade: Tensor
+    truth: Tensor
+    fixed: Mapping[str, Tensor]
+    fused: Mapping[str, Tensor]
+    rows: Tensor
+    topology: Tensor
+    matches: Tensor
+
+    def __len__(self) -> int:
+        return len(self.grade)
+
+    @property
+    def variants(self) -> int:
+        """How many sets of masks there are."""
+        return len(self.rows)
+
+    @classmethod
+    def of(cls, cases: Sequence[NodeCase]) -> NodeTable:
+        """Pad and stack. All cases need the same images and as many sets of masks.
+
+        Raises: ValueError for no case, an unknown grade, or cases that do not fit together.
+        """
+        if not cases:
+            raise ValueError("a table needs at least one case")
+        if any(case.grade is None for case in cases):
+            raise ValueError("a case without a grade cannot be in a table")
+        if len({(tuple(c.regions[0].fixed), len(c.regions)) for c in cases}) > 1:
+            raise ValueError("the cases of a table must have the same images and numbers of sets of masks")
+        sets = [[case.regions[v] for case in cases] for v in range(len(cases[0].regions))]
+        n = max(len(regions) for column in sets for regions in column)
+        fused = [column for column in sets if all(regions.fused for regions in column)]
+        counts = torch.tensor([[len(regions) for regions in column] for column in sets])
+        unknown = torch.full((10,), float("nan"))
+        return cls(
+            tuple(case.id for case in cases),
+            tuple(case.patient for case in cases),
+            torch.tensor([case.grade for case in cases]),
+            torch.stack([unknown if case.truth is None else case.truth for case in cases]),
+            {m: _stacked(sets, n, lambda r, m=m: r.fixed[m]) for m in cases[0].regions[0].fixed},
+            {s: _stacked(fused, n, lambda r, s=s: r.fused[s]) for s in cases[0].regions[0].fused} if fused else {},
+            torch.arange(n) < counts[..., None],
+            torch.stack([torch.stack([regions.masks.topology for regions in column]) for column in sets]),
+            _stacked(sets, n, lambda r: r.masks.matches),
+        )
+
+    def pick(self, index: Tensor | Sequence[int]) -> NodeTable:
+        """The cases of `index`, in its order."""
+        index = torch.as_tensor(index, dtype=torch.long)
+        chosen = index.tolist()
+        return replace(
+            self,
+            ids=tuple(self.ids[i] for i in chosen),
+            patients=tuple(self.patients[i] for i in chosen),
+            grade=self.grade[index],
+            truth=self.truth[index],
+            fixed={m: x[:, index] for m, x in self.fixed.items()},
+            fused={s: x[:, index] for s, x in self.fused.items()},
+            rows=self.rows[:, index],
+            topology=self.topology[:, index],
+            matches=self.matches[:, index],
+        )
+
+
+def _stacked(sets: Sequence[Sequence], n: int, of) -> Tensor:
+    """(V, N, n, ...) of what `of` gives of each set of regions, padded with zeros."""
+    first = of(sets[0][0])
+    out = first.new_zeros((len(sets), len(sets[0]), n, *first.shape[1:]))
+    for v, column in enumerate(sets):
+        for row, regions in enumerate(column):
+            value = of(regions)
+            out[v, row, : len(value)] = value
+    return out

@@ -1,0 +1,224 @@
+"""Train a teacher or a student on a table of nodes. A pure function of its arguments: the same call, the same bits."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import torch
+from torch import Tensor, nn
+
+from REACTKDLib.core.phantom.latents import DENSITIES
+from REACTKDLib.core.student.config import StudentConfig
+from REACTKDLib.core.student.network import Student
+from REACTKDTrainLib.data.fixed_nodes import columns_of
+from REACTKDTrainLib.distillation.distiller import Distiller
+from REACTKDTrainLib.distillation.losses import focal_loss, masked_mse, random_presence
+from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.nodes.batch import NodeBatch, student_output
+from REACTKDTrainLib.nodes.table import NodeTable
+from REACTKDTrainLib.nodes.teacher import NodeTeacher, taken
+
+Watch = Callable[[int, Mapping[str, float]], None]
+
+
+@dataclass(frozen=True)
+class HeadsRecipe:
+    """How heads are optimized: AdamW, one cycle of the rate, gradients clipped at 1.
+
+    steps, batch, rate, decay: of the optimizer. gamma, class_weights: of the focal loss. modality_dropout,
+    node_dropout: of the student's images, and of lesions. expert: share of the cases that are seen in training with the
+    expert's masks, the others with those of an annotator with errors. auxiliary: weight of regressing a phantom's
+    latents. Raises: ValueError that names the field.
+    """
+
+    steps: int = 400
+    batch: int = 64
+    rate: float = 3e-3
+    decay: float = 3e-2
+    gamma: float = 2.0
+    class_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    modality_dropout: float = 0.3
+    node_dropout: float = 0.1
+    expert: float = 0.5
+    auxiliary: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low in (("steps", 1), ("batch", 1)):
+            if getattr(self, name) < low:
+                raise ValueError(f"{name} must be at least {low}, not {getattr(self, name)}")
+        if not self.rate > 0:
+            raise ValueError(f"rate must be positive, not {self.rate}")
+        for name in ("modality_dropout", "node_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), not {getattr(self, name)}")
+        if not 0 <= self.expert <= 1:
+            raise ValueError(f"expert must be a share, not {self.expert}")
+
+
+def train_teacher(table: NodeTable, recipe: HeadsRecipe, hidden: int = 48, dropout: float = 0.3) -> NodeTeacher:
+    """All images; focal loss of the fused head, and half that of each branch's.
+
+    Masks and lesions vary as they do for a student (`recipe.expert`, `recipe.node_dropout`): on 65 patients a teacher
+    of the expert's masks alone is worse than the student that it is to teach (docs/decisions.md).
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        teacher = NodeTeacher(hidden, dropout=dropout)
+        teacher.fit_scales(table)
+        weights = torch.tensor(recipe.class_weights)
+        draw = torch.Generator().manual_seed(recipe.seed)
+
+        def loss(index: Tensor) -> dict[str, Tensor]:
+            batch = NodeBatch.of(table, index, _drawn_variants(len(index), table.variants, recipe, draw))
+            output = teacher(batch, _hidden_nodes(batch.rows, recipe.node_dropout, draw))
+            grade = table.grade[index]
+            terms = {"focal": focal_loss(output.logits, grade, recipe.gamma, weights)}
+            for branch, logits in output.branch_logits.items():
+                terms[branch] = 0.5 * focal_loss(logits, grade, recipe.gamma, weights)
+            return terms
+
+        _optimize(teacher.train(), loss, len(table), recipe)
+    return teacher.eval()
+
+
+def train_student(
+    table: NodeTable,
+    recipe: HeadsRecipe,
+    config: StudentConfig | None = None,
+    distiller: Distiller | None = None,
+    targets: TeacherTargets | None = None,
+    initial: Student | None = None,
+    watch: Watch | None = None,
+) -> Student:
+    """Focal loss, what the distiller adds, and perhaps the latents; modalities and lesions drop out.
+
+    table: training cases; the student sees sets of masks by `recipe.expert`. config: of a new student, by default the
+    usual one without an encoder. distiller: its parameters learn too and are left behind; it gets region embeddings as
+    nodes, and `views` that have `masks.matches`, `grade` and `patient`. targets: of all cases of the table, see
+    `teacher.targets_of`.
+    initial: a student to go on from (copied), whose encoder stays as it is; the table must hold its moments.
+
+    Raises: ValueError for a distiller that needs a teacher without targets, or whole maps, or where
+    the moments of an encoder lack.
+    """
+    if distiller is not None and distiller.needs_teacher and targets is None:
+        raise ValueError("this distiller needs the teacher's targets")
+    if distiller is not None and distiller.needs_maps:
+        raise ValueError("this distiller compares whole maps, and there are none on the level of nodes")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        student = copy.deepcopy(initial) if initial is not None else new_student(table, config)
+        regress = nn.Linear(student.config.hidden, 1 + len(DENSITIES)) if recipe.auxiliary else None
+        draw = torch.Generator().manual_seed(recipe.seed)
+        latents = (table.truth - table.truth.mean(dim=0)) / table.truth.std(dim=0).clamp_min(1e-6)
+        weights = torch.tensor(recipe.class_weights)
+
+        def loss(index: Tensor) -> dict[str, Tensor]:
+            presence = random_presence(len(index), student.config.modalities, recipe.modality_dropout, draw)
+            batch = NodeBatch.of(table, index, _drawn_variants(len(index), _usable(table, student), recipe, draw))
+            output = student_output(student, batch, presence, _hidden_nodes(batch.rows, recipe.node_dropout, draw))
+            terms = {"focal": focal_loss(output.logits, table.grade[index], recipe.gamma, weights)}
+            if distiller is not None and targets is not None:
+                views = [
+                    SimpleNamespace(
+                        masks=SimpleNamespace(matches=m), grade=int(table.grade[i]), patient=table.patients[i]
+                    )
+                    for i, m in zip(index.tolist(), batch.per_case(batch.matches), strict=True)
+                ]
+                terms |= distiller(output, taken(targets, index), views)
+            if regress is not None:
+                terms["latents"] = recipe.auxiliary * _latent_loss(regress, output.embeddings, latents[index], presence)
+            return terms
+
+        parts = [p for name, p in student.named_parameters() if not name.startswith(("encoders.", "cbam."))]
+        nn.ParameterList(parts).requires_grad_()  # a student out of a model folder is frozen
+        for extra in (distiller, regress):
+            parts += [] if extra is None else [p for p in extra.parameters() if p.requires_grad]
+        student.train()
+        _optimize(nn.ParameterList(parts), loss, len(table), recipe, watch)
+    return student.eval()
+
+
+def new_student(table: NodeTable, config: StudentConfig | None = None) -> Student:
+    """A student with the standardization constants of a table's lesions. config: as in `train_student`."""
+    student = Student(config or StudentConfig(blocks=("input", "bands", "shells"), dropout=0.3))
+    columns = columns_of(student.config.blocks)
+    used = table.rows[: _usable(table, student), :, 1:]
+    with torch.no_grad():
+        for name in student.config.modalities if student.fixed_size else ():
+            vectors = student._relative(table.fixed[name][: len(used)][..., columns])
+            student.fixed_scale[name].fit(vectors[:, :, 1:][used])
+        if student.fused_size:
+            rows = [student._relative(x[: len(used)])[:, :, 1:][used] for x in table.fused.values()]
+            student.fused_scale.fit(torch.cat(rows))
+        student.topology_scale.fit(table.topology[: len(used)].flatten(0, 1))
+    return student
+
+
+@torch.no_grad()
+def predict(student: Student, table: NodeTable, subset: tuple[str, ...], variant: int = 0) -> Tensor:
+    """Probabilities (N, K) of every case with some of its images and one of its sets of masks."""
+    student.eval()
+    presence = {m: torch.full((len(table),), float(m in subset)) for m in student.config.modalities}
+    output = student_output(student, NodeBatch.of(table, torch.arange(len(table)), variant), presence)
+    return torch.softmax(output.logits.double(), dim=1)
+
+
+def _usable(table: NodeTable, student: Student) -> int:
+    """Sets of masks that the student can be shown: those with moments of its encoder, if it has one."""
+    return min((len(x) for x in table.fused.values()), default=0) if student.fused_size else table.variants
+
+
+def _drawn_variants(n: int, variants: int, recipe: HeadsRecipe, draw: torch.Generator) -> Tensor:
+    """(n,): the expert's masks with probability `recipe.expert`, else one of the annotators'."""
+    if variants < 1:
+        raise ValueError("the table has no encoder moments; make it with the student's encoder")
+    expert = torch.rand(n, generator=draw) < recipe.expert
+    other = torch.randint(1, max(variants, 2), (n,), generator=draw)
+    return torch.where(expert | (variants < 2), torch.zeros_like(other), other)
+
+
+def _hidden_nodes(rows: Tensor, rate: float, draw: torch.Generator) -> Tensor:
+    """(B, n) bool: lesions that drop out, never the parenchyma or the first (largest) lesion."""
+    hidden = torch.rand(rows.shape, generator=draw) < rate
+    hidden[:, :2] = False
+    return hidden
+
+
+def _latent_loss(readout: nn.Linear, embeddings, wanted: Tensor, presence: Mapping[str, Tensor]) -> Tensor:
+    """Squared error of the latents that the images present can show, over all lesions of the batch."""
+    from REACTKDTrainLib.distillation.auxiliary import visible
+
+    lesions = torch.cat([h[1:] for h in embeddings])
+    owner = torch.repeat_interleave(
+        torch.arange(len(embeddings)), torch.tensor([len(h) - 1 for h in embeddings], dtype=torch.long)
+    )
+    shown = torch.stack([visible({m: float(v[row]) for m, v in presence.items()}) for row in range(len(embeddings))])
+    return masked_mse(readout(lesions), wanted[owner], shown[owner].float())
+
+
+def _optimize(
+    module: nn.Module, loss: Callable[[Tensor], dict[str, Tensor]], cases: int, recipe: HeadsRecipe,
+    watch: Watch | None = None,
+) -> None:  # fmt: skip
+    """Steps over shuffled cases; each epoch runs through all of them."""
+    order = torch.Generator().manual_seed(recipe.seed + 1)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.rate, total_steps=recipe.steps)
+    queue = torch.empty(0, dtype=torch.long)
+    for step in range(recipe.steps):
+        while len(queue) < recipe.batch:
+            queue = torch.cat([queue, torch.randperm(cases, generator=order)])
+        index, queue = queue[: recipe.batch], queue[recipe.batch :]
+        terms = loss(index)
+        optimizer.zero_grad(set_to_none=True)
+        torch.stack(list(terms.values())).sum().backward()
+        nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if watch is not None:
+            watch(step, {name: float(value.detach()) for name, value in terms.items()})

@@ -1,0 +1,1 @@
+"""Figures and tables, one way to write each."""

@@ -1,0 +1,49 @@
+"""The log of a stage: a CSV with a row for each step, that a resumed run continues without doubling a row."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from REACTKDLib.core.writing.atomic import written_beside
+
+
+class CsvLog:
+    """Rows with the columns of the first one. step: rows from this step on are dropped (they will be run again)."""
+
+    def __init__(self, path: Path, step: int = 0):
+        self._path = Path(path)
+        self._columns: list[str] | None = None
+        if self._path.exists():
+            rows = read_log(self._path)
+            self._columns = list(rows[0]) if rows else None
+            self._write_all([r for r in rows if int(r["step"]) < step])  # also without a row that broke off
+
+    def _write_all(self, rows: list[dict[str, str]]) -> None:
+        if not rows:
+            self._path.unlink()
+            self._columns = None
+            return
+        with written_beside(self._path) as beside, open(beside, "w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, self._columns)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def add(self, row: Mapping[str, object]) -> None:
+        """Append one row; columns that the first row did not have are left out."""
+        new = self._columns is None
+        self._columns = self._columns or list(row)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self._path, "a", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, self._columns, extrasaction="ignore", restval="")
+            if new:
+                writer.writeheader()
+            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+
+
+def read_log(path: Path) -> list[dict[str, str]]:
+    """The rows of a log; a last line that is still being written is left out."""
+    with open(path, newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        return [row for row in reader if row.get("step", "").isdigit() and None not in row.values()]

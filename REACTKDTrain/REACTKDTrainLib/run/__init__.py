@@ -1,1 +1,0 @@
-"""One training from beginning to end, and its folder."""

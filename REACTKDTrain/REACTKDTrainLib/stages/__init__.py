@@ -1,1 +1,0 @@
-"""The two stages: teachers first, then the student."""

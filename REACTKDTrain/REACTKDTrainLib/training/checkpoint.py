@@ -1,0 +1,63 @@
+"""Checkpoints: whole or absent, tensors only, of one configuration, and checked against their checksums."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from REACTKDLib.core.errors import OutputNotWritable, UsageError
+from REACTKDLib.core.writing.kept_files import is_whole
+from REACTKDLib.core.writing.tensor_files import write_tensors
+
+FORMAT = "reactkd-checkpoint/1"
+
+
+def save_checkpoint(path: Path, tensors: Mapping[str, Any], state: Mapping[str, Any], binding: str) -> None:
+    """Write tensors (nested dictionaries) and `state` (JSON types) so that the file is whole or the old one stays.
+
+    binding: a hash of all that must be the same for the file to be used again.
+    Raises: OutputNotWritable, also when the disk is full; the file that was there before is untouched.
+    """
+    text = json.dumps({"format": FORMAT, "binding": binding, "state": dict(state)})
+    content = {"tensors": dict(tensors), "text": torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)}
+    try:
+        write_tensors(path, content)
+    except OutputNotWritable as error:
+        raise OutputNotWritable(
+            f"The checkpoint {path.name} could not be written (is the disk full?); make room and resume: the last one "
+            "is whole."
+        ) from error
+
+
+def load_checkpoint(path: Path, binding: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return (tensors, state), or None when there is no file.
+
+    Raises: UsageError for a file of another configuration, a damaged one, or one that is not a checkpoint.
+    """
+    if not Path(path).exists():
+        return None
+    if not is_whole(path):
+        raise UsageError(
+            f"{Path(path).name} is damaged, or is not a checkpoint of this program; put a copy of it back, or remove "
+            "it and resume, and this stage begins again."
+        )
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        told = json.loads(bytes(content["text"].tolist()).decode())
+        if told["format"] != FORMAT:
+            raise ValueError(told["format"])
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{Path(path).name} is not a checkpoint of this program; remove it, or choose another output folder."
+        ) from error
+    if told["binding"] != binding:
+        raise UsageError(
+            f"{Path(path).name} belongs to a run with another configuration or other cases; resume with the settings "
+            "in run.json, or choose another output folder."
+        )
+    return content["tensors"], told["state"]

@@ -1,0 +1,299 @@
+"""A whole run: cohorts, preparation, folds, predictions, measures, figures, the model folder."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.writing.run_lock import running_alone
+from REACTKDTrainLib.cohorts.base import Cohort
+from REACTKDTrainLib.cohorts.folds import Split, make_folds
+from REACTKDTrainLib.cohorts.open_cohort import open_cohort, size_of
+from REACTKDTrainLib.cohorts.sizes import preparation_of
+from REACTKDTrainLib.data.dose_data import DoseSource, at_native_dose, prepare_fields_or_note
+from REACTKDTrainLib.data.store import PreparedStore
+from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
+from REACTKDTrainLib.training.config import TrainingConfig
+from REACTKDTrainLib.training.device import choose_device
+from REACTKDTrainLib.training.fold import COST, FoldRun
+from REACTKDTrainLib.training.fold_data import FoldData
+from REACTKDTrainLib.training.options import RunOptions
+from REACTKDTrainLib.training.outcome import Chosen, Result, write_outcome
+from REACTKDTrainLib.training.predictions import Prediction, predict_student, predict_teacher, write_rows
+from REACTKDTrainLib.training.preparation import Storing, UnreadableCase, prepare_cases, without
+from REACTKDTrainLib.training.processes import Processes
+from REACTKDTrainLib.training.progress import Now, Plan, Report, silent
+from REACTKDTrainLib.training.record import RECORD, add_native_dose, add_unreadable, describe_run, open_folder
+from REACTKDTrainLib.training.stop import StopFile, Stopped
+
+#: part of a fold -> its settings
+STAGE_SETTINGS = {
+    "teacher-heads": "teacher_heads",
+    "teacher": "teacher_stage",
+    "student-heads": "student_heads",
+    "student": "student_stage",
+}
+
+
+def run_experiment(options: RunOptions, report: Report = silent) -> Result:
+    """Run, or go on with, all that `options` ask for.
+
+    Raises: UsageError and others of ReactkdError, each one sentence, before anything is written where that is
+    possible; FolderInUse when another training runs there; Stopped when a file STOP lies in the output folder (the
+    state is kept).
+    """
+    device = choose_device(options.device)
+    config = options.training_config(size_of(options.cohort))
+    processes = Processes.joined(device.type)
+    try:
+        run = Experiment(options, config, device, processes, report if processes.first else silent)
+        with running_alone(run.output / RECORD, "a training") if processes.first else nullcontext():
+            return _run_or_stop(run)
+    finally:
+        processes.leave()
+
+
+def _run_or_stop(run: Experiment) -> Result:
+    try:
+        return run.run()
+    except Stopped:
+        if run.processes.first:
+            run.stop.obey()
+        raise
+
+
+class Experiment:
+    """See `run_experiment`."""
+
+    def __init__(
+        self, options: RunOptions, config: TrainingConfig, device: torch.device, processes: Processes, report: Report
+    ):
+        self.options, self.config, self.device, self.processes = options, config, device, processes
+        self.output = Path(options.output)
+        self.cache = Path(options.cache) if options.cache else self.output / "cache"
+        self.stop = StopFile(self.output)
+        self._report = report
+        data = config.data
+        self.store = PreparedStore(
+            self.cache / "prepared",
+            preparation_of(data.size),
+            data.mask_variants,
+            data.perturbation,
+            data.mask_seed,
+            data.whole_grid,
+        )
+
+    def run(self) -> Result:
+        """Everything, in order; what an earlier run finished is not done again."""
+        if self.processes.first:
+            self.stop.clear()  # first of all, so that a stop asked for from now on is obeyed
+        self._report(Now(0.0, "opening the cohort"))
+        self._check_batches()
+        cohorts = self._open()
+        self._check_teachers(self._chosen(self._splits(cohorts)))
+        record = describe_run(self.config, cohorts, self.device, self.processes)
+        new = not (self.output / RECORD).exists()
+        if self.processes.first:
+            open_folder(self.output, record, self.options.resume)
+        self.processes.wait()
+        try:
+            cohorts = self._prepare(cohorts)
+            truncated = self._truncated(cohorts)
+        except (UnreadableCase, TruncatedFieldOfView):
+            if new and self.processes.first:
+                (self.output / RECORD).unlink()  # nothing has begun: the corrected cohort may take the same folder
+            raise
+        if self.processes.first:
+            add_unreadable(self.output, record, cohorts)
+            add_native_dose(self.output, truncated)
+        record = describe_run(self.config, cohorts, self.device, self.processes)
+        return self._train(cohorts, self._splits(cohorts), record)
+
+    def _splits(self, cohorts: dict[str, Cohort]) -> list[Split]:
+        return make_folds(cohorts["cohort"].graded, self.config.folds, self.config.seed, self.config.data.inner)
+
+    def _check_batches(self) -> None:
+        """Before anything is prepared: each batch is divided among the processes."""
+        world, parts = self.processes.world, self._done_here()
+        for part, name in STAGE_SETTINGS.items():
+            batch = getattr(self.config, name).batch
+            if part in parts and batch % world:
+                raise UsageError(
+                    f"The setting {name}.batch is {batch}, which {world} processes cannot divide evenly; set it to a "
+                    f"multiple of {world}."
+                )
+
+    def _check_teachers(self, chosen: list[tuple[Split, int]]) -> None:
+        """Before anything is prepared: the student alone needs teachers that are there."""
+        if self.options.stage != "student" or not self._needs_teacher():
+            return
+        for _, number in chosen:
+            if not (self.output / f"fold{number}" / "teacher" / "best.pt").is_file():
+                raise UsageError(
+                    f"There is no trained teacher for fold {number} in the output folder; run the stage 'teacher' or "
+                    "'both' first."
+                )
+
+    # -- cohorts
+
+    def _open(self) -> dict[str, Cohort]:
+        options, size = self.options, self.config.data.size
+        whole = self.config.data.doses
+        cohorts = {"cohort": open_cohort(options.cohort, size, whole)}
+        if options.unlabeled:
+            cohorts["unlabeled"] = open_cohort(options.unlabeled, size, whole)
+        if options.external:
+            cohorts["external"] = open_cohort(options.external, size, whole)  # as much of the body as in training
+        if not cohorts["cohort"].graded:
+            raise UsageError(
+                f"No case of the cohort {cohorts['cohort'].name} has a grade; training needs grades (well, moderate, "
+                "poor). CT without grades can be given as the unlabeled cohort."
+            )
+        cohorts["cohort"] = replace(cohorts["cohort"], cases=cohorts["cohort"].graded)
+        return cohorts
+
+    def _prepare(self, cohorts: dict[str, Cohort]) -> dict[str, Cohort]:
+        """Prepare every case once, each process its share; then all know which cannot be read."""
+        cases = [case for cohort in cohorts.values() for case in cohort.cases]
+        roles = ("cohort", "unlabeled") if self.config.data.doses else ()
+        dosed = {case.id for role in roles if role in cohorts for case in cohorts[role].cases}
+        make = partial(_prepare_one, Storing(self.store), self.cache / "doses", self.store, frozenset(dosed))
+        own = cases[self.processes.rank :: self.processes.world]
+        self._plan = Plan(self._parts(cohorts), self._report)
+        failed = prepare_cases(
+            own,
+            make,
+            self.options.workers,
+            lambda n, of: self._plan.tell("prepare", n / of, "preparing cases"),
+            self._check_stop,
+        )
+        for part in self.processes.gather(failed):
+            failed |= part
+        skip = self.options.skip_unreadable
+        return {role: without(cohort, failed, skip) for role, cohort in cohorts.items()}
+
+    def _truncated(self, cohorts: dict[str, Cohort]) -> dict[str, str]:
+        """The scans from which no low dose can be made, and why."""
+        if not self.config.data.doses:
+            return {}
+        found = [
+            at_native_dose(self.cache / "doses", self.store, cohorts[role].cases)
+            for role in ("cohort", "unlabeled")
+            if role in cohorts
+        ]
+        return {name: reason for part in found for name, reason in part.items()}
+
+    def _parts(self, cohorts: dict[str, Cohort]) -> dict[str, float]:
+        parts = {"prepare": COST["prepare"] * sum(len(c) for c in cohorts.values())}
+        for split, number in self._chosen(self._splits(cohorts)):
+            fold = self._fold(split, number, None, Plan({}), window=False)
+            own = {k: v for k, v in fold.parts().items() if k.removesuffix(str(number)) in self._done_here()}
+            parts |= own | {f"predict{number}": COST["answers"] * (len(split.test) + len(cohorts.get("external", ())))}
+        return parts
+
+    def _done_here(self) -> set[str]:
+        """Which parts of a fold (see `FoldRun.parts`) the options ask for."""
+        stage, asks = self.options.stage, self._needs_teacher()
+        names = {"views"}
+        if stage == "teacher" or (stage == "both" and asks):
+            names |= {"teacher-heads", "teacher"}
+        if stage != "teacher":
+            names |= {"student-heads", "student"} | ({"answers"} if asks else set())
+        return names
+
+    def _chosen(self, splits: list[Split]) -> list[tuple[Split, int]]:
+        if self.options.fold >= len(splits):
+            raise UsageError(
+                f"There is no fold {self.options.fold}; with {len(splits)} folds they are 0 to {len(splits) - 1}."
+            )
+        return [(s, n) for n, s in enumerate(splits) if self.options.fold in (-1, n)]
+
+    # -- training
+
+    def _needs_teacher(self) -> bool:
+        from REACTKDTrainLib.distillation.distiller import make_distiller
+
+        config = self.config
+        return make_distiller(config.method, config.distillation, 1, 1).needs_teacher
+
+    def _fold(self, split: Split, number: int, unlabeled: Cohort | None, plan: Plan, window: bool = True) -> FoldRun:
+        degrade = None
+        if self.config.data.doses:
+            degrade = partial(DoseSource.of, self.cache / "doses")
+        return FoldRun(
+            self.config,
+            number,
+            split.train,
+            split.inner,
+            split.test,
+            self.store,
+            self.output,
+            self.cache,
+            self.device,
+            unlabeled.cases if unlabeled else (),
+            degrade,
+            self.processes,
+            self.stop,
+            plan,
+            measured=window,
+        )
+
+    def _train(self, cohorts: dict[str, Cohort], splits: list[Split], record: dict) -> Result:
+        best: Chosen | None = None
+        for split, number in self._chosen(splits):
+            fold = self._fold(split, number, cohorts.get("unlabeled"), self._plan)
+            teacher = None
+            if self.options.stage == "teacher" or self._needs_teacher():
+                teacher = fold.teacher(train=self.options.stage != "student")
+            if self.options.stage == "teacher":
+                self._predict(fold, None, teacher, cohorts)
+                continue
+            student = fold.student(teacher)
+            self._predict(fold, student, teacher, cohorts)
+            chosen = Chosen(fold.score(student), student, fold.window, fold.temperature, fold.number)
+            best = chosen if best is None or chosen.score > best.score else best
+        result = Result(None, None, None)
+        if self.processes.first:
+            result = write_outcome(self.output, self.config, cohorts, record, best)
+            self._report(Now(1.0, "done", None, 0.0))
+        self.processes.wait()
+        return result
+
+    def _predict(self, fold: FoldRun, student, teacher, cohorts: dict[str, Cohort]) -> None:
+        """Rows of this fold's test cases and of the external cohort, kept beside its weights."""
+        if not self.processes.first:
+            return
+        parts = {"test": fold.data["test"]}
+        if (external := cohorts.get("external")) is not None:
+            # each is seen once by a model, and there may be thousands: none is kept
+            parts["external"] = FoldData(external.cases, self.store, fold.data["test"].maker, room_voxels=0)
+        total = sum(map(len, parts.values())) * sum(model is not None for model in (student, teacher))
+        done = itertools.count(1)
+
+        def told() -> None:
+            self._plan.tell(f"predict{fold.number}", next(done) / total, fold.named("predicting unseen cases"))
+            self._check_stop()
+
+        for name, data in parts.items():
+            rows: list[Prediction] = []
+            if student is not None:
+                rows += predict_student(student, data, fold.number, told)
+            if teacher is not None:
+                rows += predict_teacher(teacher, data, fold.number, told)
+            write_rows(self.output / f"fold{fold.number}" / f"{name}.json", rows)
+
+    def _check_stop(self) -> None:
+        if self.stop.asked():
+            raise Stopped("The run was stopped; what is done is kept, and --resume goes on from here.")
+
+
+def _prepare_one(storing: Storing, doses: Path, store: PreparedStore, dosed: frozenset[str], case) -> None:
+    storing(case)
+    if case.id in dosed and "ct" in case.modalities:
+        prepare_fields_or_note(doses, store, case)

@@ -1,0 +1,301 @@
+"""One fold: teachers, what they say, the student, and what both say of the cases that none of them saw."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.student.network import Student
+from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.data.augmentation import Augmentation
+from REACTKDTrainLib.data.normalization import LiverWindow
+from REACTKDTrainLib.data.store import PreparedStore
+from REACTKDTrainLib.data.view import View
+from REACTKDTrainLib.data.view_maker import ViewMaker
+from REACTKDTrainLib.distillation.auxiliary import LatentRegression
+from REACTKDTrainLib.distillation.distiller import make_distiller
+from REACTKDTrainLib.distillation.targets_cache import TargetCache
+from REACTKDTrainLib.models.heads_only import start_heads
+from REACTKDTrainLib.models.predict import predict_views, subset_name
+from REACTKDTrainLib.models.student_graph import fit_fused_scale, fit_student_scales
+from REACTKDTrainLib.models.teacher import Teacher, fit_teacher_scales
+from REACTKDTrainLib.training.calibration import apply_temperature, fit_temperature
+from REACTKDTrainLib.training.checkpoint import load_checkpoint
+from REACTKDTrainLib.training.config import StageConfig, TrainingConfig
+from REACTKDTrainLib.training.fold_data import FoldData
+from REACTKDTrainLib.training.precision import encode_in_bfloat16
+from REACTKDTrainLib.training.processes import Processes
+from REACTKDTrainLib.training.progress import Plan
+from REACTKDTrainLib.training.randomness import seed_of
+from REACTKDTrainLib.training.stage import Stage
+from REACTKDTrainLib.training.stop import StopFile, Stopped
+from REACTKDTrainLib.training.student_stage import Learner, StudentStage, share_cbam
+from REACTKDTrainLib.training.teacher_answers import TeacherAnswers
+from REACTKDTrainLib.training.teacher_stage import Degrade, TeacherHeadsStage, TeacherStage
+from REACTKDTrainLib.training.trainer import Trainer
+from REACTKDTrainLib.training.warm_start import warm_start
+
+#: what a step costs relative to preparing a case, for telling how far a run is
+COST = {
+    "prepare": 1.0,
+    "views": 0.4,
+    "teacher-heads": 0.01,
+    "teacher": 0.7,
+    "answers": 0.3,
+    "student-heads": 0.01,
+    "student": 1.5,
+}
+
+
+@dataclass(eq=False)
+class FoldRun:
+    """Runs one fold in `folder`/fold<number>. train, inner, test: cases, patients apart (see `folds`).
+
+    teachers: the folder whose fold<number>/teacher is used, `folder` by default; so several methods can share one.
+    degrade: makes the dose branch's CT from a view and a seed, given the window; None: native dose.
+    measured: False leaves the window as usual, to ask for `parts` before anything is prepared. shared: another run of
+    the same fold, whose window and opened cases are used. maps: keep maps with the teachers' answers even for methods
+    that need none, so that others do not ask again.
+    """
+
+    config: TrainingConfig
+    number: int
+    train: Sequence[CohortCase]
+    inner: Sequence[CohortCase]
+    test: Sequence[CohortCase]
+    store: PreparedStore
+    folder: Path
+    cache: Path
+    device: torch.device = torch.device("cpu")
+    unlabeled: Sequence[CohortCase] = ()
+    degrade: Callable[[PreparedStore, Sequence[CohortCase], LiverWindow, Augmentation], Degrade] | None = None
+    processes: Processes = field(default_factory=Processes)
+    stop: StopFile | None = None
+    plan: Plan = field(default_factory=lambda: Plan({}))
+    teachers: Path | None = None
+    measured: bool = True
+    shared: FoldRun | None = None
+    maps: bool = False
+
+    def __post_init__(self) -> None:
+        self.seed = seed_of(self.config.seed, "fold", self.number) % 2**31
+        if self.shared is not None:
+            self.window, self.data, self._unlabeled = self.shared.window, self.shared.data, self.shared._unlabeled
+            return
+        own = self.measured and self.config.data.window == "fold"
+        self.window = LiverWindow.of(self.store.get(case) for case in (self.train if own else ()))
+        maker = ViewMaker(self.window, self.config.data.augmentation, self.config.seed, folder=self.cache / "views")
+        views = self.config.data.views
+        self.data = {
+            "train": FoldData(self.train, self.store, maker, views),
+            "inner": FoldData(self.inner, self.store, maker),
+            "test": FoldData(self.test, self.store, maker),
+        }
+        self._unlabeled = FoldData(self.unlabeled, self.store, maker) if self.unlabeled else None
+
+    # -- teachers
+
+    def teacher(self, train: bool = True) -> Teacher:
+        """The trained teacher, frozen. train: False takes it from the folder and says so when it is not there.
+
+        Raises: UsageError when it is not there or belongs to another configuration; Stopped.
+        """
+        config = self.config
+        with seeded(seed_of(self.seed, "teacher")):
+            teacher = Teacher(config.teacher)
+        teacher.to(self.device)
+        encode_in_bfloat16(teacher.encoders.values(), self.device, config.amp)
+        folder = (self.teachers or self.folder) / f"fold{self.number}"
+        binding = self._teacher_binding()
+        if not train:
+            found = load_checkpoint(folder / "teacher" / "best.pt", binding)
+            if found is None:
+                raise UsageError(
+                    f"There is no trained teacher for fold {self.number}; run the stage 'teacher' or 'both' first."
+                )
+            teacher.load_state_dict(found[0]["module"])
+            return teacher.eval().requires_grad_(False)
+        data, inner = self.data["train"], self.data["inner"]
+        fit_teacher_scales(teacher, self.open_views())
+        if config.teacher.blocks and (config.teacher_heads.epochs or config.teacher_heads.steps):
+            stage = TeacherHeadsStage(teacher, data, inner, config.loss)
+            self._run(stage, config.teacher_heads, folder, binding)
+        stage = TeacherStage(
+            teacher,
+            data,
+            inner,
+            config.loss,
+            self._degrade(self.train),
+            self._unlabeled,
+            self._degrade(self.unlabeled) if self.unlabeled else None,
+        )
+        self._run(stage, config.teacher_stage, folder, binding)
+        return teacher.eval().requires_grad_(False)
+
+    def open_views(self) -> list[View]:
+        """Make every view that a stage looks at, each process its share, so that none is made twice and a person sees
+        what takes the time. Returns view 0 of every training case, without voxels.
+        """
+        train, inner, others = self.data["train"], self.data["inner"], self._unlabeled
+        wanted = [(train, i, n) for i in range(len(train)) for n in range(train.views)]
+        wanted += [(data, i, 0) for data in (inner, others) if data is not None for i in range(len(data))]
+        own = wanted[self.processes.rank :: self.processes.world]
+        for done, (data, index, number) in enumerate(own, start=1):
+            data.light(index, number)
+            self.plan.tell(f"views{self.number}", done / len(own), self.named("opening views"))
+            self._check_stop()
+        self.processes.wait()
+        return [train.light(index) for index in range(len(train))]
+
+    def _degrade(self, cases: Sequence[CohortCase]) -> Degrade | None:
+        how = self.config.data.augmentation
+        return None if self.degrade is None else self.degrade(self.store, cases, self.window, how)
+
+    # -- student
+
+    def student(self, teacher: Teacher | None) -> Student:
+        """The trained student. teacher: frozen; None only for a method that needs none. Raises: Stopped, UsageError."""
+        config = self.config
+        with seeded(seed_of(self.seed, "student")):
+            student = Student(config.student)
+            distiller = make_distiller(
+                config.method, config.distillation, config.student.widths[-1], config.teacher.width
+            )
+            auxiliary = LatentRegression(config.student.hidden, self.train) if config.loss.auxiliary else None
+        if distiller.needs_teacher and teacher is None:
+            raise UsageError(f"The method {config.method} needs a teacher; run the stage 'teacher' or 'both' first.")
+        if teacher is not None:
+            share_cbam(student, teacher.cbam)
+        learner = Learner(student, distiller, auxiliary).to(self.device)
+        encode_in_bfloat16([student.encoders] if student.fused_size else [], self.device, config.amp)
+        ask = self._answers(teacher, distiller.needs_maps or self.maps) if distiller.needs_teacher else None
+        data, inner = self.data["train"], self.data["inner"]
+        folder, binding = self.folder / f"fold{self.number}", self._student_binding(teacher)
+        done = load_checkpoint(folder / "student" / "last.pt", binding) is not None
+        light = self.open_views()
+        if config.student_stage.initial:
+            if warm_start(student, config.student_stage.initial) and not done:
+                fit_fused_scale(student, map(data.view, range(len(data))))
+        else:
+            start_heads(student)
+            if not done:
+                fit_student_scales(student, light)
+                fit_fused_scale(student, map(data.view, range(len(data))))
+        heads = config.student_heads.epochs or config.student_heads.steps
+        if student.fixed_size and heads and not config.student_stage.initial:
+            stage = StudentStage(learner, data, inner, config.loss, ask, encode=False)
+            self._run(stage, config.student_heads, folder, binding)
+        for name, parameter in student.named_parameters():
+            if name.startswith(config.student_stage.frozen or ("\0",)):
+                parameter.requires_grad_(False)
+        self._run(StudentStage(learner, data, inner, config.loss, ask), config.student_stage, folder, binding)
+        self._calibrate(student.eval())
+        return student
+
+    def _answers(self, teacher: Teacher, maps: bool) -> TeacherAnswers:
+        branch = self.config.distillation.teacher
+        answers = TeacherAnswers(teacher, self.data["train"], TargetCache(self.cache / "targets"), maps, branch)
+        answers.compute(
+            self.processes,
+            lambda n, of: self.plan.tell(f"answers{self.number}", n / of, self.named("asking the teachers")),
+            self._check_stop,
+        )
+        return answers
+
+    def _calibrate(self, student: Student) -> None:
+        views = [self.data["inner"].view(i) for i in range(len(self.inner))]
+        everything = [tuple(m for m in student.config.modalities if m in view.images) for view in views]
+        told = predict_views(student, views, list(dict.fromkeys(everything)))
+        logits = [of[subset_name(images)] for of, images in zip(told, everything, strict=True)]
+        grades = torch.tensor([view.grade for view in views])
+        self.temperature = fit_temperature(torch.stack(logits), grades)
+        apply_temperature(student, self.temperature)
+
+    def score(self, student: Student) -> float:
+        """Mean log likelihood on the inner cases: what the model folder's student is chosen by."""
+        stage = StudentStage(
+            Learner(student, make_distiller("none", self.config.distillation, 1, 1)),
+            self.data["train"],
+            self.data["inner"],
+            self.config.loss,
+        )
+        return stage.validate()["score"]
+
+    # -- what both share
+
+    def _run(self, stage: Stage, config: StageConfig, folder: Path, binding: str) -> None:
+        part = f"{stage.name}{self.number}"
+        Trainer(
+            stage,
+            config,
+            folder / stage.name,
+            self.seed,
+            binding,
+            self.processes,
+            self.stop,
+            lambda fraction, loss: self.plan.tell(part, fraction, self.named(stage.name.replace("-", " ")), loss),
+        ).run()
+        stage.module.eval()
+
+    def named(self, what: str) -> str:
+        """What is done, with the fold where there are several."""
+        return f"fold {self.number + 1} of {self.config.folds}: {what}" if self.config.folds > 1 else what
+
+    def _check_stop(self) -> None:
+        if self.stop is not None and self.stop.asked():
+            raise Stopped("The training was stopped; what is done is kept, and --resume goes on from here.")
+
+    def _told_cases(self) -> dict:
+        return {
+            "train": [(case.id, case.fingerprint, case.grade) for case in self.train],
+            "inner": [(case.id, case.fingerprint, case.grade) for case in self.inner],
+            "unlabeled": [(case.id, case.fingerprint) for case in self.unlabeled],
+        }
+
+    def _teacher_binding(self) -> str:
+        config = self.config.to_dict()
+        wanted = {k: config[k] for k in ("seed", "amp", "data", "teacher", "teacher_heads", "teacher_stage", "loss")}
+        return _hash({**wanted, "fold": self.number, **self._told_cases()})
+
+    def _student_binding(self, teacher: Teacher | None) -> str:
+        config = self.config.to_dict()
+        return _hash({**config, "fold": self.number, "taught": teacher is not None, **self._told_cases()})
+
+    def parts(self) -> dict[str, float]:
+        """Names and expected costs of what this fold does, for `Plan`."""
+        config, n = self.config, len(self.train)
+        n_inner = len(self.inner)
+
+        def cost(name: str, stage: StageConfig) -> float:
+            steps = stage.steps or max(n // stage.batch, 1) * stage.epochs
+            looks = 0 if stage.steps else stage.epochs // stage.every
+            return COST[name] * (steps * stage.batch + looks * n_inner / 2)
+
+        out = {
+            "views": COST["views"] * (n * config.data.views + n_inner + len(self.unlabeled)),
+            "teacher-heads": cost("teacher-heads", config.teacher_heads),
+            "teacher": cost("teacher", config.teacher_stage),
+            "answers": COST["answers"] * n * config.data.views,
+            "student-heads": cost("student-heads", config.student_heads),
+            "student": cost("student", config.student_stage),
+        }
+        return {f"{name}{self.number}": value for name, value in out.items()}
+
+
+def _hash(told: dict) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Networks are made from this seed; the process's generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

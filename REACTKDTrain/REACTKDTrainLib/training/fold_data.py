@@ -1,0 +1,63 @@
+"""The views of one side of a split, opened when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.data.light import without_voxels
+from REACTKDTrainLib.data.store import PreparedStore
+from REACTKDTrainLib.data.view import View
+from REACTKDTrainLib.data.view_maker import Recent, ViewMaker
+from REACTKDTrainLib.training.stage import Sample
+
+#: voxels of views that are kept in memory: about 2 GB of images and masks
+ROOM_VOXELS = 60_000_000
+
+
+@dataclass(eq=False)
+class FoldData:
+    """Cases, and how their views are made. views: of each case, for training. room_voxels: of views that are kept in
+    memory, at least one view.
+    """
+
+    cases: Sequence[CohortCase]
+    store: PreparedStore
+    maker: ViewMaker
+    views: int = 1
+    room_voxels: int = ROOM_VOXELS
+    _light: dict[tuple[int, int], View] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._recent = Recent(self._make, 1)
+        self._sized = False
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def _make(self, index: int, number: int) -> View:
+        return self.maker(self.store.get(self.cases[index]), number)
+
+    def view(self, index: int, number: int = 0) -> View:
+        """View `number` of case `index`. Raises: what `PreparedStore.get` raises."""
+        view = self._recent(index, number)
+        if not self._sized:
+            d, h, w = view.shape
+            self._recent.room = max(self.room_voxels // (d * h * w), 1)
+            self._sized = True
+        return view
+
+    def of(self, sample: Sample) -> View:
+        """The view of a training sample: one of `views`, by its seed."""
+        return self.view(sample.index, sample.seed % self.views)
+
+    def light(self, index: int, number: int = 0) -> View:
+        """View `number` of case `index` without voxels; kept in memory."""
+        if (index, number) not in self._light:
+            self._light[index, number] = without_voxels(self._make(index, number))
+        return self._light[index, number]
+
+    def light_of(self, sample: Sample) -> View:
+        """`of` without voxels."""
+        return self.light(sample.index, sample.seed % self.views)

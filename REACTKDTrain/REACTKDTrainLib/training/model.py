@@ -1,0 +1,125 @@
+"""The model folder that a run leaves: what the reading room opens, with a model card."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.student.bundle import Bundle
+from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.writing.atomic import write_text
+from REACTKDTrainLib.cohorts.sizes import preparation_of
+from REACTKDTrainLib.data.normalization import LiverWindow
+from REACTKDTrainLib.training.config import TrainingConfig
+
+NOT_CLINICAL = {
+    True: "trained on digital phantoms: not for clinical use",
+    False: "trained in a research run: not for clinical use",
+}
+
+
+def save_model(
+    folder: Path,
+    student: Student,
+    window: LiverWindow,
+    config: TrainingConfig,
+    record: dict,
+    metrics: dict,
+    temperature: float,
+    fold: int,
+) -> Bundle:
+    """Write `configs/metadata.json`, `models/model.pt` and `docs/README.md`. metrics: of the whole run."""
+    cohort = counts_of(record["cohorts"]["cohort"])
+    preparation = preparation_of(config.data.size).to_metadata()
+    preparation |= {"ct_center_hu": window.center_hu, "ct_scale_hu": window.scale_hu}
+    info = {
+        "name": "reactkd-phantom-run" if cohort["digital_phantom"] else "reactkd-run",
+        "version": "1.0.0",
+        "clinical_use": NOT_CLINICAL[cohort["digital_phantom"]],
+        "classes": list(GRADES),
+        "organ": "Liver",
+        "lesion": "Tumor",
+        "modalities": list(config.student.modalities),
+        "preparation": preparation,
+        "training": {
+            "method": config.method,
+            "cohort": cohort,
+            "fold": fold,
+            "folds": config.folds,
+            "seed": config.seed,
+            "temperature": round(temperature, 4),
+            "revision": record["revision"],
+            "made": datetime.now(timezone.utc).date().isoformat(),
+        },
+        "evaluation": metrics,
+    }
+    card = model_card(info, config)
+    bundle = Bundle.save(folder, student.cpu(), {"reactkd": info})
+    write_text(Path(folder) / "docs" / "README.md", card)
+    return bundle
+
+
+def counts_of(cohort: dict) -> dict:
+    """What a model that is handed on says of its cohort: numbers alone.
+
+    cohort: as `describe_run` says it. Ids of cases, the reasons why some were left out and the name of a list of
+    patients stay with the run; a phantom's name is no secret.
+    """
+    told = {"name": cohort["name"]} if cohort["digital_phantom"] else {}
+    kept = {key: cohort[key] for key in ("digital_phantom", "cases", "patients", "grades")}
+    return told | kept | {"skipped": len(cohort["skipped"])}
+
+
+def model_card(info: dict, config: TrainingConfig) -> str:
+    """What the model is, what it learned from, what it is worth, what it is not for."""
+    training, cohort, metrics = info["training"], info["training"]["cohort"], info["evaluation"]
+    grades = ", ".join(f"{n} {name}" for name, n in cohort["grades"].items() if n)
+    kind = "digital phantoms" if cohort["digital_phantom"] else "patients' scans"
+    lines = [
+        f"# {info['name']}",
+        "",
+        f"**{info['clinical_use'][0].upper()}{info['clinical_use'][1:]}.**",
+        "",
+        "Grades hepatocellular carcinoma (well, moderately, poorly differentiated) from any of CT, FDG PET and "
+        "11C-acetate PET with masks of liver and tumors. A student of REACT-KD (arXiv 2508.02104).",
+        "",
+        "## What it learned from",
+        "",
+        f"{cohort.get('name', 'A cohort')}: {cohort['cases']} cases of {cohort['patients']} {kind} ({grades}). Method "
+        f"`{training['method']}`, fold {training['fold'] + 1} of {training['folds']}, seed {training['seed']}, grid "
+        f"{'x'.join(map(str, info['preparation']['shape']))} at {info['preparation']['spacing_mm']:g} mm.",
+        "",
+        "## What it is worth",
+        "",
+        *measures_table(metrics),
+        "",
+        "Measured on cases that no part of the training saw: out of fold, or the external cohort where there is one "
+        "fold only. Intervals: 95 %, bootstrap over patients. With several folds this model is one of those measured.",
+        "",
+        "## Where it ends",
+        "",
+        "The masks are the reader's: a lesion that is not drawn is not graded. Other scanners, tracers, contrast "
+        "phases and other tumors were not tested. A grade is read from a biopsy or a resected tumor, not from here.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def measures_table(metrics: dict) -> list[str]:
+    """Markdown rows: inputs, n, macro AUC with interval, accuracy."""
+    rows = ["| inputs | cases | macro AUC (95 % interval) | accuracy |", "| --- | --- | --- | --- |"]
+    for name, found in metrics.get("inputs", {}).items():
+        rows.append(f"| {name} | {found['n']} | {_auc(found)} | {_number(found.get('accuracy'))} |")
+    return rows if len(rows) > 2 else ["No case was kept for measuring (one fold and no external cohort)."]
+
+
+def _auc(found: dict) -> str:
+    interval = found.get("macro_auc_interval95") or (None, None)
+    if found.get("macro_auc") is None:
+        return "not defined (a grade is missing)"
+    return f"{found['macro_auc']:.3f} ({_number(interval[0])} to {_number(interval[1])})"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,153 @@
+"""What the networks said of cases that they had not seen: rows, files and measures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.files.tables import table_text
+from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.writing.atomic import write_text
+from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.evaluation.metrics import summarize
+from REACTKDTrainLib.models.predict import SUBSETS, predict_views, subset_name
+from REACTKDTrainLib.models.teacher import Teacher
+from REACTKDTrainLib.training.fold_data import FoldData
+
+Told = Callable[[], None]
+
+
+def nobody() -> None:
+    """Nobody is told."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """model: 'student', or 'teacher', 'teacher structure function', 'teacher dose'. inputs: 'ct+fdg'; whole: these are
+    all the images that the case has. grade: None where it is not known. probabilities: of `GRADES`.
+    """
+
+    case: str
+    patient: str
+    fold: int
+    grade: int | None
+    model: str
+    inputs: str
+    whole: bool
+    probabilities: tuple[float, ...]
+
+
+def predict_student(student: Student, data: FoldData, fold: int, told: Told = nobody) -> list[Prediction]:
+    """Every case with every subset of its images, over the expert's masks. told: called after each case."""
+    student.eval()
+    out = []
+    found = predict_views(student, map(data.view, range(len(data))), SUBSETS)
+    for case, subsets in zip(data.cases, found, strict=True):
+        own = subset_name(case.modalities)
+        for name, logits in subsets.items():
+            out.append(_row(case, fold, "student", name, name == own, logits))
+        told()
+    return out
+
+
+@torch.no_grad()
+def predict_teacher(teacher: Teacher, data: FoldData, fold: int, told: Told = nobody) -> list[Prediction]:
+    """Every case with CT: the fused teacher and its branches. told: called after each case."""
+    out = []
+    for index, case in enumerate(data.cases):
+        if "ct" in case.modalities:
+            output = teacher.eval()([data.view(index)])
+            own = subset_name(case.modalities)
+            out.append(_row(case, fold, "teacher", own, True, output.logits[0].cpu()))
+            for branch, logits in output.branch_logits.items():
+                name, inputs = f"teacher {branch.replace('_', ' ')}", "ct" if branch == "dose" else own
+                out.append(_row(case, fold, name, inputs, True, logits[0].cpu()))
+        told()
+    return out
+
+
+def _row(case: CohortCase, fold: int, model: str, inputs: str, whole: bool, logits: Tensor) -> Prediction:
+    p = tuple(torch.softmax(logits.double(), dim=0).tolist())
+    return Prediction(case.id, case.patient, fold, case.grade, model, inputs, whole, p)
+
+
+def averaged(folds: Sequence[Sequence[Prediction]]) -> list[Prediction]:
+    """Cases that several folds' networks saw none of (an external cohort): the mean of their probabilities."""
+    groups: dict[tuple, list[Prediction]] = {}
+    for rows in folds:
+        for row in rows:
+            groups.setdefault((row.case, row.model, row.inputs), []).append(row)
+    return [
+        Prediction(
+            g[0].case, g[0].patient, -1, g[0].grade, g[0].model, g[0].inputs, g[0].whole,
+            tuple(np.mean([row.probabilities for row in g], axis=0).tolist()),
+        )
+        for g in groups.values()
+    ]  # fmt: skip
+
+
+def write_rows(path: Path, rows: Sequence[Prediction]) -> None:
+    """Keep rows as JSON, in full precision, for measuring later."""
+    write_text(path, json.dumps([asdict(row) for row in rows]) + "\n")
+
+
+def read_rows(path: Path) -> list[Prediction]:
+    """What `write_rows` wrote. Raises: UsageError for a damaged file."""
+    try:
+        told = json.loads(Path(path).read_text(encoding="utf-8"))
+        return [Prediction(**{**row, "probabilities": tuple(row["probabilities"])}) for row in told]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{Path(path).name} of {Path(path).parent.name} in the output folder is damaged; remove it, and resume "
+            "with that fold to predict its cases again."
+        ) from error
+
+
+def write_predictions(path: Path, rows: Iterable[Prediction], subsets: bool = False) -> None:
+    """CSV: case, fold, grade, well, moderate, poor, of the student with all of a case's images; with `subsets` every
+    row, and which model and inputs it is of.
+    """
+    table: list[list] = [["case", "fold", *(["model", "inputs"] if subsets else []), "grade", *GRADES]]
+    for row in sorted(rows, key=lambda r: (r.model, r.inputs, r.case)):
+        if subsets or (row.model == "student" and row.whole):
+            fold = "" if row.fold < 0 else row.fold
+            grade = "" if row.grade is None else GRADES[row.grade]
+            told = [row.model, row.inputs] if subsets else []
+            table.append([row.case, fold, *told, grade, *(f"{p:.6f}" for p in row.probabilities)])
+    write_text(path, table_text(table))
+
+
+def measure(rows: Sequence[Prediction], draws: int = 2000) -> dict:
+    """metrics.json: of the student with all images at the top, then of each subset of inputs and of each teacher."""
+    graded = [row for row in rows if row.grade is not None]
+    out = _summary([r for r in graded if r.model == "student" and r.whole], draws)
+    out["inputs"] = {
+        subset_name(s): _summary(found, draws)
+        for s in SUBSETS
+        if (found := [r for r in graded if r.model == "student" and r.inputs == subset_name(s)])
+    }
+    models = sorted({r.model for r in graded} - {"student"})
+    out["teachers"] = {m: _summary([r for r in graded if r.model == m], draws) for m in models}
+    return out
+
+
+def _summary(rows: Sequence[Prediction], draws: int) -> dict:
+    """Of cases; the bootstrap draws patients."""
+    if not rows:
+        return {"n": 0, "notes": ["no case with a grade was predicted"]}
+    grades = np.array([row.grade for row in rows])
+    probabilities = np.array([row.probabilities for row in rows])
+    return summarize(grades, probabilities, np.array([row.patient for row in rows]), draws=draws)
+
+
+def write_metrics(path: Path, metrics: dict) -> None:
+    """JSON without NaN."""
+    write_text(path, json.dumps(metrics, indent=2, allow_nan=False) + "\n")

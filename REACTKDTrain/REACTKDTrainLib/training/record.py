@@ -1,0 +1,163 @@
+"""run.json: what was run, with what, on what. No name of a user, a machine or a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.writing.atomic import write_text
+from REACTKDTrainLib.cohorts.base import Cohort
+from REACTKDTrainLib.training.config import TrainingConfig
+from REACTKDTrainLib.training.processes import Processes
+
+FORMAT = "reactkd-run/1"
+RECORD = "run.json"
+PACKAGES = (
+    "torch",
+    "monai",
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "scikit-learn",
+    "einops",
+    "pot",
+    "SimpleITK",
+    "matplotlib",
+)
+
+
+def describe_run(
+    config: TrainingConfig,
+    cohorts: dict[str, Cohort],
+    device: torch.device,
+    processes: Processes,
+) -> dict:
+    """cohorts: role ('cohort', 'unlabeled', 'external') -> cohort."""
+    return {
+        "format": FORMAT,
+        "configuration": config.to_dict(),
+        "seed": config.seed,
+        "cohorts": {role: describe_cohort(cohort) for role, cohort in cohorts.items()},
+        "versions": {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}},
+        "hardware": {
+            "machine": platform.machine(),
+            "system": platform.system(),
+            "cpu_cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "processes": processes.world,
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        },
+        "revision": revision(),
+    }
+
+
+def describe_cohort(cohort: Cohort) -> dict:
+    """Numbers, not names."""
+    grades = [case.grade for case in cohort.cases]
+    return {
+        "name": cohort.name,
+        "digital_phantom": cohort.phantom,
+        "cases": len(cohort),
+        "patients": len({case.patient for case in cohort.cases}),
+        "grades": {name: grades.count(n) for n, name in enumerate(GRADES)} | {"none": grades.count(None)},
+        "skipped": [{"case": case, "reason": reason} for case, reason in cohort.skipped],
+    }
+
+
+def revision() -> str | None:
+    """The git revision of this source, with '+' when it was changed; None for an installed copy."""
+    here = Path(__file__).resolve()
+    try:
+        asked = dict(cwd=here.parent, capture_output=True, text=True, timeout=10)
+        known = subprocess.run(["git", "ls-files", "--error-unmatch", here.name], **asked)
+        head = subprocess.run(["git", "rev-parse", "HEAD"], **asked)
+        changed = subprocess.run(["git", "status", "--porcelain", "--untracked-files=no"], **asked)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if known.returncode or head.returncode:  # a copy may lie inside somebody else's repository
+        return None
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+def open_folder(folder: Path, record: dict, resume: bool) -> None:
+    """Write run.json, or check that a run that is there may go on.
+
+    Raises: UsageError when the folder holds another run, or one that was not asked to go on.
+    """
+    path = Path(folder) / RECORD
+    if not path.exists():
+        write_text(path, json.dumps(record, indent=2) + "\n")
+        return
+    try:
+        old = json.loads(path.read_text(encoding="utf-8"))
+        known, cohorts = old["configuration"], old["cohorts"]
+    except (ValueError, KeyError, OSError) as error:
+        raise UsageError("run.json in the output folder is not readable; choose another output folder.") from error
+    if not resume:
+        raise UsageError("The output folder holds a run already; resume it (--resume), or choose another folder.")
+    changed = difference(known, record["configuration"])
+    if changed:
+        raise UsageError(
+            f"The run in the output folder was started with other settings ({changed}); resume with the same ones, "
+            "or choose another output folder."
+        )
+    if cohorts != record["cohorts"]:
+        raise UsageError(
+            "The run in the output folder was started on other cases; give the same cohort, or choose another output "
+            "folder."
+        )
+
+
+def add_unreadable(folder: Path, record: dict, cohorts: dict[str, Cohort]) -> None:
+    """Write into run.json which cases were left out because they could not be read, and why.
+
+    Under a key of its own: `cohorts` stays what was asked for, which is what a resumed run is compared with.
+    """
+    left_out = {}
+    for role, cohort in cohorts.items():
+        known = len(record["cohorts"][role]["skipped"])  # those that the cohort left out by itself come first
+        more = [{"case": case, "reason": reason} for case, reason in cohort.skipped[known:]]
+        left_out |= {role: more} if more else {}
+    if not left_out:
+        return
+    _add(folder, {"unreadable": left_out})
+
+
+def add_native_dose(folder: Path, scans: dict[str, str]) -> None:
+    """Write into run.json which scans the dose branch saw at their own dose alone, and why: {case: reason}."""
+    if scans:
+        _add(folder, {"native_dose_only": [{"case": case, "reason": reason} for case, reason in scans.items()]})
+
+
+def _add(folder: Path, entries: dict) -> None:
+    path = Path(folder) / RECORD
+    old = json.loads(path.read_text(encoding="utf-8"))
+    write_text(path, json.dumps(old | entries, indent=2) + "\n")
+
+
+def difference(old: dict, new: dict, where: str = "") -> str | None:
+    """The first setting that differs, 'student.hidden: 48, now 32'."""
+    for name in sorted(set(old) | set(new)):
+        a, b = old.get(name), new.get(name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            found = difference(a, b, f"{where}{name}.")
+            if found:
+                return found
+        elif a != b:
+            return f"{where}{name}: {a}, now {b}"
+    return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,37 @@
+"""Stopping a run from outside: a file named STOP in its folder."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from REACTKDLib.core.errors import Canceled
+
+NAME = "STOP"
+OBEYED = "STOPPED"  # what the file is called once the run has ended for it: see core.worker.training_run
+
+
+class Stopped(Canceled):
+    """The run was asked to stop; its last state is kept."""
+
+
+class StopFile:
+    """Looks for `<folder>/STOP`. It is renamed when it has been obeyed, and taken away when the run is resumed."""
+
+    def __init__(self, folder: Path):
+        self._path = Path(folder) / NAME
+        self._obeyed = Path(folder) / OBEYED
+
+    def asked(self) -> bool:
+        """True when somebody put the file there."""
+        return self._path.exists()
+
+    def clear(self) -> None:
+        """Take the file away, under either name."""
+        self._path.unlink(missing_ok=True)
+        self._obeyed.unlink(missing_ok=True)
+
+    def obey(self) -> None:
+        """Say that the run has ended because of the file, so that whoever watches it need not guess."""
+        with suppress(OSError):  # the run ends either way
+            self._path.replace(self._obeyed)

@@ -1,0 +1,57 @@
+"""What the frozen teacher says of every training view, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.distillation.targets_cache import TargetCache, weights_hash
+from REACTKDTrainLib.models.teacher import Teacher
+from REACTKDTrainLib.training.fold_data import FoldData
+from REACTKDTrainLib.training.processes import Processes
+from REACTKDTrainLib.training.stage import Sample
+
+
+class TeacherAnswers:
+    """Asked by the student's stage for the view of a sample. maps: keep the fused maps too, for methods on maps.
+    branch: the one that answers alone, or 'fused'.
+    """
+
+    def __init__(self, teacher: Teacher, data: FoldData, cache: TargetCache, maps: bool = False, branch: str = "fused"):
+        self._teacher, self._data, self._cache, self._maps, self._branch = teacher, data, cache, maps, branch
+        device = next(teacher.parameters()).device.type  # a GPU's answers are rounded otherwise
+        self._hash = f"{weights_hash(teacher)} {device}" + ("+maps" if maps else "")
+
+    def compute(
+        self,
+        processes: Processes,
+        told: Callable[[int, int], None] | None = None,
+        stop: Callable[[], None] | None = None,
+    ) -> None:
+        """Ask about every training view now, each process its share; then all read what all have written."""
+        wanted = [(i, n) for i in range(len(self._data)) for n in range(self._data.views)]
+        own = wanted[processes.rank :: processes.world]
+        for done, (index, number) in enumerate(own, start=1):
+            self._answer(index, number)
+            if told is not None:
+                told(done, len(own))
+            if stop is not None:
+                stop()
+        processes.wait()
+
+    def __call__(self, sample: Sample) -> TeacherTargets:
+        """The targets of one sample, B = 1."""
+        told = self._answer(sample.index, sample.seed % self._data.views)
+        return told if self._branch == "fused" else told.of_branch(self._branch)
+
+    def _answer(self, index: int, number: int) -> TeacherTargets:
+        light = self._data.light(index, number)
+        found = self._cache.get(self._hash, light)
+        if found is None:
+            with torch.no_grad():
+                output = self._teacher([self._data.view(index, number)])
+            self._cache.put(self._hash, light, TeacherTargets.of(output, self._maps))
+            found = self._cache.get(self._hash, light)
+        return found

@@ -1,0 +1,178 @@
+"""The loop: batches in an order that depends on seeds alone, steps, checkpoints, validation, the end."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from REACTKDLib.core.errors import ReactkdError
+from REACTKDTrainLib.results.log import CsvLog
+from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
+from REACTKDTrainLib.training.config import StageConfig
+from REACTKDTrainLib.training.processes import Processes
+from REACTKDTrainLib.training.randomness import order_of, seed_of
+from REACTKDTrainLib.training.stage import Sample, Stage
+from REACTKDTrainLib.training.stop import StopFile, Stopped
+
+
+class Diverged(ReactkdError):
+    """The loss is no longer a number."""
+
+    code = "diverged"
+
+
+def learning_rate(step: int, steps: int, config: StageConfig) -> float:
+    """Linear warm-up, then half a cosine down to a thousandth of the rate."""
+    warm = int(config.warmup * steps)
+    if step < warm:
+        return config.rate * (step + 1) / warm
+    t = (step - warm) / max(steps - warm, 1)
+    return config.rate * (0.001 + 0.999 * 0.5 * (1 + math.cos(math.pi * t)))
+
+
+class _Step(torch.nn.Module):
+    """A stage's loss as a forward pass, which is where DistributedDataParallel listens."""
+
+    def __init__(self, stage: Stage):
+        super().__init__()
+        self.module = stage.module
+        self._stage = stage
+
+    def forward(self, samples: list[Sample], epoch: int) -> dict[str, torch.Tensor]:
+        return dict(self._stage.loss(samples, epoch))
+
+
+@dataclass(eq=False)
+class Trainer:
+    """Trains one stage in `folder`, which keeps last.pt, best.pt and log.csv.
+
+    binding: a hash of configuration and cases; a checkpoint of another one is refused. seconds: at most so long between
+    checkpoints (steps since the last one are repeated after a kill, with the same result). stop: looked at before every
+    step. report(fraction, loss) after every step.
+    """
+
+    stage: Stage
+    config: StageConfig
+    folder: Path
+    seed: int
+    binding: str
+    processes: Processes = field(default_factory=Processes)
+    stop: StopFile | None = None
+    report: Callable[[float, float], None] = lambda fraction, loss: None
+    seconds: float = 60.0
+
+    def run(self) -> None:
+        """Train to the end, from the last checkpoint if there is one; the module then holds the best weights.
+
+        Raises: Stopped (the state is kept), Diverged, UsageError (another run's checkpoint), OutputNotWritable.
+        """
+        state = self._start()
+        self._step = self.processes.spread(_Step(self.stage))
+        log = CsvLog(self.folder / "log.csv", self.step) if self.processes.first else None
+        per_epoch, steps = self.steps()
+        saved = time.monotonic()
+        while self.step < steps:
+            if self.stop is not None and self.processes.agree(self.stop.asked()):
+                self._save(state)
+                raise Stopped("The training was stopped; its state is kept, and --resume goes on from here.")
+            epoch, place = divmod(self.step, per_epoch)
+            row = self._train_step(epoch, place, steps)
+            self.step += 1
+            looked = self.step == steps or (place + 1 == per_epoch and (epoch + 1) % self.config.every == 0)
+            if looked:
+                row |= self._validate(state)
+            if log is not None:
+                log.add(row)
+            if looked or time.monotonic() - saved > self.seconds:
+                self._save(state)
+                saved = time.monotonic()
+            self.report(self.step / steps, float(row["loss"]))
+        if state.get("best") is not None:
+            self.stage.module.load_state_dict(state["best"])
+
+    def steps(self) -> tuple[int, int]:
+        """Steps of an epoch, and of all."""
+        per_epoch = max(self.stage.cases // self.config.batch, 1)
+        return per_epoch, self.config.steps or per_epoch * self.config.epochs
+
+    def _start(self) -> dict:
+        """Fresh optimizer, or everything from the last checkpoint."""
+        module = self.stage.module
+        self._parameters = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+        self._optimizer = torch.optim.AdamW(
+            [p for _, p in self._parameters], lr=self.config.rate, weight_decay=self.config.decay
+        )
+        self.step = 0
+        self._score = -math.inf
+        found = load_checkpoint(self.folder / "last.pt", self.binding)
+        if found is None:
+            return {"best": None}
+        tensors, told = found
+        module.load_state_dict(tensors["module"])
+        for n, (_, p) in enumerate(self._parameters):
+            if str(n) in tensors["optimizer"]:
+                self._optimizer.state[p] = {k: v.clone() for k, v in tensors["optimizer"][str(n)].items()}
+        self.step, self._score = int(told["step"]), float(told["score"])
+        return {"best": tensors["best"] or None}
+
+    def _batch(self, epoch: int, place: int) -> list[Sample]:
+        """The samples of a step: each epoch runs through the cases in an order of its own."""
+        order = order_of(self.stage.cases, self.seed, self.stage.name, epoch)
+        size = self.config.batch
+        rows = [order[n % len(order)] for n in range(place * size, (place + 1) * size)]
+        return [Sample(r, seed_of(self.seed, self.stage.name, epoch, place, n, r)) for n, r in enumerate(rows)]
+
+    def _train_step(self, epoch: int, place: int, steps: int) -> dict[str, object]:
+        started = time.perf_counter()
+        module = self.stage.module
+        module.train()
+        rate = learning_rate(self.step, steps, self.config)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.zero_grad(set_to_none=True)  # a branch that was not used keeps no gradient: it is not stepped
+        terms = self._step(self.processes.share(self._batch(epoch, place)), epoch)
+        terms["loss"].backward()
+        values = torch.stack([terms[name].detach().double().cpu() for name in terms])
+        self.processes.average([values])
+        if not values.isfinite().all():
+            raise Diverged(
+                f"The loss of the {self.stage.name} is no longer a number at step {self.step}; "
+                "lower its learning rate (the setting rate) and start again in another output folder."
+            )
+        torch.nn.utils.clip_grad_norm_([p for _, p in self._parameters], self.config.clip)
+        self._optimizer.step()
+        told = dict(zip(terms, values.tolist(), strict=True))
+        loss = told.pop("loss")
+        seconds = time.perf_counter() - started
+        return {"epoch": epoch, "step": self.step, "loss": loss, "rate": rate, "seconds": round(seconds, 4),
+                "validation": "", "accuracy": "", **told}  # fmt: skip
+
+    def _validate(self, state: dict) -> dict[str, object]:
+        self.stage.module.eval()
+        with torch.no_grad():
+            measures = dict(self.stage.validate())
+        if measures["score"] > self._score:
+            self._score = measures["score"]
+            state["best"] = copy.deepcopy(self.stage.module.state_dict())
+        return {"validation": measures["score"], "accuracy": measures.get("accuracy", "")}
+
+    def _save(self, state: dict) -> None:
+        if not self.processes.first:
+            return
+        kept = {
+            str(n): self._optimizer.state[p]
+            for n, (_, p) in enumerate(self._parameters)
+            if self._optimizer.state.get(p)
+        }
+        tensors = {"module": self.stage.module.state_dict(), "optimizer": kept, "best": state["best"] or {}}
+        told = {"step": self.step, "score": self._score if math.isfinite(self._score) else -1e300}
+        # best.pt first: a process killed in between repeats the steps since last.pt, and so writes the same best again
+        if state["best"] is not None:
+            save_checkpoint(self.folder / "best.pt", {"module": state["best"]}, told, self.binding)
+        save_checkpoint(self.folder / "last.pt", tensors, told, self.binding)
