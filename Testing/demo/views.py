@@ -12,11 +12,12 @@ from host.boot import Host
 from host.pictures import write_png
 from host.slice_view import SliceView
 from host.three_d_view import ThreeDView
+from REACTKDLib.core.masks.regions import Region
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.outputs import Outputs
-from REACTKDLib.scene.result import GradeResult, leading_lesion
+from REACTKDLib.scene.result import GradeResult, rows_with_regions
 from REACTKDLib.scene.volumes import volume_from_node
 
 LIVER_WINDOW = (-60.0, 200.0)  # HU, portal-venous
@@ -79,7 +80,7 @@ def _set_window(nodes: CaseNodes) -> None:
 
 def _point_of_interest(result: GradeResult) -> tuple[float, float, float]:
     """A voxel of the leading lesion nearest to its center (a bent lesion's center may lie outside it), in RAS mm."""
-    region = leading_lesion(result) or result.regions.regions[0]
+    region = _leading_lesion(result) or result.regions.regions[0]
     voxels = np.argwhere(result.regions.labels[region.box] == region.label)[:, ::-1]
     start = np.array([part.start for part in region.box])[::-1]
     matrix = result.regions.ijk_to_ras
@@ -143,3 +144,9 @@ def _write_text(view: Any, text: str, place: tuple[float, float], size: int) -> 
     style.SetShadow(True)
     style.SetLineSpacing(1.25)
     view.renderer.AddActor2D(actor)
+
+
+def _leading_lesion(result: GradeResult) -> Region | None:
+    """The lesion whose removal would change the predicted grade's probability most; None without lesions."""
+    lesions = [(row, region) for row, region in rows_with_regions(result) if row.kind == "tumor"]
+    return max(lesions, key=lambda pair: abs(pair[0].deletion_effect or 0.0))[1] if lesions else None

@@ -9,6 +9,7 @@ import numpy as np
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.masks.checks import rechecked
 from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport, ReportModel, ReportRegion
@@ -131,6 +132,10 @@ class HandMadeSession:
         self.case = case
         self.result = result
 
-    def grade(self, liver: np.ndarray | None = None, tumor: np.ndarray | None = None) -> HandMadeResult:
-        """Return the result for these masks."""
-        return make_result(self.case.with_masks(liver, tumor), **self.result)
+    def correct(self, liver: np.ndarray | None, tumor: np.ndarray | None) -> None:
+        """Take other masks, cleaned."""
+        self.case = rechecked(self.case, liver, tumor)
+
+    def grade(self) -> HandMadeResult:
+        """Return the result for the masks."""
+        return make_result(self.case, **self.result)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
-from REACTKDLib.core.findings import Finding, merged
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.regions import Region, RegionSet
 from REACTKDLib.core.masks.surface import Surface
@@ -26,26 +25,6 @@ class GradeResult(Protocol):
     report: GradeReport
     regions: RegionSet
     voxel_map: Volume
-
-
-@dataclass(frozen=True, eq=False)
-class SceneResult:
-    """A graded case with every finding in its report. Has the attributes of `GradeResult`."""
-
-    report: GradeReport
-    regions: RegionSet
-    core: GradeResult
-
-    @classmethod
-    def of(cls, result: GradeResult, findings: tuple[Finding, ...]) -> SceneResult:
-        """Return `result` with `findings` on masks and images before its own; of two about one thing, the first."""
-        findings = merged(findings, result.report.findings)
-        return cls(replace(result.report, findings=findings), result.regions, result)
-
-    @property
-    def voxel_map(self) -> Volume:
-        """The grader's voxel map, which it draws when it is first asked for."""
-        return self.core.voxel_map
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,11 +75,3 @@ def rows_with_regions(result: GradeResult) -> Iterator[tuple[ReportRegion, Regio
     for label, row in enumerate(result.report.regions, start=1):
         if row.kind != "topology" and label in by_label:
             yield row, by_label[label]
-
-
-def leading_lesion(result: GradeResult) -> Region | None:
-    """Return the lesion whose removal would change the predicted grade's probability most; None without lesions."""
-    lesions = [(row, region) for row, region in rows_with_regions(result) if row.kind == "tumor"]
-    if not lesions:
-        return None
-    return max(lesions, key=lambda pair: abs(pair[0].deletion_effect or 0.0))[1]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from REACTKDLib.core.images.case import Case
-from REACTKDLib.core.masks.checks import checked, rechecked
+from REACTKDLib.core.masks.checks import checked
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import CaseNodes, read_case, read_masks
 from REACTKDLib.scene.outputs import write_outputs
 from REACTKDLib.scene.parameter_node import parameter_node_for, write_inputs
-from REACTKDLib.scene.result import GradeResult, SceneResult
+from REACTKDLib.scene.result import GradeResult
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 
 Progress = Callable[[float, str], None]
@@ -22,10 +21,16 @@ Canceled = Callable[[], bool]
 
 
 class CoreSession(Protocol):
-    """An opened case whose features are kept; see `core.grading.grader.Session`."""
+    """An opened case whose features are kept; see `core.grading.session.Session`."""
 
-    def grade(self, liver: np.ndarray | None = None, tumor: np.ndarray | None = None) -> GradeResult:
-        """Grade with the masks of the case, or with these."""
+    case: Case
+
+    def correct(self, liver: np.ndarray | None, tumor: np.ndarray | None) -> None:
+        """Take other masks."""
+        ...
+
+    def grade(self) -> GradeResult:
+        """Grade with the masks of the case."""
         ...
 
 
@@ -61,12 +66,10 @@ class SceneSession:
         self.nodes = nodes
         self.choice = choice or choose_segments(nodes.segmentation)
         self.parameter_node = parameter_node
-        self._case = checked(read_case(nodes, self.choice, case_id))
         self._masks_are_fresh = True
-        # The grader's report is to hold its own findings only: those on masks change with each edit.
-        self._core = grader.open(replace(self._case, findings=()), **hooks)
+        self._core = grader.open(checked(read_case(nodes, self.choice, case_id)), **hooks)
 
-    def grade(self) -> SceneResult:
+    def grade(self) -> GradeResult:
         """Grade with the masks as they are drawn now, write the results into the scene, and return them.
 
         Nothing in the scene changes when the grading raises. Raises: see the constructor.
@@ -75,19 +78,18 @@ class SceneSession:
         self.show(result)
         return result
 
-    def answer(self) -> SceneResult:
+    def answer(self) -> GradeResult:
         """Grade with the masks as they are drawn now; the scene does not change. Raises: see the constructor."""
         if not self._masks_are_fresh:  # what was read when opening serves one grade; the masks may change after it
-            self._case = rechecked(self._case, *read_masks(self.nodes, self.choice))
+            self._core.correct(*read_masks(self.nodes, self.choice))
         self._masks_are_fresh = False
-        graded = self._core.grade(liver=self._case.liver, tumor=self._case.tumor)
-        return SceneResult.of(graded, self._case.findings)
+        return self._core.grade()
 
-    def show(self, result: SceneResult) -> None:
+    def show(self, result: GradeResult) -> None:
         """Write a result of this session into the scene: overlays, table and report, in the case's own nodes."""
         if self.parameter_node is None:
             self.parameter_node = parameter_node_for(self.scene, self.nodes)
-        write_inputs(self.parameter_node, self.nodes, self.choice, self._case.id)
+        write_inputs(self.parameter_node, self.nodes, self.choice, self._core.case.id)
         reference = self.nodes.reference
         write_outputs(self.scene, self.parameter_node, result, reference, f"REACTKD {reference.GetName()}")
 

@@ -12,12 +12,12 @@ import torch
 
 from REACTKDLib.core.errors import Canceled, GeometryMismatch, NoLiver, NoVolume, UsageError
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.grading.checked_session import CheckedSession
 from REACTKDLib.core.grading.grade_result import GradeResult
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.grading.runner import StudentRunner
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.volume import Unit
+from REACTKDLib.core.masks import checks
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import report_schema
 from REACTKDLib.core.student.network import Student
@@ -314,12 +314,12 @@ EDITS = {
 
 @pytest.mark.parametrize("order", [list(EDITS), ["island", "shrinks", "shifts", "island-gone", "grows"]])
 def test_the_same_masks_grade_alike_after_any_edits_and_reopened(case, grader, order):
-    session = CheckedSession(grader, case)
+    session = grader.open(checks.checked(case))
     for name in order:
         liver = EDITS[name](case.liver)
         session.correct(liver, case.tumor & liver)
         edited = session.grade()
-        fresh = CheckedSession(grader, replace(case, liver=liver, tumor=case.tumor & liver)).grade()
+        fresh = grader.open(checks.checked(replace(case, liver=liver, tumor=case.tumor & liver))).grade()
         assert np.allclose(logits(edited), logits(fresh), rtol=0, atol=1e-6), name
         assert edited.report.grade == fresh.report.grade
 
@@ -348,8 +348,8 @@ def test_deletion_by_formula_is_the_student_without_that_node(case, bundle, grad
     """Recomputed by the network's own head on the embeddings that are left."""
     session = grader.open(case)
     votes = session.grade().votes
-    _, placement = session._own
-    student, runner = bundle.student, session._runner
+    *_, placement = session._placed
+    student, runner = bundle.student, session._runner.current
     nodes = runner.pool(*session._features(session._field, tuple(Modality)), placement)
     h = torch.cat(
         [student.embed(nodes.fused, nodes.fixed), student.embed_topology(torch.tensor(placement.topology))[None]]

@@ -15,7 +15,6 @@ from REACTKDLib.scene.outputs import output_steps, outputs_of
 from REACTKDLib.scene.overlay import Overlay, overlays_for
 from REACTKDLib.scene.parameter_node import parameter_node_for, read_report
 from REACTKDLib.scene.region_graph import edges_shown
-from REACTKDLib.scene.result import SceneResult
 from REACTKDLib.scene.session import SceneSession
 from REACTKDLib.scene.surfaces import surface_of
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
@@ -240,7 +239,7 @@ def test_without_a_grade_there_is_no_legend_and_one_choice(scene, nodes):
 def test_writing_in_steps_may_stop_anywhere(scene, nodes, case):
     """The report is recorded last, so that a case that was left half-way is a case without an answer."""
     parameter_node = parameter_node_for(scene, nodes)
-    result = SceneResult.of(make_result(case), ())
+    result = make_result(case)
     steps = output_steps(scene, parameter_node, result, nodes.reference, "case")
     taken = 0
     for _ in steps:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from REACTKDLib.core.errors import Canceled, NoLiver, NoVolume, UsageError
-from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.findings import Finding, merged
+from REACTKDLib.core.grading.device import FallbackRunner
 from REACTKDLib.core.grading.grade_result import GradeResult, compose_report
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Grid
-from REACTKDLib.core.masks.checks import MASK_FINDINGS
+from REACTKDLib.core.masks.checks import MASK_FINDINGS, checked, rechecked
 from REACTKDLib.core.masks.placement import Placement, place_regions
-from REACTKDLib.core.masks.regions import RegionSet
+from REACTKDLib.core.masks.regions import RegionSet, regions_of
 from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle import Bundle
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float, str], None]
 Canceler = Callable[[], bool]
-T = TypeVar("T")
+SAME_PLACE_MM = 1e-4
 
 
 def silent(fraction: float, text: str) -> None:
@@ -59,10 +60,11 @@ class _Field:
 
 
 class Session:
-    """One open case. Masks may change from grade to grade; the images do not.
+    """One open case: its images are encoded once, its masks may change from grade to grade.
 
-    Nor does the network's field, as long as a fresh reading of the masks would lay the same. device: where it computes
-    now, 'cpu' or 'cuda'.
+    The network's field stays too, as long as a fresh reading of the masks would lay the same. case: as given, with the
+    masks of the last correction. What a case says of its masks is believed: give one that `masks.checks.checked` has
+    cleaned, as `cases.open_case` and `scene.case` do.
     """
 
     def __init__(
@@ -82,18 +84,47 @@ class Session:
             raise NoVolume(
                 f"None of the images can be read by the model '{self.bundle.info['name']}'; it reads {known}."
             )
-        self._make_runner = make_runner
-        self._device_findings: tuple[Finding, ...] = ()
-        self.device = "cpu"
-        self._runner: StudentRunner = self._first_runner(device)
-        self._own: tuple[RegionSet, Placement] | None = None
+        self._runner = FallbackRunner(bundle.student, device, make_runner)
+        self._placed: tuple[Case, RegionSet, Placement] | None = None
+        self._cleaning = Memo()
         self._timing_ms: dict[str, float] = {}
         self._field = self._read(case, progress, cancelled)
 
     @property
+    def device(self) -> str:
+        """Where it computes now, 'cpu' or 'cuda'."""
+        return self._runner.device
+
+    @property
     def encoder_calls(self) -> int:
-        """How many images the student of this session's device has encoded so far."""
-        return self._runner.student.encoder_calls
+        """How many images the student of this session's device has encoded so far, for other cases too."""
+        return self._runner.current.student.encoder_calls
+
+    def correct(self, liver: np.ndarray | None, tumor: np.ndarray | None, keep_specks: bool | None = None) -> None:
+        """Take other masks, bool (D, H, W) as drawn: they are cleaned, and what is found on masks is found anew.
+
+        None keeps a mask, or what is known of specks. Raises: what `masks.checks.rechecked` raises.
+        """
+        case = self.case if keep_specks is None else replace(self.case, keep_specks=keep_specks)
+        self.case = rechecked(case, liver, tumor, self._cleaning)
+
+    def adopt(self, case: Case) -> bool:
+        """Take masks, id and units of another reading of the same images, if a fresh start would encode the same.
+
+        Returns False, and changes nothing, when the images differ or would be read on another grid. Raises: what
+        `masks.checks.checked` raises.
+        """
+        if not _same_images(case, self.case):
+            return False
+        clean = checked(case)
+        if not self._would_read(clean):
+            return False
+        self.case = clean
+        return True
+
+    def serves(self, case: Case) -> bool:
+        """True when `adopt` would take this case; nothing is changed. case: as checked."""
+        return _same_images(case, self.case) and self._would_read(case)
 
     def grade(
         self,
@@ -101,15 +132,13 @@ class Session:
         tumor: np.ndarray | None = None,
         leave_out: Collection[Modality] = (),
         mute: Collection[str | int] = (),
-        regions: RegionSet | None = None,
     ) -> GradeResult:
-        """Grade the case with these masks; what is not given is as in the case.
+        """Grade the case with these masks; what is not given is as in `case`.
 
         liver, tumor: bool (D, H, W) on the reference grid. leave_out: modalities to do without, as if they had not been
         given. mute: regions, by name or by index into the report, to take out of the sum; the parenchyma stays what
-        lesions are compared with even when muted, and with every lesion muted no grade is claimed. regions: of these
-        very masks, where the caller has them already. The encoder does not run, unless the liver moves the network's
-        field.
+        lesions are compared with even when muted, and with every lesion muted no grade is claimed. The encoder does not
+        run, unless the liver moves the network's field.
 
         `uncertain` in the report follows the bundle's rule ("uncertain" in its metadata: top_below, margin_below), by
         default: the top probability is below 0.5 or leads the second by less than 0.1. Without a lesion no grade is
@@ -120,66 +149,58 @@ class Session:
         used = tuple(m for m in self.modalities if m not in {Modality(m) for m in leave_out})
         if not used:
             raise NoVolume("Every image is left out; keep at least one.")
+        case = self.case if liver is None and tumor is None else self._with_masks(liver, tumor)
         started = time.perf_counter()
-        regions, placement, moved = self._place(liver, tumor, regions)
+        regions, placement, moved = self._place(case)
         reading = sum(self._timing_ms.values()) if moved else 0.0
         timing = {**self._timing_ms, "regions": _ms_since(started) - reading}
         self._timing_ms = {"prepare": 0.0, "encode": 0.0}
         field, muted = self._field, _muted(mute, regions)
-        known = self._known_findings(own=liver is None and tumor is None)
         started = time.perf_counter()
         decided = None
         if regions.lesions:
-            decided = self._with_fallback(
+            decided = self._runner.run(
                 lambda runner: runner.decide(*self._features(field, used), placement, field.memos)
             )
         timing["decide"] = _ms_since(started)
         timing["total"] = sum(timing.values())
         return compose_report(
             bundle=self.bundle,
-            case_id=self.case.id,
+            case_id=case.id,
             used=used,
             regions=regions,
             placement=placement,
             decided=decided,
             muted=muted,
-            findings=(*known, *field.findings, *moved, *self._device_findings),
+            findings=merged(case.findings, (*field.findings, *moved, *self._runner.findings)),
             device=self.device,
             timing_ms=timing,
             draw_map=lambda predicted: self._voxel_map(field, regions, placement, used, predicted, muted),
         )
 
-    def _known_findings(self, own: bool) -> tuple[Finding, ...]:
-        """The case's findings; with other masks, those on the old ones are left to who checks the new ones."""
-        return tuple(f for f in self.case.findings if own or f.code not in MASK_FINDINGS)
+    def _with_masks(self, liver: np.ndarray | None, tumor: np.ndarray | None) -> Case:
+        """The case with other masks; what was found on the old ones is left to who checks the new ones."""
+        kept = tuple(finding for finding in self.case.findings if finding.code not in MASK_FINDINGS)
+        return replace(self.case.with_masks(liver, tumor), findings=kept)
 
-    def _place(self, liver, tumor, regions: RegionSet | None) -> tuple[RegionSet, Placement, tuple[Finding, ...]]:
+    def _place(self, case: Case) -> tuple[RegionSet, Placement, tuple[Finding, ...]]:
         """Return regions and their placement; read the images again where a fresh reading would lay another field.
 
         The field follows from these masks, never from those before: an edited case grades as it does reopened.
         """
-        own = liver is None and tumor is None
-        if own and self._own is not None:
-            return (*self._own, ())
-        case = _whole_organ(self.case.with_masks(liver, tumor), self.bundle)
-        if regions is None or own:
-            regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+        if self._placed is not None and self._placed[0] is case:
+            return (*self._placed[1:], ())
         moved: tuple[Finding, ...] = ()
-        if not self.would_read(case):
-            self._field, self._own = self._read(case), None
-            moved = (
-                Finding(
-                    "field-moved",
-                    "info",
-                    "The corrected liver needs another part of the images than had been read, so they were read anew.",
-                ),
-            )
-        placement = place_regions(regions, self._field.grid, self._runner.uses_shells, self._field.shells)
-        if own:
-            self._own = regions, placement
+        if not self._would_read(case):
+            self._field = self._read(case)
+            text = "The corrected liver needs another part of the images than had been read, so they were read anew."
+            moved = (Finding("field-moved", "info", text),)
+        regions = regions_of(_whole_organ(case, self.bundle))
+        placement = place_regions(regions, self._field.grid, self._runner.current.uses_shells, self._field.shells)
+        self._placed = case, regions, placement
         return regions, placement, moved
 
-    def would_read(self, case: Case) -> bool:
+    def _would_read(self, case: Case) -> bool:
         """True when a fresh run on `case`, another reading of the same images, would encode what this session has.
 
         So that encoding again changes nothing. Raises: NoLiver.
@@ -205,7 +226,7 @@ class Session:
         prepare_ms = _ms_since(started)
         check()
         started = time.perf_counter()
-        self._with_fallback(lambda runner: self._encode(field, runner, progress, check))
+        self._runner.run(lambda runner: self._encode(field, runner, progress, check))
         self._timing_ms = {"prepare": prepare_ms, "encode": _ms_since(started)}
         progress(1.0, "Images read")
         return field
@@ -223,12 +244,12 @@ class Session:
 
     def _features(self, field: _Field, used: tuple[Modality, ...]) -> tuple[FeatureMaps, list]:
         """Feature maps of the modalities in use, and their fusion (kept until other modalities are asked for)."""
-        if field.runner is not self._runner:  # another device has taken over
-            self._encode(field, self._runner)
+        if field.runner is not self._runner.current:  # another device has taken over
+            self._encode(field, self._runner.current)
         names = tuple(m.value for m in used)
         features = field.features.only(names)
         if field.fused is None or field.fused_for != names:
-            field.fused, field.fused_for = self._runner.fuse(features), names
+            field.fused, field.fused_for = self._runner.current.fuse(features), names
             field.memos["fused"] = Memo()
         return features, field.fused
 
@@ -236,7 +257,7 @@ class Session:
         """Evidence for class `predicted` in logits per ml, on the reference grid."""
         from REACTKDLib.core.grading.voxel_map import gradient_map, onto_reference
 
-        values = self._with_fallback(
+        values = self._runner.run(
             lambda runner: gradient_map(runner, *self._features(field, used), placement, predicted, muted)
         )
         per_ml = 1000 / float(np.prod(placement.grid.spacing))
@@ -248,49 +269,6 @@ class Session:
             for m in case.modalities
             if m not in self.modalities
         )
-
-    def _first_runner(self, wish: str) -> StudentRunner:
-        import torch
-
-        if wish == "cpu" or (wish == "auto" and not torch.cuda.is_available()):
-            return self._make_runner(self.bundle.student, "cpu")
-        try:
-            runner = self._make_runner(self.bundle.student, "cuda")
-        except (RuntimeError, AssertionError) as error:  # torch without CUDA raises AssertionError
-            return self._cpu_runner(error)
-        self.device = "cuda"
-        return runner
-
-    def _with_fallback(self, work: Callable[[StudentRunner], T]) -> T:
-        """Return work(runner); when a GPU fails, the CPU does it, and all that comes after."""
-        try:
-            return work(self._runner)
-        except (RuntimeError, AssertionError) as error:
-            if self.device == "cpu":
-                raise
-            self._runner = self._cpu_runner(error)
-        return work(self._runner)
-
-    def _cpu_runner(self, error: Exception) -> StudentRunner:
-        """Return a runner on the CPU, and remember why."""
-        self.device = "cpu"
-        self._device_findings = (
-            Finding("device-fallback", "warning", f"The GPU was not used: {_reason(error)}. The CPU did the work."),
-        )
-        return self._make_runner(self.bundle.student, "cpu")
-
-
-def _reason(error: Exception) -> str:
-    import torch
-
-    text = str(error).lower()
-    if isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in text:
-        return "it has too little free memory"
-    if "no kernel image" in text:
-        return "the installed PyTorch does not support this model of GPU"
-    if not torch.cuda.is_available():
-        return "PyTorch finds none"
-    return "it reported an error"
 
 
 def _whole_organ(case: Case, bundle: Bundle) -> Case:
@@ -320,3 +298,12 @@ def _muted(mute: Collection[str | int], regions: RegionSet) -> tuple[int, ...]:
 
 def _ms_since(started: float) -> float:
     return 1000 * (time.perf_counter() - started)
+
+
+def _same_images(a: Case, b: Case) -> bool:
+    return a.modalities == b.modalities and all(
+        a.volumes[m].shape == b.volumes[m].shape
+        and np.allclose(a.volumes[m].ijk_to_ras, b.volumes[m].ijk_to_ras, rtol=0, atol=SAME_PLACE_MM)
+        and np.array_equal(a.volumes[m].array, b.volumes[m].array)
+        for m in a.modalities
+    )

@@ -12,10 +12,9 @@ import numpy as np
 from REACTKDLib.core.cases.open_job import open_job, read_job
 from REACTKDLib.core.errors import Canceled, CaseNotOpen
 from REACTKDLib.core.findings import merged
-from REACTKDLib.core.grading.checked_session import CheckedSession
 from REACTKDLib.core.grading.grade_result import GradeResult
 from REACTKDLib.core.grading.grader import Grader
-from REACTKDLib.core.grading.session import Canceler, Progress
+from REACTKDLib.core.grading.session import Canceler, Progress, Session
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.masks.checks import checked, foresee
@@ -41,7 +40,7 @@ class Desk:
         self._new_name = new_name
         self._make_runner = make_runner
         self._grader: tuple[jobs.Model, Grader] | None = None
-        self._held: OrderedDict[str, tuple[jobs.Model, CheckedSession]] = OrderedDict()
+        self._held: OrderedDict[str, tuple[jobs.Model, Session]] = OrderedDict()
         self._last: dict[str, GradeResult] = {}
 
     def do(self, job: jobs.Job, progress: Progress, cancelled: Canceler) -> dict[str, Any] | None:
@@ -85,7 +84,7 @@ class Desk:
             case jobs.Regrade(key, masks):
                 return self._regrade(key, masks, check)
             case jobs.WhatIf(key, mute, leave_out):
-                return self._message(self._open_case(key).grade(leave_out, mute), key, 0, False)
+                return self._message(self._open_case(key).grade(leave_out=leave_out, mute=mute), key, 0, False)
             case jobs.Draw(key):
                 case = self._open_case(key).case
                 progress(0.0, "Drawing")
@@ -137,13 +136,13 @@ class Desk:
         while len(self._held) >= HELD or key in self._held:  # before the new one needs the memory
             self._drop(key if key in self._held else next(iter(self._held)))
         before = _calls(grader)
-        session = CheckedSession(
-            grader, case, lambda fraction, text: progress(round(0.05 + 0.9 * fraction, 4), text), cancelled
+        session = grader.open(
+            checked(case), lambda fraction, text: progress(round(0.05 + 0.9 * fraction, 4), text), cancelled
         )
         self._hold(key, model, session)
         return session.encoder_calls - before, True
 
-    def _hold(self, key: str, model: jobs.Model, session: CheckedSession) -> None:
+    def _hold(self, key: str, model: jobs.Model, session: Session) -> None:
         if key in self._held:
             self._drop(key)
         self._held[key] = model, session
@@ -152,7 +151,7 @@ class Desk:
         del self._held[key]
         self._last.pop(key, None)
 
-    def _open_case(self, key: str) -> CheckedSession:
+    def _open_case(self, key: str) -> Session:
         if key not in self._held:
             raise CaseNotOpen("The images of this case are not held any more; grade the case again.")
         self._held.move_to_end(key)

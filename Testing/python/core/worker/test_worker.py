@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from REACTKDLib.core.cases.open_job import open_job
-from REACTKDLib.core.grading.checked_session import CheckedSession
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.masks.checks import checked
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.worker import jobs
@@ -47,7 +47,7 @@ def do(client: WorkerClient, job: jobs.Job):
 
 
 def test_a_grade_is_that_of_the_same_work_here(client, model, case):
-    here = CheckedSession(Grader(Bundle.load(model.bundle), "cpu"), case).grade()
+    here = Grader(Bundle.load(model.bundle), "cpu").open(checked(case)).grade()
     seen: list = []
     event = wait(client, client.submit(grade_job(client, case, model)), seen)
     answer = event.result
@@ -105,7 +105,7 @@ def test_corrected_masks_need_no_encoder(client, model, case):
     _, masks = hand_over(client, other)
     answer = do(client, jobs.Regrade("a", masks))
     assert answer.encoder_calls == 0 and np.array_equal(answer.regions.labels > 1, tumor)
-    fresh = CheckedSession(Grader(Bundle.load(model.bundle), "cpu"), other).grade()
+    fresh = Grader(Bundle.load(model.bundle), "cpu").open(checked(other)).grade()
     assert answer.report.probabilities == pytest.approx(fresh.report.probabilities, abs=1e-6)
 
 

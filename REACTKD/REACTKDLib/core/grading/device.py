@@ -1,0 +1,71 @@
+"""The student on a GPU where there is one; trouble with the GPU never stops the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from REACTKDLib.core.findings import Finding
+
+if TYPE_CHECKING:
+    from REACTKDLib.core.grading.runner import StudentRunner
+    from REACTKDLib.core.student.network import Student
+
+T = TypeVar("T")
+
+
+class FallbackRunner:
+    """Runs the student on the device that was wished; once a GPU fails, on the CPU, and says so in `findings`.
+
+    device: where it computes now, 'cpu' or 'cuda'. current: the runner there. wish: 'auto', 'cpu' or 'cuda', see
+    `Grader`. make_runner: makes a `StudentRunner`.
+    """
+
+    def __init__(self, student: Student, wish: str, make_runner: Callable[[Student, str], StudentRunner]):
+        self._student = student
+        self._make_runner = make_runner
+        self.findings: tuple[Finding, ...] = ()
+        self.device = "cpu"
+        self.current: StudentRunner = self._first(wish)
+
+    def run(self, work: Callable[[StudentRunner], T]) -> T:
+        """Return work(runner); when a GPU fails, the CPU does it, and all that comes after."""
+        try:
+            return work(self.current)
+        except (RuntimeError, AssertionError) as error:
+            if self.device == "cpu":
+                raise
+            self.current = self._on_cpu(error)
+        return work(self.current)
+
+    def _first(self, wish: str) -> StudentRunner:
+        import torch
+
+        if wish == "cpu" or (wish == "auto" and not torch.cuda.is_available()):
+            return self._make_runner(self._student, "cpu")
+        try:
+            runner = self._make_runner(self._student, "cuda")
+        except (RuntimeError, AssertionError) as error:  # torch without CUDA raises AssertionError
+            return self._on_cpu(error)
+        self.device = "cuda"
+        return runner
+
+    def _on_cpu(self, error: Exception) -> StudentRunner:
+        """Return a runner on the CPU, and remember why."""
+        self.device = "cpu"
+        text = f"The GPU was not used: {_reason(error)}. The CPU did the work."
+        self.findings = (Finding("device-fallback", "warning", text),)
+        return self._make_runner(self._student, "cpu")
+
+
+def _reason(error: Exception) -> str:
+    import torch
+
+    text = str(error).lower()
+    if isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in text:
+        return "it has too little free memory"
+    if "no kernel image" in text:
+        return "the installed PyTorch does not support this model of GPU"
+    if not torch.cuda.is_available():
+        return "PyTorch finds none"
+    return "it reported an error"
