@@ -19,20 +19,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.normalize import CT_CLIP_HU
-from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.content_store import ContentStore, content_key
 from REACTKDTrainLib.data.augmentation import Augmentation, warp_like
 from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
-from REACTKDTrainLib.low_dose.sidecar import kept
-from REACTKDTrainLib.low_dose.training_fields import NoiseFields, TrainingFieldCache, draw_dose, draw_signs
+from REACTKDTrainLib.low_dose.training_fields import FieldMaker, NoiseFields, draw_dose, draw_signs
 
 SEED = 100  # of the noise; the numbers of the test sets are others
-FORMAT = "noise2"  # raised when fields are made differently, so that old ones are not taken for new
+FORMAT = "reactkd-noise-fields/3"  # raised when fields are made differently, so that old ones are not taken for new
 
 
 def prepare_fields(folder: Path, store: PreparedStore, case: CohortCase) -> None:
@@ -41,34 +41,32 @@ def prepare_fields(folder: Path, store: PreparedStore, case: CohortCase) -> None
     The photon budget is fitted to the noise of each real scan; a phantom has the default one.
     Raises: TruncatedFieldOfView and others of `low_dose` for a CT that cannot be simulated, and why.
     """
-    path = fields_path(folder, store, case)
-    if kept(path, None) is not None:  # whole, as its sidecar says
+    files, key = ContentStore(folder), _key(store, case)
+    if files.has(key):
         return
     opened = case.load()
     prepared = store.get(case)
     grid, _ = store.preparation.grid_for(opened)
-    cache = TrainingFieldCache(folder / "grid", calibrate=case.truth is None, clip=CT_CLIP_HU)
-    whole = cache.fields(_safe(case.id), opened.volumes[Modality.CT], grid, SEED)
+    make = FieldMaker(calibrate=case.truth is None, clip=CT_CLIP_HU)
+    whole = make(_safe(case.id), opened.volumes[Modality.CT], grid, SEED)
     box = tuple(slice(a, a + n) for a, n in zip(prepared.start, prepared.shape, strict=True))
-    NoiseFields(whole.quantum[box], whole.electronic[box]).save(path, {"noise_seed": SEED})
+    files.put(key, {"quantum": whole.quantum[box], "electronic": whole.electronic[box]})
 
 
 def prepare_fields_or_note(folder: Path, store: PreparedStore, case: CohortCase) -> None:
     """Like `prepare_fields`; a scan that is cut off is noted (see `at_native_dose`) in place of raising."""
-    note = _native_path(folder, store, case)
-    if note.exists():
+    if _note(folder, store, case):
         return
     try:
         prepare_fields(folder, store, case)
     except TruncatedFieldOfView as error:
-        write_text(note, str(error) + "\n")
+        ContentStore(folder).put(_key(store, case, "cut off"), {"reason": np.array(str(error))})
 
 
 def at_native_dose(folder: Path, store: PreparedStore, cases: Sequence[CohortCase]) -> dict[str, str]:
     """Case id -> why the dose branch sees it at its own dose alone. Raises: TruncatedFieldOfView if most CTs are so."""
     scans = [case for case in cases if "ct" in case.modalities]
-    notes = {case.id: _native_path(folder, store, case) for case in scans}
-    found = {name: path.read_text(encoding="utf-8").strip() for name, path in notes.items() if path.exists()}
+    found = {case.id: note for case in scans if (note := _note(folder, store, case))}
     if 2 * len(found) > len(scans):
         raise TruncatedFieldOfView(
             f"{len(found)} of {len(scans)} CT scans are crops of the body (the first: {next(iter(found))}), from which "
@@ -77,13 +75,19 @@ def at_native_dose(folder: Path, store: PreparedStore, cases: Sequence[CohortCas
     return found
 
 
-def _native_path(folder: Path, store: PreparedStore, case: CohortCase) -> Path:
-    return fields_path(folder, store, case).with_suffix(".native.txt")
+def _note(folder: Path, store: PreparedStore, case: CohortCase) -> str:
+    """Why no low dose can be made of a scan; empty where it can, or was not tried."""
+    found = ContentStore(folder).get(_key(store, case, "cut off"))
+    return "" if found is None else str(found["reason"])
 
 
 def fields_path(folder: Path, store: PreparedStore, case: CohortCase) -> Path:
-    """Where the fields of a case on its prepared box are kept: named by the content of both."""
-    return Path(folder) / f"{store.key(case)[:40]}.{FORMAT}.npy"
+    """Where the fields of a case on its prepared box are kept."""
+    return ContentStore(folder).path(_key(store, case))
+
+
+def _key(store: PreparedStore, case: CohortCase, kind: str = "fields") -> str:
+    return content_key({"format": FORMAT, "kind": kind, "prepared": store.key(case), "seed": SEED})
 
 
 def _safe(name: str) -> str:
@@ -95,9 +99,12 @@ ROOM_VOXELS = 100_000_000  # of fields kept in memory as they lie in views: abou
 
 @dataclass(eq=False)
 class DoseSource:
-    """paths: case id -> its fields, which are warped as the view is; a case without them keeps its own dose."""
+    """keys: case id -> key of its fields in `files`, which are warped as the view is; a case without them keeps its own
+    dose.
+    """
 
-    paths: Mapping[str, Path]
+    files: ContentStore
+    keys: Mapping[str, str]
     window: LiverWindow
     augmentation: Augmentation
     _kept: dict[tuple[str, int | None], np.ndarray] = field(default_factory=dict)
@@ -112,12 +119,12 @@ class DoseSource:
         augmentation: Augmentation,
     ) -> DoseSource:
         """For cases that went through `prepare_fields_or_note`."""
-        dosed = [case for case in cases if not _native_path(folder, store, case).exists()]
-        return cls({case.id: fields_path(folder, store, case) for case in dosed}, window, augmentation)
+        keys = {case.id: _key(store, case) for case in cases if not _note(folder, store, case)}
+        return cls(ContentStore(folder), keys, window, augmentation)
 
     def __call__(self, view: View, seed: int) -> Tensor:
         """The CT of a view, windowed, at a dose log-uniform in [0.1, 1] and with signs drawn from `seed`: (d, h, w)."""
-        if view.case not in self.paths:
+        if view.case not in self.keys:
             return self.window(view.hu)
         rng = np.random.default_rng(seed)
         dose, signs = draw_dose(rng), draw_signs(rng)
@@ -127,8 +134,10 @@ class DoseSource:
         """The two fields of a view's scan, as the view lies."""
         key = view.case, view.warp_seed
         if key not in self._kept:
-            own = NoiseFields.load(self.paths[view.case])
-            both = torch.from_numpy(np.stack([own.quantum, own.electronic]).astype(np.float32))
+            own = self.files.get(self.keys[view.case])
+            if own is None:
+                raise UsageError("The noise of a scan is no longer in the cache; start the run again, and it is made.")
+            both = torch.from_numpy(np.stack([own["quantum"], own["electronic"]]).astype(np.float32))
             lying = warp_like(view.warp_seed, self.augmentation, both).numpy().astype(np.float16)
             while self._kept and (len(self._kept) + 1) * lying.size > 2 * ROOM_VOXELS:
                 self._kept.pop(next(iter(self._kept)))

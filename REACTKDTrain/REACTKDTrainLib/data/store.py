@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from REACTKDLib.core.student.prepare import Preparation
-from REACTKDLib.core.writing.atomic import written_beside
-from REACTKDLib.core.writing.kept_files import is_whole, kept
 from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.content_store import ContentStore, content_key
 from REACTKDTrainLib.data.annotators import MaskPerturbation
 from REACTKDTrainLib.data.case import PreparedCase, RegionMasks, SoftBox
 from REACTKDTrainLib.data.make import make_arrays
+from REACTKDTrainLib.worker_pool import OnProgress, WorkerPool
 
 FORMAT = "reactkd-prepared/1"
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class PreparedStore:
-    """Makes and keeps `<folder>/<key>.npz`.
+    """Makes cases and keeps them in `folder`.
 
     variants: how many perturbed sets of masks beside the expert's; seed: of their errors. whole_grid: keep the
     network's whole grid, not the box around the liver (CBAM3D averages over all that it sees).
@@ -41,7 +38,7 @@ class PreparedStore:
 
     def key(self, case: CohortCase) -> str:
         """A hash of the case's content and of every choice made here."""
-        told = {
+        recipe = {
             "format": FORMAT,
             "case": case.fingerprint,
             "preparation": self.preparation.to_metadata(),
@@ -50,67 +47,43 @@ class PreparedStore:
             "seed": self.seed if self.variants else None,
             "whole_grid": self.whole_grid,
         }
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        return content_key(recipe)
+
+    @property
+    def files(self) -> ContentStore:
+        """Where the arrays of cases are kept."""
+        return ContentStore(self.folder)
 
     def path(self, case: CohortCase) -> Path:
-        """Where a case is kept: under a hash, since a case is often named for a patient and caches are handed on."""
-        return Path(self.folder) / f"{self.key(case)[:40]}.npz"
+        """Where a case is kept."""
+        return self.files.path(self.key(case))
 
     def get(self, case: CohortCase) -> PreparedCase:
         """Return the case, prepared now if it was not before.
 
         Raises: what `case.load` raises, NoLiver, PetOffLiver, OutputNotWritable; and then nothing is left.
         """
-        path, key = self.path(case), self.key(case)
-        found = kept(path, lambda whole: load_prepared(whole, case, key))
-        if found is None:  # absent, or damaged since
-            self._make(case)
-            found = load_prepared(path, case, key)
-        return found
+        key = self.key(case)
+        return self.files.made(key, partial(self._arrays, case), partial(_prepared_from, case=case, key=key))
 
-    def prepare(self, cases: Iterable[CohortCase], progress: Progress | None = None, workers: int = 1) -> None:
+    def prepare(self, cases: Iterable[CohortCase], on_progress: OnProgress | None = None, workers: int = 1) -> None:
         """Prepare those that are not there yet, in `workers` processes. Raises: what `get` raises, for the first."""
-        wanted = [case for case in cases if not is_whole(self.path(case))]
-        done = 0
-        if workers <= 1 or len(wanted) < 2:
-            for case in wanted:
-                self._make(case)
-                done += 1
-                if progress is not None:
-                    progress(done, len(wanted))
-            return
-        import multiprocessing
-
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-            futures = [pool.submit(self._make, case) for case in wanted]
-            try:
-                for future in as_completed(futures):
-                    future.result()
-                    done += 1
-                    if progress is not None:
-                        progress(done, len(wanted))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        wanted = [case for case in cases if not self.files.has(self.key(case))]
+        with WorkerPool(self._make, workers) as pool:
+            for done, _ in enumerate(pool.results(wanted), start=1):
+                if on_progress is not None:
+                    on_progress(done, len(wanted))
 
     def make(self, case: CohortCase) -> PreparedCase:
         """Prepare a case and keep nothing: the same bits as `get` gives. Raises: what `get` raises."""
         return _prepared_from(self._arrays(case), case, self.key(case))
 
     def _make(self, case: CohortCase) -> None:
-        arrays = self._arrays(case)
-        with written_beside(self.path(case)) as beside:
-            np.savez(beside, **arrays)
+        self.files.put(self.key(case), self._arrays(case))
 
     def _arrays(self, case: CohortCase) -> dict[str, np.ndarray]:
-        rng_seed = [self.seed, int(hashlib.sha256(case.fingerprint.encode()).hexdigest()[:12], 16)]
+        rng_seed = [self.seed, int(content_key(case.fingerprint)[:12], 16)]
         return make_arrays(case.load(), self.preparation, self.variants, self.perturbation, rng_seed, self.whole_grid)
-
-
-def load_prepared(path: Path, case: CohortCase, key: str) -> PreparedCase:
-    """Read one prepared case; `case` says who it is."""
-    with np.load(path, allow_pickle=False) as f:
-        return _prepared_from(f, case, key)
 
 
 def _prepared_from(f: Mapping[str, np.ndarray], case: CohortCase, key: str) -> PreparedCase:

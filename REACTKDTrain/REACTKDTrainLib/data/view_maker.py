@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from REACTKDLib.core.one_thread import one_thread
-from REACTKDLib.core.writing.atomic import written_beside
-from REACTKDLib.core.writing.kept_files import kept
+from REACTKDTrainLib.content_store import ContentStore, content_key
 from REACTKDTrainLib.data.augmentation import Augmentation, stacked_masks, warp, warp_masks
 from REACTKDTrainLib.data.case import PreparedCase, RegionMasks
 from REACTKDTrainLib.data.fixed_nodes import fixed_vectors
@@ -43,7 +42,7 @@ class ViewMaker:
         told = f"{FORMAT} {case.key} {self.window}"
         if number and (self.augmentation.level or not self.augmentation.still):
             told += f" {number} {self.seed} {sorted(asdict(self.augmentation).items())}"
-        return hashlib.sha256(told.encode()).hexdigest()
+        return content_key(told)
 
     def variant(self, case: PreparedCase, number: int) -> int:
         """Which set of masks the student sees: the expert's in view 0, then one of the annotators' in turn."""
@@ -77,7 +76,7 @@ class ViewMaker:
 
     def _seed(self, case: PreparedCase, number: int) -> int:
         told = f"{self.seed} {case.key} {number}"
-        return int(hashlib.sha256(told.encode()).hexdigest()[:7], 16)
+        return int(content_key(told)[:7], 16)
 
     def _warped(
         self, case: PreparedCase, seed: int, variant: int
@@ -88,45 +87,41 @@ class ViewMaker:
         must not depend on whether a file was there.
         """
         told = f"{FORMAT} warped {case.key} {seed} {sorted(asdict(self.augmentation).items())} {variant}"
-        path = self._path(told, "warped")
         expert, masks = case.masks[0], case.masks[variant]
-        warped = None if path is None else kept(path, _tensors)
-        if warped is None:
+
+        def make() -> dict[str, Tensor]:
             stack = {"images": torch.stack(list(case.images.values())), "expert": stacked_masks(expert)}
             if variant:
                 stack["masks"] = stacked_masks(masks)
-            warped = {
+            return {
                 name: value.half() if name == "images" else (255 * value.clamp(0, 1)).round().byte()
                 for name, value in warp(stack, self.augmentation, seed).items()
             }
-            if path is not None:
-                with written_beside(path) as beside:
-                    np.savez_compressed(beside, **{name: value.numpy() for name, value in warped.items()})
+
+        warped = self._kept("warped", told, make)
         images = dict(zip(case.images, warped["images"].float(), strict=True))
         expert = warp_masks(expert, warped["expert"].float() / 255)
         return images, expert, warp_masks(masks, warped["masks"].float() / 255) if variant else expert
 
-    def _path(self, told: str, kind: str) -> Path | None:
-        name = hashlib.sha256(told.encode()).hexdigest()[:32]
-        return None if self.folder is None else Path(self.folder) / kind / name[:2] / f"{name}.npz"
-
     def _fixed(self, told: str, images: dict[str, Tensor], masks: RegionMasks) -> dict[str, Tensor]:
         """Fixed node vectors, from the folder where they were made before."""
-        path = self._path(told, "fixed")
-        found = None if path is None else kept(path, _tensors)
-        if found is not None:
-            return found
-        with one_thread():
-            made = fixed_vectors(images, masks)
-        if path is not None:
-            with written_beside(path) as beside:
-                np.savez(beside, **{m: v.numpy() for m, v in made.items()})
-        return made
+
+        def make() -> dict[str, Tensor]:
+            with one_thread():
+                return fixed_vectors(images, masks)
+
+        return self._kept("fixed", told, make)
+
+    def _kept(self, kind: str, recipe: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+        if self.folder is None:
+            return make()
+        files = ContentStore(Path(self.folder) / kind, compressed=kind == "warped")
+        arrays = lambda: {name: value.numpy() for name, value in make().items()}  # noqa: E731
+        return files.made(content_key(recipe), arrays, _tensors)
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
-    with np.load(path, allow_pickle=False) as f:
-        return {name: torch.from_numpy(f[name]) for name in f.files}
+def _tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 class Recent:

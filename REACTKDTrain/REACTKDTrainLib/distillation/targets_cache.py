@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import torch
 from torch import nn
 
-from REACTKDLib.core.writing.kept_files import kept
-from REACTKDLib.core.writing.tensor_files import write_tensors
+from REACTKDTrainLib.content_store import ContentStore, content_key
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.targets import TeacherTargets
 
@@ -33,41 +31,40 @@ class TargetCache:
     """
 
     def __init__(self, folder: Path):
-        self._folder = Path(folder)
+        self._files = ContentStore(folder, ".pt")
         self._memory: dict[str, TeacherTargets] = {}
         self.hits = self.misses = 0
 
     def path(self, teacher: str, view: View) -> Path:
         """Where the targets of a teacher (its `weights_hash`) and view are kept."""
-        name = hashlib.sha256(f"{FORMAT} {teacher} {view.key}".encode()).hexdigest()[:40]
-        return self._folder / name[:2] / f"{name}.pt"
+        return self._files.path(_key(teacher, view))
 
     def get(self, teacher: str, view: View) -> TeacherTargets | None:
         """The targets, on the CPU, or None."""
-        path = self.path(teacher, view)
-        if path.stem not in self._memory:
-            found = _read(path)
+        key = _key(teacher, view)
+        if key not in self._memory:
+            found = self._files.get(key, lambda content: TeacherTargets(**content))
             if found is None:
                 self.misses += 1
                 return None
-            self._memory[path.stem] = found
+            self._memory[key] = found
         self.hits += 1
-        return self._memory[path.stem]
+        return self._memory[key]
 
     def put(self, teacher: str, view: View, targets: TeacherTargets) -> None:
         """Keep the targets of one view (B = 1). Raises: OutputNotWritable."""
-        told = targets.to("cpu")
+        own = targets.to("cpu")
         content = {
-            "logits": told.logits.float(),
-            "nodes": list(told.nodes),
-            "branch_logits": dict(told.branch_logits),
-            "branch_nodes": {name: list(nodes) for name, nodes in told.branch_nodes.items()},
-            "maps": list(told.maps),
-            "hidden": told.hidden,
-            "branch_maps": {name: list(maps) for name, maps in told.branch_maps.items()},
+            "logits": own.logits.float(),
+            "nodes": list(own.nodes),
+            "branch_logits": dict(own.branch_logits),
+            "branch_nodes": {name: list(nodes) for name, nodes in own.branch_nodes.items()},
+            "maps": list(own.maps),
+            "hidden": own.hidden,
+            "branch_maps": {name: list(maps) for name, maps in own.branch_maps.items()},
         }
-        write_tensors(self.path(teacher, view), content)
+        self._files.put(_key(teacher, view), content)
 
 
-def _read(path: Path) -> TeacherTargets | None:
-    return kept(path, lambda whole: TeacherTargets(**torch.load(whole, weights_only=True)))
+def _key(teacher: str, view: View) -> str:
+    return content_key(f"{FORMAT} {teacher} {view.key}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,9 @@ from torch import Tensor
 from REACTKDLib.core.one_thread import one_thread
 from REACTKDLib.core.student.bands import gaussian_bands
 from REACTKDLib.core.student.network import Student
-from REACTKDLib.core.writing.atomic import written_beside
-from REACTKDLib.core.writing.kept_files import kept
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.sizes import preparation_of
+from REACTKDTrainLib.content_store import ContentStore, content_key
 from REACTKDTrainLib.data.case import PreparedCase, RegionMasks
 from REACTKDTrainLib.data.fixed_nodes import fixed_vectors
 from REACTKDTrainLib.data.normalization import LiverWindow
@@ -73,7 +73,7 @@ class NodeCase:
 
 @dataclass(frozen=True)
 class NodeStore:
-    """Makes and keeps `<folder>/<key>.npz`.
+    """Makes node vectors and keeps them in `folder`.
 
     prepared: how cases are prepared and how many sets of masks each has; its folder is not used. window: of CT.
     encoder: a frozen student whose encoder's moments are kept too, and `encoder_key`, its `encoder_hash`.
@@ -98,30 +98,32 @@ class NodeStore:
     def key(self, case: CohortCase) -> str:
         """A hash of the case's content and of every choice made here."""
         told = f"{FORMAT} {self.prepared.key(case)} {self.window} {self.encoder_key} {self.encoded}"
-        return hashlib.sha256(told.encode()).hexdigest()
+        return content_key(told)
+
+    @property
+    def files(self) -> ContentStore:
+        """Where the arrays of cases are kept."""
+        return ContentStore(self.folder)
 
     def path(self, case: CohortCase) -> Path:
-        """Where a case is kept: under a hash, as in `PreparedStore`."""
-        return Path(self.folder) / f"{self.key(case)[:40]}.npz"
+        """Where a case is kept."""
+        return self.files.path(self.key(case))
 
     def get(self, case: CohortCase) -> NodeCase:
         """Return the case's node vectors, made now if they were not before.
 
         Raises: what `PreparedStore.get` raises; and then nothing is left.
         """
-        path, key = self.path(case), self.key(case)
-        found = kept(path, lambda whole: _read(whole, case, key))
-        if found is None:  # absent, or damaged since
-            self.make(case)
-            found = _read(path, case, key)
-        return found
+        key = self.key(case)
+        return self.files.made(key, partial(self._made, case), partial(_read, case=case, key=key))
 
     def make(self, case: CohortCase) -> None:
         """Make and keep the case's file. Raises: see `get`."""
+        self.files.put(self.key(case), self._made(case))
+
+    def _made(self, case: CohortCase) -> dict[str, np.ndarray]:
         with one_thread(), torch.inference_mode():
-            arrays = self._arrays(self.prepared.make(case))
-        with written_beside(self.path(case)) as beside:
-            np.savez(beside, **arrays)
+            return self._arrays(self.prepared.make(case))
 
     def _arrays(self, case: PreparedCase) -> dict[str, np.ndarray]:
         images = dict(case.images)
@@ -166,10 +168,9 @@ def _levels(encoder: Student, images: Mapping[str, Tensor], bands: Mapping[str, 
     return out
 
 
-def _read(path: Path, case: CohortCase, key: str) -> NodeCase:
-    with np.load(path, allow_pickle=False) as f:
-        modalities = f["modalities"].tolist()
-        regions = tuple(_regions(f, n, modalities) for n in range(int(f["n_masks"])))
+def _read(f: Mapping[str, np.ndarray], case: CohortCase, key: str) -> NodeCase:
+    modalities = f["modalities"].tolist()
+    regions = tuple(_regions(f, n, modalities) for n in range(int(f["n_masks"])))
     latents = None if case.truth is None else case.truth.get("latents")
     truth = None if latents is None else torch.tensor(latents, dtype=torch.float32)
     return NodeCase(case.id, case.patient, case.grade, regions, truth, key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from REACTKDLib.core.writing.atomic import written_beside
+from REACTKDTrainLib.content_store import ContentStore, content_key
 
 FORMAT = "reactkd-study-run/1"
 Arrays = Mapping[str, np.ndarray]
@@ -34,8 +33,8 @@ class Run:
     @property
     def key(self) -> str:
         """A hash of part, row, fold, seed and `told`."""
-        text = json.dumps([FORMAT, self.part, self.row, self.fold, self.seed, self.told], sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        depends = [FORMAT, self.part, self.row, self.fold, self.seed, self.told]
+        return content_key(json.dumps(depends, sort_keys=True, default=str))[:16]
 
     @property
     def title(self) -> str:
@@ -44,29 +43,31 @@ class Run:
 
 
 class RunFiles:
-    """`<folder>/<part>/<row>.<key>.npz`, each written whole."""
+    """`<folder>/<part>/<row>.<fold>.<seed>.<key>.npz`, each written whole."""
 
     def __init__(self, folder: Path):
         self.folder = Path(folder)
 
     def path(self, run: Run) -> Path:
         """Where a run is kept."""
-        name = "".join(c if c.isalnum() or c in "-+" else "-" for c in run.row)[:60]
-        return self.folder / run.part / f"{name}.{run.fold}.{run.seed}.{run.key}.npz"
+        return self._store(run).path(run.key, _label(run))
 
     def get(self, run: Run) -> dict[str, np.ndarray] | None:
-        """What the run gave, or None where it was not made yet."""
-        try:
-            with np.load(self.path(run), allow_pickle=False) as f:
-                return {name: f[name] for name in f.files}
-        except (OSError, ValueError, EOFError):  # not there, or half of it from another program: it is made again
-            return None
+        """What the run gave, or None where it was not made yet, or its file is damaged."""
+        return self._store(run).get(run.key, label=_label(run))
 
     def done(self, run: Run) -> bool:
         """Whether it was made."""
-        return self.path(run).exists()
+        return self._store(run).has(run.key, _label(run))
 
     def put(self, run: Run, arrays: Arrays) -> None:
         """Keep it. Raises: OutputNotWritable."""
-        with written_beside(self.path(run)) as beside:
-            np.savez(beside, told=np.array(json.dumps(run.told, default=str)), **arrays)
+        self._store(run).put(run.key, {"told": np.array(json.dumps(run.told, default=str)), **arrays}, _label(run))
+
+    def _store(self, run: Run) -> ContentStore:
+        return ContentStore(self.folder / run.part)
+
+
+def _label(run: Run) -> str:
+    row = "".join(c if c.isalnum() or c in "-+" else "-" for c in run.row)[:60]
+    return f"{row}.{run.fold}.{run.seed}"

@@ -6,7 +6,7 @@ import json
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,6 @@ import torch
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.text import plural
 from REACTKDLib.core.writing.atomic import write_text
-from REACTKDTrainLib.study.crew import Crew
 from REACTKDTrainLib.study.external import ExternalLevel
 from REACTKDTrainLib.study.nodes import NodeLevel
 from REACTKDTrainLib.study.pace import Pace
@@ -26,6 +25,7 @@ from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.study.tables import as_csv, markdown, tables_of
 from REACTKDTrainLib.study.volumes import VolumeLevel
 from REACTKDTrainLib.training.record import PACKAGES, _version, revision
+from REACTKDTrainLib.worker_pool import WorkerPool
 
 #: in the order in which they run: what decides most first
 PARTS = ("nodes", "methods", "seeds", "ablation", "external")
@@ -58,7 +58,6 @@ class Study:
     ready: bool = False
     say: Callable[[str], None] = print
     _known: dict[str, dict[str, Run]] = field(default_factory=dict, init=False, repr=False)
-    _crew: Crew | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.output = Path(self.output)
@@ -96,14 +95,13 @@ class Study:
             if part not in PARTS:
                 raise UsageError(f"There is no part {part!r}; choose some of {', '.join(PARTS)}.")
         results = None
-        try:
+        own = self if self.workers == 1 else replace(self, workers=1, say=_silent)
+        with WorkerPool(own.make, self.workers) as pool:
             for part in (p for p in PARTS if p in parts):
                 self._prepare(part)
                 for kind in KINDS[part]:
-                    self._do(kind)
+                    self._do(kind, pool)
                 results = self.write()
-        finally:
-            self._dismiss()
         return self.write() if results is None else results
 
     # -- parts
@@ -137,32 +135,25 @@ class Study:
                 return self.outside.runs(self.preset.headline, self.preset.levels)
         raise ValueError(f"there are no runs of the kind {kind!r}")
 
-    def run_named(self, kind: str, key: str) -> Run:
-        """The run of a kind with this key; the kind's runs are listed once."""
+    def make(self, named: tuple[str, str]) -> float:
+        """Make and keep one run by its kind and key, which is all that a worker is sent. Returns the seconds."""
+        started = time.monotonic()
+        kind, key = named
         if kind not in self._known:
             self._known[kind] = {run.key: run for run in self.runs_of(kind)}
-        return self._known[kind][key]
+        run = self._known[kind][key]
+        if not self.files.done(run):  # another process on the same folder may have come first
+            self.files.put(run, run.make())
+        return time.monotonic() - started
 
-    def _do(self, kind: str) -> None:
+    def _do(self, kind: str, pool: WorkerPool[tuple[str, str], float]) -> None:
         runs = self.runs_of(kind)
-        waiting = [run for run in runs if not self.files.done(run)]
+        waiting = {run.key: run for run in runs if not self.files.done(run)}
         if len(waiting) < len(runs):
             self.say(f"{len(runs) - len(waiting)} runs are there already")
-        pace = Pace(waiting, self.say, min(self.workers, max(len(waiting), 1)))
-        if self.workers > 1 and waiting:
-            self._crew = self._crew or Crew(self)
-            self._crew.do(kind, waiting, pace.end)
-            return
-        for run in waiting:
-            started = time.monotonic()
-            if not self.files.done(run):  # another process on the same folder may have come first
-                self.files.put(run, run.make())
-            pace.end(run, time.monotonic() - started)
-
-    def _dismiss(self) -> None:
-        if self._crew is not None:
-            self._crew.close()
-            self._crew = None
+        pace = Pace(list(waiting.values()), self.say, min(self.workers, max(len(waiting), 1)))
+        for (_, key), seconds in pool.results([(kind, key) for key in waiting]):
+            pace.end(waiting[key], seconds)
 
     # -- what comes out
 
@@ -238,6 +229,10 @@ def caption_of(results: dict) -> str:
     parts.append(f"{hardware['device']} {hardware['machine']}, {plural(hardware['threads'], 'thread')}")
     text = "; ".join(parts) + "."
     return f"{text} **Sizes are tiny: the numbers mean nothing.**" if told["meaningless"] else text
+
+
+def _silent(_line: str) -> None:
+    """Workers print nothing."""
 
 
 def _plain(value):

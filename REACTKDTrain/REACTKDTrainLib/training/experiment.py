@@ -26,7 +26,7 @@ from REACTKDTrainLib.training.fold_data import FoldData
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.outcome import Chosen, Result, write_outcome
 from REACTKDTrainLib.training.predictions import Prediction, predict_student, predict_teacher, write_rows
-from REACTKDTrainLib.training.preparation import Storing, UnreadableCase, prepare_cases, without
+from REACTKDTrainLib.training.preparation import UnreadableCase, prepare_cases, without
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.progress import Now, Plan, Report, silent
 from REACTKDTrainLib.training.record import RECORD, add_native_dose, add_unreadable, describe_run, open_folder
@@ -163,7 +163,7 @@ class Experiment:
         cases = [case for cohort in cohorts.values() for case in cohort.cases]
         roles = ("cohort", "unlabeled") if self.config.data.doses else ()
         dosed = {case.id for role in roles if role in cohorts for case in cohorts[role].cases}
-        make = partial(_prepare_one, Storing(self.store), self.cache / "doses", self.store, frozenset(dosed))
+        make = partial(_prepare_one, self.cache / "doses", self.store, frozenset(dosed))
         own = cases[self.processes.rank :: self.processes.world]
         self._plan = Plan(self._parts(cohorts), self._report)
         failed = prepare_cases(
@@ -293,7 +293,7 @@ class Experiment:
             raise Stopped("The run was stopped; what is done is kept, and --resume goes on from here.")
 
 
-def _prepare_one(storing: Storing, doses: Path, store: PreparedStore, dosed: frozenset[str], case) -> None:
-    storing(case)
+def _prepare_one(doses: Path, store: PreparedStore, dosed: frozenset[str], case) -> None:
+    store.get(case)
     if case.id in dosed and "ct" in case.modalities:
         prepare_fields_or_note(doses, store, case)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from REACTKDLib.core.writing.kept_files import is_whole, kept
+from REACTKDLib.core.writing.kept_files import is_whole
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.cohorts.sizes import preparation_of
 from REACTKDTrainLib.data.dose_data import fields_path, prepare_fields
@@ -18,7 +17,6 @@ from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.data.view_maker import ViewMaker
 from REACTKDTrainLib.distillation.targets_cache import TargetCache
-from REACTKDTrainLib.low_dose.training_fields import NoiseFields
 from REACTKDTrainLib.nodes.node_store import NodeStore
 
 
@@ -103,27 +101,9 @@ def test_dose_fields(store, how, tmp_path) -> None:
     whole = phantom_case("hospital", 7, "tiny", whole_field=True)
     prepare_fields(tmp_path, store, whole)
     path = fields_path(tmp_path, store, whole)
-    for kept_file in (path, *(tmp_path / "grid").glob("*.npy")):
-        before = damage(kept_file, how)
-        prepare_fields(tmp_path, store, whole)
-        if kept_file == path:
-            assert path.read_bytes() == before and NoiseFields.load(path).quantum.ndim == 3
-
-
-def test_no_flipped_bit_is_read_as_another_number(tmp_path) -> None:
-    path, values = tmp_path / "a.npz", {"a": np.arange(200.0), "b": np.arange(50)}
-    np.savez(path, **values)
-    content, draw, absent = path.read_bytes(), random.Random(1), 0
-
-    def read(whole: Path) -> dict[str, np.ndarray]:
-        with np.load(whole, allow_pickle=False) as f:
-            return {name: f[name] for name in values}
-
-    for _ in range(200):
-        data = bytearray(content)
-        data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
-        path.write_bytes(bytes(data))
-        found = kept(path, read)
-        absent += found is None
-        assert found is None or all(np.array_equal(found[name], values[name]) for name in values)
-    assert absent > 150
+    with np.load(path) as first:
+        before = {name: first[name] for name in ("quantum", "electronic")}
+    damage(path, how)
+    prepare_fields(tmp_path, store, whole)
+    with np.load(path) as again:
+        assert all(np.array_equal(again[name], before[name]) for name in before)

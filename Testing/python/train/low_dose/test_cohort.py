@@ -7,14 +7,14 @@ import json
 import numpy as np
 import pytest
 
-from REACTKDLib.core.errors import NotAnImage, UsageError
+from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.files.volumes import read_volume
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.student.prepare import resample_along_axes
 from REACTKDTrainLib.low_dose.cohort import LEVELS, TEST_SEEDS, DoseTestSets, case_seed
 from REACTKDTrainLib.low_dose.physics import DoseOutOfRange, electronic_factor, quantum_factor
 from REACTKDTrainLib.low_dose.sidecar import kept, sidecar_of, write_sidecar
-from REACTKDTrainLib.low_dose.training_fields import NoiseFields, TrainingFieldCache, draw_dose, draw_signs
+from REACTKDTrainLib.low_dose.training_fields import FieldMaker, NoiseFields, draw_dose, draw_signs
 from REACTKDTrainLib.low_dose.volumes import Scan, Simulators
 
 
@@ -106,7 +106,7 @@ def test_levels_are_checked_when_the_set_is_made(tmp_path):
 # Training fields
 def test_training_noise_equals_simulation_then_resampling(tmp_path, ct, grid):
     """Resampling is linear, so noise made on the scan and noise made of resampled fields are one."""
-    fields = TrainingFieldCache(tmp_path).fields("case1", ct, grid, seed=1)
+    fields = FieldMaker()("case1", ct, grid, seed=1)
     scan = Scan.of(ct)
     quantum, electronic = (
         Simulators().of(scan).fields(scan.hu, scan.spacing_mm, scan.thickness_mm, seed=case_seed(1, "case1"))
@@ -119,11 +119,11 @@ def test_training_noise_equals_simulation_then_resampling(tmp_path, ct, grid):
 
 
 @pytest.mark.parametrize("dose", [0.25, 0.1])
-def test_noise_for_clipped_images_is_that_of_scans_prepared_at_that_dose(tmp_path, ct, grid, dose):
+def test_noise_for_clipped_images_is_that_of_scans_prepared_at_that_dose(ct, grid, dose):
     """`Preparation` clips before it resamples: low-dose scans and low-dose views must come out alike."""
     window = (-160.0, 240.0)
-    fields = TrainingFieldCache(tmp_path / "a", clip=window).fields("case1", ct, grid, seed=1)
-    plain = TrainingFieldCache(tmp_path / "b").fields("case1", ct, grid, seed=1)
+    fields = FieldMaker(clip=window)("case1", ct, grid, seed=1)
+    plain = FieldMaker()("case1", ct, grid, seed=1)
     scan = Scan.of(ct)
     noise = Simulators().of(scan).fields(scan.hu, scan.spacing_mm, scan.thickness_mm, seed=case_seed(1, "case1"))
     low = ct.array + quantum_factor(dose) * noise[0] + electronic_factor(dose) * noise[1]
@@ -135,29 +135,16 @@ def test_noise_for_clipped_images_is_that_of_scans_prepared_at_that_dose(tmp_pat
     assert np.sqrt(((ours - truth) ** 2).mean()) < 0.5 * np.sqrt(((wrong - truth) ** 2).mean())
 
 
-def test_a_crop_gets_the_noise_of_the_whole(tmp_path, ct, grid):
-    fields = TrainingFieldCache(tmp_path).fields("case1", ct, grid, seed=1)
+def test_a_crop_gets_the_noise_of_the_whole(ct, grid):
+    fields = FieldMaker()("case1", ct, grid, seed=1)
     image = resample_along_axes(ct, grid, fill=0.0)
     part = np.s_[1:3, 5:20, 10:30]
     assert np.array_equal(fields.add_to(image[part], 0.3, part=part), fields.add_to(image, 0.3)[part])
 
 
-def test_fields_are_kept_and_read_from_the_disk(tmp_path, ct, grid):
-    cache = TrainingFieldCache(tmp_path)
-    cache.fields("case1", ct, grid, seed=1)
-    path = cache.path("case1", seed=1)
-    time = path.stat().st_mtime_ns
-    again = cache.fields("case1", ct, grid, seed=1)
-    assert path.stat().st_mtime_ns == time and isinstance(again.quantum, np.memmap)
-    assert again.quantum.dtype == np.float16 and path.stat().st_size < 2 * 2 * 4 * 30 * 40 + 1000
-    cache.fields("case1", ct, Grid((3, 30, 40), grid.ijk_to_ras), seed=1)
-    assert path.stat().st_mtime_ns != time
-    assert json.loads(sidecar_of(path).read_text())["unit_std_hu"]["quantum"] > 0
-
-
-def test_training_never_uses_the_seeds_of_the_test_sets(tmp_path, ct, grid):
+def test_training_never_uses_the_seeds_of_the_test_sets(ct, grid):
     with pytest.raises(UsageError, match="test sets"):
-        TrainingFieldCache(tmp_path).fields("case1", ct, grid, seed=TEST_SEEDS[0])
+        FieldMaker()("case1", ct, grid, seed=TEST_SEEDS[0])
 
 
 def test_signs_turn_the_noise_and_full_dose_has_none():
@@ -169,16 +156,12 @@ def test_signs_turn_the_noise_and_full_dose_has_none():
     assert up[0, 0, 0] == pytest.approx(3 * np.sqrt(3) + 5 * np.sqrt(15), rel=1e-5)
 
 
-def test_wrong_shapes_doses_and_files_are_refused(tmp_path):
+def test_wrong_shapes_and_doses_are_refused():
     fields = NoiseFields(np.zeros((2, 2, 2), np.float16), np.zeros((2, 2, 2), np.float16))
     with pytest.raises(UsageError, match="same part"):
         fields.add_to(np.zeros((2, 2, 3), np.float32), 0.5)
     with pytest.raises(DoseOutOfRange):
         fields.add_to(np.zeros((2, 2, 2), np.float32), 0.0)
-    for name, array in (("flat.npy", np.zeros(3)), ("text.npy", None)):
-        (tmp_path / name).write_text("no array") if array is None else np.save(tmp_path / name, array)
-        with pytest.raises(NotAnImage):
-            NoiseFields.load(tmp_path / name)
 
 
 def test_doses_are_log_uniform():

@@ -26,8 +26,8 @@ from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.writing import replacing
 from REACTKDLib.core.writing.tensor_files import write_tensors
+from REACTKDTrainLib.content_store import ContentStore, content_key
 from REACTKDTrainLib.low_dose.sidecar import kept, write_sidecar
-from REACTKDTrainLib.low_dose.training_fields import NoiseFields
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
 from REACTKDTrainLib.training.predictions import Prediction, read_rows, write_metrics, write_predictions, write_rows
@@ -80,17 +80,6 @@ def dosed_found(folder: Path) -> Any:
     path = folder / "case.nii.gz"
     known = next((record for seed in (1, 2, 3) if (record := kept(path, {"asked": seed}))), None)
     assert known is None or read_volume(path).array.tolist() == volume(known["seed"]).array.tolist()
-    return known and known["seed"]
-
-
-def fields(seed: int) -> NoiseFields:
-    rng = np.random.default_rng(seed)
-    return NoiseFields(*rng.normal(0, 9, (2, *SHAPE)).astype(np.float16))
-
-
-def fields_found(folder: Path) -> Any:
-    known = next((r for seed in (1, 2, 3) if (r := kept(folder / "f.npy", {"asked": seed}))), None)
-    assert known is None or np.array_equal(NoiseFields.load(folder / "f.npy").quantum, fields(known["seed"]).quantum)
     return known and known["seed"]
 
 
@@ -159,8 +148,9 @@ WRITES = {
         lambda folder: torch.load(folder / "t.pt", weights_only=True).unique().tolist(),
     ),
     "low dose": Write(dosed, dosed_found),
-    "noise fields": Write(
-        lambda folder, seed: fields(seed).save(folder / "f.npy", {"seed": seed}, {"asked": seed}), fields_found
+    "stored arrays": Write(
+        lambda folder, seed: ContentStore(folder).put(content_key("x"), {"p": np.full(4000, seed)}),
+        lambda folder: np.unique(ContentStore(folder).get(content_key("x"))["p"]).tolist(),
     ),
     "study run": Write(
         lambda folder, seed: RunFiles(folder).put(study_run(seed), {"p": np.full(3000, seed)}),

@@ -27,6 +27,7 @@ from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.study.study import Study
 from REACTKDTrainLib.study.tables import as_csv, markdown, tables_of
 from REACTKDTrainLib.study.volumes import ABLATIONS, VolumeLevel, ablation_name
+from REACTKDTrainLib.worker_pool import WorkerPool
 from support.node_cases import cases
 from support.tiny_phantoms import tiny_cases
 
@@ -56,8 +57,9 @@ def test_a_study_makes_each_run_once(tmp_path, monkeypatch):
 
     study = Study(preset_of("smoke"), tmp_path, say=lambda line: None)
     monkeypatch.setattr(study, "runs_of", lambda kind: [some_run(make=make), some_run({"rate": 3}, make=make)])
-    for _ in range(2):
-        study._do("methods")
+    with WorkerPool(study.make) as pool:
+        for _ in range(2):
+            study._do("methods", pool)
     assert len(made) == 2
 
 

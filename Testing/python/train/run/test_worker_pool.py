@@ -1,0 +1,124 @@
+"""Work in several processes: each item done once, faults told, nothing left running, no processor asked twice."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from REACTKDTrainLib.worker_pool import THREAD_VARIABLES, WorkerLost, WorkerPool, threads_of_children
+
+
+class Sum:
+    """The sum up to a number, in which process, how often that was asked before; 13 cannot be summed, -1 ends it."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self, number: int) -> tuple[int, int, int]:
+        if number == 13:
+            raise ValueError("there is no 13")
+        if number == -1:
+            os._exit(1)
+        self.asked += 1
+        return sum(range(number)), os.getpid(), self.asked
+
+
+def threads(_: int) -> str:
+    return f"{torch.get_num_threads()} {os.environ['OPENBLAS_NUM_THREADS']}"
+
+
+@pytest.fixture
+def nothing_left():
+    yield
+    end = time.monotonic() + 20
+    while multiprocessing.active_children() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_item_is_done_once_and_a_worker_keeps_what_it_knows(workers: int, nothing_left: None) -> None:
+    numbers = [*range(5, 12)]
+    with WorkerPool(Sum(), workers) as pool:
+        told = [found for items in (numbers, numbers) for found in pool.results(items)]
+    assert sorted(number for number, _ in told) == sorted(2 * numbers)
+    assert all(total == sum(range(number)) for number, (total, _, _) in told)
+    processes = {process for _, (_, process, _) in told}
+    assert len(processes) <= workers and (os.getpid() in processes) is (workers == 1)
+    asked = [max(n for _, (_, process, n) in told if process == own) for own in processes]
+    assert sum(asked) == len(told), "the same processes serve the second list"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_fault_is_raised_and_what_has_not_begun_is_canceled(workers: int, nothing_left: None) -> None:
+    found = []
+    with pytest.raises(ValueError, match="no 13"), WorkerPool(Sum(), workers) as pool:
+        for number, _ in pool.results([20, 13, *range(30, 400)]):
+            found.append(number)
+    assert len(found) < 300
+
+
+def test_whoever_stops_asking_cancels_the_rest(nothing_left: None) -> None:
+    with pytest.raises(KeyboardInterrupt), WorkerPool(Sum(), 2) as pool:
+        for _ in pool.results(range(20, 400)):
+            raise KeyboardInterrupt
+
+
+def test_a_process_that_is_ended_from_outside_is_one_sentence(nothing_left: None) -> None:
+    with pytest.raises(WorkerLost, match="start the run again with fewer workers, and it goes on.$"):
+        with WorkerPool(Sum(), 2) as pool:
+            list(pool.results([-1, 20]))
+
+
+def test_processes_share_the_threads(monkeypatch: pytest.MonkeyPatch, nothing_left: None) -> None:
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    with WorkerPool(threads, 2) as pool:
+        assert [told for _, told in pool.results([1, 2])] == ["1 1", "1 1"]
+    assert not set(THREAD_VARIABLES) & set(os.environ)
+
+
+def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    with threads_of_children(1):
+        assert os.environ["OMP_NUM_THREADS"] == "5"
+    assert os.environ["OMP_NUM_THREADS"] == "5"
+
+
+SLEEPS = """
+import time
+from REACTKDTrainLib.worker_pool import WorkerPool
+
+def sleep(_):
+    print("working", flush=True)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    with WorkerPool(sleep, 2) as pool:
+        list(pool.results([1, 2]))
+"""
+
+
+def test_workers_go_when_the_run_is_killed(tmp_path: Path) -> None:
+    # as Slicer does on Cancel, which leaves a run no time to tell its workers
+    (tmp_path / "run.py").write_text(SLEEPS)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    run = subprocess.Popen(
+        [sys.executable, str(tmp_path / "run.py")], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert run.stdout.readline() == b"working\n"
+    workers = psutil.Process(run.pid).children(recursive=True)
+    assert len(workers) >= 2
+    run.kill()
+    run.wait()
+    _, left = psutil.wait_procs(workers, timeout=10)
+    assert left == []
