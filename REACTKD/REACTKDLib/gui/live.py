@@ -30,6 +30,10 @@ class Live(VTKObservationMixin):
         self.timer.setSingleShot(True)
         self.timer.setInterval(REST_MS)
         self.timer.connect("timeout()", self.on_rest)
+        self.go = qt.QTimer()  # what the edit changed is shown first: both in one slot would be felt
+        self.go.setSingleShot(True)
+        self.go.setInterval(0)
+        self.go.connect("timeout()", self.on_go)
         context.inputs_changed.connect(self.observe)
         context.changed.connect(self.on_changed)
 
@@ -70,11 +74,19 @@ class Live(VTKObservationMixin):
             return
         context.masks_edited()
         if context.state.live and context.nodes is not None:
-            context.grade()
+            self.go.start()
+
+    def on_go(self) -> None:
+        """Grade what has rested."""
+        if self.context.busy:
+            self.timer.start()
+        elif self.context.state.live and self.context.nodes is not None:
+            self.context.grade()
 
     def forget(self) -> None:
         """Watch nothing."""
         self.timer.stop()
+        self.go.stop()
         self.removeObservers()
         self._observed = None
 

@@ -43,7 +43,9 @@ def ensure_packages() -> None:
     absent, or its PyTorch too old; when an install failed; and in Slicer's testing mode, which installs nothing.
     """
     missing = missing_packages()
-    if missing and _is_testing():
+    if not missing:
+        return
+    if _is_testing():
         words = _(
             "REACTKD cannot run without {packages}, and nothing is installed in testing mode; install them first."
         )

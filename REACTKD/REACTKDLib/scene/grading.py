@@ -238,11 +238,10 @@ class GradingController(ScriptRunner):
         self._set_report(answer.report)
         try:
             drawing = yield from self._ask(jobs.Draw(opened.key), (0.85, 0.95))
-            result = DrawnResult(answer.report, answer.regions, drawing)
             self._tell(0.95, "Coloring the regions")
             yield
-            result.regions  # noqa: B018 - made here, apart from the step that needs them
-            yield
+            yield from answer.regions_steps()
+            result = DrawnResult(answer.report, answer.regions, drawing)
             yield from result.voxel_map_steps()
             yield
         except BaseException:
@@ -263,6 +262,7 @@ class GradingController(ScriptRunner):
         name = f"REACTKD {opened.nodes.reference.GetName()}"
         try:
             yield from output_steps(self.scene, node, result, opened.nodes.reference, name, self.view)
+            yield  # what the panel shows of it is a step of its own
         except BaseException:
             remove_outputs(self.scene, node)
             if node not in known:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,8 +101,7 @@ def output_steps(
     is taken away first, so that regions and report never disagree.
     """
     parameter_node.UnsetParameter(REPORT)
-    outputs = _made(scene, parameter_node)
-    yield
+    outputs = yield from _made(scene, parameter_node)
     fill_effect_table(outputs.effect_colors)
     fill_weight_table(outputs.weight_colors)
     fill_heat_table(outputs.heat_colors)
@@ -113,10 +112,11 @@ def output_steps(
     show_legend(outputs.heat_map, _("Voxel map"), "%.2f", x=0.02)
     yield
     write_graph(outputs.graph_nodes, outputs.graph_edges, result.report, reference)
+    yield
     write_table(outputs.table, result.report, getattr(result, "uptake", None))
     yield
     show_as(outputs, result.report, view or ViewChoice())
-    write_report(parameter_node, result.report)
+    yield
     in_tree = (
         outputs.regions,
         outputs.heat_map,
@@ -126,14 +126,19 @@ def output_steps(
         outputs.graph_edges,
     )
     put_in_folder(scene, folder_name, in_tree)
+    yield
+    write_report(parameter_node, result.report)
 
 
-def _made(scene: Any, parameter_node: Any) -> Outputs:
+def _made(scene: Any, parameter_node: Any) -> Generator[None, None, Outputs]:
+    """Return the output nodes; each that is missing is made in a step of its own, as every view looks at it."""
     found = referenced(parameter_node, ROLES)
     for role, (class_name, name) in ROLES.items():
         if role not in found:
             found[role] = scene.AddNewNodeByClass(class_name, scene.GenerateUniqueName(name))
             parameter_node.SetNodeReferenceID(role, found[role].GetID())
+            yield
+    yield
     return Outputs(*(found[role] for role in ROLES))
 
 

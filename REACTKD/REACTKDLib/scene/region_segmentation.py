@@ -10,7 +10,6 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.scene.overlay import Overlay
@@ -108,10 +107,9 @@ def _set_display(display: Any) -> None:
 
 def _label_image(regions: RegionSet) -> Any:
     """Return the labels as vtkOrientedImageData, cropped to the voxels in use with a margin of one."""
-    box = bounding_box(regions.labels != 0) or (slice(0, 1),) * 3
     box = tuple(
         slice(max(0, part.start - 1), min(size, part.stop + 1))
-        for part, size in zip(box, regions.labels.shape, strict=True)
+        for part, size in zip(regions.box, regions.labels.shape, strict=True)
     )
     kind = np.uint8 if len(regions.regions) < 255 else regions.labels.dtype
     labels = np.array(regions.labels[box], dtype=kind, order="C")

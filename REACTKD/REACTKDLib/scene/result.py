@@ -15,8 +15,7 @@ from REACTKDLib.core.masks.surface import Surface
 from REACTKDLib.core.masks.uptake import RegionUptake
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.core.worker.answers import Drawing
-
-_STEP_VOXELS = 500_000
+from REACTKDLib.core.worker.arrays import laid_out
 
 
 class GradeResult(Protocol):
@@ -56,15 +55,9 @@ class DrawnResult:
         return self.__dict__["voxel_map"]
 
     def voxel_map_steps(self) -> Iterator[None]:
-        """Make `voxel_map` in parts of about a hundredth of a second: new memory is what takes the time."""
-        array = np.zeros(self.regions.labels.shape, dtype=np.float32)  # untouched pages cost nothing
-        box, part = self.drawing.box, self.drawing.voxel_map
-        rows = max(1, _STEP_VOXELS * len(part) // max(1, part.size))
-        for start in range(0, len(part), rows):
-            slab = part[start : start + rows]
-            first = box[0].start + start
-            array[first : first + len(slab), box[1], box[2]] = slab
-            yield
+        """Make `voxel_map` in steps of about a hundredth of a second: new memory is what takes the time."""
+        shape = self.regions.labels.shape
+        array = yield from laid_out(self.drawing.voxel_map, self.drawing.box, shape, np.float32)
         name = f"Evidence for {self.report.grade}" if self.drawing.scale > 0 else "No evidence"
         self.__dict__["voxel_map"] = Volume(array, self.regions.ijk_to_ras, name=name, checked=True)
 

@@ -98,7 +98,7 @@ class ScriptRunner:
         """Run `script`; when alive() turns False its inputs are gone and it fails."""
         self._script, self._alive = script, alive
         self.error = self.error_code = None
-        self._tell(0.0, "")
+        self.progress = 0.0, ""  # told with the state: whoever shows both shows all of it anew for each signal
         self._set_state(GradingState.RUNNING)
 
     def _ask(self, job: jobs.Job, span: tuple[float, float]) -> Script:

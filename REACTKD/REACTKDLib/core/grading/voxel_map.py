@@ -24,7 +24,7 @@ from torch import Tensor
 from REACTKDLib.core.grading.runner import StudentRunner, crop, crop_levels
 from REACTKDLib.core.images.geometry import apply_separable, from_ras_order, linear_weights, to_ras_order
 from REACTKDLib.core.images.grid import Grid
-from REACTKDLib.core.masks.placement import Placement, union_box
+from REACTKDLib.core.masks.placement import Placement
 from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.student.bands import smooth
 from REACTKDLib.core.student.head import Decision
@@ -64,7 +64,7 @@ def gradient_map(
 
 def onto_reference(values: np.ndarray, grid: Grid, regions: RegionSet) -> np.ndarray:
     """Linear interpolation of (d, h, w) on `grid` to the reference volume's voxels, 0 outside the regions. float32."""
-    box = union_box(regions)
+    box = regions.box
     placed = regions.ijk_to_ras.copy()
     placed[:3, 3] += placed[:3, :3] @ np.array([s.start for s in box[::-1]], dtype=float)
     view, matrix = to_ras_order(regions.labels[box], placed)

@@ -45,7 +45,7 @@ def place_regions(regions: RegionSet, grid: Grid, shells: bool = True, memo: Mem
     memo: of this grid and reference volume; shells of lesions that have not changed are taken from it.
     """
     memo = memo or Memo()
-    box = _box_on(grid, regions, union_box(regions), 0.0)
+    box = _box_on(grid, regions, regions.box, 0.0)
     part = _part_of(grid, box)
     occupancy = regions.occupancy(part)
     cell_ml = float(np.prod(grid.spacing)) / 1000
@@ -72,12 +72,6 @@ def _key(regions: RegionSet, index: int, box: Box, own: Box) -> bytes:
     digest = hashlib.blake2b(repr((around, cells)).encode(), digest_size=16)
     digest.update(kinds)
     return digest.digest()
-
-
-def union_box(regions: RegionSet) -> Box:
-    """Return the smallest box of the reference grid that holds every region."""
-    boxes = [region.box for region in regions.regions if region.voxels]
-    return tuple(slice(min(b[axis].start for b in boxes), max(b[axis].stop for b in boxes)) for axis in range(3))
 
 
 def _box_on(grid: Grid, regions: RegionSet, box: Box, reach_mm: float) -> Box:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from REACTKDLib.core.findings import Finding, finding_from
-from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.masks.regions import Region, RegionSet
 from REACTKDLib.core.masks.surface import Surface
 from REACTKDLib.core.masks.uptake import RegionUptake, uptake_from
 from REACTKDLib.core.reports.report import GradeReport
-from REACTKDLib.core.worker.arrays import take_array, take_arrays, write_array, write_arrays
+from REACTKDLib.core.worker.arrays import laid_out, take_array, take_arrays, write_array, write_arrays
 from REACTKDLib.core.worker.files_read import FilesRead, files_from
 from REACTKDLib.core.worker.mending import Edit, edits_from
 
@@ -44,7 +43,19 @@ class GradeAnswer:
     @cached_property
     def regions(self) -> RegionSet:
         """The regions of the report, on the reference grid."""
-        return _regions_from(self._regions, self._labels)
+        for _ in self.regions_steps():
+            pass
+        return self.__dict__["regions"]
+
+    def regions_steps(self) -> Iterator[None]:
+        """Make `regions` in steps of about a hundredth of a second, for a caller whose window must not be silent."""
+        box, shape = _slices(self._regions["box"]), tuple(self._regions["shape"])
+        labels = yield from laid_out(self._labels, box, shape, np.uint16)
+        regions = tuple(
+            Region(**{**entry, "box": _slices(entry["box"]), "centroid_ras": tuple(entry["centroid_ras"])})
+            for entry in self._regions["regions"]
+        )
+        self.__dict__["regions"] = RegionSet(labels, np.array(self._regions["ijk_to_ras"]), regions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +78,7 @@ def grade_message(
 ) -> dict[str, Any]:
     """Write what a `GradeAnswer` needs and return its message."""
     regions, name = result.regions, new_name()
-    box = _box_of(regions)
+    box = regions.box
     labels = regions.labels[box]
     write_array(folder / name, labels.astype(np.uint8) if len(regions.regions) < 255 else labels)
     return {
@@ -93,7 +104,7 @@ def drawing_message(
     from REACTKDLib.core.masks.surface import surface_of
     from REACTKDLib.core.masks.uptake import uptake_of
 
-    box, name = _box_of(result.regions), new_name()
+    box, name = result.regions.box, new_name()
     arrays = {"map": np.ascontiguousarray(result.voxel_map.array[box], dtype=np.float32)}
     for region in result.regions.regions:
         check()
@@ -150,24 +161,6 @@ def answer_from(message: Mapping[str, Any] | None, folder: Path) -> Answer | Non
     if message["kind"] == "files":
         return files_from(message, folder)
     raise ValueError(f"There is no answer of the kind {message['kind']}.")
-
-
-def _regions_from(message: Mapping[str, Any], part: np.ndarray) -> RegionSet:
-    labels = np.zeros(tuple(message["shape"]), dtype=np.uint16)  # untouched pages cost nothing, so fill the box alone
-    labels[_slices(message["box"])] = part
-    regions = [
-        Region(**{**entry, "box": _slices(entry["box"]), "centroid_ras": tuple(entry["centroid_ras"])})
-        for entry in message["regions"]
-    ]
-    return RegionSet(labels, np.array(message["ijk_to_ras"]), tuple(regions))
-
-
-def _box_of(regions: RegionSet) -> tuple[slice, slice, slice]:
-    from REACTKDLib.core.masks.placement import union_box
-
-    if not any(region.voxels for region in regions.regions):
-        return bounding_box(regions.labels != 0) or (slice(0, 1),) * 3
-    return union_box(regions)
 
 
 def _pairs(box: tuple[slice, ...]) -> list[list[int]]:

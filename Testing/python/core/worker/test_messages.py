@@ -11,7 +11,7 @@ import pytest
 
 from REACTKDLib.core.errors import HandOverDamaged, UsageError
 from REACTKDLib.core.worker import jobs
-from REACTKDLib.core.worker.arrays import read_array, read_mask, write_mask
+from REACTKDLib.core.worker.arrays import STEP_VOXELS, laid_out, read_array, read_mask, write_mask
 
 MATRIX = [[2.0, 0.0, 0.0, 0.0], [0.0, 2.0, 0.0, 0.0], [0.0, 0.0, 3.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
 IMAGE = jobs.ImageFile("ct", "a-1.npy", MATRIX, "HU", ["x/1.dcm"])
@@ -97,3 +97,30 @@ def test_a_file_that_was_damaged_or_removed_is_told(tmp_path: Path) -> None:
             read_mask(tmp_path / path, shape)
     with pytest.raises(HandOverDamaged):
         read_array(tmp_path / "gone.npy")
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_a_part_is_laid_out_in_small_steps(dtype: type) -> None:
+    """A window waits between two steps, so that no step may hold much more than its share of the voxels."""
+    rng, box, shape = np.random.default_rng(1), (slice(3, 43), slice(10, 110), slice(5, 105)), (50, 120, 130)
+    part = rng.integers(0, 200, (40, 100, 100)).astype(dtype)
+    whole = np.zeros(shape, dtype=dtype)
+    whole[box] = part
+    steps, count = laid_out(part, box, shape, dtype), 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            made = end.value
+            break
+        count += 1
+    assert made.dtype == dtype and np.array_equal(made, whole)
+    assert count >= part.size / STEP_VOXELS
+
+
+def test_a_part_without_voxels_is_laid_out_as_zeros() -> None:
+    with pytest.raises(StopIteration) as end:
+        next(
+            laid_out(np.zeros((0, 4, 4), dtype=np.uint8), (slice(2, 2), slice(0, 4), slice(0, 4)), (5, 6, 7), np.uint16)
+        )
+    assert end.value.value.shape == (5, 6, 7) and not end.value.value.any()
