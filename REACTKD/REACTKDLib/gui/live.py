@@ -78,6 +78,8 @@ class Live(VTKObservationMixin):
 
     def on_go(self) -> None:
         """Grade what has rested."""
+        if self.context.suspended:
+            return
         if self.context.busy:
             self.timer.start()
         elif self.context.state.live and self.context.nodes is not None:
