@@ -65,7 +65,7 @@ def wait(
         for event in client.poll():
             if seen is not None:
                 seen.append(event)
-            ended = isinstance(event, events.Done | events.Failed | events.Canceled)
+            ended = isinstance(event, events.JobDone | events.JobFailed | events.JobCanceled)
             if found is None and ((ended and event.ticket == ticket) or until(event)):
                 found = event
         if found is not None:

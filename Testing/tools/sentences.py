@@ -51,7 +51,7 @@ WITH_PHRASES = (
     "core/review/review.py",
     "core/modality.py",
     "core/grading/session.py",
-    "core/worker/desk.py",
+    "core/worker/handler.py",
     "scene/case_loader.py",
     "scene/grading.py",
     "scene/mask_check.py",

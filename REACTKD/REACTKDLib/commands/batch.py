@@ -134,7 +134,7 @@ def _grade(job: Job, name: str, grader: Any, output: Path, progress: Progress) -
     with earlier_results_set_aside(output / name), all_or_nothing(output / name) as folder:
         progress(0.0, "reading")
         case = open_job(job, name)
-        result = grader.open(case, progress=progress).grade()
+        result = grader.open(case, on_progress=progress).grade()
         progress(0.95, "writing")
         write_results(result, case, folder)
     return _row_of(result.report)

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
         case = read_case(arguments)
         grader = open_grader(arguments)
         headers = _dicom_headers(arguments, case, grader) if arguments.dicom else None
-        result = grader.open(case, progress=progress).grade()
+        result = grader.open(case, on_progress=progress).grade()
         progress(0.95, "writing")
         write_results(result, case, folder)
         if headers is not None:

@@ -10,8 +10,8 @@ import slicer
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.jobs import Model
-from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.gui.packages import ensure_packages, missing_packages
 from REACTKDLib.gui.views import show_case
 from REACTKDLib.gui.words import plain
@@ -30,7 +30,7 @@ from REACTKDLib.scene.view_choice import ViewChoice, show_as
 class PanelContext:
     """Shared state of the panel, and the few things that a section may ask of all others.
 
-    resources: the module's folder Resources. mail: the worker of the case at hand. controller: see `scene.grading`.
+    resources: the module's folder Resources. dispatcher: of the worker's jobs. controller: see `scene.grading`.
     nodes: the input nodes (`CaseNodes`) of the case at hand, or None while they make no case; then `problem` says why.
     choice: its liver and tumor segments, or None.
     message: a fault outside the grading, one sentence (the grading's own is `controller.error`).
@@ -51,8 +51,8 @@ class PanelContext:
         self.message = ""
         self.suspended = False
         self._graded_with: tuple | None = None
-        self.mail = Mail()
-        self.controller = GradingController(slicer.mrmlScene, self.mail)
+        self.dispatcher = JobDispatcher()
+        self.controller = GradingController(slicer.mrmlScene, self.dispatcher)
         self.controller.state_changed.connect(lambda _state: self.state_changed())
         self.controller.progress_changed.connect(lambda _fraction, _text: self.state_changed())
         self.controller.result_changed.connect(lambda _report: self.result_changed())
@@ -232,7 +232,7 @@ class PanelContext:
     def close(self) -> None:
         """Stop everything, for good."""
         self.controller.close()
-        self.mail.close()
+        self.dispatcher.close()
         for signal in (self.inputs_changed, self.state_changed, self.result_changed, self.masks_edited, self.changed):
             signal.disconnect_all()
 

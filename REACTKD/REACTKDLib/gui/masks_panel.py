@@ -30,8 +30,8 @@ class MasksPanel(Section):
 
     def __init__(self, context: Any, place: Any) -> None:
         super().__init__(context, place)
-        self.fixer = MaskFixer(context.scene, context.mail)
-        self.checker = MaskChecker(context.scene, context.mail)
+        self.fixer = MaskFixer(context.scene, context.dispatcher)
+        self.checker = MaskChecker(context.scene, context.dispatcher)
         self._own_segments = OwnSegments()
         self._listed: tuple[Finding, ...] | None = None
         self._report: Any = None

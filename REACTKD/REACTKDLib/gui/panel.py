@@ -11,7 +11,7 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 from REACTKDLib.core.log import log_uncaught
-from REACTKDLib.core.worker.mail import Mail
+from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.gui.cases_panel import CasesPanel
 from REACTKDLib.gui.context import PanelContext
 from REACTKDLib.gui.grade_panel import GradePanel
@@ -42,7 +42,7 @@ class Panel(VTKObservationMixin):
         self._is_entered = is_entered
         self._end_log = log_uncaught("a callback of the panel")
         self.context = PanelContext(resources)
-        self.reading = Reading(slicer.mrmlScene, Mail())  # a worker of its own: docs/decisions.md
+        self.reading = Reading(slicer.mrmlScene, JobDispatcher())  # a worker of its own: docs/decisions.md
         self.inputs = InputsPanel(self.context, ui.inputsSection)
         self.masks = MasksPanel(self.context, ui.masksSection)
         self.sections: list[Section] = [

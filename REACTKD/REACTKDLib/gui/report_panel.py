@@ -130,7 +130,7 @@ class ReportPanel(Section):
         model = Model(state.model, state.device)
         again = self.ui.againCheckBox.checked
         self.batch = BatchRun(
-            reading.mail, reading.cases, reading.review, reading.files_of, model, again, reading.changed
+            reading.dispatcher, reading.cases, reading.review, reading.files_of, model, again, reading.changed
         )
         reading.changed()
 

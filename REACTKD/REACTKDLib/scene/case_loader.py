@@ -1,8 +1,8 @@
 """Cases of a list into the scene and out of it, without holding up whoever asks: a worker reads and writes.
 
-loader = CaseLoader(scene, mail)
+loader = CaseLoader(scene, dispatcher)
 loader.open("case-1", files, then)        # returns at once; then(None) when it is there, then(error) when it failed
-timer.timeout -> mail.poll(), loader.work()
+timer.timeout -> dispatcher.poll(), loader.work()
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import slicer
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.log import log_unforeseen
 from REACTKDLib.core.worker import events
+from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.files_read import FilesRead
 from REACTKDLib.core.worker.jobs import CaseFiles, ReadFiles, SaveSegments
-from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.scene.drawn_segments import hand_over_segments, save_at_once, segments_stamp
 from REACTKDLib.scene.listed_nodes import ListedNodes, add_case, images_in_slices, remove_case
 
@@ -39,9 +39,9 @@ class LoaderFault(ReactkdError):
 class CaseLoader:
     """Holds at most one case of the list in the scene. loaded: its nodes, None for none. doing: in words, or empty."""
 
-    def __init__(self, scene: Any, mail: Mail) -> None:
+    def __init__(self, scene: Any, dispatcher: JobDispatcher) -> None:
         self.scene = scene
-        self.mail = mail
+        self.dispatcher = dispatcher
         self.loaded: ListedNodes | None = None
         self.doing = ""
         self._stamp: tuple = ()
@@ -97,13 +97,13 @@ class CaseLoader:
             wanted = self._coming is not None and self._coming[1] == ticket
             if wanted:
                 self._coming = None
-            if isinstance(event, events.Done):
+            if isinstance(event, events.JobDone):
                 if wanted:
                     self._ahead = files, event.result
                 else:
                     event.result.release()
 
-        ticket = self.mail.submit(ReadFiles(files), ended, background=True)
+        ticket = self.dispatcher.submit(ReadFiles(files), ended, background=True)
         self._coming = files, ticket
 
     def unload(self) -> None:
@@ -122,7 +122,7 @@ class CaseLoader:
         """Stop what is being done; the scene is as it was, and nobody hears of it."""
         self._then = lambda error: None
         if self._ticket is not None:
-            self.mail.cancel(self._ticket)
+            self.dispatcher.cancel(self._ticket)
         self._end(None)
         self._forget_ahead()
 
@@ -179,7 +179,7 @@ class CaseLoader:
 
     def _saving(self, path: Path) -> Script:
         stamp, nodes = self.stamp(), self.loaded.nodes
-        files = yield from hand_over_segments(nodes.segmentation, nodes.reference, self.mail.client.scratch)
+        files = yield from hand_over_segments(nodes.segmentation, nodes.reference, self.dispatcher.client.scratch)
         yield from self._ask(SaveSegments(str(path), files))
         self._stamp = stamp
         if self._ahead is not None and self._ahead[0].segmentation == str(path):
@@ -189,17 +189,17 @@ class CaseLoader:
         def ended(event: events.Event) -> None:
             if self._ticket == ticket:
                 self._ended = event
-            elif isinstance(event, events.Done) and isinstance(event.result, FilesRead):
+            elif isinstance(event, events.JobDone) and isinstance(event.result, FilesRead):
                 event.result.release()  # stopped meanwhile
 
-        ticket = self.mail.submit(job, ended)
+        ticket = self.dispatcher.submit(job, ended)
         self._ticket = ticket
         while self._ended is None:
             yield
         event, self._ticket, self._ended = self._ended, None, None
-        if isinstance(event, events.Failed):
+        if isinstance(event, events.JobFailed):
             raise LoaderFault(event.code, event.message)
-        if isinstance(event, events.Canceled):
+        if isinstance(event, events.JobCanceled):
             raise LoaderFault("canceled", "It was stopped.")
         return event.result
 
@@ -213,7 +213,7 @@ class CaseLoader:
     def _forget_ahead(self) -> None:
         coming, self._coming = self._coming, None
         if coming is not None:
-            self.mail.cancel(coming[1])
+            self.dispatcher.cancel(coming[1])
         if self._ahead is not None:
             self._ahead[1].release()
             self._ahead = None

@@ -19,7 +19,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.answers import GradeAnswer
-from REACTKDLib.core.worker.mail import Mail
+from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import NEUTRAL_ID, CaseNodes
 from REACTKDLib.scene.hand_over import hand_over_case, hand_over_masks, images_stamp, masks_stamp
 from REACTKDLib.scene.outputs import output_steps, remove_outputs
@@ -69,7 +69,7 @@ class _Opened:
 class GradingController(ScriptRunner):
     """Grades the case on the screen. Every method returns at once; `poll` does the work that must be done here.
 
-    scene: the MRML scene. mail: the worker, made when not given and closed with the controller then.
+    scene: the MRML scene. dispatcher: the worker, made when not given and closed with the controller then.
     Signals: those of `ScriptRunner`, result_changed(report or None), outputs_changed(parameter node),
     what_if_changed(WhatIfAnswer or None).
     Attributes: those of `ScriptRunner`, model (bundle folder and device of the next grade), view (how the next answer
@@ -77,8 +77,8 @@ class GradingController(ScriptRunner):
     worker), result (a `DrawnResult` once the regions are colored, else None), parameter_node, what_if_answer.
     """
 
-    def __init__(self, scene: Any, mail: Mail | None = None, model: jobs.Model | None = None) -> None:
-        super().__init__(mail)
+    def __init__(self, scene: Any, dispatcher: JobDispatcher | None = None, model: jobs.Model | None = None) -> None:
+        super().__init__(dispatcher)
         self.scene = scene
         self.model = model or jobs.Model()
         self.view: ViewChoice | None = None
@@ -136,13 +136,13 @@ class GradingController(ScriptRunner):
 
     def read_ahead(self, files: jobs.CaseFiles) -> None:
         """Read and encode the next case in the worker while it has nothing else to do; a fault shows when it is due."""
-        self.mail.submit(jobs.OpenFiles(files, self.model), lambda _: None, background=True)
+        self.dispatcher.submit(jobs.OpenFiles(files, self.model), lambda _: None, background=True)
 
     def warm_up(self) -> None:
         """Load libraries and the model in the worker, so that the first grade is quick. Once for a model."""
         if self._warmed != self.model:
             self._warmed = self.model
-            self.mail.submit(jobs.WarmUp(self.model), lambda _: None, background=True)
+            self.dispatcher.submit(jobs.WarmUp(self.model), lambda _: None, background=True)
 
     def masks_changed(self) -> bool:
         """True when the masks of the case on the screen are not those that were graded last. Costs a millisecond."""
@@ -206,7 +206,7 @@ class GradingController(ScriptRunner):
         self._tell(0.0, "Reading the case")
         choice = asked or choose_segments(nodes.segmentation)
         stamps = images_stamp(nodes), masks_stamp(nodes, choice)
-        images, masks = yield from hand_over_case(nodes, choice, self.mail.client.scratch)
+        images, masks = yield from hand_over_case(nodes, choice, self.dispatcher.client.scratch)
         self._count += 1
         key = f"case-{id(self)}-{self._count}"
         answer = yield from self._ask(jobs.GradeArrays(key, images, masks, case_id, self.model), (0.2, 0.85))
@@ -220,7 +220,7 @@ class GradingController(ScriptRunner):
         self._tell(0.0, "Reading the masks")
         choice = opened.asked or choose_segments(opened.nodes.segmentation)
         stamp = masks_stamp(opened.nodes, choice)
-        files = yield from hand_over_masks(opened.nodes, choice, self.mail.client.scratch)
+        files = yield from hand_over_masks(opened.nodes, choice, self.dispatcher.client.scratch)
         try:
             answer = yield from self._ask(jobs.Regrade(opened.key, files), (0.2, 0.85))
         except WorkerFault as fault:

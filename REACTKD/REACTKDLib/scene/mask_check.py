@@ -6,7 +6,7 @@ from typing import Any
 
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.worker import jobs
-from REACTKDLib.core.worker.mail import Mail
+from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.hand_over import hand_over_case
 from REACTKDLib.scene.script_runner import Script, ScriptRunner
@@ -21,8 +21,8 @@ class MaskChecker(ScriptRunner):
     Signals: checked(tuple of Finding, or None).
     """
 
-    def __init__(self, scene: Any, mail: Mail | None = None) -> None:
-        super().__init__(mail)
+    def __init__(self, scene: Any, dispatcher: JobDispatcher | None = None) -> None:
+        super().__init__(dispatcher)
         self.scene = scene
         self.findings: tuple[Finding, ...] | None = None
         self.checked = Signal()
@@ -50,7 +50,7 @@ class MaskChecker(ScriptRunner):
 
     def _checking(self, nodes: CaseNodes, choice: SegmentChoice) -> Script:
         self._tell(0.0, "Reading the case")
-        images, masks = yield from hand_over_case(nodes, choice, self.mail.client.scratch)
+        images, masks = yield from hand_over_case(nodes, choice, self.dispatcher.client.scratch)
         self._set((yield from self._ask(jobs.CheckArrays(images, masks), (0.3, 1.0))))
 
     def _set(self, findings: tuple[Finding, ...] | None) -> None:

@@ -14,7 +14,7 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.masks.fixes import FIXES
 from REACTKDLib.core.worker import jobs
-from REACTKDLib.core.worker.mail import Mail
+from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.mending import Edit
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.frames import relation_between
@@ -54,8 +54,8 @@ class MaskFixer(ScriptRunner):
     undone(SegmentChoice): or no longer.
     """
 
-    def __init__(self, scene: Any, mail: Mail | None = None) -> None:
-        super().__init__(mail)
+    def __init__(self, scene: Any, dispatcher: JobDispatcher | None = None) -> None:
+        super().__init__(dispatcher)
         self.scene = scene
         self.proposal: Proposal | None = None
         self.proposal_changed = Signal()
@@ -153,7 +153,7 @@ class MaskFixer(ScriptRunner):
 
     def _proposing(self, nodes: CaseNodes, choice: SegmentChoice, job: Any, text: str) -> Script:
         self._tell(0.0, "Reading the masks")
-        masks = yield from hand_over_masks(nodes, choice, self.mail.client.scratch)
+        masks = yield from hand_over_masks(nodes, choice, self.dispatcher.client.scratch)
         grid = grid_of(nodes.reference)
         edits = yield from self._ask(job(masks, list(grid.shape), grid.ijk_to_ras.tolist()), (0.3, 0.8))
         yield

@@ -13,8 +13,8 @@ from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.review.record import CaseReview, answer_of
 from REACTKDLib.core.review.review import Review
 from REACTKDLib.core.text import quoted
+from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.jobs import CaseFiles
-from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.scene.case_loader import CaseLoader
 from REACTKDLib.scene.corrected_masks import CorrectedMasks
 from REACTKDLib.scene.segments import SegmentChoice
@@ -42,9 +42,9 @@ class Reading:
     Signals: changed (anything to show), opened (another case is in the scene, or none).
     """
 
-    def __init__(self, scene: Any, mail: Mail) -> None:
-        self.mail = mail
-        self.loader = CaseLoader(scene, mail)
+    def __init__(self, scene: Any, dispatcher: JobDispatcher) -> None:
+        self.dispatcher = dispatcher
+        self.loader = CaseLoader(scene, dispatcher)
         self.changed, self.opened = Signal(), Signal()
         self.cases: CaseList | None = None
         self.review: Review | None = None
@@ -257,7 +257,7 @@ class Reading:
 
     def work(self) -> None:
         """Do up to about 30 ms of what is to be done; call it from a timer."""
-        self.mail.poll()
+        self.dispatcher.poll()
         self.loader.work()
 
     def look_around(self) -> None:
@@ -289,7 +289,7 @@ class Reading:
         """Save what there is to save and end the worker. May be called twice."""
         self.before_scene_closes()
         self._flush()
-        self.mail.close()
+        self.dispatcher.close()
 
     def _flush(self) -> None:
         if self.review is not None and self.review.unsaved:

@@ -12,7 +12,7 @@ from typing import Any
 from REACTKDLib.core.errors import Canceled, InputGone, ReactkdError
 from REACTKDLib.core.log import log_unforeseen
 from REACTKDLib.core.worker import events, jobs
-from REACTKDLib.core.worker.mail import Mail
+from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.signal import Signal
 from REACTKDLib.scene.state import GradingState
 
@@ -36,9 +36,9 @@ class ScriptRunner:
     Attributes: state, progress (fraction, text), error (a sentence or None) and error_code of the last script.
     """
 
-    def __init__(self, mail: Mail | None = None) -> None:
-        self.mail = mail or Mail()
-        self._own_mail = mail is None
+    def __init__(self, dispatcher: JobDispatcher | None = None) -> None:
+        self.dispatcher = dispatcher or JobDispatcher()
+        self._own_dispatcher = dispatcher is None
         self.state_changed = Signal()
         self.progress_changed = Signal()
         self.state = GradingState.IDLE
@@ -65,14 +65,14 @@ class ScriptRunner:
         if self._ticket is None:
             self._finish(GradingState.IDLE)
         else:
-            self.mail.cancel(self._ticket)
+            self.dispatcher.cancel(self._ticket)
             self._set_state(GradingState.CANCELING)
 
     def poll(self) -> None:
         """Hear what the worker has sent, and work for about 15 ms; call it from a timer."""
         if self._script is not None and self._script.gi_running:
             return  # a listener lets the application's events run, this one among them
-        self.mail.poll()
+        self.dispatcher.poll()
         until = time.perf_counter() + SLICE_S
         while self._script is not None:
             if self._ticket is not None and self._ended is None and self._alive():
@@ -91,8 +91,8 @@ class ScriptRunner:
         self._next = None
         if self._script is not None:
             self._finish(GradingState.IDLE)
-        if self._own_mail:
-            self.mail.close()
+        if self._own_dispatcher:
+            self.dispatcher.close()
 
     def _begin(self, script: Script, alive: Callable[[], bool]) -> None:
         """Run `script`; when alive() turns False its inputs are gone and it fails."""
@@ -109,18 +109,18 @@ class ScriptRunner:
             if self.state is GradingState.RUNNING:
                 self._tell(low + (high - low) * fraction, text)
 
-        ticket = self._ticket = self.mail.submit(job, self._hear, heard)
+        ticket = self._ticket = self.dispatcher.submit(job, self._hear, heard)
         try:
             while self._ended is None:
                 yield
         except GeneratorExit:
-            self.mail.cancel(ticket)
+            self.dispatcher.cancel(ticket)
             raise
         finally:
             event, self._ticket, self._ended = self._ended, None, None
-        if isinstance(event, events.Failed):
+        if isinstance(event, events.JobFailed):
             raise WorkerFault(event.code, event.message)
-        if isinstance(event, events.Canceled):
+        if isinstance(event, events.JobCanceled):
             raise Canceled("The grading was stopped.")
         return event.result
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,14 +10,12 @@ import numpy as np
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.masks.checks import checked
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.progress import IsCanceled, OnProgress
 from REACTKDLib.scene.case import CaseNodes, read_case, read_masks
 from REACTKDLib.scene.outputs import write_outputs
 from REACTKDLib.scene.parameter_node import parameter_node_for, write_inputs
 from REACTKDLib.scene.result import GradeResult
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
-
-Progress = Callable[[float, str], None]
-Canceled = Callable[[], bool]
 
 
 class CoreSession(Protocol):
@@ -37,7 +35,7 @@ class CoreSession(Protocol):
 class CoreGrader(Protocol):
     """See `core.grading.grader.Grader`."""
 
-    def open(self, case: Case, progress: Progress = ..., cancelled: Canceled = ...) -> CoreSession:
+    def open(self, case: Case, on_progress: OnProgress = ..., is_canceled: IsCanceled = ...) -> CoreSession:
         """Encode the images of a case once."""
         ...
 
@@ -58,7 +56,7 @@ class SceneSession:
         parameter_node: Any | None = None,
         **hooks: Any,
     ) -> None:
-        """Read the nodes and encode the images; the scene does not change. hooks: progress, cancelled, for the grader.
+        """Read the nodes and encode the images; the scene does not change. hooks: on_progress, is_canceled.
 
         Raises: what `choose_segments`, `read_case`, `core.masks.checks.checked` and the grader raise.
         """
@@ -110,8 +108,8 @@ def grade_in_scene(
 ) -> Any:
     """Grade one case and return its parameter node, which leads to report and outputs.
 
-    Grading the same reference volume again writes over the same output nodes. hooks: progress, cancelled, for the
-    grader. Raises: see `SceneSession`; then the scene is as it was.
+    Grading the same reference volume again writes over the same output nodes. hooks: on_progress, is_canceled, for
+    the grader. Raises: see `SceneSession`; then the scene is as it was.
     """
     nodes = CaseNodes({Modality.CT: ct, Modality.FDG: fdg, Modality.ACETATE: acetate}, segmentation)
     choice = choose_segments(segmentation, liver_segment, tumor_segments)

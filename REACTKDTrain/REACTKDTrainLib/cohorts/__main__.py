@@ -1,7 +1,7 @@
 """The command line: `python -m REACTKDTrainLib.cohorts check DIR [--datalist cohort.json]`.
 
 Prints what was found and a line for every problem, with its case. Ends with 0, or with 2 and one sentence on the error
-stream. Progress is shown on a terminal only.
+stream. OnProgress is shown on a terminal only.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from REACTKDLib.core.errors import FileMissing, ReactkdError, UsageError
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.log import TRAINING, log_unforeseen
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.progress import OnProgress
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.cohorts.survey import Problem, Survey, against_header
 
 EXIT_REFUSED = 2
-Progress = Callable[[float, str], None]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -69,13 +69,13 @@ def parser() -> argparse.ArgumentParser:
     return command
 
 
-def run(options: argparse.Namespace, say: Callable[[str], None] = print, progress: Progress | None = None) -> None:
+def run(options: argparse.Namespace, say: Callable[[str], None] = print, on_progress: OnProgress | None = None) -> None:
     """Do what `options` say, telling the survey before the list is written. Raises: ReactkdError."""
     if options.folds is not None and options.datalist is None:
         raise UsageError("Folds are fixed in a list; say where to write it with --datalist.")
-    survey = survey_of(options, progress)
+    survey = survey_of(options, on_progress)
     if options.open:
-        survey = open_all(survey, progress)
+        survey = open_all(survey, on_progress)
     say("\n".join(survey.lines()))
     if not survey.cases:
         raise UsageError("There is no case that training could use; the lines above say why.")
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace, say: Callable[[str], None] = print, progres
         say(f"Wrote {options.datalist.name} with {plural(len(survey.cases), 'case')}.")
 
 
-def survey_of(options: argparse.Namespace, progress: Progress | None = None) -> Survey:
+def survey_of(options: argparse.Namespace, on_progress: OnProgress | None = None) -> Survey:
     """Recognize the layout of the folder and look at it. Raises: FileMissing, UsageError."""
     from REACTKDTrainLib.cohorts.layouts import LayoutOptions, survey_folder
     from REACTKDTrainLib.cohorts.listed import listed_cohort
@@ -99,7 +99,7 @@ def survey_of(options: argparse.Namespace, progress: Progress | None = None) -> 
         from REACTKDTrainLib.cohorts.hcc_tace import TaceOptions
 
         tace = TaceOptions(options.mixed, options.missing, options.phase, options.sheet, _pairs(options.patient))
-        survey = survey_folder(folder, LayoutOptions(options.pairs, _pairs(options.grade), tace), progress)
+        survey = survey_folder(folder, LayoutOptions(options.pairs, _pairs(options.grade), tace), on_progress)
         if survey is not None:
             return survey
 
@@ -109,12 +109,12 @@ def survey_of(options: argparse.Namespace, progress: Progress | None = None) -> 
     )
 
 
-def open_all(survey: Survey, progress: Progress | None = None) -> Survey:
+def open_all(survey: Survey, on_progress: OnProgress | None = None) -> Survey:
     """Open every case; what cannot be opened leaves the survey with the reason, and remarks are told."""
     cases, problems = [], list(survey.problems)
     for number, case in enumerate(survey.cases):
-        if progress:
-            progress(number / len(survey.cases), case.id)
+        if on_progress:
+            on_progress(number / len(survey.cases), case.id)
         try:
             opened = case.load()
         except (ReactkdError, OSError) as error:
@@ -153,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     escape_what_cannot_be_shown()
     warnings.simplefilter("ignore")  # a library's remark on one header is not a line of the survey
     try:
-        run(parser().parse_args(arguments), progress=_show if sys.stderr.isatty() else None)
+        run(parser().parse_args(arguments), on_progress=_show if sys.stderr.isatty() else None)
     except ReactkdError as error:
         print(error, file=sys.stderr)
         return EXIT_REFUSED

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from REACTKDLib.core.errors import ReactkdError, Ungraded
-from REACTKDLib.core.files.dicom.index import FolderIndex, Progress, Series, files_below, index_folder
+from REACTKDLib.core.files.dicom.index import FolderIndex, Series, files_below, index_folder
 from REACTKDLib.core.files.dicom.remarks import remarks_on
 from REACTKDLib.core.files.dicom.seg_objects import segmentation_objects
 from REACTKDLib.core.files.dicom.segmentation import read_dicom_segmentation
@@ -26,6 +26,7 @@ from REACTKDLib.core.files.dicom.series import is_dicom_source
 from REACTKDLib.core.files.dicom.sources import check_together
 from REACTKDLib.core.files.segmentations import Segmentation
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.progress import OnProgress
 from REACTKDLib.core.text import plural, quoted
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.clinical import MIXED, ClinicalRow, Mixed, grade_of_text, read_hcc_tace_sheet
@@ -73,25 +74,25 @@ def is_hcc_tace(root: Path, most: int = 200) -> bool:
     return any(is_dicom_source(path) for _, path in zip(range(most), files_below(Path(root))))
 
 
-def survey_hcc_tace(root: Path, options: TaceOptions = TaceOptions(), progress: Progress | None = None) -> Survey:
+def survey_hcc_tace(root: Path, options: TaceOptions = TaceOptions(), on_progress: OnProgress | None = None) -> Survey:
     """Find every patient below `root`, whatever the folders are called.
 
     Problems, by patient: no segmentation, no CT under it, the segmentation elsewhere than its CT, several phases in one
     series (with what was chosen), missing or mixed grades, odd sizes and segments, what cannot be read.
-    progress: as in `index_folder`; the index is the first half.
+    on_progress: as in `index_folder`; the index is the first half.
 
     Raises: FileMissing, PackagesMissing, UsageError for a sheet that is none.
     """
     root = Path(root)
-    first = None if progress is None else (lambda f, t: progress(f / 2, t))
+    first = None if on_progress is None else (lambda f, t: on_progress(f / 2, t))
     index = index_folder(root, first)
     rows, problems = _clinical(root, options)
     patients = _by_patient(index, options.names)
     problems += _of_folder(index, patients)
     cases: list[CohortCase] = []
     for number, (patient, series) in enumerate(sorted(patients.items())):
-        if progress:
-            progress(0.5 + 0.5 * number / len(patients), patient)
+        if on_progress:
+            on_progress(0.5 + 0.5 * number / len(patients), patient)
         told: list[Problem] = []
         try:
             case = _case(patient, series, rows, options, told)
@@ -99,8 +100,8 @@ def survey_hcc_tace(root: Path, options: TaceOptions = TaceOptions(), progress: 
             case = told.append(Problem(patient, "unreadable", str(error)))
         cases += [] if case is None else [case]
         problems += told
-    if progress:
-        progress(1.0, f"{len(patients)} patients")
+    if on_progress:
+        on_progress(1.0, f"{len(patients)} patients")
     absent = sorted(set(rows) - set(patients))
     if absent and patients:
         text = f"The clinical sheet has {plural(len(absent), 'patient')} without images here: {quoted(absent, 6)}."

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from REACTKDLib.core.files.dicom.index import Progress
+from REACTKDLib.core.progress import OnProgress
 from REACTKDTrainLib.cohorts.case_folders import has_case_folders
 from REACTKDTrainLib.cohorts.grouped import is_grouped, survey_grouped
 from REACTKDTrainLib.cohorts.hcc_tace import TaceOptions, is_hcc_tace, survey_hcc_tace
@@ -25,7 +25,7 @@ class LayoutOptions:
 
 
 def survey_folder(
-    folder: Path, options: LayoutOptions = LayoutOptions(), progress: Progress | None = None
+    folder: Path, options: LayoutOptions = LayoutOptions(), on_progress: OnProgress | None = None
 ) -> Survey | None:
     """Survey a folder in a layout that is known; None for any other. Raises: what the layout's reader raises."""
     if is_hospital(folder):
@@ -33,7 +33,7 @@ def survey_folder(
     if is_grouped(folder):
         return survey_grouped(folder, options.grades)
     if is_lits(folder):
-        return survey_lits(folder, progress)
+        return survey_lits(folder, on_progress)
     if is_hcc_tace(folder) and not has_case_folders(folder):
-        return survey_hcc_tace(folder, options.tace, progress)
+        return survey_hcc_tace(folder, options.tace, on_progress)
     return None

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from REACTKDLib.core.errors import ReactkdError
-from REACTKDLib.core.files.dicom.index import Progress
 from REACTKDLib.core.files.label_values import whole_labels
 from REACTKDLib.core.files.volumes import read_raw
 from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.progress import OnProgress
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.content import disagreements
@@ -40,20 +40,20 @@ def is_lits(root: Path) -> bool:
     return bool(set(images) & set(labels))
 
 
-def survey_lits(root: Path, progress: Progress | None = None) -> Survey:
+def survey_lits(root: Path, on_progress: OnProgress | None = None) -> Survey:
     """Find all pairs under `root`, whatever its folders are called.
 
     Problems: a volume without labels or the reverse, a number that occurs twice, the identity geometry of cases 28-47,
-    a picture that speaks against its header, test volumes, and what cannot be read. progress: a fraction and a text; it
-    cancels by raising.
+    a picture that speaks against its header, test volumes, and what cannot be read. on_progress: a fraction and a text;
+    it cancels by raising.
     """
     images, labels, problems = _files(Path(root))
     cases = []
     numbers = sorted(set(images) | set(labels))
     for at, number in enumerate(numbers):
         name = f"lits-{number:03d}"
-        if progress:
-            progress(at / len(numbers), name)
+        if on_progress:
+            on_progress(at / len(numbers), name)
         if number not in labels:
             problems.append(Problem(name, "no-labels", "There is a volume but no segmentation; it was left out."))
         elif number not in images:
@@ -64,8 +64,8 @@ def survey_lits(root: Path, progress: Progress | None = None) -> Survey:
                 cases.append(_case(name, images[number], labels[number]))
             except (ReactkdError, OSError) as error:
                 problems.append(Problem(name, "unreadable", str(error)))
-    if progress:
-        progress(1.0, f"{len(numbers)} cases")
+    if on_progress:
+        on_progress(1.0, f"{len(numbers)} cases")
     kind = "MSD Task03_Liver" if any(p.name.startswith("liver_") for p in images.values()) else "LiTS17"
     return Survey(kind, tuple(cases), tuple(problems))
 

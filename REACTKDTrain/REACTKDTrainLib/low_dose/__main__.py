@@ -1,7 +1,7 @@
 """The command line: `python -m REACTKDTrainLib.low_dose --ct CT.nii.gz --dose 0.25 --seed 0 --output LOW.nii.gz`,
 and for the test sets of a cohort `--cohort COHORT --output FOLDER`.
 
-Ends with 0, or with 2 and one sentence on the error stream. Progress is shown on a terminal only.
+Ends with 0, or with 2 and one sentence on the error stream. OnProgress is shown on a terminal only.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ def parser() -> argparse.ArgumentParser:
     return command
 
 
-def run(options: argparse.Namespace, progress: Callable[[float, str], None] | None = None) -> str:
+def run(options: argparse.Namespace, on_progress: Callable[[float, str], None] | None = None) -> str:
     """Do what `options` say; return what to tell the user. Raises: ReactkdError."""
     device = _prepared_device(options.device, options.threads)
     if options.cohort is not None:
-        return _run_cohort(options, device, progress)
+        return _run_cohort(options, device, on_progress)
     from REACTKDTrainLib.low_dose.physics import check_dose
     from REACTKDTrainLib.low_dose.randomness import check_seed
 
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace, progress: Callable[[float, str], None] | No
         thickness_mm=options.thickness,
         calibrate=options.calibrate,
         simulators=Simulators(device),
-        progress=progress,
+        on_progress=on_progress,
     )
     sidecar_of(options.output).unlink(missing_ok=True)
     write_sidecar(write_volume(low, options.output), record.to_json())
@@ -101,7 +101,7 @@ def _read(path: Path) -> Volume:
     return volumes[Modality.CT]
 
 
-def _run_cohort(options: argparse.Namespace, device: str, progress: Callable[[float, str], None] | None) -> str:
+def _run_cohort(options: argparse.Namespace, device: str, on_progress: Callable[[float, str], None] | None) -> str:
     told = [name for name in ("dose", "seed", "thickness") if getattr(options, name) is not None]
     if told:
         raise UsageError(f"The option --{told[0]} goes with --ct; the test sets have the published doses and seeds.")
@@ -111,7 +111,7 @@ def _run_cohort(options: argparse.Namespace, device: str, progress: Callable[[fl
 
     cohort = open_cohort(options.cohort, whole_field=True)
     sets = DoseTestSets(options.output, mode=options.mode, calibrate=options.calibrate, device=device)
-    return "\n".join(summary(sets, write_test_sets(cohort, sets, progress)))
+    return "\n".join(summary(sets, write_test_sets(cohort, sets, on_progress)))
 
 
 def _check_output(ct: Path, output: Path) -> None:

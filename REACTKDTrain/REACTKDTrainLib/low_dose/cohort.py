@@ -68,7 +68,7 @@ class DoseTestSets:
         case_id: str,
         ct: Volume,
         thickness_mm: float | None = None,
-        cancelled: Callable[[], bool] | None = None,
+        is_canceled: Callable[[], bool] | None = None,
     ) -> list[Path]:
         """Write every level and seed of one case that is not there yet; return all its paths.
 
@@ -81,7 +81,7 @@ class DoseTestSets:
                 paths.append(path)
                 request = self._request(case_id, source, level, seed, thickness_mm)
                 if kept(path, request) is None:
-                    self._make(path, ct, request, cancelled)
+                    self._make(path, ct, request, is_canceled)
         return paths
 
     def table(self) -> list[dict]:
@@ -108,7 +108,7 @@ class DoseTestSets:
             "input_sha256": source,
         }
 
-    def _make(self, path: Path, ct: Volume, request: dict, cancelled: Callable[[], bool] | None) -> None:
+    def _make(self, path: Path, ct: Volume, request: dict, is_canceled: Callable[[], bool] | None) -> None:
         low, record = degrade(
             ct,
             request["dose"],
@@ -117,7 +117,7 @@ class DoseTestSets:
             thickness_mm=request["thickness_mm"],
             calibrate=self.calibrate and request["dose"] < 1.0,
             simulators=self._simulators,
-            cancelled=cancelled,
+            is_canceled=is_canceled,
         )
         sidecar_of(path).unlink(missing_ok=True)
         write_sidecar(write_volume(low, path), record.to_json(), request)

@@ -17,33 +17,32 @@ from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.files.volumes import read_volume
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.progress import OnProgress
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.low_dose.cohort import LEVELS, TEST_SEEDS, DoseTestSets
 
-Progress = Callable[[float, str], None]
-
 
 def write_test_sets(
-    cohort: Cohort, sets: DoseTestSets, progress: Progress | None = None
+    cohort: Cohort, sets: DoseTestSets, on_progress: OnProgress | None = None
 ) -> tuple[tuple[str, str], ...]:
     """Write every level and seed of every case with a CT; return (case, reason) of those that have none.
 
-    What is there already is kept. progress: a fraction and a text; it cancels by raising.
+    What is there already is kept. on_progress: a fraction and a text; it cancels by raising.
     Raises: UsageError when no case could be simulated; OutputNotWritable.
     """
     left_out = []
     for number, case in enumerate(cohort.cases):
-        if progress:
-            progress(number / len(cohort.cases), case.id)
+        if on_progress:
+            on_progress(number / len(cohort.cases), case.id)
         try:
             sets.write(case.id, _ct_of(case.load(), case.id))
         except ReactkdError as error:
             if error.code == "output-not-writable":
                 raise
             left_out.append((case.id, str(error)))
-    if progress:
-        progress(1.0, f"{len(cohort.cases)} cases")
+    if on_progress:
+        on_progress(1.0, f"{len(cohort.cases)} cases")
     if len(left_out) == len(cohort.cases):
         raise UsageError(f"No case of the cohort could be simulated; the first: {left_out[0][1]}")
     return tuple(left_out)

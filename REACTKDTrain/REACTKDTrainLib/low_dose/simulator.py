@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from REACTKDLib.core.errors import Canceled, UsageError
+from REACTKDLib.core.progress import OnProgress
 from REACTKDTrainLib.low_dose.backprojection import BackProjector
 from REACTKDTrainLib.low_dose.calibration import calibrated_budget
 from REACTKDTrainLib.low_dose.gridding import PolarGeometry
@@ -33,7 +34,6 @@ from REACTKDTrainLib.low_dose.randomness import DIRECT, ELECTRONIC, QUANTUM, Whi
 from REACTKDTrainLib.low_dose.sinogram_noise import MODES, noisy_sinograms
 
 Slices = TypeVar("Slices", np.ndarray, torch.Tensor)
-Progress = Callable[[float, str], None]
 Bowtie = Callable[[np.ndarray], np.ndarray]
 
 
@@ -98,8 +98,8 @@ class LowDoseCT:
         i0: float | None = None,
         first_slice: int = 0,
         increment_mm: float | None = None,
-        progress: Progress | None = None,
-        cancelled: Callable[[], bool] | None = None,
+        on_progress: OnProgress | None = None,
+        is_canceled: Callable[[], bool] | None = None,
     ) -> Slices:
         """The scan at fraction `dose` of its dose: (D, H, W) HU in, float32 HU of the same shape and kind out.
 
@@ -122,7 +122,7 @@ class LowDoseCT:
         out = _float32(hu)
         if dose < 1.0:
             counts, filter_ = self._counts(budget, spacing), self._filter(spacing)
-            for start, block in self._blocks(out, progress, cancelled):
+            for start, block in self._blocks(out, on_progress, is_canceled):
                 std = added_std(self._line_integrals(block, spacing), dose, counts, budget.sigma_e)
                 block += self._image(noisy_sinograms(std, noise, first_slice + start, mode), filter_, block)
         return _like(hu, out)
@@ -137,8 +137,8 @@ class LowDoseCT:
         i0: float | None = None,
         first_slice: int = 0,
         increment_mm: float | None = None,
-        progress: Progress | None = None,
-        cancelled: Callable[[], bool] | None = None,
+        on_progress: OnProgress | None = None,
+        is_canceled: Callable[[], bool] | None = None,
     ) -> tuple[Slices, Slices]:
         """Unit quantum and electronic noise of the scan, (D, H, W) float32 HU each; no dose in them.
 
@@ -153,7 +153,7 @@ class LowDoseCT:
         counts, filter_ = self._counts(budget, spacing), self._filter(spacing)
         source = _float32(hu)
         fields = [torch.zeros(source.shape, device=source.device) for _ in whites]
-        for start, block in self._blocks(source, progress, cancelled):
+        for start, block in self._blocks(source, on_progress, is_canceled):
             p = self._line_integrals(block, spacing)
             stds = quantum_std(p, counts), electronic_std(p, counts, budget.sigma_e)
             for field, std, white in zip(fields, stds, whites):
@@ -203,17 +203,17 @@ class LowDoseCT:
         return torch.from_numpy(profile * budget.i0).to(self.device)
 
     def _blocks(
-        self, volume: torch.Tensor, progress: Progress | None, cancelled: Callable[[], bool] | None
+        self, volume: torch.Tensor, on_progress: OnProgress | None, is_canceled: Callable[[], bool] | None
     ) -> Iterator[tuple[int, torch.Tensor]]:
         """Views of `batch` slices with the index of their first. Raises: Canceled."""
         for start in range(0, len(volume), self.batch):
-            if cancelled is not None and cancelled():
+            if is_canceled is not None and is_canceled():
                 raise Canceled("The low-dose simulation was stopped; nothing was written.")
             block = volume[start : start + self.batch]
             yield start, block
-            if progress is not None:
+            if on_progress is not None:
                 done = start + len(block)
-                progress(done / len(volume), f"slice {done} of {len(volume)}")
+                on_progress(done / len(volume), f"slice {done} of {len(volume)}")
 
     def _image(self, sinograms: torch.Tensor, filter_: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
         """Noise image in HU for the slices `block` (S, H, W), on their device; 0 in their padding."""

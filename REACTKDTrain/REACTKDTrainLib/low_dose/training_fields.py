@@ -16,11 +16,11 @@ import numpy as np
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.progress import OnProgress
 from REACTKDLib.core.student.prepare import resample_along_axes
 from REACTKDTrainLib.low_dose.cohort import TEST_SEEDS, case_seed
 from REACTKDTrainLib.low_dose.physics import check_dose, electronic_factor, quantum_factor
 from REACTKDTrainLib.low_dose.randomness import check_seed
-from REACTKDTrainLib.low_dose.simulator import Progress
 from REACTKDTrainLib.low_dose.volumes import Scan, Simulators
 
 LOWEST_DOSE = 0.1
@@ -88,8 +88,8 @@ class FieldMaker:
         grid: Grid,
         seed: int,
         thickness_mm: float | None = None,
-        progress: Progress | None = None,
-        cancelled: Callable[[], bool] | None = None,
+        on_progress: OnProgress | None = None,
+        is_canceled: Callable[[], bool] | None = None,
     ) -> NoiseFields:
         """Fields of `ct` on `grid` (along the CT's own axes).
 
@@ -108,8 +108,8 @@ class FieldMaker:
             seed=case_seed(seed, case_id),
             i0=i0,
             increment_mm=scan.increment_mm,
-            progress=progress,
-            cancelled=cancelled,
+            on_progress=on_progress,
+            is_canceled=is_canceled,
         )
         placed = (
             resample_along_axes(ct.with_array(self._seen(scan.restored(field), ct.array)), grid, fill=0.0)

@@ -12,11 +12,12 @@ from REACTKDLib import __version__
 from REACTKDLib.core.errors import NotHounsfield
 from REACTKDLib.core.images.geometry import nearest_ras_axes
 from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.progress import OnProgress
 from REACTKDTrainLib.low_dose.calibration import MOST_SLICES, soft_tissue
 from REACTKDTrainLib.low_dose.field_of_view import TISSUE_ABOVE_HU, edge_contact
 from REACTKDTrainLib.low_dose.inputs import check_slices, check_spacing
 from REACTKDTrainLib.low_dose.physics import PADDING_BELOW_HU, REFERENCE_SIGMA_E, check_dose
-from REACTKDTrainLib.low_dose.simulator import LowDoseCT, Progress
+from REACTKDTrainLib.low_dose.simulator import LowDoseCT
 
 SCHEMA = "reactkd-low-dose/1"
 LARGEST_SLICE = 4096
@@ -122,8 +123,8 @@ def degrade(
     calibrate: bool = False,
     sigma_e: float = REFERENCE_SIGMA_E,
     simulators: Simulators | None = None,
-    progress: Progress | None = None,
-    cancelled: Callable[[], bool] | None = None,
+    on_progress: OnProgress | None = None,
+    is_canceled: Callable[[], bool] | None = None,
 ) -> tuple[Volume, DoseRecord]:
     """Return `volume` at fraction `dose` of its dose, in the same place and as int16 HU, and the record of it.
 
@@ -146,8 +147,8 @@ def degrade(
         seed=seed,
         mode=mode,
         i0=i0,
-        progress=progress,
-        cancelled=cancelled,
+        on_progress=on_progress,
+        is_canceled=is_canceled,
     )
     budget = simulator.budget(**place, sigma_e=sigma_e, i0=i0)
     added, shift = measure_added(scan.hu, low)

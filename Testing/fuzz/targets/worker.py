@@ -9,7 +9,7 @@ from random import Random
 
 from fuzz.mutations import damaged_json, json_bytes
 from REACTKDLib.core.worker import jobs
-from REACTKDLib.core.worker.desk import Desk
+from REACTKDLib.core.worker.handler import JobHandler
 from support.case_files import NAMES, SEGMENTATION, write_case
 from support.small_cases import small_case
 from support.worker_runs import save_small_model
@@ -60,6 +60,6 @@ def ask(path: Path) -> str:
         return "stop"
     job = jobs.from_message({key: value for key, value in message.items() if key != "ticket"})
     names = iter(range(100))
-    answer = Desk(path.parent, lambda: f"{next(names)}.npy").do(job, lambda *_: None, lambda: False)
+    answer = JobHandler(path.parent, lambda: f"{next(names)}.npy").do(job, lambda *_: None, lambda: False)
     json.dumps(answer, allow_nan=False)
     return type(job).__name__

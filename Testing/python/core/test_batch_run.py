@@ -16,8 +16,8 @@ from REACTKDLib.core.review.review import Review
 from REACTKDLib.core.review.table import review_csv
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.worker.batch_run import TABLE, BatchRun
+from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.jobs import CaseFiles, Model
-from REACTKDLib.core.worker.mail import Mail
 from support.case_files import write_case, write_masks
 from support.small_cases import small_case
 from support.small_models import metadata_for, random_student
@@ -34,10 +34,10 @@ def model(tmp_path_factory) -> Model:
 
 
 @pytest.fixture(scope="module")
-def mail():
-    mail = Mail()
-    yield mail
-    mail.close()
+def dispatcher():
+    dispatcher = JobDispatcher()
+    yield dispatcher
+    dispatcher.close()
 
 
 @pytest.fixture
@@ -55,11 +55,11 @@ def plain_files(case) -> CaseFiles:
     return CaseFiles.of(case.job)
 
 
-def finish(run: BatchRun, mail: Mail, until=lambda: False) -> None:
+def finish(run: BatchRun, dispatcher: JobDispatcher, until=lambda: False) -> None:
     end = time.monotonic() + 120
     while run.running and not until():
         assert time.monotonic() < end
-        mail.poll()
+        dispatcher.poll()
         time.sleep(0.005)
 
 
@@ -67,11 +67,11 @@ def rows_of(text: str) -> dict[str, dict[str, str]]:
     return {row["case"]: row for row in csv.DictReader(io.StringIO(text))}
 
 
-def test_every_case_leaves_an_answer_or_a_reason(cases, mail, model):
+def test_every_case_leaves_an_answer_or_a_reason(cases, dispatcher, model):
     review, heard = Review(cases.review_file), []
-    run = BatchRun(mail, cases, review, plain_files, model, changed=lambda: heard.append(1))
+    run = BatchRun(dispatcher, cases, review, plain_files, model, changed=lambda: heard.append(1))
     fractions = []
-    finish(run, mail, lambda: fractions.append(run.fraction))
+    finish(run, dispatcher, lambda: fractions.append(run.fraction))
     assert (run.state, run.done, run.failed, run.total, run.fraction) == ("done", 4, 1, 4, 1.0)
     assert np.diff(fractions).min() > -1e-9 and heard
     assert (
@@ -93,39 +93,39 @@ def test_every_case_leaves_an_answer_or_a_reason(cases, mail, model):
     assert report.case == "a" and report.grade == answer["grade"]
 
 
-def test_only_what_is_missing_unless_asked(cases, mail, model):
+def test_only_what_is_missing_unless_asked(cases, dispatcher, model):
     review = Review(cases.review_file)
-    finish(BatchRun(mail, cases, review, plain_files, model), mail)
+    finish(BatchRun(dispatcher, cases, review, plain_files, model), dispatcher)
     first = review.of("a").answer
     review.update("b", answer={**review.of("b").answer, "outdated": True})
-    run = BatchRun(mail, cases, review, plain_files, model)
+    run = BatchRun(dispatcher, cases, review, plain_files, model)
     assert run.total == 2  # the outdated one, and the one that failed
-    finish(run, mail)
+    finish(run, dispatcher)
     assert not review.of("b").answer["outdated"] and review.of("a").answer == first
-    run = BatchRun(mail, cases, review, plain_files, model, again=True)
+    run = BatchRun(dispatcher, cases, review, plain_files, model, again=True)
     assert run.total == 4
     run.cancel()
-    finish(run, mail)
+    finish(run, dispatcher)
 
 
-def test_nothing_to_do(cases, mail, model):
+def test_nothing_to_do(cases, dispatcher, model):
     review = Review(cases.review_file)
     for name in NAMES:
         review.update(name, answer={"grade": None, "probabilities": None, "outdated": False, "uncertain": True,
                                     "inputs": ["ct"], "device": "cpu", "findings": [],
                                     "model": {"name": "m", "version": "1", "sha256": "0"}})  # fmt: skip
-    run = BatchRun(mail, cases, review, plain_files, model)
+    run = BatchRun(dispatcher, cases, review, plain_files, model)
     assert run.state == "done" and run.fraction == 1 and run.summary == "Every case of the list has a grade already."
 
 
-def test_stopped_within_a_second_and_gone_on_with(cases, mail, model):
+def test_stopped_within_a_second_and_gone_on_with(cases, dispatcher, model):
     review = Review(cases.review_file)
-    run = BatchRun(mail, cases, review, plain_files, model)
-    finish(run, mail, lambda: run.done == 1)
+    run = BatchRun(dispatcher, cases, review, plain_files, model)
+    finish(run, dispatcher, lambda: run.done == 1)
     started = time.monotonic()
     run.cancel()
     assert run.state == "canceling"
-    finish(run, mail)
+    finish(run, dispatcher)
     assert time.monotonic() - started < 1.0
     assert (
         run.state == "canceled" and run.done == 1 and run.summary.endswith("results.csv in list.csv.reactkd.results.")
@@ -133,42 +133,42 @@ def test_stopped_within_a_second_and_gone_on_with(cases, mail, model):
     assert "stopped" in run.summary
     assert [review.of(name).state for name in NAMES] == ["graded", "to do", "to do", "to do"]
     assert list(rows_of((cases.results_folder / TABLE).read_text())) == list(NAMES)
-    rest = BatchRun(mail, cases, review, plain_files, model)
+    rest = BatchRun(dispatcher, cases, review, plain_files, model)
     assert rest.total == 3
-    finish(rest, mail)
+    finish(rest, dispatcher)
     assert rest.done == 3
 
 
-def test_the_worker_dies_in_the_middle(cases, mail, model):
+def test_the_worker_dies_in_the_middle(cases, dispatcher, model):
     """As when the memory runs out: that case says so, the others are graded."""
     import os
     import signal
 
     review = Review(cases.review_file)
-    run = BatchRun(mail, cases, review, plain_files, model)
-    finish(run, mail, lambda: run.done == 1)
-    os.kill(mail.client.process_id, signal.SIGKILL)
-    finish(run, mail)
+    run = BatchRun(dispatcher, cases, review, plain_files, model)
+    finish(run, dispatcher, lambda: run.done == 1)
+    os.kill(dispatcher.client.process_id, signal.SIGKILL)
+    finish(run, dispatcher)
     assert run.state == "done" and run.failed == 2
     assert review.of("b").failure["code"] == "worker-died" and review.of("d/e").state == "graded"
 
 
-def test_corrected_masks_are_graded(cases, mail, model, tmp_path):
+def test_corrected_masks_are_graded(cases, dispatcher, model, tmp_path):
     case = small_case()
     one = np.zeros_like(case.tumor)
     one[np.unravel_index(np.flatnonzero(case.tumor)[:1], one.shape)] = True
     path = write_masks(case.liver, one, case.reference.ijk_to_ras, tmp_path / "corrected.seg.nrrd")
     review = Review(cases.review_file)
     files_of = lambda case: CaseFiles.of(with_masks(case.job, path if case.id == "a" else None))  # noqa: E731
-    finish(BatchRun(mail, cases, review, files_of, model), mail)
+    finish(BatchRun(dispatcher, cases, review, files_of, model), dispatcher)
     assert review.of("a").answer["lesions"] == 1 and review.of("b").answer["lesions"] == 2
 
 
-def test_results_that_cannot_be_written(cases, mail, model):
+def test_results_that_cannot_be_written(cases, dispatcher, model):
     review = Review(cases.review_file)
     cases.results_folder.touch()
-    run = BatchRun(mail, cases, review, plain_files, model)
-    finish(run, mail)
+    run = BatchRun(dispatcher, cases, review, plain_files, model)
+    finish(run, dispatcher)
     assert run.state == "done" and run.failed == 1 and "could not be written" in run.summary
     assert Review(cases.review_file).of("a").state == "graded"
 
@@ -178,20 +178,20 @@ def test_the_table_without_any_answer(cases):
     assert list(rows) == list(NAMES) and json.dumps(rows["a"]["state"]) == '"to do"' and "p_well" not in rows["a"]
 
 
-def test_a_case_that_fails_the_second_time_keeps_no_report_of_the_first(cases, mail, model, tmp_path):
+def test_a_case_that_fails_the_second_time_keeps_no_report_of_the_first(cases, dispatcher, model, tmp_path):
     review = Review(cases.review_file)
-    finish(BatchRun(mail, cases, review, plain_files, model), mail)
+    finish(BatchRun(dispatcher, cases, review, plain_files, model), dispatcher)
     first = (cases.results_folder / "a.json").read_bytes()
     good = (tmp_path / "0" / "CT.nii.gz").read_bytes()
     (tmp_path / "0" / "CT.nii.gz").write_text("no image")
-    finish(BatchRun(mail, cases, review, plain_files, model, again=True), mail)
+    finish(BatchRun(dispatcher, cases, review, plain_files, model, again=True), dispatcher)
     assert not (cases.results_folder / "a.json").exists() and (cases.results_folder / "b.json").is_file()
     assert (cases.results_folder / "earlier" / "a.json").read_bytes() == first
     row = rows_of((cases.results_folder / TABLE).read_text(encoding="utf-8"))["a"]
     assert (row["state"], row["grade"], row["error"]) == ("failed", "", "not-an-image")
     assert "p_well" in row and row["p_well"] == ""
     (tmp_path / "0" / "CT.nii.gz").write_bytes(good)
-    run = BatchRun(mail, cases, review, plain_files, model)
+    run = BatchRun(dispatcher, cases, review, plain_files, model)
     assert run.total == 2, "the one that failed now is tried again"
-    finish(run, mail)
+    finish(run, dispatcher)
     assert review.of("a").failure is None and (cases.results_folder / "a.json").is_file()

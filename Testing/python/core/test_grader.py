@@ -371,7 +371,7 @@ def test_muting_an_unknown_region(case, grader):
 
 def test_progress_rises_to_one(case, grader):
     seen = []
-    grader.open(case, progress=lambda fraction, text: seen.append((fraction, text)))
+    grader.open(case, on_progress=lambda fraction, text: seen.append((fraction, text)))
     fractions = [fraction for fraction, _ in seen]
     assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1
     assert len(seen) == 5 and all(text for _, text in seen)
@@ -381,12 +381,12 @@ def test_progress_rises_to_one(case, grader):
 def test_cancel_stops_between_layers(case, bundle, after):
     asked = []
 
-    def cancelled() -> bool:
+    def is_canceled() -> bool:
         asked.append(1)
         return len(asked) > after
 
     with pytest.raises(Canceled):
-        Grader(bundle, "cpu").open(case, cancelled=cancelled)
+        Grader(bundle, "cpu").open(case, is_canceled=is_canceled)
     assert len(asked) == after + 1
     assert checked(Grader(bundle, "cpu").open(case).grade()).report.grade  # nothing is left behind in the student
 

@@ -45,9 +45,9 @@ def application(worker: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     running.clear()
     running.load_module(REPOSITORY / "REACTKD" / "REACTKD.py")
     import REACTKDLib.gui.context
-    from REACTKDLib.core.worker.mail import Mail
+    from REACTKDLib.core.worker.dispatcher import JobDispatcher
 
-    monkeypatch.setattr(REACTKDLib.gui.context, "Mail", lambda: Mail(worker))
+    monkeypatch.setattr(REACTKDLib.gui.context, "JobDispatcher", lambda: JobDispatcher(worker))
     running.window.show()
     loaded = _own_modules()
     yield running

@@ -190,7 +190,9 @@ def test_a_case_is_graded_as_it_opens_if_wished(
     user.click("nextCaseButton")
     user.wait_until(lambda: row(user, 0)[GRADE], PATIENCE_S, "the first grade")
     controller = widget.panel.context.controller
-    user.wait_until(lambda: not controller.busy and not controller.mail.waiting, PATIENCE_S, "the second, read ahead")
+    user.wait_until(
+        lambda: not controller.busy and not controller.dispatcher.waiting, PATIENCE_S, "the second, read ahead"
+    )
     user.click("nextCaseButton")
     user.wait_until(lambda: row(user, 1)[GRADE], PATIENCE_S, "the second grade")
     user.click("gradeOnOpeningCheckBox")

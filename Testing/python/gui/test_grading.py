@@ -205,9 +205,9 @@ def test_a_saved_scene_brings_the_answer_back(user: Any, scene: Any, nodes: Any,
 
 def test_a_gpu_without_memory_leaves_the_work_to_the_cpu_and_says_so(user: Any, nodes: Any, context: Any) -> None:
     from REACTKDLib.core.worker.client import WorkerClient
-    from REACTKDLib.core.worker.mail import Mail
+    from REACTKDLib.core.worker.dispatcher import JobDispatcher
 
-    context.controller.mail = Mail(WorkerClient(runner="support.worker_runs:OutOfMemory"))
+    context.controller.dispatcher = JobDispatcher(WorkerClient(runner="support.worker_runs:OutOfMemory"))
     try:
         user.choose("deviceComboBox", "GPU")
         grade(user)
@@ -215,17 +215,17 @@ def test_a_gpu_without_memory_leaves_the_work_to_the_cpu_and_says_so(user: Any, 
         assert "The GPU was not used: it has too little free memory" in user.text("gradeFindingsLabel")
         user.screenshot("device-fallback")
     finally:
-        context.controller.mail.close()
+        context.controller.dispatcher.close()
 
 
 def test_the_worker_gets_ready_before_the_click(user: Any, nodes: Any, context: Any) -> None:
     asked = []
-    submit = context.mail.submit
-    context.mail.submit = lambda job, *more, **how: asked.append(job) or submit(job, *more, **how)
+    submit = context.dispatcher.submit
+    context.dispatcher.submit = lambda job, *more, **how: asked.append(job) or submit(job, *more, **how)
     user.wait_until(lambda: asked, 10, "the model to be loaded")
     user.choose("fdgSelector", None)
     later = time.monotonic() + 2.0
-    user.wait_until(lambda: time.monotonic() > later and not context.mail.waiting, GRADE_S, "its end")
+    user.wait_until(lambda: time.monotonic() > later and not context.dispatcher.waiting, GRADE_S, "its end")
     from REACTKDLib.core.worker.jobs import Model, WarmUp
 
     assert asked == [WarmUp(Model(context.state.model, context.state.device))], "once for a model"

@@ -40,20 +40,20 @@ def nodes(scene, case):
 
 
 @pytest.fixture(scope="module")
-def mail():
+def dispatcher():
     """A worker that computes for the tests of one file."""
-    from REACTKDLib.core.worker.mail import Mail
+    from REACTKDLib.core.worker.dispatcher import JobDispatcher
 
-    made = Mail()
+    made = JobDispatcher()
     yield made
     made.close()
 
 
 @pytest.fixture
-def fixer(scene, mail):
+def fixer(scene, dispatcher):
     """Proposes, accepts and undoes fixes of masks in the test's scene."""
     from REACTKDLib.scene.mask_fixes import MaskFixer
 
-    made = MaskFixer(scene, mail)
+    made = MaskFixer(scene, dispatcher)
     yield made
     made.close()

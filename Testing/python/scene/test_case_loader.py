@@ -15,8 +15,8 @@ from REACTKDLib.core.files.segmentations import read_segmentation
 from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.jobs import CaseFiles
-from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.scene.case import case_from_nodes
 from REACTKDLib.scene.case_loader import CaseLoader
 from REACTKDLib.scene.segments import choose_segments
@@ -29,15 +29,15 @@ LESION = (-40.0, 20.0, 30.0)
 
 
 @pytest.fixture(scope="module")
-def mail():
-    mail = Mail()
-    yield mail
-    mail.close()
+def dispatcher():
+    dispatcher = JobDispatcher()
+    yield dispatcher
+    dispatcher.close()
 
 
 @pytest.fixture
-def loader(scene, mail):
-    loader = CaseLoader(scene, mail)
+def loader(scene, dispatcher):
+    loader = CaseLoader(scene, dispatcher)
     yield loader
     loader.unload()
 
@@ -65,7 +65,7 @@ def run(loader: CaseLoader, start, *arguments) -> str | None:
     while not told:
         assert time.monotonic() < until
         before = time.perf_counter()
-        loader.mail.poll()
+        loader.dispatcher.poll()
         loader.work()
         longest = max(longest, time.perf_counter() - before)
         time.sleep(0.005)
@@ -132,7 +132,7 @@ def test_stopped_while_reading(loader, scene, folder):
     loader.stop()
     assert not loader.busy and loader.doing == "" and told == []
     for _ in range(40):
-        loader.mail.poll()
+        loader.dispatcher.poll()
         loader.work()
         time.sleep(0.01)
     assert scene.GetNumberOfNodes() == nodes and loader.loaded is None
@@ -146,18 +146,18 @@ def test_a_case_read_ahead_is_not_read_again(loader, folder):
     until = time.monotonic() + 60
     while loader._ahead is None:
         assert time.monotonic() < until
-        loader.mail.poll()
+        loader.dispatcher.poll()
         time.sleep(0.01)
     paths = loader._ahead[1]._paths
-    submitted = loader.mail.client._count
+    submitted = loader.dispatcher.client._count
     assert run(loader, loader.open, "b", files) is None
-    assert loader.mail.client._count == submitted and not any(path.exists() for path in paths)
+    assert loader.dispatcher.client._count == submitted and not any(path.exists() for path in paths)
     loader.read_ahead(files_of(folder, "a"))
     loader.stop()
-    while loader.mail.waiting:
-        loader.mail.poll()
+    while loader.dispatcher.waiting:
+        loader.dispatcher.poll()
         time.sleep(0.01)
-    assert not list(loader.mail.client.scratch.path.glob("*.npy")), "what is not used any more is removed"
+    assert not list(loader.dispatcher.client.scratch.path.glob("*.npy")), "what is not used any more is removed"
 
 
 @pytest.mark.parametrize("edit", ["paint", "erase", "add", "remove", "rename"])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from REACTKDLib.core.worker.mail import Mail
+from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.reading import Reading
 from support.case_files import write_case
 from support.edits import ball, mask_of, paint
@@ -42,7 +42,7 @@ def start(scene):
     started = []
 
     def begin(path: Path) -> Reading:
-        started.append(Reading(scene, Mail()))
+        started.append(Reading(scene, JobDispatcher()))
         started[-1].open_list(path)
         return started[-1]
 

@@ -17,7 +17,7 @@ from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.worker import jobs
-from REACTKDLib.core.worker.mail import Mail
+from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import CaseNodes, nodes_from_case
 from REACTKDLib.scene.grading import GradingController
 from REACTKDLib.scene.outputs import outputs_of
@@ -32,8 +32,8 @@ from support.worlds import bending_transform, linear_transform, rigid
 
 
 @pytest.fixture(scope="module")
-def mail() -> Iterator[Mail]:
-    made = Mail()
+def dispatcher() -> Iterator[JobDispatcher]:
+    made = JobDispatcher()
     yield made
     made.close()
 
@@ -48,8 +48,8 @@ def small_model(tmp_path_factory) -> jobs.Model:
 
 
 @pytest.fixture
-def controller(scene, mail, small_model) -> Iterator[GradingController]:
-    made = GradingController(scene, mail, small_model)
+def controller(scene, dispatcher, small_model) -> Iterator[GradingController]:
+    made = GradingController(scene, dispatcher, small_model)
     yield made
     made.close()
 
@@ -312,9 +312,9 @@ def test_work_that_is_asked_for_while_other_work_runs_comes_after_it(controller,
     assert seen == ["first", "first"]  # the last wish counts: a new grade of what is on the screen
 
 
-def test_a_worker_that_dies_is_told_in_one_sentence_and_comes_back(controller, nodes, mail):
+def test_a_worker_that_dies_is_told_in_one_sentence_and_comes_back(controller, nodes, dispatcher):
     graded(controller, nodes)
-    os.kill(mail.client.process_id, signal.SIGKILL)
+    os.kill(dispatcher.client.process_id, signal.SIGKILL)
     controller.regrade()  # the case is lost with the process: it is read anew
     run(controller)
     assert controller.state in (GradingState.IDLE, GradingState.FAILED)
@@ -329,7 +329,7 @@ def test_closed_while_running_nothing_is_left_of_it(scene, nodes):
     controller = GradingController(scene)
     count = scene.GetNumberOfNodes()
     start_computing(controller, nodes)
-    folder, pid = controller.mail.client.scratch.path, controller.mail.client.process_id
+    folder, pid = controller.dispatcher.client.scratch.path, controller.dispatcher.client.process_id
     told = []
     controller.state_changed.connect(told.append)
     controller.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.core.worker.mail import Mail
+from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.reading import FIRST, LAST, Reading
 from REACTKDLib.scene.segments import SegmentChoice
 from support.case_files import write_case
@@ -41,7 +41,7 @@ def readings(scene):
     started = []
 
     def start(path: Path | None = None) -> Reading:
-        reading = Reading(scene, Mail())
+        reading = Reading(scene, JobDispatcher())
         started.append(reading)
         if path is not None:
             reading.open_list(path)

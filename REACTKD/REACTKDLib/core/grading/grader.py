@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.grading.session import Canceler, Progress, Session, never, silent
+from REACTKDLib.core.grading.session import Session
 from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.progress import IsCanceled, OnProgress, never_canceled, no_progress
 from REACTKDLib.core.student.bundle import Bundle
 
 if TYPE_CHECKING:
@@ -41,10 +42,12 @@ class Grader:
         self.device = device
         self.make_runner = runner
 
-    def open(self, case: Case, progress: Progress = silent, cancelled: Canceler = never) -> Session:
+    def open(
+        self, case: Case, on_progress: OnProgress = no_progress, is_canceled: IsCanceled = never_canceled
+    ) -> Session:
         """Prepare and encode `case`.
 
-        progress(fraction, text) is told of every step; cancelled() is asked before every layer of the network.
+        on_progress(fraction, text) is told of every step; is_canceled() is asked before every layer of the network.
         Raises: NoLiver, NoVolume (no input that the bundle knows), PetOffLiver, Canceled.
         """
-        return Session(self.bundle, self.device, self.make_runner, case, progress, cancelled)
+        return Session(self.bundle, self.device, self.make_runner, case, on_progress, is_canceled)

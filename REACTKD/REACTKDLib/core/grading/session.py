@@ -21,24 +21,14 @@ from REACTKDLib.core.masks.placement import Placement, place_regions
 from REACTKDLib.core.masks.regions import RegionSet, regions_of
 from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.progress import IsCanceled, OnProgress, never_canceled, no_progress
 from REACTKDLib.core.student.bundle import Bundle
 
 if TYPE_CHECKING:
     from REACTKDLib.core.grading.runner import StudentRunner
     from REACTKDLib.core.student.network import FeatureMaps, Student
 
-Progress = Callable[[float, str], None]
-Canceler = Callable[[], bool]
 SAME_PLACE_MM = 1e-4
-
-
-def silent(fraction: float, text: str) -> None:
-    """Progress that nobody watches."""
-
-
-def never() -> bool:
-    """Nobody cancels."""
-    return False
 
 
 @dataclass(eq=False)
@@ -73,8 +63,8 @@ class Session:
         device: str,
         make_runner: Callable[[Student, str], StudentRunner],
         case: Case,
-        progress: Progress = silent,
-        cancelled: Canceler = never,
+        on_progress: OnProgress = no_progress,
+        is_canceled: IsCanceled = never_canceled,
     ):
         self.bundle = bundle
         self.case = case
@@ -88,7 +78,7 @@ class Session:
         self._placed: tuple[Case, RegionSet, Placement] | None = None
         self._cleaning = Memo()
         self._timing_ms: dict[str, float] = {}
-        self._field = self._read(case, progress, cancelled)
+        self._field = self._read(case, on_progress, is_canceled)
 
     @property
     def device(self) -> str:
@@ -208,15 +198,17 @@ class Session:
         case = _whole_organ(case, self.bundle)
         return self._field.grid.same_as(self.bundle.preparation.grid_for(case)[0])
 
-    def _read(self, case: Case, progress: Progress = silent, cancelled: Canceler = never) -> _Field:
+    def _read(
+        self, case: Case, on_progress: OnProgress = no_progress, is_canceled: IsCanceled = never_canceled
+    ) -> _Field:
         """Prepare and encode all images on the grid that fits the masks of `case`."""
 
         def check() -> None:
-            if cancelled():
+            if is_canceled():
                 raise Canceled("The grading was stopped; nothing was written.")
 
         check()
-        progress(0.0, "Reading the images")
+        on_progress(0.0, "Reading the images")
         started = time.perf_counter()
         case = _whole_organ(case, self.bundle)
         grid, findings = self.bundle.preparation.grid_for(case)
@@ -226,18 +218,20 @@ class Session:
         prepare_ms = _ms_since(started)
         check()
         started = time.perf_counter()
-        self._runner.run(lambda runner: self._encode(field, runner, progress, check))
+        self._runner.run(lambda runner: self._encode(field, runner, on_progress, check))
         self._timing_ms = {"prepare": prepare_ms, "encode": _ms_since(started)}
-        progress(1.0, "Images read")
+        on_progress(1.0, "Images read")
         return field
 
     @staticmethod
-    def _encode(field: _Field, runner: StudentRunner, progress: Progress = silent, check=lambda: None) -> None:
+    def _encode(
+        field: _Field, runner: StudentRunner, on_progress: OnProgress = no_progress, check=lambda: None
+    ) -> None:
         from REACTKDLib.core.grading.runner import merge
 
         parts = {}
         for n, (name, image) in enumerate(field.images.items()):
-            progress(0.2 + 0.8 * n / len(field.images), f"Analyzing {name.upper() if name != 'acetate' else name}")
+            on_progress(0.2 + 0.8 * n / len(field.images), f"Analyzing {name.upper() if name != 'acetate' else name}")
             parts[name] = runner.encode(name, image, check)
         field.runner, field.features, field.fused = runner, merge(parts), None
         field.memos = {name: Memo() for name in field.images}

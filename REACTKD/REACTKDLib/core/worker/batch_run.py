@@ -12,8 +12,8 @@ from REACTKDLib.core.review.review import Review
 from REACTKDLib.core.review.table import review_csv
 from REACTKDLib.core.text import plural
 from REACTKDLib.core.worker import events
+from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.jobs import CaseFiles, GradeFiles, Model
-from REACTKDLib.core.worker.mail import Mail
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDLib.core.writing.earlier import set_aside
 
@@ -30,7 +30,7 @@ class BatchRun:
 
     def __init__(
         self,
-        mail: Mail,
+        dispatcher: JobDispatcher,
         cases: CaseList,
         review: Review,
         files_of: Callable[[ListedCase], CaseFiles],
@@ -39,7 +39,7 @@ class BatchRun:
         changed: Callable[[], Any] = lambda: None,
     ) -> None:
         """files_of: the files of a case, with corrected masks. again: also cases that have an answer that holds."""
-        self._mail, self.cases, self._review = mail, cases, review
+        self._dispatcher, self.cases, self._review = dispatcher, cases, review
         self._files_of, self._model, self._changed = files_of, model, changed
         self._todo: Sequence[ListedCase] = [case for case in cases.cases if again or self._needs(case)]
         self.total = len(self._todo)
@@ -79,7 +79,7 @@ class BatchRun:
         if self.state == "running":
             self.state = "canceling"
             if self._ticket is not None:
-                self._mail.cancel(self._ticket)
+                self._dispatcher.cancel(self._ticket)
             self._changed()
 
     def _needs(self, case: ListedCase) -> bool:
@@ -97,7 +97,9 @@ class BatchRun:
         self.doing, self._part = case.id, 0.0
         job = GradeFiles(_KEY, self._files_of(case), self._model)
         # In the background: opening a case for the reader goes before.
-        self._ticket = self._mail.submit(job, lambda event: self._ended(case, event), self._heard, background=True)
+        self._ticket = self._dispatcher.submit(
+            job, lambda event: self._ended(case, event), self._heard, background=True
+        )
         self._changed()
 
     def _heard(self, fraction: float, _text: str) -> None:
@@ -105,11 +107,11 @@ class BatchRun:
         self._changed()
 
     def _ended(self, case: ListedCase, event: events.Event) -> None:
-        if isinstance(event, events.Canceled):
+        if isinstance(event, events.JobCanceled):
             self.state = "canceling"
             self._next()
             return
-        if isinstance(event, events.Failed):
+        if isinstance(event, events.JobFailed):
             self.failed += 1
             self._record_failure(case, event)
         else:
@@ -120,7 +122,7 @@ class BatchRun:
         self._write(self.cases.results_folder / TABLE, review_csv(self.cases, self._review))
         self._next()
 
-    def _record_failure(self, case: ListedCase, event: events.Failed) -> None:
+    def _record_failure(self, case: ListedCase, event: events.JobFailed) -> None:
         """Keep why, and let no report of an earlier run pass for one of this."""
         self._review.update(case.id, failure={"code": event.code, "reason": event.message})
         set_aside(self.cases.results_folder, [f"{case.file_name}.json"])

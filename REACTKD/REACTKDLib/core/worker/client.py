@@ -17,7 +17,7 @@ from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.log import log_unforeseen
 from REACTKDLib.core.worker.answers import answer_from
 from REACTKDLib.core.worker.arrays import no_space
-from REACTKDLib.core.worker.events import Canceled, Done, Event, Failed, Progress, WorkerDied
+from REACTKDLib.core.worker.events import Event, JobCanceled, JobDone, JobFailed, JobProgress, WorkerDied
 from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.core.worker.jobs import Job, to_message
 from REACTKDLib.core.worker.process import NO_SPACE_STATUS, WorkerProcess
@@ -156,7 +156,7 @@ class WorkerClient:
     def _stop(self, entry: _Entry) -> None:
         if entry is not self._running:
             self._waiting.remove(entry)
-            self._end(entry, Canceled(entry.ticket))
+            self._end(entry, JobCanceled(entry.ticket))
         elif entry.stop_at is None:
             entry.stop_at = self._clock() + STOP_GRACE_S
             self._send({"stop": entry.ticket})
@@ -205,19 +205,19 @@ class WorkerClient:
             return
         if event == "progress":
             if entry.stop_at is None and not entry.again:
-                self._events.append(Progress(entry.ticket, float(reply["fraction"]), str(reply["text"])))
+                self._events.append(JobProgress(entry.ticket, float(reply["fraction"]), str(reply["text"])))
             return
         ended = {
-            "done": lambda: Done(entry.ticket, answer_from(reply["answer"], self.scratch.path)),
-            "failed": lambda: Failed(entry.ticket, str(reply["code"]), str(reply["message"])),
-            "canceled": lambda: Canceled(entry.ticket),
+            "done": lambda: JobDone(entry.ticket, answer_from(reply["answer"], self.scratch.path)),
+            "failed": lambda: JobFailed(entry.ticket, str(reply["code"]), str(reply["message"])),
+            "canceled": lambda: JobCanceled(entry.ticket),
         }[event]()
         self._running = None
-        if isinstance(ended, Canceled) and entry.again and entry.stop_at is None:
+        if isinstance(ended, JobCanceled) and entry.again and entry.stop_at is None:
             entry.again = False
             self._waiting.append(entry)
             return
-        self._end(entry, Canceled(entry.ticket) if entry.stop_at is not None else ended)
+        self._end(entry, JobCanceled(entry.ticket) if entry.stop_at is not None else ended)
 
     def _check_process(self) -> None:
         if self._process is None:
@@ -251,14 +251,14 @@ class WorkerClient:
             self._waiting.append(entry)
         else:
             stopped = entry.stop_at is not None
-            self._end(entry, Canceled(entry.ticket) if stopped else Failed(entry.ticket, code, message))
+            self._end(entry, JobCanceled(entry.ticket) if stopped else JobFailed(entry.ticket, code, message))
 
     def _fail_all(self, code: str, message: str) -> None:
         self._process = None
         self._fail_running(code, message)
         while self._waiting:
             entry = self._waiting.popleft()
-            self._end(entry, Failed(entry.ticket, code, message))
+            self._end(entry, JobFailed(entry.ticket, code, message))
 
     def _end(self, entry: _Entry, event: Event) -> None:
         """Report the end of a job, and remove the files it was handed."""

@@ -1,4 +1,4 @@
-"""What `WorkerClient.poll` reports. Every ticket ends with exactly one of Done, Failed or Canceled."""
+"""What `WorkerClient.poll` reports. Every ticket ends with exactly one of JobDone, JobFailed or JobCanceled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Progress:
+class JobProgress:
     """fraction: 0 to 1. text: a few words."""
 
     ticket: int
@@ -16,7 +16,7 @@ class Progress:
 
 
 @dataclass(frozen=True, eq=False)
-class Done:
+class JobDone:
     """result: what the job's class names as its answer."""
 
     ticket: int
@@ -24,7 +24,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Failed:
+class JobFailed:
     """code: that of a `ReactkdError`, or worker-died, worker-garbled, worker-not-started. message: one sentence."""
 
     ticket: int
@@ -33,7 +33,7 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Canceled:
+class JobCanceled:
     """The ticket was stopped; it left nothing."""
 
     ticket: int
@@ -49,4 +49,4 @@ class WorkerDied:
     message: str
 
 
-Event = Progress | Done | Failed | Canceled | WorkerDied
+Event = JobProgress | JobDone | JobFailed | JobCanceled | WorkerDied

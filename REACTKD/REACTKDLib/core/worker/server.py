@@ -93,14 +93,14 @@ def main(arguments: Sequence[str]) -> int:
     inbox = Inbox(lambda: _leave(Path(folder), own))
     replies = Replies(Path(folder) / replies_name)
     replies.send("ready")
-    desk = None
+    handler = None
     while True:
         message = inbox.next_job()
         ticket = message.pop("ticket")
         try:
-            if desk is None:
-                desk = _desk(Path(folder), own.name, *runner)
-            answer = _do(desk, message, ticket, inbox, replies)
+            if handler is None:
+                handler = _handler(Path(folder), own.name, *runner)
+            answer = _do(handler, message, ticket, inbox, replies)
             replies.send("done", ticket=ticket, answer=answer)
         except Canceled:
             replies.send("canceled", ticket=ticket)
@@ -118,8 +118,8 @@ def _leave(folder: Path, own: Path) -> None:
         time.sleep(0.05)
 
 
-def _desk(folder: Path, own_name: str, runner: str | None = None) -> Any:
-    from REACTKDLib.core.worker.desk import Desk
+def _handler(folder: Path, own_name: str, runner: str | None = None) -> Any:
+    from REACTKDLib.core.worker.handler import JobHandler
 
     count = 0
 
@@ -132,16 +132,16 @@ def _desk(folder: Path, own_name: str, runner: str | None = None) -> Any:
     if runner:
         module, _, name = runner.partition(":")
         make_runner = getattr(importlib.import_module(module), name)
-    return Desk(folder, new_name, make_runner)
+    return JobHandler(folder, new_name, make_runner)
 
 
-def _do(desk: Any, message: dict[str, Any], ticket: int, inbox: Inbox, replies: Replies) -> dict[str, Any] | None:
-    def cancelled() -> bool:
+def _do(handler: Any, message: dict[str, Any], ticket: int, inbox: Inbox, replies: Replies) -> dict[str, Any] | None:
+    def is_canceled() -> bool:
         return inbox.stopped(ticket)
 
-    if cancelled():
+    if is_canceled():
         raise Canceled("The grading was stopped; nothing was written.")
-    return desk.do(from_message(message), _throttled(ticket, replies), cancelled)
+    return handler.do(from_message(message), _throttled(ticket, replies), is_canceled)
 
 
 def _throttled(ticket: int, replies: Replies) -> Callable[[float, str], None]:

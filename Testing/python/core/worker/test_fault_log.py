@@ -16,5 +16,5 @@ def test_a_fault_in_the_worker_is_logged(tmp_path, monkeypatch) -> None:
         client.close()
     assert failed.code == "unexpected" and failed.message.endswith(f"{tmp_path / 'logs' / 'worker.log'}.")
     text = (tmp_path / "logs" / "worker.log").read_text(encoding="utf-8")
-    assert "RuntimeError: cannot encode" in text and "in encode" in text and "worker/desk.py" in text
+    assert "RuntimeError: cannot encode" in text and "in encode" in text and "worker/handler.py" in text
     assert "Canary" not in text and str(tmp_path) not in text

@@ -14,7 +14,7 @@ import pytest
 from host.python_slicer import write_launcher
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.client import WorkerClient
-from REACTKDLib.core.worker.events import Canceled, Done, Failed, Progress, WorkerDied
+from REACTKDLib.core.worker.events import JobCanceled, JobDone, JobFailed, JobProgress, WorkerDied
 from REACTKDLib.core.worker.folder import ScratchFolder, remove_abandoned
 from support.small_cases import small_case
 from support.worker_runs import grade_job, hand_over, save_small_model, wait
@@ -48,7 +48,7 @@ def client(tmp_path: Path) -> Iterator[WorkerClient]:
 
 def answers(client: WorkerClient, case) -> bool:
     """Whether a job gets its answer: the checks, which need no network."""
-    return isinstance(wait(client, client.submit(jobs.CheckArrays(*hand_over(client, case)))), Done)
+    return isinstance(wait(client, client.submit(jobs.CheckArrays(*hand_over(client, case)))), JobDone)
 
 
 def family(client: WorkerClient) -> list[psutil.Process]:
@@ -74,15 +74,15 @@ def test_cancel_while_torch_loads_twice_then_grade(client, case, model, tmp_path
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     for _ in range(2):
         ticket = client.submit(grade_job(client, case, model))
-        wait(client, ticket, until=lambda e: isinstance(e, Progress) and "Loading" in e.text)
+        wait(client, ticket, until=lambda e: isinstance(e, JobProgress) and "Loading" in e.text)
         both, started = family(client), time.monotonic()
         client.cancel()
-        assert isinstance(wait(client, ticket), Canceled) and time.monotonic() - started < 1.0
+        assert isinstance(wait(client, ticket), JobCanceled) and time.monotonic() - started < 1.0
         assert client.process_id is None, "it has stopped by itself, so nothing was loading"
         assert gone(both, client)
     monkeypatch.undo()
     event = wait(client, client.submit(grade_job(client, case, model)))
-    assert isinstance(event, Done), event
+    assert isinstance(event, JobDone), event
     assert sum(event.result.report.probabilities.values()) == pytest.approx(1.0)
     assert len(list(client.scratch.path.glob("worker-*"))) == 1, "those of the ended ones are removed"
 
@@ -134,11 +134,11 @@ def test_work_that_runs_while_the_folder_is_cleaned_up_is_told(tmp_path, case, m
     client = WorkerClient(scratch_parent=tmp_path, runner="support.worker_runs:Patient")
     try:
         ticket = client.submit(grade_job(client, case, model))
-        wait(client, ticket, until=lambda e: isinstance(e, Progress) and "Analyzing" in e.text)
+        wait(client, ticket, until=lambda e: isinstance(e, JobProgress) and "Analyzing" in e.text)
         client.scratch.remove()
         assert client.scratch.path.is_dir()
         event = wait(client, ticket)
-        assert isinstance(event, Failed) and event.code == "no-scratch-space"
+        assert isinstance(event, JobFailed) and event.code == "no-scratch-space"
     finally:
         client.close()
     assert not list(tmp_path.glob("reactkd-worker-*"))

@@ -14,18 +14,18 @@ from REACTKDLib.core.files.segmentations import read_segmentation
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker.arrays import write_mask
-from REACTKDLib.core.worker.events import Canceled, Done, Failed
+from REACTKDLib.core.worker.dispatcher import JobDispatcher
+from REACTKDLib.core.worker.events import JobCanceled, JobDone, JobFailed
 from REACTKDLib.core.worker.jobs import CaseFiles, ReadFiles, SaveSegments, SegmentFile, from_message, to_message
-from REACTKDLib.core.worker.mail import Mail
 from support.case_files import SEGMENTATION, write_case
 from support.small_cases import small_case
 
 
 @pytest.fixture(scope="module")
-def mail():
-    mail = Mail()
-    yield mail
-    mail.close()
+def dispatcher():
+    dispatcher = JobDispatcher()
+    yield dispatcher
+    dispatcher.close()
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +39,13 @@ def folder(tmp_path_factory) -> Path:
     return root
 
 
-def ask(mail: Mail, job, **options):
+def ask(dispatcher: JobDispatcher, job, **options):
     ended = []
-    mail.submit(job, ended.append, **options)
+    dispatcher.submit(job, ended.append, **options)
     until = time.monotonic() + 60
     while not ended:
         assert time.monotonic() < until
-        mail.poll()
+        dispatcher.poll()
         time.sleep(0.01)
     return ended[0]
 
@@ -68,9 +68,9 @@ def test_a_job_survives_its_message(job):
     assert from_message(to_message(ReadFiles(files))) == ReadFiles(files)
 
 
-def test_a_case_to_show(mail, folder):
-    event = ask(mail, ReadFiles(files_of(folder, "a")))
-    assert isinstance(event, Done)
+def test_a_case_to_show(dispatcher, folder):
+    event = ask(dispatcher, ReadFiles(files_of(folder, "a")))
+    assert isinstance(event, JobDone)
     read, case = event.result, small_case()
     assert tuple(read.images) == tuple(Modality) and read.problem == ""
     for modality, image in read.images.items():
@@ -86,32 +86,32 @@ def test_a_case_to_show(mail, folder):
     assert not any(path.exists() for path in read._paths)
 
 
-def test_a_case_without_masks_is_shown_and_one_without_image_is_refused(mail, folder):
-    read = ask(mail, ReadFiles(files_of(folder, "b"))).result
+def test_a_case_without_masks_is_shown_and_one_without_image_is_refused(dispatcher, folder):
+    read = ask(dispatcher, ReadFiles(files_of(folder, "b"))).result
     assert read.layers == () and "draw the masks" in read.problem and len(read.images) == 3
     read.release()
-    event = ask(mail, ReadFiles(files_of(folder, "c")))
-    assert isinstance(event, Failed) and event.code == "not-an-image" and "FDG" in event.message
+    event = ask(dispatcher, ReadFiles(files_of(folder, "c")))
+    assert isinstance(event, JobFailed) and event.code == "not-an-image" and "FDG" in event.message
 
 
-def test_read_ahead_and_canceled(mail, folder):
+def test_read_ahead_and_canceled(dispatcher, folder):
     ended = []
-    ticket = mail.submit(ReadFiles(files_of(folder, "a")), ended.append, background=True)
-    mail.cancel(ticket)
-    while mail.waiting:
-        mail.poll()
+    ticket = dispatcher.submit(ReadFiles(files_of(folder, "a")), ended.append, background=True)
+    dispatcher.cancel(ticket)
+    while dispatcher.waiting:
+        dispatcher.poll()
         time.sleep(0.01)
-    assert isinstance(ended[0], (Canceled, Done))
+    assert isinstance(ended[0], (JobCanceled, JobDone))
 
 
-def segment_file(mail: Mail, name: str, mask: np.ndarray, matrix: np.ndarray, **more) -> SegmentFile:
-    file = mail.client.scratch.new_name()
-    write_mask(mail.client.scratch.path / file, mask)
+def segment_file(dispatcher: JobDispatcher, name: str, mask: np.ndarray, matrix: np.ndarray, **more) -> SegmentFile:
+    file = dispatcher.client.scratch.new_name()
+    write_mask(dispatcher.client.scratch.path / file, mask)
     told = {"color": [0.1, 0.2, 0.3], "terminology": "", **more}
     return SegmentFile(name=name, file=file, shape=list(mask.shape), ijk_to_ras=matrix.tolist(), **told)
 
 
-def test_segments_are_saved_as_drawn(mail, tmp_path):
+def test_segments_are_saved_as_drawn(dispatcher, tmp_path):
     """Boxes of their own on one lattice, one overlapping, one empty, one outside the first's box."""
     matrix = small_case().reference.ijk_to_ras
 
@@ -122,13 +122,13 @@ def test_segments_are_saved_as_drawn(mail, tmp_path):
 
     one, two = np.ones((4, 5, 6), dtype=bool), np.ones((3, 3, 3), dtype=bool)
     segments = [
-        segment_file(mail, "Liver", one, at((10, 10, 10)), terminology="a~b"),
-        segment_file(mail, "Lesion", two, at((12, 12, 12))),
-        segment_file(mail, "Lesion", two, at((2, 3, 4))),
+        segment_file(dispatcher, "Liver", one, at((10, 10, 10)), terminology="a~b"),
+        segment_file(dispatcher, "Lesion", two, at((12, 12, 12))),
+        segment_file(dispatcher, "Lesion", two, at((2, 3, 4))),
         SegmentFile("Empty", [0, 0, 0], "", "", [0, 0, 0], np.eye(4).tolist()),
     ]
     path = tmp_path / "new" / "masks.seg.nrrd"
-    assert isinstance(ask(mail, SaveSegments(str(path), segments)), Done)
+    assert isinstance(ask(dispatcher, SaveSegments(str(path), segments)), JobDone)
     saved = read_segmentation(path)
     assert [segment.name for segment in saved.segments] == ["Liver", "Lesion", "Lesion", "Empty"]
     assert saved.segments[0].terminology == "a~b" and saved.segments[0].color == (0.1, 0.2, 0.3)
@@ -142,12 +142,12 @@ def test_segments_are_saved_as_drawn(mail, tmp_path):
     assert len({line.partition(b":=")[2] for line in ids}) == 4
 
 
-def test_what_cannot_be_saved_is_said(mail, tmp_path):
+def test_what_cannot_be_saved_is_said(dispatcher, tmp_path):
     mask = np.ones((2, 2, 2), dtype=bool)
     (tmp_path / "file").touch()
     target = tmp_path / "file" / "masks.seg.nrrd"
-    event = ask(mail, SaveSegments(str(target), [segment_file(mail, "Liver", mask, np.eye(4))]))
-    assert isinstance(event, Failed) and event.code == "output-not-writable"
-    event = ask(mail, SaveSegments(str(tmp_path / "x.seg.nrrd"), []))
-    assert isinstance(event, Failed) and event.code == "empty-segmentation"
+    event = ask(dispatcher, SaveSegments(str(target), [segment_file(dispatcher, "Liver", mask, np.eye(4))]))
+    assert isinstance(event, JobFailed) and event.code == "output-not-writable"
+    event = ask(dispatcher, SaveSegments(str(tmp_path / "x.seg.nrrd"), []))
+    assert isinstance(event, JobFailed) and event.code == "empty-segmentation"
     assert not (tmp_path / "x.seg.nrrd").exists()

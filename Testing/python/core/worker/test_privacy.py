@@ -8,7 +8,7 @@ import sys
 
 from REACTKDLib.core.worker import interpreter, jobs
 from REACTKDLib.core.worker.client import WorkerClient
-from REACTKDLib.core.worker.events import Done, Failed
+from REACTKDLib.core.worker.events import JobDone, JobFailed
 from support.case_files import write_case
 from support.small_cases import small_case
 from support.worker_runs import files_in, save_small_model, wait
@@ -47,7 +47,7 @@ def test_no_name_is_left_in_the_folder_the_output_or_the_answer(tmp_path, capfd)
         failed = watched(client, client.submit(jobs.GradeFiles("b", absent, model)), found)
     finally:
         client.close()
-    assert isinstance(done, Done) and isinstance(failed, Failed)
+    assert isinstance(done, JobDone) and isinstance(failed, JobFailed)
     assert found == [] and CANARY not in done.result.report.to_json() and CANARY not in failed.message
     assert CANARY not in "".join(capfd.readouterr())
 
@@ -62,7 +62,7 @@ def test_it_works_with_the_network_blocked_and_does_not_try(tmp_path):
     client = WorkerClient(environment={"PYTHONPATH": os.pathsep.join(paths)})
     try:
         for job in (jobs.GradeFiles("a", files_in(tmp_path / "case"), model), jobs.Draw("a"), jobs.WhatIf("a")):
-            assert isinstance(wait(client, client.submit(job)), Done)
+            assert isinstance(wait(client, client.submit(job)), JobDone)
     finally:
         client.close()
     assert not marker.exists()

@@ -19,7 +19,7 @@ from REACTKDLib.core.errors import NoScratchSpace, WorkerNotStarted
 from REACTKDLib.core.worker import interpreter, jobs
 from REACTKDLib.core.worker.arrays import write_array
 from REACTKDLib.core.worker.client import WorkerClient
-from REACTKDLib.core.worker.events import Canceled, Done, Failed, Progress, WorkerDied
+from REACTKDLib.core.worker.events import JobCanceled, JobDone, JobFailed, JobProgress, WorkerDied
 from REACTKDLib.core.worker.folder import PREFIX, ScratchFolder
 from support.case_files import write_case
 from support.small_cases import small_case
@@ -64,22 +64,22 @@ def one_sentence(message: str) -> None:
 def test_a_job_that_listens_stops_at_once_and_the_process_lives_on(make, case, model):
     client = make(runner="support.worker_runs:Patient")
     ticket = client.submit(grade_job(client, case, model))
-    wait(client, ticket, until=lambda e: isinstance(e, Progress) and "Analyzing" in e.text)
+    wait(client, ticket, until=lambda e: isinstance(e, JobProgress) and "Analyzing" in e.text)
     process, started = client.process_id, time.monotonic()
     client.cancel()
-    assert isinstance(wait(client, ticket), Canceled) and time.monotonic() - started < 1.0
-    assert isinstance(wait(client, client.submit(jobs.WarmUp(model))), Done) and client.process_id == process
+    assert isinstance(wait(client, ticket), JobCanceled) and time.monotonic() - started < 1.0
+    assert isinstance(wait(client, client.submit(jobs.WarmUp(model))), JobDone) and client.process_id == process
 
 
 def test_a_job_that_does_not_listen_is_ended_with_its_process(make, case, model):
     client = make(runner="support.worker_runs:Stubborn")
     ticket = client.submit(grade_job(client, case, model))
-    wait(client, ticket, until=lambda e: isinstance(e, Progress) and "Analyzing" in e.text)
+    wait(client, ticket, until=lambda e: isinstance(e, JobProgress) and "Analyzing" in e.text)
     process, started, seen = client.process_id, time.monotonic(), []
     client.cancel(ticket)
-    assert isinstance(wait(client, ticket, seen), Canceled) and time.monotonic() - started < 1.0
+    assert isinstance(wait(client, ticket, seen), JobCanceled) and time.monotonic() - started < 1.0
     assert not any(isinstance(event, WorkerDied) for event in seen)
-    assert isinstance(wait(client, client.submit(jobs.WarmUp(model))), Done)
+    assert isinstance(wait(client, client.submit(jobs.WarmUp(model))), JobDone)
     assert client.process_id != process and not psutil.pid_exists(process)
 
 
@@ -87,7 +87,7 @@ def test_a_job_that_has_not_begun_is_taken_back(make, case, model):
     client = make()
     first, second = (client.submit(grade_job(client, case, model, key)) for key in "ab")
     client.cancel(second)
-    assert isinstance(wait(client, second), Canceled) and isinstance(wait(client, first), Done)
+    assert isinstance(wait(client, second), JobCanceled) and isinstance(wait(client, first), JobDone)
     third = client.submit(jobs.WarmUp(model))
     client.close()
     assert client.poll() == [] and third > second
@@ -97,24 +97,24 @@ def test_reading_ahead_gives_way_and_comes_back(make, case, model, tmp_path):
     write_case(case, tmp_path / "case")
     client = make(runner="support.worker_runs:Patient")
     ahead = client.submit(jobs.OpenFiles(files_in(tmp_path / "case"), model), background=True)
-    wait(client, ahead, until=lambda e: isinstance(e, Progress) and "Analyzing" in e.text)
+    wait(client, ahead, until=lambda e: isinstance(e, JobProgress) and "Analyzing" in e.text)
     assert not client.busy
     started, seen = time.monotonic(), []
     warm = client.submit(jobs.WarmUp(model))
-    assert isinstance(wait(client, warm, seen), Done) and time.monotonic() - started < 5.0  # not the ten seconds
-    assert not any(isinstance(e, Canceled) for e in seen)
-    again = wait(client, ahead, until=lambda e: isinstance(e, Progress) and "Analyzing" in e.text)
-    assert isinstance(again, Progress)  # from its beginning
+    assert isinstance(wait(client, warm, seen), JobDone) and time.monotonic() - started < 5.0  # not the ten seconds
+    assert not any(isinstance(e, JobCanceled) for e in seen)
+    again = wait(client, ahead, until=lambda e: isinstance(e, JobProgress) and "Analyzing" in e.text)
+    assert isinstance(again, JobProgress)  # from its beginning
 
 
 def test_reading_ahead_that_gave_way_is_done_in_the_end(make, case, model, tmp_path):
     write_case(case, tmp_path / "case")
     client = make()
-    assert isinstance(wait(client, client.submit(jobs.WarmUp(model))), Done)
+    assert isinstance(wait(client, client.submit(jobs.WarmUp(model))), JobDone)
     ahead, seen = client.submit(jobs.OpenFiles(files_in(tmp_path / "case"), model), background=True), []
     warm = client.submit(jobs.WarmUp(model))
-    assert isinstance(wait(client, ahead, seen), Done)
-    assert [e.ticket for e in seen if isinstance(e, Done)] == [warm, ahead]
+    assert isinstance(wait(client, ahead, seen), JobDone)
+    assert [e.ticket for e in seen if isinstance(e, JobDone)] == [warm, ahead]
 
 
 def test_of_several_to_read_ahead_the_last_is_read(make, case, model, tmp_path):
@@ -122,24 +122,24 @@ def test_of_several_to_read_ahead_the_last_is_read(make, case, model, tmp_path):
     client, seen = make(), []
     jobs_ahead = [jobs.OpenFiles(files_in(tmp_path / "case"), model) for _ in range(3)]
     tickets = [client.submit(job, background=True) for job in jobs_ahead]  # none has begun: the process is starting
-    assert isinstance(wait(client, tickets[-1], seen), Done)
-    assert sorted(e.ticket for e in seen if isinstance(e, Canceled)) == tickets[:-1]
+    assert isinstance(wait(client, tickets[-1], seen), JobDone)
+    assert sorted(e.ticket for e in seen if isinstance(e, JobCanceled)) == tickets[:-1]
 
 
 @pytest.mark.parametrize("idle", [True, False], ids=["idle", "at work"])
 def test_killed_from_outside(make, case, model, idle):
     client = make(runner=None if idle else "support.worker_runs:Patient")
     ticket, seen = client.submit(jobs.WarmUp(model) if idle else grade_job(client, case, model)), []
-    wait(client, ticket, until=lambda e: isinstance(e, Progress) and "Analyzing" in e.text)
+    wait(client, ticket, until=lambda e: isinstance(e, JobProgress) and "Analyzing" in e.text)
     os.kill(client.process_id, signal.SIGKILL)
     if not idle:
         event = wait(client, ticket, seen)
-        assert isinstance(event, Failed) and event.code == "worker-died"
+        assert isinstance(event, JobFailed) and event.code == "worker-died"
         one_sentence(event.message)
     else:
         wait(client, 0, seen, until=lambda e: isinstance(e, WorkerDied))
     assert [type(e) for e in seen if isinstance(e, WorkerDied)] == [WorkerDied]
-    assert isinstance(wait(client, client.submit(jobs.WarmUp(model))), Done)
+    assert isinstance(wait(client, client.submit(jobs.WarmUp(model))), JobDone)
 
 
 @pytest.mark.parametrize("reply", ["no JSON at all", '{"event": "done"}', '{"event": "ready"}\\n[1, 2]', '{"a": 1}'])
@@ -150,7 +150,7 @@ def test_nonsense_is_not_believed(make, model, tmp_path, reply):
     ticket = client.submit(jobs.WarmUp(model))
     process.append(client.process_id)
     event = wait(client, ticket)
-    assert isinstance(event, Failed) and event.code == "worker-garbled"
+    assert isinstance(event, JobFailed) and event.code == "worker-garbled"
     one_sentence(event.message)
     client.poll()
     assert client.process_id is None
@@ -162,7 +162,7 @@ def test_it_does_not_start(make, model, tmp_path, how):
     client = make(python=python)
     for _ in range(2):  # and the second try is a try
         event = wait(client, client.submit(jobs.WarmUp(model)))
-        assert isinstance(event, Failed) and event.code == "worker-not-started"
+        assert isinstance(event, JobFailed) and event.code == "worker-not-started"
         one_sentence(event.message)
 
 
@@ -172,7 +172,7 @@ def test_torch_is_missing(make, case, model, tmp_path):
     paths = [str(tmp_path / "path"), interpreter.worker_environment()["PYTHONPATH"]]
     client = make(environment={"PYTHONPATH": os.pathsep.join(paths)})
     event = wait(client, client.submit(grade_job(client, case, model)))
-    assert isinstance(event, Failed) and event.code == "packages-missing" and "'torch'" in event.message
+    assert isinstance(event, JobFailed) and event.code == "packages-missing" and "'torch'" in event.message
     one_sentence(event.message)
 
 
@@ -183,7 +183,7 @@ def test_the_worker_finds_no_room(make, case, model, tmp_path, blocks):
     event = wait(client, client.submit(grade_job(client, case, model)))
     if blocks:
         event = wait(client, client.submit(jobs.Draw("a")))
-    assert isinstance(event, Failed) and event.code == "no-scratch-space"
+    assert isinstance(event, JobFailed) and event.code == "no-scratch-space"
     one_sentence(event.message)
     assert "folder" in event.message
 
@@ -191,7 +191,7 @@ def test_the_worker_finds_no_room(make, case, model, tmp_path, blocks):
 def test_there_is_no_temporary_folder(tmp_path, model):
     client = WorkerClient(scratch_parent=tmp_path / "absent")
     event = wait(client, client.submit(jobs.WarmUp(model)))
-    assert isinstance(event, Failed) and event.code == "no-scratch-space"
+    assert isinstance(event, JobFailed) and event.code == "no-scratch-space"
     client.close()
 
 

@@ -17,7 +17,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.client import WorkerClient
-from REACTKDLib.core.worker.events import Done, Failed, Progress
+from REACTKDLib.core.worker.events import JobDone, JobFailed, JobProgress
 from support.case_files import write_case
 from support.small_cases import small_case
 from support.worker_runs import files_in, grade_job, hand_over, save_small_model, wait
@@ -42,7 +42,7 @@ def case():
 
 def do(client: WorkerClient, job: jobs.Job):
     event = wait(client, client.submit(job))
-    assert isinstance(event, Done), event
+    assert isinstance(event, JobDone), event
     return event.result
 
 
@@ -57,7 +57,7 @@ def test_a_grade_is_that_of_the_same_work_here(client, model, case):
     assert np.array_equal(answer.regions.labels, here.regions.labels)
     assert [region.box for region in answer.regions.regions] == [region.box for region in here.regions.regions]
     assert answer.encoder_calls == 3 and answer.read_anew
-    told = [e for e in seen if isinstance(e, Progress)]
+    told = [e for e in seen if isinstance(e, JobProgress)]
     assert [e.fraction for e in told] == sorted(e.fraction for e in told)
     assert {"Reading the images", "Analyzing CT", "Deciding"} <= {e.text for e in told}
     drawing = do(client, jobs.Draw("a"))
@@ -94,7 +94,7 @@ def test_the_same_images_are_not_encoded_again(client, model, case):
     assert again.encoder_calls == 0 and not again.read_anew and again.report.case == "other name"
     assert again.report.probabilities == first.report.probabilities
     fails = wait(client, client.submit(jobs.Draw("a")))  # the images go by the new key now
-    assert isinstance(fails, Failed) and fails.code == "case-not-open"
+    assert isinstance(fails, JobFailed) and fails.code == "case-not-open"
 
 
 def test_corrected_masks_need_no_encoder(client, model, case):
@@ -115,18 +115,18 @@ def test_what_if_leaves_what_is_held(client, model, case):
     assert less.report.inputs == ("ct",) and "region-muted" in [f.code for f in less.report.findings]
     assert do(client, jobs.WhatIf("a")).report.probabilities == first.report.probabilities
     wrong = wait(client, client.submit(jobs.WhatIf("a", leave_out=[m.value for m in Modality])))
-    assert isinstance(wrong, Failed) and wrong.code == "no-volume"
+    assert isinstance(wrong, JobFailed) and wrong.code == "no-volume"
 
 
 def test_two_cases_are_held_and_no_more(client, model):
     cases = [small_case(seed=n) for n in range(3)]
     for n, one in enumerate(cases):
         do(client, grade_job(client, one, model, f"held-{n}"))
-    assert isinstance(wait(client, client.submit(jobs.WhatIf("held-0"))), Failed)
+    assert isinstance(wait(client, client.submit(jobs.WhatIf("held-0"))), JobFailed)
     do(client, jobs.WhatIf("held-1"))
     do(client, grade_job(client, small_case(seed=9), model, "held-3"))  # the one that was asked for last stays
     do(client, jobs.WhatIf("held-1"))
-    assert isinstance(wait(client, client.submit(jobs.WhatIf("held-2"))), Failed)
+    assert isinstance(wait(client, client.submit(jobs.WhatIf("held-2"))), JobFailed)
 
 
 def test_a_case_that_was_read_ahead_is_ready_when_its_images_come(client, model, tmp_path):
@@ -169,7 +169,7 @@ def test_no_call_waits(client, model, case):
         started = time.thread_time()
         found = client.poll()
         longest = max(longest, time.thread_time() - started)
-        if any(isinstance(event, Done) and event.ticket == ticket for event in found):
+        if any(isinstance(event, JobDone) and event.ticket == ticket for event in found):
             break
         time.sleep(0.002)
     assert longest < 0.05

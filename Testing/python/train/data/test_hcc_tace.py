@@ -97,7 +97,7 @@ def test_any_layout_is_found_by_its_headers(tmp_path, layout):
     write_patient(tmp_path, "HCC_002", layout)
     write_sheet(tmp_path, {"HCC_001": "Well differentiated", "HCC_002": "Poorly differentiated"})
     told = []
-    survey = survey_hcc_tace(tmp_path, progress=lambda f, t: told.append(f))
+    survey = survey_hcc_tace(tmp_path, on_progress=lambda f, t: told.append(f))
     assert [(c.id, c.grade, c.modalities) for c in survey.cases] == [("HCC_001", 0, ("ct",)), ("HCC_002", 2, ("ct",))]
     assert survey.problems == () and told == sorted(told) and told[-1] == 1.0
     assert survey.clinical["HCC_001"] == {

@@ -114,10 +114,10 @@ def test_a_bowtie_filter_raises_the_noise_at_the_edge_only(small, slices):
 
 def test_progress_reaches_the_end_and_work_can_be_stopped(slices):
     simulator, seen = LowDoseCT(size=128, views=180, batch=2), []
-    simulator(slices, **PLACE, progress=lambda fraction, text: seen.append(fraction))
+    simulator(slices, **PLACE, on_progress=lambda fraction, text: seen.append(fraction))
     assert seen == pytest.approx([1 / 3, 2 / 3, 1.0])
     with pytest.raises(Canceled):
-        simulator(slices, **PLACE, cancelled=lambda: len(seen) > 0)
+        simulator(slices, **PLACE, is_canceled=lambda: len(seen) > 0)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -10,7 +10,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import PetUnitRefused, SuvRefused, WrongTracer
 from REACTKDLib.core.files.dicom.ct_kind import check_ct_kind
-from REACTKDLib.core.files.dicom.index import Progress, Series, Slice
+from REACTKDLib.core.files.dicom.index import Series, Slice
 from REACTKDLib.core.files.dicom.multiframe import read_multiframe
 from REACTKDLib.core.files.dicom.remarks import remarks_on
 from REACTKDLib.core.files.dicom.series import find_series, one_phase, read_stack
@@ -21,13 +21,14 @@ from REACTKDLib.core.images.hounsfield import check_hounsfield
 from REACTKDLib.core.images.pet_values import check_pet
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import ROLES, Modality
+from REACTKDLib.core.progress import OnProgress
 from REACTKDLib.core.text import sentence
 
 
 def read_dicom_volume(
     source: str | os.PathLike,
     modality: Modality,
-    progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
     preferred: Sequence[str] = (),
 ) -> tuple[Volume, list[Finding]]:
     """Read the series of `modality` in a folder, or the one that a file belongs to. preferred: see `find_series`.
@@ -35,17 +36,17 @@ def read_dicom_volume(
     CT comes in HU, PET in SUVbw where the header allows it, else in the unit that it states, with a finding that says
     why there is no SUV. Raises: what `find_series`, `one_phase`, `read_series`, `read_multiframe` raise.
     """
-    return read_image(find_image(source, modality, progress, preferred), modality)
+    return read_image(find_image(source, modality, on_progress, preferred), modality)
 
 
 def find_image(
     source: str | os.PathLike,
     modality: Modality,
-    progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
     preferred: Sequence[str] = (),
 ) -> Series:
     """Return the series of `modality` in a folder, or the one that a file belongs to. Raises: see `find_series`."""
-    return find_series(source, "CT" if modality is Modality.CT else "PT", ROLES[modality], progress, preferred)
+    return find_series(source, "CT" if modality is Modality.CT else "PT", ROLES[modality], on_progress, preferred)
 
 
 def read_image(series: Series, modality: Modality) -> tuple[Volume, list[Finding]]:

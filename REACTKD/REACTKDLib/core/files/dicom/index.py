@@ -7,7 +7,7 @@ in a few megabytes. No layout of folders is assumed.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -20,10 +20,10 @@ from REACTKDLib.core.files.dicom.members import Look, sorted_out
 from REACTKDLib.core.files.dicom.opened import opened
 from REACTKDLib.core.files.dicom.packages import need_pydicom
 from REACTKDLib.core.files.dicom.unreadable import count_unreadable
+from REACTKDLib.core.progress import OnProgress
 from REACTKDLib.core.text import plural
 
-Progress = Callable[[float, str], None]
-EVERY = 64  # files between two words of progress, which may cancel by raising
+EVERY = 64  # files between two calls of on_progress, which may cancel by raising
 _TAGS = (
     "SOPClassUID", "SOPInstanceUID", "ImageType", "Modality", "StudyDate", "StudyInstanceUID", "SeriesInstanceUID",
     "SeriesDescription", "SeriesNumber", "PatientID", "AcquisitionNumber", "InstanceNumber", "ImagePositionPatient",
@@ -114,10 +114,10 @@ class FolderIndex:
         return [s for s in self.series if s.modality == modality]
 
 
-def index_folder(folder: str | os.PathLike, progress: Progress | None = None) -> FolderIndex:
+def index_folder(folder: str | os.PathLike, on_progress: OnProgress | None = None) -> FolderIndex:
     """Index every DICOM file below `folder`, symbolic links to folders not followed.
 
-    progress: called with a fraction 0..1 and a text; it cancels by raising. Files are counted first, names not kept.
+    on_progress: called with a fraction 0..1 and a text; it cancels by raising. Files are counted first, names not kept.
     Files that are no DICOM (licenses, thumbnails, DICOMDIR) are counted as passed over.
 
     Raises: FileMissing, PackagesMissing.
@@ -126,19 +126,19 @@ def index_folder(folder: str | os.PathLike, progress: Progress | None = None) ->
     if not folder.is_dir():
         raise FileMissing("There is no folder at the path given; check the path.")
     need_pydicom()
-    total = sum(1 for _ in files_below(folder)) if progress else 0
+    total = sum(1 for _ in files_below(folder)) if on_progress else 0
     found: dict[tuple[str, str], Series] = {}
     refused: list[str] = []
     looked = 0
     for path in files_below(folder):
-        if progress and looked % EVERY == 0:
-            progress(looked / max(1, total), f"{looked} of {total} files")
+        if on_progress and looked % EVERY == 0:
+            on_progress(looked / max(1, total), f"{looked} of {total} files")
         looked += 1
         dataset = read_header(path)
         if dataset is None or not _add(found, dataset, path):
             refused.append(path)
-    if progress:
-        progress(1.0, f"{looked} files")
+    if on_progress:
+        on_progress(1.0, f"{looked} files")
     count_unreadable(found.values(), refused)
     for series in found.values():
         _judge(series)

@@ -12,7 +12,7 @@ import numpy as np
 from REACTKDLib.core.errors import AmbiguousSeries, MixedSeries, NotAnImage, StackedPhases
 from REACTKDLib.core.files.dicom.decoding import is_compressed, why_not_decoded
 from REACTKDLib.core.files.dicom.geometry import Stack, stack_slices
-from REACTKDLib.core.files.dicom.index import Progress, Series, Slice, index_folder, series_of_file
+from REACTKDLib.core.files.dicom.index import Series, Slice, index_folder, series_of_file
 from REACTKDLib.core.files.dicom.members import NOT_A_VOLUME
 from REACTKDLib.core.files.dicom.opened import begins_as_dicom, opened
 from REACTKDLib.core.files.dicom.phases import split_phases
@@ -20,6 +20,7 @@ from REACTKDLib.core.files.dicom.remarks import remarks_on
 from REACTKDLib.core.files.dicom.rescale import check_alike, check_neighbors, rescale_of
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.progress import OnProgress
 from REACTKDLib.core.text import plural, quoted, sentence
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -38,7 +39,7 @@ def find_series(
     source: str | os.PathLike,
     modality: str,
     role: str,
-    progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
     preferred: Sequence[str] = (),
 ) -> Series:
     """Return the one series of `modality` in a folder, or the series and acquisition that a file belongs to.
@@ -52,7 +53,7 @@ def find_series(
     source = Path(source)
     if not source.is_dir():
         return _series_around(source, modality, role)
-    index = index_folder(source, progress)
+    index = index_folder(source, on_progress)
     candidates = [s for s in index.of_modality(modality) if not NOT_A_VOLUME & set(s.image_type)]
     if not candidates:
         others = sorted({s.modality for s in index.series if s.modality})

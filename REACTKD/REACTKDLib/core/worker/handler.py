@@ -14,10 +14,11 @@ from REACTKDLib.core.errors import Canceled, CaseNotOpen
 from REACTKDLib.core.findings import merged
 from REACTKDLib.core.grading.grade_result import GradeResult
 from REACTKDLib.core.grading.grader import Grader
-from REACTKDLib.core.grading.session import Canceler, Progress, Session
+from REACTKDLib.core.grading.session import Session
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.masks.checks import checked, foresee
+from REACTKDLib.core.progress import IsCanceled, OnProgress
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.answers import drawing_message, findings_message, grade_message
 from REACTKDLib.core.worker.files_read import files_message
@@ -29,7 +30,7 @@ HELD = 2  # the case on the screen, and the next one
 _READ_AHEAD = "\x1fread-ahead"
 
 
-class Desk:
+class JobHandler:
     """Does jobs one after the other. folder: where arrays come and go. new_name: of a file in it.
 
     make_runner: as `Grader` takes it, or None.
@@ -43,14 +44,14 @@ class Desk:
         self._held: OrderedDict[str, tuple[jobs.Model, Session]] = OrderedDict()
         self._last: dict[str, GradeResult] = {}
 
-    def do(self, job: jobs.Job, progress: Progress, cancelled: Canceler) -> dict[str, Any] | None:
+    def do(self, job: jobs.Job, on_progress: OnProgress, is_canceled: IsCanceled) -> dict[str, Any] | None:
         """Do one job and return the message of its answer.
 
-        Raises: ReactkdError in its kinds; Canceled when cancelled() says so; MemoryError, OSError, ImportError.
+        Raises: ReactkdError in its kinds; Canceled when is_canceled() says so; MemoryError, OSError, ImportError.
         """
 
         def check() -> None:
-            if cancelled():
+            if is_canceled():
                 raise Canceled("The grading was stopped; nothing was written.")
 
         match job:
@@ -58,7 +59,7 @@ class Desk:
                 self._grader_of(model)
                 return None
             case jobs.OpenFiles(files, model):
-                self._read_ahead(open_job(files.job(), check=check), model, progress, cancelled)
+                self._read_ahead(open_job(files.job(), check=check), model, on_progress, is_canceled)
                 return None
             case jobs.ReadFiles(files):
                 return files_message(read_job(files.job(), check), self._folder, self._new_name, check)
@@ -66,13 +67,13 @@ class Desk:
                 save_segments(self._folder, segments, Path(path))
                 return None
             case jobs.GradeFiles(key, files, model):
-                return self._grade_case(key, open_job(files.job(), check=check), model, progress, cancelled)
+                return self._grade_case(key, open_job(files.job(), check=check), model, on_progress, is_canceled)
             case jobs.GradeArrays(key, images, masks, case_id, model):
-                progress(0.0, "Reading the images")
+                on_progress(0.0, "Reading the images")
                 read = case_from_files(self._folder, images, masks, case_id, check)
-                return self._grade_case(key, read, model, progress, cancelled)
+                return self._grade_case(key, read, model, on_progress, is_canceled)
             case jobs.CheckArrays(images, masks):
-                progress(0.0, "Checking masks and images")
+                on_progress(0.0, "Checking masks and images")
                 case = checked(case_from_files(self._folder, images, masks, "", check))
                 return findings_message(merged(case.findings, foresee(case)))
             case jobs.MendMasks(masks, shape, ijk_to_ras, code, place):
@@ -87,14 +88,14 @@ class Desk:
                 return self._message(self._open_case(key).grade(leave_out=leave_out, mute=mute), key, 0, False)
             case jobs.Draw(key):
                 case = self._open_case(key).case
-                progress(0.0, "Drawing")
+                on_progress(0.0, "Drawing")
                 return drawing_message(self._last[key], case, key, self._folder, self._new_name, check)
 
     def _grade_case(
-        self, key: str, case: Case, model: jobs.Model, progress: Progress, cancelled: Canceler
+        self, key: str, case: Case, model: jobs.Model, on_progress: OnProgress, is_canceled: IsCanceled
     ) -> dict[str, Any]:
-        calls, anew = self._open(key, case, model, progress, cancelled)
-        progress(0.95, "Deciding")
+        calls, anew = self._open(key, case, model, on_progress, is_canceled)
+        on_progress(0.95, "Deciding")
         return self._graded(key, calls, anew)
 
     def _regrade(self, key: str, masks: list[jobs.MaskFile], check: Callable[[], None]) -> dict[str, Any]:
@@ -116,13 +117,13 @@ class Desk:
     def _message(self, result: GradeResult, key: str, calls: int, anew: bool) -> dict[str, Any]:
         return grade_message(result, key, self._folder, self._new_name, calls, anew)
 
-    def _read_ahead(self, case: Case, model: jobs.Model, progress: Progress, cancelled: Canceler) -> None:
+    def _read_ahead(self, case: Case, model: jobs.Model, on_progress: OnProgress, is_canceled: IsCanceled) -> None:
         """Hold a case that nobody asked for yet; one that is held already keeps its key, whose owner may use it."""
         if not any(known == model and session.serves(case) for known, session in self._held.values()):
-            self._open(_READ_AHEAD, case, model, progress, cancelled)
+            self._open(_READ_AHEAD, case, model, on_progress, is_canceled)
 
     def _open(
-        self, key: str, case: Case, model: jobs.Model, progress: Progress, cancelled: Canceler
+        self, key: str, case: Case, model: jobs.Model, on_progress: OnProgress, is_canceled: IsCanceled
     ) -> tuple[int, bool]:
         """Hold `case` as `key`, encoded: found among the held ones if possible. Returns encoder calls, read anew."""
         for name, (known, session) in list(self._held.items()):
@@ -131,13 +132,13 @@ class Desk:
                 self._last.pop(name, None)
                 self._hold(key, model, session)
                 return 0, False
-        progress(0.02, "Loading the model")
+        on_progress(0.02, "Loading the model")
         grader = self._grader_of(model)
         while len(self._held) >= HELD or key in self._held:  # before the new one needs the memory
             self._drop(key if key in self._held else next(iter(self._held)))
         before = _calls(grader)
         session = grader.open(
-            checked(case), lambda fraction, text: progress(round(0.05 + 0.9 * fraction, 4), text), cancelled
+            checked(case), lambda fraction, text: on_progress(round(0.05 + 0.9 * fraction, 4), text), is_canceled
         )
         self._hold(key, model, session)
         return session.encoder_calls - before, True
