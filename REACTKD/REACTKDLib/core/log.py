@@ -28,9 +28,9 @@ _LIBRARIES = ("REACTKDLib", "REACTKDTrainLib")
 
 def log_folder() -> Path:
     """Return the folder of the logs: the user's state folder, by the convention of the system."""
-    told = os.environ.get(FOLDER)
-    if told:
-        return Path(told)
+    stated = os.environ.get(FOLDER)
+    if stated:
+        return Path(stated)
     home = Path(os.path.expanduser("~"))
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "REACTKD" / "Logs"

@@ -16,8 +16,8 @@ def sentence(text: str) -> str:
 def quoted(names: Iterable[str], limit: int = 12) -> str:
     """Return the names in quotes, separated by commas, each cut to a line; beyond `limit` the rest is counted."""
     names = list(names)
-    told = ", ".join(f"'{shown(name)}'" for name in names[:limit])
-    return told if len(names) <= limit else f"{told} and {len(names) - limit} more"
+    quotes = ", ".join(f"'{shown(name)}'" for name in names[:limit])
+    return quotes if len(names) <= limit else f"{quotes} and {len(names) - limit} more"
 
 
 def shown(name: object, longest: int = LONGEST) -> str:

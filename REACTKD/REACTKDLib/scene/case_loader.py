@@ -160,7 +160,7 @@ class CaseLoader:
             then(error)
 
     def _opening(self, case_id: str, files: CaseFiles) -> Script:
-        told = files.liver is not None or files.tumor is not None
+        named = files.liver is not None or files.tumor is not None
         read = self._take_ahead(files)
         if read is None:
             read = yield from self._ask(ReadFiles(files))
@@ -170,7 +170,7 @@ class CaseLoader:
             try:
                 if self.loaded is not None:
                     remove_case(self.scene, self.loaded)
-                self.loaded = add_case(self.scene, case_id, read, images, layers, told)
+                self.loaded = add_case(self.scene, case_id, read, images, layers, named)
             finally:
                 self.scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
             self._stamp = self.stamp()

@@ -54,8 +54,8 @@ class CorrectedMasks:
 
     def job_with_them(self, case: ListedCase) -> Job:
         """The job of a case, with the corrected masks where there are any, and the segments chosen by hand."""
-        told = self._review.of(case.id).masks or {}
-        return with_masks(case.job, self.of(case), *(tuple(told.get(key) or ()) for key in ("liver", "tumor")))
+        masks = self._review.of(case.id).masks or {}
+        return with_masks(case.job, self.of(case), *(tuple(masks.get(key) or ()) for key in ("liver", "tumor")))
 
     def note(self, path: Path | None) -> None:
         """This window reads or has written `path` now: it may write over it."""
@@ -90,8 +90,8 @@ class CorrectedMasks:
         return None if name is None else self._cases.masks_folder / name
 
     def _recorded_name(self, case_id: str) -> str | None:
-        told = self._review.of(case_id).masks
-        folder, _, name = str((told or {}).get("file", "")).partition("/")
+        masks = self._review.of(case_id).masks
+        folder, _, name = str((masks or {}).get("file", "")).partition("/")
         own = re.fullmatch(re.escape(file_name_of(case_id)) + r"(-[0-9]{1,9})?" + re.escape(_SUFFIX), name)
         return name if own and folder == self._cases.masks_folder.name else None
 
@@ -143,7 +143,7 @@ def _names_of(segmentation: Any, chosen: SegmentChoice | None) -> dict[str, list
 
 def _stamp(path: Path) -> tuple:
     try:
-        told = path.stat()
+        status = path.stat()
     except OSError:
         return ()
-    return told.st_mtime_ns, told.st_size, told.st_ino
+    return status.st_mtime_ns, status.st_size, status.st_ino

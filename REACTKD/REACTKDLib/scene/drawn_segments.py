@@ -66,8 +66,8 @@ def _drawn(segmentation: Any, reference: Any) -> Generator[PlacedMask | None, No
     for segment_id in data.GetSegmentIDs():
         segment = data.GetSegment(segment_id)
         image = segment.GetRepresentation(LABELMAP)
-        told = {"name": segment.GetName() or segment_id, "terminology": segment.GetTerminology() or ""}
-        told["color"] = tuple(round(float(c), 4) for c in segment.GetColor())
+        look = {"name": segment.GetName() or segment_id, "terminology": segment.GetTerminology() or ""}
+        look["color"] = tuple(round(float(c), 4) for c in segment.GetColor())
         steps, cut = cut_segment(image, segment.GetLabelValue()), None
         while True:
             try:
@@ -77,7 +77,7 @@ def _drawn(segmentation: Any, reference: Any) -> Generator[PlacedMask | None, No
                 break
             yield None
         if cut is None:
-            yield PlacedMask(mask=np.zeros((0, 0, 0), dtype=bool), ijk_to_ras=np.eye(4), **told)
+            yield PlacedMask(mask=np.zeros((0, 0, 0), dtype=bool), ijk_to_ras=np.eye(4), **look)
         else:
             mask, corner = cut
-            yield PlacedMask(mask=mask, ijk_to_ras=matrix_of_part(image, corner), **told)
+            yield PlacedMask(mask=mask, ijk_to_ras=matrix_of_part(image, corner), **look)

@@ -61,9 +61,9 @@ def images_in_slices(read: FilesRead) -> Generator[None, None, tuple[dict[Modali
 
 
 def add_case(
-    scene: Any, case_id: str, read: FilesRead, images: dict[Modality, Any], layers: list[Any], told: bool = False
+    scene: Any, case_id: str, read: FilesRead, images: dict[Modality, Any], layers: list[Any], named: bool = False
 ) -> ListedNodes:
-    """Put a case into the scene. A case without masks gets an empty segmentation to draw in. told: see `choice`."""
+    """Put a case into the scene. A case without masks gets an empty segmentation to draw in. named: see `choice`."""
     volumes = {m: _add_volume(scene, f"{case_id} {NODE_NAMES[m]}", read.images[m], images[m], m) for m in images}
     segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{case_id} Segmentation")
     segmentation.CreateDefaultDisplayNodes()
@@ -71,7 +71,7 @@ def add_case(
     _set_geometry(segmentation, read.grid, nodes.reference)
     ids = _add_segments(segmentation, read, layers)
     choice = None
-    if told and read.livers:
+    if named and read.livers:
         choice = SegmentChoice(tuple(ids[i] for i in read.livers), tuple(ids[i] for i in read.tumors))
     return ListedNodes(case_id, nodes, choice, read.problem)
 

@@ -34,9 +34,9 @@ class Job:
 
 def is_allowed(value: object, case: str) -> bool:
     """Return what a list says in `ALLOWED`: yes or no, in a few spellings; nothing is no. Raises: UsageError."""
-    told = str("" if value is None else value).strip().lower()
-    if told in ("yes", "true", "1", "ok"):
+    answer = str("" if value is None else value).strip().lower()
+    if answer in ("yes", "true", "1", "ok"):
         return True
-    if told not in ("", "no", "false", "0"):
+    if answer not in ("", "no", "false", "0"):
         raise UsageError(f"Case {quoted([case])} has a {ALLOWED} that is neither yes nor no; write one of them.")
     return False

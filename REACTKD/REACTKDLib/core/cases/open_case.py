@@ -81,8 +81,8 @@ def case_of(
     file = on_image(file, reference)
     choice = choose([segment.candidate for segment in file.segments], _as_names(liver), _as_names(tumor))
     liver_mask, tumor_mask, more = masks_on(file, choice, reference)
-    told = (*findings, *file.findings, *more)
-    return checked(Case(case_id or NEUTRAL_ID, volumes, liver_mask, tumor_mask, told, keep_specks))
+    all_findings = (*findings, *file.findings, *more)
+    return checked(Case(case_id or NEUTRAL_ID, volumes, liver_mask, tumor_mask, all_findings, keep_specks))
 
 
 def read_volumes(

@@ -100,7 +100,7 @@ def _from_two_files(liver: Path, tumor: Path) -> Segmentation:
         check_path(path, f"the {kind} mask")
     raw = [read_raw(path, f"the {kind} mask") for path, (_, kind) in zip((liver, tumor), MASKS)]
     grid = Grid(raw[0].array.shape[:3], raw[0].ijk_to_ras)
-    (first, told), (second, of_second) = (
+    (first, of_first), (second, of_second) = (
         mask_of(image.array, f"the {kind} mask") for image, (_, kind) in zip(raw, MASKS)
     )
     own = Grid(raw[1].array.shape[:3], raw[1].ijk_to_ras)
@@ -111,7 +111,7 @@ def _from_two_files(liver: Path, tumor: Path) -> Segmentation:
     segments = tuple(
         Segment(name, 1, layer, COLORS[kind], terminology_entry(kind)) for layer, (name, kind) in enumerate(MASKS)
     )
-    findings = (*raw[0].findings, *told, *raw[1].findings, *of_second, *more)
+    findings = (*raw[0].findings, *of_first, *raw[1].findings, *of_second, *more)
     return Segmentation(layers, raw[0].ijk_to_ras, segments, findings, raw[0].other_places)
 
 

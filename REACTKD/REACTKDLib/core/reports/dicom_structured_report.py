@@ -128,9 +128,9 @@ def _grade(report: GradeReport) -> tuple[str, str, str]:
 
 
 def _numbers(sr: Any, region: ReportRegion) -> list[Any]:
-    told = [(codes.VOLUME, region.volume_ml, codes.MILLILITER)]
-    told += [(codes.WEIGHT, region.weight, codes.NO_UNIT), (codes.EFFECT, region.deletion_effect, codes.NO_UNIT)]
-    numbers = [_measurement(sr, code, value, unit) for code, value, unit in told if value is not None]
+    rows = [(codes.VOLUME, region.volume_ml, codes.MILLILITER)]
+    rows += [(codes.WEIGHT, region.weight, codes.NO_UNIT), (codes.EFFECT, region.deletion_effect, codes.NO_UNIT)]
+    numbers = [_measurement(sr, code, value, unit) for code, value, unit in rows if value is not None]
     return numbers + _per_class(sr, "ADD", "Contribution to the logit of grade", region.contribution)
 
 

@@ -31,8 +31,8 @@ def read_review(data: bytes) -> ReviewFile:
     """Return what can be used of a review file: every part of every case that fits the schema. Raises nothing."""
     try:
         twice: list[str] = []
-        told = json.loads(data, object_pairs_hook=lambda pairs: _object(pairs, twice))
-        return _from_object(told, not twice)
+        content = json.loads(data, object_pairs_hook=lambda pairs: _object(pairs, twice))
+        return _from_object(content, not twice)
     except (ValueError, RecursionError, MemoryError):
         return _line_by_line(data.decode("utf-8", "surrogateescape"))
 
@@ -48,36 +48,36 @@ def review_text(revision: int, writer: str, cases: Mapping[str, CaseReview]) -> 
 
 
 def _line(name: str, record: CaseReview) -> str:
-    told = record.to_dict()
-    text = f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(told, ensure_ascii=False, allow_nan=False)}"
+    content = record.to_dict()
+    text = f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(content, ensure_ascii=False, allow_nan=False)}"
     try:
         text.encode()
     except UnicodeEncodeError:  # half a surrogate pair, which only an escape can hold
-        return f"{json.dumps(name)}: {json.dumps(told, allow_nan=False)}"
+        return f"{json.dumps(name)}: {json.dumps(content, allow_nan=False)}"
     return text
 
 
 def _object(pairs: list[tuple[str, Any]], twice: list[str]) -> dict[str, Any]:
-    told = dict(pairs)
-    if len(told) < len(pairs):
+    content = dict(pairs)
+    if len(content) < len(pairs):
         twice.append(pairs[0][0])
-    return told
+    return content
 
 
-def _from_object(told: Any, whole: bool) -> ReviewFile:
-    if not isinstance(told, dict):
+def _from_object(content: Any, whole: bool) -> ReviewFile:
+    if not isinstance(content, dict):
         return ReviewFile()
-    schema = told.get("schema")
+    schema = content.get("schema")
     if schema != SCHEMA:
         return ReviewFile(newer=isinstance(schema, str) and schema.startswith(FAMILY))
     cases: dict[str, CaseReview] = {}
-    listed = told.get("cases")
+    listed = content.get("cases")
     for name, entry in (listed if isinstance(listed, dict) else {}).items():
         record, complete = CaseReview.read(entry)
         whole = whole and complete
         if record != CaseReview():
             cases[name] = record
-    revision, writer = told.get("revision"), told.get("writer")
+    revision, writer = content.get("revision"), content.get("writer")
     numbered = isinstance(revision, int) and not isinstance(revision, bool) and 0 <= revision < _HIGHEST
     signed = isinstance(writer, str) and len(writer) < 100
     whole = whole and numbered and signed and isinstance(listed, dict)
@@ -96,10 +96,10 @@ def _line_by_line(text: str) -> ReviewFile:
         if not line.startswith('"') or re.search("[\udc80-\udcff]", line):
             continue
         try:
-            told = json.loads("{" + line.rstrip("\r, ") + "}")
+            content = json.loads("{" + line.rstrip("\r, ") + "}")
         except (ValueError, RecursionError, MemoryError):
             continue
-        for name, entry in told.items():
+        for name, entry in content.items():
             record, _ = CaseReview.read(entry)
             if record != CaseReview():
                 cases[name] = record

@@ -63,24 +63,24 @@ class CaseReview:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        told = {"state": self.state, **{part: getattr(self, part) for part in PARTS}}
-        return {**told, "superseded": list(self.superseded), **self.other}
+        entry = {"state": self.state, **{part: getattr(self, part) for part in PARTS}}
+        return {**entry, "superseded": list(self.superseded), **self.other}
 
     @classmethod
-    def read(cls, told: Any) -> tuple[CaseReview, bool]:
+    def read(cls, entry: Any) -> tuple[CaseReview, bool]:
         """Return what can be used of what `to_dict` wrote, and whether that is all of it. Raises nothing.
 
         Keys of later versions are kept where they can be written again.
         """
-        if not isinstance(told, dict):
+        if not isinstance(entry, dict):
             return cls(), False
-        parts = {part: told[part] for part in PARTS if told.get(part) is not None}
+        parts = {part: entry[part] for part in PARTS if entry.get(part) is not None}
         kept = {part: value for part, value in parts.items() if fits(part, value)}
         if "answer" in kept and not _has_its_share(kept["answer"]):
             del kept["answer"]
-        listed = told.get("superseded", [])
+        listed = entry.get("superseded", [])
         superseded = tuple(filter(is_superseded, listed)) if isinstance(listed, list) else ()
-        rest = {key: value for key, value in told.items() if key not in (*PARTS, "superseded", "state")}
+        rest = {key: value for key, value in entry.items() if key not in (*PARTS, "superseded", "state")}
         other = {key: value for key, value in rest.items() if is_plain(value)}
         whole = len(kept) == len(parts) and isinstance(listed, list) and len(superseded) == len(listed)
         return cls(**kept, superseded=superseded, other=other), whole and len(other) == len(rest)
@@ -93,12 +93,12 @@ def _has_its_share(answer: Mapping[str, Any]) -> bool:
 
 def answer_of(report: GradeReport) -> dict[str, Any]:
     """Return the part "answer" of a report, without its time; `outdated`: masks were changed after it."""
-    told = report.to_dict()
-    lesions = [row["volume_ml"] or 0.0 for row in told["regions"] if row["kind"] == "tumor"]
+    entry = report.to_dict()
+    lesions = [row["volume_ml"] or 0.0 for row in entry["regions"] if row["kind"] == "tumor"]
     return {
-        **{key: told[key] for key in ("grade", "probabilities", "uncertain", "inputs", "device")},
-        "findings": [{key: finding[key] for key in ("code", "severity", "message")} for finding in told["findings"]],
-        "model": {key: told["model"][key] for key in ("name", "version", "sha256")},
+        **{key: entry[key] for key in ("grade", "probabilities", "uncertain", "inputs", "device")},
+        "findings": [{key: finding[key] for key in ("code", "severity", "message")} for finding in entry["findings"]],
+        "model": {key: entry["model"][key] for key in ("name", "version", "sha256")},
         "lesions": len(lesions),
         "tumor_ml": round(sum(lesions), 3),
         "outdated": False,

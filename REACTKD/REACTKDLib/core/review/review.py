@@ -210,11 +210,11 @@ class Review:
     def _look_again(self) -> None:
         self._cases = self._changed(self._in_file)
 
-    def _take(self, told: tuple[tuple[int, str], dict[str, CaseReview]] | None) -> None:
+    def _take(self, read: tuple[tuple[int, str], dict[str, CaseReview]] | None) -> None:
         """Take over what another window wrote; of what is about to be set over it, put it on record."""
-        if told is None or told[0] == self._seen:
+        if read is None or read[0] == self._seen:
             return
-        before, (self._seen, theirs) = self._in_file, told
+        before, (self._seen, theirs) = self._in_file, read
         if self._damaged is not None:  # what it lost is still known here
             theirs = {name: record.filled_from(before.get(name)) for name, record in theirs.items()}
         changed = [name for name, record in theirs.items() if before.get(name, CaseReview()) != record]

@@ -87,10 +87,10 @@ def check_description(metadata: Mapping[str, Any]) -> None:
 
 def _check_channels(metadata: Mapping[str, Any], classes: Sequence[str]) -> None:
     """MONAI's section names the same classes in the same order; a model without that section is taken as it is."""
-    told: Any = metadata
+    value: Any = metadata
     for key in ("network_data_format", "outputs", "logits", "channel_def"):
-        told = told.get(key) if isinstance(told, Mapping) else None
-    if told is not None and told != {str(n): name for n, name in enumerate(classes)}:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    if value is not None and value != {str(n): name for n, name in enumerate(classes)}:
         raise ValueError("classes are not those of network_data_format, or in another order")
 
 

@@ -66,13 +66,13 @@ class BatchRun:
         """What came of it, in some sentences."""
         if not self.total:
             return "Every case of the list has a grade already."
-        told = [f"{self.done - self.failed} of {plural(self.total, 'case')} graded now."]
+        sentences = [f"{self.done - self.failed} of {plural(self.total, 'case')} graded now."]
         if self.failed:
-            told.append(f"{self.failed} failed; the table above says why.")
+            sentences.append(f"{self.failed} failed; the table above says why.")
         if self.state == "canceled":
-            told.append("The rest was stopped.")
-        told.append(self.problem or f"The table is {TABLE} in {self.cases.results_folder.name}.")
-        return " ".join(told)
+            sentences.append("The rest was stopped.")
+        sentences.append(self.problem or f"The table is {TABLE} in {self.cases.results_folder.name}.")
+        return " ".join(sentences)
 
     def cancel(self) -> None:
         """Stop within a second; what is done stays."""

@@ -228,8 +228,8 @@ class WorkerClient:
             self._drop_process()
             code, text = ("no-scratch-space", NO_SPACE) if status == NO_SPACE_STATUS else ("worker-died", DIED)
             if not ready:
-                told = (code, text) if status == NO_SPACE_STATUS else ("worker-not-started", NOT_STARTED)
-                self._fail_all(*told)
+                fault = (code, text) if status == NO_SPACE_STATUS else ("worker-not-started", NOT_STARTED)
+                self._fail_all(*fault)
             elif entry is not None and entry.stop_at is not None:
                 self._fail_running(code, text)
             else:

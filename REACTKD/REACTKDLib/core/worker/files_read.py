@@ -86,9 +86,9 @@ def files_message(
         name = new_name()
         write_array(folder / name, np.ascontiguousarray(volume.array))
         window = LIVER_WINDOW if modality is Modality.CT else _bright(volume)
-        told = {"modality": modality.value, "file": name, "unit": volume.unit.value, "window": window}
-        told["findings"] = [finding.to_dict() for finding in _findings_with(volume, read, first=not images)]
-        images.append({**told, "ijk_to_ras": volume.ijk_to_ras.tolist()})
+        description = {"modality": modality.value, "file": name, "unit": volume.unit.value, "window": window}
+        description["findings"] = [finding.to_dict() for finding in _findings_with(volume, read, first=not images)]
+        images.append({**description, "ijk_to_ras": volume.ijk_to_ras.tolist()})
     layers, segments, grid = [], (), None
     if read.segmentation is not None:
         layers, segments = _layers(read.segmentation, folder, new_name), read.segmentation.segments

@@ -78,8 +78,8 @@ class RunReader:
         record = self._record()
         try:
             configuration, cohort = record["configuration"], record["cohorts"]["cohort"]
-            told = int(configuration["folds"]), str(configuration["method"])
-            told += str(cohort["name"]), int(cohort["cases"]), bool(cohort["digital_phantom"])
+            facts = int(configuration["folds"]), str(configuration["method"])
+            facts += str(cohort["name"]), int(cohort["cases"]), bool(cohort["digital_phantom"])
             curves = self._curves(configuration)
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise UsageError(
@@ -93,7 +93,7 @@ class RunReader:
             self._state(metrics is not None, bool(curves), quiet),
             curves,
             quiet,
-            *told,
+            *facts,
             _number((metrics or {}).get("macro_auc")),
             _number((metrics or {}).get("accuracy")),
             bundle if (bundle / "configs" / "metadata.json").is_file() else None,

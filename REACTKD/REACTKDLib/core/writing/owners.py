@@ -29,9 +29,9 @@ def is_left_over(path: Path) -> bool:
     """True when `path` bears such a name and its process is dead. What another computer made counts after a week."""
     if not path.name.startswith(PREFIX):
         return False
-    told = _NAME.fullmatch(path.name)
-    if told and told[1] == _host():
-        return not is_alive(int(told[2]), int(told[3]))
+    match = _NAME.fullmatch(path.name)
+    if match and match[1] == _host():
+        return not is_alive(int(match[2]), int(match[3]))
     try:
         return time.time() - path.lstat().st_mtime > UNKNOWN_AGE_S
     except OSError:

@@ -105,8 +105,8 @@ def day_of_date(value: Any) -> int | None:
 
 def seconds_of_datetime(value: Any) -> float | None:
     """Return the clock's date-time of a DICOM date-time as seconds, or None; its offset from UTC is left out."""
-    told = re.sub(r"[+-]\d{4}$", "", str(value).strip()) if value is not None else ""
-    day, time = day_of_date(told[:8]), seconds_of_time(told[8:] or "00")
+    stamp = re.sub(r"[+-]\d{4}$", "", str(value).strip()) if value is not None else ""
+    day, time = day_of_date(stamp[:8]), seconds_of_time(stamp[8:] or "00")
     return None if day is None or time is None else day * DAY_S + time
 
 

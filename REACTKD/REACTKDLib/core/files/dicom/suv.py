@@ -209,8 +209,8 @@ def _zone_of(dataset: Any) -> float | None:
 
 def _on_clock(value: Any, zone: float | None) -> float | None:
     """A date-time as seconds on the header's clock. Without a stated zone its own clock is taken for the header's."""
-    told, offset = seconds_of_datetime(value), offset_of_datetime(value)
-    return told if None in (told, offset, zone) else told - offset + zone
+    seconds, offset = seconds_of_datetime(value), offset_of_datetime(value)
+    return seconds if None in (seconds, offset, zone) else seconds - offset + zone
 
 
 def _injection(info: Any) -> tuple[Any, ...]:

@@ -75,8 +75,8 @@ def _of_injection(dataset: Any, info: Any) -> Tracer:
         return Tracer(coded, NUCLIDE_OF[coded], _named(coded), "code")
     if drug[0].upper() in _STANDARD and drug[1]:
         return Tracer(None, nuclide, drug[2] or drug[1], "code")
-    told = " ".join((drug[2], text(info, "Radiopharmaceutical")))
-    return _by_text(told if told.strip() else text(dataset, "SeriesDescription"), nuclide)
+    wording = " ".join((drug[2], text(info, "Radiopharmaceutical")))
+    return _by_text(wording if wording.strip() else text(dataset, "SeriesDescription"), nuclide)
 
 
 def nuclide_of_half_life(seconds: float | None) -> str | None:
@@ -84,10 +84,10 @@ def nuclide_of_half_life(seconds: float | None) -> str | None:
     return next((n for n, s in HALF_LIVES.items() if seconds and abs(seconds / s - 1) <= TOLERANCE), None)
 
 
-def _by_text(told: str, nuclide: str | None) -> Tracer:
-    said = {m for m, pattern in ((Modality.FDG, _FDG), (Modality.ACETATE, _ACETATE)) if pattern.search(told)}
-    if _OTHER.search(told) or len(said) == 2:
-        return Tracer(None, nuclide, " ".join(told.split()), "text")
+def _by_text(wording: str, nuclide: str | None) -> Tracer:
+    said = {m for m, pattern in ((Modality.FDG, _FDG), (Modality.ACETATE, _ACETATE)) if pattern.search(wording)}
+    if _OTHER.search(wording) or len(said) == 2:
+        return Tracer(None, nuclide, " ".join(wording.split()), "text")
     by_nuclide = next((m for m, n in NUCLIDE_OF.items() if n == nuclide), None)
     if said and by_nuclide and said != {by_nuclide}:
         return Tracer(None, nuclide, f"{_named(said.pop())} by text and {nuclide} by code or half-life", "nothing")
@@ -107,10 +107,10 @@ def _key(code: tuple[str, str, str]) -> tuple[str, str]:
 
 
 def _nuclide_of_text(meaning: str) -> str | None:
-    told = re.sub(r"[\s^-]", "", meaning).upper()
-    if told in ("18F", "F18", "FLUORINE18", "18FLUORINE", "18FISOTOPE"):
+    wording = re.sub(r"[\s^-]", "", meaning).upper()
+    if wording in ("18F", "F18", "FLUORINE18", "18FLUORINE", "18FISOTOPE"):
         return "18F"
-    return "11C" if told in ("11C", "C11", "CARBON11", "11CARBON", "11CISOTOPE") else None
+    return "11C" if wording in ("11C", "C11", "CARBON11", "11CARBON", "11CISOTOPE") else None
 
 
 def _named(modality: Modality) -> str:
