@@ -10,6 +10,7 @@ from REACTKDLib.core.cases.names import confusable
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.modality import MODALITIES
 from REACTKDLib.core.text import quoted
 
 
@@ -42,10 +43,9 @@ class CohortCase:
     def __post_init__(self) -> None:
         if self.grade is not None and self.grade not in range(len(GRADES)):
             raise UsageError(f"Case {self.id} has the grade {self.grade!r}; give 0 (well), 1 (moderate) or 2 (poor).")
-        known = ("ct", "fdg", "acetate")
-        if not self.modalities or set(self.modalities) - set(known):
-            raise UsageError(f"Case {self.id} has the images {self.modalities}; give some of {', '.join(known)}.")
-        object.__setattr__(self, "modalities", tuple(m for m in known if m in self.modalities))
+        if not self.modalities or set(self.modalities) - set(MODALITIES):
+            raise UsageError(f"Case {self.id} has the images {self.modalities}; give some of {', '.join(MODALITIES)}.")
+        object.__setattr__(self, "modalities", tuple(m for m in MODALITIES if m in self.modalities))
 
 
 @dataclass(frozen=True, eq=False)

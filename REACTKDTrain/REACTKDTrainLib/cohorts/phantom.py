@@ -7,6 +7,7 @@ from dataclasses import asdict
 from functools import partial
 
 from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.modality import MODALITIES
 from REACTKDLib.core.phantom import acquire, draw_patient
 from REACTKDTrainLib.cohorts.base import CohortCase
 
@@ -30,7 +31,7 @@ def phantom_case(cohort: str, seed: int, size: str = "full", whole_field: bool =
         id=f"phantom-{cohort}-{seed:05d}",
         patient=f"phantom-{cohort}-{seed:05d}",
         grade=None if cohort == "unlabeled" else int(patient.grade),
-        modalities=("ct",) if ct_only else ("ct", "fdg", "acetate"),
+        modalities=("ct",) if ct_only else MODALITIES,
         load=partial(open_phantom, cohort, seed, size, around),
         fingerprint=hashlib.sha256(named.encode()).hexdigest(),
         provenance=f"digital phantom, cohort {cohort}, number {seed}, size {size}",

@@ -5,23 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.grades import GRADES
 
-CLASSES = ("well", "moderate", "poor")
 ROUNDING = 1e-12  # a standard error below it is rounding, not variance
 
 
 def checked(grades: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return grades (n,) as int64 indices of `CLASSES` and probabilities (n, 3) as float64, rows that sum to 1.
+    """Return grades (n,) as int64 indices of `GRADES` and probabilities (n, 3) as float64, rows that sum to 1.
 
     Raises: UsageError for no case, for shapes that do not fit, and for values that cannot be.
     """
     grades, probabilities = np.asarray(grades), np.asarray(probabilities, dtype=np.float64)
-    if grades.ndim != 1 or probabilities.shape != (len(grades), len(CLASSES)) or not len(grades):
+    if grades.ndim != 1 or probabilities.shape != (len(grades), len(GRADES)) or not len(grades):
         raise UsageError(
             f"Measures need grades (n,) and probabilities (n, 3) of at least one case, "
             f"not {grades.shape} and {probabilities.shape}."
         )
-    if not np.isin(grades, range(len(CLASSES))).all():
+    if not np.isin(grades, range(len(GRADES))).all():
         raise UsageError("A grade is not 0 (well), 1 (moderate) or 2 (poor); leave out the cases without a grade.")
     if not np.isfinite(probabilities).all() or (probabilities < 0).any():
         raise UsageError("A probability is negative or not a number; look at what the network gave for each case.")

@@ -16,8 +16,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights
-from REACTKDTrainLib.evaluation.checks import CLASSES, checked, checked_binary
+from REACTKDTrainLib.evaluation.checks import checked, checked_binary
 
 THRESHOLDS = np.arange(5, 51) / 100
 
@@ -75,31 +76,10 @@ def decision_curves(
     }
 
 
-def net_benefit_difference(
-    positive: np.ndarray,
-    a: np.ndarray,
-    b: np.ndarray,
-    thresholds: np.ndarray = THRESHOLDS,
-    patients: np.ndarray | None = None,
-    draws: int = 2000,
-    seed: int = 0,
-) -> dict[str, list[float]]:
-    """Net benefit of probabilities a minus that of b, (n,) each: 'difference', with pointwise 95 % band 'low', 'high'.
-
-    Paired: both on the same draws of patients. Raises: UsageError, see `net_benefit` and `bootstrap_weights`.
-    """
-    (positive,) = checked_binary(positive)
-    weights = bootstrap_weights(positive, patients, draws, seed)
-    value = net_benefit(positive, a, thresholds) - net_benefit(positive, b, thresholds)
-    spread = net_benefit(positive, a, thresholds, weights) - net_benefit(positive, b, thresholds, weights)
-    low, high = np.percentile(spread, (2.5, 97.5), axis=0)
-    return {"difference": value.tolist(), "low": low.tolist(), "high": high.tolist()}
-
-
 def graded_decision_curves(
     grades: np.ndarray,
     probabilities: Mapping[str, np.ndarray],
-    grade: int = CLASSES.index("poor"),
+    grade: int = GRADES.index("poor"),
     thresholds: np.ndarray = THRESHOLDS,
     patients: np.ndarray | None = None,
     draws: int = 2000,

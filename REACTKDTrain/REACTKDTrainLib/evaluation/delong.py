@@ -11,7 +11,8 @@ import numpy as np
 from scipy.stats import norm, rankdata
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDTrainLib.evaluation.checks import CLASSES, ROUNDING, checked, checked_binary
+from REACTKDLib.core.grades import GRADES
+from REACTKDTrainLib.evaluation.checks import ROUNDING, checked, checked_binary
 
 _REACH = float(norm.ppf(0.975))  # of a 95 % interval, in standard errors
 
@@ -30,17 +31,6 @@ def placements(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.
         raise UsageError(f"DeLong's variance needs two cases on either side, not {m} and {n}; use more cases.")
     among_all, own, others = rankdata(score), rankdata(score[positive]), rankdata(score[~positive])
     return (among_all[positive] - own) / n, 1 - (among_all[~positive] - others) / m
-
-
-def delong_interval(positive: np.ndarray, score: np.ndarray) -> dict:
-    """'auc', its 'standard_error' and the normal 'interval95', cut to [0, 1].
-
-    Arguments and errors of `placements`.
-    """
-    above, below = placements(positive, score)
-    auc, error = float(above.mean()), _standard_error(above, below)
-    reach = _REACH * error
-    return {"auc": auc, "standard_error": error, "interval95": [max(0.0, auc - reach), min(1.0, auc + reach)]}
 
 
 def delong_test(positive: np.ndarray, a: np.ndarray, b: np.ndarray) -> dict:
@@ -69,10 +59,10 @@ def delong_of_each_class(grades: np.ndarray, a: np.ndarray, b: np.ndarray) -> di
     grades: (n,); a, b: (n, 3) probabilities. Raises: UsageError, see `checked`.
     """
     (grades, a), (_, b) = checked(grades, a), checked(grades, b)
-    sizes = [int((grades == c).sum()) for c in range(len(CLASSES))]
+    sizes = [int((grades == c).sum()) for c in range(len(GRADES))]
     return {
         name: delong_test(grades == c, a[:, c], b[:, c]) if 2 <= sizes[c] <= len(grades) - 2 else None
-        for c, name in enumerate(CLASSES)
+        for c, name in enumerate(GRADES)
     }
 
 

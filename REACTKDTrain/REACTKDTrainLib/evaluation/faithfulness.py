@@ -69,18 +69,6 @@ def deletion_gain(answer: Answer, importance: np.ndarray, seed: int = 0) -> floa
     return by_chance - float(np.mean([area(deletion_curve(answer, order)) for order in _orders(importance, seed)]))
 
 
-def comprehensiveness(answer: Answer, importance: np.ndarray, top: int = 1) -> float:
-    """What the answer loses without its `top` most important nodes (DeYoung et al. 2020, arXiv 1911.03429): high is
-    faithful. importance: (m,).
-    """
-    return answer(frozenset()) - answer(frozenset(_first(importance, top)))
-
-
-def sufficiency(answer: Answer, importance: np.ndarray, top: int = 1) -> float:
-    """What the answer loses with nothing but its `top` most important nodes: low is faithful (as above)."""
-    return answer(frozenset()) - answer(frozenset(range(len(importance))) - frozenset(_first(importance, top)))
-
-
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float | None:
     """Spearman's rho of two explanations of the same nodes, (m,) each; None for one node, or where one is constant.
 
@@ -116,11 +104,6 @@ def mean_over_cases(values: Iterable[float | None], draws: int = 2000, seed: int
         spread = bootstrap_weights(np.zeros(len(held)), draws=draws, seed=seed) @ held / len(held)
         out |= {"mean": float(held.mean()), "interval95": interval95(spread), "above_0": float((held > 0).mean())}
     return out
-
-
-def _first(importance: np.ndarray, top: int) -> list[int]:
-    """The most important nodes; of equals the lower index."""
-    return np.argsort(-np.asarray(importance, dtype=np.float64), kind="stable")[:top].tolist()
 
 
 def _orders(importance: np.ndarray, seed: int) -> list[list[int]]:

@@ -1,17 +1,23 @@
-"""All measures of one set of predictions, as metrics.json holds them."""
+"""All measures of one set of predictions, of a run (metrics.json) or of a row of a table (several seeds)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.evaluation.auc import class_aucs
 from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
 from REACTKDTrainLib.evaluation.calibration import expected_calibration_error
-from REACTKDTrainLib.evaluation.checks import CLASSES, checked
+from REACTKDTrainLib.evaluation.checks import checked
 from REACTKDTrainLib.evaluation.confusion import confusion, table_measures
 from REACTKDTrainLib.evaluation.proper_scores import brier_of_each, surprise_of_each
 
 FEW_PATIENTS = 5  # of a grade; fewer repeat themselves in every draw
+#: the columns of the paper's tables
+COLUMNS = ("macro_auc", "accuracy", "macro_precision", "macro_recall", "macro_f1", "quadratic_kappa")
+_Measured = dict[str, tuple[float, np.ndarray]]  # name -> of the sample, and of each draw (draws,)
 
 
 def summarize(
@@ -23,7 +29,7 @@ def summarize(
 ) -> dict:
     """Measures of n cases, ready for JSON: what is not defined is None, and 'notes' says why, never NaN.
 
-    grades: (n,) indices of `CLASSES`; probabilities: (n, 3), rows that sum to 1; patients: (n,) names, whom the
+    grades: (n,) indices of `GRADES`; probabilities: (n, 3), rows that sum to 1; patients: (n,) names, whom the
     bootstrap draws, stratified by grade; None takes each case for a patient. A key that ends in '_interval95' holds the
     percentile interval of the key before it. The calibration error has none: resampling repeats cases, which makes the
     error of a draw larger than that of the sample.
@@ -34,51 +40,69 @@ def summarize(
     patients = np.arange(len(grades)) if patients is None else np.asarray(patients)
     weights = bootstrap_weights(grades, patients, draws, seed)
     predicted = probabilities.argmax(axis=1)
-    return {
+    found = _measured(grades, probabilities, weights)
+    out = {
         "n": len(grades),
         "patients": len(np.unique(patients)),
-        "grades": {name: int((grades == c).sum()) for c, name in enumerate(CLASSES)},
-        **_of_the_table(grades, predicted, weights),
-        **_of_the_ranks(grades, probabilities, weights),
-        **_with_interval("brier", brier_of_each(grades, probabilities), weights),
-        **_with_interval("negative_log_likelihood", surprise_of_each(grades, probabilities), weights),
+        "grades": {name: int((grades == c).sum()) for c, name in enumerate(GRADES)},
+        "confusion": confusion(grades, predicted, np.ones((1, len(grades))))[0].astype(int).tolist(),
+    }
+    for name, (value, spread) in found.items():
+        if not name.startswith("auc_"):
+            key = "negative_log_likelihood" if name == "nll" else name
+            out |= {key: _number(value), f"{key}_interval95": interval95(spread)}
+    return out | {
+        "auc": {name: _number(found[f"auc_{name}"][0]) for name in GRADES},
+        "auc_interval95": {name: interval95(found[f"auc_{name}"][1]) for name in GRADES},
         "ece": expected_calibration_error(grades, probabilities),
         "bootstrap_draws": draws,
         "notes": _notes(grades, predicted, patients),
     }
 
 
-def _of_the_table(grades: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> dict:
-    """'confusion' (rows: grade, columns: prediction) and the measures that follow from it."""
-    table = confusion(grades, predicted, np.ones((1, len(grades))))
-    value, spread = table_measures(table), table_measures(confusion(grades, predicted, weights))
-    out = {"confusion": table[0].astype(int).tolist()}
-    for name in value:
-        out |= {name: _number(value[name][0]), f"{name}_interval95": interval95(spread[name])}
-    return out
+def summarize_seeds(
+    grades: np.ndarray, seeds: Sequence[np.ndarray], patients: np.ndarray, draws: int
+) -> dict[str, dict[str, object]]:
+    """name -> 'value' (mean over seeds), 'interval95', 'of_each_seed'. seeds: of each (n, 3) probabilities.
+
+    Every seed is measured on the same draws of patients and averaged within each draw: the interval is of the mean.
+    """
+    weights = bootstrap_weights(grades, patients, draws)
+    pairs = [checked(grades, p) for p in seeds]
+    parts = [_measured(g, p, weights) for g, p in pairs]
+    out = {}
+    for name in parts[0]:
+        spread = interval95(np.mean([part[name][1] for part in parts], axis=0))
+        out[name] = _over_seeds([float(part[name][0]) for part in parts], spread)
+    return out | {"ece": _over_seeds([expected_calibration_error(g, p) for g, p in pairs], None)}
 
 
-def _of_the_ranks(grades: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> dict:
-    """AUC: the macro mean, and each class against the rest."""
-    each, spread = class_aucs(grades, probabilities), class_aucs(grades, probabilities, weights)
+def _over_seeds(values: list[float], spread: list[float] | None) -> dict[str, object]:
     return {
-        "macro_auc": _number(each.mean()),
-        "macro_auc_interval95": interval95(spread.mean(axis=1)),
-        "auc": {name: _number(each[c]) for c, name in enumerate(CLASSES)},
-        "auc_interval95": {name: interval95(spread[:, c]) for c, name in enumerate(CLASSES)},
+        "value": _number(float(np.mean(values))),
+        "interval95": spread,
+        "of_each_seed": [_number(v) for v in values],
     }
 
 
-def _with_interval(name: str, of_each: np.ndarray, weights: np.ndarray) -> dict:
-    """The mean over cases of (n,) values."""
-    spread = weights @ of_each / weights.sum(axis=1)
-    return {name: float(of_each.mean()), f"{name}_interval95": interval95(spread)}
+def _measured(grades: np.ndarray, p: np.ndarray, weights: np.ndarray) -> _Measured:
+    """Every measure but the calibration error, of the sample and under each row of weights (draws, n)."""
+    predicted = p.argmax(axis=1)
+    value = table_measures(confusion(grades, predicted, np.ones((1, len(grades)))))
+    spread = table_measures(confusion(grades, predicted, weights))
+    auc, auc_spread = class_aucs(grades, p), class_aucs(grades, p, weights)
+    out: _Measured = {name: (value[name][0], spread[name]) for name in value}
+    out["macro_auc"] = auc.mean(), auc_spread.mean(axis=1)
+    out |= {f"auc_{name}": (auc[c], auc_spread[:, c]) for c, name in enumerate(GRADES)}
+    for name, of_each in (("brier", brier_of_each(grades, p)), ("nll", surprise_of_each(grades, p))):
+        out[name] = of_each.mean(), weights @ of_each / weights.sum(axis=1)
+    return out
 
 
 def _notes(grades: np.ndarray, predicted: np.ndarray, patients: np.ndarray) -> list[str]:
     """One sentence for everything that a reader of the numbers must know."""
     notes = []
-    for c, name in enumerate(CLASSES):
+    for c, name in enumerate(GRADES):
         held = len(np.unique(patients[grades == c]))
         if not held:
             notes.append(f"No case is graded {name}: its AUC and every mean over the three grades are not defined.")
@@ -88,7 +112,7 @@ def _notes(grades: np.ndarray, predicted: np.ndarray, patients: np.ndarray) -> l
             notes.append(f"No case is predicted {name}: its precision counts as 0.")
     there = np.unique(grades)
     if len(there) == 1:
-        notes.append(f"All cases are graded {CLASSES[there[0]]}, so there is nothing to tell apart: no AUC is defined.")
+        notes.append(f"All cases are graded {GRADES[there[0]]}, so there is nothing to tell apart: no AUC is defined.")
     if len(np.unique(np.concatenate([grades, predicted]))) == 1:
         notes.append("Grades and predictions are all the same, so kappa is not defined.")
     return notes

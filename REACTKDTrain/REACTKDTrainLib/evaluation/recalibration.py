@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDTrainLib.evaluation.checks import CLASSES, checked
+from REACTKDLib.core.grades import GRADES
+from REACTKDTrainLib.evaluation.checks import checked
 from REACTKDTrainLib.evaluation.proper_scores import LEAST_PROBABILITY
 
 Method = Literal["temperature", "vector"]
@@ -68,7 +69,7 @@ def cross_fitted(
 
     grades, probabilities = checked(grades, probabilities)
     patients = np.arange(len(grades)) if patients is None else np.asarray(patients)
-    held = {CLASSES[c]: len(np.unique(patients[grades == c])) for c in np.unique(grades)}
+    held = {GRADES[c]: len(np.unique(patients[grades == c])) for c in np.unique(grades)}
     if min(held.values()) < 2:
         raise UsageError(f"Cross-fitting needs two patients of each grade, not {held}; recalibrate on other cases.")
     splitter = StratifiedGroupKFold(min(folds, *held.values()), shuffle=True, random_state=seed)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights
-from REACTKDTrainLib.evaluation.checks import CLASSES, checked, checked_binary
+from REACTKDTrainLib.evaluation.checks import checked, checked_binary
 
 GRID = np.linspace(0, 1, 101)
 
@@ -40,7 +41,7 @@ def roc_curves(
     grades, probabilities = checked(grades, probabilities)
     weights = bootstrap_weights(grades, patients, draws, seed)
     out: dict[str, dict[str, list[float]] | None] = {}
-    for c, name in enumerate(CLASSES):
+    for c, name in enumerate(GRADES):
         own = grades == c
         if own.all() or not own.any():
             out[name] = None

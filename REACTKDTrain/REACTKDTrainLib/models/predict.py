@@ -7,27 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from REACTKDLib.core.modality import SUBSETS, subset_name
 from REACTKDLib.core.student.network import FeatureMaps, Student
 from REACTKDLib.core.student.pooling import fused_nodes
 from REACTKDTrainLib.data.fixed_nodes import columns_of
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.models.student_graph import encode_views, view_batches
-
-#: the subsets of inputs that the paper's Table III compares, then the remaining ones
-SUBSETS = (
-    ("ct", "fdg", "acetate"),
-    ("ct",),
-    ("fdg", "acetate"),
-    ("ct", "fdg"),
-    ("ct", "acetate"),
-    ("fdg",),
-    ("acetate",),
-)
-
-
-def subset_name(subset: Sequence[str]) -> str:
-    """'ct+fdg+acetate'."""
-    return "+".join(subset)
 
 
 @torch.no_grad()

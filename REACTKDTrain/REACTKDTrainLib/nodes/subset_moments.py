@@ -7,16 +7,12 @@ covariances: with three images, three means and six covariances per node and cha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-def subsets_of(modalities: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """All non-empty subsets, small ones first, each in the order given."""
-    return tuple(c for n in range(1, len(modalities) + 1) for c in combinations(modalities, n))
+from REACTKDLib.core.modality import subset_name, subsets_of
 
 
 def subset_moments(levels: Mapping[str, Sequence[Tensor]], occupancy: Tensor) -> dict[str, Tensor]:
@@ -26,7 +22,7 @@ def subset_moments(levels: Mapping[str, Sequence[Tensor]], occupancy: Tensor) ->
     """
     modalities = list(levels)
     subsets = subsets_of(modalities)
-    parts: dict[str, list[Tensor]] = {"+".join(s): [] for s in subsets}
+    parts: dict[str, list[Tensor]] = {subset_name(s): [] for s in subsets}
     weights = occupancy[None]
     for level in range(3):
         if level:
@@ -45,5 +41,5 @@ def subset_moments(levels: Mapping[str, Sequence[Tensor]], occupancy: Tensor) ->
         for subset in subsets:
             variance = sum(covariance[(a, b) if (a, b) in covariance else (b, a)] for a in subset for b in subset)
             spread = variance.clamp_min(0).add(1e-8).sqrt()
-            parts["+".join(subset)] += [sum(mean[m] for m in subset), torch.log(spread + 0.01)]
+            parts[subset_name(subset)] += [sum(mean[m] for m in subset), torch.log(spread + 0.01)]
     return {name: torch.cat(p, dim=1) for name, p in parts.items()}

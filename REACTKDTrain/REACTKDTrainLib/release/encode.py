@@ -8,14 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from REACTKDLib.core.modality import SUBSETS
 from REACTKDLib.core.student.bands import gaussian_bands
 from REACTKDLib.core.student.network import Student
-from REACTKDTrainLib.nodes.subset_moments import subset_moments, subsets_of
+from REACTKDTrainLib.nodes.subset_moments import subset_moments
 from REACTKDTrainLib.release.extract import MAX_NODES, load_prepared
 from REACTKDTrainLib.release.prepared import prepared_file
 from REACTKDTrainLib.release.tables import MODALITIES
-
-SUBSETS = subsets_of(MODALITIES)
 
 
 @torch.inference_mode()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.writing.atomic import write_bytes
+from REACTKDTrainLib.results.figures import COLORS, save_figure
 from REACTKDTrainLib.results.log import read_log
-
-COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")  # told apart by the color-blind
 
 
 def learning_curves(output: Path, phantom: bool) -> list[Path]:
@@ -24,40 +22,34 @@ def learning_curves(output: Path, phantom: bool) -> list[Path]:
         logs = {p.parent.parent.name: read_log(p) for p in sorted(Path(output).glob(f"fold*/{stage}/log.csv"))}
         logs = {name: rows for name, rows in logs.items() if rows}
         if logs:
-            made.append(_draw(Path(output) / "figures" / f"{stage}.png", stage.replace("-", " "), logs, phantom))
+            path = Path(output) / "figures" / f"{stage}.png"
+            title = f"Learning curves: {stage.replace('-', ' ')}" + (" (digital phantom)" if phantom else "")
+            save_figure(path, partial(_draw, title=title, logs=logs), (7, 5.5), suffixes=(".png",))
+            made.append(path)
     return made
 
 
-def _draw(path: Path, title: str, logs: dict[str, list[dict[str, str]]], phantom: bool) -> Path:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 5.5), layout="constrained")
-    FigureCanvasAgg(figure)
+def _draw(figure, title: str, logs: dict[str, list[dict[str, str]]]) -> None:
     above, below = figure.subplots(2, 1, sharex=True)
     for color, (name, rows) in zip(COLORS * 10, logs.items(), strict=False):
         steps = np.array([int(r["step"]) + 1 for r in rows])
         loss = np.array([float(r["loss"]) for r in rows])
         above.plot(steps, loss, color=color, alpha=0.25, linewidth=0.8)
-        above.plot(steps, running_mean(loss, max(len(loss) // 30, 1)), color=color, label=_said(name))
+        above.plot(steps, running_mean(loss, max(len(loss) // 30, 1)), color=color, label=_fold_name(name))
         seen = [(int(r["step"]) + 1, float(r["validation"])) for r in rows if r.get("validation")]
         if seen:
             x, y = np.array(seen).T
-            below.plot(x, y, color=color, marker=".", label=_said(name))
+            below.plot(x, y, color=color, marker=".", label=_fold_name(name))
             below.plot(x[y.argmax()], y.max(), marker="*", markersize=13, color=color)
     above.set_ylabel("training loss")
     below.set_ylabel("mean log likelihood,\ninner validation (star: kept)")
     below.set_xlabel("step")
     below.xaxis.get_major_locator().set_params(integer=True)
     above.legend(frameon=False)
-    figure.suptitle(f"Learning curves: {title}" + (" (digital phantom)" if phantom else ""))
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    write_bytes(path, picture.getvalue())
-    return path
+    figure.suptitle(title)
 
 
-def _said(folder: str) -> str:
+def _fold_name(folder: str) -> str:
     return f"fold {int(folder.removeprefix('fold')) + 1}"
 
 

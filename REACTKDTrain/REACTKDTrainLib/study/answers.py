@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 
+from REACTKDLib.core.modality import INPUTS, subset_name
 from REACTKDLib.core.student.network import FeatureMaps, Student
 from REACTKDLib.core.student.pooling import fused_nodes
 from REACTKDTrainLib.data.fixed_nodes import columns_of
@@ -14,7 +15,6 @@ from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.models.student_graph import encode_views, view_batches
 from REACTKDTrainLib.training.fold_data import FoldData
 
-INPUTS = (("ct",), ("fdg", "acetate"), ("ct", "fdg", "acetate"))
 NODES = 8  # shown of a case: the parenchyma and up to seven lesions
 
 
@@ -27,7 +27,7 @@ def answers(
     NaN: attention, loss of the predicted grade's probability without the node, what it adds to that grade's logit.
     """
     student.eval()
-    out = {f"p_{'+'.join(s)}": np.full((len(data), 3), np.nan) for s in inputs}
+    out = {f"p_{subset_name(s)}": np.full((len(data), 3), np.nan) for s in inputs}
     rows = {name: np.full((len(data), NODES), np.nan) for name in ("weight", "effect", "contribution")}
     hidden = np.full((len(data), student.config.hidden), np.nan, dtype=np.float32)
     for n, (view, levels) in enumerate(_encoded(student, data)):
@@ -37,8 +37,8 @@ def answers(
                 continue
             h, decision = _decided(student, view, levels, subset)
             p = torch.softmax(decision.logits.double(), dim=0).cpu()
-            if f"p_{'+'.join(subset)}" in out:
-                out[f"p_{'+'.join(subset)}"][n] = p.numpy()
+            if f"p_{subset_name(subset)}" in out:
+                out[f"p_{subset_name(subset)}"][n] = p.numpy()
             if subset == known:
                 hidden[n] = (decision.weights[:-1, None] * h).sum(dim=0).cpu().numpy()
                 _explain(decision, p, rows, n)

@@ -31,10 +31,10 @@ from REACTKDLib.core.student.explain import softmax
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.evaluation.faithfulness import deletion_gain, mean_over_cases, rank_correlation
-from REACTKDTrainLib.study.comparison import put_into
+from REACTKDTrainLib.results.pages import fill_page
+from REACTKDTrainLib.results.tables import NOTHING, markdown
 
-#: what the table stands between on a page
-MARKS = ("<!-- made by REACTKDTrainLib.study.explanations -->", "<!-- end of explanations -->")
+GROUP = "explanations"  # of the marks that the table stands between on a page: <!-- explanations:questions -->
 QUESTIONS = {
     "gain_contribution": "area that the deletion curve gains over random order, by contribution",
     "gain_attention": "the same, by attention weight",
@@ -104,7 +104,7 @@ def explained(session: Session, control: Session, grader: Grader) -> dict[str, f
     }
 
 
-def measure(bundle: Bundle, cases: Sequence[Case], told=lambda n: None) -> dict:
+def measure(bundle: Bundle, cases: Sequence[Case], on_progress=lambda n: None) -> dict:
     """Means over cases with their intervals, see `mean_over_cases`; cases without a lesion are left out."""
     grader, control = Grader(bundle, "cpu"), Grader(shuffled(bundle), "cpu")
     answers = []
@@ -112,7 +112,7 @@ def measure(bundle: Bundle, cases: Sequence[Case], told=lambda n: None) -> dict:
         session = grader.open(case)
         if session.grade().report.probabilities is not None:
             answers.append(explained(session, control.open(case), grader))
-        told(n + 1)
+        on_progress(n + 1)
     return {
         "model": {key: bundle.info[key] for key in ("name", "version") if key in bundle.info},
         "cases": len(answers),
@@ -120,23 +120,17 @@ def measure(bundle: Bundle, cases: Sequence[Case], told=lambda n: None) -> dict:
     }
 
 
-def as_markdown(told: dict) -> str:
-    """A row for each question."""
-    lines = [
-        f"Digital phantoms: {told['cases']} unseen ones, all images given.",
-        "",
-        "| question | mean | 95 % over cases | above 0 | cases |",
-        "| --- | --- | --- | --- | --- |",
-    ]
+def page(found: dict) -> str:
+    """Markdown: a row for each question."""
+    rows = [["question", "mean", "95 % over cases", "above 0", "cases"]]
     for name, words in QUESTIONS.items():
-        found = told["answers"][name]
-        if found["mean"] is None:
-            lines.append(f"| {words} | - | - | - | 0 |")
-            continue
-        low, high = found["interval95"]
-        numbers = f"{found['mean']:+.3f} | {low:+.3f} to {high:+.3f} | {found['above_0']:.0%} | {found['cases']}"
-        lines.append(f"| {words} | {numbers} |")
-    return "\n".join(lines)
+        own = found["answers"][name]
+        cells = [*[NOTHING] * 3, "0"]
+        if own["mean"] is not None:
+            low, high = own["interval95"]
+            cells = [f"{own['mean']:+.3f}", f"{low:+.3f} to {high:+.3f}", f"{own['above_0']:.0%}", str(own["cases"])]
+        rows.append([words, *cells])
+    return f"Digital phantoms: {found['cases']} unseen ones, all images given.\n\n{markdown(rows)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -151,15 +145,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         bundle = Bundle.load(options.bundle or shipped_bundle_folder())
         cases = (phantom_case("large", n, options.size).load() for n in range(options.cases))
-        told = measure(bundle, cases, lambda n: print(f"{n} of {options.cases}", flush=True) if n % 10 == 0 else None)
+        found = measure(bundle, cases, lambda n: print(f"{n} of {options.cases}", flush=True) if n % 10 == 0 else None)
         if options.page:
-            put_into(options.page, as_markdown(told), MARKS)
+            fill_page(options.page, GROUP, {"questions": page(found)})
     except ReactkdError as error:
         print(error, file=sys.stderr)
         return 2
-    write_text(options.output, json.dumps(told, indent=1) + "\n")
-    write_text(options.output.with_suffix(".md"), as_markdown(told) + "\n")
-    print(as_markdown(told))
+    write_text(options.output, json.dumps(found, indent=1) + "\n")
+    write_text(options.output.with_suffix(".md"), page(found) + "\n")
+    print(page(found))
     return 0
 
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 
+from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.text import plural
-from REACTKDLib.core.writing.atomic import write_bytes
 from REACTKDTrainLib.evaluation.calibration import reliability_curve, top_label
 from REACTKDTrainLib.evaluation.decision_curve import graded_decision_curves
 from REACTKDTrainLib.evaluation.recalibration import fit_recalibration
 from REACTKDTrainLib.evaluation.roc import roc_curves
 from REACTKDTrainLib.low_dose.cohort import LEVELS
-from REACTKDTrainLib.results.learning_curves import COLORS
+from REACTKDTrainLib.results.figures import COLORS, save_figure
 from REACTKDTrainLib.study.limits import latents_of, limit_of
-from REACTKDTrainLib.study.measures import pooled
-from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL, by_row, label_of
+from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL, by_row, label_of, pooled
 
-GRADES = ("well", "moderate", "poor")
 LEAST_CASES = 12  # fewer make no curve
 
 
@@ -34,18 +30,18 @@ def draw_figures(study, results: Mapping, caption: str) -> None:
         cases = {case.id: case for case in study.volumes.cohort.cases}
         draws = study.preset.draws
         if shown and len(next(iter(shown.values()))["grade"]) >= LEAST_CASES:
-            _save(folder / "roc", plain, lambda f: _roc(f, shown, cases, draws), (10, 4.4))
-            _save(folder / "decision_curves", plain, lambda f: _decisions(f, shown, draws), (6.4, 4.4))
-            _save(folder / "calibration", plain, lambda f: _calibration(f, shown), (7.6, 4.2))
+            save_figure(folder / "roc", lambda f: _roc(f, shown, cases, draws), (10, 4.4), plain)
+            save_figure(folder / "decision_curves", lambda f: _decisions(f, shown, draws), (6.4, 4.4), plain)
+            save_figure(folder / "calibration", lambda f: _calibration(f, shown), (7.6, 4.2), plain)
         pair = {m: rows[m][min(rows[m])][0] for m in (RIVAL, OURS) if m in rows}
         if pair and len(pair[next(iter(pair))]["grade"]) >= LEAST_CASES:
-            _save(folder / "embedding", plain, lambda f: _embedding(f, pair), (8.4, 4.2))
+            save_figure(folder / "embedding", lambda f: _embedding(f, pair), (8.4, 4.2), plain)
         if OURS in pair:
-            _save(folder / "attention", plain, lambda f: _attention(f, study, pair[OURS]), (10, 7))
+            save_figure(folder / "attention", lambda f: _attention(f, study, pair[OURS]), (10, 7), plain)
     if results.get("external", {}).get("rows"):
-        _save(folder / "dose_response", plain, lambda f: _doses(f, results["external"]), (6.4, 4.2))
+        save_figure(folder / "dose_response", lambda f: _doses(f, results["external"]), (6.4, 4.2), plain)
     if results.get("nodes", {}).get("sizes"):
-        _save(folder / "primary", plain, lambda f: _primary(f, results["nodes"]), (8.4, 4.4))
+        save_figure(folder / "primary", lambda f: _primary(f, results["nodes"]), (8.4, 4.4), plain)
 
 
 def _answers(folds: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -221,22 +217,3 @@ def _primary(figure, nodes: Mapping) -> None:
         axis.set_title(f"teacher of {title}", fontsize=10)
     axes[0].set_ylabel("macro AUC on CT: REACT-KD - KD (logits)")
     figure.suptitle("The primary comparison (dots: training subsets; bars: 95 % over subsets and cases)", fontsize=11)
-
-
-def _save(path: Path, caption: str, draw: Callable, size: tuple[float, float]) -> None:
-    """Draw into a new figure and write it twice."""
-    from textwrap import fill
-
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with rc_context({"svg.hashsalt": "reactkd"}):
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
-        draw(figure)
-        figure.supxlabel(fill(caption, int(size[0] * 15)), fontsize=7, color="0.35")
-        for suffix, more in ((".png", {"dpi": 130}), (".svg", {"metadata": {"Date": None}})):
-            picture = io.BytesIO()
-            figure.savefig(picture, format=suffix[1:], **more)
-            write_bytes(path.with_suffix(suffix), picture.getvalue())

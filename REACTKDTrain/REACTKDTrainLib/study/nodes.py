@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.modality import INPUTS, subset_name
 from REACTKDLib.core.one_thread import one_thread
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.phantom import phantom_case
@@ -30,7 +31,6 @@ from REACTKDTrainLib.nodes.node_store import NodeStore
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import targets_of
 from REACTKDTrainLib.nodes.training import HeadsRecipe, predict, train_student, train_teacher
-from REACTKDTrainLib.study.answers import INPUTS
 from REACTKDTrainLib.study.presets import NodeLevel as NodeSettings
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.training.preparation import prepare_cases
@@ -234,7 +234,7 @@ class NodeLevel:
 
     def _run(self, method: str, teacher: str, size: int, number: int, choice: dict) -> dict[str, np.ndarray]:
         student, table = self.student(method, teacher, size, number, choice), self.table("test")
-        out = {f"p_{'+'.join(s)}": predict(student, table, s).numpy() for s in INPUTS}
+        out = {f"p_{subset_name(s)}": predict(student, table, s).numpy() for s in INPUTS}
         for variant in range(1, table.variants):
             out[f"p_ct_masks{variant}"] = predict(student, table, ("ct",), variant).numpy()
         return {name: p.astype(np.float32) for name, p in out.items()}

@@ -7,20 +7,19 @@ from functools import partial
 
 import numpy as np
 
+from REACTKDLib.core.modality import INPUT_NAMES
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs
+from REACTKDTrainLib.evaluation.metrics import summarize_seeds
 from REACTKDTrainLib.evaluation.significance import paired_tests_against
-from REACTKDTrainLib.study.answers import INPUTS
 from REACTKDTrainLib.study.external import ExternalLevel
 from REACTKDTrainLib.study.limits import latents_of, limit_of
-from REACTKDTrainLib.study.measures import measures_of, pooled
 from REACTKDTrainLib.study.nodes import TEACHERS, NodeLevel
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.study.volumes import ABLATIONS, VolumeLevel, ablation_name
 
-INPUT_NAMES = tuple("+".join(s) for s in INPUTS)
 LIMIT = "Bayes limit"
 OURS, RIVAL = "react-kd", "kd"
 
@@ -93,13 +92,13 @@ def external_table(external: ExternalLevel, files: RunFiles, runs: Sequence[Run]
         method, level = name.split("@")
         folds = _first(seeds)
         p = np.mean([f["p_ct"] for f in folds], axis=0)
-        out["rows"].setdefault(method, {})[level] = measures_of(folds[0]["grade"], [p], folds[0]["patient"], draws)
+        out["rows"].setdefault(method, {})[level] = summarize_seeds(folds[0]["grade"], [p], folds[0]["patient"], draws)
         out["labels"][method] = label_of(method)
     latents = latents_of(external.cohort.cases) if rows else None
     if latents is not None:
         grades = np.array([case.grade for case in external.cohort.cases])
         who = np.array([case.patient for case in external.cohort.cases])
-        told = measures_of(grades, [limit_of(latents, "ct", "external")], who, draws)
+        told = summarize_seeds(grades, [limit_of(latents, "ct", "external")], who, draws)
         out["rows"][LIMIT] = {level: told for level in next(iter(out["rows"].values()))}
     return out
 
@@ -161,7 +160,7 @@ def _measured(seeds: Sequence[Sequence[Mapping[str, np.ndarray]]], name: str, dr
     if not all(np.isfinite(t["p"]).all() for t in told):
         return None
     first = told[0]
-    out = measures_of(first["grade"], [t["p"] for t in told], first["patient"], draws)
+    out = summarize_seeds(first["grade"], [t["p"] for t in told], first["patient"], draws)
     by_fold = [
         [macro_auc(t["grade"][t["fold"] == f], t["p"][t["fold"] == f]) for f in np.unique(t["fold"])] for t in told
     ]
@@ -175,10 +174,19 @@ def _limit(level: VolumeLevel, first: Mapping[str, np.ndarray], draws: int) -> d
     if latents is None:
         return dict.fromkeys(INPUT_NAMES)
     return {
-        inputs: measures_of(first["grade"], [limit_of(latents, inputs)], first["patient"], draws)
+        inputs: summarize_seeds(first["grade"], [limit_of(latents, inputs)], first["patient"], draws)
         for inputs in INPUT_NAMES
     }
 
 
 def _first(seeds: Mapping[int, list]) -> list:
     return seeds[min(seeds)]
+
+
+def pooled(folds: Sequence[Mapping[str, np.ndarray]], name: str) -> dict[str, np.ndarray]:
+    """Cases of all folds in the order of their names: 'case', 'patient', 'grade', 'fold', 'p' (n, 3) of `name`."""
+    out = {key: np.concatenate([f[key] for f in folds]) for key in ("case", "patient", "grade")}
+    out["fold"] = np.concatenate([np.full(len(f["case"]), n) for n, f in enumerate(folds)])
+    out["p"] = np.concatenate([f[name] for f in folds])
+    order = np.argsort(out["case"], kind="stable")
+    return {key: value[order] for key, value in out.items()}

@@ -16,13 +16,14 @@ import torch
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.text import plural
 from REACTKDLib.core.writing.atomic import write_text
+from REACTKDTrainLib.results.tables import as_csv, markdown
 from REACTKDTrainLib.study.external import ExternalLevel
 from REACTKDTrainLib.study.nodes import NodeLevel
 from REACTKDTrainLib.study.pace import Pace
 from REACTKDTrainLib.study.presets import Preset
 from REACTKDTrainLib.study.results import ablation_table, external_table, method_table, node_table, teacher_table
 from REACTKDTrainLib.study.runs import Run, RunFiles
-from REACTKDTrainLib.study.tables import as_csv, markdown, tables_of
+from REACTKDTrainLib.study.tables import tables_of
 from REACTKDTrainLib.study.volumes import VolumeLevel
 from REACTKDTrainLib.training.record import PACKAGES, _version, revision
 from REACTKDTrainLib.worker_pool import WorkerPool

@@ -1,13 +1,14 @@
-"""Tables of a study as Markdown and CSV, from its results."""
+"""Tables of a study, from its results."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from statistics import mean
 
-from REACTKDLib.core.files.tables import table_text
-from REACTKDTrainLib.study.measures import COLUMNS
-from REACTKDTrainLib.study.results import INPUT_NAMES, LIMIT, OURS, RIVAL
+from REACTKDLib.core.modality import INPUT_NAMES
+from REACTKDTrainLib.evaluation.metrics import COLUMNS
+from REACTKDTrainLib.results.tables import Table, difference_cell, p_cell, value_cell
+from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL
 
 HEADINGS = {
     "macro_auc": "AUC",
@@ -20,7 +21,6 @@ HEADINGS = {
 SAID = {"ct": "CT", "fdg+acetate": "PET", "ct+fdg+acetate": "PET + CT"}
 ROW_NAMES = {"kd": "KD (logits)", "none": "Student alone", "react-kd": "REACT-KD", "crd": "CRD",
              "awmt": "AWMT-style (re-derived)"}  # fmt: skip
-Table = list[list[str]]
 
 
 def tables_of(results: Mapping) -> dict[str, tuple[str, Table]]:
@@ -44,33 +44,6 @@ def tables_of(results: Mapping) -> dict[str, tuple[str, Table]]:
         out["primary"] = ("The primary comparison: differences of macro AUC over training subsets", _primary(results))
         out["nodes"] = ("Mean macro AUC over training subsets", _node_means(results))
     return out
-
-
-def markdown(table: Table) -> str:
-    """A pipe table."""
-    lines = ["| " + " | ".join(row) + " |" for row in table]
-    return "\n".join([lines[0], "| --- " * len(table[0]) + "|", *lines[1:]])
-
-
-def as_csv(table: Table) -> str:
-    """The same, for other programs: a value that there is none of is an empty cell."""
-    return table_text([["" if cell == "-" else cell for cell in row] for row in table])
-
-
-def value_cell(found: Mapping | None) -> str:
-    """'0.812 (0.74-0.88)'."""
-    if found is None or found.get("value") is None:
-        return "-"
-    interval = found.get("interval95")
-    return f"{found['value']:.3f}" + (f" ({interval[0]:.2f}-{interval[1]:.2f})" if interval else "")
-
-
-def difference_cell(found: Mapping | None) -> str:
-    """'+0.005 (-0.001 to +0.011)'."""
-    if found is None or found.get("difference") is None:
-        return "-"
-    low, high = found["interval95"]
-    return f"{found['difference']:+.4f} ({low:+.4f} to {high:+.4f})"
 
 
 def _measure_table(methods: Mapping, inputs: str) -> Table:
@@ -100,7 +73,7 @@ def _tests(methods: Mapping) -> Table:
     for row, told in methods["tests"].get("ct", {}).items():
         auc = told["macro_auc"]
         each = ", ".join("-" if v is None or v["p"] is None else f"{v['p']:.2f}" for v in told["auc"].values())
-        numbers = [_p(auc.get("p")), _p(auc.get("p_holm")), each, _p(told["accuracy"]["p"])]
+        numbers = [p_cell(auc.get("p")), p_cell(auc.get("p_holm")), each, p_cell(told["accuracy"]["p"])]
         rows.append([methods["labels"][row], difference_cell(auc), *numbers])
     return rows
 
@@ -159,7 +132,7 @@ def _primary(results: Mapping) -> Table:
             rows.append(
                 [
                     size, f"**{said}**" if first else said, teacher, _subsets(ct) if ct else "-",
-                    difference_cell(ct), _p(ct["p"]) if ct else "-", difference_cell(found.get("ct_masks1")),
+                    difference_cell(ct), p_cell(ct["p"]) if ct else "-", difference_cell(found.get("ct_masks1")),
                     difference_cell(found["fdg+acetate"]), difference_cell(found["ct+fdg+acetate"]),
                 ]
             )  # fmt: skip
@@ -188,12 +161,3 @@ def _node_means(results: Mapping) -> Table:
         ["", LIMIT, f"{limit['ct']:.3f}", "", f"{limit['fdg+acetate']:.3f}", f"{limit['ct+fdg+acetate']:.3f}", ""]
     )
     return rows
-
-
-def _p(value: float | None) -> str:
-    return "-" if value is None else (f"{value:.3f}" if value >= 0.001 else "< 0.001")
-
-
-def rows_named(table: Table, names: Sequence[str]) -> Table:
-    """The heading and the rows whose first cell is among `names`."""
-    return [table[0], *(row for row in table[1:] if row[0] in names)]

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.modality import subset_name
 from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.data.augmentation import Augmentation
@@ -23,7 +24,7 @@ from REACTKDTrainLib.distillation.auxiliary import LatentRegression
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.distillation.targets_cache import TargetCache
 from REACTKDTrainLib.models.heads_only import start_heads
-from REACTKDTrainLib.models.predict import predict_views, subset_name
+from REACTKDTrainLib.models.predict import predict_views
 from REACTKDTrainLib.models.student_graph import fit_fused_scale, fit_student_scales
 from REACTKDTrainLib.models.teacher import Teacher, fit_teacher_scales
 from REACTKDTrainLib.training.calibration import apply_temperature, fit_temperature

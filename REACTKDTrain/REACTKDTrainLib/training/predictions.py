@@ -14,11 +14,12 @@ from torch import Tensor
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.files.tables import table_text
 from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.modality import SUBSETS, subset_name
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.evaluation.metrics import summarize
-from REACTKDTrainLib.models.predict import SUBSETS, predict_views, subset_name
+from REACTKDTrainLib.models.predict import predict_views
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.training.fold_data import FoldData
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from REACTKDLib.core.modality import INPUTS, subset_name
 from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.auxiliary import LatentRegression
@@ -15,7 +16,7 @@ from REACTKDTrainLib.distillation.distiller import Distiller
 from REACTKDTrainLib.distillation.losses import random_presence
 from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.heads_only import student_heads
-from REACTKDTrainLib.models.predict import predict_views, subset_name
+from REACTKDTrainLib.models.predict import predict_views
 from REACTKDTrainLib.models.student_graph import student_forward
 from REACTKDTrainLib.training.config import LossConfig
 from REACTKDTrainLib.training.fold_data import FoldData
@@ -23,8 +24,6 @@ from REACTKDTrainLib.training.randomness import generator_of
 from REACTKDTrainLib.training.stage import Sample
 from REACTKDTrainLib.training.terms import focal, grades_of, score_of, summed
 
-#: what the student is chosen by: the likelihood of all inputs, CT alone and PET alone, alike
-JUDGED = (("ct", "fdg", "acetate"), ("ct",), ("fdg", "acetate"))
 Ask = Callable[[Sample], TeacherTargets]
 
 
@@ -90,10 +89,10 @@ class StudentStage:
     def validate(self) -> Mapping[str, float]:
         """On inner cases with the expert's masks: the mean over the judged subsets of inputs."""
         views = self.inner.view if self.encode else self.inner.light
-        logits: dict[str, list[Tensor]] = {subset_name(s): [] for s in JUDGED}
+        logits: dict[str, list[Tensor]] = {subset_name(s): [] for s in INPUTS}
         grades: dict[str, list[int]] = {name: [] for name in logits}
         inner = map(views, range(len(self.inner)))
-        for case, found in zip(self.inner.cases, predict_views(self.module.student, inner, JUDGED, self.encode)):
+        for case, found in zip(self.inner.cases, predict_views(self.module.student, inner, INPUTS, self.encode)):
             for name, value in found.items():
                 logits[name].append(value)
                 grades[name].append(case.grade)

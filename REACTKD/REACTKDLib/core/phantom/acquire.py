@@ -10,7 +10,7 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.volume import Unit, Volume
-from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.modality import SUBSETS, Modality, subset_name
 from REACTKDLib.core.phantom.ct_scanner import CtProtocol, add_ct_noise, blur_slices, draw_ct_protocol
 from REACTKDLib.core.phantom.fields import ct_field, masks
 from REACTKDLib.core.phantom.latents import bayes_posterior
@@ -20,8 +20,6 @@ from REACTKDLib.core.phantom.pet_scanner import draw_pet_protocol, scan_pet
 
 #: size -> (pixels a side, smallest slice thickness in mm); PET voxels grow with the smaller sizes
 SIZES = {"full": (512, 2.5, 1.0), "small": (128, 5.0, 1.4), "tiny": (64, 9.0, 2.2)}
-SUBSETS = ((Modality.CT,), (Modality.FDG,), (Modality.ACETATE,), (Modality.FDG, Modality.ACETATE),
-           (Modality.CT, Modality.FDG), (Modality.CT, Modality.ACETATE), tuple(Modality))  # fmt: skip
 _MARGIN_MM = 28.0
 
 
@@ -31,11 +29,6 @@ class PhantomCase:
 
     case: Case
     truth: dict
-
-
-def subset_name(modalities: tuple[Modality, ...]) -> str:
-    """'ct+fdg' for (CT, FDG)."""
-    return "+".join(m.value for m in modalities)
 
 
 def truth_of(patient: Patient) -> dict:

@@ -18,7 +18,6 @@ from REACTKDTrainLib.evaluation.decision_curve import (
     decision_curves,
     graded_decision_curves,
     net_benefit,
-    net_benefit_difference,
     treat_all,
 )
 from REACTKDTrainLib.evaluation.recalibration import cross_fitted
@@ -109,18 +108,6 @@ def test_each_grade_has_a_curve_of_its_own() -> None:
             told["models"]["a"]["net_benefit"], net_benefit(grades == grade, p[:, grade], THRESHOLDS)
         )
         assert told["prevalence"] == (grades == grade).mean()
-
-
-def test_a_paired_difference_is_that_of_the_curves_and_narrower() -> None:
-    grades, p = graded_predictions(200)
-    a, b = p[:, 2], np.clip(p[:, 2] + 0.02 * np.random.default_rng(0).normal(size=200), 0, 1)
-    told, both = net_benefit_difference(grades == 2, a, b), decision_curves(grades == 2, {"a": a, "b": b})
-    curves = both["models"]
-    np.testing.assert_allclose(
-        told["difference"], np.subtract(curves["a"]["net_benefit"], curves["b"]["net_benefit"]), atol=1e-12
-    )
-    width, alone = np.subtract(told["high"], told["low"]), np.subtract(curves["a"]["high"], curves["a"]["low"])
-    assert width.mean() < 0.7 * alone.mean()
 
 
 @pytest.mark.parametrize(

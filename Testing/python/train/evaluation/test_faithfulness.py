@@ -16,13 +16,11 @@ from REACTKDLib.core.student.explain import Votes, softmax
 from REACTKDTrainLib.evaluation.faithfulness import (
     MOST_NODES_EXACT,
     area,
-    comprehensiveness,
     deletion_curve,
     deletion_gain,
     mean_over_cases,
     random_area,
     rank_correlation,
-    sufficiency,
 )
 
 SHARES = (0.5, 0.1, 0.3)  # what each node adds to an answer that starts at 0.05
@@ -53,10 +51,6 @@ def test_by_hand() -> None:
     assert random_area(additive, 3) == pytest.approx(0.5)
     assert deletion_gain(additive, [0.5, 0.1, 0.3]) == pytest.approx(0.5 - 1.1 / 3)
     assert deletion_gain(additive, [-0.5, -0.1, -0.3]) == pytest.approx(1.1 / 3 - 0.5)
-    assert comprehensiveness(additive, SHARES) == pytest.approx(0.5)
-    assert comprehensiveness(additive, SHARES, top=2) == pytest.approx(0.8)
-    assert sufficiency(additive, SHARES) == pytest.approx(0.4)
-    assert sufficiency(additive, SHARES, top=3) == 0
 
 
 @settings(deadline=None, max_examples=30)

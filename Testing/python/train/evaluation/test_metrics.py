@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.evaluation.calibration import expected_calibration_error
-from REACTKDTrainLib.evaluation.checks import CLASSES
 from REACTKDTrainLib.evaluation.confusion import confusion, table_measures
 from REACTKDTrainLib.evaluation.metrics import summarize
 from support.predictions import graded_predictions
@@ -21,10 +20,6 @@ from support.predictions import graded_predictions
 # Six cases, two of each grade; one well is called moderate, one poor is called well.
 HAND_GRADES = np.array([0, 0, 1, 1, 2, 2])
 HAND = np.array([[0.6, 0.3, 0.1], [0.3, 0.5, 0.2], [0.2, 0.7, 0.1], [0.3, 0.4, 0.3], [0.1, 0.1, 0.8], [0.4, 0.3, 0.3]])
-
-
-def test_classes_are_the_grades_of_the_cohorts() -> None:
-    assert CLASSES == GRADES
 
 
 def test_by_hand() -> None:
@@ -88,7 +83,7 @@ def test_every_value_lies_in_its_interval_and_repeats() -> None:
     for name in names:
         low, high = told[f"{name}_interval95"]
         assert low < told[name] < high, name
-    for name in CLASSES:
+    for name in GRADES:
         low, high = told["auc_interval95"][name]
         assert low < told["auc"][name] < high
     assert told == summarize(grades, p)
@@ -139,7 +134,7 @@ def test_a_missing_grade_is_null_and_a_sentence(grades: list[int], undefined: se
     told = summarize(np.array(grades), p, draws=20)
     for name in undefined:
         assert told[name] is None and told[f"{name}_interval95"] is None, name
-    for c, name in enumerate(CLASSES):
+    for c, name in enumerate(GRADES):
         assert (told["auc"][name] is None) == (c not in grades or set(grades) == {c})
     assert any(note in sentence for sentence in told["notes"])
     assert told["accuracy"] == pytest.approx(np.mean(np.array(grades) == 1))

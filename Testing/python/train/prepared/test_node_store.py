@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from REACTKDLib.core.modality import subsets_of
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import FeatureMaps, Student
 from REACTKDLib.core.student.pooling import fused_nodes
@@ -18,7 +19,7 @@ from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.data.view_maker import ViewMaker
 from REACTKDTrainLib.models.student_graph import student_forward
 from REACTKDTrainLib.nodes.node_store import NodeStore, encoder_hash
-from REACTKDTrainLib.nodes.subset_moments import subset_moments, subsets_of
+from REACTKDTrainLib.nodes.subset_moments import subset_moments
 
 
 @pytest.fixture(scope="module")

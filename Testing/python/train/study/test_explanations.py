@@ -13,13 +13,12 @@ from REACTKDLib.core.masks.regions import regions_of
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDTrainLib.study.explanations import (
-    MARKS,
     QUESTIONS,
-    as_markdown,
     explained,
     main,
     measure,
     occluded,
+    page,
     shuffled,
 )
 from support.small_cases import TWO_LESIONS, small_case
@@ -72,12 +71,12 @@ def test_what_is_asked_of_a_case(case, bundle):
 def test_means_leave_out_what_cannot_be_asked(case, bundle):
     told = measure(bundle, [case, small_case(TWO_LESIONS[:1]), small_case(())])
     assert told["cases"] == 2 and told["answers"]["rank_occlusion"]["left_out"] == 1
-    assert len(as_markdown(told).splitlines()) == 4 + len(QUESTIONS)
+    assert len(page(told).splitlines()) == 4 + len(QUESTIONS)
 
 
 def test_the_command_fills_its_place_on_a_page(tmp_path, capsys):
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{MARKS[0]}\nold\n{MARKS[1]}\nafter\n")
+    page.write_text("before\n<!-- explanations:questions -->\nold\n<!-- /explanations -->\nafter\n")
     student = random_student()
     Bundle.save(tmp_path / "model", student, metadata_for(student))
     options = ["--cases", "1", "--size", "tiny", "--bundle", str(tmp_path / "model")]

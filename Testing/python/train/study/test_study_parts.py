@@ -13,19 +13,20 @@ import torch
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.phantom.latents import draw_latents
 from REACTKDTrainLib.evaluation.auc import macro_auc
-from REACTKDTrainLib.evaluation.metrics import summarize
+from REACTKDTrainLib.evaluation.metrics import summarize, summarize_seeds
 from REACTKDTrainLib.nodes.table import NodeTable
+from REACTKDTrainLib.results.tables import as_csv, markdown
 from REACTKDTrainLib.study.__main__ import main
 from REACTKDTrainLib.study.external import MIXED, mixed_level
 from REACTKDTrainLib.study.limits import latents_of, limit_of
-from REACTKDTrainLib.study.measures import measures_of, pooled
 from REACTKDTrainLib.study.nodes import NodeLevel
 from REACTKDTrainLib.study.pace import Pace, clock
 from REACTKDTrainLib.study.page import insert_tables
 from REACTKDTrainLib.study.presets import COMPARED, PRESETS, preset_of
+from REACTKDTrainLib.study.results import pooled
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.study.study import Study
-from REACTKDTrainLib.study.tables import as_csv, markdown, tables_of
+from REACTKDTrainLib.study.tables import tables_of
 from REACTKDTrainLib.study.volumes import ABLATIONS, VolumeLevel, ablation_name
 from REACTKDTrainLib.worker_pool import WorkerPool
 from support.node_cases import cases
@@ -79,12 +80,12 @@ def test_measures_of_one_seed_are_those_of_the_metrics_and_seeds_are_averaged():
     rng = np.random.default_rng(0)
     grades, patients = np.repeat([0, 1, 2], 12), np.arange(36)
     p, q = rng.dirichlet(np.ones(3), 36), rng.dirichlet(np.ones(3), 36)
-    one = measures_of(grades, [p], patients, 100)
+    one = summarize_seeds(grades, [p], patients, 100)
     wanted = summarize(grades, p, patients, draws=100)
     for name in ("macro_auc", "accuracy", "macro_f1", "brier", "ece"):
         assert one[name]["value"] == pytest.approx(wanted[name])
     assert one["macro_auc"]["interval95"] == pytest.approx(wanted["macro_auc_interval95"])
-    both = measures_of(grades, [p, q], patients, 100)["macro_auc"]
+    both = summarize_seeds(grades, [p, q], patients, 100)["macro_auc"]
     assert both["value"] == pytest.approx((macro_auc(grades, p) + macro_auc(grades, q)) / 2)
     assert len(both["of_each_seed"]) == 2
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.evaluation.auc import macro_auc
-from REACTKDTrainLib.evaluation.checks import CLASSES
-from REACTKDTrainLib.evaluation.compare import main as compare_runs
+from REACTKDTrainLib.study.compare import main as compare
 from support.predictions import graded_predictions
 
 
 def write_run(folder: Path, grades: np.ndarray, probabilities: np.ndarray) -> None:
     folder.mkdir()
     rows = [
-        f"c{n},,student,ct,{CLASSES[g]}," + ",".join(map(str, p.tolist()))
+        f"c{n},,student,ct,{GRADES[g]}," + ",".join(map(str, p.tolist()))
         for n, (g, p) in enumerate(zip(grades, probabilities))
     ]
     text = "\n".join(["case,fold,model,inputs,grade,well,moderate,poor", *rows])
@@ -28,7 +28,7 @@ def test_two_runs_are_compared_on_their_common_cases(tmp_path: Path, capsys: pyt
     grades, p = graded_predictions(40)
     write_run(tmp_path / "a", grades, p)
     write_run(tmp_path / "b", grades, p[:, [1, 2, 0]])
-    assert compare_runs([str(tmp_path / "a"), str(tmp_path / "b"), "--inputs", "ct"]) == 0
+    assert compare(["runs", str(tmp_path / "a"), str(tmp_path / "b"), "--inputs", "ct"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["cases"] == 40 and told["macro_auc"][0] == pytest.approx(macro_auc(grades, p))
     assert told["difference"] == pytest.approx(told["macro_auc"][0] - told["macro_auc"][1])
@@ -37,5 +37,5 @@ def test_two_runs_are_compared_on_their_common_cases(tmp_path: Path, capsys: pyt
 
 def test_a_run_that_is_not_finished_is_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     write_run(tmp_path / "a", *graded_predictions(10))
-    assert compare_runs([str(tmp_path / "a"), str(tmp_path), "--inputs", "ct"]) == 2
+    assert compare(["runs", str(tmp_path / "a"), str(tmp_path), "--inputs", "ct"]) == 2
     assert "let it finish" in capsys.readouterr().err

@@ -12,8 +12,8 @@ import pytest
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
-from REACTKDTrainLib.study import comparison
-from REACTKDTrainLib.study.comparison import METHODS, Comparison, external_difference, page, pooled_difference, put_into
+from REACTKDTrainLib.study import compare_runs
+from REACTKDTrainLib.study.compare_runs import METHODS, ComparedMethods, external_difference, page, pooled_difference
 from REACTKDTrainLib.training.predictions import Prediction, write_metrics, write_rows
 from support.predictions import graded_predictions
 
@@ -24,7 +24,7 @@ def rows_of(grades: np.ndarray, p: np.ndarray, fold: int = 0, first: int = 0, mo
     return [
         Prediction(f"c{first + n}", f"c{first + n}", fold, int(g), model, inputs, inputs == "ct", tuple(map(float, q)))
         for n, (g, q) in enumerate(zip(grades, p, strict=True))
-        for inputs in comparison.INPUTS
+        for inputs in compare_runs.INPUTS
     ]
 
 
@@ -49,9 +49,9 @@ def write_both(folder: Path, skills: tuple[float, float] = (9.0, 0.5), **plain) 
 
 
 def test_finished_runs_are_compared_and_not_trained_again(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(comparison, "run_experiment", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(compare_runs, "run_experiment", lambda *_: pytest.fail("trained"))
     write_both(tmp_path)
-    told = Comparison("c", "e", tmp_path, folds=2).run()
+    told = ComparedMethods("c", "e", tmp_path, folds=2).run()
     found = told["on_the_external"]["ct"]
     assert found["cases"] == 60 and found["runs"] == 2 and found["interval95"][0] > 0
     assert found["difference"] == pytest.approx(found["macro_auc"][0] - found["macro_auc"][1])
@@ -64,7 +64,7 @@ def test_finished_runs_are_compared_and_not_trained_again(tmp_path: Path, monkey
 
 def test_the_same_answers_differ_by_nothing(tmp_path: Path) -> None:
     write_both(tmp_path, (5.0, 5.0))
-    told = Comparison("c", "e", tmp_path, folds=2).compare()
+    told = ComparedMethods("c", "e", tmp_path, folds=2).compare()
     assert told["on_the_external"]["ct"]["difference"] == 0
     assert "no difference was shown" in page(told)
 
@@ -76,17 +76,17 @@ def test_what_was_not_finished_is_resumed_with_the_other_method(tmp_path: Path, 
         asked.append((options.method, options.resume, options.cache))
         write_run(options.output, 1.0, {"method": options.method})
 
-    monkeypatch.setattr(comparison, "run_experiment", train)
+    monkeypatch.setattr(compare_runs, "run_experiment", train)
     (tmp_path / "distilled").mkdir()
     (tmp_path / "distilled" / "run.json").touch()
-    Comparison("c", "e", tmp_path, folds=2).run()
+    ComparedMethods("c", "e", tmp_path, folds=2).run()
     assert asked == [("react-kd", True, tmp_path / "cache"), ("none", False, tmp_path / "cache")]
 
 
 def test_runs_of_other_settings_are_not_compared(tmp_path: Path) -> None:
     write_both(tmp_path, seed=1)
     with pytest.raises(UsageError, match="differ in settings or cases"):
-        Comparison("c", "e", tmp_path, folds=2).compare()
+        ComparedMethods("c", "e", tmp_path, folds=2).compare()
 
 
 def test_cases_are_paired_by_name_whatever_their_order() -> None:
@@ -98,20 +98,3 @@ def test_cases_are_paired_by_name_whatever_their_order() -> None:
     pooled = pooled_difference([ours[:60], ours[60:]], [plain], "ct")
     assert pooled["difference"] == pytest.approx(found["difference"])
     assert pooled["difference"] == pytest.approx(paired_auc_difference(grades, p, q)["difference"])
-
-
-def test_the_table_goes_between_the_marks_of_a_page(tmp_path: Path) -> None:
-    path = tmp_path / "page.md"
-    path.write_text("\n".join(["before", comparison.MARKS[0], "old", comparison.MARKS[1], "after"]))
-    for text in ("one", "two"):
-        put_into(path, text)
-    assert path.read_text().split() == [
-        "before",
-        *comparison.MARKS[0].split(),
-        "two",
-        *comparison.MARKS[1].split(),
-        "after",
-    ]
-    (tmp_path / "other.md").write_text("no place")
-    with pytest.raises(UsageError, match="no place for the comparison"):
-        put_into(tmp_path / "other.md", "one")

@@ -1,47 +1,81 @@
-"""Is the distilled student better than the same student without distillation? Both are trained, in the same folds, and
-asked about the same unseen cases.
+"""Two runs on the same unseen cases: the paired difference of macro AUC, with its interval.
 
-python -m REACTKDTrainLib.study.comparison --output comparison [--page docs/training.md]
-
-Runs that are there already are finished or taken as they are, so what was ended goes on with the same command. The
-answer is in `comparison.json` and, as a table, in `comparison.md`; --page puts the table between the two marks of a
-page.
+`compare_runs` takes any two finished runs by their CSV files. `ComparedMethods` trains the student twice in the same
+folds, with distillation and without, and asks both about a large external cohort.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.files.tables import read_table
+from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.modality import INPUT_NAMES
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.evaluation.auc import macro_auc
-from REACTKDTrainLib.evaluation.intervals import (
-    auc_difference_over_runs,
-    paired_auc_difference,
-    share_in_common,
-)
+from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs, paired_auc_difference, share_in_common
+from REACTKDTrainLib.results.tables import difference_cell, markdown
 from REACTKDTrainLib.training.experiment import run_experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import Prediction, read_rows
 from REACTKDTrainLib.training.record import RECORD
 from REACTKDTrainLib.training.telling import Teller
 
+INPUTS = INPUT_NAMES
 #: what the answers are named by -> the method of its run
 METHODS = {"distilled": "react-kd", "plain": "none"}
-INPUTS = ("ct", "fdg+acetate", "ct+fdg+acetate")
-MARKS = ("<!-- comparison: made by REACTKDTrainLib.study.comparison -->", "<!-- end of comparison -->")
-HEAD = ("images given", "unseen cases", "distilled", "without", "difference (95 % interval)")
+HEAD = ["images given", "unseen cases", "distilled", "without", "difference (95 % interval)"]
+Answers = dict[str, tuple[int, np.ndarray]]  # case -> (grade, probabilities (3,))
+
+
+# -- two finished runs
+
+
+def compare_runs(run_a: Path, run_b: Path, inputs: str, cases: str = "external", draws: int = 2000) -> dict:
+    """Macro AUC of each run, and `paired_auc_difference` of A minus B, with these inputs ('ct+fdg').
+
+    cases: 'external' or 'folds', which unseen cases; those without a grade are left out.
+    Raises: UsageError for a run without predictions, or when the runs predicted different cases.
+    """
+    a, b = (_read_answers(run, inputs, cases) for run in (run_a, run_b))
+    if set(a) != set(b):
+        raise UsageError("The two runs predicted different cases; compare runs with the same cohorts.")
+    return {"inputs": inputs, **_paired(a, b, draws)}
+
+
+def _read_answers(run: Path, inputs: str, cases: str) -> Answers:
+    name = "predictions_external_by_inputs.csv" if cases == "external" else "predictions_by_inputs.csv"
+    path = Path(run) / name
+    if not path.is_file():
+        raise UsageError(f"The run {Path(run).name} has no {name}; let it finish, or give it an external cohort.")
+    out: Answers = {}
+    for row in read_table(path, f"the file {name}", ("case", "model", "inputs", "grade", *GRADES)).rows:
+        if row["model"] == "student" and row["inputs"] == inputs and row["grade"]:
+            out[row["case"]] = GRADES.index(row["grade"]), np.array([float(row[g]) for g in GRADES])
+    if not out:
+        raise UsageError(f"The run {Path(run).name} predicted no graded case with the inputs {inputs!r}.")
+    return out
+
+
+def _paired(a: Answers, b: Answers, draws: int = 2000) -> dict:
+    names = sorted(a)
+    grades = np.array([a[name][0] for name in names])
+    p, q = (np.stack([side[name][1] for name in names]) for side in (a, b))
+    found = paired_auc_difference(grades, p, q, draws=draws)
+    return {"macro_auc": [macro_auc(grades, p), macro_auc(grades, q)], **found}
+
+
+# -- two methods, trained for the comparison
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ComparedMethods:
     """cohort: trained on in `folds` folds; external: large, and seen by neither; config: a file of settings or None;
     output: the folder of both runs and of the answer.
     """
@@ -67,15 +101,15 @@ class Comparison:
             resume=(folder / RECORD).exists(),
         )
 
-    def run(self, teller: Teller | None = None) -> dict:
+    def run(self, on_progress: Teller | None = None) -> dict:
         """Train what is not finished, compare, write the answer. Raises: what `run_experiment` raises."""
         for name in METHODS:
             if not (Path(self.output) / name / "metrics.json").exists():
-                run_experiment(self.options(name), *([teller] if teller else []))
-        told = self.compare()
-        write_text(Path(self.output) / "comparison.json", json.dumps(told, indent=2, allow_nan=False) + "\n")
-        write_text(Path(self.output) / "comparison.md", page(told) + "\n")
-        return told
+                run_experiment(self.options(name), *([on_progress] if on_progress else []))
+        found = self.compare()
+        write_text(Path(self.output) / "comparison.json", json.dumps(found, indent=2, allow_nan=False) + "\n")
+        write_text(Path(self.output) / "comparison.md", page(found) + "\n")
+        return found
 
     def compare(self) -> dict:
         """The answer from the files of two finished runs. Raises: UsageError when they do not fit together."""
@@ -110,8 +144,9 @@ def of_folds(run: Path, part: str) -> list[list[Prediction]]:
     return [read_rows(path) for path in paths]
 
 
-def _of(rows: Sequence[Prediction], model: str, inputs: str) -> dict[str, Prediction]:
-    return {r.case: r for r in rows if r.model == model and r.inputs == inputs and r.grade is not None}
+def _answers_of(rows: Sequence[Prediction], inputs: str) -> Answers:
+    own = [r for r in rows if r.model == "student" and r.inputs == inputs and r.grade is not None]
+    return {r.case: (r.grade, np.array(r.probabilities)) for r in own}
 
 
 def training_patients(folds: Sequence[Sequence[Prediction]]) -> list[set[str]]:
@@ -128,21 +163,17 @@ def external_difference(
     shared: what the folds' training patients have in common. The interval is over other training folds and other
     patients (`auc_difference_over_runs`).
     """
-    found = [[_of(rows, "student", inputs) for rows in side] for side in (a, b)]
+    found = [[_answers_of(rows, inputs) for rows in side] for side in (a, b)]
     names = sorted(found[0][0])
-    grades = np.array([found[0][0][n].grade for n in names])
-    ours, plain = (np.array([[fold[n].probabilities for n in names] for fold in side]) for side in found)
-    told = auc_difference_over_runs(grades, ours, plain, shared=shared)
-    return {"macro_auc": [float(np.mean([macro_auc(grades, p) for p in side])) for side in (ours, plain)], **told}
+    grades = np.array([found[0][0][n][0] for n in names])
+    p, q = (np.array([[fold[n][1] for n in names] for fold in side]) for side in found)
+    difference = auc_difference_over_runs(grades, p, q, shared=shared)
+    return {"macro_auc": [float(np.mean([macro_auc(grades, x) for x in side])) for side in (p, q)], **difference}
 
 
 def pooled_difference(a: Sequence[Sequence[Prediction]], b: Sequence[Sequence[Prediction]], inputs: str) -> dict:
     """The same on the cohort itself, each case graded by the student whose fold it was not in."""
-    ours, plain = (_of([row for fold in side for row in fold], "student", inputs) for side in (a, b))
-    names = sorted(ours)
-    grades = np.array([ours[n].grade for n in names])
-    p, q = (np.array([side[n].probabilities for n in names]) for side in (ours, plain))
-    return {"macro_auc": [macro_auc(grades, p), macro_auc(grades, q)], **paired_auc_difference(grades, p, q)}
+    return _paired(*(_answers_of([row for fold in side for row in fold], inputs) for side in (a, b)))
 
 
 def teachers(folds: Sequence[Sequence[Prediction]]) -> dict[str, float]:
@@ -160,70 +191,29 @@ def teachers(folds: Sequence[Sequence[Prediction]]) -> dict[str, float]:
 # -- for people
 
 
-def page(told: Mapping) -> str:
+def page(found: Mapping) -> str:
     """Markdown: the table, and the sentence that its numbers allow."""
-    lines = [f"| {' | '.join(HEAD)} |", "| --- " * len(HEAD) + "|"]
-    for where, part in (("the external cohort", told["on_the_external"]), ("out of fold", told["out_of_fold"])):
-        lines += [_row(f"{inputs}, {where}", found) for inputs, found in part.items()]
-    known = ", ".join(f"{name} {auc:.3f}" for name, auc in told["teachers_on_the_external"].items())
-    kind = "Digital phantoms: " if told["digital_phantom"] else ""
+    rows = [HEAD]
+    for where, part in (("the external cohort", found["on_the_external"]), ("out of fold", found["out_of_fold"])):
+        for inputs, own in part.items():
+            aucs = [f"{auc:.3f}" for auc in own["macro_auc"]]
+            rows.append([f"{inputs}, {where}", str(own["cases"]), *aucs, difference_cell(own, 3)])
+    known = ", ".join(f"{name} {auc:.3f}" for name, auc in found["teachers_on_the_external"].items())
+    kind = "Digital phantoms: " if found["digital_phantom"] else ""
     about = (
-        f"{kind}{told['patients']} patients of {told['cohort']}, {told['folds']} folds, tested on "
-        f"{told['on_the_external']['ct']['cases']} of {told['external']}; macro AUC, mean of the folds' students. "
+        f"{kind}{found['patients']} patients of {found['cohort']}, {found['folds']} folds, tested on "
+        f"{found['on_the_external']['ct']['cases']} of {found['external']}; macro AUC, mean of the folds' students. "
         f"The teachers on the same cases: {known}."
     )
-    return "\n".join([about, "", *lines, "", verdict(told["on_the_external"]["ct"])])
-
-
-def _row(name: str, found: Mapping) -> str:
-    a, b = found["macro_auc"]
-    low, high = found["interval95"]
-    return f"| {name} | {found['cases']} | {a:.3f} | {b:.3f} | {found['difference']:+.3f} ({low:+.3f} to {high:+.3f}) |"
+    return "\n\n".join([about, markdown(rows), verdict(found["on_the_external"]["ct"])])
 
 
 def verdict(found: Mapping) -> str:
     """What the difference on CT alone says, and no more."""
     low, high = found["interval95"]
-    value = f"{found['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
+    value = difference_cell(found, 3)
     if low > 0:
         return f"With CT alone the distilled student was better: {value}."
     if high < 0:
         return f"With CT alone the distilled student was worse: {value}."
     return f"With CT alone no difference was shown: {value}; a gain beyond {high:+.3f} is unlikely."
-
-
-def put_into(path: Path, text: str, marks: tuple[str, str] = MARKS) -> None:
-    """Replace what stands between the two marks of a page. Raises: UsageError for a page without them."""
-    old = Path(path).read_text(encoding="utf-8")
-    before, first, rest = old.partition(marks[0])
-    _, last, after = rest.partition(marks[1])
-    if not first or not last:
-        raise UsageError(f"The page {Path(path).name} has no place for the comparison; add the lines {marks}.")
-    write_text(path, f"{before}{first}\n\n{text}\n\n{last}{after}")
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Run from the command line. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="REACTKDTrainLib.study.comparison", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--output", type=Path, required=True, help="the folder of both runs and of the answer")
-    parser.add_argument("--cohort", default="phantom:hospital?size=small", help="what both are trained on")
-    parser.add_argument("--external", default="phantom:large?cases=500&size=small", help="what both are asked about")
-    parser.add_argument("--config", type=Path, help="a JSON file of settings for both")
-    parser.add_argument("--folds", type=int, default=3)
-    parser.add_argument("--page", type=Path, help="a Markdown page to put the table into")
-    options = parser.parse_args(arguments)
-    teller = Teller(sys.stdout, "terminal" if sys.stdout.isatty() else "file")
-    try:
-        told = Comparison(options.cohort, options.external, options.output, options.config, options.folds).run(teller)
-        if options.page:
-            put_into(options.page, page(told))
-    except (ReactkdError, OSError) as error:
-        teller.end()
-        print(error, file=sys.stderr)
-        return 2
-    teller.end(page(told))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from REACTKDTrainLib.nodes.table import NodeTable
-from REACTKDTrainLib.study.compare import METHODS, as_markdown, compare, students_of
+from REACTKDTrainLib.study.compare_nodes import METHODS, compare, page, students_of
 from support.node_cases import cases
 
 
@@ -27,5 +27,5 @@ def test_gains_come_with_intervals_and_a_table():
             for gain in row["gains"].values():
                 low, high = gain["interval95"]
                 assert low <= gain["difference"] <= high and 0 <= gain["p"] <= 1
-    text = as_markdown(told)
+    text = page(told)
     assert text.count("\n| ") == 8 and "120 unseen" in text

@@ -1,0 +1,42 @@
+"""Tables for people and programs: Markdown and CSV from rows, and how a value with its interval is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from REACTKDLib.core.files.tables import table_text
+
+Table = list[list[str]]  # rows of cells, the heading first
+NOTHING = "-"
+
+
+def markdown(table: Sequence[Sequence[str]]) -> str:
+    """A pipe table."""
+    lines = ["| " + " | ".join(row) + " |" for row in table]
+    return "\n".join([lines[0], "| --- " * len(table[0]) + "|", *lines[1:]])
+
+
+def as_csv(table: Sequence[Sequence[str]]) -> str:
+    """The same for other programs: a value that there is none of is an empty cell."""
+    return table_text([["" if cell == NOTHING else cell for cell in row] for row in table])
+
+
+def value_cell(found: Mapping | None, digits: int = 2, key: str = "value") -> str:
+    """'0.812 (0.74-0.88)'. found: value and 'interval95', or nothing. digits: of the interval."""
+    if found is None or found.get(key) is None:
+        return NOTHING
+    interval = found.get("interval95")
+    return f"{found[key]:.3f}" + (f" ({interval[0]:.{digits}f}-{interval[1]:.{digits}f})" if interval else "")
+
+
+def difference_cell(found: Mapping | None, digits: int = 4) -> str:
+    """'+0.0050 (-0.0010 to +0.0110)'. found: 'difference' and 'interval95', or nothing."""
+    if found is None or found.get("difference") is None:
+        return NOTHING
+    low, high = found["interval95"]
+    return f"{found['difference']:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+
+
+def p_cell(value: float | None) -> str:
+    """'0.031', or '< 0.001'."""
+    return NOTHING if value is None else (f"{value:.3f}" if value >= 0.001 else "< 0.001")

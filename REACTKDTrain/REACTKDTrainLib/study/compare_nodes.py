@@ -1,0 +1,109 @@
+"""The distilled student against the same student without distillation: patients of a hospital, tested on many others.
+
+In every fold a teacher learns from its training patients alone, then three students with the same seed and order of
+cases: none, logits, and logits with region graphs. All are asked about the same unseen patients, with CT alone among
+others; the difference comes with an interval over folds and patients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from REACTKDLib.core.modality import INPUTS
+from REACTKDTrainLib.cohorts.folds import make_folds
+from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.distillation.config import DistillationConfig
+from REACTKDTrainLib.distillation.distiller import make_distiller
+from REACTKDTrainLib.evaluation.auc import macro_auc
+from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs, share_in_common
+from REACTKDTrainLib.nodes.node_store import NodeStore
+from REACTKDTrainLib.nodes.table import NodeTable
+from REACTKDTrainLib.nodes.teacher import targets_of
+from REACTKDTrainLib.nodes.training import HeadsRecipe, predict, train_student, train_teacher
+from REACTKDTrainLib.results.tables import difference_cell, markdown
+
+METHODS = ("none", "kd", "react-kd")
+NAMES = dict(zip(("CT", "PET", "all"), INPUTS, strict=True))
+MASKS = ("expert's masks", "another annotator's masks")
+_WIDTH, _HIDDEN = 32, 48
+
+
+def compare_cohorts(
+    nodes: Path, cohort: str, test: str, folds: int, seeds: Sequence[int], steps: int, made_only: bool
+) -> dict:
+    """`compare` on the folds of a cohort, tested on another one. nodes: where node vectors are kept, and made.
+
+    made_only: test on those whose node vectors are there. Raises: what opening cohorts and cases raises.
+    """
+    store = NodeStore.without_encoder(nodes)
+    cases = open_cohort(cohort).graded
+    tables = [_table(store, split.train + split.inner) for split in make_folds(cases, folds, 0, 0.2)]
+    unseen = [c for c in open_cohort(test).graded if not made_only or store.path(c).exists()]
+    return compare(tables, _table(store, unseen), steps, seeds)
+
+
+def students_of(train: NodeTable, steps: int, seed: int) -> dict:
+    """One student for each of `METHODS`, with the same teacher, seed and order of cases."""
+    recipe = HeadsRecipe(steps=steps, batch=32, class_weights=(1.5, 1.0, 2.0), seed=seed)
+    targets = targets_of(train_teacher(train, recipe), train)
+    out = {}
+    for method in METHODS:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            config = DistillationConfig(width=_WIDTH)
+            distiller = None if method == "none" else make_distiller(method, config, _HIDDEN, _HIDDEN)
+        out[method] = train_student(train, recipe, None, distiller, targets)
+    return out
+
+
+def compare(folds: Sequence[NodeTable], test: NodeTable, steps: int, seeds: Sequence[int]) -> dict:
+    """Train on each fold's training patients with each seed, and measure on `test`, with either set of masks.
+
+    Returns {'cases', 'training_patients', 'seeds', 'shared', 'inputs': name -> masks -> method -> mean AUC, and
+    'gains': the two methods minus 'none', see `evaluation.intervals.auc_difference_over_runs`}.
+    """
+    asked = [(name, masks) for name in NAMES for masks in (0, 1)]
+    answers: dict[tuple[str, int], dict[str, list[np.ndarray]]] = {key: {m: [] for m in METHODS} for key in asked}
+    for fold in folds:
+        for seed in seeds:
+            for method, student in students_of(fold, steps, seed).items():
+                for name, masks in asked:
+                    answers[name, masks][method].append(predict(student, test, NAMES[name], masks).numpy())
+    grade = test.grade.numpy()
+    out: dict = {"cases": len(test), "training_patients": [len(fold) for fold in folds], "seeds": list(seeds)}
+    out["shared"] = share_in_common([fold.patients for fold in folds])
+    out["inputs"] = {name: {} for name in NAMES}
+    of_fold = [n for n in range(len(folds)) for _ in seeds]
+    for (name, masks), by in answers.items():
+        row: dict = {m: round(float(np.mean([macro_auc(grade, p) for p in by[m]])), 4) for m in METHODS}
+        row["gains"] = {m: _gain(grade, by[m], by["none"], of_fold, out["shared"]) for m in METHODS if m != "none"}
+        out["inputs"][name][MASKS[masks]] = row
+    return out
+
+
+def _gain(grade: np.ndarray, a: Sequence, b: Sequence, of_fold: Sequence[int], shared: float) -> dict:
+    """Seeds of a fold count as one run, and folds that share patients as less than so many."""
+    found = auc_difference_over_runs(grade, np.stack(a), np.stack(b), subsets=of_fold, shared=shared)
+    return {k: np.round(found[k], 4).tolist() for k in ("difference", "interval95", "p")}
+
+
+def page(found: Mapping) -> str:
+    """Markdown: a row for each set of inputs and masks, with the three AUC and both gains with their intervals."""
+    rows = [["inputs, masks", "none", "logits (kd)", "react-kd", "kd minus none", "react-kd minus none"]]
+    for name, by in found["inputs"].items():
+        for masks, row in by.items():
+            gains = [difference_cell(row["gains"][m], 3) for m in METHODS[1:]]
+            rows.append([f"{name}, {masks}", *(f"{row[m]:.3f}" for m in METHODS), *gains])
+    about = (
+        f"Digital phantoms: {found['training_patients']} training patients in the folds, seeds {found['seeds']}, "
+        f"tested on {found['cases']} unseen ones."
+    )
+    return f"{about}\n\n{markdown(rows)}"
+
+
+def _table(store: NodeStore, cases: Sequence) -> NodeTable:
+    return NodeTable.of([store.get(case) for case in cases])
