@@ -76,8 +76,11 @@ class REACTKDWidget(ScriptedLoadableModuleWidget):
         self.panel.exit()
 
     def cleanup(self) -> None:
-        """The application closes, or the module is loaded anew."""
+        """The application closes, or the module is loaded anew. A second time changes nothing."""
         self.panel.cleanup()
+        if self.frame is not None:
+            self.frame.deleteLater()  # Slicer only hides what a reload leaves, and its selectors would follow the scene
+            self.frame = None
 
     def onReload(self) -> None:
         """The developer's Reload button: forget the package too, not only this file."""

@@ -26,6 +26,7 @@ from host.qt_shim import slot_errors
 from host.scripted_module import install as install_modules
 from host.stand_ins import CTK, MRML
 from host.ui_loader import UiLoader
+from host.user import process_events
 
 qt = install_qt()
 qt.QUiLoader = UiLoader
@@ -212,6 +213,7 @@ class Application:
         for module in self.modules.values():
             module.forget_panel()
         self.selected = ""
+        process_events()  # now the panels are deleted
 
 
 def offer_widgets() -> None:

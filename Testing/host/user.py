@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox, QWidget
 
@@ -139,7 +139,7 @@ class User:
     def settle(self) -> None:
         """Let pending events be processed."""
         for _ in range(3):
-            QApplication.processEvents()
+            process_events()
 
     def wait_until(self, condition: Callable[[], Any], timeout_s: float = 30.0, what: str = "") -> None:
         """Process events until `condition()` holds. Raises AssertionError after `timeout_s`.
@@ -150,7 +150,7 @@ class User:
         while not condition():
             if time.monotonic() - begun > timeout_s * crowd():
                 raise AssertionError(f"waited {time.monotonic() - begun:.0f} s in vain for {what or condition}")
-            QApplication.processEvents()
+            process_events()
             time.sleep(0.005)
         self.settle()
 
@@ -193,6 +193,12 @@ class User:
         if not widget.isEnabled():
             raise AssertionError(f"{name} is disabled")
         return widget
+
+
+def process_events() -> None:
+    """Process what is pending, and delete what `deleteLater` marked, as the event loop of Slicer does."""
+    QApplication.processEvents()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 def crowd() -> float:

@@ -95,5 +95,7 @@ class Live(VTKObservationMixin):
     def close(self) -> None:
         """For good."""
         self.forget()
+        self.timer.disconnect("timeout()", self.on_rest)  # a connection keeps both ends, and with them the context
+        self.go.disconnect("timeout()", self.on_go)
         self.context.inputs_changed.disconnect(self.observe)
         self.context.changed.disconnect(self.on_changed)

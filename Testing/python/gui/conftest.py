@@ -44,7 +44,7 @@ def application(worker: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     running = start()
     running.clear()
     running.load_module(REPOSITORY / "REACTKD" / "REACTKD.py")
-    import REACTKDLib.gui.context
+    import REACTKDLib.gui.panel  # with all its parts, once for all tests
     from REACTKDLib.core.worker.dispatcher import JobDispatcher
 
     monkeypatch.setattr(REACTKDLib.gui.context, "JobDispatcher", lambda: JobDispatcher(worker))
@@ -57,13 +57,20 @@ def application(worker: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     finally:
         running.close()
         running.clear()
-        for name in _own_modules().keys() - loaded.keys():
-            del sys.modules[name]
-        sys.modules.update(loaded)
+        _take_back_reload(loaded)
+
+
+def _take_back_reload(loaded: dict[str, Any]) -> None:
+    """A reload makes new modules, whose classes other tests do not know."""
+    if all(sys.modules.get(name) is module for name, module in loaded.items()):
+        return
+    for name in _own_modules():
+        del sys.modules[name]
+    sys.modules.update(loaded)
 
 
 def _own_modules() -> dict[str, Any]:
-    """The imported modules of the extension. A reload makes new ones, whose classes other tests do not know."""
+    """The imported modules of the extension."""
     return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in ("REACTKD", "REACTKDLib")}
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import unittest
+import weakref
 from typing import Any
 
 import pytest
 import slicer
 from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QApplication
 
 from host.main_window import SLICER_KEYS
 
@@ -39,6 +42,45 @@ def test_a_panel_that_is_reloaded_on_show_is_entered(application: Any, user: Any
     assert sorted(keys_of(user)) == ["Ctrl+Shift+N", "Ctrl+Shift+P"]
     application.select_module("SegmentEditor")
     assert keys_of(user) == []
+
+
+def test_a_reload_leaves_nothing_of_the_panel_before_it(panel: Any, user: Any, nodes: Any) -> None:
+    """Developers reload many times: what stays would follow the scene, beside the panel that is seen."""
+    user.wait_until(lambda: panel.self().panel.context.nodes is not None, what="the case")
+    panel.self().panel.context.grade()
+    user.wait_until(lambda: not panel.self().panel.context.busy, 90, "the grade")
+    before, alive = counts(), []
+    for _ in range(3):
+        # By no name: PySide lets whatever was searched keep what it finds.
+        shown = panel.self()
+        parts = shown.panel.context, shown.panel.live, shown.panel.reading, *shown.panel.sections
+        alive += map(weakref.ref, (shown, shown.panel, *parts))
+        shown.onReload()
+        del shown, parts
+        user.wait_until(lambda: panel.self().panel.context.report is not None, what="the new panel, with the grade")
+        user.settle()
+    after = counts()
+    assert [type(one()).__name__ for one in alive if one() is not None] == []
+    # The first one's modules are kept, for the tests that follow.
+    assert after == {**before, "copies of the package": before["copies of the package"] + 1}
+
+
+def counts() -> dict[str, int]:
+    """What a panel adds to the application."""
+    gc.collect()
+    return {
+        "widgets": len(QApplication.allWidgets()),
+        "observers of the scene": str(slicer.mrmlScene).count("vtkObserver"),
+        "copies of the package": sum(type(one) is type and one.__name__ == "WorkerClient" for one in gc.get_objects()),
+    }
+
+
+def test_a_closed_application_leaves_no_widget_of_the_panel(application: Any) -> None:
+    before = set(QApplication.allWidgets())
+    application.select_module("REACTKD")
+    assert len(set(QApplication.allWidgets()) - before) > 100
+    application.close()
+    assert set(QApplication.allWidgets()) == before
 
 
 def test_a_panel_that_is_reloaded_out_of_sight_waits(application: Any, user: Any, widget: Any) -> None:

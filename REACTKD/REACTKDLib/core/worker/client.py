@@ -70,7 +70,6 @@ class WorkerClient:
         self._running: _Entry | None = None
         self._events: list[Event] = []
         self._litter: set[Path] = set()
-        _open_clients.add(self)
 
     @property
     def scratch(self) -> ScratchFolder:
@@ -88,6 +87,7 @@ class WorkerClient:
                 self._scratch = ScratchFolder(self._scratch_parent)
             except OSError as error:
                 raise no_space(error) from error
+            _close_at_exit(self)
         return self._scratch
 
     @property
@@ -149,6 +149,8 @@ class WorkerClient:
             self._scratch.remove()
             self._scratch = None
         _open_clients.discard(self)
+        if not _open_clients:
+            atexit.unregister(_close_all)  # it would keep this module alive when a newer one takes its place
 
     def _entries(self) -> list[_Entry]:
         return [*([self._running] if self._running else []), *self._waiting]
@@ -282,7 +284,12 @@ class WorkerClient:
 _open_clients: weakref.WeakSet[WorkerClient] = weakref.WeakSet()
 
 
-@atexit.register
+def _close_at_exit(client: WorkerClient) -> None:
+    if not _open_clients:
+        atexit.register(_close_all)
+    _open_clients.add(client)
+
+
 def _close_all() -> None:
     for client in list(_open_clients):
         client.close()
