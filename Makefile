@@ -7,6 +7,7 @@
 #   make lint         ruff: format and lint
 #   make fuzz         2,000 damaged inputs for every reader (ARGS="--inputs 500 --seed 7 --targets dicom")
 #   make bench        the benchmarks
+#   make gpu-check    CUDA against the CPU, in under four minutes; says "no GPU" where there is none
 #   make lists        bring the file lists in CMakeLists.txt, and the panel's list of sentences, up to date
 #   make owner        write the account of the public repository into every address (OWNER=account)
 #   make release-check  what stands in the way of a release
@@ -28,7 +29,7 @@ endif
 export QT_QPA_PLATFORM ?= offscreen
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow slicer-host lint fuzz bench lists owner release-check clean
+.PHONY: help venv demo test test-slow slicer-host lint fuzz bench gpu-check lists owner release-check clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -64,6 +65,9 @@ fuzz: $(STAMP)
 bench: $(STAMP)
 	@status=0; for script in $(sort $(wildcard Testing/benchmarks/*.py)); do \
 	  echo "== $$script"; $(PY) "$$script" || status=1; done; exit $$status
+
+gpu-check: $(STAMP)
+	@$(PY) Testing/gpu/check.py $(ARGS)
 
 owner: $(STAMP)
 	@$(PY) Testing/tools/owner.py --write "$(OWNER)"
