@@ -12,9 +12,12 @@ import shutil
 import subprocess
 import sys
 from functools import cache
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FOLDERS = ("REACTKD", "REACTKDTrain", "Testing")
@@ -118,3 +121,26 @@ def test_the_check_leaves_the_rest_alone(tmp_path: Path, line: str) -> None:
     (tmp_path / "good.py").write_text(line, encoding="utf-8")
     result = run(needs(PROMISED[0]), str(CHECK), str(tmp_path))
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def pins(version: str) -> list[Requirement]:
+    """What `make venv` installs on that Python."""
+    lines = (REPOSITORY / "requirements-dev.txt").read_text(encoding="utf-8").splitlines()
+    found = [Requirement(line) for line in lines if line.strip() and not line.startswith("#")]
+    return [r for r in found if r.marker is None or r.marker.evaluate({"python_version": version})]
+
+
+@pytest.mark.parametrize("version", PROMISED)
+def test_every_pinned_package_takes_that_python(version: str) -> None:
+    """Each package is pinned once for it, to a release that does not refuse it, as far as that release is installed."""
+    names = [r.name for r in pins(version)]
+    assert len(names) == len(set(names)) > 20
+    assert set(names) == {r.name for r in pins(PROMISED[-1])}
+    refused, asked = [], 0
+    for requirement in pins(version):
+        found = distribution(requirement.name)
+        if found.version.partition("+")[0] in requirement.specifier:
+            asked += 1
+            if f"{version}.0" not in SpecifierSet(found.metadata["Requires-Python"] or ""):
+                refused.append(f"{requirement} needs Python {found.metadata['Requires-Python']}")
+    assert not refused and asked > 12
