@@ -15,7 +15,7 @@ from REACTKDLib.gui.words import short_grade
 
 Row = tuple[int, ListedCase, CaseReview]
 ROW_HEIGHT = 22
-ROWS_AT_ONCE = 100  # a hundredth of a second or two; the rest of a long list follows
+ROWS_AT_ONCE = 50  # a hundredth of a second or two; the rest of a long list follows
 
 
 class CasesTable:
@@ -63,7 +63,10 @@ class CasesTable:
             changed = [n for n, row in enumerate(rows) if old[n] != row or (row[0] in marked and current != marked[0])]
             self._waiting = list(dict.fromkeys([*changed, *self._waiting]))
         moved, self._current = current != self._current, current
-        self._go_on()
+        if same_cases or len(rows) <= ROWS_AT_ONCE:
+            self._go_on()
+        else:  # whoever read a long list has taken his share of this slot
+            self._timer.start()
         if moved or not same_cases:
             self._select(current)
 

@@ -37,14 +37,13 @@ class PanelContext:
     suspended: the scene is closing or the panel is going; nothing is shown, and nothing may be added to the scene.
 
     Signals: inputs_changed (another case, or other inputs of it), state_changed (state, progress or message),
-    result_changed (a new answer, or none), masks_edited (the masks differ from those that were graded), changed (any
-    other thing that is shown).
+    result_changed (a new answer, or none), changed (any other thing that is shown).
     """
 
     def __init__(self, resources: Path) -> None:
         self.resources = resources
         self.inputs_changed, self.state_changed, self.result_changed = Signal(), Signal(), Signal()
-        self.masks_edited, self.changed = Signal(), Signal()
+        self.changed = Signal()
         self.nodes: CaseNodes | None = None
         self.choice: SegmentChoice | None = None
         self.problem = ""
@@ -180,21 +179,31 @@ class PanelContext:
             self.read_inputs()
         if self.nodes is None or self.busy:
             return
-        state = self.state
-        try:
-            ensure_packages()
-        except ReactkdError as error:
-            self.tell(plain(error))
-            return
-        self.controller.view = state.view
-        self.controller.model = Model(state.model, state.device)
-        asked = None if state.livers is None and state.tumors is None else self.choice
-        wish = (self.nodes, asked, state.case_id, self.controller.model)
-        if self._graded_with == wish and self.report is not None and self.controller.can_regrade(self.nodes):
+        if not self._is_graded(self._wish()):  # else nothing is missing, and an edit need not wait for the search
+            try:
+                ensure_packages()
+            except ReactkdError as error:
+                self.tell(plain(error))
+                return
+        wish = self._wish()
+        nodes, asked, case_id, model = wish
+        self.controller.view = self.state.view
+        self.controller.model = model
+        if self._is_graded(wish):
             self.controller.regrade()
         else:
-            self.controller.grade(self.nodes, asked, state.case_id)
+            self.controller.grade(nodes, asked, case_id)
         self._graded_with = wish
+
+    def _wish(self) -> tuple:
+        """What is to be graded now, and how: nodes, segments (None: recognize them), name of the case, model."""
+        state = self.state
+        asked = None if state.livers is None and state.tumors is None else self.choice
+        return self.nodes, asked, state.case_id, Model(state.model, state.device)
+
+    def _is_graded(self, wish: tuple) -> bool:
+        """True when this was graded last and is still on the screen, so that its masks alone are to be read again."""
+        return self._graded_with == wish and self.report is not None and self.controller.can_regrade(wish[0])
 
     def warm_up(self) -> None:
         """Have the worker load libraries and the model, if a case is at hand and everything is installed."""
@@ -233,7 +242,7 @@ class PanelContext:
         """Stop everything, for good."""
         self.controller.close()
         self.dispatcher.close()
-        for signal in (self.inputs_changed, self.state_changed, self.result_changed, self.masks_edited, self.changed):
+        for signal in (self.inputs_changed, self.state_changed, self.result_changed, self.changed):
             signal.disconnect_all()
 
 

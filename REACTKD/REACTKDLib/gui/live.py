@@ -10,10 +10,11 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 REST_MS = 300
+GO_MS = 10
 
 
 class Live(VTKObservationMixin):
-    """Observes the segmentation of the case at hand; tells `context.masks_edited`, and grades when that is wished."""
+    """Observes the segmentation of the case at hand; has the context read it anew, and grades when that is wished."""
 
     EVENTS = (
         slicer.vtkSegmentation.SourceRepresentationModified,
@@ -32,7 +33,7 @@ class Live(VTKObservationMixin):
         self.timer.connect("timeout()", self.on_rest)
         self.go = qt.QTimer()  # what the edit changed is shown first: both in one slot would be felt
         self.go.setSingleShot(True)
-        self.go.setInterval(0)
+        self.go.setInterval(GO_MS)
         self.go.connect("timeout()", self.on_go)
         context.inputs_changed.connect(self.observe)
         context.changed.connect(self.on_changed)
@@ -69,10 +70,9 @@ class Live(VTKObservationMixin):
             self.timer.start()
             return
         before = context.choice
-        context.read_inputs()  # segments may have come, gone, or been renamed
+        context.read_inputs()  # segments may have come, gone, or been renamed; shows that the answer is outdated, too
         if context.report is None or not (context.outdated or context.choice != before):
             return
-        context.masks_edited()
         if context.state.live and context.nodes is not None:
             self.go.start()
 

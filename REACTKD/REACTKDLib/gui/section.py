@@ -36,7 +36,6 @@ class Section(VTKObservationMixin):
             context.result_changed,
             context.inputs_changed,
             context.state_changed,
-            context.masks_edited,
         ]
         for signal in self._connected:
             signal.connect(self._refresh_if_open)

@@ -18,7 +18,7 @@ from REACTKDLib.core.worker.arrays import SLAB_BYTES
 from REACTKDLib.core.worker.files_read import FilesRead, ImageRead, LayerRead
 from REACTKDLib.scene.case import NODE_NAMES, CaseNodes
 from REACTKDLib.scene.folder import take_out_of_folder
-from REACTKDLib.scene.outputs import remove_outputs
+from REACTKDLib.scene.outputs import remove_outputs, remove_with_displays
 from REACTKDLib.scene.parameter_node import parameter_nodes, read_inputs
 from REACTKDLib.scene.remarks import write_remarks
 from REACTKDLib.scene.segments import LABELMAP, SegmentChoice
@@ -86,9 +86,7 @@ def remove_case(scene: Any, listed: ListedNodes) -> None:
     present = [node for node in listed.all() if scene.IsNodePresent(node)]
     take_out_of_folder(scene, present)
     for node in present:
-        for index in reversed(range(node.GetNumberOfDisplayNodes())):
-            scene.RemoveNode(node.GetNthDisplayNode(index))
-        scene.RemoveNode(node)
+        remove_with_displays(scene, node)
 
 
 def _copied(image: Any, array: np.ndarray, corner: tuple[int, int, int] = (0, 0, 0)) -> Generator[None, None, Any]:

@@ -150,11 +150,25 @@ def remove_outputs(scene: Any, parameter_node: Any) -> None:
     take_out_of_folder(scene, found.values())
     for role, node in found.items():
         parameter_node.SetNodeReferenceID(role, None)
-        if node.IsA("vtkMRMLDisplayableNode"):
-            for index in reversed(range(node.GetNumberOfDisplayNodes())):  # and color legends, which are among them
-                scene.RemoveNode(node.GetNthDisplayNode(index))
-        scene.RemoveNode(node)
+        remove_with_displays(scene, node)
     parameter_node.UnsetParameter(REPORT)
+
+
+def remove_with_displays(scene: Any, node: Any) -> None:
+    """Remove a node and its display nodes, color legends among them.
+
+    A volume goes first: a slice view that still shows one without a display node makes it a new one, and looks for its
+    window in every voxel, which takes a quarter of a second for a CT.
+    """
+    displays = []
+    if node.IsA("vtkMRMLDisplayableNode"):
+        displays = [node.GetNthDisplayNode(index) for index in reversed(range(node.GetNumberOfDisplayNodes()))]
+    if node.IsA("vtkMRMLVolumeNode"):
+        scene.RemoveNode(node)
+    for display in filter(None, displays):
+        scene.RemoveNode(display)
+    if not node.IsA("vtkMRMLVolumeNode"):
+        scene.RemoveNode(node)
 
 
 def _remove_legends(scene: Any, node: Any) -> None:

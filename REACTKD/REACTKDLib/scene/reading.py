@@ -256,7 +256,7 @@ class Reading:
     # time
 
     def work(self) -> None:
-        """Do up to about 30 ms of what is to be done; call it from a timer."""
+        """Do up to about 15 ms of what is to be done; call it from a timer."""
         self.dispatcher.poll()
         self.loader.work()
 

@@ -1,4 +1,4 @@
-"""The interface is never silent for long while a case of full size is graded, and again after an edit.
+"""The interface is never silent for long while a case of full size is graded, edited, or opened from a long list.
 
 Measured as the processor time that the interface's thread takes between two ticks of a timer: what other programs of a
 busy computer do in between is not this module's silence. Views are hidden, since off-screen OpenGL draws on the
@@ -7,11 +7,16 @@ processor what a graphics card draws in the application.
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PySide6.QtWidgets import QFileDialog
 
+from support.case_files import write_case
 from support.edits import ball, paint
 from support.panel_steps import GRADE_S, wait_for_grade, wait_for_inputs
 
@@ -84,3 +89,52 @@ def test_grading_and_following_an_edit(application: Any, user: Any, scene: Any, 
     ticks.stop()
     print(f"after an edit: {ticks}")
     assert graded < LIMIT_S and ticks.longest < LIMIT_S
+
+
+@pytest.fixture(scope="module")
+def long_list(full_case: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """200 cases of full size with three images and masks each; the files of all are those of the first."""
+    root = tmp_path_factory.mktemp("list")
+    first = write_case(full_case, root / "case 000")
+    for number in range(1, 200):
+        (root / f"case {number:03}").mkdir()
+        for path in first.iterdir():
+            os.link(path, root / f"case {number:03}" / path.name)
+    return root
+
+
+@pytest.mark.slow
+def test_a_list_of_200_cases_is_opened_and_gone_through(
+    application: Any, user: Any, widget: Any, context: Any, long_list: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application.app.layoutManager().hide()
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(long_list)))
+    user.toggle_section("casesSection")
+    table, reading, longest = user.find("casesTable"), widget.panel.reading, {}
+
+    def watch(what: str, do: Callable[[], Any], until: Callable[[], bool], rest_s: float = 0.5) -> None:
+        ticks = Ticks(context)
+        ticks.start()
+        do()
+        user.wait_until(until, GRADE_S, what)
+        end = time.monotonic() + rest_s  # what comes after it, such as the recognition of inputs, is felt as well
+        user.wait_until(lambda: time.monotonic() > end)
+        ticks.stop()
+        longest[what] = ticks.longest
+        print(f"{what}: {ticks}")
+
+    def is_open(name: str) -> Callable[[], bool]:
+        return lambda: not reading.busy and context.nodes is not None and context.state.case_id == name
+
+    watch("open the list", lambda: user.click("openFolderButton"), lambda: table.item(199, 6) is not None)
+    assert len(reading.cases.cases) == 200
+    watch("the first case", lambda: user.click("nextCaseButton"), is_open("case 000"))
+    watch("the next", lambda: user.click("nextCaseButton"), is_open("case 001"), rest_s=8.0)  # and reading ahead
+    watch("the next, read ahead", lambda: user.click("nextCaseButton"), is_open("case 002"))
+    watch("one far down", lambda: user.click_cell("casesTable", 180, double=True), is_open("case 180"))
+    watch("mark it", lambda: user.click("reviewedCheckBox"), lambda: table.item(180, 6).text() == "yes")
+    watch("those to do", lambda: user.click("todoCheckBox"), lambda: reading.todo_only)
+    watch("the one before", lambda: user.click("previousCaseButton"), is_open("case 179"))
+    watch("all again", lambda: user.click("todoCheckBox"), lambda: table.item(199, 6) is not None)
+    watch("close it", lambda: user.click("closeListButton"), lambda: reading.cases is None)
+    assert {what: seconds for what, seconds in longest.items() if seconds >= LIMIT_S} == {}
