@@ -1,21 +1,22 @@
 #!/bin/sh
-# Runs the tests in four processes, so that a crash in OpenGL or Slicer's libraries cannot hide the results of the others:
+# Runs each folder of Testing/python in a process of its own, two at a time:
 #   run_tests.sh PYTHON [pytest options]
 #
-# Groups: scene, rendering, gui, and everything else under Testing/python. The first three run one after another beside
-# the fourth, since two cores are what the slowest computers have, and are shown after it. A group that selects no test
-# (pytest's exit status 5, usual with `-m slow`) is not a failure; a run in which no group selected any is.
+# A crash in OpenGL or Slicer's libraries cannot hide the results of the other groups. Two at a time, since two cores are
+# what the slowest computers have: each lane takes the longest group that is left, so that both end at about the same
+# time. The second lane is shown after the first. A group that selects no test (pytest's exit status 5, usual with
+# `-m slow`) is not a failure; a run in which no group selected any is.
 set -u
 
 python=$1
 shift
 tests=Testing/python
-others=""
+groups="train core gui cli house scene rendering" # the longest first
 for folder in "$tests"/*/; do
     name="$(basename "$folder")"
-    case "$name" in
-    scene | rendering | gui | __pycache__) ;;
-    *) others="$others $tests/$name" ;;
+    case " $groups __pycache__ " in
+    *" $name "*) ;;
+    *) groups="$groups $name" ;;
     esac
 done
 
@@ -43,14 +44,17 @@ run_group() {
     esac
 }
 
-(
-    for name in scene rendering gui; do
-        [ ! -d "$tests/$name" ] || run_group "$name" "$tests/$name" "$@"
+run_lane() {
+    for group in $groups; do
+        [ -d "$tests/$group" ] || continue
+        mkdir "$told/group.$group" 2>/dev/null || continue # the other lane has it
+        run_group "$group" "$tests/$group" "$@"
     done
-) >"$told/output" 2>&1 &
+}
+
+(run_lane "$@") >"$told/output" 2>&1 &
 beside=$!
-# shellcheck disable=SC2086  # one word per folder is meant
-[ -z "$others" ] || run_group "$(basename -a $others | tr '\n' ' ' | sed 's/ $//')" $others "$@"
+run_lane "$@"
 wait "$beside"
 beside=""
 cat "$told/output"

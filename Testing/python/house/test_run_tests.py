@@ -27,15 +27,35 @@ def run(folder: Path, *options: str, **groups: str) -> subprocess.CompletedProce
 
 
 def test_all_groups_pass(tmp_path: Path) -> None:
-    result = run(tmp_path, core=PASSES, cli=PASSES, scene=PASSES, rendering=PASSES, gui=PASSES)
+    result = run(tmp_path, core=PASSES, cli=PASSES, scene=PASSES, rendering=PASSES, gui=PASSES, later=PASSES)
     assert result.returncode == 0, result.stdout
-    assert [line for line in result.stdout.splitlines() if line.startswith("==")] == [
-        "== tests: cli core",
-        "== tests: scene",
-        "== tests: rendering",
-        "== tests: gui",
+    assert sorted(line for line in result.stdout.splitlines() if line.startswith("==")) == [
+        f"== tests: {name}" for name in ("cli", "core", "gui", "later", "rendering", "scene")
     ]
-    assert "2 passed" in result.stdout
+    assert result.stdout.count("1 passed") == 6
+
+
+def test_two_groups_run_at_a_time_the_longest_first(tmp_path: Path) -> None:
+    """Each of the two waits until the other is there, and then for a third one, that must not begin."""
+    meets = """
+import pathlib, time
+def test_it():
+    pathlib.Path("{own}").touch()
+    end = time.monotonic() + 60
+    while not pathlib.Path("{other}").exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    time.sleep(1)
+    assert not pathlib.Path("third").exists()
+"""
+    third = "import pathlib\ndef test_it(): pathlib.Path('third').touch()\n"
+    groups = {
+        "train": meets.format(own="one", other="two"),
+        "core": meets.format(own="two", other="one"),
+    }
+    result = run(tmp_path, rendering=third, **groups)
+    assert result.returncode == 0, result.stdout
+    assert result.stdout.count("1 passed") == 3
 
 
 @pytest.mark.parametrize("bad", ["core", "scene", "rendering", "gui"])
