@@ -20,6 +20,6 @@ setup(
         "REACTKDTrainLib": f"{TRAINING}/REACTKDTrainLib",
         RESOURCES: f"{MODULE}/Resources",
     },
-    package_data={"REACTKDLib": ["*.json", "**/*.json", "**/*.css"], RESOURCES: ["*.txt", "Models/**/*"]},
+    package_data={"REACTKDLib": ["*.json", "**/*.json", "**/*.css", "**/*.j2"], RESOURCES: ["*.txt", "Models/**/*"]},
     include_package_data=False,
 )
