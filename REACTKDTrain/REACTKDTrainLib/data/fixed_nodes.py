@@ -37,8 +37,3 @@ def fixed_vectors(
         own = gaussian_bands(image[None, None])[0] if bands is None else bands[name]
         out[name] = fixed_nodes(image, own, nodes, FIXED_BLOCKS)
     return out
-
-
-def relative(nodes: Tensor) -> Tensor:
-    """Append each node's difference to the parenchyma (node 0): (..., n, Q) -> (..., n, 2 Q)."""
-    return torch.cat([nodes, nodes - nodes[..., :1, :]], dim=-1)

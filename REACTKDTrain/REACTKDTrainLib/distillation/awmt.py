@@ -15,7 +15,7 @@ from REACTKDTrainLib.distillation.maps import pooled_graph
 from REACTKDTrainLib.distillation.several import branch_logits, divergences, grades_of, true_log_probability
 from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.outputs import GraphOutput
-from REACTKDTrainLib.models.teacher import BRANCHES
+from REACTKDTrainLib.models.teacher_heads import BRANCHES
 
 SHARPNESS = 1.0
 

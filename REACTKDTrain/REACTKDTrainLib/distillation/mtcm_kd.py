@@ -18,7 +18,7 @@ from REACTKDTrainLib.distillation.maps import map_pairs
 from REACTKDTrainLib.distillation.several import branch_logits, divergences, grades_of, true_log_probability
 from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.outputs import GraphOutput
-from REACTKDTrainLib.models.teacher import BRANCHES
+from REACTKDTrainLib.models.teacher_heads import BRANCHES
 
 TASK = 0.75  # the original's weight of the student's own loss, which is 1 here: all others are divided by it
 TEACHERS = 0.125  # sum of the teachers' weights, 0.10 to 0.15 originally

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.targets import TeacherTargets
-from REACTKDTrainLib.models.teacher import BRANCHES
+from REACTKDTrainLib.models.teacher_heads import BRANCHES
 
 
 def branch_logits(teacher: TeacherTargets) -> tuple[Tensor, Tensor]:

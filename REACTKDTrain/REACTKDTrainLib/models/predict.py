@@ -8,11 +8,9 @@ import torch
 from torch import Tensor
 
 from REACTKDLib.core.modality import SUBSETS, subset_name
-from REACTKDLib.core.student.network import FeatureMaps, Student
-from REACTKDLib.core.student.pooling import fused_nodes
-from REACTKDTrainLib.data.fixed_nodes import columns_of
+from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.data.view import View
-from REACTKDTrainLib.models.student_graph import encode_views, view_batches
+from REACTKDTrainLib.models.student_graph import encode_views, nodes_of, view_batches
 
 
 @torch.no_grad()
@@ -46,18 +44,8 @@ def _decided(
 ) -> dict[str, Tensor]:
     """Decide with each subset. levels: of the view, from `encode_views`; None leaves out the encoder's part."""
     known = [m for m in student.config.modalities if m in view.images]
-    device = next(student.parameters()).device
-    columns = columns_of(student.config.blocks)
-    fixed = {m: view.fixed[m][:, columns].to(device) for m in known}
-    occupancy = view.masks.occupancy.to(device)
-    topology = student.embed_topology(view.masks.topology.to(device))[None]
-    features = FeatureMaps({}, {}, levels or {})
-    out = {}
-    for subset in subsets:
-        if set(subset) <= set(known):
-            fused = occupancy.new_zeros((len(occupancy), student.fused_size))
-            if levels is not None:
-                fused = fused_nodes(student.fuse(features.only(tuple(subset))), occupancy, student.config.spread)
-            h = student.embed(fused, {m: fixed[m] for m in subset})
-            out[subset_name(subset)] = student.head(torch.cat([h, topology])).logits.cpu()
-    return out
+    return {
+        subset_name(subset): student.forward_nodes(nodes_of(student, view, levels, subset)[0]).logits.cpu()
+        for subset in subsets
+        if set(subset) <= set(known)
+    }

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from REACTKDLib.core.student.bands import gaussian_bands
 from REACTKDLib.core.student.network import FeatureMaps, Student
+from REACTKDLib.core.student.node_network import NodeBatch
 from REACTKDLib.core.student.pooling import fused_nodes
 from REACTKDTrainLib.data.fixed_nodes import columns_of
 from REACTKDTrainLib.data.view import View
+from REACTKDTrainLib.models.node_batches import student_batch
 from REACTKDTrainLib.models.outputs import GraphOutput
 
 Presence = Mapping[str, Tensor]
@@ -65,46 +68,54 @@ def view_batches(views: Iterable[View]) -> Iterator[list[View]]:
         yield batch
 
 
+def nodes_of(
+    student: Student, view: View, levels: Mapping[str, list[Tensor]] | None, modalities: Sequence[str]
+) -> tuple[NodeBatch, Tensor | None]:
+    """One case for `Student.forward_nodes`, and the coarsest fused map (C, d, h, w).
+
+    levels: of the view, from `encode_views`; None puts moments of 0 in the place of the encoder's, and gives no map.
+    """
+    columns, device = columns_of(student.config.blocks), next(student.parameters()).device
+    occupancy = view.masks.occupancy.to(device)
+    learned, coarsest = None, None
+    if student.fused_size and levels is None:
+        learned = occupancy.new_zeros((len(occupancy), student.fused_size))
+    elif student.fused_size:
+        fused = student.fuse(FeatureMaps({}, {}, dict(levels)).only(tuple(modalities)))
+        learned, coarsest = fused_nodes(fused, occupancy, student.config.spread), fused[-1]
+    fixed = {m: view.fixed[m][:, columns].to(device) for m in modalities}
+    return NodeBatch(view.masks.topology.to(device), fixed, learned), coarsest
+
+
 def student_forward(
     student: Student,
     views: Sequence[View],
     presence: Presence | None = None,
     sample_seeds: Sequence[int] | None = None,
     drop_nodes: Sequence[Sequence[int]] | None = None,
-    encode: bool = True,
 ) -> GraphOutput:
     """Grade a batch of views with their `masks`.
 
     presence: modality -> (B,) 0 or 1, which modalities each case may use; None: all that it has. sample_seeds: (B,),
     dropout is drawn from them, one case at a time, so that neither the batch nor the number of processes changes it.
-    drop_nodes: of each case the lesions that the head does not see. encode: False grades by fixed node vectors alone,
-    as if the encoder's were 0 (no maps, no nodes). Logits equal those of `Student.decide`.
+    drop_nodes: of each case the lesions that the head does not see. Logits equal those of `Student.decide`.
 
     Raises: ValueError for a case that is left without any image.
     """
-    encode = encode and student.fused_size > 0
-    levels = encode_views(student, views, presence) if encode else [{} for _ in views]
-    device = next(student.parameters()).device
-    columns = columns_of(student.config.blocks)
-    logits, nodes, maps, hidden, embeddings = [], [], [], [], []
+    levels = encode_views(student, views, presence) if student.fused_size else [{} for _ in views]
+    decisions, nodes, maps = [], [], []
     for row, view in enumerate(views):
-        occupancy = view.masks.occupancy.to(device)
-        fixed = {m: view.fixed[m][:, columns].to(device) for m in used_modalities(student, view, presence, row)}
-        fused = occupancy.new_zeros((len(occupancy), student.fused_size))
-        if encode:
-            fused_maps = student.fuse(FeatureMaps({}, {}, levels[row]))
-            fused = fused_nodes(fused_maps, occupancy, student.config.spread)
-            nodes.append(_means_of_coarsest(student, fused))
-            maps.append(fused_maps[-1])
+        batch, coarsest = nodes_of(student, view, levels[row], used_modalities(student, view, presence, row))
+        if coarsest is not None:
+            nodes.append(_means_of_coarsest(student, batch.learned))
+            maps.append(coarsest)
+        if drop_nodes and len(drop_nodes[row]):
+            hidden = torch.tensor([n in drop_nodes[row] for n in range(batch.nodes)])
+            batch = replace(batch, seen=~hidden.to(batch.topology.device))
         with _seeded(student, sample_seeds, row):
-            h = student.embed(fused, fixed)
-            topology = student.embed_topology(view.masks.topology.to(device))[None]
-        keep = [n for n in range(len(h)) if not drop_nodes or n not in drop_nodes[row]]
-        decision = student.head(torch.cat([h[keep], topology]))
-        logits.append(decision.logits)
-        hidden.append((decision.weights[:-1, None] * h[keep]).sum(dim=0))
-        embeddings.append(h)
-    return GraphOutput(torch.stack(logits), nodes, maps, torch.stack(hidden), embeddings=embeddings)
+            decisions.append(student.forward_nodes(batch))
+    logits, hidden = (torch.stack([getattr(d, name) for d in decisions]) for name in ("logits", "summary"))
+    return GraphOutput(logits, nodes, maps, hidden, embeddings=[d.regions for d in decisions])
 
 
 def _means_of_coarsest(student: Student, fused: Tensor) -> Tensor:
@@ -133,12 +144,7 @@ class _seeded:
 @torch.no_grad()
 def fit_student_scales(student: Student, views: Sequence[View]) -> None:
     """Set the standardization constants of topology and fixed node vectors from the lesions of training views."""
-    columns = columns_of(student.config.blocks)
-    if student.fixed_size:
-        for name in student.config.modalities:
-            rows = [student._relative(v.fixed[name][:, columns])[1:] for v in views if name in v.fixed]
-            _fit(student.fixed_scale[name], rows)
-    _fit(student.topology_scale, [v.masks.topology[None] for v in views])
+    student.fit_scales([student_batch(student, views)])
 
 
 @torch.no_grad()
@@ -147,15 +153,7 @@ def fit_fused_scale(student: Student, views: Iterable[View]) -> None:
     rows = []
     for batch in view_batches(views) if student.fused_size else ():
         for view, levels in zip(batch, encode_views(student, batch, None), strict=True):
-            fused_maps = student.fuse(FeatureMaps({}, {}, levels))
-            fused = fused_nodes(fused_maps, view.masks.occupancy.to(fused_maps[0].device), student.config.spread)
-            rows.append(student._relative(fused)[1:])
+            learned = nodes_of(student, view, levels, tuple(levels))[0].learned
+            rows.append(NodeBatch(learned.new_zeros(1, 7), {}, learned[None]))
     if rows:
-        _fit(student.fused_scale, rows)
-
-
-def _fit(scale, rows: list[Tensor]) -> None:
-    """Fit where there are enough rows to speak of a spread."""
-    joined = torch.cat(rows) if rows else torch.zeros(0, 1)
-    if len(joined) > 1:
-        scale.fit(joined.to(scale.mean.device))
+        student.fit_learned_scale(rows)

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from REACTKDLib.core.student.cbam import CBAM3D
-from REACTKDLib.core.student.pooling import BLOCK_SIZES
+from REACTKDLib.core.student.node_network import NodeBatch
 from REACTKDTrainLib.data.fixed_nodes import columns_of, fixed_vectors
 from REACTKDTrainLib.data.view import View
-from REACTKDTrainLib.models.graph_head import GraphHead
 from REACTKDTrainLib.models.outputs import GraphOutput
 from REACTKDTrainLib.models.swin_branch import SwinBranch
 from REACTKDTrainLib.models.teacher_config import TeacherConfig
-
-PET = ("fdg", "acetate")
-BRANCHES = ("structure_function", "dose")
+from REACTKDTrainLib.models.teacher_heads import BRANCHES, PET, TeacherHeads
 
 
-class Teacher(nn.Module):
-    """Both teachers and their fusion (arXiv 2508.02104, section on the dual teacher; method-spec section 1).
+class Teacher(TeacherHeads):
+    """Both teachers and their fusion (arXiv 2508.02104, section on the dual teacher).
 
     Three Swin encoders: FDG with CT and acetate with CT (together 'structure_function'), and CT alone at varied dose
     ('dose'). Their maps are summed over what is present, pass CBAM3D (one instance: each branch's map and the fused map
@@ -36,14 +33,8 @@ class Teacher(nn.Module):
         self.config = config
         self.encoders = nn.ModuleDict({**{m: SwinBranch(config, 2) for m in PET}, "dose": SwinBranch(config, 1)})
         self.cbam = CBAM3D(config.width, config.cbam_ratio, config.cbam_kernel)
-        size = sum(BLOCK_SIZES[b] for b in config.blocks)
-        inputs = {"fused": ("ct", *PET, "dose"), "structure_function": ("ct", *PET), "dose": ("dose",)}
-        self.heads = nn.ModuleDict(
-            {
-                name: GraphHead(config.width, images, size, config.hidden, config.classes, config.dropout)
-                for name, images in inputs.items()
-            }
-        )
+        images = {"fused": ("ct", *PET, "dose"), "structure_function": ("ct", *PET), "dose": ("dose",)}
+        self._make_heads(images, config.blocks, config.width, config.hidden, config.classes, config.dropout)
 
     def encode(self, views: Sequence[View], dose_images: Sequence[Tensor] | None) -> list[dict[str, Tensor]]:
         """Maps of each view: encoder -> (C, d/4, h/4, w/4). Views of one shape are encoded as one batch."""
@@ -72,27 +63,25 @@ class Teacher(nn.Module):
         views: Sequence[View],
         dose_images: Sequence[Tensor] | None = None,
         sample_seeds: Sequence[int] | None = None,
-        encode: bool = True,
     ) -> GraphOutput:
         """Grade a batch over the expert's regions.
 
         dose_images: of each view the CT (d, h, w) that the dose branch reads, windowed; None: the native one.
-        sample_seeds: (B,), dropout is drawn from them one case at a time. encode: False grades by fixed node vectors
-        alone (no maps, nodes without columns). A batch in which no case has PET has no
+        sample_seeds: (B,), dropout is drawn from them one case at a time. A batch in which no case has PET has no
         'structure_function' among its branches; in a mixed batch it is NaN for those without.
 
         Raises: ValueError for a case without CT.
         """
-        encoded = self.encode(views, dose_images) if encode else [_unseen(view) for view in views]
+        encoded = self.encode(views, dose_images)
         parts: dict[str, list] = defaultdict(list)
         for row, (view, maps) in enumerate(zip(views, encoded, strict=True)):
-            fixed = self._fixed(view, None if dose_images is None else dose_images[row])
+            batch = self._batch(view, None if dose_images is None else dose_images[row])
             kept = torch.get_rng_state()
             if sample_seeds is not None and self.training:
                 torch.manual_seed(int(sample_seeds[row]))
             for name in ("fused", *BRANCHES):
                 chosen = {"fused": list(maps), "structure_function": [m for m in PET if m in maps], "dose": ["dose"]}
-                parts[name].append(self._grade(name, [maps[m] for m in chosen[name]], view, fixed))
+                parts[name].append(self._grade(name, [maps[m] for m in chosen[name]], view, batch))
             if sample_seeds is not None and self.training:
                 torch.set_rng_state(kept)
         logits = {name: [part[0] for part in parts[name]] for name in parts}
@@ -101,11 +90,11 @@ class Teacher(nn.Module):
         return GraphOutput(
             torch.stack(logits["fused"]),
             nodes["fused"],
-            [part[3] for part in parts["fused"]] if encode else [],
+            [part[3] for part in parts["fused"]],
             torch.stack([part[2] for part in parts["fused"]]),
             {b: _stacked(logits[b], self.config.classes) for b in present},
             {b: nodes[b] for b in present},
-            branch_maps={b: [part[3] for part in parts[b]] for b in present} if encode else {},
+            branch_maps={b: [part[3] for part in parts[b]] for b in present},
         )
 
     def grade_dose(self, views: Sequence[View], images: Sequence[Tensor], sample_seeds=None) -> GraphOutput:
@@ -117,7 +106,7 @@ class Teacher(nn.Module):
             kept = torch.get_rng_state()
             if sample_seeds is not None and self.training:
                 torch.manual_seed(int(sample_seeds[row]))
-            parts.append(self._grade("dose", [level], view, self._fixed(view, image, only_dose=True)))
+            parts.append(self._grade("dose", [level], view, self._batch(view, image)))
             torch.set_rng_state(kept)
         return GraphOutput(
             torch.stack([p[0] for p in parts]),
@@ -126,54 +115,27 @@ class Teacher(nn.Module):
             torch.stack([p[2] for p in parts]),
         )
 
-    def _grade(self, name: str, maps: list[Tensor | None], view: View, fixed: Mapping[str, Tensor]):
+    def _grade(self, name: str, maps: list[Tensor], view: View, batch: NodeBatch):
         """(logits, nodes, hidden, map) of one head, Nones where it has nothing to look at."""
         if not maps:
             return None, None, None, None
-        if maps[0] is None:
-            nodes, topology = view.expert.occupancy, view.expert.topology
-            device = next(self.parameters()).device
-            return *self.heads[name](None, nodes.to(device), fixed, topology.to(device)), None
         level = self.cbam(torch.stack(maps).sum(dim=0)[None])[0]
         weights = F.avg_pool3d(view.expert.occupancy[None].to(level.device), 4, ceil_mode=True)[0]
-        return *self.heads[name](level, weights, fixed, view.expert.topology.to(level.device)), level
+        decision, nodes = self.heads[name].grade_map(level, weights, batch)
+        return decision.logits, nodes, decision.summary, level
 
-    def _fixed(self, view: View, dose_image: Tensor | None, only_dose: bool = False) -> dict[str, Tensor]:
-        """image -> (n, Q) of the expert's regions; 'dose' from the degraded CT where there is one."""
-        if not self.config.blocks:
-            return {}
-        columns = columns_of(self.config.blocks)
-        fixed = {} if only_dose else dict(view.fixed_expert)
-        if dose_image is not None:
+    def _batch(self, view: View, dose_image: Tensor | None) -> NodeBatch:
+        """One case over the expert's regions; 'dose' from the degraded CT where there is one."""
+        fixed = dict(view.fixed_expert)
+        if dose_image is not None and self.config.blocks:
             fixed["dose"] = fixed_vectors({"dose": dose_image}, view.expert)["dose"]
-        elif "ct" in view.fixed_expert:
-            fixed["dose"] = view.fixed_expert["ct"]
-        device = next(self.parameters()).device
-        return {name: value[:, columns].to(device) for name, value in fixed.items()}
-
-
-def _unseen(view: View) -> dict[str, None]:
-    """The encoders that would see a view."""
-    return {name: None for name in (*PET, "dose") if "ct" in view.images and (name in view.images or name == "dose")}
+        elif "ct" in fixed:
+            fixed["dose"] = fixed["ct"]
+        columns, device = columns_of(self.config.blocks), next(self.parameters()).device
+        own = {name: value[:, columns].to(device) for name, value in fixed.items()}
+        return NodeBatch(view.expert.topology.to(device), own)
 
 
 def _stacked(rows: list[Tensor | None], classes: int) -> Tensor:
     some = next(row for row in rows if row is not None)
     return torch.stack([some.new_full((classes,), float("nan")) if row is None else row for row in rows])
-
-
-@torch.no_grad()
-def fit_teacher_scales(teacher: Teacher, views: Sequence[View]) -> None:
-    """Set the standardization constants of all heads from the lesions of training views; encodes nothing."""
-    from REACTKDTrainLib.data.fixed_nodes import relative
-
-    columns = columns_of(teacher.config.blocks)
-    for head in teacher.heads.values():
-        for name, scale in head.fixed_scale.items():
-            source = "ct" if name == "dose" else name
-            rows = [relative(v.fixed_expert[source][:, columns])[1:] for v in views if source in v.fixed_expert]
-            joined = torch.cat(rows) if rows else torch.zeros(0, 1)
-            if len(joined) > 1:
-                scale.fit(joined.to(scale.mean.device))
-        if len(views) > 1:
-            head.topology_scale.fit(torch.stack([v.expert.topology for v in views]).to(head.topology_scale.mean.device))

@@ -3,12 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.student.node_network import NodeBatch
+from REACTKDTrainLib.data.fixed_nodes import columns_of
 from REACTKDTrainLib.nodes.node_store import NodeCase
+
+
+@dataclass(frozen=True, eq=False)
+class TableBatch(NodeBatch):
+    """A step's cases with one set of masks each. moments: subset of images -> (B, n, F), of a frozen encoder.
+
+    `fixed` holds the columns of all blocks. matches: (B, n), the expert's node that each node overlaps.
+    """
+
+    moments: Mapping[str, Tensor] = field(default_factory=dict)
+    matches: Tensor | None = None
+
+    def for_student(self, student: Student, presence: Mapping[str, Tensor]) -> TableBatch:
+        """What a student reads when each case has the images of `presence`, modality -> (B,) 0 or 1.
+
+        Raises: ValueError when the student has an encoder and there are no moments of it.
+        """
+        columns = columns_of(student.config.blocks)
+        fixed = {m: self.fixed[m][..., columns] for m in student.config.modalities} if student.fixed_size else {}
+        learned = self._learned(student, presence) if student.fused_size else None
+        return replace(self, fixed=fixed, learned=learned, present=presence)
+
+    def _learned(self, student: Student, presence: Mapping[str, Tensor]) -> Tensor:
+        """(B, n, F): of each case the moments of the images that it has."""
+        if not self.moments:
+            raise ValueError("the table has no encoder moments for these masks; make it with the student's encoder")
+        out = self.topology.new_zeros((*self.rows.shape, student.fused_size))
+        given = torch.stack([presence[m] > 0 for m in student.config.modalities], dim=1)
+        for subset in given.unique(dim=0):
+            name = "+".join(m for m, there in zip(student.config.modalities, subset.tolist(), strict=True) if there)
+            of_it = (given == subset).all(dim=1)
+            out[of_it] = self.moments[name][of_it]
+        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +73,26 @@ class NodeTable:
     def variants(self) -> int:
         """How many sets of masks there are."""
         return len(self.rows)
+
+    @property
+    def encoded(self) -> int:
+        """How many of them have moments of an encoder."""
+        return min((len(x) for x in self.fused.values()), default=0)
+
+    def batch(self, index: Tensor | None = None, variant: Tensor | int = 0) -> TableBatch:
+        """Cases `index` (B,), by default all, with sets of masks `variant` (B,), or one for all."""
+        index = torch.arange(len(self)) if index is None else index
+        v = torch.as_tensor(variant).expand(len(index))
+        rows = self.rows[v, index]
+        last = max(int(rows.sum(dim=1).max()), 1)
+        encoded = int(v.max()) < self.encoded
+        return TableBatch(
+            self.topology[v, index],
+            {m: x[v, index, :last] for m, x in self.fixed.items()},
+            rows=rows[:, :last],
+            moments={s: x[v, index, :last] for s, x in self.fused.items()} if encoded else {},
+            matches=self.matches[v, index, :last],
+        )
 
     @classmethod
     def of(cls, cases: Sequence[NodeCase]) -> NodeTable:

@@ -117,7 +117,7 @@ def train_encoder(student: Student, table: Table, recipe: CropRecipe, report=Non
         nodes = crop_nodes(
             crop_levels(student, batch, {m: torch.ones(64) for m in MODALITIES}), batch.masks, student.config.spread
         )
-        student.fused_scale.fit(student._relative(nodes)[:, 1])
+        student.fused_scale.fit([student.relative(nodes)[:, 1]])
     student.train()
     running = None
     for step in range(recipe.steps):

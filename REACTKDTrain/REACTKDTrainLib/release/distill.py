@@ -29,11 +29,10 @@ from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
-from REACTKDTrainLib.nodes.batch import NodeBatch
 from REACTKDTrainLib.nodes.node_store import NodeStore, encoder_hash
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import Ensemble, targets_of
-from REACTKDTrainLib.nodes.training import HeadsRecipe, predict, train_student, train_teacher
+from REACTKDTrainLib.nodes.train import Recipe, predict, train_student, train_teacher
 from REACTKDTrainLib.release.card import card
 from REACTKDTrainLib.release.rungs import MOMENT_RUNGS
 from REACTKDTrainLib.release.ship import NAMED, evaluate, save
@@ -81,14 +80,14 @@ def likelihood(logits: torch.Tensor, grade: torch.Tensor) -> float:
 def best_teacher(train: NodeTable, validation: NodeTable) -> tuple[Ensemble, dict]:
     """Choose steps and dropout by validation likelihood, then average `_MEMBERS` seeds."""
     found = []
-    everyone = NodeBatch.of(validation, torch.arange(len(validation)))
+    everyone = validation.batch()
     for steps, dropout in TEACHERS:
-        teacher = train_teacher(train, HeadsRecipe(steps=steps, **_TEACHER), dropout=dropout)
+        teacher = train_teacher(train, Recipe(steps=steps, **_TEACHER), dropout=dropout)
         with torch.no_grad():
             found.append((likelihood(teacher(everyone).logits, validation.grade), steps, dropout))
         print(f"teacher: {steps} steps, dropout {dropout}: {found[-1][0]:.4f}", file=sys.stderr, flush=True)
     _, steps, dropout = max(found)
-    recipes = [HeadsRecipe(steps=steps, seed=seed, **_TEACHER) for seed in range(_MEMBERS)]
+    recipes = [Recipe(steps=steps, seed=seed, **_TEACHER) for seed in range(_MEMBERS)]
     ensemble = Ensemble([train_teacher(train, recipe, dropout=dropout) for recipe in recipes]).eval()
     with torch.no_grad():
         p = torch.softmax(ensemble(everyone).logits, dim=1)
@@ -124,7 +123,7 @@ def calibrated(student: Student, table: NodeTable) -> float:
 def trained(train: NodeTable, targets: TeacherTargets, initial: Student, choice: tuple, teacher_width: int) -> Student:
     """One candidate, going on from `initial`."""
     method, graph, rate, steps = choice
-    recipe = HeadsRecipe(steps=steps, rate=rate, batch=128, modality_dropout=0.5, auxiliary=0.5)
+    recipe = Recipe(steps=steps, rate=rate, batch=128, modality_dropout=0.5, auxiliary=0.5)
     config = DistillationConfig(width=32, graph=graph)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -157,7 +156,7 @@ def rungs(train: NodeTable, validation: NodeTable) -> dict[str, tuple[Student, N
     out = {}
     for name, blocks in MOMENT_RUNGS.items():
         config = StudentConfig(blocks=blocks, dropout=0.3)
-        recipes = [HeadsRecipe(steps=steps, batch=128, modality_dropout=0.5, auxiliary=0.5) for steps in _RUNG_STEPS]
+        recipes = [Recipe(steps=steps, batch=128, modality_dropout=0.5, auxiliary=0.5) for steps in _RUNG_STEPS]
         students = [train_student(train, recipe, config) for recipe in recipes]
         out[name] = (max(students, key=lambda s: score(s, validation)), None)
     return out
@@ -231,7 +230,7 @@ def main(arguments: list[str] | None = None) -> None:
         "validation_cases": len(validation),
         "distillation_seeds": [int(as_table(train).seed.min()), int(as_table(train).seed.max())],
         "test_seeds": [int(as_table(test).seed.min()), int(as_table(test).seed.max())],
-        "recipe": asdict(replace(HeadsRecipe(), batch=128, modality_dropout=0.5, auxiliary=0.5)),
+        "recipe": asdict(replace(Recipe(), batch=128, modality_dropout=0.5, auxiliary=0.5)),
         "temperature": round(temperature, 3),
         "made": date.today().isoformat(),
         "how": bundle.info["training"]["how"].replace("; no teacher, no distillation", "")

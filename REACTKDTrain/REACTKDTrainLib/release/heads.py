@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from REACTKDLib.core.phantom.latents import DENSITIES
 from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.student.node_network import NodeBatch
 from REACTKDTrainLib.distillation.losses import focal_loss, masked_mse, random_presence
 from REACTKDTrainLib.release.tables import LATENTS, MODALITIES, Table
 
@@ -44,13 +45,10 @@ def standardize_latents(latents: Tensor, reference: Tensor) -> Tensor:
 
 def fit_scales(student: Student, table: Table, fused: Tensor | None = None) -> None:
     """Set the standardization constants from tumor nodes (and parenchyma) of training cases."""
-    rows = table.present
-    if student.fixed_size:
-        for name, nodes in table.fixed_blocks(student.config.blocks).items():
-            student.fixed_scale[name].fit(student._relative(nodes)[:, 1:][rows[:, 1:]])
+    batch = NodeBatch(table.topology, table.fixed_blocks(student.config.blocks), fused, None, table.present)
+    student.fit_scales([batch])
     if fused is not None:
-        student.fused_scale.fit(student._relative(fused)[:, 1:][rows[:, 1:]])
-    student.topology_scale.fit(table.topology)
+        student.fit_learned_scale([batch])
 
 
 def table_logits(
@@ -62,11 +60,9 @@ def table_logits(
     modalities: dict[str, Tensor],
 ) -> tuple[Tensor, Tensor]:
     """Logits (B, K) and region embeddings (B, n, hidden) of a batch of node tables."""
-    h = student.embed(fused, fixed, modalities)
-    t = student.embed_topology(topology)[:, None]
-    nodes = torch.cat([h, t], dim=1)
-    keep = torch.cat([present, torch.ones_like(present[:, :1])], dim=1)
-    return student.head.batch(nodes, keep), h
+    learned = fused if student.fused_size else None
+    decision = student.forward_nodes(NodeBatch(topology, fixed, learned, modalities, present))
+    return decision.logits, decision.regions
 
 
 def drop_nodes(present: Tensor, rate: float, generator: torch.Generator) -> Tensor:

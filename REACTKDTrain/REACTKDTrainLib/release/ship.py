@@ -19,6 +19,7 @@ from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.student.node_network import NodeBatch
 from REACTKDLib.core.student.prepare import Preparation
 from REACTKDLib.core.writing.tensor_files import write_tensors
 from REACTKDTrainLib.release.encode import SUBSETS, encode_cohort
@@ -35,8 +36,7 @@ ENCODER_CASES = 1563  # patients whose crops trained the encoder: the first of t
 
 def fit_encoder_scales(student: Student, table: Table, fused: dict[str, torch.Tensor]) -> None:
     """Set the standardization of encoder moments from tumor nodes of whole volumes, over all subsets."""
-    rows = [student._relative(nodes)[:, 1:][table.present[:, 1:]] for nodes in fused.values()]
-    student.fused_scale.fit(torch.cat(rows))
+    student.fit_learned_scale(NodeBatch(table.topology, {}, nodes, None, table.present) for nodes in fused.values())
 
 
 def with_encoder(

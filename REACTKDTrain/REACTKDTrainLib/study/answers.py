@@ -8,11 +8,9 @@ import numpy as np
 import torch
 
 from REACTKDLib.core.modality import INPUTS, subset_name
-from REACTKDLib.core.student.network import FeatureMaps, Student
-from REACTKDLib.core.student.pooling import fused_nodes
-from REACTKDTrainLib.data.fixed_nodes import columns_of
+from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.data.view import View
-from REACTKDTrainLib.models.student_graph import encode_views, view_batches
+from REACTKDTrainLib.models.student_graph import encode_views, nodes_of, view_batches
 from REACTKDTrainLib.training.fold_data import FoldData
 
 NODES = 8  # shown of a case: the parenchyma and up to seven lesions
@@ -35,12 +33,12 @@ def answers(
         for subset in dict.fromkeys([*map(tuple, inputs), known]):
             if not set(subset) <= set(known):
                 continue
-            h, decision = _decided(student, view, levels, subset)
+            decision = student.forward_nodes(nodes_of(student, view, levels, subset)[0])
             p = torch.softmax(decision.logits.double(), dim=0).cpu()
             if f"p_{subset_name(subset)}" in out:
                 out[f"p_{subset_name(subset)}"][n] = p.numpy()
             if subset == known:
-                hidden[n] = (decision.weights[:-1, None] * h).sum(dim=0).cpu().numpy()
+                hidden[n] = decision.summary.cpu().numpy()
                 _explain(decision, p, rows, n)
         told()
     return {**out, **rows, "hidden": hidden}
@@ -51,17 +49,6 @@ def _encoded(student: Student, data: FoldData) -> Iterator[tuple[View, dict[str,
     for batch in view_batches(data.view(n) for n in range(len(data))):
         levels = encode_views(student, batch, None) if student.fused_size else [{} for _ in batch]
         yield from zip(batch, levels, strict=True)
-
-
-def _decided(student: Student, view: View, levels, subset: Sequence[str]):
-    columns, device = columns_of(student.config.blocks), next(student.parameters()).device
-    occupancy = view.masks.occupancy.to(device)
-    fused = occupancy.new_zeros((len(occupancy), student.fused_size))
-    if student.fused_size:
-        maps = student.fuse(FeatureMaps({}, {}, levels).only(tuple(subset)))
-        fused = fused_nodes(maps, occupancy, student.config.spread)
-    h = student.embed(fused, {m: view.fixed[m][:, columns].to(device) for m in subset})
-    return h, student.head(torch.cat([h, student.embed_topology(view.masks.topology.to(device))[None]]))
 
 
 def _explain(decision, p: torch.Tensor, rows: dict[str, np.ndarray], n: int) -> None:

@@ -30,7 +30,7 @@ from REACTKDTrainLib.evaluation.intervals import share_in_common
 from REACTKDTrainLib.nodes.node_store import NodeStore
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import targets_of
-from REACTKDTrainLib.nodes.training import HeadsRecipe, predict, train_student, train_teacher
+from REACTKDTrainLib.nodes.train import Recipe, predict, train_student, train_teacher
 from REACTKDTrainLib.study.presets import NodeLevel as NodeSettings
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.training.preparation import prepare_cases
@@ -124,9 +124,9 @@ class NodeLevel:
 
     # -- teachers and students
 
-    def recipe(self, seed: int, **changes) -> HeadsRecipe:
+    def recipe(self, seed: int, **changes) -> Recipe:
         """Of every training: same steps, batches, order of cases for a seed."""
-        return HeadsRecipe(**({"steps": self.settings.steps, "batch": self.settings.batch, "seed": seed} | changes))
+        return Recipe(**({"steps": self.settings.steps, "batch": self.settings.batch, "seed": seed} | changes))
 
     def targets(self, teacher: str, size: int, number: int) -> TeacherTargets:
         """What a teacher says of a subset: one of the same patients, or one of the whole pool."""

@@ -23,10 +23,10 @@ from REACTKDTrainLib.data.view_maker import ViewMaker
 from REACTKDTrainLib.distillation.auxiliary import LatentRegression
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.distillation.targets_cache import TargetCache
-from REACTKDTrainLib.models.heads_only import start_heads
+from REACTKDTrainLib.models.node_batches import fit_teacher_scales, start_heads
 from REACTKDTrainLib.models.predict import predict_views
 from REACTKDTrainLib.models.student_graph import fit_fused_scale, fit_student_scales
-from REACTKDTrainLib.models.teacher import Teacher, fit_teacher_scales
+from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.training.calibration import apply_temperature, fit_temperature
 from REACTKDTrainLib.training.checkpoint import load_checkpoint
 from REACTKDTrainLib.training.config import StageConfig, TrainingConfig

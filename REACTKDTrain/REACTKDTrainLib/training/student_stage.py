@@ -15,7 +15,7 @@ from REACTKDTrainLib.distillation.auxiliary import LatentRegression
 from REACTKDTrainLib.distillation.distiller import Distiller
 from REACTKDTrainLib.distillation.losses import random_presence
 from REACTKDTrainLib.distillation.targets import TeacherTargets
-from REACTKDTrainLib.models.heads_only import student_heads
+from REACTKDTrainLib.models.node_batches import student_heads
 from REACTKDTrainLib.models.predict import predict_views
 from REACTKDTrainLib.models.student_graph import student_forward
 from REACTKDTrainLib.training.config import LossConfig

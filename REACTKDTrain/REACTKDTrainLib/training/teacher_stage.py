@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from REACTKDTrainLib.data.view import View
-from REACTKDTrainLib.models.heads_only import teacher_heads
+from REACTKDTrainLib.models.node_batches import teacher_heads
 from REACTKDTrainLib.models.outputs import GraphOutput
-from REACTKDTrainLib.models.teacher import BRANCHES, Teacher
+from REACTKDTrainLib.models.teacher import Teacher
+from REACTKDTrainLib.models.teacher_heads import BRANCHES
 from REACTKDTrainLib.training.config import LossConfig
 from REACTKDTrainLib.training.fold_data import FoldData
 from REACTKDTrainLib.training.randomness import seed_of

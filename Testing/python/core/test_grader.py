@@ -351,9 +351,7 @@ def test_deletion_by_formula_is_the_student_without_that_node(case, bundle, grad
     *_, placement = session._placed
     student, runner = bundle.student, session._runner.current
     nodes = runner.pool(*session._features(session._field, tuple(Modality)), placement)
-    h = torch.cat(
-        [student.embed(nodes.fused, nodes.fixed), student.embed_topology(torch.tensor(placement.topology))[None]]
-    )
+    h = student.decide(nodes, torch.tensor(placement.topology)).embeddings
     for node in range(len(h)):
         left = torch.cat([h[:node], h[node + 1 :]])  # differences to the parenchyma stay in the embeddings
         assert np.allclose(votes.logits_without_each()[node], student.head(left).logits.numpy(), atol=1e-5)

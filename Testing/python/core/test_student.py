@@ -143,7 +143,7 @@ def test_contributions_add_up_and_deletion_is_recomputation():
 def test_padded_batch_equals_single_cases():
     head, h = random_nodes(6)
     present = torch.tensor([[True] * 6, [True] * 4 + [False] * 2])
-    logits = head.batch(torch.stack([h, h]), present)
+    logits = head(torch.stack([h, h]), present).logits
     assert torch.allclose(logits[0], head(h).logits)
     assert torch.allclose(logits[1], head(h[:4]).logits)
 

@@ -8,34 +8,51 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """One case decided.
+    """One case decided, or B of them with B in front of every shape.
 
     logits (K,) = baseline (K,) + sum of contributions (m, K), where contributions = weights (m,) x scores (m, K).
-    Nodes: the regions in order, then the topology node last. The learned null node is part of the baseline together
-    with the bias; `null_weight` and `null_score` keep it for recomputing without a node.
+    Nodes: the regions in order, then the topology node last; padding has the weight 0. The learned null node is part
+    of the baseline together with the bias; `null_weight` and `null_score` keep it for recomputing without a node.
+    attention: raw attention scores of the m nodes, then of the null node. embeddings (m, hidden) of the nodes.
     """
 
     logits: Tensor
-    baseline: Tensor
     weights: Tensor
     scores: Tensor
     bias: Tensor
     null_weight: Tensor
     null_score: Tensor
-    attention: Tensor  # raw attention scores of the m nodes, then of the null node
+    attention: Tensor
+    embeddings: Tensor
+
+    @property
+    def baseline(self) -> Tensor:
+        """(K,): what no node explains, b + a_0 s_0."""
+        return self.bias + self.null_weight[..., None] * self.null_score
 
     @property
     def contributions(self) -> Tensor:
         """(m, K)."""
-        return self.weights[:, None] * self.scores
+        return self.weights[..., None] * self.scores
+
+    @property
+    def regions(self) -> Tensor:
+        """(n, hidden): the embeddings of the regions alone."""
+        return self.embeddings[..., :-1, :]
+
+    @property
+    def summary(self) -> Tensor:
+        """(hidden,): the embeddings of the regions summed by attention."""
+        return (self.weights[..., :-1, None] * self.regions).sum(dim=-2)
 
     def without(self, node: int) -> Tensor:
-        """Logits with one node removed, in closed form: logits - a/(1-a) (s - (logits - b)). (K,)."""
+        """Logits of one case with one node removed, in closed form: logits - a/(1-a) (s - (logits - b)). (K,)."""
         a = self.weights[node]
         return self.logits - a / (1 - a) * (self.scores[node] - (self.logits - self.bias))
 
@@ -56,23 +73,19 @@ class AttentionHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(classes))
         nn.init.normal_(self.score.weight, std=0.02)  # near uniform attention at the start
 
-    def attend(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Attention scores (...,) and class scores (..., K) of nodes (..., hidden)."""
-        u = self.score(torch.tanh(self.value(h)) * torch.sigmoid(self.gate(h))).squeeze(-1)
-        return u, self.classify(h)
+    def forward(self, h: Tensor, present: Tensor | None = None) -> Decision:
+        """h: (..., m, hidden), the nodes of one case or of several padded ones; present: (..., m) bool, None: all."""
+        nodes = torch.cat([h, self.null.expand(*h.shape[:-2], 1, -1)], dim=-2)
+        u = self.score(torch.tanh(self.value(nodes)) * torch.sigmoid(self.gate(nodes))).squeeze(-1)
+        s = self.classify(nodes)
+        if present is not None:
+            u = u.masked_fill(~F.pad(present, (0, 1), value=True), float("-inf"))
+        a = torch.softmax(u, dim=-1)
+        logits = self.bias + (a[..., None] * s).sum(dim=-2)
+        return Decision(logits, a[..., :-1], s[..., :-1, :], self.bias, a[..., -1], s[..., -1, :], u, h)
 
-    def forward(self, h: Tensor) -> Decision:
-        """h: (m, hidden) of one case."""
-        u, s = self.attend(torch.cat([h, self.null[None]]))
-        a = torch.softmax(u, dim=0)
-        baseline = self.bias + a[-1] * s[-1]
-        logits = baseline + (a[:-1, None] * s[:-1]).sum(dim=0)
-        return Decision(logits, baseline, a[:-1], s[:-1], self.bias, a[-1], s[-1], u)
-
-    def batch(self, h: Tensor, present: Tensor) -> Tensor:
-        """Logits (B, K) of padded cases: h (B, m, hidden), present bool (B, m). For training."""
-        null = self.null.expand(len(h), 1, -1)
-        u, s = self.attend(torch.cat([h, null], dim=1))
-        keep = torch.cat([present, torch.ones_like(present[:, :1])], dim=1)
-        a = torch.softmax(u.masked_fill(~keep, float("-inf")), dim=1)
-        return self.bias + (a[..., None] * s).sum(dim=1)
+    @torch.no_grad()
+    def divide_by(self, temperature: float) -> None:
+        """Divide the class scores and the bias by a temperature: contributions still add up, ranks stay."""
+        self.classify.weight /= temperature
+        self.bias /= temperature

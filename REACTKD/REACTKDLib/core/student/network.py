@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +13,8 @@ from REACTKDLib.core.student.bands import gaussian_bands
 from REACTKDLib.core.student.cbam import CBAM3D
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.encoder import Encoders
-from REACTKDLib.core.student.head import AttentionHead, Decision
+from REACTKDLib.core.student.head import Decision
+from REACTKDLib.core.student.node_network import NodeBatch, NodeNetwork, Standardize
 from REACTKDLib.core.student.pooling import (
     BLOCK_SIZES,
     NodeMasks,
@@ -49,25 +50,7 @@ class NodeVectors:
     fixed: dict[str, Tensor]
 
 
-class Standardize(nn.Module):
-    """(x - mean) / scale with constants from the training cases, kept as buffers; values are cut at +-6."""
-
-    def __init__(self, size: int):
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(size))
-        self.register_buffer("scale", torch.ones(size))
-
-    @torch.no_grad()
-    def fit(self, x: Tensor) -> None:
-        """Take constants from rows x (N, size)."""
-        self.mean.copy_(x.mean(dim=0))
-        self.scale.copy_(x.std(dim=0).clamp_min(1e-3))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return ((x - self.mean) / self.scale).clamp(-6, 6)
-
-
-class Student(nn.Module):
+class Student(NodeNetwork):
     """REACT-KD's student. See `StudentConfig` for its choices.
 
     `encode` never sees a mask; `pool` and `decide` are cheap and run again at each mask edit. `encoder_calls` counts
@@ -78,25 +61,27 @@ class Student(nn.Module):
         super().__init__()
         self.config = config
         self.encoder_calls = 0
-        double = 2 if config.difference else 1
+        self.difference = config.difference
         self.fixed_size = sum(BLOCK_SIZES[b] for b in config.blocks if b != "encoder")
         self.fused_size = sum(config.widths) * (2 if config.spread else 1) if "encoder" in config.blocks else 0
         if self.fused_size:
+            size = self.fused_size * (2 if config.difference else 1)
             self.encoders = Encoders(config)
             self.cbam = CBAM3D(config.widths[-1], config.cbam_ratio, config.cbam_kernel) if config.cbam else None
-            self.fused_scale = Standardize(double * self.fused_size)
-            self.fused_in = nn.Linear(double * self.fused_size, config.hidden)
-        if self.fixed_size:
-            self.fixed_scale = nn.ModuleDict({m: Standardize(double * self.fixed_size) for m in config.modalities})
-            self.fixed_in = nn.ModuleDict(
-                {m: nn.Linear(double * self.fixed_size, config.hidden) for m in config.modalities}
-            )
-        self.topology_scale = Standardize(config.topology)
-        self.topology_in = nn.Linear(config.topology, config.hidden)
-        self.kind = nn.Parameter(torch.zeros(2, config.hidden))
-        self.drop = nn.Dropout(config.dropout)
-        self.mix = nn.Sequential(nn.GELU(), nn.Linear(config.hidden, config.hidden), nn.GELU())
-        self.head = AttentionHead(config.hidden, config.classes)
+            self.fused_scale = Standardize(size)
+            self.fused_in = nn.Linear(size, config.hidden)
+        self._make_layers(
+            config.modalities, self.fixed_size, config.topology, config.hidden, config.classes,
+            nn.Dropout(config.dropout),
+        )  # fmt: skip
+
+    def embed_learned(self, learned: Tensor) -> Tensor:
+        """Of the moments of the fused maps, standardized."""
+        return self.fused_in(self.drop(self.fused_scale(self.relative(learned))))
+
+    def fit_learned_scale(self, batches: Iterable[NodeBatch]) -> None:
+        """Set the standardization constants of the moments, from the lesions of training cases; see `fit_scales`."""
+        self.fused_scale.fit([self._of_lesions(batch, batch.learned) for batch in batches])
 
     def encode(self, images: dict[str, Tensor]) -> FeatureMaps:
         """images: modality -> (1, 1, D, H, W), a non-empty subset of the modalities. Raises: ValueError for others."""
@@ -147,29 +132,6 @@ class Student(nn.Module):
             return NodeVectors(remembered_fused_nodes(levels, masks, self.config.spread, memos["fused"]), fixed)
         return NodeVectors(fused_nodes(levels, masks.occupancy, self.config.spread), fixed)
 
-    def _relative(self, nodes: Tensor) -> Tensor:
-        """Append each node's difference to the parenchyma (node 0). (..., n, Q) -> (..., n, 2 Q)."""
-        return torch.cat([nodes, nodes - nodes[..., :1, :]], dim=-1) if self.config.difference else nodes
-
-    def embed(self, fused: Tensor, fixed: dict[str, Tensor], present: dict[str, Tensor] | None = None) -> Tensor:
-        """Region embeddings. fused: (..., n, F); fixed: modality -> (..., n, Q); present: modality -> (...,) 0 or 1.
-
-        A modality that is absent adds nothing, not zeros put through a layer. Returns (..., n, hidden).
-        """
-        total = self.kind[[0] + [1] * (fused.shape[-2] - 1)]
-        if self.fused_size:
-            total = total + self.fused_in(self.drop(self.fused_scale(self._relative(fused))))
-        if self.fixed_size:
-            for name, nodes in fixed.items():
-                part = self.fixed_in[name](self.drop(self.fixed_scale[name](self._relative(nodes))))
-                total = total + (part if present is None else part * present[name][..., None, None])
-        return self.mix(total)
-
-    def embed_topology(self, topology: Tensor) -> Tensor:
-        """(..., 7) -> (..., hidden)."""
-        return self.mix(self.topology_in(self.drop(self.topology_scale(topology))))
-
     def decide(self, nodes: NodeVectors, topology: Tensor) -> Decision:
-        """Decide one case. topology: (7,). The nodes of the decision are the regions, then the topology node."""
-        h = self.embed(nodes.fused, nodes.fixed)
-        return self.head(torch.cat([h, self.embed_topology(topology)[None]]))
+        """Decide one case: `forward_nodes` of what `pool` gave. topology: (7,)."""
+        return self.forward_nodes(NodeBatch(topology, nodes.fixed, nodes.fused if self.fused_size else None))

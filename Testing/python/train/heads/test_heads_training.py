@@ -12,16 +12,15 @@ from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.evaluation.auc import macro_auc
-from REACTKDTrainLib.models.heads_only import teacher_heads
+from REACTKDTrainLib.models.node_batches import teacher_heads
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.models.teacher_config import TeacherConfig
-from REACTKDTrainLib.nodes.batch import NodeBatch, student_output
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import Ensemble, NodeTeacher, taken, targets_of
-from REACTKDTrainLib.nodes.training import HeadsRecipe, new_student, predict, train_student, train_teacher
+from REACTKDTrainLib.nodes.train import Recipe, new_student, predict, train_student, train_teacher
 from support.node_cases import cases
 
-QUICK = HeadsRecipe(steps=150, batch=32)
+QUICK = Recipe(steps=150, batch=32)
 ALL = ("ct", "fdg", "acetate")
 
 
@@ -157,7 +156,7 @@ def test_teachers_are_the_heads_of_the_whole_teacher():
     views = [case.view() for case in own]
     with torch.no_grad():
         want = teacher_heads(whole, views, [0] * len(views))
-        got = teacher(NodeBatch.of(table, torch.arange(len(own))))
+        got = teacher(table.batch())
     assert torch.allclose(got.logits, want.logits, atol=1e-5)
     for branch, logits in want.branch_logits.items():
         assert torch.allclose(got.branch_logits[branch], logits, atol=1e-5)
@@ -165,7 +164,7 @@ def test_teachers_are_the_heads_of_the_whole_teacher():
 
 def test_an_ensemble_is_the_mean_of_log_probabilities(table, teacher):
     other = train_teacher(table, replace(QUICK, steps=20, seed=5))
-    batch = NodeBatch.of(table, torch.arange(4))
+    batch = table.batch(torch.arange(4))
     with torch.no_grad():
         both = Ensemble([teacher, other]).eval()(batch).logits
         want = (torch.log_softmax(teacher(batch).logits, 1) + torch.log_softmax(other(batch).logits, 1)) / 2
@@ -198,12 +197,12 @@ def test_each_row_reads_the_moments_of_its_own_images():
     size = Student(StudentConfig()).fused_size
     table = NodeTable.of(cases(6, fused=size))
     student = new_student(table, StudentConfig()).eval()
-    batch = NodeBatch.of(table, torch.arange(6))
+    batch = table.batch()
     mixed = {"ct": torch.ones(6), "fdg": torch.tensor([0.0, 1, 0, 1, 0, 1]), "acetate": torch.zeros(6)}
     with torch.no_grad():
-        got = student_output(student, batch, mixed).logits
-        ct = student_output(student, batch, {**mixed, "fdg": torch.zeros(6)}).logits
-        both = student_output(student, batch, {**mixed, "fdg": torch.ones(6)}).logits
+        got = student.forward_nodes(batch.for_student(student, mixed)).logits
+        ct = student.forward_nodes(batch.for_student(student, {**mixed, "fdg": torch.zeros(6)})).logits
+        both = student.forward_nodes(batch.for_student(student, {**mixed, "fdg": torch.ones(6)})).logits
     assert torch.allclose(got[::2], ct[::2], atol=1e-6) and torch.allclose(got[1::2], both[1::2], atol=1e-6)
 
 
@@ -219,4 +218,4 @@ def test_what_cannot_be_trained_is_refused(table, teacher):
 @pytest.mark.parametrize("field, value", [("steps", 0), ("rate", 0.0), ("expert", 1.5), ("modality_dropout", 1.0)])
 def test_a_recipe_names_the_field_that_is_wrong(field, value):
     with pytest.raises(ValueError, match=field):
-        HeadsRecipe(**{field: value})
+        Recipe(**{field: value})

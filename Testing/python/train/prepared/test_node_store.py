@@ -11,6 +11,7 @@ import torch
 from REACTKDLib.core.modality import subsets_of
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import FeatureMaps, Student
+from REACTKDLib.core.student.node_network import NodeBatch
 from REACTKDLib.core.student.pooling import fused_nodes
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.cohorts.sizes import preparation_of
@@ -60,8 +61,9 @@ def test_heads_answer_from_nodes_as_from_voxels(stores, student):
         presence = {m: torch.tensor([float(m in subset)]) for m in student.config.modalities}
         with torch.no_grad():
             want = student_forward(student, [view], presence).logits[0]
-            h = student.embed(regions.fused["+".join(subset)], {m: regions.fixed[m] for m in subset})
-            got = student.head(torch.cat([h, student.embed_topology(regions.masks.topology)[None]])).logits
+            fixed = {m: regions.fixed[m] for m in subset}
+            batch = NodeBatch(regions.masks.topology, fixed, regions.fused["+".join(subset)])
+            got = student.forward_nodes(batch).logits
         assert torch.allclose(got, want, atol=1e-4), subset
 
 

@@ -12,7 +12,7 @@ from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.nodes.table import NodeTable
-from REACTKDTrainLib.nodes.training import new_student, predict
+from REACTKDTrainLib.nodes.train import new_student, predict
 from REACTKDTrainLib.release import distill, ship
 from REACTKDTrainLib.release.ship import save
 from support.node_cases import cases

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import torch
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from REACTKDLib.core.phantom.latents import DENSITIES
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import Student
-from REACTKDTrainLib.data.fixed_nodes import columns_of
+from REACTKDLib.core.student.node_network import NodeBatch
 from REACTKDTrainLib.distillation.distiller import Distiller
 from REACTKDTrainLib.distillation.losses import focal_loss, masked_mse, random_presence
 from REACTKDTrainLib.distillation.targets import TeacherTargets
-from REACTKDTrainLib.nodes.batch import NodeBatch, student_output
+from REACTKDTrainLib.models.outputs import GraphOutput
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import NodeTeacher, taken
 
@@ -25,7 +25,7 @@ Watch = Callable[[int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)
-class HeadsRecipe:
+class Recipe:
     """How heads are optimized: AdamW, one cycle of the rate, gradients clipped at 1.
 
     steps, batch, rate, decay: of the optimizer. gamma, class_weights: of the focal loss. modality_dropout,
@@ -59,7 +59,7 @@ class HeadsRecipe:
             raise ValueError(f"expert must be a share, not {self.expert}")
 
 
-def train_teacher(table: NodeTable, recipe: HeadsRecipe, hidden: int = 48, dropout: float = 0.3) -> NodeTeacher:
+def train_teacher(table: NodeTable, recipe: Recipe, hidden: int = 48, dropout: float = 0.3) -> NodeTeacher:
     """All images; focal loss of the fused head, and half that of each branch's.
 
     Masks and lesions vary as they do for a student (`recipe.expert`, `recipe.node_dropout`): on 65 patients a teacher
@@ -68,13 +68,13 @@ def train_teacher(table: NodeTable, recipe: HeadsRecipe, hidden: int = 48, dropo
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         teacher = NodeTeacher(hidden, dropout=dropout)
-        teacher.fit_scales(table)
+        teacher.fit_scales([table.batch()])
         weights = torch.tensor(recipe.class_weights)
         draw = torch.Generator().manual_seed(recipe.seed)
 
         def loss(index: Tensor) -> dict[str, Tensor]:
-            batch = NodeBatch.of(table, index, _drawn_variants(len(index), table.variants, recipe, draw))
-            output = teacher(batch, _hidden_nodes(batch.rows, recipe.node_dropout, draw))
+            batch = table.batch(index, _drawn_variants(len(index), table.variants, recipe, draw))
+            output = teacher(replace(batch, seen=_seen_nodes(batch.rows, recipe.node_dropout, draw)))
             grade = table.grade[index]
             terms = {"focal": focal_loss(output.logits, grade, recipe.gamma, weights)}
             for branch, logits in output.branch_logits.items():
@@ -87,7 +87,7 @@ def train_teacher(table: NodeTable, recipe: HeadsRecipe, hidden: int = 48, dropo
 
 def train_student(
     table: NodeTable,
-    recipe: HeadsRecipe,
+    recipe: Recipe,
     config: StudentConfig | None = None,
     distiller: Distiller | None = None,
     targets: TeacherTargets | None = None,
@@ -119,8 +119,9 @@ def train_student(
 
         def loss(index: Tensor) -> dict[str, Tensor]:
             presence = random_presence(len(index), student.config.modalities, recipe.modality_dropout, draw)
-            batch = NodeBatch.of(table, index, _drawn_variants(len(index), _usable(table, student), recipe, draw))
-            output = student_output(student, batch, presence, _hidden_nodes(batch.rows, recipe.node_dropout, draw))
+            batch = table.batch(index, _drawn_variants(len(index), _usable(table, student), recipe, draw))
+            batch = replace(batch, seen=_seen_nodes(batch.rows, recipe.node_dropout, draw))
+            output = graph_of(student, batch.for_student(student, presence))
             terms = {"focal": focal_loss(output.logits, table.grade[index], recipe.gamma, weights)}
             if distiller is not None and targets is not None:
                 views = [
@@ -146,16 +147,11 @@ def train_student(
 def new_student(table: NodeTable, config: StudentConfig | None = None) -> Student:
     """A student with the standardization constants of a table's lesions. config: as in `train_student`."""
     student = Student(config or StudentConfig(blocks=("input", "bands", "shells"), dropout=0.3))
-    columns = columns_of(student.config.blocks)
-    used = table.rows[: _usable(table, student), :, 1:]
-    with torch.no_grad():
-        for name in student.config.modalities if student.fixed_size else ():
-            vectors = student._relative(table.fixed[name][: len(used)][..., columns])
-            student.fixed_scale[name].fit(vectors[:, :, 1:][used])
-        if student.fused_size:
-            rows = [student._relative(x[: len(used)])[:, :, 1:][used] for x in table.fused.values()]
-            student.fused_scale.fit(torch.cat(rows))
-        student.topology_scale.fit(table.topology[: len(used)].flatten(0, 1))
+    whole = {m: torch.ones(len(table)) for m in student.config.modalities}
+    batches = [table.batch(variant=v).for_student(student, whole) for v in range(_usable(table, student))]
+    student.fit_scales(batches)
+    if student.fused_size:
+        student.fit_learned_scale(replace(b, learned=b.moments[s]) for s in table.fused for b in batches)
     return student
 
 
@@ -164,16 +160,23 @@ def predict(student: Student, table: NodeTable, subset: tuple[str, ...], variant
     """Probabilities (N, K) of every case with some of its images and one of its sets of masks."""
     student.eval()
     presence = {m: torch.full((len(table),), float(m in subset)) for m in student.config.modalities}
-    output = student_output(student, NodeBatch.of(table, torch.arange(len(table)), variant), presence)
-    return torch.softmax(output.logits.double(), dim=1)
+    batch = table.batch(variant=variant).for_student(student, presence)
+    return torch.softmax(student.forward_nodes(batch).logits.double(), dim=1)
+
+
+def graph_of(student: Student, batch: NodeBatch) -> GraphOutput:
+    """What distillers compare; `nodes` are region embeddings, of which graphs are made where there are no maps."""
+    decision = student.forward_nodes(batch)
+    nodes = batch.per_case(decision.regions)
+    return GraphOutput(decision.logits, nodes, [], decision.summary, embeddings=nodes)
 
 
 def _usable(table: NodeTable, student: Student) -> int:
     """Sets of masks that the student can be shown: those with moments of its encoder, if it has one."""
-    return min((len(x) for x in table.fused.values()), default=0) if student.fused_size else table.variants
+    return table.encoded if student.fused_size else table.variants
 
 
-def _drawn_variants(n: int, variants: int, recipe: HeadsRecipe, draw: torch.Generator) -> Tensor:
+def _drawn_variants(n: int, variants: int, recipe: Recipe, draw: torch.Generator) -> Tensor:
     """(n,): the expert's masks with probability `recipe.expert`, else one of the annotators'."""
     if variants < 1:
         raise ValueError("the table has no encoder moments; make it with the student's encoder")
@@ -182,11 +185,11 @@ def _drawn_variants(n: int, variants: int, recipe: HeadsRecipe, draw: torch.Gene
     return torch.where(expert | (variants < 2), torch.zeros_like(other), other)
 
 
-def _hidden_nodes(rows: Tensor, rate: float, draw: torch.Generator) -> Tensor:
-    """(B, n) bool: lesions that drop out, never the parenchyma or the first (largest) lesion."""
+def _seen_nodes(rows: Tensor, rate: float, draw: torch.Generator) -> Tensor:
+    """(B, n) bool: `rows` but lesions that drop out, never the parenchyma or the first (largest) lesion."""
     hidden = torch.rand(rows.shape, generator=draw) < rate
     hidden[:, :2] = False
-    return hidden
+    return rows & ~hidden
 
 
 def _latent_loss(readout: nn.Linear, embeddings, wanted: Tensor, presence: Mapping[str, Tensor]) -> Tensor:
@@ -202,7 +205,7 @@ def _latent_loss(readout: nn.Linear, embeddings, wanted: Tensor, presence: Mappi
 
 
 def _optimize(
-    module: nn.Module, loss: Callable[[Tensor], dict[str, Tensor]], cases: int, recipe: HeadsRecipe,
+    module: nn.Module, loss: Callable[[Tensor], dict[str, Tensor]], cases: int, recipe: Recipe,
     watch: Watch | None = None,
 ) -> None:  # fmt: skip
     """Steps over shuffled cases; each epoch runs through all of them."""
