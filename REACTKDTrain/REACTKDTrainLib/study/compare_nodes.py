@@ -23,7 +23,7 @@ from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs, share
 from REACTKDTrainLib.nodes.node_store import NodeStore
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import targets_of
-from REACTKDTrainLib.nodes.training import HeadsRecipe, predict, train_student, train_teacher
+from REACTKDTrainLib.nodes.train import Recipe, predict, train_student, train_teacher
 from REACTKDTrainLib.results.tables import difference_cell, markdown
 
 METHODS = ("none", "kd", "react-kd")
@@ -48,7 +48,7 @@ def compare_cohorts(
 
 def students_of(train: NodeTable, steps: int, seed: int) -> dict:
     """One student for each of `METHODS`, with the same teacher, seed and order of cases."""
-    recipe = HeadsRecipe(steps=steps, batch=32, class_weights=(1.5, 1.0, 2.0), seed=seed)
+    recipe = Recipe(steps=steps, batch=32, class_weights=(1.5, 1.0, 2.0), seed=seed)
     targets = targets_of(train_teacher(train, recipe), train)
     out = {}
     for method in METHODS:
