@@ -89,17 +89,23 @@ def run(options: argparse.Namespace, say: Callable[[str], None] = print, on_prog
 
 def survey_of(options: argparse.Namespace, on_progress: OnProgress | None = None) -> Survey:
     """Recognize the layout of the folder and look at it. Raises: FileMissing, UsageError."""
-    from REACTKDTrainLib.cohorts.layouts import LayoutOptions, survey_folder
+    from REACTKDTrainLib.cohorts.layout import LayoutOptions, survey_folder
     from REACTKDTrainLib.cohorts.listed import listed_cohort
 
     folder = options.folder
     if not folder.exists():
         raise FileMissing("There is nothing at the path given; check the path.")
     if folder.is_dir():
-        from REACTKDTrainLib.cohorts.hcc_tace import TaceOptions
-
-        tace = TaceOptions(options.mixed, options.missing, options.phase, options.sheet, _pairs(options.patient))
-        survey = survey_folder(folder, LayoutOptions(options.pairs, _pairs(options.grade), tace), on_progress)
+        choices = LayoutOptions(
+            options.pairs,
+            _pairs(options.grade),
+            options.mixed,
+            options.missing,
+            options.phase,
+            options.sheet,
+            _pairs(options.patient),
+        )
+        survey = survey_folder(folder, choices, on_progress)
         if survey is not None:
             return survey
 

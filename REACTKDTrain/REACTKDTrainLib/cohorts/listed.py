@@ -12,24 +12,26 @@ from typing import Any
 
 from REACTKDLib.core.cases.datalist import job_of_entry, name_of, read_datalist
 from REACTKDLib.core.cases.job import Job
-from REACTKDLib.core.cases.open_case import open_case
+from REACTKDLib.core.cases.open_job import open_job
+from REACTKDLib.core.cases.worklist import has_case_folders, read_listed
 from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.files.given_paths import check_path
 from REACTKDLib.core.files.tables import read_table
 from REACTKDLib.core.grades import GRADES
-from REACTKDLib.core.images.case import Case
-from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.text import quoted, shown
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
-from REACTKDTrainLib.cohorts.case_folders import has_case_folders, listed_jobs
 from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
 from REACTKDTrainLib.cohorts.label_files import LabeledImages, open_labeled
-from REACTKDTrainLib.cohorts.layouts import survey_folder
+from REACTKDTrainLib.cohorts.layout import known_layouts, survey_folder
 from REACTKDTrainLib.cohorts.survey import Survey
 
 GRADES_FILE = "grades.csv"
 _NO_GRADE = ("", "none", "null", "na", "n/a", "nan", "-")
 _PATIENT_LIKE = re.compile(r"pat|subj|person|pid|mrn")
+_NO_FILES_IN_WORKLIST = "Case {case} has no image or no segmentation; complete it, or take it out."
+_NO_FILES_IN_DATALIST = (
+    "Case {case} of the datalist needs an image (ct, fdg or acetate) and a segmentation, or liver and tumor masks."
+)
 
 
 def listed_cohort(path: Path) -> Cohort:
@@ -81,46 +83,17 @@ def datalist_cohort(path: Path) -> Cohort:
     Paths are relative to the file. Raises: UsageError, FileMissing.
     """
     path = Path(path)
-    told, entries = read_datalist(path, ("training",))
-    cases = tuple(_of_entry(entry, path.parent) for entry in entries)
-    return Cohort(str(told.get("name") or path.stem), cases, description=str(told.get("description", "")))
+    datalist, entries = read_datalist(path, ("training",))
+    cases = tuple(_case(job_of_entry(entry, path.parent), entry, _NO_FILES_IN_DATALIST) for entry in entries)
+    return Cohort(str(datalist.get("name") or path.stem), cases, description=str(datalist.get("description", "")))
 
 
-def _of_entry(entry: Mapping[str, Any], base: Path) -> CohortCase:
-    job = job_of_entry(entry, base)
-    name, images = job.case, {m.value: path for m, path in job.images.items()}
-    if not images or (job.segmentation is None and job.mask_files is None):
-        raise UsageError(
-            f"Case {quoted([name])} of the datalist needs an image (ct, fdg or acetate) and a segmentation, or liver "
-            "and tumor masks."
-        )
-    fold, clinical = entry.get("fold"), entry.get("clinical")
-    if fold is not None and (isinstance(fold, bool) or not isinstance(fold, int) or fold < 0):
-        raise UsageError(
-            f"Case {quoted([name])} of the datalist has the fold {shown(repr(fold))}; give a whole number from 0."
-        )
-    if clinical is not None and not isinstance(clinical, dict):
-        raise UsageError(
-            f"Case {quoted([name])} of the datalist has clinical data that are no object; give names and values."
-        )
-    if job.mask_files is None:
-        masks, load = (
-            (job.segmentation,),
-            partial(_open, name, images, job.segmentation, None, None, job.different_patients_ok),
-        )
-    else:
-        masks, load = job.mask_files, partial(open_labeled, LabeledImages(name, images, *job.mask_files))
-    patient = name_of(entry, "patient", name)
-    case = _case(name, patient, grade_of(entry.get("grade"), name), images, masks, load, fold)
-    return replace(case, clinical=clinical)
-
-
-# -- worklists and folders of cases
+# -- worklists and folders of case folders
 
 
 def _worklist_cohort(path: Path, grades: Mapping[str, Mapping[str, str]] | None = None) -> Cohort:
     """grades: rows of grades.csv by the name of the case; None where each case's own row holds grade and patient."""
-    listed = listed_jobs(path)
+    listed = read_listed(path)
     if grades is not None:
         unknown = sorted(set(grades) - {_composed(job.case) for job, _ in listed})
         if unknown:
@@ -128,28 +101,18 @@ def _worklist_cohort(path: Path, grades: Mapping[str, Mapping[str, str]] | None 
                 f"{GRADES_FILE} names {quoted(unknown)}, for which there is no case; write each as its folder."
             )
         listed = [(job, grades.get(_composed(job.case), {})) for job, _ in listed]
-    cases = tuple(_of_job(job, row) for job, row in listed)
+    cases = tuple(_case(job, row, _NO_FILES_IN_WORKLIST) for job, row in listed)
     return Cohort(path.stem if path.is_file() else path.name, cases)
 
 
 def _check_case_folders(path: Path) -> None:
     """Raise UsageError where no folder in `path` is a case: then the whole layout is another, not one case wrong."""
     if not has_case_folders(path):
+        holds = "nor ".join(f"{layout.holds}, " for layout in known_layouts())
         raise UsageError(
-            "The folder is no cohort that is known: it holds neither Dataset and Dataset_seg (hospital), nor volume-N "
-            "and segmentation-N (LiTS), nor imagesTr and labelsTr (MSD), nor DICOM with segmentations, nor a folder "
-            "for each case with CT.nii.gz and segmentation.seg.nrrd; give the folder above or below, or a datalist "
-            "(.json)."
+            f"The folder is no cohort that is known: it holds neither {holds}nor a folder for each case with CT.nii.gz "
+            "and segmentation.seg.nrrd; give the folder above or below, or a datalist (.json)."
         )
-
-
-def _of_job(job: Job, row: Mapping[str, str]) -> CohortCase:
-    images = {m.value: p for m, p in job.images.items()}
-    if not images or job.segmentation is None:
-        raise UsageError(f"Case {quoted([job.case])} has no image or no segmentation; complete it, or take it out.")
-    load = partial(_open, job.case, images, job.segmentation, job.liver, job.tumor, job.different_patients_ok)
-    grade = grade_of(row.get("grade"), job.case)
-    return _case(job.case, row.get("patient") or job.case, grade, images, [job.segmentation], load, None)
 
 
 def _rows_by_case(path: Path) -> dict[str, dict[str, str]]:
@@ -185,22 +148,47 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _case(
-    name: str,
-    patient: str,
-    grade: int | None,
-    images: Mapping[str, Path],
-    masks: Sequence[Path],
-    load: partial[Case],
-    fold: int | None,
-) -> CohortCase:
-    paths = (*images.values(), *masks)
-    if not all(map(_can_be_read, paths)):
-        # the case is told as unreadable when it is opened, so that it can be skipped
-        fingerprint = "missing " + name
+def _case(job: Job, labels: Mapping[str, Any], without_files: str) -> CohortCase:
+    """labels: of the same row or entry: 'grade', 'patient', 'fold' and 'clinical', any of them."""
+    name, images = job.case, {m.value: path for m, path in job.images.items()}
+    if not images or (job.segmentation is None and job.mask_files is None):
+        raise UsageError(without_files.format(case=quoted([name])))
+    if job.mask_files is None:
+        masks, load = (job.segmentation,), partial(open_job, job)
     else:
-        fingerprint = fingerprint_of([file for path in paths for file in _files_at(path)], name)
-    return CohortCase(name, patient, grade, tuple(images), load, fingerprint, fold)
+        masks, load = job.mask_files, partial(open_labeled, LabeledImages(name, images, *job.mask_files))
+    clinical = labels.get("clinical")
+    if clinical is not None and not isinstance(clinical, dict):
+        raise UsageError(
+            f"Case {quoted([name])} of the datalist has clinical data that are no object; give names and values."
+        )
+    return CohortCase(
+        name,
+        name_of(labels, "patient", name),
+        grade_of(labels.get("grade"), name),
+        tuple(images),
+        load,
+        _fingerprint(name, (*images.values(), *masks)),
+        _fold_of(labels.get("fold"), name),
+        clinical=clinical,
+    )
+
+
+def _fold_of(value: Any, case: str) -> int | None:
+    """A whole number from 0, as a number or as a cell of a table. Raises: UsageError."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise UsageError(f"Case {quoted([case])} has the fold {shown(repr(value))}; give a whole number from 0.")
+    return value
+
+
+def _fingerprint(name: str, paths: Sequence[Path]) -> str:
+    if not all(map(_can_be_read, paths)):
+        return "missing " + name  # the case is told as unreadable when it is opened, so that it can be skipped
+    return fingerprint_of([file for path in paths for file in _files_at(path)], name)
 
 
 def _can_be_read(path: Path) -> bool:
@@ -215,16 +203,3 @@ def _can_be_read(path: Path) -> bool:
 def _files_at(path: Path) -> list[Path]:
     """A file, or all files of a DICOM folder."""
     return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-
-
-def _open(
-    name: str,
-    images: Mapping[str, Path],
-    segmentation: Path,
-    liver: tuple[str, ...] | None,
-    tumor: tuple[str, ...] | None,
-    different_patients_ok: bool = False,
-) -> Case:
-    given = {Modality(m).value: path for m, path in images.items()}
-    allowed = {"different_patients_ok": different_patients_ok}
-    return open_case(**given, segmentation=segmentation, liver=liver, tumor=tumor, case_id=name, **allowed)

@@ -49,6 +49,6 @@ def replay(file: Path, folder: Path) -> Path:
 
 def ask(path: Path) -> str:
     """Read it as a batch does, then as training does."""
-    jobs = read_worklist(path, extra=("patient", "grade"))
+    jobs = read_worklist(path)
     cohort = open_cohort(str(path))
     return f"{len(jobs)} jobs, {len(cohort.cases)} cases"

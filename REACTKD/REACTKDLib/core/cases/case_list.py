@@ -82,7 +82,7 @@ def open_case_list(path: Path | str) -> CaseList:
     A case with missing files stays in the list and says what is missing. Raises: what `read_worklist` raises.
     """
     path = Path(path)
-    jobs = read_worklist(path, extra=("grade", "patient"))  # columns for training, which are not shown to a reader
+    jobs = read_worklist(path)
     return CaseList(path, tuple(ListedCase(job, _problems(job)) for job in jobs))
 
 

@@ -13,10 +13,12 @@ from REACTKDLib.core.cases.job import ALLOWED, Job, is_allowed
 from REACTKDLib.core.cases.names import on_disk
 from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.files.tables import read_table
-from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.modality import MODALITIES, Modality
 from REACTKDLib.core.text import quoted
 
-COLUMNS = ("case", "ct", "fdg", "acetate", "segmentation", "liver", "tumor", ALLOWED)
+COLUMNS = ("case", *MODALITIES, "segmentation", "liver", "tumor", ALLOWED)
+#: columns of a CSV that are for training: the reading room and a batch pass over them, so that all take the same list
+LABELS = ("grade", "patient", "fold")
 SEPARATOR = re.compile(r"[;|]")
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 SEGMENTATION_SUFFIXES = (".seg.nrrd", *IMAGE_SUFFIXES, ".dcm")
@@ -24,30 +26,31 @@ SEGMENTATION_SUFFIXES = (".seg.nrrd", *IMAGE_SUFFIXES, ".dcm")
 OWN_MARK = ".reactkd"
 
 
-def read_worklist(path: Path, extra: Sequence[str] = ()) -> list[Job]:
+def read_worklist(path: Path) -> list[Job]:
     """Return the jobs of a CSV, of a folder or of a datalist, in its order. A case without a name becomes "case-3".
 
     CSV: a header, and columns as in `read_table`: case and segmentation, and any of ct, fdg, acetate, liver, tumor,
-    different_patients_ok (yes or no); paths are relative to the CSV; several segments are separated by ";" or "|".
+    different_patients_ok (yes or no), and those of `LABELS`, which are passed over; paths are relative to the CSV;
+    several segments are separated by ";" or "|".
     Folder: each folder in it is a case of that name and holds CT, FDG, ACETATE and segmentation files (.nii.gz, .nii,
     .nrrd, .mha; .seg.nrrd or .dcm for the segmentation), or DICOM series as folders of these names, in any case of
     letters.
-    Datalist: see `core.cases.datalist`. extra: further columns that a CSV may have.
+    Datalist: see `core.cases.datalist`.
 
     Raises: FileMissing, UsageError (unreadable, without cases, or a case named twice).
     """
-    return [job for job, _ in read_listed(path, extra)]
+    return [job for job, _ in read_listed(path)]
 
 
-def read_listed(path: Path, extra: Sequence[str] = ()) -> list[tuple[Job, dict[str, str]]]:
-    """Return what `read_worklist` does, each job with the cells of its row of a CSV, of which `extra` are others'."""
+def read_listed(path: Path) -> list[tuple[Job, dict[str, str]]]:
+    """Return what `read_worklist` does, each job with the cells of its row of a CSV."""
     path = Path(path)
     if path.is_dir():
         listed = [(_job_of_folder(folder), {}) for folder in sorted(path.iterdir()) if _is_case_folder(folder)]
     elif path.is_file() and path.suffix.lower() == ".json":
         listed = [(job, {}) for job in jobs_of_datalist(path)]
     elif path.is_file():
-        listed = _jobs_of_csv(path, extra)
+        listed = _jobs_of_csv(path)
     else:
         raise FileMissing(
             "There is no worklist at the path given; give a CSV file, a datalist (.json) or a folder of case folders."
@@ -59,6 +62,11 @@ def read_listed(path: Path, extra: Sequence[str] = ()) -> list[tuple[Job, dict[s
     return listed
 
 
+def has_case_folders(path: Path) -> bool:
+    """True when a folder in `path` is a case: it holds CT, FDG or ACETATE, as files or as folders of DICOM."""
+    return any(entry.is_dir() for entry in path.iterdir()) and any(job.images for job in read_worklist(path))
+
+
 def _check_names(names: Sequence[str]) -> None:
     """Raise UsageError for cases whose folders are one on some file system."""
     counts = Counter(map(on_disk, names))
@@ -67,9 +75,9 @@ def _check_names(names: Sequence[str]) -> None:
         raise UsageError(f"The worklist names {quoted(twice)} more than once; give each case a name of its own.")
 
 
-def _jobs_of_csv(path: Path, extra: Sequence[str]) -> list[tuple[Job, dict[str, str]]]:
+def _jobs_of_csv(path: Path) -> list[tuple[Job, dict[str, str]]]:
     table = read_table(path, "the worklist", ("case", "segmentation"))
-    unknown = [name for name in table.columns if name not in (*COLUMNS, *extra)]
+    unknown = [name for name in table.columns if name not in (*COLUMNS, *LABELS)]
     if unknown:
         raise UsageError(f"The worklist has unknown columns {quoted(unknown)}; its columns are {', '.join(COLUMNS)}.")
     return [(_job_of_row(row, path.parent), row) for row in table.rows]

@@ -13,7 +13,8 @@ from REACTKDLib.core.errors import FileMissing, Ungraded, UsageError
 from REACTKDLib.core.files.dicom.images import read_dicom_volume
 from REACTKDLib.core.modality import Modality
 from REACTKDTrainLib.cohorts.clinical import grade_counts, grade_of_text, read_hcc_tace_sheet
-from REACTKDTrainLib.cohorts.hcc_tace import TaceOptions, grade_of_patient, survey_hcc_tace
+from REACTKDTrainLib.cohorts.layout import LayoutOptions
+from REACTKDTrainLib.cohorts.layouts.hcc_tace import grade_of_patient, survey_hcc_tace
 from support.dicom_files import write_seg, write_series
 from support.real_data import real_data
 
@@ -118,9 +119,9 @@ def test_stacked_phases_are_split_and_the_choice_is_stated(tmp_path):
     assert "phase-chosen" in codes(survey, "HCC_002") and "acquisition 2 of 3" in case.provenance
     assert "1: arterial by measurement (aorta 29" in message(survey, "phase-chosen")
     assert np.array_equal(case.load().volumes[Modality.CT].array, scan("venous", 1))
-    (case,) = survey_hcc_tace(tmp_path, TaceOptions(phase="arterial")).cases
+    (case,) = survey_hcc_tace(tmp_path, LayoutOptions(phase="arterial")).cases
     assert np.array_equal(case.load().volumes[Modality.CT].array, scan("arterial", 0))
-    survey = survey_hcc_tace(tmp_path, TaceOptions(phase="pre-contrast"))
+    survey = survey_hcc_tace(tmp_path, LayoutOptions(phase="pre-contrast"))
     assert survey.cases == () and "None of 3 scans" in message(survey, "ambiguous")
 
 
@@ -163,7 +164,7 @@ def test_a_segmentation_of_another_patient_in_the_folder_is_left_out(tmp_path):
     write_seg(folder / "seg" / "other.dcm", paths, SEGMENTS, edit=other)
     survey = survey_hcc_tace(tmp_path)
     assert survey.cases == () and "different patients" in message(survey, "unreadable")
-    allowed = survey_hcc_tace(tmp_path, TaceOptions(names={"stranger": "HCC_005"}))
+    allowed = survey_hcc_tace(tmp_path, LayoutOptions(names={"stranger": "HCC_005"}))
     assert len(allowed.cases) == 1 and "different-patients" in codes(allowed, "HCC_005")
 
 
@@ -259,7 +260,7 @@ def test_a_patient_who_was_not_de_identified_is_not_named(tmp_path):
     assert case.id.startswith("dicom-") and survey.kind == "DICOM, read as HCC-TACE-Seg"
     assert "Doe" not in "\n".join(survey.lines()) and "Doe" not in case.provenance
     assert "named by a hash" in message(survey, "names-hidden")
-    renamed = survey_hcc_tace(tmp_path, TaceOptions(names={"Doe^Jane": "HCC_007"}))
+    renamed = survey_hcc_tace(tmp_path, LayoutOptions(names={"Doe^Jane": "HCC_007"}))
     assert [c.id for c in renamed.cases] == ["HCC_007"]
 
 
@@ -301,12 +302,12 @@ def test_mixed_and_missing_grades_by_stated_options(tmp_path):
     for patient in GRADES:
         write_patient(tmp_path, patient)
     write_sheet(tmp_path, {**GRADES, "HCC_105": "No biopsy"})
-    grades = lambda **o: [c.grade for c in survey_hcc_tace(tmp_path, TaceOptions(**o)).cases]  # noqa: E731
+    grades = lambda **o: [c.grade for c in survey_hcc_tace(tmp_path, LayoutOptions(**o)).cases]  # noqa: E731
     assert grades() == [0, None, None, 1]
     assert grades(mixed="lower") == [0, 0, None, 1]
     assert grades(mixed="higher") == [0, 1, None, 1]
     assert grades(missing="leave-out") == [0, 1]
-    survey = survey_hcc_tace(tmp_path, TaceOptions(mixed="higher", missing="leave-out"))
+    survey = survey_hcc_tace(tmp_path, LayoutOptions(mixed="higher", missing="leave-out"))
     assert "the higher of the two was taken" in message(survey, "mixed-grade")
     assert "(the sheet says 'NOT STATED')" in message(survey, "ungraded")
     assert "1 patient without images" in message(survey, "no-images-of-rows")
@@ -389,7 +390,7 @@ def test_what_is_kept_of_the_real_sheet():
 
 def test_the_real_hcc_048_is_joined_to_its_row_and_refused_as_ungraded():
     folder, rows = real_data("hcc_tace_048") / "dicom", real_sheet()
-    options = TaceOptions(sheet=real_data("hcc_tace_clinical") / "HCC-TACE-Seg_clinical_data-V2.xlsx",
+    options = LayoutOptions(sheet=real_data("hcc_tace_clinical") / "HCC-TACE-Seg_clinical_data-V2.xlsx",
                           names={"Patient_01": "HCC_048"}, missing="leave-out")  # fmt: skip
     survey = survey_hcc_tace(folder, options)
     assert survey.cases == () and codes(survey, "HCC_048") == ["ungraded", "no-segmentation"]

@@ -8,9 +8,9 @@ import pytest
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.modality import Modality
 from REACTKDTrainLib.cohorts.folds import make_folds
-from REACTKDTrainLib.cohorts.grouped import survey_grouped
-from REACTKDTrainLib.cohorts.hospital import grade_of_folder, survey_hospital
-from REACTKDTrainLib.cohorts.layouts import survey_folder
+from REACTKDTrainLib.cohorts.layout import survey_folder
+from REACTKDTrainLib.cohorts.layouts.grouped import survey_grouped
+from REACTKDTrainLib.cohorts.layouts.hospital import grade_of_folder, survey_hospital
 from REACTKDTrainLib.cohorts.listed import of_survey
 from support.cohort_files import LIVER, MASS, abdomen, labels, place, write
 

@@ -11,8 +11,8 @@ from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.images.geometry import to_ras_order
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.regions import RegionSet
+from REACTKDTrainLib.cohorts.layouts.lits import is_lits, survey_lits
 from REACTKDTrainLib.cohorts.listed import datalist_cohort, of_survey
-from REACTKDTrainLib.cohorts.lits import is_lits, survey_lits
 from support.cohort_files import LIVER, MASS, abdomen, labels, place, turned, write
 
 

@@ -23,6 +23,7 @@ from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.content import disagreements
 from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
 from REACTKDTrainLib.cohorts.label_files import LabeledImages, LabelRule, open_labeled
+from REACTKDTrainLib.cohorts.layout import Layout
 from REACTKDTrainLib.cohorts.survey import Problem, Survey, against_header
 
 RULE = LabelRule(liver=None, tumor=(2,), image_geometry=True)
@@ -153,3 +154,11 @@ def _look_at(name: str, number: int, image: Path, label: Path) -> list[Problem]:
         text = f"Values from {low:.0f} to {high:.0f} HU: padding or metal, clipped when the case is prepared."
         found.append(Problem(name, "values", text))
     return found
+
+
+LAYOUT = Layout(
+    "volume-N and segmentation-N (LiTS), nor imagesTr and labelsTr (MSD)",
+    is_lits,
+    lambda root, _, on_progress: survey_lits(root, on_progress),
+    rank=2,
+)

@@ -15,7 +15,6 @@ import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -26,9 +25,9 @@ from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.clinical import read_hospital_sheet
 from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
 from REACTKDTrainLib.cohorts.label_files import LabeledImages, LabelRule, open_labeled
+from REACTKDTrainLib.cohorts.layout import Layout, Pairs
 from REACTKDTrainLib.cohorts.survey import Problem, Survey
 
-Pairs = Literal["separate", "joined"]
 TRACERS = {"FDG": "fdg", "ACT": "acetate"}
 IMAGES, MASKS = "Dataset", "Dataset_seg"
 _ANY = LabelRule()
@@ -190,3 +189,11 @@ def file_of(folder: Path, stem: str) -> Path | None:
 def _one_grid(a: Path, b: Path) -> bool:
     first, second = read_raw(a, "the CT"), read_raw(b, "the CT")
     return first.array.shape == second.array.shape and bool(np.allclose(first.ijk_to_ras, second.ijk_to_ras, atol=1e-2))
+
+
+LAYOUT = Layout(
+    "Dataset and Dataset_seg (hospital)",
+    is_hospital,
+    lambda root, options, _: survey_hospital(root, options.pairs, options.grades),
+    rank=0,
+)

@@ -12,11 +12,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
+from REACTKDLib.core.cases.worklist import has_case_folders
 from REACTKDLib.core.errors import ReactkdError, Ungraded
 from REACTKDLib.core.files.dicom.index import FolderIndex, Series, files_below, index_folder
 from REACTKDLib.core.files.dicom.remarks import remarks_on
@@ -29,8 +28,9 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.progress import OnProgress
 from REACTKDLib.core.text import plural, quoted
 from REACTKDTrainLib.cohorts.base import CohortCase
-from REACTKDTrainLib.cohorts.clinical import MIXED, ClinicalRow, Mixed, grade_of_text, read_hcc_tace_sheet
+from REACTKDTrainLib.cohorts.clinical import MIXED, ClinicalRow, grade_of_text, read_hcc_tace_sheet
 from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
+from REACTKDTrainLib.cohorts.layout import AS_IT_IS, Layout, LayoutOptions
 from REACTKDTrainLib.cohorts.survey import Problem, Survey
 from REACTKDTrainLib.cohorts.tace_case import (
     KNOWN,
@@ -42,10 +42,8 @@ from REACTKDTrainLib.cohorts.tace_case import (
     segments_named,
     voxel_ml,
 )
-from REACTKDTrainLib.cohorts.tace_phase import Phase
 from REACTKDTrainLib.cohorts.tace_scan import candidates_of, choose_scan
 
-Missing = Literal["keep", "leave-out"]
 NAME = re.compile(r"HCC_\d{3}")
 HIDDEN = "dicom-"
 SHEET = "HCC-TACE-Seg_clinical_data*.xlsx"
@@ -53,28 +51,12 @@ SMALL_LIVER_ML = 300.0
 LARGE_TUMOR_SHARE = 1.0
 
 
-@dataclass(frozen=True)
-class TaceOptions:
-    """Choices that change which cases there are; each is told in the survey.
-
-    mixed: what becomes of 'Well-moderately' and 'Moderately-poorly differentiated'. missing: 'keep' patients without a
-    grade as unlabeled cases, or 'leave-out'. phase: of a series that holds several, the one to take. sheet: the
-    clinical workbook; None looks for it below the folder. names: PatientID -> 'HCC_048', where a copy was renamed.
-    """
-
-    mixed: Mixed = "exclude"
-    missing: Missing = "keep"
-    phase: Phase = "portal-venous"
-    sheet: Path | None = None
-    names: Mapping[str, str] = field(default_factory=dict)
-
-
 def is_hcc_tace(root: Path, most: int = 200) -> bool:
-    """True when one of the first `most` files below `root` is a DICOM object."""
-    return any(is_dicom_source(path) for _, path in zip(range(most), files_below(Path(root))))
+    """True when one of the first `most` files below `root` is a DICOM object, and no folder in it is a case."""
+    return any(is_dicom_source(path) for _, path in zip(range(most), files_below(root))) and not has_case_folders(root)
 
 
-def survey_hcc_tace(root: Path, options: TaceOptions = TaceOptions(), on_progress: OnProgress | None = None) -> Survey:
+def survey_hcc_tace(root: Path, options: LayoutOptions = AS_IT_IS, on_progress: OnProgress | None = None) -> Survey:
     """Find every patient below `root`, whatever the folders are called.
 
     Problems, by patient: no segmentation, no CT under it, the segmentation elsewhere than its CT, several phases in one
@@ -129,7 +111,7 @@ def _case(
     patient: str,
     found: Sequence[Series],
     rows: Mapping[str, ClinicalRow],
-    options: TaceOptions,
+    options: LayoutOptions,
     told: list[Problem],
 ) -> CohortCase | None:
     grade = _grade(patient, rows, options, told)
@@ -164,7 +146,7 @@ def _case(
     )
 
 
-def _grade(patient: str, rows: Mapping[str, ClinicalRow], options: TaceOptions, told: list[Problem]) -> int | None:
+def _grade(patient: str, rows: Mapping[str, ClinicalRow], options: LayoutOptions, told: list[Problem]) -> int | None:
     if not rows and options.missing == "keep":
         return None  # without a sheet nobody has a grade, which is said once
     try:
@@ -254,7 +236,7 @@ def _axes_problem(patient: str, file: Segmentation, series: Series) -> list[Prob
     return [Problem(patient, "other-axes", text)]
 
 
-def _clinical(root: Path, options: TaceOptions) -> tuple[dict[str, ClinicalRow], list[Problem]]:
+def _clinical(root: Path, options: LayoutOptions) -> tuple[dict[str, ClinicalRow], list[Problem]]:
     path = options.sheet or next(iter(sorted(root.rglob(SHEET))), None)
     if path is None:
         text = f"There is no clinical sheet ({SHEET}); without it no case carries a grade. Give it with --sheet."
@@ -298,3 +280,6 @@ def _shown(series: Series, name: str) -> str:
     if series.identity_removed and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
         return name
     return HIDDEN + hashlib.sha256(series.patient.encode()).hexdigest()[:8]
+
+
+LAYOUT = Layout("DICOM with segmentations", is_hcc_tace, survey_hcc_tace, rank=9)  # any DICOM at all, so asked for last

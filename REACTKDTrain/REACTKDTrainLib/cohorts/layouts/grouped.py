@@ -19,8 +19,9 @@ from REACTKDLib.core.files.label_values import whole_labels
 from REACTKDLib.core.files.volumes import read_raw
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
-from REACTKDTrainLib.cohorts.hospital import file_of, patients_by_grade
 from REACTKDTrainLib.cohorts.label_files import LabeledImages, LabelRule, open_labeled
+from REACTKDTrainLib.cohorts.layout import Layout
+from REACTKDTrainLib.cohorts.layouts.hospital import file_of, patients_by_grade
 from REACTKDTrainLib.cohorts.survey import Problem, Survey
 
 FOLDER = "Public_CT_Grouped"
@@ -77,3 +78,11 @@ def _odd_labels(patient: str, mask: Path) -> list[Problem]:
         return []
     told = f"The mask also holds the labels {', '.join(f'{v:g}' for v in values)}, which are not counted as liver."
     return [Problem(patient, "odd-labels", told)]
+
+
+LAYOUT = Layout(
+    "Public_CT_Grouped (its public CT)",
+    is_grouped,
+    lambda root, options, _: survey_grouped(root, options.grades),
+    rank=1,  # may lie beside the hospital's folders, which are asked for first
+)
