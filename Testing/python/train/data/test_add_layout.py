@@ -13,7 +13,7 @@ from REACTKDTrainLib.cohorts.layout import known_layouts
 from support.case_files import write_case
 from support.small_cases import small_case
 
-OWN = '''
+OWN = """
 from functools import partial
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def survey(root, options, on_progress):
 
 
 LAYOUT = Layout("a folder called mine", lambda root: (Path(root) / "mine").is_dir(), survey)
-'''
+"""
 ASK = """
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 print([(case.id, case.grade, bool(case.load().tumor.any())) for case in open_cohort("data").cases])
