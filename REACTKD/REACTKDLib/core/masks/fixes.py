@@ -8,7 +8,6 @@ from types import MappingProxyType
 import numpy as np
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.masks.cleaning import HOLE_ML, SPECK_ML
 from REACTKDLib.core.masks.small_lesions import small_lesions
@@ -54,11 +53,6 @@ def fix_masks(
     voxel_ml = float(abs(np.linalg.det(ijk_to_ras[:3, :3]))) / 1000
     liver[box], tumor[box] = _STEPS[code](liver[box], tumor[box], place, voxel_ml)
     return liver, tumor
-
-
-def can_fix(finding: Finding) -> bool:
-    """True when `fix_masks` knows what to do."""
-    return finding.code in FIXES
 
 
 def split_lesions(mask: np.ndarray) -> list[np.ndarray]:
