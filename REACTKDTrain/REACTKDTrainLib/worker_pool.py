@@ -12,11 +12,10 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.progress import OnProgress, no_progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-#: (done, of): called after each item of a list
-OnProgress = Callable[[int, int], None]
 #: read once by a process, when its numerical libraries are loaded: OpenMP and torch, numpy's OpenBLAS, MKL
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -54,11 +53,17 @@ class WorkerPool(Generic[Item, Result]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def results(self, items: Sequence[Item]) -> Iterator[tuple[Item, Result]]:
+    def results(self, items: Sequence[Item], on_progress: OnProgress = no_progress) -> Iterator[tuple[Item, Result]]:
         """Yield each item with its result, in the order in which they are done.
 
+        on_progress: called before each is handed out, with the share that is done and '3 of 20'.
         Raises: what `work` raises, for the first; WorkerLost. Close the pool then: what has not begun is canceled.
         """
+        for done, found in enumerate(self._results(items), start=1):
+            on_progress(done / len(items), f"{done} of {len(items)}")
+            yield found
+
+    def _results(self, items: Sequence[Item]) -> Iterator[tuple[Item, Result]]:
         if self._workers <= 1 or (len(items) < 2 and self._pool is None):
             yield from ((item, self._work(item)) for item in items)
             return

@@ -69,14 +69,16 @@ def parser() -> argparse.ArgumentParser:
     return command
 
 
-def run(options: argparse.Namespace, say: Callable[[str], None] = print, on_progress: OnProgress | None = None) -> None:
-    """Do what `options` say, telling the survey before the list is written. Raises: ReactkdError."""
+def run(
+    options: argparse.Namespace, write: Callable[[str], None] = print, on_progress: OnProgress | None = None
+) -> None:
+    """Do what `options` ask, writing the survey before the list is written. Raises: ReactkdError."""
     if options.folds is not None and options.datalist is None:
         raise UsageError("Folds are fixed in a list; say where to write it with --datalist.")
     survey = survey_of(options, on_progress)
     if options.open:
         survey = open_all(survey, on_progress)
-    say("\n".join(survey.lines()))
+    write("\n".join(survey.lines()))
     if not survey.cases:
         raise UsageError("There is no case that training could use; the lines above say why.")
     if options.datalist is not None:
@@ -84,7 +86,7 @@ def run(options: argparse.Namespace, say: Callable[[str], None] = print, on_prog
 
         folds = None if options.folds is None else folds_of(survey.cases, options.folds, options.seed)
         write_datalist(survey, options.datalist, folds)
-        say(f"Wrote {options.datalist.name} with {plural(len(survey.cases), 'case')}.")
+        write(f"Wrote {options.datalist.name} with {plural(len(survey.cases), 'case')}.")
 
 
 def survey_of(options: argparse.Namespace, on_progress: OnProgress | None = None) -> Survey:

@@ -45,7 +45,7 @@ def write_datalist(survey: Survey, path: Path, folds: Mapping[str, int] | None =
         _entry(case, path, None if folds is None else folds.get(case.patient), survey.clinical.get(case.patient))
         for case in survey.cases
     ]
-    told = {
+    content = {
         "name": path.stem,
         "description": survey.kind,
         "numTraining": len(entries),
@@ -53,7 +53,7 @@ def write_datalist(survey: Survey, path: Path, folds: Mapping[str, int] | None =
         "training": entries,
         "test": [],
     }
-    write_text(path, json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     return path
 
 

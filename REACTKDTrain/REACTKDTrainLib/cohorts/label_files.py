@@ -60,19 +60,19 @@ def open_labeled(files: LabeledImages) -> Case:
     reference = next(volumes[m] for m in Modality if m in volumes)
     check_images_together({m: volumes[m] for m in Modality if m in volumes})
     raw = read_raw(files.liver, "the liver mask")
-    told = [*(finding for volume in volumes.values() for finding in volume.findings), *raw.findings]
+    remarks = [*(finding for volume in volumes.values() for finding in volume.findings), *raw.findings]
     mask, rounded = _voxels(raw, files.liver_rule.liver, "the liver mask")
     liver, findings = _on_image(mask, raw, reference, files.liver_rule, "liver")
-    told += rounded
+    remarks += rounded
     if not liver.any():
         raise NoLiver(f"Case {files.id}: the liver mask is empty on its image; check the mask file and its geometry.")
     if files.tumor != files.liver:
         raw = read_raw(files.tumor, "the tumor mask")
-        told += raw.findings
+        remarks += raw.findings
     mask, rounded = _voxels(raw, files.tumor_rule.tumor, "the tumor mask")
-    told += rounded if files.tumor != files.liver else ()
+    remarks += rounded if files.tumor != files.liver else ()
     tumor, more = _on_image(mask, raw, reference, files.tumor_rule, "tumor")
-    return checked(Case(files.id, volumes, liver | tumor, tumor, (*told, *findings, *more)))
+    return checked(Case(files.id, volumes, liver | tumor, tumor, (*remarks, *findings, *more)))
 
 
 def _voxels(raw: RawImage, values: tuple[int, ...] | None, role: str) -> tuple[np.ndarray, tuple[Finding, ...]]:
@@ -88,10 +88,10 @@ def _on_image(
     """The mask on the reference grid, and what was done to bring it there."""
     same_shape = mask.shape == reference.shape
     own, image = Grid(mask.shape, raw.ijk_to_ras), Grid(reference.shape, reference.ijk_to_ras)
-    place, told = settled_place(own, raw.other_places, image, reference.other_places, f"the {name} mask")
+    place, remarks = settled_place(own, raw.other_places, image, reference.other_places, f"the {name} mask")
     apart = float(np.abs(place - reference.ijk_to_ras).max())
     if same_shape and apart < 1e-3:
-        return mask, told
+        return mask, remarks
     if same_shape and (rule.image_geometry or has_no_geometry(raw.ijk_to_ras)):
         text = f"The {name} mask has the image's shape but another geometry; it was laid on the image."
         return mask, [Finding("mask-geometry-overruled", "warning", text)]
@@ -102,4 +102,4 @@ def _on_image(
             "image's geometry."
         )
     text = f"The {name} mask lies on another grid than the image and was resampled to it (nearest voxel)."
-    return placed, [*told, Finding("segmentation-resampled", "info", text)]
+    return placed, [*remarks, Finding("segmentation-resampled", "info", text)]

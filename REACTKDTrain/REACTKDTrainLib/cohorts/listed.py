@@ -61,16 +61,16 @@ def of_survey(survey: Survey) -> Cohort:
 
 def grade_of(value: Any, case: str) -> int | None:
     """'well', 'moderate', 'poor', 0, 1 or 2 ('2.0' too), or nothing -> index or None. Raises: UsageError."""
-    told = unicodedata.normalize("NFKC", str("" if value is None else value)).strip().lower()
-    whole = re.fullmatch(r"\+?0*(\d)([.,]0*)?", told)
-    told = whole[1] if whole else told
-    if told in _NO_GRADE:
+    text = unicodedata.normalize("NFKC", str("" if value is None else value)).strip().lower()
+    whole = re.fullmatch(r"\+?0*(\d)([.,]0*)?", text)
+    text = whole[1] if whole else text
+    if text in _NO_GRADE:
         return None
     known = {name: n for n, name in enumerate(GRADES)} | {str(n): n for n in range(len(GRADES))}
-    if told not in known:
+    if text not in known:
         given = shown(repr(value) if isinstance(value, str) else value)
         raise UsageError(f"Case {quoted([case])} has the grade {given}; give well, moderate or poor (or 0, 1, 2).")
-    return known[told]
+    return known[text]
 
 
 # -- datalists

@@ -96,7 +96,7 @@ def _balanced(name: str, first: int, cases: int) -> list[int]:
 
 
 def _number(chosen: dict[str, str], key: str, usual: int) -> int:
-    told = chosen.get(key, str(usual))
-    if not told.isdigit():
-        raise UsageError(f"The setting {key} of a phantom cohort must be a whole number, not {told!r}.")
-    return int(told)
+    text = chosen.get(key, str(usual))
+    if not text.isdigit():
+        raise UsageError(f"The setting {key} of a phantom cohort must be a whole number, not {text!r}.")
+    return int(text)

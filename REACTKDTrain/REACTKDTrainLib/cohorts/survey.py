@@ -54,14 +54,14 @@ class Survey:
     def lines(self) -> list[str]:
         """The survey as text: the layout, counts, then a line per problem."""
         patients = len({c.patient for c in self.cases})
-        told = [f"{self.kind}: {plural(len(self.cases), 'case')} of {plural(patients, 'patient')}"]
+        lines = [f"{self.kind}: {plural(len(self.cases), 'case')} of {plural(patients, 'patient')}"]
         if self.cases:
             grades = Counter("without a grade" if c.grade is None else GRADES[c.grade] for c in self.cases)
             images = Counter("+".join(c.modalities) for c in self.cases)
-            told.append("grades: " + ", ".join(f"{grades[g]} {g}" for g in (*GRADES, "without a grade") if grades[g]))
-            told.append("images: " + ", ".join(f"{n} {m}" for m, n in sorted(images.items())))
+            lines.append("grades: " + ", ".join(f"{grades[g]} {g}" for g in (*GRADES, "without a grade") if grades[g]))
+            lines.append("images: " + ", ".join(f"{n} {m}" for m, n in sorted(images.items())))
         out = len({case for case, _ in self.skipped if case})
         if self.problems:
             remarks = sum(not p.case or p.code not in LEAVES_OUT for p in self.problems)
-            told.append(f"{plural(out, 'case')} left out, {plural(remarks, 'remark')}:")
-        return told + [f"{p.case or 'folder'}: {p.code}: {p.message}" for p in self.problems]
+            lines.append(f"{plural(out, 'case')} left out, {plural(remarks, 'remark')}:")
+        return lines + [f"{p.case or 'folder'}: {p.code}: {p.message}" for p in self.problems]

@@ -31,7 +31,7 @@ class Acquisition:
 
 
 def candidates_of(
-    patient: str, seg: Series, found: Sequence[Series], file: Segmentation, told: list[Problem]
+    patient: str, seg: Series, found: Sequence[Series], file: Segmentation, problems: list[Problem]
 ) -> list[Acquisition]:
     """The acquisitions of the referenced series, or, where it is not said or not here, of the same study."""
     scans = [s for s in found if s.modality == "CT" and len(s.slices) > 1]
@@ -39,24 +39,24 @@ def candidates_of(
     if not named:
         why = "names a series that is not here" if seg.referenced else "does not say which series it was drawn on"
         text = f"The segmentation {why}; the CT of its study that holds it was looked for."
-        told.append(Problem(patient, "series-not-referenced", text))
+        problems.append(Problem(patient, "series-not-referenced", text))
         named = [s for s in scans if s.study_uid == seg.study_uid] or scans
-    return [a for series in named for a in _acquisitions(patient, series, file, told)]
+    return [a for series in named for a in _acquisitions(patient, series, file, problems)]
 
 
-def _acquisitions(patient: str, series: Series, file: Segmentation, told: list[Problem]) -> list[Acquisition]:
+def _acquisitions(patient: str, series: Series, file: Segmentation, problems: list[Problem]) -> list[Acquisition]:
     liver = file.mask(segments_named(file, LIVER))
     found = []
     try:
         phases = split_phases(series, "the CT")
     except ReactkdError as error:
-        told.append(Problem(patient, "series-unreadable", str(error)))
+        problems.append(Problem(patient, "series-unreadable", str(error)))
         return []
     for number, slices in enumerate(phases, start=1):
         try:
             stack = stack_slices(series, slices, f"acquisition {number} of the CT")
         except ReactkdError as error:
-            told.append(Problem(patient, "series-unreadable", str(error)))
+            problems.append(Problem(patient, "series-unreadable", str(error)))
             continue
         inside = share_inside(liver, file.ijk_to_ras, Grid(stack.shape, stack.ijk_to_ras))
         found.append(Acquisition(series, list(slices), number, len(phases), inside))
@@ -64,35 +64,37 @@ def _acquisitions(patient: str, series: Series, file: Segmentation, told: list[P
 
 
 def choose_scan(
-    patient: str, file: Segmentation, candidates: Sequence[Acquisition], phase: Phase, told: list[Problem]
+    patient: str, file: Segmentation, candidates: Sequence[Acquisition], phase: Phase, problems: list[Problem]
 ) -> tuple[Acquisition, str] | None:
     """The acquisition to take, and its phase in words; None, with a problem, where there is none."""
     if not candidates:
-        if not any(p.case == patient and p.code == "series-unreadable" for p in told):
-            told.append(Problem(patient, "no-image", "There is no CT for the segmentation; the patient was left out."))
+        if not any(p.case == patient and p.code == "series-unreadable" for p in problems):
+            problems.append(
+                Problem(patient, "no-image", "There is no CT for the segmentation; the patient was left out.")
+            )
         else:
-            told.append(Problem(patient, "unreadable", "No CT of the segmentation can be read as a volume."))
+            problems.append(Problem(patient, "unreadable", "No CT of the segmentation can be read as a volume."))
         return None
     on = [a for a in candidates if a.inside >= FEWEST_INSIDE]
     if not on:
         most = max(a.inside for a in candidates)
         text = f"Only {100 * most:.0f} % of the segmented liver lies in its CT series; the patient was left out."
-        told.append(Problem(patient, "no-overlap", text))
+        problems.append(Problem(patient, "no-overlap", text))
         return None
     measured = [measure_phase(a.series, a.slices, file) for a in on]
     wanted = [n for n, m in enumerate(measured) if m.phase == phase]
     if len(on) == 1:
         if not wanted:
             text = f"The phase is {measured[0].words()}, and no other scan lies under the segmentation."
-            told.append(Problem(patient, "phase", text))
+            problems.append(Problem(patient, "phase", text))
         return on[0], measured[0].words()
     seen = "; ".join(f"{n}: {m.words()}" for n, m in enumerate(measured, start=1))
     if not wanted:
         text = f"None of {len(on)} scans at the segmentation's place shows the phase {phase} ({seen})."
-        told.append(Problem(patient, "ambiguous", text))
+        problems.append(Problem(patient, "ambiguous", text))
         return None
     # Of a portal-venous and a delayed scan, the portal vein is brighter in the former.
     chosen = max(wanted, key=lambda n: measured[n].aorta_hu if phase == "arterial" else measured[n].portal_hu)
     text = f"{len(on)} scans lie at the segmentation's place; number {chosen + 1} was taken for its phase ({seen})."
-    told.append(Problem(patient, "phase-chosen", text))
+    problems.append(Problem(patient, "phase-chosen", text))
     return on[chosen], measured[chosen].words()

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.student.prepare import Preparation
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.content_store import ContentStore, content_key
 from REACTKDTrainLib.data.annotators import MaskPerturbation
 from REACTKDTrainLib.data.case import PreparedCase, RegionMasks, SoftBox
 from REACTKDTrainLib.data.make import make_arrays
-from REACTKDTrainLib.worker_pool import OnProgress, WorkerPool
+from REACTKDTrainLib.worker_pool import WorkerPool
 
 FORMAT = "reactkd-prepared/1"
 
@@ -66,13 +67,12 @@ class PreparedStore:
         key = self.key(case)
         return self.files.made(key, partial(self._arrays, case), partial(_prepared_from, case=case, key=key))
 
-    def prepare(self, cases: Iterable[CohortCase], on_progress: OnProgress | None = None, workers: int = 1) -> None:
+    def prepare(self, cases: Iterable[CohortCase], on_progress: OnProgress = no_progress, workers: int = 1) -> None:
         """Prepare those that are not there yet, in `workers` processes. Raises: what `get` raises, for the first."""
         wanted = [case for case in cases if not self.files.has(self.key(case))]
         with WorkerPool(self._make, workers) as pool:
-            for done, _ in enumerate(pool.results(wanted), start=1):
-                if on_progress is not None:
-                    on_progress(done, len(wanted))
+            for _ in pool.results(wanted, on_progress):
+                pass
 
     def make(self, case: CohortCase) -> PreparedCase:
         """Prepare a case and keep nothing: the same bits as `get` gives. Raises: what `get` raises."""

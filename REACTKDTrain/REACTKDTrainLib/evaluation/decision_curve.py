@@ -92,8 +92,8 @@ def graded_decision_curves(
 
     Raises: UsageError, see `checked` and `decision_curves`.
     """
-    told = {name: checked(grades, p)[1][:, grade] for name, p in probabilities.items()}
-    return decision_curves(np.asarray(grades) == grade, told, thresholds, patients, draws, seed)
+    own = {name: checked(grades, p)[1][:, grade] for name, p in probabilities.items()}
+    return decision_curves(np.asarray(grades) == grade, own, thresholds, patients, draws, seed)
 
 
 def _curve(positive: np.ndarray, probability: np.ndarray, thresholds: np.ndarray, weights: np.ndarray) -> dict:

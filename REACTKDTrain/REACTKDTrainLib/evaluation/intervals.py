@@ -32,7 +32,7 @@ def paired_auc_difference(
     weights = bootstrap_weights(grades, patients, draws, seed)
     spread = _macro(grades, a, weights) - _macro(grades, b, weights)
     value = float(class_aucs(grades, a).mean() - class_aucs(grades, b).mean())
-    return {**_told(value, spread), "cases": len(grades), "draws": draws}
+    return {**_estimate(value, spread), "cases": len(grades), "draws": draws}
 
 
 def auc_difference_over_runs(
@@ -84,14 +84,14 @@ def auc_difference_over_runs(
         for w, (left, right) in zip(share.sum(0), pairs)
     )
     of_subset = share @ each * len(share)
-    told = _told(float(of_subset.mean()), spread)
-    del told["share_of_draws_above_0"]  # of cases alone
+    found = _estimate(float(of_subset.mean()), spread)
+    del found["share_of_draws_above_0"]  # of cases alone
     of_runs, of_cases = _error_of_mean(of_subset, shared), spread.std()
     if np.isfinite(of_runs + of_cases):
         held = len(grades) if patients is None else len(np.unique(patients))
-        told |= _student(told["difference"], (of_runs, of_cases), (len(of_subset) - 1, max(held - 1, 1)))
+        found |= _student(found["difference"], (of_runs, of_cases), (len(of_subset) - 1, max(held - 1, 1)))
     return {
-        **told,
+        **found,
         "of_each_run": [_number(v) for v in each],
         "standard_error_runs": _number(of_runs),
         "standard_error_cases": _number(of_cases),
@@ -158,7 +158,7 @@ def _macro(grades: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -
     return class_aucs(grades, probabilities, weights).mean(axis=1)
 
 
-def _told(value: float, spread: np.ndarray) -> dict:
+def _estimate(value: float, spread: np.ndarray) -> dict:
     p = bootstrap_p(spread)
     above = None if p is None else float((spread > 0).mean())
     return {"difference": _number(value), "interval95": interval95(spread), "p": p, "share_of_draws_above_0": above}

@@ -52,7 +52,7 @@ def paired_tests_against(
     """
     out = {name: paired_tests(grades, own, other, patients, draws, seed) for name, other in others.items()}
     for measure in ("macro_auc", "accuracy"):
-        tested = [told[measure] for told in out.values() if told[measure]["p"] is not None]
-        for told, p in zip(tested, holm([t["p"] for t in tested])):
-            told["p_holm"] = float(p)
+        tested = [found[measure] for found in out.values() if found[measure]["p"] is not None]
+        for found, p in zip(tested, holm([t["p"] for t in tested])):
+            found["p_holm"] = float(p)
     return out

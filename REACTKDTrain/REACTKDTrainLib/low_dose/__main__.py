@@ -89,8 +89,8 @@ def run(options: argparse.Namespace, on_progress: Callable[[float, str], None] |
     write_sidecar(write_volume(low, options.output), record.to_json())
     added = record.added_std_hu["soft_tissue"]
     noise = "no soft tissue to measure in" if added is None else f"{added:.1f} HU added in soft tissue"
-    told = [finding.message for finding in ct.findings if finding.severity != "info"]
-    return " ".join([f"Wrote {options.output.name} at {options.dose:g} of the dose ({noise}).", *told])
+    warnings = [finding.message for finding in ct.findings if finding.severity != "info"]
+    return " ".join([f"Wrote {options.output.name} at {options.dose:g} of the dose ({noise}).", *warnings])
 
 
 def _read(path: Path) -> Volume:
@@ -102,9 +102,9 @@ def _read(path: Path) -> Volume:
 
 
 def _run_cohort(options: argparse.Namespace, device: str, on_progress: Callable[[float, str], None] | None) -> str:
-    told = [name for name in ("dose", "seed", "thickness") if getattr(options, name) is not None]
-    if told:
-        raise UsageError(f"The option --{told[0]} goes with --ct; the test sets have the published doses and seeds.")
+    given = [name for name in ("dose", "seed", "thickness") if getattr(options, name) is not None]
+    if given:
+        raise UsageError(f"The option --{given[0]} goes with --ct; the test sets have the published doses and seeds.")
     from REACTKDTrainLib.cohorts.open_cohort import open_cohort
     from REACTKDTrainLib.low_dose.cohort import DoseTestSets
     from REACTKDTrainLib.low_dose.dosed_cohort import summary, write_test_sets

@@ -6,7 +6,6 @@ body (`phantom:external?whole_field=1`), since no low dose can be made from a cr
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -20,6 +19,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.progress import OnProgress
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
+from REACTKDTrainLib.content_store import content_key
 from REACTKDTrainLib.low_dose.cohort import LEVELS, TEST_SEEDS, DoseTestSets
 
 
@@ -59,19 +59,19 @@ def at_dose(cohort: Cohort, folder: Path, level: str, seed: int = TEST_SEEDS[0],
         raise UsageError(f"There is no level '{level}'; choose one of {', '.join(LEVELS)}.")
     cases = tuple(_dosed(case, Path(folder), level, seed, mode) for case in cohort.cases if "ct" in case.modalities)
     without = tuple((c.id, "It has no CT.") for c in cohort.cases if "ct" not in c.modalities)
-    told = f"{cohort.description}; CT at {level} dose ({LEVELS[level]:g} of its own), noise seed {seed}"
-    return replace(cohort, cases=cases, description=told, skipped=(*cohort.skipped, *without))
+    description = f"{cohort.description}; CT at {level} dose ({LEVELS[level]:g} of its own), noise seed {seed}"
+    return replace(cohort, cases=cases, description=description, skipped=(*cohort.skipped, *without))
 
 
 def _dosed(case: CohortCase, folder: Path, level: str, seed: int, mode: str) -> CohortCase:
     if LEVELS[level] == 1.0:
         return case
     calibrate = case.truth is None
-    told = f"{case.fingerprint} {level} {LEVELS[level]} {seed} {mode} {calibrate}"
+    recipe = f"{case.fingerprint} {level} {LEVELS[level]} {seed} {mode} {calibrate}"
     return replace(
         case,
         load=partial(open_dosed, case.load, case.id, folder, level, seed, mode, calibrate),
-        fingerprint=hashlib.sha256(told.encode()).hexdigest(),
+        fingerprint=content_key(recipe),
         provenance=f"{case.provenance}; CT at {LEVELS[level]:g} of its dose, noise seed {seed}".lstrip("; "),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -17,9 +17,7 @@ NODES = 8  # shown of a case: the parenchyma and up to seven lesions
 
 
 @torch.no_grad()
-def answers(
-    student: Student, data: FoldData, inputs: Sequence[Sequence[str]] = INPUTS, told: Callable[[], None] = lambda: None
-) -> dict[str, np.ndarray]:
+def answers(student: Student, data: FoldData, inputs: Sequence[Sequence[str]] = INPUTS) -> dict[str, np.ndarray]:
     """'p_<inputs>' (n, 3) of the cases that have these images (NaN elsewhere), and of all images of a case 'hidden'
     (n, H), the embeddings summed by attention, 'weight', 'effect', 'contribution' (n, 8), of its nodes, padded with
     NaN: attention, loss of the predicted grade's probability without the node, what it adds to that grade's logit.
@@ -40,7 +38,6 @@ def answers(
             if subset == known:
                 hidden[n] = decision.summary.cpu().numpy()
                 _explain(decision, p, rows, n)
-        told()
     return {**out, **rows, "hidden": hidden}
 
 

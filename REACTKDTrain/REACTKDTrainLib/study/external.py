@@ -15,8 +15,9 @@ from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.low_dose.dosed_cohort import at_dose
 from REACTKDTrainLib.study.answers import answers
+from REACTKDTrainLib.study.progress import every
 from REACTKDTrainLib.study.runs import Run
-from REACTKDTrainLib.study.volumes import VolumeLevel
+from REACTKDTrainLib.study.volumes import VolumeStudy
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.fold_data import FoldData
 
@@ -25,10 +26,10 @@ MIXED = ("native", "mild", "severe")
 
 
 @dataclass(eq=False)
-class ExternalLevel:
+class ExternalStudy:
     """Students of `volumes`, tested once on the external cohort. spec: of that cohort, with whole fields of view."""
 
-    volumes: VolumeLevel
+    volumes: VolumeStudy
     spec: str
     _data: dict[tuple[str, int], FoldData] = field(default_factory=dict)
 
@@ -49,8 +50,8 @@ class ExternalLevel:
     def prepare(self, levels: Sequence[str]) -> None:
         """Every case at every dose once; makes the low doses."""
         for level in levels:
-            told = self.volumes._told(f"prepared external cases, {level} dose")
-            self.volumes.store.prepare(self.cases(level), told, self.volumes.workers)
+            on_progress = every(25, self.volumes.log, f"prepared external cases, {level} dose")
+            self.volumes.store.prepare(self.cases(level), on_progress, self.volumes.workers)
 
     def runs(self, rows: Sequence[str], levels: Sequence[str]) -> list[Run]:
         """Each method's students of seed 0 at each dose."""
@@ -59,12 +60,12 @@ class ExternalLevel:
             config = self.volumes.config_of(row, 0)
             for level in levels:
                 for fold in self.volumes._folds:
-                    told = self.volumes._told_teacher(fold) | {
+                    recipe = self.volumes.recipe_of_teacher(fold) | {
                         "configuration": config.to_dict(),
                         "external": [case.fingerprint for case in self.cases(level)],
                     }
                     out.append(
-                        Run("external", f"{row}@{level}", fold, 0, told, partial(self._run, config, fold, level), 0.3)
+                        Run("external", f"{row}@{level}", fold, 0, recipe, partial(self._run, config, fold, level), 0.3)
                     )
         return out
 
@@ -82,8 +83,8 @@ class ExternalLevel:
         student = Student(config.student)
         student.load_state_dict(torch.load(path, weights_only=True))
         data = self.data(level, fold)
-        told = answers(student.to(self.volumes.device).eval(), data, (("ct",),))
-        return {**VolumeLevel._who(data), "p_ct": told["p_ct"]}
+        found = answers(student.to(self.volumes.device).eval(), data, (("ct",),))
+        return {**VolumeStudy._who(data), "p_ct": found["p_ct"]}
 
 
 def mixed_level(case_id: str) -> str:

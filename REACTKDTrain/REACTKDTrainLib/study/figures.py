@@ -46,11 +46,11 @@ def draw_figures(study, results: Mapping, caption: str) -> None:
 
 def _answers(folds: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Pooled answers on CT, and the same recalibrated by each fold's inner cases ('calibrated')."""
-    told = []
+    found = []
     for f in folds:
         fit = fit_recalibration(f["inner_grade"], f["inner_p_ct"])
-        told.append({**f, "calibrated": fit(f["p_ct"])})
-    return {**pooled(told, "p_ct"), "calibrated": pooled(told, "calibrated")["p"]}
+        found.append({**f, "calibrated": fit(f["p_ct"])})
+    return {**pooled(found, "p_ct"), "calibrated": pooled(found, "calibrated")["p"]}
 
 
 def _roc(figure, shown: Mapping[str, dict], cases: Mapping, draws: int) -> None:
@@ -62,15 +62,15 @@ def _roc(figure, shown: Mapping[str, dict], cases: Mapping, draws: int) -> None:
         curves[LIMIT] = roc_curves(first["grade"], limit_of(latents, "ct"), first["patient"], draws)
     for axis, grade in zip(axes, GRADES, strict=True):
         axis.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
-        for color, (name, told) in zip(COLORS, curves.items(), strict=False):
-            if told[grade] is None:
+        for color, (name, found) in zip(COLORS, curves.items(), strict=False):
+            if found[grade] is None:
                 continue
-            x, y = told[grade]["false_positive_rate"], told[grade]["true_positive_rate"]
+            x, y = found[grade]["false_positive_rate"], found[grade]["true_positive_rate"]
             axis.plot(
                 x, y, color="0.2" if name == LIMIT else color, linestyle="--" if name == LIMIT else "-", label=name
             )
             if name == label_of(OURS):
-                axis.fill_between(x, told[grade]["low"], told[grade]["high"], color=color, alpha=0.2, linewidth=0)
+                axis.fill_between(x, found[grade]["low"], found[grade]["high"], color=color, alpha=0.2, linewidth=0)
         axis.set(title=f"{grade} versus rest", xlabel="false positive rate")
         axis.set_box_aspect(1)  # an equal aspect is set after the layout, which then has titles on titles
     axes[0].set_ylabel("true positive rate")
@@ -81,17 +81,17 @@ def _roc(figure, shown: Mapping[str, dict], cases: Mapping, draws: int) -> None:
 def _decisions(figure, shown: Mapping[str, dict], draws: int) -> None:
     axis = figure.subplots()
     first = next(iter(shown.values()))
-    told = graded_decision_curves(
+    found = graded_decision_curves(
         first["grade"], {label_of(m): t["calibrated"] for m, t in shown.items()}, patients=first["patient"], draws=draws
     )
-    x = told["thresholds"]
-    for color, (name, curve) in zip(COLORS, told["models"].items(), strict=False):
+    x = found["thresholds"]
+    for color, (name, curve) in zip(COLORS, found["models"].items(), strict=False):
         axis.plot(x, curve["net_benefit"], color=color, label=name)
         if name == label_of(OURS):
             axis.fill_between(x, curve["low"], curve["high"], color=color, alpha=0.2, linewidth=0)
-    axis.plot(x, told["treat_all"], color="0.4", linestyle="--", label="treat all")
+    axis.plot(x, found["treat_all"], color="0.4", linestyle="--", label="treat all")
     axis.axhline(0, color="0.7", linewidth=0.8, label="treat none")
-    top = max(max(c["net_benefit"]) for c in told["models"].values())
+    top = max(max(c["net_benefit"]) for c in found["models"].values())
     axis.set(ylim=(-0.1, max(top * 1.3, 0.1)), xlabel="threshold probability", ylabel="net benefit")
     axis.legend(frameon=False, fontsize=8)
     axis.set_title("Poor versus rest, CT alone, recalibrated on inner cases", fontsize=11)
@@ -101,8 +101,8 @@ def _calibration(figure, shown: Mapping[str, dict]) -> None:
     axes = figure.subplots(1, 2, sharey=True)
     for axis, key, title in zip(axes, ("p", "calibrated"), ("as trained", "recalibrated on inner cases"), strict=True):
         axis.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
-        for color, (m, told) in zip(COLORS, shown.items(), strict=False):
-            curve = reliability_curve(*top_label(told["grade"], told[key]))
+        for color, (m, found) in zip(COLORS, shown.items(), strict=False):
+            curve = reliability_curve(*top_label(found["grade"], found[key]))
             low, high = np.array(curve["interval95"]).T
             y = np.array(curve["observed"])
             axis.errorbar(
@@ -118,12 +118,12 @@ def _embedding(figure, pair: Mapping[str, dict]) -> None:
     """One fold: networks of different folds have different spaces."""
     from sklearn.manifold import TSNE
 
-    for axis, (method, told) in zip(np.atleast_1d(figure.subplots(1, len(pair))), pair.items(), strict=True):
-        hidden = told["hidden"]
+    for axis, (method, found) in zip(np.atleast_1d(figure.subplots(1, len(pair))), pair.items(), strict=True):
+        hidden = found["hidden"]
         scaled = (hidden - hidden.mean(axis=0)) / hidden.std(axis=0).clip(1e-6)
         flat = TSNE(perplexity=min(10, (len(hidden) - 1) / 3), init="pca", random_state=0).fit_transform(scaled)
         for color, (g, name) in zip(COLORS, enumerate(GRADES), strict=False):
-            own = told["grade"] == g
+            own = found["grade"] == g
             axis.scatter(*flat[own].T, color=color, label=name, s=26)
         graph = "with region graphs" if method == OURS else "without region graphs"
         axis.set(title=f"{label_of(method)}: {graph}", xticks=[], yticks=[])
@@ -131,19 +131,19 @@ def _embedding(figure, pair: Mapping[str, dict]) -> None:
     figure.suptitle("t-SNE of the attention-summed embedding, unseen cases of the first fold, all images", fontsize=11)
 
 
-def _attention(figure, study, told: dict[str, np.ndarray]) -> None:
+def _attention(figure, study, found: dict[str, np.ndarray]) -> None:
     """Three cases, of several lesions where there are such: CT, and each region in the color of its deletion effect."""
     from matplotlib import colormaps
     from matplotlib.colors import TwoSlopeNorm
 
     cases = {case.id: case for case in study.volumes.cohort.cases}
-    order = np.argsort(-np.isfinite(told["effect"]).sum(axis=1), kind="stable")
-    chosen = [next(n for n in order if told["grade"][n] == g) for g in range(3) if (told["grade"] == g).any()]
-    reach = max(float(np.nanmax(np.abs(told["effect"][chosen]))), 1e-3)
+    order = np.argsort(-np.isfinite(found["effect"]).sum(axis=1), kind="stable")
+    chosen = [next(n for n in order if found["grade"][n] == g) for g in range(3) if (found["grade"] == g).any()]
+    reach = max(float(np.nanmax(np.abs(found["effect"][chosen]))), 1e-3)
     norm, colors = TwoSlopeNorm(0, -reach, reach), colormaps["coolwarm"]
     axes = figure.subplots(2, len(chosen), squeeze=False)
     for column, n in enumerate(chosen):
-        case = study.volumes.store.get(cases[str(told["case"][n])])
+        case = study.volumes.store.get(cases[str(found["case"][n])])
         masks = case.masks[0].occupancy.numpy()
         k = int(masks[1:].sum(axis=(0, 2, 3)).argmax()) if len(masks) > 1 else masks.shape[1] // 2
         image = case.images["ct"][k].numpy() if "ct" in case.images else next(iter(case.images.values()))[k].numpy()
@@ -152,20 +152,24 @@ def _attention(figure, study, told: dict[str, np.ndarray]) -> None:
             axis.imshow(image[::-1, ::-1], cmap="gray", vmin=40, vmax=180, interpolation="bilinear")
             axis.set(xticks=[], yticks=[])
         shown = np.zeros((*image.shape, 4))
-        for node in range(min(len(masks), told["effect"].shape[1])):
+        for node in range(min(len(masks), found["effect"].shape[1])):
             inside = masks[node, k] > 0.5
-            shown[inside] = colors(norm(told["effect"][n, node]))
+            shown[inside] = colors(norm(found["effect"][n, node]))
         shown = shown[::-1, ::-1]
         shown[..., 3] *= 0.65
         axes[1, column].imshow(shown, interpolation="nearest")
-        said = GRADES[int(told["p_ct+fdg+acetate"][n].argmax())]
-        lesions = int(np.isfinite(told["effect"][n]).sum()) - 1
-        axes[0, column].set_title(f"{GRADES[told['grade'][n]]}, said: {said} ({plural(lesions, 'lesion')})", fontsize=9)
+        label = GRADES[int(found["p_ct+fdg+acetate"][n].argmax())]
+        lesions = int(np.isfinite(found["effect"][n]).sum()) - 1
+        axes[0, column].set_title(
+            f"{GRADES[found['grade'][n]]}, label: {label} ({plural(lesions, 'lesion')})", fontsize=9
+        )
     bar = figure.colorbar(
         _mappable(norm, colors), ax=axes[1].tolist(), orientation="horizontal", fraction=0.06, pad=0.03
     )
     bar.set_ticks([-reach, 0, reach], labels=[f"{v:+.3f}" for v in (-reach, 0, reach)])
-    bar.set_label("probability of the said grade that a region's deletion takes away (all images given)", fontsize=8)
+    bar.set_label(
+        "probability of the predicted grade that a region's deletion takes away (all images given)", fontsize=8
+    )
     figure.suptitle("REACT-KD: which regions decided", fontsize=11)
 
 
@@ -177,10 +181,10 @@ def _mappable(norm, colors):
 
 def _doses(figure, external: Mapping) -> None:
     axis = figure.subplots()
-    for color, (row, told) in zip(COLORS, external["rows"].items(), strict=False):
-        levels = [name for name in told if name in LEVELS]
+    for color, (row, found) in zip(COLORS, external["rows"].items(), strict=False):
+        levels = [name for name in found if name in LEVELS]
         x = [LEVELS[name] for name in levels]
-        found = [told[name]["macro_auc"] for name in levels]
+        found = [found[name]["macro_auc"] for name in levels]
         y = np.array([f["value"] for f in found], dtype=float)
         if row == LIMIT:
             axis.plot(x, y, color="0.2", linestyle="--", label=LIMIT)
@@ -201,8 +205,8 @@ def _primary(figure, nodes: Mapping) -> None:
     for axis, teacher, title in zip(axes, ("same", "large"), ("same patients", "the whole pool"), strict=True):
         axis.axhline(0, color="0.7", linewidth=0.8)
         places = []
-        for place, (size, told) in enumerate(nodes["sizes"].items()):
-            found = told["differences"].get(f"{OURS}/{teacher} - {RIVAL}/{teacher}")
+        for place, (size, found) in enumerate(nodes["sizes"].items()):
+            found = found["differences"].get(f"{OURS}/{teacher} - {RIVAL}/{teacher}")
             found = found["ct"] if found else None
             if not found:
                 continue

@@ -17,8 +17,8 @@ def limit_of(latents: np.ndarray, inputs: str, cohort: str = "hospital", masks: 
 
     masks: methods are given masks, which show the margin whatever the images are.
     """
-    told = {name: np.asarray(latents)[:, i] for i, name in enumerate(NAMES)}
-    return posterior(told, inputs.split("+"), cohort, also=("ln_margin",) if masks else ())
+    densities = {name: np.asarray(latents)[:, i] for i, name in enumerate(NAMES)}
+    return posterior(densities, inputs.split("+"), cohort, also=("ln_margin",) if masks else ())
 
 
 def latents_of(cases: Sequence[CohortCase]) -> np.ndarray | None:

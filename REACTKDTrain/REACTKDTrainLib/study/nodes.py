@@ -31,7 +31,8 @@ from REACTKDTrainLib.nodes.node_store import NodeStore
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import targets_of
 from REACTKDTrainLib.nodes.train import Recipe, predict, train_student, train_teacher
-from REACTKDTrainLib.study.presets import NodeLevel as NodeSettings
+from REACTKDTrainLib.study.presets import NodeConfig
+from REACTKDTrainLib.study.progress import every
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.training.preparation import prepare_cases
 
@@ -52,51 +53,47 @@ TRIALS = {
 
 
 @dataclass(eq=False)
-class NodeLevel:
+class NodeStudy:
     """Runs on nodes. folder: of the node store; ready: use the files that are there and make none; size: of phantoms
     ('full' 2.5 mm, 'tiny' to try things out).
     """
 
-    settings: NodeSettings
+    config: NodeConfig
     folder: Path
     size: str = "full"
     ready: bool = False
     workers: int = 1
-    say: Callable[[str], None] = print
+    log: Callable[[str], None] = print
     _tables: dict[str, NodeTable] = field(default_factory=dict)
     _teachers: dict[str, TeacherTargets] = field(default_factory=dict)
 
     @cached_property
     def store(self) -> NodeStore:
-        """Node files, as `heads.compare` uses them too."""
-        return NodeStore.without_encoder(self.folder, self.size, self.settings.variants)
+        """Node files, as `compare nodes` uses them too."""
+        return NodeStore.without_encoder(self.folder, self.size, self.config.variants)
 
     @cached_property
     def cases(self) -> dict[str, list[CohortCase]]:
         """part -> phantoms; with `ready` those whose node files are there."""
-        numbers = {name: range(first, first + getattr(self.settings, name)) for name, first in FIRST.items()}
-        if self.ready:  # drawing a patient to learn that its file lacks would take minutes
-            there = {path.name.split(".")[0] for path in Path(self.folder).glob("*.npz")}
-            numbers = {name: [n for n in own if f"phantom-large-{n:05d}" in there] for name, own in numbers.items()}
+        numbers = {name: range(first, first + getattr(self.config, name)) for name, first in FIRST.items()}
         out = {name: [phantom_case("large", n, self.size) for n in own] for name, own in numbers.items()}
         if self.ready:
             out = {name: [c for c in cases if self.store.path(c).exists()] for name, cases in out.items()}
-            if min(len(out["test"]), len(out["validation"])) < 10 or len(out["pool"]) < min(self.settings.sizes):
+            if min(len(out["test"]), len(out["validation"])) < 10 or len(out["pool"]) < min(self.config.sizes):
                 raise UsageError("Too few node files are there; leave out --ready, so that they are made.")
         return out
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Of training subsets: those that the pool allows."""
-        return tuple(n for n in self.settings.sizes if n <= len(self.cases["pool"]))
+        return tuple(n for n in self.config.sizes if n <= len(self.cases["pool"]))
 
     def prepare(self) -> None:
         """Make the node files that are not there."""
         missing = [c for cases in self.cases.values() for c in cases if not self.store.path(c).exists()]
         if missing:
-            self.say(f"making node vectors of {len(missing)} phantoms")
-            told = lambda n, of: self.say(f"node vectors: {n} of {of}") if n % 25 == 0 or n == of else None  # noqa: E731
-            prepare_cases(missing, self.store.make, self.workers, told)
+            self.log(f"making node vectors of {len(missing)} phantoms")
+            prepare_cases(missing, self.store.make, self.workers, every(25, self.log, "node vectors"))
 
     def table(self, part: str) -> NodeTable:
         """'test', 'validation' or 'pool'."""
@@ -126,10 +123,10 @@ class NodeLevel:
 
     def recipe(self, seed: int, **changes) -> Recipe:
         """Of every training: same steps, batches, order of cases for a seed."""
-        return Recipe(**({"steps": self.settings.steps, "batch": self.settings.batch, "seed": seed} | changes))
+        return Recipe(**({"steps": self.config.steps, "batch": self.config.batch, "seed": seed} | changes))
 
     def targets(self, teacher: str, size: int, number: int) -> TeacherTargets:
-        """What a teacher says of a subset: one of the same patients, or one of the whole pool."""
+        """A teacher's targets on a subset: one of the same patients, or one of the whole pool."""
         from REACTKDTrainLib.nodes.teacher import taken
 
         index = self.subset(size, number)
@@ -146,17 +143,17 @@ class NodeLevel:
     def large_teacher(self) -> nn.Module:
         """Trained on the whole pool, once in a process, and in every process to the same bits."""
         table = self.table("pool")
-        self.say(f"teacher of all {len(table)} phantoms of the pool")
-        steps = max(2 * self.settings.steps, 1)
+        self.log(f"teacher of all {len(table)} phantoms of the pool")
+        steps = max(2 * self.config.steps, 1)
         with one_thread(), torch.enable_grad():
             return train_teacher(table, self.recipe(0, steps=steps), HIDDEN)
 
     @cached_property
     def large_targets(self) -> TeacherTargets:
-        """What it says of the pool."""
-        return self._said_by_large("pool")
+        """Its targets on the pool."""
+        return self._targets_of_large("pool")
 
-    def _said_by_large(self, part: str) -> TeacherTargets:
+    def _targets_of_large(self, part: str) -> TeacherTargets:
         with one_thread():
             return targets_of(self.large_teacher, self.table(part))
 
@@ -178,24 +175,24 @@ class NodeLevel:
         tested ones; every size then has it.
         """
         out, size = [], self.sizes[0]
-        for method, teacher in self._rows() if self.settings.trials > 1 else ():
+        for method, teacher in self._rows() if self.config.trials > 1 else ():
             for t, choice in enumerate(self._trials(method)):
-                told = self._told() | {"method": method, "teacher": teacher, "size": size, "choice": choice}
+                recipe = self._recipe() | {"method": method, "teacher": teacher, "size": size, "choice": choice}
                 make = partial(self._trial, method, teacher, size, choice)
-                out.append(Run("choices", f"{method}/{teacher}", t, 0, told, make, self.settings.trial_subsets))
+                out.append(Run("choices", f"{method}/{teacher}", t, 0, recipe, make, self.config.trial_subsets))
         return out
 
     def _rows(self) -> list[tuple[str, str]]:
-        return [(m, t) for m in self.settings.methods for t in (TEACHERS if m != "none" else ("same",))]
+        return [(m, t) for m in self.config.methods for t in (TEACHERS if m != "none" else ("same",))]
 
     def _trials(self, method: str) -> list[dict]:
-        return TRIALS.get(method, [{}])[: self.settings.trials]
+        return TRIALS.get(method, [{}])[: self.config.trials]
 
     def chosen(self, files: RunFiles, method: str, teacher: str) -> dict:
         """The best trial so far; the first one where none was run."""
         trials = self._trials(method)
         own = [run for run in self.choice_runs() if run.row == f"{method}/{teacher}"]
-        found = [(float(told["score"]), -run.fold) for run in own if (told := files.get(run)) is not None]
+        found = [(float(kept["score"]), -run.fold) for run in own if (kept := files.get(run)) is not None]
         return trials[-max(found)[1]] if found else trials[0]
 
     def runs(self, files: RunFiles) -> list[Run]:
@@ -206,28 +203,28 @@ class NodeLevel:
         for size in self.sizes:
             rows = self._rows()
             choices = {row: self.chosen(files, *row) for row in rows}
-            for number in range(self.settings.subsets):
+            for number in range(self.config.subsets):
                 for method, teacher in rows:
                     choice = choices[method, teacher]
-                    told = self._told() | {"method": method, "teacher": teacher, "size": size, "choice": choice}
+                    recipe = self._recipe() | {"method": method, "teacher": teacher, "size": size, "choice": choice}
                     make = partial(self._run, method, teacher, size, number, choice)
-                    out.append(Run("nodes", f"{method}/{teacher}/{size}", number, 0, told, make, size**0.3))
+                    out.append(Run("nodes", f"{method}/{teacher}/{size}", number, 0, recipe, make, size**0.3))
         return out
 
     def teacher_runs(self) -> list[Run]:
-        """What the teacher of the pool itself says of the test phantoms."""
-        return [Run("nodes", "teacher/large", 0, 0, self._told(), self._teacher)]
+        """Answers of the teacher of the pool itself on the test phantoms."""
+        return [Run("nodes", "teacher/large", 0, 0, self._recipe(), self._teacher)]
 
-    def _told(self) -> dict:
+    def _recipe(self) -> dict:
         ids = {part: [case.fingerprint for case in cases] for part, cases in self.cases.items()}
         digest = hashlib.sha256(repr(sorted(ids.items())).encode()).hexdigest()
-        own = {k: getattr(self.settings, k) for k in ("steps", "batch", "variants")} | {"subsets": "dealt in rounds"}
+        own = {k: getattr(self.config, k) for k in ("steps", "batch", "variants")} | {"subsets": "dealt in rounds"}
         return {"cases": digest, "size_mm": self.size, **own}
 
     def _trial(self, method: str, teacher: str, size: int, choice: dict) -> dict[str, np.ndarray]:
         table = self.table("validation")
         scores = []
-        for number in range(self.settings.trial_subsets):
+        for number in range(self.config.trial_subsets):
             student = self.student(method, teacher, size, 1000 + number, choice)
             scores.append(macro_auc(table.grade.numpy(), predict(student, table, ("ct",)).numpy()))
         return {"score": np.array(np.mean(scores)), "scores": np.array(scores)}
@@ -241,16 +238,11 @@ class NodeLevel:
 
     @torch.no_grad()
     def _teacher(self) -> dict[str, np.ndarray]:
-        said = self._said_by_large("test")
-        branches = {f"p_{b}": torch.softmax(v.double(), dim=1).numpy() for b, v in said.branch_logits.items()}
-        return {"p_fused": torch.softmax(said.logits.double(), dim=1).numpy(), **branches}
+        targets = self._targets_of_large("test")
+        branches = {f"p_{b}": torch.softmax(v.double(), dim=1).numpy() for b, v in targets.branch_logits.items()}
+        return {"p_fused": torch.softmax(targets.logits.double(), dim=1).numpy(), **branches}
 
     def truth(self) -> tuple[np.ndarray, np.ndarray]:
         """Grades (n,) and latents (n, 10) of the test phantoms."""
         table = self.table("test")
         return table.grade.numpy(), table.truth.numpy().astype(np.float64)
-
-
-def names(rows: Sequence[str]) -> list[str]:
-    """Rows without their size."""
-    return sorted({row.rsplit("/", 1)[0] for row in rows})

@@ -18,9 +18,9 @@ def comparison(results: Mapping) -> list[list[str]]:
     auc = {k: _auc(methods.get(OURS), v) for k, v in OURS_OF.items()}
     limit = {k: _auc(methods.get(LIMIT), v) for k, v in OURS_OF.items()}
     for name in OURS_OF:
-        said = "-" if auc[name] is None else f"{100 * auc[name]:.1f}"
+        value = "-" if auc[name] is None else f"{100 * auc[name]:.1f}"
         bound = "" if limit[name] is None else f" (limit {100 * limit[name]:.1f})"
-        rows.append([f"REACT-KD, {name}, AUC", f"{PAPER[name]:.1f}", said + bound])
+        rows.append([f"REACT-KD, {name}, AUC", f"{PAPER[name]:.1f}", value + bound])
     rows.append(["gap PET + CT to CT", f"{PAPER['PET + CT'] - PAPER['CT']:+.1f}", _gap(auc["PET + CT"], auc["CT"])])
     rows.append(["gap PET to CT", f"{PAPER['PET'] - PAPER['CT']:+.1f}", _gap(auc["PET"], auc["CT"])])
     rows.append(["ordering of inputs", "PET + CT > PET > CT", _ordering(auc)])
@@ -30,8 +30,8 @@ def comparison(results: Mapping) -> list[list[str]]:
     )
     others = {m: _auc(t, "ct") for m, t in methods.items() if m not in (OURS, LIMIT)}
     ahead = sorted((m for m, v in others.items() if v is not None and own is not None and v > own))
-    said = "-" if own is None or not others else (", ".join(ahead) if ahead else "none")
-    rows.append(["methods above REACT-KD on CT", "none (AWMT-KD 0.1 below it, all images)", said])
+    names = "-" if own is None or not others else (", ".join(ahead) if ahead else "none")
+    rows.append(["methods above REACT-KD on CT", "none (AWMT-KD 0.1 below it, all images)", names])
     external = results.get("external", {}).get("rows", {}).get(OURS, {})
     dose = {k: external[k]["macro_auc"]["value"] for k in ("native", "severe") if k in external}
     fall = _gap(dose.get("severe"), dose.get("native"))

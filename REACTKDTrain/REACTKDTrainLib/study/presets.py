@@ -17,7 +17,7 @@ WITH_LOGITS = ("at+kd", "mskd+kd", "cwd+kd", "crd+kd", "ifvd+kd")
 
 
 @dataclass(frozen=True)
-class NodeLevel:
+class NodeConfig:
     """The comparison on stored node vectors at 2.5 mm. test, validation: phantoms; pool: those that training subsets
     are dealt from, which the large teacher has seen all of: enough that those of the smallest size share no patient.
     subsets: of each size. methods: of Table V. steps: of each
@@ -40,18 +40,18 @@ class NodeLevel:
 @dataclass(frozen=True)
 class Preset:
     """A study. training: settings of every run; methods: rows of Table I; headline: rows with `seeds` seeds, the others
-    have one; external: cases of the external cohort, 0 for all; levels: its doses. draws: of every bootstrap.
+    have one; external: cases of the external cohort, 0 for all; doses: of its CT. draws: of every bootstrap.
     """
 
     name: str
     training: TrainingConfig
-    nodes: NodeLevel
+    nodes: NodeConfig
     hospital: int = 97
     external: int = 105
     methods: tuple[str, ...] = COMPARED
     headline: tuple[str, ...] = HEADLINE
     seeds: int = 3
-    levels: tuple[str, ...] = ("native", "mild", "severe", "mixed")
+    doses: tuple[str, ...] = ("native", "mild", "severe", "mixed")
     draws: int = 2000
     meaningless: bool = field(default=False)
 
@@ -80,7 +80,7 @@ def _smoke() -> Preset:
         teacher_stage=StageConfig(epochs=1, batch=4, rate=2e-3),
         student_stage=StageConfig(epochs=1, batch=8, rate=2e-3),
     )
-    nodes = NodeLevel(24, 12, 24, (12, 18), 2, steps=8, batch=8, trials=2, trial_subsets=1, variants=1)
+    nodes = NodeConfig(24, 12, 24, (12, 18), 2, steps=8, batch=8, trials=2, trial_subsets=1, variants=1)
     return Preset("smoke", training, nodes, 24, 8, seeds=2, draws=200, meaningless=True)
 
 
@@ -98,7 +98,7 @@ def _cpu() -> Preset:
         teacher_stage=StageConfig(epochs=1, batch=4, rate=1e-3),
         student_stage=StageConfig(epochs=1, batch=8, rate=1e-3),
     )
-    return Preset("cpu", training, NodeLevel(2000, 300, 1300, trials=5, trial_subsets=3), external=48)
+    return Preset("cpu", training, NodeConfig(2000, 300, 1300, trials=5, trial_subsets=3), external=48)
 
 
 def _quick() -> Preset:
@@ -123,7 +123,7 @@ def _gpu() -> Preset:
     training = replace(
         TrainingConfig(), data=DataConfig(views=4, mask_variants=3), teacher=TeacherConfig(checkpoint=True)
     )
-    nodes = NodeLevel(
+    nodes = NodeConfig(
         2000, 300, 2700, subsets=40, methods=(*HEADLINE, "crd", "awmt"), steps=400, trials=6, trial_subsets=5
     )
     return Preset("gpu", training, nodes, methods=(*COMPARED, *WITH_LOGITS), seeds=5)

@@ -14,11 +14,11 @@ from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs
 from REACTKDTrainLib.evaluation.metrics import summarize_seeds
 from REACTKDTrainLib.evaluation.significance import paired_tests_against
-from REACTKDTrainLib.study.external import ExternalLevel
+from REACTKDTrainLib.study.external import ExternalStudy
 from REACTKDTrainLib.study.limits import latents_of, limit_of
-from REACTKDTrainLib.study.nodes import TEACHERS, NodeLevel
+from REACTKDTrainLib.study.nodes import TEACHERS, NodeStudy
 from REACTKDTrainLib.study.runs import Run, RunFiles
-from REACTKDTrainLib.study.volumes import ABLATIONS, VolumeLevel, ablation_name
+from REACTKDTrainLib.study.volumes import ABLATIONS, VolumeStudy, ablation_name
 
 LIMIT = "Bayes limit"
 OURS, RIVAL = "react-kd", "kd"
@@ -40,7 +40,7 @@ def by_row(runs: Sequence[Run], files: RunFiles, folds: int) -> dict[str, dict[i
     return {row: seeds for row, seeds in whole.items() if seeds}
 
 
-def method_table(level: VolumeLevel, files: RunFiles, runs: Sequence[Run]) -> dict:
+def method_table(level: VolumeStudy, files: RunFiles, runs: Sequence[Run]) -> dict:
     """Tables I and III: row -> inputs -> measures; the limit last; tests of REACT-KD against the others."""
     rows = by_row(runs, files, len(level.splits))
     draws = level.preset.draws
@@ -53,15 +53,15 @@ def method_table(level: VolumeLevel, files: RunFiles, runs: Sequence[Run]) -> di
         out["rows"][LIMIT] = _limit(level, pooled(some, "p_ct"), draws)
     if OURS in rows:
         for inputs in INPUT_NAMES:
-            told = {row: pooled(_first(seeds), f"p_{inputs}") for row, seeds in rows.items()}
-            if np.isfinite(told[OURS]["p"]).all():
-                own, others = told[OURS], {r: t["p"] for r, t in told.items() if r != OURS}
+            answers = {row: pooled(_first(seeds), f"p_{inputs}") for row, seeds in rows.items()}
+            if np.isfinite(answers[OURS]["p"]).all():
+                own, others = answers[OURS], {r: a["p"] for r, a in answers.items() if r != OURS}
                 tests = paired_tests_against(own["grade"], own["p"], others, own["patient"], draws) if others else {}
                 out["tests"][inputs] = tests
     return out
 
 
-def ablation_table(level: VolumeLevel, files: RunFiles, runs: Sequence[Run]) -> dict:
+def ablation_table(level: VolumeStudy, files: RunFiles, runs: Sequence[Run]) -> dict:
     """Table II: the eight rows in order, then the limit."""
     rows = by_row(runs, files, len(level.splits))
     names = [ablation_name(*on) for on in ABLATIONS]
@@ -75,7 +75,7 @@ def ablation_table(level: VolumeLevel, files: RunFiles, runs: Sequence[Run]) -> 
     return out
 
 
-def teacher_table(level: VolumeLevel, files: RunFiles, runs: Sequence[Run]) -> dict:
+def teacher_table(level: VolumeStudy, files: RunFiles, runs: Sequence[Run]) -> dict:
     """What there was to transfer: the fused teacher and its branches on the cases that they had not seen."""
     rows = by_row(runs, files, len(level.splits))
     folds = _first(rows["teachers"]) if "teachers" in rows else []
@@ -83,7 +83,7 @@ def teacher_table(level: VolumeLevel, files: RunFiles, runs: Sequence[Run]) -> d
     return {"rows": {name[2:]: _measured([folds], name, level.preset.draws) for name in names}}
 
 
-def external_table(external: ExternalLevel, files: RunFiles, runs: Sequence[Run]) -> dict:
+def external_table(external: ExternalStudy, files: RunFiles, runs: Sequence[Run]) -> dict:
     """Table IV: row -> dose -> measures of the folds' mean probabilities on CT."""
     rows = by_row(runs, files, len(external.volumes.splits))
     draws = external.volumes.preset.draws
@@ -98,12 +98,12 @@ def external_table(external: ExternalLevel, files: RunFiles, runs: Sequence[Run]
     if latents is not None:
         grades = np.array([case.grade for case in external.cohort.cases])
         who = np.array([case.patient for case in external.cohort.cases])
-        told = summarize_seeds(grades, [limit_of(latents, "ct", "external")], who, draws)
-        out["rows"][LIMIT] = {level: told for level in next(iter(out["rows"].values()))}
+        measured = summarize_seeds(grades, [limit_of(latents, "ct", "external")], who, draws)
+        out["rows"][LIMIT] = {level: measured for level in next(iter(out["rows"].values()))}
     return out
 
 
-def node_table(level: NodeLevel, files: RunFiles, runs: Sequence[Run], draws: int) -> dict:
+def node_table(level: NodeStudy, files: RunFiles, runs: Sequence[Run], draws: int) -> dict:
     """The primary comparison: of each size the mean macro AUC of each row, and paired differences over subsets."""
     grades, latents = level.truth()
     held: dict[str, dict[int, dict]] = {}
@@ -114,7 +114,7 @@ def node_table(level: NodeLevel, files: RunFiles, runs: Sequence[Run], draws: in
     out["limit"] = {i: macro_auc(grades, limit_of(latents, i)) for i in INPUT_NAMES}
     for size in level.sizes:
         own = {row.rsplit("/", 1)[0]: found for row, found in held.items() if row.endswith(f"/{size}")}
-        columns = [*INPUT_NAMES, *(f"ct_masks{v}" for v in range(1, level.settings.variants + 1))]
+        columns = [*INPUT_NAMES, *(f"ct_masks{v}" for v in range(1, level.config.variants + 1))]
         shared = partial(level.shared, size)
         table = {
             row: {c: [macro_auc(grades, f[f"p_{c}"]) for f in found.values() if f"p_{c}" in f] for c in columns}
@@ -156,19 +156,19 @@ def _summing(p: np.ndarray) -> np.ndarray:
 
 def _measured(seeds: Sequence[Sequence[Mapping[str, np.ndarray]]], name: str, draws: int) -> dict | None:
     """Of pooled out-of-fold answers; beside them each fold's own macro AUC (which is no error bar)."""
-    told = [pooled(folds, name) for folds in seeds]
-    if not all(np.isfinite(t["p"]).all() for t in told):
+    answers = [pooled(folds, name) for folds in seeds]
+    if not all(np.isfinite(t["p"]).all() for t in answers):
         return None
-    first = told[0]
-    out = summarize_seeds(first["grade"], [t["p"] for t in told], first["patient"], draws)
+    first = answers[0]
+    out = summarize_seeds(first["grade"], [t["p"] for t in answers], first["patient"], draws)
     by_fold = [
-        [macro_auc(t["grade"][t["fold"] == f], t["p"][t["fold"] == f]) for f in np.unique(t["fold"])] for t in told
+        [macro_auc(t["grade"][t["fold"] == f], t["p"][t["fold"] == f]) for f in np.unique(t["fold"])] for t in answers
     ]
     out["macro_auc"]["of_each_fold"] = [[float(v) if np.isfinite(v) else None for v in row] for row in by_fold]
     return out
 
 
-def _limit(level: VolumeLevel, first: Mapping[str, np.ndarray], draws: int) -> dict:
+def _limit(level: VolumeStudy, first: Mapping[str, np.ndarray], draws: int) -> dict:
     cases = {case.id: case for case in level.cohort.cases}
     latents = latents_of([cases[name] for name in first["case"]])
     if latents is None:

@@ -18,22 +18,22 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """part, row, fold, seed: where it stands in the tables; told: everything that its result depends on, as JSON;
-    make: computes it. cost: relative to other runs, for telling the time left.
+    """part, row, fold, seed: where it stands in the tables; recipe: everything that its result depends on, as JSON;
+    make: computes it. cost: relative to other runs, for the time left.
     """
 
     part: str
     row: str
     fold: int
     seed: int
-    told: Mapping[str, Any]
+    recipe: Mapping[str, Any]
     make: Callable[[], Arrays] = field(repr=False)
     cost: float = 1.0
 
     @property
     def key(self) -> str:
-        """A hash of part, row, fold, seed and `told`."""
-        depends = [FORMAT, self.part, self.row, self.fold, self.seed, self.told]
+        """A hash of part, row, fold, seed and `recipe`."""
+        depends = [FORMAT, self.part, self.row, self.fold, self.seed, self.recipe]
         return content_key(json.dumps(depends, sort_keys=True, default=str))[:16]
 
     @property
@@ -62,7 +62,7 @@ class RunFiles:
 
     def put(self, run: Run, arrays: Arrays) -> None:
         """Keep it. Raises: OutputNotWritable."""
-        self._store(run).put(run.key, {"told": np.array(json.dumps(run.told, default=str)), **arrays}, _label(run))
+        self._store(run).put(run.key, {"recipe": np.array(json.dumps(run.recipe, default=str)), **arrays}, _label(run))
 
     def _store(self, run: Run) -> ContentStore:
         return ContentStore(self.folder / run.part)

@@ -17,14 +17,14 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.text import plural
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.results.tables import as_csv, markdown
-from REACTKDTrainLib.study.external import ExternalLevel
-from REACTKDTrainLib.study.nodes import NodeLevel
-from REACTKDTrainLib.study.pace import Pace
+from REACTKDTrainLib.study.external import ExternalStudy
+from REACTKDTrainLib.study.nodes import NodeStudy
 from REACTKDTrainLib.study.presets import Preset
+from REACTKDTrainLib.study.progress import RunProgress
 from REACTKDTrainLib.study.results import ablation_table, external_table, method_table, node_table, teacher_table
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.study.tables import tables_of
-from REACTKDTrainLib.study.volumes import VolumeLevel
+from REACTKDTrainLib.study.volumes import VolumeStudy
 from REACTKDTrainLib.training.record import PACKAGES, _version, revision
 from REACTKDTrainLib.worker_pool import WorkerPool
 
@@ -46,7 +46,7 @@ NODE_DRAWS = 500
 @dataclass(eq=False)
 class Study:
     """cohort, external: as in training, '' for the phantoms of the preset. cache: shared by studies. workers: processes
-    that prepare cases and do runs. ready: see `NodeLevel`. say: a line for people.
+    that prepare cases and do runs. ready: see `NodeStudy`. log: takes a line for people.
     """
 
     preset: Preset
@@ -57,7 +57,7 @@ class Study:
     device: torch.device = torch.device("cpu")
     workers: int = 1
     ready: bool = False
-    say: Callable[[str], None] = print
+    log: Callable[[str], None] = print
     _known: dict[str, dict[str, Run]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -68,24 +68,24 @@ class Study:
         self.files = RunFiles(self.output / "runs")
 
     @cached_property
-    def volumes(self) -> VolumeLevel:
+    def volumes(self) -> VolumeStudy:
         """The level of volumes."""
         size = self.preset.training.data.size
         cohort = self.cohort or f"phantom:hospital?cases={self.preset.hospital}&size={size}"
-        return VolumeLevel(self.preset, cohort, self.output, self.cache, self.device, self.workers, self.say)
+        return VolumeStudy(self.preset, cohort, self.output, self.cache, self.device, self.workers, self.log)
 
     @cached_property
-    def outside(self) -> ExternalLevel:
+    def outside(self) -> ExternalStudy:
         """The external cohort."""
         size = self.preset.training.data.size
         spec = self.external or f"phantom:external?cases={self.preset.external}&size={size}&whole_field=1"
-        return ExternalLevel(self.volumes, spec)
+        return ExternalStudy(self.volumes, spec)
 
     @cached_property
-    def nodes(self) -> NodeLevel:
+    def nodes(self) -> NodeStudy:
         """The level of nodes, always phantoms."""
         size = "tiny" if self.preset.meaningless else "full"
-        return NodeLevel(self.preset.nodes, self.cache / "nodes", size, self.ready, self.workers, self.say)
+        return NodeStudy(self.preset.nodes, self.cache / "nodes", size, self.ready, self.workers, self.log)
 
     def run(self, parts: Sequence[str] = PARTS) -> dict:
         """Do what is not done of these parts, then write everything.
@@ -96,7 +96,7 @@ class Study:
             if part not in PARTS:
                 raise UsageError(f"There is no part {part!r}; choose some of {', '.join(PARTS)}.")
         results = None
-        own = self if self.workers == 1 else replace(self, workers=1, say=_silent)
+        own = self if self.workers == 1 else replace(self, workers=1, log=_silent)
         with WorkerPool(own.make, self.workers) as pool:
             for part in (p for p in PARTS if p in parts):
                 self._prepare(part)
@@ -113,7 +113,7 @@ class Study:
             return
         self.volumes.prepare()
         if part == "external":
-            self.outside.prepare(self.preset.levels)
+            self.outside.prepare(self.preset.doses)
 
     def runs_of(self, kind: str) -> list[Run]:
         """One of the names in `KINDS`. Those of the kind 'nodes' are known once the choices are made."""
@@ -133,7 +133,7 @@ class Study:
             case "ablation":
                 return self.volumes.ablation_runs()
             case "external":
-                return self.outside.runs(self.preset.headline, self.preset.levels)
+                return self.outside.runs(self.preset.headline, self.preset.doses)
         raise ValueError(f"there are no runs of the kind {kind!r}")
 
     def make(self, named: tuple[str, str]) -> float:
@@ -151,10 +151,10 @@ class Study:
         runs = self.runs_of(kind)
         waiting = {run.key: run for run in runs if not self.files.done(run)}
         if len(waiting) < len(runs):
-            self.say(f"{len(runs) - len(waiting)} runs are there already")
-        pace = Pace(list(waiting.values()), self.say, min(self.workers, max(len(waiting), 1)))
+            self.log(f"{len(runs) - len(waiting)} runs are there already")
+        progress = RunProgress(list(waiting.values()), self.log, min(self.workers, max(len(waiting), 1)))
         for (_, key), seconds in pool.results([(kind, key) for key in waiting]):
-            pace.end(waiting[key], seconds)
+            progress.end(waiting[key], seconds)
 
     # -- what comes out
 
@@ -217,19 +217,21 @@ class Study:
 
 
 def caption_of(results: dict) -> str:
-    """What every table and figure says of itself."""
-    told = results["study"]
-    parts = ["Digital phantom" if told["digital_phantom"] else "Cohort of patients", f"preset {told['preset']}"]
-    if told["cases"] and any(results.get(part, {}).get("rows") for part in ("methods", "ablation")):
+    """What every table and figure states about itself."""
+    about = results["study"]
+    parts = ["Digital phantom" if about["digital_phantom"] else "Cohort of patients", f"preset {about['preset']}"]
+    if about["cases"] and any(results.get(part, {}).get("rows") for part in ("methods", "ablation")):
         rows = results.get("methods", {}).get("rows", {})
         seeds = plural(max((len(row.get("seeds", ())) for row in rows.values()), default=1) or 1, "seed")
-        parts.append(f"{told['cases']} cases in {told['folds']} folds, size {told['size']}, {seeds} of headline rows")
-    if told["nodes"]:
-        parts.append(f"node level: {told['nodes']['pool']} phantoms to train on, {told['nodes']['test']} to test on")
-    hardware = told["hardware"]
+        parts.append(
+            f"{about['cases']} cases in {about['folds']} folds, size {about['size']}, {seeds} of headline rows"
+        )
+    if about["nodes"]:
+        parts.append(f"node level: {about['nodes']['pool']} phantoms to train on, {about['nodes']['test']} to test on")
+    hardware = about["hardware"]
     parts.append(f"{hardware['device']} {hardware['machine']}, {plural(hardware['threads'], 'thread')}")
     text = "; ".join(parts) + "."
-    return f"{text} **Sizes are tiny: the numbers mean nothing.**" if told["meaningless"] else text
+    return f"{text} **Sizes are tiny: the numbers mean nothing.**" if about["meaningless"] else text
 
 
 def _silent(_line: str) -> None:

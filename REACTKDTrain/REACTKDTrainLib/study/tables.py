@@ -18,7 +18,7 @@ HEADINGS = {
     "macro_f1": "F1",
     "quadratic_kappa": "kappa",
 }
-SAID = {"ct": "CT", "fdg+acetate": "PET", "ct+fdg+acetate": "PET + CT"}
+INPUT_HEADS = {"ct": "CT", "fdg+acetate": "PET", "ct+fdg+acetate": "PET + CT"}
 ROW_NAMES = {"kd": "KD (logits)", "none": "Student alone", "react-kd": "REACT-KD", "crd": "CRD",
              "awmt": "AWMT-style (re-derived)"}  # fmt: skip
 
@@ -30,7 +30,7 @@ def tables_of(results: Mapping) -> dict[str, tuple[str, Table]]:
     if methods and methods["rows"]:
         for inputs in INPUT_NAMES:
             name = f"table1_{inputs.replace('+', '_')}"
-            out[name] = (f"Table I: every method, {SAID[inputs]} at test time", _measure_table(methods, inputs))
+            out[name] = (f"Table I: every method, {INPUT_HEADS[inputs]} at test time", _measure_table(methods, inputs))
         out["table3"] = ("Table III: inputs at test time, macro AUC", _input_table(methods))
         if methods["tests"]:
             out["tests"] = ("REACT-KD against each method, CT at test time, paired, first seed", _tests(methods))
@@ -49,61 +49,63 @@ def tables_of(results: Mapping) -> dict[str, tuple[str, Table]]:
 def _measure_table(methods: Mapping, inputs: str) -> Table:
     head = ["method", *(HEADINGS[c] for c in COLUMNS), "AUC of each part", "seeds"]
     rows = [head]
-    for row, told in methods["rows"].items():
-        own = told[inputs]
+    for row, measured in methods["rows"].items():
+        own = measured[inputs]
         if own is None:
             continue
         folds = own["macro_auc"].get("of_each_fold")
         each = ", ".join("-" if v is None else f"{v:.2f}" for v in folds[0]) if folds else ""
-        seeds = str(len(told.get("seeds", []))) if row != LIMIT else ""
+        seeds = str(len(measured.get("seeds", []))) if row != LIMIT else ""
         rows.append([methods["labels"].get(row, row), *(value_cell(own[c]) for c in COLUMNS), each, seeds])
     return rows
 
 
 def _input_table(methods: Mapping) -> Table:
-    rows = [["method", *(SAID[i] for i in INPUT_NAMES)]]
-    for row, told in methods["rows"].items():
-        cells = [value_cell(told[i]["macro_auc"]) if told[i] else "-" for i in INPUT_NAMES]
+    rows = [["method", *(INPUT_HEADS[i] for i in INPUT_NAMES)]]
+    for row, measured in methods["rows"].items():
+        cells = [value_cell(measured[i]["macro_auc"]) if measured[i] else "-" for i in INPUT_NAMES]
         rows.append([methods["labels"].get(row, row), *cells])
     return rows
 
 
 def _tests(methods: Mapping) -> Table:
     rows = [["against", "AUC difference (95 %)", "p", "p, Holm", "p of each grade (DeLong)", "p of accuracy (McNemar)"]]
-    for row, told in methods["tests"].get("ct", {}).items():
-        auc = told["macro_auc"]
-        each = ", ".join("-" if v is None or v["p"] is None else f"{v['p']:.2f}" for v in told["auc"].values())
-        numbers = [p_cell(auc.get("p")), p_cell(auc.get("p_holm")), each, p_cell(told["accuracy"]["p"])]
+    for row, measured in methods["tests"].get("ct", {}).items():
+        auc = measured["macro_auc"]
+        each = ", ".join("-" if v is None or v["p"] is None else f"{v['p']:.2f}" for v in measured["auc"].values())
+        numbers = [p_cell(auc.get("p")), p_cell(auc.get("p_holm")), each, p_cell(measured["accuracy"]["p"])]
         rows.append([methods["labels"][row], difference_cell(auc), *numbers])
     return rows
 
 
 def _ablation(ablation: Mapping) -> Table:
-    rows = [["dose teacher", "region graph", "CBAM3D", *(SAID[i] for i in INPUT_NAMES), "accuracy (CT)", "F1 (CT)"]]
-    for row, told in ablation["rows"].items():
+    rows = [
+        ["dose teacher", "region graph", "CBAM3D", *(INPUT_HEADS[i] for i in INPUT_NAMES), "accuracy (CT)", "F1 (CT)"]
+    ]
+    for row, measured in ablation["rows"].items():
         on = [LIMIT, "", ""] if row == LIMIT else ["yes" if p in row else "" for p in ("dose", "graph", "cbam")]
-        cells = [value_cell(told[i]["macro_auc"]) if told[i] else "-" for i in INPUT_NAMES]
-        ct = told["ct"]
+        cells = [value_cell(measured[i]["macro_auc"]) if measured[i] else "-" for i in INPUT_NAMES]
+        ct = measured["ct"]
         rows.append([*on, *cells, *(value_cell(ct[c]) if ct else "-" for c in ("accuracy", "macro_f1"))])
     return rows
 
 
 def _teachers(teachers: Mapping) -> Table:
     rows = [["teacher", *(HEADINGS[c] for c in COLUMNS)]]
-    for row, told in teachers["rows"].items():
-        if told is not None:
-            rows.append([row.replace("teacher ", ""), *(value_cell(told[c]) for c in COLUMNS)])
+    for row, measured in teachers["rows"].items():
+        if measured is not None:
+            rows.append([row.replace("teacher ", ""), *(value_cell(measured[c]) for c in COLUMNS)])
     return rows
 
 
 def _external(external: Mapping) -> Table:
     levels = list(next(iter(external["rows"].values())))
     rows = [["method", *levels]]
-    for row, told in external["rows"].items():
+    for row, measured in external["rows"].items():
         rows.append(
             [
                 external["labels"].get(row, row),
-                *(value_cell(told[x]["macro_auc"]) if x in told else "-" for x in levels),
+                *(value_cell(measured[x]["macro_auc"]) if x in measured else "-" for x in levels),
             ]
         )
     return rows
@@ -114,24 +116,24 @@ def row_name(row: str) -> str:
     method, teacher = row.split("/")
     if method == "none":
         return ROW_NAMES["none"]
-    said = {"same": "teacher of the same patients", "large": "teacher of the whole pool"}[teacher]
-    return f"{ROW_NAMES.get(method, method)}, {said}"
+    label = {"same": "teacher of the same patients", "large": "teacher of the whole pool"}[teacher]
+    return f"{ROW_NAMES.get(method, method)}, {label}"
 
 
 def _primary(results: Mapping) -> Table:
     rows = [
         ["patients", "difference", "teacher", "subsets", "CT", "p", "CT, another annotator's masks", "PET", "PET + CT"]
     ]
-    for size, told in results["nodes"]["sizes"].items():
-        for name, found in told["differences"].items():
+    for size, measured in results["nodes"]["sizes"].items():
+        for name, found in measured["differences"].items():
             left, right = (part.split("/") for part in name.split(" - "))
-            said = f"{ROW_NAMES.get(left[0], left[0])} - {ROW_NAMES.get(right[0], right[0])}"
+            label = f"{ROW_NAMES.get(left[0], left[0])} - {ROW_NAMES.get(right[0], right[0])}"
             teacher = {"same": "same patients", "large": "whole pool"}[left[1]]
             first = left[0] == OURS and right[0] == RIVAL
             ct = found["ct"]
             rows.append(
                 [
-                    size, f"**{said}**" if first else said, teacher, _subsets(ct) if ct else "-",
+                    size, f"**{label}**" if first else label, teacher, _subsets(ct) if ct else "-",
                     difference_cell(ct), p_cell(ct["p"]) if ct else "-", difference_cell(found.get("ct_masks1")),
                     difference_cell(found["fdg+acetate"]), difference_cell(found["ct+fdg+acetate"]),
                 ]
@@ -148,13 +150,13 @@ def _subsets(found: Mapping) -> str:
 def _node_means(results: Mapping) -> Table:
     nodes = results["nodes"]
     rows = [["patients", "method", "CT", "CT, another annotator's masks", "PET", "PET + CT", "chosen"]]
-    for size, told in nodes["sizes"].items():
-        for row, own in told["auc"].items():
+    for size, measured in nodes["sizes"].items():
+        for row, own in measured["auc"].items():
             cells = [
                 f"{mean(own[c]):.3f}" if own.get(c) else "-"
                 for c in ("ct", "ct_masks1", "fdg+acetate", "ct+fdg+acetate")
             ]
-            chosen = ", ".join(f"{k} {v:g}" for k, v in told["chosen"].get(row, {}).items())
+            chosen = ", ".join(f"{k} {v:g}" for k, v in measured["chosen"].get(row, {}).items())
             rows.append([size, row_name(row), *cells, chosen])
     limit = nodes["limit"]
     rows.append(

@@ -24,6 +24,7 @@ from REACTKDTrainLib.distillation.targets_cache import weights_hash
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.study.answers import answers
 from REACTKDTrainLib.study.presets import HEADLINE, Preset
+from REACTKDTrainLib.study.progress import every
 from REACTKDTrainLib.study.runs import Run
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.fold import FoldRun
@@ -41,7 +42,7 @@ def ablation_name(dose: bool, graph: bool, cbam: bool) -> str:
 
 
 @dataclass(eq=False)
-class VolumeLevel:
+class VolumeStudy:
     """Runs on volumes. cohort: what to train on; output: of the study; cache: of prepared cases and answers."""
 
     preset: Preset
@@ -50,7 +51,7 @@ class VolumeLevel:
     cache: Path
     device: torch.device = torch.device("cpu")
     workers: int = 1
-    say: Callable[[str], None] = print
+    log: Callable[[str], None] = print
     _teachers: dict[int, Teacher] = field(default_factory=dict)
     _bases: dict[int, FoldRun] = field(default_factory=dict)
 
@@ -85,17 +86,10 @@ class VolumeLevel:
 
     def prepare(self) -> None:
         """Every case once."""
-        self.store.prepare(self.cohort.cases, self._told("prepared cases"), self.workers)
+        self.store.prepare(self.cohort.cases, every(25, self.log, "prepared cases"), self.workers)
         if self.training.data.doses:
             for case in self.cohort.cases:
                 prepare_fields_or_note(self.cache / "doses", self.store, case)
-
-    def _told(self, what: str) -> Callable[[int, int], None]:
-        def tell(done: int, of: int) -> None:
-            if done % 25 == 0 or done == of:
-                self.say(f"{what}: {done} of {of}")
-
-        return tell
 
     # -- folds
 
@@ -117,7 +111,7 @@ class VolumeLevel:
     def teacher(self, fold: int) -> Teacher:
         """Trained once, frozen; read again in a later session."""
         if fold not in self._teachers:
-            self.say(f"teachers of part {fold + 1}: training, or reading what was trained")
+            self.log(f"teachers of part {fold + 1}: training, or reading what was trained")
             self._teachers[fold] = self.base(fold).teacher()
         return self._teachers[fold]
 
@@ -143,9 +137,11 @@ class VolumeLevel:
         )
 
     def teacher_runs(self) -> list[Run]:
-        """What the teachers say of the test cases: nobody's claim, but what there was to transfer."""
+        """Answers of the teachers on the test cases: nobody's claim, but what there was to transfer."""
         folds = range(len(self.splits))
-        return [Run("teachers", "teachers", f, 0, self._told_teacher(f), partial(self._teacher, f), 3) for f in folds]
+        return [
+            Run("teachers", "teachers", f, 0, self.recipe_of_teacher(f), partial(self._teacher, f), 3) for f in folds
+        ]
 
     def method_runs(self, methods: Sequence[str], seeds: Sequence[int]) -> list[Run]:
         """Rows of Tables I and III; the headline rows of all folds first, so that a study cut short has them."""
@@ -171,11 +167,12 @@ class VolumeLevel:
         return range(len(self.splits))
 
     def _run(self, part: str, row: str, fold: int, seed: int, config: TrainingConfig) -> Run:
-        told = {**self._told_teacher(fold), "configuration": config.to_dict()}
+        recipe = {**self.recipe_of_teacher(fold), "configuration": config.to_dict()}
         make = partial(self._student, config, fold)
-        return Run(part, row, fold, seed, told, make)
+        return Run(part, row, fold, seed, recipe, make)
 
-    def _told_teacher(self, fold: int) -> dict:
+    def recipe_of_teacher(self, fold: int) -> dict:
+        """All that the teachers of a fold depend on."""
         split = self.splits[fold]
         parts = {name: [c.fingerprint for c in getattr(split, name)] for name in ("train", "inner", "test")}
         return {"configuration": self.training.to_dict(), **parts}
@@ -186,10 +183,10 @@ class VolumeLevel:
         for row in predict_teacher(teacher, data, fold):
             found.setdefault(row.model, {})[row.case] = row.probabilities
         names = [case.id for case in data.cases]
-        told = {
+        answers_of = {
             f"p_{model}": np.array([rows[n] for n in names]) for model, rows in found.items() if len(rows) == len(names)
         }
-        return {**self._who(data), **told, "weights": np.array(weights_hash(teacher))}
+        return {**self._who(data), **answers_of, "weights": np.array(weights_hash(teacher))}
 
     def _student(self, config: TrainingConfig, fold: int) -> dict[str, np.ndarray]:
         key = config.hash()[:16]

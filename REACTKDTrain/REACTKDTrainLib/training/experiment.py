@@ -170,7 +170,7 @@ class Experiment:
             own,
             make,
             self.options.workers,
-            lambda n, of: self._plan.tell("prepare", n / of, "preparing cases"),
+            lambda fraction, _: self._plan.tell("prepare", fraction, "preparing cases"),
             self._check_stop,
         )
         for part in self.processes.gather(failed):

@@ -7,8 +7,9 @@ from dataclasses import replace
 from functools import partial
 
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
-from REACTKDTrainLib.worker_pool import OnProgress, WorkerPool
+from REACTKDTrainLib.worker_pool import WorkerPool
 
 Prepare = Callable[[CohortCase], None]
 
@@ -23,7 +24,7 @@ def prepare_cases(
     cases: Sequence[CohortCase],
     make: Prepare,
     workers: int = 1,
-    on_progress: OnProgress | None = None,
+    on_progress: OnProgress = no_progress,
     stop: Callable[[], None] | None = None,
 ) -> dict[str, str]:
     """Call `make` for each case in `workers` processes. Returns case id -> why it cannot be read.
@@ -33,11 +34,9 @@ def prepare_cases(
     """
     failed: dict[str, str] = {}
     with WorkerPool(partial(_error_of, make), workers) as pool:
-        for done, (case, error) in enumerate(pool.results(cases), start=1):
+        for case, error in pool.results(cases, on_progress):
             if error is not None:
                 failed[case.id] = str(error)
-            if on_progress is not None:
-                on_progress(done, len(cases))
             if stop is not None:
                 stop()
     return failed

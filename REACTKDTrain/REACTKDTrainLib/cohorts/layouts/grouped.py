@@ -76,8 +76,8 @@ def _odd_labels(patient: str, mask: Path) -> list[Problem]:
     values = sorted(set(np.unique(labels).tolist()) - {0, 1, 2})
     if not values:
         return []
-    told = f"The mask also holds the labels {', '.join(f'{v:g}' for v in values)}, which are not counted as liver."
-    return [Problem(patient, "odd-labels", told)]
+    text = f"The mask also holds the labels {', '.join(f'{v:g}' for v in values)}, which are not counted as liver."
+    return [Problem(patient, "odd-labels", text)]
 
 
 LAYOUT = Layout(

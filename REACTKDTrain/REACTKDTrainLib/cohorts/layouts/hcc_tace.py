@@ -75,13 +75,13 @@ def survey_hcc_tace(root: Path, options: LayoutOptions = AS_IT_IS, on_progress: 
     for number, (patient, series) in enumerate(sorted(patients.items())):
         if on_progress:
             on_progress(0.5 + 0.5 * number / len(patients), patient)
-        told: list[Problem] = []
+        own: list[Problem] = []
         try:
-            case = _case(patient, series, rows, options, told)
+            case = _case(patient, series, rows, options, own)
         except (ReactkdError, OSError) as error:
-            case = told.append(Problem(patient, "unreadable", str(error)))
+            case = own.append(Problem(patient, "unreadable", str(error)))
         cases += [] if case is None else [case]
-        problems += told
+        problems += own
     if on_progress:
         on_progress(1.0, f"{len(patients)} patients")
     absent = sorted(set(rows) - set(patients))
@@ -112,26 +112,26 @@ def _case(
     found: Sequence[Series],
     rows: Mapping[str, ClinicalRow],
     options: LayoutOptions,
-    told: list[Problem],
+    problems: list[Problem],
 ) -> CohortCase | None:
-    grade = _grade(patient, rows, options, told)
-    seg = _segmentation_series(patient, found, told)
+    grade = _grade(patient, rows, options, problems)
+    seg = _segmentation_series(patient, found, problems)
     if seg is None:
         return None
     path = seg.slices[0].path
     file = read_dicom_segmentation(path)
-    if not _look_at(patient, file, told):
+    if not _look_at(patient, file, problems):
         return None
-    told += _visit_problems(patient, seg, found, rows.get(patient))
-    chosen = choose_scan(patient, file, candidates_of(patient, seg, found, file, told), options.phase, told)
+    problems += _visit_problems(patient, seg, found, rows.get(patient))
+    chosen = choose_scan(patient, file, candidates_of(patient, seg, found, file, problems), options.phase, problems)
     if chosen is None or (grade is None and options.missing == "leave-out"):
         return None
     acquisition, words = chosen
-    told += _axes_problem(patient, file, acquisition.series)
+    problems += _axes_problem(patient, file, acquisition.series)
     together = check_together(acquisition.series, Modality.CT, path, bool(options.names))
-    told += [Problem(patient, finding.code, finding.message) for finding in together]
+    problems += [Problem(patient, finding.code, finding.message) for finding in together]
     remarks = remarks_on(acquisition.series, acquisition.slices, "the CT")
-    told += [Problem(patient, remark.code, remark.message) for remark in remarks]
+    problems += [Problem(patient, remark.code, remark.message) for remark in remarks]
     files = TaceFiles(patient, acquisition.series, tuple(acquisition.slices), path, words)
     return CohortCase(
         id=patient,
@@ -146,62 +146,68 @@ def _case(
     )
 
 
-def _grade(patient: str, rows: Mapping[str, ClinicalRow], options: LayoutOptions, told: list[Problem]) -> int | None:
+def _grade(
+    patient: str, rows: Mapping[str, ClinicalRow], options: LayoutOptions, problems: list[Problem]
+) -> int | None:
     if not rows and options.missing == "keep":
         return None  # without a sheet nobody has a grade, which is said once
     try:
         grade = grade_of_patient(rows, patient)
     except Ungraded as error:
         code = "ungraded" if options.missing == "leave-out" else "no-grade"
-        told.append(Problem(patient, code, str(error)))
+        problems.append(Problem(patient, code, str(error)))
         return None
     if rows[patient].grade_text.casefold() in MIXED:
         text = f"The sheet says '{rows[patient].grade_text}'; the {options.mixed} of the two was taken, as asked."
-        told.append(Problem(patient, "mixed-grade", text))
+        problems.append(Problem(patient, "mixed-grade", text))
     return grade
 
 
-def _segmentation_series(patient: str, found: Sequence[Series], told: list[Problem]) -> Series | None:
+def _segmentation_series(patient: str, found: Sequence[Series], problems: list[Problem]) -> Series | None:
     segs = [s for s in found if s.modality == "SEG"]
     if not segs:
-        told.append(Problem(patient, "no-segmentation", "There is no DICOM segmentation; the patient was left out."))
+        problems.append(
+            Problem(patient, "no-segmentation", "There is no DICOM segmentation; the patient was left out.")
+        )
         return None
     # Of several visits the first is the baseline; of one visit nobody but people can say which version counts.
     of_visit = {piece.uid: piece.path for s in segs if s.study_uid == segs[0].study_uid for piece in s.slices}
     if len(of_visit) > 1:
         titles = quoted(thing.title for path in of_visit.values() for thing in segmentation_objects(path))
         text = f"One study has {len(of_visit)} segmentations ({titles}); the patient was left out, so keep one of them."
-        told.append(Problem(patient, "several-segmentations", text))
+        problems.append(Problem(patient, "several-segmentations", text))
         return None
     if len(segs) > 1:
         text = f"There are {sum(len(s.slices) for s in segs)} segmentations; the earliest one was taken."
-        told.append(Problem(patient, "several-segmentations", text))
+        problems.append(Problem(patient, "several-segmentations", text))
     return segs[0]
 
 
-def _look_at(patient: str, file: Segmentation, told: list[Problem]) -> bool:
+def _look_at(patient: str, file: Segmentation, problems: list[Problem]) -> bool:
     """Tell what is odd about the segments; False without a liver."""
     labels = [label_of(s.name) for s in file.segments]
     odd = [s.name for s, label in zip(file.segments, labels, strict=True) if label not in KNOWN]
     if odd:
-        told.append(Problem(patient, "odd-segments", f"The segments {quoted(odd)} are not known and were left out."))
+        problems.append(
+            Problem(patient, "odd-segments", f"The segments {quoted(odd)} are not known and were left out.")
+        )
     if "necrosis" in labels:
         text = "There is a segment Necrosis beside Mass; it counts as tumor."
-        told.append(Problem(patient, "necrosis", text))
+        problems.append(Problem(patient, "necrosis", text))
     liver, tumor = file.mask(segments_named(file, LIVER)), file.mask(segments_named(file, TUMOR))
     if not liver.any():
-        told.append(Problem(patient, "no-labels", "No segment Liver with a voxel in it; the patient was left out."))
+        problems.append(Problem(patient, "no-labels", "No segment Liver with a voxel in it; the patient was left out."))
         return False
     whole, mass = (float(m.sum()) * voxel_ml(file.ijk_to_ras) for m in (liver | tumor, tumor))
     if not tumor.any():
-        told.append(Problem(patient, "no-tumor", "No tumor is segmented."))
+        problems.append(Problem(patient, "no-tumor", "No tumor is segmented."))
     if whole < SMALL_LIVER_ML:
-        told.append(
+        problems.append(
             Problem(patient, "small-liver", f"The segmented liver has {whole:.0f} ml, which is no whole liver.")
         )
     rest = max(whole - mass, 1e-3)
     if mass / rest > LARGE_TUMOR_SHARE:
-        told.append(
+        problems.append(
             Problem(patient, "large-tumor", f"The tumor has {mass / rest:.2g} times the volume of other liver.")
         )
     return True
@@ -241,7 +247,7 @@ def _clinical(root: Path, options: LayoutOptions) -> tuple[dict[str, ClinicalRow
     if path is None:
         text = f"There is no clinical sheet ({SHEET}); without it no case carries a grade. Give it with --sheet."
         return {}, [Problem("", "no-sheet", text)]
-    grade_of_text("", options.mixed)  # a wrong option is told before anything is read
+    grade_of_text("", options.mixed)  # a wrong option is problems before anything is read
     return read_hcc_tace_sheet(path, options.mixed), []
 
 

@@ -51,8 +51,8 @@ def grade_of_folder(name: str, names: Mapping[str, str] | None = None) -> int | 
     if name.strip() in ("0", "1", "2"):
         return int(name)
     words = re.split(r"[^a-z]+", name.casefold())
-    said = {n for n, stem in enumerate(GRADES) for w in words if w in (stem, stem + "ly")}
-    return said.pop() if len(said) == 1 else None
+    named = {n for n, stem in enumerate(GRADES) for w in words if w in (stem, stem + "ly")}
+    return named.pop() if len(named) == 1 else None
 
 
 def survey_hospital(root: Path, pairs: Pairs = "separate", grades: Mapping[str, str] | None = None) -> Survey:
@@ -69,16 +69,16 @@ def survey_hospital(root: Path, pairs: Pairs = "separate", grades: Mapping[str, 
     cases: list[CohortCase] = []
     patients, problems = patients_by_grade(root / IMAGES, grades)
     for folder, grade in patients:
-        found, told = _pairs_of(root, folder.parent.name, folder.name)
-        problems += told
-        made, told = _cases(folder.name, grade, found, pairs)
+        found, more = _pairs_of(root, folder.parent.name, folder.name)
+        problems += more
+        made, more = _cases(folder.name, grade, found, pairs)
         cases += made
-        problems += told
+        problems += more
     if (root / "Public_CT_Grouped").is_dir():
         text = "Public_CT_Grouped is a cohort of its own; give that folder to look at it."
         problems.append(Problem("", "other-cohort", text))
-    clinical, told = _clinical(root, {case.patient for case in cases})
-    return Survey("hospital PET/CT, two tracers", tuple(cases), (*problems, *told), clinical)
+    clinical, more = _clinical(root, {case.patient for case in cases})
+    return Survey("hospital PET/CT, two tracers", tuple(cases), (*problems, *more), clinical)
 
 
 def patients_by_grade(

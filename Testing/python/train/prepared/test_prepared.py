@@ -99,8 +99,8 @@ def test_another_process_draws_the_same_errors(tmp_path: Path) -> None:
     here = PreparedStore(tmp_path / "here", preparation_of("tiny"), variants=2)
     there = PreparedStore(tmp_path / "there", preparation_of("tiny"), variants=2)
     steps = []
-    there.prepare(cases, lambda done, total: steps.append((done, total)), workers=2)
-    assert steps == [(1, 2), (2, 2)]
+    there.prepare(cases, lambda *told: steps.append(told), workers=2)
+    assert steps == [(0.5, "1 of 2"), (1, "2 of 2")]
     for case in cases:
         assert here.path(case).name == there.path(case).name
         for a, b in zip(here.get(case).masks, there.get(case).masks, strict=True):

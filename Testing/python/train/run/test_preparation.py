@@ -18,6 +18,6 @@ def fails_for_the_second(case) -> None:
 def test_what_fails_is_told_by_case_and_the_rest_is_done(workers: int) -> None:
     done = []
     cases = tiny_cases(3)
-    failed = prepare_cases(cases, fails_for_the_second, workers, on_progress=lambda n, of: done.append((n, of)))
+    failed = prepare_cases(cases, fails_for_the_second, workers, on_progress=lambda *told: done.append(told))
     assert failed == {cases[1].id: "It is not there."}
-    assert done == [(1, 3), (2, 3), (3, 3)]
+    assert done == [(1 / 3, "1 of 3"), (2 / 3, "2 of 3"), (1, "3 of 3")]

@@ -19,15 +19,15 @@ from REACTKDTrainLib.results.tables import as_csv, markdown
 from REACTKDTrainLib.study.__main__ import main
 from REACTKDTrainLib.study.external import MIXED, mixed_level
 from REACTKDTrainLib.study.limits import latents_of, limit_of
-from REACTKDTrainLib.study.nodes import NodeLevel
-from REACTKDTrainLib.study.pace import Pace, clock
+from REACTKDTrainLib.study.nodes import NodeStudy
 from REACTKDTrainLib.study.page import insert_tables
 from REACTKDTrainLib.study.presets import COMPARED, PRESETS, preset_of
+from REACTKDTrainLib.study.progress import RunProgress, clock
 from REACTKDTrainLib.study.results import pooled
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.study.study import Study
 from REACTKDTrainLib.study.tables import tables_of
-from REACTKDTrainLib.study.volumes import ABLATIONS, VolumeLevel, ablation_name
+from REACTKDTrainLib.study.volumes import ABLATIONS, VolumeStudy, ablation_name
 from REACTKDTrainLib.worker_pool import WorkerPool
 from support.node_cases import cases
 from support.tiny_phantoms import tiny_cases
@@ -56,7 +56,7 @@ def test_a_study_makes_each_run_once(tmp_path, monkeypatch):
         made.append(1)
         return {"p": np.zeros(1)}
 
-    study = Study(preset_of("smoke"), tmp_path, say=lambda line: None)
+    study = Study(preset_of("smoke"), tmp_path, log=lambda line: None)
     monkeypatch.setattr(study, "runs_of", lambda kind: [some_run(make=make), some_run({"rate": 3}, make=make)])
     with WorkerPool(study.make) as pool:
         for _ in range(2):
@@ -68,9 +68,9 @@ def test_the_pace_is_told_for_each_run_and_falls():
     runs = [some_run({"n": n}) for n in range(3)]
     for at_once, left in ((1, ["20 s left", "10 s left", "0 s left"]), (2, ["10 s left", "5 s left", "0 s left"])):
         lines = []
-        pace = Pace(runs, lines.append, at_once)
+        progress = RunProgress(runs, lines.append, at_once)
         for run in runs:
-            pace.end(run, 10.0)
+            progress.end(run, 10.0)
         assert [line.split("about ")[1] for line in lines] == left
     assert (clock(89), clock(150), clock(7500)) == ("89 s", "2 min", "2 h 5 min")
 
@@ -122,7 +122,7 @@ def test_every_preset_has_every_method_and_the_eight_ablations(name, tmp_path):
     preset = preset_of(name)
     assert set(COMPARED) <= set(preset.methods) and preset.seeds >= 2
     assert len({ablation_name(*on) for on in ABLATIONS}) == 8
-    level = VolumeLevel(preset, "", tmp_path, tmp_path)
+    level = VolumeStudy(preset, "", tmp_path, tmp_path)
     for on in ABLATIONS:
         config = level.config_of("react-kd", 0, *on)
         assert config.distillation.teacher == ("fused" if on[0] else "structure_function")
@@ -136,8 +136,8 @@ def test_the_design_has_what_the_primary_comparison_needs():
         assert nodes.pool >= nodes.subsets * nodes.sizes[0]  # no two subsets of the decision share a patient
 
 
-def level_with_pool(folder, *of_grades: int) -> NodeLevel:
-    level = NodeLevel(preset_of("smoke").nodes, folder)
+def level_with_pool(folder, *of_grades: int) -> NodeStudy:
+    level = NodeStudy(preset_of("smoke").nodes, folder)
     grades = np.repeat([0, 1, 2], of_grades)
     level._tables["pool"] = SimpleNamespace(grade=SimpleNamespace(numpy=lambda: grades))
     return level
@@ -175,7 +175,7 @@ def test_the_teacher_of_the_pool_is_the_same_whoever_trains_it(tmp_path):
     said = []
     threads = torch.get_num_threads()
     for number in (1, 2):
-        level = NodeLevel(preset_of("smoke").nodes, tmp_path, say=lambda line: None)
+        level = NodeStudy(preset_of("smoke").nodes, tmp_path, log=lambda line: None)
         level._tables |= {"pool": table, "test": table.pick(torch.arange(10))}
         torch.set_num_threads(number)
         try:
@@ -254,6 +254,6 @@ def test_faults_are_one_sentence(tmp_path, capsys):
 
 
 def test_node_files_that_are_too_few_are_told(tmp_path):
-    level = NodeLevel(preset_of("smoke").nodes, tmp_path, "tiny", ready=True)
+    level = NodeStudy(preset_of("smoke").nodes, tmp_path, "tiny", ready=True)
     with pytest.raises(UsageError, match="leave out --ready"):
         _ = level.cases

@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
+from REACTKDLib.core.progress import OnProgress
 from REACTKDTrainLib.study.runs import Run
 
 
-class Pace:
-    """Says a line for each run. Seconds per unit of cost are measured for each part apart, and until then borrowed.
+class RunProgress:
+    """Logs a line for each run. Seconds per unit of cost are measured for each part apart, and until then borrowed.
 
     at_once: how many runs are made at the same time.
     """
 
-    def __init__(self, runs: Sequence[Run], say: Callable[[str], None], at_once: int = 1):
+    def __init__(self, runs: Sequence[Run], log: Callable[[str], None], at_once: int = 1):
         self._at_once = at_once
         self._waiting: dict[str, float] = defaultdict(float)
         for run in runs:
             self._waiting[run.part] += run.cost
         self._spent: dict[str, float] = defaultdict(float)
         self._paid: dict[str, float] = defaultdict(float)
-        self._count, self._of, self._say = 0, len(runs), say
+        self._count, self._of, self._log = 0, len(runs), log
 
     def end(self, run: Run, seconds: float) -> None:
         """A run is done; it took so long."""
@@ -29,7 +30,7 @@ class Pace:
         self._waiting[run.part] -= run.cost
         self._spent[run.part] += seconds
         self._paid[run.part] += run.cost
-        self._say(f"[{self._count}/{self._of}] {run.title}: {seconds:.0f} s; about {clock(self.left())} left")
+        self._log(f"[{self._count}/{self._of}] {run.title}: {seconds:.0f} s; about {clock(self.left())} left")
 
     def left(self) -> float:
         """Seconds."""
@@ -44,3 +45,13 @@ def clock(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def every(count: int, log: Callable[[str], None], what: str) -> OnProgress:
+    """A progress callback that logs 'WHAT: 25 of 60' at every so many of a list, and at its end."""
+
+    def on_progress(fraction: float, text: str) -> None:
+        if fraction >= 1 or int(text.split()[0]) % count == 0:
+            log(f"{what}: {text}")
+
+    return on_progress
