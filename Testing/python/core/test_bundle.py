@@ -253,7 +253,7 @@ def test_what_the_author_says_is_kept(tmp_path):
 
 def test_the_shipped_model_is_found_in_both_places(tmp_path, monkeypatch):
     package = tmp_path / "lib" / "REACTKDLib"
-    monkeypatch.setattr(bundle_module, "__file__", str(package / "core" / "bundle.py"))
+    monkeypatch.setattr(bundle_module, "__file__", str(package / "core" / "student" / "bundle.py"))
     with pytest.raises(BundleIncomplete, match="not installed"):
         shipped_bundle_folder()
     installed = package / "_resources" / "Models" / "reactkd-phantom"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from REACTKDLib.core.errors import Canceled, NoLiver, NoVolume, UsageError
+from REACTKDLib.core.errors import BundleMismatch, Canceled, NoLiver, NoVolume, UsageError
 from REACTKDLib.core.findings import Finding, merged
 from REACTKDLib.core.grading.device import FallbackRunner
 from REACTKDLib.core.grading.grade_result import GradeResult, compose_report
@@ -23,6 +23,8 @@ from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.progress import IsCanceled, OnProgress, never_canceled, no_progress
 from REACTKDLib.core.student.bundle import Bundle
+from REACTKDLib.core.student.explain import Votes
+from REACTKDLib.core.text import quoted
 
 if TYPE_CHECKING:
     from REACTKDLib.core.grading.runner import StudentRunner
@@ -152,6 +154,7 @@ class Session:
             decided = self._runner.run(
                 lambda runner: runner.decide(*self._features(field, used), placement, field.memos)
             )
+            self._check_numbers(decided.votes)
         timing["decide"] = _ms_since(started)
         timing["total"] = sum(timing.values())
         return compose_report(
@@ -167,6 +170,15 @@ class Session:
             timing_ms=timing,
             draw_map=lambda predicted: self._voxel_map(field, regions, placement, used, predicted, muted),
         )
+
+    def _check_numbers(self, votes: Votes) -> None:
+        """Finite weights may still overflow, and of three NaN the first would be called the grade."""
+        parts = (votes.weights, votes.scores, votes.bias, votes.null)
+        if not all(np.isfinite(part).all() for part in parts):
+            raise BundleMismatch(
+                f"The model {quoted([self.bundle.info['name']])} gives no number for this case; copy the model folder "
+                "again, or choose another model."
+            )
 
     def _with_masks(self, liver: np.ndarray | None, tumor: np.ndarray | None) -> Case:
         """The case with other masks; what was found on the old ones is left to who checks the new ones."""

@@ -163,7 +163,8 @@ def _tensors(content: bytes, path: Path) -> dict[str, Any]:
         ) from error
     except Exception as error:  # torch reports a broken file by many types
         raise BundleMismatch(f"{path.name} is not a weights file of PyTorch; copy the model folder again.") from error
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    tensors = isinstance(state, dict) and all(isinstance(v, torch.Tensor) for v in state.values())
+    if not tensors or not all(isinstance(name, str) for name in state):
         raise BundleUnsafe(
             f"The weights file {path.name} holds more than tensors; ask for the model as a plain state dict."
         )
@@ -190,14 +191,25 @@ def _student_with(metadata: Mapping[str, Any], state: Mapping[str, Any]) -> Stud
             "folder again."
         ) from error
     try:
+        _check_kinds(state, student.state_dict())
         student.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise BundleMismatch(
             f"The weights do not fit the configuration of the model '{info['name']}'; copy the model folder again."
         ) from error
     if not all(bool(value.isfinite().all()) for value in student.state_dict().values()):
         raise BundleMismatch(f"The weights of the model '{info['name']}' hold NaN or infinity; train it again.")
     return student.eval().requires_grad_(False)
+
+
+def _check_kinds(state: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Raise ValueError for a tensor that PyTorch would change in silence to copy it: cut to whole or real numbers."""
+    import torch
+
+    for name in state.keys() & expected.keys():
+        tensor, same = state[name], state[name].is_floating_point() == expected[name].is_floating_point()
+        if not same or tensor.is_complex() or tensor.layout != torch.strided or tensor.is_meta:
+            raise ValueError(f"{name} is {tensor.dtype}, {tensor.layout}")
 
 
 def _check_names(info: Mapping[str, Any], config: StudentConfig) -> None:

@@ -1,0 +1,96 @@
+"""Weights whose hashes agree and that still are no student's: other names, other kinds, numbers that overflow."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from REACTKDLib.core.errors import BundleMismatch, BundleUnsafe
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.student.bundle import METADATA, WEIGHTS, Bundle
+from REACTKDLib.core.student.bundle_metadata import HASH, description_hash
+from support.small_cases import small_case
+from support.small_models import metadata_for, random_student
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    student = random_student(4)
+    Bundle.save(tmp_path / "model", student, metadata_for(student))
+    return tmp_path / "model"
+
+
+def replace_weights(folder: Path, state: dict) -> None:
+    """Save other tensors and make both hashes agree."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    (folder / WEIGHTS).write_bytes(buffer.getvalue())
+    data = json.loads((folder / METADATA).read_text())
+    data["reactkd"]["sha256"] = hashlib.sha256(buffer.getvalue()).hexdigest()
+    data["reactkd"][HASH] = description_hash(data)
+    (folder / METADATA).write_text(json.dumps(data))
+
+
+@pytest.mark.parametrize("key", [None, 3, ("head", "bias")])
+def test_tensors_whose_names_are_no_text_are_refused(folder, key):
+    state = random_student(4).state_dict()
+    replace_weights(folder, {**state, key: torch.zeros(1)})
+    with pytest.raises(BundleUnsafe):
+        Bundle.load(folder)
+
+
+KINDS = {
+    "whole numbers": lambda t: t.to(torch.int64),
+    "true and false": lambda t: t.to(torch.bool),
+    "complex": lambda t: t.to(torch.complex64) * 1j,
+    "sparse": lambda t: t.to_sparse(),
+    "without values": lambda t: t.to("meta"),
+    "quantized": lambda t: torch.quantize_per_tensor(t, 0.1, 10, torch.qint8),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.filterwarnings("ignore")
+def test_weights_of_another_kind_are_refused_and_not_cut_to_fit(folder, kind):
+    state = random_student(4).state_dict()
+    replace_weights(folder, {name: KINDS[kind](t) if t.ndim else t for name, t in state.items()})
+    with pytest.raises(BundleMismatch) as caught:
+        Bundle.load(folder)
+    assert "do not fit" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16])
+def test_weights_of_another_precision_are_taken(folder, kind):
+    state = {name: t.to(kind) for name, t in random_student(4).state_dict().items()}
+    replace_weights(folder, state)
+    for name, tensor in Bundle.load(folder).student.state_dict().items():
+        assert torch.equal(tensor, state[name].float()), name
+
+
+@pytest.mark.parametrize("name", [
+    "encoders.stems.ct.weight", "encoders.trunks.pet.block2.convs.1.bias", "encoders.projections.fdg.2.weight",
+    "fused_in.bias", "fixed_in.acetate.weight", "topology_in.weight", "mix.1.weight", "head.null", "head.score.weight",
+    "head.classify.weight",
+])  # fmt: skip
+def test_weights_so_large_that_they_overflow_never_give_a_grade_of_nan(folder, name):
+    """Each is finite, so it loads; where sums overflow, a grade would be the first class with NaN as probability."""
+    state = random_student(4).state_dict()
+    state[name] = torch.full_like(state[name], 3e38)
+    replace_weights(folder, state)
+    session_of = Grader(Bundle.load(folder), "cpu").open
+    try:
+        report = session_of(small_case()).grade().report
+    except BundleMismatch as error:
+        assert "gives no number" in str(error)
+        return
+    numbers = [*report.probabilities.values()]
+    for region in report.regions:
+        numbers += [region.weight, region.deletion_effect, *region.contribution.values()]
+    assert sum(report.probabilities.values()) == pytest.approx(1, abs=1e-6)
+    assert all(math.isfinite(n) for n in numbers)
