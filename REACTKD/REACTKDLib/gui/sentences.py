@@ -258,6 +258,7 @@ SENTENCES = (
         "The model is not for clinical use, so its results are not written as DICOM under what may be a patient's "
         "identity; de-identify the series first (Patient Identity Removed: YES, no birth date)."
     ),
+    _("The model {value} gives no number for this case; copy the model folder again, or choose another model."),
     _("The output folder cannot be written ({why}); choose another folder."),
     _(
         "The panel and the process that computes do not understand each other ('{where}'); restart 3D Slicer, and "
