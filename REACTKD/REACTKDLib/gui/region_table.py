@@ -12,9 +12,12 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from REACTKDLib.core.reports.region_value import RegionValue
+from REACTKDLib.core.reports.region_values import VALUES
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.gui.spoken import spoken
 from REACTKDLib.gui.words import short_grade
+from REACTKDLib.scene.value_text import value_text
 
 NAME_WIDTH = 130  # a longer name is cut off and told by its tool tip, so that the effect is seen beside it
 
@@ -23,32 +26,9 @@ Column = tuple[str, str, int, Any]  # title, tool tip, decimals, value of (index
 
 def columns_for(report: GradeReport, ratios: Mapping[str, Sequence[float | None]]) -> list[Column]:
     """Return the columns behind the names. ratios: {image as people call it: tumor-to-liver ratio of each region}."""
-    percent = lambda value: None if value is None else 100 * value  # noqa: E731
-    columns: list[Column] = [
-        (
-            _("Effect %"),
-            _("By how many percent points the grade's probability would change without the region."),
-            1,
-            lambda _index, row: percent(row.deletion_effect),
-        ),
-        (_("Volume ml"), _("Volume of the region."), 1, lambda _index, row: row.volume_ml),
-        (
-            _("Weight %"),
-            _("The region's share of attention; it is no measure of importance."),
-            1,
-            lambda _index, row: percent(row.weight),
-        ),
-    ]
-    if report.grade is not None:
-        name = short_grade(report.grade).lower()
-        columns.append(
-            (
-                _("Adds to {grade}").format(grade=name),
-                _("What the region adds to the logit of the predicted grade."),
-                3,
-                lambda _index, row: row.contribution[report.grade],
-            )
-        )
+    name = short_grade(report.grade).lower() if report.grade is not None else None
+    columns = [_column_of(value, report, name) for value in VALUES if name is not None or not value.per_class]
+    columns.insert(1, (_("Volume ml"), _("Volume of the region."), 1, lambda _index, row: row.volume_ml))
     for image, values in ratios.items():
         columns.append(
             (
@@ -59,6 +39,16 @@ def columns_for(report: GradeReport, ratios: Mapping[str, Sequence[float | None]
             )
         )
     return columns
+
+
+def _column_of(value: RegionValue, report: GradeReport, grade: str | None) -> Column:
+    """The column of a value of the explanation. grade: the predicted one, for people."""
+
+    def shown(_index: int, row: ReportRegion) -> float | None:
+        number = value.of(row, report.grade)
+        return 100 * number if number is not None and value.percent else number
+
+    return value_text(value, value.title, grade), value_text(value, value.tip, grade), value.decimals, shown
 
 
 def by_effect() -> tuple[int, Any]:

@@ -212,7 +212,8 @@ class WhyPanel(Section):
     def _show_view(self, report: GradeReport | None) -> None:
         view, ui = self.context.state.view, self.ui
         self._overlays = overlays_for(report)
-        words = [overlay_words(overlay) for overlay in self._overlays]
+        grade = report.grade if report is not None else None
+        words = [overlay_words(overlay, grade) for overlay in self._overlays]
         if [ui.overlayComboBox.itemText(n) for n in range(ui.overlayComboBox.count)] != words:
             ui.overlayComboBox.clear()
             for text in words:

@@ -10,6 +10,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.gui.spoken import spoken
 from REACTKDLib.scene.input_info import VolumeInfo
 from REACTKDLib.scene.overlay import Overlay
+from REACTKDLib.scene.value_text import value_text
 
 
 def grade_words(grade: str) -> str:
@@ -67,15 +68,12 @@ def volume_words(info: VolumeInfo | None, modality: Modality) -> str:
     return _("{size} voxels of {spacing} mm; {unit}.").format(size=size, spacing=spacing, unit=unit)
 
 
-def overlay_words(overlay: Overlay) -> str:
-    """Return what a choice of colors is called in the panel."""
-    if overlay.kind == "contribution":
-        return _("Contribution to {grade}").format(grade=short_grade(overlay.grade).lower())
-    return {
-        "effect": _("Effect of leaving it out"),
-        "weight": _("Weight"),
-        "voxels": _("Voxel map"),
-    }[overlay.kind]
+def overlay_words(overlay: Overlay, grade: str | None) -> str:
+    """Return what a choice of colors is called in the panel. grade: the predicted one."""
+    value = overlay.value
+    if value is None:
+        return _("Voxel map")
+    return value_text(value, value.choice, short_grade(overlay.grade or grade or "").lower())
 
 
 def plain(error: ReactkdError) -> str:

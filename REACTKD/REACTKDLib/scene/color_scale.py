@@ -14,6 +14,7 @@ from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.scene.colors import show_legend
 from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.translation import tr as _
+from REACTKDLib.scene.value_text import value_text
 
 
 def write_scale(node: Any, color_node: Any, report: GradeReport, overlay: Overlay, visible: bool = True) -> None:
@@ -34,19 +35,16 @@ def write_scale(node: Any, color_node: Any, report: GradeReport, overlay: Overla
     display.SetVisibility2D(True)
     digits = 2 if limit >= 0.1 else 3
     legend = show_legend(node, _title(report, overlay), f"%{'+' if overlay.signed else ''}.{digits}f", x=0.98)
-    legend.SetVisibility(visible and report.grade is not None and overlay.kind != "voxels")
+    legend.SetVisibility(visible and report.grade is not None and overlay.value is not None)
 
 
 def _title(report: GradeReport, overlay: Overlay) -> str:
     if report.grade is None:
         return _("No grade")
     answer = f"{_grade(report.grade)} {report.probabilities[report.grade]:.0%}"
-    what = {
-        "effect": _("effect on it"),
-        "weight": _("weight"),
-        "contribution": _("adds to {grade}").format(grade=_grade(overlay.grade)),
-    }
-    return f"{answer}\n{what.get(overlay.kind, '')}"
+    value = overlay.value
+    what = value_text(value, value.legend, _grade(overlay.grade or report.grade)) if value is not None else ""
+    return f"{answer}\n{what}"
 
 
 def _grade(name: str | None) -> str | None:

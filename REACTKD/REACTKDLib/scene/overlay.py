@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from REACTKDLib.core.reports.region_value import RegionValue
+from REACTKDLib.core.reports.region_values import VALUES
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.scene.colors import RGB, effect_color, weight_color
 
-Kind = Literal["effect", "weight", "contribution", "voxels"]
-KINDS: tuple[Kind, ...] = ("effect", "weight", "contribution", "voxels")
+VOXELS = "voxels"
+_BY_KIND = {value.overlay_key: value for value in VALUES}
 _SMALLEST_LIMIT = 0.001  # a scale that ends at 0 would have no colors
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """One choice of colors. grade: the class whose logit the contributions go to; None for the other kinds.
+    """One choice of colors.
 
-    effect: deletion effect on the predicted grade. weight: attention. voxels: the voxel map instead of region colors.
+    kind: `overlay_key` of a value of the explanation, or "voxels", the voxel map instead of region colors.
+    grade: the class that the colors are about, of a value with one number for each; None for all others.
     """
 
-    kind: Kind = "effect"
+    kind: str = VALUES[0].overlay_key
     grade: str | None = None
 
     @property
@@ -32,22 +34,29 @@ class Overlay:
     def from_key(cls, key: str) -> Overlay:
         """Return the choice that `key` wrote; the default for anything else."""
         kind, _, grade = key.partition(":")
-        if kind not in KINDS or (kind == "contribution") != bool(grade):
+        known = kind == VOXELS or kind in _BY_KIND
+        if not known or (kind != VOXELS and _BY_KIND[kind].per_class) != bool(grade):
             return cls()
         return cls(kind, grade or None)
 
     @property
+    def value(self) -> RegionValue | None:
+        """The value of the explanation that colors the regions; None for voxels."""
+        return _BY_KIND.get(self.kind)
+
+    @property
     def signed(self) -> bool:
         """True when values may be negative, so that the scale runs from -limit to limit."""
-        return self.kind in ("effect", "contribution")
+        return self.value is not None and self.value.signed
+
+    @property
+    def one_sided(self) -> bool:
+        """True when the colors are those of weights, from gray to violet."""
+        return self.value is not None and not self.value.signed
 
     def value_of(self, row: ReportRegion) -> float | None:
         """Return the number that colors this row; None where none is claimed, and for voxels."""
-        if self.kind == "effect":
-            return row.deletion_effect
-        if self.kind == "weight":
-            return row.weight
-        return row.contribution.get(self.grade) if self.kind == "contribution" and row.contribution else None
+        return self.value.of(row, self.grade) if self.value is not None else None
 
     def limit(self, report: GradeReport) -> float:
         """Return the end of the scale: the largest size of a lesion's value, at least 0.001."""
@@ -56,12 +65,13 @@ class Overlay:
 
     def color(self, value: float | None, limit: float) -> RGB:
         """Return the color of a value on a scale that ends at `limit`."""
-        return effect_color(value, limit) if self.signed or self.kind == "voxels" else weight_color(value, limit)
+        return weight_color(value, limit) if self.one_sided else effect_color(value, limit)
 
 
 def overlays_for(report: GradeReport | None) -> tuple[Overlay, ...]:
     """Return the choices that a report offers: without a grade there is nothing to color by but the default."""
     if report is None or report.grade is None:
         return (Overlay(),)
-    contributions = (Overlay("contribution", grade) for grade in report.baseline or {})
-    return (Overlay("effect"), Overlay("weight"), *contributions, Overlay("voxels"))
+    classes = tuple(report.baseline or {})
+    choices = (Overlay(v.overlay_key, grade) for v in VALUES for grade in (classes if v.per_class else (None,)))
+    return (*choices, Overlay(VOXELS))

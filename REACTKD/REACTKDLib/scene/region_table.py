@@ -8,15 +8,16 @@ from typing import Any
 
 import vtk
 
+from REACTKDLib.core.reports.region_values import IN_FILES
 from REACTKDLib.core.reports.report import GradeReport
 
+_VALUES = {name: value for value in IN_FILES for name in value.column_names((), " ")}
 # column: (unit, what it says)
 COLUMNS = {
     "region": ("", "Name of the region, as in the region segmentation"),
     "kind": ("", "parenchyma, tumor or topology"),
     "volume": ("ml", "Volume of the region"),
-    "weight": ("", "Attention weight; not a measure of importance"),
-    "deletion effect": ("", "Probability of the predicted grade minus the same without the region"),
+    **{name: (value.unit, value.description or value.tip) for name, value in _VALUES.items()},
     "low resolution": ("", "yes where the region is smaller than a cell of the network's grid"),
 }
 
@@ -34,10 +35,9 @@ def write_table(node: Any, report: GradeReport, uptake: Mapping[str, Sequence[An
     table.AddColumn(_words("region", (row.name for row in rows)))
     table.AddColumn(_words("kind", (row.kind for row in rows)))
     table.AddColumn(_numbers("volume", (row.volume_ml for row in rows)))
-    table.AddColumn(_numbers("weight", (row.weight for row in rows)))
-    for name in report.baseline or {}:
-        table.AddColumn(_numbers(f"contribution {name}", (row.contribution[name] for row in rows)))
-    table.AddColumn(_numbers("deletion effect", (row.deletion_effect for row in rows)))
+    for value in IN_FILES:
+        for name, grade in value.column_names(tuple(report.baseline or {}), " ").items():
+            table.AddColumn(_numbers(name, (value.of(row, grade) for row in rows)))
     for image, entries in (uptake or {}).items():
         ratios = [entry.ratio if entry is not None else None for entry in entries]
         table.AddColumn(_numbers(f"{RATIO}{image}", (*ratios, *[None] * (len(rows) - len(ratios)))))

@@ -36,7 +36,7 @@ def show_as(outputs: Any, report: GradeReport, view: ViewChoice) -> None:
     display = outputs.regions.GetDisplayNode()
     display.SetOpacity2DFill(0.0 if voxels else view.opacity)
     display.SetVisibility3D(view.three_d)
-    table = outputs.weight_colors if view.overlay.kind == "weight" else outputs.effect_colors
+    table = outputs.weight_colors if view.overlay.one_sided else outputs.effect_colors
     write_scale(outputs.scale, table, report, view.overlay, view.legend)
     color_graph(outputs, table, report, view.overlay, view.graph)
     scene = outputs.regions.GetScene()

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.placement import Placement
-from REACTKDLib.core.masks.regions import RegionSet
+from REACTKDLib.core.masks.regions import Region, RegionSet
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.reports.region_values import VALUES, plain_values
 from REACTKDLib.core.reports.report import GradeReport, ReportModel, ReportRegion
 from REACTKDLib.core.student.explain import UncertaintyRule, Votes, cosine_edges, softmax
 
@@ -101,7 +102,7 @@ def compose_report(
         text = "Every lesion was taken out, so no grade is given."
         findings.append(Finding("lesions-left-out", "warning", text))
     if decided is None:
-        rows = tuple(_row(region, bool(low)) for region, low in zip(regions.regions, small))
+        rows = tuple(_row(region, bool(low), {}) for region, low in zip(regions.regions, small))
         report = GradeReport(
             grade=None, probabilities=None, uncertain=True, baseline=None, regions=rows, edges=(),
             findings=tuple(findings), **shared,
@@ -111,11 +112,12 @@ def compose_report(
     probabilities = softmax(votes.logits)
     predicted = int(probabilities.argmax())
     per_class = lambda row: dict(zip(bundle.classes, (float(v) for v in row)))  # noqa: E731
-    effects = votes.deletion_effect(predicted)
-    rows = []
-    for n, region in enumerate([*regions.regions, None]):
-        answer = float(votes.weights[n]), per_class(votes.contributions[n]), float(effects[n])
-        rows.append(_row(region, region is not None and bool(small[n]), *answer))
+    nodes = [*regions.regions, None]
+    columns = {v.key: plain_values(v.compute(votes, predicted, nodes), bundle.classes) for v in VALUES}
+    rows = [
+        _row(region, region is not None and bool(small[n]), {key: column[n] for key, column in columns.items()})
+        for n, region in enumerate(nodes)
+    ]
     report = GradeReport(
         grade=bundle.classes[predicted],
         probabilities=per_class(probabilities),
@@ -129,11 +131,11 @@ def compose_report(
     return GradeResult(report, regions, votes, lambda: draw_map(predicted))
 
 
-def _row(region, low: bool, weight=None, contribution=None, effect=None) -> ReportRegion:
+def _row(region: Region | None, low: bool, values: Mapping[str, Any]) -> ReportRegion:
     if region is None:
-        return ReportRegion(TOPOLOGY_NAME, "topology", None, None, weight, contribution, effect, False)
+        return ReportRegion.with_values(TOPOLOGY_NAME, "topology", None, None, False, values)
     place = region.centroid_ras if region.voxels else None
-    return ReportRegion(region.name, region.kind, region.volume_ml, place, weight, contribution, effect, low)
+    return ReportRegion.with_values(region.name, region.kind, region.volume_ml, place, low, values)
 
 
 def _region_findings(regions: RegionSet, small: np.ndarray, bundle: Bundle) -> list[Finding]:

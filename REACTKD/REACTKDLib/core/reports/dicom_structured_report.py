@@ -7,14 +7,18 @@ the JSON.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from REACTKDLib.core.files.dicom import codes
 from REACTKDLib.core.files.dicom.codes import concept
 from REACTKDLib.core.files.dicom.packages import need_highdicom, need_pydicom
+from REACTKDLib.core.reports.region_values import ordered
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 
+#: of the values of the explanation; others get a private code that is made of their key and title
+_CODES = {"weight": codes.WEIGHT, "deletion_effect": codes.EFFECT}
+_PER_CLASS = {"contribution": ("ADD", "Contribution to the logit of grade")}
 _DECIMALS = 8  # a decimal string of DICOM has 16 characters
 
 
@@ -128,10 +132,16 @@ def _grade(report: GradeReport) -> tuple[str, str, str]:
 
 
 def _numbers(sr: Any, region: ReportRegion) -> list[Any]:
-    rows = [(codes.VOLUME, region.volume_ml, codes.MILLILITER)]
-    rows += [(codes.WEIGHT, region.weight, codes.NO_UNIT), (codes.EFFECT, region.deletion_effect, codes.NO_UNIT)]
-    numbers = [_measurement(sr, code, value, unit) for code, value, unit in rows if value is not None]
-    return numbers + _per_class(sr, "ADD", "Contribution to the logit of grade", region.contribution)
+    volume = region.volume_ml
+    numbers = [] if volume is None else [_measurement(sr, codes.VOLUME, volume, codes.MILLILITER)]
+    for value in ordered("weight"):
+        found, name = region.value(value.key), value.key.replace("_", "-")
+        if isinstance(found, Mapping):
+            numbers += _per_class(sr, *_PER_CLASS.get(value.key, (name[:7], value.title)), found)
+        elif found is not None:
+            code = _CODES.get(value.key, codes.private(name, value.title))
+            numbers.append(_measurement(sr, code, found, codes.NO_UNIT))
+    return numbers
 
 
 def _per_class(sr: Any, kind: str, words: str, values: Any) -> list[Any]:

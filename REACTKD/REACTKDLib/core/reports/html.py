@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from REACTKDLib.core.modality import ROLES, Modality
-from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.reports.region_value import RegionValue
+from REACTKDLib.core.reports.region_values import ordered
+from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.core.text import sentence
 from REACTKDLib.core.writing.atomic import write_text
 
@@ -29,6 +31,7 @@ _IN_WORDS = {
     "moderate": "Moderately differentiated",
     "poor": "Poorly differentiated",
 }
+_COLUMNS, _NOTES = ordered("contribution"), ordered("deletion_effect", "contribution")
 _SEVERITIES = {"error": "Fault", "warning": "Check", "info": "Note"}
 
 
@@ -65,6 +68,7 @@ def write_page(path: Path | str, report: GradeReport, extras: PageExtras = PageE
 def report_page(report: GradeReport, extras: PageExtras = PageExtras()) -> str:
     """Return the page: `page.html.j2`, filled. Every text from outside is escaped."""
     claimed, ratios = report.grade is not None, extras.ratios or {}
+    names = {"grade": report.grade, "baseline": _signed(report.baseline[report.grade], 2)} if claimed else {}
     rows = sorted(report.regions, key=lambda row: -abs(row.deletion_effect or 0.0)) if claimed else report.regions
     return _template().render(
         report=report,
@@ -77,6 +81,9 @@ def report_page(report: GradeReport, extras: PageExtras = PageExtras()) -> str:
         rows=rows,
         colors={name: [round(255 * c) for c in color] for name, color in (extras.colors or {}).items()},
         ratios=ratios,
+        columns=[value.on_page.heading.format(**names) for value in _COLUMNS] if claimed else [],
+        cells=lambda row: [_cell(value, row, report.grade) for value in _COLUMNS] if claimed else [],
+        notes=[_safe(value.on_page.note).format(**names) for value in _NOTES if value.on_page.note] if claimed else [],
         pets=list(dict.fromkeys(name for row in ratios.values() for name in row)),
         findings=sorted(report.findings, key=lambda finding: list(_SEVERITIES).index(finding.severity)),
         severities=_SEVERITIES,
@@ -88,7 +95,7 @@ def _template() -> Template:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
-    environment.filters |= {"sentence": sentence, "signed": _signed, "volume": _volume}
+    environment.filters |= {"sentence": sentence, "volume": _volume}
     return environment.from_string(_PAGE.read_text(encoding="utf-8"))
 
 
@@ -97,6 +104,14 @@ def _safe(text: str) -> Markup:
     from markupsafe import Markup
 
     return Markup(text)
+
+
+def _cell(value: RegionValue, row: ReportRegion, grade: str) -> str:
+    number, column = value.of(row, grade), value.on_page
+    if number is None:
+        return ""
+    number *= 100 if column.percent else 1
+    return _signed(number, column.decimals) if value.signed else f"{number:.{column.decimals}f}"
 
 
 def _volume(ml: float | None) -> str:

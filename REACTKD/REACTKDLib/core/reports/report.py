@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from REACTKDLib.core.files.tables import table_text
 from REACTKDLib.core.findings import Finding, finding_from
+from REACTKDLib.core.reports.region_values import IN_FILES
 from REACTKDLib.core.writing.atomic import write_text
 
 SCHEMA = "reactkd-grade-report/1"
@@ -18,6 +19,7 @@ _DECIMALS = 8
 
 RegionKind = Literal["parenchyma", "tumor", "topology"]
 PerClass = Mapping[str, float]
+_OWN = ("weight", "contribution", "deletion_effect")  # what every report has, as attributes
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class ReportRegion:
 
     volume_ml, centroid_ras_mm: None for topology. weight, contribution, deletion_effect: None without a claimed grade.
     deletion_effect: probability of the predicted class minus the same without this region, in [-1, 1].
+    others: key -> what further files of `core/reports/values` computed.
     """
 
     name: str
@@ -36,6 +39,27 @@ class ReportRegion:
     contribution: PerClass | None
     deletion_effect: float | None
     low_resolution: bool = False
+    others: Mapping[str, float | PerClass | None] = field(default_factory=dict)
+
+    @classmethod
+    def with_values(
+        cls,
+        name: str,
+        kind: RegionKind,
+        volume_ml: float | None,
+        centroid_ras_mm: Sequence[float] | None,
+        low_resolution: bool,
+        values: Mapping[str, float | PerClass | None],
+    ) -> ReportRegion:
+        """Return the row with `values` by their keys; what no file of `core/reports/values` knows is left out."""
+        place = None if centroid_ras_mm is None else tuple(centroid_ras_mm)
+        own = (values.get(key) for key in _OWN)
+        others = {value.key: values[value.key] for value in IN_FILES if value.key in values and value.key not in _OWN}
+        return cls(name, kind, volume_ml, place, *own, low_resolution, others)
+
+    def value(self, key: str) -> float | PerClass | None:
+        """Return the value under a key of `core/reports/values`; None where none is claimed."""
+        return getattr(self, key) if key in _OWN else self.others.get(key)
 
 
 @dataclass(frozen=True)
@@ -139,16 +163,15 @@ def regions_csv(report: GradeReport) -> str:
     without a claimed grade they are left out with their values.
     """
     classes = list(report.baseline or {})
-    header = ["label", "name", "kind", "volume_ml", "centroid_r_mm", "centroid_a_mm", "centroid_s_mm", "weight"]
-    header += [f"contribution_{name}" for name in classes]
-    rows = [[*header, "deletion_effect", "low_resolution"]]
+    columns = [(value, value.column_names(classes, "_")) for value in IN_FILES]
+    header = ["label", "name", "kind", "volume_ml", "centroid_r_mm", "centroid_a_mm", "centroid_s_mm"]
+    rows = [[*header, *(name for _value, names in columns for name in names), "low_resolution"]]
     for label, region in enumerate(report.regions, start=1):
         entry = _region_to_dict(region)
         row = ["" if region.kind == "topology" else label, entry["name"], entry["kind"], entry["volume_ml"]]
         row += entry["centroid_ras_mm"] or [None] * 3
-        row.append(entry["weight"])
-        row += [entry["contribution"][name] for name in classes]
-        rows.append([*row, entry["deletion_effect"], int(entry["low_resolution"])])
+        row += [_round(value.of(region, grade)) for value, names in columns for grade in names.values()]
+        rows.append([*row, int(entry["low_resolution"])])
     return table_text(rows)
 
 
@@ -159,6 +182,10 @@ def report_schema(classes: Sequence[str] | None = None, inputs: Sequence[str] | 
     schema with its own names in their place.
     """
     schema = json.loads(Path(__file__).with_name("report.schema.json").read_text(encoding="utf-8"))
+    published = schema["$defs"]["region"]["properties"]
+    for value in IN_FILES:  # what the file does not name may be there
+        kinds = {"$ref": "#/$defs/number_per_class"} if value.per_class else {"type": "number"}
+        published.setdefault(value.key, {"anyOf": [kinds, {"type": "null"}], "description": value.tip})
     if classes is not None:
         schema["$defs"]["class"] = {"enum": list(classes)}
         per_class = schema["$defs"]["number_per_class"]
@@ -177,21 +204,24 @@ def _region_to_dict(region: ReportRegion) -> dict[str, Any]:
         "centroid_ras_mm": None
         if region.centroid_ras_mm is None
         else [round(float(x), 2) for x in region.centroid_ras_mm],
-        "weight": _round(region.weight),
-        "contribution": _rounded(region.contribution),
-        "deletion_effect": _round(region.deletion_effect),
+        **{value.key: _rounded(region.value(value.key)) for value in IN_FILES if _has(region, value.key)},
         "low_resolution": bool(region.low_resolution),
     }
 
 
+def _has(region: ReportRegion, key: str) -> bool:
+    return key in _OWN or key in region.others
+
+
 def _region_from_dict(entry: Mapping[str, Any]) -> ReportRegion:
-    centroid = entry["centroid_ras_mm"]
-    return ReportRegion(**{**entry, "centroid_ras_mm": None if centroid is None else tuple(centroid)})
+    names = ("name", "kind", "volume_ml", "centroid_ras_mm", "low_resolution")
+    values = {value.key: entry[value.key] for value in IN_FILES if value.key in _OWN or value.key in entry}
+    return ReportRegion.with_values(*(entry[name] for name in names), values)
 
 
 def _round(value: float | None) -> float | None:
     return None if value is None else round(float(value), _DECIMALS)
 
 
-def _rounded(values: PerClass | None) -> dict[str, float] | None:
-    return None if values is None else {name: _round(value) for name, value in values.items()}
+def _rounded(value: float | PerClass | None) -> float | dict[str, float] | None:
+    return {name: _round(number) for name, number in value.items()} if isinstance(value, Mapping) else _round(value)

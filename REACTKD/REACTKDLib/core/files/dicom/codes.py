@@ -38,6 +38,11 @@ def per_class(kind: str, words: str, name: str) -> tuple[str, str, str]:
     return private_value(kind, name), PRIVATE, f"{words} '{name}'"[:64]
 
 
+def private(name: str, words: str) -> tuple[str, str, str]:
+    """Return the private code of a number that has no other; name: what tells it from others in 16 characters."""
+    return name.upper()[:16], PRIVATE, words[:64]
+
+
 def private_value(kind: str, name: str) -> str:
     """Return a code value: at most 16 characters, as DICOM's short strings are."""
     return f"{kind}-{name}".upper().replace(" ", "-")[:16]

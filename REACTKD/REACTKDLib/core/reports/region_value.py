@@ -1,0 +1,109 @@
+"""What a value of the explanation is: a number of each region, and how it is called wherever it is shown.
+
+A new value is one file in `core/reports/values` that holds a `VALUE`; nothing else names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from REACTKDLib.core.masks.regions import Region
+from REACTKDLib.core.student.explain import Votes
+
+Compute = Callable[[Votes, int, Sequence[Region | None]], np.ndarray]
+
+
+def marked(text: str) -> str:
+    """Mark a text for translators; it is translated where it is shown. Import it as `_`: their tools look for that."""
+    return text
+
+
+class HasValues(Protocol):
+    """A row of a report."""
+
+    def value(self, key: str) -> float | Mapping[str, float] | None:
+        """The number under a key, or one for each class."""
+
+
+@dataclass(frozen=True)
+class PageColumn:
+    """A value on the HTML page, which is English for every reader.
+
+    heading: of the column. decimals: shown. percent: shown times 100. note: below the table. {grade} in both is the
+    predicted class, {baseline} in the note is its baseline.
+    """
+
+    heading: str
+    decimals: int
+    percent: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class RegionValue:
+    """A number of each region, from how it is computed to what it is called in the panel, the views and the files.
+
+    module: `__name__` of the file that holds it, where translators find its texts.
+    key: in JSON, CSV and DICOM, and with spaces the name of its column in the table node.
+    compute(votes, predicted, regions): (m,) numbers in the order of `votes.weights`, or (m, K) where `per_class`; NaN
+    for none. predicted: index of the predicted class. regions: m of them; None is the topology, which has no voxels.
+    title, tip: of the column in the panel's table. choice: name of its colors in the panel. legend: of its colors.
+    {grade} in these is the class that a number of `per_class` is about, elsewhere the predicted one.
+    decimals: shown in the panel. percent: shown there times 100. unit: of its column in the table node.
+    signed: it may be negative, so that colors run from blue over gray to red; otherwise from gray to violet.
+    description: of its column in the table node; empty: the tip. page: None: title and decimals as in the panel.
+    overlay: name of its colors in saved scenes; empty: the key. rank: values are shown in this order.
+
+    Example, a whole file of `core/reports/values`:
+        >>> VALUE = RegionValue(
+        ...     __name__, "score", lambda votes, predicted, regions: votes.scores[:, predicted],
+        ...     title=_("Score"), tip=_("Logit of the predicted grade by this region alone."),
+        ...     choice=_("Score of its own"), legend=_("score"), decimals=2, signed=True,
+        ... )
+    """
+
+    module: str
+    key: str
+    compute: Compute
+    title: str
+    tip: str
+    choice: str
+    legend: str
+    decimals: int = 1
+    percent: bool = False
+    unit: str = ""
+    signed: bool = False
+    per_class: bool = False
+    description: str = ""
+    page: PageColumn | None = None
+    overlay: str = ""
+    rank: int = 50
+
+    @property
+    def context(self) -> str:
+        """Where translators find its texts: "package.module", as Slicer calls it."""
+        return ".".join(self.module.split(".")[-2:])
+
+    @property
+    def overlay_key(self) -> str:
+        """The name of its colors in parameter nodes."""
+        return self.overlay or self.key
+
+    @property
+    def on_page(self) -> PageColumn:
+        """How the HTML page shows it."""
+        return self.page or PageColumn(self.title, self.decimals, self.percent)
+
+    def of(self, row: HasValues, grade: str | None) -> float | None:
+        """Return its number for a row; None where none is claimed. grade: the class, if there is one for each."""
+        value = row.value(self.key)
+        return value.get(grade) if isinstance(value, Mapping) else value
+
+    def column_names(self, classes: Sequence[str], joint: str) -> dict[str, str | None]:
+        """Return {name of a column of a file: the class that it is about}; several where each class has a number."""
+        words = self.key.replace("_", joint)
+        return {f"{words}{joint}{name}": name for name in classes} if self.per_class else {words: None}

@@ -1,0 +1,40 @@
+"""The values of the explanation that there are: those of all files in `core/reports/values`."""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+
+import numpy as np
+
+from REACTKDLib.core.reports import values
+from REACTKDLib.core.reports.region_value import RegionValue
+
+
+def _found() -> tuple[RegionValue, ...]:
+    modules = (import_module(f"{values.__name__}.{found.name}") for found in pkgutil.iter_modules(values.__path__))
+    return tuple(sorted((module.VALUE for module in modules), key=lambda value: (value.rank, value.key)))
+
+
+#: in the order of the panel
+VALUES = _found()
+
+
+def ordered(*first: str) -> tuple[RegionValue, ...]:
+    """Return all values: those with the keys `first` before the others, which keep the order of the panel."""
+    place = {key: n for n, key in enumerate(first)}
+    return tuple(sorted(VALUES, key=lambda value: place.get(value.key, len(place))))
+
+
+#: in the order of JSON, CSV and the table node
+IN_FILES = ordered("weight", "contribution")
+
+
+def plain_values(column: np.ndarray, classes: tuple[str, ...]) -> list[float | dict[str, float] | None]:
+    """Return what `RegionValue.compute` gave as numbers of a report, one entry for each region; NaN is None.
+
+    column: (m,), or (m, K) for K classes.
+    """
+    if column.ndim == 1:
+        return [None if np.isnan(value) else float(value) for value in column]
+    return [None if np.isnan(row).any() else dict(zip(classes, map(float, row), strict=True)) for row in column]

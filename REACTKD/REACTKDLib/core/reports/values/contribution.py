@@ -1,0 +1,25 @@
+"""What the region adds to the logit of each class; with the baseline these add up to the logits."""
+
+from __future__ import annotations
+
+from REACTKDLib.core.reports.region_value import PageColumn, RegionValue
+from REACTKDLib.core.reports.region_value import marked as _
+
+VALUE = RegionValue(
+    __name__,
+    "contribution",
+    lambda votes, _predicted, _regions: votes.contributions,
+    title=_("Adds to {grade}"),
+    tip=_("What the region adds to the logit of the predicted grade."),
+    choice=_("Contribution to {grade}"),
+    legend=_("adds to {grade}"),
+    decimals=3,
+    signed=True,
+    per_class=True,
+    page=PageColumn(
+        "For {grade}",
+        2,
+        note="For {grade}: what the region adds to its score; with the baseline of {baseline} these add up.",
+    ),
+    rank=30,
+)

@@ -1,0 +1,20 @@
+"""The region's share of attention."""
+
+from __future__ import annotations
+
+from REACTKDLib.core.reports.region_value import PageColumn, RegionValue
+from REACTKDLib.core.reports.region_value import marked as _
+
+VALUE = RegionValue(
+    __name__,
+    "weight",
+    lambda votes, _predicted, _regions: votes.weights,
+    title=_("Weight %"),
+    tip=_("The region's share of attention; it is no measure of importance."),
+    choice=_("Weight"),
+    legend=_("weight"),
+    percent=True,
+    description="Attention weight; not a measure of importance",
+    page=PageColumn("Weight", 2, note="Weight is attention, not importance."),
+    rank=20,
+)

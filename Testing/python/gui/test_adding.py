@@ -1,0 +1,186 @@
+"""A value of the explanation is one file: done here in a copy of the tree, whose panel is then used by a person.
+
+The files that are added stand below, as CONTRIBUTING.md says to write them; the tests below them run in the copy.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+LIBRARY = "REACTKD/REACTKDLib"
+NOT_COPIED = shutil.ignore_patterns("__pycache__", "Screenshots")
+
+WEIGHTED_VOLUME = """
+import numpy as np
+from REACTKDLib.core.reports.region_value import RegionValue
+from REACTKDLib.core.reports.region_value import marked as _
+
+
+def computed(votes, _predicted, regions):
+    return votes.weights * [np.nan if region is None else region.volume_ml for region in regions]
+
+
+VALUE = RegionValue(
+    __name__, "weight_times_volume", computed,
+    title=_("Weighted ml"), tip=_("Weight times volume."),
+    choice=_("Weight times volume"), legend=_("weighted volume"), decimals=2, unit="ml",
+)
+"""
+ALONE = """
+from REACTKDLib.core.reports.region_value import PageColumn, RegionValue
+from REACTKDLib.core.reports.region_value import marked as _
+from REACTKDLib.core.student.explain import softmax
+
+VALUE = RegionValue(
+    __name__, "alone", lambda votes, _predicted, _regions: softmax(votes.bias + votes.scores),
+    title=_("Alone {grade} %"), tip=_("Probability of {grade} by this region alone."),
+    choice=_("Alone: {grade}"), legend=_("{grade} alone"), percent=True, per_class=True,
+    page=PageColumn("{grade} alone", 1, percent=True, note="Alone: how probable {grade} would be by it alone."),
+)
+"""
+VALUE_TESTS = """
+import csv
+import io
+import math
+
+import jsonschema
+import pytest
+import slicer
+
+from REACTKDLib.core.reports.html import report_page
+from REACTKDLib.core.reports.report import GradeReport, regions_csv, report_schema
+from REACTKDLib.scene.colors import weight_color
+from REACTKDLib.scene.panel_state import PanelState
+from support.panel_steps import grade
+
+
+@pytest.fixture
+def report(user, nodes, context):
+    grade(user)
+    return context.report
+
+
+def weighted(row):
+    return row.weight * row.volume_ml
+
+
+def test_it_is_a_column_of_the_panel(user, report):
+    table = user.find("regionTable")
+    titles = [table.horizontalHeaderItem(n).text() for n in range(table.columnCount)]
+    assert titles[:5] == ["Region", "Effect %", "Volume ml", "Weight %", f"Adds to {report.grade}"]
+    assert titles[5:7] == [f"Alone {report.grade} %", "Weighted ml"]
+    assert table.horizontalHeaderItem(5).toolTip() == f"Probability of {report.grade} by this region alone."
+    shown = {row[0]: row for row in user.rows("regionTable")}
+    for row in report.regions[:-1]:
+        assert float(shown[row.name][6]) == pytest.approx(weighted(row), abs=0.006)
+        assert float(shown[row.name][5]) == pytest.approx(100 * row.others["alone"][report.grade], abs=0.06)
+    assert shown[report.regions[-1].name][6] == ""
+
+
+def test_colors_can_stand_for_it(user, report, context, scene):
+    box = user.find("overlayComboBox")
+    texts = [box.itemText(n) for n in range(box.count)]
+    assert texts[-5:] == ["Alone: well", "Alone: moderate", "Alone: poor", "Weight times volume", "Voxel map"]
+    lesions = [row for row in report.regions if row.kind == "tumor"]
+    for text, key, legend_text, value in (
+        ("Weight times volume", "weight_times_volume", "weighted volume", weighted),
+        ("Alone: well", "alone:well", "well alone", lambda row: row.others["alone"]["well"]),
+    ):
+        user.choose("overlayComboBox", text)
+        assert PanelState.of(scene).view.overlay.key == key and context.state.view.overlay.key == key
+        outputs = context.outputs
+        legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(outputs.scale)
+        assert legend.GetVisibility() and legend.GetTitleText().split("\\n")[1] == legend_text
+        limit = max(value(row) for row in lesions)
+        assert outputs.scale.GetDisplayNode().GetScalarRange() == pytest.approx((0, limit))
+        data = outputs.regions.GetSegmentation()
+        colors = [data.GetSegment(data.GetNthSegmentID(n)).GetColor() for n in range(data.GetNumberOfSegments())]
+        expected = [weight_color(value(row), limit) for row in report.regions[:-1]]
+        assert [pytest.approx(color, abs=1e-6) for color in expected] == colors
+
+
+def test_it_is_in_the_table_node(report, context):
+    node = context.outputs.table
+    values = slicer.util.arrayFromTableColumn(node, "weight times volume")
+    assert values[:-1] == pytest.approx([weighted(row) for row in report.regions[:-1]], rel=1e-5)
+    assert math.isnan(values[-1])
+    assert node.GetColumnUnitLabel("weight times volume") == "ml"
+    assert node.GetColumnDescription("weight times volume") == "Weight times volume."
+    alone = slicer.util.arrayFromTableColumn(node, "alone poor")
+    assert alone == pytest.approx([row.others["alone"]["poor"] for row in report.regions], rel=1e-5)
+
+
+def test_it_is_in_every_file(report):
+    data = report.to_dict()
+    jsonschema.validate(data, report_schema())
+    assert data["regions"][1]["weight_times_volume"] == pytest.approx(weighted(report.regions[1]), abs=1e-7)
+    assert data["regions"][-1]["weight_times_volume"] is None
+    assert sum(data["regions"][1]["alone"].values()) == pytest.approx(1)
+    assert GradeReport.from_dict(data).to_dict() == data
+    rows = list(csv.DictReader(io.StringIO(regions_csv(report))))
+    assert float(rows[1]["weight_times_volume"]) == data["regions"][1]["weight_times_volume"]
+    assert rows[-1]["weight_times_volume"] == "" and float(rows[-1]["alone_poor"]) > 0
+    page = report_page(report)
+    assert f'<th scope="col">{report.grade} alone</th><th scope="col">Weighted ml</th>' in page
+    assert f"Alone: how probable {report.grade} would be by it alone." in page
+    for row in report.regions[:-1]:
+        assert f"<td>{100 * row.others['alone'][report.grade]:.1f}</td><td>{weighted(row):.2f}</td>" in page
+
+
+def test_a_report_of_before_is_read(report):
+    data = report.to_dict()
+    for row in data["regions"]:
+        del row["weight_times_volume"], row["alone"]
+    jsonschema.validate(data, report_schema())
+    before = GradeReport.from_dict(data)
+    assert before.to_dict() == data
+    assert list(csv.DictReader(io.StringIO(regions_csv(before))))[1]["weight_times_volume"] == ""
+    assert "Weighted ml" in report_page(before)
+
+
+def test_it_is_in_the_structured_report(report):
+    sr = pytest.importorskip("highdicom").sr
+    from REACTKDLib.core.reports.dicom_structured_report import _numbers
+
+    found = {item.name.value: float(item.value) for item in _numbers(sr, report.regions[1])}
+    assert found["WEIGHT-TIMES-VOL"] == pytest.approx(weighted(report.regions[1]), abs=1e-7)
+    assert found["ALONE-POOR"] == pytest.approx(report.regions[1].others["alone"]["poor"], abs=1e-7)
+"""
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of what the panel needs, and of the host that it runs on."""
+    copy = tmp_path_factory.mktemp("adding") / "tree"
+    for name in ("REACTKD", "Testing/host", "Testing/support"):
+        shutil.copytree(REPOSITORY / name, copy / name, ignore=NOT_COPIED)
+    (copy / "Testing/python/gui").mkdir(parents=True)
+    for name in ("pyproject.toml", "Testing/python/conftest.py", "Testing/python/gui/conftest.py"):
+        shutil.copy(REPOSITORY / name, copy / name)
+    yield copy
+    shutil.rmtree(copy)
+
+
+def run_tests(tree: Path) -> None:
+    """Run the tests of the copy, which must import nothing of this tree."""
+    paths = os.pathsep.join(p for p in sys.path if p and not Path(p).resolve().is_relative_to(REPOSITORY / "REACTKD"))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "Testing/python/gui"],
+        cwd=tree, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=400,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_value_of_the_explanation_and_nothing_else_is_written(tree: Path) -> None:
+    (tree / LIBRARY / "core/reports/values/weight_times_volume.py").write_text(WEIGHTED_VOLUME)
+    (tree / LIBRARY / "core/reports/values/alone.py").write_text(ALONE)
+    (tree / "Testing/python/gui/test_value.py").write_text(VALUE_TESTS)
+    run_tests(tree)
