@@ -6,17 +6,20 @@ setting in which Gromov-Wasserstein has work to do (method-spec sections 2a.5 an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDTrainLib.settings import Probability, settings
 
 Masks = tuple[np.ndarray, np.ndarray]
+Millimeters = Annotated[float, Field(ge=0, le=30)]
 _SMOOTH_MM = 6.0  # how far an annotator's wandering from the border keeps its direction
 
 
-@dataclass(frozen=True)
+@settings
 class MaskPerturbation:
     """How far masks wander.
 
@@ -24,23 +27,15 @@ class MaskPerturbation:
     liver_mm: the same constant for the liver. merge_mm: lesions closer than this become one with probability `merge`.
     drop: probability that one lesion is missed, never the largest.
 
-    Raises: ValueError that names the field.
+    Raises: BadSetting that names the field.
     """
 
-    border_mm: float = 3.0
-    wander_mm: float = 1.0
-    liver_mm: float = 2.0
-    merge_mm: float = 12.0
-    merge: float = 0.3
-    drop: float = 0.3
-
-    def __post_init__(self) -> None:
-        for name in ("border_mm", "wander_mm", "liver_mm", "merge_mm"):
-            if not 0 <= getattr(self, name) <= 30:
-                raise ValueError(f"{name} must be between 0 and 30 mm, not {getattr(self, name)}")
-        for name in ("merge", "drop"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be a probability, not {getattr(self, name)}")
+    border_mm: Millimeters = 3.0
+    wander_mm: Millimeters = 1.0
+    liver_mm: Millimeters = 2.0
+    merge_mm: Millimeters = 12.0
+    merge: Probability = 0.3
+    drop: Probability = 0.3
 
 
 def perturb_masks(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from REACTKDLib.core.one_thread import one_thread
 from REACTKDTrainLib.data.case import RegionMasks
+from REACTKDTrainLib.settings import settings
 
 
-@dataclass(frozen=True)
+@settings
 class Augmentation:
     """How far views differ from the case. The paper names affine and elastic augmentation without magnitudes.
 
@@ -21,24 +23,16 @@ class Augmentation:
     mirror left to right with probability one half. level: sd of a constant added to each modality (its normalized
     units). Topology descriptors stay as drawn: a rotation does not change them, and scale and elastic are small.
 
-    Raises: ValueError that names the field.
+    Raises: BadSetting that names the field.
     """
 
-    rotate_deg: float = 10.0
-    shift_voxels: float = 2.0
-    scale: float = 0.0
-    elastic: float = 1.0
-    sigma: float = 6.0
+    rotate_deg: Annotated[float, Field(ge=0, le=90)] = 10.0
+    shift_voxels: Annotated[float, Field(ge=0, le=32)] = 2.0
+    scale: Annotated[float, Field(ge=0, le=0.3)] = 0.0
+    elastic: Annotated[float, Field(ge=0, le=8)] = 1.0
+    sigma: Annotated[float, Field(gt=0, le=1e12)] = 6.0
     flip: bool = True
-    level: float = 0.05
-
-    def __post_init__(self) -> None:
-        limits = {"rotate_deg": 90, "shift_voxels": 32, "scale": 0.3, "elastic": 8, "level": 2}
-        for name, high in limits.items():
-            if not 0 <= getattr(self, name) <= high:
-                raise ValueError(f"{name} must be between 0 and {high}, not {getattr(self, name)}")
-        if self.sigma <= 0:
-            raise ValueError(f"sigma must be positive, not {self.sigma}")
+    level: Annotated[float, Field(ge=0, le=2)] = 0.05
 
     @property
     def still(self) -> bool:

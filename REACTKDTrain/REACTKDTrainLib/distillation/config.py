@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from REACTKDLib.core.bounds import check_whole
+from pydantic import Field
+
 from REACTKDTrainLib.distillation.gromov import MODES
+from REACTKDTrainLib.settings import Weight, settings
 
 #: who teaches: everything together, or one of `networks.teacher.BRANCHES` alone
 TEACHERS = ("fused", "structure_function", "dose")
 
 
-@dataclass(frozen=True)
+@settings
 class DistillationConfig:
     """Weights, temperature and modes; each distiller reads what it needs.
 
@@ -22,28 +24,16 @@ class DistillationConfig:
     vectors. feature: weight of the term on features of the methods that have one. teacher: 'fused', or one of the
     branches ('structure_function', 'dose') that then teaches alone.
 
-    Raises: ValueError that names the field.
+    Raises: BadSetting that names the field.
     """
 
-    temperature: float = 4.0
-    logits: float = 0.7
-    graph: float = 1.0
-    node: float = 1.0
-    edge: float = 1.0
-    gw: float = 1.0
-    gw_mode: str = "semirelaxed"
-    width: int = 64
-    feature: float = 1.0
-    teacher: str = "fused"
-
-    def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise ValueError(f"temperature must be positive, not {self.temperature}")
-        for name in ("logits", "graph", "node", "edge", "gw", "feature"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be a weight of at least 0, not {getattr(self, name)}")
-        if self.gw_mode not in MODES:
-            raise ValueError(f"gw_mode must be one of {', '.join(MODES)}, not {self.gw_mode!r}")
-        if self.teacher not in TEACHERS:
-            raise ValueError(f"teacher must be one of {', '.join(TEACHERS)}, not {self.teacher!r}")
-        check_whole("width", self.width, 1, 4096)
+    temperature: Annotated[float, Field(gt=0, le=1e12)] = 4.0
+    logits: Weight = 0.7
+    graph: Weight = 1.0
+    node: Weight = 1.0
+    edge: Weight = 1.0
+    gw: Weight = 1.0
+    gw_mode: Literal[MODES] = "semirelaxed"
+    width: Annotated[int, Field(ge=1, le=4096)] = 64
+    feature: Weight = 1.0
+    teacher: Literal[TEACHERS] = "fused"

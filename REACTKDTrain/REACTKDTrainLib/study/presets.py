@@ -69,16 +69,16 @@ def _smoke() -> Preset:
     training = TrainingConfig(
         folds=2,
         data=DataConfig(
-            size="tiny", whole_grid=False, views=2, mask_variants=1, augmentation=_STILL, inner=0.3, doses=False
+            size="tiny", whole_grid=False, views=2, mask_variants=1, augmentation=_STILL, validation=0.3, doses=False
         ),
         teacher=TeacherConfig(
             feature_size=6, heads=(1, 1, 2, 2), depths=(1, 1, 1, 1), window=2, patch=4, width=8, hidden=12
         ),
         student=StudentConfig(filters=4, widths=(4, 8, 8), hidden=12, cbam=True),
-        teacher_heads=StageConfig(epochs=4, batch=64, rate=3e-3, every=4),
-        student_heads=StageConfig(epochs=4, batch=64, rate=3e-3, every=4),
-        teacher_stage=StageConfig(epochs=1, batch=4, rate=2e-3),
-        student_stage=StageConfig(epochs=1, batch=8, rate=2e-3),
+        teacher_heads=StageConfig(epochs=4, batch=64, lr=3e-3, every=4),
+        student_heads=StageConfig(epochs=4, batch=64, lr=3e-3, every=4),
+        teacher_stage=StageConfig(epochs=1, batch=4, lr=2e-3),
+        student_stage=StageConfig(epochs=1, batch=8, lr=2e-3),
     )
     nodes = NodeConfig(24, 12, 24, (12, 18), 2, steps=8, batch=8, trials=2, trial_subsets=1, variants=1)
     return Preset("smoke", training, nodes, 24, 8, seeds=2, draws=200, meaningless=True)
@@ -91,12 +91,12 @@ def _cpu() -> Preset:
     base = TrainingConfig.for_size("small")
     training = replace(
         base,
-        data=DataConfig(size="small", whole_grid=False, views=2, mask_variants=1, augmentation=_STILL, inner=0.2),
-        teacher_heads=StageConfig(epochs=60, batch=64, rate=3e-3, decay=3e-2, every=10),
-        student_heads=StageConfig(epochs=60, batch=64, rate=3e-3, decay=3e-2, every=10),
+        data=DataConfig(size="small", whole_grid=False, views=2, mask_variants=1, augmentation=_STILL, validation=0.2),
+        teacher_heads=StageConfig(epochs=60, batch=64, lr=3e-3, weight_decay=3e-2, every=10),
+        student_heads=StageConfig(epochs=60, batch=64, lr=3e-3, weight_decay=3e-2, every=10),
         student=StudentConfig(filters=4, widths=(4, 8, 16), cbam=True),
-        teacher_stage=StageConfig(epochs=1, batch=4, rate=1e-3),
-        student_stage=StageConfig(epochs=1, batch=8, rate=1e-3),
+        teacher_stage=StageConfig(epochs=1, batch=4, lr=1e-3),
+        student_stage=StageConfig(epochs=1, batch=8, lr=1e-3),
     )
     return Preset("cpu", training, NodeConfig(2000, 300, 1300, trials=5, trial_subsets=3), external=48)
 
@@ -108,8 +108,8 @@ def _quick() -> Preset:
     whole = _cpu()
     data = replace(whole.training.data, size="tiny")
     stages = {
-        "teacher_stage": StageConfig(epochs=2, batch=4, rate=1e-3, every=2),
-        "student_stage": StageConfig(epochs=2, batch=8, rate=1e-3, every=2),
+        "teacher_stage": StageConfig(epochs=2, batch=4, lr=1e-3, every=2),
+        "student_stage": StageConfig(epochs=2, batch=8, lr=1e-3, every=2),
     }
     return replace(
         whole,

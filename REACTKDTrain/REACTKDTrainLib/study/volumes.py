@@ -82,7 +82,7 @@ class VolumeStudy:
     @cached_property
     def splits(self) -> list[Split]:
         """The same for all methods and seeds."""
-        return make_folds(self.cohort.cases, self.training.folds, 0, self.training.data.inner)
+        return make_folds(self.cohort.cases, self.training.folds, 0, self.training.data.validation)
 
     def prepare(self) -> None:
         """Every case once."""

@@ -116,7 +116,7 @@ class Experiment:
         return self._train(cohorts, self._splits(cohorts), record)
 
     def _splits(self, cohorts: dict[str, Cohort]) -> list[Split]:
-        return make_folds(cohorts["cohort"].graded, self.config.folds, self.config.seed, self.config.data.inner)
+        return make_folds(cohorts["cohort"].graded, self.config.folds, self.config.seed, self.config.data.validation)
 
     def _check_batches(self) -> None:
         """Before anything is prepared: each batch is divided among the processes."""

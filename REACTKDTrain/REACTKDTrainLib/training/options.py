@@ -1,70 +1,190 @@
-"""What a user says to start a run: one field for each parameter of the command line module."""
+"""What a user gives to start a run: one field for each parameter of the command line and of REACTKDTrain.xml.
+
+Both are made from these fields; `make lists` writes the XML.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+from pydantic.alias_generators import to_camel
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDTrainLib.distillation.distiller import check_method
-from REACTKDTrainLib.training.config import TrainingConfig
+from REACTKDTrainLib.settings import schema_of, settings
 
-STAGES = ("both", "teacher", "student")
+if TYPE_CHECKING:
+    from REACTKDTrainLib.training.config import TrainingConfig
+
+#: headings of the parameters -> what they are about
+GROUPS = {
+    "Cases": "What is trained on, and where the results go.",
+    "Training": "0 keeps what the configuration says.",
+    "How to run": "Device, processes, resuming.",
+}
+#: of a panel's sliders; a shell and a configuration may go beyond
+_EPOCHS, _BATCH = {"maximum": 10000}, {"maximum": 1024}
 
 
-@dataclass(frozen=True)
+def _parameter(group: str, title: str, description: str, **more: Any) -> Any:
+    """more: of the JSON schema: 'element' of the XML where the type does not say it, limits of a panel's slider."""
+    return Field(title=title, description=description, json_schema_extra={"group": group, **more})
+
+
+@settings(alias_generator=to_camel)
 class RunOptions:
-    """cohort: what to train on, see `open_cohort`; unlabeled: CT without grades; external: tested on at the end.
-
-    folds, epochs, batches: 0 keeps what the configuration says. fold: one of them (from 0), -1 all. config: a JSON
-    file of settings over those that suit the cohort's size. workers: processes that prepare cases. cache: a folder for
-    prepared cases and teachers' answers, to be shared by runs; by default inside `output`.
+    """cohort: what to train on, see `open_cohort`. The others say what they are; configuration: see `training_config`.
 
     Raises: UsageError that names the parameter.
     """
 
-    cohort: str
-    output: Path
-    unlabeled: str = ""
-    external: str = ""
-    stage: str = "both"
-    method: str = ""
-    folds: int = 0
-    fold: int = -1
-    teacher_epochs: int = 0
-    student_epochs: int = 0
-    teacher_batch: int = 0
-    student_batch: int = 0
-    config: Path | None = None
-    device: str = "auto"
-    workers: int = 1
-    seed: int = -1
-    resume: bool = False
-    skip_unreadable: bool = False
-    cache: Path | None = None
+    cohort: Annotated[
+        str,
+        _parameter(
+            "Cases",
+            "Cohort",
+            "Graded cases: a folder, a datalist (.json), a worklist (.csv) with a grade column, or digital phantoms as "
+            "phantom:hospital?cases=24&size=tiny.",
+        ),
+    ] = ""
+    output: Annotated[
+        Path,
+        _parameter(
+            "Cases",
+            "Output folder",
+            "Everything is written here: run.json, logs, checkpoints, predictions, measures, figures, and the model in "
+            "bundle. A file named STOP in it ends the run after the current step.",
+            element="directory",
+        ),
+    ] = Path()
+    unlabeled: Annotated[
+        str,
+        _parameter(
+            "Cases",
+            "Unlabeled CT",
+            "CT without grades (for example LiTS17, or phantom:unlabeled), on which the dose branch of the teacher "
+            "learns consistency. May be empty.",
+        ),
+    ] = ""
+    external: Annotated[
+        str,
+        _parameter(
+            "Cases",
+            "External cohort",
+            "Graded cases of another source that are only tested on, once, at the end. May be empty.",
+        ),
+    ] = ""
+    stage: Annotated[
+        Literal["both", "teacher", "student"],
+        _parameter(
+            "Training",
+            "Stage",
+            "Train the teachers, the student (with teachers that are in the output folder), or both.",
+        ),
+    ] = "both"
+    method: Annotated[
+        str,
+        _parameter(
+            "Training",
+            "Method",
+            "How the student learns from the teachers: none, kd, at, cirkd, mskd, mtcm-kd, awmt, cwd, crd, ifvd or "
+            "react-kd (the default). at, mskd, cwd, crd and ifvd take +kd behind their name, which adds the term on "
+            "logits.",
+        ),
+    ] = ""
+    folds: Annotated[
+        int,
+        Field(ge=0),
+        _parameter(
+            "Training",
+            "Folds",
+            "Folds of the cross-validation by patient; 1 trains once on all cases and tests on the external cohort "
+            "alone.",
+            maximum=20,
+        ),
+    ] = 0
+    fold: Annotated[
+        int,
+        Field(ge=-1),
+        _parameter("Training", "Fold", "Run this fold alone, counted from 0; -1 runs all.", maximum=19),
+    ] = -1
+    teacher_epochs: Annotated[
+        int,
+        Field(ge=0),
+        _parameter("Training", "Teacher epochs", "Passes over the training cases for the teachers.", **_EPOCHS),
+    ] = 0
+    student_epochs: Annotated[
+        int,
+        Field(ge=0),
+        _parameter("Training", "Student epochs", "Passes over the training cases for the student.", **_EPOCHS),
+    ] = 0
+    teacher_batch: Annotated[
+        int,
+        Field(ge=0),
+        _parameter("Training", "Teacher batch", "Cases in a step of the teachers, over all processes.", **_BATCH),
+    ] = 0
+    student_batch: Annotated[
+        int,
+        Field(ge=0),
+        _parameter("Training", "Student batch", "Cases in a step of the student, over all processes.", **_BATCH),
+    ] = 0
+    config: Annotated[
+        Path | None,
+        _parameter(
+            "Training",
+            "Configuration",
+            "A JSON file of settings; what it does not say stays as it suits the size of the cases. run.json of a "
+            "finished run shows all settings.",
+            element="file",
+            extensions=".json",
+        ),
+    ] = None
+    device: Annotated[str, _parameter("How to run", "Device", "auto, cpu, cuda, or cuda:1.")] = "auto"
+    workers: Annotated[
+        int, Field(ge=1), _parameter("How to run", "Workers", "Processes that prepare cases.", maximum=256)
+    ] = 1
+    seed: Annotated[
+        int, _parameter("How to run", "Seed", "Of everything random; -1 keeps what the configuration says.")
+    ] = -1
+    resume: Annotated[
+        bool,
+        _parameter(
+            "How to run",
+            "Resume",
+            "Go on with the run in the output folder; the result is the same as if it had never stopped.",
+        ),
+    ] = False
+    skip_unreadable: Annotated[
+        bool,
+        _parameter(
+            "How to run",
+            "Skip unreadable cases",
+            "Leave out cases that cannot be read, and list them in run.json, instead of stopping.",
+        ),
+    ] = False
+    cache: Annotated[
+        Path | None,
+        _parameter(
+            "How to run",
+            "Cache",
+            "A folder for prepared cases and teachers' answers that several runs may share; by default inside the "
+            "output folder.",
+            element="string",
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
-        if not str(self.cohort).strip():
+        if not self.cohort.strip():
             raise UsageError("No cohort was given; give a folder, a datalist, or phantom:hospital to try things out.")
         if not str(self.output).strip() or str(self.output) == ".":
             raise UsageError("No output folder was given; name one for the results.")
-        if self.stage not in STAGES:
-            raise UsageError(f"There is no stage {self.stage!r}; choose one of {', '.join(STAGES)}.")
         if self.method:
+            from REACTKDTrainLib.distillation.distiller import check_method
+
             check_method(self.method)
-        for name in ("folds", "teacher_epochs", "student_epochs", "teacher_batch", "student_batch"):
-            if getattr(self, name) < 0:
-                raise UsageError(
-                    f"The parameter {_as_in_slicer(name)} cannot be negative; 0 keeps what the configuration says."
-                )
-        if self.fold < -1:
-            raise UsageError("The parameter fold is a number from 0, or -1 for all folds.")
-        if self.workers < 1:
-            raise UsageError("The parameter workers must be at least 1.")
-        if Path(self.output).exists() and not Path(self.output).is_dir():
+        if self.output.exists() and not self.output.is_dir():
             raise UsageError("The output is a file; give a folder.")
 
     def training_config(self, size: str) -> TrainingConfig:
@@ -72,40 +192,34 @@ class RunOptions:
 
         Raises: UsageError that names the setting.
         """
+        from REACTKDTrainLib.training.config import TrainingConfig
+
         config = TrainingConfig.for_size(size)
         if self.config is not None:
             config = TrainingConfig.read(self.config, config)
-        stages = {}
-        for name in ("teacher", "student"):
-            stage = getattr(config, f"{name}_stage")
-            changes = {
-                "epochs": getattr(self, f"{name}_epochs") or stage.epochs,
-                "batch": getattr(self, f"{name}_batch") or stage.batch,
-            }
-            try:
-                stages[f"{name}_stage"] = replace(stage, **changes)
-            except ValueError as error:
-                raise UsageError(f"In the settings {name}_stage: {error}.") from error
-        return replace(
-            config,
-            method=self.method or config.method,
-            folds=self.folds or config.folds,
-            seed=config.seed if self.seed < 0 else self.seed,
-            **stages,
-        )
+        given: dict[str, Any] = {"method": self.method, "folds": self.folds}
+        given = {name: value for name, value in given.items() if value}
+        if self.seed >= 0:
+            given["seed"] = self.seed
+        for stage in ("teacher", "student"):
+            changes = {name: getattr(self, f"{stage}_{name}") for name in ("epochs", "batch")}
+            given[f"{stage}_stage"] = {name: value for name, value in changes.items() if value}
+        return TrainingConfig.from_dict(given, config)
 
 
-def options_from(told: Mapping[str, Any]) -> RunOptions:
-    """From the parameters of the command line module, by their names there ('teacherEpochs'). Raises: UsageError."""
-    known = {f.name for f in fields(RunOptions)}
-    values = {re.sub(r"[A-Z]", lambda c: f"_{c.group().lower()}", name): value for name, value in told.items()}
+def options_from(values: Mapping[str, Any]) -> RunOptions:
+    """From the parameters of the command line, by their names there ('teacherEpochs'). Raises: UsageError."""
+    known = parameters()
     chosen = {name: value for name, value in values.items() if name in known and value not in (None, "")}
-    for name in ("output", "config", "cache"):
-        if name in chosen:
-            chosen[name] = Path(chosen[name])
-    return RunOptions(**{"cohort": "", "output": Path(), **chosen})
+    paths = {name: Path(value) for name, value in chosen.items() if known[name]["format"] == "path"}
+    return RunOptions(**chosen | paths)
 
 
-def _as_in_slicer(name: str) -> str:
-    """'teacher_epochs' -> 'teacherEpochs'."""
-    return re.sub("_([a-z])", lambda after: after[1].upper(), name)
+def parameters() -> dict[str, dict[str, Any]]:
+    """Name in Slicer -> title, description, group, element of the XML, type, format, default, enum, limits."""
+    found = {}
+    for name, schema in schema_of(RunOptions)["properties"].items():
+        typed = schema | next(iter(schema.get("anyOf", ())), {})  # of "a path or nothing" the path
+        default = typed["default"] if typed["default"] not in (None, ".") else ""
+        found[name] = {"format": None, "enum": None, **typed, "default": default}
+    return found

@@ -16,6 +16,8 @@ NEEDED = {
     "SimpleITK": "SimpleITK",
     "sklearn": "scikit-learn",
     "matplotlib": "matplotlib",
+    "pydantic": "pydantic",
+    "tqdm": "tqdm",
 }
 
 

@@ -31,9 +31,9 @@ def learning_rate(step: int, steps: int, config: StageConfig) -> float:
     """Linear warm-up, then half a cosine down to a thousandth of the rate."""
     warm = int(config.warmup * steps)
     if step < warm:
-        return config.rate * (step + 1) / warm
+        return config.lr * (step + 1) / warm
     t = (step - warm) / max(steps - warm, 1)
-    return config.rate * (0.001 + 0.999 * 0.5 * (1 + math.cos(math.pi * t)))
+    return config.lr * (0.001 + 0.999 * 0.5 * (1 + math.cos(math.pi * t)))
 
 
 class _Step(torch.nn.Module):
@@ -106,7 +106,7 @@ class Trainer:
         module = self.stage.module
         self._parameters = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
         self._optimizer = torch.optim.AdamW(
-            [p for _, p in self._parameters], lr=self.config.rate, weight_decay=self.config.decay
+            [p for _, p in self._parameters], lr=self.config.lr, weight_decay=self.config.weight_decay
         )
         self.step = 0
         self._score = -math.inf

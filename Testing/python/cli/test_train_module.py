@@ -23,6 +23,7 @@ from REACTKDTrainLib.training.packages import NEEDED, how_to_install
 from REACTKDTrainLib.training.progress import Now
 from support.cli_runner import UnknownParameter, arguments_of
 from support.small_training import COHORT, TRAIN_SCRIPT
+from tools import train_xml
 
 XML = TRAIN_SCRIPT.with_suffix(".xml")
 REPOSITORY = TRAIN_SCRIPT.parents[1]
@@ -102,6 +103,10 @@ def test_slicer_gets_the_description_by_asking_too() -> None:
 
 
 # -- one list of parameters: XML, command line, options
+
+
+def test_the_xml_is_made_from_the_options() -> None:
+    assert train_xml.description() == XML.read_text(encoding="utf-8")
 
 
 def test_xml_and_options_are_one_list() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 MODULE_FILE = REPOSITORY / "REACTKD" / "REACTKD.py"
-HEAVY = ("torch", "monai", "SimpleITK", "scipy", "skimage", "ot", "einops", "sklearn", "matplotlib")
+HEAVY = ("torch", "monai", "SimpleITK", "scipy", "skimage", "ot", "einops", "sklearn", "matplotlib", "pydantic")
 
 IMPORT_WITHOUT = f"""
 import sys

@@ -72,7 +72,9 @@ def test_every_file_compiles_and_finds_its_standard_library(version: str) -> Non
 @pytest.mark.parametrize("version", PROMISED)
 def test_every_module_is_imported_where_the_packages_are(version: str) -> None:
     python = needs(version)
-    probe = "import torch, monai, SimpleITK, skimage, ot, sklearn, matplotlib, pydicom, highdicom, openpyxl"
+    probe = (
+        "import torch, monai, SimpleITK, skimage, ot, sklearn, matplotlib, pydantic, tqdm, pydicom, highdicom, openpyxl"
+    )
     if python != sys.executable and run(python, "-c", probe).returncode:
         pytest.skip(f"Python {version} has not the packages of requirements-dev.txt")
     result = run(python, "-c", IMPORT_ALL, *IMPORTABLE)

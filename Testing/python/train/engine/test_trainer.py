@@ -23,7 +23,7 @@ from REACTKDTrainLib.training.stage import Sample
 from REACTKDTrainLib.training.stop import StopFile, Stopped
 from REACTKDTrainLib.training.trainer import Diverged, Trainer, learning_rate
 
-CONFIG = StageConfig(epochs=3, batch=4, rate=0.05, decay=0.01)
+CONFIG = StageConfig(epochs=3, batch=4, lr=0.05, weight_decay=0.01)
 
 
 class Line:
@@ -237,7 +237,7 @@ def test_a_row_that_broke_off_is_not_written_on(tmp_path: Path) -> None:
 
 
 def test_the_rate_warms_up_and_falls_to_a_thousandth() -> None:
-    config = StageConfig(epochs=1, batch=1, rate=1.0, warmup=0.1)
+    config = StageConfig(epochs=1, batch=1, lr=1.0, warmup=0.1)
     rates = [learning_rate(n, 100, config) for n in range(100)]
     assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(1.0)
     assert rates.index(max(rates)) in (9, 10) and rates[-1] < 0.002

@@ -6,11 +6,13 @@ import json
 import time
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.settings import schema_of
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.options import RunOptions
 
@@ -111,3 +113,55 @@ def test_what_the_sizes_and_the_paper_ask_for_is_taken() -> None:
         config = TrainingConfig.for_size(size)
         assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert TrainingConfig.from_dict({"seed": 2**32 - 1}).seed == 2**32 - 1
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"data": {"vews": 2}}, "There is no setting data.vews; known there are augmentation, doses, inner, mask_seed"),
+        ({"student": {"filter": 2}}, "There is no setting student.filter; known there are blocks, cbam"),
+        ({"data": {"augmentation": {"flip": 1}}}, "The setting data.augmentation.flip must be true or false, not 1."),
+        ({"loss": {"class_weights": [1, "2", 3]}}, "The setting loss.class_weights must be a number, not '2'."),
+        ({"loss": {"class_weights": [1, 2]}}, "The setting loss.class_weights is missing, or has too many or too few"),
+        ({"teacher": {"blocks": ["bands", 3]}}, "The setting teacher.blocks must be 'input', 'bands' or 'shells', not"),
+        ({"teacher": 3}, "The setting teacher must be an object of settings, not 3."),
+        ({"teacher": {"cbam_kernel": 4}}, "In the settings teacher.cbam_kernel: a kernel must be odd, not 4."),
+        ({"student": {"filters": 0}}, "In the settings student: filters must be a whole number from 1 to 256, not 0."),
+        ({"student_stage": {"lr": 0}}, "The setting student_stage.rate must be greater than 0, not 0."),
+        ({"student_stage": {"lr": 1, "rate": 1}}, "lr and rate are two names of one setting; give one of them."),
+        ({"method": "\ud800"}, "The settings hold a text that is not Unicode; correct it."),
+    ],
+)
+def test_one_sentence_names_the_key(values: dict, sentence: str) -> None:
+    assert refused(values).startswith(sentence)
+
+
+def test_the_schema_and_the_reader_agree() -> None:
+    validator = jsonschema.Draft202012Validator(schema_of(TrainingConfig))
+    for size in ("full", "small", "tiny"):
+        assert not list(validator.iter_errors(TrainingConfig.for_size(size).to_dict()))
+    for values in ({"sed": 1}, {"seed": -1}, {"data": {"views": "2"}}, {"teacher": {"blocks": ["x"]}}):
+        assert list(validator.iter_errors(values)), values
+        refused(values)
+
+
+#: hashes that checkpoints and run.json of earlier releases are bound to
+EARLIER = [
+    ({}, "9c16f53a6001"),
+    ({"loss": {"class_weights": [2, 1, 1]}}, "3922b74e7366"),
+    ({"data": {"inner": 0.25, "views": 3}}, "ff8d1941824d"),
+    ({"student_stage": {"rate": 1, "decay": 0, "frozen": ["a"]}}, "edc2e48b388c"),
+    ({"distillation": {"graph": 2}, "teacher": {"blocks": []}}, "3a47085962b2"),
+]
+
+
+@pytest.mark.parametrize(("values", "known"), EARLIER)
+def test_a_run_of_an_earlier_release_goes_on(values: dict, known: str) -> None:
+    assert TrainingConfig.from_dict(values).hash().startswith(known)
+
+
+def test_the_names_of_the_field_are_read_too() -> None:
+    new = {"data": {"validation": 0.3}, "student_stage": {"lr": 0.5, "weight_decay": 0.25}}
+    old = {"data": {"inner": 0.3}, "student_stage": {"rate": 0.5, "decay": 0.25}}
+    assert TrainingConfig.from_dict(new) == TrainingConfig.from_dict(old)
+    assert TrainingConfig.from_dict(new).student_stage.weight_decay == 0.25

@@ -59,7 +59,7 @@ def store(tmp_path_factory, config) -> PreparedStore:
 
 
 def fold_run(config: TrainingConfig, store: PreparedStore, folder: Path, number: int = 0, **changes) -> FoldRun:
-    split = make_folds(open_cohort(COHORT).cases, config.folds, config.seed, config.data.inner)[number]
+    split = make_folds(open_cohort(COHORT).cases, config.folds, config.seed, config.data.validation)[number]
     cache = changes.pop("cache", folder / "cache")
     return FoldRun(config, number, split.train, split.inner, split.test, store, folder / "out", cache, **changes)
 

@@ -21,12 +21,12 @@ def options(**changes) -> RunOptions:
     [
         ({"cohort": " "}, "No cohort was given"),
         ({"output": Path()}, "No output folder"),
-        ({"stage": "all"}, "There is no stage 'all'; choose one of both, teacher, student."),
+        ({"stage": "all"}, "The setting stage must be 'both', 'teacher' or 'student', not 'all'."),
         ({"method": "KD"}, "There is no method 'KD'; choose one of"),
-        ({"folds": -3}, "folds cannot be negative"),
-        ({"student_batch": -1}, "studentBatch cannot be negative"),
-        ({"fold": -2}, "fold is a number from 0, or -1"),
-        ({"workers": 0}, "workers must be at least 1"),
+        ({"folds": -3}, "The setting folds must be greater than or equal to 0, not -3."),
+        ({"student_batch": -1}, "student_batch must be greater than or equal to 0, not -1."),
+        ({"fold": -2}, "fold must be greater than or equal to -1, not -2."),
+        ({"workers": 0}, "workers must be greater than or equal to 1, not 0."),
         ({"output": Path(__file__)}, "The output is a file"),
     ],
 )
@@ -49,7 +49,7 @@ def test_a_file_goes_over_the_size_and_options_over_the_file(tmp_path: Path) -> 
     assert (config.folds, config.seed, config.method) == (2, 3, "kd")
     assert (config.student_stage.epochs, config.student_stage.batch) == (4, 3)
     assert (config.teacher_stage.epochs, config.teacher_stage.batch) == (usual.teacher_stage.epochs, 6)
-    assert config.student_stage.rate == usual.student_stage.rate
+    assert config.student_stage.lr == usual.student_stage.lr
     assert options(config=path, seed=0, method="none").training_config("tiny").seed == 0
 
 

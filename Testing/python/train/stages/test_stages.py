@@ -61,7 +61,7 @@ def samples(n: int, first: int = 0) -> list[Sample]:
 
 
 def train(stage: Stage, folder, **config) -> None:
-    Trainer(stage, StageConfig(**({"epochs": 1, "batch": 4, "rate": 3e-3} | config)), folder, 0, "b").run()
+    Trainer(stage, StageConfig(**({"epochs": 1, "batch": 4, "lr": 3e-3} | config)), folder, 0, "b").run()
     stage.module.eval()
 
 
@@ -103,7 +103,7 @@ def test_the_student_learns_twelve_phantoms_by_heart_within_100_and_60_steps(dat
     start_heads(student)
     stage = student_stage(student, teacher.requires_grad_(False), data)
     stage.encode = False
-    train(stage, tmp_path / "heads", batch=12, steps=100, every=100, rate=1e-2)
+    train(stage, tmp_path / "heads", batch=12, steps=100, every=100, lr=1e-2)
     stage.encode = True
     train(stage, tmp_path / "whole", epochs=20, every=20)
     logits = [predict_subsets(student, data.view(n))["ct+fdg+acetate"] for n in range(len(data))]
@@ -283,7 +283,7 @@ def test_every_method_learns_twelve_phantoms_by_heart(method, data, teacher, stu
     start_heads(student)
     stage = student_stage(student, teacher.requires_grad_(False), data, method)
     stage.encode = False
-    train(stage, tmp_path / "heads", batch=12, steps=100, every=100, rate=1e-2)
+    train(stage, tmp_path / "heads", batch=12, steps=100, every=100, lr=1e-2)
     stage.encode = True
     train(stage, tmp_path / "whole", epochs=20, every=20)
     logits = [predict_subsets(student, data.view(n))["ct+fdg+acetate"] for n in range(len(data))]
