@@ -5,11 +5,11 @@
 
 Both train on the same 8 cases of 32 x 96 x 96 voxels with CT and two PETs. Ours: encoders, pooling over the regions,
 focal loss, temperature KL and region graphs with Gromov-Wasserstein, teacher targets from the cache. The published
-recipe (its code, method-spec 1 and 2b): a full SegResNet for CT and one for PET (8 filters, 24 output channels, at full
-resolution), a linear head on their flattened, pooled output, and the teacher (SwinUNETR's encoder, feature size 48) run
-again for every batch. One process; the two are timed in turn in each round, in CPU time; the median over rounds of the
-ratio is reported, and each recipe's peak memory above the idle process, measured in a process of its own. Status 1 if a
-target is missed (4 times; 2 GB for ours).
+recipe (Kinetics-JOJO/REACT-KD, 74f5260): a full SegResNet for CT and one for PET (8 filters, 24 output channels, at
+full resolution), a linear head on their flattened, pooled output, and the teacher (SwinUNETR's encoder, feature size
+48) run again for every batch. One process; the two are timed in turn in each round, in CPU time; the median over rounds
+of the ratio is reported, and each recipe's peak memory above the idle process, measured in a process of its own. Status
+1 if a target is missed (4 times; 2 GB for ours).
 """
 
 from __future__ import annotations

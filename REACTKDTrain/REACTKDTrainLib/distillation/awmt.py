@@ -31,7 +31,7 @@ def teacher_weights(logits: Tensor, there: Tensor, grades: Tensor) -> Tensor:
 
 class AdaptiveStyle(Distiller):
     """AWMT-style, re-derived: Knowledge-Based Systems 315, 113196 could not be had; only that it has several teachers,
-    adaptive weights and terms on logits, features and graphs. Our formula (method-spec section 3.6):
+    adaptive weights and terms on logits, features and graphs. Our formula:
 
     L = sum_k w_k tau^2 KL(T_k || S) + b1 sum_k w_k |v^S - v^Tk|^2 + b2 sum_k w_k L_edge(S, T_k)
 

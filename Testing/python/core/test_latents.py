@@ -20,7 +20,7 @@ from REACTKDLib.core.phantom.latents import (
 CT, FDG, ACETATE = Modality.CT, Modality.FDG, Modality.ACETATE
 N = 200_000
 
-# what is seen, what is left out, AUC macro / well / moderate / poor, accuracy: the table of the specification
+# what is seen, what is left out, AUC macro / well / moderate / poor, accuracy: what the densities were tuned for
 LIMITS = [
     ((CT,), (), (0.841, 0.880, 0.741, 0.901), 0.682),
     ((FDG,), (), (0.863, 0.887, 0.775, 0.928), 0.711),

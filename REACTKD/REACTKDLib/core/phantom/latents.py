@@ -1,8 +1,8 @@
 """What the grade changes: the latents, their densities per grade, and the exact posterior.
 
 The grade acts on the images only through these numbers and they are independent given the grade, so Bayes' rule on
-them is the best that any method could do on the images. Densities are those of the project's phantom specification,
-tuned once so that the limit has the shape of Table III of arXiv 2508.02104.
+them is the best that any method could do on the images. Densities were tuned once so that the limit
+has the shape of Table III of arXiv 2508.02104.
 """
 
 from __future__ import annotations
