@@ -60,10 +60,9 @@ class REACTKDWidget(ScriptedLoadableModuleWidget):
 
         self.frame = slicer.util.loadUI(self.resourcePath("UI/REACTKD.ui"))
         self.layout.addWidget(self.frame)
-        self.ui = slicer.util.childWidgetVariables(self.frame)
         self.frame.setMRMLScene(slicer.mrmlScene)
         self.logic = REACTKDLogic()
-        self.panel = Panel(self.ui, RESOURCES, lambda: self.parent.isEntered)
+        self.panel = Panel(self.frame, RESOURCES, lambda: self.parent.isEntered)
         if self.parent.isEntered:  # after a reload Slicer does not say it again
             self.panel.enter()
 

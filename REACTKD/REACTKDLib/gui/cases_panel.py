@@ -24,13 +24,13 @@ _GRADE_ON_OPENING = "REACTKD/GradeOnOpening"
 
 
 class CasesPanel(Section):
-    """The list and the way through it. reading: shared with the section Report."""
+    """The list and the way through it."""
 
     ui_file = "CasesPanel.ui"
 
-    def __init__(self, context: Any, place: Any, reading: Reading) -> None:
+    def __init__(self, context: Any, place: Any) -> None:
         super().__init__(context, place)
-        self.reading = reading
+        self.reading: Reading = context.reading
         self.table = CasesTable(self.ui.casesTable)
         self._filling = False
         self._grades: list[str] = []
@@ -52,8 +52,8 @@ class CasesPanel(Section):
             _GRADE_ON_OPENING, False, converter=slicer.util.toBool
         )
         ui.gradeOnOpeningCheckBox.connect("toggled(bool)", self.on_grade_on_opening)
-        reading.changed.connect(self._refresh_if_open)
-        reading.opened.connect(self.on_opened)
+        self.reading.changed.connect(self._refresh_if_open)
+        self.reading.opened.connect(self.on_opened)
         context.result_changed.connect(self.on_result)
         context.controller.outputs_changed.connect(self.on_outputs)
         context.inputs_changed.connect(self.on_inputs)

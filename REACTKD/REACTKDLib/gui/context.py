@@ -22,6 +22,7 @@ from REACTKDLib.scene.other_cases import hide_other_cases, show_case_again
 from REACTKDLib.scene.outputs import outputs_of
 from REACTKDLib.scene.panel_state import PanelState, chosen_volumes
 from REACTKDLib.scene.parameter_node import find_parameter_node, read_choice, read_inputs
+from REACTKDLib.scene.reading import Reading
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 from REACTKDLib.scene.signal import Signal
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
@@ -30,7 +31,8 @@ from REACTKDLib.scene.view_choice import ViewChoice, show_as
 class PanelContext:
     """Shared state of the panel, and the few things that a section may ask of all others.
 
-    resources: the module's folder Resources. dispatcher: of the worker's jobs. controller: see `scene.grading`.
+    resources: the module's folder Resources. reading: the list of cases and the way through it; see `scene.reading`.
+    dispatcher: of the worker's jobs. controller: see `scene.grading`.
     nodes: the input nodes (`CaseNodes`) of the case at hand, or None while they make no case; then `problem` says why.
     choice: its liver and tumor segments, or None.
     message: a fault outside the grading, one sentence (the grading's own is `controller.error`).
@@ -40,8 +42,8 @@ class PanelContext:
     result_changed (a new answer, or none), changed (any other thing that is shown).
     """
 
-    def __init__(self, resources: Path) -> None:
-        self.resources = resources
+    def __init__(self, resources: Path, reading: Reading) -> None:
+        self.resources, self.reading = resources, reading
         self.inputs_changed, self.state_changed, self.result_changed = Signal(), Signal(), Signal()
         self.changed = Signal()
         self.nodes: CaseNodes | None = None

@@ -19,13 +19,23 @@ from REACTKDLib.gui.inputs_panel import InputsPanel
 from REACTKDLib.gui.live import Live
 from REACTKDLib.gui.masks_panel import MasksPanel
 from REACTKDLib.gui.report_panel import ReportPanel
-from REACTKDLib.gui.section import Section
+from REACTKDLib.gui.section import Section, place_of
 from REACTKDLib.gui.training_panel import TrainingPanel
 from REACTKDLib.gui.views import show_answer, show_case
 from REACTKDLib.gui.why_panel import WhyPanel
 from REACTKDLib.scene.panel_state import PanelState
 from REACTKDLib.scene.reading import Reading
 
+#: from top to bottom; a new section is one more line here
+SECTIONS: tuple[type[Section], ...] = (
+    CasesPanel,
+    InputsPanel,
+    MasksPanel,
+    GradePanel,
+    WhyPanel,
+    ReportPanel,
+    TrainingPanel,
+)
 POLL_MS = 30
 BUSY_POLL_MS = 5  # a grade takes a dozen steps here and there: waiting 30 ms between them would double its time
 NEWS_MS = 400  # several nodes come one after another
@@ -34,26 +44,20 @@ NEWS_MS = 400  # several nodes come one after another
 class Panel(VTKObservationMixin):
     """Made in the module's `setup`, told of `enter`, `exit` and `cleanup`.
 
-    ui: the widgets of the frame, REACTKD.ui. resources: the module's folder Resources. is_entered: asks the module.
+    frame: REACTKD.ui. resources: the module's folder Resources. is_entered: asks the module.
     """
 
-    def __init__(self, ui: Any, resources: Path, is_entered: Any) -> None:
+    def __init__(self, frame: Any, resources: Path, is_entered: Any) -> None:
         VTKObservationMixin.__init__(self)
         self._is_entered = is_entered
         self._end_log = log_uncaught("a callback of the panel")
-        self.context = PanelContext(resources)
         self.reading = Reading(slicer.mrmlScene, JobDispatcher())  # a worker of its own: docs/decisions.md
-        self.inputs = InputsPanel(self.context, ui.inputsSection)
-        self.masks = MasksPanel(self.context, ui.masksSection)
-        self.sections: list[Section] = [
-            CasesPanel(self.context, ui.casesSection, self.reading),
-            self.inputs,
-            self.masks,
-            GradePanel(self.context, ui.gradeSection),
-            WhyPanel(self.context, ui.whySection),
-            ReportPanel(self.context, ui.reportSection, self.reading),
-            TrainingPanel(self.context, ui.trainingSection),
-        ]
+        self.context = PanelContext(resources, self.reading)
+        self.sections: list[Section] = []
+        for section in SECTIONS:
+            place = place_of(section, frame, self.sections[-1].place if self.sections else None)
+            self.sections.append(section(self.context, place))
+        self.inputs: InputsPanel = self.sections[SECTIONS.index(InputsPanel)]
         self.live = Live(self.context)
         self._in_view = ""
         self.context.controller.outputs_changed.connect(self.on_outputs)
@@ -82,7 +86,8 @@ class Panel(VTKObservationMixin):
         if not self.context.suspended:
             self.reading.work()
             self.context.controller.poll()
-            self.masks.poll()
+            for section in self.sections:
+                section.poll()
         pace = BUSY_POLL_MS if self.context.busy else POLL_MS
         if pace != self._pace:
             self._pace = pace

@@ -25,13 +25,13 @@ from REACTKDLib.scene.reading import Reading
 
 
 class ReportPanel(Section):
-    """Saves what is on the screen, and runs the batch. reading: shared with the section Cases."""
+    """Saves what is on the screen, and runs the batch."""
 
     ui_file = "ReportPanel.ui"
 
-    def __init__(self, context: Any, place: Any, reading: Reading) -> None:
+    def __init__(self, context: Any, place: Any) -> None:
         super().__init__(context, place)
-        self.reading = reading
+        self.reading: Reading = context.reading
         self.batch: BatchRun | None = None
         self._saved = ""
         self._fault = ""
@@ -42,7 +42,7 @@ class ReportPanel(Section):
         ui.batchButton.connect("clicked(bool)", self.on_batch)
         ui.cancelBatchButton.connect("clicked(bool)", self.on_cancel_batch)
         ui.saveTableButton.connect("clicked(bool)", self.on_table)
-        reading.changed.connect(self._refresh_if_open)
+        self.reading.changed.connect(self._refresh_if_open)
         context.result_changed.connect(self.on_other_answer)
         self.refresh()
 

@@ -1,13 +1,16 @@
-"""One section of the panel: a .ui file of its own inside the frame's collapsible button.
+"""One section of the panel: a .ui file of its own inside a collapsible button of the frame.
 
 A section is made once, in the module's `setup`, with the context that all share and the button that it fills. It reads
-the context and the scene in `refresh`, writes them in its slots, and knows no other section.
+the context and the scene in `refresh`, writes them in its slots, and knows no other section. A new one is a class in a
+file of its own, and its name in `SECTIONS` of `gui.panel`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import ctk
+import qt
 import slicer
 from slicer.util import VTKObservationMixin
 
@@ -16,16 +19,19 @@ if TYPE_CHECKING:
 
 
 class Section(VTKObservationMixin):
-    """Base of all sections. `ui_file`: in Resources/UI. `self.ui`: its widgets by name. `self.root`: the whole."""
+    """Base of all sections. `self.ui`: its widgets by name. `self.root`: the whole.
 
-    ui_file: ClassVar[str]
+    ui_file: in Resources/UI; empty: `self.root` is an empty widget with a layout.
+    """
+
+    ui_file: ClassVar[str] = ""
 
     def __init__(self, context: PanelContext, place: Any) -> None:
         """context: shared state. place: the collapsible button, with a layout, that the section goes into."""
         VTKObservationMixin.__init__(self)
         self.context = context
         self.place = place
-        self.root = slicer.util.loadUI(str(context.resources / "UI" / self.ui_file))
+        self.root = self._loaded()
         place.layout().addWidget(self.root)
         self.root.layout().setContentsMargins(0, 0, 0, 0)  # the button has margins; two are too much at 300 pixels
         self.ui = slicer.util.childWidgetVariables(self.root)
@@ -40,12 +46,33 @@ class Section(VTKObservationMixin):
         for signal in self._connected:
             signal.connect(self._refresh_if_open)
 
+    @classmethod
+    def place_name(cls) -> str:
+        """Name of its button: casesSection for CasesPanel. What REACTKD.ui has no button for gets one of its own."""
+        name = cls.__name__.removesuffix("Panel")
+        return f"{name[0].lower()}{name[1:]}Section"
+
+    @classmethod
+    def title(cls) -> str:
+        """Title of a button of its own, in the language of the application."""
+        return cls.__name__.removesuffix("Panel")
+
+    def _loaded(self) -> Any:
+        if self.ui_file:
+            return slicer.util.loadUI(str(self.context.resources / "UI" / self.ui_file))
+        root = qt.QWidget()
+        root.setLayout(qt.QVBoxLayout())
+        return root
+
     def _refresh_if_open(self) -> None:
         if not self.context.suspended:
             self.refresh()
 
     def refresh(self) -> None:
         """Show what is true now. Called after every change and progress: cheap, and without any change of its own."""
+
+    def poll(self) -> None:
+        """Move work of its own on. Called by the panel's timer, many times a second."""
 
     def enter(self) -> None:
         """The user opened the module."""
@@ -62,3 +89,15 @@ class Section(VTKObservationMixin):
         self.removeObservers()
         for signal in self._connected:
             signal.disconnect(self._refresh_if_open)
+
+
+def place_of(section: type[Section], frame: Any, before: Any) -> Any:
+    """Return the button for a section: that of the frame, or a new one below the button `before` (None: on top)."""
+    place = getattr(slicer.util.childWidgetVariables(frame), section.place_name(), None)
+    if place is None:
+        place = ctk.ctkCollapsibleButton()
+        place.objectName = section.place_name()
+        place.text = section.title()
+        place.setLayout(qt.QVBoxLayout())
+        frame.layout().insertWidget(frame.layout().indexOf(before) + 1 if before is not None else 0, place)
+    return place

@@ -1,11 +1,13 @@
-"""A value of the explanation is one file: done here in a copy of the tree, whose panel is then used by a person.
+"""A value of the explanation is one file, a section of the panel one file and a line: done here in a copy of the tree.
 
-The files that are added stand below, as CONTRIBUTING.md says to write them; the tests below them run in the copy.
+The files that are added stand below, as CONTRIBUTING.md says to write them; the tests of each, which use the panel of
+the copy, stand behind it.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -156,31 +158,160 @@ def test_it_is_in_the_structured_report(report):
 """
 
 
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A copy of what the panel needs, and of the host that it runs on."""
-    copy = tmp_path_factory.mktemp("adding") / "tree"
-    for name in ("REACTKD", "Testing/host", "Testing/support"):
-        shutil.copytree(REPOSITORY / name, copy / name, ignore=NOT_COPIED)
-    (copy / "Testing/python/gui").mkdir(parents=True)
-    for name in ("pyproject.toml", "Testing/python/conftest.py", "Testing/python/gui/conftest.py"):
-        shutil.copy(REPOSITORY / name, copy / name)
-    yield copy
-    shutil.rmtree(copy)
+NOTE_PANEL = '''
+import qt
+from slicer.i18n import tr as _
+from REACTKDLib.gui.section import Section
 
 
-def run_tests(tree: Path) -> None:
-    """Run the tests of the copy, which must import nothing of this tree."""
-    paths = os.pathsep.join(p for p in sys.path if p and not Path(p).resolve().is_relative_to(REPOSITORY / "REACTKD"))
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "Testing/python/gui"],
-        cwd=tree, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=400,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+class NotePanel(Section):
+    """A line on the answer and on the list of cases; it has no .ui file."""
+
+    def __init__(self, context, place):
+        super().__init__(context, place)
+        self.polls = 0
+        self.cleaned = 0
+        self.label = qt.QLabel()
+        self.label.objectName = "noteLabel"
+        self.root.layout().addWidget(self.label)
+        self.refresh()
+
+    @classmethod
+    def title(cls):
+        return _("A note")
+
+    def refresh(self):
+        report, listed = self.context.report, self.context.reading.cases is not None
+        self.label.text = f"{report.grade if report else 'nothing'}, {'a list' if listed else 'no list'}"
+
+    def poll(self):
+        self.polls += 1
+
+    def cleanup(self):
+        self.cleaned += 1
+        super().cleanup()
+'''
+TRY_PANEL = """
+from REACTKDLib.gui.section import Section
 
 
-def test_a_value_of_the_explanation_and_nothing_else_is_written(tree: Path) -> None:
+class TryPanel(Section):
+    ui_file = "TryPanel.ui"
+
+    def __init__(self, context, place):
+        super().__init__(context, place)
+        self.tried = 0
+        self.ui.tryButton.connect("clicked(bool)", self.on_try)
+
+    def on_try(self, _checked=False):
+        self.tried += 1
+"""
+TRY_UI = """<?xml version="1.0" encoding="UTF-8"?>
+<ui version="4.0">
+ <class>TryPanel</class>
+ <widget class="QWidget" name="TryPanel">
+  <layout class="QVBoxLayout" name="tryLayout">
+   <item>
+    <widget class="QPushButton" name="tryButton"><property name="text"><string>Try</string></property></widget>
+   </item>
+  </layout>
+ </widget>
+</ui>
+"""
+SECTION_TESTS = """
+from support.panel_steps import grade
+
+
+def titles(widget):
+    layout = widget.frame.layout()
+    buttons = [layout.itemAt(n).widget() for n in range(layout.count())]
+    return [button.text for button in buttons if button is not None]
+
+
+def test_it_is_where_the_list_of_sections_says(widget, user):
+    names = ["Try", "Cases", "Inputs", "Masks", "Grade", "Why", "A note", "Report", "Training"]
+    assert titles(widget) == names and user.find("noteSection").text == "A note"
+    assert user.sees("noteLabel") and user.text("noteLabel") == "nothing, no list"
+    user.toggle_section("noteSection")
+    assert not user.sees("noteLabel")
+    user.toggle_section("noteSection")
+    user.screenshot("own-section")
+
+
+def test_its_ui_file_is_loaded_and_wired(widget, user):
+    user.click("tryButton")
+    assert widget.panel.sections[0].tried == 1
+
+
+def test_it_follows_the_case_and_the_timer(widget, user, nodes, context):
+    section = widget.panel.sections[6]
+    polls = section.polls
+    grade(user)
+    assert user.text("noteLabel") == f"{context.report.grade}, no list" and section.polls > polls
+    context.close_case()
+    assert user.text("noteLabel") == "nothing, no list"
+
+
+def test_it_is_cleaned_up_and_comes_again(application, widget, user):
+    section = widget.panel.sections[6]
+    widget.onReload()
+    user.settle()
+    assert section.cleaned >= 1 and user.text("noteLabel") == "nothing, no list"
+    polls = section.polls
+    user.wait_until(lambda: widget.parent.self().panel.sections[6].polls > 3, what="the timer of the new panel")
+    assert section.polls == polls, "the old one is asked no more"
+    after = widget.parent.self().panel.sections[6]
+    application.close()
+    assert after.cleaned >= 1
+"""
+
+
+def add_the_values(tree: Path) -> None:
+    """Two files."""
     (tree / LIBRARY / "core/reports/values/weight_times_volume.py").write_text(WEIGHTED_VOLUME)
     (tree / LIBRARY / "core/reports/values/alone.py").write_text(ALONE)
-    (tree / "Testing/python/gui/test_value.py").write_text(VALUE_TESTS)
-    run_tests(tree)
+
+
+def add_the_sections(tree: Path) -> None:
+    """A file for each, a .ui file for one of them, and their lines in the list of sections."""
+    (tree / LIBRARY / "gui/note_panel.py").write_text(NOTE_PANEL)
+    (tree / LIBRARY / "gui/try_panel.py").write_text(TRY_PANEL)
+    (tree / "REACTKD/Resources/UI/TryPanel.ui").write_text(TRY_UI)
+    panel = tree / LIBRARY / "gui/panel.py"
+    text = panel.read_text()
+    for name, line in (("note", "    WhyPanel,\n"), ("try", "type[Section], ...] = (\n")):
+        assert text.count(line) == 1
+        text = text.replace(line, f"{line}    {name.title()}Panel,\n")
+        text = text.replace("import qt\n", f"import qt\nfrom REACTKDLib.gui.{name}_panel import {name.title()}Panel\n")
+    panel.write_text(text)
+
+
+ADDED = {"value": (add_the_values, VALUE_TESTS), "section": (add_the_sections, SECTION_TESTS)}
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """What pytest says of the tests in a copy of all that the panel needs, with everything added."""
+    tree = tmp_path_factory.mktemp("adding") / "tree"
+    for name in ("REACTKD", "Testing/host", "Testing/support"):
+        shutil.copytree(REPOSITORY / name, tree / name, ignore=NOT_COPIED)
+    (tree / "Testing/python/gui").mkdir(parents=True)
+    for name in ("pyproject.toml", "Testing/python/conftest.py", "Testing/python/gui/conftest.py"):
+        shutil.copy(REPOSITORY / name, tree / name)
+    for name, (add, tests) in ADDED.items():
+        add(tree)
+        (tree / f"Testing/python/gui/test_{name}.py").write_text(tests)
+    foreign = [path for path in sys.path if path and not Path(path).resolve().is_relative_to(REPOSITORY / "REACTKD")]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "Testing/python/gui"],
+        cwd=tree, env={**os.environ, "PYTHONPATH": os.pathsep.join(foreign)},
+        capture_output=True, text=True, timeout=400,
+    )  # fmt: skip
+    yield done.stdout + done.stderr
+    shutil.rmtree(tree)
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_in_a_copy_of_the_tree(name: str, outcome: str) -> None:
+    passed = re.findall(rf"test_{name}\.py::\w+ PASSED", outcome)
+    assert len(passed) == ADDED[name][1].count("\ndef test_"), outcome

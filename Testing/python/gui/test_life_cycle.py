@@ -168,7 +168,7 @@ def test_without_a_main_window_it_works_and_nothing_is_printed(
     result = run_own_tests("test_panelGradesAPhantom")
     assert not result.errors and not result.failures, result.errors + result.failures
     panel.exit()
-    panel.self().panel.masks.on_segment_editor()
+    next(part for part in panel.self().panel.sections if part.ui_file == "MasksPanel.ui").on_segment_editor()
     slicer.app.processEvents()
     printed = "".join(capfd.readouterr())
     assert not [line for line in printed.splitlines() if "test" not in line.lower()], printed
