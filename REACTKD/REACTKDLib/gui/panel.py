@@ -51,7 +51,7 @@ class Panel(VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self._is_entered = is_entered
         self._end_log = log_uncaught("a callback of the panel")
-        self.reading = Reading(slicer.mrmlScene, JobDispatcher())  # a worker of its own: docs/decisions.md
+        self.reading = Reading(slicer.mrmlScene, JobDispatcher())  # a worker of its own: docs/decisions/0029
         self.context = PanelContext(resources, self.reading)
         self.sections: list[Section] = []
         for section in SECTIONS:

@@ -63,7 +63,7 @@ def train_teacher(table: NodeTable, recipe: Recipe, hidden: int = 48, dropout: f
     """All images; focal loss of the fused head, and half that of each branch's.
 
     Masks and lesions vary as they do for a student (`recipe.expert`, `recipe.node_dropout`): on 65 patients a teacher
-    of the expert's masks alone is worse than the student that it is to teach (docs/decisions.md).
+    of the expert's masks alone is worse than the student that it is to teach (docs/decisions/0040).
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)

@@ -1,4 +1,4 @@
-"""The two commands of the README: what make hands on, in which environment, and that the pages name what exists."""
+"""The two commands of the README: what make hands on, in which environment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/decisions.md")
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
@@ -55,18 +54,3 @@ def test_drawing_needs_no_screen() -> None:
     assert "QT_QPA_PLATFORM=offscreen" in printed.splitlines()
     if sys.platform == "linux":
         assert re.search(r"^VTK_DEFAULT_OPENGL_WINDOW=vtk(OSOpenGL|EGL)RenderWindow$", printed, re.MULTILINE)
-
-
-@needs_make
-def test_the_pages_name_targets_that_exist() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    for page in PAGES:
-        named = set(re.findall(r"(?:`| {4})make ([a-z-]+)", (REPOSITORY / page).read_text(encoding="utf-8")))
-        assert named <= targets, page
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_the_pages_link_to_what_exists(page: str) -> None:
-    text = (REPOSITORY / page).read_text(encoding="utf-8")
-    links = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link]
-    assert [link for link in links if not (REPOSITORY / page).parent.joinpath(link).exists()] == []

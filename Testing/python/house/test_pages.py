@@ -1,0 +1,125 @@
+"""The pages name what exists: make targets, links with their anchors, files; and decisions have one form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+DOCS = REPOSITORY / "docs"
+RECORDS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+#: records say what was true on their date; all other pages what is true now
+OF_TODAY = [page for page in PAGES if page not in RECORDS]
+#: where a path in a page may begin
+ROOTS = (
+    *("", "REACTKD", "REACTKD/REACTKDLib", "REACTKD/REACTKDLib/core", "REACTKDTrain", "REACTKDTrain/REACTKDTrainLib"),
+    *("Testing", "Testing/python"),
+)
+SOURCE = re.compile(r"\.(py|ui|xml|css|j2|schema\.json)$")
+FOLDER = re.compile(r"(REACTKD(Train)?(Lib)?|Testing|core|scene|gui|commands)(/\w+)+/?$")
+HEADINGS = ("Status", "Context", "Decision", "Alternatives", "Consequence")
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+each_record = pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.stem[:4])
+
+
+def paths_in(text: str) -> Iterator[str]:
+    """Yield what stands alone between backticks and reads as a source file or a folder of the sources."""
+    for name in re.findall(r"`([\w./-]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)):
+        if SOURCE.search(name) or FOLDER.match(name):
+            yield name
+
+
+def missing(text: str) -> list[str]:
+    """The paths of a page that lead nowhere; a bare file name may be that of any file."""
+    names = {path.name for root in ("REACTKD", "REACTKDTrain", "Testing") for path in (REPOSITORY / root).rglob("*.*")}
+    names |= {path.name for path in REPOSITORY.iterdir()}
+    return [
+        name
+        for name in paths_in(text)
+        if not any((REPOSITORY / root / name).exists() for root in ROOTS) and ("/" in name or name not in names)
+    ]
+
+
+def anchors_of(text: str) -> set[str]:
+    """The anchors that GitHub gives a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(page: Path, text: str) -> list[str]:
+    """The links of a page to files, and to headings in them, that are not there."""
+    out = []
+    for link, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", text):
+        target = page.parent / link if link else page
+        if "://" in link:
+            continue
+        known = target.exists() and (not anchor or anchor in anchors_of(target.read_text(encoding="utf-8")))
+        out += [] if known else [f"{link}#{anchor}"]
+    return out
+
+
+@pytest.mark.parametrize("page", OF_TODAY, ids=lambda page: page.name)
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    assert missing(page.read_text(encoding="utf-8")) == []
+
+
+def test_files_that_are_not_there_are_noticed() -> None:
+    text = (
+        "`core/errors.py`, `errors.py`, `core/masks`, not `core/no_such.py`, `no_such.py`, `core/nowhere/`, `a.nii.gz`"
+    )
+    assert missing(text) == ["core/no_such.py", "no_such.py", "core/nowhere/"]
+    pages = "".join(page.read_text(encoding="utf-8") for page in OF_TODAY)
+    assert len(set(paths_in(pages))) > 50, "hardly a path is found"
+
+
+@each_page
+def test_links_lead_somewhere(page: Path) -> None:
+    assert broken_links(page, page.read_text(encoding="utf-8")) == []
+
+
+def test_broken_links_are_noticed() -> None:
+    text = "[a](README.md) [b](none.md) [c](#here) [d](#there) [e](https://example.org/x)\n# Here\n"
+    page = REPOSITORY / "README.md"
+    assert broken_links(page, text) == ["none.md#", "#here", "#there"], "an anchor is looked up in the page itself"
+
+
+@each_page
+def test_make_targets_that_a_page_names_are_there(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"(?:`| {4})make ([a-z-]+)", page.read_text(encoding="utf-8"))) <= targets
+
+
+def title_and_date(record: Path) -> tuple[str, str]:
+    """What the first lines of a record say, without its number."""
+    first, _, dated, *_ = record.read_text(encoding="utf-8").splitlines()
+    number, _, title = first.removeprefix("# ").partition(" ")
+    assert first.startswith("# ") and number == record.name[:4] and title, first
+    return title, dated.removeprefix("Date: ")
+
+
+def test_decisions_are_numbered_in_the_order_of_their_dates() -> None:
+    assert [record.name[:4] for record in RECORDS] == [f"{n:04d}" for n in range(1, len(RECORDS) + 1)]
+    dates = [date.fromisoformat(title_and_date(record)[1]) for record in RECORDS]
+    assert len(dates) > 60 and dates == sorted(dates)
+
+
+@each_record
+def test_a_decision_says_why_what_and_what_it_costs(record: Path) -> None:
+    parts = re.split(r"^## (.+)$", record.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    headings, texts = parts[::2], parts[1::2]
+    assert headings == [name for name in HEADINGS if name in headings]
+    assert {"Context", "Decision", "Consequence"} <= set(headings)
+    assert all(text.strip() for text in texts)
+
+
+def test_the_table_of_decisions_holds_every_record() -> None:
+    table = (DOCS / "decisions" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d{4}) \| \[(.+)\]\((.+\.md)\) \| (\S+) \| .+ \|$", table, re.MULTILINE)
+    assert rows == [(record.name[:4], title, record.name, day) for record in RECORDS
+                    for title, day in [title_and_date(record)]]  # fmt: skip
