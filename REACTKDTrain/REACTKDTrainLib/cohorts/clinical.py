@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -127,12 +126,6 @@ def _with_point(text: str, table: Table) -> str:
     """A decimal comma, where the comma is no separator and cannot stand for thousands, as a point."""
     plain = table.separator != "," and re.fullmatch(r"\d+,\d+", text) and not re.fullmatch(r"\d{1,3},\d{3}", text)
     return text.replace(",", ".") if plain else text
-
-
-def grade_counts(rows: Iterable[ClinicalRow]) -> tuple[int, int, int]:
-    """How many patients carry each grade."""
-    grades = [row.grade for row in rows]
-    return tuple(grades.count(n) for n in range(3))
 
 
 def _xlsx_rows(path: Path, sheet: str) -> list[tuple]:

@@ -87,8 +87,7 @@ def graded_decision_curves(
 ) -> dict:
     """`decision_curves` of one grade versus the rest, "poor versus rest" if nothing else is said.
 
-    grades: (n,); probabilities: name -> (n, 3), which are taken as they are: recalibrate them first, on inner folds or
-    by `recalibration.cross_fitted`.
+    grades: (n,); probabilities: name -> (n, 3), which are taken as they are: calibrate them first, on other cases.
 
     Raises: UsageError, see `checked` and `decision_curves`.
     """

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from REACTKDTrainLib.evaluation.checks import checked
-
 LEAST_PROBABILITY = 1e-12  # of the true grade: a network that is sure and wrong costs 27.6, not infinity
 
 
@@ -17,13 +15,3 @@ def brier_of_each(grades: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 def surprise_of_each(grades: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """(n,): -ln p of the true grade, with p at least `LEAST_PROBABILITY`."""
     return -np.log(np.maximum(probabilities[np.arange(len(grades)), grades], LEAST_PROBABILITY))
-
-
-def brier(grades: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean of `brier_of_each`. grades: (n,); probabilities: (n, 3). Raises: UsageError, see `checked`."""
-    return float(brier_of_each(*checked(grades, probabilities)).mean())
-
-
-def negative_log_likelihood(grades: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean of `surprise_of_each`, in nats. Raises: UsageError, see `checked`."""
-    return float(surprise_of_each(*checked(grades, probabilities)).mean())

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.evaluation.calibration import reliability_curve, top_label
 from REACTKDTrainLib.evaluation.decision_curve import graded_decision_curves
-from REACTKDTrainLib.evaluation.recalibration import fit_recalibration
+from REACTKDTrainLib.evaluation.proper_scores import LEAST_PROBABILITY
 from REACTKDTrainLib.evaluation.roc import roc_curves
 from REACTKDTrainLib.low_dose.cohort import LEVELS
 from REACTKDTrainLib.results.figures import COLORS, save_figure
 from REACTKDTrainLib.study.limits import latents_of, limit_of
 from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL, by_row, label_of, pooled
+from REACTKDTrainLib.training.calibration import fit_temperature
 
 LEAST_CASES = 12  # fewer make no curve
 
@@ -45,11 +47,14 @@ def draw_figures(study, results: Mapping, caption: str) -> None:
 
 
 def _answers(folds: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Pooled answers on CT, and the same recalibrated by each fold's inner cases ('calibrated')."""
+    """Pooled answers on CT, and the same at the temperature of each fold's inner cases ('calibrated')."""
     found = []
-    for f in folds:
-        fit = fit_recalibration(f["inner_grade"], f["inner_p_ct"])
-        found.append({**f, "calibrated": fit(f["p_ct"])})
+    for fold in folds:
+        logits, inner = (
+            torch.from_numpy(fold[name]).double().clamp_min(LEAST_PROBABILITY).log() for name in ("p_ct", "inner_p_ct")
+        )
+        temperature = fit_temperature(inner, torch.from_numpy(fold["inner_grade"]))
+        found.append({**fold, "calibrated": torch.softmax(logits / temperature, dim=1).numpy()})
     return {**pooled(found, "p_ct"), "calibrated": pooled(found, "calibrated")["p"]}
 
 

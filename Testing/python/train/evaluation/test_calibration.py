@@ -19,7 +19,7 @@ from REACTKDTrainLib.evaluation.calibration import (
     reliability_curve,
     top_label,
 )
-from REACTKDTrainLib.evaluation.proper_scores import brier, negative_log_likelihood
+from REACTKDTrainLib.evaluation.proper_scores import brier_of_each, surprise_of_each
 from support.predictions import graded_predictions
 
 # Top labels: 0.6 (wrong), 0.7, 0.8 and 0.9 (right).
@@ -28,9 +28,9 @@ HAND = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8], [0.9, 0.05, 
 
 
 def test_scores_by_hand() -> None:
-    assert brier(HAND_GRADES, HAND) == pytest.approx((0.14 + 0.86 + 0.06 + 0.015) / 4)
-    assert negative_log_likelihood(HAND_GRADES, HAND) == pytest.approx(-np.log([0.7, 0.3, 0.8, 0.9]).mean())
-    assert negative_log_likelihood([0], [[0.0, 1.0, 0.0]]) == pytest.approx(-np.log(1e-12))
+    assert brier_of_each(HAND_GRADES, HAND).mean() == pytest.approx((0.14 + 0.86 + 0.06 + 0.015) / 4)
+    assert surprise_of_each(HAND_GRADES, HAND) == pytest.approx(-np.log([0.7, 0.3, 0.8, 0.9]))
+    assert surprise_of_each(np.array([0]), np.array([[0.0, 1.0, 0.0]])) == pytest.approx([-np.log(1e-12)])
 
 
 def test_bins_by_hand() -> None:
@@ -109,7 +109,8 @@ def test_calibrated_probabilities_have_little_error_and_sure_ones_have_much() ->
 @given(st.integers(3, 60), st.integers(0, 1000))
 def test_brier_is_the_sum_of_each_class(n: int, seed: int) -> None:
     grades, p = graded_predictions(n, seed=seed)
-    assert brier(grades, p) == pytest.approx(sum(sk.brier_score_loss(grades == c, p[:, c]) for c in range(3)))
+    each = [sk.brier_score_loss(grades == c, p[:, c]) for c in range(3)]
+    assert brier_of_each(grades, p).mean() == pytest.approx(sum(each))
 
 
 def test_bad_input_is_one_sentence() -> None:
@@ -117,5 +118,3 @@ def test_bad_input_is_one_sentence() -> None:
         calibration_error(np.array([True]), np.array([0.5]), bins=0)
     with pytest.raises(UsageError, match="one score for each"):
         reliability_curve(np.array([True]), np.array([0.5, 0.1]))
-    with pytest.raises(UsageError, match="after the softmax"):
-        brier(np.array([0]), np.array([[3.0, 1.0, 0.0]]))
