@@ -28,14 +28,13 @@ from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.evaluation.auc import macro_auc
-from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
 from REACTKDTrainLib.nodes.node_store import NodeStore, encoder_hash
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import Ensemble, targets_of
 from REACTKDTrainLib.nodes.train import Recipe, predict, train_student, train_teacher
 from REACTKDTrainLib.release.card import card
 from REACTKDTrainLib.release.rungs import MOMENT_RUNGS
-from REACTKDTrainLib.release.ship import NAMED, evaluate, save
+from REACTKDTrainLib.release.ship import NAMED, evaluate, gain, save
 from REACTKDTrainLib.release.tables import Table
 
 MASK_VARIANTS = 3
@@ -168,9 +167,8 @@ def with_other_masks(test: NodeTable, students: Mapping[str, Student]) -> dict:
     first, *_, last = students
     for name, subset in NAMED.items():
         p = {who: predict(student, test, subset, 1).numpy() for who, student in students.items()}
-        gain = paired_auc_difference(grade, p[last], p[first])
         out[name] = {who: round(macro_auc(grade, value), 4) for who, value in p.items()}
-        out[name]["gain"] = {k: np.round(gain[k], 4).tolist() for k in ("difference", "interval95")}
+        out[name]["gain"] = gain(grade, p[last], p[first])
     return out
 
 

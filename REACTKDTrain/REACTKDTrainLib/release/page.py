@@ -6,6 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from REACTKDTrainLib.results.tables import difference_cell, markdown, value_cell
+
 NAMES = {
     "ct": "CT",
     "fdg": "FDG",
@@ -17,41 +19,24 @@ NAMES = {
 }
 
 
-def _cell(entry: dict) -> str:
-    low, high = entry["interval95"]
-    return f"{entry['auc']:.3f} ({low:.3f}-{high:.3f})"
-
-
 def auc_table(evaluation: dict) -> str:
     """Macro AUC with interval: one row a rung, one column a subset of inputs; the last row is the limit."""
-    subsets = list(evaluation["subsets"])
-    rungs = [r for r in evaluation["subsets"][subsets[0]] if not r.startswith("Bayes")] + [
-        "Bayes limit",
-        "Bayes limit with masks",
-    ]
-    lines = [
-        "| macro AUC, 95 % interval | " + " | ".join(NAMES[s] for s in subsets) + " |",
-        "| --- " * (len(subsets) + 1) + "|",
-    ]
-    for rung in rungs:
-        lines.append(f"| {rung} | " + " | ".join(_cell(evaluation["subsets"][s][rung]) for s in subsets) + " |")
-    share = " | ".join(f"{100 * evaluation['subsets'][s]['student']['share_of_the_way']:.0f} %" for s in subsets)
-    lines.append(f"| *the student's way from 0.5 to the limit with masks* | {share} |")
-    return "\n".join(lines)
+    subsets = evaluation["subsets"]
+    rungs = [r for r in next(iter(subsets.values())) if not r.startswith("Bayes")]
+    rows = [["macro AUC, 95 % interval", *(NAMES[s] for s in subsets)]]
+    for rung in (*rungs, "Bayes limit", "Bayes limit with masks"):
+        rows.append([rung, *(value_cell(found[rung], 3, "auc") for found in subsets.values())])
+    share = [f"{100 * found['student']['share_of_the_way']:.0f} %" for found in subsets.values()]
+    return markdown([*rows, ["*the student's way from 0.5 to the limit with masks*", *share]])
 
 
 def gain_table(evaluation: dict) -> str:
     """The student minus each rung, paired on the same patients."""
-    subsets = list(evaluation["gains"])
-    lines = ["| student minus | " + " | ".join(NAMES[s] for s in subsets) + " |", "| --- " * (len(subsets) + 1) + "|"]
-    for rung in evaluation["gains"][subsets[0]]:
-        cells = []
-        for s in subsets:
-            found = evaluation["gains"][s][rung]
-            low, high = found["interval95"]
-            cells.append(f"{found['difference']:+.3f} ({low:+.3f} to {high:+.3f})")
-        lines.append(f"| {rung} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    gains = evaluation["gains"]
+    rows = [["student minus", *(NAMES[s] for s in gains)]]
+    for rung in next(iter(gains.values())):
+        rows.append([rung, *(difference_cell(found[rung], 3) for found in gains.values())])
+    return markdown(rows)
 
 
 def masks_table(evaluation: dict) -> str:
@@ -59,17 +44,11 @@ def masks_table(evaluation: dict) -> str:
     found = evaluation.get("other_masks")
     if not found:
         return ""
-    rows = [name for name in next(iter(found.values())) if name != "gain"]
-    lines = [
-        "| macro AUC over another annotator's masks | " + " | ".join(found) + " |",
-        "| --- " * (len(found) + 1) + "|",
-    ]
-    lines += [f"| {row} | " + " | ".join(f"{found[s][row]:.3f}" for s in found) + " |" for row in rows]
-    gains = []
-    for subset in found.values():
-        low, high = subset["gain"]["interval95"]
-        gains.append(f"{subset['gain']['difference']:+.3f} ({low:+.3f} to {high:+.3f})")
-    return "\n".join([*lines, "| *gain, 95 % interval* | " + " | ".join(gains) + " |"])
+    rows = [["macro AUC over another annotator's masks", *found]]
+    for name in next(iter(found.values())):
+        if name != "gain":
+            rows.append([name, *(f"{of[name]:.3f}" for of in found.values())])
+    return markdown([*rows, ["*gain, 95 % interval*", *(difference_cell(of["gain"], 3) for of in found.values())]])
 
 
 def main() -> None:

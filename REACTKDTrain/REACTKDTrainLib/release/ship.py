@@ -22,9 +22,11 @@ from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.node_network import NodeBatch
 from REACTKDLib.core.student.prepare import Preparation
 from REACTKDLib.core.writing.tensor_files import write_tensors
+from REACTKDTrainLib.evaluation.auc import class_aucs, macro_auc
+from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
+from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
 from REACTKDTrainLib.release.encode import SUBSETS, encode_cohort
 from REACTKDTrainLib.release.heads import HeadRecipe, predict, train_head
-from REACTKDTrainLib.release.measure import describe, macro_auc, paired_difference, resamples
 from REACTKDTrainLib.release.rungs import MOMENT_RUNGS, bayes_limit, hand_logistic, moment_student, probabilities
 from REACTKDTrainLib.release.tables import Table, load_table
 
@@ -101,10 +103,27 @@ def recipes(seed: int = 0) -> list[tuple[HeadRecipe, dict]]:
     ]  # fmt: skip
 
 
+def described(grade: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict:
+    """AUC (macro, of each class, interval) and accuracy of probabilities (N, 3). weights: (draws, N)."""
+    each, spread = class_aucs(grade, p), class_aucs(grade, p, weights).mean(axis=1)
+    return {
+        "auc": round(float(each.mean()), 4),
+        "interval95": np.round(interval95(spread), 4).tolist(),
+        "auc_per_class": np.round(each, 4).tolist(),
+        "accuracy": round(float((p.argmax(axis=1) == grade).mean()), 4),
+    }
+
+
+def gain(grade: np.ndarray, a: np.ndarray, b: np.ndarray) -> dict:
+    """'difference' of the macro AUC of a minus that of b, and its 'interval95'."""
+    found = paired_auc_difference(grade, a, b, draws=_DRAWS)
+    return {name: np.round(found[name], 4).tolist() for name in ("difference", "interval95")}
+
+
 def evaluate(students: dict[str, tuple[Student, dict | None]], train: Table, test: Table) -> dict:
     """Every rung on every subset, and the student's paired gain over each of the rungs on the named subsets."""
     grade = test.grade.numpy()
-    rows = resamples(grade, _DRAWS)
+    weights = bootstrap_weights(grade, draws=_DRAWS)
     result: dict = {"cases": len(test), "subsets": {}, "gains": {}}
     for subset in SUBSETS:
         name = "+".join(subset)
@@ -114,14 +133,12 @@ def evaluate(students: dict[str, tuple[Student, dict | None]], train: Table, tes
         }
         p |= {rung: probabilities(s, test, subset, fused) for rung, (s, fused) in students.items()}
         p["logistic regression by hand"] = hand_logistic(train, test, subset)
-        result["subsets"][name] = {rung: describe(grade, value, rows) for rung, value in p.items()}
+        result["subsets"][name] = {rung: described(grade, value, weights) for rung, value in p.items()}
         limit = result["subsets"][name]["Bayes limit with masks"]["auc"]
         for value in result["subsets"][name].values():
             value["share_of_the_way"] = round((value["auc"] - 0.5) / (limit - 0.5), 4)
         if subset in NAMED.values():
-            result["gains"][name] = {
-                rung: paired_difference(grade, p["student"], p[rung], rows) for rung in p if rung != "student"
-            }
+            result["gains"][name] = {rung: gain(grade, p["student"], p[rung]) for rung in p if rung != "student"}
     return result
 
 

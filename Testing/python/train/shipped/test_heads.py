@@ -10,9 +10,9 @@ from REACTKDLib.core.phantom.latents import DENSITIES
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.pooling import BLOCK_SIZES
+from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.release.extract import FIXED_SIZE, MAX_NODES
 from REACTKDTrainLib.release.heads import HeadRecipe, drop_nodes, fit_scales, latent_visibility, predict, train_head
-from REACTKDTrainLib.release.measure import macro_auc
 from REACTKDTrainLib.release.rungs import bayes_limit, hand_features, hand_logistic
 from REACTKDTrainLib.release.tables import MODALITIES, Table
 
