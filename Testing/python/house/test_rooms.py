@@ -6,6 +6,7 @@ The tables are the order: a room may import from those above it in the table and
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -105,6 +106,12 @@ def test_every_folder_is_a_room(graph):
     deep = {f"REACTKDLib.core.{name}" for name in ("files.dicom", "files.formats", "reports.values")}
     deep |= {"REACTKDTrainLib.cohorts.layouts"}
     assert folders - set(ORDER) == deep  # rooms within a room: their order is that of their files
+
+
+def test_the_architecture_lists_the_rooms_in_this_order():
+    text = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `([\w/]+)` \|", text[: text.index("## The object that flows through")], re.MULTILINE)
+    assert listed == [*(room.replace(".", "/") for room in CORE), "REACTKDTrainLib", *TRAINING]
 
 
 @pytest.mark.parametrize(
