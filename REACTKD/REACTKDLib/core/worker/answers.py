@@ -15,7 +15,7 @@ from REACTKDLib.core.masks.regions import Region, RegionSet
 from REACTKDLib.core.masks.surface import Surface
 from REACTKDLib.core.masks.uptake import RegionUptake, uptake_from
 from REACTKDLib.core.reports.report import GradeReport
-from REACTKDLib.core.worker.arrays import laid_out, take_array, take_arrays, write_array, write_arrays
+from REACTKDLib.core.worker.arrays import laid_out, map_array, take_arrays, write_array, write_arrays
 from REACTKDLib.core.worker.files_read import FilesRead, files_from
 from REACTKDLib.core.worker.mending import Edit, edits_from
 
@@ -104,8 +104,9 @@ def drawing_message(
     from REACTKDLib.core.masks.surface import surface_of
     from REACTKDLib.core.masks.uptake import uptake_of
 
-    box, name = result.regions.box, new_name()
-    arrays = {"map": np.ascontiguousarray(result.voxel_map.array[box], dtype=np.float32)}
+    box, name, map_name = result.regions.box, new_name(), new_name()
+    write_array(folder / map_name, np.ascontiguousarray(result.voxel_map.array[box], dtype=np.float32))
+    arrays = {}
     for region in result.regions.regions:
         check()
         surface = surface_of(result.regions, region)
@@ -120,6 +121,7 @@ def drawing_message(
         "kind": "drawing",
         "key": key,
         "file": name,
+        "map": map_name,
         "box": _pairs(box),
         "scale": result.voxel_map_scale,
         "labels": [region.label for region in result.regions.regions],
@@ -136,7 +138,7 @@ def findings_message(findings: Iterable[Finding]) -> dict[str, Any]:
 
 
 def answer_from(message: Mapping[str, Any] | None, folder: Path) -> Answer | None:
-    """Return the answer that a message describes; its file is read and removed.
+    """Return the answer that a message describes; its files are read, the large ones as they are used, and removed.
 
     Raises: KeyError, TypeError, ValueError, OSError for a broken one.
     """
@@ -144,7 +146,7 @@ def answer_from(message: Mapping[str, Any] | None, folder: Path) -> Answer | Non
         return None
     if message["kind"] == "grade":
         report, regions = GradeReport.from_dict(message["report"]), message["regions"]
-        labels = take_array(folder / regions["file"])
+        labels = map_array(folder / regions["file"])
         return GradeAnswer(message["key"], report, message["encoder_calls"], message["read_anew"], regions, labels)
     if message["kind"] == "drawing":
         arrays = take_arrays(folder / message["file"])
@@ -153,7 +155,7 @@ def answer_from(message: Mapping[str, Any] | None, folder: Path) -> Answer | Non
             for label in message["labels"]
         }
         box, scale, uptake = _slices(message["box"]), float(message["scale"]), uptake_from(message["uptake"])
-        return Drawing(message["key"], box, arrays["map"], scale, surfaces, uptake)
+        return Drawing(message["key"], box, map_array(folder / message["map"]), scale, surfaces, uptake)
     if message["kind"] == "findings":
         return tuple(finding_from(entry) for entry in message["findings"])
     if message["kind"] == "edits":
@@ -161,6 +163,12 @@ def answer_from(message: Mapping[str, Any] | None, folder: Path) -> Answer | Non
     if message["kind"] == "files":
         return files_from(message, folder)
     raise ValueError(f"There is no answer of the kind {message['kind']}.")
+
+
+def mapped_files(message: Mapping[str, Any] | None) -> list[str]:
+    """Return the names of files that an answer reads as it is used, and that may still be there."""
+    kind = message["kind"] if message is not None else None
+    return [message["map"]] if kind == "drawing" else [message["regions"]["file"]] if kind == "grade" else []
 
 
 def _pairs(box: tuple[slice, ...]) -> list[list[int]]:

@@ -6,7 +6,7 @@ They are written by plain writes and never through a memory map: a full disk is 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +64,17 @@ def take_array(path: Path) -> np.ndarray:
     """Return the array of a file that nobody else needs, and remove the file. Raises: see `read_array`."""
     array = np.load(path, allow_pickle=False)
     path.unlink(missing_ok=True)
+    return array
+
+
+def map_array(path: Path) -> np.ndarray:
+    """Return the array of a file that nobody else needs, to be read as it is used, and remove the file.
+
+    Windows keeps a mapped file; the owner of the folder tries again. Raises: ValueError, OSError for another file.
+    """
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    with suppress(OSError):
+        path.unlink()
     return array
 
 

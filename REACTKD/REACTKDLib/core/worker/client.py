@@ -15,7 +15,7 @@ from typing import Any
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.log import log_unforeseen
-from REACTKDLib.core.worker.answers import answer_from
+from REACTKDLib.core.worker.answers import answer_from, mapped_files
 from REACTKDLib.core.worker.arrays import no_space
 from REACTKDLib.core.worker.events import Event, JobCanceled, JobDone, JobFailed, JobProgress, WorkerDied
 from REACTKDLib.core.worker.folder import ScratchFolder
@@ -215,6 +215,8 @@ class WorkerClient:
             "canceled": lambda: JobCanceled(entry.ticket),
         }[event]()
         self._running = None
+        if isinstance(ended, JobDone):
+            self._litter.update(self.scratch.path / name for name in mapped_files(reply["answer"]))
         if isinstance(ended, JobCanceled) and entry.again and entry.stop_at is None:
             entry.again = False
             self._waiting.append(entry)

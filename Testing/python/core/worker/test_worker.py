@@ -197,3 +197,19 @@ def test_a_case_from_files_tells_each_finding_once(client, model, case, tmp_path
         assert len(told) == len(set(told)) and {"thick-slices", "one-voxel-lesion"} <= {f.code for f in told}
         as_told = sorted(map(str, (finding.to_dict() for finding in told)))
         assert as_told == sorted(map(str, (finding.to_dict() for finding in here)))
+
+
+def test_files_that_windows_keeps_while_they_are_mapped_go_with_a_later_job(client, model, case, monkeypatch):
+    def kept(_path, missing_ok=False):
+        raise PermissionError("in use")
+
+    before = set(client.scratch.path.iterdir())
+    job = grade_job(client, case, model)
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.unlink", kept)
+        answer = do(client, job)
+    assert set(client.scratch.path.iterdir()) - before, "nothing could be removed"
+    drawing = do(client, jobs.Draw(answer.key))
+    assert set(client.scratch.path.iterdir()) <= before
+    box = answer.regions.box
+    assert answer.regions.labels[box].any() and drawing.voxel_map.shape == tuple(part.stop - part.start for part in box)
