@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-from typing import NoReturn
-
 from REACTKDLib import __version__
 from REACTKDLib.commands import batch, check, grade, phantom, prepare
-from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.text import sentence
+from REACTKDLib.core.console import Parser
 
 COMMANDS = (grade, batch, check, prepare, phantom)
-
-
-class Parser(argparse.ArgumentParser):
-    """Raises instead of printing the usage and leaving."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise UsageError with argparse's message and where to read more."""
-        raise UsageError(sentence(f"{message}; '{self.prog} --help' lists what is possible."))
 
 
 def build_parser() -> Parser:

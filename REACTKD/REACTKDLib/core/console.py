@@ -1,9 +1,21 @@
-"""Text for a terminal or a pipe whose code page does not hold every letter, as on Windows."""
+"""A command line in one sentence, and text for a terminal or a pipe that does not hold every letter, as on Windows."""
 
 from __future__ import annotations
 
+import argparse
 import sys
-from typing import TextIO
+from typing import NoReturn, TextIO
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.text import sentence
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises instead of printing the usage and leaving."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError with argparse's message and where to read more."""
+        raise UsageError(sentence(f"{message}; '{self.prog} --help' lists what is possible."))
 
 
 def escape_what_cannot_be_shown() -> None:

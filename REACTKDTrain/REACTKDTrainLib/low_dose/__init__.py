@@ -2,5 +2,5 @@
 
     from REACTKDTrainLib.low_dose.simulator import LowDoseCT
 
-or, from a shell, `python -m REACTKDTrainLib.low_dose --ct CT.nii.gz --dose 0.25 --seed 0 --output LOW.nii.gz`.
+or, from a shell, `python -m REACTKDTrainLib low-dose --ct CT.nii.gz --dose 0.25 --seed 0 --output LOW.nii.gz`.
 """

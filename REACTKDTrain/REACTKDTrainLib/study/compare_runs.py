@@ -17,6 +17,7 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.files.tables import read_table
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.modality import INPUT_NAMES
+from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs, paired_auc_difference, share_in_common
@@ -25,7 +26,6 @@ from REACTKDTrainLib.training.experiment import run_experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import Prediction, read_rows
 from REACTKDTrainLib.training.record import RECORD
-from REACTKDTrainLib.training.telling import Teller
 
 INPUTS = INPUT_NAMES
 #: what the answers are named by -> the method of its run
@@ -101,11 +101,11 @@ class ComparedMethods:
             resume=(folder / RECORD).exists(),
         )
 
-    def run(self, on_progress: Teller | None = None) -> dict:
+    def run(self, on_progress: OnProgress = no_progress) -> dict:
         """Train what is not finished, compare, write the answer. Raises: what `run_experiment` raises."""
         for name in METHODS:
             if not (Path(self.output) / name / "metrics.json").exists():
-                run_experiment(self.options(name), *([on_progress] if on_progress else []))
+                run_experiment(self.options(name), on_progress)
         found = self.compare()
         write_text(Path(self.output) / "comparison.json", json.dumps(found, indent=2, allow_nan=False) + "\n")
         write_text(Path(self.output) / "comparison.md", page(found) + "\n")

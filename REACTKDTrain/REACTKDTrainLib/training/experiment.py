@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.writing.run_lock import running_alone
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.folds import Split, make_folds
@@ -19,6 +20,7 @@ from REACTKDTrainLib.cohorts.sizes import preparation_of
 from REACTKDTrainLib.data.dose_data import DoseSource, at_native_dose, prepare_fields_or_note
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
+from REACTKDTrainLib.progress import WeightedProgress
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.device import choose_device
 from REACTKDTrainLib.training.fold import COST, FoldRun
@@ -28,7 +30,6 @@ from REACTKDTrainLib.training.outcome import Chosen, Result, write_outcome
 from REACTKDTrainLib.training.predictions import Prediction, predict_student, predict_teacher, write_rows
 from REACTKDTrainLib.training.preparation import UnreadableCase, prepare_cases, without
 from REACTKDTrainLib.training.processes import Processes
-from REACTKDTrainLib.training.progress import Now, Plan, Report, silent
 from REACTKDTrainLib.training.record import RECORD, add_native_dose, add_unreadable, describe_run, open_folder
 from REACTKDTrainLib.training.stop import StopFile, Stopped
 
@@ -41,7 +42,7 @@ STAGE_SETTINGS = {
 }
 
 
-def run_experiment(options: RunOptions, report: Report = silent) -> Result:
+def run_experiment(options: RunOptions, on_progress: OnProgress = no_progress) -> Result:
     """Run, or go on with, all that `options` ask for.
 
     Raises: UsageError and others of ReactkdError, each one sentence, before anything is written where that is
@@ -52,7 +53,7 @@ def run_experiment(options: RunOptions, report: Report = silent) -> Result:
     config = options.training_config(size_of(options.cohort))
     processes = Processes.joined(device.type)
     try:
-        run = Experiment(options, config, device, processes, report if processes.first else silent)
+        run = Experiment(options, config, device, processes, on_progress if processes.first else no_progress)
         with running_alone(run.output / RECORD, "a training") if processes.first else nullcontext():
             return _run_or_stop(run)
     finally:
@@ -72,13 +73,18 @@ class Experiment:
     """See `run_experiment`."""
 
     def __init__(
-        self, options: RunOptions, config: TrainingConfig, device: torch.device, processes: Processes, report: Report
+        self,
+        options: RunOptions,
+        config: TrainingConfig,
+        device: torch.device,
+        processes: Processes,
+        on_progress: OnProgress,
     ):
         self.options, self.config, self.device, self.processes = options, config, device, processes
         self.output = Path(options.output)
         self.cache = Path(options.cache) if options.cache else self.output / "cache"
         self.stop = StopFile(self.output)
-        self._report = report
+        self._on_progress = on_progress
         data = config.data
         self.store = PreparedStore(
             self.cache / "prepared",
@@ -93,7 +99,7 @@ class Experiment:
         """Everything, in order; what an earlier run finished is not done again."""
         if self.processes.first:
             self.stop.clear()  # first of all, so that a stop asked for from now on is obeyed
-        self._report(Now(0.0, "opening the cohort"))
+        self._on_progress(0.0, "opening the cohort")
         self._check_batches()
         cohorts = self._open()
         self._check_teachers(self._chosen(self._splits(cohorts)))
@@ -165,12 +171,13 @@ class Experiment:
         dosed = {case.id for role in roles if role in cohorts for case in cohorts[role].cases}
         make = partial(_prepare_one, self.cache / "doses", self.store, frozenset(dosed))
         own = cases[self.processes.rank :: self.processes.world]
-        self._plan = Plan(self._parts(cohorts), self._report)
+        self._progress = WeightedProgress(self._parts(cohorts), self._on_progress)
+        prepared = self._progress.part("prepare")
         failed = prepare_cases(
             own,
             make,
             self.options.workers,
-            lambda fraction, _: self._plan.tell("prepare", fraction, "preparing cases"),
+            lambda fraction, _: prepared(fraction, "preparing cases"),
             self._check_stop,
         )
         for part in self.processes.gather(failed):
@@ -192,7 +199,7 @@ class Experiment:
     def _parts(self, cohorts: dict[str, Cohort]) -> dict[str, float]:
         parts = {"prepare": COST["prepare"] * sum(len(c) for c in cohorts.values())}
         for split, number in self._chosen(self._splits(cohorts)):
-            fold = self._fold(split, number, None, Plan({}), window=False)
+            fold = self._fold(split, number, None, WeightedProgress({}), window=False)
             own = {k: v for k, v in fold.parts().items() if k.removesuffix(str(number)) in self._done_here()}
             parts |= own | {f"predict{number}": COST["answers"] * (len(split.test) + len(cohorts.get("external", ())))}
         return parts
@@ -222,7 +229,9 @@ class Experiment:
         config = self.config
         return make_distiller(config.method, config.distillation, 1, 1).needs_teacher
 
-    def _fold(self, split: Split, number: int, unlabeled: Cohort | None, plan: Plan, window: bool = True) -> FoldRun:
+    def _fold(
+        self, split: Split, number: int, unlabeled: Cohort | None, progress: WeightedProgress, window: bool = True
+    ) -> FoldRun:
         degrade = None
         if self.config.data.doses:
             degrade = partial(DoseSource.of, self.cache / "doses")
@@ -240,14 +249,14 @@ class Experiment:
             degrade,
             self.processes,
             self.stop,
-            plan,
+            progress,
             measured=window,
         )
 
     def _train(self, cohorts: dict[str, Cohort], splits: list[Split], record: dict) -> Result:
         best: Chosen | None = None
         for split, number in self._chosen(splits):
-            fold = self._fold(split, number, cohorts.get("unlabeled"), self._plan)
+            fold = self._fold(split, number, cohorts.get("unlabeled"), self._progress)
             teacher = None
             if self.options.stage == "teacher" or self._needs_teacher():
                 teacher = fold.teacher(train=self.options.stage != "student")
@@ -261,7 +270,7 @@ class Experiment:
         result = Result(None, None, None)
         if self.processes.first:
             result = write_outcome(self.output, self.config, cohorts, record, best)
-            self._report(Now(1.0, "done", None, 0.0))
+            self._on_progress(1.0, "done")
         self.processes.wait()
         return result
 
@@ -275,17 +284,18 @@ class Experiment:
             parts["external"] = FoldData(external.cases, self.store, fold.data["test"].maker, room_voxels=0)
         total = sum(map(len, parts.values())) * sum(model is not None for model in (student, teacher))
         done = itertools.count(1)
+        on_progress = self._progress.part(f"predict{fold.number}")
 
-        def told() -> None:
-            self._plan.tell(f"predict{fold.number}", next(done) / total, fold.named("predicting unseen cases"))
+        def predicted() -> None:
+            on_progress(next(done) / total, fold.named("predicting unseen cases"))
             self._check_stop()
 
         for name, data in parts.items():
             rows: list[Prediction] = []
             if student is not None:
-                rows += predict_student(student, data, fold.number, told)
+                rows += predict_student(student, data, fold.number, predicted)
             if teacher is not None:
-                rows += predict_teacher(teacher, data, fold.number, told)
+                rows += predict_teacher(teacher, data, fold.number, predicted)
             write_rows(self.output / f"fold{fold.number}" / f"{name}.json", rows)
 
     def _check_stop(self) -> None:

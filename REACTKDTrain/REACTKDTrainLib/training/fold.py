@@ -27,13 +27,13 @@ from REACTKDTrainLib.models.node_batches import fit_teacher_scales, start_heads
 from REACTKDTrainLib.models.predict import predict_views
 from REACTKDTrainLib.models.student_graph import fit_fused_scale, fit_student_scales
 from REACTKDTrainLib.models.teacher import Teacher
+from REACTKDTrainLib.progress import WeightedProgress
 from REACTKDTrainLib.training.calibration import apply_temperature, fit_temperature
 from REACTKDTrainLib.training.checkpoint import load_checkpoint
 from REACTKDTrainLib.training.config import StageConfig, TrainingConfig
 from REACTKDTrainLib.training.fold_data import FoldData
 from REACTKDTrainLib.training.precision import encode_in_bfloat16
 from REACTKDTrainLib.training.processes import Processes
-from REACTKDTrainLib.training.progress import Plan
 from REACTKDTrainLib.training.randomness import seed_of
 from REACTKDTrainLib.training.stage import Stage
 from REACTKDTrainLib.training.stop import StopFile, Stopped
@@ -79,7 +79,7 @@ class FoldRun:
     degrade: Callable[[PreparedStore, Sequence[CohortCase], LiverWindow, Augmentation], Degrade] | None = None
     processes: Processes = field(default_factory=Processes)
     stop: StopFile | None = None
-    plan: Plan = field(default_factory=lambda: Plan({}))
+    progress: WeightedProgress = field(default_factory=lambda: WeightedProgress({}))
     teachers: Path | None = None
     measured: bool = True
     shared: FoldRun | None = None
@@ -148,9 +148,10 @@ class FoldRun:
         wanted = [(train, i, n) for i in range(len(train)) for n in range(train.views)]
         wanted += [(data, i, 0) for data in (inner, others) if data is not None for i in range(len(data))]
         own = wanted[self.processes.rank :: self.processes.world]
+        on_progress = self.progress.part(f"views{self.number}")
         for done, (data, index, number) in enumerate(own, start=1):
             data.light(index, number)
-            self.plan.tell(f"views{self.number}", done / len(own), self.named("opening views"))
+            on_progress(done / len(own), self.named("opening views"))
             self._check_stop()
         self.processes.wait()
         return [train.light(index) for index in range(len(train))]
@@ -202,10 +203,11 @@ class FoldRun:
 
     def _answers(self, teacher: Teacher, maps: bool) -> TeacherAnswers:
         branch = self.config.distillation.teacher
+        on_progress = self.progress.part(f"answers{self.number}")
         answers = TeacherAnswers(teacher, self.data["train"], TargetCache(self.cache / "targets"), maps, branch)
         answers.compute(
             self.processes,
-            lambda n, of: self.plan.tell(f"answers{self.number}", n / of, self.named("asking the teachers")),
+            lambda fraction, text: on_progress(fraction, self.named(text)),
             self._check_stop,
         )
         return answers
@@ -232,7 +234,7 @@ class FoldRun:
     # -- what both share
 
     def _run(self, stage: Stage, config: StageConfig, folder: Path, binding: str) -> None:
-        part = f"{stage.name}{self.number}"
+        on_progress = self.progress.part(f"{stage.name}{self.number}")
         Trainer(
             stage,
             config,
@@ -241,7 +243,7 @@ class FoldRun:
             binding,
             self.processes,
             self.stop,
-            lambda fraction, loss: self.plan.tell(part, fraction, self.named(stage.name.replace("-", " ")), loss),
+            lambda fraction, text: on_progress(fraction, self.named(text)),
         ).run()
         stage.module.eval()
 
@@ -270,7 +272,7 @@ class FoldRun:
         return _hash({**config, "fold": self.number, "taught": teacher is not None, **self._told_cases()})
 
     def parts(self) -> dict[str, float]:
-        """Names and expected costs of what this fold does, for `Plan`."""
+        """Names and expected costs of what this fold does, for `WeightedProgress`."""
         config, n = self.config, len(self.train)
         n_inner = len(self.inner)
 

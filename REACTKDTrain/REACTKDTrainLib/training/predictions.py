@@ -23,12 +23,6 @@ from REACTKDTrainLib.models.predict import predict_views
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.training.fold_data import FoldData
 
-Told = Callable[[], None]
-
-
-def nobody() -> None:
-    """Nobody is told."""
-
 
 @dataclass(frozen=True)
 class Prediction:
@@ -46,8 +40,10 @@ class Prediction:
     probabilities: tuple[float, ...]
 
 
-def predict_student(student: Student, data: FoldData, fold: int, told: Told = nobody) -> list[Prediction]:
-    """Every case with every subset of its images, over the expert's masks. told: called after each case."""
+def predict_student(
+    student: Student, data: FoldData, fold: int, predicted: Callable[[], object] = int
+) -> list[Prediction]:
+    """Every case with every subset of its images, over the expert's masks. predicted: called after each case."""
     student.eval()
     out = []
     found = predict_views(student, map(data.view, range(len(data))), SUBSETS)
@@ -55,13 +51,15 @@ def predict_student(student: Student, data: FoldData, fold: int, told: Told = no
         own = subset_name(case.modalities)
         for name, logits in subsets.items():
             out.append(_row(case, fold, "student", name, name == own, logits))
-        told()
+        predicted()
     return out
 
 
 @torch.no_grad()
-def predict_teacher(teacher: Teacher, data: FoldData, fold: int, told: Told = nobody) -> list[Prediction]:
-    """Every case with CT: the fused teacher and its branches. told: called after each case."""
+def predict_teacher(
+    teacher: Teacher, data: FoldData, fold: int, predicted: Callable[[], object] = int
+) -> list[Prediction]:
+    """Every case with CT: the fused teacher and its branches. predicted: called after each case."""
     out = []
     for index, case in enumerate(data.cases):
         if "ct" in case.modalities:
@@ -71,7 +69,7 @@ def predict_teacher(teacher: Teacher, data: FoldData, fold: int, told: Told = no
             for branch, logits in output.branch_logits.items():
                 name, inputs = f"teacher {branch.replace('_', ' ')}", "ct" if branch == "dose" else own
                 out.append(_row(case, fold, name, inputs, True, logits[0].cpu()))
-        told()
+        predicted()
     return out
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.distillation.targets_cache import TargetCache, weights_hash
 from REACTKDTrainLib.models.teacher import Teacher
@@ -27,7 +28,7 @@ class TeacherAnswers:
     def compute(
         self,
         processes: Processes,
-        told: Callable[[int, int], None] | None = None,
+        on_progress: OnProgress = no_progress,
         stop: Callable[[], None] | None = None,
     ) -> None:
         """Ask about every training view now, each process its share; then all read what all have written."""
@@ -35,8 +36,7 @@ class TeacherAnswers:
         own = wanted[processes.rank :: processes.world]
         for done, (index, number) in enumerate(own, start=1):
             self._answer(index, number)
-            if told is not None:
-                told(done, len(own))
+            on_progress(done / len(own), "asking the teachers")
             if stop is not None:
                 stop()
         processes.wait()

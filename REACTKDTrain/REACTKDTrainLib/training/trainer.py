@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDTrainLib.results.log import CsvLog
 from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
 from REACTKDTrainLib.training.config import StageConfig
@@ -54,7 +54,7 @@ class Trainer:
 
     binding: a hash of configuration and cases; a checkpoint of another one is refused. seconds: at most so long between
     checkpoints (steps since the last one are repeated after a kill, with the same result). stop: looked at before every
-    step. report(fraction, loss) after every step.
+    step.
     """
 
     stage: Stage
@@ -64,7 +64,7 @@ class Trainer:
     binding: str
     processes: Processes = field(default_factory=Processes)
     stop: StopFile | None = None
-    report: Callable[[float, float], None] = lambda fraction, loss: None
+    on_progress: OnProgress = no_progress
     seconds: float = 60.0
 
     def run(self) -> None:
@@ -92,7 +92,7 @@ class Trainer:
             if looked or time.monotonic() - saved > self.seconds:
                 self._save(state)
                 saved = time.monotonic()
-            self.report(self.step / steps, float(row["loss"]))
+            self.on_progress(self.step / steps, f"{self.stage.name.replace('-', ' ')}, loss {row['loss']:.3f}")
         if state.get("best") is not None:
             self.stage.module.load_state_dict(state["best"])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from REACTKDLib.__main__ import main
+from REACTKDTrainLib.__main__ import main as training_command
 from support.case_files import case_arguments
 from support.small_training import COHORT
 
@@ -50,23 +51,23 @@ def test_of_one_case_of_a_batch(case_folder, bundle_folder, folder, tmp_path, mo
     assert "reactkd.log" in (out / "results.csv").read_text(encoding="utf-8")
 
 
-def test_of_a_training(folder, train, train_module, tmp_path) -> None:
-    train_module.run = fails
+def test_of_a_training(folder, train, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr("REACTKDTrainLib.commands.train.train", fails)
     status, _, told = train("--cohort", COHORT, "--output", tmp_path / "out")
     assert status == 1 and told.endswith(f"its details are in {folder / 'training.log'}.\n")
-    assert "REACTKDTrain.py" in logged(folder, "training.log")
+    assert "commands/train.py" in logged(folder, "training.log")
 
 
-@pytest.mark.parametrize("command", ["cohorts", "low_dose"])
-def test_of_the_commands_beside_a_training(command, folder, monkeypatch, capsys) -> None:
-    import importlib
-
-    module = importlib.import_module(f"REACTKDTrainLib.{command}.__main__")
-    monkeypatch.setattr(module, "run", fails)
-    monkeypatch.setattr(module, "parser", lambda: type("Parser", (), {"parse_args": lambda self, _: None})())
-    assert module.main([]) == module.EXIT_REFUSED
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1 and "training.log" in told
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [("cohorts", ["check", "."]), ("low_dose", ["--ct", "ct.nii", "--output", "low.nii"]), ("study", []),
+     ("compare", ["runs", "a", "b"]), ("release", ["page"])],
+)  # fmt: skip
+def test_of_the_commands_beside_a_training(command, arguments, folder, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(f"REACTKDTrainLib.commands.{command}.run", fails)
+    assert training_command([command.replace("_", "-"), *arguments]) == (1 if command == "study" else 2)
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "training.log" in error
     logged(folder, "training.log")
 
 

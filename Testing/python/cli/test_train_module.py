@@ -17,10 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from REACTKDTrainLib.__main__ import build_parser
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.commands import train as commands
 from REACTKDTrainLib.training.options import RunOptions, options_from
 from REACTKDTrainLib.training.packages import NEEDED, how_to_install
-from REACTKDTrainLib.training.progress import Now
 from support.cli_runner import UnknownParameter, arguments_of
 from support.small_training import COHORT, TRAIN_SCRIPT
 from tools import train_xml
@@ -29,6 +30,11 @@ XML = TRAIN_SCRIPT.with_suffix(".xml")
 REPOSITORY = TRAIN_SCRIPT.parents[1]
 PARAMETERS = [e for e in ElementTree.parse(XML).getroot().iterfind("parameters/*") if e.find("name") is not None]
 INPUTS = [e for e in PARAMETERS if e.findtext("channel") != "output"]
+
+
+def command_line(arguments: list[str]):
+    """What the command `train` makes of its arguments."""
+    return build_parser("train").parse_args(["train", *arguments])
 
 
 def run_script(*arguments: str, script: Path = TRAIN_SCRIPT, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -114,12 +120,12 @@ def test_xml_and_options_are_one_list() -> None:
     assert spoken == {f.name for f in fields(RunOptions)}
 
 
-def test_defaults_of_the_xml_are_those_of_the_options(train_module, tmp_path: Path) -> None:
-    told = vars(train_module.command_line().parse_args(["--cohort", "c", "--output", str(tmp_path / "o")]))
+def test_defaults_of_the_xml_are_those_of_the_options(tmp_path: Path) -> None:
+    told = vars(command_line(["--cohort", "c", "--output", str(tmp_path / "o")]))
     assert options_from(told) == RunOptions(cohort="c", output=tmp_path / "o")
 
 
-def test_what_slicer_passes_arrives_in_the_options(train_module, tmp_path: Path) -> None:
+def test_what_slicer_passes_arrives_in_the_options(tmp_path: Path) -> None:
     said = {
         "cohort": "phantom:hospital", "unlabeled": "u", "external": "e", "output": str(tmp_path), "stage": "teacher",
         "method": "kd", "folds": 5, "fold": 2, "teacherEpochs": 3, "studentEpochs": 4, "teacherBatch": 6,
@@ -127,14 +133,14 @@ def test_what_slicer_passes_arrives_in_the_options(train_module, tmp_path: Path)
         "skipUnreadable": True, "cache": "shared",
     }  # fmt: skip
     assert set(said) == {e.findtext("name") for e in INPUTS}
-    options = options_from(vars(train_module.command_line().parse_args(arguments_of(XML, said))))
+    options = options_from(vars(command_line(arguments_of(XML, said))))
     for name, value in said.items():
         arrived = getattr(options, re.sub("[A-Z]", lambda c: "_" + c.group().lower(), name))
         assert arrived == (Path(value) if isinstance(arrived, Path) else value), name
 
 
-def test_both_spellings_of_a_flag_work(train_module) -> None:
-    parse = train_module.command_line().parse_args
+def test_both_spellings_of_a_flag_work() -> None:
+    parse = command_line
     for flag in ("--teacher-epochs", "--teacherEpochs"):
         assert parse([flag, "7"]).teacherEpochs == 7
     assert parse([]).teacherEpochs == 0
@@ -172,7 +178,7 @@ def test_every_parameter_is_documented_and_no_other() -> None:
         assert re.findall(r"--([a-z-]+)", flags) == spoken
 
 
-def test_what_the_documentation_types_is_understood(train_module) -> None:
+def test_what_the_documentation_types_is_understood() -> None:
     names = {e.findtext("name") for e in INPUTS}
     python = "\n".join(blocks("python"))
     compile(python, "docs/training.md", "exec")
@@ -182,7 +188,7 @@ def test_what_the_documentation_types_is_understood(train_module) -> None:
     lines = [line for line in "\n".join(blocks("sh")).splitlines() if "REACTKDTrain.py" in line]
     assert len(lines) > 3
     for line in lines:
-        train_module.command_line().parse_args(shlex.split(line.split("REACTKDTrain.py")[1]))
+        command_line(shlex.split(line.split("REACTKDTrain.py")[1]))
 
 
 def test_the_files_of_the_documentation_are_accepted(tmp_path: Path) -> None:
@@ -282,31 +288,32 @@ def test_the_first_line_makes_it_a_command_line_module() -> None:
 # -- standard output
 
 
-def test_progress_fits_its_reader(train_module, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = Now(0.25, "teacher")
+def test_progress_fits_its_reader(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     for in_slicer, terminal, text in (
         (True, False, "<filter-progress>0.2500</filter-progress>\n<filter-comment>teacher</filter-comment>\n"),
-        (False, True, "\r 25.0 %  teacher"),
+        (False, True, " 25.0 %|"),
         (False, False, " 25.0 %  teacher\n"),
     ):
         monkeypatch.setattr(sys.stdout, "isatty", lambda terminal=terminal: terminal)
-        train_module.make_teller(in_slicer)(now)
-        assert capsys.readouterr().out == text
+        with commands.make_display(in_slicer) as on_progress:
+            on_progress(0.25, "teacher")
+        assert text in capsys.readouterr().out
     monkeypatch.setenv("RANK", "1")  # of several processes the first tells
-    train_module.make_teller(True)(now)
+    with commands.make_display(True) as on_progress:
+        on_progress(0.25, "teacher")
     assert capsys.readouterr().out == ""
 
 
-def test_an_error_of_another_process_says_whose_it_is(train_module, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert train_module.failed("It is broken.") == 1
+def test_an_error_of_another_process_says_whose_it_is(train, monkeypatch: pytest.MonkeyPatch) -> None:
+    (status, _, first), said = train("--workers", "0"), "No cohort was given"
     monkeypatch.setenv("RANK", "3")
-    train_module.failed("It is broken.")
-    assert capsys.readouterr().err == "It is broken.\nProcess 3: It is broken.\n"
+    assert status == 1 and "must be greater than or equal to 1" in first
+    assert train("--workers", "0")[2] == f"Process 3: {first}" and said not in first
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_asks_and_the_second_ends(number: int, train_module, tmp_path: Path) -> None:
-    train_module.stop_on_signals(tmp_path / "o")
+    commands.stop_on_signals(tmp_path / "o")
     signal.raise_signal(number)
     assert (tmp_path / "o" / "STOP").is_file()
     assert signal.getsignal(number) == signal.SIG_DFL

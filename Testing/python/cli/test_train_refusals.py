@@ -217,12 +217,12 @@ def test_a_full_disk_is_one_sentence_and_the_run_resumes(what, room, sentence, w
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_whatever_happens_a_user_reads_one_sentence(fault, sentence: str, train, train_module, tmp_path: Path) -> None:
-    def fails(parameters, teller):
+def test_whatever_happens_a_user_reads_one_sentence(fault, sentence: str, train, monkeypatch, tmp_path: Path) -> None:
+    def fails(values, on_progress):
         (tmp_path / "run.json").write_text("{}")
         raise fault
 
-    train_module.run = fails
+    monkeypatch.setattr("REACTKDTrainLib.commands.train.train", fails)
     refused(train("--cohort", COHORT, "--output", tmp_path), sentence)
     details = tmp_path / "error.txt"
     assert details.exists() == isinstance(fault, ZeroDivisionError)

@@ -20,7 +20,7 @@ CORE = ("core", *(f"core.{room}" for room in "writing images masks files cases s
 CORE = (*CORE, "core.phantom", "core.review", "core.worker")
 TRAINING = (
     *("cohorts", "low_dose", "data", "models", "distillation", "evaluation", "results", "training", "nodes"),
-    *("study", "release"),
+    *("study", "release", "commands"),
 )
 ORDER = (
     "REACTKDLib",  # its version

@@ -1,4 +1,4 @@
-"""`python -m REACTKDTrainLib.cohorts check`: what it says, and lists that training reads back as the same cases."""
+"""`python -m REACTKDTrainLib cohorts check`: what it says, and lists that training reads back as the same cases."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.images.volume import Volume
-from REACTKDTrainLib.cohorts.__main__ import main
+from REACTKDTrainLib.__main__ import main
 from REACTKDTrainLib.cohorts.listed import datalist_cohort
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from support.case_files import write_case
@@ -97,7 +97,7 @@ def listed(path: Path) -> list[dict]:
 
 
 def test_hospital(hospital, tmp_path, capsys):
-    assert main(["check", str(hospital), "--datalist", str(tmp_path / "h.json"), "--folds", "2"]) == 0
+    assert main(["cohorts", "check", str(hospital), "--datalist", str(tmp_path / "h.json"), "--folds", "2"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "hospital PET/CT, two tracers: 18 cases of 12 patients"
     assert out[1:3] == ["grades: 6 well, 6 moderate, 6 poor", "images: 6 ct+acetate, 12 ct+fdg"]
@@ -112,7 +112,7 @@ def test_hospital(hospital, tmp_path, capsys):
 
 
 def test_lits(lits, tmp_path, capsys):
-    assert main(["check", str(lits), "--datalist", str(tmp_path / "l.json")]) == 0
+    assert main(["cohorts", "check", str(lits), "--datalist", str(tmp_path / "l.json")]) == 0
     out = capsys.readouterr().out
     assert "LiTS17: 2 cases of 2 patients" in out and "lits-009: no-labels" in out
     assert "lits-048: geometry-overruled" in out
@@ -126,7 +126,7 @@ def test_lits(lits, tmp_path, capsys):
 
 def test_hcc_tace(tace, tmp_path, capsys):
     out = tmp_path / "lists" / "t.json"
-    assert main(["check", str(tace), "--datalist", str(out), "--open"]) == 0
+    assert main(["cohorts", "check", str(tace), "--datalist", str(out), "--open"]) == 0
     told = capsys.readouterr().out
     assert "HCC-TACE-Seg: 2 cases of 2 patients" in told and "folder: no-sheet" in told
     assert "HCC_003: no-segmentation" in told and "number 2 was taken for its phase" in told
@@ -153,7 +153,7 @@ def test_the_clinical_sheet_goes_into_the_list_and_nowhere_else(tace, tmp_path):
     book.active.append(["HCC_001", "Poorly differentiated", 2, 93, "HCV only", 12.5, 40])
     book.save(tmp_path / "sheet.xlsx")
     command = ["check", str(tace), "--sheet", str(tmp_path / "sheet.xlsx"), "--datalist", str(tmp_path / "t.json")]
-    assert main(command) == 0
+    assert main(["cohorts", *command]) == 0
     first, second = listed(tmp_path / "t.json")
     assert first["grade"] == "poor" and "clinical" not in second
     assert first["clinical"] == {
@@ -167,7 +167,7 @@ def test_the_clinical_sheet_goes_into_the_list_and_nowhere_else(tace, tmp_path):
 def test_monai_reads_the_list(hospital, tmp_path):
     from monai.data import load_decathlon_datalist
 
-    assert main(["check", str(hospital), "--datalist", str(tmp_path / "h.json"), "--folds", "2"]) == 0
+    assert main(["cohorts", "check", str(hospital), "--datalist", str(tmp_path / "h.json"), "--folds", "2"]) == 0
     read = load_decathlon_datalist(str(tmp_path / "h.json"), False, "training", base_dir=str(tmp_path))
     assert len(read) == 18 and all(Path(entry["ct"]).is_file() and "fold" in entry for entry in read)
 
@@ -181,7 +181,7 @@ def test_case_folders_of_dicom_are_cases_with_all_their_images(tmp_path, capsys)
         assert command_line(["phantom", *options, "--output", str(tmp_path / "cases" / f"p{n}")]) == 0
     (tmp_path / "cases" / "grades.csv").write_text("case,grade\np0,well\np1,poor\n")
     capsys.readouterr()
-    assert main(["check", str(tmp_path / "cases"), "--open"]) == 0
+    assert main(["cohorts", "check", str(tmp_path / "cases"), "--open"]) == 0
     told = capsys.readouterr().out
     assert "2 cases of 2 patients" in told and "grades: 1 well, 1 poor" in told
     assert "images: 2 ct+fdg+acetate" in told
@@ -193,7 +193,7 @@ def test_a_folder_that_is_no_cohort_says_what_would_be_one(what, tmp_path, capsy
         (tmp_path / "notes.txt").write_text("x")
     if what == "folders without images":
         (tmp_path / "a" / "b").mkdir(parents=True)
-    assert main(["check", str(tmp_path)]) == 2
+    assert main(["cohorts", "check", str(tmp_path)]) == 2
     told = capsys.readouterr().err
     assert "is no cohort that is known" in told and "Dataset_seg" in told and told.count("\n") == 1
 
@@ -204,7 +204,7 @@ def test_training_opens_the_folder_itself_too(tace):
 
 
 def test_hcc_tace_without_the_wished_phase(tace, tmp_path, capsys):
-    assert main(["check", str(tace), "--phase", "pre-contrast", "--datalist", str(tmp_path / "t.json")]) == 2
+    assert main(["cohorts", "check", str(tace), "--phase", "pre-contrast", "--datalist", str(tmp_path / "t.json")]) == 2
     told = capsys.readouterr()
     assert "HCC_001: ambiguous: None of 2 scans" in told.out
     assert told.err == "There is no case that training could use; the lines above say why.\n"
@@ -213,7 +213,7 @@ def test_hcc_tace_without_the_wished_phase(tace, tmp_path, capsys):
 
 def test_case_folders(tmp_path, capsys):
     write_case(small_case(), tmp_path / "cases" / "one")
-    assert main(["check", str(tmp_path / "cases"), "--open"]) == 0
+    assert main(["cohorts", "check", str(tmp_path / "cases"), "--open"]) == 0
     assert "cases (listed): 1 case of 1 patient" in capsys.readouterr().out
 
 
@@ -230,7 +230,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_one_sentence(name, hospital, capsys):
     arguments, words = BAD[name]
-    assert main(["check", *(a.format(hospital=hospital) for a in arguments)]) == 2
+    assert main(["cohorts", "check", *(a.format(hospital=hospital) for a in arguments)]) == 2
     told = capsys.readouterr().err
     assert words in told and told.count("\n") == 1
 
@@ -238,7 +238,7 @@ def test_one_sentence(name, hospital, capsys):
 def test_as_a_user_types_it(lits):
     environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'REACTKD'}:{REPOSITORY / 'REACTKDTrain'}"}
     done = subprocess.run(
-        [sys.executable, "-m", "REACTKDTrainLib.cohorts", "check", str(lits)],
+        [sys.executable, "-m", "REACTKDTrainLib", "cohorts", "check", str(lits)],
         capture_output=True, text=True, env=environment, timeout=120,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("LiTS17: 2 cases")

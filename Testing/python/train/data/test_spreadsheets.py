@@ -176,7 +176,7 @@ def test_names_on_a_windows_console(tmp_path):
     write_case(small_case(), tmp_path / "cases" / "王")
     write_case(small_case(), tmp_path / "cases" / "b")
     (tmp_path / "cases" / "王" / "CT.nii.gz").write_text("no image")
-    command = [sys.executable, "-m", "REACTKDTrainLib.cohorts", "check", str(tmp_path / "cases"), "--open"]
+    command = [sys.executable, "-m", "REACTKDTrainLib", "cohorts", "check", str(tmp_path / "cases"), "--open"]
     folders = [path for path in sys.path if path.rstrip("/").endswith(("REACTKD", "REACTKDTrain"))]
     environment = {**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONPATH": os.pathsep.join(folders)}
     done = subprocess.run(command, capture_output=True, env=environment, timeout=120)

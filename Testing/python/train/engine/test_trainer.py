@@ -17,7 +17,6 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.results.log import CsvLog, read_log
 from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
 from REACTKDTrainLib.training.config import StageConfig
-from REACTKDTrainLib.training.progress import Plan
 from REACTKDTrainLib.training.randomness import generator_of, order_of, seed_of
 from REACTKDTrainLib.training.stage import Sample
 from REACTKDTrainLib.training.stop import StopFile, Stopped
@@ -250,12 +249,3 @@ def test_seeds_are_functions_of_what_they_are_for() -> None:
     state = torch.get_rng_state()
     assert order_of(50, "x") == order_of(50, "x") and sorted(order_of(50, "x")) == list(range(50))
     assert torch.equal(state, torch.get_rng_state())
-
-
-def test_progress_of_the_whole_never_goes_back_and_ends_at_1() -> None:
-    told = []
-    plan = Plan({"a": 1.0, "b": 3.0}, lambda now: told.append(now))
-    for part, fraction in (("a", 0.5), ("a", 0.2), ("a", 1.0), ("b", 0.5), ("b", 1.0)):
-        plan.tell(part, fraction, part)
-    values = [now.fraction for now in told]
-    assert values == pytest.approx([0.125, 0.125, 0.25, 0.625, 1.0])

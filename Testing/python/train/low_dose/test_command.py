@@ -1,4 +1,4 @@
-"""`python -m REACTKDTrainLib.low_dose`: exit code 0, or 2 with one sentence; nothing half-written."""
+"""`python -m REACTKDTrainLib low-dose`: exit code 0, or 2 with one sentence; nothing half-written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from REACTKDLib.core.files.volumes import read_volume, write_volume
-from REACTKDTrainLib.low_dose.__main__ import main
+from REACTKDTrainLib.__main__ import main
 from REACTKDTrainLib.low_dose.sidecar import file_hash
 from support.nifti_headers import nifti_with
 
@@ -26,7 +26,7 @@ def ct_file(tmp_path, ct) -> Path:
 
 def test_it_writes_the_image_and_its_sidecar(tmp_path, ct, ct_file, capsys):
     output = tmp_path / "out" / "low.nii.gz"
-    assert main(["--ct", str(ct_file), "--dose", "0.25", "--seed", "7", "--output", str(output)]) == 0
+    assert main(["low-dose", "--ct", str(ct_file), "--dose", "0.25", "--seed", "7", "--output", str(output)]) == 0
     printed = capsys.readouterr()
     assert "Wrote low.nii.gz" in printed.out and printed.err == ""
     low = read_volume(output)
@@ -39,7 +39,10 @@ def test_it_writes_the_image_and_its_sidecar(tmp_path, ct, ct_file, capsys):
 
 def test_the_same_command_writes_the_same_bytes(tmp_path, ct_file):
     for name in ("a.nii.gz", "b.nii.gz"):
-        assert main(["--ct", str(ct_file), "--dose", "0.1", "--output", str(tmp_path / name), "--calibrate"]) == 0
+        assert (
+            main(["low-dose", "--ct", str(ct_file), "--dose", "0.1", "--output", str(tmp_path / name), "--calibrate"])
+            == 0
+        )
     assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
     assert json.loads((tmp_path / "a.json").read_text())["calibrated"] is True
 
@@ -47,13 +50,13 @@ def test_the_same_command_writes_the_same_bytes(tmp_path, ct_file):
 @pytest.mark.parametrize("suffix", [".nii", ".nrrd", ".mha"])
 def test_other_formats(tmp_path, ct_file, suffix):
     output = tmp_path / f"low{suffix}"
-    assert main(["--ct", str(ct_file), "--dose", "0.5", "--output", str(output), "--mode", "linear"]) == 0
+    assert main(["low-dose", "--ct", str(ct_file), "--dose", "0.5", "--output", str(output), "--mode", "linear"]) == 0
     assert read_volume(output).array.dtype == np.int16 and (tmp_path / "low.json").exists()
 
 
 def test_a_ct_of_two_voxel_sizes_has_those_of_its_sform_and_says_so(tmp_path, ct, capsys):
     source, output = nifti_with(ct, tmp_path / "ct.nii", pixdim_times=(0.9, 0.9, 1)), tmp_path / "low.nii.gz"
-    assert main(["--ct", str(source), "--dose", "0.5", "--output", str(output)]) == 0
+    assert main(["low-dose", "--ct", str(source), "--dose", "0.5", "--output", str(output)]) == 0
     assert "The CT states two voxel sizes" in capsys.readouterr().out
     low = read_volume(output)
     np.testing.assert_allclose(low.ijk_to_ras, ct.ijk_to_ras, atol=1e-4)
@@ -82,7 +85,7 @@ REFUSALS = [
 @pytest.mark.parametrize(("arguments", "word"), [row[1:] for row in REFUSALS], ids=[row[0] for row in REFUSALS])
 def test_refusals_are_one_sentence(tmp_path, ct_file, capsys, arguments, word):
     output = tmp_path / "out" / "low.nii.gz"
-    assert main(["--ct", str(ct_file), "--output", str(output), *arguments]) == 2
+    assert main(["low-dose", "--ct", str(ct_file), "--output", str(output), *arguments]) == 2
     message = capsys.readouterr().err
     assert word in message and message.count("\n") == 1 and message.endswith(".\n")
     assert not output.parent.exists() and not Path("low.png").exists()
@@ -96,23 +99,28 @@ def test_bad_files_are_refused(tmp_path, ct, capsys):
     not_hu = ct.with_array(((ct.array + 1024) / 4000).astype(np.float32))
     for volume, word in ((crop, "crop"), (oblong, "square"), (not_hu, "Hounsfield")):
         file = write_volume(volume, tmp_path / "bad.nii.gz")
-        assert main(["--ct", str(file), "--dose", "0.5", "--output", str(tmp_path / "low.nii.gz")]) == 2
+        assert main(["low-dose", "--ct", str(file), "--dose", "0.5", "--output", str(tmp_path / "low.nii.gz")]) == 2
         assert word in capsys.readouterr().err
     (tmp_path / "text.nii.gz").write_text("no image")
-    assert main(["--ct", str(tmp_path / "text.nii.gz"), "--dose", "1", "--output", str(tmp_path / "low.nii.gz")]) == 2
+    assert (
+        main(
+            ["low-dose", "--ct", str(tmp_path / "text.nii.gz"), "--dose", "1", "--output", str(tmp_path / "low.nii.gz")]
+        )
+        == 2
+    )
     assert not (tmp_path / "low.nii.gz").exists()
 
 
 def test_the_ct_is_never_overwritten(ct_file, capsys):
     before = ct_file.read_bytes()
-    assert main(["--ct", str(ct_file), "--dose", "0.5", "--output", str(ct_file)]) == 2
+    assert main(["low-dose", "--ct", str(ct_file), "--dose", "0.5", "--output", str(ct_file)]) == 2
     assert "lost" in capsys.readouterr().err and ct_file.read_bytes() == before
 
 
 def test_it_runs_as_a_module_without_a_terminal(tmp_path, ct_file):
     paths = os.pathsep.join(str(REPOSITORY / part) for part in ("REACTKD", "REACTKDTrain"))
     done = subprocess.run(
-        [sys.executable, "-m", "REACTKDTrainLib.low_dose", "--ct", ct_file, "--dose", "0.5", "--output", "low.nrrd"],
+        [sys.executable, "-m", "REACTKDTrainLib", "low-dose", "--ct", ct_file, "--dose", "0.5", "--output", "low.nrrd"],
         env={**os.environ, "PYTHONPATH": paths},
         cwd=tmp_path,
         capture_output=True,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from REACTKDLib.core.grades import GRADES
+from REACTKDTrainLib.__main__ import main
 from REACTKDTrainLib.evaluation.auc import macro_auc
-from REACTKDTrainLib.study.compare import main as compare
 from support.predictions import graded_predictions
 
 
@@ -28,7 +28,7 @@ def test_two_runs_are_compared_on_their_common_cases(tmp_path: Path, capsys: pyt
     grades, p = graded_predictions(40)
     write_run(tmp_path / "a", grades, p)
     write_run(tmp_path / "b", grades, p[:, [1, 2, 0]])
-    assert compare(["runs", str(tmp_path / "a"), str(tmp_path / "b"), "--inputs", "ct"]) == 0
+    assert main(["compare", "runs", str(tmp_path / "a"), str(tmp_path / "b"), "--inputs", "ct"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["cases"] == 40 and told["macro_auc"][0] == pytest.approx(macro_auc(grades, p))
     assert told["difference"] == pytest.approx(told["macro_auc"][0] - told["macro_auc"][1])
@@ -37,5 +37,5 @@ def test_two_runs_are_compared_on_their_common_cases(tmp_path: Path, capsys: pyt
 
 def test_a_run_that_is_not_finished_is_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     write_run(tmp_path / "a", *graded_predictions(10))
-    assert compare(["runs", str(tmp_path / "a"), str(tmp_path), "--inputs", "ct"]) == 2
+    assert main(["compare", "runs", str(tmp_path / "a"), str(tmp_path), "--inputs", "ct"]) == 2
     assert "let it finish" in capsys.readouterr().err

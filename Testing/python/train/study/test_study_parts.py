@@ -12,11 +12,11 @@ import torch
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.phantom.latents import draw_latents
+from REACTKDTrainLib.__main__ import main
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.metrics import summarize, summarize_seeds
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.results.tables import as_csv, markdown
-from REACTKDTrainLib.study.__main__ import main
 from REACTKDTrainLib.study.external import MIXED, mixed_level
 from REACTKDTrainLib.study.limits import latents_of, limit_of
 from REACTKDTrainLib.study.nodes import NodeStudy
@@ -244,12 +244,12 @@ def test_the_comparison_with_the_paper_names_what_is_ahead(tmp_path):
 def test_faults_are_one_sentence(tmp_path, capsys):
     page = tmp_path / "page.md"
     page.write_text("nothing")
-    assert main(["page", str(tmp_path), str(page)]) == 1
+    assert main(["study", "page", str(tmp_path), str(page)]) == 1
     assert "run the study first" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
-    assert main(["--preset", "smoke", "--output", str(tmp_path / "file")]) == 1
+    assert main(["study", "--preset", "smoke", "--output", str(tmp_path / "file")]) == 1
     assert capsys.readouterr().err.strip() == "The output is a file; give a folder."
-    assert main(["--preset", "smoke", "--output", str(tmp_path / "o"), "--part", "figures"]) == 1
+    assert main(["study", "--preset", "smoke", "--output", str(tmp_path / "o"), "--part", "figures"]) == 1
     assert "choose some of nodes, methods" in capsys.readouterr().err
 
 

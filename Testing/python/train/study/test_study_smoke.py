@@ -10,7 +10,7 @@ import pytest
 
 
 def run(output, *more: str) -> str:
-    command = [sys.executable, "-m", "REACTKDTrainLib.study", "--preset", "smoke", "--output", str(output), *more]
+    command = [sys.executable, "-m", "REACTKDTrainLib", "study", "--preset", "smoke", "--output", str(output), *more]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -1,8 +1,8 @@
 """Is one student better than another? Two finished runs, two methods trained for it, or students on node vectors.
 
-python -m REACTKDTrainLib compare runs RUN_A RUN_B [--inputs ct] [--cases external]
-python -m REACTKDTrainLib compare methods --output DIR [--cohort ...] [--external ...] [--page PAGE]
-python -m REACTKDTrainLib compare nodes --nodes DIR --output FILE.json [--page PAGE]
+compare runs RUN_A RUN_B [--inputs ct] [--cases external]
+compare methods --output DIR [--cohort ...] [--external ...] [--page PAGE]
+compare nodes --nodes DIR --output FILE.json [--page PAGE]
 
 Every difference is paired: both sides answer for the same unseen cases. What was ended goes on with the same command.
 """
@@ -12,31 +12,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.writing.atomic import write_text
+from REACTKDTrainLib.progress import display_for
 from REACTKDTrainLib.results.pages import fill_page
 from REACTKDTrainLib.study import compare_nodes, compare_runs
-from REACTKDTrainLib.training.telling import Teller
 
 GROUP = "comparison"  # of the marks that a table stands between on a page: <!-- comparison:methods -->
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command. Returns the exit status: 0, or 2 with one sentence on standard error."""
-    options = _options().parse_args(arguments)
-    try:
-        options.run(options)
-    except (ReactkdError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
-
-
-def _options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="REACTKDTrainLib compare", description=__doc__.split("\n")[0])
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is compared, and how."""
     kinds = parser.add_subparsers(required=True, metavar="KIND")
 
     runs = kinds.add_parser("runs", help="two finished runs: a line of JSON for each set of inputs")
@@ -44,7 +31,7 @@ def _options() -> argparse.ArgumentParser:
     runs.add_argument("run_b", type=Path, help="of the run that it is compared with")
     runs.add_argument("--inputs", nargs="+", default=list(compare_runs.INPUTS), help="such as ct+fdg")
     runs.add_argument("--cases", choices=("external", "folds"), default="external", help="which unseen cases")
-    runs.set_defaults(run=_runs)
+    runs.set_defaults(compare=_runs)
 
     methods = kinds.add_parser("methods", help="train with distillation and without in the same folds, and compare")
     methods.add_argument("--output", type=Path, required=True, help="the folder of both runs and of the answer")
@@ -53,7 +40,7 @@ def _options() -> argparse.ArgumentParser:
     methods.add_argument("--config", type=Path, help="a JSON file of settings for both")
     methods.add_argument("--folds", type=int, default=3)
     methods.add_argument("--page", type=Path, help="a Markdown page to put the table into")
-    methods.set_defaults(run=_methods)
+    methods.set_defaults(compare=_methods)
 
     nodes = kinds.add_parser("nodes", help="students on stored node vectors: none, logits, logits with region graphs")
     nodes.add_argument("--nodes", type=Path, required=True, help="where node vectors are kept")
@@ -70,8 +57,12 @@ def _options() -> argparse.ArgumentParser:
     nodes.add_argument("--steps", type=int, default=150, help="of each training")
     nodes.add_argument("--page", type=Path, help="a Markdown page to put the table into")
     nodes.add_argument("--made-only", action="store_true", help="test on those whose node vectors are there")
-    nodes.set_defaults(run=_nodes)
-    return parser
+    nodes.set_defaults(compare=_nodes)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Compare. Raises: ReactkdError."""
+    options.compare(options)
 
 
 def _runs(options: argparse.Namespace) -> None:
@@ -81,18 +72,14 @@ def _runs(options: argparse.Namespace) -> None:
 
 
 def _methods(options: argparse.Namespace) -> None:
-    progress = Teller(sys.stdout, "terminal" if sys.stdout.isatty() else "file")
     compared = compare_runs.ComparedMethods(
         options.cohort, options.external, options.output, options.config, options.folds
     )
-    try:
-        text = compare_runs.page(compared.run(progress))
-        if options.page:
-            fill_page(options.page, GROUP, {"methods": text})
-    except (ReactkdError, OSError):
-        progress.end()
-        raise
-    progress.end(text)
+    with display_for(sys.stdout, "lines") as on_progress:
+        text = compare_runs.page(compared.run(on_progress))
+    if options.page:
+        fill_page(options.page, GROUP, {"methods": text})
+    print(text)
 
 
 def _nodes(options: argparse.Namespace) -> None:
@@ -107,7 +94,3 @@ def _nodes(options: argparse.Namespace) -> None:
     if options.page:
         fill_page(options.page, GROUP, {"nodes": compare_nodes.page(found)})
     print(compare_nodes.page(found))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

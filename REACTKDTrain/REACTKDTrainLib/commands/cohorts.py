@@ -1,40 +1,26 @@
-"""The command line: `python -m REACTKDTrainLib.cohorts check DIR [--datalist cohort.json]`.
-
-Prints what was found and a line for every problem, with its case. Ends with 0, or with 2 and one sentence on the error
-stream. OnProgress is shown on a terminal only.
-"""
+"""`cohorts check DIR [--datalist cohort.json]`: what was found, and a line for every problem, with its case."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from REACTKDLib.core.console import escape_what_cannot_be_shown
 from REACTKDLib.core.errors import FileMissing, ReactkdError, UsageError
-from REACTKDLib.core.images.case import Case
-from REACTKDLib.core.log import TRAINING, log_unforeseen
-from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.progress import OnProgress
 from REACTKDLib.core.text import plural
-from REACTKDTrainLib.cohorts.survey import Problem, Survey, against_header
+from REACTKDTrainLib.progress import display_for
 
-EXIT_REFUSED = 2
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, without the usage text."""
-
-    def error(self, message: str) -> None:
-        raise UsageError(f"{message[:1].upper()}{message[1:].rstrip('.')}; see --help.")
+if TYPE_CHECKING:
+    from REACTKDLib.core.images.case import Case
+    from REACTKDTrainLib.cohorts.survey import Problem, Survey
 
 
-def parser() -> argparse.ArgumentParser:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    command = _Parser(prog="python -m REACTKDTrainLib.cohorts", description="Look at real cohorts before training.")
-    commands = command.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(required=True, metavar="WHAT")
     check = commands.add_parser(
         "check",
         help="say what a folder holds, with a line for every problem",
@@ -66,19 +52,17 @@ def parser() -> argparse.ArgumentParser:
         "--pairs", choices=("separate", "joined"), default="separate",
         help="make one case of each tracer's PET/CT, or of both where their CTs lie on one grid (default separate)",
     )  # fmt: skip
-    return command
 
 
-def run(
-    options: argparse.Namespace, write: Callable[[str], None] = print, on_progress: OnProgress | None = None
-) -> None:
-    """Do what `options` ask, writing the survey before the list is written. Raises: ReactkdError."""
+def run(options: argparse.Namespace) -> None:
+    """Do what `options` ask; the survey is printed before the list is written. Raises: ReactkdError."""
     if options.folds is not None and options.datalist is None:
         raise UsageError("Folds are fixed in a list; say where to write it with --datalist.")
-    survey = survey_of(options, on_progress)
-    if options.open:
-        survey = open_all(survey, on_progress)
-    write("\n".join(survey.lines()))
+    with display_for(sys.stderr) as on_progress:
+        survey = survey_of(options, on_progress)
+        if options.open:
+            survey = open_all(survey, on_progress)
+    print("\n".join(survey.lines()))
     if not survey.cases:
         raise UsageError("There is no case that training could use; the lines above say why.")
     if options.datalist is not None:
@@ -86,13 +70,14 @@ def run(
 
         folds = None if options.folds is None else folds_of(survey.cases, options.folds, options.seed)
         write_datalist(survey, options.datalist, folds)
-        write(f"Wrote {options.datalist.name} with {plural(len(survey.cases), 'case')}.")
+        print(f"Wrote {options.datalist.name} with {plural(len(survey.cases), 'case')}.")
 
 
 def survey_of(options: argparse.Namespace, on_progress: OnProgress | None = None) -> Survey:
     """Recognize the layout of the folder and look at it. Raises: FileMissing, UsageError."""
     from REACTKDTrainLib.cohorts.layout import LayoutOptions, survey_folder
     from REACTKDTrainLib.cohorts.listed import listed_cohort
+    from REACTKDTrainLib.cohorts.survey import Problem, Survey
 
     folder = options.folder
     if not folder.exists():
@@ -119,6 +104,8 @@ def survey_of(options: argparse.Namespace, on_progress: OnProgress | None = None
 
 def open_all(survey: Survey, on_progress: OnProgress | None = None) -> Survey:
     """Open every case; what cannot be opened leaves the survey with the reason, and remarks are told."""
+    from REACTKDTrainLib.cohorts.survey import Problem, Survey
+
     cases, problems = [], list(survey.problems)
     for number, case in enumerate(survey.cases):
         if on_progress:
@@ -137,7 +124,9 @@ def open_all(survey: Survey, on_progress: OnProgress | None = None) -> Survey:
 
 def _orientation(case: Case) -> list[Problem]:
     """What in the CT of a case speaks against its header."""
+    from REACTKDLib.core.modality import Modality
     from REACTKDTrainLib.cohorts.content import disagreements
+    from REACTKDTrainLib.cohorts.survey import Problem, against_header
 
     ct = case.volumes.get(Modality.CT)
     found = [] if ct is None else disagreements(ct, case.liver)
@@ -149,37 +138,3 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
     if odd:
         raise UsageError(f"{odd[0]!r} is not written as NAME=VALUE; correct it.")
     return dict(text.split("=") for text in texts)
-
-
-def _show(fraction: float, text: str) -> None:
-    sys.stderr.write(f"\r\x1b[K{fraction:4.0%} {text[:90]}" + ("\r\x1b[K" if fraction >= 1.0 else ""))
-    sys.stderr.flush()
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return the exit code."""
-    escape_what_cannot_be_shown()
-    warnings.simplefilter("ignore")  # a library's remark on one header is not a line of the survey
-    try:
-        run(parser().parse_args(arguments), on_progress=_show if sys.stderr.isatty() else None)
-    except ReactkdError as error:
-        print(error, file=sys.stderr)
-        return EXIT_REFUSED
-    except OSError as error:
-        print(
-            f"A file or folder cannot be read ({error.strerror or 'unknown'}); check its permissions.", file=sys.stderr
-        )
-        return EXIT_REFUSED
-    except KeyboardInterrupt:
-        print("Stopped; no list was written.", file=sys.stderr)
-        return EXIT_REFUSED
-    except Exception as error:  # whatever it is, a user reads one sentence
-        where = log_unforeseen(error, "the check of a cohort", TRAINING)
-        text = f"An unforeseen fault ended the check ({type(error).__name__}); please report it; {where}."
-        print(text, file=sys.stderr)
-        return EXIT_REFUSED
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,40 +1,23 @@
-"""The command line: `python -m REACTKDTrainLib.low_dose --ct CT.nii.gz --dose 0.25 --seed 0 --output LOW.nii.gz`,
-and for the test sets of a cohort `--cohort COHORT --output FOLDER`.
-
-Ends with 0, or with 2 and one sentence on the error stream. OnProgress is shown on a terminal only.
-"""
+"""`low-dose --ct CT.nii.gz --dose 0.25 --seed 0 --output LOW.nii.gz`, or for a cohort's test sets `--cohort COHORT`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from REACTKDLib.core.console import escape_what_cannot_be_shown
-from REACTKDLib.core.errors import ReactkdError, UsageError
-from REACTKDLib.core.log import TRAINING, log_unforeseen
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.progress import OnProgress
+from REACTKDTrainLib.progress import display_for
 
 if TYPE_CHECKING:
     from REACTKDLib.core.images.volume import Volume
 
-EXIT_REFUSED = 2
 
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, without the usage text."""
-
-    def error(self, message: str) -> None:
-        raise UsageError(f"{message[:1].upper()}{message[1:].rstrip('.')}; see --help.")
-
-
-def parser() -> argparse.ArgumentParser:
+def add_arguments(command: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    command = _Parser(
-        prog="python -m REACTKDTrainLib.low_dose",
-        description="Simulate a CT at a fraction of its dose. Give the full field of view in HU; crop afterwards.",
-    )
+    command.description = "Simulate a CT at a fraction of its dose. Give the full field of view in HU; crop afterwards."
     source = command.add_mutually_exclusive_group(required=True)
     source.add_argument("--ct", type=Path, help="CT in HU (.nii, .nii.gz, .nrrd, .mha), or its DICOM folder")
     source.add_argument(
@@ -54,11 +37,16 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--calibrate", action="store_true", help="fit the photon budget to the noise of this scan")
     command.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     command.add_argument("--threads", type=int, default=1, help="default 1: a few slices are too little to share out")
-    return command
 
 
-def run(options: argparse.Namespace, on_progress: Callable[[float, str], None] | None = None) -> str:
-    """Do what `options` say; return what to tell the user. Raises: ReactkdError."""
+def run(options: argparse.Namespace) -> None:
+    """Do what `options` ask, and print what was done. Raises: ReactkdError."""
+    with display_for(sys.stderr) as on_progress:
+        text = _simulate(options, on_progress)
+    print(text)
+
+
+def _simulate(options: argparse.Namespace, on_progress: OnProgress) -> str:
     device = _prepared_device(options.device, options.threads)
     if options.cohort is not None:
         return _run_cohort(options, device, on_progress)
@@ -101,7 +89,7 @@ def _read(path: Path) -> Volume:
     return volumes[Modality.CT]
 
 
-def _run_cohort(options: argparse.Namespace, device: str, on_progress: Callable[[float, str], None] | None) -> str:
+def _run_cohort(options: argparse.Namespace, device: str, on_progress: OnProgress) -> str:
     given = [name for name in ("dose", "seed", "thickness") if getattr(options, name) is not None]
     if given:
         raise UsageError(f"The option --{given[0]} goes with --ct; the test sets have the published doses and seeds.")
@@ -135,35 +123,3 @@ def _prepared_device(name: str, threads: int) -> str:
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"The device '{name}' cannot be used on this computer; use cpu.") from error
     return name
-
-
-def _show(fraction: float, text: str) -> None:
-    sys.stderr.write(f"\r\x1b[K{fraction:4.0%} {text}" + ("\n" if fraction >= 1.0 else ""))
-    sys.stderr.flush()
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return the exit code."""
-    escape_what_cannot_be_shown()
-    try:
-        options = parser().parse_args(arguments)
-        print(run(options, _show if sys.stderr.isatty() else None))
-    except ReactkdError as error:
-        print(error, file=sys.stderr)
-        return EXIT_REFUSED
-    except KeyboardInterrupt:
-        print("Stopped; what was finished is kept, and nothing is half-written.", file=sys.stderr)
-        return EXIT_REFUSED
-    except MemoryError:
-        print("The memory of this computer is too small for this CT; close other programs.", file=sys.stderr)
-        return EXIT_REFUSED
-    except Exception as error:  # whatever it is, a user reads one sentence
-        where = log_unforeseen(error, "the low-dose command", TRAINING)
-        text = f"An unforeseen fault ended the work ({type(error).__name__}); please report it; {where}."
-        print(text, file=sys.stderr)
-        return EXIT_REFUSED
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

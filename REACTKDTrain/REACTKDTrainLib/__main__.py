@@ -1,0 +1,73 @@
+"""The command line of training: `python -m REACTKDTrainLib train | cohorts | low-dose | study | compare | release`.
+
+Exit status: 0 done; 2, or 1 of train and study, with one plain sentence on standard error; 3 of a training that was
+stopped and can go on. A traceback appears only with REACTKD_DEBUG=1.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+
+from REACTKDLib import __version__
+from REACTKDLib.core.console import Parser, escape_what_cannot_be_shown
+from REACTKDLib.core.log import DEBUG
+from REACTKDTrainLib.commands.faults import explain
+
+#: command -> what it is for; its file in `commands` is loaded only when it is called
+COMMANDS = {
+    "train": "train teachers and students on a cohort",
+    "cohorts": "look at real cohorts before training, and list their cases",
+    "low-dose": "simulate a CT at a fraction of its dose",
+    "study": "rerun the paper's experiments",
+    "compare": "say whether one student is better than another",
+    "release": "make the shipped model",
+}
+FAILED = {"train": 1, "study": 1}
+
+
+def build_parser(chosen: str = "", prog: str = "python -m REACTKDTrainLib") -> Parser:
+    """The parser of all commands, with the options of the chosen one; `parse_args(...).run` does what it says."""
+    parser = Parser(prog=prog, description="Trains REACT-KD (arXiv 2508.02104), and what belongs to it.")
+    parser.add_argument("--version", action="version", version=f"REACTKD {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, about in COMMANDS.items():
+        command = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+        if name == chosen:
+            module = import_module(f"REACTKDTrainLib.commands.{name.replace('-', '_')}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    command = arguments[0] if arguments else ""
+    escape_what_cannot_be_shown()
+    debug = bool(os.environ.get(DEBUG))
+    if not debug:
+        warnings.simplefilter("ignore")  # a library's warning is no error, and Slicer shows it as one
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    options = None
+    try:
+        options = build_parser(command).parse_args(arguments)
+        return options.run(options) or 0
+    except KeyboardInterrupt:
+        text = "Stopped; what was finished is kept, and nothing is half-written."
+    except Exception as error:  # whatever it is, a user reads one sentence
+        text = explain(
+            error, getattr(options, "output", None) if command == "train" else None, f"the command {command}"
+        )
+        if debug:
+            raise
+    process = os.environ.get("RANK", "0")  # torchrun ends the others when one has failed, so each says it
+    print(text if process == "0" else f"Process {process}: {text}", file=sys.stderr, flush=True)
+    return FAILED.get(command, 2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The commands of `python -m REACTKDTrainLib`, one file each."""

@@ -1,0 +1,45 @@
+"""One sentence for whatever ends a run; what nobody foresaw leaves its details in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from REACTKDLib.core.errors import OutputNotWritable, ReactkdError
+from REACTKDLib.core.log import TRAINING, log_told, log_unforeseen
+from REACTKDLib.core.plain_traceback import plain_traceback
+from REACTKDLib.core.text import sentence
+from REACTKDLib.core.writing.atomic import write_text
+from REACTKDTrainLib.training.packages import how_to_install, missing_packages
+
+DETAILS = "error.txt"
+
+
+def explain(error: BaseException, output: Path | None = None, what: str = "a training") -> str:
+    """Say what happened and what to do.
+
+    output: of a training, where the details of an unforeseen fault are written. what: was done, for the log.
+    """
+    if isinstance(error, ReactkdError):
+        log_told(error, what, TRAINING)
+        text = str(error)
+    elif isinstance(error, ModuleNotFoundError):
+        text = how_to_install(missing_packages() or [(error.name or "a package").split(".")[0]])
+    elif isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        text = "There was not enough memory; choose smaller batches, fewer workers or smaller images."
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"A file could not be read or written ({error.strerror}); make room or give access, and start again."
+    else:
+        text = _unforeseen(error, output, what)
+    return sentence(" ".join(text.split()))
+
+
+def _unforeseen(error: BaseException, output: Path | None, what: str) -> str:
+    fault = f"An unforeseen fault ended the run ({type(error).__name__})"
+    where = log_unforeseen(error, what, TRAINING, show=False)
+    if output is None or not (Path(output) / "run.json").exists():
+        return f"{fault}; please report it; {where}."
+    try:
+        write_text(Path(output) / DETAILS, plain_traceback(error) + "\n")
+    except OutputNotWritable:
+        return f"{fault}; please report it; {where}."
+    return f"{fault}; please report {DETAILS} in the output folder; the run can be resumed; {where}."

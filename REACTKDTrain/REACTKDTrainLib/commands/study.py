@@ -1,0 +1,67 @@
+"""`study --preset smoke|quick|cpu|gpu --output DIR [--cohort ...] [--part methods]`: the paper's experiments.
+
+`study page OUTPUT docs/study.md` puts the tables of a finished one into a page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from REACTKDLib.core.errors import UsageError
+
+PRESETS = ("smoke", "quick", "cpu", "gpu")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of a study, and `page`."""
+    parser.add_argument("--preset", choices=PRESETS, default="cpu", help="how large")
+    parser.add_argument("--output", type=Path, help="folder; what an earlier call finished is kept")
+    parser.add_argument("--cohort", default="", help="graded cases, as in training; by default phantoms")
+    parser.add_argument("--external", default="", help="another source's cases for Table IV, whole fields of view")
+    parser.add_argument("--cache", type=Path, help="prepared cases and node files, to be shared by studies")
+    parser.add_argument("--part", action="append", help="nodes, methods, seeds, ablation, external; may be repeated")
+    parser.add_argument("--tables", action="store_true", help="write tables and figures of what is there, run nothing")
+    parser.add_argument("--ready", action="store_true", help="node level: use the node files that are there, make none")
+    parser.add_argument("--workers", type=int, default=1, help="processes that prepare cases and do runs")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
+    page = parser.add_subparsers(dest="what", metavar="page").add_parser(
+        "page", help="put a study's tables into a page"
+    )
+    page.add_argument("study", type=Path, help="the output folder of a study")
+    page.add_argument("page", type=Path, help="a Markdown file with marks <!-- study:table1_ct --> ... <!-- /study -->")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the study, or fill a page. Raises: ReactkdError."""
+    if options.what == "page":
+        return _fill_page(options)
+    if options.output is None:
+        raise UsageError("The output folder is missing; name one with --output.")
+    from REACTKDTrainLib.study.presets import preset_of
+    from REACTKDTrainLib.study.study import PARTS, Study
+    from REACTKDTrainLib.training.device import choose_device
+
+    study = Study(
+        preset_of(options.preset),
+        options.output,
+        options.cache,
+        options.cohort,
+        options.external,
+        choose_device(options.device),
+        options.workers,
+        options.ready,
+        lambda line: print(line, flush=True),
+    )
+    results = study.write() if options.tables else study.run(options.part or PARTS)
+    if results["study"]["meaningless"]:
+        print("Everything ran. The sizes are tiny: the numbers mean nothing.")
+    print(f"Tables, figures and results.json are in {options.output}.")
+
+
+def _fill_page(options: argparse.Namespace) -> None:
+    from REACTKDTrainLib.study.page import insert_tables
+
+    for name in insert_tables(options.study, options.page):
+        print(f"The study holds no table {name}; the page says so.", file=sys.stderr)

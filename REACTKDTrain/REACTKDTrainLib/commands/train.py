@@ -1,0 +1,130 @@
+"""`train`: everything that `RunOptions` holds, from a shell, from Slicer and under torchrun.
+
+Progress goes to standard output: in Slicer's tags when Slicer asks for return parameters, as a bar on a terminal, as
+lines in a file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from REACTKDLib.core.progress import OnProgress
+from REACTKDLib.core.writing.atomic import write_text
+from REACTKDTrainLib.progress import ProgressDisplay, display_for
+from REACTKDTrainLib.settings import schema_of
+from REACTKDTrainLib.training.options import GROUPS, options_from, parameters
+from REACTKDTrainLib.training.packages import missing_packages
+
+if TYPE_CHECKING:
+    from REACTKDTrainLib.training.outcome import Result
+
+STOPPED = 3
+EXAMPLE = 'To try it: train --cohort "phantom:hospital?cases=24&size=tiny" --output my-run'
+TYPES = {"integer": int, "boolean": bool, "string": str}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A flag for each parameter; --teacherEpochs, as Slicer spells it, and --teacher-epochs both work."""
+    parser.epilog = EXAMPLE
+    parser.allow_abbrev = False
+    for group, about in GROUPS.items():
+        heading = parser.add_argument_group(group.lower(), about)
+        for name, parameter in parameters().items():
+            if parameter["group"] == group:
+                _add_parameter(heading, name, parameter)
+    parser.add_argument("--schema", action="store_true", help="print the JSON schema of a configuration file")
+    parser.add_argument("--returnparameterfile", help=argparse.SUPPRESS)
+
+
+def _add_parameter(group: Any, name: str, parameter: dict[str, Any]) -> None:
+    kind = TYPES[parameter["type"]]
+    given = {"dest": name, "help": parameter["description"].replace("%", "%%")}
+    if kind is bool:
+        given["action"] = "store_true"
+    else:
+        file = parameter.get("element", "").upper()
+        metavar = None if parameter["enum"] else "N" if kind is int else file if file not in ("", "STRING") else "TEXT"
+        given |= {"type": kind, "choices": parameter["enum"], "metavar": metavar}
+        given["default"] = None if parameter["default"] == "" else parameter["default"]
+    flag = re.sub("[A-Z]", lambda capital: f"-{capital.group().lower()}", name)
+    group.add_argument(f"--{flag}", **given)
+    if flag != name:
+        group.add_argument(f"--{name}", **given | {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS})
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train; returns 3 when it was stopped. Raises: ReactkdError, ModuleNotFoundError."""
+    if options.schema:
+        from REACTKDTrainLib.training.config import TrainingConfig
+
+        print(json.dumps(schema_of(TrainingConfig), indent=1))
+        return 0
+    lacking = missing_packages()
+    if lacking:
+        raise ModuleNotFoundError(name=lacking[0])
+    with make_display(bool(options.returnparameterfile)) as display:
+        text, status = _train(options, display)
+    if is_first():
+        print(text, flush=True)
+    return status
+
+
+def _train(options: argparse.Namespace, on_progress: OnProgress) -> tuple[str, int]:
+    """(what is said at the end, exit status)."""
+    from REACTKDTrainLib.training.stop import Stopped
+
+    try:
+        result = train(vars(options), on_progress)
+    except (Stopped, KeyboardInterrupt) as stopped:
+        return str(stopped) or "Stopped before anything was done.", STOPPED
+    if options.returnparameterfile:
+        write_results(options.returnparameterfile, result)
+    return f"Done: {result.summary()}", 0
+
+
+def train(values: dict[str, Any], on_progress: OnProgress) -> Result:
+    """The training itself, ended by signals as by a STOP file."""
+    from REACTKDTrainLib.training.experiment import run_experiment
+
+    options = options_from(values)
+    stop_on_signals(options.output)
+    return run_experiment(options, on_progress)
+
+
+def make_display(in_slicer: bool) -> ProgressDisplay:
+    """Progress as the reader of standard output wants it; of several processes the first shows it."""
+    name = "REACTKDTrain"
+    if not is_first():
+        return ProgressDisplay(sys.stdout, "none")
+    return ProgressDisplay(sys.stdout, "slicer", name) if in_slicer else display_for(sys.stdout, "lines")
+
+
+def is_first() -> bool:
+    """True for the first of the processes that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def stop_on_signals(output: Path) -> None:
+    """A signal asks for a clean stop, by the STOP file; a second one ends the process at once."""
+
+    def ask(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        Path(output).mkdir(parents=True, exist_ok=True)
+        (Path(output) / "STOP").touch()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask)
+
+
+def write_results(path: str, result: Result) -> None:
+    """The return parameters, as Slicer reads them; what was not measured is left out."""
+    bundle = result.bundle and os.path.abspath(result.bundle)
+    values = {"macroAUC": result.macro_auc, "accuracy": result.accuracy, "bundle": bundle}
+    write_text(path, "".join(f"{name} = {value}\n" for name, value in values.items() if value is not None))

@@ -1,0 +1,133 @@
+"""How far work is: parts that make up a whole, and how it is shown: to Slicer, on a terminal, in a file."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import TracebackType
+from typing import Literal, TextIO
+
+from tqdm import tqdm
+
+from REACTKDLib.core.console import writable
+from REACTKDLib.core.progress import OnProgress, no_progress
+
+Style = Literal["slicer", "terminal", "lines", "none"]
+#: style -> seconds between two reports, at first and after hours
+PACE = {"slicer": (0.5, 30.0), "terminal": (0.1, 0.1), "lines": (2.0, 60.0)}
+_BAR = "{percentage:5.1f} %|{bar:20}| {desc}"
+
+
+class WeightedProgress:
+    """A run as parts with weights (their expected cost): `part` gives each an OnProgress that moves the whole.
+
+    A part that was not announced counts nothing; the whole never goes back.
+    """
+
+    def __init__(self, parts: Mapping[str, float], on_progress: OnProgress = no_progress):
+        total = sum(parts.values()) or 1.0
+        self._share = {name: weight / total for name, weight in parts.items()}
+        self._done: dict[str, float] = {}
+        self._on_progress = on_progress
+
+    def part(self, name: str) -> OnProgress:
+        """The progress of one part, 0 to 1."""
+        return partial(self._report, name)
+
+    def _report(self, part: str, fraction: float, text: str) -> None:
+        self._done[part] = min(max(fraction, self._done.get(part, 0.0)), 1.0)
+        self._on_progress(min(sum(self._share.get(p, 0.0) * f for p, f in self._done.items()), 1.0), text)
+
+
+class ProgressDisplay:
+    """An OnProgress that shows what it gets on a stream, as a context around the work.
+
+    style: 'slicer' prints the tags that Slicer's runner reads, 'terminal' draws a bar, 'lines' prints lines, 'none'
+    nothing. Slicer keeps all that a module prints and takes its tags out one by one when it ends, in time that grows
+    with the square of their number: so the longer a run takes, the more seldom it reports (a day makes about 4,000
+    reports). The end, and a text that is another one up to its first comma, are shown at once.
+    """
+
+    def __init__(self, stream: TextIO, style: Style, name: str = "", clock: Callable[[], float] = time.monotonic):
+        self._stream, self._style, self._name, self._clock = stream, style, name, clock
+        self._shown = ("", 0.0)
+        self._left = TimeLeft(clock)
+        self._bar: tqdm | None = None
+
+    def __enter__(self) -> ProgressDisplay:
+        self._started = self._last = self._clock()
+        if self._style == "slicer":
+            self._print(f"<filter-start><filter-name>{self._name}</filter-name></filter-start>")
+        if self._style == "terminal":
+            self._bar = tqdm(total=100, file=self._stream, bar_format=_BAR, leave=False, dynamic_ncols=True)
+        return self
+
+    def __call__(self, fraction: float, text: str = "") -> None:
+        """Show it, unless the last time was a moment ago."""
+        if self._style == "none":
+            return
+        seconds = self._left(fraction)
+        stage, ends = text.split(",")[0], fraction >= 1 > self._shown[1]
+        if stage == self._shown[0] and not ends and self._clock() - self._last < self._pace():
+            return
+        self._last, self._shown = self._clock(), (stage, fraction)
+        if seconds is not None and fraction < 1:
+            text = f"{text}, {duration(seconds)} left"
+        if self._style == "slicer":
+            self._print(f"<filter-progress>{fraction:.4f}</filter-progress>\n<filter-comment>{text}</filter-comment>")
+        elif self._bar is None:
+            self._print(f"{100 * fraction:5.1f} %  {text}")
+        else:
+            self._bar.n = 100 * min(max(fraction, 0.0), 1.0)
+            self._bar.set_description_str(writable(text, self._stream))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        if self._style == "slicer":
+            seconds = self._clock() - self._started
+            self._print(
+                f"<filter-end><filter-name>{self._name}</filter-name><filter-time>{seconds:.1f}</filter-time></filter-end>"
+            )
+
+    def _pace(self) -> float:
+        least, most = PACE[self._style]
+        return min(max(least, (self._clock() - self._started) / 600), most)
+
+    def _print(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
+
+
+class TimeLeft:
+    """Seconds until all is done, from a running mean of the speed; None until there is one."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self._last: tuple[float, float] | None = None
+        self._speed: float | None = None
+
+    def __call__(self, fraction: float) -> float | None:
+        now = self._clock()
+        if self._last is not None and fraction > self._last[1] and now > self._last[0]:
+            speed = (fraction - self._last[1]) / (now - self._last[0])
+            self._speed = speed if self._speed is None else 0.9 * self._speed + 0.1 * speed
+        if self._last is None or fraction > self._last[1]:
+            self._last = now, fraction
+        seconds = (1 - fraction) / self._speed if self._speed else math.inf
+        return seconds if math.isfinite(seconds) else None
+
+
+def display_for(stream: TextIO, piped: Style = "none", name: str = "") -> ProgressDisplay:
+    """A bar where `stream` is a terminal, else `piped`."""
+    return ProgressDisplay(stream, "terminal" if stream.isatty() else piped, name)
+
+
+def duration(seconds: float) -> str:
+    """'40 s', '12 min', '3.5 h'."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

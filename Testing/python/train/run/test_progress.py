@@ -1,0 +1,104 @@
+"""Progress: parts of a whole, and what is shown: Slicer's tags, a bar on a terminal, lines in a file."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+
+from REACTKDTrainLib.progress import ProgressDisplay, WeightedProgress, duration
+
+
+class Clock:
+    """Seconds that a test lets pass."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def shown(style: str, calls: list[tuple[float, float, str]]) -> str:
+    """What is written when (seconds, fraction, text) come."""
+    clock, stream = Clock(), io.StringIO()
+    with ProgressDisplay(stream, style, "REACTKDTrain", clock) as on_progress:
+        for clock.now, fraction, text in calls:
+            on_progress(fraction, text)
+    return stream.getvalue()
+
+
+CALLS = [(0.0, 0.0, "preparing cases"), (300.0, 0.25, "teacher, loss 0.531"), (990.0, 1.0, "done")]
+
+
+def test_slicer_reads_tags() -> None:
+    assert shown("slicer", CALLS).splitlines() == [
+        "<filter-start><filter-name>REACTKDTrain</filter-name></filter-start>",
+        "<filter-progress>0.0000</filter-progress>",
+        "<filter-comment>preparing cases</filter-comment>",
+        "<filter-progress>0.2500</filter-progress>",
+        "<filter-comment>teacher, loss 0.531, 15 min left</filter-comment>",
+        "<filter-progress>1.0000</filter-progress>",
+        "<filter-comment>done</filter-comment>",
+        "<filter-end><filter-name>REACTKDTrain</filter-name><filter-time>990.0</filter-time></filter-end>",
+    ]
+
+
+def test_slicer_takes_all_tags_out_of_what_it_shows() -> None:
+    # the expressions of vtkSlicerCLIModuleLogic::RemoveProgressInfoFromProcessOutput, in its order
+    text = shown("slicer", CALLS) + "Done.\n"
+    for tag in ("progress", "stage-progress", "name", "comment", "time", "start", "end"):
+        text = re.sub(f"<filter-{tag}>[^<]*</filter-{tag}>[ \t\n\r]*", "", text)
+    assert text == "Done.\n"
+
+
+def test_a_file_gets_lines() -> None:
+    assert shown("lines", CALLS).splitlines() == [
+        "  0.0 %  preparing cases", " 25.0 %  teacher, loss 0.531, 15 min left", "100.0 %  done"]  # fmt: skip
+
+
+def test_a_pipe_that_wants_nothing_gets_nothing() -> None:
+    assert shown("none", CALLS) == ""
+
+
+def test_a_terminal_gets_one_line_that_is_drawn_over_and_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    text = shown("terminal", CALLS)
+    assert " 25.0 %|" in text and "teacher, loss 0.5" in text and "\n" not in text
+    assert not text.rsplit("\r", 2)[1].strip()  # the last thing drawn is an empty line
+
+
+def test_a_new_stage_and_the_end_are_told_at_once_and_the_rest_seldom() -> None:
+    steps = [(0.01 * n, n / 1000, f"{'teacher' if n < 50 else 'student'}, loss {n}") for n in range(100)]
+    text = shown("slicer", [*steps, (1.0, 1.0, "student, loss 0")])
+    assert [float(v) for v in re.findall("progress>([0-9.]+)<", text)] == [0.0, 0.05, 1.0]
+
+
+def test_what_goes_on_after_the_last_percent_does_not_flood_either() -> None:
+    text = shown("lines", [(0.001 * n, 1.0, "predicting unseen cases") for n in range(500)])
+    assert text.count("predicting") == 1
+
+
+def test_a_day_of_training_stays_small_for_slicer() -> None:
+    # Slicer takes tags out one by one, each time from the start of all that was printed
+    day = 24 * 3600
+    text = shown("slicer", [(s, s / day, "student, loss 0.5") for s in range(day)])
+    assert 1000 < text.count("<filter-progress>") < 6000 and len(text) < 1e6
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (89.4, "89 s"), (90, "2 min"), (5399, "90 min"), (5400, "1.5 h"), (9e4, "25.0 h")]
+)
+def test_durations_are_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_parts_make_up_a_whole_that_never_goes_back() -> None:
+    seen = []
+    progress = WeightedProgress({"a": 1.0, "b": 3.0}, lambda *call: seen.append(call))
+    a, b = progress.part("a"), progress.part("b")
+    for part, fraction in ((a, 0.5), (a, 1.0), (a, 0.2), (b, 0.5), (b, 1.0)):
+        part(fraction, "working")
+    progress.part("not announced")(1.0, "more")
+    assert seen == [*((f, "working") for f in (0.125, 0.25, 0.25, 0.625, 1.0)), (1.0, "more")]
