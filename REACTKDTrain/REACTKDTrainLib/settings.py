@@ -97,6 +97,7 @@ def sentence_of(error: ValidationError, cls: type) -> str:
         wanted = f" (at most {first['ctx']['max_length']})" if kind == "too_long" else ""
         return f"The setting {name} is missing, or has too many or too few values{wanted}; correct it."
     wanted = KINDS.get(kind) or first["msg"].removeprefix("Input should be ")
+    wanted = wanted.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
     return f"The setting {name} must be {wanted}, not {given}."
 
 

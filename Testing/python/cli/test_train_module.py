@@ -307,7 +307,7 @@ def test_progress_fits_its_reader(capsys, monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_error_of_another_process_says_whose_it_is(train, monkeypatch: pytest.MonkeyPatch) -> None:
     (status, _, first), said = train("--workers", "0"), "No cohort was given"
     monkeypatch.setenv("RANK", "3")
-    assert status == 1 and "must be greater than or equal to 1" in first
+    assert status == 1 and "must be at least 1" in first
     assert train("--workers", "0")[2] == f"Process 3: {first}" and said not in first
 
 

@@ -39,7 +39,7 @@ from support.small_training import COHORT, QUICK, TRAIN_SCRIPT, write_config
         (["--cohort", COHORT, "--device", "cuda"], "CUDA was asked for, but this PyTorch sees no GPU"),
         (["--cohort", COHORT, "--device", "gpu"], "There is no device 'gpu'"),
         (["--cohort", COHORT, "--workers", "0"], "workers must be at least 1"),
-        (["--cohort", COHORT, "--teacher-epochs", "-1"], "teacherEpochs must be greater than or equal to 0, not -1."),
+        (["--cohort", COHORT, "--teacher-epochs", "-1"], "teacherEpochs must be at least 0, not -1."),
         (["--cohort", COHORT, "--folds", "three"], "Argument --folds: invalid int value: 'three'"),
         (["--cohort", COHORT, "--stage", "all"], "Argument --stage: invalid choice"),
         (["--cohort", COHORT, "--teacherEpoch", "3"], "Unrecognized arguments: --teacherEpoch"),
