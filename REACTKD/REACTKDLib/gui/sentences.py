@@ -477,6 +477,7 @@ SENTENCES = (
         "{listed} do not share one frame of reference, so equal positions need not be the same place in the "
         "patient; check that they lie on each other."
     ),
+    _("{message}; '{prog} --help' lists what is possible."),
     _("{named} by text and {nuclide} by code or half-life"),
     _("{named} with the half-life or code of {nuclide}"),
     _("{name} ({value} mm3) is smaller than a cell of the network's maps ({value2} mm), so little of it is seen."),
