@@ -89,6 +89,17 @@ def test_broken_links_are_noticed() -> None:
     assert broken_links(page, text) == ["none.md#", "#here", "#there"], "an anchor is looked up in the page itself"
 
 
+@pytest.mark.parametrize("page", OF_TODAY, ids=lambda page: page.name)
+def test_commands_that_a_page_names_can_be_run(page: Path) -> None:
+    modules = set(re.findall(r"python -m (REACTKD[\w.]*\w)", page.read_text(encoding="utf-8")))
+    files = {module: module.replace(".", "/") for module in modules}
+    roots = (REPOSITORY / "REACTKD", REPOSITORY / "REACTKDTrain")
+    wanted = {
+        m: [root / f"{file}{end}" for root in roots for end in (".py", "/__main__.py")] for m, file in files.items()
+    }
+    assert [module for module, places in wanted.items() if not any(map(Path.is_file, places))] == []
+
+
 @each_page
 def test_make_targets_that_a_page_names_are_there(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
