@@ -127,9 +127,9 @@ def test_lits(lits, tmp_path, capsys):
 def test_hcc_tace(tace, tmp_path, capsys):
     out = tmp_path / "lists" / "t.json"
     assert main(["cohorts", "check", str(tace), "--datalist", str(out), "--open"]) == 0
-    told = capsys.readouterr().out
-    assert "HCC-TACE-Seg: 2 cases of 2 patients" in told and "folder: no-sheet" in told
-    assert "HCC_003: no-segmentation" in told and "number 2 was taken for its phase" in told
+    found = capsys.readouterr().out
+    assert "HCC-TACE-Seg: 2 cases of 2 patients" in found and "folder: no-sheet" in found
+    assert "HCC_003: no-segmentation" in found and "number 2 was taken for its phase" in found
     shutil.copytree(tace, tmp_path / "moved" / "tace")  # the list and its files move together
     entries = listed(out)
     for entry in entries:
@@ -182,9 +182,9 @@ def test_case_folders_of_dicom_are_cases_with_all_their_images(tmp_path, capsys)
     (tmp_path / "cases" / "grades.csv").write_text("case,grade\np0,well\np1,poor\n")
     capsys.readouterr()
     assert main(["cohorts", "check", str(tmp_path / "cases"), "--open"]) == 0
-    told = capsys.readouterr().out
-    assert "2 cases of 2 patients" in told and "grades: 1 well, 1 poor" in told
-    assert "images: 2 ct+fdg+acetate" in told
+    found = capsys.readouterr().out
+    assert "2 cases of 2 patients" in found and "grades: 1 well, 1 poor" in found
+    assert "images: 2 ct+fdg+acetate" in found
 
 
 @pytest.mark.parametrize("what", ["an empty folder", "files of no cohort", "folders without images"])
@@ -194,8 +194,8 @@ def test_a_folder_that_is_no_cohort_says_what_would_be_one(what, tmp_path, capsy
     if what == "folders without images":
         (tmp_path / "a" / "b").mkdir(parents=True)
     assert main(["cohorts", "check", str(tmp_path)]) == 2
-    told = capsys.readouterr().err
-    assert "is no cohort that is known" in told and "Dataset_seg" in told and told.count("\n") == 1
+    found = capsys.readouterr().err
+    assert "is no cohort that is known" in found and "Dataset_seg" in found and found.count("\n") == 1
 
 
 def test_training_opens_the_folder_itself_too(tace):
@@ -205,9 +205,9 @@ def test_training_opens_the_folder_itself_too(tace):
 
 def test_hcc_tace_without_the_wished_phase(tace, tmp_path, capsys):
     assert main(["cohorts", "check", str(tace), "--phase", "pre-contrast", "--datalist", str(tmp_path / "t.json")]) == 2
-    told = capsys.readouterr()
-    assert "HCC_001: ambiguous: None of 2 scans" in told.out
-    assert told.err == "There is no case that training could use; the lines above say why.\n"
+    found = capsys.readouterr()
+    assert "HCC_001: ambiguous: None of 2 scans" in found.out
+    assert found.err == "There is no case that training could use; the lines above say why.\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -231,8 +231,8 @@ BAD = {
 def test_one_sentence(name, hospital, capsys):
     arguments, words = BAD[name]
     assert main(["cohorts", "check", *(a.format(hospital=hospital) for a in arguments)]) == 2
-    told = capsys.readouterr().err
-    assert words in told and told.count("\n") == 1
+    found = capsys.readouterr().err
+    assert words in found and found.count("\n") == 1
 
 
 def test_as_a_user_types_it(lits):

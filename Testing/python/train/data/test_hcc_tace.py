@@ -97,10 +97,10 @@ def test_any_layout_is_found_by_its_headers(tmp_path, layout):
     write_patient(tmp_path, "HCC_001", layout)
     write_patient(tmp_path, "HCC_002", layout)
     write_sheet(tmp_path, {"HCC_001": "Well differentiated", "HCC_002": "Poorly differentiated"})
-    told = []
-    survey = survey_hcc_tace(tmp_path, on_progress=lambda f, t: told.append(f))
+    found = []
+    survey = survey_hcc_tace(tmp_path, on_progress=lambda f, t: found.append(f))
     assert [(c.id, c.grade, c.modalities) for c in survey.cases] == [("HCC_001", 0, ("ct",)), ("HCC_002", 2, ("ct",))]
-    assert survey.problems == () and told == sorted(told) and told[-1] == 1.0
+    assert survey.problems == () and found == sorted(found) and found[-1] == 1.0
     assert survey.clinical["HCC_001"] == {
         "grade": 0, "grade_text": "Well differentiated", "sex": "M", "age": 90, "hepatitis": "HCV only",
         "afp_ng_ml": 32.4, "days_from_diagnosis": 13,

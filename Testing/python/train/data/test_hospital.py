@@ -29,7 +29,7 @@ def pair(root, grade, patient, tracer, seed=0, leave_out=(), where=None):
             write(array, where, path)
 
 
-def told(survey, case: str) -> dict[str, str]:
+def found(survey, case: str) -> dict[str, str]:
     return {p.code: p.message for p in survey.problems if p.case == case}
 
 
@@ -52,8 +52,8 @@ def test_each_pair_is_a_case_of_its_patient(root):
         ("b-ACT", "b", 1, ("ct", "acetate")),
         ("c-FDG", "c", 2, ("ct",)),
     ]
-    assert "the CT is used alone" in told(survey, "c-FDG")["pet-missing"]
-    assert "no CT_tumor.nii.gz" in told(survey, "c-ACT")["no-segmentation"]
+    assert "the CT is used alone" in found(survey, "c-FDG")["pet-missing"]
+    assert "no CT_tumor.nii.gz" in found(survey, "c-ACT")["no-segmentation"]
     case = survey.cases[1].load()
     assert np.array_equal(case.tumor, MASS & LIVER) and np.array_equal(case.liver, LIVER)
     assert float(case.volumes[Modality.ACETATE].array.max()) == pytest.approx(5.0, abs=1e-3)
@@ -66,7 +66,7 @@ def test_pairs_on_one_grid_can_be_joined(root):
     pair(root, "0_well", "a", "ACT", 2, where=place(137.0))
     survey = survey_hospital(root, "joined")
     assert [c.id for c in survey.cases][:2] == ["a-FDG", "a-ACT"]
-    assert "cannot be joined without registration" in told(survey, "a")["not-joined"]
+    assert "cannot be joined without registration" in found(survey, "a")["not-joined"]
 
 
 def test_both_cases_of_a_patient_stay_on_one_side(tmp_path):
@@ -91,7 +91,7 @@ def test_grades_by_folder_are_not_guessed(name, grade):
 def test_folders_that_name_no_grade_can_be_told(tmp_path):
     pair(tmp_path, "G2", "a", "FDG")
     survey = survey_hospital(tmp_path)
-    assert survey.cases == () and '--grade "G2=well" (or moderate, poor)' in told(survey, "")["grade-unknown"]
+    assert survey.cases == () and '--grade "G2=well" (or moderate, poor)' in found(survey, "")["grade-unknown"]
     assert [c.grade for c in survey_hospital(tmp_path, grades={"G2": "moderate"}).cases] == [1]
     with pytest.raises(UsageError, match="cannot mean 'middling'"):
         survey_hospital(tmp_path, grades={"G2": "middling"})
@@ -100,7 +100,7 @@ def test_folders_that_name_no_grade_can_be_told(tmp_path):
 def test_a_patient_under_two_grades_is_told(root):
     pair(root, "2_poor", "a", "FDG")
     survey = survey_hospital(root)
-    assert "'0_well' and in '2_poor'; the first was taken" in told(survey, "a")["two-grades"]
+    assert "'0_well' and in '2_poor'; the first was taken" in found(survey, "a")["two-grades"]
     assert [c.grade for c in survey.cases if c.patient == "a"] == [0, 0]
 
 
@@ -109,7 +109,7 @@ def test_clinical_values_are_kept_and_normalized_ones_are_not(root):
     sheet.write_text("ID,AFP_norm,Hepatitis_mapped,Age_norm,Sex_mapped,Age,Sex,AFP\na,0.4,1,0.7,1,93,F,12.5\n")
     survey = survey_hospital(root)
     assert survey.clinical == {"a": {"sex": "F", "age": 90, "afp_ng_ml": 12.5}}
-    assert set(told(survey, "b")) == {"not-in-sheet"}
+    assert set(found(survey, "b")) == {"not-in-sheet"}
     assert of_survey(survey).cases[0].clinical["age"] == 90
 
 
@@ -130,8 +130,8 @@ def test_the_public_ct_of_the_layout(tmp_path):
     assert survey.kind == "public CT, grouped by grade"
     assert {c.id: (c.grade, c.modalities) for c in survey.cases} == {
         "HCC_001": (0, ("ct",)), "HCC_017": (2, ("ct",))}  # fmt: skip
-    assert "labels 4, which are not counted as liver" in told(survey, "HCC_017")["odd-labels"]
-    assert "no-segmentation" in told(survey, "HCC_020")
+    assert "labels 4, which are not counted as liver" in found(survey, "HCC_017")["odd-labels"]
+    assert "no-segmentation" in found(survey, "HCC_020")
     for case in survey.cases:
         opened = case.load()
         assert np.array_equal(opened.liver, LIVER) and np.array_equal(opened.tumor, LIVER & MASS)
@@ -141,4 +141,4 @@ def test_the_public_ct_of_the_layout(tmp_path):
 def test_the_public_ct_beside_the_hospital_is_said(root):
     grouped(root, "well", "HCC_001")
     survey = survey_folder(root)
-    assert survey.kind.startswith("hospital") and "cohort of its own" in told(survey, "")["other-cohort"]
+    assert survey.kind.startswith("hospital") and "cohort of its own" in found(survey, "")["other-cohort"]

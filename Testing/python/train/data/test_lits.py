@@ -24,7 +24,7 @@ def pair(root, number, image=None, mask=None, where=None, where_mask=None, suffi
     write(mask, where if where_mask is None else where_mask, root / f"segmentation-{number}{suffix}")
 
 
-def told(survey, case: str) -> dict[str, str]:
+def found(survey, case: str) -> dict[str, str]:
     return {p.code: p.message for p in survey.problems if p.case == case}
 
 
@@ -43,8 +43,8 @@ def test_cases_of_3d_ircadb_are_flagged_for_their_spacing(tmp_path):
     pair(tmp_path, 28, where=np.eye(4))
     pair(tmp_path, 27)
     survey = survey_lits(tmp_path)
-    assert "3D-IRCADb-01 (28-47)" in told(survey, "lits-028")["spacing-unknown"]
-    assert told(survey, "lits-027") == {} and len(survey.cases) == 2
+    assert "3D-IRCADb-01 (28-47)" in found(survey, "lits-028")["spacing-unknown"]
+    assert found(survey, "lits-027") == {} and len(survey.cases) == 2
 
 
 def test_the_geometry_of_the_image_wins(tmp_path):  # 48-52
@@ -53,7 +53,7 @@ def test_the_geometry_of_the_image_wins(tmp_path):  # 48-52
     pair(tmp_path, 51, where_mask=np.eye(4))
     survey = survey_lits(tmp_path)
     for case in survey.cases:
-        assert "the volume's is used" in told(survey, case.id)["geometry-overruled"]
+        assert "the volume's is used" in found(survey, case.id)["geometry-overruled"]
         opened = case.load()
         assert np.array_equal(opened.tumor, LIVER & MASS)
         assert "mask-geometry-overruled" in {f.code for f in opened.findings}
@@ -83,7 +83,7 @@ def test_any_orientation_that_the_header_states_is_the_same_case(tmp_path, axes)
 )
 def test_an_orientation_that_the_header_states_wrongly_is_told(tmp_path, axes, words):
     pair(tmp_path, 70, np.flip(abdomen(1), axes).copy(), np.flip(labels(), axes).copy())
-    message = told(survey_lits(tmp_path), "lits-070")["orientation"]
+    message = found(survey_lits(tmp_path), "lits-070")["orientation"]
     assert message == f"By the header {words}: the orientation may be stated wrongly; look at the case."
 
 
@@ -94,8 +94,8 @@ def test_padding_outliers_odd_labels_and_no_tumor_are_told(tmp_path):
     pair(tmp_path, 1, mask=LIVER.astype(np.uint8))
     pair(tmp_path, 2, mask=labels() * 2)
     survey = survey_lits(tmp_path)
-    assert "-3024" in told(survey, "lits-000")["values"]
-    assert "no-tumor" in told(survey, "lits-001") and "[0, 2, 4]" in told(survey, "lits-002")["odd-labels"]
+    assert "-3024" in found(survey, "lits-000")["values"]
+    assert "no-tumor" in found(survey, "lits-001") and "[0, 2, 4]" in found(survey, "lits-002")["odd-labels"]
     assert not survey.cases[1].load().tumor.any()
 
 
@@ -108,9 +108,9 @@ def test_what_is_missing_doubled_or_broken_is_told(tmp_path):
         (tmp_path / name).write_bytes(b"cut off")
     survey = survey_lits(tmp_path)
     assert [c.id for c in survey.cases] == ["lits-000"]
-    assert "more than one volume" in told(survey, "lits-000")["twice"]
+    assert "more than one volume" in found(survey, "lits-000")["twice"]
     assert {"lits-005": "no-labels", "lits-006": "no-image", "lits-007": "unreadable"} == {
-        c: next(iter(told(survey, c))) for c in ("lits-005", "lits-006", "lits-007")
+        c: next(iter(found(survey, c))) for c in ("lits-005", "lits-006", "lits-007")
     }
     assert {case for case, _ in survey.skipped} == {"lits-005", "lits-006", "lits-007"}
 
@@ -121,7 +121,7 @@ def test_test_volumes_are_passed_over_and_said(tmp_path):
         write(abdomen(), place(), tmp_path / f"test-volume-{number}.nii")
     survey = survey_lits(tmp_path)
     assert [c.id for c in survey.cases] == ["lits-059"]
-    assert told(survey, "") == {
+    assert found(survey, "") == {
         "test-volumes": "Passed over 2 test volumes without labels (two axes of test-volume-59 are exchanged)."
     }
 
@@ -149,7 +149,7 @@ def test_msd_task03(task03):
     assert is_lits(task03)
     survey = survey_lits(task03)
     assert survey.kind == "MSD Task03_Liver" and [c.id for c in survey.cases] == ["lits-000", "lits-004"]
-    assert told(survey, "") == {"test-volumes": "Passed over 1 test volume without labels."}
+    assert found(survey, "") == {"test-volumes": "Passed over 1 test volume without labels."}
     assert len(of_survey(survey)) == 2
 
 

@@ -37,7 +37,7 @@ def root(tmp_path_factory) -> Path:
     return folder
 
 
-def told(cohort: Cohort) -> list[tuple]:
+def found(cohort: Cohort) -> list[tuple]:
     return sorted((case.id, case.patient, case.grade) for case in cohort.cases)
 
 
@@ -64,19 +64,19 @@ WRITTEN = {
 @pytest.mark.parametrize("written", WRITTEN.values(), ids=WRITTEN)
 def test_one_reader_for_worklists_and_grades(root, written):
     (root / "work.csv").write_bytes(written(WORKLIST))
-    assert told(open_cohort(str(root / "work.csv"))) == READ
-    assert told(with_grades(root, written(GRADES))) == READ
+    assert found(open_cohort(str(root / "work.csv"))) == READ
+    assert found(with_grades(root, written(GRADES))) == READ
 
 
 def test_patients_without_any_grade_still_stay_together(root):
     lines = [line.rsplit(",", 2) for line in WORKLIST.splitlines()]
     (root / "work.csv").write_text("\n".join(f"{rest},{patient}" for rest, _, patient in lines))
-    assert told(open_cohort(str(root / "work.csv"))) == [(case, patient, None) for case, patient, _ in READ]
+    assert found(open_cohort(str(root / "work.csv"))) == [(case, patient, None) for case, patient, _ in READ]
 
 
 def test_the_grade_of_a_row_without_a_name_counts(root):
     (root / "work.csv").write_text(WORKLIST.replace("\none,", "\n,"))
-    assert ("case-1", "p1", 2) in told(open_cohort(str(root / "work.csv")))
+    assert ("case-1", "p1", 2) in found(open_cohort(str(root / "work.csv")))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_grades_that_can_be_read_in_two_ways_are_refused(root, text, words):
 
 def test_the_same_row_twice_and_other_columns_do_no_harm(root):
     cohort = with_grades(root, b"case,age,grade\none,61,2\none,61,2.0\n")
-    assert told(cohort)[0] == ("one", "one", 2)
+    assert found(cohort)[0] == ("one", "one", 2)
 
 
 def datalist(root: Path, text: str) -> Cohort:
@@ -121,12 +121,12 @@ def entry(name: str, **more) -> dict:
 def test_a_patient_may_be_a_number(root, patient):
     entries = [entry("one", patient=patient, grade=1.0), entry("two", patient=patient)]
     cohort = datalist(root, json.dumps({"training": entries}))
-    assert told(cohort) == [("one", str(patient), 1), ("two", str(patient), None)]
+    assert found(cohort) == [("one", str(patient), 1), ("two", str(patient), None)]
 
 
 def test_a_case_may_be_the_number_zero(root):
     cohort = datalist(root, json.dumps({"training": [{**entry("one"), "id": 0, "grade": "Poor"}]}))
-    assert told(cohort) == [("0", "0", 2)]
+    assert found(cohort) == [("0", "0", 2)]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_datalist_that_can_be_read_in_two_ways_is_refused(root, text, words):
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
 def test_a_datalist_in_another_encoding(root, encoding):
     (root / "list.json").write_bytes(json.dumps({"training": [entry("one", grade="WELL")]}).encode(encoding))
-    assert told(open_cohort(str(root / "list.json"))) == [("one", "one", 0)]
+    assert found(open_cohort(str(root / "list.json"))) == [("one", "one", 0)]
 
 
 def test_clinical_sheets_are_read_alike(tmp_path):

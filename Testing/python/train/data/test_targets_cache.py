@@ -32,13 +32,13 @@ def targets() -> TeacherTargets:
 
 
 def test_what_was_put_comes_back_in_this_process_and_another(data, tmp_path: Path) -> None:
-    told, view = targets(), data.view(0)
+    result, view = targets(), data.view(0)
     cache = TargetCache(tmp_path)
     assert cache.get("t", view) is None
-    cache.put("t", view, told)
+    cache.put("t", view, result)
     for reader in (cache, TargetCache(tmp_path)):
         found = reader.get("t", view)
-        assert torch.equal(found.logits, told.logits) and torch.equal(found.nodes[0], told.nodes[0])
+        assert torch.equal(found.logits, result.logits) and torch.equal(found.nodes[0], result.nodes[0])
         assert found.branch_nodes["structure_function"] == [None]
     assert (cache.hits, cache.misses) == (1, 1)
 

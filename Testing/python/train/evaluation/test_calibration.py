@@ -61,16 +61,16 @@ def test_means_of_bins_that_hold_a_case() -> None:
 
 
 def test_reliability_by_hand() -> None:
-    told = reliability_curve(*top_label(HAND_GRADES, HAND), bins=2)
-    assert told["stated"] == pytest.approx([0.65, 0.85])
-    assert told["observed"] == [0.5, 1.0] and told["cases"] == [2, 2]
+    found = reliability_curve(*top_label(HAND_GRADES, HAND), bins=2)
+    assert found["stated"] == pytest.approx([0.65, 0.85])
+    assert found["observed"] == [0.5, 1.0] and found["cases"] == [2, 2]
     # Wilson, one of two: (1/2 + z^2/4 +- z sqrt(1/8 + z^2/16)) / (1 + z^2/2), z = 1.96
-    assert told["interval95"][0] == pytest.approx([0.09453, 0.90547], abs=1e-5)
-    assert told["interval95"][1] == pytest.approx([0.34238, 1.0], abs=1e-5)
+    assert found["interval95"][0] == pytest.approx([0.09453, 0.90547], abs=1e-5)
+    assert found["interval95"][1] == pytest.approx([0.34238, 1.0], abs=1e-5)
     assert expected_calibration_error(HAND_GRADES, HAND, bins=2) == pytest.approx(0.15)
     assert expected_calibration_error(HAND_GRADES, HAND, bins=1) == pytest.approx(0, abs=1e-12)
     assert sum(reliability_curve(*top_label(HAND_GRADES, HAND), bins=9)["cases"]) == 4
-    json.dumps(told, allow_nan=False)
+    json.dumps(found, allow_nan=False)
 
 
 @pytest.mark.parametrize("bins", [2, 5, 10])
@@ -78,9 +78,9 @@ def test_the_curve_is_that_of_scikit_learn_where_its_bins_are_the_same(bins: int
     """Quantiles of a multiple of `bins` cases fall between two cases, so both cut alike."""
     grades, p = graded_predictions(20 * bins)
     observed, stated = calibration_curve(grades == 1, p[:, 1], n_bins=bins, strategy="quantile")
-    told = reliability_curve(grades == 1, p[:, 1], bins)
-    np.testing.assert_allclose(told["stated"], stated)
-    np.testing.assert_allclose(told["observed"], observed)
+    found = reliability_curve(grades == 1, p[:, 1], bins)
+    np.testing.assert_allclose(found["stated"], stated)
+    np.testing.assert_allclose(found["observed"], observed)
 
 
 @settings(deadline=None, max_examples=40)

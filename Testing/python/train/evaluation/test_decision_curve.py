@@ -51,17 +51,17 @@ def test_as_dcurves_has_it(rows: list[tuple[bool, int]]) -> None:
 def test_poor_versus_rest_as_dcurves_has_it() -> None:
     grades, p = graded_predictions(300)
     q = np.sqrt(p) / np.sqrt(p).sum(axis=1, keepdims=True)
-    told = graded_decision_curves(grades, {"raw": p, "softer": q}, draws=50)
+    found = graded_decision_curves(grades, {"raw": p, "softer": q}, draws=50)
     frame = pd.DataFrame({"poor": (grades == 2).astype(int), "raw": p[:, 2], "softer": q[:, 2]})
     oracle = dca(frame, "poor", ["raw", "softer"], THRESHOLDS).pivot(
         index="threshold", columns="model", values="net_benefit"
     )
     for name in ("raw", "softer"):
-        np.testing.assert_allclose(told["models"][name]["net_benefit"], oracle[name], atol=1e-12)
-    np.testing.assert_allclose(told["treat_all"], oracle["all"], atol=1e-12)
-    assert told["thresholds"] == pytest.approx(np.linspace(0.05, 0.5, 46)) and told["cases"] == 300
-    assert told["prevalence"] == (grades == 2).mean()
-    json.dumps(told, allow_nan=False)
+        np.testing.assert_allclose(found["models"][name]["net_benefit"], oracle[name], atol=1e-12)
+    np.testing.assert_allclose(found["treat_all"], oracle["all"], atol=1e-12)
+    assert found["thresholds"] == pytest.approx(np.linspace(0.05, 0.5, 46)) and found["cases"] == 300
+    assert found["prevalence"] == (grades == 2).mean()
+    json.dumps(found, allow_nan=False)
 
 
 @settings(deadline=None, max_examples=60)
@@ -91,10 +91,10 @@ def test_weighted_curves_are_those_of_the_repeated_cases() -> None:
 
 def test_bands_are_percentiles_of_draws_with_the_prevalence_kept() -> None:
     grades, p = graded_predictions(80)
-    told = decision_curves(grades == 2, {"a": p[:, 2]}, draws=200, seed=3)["models"]["a"]
+    found = decision_curves(grades == 2, {"a": p[:, 2]}, draws=200, seed=3)["models"]["a"]
     spread = net_benefit(grades == 2, p[:, 2], THRESHOLDS, bootstrap_weights(grades == 2, draws=200, seed=3))
-    np.testing.assert_allclose(told["low"], np.percentile(spread, 2.5, axis=0))
-    np.testing.assert_allclose(told["high"], np.percentile(spread, 97.5, axis=0))
+    np.testing.assert_allclose(found["low"], np.percentile(spread, 2.5, axis=0))
+    np.testing.assert_allclose(found["high"], np.percentile(spread, 97.5, axis=0))
     everybody = decision_curves(grades == 2, {"all": np.ones(80)}, draws=20)
     np.testing.assert_allclose(everybody["models"]["all"]["low"], everybody["treat_all"], atol=1e-12)
 
@@ -102,11 +102,11 @@ def test_bands_are_percentiles_of_draws_with_the_prevalence_kept() -> None:
 def test_each_grade_has_a_curve_of_its_own() -> None:
     grades, p = graded_predictions(60)
     for grade in range(3):
-        told = graded_decision_curves(grades, {"a": p}, grade=grade, draws=5)
+        found = graded_decision_curves(grades, {"a": p}, grade=grade, draws=5)
         np.testing.assert_allclose(
-            told["models"]["a"]["net_benefit"], net_benefit(grades == grade, p[:, grade], THRESHOLDS)
+            found["models"]["a"]["net_benefit"], net_benefit(grades == grade, p[:, grade], THRESHOLDS)
         )
-        assert told["prevalence"] == (grades == grade).mean()
+        assert found["prevalence"] == (grades == grade).mean()
 
 
 @pytest.mark.parametrize(

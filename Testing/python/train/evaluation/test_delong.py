@@ -42,14 +42,14 @@ def test_as_defined_over_pairs(n: int, seed: int, digits: int) -> None:
     positive = np.arange(n) % 3 == 0
     a, b = p[:, 0] + positive, p[:, 0] + q[:, 1]
     (auc_a, auc_b), covariance = over_pairs(positive, [a, b])
-    told = delong_test(positive, a, b)
+    found = delong_test(positive, a, b)
     assert auc_a == pytest.approx(roc_auc_score(positive, a))
-    assert told["difference"] == pytest.approx(auc_a - auc_b, abs=1e-12)
+    assert found["difference"] == pytest.approx(auc_a - auc_b, abs=1e-12)
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
-    assert told["standard_error"] == pytest.approx(math.sqrt(max(variance, 0)), abs=1e-8)
+    assert found["standard_error"] == pytest.approx(math.sqrt(max(variance, 0)), abs=1e-8)
     if variance > 1e-9:
-        assert told["p"] == pytest.approx(2 * norm.sf(abs(auc_a - auc_b) / math.sqrt(variance)), abs=1e-6)
-        assert (told["p"] < 0.05) == (told["interval95"][0] > 0 or told["interval95"][1] < 0)
+        assert found["p"] == pytest.approx(2 * norm.sf(abs(auc_a - auc_b) / math.sqrt(variance)), abs=1e-6)
+        assert (found["p"] < 0.05) == (found["interval95"][0] > 0 or found["interval95"][1] < 0)
 
 
 def test_as_the_bootstrap_finds_it() -> None:
@@ -62,8 +62,8 @@ def test_as_the_bootstrap_finds_it() -> None:
 
 def test_only_ranks_matter() -> None:
     grades, p = graded_predictions(60)
-    told = delong_test(grades == 0, p[:, 0], np.log(p[:, 0]) * 7 - 2)
-    assert (told["difference"], told["standard_error"], told["p"]) == (0, 0, 1)
+    found = delong_test(grades == 0, p[:, 0], np.log(p[:, 0]) * 7 - 2)
+    assert (found["difference"], found["standard_error"], found["p"]) == (0, 0, 1)
 
 
 def test_turned_around_the_sign_turns() -> None:
@@ -83,16 +83,16 @@ def test_its_p_is_uniform_where_nothing_differs() -> None:
 
 def test_no_variance_and_yet_a_difference_has_no_p() -> None:
     positive = np.array([1, 1, 0, 0])
-    told = delong_test(positive, positive.astype(float), np.zeros(4))
-    assert told["difference"] == 0.5 and told["p"] is None
+    found = delong_test(positive, positive.astype(float), np.zeros(4))
+    assert found["difference"] == 0.5 and found["p"] is None
 
 
 def test_each_class_and_none_for_one_that_is_too_small() -> None:
     grades, p = np.array([0, 0, 0, 1, 1, 1, 2]), graded_predictions(7)[1]
-    told = delong_of_each_class(grades, p, p[:, [1, 0, 2]])
-    assert told["poor"] is None
-    assert told["well"] == delong_test(grades == 0, p[:, 0], p[:, 1])
-    json.dumps(told, allow_nan=False)
+    found = delong_of_each_class(grades, p, p[:, [1, 0, 2]])
+    assert found["poor"] is None
+    assert found["well"] == delong_test(grades == 0, p[:, 0], p[:, 1])
+    json.dumps(found, allow_nan=False)
     assert set(delong_of_each_class(np.zeros(7, dtype=int), p, p).values()) == {None}
 
 

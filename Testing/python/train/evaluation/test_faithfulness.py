@@ -106,8 +106,8 @@ def test_the_heads_own_deletion_effect_is_faithful_to_the_head_and_a_random_one_
         answer, grade = answer_of(votes)
         true.append(deletion_gain(answer, votes.deletion_effect(grade)))
         guessed.append(deletion_gain(answer, np.random.default_rng(seed).normal(size=4)))
-    told, chance = mean_over_cases(true), mean_over_cases(guessed)
-    assert told["interval95"][0] > 0.02 and told["above_0"] > 0.9
+    found, chance = mean_over_cases(true), mean_over_cases(guessed)
+    assert found["interval95"][0] > 0.02 and found["above_0"] > 0.9
     assert chance["interval95"][0] < 0 < chance["interval95"][1]
 
 
@@ -129,11 +129,11 @@ def test_rank_correlation_by_hand() -> None:
 
 
 def test_mean_over_cases_counts_what_it_leaves_out() -> None:
-    told = mean_over_cases([1.0, None, 0.0, 0.5, None])
-    assert told["mean"] == 0.5 and told["cases"] == 3 and told["left_out"] == 2
-    assert told["above_0"] == pytest.approx(2 / 3) and told["interval95"][0] < 0.5 < told["interval95"][1]
-    json.dumps(told, allow_nan=False)
-    assert told["interval95"] == mean_over_cases([1.0, 0.0, 0.5])["interval95"]
+    found = mean_over_cases([1.0, None, 0.0, 0.5, None])
+    assert found["mean"] == 0.5 and found["cases"] == 3 and found["left_out"] == 2
+    assert found["above_0"] == pytest.approx(2 / 3) and found["interval95"][0] < 0.5 < found["interval95"][1]
+    json.dumps(found, allow_nan=False)
+    assert found["interval95"] == mean_over_cases([1.0, 0.0, 0.5])["interval95"]
     nothing = mean_over_cases([None])
     assert nothing["mean"] is nothing["interval95"] is None and nothing["left_out"] == 1
 

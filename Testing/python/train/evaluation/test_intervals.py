@@ -40,10 +40,10 @@ def test_as_a_plain_loop_over_resampled_rows() -> None:
     for w in bootstrap_weights(grades, draws=60, seed=5):
         rows = np.repeat(np.arange(45), w)
         spread.append(macro_of_sklearn(grades[rows], a[rows]) - macro_of_sklearn(grades[rows], b[rows]))
-    told = paired_auc_difference(grades, a, b, draws=60, seed=5)
-    assert told["difference"] == pytest.approx(macro_of_sklearn(grades, a) - macro_of_sklearn(grades, b))
-    assert told["interval95"] == pytest.approx(np.percentile(spread, (2.5, 97.5)).tolist())
-    assert told["share_of_draws_above_0"] == np.mean(np.array(spread) > 0)
+    found = paired_auc_difference(grades, a, b, draws=60, seed=5)
+    assert found["difference"] == pytest.approx(macro_of_sklearn(grades, a) - macro_of_sklearn(grades, b))
+    assert found["interval95"] == pytest.approx(np.percentile(spread, (2.5, 97.5)).tolist())
+    assert found["share_of_draws_above_0"] == np.mean(np.array(spread) > 0)
 
 
 def test_turned_around_the_sign_turns() -> None:
@@ -56,8 +56,8 @@ def test_turned_around_the_sign_turns() -> None:
 
 def test_models_that_rank_alike_do_not_differ() -> None:
     grades, a = graded_predictions(60)
-    told = paired_auc_difference(grades, a, a)
-    assert (told["difference"], told["interval95"], told["p"]) == (0, [0, 0], 1)
+    found = paired_auc_difference(grades, a, a)
+    assert (found["difference"], found["interval95"], found["p"]) == (0, [0, 0], 1)
 
 
 def test_pairing_takes_out_what_both_share() -> None:
@@ -111,26 +111,26 @@ def test_equal_runs_leave_the_variance_of_cases() -> None:
 
 def test_runs_that_never_differ_have_p_1() -> None:
     grades, a = graded_predictions(50)
-    told = auc_difference_over_runs(grades, np.stack([a] * 3), np.stack([a] * 3))
-    assert (told["difference"], told["interval95"], told["p"]) == (0, [0, 0], 1)
+    found = auc_difference_over_runs(grades, np.stack([a] * 3), np.stack([a] * 3))
+    assert (found["difference"], found["interval95"], found["p"]) == (0, [0, 0], 1)
 
 
 def test_runs_that_disagree_widen_the_interval_by_their_few_degrees_of_freedom() -> None:
     """By hand: variances of the two means added, Satterthwaite's degrees of freedom, Student's quantile."""
     grades, a = graded_predictions(300)
     b = np.stack([blurred(a, share) for share in (0.0, 0.2, 0.5, 0.8)])
-    told = auc_difference_over_runs(grades, np.stack([a] * 4), b)
+    found = auc_difference_over_runs(grades, np.stack([a] * 4), b)
     each = [macro_auc(grades, a) - macro_auc(grades, q) for q in b]
-    of_runs, of_cases = np.std(each, ddof=1) / 2, told["standard_error_cases"]
-    assert told["of_each_run"] == pytest.approx(each) and told["difference"] == pytest.approx(np.mean(each))
-    assert told["standard_error_runs"] == pytest.approx(of_runs) and of_runs > 3 * of_cases
+    of_runs, of_cases = np.std(each, ddof=1) / 2, found["standard_error_cases"]
+    assert found["of_each_run"] == pytest.approx(each) and found["difference"] == pytest.approx(np.mean(each))
+    assert found["standard_error_runs"] == pytest.approx(of_runs) and of_runs > 3 * of_cases
     freedom = (of_runs**2 + of_cases**2) ** 2 / (of_runs**4 / 3 + of_cases**4 / 299)
     error = np.hypot(of_runs, of_cases)
     reach = student.ppf(0.975, freedom) * error
-    assert told["interval95"] == pytest.approx([np.mean(each) - reach, np.mean(each) + reach])
-    assert told["p"] == pytest.approx(2 * student.sf(np.mean(each) / error, freedom))
+    assert found["interval95"] == pytest.approx([np.mean(each) - reach, np.mean(each) + reach])
+    assert found["p"] == pytest.approx(2 * student.sf(np.mean(each) / error, freedom))
     turned = auc_difference_over_runs(grades, np.stack([a] * 4), b[[2, 0, 3, 1]])
-    assert turned["interval95"] == pytest.approx(told["interval95"])
+    assert turned["interval95"] == pytest.approx(found["interval95"])
 
 
 def test_cases_of_one_patient_are_drawn_together_over_runs_too() -> None:
@@ -166,23 +166,23 @@ def test_the_interval_over_runs_covers_another_subset_and_other_cases() -> None:
 def test_seeds_of_one_subset_count_as_one_run() -> None:
     grades, a = graded_predictions(300)
     b = np.stack([blurred(a, share) for share in (0.0, 0.1, 0.5, 0.6)])
-    told = auc_difference_over_runs(grades, np.stack([a] * 4), b, subsets=[4, 4, 7, 7])
-    first, second = np.array(told["of_each_run"]).reshape(2, 2).mean(axis=1)
-    assert told["difference"] == pytest.approx((first + second) / 2)
-    assert told["standard_error_runs"] == pytest.approx(abs(first - second) / 2)  # of the mean of two
-    assert told["subsets"] == 2 and told["runs"] == 4
+    found = auc_difference_over_runs(grades, np.stack([a] * 4), b, subsets=[4, 4, 7, 7])
+    first, second = np.array(found["of_each_run"]).reshape(2, 2).mean(axis=1)
+    assert found["difference"] == pytest.approx((first + second) / 2)
+    assert found["standard_error_runs"] == pytest.approx(abs(first - second) / 2)  # of the mean of two
+    assert found["subsets"] == 2 and found["runs"] == 4
     one = auc_difference_over_runs(grades, np.stack([a] * 4), b, subsets=[0, 0, 0, 0])
-    assert one["standard_error_runs"] is None and one["difference"] == pytest.approx(told["difference"])
+    assert one["standard_error_runs"] is None and one["difference"] == pytest.approx(found["difference"])
 
 
 def test_a_subset_with_more_seeds_weighs_no_more() -> None:
     grades, a = graded_predictions(300)
     b = np.stack([blurred(a, share) for share in (0.0, 0.1, 0.5)])
-    told = auc_difference_over_runs(grades, np.stack([a] * 3), b, subsets=[0, 0, 1])
-    x, y, z = told["of_each_run"]
-    assert told["difference"] == pytest.approx(((x + y) / 2 + z) / 2)
+    found = auc_difference_over_runs(grades, np.stack([a] * 3), b, subsets=[0, 0, 1])
+    x, y, z = found["of_each_run"]
+    assert found["difference"] == pytest.approx(((x + y) / 2 + z) / 2)
     again = auc_difference_over_runs(grades, np.stack([a] * 2), b[[0, 2]])
-    assert told["standard_error_cases"] == pytest.approx(again["standard_error_cases"], rel=0.2)
+    assert found["standard_error_cases"] == pytest.approx(again["standard_error_cases"], rel=0.2)
 
 
 def test_patients_in_common_widen_the_interval() -> None:
@@ -226,18 +226,18 @@ def test_the_interval_covers_the_mean_over_all_patients_when_subsets_overlap() -
 def test_one_patient_of_all_grades_has_runs_alone_to_vary() -> None:
     grades, a = graded_predictions(12)
     b = np.stack([blurred(a, 0.5, seed) for seed in range(3)])
-    told = auc_difference_over_runs(grades, np.stack([a] * 3), b, patients=np.zeros(12), draws=20)
-    assert told["standard_error_cases"] == pytest.approx(0, abs=1e-12)
-    reach = student.ppf(0.975, 2) * told["standard_error_runs"]
-    assert told["interval95"] == pytest.approx([told["difference"] - reach, told["difference"] + reach])
+    found = auc_difference_over_runs(grades, np.stack([a] * 3), b, patients=np.zeros(12), draws=20)
+    assert found["standard_error_cases"] == pytest.approx(0, abs=1e-12)
+    reach = student.ppf(0.975, 2) * found["standard_error_runs"]
+    assert found["interval95"] == pytest.approx([found["difference"] - reach, found["difference"] + reach])
 
 
 def test_a_missing_grade_is_none() -> None:
     grades, p = np.array([0, 0, 1, 1]), np.full((4, 3), 1 / 3)
-    told = auc_difference_over_runs(grades, p[None], p[None], draws=10)
-    assert told["difference"] is told["interval95"] is told["p"] is told["standard_error_cases"] is None
-    assert told["of_each_run"] == [None]
-    json.dumps(told, allow_nan=False)
+    found = auc_difference_over_runs(grades, p[None], p[None], draws=10)
+    assert found["difference"] is found["interval95"] is found["p"] is found["standard_error_cases"] is None
+    assert found["of_each_run"] == [None]
+    json.dumps(found, allow_nan=False)
 
 
 @pytest.mark.parametrize("shapes", [((4, 3), (4, 3)), ((2, 4, 3), (3, 4, 3)), ((0, 4, 3), (0, 4, 3))])

@@ -41,16 +41,16 @@ def test_each_draw_is_the_curve_of_its_repeated_cases() -> None:
 
 def test_curves_rise_within_their_band_and_enclose_the_auc() -> None:
     grades, p = graded_predictions(200)
-    told = roc_curves(grades, p, draws=200)
-    for c, curve in enumerate(told.values()):
+    result = roc_curves(grades, p, draws=200)
+    for c, curve in enumerate(result.values()):
         low, rate, high = (np.array(curve[name]) for name in ("low", "true_positive_rate", "high"))
         assert (np.diff(rate) >= 0).all() and rate[-1] == 1
         assert (low <= rate + 1e-12).mean() > 0.98 and (rate <= high + 1e-12).mean() > 0.98
         assert (rate[1:] + rate[:-1]).mean() / 2 == pytest.approx(class_aucs(grades, p)[c], abs=0.01)
-    json.dumps(told, allow_nan=False)
+    json.dumps(result, allow_nan=False)
 
 
 def test_an_absent_class_has_no_curve() -> None:
-    told = roc_curves(np.array([0, 0, 1, 1]), graded_predictions(4)[1], draws=5)
-    assert told["poor"] is None and told["well"] is not None
+    result = roc_curves(np.array([0, 0, 1, 1]), graded_predictions(4)[1], draws=5)
+    assert result["poor"] is None and result["well"] is not None
     assert set(roc_curves(np.array([2]), np.array([[0.2, 0.3, 0.5]]), draws=5).values()) == {None}

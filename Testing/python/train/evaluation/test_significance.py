@@ -76,11 +76,11 @@ def test_holm_refuses_what_is_not_a_p(p: object) -> None:
 def test_all_tests_of_one_against_another() -> None:
     grades, a = graded_predictions(80)
     b = a[:, [0, 2, 1]]
-    told = paired_tests(grades, a, b, draws=100)
+    found = paired_tests(grades, a, b, draws=100)
     right_a, right_b = a.argmax(axis=1) == grades, b.argmax(axis=1) == grades
-    assert told["macro_auc"] == paired_auc_difference(grades, a, b, draws=100)
-    assert told["auc"] == delong_of_each_class(grades, a, b)
-    assert told["accuracy"] == {
+    assert found["macro_auc"] == paired_auc_difference(grades, a, b, draws=100)
+    assert found["auc"] == delong_of_each_class(grades, a, b)
+    assert found["accuracy"] == {
         "difference": pytest.approx(right_a.mean() - right_b.mean()),
         **mcnemar(right_a, right_b),
     }
@@ -89,16 +89,16 @@ def test_all_tests_of_one_against_another() -> None:
 def test_against_several_p_is_adjusted_over_all() -> None:
     grades, a = graded_predictions(80)
     others = {"same": a, "turned": a[:, [0, 2, 1]], "worse": a[:, [1, 2, 0]]}
-    told = paired_tests_against(grades, a, others, draws=200)
+    found = paired_tests_against(grades, a, others, draws=200)
     for measure in ("macro_auc", "accuracy"):
-        adjusted = holm([told[name][measure]["p"] for name in others])
-        assert [told[name][measure]["p_holm"] for name in others] == adjusted.tolist()
-    assert told["same"]["macro_auc"]["p_holm"] == 1 and told["worse"]["macro_auc"]["p_holm"] < 0.05
-    json.dumps(told, allow_nan=False)
+        adjusted = holm([found[name][measure]["p"] for name in others])
+        assert [found[name][measure]["p_holm"] for name in others] == adjusted.tolist()
+    assert found["same"]["macro_auc"]["p_holm"] == 1 and found["worse"]["macro_auc"]["p_holm"] < 0.05
+    json.dumps(found, allow_nan=False)
 
 
 def test_without_a_grade_there_is_nothing_to_adjust() -> None:
     grades, p = np.array([0, 0, 1, 1]), np.full((4, 3), 1 / 3)
-    told = paired_tests_against(grades, p, {"same": p}, draws=10)["same"]
-    assert told["macro_auc"]["p"] is None and "p_holm" not in told["macro_auc"]
-    assert told["accuracy"]["p_holm"] == 1
+    found = paired_tests_against(grades, p, {"same": p}, draws=10)["same"]
+    assert found["macro_auc"]["p"] is None and "p_holm" not in found["macro_auc"]
+    assert found["accuracy"]["p_holm"] == 1

@@ -25,9 +25,9 @@ def folder(tmp_path_factory):
 
 def test_the_command_writes_every_level_and_keeps_it(folder, capsys):
     assert main(["low-dose", "--cohort", SPEC, "--output", str(folder)]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert [line.split(" ")[0] for line in told] == list(LEVELS) and told[0].endswith("2 volumes of 2 cases")
-    assert "6 volumes of 2 cases" in told[1] and "HU added in soft tissue" in told[1]
+    found = capsys.readouterr().out.splitlines()
+    assert [line.split(" ")[0] for line in found] == list(LEVELS) and found[0].endswith("2 volumes of 2 cases")
+    assert "6 volumes of 2 cases" in found[1] and "HU added in soft tissue" in found[1]
     files = sorted(folder.rglob("*.nii.gz"))
     assert len(files) == 2 * (1 + 3 * 3) and all(f.with_name(f.name[:-7] + ".json").exists() for f in files)
     before = [f.stat().st_mtime_ns for f in files]
@@ -72,8 +72,8 @@ def test_a_crop_says_why_when_it_is_opened(folder):
 )
 def test_one_sentence(arguments, words, tmp_path, capsys):
     assert main(["low-dose", *arguments, "--output", str(tmp_path / "out")]) == 2
-    told = capsys.readouterr().err
-    assert words in told and told.count("\n") == 1
+    found = capsys.readouterr().err
+    assert words in found and found.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 

@@ -99,7 +99,7 @@ def test_another_process_draws_the_same_errors(tmp_path: Path) -> None:
     here = PreparedStore(tmp_path / "here", preparation_of("tiny"), variants=2)
     there = PreparedStore(tmp_path / "there", preparation_of("tiny"), variants=2)
     steps = []
-    there.prepare(cases, lambda *told: steps.append(told), workers=2)
+    there.prepare(cases, lambda *result: steps.append(result), workers=2)
     assert steps == [(0.5, "1 of 2"), (1, "2 of 2")]
     for case in cases:
         assert here.path(case).name == there.path(case).name
@@ -218,8 +218,8 @@ def test_one_id_for_two_cases_is_refused(case: CohortCase) -> None:
 
 
 @pytest.mark.parametrize("grade, modalities, said", [(3, ("ct",), "grade"), (0, ("mr",), "images"), (0, (), "images")])
-def test_a_case_that_cannot_be_is_refused(grade: int, modalities: tuple, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_a_case_that_cannot_be_is_refused(grade: int, modalities: tuple, answered: str) -> None:
+    with pytest.raises(UsageError, match=answered):
         CohortCase("a", "a", grade, modalities, partial(open, "nowhere"), "x")
 
 

@@ -29,10 +29,10 @@ def test_two_runs_are_compared_on_their_common_cases(tmp_path: Path, capsys: pyt
     write_run(tmp_path / "a", grades, p)
     write_run(tmp_path / "b", grades, p[:, [1, 2, 0]])
     assert main(["compare", "runs", str(tmp_path / "a"), str(tmp_path / "b"), "--inputs", "ct"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["cases"] == 40 and told["macro_auc"][0] == pytest.approx(macro_auc(grades, p))
-    assert told["difference"] == pytest.approx(told["macro_auc"][0] - told["macro_auc"][1])
-    assert told["interval95"][0] > 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["cases"] == 40 and found["macro_auc"][0] == pytest.approx(macro_auc(grades, p))
+    assert found["difference"] == pytest.approx(found["macro_auc"][0] - found["macro_auc"][1])
+    assert found["interval95"][0] > 0
 
 
 def test_a_run_that_is_not_finished_is_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -51,12 +51,12 @@ def write_both(folder: Path, skills: tuple[float, float] = (9.0, 0.5), **plain) 
 def test_finished_runs_are_compared_and_not_trained_again(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(compare_runs, "run_experiment", lambda *_: pytest.fail("trained"))
     write_both(tmp_path)
-    told = ComparedMethods("c", "e", tmp_path, folds=2).run()
-    found = told["on_the_external"]["ct"]
+    result = ComparedMethods("c", "e", tmp_path, folds=2).run()
+    found = result["on_the_external"]["ct"]
     assert found["cases"] == 60 and found["runs"] == 2 and found["interval95"][0] > 0
     assert found["difference"] == pytest.approx(found["macro_auc"][0] - found["macro_auc"][1])
-    assert told["out_of_fold"]["ct"]["cases"] == 12
-    assert json.loads((tmp_path / "comparison.json").read_text()) == told
+    assert result["out_of_fold"]["ct"]["cases"] == 12
+    assert json.loads((tmp_path / "comparison.json").read_text()) == result
     text = (tmp_path / "comparison.md").read_text()
     assert "Digital phantoms: 12 patients" in text and "the distilled student was better" in text
     assert f"{found['difference']:+.3f}" in text
@@ -64,9 +64,9 @@ def test_finished_runs_are_compared_and_not_trained_again(tmp_path: Path, monkey
 
 def test_the_same_answers_differ_by_nothing(tmp_path: Path) -> None:
     write_both(tmp_path, (5.0, 5.0))
-    told = ComparedMethods("c", "e", tmp_path, folds=2).compare()
-    assert told["on_the_external"]["ct"]["difference"] == 0
-    assert "no difference was shown" in page(told)
+    result = ComparedMethods("c", "e", tmp_path, folds=2).compare()
+    assert result["on_the_external"]["ct"]["difference"] == 0
+    assert "no difference was shown" in page(result)
 
 
 def test_what_was_not_finished_is_resumed_with_the_other_method(tmp_path: Path, monkeypatch) -> None:

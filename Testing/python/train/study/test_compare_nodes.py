@@ -20,12 +20,12 @@ def test_the_methods_differ_by_their_teaching_alone():
 @pytest.mark.slow
 def test_gains_come_with_intervals_and_a_table():
     folds = [NodeTable.of(cases(30, seed)) for seed in (0, 1)]
-    told = compare(folds, NodeTable.of(cases(120, 9)), steps=20, seeds=[0])
-    assert told["cases"] == 120 and told["training_patients"] == [30, 30]
-    for by in told["inputs"].values():
+    found = compare(folds, NodeTable.of(cases(120, 9)), steps=20, seeds=[0])
+    assert found["cases"] == 120 and found["training_patients"] == [30, 30]
+    for by in found["inputs"].values():
         for row in by.values():
             for gain in row["gains"].values():
                 low, high = gain["interval95"]
                 assert low <= gain["difference"] <= high and 0 <= gain["p"] <= 1
-    text = page(told)
+    text = page(found)
     assert text.count("\n| ") == 8 and "120 unseen" in text

@@ -59,19 +59,19 @@ def test_shuffled_weights_are_the_same_numbers_elsewhere(bundle):
 
 def test_what_is_asked_of_a_case(case, bundle):
     grader = Grader(bundle, "cpu")
-    told = explained(grader.open(case), grader.open(case), grader)
-    assert set(told) == set(QUESTIONS)
-    assert told["rank_shuffled"] == pytest.approx(1.0), "the control is the network itself here"
-    assert told["gain_shuffled"] == pytest.approx(told["gain_contribution"])
-    assert -1 <= told["rank_occlusion"] <= 1
+    found = explained(grader.open(case), grader.open(case), grader)
+    assert set(found) == set(QUESTIONS)
+    assert found["rank_shuffled"] == pytest.approx(1.0), "the control is the network itself here"
+    assert found["gain_shuffled"] == pytest.approx(found["gain_contribution"])
+    assert -1 <= found["rank_occlusion"] <= 1
     one = small_case(TWO_LESIONS[:1])
     assert explained(grader.open(one), grader.open(one), grader)["rank_occlusion"] is None
 
 
 def test_means_leave_out_what_cannot_be_asked(case, bundle):
-    told = measure(bundle, [case, small_case(TWO_LESIONS[:1]), small_case(())])
-    assert told["cases"] == 2 and told["answers"]["rank_occlusion"]["left_out"] == 1
-    assert len(page(told).splitlines()) == 4 + len(QUESTIONS)
+    found = measure(bundle, [case, small_case(TWO_LESIONS[:1]), small_case(())])
+    assert found["cases"] == 2 and found["answers"]["rank_occlusion"]["left_out"] == 1
+    assert len(page(found).splitlines()) == 4 + len(QUESTIONS)
 
 
 def test_the_command_fills_its_place_on_a_page(tmp_path, capsys):
@@ -82,8 +82,8 @@ def test_the_command_fills_its_place_on_a_page(tmp_path, capsys):
     options = ["--cases", "1", "--size", "tiny", "--bundle", str(tmp_path / "model")]
     options += ["--output", str(tmp_path / "told.json"), "--page", str(page)]
     assert main(options) == 0
-    told = json.loads((tmp_path / "told.json").read_text())
-    assert told["cases"] == 1 and "Digital phantoms: 1 unseen ones" in capsys.readouterr().out
+    found = json.loads((tmp_path / "told.json").read_text())
+    assert found["cases"] == 1 and "Digital phantoms: 1 unseen ones" in capsys.readouterr().out
     text = page.read_text()
     assert "old" not in text and text.startswith("before") and text.endswith("after\n") and "| rank correlation" in text
     page.write_text("no place")

@@ -33,8 +33,8 @@ from support.node_cases import cases
 from support.tiny_phantoms import tiny_cases
 
 
-def some_run(told=None, row="kd", make=dict) -> Run:
-    return Run("methods", row, 0, 0, told or {"rate": 1}, make)
+def some_run(found=None, row="kd", make=dict) -> Run:
+    return Run("methods", row, 0, 0, found or {"rate": 1}, make)
 
 
 # ---- runs
@@ -98,8 +98,8 @@ def test_folds_are_pooled_in_one_order_whatever_theirs():
         "p": np.array([[3.0], [1.0]]),
     }
     b = {"case": np.array(["b"]), "patient": np.array(["b"]), "grade": np.array([1]), "p": np.array([[2.0]])}
-    told = pooled([a, b], "p")
-    assert told["p"][:, 0].tolist() == [1, 2, 3] and told["fold"].tolist() == [0, 1, 0]
+    found = pooled([a, b], "p")
+    assert found["p"][:, 0].tolist() == [1, 2, 3] and found["fold"].tolist() == [0, 1, 0]
 
 
 def test_the_limit_is_the_exact_posterior_and_no_one_knows_that_of_patients():
@@ -172,18 +172,18 @@ def test_a_round_of_subsets_shares_no_patient(tmp_path, pool, size):
 def test_the_teacher_of_the_pool_is_the_same_whoever_trains_it(tmp_path):
     """In a process that begins with what this teacher says of the test phantoms, where no gradient is kept, too."""
     table = NodeTable.of(cases(40))
-    said = []
+    answered = []
     threads = torch.get_num_threads()
     for number in (1, 2):
         level = NodeStudy(preset_of("smoke").nodes, tmp_path, log=lambda line: None)
         level._tables |= {"pool": table, "test": table.pick(torch.arange(10))}
         torch.set_num_threads(number)
         try:
-            said.append(level._teacher()["p_fused"])
+            answered.append(level._teacher()["p_fused"])
         finally:
             torch.set_num_threads(threads)
-    assert np.array_equal(*said) and said[0].shape == (10, 3)
-    assert np.ptp(said[0], axis=0).max() > 0.01, "it has learned something"
+    assert np.array_equal(*answered) and answered[0].shape == (10, 3)
+    assert np.ptp(answered[0], axis=0).max() > 0.01, "it has learned something"
 
 
 def test_mixed_doses_hold_every_level_and_a_case_keeps_its_own():

@@ -18,8 +18,8 @@ def run(output, *more: str) -> str:
 
 @pytest.mark.slow
 def test_the_smoke_study_makes_every_table_and_figure_once(tmp_path) -> None:
-    said = run(tmp_path, "--workers", "2")
-    assert "the numbers mean nothing" in said and "left" in said
+    answered = run(tmp_path, "--workers", "2")
+    assert "the numbers mean nothing" in answered and "left" in answered
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["study"]["meaningless"] and results["study"]["digital_phantom"]
     assert len(results["methods"]["rows"]) == 12 and len(results["ablation"]["rows"]) == 9
