@@ -11,8 +11,7 @@ from REACTKDTrainLib.evaluation.auc import class_aucs
 from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
 from REACTKDTrainLib.evaluation.calibration import expected_calibration_error
 from REACTKDTrainLib.evaluation.checks import checked
-from REACTKDTrainLib.evaluation.confusion import confusion, table_measures
-from REACTKDTrainLib.evaluation.proper_scores import brier_of_each, surprise_of_each
+from REACTKDTrainLib.evaluation.measures import brier_of_each, confusion, surprise_of_each, table_measures
 
 FEW_PATIENTS = 5  # of a grade; fewer repeat themselves in every draw
 #: the columns of the paper's tables

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.evaluation.calibration import top_label
+from REACTKDTrainLib.evaluation.checks import checked_binary
 from REACTKDTrainLib.evaluation.delong import delong_of_each_class
-from REACTKDTrainLib.evaluation.holm import holm
 from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
-from REACTKDTrainLib.evaluation.mcnemar import mcnemar
 
 
 def paired_tests(
@@ -55,4 +55,38 @@ def paired_tests_against(
         tested = [found[measure] for found in out.values() if found[measure]["p"] is not None]
         for found, p in zip(tested, holm([t["p"] for t in tested])):
             found["p_holm"] = float(p)
+    return out
+
+
+def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> dict:
+    """Exact two-sided test on the cases where just one is right (McNemar 1947; binomial, not the chi-square).
+
+    right_a, right_b: (n,) bool, whether each model is right. Returns 'only_a', 'only_b' (counts) and 'p', which is 1
+    where the models never differ.
+
+    Raises: UsageError for shapes that do not fit, or no case.
+    """
+    from scipy.stats import binomtest
+
+    right_a, right_b = checked_binary(right_a, right_b)
+    right_b = checked_binary(right_b)[0]
+    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    p = binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
+    return {"only_a": only_a, "only_b": only_b, "p": float(p)}
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Adjusted p (m,), in the order given (Holm 1979): controls the family-wise error whatever depends on what.
+
+    The smallest is multiplied by m, the next by m - 1, and so on; none may be below the one before; at most 1.
+
+    Raises: UsageError for anything that is not a list of numbers from 0 to 1.
+    """
+    p = np.asarray(p, dtype=np.float64)
+    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
+        raise UsageError("Holm's adjustment needs a list of p-values from 0 to 1; leave out the tests that have none.")
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    out = np.empty_like(p)
+    out[order] = np.minimum(stepped, 1.0)
     return out

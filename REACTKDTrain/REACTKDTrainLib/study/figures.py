@@ -11,7 +11,7 @@ from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.evaluation.calibration import reliability_curve, top_label
 from REACTKDTrainLib.evaluation.decision_curve import graded_decision_curves
-from REACTKDTrainLib.evaluation.proper_scores import LEAST_PROBABILITY
+from REACTKDTrainLib.evaluation.measures import LEAST_PROBABILITY
 from REACTKDTrainLib.evaluation.roc import roc_curves
 from REACTKDTrainLib.low_dose.cohort import LEVELS
 from REACTKDTrainLib.results.figures import COLORS, save_figure

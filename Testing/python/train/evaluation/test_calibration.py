@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDTrainLib.evaluation.bins import bin_means, equal_mass_bins
 from REACTKDTrainLib.evaluation.calibration import (
+    bin_means,
     calibration_error,
+    equal_mass_bins,
     expected_calibration_error,
     reliability_curve,
     top_label,
 )
-from REACTKDTrainLib.evaluation.proper_scores import brier_of_each, surprise_of_each
+from REACTKDTrainLib.evaluation.measures import brier_of_each, surprise_of_each
 from support.predictions import graded_predictions
 
 # Top labels: 0.6 (wrong), 0.7, 0.8 and 0.9 (right).

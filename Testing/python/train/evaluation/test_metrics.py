@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.evaluation.calibration import expected_calibration_error
-from REACTKDTrainLib.evaluation.confusion import confusion, table_measures
+from REACTKDTrainLib.evaluation.measures import confusion, table_measures
 from REACTKDTrainLib.evaluation.metrics import summarize
 from support.predictions import graded_predictions
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from REACTKDTrainLib.evaluation.proper_scores import surprise_of_each
+from REACTKDTrainLib.evaluation.measures import surprise_of_each
 from REACTKDTrainLib.training.calibration import LEAST_CASES, RANGE, fit_temperature
 from support.predictions import graded_predictions
 

@@ -14,10 +14,8 @@ from hypothesis import strategies as st
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.evaluation.delong import delong_of_each_class
-from REACTKDTrainLib.evaluation.holm import holm
 from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
-from REACTKDTrainLib.evaluation.mcnemar import mcnemar
-from REACTKDTrainLib.evaluation.significance import paired_tests, paired_tests_against
+from REACTKDTrainLib.evaluation.significance import holm, mcnemar, paired_tests, paired_tests_against
 from support.predictions import graded_predictions
 
 

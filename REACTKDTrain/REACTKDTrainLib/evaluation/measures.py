@@ -1,4 +1,4 @@
-"""What was said against what is: the table of counts, and the measures that follow from it, for many resamples at once.
+"""Answers against grades: the table of counts, the measures that follow from it, and proper scores, for many resamples.
 
 scikit-learn has these for one sample; thousands of draws need them over arrays. A test holds the two together.
 """
@@ -44,3 +44,16 @@ def table_measures(table: np.ndarray) -> dict[str, np.ndarray]:
         "macro_f1": np.where(defined, f1.mean(axis=1), np.nan),
         "quadratic_kappa": kappa,
     }
+
+
+LEAST_PROBABILITY = 1e-12  # of the true grade: a network that is sure and wrong costs 27.6, not infinity
+
+
+def brier_of_each(grades: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """(n,): sum_c (p_c - y_c)^2 of each case (Brier 1950), 0 to 2."""
+    return np.square(probabilities - np.eye(probabilities.shape[1])[grades]).sum(axis=1)
+
+
+def surprise_of_each(grades: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """(n,): -ln p of the true grade, with p at least `LEAST_PROBABILITY`."""
+    return -np.log(np.maximum(probabilities[np.arange(len(grades)), grades], LEAST_PROBABILITY))
