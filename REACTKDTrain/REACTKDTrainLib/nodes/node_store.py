@@ -115,7 +115,7 @@ class NodeStore:
         Raises: what `PreparedStore.get` raises; and then nothing is left.
         """
         key = self.key(case)
-        return self.files.made(key, partial(self._made, case), partial(_read, case=case, key=key))
+        return self.files.made(key, partial(self._made, case), partial(node_case, case=case, key=key))
 
     def make(self, case: CohortCase) -> None:
         """Make and keep the case's file. Raises: see `get`."""
@@ -123,9 +123,10 @@ class NodeStore:
 
     def _made(self, case: CohortCase) -> dict[str, np.ndarray]:
         with one_thread(), torch.inference_mode():
-            return self._arrays(self.prepared.make(case))
+            return self.arrays_of(self.prepared.make(case))
 
-    def _arrays(self, case: PreparedCase) -> dict[str, np.ndarray]:
+    def arrays_of(self, case: PreparedCase) -> dict[str, np.ndarray]:
+        """What is kept of a prepared case; `node_case` reads it."""
         images = dict(case.images)
         if "ct" in images:
             images["ct"] = self.window(images["ct"])
@@ -168,7 +169,8 @@ def _levels(encoder: Student, images: Mapping[str, Tensor], bands: Mapping[str, 
     return out
 
 
-def _read(f: Mapping[str, np.ndarray], case: CohortCase, key: str) -> NodeCase:
+def node_case(f: Mapping[str, np.ndarray], case: CohortCase, key: str) -> NodeCase:
+    """From the arrays that `NodeStore.arrays_of` made; `case` says who it is."""
     modalities = f["modalities"].tolist()
     regions = tuple(_regions(f, n, modalities) for n in range(int(f["n_masks"])))
     latents = None if case.truth is None else case.truth.get("latents")

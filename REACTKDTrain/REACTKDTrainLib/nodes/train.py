@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,15 +22,16 @@ from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.outputs import GraphOutput
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import NodeTeacher, taken
+from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
 
 Watch = Callable[[int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How heads are optimized: AdamW, one cycle of the rate, gradients clipped at 1.
+    """How heads are optimized: AdamW, one cycle of the learning rate, gradients clipped at 1.
 
-    steps, batch, rate, decay: of the optimizer. gamma, class_weights: of the focal loss. modality_dropout,
+    steps, batch, lr, weight_decay: of the optimizer. gamma, class_weights: of the focal loss. modality_dropout,
     node_dropout: of the student's images, and of lesions. expert: share of the cases that are seen in training with the
     expert's masks, the others with those of an annotator with errors. auxiliary: weight of regressing a phantom's
     latents. Raises: ValueError that names the field.
@@ -36,8 +39,8 @@ class Recipe:
 
     steps: int = 400
     batch: int = 64
-    rate: float = 3e-3
-    decay: float = 3e-2
+    lr: float = 3e-3
+    weight_decay: float = 3e-2
     gamma: float = 2.0
     class_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
     modality_dropout: float = 0.3
@@ -50,8 +53,8 @@ class Recipe:
         for name, low in (("steps", 1), ("batch", 1)):
             if getattr(self, name) < low:
                 raise ValueError(f"{name} must be at least {low}, not {getattr(self, name)}")
-        if not self.rate > 0:
-            raise ValueError(f"rate must be positive, not {self.rate}")
+        if not self.lr > 0:
+            raise ValueError(f"lr must be positive, not {self.lr}")
         for name in ("modality_dropout", "node_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), not {getattr(self, name)}")
@@ -81,7 +84,7 @@ def train_teacher(table: NodeTable, recipe: Recipe, hidden: int = 48, dropout: f
                 terms[branch] = 0.5 * focal_loss(logits, grade, recipe.gamma, weights)
             return terms
 
-        _optimize(teacher.train(), loss, len(table), recipe)
+        optimize(teacher.train(), loss, len(table), recipe)
     return teacher.eval()
 
 
@@ -140,7 +143,7 @@ def train_student(
         for extra in (distiller, regress):
             parts += [] if extra is None else [p for p in extra.parameters() if p.requires_grad]
         student.train()
-        _optimize(nn.ParameterList(parts), loss, len(table), recipe, watch)
+        optimize(nn.ParameterList(parts), loss, len(table), recipe, watch)
     return student.eval()
 
 
@@ -151,8 +154,14 @@ def new_student(table: NodeTable, config: StudentConfig | None = None) -> Studen
     batches = [table.batch(variant=v).for_student(student, whole) for v in range(_usable(table, student))]
     student.fit_scales(batches)
     if student.fused_size:
-        student.fit_learned_scale(replace(b, learned=b.moments[s]) for s in table.fused for b in batches)
+        fit_learned_scale(student, table)
     return student
+
+
+def fit_learned_scale(student: Student, table: NodeTable) -> None:
+    """Set the constants of the encoder's moments from a table's lesions, over all subsets of images."""
+    batches = [table.batch(variant=v) for v in range(table.encoded)]
+    student.fit_learned_scale(replace(b, learned=b.moments[s]) for s in table.fused for b in batches)
 
 
 @torch.no_grad()
@@ -204,16 +213,23 @@ def _latent_loss(readout: nn.Linear, embeddings, wanted: Tensor, presence: Mappi
     return masked_mse(readout(lesions), wanted[owner], shown[owner].float())
 
 
-def _optimize(
+def optimize(
     module: nn.Module, loss: Callable[[Tensor], dict[str, Tensor]], cases: int, recipe: Recipe,
-    watch: Watch | None = None,
+    watch: Watch | None = None, checkpoint: Checkpoint | None = None,
 ) -> None:  # fmt: skip
-    """Steps over shuffled cases; each epoch runs through all of them."""
+    """Steps over shuffled cases; each epoch runs through all of them. The one loop that trains heads and crops.
+
+    module: what is optimized. loss: (batch,) places of cases -> terms. watch: gets the terms after each step.
+    checkpoint: where a long training is kept; it goes on from there with the result of one that was never cut off.
+    """
     order = torch.Generator().manual_seed(recipe.seed + 1)
-    optimizer = torch.optim.AdamW(module.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.rate, total_steps=recipe.steps)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=recipe.steps)
     queue = torch.empty(0, dtype=torch.long)
-    for step in range(recipe.steps):
+    parts = {"module": module, "optimizer": optimizer, "schedule": schedule}
+    first, kept = (0, None) if checkpoint is None else checkpoint.load(parts, order)
+    queue = queue if kept is None else kept
+    for step in range(first, recipe.steps):
         while len(queue) < recipe.batch:
             queue = torch.cat([queue, torch.randperm(cases, generator=order)])
         index, queue = queue[: recipe.batch], queue[recipe.batch :]
@@ -225,3 +241,42 @@ def _optimize(
         schedule.step()
         if watch is not None:
             watch(step, {name: float(value.detach()) for name, value in terms.items()})
+        if checkpoint is not None and (step + 1) % checkpoint.every == 0:
+            checkpoint.save(step + 1, parts, order, queue)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of `optimize` in one file, written every so many steps.
+
+    binding: a hash of recipe and cases; a file of another one is refused. draws: the generators that the loss draws
+    from, beside the process's own.
+    """
+
+    path: Path
+    binding: str
+    draws: tuple[torch.Generator, ...] = ()
+    every: int = 50
+
+    def save(self, step: int, parts: Mapping[str, Any], order: torch.Generator, queue: Tensor) -> None:
+        """Raises: OutputNotWritable."""
+        states = {str(n): g.get_state() for n, g in enumerate((order, *self.draws))}
+        tensors = {name: part.state_dict() for name, part in parts.items()}
+        tensors |= {"generators": states, "process": torch.get_rng_state(), "queue": queue}
+        save_checkpoint(self.path, tensors, {"step": step}, self.binding)
+
+    def load(self, parts: Mapping[str, Any], order: torch.Generator) -> tuple[int, Tensor | None]:
+        """Put everything back. Returns the next step and what is left of the epoch; (0, None) without a file.
+
+        Raises: UsageError, see `load_checkpoint`.
+        """
+        found = load_checkpoint(self.path, self.binding)
+        if found is None:
+            return 0, None
+        tensors, state = found
+        for name, part in parts.items():
+            part.load_state_dict(tensors[name])
+        for n, generator in enumerate((order, *self.draws)):
+            generator.set_state(tensors["generators"][str(n)])
+        torch.set_rng_state(tensors["process"])
+        return int(state["step"]), tensors["queue"]

@@ -49,14 +49,14 @@ Files of another origin than the training's are outside of what was measured.
 
 
 def card(training: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
-    """Markdown. training, evaluation: of the bundle's metadata, as `shipped.distill` writes them."""
-    told = training["distillation"]
+    """Markdown. training, evaluation: of the bundle's metadata, as `release.make` writes them."""
+    distillation = training["distillation"]
     return _CARD.format(
         **{k: training[k] for k in ("cohort", "cases", "encoder_cases", "distillation_cases", "validation_cases")},
         how=training["how"][0].upper() + training["how"][1:],
-        members=told["teacher"]["members"],
-        teacher_auc=told["teacher"]["validation_auc"],
-        **{k: told["chosen"][k] for k in ("method", "graph", "steps", "share")},
+        members=distillation["teacher"]["members"],
+        teacher_auc=distillation["teacher"]["validation_auc"],
+        **{k: distillation["chosen"][k] for k in ("method", "graph", "steps", "share")},
         test_cases=evaluation["cases"],
         auc=auc_table(evaluation),
         gains=gain_table(evaluation),

@@ -1,141 +1,149 @@
-"""Training the encoder on lesion crops: batches, augmentation, the step."""
+"""Crops around lesions: cut out of prepared patients, kept by content, drawn in batches."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from REACTKDLib.core.modality import MODALITIES
 from REACTKDLib.core.student.bands import gaussian_bands
 from REACTKDLib.core.student.network import Student
-from REACTKDTrainLib.distillation.losses import focal_loss, masked_mse, random_presence
-from REACTKDTrainLib.release.extract import CROP, POOL
-from REACTKDTrainLib.release.heads import latent_visibility, standardize_latents, table_logits
-from REACTKDTrainLib.release.tables import LATENTS, MODALITIES, Table
+from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.content_store import ContentStore, content_key
+from REACTKDTrainLib.data.case import PreparedCase
+from REACTKDTrainLib.nodes.node_store import NodeCase, NodeStore, node_case
+from REACTKDTrainLib.nodes.table import NodeTable
+from REACTKDTrainLib.release.recipe import CropRecipe
 
-_EDGE = (CROP - POOL) // 2
+FORMAT = "reactkd-crops/1"
 
 
 @dataclass(frozen=True)
-class CropRecipe:
-    """How the encoder is trained. steps are of `batch` cases, one random lesion crop each."""
+class CropStore:
+    """Crops and fixed node vectors of patients in one folder. nodes: how these are made; its folder is not used."""
 
-    steps: int = 600
-    batch: int = 24
-    rate: float = 3e-3
-    decay: float = 1e-2
-    gamma: float = 2.0
-    auxiliary: float = 1.0
-    modality_dropout: float = 0.3
-    shift: float = 0.1
-    seed: int = 0
+    files: ContentStore
+    nodes: NodeStore
+    recipe: CropRecipe
+
+    def key(self, case: CohortCase) -> str:
+        """A hash of all that a patient's file depends on."""
+        return content_key(f"{FORMAT} {self.nodes.key(case)} {self.recipe}")
+
+    def make(self, case: CohortCase) -> None:
+        """Prepare a patient, cut the crops, keep them, if that was not done before."""
+        if not self.files.has(self.key(case)):
+            prepared = self.nodes.prepared.make(case)
+            with torch.inference_mode():
+                self.files.put(self.key(case), self.nodes.arrays_of(prepared) | self._crops(prepared))
+
+    def _crops(self, case: PreparedCase) -> dict[str, np.ndarray]:
+        images = torch.stack([self.nodes.window(x) if m == "ct" else x for m, x in case.images.items()])
+        occupancy = case.masks[0].occupancy
+        found = [crop_of(images, occupancy, n, self.recipe) for n in range(min(len(occupancy) - 1, self.recipe.most))]
+        return {name: np.stack(parts) for name, parts in zip(("images", "masks"), zip(*found))}
+
+    def load(self, cases: Sequence[CohortCase]) -> Crops:
+        """All crops of these patients, in memory."""
+        images, masks, owner, lesion, nodes = [], [], [], [], []
+        for row, case in enumerate(cases):
+            arrays = self.files.get(self.key(case))
+            count = len(arrays["images"])
+            images.append(arrays.pop("images"))
+            masks.append(arrays.pop("masks"))
+            owner += [row] * count
+            lesion += range(count)
+            nodes.append(node_case(arrays, case, self.nodes.key(case)))
+        return Crops.of(nodes, np.concatenate(images), np.concatenate(masks), owner, lesion)
+
+
+def crop_of(images: Tensor, occupancy: Tensor, lesion: int, recipe: CropRecipe) -> tuple[np.ndarray, np.ndarray]:
+    """A crop around a lesion (from 0): images (3, size^3) float16, its edge repeated beyond theirs; masks of the inner
+    cube (2, pooled^3) uint8, parenchyma and this lesion.
+    """
+    weight = occupancy[lesion + 1]
+    grid = torch.stack(torch.meshgrid(*(torch.arange(n, dtype=torch.float32) for n in weight.shape), indexing="ij"))
+    center = (grid * weight).sum(dim=(1, 2, 3)) / weight.sum().clamp_min(1e-6)
+    low = np.rint(center.numpy()).astype(int) - recipe.size // 2
+    source = tuple(slice(max(a, 0), min(a + recipe.size, n)) for a, n in zip(low, weight.shape, strict=True))
+    target = tuple(slice(s.start - a, s.stop - a) for s, a in zip(source, low, strict=True))
+    pad = [p for t in reversed(target) for p in (t.start, recipe.size - t.stop)]
+    cut = F.pad(images[(slice(None), *source)][None], pad, mode="replicate")[0]
+    masks = F.pad(occupancy[[0, lesion + 1]][(slice(None), *source)], pad)
+    inner = _inner(recipe)
+    return cut.half().numpy(), torch.round(255 * masks[:, inner, inner, inner]).to(torch.uint8).numpy()
+
+
+def _inner(recipe: CropRecipe) -> slice:
+    edge = (recipe.size - recipe.pooled) // 2
+    return slice(edge, edge + recipe.pooled)
 
 
 @dataclass(frozen=True, eq=False)
-class CropBatch:
-    """images: (B, 3, 40, 40, 40); masks: (B, 2, 32, 32, 32), parenchyma and one lesion; rows: (B,) into the table."""
+class Crops:
+    """images: (C, 3, size^3) float16; masks: (C, 2, pooled^3) uint8. owner, lesion: (C,), which patient of `table` and
+    which of its lesions, from 0, each shows.
+    """
 
-    images: Tensor
-    masks: Tensor
-    rows: Tensor
+    table: NodeTable
+    images: np.ndarray
+    masks: np.ndarray
+    owner: Tensor
     lesion: Tensor
 
+    def __len__(self) -> int:
+        return len(self.owner)
 
-def draw_batch(table: Table, size: int, shift: float, draw: torch.Generator) -> CropBatch:
-    """Draw crops; mirror and turn each (one of 48 ways, images and masks alike) and shift its modalities' levels."""
-    picked = torch.randint(len(table.owner), (size,), generator=draw)
-    images, masks = [], []
-    for n in picked.tolist():
-        image = torch.from_numpy(table.images[n]).float()
-        mask = torch.from_numpy(table.masks[n]).float() / 255
-        axes = [1 + a for a in torch.randperm(3, generator=draw).tolist()]
-        flips = [1 + a for a in range(3) if torch.rand(1, generator=draw) < 0.5]
-        images.append(image.permute(0, *axes).flip(flips) if flips else image.permute(0, *axes))
-        masks.append(mask.permute(0, *axes).flip(flips) if flips else mask.permute(0, *axes))
-    stacked = torch.stack(images) + shift * torch.randn(size, 3, 1, 1, 1, generator=draw)
-    return CropBatch(stacked, torch.stack(masks), table.owner[picked], table.lesion[picked])
+    @classmethod
+    def of(cls, cases: Sequence[NodeCase], images: np.ndarray, masks: np.ndarray, owner, lesion) -> Crops:
+        """Crops of patients whose node vectors these are."""
+        return cls(NodeTable.of(cases), images, masks, torch.tensor(owner), torch.tensor(lesion))
+
+    def drawn(self, index: Tensor, shift: float, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Images (B, 3, ...) and masks (B, 2, ...) of crops, each mirrored and turned in one of 48 ways, images and
+        masks alike, and each image's level shifted.
+        """
+        images, masks = [], []
+        for n in index.tolist():
+            axes = [1 + a for a in torch.randperm(3, generator=draw).tolist()]
+            flips = [1 + a for a in range(3) if torch.rand(1, generator=draw) < 0.5]
+            for out, part in ((images, self.images[n]), (masks, self.masks[n])):
+                out.append(torch.from_numpy(part).float().permute(0, *axes).flip(flips))
+        levels = shift * torch.randn(len(index), 3, 1, 1, 1, generator=draw)
+        return torch.stack(images) + levels, torch.stack(masks) / 255
 
 
-def crop_levels(student: Student, batch: CropBatch, modalities: dict[str, Tensor]) -> list[Tensor]:
-    """Fused maps of the inner part of the crops at each level; absent branches are not computed: (B, C_l, ...)."""
+def crop_moments(
+    student: Student, images: Tensor, masks: Tensor, presence: Mapping[str, Tensor], recipe: CropRecipe
+) -> Tensor:
+    """Moments of the fused maps over parenchyma and lesion of crops: (B, 2, F). The batched form of `fused_nodes`.
+
+    Branches that are absent are not computed. Nothing in the encoder pools over its input, so moments are those of the
+    whole volume wherever the crop holds the receptive field.
+    """
     fused: list[Tensor] | None = None
+    inner = _inner(recipe)
     for m, name in enumerate(MODALITIES):
-        rows = torch.nonzero(modalities[name] > 0).flatten()
+        rows = torch.nonzero(presence[name] > 0).flatten()
         if not len(rows):
             continue
-        inner = slice(_EDGE, _EDGE + POOL)
-        bands = gaussian_bands(batch.images[rows, m : m + 1])[..., inner, inner, inner]
+        bands = gaussian_bands(images[rows, m : m + 1])[..., inner, inner, inner]
         levels = student.encoders(name, bands.contiguous(memory_format=torch.channels_last_3d))
-        if fused is None:
-            fused = [x.new_zeros((len(batch.rows), *x.shape[1:])) for x in levels]
+        fused = [x.new_zeros((len(images), *x.shape[1:])) for x in levels] if fused is None else fused
         fused = [f.index_add(0, rows, x) for f, x in zip(fused, levels, strict=True)]
-    return fused
-
-
-def crop_nodes(levels: list[Tensor], masks: Tensor, spread: bool) -> Tensor:
-    """Moments of the fused maps over the crop's parenchyma and lesion: (B, 2, F). The batched form of `fused_nodes`."""
     parts = []
-    for n, level in enumerate(levels):
-        if n:
-            masks = F.avg_pool3d(masks, 2)
+    for n, level in enumerate(fused):
+        masks = F.avg_pool3d(masks, 2) if n else masks
         x, w = level.flatten(2), masks.flatten(2)
         w = w / w.sum(dim=2, keepdim=True).clamp_min(1e-6)
         mean = torch.einsum("bnv,bcv->bnc", w, x)
-        center = mean.mean(dim=1)[..., None].detach()
-        shifted = x - center
+        shifted = x - mean.mean(dim=1)[..., None].detach()
         first = torch.einsum("bnv,bcv->bnc", w, shifted)
         variance = torch.einsum("bnv,bcv->bnc", w, shifted.square()) - first.square()
-        parts.append(mean)
-        if spread:
-            parts.append(torch.log(variance.clamp_min(0).add(1e-8).sqrt() + 0.01))
+        parts += [mean, torch.log(variance.clamp_min(0).add(1e-8).sqrt() + 0.01)][: 2 if student.config.spread else 1]
     return torch.cat(parts, dim=2)
-
-
-def _fixed_pair(fixed: dict[str, Tensor], batch: CropBatch) -> dict[str, Tensor]:
-    """Fixed vectors of the parenchyma and of the crop's lesion, from the whole volume: modality -> (B, 2, Q)."""
-    return {m: torch.stack([v[batch.rows, 0], v[batch.rows, batch.lesion + 1]], dim=1) for m, v in fixed.items()}
-
-
-def train_encoder(student: Student, table: Table, recipe: CropRecipe, report=None) -> Student:
-    """Train the whole student on crops. `report(step, loss)` is called every 20 steps.
-
-    The scales of the encoder's moments are set from the first batches, before training.
-    """
-    torch.manual_seed(recipe.seed)
-    draw = torch.Generator().manual_seed(recipe.seed)
-    fixed = table.fixed_blocks(student.config.blocks)
-    target = standardize_latents(table.latents, table.latents)
-    regress = nn.Linear(student.config.hidden, len(LATENTS))
-    both = torch.ones(recipe.batch, 2, dtype=torch.bool)
-    parameters = [*student.parameters(), *regress.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=recipe.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.rate, total_steps=recipe.steps, pct_start=0.15)
-    with torch.no_grad():
-        batch = draw_batch(table, 64, 0.0, draw)
-        nodes = crop_nodes(
-            crop_levels(student, batch, {m: torch.ones(64) for m in MODALITIES}), batch.masks, student.config.spread
-        )
-        student.fused_scale.fit([student.relative(nodes)[:, 1]])
-    student.train()
-    running = None
-    for step in range(recipe.steps):
-        batch = draw_batch(table, recipe.batch, recipe.shift, draw)
-        modalities = random_presence(recipe.batch, MODALITIES, recipe.modality_dropout, draw)
-        nodes = crop_nodes(crop_levels(student, batch, modalities), batch.masks, student.config.spread)
-        logits, h = table_logits(
-            student, _fixed_pair(fixed, batch), nodes, both, table.topology[batch.rows], modalities
-        )
-        loss = focal_loss(logits, table.grade[batch.rows], recipe.gamma)
-        regression = masked_mse(regress(h[:, 1]), target[batch.rows], latent_visibility(modalities))
-        optimizer.zero_grad()
-        (loss + recipe.auxiliary * regression).backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        schedule.step()
-        now = torch.stack([loss.detach(), regression.detach()])
-        running = now if running is None else 0.97 * running + 0.03 * now
-        if report is not None and step % 20 == 19:
-            report(step + 1, running.tolist())
-    return student.eval()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from REACTKDTrainLib.results.tables import difference_cell, markdown, value_cell
@@ -20,22 +22,22 @@ NAMES = {
 
 
 def auc_table(evaluation: dict) -> str:
-    """Macro AUC with interval: one row a rung, one column a subset of inputs; the last row is the limit."""
+    """Macro AUC with interval: one row a baseline, one column a subset of inputs; the last row is the limit."""
     subsets = evaluation["subsets"]
-    rungs = [r for r in next(iter(subsets.values())) if not r.startswith("Bayes")]
+    names = [r for r in next(iter(subsets.values())) if not r.startswith("Bayes")]
     rows = [["macro AUC, 95 % interval", *(NAMES[s] for s in subsets)]]
-    for rung in (*rungs, "Bayes limit", "Bayes limit with masks"):
-        rows.append([rung, *(value_cell(found[rung], 3, "auc") for found in subsets.values())])
+    for name in (*names, "Bayes limit", "Bayes limit with masks"):
+        rows.append([name, *(value_cell(found[name], 3, "auc") for found in subsets.values())])
     share = [f"{100 * found['student']['share_of_the_way']:.0f} %" for found in subsets.values()]
     return markdown([*rows, ["*the student's way from 0.5 to the limit with masks*", *share]])
 
 
 def gain_table(evaluation: dict) -> str:
-    """The student minus each rung, paired on the same patients."""
+    """The student minus each baseline, paired on the same patients."""
     gains = evaluation["gains"]
     rows = [["student minus", *(NAMES[s] for s in gains)]]
-    for rung in next(iter(gains.values())):
-        rows.append([rung, *(difference_cell(found[rung], 3) for found in gains.values())])
+    for name in next(iter(gains.values())):
+        rows.append([name, *(difference_cell(found[name], 3) for found in gains.values())])
     return markdown(rows)
 
 
@@ -51,15 +53,16 @@ def masks_table(evaluation: dict) -> str:
     return markdown([*rows, ["*gain, 95 % interval*", *(difference_cell(of["gain"], 3) for of in found.values())]])
 
 
-def main() -> None:
-    """`python -m REACTKDTrainLib.release.page BUNDLE`: print the tables of a bundle's metadata as Markdown."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`release page BUNDLE`: print the tables of a bundle's metadata as Markdown. Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="REACTKDTrainLib release page", description=main.__doc__)
     parser.add_argument("bundle", type=Path)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     metadata = json.loads((options.bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))
     evaluation = metadata["reactkd"]["evaluation"]
     print(auc_table(evaluation), gain_table(evaluation), masks_table(evaluation), sep="\n\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -41,7 +41,7 @@ FIRST = {"test": 0, "validation": 2000, "pool": 2500}  # numbers of the cohort '
 TEACHERS = ("same", "large")
 #: what each method's trials are, the published weights or ours first; REACT-KD has two weights and no more trials
 TRIALS = {
-    "none": [{"decay": d} for d in (3e-2, 1e-1, 1e-2, 3e-1, 3e-3, 1e-3)],
+    "none": [{"weight_decay": d} for d in (3e-2, 1e-1, 1e-2, 3e-1, 3e-3, 1e-3)],
     "kd": [{"logits": w} for w in (0.7, 0.35, 1.4, 2.8, 0.15, 5.6)],
     "react-kd": [
         {"graph": graph, "logits": logits}
@@ -159,8 +159,8 @@ class NodeStudy:
 
     def student(self, method: str, teacher: str, size: int, number: int, choice: dict):
         """One training. choice: changes of the distillation's weights, or of the recipe."""
-        own = {k: v for k, v in choice.items() if k == "decay"}
-        config = DistillationConfig(**{k: v for k, v in choice.items() if k != "decay"})
+        own = {k: v for k, v in choice.items() if k == "weight_decay"}
+        config = DistillationConfig(**{k: v for k, v in choice.items() if k != "weight_decay"})
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(number)
             distiller = make_distiller(method, config, HIDDEN, HIDDEN)

@@ -215,7 +215,7 @@ def test_what_cannot_be_trained_is_refused(table, teacher):
         train_student(table, QUICK, distiller=distiller, targets=targets_of(teacher, table))
 
 
-@pytest.mark.parametrize("field, value", [("steps", 0), ("rate", 0.0), ("expert", 1.5), ("modality_dropout", 1.0)])
+@pytest.mark.parametrize("field, value", [("steps", 0), ("lr", 0.0), ("expert", 1.5), ("modality_dropout", 1.0)])
 def test_a_recipe_names_the_field_that_is_wrong(field, value):
     with pytest.raises(ValueError, match=field):
         Recipe(**{field: value})

@@ -1,31 +1,35 @@
-"""Distilling the shipped student: choices by validation, an encoder that stays, measures beside every rung."""
+"""Distilling a released student: choices by validation, an encoder that stays, one temperature, baselines."""
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.nodes.table import NodeTable
-from REACTKDTrainLib.nodes.train import new_student, predict
-from REACTKDTrainLib.release import distill, ship
-from REACTKDTrainLib.release.ship import save
+from REACTKDTrainLib.nodes.train import Recipe, new_student, predict
+from REACTKDTrainLib.release import distill
+from REACTKDTrainLib.release.baselines import bayes_limit, hand_features, hand_logistic
+from REACTKDTrainLib.release.recipe import ReleaseRecipe
 from support.node_cases import cases
+
+QUICK = replace(
+    ReleaseRecipe(),
+    teachers=((40, 0.3),),
+    members=2,
+    candidates=(("none", 0.0, 10), ("react-kd", 0.3, 40)),
+    shares=(0.5, 1.0),
+    opened=Recipe(lr=3e-3, batch=64),
+)
 
 
 @pytest.fixture
-def tables(monkeypatch) -> dict[str, NodeTable]:
-    monkeypatch.setattr(distill, "TEACHERS", ((40, 0.3),))
-    monkeypatch.setattr(distill, "STUDENTS", (("none", 0.0, 3e-3, 10), ("react-kd", 0.3, 3e-3, 40)))
-    monkeypatch.setattr(distill, "_MEMBERS", 2)
-    monkeypatch.setattr(distill, "SHARES", (0.5, 1.0))
-    monkeypatch.setattr(distill, "_RUNG_STEPS", (5,))
-    monkeypatch.setattr(ship, "_DRAWS", 20)
+def tables() -> dict[str, NodeTable]:
     size = Student(StudentConfig()).fused_size
     return {n: NodeTable.of(cases(60, seed, size)) for seed, n in enumerate(("train", "validation", "test"))}
 
@@ -34,23 +38,42 @@ def tables(monkeypatch) -> dict[str, NodeTable]:
 def test_the_distilled_student_keeps_its_encoder_and_learns(tables):
     torch.manual_seed(0)
     initial = new_student(tables["train"], StudentConfig()).eval()
-    student, others, told = distill.distilled(tables["train"], tables["validation"], initial)
-    before, after = initial.state_dict(), student.state_dict()
+    found = distill.distill(tables["train"], tables["validation"], initial, QUICK)
+    before, after = initial.state_dict(), found.student.state_dict()
     assert all(torch.equal(before[k], after[k]) for k in before if k.startswith("encoders."))
     auc = [
         macro_auc(tables["test"].grade.numpy(), predict(s, tables["test"], ("fdg",)).numpy())
-        for s in (initial, student)
+        for s in (initial, found.student)
     ]
     assert auc[1] > auc[0] + 0.1
-    assert others["before distillation"] is initial and told["chosen"]["method"] == "react-kd"
-    assert len(told["tried"]) == 5 and told["teacher"]["members"] == 2
+    assert found.record["chosen"]["method"] == "react-kd" and found.undistilled is not found.student
+    assert len(found.record["tried"]) == 5 and found.record["teacher"]["members"] == 2
+
+
+def test_an_encoder_joins_a_baseline_without_changing_what_it_says(tables):
+    """Before the head is tuned its path from the encoder is at zero."""
+    recipe = replace(QUICK, opened=Recipe(steps=1, lr=1e-12, weight_decay=0.0, modality_dropout=0.0))
+    base = new_student(tables["train"], StudentConfig(blocks=("input", "bands", "shells"))).eval()
+    encoder = Student(StudentConfig()).state_dict()
+    joined = distill.with_encoder(base, encoder, tables["train"], recipe)
+    for subset in (("ct",), ("fdg", "acetate")):
+        assert torch.allclose(predict(joined, tables["test"], subset), predict(base, tables["test"], subset), atol=1e-5)
+    own = joined.state_dict()
+    assert all(torch.equal(v, own[k]) for k, v in encoder.items() if k.startswith("encoders."))
+
+
+def test_limits_and_hand_features(tables):
+    train, test = NodeTable.of(cases(400)), NodeTable.of(cases(100, seed=2))
+    assert np.allclose(bayes_limit(test, ("ct",)).sum(axis=1), 1)
+    assert hand_features(test, ("ct",)).shape[0] == 100
+    assert macro_auc(test.grade.numpy(), hand_logistic(train, test, ("fdg",))) > 0.8
 
 
 def test_one_temperature_serves_every_subset_of_inputs(tables):
     torch.manual_seed(0)
     student = new_student(tables["train"], StudentConfig()).eval()
     before = [predict(student, tables["test"], s) for s in (("ct",), ("ct", "fdg", "acetate"))]
-    t = distill.calibrated(student, tables["validation"])
+    t = distill.calibrate(student, tables["validation"])
     assert 0.3 <= t <= 3.0
     for p, q in zip(
         before, [predict(student, tables["test"], s) for s in (("ct",), ("ct", "fdg", "acetate"))], strict=True
@@ -69,24 +92,3 @@ def test_a_blend_lies_between_its_two_ends(tables):
     for share, end in ((0.0, one), (1.0, other)):
         blend = distill.blended(one, other, share).state_dict()
         assert all(torch.allclose(v, blend[k]) for k, v in end.state_dict().items())
-
-
-@pytest.mark.slow
-def test_the_command_writes_a_bundle_that_says_how_it_was_made(tables, tmp_path, monkeypatch):
-    torch.manual_seed(0)
-    training = {"how": "on node vectors", "cohort": "of the test", "cases": 60, "encoder_cases": 0}
-    save(tmp_path / "initial", new_student(tables["train"], StudentConfig()), training, {})
-    monkeypatch.setattr(distill, "load", lambda store, seeds, made_only: tables[seeds])
-    monkeypatch.setattr(distill, "seeds_of", str)
-    distill.main(
-        ["--nodes", str(tmp_path), "--initial", str(tmp_path / "initial"), "--output", str(tmp_path / "new")]
-        + ["--train", "train", "--validation", "validation", "--test", "test"]
-    )
-    bundle = Bundle.load(tmp_path / "new")
-    assert bundle.info["version"] == "1.1.0" and "distilled from an ensemble" in bundle.info["training"]["how"]
-    assert bundle.info["training"]["distillation"]["chosen"]["graph"] == 0.3
-    for subset in bundle.info["evaluation"]["subsets"].values():
-        assert {"student", "before distillation", "tuned without a teacher", "Bayes limit"} <= set(subset)
-    assert (
-        json.loads((tmp_path / "new" / "configs" / "metadata.json").read_text())["reactkd"]["evaluation"]["cases"] == 60
-    )

@@ -9,8 +9,8 @@ from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom import GRADES, acquire, draw_patient
 from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
-from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.release.card import card as written_card
+from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.release.page import auc_table, gain_table, masks_table
 
 CT, PET, ALL = "ct", "fdg+acetate", "ct+fdg+acetate"
@@ -43,7 +43,7 @@ def test_is_distilled_and_has_its_card(bundle):
     assert "not for clinical use" in card
 
 
-def test_every_subset_stands_beside_every_rung(evaluation):
+def test_every_subset_stands_beside_every_baseline(evaluation):
     assert len(evaluation["subsets"]) == 7
     for subset in evaluation["subsets"].values():
         assert set(subset) == {
@@ -57,9 +57,9 @@ def test_every_subset_stands_beside_every_rung(evaluation):
             "student",
             "logistic regression by hand",
         }
-        for rung in subset.values():
-            assert rung["auc"] <= subset["Bayes limit with masks"]["auc"] + 0.005
-            assert rung["interval95"][0] < rung["auc"] < rung["interval95"][1]
+        for row in subset.values():
+            assert row["auc"] <= subset["Bayes limit with masks"]["auc"] + 0.005
+            assert row["interval95"][0] < row["auc"] < row["interval95"][1]
 
 
 def test_inputs_differ_clearly(evaluation):

@@ -1,0 +1,247 @@
+"""The released model, from drawn patients to the model folder; each step is kept, so a run that was cut off goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.student.bundle import SHIPPED, Bundle
+from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.writing.atomic import write_text
+from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.cohorts.phantom import phantom_case
+from REACTKDTrainLib.cohorts.sizes import preparation_of
+from REACTKDTrainLib.content_store import ContentStore, content_key
+from REACTKDTrainLib.data.normalization import LiverWindow
+from REACTKDTrainLib.data.store import PreparedStore
+from REACTKDTrainLib.nodes.node_store import NodeStore, encoder_hash
+from REACTKDTrainLib.nodes.table import NodeTable
+from REACTKDTrainLib.release.baselines import MOMENT_BASELINES
+from REACTKDTrainLib.release.card import card
+from REACTKDTrainLib.release.crops import CropStore
+from REACTKDTrainLib.release.distill import best_baseline, calibrate, distill, with_encoder
+from REACTKDTrainLib.release.encoder import train_encoder
+from REACTKDTrainLib.release.measure import evaluate, with_other_masks
+from REACTKDTrainLib.release.recipe import ReleaseRecipe, Seeds
+from REACTKDTrainLib.worker_pool import WorkerPool
+
+FORMAT = "reactkd-release/1"
+COHORT = "large"
+PARTS = ("train", "validation", "test")
+CLINICAL_USE = "trained on digital phantoms: not for clinical use"
+
+
+@dataclass(eq=False)
+class Release:
+    """One making of a model. work: where steps, crops and node vectors are kept; workers: processes that prepare.
+
+    on_progress: gets a sentence about what is done now.
+    """
+
+    recipe: ReleaseRecipe
+    work: Path
+    workers: int = 1
+    on_progress: Callable[[str], None] = lambda text: None
+
+    def __post_init__(self) -> None:
+        recipe = self.recipe
+        self._steps = ContentStore(self.work / "steps", ".pt")
+        prepared = PreparedStore(self.work / "nodes", preparation_of(recipe.size), variants=recipe.variants)
+        self._bare = NodeStore(self.work / "nodes", replace(prepared, variants=0), LiverWindow())
+        self._crops = CropStore(ContentStore(self.work / "crops"), self._bare, recipe.crops)
+        self._nodes = NodeStore(self.work / "nodes", prepared, LiverWindow())
+
+    # -- patients
+
+    def cases(self, seeds: Seeds) -> list[CohortCase]:
+        """Patients of the cohort by number."""
+        return [phantom_case(COHORT, seed, self.recipe.size) for seed in range(*seeds)]
+
+    def _made(self, what: str, cases: Sequence[CohortCase], make: Callable[[CohortCase], Any]) -> None:
+        with WorkerPool(make, self.workers) as pool:
+            for done, _ in enumerate(pool.results(cases), start=1):
+                if done % 50 == 0 or done == len(cases):
+                    self.on_progress(f"{what}: {done} of {len(cases)} patients")
+
+    @cached_property
+    def encoder(self) -> Student:
+        """Trained on the crops of its patients."""
+        recipe, cases = self.recipe, self.cases(self.recipe.encoder_patients)
+        names = [self._crops.key(case) for case in cases]
+        key = content_key({"format": FORMAT, "step": "encoder", "cases": names, "recipe": asdict(recipe.encoder),
+                           "student": recipe.student.to_dict()})  # fmt: skip
+
+        def train() -> dict:
+            self._made("cutting crops", cases, self._crops.make)
+            crops = self._crops.load(cases)
+            at = self.work / "steps" / f"encoder-{key[:16]}.checkpoint.pt"
+
+            def tell(done: int, of: int) -> None:
+                if done % 20 == 0 or done == of:
+                    self.on_progress(f"training the encoder: step {done} of {of} on {len(crops)} crops")
+
+            student = train_encoder(crops, recipe.student, recipe.encoder, recipe.crops, at, key, tell)
+            at.unlink(missing_ok=True)
+            return {"student": student.state_dict()}
+
+        return self._student(self._steps.made(key, train)["student"])
+
+    def _student(self, state: dict, **changes) -> Student:
+        student = Student(replace(self.recipe.student, **changes))
+        student.load_state_dict(state)
+        return student.eval().requires_grad_(False)
+
+    @cached_property
+    def tables(self) -> dict[str, NodeTable]:
+        """Node vectors of all parts, with the encoder's moments over whole volumes."""
+        encoder = self.encoder
+        store = replace(self._nodes, encoder=encoder, encoder_key=encoder_hash(encoder))
+        out = {}
+        for part in PARTS:
+            cases = self.cases(getattr(self.recipe, part))
+            self._made(f"node vectors, {part}", [c for c in cases if not store.path(c).exists()], store.make)
+            out[part] = NodeTable.of([store.get(case) for case in cases])
+        return out
+
+    # -- students
+
+    def _step(self, name: str, make: Callable[[], dict]) -> dict:
+        """What `make` gives, once for this recipe and encoder."""
+        told = {"format": FORMAT, "step": name, "encoder": encoder_hash(self.encoder), "recipe": self.recipe.to_dict()}
+
+        def made() -> dict:
+            self.on_progress(f"{name}: training")
+            return make()
+
+        return self._steps.made(content_key(told), made)
+
+    def baselines(self) -> tuple[dict[str, Student], dict[str, dict]]:
+        """Students without an encoder, and by what each was trained."""
+        students, records = {}, {}
+        for name, blocks in MOMENT_BASELINES.items():
+
+            def make(blocks=blocks) -> dict:
+                student, record = best_baseline(blocks, self.tables["train"], self.tables["validation"], self.recipe)
+                return {"student": student.state_dict(), "record": json.dumps(record)}
+
+            found = self._step(name, make)
+            records[name] = json.loads(found["record"])
+            students[name] = self._student(found["student"], blocks=blocks, dropout=records[name]["dropout"])
+        return students, records
+
+    def undistilled(self, base: Student) -> Student:
+        """The baseline that the encoder joined."""
+
+        def make() -> dict:
+            joined = with_encoder(base, self.encoder.state_dict(), self.tables["train"], self.recipe)
+            return {"student": joined.state_dict()}
+
+        return self._student(self._step("the encoder joins", make)["student"], dropout=base.config.dropout)
+
+    def distilled(self, initial: Student) -> tuple[Student, Student, dict]:
+        """The calibrated student, the one tuned alike without a teacher, and the record of both."""
+
+        def make() -> dict:
+            found = distill(self.tables["train"], self.tables["validation"], initial, self.recipe)
+            record = {**found.record, "temperature": calibrate(found.student, self.tables["validation"])}
+            students = {"student": found.student.state_dict(), "plain": found.undistilled.state_dict()}
+            return students | {"record": json.dumps(record)}
+
+        found = self._step("distillation", make)
+        dropout = initial.config.dropout
+        student, plain = (self._student(found[name], dropout=dropout) for name in ("student", "plain"))
+        return student, plain, json.loads(found["record"])
+
+    def run(self, output: Path, version: str) -> Bundle:
+        """Make what is not there yet, measure once, and write the model folder with its card."""
+        baselines, records = self.baselines()
+        *_, last = MOMENT_BASELINES
+        before = self.undistilled(baselines[last])
+        student, plain, record = self.distilled(before)
+        students = {**baselines, "before distillation": before, "tuned without a teacher": plain, "student": student}
+        self.on_progress("measuring on the test patients")
+        train, test, draws = self.tables["train"], self.tables["test"], self.recipe.draws
+        evaluation = evaluate(students, train, test, draws)
+        pair = {"before distillation": before, "student": student}
+        evaluation["other_masks"] = with_other_masks(test, pair, draws)
+        training = self.provenance(records[last], record)
+        bundle = Bundle.save(output, student, self._metadata(version, training, evaluation))
+        write_text(Path(output) / "docs" / "README.md", card(training, evaluation))
+        return bundle
+
+    # -- what is said of it
+
+    def provenance(self, head: dict, distillation: dict) -> dict:
+        """What was run: every recipe as it was used, numbers of patients, what was chosen."""
+        recipe = self.recipe
+        spans = {part: list(getattr(recipe, part)) for part in ("encoder_patients", *PARTS)}
+        count = {part: last - first for part, (first, last) in spans.items()}
+        spacing = preparation_of(recipe.size).spacing_mm
+        crop = recipe.crops.pooled * spacing
+        temperature = distillation.pop("temperature")
+        return {
+            "cohort": "digital phantom, large",
+            "cases": count["train"],
+            "encoder_cases": count["encoder_patients"],
+            "distillation_cases": count["train"],
+            "validation_cases": count["validation"],
+            **{f"{name}seeds": [first, last - 1] for name, (first, last) in (
+                ("encoder_", spans["encoder_patients"]), ("", spans["train"]), ("distillation_", spans["train"]),
+                ("validation_", spans["validation"]), ("test_", spans["test"]))},
+            "grid_mm": spacing,
+            "recipe": recipe.to_dict(),
+            "encoder_sha256": encoder_hash(self.encoder),
+            "head": head,
+            "distillation": distillation,
+            "temperature": round(temperature, 3),
+            "made": date.today().isoformat(),
+            "how": f"encoder on lesion crops of {crop:g} mm ({recipe.encoder.steps} steps of {recipe.encoder.batch}) "
+            "with augmentation, focal loss and modality dropout; head on moments of whole volumes, then tuned with the "
+            "encoder's; then heads distilled from an ensemble of teachers that see all images and the expert's masks",
+        }  # fmt: skip
+
+    def _metadata(self, version: str, training: dict, evaluation: dict) -> dict:
+        window = self._nodes.window
+        preparation = preparation_of(self.recipe.size).to_metadata()
+        preparation |= {"ct_center_hu": window.center_hu, "ct_scale_hu": window.scale_hu}
+        info = {
+            "name": SHIPPED,
+            "version": version,
+            "clinical_use": CLINICAL_USE,
+            "classes": list(GRADES),
+            "organ": "Liver",
+            "lesion": "Tumor",
+            "modalities": list(self.recipe.student.modalities),
+            "preparation": preparation,
+            "training": training,
+            "evaluation": evaluation,
+        }
+        return {"reactkd": info}
+
+
+def release(
+    recipe: ReleaseRecipe,
+    work: Path,
+    output: Path,
+    version: str,
+    workers: int = 1,
+    on_progress: Callable[[str], None] = lambda text: None,
+) -> Bundle:
+    """Make a model by a recipe: crops, encoder, node vectors, heads, distillation, temperature, measures, card.
+
+    work: a folder that keeps every step; the same call goes on where the last one was cut off. output: the model
+    folder, replaced whole at the end. Raises: OutputNotWritable, UsageError, WorkerLost.
+
+    Example:
+        >>> release(PRESETS["tiny"], Path("work"), Path("model"), "0.0.1", on_progress=print)
+    """
+    with torch.random.fork_rng(devices=[]):
+        return Release(recipe, Path(work), workers, on_progress).run(Path(output), version)

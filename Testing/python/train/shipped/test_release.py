@@ -1,0 +1,98 @@
+"""The released model by one call: every step once, from drawn patients to a model that grades, and on from where it was
+cut off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+from torch import nn
+
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.phantom import acquire, draw_patient
+from REACTKDLib.core.student.bundle import Bundle
+from REACTKDTrainLib.nodes.node_store import encoder_hash
+from REACTKDTrainLib.nodes.train import Checkpoint, Recipe, optimize
+from REACTKDTrainLib.release.card import card
+from REACTKDTrainLib.release.make import Release, release
+from REACTKDTrainLib.release.recipe import PRESETS
+
+TINY = replace(
+    PRESETS["tiny"], encoder_patients=(2500, 2503), train=(2500, 2509), validation=(2000, 2008), test=(0, 16)
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("release")
+    said: list[str] = []
+    return folder, release(TINY, folder / "work", folder / "model", "9.9.9", on_progress=said.append), said
+
+
+def test_the_model_grades(made):
+    folder, bundle, _ = made
+    case = acquire(draw_patient(3, cohort="large"), "tiny").case
+    report = Grader(Bundle.load(folder / "model"), device="cpu").open(case).grade().report
+    assert sum(report.probabilities.values()) == pytest.approx(1) and report.model.version == "9.9.9"
+    assert bundle.info["preparation"]["spacing_mm"] == 10
+
+
+def test_what_the_metadata_say_is_what_was_run(made):
+    folder, bundle, said = made
+    training = bundle.info["training"]
+    assert training["recipe"]["encoder"] == {**asdict(TINY.encoder), "class_weights": [1.0, 1.0, 1.0]}
+    assert training["encoder_cases"] == 3 and training["encoder_seeds"] == [2500, 2502] and training["cases"] == 9
+    assert f"({TINY.encoder.steps} steps of {TINY.encoder.batch})" in training["how"]
+    assert training["encoder_sha256"] == encoder_hash(bundle.student)
+    untrained = type(bundle.student)(bundle.student.config)
+    assert encoder_hash(untrained) != encoder_hash(bundle.student)
+    assert any("training the encoder: step 6 of 6" in text for text in said)
+    assert set(bundle.info["evaluation"]["gains"]) == {"ct", "fdg+acetate", "ct+fdg+acetate"}
+    text = (folder / "model" / "docs" / "README.md").read_text(encoding="utf-8")
+    assert text == card(training, bundle.info["evaluation"])
+
+
+def test_a_second_call_goes_on_from_what_is_there_and_gives_the_same_model(made):
+    folder, bundle, _ = made
+    steps = sorted((folder / "work" / "steps").glob("*.pt"))
+    newest = max(steps, key=lambda path: path.stat().st_mtime_ns)
+    newest.unlink()  # as if the run had been cut off before the distillation was done
+    said: list[str] = []
+    again = release(TINY, folder / "work", folder / "again", "9.9.9", on_progress=said.append)
+    assert [text for text in said if "training" in text] == ["distillation: training"]
+    assert again.info["sha256"] == bundle.info["sha256"]
+    assert not list((folder / "work" / "steps").glob("*checkpoint*"))
+
+
+def test_another_recipe_of_the_encoder_is_another_encoder(made):
+    folder, bundle, _ = made
+    other = replace(TINY, encoder=replace(TINY.encoder, steps=7))
+    assert encoder_hash(Release(other, folder / "work").encoder) != encoder_hash(bundle.student)
+
+
+def test_a_training_that_was_cut_off_ends_as_one_that_was_not(tmp_path):
+    recipe = Recipe(steps=9, batch=4)
+    x = torch.randn(10, 3, generator=torch.Generator().manual_seed(1))
+
+    def trained(path, until: int) -> nn.Module:
+        torch.manual_seed(0)
+        net, draw = nn.Sequential(nn.Linear(3, 1), nn.Dropout(0.5)), torch.Generator().manual_seed(2)
+
+        def watch(step: int, _) -> None:
+            if step == until:
+                raise KeyboardInterrupt
+
+        def loss(index):
+            return {"loss": (net(x[index]) - torch.randn(len(index), 1, generator=draw)).square().mean()}
+
+        optimize(net, loss, 10, recipe, watch, Checkpoint(path, "b", (draw,), every=3))
+        return net
+
+    whole = trained(tmp_path / "whole.pt", -1)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "cut.pt", 7)
+    resumed = trained(tmp_path / "cut.pt", -1)
+    for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(a, b)
