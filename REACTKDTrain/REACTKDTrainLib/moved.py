@@ -15,7 +15,10 @@ MOVED = {
     "evaluation.compare": "compare runs",
     "heads.compare": "compare nodes",
     "run.comparison": "compare methods",
-    **{f"shipped.{step}": f"release {step}" for step in ("prepared", "extract", "ship", "distill", "page")},
+    **{
+        f"shipped.{step}": "release make" for step in ("prepared", "extract", "ship", "distill")
+    },  # one of its steps each
+    "shipped.page": "release page",
 }
 PACKAGES = ("heads", "run", "shipped")  # that are no more
 SOURCE = """

@@ -1,21 +1,50 @@
-"""`release`: the steps by which the shipped student was made; see docs/shipped_student.md."""
+"""`release make --work FOLDER --output MODEL` makes the released model; `release page MODEL` prints its tables."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from importlib import import_module
+from pathlib import Path
 
-STEPS = ("prepared", "extract", "ship", "distill", "page")
+from REACTKDTrainLib.progress import display_for
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The step, and what it takes."""
-    parser.add_argument("step", choices=STEPS, help="`release STEP --help` says what a step takes")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the step")
+    """What is to be done, and its options."""
+    kinds = parser.add_subparsers(required=True, metavar="KIND")
+
+    make = kinds.add_parser("make", help="from drawn patients to a model folder with its card; run again to go on")
+    make.add_argument("--work", type=Path, required=True, help="a folder that keeps every step")
+    make.add_argument("--output", type=Path, required=True, help="the new model folder")
+    make.add_argument("--preset", choices=("full", "tiny"), default="full", help="'tiny' shows that everything runs")
+    make.add_argument("--model-version", default="0.0.0", help="what the model says of itself")
+    make.add_argument("--workers", type=int, default=1, help="processes that draw and prepare patients")
+    make.set_defaults(release=_make)
+
+    page = kinds.add_parser("page", help="print the tables of a model's metadata as Markdown")
+    page.add_argument("bundle", type=Path, help="the model folder")
+    page.set_defaults(release=_page)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run the step as a program of its own."""
-    sys.argv = [f"release {options.step}", *options.arguments]
-    import_module(f"REACTKDTrainLib.release.{options.step}").main()
+    """Do it. Raises: ReactkdError."""
+    options.release(options)
+
+
+def _make(options: argparse.Namespace) -> None:
+    from REACTKDTrainLib.release.make import release
+    from REACTKDTrainLib.release.page import tables_of
+    from REACTKDTrainLib.release.recipe import PRESETS
+
+    recipe = PRESETS[options.preset]
+    with display_for(sys.stderr) as on_progress:
+        bundle = release(recipe, options.work, options.output, options.model_version, options.workers, on_progress)
+    print(tables_of(bundle.info["evaluation"]))
+
+
+def _page(options: argparse.Namespace) -> None:
+    from REACTKDLib.core.student.bundle import METADATA
+    from REACTKDLib.core.student.bundle_metadata import read_metadata
+    from REACTKDTrainLib.release.page import tables_of
+
+    print(tables_of(read_metadata(options.bundle / METADATA)["reactkd"]["evaluation"]))

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.student.bundle import SHIPPED, Bundle
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.writing.atomic import write_text
@@ -24,6 +25,7 @@ from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.nodes.node_store import NodeStore, encoder_hash
 from REACTKDTrainLib.nodes.table import NodeTable
+from REACTKDTrainLib.progress import WeightedProgress
 from REACTKDTrainLib.release.baselines import MOMENT_BASELINES
 from REACTKDTrainLib.release.card import card
 from REACTKDTrainLib.release.crops import CropStore
@@ -36,6 +38,16 @@ from REACTKDTrainLib.worker_pool import WorkerPool
 FORMAT = "reactkd-release/1"
 COHORT = "large"
 PARTS = ("train", "validation", "test")
+#: what a step costs relative to the others, most of it drawing patients
+COST = {
+    "crops": 20.0,
+    "encoder": 15.0,
+    **{f"node vectors of {part}": cost for part, cost in zip(PARTS, (30.0, 3.0, 20.0))},
+    **dict.fromkeys(MOMENT_BASELINES, 1.0),
+    "the encoder joins": 1.0,
+    "distillation": 5.0,
+    "measures": 3.0,
+}
 CLINICAL_USE = "trained on digital phantoms: not for clinical use"
 
 
@@ -43,16 +55,17 @@ CLINICAL_USE = "trained on digital phantoms: not for clinical use"
 class Release:
     """One making of a model. work: where steps, crops and node vectors are kept; workers: processes that prepare.
 
-    on_progress: gets a sentence about what is done now.
+    on_progress: of the whole; a step that is there already passes at once.
     """
 
     recipe: ReleaseRecipe
     work: Path
     workers: int = 1
-    on_progress: Callable[[str], None] = lambda text: None
+    on_progress: OnProgress = no_progress
 
     def __post_init__(self) -> None:
         recipe = self.recipe
+        self._progress = WeightedProgress(COST, self.on_progress)
         self._steps = ContentStore(self.work / "steps", ".pt")
         prepared = PreparedStore(self.work / "nodes", preparation_of(recipe.size), variants=recipe.variants)
         self._bare = NodeStore(self.work / "nodes", replace(prepared, variants=0), LiverWindow())
@@ -65,11 +78,11 @@ class Release:
         """Patients of the cohort by number."""
         return [phantom_case(COHORT, seed, self.recipe.size) for seed in range(*seeds)]
 
-    def _made(self, what: str, cases: Sequence[CohortCase], make: Callable[[CohortCase], Any]) -> None:
+    def _made(self, part: str, cases: Sequence[CohortCase], make: Callable[[CohortCase], Any]) -> None:
+        on_progress = self._progress.part(part)
         with WorkerPool(make, self.workers) as pool:
             for done, _ in enumerate(pool.results(cases), start=1):
-                if done % 50 == 0 or done == len(cases):
-                    self.on_progress(f"{what}: {done} of {len(cases)} patients")
+                on_progress(done / len(cases), f"{part}, {done} of {len(cases)} patients")
 
     @cached_property
     def encoder(self) -> Student:
@@ -80,13 +93,14 @@ class Release:
                            "student": recipe.student.to_dict()})  # fmt: skip
 
         def train() -> dict:
-            self._made("cutting crops", cases, self._crops.make)
+            self._made("crops", cases, self._crops.make)
             crops = self._crops.load(cases)
             at = self.work / "steps" / f"encoder-{key[:16]}.checkpoint.pt"
 
+            on_progress = self._progress.part("encoder")
+
             def tell(done: int, of: int) -> None:
-                if done % 20 == 0 or done == of:
-                    self.on_progress(f"training the encoder: step {done} of {of} on {len(crops)} crops")
+                on_progress(done / of, f"training the encoder, step {done} of {of}")
 
             student = train_encoder(crops, recipe.student, recipe.encoder, recipe.crops, at, key, tell)
             at.unlink(missing_ok=True)
@@ -107,7 +121,7 @@ class Release:
         out = {}
         for part in PARTS:
             cases = self.cases(getattr(self.recipe, part))
-            self._made(f"node vectors, {part}", [c for c in cases if not store.path(c).exists()], store.make)
+            self._made(f"node vectors of {part}", [c for c in cases if not store.path(c).exists()], store.make)
             out[part] = NodeTable.of([store.get(case) for case in cases])
         return out
 
@@ -115,13 +129,17 @@ class Release:
 
     def _step(self, name: str, make: Callable[[], dict]) -> dict:
         """What `make` gives, once for this recipe and encoder."""
-        told = {"format": FORMAT, "step": name, "encoder": encoder_hash(self.encoder), "recipe": self.recipe.to_dict()}
+        parts = {"format": FORMAT, "step": name, "encoder": encoder_hash(self.encoder), "recipe": self.recipe.to_dict()}
+
+        on_progress = self._progress.part(name)
 
         def made() -> dict:
-            self.on_progress(f"{name}: training")
+            on_progress(0.0, f"training, {name}")
             return make()
 
-        return self._steps.made(content_key(told), made)
+        found = self._steps.made(content_key(parts), made)
+        on_progress(1.0, f"{name}, done")
+        return found
 
     def baselines(self) -> tuple[dict[str, Student], dict[str, dict]]:
         """Students without an encoder, and by what each was trained."""
@@ -167,7 +185,7 @@ class Release:
         before = self.undistilled(baselines[last])
         student, plain, record = self.distilled(before)
         students = {**baselines, "before distillation": before, "tuned without a teacher": plain, "student": student}
-        self.on_progress("measuring on the test patients")
+        self._progress.part("measures")(0.0, "measuring on the test patients")
         train, test, draws = self.tables["train"], self.tables["test"], self.recipe.draws
         evaluation = evaluate(students, train, test, draws)
         pair = {"before distillation": before, "student": student}
@@ -175,6 +193,7 @@ class Release:
         training = self.provenance(records[last], record)
         bundle = Bundle.save(output, student, self._metadata(version, training, evaluation))
         write_text(Path(output) / "docs" / "README.md", card(training, evaluation))
+        self._progress.part("measures")(1.0, "done")
         return bundle
 
     # -- what is said of it
@@ -233,7 +252,7 @@ def release(
     output: Path,
     version: str,
     workers: int = 1,
-    on_progress: Callable[[str], None] = lambda text: None,
+    on_progress: OnProgress = no_progress,
 ) -> Bundle:
     """Make a model by a recipe: crops, encoder, node vectors, heads, distillation, temperature, measures, card.
 
@@ -241,7 +260,7 @@ def release(
     folder, replaced whole at the end. Raises: OutputNotWritable, UsageError, WorkerLost.
 
     Example:
-        >>> release(PRESETS["tiny"], Path("work"), Path("model"), "0.0.1", on_progress=print)
+        >>> release(PRESETS["tiny"], Path("work"), Path("model"), "0.0.1")
     """
     with torch.random.fork_rng(devices=[]):
         return Release(recipe, Path(work), workers, on_progress).run(Path(output), version)

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-
 from REACTKDTrainLib.results.tables import difference_cell, markdown, value_cell
 
 NAMES = {
@@ -53,16 +47,6 @@ def masks_table(evaluation: dict) -> str:
     return markdown([*rows, ["*gain, 95 % interval*", *(difference_cell(of["gain"], 3) for of in found.values())]])
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """`release page BUNDLE`: print the tables of a bundle's metadata as Markdown. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="REACTKDTrainLib release page", description=main.__doc__)
-    parser.add_argument("bundle", type=Path)
-    options = parser.parse_args(arguments)
-    metadata = json.loads((options.bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))
-    evaluation = metadata["reactkd"]["evaluation"]
-    print(auc_table(evaluation), gain_table(evaluation), masks_table(evaluation), sep="\n\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def tables_of(evaluation: dict) -> str:
+    """All three, as Markdown."""
+    return "\n\n".join([auc_table(evaluation), gain_table(evaluation), masks_table(evaluation)])

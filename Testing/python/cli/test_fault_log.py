@@ -61,7 +61,7 @@ def test_of_a_training(folder, train, monkeypatch, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("command", "arguments"),
     [("cohorts", ["check", "."]), ("low_dose", ["--ct", "ct.nii", "--output", "low.nii"]), ("study", []),
-     ("compare", ["runs", "a", "b"]), ("release", ["page"])],
+     ("compare", ["runs", "a", "b"]), ("release", ["page", "model"])],
 )  # fmt: skip
 def test_of_the_commands_beside_a_training(command, arguments, folder, monkeypatch, capsys) -> None:
     monkeypatch.setattr(f"REACTKDTrainLib.commands.{command}.run", fails)

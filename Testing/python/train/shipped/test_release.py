@@ -27,8 +27,9 @@ TINY = replace(
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("release")
-    said: list[str] = []
-    return folder, release(TINY, folder / "work", folder / "model", "9.9.9", on_progress=said.append), said
+    said: list[tuple[float, str]] = []
+    on_progress = lambda fraction, text: said.append((fraction, text))  # noqa: E731
+    return folder, release(TINY, folder / "work", folder / "model", "9.9.9", on_progress=on_progress), said
 
 
 def test_the_model_grades(made):
@@ -48,7 +49,9 @@ def test_what_the_metadata_say_is_what_was_run(made):
     assert training["encoder_sha256"] == encoder_hash(bundle.student)
     untrained = type(bundle.student)(bundle.student.config)
     assert encoder_hash(untrained) != encoder_hash(bundle.student)
-    assert any("training the encoder: step 6 of 6" in text for text in said)
+    assert "training the encoder, step 6 of 6" in [text for _, text in said]
+    fractions = [fraction for fraction, _ in said]
+    assert fractions == sorted(fractions) and fractions[-1] == pytest.approx(1)
     assert set(bundle.info["evaluation"]["gains"]) == {"ct", "fdg+acetate", "ct+fdg+acetate"}
     text = (folder / "model" / "docs" / "README.md").read_text(encoding="utf-8")
     assert text == card(training, bundle.info["evaluation"])
@@ -60,8 +63,8 @@ def test_a_second_call_goes_on_from_what_is_there_and_gives_the_same_model(made)
     newest = max(steps, key=lambda path: path.stat().st_mtime_ns)
     newest.unlink()  # as if the run had been cut off before the distillation was done
     said: list[str] = []
-    again = release(TINY, folder / "work", folder / "again", "9.9.9", on_progress=said.append)
-    assert [text for text in said if "training" in text] == ["distillation: training"]
+    again = release(TINY, folder / "work", folder / "again", "9.9.9", on_progress=lambda _, text: said.append(text))
+    assert [text for text in said if "training" in text] == ["training, distillation"]
     assert again.info["sha256"] == bundle.info["sha256"]
     assert not list((folder / "work" / "steps").glob("*checkpoint*"))
 
