@@ -66,7 +66,7 @@ def test_a_layout_in_a_file_of_its_own_is_recognized_by_every_command(tmp_path: 
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
 
-    found = run("-m", "REACTKDTrainLib.cohorts", "check", "data")
+    found = run("-m", "REACTKDTrainLib", "cohorts", "check", "data")
     assert found[:2] == ["my hospital: 1 case of 1 patient", "grades: 1 poor"]
     cases, refusal = run("-c", ASK)
     assert cases == "[('high-1', 2, True)]" and "nor a folder called mine, nor DICOM with segmentations, nor" in refusal
