@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 import pytest
@@ -143,6 +143,14 @@ def test_gw_is_at_most_the_edge_loss_where_nodes_are_the_same(seed):
     assert float(gw_loss(student, teacher, "matched")) == pytest.approx(edge, rel=1e-9)
     assert float(gw_loss(student, teacher, "paper")) <= edge + 1e-12
     assert float(gw_loss(student, teacher, "semirelaxed")) <= float(gw_loss(student, teacher, "paper")) + 1e-12
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 4), (3, 2), (4, 4), (5, 3)])
+def test_gw_with_a_free_teacher_is_at_most_the_edge_loss_of_every_assignment(n, m):
+    """Whatever regions the student's are matched with, so the term has work to do only beyond what edges say."""
+    student, teacher = graph(n, 7), graph(m, 8)
+    least = min(float(edge_loss(student, teacher[list(row)])) for row in product(range(m), repeat=n))
+    assert 0 < float(gw_loss(student, teacher, "semirelaxed")) <= least + 1e-12
 
 
 @pytest.mark.parametrize("mode", ["paper", "semirelaxed"])
