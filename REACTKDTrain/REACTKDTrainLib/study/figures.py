@@ -163,10 +163,10 @@ def _attention(figure, study, found: dict[str, np.ndarray]) -> None:
         shown = shown[::-1, ::-1]
         shown[..., 3] *= 0.65
         axes[1, column].imshow(shown, interpolation="nearest")
-        label = GRADES[int(found["p_ct+fdg+acetate"][n].argmax())]
+        predicted = GRADES[int(found["p_ct+fdg+acetate"][n].argmax())]
         lesions = int(np.isfinite(found["effect"][n]).sum()) - 1
         axes[0, column].set_title(
-            f"{GRADES[found['grade'][n]]}, label: {label} ({plural(lesions, 'lesion')})", fontsize=9
+            f"{GRADES[found['grade'][n]]}, predicted: {predicted} ({plural(lesions, 'lesion')})", fontsize=9
         )
     bar = figure.colorbar(
         _mappable(norm, colors), ax=axes[1].tolist(), orientation="horizontal", fraction=0.06, pad=0.03

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from REACTKDLib.core.progress import OnProgress
+from REACTKDTrainLib.progress import duration
 from REACTKDTrainLib.study.runs import Run
 
 
@@ -30,21 +31,13 @@ class RunProgress:
         self._waiting[run.part] -= run.cost
         self._spent[run.part] += seconds
         self._paid[run.part] += run.cost
-        self._log(f"[{self._count}/{self._of}] {run.title}: {seconds:.0f} s; about {clock(self.left())} left")
+        self._log(f"[{self._count}/{self._of}] {run.title}: {seconds:.0f} s; about {duration(self.left())} left")
 
     def left(self) -> float:
         """Seconds."""
         every = sum(self._spent.values()) / max(sum(self._paid.values()), 1e-9)
         rates = {part: self._spent[part] / self._paid[part] if self._paid[part] else every for part in self._waiting}
         return sum(max(cost, 0) * rates[part] for part, cost in self._waiting.items()) / self._at_once
-
-
-def clock(seconds: float) -> str:
-    """'50 s', '12 min', '2 h 5 min'."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def every(count: int, log: Callable[[str], None], what: str) -> OnProgress:

@@ -117,24 +117,17 @@ class Study:
 
     def runs_of(self, kind: str) -> list[Run]:
         """One of the names in `KINDS`. Those of the kind 'nodes' are known once the choices are made."""
-        match kind:
-            case "choices":
-                return self.nodes.choice_runs()
-            case "nodes":
-                return self.nodes.runs(self.files)
-            case "node teachers":
-                return self.nodes.teacher_runs()
-            case "teachers":
-                return self.volumes.teacher_runs()
-            case "methods":
-                return self.volumes.method_runs(self.preset.methods, [0])
-            case "seeds":
-                return self.volumes.method_runs(self.preset.headline, range(1, self.preset.seeds))
-            case "ablation":
-                return self.volumes.ablation_runs()
-            case "external":
-                return self.outside.runs(self.preset.headline, self.preset.doses)
-        raise ValueError(f"there are no runs of the kind {kind!r}")
+        preset = self.preset
+        return {
+            "choices": lambda: self.nodes.choice_runs(),
+            "nodes": lambda: self.nodes.runs(self.files),
+            "node teachers": lambda: self.nodes.teacher_runs(),
+            "teachers": lambda: self.volumes.teacher_runs(),
+            "methods": lambda: self.volumes.method_runs(preset.methods, [0]),
+            "seeds": lambda: self.volumes.method_runs(preset.headline, range(1, preset.seeds)),
+            "ablation": lambda: self.volumes.ablation_runs(),
+            "external": lambda: self.outside.runs(preset.headline, preset.doses),
+        }[kind]()
 
     def make(self, named: tuple[str, str]) -> float:
         """Make and keep one run by its kind and key, which is all that a worker is sent. Returns the seconds."""

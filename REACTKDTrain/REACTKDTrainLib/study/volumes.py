@@ -138,9 +138,9 @@ class VolumeStudy:
 
     def teacher_runs(self) -> list[Run]:
         """Answers of the teachers on the test cases: nobody's claim, but what there was to transfer."""
-        folds = range(len(self.splits))
         return [
-            Run("teachers", "teachers", f, 0, self.recipe_of_teacher(f), partial(self._teacher, f), 3) for f in folds
+            Run("teachers", "teachers", f, 0, self.recipe_of_teacher(f), partial(self._teacher, f), 3)
+            for f in self._folds
         ]
 
     def method_runs(self, methods: Sequence[str], seeds: Sequence[int]) -> list[Run]:

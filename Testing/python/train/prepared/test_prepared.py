@@ -217,7 +217,9 @@ def test_one_id_for_two_cases_is_refused(case: CohortCase) -> None:
         Cohort("double", (case, case))
 
 
-@pytest.mark.parametrize("grade, modalities, said", [(3, ("ct",), "grade"), (0, ("mr",), "images"), (0, (), "images")])
+@pytest.mark.parametrize(
+    "grade, modalities, answered", [(3, ("ct",), "grade"), (0, ("mr",), "images"), (0, (), "images")]
+)
 def test_a_case_that_cannot_be_is_refused(grade: int, modalities: tuple, answered: str) -> None:
     with pytest.raises(UsageError, match=answered):
         CohortCase("a", "a", grade, modalities, partial(open, "nowhere"), "x")
