@@ -10,30 +10,21 @@ from torch import Tensor, nn
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.config import DistillationConfig
+from REACTKDTrainLib.distillation.methods import METHODS
 from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.outputs import GraphOutput
 
-#: name -> module of this package that holds the class `METHOD`
-METHODS = {
-    "none": "none",
-    "kd": "kd",
-    "at": "at",
-    "cirkd": "cirkd",
-    "mskd": "mskd",
-    "mtcm-kd": "mtcm_kd",
-    "awmt": "awmt",
-    "cwd": "cwd",
-    "crd": "crd",
-    "ifvd": "ifvd",
-    "react-kd": "react_kd",
-}
-#: methods without a term on the answer, which `<name>+kd` adds
-WITHOUT_LOGITS = ("at", "mskd", "cwd", "crd", "ifvd")
+#: what is written behind the name of a method without a term on the answer, to add that of 'kd'
 WITH_KD = "+kd"
 
 
+_registered: dict[str, type[Distiller]] = {}
+
+
 class Distiller(nn.Module):
-    """One method. Its parameters (projections) are trained with the student and thrown away afterward.
+    """One method: a subclass with its name, such as `class X(Distiller, name="kd")`, in `methods/kd.py`, where it is
+    found; the command line, REACTKDTrain.xml and the study then have it too. Its parameters (projections) are trained
+    with the student and thrown away afterward.
 
     student_width, teacher_width: channels of the node vectors and maps of the two. `needs_teacher`: False for a method
     that never looks at one; `needs_maps`: True for methods that compare whole maps. `label`: in tables; it says where a
@@ -43,6 +34,11 @@ class Distiller(nn.Module):
     label = ""
     needs_teacher = True
     needs_maps = False
+
+    def __init_subclass__(cls, name: str = "") -> None:
+        super().__init_subclass__()
+        if name:
+            _registered[name] = cls
 
     def __init__(self, config: DistillationConfig, student_width: int, teacher_width: int):
         super().__init__()
@@ -74,10 +70,27 @@ class WithLogits(Distiller):
         return self.logits.logit_terms(student, teacher, views)
 
 
+def method_class(name: str) -> type[Distiller]:
+    """The class of one of METHODS. Raises: UsageError for another name."""
+    if name not in METHODS:
+        raise UsageError(f"There is no method {name!r}; choose one of {', '.join(METHODS)}.")
+    import_module(f"REACTKDTrainLib.distillation.methods.{name.replace('-', '_')}")
+    return _registered[name]
+
+
+def compares_answers(method: type[Distiller]) -> bool:
+    """Whether a method has terms on the logits, as `logit_terms` gives them."""
+    return method.logit_terms is not Distiller.logit_terms
+
+
 def check_method(name: str) -> None:
     """Raises: UsageError unless `name` is one of METHODS, or one without a term on logits with '+kd' behind it."""
-    if name not in METHODS and name not in [f"{m}{WITH_KD}" for m in WITHOUT_LOGITS]:
-        raise UsageError(f"There is no method {name!r}; choose one of {', '.join(METHODS)}.")
+    plain = name.removesuffix(WITH_KD)
+    if plain != name and plain in METHODS:
+        found = method_class(plain)
+        if found.needs_teacher and not compares_answers(found):
+            return
+    method_class(name)
 
 
 def make_distiller(name: str, config: DistillationConfig, student_width: int, teacher_width: int) -> Distiller:
@@ -89,5 +102,4 @@ def make_distiller(name: str, config: DistillationConfig, student_width: int, te
     if name not in METHODS:
         parts = (make_distiller(n, config, student_width, teacher_width) for n in (name.removesuffix(WITH_KD), "kd"))
         return WithLogits(*parts)
-    module = import_module(f"REACTKDTrainLib.distillation.{METHODS[name]}")
-    return module.METHOD(config, student_width, teacher_width)
+    return method_class(name)(config, student_width, teacher_width)

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDTrainLib.data.augmentation import Augmentation
+from REACTKDTrainLib.distillation.methods import METHODS
 from REACTKDTrainLib.models.teacher_config import TeacherConfig
 from REACTKDTrainLib.training.config import DataConfig, StageConfig, TrainingConfig
 
 HEADLINE = ("none", "kd", "react-kd")
-COMPARED = ("none", "kd", "at", "cirkd", "mskd", "mtcm-kd", "awmt", "cwd", "crd", "ifvd", "react-kd")
+#: a method that is added is compared too
+COMPARED = METHODS
 WITH_LOGITS = ("at+kd", "mskd+kd", "cwd+kd", "crd+kd", "ifvd+kd")
 
 

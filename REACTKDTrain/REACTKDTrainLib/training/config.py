@@ -104,7 +104,7 @@ class LossConfig:
 class TrainingConfig:
     """One training. Written beside its results as `run.json`; read back by `from_dict`.
 
-    method: see `distillation.distiller.METHODS`. folds: 1 trains once on all cases but the validation part. amp:
+    method: see `distillation.methods.METHODS`. folds: 1 trains once on all cases but the validation part. amp:
     bfloat16 inside encoders on CUDA. Raises: UsageError that names the setting.
     """
 

@@ -13,26 +13,27 @@ from torch import Tensor
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.data.case import RegionMasks
 from REACTKDTrainLib.data.view import View
-from REACTKDTrainLib.distillation.at import attention, attention_loss
-from REACTKDTrainLib.distillation.awmt import teacher_weights
-from REACTKDTrainLib.distillation.cirkd import drawn_voxels, relation_loss
 from REACTKDTrainLib.distillation.config import DistillationConfig
-from REACTKDTrainLib.distillation.crd import contrast, patient_number
-from REACTKDTrainLib.distillation.cwd import channel_loss
-from REACTKDTrainLib.distillation.distiller import METHODS, WITHOUT_LOGITS, check_method, make_distiller
+from REACTKDTrainLib.distillation.distiller import check_method, make_distiller
 from REACTKDTrainLib.distillation.graph import edge_loss, node_loss, normalized
 from REACTKDTrainLib.distillation.graph_batch import Graphs
 from REACTKDTrainLib.distillation.gromov import gw_loss, gw_value, plan_between
 from REACTKDTrainLib.distillation.gromov_batch import plan_values, semirelaxed_plans
-from REACTKDTrainLib.distillation.ifvd import classes_of, variation, variation_loss
 from REACTKDTrainLib.distillation.maps import liver_box, pooled_graph, region_means, standardized
-from REACTKDTrainLib.distillation.mskd import filtered_loss, patch_graph_loss, patches
+from REACTKDTrainLib.distillation.methods import METHODS
+from REACTKDTrainLib.distillation.methods.at import attention, attention_loss
+from REACTKDTrainLib.distillation.methods.awmt import teacher_weights
+from REACTKDTrainLib.distillation.methods.cirkd import drawn_voxels, relation_loss
+from REACTKDTrainLib.distillation.methods.crd import contrast, patient_number
+from REACTKDTrainLib.distillation.methods.cwd import channel_loss
+from REACTKDTrainLib.distillation.methods.ifvd import classes_of, variation, variation_loss
+from REACTKDTrainLib.distillation.methods.mskd import filtered_loss, patch_graph_loss, patches
 from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.outputs import GraphOutput
 
 F64 = torch.float64
 WIDTHS = (4, 6)
-LEARNERS = sorted(set(METHODS) - {"none"}) + [f"{name}+kd" for name in WITHOUT_LOGITS]
+LEARNERS = sorted(set(METHODS) - {"none"}) + [f"{name}+kd" for name in ("at", "mskd", "cwd", "crd", "ifvd")]
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

@@ -12,7 +12,8 @@ import torch
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.distillation.config import DistillationConfig
-from REACTKDTrainLib.distillation.distiller import METHODS, make_distiller
+from REACTKDTrainLib.distillation.distiller import make_distiller
+from REACTKDTrainLib.distillation.methods import METHODS
 from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.node_batches import fit_teacher_scales, start_heads, student_heads, teacher_heads
 from REACTKDTrainLib.models.outputs import GraphOutput

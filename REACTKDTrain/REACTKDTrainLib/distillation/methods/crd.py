@@ -34,7 +34,7 @@ def contrast(anchor: Tensor, positive: Tensor, others: Tensor, allowed: Tensor) 
     return -(own[:, 0] - torch.cat([own, rest], dim=1).logsumexp(dim=1)).mean()
 
 
-class ContrastiveDistillation(Distiller):
+class ContrastiveDistillation(Distiller, name="crd"):
     """Originally L = CE + 0.8 (NCE of student against a bank of 16,384 teacher vectors, and the reverse), t = 0.07,
     vectors of linear maps to 128, banks with momentum 0.5 (RepDistiller).
 
@@ -92,6 +92,3 @@ class ContrastiveDistillation(Distiller):
 def patient_number(patient: str) -> int:
     """A positive number for a name, the same everywhere."""
     return 1 + int(hashlib.sha256(patient.encode()).hexdigest()[:15], 16)
-
-
-METHOD = ContrastiveDistillation

@@ -46,7 +46,7 @@ class FusedFeatures(nn.Module):
         return self.out(F.relu(total).flatten(1).mean(dim=1))
 
 
-class CrossModalDistillation(Distiller):
+class CrossModalDistillation(Distiller, name="mtcm-kd"):
     """Originally 0.75 L_task + sum_k w_k T KL(T_k || S) + 0.10 (0.7 L_task(deep) + 0.3 T KL(CDSFL || deep)), T = 20.
 
     T multiplies the divergence, not T^2. Teachers, one for each modality, train with the student; w_k are proportional
@@ -101,6 +101,3 @@ class CrossModalDistillation(Distiller):
         for k in range(len(BRANCHES)):
             if there[k].any():
                 self.trust[k] = MEMORY * self.trust[k] + (1 - MEMORY) * p[k][there[k]].mean()
-
-
-METHOD = CrossModalDistillation

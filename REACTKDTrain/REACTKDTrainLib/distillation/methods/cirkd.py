@@ -43,7 +43,7 @@ def _divergence(student: Tensor, teacher: Tensor, tau: float) -> Tensor:
     return (log_t.exp() * (log_t - log_s)).sum(dim=1).mean()
 
 
-class CrossImageDistillation(Distiller):
+class CrossImageDistillation(Distiller, name="cirkd"):
     """Originally L = L_task + L_kd + L_batch + 0.1 L_pixel + 0.1 L_region (winycg/CIRKD, version 1, commit 05a2753):
     similarities between voxels of two images of a batch, and of voxels with queues of the teacher's voxels and of its
     regions of each class, student's against teacher's, tau 0.1; the student's pass a projector of two layers.
@@ -126,6 +126,3 @@ def drawn_voxels(occupancy: Tensor, view: View) -> tuple[Tensor, Tensor]:
     chosen = torch.cat([order[kind[order] == k][:VOXELS] for k in range(3)])
     names = torch.where(kind[chosen] == 2, 2 + view.grade, kind[chosen])
     return chosen.to(occupancy.device), names.to(occupancy.device)
-
-
-METHOD = CrossImageDistillation

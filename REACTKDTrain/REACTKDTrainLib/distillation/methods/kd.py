@@ -13,7 +13,7 @@ from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.outputs import GraphOutput
 
 
-class LogitDistillation(Distiller):
+class LogitDistillation(Distiller, name="kd"):
     """L = (1 - a) CE + a tau^2 KL(p_T || p_S) originally; here focal + `logits` tau^2 KL, from the fused teacher."""
 
     label = "KD (logits)"
@@ -23,6 +23,3 @@ class LogitDistillation(Distiller):
 
     def logit_terms(self, student: Tensor, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
         return {"logits": self.config.logits * logit_loss(student, teacher.logits, self.config.temperature)}
-
-
-METHOD = LogitDistillation

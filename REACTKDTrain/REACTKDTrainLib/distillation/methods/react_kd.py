@@ -18,7 +18,7 @@ from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.outputs import GraphOutput
 
 
-class ReactDistillation(Distiller):
+class ReactDistillation(Distiller, name="react-kd"):
     """l2 tau^2 KL + l3 (l_n node + l_e edge + l_g GW).
 
     Node vectors are layer-normalized (in this branch only, since the two networks have different scales). Edges are
@@ -60,6 +60,3 @@ class ReactDistillation(Distiller):
 
     def logit_terms(self, student: Tensor, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
         return {"logits": self.config.logits * logit_loss(student, teacher.logits, self.config.temperature)}
-
-
-METHOD = ReactDistillation

@@ -38,7 +38,7 @@ def filtered_loss(student: Tensor, teacher: Tensor, occupancy: Tensor) -> Tensor
     return apart.square().mean(dim=1).sum()
 
 
-class MultiScaleStyle(Distiller):
+class MultiScaleStyle(Distiller, name="mskd"):
     """MSKD-style, re-derived: the article's abstract names Feature Filtering Distillation and Region Graph Distillation
     without added parameters, REACT-KD describes uniform patches, pooled, with cosines between them; the formulas above
     are ours (docs/method.md, Compared methods).
@@ -67,6 +67,3 @@ class MultiScaleStyle(Distiller):
             filtered.append(filtered_loss(ours, theirs, occupancy))
         weight = self.config.feature
         return {"patches": weight * torch.stack(graphs).mean(), "filtered": weight * torch.stack(filtered).mean()}
-
-
-METHOD = MultiScaleStyle

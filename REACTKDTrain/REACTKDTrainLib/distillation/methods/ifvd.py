@@ -44,7 +44,7 @@ def variation_loss(student: Tensor, teacher: Tensor, classes: Tensor) -> Tensor:
     return ((apart @ member) / member.sum(dim=0)).mean()
 
 
-class VariationDistillation(Distiller):
+class VariationDistillation(Distiller, name="ifvd"):
     """Originally L = CE + KD + beta mean_x (V_S(x) - V_T(x))^2, beta 50, classes those of the segmentation.
 
     Adapted: classes are the expert's regions (parenchyma, each lesion) and the other voxels; the mean is taken within
@@ -58,6 +58,3 @@ class VariationDistillation(Distiller):
     def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
         rows = [variation_loss(s, t, classes_of(occupancy)) for s, t, occupancy in map_pairs(student, teacher, views)]
         return {"variation": self.config.feature * BETA * torch.stack(rows).mean()}
-
-
-METHOD = VariationDistillation

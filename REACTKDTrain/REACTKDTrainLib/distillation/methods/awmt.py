@@ -29,7 +29,7 @@ def teacher_weights(logits: Tensor, there: Tensor, grades: Tensor) -> Tensor:
     return torch.softmax(u.masked_fill(~there, float("-inf")), dim=0)
 
 
-class AdaptiveStyle(Distiller):
+class AdaptiveStyle(Distiller, name="awmt"):
     """AWMT-style, re-derived: Knowledge-Based Systems 315, 113196 could not be had; only that it has several teachers,
     adaptive weights and terms on logits, features and graphs. Our formula:
 
@@ -75,6 +75,3 @@ class AdaptiveStyle(Distiller):
         tau = self.config.temperature
         kl = (weights * divergences(told, student, tau)).sum(dim=0).mean()
         return {"logits": self.config.logits * tau**2 * kl}
-
-
-METHOD = AdaptiveStyle

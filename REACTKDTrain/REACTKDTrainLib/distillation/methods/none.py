@@ -12,7 +12,7 @@ from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.outputs import GraphOutput
 
 
-class NoDistillation(Distiller):
+class NoDistillation(Distiller, name="none"):
     """The focal loss is all there is."""
 
     label = "Student alone"
@@ -20,6 +20,3 @@ class NoDistillation(Distiller):
 
     def forward(self, student: GraphOutput, teacher: TeacherTargets | None, views: Sequence[View]) -> dict[str, Tensor]:
         return {}
-
-
-METHOD = NoDistillation

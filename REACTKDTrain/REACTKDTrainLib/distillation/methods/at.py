@@ -27,7 +27,7 @@ def attention_loss(student: Tensor, teacher: Tensor) -> Tensor:
     return (attention(student) - attention(teacher.detach())).square().sum()
 
 
-class AttentionTransfer(Distiller):
+class AttentionTransfer(Distiller, name="at"):
     """Originally L = CE + beta / 2 sum_levels mean((Q(F_S) - Q(F_T))^2), beta = 1e3 (szagoruyko/attention-transfer).
 
     Adapted: the mean over positions would make the weight depend on the number of voxels, so positions are summed and
@@ -44,6 +44,3 @@ class AttentionTransfer(Distiller):
             coarse = [F.avg_pool3d(x[None], 2, ceil_mode=True)[0] for x in (ours, theirs)]
             rows.append((attention_loss(ours, theirs) + attention_loss(*coarse)) / 2)
         return {"attention": self.config.feature * BETA * torch.stack(rows).mean()}
-
-
-METHOD = AttentionTransfer

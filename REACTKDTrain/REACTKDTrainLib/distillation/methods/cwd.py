@@ -26,7 +26,7 @@ def channel_loss(student: Tensor, teacher: Tensor, tau: float = TAU) -> Tensor:
     return tau**2 * (log_t.exp() * (log_t - log_s)).sum(dim=1).mean()
 
 
-class ChannelDistillation(Distiller):
+class ChannelDistillation(Distiller, name="cwd"):
     """Originally L = CE + beta tau^2 / (B C) sum KL(phi(F_T) || phi(F_S)), beta 3 to 50, tau 1 to 10 (TorchDistiller).
 
     Adapted: a learned 1x1x1 projection of the student's channels (the original has one where channels differ); each
@@ -48,6 +48,3 @@ class ChannelDistillation(Distiller):
             box = liver_box(occupancy)
             rows.append(channel_loss(standardized(self.project(ours[box])), standardized(theirs[box])))
         return {"channels": self.config.feature * BETA * torch.stack(rows).mean()}
-
-
-METHOD = ChannelDistillation
