@@ -39,10 +39,10 @@ class ViewMaker:
 
     def key(self, case: PreparedCase, number: int) -> str:
         """A hash of what the expert's side of a view depends on."""
-        told = f"{FORMAT} {case.key} {self.window}"
+        recipe = f"{FORMAT} {case.key} {self.window}"
         if number and (self.augmentation.level or not self.augmentation.still):
-            told += f" {number} {self.seed} {sorted(asdict(self.augmentation).items())}"
-        return content_key(told)
+            recipe += f" {number} {self.seed} {sorted(asdict(self.augmentation).items())}"
+        return content_key(recipe)
 
     def variant(self, case: PreparedCase, number: int) -> int:
         """Which set of masks the student sees: the expert's in view 0, then one of the annotators' in turn."""
@@ -75,8 +75,8 @@ class ViewMaker:
         )  # fmt: skip
 
     def _seed(self, case: PreparedCase, number: int) -> int:
-        told = f"{self.seed} {case.key} {number}"
-        return int(content_key(told)[:7], 16)
+        recipe = f"{self.seed} {case.key} {number}"
+        return int(content_key(recipe)[:7], 16)
 
     def _warped(
         self, case: PreparedCase, seed: int, variant: int
@@ -86,7 +86,7 @@ class ViewMaker:
         Kept as half precision and bytes, like prepared cases, and rounded so even when nothing is kept: the answer
         must not depend on whether a file was there.
         """
-        told = f"{FORMAT} warped {case.key} {seed} {sorted(asdict(self.augmentation).items())} {variant}"
+        recipe = f"{FORMAT} warped {case.key} {seed} {sorted(asdict(self.augmentation).items())} {variant}"
         expert, masks = case.masks[0], case.masks[variant]
 
         def make() -> dict[str, Tensor]:
@@ -98,19 +98,19 @@ class ViewMaker:
                 for name, value in warp(stack, self.augmentation, seed).items()
             }
 
-        warped = self._kept("warped", told, make)
+        warped = self._kept("warped", recipe, make)
         images = dict(zip(case.images, warped["images"].float(), strict=True))
         expert = warp_masks(expert, warped["expert"].float() / 255)
         return images, expert, warp_masks(masks, warped["masks"].float() / 255) if variant else expert
 
-    def _fixed(self, told: str, images: dict[str, Tensor], masks: RegionMasks) -> dict[str, Tensor]:
+    def _fixed(self, recipe: str, images: dict[str, Tensor], masks: RegionMasks) -> dict[str, Tensor]:
         """Fixed node vectors, from the folder where they were made before."""
 
         def make() -> dict[str, Tensor]:
             with one_thread():
                 return fixed_vectors(images, masks)
 
-        return self._kept("fixed", told, make)
+        return self._kept("fixed", recipe, make)
 
     def _kept(self, kind: str, recipe: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
         if self.folder is None:

@@ -16,9 +16,9 @@ from REACTKDTrainLib.models.teacher_heads import BRANCHES
 def branch_logits(teacher: TeacherTargets) -> tuple[Tensor, Tensor]:
     """Logits (T, B, K) of the teachers, zeros where a case lacks one, and which it has (T, B) bool."""
     empty = torch.full_like(teacher.logits, float("nan"))
-    told = torch.stack([teacher.branch_logits.get(name, empty) for name in BRANCHES])
-    there = told.isfinite().all(dim=2)
-    return torch.where(there[..., None], told, torch.zeros_like(told)).detach(), there
+    logits = torch.stack([teacher.branch_logits.get(name, empty) for name in BRANCHES])
+    there = logits.isfinite().all(dim=2)
+    return torch.where(there[..., None], logits, torch.zeros_like(logits)).detach(), there
 
 
 def grades_of(views: Sequence[View], like: Tensor) -> Tensor:

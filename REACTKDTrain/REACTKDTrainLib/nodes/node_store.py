@@ -97,8 +97,8 @@ class NodeStore:
 
     def key(self, case: CohortCase) -> str:
         """A hash of the case's content and of every choice made here."""
-        told = f"{FORMAT} {self.prepared.key(case)} {self.window} {self.encoder_key} {self.encoded}"
-        return content_key(told)
+        recipe = f"{FORMAT} {self.prepared.key(case)} {self.window} {self.encoder_key} {self.encoded}"
+        return content_key(recipe)
 
     @property
     def files(self) -> ContentStore:

@@ -83,9 +83,3 @@ class AttentionHead(nn.Module):
         a = torch.softmax(u, dim=-1)
         logits = self.bias + (a[..., None] * s).sum(dim=-2)
         return Decision(logits, a[..., :-1], s[..., :-1, :], self.bias, a[..., -1], s[..., -1, :], u, h)
-
-    @torch.no_grad()
-    def divide_by(self, temperature: float) -> None:
-        """Divide the class scores and the bias by a temperature: contributions still add up, ranks stay."""
-        self.classify.weight /= temperature
-        self.bias /= temperature

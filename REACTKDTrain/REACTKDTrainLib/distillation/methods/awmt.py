@@ -49,8 +49,8 @@ class AdaptiveStyle(Distiller, name="awmt"):
         self.of_teachers.requires_grad_(False)
 
     def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
-        told, there = branch_logits(teacher)
-        weights = teacher_weights(told, there, grades_of(views, told)).to(student.logits)
+        logits, there = branch_logits(teacher)
+        weights = teacher_weights(logits, there, grades_of(views, logits)).to(student.logits)
         pooled, edge = [], []
         for row, (nodes, view) in enumerate(zip(student.nodes, views, strict=True)):
             ours = normalized(nodes)
@@ -70,8 +70,8 @@ class AdaptiveStyle(Distiller, name="awmt"):
         }
 
     def logit_terms(self, student: Tensor, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
-        told, there = branch_logits(teacher)
-        weights = teacher_weights(told, there, grades_of(views, told))
+        logits, there = branch_logits(teacher)
+        weights = teacher_weights(logits, there, grades_of(views, logits))
         tau = self.config.temperature
-        kl = (weights * divergences(told, student, tau)).sum(dim=0).mean()
+        kl = (weights * divergences(logits, student, tau)).sum(dim=0).mean()
         return {"logits": self.config.logits * tau**2 * kl}

@@ -72,8 +72,8 @@ class CrossModalDistillation(Distiller, name="mtcm-kd"):
         grades = grades_of(views, student.logits)
         fused, deep = [], []
         for row, (ours, _, _) in enumerate(map_pairs(student, teacher, views)):
-            told = [teacher.branch_maps[b][row] if b in teacher.branch_maps else None for b in BRANCHES]
-            fused.append(self.cdsfl([None if m is None else m.detach().to(ours) for m in told]))
+            maps = [teacher.branch_maps[b][row] if b in teacher.branch_maps else None for b in BRANCHES]
+            fused.append(self.cdsfl([None if m is None else m.detach().to(ours) for m in maps]))
             deep.append(self.deep(ours.flatten(1).mean(dim=1)))
         cdsfl, deep = torch.stack(fused), torch.stack(deep)
         scale = self.config.feature * DEEP / TASK
@@ -85,10 +85,10 @@ class CrossModalDistillation(Distiller, name="mtcm-kd"):
         }
 
     def logit_terms(self, student: Tensor, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
-        told, there = branch_logits(teacher)
-        weights = self.trust.to(told)[:, None] * there
+        logits, there = branch_logits(teacher)
+        weights = self.trust.to(logits)[:, None] * there
         weights = weights / weights.sum(dim=0, keepdim=True)
-        kl = (weights * divergences(told, student, TEMPERATURE)).sum(dim=0).mean()
+        kl = (weights * divergences(logits, student, TEMPERATURE)).sum(dim=0).mean()
         return {"logits": self.config.feature * TEACHERS / TASK * TEMPERATURE * kl}
 
     @torch.no_grad()
@@ -96,8 +96,8 @@ class CrossModalDistillation(Distiller, name="mtcm-kd"):
         """Move the running mean of each teacher's probability of the true grade."""
         if not self.training:
             return
-        told, there = branch_logits(teacher)
-        p = true_log_probability(told, grades_of(views, told)).exp()
+        logits, there = branch_logits(teacher)
+        p = true_log_probability(logits, grades_of(views, logits)).exp()
         for k in range(len(BRANCHES)):
             if there[k].any():
                 self.trust[k] = MEMORY * self.trust[k] + (1 - MEMORY) * p[k][there[k]].mean()

@@ -84,10 +84,10 @@ def tree(tmp_path_factory) -> Path:
 
 def run(tree: Path, *arguments: str) -> str:
     path = os.pathsep.join(str(tree / name) for name in ("REACTKD", "REACTKDTrain", "Testing"))
+    own = {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "1000"}
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=tree, env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "1000"},
-        capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+        [sys.executable, *arguments], cwd=tree, env={**os.environ, **own}, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
