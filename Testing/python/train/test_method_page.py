@@ -18,8 +18,9 @@ from REACTKDLib.core.student.prepare import LATTICE_MM, Preparation
 from REACTKDTrainLib.data.annotators import MaskPerturbation
 from REACTKDTrainLib.data.augmentation import Augmentation
 from REACTKDTrainLib.data.fixed_nodes import FIXED_SIZE
-from REACTKDTrainLib.distillation import at, cirkd, crd, cwd, gromov, gromov_batch, ifvd, mtcm_kd
+from REACTKDTrainLib.distillation import gromov, gromov_batch
 from REACTKDTrainLib.distillation.config import DistillationConfig
+from REACTKDTrainLib.distillation.methods import at, cirkd, crd, cwd, ifvd, mtcm_kd
 from REACTKDTrainLib.training.calibration import RANGE
 from REACTKDTrainLib.training.config import DataConfig, LossConfig, TrainingConfig
 
