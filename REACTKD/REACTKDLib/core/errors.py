@@ -1,17 +1,50 @@
 """One hierarchy of errors; each message is one sentence that names the fault and the fix.
 
-`code` is stable and machine-readable; the message is for people. Nothing here is shown with a traceback.
+`code` is stable and machine-readable; the message is for people: plain English, of a template and its values, so that
+the panel can say it in another language. Nothing here is shown with a traceback.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from REACTKDLib.core.text import Text, sentence
 
 
 class ReactkdError(Exception):
-    """Base of every error that REACTKD raises on purpose."""
+    """Base of every error that REACTKD raises on purpose.
+
+        raise NoLiver(_("The {organ} mask is empty; draw the {organ}, or choose another file."), organ="liver")
+
+    code: stable. message: the sentence in English, a `Text` where it has a template.
+    """
 
     code: ClassVar[str] = "error"
+
+    def __init__(self, template: str = "", /, **values: Any) -> None:
+        """template: the sentence, with a place in braces for each of `values`; its first letter is raised where it
+        begins with a value such as "the CT".
+        """
+        if values:
+            template = Text.of(getattr(template, "context", ""), str.__str__(template), values)
+        if isinstance(template, Text) and template.template.startswith("{"):
+            template = sentence(template)
+        super().__init__(template)
+        self.message: str = template
+
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def template(self) -> str:
+        """What the sentence is made from."""
+        return getattr(self.message, "template", str(self.message))
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """What stands in the template."""
+        return getattr(self.message, "values", {})
 
 
 class UsageError(ReactkdError):

@@ -1,15 +1,108 @@
-"""Words for people: sentences, lists and counts."""
+"""Texts for people: English that carries what it was made from, so that the panel can say it in another language.
+
+    from REACTKDLib.core.text import tr as _
+
+    raise NoLiver(_("The {organ} mask is empty; draw the {organ}."), organ=organ)
+    text = _("{image} covers {share} % of the liver.").format(image=ROLES[modality], share=f"{share:.0f}")
+
+Slicer's tools find what stands in `_(...)` as they find it in any module. The text is a `str` in English, and so stands
+in every file; template and values travel with it to the panel, from the worker's process too, and are translated there.
+"""
 
 from __future__ import annotations
 
+import re
+import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 LONGEST = 60
+#: a named value in a template; other braces are braces
+FIELD = re.compile(r"\{(\w+)\}")
+
+
+class Text(str):
+    """A text in English with the template and the values that it was made from.
+
+    context: where translators find the template, as Slicer names it ("masks.checks"); "" for one that has no words.
+    values: plain text, or texts that are translated themselves. raised: whether its first letter was made a capital.
+    """
+
+    context: str = ""
+    template: str = ""
+    values: Mapping[str, str] = {}
+    raised: bool = False
+
+    @classmethod
+    def of(cls, context: str, template: str, values: Mapping[str, Any], raised: bool = False) -> Text:
+        """Fill a template. values: by name; what is no `str` becomes one. Raises: KeyError where a value is missing."""
+        values = {name: value if isinstance(value, str) else format(value) for name, value in values.items()}
+        english = FIELD.sub(lambda field: values[field[1]], template) if values else template
+        text = cls(sentence(english) if raised else english)
+        text.context, text.template, text.values, text.raised = context, template, values, raised
+        return text
+
+    def format(self, **values: Any) -> Text:
+        """Return the text with its values filled in."""
+        return Text.of(self.context, self.template, values, self.raised)
+
+    def __str__(self) -> str:
+        return self  # str(error) and str(text) keep what the text was made from
+
+    def __add__(self, other: str) -> Text:
+        return joined((self, other), "")
+
+
+def tr(text: str) -> Text:
+    """Mark a text for translators; it is translated where it is shown. Imported as `_`, as Slicer's tools expect it."""
+    return Text.of(_context(sys._getframe(1).f_code.co_filename), text, {})
+
+
+_ = tr
+
+
+@cache
+def _context(file: str) -> str:
+    """What `slicer.i18n.getContext` makes of a file in a package."""
+    path = Path(file)
+    return f"{path.parent.name}.{path.stem}"
+
+
+def joined(texts: Iterable[str], separator: str = " ") -> Text:
+    """Return texts one after the other, each of which is translated by itself."""
+    parts = {f"part{n}": text for n, text in enumerate(texts, 1)}
+    return Text.of("", separator.join(f"{{{name}}}" for name in parts), parts)
+
+
+def packed(value: Any) -> Any:
+    """Return a message for JSON in which texts carry template and values; `json.loads(..., object_hook=unpacked)`."""
+    if isinstance(value, Text):
+        return {part: packed(getattr(value, part)) for part in _PARTS}
+    if isinstance(value, Mapping):
+        return {key: packed(item) for key, item in value.items()}
+    return [packed(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def unpacked(entry: dict[str, Any]) -> Any:
+    """Return the text of an object that `packed` made, and any other object as it is. Raises: ValueError."""
+    if entry.keys() != set(_PARTS):
+        return entry
+    try:
+        return Text.of(**entry)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError("A text of the message is broken.") from error
+
+
+_PARTS = ("context", "template", "values", "raised")
 
 
 def sentence(text: str) -> str:
     """Return `text` with its first letter raised, so that a message may begin with a role such as "the CT"."""
+    if isinstance(text, Text):
+        return text if text[:1].upper() == text[:1] else Text.of(text.context, text.template, text.values, True)
     return text[:1].upper() + text[1:]
 
 
@@ -17,7 +110,9 @@ def quoted(names: Iterable[str], limit: int = 12) -> str:
     """Return the names in quotes, separated by commas, each cut to a line; beyond `limit` the rest is counted."""
     names = list(names)
     quotes = ", ".join(f"'{shown(name)}'" for name in names[:limit])
-    return quotes if len(names) <= limit else f"{quotes} and {len(names) - limit} more"
+    if len(names) <= limit:
+        return quotes
+    return _("{names} and {count} more").format(names=quotes, count=len(names) - limit)
 
 
 def shown(name: object, longest: int = LONGEST) -> str:
@@ -31,11 +126,13 @@ def shown(name: object, longest: int = LONGEST) -> str:
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:
-    """Return "1 lesion" or "3 lesions"."""
+    """Return "1 lesion" or "3 lesions", of "lesion" alone, or of _("{count} lesion") and _("{count} lesions")."""
+    if isinstance(one, Text):
+        return (one if count == 1 else many).format(count=count)
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def listed(names: Iterable[str]) -> str:
     """Return "the CT", "the CT and the FDG PET", or "the CT, the FDG PET and the acetate PET"."""
     *before, last = names
-    return f"{', '.join(before)} and {last}" if before else last
+    return _("{names} and {last}").format(names=joined(before, ", "), last=last) if before else last

@@ -15,6 +15,7 @@ from typing import Any
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.log import log_unforeseen
+from REACTKDLib.core.text import unpacked
 from REACTKDLib.core.worker.answers import answer_from, mapped_files
 from REACTKDLib.core.worker.arrays import no_space
 from REACTKDLib.core.worker.events import Event, JobCanceled, JobDone, JobFailed, JobProgress, WorkerDied
@@ -191,7 +192,7 @@ class WorkerClient:
     def _read_replies(self) -> None:
         try:
             for line in self._process.new_lines():
-                self._take(json.loads(line))
+                self._take(json.loads(line, object_hook=unpacked))
         except Exception as error:  # whatever was wrong with it
             log_unforeseen(error, "an answer of the worker")
             self._drop_process()

@@ -12,6 +12,7 @@ from REACTKDLib.core.cases.worklist import Job as ListedJob
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.text import unpacked
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ def to_message(job: Job) -> dict[str, Any]:
 def parsed_line(line: bytes) -> dict[str, Any]:
     """Return a line of the worker's input: a stop of a ticket, or a ticket and a job. Raises: UsageError."""
     try:
-        message = json.loads(line)
+        message = json.loads(line, object_hook=unpacked)
     except (ValueError, RecursionError) as error:
         raise _not_a_job("line") from error
     number = message.get("stop", message.get("ticket")) if isinstance(message, dict) else None

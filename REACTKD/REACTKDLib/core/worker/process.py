@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.log import DEBUG
+from REACTKDLib.core.text import packed
 from REACTKDLib.core.worker.interpreter import find_python, worker_environment
 
 NO_SPACE_STATUS = 74  # of a worker that cannot write its replies, and so cannot say why it ends
@@ -63,7 +64,7 @@ class WorkerProcess:
     def send(self, message: dict[str, Any]) -> None:
         """Write one line. A process that has ended does not read it; `status` tells."""
         with suppress(OSError, ValueError):
-            self._popen.stdin.write(json.dumps(message).encode() + b"\n")
+            self._popen.stdin.write(json.dumps(packed(message)).encode() + b"\n")
             self._popen.stdin.flush()
 
     def new_lines(self) -> list[bytes]:

@@ -22,6 +22,7 @@ from typing import Any
 
 from REACTKDLib.core.errors import Canceled, ReactkdError, UsageError
 from REACTKDLib.core.log import WORKER, log_told, log_unforeseen
+from REACTKDLib.core.text import packed
 from REACTKDLib.core.worker.folder import remove_abandoned, remove_folder
 from REACTKDLib.core.worker.jobs import from_message, parsed_line
 from REACTKDLib.core.worker.process import NO_SPACE_STATUS
@@ -38,7 +39,7 @@ class Replies:
 
     def send(self, event: str, **fields: Any) -> None:
         """Append one event; ends the process when the disk is full, as nobody could be told otherwise."""
-        line = json.dumps({"event": event, **fields}, allow_nan=False).encode() + b"\n"
+        line = json.dumps(packed({"event": event, **fields}), allow_nan=False).encode() + b"\n"
         try:
             written = self._file.write(line)
         except OSError:
