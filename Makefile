@@ -8,7 +8,7 @@
 #   make fuzz         2,000 damaged inputs for every reader (ARGS="--inputs 500 --seed 7 --targets dicom")
 #   make bench        the benchmarks
 #   make gpu-check    CUDA against the CPU, in under four minutes; says "no GPU" where there is none
-#   make lists        bring the file lists in CMakeLists.txt, the panel's list of sentences and REACTKDTrain.xml up to date
+#   make lists        bring the file lists in CMakeLists.txt and REACTKDTrain.xml up to date
 #   make owner        write the account of the public repository into every address (OWNER=account)
 #   make release-check  what stands in the way of a release
 #   make venv         the set-up alone
@@ -76,7 +76,6 @@ release-check: $(STAMP)
 	@$(PY) Testing/tools/owner.py
 
 lists: $(STAMP)
-	@$(PY) Testing/tools/sentences.py --write
 	@$(PY) Testing/tools/cmake_lists.py --write
 	@$(PY) Testing/tools/train_xml.py --write
 

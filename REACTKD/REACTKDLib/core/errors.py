@@ -24,11 +24,11 @@ class ReactkdError(Exception):
 
     def __init__(self, template: str = "", /, **values: Any) -> None:
         """template: the sentence, with a place in braces for each of `values`; its first letter is raised where it
-        begins with a value such as "the CT".
+        begins with a role such as "the CT".
         """
         if values:
             template = Text.of(getattr(template, "context", ""), str.__str__(template), values)
-        if isinstance(template, Text) and template.template.startswith("{"):
+        if isinstance(template, Text) and template.template.startswith("{") and template.startswith("the "):
             template = sentence(template)
         super().__init__(template)
         self.message: str = template

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from REACTKDLib.core.text import Text, packed, text_from
+
 Severity = Literal["info", "warning", "error"]
 
 
@@ -13,7 +15,8 @@ Severity = Literal["info", "warning", "error"]
 class Finding:
     """One remark on a case.
 
-    code: stable, kebab-case. message: one plain sentence. location_ras: where to look, mm RAS, or None.
+    code: stable, kebab-case. message: one plain sentence, a `Text` where it has a template. location_ras: where to
+    look, mm RAS, or None.
     """
 
     code: str
@@ -29,10 +32,16 @@ class Finding:
         return entry
 
 
+def to_entry(finding: Finding) -> dict:
+    """Return the JSON form for what the panel reads back: with the template and values of its message as "text"."""
+    entry = finding.to_dict()
+    return entry | {"text": packed(finding.message)} if isinstance(finding.message, Text) else entry
+
+
 def finding_from(entry: Mapping[str, Any]) -> Finding:
-    """Return the finding that `Finding.to_dict` wrote."""
-    location = entry.get("location_ras_mm")
-    return Finding(entry["code"], entry["severity"], entry["message"], None if location is None else tuple(location))
+    """Return the finding that `Finding.to_dict` or `to_entry` wrote."""
+    location, message = entry.get("location_ras_mm"), text_from(entry.get("text"), entry["message"])
+    return Finding(entry["code"], entry["severity"], message, None if location is None else tuple(location))
 
 
 def merged(first: Iterable[Finding], then: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from REACTKDLib.core.errors import Canceled
 from REACTKDLib.core.plain_traceback import plain_traceback
+from REACTKDLib.core.text import tr as _
 
 FOLDER = "REACTKD_LOG_DIR"
 DEBUG = "REACTKD_DEBUG"
@@ -55,8 +56,8 @@ def log_unforeseen(error: BaseException, doing: str, program: str = MAIN, show: 
         with suppress(OSError, ValueError, AttributeError):  # Slicer on Windows has no standard error
             traceback.print_exception(type(error), error, error.__traceback__)
     if not _logged(error, doing, program, logging.ERROR):
-        return f"run it again with {DEBUG}=1 and report what it prints"
-    return f"its details are in {_shown(log_file(program))}"
+        return _("run it again with {variable}=1 and report what it prints").format(variable=DEBUG)
+    return _("its details are in {file}").format(file=_shown(log_file(program)))
 
 
 def log_told(error: BaseException, doing: str, program: str = MAIN) -> None:

@@ -7,6 +7,8 @@ from enum import Enum
 from itertools import combinations
 from types import MappingProxyType
 
+from REACTKDLib.core.text import tr as _
+
 
 class Modality(str, Enum):
     """What was imaged; the order is that of reports and of the choice of the reference grid."""
@@ -19,13 +21,13 @@ class Modality(str, Enum):
 #: never an image's path or node name, which may hold a patient's name
 ROLES: Mapping[Modality | None, str] = MappingProxyType(
     {
-        Modality.CT: "the CT",
-        Modality.FDG: "the FDG PET",
-        Modality.ACETATE: "the acetate PET",
-        None: "the image",
+        Modality.CT: _("the CT"),
+        Modality.FDG: _("the FDG PET"),
+        Modality.ACETATE: _("the acetate PET"),
+        None: _("the image"),
     }
 )
-SEGMENTATION_ROLE = "the segmentation"
+SEGMENTATION_ROLE = _("the segmentation")
 
 
 def subsets_of(modalities: Sequence[str]) -> tuple[tuple[str, ...], ...]:

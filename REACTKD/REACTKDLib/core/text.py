@@ -11,6 +11,7 @@ in every file; template and values travel with it to the panel, from the worker'
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import unicodedata
@@ -77,6 +78,14 @@ def joined(texts: Iterable[str], separator: str = " ") -> Text:
     return Text.of("", separator.join(f"{{{name}}}" for name in parts), parts)
 
 
+def all_of(names: Iterable[str]) -> str:
+    """Return "one", "one and another", or "one and another and a third"."""
+    first, *others = names
+    for other in others:
+        first = _("{first} and {other}").format(first=first, other=other)
+    return first
+
+
 def packed(value: Any) -> Any:
     """Return a message for JSON in which texts carry template and values; `json.loads(..., object_hook=unpacked)`."""
     if isinstance(value, Text):
@@ -94,6 +103,15 @@ def unpacked(entry: dict[str, Any]) -> Any:
         return Text.of(**entry)
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError("A text of the message is broken.") from error
+
+
+def text_from(entry: Any, english: str) -> str:
+    """Return the text of which a file keeps `packed` beside its English, or the English where the two do not agree."""
+    try:
+        text = json.loads(json.dumps(entry), object_hook=unpacked)
+    except (ValueError, RecursionError):
+        return english
+    return text if isinstance(text, Text) and text == english else english
 
 
 _PARTS = ("context", "template", "values", "raised")

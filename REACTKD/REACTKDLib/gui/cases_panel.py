@@ -13,7 +13,7 @@ from REACTKDLib.gui.cases_table import CasesTable
 from REACTKDLib.gui.dialogs import all_files, ask_file, ask_folder
 from REACTKDLib.gui.packages import missing_packages
 from REACTKDLib.gui.section import Section
-from REACTKDLib.gui.spoken import spoken
+from REACTKDLib.gui.translation import translated
 from REACTKDLib.gui.views import show_case
 from REACTKDLib.gui.words import short_grade
 from REACTKDLib.scene.reading import Reading
@@ -200,9 +200,9 @@ class CasesPanel(Section):
         ui.casesMessageLabel.text = self._message()
         ui.casesMessageLabel.visible = bool(ui.casesMessageLabel.text)
         ui.questionWidget.visible = reading.question is not None
-        ui.questionLabel.text = spoken(reading.question.text) if reading.question is not None else ""
+        ui.questionLabel.text = translated(reading.question.text) if reading.question is not None else ""
         problem = reading.review.problem if reading.review is not None else ""
-        ui.reviewProblemLabel.text = spoken(problem)
+        ui.reviewProblemLabel.text = translated(problem)
         ui.reviewProblemLabel.visible = bool(problem)
 
     def _list_words(self) -> str:
@@ -220,10 +220,10 @@ class CasesPanel(Section):
     def _message(self) -> str:
         reading = self.reading
         if reading.loader.doing:
-            return _("{doing}...").format(doing=spoken(reading.loader.doing))
+            return _("{doing}...").format(doing=translated(reading.loader.doing))
         if not reading.message and reading.cases is not None and reading.index is None:
             return _("Double-click a case, or press Next, to begin.")
-        return spoken(reading.message)
+        return translated(reading.message)
 
     def _show_reader(self) -> None:
         case, ui = self.reading.current, self.ui
@@ -232,14 +232,14 @@ class CasesPanel(Section):
         if case is None:
             return
         record = self.reading.review.of(case.id)
-        told = list((record.answer or {}).get("probabilities") or GRADES)
-        if record.reader_grade is not None and record.reader_grade not in told:
-            told.append(record.reader_grade)
-        if told != self._grades:
-            self._grades = told
+        grades = list((record.answer or {}).get("probabilities") or GRADES)
+        if record.reader_grade is not None and record.reader_grade not in grades:
+            grades.append(record.reader_grade)
+        if grades != self._grades:
+            self._grades = grades
             ui.readerComboBox.clear()
-            ui.readerComboBox.addItems([_("not graded"), *(short_grade(name) for name in told)])
-        place = 0 if record.reader_grade is None else 1 + told.index(record.reader_grade)
+            ui.readerComboBox.addItems([_("not graded"), *(short_grade(name) for name in grades)])
+        place = 0 if record.reader_grade is None else 1 + grades.index(record.reader_grade)
         if ui.readerComboBox.currentIndex != place:
             ui.readerComboBox.setCurrentIndex(place)
         ui.reviewedCheckBox.checked = record.reviewed is not None

@@ -8,9 +8,11 @@ import qt
 from slicer.i18n import tr as _
 
 from REACTKDLib.core.cases.case_list import ListedCase
+from REACTKDLib.core.findings import finding_from
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.review.record import CaseReview
-from REACTKDLib.gui.spoken import spoken
+from REACTKDLib.core.text import text_from
+from REACTKDLib.gui.translation import translated
 from REACTKDLib.gui.words import short_grade
 
 Row = tuple[int, ListedCase, CaseReview]
@@ -128,16 +130,18 @@ def images_words(case: ListedCase) -> str:
 def checks_words(case: ListedCase, record: CaseReview) -> tuple[str, str]:
     """Return what the checks say, in a word and in full."""
     if record.failure is not None:
-        return _("failed"), spoken(record.failure["reason"])
+        return _("failed"), translated(text_from(record.failure.get("text"), record.failure["reason"]))
     if case.problems and record.answer is None:
-        return _("incomplete"), spoken("\n".join(case.problems))
+        return _("incomplete"), "\n".join(map(translated, case.problems))
     if record.answer is None:
         return "", ""
     found = record.answer["findings"]  # all of them, as the panel shows them when the case is opened
     if not found:
         return _("fine"), _("The checks found nothing wrong.")
-    told = [spoken(finding.get("message", finding["code"])) for finding in found]  # reviews of old have codes alone
-    return _("{count} to see").format(count=len(found)), "\n".join(told)
+    texts = (
+        translated(finding_from(finding).message if "message" in finding else finding["code"]) for finding in found
+    )  # reviews of old have codes alone
+    return _("{count} to see").format(count=len(found)), "\n".join(texts)
 
 
 def grade_text(record: CaseReview) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.masks.checks import MASK_FINDINGS
 from REACTKDLib.core.reports.report import GradeReport
-from REACTKDLib.gui.spoken import spoken
+from REACTKDLib.gui.translation import translated
 
 _MASKS = MASK_FINDINGS | {
     "no-lesion",
@@ -28,7 +28,7 @@ def is_of_masks(finding: Finding) -> bool:
 
 def computation_messages(report: GradeReport | None) -> list[str]:
     """Return what the reader should know of how the grade was computed."""
-    return [spoken(f.message) for f in report.findings if f.code in _COMPUTATION] if report is not None else []
+    return [translated(f.message) for f in report.findings if f.code in _COMPUTATION] if report is not None else []
 
 
 def input_messages(report: GradeReport | None) -> list[str]:
@@ -36,4 +36,4 @@ def input_messages(report: GradeReport | None) -> list[str]:
     if report is None:
         return []
     elsewhere = _MASKS | _COMPUTATION | _KNOWN_ALREADY
-    return [spoken(f.message) for f in report.findings if f.code not in elsewhere]
+    return [translated(f.message) for f in report.findings if f.code not in elsewhere]

@@ -9,10 +9,11 @@ from slicer.i18n import tr as _
 
 from REACTKDLib.core.errors import PatientMismatch
 from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.text import sentence
 from REACTKDLib.gui.findings import computation_messages
 from REACTKDLib.gui.section import Section
-from REACTKDLib.gui.spoken import spoken
-from REACTKDLib.gui.words import grade_words, image_words, joined, short_grade
+from REACTKDLib.gui.translation import translated
+from REACTKDLib.gui.words import clinical_use_words, grade_words, image_words, joined, short_grade
 from REACTKDLib.scene.dicom_origin import allow_different_patients
 from REACTKDLib.scene.panel_state import DEVICES
 from REACTKDLib.scene.state import GradingState
@@ -128,9 +129,9 @@ class GradePanel(Section):
         if canceling:
             return _("Stopping...")
         if running:
-            return _("{step}...").format(step=spoken(progress)) if progress else _("Starting...")
+            return _("{step}...").format(step=translated(progress)) if progress else _("Starting...")
         if context.message or context.controller.error:
-            return context.message or spoken(context.controller.error)
+            return context.message or translated(context.controller.error)
         if context.nodes is None:
             return context.problem
         if context.outdated:
@@ -174,8 +175,8 @@ class GradePanel(Section):
 
     def _clinical_use(self, report: GradeReport | None) -> str:
         if report is not None:
-            words = spoken(report.model.clinical_use.strip().rstrip("."))
-            return _("{clinical_use}.").format(clinical_use=words[:1].upper() + words[1:])
+            words = clinical_use_words(report.model.clinical_use.strip().rstrip("."))
+            return _("{clinical_use}.").format(clinical_use=sentence(words))
         if self.context.state.model:
             return _("What the chosen model may be used for is shown with its answer.")
         return _("The shipped model is trained on digital phantoms: not for clinical use.")

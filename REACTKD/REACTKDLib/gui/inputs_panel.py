@@ -12,7 +12,7 @@ from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.gui.findings import input_messages
 from REACTKDLib.gui.section import Section
-from REACTKDLib.gui.spoken import spoken
+from REACTKDLib.gui.translation import translated
 from REACTKDLib.gui.words import joined, volume_words
 from REACTKDLib.scene.input_info import input_findings, volume_info
 from REACTKDLib.scene.recognize_inputs import recognize_inputs
@@ -117,7 +117,7 @@ class InputsPanel(Section):
             for widget in (self.ui.segmentationSelector, self.ui.recognizeButton):
                 widget.enabled = free
             self._show_segments(state.segmentation, free)
-            warnings = [spoken(finding.message) for finding in input_findings(state.volumes)]
+            warnings = [translated(finding.message) for finding in input_findings(state.volumes)]
             warnings += input_messages(self.context.report)
             if self.context.problem and state.segmentation is not None:  # else the Grade section says what is missing
                 warnings.insert(0, self.context.problem)

@@ -14,7 +14,7 @@ from REACTKDLib.core.masks.fixes import FIXES
 from REACTKDLib.gui.findings import is_of_masks
 from REACTKDLib.gui.own_segments import OwnSegments
 from REACTKDLib.gui.section import Section
-from REACTKDLib.gui.spoken import spoken
+from REACTKDLib.gui.translation import translated
 from REACTKDLib.gui.views import show_case
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.mask_check import MaskChecker
@@ -171,28 +171,32 @@ class MasksPanel(Section):
     def _message(self) -> str:
         for runner in (self.fixer, self.checker):
             if runner.busy:
-                return _("{step}...").format(step=spoken(runner.progress[1])) if runner.progress[1] else _("Working...")
+                return (
+                    _("{step}...").format(step=translated(runner.progress[1]))
+                    if runner.progress[1]
+                    else _("Working...")
+                )
         for runner in (self.fixer, self.checker):
             if runner.state is GradingState.FAILED and runner.error:
-                return spoken(runner.error)
+                return translated(runner.error)
         return ""
 
     @staticmethod
     def _proposal_words(proposal: Any) -> str:
         if not proposal.edits:
-            return _("{what}: there is nothing to change.").format(what=spoken(proposal.text))
+            return _("{what}: there is nothing to change.").format(what=translated(proposal.text))
         if proposal.lesions:
             text = _(
                 "{what}: proposed on a copy, which the views show. New segments, with voxels of the tumor segments: "
                 "{lesions}. Your segmentation is untouched until you accept."
             )
-            lesions = ", ".join(f"{spoken(name)} ({milliliters:.2g} ml)" for name, milliliters in proposal.lesions)
-            return text.format(what=spoken(proposal.text), lesions=lesions)
+            lesions = ", ".join(f"{translated(name)} ({milliliters:.2g} ml)" for name, milliliters in proposal.lesions)
+            return text.format(what=translated(proposal.text), lesions=lesions)
         text = _(
             "{what}: proposed on a copy, which the views show; {milliliters} ml change. Your segmentation is untouched "
             "until you accept."
         )
-        return text.format(what=spoken(proposal.text), milliliters=f"{proposal.milliliters:.2g}")
+        return text.format(what=translated(proposal.text), milliliters=f"{proposal.milliliters:.2g}")
 
     def _list(self, findings: tuple[Finding, ...]) -> None:
         layout = self.ui.findingsWidget.layout()
@@ -208,7 +212,7 @@ class MasksPanel(Section):
         row = qt.QWidget()
         line = qt.QHBoxLayout(row)
         line.setContentsMargins(0, 0, 0, 0)
-        text = qt.QLabel(spoken(finding.message))
+        text = qt.QLabel(translated(finding.message))
         text.wordWrap = True
         text.objectName = f"findingLabel{number}"
         line.addWidget(text, 1)
@@ -216,7 +220,7 @@ class MasksPanel(Section):
             tip = _("Move the slices there.")
             line.addWidget(self._button(_("Show"), f"findingShowButton{number}", tip, lambda: self.on_show(finding)))
         if finding.code in FIXES:
-            tip = _("{fix}, on a copy that you accept or reject.").format(fix=spoken(FIXES[finding.code]))
+            tip = _("{fix}, on a copy that you accept or reject.").format(fix=translated(FIXES[finding.code]))
             line.addWidget(self._button(_("Fix"), f"findingFixButton{number}", tip, lambda: self.on_fix(finding)))
         if finding.code == "small-lesions-left-out":
             tip = _("They are real: grade them too. It is kept with the segmentation.")

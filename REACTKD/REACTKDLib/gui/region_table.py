@@ -15,11 +15,11 @@ from slicer.i18n import tr as _
 from REACTKDLib.core.reports.region_value import RegionValue
 from REACTKDLib.core.reports.region_values import VALUES
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
-from REACTKDLib.gui.spoken import spoken
+from REACTKDLib.gui.translation import translated
 from REACTKDLib.gui.words import short_grade
 from REACTKDLib.scene.value_text import value_text
 
-NAME_WIDTH = 130  # a longer name is cut off and told by its tool tip, so that the effect is seen beside it
+NAME_WIDTH = 130  # a longer name is cut off and shown in its tool tip, so that the effect is seen beside it
 
 Column = tuple[str, str, int, Any]  # title, tool tip, decimals, value of (index, row)
 
@@ -81,13 +81,13 @@ def sort(table: Any, column: int, order: Any) -> None:
     before = table.blockSignals(True)
     places = range(table.rowCount)
     values = {row: table.item(row, column).data(qt.Qt.UserRole) for row in places}  # a name's is its place
-    told = sorted((row for row in places if values[row] is not None), key=values.get)
+    known = sorted((row for row in places if values[row] is not None), key=values.get)
     if order == qt.Qt.DescendingOrder:
-        told.reverse()
+        known.reverse()
     chosen = region_at(table, table.currentRow()) if table.currentRow() >= 0 else None
     rows = [
         [table.takeItem(row, place) for place in range(table.columnCount)]
-        for row in [*told, *(row for row in places if values[row] is None)]
+        for row in [*known, *(row for row in places if values[row] is None)]
     ]
     for row, items in enumerate(rows):
         for place, item in enumerate(items):
@@ -138,16 +138,16 @@ def check_all(table: Any) -> None:
 
 
 def _name_item(index: int, row: ReportRegion, graded: bool) -> Any:
-    item = qt.QTableWidgetItem(spoken(row.name))
+    item = qt.QTableWidgetItem(translated(row.name))
     item.setData(qt.Qt.UserRole, index)
     flags = qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable
     item.setFlags(flags | qt.Qt.ItemIsUserCheckable if graded else flags)
     if graded:
         item.setCheckState(qt.Qt.Checked)
-    item.setToolTip(spoken(row.name))
+    item.setToolTip(translated(row.name))
     if row.low_resolution:
         small = _("{name}: smaller than a cell of the model's maps, so little of it is seen.")
-        item.setToolTip(small.format(name=spoken(row.name)))
+        item.setToolTip(small.format(name=translated(row.name)))
     return item
 
 

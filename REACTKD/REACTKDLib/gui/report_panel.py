@@ -19,7 +19,7 @@ from REACTKDLib.gui.dialogs import all_files, ask_target
 from REACTKDLib.gui.packages import ensure_packages
 from REACTKDLib.gui.pictures import pictures_of_views
 from REACTKDLib.gui.section import Section
-from REACTKDLib.gui.spoken import spoken
+from REACTKDLib.gui.translation import translated
 from REACTKDLib.gui.words import image_words, plain
 from REACTKDLib.scene.reading import Reading
 
@@ -78,7 +78,7 @@ class ReportPanel(Section):
             write()
             self._saved = _("Saved as {name}.").format(name=path.name)
         except ReactkdError as error:
-            self._saved = spoken(str(error))
+            self._saved = translated(str(error))
         self.refresh()
 
     def _file_name(self, report: GradeReport) -> str:
@@ -193,7 +193,7 @@ class ReportPanel(Section):
         if runs:
             words = _("{place} of {total}: {case}")
             return words.format(place=batch.done + 1, total=batch.total, case=batch.doing)
-        return spoken(batch.summary)
+        return translated(batch.summary)
 
     def cleanup(self) -> None:
         """Stop the batch; what is done stays."""

@@ -13,7 +13,7 @@ from REACTKDLib.core.worker.training_log import Curve
 from REACTKDLib.core.worker.training_run import RunReader, TrainingRun, ask_to_stop
 from REACTKDLib.gui.learning_curve import draw_curve
 from REACTKDLib.gui.section import Section
-from REACTKDLib.gui.spoken import spoken
+from REACTKDLib.gui.translation import translated
 
 LOOK_MS = 2000
 CURVE_HEIGHT = 150
@@ -63,7 +63,7 @@ class TrainingPanel(Section):
                 ask_to_stop(self._run.folder)
                 self._note = ""
             except ReactkdError as error:
-                self._note = spoken(str(error))
+                self._note = translated(str(error))
             self.look()
 
     def on_bundle(self, _checked: bool = False) -> None:
@@ -110,7 +110,7 @@ class TrainingPanel(Section):
             try:
                 self._run = self._reader.read()
             except ReactkdError as error:
-                self._run, message = None, spoken(str(error))
+                self._run, message = None, translated(str(error))
         self._show(message)
 
     # eyes

@@ -7,7 +7,7 @@ from slicer.i18n import tr as _
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.gui.spoken import spoken
+from REACTKDLib.gui.translation import translated
 from REACTKDLib.scene.input_info import VolumeInfo
 from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.value_text import value_text
@@ -26,6 +26,14 @@ def grade_words(grade: str) -> str:
 def short_grade(grade: str) -> str:
     """Return a grade for the label of a bar."""
     return {"well": _("Well"), "moderate": _("Moderate"), "poor": _("Poor")}.get(grade, grade)
+
+
+def clinical_use_words(text: str) -> str:
+    """Return what a model says of its use, in the language of the application where the shipped model says it."""
+    known = {
+        "trained on digital phantoms: not for clinical use": _("trained on digital phantoms: not for clinical use")
+    }
+    return known.get(text, text)
 
 
 def image_words(modality: Modality | str) -> str:
@@ -86,4 +94,4 @@ def plain(error: ReactkdError) -> str:
         return _("No segment is recognized as the liver. Choose it in Inputs beside Liver, or draw it.")
     if error.code == "ambiguous-segment":
         return _("Several segments look like the liver. Choose the right one in Inputs beside Liver.")
-    return spoken(str(error))
+    return translated(str(error))

@@ -18,6 +18,7 @@ from REACTKDLib.core.images.hounsfield import check_hounsfield
 from REACTKDLib.core.images.pet_values import check_pet
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import ROLES, Modality
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.scene.dicom_origin import origin_findings
 from REACTKDLib.scene.frames import distorting_transform
 from REACTKDLib.scene.pet_source import understood
@@ -45,9 +46,9 @@ class CaseNodes:
     def __post_init__(self) -> None:
         ordered = {m: self.volumes[m] for m in Modality if self.volumes.get(m) is not None}
         if not ordered:
-            raise NoVolume("No image is chosen; choose a CT, or a PET with masks drawn on it.")
+            raise NoVolume(_("No image is chosen; choose a CT, or a PET with masks drawn on it."))
         if self.segmentation is None:
-            raise EmptySegmentation("No segmentation is chosen; choose the one with the liver and its tumors.")
+            raise EmptySegmentation(_("No segmentation is chosen; choose the one with the liver and its tumors."))
         object.__setattr__(self, "volumes", MappingProxyType(ordered))
 
     @property
@@ -100,10 +101,12 @@ def read_masks(nodes: CaseNodes, choice: SegmentChoice) -> tuple[np.ndarray, np.
     liver = mask_on(nodes.segmentation, choice.livers, nodes.reference)
     if not liver.any():
         if all(not segment_array(nodes.segmentation, segment_id)[0].any() for segment_id in choice.livers):
-            raise NoLiver("The liver segment is empty; draw the liver, or choose the segment that holds it.")
+            raise NoLiver(_("The liver segment is empty; draw the liver, or choose the segment that holds it."))
         raise MaskOffImage(
-            "The liver mask does not overlap the image; check that both belong to the same patient and scan, and that "
-            "both are under the transform they belong to."
+            _(
+                "The liver mask does not overlap the image; check that both belong to the same patient "
+                "and scan, and that both are under the transform they belong to."
+            )
         )
     tumor = mask_on(nodes.segmentation, choice.tumors, nodes.reference)
     return liver, tumor
@@ -146,8 +149,10 @@ def _distortion_findings(nodes: CaseNodes) -> Iterable[Finding]:
         yield Finding(
             "non-linear-transform",
             "warning",
-            "A non-linear transform bends the reference image in the scene; volumes and shapes are measured before it. "
-            "Harden the transform to measure after it.",
+            _(
+                "A non-linear transform bends the reference image in the scene; volumes and shapes are "
+                "measured before it. Harden the transform to measure after it."
+            ),
         )
 
 

@@ -16,6 +16,7 @@ import slicer
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.log import log_unforeseen
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import events
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.files_read import FilesRead
@@ -76,11 +77,11 @@ class CaseLoader:
 
     def open(self, case_id: str, files: CaseFiles, then: Then) -> None:
         """Read a case and put it into the scene in place of the loaded one, whose edits must be saved before."""
-        self._begin(self._opening(case_id, files), f"Opening {case_id}", then)
+        self._begin(self._opening(case_id, files), _("Opening {case}").format(case=case_id), then)
 
     def save(self, path: Path, then: Then) -> None:
         """Write the masks of the loaded case to `path` as they are drawn now."""
-        self._begin(self._saving(path), f"Saving the masks of {self.loaded.case_id}", then)
+        self._begin(self._saving(path), _("Saving the masks of {case}").format(case=self.loaded.case_id), then)
 
     def save_now(self, path: Path) -> None:
         """Write the masks while the caller waits: the scene or the program is about to close. Raises: ReactkdError."""
@@ -150,7 +151,9 @@ class CaseLoader:
             self._end(error)
         except Exception as error:
             name, where = type(error).__name__, log_unforeseen(error, "the opening of a case")
-            text = f"An unexpected fault stopped it ({name}); try again, and report it if it stays; {where}."
+            text = _("An unexpected fault stopped it ({name}); try again, and report it if it stays; {where}.").format(
+                name=name, where=where
+            )
             self._end(LoaderFault("unexpected", text))
 
     def _end(self, error: ReactkdError | None) -> None:
@@ -204,7 +207,7 @@ class CaseLoader:
         if isinstance(event, events.JobFailed):
             raise LoaderFault(event.code, event.message)
         if isinstance(event, events.JobCanceled):
-            raise LoaderFault("canceled", "It was stopped.")
+            raise LoaderFault("canceled", _("It was stopped."))
         return event.result
 
     def _take_ahead(self, files: CaseFiles) -> FilesRead | None:

@@ -13,6 +13,7 @@ from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.cases.names import file_name_of
 from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.review.review import Review
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.scene.segments import SegmentChoice
 
 _SUFFIX = ".seg.nrrd"
@@ -44,12 +45,12 @@ class CorrectedMasks:
             return ""
         recorded = self._recorded(case)
         if recorded is None or (os.path.lexists(recorded) and not self._is_own(recorded, case)):
-            return (
-                "The review names corrected masks that are no file of this case in its own folder, so they were not "
-                "read; correct the review, or draw them again."
+            return _(
+                "The review names corrected masks that are no file of this case in its own folder, so "
+                "they were not read; correct the review, or draw them again."
             )
         if self.of(case) is None:
-            return "The corrected masks of this case are not where they were saved; those listed are shown."
+            return _("The corrected masks of this case are not where they were saved; those listed are shown.")
         return ""
 
     def job_with_them(self, case: ListedCase) -> Job:
@@ -68,7 +69,10 @@ class CorrectedMasks:
         """
         if not self._folder_is_own():
             raise OutputNotWritable(
-                "The folder of corrected masks beside the list is a link to another place; put a folder there instead."
+                _(
+                    "The folder of corrected masks beside the list is a link to another place; put a "
+                    "folder there instead."
+                )
             )
         if self._known is not None and _stamp(self._known[0]) == self._known[1] and self._is_own(self._known[0], case):
             return self._known[0]

@@ -17,6 +17,7 @@ import slicer
 from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.answers import GradeAnswer
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
@@ -203,7 +204,7 @@ class GradingController(ScriptRunner):
         self, nodes: CaseNodes, asked: SegmentChoice | None, case_id: str
     ) -> Generator[None, None, tuple[_Opened, GradeAnswer]]:
         """Hand the case over and have it graded; the worker holds it after that."""
-        self._tell(0.0, "Reading the case")
+        self._tell(0.0, _("Reading the case"))
         choice = asked or choose_segments(nodes.segmentation)
         stamps = images_stamp(nodes), masks_stamp(nodes, choice)
         images, masks = yield from hand_over_case(nodes, choice, self.dispatcher.client.scratch)
@@ -217,7 +218,7 @@ class GradingController(ScriptRunner):
         if opened.key is None or images_stamp(opened.nodes) != opened.images:
             yield from again
             return
-        self._tell(0.0, "Reading the masks")
+        self._tell(0.0, _("Reading the masks"))
         choice = opened.asked or choose_segments(opened.nodes.segmentation)
         stamp = masks_stamp(opened.nodes, choice)
         files = yield from hand_over_masks(opened.nodes, choice, self.dispatcher.client.scratch)
@@ -238,7 +239,7 @@ class GradingController(ScriptRunner):
         self._set_report(answer.report)
         try:
             drawing = yield from self._ask(jobs.Draw(opened.key), (0.85, 0.95))
-            self._tell(0.95, "Coloring the regions")
+            self._tell(0.95, _("Coloring the regions"))
             yield
             yield from answer.regions_steps()
             result = DrawnResult(answer.report, answer.regions, drawing)
@@ -290,7 +291,7 @@ class GradingController(ScriptRunner):
 
     def _current(self) -> _Opened:
         if self._opened is None or not self._all_there(self._opened.nodes):
-            raise UsageError("No case is graded yet; choose the inputs and grade it first.")
+            raise UsageError(_("No case is graded yet; choose the inputs and grade it first."))
         return self._opened
 
     def _all_there(self, nodes: CaseNodes) -> bool:

@@ -16,7 +16,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from REACTKDLib.core.errors import LabelMissing, NonLinearTransform
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
-from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.arrays import SLAB_BYTES, write_mask, write_slabs
 from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.core.worker.jobs import ImageFile, MaskFile
@@ -37,10 +37,11 @@ def refuse_bent_space(nodes: CaseNodes) -> None:
     for node, role in (*((n, ROLES[m]) for m, n in nodes.volumes.items()), (nodes.segmentation, SEGMENTATION_ROLE)):
         if distorting_transform(node) is not None:
             raise NonLinearTransform(
-                sentence(
-                    f"{role} lies under a transform that bends space (a grid or B-spline); harden the transform on it, "
-                    "or move it out from under it, and grade again."
-                )
+                _(
+                    "{role} lies under a transform that bends space (a grid or B-spline); harden the "
+                    "transform on it, or move it out from under it, and grade again."
+                ),
+                role=role,
             )
 
 
@@ -96,7 +97,7 @@ def hand_over_masks(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFol
             for segment_id in ids:
                 segment = source.GetSegmentation().GetSegment(segment_id)
                 if segment is None:
-                    raise LabelMissing(f"The segment chosen as {role} is gone; choose the segments again.")
+                    raise LabelMissing(_("The segment chosen as {role} is gone; choose the segments again."), role=role)
                 image = segment.GetRepresentation(LABELMAP)
                 cut = yield from cut_segment(image, segment.GetLabelValue())
                 if cut is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import CaseNodes
@@ -49,7 +50,7 @@ class MaskChecker(ScriptRunner):
         super().close()
 
     def _checking(self, nodes: CaseNodes, choice: SegmentChoice) -> Script:
-        self._tell(0.0, "Reading the case")
+        self._tell(0.0, _("Reading the case"))
         images, masks = yield from hand_over_case(nodes, choice, self.dispatcher.client.scratch)
         self._set((yield from self._ask(jobs.CheckArrays(images, masks), (0.3, 1.0))))
 

@@ -13,6 +13,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.masks.fixes import FIXES
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.mending import Edit
@@ -73,7 +74,9 @@ class MaskFixer(ScriptRunner):
     def propose(self, nodes: CaseNodes, choice: SegmentChoice, finding: Finding) -> None:
         """Make a copy with the fix of `finding`. Raises: UsageError when there is none, see `masks.fixes.FIXES`."""
         if finding.code not in FIXES:
-            raise UsageError(f"There is no fix for the finding '{finding.code}'; correct the masks by hand.")
+            raise UsageError(
+                _("There is no fix for the finding '{code}'; correct the masks by hand."), code=finding.code
+            )
         place = None if finding.location_ras is None else list(finding.location_ras)
 
         def job(masks: list[jobs.MaskFile], shape: list, matrix: list) -> jobs.Job:
@@ -87,12 +90,12 @@ class MaskFixer(ScriptRunner):
         segment_ids: which; by default every tumor segment. Raises: UsageError for one that is no tumor.
         """
         if set(segment_ids) - set(choice.tumors) or not choice.tumors:
-            raise UsageError("Only a tumor segment can be split into lesions; choose one.")
+            raise UsageError(_("Only a tumor segment can be split into lesions; choose one."))
 
         def job(masks: list[jobs.MaskFile], shape: list, matrix: list) -> jobs.Job:
             return jobs.SplitMask(masks, shape, matrix, list(segment_ids))
 
-        self._propose(nodes, choice, job, "Give every lesion a segment of its own")
+        self._propose(nodes, choice, job, _("Give every lesion a segment of its own"))
 
     def accept(self) -> None:
         """Give the user's segmentation the proposed fix, and remove the copy."""
@@ -113,7 +116,7 @@ class MaskFixer(ScriptRunner):
         Raises: UsageError when there is none.
         """
         if not self.can_undo:
-            raise UsageError("No fix was accepted that could be undone.")
+            raise UsageError(_("No fix was accepted that could be undone."))
         proposal, before = self._done.pop()
         segmentation = proposal.nodes.segmentation
         backwards = [Edit(e.segment, not e.add, e.mask, e.corner) for e in proposal.edits if e.segment is not None]
@@ -152,7 +155,7 @@ class MaskFixer(ScriptRunner):
         self._begin(script, lambda: all(self.scene.IsNodePresent(n) for n in (nodes.reference, nodes.segmentation)))
 
     def _proposing(self, nodes: CaseNodes, choice: SegmentChoice, job: Any, text: str) -> Script:
-        self._tell(0.0, "Reading the masks")
+        self._tell(0.0, _("Reading the masks"))
         masks = yield from hand_over_masks(nodes, choice, self.dispatcher.client.scratch)
         grid = grid_of(nodes.reference)
         edits = yield from self._ask(job(masks, list(grid.shape), grid.ijk_to_ras.tolist()), (0.3, 0.8))
@@ -175,7 +178,7 @@ class MaskFixer(ScriptRunner):
     def _taken(self) -> Proposal:
         """Return the proposal, which is over; its copy is removed."""
         if self.proposal is None:
-            raise UsageError("No fix is proposed.")
+            raise UsageError(_("No fix is proposed."))
         proposal, self.proposal = self.proposal, None
         if self.scene.IsNodePresent(proposal.node):
             for index in reversed(range(proposal.node.GetNumberOfDisplayNodes())):
@@ -227,7 +230,7 @@ def _apply(segmentation: Any, nodes: CaseNodes, edits: Iterable[Edit], new_ids: 
                 _add_segment(segmentation.GetSegmentation(), segment_id, edit.name)
             segmentation.GetSegmentation().SeparateSegmentLabelmap(segment_id)
             if not kind.SetBinaryLabelmapToSegment(image, segmentation, segment_id, mode):
-                raise UsageError("A segment could not be changed; save the scene, load it again and try once more.")
+                raise UsageError(_("A segment could not be changed; save the scene, load it again and try once more."))
     finally:
         segmentation.EndModify(hold)
 

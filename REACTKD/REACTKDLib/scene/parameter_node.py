@@ -8,6 +8,7 @@ from typing import Any
 
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.text import packed, unpacked
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.segments import SegmentChoice
 
@@ -15,7 +16,8 @@ MODULE = "REACTKD"
 NODE_CLASS = "vtkMRMLScriptedModuleNode"
 INPUT_ROLES = {Modality.CT: "CT", Modality.FDG: "FDG", Modality.ACETATE: "Acetate"}
 SEGMENTATION_ROLE = "Segmentation"
-REPORT, MODEL, LIVERS, TUMORS, CASE_ID = "Report", "Model", "LiverSegments", "TumorSegments", "CaseID"
+REPORT, TEXTS = "Report", "ReportTexts"  # the second for the panel: texts with template and values
+MODEL, LIVERS, TUMORS, CASE_ID = "Model", "LiverSegments", "TumorSegments", "CaseID"
 SPECKS = "KeepSpecks"
 
 
@@ -79,13 +81,20 @@ def read_choice(node: Any) -> SegmentChoice | None:
 def write_report(node: Any, report: GradeReport) -> None:
     """Record the report, as one line of JSON, and the model's name and version."""
     node.SetParameter(REPORT, json.dumps(report.to_dict(), allow_nan=False))
+    node.SetParameter(TEXTS, json.dumps(packed(report.to_dict()), allow_nan=False))
     node.SetParameter(MODEL, f"{report.model.name} {report.model.version}")
 
 
 def read_report(node: Any) -> GradeReport | None:
     """Return the report that a parameter node records, or None."""
-    text = node.GetParameter(REPORT)
-    return GradeReport.from_dict(json.loads(text)) if text else None
+    text, texts = node.GetParameter(REPORT), node.GetParameter(TEXTS)
+    if not text:
+        return None
+    report = json.loads(text)
+    if texts:
+        translatable = json.loads(texts, object_hook=unpacked)
+        report = translatable if translatable == report else report  # else another version has graded since
+    return GradeReport.from_dict(report)
 
 
 def referenced(node: Any, roles: Iterable[str]) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from typing import Any
 from REACTKDLib.core.cases.case_list import CaseList, ListedCase, open_case_list
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.reports.report import GradeReport
-from REACTKDLib.core.review.record import CaseReview, answer_of
+from REACTKDLib.core.review.record import CaseReview, answer_of, failure_of
 from REACTKDLib.core.review.review import Review
-from REACTKDLib.core.text import quoted
+from REACTKDLib.core.text import joined, quoted
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.jobs import CaseFiles
 from REACTKDLib.scene.case_loader import CaseLoader
@@ -20,8 +21,8 @@ from REACTKDLib.scene.corrected_masks import CorrectedMasks
 from REACTKDLib.scene.segments import SegmentChoice
 from REACTKDLib.scene.signal import Signal
 
-LAST = "This is the last case of the list."
-FIRST = "This is the first case of the list."
+LAST = _("This is the last case of the list.")
+FIRST = _("This is the first case of the list.")
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Reading:
             self._close_list()
         self.cases, self.review = cases, Review(cases.review_file)
         self.masks = CorrectedMasks(self.cases, self.review)
-        self._say(" ".join(self.review.take_notices()))
+        self._say(joined(self.review.take_notices()))
 
     def _close_list(self) -> None:
         self._flush()
@@ -151,9 +152,9 @@ class Reading:
         self.index, self.chosen = index, None
         if error is not None:
             self.loader.unload()
-            self._add(f"Case {quoted([case.id])} cannot be opened. {error}")
+            self._add(_("Case {case} cannot be opened. {error}").format(case=quoted([case.id]), error=error))
             if self.review.of(case.id).answer is None:
-                self.review.update(case.id, failure={"code": error.code, "reason": str(error)})
+                self.review.update(case.id, failure=failure_of(error.code, str(error)))
         else:
             self._add(self.loader.loaded.problem)
             answer = self.review.of(case.id).answer
@@ -203,7 +204,9 @@ class Reading:
 
     def _saved(self, path: Path | None, outdated: bool, error: ReactkdError | None, then: Callable[[], Any]) -> None:
         if error is not None:
-            text = f"The corrected masks of {quoted([self.current.id])} could not be saved. {error}"
+            text = _("The corrected masks of {case} could not be saved. {error}").format(
+                case=quoted([self.current.id]), error=error
+            )
             self.question = Question(text, then)
             self.changed()
             return
@@ -281,7 +284,9 @@ class Reading:
                 self.loader.save_now(path)
                 self._record_masks(path, outdated)
             except ReactkdError as error:
-                self.message = f"The corrected masks of {quoted([self.current.id])} could not be saved. {error}"
+                self.message = _("The corrected masks of {case} could not be saved. {error}").format(
+                    case=quoted([self.current.id]), error=error
+                )
         self.loader.forget()
         self.index, self.question = None, None
 
@@ -300,7 +305,7 @@ class Reading:
             self._add(notice)
 
     def _add(self, sentence: str) -> None:
-        self.message = f"{self.message} {sentence}".strip()
+        self.message = joined(filter(None, (self.message, sentence)))
 
     def _say(self, message: str) -> None:
         self.message = message

@@ -8,11 +8,12 @@ from typing import Any
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.files.formats.reading import read_header
-from REACTKDLib.core.findings import Finding, finding_from
+from REACTKDLib.core.findings import Finding, finding_from, to_entry
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.stated_places import same_place
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.scene.volumes import ijk_to_ras_of
 
 _ATTRIBUTE = "REACTKD.Remarks"
@@ -22,7 +23,7 @@ _NIFTI = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz")  # the one format that s
 def write_remarks(node: Any, findings: tuple[Finding, ...]) -> None:
     """Keep findings with the node, in the scene's file too."""
     if findings:
-        node.SetAttribute(_ATTRIBUTE, json.dumps([finding.to_dict() for finding in findings]))
+        node.SetAttribute(_ATTRIBUTE, json.dumps([to_entry(finding) for finding in findings]))
 
 
 def remarks_of(node: Any, modality: Modality) -> tuple[Finding, ...]:
@@ -51,9 +52,9 @@ def _of_file(node: Any, role: str) -> tuple[Finding, ...]:
     if same_place(Grid(header.shape[-3:], header.ijk_to_ras), loaded):
         return header.findings
     if any(same_place(Grid(header.shape[-3:], place), loaded) for place in header.other_places):
-        text = (
-            f"The file of {role} states two voxel sizes or places, and 3D Slicer took another one than the command "
-            "line takes; correct the file's header, load it again and grade that."
-        )
+        text = _(
+            "The file of {role} states two voxel sizes or places, and 3D Slicer took another one "
+            "than the command line takes; correct the file's header, load it again and grade that."
+        ).format(role=role)
         return (Finding("two-places", "warning", sentence(text)),)
     return ()  # moved in the scene since

@@ -10,6 +10,7 @@ import slicer
 
 from REACTKDLib.core.errors import FileMissing, NotAnImage, OutputNotWritable
 from REACTKDLib.core.files.formats.reading import read_header
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import written_beside
 from REACTKDLib.core.writing.owners import hidden_name
 from REACTKDLib.core.writing.replacing import remove
@@ -28,7 +29,9 @@ def save_scene(scene: Any, path: Path | str) -> None:
             (folder / path.name).replace(beside)
     except OutputNotWritable as error:
         why = getattr(error.__cause__, "strerror", None) or error.__cause__
-        raise OutputNotWritable(f"The scene cannot be written there ({why}); choose another folder.") from error
+        raise OutputNotWritable(
+            _("The scene cannot be written there ({reason}); choose another folder."), reason=why
+        ) from error
     finally:
         remove(folder)
 
@@ -38,7 +41,7 @@ def load_scene(scene: Any, path: Path | str) -> None:
     path = _existing(path, "scene")
     scene.Clear(0)
     if not scene.ReadFromMRB(str(path)):
-        raise NotAnImage("The file is not a scene that Slicer can read; save the scene again as .mrb.")
+        raise NotAnImage(_("The file is not a scene that Slicer can read; save the scene again as .mrb."))
 
 
 def load_volume(scene: Any, path: Path | str, name: str) -> Any:
@@ -47,10 +50,12 @@ def load_volume(scene: Any, path: Path | str, name: str) -> Any:
     Raises: FileMissing, NotAnImage, and what `formats.reading.read_header` raises: Slicer repairs some faults silently.
     """
     path = _existing(path, name)
-    read_header(path, f"the {name}")
+    read_header(path, _("the {name}").format(name=name))
     node = slicer.modules.volumes.logic().AddArchetypeVolume(str(path), name)
     if node is None:
-        raise NotAnImage(f"The file of the {name} is not an image that can be read; give a NIfTI, NRRD or MHA file.")
+        raise NotAnImage(
+            _("The file of the {name} is not an image that can be read; give a NIfTI, NRRD or MHA file."), name=name
+        )
     return node
 
 
@@ -62,12 +67,12 @@ def load_segmentation(scene: Any, path: Path | str, name: str) -> Any:
     storage.SetFileName(str(path))
     if not storage.ReadData(node) or node.GetSegmentation().GetNumberOfSegments() == 0:
         scene.RemoveNode(node)
-        raise NotAnImage(f"The file of the {name} holds no segments; give a .seg.nrrd or a label map.")
+        raise NotAnImage(_("The file of the {name} holds no segments; give a .seg.nrrd or a label map."), name=name)
     node.CreateDefaultDisplayNodes()
     return node
 
 
 def _existing(path: Path | str, name: str) -> Path:
     if not Path(path).is_file():
-        raise FileMissing(f"There is no file for the {name}; check the path.")
+        raise FileMissing(_("There is no file for the {name}; check the path."), name=name)
     return Path(path)

@@ -11,6 +11,7 @@ from typing import Any
 
 from REACTKDLib.core.errors import Canceled, InputGone, ReactkdError
 from REACTKDLib.core.log import log_unforeseen
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import events, jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.signal import Signal
@@ -121,7 +122,7 @@ class ScriptRunner:
         if isinstance(event, events.JobFailed):
             raise WorkerFault(event.code, event.message)
         if isinstance(event, events.JobCanceled):
-            raise Canceled("The grading was stopped.")
+            raise Canceled(_("The grading was stopped."))
         return event.result
 
     def _hear(self, event: events.Event) -> None:
@@ -132,7 +133,7 @@ class ScriptRunner:
         script, code, message = self._script, None, None
         try:
             if not self._alive():
-                raise InputGone("An input was removed while the case was graded; choose the inputs again and grade.")
+                raise InputGone(_("An input was removed while the case was graded; choose the inputs again and grade."))
             next(script)
             ended = False
         except (StopIteration, Canceled):
@@ -142,7 +143,9 @@ class ScriptRunner:
         except Exception as error:
             name, where = type(error).__name__, log_unforeseen(error, "grading in the scene")
             ended, code = True, "unexpected"
-            message = f"An unexpected fault stopped the grading ({name}); grade again, and report it; {where}."
+            message = _(
+                "An unexpected fault stopped the grading ({name}); grade again, and report it; {where}."
+            ).format(name=name, where=where)
         if self._script is not script:  # a listener has ended it from within, or begun another
             script.close()
         elif ended:

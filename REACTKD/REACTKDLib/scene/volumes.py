@@ -11,13 +11,13 @@ import vtk
 from REACTKDLib.core.errors import NotThreeDimensional, NoVolume
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.volume import Volume
-from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.scene.frames import relation_between
 from REACTKDLib.scene.reslice import reslice
 from REACTKDLib.scene.units import unit_of, write_unit
 
 
-def volume_from_node(node: Any, role: str = "the volume") -> Volume:
+def volume_from_node(node: Any, role: str = _("the volume")) -> Volume:
     """Return the volume in the node's own frame: parent transforms stay out. The array is a read-only view.
 
     role: what the node is for the reader ("the CT"); messages and the volume are named by it, never by the node's
@@ -28,24 +28,26 @@ def volume_from_node(node: Any, role: str = "the volume") -> Volume:
     return Volume(voxels_of(node, role), ijk_to_ras_of(node), unit_of(node), role)
 
 
-def voxels_of(node: Any, role: str = "the volume") -> np.ndarray:
+def voxels_of(node: Any, role: str = _("the volume")) -> np.ndarray:
     """Return the voxels (D, H, W) as a read-only view, unchecked. Raises: NoVolume, NotThreeDimensional."""
     image = node.GetImageData()
     if image is None or image.GetPointData().GetScalars() is None:
-        raise NoVolume(sentence(f"{role} holds no image; load it again or choose another volume."))
+        raise NoVolume(_("{role} holds no image; load it again or choose another volume."), role=role)
     if image.GetNumberOfScalarComponents() != 1:
         raise NotThreeDimensional(
-            sentence(
-                f"{role} has {image.GetNumberOfScalarComponents()} values in each voxel where one is needed; "
-                "split a color image or a time series into single volumes first."
-            )
+            _(
+                "{role} has {count} values in each voxel where one is needed; split a color image or a "
+                "time series into single volumes first."
+            ),
+            role=role,
+            count=image.GetNumberOfScalarComponents(),
         )
     array = slicer.util.arrayFromVolume(node).view()
     array.flags.writeable = False
     return array
 
 
-def volume_in_frame_of(node: Any, reference: Any, role: str = "the volume") -> Volume:
+def volume_in_frame_of(node: Any, reference: Any, role: str = _("the volume")) -> Volume:
     """Return the volume of `node` placed in the frame of volume node `reference`.
 
     A linear relation goes into the matrix and no voxel is touched; a non-linear one (grid, B-spline) is resampled

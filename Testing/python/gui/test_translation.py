@@ -4,8 +4,10 @@ English is left.
 
 from __future__ import annotations
 
+import json
+import pickle
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from REACTKDLib.core.modality import Modality
-from REACTKDLib.core.text import sentence
+from REACTKDLib.core.cases.open_job import MASK_ROLES
+from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.files.dicom.members import told_of
+from REACTKDLib.core.files.headers import cut_off
+from REACTKDLib.core.images.pet_values import check_pet
+from REACTKDLib.core.modality import ROLES, Modality
+from REACTKDLib.core.text import joined, listed, packed, quoted, sentence, text_from, unpacked
 from support.case_files import write_case
 from support.edits import mask_of, paint
 from support.made_up_language import made_up, write_translation
@@ -134,60 +141,62 @@ def test_what_is_missing_is_said_in_the_language(language: Any, names: set[str],
     assert english(panel, names) == []
 
 
-def test_sentences_of_the_core_are_recognized(application: Any) -> None:
-    from REACTKDLib.gui.sentences import SENTENCES
-    from REACTKDLib.gui.spoken import recognized
-
-    for template in SENTENCES:
-        names = re.findall(r"\{(\w+)\}", template)
-        values = {name: "3" if name == "count" else f"value{n}" for n, name in enumerate(names)}
-        text = template.format(**values)
-        assert recognized(text) == (template, values, False)
-        if template[0].islower():
-            assert recognized(sentence(text)) == (template, values, True)
+def _no_uptake() -> str:
+    with pytest.raises(ReactkdError) as caught:
+        check_pet(np.zeros((4, 4, 4)), ROLES[Modality.FDG])
+    return str(caught.value)
 
 
-#: what the core says, with what is data in backquotes
-SAID = (
-    "Opening `case-07`",
-    "The CT has pixels of `3.2` mm; texture and capsule of lesions are lost above `2` mm.",
-    "The FDG PET covers `80` % of the liver; the rest is unseen by it.",
-    "`3` small holes in the liver mask, `1.2` ml in all, counted as liver.",
-    "Case `'a b'` cannot be opened. The segmentation is empty; draw the liver and its tumors, or choose another file.",
-    "`3` of `4` cases graded now. `1` failed; the table above says why. The table is `results.csv` in `list.results`.",
-    "Another window changed the corrected masks of case `'The CT'` at the same time; yours is kept, and the other is "
-    "on record in the file of the review.",
-    "`A fault of nobody's making.`",
-    "``",
-    "trained on digital phantoms: not for clinical use",
-    "The FDG PET has no SUV, since the patient's weight is missing; the grade does not depend on it.",
-    "The file of the liver mask is missing; correct the path.\n`{} is no placeholder`",
-)
+def _two_sentences() -> str:
+    from REACTKDLib.scene.reading import FIRST, LAST
+
+    return joined([LAST, FIRST])
+
+
+#: what the core says, with what is data in backquotes, and how it comes to say it
+SAID: dict[str, Callable[[], str]] = {
+    "The FDG PET holds no uptake: every voxel is zero or the same; give another file.": _no_uptake,
+    "The file of the liver mask is cut off or damaged; copy or export it again.": lambda: str(cut_off(MASK_ROLES[0])),
+    "The series of the CT holds `2` objects that are no images and `1` image that is a page or a picture of a screen "
+    "beside its slices; they were left out.": lambda: told_of(
+        [(None, "object"), (None, "object"), (None, "page")], ROLES[Modality.CT]
+    ),
+    "the CT, the FDG PET and the acetate PET": lambda: listed([ROLES[modality] for modality in Modality]),
+    "`'{count} is none', 'the CT'` and `1` more": lambda: quoted(["{count} is none", "the CT", "c"], 2),
+    "This is the last case of the list. This is the first case of the list.": _two_sentences,
+    "`A fault of nobody's making.`": lambda: str(UsageError("A fault of nobody's making.")),
+}
 
 
 @pytest.mark.parametrize("marked", SAID)
 def test_values_stay_and_the_words_around_them_change(language: Any, marked: str) -> None:
-    from REACTKDLib.gui.spoken import spoken
+    from REACTKDLib.gui.translation import translated
 
-    parts = marked.split("`")
-    assert spoken("".join(parts)) == "".join(part if n % 2 else made_up(part) for n, part in enumerate(parts))
+    parts, text = marked.split("`"), SAID[marked]()
+    assert text == "".join(parts)
+    expected = "".join(part if n % 2 else made_up(part) for n, part in enumerate(parts))
+    for same in (text, json.loads(json.dumps(packed(text)), object_hook=unpacked), pickle.loads(pickle.dumps(text))):
+        assert translated(same) == expected
+    assert translated(text_from(json.loads(json.dumps(packed(text))), str.__str__(text))) == expected
+    assert translated(text_from(packed(text), "another text")) == "another text"
 
 
 def test_without_a_translation_nothing_changes(application: Any) -> None:
-    from REACTKDLib.gui.spoken import spoken
+    from REACTKDLib.gui.translation import translated
 
-    for marked in SAID:
-        assert spoken(marked.replace("`", "")) == marked.replace("`", "")
+    for marked, text in SAID.items():
+        assert translated(text()) == marked.replace("`", "")
 
 
 def test_a_translation_that_lost_a_value_is_not_used(application: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from REACTKDLib.gui import spoken as module
+    from REACTKDLib.gui import translation as module
 
-    for slip in ("Fall {fall}", "Fall", "Fall {case_id", "{case_id} {case_id} {other}"):
+    text, translated = quoted("abc", 2), module.translated
+    for slip in ("Fall {fall}", "Fall", "{names} und {count", "{names} {count} {other}"):
         monkeypatch.setattr(module, "translate", lambda _context, _text, slip=slip: slip)
-        assert module.spoken("Opening case-07") == "Opening case-07"
-    monkeypatch.setattr(module, "translate", lambda _context, _text: "{case_id} { wird geöffnet")
-    assert module.spoken("Opening case-07") == "case-07 { wird geöffnet"
+        assert translated(text) == text
+    monkeypatch.setattr(module, "translate", lambda _context, _text: "{count} { und {names}")
+    assert translated(text) == "1 { und 'a', 'b'"
 
 
 def test_lists_reports_and_trainings(

@@ -10,6 +10,7 @@ from REACTKDLib.core.cases.names import file_name_of
 from REACTKDLib.core.cases.worklist import OWN_MARK, read_worklist
 from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
 from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 
 @dataclass(frozen=True)
@@ -96,14 +97,14 @@ def with_masks(job: Job, masks: Path | None, liver: tuple[str, ...] = (), tumor:
 def _problems(job: Job) -> tuple[str, ...]:
     found = []
     if not job.images:
-        found.append("No image is listed; a case needs a CT, an FDG PET or an acetate PET.")
+        found.append(_("No image is listed; a case needs a CT, an FDG PET or an acetate PET."))
     files = {ROLES[modality]: path for modality, path in job.images.items()}
     if job.mask_files is not None:
-        files |= {"the liver mask": job.mask_files[0], "the tumor mask": job.mask_files[1]}
+        files |= {_("the liver mask"): job.mask_files[0], _("the tumor mask"): job.mask_files[1]}
     elif job.segmentation is not None:
         files[SEGMENTATION_ROLE] = job.segmentation
     else:
-        found.append("No segmentation is listed; draw the liver and its tumors.")
+        found.append(_("No segmentation is listed; draw the liver and its tumors."))
     missing = [role for role, path in files.items() if not path.exists()]
-    found += [sentence(f"the file of {role} is missing; correct the path.") for role in missing]
+    found += [sentence(_("the file of {role} is missing; correct the path.").format(role=role)) for role in missing]
     return tuple(found)

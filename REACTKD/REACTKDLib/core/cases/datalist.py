@@ -20,6 +20,7 @@ from REACTKDLib.core.cases.job import ALLOWED, Job, is_allowed
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.text import quoted, shown
+from REACTKDLib.core.text import tr as _
 
 PARTS = ("training", "validation", "test")
 FILES = (*(m.value for m in Modality), "segmentation", "liver", "tumor")
@@ -42,10 +43,10 @@ def read_datalist(path: Path, parts: tuple[str, ...] = PARTS) -> tuple[dict[str,
     """
     told = _object_in(path)
     if str(told.get("schema", "")).startswith("reactkd-review"):
-        raise UsageError("This file holds the review of a list; open the list itself, which lies beside it.")
+        raise UsageError(_("This file holds the review of a list; open the list itself, which lies beside it."))
     lists = [told.get(part) or [] for part in parts]
     if not any(part in told for part in parts) or not all(isinstance(part, list) for part in lists):
-        raise UsageError('The datalist must be an object with a list "training" of cases.')
+        raise UsageError(_('The datalist must be an object with a list "training" of cases.'))
     entries = [entry for part in lists for entry in part]
     return told, [_with_id(entry, told, number) for number, entry in enumerate(entries)]
 
@@ -57,7 +58,9 @@ def name_of(entry: Mapping[str, Any], key: str, default: str) -> str:
         return default
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise UsageError(
-            f"A case of the datalist has the {key} {shown(value)}; give each {key} as text in quotes, or leave it out."
+            _("A case of the datalist has the {key} {shown}; give each {key} as text in quotes, or leave it out."),
+            key=key,
+            shown=shown(value),
         )
     return str(value).strip() or default
 
@@ -73,13 +76,19 @@ def with_own_keys(entry: Any, told: Mapping[str, Any], name: str) -> dict[str, A
     for channel, path in enumerate(images if isinstance(images, list) else [images]):
         key = _modality(told.get("modality"), channel, name)
         if out.get(key) not in (None, "", path):
-            raise UsageError(f"Case {quoted([name])} of the datalist has two images for {key!r}; leave one.")
+            raise UsageError(
+                _("Case {case} of the datalist has two images for {key}; leave one."),
+                case=quoted([name]),
+                key=f"{key!r}",
+            )
         out[key] = path
     label = entry.get("label")
     if label is not None and label != "":
         key = "segmentation" if isinstance(label, str) else "grade"
         if out.get(key) not in (None, "", label):
-            raise UsageError(f"Case {quoted([name])} of the datalist has a label and a {key}; leave one.")
+            raise UsageError(
+                _("Case {case} of the datalist has a label and a {key}; leave one."), case=quoted([name]), key=key
+            )
         out[key] = label
     return out
 
@@ -90,18 +99,25 @@ def job_of_entry(entry: Mapping[str, Any], base: Path) -> Job:
     unknown = sorted(set(entry) - set(KEYS))
     if unknown:
         raise UsageError(
-            f"Case {quoted([name])} of the datalist has the unknown key {quoted(unknown[:1])}; known are "
-            f"{', '.join(KEYS)}."
+            _("Case {case} of the datalist has the unknown key {unknown}; known are {known}."),
+            case=quoted([name]),
+            unknown=quoted(unknown[:1]),
+            known=", ".join(KEYS),
         )
     not_text = [key for key in FILES if entry.get(key) and not isinstance(entry[key], str)]
     if not_text:
-        raise UsageError(f"Case {quoted([name])} of the datalist has {not_text[0]!r} that is not text; give one path.")
+        raise UsageError(
+            _("Case {case} of the datalist has {key} that is not text; give one path."),
+            case=quoted([name]),
+            key=f"{not_text[0]!r}",
+        )
     files = {key: base / entry[key] for key in FILES if entry.get(key)}
     images = {m: files[m.value] for m in Modality if m.value in files}
     segmentation = files.get("segmentation")
     if segmentation is not None and {"liver", "tumor"} & set(files):
         raise UsageError(
-            f"Case {quoted([name])} of the datalist has a segmentation, and masks in files of their own; leave one."
+            _("Case {case} of the datalist has a segmentation, and masks in files of their own; leave one."),
+            case=quoted([name]),
         )
     masks = (files["liver"], files["tumor"]) if {"liver", "tumor"} <= set(files) else None
     allowed = is_allowed(entry.get(ALLOWED), name)
@@ -113,9 +129,11 @@ def _object_in(path: Path) -> dict[str, Any]:
     try:
         told = json.loads(path.read_bytes(), object_pairs_hook=_once)
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"The datalist is not readable JSON{_why(error)}; correct the file.") from error
+        raise UsageError(
+            _("The datalist is not readable JSON{reason}; correct the file."), reason=_why(error)
+        ) from error
     if not isinstance(told, dict):
-        raise UsageError('The datalist must be an object with a list "training" of cases.')
+        raise UsageError(_('The datalist must be an object with a list "training" of cases.'))
     return told
 
 
@@ -133,14 +151,18 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _why(error: Exception) -> str:
     if isinstance(error, _Twice):
-        return f" that says each thing once (a case or the list has {quoted([error.args[0]])} twice)"
+        return _(" that says each thing once (a case or the list has {keys} twice)").format(
+            keys=quoted([error.args[0]])
+        )
     return ""
 
 
 def _with_id(entry: Any, told: Mapping[str, Any], number: int) -> dict[str, Any]:
     entry = {"image": entry} if isinstance(entry, str) else entry
     if not isinstance(entry, dict):
-        raise UsageError('A case of the datalist is not an object; each needs keys such as "id", "ct", "segmentation".')
+        raise UsageError(
+            _('A case of the datalist is not an object; each needs keys such as "id", "ct", "segmentation".')
+        )
     name = name_of(entry, "id", f"case-{number:04d}")
     return {**with_own_keys(entry, told, name), "id": name}
 
@@ -153,7 +175,12 @@ def _modality(names: Any, channel: int, case: str) -> str:
     key = next((key for word, key in _CHANNELS if word in told.casefold()), None)
     if key is None:
         raise UsageError(
-            f"Case {quoted([case])} of the datalist has an image {channel} that is '{shown(told) or 'not named'}' in "
-            '"modality"; name each channel CT, FDG or acetate there.'
+            _(
+                "Case {case} of the datalist has an image {channel} that is '{modality}' in "
+                '"modality"; name each channel CT, FDG or acetate there.'
+            ),
+            case=quoted([case]),
+            channel=channel,
+            modality=shown(told) or _("not named"),
         )
     return key

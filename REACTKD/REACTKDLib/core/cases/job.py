@@ -8,6 +8,7 @@ from pathlib import Path
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.text import quoted
+from REACTKDLib.core.text import tr as _
 
 #: the column or key of a list that says that one case may have images of different patients
 ALLOWED = "different_patients_ok"
@@ -38,5 +39,9 @@ def is_allowed(value: object, case: str) -> bool:
     if answer in ("yes", "true", "1", "ok"):
         return True
     if answer not in ("", "no", "false", "0"):
-        raise UsageError(f"Case {quoted([case])} has a {ALLOWED} that is neither yes nor no; write one of them.")
+        raise UsageError(
+            _("Case {case} has a {key} that is neither yes nor no; write one of them."),
+            case=quoted([case]),
+            key=ALLOWED,
+        )
     return False

@@ -22,6 +22,7 @@ from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.checks import checked
 from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
 from REACTKDLib.core.text import quoted
+from REACTKDLib.core.text import tr as _
 
 # File and folder names often hold a patient's name, and the id goes into every report: so it is never taken from them.
 NEUTRAL_ID = "case"
@@ -56,9 +57,9 @@ def open_case(
     paths = {Modality.CT: ct, Modality.FDG: fdg, Modality.ACETATE: acetate}
     given = {modality: path for modality, path in paths.items() if path is not None}
     if not given:
-        raise NoVolume("No image is given; give a CT (--ct), or a PET (--fdg, --acetate) with masks drawn on it.")
+        raise NoVolume(_("No image is given; give a CT (--ct), or a PET (--fdg, --acetate) with masks drawn on it."))
     if segmentation is None:
-        raise EmptySegmentation("No segmentation is given; give the file with the liver and its tumors.")
+        raise EmptySegmentation(_("No segmentation is given; give the file with the liver and its tumors."))
     volumes, findings = read_volumes(given, segmentation, different_patients_ok=different_patients_ok)
     return case_of(volumes, read_any_segmentation(segmentation), liver, tumor, case_id, findings, keep_specks)
 
@@ -147,14 +148,14 @@ def masks_on(file: Segmentation, choice: Choice, reference: Volume) -> tuple[np.
     masks = [file.mask(choice.livers), file.mask(choice.tumors)]
     if not masks[0].any():
         raise NoLiver(
-            f"The liver segment {quoted(file.segments[i].name for i in choice.livers)} is empty; draw the liver, "
-            "or choose the segment that holds it."
+            _("The liver segment {segments} is empty; draw the liver, or choose the segment that holds it."),
+            segments=quoted(file.segments[i].name for i in choice.livers),
         )
     findings = _choice_findings(file, choice)
     grid = Grid(reference.shape, reference.ijk_to_ras)
     if not same_place(file.grid, grid):
         if file.grid.shape == grid.shape and has_no_geometry(file.ijk_to_ras):
-            text = (
+            text = _(
                 "The segmentation file holds no geometry but has the shape of the image, so it was laid on the image."
             )
             findings.append(Finding("segmentation-without-geometry", "warning", text))
@@ -163,24 +164,26 @@ def masks_on(file: Segmentation, choice: Choice, reference: Volume) -> tuple[np.
             masks = [mask_on_grid(mask, file.ijk_to_ras, grid) for mask in masks]
             if share == 0 or not masks[0].any():
                 raise MaskOffImage(
-                    "The liver mask does not overlap the image; check that both belong to the same patient and scan."
+                    _("The liver mask does not overlap the image; check that both belong to the same patient and scan.")
                 )
             findings += _grid_findings(share)
     return masks[0], masks[1], findings
 
 
 def _grid_findings(share: float) -> list[Finding]:
-    text = "The segmentation lies on another grid than the image and was resampled to it (nearest voxel)."
+    text = _("The segmentation lies on another grid than the image and was resampled to it (nearest voxel).")
     findings = [Finding("segmentation-resampled", "info", text)]
     if share < 0.995:
-        text = f"Only {100 * share:.0f} % of the liver mask lies inside the image; the rest was left out."
+        text = _("Only {percent} % of the liver mask lies inside the image; the rest was left out.").format(
+            percent=f"{100 * share:.0f}"
+        )
         findings.append(Finding("mask-partly-outside", "warning", text))
     return findings
 
 
 def _choice_findings(file: Segmentation, choice: Choice) -> list[Finding]:
     if choice.guessed:
-        text = "The labels have no names; 1 was read as liver and 2 as tumor, as public liver data sets write them."
+        text = _("The labels have no names; 1 was read as liver and 2 as tumor, as public liver data sets write them.")
         return [Finding("labels-by-convention", "warning", text)]
     return parts_findings({file.segments[i].name: file.mask([i]).any() for i in choice.livers})
 
@@ -189,11 +192,13 @@ def parts_findings(drawn: Mapping[str, bool]) -> list[Finding]:
     """Return what to say of a liver that was put together from several segments. drawn: name -> has it a voxel."""
     if len(drawn) < 2:
         return []
-    text = f"The liver was put together from the segments {quoted(drawn)}."
+    text = _("The liver was put together from the segments {segments}.").format(segments=quoted(drawn))
     findings = [Finding("liver-of-parts", "info", text)]
     empty = [name for name, has_voxels in drawn.items() if not has_voxels]
     if empty:
-        text = f"Of the parts of the liver {quoted(empty)} hold no voxel; draw them, unless they were resected."
+        text = _("Of the parts of the liver {segments} hold no voxel; draw them, unless they were resected.").format(
+            segments=quoted(empty)
+        )
         findings.append(Finding("liver-part-empty", "warning", text))
     return findings
 

@@ -23,8 +23,10 @@ from REACTKDLib.core.images.regrid import mask_on_grid
 from REACTKDLib.core.images.stated_places import settled_place
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.text import tr as _
 
 MASKS = (("Liver", "liver"), ("Tumor", "tumor"))
+MASK_ROLES = (_("the liver mask"), _("the tumor mask"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +52,7 @@ def open_job(job: Job, case_id: str | None = None, check: Callable[[], None] = l
     """
     _need_images(job)
     if job.segmentation is None and job.mask_files is None:
-        raise EmptySegmentation("No segmentation is given; give the file with the liver and its tumors.")
+        raise EmptySegmentation(_("No segmentation is given; give the file with the liver and its tumors."))
     volumes, findings = read_volumes(job.images, job.segmentation, check, job.different_patients_ok)
     check()
     segmentation = _segmentation_of(job)
@@ -69,7 +71,9 @@ def read_job(job: Job, check: Callable[[], None] = lambda: None) -> JobFiles:
     volumes, findings = read_volumes(job.images, job.segmentation, check, job.different_patients_ok)
     check()
     if job.segmentation is None and job.mask_files is None:
-        return JobFiles(volumes, None, findings=tuple(findings), problem="No segmentation is listed; draw the masks.")
+        return JobFiles(
+            volumes, None, findings=tuple(findings), problem=_("No segmentation is listed; draw the masks.")
+        )
     try:
         file = on_image(_segmentation_of(job), next(volumes[m] for m in Modality if m in volumes))
     except ReactkdError as error:
@@ -83,7 +87,7 @@ def read_job(job: Job, check: Callable[[], None] = lambda: None) -> JobFiles:
 
 def _need_images(job: Job) -> None:
     if not job.images:
-        raise NoVolume("The case has no image; give a CT, or a PET with masks drawn on it.")
+        raise NoVolume(_("The case has no image; give a CT, or a PET with masks drawn on it."))
 
 
 def _listed(names: tuple[str, ...] | None) -> list[str] | None:
@@ -96,15 +100,13 @@ def _segmentation_of(job: Job) -> Segmentation:
 
 def _from_two_files(liver: Path, tumor: Path) -> Segmentation:
     """Two label files, any whole number above 0, as two segments on the grid of the first."""
-    for path, (_, kind) in zip((liver, tumor), MASKS):
-        check_path(path, f"the {kind} mask")
-    raw = [read_raw(path, f"the {kind} mask") for path, (_, kind) in zip((liver, tumor), MASKS)]
+    for path, role in zip((liver, tumor), MASK_ROLES):
+        check_path(path, role)
+    raw = [read_raw(path, role) for path, role in zip((liver, tumor), MASK_ROLES)]
     grid = Grid(raw[0].array.shape[:3], raw[0].ijk_to_ras)
-    (first, of_first), (second, of_second) = (
-        mask_of(image.array, f"the {kind} mask") for image, (_, kind) in zip(raw, MASKS)
-    )
+    (first, of_first), (second, of_second) = (mask_of(image.array, role) for image, role in zip(raw, MASK_ROLES))
     own = Grid(raw[1].array.shape[:3], raw[1].ijk_to_ras)
-    place, more = settled_place(own, raw[1].other_places, grid, raw[0].other_places, "the tumor mask")
+    place, more = settled_place(own, raw[1].other_places, grid, raw[0].other_places, _("the tumor mask"))
     if second.shape != first.shape or not np.allclose(place, raw[0].ijk_to_ras, atol=1e-3):
         second = mask_on_grid(second, place, grid)
     layers = np.stack([first, second]).astype(np.uint8)

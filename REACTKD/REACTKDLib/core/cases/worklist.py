@@ -15,6 +15,7 @@ from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.files.tables import read_table
 from REACTKDLib.core.modality import MODALITIES, Modality
 from REACTKDLib.core.text import quoted
+from REACTKDLib.core.text import tr as _
 
 COLUMNS = ("case", *MODALITIES, "segmentation", "liver", "tumor", ALLOWED)
 #: columns of a CSV that are for training: the reading room and a batch pass over them, so that all take the same list
@@ -39,7 +40,7 @@ def read_worklist(path: Path) -> list[Job]:
 
     Raises: FileMissing, UsageError (unreadable, without cases, or a case named twice).
     """
-    return [job for job, _ in read_listed(path)]
+    return [job for job, _row in read_listed(path)]
 
 
 def read_listed(path: Path) -> list[tuple[Job, dict[str, str]]]:
@@ -53,12 +54,17 @@ def read_listed(path: Path) -> list[tuple[Job, dict[str, str]]]:
         listed = _jobs_of_csv(path)
     else:
         raise FileMissing(
-            "There is no worklist at the path given; give a CSV file, a datalist (.json) or a folder of case folders."
+            _(
+                "There is no worklist at the path given; give a CSV file, a datalist (.json) or a "
+                "folder of case folders."
+            )
         )
     if not listed:
-        raise UsageError("The worklist holds no case; give a CSV with a row, or a folder with a folder, for each case.")
+        raise UsageError(
+            _("The worklist holds no case; give a CSV with a row, or a folder with a folder, for each case.")
+        )
     listed = [(job if job.case else replace(job, case=f"case-{n}"), row) for n, (job, row) in enumerate(listed, 1)]
-    _check_names([job.case for job, _ in listed])
+    _check_names([job.case for job, _row in listed])
     return listed
 
 
@@ -72,14 +78,20 @@ def _check_names(names: Sequence[str]) -> None:
     counts = Counter(map(on_disk, names))
     twice = sorted({name for name in names if counts[on_disk(name)] > 1})
     if twice:
-        raise UsageError(f"The worklist names {quoted(twice)} more than once; give each case a name of its own.")
+        raise UsageError(
+            _("The worklist names {twice} more than once; give each case a name of its own."), twice=quoted(twice)
+        )
 
 
 def _jobs_of_csv(path: Path) -> list[tuple[Job, dict[str, str]]]:
-    table = read_table(path, "the worklist", ("case", "segmentation"))
+    table = read_table(path, _("the worklist"), ("case", "segmentation"))
     unknown = [name for name in table.columns if name not in (*COLUMNS, *LABELS)]
     if unknown:
-        raise UsageError(f"The worklist has unknown columns {quoted(unknown)}; its columns are {', '.join(COLUMNS)}.")
+        raise UsageError(
+            _("The worklist has unknown columns {unknown}; its columns are {columns}."),
+            unknown=quoted(unknown),
+            columns=", ".join(COLUMNS),
+        )
     return [(_job_of_row(row, path.parent), row) for row in table.rows]
 
 

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from REACTKDLib.core.errors import FileMissing, NotAnImage
-from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 MOST_ENTRIES = 10_000  # a dynamic PET has some thousand files; a folder of many cases, or "..", has more
 
@@ -21,25 +21,27 @@ def check_path(path: str | os.PathLike, role: str) -> None:
     try:
         mode = os.stat(path).st_mode
     except ValueError as error:  # a NUL, or half a surrogate pair
-        raise FileMissing(sentence(f"the name of {role} is none that a file can have; correct the path.")) from error
+        raise FileMissing(_("The name of {role} is none that a file can have; correct the path."), role=role) from error
     except OSError:
         return
     if stat.S_ISDIR(mode):
         if _entries(Path(path)) > MOST_ENTRIES:
             raise NotAnImage(
-                sentence(
-                    f"the folder given for {role} holds more than {MOST_ENTRIES} files and folders; give the series' "
-                    "own folder, or one file of it."
-                )
+                _(
+                    "The folder given for {role} holds more than {most} files and folders; give the "
+                    "series' own folder, or one file of it."
+                ),
+                role=role,
+                most=MOST_ENTRIES,
             )
     elif not stat.S_ISREG(mode):
-        raise NotAnImage(sentence(f"{role} is given as a device or a pipe; give a file."))
+        raise NotAnImage(_("{role} is given as a device or a pipe; give a file."), role=role)
 
 
 def _entries(folder: Path) -> int:
     """How many entries there are below `folder`, counted no further than needed; links to folders not followed."""
     count = 0
-    for _, folders, names in os.walk(folder):
+    for _place, folders, names in os.walk(folder):
         count += len(folders) + len(names)
         if count > MOST_ENTRIES:
             break

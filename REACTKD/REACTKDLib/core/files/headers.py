@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ import numpy as np
 from REACTKDLib.core.errors import BadSpacing, NotAnImage, NotThreeDimensional, SingularDirection, SkewedAxes
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MOST_VOXELS = 1 << 31  # 2,000 slices of 1,024 x 1,024
@@ -87,16 +89,18 @@ def check_spacing(values: np.ndarray, role: str) -> None:
     shown = " x ".join(f"{v:g}" for v in values)
     if not np.all(np.isfinite(values)) or np.any(values <= 0):
         raise BadSpacing(
-            sentence(
-                f"{role} states a voxel spacing of {shown} mm where every value must be above zero; "
+            _(
+                "{role} states a voxel spacing of {shown} mm where every value must be above zero; "
                 "correct the spacing or export the image again."
-            )
+            ),
+            role=role,
+            shown=shown,
         )
     if np.any(values < SPACING_LIMITS[0]) or np.any(values > SPACING_LIMITS[1]):
         raise BadSpacing(
-            sentence(
-                f"{role} states a voxel spacing of {shown} mm, which no scan has; correct the spacing or its unit."
-            )
+            _("{role} states a voxel spacing of {shown} mm, which no scan has; correct the spacing or its unit."),
+            role=role,
+            shown=shown,
         )
 
 
@@ -107,14 +111,16 @@ def check_axes(axes: np.ndarray, role: str) -> None:
     check_spacing(lengths, role)
     if abs(np.linalg.det(axes / lengths)) < 1e-3:
         raise SingularDirection(
-            sentence(f"The axes of {role} lie in one plane; correct its direction matrix or export the image again.")
+            _("The axes of {role} lie in one plane; correct its direction matrix or export the image again."), role=role
         )
 
 
 def check_origin(origin: np.ndarray, role: str) -> None:
     """Raise BadSpacing for a position that is not a number or that no scanner has."""
     if not np.all(np.isfinite(origin)) or np.any(np.abs(origin) > FARTHEST_MM):
-        raise BadSpacing(sentence(f"{role} states a position that no scan has; correct it or export the image again."))
+        raise BadSpacing(
+            _("{role} states a position that no scan has; correct it or export the image again."), role=role
+        )
 
 
 def check_three_dimensional(sizes: Sequence[int], role: str) -> None:
@@ -125,68 +131,80 @@ def check_three_dimensional(sizes: Sequence[int], role: str) -> None:
     if any(n < 1 for n in sizes):
         raise unreadable_header(role)
     if len(sizes) < 3 or min(sizes[:3]) < 2:
-        raise NotThreeDimensional(sentence(f"{role} is a single slice, not a volume; give the whole 3-D series."))
+        raise NotThreeDimensional(_("{role} is a single slice, not a volume; give the whole 3-D series."), role=role)
     count = 1
     for n in sizes[3:]:
         count *= n
     if count > 1:
         raise NotThreeDimensional(
-            sentence(f"{role} is a 4-D series of {count} volumes where one is needed; save a single one of them.")
+            _("{role} is a 4-D series of {count} volumes where one is needed; save a single one of them."),
+            role=role,
+            count=count,
         )
     if sizes[0] * sizes[1] * sizes[2] > MOST_VOXELS:
         shown = " x ".join(str(n) for n in sizes[:3])
         raise NotAnImage(
-            sentence(f"The header of {role} states {shown} voxels, more than any scan has; export the image again.")
+            _("The header of {role} states {shown} voxels, more than any scan has; export the image again."),
+            role=role,
+            shown=shown,
         )
 
 
-def incomplete_geometry(what: str, role: str) -> Finding:
+def incomplete_geometry(missing: Sequence[str], role: str) -> Finding:
     """Return the finding that a file leaves a part of its geometry unsaid."""
-    text = f"{role} does not state {what}; check that left and right, sizes and places are as they should be."
+    what = reduce(lambda some, last: _("{some} nor {last}").format(some=some, last=last), missing)
+    text = _("{role} does not state {what}; check that left and right, sizes and places are as they should be.").format(
+        role=role, what=what
+    )
     return Finding("geometry-incomplete", "warning", sentence(text))
 
 
 def cut_off(role: str) -> NotAnImage:
     """Return the error for a file that ends too early or whose stream is broken."""
-    return NotAnImage(sentence(f"The file of {role} is cut off or damaged; copy or export it again."))
+    return NotAnImage(_("The file of {role} is cut off or damaged; copy or export it again."), role=role)
 
 
 def too_long(role: str) -> NotAnImage:
     """Return the error for a file with more voxels than its header states."""
     return NotAnImage(
-        sentence(f"The file of {role} holds more voxels than its header states, so it is damaged; export it again.")
+        _("The file of {role} holds more voxels than its header states, so it is damaged; export it again."), role=role
     )
 
 
 def data_file_missing(role: str) -> NotAnImage:
     """Return the error for a header whose voxels lie in a file that is not there."""
     return NotAnImage(
-        sentence(f"The file of {role} is a header alone, and its data file is missing; copy both into one folder.")
+        _("The file of {role} is a header alone, and its data file is missing; copy both into one folder."), role=role
     )
 
 
 def unreadable_header(role: str) -> NotAnImage:
     """Return the error for a header that breaks the rules of its format."""
-    return NotAnImage(sentence(f"The header of {role} cannot be read; export the image again as NIfTI, NRRD or MHA."))
+    return NotAnImage(
+        _("The header of {role} cannot be read; export the image again as NIfTI, NRRD or MHA."), role=role
+    )
 
 
 def not_an_image(role: str) -> NotAnImage:
     """Return the error for a file that is none of the formats."""
-    return NotAnImage(sentence(f"The file of {role} is not an image that can be read; give a NIfTI, NRRD or MHA file."))
+    return NotAnImage(
+        _("The file of {role} is not an image that can be read; give a NIfTI, NRRD or MHA file."), role=role
+    )
 
 
 def not_scalar(count: int, role: str) -> NotThreeDimensional:
     """Return the error for an image of several values in each voxel."""
     return NotThreeDimensional(
-        sentence(f"{role} has {count} values in each voxel (a color image?); save one scalar volume.")
+        _("{role} has {count} values in each voxel (a color image?); save one scalar volume."), role=role, count=count
     )
 
 
 def not_perpendicular(role: str) -> SkewedAxes:
     """Return the error for a NIfTI file with sheared axes."""
     return SkewedAxes(
-        sentence(
-            f"The axes of {role} are not perpendicular (a tilted gantry), which NIfTI readers refuse; "
-            "straighten the volume in 3D Slicer or save it as NRRD."
-        )
+        _(
+            "The axes of {role} are not perpendicular (a tilted gantry), which NIfTI readers "
+            "refuse; straighten the volume in 3D Slicer or save it as NRRD."
+        ),
+        role=role,
     )

@@ -7,6 +7,7 @@ import numpy as np
 from REACTKDLib.core.errors import NotASegmentation
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 #: A header's scale, or a resampling of single precision, leaves values this close to the label that was meant.
 NEAR = 0.02
@@ -24,24 +25,28 @@ def whole_labels(array: np.ndarray, role: str) -> tuple[np.ndarray, tuple[Findin
     """
     findings: tuple[Finding, ...] = ()
     if array.min(initial=0) <= -0.5:  # asked first: of an image the fractions are not what is wrong
-        raise NotASegmentation(sentence(f"{role} holds values below zero; give a label map, not an image."))
+        raise NotASegmentation(_("{role} holds values below zero; give a label map, not an image."), role=role)
     if array.dtype.kind == "f":
         labels = np.rint(array)
         if not np.isfinite(array).all() or np.abs(labels).max(initial=0) >= 2**31:
             raise NotASegmentation(
-                sentence(f"{role} holds values that are no labels (infinite or above two billion); give a label map.")
+                _("{role} holds values that are no labels (infinite or above two billion); give a label map."),
+                role=role,
             )
         away = float(np.abs(array - labels).max(initial=0))
         if away > NEAR:
             raise NotASegmentation(
-                sentence(
-                    f"{role} holds values that are not whole numbers, as a map of probabilities or a mask resampled "
-                    "linearly does; cut it at one half and save it as a label map."
-                )
+                _(
+                    "{role} holds values that are not whole numbers, as a map of probabilities or a mask "
+                    "resampled linearly does; cut it at one half and save it as a label map."
+                ),
+                role=role,
             )
         array = labels.astype(np.int32)
         if away:
-            text = f"{role} holds values up to {away:.2g} off whole numbers, which were rounded to labels."
+            text = _("{role} holds values up to {away} off whole numbers, which were rounded to labels.").format(
+                role=role, away=f"{away:.2g}"
+            )
             findings = (Finding("labels-rounded", "info", sentence(text)),)
     return array, findings
 
@@ -52,14 +57,18 @@ def mask_of(array: np.ndarray, role: str) -> tuple[np.ndarray, tuple[Finding, ..
     Raises: NotASegmentation as `whole_labels` does, and for fractions that are stored as 0 to 255 or 0 to 100.
     """
     if array.ndim != 3:
-        raise NotASegmentation(sentence(f"{role} holds several values in each voxel; give a label map of one value."))
+        raise NotASegmentation(
+            _("{role} holds several values in each voxel; give a label map of one value."), role=role
+        )
     labels, findings = whole_labels(array, role)
     if _is_graded(labels):
         raise NotASegmentation(
-            sentence(
-                f"{role} rises from 0 to {int(labels.max())} in steps, as probabilities stored as whole numbers do; "
-                "cut it at one half and save it as a label map."
-            )
+            _(
+                "{role} rises from 0 to {highest} in steps, as probabilities stored as whole numbers "
+                "do; cut it at one half and save it as a label map."
+            ),
+            role=role,
+            highest=int(labels.max()),
         )
     return labels > 0, findings
 

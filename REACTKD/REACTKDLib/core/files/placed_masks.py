@@ -12,6 +12,7 @@ from REACTKDLib.core.errors import EmptySegmentation, UsageError
 from REACTKDLib.core.files.segmentations import NamedMask, write_segments
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.regrid import laid_on_grid
+from REACTKDLib.core.text import tr as _
 
 MOST_SEGMENTS = 255  # label values are one byte
 
@@ -35,9 +36,13 @@ def write_placed_masks(masks: Sequence[PlacedMask], path: Path | str) -> None:
     """
     drawn = [entry for entry in masks if entry.mask.any()]
     if not drawn:
-        raise EmptySegmentation("No segment has a voxel, so there is nothing to save; draw the liver and its tumors.")
+        raise EmptySegmentation(
+            _("No segment has a voxel, so there is nothing to save; draw the liver and its tumors.")
+        )
     if len(masks) > MOST_SEGMENTS:
-        raise UsageError(f"More than {MOST_SEGMENTS} segments are not saved; keep the liver and its tumors only.")
+        raise UsageError(
+            _("More than {most} segments are not saved; keep the liver and its tumors only."), most=MOST_SEGMENTS
+        )
     grid = _grid_around(drawn)
     named = []
     for entry in masks:

@@ -13,6 +13,7 @@ from REACTKDLib.core.errors import AmbiguousSegment, EmptySegmentation, LabelMis
 from REACTKDLib.core.files.liver_parts import SEGMENT_OF_CODE, Code, LiverPart, missing_segments, part_of_liver
 from REACTKDLib.core.files.segment_names import Kind, SegmentName, drawn_twice, recognize_name
 from REACTKDLib.core.text import quoted
+from REACTKDLib.core.text import tr as _
 
 __all__ = ["Candidate", "Choice", "Code", "CodeVerdict", "Kind", "choose", "recognize_code", "recognize_name"]
 
@@ -102,7 +103,7 @@ def choose(candidates: Sequence[Candidate], liver: Sequence[str] | None, tumor: 
     Raises: EmptySegmentation, LabelMissing, NoLiver, AmbiguousSegment.
     """
     if not candidates:
-        raise EmptySegmentation("The segmentation is empty; draw the liver and its tumors, or choose another file.")
+        raise EmptySegmentation(_("The segmentation is empty; draw the liver and its tumors, or choose another file."))
     livers = None if liver is None else tuple(i for wanted in liver for i in _find(candidates, wanted))
     tumors = None if tumor is None else tuple(i for wanted in tumor for i in _find(candidates, wanted))
     kinds = [_kind_of(candidate) for candidate in candidates]
@@ -125,7 +126,7 @@ def _kind_of(candidate: Candidate) -> Kind | None:
 
 def _by_convention(candidates: Sequence[Candidate], kinds: Sequence[Kind | None]) -> list[Kind | None] | None:
     """Return kinds for nameless labels {1} and {1, 2}; None when the labels have names or other numbers."""
-    if any(kinds) or any(candidate.name != f"label {candidate.key}" for candidate in candidates):
+    if any(kinds) or any(candidate.name != _("label {key}").format(key=candidate.key) for candidate in candidates):
         return None
     numbers = {candidate.key for candidate in candidates}
     if "1" not in numbers or not numbers <= {"1", "2"}:
@@ -145,10 +146,18 @@ def _find(candidates: Sequence[Candidate], wanted: str) -> list[int]:
         matches = [i for i, candidate in enumerate(candidates) if test(candidate)]
         if len(matches) > 1:
             names = quoted(candidates[i].name for i in matches)
-            raise AmbiguousSegment(f"'{wanted}' may be any of {names}; rename the segments so that one is meant.")
+            raise AmbiguousSegment(
+                _("'{wanted}' may be any of {names}; rename the segments so that one is meant."),
+                wanted=wanted,
+                names=names,
+            )
         if matches:
             return matches
-    raise LabelMissing(f"There is no segment '{wanted}'; the segmentation has {_listed(candidates)}.")
+    raise LabelMissing(
+        _("There is no segment '{wanted}'; the segmentation has {segments}."),
+        wanted=wanted,
+        segments=_listed(candidates),
+    )
 
 
 def _all_tumors(candidates: Sequence[Candidate], found: list[int]) -> tuple[int, ...]:
@@ -156,14 +165,21 @@ def _all_tumors(candidates: Sequence[Candidate], found: list[int]) -> tuple[int,
     names = [candidates[i].name for i in found]
     if drawn_twice(names):
         raise AmbiguousSegment(
-            f"The segments {quoted(names)} may show one tumor drawn twice, as by a person and by a program; say which "
-            "are to be graded (--tumor NAME or LABEL on the command line)."
+            _(
+                "The segments {segments} may show one tumor drawn twice, as by a person and by a "
+                "program; say which are to be graded (--tumor NAME or LABEL on the command line)."
+            ),
+            segments=quoted(names),
         )
     unclear = [c.name for c in candidates if _is_open(c) and SegmentName(c.name).is_equivocal]
     if unclear and not found:
         raise AmbiguousSegment(
-            f"The segment {quoted(unclear)} may be the tumor of the liver, or the liver without it or with it; say "
-            "which segment is the tumor (--tumor NAME or LABEL on the command line), or rename it."
+            _(
+                "The segment {kinds} may be the tumor of the liver, or the liver without it or with "
+                "it; say which segment is the tumor (--tumor NAME or LABEL on the command line), or "
+                "rename it."
+            ),
+            kinds=quoted(unclear),
         )
     return tuple(found)
 
@@ -199,8 +215,11 @@ def _one_liver(candidates: Sequence[Candidate], found: list[int], parts: dict[in
     if len(exact) == 1:
         return tuple(exact)
     raise AmbiguousSegment(
-        f"The segments {quoted(candidates[i].name for i in whole)} all look like the liver; "
-        "say which one it is (--liver NAME or LABEL on the command line)."
+        _(
+            "The segments {segments} all look like the liver; say which one it is (--liver NAME or "
+            "LABEL on the command line)."
+        ),
+        segments=quoted(candidates[i].name for i in whole),
     )
 
 
@@ -212,13 +231,20 @@ def _of_parts(candidates: Sequence[Candidate], parts: dict[int, LiverPart]) -> t
             return tuple(some)
     if not sure:
         raise NoLiver(
-            f"No segment is recognized as the liver among {_listed(candidates)}; "
-            "say which one it is (--liver NAME or LABEL on the command line), or draw it."
+            _(
+                "No segment is recognized as the liver among {segments}; say which one it is (--liver "
+                "NAME or LABEL on the command line), or draw it."
+            ),
+            segments=_listed(candidates),
         )
     missing = ", ".join(missing_segments(sure.values()))
     raise NoLiver(
-        f"The liver is drawn in parts, {quoted(candidates[i].name for i in sure)}, without the segments {missing}; "
-        "draw these or the whole liver, or name all parts that there are (--liver on the command line)."
+        _(
+            "The liver is drawn in parts, {segments}, without the segments {missing}; draw these "
+            "or the whole liver, or name all parts that there are (--liver on the command line)."
+        ),
+        segments=quoted(candidates[i].name for i in sure),
+        missing=missing,
     )
 
 

@@ -23,6 +23,7 @@ from REACTKDLib.core.files.volumes import GZIP_LEVEL, LPS_TO_RAS, RawImage, read
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.modality import SEGMENTATION_ROLE
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import checked_stream, written_beside
 
 MOST_LABELS = 1000  # TotalSegmentator has 117; a picture given as a label map has thousands
@@ -100,7 +101,7 @@ def read_segmentation(path: str | os.PathLike) -> Segmentation:
     layers, rounded = _layers(raw.array)
     if not layers.any():
         raise EmptySegmentation(
-            "The segmentation is empty: no voxel is labeled; draw the liver and its tumors, or choose another file."
+            _("The segmentation is empty: no voxel is labeled; draw the liver and its tumors, or choose another file.")
         )
     segments = _described_segments(raw) or _numbered_segments(layers)
     return Segmentation(layers, raw.ijk_to_ras, segments, (*raw.findings, *rounded), raw.other_places)
@@ -122,7 +123,7 @@ def write_segmentation(
 def write_segments(masks: Sequence[NamedMask], ijk_to_ras: np.ndarray, path: str | os.PathLike) -> Path:
     """Write masks with their own colors and terminology, as `write_segmentation` does. Raises: see there."""
     if suffix_of(path) != ".seg.nrrd":
-        raise UsageError("A segmentation is written as .seg.nrrd; choose a file name that ends so.")
+        raise UsageError(_("A segmentation is written as .seg.nrrd; choose a file name that ends so."))
     layers, places = pack_layers([entry.mask for entry in masks])
     segments = [
         Segment(entry.name, label, layer, entry.color, entry.terminology)
@@ -166,12 +167,13 @@ def _layers(array: np.ndarray) -> tuple[np.ndarray, tuple[Finding, ...]]:
 def _numbered_segments(layers: np.ndarray) -> tuple[Segment, ...]:
     highest = int(layers.max())
     if layers.shape[0] > 1 or (highest > 65535 and np.unique(layers).size > MOST_LABELS):
-        raise NotASegmentation("The segmentation file holds a picture, not labels; give a label map or a .seg.nrrd.")
+        raise NotASegmentation(_("The segmentation file holds a picture, not labels; give a label map or a .seg.nrrd."))
     present = np.unique(layers) if highest > 65535 else np.flatnonzero(np.bincount(layers.ravel()))
     labels = [int(v) for v in present if v]
     if len(labels) > MOST_LABELS:
         raise NotASegmentation(
-            f"The segmentation file holds {len(labels)} different values, as an image does; give a label map."
+            _("The segmentation file holds {count} different values, as an image does; give a label map."),
+            count=len(labels),
         )
     return tuple(Segment(f"label {label}", label) for label in labels)
 
@@ -199,18 +201,18 @@ def _described_segments(raw: RawImage) -> tuple[Segment, ...]:
         color = _color(value("Color", ""))
         segments.append(Segment(name, label, layer, color, entry.group(1) if entry else ""))
     places = [(segment.layer, segment.label) for segment in segments]
-    if any(layer >= frames for layer, _ in places):
-        raise NotASegmentation("The segmentation names a layer that is not in the file; save it again in 3D Slicer.")
+    if any(layer >= frames for layer, _label in places):
+        raise NotASegmentation(_("The segmentation names a layer that is not in the file; save it again in 3D Slicer."))
     if any(places.count(place) > 1 for place in doubtful):
         raise NotASegmentation(
-            "The segmentation does not state which voxels belong to which segment; save it again in 3D Slicer."
+            _("The segmentation does not state which voxels belong to which segment; save it again in 3D Slicer.")
         )
     return tuple(segments)
 
 
 def _number(text: str) -> int:
     if not re.fullmatch(r" *\d{1,9} *", text):
-        raise NotASegmentation("The segmentation describes a segment without a label; save it again in 3D Slicer.")
+        raise NotASegmentation(_("The segmentation describes a segment without a label; save it again in 3D Slicer."))
     return int(text)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.text import quoted, sentence
+from REACTKDLib.core.text import tr as _
 
 SEPARATORS = (",", ";", "\t", "|")
 MOST_BYTES = 64 << 20
@@ -54,12 +55,14 @@ def read_table(path: Path, role: str, needed: Collection[str]) -> Table:
     text = _text_of(path, role)
     marked = _SEP_LINE.match(text)
     if marked is not None and marked[1] not in SEPARATORS:
-        raise UsageError(f"The first line of {role} states a separator that is not known; use commas or semicolons.")
+        raise UsageError(
+            _("The first line of {role} states a separator that is not known; use commas or semicolons."), role=role
+        )
     if marked is not None:
         text = text[marked.end() :]
     separator = marked[1] if marked is not None else _separator(text, needed)
     records = _records(text, separator, role, 1 if marked is not None else 0)
-    header = next((cells for _, cells in records if any(cells)), None)
+    header = next((cells for _line, cells in records if any(cells)), None)
     if header is None:
         return Table(separator=separator)
     columns = _columns(header, role, needed)
@@ -101,17 +104,21 @@ def _text_of(path: Path, role: str) -> str:
         with open(path, "rb") as stream:
             data = stream.read(MOST_BYTES + 1)
     except OSError as error:
-        raise UsageError(f"{sentence(role)} cannot be read; check its permissions.") from error
+        raise UsageError(_("{role} cannot be read; check its permissions."), role=sentence(role)) from error
     if data.startswith(_WORKBOOKS):
-        raise UsageError(f"{sentence(role)} is a workbook, not a CSV; save it from the spreadsheet as 'CSV UTF-8'.")
+        raise UsageError(
+            _("{role} is a workbook, not a CSV; save it from the spreadsheet as 'CSV UTF-8'."), role=sentence(role)
+        )
     if len(data) > MOST_BYTES:
-        raise UsageError(f"{sentence(role)} is too large for a list of cases; check which file it is.")
+        raise UsageError(_("{role} is too large for a list of cases; check which file it is."), role=sentence(role))
     for encoding in _encodings(data):
         try:
             return data.decode(encoding).replace("\0", "\ufffd")  # csv of Python 3.10 stops at the former
         except UnicodeDecodeError:
             continue
-    raise UsageError(f"{sentence(role)} is not a CSV in UTF-8; save it from the spreadsheet as 'CSV UTF-8'.")
+    raise UsageError(
+        _("{role} is not a CSV in UTF-8; save it from the spreadsheet as 'CSV UTF-8'."), role=sentence(role)
+    )
 
 
 def _encodings(data: bytes) -> tuple[str, ...]:
@@ -147,8 +154,9 @@ def _records(text: str, separator: str, role: str, before: int) -> Iterator[tupl
             yield reader.line_num + before, [as_it_was(_trimmed(cell)) for cell in cells]
     except csv.Error as error:
         raise UsageError(
-            f"Line {reader.line_num + before} of {role} has quotes that do not match, or a cell that is too long; "
-            "correct it."
+            _("Line {line} of {role} has quotes that do not match, or a cell that is too long; correct it."),
+            line=reader.line_num + before,
+            role=role,
         ) from error
 
 
@@ -156,12 +164,18 @@ def _columns(header: list[str], role: str, needed: Collection[str]) -> list[str]
     columns = [_name(cell) for cell in header]
     twice = sorted({name for name in columns if name and columns.count(name) > 1})
     if twice:
-        raise UsageError(f"{sentence(role)} has two columns {quoted(twice[:1])}; leave one.")
+        raise UsageError(
+            _("{role} has two columns {column}; leave one."), role=sentence(role), column=quoted(twice[:1])
+        )
     lacking = [name for name in needed if name not in columns]
     if lacking:
         raise UsageError(
-            f"{sentence(role)} lacks the column {quoted(lacking)}; its first line must name the columns, with commas, "
-            "semicolons or tabs between them."
+            _(
+                "{role} lacks the column {column}; its first line must name the columns, with commas, "
+                "semicolons or tabs between them."
+            ),
+            role=sentence(role),
+            column=quoted(lacking),
         )
     return columns
 
@@ -169,7 +183,9 @@ def _columns(header: list[str], role: str, needed: Collection[str]) -> list[str]
 def _row(columns: list[str], cells: list[str], line: int, role: str) -> dict[str, str]:
     if any(cells[len(columns) :]):
         raise UsageError(
-            f"Line {line} of {role} has more cells than there are columns; quote cells that hold a separator."
+            _("Line {line} of {role} has more cells than there are columns; quote cells that hold a separator."),
+            line=line,
+            role=role,
         )
     filled = [*cells, *[""] * (len(columns) - len(cells))]
     return {name: cell for name, cell in zip(columns, filled) if name}

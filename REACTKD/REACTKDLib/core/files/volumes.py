@@ -20,7 +20,7 @@ from REACTKDLib.core.images.hounsfield import check_hounsfield
 from REACTKDLib.core.images.pet_values import check_pet, infer_pet_unit
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import ROLES, Modality
-from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import checked_stream, written_beside
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -72,7 +72,7 @@ def read_volume(path: str | os.PathLike, expect: Modality | None = None, role: s
     return volume
 
 
-def read_raw(path: str | os.PathLike, role: str = "the image") -> RawImage:
+def read_raw(path: str | os.PathLike, role: str = _("the image")) -> RawImage:
     """Read an image file whole: a header that can be right, every voxel, the checksum of a compressed stream.
 
     Raises: FileMissing, NotAnImage, NotThreeDimensional, NotFinite, BadSpacing, SingularDirection, SkewedAxes.
@@ -83,7 +83,7 @@ def read_raw(path: str | os.PathLike, role: str = "the image") -> RawImage:
     array = read_array(header, role)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise NotFinite(
-            sentence(f"{role} holds NaN or infinite voxels; replace them (for CT by -1024) and save it again.")
+            _("{role} holds NaN or infinite voxels; replace them (for CT by -1024) and save it again."), role=role
         )
     return RawImage(array, header.ijk_to_ras, header.fields, header.findings, header.other_places)
 
@@ -97,7 +97,9 @@ def write_volume(volume: Volume, path: str | os.PathLike) -> Path:
     """
     suffix = suffix_of(path)
     if suffix not in (".nii", ".nii.gz", ".nrrd", ".mha"):  # the others are two files, which cannot appear at once
-        raise UsageError(f"An image cannot be written as '{Path(path).suffix}'; use .nii.gz, .nrrd or .mha.")
+        raise UsageError(
+            _("An image cannot be written as '{suffix}'; use .nii.gz, .nrrd or .mha."), suffix=Path(path).suffix
+        )
     with written_beside(path) as beside:
         _write_image(volume, beside, suffix)
     return Path(path)
@@ -106,11 +108,14 @@ def write_volume(volume: Volume, path: str | os.PathLike) -> Path:
 def _check_is_file(path: Path, role: str) -> None:
     if path.is_dir():
         raise NotAnImage(
-            f"A folder was given for {role} where one image file is needed; "
-            "load a DICOM series in 3D Slicer and save it as NRRD or NIfTI."
+            _(
+                "A folder was given for {role} where one image file is needed; load a DICOM series in "
+                "3D Slicer and save it as NRRD or NIfTI."
+            ),
+            role=role,
         )
     if not path.is_file():
-        raise FileMissing(f"There is no file at the path given for {role}; check the path.")
+        raise FileMissing(_("There is no file at the path given for {role}; check the path."), role=role)
 
 
 def _compact(array: np.ndarray) -> np.ndarray:
@@ -143,7 +148,7 @@ def _write_image(volume: Volume, path: Path, suffix: str) -> None:
         if plain != path:
             _gzip_file(plain, path)
     except RuntimeError as error:
-        raise OSError(EIO, "the disk refused it") from error
+        raise OSError(EIO, _("the disk refused it")) from error
     finally:
         if plain != path:
             plain.unlink(missing_ok=True)
@@ -152,13 +157,13 @@ def _write_image(volume: Volume, path: Path, suffix: str) -> None:
 def _check_written(path: Path, array: np.ndarray, ijk_to_ras: np.ndarray) -> None:
     """Raise OSError unless `path` holds this image: on a full disk ITK leaves a cut file and says nothing."""
     try:
-        header = read_header(path, "the image")
-        found = read_array(header, "the image")
+        header = read_header(path, _("the image"))
+        found = read_array(header, _("the image"))
     except ReactkdError as error:
-        raise OSError(EIO, "the disk is full or refused it") from error
+        raise OSError(EIO, _("the disk is full or refused it")) from error
     same = np.array_equal(found, array, equal_nan=array.dtype.kind == "f")
     if not same or not np.allclose(header.ijk_to_ras, ijk_to_ras, rtol=1e-4, atol=1e-3):
-        raise OSError(EIO, "the disk did not keep what was written")
+        raise OSError(EIO, _("the disk did not keep what was written"))
 
 
 def _gzip_file(source: Path, target: Path) -> None:

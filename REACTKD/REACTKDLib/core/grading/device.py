@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.text import tr as _
 
 if TYPE_CHECKING:
     from REACTKDLib.core.grading.runner import StudentRunner
@@ -53,7 +54,7 @@ class FallbackRunner:
     def _on_cpu(self, error: Exception) -> StudentRunner:
         """Return a runner on the CPU, and remember why."""
         self.device = "cpu"
-        text = f"The GPU was not used: {_reason(error)}. The CPU did the work."
+        text = _("The GPU was not used: {reason}. The CPU did the work.").format(reason=_reason(error))
         self.findings = (Finding("device-fallback", "warning", text),)
         return self._make_runner(self._student, "cpu")
 
@@ -63,9 +64,9 @@ def _reason(error: Exception) -> str:
 
     text = str(error).lower()
     if isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in text:
-        return "it has too little free memory"
+        return _("it has too little free memory")
     if "no kernel image" in text:
-        return "the installed PyTorch does not support this model of GPU"
+        return _("the installed PyTorch does not support this model of GPU")
     if not torch.cuda.is_available():
-        return "PyTorch finds none"
-    return "it reported an error"
+        return _("PyTorch finds none")
+    return _("it reported an error")

@@ -17,12 +17,13 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.region_values import VALUES, plain_values
 from REACTKDLib.core.reports.report import GradeReport, ReportModel, ReportRegion
 from REACTKDLib.core.student.explain import UncertaintyRule, Votes, cosine_edges, softmax
+from REACTKDLib.core.text import tr as _
 
 if TYPE_CHECKING:
     from REACTKDLib.core.grading.runner import Decided
     from REACTKDLib.core.student.bundle import Bundle
 
-TOPOLOGY_NAME = "Number and shape of lesions"
+TOPOLOGY_NAME = _("Number and shape of lesions")
 # A lesion smaller than this many grid voxels does not fill one cell of the encoder's maps at half resolution.
 _LOW_RESOLUTION_CELLS = 8.0
 # Of the positive voxels, so that one hot voxel does not darken all others.
@@ -61,7 +62,7 @@ class GradeResult:
         Costs a backward pass through the pooling when first asked for. All zeros where no grade is claimed.
         """
         values, scale = self._voxel_map
-        name = f"Evidence for {self.report.grade} (1 = {scale:.3g} logit/ml)" if scale > 0 else "No evidence"
+        name = f"Evidence for {self.report.grade} (1 = {scale:.3g} logit/ml)" if scale > 0 else _("No evidence")
         return Volume(values, self.regions.ijk_to_ras, name=name, checked=True)
 
     @property
@@ -99,7 +100,7 @@ def compose_report(
     }
     if regions.lesions and set(range(1, len(regions.regions))) <= set(muted):
         decided = None  # what is left says nothing of a lesion, as where none is marked
-        text = "Every lesion was taken out, so no grade is given."
+        text = _("Every lesion was taken out, so no grade is given.")
         findings.append(Finding("lesions-left-out", "warning", text))
     if decided is None:
         rows = tuple(_row(region, bool(low), {}) for region, low in zip(regions.regions, small))
@@ -142,19 +143,33 @@ def _region_findings(regions: RegionSet, small: np.ndarray, bundle: Bundle) -> l
     organ, lesion = bundle.info["organ"].lower(), bundle.info["lesion"].lower()
     found = []
     if not bundle.verified:
-        text = "The description of the model carries no checksum, so its claims are not verified; save the model again."
+        text = _(
+            "The description of the model carries no checksum, so its claims are not verified; save the model again."
+        )
         found.append(Finding("model-not-verified", "warning", text))
     if not regions.lesions:
-        found.append(Finding("no-lesion", "warning", f"No {lesion} is marked in the {organ}, so no grade is given."))
+        found.append(
+            Finding(
+                "no-lesion",
+                "warning",
+                _("No {lesion} is marked in the {organ}, so no grade is given.").format(lesion=lesion, organ=organ),
+            )
+        )
     if regions.regions[0].voxels == 0:
-        text = f"The whole {organ} is marked as {lesion}; without other tissue to compare with the answer means little."
+        text = _(
+            "The whole {organ} is marked as {lesion}; without other tissue to compare with the answer means little."
+        ).format(organ=organ, lesion=lesion)
         found.append(Finding("no-parenchyma", "warning", text))
     for region, low in zip(regions.lesions, small[1:]):
         if low:
-            text = f"{region.name} is smaller than a cell of the network's maps, so little of it is seen."
+            text = _("{name} is smaller than a cell of the network's maps, so little of it is seen.").format(
+                name=region.name
+            )
             found.append(Finding("low-resolution", "info", text, region.centroid_ras))
     return found
 
 
 def _muted_findings(rows: Sequence[ReportRegion], muted: Sequence[int]) -> list[Finding]:
-    return [Finding("region-muted", "info", f"{rows[n].name} was taken out of the sum.") for n in muted]
+    return [
+        Finding("region-muted", "info", _("{name} was taken out of the sum.").format(name=rows[n].name)) for n in muted
+    ]

@@ -15,6 +15,7 @@ from REACTKDLib.core.grading.session import Session
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.progress import IsCanceled, OnProgress, never_canceled, no_progress
 from REACTKDLib.core.student.bundle import Bundle
+from REACTKDLib.core.text import tr as _
 
 if TYPE_CHECKING:
     from REACTKDLib.core.grading.runner import StudentRunner
@@ -37,7 +38,7 @@ class Grader:
 
     def __init__(self, bundle: Bundle, device: str = "auto", runner: Callable[[Student, str], StudentRunner] = _runner):
         if device not in ("auto", "cpu", "cuda"):
-            raise UsageError(f"There is no device '{device}'; choose auto, cpu or cuda.")
+            raise UsageError(_("There is no device '{device}'; choose auto, cpu or cuda."), device=device)
         self.bundle = bundle
         self.device = device
         self.make_runner = runner

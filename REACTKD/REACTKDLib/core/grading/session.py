@@ -25,6 +25,7 @@ from REACTKDLib.core.progress import IsCanceled, OnProgress, never_canceled, no_
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.explain import Votes
 from REACTKDLib.core.text import quoted
+from REACTKDLib.core.text import tr as _
 
 if TYPE_CHECKING:
     from REACTKDLib.core.grading.runner import StudentRunner
@@ -74,7 +75,9 @@ class Session:
         if not self.modalities:
             known = ", ".join(m.value for m in self.bundle.modalities)
             raise NoVolume(
-                f"None of the images can be read by the model '{self.bundle.info['name']}'; it reads {known}."
+                _("None of the images can be read by the model '{model}'; it reads {known}."),
+                model=self.bundle.info["name"],
+                known=known,
             )
         self._runner = FallbackRunner(bundle.student, device, make_runner)
         self._placed: tuple[Case, RegionSet, Placement] | None = None
@@ -140,7 +143,7 @@ class Session:
         """
         used = tuple(m for m in self.modalities if m not in {Modality(m) for m in leave_out})
         if not used:
-            raise NoVolume("Every image is left out; keep at least one.")
+            raise NoVolume(_("Every image is left out; keep at least one."))
         case = self.case if liver is None and tumor is None else self._with_masks(liver, tumor)
         started = time.perf_counter()
         regions, placement, moved = self._place(case)
@@ -176,8 +179,11 @@ class Session:
         parts = (votes.weights, votes.scores, votes.bias, votes.null)
         if not all(np.isfinite(part).all() for part in parts):
             raise BundleMismatch(
-                f"The model {quoted([self.bundle.info['name']])} gives no number for this case; copy the model folder "
-                "again, or choose another model."
+                _(
+                    "The model {model} gives no number for this case; copy the model folder again, or "
+                    "choose another model."
+                ),
+                model=quoted([self.bundle.info["name"]]),
             )
 
     def _with_masks(self, liver: np.ndarray | None, tumor: np.ndarray | None) -> Case:
@@ -195,7 +201,7 @@ class Session:
         moved: tuple[Finding, ...] = ()
         if not self._would_read(case):
             self._field = self._read(case)
-            text = "The corrected liver needs another part of the images than had been read, so they were read anew."
+            text = _("The corrected liver needs another part of the images than had been read, so they were read anew.")
             moved = (Finding("field-moved", "info", text),)
         regions = regions_of(_whole_organ(case, self.bundle))
         placement = place_regions(regions, self._field.grid, self._runner.current.uses_shells, self._field.shells)
@@ -217,10 +223,10 @@ class Session:
 
         def check() -> None:
             if is_canceled():
-                raise Canceled("The grading was stopped; nothing was written.")
+                raise Canceled(_("The grading was stopped; nothing was written."))
 
         check()
-        on_progress(0.0, "Reading the images")
+        on_progress(0.0, _("Reading the images"))
         started = time.perf_counter()
         case = _whole_organ(case, self.bundle)
         grid, findings = self.bundle.preparation.grid_for(case)
@@ -232,7 +238,7 @@ class Session:
         started = time.perf_counter()
         self._runner.run(lambda runner: self._encode(field, runner, on_progress, check))
         self._timing_ms = {"prepare": prepare_ms, "encode": _ms_since(started)}
-        on_progress(1.0, "Images read")
+        on_progress(1.0, _("Images read"))
         return field
 
     @staticmethod
@@ -243,7 +249,10 @@ class Session:
 
         parts = {}
         for n, (name, image) in enumerate(field.images.items()):
-            on_progress(0.2 + 0.8 * n / len(field.images), f"Analyzing {name.upper() if name != 'acetate' else name}")
+            on_progress(
+                0.2 + 0.8 * n / len(field.images),
+                _("Analyzing {image}").format(image=name.upper() if name != "acetate" else name),
+            )
             parts[name] = runner.encode(name, image, check)
         field.runner, field.features, field.fused = runner, merge(parts), None
         field.memos = {name: Memo() for name in field.images}
@@ -271,7 +280,9 @@ class Session:
 
     def _ignored(self, case: Case) -> tuple[Finding, ...]:
         return tuple(
-            Finding("input-ignored", "warning", f"The model does not read {m.value}; it was not used.")
+            Finding(
+                "input-ignored", "warning", _("The model does not read {image}; it was not used.").format(image=m.value)
+            )
             for m in case.modalities
             if m not in self.modalities
         )
@@ -281,7 +292,9 @@ def _whole_organ(case: Case, bundle: Bundle) -> Case:
     """Return the case with lesions counted as part of the organ. Raises: NoLiver when the organ's mask is empty."""
     if not case.liver.any():
         organ = bundle.info["organ"].lower()
-        raise NoLiver(f"The {organ} mask is empty; draw the {organ}, or choose the segment that holds it.")
+        raise NoLiver(
+            _("The {organ} mask is empty; draw the {organ}, or choose the segment that holds it."), organ=organ
+        )
     box = bounding_box(case.tumor)
     if box is None or not (case.tumor[box] & ~case.liver[box]).any():
         return case
@@ -297,7 +310,9 @@ def _muted(mute: Collection[str | int], regions: RegionSet) -> tuple[int, ...]:
     for wish in mute:
         index = names.index(wish) if wish in names else wish
         if not isinstance(index, (int, np.integer)) or not 0 <= index < len(names):
-            raise UsageError(f"There is no region '{wish}'; the regions are {', '.join(names)}.")
+            raise UsageError(
+                _("There is no region '{wish}'; the regions are {names}."), wish=wish, names=", ".join(names)
+            )
         indices.append(int(index))
     return tuple(sorted(set(indices)))
 

@@ -13,6 +13,7 @@ from REACTKDLib.core.errors import GeometryMismatch, NoVolume
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.text import tr as _
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,14 +39,19 @@ class Case:
     def __post_init__(self) -> None:
         ordered = {m: self.volumes[m] for m in Modality if self.volumes.get(m) is not None}
         if not ordered:
-            raise NoVolume("The case has no image; give a CT, or a PET with masks drawn on it.")
+            raise NoVolume(_("The case has no image; give a CT, or a PET with masks drawn on it."))
         object.__setattr__(self, "volumes", MappingProxyType(ordered))
         for name in ("liver", "tumor"):
             mask = np.asarray(getattr(self, name), dtype=bool)
             if mask.shape != self.reference.shape:
                 raise GeometryMismatch(
-                    f"The {name} mask has {mask.shape} voxels where the image has {self.reference.shape}; "
-                    "resample the mask to the image's grid."
+                    _(
+                        "The {name} mask has {mask_shape} voxels where the image has {image_shape}; resample "
+                        "the mask to the image's grid."
+                    ),
+                    name=name,
+                    mask_shape=mask.shape,
+                    image_shape=self.reference.shape,
                 )
             object.__setattr__(self, name, mask)
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from REACTKDLib.core.errors import NotHounsfield
-from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 PADDING_BELOW = -1500
 SMALLEST_RANGE = 20
@@ -32,15 +32,17 @@ BONE_FRACTION = 0.1
 SAMPLE = 2_000_000
 
 
-def check_hounsfield(array: np.ndarray, role: str = "the CT") -> None:
+def check_hounsfield(array: np.ndarray, role: str = _("the CT")) -> None:
     """Raise NotHounsfield, naming what was seen and the fix, when `array` (any shape) cannot be a CT in HU."""
     fault = hounsfield_fault(array)
     if fault:
         raise NotHounsfield(
-            sentence(
-                f"{role} is not in Hounsfield units: {fault}; export it again with its rescale values applied, "
-                "or give a PET as a PET."
-            )
+            _(
+                "{role} is not in Hounsfield units: {fault}; export it again with its rescale values "
+                "applied, or give a PET as a PET."
+            ),
+            role=role,
+            fault=fault,
         )
 
 
@@ -49,23 +51,31 @@ def hounsfield_fault(array: np.ndarray) -> str | None:
     sample = np.ravel(array)[:: max(1, array.size // SAMPLE)]
     inside = sample[sample > PADDING_BELOW]
     if inside.size == 0:
-        return "it holds padding only"
+        return _("it holds padding only")
     low, high = float(inside.min()), float(inside.max())
     if low == high:
-        return f"every voxel is {low:g}"
+        return _("every voxel is {low}").format(low=f"{low:g}")
     if high - low < SMALLEST_RANGE:
-        return f"its values span only {low:.3g} to {high:.3g}"
+        return _("its values span only {low} to {high}").format(low=f"{low:.3g}", high=f"{high:.3g}")
     if low >= 0:
         if float(np.median(inside)) < LOWEST_TISSUE_MEDIAN:
-            return f"nothing is below zero and half of its values are below {LOWEST_TISSUE_MEDIAN}, as in a PET"
+            return _("nothing is below zero and half of its values are below {median}, as in a PET").format(
+                median=LOWEST_TISSUE_MEDIAN
+            )
         heap = max(np.count_nonzero(inside == low), np.count_nonzero(inside == high))
         if high <= 255 and heap >= max(3, HEAP_FRACTION * inside.size):
-            return f"its values run from {low:g} to {high:g} like those of a picture"
+            return _("its values run from {low} to {high} like those of a picture").format(
+                low=f"{low:g}", high=f"{high:g}"
+            )
         if high > BONE:
-            return f"its values run from {low:g} to {high:g} and air and fat are missing"
+            return _("its values run from {low} to {high} and air and fat are missing").format(
+                low=f"{low:g}", high=f"{high:g}"
+            )
     if np.count_nonzero(inside > BONE) > BONE_FRACTION * inside.size:
-        return f"too many of its values are above {BONE}, where only bone and metal are"
+        return _("too many of its values are above {bone}, where only bone and metal are").format(bone=BONE)
     soft = np.count_nonzero((inside >= SOFT_TISSUE[0]) & (inside <= SOFT_TISSUE[1]))
     if soft < SOFT_TISSUE_FRACTION * inside.size:
-        return f"hardly any voxel lies between {SOFT_TISSUE[0]} and {SOFT_TISSUE[1]}, where soft tissue is"
+        return _("hardly any voxel lies between {lowest} and {highest}, where soft tissue is").format(
+            lowest=SOFT_TISSUE[0], highest=SOFT_TISSUE[1]
+        )
     return None

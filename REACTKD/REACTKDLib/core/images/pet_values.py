@@ -12,7 +12,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import NotPet
 from REACTKDLib.core.images.volume import Unit
-from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 NEGATIVE_SHARE = 0.1  # reconstructions may dip below zero by noise, never by a tenth of the uptake
 SUV_CEILING = 60.0  # 99.9th percentile; bladder and kidneys pass 60 in few voxels only
@@ -20,13 +20,17 @@ BQML_FLOOR = 100.0  # the brighter tissue of a PET in Bq/ml is in the thousands
 UNIT_FIELDS = ("units", "unit", "voxelvalueunits", "volumeunits")
 
 
-def check_pet(array: np.ndarray, role: str = "the PET") -> None:
+def check_pet(array: np.ndarray, role: str = _("the PET")) -> None:
     """Raise NotPet when `array` is empty, constant or strongly negative (a CT given as PET)."""
     low, high = np.percentile(array[::2, ::2, ::2] if array.size > 1_000_000 else array, (1, 99))
     if float(array.max()) <= 0 or float(array.max()) == float(array.min()):
-        raise NotPet(sentence(f"{role} holds no uptake: every voxel is zero or the same; give another file."))
+        raise NotPet(_("{role} holds no uptake: every voxel is zero or the same; give another file."), role=role)
     if low < -NEGATIVE_SHARE * max(high, 0.0):
-        raise NotPet(sentence(f"{role} has values far below zero ({low:.4g}), as a CT has; check which file is which."))
+        raise NotPet(
+            _("{role} has values far below zero ({low}), as a CT has; check which file is which."),
+            role=role,
+            low=f"{low:.4g}",
+        )
 
 
 def infer_pet_unit(array: np.ndarray, fields: Mapping[str, str] | None = None) -> Unit:

@@ -16,6 +16,7 @@ from REACTKDLib.core.images.regrid import whole_voxel_windows
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 SAME_GRID_VOXELS = 0.1
 
@@ -53,7 +54,7 @@ def settled_place(
 
 def check_images_together(volumes: Mapping[Modality, Volume]) -> None:
     """Raise GeometryMismatch when a PET lies on a place of the reference image that was not taken, or the reverse."""
-    (_, reference), *others = volumes.items()
+    (_modality, reference), *others = volumes.items()
     for modality, volume in others:
         own, image = (Grid(v.shape, v.ijk_to_ras) for v in (volume, reference))
         if same_place(own, image):
@@ -62,10 +63,11 @@ def check_images_together(volumes: Mapping[Modality, Volume]) -> None:
         pairs += [(Grid(own.shape, place), image) for place in volume.other_places]
         if any(same_place(a, b) for a, b in pairs):
             raise GeometryMismatch(
-                sentence(
-                    f"{ROLES[modality]} lies on the other image by one of the two places that their headers state and "
+                _(
+                    "{image} lies on the other image by one of the two places that their headers state and "
                     "beside it by the other; save both again with one geometry (qform and sform alike)."
-                )
+                ),
+                image=ROLES[modality],
             )
 
 
@@ -75,8 +77,8 @@ def _share_voxels(a: Grid, b: Grid) -> bool:
 
 
 def _by_other_place(role: str) -> Finding:
-    text = (
-        f"{role} lies where the other of two places puts it that a header states; it was laid on the image voxel by "
-        "voxel, so check that it fits."
-    )
+    text = _(
+        "{role} lies where the other of two places puts it that a header states; it was laid "
+        "on the image voxel by voxel, so check that it fits."
+    ).format(role=role)
     return Finding("mask-by-other-place", "warning", sentence(text))

@@ -9,6 +9,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import BadSpacing, NotFinite, NotThreeDimensional, SingularDirection
 from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.text import tr as _
 
 
 class Unit(str, Enum):
@@ -20,20 +21,24 @@ class Unit(str, Enum):
     UNKNOWN = "unknown"
 
 
-def check_geometry(ijk_to_ras: np.ndarray, name: str = "the volume") -> np.ndarray:
+def check_geometry(ijk_to_ras: np.ndarray, name: str = _("the volume")) -> np.ndarray:
     """Return `ijk_to_ras` as float64 (4, 4), or raise if no patient space follows from it.
 
     Raises: BadSpacing for zero, negative or non-finite axis lengths; SingularDirection for axes that lie in one plane.
     """
     matrix = np.asarray(ijk_to_ras, dtype=np.float64)
     if matrix.shape != (4, 4) or not np.all(np.isfinite(matrix)):
-        raise BadSpacing(f"The geometry of {name} holds values that are not numbers; export the image again.")
+        raise BadSpacing(
+            _("The geometry of {name} holds values that are not numbers; export the image again."), name=name
+        )
     lengths = np.linalg.norm(matrix[:3, :3], axis=0)
     if np.any(lengths <= 1e-6):
-        raise BadSpacing(f"The voxel spacing of {name} is zero along an axis; correct the spacing or export it again.")
+        raise BadSpacing(
+            _("The voxel spacing of {name} is zero along an axis; correct the spacing or export it again."), name=name
+        )
     if abs(np.linalg.det(matrix[:3, :3] / lengths)) < 1e-3:
         raise SingularDirection(
-            f"The axes of {name} lie in one plane; correct its direction matrix or export it again."
+            _("The axes of {name} lie in one plane; correct its direction matrix or export it again."), name=name
         )
     return matrix
 
@@ -59,15 +64,23 @@ class Volume:
     checked: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
-        label = self.name or "the volume"
+        label = self.name or _("the volume")
         array = np.asarray(self.array)
         if array.ndim != 3 or array.size == 0:
             raise NotThreeDimensional(
-                f"{label} has {array.ndim} dimensions and {array.size} values where a 3-D image is needed; "
-                "split a time series or a color image into single volumes first."
+                _(
+                    "{label} has {dimensions} dimensions and {count} values where a 3-D image is needed; "
+                    "split a time series or a color image into single volumes first."
+                ),
+                label=label,
+                dimensions=array.ndim,
+                count=array.size,
             )
         if not self.checked and array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise NotFinite(f"{label} holds NaN or infinite voxels; replace them (for CT by -1024) and save it again.")
+            raise NotFinite(
+                _("{label} holds NaN or infinite voxels; replace them (for CT by -1024) and save it again."),
+                label=label,
+            )
         object.__setattr__(self, "array", array)
         object.__setattr__(self, "ijk_to_ras", check_geometry(self.ijk_to_ras, label))
         object.__setattr__(self, "unit", Unit(self.unit))

@@ -20,6 +20,7 @@ from REACTKDLib.core.masks.regions import Region, RegionSet, regions_of
 from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 LIVER_ML = (400.0, 4000.0)
 LIVER_HU = (-20.0, 250.0)
@@ -37,7 +38,7 @@ MASK_FINDINGS = CLEANING_FINDINGS | {
     "liver-cut",
     "liver-on-left",
 }
-_SIDES = {0: ("left", "right"), 1: ("back", "front"), 2: ("lower end", "upper end")}
+_SIDES = {0: (_("left"), _("right")), 1: (_("back"), _("front")), 2: (_("lower end"), _("upper end"))}
 
 
 def checked(case: Case) -> Case:
@@ -82,10 +83,10 @@ def check_lesions(regions: RegionSet) -> list[Finding]:
     findings = []
     for lesion in regions.lesions:
         if lesion.voxels == 1:
-            text = f"{lesion.name} is a single voxel; erase it if it is a slip."
+            text = _("{name} is a single voxel; erase it if it is a slip.").format(name=lesion.name)
             findings.append(Finding("one-voxel-lesion", "warning", text, lesion.centroid_ras))
         if lesion.touches_border:
-            text = f"{lesion.name} is cut by the edge of the image."
+            text = _("{name} is cut by the edge of the image.").format(name=lesion.name)
             findings.append(Finding("lesion-cut", "warning", text, lesion.centroid_ras))
     return findings
 
@@ -97,14 +98,14 @@ def foresee(case: Case, cell_mm: float = 2.5) -> tuple[Finding, ...]:
     """
     regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
     if not regions.lesions:
-        return (Finding("no-lesion", "warning", "The tumor mask is empty, so no grade can be given."),)
+        return (Finding("no-lesion", "warning", _("The tumor mask is empty, so no grade can be given.")),)
     findings = []
     for lesion in regions.lesions:
         if lesion.volume_ml * 1000 < LOW_RESOLUTION_CELLS * cell_mm**3:
-            text = (
-                f"{lesion.name} ({lesion.volume_ml * 1000:.2g} mm3) is smaller than a cell of the network's maps "
-                f"({2 * cell_mm:g} mm), so little of it is seen."
-            )
+            text = _(
+                "{name} ({volume} mm3) is smaller than a cell of the network's maps ({cell} mm), so "
+                "little of it is seen."
+            ).format(name=lesion.name, volume=f"{lesion.volume_ml * 1000:.2g}", cell=f"{2 * cell_mm:g}")
             findings.append(Finding("low-resolution", "info", text, lesion.centroid_ras))
     return tuple(findings)
 
@@ -115,13 +116,15 @@ def check_liver(case: Case, regions: RegionSet) -> list[Finding]:
     whole = np.count_nonzero(case.liver) * voxel_ml
     findings = []
     if not LIVER_ML[0] <= whole <= LIVER_ML[1]:
-        word = "small" if whole < LIVER_ML[0] else "large"
+        word = _("small") if whole < LIVER_ML[0] else _("large")
         findings.append(
             Finding(
                 "liver-volume",
                 "warning",
-                f"The liver mask has {whole:.0f} ml, which is {word} for a liver ({LIVER_ML[0]:.0f} to "
-                f"{LIVER_ML[1]:.0f} ml); check the mask and the voxel spacing.",
+                _(
+                    "The liver mask has {whole} ml, which is {word} for a liver ({least} to {most} ml); "
+                    "check the mask and the voxel spacing."
+                ).format(whole=f"{whole:.0f}", word=word, least=f"{LIVER_ML[0]:.0f}", most=f"{LIVER_ML[1]:.0f}"),
                 _center(case),
             )
         )
@@ -131,7 +134,7 @@ def check_liver(case: Case, regions: RegionSet) -> list[Finding]:
             Finding(
                 "little-parenchyma",
                 "warning",
-                "Less than a tenth of the liver is free of tumor; check both masks.",
+                _("Less than a tenth of the liver is free of tumor; check both masks."),
                 _center(case),
             )
         )
@@ -165,7 +168,9 @@ def _cut_sides(case: Case) -> list[Finding]:
                 Finding(
                     "liver-cut",
                     "warning",
-                    f"The liver is cut at the {side} of the image, so lesions beyond it are not seen.",
+                    _("The liver is cut at the {side} of the image, so lesions beyond it are not seen.").format(
+                        side=side
+                    ),
                     tuple(float(v) for v in place),
                 )
             )
@@ -190,7 +195,7 @@ def _mirrored(case: Case) -> list[Finding]:
         Finding(
             "liver-on-left",
             "warning",
-            "The liver lies on the patient's left; check that the image is not mirrored.",
+            _("The liver lies on the patient's left; check that the image is not mirrored."),
             _center(case),
         )
     ]
@@ -201,16 +206,20 @@ def check_spacing(volume: Volume, modality: Modality) -> list[Finding]:
     spacing = np.sort(volume.spacing)
     findings = []
     if modality is Modality.CT and spacing[2] > THICK_SLICE_MM + 1e-3:
-        text = f"The CT slices are {spacing[2]:.1f} mm apart; texture and capsule of lesions are lost above 5 mm."
+        text = _("The CT slices are {spacing} mm apart; texture and capsule of lesions are lost above 5 mm.").format(
+            spacing=f"{spacing[2]:.1f}"
+        )
         findings.append(Finding("thick-slices", "warning", text))
     if modality is Modality.CT and spacing[0] > COARSE_PIXEL_MM:
-        text = f"The CT has pixels of {spacing[0]:.1f} mm; texture and capsule of lesions are lost above 2 mm."
+        text = _("The CT has pixels of {spacing} mm; texture and capsule of lesions are lost above 2 mm.").format(
+            spacing=f"{spacing[0]:.1f}"
+        )
         findings.append(Finding("coarse-pixels", "warning", text))
     if np.allclose(volume.spacing, 1, atol=1e-9) and not volume.ijk_to_ras[:3, 3].any():
-        text = (
-            f"{ROLES[modality]} has voxels of exactly 1 mm at the origin, as files do that lost their geometry; "
-            "if so, volumes in ml are wrong."
-        )
+        text = _(
+            "{image} has voxels of exactly 1 mm at the origin, as files do that lost their "
+            "geometry; if so, volumes in ml are wrong."
+        ).format(image=ROLES[modality])
         findings.append(Finding("no-geometry", "warning", sentence(text)))
     return findings
 
@@ -228,8 +237,10 @@ def check_ct_values(case: Case) -> list[Finding]:
         Finding(
             "liver-not-tissue",
             "warning",
-            f"The CT is {median:.0f} HU inside the liver mask where a liver has 30 to 150; "
-            "check that the mask lies on the liver and belongs to this CT.",
+            _(
+                "The CT is {median} HU inside the liver mask where a liver has 30 to 150; check that "
+                "the mask lies on the liver and belongs to this CT."
+            ).format(median=f"{median:.0f}"),
             _center(case),
         )
     ]
@@ -244,13 +255,16 @@ def check_coverage(case: Case) -> list[Finding]:
         share = covered_share(case, volume)
         if share == 0:
             raise PetOffLiver(
-                sentence(
-                    f"{ROLES[modality]} does not overlap the liver; "
-                    "check that it belongs to this patient and is registered to the CT."
-                )
+                _(
+                    "{image} does not overlap the liver; check that it belongs to this patient and is "
+                    "registered to the CT."
+                ),
+                image=ROLES[modality],
             )
         if share < 0.995:
-            text = f"{ROLES[modality]} covers {100 * share:.0f} % of the liver; the rest is unseen by it."
+            text = _("{image} covers {percent} % of the liver; the rest is unseen by it.").format(
+                image=ROLES[modality], percent=f"{100 * share:.0f}"
+            )
             findings.append(Finding("pet-partly-outside", "warning", sentence(text)))
     return findings
 

@@ -27,6 +27,7 @@ from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.masks.small_lesions import SMALLEST_LESION_ML, check_number, small_lesions, touches
 from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.text import plural
+from REACTKDLib.core.text import tr as _
 
 HOLE_ML = 1.0
 SPECK_ML = 1.0
@@ -79,7 +80,7 @@ def clean_masks(
     """
     liver, tumor = np.asarray(liver, dtype=bool), np.asarray(tumor, dtype=bool)
     if not liver.any():
-        raise NoLiver("The liver mask is empty; draw the liver, or choose the segment that holds it.")
+        raise NoLiver(_("The liver mask is empty; draw the liver, or choose the segment that holds it."))
     box = bounding_box(liver | tumor)
     work = _Work(liver[box].copy(), tumor[box].copy(), ijk_to_ras, tuple(s.start for s in box))
     _check_liver_size(work)
@@ -91,7 +92,10 @@ def clean_masks(
         findings += [*_fill_holes(work), *_drop_specks(work)]
     if not (work.liver & ~work.tumor).any():
         raise NoLiver(
-            "No liver is left outside the tumor, so there is nothing to compare the tumor with; draw the whole liver."
+            _(
+                "No liver is left outside the tumor, so there is nothing to compare the tumor with; "
+                "draw the whole liver."
+            )
         )
     whole = np.zeros_like(liver)
     lesions = np.zeros_like(tumor)
@@ -133,12 +137,13 @@ def _check_liver_size(work: _Work) -> None:
     milliliters = np.count_nonzero(work.liver | work.tumor) * work.voxel_ml
     if voxels < SMALLEST_LIVER_VOXELS:
         raise LiverTooSmall(
-            f"The liver mask has only {plural(voxels, 'voxel')}; draw the whole liver, or choose the segment that "
-            "holds it."
+            _("The liver mask has only {voxels}; draw the whole liver, or choose the segment that holds it."),
+            voxels=plural(voxels, _("{count} voxel"), _("{count} voxels")),
         )
     if milliliters < SMALLEST_LIVER_ML:
         raise LiverTooSmall(
-            f"The liver mask has only {milliliters:.2g} ml; draw the whole liver, or correct the voxel spacing."
+            _("The liver mask has only {milliliters} ml; draw the whole liver, or correct the voxel spacing."),
+            milliliters=f"{milliliters:.2g}",
         )
 
 
@@ -147,15 +152,21 @@ def _leave_out_small(work: _Work) -> list[Finding]:
     found = small_lesions(work.tumor, work.voxel_ml)
     if not found:
         return []
-    sizes = [np.count_nonzero(mask) for _, mask in found]
+    sizes = [np.count_nonzero(mask) for _place, mask in found]
     for box, mask in found:
         work.tumor[box] &= ~mask
         if touches(box, work.liver):
             work.liver[box] |= mask
-    text = (
-        f"{plural(len(found), 'lesion')} under {SMALLEST_LESION_ML:g} ml, {sum(sizes) * work.voxel_ml:.2g} ml in all, "
-        f"{'is' if len(found) == 1 else 'are'} not graded; erase what is a slip of the brush, or keep small lesions "
-        "(--keep-specks on the command line)."
+    one = _(
+        "{count} lesion under {smallest} ml, {volume} ml in all, is not graded; erase what is a slip of the brush, or "
+        "keep small lesions (--keep-specks on the command line)."
+    )
+    many = _(
+        "{count} lesions under {smallest} ml, {volume} ml in all, are not graded; erase what is a slip of the brush, "
+        "or keep small lesions (--keep-specks on the command line)."
+    )
+    text = (one if len(found) == 1 else many).format(
+        count=len(found), smallest=f"{SMALLEST_LESION_ML:g}", volume=f"{sum(sizes) * work.voxel_ml:.2g}"
     )
     box, mask = found[int(np.argmax(sizes))]
     place = work.ras_of(mask, tuple(part.start for part in box))
@@ -185,14 +196,16 @@ def _leave_out_strays(work: _Work) -> list[Finding]:
             Finding(
                 "lesion-outside-liver",
                 "warning",
-                f"A lesion of {np.count_nonzero(lesion) * work.voxel_ml:.2g} ml lies outside the liver and is not "
-                "graded; extend the liver mask to it, or erase it.",
+                _(
+                    "A lesion of {volume} ml lies outside the liver and is not graded; extend the liver "
+                    "mask to it, or erase it."
+                ).format(volume=f"{np.count_nonzero(lesion) * work.voxel_ml:.2g}"),
                 place,
             )
         )
     if len(findings) == count:
         raise TumorOutsideLiver(
-            "The tumor lies wholly outside the liver; check that both masks belong to this patient and this image."
+            _("The tumor lies wholly outside the liver; check that both masks belong to this patient and this image.")
         )
     return findings
 
@@ -207,7 +220,9 @@ def _extend_liver(work: _Work) -> list[Finding]:
         Finding(
             "tumor-added-to-liver",
             "info",
-            f"{missing * work.voxel_ml:.2g} ml of tumor were not in the liver mask and are counted as liver.",
+            _("{volume} ml of tumor were not in the liver mask and are counted as liver.").format(
+                volume=f"{missing * work.voxel_ml:.2g}"
+            ),
             work.ras_of_largest(added),
         )
     ]
@@ -239,8 +254,10 @@ def _fill_holes(work: _Work) -> list[Finding]:
             Finding(
                 "holes-filled",
                 "info",
-                f"{plural(len(small), 'small hole')} in the liver mask, "
-                f"{np.count_nonzero(fill) * work.voxel_ml:.2g} ml in all, counted as liver.",
+                _("{holes} in the liver mask, {volume} ml in all, counted as liver.").format(
+                    holes=plural(len(small), _("{count} small hole"), _("{count} small holes")),
+                    volume=f"{np.count_nonzero(fill) * work.voxel_ml:.2g}",
+                ),
                 work.ras_of_largest(fill),
             )
         )
@@ -252,8 +269,9 @@ def _fill_holes(work: _Work) -> list[Finding]:
                 Finding(
                     "hole-in-liver",
                     "info",
-                    f"A hole of {sizes[n] * work.voxel_ml:.1f} ml in the liver mask was left open; "
-                    "fill it if it is liver or tumor.",
+                    _("A hole of {volume} ml in the liver mask was left open; fill it if it is liver or tumor.").format(
+                        volume=f"{sizes[n] * work.voxel_ml:.1f}"
+                    ),
                     place,
                 )
             )
@@ -281,8 +299,11 @@ def _drop_specks(work: _Work) -> list[Finding]:
             Finding(
                 "specks-dropped",
                 "info",
-                f"{plural(int(drop.sum()), 'stray piece')} of the liver mask under {SPECK_ML:g} ml, "
-                f"{np.count_nonzero(gone) * work.voxel_ml:.2g} ml in all, not counted as liver.",
+                _("{pieces} of the liver mask under {smallest} ml, {volume} ml in all, not counted as liver.").format(
+                    pieces=plural(int(drop.sum()), _("{count} stray piece"), _("{count} stray pieces")),
+                    smallest=f"{SPECK_ML:g}",
+                    volume=f"{np.count_nonzero(gone) * work.voxel_ml:.2g}",
+                ),
                 work.ras_of_largest(gone),
             )
         )
@@ -293,7 +314,9 @@ def _drop_specks(work: _Work) -> list[Finding]:
             Finding(
                 "liver-in-pieces",
                 "warning",
-                f"The liver mask is in {kept} pieces; connect them, or erase those that are not liver.",
+                _("The liver mask is in {kept} pieces; connect them, or erase those that are not liver.").format(
+                    kept=kept
+                ),
                 work.ras_of(parts == int(np.argmax(others))),
             )
         )

@@ -11,6 +11,7 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.masks.cleaning import HOLE_ML, SPECK_ML
 from REACTKDLib.core.masks.small_lesions import small_lesions
+from REACTKDLib.core.text import tr as _
 
 _FULL = np.ones((3, 3, 3), dtype=bool)
 Place = Sequence[float] | None
@@ -18,14 +19,14 @@ Place = Sequence[float] | None
 #: finding code -> what the fix does, for a button
 FIXES: Mapping[str, str] = MappingProxyType(
     {
-        "holes-filled": "Fill the small holes of the liver",
-        "hole-in-liver": "Fill this hole of the liver",
-        "specks-dropped": "Erase the stray pieces of the liver",
-        "liver-in-pieces": "Keep the largest piece of the liver and those with tumor",
-        "tumor-added-to-liver": "Add the tumor to the liver",
-        "lesion-outside-liver": "Erase this lesion",
-        "one-voxel-lesion": "Erase this voxel",
-        "small-lesions-left-out": "Remove small islands of the tumor",
+        "holes-filled": _("Fill the small holes of the liver"),
+        "hole-in-liver": _("Fill this hole of the liver"),
+        "specks-dropped": _("Erase the stray pieces of the liver"),
+        "liver-in-pieces": _("Keep the largest piece of the liver and those with tumor"),
+        "tumor-added-to-liver": _("Add the tumor to the liver"),
+        "lesion-outside-liver": _("Erase this lesion"),
+        "one-voxel-lesion": _("Erase this voxel"),
+        "small-lesions-left-out": _("Remove small islands of the tumor"),
     }
 )
 
@@ -41,7 +42,7 @@ def fix_masks(
     Raises: UsageError for a code without a fix.
     """
     if code not in FIXES:
-        raise UsageError(f"There is no fix for the finding '{code}'; correct the masks by hand.")
+        raise UsageError(_("There is no fix for the finding '{code}'; correct the masks by hand."), code=code)
     liver, tumor = np.array(liver, dtype=bool), np.array(tumor, dtype=bool)
     box = bounding_box(liver | tumor)
     if box is None:

@@ -10,6 +10,7 @@ from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 SWAP_FACTOR = 1.15
 
@@ -26,21 +27,23 @@ def check_pets(case: Case) -> list[Finding]:
 def _unit_finding(volume: Volume, modality: Modality) -> Finding | None:
     if volume.unit is Unit.SUVBW:
         return None
-    words = "in Bq/ml" if volume.unit is Unit.BQML else "in an unknown unit"
-    text = f"{ROLES[modality]} is {words}, so no SUV is reported; the grade does not depend on the unit."
+    words = _("in Bq/ml") if volume.unit is Unit.BQML else _("in an unknown unit")
+    text = _("{image} is {words}, so no SUV is reported; the grade does not depend on the unit.").format(
+        image=ROLES[modality], words=words
+    )
     return Finding("pet-not-suv", "info", sentence(text))
 
 
 def _compare(case: Case, fdg: Volume, acetate: Volume) -> list[Finding]:
     if fdg.shape == acetate.shape and np.array_equal(fdg.array, acetate.array):
-        text = "FDG and acetate are the same image; check which file was given for which tracer."
+        text = _("FDG and acetate are the same image; check which file was given for which tracer.")
         return [Finding("same-pet-twice", "warning", text)]
     ratios = [liver_uptake(case, volume) for volume in (fdg, acetate)]
     if None in ratios or ratios[0] < SWAP_FACTOR * ratios[1]:
         return []
-    text = (
-        "The liver takes up more of the FDG image than of the acetate image, relative to the body, where acetate is "
-        "usually well above; check that the two are not exchanged."
+    text = _(
+        "The liver takes up more of the FDG image than of the acetate image, relative to the "
+        "body, where acetate is usually well above; check that the two are not exchanged."
     )
     return [Finding("tracers-maybe-swapped", "warning", text)]
 

@@ -10,6 +10,7 @@ import numpy as np
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import apply_separable, area_weights, bounding_box, center_of, to_ras_order
 from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.text import tr as _
 
 Box = tuple[slice, slice, slice]
 
@@ -77,9 +78,9 @@ class RegionSet:
                 boxes.append(
                     tuple(slice(b.start + i.start, b.start + i.stop) for b, i in zip(box, found[n], strict=True))
                 )
-        regions = [_region(labels, 1, boxes[0], "Parenchyma", "parenchyma", ijk_to_ras)]
+        regions = [_region(labels, 1, boxes[0], _("Parenchyma"), "parenchyma", ijk_to_ras)]
         for n, where in enumerate(boxes[1:], start=1):
-            regions.append(_region(labels, n + 1, where, f"Lesion {n}", "tumor", ijk_to_ras))
+            regions.append(_region(labels, n + 1, where, _("Lesion {number}").format(number=n), "tumor", ijk_to_ras))
         return cls(labels, np.asarray(ijk_to_ras, dtype=np.float64), tuple(regions))
 
     @property

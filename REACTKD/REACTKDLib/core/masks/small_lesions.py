@@ -10,6 +10,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import TooManyLesions
 from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.text import tr as _
 
 SMALLEST_LESION_ML = 0.05  # more than two voxels of the network's grid of 2.5 mm
 MOST_LESIONS = 200
@@ -49,6 +50,11 @@ def check_number(tumor: np.ndarray) -> None:
     count = 0 if box is None else label(tumor[box], structure=_FULL)[1]
     if count > MOST_LESIONS:
         raise TooManyLesions(
-            f"The tumor mask has {count} separate lesions where at most {MOST_LESIONS} are graded; remove its small "
-            "islands (Segment Editor, Islands), or choose the segment that holds the tumor."
+            _(
+                "The tumor mask has {count} separate lesions where at most {most} are graded; remove "
+                "its small islands (Segment Editor, Islands), or choose the segment that holds the "
+                "tumor."
+            ),
+            count=count,
+            most=MOST_LESIONS,
         )

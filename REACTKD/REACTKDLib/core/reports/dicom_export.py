@@ -23,6 +23,7 @@ from REACTKDLib.core.files.dicom.writing import write_dataset
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.reports.dicom_structured_report import build_report
 from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.text import tr as _
 
 REPORT, REGIONS = "report.dcm", "regions.dcm"
 MANUFACTURER = "REACTKD"
@@ -44,7 +45,8 @@ def check_exportable(
     need_highdicom()
     if source is None or not is_dicom_source(source):
         raise UsageError(
-            f"A DICOM report refers to DICOM images; give {ROLES[modality]} as a DICOM series, or leave --dicom out."
+            _("A DICOM report refers to DICOM images; give {image} as a DICOM series, or leave --dicom out."),
+            image=ROLES[modality],
         )
     role = ROLES[modality]
     drawn_on = () if segmentation is None else referenced_series(segmentation)
@@ -64,7 +66,11 @@ def write_dicom_results(report: GradeReport, labels: np.ndarray, headers: Sequen
     """
     shape = (len(headers), int(headers[0].Rows), int(headers[0].Columns))
     if labels.shape != shape:
-        raise GeometryMismatch(f"The region map has {labels.shape} voxels where the DICOM images have {shape}.")
+        raise GeometryMismatch(
+            _("The region map has {map_shape} voxels where the DICOM images have {shape}."),
+            map_shape=labels.shape,
+            shape=shape,
+        )
     seg = build_segmentation(report, labels, headers)
     sr = build_report(report, seg, headers, _SR_SERIES, MANUFACTURER)
     return [write_dataset(dataset, Path(folder) / name) for dataset, name in ((seg, REGIONS), (sr, REPORT))]

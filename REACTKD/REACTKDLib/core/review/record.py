@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from REACTKDLib.core.findings import to_entry
 from REACTKDLib.core.review.shapes import fits, is_plain, is_superseded
+from REACTKDLib.core.text import Text, packed
 
 if TYPE_CHECKING:
     from REACTKDLib.core.reports.report import GradeReport
@@ -91,13 +93,18 @@ def _has_its_share(answer: Mapping[str, Any]) -> bool:
     return answer["grade"] is None or answer["grade"] in (answer["probabilities"] or {})
 
 
+def failure_of(code: str, reason: str) -> dict[str, Any]:
+    """Return the part "failure": why a case has no answer, with what the sentence was made from, for the panel."""
+    return {"code": code, "reason": reason, **({"text": packed(reason)} if isinstance(reason, Text) else {})}
+
+
 def answer_of(report: GradeReport) -> dict[str, Any]:
     """Return the part "answer" of a report, without its time; `outdated`: masks were changed after it."""
     entry = report.to_dict()
     lesions = [row["volume_ml"] or 0.0 for row in entry["regions"] if row["kind"] == "tumor"]
     return {
         **{key: entry[key] for key in ("grade", "probabilities", "uncertain", "inputs", "device")},
-        "findings": [{key: finding[key] for key in ("code", "severity", "message")} for finding in entry["findings"]],
+        "findings": [to_entry(replace(finding, location_ras=None)) for finding in report.findings],
         "model": {key: entry["model"][key] for key in ("name", "version", "sha256")},
         "lesions": len(lesions),
         "tumor_ml": round(sum(lesions), 3),

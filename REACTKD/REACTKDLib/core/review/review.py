@@ -21,16 +21,19 @@ from REACTKDLib.core.review.file import SCHEMA, read_review, review_text
 from REACTKDLib.core.review.record import PARTS, CaseReview
 from REACTKDLib.core.review.shapes import as_plain
 from REACTKDLib.core.text import quoted
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import write_bytes, write_text
 from REACTKDLib.core.writing.file_lock import Locked, locked, prepare
 
 __all__ = ["NOT_SAVED", "SCHEMA", "Review", "now"]
-NOT_SAVED = (
-    "The review cannot be saved beside the list; work goes on, but grades and marks are lost when Slicer closes. "
-    "Copy the list to a folder that you may write to."
+NOT_SAVED = _(
+    "The review cannot be saved beside the list; work goes on, but grades and marks are "
+    "lost when Slicer closes. Copy the list to a folder that you may write to."
 )
-_BUSY = "Another window is writing the review; the change is saved in a moment."
-_NEWER = "The review of this list was written by a newer version of REACTKD; it is not changed, and nothing is saved."
+_BUSY = _("Another window is writing the review; the change is saved in a moment.")
+_NEWER = _(
+    "The review of this list was written by a newer version of REACTKD; it is not changed, and nothing is saved."
+)
 
 
 def now() -> str:
@@ -178,8 +181,12 @@ class Review:
         except OSError:
             self.problem = NOT_SAVED
         else:
-            rest = "is written again" if self._opened else "begins anew"
-            self._notices.append(f"The file of the review was damaged; it was kept as '{aside.name}' and {rest}.")
+            rest = _("is written again") if self._opened else _("begins anew")
+            self._notices.append(
+                _("The file of the review was damaged; it was kept as '{name}' and {rest}.").format(
+                    name=aside.name, rest=rest
+                )
+            )
 
     def _keep_damaged(self) -> None:
         """Keep the damaged file beside. Raises: OutputNotWritable, and then it is not written over."""
@@ -189,7 +196,9 @@ class Review:
         write_bytes(aside, self._damaged)
         self._damaged = None
         self._notices.append(
-            f"Some of the review could not be read and was left out; the file as it was is kept as '{aside.name}'."
+            _("Some of the review could not be read and was left out; the file as it was is kept as '{name}'.").format(
+                name=aside.name
+            )
         )
 
     def _write(self) -> None:
@@ -219,7 +228,7 @@ class Review:
             theirs = {name: record.filled_from(before.get(name)) for name, record in theirs.items()}
         changed = [name for name, record in theirs.items() if before.get(name, CaseReview()) != record]
         if changed and self._opened:
-            text = f"Another window works on this list; it changed {quoted(changed, limit=3)}."
+            text = _("Another window works on this list; it changed {cases}.").format(cases=quoted(changed, limit=3))
             self._notices.append(text)
         # This program never removes a case, so one that the file lost is put back.
         self._in_file = {**before, **theirs}
@@ -234,17 +243,19 @@ class Review:
         entry = {"part": part, "value": dict(set_there)}
         self._in_file[case_id] = replace(theirs, superseded=(*theirs.superseded, entry))
         self._notices.append(
-            f"Another window changed the {_WORDS[part]} of case {quoted([case_id])} at the same time; yours is kept, "
-            "and the other is on record in the file of the review."
+            _(
+                "Another window changed the {part} of case {case} at the same time; yours is kept, and "
+                "the other is on record in the file of the review."
+            ).format(part=_WORDS[part], case=quoted([case_id]))
         )
 
 
 _WORDS = {
-    "answer": "model's grade",
-    "failure": "reason of a failure",
-    "reader": "reader's grade",
-    "reviewed": "reviewed mark",
-    "masks": "corrected masks",
+    "answer": _("model's grade"),
+    "failure": _("reason of a failure"),
+    "reader": _("reader's grade"),
+    "reviewed": _("reviewed mark"),
+    "masks": _("corrected masks"),
 }
 
 

@@ -14,6 +14,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle_metadata import HASH, check_description, complete_metadata, read_metadata
 from REACTKDLib.core.student.explain import UncertaintyRule
 from REACTKDLib.core.text import quoted, shown
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import written_beside
 from REACTKDLib.core.writing.replacing import recover
 
@@ -64,15 +66,21 @@ class Bundle:
         missing = [str(part) for part in (METADATA, WEIGHTS) if not (folder / part).is_file()]
         if missing:
             raise BundleIncomplete(
-                f"The model folder '{folder.name}' has no {' and no '.join(missing)}; choose a complete model folder."
+                _("The model folder '{name}' has no {missing}; choose a complete model folder."),
+                name=folder.name,
+                missing=reduce(lambda some, last: _("{some} and no {last}").format(some=some, last=last), missing),
             )
         metadata = read_metadata(folder / METADATA)
         # Hashed and parsed from the same bytes, so that the file cannot change in between.
         content = (folder / WEIGHTS).read_bytes()
         if hashlib.sha256(content).hexdigest() != metadata["reactkd"]["sha256"]:
             raise BundleAltered(
-                f"{WEIGHTS} in the model folder '{folder.name}' is not the file that the metadata describes; "
-                "copy the model folder again."
+                _(
+                    "{file} in the model folder '{name}' is not the file that the metadata describes; copy "
+                    "the model folder again."
+                ),
+                file=WEIGHTS,
+                name=folder.name,
             )
         student = _student_with(metadata, _tensors(content, folder / WEIGHTS))
         verified = HASH in metadata["reactkd"]
@@ -142,7 +150,8 @@ def shipped_bundle_folder() -> Path:
         if (place / "Models" / SHIPPED).is_dir():
             return place / "Models" / SHIPPED
     raise BundleIncomplete(
-        f"The model '{SHIPPED}' is not installed with REACTKD; install the extension again or choose a model folder."
+        _("The model '{model}' is not installed with REACTKD; install the extension again or choose a model folder."),
+        model=SHIPPED,
     )
 
 
@@ -158,15 +167,21 @@ def _tensors(content: bytes, path: Path) -> dict[str, Any]:
             state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise BundleUnsafe(
-            f"The weights file {path.name} holds more than numbers and was not opened; "
-            "ask for the model as a plain state dict."
+            _(
+                "The weights file {name} holds more than numbers and was not opened; ask for the model "
+                "as a plain state dict."
+            ),
+            name=path.name,
         ) from error
     except Exception as error:  # torch reports a broken file by many types
-        raise BundleMismatch(f"{path.name} is not a weights file of PyTorch; copy the model folder again.") from error
+        raise BundleMismatch(
+            _("{name} is not a weights file of PyTorch; copy the model folder again."), name=path.name
+        ) from error
     tensors = isinstance(state, dict) and all(isinstance(v, torch.Tensor) for v in state.values())
     if not tensors or not all(isinstance(name, str) for name in state):
         raise BundleUnsafe(
-            f"The weights file {path.name} holds more than tensors; ask for the model as a plain state dict."
+            _("The weights file {name} holds more than tensors; ask for the model as a plain state dict."),
+            name=path.name,
         )
     return state
 
@@ -187,18 +202,22 @@ def _student_with(metadata: Mapping[str, Any], state: Mapping[str, Any]) -> Stud
         _check_names(info, config)
     except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
         raise BundleMismatch(
-            f"The description of the model {quoted([info['name']])} is not valid ({shown(error, 150)}); copy the model "
-            "folder again."
+            _("The description of the model {model} is not valid ({reason}); copy the model folder again."),
+            model=quoted([info["name"]]),
+            reason=shown(error, 150),
         ) from error
     try:
         _check_kinds(state, student.state_dict())
         student.load_state_dict(state)
     except (RuntimeError, ValueError) as error:
         raise BundleMismatch(
-            f"The weights do not fit the configuration of the model '{info['name']}'; copy the model folder again."
+            _("The weights do not fit the configuration of the model '{model}'; copy the model folder again."),
+            model=info["name"],
         ) from error
     if not all(bool(value.isfinite().all()) for value in student.state_dict().values()):
-        raise BundleMismatch(f"The weights of the model '{info['name']}' hold NaN or infinity; train it again.")
+        raise BundleMismatch(
+            _("The weights of the model '{model}' hold NaN or infinity; train it again."), model=info["name"]
+        )
     return student.eval().requires_grad_(False)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.errors import BundleAltered, BundleIncomplete, BundleMismatch
+from REACTKDLib.core.text import tr as _
 
 MONAI_SCHEMA = (
     "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
@@ -41,17 +42,22 @@ def read_metadata(path: Path) -> dict[str, Any]:
     try:
         metadata = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:
-        raise BundleMismatch(f"{path} is not readable JSON; copy the model folder again.") from error
+        raise BundleMismatch(_("{path} is not readable JSON; copy the model folder again."), path=path) from error
     ours = metadata.get("reactkd") if isinstance(metadata, dict) else None
     if not isinstance(ours, dict):
-        raise BundleIncomplete(f"{path} has no 'reactkd' section; choose the folder of a REACTKD model.")
+        raise BundleIncomplete(_("{path} has no 'reactkd' section; choose the folder of a REACTKD model."), path=path)
     missing = [key for key in REQUIRED if key not in ours]
     if missing:
-        raise BundleIncomplete(f"{path} lacks {', '.join(missing)} under 'reactkd'; copy the model folder again.")
+        raise BundleIncomplete(
+            _("{path} lacks {keys} under 'reactkd'; copy the model folder again."), path=path, keys=", ".join(missing)
+        )
     if HASH in ours and ours[HASH] != description_hash(metadata):
         raise BundleAltered(
-            f"{path.name} in the model folder is not the description that was saved with the model; copy the model "
-            "folder again."
+            _(
+                "{name} in the model folder is not the description that was saved with the model; copy "
+                "the model folder again."
+            ),
+            name=path.name,
         )
     return metadata
 

@@ -26,6 +26,7 @@ from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.normalize import CT_CLIP_HU, liver_window, log_pet, percentile_pet, z_score
+from REACTKDLib.core.text import tr as _
 
 LATTICE_MM = 8.0
 MOST_VOXELS = 50_000_000
@@ -105,7 +106,7 @@ class Preparation:
             return self._grid(directions, matrix[:3, 3], (extent - spacing) / 2, step), ()
         found = bounding_box(case.liver)  # not of the view: flipped axes take ten times as long
         if found is None:
-            raise NoLiver("The liver mask is empty; draw the liver, or choose the segment that holds it.")
+            raise NoLiver(_("The liver mask is empty; draw the liver, or choose the segment that holds it."))
         box = box_in_ras_order(found, case.liver.shape, case.reference.ijk_to_ras)
         edges = np.array([((s.start - 0.5), (s.stop - 0.5)) for s in box[::-1]]) * spacing[:, None]
         center = np.round(edges.mean(axis=1) / LATTICE_MM - 1e-4) * LATTICE_MM
@@ -118,8 +119,10 @@ class Preparation:
                 Finding(
                     "liver-larger-than-grid",
                     "warning",
-                    f"The liver is larger than the network's field; voxels of {self.spacing_mm * scale:.2f} mm instead "
-                    f"of {self.spacing_mm:g} mm are used, so small lesions are seen less well.",
+                    _(
+                        "The liver is larger than the network's field; voxels of {coarser} mm instead of "
+                        "{spacing} mm are used, so small lesions are seen less well."
+                    ).format(coarser=f"{self.spacing_mm * scale:.2f}", spacing=f"{self.spacing_mm:g}"),
                 ),
             )
         step = np.full(3, self.spacing_mm * max(scale, 1.0))
@@ -158,8 +161,11 @@ class Preparation:
         values, inside = sample_volume(volume, grid, fill=0.0)
         if volume is not case.reference and not _reaches_liver(case, volume):
             raise PetOffLiver(
-                f"The {modality.value.upper()} PET does not overlap the liver; check that it belongs to this patient "
-                "and is registered to the CT."
+                _(
+                    "The {image} PET does not overlap the liver; check that it belongs to this patient and "
+                    "is registered to the CT."
+                ),
+                image=modality.value.upper(),
             )
         if self.pet == "percentile":
             return percentile_pet(values)

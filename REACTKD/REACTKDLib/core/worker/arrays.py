@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from REACTKDLib.core.errors import HandOverDamaged, NoScratchSpace
+from REACTKDLib.core.text import tr as _
 
 SLAB_BYTES = 8 * 2**20
 STEP_VOXELS = 100_000  # of a part that goes to pages of memory never touched before, which is what takes the time
@@ -50,7 +51,7 @@ def laid_out(
 
 def write_array(path: Path, array: np.ndarray) -> None:
     """Write `array` as .npy. Raises: NoScratchSpace."""
-    for _ in write_slabs(path, array):
+    for _slab in write_slabs(path, array):
         pass
 
 
@@ -116,13 +117,16 @@ def _whole() -> Iterator[None]:
         yield
     except (OSError, ValueError, TypeError, EOFError) as error:
         raise HandOverDamaged(
-            "What the panel handed over to the process that computes is damaged or gone; grade again."
+            _("What the panel handed over to the process that computes is damaged or gone; grade again.")
         ) from error
 
 
 def no_space(error: OSError) -> NoScratchSpace:
     """Return what a person is told of a temporary folder that takes no more."""
     return NoScratchSpace(
-        f"The temporary folder cannot be written ({error.strerror or 'it may be full'}); free some space there, or set "
-        "another temporary folder, and grade again."
+        _(
+            "The temporary folder cannot be written ({reason}); free some space there, or set "
+            "another temporary folder, and grade again."
+        ),
+        reason=error.strerror or _("it may be full"),
     )

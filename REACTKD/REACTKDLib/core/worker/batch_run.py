@@ -7,10 +7,11 @@ from typing import Any
 
 from REACTKDLib.core.cases.case_list import CaseList, ListedCase
 from REACTKDLib.core.errors import OutputNotWritable
-from REACTKDLib.core.review.record import answer_of
+from REACTKDLib.core.review.record import answer_of, failure_of
 from REACTKDLib.core.review.review import Review
 from REACTKDLib.core.review.table import review_csv
-from REACTKDLib.core.text import plural
+from REACTKDLib.core.text import joined, plural
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import events
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.jobs import CaseFiles, GradeFiles, Model
@@ -65,14 +66,21 @@ class BatchRun:
     def summary(self) -> str:
         """What came of it, in some sentences."""
         if not self.total:
-            return "Every case of the list has a grade already."
-        sentences = [f"{self.done - self.failed} of {plural(self.total, 'case')} graded now."]
+            return _("Every case of the list has a grade already.")
+        sentences = [
+            _("{graded} of {cases} graded now.").format(
+                graded=self.done - self.failed, cases=plural(self.total, _("{count} case"), _("{count} cases"))
+            )
+        ]
         if self.failed:
-            sentences.append(f"{self.failed} failed; the table above says why.")
+            sentences.append(_("{failed} failed; the table above says why.").format(failed=self.failed))
         if self.state == "canceled":
-            sentences.append("The rest was stopped.")
-        sentences.append(self.problem or f"The table is {TABLE} in {self.cases.results_folder.name}.")
-        return " ".join(sentences)
+            sentences.append(_("The rest was stopped."))
+        sentences.append(
+            self.problem
+            or _("The table is {table} in {folder}.").format(table=TABLE, folder=self.cases.results_folder.name)
+        )
+        return joined(sentences)
 
     def cancel(self) -> None:
         """Stop within a second; what is done stays."""
@@ -124,11 +132,11 @@ class BatchRun:
 
     def _record_failure(self, case: ListedCase, event: events.JobFailed) -> None:
         """Keep why, and let no report of an earlier run pass for one of this."""
-        self._review.update(case.id, failure={"code": event.code, "reason": event.message})
+        self._review.update(case.id, failure=failure_of(event.code, event.message))
         set_aside(self.cases.results_folder, [f"{case.file_name}.json"])
 
     def _write(self, path: Any, text: str) -> None:
         try:
             write_text(path, text)
         except OutputNotWritable:
-            self.problem = "The results could not be written beside the list; they are in the table here."
+            self.problem = _("The results could not be written beside the list; they are in the table here.")

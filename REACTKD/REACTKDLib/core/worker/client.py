@@ -15,6 +15,7 @@ from typing import Any
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.log import log_unforeseen
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.text import unpacked
 from REACTKDLib.core.worker.answers import answer_from, mapped_files
 from REACTKDLib.core.worker.arrays import no_space
@@ -26,11 +27,13 @@ from REACTKDLib.core.worker.process import NO_SPACE_STATUS, WorkerProcess
 STOP_GRACE_S = 0.7  # then the process is ended, so that a stop takes less than a second
 START_S = 60.0
 
-DIED = "The grading process ended unexpectedly, perhaps for lack of memory; grade again, and it starts anew by itself."
-GARBLED = "The grading process gave an answer that cannot be read and was ended; grade again, and it starts anew."
-NOT_STARTED = "The grading process did not start; restart the application, or install the extension again."
-FOLDER_GONE = "The folder of the grading process was removed from the temporary folder; grade again."
-NO_SPACE = "The temporary folder is full, so the grading process ended; free some space there and grade again."
+DIED = _(
+    "The grading process ended unexpectedly, perhaps for lack of memory; grade again, and it starts anew by itself."
+)
+GARBLED = _("The grading process gave an answer that cannot be read and was ended; grade again, and it starts anew.")
+NOT_STARTED = _("The grading process did not start; restart the application, or install the extension again.")
+FOLDER_GONE = _("The folder of the grading process was removed from the temporary folder; grade again.")
+NO_SPACE = _("The temporary folder is full, so the grading process ended; free some space there and grade again.")
 
 
 @dataclass(eq=False)

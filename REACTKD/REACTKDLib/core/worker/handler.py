@@ -19,6 +19,7 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.masks.checks import checked, foresee
 from REACTKDLib.core.progress import IsCanceled, OnProgress
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.answers import drawing_message, findings_message, grade_message
 from REACTKDLib.core.worker.files_read import files_message
@@ -52,7 +53,7 @@ class JobHandler:
 
         def check() -> None:
             if is_canceled():
-                raise Canceled("The grading was stopped; nothing was written.")
+                raise Canceled(_("The grading was stopped; nothing was written."))
 
         match job:
             case jobs.WarmUp(model):
@@ -69,11 +70,11 @@ class JobHandler:
             case jobs.GradeFiles(key, files, model):
                 return self._grade_case(key, open_job(files.job(), check=check), model, on_progress, is_canceled)
             case jobs.GradeArrays(key, images, masks, case_id, model):
-                on_progress(0.0, "Reading the images")
+                on_progress(0.0, _("Reading the images"))
                 read = case_from_files(self._folder, images, masks, case_id, check)
                 return self._grade_case(key, read, model, on_progress, is_canceled)
             case jobs.CheckArrays(images, masks):
-                on_progress(0.0, "Checking masks and images")
+                on_progress(0.0, _("Checking masks and images"))
                 case = checked(case_from_files(self._folder, images, masks, "", check))
                 return findings_message(merged(case.findings, foresee(case)))
             case jobs.MendMasks(masks, shape, ijk_to_ras, code, place):
@@ -132,7 +133,7 @@ class JobHandler:
                 self._last.pop(name, None)
                 self._hold(key, model, session)
                 return 0, False
-        on_progress(0.02, "Loading the model")
+        on_progress(0.02, _("Loading the model"))
         grader = self._grader_of(model)
         while len(self._held) >= HELD or key in self._held:  # before the new one needs the memory
             self._drop(key if key in self._held else next(iter(self._held)))
@@ -154,7 +155,7 @@ class JobHandler:
 
     def _open_case(self, key: str) -> Session:
         if key not in self._held:
-            raise CaseNotOpen("The images of this case are not held any more; grade the case again.")
+            raise CaseNotOpen(_("The images of this case are not held any more; grade the case again."))
         self._held.move_to_end(key)
         return self._held[key][1]
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from REACTKDLib.core.errors import WorkerNotStarted
+from REACTKDLib.core.text import tr as _
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 MAX_THREADS = 8
@@ -31,7 +32,9 @@ def find_python() -> str:
     for place in places:
         if (place / name).is_file():
             return str(place / name)
-    raise WorkerNotStarted("Slicer's Python (PythonSlicer) was not found beside the application; install Slicer again.")
+    raise WorkerNotStarted(
+        _("Slicer's Python (PythonSlicer) was not found beside the application; install Slicer again.")
+    )
 
 
 def _slicer_bins() -> list[str]:

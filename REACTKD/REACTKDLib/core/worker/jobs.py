@@ -12,6 +12,7 @@ from REACTKDLib.core.cases.worklist import Job as ListedJob
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.text import unpacked
 
 
@@ -278,8 +279,11 @@ def _part(value: Any, hint: Any, name: str) -> Any:
 
 def _not_a_job(where: str) -> UsageError:
     return UsageError(
-        f"The panel and the process that computes do not understand each other ('{where}'); restart 3D Slicer, and "
-        "install the extension again if it stays."
+        _(
+            "The panel and the process that computes do not understand each other ('{where}'); "
+            "restart 3D Slicer, and install the extension again if it stays."
+        ),
+        where=where,
     )
 
 

@@ -18,6 +18,7 @@ from REACTKDLib.core.images.regrid import laid_on_grid
 from REACTKDLib.core.masks.cleaning import clean_masks
 from REACTKDLib.core.masks.fixes import fix_masks, split_lesions
 from REACTKDLib.core.masks.regions import RegionSet
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.arrays import read_mask, take_array, write_mask
 from REACTKDLib.core.worker.jobs import MaskFile
 
@@ -53,7 +54,7 @@ def mending_message(
         edits += [(name, False, mask & ~after[role]) for name, mask in own]
     edits = [edit for edit in edits if edit[2].any()]
     if not edits:
-        raise UsageError("The masks do not have this fault any more; grade again to renew the list.")
+        raise UsageError(_("The masks do not have this fault any more; grade again to renew the list."))
     return _message(folder, edits, new_name)
 
 
@@ -77,7 +78,7 @@ def splitting_message(
             edits += [(None, True, lesion) for lesion in others]
             names += [_name_of(lesion, regions, names) for lesion in others]
     if not edits:
-        raise UsageError("Every tumor segment is one lesion already, so there is nothing to split.")
+        raise UsageError(_("Every tumor segment is one lesion already, so there is nothing to split."))
     return _message(folder, edits, new_name, names)
 
 
@@ -94,7 +95,9 @@ def _name_of(lesion: np.ndarray, regions: RegionSet, taken: Sequence[str]) -> st
     label = int(np.bincount(regions.labels[lesion]).argmax())
     named = [region.name for region in regions.lesions if region.label == label]
     known = {region.name for region in regions.lesions} | set(taken)
-    free = next(f"Lesion {n}" for n in count(len(regions.lesions) + 1) if f"Lesion {n}" not in known)
+    free = next(
+        _("Lesion {number}").format(number=n) for n in count(len(regions.lesions) + 1) if f"Lesion {n}" not in known
+    )
     return named[0] if named and named[0] not in taken else free
 
 
@@ -119,7 +122,7 @@ def _laid(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> list[tuple[str
 
 def _union(segments: Iterable[tuple[str, str, np.ndarray]], role: str, grid: Grid) -> np.ndarray:
     union = np.zeros(grid.shape, dtype=bool)
-    for _, kind, mask in segments:
+    for _id, kind, mask in segments:
         if kind == role:
             union |= mask
     return union

@@ -17,6 +17,7 @@ from REACTKDLib.core.images.pet_values import check_pet
 from REACTKDLib.core.images.regrid import laid_on_grid
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import ROLES, Modality
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.arrays import read_array, read_mask
 from REACTKDLib.core.worker.jobs import ImageFile, MaskFile
 
@@ -70,10 +71,12 @@ def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> tup
         array = read_mask(folder / mask.file, tuple(mask.shape))
         laid_on_grid(array, np.array(mask.ijk_to_ras), grid, union[mask.role])
     if not drawn:
-        raise NoLiver("The liver segment is empty; draw the liver, or choose the segment that holds it.")
+        raise NoLiver(_("The liver segment is empty; draw the liver, or choose the segment that holds it."))
     if not union["liver"].any():
         raise MaskOffImage(
-            "The liver mask does not overlap the image; check that both belong to the same patient and scan, and that "
-            "both are under the transform they belong to."
+            _(
+                "The liver mask does not overlap the image; check that both belong to the same patient "
+                "and scan, and that both are under the transform they belong to."
+            )
         )
     return union["liver"], union["tumor"]

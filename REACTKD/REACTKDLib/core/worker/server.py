@@ -23,6 +23,7 @@ from typing import Any
 from REACTKDLib.core.errors import Canceled, ReactkdError, UsageError
 from REACTKDLib.core.log import WORKER, log_told, log_unforeseen
 from REACTKDLib.core.text import packed
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.folder import remove_abandoned, remove_folder
 from REACTKDLib.core.worker.jobs import from_message, parsed_line
 from REACTKDLib.core.worker.process import NO_SPACE_STATUS
@@ -141,7 +142,7 @@ def _do(handler: Any, message: dict[str, Any], ticket: int, inbox: Inbox, replie
         return inbox.stopped(ticket)
 
     if is_canceled():
-        raise Canceled("The grading was stopped; nothing was written.")
+        raise Canceled(_("The grading was stopped; nothing was written."))
     return handler.do(from_message(message), _throttled(ticket, replies), is_canceled)
 
 
@@ -164,10 +165,12 @@ def _told(error: Exception) -> tuple[str, str]:
         log_told(error, "a job of the worker", WORKER)
         return error.code, str(error)
     if isinstance(error, MemoryError) or "not enough memory" in str(error):
-        return "out-of-memory", "There is not enough memory for this case; close other programs, or crop the images."
+        return "out-of-memory", _("There is not enough memory for this case; close other programs, or crop the images.")
     if isinstance(error, ImportError):
         name = (error.name or "").partition(".")[0]
-        text = f"The Python package '{name or '?'}' is not installed or not whole; install REACTKD's packages again."
+        text = _("The Python package '{name}' is not installed or not whole; install REACTKD's packages again.").format(
+            name=name or "?"
+        )
         return "packages-missing", text
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         from REACTKDLib.core.worker.arrays import no_space
@@ -176,5 +179,7 @@ def _told(error: Exception) -> tuple[str, str]:
         return failure.code, str(failure)
     where = log_unforeseen(error, "a job of the worker", WORKER)
     name = type(error).__name__
-    text = f"An unexpected fault stopped the grading ({name}); grade again, and report it if it stays; {where}."
+    text = _(
+        "An unexpected fault stopped the grading ({name}); grade again, and report it if it stays; {where}."
+    ).format(name=name, where=where)
     return "unexpected", text

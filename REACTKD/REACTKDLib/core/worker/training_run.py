@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from REACTKDLib.core.errors import OutputNotWritable, UsageError
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.training_log import Curve, LogReader
 
 RECORD = "run.json"
@@ -83,7 +84,7 @@ class RunReader:
             curves = self._curves(configuration)
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise UsageError(
-                "The training's files are not what REACTKDTrain writes; choose the folder of another run."
+                _("The training's files are not what REACTKDTrain writes; choose the folder of another run.")
             ) from error
         metrics = _read_json(self.folder / "metrics.json")
         bundle = self.folder / "bundle"
@@ -103,11 +104,11 @@ class RunReader:
         path = self.folder / RECORD
         if not path.is_file():
             raise UsageError(
-                "There is no training run in the folder (no run.json); choose REACTKDTrain's output folder."
+                _("There is no training run in the folder (no run.json); choose REACTKDTrain's output folder.")
             )
         record = _read_json(path)
         if record is None or record.get("format") != FORMAT:
-            raise UsageError("run.json is not of this version of REACTKDTrain; choose the folder of another run.")
+            raise UsageError(_("run.json is not of this version of REACTKDTrain; choose the folder of another run."))
         return record
 
     def _state(self, measured: bool, begun: bool, quiet: float) -> State:
@@ -151,7 +152,8 @@ def ask_to_stop(folder: Path) -> None:
         (folder / STOP).touch()
     except OSError as error:
         raise OutputNotWritable(
-            f"The file STOP cannot be written to the run's folder ({error.strerror}); stop it where it was started."
+            _("The file STOP cannot be written to the run's folder ({reason}); stop it where it was started."),
+            reason=error.strerror,
         ) from error
 
 

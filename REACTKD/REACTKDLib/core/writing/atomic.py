@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from REACTKDLib.core.errors import OutputNotWritable
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.kept_files import is_whole
 from REACTKDLib.core.writing.owners import hidden_name
 from REACTKDLib.core.writing.replacing import Stage, recover_now_and_then, remove
@@ -41,7 +42,9 @@ def written_beside(target: Path | str) -> Iterator[Path]:
         _take_place(beside, target)
     except OSError as error:
         fix = "make room on the disk or choose another folder" if error.errno in _NO_ROOM else _NO_ACCESS
-        raise OutputNotWritable(f"{target} cannot be written ({error.strerror or error}); {fix}.") from error
+        raise OutputNotWritable(
+            _("{target} cannot be written ({reason}); {fix}."), target=target, reason=error.strerror or error, fix=fix
+        ) from error
     finally:
         remove(beside)
 

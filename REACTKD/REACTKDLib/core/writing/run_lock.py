@@ -12,6 +12,7 @@ from pathlib import Path
 
 from REACTKDLib.core.errors import FolderInUse, OutputNotWritable
 from REACTKDLib.core.text import plural, sentence
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDLib.core.writing.file_lock import Locked, locked
 from REACTKDLib.core.writing.replacing import recover
@@ -35,8 +36,10 @@ def running_alone(target: Path, what: str) -> Iterator[None]:
     except Locked as error:
         raise FolderInUse(_told(owner, what)) from error
     except OSError as error:
-        why = (error.strerror or "the disk refused it").lower()
-        raise OutputNotWritable(f"The output folder cannot be written ({why}); choose another folder.") from error
+        why = error.strerror.lower() if error.strerror else _("the disk refused it")
+        raise OutputNotWritable(
+            _("The output folder cannot be written ({reason}); choose another folder."), reason=why
+        ) from error
     try:
         recover(target.parent)
         record = {"process": os.getpid(), "host": platform.node(), "since": time.time()}
@@ -55,15 +58,23 @@ def _told(owner: Path, what: str) -> str:
     try:
         found = json.loads(owner.read_text(encoding="utf-8"))
         minutes = max(int(time.time() - found["since"]) // 60, 0)
-        who = f"process {int(found['process'])} on {found['host']}, for {_age(minutes)}"
+        who = _("process {process} on {host}, for {age}").format(
+            process=int(found["process"]), host=found["host"], age=_age(minutes)
+        )
     except (OSError, ValueError, KeyError, TypeError):
-        who = "its process has just begun"
+        who = _("its process has just begun")
     return sentence(
-        f"{what} runs in the output folder already ({who}); wait until it has ended, or choose another folder."
+        _(
+            "{what} runs in the output folder already ({who}); wait until it has ended, or choose another folder."
+        ).format(what=what, who=who)
     )
 
 
 def _age(minutes: int) -> str:
     if minutes < 120:
-        return plural(minutes, "minute")
-    return plural(minutes // 60, "hour") if minutes < 48 * 60 else plural(minutes // (24 * 60), "day")
+        return plural(minutes, _("{count} minute"), _("{count} minutes"))
+    return (
+        plural(minutes // 60, _("{count} hour"), _("{count} hours"))
+        if minutes < 48 * 60
+        else plural(minutes // (24 * 60), _("{count} day"), _("{count} days"))
+    )

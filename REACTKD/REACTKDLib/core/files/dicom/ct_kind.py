@@ -11,7 +11,8 @@ from typing import Any
 from REACTKDLib.core.errors import NotHounsfield
 from REACTKDLib.core.files.dicom.header import items, text, words
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.text import quoted, sentence
+from REACTKDLib.core.text import quoted
+from REACTKDLib.core.text import tr as _
 
 # US is "not specified": GDCM writes it into every image, so it says no more than nothing does.
 _HOUNSFIELD = {"", "US", "HU", "HOUNSFIELD", "HOUNSFIELD UNITS", "HOUNSFIELD UNIT"}
@@ -32,15 +33,19 @@ def check_ct_kind(headers: Sequence[Any], role: str) -> list[Finding]:
     other = sorted(types - _HOUNSFIELD - _OPEN) or sorted(kinds)
     if other:
         raise NotHounsfield(
-            sentence(
-                f"{role} is no CT in Hounsfield units but another image derived from one: its header says "
-                f"{quoted((name[:16] for name in other), 3)}; give the CT itself."
-            )
+            _(
+                "{role} is no CT in Hounsfield units but another image derived from one: its header "
+                "says {kinds}; give the CT itself."
+            ),
+            role=role,
+            kinds=quoted((name[:16] for name in other), 3),
         )
     unclear = sorted(types & _OPEN)
     if not unclear:
         return []
-    told = f"The header of {role} does not say that its values are Hounsfield units (it says {quoted(unclear)})."
+    told = _("The header of {role} does not say that its values are Hounsfield units (it says {kinds}).").format(
+        role=role, kinds=quoted(unclear)
+    )
     return [Finding("hounsfield-not-stated", "warning", told)]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from REACTKDLib.core.files.dicom.packages import need_pydicom
 from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 _PACKAGES = {
     "JPEGLSLossless": "pyjpegls",
@@ -43,13 +44,21 @@ def lacks_decoder(dataset: Any) -> bool:
 def why_not_decoded(dataset: Any, role: str) -> str:
     """Return the sentence for pixels that nothing here could decode; it names the package where one is missing."""
     if not lacks_decoder(dataset):
-        return sentence(f"The pixels of {role} are damaged or cut off; copy or export the series again.")
+        return sentence(
+            _("The pixels of {role} are damaged or cut off; copy or export the series again.").format(role=role)
+        )
     syntax = dataset.file_meta.TransferSyntaxUID
     name = syntax.keyword if syntax.is_transfer_syntax and not syntax.is_private else ""
     package = _PACKAGES.get(name)
     if package is None:
-        return sentence(f"The pixels of {role} are compressed in a way that cannot be read; export it uncompressed.")
+        return sentence(
+            _("The pixels of {role} are compressed in a way that cannot be read; export it uncompressed.").format(
+                role=role
+            )
+        )
     return sentence(
-        f"The pixels of {role} are compressed ({name}), and what decodes them is not installed; export it "
-        f"uncompressed, or install it with: pip install {package}"
+        _(
+            "The pixels of {role} are compressed ({name}), and what decodes them is not installed; "
+            "export it uncompressed, or install it with: pip install {package}"
+        ).format(role=role, name=name, package=package)
     )

@@ -14,6 +14,7 @@ from REACTKDLib.core.files.dicom.members import Look
 from REACTKDLib.core.files.headers import check_spacing
 from REACTKDLib.core.files.volumes import LPS_TO_RAS
 from REACTKDLib.core.text import plural, sentence
+from REACTKDLib.core.text import tr as _
 
 FEW_GAPS = 10  # times as many steps as gaps: slices were lost; with more gaps, the scan changes its spacing
 BESIDE = 0.3  # of a step: an image this near to the next place continues the stack
@@ -50,7 +51,7 @@ def places_of(series: Series, slices: Sequence[Slice], role: str) -> np.ndarray:
     check_one_stack(slices, role)
     normal = slice_normal(first.orientation)
     if abs(np.linalg.norm(normal) - 1) > 1e-2:
-        raise MixedSeries(sentence(f"{role} states image axes that are not perpendicular; export the series again."))
+        raise MixedSeries(_("{role} states image axes that are not perpendicular; export the series again."), role=role)
     return np.array([s.position for s in slices]) @ (normal / np.linalg.norm(normal))
 
 
@@ -69,7 +70,7 @@ def stack_slices(series: Series, slices: Sequence[Slice], role: str) -> Stack:
     places = places_of(series, slices, role)
     groups = group_by_place(places)
     if len(groups) < 2:
-        raise NotThreeDimensional(sentence(f"{role} is a single slice, not a volume; give the whole series."))
+        raise NotThreeDimensional(_("{role} is a single slice, not a volume; give the whole series."), role=role)
     chosen = [slices[group[0]] for group in groups]
     doubles = [slices[index] for group in groups for index in group[1:]]
     planes = planes_through(np.array([piece.position for piece in chosen]), slice_normal(chosen[0].look.orientation))
@@ -88,17 +89,23 @@ def check_planes(planes: Planes, role: str, numbers: Sequence[int | None] = (), 
     if planes.shifted:
         worst, jump = planes.largest_jump
         raise MixedSeries(
-            sentence(
-                f"{role} has slices that are shifted sideways against each other, by {jump:.3g} mm between slice "
-                f"{worst + 1} and {worst + 2} of {len(planes.shifts)}; give a reconstruction in one place."
-            )
+            _(
+                "{role} has slices that are shifted sideways against each other, by {jump} mm between "
+                "slice {slice} and {next_slice} of {count}; give a reconstruction in one place."
+            ),
+            role=role,
+            jump=f"{jump:.3g}",
+            slice=worst + 1,
+            next_slice=worst + 2,
+            count=len(planes.shifts),
         )
     if planes.tilted:
         raise SkewedAxes(
-            sentence(
-                f"{role} was taken with a tilted gantry, so its slices are shifted against each other; load it in 3D "
-                "Slicer, which straightens it, and save it as NRRD."
-            )
+            _(
+                "{role} was taken with a tilted gantry, so its slices are shifted against each other; "
+                "load it in 3D Slicer, which straightens it, and save it as NRRD."
+            ),
+            role=role,
         )
 
 
@@ -129,16 +136,25 @@ def _check_even(line: Line, role: str, numbers: Sequence[int | None], unreadable
     steps = np.diff(line.off) + line.step * counts
     lost = line.even and _are_lost(counts, numbers)
     worst = int(np.argmax(counts > 1)) if line.even else int(np.argmax(np.abs(np.diff(line.off))))
-    where = (
-        f"between slice {worst + 1} and {worst + 2} of {len(line.index)} there are {steps[worst]:.4g} mm, not "
-        f"{line.step:.4g}"
+    where = _("between slice {slice} and {next_slice} of {count} there are {distance} mm, not {step}").format(
+        slice=worst + 1,
+        next_slice=worst + 2,
+        count=len(line.index),
+        distance=f"{steps[worst]:.4g}",
+        step=f"{line.step:.4g}",
     )
     if lost:
         if unreadable:
-            where += f", and {plural(unreadable, 'file')} beside them cannot be read"
-        text = f"{role} lacks {plural(line.lacking, 'slice')}: {where}; copy or export the whole series again."
+            where += _(", and {files} beside them cannot be read").format(
+                files=plural(unreadable, _("{count} file"), _("{count} files"))
+            )
+        text = _("{role} lacks {slices}: {where}; copy or export the whole series again.").format(
+            role=role, slices=plural(line.lacking, _("{count} slice"), _("{count} slices")), where=where
+        )
     else:
-        text = f"{role} has slices at uneven distances: {where}; give an evenly spaced reconstruction."
+        text = _("{role} has slices at uneven distances: {where}; give an evenly spaced reconstruction.").format(
+            role=role, where=where
+        )
     raise SlicesMissing(sentence(text))
 
 
@@ -153,7 +169,7 @@ def _are_lost(counts: np.ndarray, numbers: Sequence[int | None]) -> bool:
 
 def _matrix(look: Look, planes: Planes, role: str) -> np.ndarray:
     if look.pixel_spacing is None:
-        raise MixedSeries(sentence(f"{role} does not state the size of its pixels; export the series again."))
+        raise MixedSeries(_("{role} does not state the size of its pixels; export the series again."), role=role)
     check_spacing(np.array([*look.pixel_spacing, planes.line.step]), role)
     lps = np.eye(4)
     lps[:3, 0] = np.array(look.orientation[:3]) * look.pixel_spacing[1]  # rows run along i, a column step apart
@@ -165,11 +181,11 @@ def _matrix(look: Look, planes: Planes, role: str) -> np.ndarray:
 
 def _mixed(role: str) -> MixedSeries:
     return MixedSeries(
-        sentence(f"{role} mixes images of different size or orientation; give a folder with one volume.")
+        _("{role} mixes images of different size or orientation; give a folder with one volume."), role=role
     )
 
 
 def _placeless(role: str) -> MixedSeries:
     return MixedSeries(
-        sentence(f"{role} has images that do not say where they lie in the patient; export the series again.")
+        _("{role} has images that do not say where they lie in the patient; export the series again."), role=role
     )

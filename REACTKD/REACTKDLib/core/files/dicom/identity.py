@@ -13,6 +13,7 @@ from typing import Any
 from REACTKDLib.core.clinical_use import claims_clinical_use
 from REACTKDLib.core.errors import PatientLike
 from REACTKDLib.core.files.dicom.header import text
+from REACTKDLib.core.text import tr as _
 
 PHANTOM_ID = re.compile(r"PHANTOM-[A-Z0-9-]{1,40}")
 PHANTOM_NAME = "Phantom^Digital"
@@ -22,8 +23,10 @@ def check_phantom_id(patient_id: str) -> str:
     """Return an id that cannot be taken for a patient's. Raises: PatientLike for any that could."""
     if not PHANTOM_ID.fullmatch(patient_id):
         raise PatientLike(
-            "The patient id of a phantom must read PHANTOM- and then capital letters, digits and '-', so that nobody "
-            "takes it for a patient's; choose such an id."
+            _(
+                "The patient id of a phantom must read PHANTOM- and then capital letters, digits and "
+                "'-', so that nobody takes it for a patient's; choose such an id."
+            )
         )
     return patient_id
 
@@ -41,6 +44,9 @@ def check_writable(header: Any, clinical_use: str) -> None:
     removed = text(header, "PatientIdentityRemoved").upper() == "YES"
     if not removed or text(header, "PatientBirthDate"):
         raise PatientLike(
-            "The model is not for clinical use, so its results are not written as DICOM under what may be a patient's "
-            "identity; de-identify the series first (Patient Identity Removed: YES, no birth date)."
+            _(
+                "The model is not for clinical use, so its results are not written as DICOM under what "
+                "may be a patient's identity; de-identify the series first (Patient Identity Removed: "
+                "YES, no birth date)."
+            )
         )

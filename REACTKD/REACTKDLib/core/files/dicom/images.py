@@ -23,6 +23,7 @@ from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.progress import OnProgress
 from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 
 def read_dicom_volume(
@@ -96,11 +97,11 @@ def suv_of(headers: Sequence[Any], role: str) -> tuple[float | None, Unit, list[
         return suv_factor(header), Unit.SUVBW, []
     except PetUnitRefused as error:
         raise PetUnitRefused(
-            sentence(f"{role} cannot be used: {error}; give the corrected series in Bq/ml.")
+            _("{role} cannot be used: {error}; give the corrected series in Bq/ml."), role=role, error=error
         ) from error
     except SuvRefused as error:
         unit = Unit.BQML if header.units == "BQML" else Unit.UNKNOWN
-        told = f"{role} has no SUV, since {error}; the grade does not depend on it."
+        told = _("{role} has no SUV, since {error}; the grade does not depend on it.").format(role=role, error=error)
         return None, unit, [Finding("suv-refused", "warning", sentence(told))]
 
 
@@ -113,17 +114,26 @@ def tracer_findings(header: Any, modality: Modality) -> list[Finding]:
     if tracer.modality not in (None, modality):
         option = f"--{tracer.modality.value}"
         raise WrongTracer(
-            sentence(
-                f"{role} states {tracer.name} in its header; give it as that tracer ({option}), or check the file."
-            )
+            _("{role} states {tracer} in its header; give it as that tracer ({option}), or check the file."),
+            role=role,
+            tracer=tracer.name,
+            option=option,
         )
     if tracer.modality is None and tracer.basis in ("code", "text"):
-        raise WrongTracer(sentence(f"{role} states another tracer in its header ({tracer.name}); check the file."))
+        raise WrongTracer(
+            _("{role} states another tracer in its header ({tracer}); check the file."), role=role, tracer=tracer.name
+        )
     if tracer.modality is None:
-        why = "says nothing about it" if tracer.name == "unknown" else f"contradicts itself ({tracer.name})"
-        told = f"{role} was taken as given; its header {why}."
+        why = (
+            _("says nothing about it")
+            if tracer.name == "unknown"
+            else _("contradicts itself ({tracer})").format(tracer=tracer.name)
+        )
+        told = _("{role} was taken as given; its header {reason}.").format(role=role, reason=why)
         return [Finding("tracer-unknown", "warning", sentence(told))]
     if tracer.basis == "half-life":
-        told = f"The tracer of {role} is known only by its half-life or nuclide ({tracer.nuclide})."
+        told = _("The tracer of {role} is known only by its half-life or nuclide ({nuclide}).").format(
+            role=role, nuclide=tracer.nuclide
+        )
         return [Finding("tracer-by-half-life", "info", told)]
     return []

@@ -21,7 +21,8 @@ from REACTKDLib.core.files.dicom.opened import opened
 from REACTKDLib.core.files.dicom.packages import need_pydicom
 from REACTKDLib.core.files.dicom.unreadable import count_unreadable
 from REACTKDLib.core.progress import OnProgress
-from REACTKDLib.core.text import plural
+from REACTKDLib.core.text import joined, plural
+from REACTKDLib.core.text import tr as _
 
 EVERY = 64  # files between two calls of on_progress, which may cancel by raising
 _TAGS = (
@@ -96,9 +97,15 @@ class Series:
     @property
     def title(self) -> str:
         """A short name for messages: number, description and how many images; never the patient."""
-        number = [] if self.number is None else [str(self.number) if self.description else f"series {self.number}"]
-        name = " ".join([*number, *filter(None, [self.description])])
-        return f"{name or 'without a name'} ({plural(len(self.slices), 'image')})"
+        number = (
+            []
+            if self.number is None
+            else [str(self.number) if self.description else _("series {number}").format(number=self.number)]
+        )
+        name = joined([*number, *filter(None, [self.description])])
+        return _("{name} ({images})").format(
+            name=name or _("without a name"), images=plural(len(self.slices), _("{count} image"), _("{count} images"))
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,21 +131,21 @@ def index_folder(folder: str | os.PathLike, on_progress: OnProgress | None = Non
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileMissing("There is no folder at the path given; check the path.")
+        raise FileMissing(_("There is no folder at the path given; check the path."))
     need_pydicom()
-    total = sum(1 for _ in files_below(folder)) if on_progress else 0
+    total = sum(1 for _path in files_below(folder)) if on_progress else 0
     found: dict[tuple[str, str], Series] = {}
     refused: list[str] = []
     looked = 0
     for path in files_below(folder):
         if on_progress and looked % EVERY == 0:
-            on_progress(looked / max(1, total), f"{looked} of {total} files")
+            on_progress(looked / max(1, total), _("{looked} of {total} files").format(looked=looked, total=total))
         looked += 1
         dataset = read_header(path)
         if dataset is None or not _add(found, dataset, path):
             refused.append(path)
     if on_progress:
-        on_progress(1.0, f"{looked} files")
+        on_progress(1.0, _("{looked} files").format(looked=looked))
     count_unreadable(found.values(), refused)
     for series in found.values():
         _judge(series)
@@ -176,7 +183,7 @@ def series_of_file(path: str | os.PathLike) -> Series:
     dataset = read_header(path)
     found: dict[tuple[str, str], Series] = {}
     if dataset is None or not _add(found, dataset, os.fspath(path)):
-        raise NotAnImage("The file is no DICOM object that can be read; give the folder of the series.")
+        raise NotAnImage(_("The file is no DICOM object that can be read; give the folder of the series."))
     (series,) = found.values()
     _judge(series)
     return series

@@ -23,6 +23,7 @@ from REACTKDLib.core.images.pet_values import infer_pet_unit
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 ALIKE = 1e-3  # of the slice's largest value: readers round differently
 SAME_SUV = 0.02  # of a factor: rules for the scan time that differ by seconds
@@ -81,7 +82,7 @@ def ratio_to_files(array: np.ndarray, files: Sequence[str]) -> float | None:
     middle = len(files) // 2
     try:
         series = series_of_file(files[middle])
-        plane = plane_of(series.slices[0], series, "the PET").astype(np.float64)
+        plane = plane_of(series.slices[0], series, _("the PET")).astype(np.float64)
     except (NotAnImage, MixedSeries, PackagesMissing):
         return None
     for k in {middle, len(files) - 1 - middle}:  # some readers list the files from the other end
@@ -97,8 +98,8 @@ def ratio_to_files(array: np.ndarray, files: Sequence[str]) -> float | None:
 def _other_suv(factor: float | None, ratio: float | None, role: str) -> list[Finding]:
     if factor is None or ratio is None or abs(ratio / factor - 1) < SAME_SUV:
         return []
-    told = (
-        f"{role} was loaded with SUVs that are {ratio / factor:.3g} times what its DICOM header gives by the QIBA "
-        "rules; the grade does not depend on it."
-    )
+    told = _(
+        "{role} was loaded with SUVs that are {factor} times what its DICOM header gives by "
+        "the QIBA rules; the grade does not depend on it."
+    ).format(role=role, factor=f"{ratio / factor:.3g}")
     return [Finding("suv-differs", "warning", sentence(told))]

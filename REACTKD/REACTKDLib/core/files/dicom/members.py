@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from REACTKDLib.core.errors import MixedSeries
-from REACTKDLib.core.text import plural, sentence
+from REACTKDLib.core.text import all_of, plural, sentence
+from REACTKDLib.core.text import tr as _
 
 FEW = 5  # times as many images must the stack have as the foreign ones of a kind
 AXES_TOLERANCE = 1e-3
@@ -23,12 +24,24 @@ NOT_A_VOLUME = {"LOCALIZER", "SCOUT", "MIP", "PROJECTION IMAGE"}
 _SCREEN = {"SCREEN SAVE", "SCREENSAVE", "DOSE_INFO"}
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _IMAGE_CLASSES = {f"1.2.840.10008.5.1.4.1.1.{n}" for n in ("2", "2.1", "2.2", "128", "128.1", "130")}  # CT and PET
-WORDS = {  # why an image is no slice, in words that follow "1 image" and "2 images"
-    "localizer": ("that is a localizer or a projection", "that are localizers or projections"),
-    "page": ("that is a page or a picture of a screen", "that are pages or pictures of a screen"),
-    "object": ("that is no image", "that are no images"),
-    "unplaced": ("without a place in the patient", "without a place in the patient"),
-    "other": ("of another size or other axes", "of another size or other axes"),
+WORDS = {  # what is no slice, and why, for one and for several
+    "localizer": (
+        _("{count} image that is a localizer or a projection"),
+        _("{count} images that are localizers or projections"),
+    ),
+    "page": (
+        _("{count} image that is a page or a picture of a screen"),
+        _("{count} images that are pages or pictures of a screen"),
+    ),
+    "object": (_("{count} object that is no image"), _("{count} objects that are no images")),
+    "unplaced": (
+        _("{count} image without a place in the patient"),
+        _("{count} images without a place in the patient"),
+    ),
+    "other": (
+        _("{count} image of another size or other axes"),
+        _("{count} images of another size or other axes"),
+    ),
 }
 
 
@@ -100,30 +113,31 @@ def check_one_patient(series, role: str) -> None:
 
     An empty id, name or date of birth contradicts nothing. The message names nobody.
     """
-    seen = {piece.look.patient for piece in [*series.slices, *(piece for piece, _ in series.left_out)]}
+    seen = {piece.look.patient for piece in [*series.slices, *(piece for piece, _why in series.left_out)]}
     if any(len(set(values) - {""}) > 1 for values in zip(*seen, strict=True)):
         raise MixedSeries(
-            sentence(f"{role} holds images of different patients in one series; give a folder with one patient.")
+            _("{role} holds images of different patients in one series; give a folder with one patient."), role=role
         )
 
 
 def told_of(foreign: Iterable[tuple], role: str) -> str:
     """Return the sentence that tells which images were left out."""
-    whys = [why for _, why in foreign]
+    whys = [why for _piece, why in foreign]
     counts = Counter(whys)
-    parts = [
-        f"{plural(count, 'object' if why == 'object' else 'image')} {WORDS[why][count > 1]}"
-        for why, count in counts.items()
-    ]
-    left = "it was" if len(whys) == 1 else "they were"
-    return sentence(f"the series of {role} holds {' and '.join(parts)} beside its slices; {left} left out.")
+    images = all_of(plural(count, *WORDS[why]) for why, count in counts.items())
+    text = (
+        _("the series of {role} holds {images} beside its slices; it was left out.")
+        if len(whys) == 1
+        else _("the series of {role} holds {images} beside its slices; they were left out.")
+    )
+    return sentence(text.format(role=role, images=images))
 
 
 def _without(pieces: Sequence, reason, stated: bool = False) -> tuple[list, list[tuple]]:
     """Pieces without those that have a reason. stated: by the images' own words, so that more than a few may go."""
     foreign = [(piece, reason(piece)) for piece in pieces if reason(piece)]
     rest = [piece for piece in pieces if not reason(piece)]
-    clear = len(rest) >= len(foreign) if stated else _few([piece for piece, _ in foreign], rest)
+    clear = len(rest) >= len(foreign) if stated else _few([piece for piece, _why in foreign], rest)
     return (rest, foreign) if rest and foreign and clear else (list(pieces), [])
 
 

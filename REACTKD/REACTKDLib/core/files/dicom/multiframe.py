@@ -15,7 +15,7 @@ from REACTKDLib.core.files.dicom.opened import opened
 from REACTKDLib.core.files.dicom.packages import need_highdicom
 from REACTKDLib.core.files.dicom.segmentation import ascending
 from REACTKDLib.core.images.volume import Volume
-from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 
 def read_multiframe(series: Series, role: str) -> Volume:
@@ -28,12 +28,14 @@ def read_multiframe(series: Series, role: str) -> Volume:
     check_one_patient(series, role)
     if len(series.slices) > 1:
         raise MixedSeries(
-            sentence(f"{role} holds {len(series.slices)} multi-frame files; give the one that is meant, in a folder.")
+            _("{role} holds {count} multi-frame files; give the one that is meant, in a folder."),
+            role=role,
+            count=len(series.slices),
         )
     try:
         dataset = opened(series.slices[0].path)
     except Exception as error:
-        raise NotAnImage(sentence(f"The file of {role} cannot be read; copy or export it again.")) from error
+        raise NotAnImage(_("The file of {role} cannot be read; copy or export it again."), role=role) from error
     check_rescale(dataset, role)
     findings = check_ct_kind([dataset], role)
     planes = on_even_grid(dataset)
@@ -50,10 +52,11 @@ def read_multiframe(series: Series, role: str) -> Volume:
         if lacks_decoder(dataset):
             raise NotAnImage(why_not_decoded(dataset, role)) from error
         raise MixedSeries(
-            sentence(
-                f"{role} is a multi-frame DICOM file whose frames make no single volume; load it in 3D Slicer and save "
-                "the volume that is meant as NRRD."
-            )
+            _(
+                "{role} is a multi-frame DICOM file whose frames make no single volume; load it in 3D "
+                "Slicer and save the volume that is meant as NRRD."
+            ),
+            role=role,
         ) from error
     array, matrix = ascending(volume.array, volume.affine)
     whole = np.array_equal(array, np.rint(array)) and np.abs(array).max() < 32768

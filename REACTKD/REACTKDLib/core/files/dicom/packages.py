@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from REACTKDLib.core.errors import PackagesMissing
+from REACTKDLib.core.text import tr as _
 
 
 def need_pydicom() -> ModuleType:
@@ -12,7 +13,7 @@ def need_pydicom() -> ModuleType:
     try:
         import pydicom
     except ImportError as error:
-        raise PackagesMissing("Reading DICOM needs pydicom; install it with: pip install pydicom") from error
+        raise PackagesMissing(_("Reading DICOM needs pydicom; install it with: pip install pydicom")) from error
     return pydicom
 
 
@@ -23,6 +24,6 @@ def need_highdicom() -> ModuleType:
         import highdicom
     except ImportError as error:
         raise PackagesMissing(
-            "DICOM segmentations and reports need highdicom; install it with: pip install highdicom"
+            _("DICOM segmentations and reports need highdicom; install it with: pip install highdicom")
         ) from error
     return highdicom

@@ -8,6 +8,7 @@ from REACTKDLib.core.files.dicom.index import Series, Slice
 from REACTKDLib.core.files.dicom.members import told_of
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.text import plural, sentence
+from REACTKDLib.core.text import tr as _
 
 
 def remarks_on(series: Series, slices: Sequence[Slice], role: str) -> list[Finding]:
@@ -16,15 +17,19 @@ def remarks_on(series: Series, slices: Sequence[Slice], role: str) -> list[Findi
     if series.left_out:
         found.append(Finding("images-left-out", _severity(series), told_of(series.left_out, role)))
     if series.unreadable:
-        count = plural(series.unreadable, "file")
-        told = f"{count} beside the slices of {role} cannot be read, so slices at its ends may be lacking"
-        found.append(Finding("files-unreadable", "warning", sentence(f"{told}; copy or export the series again.")))
+        text = _(
+            "{files} beside the slices of {role} cannot be read, so slices at its ends may be lacking; copy or export "
+            "the series again."
+        ).format(files=plural(series.unreadable, _("{count} file"), _("{count} files")), role=role)
+        found.append(Finding("files-unreadable", "warning", text))
     lacking = _maybe_lacking(series, slices, role)
     if lacking is not None:
         found.append(lacking)
     frames = {piece.look.frame_of_reference for piece in slices} - {""}
     if len(frames) > 1:
-        told = f"{role} states {len(frames)} frames of reference in one series, so its slices may not fit each other."
+        told = _(
+            "{role} states {count} frames of reference in one series, so its slices may not fit each other."
+        ).format(role=role, count=len(frames))
         found.append(Finding("frames-of-reference-mixed", "warning", sentence(told)))
     return found
 
@@ -45,13 +50,18 @@ def _maybe_lacking(series: Series, slices: Sequence[Slice], role: str) -> Findin
     # An acquisition of CT may be kept in several series; then image numbers pass the number that is stated of it.
     counted = series.modality == "PT" or (series.images < stated and (series.highest or 0) <= stated)
     if counted and stated > places:
-        told = f"{role} has {plural(places, 'slice')} where its header states {stated}"
-        return Finding("slices-maybe-lacking", "warning", sentence(f"{told}; copy or export the whole series again."))
+        text = _("{role} has {slices} where its header states {stated}; copy or export the whole series again.").format(
+            role=role, slices=plural(places, _("{count} slice"), _("{count} slices")), stated=stated
+        )
+        return Finding("slices-maybe-lacking", "warning", sentence(text))
     if series.skipped:
-        skipped = f"{plural(series.skipped, 'image number')} {'is' if series.skipped == 1 else 'are'} left out"
-        told = f"{skipped} between the slices of {role}, so some may be lacking."
-        return Finding("slices-maybe-lacking", "info", sentence(told))
+        one = _("{count} image number is left out between the slices of {role}, so some may be lacking.")
+        many = _("{count} image numbers are left out between the slices of {role}, so some may be lacking.")
+        text = (one if series.skipped == 1 else many).format(count=series.skipped, role=role)
+        return Finding("slices-maybe-lacking", "info", text)
     if (series.lowest or 1) > 1:
-        told = f"the images of {role} are numbered from {series.lowest}, so slices at one end of it may be lacking."
+        told = _("the images of {role} are numbered from {lowest}, so slices at one end of it may be lacking.").format(
+            role=role, lowest=series.lowest
+        )
         return Finding("slices-maybe-lacking", "info", sentence(told))
     return None

@@ -13,7 +13,8 @@ import numpy as np
 
 from REACTKDLib.core.errors import BadRescale, MixedSeries
 from REACTKDLib.core.files.dicom.header import number, raw, text
-from REACTKDLib.core.text import quoted, sentence
+from REACTKDLib.core.text import quoted
+from REACTKDLib.core.text import tr as _
 
 # No scanner writes slopes beyond these: 16 bits would hold no range of HU, or no activity that a body can hold.
 SLOPES = {"CT": (1e-4, 1e3), "PT": (1e-9, 1e9)}
@@ -33,23 +34,26 @@ def rescale_of(dataset: Any, modality: str, role: str) -> tuple[float, float]:
     if slope is None or (intercept is None and modality == "CT"):
         name = "slope" if slope is None else "intercept"
         raise BadRescale(
-            sentence(
-                f"{role} does not state the rescale {name} of every slice, so its values mean nothing; export the "
-                "series again from the archive."
-            )
+            _(
+                "{role} does not state the rescale {name} of every slice, so its values mean nothing; "
+                "export the series again from the archive."
+            ),
+            role=role,
+            name=name,
         )
     low, high = SLOPES.get(modality, SLOPES["PT"])
     if not low <= slope <= high:
         shown = "zero" if slope == 0 else f"{slope:.4g}"
         raise BadRescale(
-            sentence(f"{role} states a rescale slope of {shown}, which no scanner writes; export the series again.")
+            _("{role} states a rescale slope of {shown}, which no scanner writes; export the series again."),
+            role=role,
+            shown=shown,
         )
     if intercept is not None and abs(intercept) > LARGEST_INTERCEPT.get(modality, LARGEST_INTERCEPT["PT"]):
         raise BadRescale(
-            sentence(
-                f"{role} states a rescale intercept of {intercept:.4g}, which no scanner writes; export the series "
-                "again."
-            )
+            _("{role} states a rescale intercept of {intercept}, which no scanner writes; export the series again."),
+            role=role,
+            intercept=f"{intercept:.4g}",
         )
     return slope, intercept or 0.0
 
@@ -60,10 +64,10 @@ def check_alike(headers: Sequence[Any], modality: str, role: str) -> None:
         seen = {text(header, keyword).upper() or _DEFAULTS.get(keyword, "none") for header in headers}
         if len(seen) > 1:
             raise MixedSeries(
-                sentence(
-                    f"{role} mixes slices of different {name} ({quoted(sorted(seen), 4)}); give a folder with one "
-                    "volume."
-                )
+                _("{role} mixes slices of different {name} ({values}); give a folder with one volume."),
+                role=role,
+                name=name,
+                values=quoted(sorted(seen), 4),
             )
 
 
@@ -76,10 +80,13 @@ def check_neighbors(planes: Sequence[np.ndarray], headers: Sequence[Any], modali
     odd = _jump(planes, headers) if modality == "CT" else _unlike_in_brightness(planes)
     if odd is not None:
         raise BadRescale(
-            sentence(
-                f"{role} states a rescale slope or intercept that cannot be true for slice {odd + 1} of {len(planes)}, "
-                "as its values do not fit those beside it; export the series again."
-            )
+            _(
+                "{role} states a rescale slope or intercept that cannot be true for slice {slice} of "
+                "{count}, as its values do not fit those beside it; export the series again."
+            ),
+            role=role,
+            slice=odd + 1,
+            count=len(planes),
         )
 
 
@@ -119,5 +126,7 @@ def _stated(dataset: Any, keyword: str, role: str) -> float | None:
     value = number(dataset, keyword)
     if value is None and raw(dataset, keyword) is not None:
         name = keyword.removeprefix("Rescale").lower()
-        raise BadRescale(sentence(f"{role} states a rescale {name} that is no finite number; export the series again."))
+        raise BadRescale(
+            _("{role} states a rescale {name} that is no finite number; export the series again."), role=role, name=name
+        )
     return value

@@ -30,6 +30,7 @@ from REACTKDLib.core.files.segmentations import Segment, Segmentation, pack_laye
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.modality import SEGMENTATION_ROLE
 from REACTKDLib.core.text import quoted
+from REACTKDLib.core.text import tr as _
 
 _TITLE_LENGTH = 80
 _SAME_AXES = 1e-4  # of the direction cosines times the spacing, mm
@@ -79,16 +80,26 @@ def read_objects(objects: Sequence[SegObject]) -> Segmentation:
     titles = quoted(thing.title for thing in objects)
     if any(_strangers(a.origin, b.origin) for a, b in combinations(objects, 2)):
         raise AmbiguousSeries(
-            f"The folder given for the segmentation holds {len(objects)} segmentations that were not drawn on one "
-            f"series: {titles}; give the file of one."
+            _(
+                "The folder given for the segmentation holds {count} segmentations that were not drawn "
+                "on one series: {titles}; give the file of one."
+            ),
+            count=len(objects),
+            titles=titles,
         )
     files = [read_dicom_segmentation(thing.path) for thing in objects]
     if _clash(files):
         raise AmbiguousSeries(
-            f"The folder given for the segmentation holds {len(objects)} segmentations of the same structures: "
-            f"{titles}; give the file of the one that counts."
+            _(
+                "The folder given for the segmentation holds {count} segmentations of the same "
+                "structures: {titles}; give the file of the one that counts."
+            ),
+            count=len(objects),
+            titles=titles,
         )
-    told = f"The segmentation was put together from {len(objects)} DICOM objects: {titles}."
+    told = _("The segmentation was put together from {count} DICOM objects: {titles}.").format(
+        count=len(objects), titles=titles
+    )
     return _joined(files, Finding("segmentation-of-several-objects", "info", told))
 
 
@@ -123,7 +134,7 @@ def _sources(path: Path) -> set[str]:
 
 
 def _title(header: Any) -> str:
-    name = text(header, "SeriesDescription") or text(header, "ContentLabel") or "without a name"
+    name = text(header, "SeriesDescription") or text(header, "ContentLabel") or _("without a name")
     instance, day = number(header, "InstanceNumber"), text(header, "ContentDate")
     labels = ", ".join(text(item, "SegmentLabel") or "?" for item in items(header, "SegmentSequence"))
     numbered = "" if instance is None else f" {instance:g}"
@@ -164,8 +175,10 @@ def _joined(files: Sequence[Segmentation], finding: Finding) -> Segmentation:
         same = np.allclose(file.ijk_to_ras[:3, :3], matrix[:3, :3], atol=_SAME_AXES)
         if not same or np.abs(shift[:3, 3] - corner).max() > _SAME_PLANE:
             raise NotASegmentation(
-                "The DICOM segmentations in the folder lie on grids that do not match; give one file, or put them "
-                "together in 3D Slicer and save them as .seg.nrrd."
+                _(
+                    "The DICOM segmentations in the folder lie on grids that do not match; give one file, "
+                    "or put them together in 3D Slicer and save them as .seg.nrrd."
+                )
             )
         corners.append(corner.astype(int)[::-1])
     low = np.min(corners, axis=0)

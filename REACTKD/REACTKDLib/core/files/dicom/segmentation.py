@@ -21,6 +21,7 @@ from REACTKDLib.core.files.dicom.packages import need_highdicom
 from REACTKDLib.core.files.segmentations import Segment, Segmentation, pack_layers
 from REACTKDLib.core.files.volumes import LPS_TO_RAS
 from REACTKDLib.core.modality import SEGMENTATION_ROLE
+from REACTKDLib.core.text import tr as _
 
 HALF = 0.5  # a FRACTIONAL segment is where its fraction is at least this
 POSITION_MM = 0.05  # frames this far off even spacing are rounding; `on_even_grid` has undone it where it can
@@ -47,12 +48,14 @@ def read_dicom_segmentation(path: str | os.PathLike) -> Segmentation:
         if lacks_decoder(dataset):
             raise NotASegmentation(why_not_decoded(dataset, SEGMENTATION_ROLE)) from error
         raise NotASegmentation(
-            "The DICOM segmentation's frames lie on no even grid; resample it to the CT in 3D Slicer and save it as "
-            ".seg.nrrd."
+            _(
+                "The DICOM segmentation's frames lie on no even grid; resample it to the CT in 3D "
+                "Slicer and save it as .seg.nrrd."
+            )
         ) from error
     if not layers.any():
         raise EmptySegmentation(
-            "The segmentation is empty: no voxel is labeled; draw the liver and its tumors, or choose another file."
+            _("The segmentation is empty: no voxel is labeled; draw the liver and its tumors, or choose another file.")
         )
     segments = tuple(
         Segment(_name(dataset, n), label, layer, terminology=_terminology(dataset.get_segment_description(n)))
@@ -65,13 +68,15 @@ def open_segmentation(path: str | os.PathLike) -> Any:
     """Open a SEG by highdicom. Raises: FileMissing, NotASegmentation, PackagesMissing."""
     highdicom = need_highdicom()
     if not os.path.isfile(path):
-        raise FileMissing("There is no file at the path given for the segmentation; check the path.")
+        raise FileMissing(_("There is no file at the path given for the segmentation; check the path."))
     try:
         dataset = opened(path)
         if text(dataset, "Modality").upper() == "RTSTRUCT":
             raise NotASegmentation(
-                "The file given for the segmentation is an RT structure set (RTSTRUCT), which holds contours; convert "
-                "it to a segmentation in 3D Slicer and save that as .seg.nrrd."
+                _(
+                    "The file given for the segmentation is an RT structure set (RTSTRUCT), which holds "
+                    "contours; convert it to a segmentation in 3D Slicer and save that as .seg.nrrd."
+                )
             )
         planes = on_even_grid(dataset)
         segmentation = highdicom.seg.Segmentation.from_dataset(dataset, copy=False)
@@ -79,18 +84,24 @@ def open_segmentation(path: str | os.PathLike) -> Any:
         raise
     except Exception as error:
         raise NotASegmentation(
-            "The file given for the segmentation is no DICOM segmentation (SEG) that can be read; give the SEG object, "
-            "a .seg.nrrd or a label map."
+            _(
+                "The file given for the segmentation is no DICOM segmentation (SEG) that can be read; "
+                "give the SEG object, a .seg.nrrd or a label map."
+            )
         ) from error
     if planes is not None and planes.line.index[-1] >= MOST_PLANES:
         raise NotASegmentation(
-            "The DICOM segmentation's frames lie too far apart for one volume; resample it to the CT in 3D Slicer and "
-            "save it as .seg.nrrd."
+            _(
+                "The DICOM segmentation's frames lie too far apart for one volume; resample it to the "
+                "CT in 3D Slicer and save it as .seg.nrrd."
+            )
         )
     if planes is not None and (planes.shifted or planes.tilted):
         raise NotASegmentation(
-            "The DICOM segmentation's frames are shifted sideways against each other; resample it to the CT in 3D "
-            "Slicer and save it as .seg.nrrd."
+            _(
+                "The DICOM segmentation's frames are shifted sideways against each other; resample it "
+                "to the CT in 3D Slicer and save it as .seg.nrrd."
+            )
         )
     return segmentation
 
@@ -109,7 +120,7 @@ def _packed(dataset: Any, numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarra
             yield mask
 
     if not numbers:
-        raise NotASegmentation("The DICOM segmentation describes no segment; export it again.")
+        raise NotASegmentation(_("The DICOM segmentation describes no segment; export it again."))
     layers, places = pack_layers(masks())
     return placed[0], layers, places
 

@@ -22,11 +22,12 @@ from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.progress import OnProgress
 from REACTKDLib.core.text import plural, quoted, sentence
+from REACTKDLib.core.text import tr as _
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 WORDS = {
-    "CT": "CT", "PT": "PET", "SEG": "segmentation", "RTSTRUCT": "RT structure set (RTSTRUCT)",
-    "RTDOSE": "RT dose (RTDOSE)", "RTPLAN": "RT plan (RTPLAN)", "SR": "structured report (SR)",
+    "CT": "CT", "PT": "PET", "SEG": "segmentation", "RTSTRUCT": _("RT structure set (RTSTRUCT)"),
+    "RTDOSE": _("RT dose (RTDOSE)"), "RTPLAN": _("RT plan (RTPLAN)"), "SR": _("structured report (SR)"),
 }  # fmt: skip
 
 
@@ -57,12 +58,14 @@ def find_series(
     candidates = [s for s in index.of_modality(modality) if not NOT_A_VOLUME & set(s.image_type)]
     if not candidates:
         others = sorted({s.modality for s in index.series if s.modality})
-        seen = f"it holds {quoted(others)}" if others else "it holds no DICOM images"
+        seen = _("it holds {others}").format(others=quoted(others)) if others else _("it holds no DICOM images")
         if any(s.modality == modality for s in index.series):
-            seen = "only localizers or projections"
+            seen = _("only localizers or projections")
         raise NotAnImage(
-            f"The folder given for {role} has no {WORDS.get(modality, modality)} series ({seen}); give the series' own "
-            "folder."
+            _("The folder given for {role} has no {kind} series ({seen}); give the series' own folder."),
+            role=role,
+            kind=WORDS.get(modality, modality),
+            seen=seen,
         )
     candidates = [s for s in candidates if _may_be_volume(s, candidates)] or candidates
     named = [s for s in candidates if s.uid in preferred]
@@ -70,8 +73,14 @@ def find_series(
         return named[0]
     if len(candidates) > 1:
         raise AmbiguousSeries(
-            f"The folder given for {role} holds {len(candidates)} {WORDS.get(modality, modality)} series: "
-            f"{quoted(s.title for s in candidates)}; give the folder of one, or one file of it."
+            _(
+                "The folder given for {role} holds {count} {kind} series: {series}; give the folder of "
+                "one, or one file of it."
+            ),
+            role=role,
+            count=len(candidates),
+            kind=WORDS.get(modality, modality),
+            series=quoted(s.title for s in candidates),
         )
     return candidates[0]
 
@@ -92,11 +101,18 @@ def _may_be_volume(series: Series, others: Sequence[Series]) -> bool:
 def _series_around(path: Path, modality: str, role: str) -> Series:
     one = series_of_file(path)
     if one.modality != modality:
-        wanted, found = WORDS.get(modality, modality), WORDS.get(one.modality, one.modality or "unknown")
-        raise MixedSeries(sentence(f"{role} should be a {wanted} series but is {found}; check which file is which."))
+        wanted, found = WORDS.get(modality, modality), WORDS.get(one.modality, one.modality or _("unknown"))
+        raise MixedSeries(
+            _("{role} should be a {wanted} series but is {found}; check which file is which."),
+            role=role,
+            wanted=wanted,
+            found=found,
+        )
     whole = next(s for s in index_folder(path.parent).of_modality(modality) if s.uid == one.uid)
-    if any(os.path.samefile(piece.path, path) for piece, _ in whole.left_out):
-        told = f"the file given for {role} is no slice of its series but a foreign image in it; give one of its slices."
+    if any(os.path.samefile(piece.path, path) for piece, _why in whole.left_out):
+        told = _(
+            "the file given for {role} is no slice of its series but a foreign image in it; give one of its slices."
+        ).format(role=role)
         raise NotAnImage(sentence(told))
     phases = [] if whole.multiframe else split_phases(whole, role)
     if len(phases) > 1:
@@ -108,18 +124,20 @@ def one_phase(series: Series, role: str) -> Sequence[Slice]:
     """Return the slices of a series that is one acquisition. Raises: StackedPhases for several, MixedSeries."""
     if series.multiframe:
         raise MixedSeries(
-            sentence(
-                f"{role} is a multi-frame DICOM file; for a PET or a DICOM report give the series as single slices."
-            )
+            _("{role} is a multi-frame DICOM file; for a PET or a DICOM report give the series as single slices."),
+            role=role,
         )
     phases = split_phases(series, role)
     if len(phases) > 1:
         sizes = " + ".join(str(len(p)) for p in phases)
         raise StackedPhases(
-            sentence(
-                f"{role} holds {len(phases)} acquisitions in one series ({sizes} images: contrast phases or time "
-                "frames); give one file of the one that is meant instead of the folder."
-            )
+            _(
+                "{role} holds {count} acquisitions in one series ({sizes} images: contrast phases or "
+                "time frames); give one file of the one that is meant instead of the folder."
+            ),
+            role=role,
+            count=len(phases),
+            sizes=sizes,
         )
     return phases[0]
 
@@ -157,7 +175,7 @@ def source_headers(series: Series, role: str) -> list[Any]:
     try:
         return [opened(piece.path, stop_before_pixels=True) for piece in stack.slices]
     except Exception as error:
-        raise NotAnImage(sentence(f"A file of {role} cannot be read; copy or export the series again.")) from error
+        raise NotAnImage(_("A file of {role} cannot be read; copy or export the series again."), role=role) from error
 
 
 def plane_of(piece: Slice, series: Series, role: str) -> np.ndarray:
@@ -173,12 +191,15 @@ def _check_doubles(stack: Stack, planes: Sequence[np.ndarray], series: Series, r
         nearest = min(at, key=lambda p: sum((a - b) ** 2 for a, b in zip(p, double.position)))
         if not np.array_equal(_read_plane(double, series, role)[1], planes[at[nearest]]):
             raise StackedPhases(
-                sentence(
-                    f"{role} has different images at the same place and nothing that tells them apart; give a folder "
-                    "with one acquisition."
-                )
+                _(
+                    "{role} has different images at the same place and nothing that tells them apart; give "
+                    "a folder with one acquisition."
+                ),
+                role=role,
             )
-    text = f"{role} holds {plural(len(stack.doubles), 'slice')} twice; the doubles were left out."
+    text = _("{role} holds {slices} twice; the doubles were left out.").format(
+        role=role, slices=plural(len(stack.doubles), _("{count} slice"), _("{count} slices"))
+    )
     return [Finding("slices-doubled", "info", sentence(text))]
 
 
@@ -187,9 +208,9 @@ def _read_plane(piece: Slice, series: Series, role: str) -> tuple[Any, np.ndarra
     try:
         dataset = opened(piece.path)
     except Exception as error:
-        raise NotAnImage(sentence(f"A file of {role} cannot be read; copy or export the series again.")) from error
+        raise NotAnImage(_("A file of {role} cannot be read; copy or export the series again."), role=role) from error
     if not any(keyword in dataset for keyword in _PIXELS):
-        raise NotAnImage(sentence(f"A file of {role} is cut off or damaged; copy or export the series again."))
+        raise NotAnImage(_("A file of {role} is cut off or damaged; copy or export the series again."), role=role)
     slope, intercept = rescale_of(dataset, series.modality, role)
     stored = _stored_values(dataset, piece, role, slope, intercept)
     for keyword in _PIXELS:
@@ -213,7 +234,7 @@ def _stored_values(dataset: Any, piece: Slice, role: str, slope: float, intercep
     except Exception:  # no decoder in pydicom, or damaged pixels: ITK decides which
         stored = _by_itk(dataset, piece, role, slope, intercept)
     if stored.ndim != 2:
-        raise NotAnImage(sentence(f"{role} holds color or multi-frame images; give the original slices."))
+        raise NotAnImage(_("{role} holds color or multi-frame images; give the original slices."), role=role)
     return stored
 
 
@@ -221,10 +242,12 @@ def _by_itk(dataset: Any, piece: Slice, role: str, slope: float, intercept: floa
     import SimpleITK as sitk
 
     if "TransferSyntaxUID" not in dataset.file_meta:
-        told = f"{role} has compressed pixels and does not say how (no transfer syntax); export the series again."
+        told = _(
+            "{role} has compressed pixels and does not say how (no transfer syntax); export the series again."
+        ).format(role=role)
         raise NotAnImage(sentence(told))
     if "PixelData" not in dataset or not is_compressed(dataset):
-        raise NotAnImage(sentence(f"A file of {role} is cut off or damaged; copy or export the series again."))
+        raise NotAnImage(_("A file of {role} is cut off or damaged; copy or export the series again."), role=role)
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
         values = np.squeeze(sitk.GetArrayFromImage(sitk.ReadImage(piece.path)), axis=0)

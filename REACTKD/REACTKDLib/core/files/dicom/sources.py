@@ -15,7 +15,7 @@ from REACTKDLib.core.files.dicom.seg_objects import segmentation_objects
 from REACTKDLib.core.files.dicom.series import is_dicom_source
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.modality import ROLES, Modality
-from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 PathLike = str | os.PathLike
 
@@ -60,5 +60,5 @@ def _image_origin(series: Series, role: str) -> Origin:
     try:
         header = opened(series.slices[0].path, stop_before_pixels=True, specific_tags=list(TAGS))
     except Exception as error:
-        raise NotAnImage(sentence(f"A file of {role} cannot be read; copy or export the series again.")) from error
+        raise NotAnImage(_("A file of {role} cannot be read; copy or export the series again."), role=role) from error
     return origin_of(header, role, (piece.uid for piece in series.slices))

@@ -27,6 +27,7 @@ from REACTKDLib.core.files.dicom.header import (
     words,
 )
 from REACTKDLib.core.files.dicom.tracer import HALF_LIVES, NUCLIDE_CODES
+from REACTKDLib.core.text import tr as _
 
 WEIGHT_KG = (2.0, 400.0)
 # Injections of patients lie between 10 MBq (a small child) and 2 GBq (acetate); kBq, MBq and mCi lie far below.
@@ -104,17 +105,19 @@ def suv_factor(header: PetHeader) -> float:
     """
     if header.units == "GML":
         if header.suv_type not in ("", "BW"):
-            raise SuvRefused(f"the values are SUV by {header.suv_type}, not by body weight")
+            raise SuvRefused(_("the values are SUV by {kind}, not by body weight"), kind=header.suv_type)
         return 1.0
     if header.units not in ("BQML", "CNTS"):
-        raise PetUnitRefused(f"its units are '{header.units or 'not stated'}', from which no activity follows")
+        raise PetUnitRefused(
+            _("its units are '{units}', from which no activity follows"), units=header.units or _("not stated")
+        )
     _check_corrections(header)
     if header.units == "CNTS":
         if header.philips_suv:
             return header.philips_suv
         if header.philips_activity:
             return header.philips_activity * _factor_of_activity(header)
-        raise PetUnitRefused("its units are counts (CNTS) without the factors that Philips stores beside them")
+        raise PetUnitRefused(_("its units are counts (CNTS) without the factors that Philips stores beside them"))
     return _factor_of_activity(header)
 
 
@@ -125,7 +128,7 @@ def scan_time(header: PetHeader) -> float:
     own scan time if it is on that day, else the earliest acquisition. One time for all slices.
     """
     if header.series_s is None and header.earliest_s is None:
-        raise SuvRefused("neither series nor acquisition time is stated")
+        raise SuvRefused(_("neither series nor acquisition time is stated"))
     if header.series_s is not None and (header.earliest_s is None or header.series_s <= header.earliest_s):
         return header.series_s
     ge = header.ge_scan_s
@@ -137,31 +140,34 @@ def scan_time(header: PetHeader) -> float:
 
 def _check_corrections(header: PetHeader) -> None:
     if not header.corrected:
-        raise SuvRefused("it does not say which corrections were made (Corrected Image)")
+        raise SuvRefused(_("it does not say which corrections were made (Corrected Image)"))
     if "ATTN" not in header.corrected:
-        raise PetUnitRefused("it is not corrected for attenuation, so its values are no uptake")
+        raise PetUnitRefused(_("it is not corrected for attenuation, so its values are no uptake"))
     if "DECY" not in header.corrected or header.decay_correction == "NONE":
-        raise SuvRefused("it is not corrected for decay")
+        raise SuvRefused(_("it is not corrected for decay"))
     if header.decay_correction not in ("START", "ADMIN"):
-        raise SuvRefused(f"its decay correction is '{header.decay_correction or 'not stated'}', not START or ADMIN")
+        raise SuvRefused(
+            _("its decay correction is '{correction}', not START or ADMIN"),
+            correction=header.decay_correction or _("not stated"),
+        )
 
 
 def _factor_of_activity(header: PetHeader) -> float:
     if header.injections > 1:
-        raise SuvRefused(f"it states {header.injections} injections, and not which activity is of which")
+        raise SuvRefused(_("it states {count} injections, and not which activity is of which"), count=header.injections)
     weight, dose = header.weight_kg, header.dose_bq
     if not weight:
-        raise SuvRefused("the patient's weight is missing")
+        raise SuvRefused(_("the patient's weight is missing"))
     if not WEIGHT_KG[0] <= weight <= WEIGHT_KG[1]:
-        raise SuvRefused(f"the patient's weight is stated as {weight:g} kg")
+        raise SuvRefused(_("the patient's weight is stated as {weight} kg"), weight=f"{weight:g}")
     if not dose:
-        raise SuvRefused("the injected dose is missing")
+        raise SuvRefused(_("the injected dose is missing"))
     if not DOSE_BQ[0] <= dose <= DOSE_BQ[1]:
-        raise SuvRefused(f"the injected dose is stated as {dose:g} Bq, which looks like another unit")
+        raise SuvRefused(_("the injected dose is stated as {dose} Bq, which looks like another unit"), dose=f"{dose:g}")
     if header.decay_correction == "ADMIN":  # values are as at the injection
         return weight * 1000 / dose
     if not header.half_life_s or header.half_life_s <= 0:
-        raise SuvRefused("the half-life of the radionuclide is missing")
+        raise SuvRefused(_("the half-life of the radionuclide is missing"))
     passed = _time_since_injection(header, scan_time(header))
     return weight * 1000 / (dose * 2 ** (-passed / header.half_life_s))
 
@@ -169,7 +175,7 @@ def _factor_of_activity(header: PetHeader) -> float:
 def _time_since_injection(header: PetHeader, scan: float) -> float:
     """Seconds from injection to scan: by the clock time on the scan's day, or the day before; else by date-time."""
     if header.zones_mixed:
-        raise SuvRefused("its images state different offsets from UTC")
+        raise SuvRefused(_("its images state different offsets from UTC"))
     limit = MOST_HALF_LIVES * header.half_life_s
     candidates = []
     if header.injection_clock_s is not None:
@@ -177,18 +183,21 @@ def _time_since_injection(header: PetHeader, scan: float) -> float:
         candidates.append(passed if passed >= 0 else passed + DAY_S)  # injected before midnight
     if header.injection_s is not None and not (header.zone_unclear and candidates):
         if header.zone_unclear:
-            raise SuvRefused("the injection is stated in UTC, and the offset of the scan's clock is not stated")
+            raise SuvRefused(_("the injection is stated in UTC, and the offset of the scan's clock is not stated"))
         candidates.append(scan - header.injection_s)
     if not candidates:
-        raise SuvRefused("the time of injection is missing")
+        raise SuvRefused(_("the time of injection is missing"))
     fitting = [passed for passed in candidates if 0 <= passed <= limit]
     if not fitting:
         raise SuvRefused(
-            f"injection and scan lie {candidates[0] / 60:.0f} minutes apart by the header, which no scan with this "
-            "radionuclide does"
+            _(
+                "injection and scan lie {minutes} minutes apart by the header, which no scan with this "
+                "radionuclide does"
+            ),
+            minutes=f"{candidates[0] / 60:.0f}",
         )
     if max(fitting) - min(fitting) > 60:
-        raise SuvRefused("injection time and injection date-time contradict each other")
+        raise SuvRefused(_("injection time and injection date-time contradict each other"))
     return fitting[0]
 
 

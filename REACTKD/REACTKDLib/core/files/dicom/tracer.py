@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from REACTKDLib.core.files.dicom.header import code_of, items, number, text
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.text import all_of
+from REACTKDLib.core.text import tr as _
 
 Basis = Literal["code", "half-life", "text", "nothing"]
 # (half-life in s, accepted share around it): 109.77 min and 20.36 min
@@ -57,7 +59,7 @@ def recognize_tracer(dataset: Any) -> Tracer:
     found = [_of_injection(dataset, info) for info in injected]
     if len({(tracer.modality, tracer.nuclide) for tracer in found}) > 1:
         names = dict.fromkeys(tracer.name for tracer in found)
-        return Tracer(None, None, " and ".join(names) + " in several injections", "nothing")
+        return Tracer(None, None, _("{tracers} in several injections").format(tracers=all_of(names)), "nothing")
     return found[0]
 
 
@@ -67,11 +69,21 @@ def _of_injection(dataset: Any, info: Any) -> Tracer:
     by_half_life = nuclide_of_half_life(number(info, "RadionuclideHalfLife"))
     nuclide = NUCLIDE_CODES.get(_key(nuclide_code)) or _nuclide_of_text(nuclide_code[2]) or by_half_life
     if by_half_life and nuclide != by_half_life:
-        return Tracer(None, None, f"{nuclide} by code and {by_half_life} by half-life", "nothing")
+        return Tracer(
+            None,
+            None,
+            _("{nuclide} by code and {by_half_life} by half-life").format(nuclide=nuclide, by_half_life=by_half_life),
+            "nothing",
+        )
     coded = TRACER_CODES.get(_key(drug))
     if coded:
         if nuclide and nuclide != NUCLIDE_OF[coded]:
-            return Tracer(None, nuclide, f"{_named(coded)} with the half-life or code of {nuclide}", "nothing")
+            return Tracer(
+                None,
+                nuclide,
+                _("{tracer} with the half-life or code of {nuclide}").format(tracer=_named(coded), nuclide=nuclide),
+                "nothing",
+            )
         return Tracer(coded, NUCLIDE_OF[coded], _named(coded), "code")
     if drug[0].upper() in _STANDARD and drug[1]:
         return Tracer(None, nuclide, drug[2] or drug[1], "code")
@@ -90,7 +102,12 @@ def _by_text(wording: str, nuclide: str | None) -> Tracer:
         return Tracer(None, nuclide, " ".join(wording.split()), "text")
     by_nuclide = next((m for m, n in NUCLIDE_OF.items() if n == nuclide), None)
     if said and by_nuclide and said != {by_nuclide}:
-        return Tracer(None, nuclide, f"{_named(said.pop())} by text and {nuclide} by code or half-life", "nothing")
+        return Tracer(
+            None,
+            nuclide,
+            _("{tracer} by text and {nuclide} by code or half-life").format(tracer=_named(said.pop()), nuclide=nuclide),
+            "nothing",
+        )
     if by_nuclide:
         return Tracer(by_nuclide, nuclide, _named(by_nuclide), "text" if said else "half-life")
     if said:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from REACTKDLib.core.errors import NotAnImage
 from REACTKDLib.core.files.headers import data_file_missing, unreadable_header, whole_numbers
-from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 MOST_FILES = 1 << 16
 _PLACE = re.compile(r"%(0?\d{0,2})d")
@@ -52,10 +52,11 @@ def _file(name: str, header: Path, role: str) -> Path:
         raise unreadable_header(role)
     if os.path.isabs(name) or re.match(r"[A-Za-z]:[\\/]|\\\\|~", name):
         raise NotAnImage(
-            sentence(
-                f"The header of {role} names its data file by an absolute path; put the file beside the header and "
-                "write its name alone."
-            )
+            _(
+                "The header of {role} names its data file by an absolute path; put the file beside the "
+                "header and write its name alone."
+            ),
+            role=role,
         )
     path = header.parent / name
     try:
@@ -64,6 +65,6 @@ def _file(name: str, header: Path, role: str) -> Path:
         raise data_file_missing(role) from error
     if not stat.S_ISREG(mode):
         raise NotAnImage(
-            sentence(f"The header of {role} points to something that is not a file; export the image again.")
+            _("The header of {role} points to something that is not a file; export the image again."), role=role
         )
     return path

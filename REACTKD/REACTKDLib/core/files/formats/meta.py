@@ -25,7 +25,7 @@ from REACTKDLib.core.files.headers import (
     whole_numbers,
 )
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 _TYPES = {
     "CHAR": "i1", "UCHAR": "u1", "SHORT": "i2", "USHORT": "u2", "INT": "i4", "UINT": "u4", "LONG": "i4",
@@ -121,18 +121,19 @@ def _check_values(fields: Mapping[str, str], role: str) -> None:
     offset = numbers(fields.get("ElementToIntensityFunctionOffset", "0"), role)
     if slope.tolist() != [1.0] or offset.tolist() != [0.0]:
         raise NotAnImage(
-            sentence(f"The header of {role} scales its values, which readers ignore; export it with its true values.")
+            _("The header of {role} scales its values, which readers ignore; export it with its true values."),
+            role=role,
         )
 
 
 def _place(fields: Mapping[str, str], count: int, role: str) -> tuple[np.ndarray, tuple[Finding, ...]]:
     """Return ijk_to_ras, and what is to be told about it."""
     if fields.get("DistanceUnits", "mm").casefold() not in ("mm", "?", ""):
-        raise BadSpacing(sentence(f"{role} states its geometry in another unit than mm; export it again in mm."))
+        raise BadSpacing(_("{role} states its geometry in another unit than mm; export it again in mm."), role=role)
     spacing = _values(fields, ("ElementSpacing", "ElementSize"), count, role)
     matrix = _values(fields, ("TransformMatrix", "Rotation", "Orientation"), count * count, role)
     origin = _values(fields, ("Offset", "Position", "Origin"), count, role)
-    texts = {"its voxel spacing": spacing, "which way its axes point": matrix, "where it lies": origin}
+    texts = {_("its voxel spacing"): spacing, _("which way its axes point"): matrix, _("where it lies"): origin}
     missing = [text for text, values in texts.items() if values is None]
     lps = np.eye(4)
     if matrix is not None:
@@ -140,7 +141,7 @@ def _place(fields: Mapping[str, str], count: int, role: str) -> tuple[np.ndarray
         check_axes(axes, role)
         if np.abs(np.linalg.norm(axes, axis=0) - 1).max() > 1e-2 and spacing is not None:
             raise BadSpacing(
-                sentence(f"{role} states voxel sizes in its direction matrix and beside it; export the image again.")
+                _("{role} states voxel sizes in its direction matrix and beside it; export the image again."), role=role
             )
         lps[:3, :3] = axes
     if spacing is not None:
@@ -149,7 +150,7 @@ def _place(fields: Mapping[str, str], count: int, role: str) -> tuple[np.ndarray
     if origin is not None:
         check_origin(origin[:3], role)
         lps[:3, 3] = origin[:3]
-    findings = (incomplete_geometry(" nor ".join(missing), role),) if missing else ()
+    findings = (incomplete_geometry(missing, role),) if missing else ()
     return LPS_TO_RAS @ lps, findings
 
 

@@ -23,7 +23,7 @@ from REACTKDLib.core.files.headers import (
     not_scalar,
     unreadable_header,
 )
-from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 _V1 = {
     "dim": (40, "8h"), "datatype": (70, "h"), "bitpix": (72, "h"), "pixdim": (76, "8f"), "vox_offset": (108, "f"),
@@ -117,10 +117,11 @@ def _start(data: bytes, role: str) -> _Start:
         if size == 348 and magic in (b"n+1\0", b"ni1\0"):
             return _Start(data, size, order, magic[1:2] == b"+")
     raise NotAnImage(
-        sentence(
-            f"The file of {role} is an Analyze file or a damaged NIfTI file, which does not say where its axes point; "
-            "save it as NIfTI, NRRD or MHA."
-        )
+        _(
+            "The file of {role} is an Analyze file or a damaged NIfTI file, which does not say "
+            "where its axes point; save it as NIfTI, NRRD or MHA."
+        ),
+        role=role,
     )
 
 
@@ -130,7 +131,9 @@ def _dtype(start: _Start, role: str) -> np.dtype:
         raise not_scalar(3 if code == 128 else 4, role)
     if code not in _TYPES:
         raise NotAnImage(
-            sentence(f"The voxels of {role} are of a kind that no scan has (type {code}); save it as 16-bit or float.")
+            _("The voxels of {role} are of a kind that no scan has (type {code}); save it as 16-bit or float."),
+            role=role,
+            code=code,
         )
     dtype = np.dtype(start.order + _TYPES[code])
     if bits not in (0, 8 * dtype.itemsize):
@@ -163,10 +166,13 @@ def _scale(start: _Start, role: str) -> tuple[float, float] | None:
         return None
     if none or not np.isfinite([slope, intercept]).all() or abs(slope) < np.finfo(float).eps:
         raise NotAnImage(
-            sentence(
-                f"The header of {role} scales its values by {slope:g} and adds {intercept:g}, which gives no values; "
-                "export the image again."
-            )
+            _(
+                "The header of {role} scales its values by {slope} and adds {intercept}, which gives "
+                "no values; export the image again."
+            ),
+            role=role,
+            slope=f"{slope:g}",
+            intercept=f"{intercept:g}",
         )
     return None if (slope, intercept) == (1.0, 0.0) else (slope, intercept)
 

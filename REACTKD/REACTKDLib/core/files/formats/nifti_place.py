@@ -22,6 +22,7 @@ from REACTKDLib.core.files.headers import (
 )
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 NEAREST_ROTATION = 1e-3  # of a cosine: what rounding leaves of an oblique sform, 0.26 mm over 256 mm
 EXACT = 1e-4  # ITK's own tolerance of a sform; from here on ITK takes a qform where there is one
@@ -65,7 +66,7 @@ def place_of(stated: StatedPlaces, sizes: Sequence[int], role: str) -> Place:
     except ReactkdError:
         if stated.qform_code <= 0 or qform is None:
             raise
-        return qform, (_unusable("lie in one plane or are no numbers", role),), ()
+        return qform, (_unusable(_("lie in one plane or are no numbers"), role),), ()
     return _by_sform(stated, qform, sizes, role)
 
 
@@ -76,7 +77,7 @@ def _by_sform(stated: StatedPlaces, qform: np.ndarray | None, sizes: Sequence[in
     if skew > NEAREST_ROTATION:
         if qform is None:
             raise not_perpendicular(role)
-        return qform, (_unusable("are not perpendicular", role),), (_matrix(stated.srow[:, :3], stated.srow[:, 3]),)
+        return qform, (_unusable(_("are not perpendicular"), role),), (_matrix(stated.srow[:, :3], stated.srow[:, 3]),)
     lengths = _evened(lengths)
     if skew > EXACT:
         unit = _nearest_rotation(unit)
@@ -141,7 +142,7 @@ def _qform(stated: StatedPlaces, role: str) -> np.ndarray | None:
 def _without_forms(stated: StatedPlaces, role: str) -> Place:
     """Neither form: the axes of the file are taken as ITK takes them, to the left, the back and the head."""
     place = LPS_TO_RAS @ _matrix(np.diag(stated.sizes), np.zeros(3))
-    return place, (incomplete_geometry("where its axes point (neither qform nor sform)", role),), ()
+    return place, (incomplete_geometry([_("where its axes point (neither qform nor sform)")], role),), ()
 
 
 def _apart(a: np.ndarray, b: np.ndarray, sizes: Sequence[int]) -> float:
@@ -153,21 +154,25 @@ def _apart(a: np.ndarray, b: np.ndarray, sizes: Sequence[int]) -> float:
 
 def _two_sizes(sizes: np.ndarray, lengths: np.ndarray, role: str) -> Finding:
     first, second = (" x ".join(f"{v:.6g}" for v in values) for values in (sizes, lengths))
-    text = (
-        f"{role} states two voxel sizes, {first} mm (pixdim) and {second} mm (sform); the sform was taken, so check "
-        "the volumes in the report."
-    )
+    text = _(
+        "{role} states two voxel sizes, {first} mm (pixdim) and {second} mm (sform); the sform "
+        "was taken, so check the volumes in the report."
+    ).format(role=role, first=first, second=second)
     return Finding("two-voxel-sizes", "warning", sentence(text))
 
 
 def _two_places(by_sform: bool, apart: float, role: str) -> Finding:
     taken, other = ("sform", "qform") if by_sform else ("qform", "sform")
-    text = (
-        f"{role} states two places, up to {apart:.3g} mm apart; its {taken} was taken and its {other} was not, so "
-        "check that images and masks lie on each other."
-    )
+    text = _(
+        "{role} states two places, up to {apart} mm apart; its {taken} was taken and its "
+        "{other} was not, so check that images and masks lie on each other."
+    ).format(role=role, apart=f"{apart:.3g}", taken=taken, other=other)
     return Finding("two-places", "warning", sentence(text))
 
 
 def _unusable(what: str, role: str) -> Finding:
-    return Finding("sform-not-used", "warning", sentence(f"The axes of {role}'s sform {what}; its qform was taken."))
+    return Finding(
+        "sform-not-used",
+        "warning",
+        sentence(_("The axes of {role}'s sform {what}; its qform was taken.").format(role=role, what=what)),
+    )

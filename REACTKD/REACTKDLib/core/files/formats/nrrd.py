@@ -26,6 +26,7 @@ from REACTKDLib.core.files.headers import (
 )
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 _TYPES = {
     "i1": ("signed char", "int8", "int8_t"),
@@ -73,7 +74,9 @@ def read_nrrd_header(path: Path, role: str) -> ImageHeader:
     except KeyError as error:
         raise unreadable_header(role) from error
     if encoding is None:
-        text = f"The voxels of {role} are packed in a way that is not read; save it as NRRD with gzip, or as NIfTI."
+        text = _(
+            "The voxels of {role} are packed in a way that is not read; save it as NRRD with gzip, or as NIfTI."
+        ).format(role=role)
         raise NotAnImage(sentence(text))
     channels, space = _axes(fields, sizes, role)
     check_three_dimensional([sizes[n] for n in space], role)
@@ -165,20 +168,20 @@ def _place(
     missing = []
     flips = _flips(fields, role)
     if flips is None:
-        missing.append("which way its axes point")
+        missing.append(_("which way its axes point"))
     _check_units(fields, role)
     lps = np.eye(4)
     vectors = _vectors(fields, len(sizes), role)
     if vectors is not None:
         if "spacings" in fields:
-            raise BadSpacing(sentence(f"{role} states its voxel spacing twice; export the image again."))
+            raise BadSpacing(_("{role} states its voxel spacing twice; export the image again."), role=role)
         lps[:3, :3] = np.array([vectors[n] for n in space]).T
         check_axes(lps[:3, :3], role)
         lps[:3, 3] = _vector(fields["space origin"], role) if "space origin" in fields else 0
     else:
         spacing, stated = _spacings(fields, space, len(sizes), role)
         if not stated:
-            missing.insert(0, "its voxel spacing")
+            missing.insert(0, _("its voxel spacing"))
         lps[:3, :3] = np.diag(spacing)
         lps[:3, 3] = _mins(fields, space, len(sizes), spacing, role)
         if "space origin" in fields:
@@ -186,7 +189,7 @@ def _place(
     check_origin(lps[:3, 3], role)
     if flips is not None:
         lps[:3] *= np.array(flips)[:, None]
-    findings = (incomplete_geometry(" nor ".join(missing), role),) if missing else ()
+    findings = (incomplete_geometry(missing, role),) if missing else ()
     return LPS_TO_RAS @ lps, findings
 
 
@@ -203,7 +206,7 @@ def _flips(fields: Mapping[str, str], role: str) -> tuple[int, int, int] | None:
 def _check_units(fields: Mapping[str, str], role: str) -> None:
     for unit in re.findall(r'"([^"]*)"', fields.get("space units", "")):
         if unit.strip().casefold() not in ("", "mm", "millimeter", "millimeters", "millimetre", "millimetres", "???"):
-            raise BadSpacing(sentence(f"{role} states its geometry in another unit than mm; export it again in mm."))
+            raise BadSpacing(_("{role} states its geometry in another unit than mm; export it again in mm."), role=role)
 
 
 def _spacings(fields: Mapping[str, str], space: Sequence[int], count: int, role: str) -> tuple[np.ndarray, bool]:

@@ -16,7 +16,7 @@ from REACTKDLib.core.files.formats.nifti import first_bytes, is_nifti, read_nift
 from REACTKDLib.core.files.formats.nrrd import read_nrrd_header
 from REACTKDLib.core.files.formats.voxels import is_gzip, read_voxels
 from REACTKDLib.core.files.headers import ImageHeader, cut_off, not_an_image
-from REACTKDLib.core.text import sentence
+from REACTKDLib.core.text import tr as _
 
 _SLABS = 1 << 24  # voxels scaled at once, in double precision
 _LOOK = 1 << 14
@@ -32,7 +32,9 @@ def read_header(path: Path, role: str) -> ImageHeader:
     try:
         return _read_header(path, role)
     except OSError as error:
-        raise NotAnImage(sentence(f"The file of {role} cannot be read ({error.strerror}); copy it again.")) from error
+        raise NotAnImage(
+            _("The file of {role} cannot be read ({reason}); copy it again."), role=role, reason=error.strerror
+        ) from error
 
 
 def _read_header(path: Path, role: str) -> ImageHeader:

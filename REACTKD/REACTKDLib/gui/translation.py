@@ -1,0 +1,19 @@
+"""Texts of the core and the scene in the language of the application, from their templates and values."""
+
+from __future__ import annotations
+
+from slicer.i18n import translate
+
+from REACTKDLib.core.text import FIELD, Text, sentence
+
+
+def translated(text: str) -> str:
+    """Return a text for people: a `Text` by the translation of its template, any other as it is."""
+    if not isinstance(text, Text):
+        return text
+    template = translate(text.context, text.template) if text.context else text.template
+    if set(FIELD.findall(template)) != set(FIELD.findall(text.template)):  # a translator's slip hides no value
+        template = text.template
+    values = {name: translated(value) for name, value in text.values.items()}
+    filled = FIELD.sub(lambda field: values[field[1]], template) if values else template
+    return sentence(filled) if text.raised else filled
