@@ -39,10 +39,9 @@ def calls_in(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
 def faults_of(source: str) -> list[str]:
     """What is wrong with the texts of a file, by line."""
     tree, found = ast.parse(source), []
-    marked = [call for name, call in calls_in(tree) if name == "_"]
-    if len(marked) != len(CALL.findall(source)):
-        found.append("1: Slicer's tools do not find every text; write _(...) around one text in quotes")
     for name, call in calls_in(tree):
+        if name == "_" and not CALL.fullmatch(ast.get_source_segment(source, call)):
+            found.append(f"{call.lineno}: Slicer's tools do not find this; write _(...) around one text in quotes")
         if name in ERRORS and call.args:
             template, values = call.args[-1], call.keywords
             if isinstance(template, ast.JoinedStr) or (isinstance(template, ast.Constant) and template.value):
