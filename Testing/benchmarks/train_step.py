@@ -77,8 +77,8 @@ def ours() -> Step:
     from REACTKDTrainLib.distillation.distiller import make_distiller
     from REACTKDTrainLib.distillation.targets import TeacherTargets
     from REACTKDTrainLib.training.config import LossConfig
-    from REACTKDTrainLib.training.stage import Sample
-    from REACTKDTrainLib.training.student_stage import Learner, StudentStage
+    from REACTKDTrainLib.training.stages import Learner, StudentStage
+    from REACTKDTrainLib.training.trainer import Sample
 
     batch = views()
     torch.manual_seed(0)
@@ -105,7 +105,7 @@ def ours() -> Step:
 
     def step() -> float:
         optimizer.zero_grad(set_to_none=True)
-        terms = stage.loss([Sample(n, 8 * next(count) + n) for n in range(BATCH)], 0)
+        terms = stage.loss([Sample(n, 8 * next(count) + n) for n in range(BATCH)])
         terms["loss"].backward()
         optimizer.step()
         return float(terms["loss"].detach())
@@ -169,7 +169,7 @@ def tell_peak(name: str) -> None:
     """Print the peak of one recipe: resident memory, sampled."""
     import psutil
 
-    import REACTKDTrainLib.training.student_stage  # noqa: F401
+    import REACTKDTrainLib.training.stages  # noqa: F401
 
     torch.set_num_threads(1)
     process = psutil.Process()

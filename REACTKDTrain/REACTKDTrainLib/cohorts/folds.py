@@ -21,18 +21,18 @@ class FoldsImpossible(ReactkdError):
 
 @dataclass(frozen=True)
 class Split:
-    """train: fits weights and normalization; inner: stops, chooses and calibrates; test: looked at once."""
+    """train: fits weights and normalization; validation: stops, chooses and calibrates; test: looked at once."""
 
     train: tuple[CohortCase, ...]
-    inner: tuple[CohortCase, ...]
+    validation: tuple[CohortCase, ...]
     test: tuple[CohortCase, ...]
 
 
-def make_folds(cases: Sequence[CohortCase], folds: int, seed: int = 0, inner: float = 0.2) -> list[Split]:
+def make_folds(cases: Sequence[CohortCase], folds: int, seed: int = 0, validation: float = 0.2) -> list[Split]:
     """Split graded cases by patient, stratified by grade; all cases of a patient stay together.
 
     folds: 1 keeps all for training and tests nothing. Where every case carries a `fold`, these are the test folds.
-    inner: share of the training patients.
+    validation: share of the training patients.
 
     Raises: UsageError for a case without a grade; FoldsImpossible for fewer patients than folds, a fold that lacks a
     grade, a patient with two grades, folds that are not 0 .. folds - 1 or part a patient.
@@ -46,7 +46,7 @@ def make_folds(cases: Sequence[CohortCase], folds: int, seed: int = 0, inner: fl
     out = []
     for number, test in enumerate(tests):
         rest = [p for p in patients if p not in set(test)]
-        inside = _inner_part(rest, patients, inner, seed + 1 + number)
+        inside = _inner_part(rest, patients, validation, seed + 1 + number)
         split = Split(
             _cases_of(cases, set(rest) - set(inside)), _cases_of(cases, set(inside)), _cases_of(cases, set(test))
         )
@@ -117,7 +117,7 @@ def _cases_of(cases: Sequence[CohortCase], patients: set[str]) -> tuple[CohortCa
 
 
 def _check(split: Split, number: int, folds: int) -> None:
-    parts = {"training": split.train, "inner validation": split.inner} | ({"test": split.test} if folds > 1 else {})
+    parts = {"training": split.train, "validation": split.validation} | ({"test": split.test} if folds > 1 else {})
     for name, cases in parts.items():
         lacking = set(range(len(GRADES))) - {case.grade for case in cases}
         if lacking:

@@ -23,7 +23,7 @@ from REACTKDTrainLib.training.options import GROUPS, options_from, parameters
 from REACTKDTrainLib.training.packages import missing_packages
 
 if TYPE_CHECKING:
-    from REACTKDTrainLib.training.outcome import Result
+    from REACTKDTrainLib.training.outputs import Result
 
 STOPPED = 3
 EXAMPLE = 'To try it: train --cohort "phantom:hospital?cases=24&size=tiny" --output my-run'

@@ -41,7 +41,7 @@ def compare_cohorts(
     """
     store = NodeStore.without_encoder(nodes)
     cases = open_cohort(cohort).graded
-    tables = [_table(store, split.train + split.inner) for split in make_folds(cases, folds, 0, 0.2)]
+    tables = [_table(store, split.train + split.validation) for split in make_folds(cases, folds, 0, 0.2)]
     unseen = [c for c in open_cohort(test).graded if not made_only or store.path(c).exists()]
     return compare(tables, _table(store, unseen), steps, seeds)
 

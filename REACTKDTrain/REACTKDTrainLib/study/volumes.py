@@ -104,7 +104,7 @@ class VolumeStudy:
         split = self.splits[fold]
         degrade = partial(DoseSource.of, self.cache / "doses") if self.training.data.doses else None
         return FoldRun(
-            config, fold, split.train, split.inner, split.test, self.store, folder, self.cache, self.device,
+            config, fold, split.train, split.validation, split.test, self.store, folder, self.cache, self.device,
             degrade=degrade, shared=shared, maps=True,
         )  # fmt: skip
 
@@ -174,7 +174,8 @@ class VolumeStudy:
     def recipe_of_teacher(self, fold: int) -> dict:
         """All that the teachers of a fold depend on."""
         split = self.splits[fold]
-        parts = {name: [c.fingerprint for c in getattr(split, name)] for name in ("train", "inner", "test")}
+        sides = {"train": split.train, "inner": split.validation, "test": split.test}
+        parts = {name: [c.fingerprint for c in side] for name, side in sides.items()}
         return {"configuration": self.training.to_dict(), **parts}
 
     def _teacher(self, fold: int) -> dict[str, np.ndarray]:
@@ -191,10 +192,10 @@ class VolumeStudy:
     def _student(self, config: TrainingConfig, fold: int) -> dict[str, np.ndarray]:
         key = config.hash()[:16]
         student, run = self.student(config, fold, key)
-        inner = {f"inner_{k}": v for k, v in answers(student, run.data["inner"]).items() if k.startswith("p_")}
+        inner = {f"inner_{k}": v for k, v in answers(student, run.data["validation"]).items() if k.startswith("p_")}
         test = run.data["test"]
         write_tensors(self.weights(config, fold), student.state_dict())
-        grades = np.array([case.grade for case in run.data["inner"].cases])
+        grades = np.array([case.grade for case in run.data["validation"].cases])
         return {**self._who(test), **answers(student, test), **inner, "inner_grade": grades}
 
     def weights(self, config: TrainingConfig, fold: int) -> Path:

@@ -48,16 +48,16 @@ def load_checkpoint(path: Path, binding: str) -> tuple[dict[str, Any], dict[str,
         )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        told = json.loads(bytes(content["text"].tolist()).decode())
-        if told["format"] != FORMAT:
-            raise ValueError(told["format"])
+        header = json.loads(bytes(content["text"].tolist()).decode())
+        if header["format"] != FORMAT:
+            raise ValueError(header["format"])
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{Path(path).name} is not a checkpoint of this program; remove it, or choose another output folder."
         ) from error
-    if told["binding"] != binding:
+    if header["binding"] != binding:
         raise UsageError(
             f"{Path(path).name} belongs to a run with another configuration or other cases; resume with the settings "
             "in run.json, or choose another output folder."
         )
-    return content["tensors"], told["state"]
+    return content["tensors"], header["state"]

@@ -26,7 +26,7 @@ from REACTKDTrainLib.training.device import choose_device
 from REACTKDTrainLib.training.fold import COST, FoldRun
 from REACTKDTrainLib.training.fold_data import FoldData
 from REACTKDTrainLib.training.options import RunOptions
-from REACTKDTrainLib.training.outcome import Chosen, Result, write_outcome
+from REACTKDTrainLib.training.outputs import Chosen, Result, write_outcome
 from REACTKDTrainLib.training.predictions import Prediction, predict_student, predict_teacher, write_rows
 from REACTKDTrainLib.training.preparation import UnreadableCase, prepare_cases, without
 from REACTKDTrainLib.training.processes import Processes
@@ -239,7 +239,7 @@ class Experiment:
             self.config,
             number,
             split.train,
-            split.inner,
+            split.validation,
             split.test,
             self.store,
             self.output,

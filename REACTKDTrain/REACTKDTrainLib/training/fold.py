@@ -28,22 +28,27 @@ from REACTKDTrainLib.models.predict import predict_views
 from REACTKDTrainLib.models.student_graph import fit_fused_scale, fit_student_scales
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.progress import WeightedProgress
+from REACTKDTrainLib.training.cached_teacher import CachedTeacher
 from REACTKDTrainLib.training.calibration import apply_temperature, fit_temperature
 from REACTKDTrainLib.training.checkpoint import load_checkpoint
 from REACTKDTrainLib.training.config import StageConfig, TrainingConfig
+from REACTKDTrainLib.training.device import encode_in_bfloat16
 from REACTKDTrainLib.training.fold_data import FoldData
-from REACTKDTrainLib.training.precision import encode_in_bfloat16
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.randomness import seed_of
-from REACTKDTrainLib.training.stage import Stage
+from REACTKDTrainLib.training.stages import (
+    Degrade,
+    Learner,
+    StudentStage,
+    TeacherHeadsStage,
+    TeacherStage,
+    share_cbam,
+    warm_start,
+)
 from REACTKDTrainLib.training.stop import StopFile, Stopped
-from REACTKDTrainLib.training.student_stage import Learner, StudentStage, share_cbam
-from REACTKDTrainLib.training.teacher_answers import TeacherAnswers
-from REACTKDTrainLib.training.teacher_stage import Degrade, TeacherHeadsStage, TeacherStage
-from REACTKDTrainLib.training.trainer import Trainer
-from REACTKDTrainLib.training.warm_start import warm_start
+from REACTKDTrainLib.training.trainer import Stage, Trainer
 
-#: what a step costs relative to preparing a case, for telling how far a run is
+#: what a step costs relative to preparing a case, for progress
 COST = {
     "prepare": 1.0,
     "views": 0.4,
@@ -57,7 +62,7 @@ COST = {
 
 @dataclass(eq=False)
 class FoldRun:
-    """Runs one fold in `folder`/fold<number>. train, inner, test: cases, patients apart (see `folds`).
+    """Runs one fold in `folder`/fold<number>. train, validation, test: cases, patients apart (see `folds`).
 
     teachers: the folder whose fold<number>/teacher is used, `folder` by default; so several methods can share one.
     degrade: makes the dose branch's CT from a view and a seed, given the window; None: native dose.
@@ -69,7 +74,7 @@ class FoldRun:
     config: TrainingConfig
     number: int
     train: Sequence[CohortCase]
-    inner: Sequence[CohortCase]
+    validation: Sequence[CohortCase]
     test: Sequence[CohortCase]
     store: PreparedStore
     folder: Path
@@ -96,7 +101,7 @@ class FoldRun:
         views = self.config.data.views
         self.data = {
             "train": FoldData(self.train, self.store, maker, views),
-            "inner": FoldData(self.inner, self.store, maker),
+            "validation": FoldData(self.validation, self.store, maker),
             "test": FoldData(self.test, self.store, maker),
         }
         self._unlabeled = FoldData(self.unlabeled, self.store, maker) if self.unlabeled else None
@@ -123,15 +128,15 @@ class FoldRun:
                 )
             teacher.load_state_dict(found[0]["module"])
             return teacher.eval().requires_grad_(False)
-        data, inner = self.data["train"], self.data["inner"]
+        data, validation = self.data["train"], self.data["validation"]
         fit_teacher_scales(teacher, self.open_views())
         if config.teacher.blocks and (config.teacher_heads.epochs or config.teacher_heads.steps):
-            stage = TeacherHeadsStage(teacher, data, inner, config.loss)
+            stage = TeacherHeadsStage(teacher, data, validation, config.loss)
             self._run(stage, config.teacher_heads, folder, binding)
         stage = TeacherStage(
             teacher,
             data,
-            inner,
+            validation,
             config.loss,
             self._degrade(self.train),
             self._unlabeled,
@@ -144,9 +149,9 @@ class FoldRun:
         """Make every view that a stage looks at, each process its share, so that none is made twice and a person sees
         what takes the time. Returns view 0 of every training case, without voxels.
         """
-        train, inner, others = self.data["train"], self.data["inner"], self._unlabeled
+        train, validation, others = self.data["train"], self.data["validation"], self._unlabeled
         wanted = [(train, i, n) for i in range(len(train)) for n in range(train.views)]
-        wanted += [(data, i, 0) for data in (inner, others) if data is not None for i in range(len(data))]
+        wanted += [(data, i, 0) for data in (validation, others) if data is not None for i in range(len(data))]
         own = wanted[self.processes.rank :: self.processes.world]
         on_progress = self.progress.part(f"views{self.number}")
         for done, (data, index, number) in enumerate(own, start=1):
@@ -177,8 +182,8 @@ class FoldRun:
             share_cbam(student, teacher.cbam)
         learner = Learner(student, distiller, auxiliary).to(self.device)
         encode_in_bfloat16([student.encoders] if student.fused_size else [], self.device, config.amp)
-        ask = self._answers(teacher, distiller.needs_maps or self.maps) if distiller.needs_teacher else None
-        data, inner = self.data["train"], self.data["inner"]
+        targets_of = self._cached(teacher, distiller.needs_maps or self.maps) if distiller.needs_teacher else None
+        data, validation = self.data["train"], self.data["validation"]
         folder, binding = self.folder / f"fold{self.number}", self._student_binding(teacher)
         done = load_checkpoint(folder / "student" / "last.pt", binding) is not None
         light = self.open_views()
@@ -192,41 +197,43 @@ class FoldRun:
                 fit_fused_scale(student, map(data.view, range(len(data))))
         heads = config.student_heads.epochs or config.student_heads.steps
         if student.fixed_size and heads and not config.student_stage.initial:
-            stage = StudentStage(learner, data, inner, config.loss, ask, encode=False)
+            stage = StudentStage(learner, data, validation, config.loss, targets_of, encode=False)
             self._run(stage, config.student_heads, folder, binding)
         for name, parameter in student.named_parameters():
             if name.startswith(config.student_stage.frozen or ("\0",)):
                 parameter.requires_grad_(False)
-        self._run(StudentStage(learner, data, inner, config.loss, ask), config.student_stage, folder, binding)
+        self._run(
+            StudentStage(learner, data, validation, config.loss, targets_of), config.student_stage, folder, binding
+        )
         self._calibrate(student.eval())
         return student
 
-    def _answers(self, teacher: Teacher, maps: bool) -> TeacherAnswers:
+    def _cached(self, teacher: Teacher, maps: bool) -> CachedTeacher:
         branch = self.config.distillation.teacher
         on_progress = self.progress.part(f"answers{self.number}")
-        answers = TeacherAnswers(teacher, self.data["train"], TargetCache(self.cache / "targets"), maps, branch)
-        answers.compute(
+        cached = CachedTeacher(teacher, self.data["train"], TargetCache(self.cache / "targets"), maps, branch)
+        cached.compute(
             self.processes,
             lambda fraction, text: on_progress(fraction, self.named(text)),
             self._check_stop,
         )
-        return answers
+        return cached
 
     def _calibrate(self, student: Student) -> None:
-        views = [self.data["inner"].view(i) for i in range(len(self.inner))]
+        views = [self.data["validation"].view(i) for i in range(len(self.validation))]
         everything = [tuple(m for m in student.config.modalities if m in view.images) for view in views]
-        told = predict_views(student, views, list(dict.fromkeys(everything)))
-        logits = [of[subset_name(images)] for of, images in zip(told, everything, strict=True)]
+        predicted = predict_views(student, views, list(dict.fromkeys(everything)))
+        logits = [of[subset_name(images)] for of, images in zip(predicted, everything, strict=True)]
         grades = torch.tensor([view.grade for view in views])
         self.temperature = fit_temperature(torch.stack(logits), grades)
         apply_temperature(student, self.temperature)
 
     def score(self, student: Student) -> float:
-        """Mean log likelihood on the inner cases: what the model folder's student is chosen by."""
+        """Mean log likelihood on the validation cases: what the model folder's student is chosen by."""
         stage = StudentStage(
             Learner(student, make_distiller("none", self.config.distillation, 1, 1)),
             self.data["train"],
-            self.data["inner"],
+            self.data["validation"],
             self.config.loss,
         )
         return stage.validate()["score"]
@@ -255,34 +262,34 @@ class FoldRun:
         if self.stop is not None and self.stop.asked():
             raise Stopped("The training was stopped; what is done is kept, and --resume goes on from here.")
 
-    def _told_cases(self) -> dict:
+    def _case_keys(self) -> dict:
         return {
             "train": [(case.id, case.fingerprint, case.grade) for case in self.train],
-            "inner": [(case.id, case.fingerprint, case.grade) for case in self.inner],
+            "inner": [(case.id, case.fingerprint, case.grade) for case in self.validation],
             "unlabeled": [(case.id, case.fingerprint) for case in self.unlabeled],
         }
 
     def _teacher_binding(self) -> str:
         config = self.config.to_dict()
         wanted = {k: config[k] for k in ("seed", "amp", "data", "teacher", "teacher_heads", "teacher_stage", "loss")}
-        return _hash({**wanted, "fold": self.number, **self._told_cases()})
+        return _hash({**wanted, "fold": self.number, **self._case_keys()})
 
     def _student_binding(self, teacher: Teacher | None) -> str:
         config = self.config.to_dict()
-        return _hash({**config, "fold": self.number, "taught": teacher is not None, **self._told_cases()})
+        return _hash({**config, "fold": self.number, "taught": teacher is not None, **self._case_keys()})
 
     def parts(self) -> dict[str, float]:
         """Names and expected costs of what this fold does, for `WeightedProgress`."""
         config, n = self.config, len(self.train)
-        n_inner = len(self.inner)
+        n_validation = len(self.validation)
 
         def cost(name: str, stage: StageConfig) -> float:
             steps = stage.steps or max(n // stage.batch, 1) * stage.epochs
             looks = 0 if stage.steps else stage.epochs // stage.every
-            return COST[name] * (steps * stage.batch + looks * n_inner / 2)
+            return COST[name] * (steps * stage.batch + looks * n_validation / 2)
 
         out = {
-            "views": COST["views"] * (n * config.data.views + n_inner + len(self.unlabeled)),
+            "views": COST["views"] * (n * config.data.views + n_validation + len(self.unlabeled)),
             "teacher-heads": cost("teacher-heads", config.teacher_heads),
             "teacher": cost("teacher", config.teacher_stage),
             "answers": COST["answers"] * n * config.data.views,
@@ -292,8 +299,8 @@ class FoldRun:
         return {f"{name}{self.number}": value for name, value in out.items()}
 
 
-def _hash(told: dict) -> str:
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+def _hash(values: dict) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager

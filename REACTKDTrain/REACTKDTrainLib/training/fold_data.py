@@ -10,7 +10,7 @@ from REACTKDTrainLib.data.light import without_voxels
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.data.view_maker import Recent, ViewMaker
-from REACTKDTrainLib.training.stage import Sample
+from REACTKDTrainLib.training.trainer import Sample
 
 #: voxels of views that are kept in memory: about 2 GB of images and masks
 ROOM_VOXELS = 60_000_000

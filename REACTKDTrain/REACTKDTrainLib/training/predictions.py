@@ -101,8 +101,8 @@ def write_rows(path: Path, rows: Sequence[Prediction]) -> None:
 def read_rows(path: Path) -> list[Prediction]:
     """What `write_rows` wrote. Raises: UsageError for a damaged file."""
     try:
-        told = json.loads(Path(path).read_text(encoding="utf-8"))
-        return [Prediction(**{**row, "probabilities": tuple(row["probabilities"])}) for row in told]
+        rows = json.loads(Path(path).read_text(encoding="utf-8"))
+        return [Prediction(**{**row, "probabilities": tuple(row["probabilities"])}) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{Path(path).name} of {Path(path).parent.name} in the output folder is damaged; remove it, and resume "
@@ -119,8 +119,8 @@ def write_predictions(path: Path, rows: Iterable[Prediction], subsets: bool = Fa
         if subsets or (row.model == "student" and row.whole):
             fold = "" if row.fold < 0 else row.fold
             grade = "" if row.grade is None else GRADES[row.grade]
-            told = [row.model, row.inputs] if subsets else []
-            table.append([row.case, fold, *told, grade, *(f"{p:.6f}" for p in row.probabilities)])
+            of = [row.model, row.inputs] if subsets else []
+            table.append([row.case, fold, *of, grade, *(f"{p:.6f}" for p in row.probabilities)])
     write_text(path, table_text(table))
 
 

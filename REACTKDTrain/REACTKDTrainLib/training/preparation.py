@@ -1,4 +1,4 @@
-"""Preparing all cases of a run before anything is trained, so that what cannot be read is told at once."""
+"""Preparing all cases of a run before anything is trained, so that what cannot be read is known at once."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +19,6 @@ from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
 from REACTKDTrainLib.training.config import StageConfig
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.randomness import order_of, seed_of
-from REACTKDTrainLib.training.stage import Sample, Stage
 from REACTKDTrainLib.training.stop import StopFile, Stopped
 
 
@@ -25,6 +26,35 @@ class Diverged(ReactkdError):
     """The loss is no longer a number."""
 
     code = "diverged"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One case in one step. index: into the stage's training cases; seed: of all that is random about it."""
+
+    index: int
+    seed: int
+
+
+class Stage(ABC):
+    """What a trainer trains. name: for logs and files. module: all that is optimized and kept. cases: how many."""
+
+    name: str
+    module: torch.nn.Module
+    cases: int
+
+    @abstractmethod
+    def terms(self, samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
+        """Terms of the loss, which is their sum; each a mean over the samples alone, so that processes average."""
+
+    @abstractmethod
+    def validate(self) -> Mapping[str, float]:
+        """Measures on the validation cases; 'score', the larger the better, chooses the best weights."""
+
+    def loss(self, samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
+        """'loss', the sum, and the terms, which are not differentiated."""
+        terms = self.terms(samples)
+        return {"loss": torch.stack(list(terms.values())).sum(), **{k: v.detach() for k, v in terms.items()}}
 
 
 def learning_rate(step: int, steps: int, config: StageConfig) -> float:
@@ -44,8 +74,8 @@ class _Step(torch.nn.Module):
         self.module = stage.module
         self._stage = stage
 
-    def forward(self, samples: list[Sample], epoch: int) -> dict[str, torch.Tensor]:
-        return dict(self._stage.loss(samples, epoch))
+    def forward(self, samples: list[Sample]) -> dict[str, torch.Tensor]:
+        return self._stage.loss(samples)
 
 
 @dataclass(eq=False)
@@ -113,12 +143,12 @@ class Trainer:
         found = load_checkpoint(self.folder / "last.pt", self.binding)
         if found is None:
             return {"best": None}
-        tensors, told = found
+        tensors, progress = found
         module.load_state_dict(tensors["module"])
         for n, (_, p) in enumerate(self._parameters):
             if str(n) in tensors["optimizer"]:
                 self._optimizer.state[p] = {k: v.clone() for k, v in tensors["optimizer"][str(n)].items()}
-        self.step, self._score = int(told["step"]), float(told["score"])
+        self.step, self._score = int(progress["step"]), float(progress["score"])
         return {"best": tensors["best"] or None}
 
     def _batch(self, epoch: int, place: int) -> list[Sample]:
@@ -132,26 +162,26 @@ class Trainer:
         started = time.perf_counter()
         module = self.stage.module
         module.train()
-        rate = learning_rate(self.step, steps, self.config)
+        lr = learning_rate(self.step, steps, self.config)
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = lr
         self._optimizer.zero_grad(set_to_none=True)  # a branch that was not used keeps no gradient: it is not stepped
-        terms = self._step(self.processes.share(self._batch(epoch, place)), epoch)
+        terms = self._step(self.processes.share(self._batch(epoch, place)))
         terms["loss"].backward()
         values = torch.stack([terms[name].detach().double().cpu() for name in terms])
         self.processes.average([values])
         if not values.isfinite().all():
             raise Diverged(
                 f"The loss of the {self.stage.name} is no longer a number at step {self.step}; "
-                "lower its learning rate (the setting rate) and start again in another output folder."
+                "lower its learning rate (the setting lr) and start again in another output folder."
             )
         torch.nn.utils.clip_grad_norm_([p for _, p in self._parameters], self.config.clip)
         self._optimizer.step()
-        told = dict(zip(terms, values.tolist(), strict=True))
-        loss = told.pop("loss")
+        logged = dict(zip(terms, values.tolist(), strict=True))
+        loss = logged.pop("loss")
         seconds = time.perf_counter() - started
-        return {"epoch": epoch, "step": self.step, "loss": loss, "rate": rate, "seconds": round(seconds, 4),
-                "validation": "", "accuracy": "", **told}  # fmt: skip
+        return {"epoch": epoch, "step": self.step, "loss": loss, "rate": lr, "seconds": round(seconds, 4),
+                "validation": "", "accuracy": "", **logged}  # fmt: skip
 
     def _validate(self, state: dict) -> dict[str, object]:
         self.stage.module.eval()
@@ -171,8 +201,8 @@ class Trainer:
             if self._optimizer.state.get(p)
         }
         tensors = {"module": self.stage.module.state_dict(), "optimizer": kept, "best": state["best"] or {}}
-        told = {"step": self.step, "score": self._score if math.isfinite(self._score) else -1e300}
+        progress = {"step": self.step, "score": self._score if math.isfinite(self._score) else -1e300}
         # best.pt first: a process killed in between repeats the steps since last.pt, and so writes the same best again
         if state["best"] is not None:
-            save_checkpoint(self.folder / "best.pt", {"module": state["best"]}, told, self.binding)
-        save_checkpoint(self.folder / "last.pt", tensors, told, self.binding)
+            save_checkpoint(self.folder / "best.pt", {"module": state["best"]}, progress, self.binding)
+        save_checkpoint(self.folder / "last.pt", tensors, progress, self.binding)

@@ -27,10 +27,10 @@ def test_no_patient_is_on_two_sides_at_any_level(folds: int, per_grade: int, pai
     splits = make_folds(cases, folds, seed)
     tested = Counter()
     for split in splits:
-        parts = [{c.patient for c in part} for part in (split.train, split.inner, split.test)]
+        parts = [{c.patient for c in part} for part in (split.train, split.validation, split.test)]
         assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
-        assert len(split.train) + len(split.inner) + len(split.test) == len(cases)
-        assert all({c.grade for c in part} == {0, 1, 2} for part in (split.train, split.inner, split.test))
+        assert len(split.train) + len(split.validation) + len(split.test) == len(cases)
+        assert all({c.grade for c in part} == {0, 1, 2} for part in (split.train, split.validation, split.test))
         tested.update(c.id for c in split.test)
     assert tested == Counter(c.id for c in cases)  # each case is tested once
 
@@ -38,13 +38,13 @@ def test_no_patient_is_on_two_sides_at_any_level(folds: int, per_grade: int, pai
 def test_the_same_seed_gives_the_same_split_whatever_the_order_of_the_cases() -> None:
     cases = cohort()
     a, b = make_folds(cases, 3, 1), make_folds(cases[::-1], 3, 1)
-    assert [{c.id for c in s.inner} for s in a] == [{c.id for c in s.inner} for s in b]
+    assert [{c.id for c in s.validation} for s in a] == [{c.id for c in s.validation} for s in b]
     assert [{c.id for c in s.test} for s in a] != [{c.id for c in s.test} for s in make_folds(cases, 3, 2)]
 
 
 def test_one_fold_keeps_everything_for_training() -> None:
-    (split,) = make_folds(cohort(), 1, inner=0.34)
-    assert split.test == () and len(split.inner) == 6 and len(split.train) == 12
+    (split,) = make_folds(cohort(), 1, validation=0.34)
+    assert split.test == () and len(split.validation) == 6 and len(split.train) == 12
 
 
 def test_a_patient_in_two_given_folds_is_refused() -> None:
@@ -64,7 +64,7 @@ def test_folds_of_the_list_are_kept() -> None:
     [
         (cohort(1), 5, "has 3 patients, fewer than 5 folds"),
         (cohort(2), 3, "Only 2 patients have the grade well"),
-        (cohort(1), 1, "inner validation part has no patient of the grade well"),
+        (cohort(1), 1, "validation part has no patient of the grade well"),
         ([case("a", 0), case("a", 1, 1), *cohort()], 2, "The patient 'a' has cases of two grades"),
         ([case(f"p{g}{n}", g, fold=0) for g in range(3) for n in range(6)], 2, "has the folds 0 where 2 were"),
         ([case("a", 0, 0, 0), case("a", 0, 1, 1)], 1 + 1, "has 1 patients, fewer than 2"),

@@ -75,7 +75,7 @@ def test_both_cases_of_a_patient_stay_on_one_side(tmp_path):
             pair(tmp_path, ("well", "moderate", "poor")[n % 3], f"p{n}", tracer, n)
     cohort = of_survey(survey_hospital(tmp_path))
     for split in make_folds(cohort.graded, 3, 0):
-        sides = [{case.patient for case in part} for part in (split.train, split.inner, split.test)]
+        sides = [{case.patient for case in part} for part in (split.train, split.validation, split.test)]
         assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
 
 

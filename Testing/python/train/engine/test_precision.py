@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from REACTKDTrainLib.training.precision import autocast, encode_in_bfloat16
+from REACTKDTrainLib.training.device import autocast, encode_in_bfloat16
 
 
 class Told(nn.Module):

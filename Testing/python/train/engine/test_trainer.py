@@ -18,14 +18,13 @@ from REACTKDTrainLib.results.log import CsvLog, read_log
 from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
 from REACTKDTrainLib.training.config import StageConfig
 from REACTKDTrainLib.training.randomness import generator_of, order_of, seed_of
-from REACTKDTrainLib.training.stage import Sample
 from REACTKDTrainLib.training.stop import StopFile, Stopped
-from REACTKDTrainLib.training.trainer import Diverged, Trainer, learning_rate
+from REACTKDTrainLib.training.trainer import Diverged, Sample, Stage, Trainer, learning_rate
 
 CONFIG = StageConfig(epochs=3, batch=4, lr=0.05, weight_decay=0.01)
 
 
-class Line:
+class Line(Stage):
     """Fits a line with dropout from the samples' seeds; a second branch is used by even samples alone."""
 
     name = "line"
@@ -39,7 +38,7 @@ class Line:
         self.y = self.x.sum(dim=1) * scale
         self.seen: list[list[int]] = []
 
-    def loss(self, samples: Sequence[Sample], epoch: int) -> Mapping[str, Tensor]:
+    def terms(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
         self.seen.append([s.index for s in samples])
         errors = []
         for s in samples:
@@ -48,8 +47,7 @@ class Line:
             if s.index % 2 == 0:
                 out = out + self.module["b"](self.x[s.index])
             errors.append((out - self.y[s.index]).square().mean())
-        loss = torch.stack(errors).mean()
-        return {"loss": loss, "squared": loss.detach()}
+        return {"squared": torch.stack(errors).mean()}
 
     def validate(self) -> Mapping[str, float]:
         out = self.module["a"](self.x) + self.module["b"](self.x)
@@ -63,12 +61,12 @@ class Killed(BaseException):
 def trainer(folder: Path, stage: Line | None = None, kill_at: int | None = None, **changes) -> Trainer:
     count = itertools.count(1)
 
-    def report(fraction: float, loss: float) -> None:
+    def on_progress(fraction: float, text: str) -> None:
         if next(count) == kill_at:
             raise Killed
 
-    told = {"config": CONFIG, "seed": 7, "binding": "b", "seconds": 0.0, "report": report}
-    return Trainer(stage or Line(), folder=folder, **(told | changes))
+    usual = {"config": CONFIG, "seed": 7, "binding": "b", "seconds": 0.0, "on_progress": on_progress}
+    return Trainer(stage or Line(), folder=folder, **(usual | changes))
 
 
 def weights(run: Trainer) -> dict[str, Tensor]:
@@ -156,7 +154,7 @@ def test_a_stop_file_ends_it_before_the_next_step_and_keeps_the_state(
     undisturbed: dict[str, Tensor], tmp_path: Path
 ) -> None:
     run = trainer(tmp_path, stop=StopFile(tmp_path), seconds=1e9)
-    run.report = lambda fraction, loss: (tmp_path / "STOP").touch() if fraction >= 0.5 else None
+    run.on_progress = lambda fraction, text: (tmp_path / "STOP").touch() if fraction >= 0.5 else None
     with pytest.raises(Stopped):
         run.run()
     assert run.step == 3

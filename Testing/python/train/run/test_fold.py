@@ -1,4 +1,4 @@
-"""One fold from views to the student: who is looked at, what is kept where, and what computes in which precision."""
+"""One fold from views to the student: who is looked at, what is kept where, and what computes in which device."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from REACTKDTrainLib.cohorts.sizes import preparation_of
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.distillation.targets_cache import TargetCache, weights_hash
 from REACTKDTrainLib.models.predict import predict_subsets
-from REACTKDTrainLib.training import precision
+from REACTKDTrainLib.training import device
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.fold import FoldRun
 from REACTKDTrainLib.training.predictions import predict_student
@@ -61,7 +61,7 @@ def store(tmp_path_factory, config) -> PreparedStore:
 def fold_run(config: TrainingConfig, store: PreparedStore, folder: Path, number: int = 0, **changes) -> FoldRun:
     split = make_folds(open_cohort(COHORT).cases, config.folds, config.seed, config.data.validation)[number]
     cache = changes.pop("cache", folder / "cache")
-    return FoldRun(config, number, split.train, split.inner, split.test, store, folder / "out", cache, **changes)
+    return FoldRun(config, number, split.train, split.validation, split.test, store, folder / "out", cache, **changes)
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +82,9 @@ def test_no_patient_of_the_test_fold_is_opened_before_the_student_is_finished(co
     Watched.opened.clear()
     fold = fold_run(config, store, tmp_path, cache=cache)
     teacher = fold.teacher()
-    assert set(Watched.opened) == patients(fold.train) | patients(fold.inner)
+    assert set(Watched.opened) == patients(fold.train) | patients(fold.validation)
     student = fold.student(teacher)
-    assert set(Watched.opened) == patients(fold.train) | patients(fold.inner)
+    assert set(Watched.opened) == patients(fold.train) | patients(fold.validation)
     assert not set(Watched.opened) & patients(fold.test)
     rows = predict_student(student, fold.data["test"], 0)
     assert {row.patient for row in rows} == patients(fold.test)
@@ -105,7 +105,7 @@ def test_the_caches_hold_answers_about_training_patients_alone_and_each_fold_its
     for number in (0, 1):
         fold = fold_run(quick, store, tmp_path, number)
         teacher = fold.teacher()
-        fold._answers(teacher, maps=False)
+        fold._cached(teacher, maps=False)
         files = set((tmp_path / "cache" / "targets").rglob("*.pt"))
         own = files - set().union(*seen)
         cache = TargetCache(tmp_path / "cache" / "targets")
@@ -116,7 +116,9 @@ def test_the_caches_hold_answers_about_training_patients_alone_and_each_fold_its
             for view in range(quick.data.views)
         }
         assert own == expected
-        tested = [fold.data[part].light(index) for part in ("inner", "test") for index in range(len(fold.data[part]))]
+        tested = [
+            fold.data[part].light(index) for part in ("validation", "test") for index in range(len(fold.data[part]))
+        ]
         assert all(cache.get(name, view) is None for view in tested)
         seen.append(own)
     assert not seen[0] & seen[1]
@@ -151,7 +153,7 @@ def test_each_view_is_made_by_one_process(config, store, cache, tmp_path: Path) 
     made = [views_of(fold_run(config, store, tmp_path, cache=cache, processes=Apart(rank, 2))) for rank in (0, 1)]
     fold = fold_run(config, store, tmp_path, cache=cache)
     assert not set(made[0]) & set(made[1])
-    assert len(set(made[0] + made[1])) == len(made[0] + made[1]) == 2 * len(fold.train) + len(fold.inner)
+    assert len(set(made[0] + made[1])) == len(made[0] + made[1]) == 2 * len(fold.train) + len(fold.validation)
     assert abs(len(made[0]) - len(made[1])) <= 1
 
 
@@ -170,7 +172,7 @@ def views_of(fold: FoldRun) -> list[tuple[str, int]]:
     return made
 
 
-# -- precision
+# -- device
 
 
 def test_in_bfloat16_encoders_alone_compute_so_and_the_answer_stays_near(config, store, cache, tmp_path, monkeypatch):
@@ -179,7 +181,7 @@ def test_in_bfloat16_encoders_alone_compute_so_and_the_answer_stays_near(config,
     quick = {name: replace(getattr(config, name), **one) for name in STAGES}
     wanted = [True]
     monkeypatch.setattr(
-        precision, "autocast", lambda device, asked: torch.autocast("cpu", torch.bfloat16, asked and wanted[0])
+        device, "autocast", lambda device, asked: torch.autocast("cpu", torch.bfloat16, asked and wanted[0])
     )
     types: dict[str, set[torch.dtype]] = {"inside": set(), "outside": set()}
 
@@ -197,7 +199,7 @@ def test_in_bfloat16_encoders_alone_compute_so_and_the_answer_stays_near(config,
     student = fold.student(fold.teacher())
     assert types == {"inside": {torch.bfloat16}, "outside": {torch.float32}}
     assert all(value.dtype == torch.float32 for value in student.state_dict().values())
-    views = [fold.data["inner"].view(n) for n in range(2)]
+    views = [fold.data["validation"].view(n) for n in range(2)]
     half = [predict_subsets(student, view) for view in views]
     wanted[0] = False
     for told, view in zip(half, views, strict=True):

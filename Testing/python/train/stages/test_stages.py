@@ -22,10 +22,17 @@ from REACTKDTrainLib.models.student_graph import fit_fused_scale, fit_student_sc
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.models.teacher_config import TeacherConfig
 from REACTKDTrainLib.training.config import LossConfig, StageConfig
-from REACTKDTrainLib.training.stage import Sample, Stage
-from REACTKDTrainLib.training.student_stage import Learner, StudentStage, drawn_presence, dropped_lesions, share_cbam
-from REACTKDTrainLib.training.teacher_stage import TeacherHeadsStage, TeacherStage, consistency
-from REACTKDTrainLib.training.trainer import Trainer
+from REACTKDTrainLib.training.stages import (
+    Learner,
+    StudentStage,
+    TeacherHeadsStage,
+    TeacherStage,
+    consistency,
+    drawn_presence,
+    dropped_lesions,
+    share_cbam,
+)
+from REACTKDTrainLib.training.trainer import Sample, Stage, Trainer
 from support.tiny_phantoms import fold_data, tiny_cases
 
 LOSS = LossConfig()
@@ -76,7 +83,7 @@ def student_stage(student: Student, teacher: Teacher | None, data, method: str =
 
     said: dict[str, TeacherTargets] = {}
 
-    def ask(sample: Sample) -> TeacherTargets:
+    def targets_of(sample: Sample) -> TeacherTargets:
         view = data.of(sample)
         if view.key not in said:
             with torch.no_grad():
@@ -84,7 +91,9 @@ def student_stage(student: Student, teacher: Teacher | None, data, method: str =
         return said[view.key]
 
     config = LossConfig(**loss)
-    return StudentStage(Learner(student, distiller), data, data, config, ask if distiller.needs_teacher else None)
+    return StudentStage(
+        Learner(student, distiller), data, data, config, targets_of if distiller.needs_teacher else None
+    )
 
 
 # -- learning
@@ -150,7 +159,7 @@ def test_each_term_of_distillation_reaches_the_encoder_and_nothing_that_is_froze
     share_cbam(student, teacher.cbam)
     stage = student_stage(student, teacher.requires_grad_(False), data)
     views = [data.view(n, 1) for n in range(len(data))]  # with another annotator's masks, so graphs differ
-    said = TeacherTargets.joined([stage.ask(Sample(n, 1)) for n in range(len(data))])
+    said = TeacherTargets.joined([stage.targets_of(Sample(n, 1)) for n in range(len(data))])
     stage.module.distiller(student_forward(student, views), said, views)[term].backward()
     assert any(p.grad is not None and p.grad.abs().max() > 0 for p in student.encoders.parameters())
     assert all(p.grad is None for p in (*teacher.parameters(), *student.cbam.parameters()))
@@ -204,8 +213,8 @@ def test_the_loss_of_a_batch_is_the_mean_of_its_parts(data, teacher, student) ->
         TeacherHeadsStage(teacher, data, data, LOSS),
         student_stage(student, teacher, data),
     ):
-        whole = stage.loss(samples(4), 0)
-        parts = [stage.loss(samples(4)[n : n + 2], 0) for n in (0, 2)]
+        whole = stage.loss(samples(4))
+        parts = [stage.loss(samples(4)[n : n + 2]) for n in (0, 2)]
         for name, value in whole.items():
             torch.testing.assert_close(value, (parts[0][name] + parts[1][name]) / 2, rtol=1e-4, atol=1e-5)
 
@@ -273,7 +282,7 @@ def test_consistency_reaches_the_dose_branch_alone(data, teacher) -> None:
     reached = {n for n, p in teacher.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
     assert any(n.startswith("encoders.dose") for n in reached) or any(n.startswith("heads.dose") for n in reached)
     assert not any(n.startswith(("encoders.fdg", "encoders.acetate", "heads.fused")) for n in reached)
-    assert "consistency" in stage.loss(samples(2), 0)
+    assert "consistency" in stage.loss(samples(2))
 
 
 @pytest.mark.slow

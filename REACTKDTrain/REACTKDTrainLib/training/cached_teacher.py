@@ -1,4 +1,4 @@
-"""What the frozen teacher says of every training view, computed once."""
+"""The targets of a frozen teacher for every training view, computed once."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from REACTKDTrainLib.distillation.targets_cache import TargetCache, weights_hash
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.training.fold_data import FoldData
 from REACTKDTrainLib.training.processes import Processes
-from REACTKDTrainLib.training.stage import Sample
+from REACTKDTrainLib.training.trainer import Sample
 
 
-class TeacherAnswers:
+class CachedTeacher:
     """Asked by the student's stage for the view of a sample. maps: keep the fused maps too, for methods on maps.
-    branch: the one that answers alone, or 'fused'.
+    branch: the one that teaches alone, or 'fused'.
     """
 
     def __init__(self, teacher: Teacher, data: FoldData, cache: TargetCache, maps: bool = False, branch: str = "fused"):
         self._teacher, self._data, self._cache, self._maps, self._branch = teacher, data, cache, maps, branch
-        device = next(teacher.parameters()).device.type  # a GPU's answers are rounded otherwise
+        device = next(teacher.parameters()).device.type  # a GPU's targets are rounded otherwise
         self._hash = f"{weights_hash(teacher)} {device}" + ("+maps" if maps else "")
 
     def compute(
@@ -35,7 +35,7 @@ class TeacherAnswers:
         wanted = [(i, n) for i in range(len(self._data)) for n in range(self._data.views)]
         own = wanted[processes.rank :: processes.world]
         for done, (index, number) in enumerate(own, start=1):
-            self._answer(index, number)
+            self._targets(index, number)
             on_progress(done / len(own), "asking the teachers")
             if stop is not None:
                 stop()
@@ -43,10 +43,10 @@ class TeacherAnswers:
 
     def __call__(self, sample: Sample) -> TeacherTargets:
         """The targets of one sample, B = 1."""
-        told = self._answer(sample.index, sample.seed % self._data.views)
-        return told if self._branch == "fused" else told.of_branch(self._branch)
+        targets = self._targets(sample.index, sample.seed % self._data.views)
+        return targets if self._branch == "fused" else targets.of_branch(self._branch)
 
-    def _answer(self, index: int, number: int) -> TeacherTargets:
+    def _targets(self, index: int, number: int) -> TeacherTargets:
         light = self._data.light(index, number)
         found = self._cache.get(self._hash, light)
         if found is None:

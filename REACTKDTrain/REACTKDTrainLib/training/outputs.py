@@ -1,7 +1,8 @@
-"""The model folder that a run leaves: what the reading room opens, with a model card."""
+"""What a run leaves when its folds are done: predictions, measures, figures, and the model folder with its card."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -9,14 +10,76 @@ from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.writing.atomic import write_text
+from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.sizes import preparation_of
 from REACTKDTrainLib.data.normalization import LiverWindow
+from REACTKDTrainLib.results.learning_curves import learning_curves
 from REACTKDTrainLib.training.config import TrainingConfig
+from REACTKDTrainLib.training.predictions import averaged, measure, read_rows, write_metrics, write_predictions
 
 NOT_CLINICAL = {
     True: "trained on digital phantoms: not for clinical use",
     False: "trained in a research run: not for clinical use",
 }
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run ends with. macro_auc, accuracy: of the student with all images, None where nothing was measured."""
+
+    macro_auc: float | None
+    accuracy: float | None
+    bundle: Path | None
+
+    def summary(self) -> str:
+        """One line for people."""
+        measured = "nothing was measured (teachers alone, or no unseen case)"
+        if self.macro_auc is not None:
+            measured = f"macro AUC {self.macro_auc:.3f}, accuracy {self.accuracy:.3f} on unseen cases"
+        return f"{measured}; model: {self.bundle}" if self.bundle else measured
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """The student that goes into the model folder, and by what it was chosen. score: see `FoldRun.score`."""
+
+    score: float
+    student: Student
+    window: LiverWindow
+    temperature: float
+    fold: int
+
+
+def write_outcome(
+    output: Path, config: TrainingConfig, cohorts: dict[str, Cohort], record: dict, best: Chosen | None
+) -> Result:
+    """Write the files of the whole run, from all folds that are there. best: None where no student was trained.
+
+    Raises: OutputNotWritable.
+    """
+    test = [read_rows(p) for p in sorted(output.glob("fold*/test.json"))]
+    external = [read_rows(p) for p in sorted(output.glob("fold*/external.json"))]
+    rows = [row for part in test for row in part]
+    phantom = cohorts["cohort"].phantom
+    metrics = {"digital_phantom": phantom, **measure(rows)}
+    write_predictions(output / "predictions.csv", rows)
+    write_predictions(output / "predictions_by_inputs.csv", rows, subsets=True)
+    outside = None
+    if external:
+        joined = averaged(external)
+        outside = {"digital_phantom": cohorts["external"].phantom, **measure(joined)}
+        write_predictions(output / "predictions_external.csv", joined)
+        write_predictions(output / "predictions_external_by_inputs.csv", joined, subsets=True)
+        metrics["external"] = outside
+    write_metrics(output / "metrics.json", metrics)
+    learning_curves(output, phantom)
+    measured = metrics if rows else (outside or metrics)
+    bundle = None
+    if best is not None:
+        bundle = output / "bundle"
+        shown = {k: v for k, v in measured.items() if k != "external"}
+        save_model(bundle, best.student, best.window, config, record, shown, best.temperature, best.fold)
+    return Result(measured.get("macro_auc"), measured.get("accuracy"), bundle)
 
 
 def save_model(
@@ -66,9 +129,9 @@ def counts_of(cohort: dict) -> dict:
     cohort: as `describe_run` says it. Ids of cases, the reasons why some were left out and the name of a list of
     patients stay with the run; a phantom's name is no secret.
     """
-    told = {"name": cohort["name"]} if cohort["digital_phantom"] else {}
+    public = {"name": cohort["name"]} if cohort["digital_phantom"] else {}
     kept = {key: cohort[key] for key in ("digital_phantom", "cases", "patients", "grades")}
-    return told | kept | {"skipped": len(cohort["skipped"])}
+    return public | kept | {"skipped": len(cohort["skipped"])}
 
 
 def model_card(info: dict, config: TrainingConfig) -> str:
