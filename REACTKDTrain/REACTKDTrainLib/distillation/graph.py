@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -18,12 +17,6 @@ def edges(nodes: Tensor) -> Tensor:
     """Cosine similarities e_ij = <v_i, v_j> / (|v_i| |v_j|), (n, n), of nodes (n, d) (equation 4 of the paper)."""
     u = unit(nodes)
     return u @ u.T
-
-
-def distances(nodes: Tensor) -> Tensor:
-    """D = 1 - e with a diagonal of exact zeros: (n, n)."""
-    d = 1 - edges(nodes)
-    return d - torch.diag_embed(torch.diagonal(d))
 
 
 def node_loss(student: Tensor, teacher: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The losses on graphs for a whole batch at once: padded matrices in place of a loop over cases.
 
 A step holds dozens of graphs of two to six nodes; the loop's cost is that of its calls, not of its arithmetic. Values
-and gradients are those of `graph.node_loss`, `graph.edge_loss` and `gromov.gw_loss`, averaged over the cases.
+and gradients are those of one graph after the other, averaged over the cases.
 """
 
 from __future__ import annotations

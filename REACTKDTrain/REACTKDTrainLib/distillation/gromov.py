@@ -26,17 +26,6 @@ _MOST_ASSIGNMENTS = 4096
 _POLISHED = 3
 
 
-def gw_value(d_student: Tensor, d_teacher: Tensor, plan: Tensor) -> Tensor:
-    """sum_ijkl (D^S_ij - D^T_kl)^2 pi_ik pi_jl at a plan (n, m), differentiable in D^S (n, n) and D^T (m, m).
-
-    Expanded: p^T (D^S)^2 p + q^T (D^T)^2 q - 2 <pi, D^S pi D^T>, with p, q the plan's marginals.
-    """
-    plan = plan.to(d_student)
-    p, q = plan.sum(dim=1), plan.sum(dim=0)
-    cross = (plan * (d_student @ plan @ d_teacher.T)).sum()
-    return p @ d_student.square() @ p + q @ d_teacher.square() @ q - 2 * cross
-
-
 @torch.no_grad()
 def plan_between(d_student: Tensor, d_teacher: Tensor, cost: Tensor, mode: Mode) -> Tensor:
     """The best plan found, (n, m) float64 on the CPU.
@@ -62,35 +51,6 @@ def plan_between(d_student: Tensor, d_teacher: Tensor, cost: Tensor, mode: Mode)
     return torch.from_numpy(candidates[int(values.argmin())])
 
 
-def gw_loss(student: Tensor, teacher: Tensor, mode: Mode = "semirelaxed", cost: Tensor | None = None) -> Tensor:
-    """Gromov-Wasserstein between two graphs of node vectors (n, d), (m, e): a scalar, with gradient in `student` alone.
-
-    cost: (n, m) to start plans from; None takes squared distances of unit vectors where d = e, else the graphs' own
-    profiles (mean distance of each node). A graph of one node has no edges: 0, without gradient.
-    """
-    if len(student) < 2 or len(teacher) < 2:
-        return student.sum() * 0
-    ds, dt = _distances(student), _distances(teacher.detach())
-    if cost is None:
-        cost = _start_cost(student, teacher, ds, dt)
-    plan = plan_between(ds, dt, cost, mode)
-    return gw_value(ds, dt, plan).clamp_min(0)
-
-
-def _distances(nodes: Tensor) -> Tensor:
-    from REACTKDTrainLib.distillation.graph import distances
-
-    return distances(nodes)
-
-
-def _start_cost(student: Tensor, teacher: Tensor, ds: Tensor, dt: Tensor) -> Tensor:
-    from REACTKDTrainLib.distillation.graph import unit
-
-    if student.shape[1] == teacher.shape[1]:
-        return torch.cdist(unit(student.detach()), unit(teacher.detach())).square()
-    return (ds.mean(dim=1)[:, None] - dt.mean(dim=1)[None]).square()
-
-
 @lru_cache(maxsize=MOST_ENUMERATED)
 def _permutations(n: int) -> np.ndarray:
     """All permutation matrices of n: (n!, n, n)."""
@@ -98,7 +58,7 @@ def _permutations(n: int) -> np.ndarray:
 
 
 def _values(ds: np.ndarray, dt: np.ndarray, plans: np.ndarray) -> np.ndarray:
-    """`gw_value` of many plans (k, n, m): (k,)."""
+    """sum_ijkl (D^S_ij - D^T_kl)^2 pi_ik pi_jl of many plans (k, n, m): (k,)."""
     p, q = plans.sum(axis=2), plans.sum(axis=1)
     own = np.einsum("ki,ij,kj->k", p, ds**2, p) + np.einsum("ki,ij,kj->k", q, dt**2, q)
     return own - 2 * np.einsum("kij,kij->k", plans, ds @ plans @ dt.T)

@@ -37,3 +37,16 @@ class SampleDropout(nn.Module):
             else:
                 keep[row, :nodes] = (torch.rand(nodes, x.shape[2], generator=draw) >= self.p).float()
         return x * keep.to(x.device) / (1 - self.p)
+
+
+@contextmanager
+def drawn_from(seed: int | None) -> Iterator[None]:
+    """Draw dropout of one case from its own seed, and leave the process's generator as it was; None draws from that."""
+    kept = torch.get_rng_state()
+    if seed is not None:
+        torch.manual_seed(int(seed))
+    try:
+        yield
+    finally:
+        if seed is not None:
+            torch.set_rng_state(kept)

@@ -18,6 +18,7 @@ from REACTKDTrainLib.data.fixed_nodes import columns_of
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.models.node_batches import student_batch
 from REACTKDTrainLib.models.outputs import GraphOutput
+from REACTKDTrainLib.models.sample_dropout import drawn_from
 
 Presence = Mapping[str, Tensor]
 #: of views encoded at a time: one case at 2.5 mm, eight at 5 mm
@@ -112,7 +113,7 @@ def student_forward(
         if drop_nodes and len(drop_nodes[row]):
             hidden = torch.tensor([n in drop_nodes[row] for n in range(batch.nodes)])
             batch = replace(batch, seen=~hidden.to(batch.topology.device))
-        with _seeded(student, sample_seeds, row):
+        with drawn_from(sample_seeds[row] if sample_seeds is not None and student.training else None):
             decisions.append(student.forward_nodes(batch))
     logits, hidden = (torch.stack([getattr(d, name) for d in decisions]) for name in ("logits", "summary"))
     return GraphOutput(logits, nodes, maps, hidden, embeddings=[d.regions for d in decisions])
@@ -123,22 +124,6 @@ def _means_of_coarsest(student: Student, fused: Tensor) -> Tensor:
     width = student.config.widths[-1]
     end = fused.shape[1] - (width if student.config.spread else 0)
     return fused[:, end - width : end]
-
-
-class _seeded:
-    """Dropout of one case from its own seed; the process's generator is left as it was."""
-
-    def __init__(self, student: Student, seeds: Sequence[int] | None, row: int):
-        self._seed = None if seeds is None or not student.training else int(seeds[row])
-
-    def __enter__(self) -> None:
-        if self._seed is not None:
-            self._kept = torch.get_rng_state()
-            torch.manual_seed(self._seed)
-
-    def __exit__(self, *_) -> None:
-        if self._seed is not None:
-            torch.set_rng_state(self._kept)
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from REACTKDLib.core.student.node_network import NodeBatch
 from REACTKDTrainLib.data.fixed_nodes import columns_of, fixed_vectors
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.models.outputs import GraphOutput
+from REACTKDTrainLib.models.sample_dropout import drawn_from
 from REACTKDTrainLib.models.swin_branch import SwinBranch
 from REACTKDTrainLib.models.teacher_config import TeacherConfig
 from REACTKDTrainLib.models.teacher_heads import BRANCHES, PET, TeacherHeads
@@ -76,14 +77,10 @@ class Teacher(TeacherHeads):
         parts: dict[str, list] = defaultdict(list)
         for row, (view, maps) in enumerate(zip(views, encoded, strict=True)):
             batch = self._batch(view, None if dose_images is None else dose_images[row])
-            kept = torch.get_rng_state()
-            if sample_seeds is not None and self.training:
-                torch.manual_seed(int(sample_seeds[row]))
-            for name in ("fused", *BRANCHES):
-                chosen = {"fused": list(maps), "structure_function": [m for m in PET if m in maps], "dose": ["dose"]}
-                parts[name].append(self._grade(name, [maps[m] for m in chosen[name]], view, batch))
-            if sample_seeds is not None and self.training:
-                torch.set_rng_state(kept)
+            with drawn_from(sample_seeds[row] if sample_seeds is not None and self.training else None):
+                for name in ("fused", *BRANCHES):
+                    chosen = {"fused": list(maps), "structure_function": [m for m in PET if m in maps]}
+                    parts[name].append(self._grade(name, [maps[m] for m in chosen.get(name, ["dose"])], view, batch))
         logits = {name: [part[0] for part in parts[name]] for name in parts}
         nodes = {name: [part[1] for part in parts[name]] for name in parts}
         present = [b for b in BRANCHES if any(x is not None for x in logits[b])]
@@ -103,11 +100,8 @@ class Teacher(TeacherHeads):
         maps = [self.encoders["dose"](image[None, None].to(device))[0] for image in images]
         parts = []
         for row, (view, image, level) in enumerate(zip(views, images, maps, strict=True)):
-            kept = torch.get_rng_state()
-            if sample_seeds is not None and self.training:
-                torch.manual_seed(int(sample_seeds[row]))
-            parts.append(self._grade("dose", [level], view, self._batch(view, image)))
-            torch.set_rng_state(kept)
+            with drawn_from(sample_seeds[row] if sample_seeds is not None and self.training else None):
+                parts.append(self._grade("dose", [level], view, self._batch(view, image)))
         return GraphOutput(
             torch.stack([p[0] for p in parts]),
             [p[1] for p in parts],

@@ -17,7 +17,7 @@ from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import check_method, make_distiller
 from REACTKDTrainLib.distillation.graph import edge_loss, node_loss, normalized
 from REACTKDTrainLib.distillation.graph_batch import Graphs
-from REACTKDTrainLib.distillation.gromov import gw_loss, gw_value, plan_between
+from REACTKDTrainLib.distillation.gromov import plan_between
 from REACTKDTrainLib.distillation.gromov_batch import plan_values, semirelaxed_plans
 from REACTKDTrainLib.distillation.maps import liver_box, pooled_graph, region_means, standardized
 from REACTKDTrainLib.distillation.methods import METHODS
@@ -30,6 +30,7 @@ from REACTKDTrainLib.distillation.methods.ifvd import classes_of, variation, var
 from REACTKDTrainLib.distillation.methods.mskd import filtered_loss, patch_graph_loss, patches
 from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.outputs import GraphOutput
+from support.one_graph import gw_loss, gw_value
 
 F64 = torch.float64
 WIDTHS = (4, 6)

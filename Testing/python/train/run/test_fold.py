@@ -14,7 +14,7 @@ from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.cohorts.sizes import preparation_of
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.distillation.targets_cache import TargetCache, weights_hash
-from REACTKDTrainLib.models.predict import predict_subsets
+from REACTKDTrainLib.models.predict import predict_views
 from REACTKDTrainLib.training import device
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.fold import FoldRun
@@ -200,9 +200,9 @@ def test_in_bfloat16_encoders_alone_compute_so_and_the_answer_stays_near(config,
     assert types == {"inside": {torch.bfloat16}, "outside": {torch.float32}}
     assert all(value.dtype == torch.float32 for value in student.state_dict().values())
     views = [fold.data["validation"].view(n) for n in range(2)]
-    half = [predict_subsets(student, view) for view in views]
+    half = [next(predict_views(student, [view])) for view in views]
     wanted[0] = False
     for told, view in zip(half, views, strict=True):
-        for name, logits in predict_subsets(student, view).items():
+        for name, logits in next(predict_views(student, [view])).items():
             assert 0 <= (told[name] - logits).abs().max() < 0.02
     assert types["outside"] == {torch.float32}

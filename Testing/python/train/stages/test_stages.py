@@ -17,7 +17,7 @@ from REACTKDTrainLib.distillation.methods import METHODS
 from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.node_batches import fit_teacher_scales, start_heads, student_heads, teacher_heads
 from REACTKDTrainLib.models.outputs import GraphOutput
-from REACTKDTrainLib.models.predict import predict_subsets, predict_views
+from REACTKDTrainLib.models.predict import predict_views
 from REACTKDTrainLib.models.student_graph import fit_fused_scale, fit_student_scales, student_forward
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.models.teacher_config import TeacherConfig
@@ -116,7 +116,7 @@ def test_the_student_learns_twelve_phantoms_by_heart_within_100_and_60_steps(dat
     train(stage, tmp_path / "heads", batch=12, steps=100, every=100, lr=1e-2)
     stage.encode = True
     train(stage, tmp_path / "whole", epochs=20, every=20)
-    logits = [predict_subsets(student, data.view(n))["ct+fdg+acetate"] for n in range(len(data))]
+    logits = [next(predict_views(student, [data.view(n)]))["ct+fdg+acetate"] for n in range(len(data))]
     assert accuracy(torch.stack(logits), data) > 0.95
 
 
@@ -135,7 +135,7 @@ def test_both_learn_from_images_alone_without_fixed_vectors(data, tmp_path) -> N
     share_cbam(student, teacher.cbam)
     stage = student_stage(student, teacher.requires_grad_(False), data, modality_dropout=0.0, node_dropout=0.0)
     train(stage, tmp_path / "s", epochs=200, every=200)
-    logits = [predict_subsets(student, data.view(n))["ct+fdg+acetate"] for n in range(len(data))]
+    logits = [next(predict_views(student, [data.view(n)]))["ct+fdg+acetate"] for n in range(len(data))]
     assert accuracy(torch.stack(logits), data) > 0.95
 
 
@@ -246,7 +246,7 @@ def test_views_predicted_in_batches_say_what_they_say_one_by_one(encode: bool, d
     together = list(predict_views(student, views, encode=encode))
     assert len(together) == len(views) and set(together[3]) == {"ct"} and len(together[0]) == 7
     for view, found in zip(views, together, strict=True):
-        for name, logits in predict_subsets(student, view, encode=encode).items():
+        for name, logits in next(predict_views(student, [view], encode=encode)).items():
             torch.testing.assert_close(found[name], logits, rtol=1e-4, atol=1e-5)
 
 
@@ -296,5 +296,5 @@ def test_every_method_learns_twelve_phantoms_by_heart(method, data, teacher, stu
     train(stage, tmp_path / "heads", batch=12, steps=100, every=100, lr=1e-2)
     stage.encode = True
     train(stage, tmp_path / "whole", epochs=20, every=20)
-    logits = [predict_subsets(student, data.view(n))["ct+fdg+acetate"] for n in range(len(data))]
+    logits = [next(predict_views(student, [data.view(n)]))["ct+fdg+acetate"] for n in range(len(data))]
     assert accuracy(torch.stack(logits), data) > 0.95
