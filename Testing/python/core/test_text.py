@@ -1,0 +1,64 @@
+"""Texts that carry what they were made from, through messages and files, and errors and findings that hold them."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from REACTKDLib.core.errors import NoLiver, NotPet, ReactkdError
+from REACTKDLib.core.findings import Finding, finding_from, to_entry
+from REACTKDLib.core.modality import ROLES, Modality
+from REACTKDLib.core.review.record import failure_of
+from REACTKDLib.core.text import Text, joined, packed, plural, sentence, text_from, unpacked
+from REACTKDLib.core.text import tr as _
+
+
+@given(st.text(max_size=30), st.integers())
+def test_a_text_is_its_english_and_passes_through_messages_whole(name: str, count: int) -> None:
+    inner = plural(count, _("{count} lesion"), _("{count} lesions"))
+    text = joined([_("The segment {name} has {lesions}.").format(name=name, lesions=inner), "Plain."])
+    assert text == f"The segment {name} has {count} {'lesion' if count == 1 else 'lesions'}. Plain."
+    sent = json.loads(json.dumps(packed([text]), allow_nan=False), object_hook=unpacked)[0]
+    kept = text_from(json.loads(json.dumps(packed(text))), str.__str__(text))
+    for same in (sent, kept, pickle.loads(pickle.dumps(text))):
+        assert same == text and same.values["part1"].values["lesions"].template == inner.template
+    assert json.loads(json.dumps({"message": text})) == {"message": str.__str__(text)}  # a file holds English alone
+
+
+def test_an_error_says_its_template_with_its_values() -> None:
+    error = NoLiver(_("The {organ} mask is empty; draw the {organ}."), organ="liver")
+    assert str(error) == "The liver mask is empty; draw the liver."
+    assert (error.code, error.template) == ("no-liver", "The {organ} mask is empty; draw the {organ}.")
+    assert error.values == {"organ": "liver"} and error.message.context == "core.test_text"
+    assert str(NotPet(_("{role} is flat."), role=ROLES[Modality.CT])) == "The CT is flat."
+    assert str(NotPet(_("{name} is flat."), name="model.pt")) == "model.pt is flat."  # a name is not changed
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    plain = ReactkdError("It {is} plain.")
+    assert (str(plain), plain.template, plain.values) == ("It {is} plain.", "It {is} plain.", {})
+    with pytest.raises(KeyError):
+        NoLiver(_("The {organ} mask is empty."), liver="liver")
+
+
+def test_what_a_file_keeps_for_the_panel_is_believed_where_it_agrees_with_the_english() -> None:
+    text = sentence(_("{image} is flat.").format(image=ROLES[Modality.FDG]))
+    entry = json.loads(json.dumps(to_entry(Finding("flat", "info", text))))
+    assert entry["message"] == "The FDG PET is flat."
+    assert finding_from(entry).message.values["image"].template == "the FDG PET"
+    assert not isinstance(finding_from(entry | {"message": "The CT is flat."}).message, Text)
+    assert finding_from({"code": "flat", "severity": "info", "message": "It is flat."}).message == "It is flat."
+    assert "text" not in failure_of("flat", "It is flat.") and failure_of("flat", text)["text"]["template"]
+
+
+@pytest.mark.parametrize("part", ["context", "template", "values", "raised"])
+@pytest.mark.parametrize("wrong", [None, [1], {"a": None}, 7])
+def test_a_damaged_text_is_refused_or_not_believed(part: str, wrong: object) -> None:
+    entry = {**packed(_("The {organ} is empty.").format(organ="liver")), part: wrong}
+    assert text_from(entry, "The liver is empty.") == "The liver is empty."
+    try:
+        unpacked(entry)
+    except ValueError:
+        pass
