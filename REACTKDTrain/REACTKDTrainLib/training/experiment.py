@@ -101,6 +101,7 @@ class Experiment:
             self.stop.clear()  # first of all, so that a stop asked for from now on is obeyed
         self._on_progress(0.0, "opening the cohort")
         self._check_batches()
+        self._check_unlabeled()
         cohorts = self._open()
         self._check_teachers(self._chosen(self._splits(cohorts)))
         record = describe_run(self.config, cohorts, self.device, self.processes)
@@ -134,6 +135,14 @@ class Experiment:
                     f"The setting {name}.batch is {batch}, which {world} processes cannot divide evenly; set it to a "
                     f"multiple of {world}."
                 )
+
+    def _check_unlabeled(self) -> None:
+        """Before anything is opened: consistency compares doses."""
+        if self.options.unlabeled and self.config.loss.consistency and not self.config.data.doses:
+            raise UsageError(
+                "CT without grades teaches consistency between doses, but the setting data.doses is false; set it to "
+                "true, or leave out the unlabeled cohort."
+            )
 
     def _check_teachers(self, chosen: list[tuple[Split, int]]) -> None:
         """Before anything is prepared: the student alone needs teachers that are there."""

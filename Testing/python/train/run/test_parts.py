@@ -10,6 +10,7 @@ import torch
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.progress import no_progress
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.experiment import Experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.processes import Processes
@@ -45,4 +46,13 @@ def test_batches_that_processes_cannot_share_are_refused_before_anything_is_prep
         experiment = Experiment(options, config, torch.device("cpu"), Processes(1, world), no_progress)
         with pytest.raises(UsageError, match=said):
             experiment.run()
+    assert not (tmp_path / "o").exists()
+
+
+def test_unlabeled_ct_without_doses_is_refused_before_anything_is_prepared(tmp_path: Path) -> None:
+    options = RunOptions(COHORT, tmp_path / "o", unlabeled="phantom:unlabeled?cases=2&size=tiny")
+    config = TrainingConfig.from_dict({"data": {"doses": False}}, options.training_config("tiny"))
+    experiment = Experiment(options, config, torch.device("cpu"), Processes(), no_progress)
+    with pytest.raises(UsageError, match="the setting data.doses is false; set it to true, or leave out"):
+        experiment.run()
     assert not (tmp_path / "o").exists()
