@@ -37,7 +37,7 @@ def description() -> str:
     from REACTKDTrainLib.training.options import GROUPS, parameters
 
     lines = []
-    for group, about in GROUPS.items():
+    for group, (about, _) in GROUPS.items():
         own = {name: p for name, p in parameters().items() if p["group"] == group}
         advanced = ' advanced="true"' if group == ADVANCED else ""
         lines += [f"  <parameters{advanced}>", f"    <label>{group}</label>"]

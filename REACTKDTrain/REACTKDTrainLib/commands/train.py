@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """A flag for each parameter; --teacherEpochs, as Slicer spells it, and --teacher-epochs both work."""
     parser.epilog = EXAMPLE
     parser.allow_abbrev = False
-    for group, about in GROUPS.items():
+    for group, (about, _) in GROUPS.items():
         heading = parser.add_argument_group(group.lower(), about)
         for name, parameter in parameters().items():
             if parameter["group"] == group:
