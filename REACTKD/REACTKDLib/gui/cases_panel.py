@@ -13,10 +13,10 @@ from REACTKDLib.gui.cases_table import CasesTable
 from REACTKDLib.gui.dialogs import all_files, ask_file, ask_folder
 from REACTKDLib.gui.packages import missing_packages
 from REACTKDLib.gui.section import Section
-from REACTKDLib.gui.translation import translated
 from REACTKDLib.gui.views import show_case
 from REACTKDLib.gui.words import short_grade
 from REACTKDLib.scene.reading import Reading
+from REACTKDLib.scene.translation import translated
 
 LOOK_MS = 2000
 KEYS = (("Ctrl+Shift+N", 1), ("Ctrl+Shift+P", -1))  # without Shift they are New and Print, as of every table

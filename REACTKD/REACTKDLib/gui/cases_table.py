@@ -12,8 +12,8 @@ from REACTKDLib.core.findings import finding_from
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.review.record import CaseReview
 from REACTKDLib.core.text import text_from
-from REACTKDLib.gui.translation import translated
 from REACTKDLib.gui.words import short_grade
+from REACTKDLib.scene.translation import translated
 
 Row = tuple[int, ListedCase, CaseReview]
 ROW_HEIGHT = 22

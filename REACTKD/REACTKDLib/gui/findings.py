@@ -5,7 +5,7 @@ from __future__ import annotations
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.masks.checks import MASK_FINDINGS
 from REACTKDLib.core.reports.report import GradeReport
-from REACTKDLib.gui.translation import translated
+from REACTKDLib.scene.translation import translated
 
 _MASKS = MASK_FINDINGS | {
     "no-lesion",

@@ -12,11 +12,11 @@ from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.text import sentence
 from REACTKDLib.gui.findings import computation_messages
 from REACTKDLib.gui.section import Section
-from REACTKDLib.gui.translation import translated
 from REACTKDLib.gui.words import clinical_use_words, grade_words, image_words, joined, short_grade
 from REACTKDLib.scene.dicom_origin import allow_different_patients
 from REACTKDLib.scene.panel_state import DEVICES
 from REACTKDLib.scene.state import GradingState
+from REACTKDLib.scene.translation import translated
 
 WARM_UP_MS = 1500  # after the inputs came: first they are shown
 

@@ -12,11 +12,11 @@ from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.gui.findings import input_messages
 from REACTKDLib.gui.section import Section
-from REACTKDLib.gui.translation import translated
 from REACTKDLib.gui.words import joined, volume_words
 from REACTKDLib.scene.input_info import input_findings, volume_info
 from REACTKDLib.scene.recognize_inputs import recognize_inputs
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
+from REACTKDLib.scene.translation import translated
 
 _TOGETHER = "\n"  # between the IDs of several segments that are the liver together
 

@@ -14,13 +14,13 @@ from REACTKDLib.core.masks.fixes import FIXES
 from REACTKDLib.gui.findings import is_of_masks
 from REACTKDLib.gui.own_segments import OwnSegments
 from REACTKDLib.gui.section import Section
-from REACTKDLib.gui.translation import translated
 from REACTKDLib.gui.views import show_case
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.mask_check import MaskChecker
 from REACTKDLib.scene.mask_fixes import MaskFixer
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments, keep_specks
 from REACTKDLib.scene.state import GradingState
+from REACTKDLib.scene.translation import translated
 
 
 class MasksPanel(Section):

@@ -15,9 +15,8 @@ from slicer.i18n import tr as _
 from REACTKDLib.core.reports.region_value import RegionValue
 from REACTKDLib.core.reports.region_values import VALUES
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
-from REACTKDLib.gui.translation import translated
 from REACTKDLib.gui.words import short_grade
-from REACTKDLib.scene.value_text import value_text
+from REACTKDLib.scene.translation import translated
 
 NAME_WIDTH = 130  # a longer name is cut off and shown in its tool tip, so that the effect is seen beside it
 
@@ -48,7 +47,8 @@ def _column_of(value: RegionValue, report: GradeReport, grade: str | None) -> Co
         number = value.of(row, report.grade)
         return 100 * number if number is not None and value.percent else number
 
-    return value_text(value, value.title, grade), value_text(value, value.tip, grade), value.decimals, shown
+    title, tip = (translated(text.format(grade=grade)) for text in (value.title, value.tip))
+    return title, tip, value.decimals, shown
 
 
 def by_effect() -> tuple[int, Any]:

@@ -19,9 +19,9 @@ from REACTKDLib.gui.dialogs import all_files, ask_target
 from REACTKDLib.gui.packages import ensure_packages
 from REACTKDLib.gui.pictures import pictures_of_views
 from REACTKDLib.gui.section import Section
-from REACTKDLib.gui.translation import translated
 from REACTKDLib.gui.words import image_words, plain
 from REACTKDLib.scene.reading import Reading
+from REACTKDLib.scene.translation import translated
 
 
 class ReportPanel(Section):

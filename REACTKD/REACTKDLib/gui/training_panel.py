@@ -13,7 +13,7 @@ from REACTKDLib.core.worker.training_log import Curve
 from REACTKDLib.core.worker.training_run import RunReader, TrainingRun, ask_to_stop
 from REACTKDLib.gui.learning_curve import draw_curve
 from REACTKDLib.gui.section import Section
-from REACTKDLib.gui.translation import translated
+from REACTKDLib.scene.translation import translated
 
 LOOK_MS = 2000
 CURVE_HEIGHT = 150

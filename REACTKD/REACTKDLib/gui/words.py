@@ -7,10 +7,9 @@ from slicer.i18n import tr as _
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.gui.translation import translated
 from REACTKDLib.scene.input_info import VolumeInfo
 from REACTKDLib.scene.overlay import Overlay
-from REACTKDLib.scene.value_text import value_text
+from REACTKDLib.scene.translation import translated
 
 
 def grade_words(grade: str) -> str:
@@ -81,7 +80,7 @@ def overlay_words(overlay: Overlay, grade: str | None) -> str:
     value = overlay.value
     if value is None:
         return _("Voxel map")
-    return value_text(value, value.choice, short_grade(overlay.grade or grade or "").lower())
+    return translated(value.choice.format(grade=short_grade(overlay.grade or grade or "").lower()))
 
 
 def plain(error: ReactkdError) -> str:

@@ -14,7 +14,7 @@ from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.scene.colors import show_legend
 from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.translation import tr as _
-from REACTKDLib.scene.value_text import value_text
+from REACTKDLib.scene.translation import translated
 
 
 def write_scale(node: Any, color_node: Any, report: GradeReport, overlay: Overlay, visible: bool = True) -> None:
@@ -43,7 +43,7 @@ def _title(report: GradeReport, overlay: Overlay) -> str:
         return _("No grade")
     answer = f"{_grade(report.grade)} {report.probabilities[report.grade]:.0%}"
     value = overlay.value
-    what = value_text(value, value.legend, _grade(overlay.grade or report.grade)) if value is not None else ""
+    what = translated(value.legend.format(grade=_grade(overlay.grade or report.grade))) if value is not None else ""
     return f"{answer}\n{what}"
 
 

@@ -1,6 +1,8 @@
-"""Slicer's translation where there is Slicer; the scene without the application says things as they are written."""
+"""Texts in the language of the application; the scene without the application says things as they are written."""
 
 from __future__ import annotations
+
+from REACTKDLib.core.text import FIELD, Text, sentence
 
 try:
     from slicer.i18n import tr, translate
@@ -15,4 +17,16 @@ except ImportError:
         return text
 
 
-__all__ = ["tr", "translate"]
+def translated(text: str) -> str:
+    """Return a text for people: a `Text` by the translation of its template, any other as it is."""
+    if not isinstance(text, Text):
+        return text
+    template = translate(text.context, text.template) if text.context else text.template
+    if set(FIELD.findall(template)) != set(FIELD.findall(text.template)):  # a translator's slip hides no value
+        template = text.template
+    values = {name: translated(value) for name, value in text.values.items()}
+    filled = FIELD.sub(lambda field: values[field[1]], template) if values else template
+    return sentence(filled) if text.raised else filled
+
+
+__all__ = ["tr", "translated"]

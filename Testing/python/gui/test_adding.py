@@ -23,7 +23,7 @@ NOT_COPIED = shutil.ignore_patterns("__pycache__", "Screenshots")
 WEIGHTED_VOLUME = """
 import numpy as np
 from REACTKDLib.core.reports.region_value import RegionValue
-from REACTKDLib.core.reports.region_value import marked as _
+from REACTKDLib.core.text import tr as _
 
 
 def computed(votes, _predicted, regions):
@@ -31,18 +31,18 @@ def computed(votes, _predicted, regions):
 
 
 VALUE = RegionValue(
-    __name__, "weight_times_volume", computed,
+    "weight_times_volume", computed,
     title=_("Weighted ml"), tip=_("Weight times volume."),
     choice=_("Weight times volume"), legend=_("weighted volume"), decimals=2, unit="ml",
 )
 """
 ALONE = """
 from REACTKDLib.core.reports.region_value import PageColumn, RegionValue
-from REACTKDLib.core.reports.region_value import marked as _
 from REACTKDLib.core.student.explain import softmax
+from REACTKDLib.core.text import tr as _
 
 VALUE = RegionValue(
-    __name__, "alone", lambda votes, _predicted, _regions: softmax(votes.bias + votes.scores),
+    "alone", lambda votes, _predicted, _regions: softmax(votes.bias + votes.scores),
     title=_("Alone {grade} %"), tip=_("Probability of {grade} by this region alone."),
     choice=_("Alone: {grade}"), legend=_("{grade} alone"), percent=True, per_class=True,
     page=PageColumn("{grade} alone", 1, percent=True, note="Alone: how probable {grade} would be by it alone."),

@@ -170,7 +170,7 @@ SAID: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("marked", SAID)
 def test_values_stay_and_the_words_around_them_change(language: Any, marked: str) -> None:
-    from REACTKDLib.gui.translation import translated
+    from REACTKDLib.scene.translation import translated
 
     parts, text = marked.split("`"), SAID[marked]()
     assert text == "".join(parts)
@@ -182,14 +182,14 @@ def test_values_stay_and_the_words_around_them_change(language: Any, marked: str
 
 
 def test_without_a_translation_nothing_changes(application: Any) -> None:
-    from REACTKDLib.gui.translation import translated
+    from REACTKDLib.scene.translation import translated
 
     for marked, text in SAID.items():
         assert translated(text()) == marked.replace("`", "")
 
 
 def test_a_translation_that_lost_a_value_is_not_used(application: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from REACTKDLib.gui import translation as module
+    from REACTKDLib.scene import translation as module
 
     text, translated = quoted("abc", 2), module.translated
     for slip in ("Fall {fall}", "Fall", "{names} und {count", "{names} {count} {other}"):

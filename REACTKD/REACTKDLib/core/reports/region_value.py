@@ -13,13 +13,9 @@ import numpy as np
 
 from REACTKDLib.core.masks.regions import Region
 from REACTKDLib.core.student.explain import Votes
+from REACTKDLib.core.text import Text
 
 Compute = Callable[[Votes, int, Sequence[Region | None]], np.ndarray]
-
-
-def marked(text: str) -> str:
-    """Mark a text for translators; it is translated where it is shown. Import it as `_`: their tools look for that."""
-    return text
 
 
 class HasValues(Protocol):
@@ -47,7 +43,6 @@ class PageColumn:
 class RegionValue:
     """A number of each region, from how it is computed to what it is called in the panel, the views and the files.
 
-    module: `__name__` of the file that holds it, where translators find its texts.
     key: in JSON, CSV and DICOM, and with spaces the name of its column in the table node.
     compute(votes, predicted, regions): (m,) numbers in the order of `votes.weights`, or (m, K) where `per_class`; NaN
     for none. predicted: index of the predicted class. regions: m of them; None is the topology, which has no voxels.
@@ -60,19 +55,18 @@ class RegionValue:
 
     Example, a whole file of `core/reports/values`:
         >>> VALUE = RegionValue(
-        ...     __name__, "score", lambda votes, predicted, regions: votes.scores[:, predicted],
+        ...     "score", lambda votes, predicted, regions: votes.scores[:, predicted],
         ...     title=_("Score"), tip=_("Logit of the predicted grade by this region alone."),
         ...     choice=_("Score of its own"), legend=_("score"), decimals=2, signed=True,
         ... )
     """
 
-    module: str
     key: str
     compute: Compute
-    title: str
-    tip: str
-    choice: str
-    legend: str
+    title: Text
+    tip: Text
+    choice: Text
+    legend: Text
     decimals: int = 1
     percent: bool = False
     unit: str = ""
@@ -82,11 +76,6 @@ class RegionValue:
     page: PageColumn | None = None
     overlay: str = ""
     rank: int = 50
-
-    @property
-    def context(self) -> str:
-        """Where translators find its texts: "package.module", as Slicer calls it."""
-        return ".".join(self.module.split(".")[-2:])
 
     @property
     def overlay_key(self) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from REACTKDLib.core.reports.region_value import PageColumn, RegionValue
-from REACTKDLib.core.reports.region_value import marked as _
+from REACTKDLib.core.text import tr as _
 
 VALUE = RegionValue(
-    __name__,
     "deletion_effect",
     lambda votes, predicted, _regions: votes.deletion_effect(predicted),
     title=_("Effect %"),

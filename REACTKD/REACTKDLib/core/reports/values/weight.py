@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from REACTKDLib.core.reports.region_value import PageColumn, RegionValue
-from REACTKDLib.core.reports.region_value import marked as _
+from REACTKDLib.core.text import tr as _
 
 VALUE = RegionValue(
-    __name__,
     "weight",
     lambda votes, _predicted, _regions: votes.weights,
     title=_("Weight %"),
