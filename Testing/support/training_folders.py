@@ -25,7 +25,7 @@ class TrainingFolder:
         folder.mkdir(parents=True, exist_ok=True)
         settings = folder.parent / f"{folder.name}-config.json"
         settings.write_text(json.dumps(QUICK | {"folds": 2} | changes), encoding="utf-8")
-        options = RunOptions(cohort=COHORT, output=str(folder), config=str(settings))
+        options = RunOptions(cohort=COHORT, output=folder, config=settings)
         self.config: TrainingConfig = options.training_config("tiny")
         cohorts = {"cohort": open_cohort(COHORT, "tiny")}
         record = describe_run(self.config, cohorts, torch.device("cpu"), Processes())
