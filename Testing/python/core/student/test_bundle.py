@@ -34,7 +34,7 @@ from REACTKDLib.core.student.bundle import (
 from REACTKDLib.core.student.bundle_metadata import HASH, description_hash
 from support.small_models import metadata_for, random_student
 
-SCHEMAS = Path(os.environ.get("REACTKD_REAL_DATA", Path(__file__).parents[4] / "shared" / "data")) / "schemas"
+SCHEMAS = Path(os.environ.get("REACTKD_REAL_DATA", Path(__file__).parents[5] / "shared" / "data")) / "schemas"
 MONAI_SCHEMA = SCHEMAS / "monai-bundle-metadata-20240725.json"
 
 
