@@ -122,6 +122,17 @@ def test_written_numbers_still_add_up(lesions):
         assert abs(read.logits[name] - report.logits[name]) < 1e-5
 
 
+def test_a_value_of_a_newer_version_is_left_out_and_the_rest_is_read():
+    data = a_report().to_dict()
+    newer = json.loads(json.dumps(data))
+    for row in newer["regions"]:
+        row["share"] = 0.5
+    assert GradeReport.from_dict(newer).to_dict() == data
+    del newer["regions"][0]["weight"]
+    with pytest.raises(KeyError):
+        GradeReport.from_dict(newer)
+
+
 def test_a_number_that_is_none_is_never_written():
     broken = replace(a_report(), baseline={"well": math.nan, "moderate": 0.0, "poor": 0.0})
     with pytest.raises(ValueError):
