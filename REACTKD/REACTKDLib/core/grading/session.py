@@ -74,11 +74,8 @@ class Session:
         self.modalities = tuple(m for m in case.modalities if m in self.bundle.modalities)
         if not self.modalities:
             known = ", ".join(m.value for m in self.bundle.modalities)
-            raise NoVolume(
-                _("None of the images can be read by the model '{model}'; it reads {known}."),
-                model=self.bundle.info["name"],
-                known=known,
-            )
+            text = _("None of the images can be read by the model '{model}'; it reads {known}.")
+            raise NoVolume(text, model=self.bundle.info["name"], known=known)
         self._runner = FallbackRunner(bundle.student, device, make_runner)
         self._placed: tuple[Case, RegionSet, Placement] | None = None
         self._cleaning = Memo()
@@ -178,13 +175,10 @@ class Session:
         """Finite weights may still overflow, and of three NaN the first would be called the grade."""
         parts = (votes.weights, votes.scores, votes.bias, votes.null)
         if not all(np.isfinite(part).all() for part in parts):
-            raise BundleMismatch(
-                _(
-                    "The model {model} gives no number for this case; copy the model folder again, or "
-                    "choose another model."
-                ),
-                model=quoted([self.bundle.info["name"]]),
+            text = _(
+                "The model {model} gives no number for this case; copy the model folder again, or choose another model."
             )
+            raise BundleMismatch(text, model=quoted([self.bundle.info["name"]]))
 
     def _with_masks(self, liver: np.ndarray | None, tumor: np.ndarray | None) -> Case:
         """The case with other masks; what was found on the old ones is left to who checks the new ones."""
@@ -249,10 +243,8 @@ class Session:
 
         parts = {}
         for n, (name, image) in enumerate(field.images.items()):
-            on_progress(
-                0.2 + 0.8 * n / len(field.images),
-                _("Analyzing {image}").format(image=name.upper() if name != "acetate" else name),
-            )
+            text = _("Analyzing {image}").format(image=name.upper() if name != "acetate" else name)
+            on_progress(0.2 + 0.8 * n / len(field.images), text)
             parts[name] = runner.encode(name, image, check)
         field.runner, field.features, field.fused = runner, merge(parts), None
         field.memos = {name: Memo() for name in field.images}
@@ -279,12 +271,12 @@ class Session:
         return onto_reference(values * np.float32(per_ml), placement.grid, regions)
 
     def _ignored(self, case: Case) -> tuple[Finding, ...]:
+        text, ignored = (
+            _("The model does not read {image}; it was not used."),
+            set(case.modalities) - {*self.modalities},
+        )
         return tuple(
-            Finding(
-                "input-ignored", "warning", _("The model does not read {image}; it was not used.").format(image=m.value)
-            )
-            for m in case.modalities
-            if m not in self.modalities
+            Finding("input-ignored", "warning", text.format(image=m.value)) for m in case.modalities if m in ignored
         )
 
 

@@ -295,18 +295,12 @@ def _drop_specks(work: _Work) -> list[Finding]:
     if drop.any():
         gone = drop[parts]
         work.liver &= ~gone
-        findings.append(
-            Finding(
-                "specks-dropped",
-                "info",
-                _("{pieces} of the liver mask under {smallest} ml, {volume} ml in all, not counted as liver.").format(
-                    pieces=plural(int(drop.sum()), _("{count} stray piece"), _("{count} stray pieces")),
-                    smallest=f"{SPECK_ML:g}",
-                    volume=f"{np.count_nonzero(gone) * work.voxel_ml:.2g}",
-                ),
-                work.ras_of_largest(gone),
-            )
+        text = _("{pieces} of the liver mask under {smallest} ml, {volume} ml in all, not counted as liver.").format(
+            pieces=plural(int(drop.sum()), _("{count} stray piece"), _("{count} stray pieces")),
+            smallest=f"{SPECK_ML:g}",
+            volume=f"{np.count_nonzero(gone) * work.voxel_ml:.2g}",
         )
+        findings.append(Finding("specks-dropped", "info", text, work.ras_of_largest(gone)))
     if kept > 1:
         others = np.where(drop, 0, sizes)
         others[[0, 1 + int(np.argmax(sizes[1:]))]] = 0
