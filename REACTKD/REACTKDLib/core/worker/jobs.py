@@ -279,8 +279,8 @@ def _part(value: Any, hint: Any, name: str) -> Any:
 
 def _not_a_job(where: str) -> UsageError:
     text = _(
-        "The panel and the process that computes do not understand each other ('{where}'); restart 3D Slicer, and install "
-        "the extension again if it stays."
+        "The panel and the process that computes do not understand each other ('{where}'); restart 3D Slicer, and "
+        "install the extension again if it stays."
     )
     return UsageError(text, where=where)
 
