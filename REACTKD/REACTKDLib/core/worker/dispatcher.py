@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from REACTKDLib.core.progress import OnProgress
 from REACTKDLib.core.worker.client import WorkerClient
 from REACTKDLib.core.worker.events import Event, JobProgress, WorkerDied
 from REACTKDLib.core.worker.jobs import Job
 
 OnEnd = Callable[[Event], Any]
-OnProgress = Callable[[float, str], Any]
 
 
 @dataclass
