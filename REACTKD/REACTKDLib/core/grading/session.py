@@ -271,13 +271,9 @@ class Session:
         return onto_reference(values * np.float32(per_ml), placement.grid, regions)
 
     def _ignored(self, case: Case) -> tuple[Finding, ...]:
-        text, ignored = (
-            _("The model does not read {image}; it was not used."),
-            set(case.modalities) - {*self.modalities},
-        )
-        return tuple(
-            Finding("input-ignored", "warning", text.format(image=m.value)) for m in case.modalities if m in ignored
-        )
+        text = _("The model does not read {image}; it was not used.")
+        ignored = [modality.value for modality in case.modalities if modality not in self.modalities]
+        return tuple(Finding("input-ignored", "warning", text.format(image=name)) for name in ignored)
 
 
 def _whole_organ(case: Case, bundle: Bundle) -> Case:
