@@ -16,7 +16,7 @@ from REACTKDLib.commands.parser import build_parser
 from REACTKDLib.commands.supervision import supervised
 from REACTKDLib.core.console import escape_what_cannot_be_shown
 from REACTKDLib.core.errors import Canceled, ReactkdError
-from REACTKDLib.core.log import DEBUG, log_told, log_unforeseen
+from REACTKDLib.core.log import DEBUG, log_cause, log_unforeseen
 from REACTKDLib.core.text import sentence
 
 FAILED = 2
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _message(error: Exception) -> str:
     if isinstance(error, ReactkdError):
-        log_told(error, "a command")
+        log_cause(error, "a command")
         return str(error)
     if isinstance(error, MemoryError):
         return "There is not enough memory; close other programs, or use images of a smaller field."

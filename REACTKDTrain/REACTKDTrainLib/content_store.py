@@ -23,8 +23,8 @@ def content_key(recipe: str | Mapping[str, Any]) -> str:
 
     recipe: a text, or what JSON can hold; other values count as their text.
     """
-    told = recipe if isinstance(recipe, str) else json.dumps(recipe, sort_keys=True, default=str)
-    return hashlib.sha256(told.encode()).hexdigest()
+    text = recipe if isinstance(recipe, str) else json.dumps(recipe, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from REACTKDLib.commands.supervision import CRASHED, CaseLog
 from REACTKDLib.core.cases.names import on_disk
 from REACTKDLib.core.errors import Canceled, ReactkdError, UsageError
 from REACTKDLib.core.files.tables import table_text
-from REACTKDLib.core.log import log_told, log_unforeseen
+from REACTKDLib.core.log import log_cause, log_unforeseen
 from REACTKDLib.core.text import plural
 from REACTKDLib.core.writing.earlier import set_aside
 from REACTKDLib.core.writing.run_lock import running_alone
@@ -102,7 +102,7 @@ def _graded_row(job: Job, grader: Any, output: Path, progress: Progress) -> dict
     except Canceled:
         raise
     except ReactkdError as error:
-        log_told(error, "a case of a batch")
+        log_cause(error, "a case of a batch")
         fault = (error.code, str(error))
     except MemoryError:
         fault = ("out-of-memory", "There is not enough memory for this case; use images of a smaller field.")

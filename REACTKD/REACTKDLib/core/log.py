@@ -60,7 +60,7 @@ def log_unforeseen(error: BaseException, doing: str, program: str = MAIN, show: 
     return _("its details are in {file}").format(file=_shown(log_file(program)))
 
 
-def log_told(error: BaseException, doing: str, program: str = MAIN) -> None:
+def log_cause(error: BaseException, doing: str, program: str = MAIN) -> None:
     """Log the cause of a fault that the user was told in a sentence of ours; without a cause, nothing."""
     if error.__cause__ is not None and not isinstance(error, Canceled):
         _logged(error, doing, program, logging.WARNING)

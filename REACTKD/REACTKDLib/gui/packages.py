@@ -20,7 +20,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from REACTKDLib.core.errors import PackagesMissing
-from REACTKDLib.core.log import log_told
+from REACTKDLib.core.log import log_cause
 
 # Import name -> name of the package as a person would type it.
 NEEDED = {"torch": "torch", "monai": "monai", "einops": "einops", "ot": "POT", "skimage": "scikit-image"}
@@ -136,7 +136,7 @@ def _failed(names: str, error: Exception) -> PackagesMissing:
     )
     fault = PackagesMissing(words.format(packages=names))
     fault.__cause__ = error
-    log_told(fault, "the installation of packages")
+    log_cause(fault, "the installation of packages")
     return fault
 
 

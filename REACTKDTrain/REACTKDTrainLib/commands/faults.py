@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from REACTKDLib.core.errors import OutputNotWritable, ReactkdError
-from REACTKDLib.core.log import TRAINING, log_told, log_unforeseen
+from REACTKDLib.core.log import TRAINING, log_cause, log_unforeseen
 from REACTKDLib.core.plain_traceback import plain_traceback
 from REACTKDLib.core.text import sentence
 from REACTKDLib.core.writing.atomic import write_text
@@ -20,7 +20,7 @@ def explain(error: BaseException, output: Path | None = None, what: str = "a tra
     output: of a training, where the details of an unforeseen fault are written. what: was done, for the log.
     """
     if isinstance(error, ReactkdError):
-        log_told(error, what, TRAINING)
+        log_cause(error, what, TRAINING)
         text = str(error)
     elif isinstance(error, ModuleNotFoundError):
         text = how_to_install(missing_packages() or [(error.name or "a package").split(".")[0]])

@@ -81,9 +81,9 @@ def test_the_cause_of_a_told_fault_is_logged_and_what_has_none_is_not(folder) ->
         except OSError as error:
             raise NotAnImage("The CT cannot be read.") from error
 
-    log.log_told(NotAnImage("The CT cannot be read."), "a test")
+    log.log_cause(NotAnImage("The CT cannot be read."), "a test")
     assert not folder.exists()
-    log.log_told(fault(refused), "a test")
+    log.log_cause(fault(refused), "a test")
     text = (folder / "reactkd.log").read_text(encoding="utf-8")
     assert text.index("FileNotFoundError") < text.index("which led to") < text.index("NotAnImage")
 

@@ -28,7 +28,7 @@ from PySide6.QtWidgets import (
 
 from REACTKDLib.core.cases.open_job import MASK_ROLES
 from REACTKDLib.core.errors import ReactkdError, UsageError
-from REACTKDLib.core.files.dicom.members import told_of
+from REACTKDLib.core.files.dicom.members import left_out_text
 from REACTKDLib.core.files.headers import cut_off
 from REACTKDLib.core.images.pet_values import check_pet
 from REACTKDLib.core.modality import ROLES, Modality
@@ -158,7 +158,7 @@ SAID: dict[str, Callable[[], str]] = {
     "The FDG PET holds no uptake: every voxel is zero or the same; give another file.": _no_uptake,
     "The file of the liver mask is cut off or damaged; copy or export it again.": lambda: str(cut_off(MASK_ROLES[0])),
     "The series of the CT holds `2` objects that are no images and `1` image that is a page or a picture of a screen "
-    "beside its slices; they were left out.": lambda: told_of(
+    "beside its slices; they were left out.": lambda: left_out_text(
         [(None, "object"), (None, "object"), (None, "page")], ROLES[Modality.CT]
     ),
     "the CT, the FDG PET and the acetate PET": lambda: listed([ROLES[modality] for modality in Modality]),

@@ -41,14 +41,14 @@ def read_datalist(path: Path, parts: tuple[str, ...] = PARTS) -> tuple[dict[str,
 
     Raises: UsageError for a file that is not such a list, or says something twice.
     """
-    told = _object_in(path)
-    if str(told.get("schema", "")).startswith("reactkd-review"):
+    listing = _object_in(path)
+    if str(listing.get("schema", "")).startswith("reactkd-review"):
         raise UsageError(_("This file holds the review of a list; open the list itself, which lies beside it."))
-    lists = [told.get(part) or [] for part in parts]
-    if not any(part in told for part in parts) or not all(isinstance(part, list) for part in lists):
+    lists = [listing.get(part) or [] for part in parts]
+    if not any(part in listing for part in parts) or not all(isinstance(part, list) for part in lists):
         raise UsageError(_('The datalist must be an object with a list "training" of cases.'))
     entries = [entry for part in lists for entry in part]
-    return told, [_with_id(entry, told, number) for number, entry in enumerate(entries)]
+    return listing, [_with_id(entry, listing, number) for number, entry in enumerate(entries)]
 
 
 def name_of(entry: Mapping[str, Any], key: str, default: str) -> str:
@@ -65,16 +65,16 @@ def name_of(entry: Mapping[str, Any], key: str, default: str) -> str:
     return str(value).strip() or default
 
 
-def with_own_keys(entry: Any, told: Mapping[str, Any], name: str) -> dict[str, Any]:
+def with_own_keys(entry: Any, listing: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return an entry with MONAI's "image" and "label" as this project's keys; others as they are.
 
-    told: the whole list, whose "modality" names the channels. name: of the case.
+    listing: the whole list, whose "modality" names the channels. name: of the case.
     Raises: UsageError for an entry that is no object, or channels that are not CT, FDG or acetate, or named twice.
     """
     out = {key: value for key, value in entry.items() if key not in ("image", "label")}
     images = entry.get("image") or []
     for channel, path in enumerate(images if isinstance(images, list) else [images]):
-        key = _modality(told.get("modality"), channel, name)
+        key = _modality(listing.get("modality"), channel, name)
         if out.get(key) not in (None, "", path):
             raise UsageError(
                 _("Case {case} of the datalist has two images for {key}; leave one."),
@@ -127,14 +127,14 @@ def job_of_entry(entry: Mapping[str, Any], base: Path) -> Job:
 def _object_in(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Of a key that stands twice either could be meant, so it is refused."""
     try:
-        told = json.loads(path.read_bytes(), object_pairs_hook=_once)
+        listing = json.loads(path.read_bytes(), object_pairs_hook=_once)
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(
             _("The datalist is not readable JSON{reason}; correct the file."), reason=_why(error)
         ) from error
-    if not isinstance(told, dict):
+    if not isinstance(listing, dict):
         raise UsageError(_('The datalist must be an object with a list "training" of cases.'))
-    return told
+    return listing
 
 
 class _Twice(ValueError):
@@ -142,11 +142,11 @@ class _Twice(ValueError):
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    told = dict(pairs)
-    if len(told) < len(pairs):
+    once = dict(pairs)
+    if len(once) < len(pairs):
         names = [name for name, _ in pairs]
         raise _Twice(next(name for name in names if names.count(name) > 1))
-    return told
+    return once
 
 
 def _why(error: Exception) -> str:
@@ -157,22 +157,22 @@ def _why(error: Exception) -> str:
     return ""
 
 
-def _with_id(entry: Any, told: Mapping[str, Any], number: int) -> dict[str, Any]:
+def _with_id(entry: Any, listing: Mapping[str, Any], number: int) -> dict[str, Any]:
     entry = {"image": entry} if isinstance(entry, str) else entry
     if not isinstance(entry, dict):
         raise UsageError(
             _('A case of the datalist is not an object; each needs keys such as "id", "ct", "segmentation".')
         )
     name = name_of(entry, "id", f"case-{number:04d}")
-    return {**with_own_keys(entry, told, name), "id": name}
+    return {**with_own_keys(entry, listing, name), "id": name}
 
 
 def _modality(names: Any, channel: int, case: str) -> str:
     """The key of a channel: by the list's "modality", else CT for the first."""
-    told = str(names.get(str(channel), "")) if isinstance(names, dict) else ""
-    if not told and channel == 0:
+    channel_name = str(names.get(str(channel), "")) if isinstance(names, dict) else ""
+    if not channel_name and channel == 0:
         return "ct"
-    key = next((key for word, key in _CHANNELS if word in told.casefold()), None)
+    key = next((key for word, key in _CHANNELS if word in channel_name.casefold()), None)
     if key is None:
         raise UsageError(
             _(
@@ -181,6 +181,6 @@ def _modality(names: Any, channel: int, case: str) -> str:
             ),
             case=quoted([case]),
             channel=channel,
-            modality=shown(told) or _("not named"),
+            modality=shown(channel_name) or _("not named"),
         )
     return key

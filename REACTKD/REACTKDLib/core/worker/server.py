@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.errors import Canceled, ReactkdError, UsageError
-from REACTKDLib.core.log import WORKER, log_told, log_unforeseen
+from REACTKDLib.core.log import WORKER, log_cause, log_unforeseen
 from REACTKDLib.core.text import packed
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.folder import remove_abandoned, remove_folder
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str]) -> int:
         except Canceled:
             replies.send("canceled", ticket=ticket)
         except Exception as error:  # whatever it is, a person reads one sentence
-            code, text = _told(error)
+            code, text = _code_and_text(error)
             replies.send("failed", ticket=ticket, code=code, message=text)
 
 
@@ -159,10 +159,10 @@ def _throttled(ticket: int, replies: Replies) -> Callable[[float, str], None]:
     return progress
 
 
-def _told(error: Exception) -> tuple[str, str]:
+def _code_and_text(error: Exception) -> tuple[str, str]:
     """Return code and sentence for a fault. Sentences of our own errors name roles, never files or patients."""
     if isinstance(error, ReactkdError):
-        log_told(error, "a job of the worker", WORKER)
+        log_cause(error, "a job of the worker", WORKER)
         return error.code, str(error)
     if isinstance(error, MemoryError) or "not enough memory" in str(error):
         return "out-of-memory", _("There is not enough memory for this case; close other programs, or crop the images.")

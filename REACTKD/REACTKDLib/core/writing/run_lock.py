@@ -34,7 +34,7 @@ def running_alone(target: Path, what: str) -> Iterator[None]:
         target.parent.mkdir(parents=True, exist_ok=True)
         lock.__enter__()
     except Locked as error:
-        raise FolderInUse(_told(owner, what)) from error
+        raise FolderInUse(_in_use_text(owner, what)) from error
     except OSError as error:
         why = error.strerror.lower() if error.strerror else _("the disk refused it")
         raise OutputNotWritable(
@@ -54,7 +54,7 @@ def running_alone(target: Path, what: str) -> Iterator[None]:
                 folder.rmdir()
 
 
-def _told(owner: Path, what: str) -> str:
+def _in_use_text(owner: Path, what: str) -> str:
     try:
         found = json.loads(owner.read_text(encoding="utf-8"))
         minutes = max(int(time.time() - found["since"]) // 60, 0)

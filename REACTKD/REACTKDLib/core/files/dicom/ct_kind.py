@@ -43,10 +43,10 @@ def check_ct_kind(headers: Sequence[Any], role: str) -> list[Finding]:
     unclear = sorted(types & _OPEN)
     if not unclear:
         return []
-    told = _("The header of {role} does not say that its values are Hounsfield units (it says {kinds}).").format(
+    message = _("The header of {role} does not say that its values are Hounsfield units (it says {kinds}).").format(
         role=role, kinds=quoted(unclear)
     )
-    return [Finding("hounsfield-not-stated", "warning", told)]
+    return [Finding("hounsfield-not-stated", "warning", message)]
 
 
 def _parts(header: Any) -> Iterator[Any]:

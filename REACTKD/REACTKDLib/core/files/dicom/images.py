@@ -101,8 +101,8 @@ def suv_of(headers: Sequence[Any], role: str) -> tuple[float | None, Unit, list[
         ) from error
     except SuvRefused as error:
         unit = Unit.BQML if header.units == "BQML" else Unit.UNKNOWN
-        told = _("{role} has no SUV, since {error}; the grade does not depend on it.").format(role=role, error=error)
-        return None, unit, [Finding("suv-refused", "warning", sentence(told))]
+        message = _("{role} has no SUV, since {error}; the grade does not depend on it.").format(role=role, error=error)
+        return None, unit, [Finding("suv-refused", "warning", sentence(message))]
 
 
 def tracer_findings(header: Any, modality: Modality) -> list[Finding]:
@@ -129,11 +129,11 @@ def tracer_findings(header: Any, modality: Modality) -> list[Finding]:
             if tracer.name == "unknown"
             else _("contradicts itself ({tracer})").format(tracer=tracer.name)
         )
-        told = _("{role} was taken as given; its header {reason}.").format(role=role, reason=why)
-        return [Finding("tracer-unknown", "warning", sentence(told))]
+        message = _("{role} was taken as given; its header {reason}.").format(role=role, reason=why)
+        return [Finding("tracer-unknown", "warning", sentence(message))]
     if tracer.basis == "half-life":
-        told = _("The tracer of {role} is known only by its half-life or nuclide ({nuclide}).").format(
+        message = _("The tracer of {role} is known only by its half-life or nuclide ({nuclide}).").format(
             role=role, nuclide=tracer.nuclide
         )
-        return [Finding("tracer-by-half-life", "info", told)]
+        return [Finding("tracer-by-half-life", "info", message)]
     return []

@@ -98,8 +98,8 @@ def ratio_to_files(array: np.ndarray, files: Sequence[str]) -> float | None:
 def _other_suv(factor: float | None, ratio: float | None, role: str) -> list[Finding]:
     if factor is None or ratio is None or abs(ratio / factor - 1) < SAME_SUV:
         return []
-    told = _(
+    message = _(
         "{role} was loaded with SUVs that are {factor} times what its DICOM header gives by "
         "the QIBA rules; the grade does not depend on it."
     ).format(role=role, factor=f"{ratio / factor:.3g}")
-    return [Finding("suv-differs", "warning", sentence(told))]
+    return [Finding("suv-differs", "warning", sentence(message))]

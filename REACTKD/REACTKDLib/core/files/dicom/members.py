@@ -120,7 +120,7 @@ def check_one_patient(series, role: str) -> None:
         )
 
 
-def told_of(foreign: Iterable[tuple], role: str) -> str:
+def left_out_text(foreign: Iterable[tuple], role: str) -> str:
     """Return the sentence that tells which images were left out."""
     whys = [why for _piece, why in foreign]
     counts = Counter(whys)

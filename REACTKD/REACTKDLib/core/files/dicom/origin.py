@@ -96,18 +96,18 @@ def _patient_findings(origins: Sequence[Origin], allowed: bool) -> list[Finding]
                 first=first,
                 second=second,
             )
-        told = _("{first} and {second} are of different patients by their DICOM headers, which was allowed.").format(
+        message = _("{first} and {second} are of different patients by their DICOM headers, which was allowed.").format(
             first=first, second=second
         )
-        findings.append(Finding("different-patients", "warning", sentence(told)))
+        findings.append(Finding("different-patients", "warning", sentence(message)))
     doubtful = next(((a.role, b.role) for a, b, verdict in pairs if verdict == "doubtful"), None)
     if doubtful is not None:
         first, second = doubtful
-        told = _(
+        message = _(
             "{first} and {second} may be of different patients: their DICOM headers agree in part "
             "only (name, birth date or sex); check whose they are."
         ).format(first=first, second=second)
-        findings.append(Finding("patient-doubtful", "warning", sentence(told)))
+        findings.append(Finding("patient-doubtful", "warning", sentence(message)))
     return findings
 
 
@@ -117,25 +117,25 @@ def _place_findings(images: Sequence[Origin], masks: Sequence[Origin]) -> list[F
     targets = [(image, first) for image in images[1:]] + [(mask, drawn_on[mask] or first) for mask in masks]
     moved = _roles(pair for pair in targets if _differ(pair[0].frame, pair[1].frame))
     if moved:
-        told = _(
+        message = _(
             "{images} do not share one frame of reference, so equal positions need not be the same "
             "place in the patient; check that they lie on each other."
         ).format(images=listed(moved))
-        findings.append(Finding("another-frame-of-reference", "warning", sentence(told)))
+        findings.append(Finding("another-frame-of-reference", "warning", sentence(message)))
     # A segmentation may lie in a study of its own and still name the series that was given.
     other = _roles(pair for pair in targets if _differ(pair[0].study, pair[1].study) and not drawn_on.get(pair[0]))
     if other:
-        told = _("{images} are of different studies; check that they show the patient in the same state.").format(
+        message = _("{images} are of different studies; check that they show the patient in the same state.").format(
             images=listed(other)
         )
-        findings.append(Finding("another-study", "warning", sentence(told)))
+        findings.append(Finding("another-study", "warning", sentence(message)))
     stray = next((mask.role for mask in masks if drawn_on[mask] is None and _drawn_elsewhere(mask, images)), None)
     if stray is not None:
-        told = _(
+        message = _(
             "{stray} was drawn on another series than those given; check that it lies on the "
             "liver, or give the series that it was drawn on."
         ).format(stray=stray)
-        findings.append(Finding("segmentation-of-another-series", "warning", sentence(told)))
+        findings.append(Finding("segmentation-of-another-series", "warning", sentence(message)))
     return findings
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from REACTKDLib.core.files.dicom.index import Series, Slice
-from REACTKDLib.core.files.dicom.members import told_of
+from REACTKDLib.core.files.dicom.members import left_out_text
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.text import plural, sentence
 from REACTKDLib.core.text import tr as _
@@ -15,7 +15,7 @@ def remarks_on(series: Series, slices: Sequence[Slice], role: str) -> list[Findi
     """Return the findings on one acquisition of a series that follow from its headers and files."""
     found = []
     if series.left_out:
-        found.append(Finding("images-left-out", _severity(series), told_of(series.left_out, role)))
+        found.append(Finding("images-left-out", _severity(series), left_out_text(series.left_out, role)))
     if series.unreadable:
         text = _(
             "{files} beside the slices of {role} cannot be read, so slices at its ends may be lacking; copy or export "
@@ -27,10 +27,10 @@ def remarks_on(series: Series, slices: Sequence[Slice], role: str) -> list[Findi
         found.append(lacking)
     frames = {piece.look.frame_of_reference for piece in slices} - {""}
     if len(frames) > 1:
-        told = _(
+        message = _(
             "{role} states {count} frames of reference in one series, so its slices may not fit each other."
         ).format(role=role, count=len(frames))
-        found.append(Finding("frames-of-reference-mixed", "warning", sentence(told)))
+        found.append(Finding("frames-of-reference-mixed", "warning", sentence(message)))
     return found
 
 
@@ -60,8 +60,8 @@ def _maybe_lacking(series: Series, slices: Sequence[Slice], role: str) -> Findin
         text = (one if series.skipped == 1 else many).format(count=series.skipped, role=role)
         return Finding("slices-maybe-lacking", "info", text)
     if (series.lowest or 1) > 1:
-        told = _("the images of {role} are numbered from {lowest}, so slices at one end of it may be lacking.").format(
-            role=role, lowest=series.lowest
-        )
-        return Finding("slices-maybe-lacking", "info", sentence(told))
+        message = _(
+            "the images of {role} are numbered from {lowest}, so slices at one end of it may be lacking."
+        ).format(role=role, lowest=series.lowest)
+        return Finding("slices-maybe-lacking", "info", sentence(message))
     return None

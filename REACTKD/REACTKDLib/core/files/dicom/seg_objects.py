@@ -97,10 +97,10 @@ def read_objects(objects: Sequence[SegObject]) -> Segmentation:
             count=len(objects),
             titles=titles,
         )
-    told = _("The segmentation was put together from {count} DICOM objects: {titles}.").format(
+    message = _("The segmentation was put together from {count} DICOM objects: {titles}.").format(
         count=len(objects), titles=titles
     )
-    return _joined(files, Finding("segmentation-of-several-objects", "info", told))
+    return _joined(files, Finding("segmentation-of-several-objects", "info", message))
 
 
 def _object(path: Path) -> SegObject:
@@ -138,9 +138,9 @@ def _title(header: Any) -> str:
     instance, day = number(header, "InstanceNumber"), text(header, "ContentDate")
     labels = ", ".join(text(item, "SegmentLabel") or "?" for item in items(header, "SegmentSequence"))
     numbered = "" if instance is None else f" {instance:g}"
-    told = f"{name}{numbered}: {labels or 'no segment'}"
+    title = f"{name}{numbered}: {labels or 'no segment'}"
     dated = f" ({day} {text(header, 'ContentTime')[:6]})".replace(" )", ")") if day else ""
-    return (told if len(told) <= _TITLE_LENGTH else told[: _TITLE_LENGTH - 3] + "...") + dated
+    return (title if len(title) <= _TITLE_LENGTH else title[: _TITLE_LENGTH - 3] + "...") + dated
 
 
 def _strangers(a: Origin, b: Origin) -> bool:
@@ -200,5 +200,5 @@ def _joined(files: Sequence[Segmentation], finding: Finding) -> Segmentation:
         Segment(segment.name, label, layer, segment.color, segment.terminology)
         for segment, (layer, label) in zip(old, places, strict=True)
     )
-    told = (finding, *(found for file in files for found in file.findings))
-    return Segmentation(layers, placed, segments, told)
+    findings = (finding, *(found for file in files for found in file.findings))
+    return Segmentation(layers, placed, segments, findings)

@@ -110,10 +110,10 @@ def _series_around(path: Path, modality: str, role: str) -> Series:
         )
     whole = next(s for s in index_folder(path.parent).of_modality(modality) if s.uid == one.uid)
     if any(os.path.samefile(piece.path, path) for piece, _why in whole.left_out):
-        told = _(
+        message = _(
             "the file given for {role} is no slice of its series but a foreign image in it; give one of its slices."
         ).format(role=role)
-        raise NotAnImage(sentence(told))
+        raise NotAnImage(sentence(message))
     phases = [] if whole.multiframe else split_phases(whole, role)
     if len(phases) > 1:
         whole.slices = next(p for p in phases if any(os.path.samefile(s.path, path) for s in p))
@@ -242,10 +242,10 @@ def _by_itk(dataset: Any, piece: Slice, role: str, slope: float, intercept: floa
     import SimpleITK as sitk
 
     if "TransferSyntaxUID" not in dataset.file_meta:
-        told = _(
+        message = _(
             "{role} has compressed pixels and does not say how (no transfer syntax); export the series again."
         ).format(role=role)
-        raise NotAnImage(sentence(told))
+        raise NotAnImage(sentence(message))
     if "PixelData" not in dataset or not is_compressed(dataset):
         raise NotAnImage(_("A file of {role} is cut off or damaged; copy or export the series again."), role=role)
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
