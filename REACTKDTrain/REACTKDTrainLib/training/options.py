@@ -13,6 +13,7 @@ from pydantic import Field
 from pydantic.alias_generators import to_camel
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.distillation.methods import METHODS
 from REACTKDTrainLib.settings import schema_of, settings
 
 if TYPE_CHECKING:
@@ -53,9 +54,8 @@ GROUPS = {
             ),
             "method": (
                 "Method",
-                "How the student learns from the teachers: none, kd, at, cirkd, mskd, mtcm-kd, awmt, cwd, crd, ifvd"
-                " or react-kd (the default). A method that compares features alone takes +kd behind its name, which"
-                " adds the term on logits.",
+                f"How the student learns from the teachers: {', '.join(METHODS[:-1])} or {METHODS[-1]} (the default). "
+                "A method that compares features alone takes +kd behind its name, which adds the term on logits.",
             ),
             "folds": (
                 "Folds",
