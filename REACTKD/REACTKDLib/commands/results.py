@@ -49,10 +49,10 @@ def earlier_results_set_aside(folder: Path) -> Iterator[None]:
         raise
     except OutputNotWritable as error:
         if (folder / REPORT).exists():
-            error.args = (f"{error} The results that lie there are of an earlier run.",)
+            error.add("The results that lie there are of an earlier run.")
         raise
     except Exception as error:
         aside = set_aside(folder, ALL)
         if aside is not None and isinstance(error, ReactkdError):
-            error.args = (f"{error} The results of an earlier run were moved into the folder '{aside.name}' there.",)
+            error.add(f"The results of an earlier run were moved into the folder '{aside.name}' there.")
         raise

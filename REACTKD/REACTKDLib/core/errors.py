@@ -36,6 +36,11 @@ class ReactkdError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    def add(self, sentence: str) -> None:
+        """Say one more sentence, in English, for the command line."""
+        self.message = f"{self.message} {sentence}"
+        self.args = (self.message,)  # what a pickled error is made from
+
     @property
     def template(self) -> str:
         """What the sentence is made from."""
