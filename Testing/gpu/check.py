@@ -133,7 +133,7 @@ def bfloat16(device: str) -> Iterator[Row]:
     """A student's encoders in bfloat16 against float32: the loss, and the time of forward and backward."""
     from REACTKDLib.core.student.config import StudentConfig
     from REACTKDLib.core.student.network import Student
-    from REACTKDTrainLib.training.precision import encode_in_bfloat16
+    from REACTKDTrainLib.training.device import encode_in_bfloat16
 
     shape = (32, 64, 64) if device == "cpu" else (96, 96, 128)
     draw = torch.Generator().manual_seed(0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from REACTKDLib.core.student.bundle import Bundle
-from REACTKDTrainLib.cohorts.__main__ import main
+from REACTKDTrainLib.__main__ import main
 from support.cli_runner import start
 from support.cohort_files import LIVER, MASS, abdomen, place, write
 from support.small_training import QUICK, TRAIN_SCRIPT, write_config
@@ -35,7 +35,7 @@ def hospital(tmp_path_factory):
 @pytest.mark.slow
 def test_a_list_of_real_files_trains_with_low_doses(hospital, tmp_path):
     listed = tmp_path / "list.json"
-    assert main(["check", str(hospital), "--datalist", str(listed), "--folds", "2"]) == 0
+    assert main(["cohorts", "check", str(hospital), "--datalist", str(listed), "--folds", "2"]) == 0
     config = write_config(tmp_path, data={**QUICK["data"], "doses": True, "size": "tiny"})
     parameters = {
         "cohort": str(listed), "output": str(tmp_path / "out"), "folds": 2, "fold": 0, "config": str(config),
