@@ -37,20 +37,14 @@ class Ticks:
         self._timer.connect("timeout()", self._tick)
 
     def start(self) -> None:
-        """Measure from now on.
-
-        What pytest and earlier tests made is out of the sight of Python's garbage collector meanwhile: going through it
-        takes 60 to 100 ms, whenever it likes. The garbage of the module itself still counts.
-        """
+        """Measure from now on; the garbage of earlier tests is not this module's."""
         gc.collect()
-        gc.freeze()
         self._last = time.thread_time(), time.monotonic()
         self._timer.start()
 
     def stop(self) -> None:
         """Measure no more."""
         self._timer.stop()
-        gc.unfreeze()
 
     def __str__(self) -> str:
         wall = f"{1000 * self.longest_wall:.0f} ms by the clock"
