@@ -63,8 +63,8 @@ def run(options: argparse.Namespace) -> tuple[GradeReport, list[Path]]:
     from demo.views import Views
     from host.boot import boot
     from REACTKDLib.scene.outputs import outputs_of
-    from REACTKDLib.scene.scene_files import save_scene
     from REACTKDLib.scene.session import SceneSession
+    from support.scene_files import save_scene
 
     step = Steps()
     output = options.output
@@ -108,8 +108,8 @@ def given_files(options: argparse.Namespace) -> CaseFiles | None:
 def load(scene: Any, files: CaseFiles) -> tuple[Any, Any]:
     """Load the files into the scene; return the nodes and the choice of segments."""
     from REACTKDLib.scene.case import NODE_NAMES, CaseNodes
-    from REACTKDLib.scene.scene_files import load_segmentation, load_volume
     from REACTKDLib.scene.segments import choose_segments
+    from support.scene_files import load_segmentation, load_volume
 
     volumes = {modality: load_volume(scene, path, NODE_NAMES[modality]) for modality, path in files.volumes.items()}
     nodes = CaseNodes(volumes, load_segmentation(scene, files.segmentation, "segmentation"))

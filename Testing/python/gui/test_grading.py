@@ -187,7 +187,7 @@ def test_another_module_is_entered_while_it_runs(application: Any, user: Any, no
 
 
 def test_a_saved_scene_brings_the_answer_back(user: Any, scene: Any, nodes: Any, tmp_path: Any) -> None:
-    from REACTKDLib.scene.scene_files import load_scene, save_scene
+    from support.scene_files import load_scene, save_scene
 
     grade(user)
     before, table = probabilities(user), user.rows("regionTable")

@@ -13,8 +13,8 @@ import pytest
 import slicer
 
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.scene.scene_files import save_scene
 from support.panel_steps import GRADE_S, grade, probabilities, wait_for_grade, wait_for_inputs
+from support.scene_files import save_scene
 
 SELECTORS = {"ctSelector": Modality.CT, "fdgSelector": Modality.FDG, "acetateSelector": Modality.ACETATE}
 

@@ -114,7 +114,7 @@ def test_an_input_that_is_deleted_is_no_input(user: Any, scene: Any, nodes: Any)
 
 
 def test_choices_come_back_with_a_saved_scene(user: Any, scene: Any, nodes: Any, tmp_path: Any) -> None:
-    from REACTKDLib.scene.scene_files import load_scene, save_scene
+    from support.scene_files import load_scene, save_scene
 
     user.choose("acetateSelector", None)
     user.check("tumorList", "Tumor", on=False)

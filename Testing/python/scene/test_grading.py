@@ -22,11 +22,11 @@ from REACTKDLib.scene.case import CaseNodes, nodes_from_case
 from REACTKDLib.scene.grading import GradingController
 from REACTKDLib.scene.outputs import outputs_of
 from REACTKDLib.scene.parameter_node import parameter_nodes, read_report
-from REACTKDLib.scene.scene_files import load_scene, save_scene
 from REACTKDLib.scene.session import SceneSession
 from REACTKDLib.scene.state import GradingState
 from support.edits import erase, mask_of, paint
 from support.scene_cases import make_case
+from support.scene_files import load_scene, save_scene
 from support.small_models import metadata_for, random_student
 from support.worlds import bending_transform, linear_transform, rigid
 

@@ -14,11 +14,11 @@ from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.panel_state import PanelState
 from REACTKDLib.scene.parameter_node import parameter_nodes
 from REACTKDLib.scene.recognize_inputs import recognize_inputs
-from REACTKDLib.scene.scene_files import load_scene, save_scene
 from REACTKDLib.scene.session import SceneSession
 from REACTKDLib.scene.units import write_unit
 from REACTKDLib.scene.view_choice import ViewChoice
 from support.scene_cases import HandMadeGrader, make_case
+from support.scene_files import load_scene, save_scene
 
 
 def volume(name: str, low: float = 0, unit: Unit = Unit.UNKNOWN, kind: str = "vtkMRMLScalarVolumeNode"):

@@ -19,10 +19,10 @@ from REACTKDLib.scene.case import CaseNodes, case_from_nodes
 from REACTKDLib.scene.hand_over import hand_over_case
 from REACTKDLib.scene.listed_nodes import add_case, images_in_slices
 from REACTKDLib.scene.remarks import remarks_of, write_remarks
-from REACTKDLib.scene.scene_files import load_segmentation, load_volume
 from REACTKDLib.scene.segments import choose_segments
 from support.case_files import SEGMENTATION, write_case
 from support.nifti_headers import nifti_with
+from support.scene_files import load_segmentation, load_volume
 from support.small_cases import small_case
 
 CASE = small_case(modalities=[Modality.CT])

@@ -15,8 +15,8 @@ from REACTKDLib.core.masks.checks import checked
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom import acquire, draw_patient
 from REACTKDLib.scene.case import case_from_nodes
-from REACTKDLib.scene.scene_files import load_segmentation, load_volume
 from support.real_data import real_data
+from support.scene_files import load_segmentation, load_volume
 from support.small_models import small_bundle
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import slicer
 
-from REACTKDLib.core.errors import FileMissing, NotAnImage, OutputNotWritable
 from REACTKDLib.core.files.segmentations import write_segmentation
 from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.images.volume import Volume
@@ -20,9 +18,9 @@ from REACTKDLib.scene.parameter_node import (
     read_inputs,
     read_report,
 )
-from REACTKDLib.scene.scene_files import load_scene, load_segmentation, load_volume, save_scene
 from REACTKDLib.scene.session import grade_in_scene
 from support.scene_cases import HandMadeGrader, make_case
+from support.scene_files import load_scene, load_segmentation, load_volume, save_scene
 
 
 def _grade(scene, nodes: CaseNodes):
@@ -140,25 +138,3 @@ def test_a_label_map_becomes_segments_known_by_label(scene, tmp_path):
     read = case_from_nodes(ct, segmentation=segmentation, liver_segment="5", tumor_segments=["2"])
     assert np.array_equal(read.liver, case.liver & ~case.tumor)
     assert np.array_equal(read.tumor, case.tumor)
-
-
-def test_what_cannot_be_read_or_written_is_said(host, scene, tmp_path):
-    (tmp_path / "text.nii.gz").write_text("not an image")
-    (tmp_path / "text.seg.nrrd").write_text("not an image")
-    (tmp_path / "text.mrb").write_text("not a scene")
-    before = scene.GetNumberOfNodes()
-    for load in (load_volume, load_segmentation):
-        with pytest.raises(FileMissing):
-            load(scene, tmp_path / "absent.nii.gz", "x")
-    with pytest.raises(NotAnImage):
-        load_volume(scene, tmp_path / "text.nii.gz", "x")
-    with pytest.raises(NotAnImage):
-        load_segmentation(scene, tmp_path / "text.seg.nrrd", "x")
-    with pytest.raises(FileMissing):
-        load_scene(scene, tmp_path / "absent.mrb")
-    assert scene.GetNumberOfNodes() == before
-    with pytest.raises(NotAnImage):
-        load_scene(scene, tmp_path / "text.mrb")
-    with pytest.raises(OutputNotWritable):
-        save_scene(scene, tmp_path / "text.mrb" / "below a file" / "scene.mrb")
-    host.errors.clear()  # Slicer's own readers complain, as they should
