@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from REACTKDLib.core.text import Text, packed, text_from
+from REACTKDLib.core.text import Text, packed, sentence, text_from
 
 Severity = Literal["info", "warning", "error"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One remark on a case.
+    """One remark on a case; as an error, it is made of a template and its values.
+
+        Finding("pet-not-suv", "info", _("{image} is in Bq/ml, so no SUV is reported."), image=ROLES[modality])
 
     code: stable, kebab-case. message: one plain sentence, a `Text` where it has a template. location_ras: where to
     look, mm RAS, or None.
@@ -23,6 +25,19 @@ class Finding:
     severity: Severity
     message: str
     location_ras: tuple[float, float, float] | None = None
+
+    def __init__(
+        self,
+        code: str,
+        severity: Severity,
+        message: str,
+        location_ras: tuple[float, float, float] | None = None,
+        **values: Any,
+    ) -> None:
+        """message: the sentence, with a place in braces for each of `values`; then its first letter is raised."""
+        message = sentence(message.format(**values)) if values else message
+        for field, value in zip(fields(self), (code, severity, message, location_ras)):
+            object.__setattr__(self, field.name, value)
 
     def to_dict(self) -> dict:
         """Return the JSON form used in reports and by `check`."""

@@ -146,14 +146,11 @@ def _read_volume(node: Any, modality: Modality, reference: Any) -> tuple[Volume,
 
 def _distortion_findings(nodes: CaseNodes) -> Iterable[Finding]:
     if distorting_transform(nodes.reference) is not None:
-        yield Finding(
-            "non-linear-transform",
-            "warning",
-            _(
-                "A non-linear transform bends the reference image in the scene; volumes and shapes are "
-                "measured before it. Harden the transform to measure after it."
-            ),
+        text = _(
+            "A non-linear transform bends the reference image in the scene; volumes and shapes are "
+            "measured before it. Harden the transform to measure after it."
         )
+        yield Finding("non-linear-transform", "warning", text)
 
 
 def _add_segment(

@@ -68,12 +68,10 @@ class CorrectedMasks:
         Raises: OutputNotWritable when the folder leads elsewhere.
         """
         if not self._folder_is_own():
-            raise OutputNotWritable(
-                _(
-                    "The folder of corrected masks beside the list is a link to another place; put a "
-                    "folder there instead."
-                )
+            text = _(
+                "The folder of corrected masks beside the list is a link to another place; put a folder there instead."
             )
+            raise OutputNotWritable(text)
         if self._known is not None and _stamp(self._known[0]) == self._known[1] and self._is_own(self._known[0], case):
             return self._known[0]
         first, taken = self._cases.masks_file(case), self._of_others(case)

@@ -36,13 +36,11 @@ def refuse_bent_space(nodes: CaseNodes) -> None:
     """Raise NonLinearTransform when any node of the case lies under a transform that one matrix cannot say."""
     for node, role in (*((n, ROLES[m]) for m, n in nodes.volumes.items()), (nodes.segmentation, SEGMENTATION_ROLE)):
         if distorting_transform(node) is not None:
-            raise NonLinearTransform(
-                _(
-                    "{role} lies under a transform that bends space (a grid or B-spline); harden the "
-                    "transform on it, or move it out from under it, and grade again."
-                ),
-                role=role,
+            text = _(
+                "{role} lies under a transform that bends space (a grid or B-spline); harden the "
+                "transform on it, or move it out from under it, and grade again."
             )
+            raise NonLinearTransform(text, role=role)
 
 
 def hand_over_case(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFolder) -> Slices:

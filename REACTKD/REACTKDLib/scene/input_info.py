@@ -14,7 +14,6 @@ from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.pet_values import infer_pet_unit
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.modality import ROLES, Modality
-from REACTKDLib.core.text import sentence
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.scene.units import stated_unit
 
@@ -55,15 +54,11 @@ def input_findings(volumes: Mapping[Modality, Any]) -> list[Finding]:
     for index, (modality, node) in enumerate(chosen):
         for other, same in chosen[index + 1 :]:
             if node.GetID() == same.GetID():
-                text = _("{image} and {other} are the same image; choose one image for each.").format(
-                    image=ROLES[modality], other=ROLES[other]
-                )
-                findings.append(Finding("same-image-twice", "warning", sentence(text)))
+                text = _("{image} and {other} are the same image; choose one image for each.")
+                findings.append(Finding("same-image-twice", "warning", text, image=ROLES[modality], other=ROLES[other]))
     for modality, node in chosen:
         named = modality_of_name(node.GetName() or "")
         if named is not None and named is not modality:
-            text = _("The image that is chosen as {image} is named like {other}; check which is which.").format(
-                image=ROLES[modality], other=ROLES[named]
-            )
-            findings.append(Finding("named-otherwise", "warning", text))
+            text = _("The image that is chosen as {image} is named like {other}; check which is which.")
+            findings.append(Finding("named-otherwise", "warning", text, image=ROLES[modality], other=ROLES[named]))
     return findings

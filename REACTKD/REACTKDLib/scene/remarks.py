@@ -12,7 +12,6 @@ from REACTKDLib.core.findings import Finding, finding_from, to_entry
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.stated_places import same_place
 from REACTKDLib.core.modality import ROLES, Modality
-from REACTKDLib.core.text import sentence
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.scene.volumes import ijk_to_ras_of
 
@@ -55,6 +54,6 @@ def _of_file(node: Any, role: str) -> tuple[Finding, ...]:
         text = _(
             "The file of {role} states two voxel sizes or places, and 3D Slicer took another one "
             "than the command line takes; correct the file's header, load it again and grade that."
-        ).format(role=role)
-        return (Finding("two-places", "warning", sentence(text)),)
+        )
+        return (Finding("two-places", "warning", text, role=role),)
     return ()  # moved in the scene since

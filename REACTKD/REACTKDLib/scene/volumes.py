@@ -34,14 +34,11 @@ def voxels_of(node: Any, role: str = _("the volume")) -> np.ndarray:
     if image is None or image.GetPointData().GetScalars() is None:
         raise NoVolume(_("{role} holds no image; load it again or choose another volume."), role=role)
     if image.GetNumberOfScalarComponents() != 1:
-        raise NotThreeDimensional(
-            _(
-                "{role} has {count} values in each voxel where one is needed; split a color image or a "
-                "time series into single volumes first."
-            ),
-            role=role,
-            count=image.GetNumberOfScalarComponents(),
+        text = _(
+            "{role} has {count} values in each voxel where one is needed; split a color image or a "
+            "time series into single volumes first."
         )
+        raise NotThreeDimensional(text, role=role, count=image.GetNumberOfScalarComponents())
     array = slicer.util.arrayFromVolume(node).view()
     array.flags.writeable = False
     return array

@@ -36,6 +36,20 @@ def calls_in(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
             yield getattr(node.func, "id", getattr(node.func, "attr", "")), node
 
 
+def said_before(tree: ast.AST, template: ast.expr) -> ast.expr:
+    """What a name was set to last before it is used as a template; anything else as it is."""
+    if not isinstance(template, ast.Name):
+        return template
+    found = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and node.lineno < template.lineno
+        and ast.unparse(node.targets[0]) == template.id
+    ]
+    return max(found, key=lambda node: node.lineno).value if found else template
+
+
 def faults_of(source: str) -> list[str]:
     """What is wrong with the texts of a file, by line."""
     tree, found = ast.parse(source), []
@@ -47,13 +61,14 @@ def faults_of(source: str) -> list[str]:
             if isinstance(template, ast.JoinedStr) or (isinstance(template, ast.Constant) and template.value):
                 found.append(f"{call.lineno}: the error {name} has a text without _(...)")
         elif name == "Finding" and len(call.args) > 2:
-            template, values = call.args[2], []
+            template, values = call.args[2], [value for value in call.keywords if value.arg != "location_ras"]
             if isinstance(template, (ast.JoinedStr, ast.Constant)):
                 found.append(f"{call.lineno}: the finding has a text without _(...)")
         elif name == "format" and isinstance(call.func.value, ast.Call):
             template, values = call.func.value, call.keywords
         else:
             continue
+        template = said_before(tree, template)
         if isinstance(template, ast.Call) and getattr(template.func, "id", "") == "_":
             wanted, given = set(FIELD.findall(template.args[0].value)), {value.arg for value in values}
             if wanted != given:
@@ -83,6 +98,8 @@ def test_texts_are_marked_and_whole(file: str) -> None:
         ('Finding("a", "info", _("The {organ} is gone.").format(organ=organ))', 0),
         ('Finding("a", "info", f"The {organ} is gone.")', 1),
         ('Finding("a", "info", _("The {organ} is gone."))', 1),
+        ('Finding("a", "info", _("The {organ} is gone."), organ=organ)', 0),
+        ('text = _("The {organ} is gone.")\nFinding("a", "info", text, liver=organ)', 1),
         ('text = _("The {organ} is gone.").format()', 1),
         ('text = _(f"The {organ} is gone.")', 1),
         ('def f():\n    for _ in "ab":\n        say(_("It is gone."))', 1),

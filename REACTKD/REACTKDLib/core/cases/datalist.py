@@ -57,11 +57,8 @@ def name_of(entry: Mapping[str, Any], key: str, default: str) -> str:
     if value is None or value == "":
         return default
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise UsageError(
-            _("A case of the datalist has the {key} {shown}; give each {key} as text in quotes, or leave it out."),
-            key=key,
-            shown=shown(value),
-        )
+        text = _("A case of the datalist has the {key} {shown}; give each {key} as text in quotes, or leave it out.")
+        raise UsageError(text, key=key, shown=shown(value))
     return str(value).strip() or default
 
 
@@ -76,11 +73,8 @@ def with_own_keys(entry: Any, listing: Mapping[str, Any], name: str) -> dict[str
     for channel, path in enumerate(images if isinstance(images, list) else [images]):
         key = _modality(listing.get("modality"), channel, name)
         if out.get(key) not in (None, "", path):
-            raise UsageError(
-                _("Case {case} of the datalist has two images for {key}; leave one."),
-                case=quoted([name]),
-                key=f"{key!r}",
-            )
+            text = _("Case {case} of the datalist has two images for {key}; leave one.")
+            raise UsageError(text, case=quoted([name]), key=f"{key!r}")
         out[key] = path
     label = entry.get("label")
     if label is not None and label != "":
@@ -98,27 +92,18 @@ def job_of_entry(entry: Mapping[str, Any], base: Path) -> Job:
     name = entry["id"]
     unknown = sorted(set(entry) - set(KEYS))
     if unknown:
-        raise UsageError(
-            _("Case {case} of the datalist has the unknown key {unknown}; known are {known}."),
-            case=quoted([name]),
-            unknown=quoted(unknown[:1]),
-            known=", ".join(KEYS),
-        )
+        text = _("Case {case} of the datalist has the unknown key {unknown}; known are {known}.")
+        raise UsageError(text, case=quoted([name]), unknown=quoted(unknown[:1]), known=", ".join(KEYS))
     not_text = [key for key in FILES if entry.get(key) and not isinstance(entry[key], str)]
     if not_text:
-        raise UsageError(
-            _("Case {case} of the datalist has {key} that is not text; give one path."),
-            case=quoted([name]),
-            key=f"{not_text[0]!r}",
-        )
+        text = _("Case {case} of the datalist has {key} that is not text; give one path.")
+        raise UsageError(text, case=quoted([name]), key=f"{not_text[0]!r}")
     files = {key: base / entry[key] for key in FILES if entry.get(key)}
     images = {m: files[m.value] for m in Modality if m.value in files}
     segmentation = files.get("segmentation")
     if segmentation is not None and {"liver", "tumor"} & set(files):
-        raise UsageError(
-            _("Case {case} of the datalist has a segmentation, and masks in files of their own; leave one."),
-            case=quoted([name]),
-        )
+        text = _("Case {case} of the datalist has a segmentation, and masks in files of their own; leave one.")
+        raise UsageError(text, case=quoted([name]))
     masks = (files["liver"], files["tumor"]) if {"liver", "tumor"} <= set(files) else None
     allowed = is_allowed(entry.get(ALLOWED), name)
     return Job(name, images, segmentation, mask_files=masks, different_patients_ok=allowed)
@@ -174,13 +159,9 @@ def _modality(names: Any, channel: int, case: str) -> str:
         return "ct"
     key = next((key for word, key in _CHANNELS if word in channel_name.casefold()), None)
     if key is None:
-        raise UsageError(
-            _(
-                "Case {case} of the datalist has an image {channel} that is '{modality}' in "
-                '"modality"; name each channel CT, FDG or acetate there.'
-            ),
-            case=quoted([case]),
-            channel=channel,
-            modality=shown(channel_name) or _("not named"),
+        text = _(
+            "Case {case} of the datalist has an image {channel} that is '{modality}' in "
+            '"modality"; name each channel CT, FDG or acetate there.'
         )
+        raise UsageError(text, case=quoted([case]), channel=channel, modality=shown(channel_name) or _("not named"))
     return key

@@ -39,9 +39,6 @@ def is_allowed(value: object, case: str) -> bool:
     if answer in ("yes", "true", "1", "ok"):
         return True
     if answer not in ("", "no", "false", "0"):
-        raise UsageError(
-            _("Case {case} has a {key} that is neither yes nor no; write one of them."),
-            case=quoted([case]),
-            key=ALLOWED,
-        )
+        text = _("Case {case} has a {key} that is neither yes nor no; write one of them.")
+        raise UsageError(text, case=quoted([case]), key=ALLOWED)
     return False

@@ -147,10 +147,8 @@ def masks_on(file: Segmentation, choice: Choice, reference: Volume) -> tuple[np.
     """
     masks = [file.mask(choice.livers), file.mask(choice.tumors)]
     if not masks[0].any():
-        raise NoLiver(
-            _("The liver segment {segments} is empty; draw the liver, or choose the segment that holds it."),
-            segments=quoted(file.segments[i].name for i in choice.livers),
-        )
+        text = _("The liver segment {segments} is empty; draw the liver, or choose the segment that holds it.")
+        raise NoLiver(text, segments=quoted(file.segments[i].name for i in choice.livers))
     findings = _choice_findings(file, choice)
     grid = Grid(reference.shape, reference.ijk_to_ras)
     if not same_place(file.grid, grid):
@@ -174,10 +172,8 @@ def _grid_findings(share: float) -> list[Finding]:
     text = _("The segmentation lies on another grid than the image and was resampled to it (nearest voxel).")
     findings = [Finding("segmentation-resampled", "info", text)]
     if share < 0.995:
-        text = _("Only {percent} % of the liver mask lies inside the image; the rest was left out.").format(
-            percent=f"{100 * share:.0f}"
-        )
-        findings.append(Finding("mask-partly-outside", "warning", text))
+        text = _("Only {percent} % of the liver mask lies inside the image; the rest was left out.")
+        findings.append(Finding("mask-partly-outside", "warning", text, percent=f"{100 * share:.0f}"))
     return findings
 
 
@@ -192,14 +188,12 @@ def parts_findings(drawn: Mapping[str, bool]) -> list[Finding]:
     """Return what to say of a liver that was put together from several segments. drawn: name -> has it a voxel."""
     if len(drawn) < 2:
         return []
-    text = _("The liver was put together from the segments {segments}.").format(segments=quoted(drawn))
-    findings = [Finding("liver-of-parts", "info", text)]
+    text = _("The liver was put together from the segments {segments}.")
+    findings = [Finding("liver-of-parts", "info", text, segments=quoted(drawn))]
     empty = [name for name, has_voxels in drawn.items() if not has_voxels]
     if empty:
-        text = _("Of the parts of the liver {segments} hold no voxel; draw them, unless they were resected.").format(
-            segments=quoted(empty)
-        )
-        findings.append(Finding("liver-part-empty", "warning", text))
+        text = _("Of the parts of the liver {segments} hold no voxel; draw them, unless they were resected.")
+        findings.append(Finding("liver-part-empty", "warning", text, segments=quoted(empty)))
     return findings
 
 

@@ -53,12 +53,10 @@ def read_listed(path: Path) -> list[tuple[Job, dict[str, str]]]:
     elif path.is_file():
         listed = _jobs_of_csv(path)
     else:
-        raise FileMissing(
-            _(
-                "There is no worklist at the path given; give a CSV file, a datalist (.json) or a "
-                "folder of case folders."
-            )
+        text = _(
+            "There is no worklist at the path given; give a CSV file, a datalist (.json) or a folder of case folders."
         )
+        raise FileMissing(text)
     if not listed:
         raise UsageError(
             _("The worklist holds no case; give a CSV with a row, or a folder with a folder, for each case.")
@@ -87,11 +85,8 @@ def _jobs_of_csv(path: Path) -> list[tuple[Job, dict[str, str]]]:
     table = read_table(path, _("the worklist"), ("case", "segmentation"))
     unknown = [name for name in table.columns if name not in (*COLUMNS, *LABELS)]
     if unknown:
-        raise UsageError(
-            _("The worklist has unknown columns {unknown}; its columns are {columns}."),
-            unknown=quoted(unknown),
-            columns=", ".join(COLUMNS),
-        )
+        text = _("The worklist has unknown columns {unknown}; its columns are {columns}.")
+        raise UsageError(text, unknown=quoted(unknown), columns=", ".join(COLUMNS))
     return [(_job_of_row(row, path.parent), row) for row in table.rows]
 
 

@@ -26,14 +26,11 @@ def check_path(path: str | os.PathLike, role: str) -> None:
         return
     if stat.S_ISDIR(mode):
         if _entries(Path(path)) > MOST_ENTRIES:
-            raise NotAnImage(
-                _(
-                    "The folder given for {role} holds more than {most} files and folders; give the "
-                    "series' own folder, or one file of it."
-                ),
-                role=role,
-                most=MOST_ENTRIES,
+            text = _(
+                "The folder given for {role} holds more than {most} files and folders; give the "
+                "series' own folder, or one file of it."
             )
+            raise NotAnImage(text, role=role, most=MOST_ENTRIES)
     elif not stat.S_ISREG(mode):
         raise NotAnImage(_("{role} is given as a device or a pipe; give a file."), role=role)
 

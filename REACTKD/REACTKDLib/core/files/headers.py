@@ -13,7 +13,6 @@ import numpy as np
 
 from REACTKDLib.core.errors import BadSpacing, NotAnImage, NotThreeDimensional, SingularDirection, SkewedAxes
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.text import sentence
 from REACTKDLib.core.text import tr as _
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -88,20 +87,14 @@ def check_spacing(values: np.ndarray, role: str) -> None:
     values = np.asarray(values)
     shown = " x ".join(f"{v:g}" for v in values)
     if not np.all(np.isfinite(values)) or np.any(values <= 0):
-        raise BadSpacing(
-            _(
-                "{role} states a voxel spacing of {shown} mm where every value must be above zero; "
-                "correct the spacing or export the image again."
-            ),
-            role=role,
-            shown=shown,
+        text = _(
+            "{role} states a voxel spacing of {shown} mm where every value must be above zero; "
+            "correct the spacing or export the image again."
         )
+        raise BadSpacing(text, role=role, shown=shown)
     if np.any(values < SPACING_LIMITS[0]) or np.any(values > SPACING_LIMITS[1]):
-        raise BadSpacing(
-            _("{role} states a voxel spacing of {shown} mm, which no scan has; correct the spacing or its unit."),
-            role=role,
-            shown=shown,
-        )
+        text = _("{role} states a voxel spacing of {shown} mm, which no scan has; correct the spacing or its unit.")
+        raise BadSpacing(text, role=role, shown=shown)
 
 
 def check_axes(axes: np.ndarray, role: str) -> None:
@@ -136,27 +129,19 @@ def check_three_dimensional(sizes: Sequence[int], role: str) -> None:
     for n in sizes[3:]:
         count *= n
     if count > 1:
-        raise NotThreeDimensional(
-            _("{role} is a 4-D series of {count} volumes where one is needed; save a single one of them."),
-            role=role,
-            count=count,
-        )
+        text = _("{role} is a 4-D series of {count} volumes where one is needed; save a single one of them.")
+        raise NotThreeDimensional(text, role=role, count=count)
     if sizes[0] * sizes[1] * sizes[2] > MOST_VOXELS:
         shown = " x ".join(str(n) for n in sizes[:3])
-        raise NotAnImage(
-            _("The header of {role} states {shown} voxels, more than any scan has; export the image again."),
-            role=role,
-            shown=shown,
-        )
+        text = _("The header of {role} states {shown} voxels, more than any scan has; export the image again.")
+        raise NotAnImage(text, role=role, shown=shown)
 
 
 def incomplete_geometry(missing: Sequence[str], role: str) -> Finding:
     """Return the finding that a file leaves a part of its geometry unsaid."""
     what = reduce(lambda some, last: _("{some} nor {last}").format(some=some, last=last), missing)
-    text = _("{role} does not state {what}; check that left and right, sizes and places are as they should be.").format(
-        role=role, what=what
-    )
-    return Finding("geometry-incomplete", "warning", sentence(text))
+    text = _("{role} does not state {what}; check that left and right, sizes and places are as they should be.")
+    return Finding("geometry-incomplete", "warning", text, role=role, what=what)
 
 
 def cut_off(role: str) -> NotAnImage:
@@ -201,10 +186,8 @@ def not_scalar(count: int, role: str) -> NotThreeDimensional:
 
 def not_perpendicular(role: str) -> SkewedAxes:
     """Return the error for a NIfTI file with sheared axes."""
-    return SkewedAxes(
-        _(
-            "The axes of {role} are not perpendicular (a tilted gantry), which NIfTI readers "
-            "refuse; straighten the volume in 3D Slicer or save it as NRRD."
-        ),
-        role=role,
+    text = _(
+        "The axes of {role} are not perpendicular (a tilted gantry), which NIfTI readers "
+        "refuse; straighten the volume in 3D Slicer or save it as NRRD."
     )
+    return SkewedAxes(text, role=role)

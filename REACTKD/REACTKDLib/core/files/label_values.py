@@ -6,7 +6,6 @@ import numpy as np
 
 from REACTKDLib.core.errors import NotASegmentation
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.text import sentence
 from REACTKDLib.core.text import tr as _
 
 #: A header's scale, or a resampling of single precision, leaves values this close to the label that was meant.
@@ -29,25 +28,19 @@ def whole_labels(array: np.ndarray, role: str) -> tuple[np.ndarray, tuple[Findin
     if array.dtype.kind == "f":
         labels = np.rint(array)
         if not np.isfinite(array).all() or np.abs(labels).max(initial=0) >= 2**31:
-            raise NotASegmentation(
-                _("{role} holds values that are no labels (infinite or above two billion); give a label map."),
-                role=role,
-            )
+            text = _("{role} holds values that are no labels (infinite or above two billion); give a label map.")
+            raise NotASegmentation(text, role=role)
         away = float(np.abs(array - labels).max(initial=0))
         if away > NEAR:
-            raise NotASegmentation(
-                _(
-                    "{role} holds values that are not whole numbers, as a map of probabilities or a mask "
-                    "resampled linearly does; cut it at one half and save it as a label map."
-                ),
-                role=role,
+            text = _(
+                "{role} holds values that are not whole numbers, as a map of probabilities or a mask "
+                "resampled linearly does; cut it at one half and save it as a label map."
             )
+            raise NotASegmentation(text, role=role)
         array = labels.astype(np.int32)
         if away:
-            text = _("{role} holds values up to {away} off whole numbers, which were rounded to labels.").format(
-                role=role, away=f"{away:.2g}"
-            )
-            findings = (Finding("labels-rounded", "info", sentence(text)),)
+            text = _("{role} holds values up to {away} off whole numbers, which were rounded to labels.")
+            findings = (Finding("labels-rounded", "info", text, role=role, away=f"{away:.2g}"),)
     return array, findings
 
 
@@ -62,14 +55,11 @@ def mask_of(array: np.ndarray, role: str) -> tuple[np.ndarray, tuple[Finding, ..
         )
     labels, findings = whole_labels(array, role)
     if _is_graded(labels):
-        raise NotASegmentation(
-            _(
-                "{role} rises from 0 to {highest} in steps, as probabilities stored as whole numbers "
-                "do; cut it at one half and save it as a label map."
-            ),
-            role=role,
-            highest=int(labels.max()),
+        text = _(
+            "{role} rises from 0 to {highest} in steps, as probabilities stored as whole numbers "
+            "do; cut it at one half and save it as a label map."
         )
+        raise NotASegmentation(text, role=role, highest=int(labels.max()))
     return labels > 0, findings
 
 

@@ -146,41 +146,31 @@ def _find(candidates: Sequence[Candidate], wanted: str) -> list[int]:
         matches = [i for i, candidate in enumerate(candidates) if test(candidate)]
         if len(matches) > 1:
             names = quoted(candidates[i].name for i in matches)
-            raise AmbiguousSegment(
-                _("'{wanted}' may be any of {names}; rename the segments so that one is meant."),
-                wanted=wanted,
-                names=names,
-            )
+            text = _("'{wanted}' may be any of {names}; rename the segments so that one is meant.")
+            raise AmbiguousSegment(text, wanted=wanted, names=names)
         if matches:
             return matches
-    raise LabelMissing(
-        _("There is no segment '{wanted}'; the segmentation has {segments}."),
-        wanted=wanted,
-        segments=_listed(candidates),
-    )
+    text = _("There is no segment '{wanted}'; the segmentation has {segments}.")
+    raise LabelMissing(text, wanted=wanted, segments=_listed(candidates))
 
 
 def _all_tumors(candidates: Sequence[Candidate], found: list[int]) -> tuple[int, ...]:
     """Return the tumors, unless it is open whether they are that: two drawings of one tumor, or "Liver-Tumor" alone."""
     names = [candidates[i].name for i in found]
     if drawn_twice(names):
-        raise AmbiguousSegment(
-            _(
-                "The segments {segments} may show one tumor drawn twice, as by a person and by a "
-                "program; say which are to be graded (--tumor NAME or LABEL on the command line)."
-            ),
-            segments=quoted(names),
+        text = _(
+            "The segments {segments} may show one tumor drawn twice, as by a person and by a "
+            "program; say which are to be graded (--tumor NAME or LABEL on the command line)."
         )
+        raise AmbiguousSegment(text, segments=quoted(names))
     unclear = [c.name for c in candidates if _is_open(c) and SegmentName(c.name).is_equivocal]
     if unclear and not found:
-        raise AmbiguousSegment(
-            _(
-                "The segment {kinds} may be the tumor of the liver, or the liver without it or with "
-                "it; say which segment is the tumor (--tumor NAME or LABEL on the command line), or "
-                "rename it."
-            ),
-            kinds=quoted(unclear),
+        text = _(
+            "The segment {kinds} may be the tumor of the liver, or the liver without it or with "
+            "it; say which segment is the tumor (--tumor NAME or LABEL on the command line), or "
+            "rename it."
         )
+        raise AmbiguousSegment(text, kinds=quoted(unclear))
     return tuple(found)
 
 
@@ -214,13 +204,11 @@ def _one_liver(candidates: Sequence[Candidate], found: list[int], parts: dict[in
     exact = [i for i in whole if SegmentName(candidates[i].name).words == ("liver",)]
     if len(exact) == 1:
         return tuple(exact)
-    raise AmbiguousSegment(
-        _(
-            "The segments {segments} all look like the liver; say which one it is (--liver NAME or "
-            "LABEL on the command line)."
-        ),
-        segments=quoted(candidates[i].name for i in whole),
+    text = _(
+        "The segments {segments} all look like the liver; say which one it is (--liver NAME or "
+        "LABEL on the command line)."
     )
+    raise AmbiguousSegment(text, segments=quoted(candidates[i].name for i in whole))
 
 
 def _of_parts(candidates: Sequence[Candidate], parts: dict[int, LiverPart]) -> tuple[int, ...]:
@@ -230,22 +218,17 @@ def _of_parts(candidates: Sequence[Candidate], parts: dict[int, LiverPart]) -> t
         if some and not missing_segments(some.values()):
             return tuple(some)
     if not sure:
-        raise NoLiver(
-            _(
-                "No segment is recognized as the liver among {segments}; say which one it is (--liver "
-                "NAME or LABEL on the command line), or draw it."
-            ),
-            segments=_listed(candidates),
+        text = _(
+            "No segment is recognized as the liver among {segments}; say which one it is (--liver "
+            "NAME or LABEL on the command line), or draw it."
         )
+        raise NoLiver(text, segments=_listed(candidates))
     missing = ", ".join(missing_segments(sure.values()))
-    raise NoLiver(
-        _(
-            "The liver is drawn in parts, {segments}, without the segments {missing}; draw these "
-            "or the whole liver, or name all parts that there are (--liver on the command line)."
-        ),
-        segments=quoted(candidates[i].name for i in sure),
-        missing=missing,
+    text = _(
+        "The liver is drawn in parts, {segments}, without the segments {missing}; draw these "
+        "or the whole liver, or name all parts that there are (--liver on the command line)."
     )
+    raise NoLiver(text, segments=quoted(candidates[i].name for i in sure), missing=missing)
 
 
 def _listed(candidates: Sequence[Candidate]) -> str:

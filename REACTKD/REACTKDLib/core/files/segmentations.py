@@ -171,10 +171,8 @@ def _numbered_segments(layers: np.ndarray) -> tuple[Segment, ...]:
     present = np.unique(layers) if highest > 65535 else np.flatnonzero(np.bincount(layers.ravel()))
     labels = [int(v) for v in present if v]
     if len(labels) > MOST_LABELS:
-        raise NotASegmentation(
-            _("The segmentation file holds {count} different values, as an image does; give a label map."),
-            count=len(labels),
-        )
+        text = _("The segmentation file holds {count} different values, as an image does; give a label map.")
+        raise NotASegmentation(text, count=len(labels))
     return tuple(Segment(f"label {label}", label) for label in labels)
 
 

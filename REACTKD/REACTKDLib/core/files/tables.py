@@ -169,24 +169,18 @@ def _columns(header: list[str], role: str, needed: Collection[str]) -> list[str]
         )
     lacking = [name for name in needed if name not in columns]
     if lacking:
-        raise UsageError(
-            _(
-                "{role} lacks the column {column}; its first line must name the columns, with commas, "
-                "semicolons or tabs between them."
-            ),
-            role=sentence(role),
-            column=quoted(lacking),
+        text = _(
+            "{role} lacks the column {column}; its first line must name the columns, with commas, "
+            "semicolons or tabs between them."
         )
+        raise UsageError(text, role=sentence(role), column=quoted(lacking))
     return columns
 
 
 def _row(columns: list[str], cells: list[str], line: int, role: str) -> dict[str, str]:
     if any(cells[len(columns) :]):
-        raise UsageError(
-            _("Line {line} of {role} has more cells than there are columns; quote cells that hold a separator."),
-            line=line,
-            role=role,
-        )
+        text = _("Line {line} of {role} has more cells than there are columns; quote cells that hold a separator.")
+        raise UsageError(text, line=line, role=role)
     filled = [*cells, *[""] * (len(columns) - len(cells))]
     return {name: cell for name, cell in zip(columns, filled) if name}
 

@@ -107,13 +107,11 @@ def write_volume(volume: Volume, path: str | os.PathLike) -> Path:
 
 def _check_is_file(path: Path, role: str) -> None:
     if path.is_dir():
-        raise NotAnImage(
-            _(
-                "A folder was given for {role} where one image file is needed; load a DICOM series in "
-                "3D Slicer and save it as NRRD or NIfTI."
-            ),
-            role=role,
+        text = _(
+            "A folder was given for {role} where one image file is needed; load a DICOM series in "
+            "3D Slicer and save it as NRRD or NIfTI."
         )
+        raise NotAnImage(text, role=role)
     if not path.is_file():
         raise FileMissing(_("There is no file at the path given for {role}; check the path."), role=role)
 

@@ -148,28 +148,19 @@ def _region_findings(regions: RegionSet, small: np.ndarray, bundle: Bundle) -> l
         )
         found.append(Finding("model-not-verified", "warning", text))
     if not regions.lesions:
-        found.append(
-            Finding(
-                "no-lesion",
-                "warning",
-                _("No {lesion} is marked in the {organ}, so no grade is given.").format(lesion=lesion, organ=organ),
-            )
-        )
+        text = _("No {lesion} is marked in the {organ}, so no grade is given.")
+        found.append(Finding("no-lesion", "warning", text, lesion=lesion, organ=organ))
     if regions.regions[0].voxels == 0:
         text = _(
             "The whole {organ} is marked as {lesion}; without other tissue to compare with the answer means little."
-        ).format(organ=organ, lesion=lesion)
-        found.append(Finding("no-parenchyma", "warning", text))
+        )
+        found.append(Finding("no-parenchyma", "warning", text, organ=organ, lesion=lesion))
     for region, low in zip(regions.lesions, small[1:]):
         if low:
-            text = _("{name} is smaller than a cell of the network's maps, so little of it is seen.").format(
-                name=region.name
-            )
-            found.append(Finding("low-resolution", "info", text, region.centroid_ras))
+            text = _("{name} is smaller than a cell of the network's maps, so little of it is seen.")
+            found.append(Finding("low-resolution", "info", text, region.centroid_ras, name=region.name))
     return found
 
 
 def _muted_findings(rows: Sequence[ReportRegion], muted: Sequence[int]) -> list[Finding]:
-    return [
-        Finding("region-muted", "info", _("{name} was taken out of the sum.").format(name=rows[n].name)) for n in muted
-    ]
+    return [Finding("region-muted", "info", _("{name} was taken out of the sum."), name=rows[n].name) for n in muted]

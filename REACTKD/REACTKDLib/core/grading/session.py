@@ -273,7 +273,7 @@ class Session:
     def _ignored(self, case: Case) -> tuple[Finding, ...]:
         text = _("The model does not read {image}; it was not used.")
         ignored = [modality.value for modality in case.modalities if modality not in self.modalities]
-        return tuple(Finding("input-ignored", "warning", text.format(image=name)) for name in ignored)
+        return tuple(Finding("input-ignored", "warning", text, image=name) for name in ignored)
 
 
 def _whole_organ(case: Case, bundle: Bundle) -> Case:

@@ -44,15 +44,11 @@ class Case:
         for name in ("liver", "tumor"):
             mask = np.asarray(getattr(self, name), dtype=bool)
             if mask.shape != self.reference.shape:
-                raise GeometryMismatch(
-                    _(
-                        "The {name} mask has {mask_shape} voxels where the image has {image_shape}; resample "
-                        "the mask to the image's grid."
-                    ),
-                    name=name,
-                    mask_shape=mask.shape,
-                    image_shape=self.reference.shape,
+                text = _(
+                    "The {name} mask has {mask_shape} voxels where the image has {image_shape}; resample "
+                    "the mask to the image's grid."
                 )
+                raise GeometryMismatch(text, name=name, mask_shape=mask.shape, image_shape=self.reference.shape)
             object.__setattr__(self, name, mask)
 
     @property

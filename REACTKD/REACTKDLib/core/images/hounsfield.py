@@ -36,14 +36,11 @@ def check_hounsfield(array: np.ndarray, role: str = _("the CT")) -> None:
     """Raise NotHounsfield, naming what was seen and the fix, when `array` (any shape) cannot be a CT in HU."""
     fault = hounsfield_fault(array)
     if fault:
-        raise NotHounsfield(
-            _(
-                "{role} is not in Hounsfield units: {fault}; export it again with its rescale values "
-                "applied, or give a PET as a PET."
-            ),
-            role=role,
-            fault=fault,
+        text = _(
+            "{role} is not in Hounsfield units: {fault}; export it again with its rescale values "
+            "applied, or give a PET as a PET."
         )
+        raise NotHounsfield(text, role=role, fault=fault)
 
 
 def hounsfield_fault(array: np.ndarray) -> str | None:

@@ -15,7 +15,6 @@ from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.regrid import whole_voxel_windows
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import ROLES, Modality
-from REACTKDLib.core.text import sentence
 from REACTKDLib.core.text import tr as _
 
 SAME_GRID_VOXELS = 0.1
@@ -62,13 +61,11 @@ def check_images_together(volumes: Mapping[Modality, Volume]) -> None:
         pairs = [(own, Grid(image.shape, place)) for place in reference.other_places]
         pairs += [(Grid(own.shape, place), image) for place in volume.other_places]
         if any(same_place(a, b) for a, b in pairs):
-            raise GeometryMismatch(
-                _(
-                    "{image} lies on the other image by one of the two places that their headers state and "
-                    "beside it by the other; save both again with one geometry (qform and sform alike)."
-                ),
-                image=ROLES[modality],
+            text = _(
+                "{image} lies on the other image by one of the two places that their headers state and "
+                "beside it by the other; save both again with one geometry (qform and sform alike)."
             )
+            raise GeometryMismatch(text, image=ROLES[modality])
 
 
 def _share_voxels(a: Grid, b: Grid) -> bool:
@@ -80,5 +77,5 @@ def _by_other_place(role: str) -> Finding:
     text = _(
         "{role} lies where the other of two places puts it that a header states; it was laid "
         "on the image voxel by voxel, so check that it fits."
-    ).format(role=role)
-    return Finding("mask-by-other-place", "warning", sentence(text))
+    )
+    return Finding("mask-by-other-place", "warning", text, role=role)

@@ -67,20 +67,14 @@ class Volume:
         label = self.name or _("the volume")
         array = np.asarray(self.array)
         if array.ndim != 3 or array.size == 0:
-            raise NotThreeDimensional(
-                _(
-                    "{label} has {dimensions} dimensions and {count} values where a 3-D image is needed; "
-                    "split a time series or a color image into single volumes first."
-                ),
-                label=label,
-                dimensions=array.ndim,
-                count=array.size,
+            text = _(
+                "{label} has {dimensions} dimensions and {count} values where a 3-D image is needed; "
+                "split a time series or a color image into single volumes first."
             )
+            raise NotThreeDimensional(text, label=label, dimensions=array.ndim, count=array.size)
         if not self.checked and array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise NotFinite(
-                _("{label} holds NaN or infinite voxels; replace them (for CT by -1024) and save it again."),
-                label=label,
-            )
+            text = _("{label} holds NaN or infinite voxels; replace them (for CT by -1024) and save it again.")
+            raise NotFinite(text, label=label)
         object.__setattr__(self, "array", array)
         object.__setattr__(self, "ijk_to_ras", check_geometry(self.ijk_to_ras, label))
         object.__setattr__(self, "unit", Unit(self.unit))

@@ -74,14 +74,11 @@ class Bundle:
         # Hashed and parsed from the same bytes, so that the file cannot change in between.
         content = (folder / WEIGHTS).read_bytes()
         if hashlib.sha256(content).hexdigest() != metadata["reactkd"]["sha256"]:
-            raise BundleAltered(
-                _(
-                    "{file} in the model folder '{name}' is not the file that the metadata describes; copy "
-                    "the model folder again."
-                ),
-                file=WEIGHTS,
-                name=folder.name,
+            text = _(
+                "{file} in the model folder '{name}' is not the file that the metadata describes; copy "
+                "the model folder again."
             )
+            raise BundleAltered(text, file=WEIGHTS, name=folder.name)
         student = _student_with(metadata, _tensors(content, folder / WEIGHTS))
         verified = HASH in metadata["reactkd"]
         if not verified and claims_clinical_use(metadata["reactkd"]["clinical_use"]):
@@ -149,10 +146,8 @@ def shipped_bundle_folder() -> Path:
     for place in places:
         if (place / "Models" / SHIPPED).is_dir():
             return place / "Models" / SHIPPED
-    raise BundleIncomplete(
-        _("The model '{model}' is not installed with REACTKD; install the extension again or choose a model folder."),
-        model=SHIPPED,
-    )
+    text = _("The model '{model}' is not installed with REACTKD; install the extension again or choose a model folder.")
+    raise BundleIncomplete(text, model=SHIPPED)
 
 
 def _tensors(content: bytes, path: Path) -> dict[str, Any]:
@@ -166,23 +161,19 @@ def _tensors(content: bytes, path: Path) -> dict[str, Any]:
             warnings.simplefilter("ignore")  # torch warns of odd pickles that it then refuses
             state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise BundleUnsafe(
-            _(
-                "The weights file {name} holds more than numbers and was not opened; ask for the model "
-                "as a plain state dict."
-            ),
-            name=path.name,
-        ) from error
+        text = _(
+            "The weights file {name} holds more than numbers and was not opened; ask for the model "
+            "as a plain state dict."
+        )
+        raise BundleUnsafe(text, name=path.name) from error
     except Exception as error:  # torch reports a broken file by many types
         raise BundleMismatch(
             _("{name} is not a weights file of PyTorch; copy the model folder again."), name=path.name
         ) from error
     tensors = isinstance(state, dict) and all(isinstance(v, torch.Tensor) for v in state.values())
     if not tensors or not all(isinstance(name, str) for name in state):
-        raise BundleUnsafe(
-            _("The weights file {name} holds more than tensors; ask for the model as a plain state dict."),
-            name=path.name,
-        )
+        text = _("The weights file {name} holds more than tensors; ask for the model as a plain state dict.")
+        raise BundleUnsafe(text, name=path.name)
     return state
 
 
@@ -201,19 +192,14 @@ def _student_with(metadata: Mapping[str, Any], state: Mapping[str, Any]) -> Stud
         UncertaintyRule(**info.get("uncertain", {}))
         _check_names(info, config)
     except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
-        raise BundleMismatch(
-            _("The description of the model {model} is not valid ({reason}); copy the model folder again."),
-            model=quoted([info["name"]]),
-            reason=shown(error, 150),
-        ) from error
+        text = _("The description of the model {model} is not valid ({reason}); copy the model folder again.")
+        raise BundleMismatch(text, model=quoted([info["name"]]), reason=shown(error, 150)) from error
     try:
         _check_kinds(state, student.state_dict())
         student.load_state_dict(state)
     except (RuntimeError, ValueError) as error:
-        raise BundleMismatch(
-            _("The weights do not fit the configuration of the model '{model}'; copy the model folder again."),
-            model=info["name"],
-        ) from error
+        text = _("The weights do not fit the configuration of the model '{model}'; copy the model folder again.")
+        raise BundleMismatch(text, model=info["name"]) from error
     if not all(bool(value.isfinite().all()) for value in student.state_dict().values()):
         raise BundleMismatch(
             _("The weights of the model '{model}' hold NaN or infinity; train it again."), model=info["name"]

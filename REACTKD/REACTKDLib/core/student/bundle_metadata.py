@@ -52,13 +52,11 @@ def read_metadata(path: Path) -> dict[str, Any]:
             _("{path} lacks {keys} under 'reactkd'; copy the model folder again."), path=path, keys=", ".join(missing)
         )
     if HASH in ours and ours[HASH] != description_hash(metadata):
-        raise BundleAltered(
-            _(
-                "{name} in the model folder is not the description that was saved with the model; copy "
-                "the model folder again."
-            ),
-            name=path.name,
+        text = _(
+            "{name} in the model folder is not the description that was saved with the model; copy "
+            "the model folder again."
         )
+        raise BundleAltered(text, name=path.name)
     return metadata
 
 

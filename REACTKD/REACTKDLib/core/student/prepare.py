@@ -98,33 +98,29 @@ class Preparation:
         not fit scales the spacing up and adds a finding. Raises: NoLiver when the liver mask is empty.
         """
         mask, matrix = to_ras_order(case.liver, case.reference.ijk_to_ras)
-        spacing = np.linalg.norm(matrix[:3, :3], axis=0)
-        directions = matrix[:3, :3] / spacing
+        sizes = np.linalg.norm(matrix[:3, :3], axis=0)
+        directions = matrix[:3, :3] / sizes
         if self.field == "volume":
-            extent = np.array(mask.shape[::-1]) * spacing
+            extent = np.array(mask.shape[::-1]) * sizes
             step = extent / np.array(self.shape[::-1])
-            return self._grid(directions, matrix[:3, 3], (extent - spacing) / 2, step), ()
+            return self._grid(directions, matrix[:3, 3], (extent - sizes) / 2, step), ()
         found = bounding_box(case.liver)  # not of the view: flipped axes take ten times as long
         if found is None:
             raise NoLiver(_("The liver mask is empty; draw the liver, or choose the segment that holds it."))
         box = box_in_ras_order(found, case.liver.shape, case.reference.ijk_to_ras)
-        edges = np.array([((s.start - 0.5), (s.stop - 0.5)) for s in box[::-1]]) * spacing[:, None]
+        edges = np.array([((s.start - 0.5), (s.stop - 0.5)) for s in box[::-1]]) * sizes[:, None]
         center = np.round(edges.mean(axis=1) / LATTICE_MM - 1e-4) * LATTICE_MM
         need = 2 * np.abs(edges - center[:, None]).max(axis=1)
         room = np.array(self.shape[::-1]) * self.spacing_mm
         scale = float(np.max(need / room))
         findings = ()
         if scale > 1:
-            findings = (
-                Finding(
-                    "liver-larger-than-grid",
-                    "warning",
-                    _(
-                        "The liver is larger than the network's field; voxels of {coarser} mm instead of "
-                        "{spacing} mm are used, so small lesions are seen less well."
-                    ).format(coarser=f"{self.spacing_mm * scale:.2f}", spacing=f"{self.spacing_mm:g}"),
-                ),
+            text = _(
+                "The liver is larger than the network's field; voxels of {coarser} mm instead of {spacing} mm are used, "
+                "so small lesions are seen less well."
             )
+            coarser, spacing = f"{self.spacing_mm * scale:.2f}", f"{self.spacing_mm:g}"
+            findings = (Finding("liver-larger-than-grid", "warning", text, coarser=coarser, spacing=spacing),)
         step = np.full(3, self.spacing_mm * max(scale, 1.0))
         return self._grid(directions, matrix[:3, 3], center, step), findings
 
@@ -160,13 +156,11 @@ class Preparation:
     def _pet(self, case: Case, volume: Volume, grid: Grid, modality: Modality) -> np.ndarray:
         values, inside = sample_volume(volume, grid, fill=0.0)
         if volume is not case.reference and not _reaches_liver(case, volume):
-            raise PetOffLiver(
-                _(
-                    "The {image} PET does not overlap the liver; check that it belongs to this patient and "
-                    "is registered to the CT."
-                ),
-                image=modality.value.upper(),
+            text = _(
+                "The {image} PET does not overlap the liver; check that it belongs to this patient and "
+                "is registered to the CT."
             )
+            raise PetOffLiver(text, image=modality.value.upper())
         if self.pet == "percentile":
             return percentile_pet(values)
         return log_pet(values, inside, self.pet_floor, self.pet_gain)

@@ -123,10 +123,8 @@ def _whole() -> Iterator[None]:
 
 def no_space(error: OSError) -> NoScratchSpace:
     """Return what a person is told of a temporary folder that takes no more."""
-    return NoScratchSpace(
-        _(
-            "The temporary folder cannot be written ({reason}); free some space there, or set "
-            "another temporary folder, and grade again."
-        ),
-        reason=error.strerror or _("it may be full"),
+    text = _(
+        "The temporary folder cannot be written ({reason}); free some space there, or set "
+        "another temporary folder, and grade again."
     )
+    return NoScratchSpace(text, reason=error.strerror or _("it may be full"))

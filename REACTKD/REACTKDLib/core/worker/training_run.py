@@ -151,10 +151,8 @@ def ask_to_stop(folder: Path) -> None:
     try:
         (folder / STOP).touch()
     except OSError as error:
-        raise OutputNotWritable(
-            _("The file STOP cannot be written to the run's folder ({reason}); stop it where it was started."),
-            reason=error.strerror,
-        ) from error
+        text = _("The file STOP cannot be written to the run's folder ({reason}); stop it where it was started.")
+        raise OutputNotWritable(text, reason=error.strerror) from error
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

@@ -32,21 +32,16 @@ def check_ct_kind(headers: Sequence[Any], role: str) -> list[Finding]:
     kinds = {word for header in headers for word in words(header, "ImageType")} & _OTHER_KINDS
     other = sorted(types - _HOUNSFIELD - _OPEN) or sorted(kinds)
     if other:
-        raise NotHounsfield(
-            _(
-                "{role} is no CT in Hounsfield units but another image derived from one: its header "
-                "says {kinds}; give the CT itself."
-            ),
-            role=role,
-            kinds=quoted((name[:16] for name in other), 3),
+        message = _(
+            "{role} is no CT in Hounsfield units but another image derived from one: its header "
+            "says {kinds}; give the CT itself."
         )
+        raise NotHounsfield(message, role=role, kinds=quoted((name[:16] for name in other), 3))
     unclear = sorted(types & _OPEN)
     if not unclear:
         return []
-    message = _("The header of {role} does not say that its values are Hounsfield units (it says {kinds}).").format(
-        role=role, kinds=quoted(unclear)
-    )
-    return [Finding("hounsfield-not-stated", "warning", message)]
+    message = _("The header of {role} does not say that its values are Hounsfield units (it says {kinds}).")
+    return [Finding("hounsfield-not-stated", "warning", message, role=role, kinds=quoted(unclear))]
 
 
 def _parts(header: Any) -> Iterator[Any]:

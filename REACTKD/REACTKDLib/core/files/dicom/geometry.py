@@ -10,10 +10,10 @@ import numpy as np
 from REACTKDLib.core.errors import MixedSeries, NotThreeDimensional, SkewedAxes, SlicesMissing
 from REACTKDLib.core.files.dicom.grid_fit import Line, Planes, group_by_place, planes_through
 from REACTKDLib.core.files.dicom.index import Series, Slice
-from REACTKDLib.core.files.dicom.members import Look
+from REACTKDLib.core.files.dicom.members import Look, files_text, slices_text
 from REACTKDLib.core.files.headers import check_spacing
 from REACTKDLib.core.files.volumes import LPS_TO_RAS
-from REACTKDLib.core.text import plural, sentence
+from REACTKDLib.core.text import sentence
 from REACTKDLib.core.text import tr as _
 
 FEW_GAPS = 10  # times as many steps as gaps: slices were lost; with more gaps, the scan changes its spacing
@@ -88,25 +88,19 @@ def check_planes(planes: Planes, role: str, numbers: Sequence[int | None] = (), 
     _check_even(planes.line, role, numbers, unreadable)
     if planes.shifted:
         worst, jump = planes.largest_jump
+        text = _(
+            "{role} has slices that are shifted sideways against each other, by {jump} mm between "
+            "slice {slice} and {next_slice} of {count}; give a reconstruction in one place."
+        )
         raise MixedSeries(
-            _(
-                "{role} has slices that are shifted sideways against each other, by {jump} mm between "
-                "slice {slice} and {next_slice} of {count}; give a reconstruction in one place."
-            ),
-            role=role,
-            jump=f"{jump:.3g}",
-            slice=worst + 1,
-            next_slice=worst + 2,
-            count=len(planes.shifts),
+            text, role=role, jump=f"{jump:.3g}", slice=worst + 1, next_slice=worst + 2, count=len(planes.shifts)
         )
     if planes.tilted:
-        raise SkewedAxes(
-            _(
-                "{role} was taken with a tilted gantry, so its slices are shifted against each other; "
-                "load it in 3D Slicer, which straightens it, and save it as NRRD."
-            ),
-            role=role,
+        text = _(
+            "{role} was taken with a tilted gantry, so its slices are shifted against each other; "
+            "load it in 3D Slicer, which straightens it, and save it as NRRD."
         )
+        raise SkewedAxes(text, role=role)
 
 
 def _check_left_out(series: Series, chosen: Sequence[Slice], line: Line, role: str) -> None:
@@ -145,11 +139,9 @@ def _check_even(line: Line, role: str, numbers: Sequence[int | None], unreadable
     )
     if lost:
         if unreadable:
-            where += _(", and {files} beside them cannot be read").format(
-                files=plural(unreadable, _("{count} file"), _("{count} files"))
-            )
+            where += _(", and {files} beside them cannot be read").format(files=files_text(unreadable))
         text = _("{role} lacks {slices}: {where}; copy or export the whole series again.").format(
-            role=role, slices=plural(line.lacking, _("{count} slice"), _("{count} slices")), where=where
+            role=role, slices=slices_text(line.lacking), where=where
         )
     else:
         text = _("{role} has slices at uneven distances: {where}; give an evenly spaced reconstruction.").format(

@@ -22,7 +22,6 @@ from REACTKDLib.core.images.pet_values import check_pet
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.progress import OnProgress
-from REACTKDLib.core.text import sentence
 from REACTKDLib.core.text import tr as _
 
 
@@ -101,8 +100,8 @@ def suv_of(headers: Sequence[Any], role: str) -> tuple[float | None, Unit, list[
         ) from error
     except SuvRefused as error:
         unit = Unit.BQML if header.units == "BQML" else Unit.UNKNOWN
-        message = _("{role} has no SUV, since {error}; the grade does not depend on it.").format(role=role, error=error)
-        return None, unit, [Finding("suv-refused", "warning", sentence(message))]
+        message = _("{role} has no SUV, since {error}; the grade does not depend on it.")
+        return None, unit, [Finding("suv-refused", "warning", message, role=role, error=error)]
 
 
 def tracer_findings(header: Any, modality: Modality) -> list[Finding]:
@@ -113,12 +112,8 @@ def tracer_findings(header: Any, modality: Modality) -> list[Finding]:
     tracer, role = recognize_tracer(header), ROLES[modality]
     if tracer.modality not in (None, modality):
         option = f"--{tracer.modality.value}"
-        raise WrongTracer(
-            _("{role} states {tracer} in its header; give it as that tracer ({option}), or check the file."),
-            role=role,
-            tracer=tracer.name,
-            option=option,
-        )
+        text = _("{role} states {tracer} in its header; give it as that tracer ({option}), or check the file.")
+        raise WrongTracer(text, role=role, tracer=tracer.name, option=option)
     if tracer.modality is None and tracer.basis in ("code", "text"):
         raise WrongTracer(
             _("{role} states another tracer in its header ({tracer}); check the file."), role=role, tracer=tracer.name
@@ -129,11 +124,9 @@ def tracer_findings(header: Any, modality: Modality) -> list[Finding]:
             if tracer.name == "unknown"
             else _("contradicts itself ({tracer})").format(tracer=tracer.name)
         )
-        message = _("{role} was taken as given; its header {reason}.").format(role=role, reason=why)
-        return [Finding("tracer-unknown", "warning", sentence(message))]
+        message = _("{role} was taken as given; its header {reason}.")
+        return [Finding("tracer-unknown", "warning", message, role=role, reason=why)]
     if tracer.basis == "half-life":
-        message = _("The tracer of {role} is known only by its half-life or nuclide ({nuclide}).").format(
-            role=role, nuclide=tracer.nuclide
-        )
-        return [Finding("tracer-by-half-life", "info", message)]
+        message = _("The tracer of {role} is known only by its half-life or nuclide ({nuclide}).")
+        return [Finding("tracer-by-half-life", "info", message, role=role, nuclide=tracer.nuclide)]
     return []

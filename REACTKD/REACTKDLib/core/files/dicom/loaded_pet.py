@@ -22,7 +22,6 @@ from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.pet_values import infer_pet_unit
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import ROLES, Modality
-from REACTKDLib.core.text import sentence
 from REACTKDLib.core.text import tr as _
 
 ALIKE = 1e-3  # of the slice's largest value: readers round differently
@@ -101,5 +100,5 @@ def _other_suv(factor: float | None, ratio: float | None, role: str) -> list[Fin
     message = _(
         "{role} was loaded with SUVs that are {factor} times what its DICOM header gives by "
         "the QIBA rules; the grade does not depend on it."
-    ).format(role=role, factor=f"{ratio / factor:.3g}")
-    return [Finding("suv-differs", "warning", sentence(message))]
+    )
+    return [Finding("suv-differs", "warning", message, role=role, factor=f"{ratio / factor:.3g}")]

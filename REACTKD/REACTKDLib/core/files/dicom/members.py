@@ -133,6 +133,16 @@ def left_out_text(foreign: Iterable[tuple], role: str) -> str:
     return sentence(text.format(role=role, images=images))
 
 
+def slices_text(count: int) -> str:
+    """Return "1 slice" or "3 slices"."""
+    return plural(count, _("{count} slice"), _("{count} slices"))
+
+
+def files_text(count: int) -> str:
+    """Return "1 file" or "3 files"."""
+    return plural(count, _("{count} file"), _("{count} files"))
+
+
 def _without(pieces: Sequence, reason, stated: bool = False) -> tuple[list, list[tuple]]:
     """Pieces without those that have a reason. stated: by the images' own words, so that more than a few may go."""
     foreign = [(piece, reason(piece)) for piece in pieces if reason(piece)]

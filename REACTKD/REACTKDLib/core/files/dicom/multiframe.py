@@ -27,11 +27,8 @@ def read_multiframe(series: Series, role: str) -> Volume:
     highdicom = need_highdicom()
     check_one_patient(series, role)
     if len(series.slices) > 1:
-        raise MixedSeries(
-            _("{role} holds {count} multi-frame files; give the one that is meant, in a folder."),
-            role=role,
-            count=len(series.slices),
-        )
+        text = _("{role} holds {count} multi-frame files; give the one that is meant, in a folder.")
+        raise MixedSeries(text, role=role, count=len(series.slices))
     try:
         dataset = opened(series.slices[0].path)
     except Exception as error:
@@ -51,13 +48,11 @@ def read_multiframe(series: Series, role: str) -> Volume:
     except Exception as error:  # highdicom names the fault in terms of its own calls
         if lacks_decoder(dataset):
             raise NotAnImage(why_not_decoded(dataset, role)) from error
-        raise MixedSeries(
-            _(
-                "{role} is a multi-frame DICOM file whose frames make no single volume; load it in 3D "
-                "Slicer and save the volume that is meant as NRRD."
-            ),
-            role=role,
-        ) from error
+        text = _(
+            "{role} is a multi-frame DICOM file whose frames make no single volume; load it in 3D "
+            "Slicer and save the volume that is meant as NRRD."
+        )
+        raise MixedSeries(text, role=role) from error
     array, matrix = ascending(volume.array, volume.affine)
     whole = np.array_equal(array, np.rint(array)) and np.abs(array).max() < 32768
     return Volume(

@@ -15,7 +15,7 @@ from REACTKDLib.core.files.dicom.header import items, text
 from REACTKDLib.core.files.dicom.patient import TAGS as PATIENT_TAGS
 from REACTKDLib.core.files.dicom.patient import Patient, compare
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.text import listed, sentence
+from REACTKDLib.core.text import listed
 from REACTKDLib.core.text import tr as _
 
 _OTHER_STUDIES = "StudiesContainingOtherReferencedInstancesSequence"
@@ -87,27 +87,22 @@ def _patient_findings(origins: Sequence[Origin], allowed: bool) -> list[Finding]
     if different is not None:
         first, second = different
         if not allowed:
-            raise PatientMismatch(
-                _(
-                    "{first} and {second} are of different patients by their DICOM headers; give the files "
-                    "of one patient, or allow it (--different-patients-ok) where each was given a "
-                    "pseudonym of its own."
-                ),
-                first=first,
-                second=second,
+            message = _(
+                "{first} and {second} are of different patients by their DICOM headers; give the files "
+                "of one patient, or allow it (--different-patients-ok) where each was given a "
+                "pseudonym of its own."
             )
-        message = _("{first} and {second} are of different patients by their DICOM headers, which was allowed.").format(
-            first=first, second=second
-        )
-        findings.append(Finding("different-patients", "warning", sentence(message)))
+            raise PatientMismatch(message, first=first, second=second)
+        message = _("{first} and {second} are of different patients by their DICOM headers, which was allowed.")
+        findings.append(Finding("different-patients", "warning", message, first=first, second=second))
     doubtful = next(((a.role, b.role) for a, b, verdict in pairs if verdict == "doubtful"), None)
     if doubtful is not None:
         first, second = doubtful
         message = _(
             "{first} and {second} may be of different patients: their DICOM headers agree in part "
             "only (name, birth date or sex); check whose they are."
-        ).format(first=first, second=second)
-        findings.append(Finding("patient-doubtful", "warning", sentence(message)))
+        )
+        findings.append(Finding("patient-doubtful", "warning", message, first=first, second=second))
     return findings
 
 
@@ -120,22 +115,20 @@ def _place_findings(images: Sequence[Origin], masks: Sequence[Origin]) -> list[F
         message = _(
             "{images} do not share one frame of reference, so equal positions need not be the same "
             "place in the patient; check that they lie on each other."
-        ).format(images=listed(moved))
-        findings.append(Finding("another-frame-of-reference", "warning", sentence(message)))
+        )
+        findings.append(Finding("another-frame-of-reference", "warning", message, images=listed(moved)))
     # A segmentation may lie in a study of its own and still name the series that was given.
     other = _roles(pair for pair in targets if _differ(pair[0].study, pair[1].study) and not drawn_on.get(pair[0]))
     if other:
-        message = _("{images} are of different studies; check that they show the patient in the same state.").format(
-            images=listed(other)
-        )
-        findings.append(Finding("another-study", "warning", sentence(message)))
+        message = _("{images} are of different studies; check that they show the patient in the same state.")
+        findings.append(Finding("another-study", "warning", message, images=listed(other)))
     stray = next((mask.role for mask in masks if drawn_on[mask] is None and _drawn_elsewhere(mask, images)), None)
     if stray is not None:
         message = _(
             "{stray} was drawn on another series than those given; check that it lies on the "
             "liver, or give the series that it was drawn on."
-        ).format(stray=stray)
-        findings.append(Finding("segmentation-of-another-series", "warning", sentence(message)))
+        )
+        findings.append(Finding("segmentation-of-another-series", "warning", message, stray=stray))
     return findings
 
 

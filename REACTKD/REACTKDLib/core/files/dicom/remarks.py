@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from REACTKDLib.core.files.dicom.index import Series, Slice
-from REACTKDLib.core.files.dicom.members import left_out_text
+from REACTKDLib.core.files.dicom.members import files_text, left_out_text, slices_text
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.text import plural, sentence
 from REACTKDLib.core.text import tr as _
 
 
@@ -20,17 +19,15 @@ def remarks_on(series: Series, slices: Sequence[Slice], role: str) -> list[Findi
         text = _(
             "{files} beside the slices of {role} cannot be read, so slices at its ends may be lacking; copy or export "
             "the series again."
-        ).format(files=plural(series.unreadable, _("{count} file"), _("{count} files")), role=role)
-        found.append(Finding("files-unreadable", "warning", text))
+        )
+        found.append(Finding("files-unreadable", "warning", text, files=files_text(series.unreadable), role=role))
     lacking = _maybe_lacking(series, slices, role)
     if lacking is not None:
         found.append(lacking)
     frames = {piece.look.frame_of_reference for piece in slices} - {""}
     if len(frames) > 1:
-        message = _(
-            "{role} states {count} frames of reference in one series, so its slices may not fit each other."
-        ).format(role=role, count=len(frames))
-        found.append(Finding("frames-of-reference-mixed", "warning", sentence(message)))
+        message = _("{role} states {count} frames of reference in one series, so its slices may not fit each other.")
+        found.append(Finding("frames-of-reference-mixed", "warning", message, role=role, count=len(frames)))
     return found
 
 
@@ -50,18 +47,15 @@ def _maybe_lacking(series: Series, slices: Sequence[Slice], role: str) -> Findin
     # An acquisition of CT may be kept in several series; then image numbers pass the number that is stated of it.
     counted = series.modality == "PT" or (series.images < stated and (series.highest or 0) <= stated)
     if counted and stated > places:
-        text = _("{role} has {slices} where its header states {stated}; copy or export the whole series again.").format(
-            role=role, slices=plural(places, _("{count} slice"), _("{count} slices")), stated=stated
-        )
-        return Finding("slices-maybe-lacking", "warning", sentence(text))
+        text = _("{role} has {slices} where its header states {stated}; copy or export the whole series again.")
+        slices_there = slices_text(places)
+        return Finding("slices-maybe-lacking", "warning", text, role=role, slices=slices_there, stated=stated)
     if series.skipped:
         one = _("{count} image number is left out between the slices of {role}, so some may be lacking.")
         many = _("{count} image numbers are left out between the slices of {role}, so some may be lacking.")
-        text = (one if series.skipped == 1 else many).format(count=series.skipped, role=role)
-        return Finding("slices-maybe-lacking", "info", text)
+        text = one if series.skipped == 1 else many
+        return Finding("slices-maybe-lacking", "info", text, count=series.skipped, role=role)
     if (series.lowest or 1) > 1:
-        message = _(
-            "the images of {role} are numbered from {lowest}, so slices at one end of it may be lacking."
-        ).format(role=role, lowest=series.lowest)
-        return Finding("slices-maybe-lacking", "info", sentence(message))
+        message = _("the images of {role} are numbered from {lowest}, so slices at one end of it may be lacking.")
+        return Finding("slices-maybe-lacking", "info", message, role=role, lowest=series.lowest)
     return None

@@ -33,22 +33,16 @@ def rescale_of(dataset: Any, modality: str, role: str) -> tuple[float, float]:
     slope, intercept = (_stated(dataset, k, role) for k in ("RescaleSlope", "RescaleIntercept"))
     if slope is None or (intercept is None and modality == "CT"):
         name = "slope" if slope is None else "intercept"
-        raise BadRescale(
-            _(
-                "{role} does not state the rescale {name} of every slice, so its values mean nothing; "
-                "export the series again from the archive."
-            ),
-            role=role,
-            name=name,
+        message = _(
+            "{role} does not state the rescale {name} of every slice, so its values mean nothing; "
+            "export the series again from the archive."
         )
+        raise BadRescale(message, role=role, name=name)
     low, high = SLOPES.get(modality, SLOPES["PT"])
     if not low <= slope <= high:
         shown = "zero" if slope == 0 else f"{slope:.4g}"
-        raise BadRescale(
-            _("{role} states a rescale slope of {shown}, which no scanner writes; export the series again."),
-            role=role,
-            shown=shown,
-        )
+        message = _("{role} states a rescale slope of {shown}, which no scanner writes; export the series again.")
+        raise BadRescale(message, role=role, shown=shown)
     if intercept is not None and abs(intercept) > LARGEST_INTERCEPT.get(modality, LARGEST_INTERCEPT["PT"]):
         raise BadRescale(
             _("{role} states a rescale intercept of {intercept}, which no scanner writes; export the series again."),
@@ -63,12 +57,8 @@ def check_alike(headers: Sequence[Any], modality: str, role: str) -> None:
     for keyword, name in ONE_KIND.get(modality, {}).items():
         seen = {text(header, keyword).upper() or _DEFAULTS.get(keyword, "none") for header in headers}
         if len(seen) > 1:
-            raise MixedSeries(
-                _("{role} mixes slices of different {name} ({values}); give a folder with one volume."),
-                role=role,
-                name=name,
-                values=quoted(sorted(seen), 4),
-            )
+            message = _("{role} mixes slices of different {name} ({values}); give a folder with one volume.")
+            raise MixedSeries(message, role=role, name=name, values=quoted(sorted(seen), 4))
 
 
 def check_neighbors(planes: Sequence[np.ndarray], headers: Sequence[Any], modality: str, role: str) -> None:
@@ -79,15 +69,11 @@ def check_neighbors(planes: Sequence[np.ndarray], headers: Sequence[Any], modali
     """
     odd = _jump(planes, headers) if modality == "CT" else _unlike_in_brightness(planes)
     if odd is not None:
-        raise BadRescale(
-            _(
-                "{role} states a rescale slope or intercept that cannot be true for slice {slice} of "
-                "{count}, as its values do not fit those beside it; export the series again."
-            ),
-            role=role,
-            slice=odd + 1,
-            count=len(planes),
+        message = _(
+            "{role} states a rescale slope or intercept that cannot be true for slice {slice} of "
+            "{count}, as its values do not fit those beside it; export the series again."
         )
+        raise BadRescale(message, role=role, slice=odd + 1, count=len(planes))
 
 
 def _jump(planes: Sequence[np.ndarray], headers: Sequence[Any]) -> int | None:

@@ -79,28 +79,22 @@ def read_objects(objects: Sequence[SegObject]) -> Segmentation:
         return read_dicom_segmentation(objects[0].path)
     titles = quoted(thing.title for thing in objects)
     if any(_strangers(a.origin, b.origin) for a, b in combinations(objects, 2)):
-        raise AmbiguousSeries(
-            _(
-                "The folder given for the segmentation holds {count} segmentations that were not drawn "
-                "on one series: {titles}; give the file of one."
-            ),
-            count=len(objects),
-            titles=titles,
+        message = _(
+            "The folder given for the segmentation holds {count} segmentations that were not drawn "
+            "on one series: {titles}; give the file of one."
         )
+        raise AmbiguousSeries(message, count=len(objects), titles=titles)
     files = [read_dicom_segmentation(thing.path) for thing in objects]
     if _clash(files):
-        raise AmbiguousSeries(
-            _(
-                "The folder given for the segmentation holds {count} segmentations of the same "
-                "structures: {titles}; give the file of the one that counts."
-            ),
-            count=len(objects),
-            titles=titles,
+        message = _(
+            "The folder given for the segmentation holds {count} segmentations of the same "
+            "structures: {titles}; give the file of the one that counts."
         )
-    message = _("The segmentation was put together from {count} DICOM objects: {titles}.").format(
-        count=len(objects), titles=titles
+        raise AmbiguousSeries(message, count=len(objects), titles=titles)
+    message = _("The segmentation was put together from {count} DICOM objects: {titles}.")
+    return _joined(
+        files, Finding("segmentation-of-several-objects", "info", message, count=len(objects), titles=titles)
     )
-    return _joined(files, Finding("segmentation-of-several-objects", "info", message))
 
 
 def _object(path: Path) -> SegObject:

@@ -13,7 +13,7 @@ from REACTKDLib.core.errors import AmbiguousSeries, MixedSeries, NotAnImage, Sta
 from REACTKDLib.core.files.dicom.decoding import is_compressed, why_not_decoded
 from REACTKDLib.core.files.dicom.geometry import Stack, stack_slices
 from REACTKDLib.core.files.dicom.index import Series, Slice, index_folder, series_of_file
-from REACTKDLib.core.files.dicom.members import NOT_A_VOLUME
+from REACTKDLib.core.files.dicom.members import NOT_A_VOLUME, slices_text
 from REACTKDLib.core.files.dicom.opened import begins_as_dicom, opened
 from REACTKDLib.core.files.dicom.phases import split_phases
 from REACTKDLib.core.files.dicom.remarks import remarks_on
@@ -21,7 +21,7 @@ from REACTKDLib.core.files.dicom.rescale import check_alike, check_neighbors, re
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.progress import OnProgress
-from REACTKDLib.core.text import plural, quoted, sentence
+from REACTKDLib.core.text import quoted, sentence
 from REACTKDLib.core.text import tr as _
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -61,12 +61,8 @@ def find_series(
         seen = _("it holds {others}").format(others=quoted(others)) if others else _("it holds no DICOM images")
         if any(s.modality == modality for s in index.series):
             seen = _("only localizers or projections")
-        raise NotAnImage(
-            _("The folder given for {role} has no {kind} series ({seen}); give the series' own folder."),
-            role=role,
-            kind=WORDS.get(modality, modality),
-            seen=seen,
-        )
+        text = _("The folder given for {role} has no {kind} series ({seen}); give the series' own folder.")
+        raise NotAnImage(text, role=role, kind=WORDS.get(modality, modality), seen=seen)
     candidates = [s for s in candidates if _may_be_volume(s, candidates)] or candidates
     named = [s for s in candidates if s.uid in preferred]
     if len(candidates) > 1 and len(named) == 1:
@@ -102,12 +98,8 @@ def _series_around(path: Path, modality: str, role: str) -> Series:
     one = series_of_file(path)
     if one.modality != modality:
         wanted, found = WORDS.get(modality, modality), WORDS.get(one.modality, one.modality or _("unknown"))
-        raise MixedSeries(
-            _("{role} should be a {wanted} series but is {found}; check which file is which."),
-            role=role,
-            wanted=wanted,
-            found=found,
-        )
+        text = _("{role} should be a {wanted} series but is {found}; check which file is which.")
+        raise MixedSeries(text, role=role, wanted=wanted, found=found)
     whole = next(s for s in index_folder(path.parent).of_modality(modality) if s.uid == one.uid)
     if any(os.path.samefile(piece.path, path) for piece, _why in whole.left_out):
         message = _(
@@ -123,22 +115,16 @@ def _series_around(path: Path, modality: str, role: str) -> Series:
 def one_phase(series: Series, role: str) -> Sequence[Slice]:
     """Return the slices of a series that is one acquisition. Raises: StackedPhases for several, MixedSeries."""
     if series.multiframe:
-        raise MixedSeries(
-            _("{role} is a multi-frame DICOM file; for a PET or a DICOM report give the series as single slices."),
-            role=role,
-        )
+        text = _("{role} is a multi-frame DICOM file; for a PET or a DICOM report give the series as single slices.")
+        raise MixedSeries(text, role=role)
     phases = split_phases(series, role)
     if len(phases) > 1:
         sizes = " + ".join(str(len(p)) for p in phases)
-        raise StackedPhases(
-            _(
-                "{role} holds {count} acquisitions in one series ({sizes} images: contrast phases or "
-                "time frames); give one file of the one that is meant instead of the folder."
-            ),
-            role=role,
-            count=len(phases),
-            sizes=sizes,
+        text = _(
+            "{role} holds {count} acquisitions in one series ({sizes} images: contrast phases or "
+            "time frames); give one file of the one that is meant instead of the folder."
         )
+        raise StackedPhases(text, role=role, count=len(phases), sizes=sizes)
     return phases[0]
 
 
@@ -190,17 +176,13 @@ def _check_doubles(stack: Stack, planes: Sequence[np.ndarray], series: Series, r
     for double in stack.doubles:
         nearest = min(at, key=lambda p: sum((a - b) ** 2 for a, b in zip(p, double.position)))
         if not np.array_equal(_read_plane(double, series, role)[1], planes[at[nearest]]):
-            raise StackedPhases(
-                _(
-                    "{role} has different images at the same place and nothing that tells them apart; give "
-                    "a folder with one acquisition."
-                ),
-                role=role,
+            text = _(
+                "{role} has different images at the same place and nothing that tells them apart; give "
+                "a folder with one acquisition."
             )
-    text = _("{role} holds {slices} twice; the doubles were left out.").format(
-        role=role, slices=plural(len(stack.doubles), _("{count} slice"), _("{count} slices"))
-    )
-    return [Finding("slices-doubled", "info", sentence(text))]
+            raise StackedPhases(text, role=role)
+    text = _("{role} holds {slices} twice; the doubles were left out.")
+    return [Finding("slices-doubled", "info", text, role=role, slices=slices_text(len(stack.doubles)))]
 
 
 def _read_plane(piece: Slice, series: Series, role: str) -> tuple[Any, np.ndarray]:

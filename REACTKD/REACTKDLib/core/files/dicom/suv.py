@@ -146,10 +146,8 @@ def _check_corrections(header: PetHeader) -> None:
     if "DECY" not in header.corrected or header.decay_correction == "NONE":
         raise SuvRefused(_("it is not corrected for decay"))
     if header.decay_correction not in ("START", "ADMIN"):
-        raise SuvRefused(
-            _("its decay correction is '{correction}', not START or ADMIN"),
-            correction=header.decay_correction or _("not stated"),
-        )
+        message = _("its decay correction is '{correction}', not START or ADMIN")
+        raise SuvRefused(message, correction=header.decay_correction or _("not stated"))
 
 
 def _factor_of_activity(header: PetHeader) -> float:
@@ -189,13 +187,10 @@ def _time_since_injection(header: PetHeader, scan: float) -> float:
         raise SuvRefused(_("the time of injection is missing"))
     fitting = [passed for passed in candidates if 0 <= passed <= limit]
     if not fitting:
-        raise SuvRefused(
-            _(
-                "injection and scan lie {minutes} minutes apart by the header, which no scan with this "
-                "radionuclide does"
-            ),
-            minutes=f"{candidates[0] / 60:.0f}",
+        message = _(
+            "injection and scan lie {minutes} minutes apart by the header, which no scan with this radionuclide does"
         )
+        raise SuvRefused(message, minutes=f"{candidates[0] / 60:.0f}")
     if max(fitting) - min(fitting) > 60:
         raise SuvRefused(_("injection time and injection date-time contradict each other"))
     return fitting[0]

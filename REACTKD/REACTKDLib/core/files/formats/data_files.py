@@ -51,13 +51,11 @@ def _file(name: str, header: Path, role: str) -> Path:
     if not name or "\0" in name or len(name) > 1024:
         raise unreadable_header(role)
     if os.path.isabs(name) or re.match(r"[A-Za-z]:[\\/]|\\\\|~", name):
-        raise NotAnImage(
-            _(
-                "The header of {role} names its data file by an absolute path; put the file beside the "
-                "header and write its name alone."
-            ),
-            role=role,
+        text = _(
+            "The header of {role} names its data file by an absolute path; put the file beside the "
+            "header and write its name alone."
         )
+        raise NotAnImage(text, role=role)
     path = header.parent / name
     try:
         mode = path.stat().st_mode

@@ -120,10 +120,8 @@ def _check_values(fields: Mapping[str, str], role: str) -> None:
     slope = numbers(fields.get("ElementToIntensityFunctionSlope", "1"), role)
     offset = numbers(fields.get("ElementToIntensityFunctionOffset", "0"), role)
     if slope.tolist() != [1.0] or offset.tolist() != [0.0]:
-        raise NotAnImage(
-            _("The header of {role} scales its values, which readers ignore; export it with its true values."),
-            role=role,
-        )
+        text = _("The header of {role} scales its values, which readers ignore; export it with its true values.")
+        raise NotAnImage(text, role=role)
 
 
 def _place(fields: Mapping[str, str], count: int, role: str) -> tuple[np.ndarray, tuple[Finding, ...]]:

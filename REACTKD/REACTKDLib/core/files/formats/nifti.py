@@ -116,13 +116,11 @@ def _start(data: bytes, role: str) -> _Start:
             return _Start(data, size, order, magic[1:2] == b"+")
         if size == 348 and magic in (b"n+1\0", b"ni1\0"):
             return _Start(data, size, order, magic[1:2] == b"+")
-    raise NotAnImage(
-        _(
-            "The file of {role} is an Analyze file or a damaged NIfTI file, which does not say "
-            "where its axes point; save it as NIfTI, NRRD or MHA."
-        ),
-        role=role,
+    text = _(
+        "The file of {role} is an Analyze file or a damaged NIfTI file, which does not say "
+        "where its axes point; save it as NIfTI, NRRD or MHA."
     )
+    raise NotAnImage(text, role=role)
 
 
 def _dtype(start: _Start, role: str) -> np.dtype:
@@ -130,11 +128,8 @@ def _dtype(start: _Start, role: str) -> np.dtype:
     if code in _COLORS:
         raise not_scalar(3 if code == 128 else 4, role)
     if code not in _TYPES:
-        raise NotAnImage(
-            _("The voxels of {role} are of a kind that no scan has (type {code}); save it as 16-bit or float."),
-            role=role,
-            code=code,
-        )
+        text = _("The voxels of {role} are of a kind that no scan has (type {code}); save it as 16-bit or float.")
+        raise NotAnImage(text, role=role, code=code)
     dtype = np.dtype(start.order + _TYPES[code])
     if bits not in (0, 8 * dtype.itemsize):
         raise unreadable_header(role)
@@ -165,15 +160,11 @@ def _scale(start: _Start, role: str) -> tuple[float, float] | None:
     if none and (intercept == 0 or np.isnan(intercept)):
         return None
     if none or not np.isfinite([slope, intercept]).all() or abs(slope) < np.finfo(float).eps:
-        raise NotAnImage(
-            _(
-                "The header of {role} scales its values by {slope} and adds {intercept}, which gives "
-                "no values; export the image again."
-            ),
-            role=role,
-            slope=f"{slope:g}",
-            intercept=f"{intercept:g}",
+        text = _(
+            "The header of {role} scales its values by {slope} and adds {intercept}, which gives "
+            "no values; export the image again."
         )
+        raise NotAnImage(text, role=role, slope=f"{slope:g}", intercept=f"{intercept:g}")
     return None if (slope, intercept) == (1.0, 0.0) else (slope, intercept)
 
 

@@ -21,7 +21,6 @@ from REACTKDLib.core.files.headers import (
     unreadable_header,
 )
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.text import sentence
 from REACTKDLib.core.text import tr as _
 
 NEAREST_ROTATION = 1e-3  # of a cosine: what rounding leaves of an oblique sform, 0.26 mm over 256 mm
@@ -157,8 +156,8 @@ def _two_sizes(sizes: np.ndarray, lengths: np.ndarray, role: str) -> Finding:
     text = _(
         "{role} states two voxel sizes, {first} mm (pixdim) and {second} mm (sform); the sform "
         "was taken, so check the volumes in the report."
-    ).format(role=role, first=first, second=second)
-    return Finding("two-voxel-sizes", "warning", sentence(text))
+    )
+    return Finding("two-voxel-sizes", "warning", text, role=role, first=first, second=second)
 
 
 def _two_places(by_sform: bool, apart: float, role: str) -> Finding:
@@ -166,13 +165,11 @@ def _two_places(by_sform: bool, apart: float, role: str) -> Finding:
     text = _(
         "{role} states two places, up to {apart} mm apart; its {taken} was taken and its "
         "{other} was not, so check that images and masks lie on each other."
-    ).format(role=role, apart=f"{apart:.3g}", taken=taken, other=other)
-    return Finding("two-places", "warning", sentence(text))
+    )
+    return Finding("two-places", "warning", text, role=role, apart=f"{apart:.3g}", taken=taken, other=other)
 
 
 def _unusable(what: str, role: str) -> Finding:
     return Finding(
-        "sform-not-used",
-        "warning",
-        sentence(_("The axes of {role}'s sform {what}; its qform was taken.").format(role=role, what=what)),
+        "sform-not-used", "warning", _("The axes of {role}'s sform {what}; its qform was taken."), role=role, what=what
     )
