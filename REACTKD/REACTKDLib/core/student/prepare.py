@@ -116,8 +116,8 @@ class Preparation:
         findings = ()
         if scale > 1:
             text = _(
-                "The liver is larger than the network's field; voxels of {coarser} mm instead of {spacing} mm are used, "
-                "so small lesions are seen less well."
+                "The liver is larger than the network's field; voxels of {coarser} mm instead of {spacing} mm are "
+                "used, so small lesions are seen less well."
             )
             coarser, spacing = f"{self.spacing_mm * scale:.2f}", f"{self.spacing_mm:g}"
             findings = (Finding("liver-larger-than-grid", "warning", text, coarser=coarser, spacing=spacing),)
