@@ -35,9 +35,9 @@ from PySide6.QtCore import QCoreApplication, QObject, QSettings, Signal  # noqa:
 from PySide6.QtWidgets import QApplication  # noqa: E402
 
 from host.file_io import CoreIOManager  # noqa: E402
+from host.layout import Layout  # noqa: E402
 from host.main_window import MainWindow, ModuleSelector  # noqa: E402
 from host.modules import Module, ModuleManager, ModuleWidget, SegmentEditor  # noqa: E402
-from host.views import Layout  # noqa: E402
 
 
 class SlicerApp(QObject):

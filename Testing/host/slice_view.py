@@ -14,6 +14,7 @@ from host.pictures import grab
 MANAGERS = (
     "vtkMRMLModelSliceDisplayableManager",
     "vtkMRMLSegmentationsDisplayableManager2D",
+    "vtkMRMLMarkupsDisplayableManager",
     "vtkMRMLColorLegendDisplayableManager",
     "vtkMRMLRulerDisplayableManager",
     "vtkMRMLOrientationMarkerDisplayableManager",
@@ -97,8 +98,11 @@ class SliceView:
         logic.SetMRMLApplicationLogic(self.host.application_logic)
         self.host.application_logic.GetSliceLogics().AddItem(logic)
         logic.SetMRMLScene(self.host.scene)
-        node = logic.AddSliceNode(name)
-        node.SetOrientation(orientation)
+        known = self.host.scene.GetSingletonNode(name, "vtkMRMLSliceNode")
+        if known is not None:  # a layout has made it
+            logic.SetSliceNode(known)
+        else:
+            logic.AddSliceNode(name).SetOrientation(orientation)
         return logic
 
     def _draw_image(self) -> None:

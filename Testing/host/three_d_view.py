@@ -17,6 +17,7 @@ MANAGERS = (
     "vtkMRMLModelDisplayableManager",
     "vtkMRMLSegmentationsDisplayableManager3D",
     "vtkMRMLVolumeRenderingDisplayableManager",
+    "vtkMRMLMarkupsDisplayableManager",
     "vtkMRMLColorLegendDisplayableManager",
     "vtkMRMLOrientationMarkerDisplayableManager",
 )
@@ -79,8 +80,9 @@ class ThreeDView:
         logic = slicer.vtkMRMLViewLogic()
         logic.SetMRMLApplicationLogic(self.host.application_logic)
         self.host.application_logic.GetViewLogics().AddItem(logic)
+        logic.SetName(name)
         logic.SetMRMLScene(self.host.scene)
-        node = logic.AddViewNode(name)
+        node = logic.GetViewNode() or logic.AddViewNode(name)  # a layout may have made it
         node.SetBoxVisible(False)
         node.SetAxisLabelsVisible(False)
         node.SetUseDepthPeeling(True)

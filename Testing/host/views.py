@@ -1,21 +1,19 @@
-"""The views of the main window: `slicer.app.layoutManager()` with slice and 3D widgets over off-screen views."""
+"""The widgets of the views: slice and 3D widgets over off-screen views, for `slicer.app.layoutManager()`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import slicer
 import vtk
 from PySide6.QtCore import QPointF, QTimer
 from PySide6.QtGui import QImage, QPainter
-from PySide6.QtWidgets import QGridLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from host.boot import Host
 from host.pictures import missing_rendering
 from host.slice_view import SliceView
 from host.three_d_view import ThreeDView
 
-SLICES = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}
 VIEW_SIZE = (480, 360)
 
 
@@ -46,6 +44,11 @@ class ViewWidget(QWidget):
 
     def scheduleRender(self) -> None:
         self.schedule()
+
+    def close_view(self) -> None:
+        """Not in Slicer, where the destructor does it: let go of the scene."""
+        self._timer.stop()
+        self._view.close()
 
     def renderWindow(self) -> Any:
         return self._view.window
@@ -78,8 +81,8 @@ class ViewWidget(QWidget):
 class SliceWidget(ViewWidget):
     """qMRMLSliceWidget: wheel goes through the slices."""
 
-    def __init__(self, host: Host, name: str) -> None:
-        self._slice = SliceView(host, name, SLICES[name], VIEW_SIZE)
+    def __init__(self, host: Host, name: str, orientation: str) -> None:
+        self._slice = SliceView(host, name, orientation, VIEW_SIZE)
         super().__init__(self._slice)
         self._corners = vtk.vtkCornerAnnotation()
         self._corners.SetMaximumFontSize(14)
@@ -116,9 +119,11 @@ class SliceWidget(ViewWidget):
         self._slice.logic.FitSliceToBackground()
 
     def wheelEvent(self, event: Any) -> None:
-        steps = event.angleDelta().y() / 120.0
-        spacing = self._slice.logic.GetLowestVolumeSliceSpacing()[2]
-        self._slice.logic.SetSliceOffset(self._slice.logic.GetSliceOffset() + steps * spacing)
+        steps, logic = event.angleDelta().y() / 120.0, self._slice.logic
+        spacing = logic.GetLowestVolumeSliceSpacing()[2]
+        logic.StartSliceOffsetInteraction()  # so that linked views follow
+        logic.SetSliceOffset(logic.GetSliceOffset() + steps * spacing)
+        logic.EndSliceOffsetInteraction()
 
 
 class SliceController:
@@ -143,8 +148,8 @@ class SliceController:
 class ThreeDWidget(ViewWidget):
     """qMRMLThreeDWidget and its view: dragging turns the camera."""
 
-    def __init__(self, host: Host) -> None:
-        self._three_d = ThreeDView(host, "1", VIEW_SIZE)
+    def __init__(self, host: Host, name: str) -> None:
+        self._three_d = ThreeDView(host, name, VIEW_SIZE)
         super().__init__(self._three_d)
 
     def threeDView(self) -> ThreeDWidget:
@@ -178,72 +183,3 @@ class ThreeDWidget(ViewWidget):
             camera.OrthogonalizeViewUp()
             self._three_d.renderer.ResetCameraClippingRange()
             self.schedule()
-
-
-class Layout(QWidget):
-    """qSlicerLayoutManager, with the widget that it lays out: one, or four views of which a layout shows some."""
-
-    def __init__(self, host: Host) -> None:
-        super().__init__()
-        self._host = host
-        self._slices = {name: SliceWidget(host, name) for name in SLICES}
-        self._three_d = ThreeDWidget(host)
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setSpacing(2)
-        for index, widget in enumerate((self._slices["Red"], self._three_d, *list(self._slices.values())[1:])):
-            grid.addWidget(widget, index // 2, index % 2)
-        self._node = slicer.vtkMRMLLayoutNode()
-        self._node.SetSingletonTag("vtkMRMLLayoutNode")
-        self._node.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
-        host.scene.AddNode(self._node)
-
-    def sliceViewNames(self) -> tuple[str, ...]:
-        return tuple(self._slices)
-
-    def sliceWidget(self, name: str) -> SliceWidget | None:
-        return self._slices.get(name)
-
-    @property
-    def threeDViewCount(self) -> int:
-        return 1
-
-    def threeDWidget(self, which: int | str) -> ThreeDWidget | None:
-        return self._three_d if which in (0, "View1") else None
-
-    def mrmlSliceLogics(self) -> Any:
-        return self._host.application_logic.GetSliceLogics()
-
-    def setLayout(self, layout: int) -> None:
-        """Show the views of a layout; an unknown number raises, as it would only be logged in the application."""
-        known = {
-            getattr(slicer.vtkMRMLLayoutNode, name)
-            for name in dir(slicer.vtkMRMLLayoutNode)
-            if name.startswith("SlicerLayout")
-        }
-        if layout not in known:
-            raise ValueError(f"there is no layout {layout}")
-        self._node.SetViewArrangement(layout)
-        kind = slicer.vtkMRMLLayoutNode
-        only = {
-            kind.SlicerLayoutOneUpRedSliceView: [self._slices["Red"]],
-            kind.SlicerLayoutOneUpGreenSliceView: [self._slices["Green"]],
-            kind.SlicerLayoutOneUpYellowSliceView: [self._slices["Yellow"]],
-            kind.SlicerLayoutOneUp3DView: [self._three_d],
-        }.get(layout)
-        for widget in (*self._slices.values(), self._three_d):
-            widget.setVisible(only is None or widget in only)
-
-    @property
-    def layout(self) -> int:
-        return self._node.GetViewArrangement()
-
-    def resetSliceViews(self) -> None:
-        for widget in self._slices.values():
-            widget.fitSliceToBackground()
-
-    def resetThreeDViews(self) -> None:
-        self._three_d.resetFocalPoint()
-
-    def setRenderPaused(self, _paused: bool) -> None:
-        """Rendering is by request here."""

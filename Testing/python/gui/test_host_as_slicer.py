@@ -160,3 +160,33 @@ def beyond_ints(source: str) -> list[int]:
         if asks or (same and any(map(of_qt, [node.left, *node.comparators]))):
             lines.append(node.lineno)
     return sorted(lines)
+
+
+def test_a_module_adds_a_layout_whose_views_are_made_when_it_is_shown(application: Any) -> None:
+    manager, scene = slicer.app.layoutManager(), slicer.mrmlScene
+    before = manager.layout
+    view = '<view class="{}" singletontag="{}"><property name="orientation" action="default">Sagittal</property></view>'
+    parts = ("vtkMRMLSliceNode", "Mine"), ("vtkMRMLSliceNode", "Red")
+    items = "".join(f"<item>{view.format(*part)}</item>" for part in parts)
+    assert (
+        manager.layoutLogic().GetLayoutNode().AddLayoutDescription(4711, f'<layout type="horizontal">{items}</layout>')
+    )
+    manager.setLayout(4711)
+    mine, red, green = map(manager.sliceWidget, ("Mine", "Red", "Green"))
+    assert mine.mrmlSliceNode() is scene.GetSingletonNode("Mine", "vtkMRMLSliceNode")
+    assert mine.mrmlSliceNode().GetOrientation() == "Sagittal" and red.mrmlSliceNode().GetOrientation() == "Axial"
+    assert [widget.isVisible() for widget in (mine, red, green, manager.threeDWidget(0))] == [True, True, False, False]
+    assert [widget.mrmlSliceNode().IsMappedInLayout() for widget in (mine, red, green)] == [True, True, False]
+    for widget in (mine, red):  # linked: of one group, both linked, and the same orientation
+        widget.mrmlSliceCompositeNode().SetLinkedControl(True)
+        widget.mrmlSliceNode().SetOrientation("Axial")
+    logic = mine.sliceLogic()
+    logic.StartSliceOffsetInteraction()
+    logic.SetSliceOffset(17.0)
+    logic.EndSliceOffsetInteraction()
+    assert red.sliceLogic().GetSliceOffset() == pytest.approx(17.0)
+    manager.setLayout(before)
+    assert [widget.isVisible() for widget in (mine, red, green, manager.threeDWidget(0))] == [False, True, True, True]
+    red.mrmlSliceCompositeNode().SetLinkedControl(False)
+    scene.RemoveNode(mine.mrmlSliceNode())
+    assert manager.sliceViewNames() == ("Red", "Green", "Yellow")

@@ -1,0 +1,167 @@
+"""`slicer.app.layoutManager()`: Slicer's own layout logic decides which views there are; here they get widgets.
+
+A module adds a layout as in the application, with an id of its own:
+
+    node = slicer.app.layoutManager().layoutLogic().GetLayoutNode()
+    node.AddLayoutDescription(id, xml)
+    slicer.app.layoutManager().setLayout(id)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+import vtk
+from PySide6.QtWidgets import QBoxLayout, QWidget
+
+from host.boot import Host
+from host.views import SliceWidget, ThreeDWidget
+
+SLICES = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}  # Slicer has these from its start
+SPACING = 2
+
+
+class Layout(QWidget):
+    """qSlicerLayoutManager, with the widget that it lays out: the views of the current layout, nested as in its XML."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__()
+        self._host = host
+        self._slices: dict[str, SliceWidget] = {}
+        self._three_ds: dict[str, ThreeDWidget] = {}
+        self._root: QWidget | None = None
+        self._shown: str | None = None
+        place = QBoxLayout(QBoxLayout.Direction.TopToBottom, self)
+        place.setContentsMargins(0, 0, 0, 0)
+        self._logic = slicer.vtkMRMLLayoutLogic()
+        self._logic.SetMRMLApplicationLogic(host.application_logic)
+        self._logic.SetMRMLScene(host.scene)
+        self._node = self._logic.GetLayoutNode()
+        for name in SLICES:
+            self._slice(name)
+        self._three_d("1")
+        self._node.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+        self._node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._arrange())
+        host.scene.AddObserver(slicer.vtkMRMLScene.NodeRemovedEvent, lambda *_: self._forget_removed())
+        self._arrange()
+
+    def layoutLogic(self) -> Any:
+        return self._logic
+
+    def sliceViewNames(self) -> tuple[str, ...]:
+        """All that were ever shown, also those that the current layout leaves out."""
+        return tuple(self._slices)
+
+    def sliceWidget(self, name: str) -> SliceWidget | None:
+        return self._slices.get(name)
+
+    @property
+    def threeDViewCount(self) -> int:
+        return len(self._three_ds)
+
+    def threeDWidget(self, which: int | str) -> ThreeDWidget | None:
+        """By its number, or by the name of its layout."""
+        if isinstance(which, int):
+            return list(self._three_ds.values())[which] if 0 <= which < len(self._three_ds) else None
+        return self._three_ds.get(which)
+
+    def mrmlSliceLogics(self) -> Any:
+        return self._host.application_logic.GetSliceLogics()
+
+    def setLayout(self, layout: int) -> None:
+        """Show the views of a layout; an unknown number raises, as it would only be logged in the application."""
+        if not self._node.IsLayoutDescription(layout):
+            raise ValueError(f"there is no layout {layout}")
+        self._node.SetViewArrangement(layout)
+
+    @property
+    def layout(self) -> int:
+        return self._node.GetViewArrangement()
+
+    def resetSliceViews(self) -> None:
+        for widget in self._slices.values():
+            widget.fitSliceToBackground()
+
+    def resetThreeDViews(self) -> None:
+        for widget in self._three_ds.values():
+            widget.resetFocalPoint()
+
+    def setRenderPaused(self, _paused: bool) -> None:
+        """Rendering is by request here."""
+
+    def _widgets(self) -> tuple[SliceWidget | ThreeDWidget, ...]:
+        return (*self._slices.values(), *self._three_ds.values())
+
+    def _slice(self, name: str) -> SliceWidget:
+        if name not in self._slices:
+            node = self._host.scene.GetSingletonNode(name, "vtkMRMLSliceNode")
+            orientation = node.GetOrientation() if node is not None else SLICES[name]
+            self._slices[name] = SliceWidget(self._host, name, orientation)
+        return self._slices[name]
+
+    def _three_d(self, name: str) -> ThreeDWidget:
+        if name not in self._three_ds:
+            self._three_ds[name] = ThreeDWidget(self._host, name)
+        return self._three_ds[name]
+
+    def _forget_removed(self) -> None:
+        """A view without its node goes, as in the application."""
+        for widgets in (self._slices, self._three_ds):
+            for name, widget in list(widgets.items()):
+                if not self._host.scene.IsNodePresent(self._node_of(widget)):
+                    del widgets[name]
+                    widget.close_view()
+                    widget.setParent(None)
+                    widget.deleteLater()
+
+    def _arrange(self) -> None:
+        """Nest the widgets as the layout's XML says, and tell the view nodes which of them are laid out."""
+        description = self._node.GetCurrentLayoutDescription()
+        if description == self._shown:
+            return
+        self._shown = description
+        for widget in self._widgets():
+            widget.hide()
+            widget.setParent(None)
+            self._node_of(widget).SetMappedInLayout(False)
+        if self._root is not None:
+            self._root.hide()
+            self._root.setParent(None)
+            self._root.deleteLater()
+        root = self._node.GetLayoutRootElement()
+        self._root = self._made(root) if root is not None else QWidget()
+        QWidget.layout(self).addWidget(self._root)
+        self._root.show()
+
+    def _made(self, element: Any) -> QWidget:
+        """Return the widget of an element of the XML: a view, or a box of items side by side or below each other."""
+        if element.GetName() == "view":
+            return self._view(element)
+        across = element.GetAttribute("type") == "horizontal"
+        direction = QBoxLayout.Direction.LeftToRight if across else QBoxLayout.Direction.TopToBottom
+        box = QWidget()
+        items = QBoxLayout(direction, box)
+        items.setContentsMargins(0, 0, 0, 0)
+        items.setSpacing(SPACING)
+        for index in range(element.GetNumberOfNestedElements()):
+            item = element.GetNestedElement(index)
+            if item.GetName() == "item" and item.GetNumberOfNestedElements():
+                items.addWidget(self._made(item.GetNestedElement(0)), 1)
+        return box
+
+    def _view(self, element: Any) -> QWidget:
+        kind, name = element.GetAttribute("class"), element.GetAttribute("singletontag")
+        if kind == "vtkMRMLSliceNode":
+            widget = self._slice(name)
+        elif kind == "vtkMRMLViewNode":
+            widget = self._three_d(name)
+        else:
+            return QWidget()  # tables and plots are no views of this host
+        self._node_of(widget).SetMappedInLayout(True)
+        widget.show()
+        return widget
+
+    @staticmethod
+    def _node_of(widget: SliceWidget | ThreeDWidget) -> Any:
+        return widget.mrmlSliceNode() if isinstance(widget, SliceWidget) else widget.mrmlViewNode()
