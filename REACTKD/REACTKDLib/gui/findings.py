@@ -16,7 +16,7 @@ _MASKS = MASK_FINDINGS | {
     "liver-of-parts",
     "liver-part-empty",
 }
-_COMPUTATION = {"device-fallback", "field-moved", "liver-larger-than-grid", "input-ignored"}
+_COMPUTATION = {"device-fallback", "field-moved", "liver-larger-than-grid", "input-ignored", "combination-unseen"}
 # Said in the line of the volume itself.
 _KNOWN_ALREADY = {"pet-not-suv"}
 

@@ -13,9 +13,11 @@ from typing import Any
 import torch
 
 from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.modality import MODALITIES, subset_name
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.student.bundle import SHIPPED, Bundle
 from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.student.trained_on import TrainedOn
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.phantom import phantom_case
@@ -239,6 +241,9 @@ class Release:
             "organ": "Liver",
             "lesion": "Tumor",
             "modalities": list(self.recipe.student.modalities),
+            "trained_on": TrainedOn(
+                {subset_name(MODALITIES): training["cases"]}, self.recipe.heads.modality_dropout
+            ).to_metadata(),
             "preparation": preparation,
             "training": training,
             "evaluation": evaluation,

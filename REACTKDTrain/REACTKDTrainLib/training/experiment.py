@@ -12,6 +12,7 @@ import torch
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.progress import OnProgress, no_progress
+from REACTKDLib.core.student.trained_on import TrainedOn
 from REACTKDLib.core.writing.run_lock import running_alone
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.folds import Split, make_folds
@@ -274,7 +275,8 @@ class Experiment:
                 continue
             student = fold.student(teacher)
             self._predict(fold, student, teacher, cohorts)
-            chosen = Chosen(fold.score(student), student, fold.window, fold.temperature, fold.number)
+            seen = TrainedOn.cases((case.modalities for case in fold.train), self.config.loss.modality_dropout)
+            chosen = Chosen(fold.score(student), student, fold.window, fold.temperature, fold.number, seen)
             best = chosen if best is None or chosen.score > best.score else best
         result = Result(None, None, None)
         if self.processes.first:

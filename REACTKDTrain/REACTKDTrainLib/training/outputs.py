@@ -9,6 +9,7 @@ from pathlib import Path
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.student.trained_on import TrainedOn
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.sizes import preparation_of
@@ -41,13 +42,17 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """The student that goes into the model folder, and by what it was chosen. score: see `FoldRun.score`."""
+    """The student that goes into the model folder, and by what it was chosen.
+
+    score: see `FoldRun.score`. trained_on: the images of the cases that this fold trained on.
+    """
 
     score: float
     student: Student
     window: LiverWindow
     temperature: float
     fold: int
+    trained_on: TrainedOn
 
 
 def write_outcome(
@@ -78,24 +83,15 @@ def write_outcome(
     if best is not None:
         bundle = output / "bundle"
         shown = {k: v for k, v in measured.items() if k != "external"}
-        save_model(bundle, best.student, best.window, config, record, shown, best.temperature, best.fold)
+        save_model(bundle, best, config, record, shown)
     return Result(measured.get("macro_auc"), measured.get("accuracy"), bundle)
 
 
-def save_model(
-    folder: Path,
-    student: Student,
-    window: LiverWindow,
-    config: TrainingConfig,
-    record: dict,
-    metrics: dict,
-    temperature: float,
-    fold: int,
-) -> Bundle:
+def save_model(folder: Path, best: Chosen, config: TrainingConfig, record: dict, metrics: dict) -> Bundle:
     """Write `configs/metadata.json`, `models/model.pt` and `docs/README.md`. metrics: of the whole run."""
     cohort = counts_of(record["cohorts"]["cohort"])
     preparation = preparation_of(config.data.size).to_metadata()
-    preparation |= {"ct_center_hu": window.center_hu, "ct_scale_hu": window.scale_hu}
+    preparation |= {"ct_center_hu": best.window.center_hu, "ct_scale_hu": best.window.scale_hu}
     info = {
         "name": "reactkd-phantom-run" if cohort["digital_phantom"] else "reactkd-run",
         "version": "1.0.0",
@@ -104,21 +100,22 @@ def save_model(
         "organ": "Liver",
         "lesion": "Tumor",
         "modalities": list(config.student.modalities),
+        "trained_on": best.trained_on.to_metadata(),
         "preparation": preparation,
         "training": {
             "method": config.method,
             "cohort": cohort,
-            "fold": fold,
+            "fold": best.fold,
             "folds": config.folds,
             "seed": config.seed,
-            "temperature": round(temperature, 4),
+            "temperature": round(best.temperature, 4),
             "revision": record["revision"],
             "made": datetime.now(timezone.utc).date().isoformat(),
         },
         "evaluation": metrics,
     }
     card = model_card(info, config)
-    bundle = Bundle.save(folder, student.cpu(), {"reactkd": info})
+    bundle = Bundle.save(folder, best.student.cpu(), {"reactkd": info})
     write_text(Path(folder) / "docs" / "README.md", card)
     return bundle
 
@@ -150,8 +147,11 @@ def model_card(info: dict, config: TrainingConfig) -> str:
         "## What it learned from",
         "",
         f"{cohort.get('name', 'A cohort')}: {cohort['cases']} cases of {cohort['patients']} {kind} ({grades}). Method "
-        f"`{training['method']}`, fold {training['fold'] + 1} of {training['folds']}, seed {training['seed']}, grid "
-        f"{'x'.join(map(str, info['preparation']['shape']))} at {info['preparation']['spacing_mm']:g} mm.",
+        f"`{training['method']}`, fold {training['fold']} of 0 to {training['folds'] - 1}, seed {training['seed']}, "
+        f"grid {'x'.join(map(str, info['preparation']['shape']))} at {info['preparation']['spacing_mm']:g} mm.",
+        "",
+        f"Images of the cases it was trained on: {_images(info['trained_on'])}. An image that is not among them is "
+        "left out with a remark.",
         "",
         "## What it is worth",
         "",
@@ -167,6 +167,10 @@ def model_card(info: dict, config: TrainingConfig) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _images(trained_on: dict) -> str:
+    return ", ".join(f"{name} ({cases} cases)" for name, cases in sorted(trained_on["images"].items()))
 
 
 def measures_table(metrics: dict) -> list[str]:

@@ -93,6 +93,11 @@ def test_the_bundle_opens_and_carries_a_model_card(finished) -> None:
     bundle = Bundle.load(out / "bundle")
     assert bundle.info["clinical_use"] == "trained on digital phantoms: not for clinical use"
     card = (out / "bundle" / "docs" / "README.md").read_text()
+    seen, fold = bundle.trained_on, bundle.info["training"]["fold"]
+    assert seen.modalities == ("ct", "fdg", "acetate") and seen.modality_dropout > 0
+    assert 0 < sum(seen.images.values()) <= bundle.info["training"]["cohort"]["cases"]
+    assert f"fold {fold} of 0 to {bundle.info['training']['folds'] - 1}" in card
+    assert f"ct+fdg+acetate ({seen.images['ct+fdg+acetate']} cases)" in card
     assert "16 digital phantoms" in card and "macro AUC" in card
 
 

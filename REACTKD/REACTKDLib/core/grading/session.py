@@ -13,6 +13,7 @@ from REACTKDLib.core.errors import BundleMismatch, Canceled, NoLiver, NoVolume, 
 from REACTKDLib.core.findings import Finding, merged
 from REACTKDLib.core.grading.device import FallbackRunner
 from REACTKDLib.core.grading.grade_result import GradeResult, compose_report
+from REACTKDLib.core.grading.untrained import ignored_inputs, unseen_combination
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Grid
@@ -165,7 +166,9 @@ class Session:
             placement=placement,
             decided=decided,
             muted=muted,
-            findings=merged(case.findings, (*field.findings, *moved, *self._runner.findings)),
+            findings=merged(
+                case.findings, (*field.findings, *moved, *unseen_combination(used, self.bundle), *self._runner.findings)
+            ),
             device=self.device,
             timing_ms=timing,
             draw_map=lambda predicted: self._voxel_map(field, regions, placement, used, predicted, muted),
@@ -226,7 +229,7 @@ class Session:
         grid, findings = self.bundle.preparation.grid_for(case)
         prepared = self.bundle.preparation(case, grid)
         images = {m.value: prepared.images[m] for m in self.modalities}
-        field = _Field(images, grid, (*findings, *prepared.findings, *self._ignored(case)))
+        field = _Field(images, grid, (*findings, *prepared.findings, *ignored_inputs(case.modalities, self.bundle)))
         prepare_ms = _ms_since(started)
         check()
         started = time.perf_counter()
@@ -269,11 +272,6 @@ class Session:
         )
         per_ml = 1000 / float(np.prod(placement.grid.spacing))
         return onto_reference(values * np.float32(per_ml), placement.grid, regions)
-
-    def _ignored(self, case: Case) -> tuple[Finding, ...]:
-        text = _("The model does not read {image}; it was not used.")
-        ignored = [modality.value for modality in case.modalities if modality not in self.modalities]
-        return tuple(Finding("input-ignored", "warning", text, image=name) for name in ignored)
 
 
 def _whole_organ(case: Case, bundle: Bundle) -> Case:

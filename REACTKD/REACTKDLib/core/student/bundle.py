@@ -23,6 +23,7 @@ from REACTKDLib.core.errors import BundleAltered, BundleIncomplete, BundleMismat
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle_metadata import HASH, check_description, complete_metadata, read_metadata
 from REACTKDLib.core.student.explain import UncertaintyRule
+from REACTKDLib.core.student.trained_on import TrainedOn
 from REACTKDLib.core.text import quoted, shown
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import written_beside
@@ -124,8 +125,17 @@ class Bundle:
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
-        """The inputs that the student knows, in the order of `Modality`."""
-        return tuple(m for m in Modality if m.value in self.info["modalities"])
+        """The inputs that the student was trained on, in the order of `Modality`.
+
+        Those that it has a branch for, where the description (of an older version) does not say what it saw.
+        """
+        known = self.info["modalities"] if self.trained_on is None else self.trained_on.modalities
+        return tuple(m for m in Modality if m.value in known)
+
+    @property
+    def trained_on(self) -> TrainedOn | None:
+        """What the student saw in training; None where the description does not say."""
+        return TrainedOn.from_metadata(self.info["trained_on"]) if "trained_on" in self.info else None
 
     @property
     def preparation(self) -> Preparation:
@@ -198,8 +208,11 @@ def _student_with(metadata: Mapping[str, Any], state: Mapping[str, Any]) -> Stud
         _check_kinds(state, student.state_dict())
         student.load_state_dict(state)
     except (RuntimeError, ValueError) as error:
-        text = _("The weights do not fit the configuration of the model '{model}'; copy the model folder again.")
-        raise BundleMismatch(text, model=info["name"]) from error
+        raise BundleMismatch(
+            _("The weights do not fit the description of the model '{model}': {reason}; copy the model folder again."),
+            model=info["name"],
+            reason=_misfit(state, student.state_dict()) or shown(error, 150),
+        ) from error
     if not all(bool(value.isfinite().all()) for value in student.state_dict().values()):
         raise BundleMismatch(
             _("The weights of the model '{model}' hold NaN or infinity; train it again."), model=info["name"]
@@ -217,6 +230,18 @@ def _check_kinds(state: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} is {tensor.dtype}, {tensor.layout}")
 
 
+def _misfit(state: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+    """Name the first part in which the weights differ from what the description asks for; empty where none does."""
+    for name, tensor in expected.items():
+        if name not in state:
+            return _("{part} is missing").format(part=name)
+        if state[name].shape != tensor.shape:
+            text = _("{part} has the shape {found} where the description asks for {wanted}")
+            return text.format(part=name, found=tuple(state[name].shape), wanted=tuple(tensor.shape))
+    extra = [name for name in state if name not in expected]
+    return _("{part} is not part of the network described").format(part=shown(extra[0], 80)) if extra else ""
+
+
 def _check_names(info: Mapping[str, Any], config: StudentConfig) -> None:
     """Raise ValueError when classes or modalities are not those of the network."""
     if len(set(info["classes"])) != config.classes:
@@ -224,6 +249,10 @@ def _check_names(info: Mapping[str, Any], config: StudentConfig) -> None:
     known = {m.value for m in Modality}
     if set(info["modalities"]) != set(config.modalities) or not set(config.modalities) <= known:
         raise ValueError(f"the inputs {info['modalities']} are not those of the network, or not known")
+    if "trained_on" in info and not set(TrainedOn.from_metadata(info["trained_on"]).modalities) <= set(
+        config.modalities
+    ):
+        raise ValueError("trained_on names images that the network has no branch for")
 
 
 def _json_bytes(metadata: Mapping[str, Any]) -> bytes:

@@ -1,0 +1,98 @@
+"""A model is asked only for what it saw in training, and its weights are held against its description part by part."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from REACTKDLib.core.errors import BundleMismatch, NoVolume
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.modality import SUBSETS, Modality, subset_name
+from REACTKDLib.core.student.bundle import Bundle
+from REACTKDLib.core.student.trained_on import TrainedOn
+from support.small_cases import small_case
+from support.small_models import metadata_for, random_student, small_bundle
+
+CT_AND_FDG = {"images": {"ct+fdg": 60, "ct": 5}, "modality_dropout": 0.3}
+
+
+def findings_of(bundle: Bundle, case, **options) -> dict[str, str]:
+    report = Grader(bundle, "cpu").open(case).grade(**options).report
+    return {f.code: f.message for f in report.findings}
+
+
+def test_an_image_that_was_never_trained_on_is_left_out_with_a_remark():
+    """All three branches are there, with random weights: without a word the acetate would change the grade."""
+    case = small_case()
+    seen, whole = small_bundle(1, {"trained_on": CT_AND_FDG}), small_bundle(1)
+    assert "never trained on acetate" in findings_of(seen, case)["input-ignored"]
+    result = Grader(seen, "cpu").open(case).grade().report
+    without = Grader(whole, "cpu").open(case).grade(leave_out=[Modality.ACETATE]).report
+    assert result.inputs == ("ct", "fdg")
+    assert result.probabilities == pytest.approx(without.probabilities, abs=1e-6)
+    everything = Grader(whole, "cpu").open(case).grade().report
+    assert result.probabilities != pytest.approx(everything.probabilities, abs=1e-3)
+    with pytest.raises(NoVolume, match="it reads ct, fdg"):
+        Grader(seen, "cpu").open(small_case(modalities=(Modality.ACETATE,)))
+
+
+def test_a_combination_that_was_never_seen_is_said():
+    """Modality dropout shows a model each part of a case; without it FDG alone was never seen."""
+    case = small_case()
+    dropout, none = ({**CT_AND_FDG, "modality_dropout": rate} for rate in (0.3, 0.0))
+    alone = {"leave_out": [Modality.CT]}
+    assert "combination-unseen" not in findings_of(small_bundle(1, {"trained_on": dropout}), case, **alone)
+    said = findings_of(small_bundle(1, {"trained_on": none}), case, **alone)
+    assert "a case with fdg and nothing else" in said["combination-unseen"]
+    assert "combination-unseen" not in findings_of(small_bundle(1, {"trained_on": none}), case)
+
+
+def test_an_older_description_says_nothing_and_is_believed():
+    assert small_bundle(1).modalities == tuple(Modality) and small_bundle(1).trained_on is None
+
+
+@given(st.lists(st.sampled_from(SUBSETS), min_size=1, max_size=6), st.sampled_from([0.0, 0.5]))
+def test_what_was_seen(cases, dropout):
+    seen = TrainedOn.cases(cases, dropout)
+    assert TrainedOn.from_metadata(seen.to_metadata()) == seen and sum(seen.images.values()) == len(cases)
+    assert set(seen.modalities) == {m for case in cases for m in case}
+    for subset in SUBSETS:
+        expected = subset in cases or (dropout > 0 and any(set(subset) < set(case) for case in cases))
+        assert seen.saw(subset) == expected
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "said"),
+    [
+        ([], "trained_on must be an object"),
+        ({"images": {}}, "at least one combination"),
+        ({"images": {"fdg+ct": 3}}, "in the order of reports"),
+        ({"images": {"mri": 3}}, "in the order of reports"),
+        ({"images": {"": 3}}, "in the order of reports"),
+        ({"images": {"ct": 0}}, "number of cases"),
+        ({"images": {"ct": True}}, "number of cases"),
+        ({"images": {"ct": 2}, "modality_dropout": 7}, "modality_dropout"),
+        ({"images": {"acetate": 2}}, "no branch"),
+    ],
+)
+def test_a_description_that_cannot_be_is_refused(trained_on, said, tmp_path):
+    student = random_student(1, modalities=("ct", "fdg"))
+    with pytest.raises(BundleMismatch, match=said):
+        Bundle.save(tmp_path / "model", student, metadata_for(student, trained_on=trained_on))
+    assert not (tmp_path / "model").exists()
+
+
+def test_weights_that_do_not_fit_name_the_part(tmp_path):
+    small, large = random_student(1), random_student(1, hidden=16)
+    large.config = small.config  # the description of one beside the weights of the other
+    with pytest.raises(BundleMismatch, match=r"kind has the shape \(2, 16\) where .* asks for \(2, 12\)"):
+        Bundle.save(tmp_path / "a", large, metadata_for(small))
+    one, all_three = random_student(1, modalities=("ct",)), random_student(1)
+    one.config = all_three.config
+    with pytest.raises(BundleMismatch, match=r"\S*(fdg|acetate)\S* is missing"):
+        Bundle.save(tmp_path / "b", one, metadata_for(all_three))
+
+
+def test_names_are_those_of_reports():
+    assert TrainedOn.cases([("ct", "fdg")], 0.0).images == {subset_name((Modality.CT, Modality.FDG)): 1}
