@@ -229,7 +229,9 @@ class REACTKDTest(ScriptedLoadableModuleTest):
         from REACTKDLib.scene.case import nodes_from_case
 
         self.delayDisplay("Making a digital phantom")
-        return nodes_from_case(slicer.mrmlScene, acquire(draw_patient(seed=1), size="small").case)
+        return nodes_from_case(
+            slicer.mrmlScene, acquire(draw_patient(seed=1, biology="independent"), size="small").case
+        )
 
     def _waitFor(self, condition: Any, what: str, seconds: float) -> None:
         """Let the application go on until `condition()` holds; fail after so long."""

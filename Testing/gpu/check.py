@@ -71,7 +71,7 @@ def grading(device: str) -> Iterator[Row]:
     from REACTKDLib.core.phantom import acquire, draw_patient
     from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
 
-    case = checked(acquire(draw_patient(3, "poor")).case)
+    case = checked(acquire(draw_patient(3, "poor", biology="independent")).case)
     bundle = Bundle.load(shipped_bundle_folder())
     sessions = {name: Grader(bundle, name).open(case) for name in ("cpu", device)}
     reports = {name: session.grade().report for name, session in sessions.items()}

@@ -31,6 +31,19 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--grade", choices=GRADES, required=True)
     parser.add_argument("--seed", type=seed, required=True, metavar="N", help="same seed, same files")
     parser.add_argument("--size", choices=("small", "full"), default="full", help="default: %(default)s")
+    parser.add_argument(
+        "--biology",
+        choices=("shared", "independent"),
+        default="shared",
+        help="shared: the worst lesion is the grade; independent: the first edition, which the shipped model was "
+        "trained on (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--heterogeneity",
+        type=float,
+        metavar="H",
+        help="how much the lesions of a liver differ: 0, or from 0.1 to 1 (default: 0.6; of the shared biology alone)",
+    )
     parser.add_argument("--dicom", action="store_true", help="as DICOM: folders CT, FDG, ACETATE and segmentation.dcm")
     parser.add_argument("--patient-id", metavar="ID", help="of the DICOM files: PHANTOM- and then A-Z, 0-9 and '-'")
     add_output_argument(parser)
@@ -50,7 +63,12 @@ def run(arguments: argparse.Namespace) -> None:
 
     with Progress() as progress, all_or_nothing(arguments.output) as folder:
         progress(0.0, "drawing the patient")
-        patient = draw_patient(arguments.seed, grade=arguments.grade)
+        patient = draw_patient(
+            arguments.seed,
+            grade=arguments.grade,
+            biology=arguments.biology,
+            heterogeneity=arguments.heterogeneity,
+        )
         progress(0.2, "scanning")
         phantom = acquire(patient, size=arguments.size)
         progress(0.5, "writing")

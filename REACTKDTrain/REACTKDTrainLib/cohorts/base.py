@@ -23,8 +23,8 @@ class CohortCase:
     load: opens images and masks; picklable, so that cases can be prepared in several processes; may raise ReactkdError.
     fingerprint: a hash of the content that `load` reads; what is computed from the case is cached under it.
     fold: a test fold (from 0) that the cohort asks for. provenance: where it comes from, for people. truth: of
-    phantoms, {'seed': int, 'latents': ten numbers}. clinical: sex, age and others of the clinical sheet, as they were
-    kept (`ClinicalRow`); no network reads them.
+    phantoms, {'seed': int} and {'latents': ten numbers} or {'shared': SharedLatents}, by the biology. clinical: sex,
+    age and others of the clinical sheet, as they were kept (`ClinicalRow`); no network reads them.
 
     Raises: UsageError for a grade or modality that does not exist.
     """

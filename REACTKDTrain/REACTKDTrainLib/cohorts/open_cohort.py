@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.phantom import draw_patient
+from REACTKDLib.core.phantom.biology_shared import HETEROGENEITY
 from REACTKDLib.core.phantom.latents import PREVALENCE
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.phantom import phantom_case
@@ -20,7 +21,8 @@ PREFIX = "phantom:"
 def open_cohort(spec: str, size: str = "full", whole_field: bool = False) -> Cohort:
     """Open `phantom:hospital?cases=24&size=tiny&first=0`, a datalist (.json), a worklist (.csv) or a folder.
 
-    size, whole_field: of phantoms, where `spec` does not say; see `phantom_case`.
+    size, whole_field: of phantoms, where `spec` does not say; see `phantom_case`. A phantom cohort takes
+    `biology=independent` for the first edition, or `heterogeneity=0.4` for the second.
 
     Raises: UsageError, FileMissing, or what the layout's reader raises, with what is wrong and where.
     """
@@ -50,7 +52,7 @@ def _query(spec: str) -> tuple[str, dict[str, str]]:
     name, _, query = spec.removeprefix(PREFIX).partition("?")
     if name not in PHANTOMS:
         raise UsageError(f"There is no phantom cohort {name!r}; choose one of {', '.join(PHANTOMS)}.")
-    known = ("cases", "size", "first", "whole_field")
+    known = ("cases", "size", "first", "whole_field", "biology", "heterogeneity")
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError as error:
@@ -70,16 +72,19 @@ def _phantoms(spec: str, size: str, whole_field: bool) -> Cohort:
     cases, first = _number(chosen, "cases", cases), _number(chosen, "first", first)
     size = chosen.get("size", size)
     whole = bool(_number(chosen, "whole_field", int(whole_field)))
-    numbers = _balanced(name, first, cases) if name == "hospital" else list(range(first, first + cases))
+    biology = chosen.get("biology", "shared")
+    drawn = {"biology": biology, "heterogeneity": _heterogeneity(chosen, biology)}
+    numbers = _balanced(name, first, cases, drawn) if name == "hospital" else list(range(first, first + cases))
     return Cohort(
         f"phantom {name}",
-        tuple(phantom_case(name, seed, size, whole) for seed in numbers),
+        tuple(phantom_case(name, seed, size, whole, **drawn) for seed in numbers),
         phantom=True,
-        description=f"digital phantoms, cohort {name}, {cases} of the numbers from {first} on, size {size}",
+        description=f"digital phantoms, cohort {name}, {cases} of the numbers from {first} on, size {size}, "
+        f"{biology} biology" + ("" if biology == "independent" else f", heterogeneity {drawn['heterogeneity']:g}"),
     )
 
 
-def _balanced(name: str, first: int, cases: int) -> list[int]:
+def _balanced(name: str, first: int, cases: int, drawn: dict) -> list[int]:
     """The first numbers whose grades make up the cohort's prevalence, so that few cases hold every grade too."""
     share = PREVALENCE[name]
     room = [int(cases * s) for s in share]
@@ -87,12 +92,23 @@ def _balanced(name: str, first: int, cases: int) -> list[int]:
         room[grade] += 1
     numbers, seed = [], first
     while len(numbers) < cases:
-        grade = int(draw_patient(seed, cohort=name).grade)
+        grade = int(draw_patient(seed, cohort=name, **drawn).grade)
         if room[grade]:
             room[grade] -= 1
             numbers.append(seed)
         seed += 1
     return numbers
+
+
+def _heterogeneity(chosen: dict[str, str], biology: str) -> float | None:
+    """As the user says, else the usual one of the biology; `draw_patient` refuses what does not fit together."""
+    text = chosen.get("heterogeneity")
+    if text is None:
+        return HETEROGENEITY if biology == "shared" else None
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"The heterogeneity of a phantom cohort must be a number such as 0.6, not {text!r}.") from None
 
 
 def _number(chosen: dict[str, str], key: str, usual: int) -> int:

@@ -8,37 +8,64 @@ from functools import partial
 
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.modality import MODALITIES
-from REACTKDLib.core.phantom import acquire, draw_patient
+from REACTKDLib.core.phantom import Latents, acquire, draw_patient
+from REACTKDLib.core.phantom.biology_shared import SharedLatents
 from REACTKDTrainLib.cohorts.base import CohortCase
 
 #: raised when phantoms are drawn differently, so that nothing prepared from the old ones is taken for the new
-PHANTOM_VERSION = "reactkd-phantom/1"
+PHANTOM_VERSION = {"independent": "reactkd-phantom/1", "shared": "reactkd-phantom/2"}
 #: what a training scan shows around the liver, in mm; noise for another dose needs the whole field of view instead
 AROUND_LIVER_MM = 26.0
 
 
-def phantom_case(cohort: str, seed: int, size: str = "full", whole_field: bool = False) -> CohortCase:
+def phantom_case(
+    cohort: str,
+    seed: int,
+    size: str = "full",
+    whole_field: bool = False,
+    biology: str = "shared",
+    heterogeneity: float | None = None,
+) -> CohortCase:
     """Patient `seed` of a phantom cohort ('hospital', 'external', 'unlabeled', 'large').
 
     size: 'full', 'small' or 'tiny' (see `core.phantom.acquire`). whole_field: scan the whole body, not the liver and
-    26 mm around it. The unlabeled cohort gives no grade.
+    26 mm around it. biology, heterogeneity: see `draw_patient`. The unlabeled cohort gives no grade.
     """
-    patient = draw_patient(seed, cohort=cohort)
+    patient = draw_patient(seed, cohort=cohort, biology=biology, heterogeneity=heterogeneity)
     around = None if whole_field else AROUND_LIVER_MM
-    named = f"{PHANTOM_VERSION} {cohort} {seed} {size} {around}"
+    named = f"{PHANTOM_VERSION[biology]} {cohort} {seed} {size} {around}"
+    name, drawn = f"phantom-{cohort}-{seed:05d}", f"number {seed}, size {size}"
+    if isinstance(patient.latents, SharedLatents):
+        h = patient.latents.heterogeneity
+        named += f" {h:g}"
+        drawn += f", shared biology, heterogeneity {h:g}"
     ct_only = cohort in ("external", "unlabeled")
     return CohortCase(
-        id=f"phantom-{cohort}-{seed:05d}",
-        patient=f"phantom-{cohort}-{seed:05d}",
+        id=name,
+        patient=name,
         grade=None if cohort == "unlabeled" else int(patient.grade),
         modalities=("ct",) if ct_only else MODALITIES,
-        load=partial(open_phantom, cohort, seed, size, around),
+        load=partial(open_phantom, cohort, seed, size, around, biology, heterogeneity),
         fingerprint=hashlib.sha256(named.encode()).hexdigest(),
-        provenance=f"digital phantom, cohort {cohort}, number {seed}, size {size}",
-        truth={"seed": seed, "latents": [float(v) for v in asdict(patient.latents).values()]},
+        provenance=f"digital phantom, cohort {cohort}, {drawn}",
+        truth={"seed": seed} | _truth(patient.latents),
     )
 
 
-def open_phantom(cohort: str, seed: int, size: str, around_liver_mm: float | None) -> Case:
+def _truth(latents: Latents | SharedLatents) -> dict:
+    if isinstance(latents, SharedLatents):
+        return {"shared": latents}
+    return {"latents": [float(v) for v in asdict(latents).values()]}
+
+
+def open_phantom(
+    cohort: str,
+    seed: int,
+    size: str,
+    around_liver_mm: float | None,
+    biology: str = "shared",
+    heterogeneity: float | None = None,
+) -> Case:
     """Draw and scan one patient."""
-    return acquire(draw_patient(seed, cohort=cohort), size, around_liver_mm=around_liver_mm).case
+    patient = draw_patient(seed, cohort=cohort, biology=biology, heterogeneity=heterogeneity)
+    return acquire(patient, size, around_liver_mm=around_liver_mm).case

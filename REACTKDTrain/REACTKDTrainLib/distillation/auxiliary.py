@@ -24,8 +24,11 @@ class LatentRegression(nn.Module):
 
     def __init__(self, hidden: int, train: Sequence[CohortCase]):
         super().__init__()
-        if any(case.truth is None for case in train):
-            raise UsageError("Only digital phantoms have latents to regress; set loss.auxiliary to 0.")
+        if any("latents" not in (case.truth or {}) for case in train):
+            raise UsageError(
+                "Only digital phantoms of the independent biology have latents of the whole patient to regress; set "
+                "loss.auxiliary to 0."
+            )
         latents = torch.tensor([case.truth["latents"] for case in train], dtype=torch.float32)
         self.register_buffer("mean", latents.mean(dim=0))
         self.register_buffer("scale", latents.std(dim=0).clamp_min(1e-6))

@@ -112,6 +112,8 @@ def train_student(
         raise ValueError("this distiller needs the teacher's targets")
     if distiller is not None and distiller.needs_maps:
         raise ValueError("this distiller compares whole maps, and there are none on the level of nodes")
+    if recipe.auxiliary and table.truth.isnan().any():
+        raise ValueError("only digital phantoms of the independent biology have latents to regress")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         student = copy.deepcopy(initial) if initial is not None else new_student(table, config)

@@ -78,7 +78,7 @@ class Release:
 
     def cases(self, seeds: Seeds) -> list[CohortCase]:
         """Patients of the cohort by number."""
-        return [phantom_case(COHORT, seed, self.recipe.size) for seed in range(*seeds)]
+        return [phantom_case(COHORT, seed, self.recipe.size, biology=self.recipe.biology) for seed in range(*seeds)]
 
     def _made(self, part: str, cases: Sequence[CohortCase], make: Callable[[CohortCase], Any]) -> None:
         on_progress = self._progress.part(part)

@@ -29,14 +29,16 @@ class CropRecipe:
 class ReleaseRecipe:
     """Patients are numbers of the phantom cohort 'large', (first, one past the last); `test` is looked at once.
 
-    size: of the network's grid. encoder_patients: whose crops train the encoder; encoder: how, on crops. variants: sets
-    of masks of annotators who err. trials: (steps, modality dropout, dropout) tried for each baseline without an
-    encoder; the best of the last one is where the student departs from. heads: how those and the students train.
-    opened: how the head is tuned when the encoder joins. teachers: (steps, dropout) tried; members: of the ensemble.
-    candidates: (method, graph weight, steps) of the distillation, at the learning rate of `opened`. shares: how far to
-    go from the weights that it departs from, 1 all the way. draws: of every bootstrap.
+    biology: of the phantoms; the exact limit and the latents that the encoder learns are those of 'independent', as of
+    all models so far. size: of the network's grid. encoder_patients: whose crops train the encoder; encoder: how, on
+    crops. variants: sets of masks of annotators who err. trials: (steps, modality dropout, dropout) tried for each
+    baseline without an encoder; the best of the last one is where the student departs from. heads: how those and the
+    students train. opened: how the head is tuned when the encoder joins. teachers: (steps, dropout) tried; members: of
+    the ensemble. candidates: (method, graph weight, steps) of the distillation, at the learning rate of `opened`.
+    shares: how far to go from the weights that it departs from, 1 all the way. draws: of every bootstrap.
     """
 
+    biology: str = "independent"
     size: str = "full"
     encoder_patients: Seeds = (2500, 4063)
     train: Seeds = (2500, 5500)

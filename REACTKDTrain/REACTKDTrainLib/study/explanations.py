@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         bundle = Bundle.load(options.bundle or shipped_bundle_folder())
-        cases = (phantom_case("large", n, options.size).load() for n in range(options.cases))
+        cases = (phantom_case("large", n, options.size, biology="independent").load() for n in range(options.cases))
         found = measure(bundle, cases, lambda n: print(f"{n} of {options.cases}", flush=True) if n % 10 == 0 else None)
         if options.page:
             fill_page(options.page, GROUP, {"questions": page(found)})

@@ -31,7 +31,7 @@ from REACTKDTrainLib.nodes.node_store import NodeStore
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import targets_of
 from REACTKDTrainLib.nodes.train import Recipe, predict, train_student, train_teacher
-from REACTKDTrainLib.study.presets import NodeConfig
+from REACTKDTrainLib.study.presets import BIOLOGY, NodeConfig
 from REACTKDTrainLib.study.progress import every
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.training.preparation import prepare_cases
@@ -76,7 +76,9 @@ class NodeStudy:
     def cases(self) -> dict[str, list[CohortCase]]:
         """part -> phantoms; with `ready` those whose node files are there."""
         numbers = {name: range(first, first + getattr(self.config, name)) for name, first in FIRST.items()}
-        out = {name: [phantom_case("large", n, self.size) for n in own] for name, own in numbers.items()}
+        out = {
+            name: [phantom_case("large", n, self.size, biology=BIOLOGY) for n in own] for name, own in numbers.items()
+        }
         if self.ready:
             out = {name: [c for c in cases if self.store.path(c).exists()] for name, cases in out.items()}
             if min(len(out["test"]), len(out["validation"])) < 10 or len(out["pool"]) < min(self.config.sizes):

@@ -12,6 +12,8 @@ from REACTKDTrainLib.distillation.methods import METHODS
 from REACTKDTrainLib.models.teacher_config import TeacherConfig
 from REACTKDTrainLib.training.config import DataConfig, StageConfig, TrainingConfig
 
+#: of all phantoms of a study whose cohorts the user does not name; the tables of docs/study.md were made in it
+BIOLOGY = "independent"
 HEADLINE = ("none", "kd", "react-kd")
 #: a method that is added is compared too
 COMPARED = METHODS

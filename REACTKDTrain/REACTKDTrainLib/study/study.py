@@ -19,7 +19,7 @@ from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.results.tables import as_csv, markdown
 from REACTKDTrainLib.study.external import ExternalStudy
 from REACTKDTrainLib.study.nodes import NodeStudy
-from REACTKDTrainLib.study.presets import Preset
+from REACTKDTrainLib.study.presets import BIOLOGY, Preset
 from REACTKDTrainLib.study.progress import RunProgress
 from REACTKDTrainLib.study.results import ablation_table, external_table, method_table, node_table, teacher_table
 from REACTKDTrainLib.study.runs import Run, RunFiles
@@ -71,14 +71,15 @@ class Study:
     def volumes(self) -> VolumeStudy:
         """The level of volumes."""
         size = self.preset.training.data.size
-        cohort = self.cohort or f"phantom:hospital?cases={self.preset.hospital}&size={size}"
+        cohort = self.cohort or f"phantom:hospital?cases={self.preset.hospital}&size={size}&biology={BIOLOGY}"
         return VolumeStudy(self.preset, cohort, self.output, self.cache, self.device, self.workers, self.log)
 
     @cached_property
     def outside(self) -> ExternalStudy:
         """The external cohort."""
         size = self.preset.training.data.size
-        spec = self.external or f"phantom:external?cases={self.preset.external}&size={size}&whole_field=1"
+        usual = f"phantom:external?cases={self.preset.external}&size={size}&whole_field=1&biology={BIOLOGY}"
+        spec = self.external or usual
         return ExternalStudy(self.volumes, spec)
 
     @cached_property

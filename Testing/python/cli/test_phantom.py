@@ -35,7 +35,18 @@ def test_phantom_files(phantom_folder):
     assert truth["grade"] == "poor"
     assert truth["digital_phantom"] is True
     assert set(truth["bayes_posterior"]["ct+fdg+acetate"]) == {"well", "moderate", "poor"}
-    assert "ln_texture_mm" in truth["latents"]
+    assert truth["biology"] == "shared"
+    decides = truth["lesions"][truth["deciding_lesion"]]
+    assert decides["t"] == max(lesion["t"] for lesion in truth["lesions"]) and "ln_texture_mm" in decides
+
+
+def test_phantom_of_the_first_edition(tmp_path):
+    command = ["phantom", "--grade", "well", "--seed", "2", "--size", "small", "--output", str(tmp_path / "p")]
+    assert main([*command, "--biology", "independent"]) == 0
+    truth = json.loads((tmp_path / "p" / "truth.json").read_text(encoding="utf-8"))
+    assert truth["latents"] == draw_patient(2, "well", biology="independent").latents.to_dict()
+    assert main([*command, "--biology", "independent", "--heterogeneity", "0.4"]) == 2
+    assert main([*command, "--heterogeneity", "2"]) == 2
 
 
 def test_files_hold_the_phantom(phantom_folder):

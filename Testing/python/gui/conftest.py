@@ -106,7 +106,7 @@ def phantom_case() -> Any:
     """A small digital phantom with CT, FDG, acetate and masks."""
     from REACTKDLib.core.phantom import acquire, draw_patient
 
-    return acquire(draw_patient(seed=1), size="small").case
+    return acquire(draw_patient(seed=1, biology="independent"), size="small").case
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def phantom_files(tmp_path_factory: Any) -> Path:
 
     root = tmp_path_factory.mktemp("phantoms")
     for seed, name in enumerate(CASES, start=1):
-        write_case(acquire(draw_patient(seed=seed), size="small").case, root / name)
+        write_case(acquire(draw_patient(seed=seed, biology="independent"), size="small").case, root / name)
     return root
 
 

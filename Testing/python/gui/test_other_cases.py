@@ -29,7 +29,7 @@ def second(scene: Any, nodes: Any) -> Any:
     from REACTKDLib.core.phantom import acquire, draw_patient
     from REACTKDLib.scene.case import nodes_from_case
 
-    return nodes_from_case(scene, acquire(draw_patient(seed=2), size="small").case)
+    return nodes_from_case(scene, acquire(draw_patient(seed=2, biology="independent"), size="small").case)
 
 
 def choose(user: Any, context: Any, case: Any) -> None:

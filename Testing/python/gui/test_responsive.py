@@ -64,7 +64,7 @@ def full_case() -> Any:
     """A phantom of the size that a hospital's CT has."""
     from REACTKDLib.core.phantom import acquire, draw_patient
 
-    return acquire(draw_patient(seed=7)).case
+    return acquire(draw_patient(seed=7, biology="independent")).case
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ def _assert_same(ours: Case, theirs: Case) -> None:
 
 
 def test_phantom(scene, tmp_path):
-    write_phantom(acquire(draw_patient(46), size="small"), tmp_path)
+    write_phantom(acquire(draw_patient(46, biology="independent"), size="small"), tmp_path)
     volumes = {modality: tmp_path / FILES[modality.value] for modality in Modality}
     ours = _through_the_scene(scene, volumes, tmp_path / SEGMENTATION)
     theirs = open_case(**{m.value: p for m, p in volumes.items()}, segmentation=tmp_path / SEGMENTATION)

@@ -7,16 +7,15 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.volume import Unit, Volume
-from REACTKDLib.core.modality import SUBSETS, Modality, subset_name
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom.ct_scanner import CtProtocol, add_ct_noise, blur_slices, draw_ct_protocol
 from REACTKDLib.core.phantom.fields import ct_field, masks
-from REACTKDLib.core.phantom.latents import bayes_posterior
 from REACTKDLib.core.phantom.lattice import Lattice
 from REACTKDLib.core.phantom.patient import COHORTS, Patient
 from REACTKDLib.core.phantom.pet_scanner import draw_pet_protocol, scan_pet
+from REACTKDLib.core.phantom.truth import truth_of
 
 #: size -> (pixels a side, smallest slice thickness in mm); PET voxels grow with the smaller sizes
 SIZES = {"full": (512, 2.5, 1.0), "small": (128, 5.0, 1.4), "tiny": (64, 9.0, 2.2)}
@@ -29,22 +28,6 @@ class PhantomCase:
 
     case: Case
     truth: dict
-
-
-def truth_of(patient: Patient) -> dict:
-    """Return grade, latents and the exact posterior for every subset of inputs, as JSON types."""
-    cohort = "external" if patient.cohort == "external" else "hospital"
-    return {
-        "digital_phantom": True,
-        "seed": patient.seed,
-        "cohort": patient.cohort,
-        "grade": patient.grade_name,
-        "latents": patient.latents.to_dict(),
-        "bayes_posterior": {
-            subset_name(s): dict(zip(GRADES, map(float, bayes_posterior(patient.latents, s, cohort)), strict=True))
-            for s in SUBSETS
-        },
-    }
 
 
 def _tilt(rng: np.random.Generator) -> np.ndarray:
@@ -140,7 +123,7 @@ def acquire(patient: Patient, size: str = "full", seed: int = 0, around_liver_mm
             volumes[modality] = _volume(image, grid, world, Unit.SUVBW, modality.value.upper())
     liver, tumor = (m[:, ::-1, ::-1] for m in masks(patient, lattice))
     case = Case(f"phantom-{patient.cohort}-{patient.seed:05d}", volumes, liver, tumor)
-    truth = truth_of(patient) | {
+    truth = truth_of(patient, world) | {
         "size": size,
         "ct_protocol": asdict(protocol) | {"slice_mm": float(lattice.spacing[2])},
         "pet_protocol": {name: asdict(p) for name, p in pet.items()},

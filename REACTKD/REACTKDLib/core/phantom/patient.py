@@ -9,6 +9,7 @@ import numpy as np
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.phantom.anatomy import Anatomy, Organ, draw_anatomy
+from REACTKDLib.core.phantom.biology_shared import HETEROGENEITY, LesionLatents, SharedLatents, draw_shared
 from REACTKDLib.core.phantom.latents import Latents, draw_grade, draw_latents
 from REACTKDLib.core.phantom.lesion import Lesion
 from REACTKDLib.core.phantom.liver import LiverShape, draw_liver
@@ -16,6 +17,8 @@ from REACTKDLib.core.phantom.shapes import Ellipsoid
 
 #: seeds of different cohorts never meet
 COHORTS = ("hospital", "external", "unlabeled", "large", "single")
+#: the second edition and the first: how lesions differ, and what the grade follows from
+BIOLOGIES = ("shared", "independent")
 _TOUCHING_SHARE = 0.04
 _GAP_MM = 6.0
 _MIN_DIAMETER, _MAX_DIAMETER = 5.0, 120.0
@@ -23,12 +26,15 @@ _MIN_DIAMETER, _MAX_DIAMETER = 5.0, 120.0
 
 @dataclass(frozen=True, eq=False)
 class Patient:
-    """grade: index into `GRADES`. Uptakes in SUV, HU values of normal liver; lesions with the main one first."""
+    """grade: index into `GRADES`. Uptakes in SUV, HU values of normal liver; lesions with the main one first.
+
+    latents: `SharedLatents` or `Latents`, by the biology that the patient was drawn in.
+    """
 
     seed: int
     cohort: str
     grade: int
-    latents: Latents
+    latents: Latents | SharedLatents
     liver: LiverShape
     anatomy: Anatomy
     lesions: tuple[Lesion, ...]
@@ -40,6 +46,11 @@ class Patient:
     def grade_name(self) -> str:
         """well, moderate or poor."""
         return GRADES[self.grade]
+
+    @property
+    def biology(self) -> str:
+        """Of `BIOLOGIES`."""
+        return "shared" if isinstance(self.latents, SharedLatents) else "independent"
 
 
 def _place(rng: np.random.Generator, liver: LiverShape, radius: float, placed: list[Lesion], touch: bool) -> np.ndarray:
@@ -64,8 +75,11 @@ def _place(rng: np.random.Generator, liver: LiverShape, radius: float, placed: l
     return candidates[np.argmax(np.minimum(gap, 10 * depth))]
 
 
-def _draw_lesions(rng: np.random.Generator, latents: Latents, liver: LiverShape) -> tuple[Lesion, ...]:
-    """Place the lesions; each carries the patient's latents with a small spread of its own, alike for all grades."""
+def _draw_lesions(rng: np.random.Generator, latents: Latents | SharedLatents, liver: LiverShape) -> tuple[Lesion, ...]:
+    """Place the lesions. In the shared biology each has latents of its own and shows them as they are; in the other it
+    carries the patient's with a small spread, alike for all grades.
+    """
+    shared = isinstance(latents, SharedLatents)
     main = float(np.clip(np.exp(latents.ln_diameter_mm), 8.0, _MAX_DIAMETER))
     others = main * np.sort(rng.uniform(0.3, 0.85, latents.lesions - 1))[::-1]
     texture_hu = rng.uniform(8, 16)
@@ -73,24 +87,29 @@ def _draw_lesions(rng: np.random.Generator, latents: Latents, liver: LiverShape)
     lesions: list[Lesion] = []
     for n, diameter in enumerate([main, *others]):
         radius = float(max(diameter, _MIN_DIAMETER)) / 2
-        spread = rng.normal(size=8)
-        lesions.append(
-            Lesion(
-                center=tuple(_place(rng, liver, radius, lesions, touching and n == 1)),
-                radius=radius,
-                margin=float(np.exp(latents.ln_margin + (0.1 * spread[0] if n else 0.0))),
-                contrast_hu=float(latents.contrast_hu + 2.5 * spread[1]),
-                capsule_hu=float(latents.capsule_hu + 2.0 * spread[2]),
-                necrosis=float(1 / (1 + np.exp(-(latents.logit_necrosis + 0.1 * spread[3])))),
-                texture_mm=float(np.exp(latents.ln_texture_mm + 0.07 * spread[4])),
-                texture_hu=float(texture_hu),
-                fdg_ratio=float(np.exp(latents.ln_fdg_ratio + 0.07 * spread[5])),
-                fdg_rim=float(np.exp(latents.ln_fdg_rim + 0.07 * spread[6])),
-                acetate_ratio=float(np.exp(latents.ln_acetate_ratio + 0.07 * spread[7])),
-                seed=int(rng.integers(2**31)),
-            )
-        )
+        spread = np.zeros(8) if shared else rng.normal(size=8)
+        center = tuple(_place(rng, liver, radius, lesions, touching and n == 1))
+        seed = int(rng.integers(2**31))
+        if not n:
+            spread[0] = 0.0  # the margin of the main lesion is the patient's
+        own = latents.each[n] if shared else latents
+        lesions.append(_lesion(own, spread, center=center, radius=radius, texture_hu=float(texture_hu), seed=seed))
     return tuple(lesions)
+
+
+def _lesion(own: Latents | LesionLatents, spread: np.ndarray, **place) -> Lesion:
+    """A lesion that shows these latents, each moved by `spread` (8,) times how much lesions of a liver differ in it."""
+    return Lesion(
+        margin=float(np.exp(own.ln_margin + 0.1 * spread[0])),
+        contrast_hu=float(own.contrast_hu + 2.5 * spread[1]),
+        capsule_hu=float(own.capsule_hu + 2.0 * spread[2]),
+        necrosis=float(1 / (1 + np.exp(-(own.logit_necrosis + 0.1 * spread[3])))),
+        texture_mm=float(np.exp(own.ln_texture_mm + 0.07 * spread[4])),
+        fdg_ratio=float(np.exp(own.ln_fdg_ratio + 0.07 * spread[5])),
+        fdg_rim=float(np.exp(own.ln_fdg_rim + 0.07 * spread[6])),
+        acetate_ratio=float(np.exp(own.ln_acetate_ratio + 0.07 * spread[7])),
+        **place,
+    )
 
 
 def _draw_distractors(rng: np.random.Generator, liver: LiverShape, lesions: tuple[Lesion, ...]) -> tuple[Organ, ...]:
@@ -109,21 +128,52 @@ def _draw_distractors(rng: np.random.Generator, liver: LiverShape, lesions: tupl
     return tuple(found)
 
 
-def draw_patient(seed: int, grade: int | str | None = None, cohort: str = "single") -> Patient:
+def draw_patient(
+    seed: int,
+    grade: int | str | None = None,
+    cohort: str = "single",
+    biology: str = "shared",
+    heterogeneity: float | None = None,
+) -> Patient:
     """Draw the patient number `seed` of a cohort; `grade` (index or name) is drawn by prevalence when None.
 
-    Raises: UsageError for an unknown cohort or grade.
+    biology: 'shared' is the second edition (`biology_shared`), in which the worst lesion is the grade; 'independent'
+    the first (`latents`), whose patients stay as they were, bit by bit. heterogeneity: how much the lesions of one
+    liver differ, 0.6 unless said, of the shared biology alone.
+
+    Raises: UsageError for a cohort, grade, biology or heterogeneity that there is not.
     """
     if cohort not in COHORTS:
         raise UsageError(f"There is no phantom cohort {cohort!r}; choose one of {', '.join(COHORTS)}.")
+    if biology not in BIOLOGIES:
+        raise UsageError(f"There is no phantom biology {biology!r}; choose one of {', '.join(BIOLOGIES)}.")
     if isinstance(grade, str):
         if grade not in GRADES:
             raise UsageError(f"There is no grade {grade!r}; choose one of {', '.join(GRADES)}.")
         grade = GRADES.index(grade)
+    if biology == "shared":
+        return _shared_patient(seed, grade, cohort, HETEROGENEITY if heterogeneity is None else heterogeneity)
+    if heterogeneity is not None:
+        raise UsageError("Lesions of the independent biology have no heterogeneity; leave it out, or choose shared.")
     rng = np.random.default_rng([int(seed), COHORTS.index(cohort)])
     drawn = draw_grade(rng, cohort)
     grade = drawn if grade is None else int(grade)
-    latents = draw_latents(rng, grade)
+    return _patient(rng, draw_latents(rng, grade), seed=int(seed), cohort=cohort, grade=grade)
+
+
+def _shared_patient(seed: int, grade: int | None, cohort: str, heterogeneity: float) -> Patient:
+    """The biology and the body have streams of their own, so that one seed is one body whatever its grade is."""
+    biology, body = (np.random.default_rng([int(seed), COHORTS.index(cohort), 2, part]) for part in range(2))
+    if grade is None and cohort == "external":  # of another prevalence; elsewhere the grade follows from t
+        grade = draw_grade(biology, cohort)
+    latents = draw_shared(biology, heterogeneity, grade)
+    return _patient(body, latents, seed=int(seed), cohort=cohort, grade=latents.grade)
+
+
+def _patient(
+    rng: np.random.Generator, latents: Latents | SharedLatents, *, seed: int, cohort: str, grade: int
+) -> Patient:
+    """Liver, lesions and body around given latents."""
     liver = draw_liver(rng)
     lesions = _draw_lesions(rng, latents, liver)
     anatomy = draw_anatomy(rng, float(liver.bounds()[1][2]))
@@ -132,7 +182,7 @@ def draw_patient(seed: int, grade: int | str | None = None, cohort: str = "singl
     if external:
         lesions = tuple(replace(les, contrast_hu=les.contrast_hu * 0.8) for les in lesions)
     return Patient(
-        seed=int(seed),
+        seed=seed,
         cohort=cohort,
         grade=grade,
         latents=latents,

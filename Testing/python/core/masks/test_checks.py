@@ -38,7 +38,7 @@ def with_volume(case: Case, modality: Modality, **changes) -> Case:
 @pytest.fixture(scope="module")
 def phantom() -> Case:
     """A tiny digital patient."""
-    return acquire(draw_patient(4, grade="moderate"), size="tiny").case
+    return acquire(draw_patient(4, grade="moderate", biology="independent"), size="tiny").case
 
 
 def test_nothing_to_say_of_a_good_case():
@@ -141,7 +141,7 @@ def test_pet_that_is_not_suv(unit, words):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_tracers_exchanged(seed):
-    case = acquire(draw_patient(seed), size="tiny").case
+    case = acquire(draw_patient(seed, biology="independent"), size="tiny").case
     assert "tracers-maybe-swapped" not in codes(checked(case))
     fdg, acetate = case.volumes[Modality.FDG], case.volumes[Modality.ACETATE]
     swapped = replace(case, volumes={**case.volumes, Modality.FDG: acetate, Modality.ACETATE: fdg})

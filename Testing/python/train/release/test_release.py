@@ -34,7 +34,7 @@ def made(tmp_path_factory):
 
 def test_the_model_grades(made):
     folder, bundle, _ = made
-    case = acquire(draw_patient(3, cohort="large"), "tiny").case
+    case = acquire(draw_patient(3, cohort="large", biology="independent"), "tiny").case
     report = Grader(Bundle.load(folder / "model"), device="cpu").open(case).grade().report
     assert sum(report.probabilities.values()) == pytest.approx(1) and report.model.version == "9.9.9"
     assert bundle.info["preparation"]["spacing_mm"] == 10

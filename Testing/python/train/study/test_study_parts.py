@@ -12,7 +12,9 @@ import torch
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.phantom.latents import draw_latents
+from REACTKDLib.core.phantom.posterior import shared_posterior
 from REACTKDTrainLib.__main__ import main
+from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.metrics import summarize, summarize_seeds
 from REACTKDTrainLib.nodes.table import NodeTable
@@ -30,7 +32,6 @@ from REACTKDTrainLib.study.tables import tables_of
 from REACTKDTrainLib.study.volumes import ABLATIONS, VolumeStudy, ablation_name
 from REACTKDTrainLib.worker_pool import WorkerPool
 from support.node_cases import cases
-from support.tiny_phantoms import tiny_cases
 
 
 def some_run(found=None, row="kd", make=dict) -> Run:
@@ -110,9 +111,16 @@ def test_the_limit_is_the_exact_posterior_and_no_one_knows_that_of_patients():
     assert macro_auc(grades, more) > macro_auc(grades, less)
     margin = macro_auc(grades, limit_of(latents, "fdg")) - macro_auc(grades, limit_of(latents, "fdg", masks=False))
     assert margin > 0  # a mask shows the margin whatever the images are
-    case = tiny_cases(3)[0]
+    case = phantom_case("hospital", 0, "tiny", biology="independent")
     assert latents_of([case]).shape == (1, 10)
     assert latents_of([replace(case, truth=None)]) is None
+
+
+def test_the_limit_of_the_shared_biology_is_the_one_in_each_phantoms_truth():
+    cases = [phantom_case("large", n, "tiny", heterogeneity=0.4) for n in range(3)]
+    expected = [shared_posterior(case.truth["shared"], ("ct", "fdg"))[0] for case in cases]
+    np.testing.assert_allclose(limit_of(latents_of(cases), "ct+fdg", masks=False), expected)
+    assert not np.allclose(limit_of(latents_of(cases), "fdg"), limit_of(latents_of(cases), "fdg", masks=False))
 
 
 # ---- design
