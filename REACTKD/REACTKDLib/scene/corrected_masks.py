@@ -1,4 +1,4 @@
-"""Where the corrected masks of a list are: found again, saved under names of their own, never over another window's."""
+"""Where a reader's corrected masks of a list are: found again, saved under names of their own, never over another's."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from REACTKDLib.core.cases.case_list import CaseList, ListedCase, with_masks
 from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.cases.names import file_name_of
 from REACTKDLib.core.errors import OutputNotWritable
+from REACTKDLib.core.review.readers import UNNAMED, reader_folder
 from REACTKDLib.core.review.review import Review
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.scene.segments import SegmentChoice
@@ -20,14 +21,17 @@ _SUFFIX = ".seg.nrrd"
 
 
 class CorrectedMasks:
-    """The files beside one list. Messages and records name them relative to the review.
+    """The files beside one list of the reader of its review. Messages and records name them relative to the review.
 
-    Only plain files of a case's own names in the list's own folder of corrected masks are read or written over: a
-    review may have been edited, or come from elsewhere.
+    The unnamed reader's lie in the list's folder of corrected masks, those of others in folders of their own in it.
+    Only plain files of a case's own names in the reader's folder are read or written over: a review may have been
+    edited, or come from elsewhere.
     """
 
     def __init__(self, cases: CaseList, review: Review) -> None:
         self._cases, self._review = cases, review
+        named = review.reader != UNNAMED
+        self.folder = cases.masks_folder / reader_folder(review.reader) if named else cases.masks_folder
         self._known: tuple[Path, tuple] | None = None  # what this window read or wrote last, and its stamp then
         self._listed = {_full(path) for case in cases.cases for path in _files_of(case.job)}
 
@@ -36,7 +40,7 @@ class CorrectedMasks:
         recorded = self._recorded(case)
         if recorded is not None and self._is_own(recorded, case):
             return recorded
-        usual = self._cases.masks_file(case)
+        usual = self.folder / f"{case.file_name}{_SUFFIX}"
         return usual if self._is_own(usual, case) and usual.name not in self._of_others(case) else None
 
     def problem(self, case: ListedCase) -> str:
@@ -74,10 +78,9 @@ class CorrectedMasks:
             raise OutputNotWritable(text)
         if self._known is not None and _stamp(self._known[0]) == self._known[1] and self._is_own(self._known[0], case):
             return self._known[0]
-        first, taken = self._cases.masks_file(case), self._of_others(case)
-        stem = first.name.removesuffix(_SUFFIX)
-        names = (first.name if n == 1 else f"{stem}-{n}{_SUFFIX}" for n in count(1))
-        paths = (first.with_name(name) for name in names if name not in taken)
+        stem, taken = case.file_name, self._of_others(case)
+        names = (f"{stem}{_SUFFIX}" if n == 1 else f"{stem}-{n}{_SUFFIX}" for n in count(1))
+        paths = (self.folder / name for name in names if name not in taken)
         return next(path for path in paths if not os.path.lexists(path) and _full(path) not in self._listed)
 
     def saved_as(self, path: Path, segmentation: Any, chosen: SegmentChoice | None) -> dict[str, Any]:
@@ -89,18 +92,18 @@ class CorrectedMasks:
     def _recorded(self, case: ListedCase) -> Path | None:
         """The file that the review names; None for no name that this program gives to masks of the case."""
         name = self._recorded_name(case.id)
-        return None if name is None else self._cases.masks_folder / name
+        return None if name is None else self.folder / name
 
     def _recorded_name(self, case_id: str) -> str | None:
         masks = self._review.of(case_id).masks
-        folder, _, name = str((masks or {}).get("file", "")).partition("/")
+        folder, _, name = str((masks or {}).get("file", "")).rpartition("/")
         own = re.fullmatch(re.escape(file_name_of(case_id)) + r"(-[0-9]{1,9})?" + re.escape(_SUFFIX), name)
-        return name if own and folder == self._cases.masks_folder.name else None
+        return name if own and folder == self.folder.relative_to(self._review.path.parent).as_posix() else None
 
     def _is_own(self, path: Path, case: ListedCase) -> bool:
         """True for a plain file in the folder, no link and no file of the list."""
         return (
-            path.parent == self._cases.masks_folder
+            path.parent == self.folder
             and self._folder_is_own()
             and path.is_file()
             and not path.is_symlink()
@@ -109,15 +112,15 @@ class CorrectedMasks:
         )
 
     def _folder_is_own(self) -> bool:
-        folder = self._cases.masks_folder
+        base = self._cases.masks_folder.parent
         try:
-            return folder.resolve() == folder.parent.resolve() / folder.name
+            return self.folder.resolve() == base.resolve() / self.folder.relative_to(base)
         except (OSError, RuntimeError):  # links that lead in a circle
             return False
 
     def _of_others(self, case: ListedCase) -> set[str]:
         """The files that belong, or may come to belong, to other cases, as "a-2" does beside a case "a"."""
-        names = {self._cases.masks_file(other).name for other in self._cases.cases if other.id != case.id}
+        names = {f"{other.file_name}{_SUFFIX}" for other in self._cases.cases if other.id != case.id}
         recorded = (self._recorded_name(name) for name in self._review.cases if name != case.id)
         return names | {name for name in recorded if name is not None}
 

@@ -10,6 +10,7 @@ from typing import Any
 from REACTKDLib.core.cases.case_list import CaseList, ListedCase, open_case_list
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.review.readers import UNNAMED
 from REACTKDLib.core.review.record import CaseReview, answer_of, failure_of
 from REACTKDLib.core.review.review import Review
 from REACTKDLib.core.text import joined, quoted
@@ -18,6 +19,8 @@ from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.jobs import CaseFiles
 from REACTKDLib.scene.case_loader import CaseLoader
 from REACTKDLib.scene.corrected_masks import CorrectedMasks
+from REACTKDLib.scene.reader_marks import ReaderMarks
+from REACTKDLib.scene.reader_study import ReaderStudy
 from REACTKDLib.scene.segments import SegmentChoice
 from REACTKDLib.scene.signal import Signal
 
@@ -33,22 +36,26 @@ class Question:
     leave: Callable[[], Any]
 
 
-class Reading:
+class Reading(ReaderMarks):
     """One list at a time, and at most one of its cases in the scene.
 
-    cases: the list, or None. review: what is known of it. index: the case at hand, or None. message: what happened, one
-    sentence or empty. question: to be answered before anything else is done. todo_only: pass over reviewed cases.
-    chosen: segments that the user chose by hand, kept with corrected masks; None leaves them to recognition.
+    cases: the list, or None. review: what is known of it. study: see `ReaderStudy`. reader: the name under which it is
+    read. index: the case at hand, or None. message: what happened, one sentence or empty. question: to be answered
+    before anything else is done. todo_only: pass over reviewed cases. chosen: segments that the user chose by hand,
+    kept with corrected masks; None leaves them to recognition.
 
-    Signals: changed (anything to show), opened (another case is in the scene, or none).
+    Signals: changed (anything to show), opened (another case is in the scene, or none), uncovered (in a study, the
+    reader has given the first grade, so the answer may be shown).
     """
 
     def __init__(self, scene: Any, dispatcher: JobDispatcher) -> None:
         self.dispatcher = dispatcher
         self.loader = CaseLoader(scene, dispatcher)
-        self.changed, self.opened = Signal(), Signal()
+        self.changed, self.opened, self.uncovered = Signal(), Signal(), Signal()
         self.cases: CaseList | None = None
         self.review: Review | None = None
+        self.study: ReaderStudy | None = None
+        self.reader = UNNAMED
         self.index: int | None = None
         self.message = ""
         self.question: Question | None = None
@@ -70,10 +77,14 @@ class Reading:
         return None if self.cases is None or self.index is None else self.cases.cases[self.index]
 
     def rows(self) -> list[tuple[int, ListedCase, CaseReview]]:
-        """Every case that is to be shown: its place in the list, what is listed, what is known."""
+        """Every case that is to be shown: its place in the list, what is listed, what is known.
+
+        In the order in which they are read: see `ReaderStudy.order`.
+        """
         if self.cases is None:
             return []
-        known = [(n, case, self.review.of(case.id)) for n, case in enumerate(self.cases.cases)]
+        every = ((n, self.cases.cases[n]) for n in self.study.order())
+        known = [(n, case, self.review.of(case.id)) for n, case in every]
         return [row for row in known if self._is_shown(row[0], row[2])]
 
     def _is_shown(self, index: int, record: CaseReview) -> bool:
@@ -101,16 +112,22 @@ class Reading:
         except ReactkdError as error:
             self._say(str(error))
             return
+        self._take_up(cases)
+
+    def _take_up(self, cases: CaseList) -> None:
         if self.cases is not None:
             self._close_list()
         self.cases, self.review = cases, Review(cases.review_file)
+        self.review.read_as(self.reader)
         self.masks = CorrectedMasks(self.cases, self.review)
-        self._say(joined(self.review.take_notices()))
+        self.study = ReaderStudy(self.cases, self.review)
+        self._say(joined(filter(None, [*self.review.take_notices(), *self._about_readers(), self._about_study()])))
 
     def _close_list(self) -> None:
+        self.study.leave()
         self._flush()
         self.loader.unload()
-        self.cases = self.review = self.masks = self.index = None
+        self.cases = self.review = self.masks = self.index = self.study = None
         self.message = ""
         self.opened()
         self.changed()
@@ -128,19 +145,19 @@ class Reading:
         """Open the next (1) or the one before (-1) of those shown; at the end of the list, say so."""
         if self.busy or self.cases is None:
             return
-        places = [n for n, _, _ in self.rows()]
-        if self.index is None:
-            ahead = places if step > 0 else places[::-1]
-        else:
-            ahead = (
-                [n for n in places if n > self.index] if step > 0 else [n for n in reversed(places) if n < self.index]
-            )
+        ahead = self._ahead(step)
         if ahead:
             self.go_to(ahead[0])
         else:
             self._say(LAST if step > 0 else FIRST)
 
+    def _ahead(self, step: int) -> list[int]:
+        """The cases after (1) or before (-1) the one at hand, the nearest first; all while there is none."""
+        places = [n for n, _, _ in self.rows()][::step]
+        return places[places.index(self.index) + 1 :] if self.index in places else places
+
     def _open(self, index: int) -> None:
+        self.study.leave()
         case = self.cases.cases[index]
         self._add(self.masks.problem(case))
         self.masks.note(self.masks.of(case))
@@ -153,11 +170,12 @@ class Reading:
         if error is not None:
             self.loader.unload()
             self._add(_("Case {case} cannot be opened. {error}").format(case=quoted([case.id]), error=error))
-            if self.review.of(case.id).answer is None:
+            if self.review.whole(case.id).answer is None:
                 self.review.update(case.id, failure=failure_of(error.code, str(error)))
         else:
             self._add(self.loader.loaded.problem)
-            answer = self.review.of(case.id).answer
+            self.study.begin(case.id)
+            answer = self.review.whole(case.id).answer
             self._graded = self.loader.stamp() if answer is not None and not answer["outdated"] else ()
         self._take_notices()
         self.opened()
@@ -166,7 +184,7 @@ class Reading:
 
     def next_files(self) -> CaseFiles | None:
         """The files of the case that is probably opened next, None at the end of the list."""
-        ahead = [case for n, case, _ in self.rows() if self.index is not None and n > self.index]
+        ahead = [self.cases.cases[n] for n in self._ahead(1)] if self.index is not None else []
         return self.files_of(ahead[0]) if ahead and ahead[0].job.images else None
 
     def _read_ahead(self) -> None:
@@ -218,13 +236,13 @@ class Reading:
         case = self.current
         segmentation = self.loader.loaded.nodes.segmentation
         parts = {"masks": self.masks.saved_as(path, segmentation, self.chosen)}
-        answer = self.review.of(case.id).answer
+        answer = self.review.whole(case.id).answer
         if answer is not None and outdated:
             parts["answer"] = {**answer, "outdated": True}
         self.review.update(case.id, **parts)
         self._take_notices()
 
-    # what the reader and the model say
+    # what the model says
 
     def record(self, report: GradeReport, holds: bool = True) -> None:
         """Keep the model's answer for the case at hand. The same answer again changes nothing.
@@ -234,26 +252,11 @@ class Reading:
         if self.current is None or not self.loader.present:
             return
         self._graded = self.loader.stamp() if holds else ()
-        answer, known = answer_of(report), self.review.of(self.current.id).answer
+        self.study.answered(self.current.id)
+        answer, known = answer_of(report), self.review.whole(self.current.id).answer
         if known is None or {**known, "at": None} != {**answer, "at": None}:
-            self.review.update(self.current.id, answer=answer, failure=None)
+            self.review.update(self.current.id, own_masks=self.loader.edited, answer=answer, failure=None)
             self._take_notices()
-        self.changed()
-
-    def set_reader_grade(self, case_id: str, grade: str | None) -> None:
-        """Keep the reader's grade, None to take it back."""
-        if self.review.of(case_id).reader_grade != grade:
-            self._set(case_id, "reader", None if grade is None else {"grade": grade})
-
-    def set_reviewed(self, case_id: str, reviewed: bool) -> None:
-        """Mark a case as finished, or take the mark back."""
-        if (self.review.of(case_id).reviewed is not None) != reviewed:
-            self._set(case_id, "reviewed", {} if reviewed else None)
-
-    def _set(self, case_id: str, part: str, value: Any) -> None:
-        self.message = ""
-        self.review.update(case_id, **{part: value})
-        self._take_notices()
         self.changed()
 
     # time
@@ -267,6 +270,8 @@ class Reading:
         """Save what could not be saved, and see what another window did; call it every few seconds."""
         if self.review is None:
             return
+        if not self.busy and self.study.look():
+            self._leave(self._put_away)  # another window started or ended a study
         saved = self.review.unsaved > 0 and self.review.flush()
         if self.review.refresh() or saved:
             self.message = ""
@@ -287,6 +292,8 @@ class Reading:
                 self.message = _("The corrected masks of {case} could not be saved. {error}").format(
                     case=quoted([self.current.id]), error=error
                 )
+        if self.study is not None:
+            self.study.leave()
         self.loader.forget()
         self.index, self.question = None, None
 

@@ -34,6 +34,15 @@ TOLD = {
             "reader": {"grade": "moderate", "at": AT},
             "reviewed": {"at": AT},
             "masks": {"file": f"{name}.seg.nrrd", "at": AT},
+            "comment": {"text": "seen", "at": AT},
+            "readers": {
+                "Anna": {
+                    "reader": {"grade": "poor", "at": AT},
+                    "difficulty": {"level": "hard", "at": AT},
+                    "unaided": {"grade": "well", "seconds": 12.5, "place": 1, "seed": 7, "at": AT},
+                    "aided": {"grade": "poor", "seconds": 3, "at": AT},
+                }
+            },
             "superseded": [{"part": "reader", "value": {"grade": "well", "at": AT}}],
         }
         for name in ("a", "b")
@@ -63,7 +72,8 @@ def ask(path: Path) -> str:
     review = Review(path)
     known = {name: record.to_dict() for name, record in review.cases.items()}
     for record in review.cases.values():
-        record.state, record.reader_grade, record.confidence  # noqa: B018 - what the panel's table asks
+        seen = record.seen_by("Anna")
+        seen.state, seen.reader_grade, record.confidence  # noqa: B018 - what the panel's table asks
     saved = review.update("new", reader={"grade": "poor"})
     if not saved:
         if path.read_bytes() != before:

@@ -54,6 +54,11 @@ class CaseList:
         return self._own("json")
 
     @property
+    def study_file(self) -> Path:
+        """Where a reader study on this list is set up."""
+        return self._own("study.json")
+
+    @property
     def masks_folder(self) -> Path:
         """Where corrected masks are saved; the files of the list are never written."""
         return self._own("masks")
@@ -62,10 +67,6 @@ class CaseList:
     def results_folder(self) -> Path:
         """Where a batch leaves its results."""
         return self._own("results")
-
-    def masks_file(self, case: ListedCase) -> Path:
-        """Where the corrected masks of a case are saved."""
-        return self.masks_folder / f"{case.file_name}.seg.nrrd"
 
     def find(self, case_id: str) -> int | None:
         """The place of a case in the list, or None."""

@@ -1,4 +1,4 @@
-"""What a review knows of one case: the model's answer, the reader's, and where the corrected masks are."""
+"""What a review knows of one case: the model's answer, what each reader said, and where the corrected masks are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from REACTKDLib.core.findings import to_entry
+from REACTKDLib.core.review.readers import UNNAMED
 from REACTKDLib.core.review.shapes import fits, is_plain, is_superseded
 from REACTKDLib.core.text import Text, packed
 
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
     from REACTKDLib.core.reports.report import GradeReport
 
 State = Literal["to do", "graded", "reviewed"]
+OF_MODEL = ("answer", "failure")
+OF_READER = ("reader", "reviewed", "masks", "comment", "difficulty", "unaided", "aided", "spent")
 #: what may be set and taken back on its own; each is a JSON object with the time "at", or null
-PARTS = ("answer", "failure", "reader", "reviewed", "masks")
+PARTS = (*OF_MODEL, *OF_READER)
+_ALWAYS_WRITTEN = PARTS[:5]  # the others stand in the file where they are set
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,12 @@ class CaseReview:
     """One case. Every part is a JSON object as in `review.schema.json`, or None.
 
     answer: the model's. failure: why it has none. reader: the reader's grade. reviewed: when the case was finished.
-    masks: the file of the corrected masks. superseded: values that another window's took the place of.
-    other: keys of later versions, kept as they are.
+    masks: the file of the corrected masks. comment, difficulty: the reader's. unaided, aided: grade and seconds of a
+    reader study, before and after the answer was shown; spent: seconds of a reading that is not finished.
+    superseded: values that another window's took the place of. other: keys of later versions, kept as they are.
+
+    In the file these are of the unnamed reader, and `readers` holds {name: {part: value}} of the others, among them the
+    model's answer to masks of their own. `seen_by` gives the record as one reader sees it.
     """
 
     answer: Mapping[str, Any] | None = None
@@ -32,7 +40,13 @@ class CaseReview:
     reader: Mapping[str, Any] | None = None
     reviewed: Mapping[str, Any] | None = None
     masks: Mapping[str, Any] | None = None
+    comment: Mapping[str, Any] | None = None
+    difficulty: Mapping[str, Any] | None = None
+    unaided: Mapping[str, Any] | None = None
+    aided: Mapping[str, Any] | None = None
+    spent: Mapping[str, Any] | None = None
     superseded: tuple[Mapping[str, Any], ...] = ()
+    readers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     other: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -53,19 +67,54 @@ class CaseReview:
         grade = self.answer["grade"] if self.answer is not None else None
         return None if grade is None else self.answer["probabilities"][grade]
 
-    def with_part(self, part: str, value: Mapping[str, Any] | None) -> CaseReview:
-        """Return the record with one of `PARTS` changed."""
-        return replace(self, **{part: value})
+    def part(self, part: str, reader: str = UNNAMED) -> Mapping[str, Any] | None:
+        """One of `PARTS` as it is recorded of a reader."""
+        return getattr(self, part) if reader == UNNAMED else self.readers.get(reader, {}).get(part)
+
+    def with_part(self, part: str, value: Mapping[str, Any] | None, reader: str = UNNAMED) -> CaseReview:
+        """Return the record with one of `PARTS` of a reader changed."""
+        if reader == UNNAMED:
+            return replace(self, **{part: value})
+        own = {name: known for name, known in self.readers.get(reader, {}).items() if name != part}
+        return replace(self, readers={**self.readers, reader: own if value is None else {**own, part: value}})
+
+    def keeps_own_answer(self, reader: str) -> bool:
+        """True when the model's answer for this reader is not that of the masks which the list names."""
+        return reader != UNNAMED and any(
+            (self.part("masks", reader), self.masks, *(self.part(name, reader) for name in OF_MODEL))
+        )
+
+    def seen_by(self, reader: str) -> CaseReview:
+        """Return the record with a reader's own parts in place of the unnamed reader's.
+
+        The answer is the reader's own where there are masks of his own, else that of the masks of the list.
+        """
+        if reader == UNNAMED:
+            return self
+        own = self.readers.get(reader, {})
+        model = own if self.keeps_own_answer(reader) else {part: getattr(self, part) for part in OF_MODEL}
+        return replace(self, **{p: model.get(p) for p in OF_MODEL}, **{p: own.get(p) for p in OF_READER})
+
+    def without_answer(self) -> CaseReview:
+        """Return what a reader of a study may see before the grade is given."""
+        return replace(self, answer=None, failure=None)
 
     def filled_from(self, before: CaseReview | None) -> CaseReview:
         """Return the record with what it lacks from an older one."""
         if before is None:
             return self
-        return replace(self, **{part: getattr(before, part) for part in PARTS if getattr(self, part) is None})
+        names = {**before.readers, **self.readers}
+        readers = {name: {**before.readers.get(name, {}), **self.readers.get(name, {})} for name in names}
+        lacking = {part: getattr(before, part) for part in PARTS if getattr(self, part) is None}
+        return replace(self, **lacking, readers=readers)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        entry = {"state": self.state, **{part: getattr(self, part) for part in PARTS}}
+        done = self.reviewed is not None or any(own.get("reviewed") for own in self.readers.values())
+        parts = {part: getattr(self, part) for part in PARTS}
+        written = {part: value for part, value in parts.items() if value is not None or part in _ALWAYS_WRITTEN}
+        named = {"readers": {name: dict(own) for name, own in self.readers.items()}} if self.readers else {}
+        entry = {"state": "reviewed" if done else self.state, **written, **named}
         return {**entry, "superseded": list(self.superseded), **self.other}
 
     @classmethod
@@ -77,15 +126,41 @@ class CaseReview:
         if not isinstance(entry, dict):
             return cls(), False
         parts = {part: entry[part] for part in PARTS if entry.get(part) is not None}
-        kept = {part: value for part, value in parts.items() if fits(part, value)}
-        if "answer" in kept and not _has_its_share(kept["answer"]):
-            del kept["answer"]
+        kept = _usable(parts)
         listed = entry.get("superseded", [])
         superseded = tuple(filter(is_superseded, listed)) if isinstance(listed, list) else ()
-        rest = {key: value for key, value in entry.items() if key not in (*PARTS, "superseded", "state")}
+        readers, all_readers = _readers_in(entry.get("readers", {}))
+        known = (*PARTS, "superseded", "state", "readers")
+        rest = {key: value for key, value in entry.items() if key not in known}
         other = {key: value for key, value in rest.items() if is_plain(value)}
         whole = len(kept) == len(parts) and isinstance(listed, list) and len(superseded) == len(listed)
-        return cls(**kept, superseded=superseded, other=other), whole and len(other) == len(rest)
+        record = cls(**kept, superseded=superseded, readers=readers, other=other)
+        return record, whole and all_readers and len(other) == len(rest)
+
+
+def _usable(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Those parts that fit the schema."""
+    kept = {part: value for part, value in parts.items() if fits(part, value)}
+    if "answer" in kept and not _has_its_share(kept["answer"]):
+        del kept["answer"]
+    return kept
+
+
+def _readers_in(entry: Any) -> tuple[dict[str, dict[str, Any]], bool]:
+    """What can be used of "readers", and whether that is all. Keys of later versions are kept."""
+    if not isinstance(entry, dict):
+        return {}, False
+    readers, whole = {}, True
+    for name, told in entry.items():
+        if name == UNNAMED or not isinstance(told, dict):
+            whole = False
+            continue
+        parts = {part: value for part, value in told.items() if part in PARTS and value is not None}
+        rest = {key: value for key, value in told.items() if key not in PARTS and is_plain(value)}
+        readers[name] = {**_usable(parts), **rest}
+        absent = sum(part in PARTS and value is None for part, value in told.items())
+        whole = whole and len(readers[name]) == len(told) - absent
+    return readers, whole
 
 
 def _has_its_share(answer: Mapping[str, Any]) -> bool:

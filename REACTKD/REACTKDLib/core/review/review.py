@@ -1,8 +1,9 @@
-"""The review of a list: results and the reader's marks, in one file beside the list, written after each change.
+"""The review of a list: results and the readers' marks, in one file beside the list, written after each change.
 
-Two windows may review one list. Each change is one part of one case, made to what the file holds at that moment, so the
-windows do not undo each other; where both changed the same thing, the later wins, the earlier is kept in the file
-("superseded"), and the window is told.
+Several readers and several windows may review one list. Each change is one part of one case by one reader, made to
+what the file holds at that moment, so readers and windows do not undo each other; where two windows of one reader
+changed the same thing, the later wins, the earlier is kept in the file ("superseded"), and a notice says so. Of two
+first grades of a reader study the earlier wins: whoever gave the later one may have seen the answer.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from typing import Any
 from uuid import uuid4
 
 from REACTKDLib.core.errors import OutputNotWritable
+from REACTKDLib.core.review.conflicts import settle
 from REACTKDLib.core.review.file import SCHEMA, read_review, review_text
-from REACTKDLib.core.review.record import PARTS, CaseReview
+from REACTKDLib.core.review.readers import UNNAMED
+from REACTKDLib.core.review.record import OF_MODEL, OF_READER, PARTS, CaseReview
 from REACTKDLib.core.review.shapes import as_plain
 from REACTKDLib.core.text import quoted
 from REACTKDLib.core.text import tr as _
@@ -45,21 +48,25 @@ _NOTHING_KNOWN = CaseReview()  # one for all: a list of a thousand cases is aske
 
 
 class Review:
-    """The review of one list.
+    """The review of one list, as one of its readers sees it.
 
-    problem: one sentence while changes cannot be saved, else empty. `take_notices` gives what the user should be told
-    once. Every change is kept in memory whatever the disk does, and saved as soon as it can be.
+    reader: whose marks are shown and set; see `read_as`. problem: one sentence while changes cannot be saved, else
+    empty. `take_notices` gives what the user should be told once. Every change is kept in memory whatever the disk
+    does, and saved as soon as it can be.
     """
 
     def __init__(self, path: Path, clock: Callable[[], str] = now) -> None:
         """Read the review at `path`; there need not be one. Nothing raises: what is wrong is a notice or a problem."""
         self.path = Path(path)
         self.problem = ""
+        self.reader = UNNAMED
+        self._hides = False
         self._clock = clock
         self._writer = uuid4().hex[:12]
         self._in_file: dict[str, CaseReview] = {}
-        self._cases: dict[str, CaseReview] = {}
-        self._pending: dict[tuple[str, str], Mapping[str, Any] | None] = {}
+        self._records: dict[str, CaseReview] = {}
+        self._seen_records: dict[str, tuple[CaseReview, CaseReview]] = {}  # record -> as this reader sees it
+        self._pending: dict[tuple[str, str, str], Mapping[str, Any] | None] = {}  # of (case, reader, part)
         self._notices: list[str] = []
         self._seen: tuple[int, str] = (0, "")
         self._stamp: tuple[int, int, int] | None = None
@@ -74,12 +81,39 @@ class Review:
 
     @property
     def cases(self) -> Mapping[str, CaseReview]:
-        """What is known, by case id; of cases that are no longer in the list too."""
-        return MappingProxyType(self._cases)
+        """What is known of all readers, by case id; of cases that are no longer in the list too."""
+        return MappingProxyType(self._records)
+
+    def read_as(self, reader: str) -> None:
+        """Show and set the marks of this reader from now on; see `readers.reader_name`. Changes stay their setter's."""
+        self.reader = reader
+        self._seen_records = {}
+
+    def hide_answers(self, hides: bool) -> None:
+        """Keep the model's answer from the reader until the first grade is given: see `review.study`."""
+        self._hides = hides
+
+    def hides_answer(self, case_id: str) -> bool:
+        """True while the reader may not see the model's answer to a case: the one place that decides it."""
+        return self._hides and self.whole(case_id).unaided is None
 
     def of(self, case_id: str) -> CaseReview:
-        """What is known of a case."""
-        return self._cases.get(case_id, _NOTHING_KNOWN)
+        """What the reader may see of a case."""
+        return self.whole(case_id).without_answer() if self.hides_answer(case_id) else self.whole(case_id)
+
+    def whole(self, case_id: str) -> CaseReview:
+        """What is known of a case and belongs to the reader, with the model's answer even while it is hidden."""
+        record = self._records.get(case_id, _NOTHING_KNOWN)
+        known = self._seen_records.get(case_id)
+        if known is None or known[0] is not record:
+            known = self._seen_records[case_id] = record, record.seen_by(self.reader)
+        return known[1]
+
+    def readers(self) -> list[str]:
+        """The readers of whom anything is recorded, by name; the unnamed one is ""."""
+        names = {name for record in self._records.values() for name, own in record.readers.items() if own}
+        unnamed = any(record.part(part) for record in self._records.values() for part in OF_READER)
+        return sorted(names | ({UNNAMED} if unnamed else set()))
 
     @property
     def unsaved(self) -> int:
@@ -91,17 +125,22 @@ class Review:
         notices, self._notices = self._notices, []
         return notices
 
-    def update(self, case_id: str, **parts: Mapping[str, Any] | None) -> bool:
-        """Set parts of a case (see `review_record.PARTS`; None takes one back); return whether they are saved.
+    def update(self, case_id: str, own_masks: bool = False, **parts: Mapping[str, Any] | None) -> bool:
+        """Set parts of a case (see `record.PARTS`; None takes one back); return whether they are saved.
 
-        The time is added. Raises: ValueError for another part.
+        own_masks: the model's answer is that to masks which this reader has drawn and not saved yet. The time is added.
+
+        Raises: ValueError for another part.
         """
         unknown = set(parts) - set(PARTS)
         if unknown:
             raise ValueError(f"There is no part {sorted(unknown)[0]!r}; the parts are {PARTS}.")
         at = self._clock()
+        record = self._records.get(case_id, _NOTHING_KNOWN)
+        own = own_masks or parts.get("masks") is not None or record.keeps_own_answer(self.reader)
         for part, value in parts.items():
-            self._pending[case_id, part] = None if value is None else as_plain({**value, "at": at})
+            reader = UNNAMED if part in OF_MODEL and not own else self.reader
+            self._pending[case_id, reader, part] = None if value is None else as_plain({**value, "at": at})
         return self.flush()
 
     def flush(self) -> bool:
@@ -127,12 +166,12 @@ class Review:
         """Take over what another window wrote; return whether that was anything. Costs one look at the file."""
         if self._newer or self._file_stamp() == self._stamp:
             return False
-        before = dict(self._cases)
+        before = dict(self._records)
         self._take(self._read())
         self._look_again()
         if self._damaged is not None:
             self.flush()
-        return self._cases != before
+        return self._records != before
 
     # -- the file
 
@@ -212,12 +251,12 @@ class Review:
     def _changed(self, cases: Mapping[str, CaseReview]) -> dict[str, CaseReview]:
         """`cases` with the changes that wait."""
         changed = dict(cases)
-        for (case_id, part), value in self._pending.items():
-            changed[case_id] = changed.get(case_id, CaseReview()).with_part(part, value)
+        for (case_id, reader, part), value in self._pending.items():
+            changed[case_id] = changed.get(case_id, CaseReview()).with_part(part, value, reader)
         return changed
 
     def _look_again(self) -> None:
-        self._cases = self._changed(self._in_file)
+        self._records = self._changed(self._in_file)
 
     def _take(self, read: tuple[tuple[int, str], dict[str, CaseReview]] | None) -> None:
         """Take over what another window wrote; of what is about to be set over it, put it on record."""
@@ -226,39 +265,23 @@ class Review:
         before, (self._seen, theirs) = self._in_file, read
         if self._damaged is not None:  # what it lost is still known here
             theirs = {name: record.filled_from(before.get(name)) for name, record in theirs.items()}
-        changed = [name for name, record in theirs.items() if before.get(name, CaseReview()) != record]
+        changed = [name for name, record in theirs.items() if self._differs(before.get(name, _NOTHING_KNOWN), record)]
         if changed and self._opened:
             text = _("Another window works on this list; it changed {cases}.").format(cases=quoted(changed, limit=3))
             self._notices.append(text)
         # This program never removes a case, so one that the file lost is put back.
         self._in_file = {**before, **theirs}
-        for (case_id, part), value in self._pending.items():
-            self._put_on_record(case_id, part, value, before.get(case_id, CaseReview()))
+        for key, value in list(self._pending.items()):
+            case_id, known = key[0], before.get(key[0], _NOTHING_KNOWN)
+            settled = settle(self._in_file.get(case_id, _NOTHING_KNOWN), known, *key, value)
+            if settled is not None:
+                self._in_file[case_id] = settled.record
+                self._notices.append(settled.notice)
+                if not settled.ours_holds:
+                    del self._pending[key]
 
-    def _put_on_record(self, case_id: str, part: str, value: Mapping[str, Any] | None, before: CaseReview) -> None:
-        theirs = self._in_file.get(case_id, CaseReview())
-        set_there = getattr(theirs, part)
-        if set_there is None or set_there == getattr(before, part) or _same(set_there, value):
-            return
-        entry = {"part": part, "value": dict(set_there)}
-        self._in_file[case_id] = replace(theirs, superseded=(*theirs.superseded, entry))
-        self._notices.append(
-            _(
-                "Another window changed the {part} of case {case} at the same time; yours is kept, and "
-                "the other is on record in the file of the review."
-            ).format(part=_WORDS[part], case=quoted([case_id]))
+    def _differs(self, before: CaseReview, record: CaseReview) -> bool:
+        """True when this reader would see it; what other readers do is no news to him."""
+        return before != record and before.seen_by(self.reader) != replace(
+            record.seen_by(self.reader), readers=before.readers, superseded=before.superseded
         )
-
-
-_WORDS = {
-    "answer": _("model's grade"),
-    "failure": _("reason of a failure"),
-    "reader": _("reader's grade"),
-    "reviewed": _("reviewed mark"),
-    "masks": _("corrected masks"),
-}
-
-
-def _same(a: Mapping[str, Any], b: Mapping[str, Any] | None) -> bool:
-    """Equal but for the time."""
-    return b is not None and {**a, "at": None} == {**b, "at": None}

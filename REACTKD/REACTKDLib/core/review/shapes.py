@@ -63,6 +63,10 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+def _is_seconds(value: Any) -> bool:
+    return _is_number(value) and value >= 0
+
+
 def _is_flag(value: Any) -> bool:
     return isinstance(value, bool)
 
@@ -99,6 +103,7 @@ def _is_probabilities(value: Any) -> bool:
 
 _FINDING = _object(code=_is_text, severity=lambda value: value in ("info", "warning", "error"), message_=_is_text)
 _MODEL = _object(name=_is_text, version=_is_text, sha256=_is_text)
+_SHOWN = _object(grade=_or_none(_is_text), probabilities=_or_none(_is_probabilities), model=_MODEL)
 _PARTS: dict[str, dict[str, Check]] = {
     "answer": {
         "grade": _or_none(_is_text),
@@ -116,4 +121,9 @@ _PARTS: dict[str, dict[str, Check]] = {
     "reader": {"grade": _is_text},
     "reviewed": {},
     "masks": {"file": _is_text, "liver_": _list_of(_is_text), "tumor_": _list_of(_is_text)},
+    "comment": {"text": _is_text},
+    "difficulty": {"level": _is_text},
+    "unaided": {"grade": _is_text, "seconds": _is_seconds, "place_": _is_count, "seed_": _is_count},
+    "aided": {"grade": _is_text, "seconds": _is_seconds, "shown_": _SHOWN},
+    "spent": {"unaided_": _is_seconds, "aided_": _is_seconds},
 }

@@ -12,17 +12,22 @@ from REACTKDLib.core.review.review import Review
 
 _FIRST = ("case", "state", "grade")
 _REST = (
-    "uncertain", "outdated", "inputs", "lesions", "tumor_ml", "findings", "reader_grade", "reviewed",
-    "corrected_masks", "model", "model_version", "device", "graded_at", "error", "reason",
+    "uncertain", "outdated", "inputs", "lesions", "tumor_ml", "findings", "reader", "reader_grade", "difficulty",
+    "comment", "reviewed", "corrected_masks", "model", "model_version", "device", "graded_at", "error", "reason",
 )  # fmt: skip
 
 
-def review_csv(cases: CaseList, review: Review) -> str:
-    """Return the table. Probabilities are columns p_<class>, of every class that any answer names."""
-    records = [(case.id, review.of(case.id)) for case in cases.cases]
+def review_csv(cases: CaseList, review: Review, hidden_too: bool = False) -> str:
+    """Return the table of the review's reader.
+
+    Probabilities are columns p_<class>, of every class that an answer names. hidden_too: with the answers that a reader
+    study hides.
+    """
+    find = review.whole if hidden_too else review.of
+    records = [(case.id, find(case.id)) for case in cases.cases]
     classes = list(dict.fromkeys(name for _, record in records for name in _probabilities(record)))
     columns = [*_FIRST, *(f"p_{name}" for name in classes), *_REST]
-    rows = (_row(case_id, record, classes) for case_id, record in records)
+    rows = (_row(case_id, record, classes) | {"reader": review.reader} for case_id, record in records)
     return table_text([columns, *([row.get(name) for name in columns] for row in rows)])
 
 
@@ -35,6 +40,8 @@ def _row(case_id: str, record: CaseReview, classes: Sequence[str]) -> dict[str, 
         "case": case_id,
         "state": "failed" if record.failure is not None and record.reviewed is None else record.state,
         "reader_grade": record.reader_grade or "",
+        "difficulty": (record.difficulty or {}).get("level", ""),
+        "comment": (record.comment or {}).get("text", ""),
         "reviewed": _yes(record.reviewed is not None),
         "corrected_masks": _yes(record.masks is not None),
     }

@@ -91,14 +91,14 @@ class BatchRun:
             self._changed()
 
     def _needs(self, case: ListedCase) -> bool:
-        record = self._review.of(case.id)
+        record = self._review.whole(case.id)
         return record.answer is None or record.failure is not None or bool(record.answer["outdated"])
 
     def _next(self) -> None:
         if self.state == "canceling" or self.done >= self.total:
             self.state = "canceled" if self.state == "canceling" else "done"
             self.doing, self._part, self._ticket = "", 0.0, None
-            self._write(self.cases.results_folder / TABLE, review_csv(self.cases, self._review))
+            self._write(self.cases.results_folder / TABLE, review_csv(self.cases, self._review, hidden_too=True))
             self._changed()
             return
         case = self._todo[self.done]
@@ -127,7 +127,7 @@ class BatchRun:
             self._review.update(case.id, answer=answer_of(report), failure=None)
             self._write(self.cases.results_folder / f"{case.file_name}.json", report.to_json())
         self.done += 1
-        self._write(self.cases.results_folder / TABLE, review_csv(self.cases, self._review))
+        self._write(self.cases.results_folder / TABLE, review_csv(self.cases, self._review, hidden_too=True))
         self._next()
 
     def _record_failure(self, case: ListedCase, event: events.JobFailed) -> None:

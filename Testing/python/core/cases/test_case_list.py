@@ -53,7 +53,7 @@ def test_own_files_lie_beside_a_file_and_inside_a_folder(folder):
     listed, inside = open_case_list(folder.parent / "list.csv"), open_case_list(folder)
     assert listed.review_file == folder.parent / "list.csv.reactkd.json"
     assert inside.review_file == folder / "review.reactkd.json"
-    assert inside.masks_file(inside.cases[0]) == folder / "review.reactkd.masks" / "a.seg.nrrd"
+    assert inside.masks_folder == folder / "review.reactkd.masks"
 
 
 def test_own_folders_are_no_cases(folder, tmp_path):

@@ -261,7 +261,7 @@ def test_no_case_of_another_list_is_dropped(path):
 def test_a_thousand_cases_do_not_hold_up_the_user(path, answer):
     review = Review(path)
     for n in range(1000):
-        review._pending[f"case {n}", "answer"] = {**answer, "at": "2026-01-01T00:00:00Z"}
+        review._pending[f"case {n}", "", "answer"] = {**answer, "at": "2026-01-01T00:00:00Z"}
     review.flush()
     times = []
     for n in range(5):

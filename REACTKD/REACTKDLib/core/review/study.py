@@ -1,0 +1,59 @@
+"""A reader study on a list: while its file lies beside the list, the model's answer is hidden until a grade is given.
+
+The file holds the seed of the order in which each reader sees the cases; what readers do goes into the review.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from REACTKDLib.core.errors import OutputNotWritable
+from REACTKDLib.core.text import tr as _
+from REACTKDLib.core.writing.atomic import write_text
+
+SCHEMA = "reactkd-study/1"
+HIGHEST_SEED = 2**31 - 1
+DIFFICULTIES = ("easy", "moderate", "hard")
+_DAMAGED = _(
+    "The file of the reader study beside the list cannot be read, so answers stay hidden and the order is that of seed "
+    "0; start the study again with its seed, or end it."
+)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that is under way. seed: of the order. problem: one sentence where the file is damaged, else empty."""
+
+    seed: int
+    problem: str = ""
+
+
+def read_study(path: Path) -> Study | None:
+    """Return the study whose file is at `path`, None without one. A damaged one hides answers all the same."""
+    try:
+        content = json.loads(path.read_bytes())
+        seed = content["seed"] if content["schema"] == SCHEMA else None
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return Study(0, _DAMAGED)
+    fits = isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed <= HIGHEST_SEED
+    return Study(seed) if fits else Study(0, _DAMAGED)
+
+
+def start_study(path: Path, seed: int) -> None:
+    """Start a study, or give one that is under way another seed. Raises: OutputNotWritable."""
+    write_text(path, json.dumps({"schema": SCHEMA, "seed": seed}) + "\n")
+
+
+def end_study(path: Path) -> None:
+    """End the study; what readers did stays in the review. Raises: OutputNotWritable."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputNotWritable(
+            _("The study cannot be ended, since its file cannot be removed; remove {name} beside the list."),
+            name=path.name,
+        ) from error

@@ -1,0 +1,178 @@
+"""What the reader of a list says: name, grade, mark, comment, difficulty, and the steps of a reader study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from REACTKDLib.core.cases.case_list import CaseList, ListedCase
+from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.review.readers import UNNAMED, same_person
+from REACTKDLib.core.review.review import Review
+from REACTKDLib.core.text import quoted
+from REACTKDLib.core.text import tr as _
+from REACTKDLib.scene.reader_study import ReaderStudy
+from REACTKDLib.scene.signal import Signal
+
+if TYPE_CHECKING:
+    from REACTKDLib.scene.case_loader import CaseLoader
+
+GRADE_FIRST = _("Give your grade first and show the answer; then the case can be finished.")
+_UNNAMED_MARKS = _(
+    "Marks that were set without a name belong to an unnamed reader; they are kept, and stand in the table of all "
+    "readers."
+)
+_SAME_PERSON = _(
+    "This list was read by {other} too; if that is you, change your name to this spelling, since every spelling is a "
+    "reader of its own."
+)
+_STUDY = _("This list is read in a study: the model's answer is shown once you have given your grade.")
+
+
+class ReaderMarks:
+    """The part of `scene.reading.Reading` that is about its reader. Everything that is set goes into the review."""
+
+    cases: CaseList | None
+    review: Review | None
+    study: ReaderStudy | None
+    loader: CaseLoader
+    reader: str
+    index: int | None
+    message: str
+    busy: bool
+    current: ListedCase | None
+    changed: Signal
+    opened: Signal
+    uncovered: Signal
+    _leave: Callable[[Callable[[], Any]], None]
+    _open: Callable[[int], None]
+    _take_up: Callable[[CaseList], None]
+    _take_notices: Callable[[], None]
+    _add: Callable[[str], None]
+    _say: Callable[[str], None]
+
+    # who reads
+
+    def read_as(self, reader: str) -> None:
+        """Go on under this name (see `core.review.readers.reader_name`); the case at hand is saved and opened anew."""
+        if not self.busy and reader != self.reader:
+            self._leave(lambda: self._read_as(reader))
+
+    def _read_as(self, reader: str) -> None:
+        index, self.reader = self.index, reader
+        if self.cases is None:
+            self.changed()
+            return
+        self._take_up(replace(self.cases))  # another object: a batch that runs was the other reader's
+        if index is not None:
+            self._open(index)
+
+    def _about_readers(self) -> list[str]:
+        """What the reader should know of the others of the list."""
+        others = self.review.readers()
+        if self.reader == UNNAMED:
+            return []
+        other = same_person(self.reader, others)
+        found = [_UNNAMED_MARKS] if UNNAMED in others else []
+        return found if other is None else [*found, _SAME_PERSON.format(other=quoted([other]))]
+
+    # marks
+
+    def set_reader_grade(self, case_id: str, grade: str | None) -> None:
+        """Keep the reader's grade, None to take it back."""
+        record = self.review.of(case_id)
+        if record.reader_grade != grade:
+            aided = self.study.parts_of(case_id, grade, record.reviewed is not None)
+            self._set(case_id, reader=None if grade is None else {"grade": grade}, **aided)
+
+    def set_reviewed(self, case_id: str, reviewed: bool) -> None:
+        """Mark a case as finished, or take the mark back. In a study the answer must have been shown."""
+        record = self.review.of(case_id)
+        if (record.reviewed is not None) == reviewed:
+            return
+        if reviewed and self.review.hides_answer(case_id):
+            self._say(GRADE_FIRST)
+            return
+        aided = self.study.parts_of(case_id, record.reader_grade, reviewed)
+        self._set(case_id, reviewed={} if reviewed else None, **aided)
+
+    def set_comment(self, case_id: str, text: str) -> None:
+        """Keep what the reader notes; without a letter it is taken back."""
+        known = self.review.of(case_id).comment
+        if text.strip() != (known or {}).get("text", ""):
+            self._set(case_id, comment={"text": text.strip()} if text.strip() else None)
+
+    def set_difficulty(self, case_id: str, level: str | None) -> None:
+        """Keep how hard the case was (see `core.review.study.DIFFICULTIES`), None to take it back."""
+        known = self.review.of(case_id).difficulty
+        if level != (known or {}).get("level"):
+            self._set(case_id, difficulty=None if level is None else {"level": level})
+
+    def _set(self, case_id: str, **parts: Mapping[str, Any] | None) -> None:
+        self.message = ""
+        self.review.update(case_id, **parts)
+        self._take_notices()
+        self.changed()
+
+    # a reader study
+
+    @property
+    def in_study(self) -> bool:
+        """True while the list is read in a study."""
+        return self.study is not None and self.study.on
+
+    @property
+    def place(self) -> int | None:
+        """The place of the case at hand in the order of reading, from 1; None without one."""
+        return None if self.index is None or self.study is None else 1 + self.study.order().index(self.index)
+
+    def hides_answer_of(self, nodes: Any) -> bool:
+        """True while the model's answer to the case of these nodes must not be shown: see `Review.hides_answer`."""
+        loaded = self.loader.loaded
+        at_hand = self.in_study and loaded is not None and loaded.nodes == nodes
+        return at_hand and self.review.hides_answer(loaded.case_id)
+
+    def show_answer(self) -> None:
+        """The grade of the case at hand stands as the reader's own; from now on the model's answer may be seen."""
+        case = self.current
+        if case is None or self.busy or not self.review.hides_answer(case.id):
+            return
+        if self.review.whole(case.id).reader_grade is None:
+            self._say(GRADE_FIRST)
+            return
+        self._set(case.id, unaided=self.study.first_grade(case.id))
+        self.uncovered()
+
+    def start_study(self, seed: int) -> None:
+        """Read the list in a study; the case at hand leaves the scene, with its answer."""
+        if not self.busy and self.cases is not None:
+            self._leave(lambda: self._change_study(lambda: self.study.start(seed)))
+
+    def end_study(self) -> None:
+        """Show answers again; the case at hand leaves the scene."""
+        if not self.busy and self.in_study:
+            self._leave(lambda: self._change_study(self.study.end))
+
+    def _change_study(self, change: Callable[[], None]) -> None:
+        self.study.leave()
+        self.message = ""
+        try:
+            change()
+        except ReactkdError as error:
+            self._add(str(error))
+        self._put_away()
+
+    def _put_away(self) -> None:
+        """Take the case at hand out of the scene: with another order, another is next."""
+        self.study.leave()
+        self.loader.unload()
+        self.index = None
+        self._add(self._about_study())
+        self.opened()
+        self.changed()
+
+    def _about_study(self) -> str:
+        if not self.in_study:
+            return ""
+        return self.study.study.problem or _STUDY
