@@ -75,7 +75,7 @@ def ours() -> Step:
     from REACTKDLib.core.student.network import Student
     from REACTKDTrainLib.distillation.config import DistillationConfig
     from REACTKDTrainLib.distillation.distiller import make_distiller
-    from REACTKDTrainLib.distillation.targets import TeacherTargets
+    from REACTKDTrainLib.models.outputs import GraphOutput
     from REACTKDTrainLib.training.config import LossConfig
     from REACTKDTrainLib.training.stages import Learner, StudentStage
     from REACTKDTrainLib.training.trainer import Sample
@@ -86,8 +86,7 @@ def ours() -> Step:
     student.cbam.requires_grad_(False)
     learner = Learner(student, make_distiller("react-kd", DistillationConfig(), 16, 16)).train()
     cached = [
-        TeacherTargets(torch.randn(1, 3), [torch.randn(len(view.expert), 16)], {}, {}, (), torch.zeros(1, 48))
-        for view in batch
+        GraphOutput(torch.randn(1, 3), [torch.randn(len(view.expert), 16)], (), torch.zeros(1, 48)) for view in batch
     ]
 
     class Data:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from REACTKDTrainLib.data.case import RegionMasks
@@ -39,3 +40,8 @@ class View:
     def shape(self) -> tuple[int, int, int]:
         """(d, h, w)."""
         return tuple(next(iter(self.images.values())).shape)
+
+
+def grades_of(views: Sequence[View], device: torch.device) -> Tensor:
+    """(B,) int64, the grades of graded views."""
+    return torch.tensor([view.grade for view in views], device=device)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 
+import torch
 from torch import Tensor, nn
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.config import DistillationConfig
+from REACTKDTrainLib.distillation.maps import map_pairs
 from REACTKDTrainLib.distillation.methods import METHODS
-from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.outputs import GraphOutput
 
 #: what is written behind the name of a method without a term on the answer, to add that of 'kd'
@@ -45,13 +46,31 @@ class Distiller(nn.Module):
         self.config = config
         self.student_width, self.teacher_width = student_width, teacher_width
 
-    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+    def forward(self, student: GraphOutput, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
         """Named terms, weighted, each a mean over the cases; the focal loss is not among them."""
         raise NotImplementedError
 
-    def logit_terms(self, student: Tensor, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+    def logit_terms(self, student: Tensor, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
         """Those terms that compare logits (B, K) alone; heads learn from them before the encoders join."""
         return {}
+
+
+class MapDistiller(Distiller):
+    """A method that compares whole maps, one case at a time: the mean of `of_case` over the batch, times `feature` and
+    its own weight `beta`.
+    """
+
+    needs_maps = True
+    beta = 1.0
+
+    def forward(self, student: GraphOutput, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
+        rows = [self.of_case(*pair) for pair in map_pairs(student, teacher, views)]
+        weight = self.config.feature * self.beta
+        return {name: weight * torch.stack([row[name] for row in rows]).mean() for name in rows[0]}
+
+    def of_case(self, student: Tensor, teacher: Tensor, occupancy: Tensor) -> dict[str, Tensor]:
+        """Named terms of maps (C, d, h, w) and (E, d, h, w) on one grid, and regions (n, d, h, w), see `map_pairs`."""
+        raise NotImplementedError
 
 
 class WithLogits(Distiller):
@@ -63,10 +82,10 @@ class WithLogits(Distiller):
         self.label = f"{method.label} + KD"
         self.needs_maps = method.needs_maps
 
-    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+    def forward(self, student: GraphOutput, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
         return self.method(student, teacher, views) | self.logits(student, teacher, views)
 
-    def logit_terms(self, student: Tensor, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+    def logit_terms(self, student: Tensor, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
         return self.logits.logit_terms(student, teacher, views)
 
 

@@ -1,4 +1,4 @@
-"""Losses on the grade."""
+"""Losses on the grade, and between two answers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,26 @@ def focal_loss(logits: Tensor, grade: Tensor, gamma: float = 2.0, class_weights:
     log_p = F.log_softmax(logits, dim=1).gather(1, grade[:, None])[:, 0]
     weight = 1.0 if class_weights is None else class_weights[grade]
     return -(weight * (1 - log_p.exp()) ** gamma * log_p).mean()
+
+
+def divergence(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
+    """KL(p_T || p_S) of softmaxes of logits at a temperature, over the last axis; the teacher's are a constant.
+
+    student, teacher: (..., K), of shapes that broadcast. Returns (...).
+    """
+    log_t, log_s = (F.log_softmax(z / temperature, dim=-1) for z in (teacher.detach(), student))
+    return (log_t.exp() * (log_t - log_s)).sum(dim=-1)
+
+
+def logit_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """tau^2 KL(p_T || p_S), the mean over cases, p = softmax(z / tau) (Hinton, Vinyals and Dean 2015; equations 1 and
+    2 of arXiv 2508.02104).
+
+    student, teacher: (B, K). The factor tau^2 keeps the gradient's size when tau changes. Raises: ValueError.
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature must be positive, not {temperature}")
+    return temperature**2 * divergence(student, teacher, temperature).mean()
 
 
 def masked_mse(predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:

@@ -9,14 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from REACTKDTrainLib.data.view import View
-from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.outputs import GraphOutput
 
 _EPS = 1e-6
 
 
 def map_pairs(
-    student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]
+    student: GraphOutput, teacher: GraphOutput, views: Sequence[View]
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Of each case (student's map (C, ...), teacher's map (E, ...), the expert's occupancy (n, ...)) on one grid.
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from REACTKDTrainLib.content_store import ContentStore, content_key
 from REACTKDTrainLib.data.view import View
-from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.models.outputs import GraphOutput
 
 FORMAT = "reactkd-targets/2"
 
@@ -32,18 +32,18 @@ class TargetCache:
 
     def __init__(self, folder: Path):
         self._files = ContentStore(folder, ".pt")
-        self._memory: dict[str, TeacherTargets] = {}
+        self._memory: dict[str, GraphOutput] = {}
         self.hits = self.misses = 0
 
     def path(self, teacher: str, view: View) -> Path:
         """Where the targets of a teacher (its `weights_hash`) and view are kept."""
         return self._files.path(_key(teacher, view))
 
-    def get(self, teacher: str, view: View) -> TeacherTargets | None:
+    def get(self, teacher: str, view: View) -> GraphOutput | None:
         """The targets, on the CPU, or None."""
         key = _key(teacher, view)
         if key not in self._memory:
-            found = self._files.get(key, lambda content: TeacherTargets(**content))
+            found = self._files.get(key, lambda content: GraphOutput(**content))
             if found is None:
                 self.misses += 1
                 return None
@@ -51,19 +51,10 @@ class TargetCache:
         self.hits += 1
         return self._memory[key]
 
-    def put(self, teacher: str, view: View, targets: TeacherTargets) -> None:
+    def put(self, teacher: str, view: View, targets: GraphOutput) -> None:
         """Keep the targets of one view (B = 1). Raises: OutputNotWritable."""
         own = targets.to("cpu")
-        content = {
-            "logits": own.logits.float(),
-            "nodes": list(own.nodes),
-            "branch_logits": dict(own.branch_logits),
-            "branch_nodes": {name: list(nodes) for name, nodes in own.branch_nodes.items()},
-            "maps": list(own.maps),
-            "hidden": own.hidden,
-            "branch_maps": {name: list(maps) for name, maps in own.branch_maps.items()},
-        }
-        self._files.put(_key(teacher, view), content)
+        self._files.put(_key(teacher, view), vars(own) | {"logits": own.logits.float()})
 
 
 def _key(teacher: str, view: View) -> str:

@@ -1,29 +1,90 @@
-"""What a network says of a batch of cases: the grade, and the graph it rests on."""
+"""What a network says of a batch of cases: the grade, and the graph it rests on; of a teacher, what is learned from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+import torch
 from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class GraphOutput:
-    """One batch of B cases.
+    """One batch of B cases, of a student or a teacher.
 
     logits: (B, K). nodes: of each case (n, C), means of the fused map over its regions (equation 3 of arXiv
-    2508.02104). maps: of each case (C, d, h, w), the fused map after CBAM3D at a quarter of the input grid.
-    hidden: (B, H), region embeddings summed by attention. branch_logits: name -> (B, K), of a teacher's branches.
-    branch_nodes, branch_maps: name -> nodes and maps of the branches. embeddings: of each
-    case (n, H).
+    2508.02104). maps: of each case (C, d, h, w), the fused map after CBAM3D at a quarter of the input grid, or () where
+    no method needs them. hidden: (B, H), region embeddings summed by attention. branch_logits: name -> (B, K), of a
+    teacher's branches, NaN where a case lacks the branch. branch_nodes, branch_maps: name -> of each case nodes and map
+    of the branch, or None. embeddings: of each case (n, H).
     """
 
     logits: Tensor
     nodes: Sequence[Tensor]
-    maps: Sequence[Tensor]
-    hidden: Tensor
+    maps: Sequence[Tensor] = ()
+    hidden: Tensor | None = None
     branch_logits: Mapping[str, Tensor] = field(default_factory=dict)
-    branch_nodes: Mapping[str, Sequence[Tensor]] = field(default_factory=dict)
+    branch_nodes: Mapping[str, Sequence[Tensor | None]] = field(default_factory=dict)
     embeddings: Sequence[Tensor] = ()
     branch_maps: Mapping[str, Sequence[Tensor | None]] = field(default_factory=dict)
+
+    def as_targets(self, maps: bool = False) -> GraphOutput:
+        """What a frozen teacher teaches: without gradients and embeddings, and without maps unless they are wanted."""
+        kept = replace(self, embeddings=()) if maps else replace(self, embeddings=(), maps=(), branch_maps={})
+        return kept._mapped(Tensor.detach)
+
+    def to(self, device: torch.device | str) -> GraphOutput:
+        """The same on another device."""
+        return self._mapped(lambda value: value.to(device))
+
+    def taken(self, index: Tensor) -> GraphOutput:
+        """The same of some cases (k,) int64, in their order."""
+        rows = index.tolist()
+
+        def pick(value: Any) -> Any:
+            if isinstance(value, Mapping):
+                return {name: pick(own) for name, own in value.items()}
+            return value[index] if isinstance(value, Tensor) else value and [value[row] for row in rows]
+
+        return GraphOutput(**{name: pick(value) for name, value in vars(self).items()})
+
+    def of_branch(self, name: str) -> GraphOutput:
+        """What one branch says, as if it were the only teacher. Raises: KeyError for one that is not there."""
+        logits, nodes = self.branch_logits[name], self.branch_nodes[name]
+        if any(n is None for n in nodes):
+            raise KeyError(f"a case has no branch {name}")
+        maps = self.branch_maps.get(name, ())
+        return GraphOutput(logits, nodes, maps, None, {name: logits}, {name: nodes}, (), {name: maps} if maps else {})
+
+    @classmethod
+    def joined(cls, parts: Sequence[GraphOutput]) -> GraphOutput:
+        """One batch from the targets of single cases; a branch that only some have is NaN or None in the others."""
+        empty = torch.full_like(parts[0].logits, float("nan"))
+
+        def branches(kind: str, lacking: Any) -> dict[str, list]:
+            own = [getattr(part, kind) for part in parts]
+            return {name: [of.get(name, lacking) for of in own] for name in sorted({n for of in own for n in of})}
+
+        return cls(
+            torch.cat([p.logits for p in parts]),
+            [n for p in parts for n in p.nodes],
+            [m for p in parts for m in p.maps],
+            None if parts[0].hidden is None else torch.cat([p.hidden for p in parts]),
+            {name: torch.cat(found) for name, found in branches("branch_logits", empty).items()},
+            {name: sum(map(list, found), []) for name, found in branches("branch_nodes", [None]).items()},
+            branch_maps={name: sum(map(list, found), []) for name, found in branches("branch_maps", [None]).items()},
+        )
+
+    def _mapped(self, change: Callable[[Tensor], Tensor]) -> GraphOutput:
+        return GraphOutput(**{name: _changed(value, change) for name, value in vars(self).items()})
+
+
+def _changed(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Every tensor in mappings and sequences changed; None stays."""
+    if value is None or isinstance(value, Tensor):
+        return value if value is None else change(value)
+    if isinstance(value, Mapping):
+        return {name: _changed(own, change) for name, own in value.items()}
+    return [_changed(own, change) for own in value]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from REACTKDLib.core.student.node_network import NodeBatch
 from REACTKDTrainLib.data.fixed_nodes import FIXED_BLOCKS
-from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.outputs import GraphOutput
 from REACTKDTrainLib.models.teacher_heads import PET, TeacherHeads
 from REACTKDTrainLib.nodes.table import NodeTable
@@ -57,20 +56,7 @@ class Ensemble(nn.Module):
 
 
 @torch.no_grad()
-def targets_of(teacher: nn.Module, table: NodeTable) -> TeacherTargets:
+def targets_of(teacher: nn.Module, table: NodeTable) -> GraphOutput:
     """What a frozen teacher says of every case of a table, with the expert's masks: asked once for a whole training."""
     teacher.eval()
-    return TeacherTargets.of(teacher(table.batch()))
-
-
-def taken(targets: TeacherTargets, index: Tensor) -> TeacherTargets:
-    """The targets of some cases."""
-    chosen = index.tolist()
-    return TeacherTargets(
-        targets.logits[index],
-        [targets.nodes[i] for i in chosen],
-        {b: x[index] for b, x in targets.branch_logits.items()},
-        {b: [x[i] for i in chosen] for b, x in targets.branch_nodes.items()},
-        (),
-        None if targets.hidden is None else targets.hidden[index],
-    )
+    return teacher(table.batch()).as_targets()

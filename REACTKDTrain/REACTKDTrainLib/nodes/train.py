@@ -18,10 +18,9 @@ from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.node_network import NodeBatch
 from REACTKDTrainLib.distillation.distiller import Distiller
 from REACTKDTrainLib.distillation.losses import focal_loss, masked_mse, random_presence
-from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.outputs import GraphOutput
 from REACTKDTrainLib.nodes.table import NodeTable
-from REACTKDTrainLib.nodes.teacher import NodeTeacher, taken
+from REACTKDTrainLib.nodes.teacher import NodeTeacher
 from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
 
 Watch = Callable[[int, Mapping[str, float]], None]
@@ -93,7 +92,7 @@ def train_student(
     recipe: Recipe,
     config: StudentConfig | None = None,
     distiller: Distiller | None = None,
-    targets: TeacherTargets | None = None,
+    targets: GraphOutput | None = None,
     initial: Student | None = None,
     watch: Watch | None = None,
 ) -> Student:
@@ -135,7 +134,7 @@ def train_student(
                     )
                     for i, m in zip(index.tolist(), batch.per_case(batch.matches), strict=True)
                 ]
-                terms |= distiller(output, taken(targets, index), views)
+                terms |= distiller(output, targets.taken(index), views)
             if regress is not None:
                 terms["latents"] = recipe.auxiliary * _latent_loss(regress, output.embeddings, latents[index], presence)
             return terms

@@ -16,9 +16,9 @@ from REACTKDLib.core.modality import INPUTS
 from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
-from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.models.node_batches import start_heads
+from REACTKDTrainLib.models.outputs import GraphOutput
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import Ensemble, targets_of
 from REACTKDTrainLib.nodes.train import Recipe, fit_learned_scale, predict, train_student, train_teacher
@@ -123,7 +123,7 @@ def blended(initial: Student, tuned: Student, share: float) -> Student:
 
 
 def _tuned(
-    train: NodeTable, targets: TeacherTargets, initial: Student, candidate: tuple, width: int, recipe: ReleaseRecipe
+    train: NodeTable, targets: GraphOutput, initial: Student, candidate: tuple, width: int, recipe: ReleaseRecipe
 ) -> Student:
     method, graph, steps = candidate
     config = DistillationConfig(width=_WIDTH, graph=graph)

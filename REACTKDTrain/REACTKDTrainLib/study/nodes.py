@@ -24,9 +24,9 @@ from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
-from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.intervals import share_in_common
+from REACTKDTrainLib.models.outputs import GraphOutput
 from REACTKDTrainLib.nodes.node_store import NodeStore
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import targets_of
@@ -65,7 +65,7 @@ class NodeStudy:
     workers: int = 1
     log: Callable[[str], None] = print
     _tables: dict[str, NodeTable] = field(default_factory=dict)
-    _teachers: dict[str, TeacherTargets] = field(default_factory=dict)
+    _teachers: dict[str, GraphOutput] = field(default_factory=dict)
 
     @cached_property
     def store(self) -> NodeStore:
@@ -127,10 +127,8 @@ class NodeStudy:
         """Of every training: same steps, batches, order of cases for a seed."""
         return Recipe(**({"steps": self.config.steps, "batch": self.config.batch, "seed": seed} | changes))
 
-    def targets(self, teacher: str, size: int, number: int) -> TeacherTargets:
+    def targets(self, teacher: str, size: int, number: int) -> GraphOutput:
         """A teacher's targets on a subset: one of the same patients, or one of the whole pool."""
-        from REACTKDTrainLib.nodes.teacher import taken
-
         index = self.subset(size, number)
         if teacher == "same":
             key = f"same {size} {number}"
@@ -139,7 +137,7 @@ class NodeStudy:
                 self._teachers = {k: v for k, v in self._teachers.items() if k == "large"}
                 self._teachers[key] = targets_of(train_teacher(table, self.recipe(number), HIDDEN), table)
             return self._teachers[key]
-        return taken(self.large_targets, index)
+        return self.large_targets.taken(index)
 
     @cached_property
     def large_teacher(self) -> nn.Module:
@@ -151,11 +149,11 @@ class NodeStudy:
             return train_teacher(table, self.recipe(0, steps=steps), HIDDEN)
 
     @cached_property
-    def large_targets(self) -> TeacherTargets:
+    def large_targets(self) -> GraphOutput:
         """Its targets on the pool."""
         return self._targets_of_large("pool")
 
-    def _targets_of_large(self, part: str) -> TeacherTargets:
+    def _targets_of_large(self, part: str) -> GraphOutput:
         with one_thread():
             return targets_of(self.large_teacher, self.table(part))
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 
 from REACTKDLib.core.progress import OnProgress, no_progress
-from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.distillation.targets_cache import TargetCache, weights_hash
+from REACTKDTrainLib.models.outputs import GraphOutput
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.training.fold_data import FoldData
 from REACTKDTrainLib.training.processes import Processes
@@ -41,17 +41,17 @@ class CachedTeacher:
                 stop()
         processes.wait()
 
-    def __call__(self, sample: Sample) -> TeacherTargets:
+    def __call__(self, sample: Sample) -> GraphOutput:
         """The targets of one sample, B = 1."""
         targets = self._targets(sample.index, sample.seed % self._data.views)
         return targets if self._branch == "fused" else targets.of_branch(self._branch)
 
-    def _targets(self, index: int, number: int) -> TeacherTargets:
+    def _targets(self, index: int, number: int) -> GraphOutput:
         light = self._data.light(index, number)
         found = self._cache.get(self._hash, light)
         if found is None:
             with torch.no_grad():
                 output = self._teacher([self._data.view(index, number)])
-            self._cache.put(self._hash, light, TeacherTargets.of(output, self._maps))
+            self._cache.put(self._hash, light, output.as_targets(self._maps))
             found = self._cache.get(self._hash, light)
         return found

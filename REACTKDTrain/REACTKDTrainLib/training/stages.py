@@ -19,11 +19,10 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.modality import INPUTS, subset_name
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.network import Student
-from REACTKDTrainLib.data.view import View
+from REACTKDTrainLib.data.view import View, grades_of
 from REACTKDTrainLib.distillation.auxiliary import LatentRegression
 from REACTKDTrainLib.distillation.distiller import Distiller
-from REACTKDTrainLib.distillation.losses import focal_loss, random_presence
-from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.distillation.losses import divergence, focal_loss, random_presence
 from REACTKDTrainLib.models.node_batches import student_heads, teacher_heads
 from REACTKDTrainLib.models.outputs import GraphOutput
 from REACTKDTrainLib.models.predict import predict_views
@@ -36,7 +35,7 @@ from REACTKDTrainLib.training.randomness import generator_of, seed_of
 from REACTKDTrainLib.training.trainer import Sample, Stage
 
 Degrade = Callable[[View, int], Tensor]
-TargetsOf = Callable[[Sample], TeacherTargets]
+TargetsOf = Callable[[Sample], GraphOutput]
 
 
 @dataclass(eq=False)
@@ -171,7 +170,7 @@ class StudentStage(CaseStage):
         output = forward(self.module.student, views, presence, seeds, drops)
         terms = {"focal": focal(output.logits, grades_of(views, output.logits.device), self.config)}
         if self.targets_of is not None:
-            targets = TeacherTargets.joined([self.targets_of(sample) for sample in samples]).to(output.logits.device)
+            targets = GraphOutput.joined([self.targets_of(sample) for sample in samples]).to(output.logits.device)
             distiller = self.module.distiller
             if self.encode:
                 terms |= distiller(output, targets, views)
@@ -200,8 +199,7 @@ def consistency(native: GraphOutput, degraded: GraphOutput) -> Tensor:
 
     native: of the scan as it is, a constant here; degraded: of the same scan at a lower dose.
     """
-    log_p = F.log_softmax(native.logits.detach(), dim=1)
-    kl = (log_p.exp() * (log_p - F.log_softmax(degraded.logits, dim=1))).sum(dim=1)
+    kl = divergence(degraded.logits, native.logits)
     apart = [
         (1 - F.cosine_similarity(v.detach(), u, dim=1, eps=1e-6)).mean()
         for v, u in zip(native.nodes, degraded.nodes, strict=True)
@@ -238,11 +236,6 @@ def dropped_lesions(nodes: int, sample: Sample, rate: float) -> list[int]:
     """Lesions that the head does not see in this step: any but the parenchyma and the largest lesion (node 1)."""
     draw = torch.rand(nodes, generator=generator_of("nodes", sample.seed))
     return [n for n in range(2, nodes) if draw[n] < rate]
-
-
-def grades_of(views: Sequence[View], device: torch.device) -> Tensor:
-    """(B,) int64."""
-    return torch.tensor([view.grade for view in views], device=device)
 
 
 def focal(logits: Tensor, grades: Tensor, config: LossConfig) -> Tensor:

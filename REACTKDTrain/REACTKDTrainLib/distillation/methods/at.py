@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from REACTKDTrainLib.data.view import View
-from REACTKDTrainLib.distillation.distiller import Distiller
-from REACTKDTrainLib.distillation.maps import map_pairs
-from REACTKDTrainLib.distillation.targets import TeacherTargets
-from REACTKDTrainLib.models.outputs import GraphOutput
-
-BETA = 3.0
+from REACTKDTrainLib.distillation.distiller import MapDistiller
 
 
 def attention(level: Tensor) -> Tensor:
@@ -27,7 +18,7 @@ def attention_loss(student: Tensor, teacher: Tensor) -> Tensor:
     return (attention(student) - attention(teacher.detach())).square().sum()
 
 
-class AttentionTransfer(Distiller, name="at"):
+class AttentionTransfer(MapDistiller, name="at"):
     """Originally L = CE + beta / 2 sum_levels mean((Q(F_S) - Q(F_T))^2), beta = 1e3 (szagoruyko/attention-transfer).
 
     Adapted: the mean over positions would make the weight depend on the number of voxels, so positions are summed and
@@ -36,11 +27,8 @@ class AttentionTransfer(Distiller, name="at"):
     """
 
     label = "AT"
-    needs_maps = True
+    beta = 3.0
 
-    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
-        rows = []
-        for ours, theirs, _ in map_pairs(student, teacher, views):
-            coarse = [F.avg_pool3d(x[None], 2, ceil_mode=True)[0] for x in (ours, theirs)]
-            rows.append((attention_loss(ours, theirs) + attention_loss(*coarse)) / 2)
-        return {"attention": self.config.feature * BETA * torch.stack(rows).mean()}
+    def of_case(self, student: Tensor, teacher: Tensor, occupancy: Tensor) -> dict[str, Tensor]:
+        coarse = [F.avg_pool3d(x[None], 2, ceil_mode=True)[0] for x in (student, teacher)]
+        return {"attention": (attention_loss(student, teacher) + attention_loss(*coarse)) / 2}

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from REACTKDTrainLib.data.view import View
+from REACTKDTrainLib.data.view import View, grades_of
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import Distiller
 from REACTKDTrainLib.distillation.graph import edge_loss, node_loss, normalized, projector
+from REACTKDTrainLib.distillation.losses import divergence
 from REACTKDTrainLib.distillation.maps import pooled_graph
-from REACTKDTrainLib.distillation.several import branch_logits, divergences, grades_of, true_log_probability
-from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.distillation.several import branch_logits, true_log_probability
 from REACTKDTrainLib.models.outputs import GraphOutput
 from REACTKDTrainLib.models.teacher_heads import BRANCHES
 
@@ -48,9 +48,9 @@ class AdaptiveStyle(Distiller, name="awmt"):
         self.of_teachers = nn.ModuleList([projector(2 * teacher_width, config.width) for _ in BRANCHES])
         self.of_teachers.requires_grad_(False)
 
-    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+    def forward(self, student: GraphOutput, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
         logits, there = branch_logits(teacher)
-        weights = teacher_weights(logits, there, grades_of(views, logits)).to(student.logits)
+        weights = teacher_weights(logits, there, grades_of(views, logits.device)).to(student.logits)
         pooled, edge = [], []
         for row, (nodes, view) in enumerate(zip(student.nodes, views, strict=True)):
             ours = normalized(nodes)
@@ -69,9 +69,9 @@ class AdaptiveStyle(Distiller, name="awmt"):
             "edge": scale * torch.stack(edge).sum(),
         }
 
-    def logit_terms(self, student: Tensor, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+    def logit_terms(self, student: Tensor, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
         logits, there = branch_logits(teacher)
-        weights = teacher_weights(logits, there, grades_of(views, logits))
+        weights = teacher_weights(logits, there, grades_of(views, logits.device))
         tau = self.config.temperature
-        kl = (weights * divergences(logits, student, tau)).sum(dim=0).mean()
+        kl = (weights * divergence(student, logits, tau)).sum(dim=0).mean()
         return {"logits": self.config.logits * tau**2 * kl}

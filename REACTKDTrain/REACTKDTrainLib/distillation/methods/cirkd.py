@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.config import DistillationConfig
-from REACTKDTrainLib.distillation.distiller import Distiller
-from REACTKDTrainLib.distillation.logits import logit_loss
+from REACTKDTrainLib.distillation.losses import divergence
 from REACTKDTrainLib.distillation.maps import map_pairs
-from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.distillation.methods.kd import LogitDistillation
 from REACTKDTrainLib.models.outputs import GraphOutput
 
 TAU = 0.1
@@ -33,17 +32,11 @@ def relation_loss(student: Sequence[Tensor], teacher: Sequence[Tensor], tau: flo
     total = student[0].new_zeros(())
     for of_s, of_t in zip(student, teacher, strict=True):
         for to_s, to_t in zip(student, teacher, strict=True):
-            total = total + _divergence(of_s @ to_s.T, of_t @ to_t.T, tau)
+            total = total + divergence(of_s @ to_s.T, of_t @ to_t.T, tau).mean()
     return total / len(student) ** 2
 
 
-def _divergence(student: Tensor, teacher: Tensor, tau: float) -> Tensor:
-    """Mean over rows of KL between softmaxes of similarities (a, b)."""
-    log_t, log_s = F.log_softmax(teacher.detach() / tau, dim=1), F.log_softmax(student / tau, dim=1)
-    return (log_t.exp() * (log_t - log_s)).sum(dim=1).mean()
-
-
-class CrossImageDistillation(Distiller, name="cirkd"):
+class CrossImageDistillation(LogitDistillation, name="cirkd"):
     """Originally L = L_task + L_kd + L_batch + 0.1 L_pixel + 0.1 L_region (winycg/CIRKD, version 1, commit 05a2753):
     similarities between voxels of two images of a batch, and of voxels with queues of the teacher's voxels and of its
     regions of each class, student's against teacher's, tau 0.1; the student's pass a projector of two layers.
@@ -66,7 +59,7 @@ class CrossImageDistillation(Distiller, name="cirkd"):
             self.register_buffer(name, torch.zeros(CLASSES, room, teacher_width))
             self.register_buffer(f"{name}_count", torch.zeros(CLASSES, dtype=torch.int64))
 
-    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+    def forward(self, student: GraphOutput, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
         ours, theirs, kinds, raw = [], [], [], []
         for (s, t, occupancy), view in zip(map_pairs(student, teacher, views), views, strict=True):
             index, kind = drawn_voxels(occupancy, view)
@@ -77,7 +70,7 @@ class CrossImageDistillation(Distiller, name="cirkd"):
         projected = F.normalize(self.project(torch.cat(raw)), dim=1)
         weight = self.config.feature
         terms = {
-            **self.logit_terms(student.logits, teacher, views),
+            **super().forward(student, teacher, views),
             "relations": weight * BATCH * relation_loss(ours, theirs),
             "pixels": weight * PIXEL * self._to_queue("pixels", projected, torch.cat(theirs)),
             "regions": weight * REGION * self._to_queue("regions", projected, torch.cat(theirs)),
@@ -86,19 +79,16 @@ class CrossImageDistillation(Distiller, name="cirkd"):
             self._enqueue(theirs, kinds, teacher, views)
         return terms
 
-    def logit_terms(self, student: Tensor, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
-        return {"logits": self.config.logits * logit_loss(student, teacher.logits, self.config.temperature)}
-
     def _to_queue(self, name: str, ours: Tensor, theirs: Tensor) -> Tensor:
         """Similarities to all keys of a queue, student's against teacher's; 0 while the queue is empty."""
         queue, count = getattr(self, name), getattr(self, f"{name}_count")
         keys = torch.cat([queue[c, : min(int(n), queue.shape[1])] for c, n in enumerate(count)]).clone().to(ours)
         if not len(keys):
             return ours.sum() * 0
-        return _divergence(ours @ keys.T, theirs @ keys.T, TAU)
+        return divergence(ours @ keys.T, theirs @ keys.T, TAU).mean()
 
     @torch.no_grad()
-    def _enqueue(self, voxels: list[Tensor], kinds: list[Tensor], teacher: TeacherTargets, views: Sequence[View]):
+    def _enqueue(self, voxels: list[Tensor], kinds: list[Tensor], teacher: GraphOutput, views: Sequence[View]):
         """The first 16 drawn voxels of each class, which are in random order, and each region's mean."""
         for rows, kind, nodes, view in zip(voxels, kinds, teacher.nodes, views, strict=True):
             for c in kind.unique().tolist():

@@ -14,7 +14,6 @@ from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import Distiller
 from REACTKDTrainLib.distillation.graph import normalized
 from REACTKDTrainLib.distillation.maps import pooled_graph
-from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.outputs import GraphOutput
 
 BETA = 0.8
@@ -57,7 +56,7 @@ class ContrastiveDistillation(Distiller, name="crd"):
         self.register_buffer("students", torch.zeros(ROOM, WIDTH))
         self.register_buffer("held", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+    def forward(self, student: GraphOutput, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
         patients = torch.tensor([patient_number(view.patient) for view in views], device=self.owners.device)
         ours = torch.stack([pooled_graph(normalized(nodes)) for nodes in student.nodes])
         theirs = torch.stack([pooled_graph(normalized(nodes.to(ours))) for nodes in teacher.nodes]).detach()

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.config import DistillationConfig
-from REACTKDTrainLib.distillation.distiller import Distiller
-from REACTKDTrainLib.distillation.maps import liver_box, map_pairs, standardized
-from REACTKDTrainLib.distillation.targets import TeacherTargets
-from REACTKDTrainLib.models.outputs import GraphOutput
+from REACTKDTrainLib.distillation.distiller import MapDistiller
+from REACTKDTrainLib.distillation.losses import logit_loss
+from REACTKDTrainLib.distillation.maps import liver_box, standardized
 
-BETA = 3.0
 TAU = 4.0
 
 
 def channel_loss(student: Tensor, teacher: Tensor, tau: float = TAU) -> Tensor:
     """tau^2 / C sum_c KL(phi(F_T)_c || phi(F_S)_c), phi a softmax over positions of F / tau. Both (C, ...)."""
-    log_t = F.log_softmax(teacher.detach().flatten(1) / tau, dim=1)
-    log_s = F.log_softmax(student.flatten(1) / tau, dim=1)
-    return tau**2 * (log_t.exp() * (log_t - log_s)).sum(dim=1).mean()
+    return logit_loss(student.flatten(1), teacher.flatten(1), tau)
 
 
-class ChannelDistillation(Distiller, name="cwd"):
+class ChannelDistillation(MapDistiller, name="cwd"):
     """Originally L = CE + beta tau^2 / (B C) sum KL(phi(F_T) || phi(F_S)), beta 3 to 50, tau 1 to 10 (TorchDistiller).
 
     Adapted: a learned 1x1x1 projection of the student's channels (the original has one where channels differ); each
@@ -36,15 +27,12 @@ class ChannelDistillation(Distiller, name="cwd"):
     """
 
     label = "CWD"
-    needs_maps = True
+    beta = 3.0
 
     def __init__(self, config: DistillationConfig, student_width: int, teacher_width: int):
         super().__init__(config, student_width, teacher_width)
         self.project = nn.Conv3d(student_width, teacher_width, 1)
 
-    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
-        rows = []
-        for ours, theirs, occupancy in map_pairs(student, teacher, views):
-            box = liver_box(occupancy)
-            rows.append(channel_loss(standardized(self.project(ours[box])), standardized(theirs[box])))
-        return {"channels": self.config.feature * BETA * torch.stack(rows).mean()}
+    def of_case(self, student: Tensor, teacher: Tensor, occupancy: Tensor) -> dict[str, Tensor]:
+        box = liver_box(occupancy)
+        return {"channels": channel_loss(standardized(self.project(student[box])), standardized(teacher[box]))}

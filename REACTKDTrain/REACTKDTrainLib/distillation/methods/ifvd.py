@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from REACTKDTrainLib.data.view import View
-from REACTKDTrainLib.distillation.distiller import Distiller
-from REACTKDTrainLib.distillation.maps import map_pairs
-from REACTKDTrainLib.distillation.targets import TeacherTargets
-from REACTKDTrainLib.models.outputs import GraphOutput
+from REACTKDTrainLib.distillation.distiller import MapDistiller
 
-BETA = 10.0
 _EPS = 1e-6
 
 
@@ -44,7 +37,7 @@ def variation_loss(student: Tensor, teacher: Tensor, classes: Tensor) -> Tensor:
     return ((apart @ member) / member.sum(dim=0)).mean()
 
 
-class VariationDistillation(Distiller, name="ifvd"):
+class VariationDistillation(MapDistiller, name="ifvd"):
     """Originally L = CE + KD + beta mean_x (V_S(x) - V_T(x))^2, beta 50, classes those of the segmentation.
 
     Adapted: classes are the expert's regions (parenchyma, each lesion) and the other voxels; the mean is taken within
@@ -53,8 +46,7 @@ class VariationDistillation(Distiller, name="ifvd"):
     """
 
     label = "IFVD"
-    needs_maps = True
+    beta = 10.0
 
-    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
-        rows = [variation_loss(s, t, classes_of(occupancy)) for s, t, occupancy in map_pairs(student, teacher, views)]
-        return {"variation": self.config.feature * BETA * torch.stack(rows).mean()}
+    def of_case(self, student: Tensor, teacher: Tensor, occupancy: Tensor) -> dict[str, Tensor]:
+        return {"variation": variation_loss(student, teacher, classes_of(occupancy))}

@@ -8,18 +8,20 @@ from torch import Tensor
 
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.distiller import Distiller
-from REACTKDTrainLib.distillation.logits import logit_loss
-from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.distillation.losses import logit_loss
 from REACTKDTrainLib.models.outputs import GraphOutput
 
 
 class LogitDistillation(Distiller, name="kd"):
-    """L = (1 - a) CE + a tau^2 KL(p_T || p_S) originally; here focal + `logits` tau^2 KL, from the fused teacher."""
+    """L = (1 - a) CE + a tau^2 KL(p_T || p_S) originally; here focal + `logits` tau^2 KL, from the fused teacher.
+
+    Methods that have this term beside their own are subclasses.
+    """
 
     label = "KD (logits)"
 
-    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+    def forward(self, student: GraphOutput, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
         return self.logit_terms(student.logits, teacher, views)
 
-    def logit_terms(self, student: Tensor, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+    def logit_terms(self, student: Tensor, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
         return {"logits": self.config.logits * logit_loss(student, teacher.logits, self.config.temperature)}

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.config import DistillationConfig
-from REACTKDTrainLib.distillation.distiller import Distiller
+from REACTKDTrainLib.distillation.distiller import MapDistiller
 from REACTKDTrainLib.distillation.graph import edge_loss, node_loss, projector
-from REACTKDTrainLib.distillation.maps import map_pairs, region_means, standardized
-from REACTKDTrainLib.distillation.targets import TeacherTargets
-from REACTKDTrainLib.models.outputs import GraphOutput
+from REACTKDTrainLib.distillation.maps import region_means, standardized
 
 PATCH = 4
 
@@ -38,7 +33,7 @@ def filtered_loss(student: Tensor, teacher: Tensor, occupancy: Tensor) -> Tensor
     return apart.square().mean(dim=1).sum()
 
 
-class MultiScaleStyle(Distiller, name="mskd"):
+class MultiScaleStyle(MapDistiller, name="mskd"):
     """MSKD-style, re-derived: the article's abstract names Feature Filtering Distillation and Region Graph Distillation
     without added parameters, REACT-KD describes uniform patches, pooled, with cosines between them; the formulas above
     are ours (docs/method.md, Compared methods).
@@ -49,7 +44,6 @@ class MultiScaleStyle(Distiller, name="mskd"):
     """
 
     label = "MSKD-style (re-derived)"
-    needs_maps = True
 
     def __init__(self, config: DistillationConfig, student_width: int, teacher_width: int):
         super().__init__(config, student_width, teacher_width)
@@ -57,13 +51,8 @@ class MultiScaleStyle(Distiller, name="mskd"):
         if self.align is not None:
             self.align.requires_grad_(False)
 
-    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
-        graphs, filtered = [], []
-        for ours, theirs, occupancy in map_pairs(student, teacher, views):
-            if self.align is not None:
-                ours = torch.movedim(self.align(torch.movedim(ours, 0, -1)), -1, 0)
-            ours, theirs = standardized(ours), standardized(theirs)
-            graphs.append(patch_graph_loss(ours, theirs))
-            filtered.append(filtered_loss(ours, theirs, occupancy))
-        weight = self.config.feature
-        return {"patches": weight * torch.stack(graphs).mean(), "filtered": weight * torch.stack(filtered).mean()}
+    def of_case(self, student: Tensor, teacher: Tensor, occupancy: Tensor) -> dict[str, Tensor]:
+        if self.align is not None:
+            student = torch.movedim(self.align(torch.movedim(student, 0, -1)), -1, 0)
+        ours, theirs = standardized(student), standardized(teacher)
+        return {"patches": patch_graph_loss(ours, theirs), "filtered": filtered_loss(ours, theirs, occupancy)}

@@ -9,14 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from REACTKDLib.core.grades import GRADES
-from REACTKDTrainLib.data.view import View
+from REACTKDTrainLib.data.view import View, grades_of
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import Distiller
-from REACTKDTrainLib.distillation.logits import logit_loss
-from REACTKDTrainLib.distillation.losses import focal_loss
+from REACTKDTrainLib.distillation.losses import divergence, focal_loss, logit_loss
 from REACTKDTrainLib.distillation.maps import map_pairs
-from REACTKDTrainLib.distillation.several import branch_logits, divergences, grades_of, true_log_probability
-from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.distillation.several import branch_logits, true_log_probability
 from REACTKDTrainLib.models.outputs import GraphOutput
 from REACTKDTrainLib.models.teacher_heads import BRANCHES
 
@@ -67,9 +65,9 @@ class CrossModalDistillation(Distiller, name="mtcm-kd"):
         self.deep = nn.Linear(student_width, len(GRADES))
         self.register_buffer("trust", torch.full((len(BRANCHES),), 1 / len(GRADES)))
 
-    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+    def forward(self, student: GraphOutput, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
         self._learn_trust(teacher, views)
-        grades = grades_of(views, student.logits)
+        grades = grades_of(views, student.logits.device)
         fused, deep = [], []
         for row, (ours, _, _) in enumerate(map_pairs(student, teacher, views)):
             maps = [teacher.branch_maps[b][row] if b in teacher.branch_maps else None for b in BRANCHES]
@@ -84,20 +82,20 @@ class CrossModalDistillation(Distiller, name="mtcm-kd"):
             "deep_logits": 0.3 * scale * logit_loss(deep, cdsfl, TEMPERATURE) / TEMPERATURE,
         }
 
-    def logit_terms(self, student: Tensor, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+    def logit_terms(self, student: Tensor, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
         logits, there = branch_logits(teacher)
         weights = self.trust.to(logits)[:, None] * there
         weights = weights / weights.sum(dim=0, keepdim=True)
-        kl = (weights * divergences(logits, student, TEMPERATURE)).sum(dim=0).mean()
+        kl = (weights * divergence(student, logits, TEMPERATURE)).sum(dim=0).mean()
         return {"logits": self.config.feature * TEACHERS / TASK * TEMPERATURE * kl}
 
     @torch.no_grad()
-    def _learn_trust(self, teacher: TeacherTargets, views: Sequence[View]) -> None:
+    def _learn_trust(self, teacher: GraphOutput, views: Sequence[View]) -> None:
         """Move the running mean of each teacher's probability of the true grade."""
         if not self.training:
             return
         logits, there = branch_logits(teacher)
-        p = true_log_probability(logits, grades_of(views, logits)).exp()
+        p = true_log_probability(logits, grades_of(views, logits.device)).exp()
         for k in range(len(BRANCHES)):
             if there[k].any():
                 self.trust[k] = MEMORY * self.trust[k] + (1 - MEMORY) * p[k][there[k]].mean()

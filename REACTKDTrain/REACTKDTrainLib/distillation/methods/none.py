@@ -8,7 +8,6 @@ from torch import Tensor
 
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.distiller import Distiller
-from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.outputs import GraphOutput
 
 
@@ -18,5 +17,5 @@ class NoDistillation(Distiller, name="none"):
     label = "Student alone"
     needs_teacher = False
 
-    def forward(self, student: GraphOutput, teacher: TeacherTargets | None, views: Sequence[View]) -> dict[str, Tensor]:
+    def forward(self, student: GraphOutput, teacher: GraphOutput | None, views: Sequence[View]) -> dict[str, Tensor]:
         return {}

@@ -10,15 +10,20 @@ from torch import Tensor
 
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.config import DistillationConfig
-from REACTKDTrainLib.distillation.distiller import Distiller
-from REACTKDTrainLib.distillation.graph import normalized, projector, unit
-from REACTKDTrainLib.distillation.graph_batch import Graphs, mean_edge_loss, mean_gw_loss, mean_node_loss
-from REACTKDTrainLib.distillation.logits import logit_loss
-from REACTKDTrainLib.distillation.targets import TeacherTargets
+from REACTKDTrainLib.distillation.graph import (
+    Graphs,
+    mean_edge_loss,
+    mean_gw_loss,
+    mean_node_loss,
+    normalized,
+    projector,
+    unit,
+)
+from REACTKDTrainLib.distillation.methods.kd import LogitDistillation
 from REACTKDTrainLib.models.outputs import GraphOutput
 
 
-class ReactDistillation(Distiller, name="react-kd"):
+class ReactDistillation(LogitDistillation, name="react-kd"):
     """l2 tau^2 KL + l3 (l_n node + l_e edge + l_g GW).
 
     Node vectors are layer-normalized (in this branch only, since the two networks have different scales). Edges are
@@ -39,9 +44,9 @@ class ReactDistillation(Distiller, name="react-kd"):
         self.of_teacher = projector(teacher_width, config.width)
         self.of_teacher.requires_grad_(False)
 
-    def forward(self, student: GraphOutput, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
+    def forward(self, student: GraphOutput, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
         config = self.config
-        terms = self.logit_terms(student.logits, teacher, views)
+        terms = super().forward(student, teacher, views)
         if not config.graph:
             return terms
         matches = [view.masks.matches for view in views]
@@ -57,6 +62,3 @@ class ReactDistillation(Distiller, name="react-kd"):
             start = torch.cdist(projected.nodes.detach(), wanted.nodes).square()
             terms["gw"] = config.graph * config.gw * mean_gw_loss(ours, theirs, start, config.gw_mode)
         return terms
-
-    def logit_terms(self, student: Tensor, teacher: TeacherTargets, views: Sequence[View]) -> dict[str, Tensor]:
-        return {"logits": self.config.logits * logit_loss(student, teacher.logits, self.config.temperature)}

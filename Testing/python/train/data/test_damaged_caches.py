@@ -88,10 +88,10 @@ def test_views(store, case, how, tmp_path) -> None:
 
 @pytest.mark.parametrize("how", DAMAGES.values(), ids=DAMAGES)
 def test_the_teachers_answers_count_as_absent(store, case, how, tmp_path) -> None:
-    from REACTKDTrainLib.distillation.targets import TeacherTargets
+    from REACTKDTrainLib.models.outputs import GraphOutput
 
     cache, view = TargetCache(tmp_path), ViewMaker(LiverWindow())(store.get(case))
-    cache.put("t", view, TeacherTargets(torch.randn(1, 3), [torch.randn(3, 800)], {}, {}, (), torch.randn(1, 1200)))
+    cache.put("t", view, GraphOutput(torch.randn(1, 3), [torch.randn(3, 800)], (), torch.randn(1, 1200)))
     damage(cache.path("t", view), how)
     assert TargetCache(tmp_path).get("t", view) is None
 

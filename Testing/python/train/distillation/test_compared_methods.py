@@ -15,8 +15,7 @@ from REACTKDTrainLib.data.case import RegionMasks
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import check_method, make_distiller
-from REACTKDTrainLib.distillation.graph import edge_loss, node_loss, normalized
-from REACTKDTrainLib.distillation.graph_batch import Graphs
+from REACTKDTrainLib.distillation.graph import Graphs, edge_loss, node_loss, normalized
 from REACTKDTrainLib.distillation.gromov import plan_between
 from REACTKDTrainLib.distillation.gromov_batch import plan_values, semirelaxed_plans
 from REACTKDTrainLib.distillation.maps import liver_box, pooled_graph, region_means, standardized
@@ -28,7 +27,6 @@ from REACTKDTrainLib.distillation.methods.crd import contrast, patient_number
 from REACTKDTrainLib.distillation.methods.cwd import channel_loss
 from REACTKDTrainLib.distillation.methods.ifvd import classes_of, variation, variation_loss
 from REACTKDTrainLib.distillation.methods.mskd import filtered_loss, patch_graph_loss, patches
-from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.outputs import GraphOutput
 from support.one_graph import gw_loss, gw_value
 
@@ -148,7 +146,7 @@ def some_view(name: str, lesions: int, grade: int, seed: int) -> View:
     return View(name, name, grade, 0, {}, None, masks, masks, {}, {}, None, f"key of {name}")
 
 
-def batch() -> tuple[list[View], GraphOutput, TeacherTargets]:
+def batch() -> tuple[list[View], GraphOutput, GraphOutput]:
     """Three cases with 2, 1 and 3 lesions; the last one's teacher has no PET."""
     views = [some_view(name, n, g, s) for s, (name, n, g) in enumerate([("a", 2, 0), ("b", 1, 1), ("c", 3, 2)])]
     sizes = [len(v.masks) for v in views]
@@ -162,19 +160,19 @@ def batch() -> tuple[list[View], GraphOutput, TeacherTargets]:
     maps = [noise(WIDTHS[1], 2, 2, 4, seed=60 + n) for n in sizes]
     first = noise(3, 3, seed=70)
     first[2] = float("nan")
-    teacher = TeacherTargets(
+    teacher = GraphOutput(
         noise(3, 3, seed=71),
         nodes,
-        {"structure_function": first, "dose": noise(3, 3, seed=72)},
-        {"structure_function": [*nodes[:2], None], "dose": [n + 1 for n in nodes]},
         maps,
         noise(3, 7, seed=73),
-        {"structure_function": [*maps[:2], None], "dose": [m - 1 for m in maps]},
+        {"structure_function": first, "dose": noise(3, 3, seed=72)},
+        {"structure_function": [*nodes[:2], None], "dose": [n + 1 for n in nodes]},
+        branch_maps={"structure_function": [*maps[:2], None], "dose": [m - 1 for m in maps]},
     )
     return views, student, teacher
 
 
-def total(method, student: GraphOutput, teacher: TeacherTargets, views: list[View]) -> Tensor:
+def total(method, student: GraphOutput, teacher: GraphOutput, views: list[View]) -> Tensor:
     terms = method(student, teacher, views)
     assert all(v.shape == () and v.isfinite() for v in terms.values())
     return torch.stack(list(terms.values())).sum()
@@ -242,9 +240,7 @@ def test_what_a_method_remembers_is_part_of_its_state(name):
 def test_maps_that_were_not_kept_are_missed_by_name():
     views, student, teacher = batch()
     with pytest.raises(ValueError, match="compares maps"):
-        make_distiller("cwd", DistillationConfig(), *WIDTHS).double()(
-            student, TeacherTargets(teacher.logits, []), views
-        )
+        make_distiller("cwd", DistillationConfig(), *WIDTHS).double()(student, GraphOutput(teacher.logits, []), views)
 
 
 def test_the_memory_of_contrast_has_one_place_for_each_patient():

@@ -13,10 +13,18 @@ from torch import Tensor
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import METHODS, make_distiller
-from REACTKDTrainLib.distillation.graph import edge_loss, edges, node_loss, unit
-from REACTKDTrainLib.distillation.graph_batch import Graphs, mean_edge_loss, mean_gw_loss, mean_node_loss
+from REACTKDTrainLib.distillation.graph import (
+    Graphs,
+    edge_loss,
+    edges,
+    mean_edge_loss,
+    mean_gw_loss,
+    mean_node_loss,
+    node_loss,
+    unit,
+)
 from REACTKDTrainLib.distillation.gromov import _stays, _values, plan_between
-from REACTKDTrainLib.distillation.logits import logit_loss
+from REACTKDTrainLib.distillation.losses import logit_loss
 from support.one_graph import distances, gw_loss, gw_value
 
 F64 = torch.float64

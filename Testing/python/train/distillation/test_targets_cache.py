@@ -10,8 +10,8 @@ from torch import nn
 
 from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.data.view_maker import ViewMaker
-from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.distillation.targets_cache import TargetCache, weights_hash
+from REACTKDTrainLib.models.outputs import GraphOutput
 from support.tiny_phantoms import fold_data, tiny_cases
 
 
@@ -20,14 +20,14 @@ def data(tmp_path_factory):
     return fold_data(tmp_path_factory.mktemp("data"), tiny_cases(2))
 
 
-def targets() -> TeacherTargets:
-    return TeacherTargets(
+def targets() -> GraphOutput:
+    return GraphOutput(
         torch.randn(1, 3),
         [torch.randn(3, 8)],
-        {"dose": torch.randn(1, 3)},
-        {"dose": [torch.randn(3, 8)], "structure_function": [None]},
         (),
         torch.randn(1, 12),
+        {"dose": torch.randn(1, 3)},
+        {"dose": [torch.randn(3, 8)], "structure_function": [None]},
     )
 
 

@@ -14,7 +14,6 @@ from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.distillation.methods import METHODS
-from REACTKDTrainLib.distillation.targets import TeacherTargets
 from REACTKDTrainLib.models.node_batches import fit_teacher_scales, start_heads, student_heads, teacher_heads
 from REACTKDTrainLib.models.outputs import GraphOutput
 from REACTKDTrainLib.models.predict import predict_views
@@ -81,13 +80,13 @@ def accuracy(logits: torch.Tensor, data) -> float:
 def student_stage(student: Student, teacher: Teacher | None, data, method: str = "react-kd", **loss) -> StudentStage:
     distiller = make_distiller(method, DistillationConfig(), STUDENT.widths[-1], TEACHER.width)
 
-    said: dict[str, TeacherTargets] = {}
+    said: dict[str, GraphOutput] = {}
 
-    def targets_of(sample: Sample) -> TeacherTargets:
+    def targets_of(sample: Sample) -> GraphOutput:
         view = data.of(sample)
         if view.key not in said:
             with torch.no_grad():
-                said[view.key] = TeacherTargets.of(teacher.eval()([view]), distiller.needs_maps)
+                said[view.key] = teacher.eval()([view]).as_targets(distiller.needs_maps)
         return said[view.key]
 
     config = LossConfig(**loss)
@@ -159,7 +158,7 @@ def test_each_term_of_distillation_reaches_the_encoder_and_nothing_that_is_froze
     share_cbam(student, teacher.cbam)
     stage = student_stage(student, teacher.requires_grad_(False), data)
     views = [data.view(n, 1) for n in range(len(data))]  # with another annotator's masks, so graphs differ
-    said = TeacherTargets.joined([stage.targets_of(Sample(n, 1)) for n in range(len(data))])
+    said = GraphOutput.joined([stage.targets_of(Sample(n, 1)) for n in range(len(data))])
     stage.module.distiller(student_forward(student, views), said, views)[term].backward()
     assert any(p.grad is not None and p.grad.abs().max() > 0 for p in student.encoders.parameters())
     assert all(p.grad is None for p in (*teacher.parameters(), *student.cbam.parameters()))
