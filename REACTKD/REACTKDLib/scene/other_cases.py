@@ -54,7 +54,8 @@ def show_case_again(scene: Any, nodes: CaseNodes, view: ViewChoice) -> None:
 
 def _displays_of(outputs: Outputs) -> Iterator[Any]:
     legend_of = slicer.modules.colors.logic().GetColorLegendDisplayNode
-    for node in (outputs.regions, outputs.heat_map, outputs.scale, outputs.graph_nodes, outputs.graph_edges):
+    graph = (outputs.graph_nodes, outputs.graph_edges)
+    for node in filter(None, (outputs.regions, outputs.liver_outline, outputs.heat_map, outputs.scale, *graph)):
         for index in range(node.GetNumberOfDisplayNodes()):
             yield node.GetNthDisplayNode(index)
         legend = legend_of(node)

@@ -21,7 +21,7 @@ from REACTKDLib.scene.folder import put_in_folder, take_out_of_folder
 from REACTKDLib.scene.heat_map import write_heat_map
 from REACTKDLib.scene.parameter_node import REPORT, parameter_nodes, referenced, write_report
 from REACTKDLib.scene.region_graph import write_graph
-from REACTKDLib.scene.region_segmentation import write_region_steps
+from REACTKDLib.scene.region_segmentation import write_liver_outline, write_region_steps
 from REACTKDLib.scene.region_table import write_table
 from REACTKDLib.scene.result import GradeResult
 from REACTKDLib.scene.translation import tr as _
@@ -38,12 +38,14 @@ ROLES = {
     "GraphNodes": ("vtkMRMLModelNode", "REACTKD graph nodes"),
     "GraphEdges": ("vtkMRMLModelNode", "REACTKD graph edges"),
     "RegionTable": ("vtkMRMLTableNode", "REACTKD region table"),
+    "LiverOutline": ("vtkMRMLSegmentationNode", "REACTKD liver outline"),
 }
+_LATER = {"LiverOutline"}  # scenes that were saved before have none
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """The output nodes of one case, in the order of `ROLES`."""
+    """The output nodes of one case, in the order of `ROLES`. liver_outline: None in a scene of an earlier version."""
 
     effect_colors: Any
     weight_colors: Any
@@ -54,6 +56,7 @@ class Outputs:
     graph_nodes: Any
     graph_edges: Any
     table: Any
+    liver_outline: Any = None
 
 
 def own_legend_titles(scene: Any) -> set[str]:
@@ -67,7 +70,7 @@ def own_legend_titles(scene: Any) -> set[str]:
 def outputs_of(parameter_node: Any) -> Outputs | None:
     """Return the output nodes of a parameter node, or None when the case is not graded or a node was deleted."""
     found = referenced(parameter_node, ROLES)
-    return Outputs(*(found[role] for role in ROLES)) if len(found) == len(ROLES) else None
+    return Outputs(*map(found.get, ROLES)) if set(found) >= set(ROLES) - _LATER else None
 
 
 def write_outputs(
@@ -107,6 +110,8 @@ def output_steps(
     fill_heat_table(outputs.heat_colors)
     yield
     yield from write_region_steps(outputs.regions, result, reference)
+    yield
+    write_liver_outline(outputs.liver_outline, result, reference)
     yield
     write_heat_map(outputs.heat_map, outputs.heat_colors, result, reference)
     show_legend(outputs.heat_map, _("Voxel map"), "%.2f", x=0.02)

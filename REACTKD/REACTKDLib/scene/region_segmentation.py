@@ -17,13 +17,14 @@ from REACTKDLib.scene.result import GradeResult, rows_with_regions
 from REACTKDLib.scene.segments import LABELMAP
 from REACTKDLib.scene.surfaces import poly_data_of, surface_of
 from REACTKDLib.scene.terminology import tag
+from REACTKDLib.scene.translation import tr as _
 
 LESION_FILL = (0.19, 1.0)  # of a lesion without effect, and of the one with the largest; times the opacity of the view
 PARENCHYMA_OUTLINE = 0.55
 PARENCHYMA_OPACITY_3D = 0.22
 LESION_SEE_THROUGH_3D = 0.3
 CLOSED_SURFACE = "Closed surface"
-_ID = "Region_"
+_ID, _OUTLINE = "Region_", "Outline"
 
 
 def write_region_steps(node: Any, result: GradeResult, reference: Any) -> Iterator[None]:
@@ -33,7 +34,7 @@ def write_region_steps(node: Any, result: GradeResult, reference: Any) -> Iterat
     between parts that take a few hundredths of a second each. Colors are left to `color_regions`.
     """
     surfaces, ready = {}, getattr(result, "surfaces", {})
-    for _, region in rows_with_regions(result):
+    for _row, region in rows_with_regions(result):
         if region.label in ready:
             surfaces[region.label] = poly_data_of(ready[region.label])
         elif region.voxels:
@@ -61,6 +62,41 @@ def write_region_steps(node: Any, result: GradeResult, reference: Any) -> Iterat
             data.AddSegment(segment, f"{_ID}{region.label}")
     finally:
         node.EndModify(hold)
+
+
+def write_liver_outline(node: Any, result: GradeResult, reference: Any) -> None:
+    """Replace the content of segmentation node `node` by the whole organ, of which slices show the outline alone.
+
+    The parenchyma of the regions has a hole for each lesion, and its own outline would run around every one of them: a
+    second ring that reads like a capsule.
+    """
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+        _set_display(node.GetDisplayNode())
+        node.SetHideFromEditors(True)
+    node.GetDisplayNode().SetVisibility3D(False)
+    hold = node.StartModify()
+    data = node.GetSegmentation()
+    data.RemoveAllSegments()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
+    segment = slicer.vtkSegment()
+    segment.SetName(_("Liver outline"))
+    segment.AddRepresentation(LABELMAP, _label_image(result.regions, whole=True))
+    data.AddSegment(segment, _OUTLINE)
+    node.EndModify(hold)
+
+
+def color_liver_outline(node: Any, regions: Any) -> None:
+    """Give the outline the color of the parenchyma in the region segmentation, which then draws none of its own."""
+    parenchyma = regions.GetSegmentation().GetSegment(f"{_ID}1")
+    if parenchyma is None or node.GetSegmentation().GetSegment(_OUTLINE) is None:
+        return
+    display = node.GetDisplayNode()
+    node.GetSegmentation().GetSegment(_OUTLINE).SetColor(*parenchyma.GetColor())
+    display.SetSegmentOpacity2DFill(_OUTLINE, 0.0)
+    display.SetSegmentOpacity2DOutline(_OUTLINE, PARENCHYMA_OUTLINE)
+    regions.GetDisplayNode().SetSegmentVisibility2DOutline(f"{_ID}1", False)
 
 
 def color_regions(node: Any, report: GradeReport, overlay: Overlay, see_through: bool = False) -> None:
@@ -105,14 +141,17 @@ def _set_display(display: Any) -> None:
     display.SetSliceIntersectionThickness(3)
 
 
-def _label_image(regions: RegionSet) -> Any:
-    """Return the labels as vtkOrientedImageData, cropped to the voxels in use with a margin of one."""
+def _label_image(regions: RegionSet, whole: bool = False) -> Any:
+    """Return the labels as vtkOrientedImageData, cropped to the voxels in use with a margin of one.
+
+    whole: one label for all of them.
+    """
     box = tuple(
         slice(max(0, part.start - 1), min(size, part.stop + 1))
         for part, size in zip(regions.box, regions.labels.shape, strict=True)
     )
     kind = np.uint8 if len(regions.regions) < 255 else regions.labels.dtype
-    labels = np.array(regions.labels[box], dtype=kind, order="C")
+    labels = np.array(regions.labels[box] > 0 if whole else regions.labels[box], dtype=kind, order="C")
     image = slicer.vtkOrientedImageData()
     image.SetExtent(*(v for part in reversed(box) for v in (part.start, part.stop - 1)))
     image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(regions.ijk_to_ras))

@@ -15,7 +15,7 @@ from REACTKDLib.scene.color_scale import write_scale
 from REACTKDLib.scene.heat_map import hide_from_slices, show_in_slices
 from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.region_graph import color_graph
-from REACTKDLib.scene.region_segmentation import color_regions
+from REACTKDLib.scene.region_segmentation import color_liver_outline, color_regions
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ def show_as(outputs: Any, report: GradeReport, view: ViewChoice) -> None:
     """Bring the output nodes (`scene.outputs.Outputs`) of a graded case into the form that `view` asks for."""
     voxels = view.overlay.kind == "voxels"
     color_regions(outputs.regions, report, view.overlay, see_through=view.graph)
+    if outputs.liver_outline is not None:
+        color_liver_outline(outputs.liver_outline, outputs.regions)
     display = outputs.regions.GetDisplayNode()
     display.SetOpacity2DFill(0.0 if voxels else view.opacity)
     display.SetVisibility3D(view.three_d)
