@@ -7,10 +7,13 @@ from typing import Any
 
 import slicer
 
+from REACTKDLib.scene.shown_views import place_legend
+
 EFFECT_TABLE = "REACTKD effect"
 WEIGHT_TABLE = "REACTKD weight"
 HEAT_TABLE = "REACTKD heat map"
 ENTRIES = 256
+LEGEND_SIZE = (0.05, 0.26)  # share of the view's width and height
 
 RGB = tuple[float, float, float]
 _NEUTRAL: RGB = (0.94, 0.94, 0.94)
@@ -70,7 +73,10 @@ def fill_heat_table(node: Any) -> None:
 
 
 def show_legend(displayable: Any, title: str, label_format: str, x: float) -> Any:
-    """Show a color legend for a displayable node, at `x` (0 left, 1 right) of each view; return its display node."""
+    """Show a small color legend for a displayable node, at the top of one view; return its display node.
+
+    x: 0 left, 1 right. Its texts have a dark ground, to be read over a dark CT and over a white PET.
+    """
     logic = slicer.modules.colors.logic()
     legend = logic.GetColorLegendDisplayNode(displayable)
     if legend is None:
@@ -79,8 +85,15 @@ def show_legend(displayable: Any, title: str, label_format: str, x: float) -> An
     legend.SetLabelFormat(label_format)
     legend.SetNumberOfLabels(5)
     legend.SetMaxNumberOfColors(ENTRIES)
-    legend.SetSize(0.09, 0.36)
-    legend.SetPosition(x, 0.5)
+    legend.SetSize(*LEGEND_SIZE)
+    legend.SetPosition(x, 0.86)  # the title stands above the bar
+    for text, size in ((legend.GetTitleTextProperty(), 13), (legend.GetLabelTextProperty(), 11)):
+        text.SetFontSize(size)
+        text.SetFontFamilyToArial()
+        text.SetColor(1.0, 1.0, 1.0)
+        text.SetBackgroundColor(0.0, 0.0, 0.0)
+        text.SetBackgroundOpacity(0.45)
+    place_legend(legend)
     legend.SetVisibility(True)
     return legend
 

@@ -124,6 +124,11 @@ def color_regions(node: Any, report: GradeReport, overlay: Overlay, see_through:
     display.EndModify(hold)
 
 
+def lesion_segments(node: Any) -> list[str]:
+    """Return the IDs of the segments that are lesions: all but the parenchyma, the first."""
+    return [segment_id for segment_id in node.GetSegmentation().GetSegmentIDs() if segment_id != f"{_ID}1"]
+
+
 def row_of_segment(report: GradeReport, segment_id: str) -> ReportRegion | None:
     """Return the row of the report that a segment of the region segmentation shows."""
     label = segment_id.removeprefix(_ID)

@@ -11,6 +11,7 @@ from demo.views import PHANTOM_NOTE, Views
 from host.pictures import saturation
 from REACTKDLib.scene.case import nodes_from_case
 from REACTKDLib.scene.heat_map import hide_from_slices, show_in_slices
+from REACTKDLib.scene.lesion_names import LesionNames
 from REACTKDLib.scene.outputs import outputs_of
 from REACTKDLib.scene.session import SceneSession
 from support.scene_cases import HandMadeGrader, make_case
@@ -115,6 +116,46 @@ def test_every_lesion_has_an_outline_that_differs_from_what_lies_under_it(graded
         mask = labels == label
         edge = mask & ~binary_erosion(mask, iterations=2)
         assert np.abs(drawn - bare).max(axis=-1)[edge].mean() > 30, label
+
+
+def test_no_ring_runs_around_a_lesion(graded, tmp_path):
+    """Outside a lesion and inside the liver nothing is drawn that reads like a capsule."""
+    graded.write(tmp_path)
+    view, labels = graded.views.axial, graded.labels_in(graded.views.axial)
+    drawn = view.pixels().astype(int)
+    for node in (graded.outputs.regions, graded.outputs.liver_outline):
+        node.SetDisplayVisibility(False)
+    changed = np.abs(drawn - view.pixels().astype(int)).max(axis=-1) > 8
+    deep = binary_erosion(labels > 0, iterations=8)
+    around = binary_dilation(labels >= 2, iterations=8) & ~binary_dilation(labels >= 2, iterations=2)
+    assert (around & deep).sum() > 1000 and not changed[around & deep].any()
+    edge = (labels > 0) & ~binary_erosion(labels > 0, iterations=2)
+    assert changed[edge].mean() > 0.9, "the liver's own outline is there"
+
+
+def test_names_stand_beside_the_lesions_that_a_slice_cuts(graded, tmp_path):
+    graded.write(tmp_path)
+    views, lesions = (graded.views.axial, graded.views.coronal, graded.views.volume), graded.result.regions.lesions
+    bare = [view.pixels().astype(int) for view in views]
+    for view in views:
+        view.node.SetMappedInLayout(True)
+    names = LesionNames(graded.views.axial.host.scene)
+    names.show(graded.outputs.regions)
+    for view, before in zip(views[:2], bare, strict=False):
+        written = np.abs(view.pixels().astype(int) - before).max(axis=-1) > 40
+        labels = graded.labels_in(view)
+        cut = [lesion.label for lesion in lesions if (labels == lesion.label).sum() >= 60]
+        far = written & ~binary_dilation(np.isin(labels, cut), iterations=110)
+        assert not far.any()
+        for label in cut:
+            assert (written & binary_dilation(labels == label, iterations=40)).sum() > 80, label
+            assert (written & (labels == label)).mean() < 0.002, "a name covers its lesion"
+    assert (np.abs(views[2].pixels().astype(int) - bare[2]).max(axis=-1) > 40).sum() > 300
+    low = graded.result.regions.ijk_to_ras[:3, 3]
+    views[0].look_at(tuple(float(value) for value in low - 30.0))
+    empty = views[0].pixels()
+    names.close()
+    assert np.array_equal(views[0].pixels(), empty), "a slice without lesions has no names"
 
 
 def test_heat_map_is_clear_where_it_is_zero(graded, tmp_path):

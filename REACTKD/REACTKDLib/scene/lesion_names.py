@@ -1,0 +1,218 @@
+"""The name of each lesion beside it, in every slice that cuts it and in 3D.
+
+A segmentation has no labels in views; control points of markups have. A point lies in one plane only, so each slice
+view has points of its own, which move with its slice. They are decoration: never saved, never listed, never editable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+from REACTKDLib.scene.region_segmentation import CLOSED_SURFACE, lesion_segments
+from REACTKDLib.scene.shown_views import SLICE_VIEW, THREE_D_VIEW, show_only_in, shown_views
+from REACTKDLib.scene.translation import translated
+
+_CLASS, _MARK = "vtkMRMLMarkupsFiducialNode", "REACTKD.LesionNames"
+_TEXT_SCALE = 2.8  # percent of the view's size
+_NEAR_MM = 2.5  # points of a surface are about 2 mm apart
+_SMOOTHED_MM = 1.5  # and it lies a little inside of the outermost voxels
+
+
+class LesionNames:
+    """Keeps the names where the lesions are, as slices move and layouts change.
+
+    names = LesionNames(scene)
+    names.show(outputs.regions)      # or None: no names
+    names.follow_layout()            # other views are on show now
+    names.close()
+    """
+
+    def __init__(self, scene: Any) -> None:
+        self.scene = scene
+        self._regions: Any = None
+        self._lesions: list[tuple[str, np.ndarray]] = []
+        self._stamp: tuple = ()
+        self._observed: list[tuple[Any, int]] = []
+        self._places: dict[str, bytes] = {}
+        for node in _own_nodes(scene):  # of a panel before a reload
+            _remove(scene, node)
+
+    def show(self, regions: Any | None) -> None:
+        """Name the lesions of a region segmentation (`scene.region_segmentation`); None: no names. Idempotent."""
+        if regions is not None and (regions.GetScene() is None or not regions.GetDisplayVisibility()):
+            regions = None
+        stamp = () if regions is None else _stamp_of(regions)
+        if stamp == self._stamp and regions is self._regions:
+            return
+        self._regions, self._stamp = regions, stamp
+        self._lesions = [] if regions is None else list(_surfaces(regions))
+        self.follow_layout()
+
+    def follow_layout(self) -> None:
+        """Have names in the views that are on show, and in no other."""
+        self._release()
+        views = shown_views(self.scene, SLICE_VIEW) if self._lesions else []
+        three_ds = shown_views(self.scene, THREE_D_VIEW) if self._lesions else []
+        wanted = {view.GetID(): [view] for view in views} | ({"3D": three_ds} if three_ds else {})
+        nodes = {node.GetAttribute(_MARK): node for node in _own_nodes(self.scene)}
+        for key, node in nodes.items():
+            if key not in wanted:
+                _remove(self.scene, node)
+        for key, of in wanted.items():
+            node = nodes.get(key) or self._made(key)
+            show_only_in(node.GetDisplayNode(), of)
+            _fill(node, [name for name, _points in self._lesions])
+            if key == "3D":
+                self._place_in_3d(node)
+            else:
+                tag = of[0].AddObserver(vtk.vtkCommand.ModifiedEvent, lambda view, _event: self._place_in_slice(view))
+                self._observed.append((of[0], tag))
+                self._place_in_slice(of[0])
+
+    def close(self) -> None:
+        """Take all names out of the scene. May be called twice, and while the scene closes."""
+        self._regions, self._lesions, self._stamp = None, [], ()
+        self._release()
+        for node in _own_nodes(self.scene):
+            _remove(self.scene, node)
+
+    def _release(self) -> None:
+        for view, tag in self._observed:
+            view.RemoveObserver(tag)
+        self._observed, self._places = [], {}
+
+    def _place_in_slice(self, view: Any) -> None:
+        """Move the points to the upper right of each lesion's cut with the slice; hide those of lesions it misses."""
+        node = next((node for node in _own_nodes(self.scene) if node.GetAttribute(_MARK) == view.GetID()), None)
+        matrix = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())
+        to_world = _to_world(self._regions)
+        place = matrix.tobytes() + to_world.tobytes()
+        if node is None or self._places.get(view.GetID()) == place:
+            return
+        self._places[view.GetID()] = place
+        hold = node.StartModify()
+        for index, (_name, points) in enumerate(self._lesions):
+            anchor = _anchor(points @ to_world[:3, :3].T + to_world[:3, 3], matrix)
+            node.SetNthControlPointVisibility(index, anchor is not None)
+            if anchor is not None:
+                node.SetNthControlPointPositionWorld(index, vtk.vtkVector3d(*anchor))
+        node.EndModify(hold)
+
+    def _place_in_3d(self, node: Any) -> None:
+        to_world = _to_world(self._regions)
+        for index, (_name, points) in enumerate(self._lesions):
+            world = points @ to_world[:3, :3].T + to_world[:3, 3]
+            top = (*world.mean(axis=0)[:2], world[:, 2].max())
+            node.SetNthControlPointPositionWorld(index, vtk.vtkVector3d(*top))
+
+    def _made(self, key: str) -> Any:
+        node = self.scene.CreateNodeByClass(_CLASS)
+        node.UnRegister(None)
+        node.SetName("REACTKD lesion names")
+        node.SetAttribute(_MARK, key)
+        node.SetHideFromEditors(True)
+        node.SetSaveWithScene(False)
+        node.SetLocked(True)
+        with _same_place_node(self.scene):
+            node = self.scene.AddNode(node)
+            node.CreateDefaultDisplayNodes()
+        _style(node.GetDisplayNode())
+        return node
+
+
+def _surfaces(regions: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield name and surface points (n, 3), mm, in the frame of the segmentation, of each lesion that has a surface."""
+    data = regions.GetSegmentation()
+    for segment_id in lesion_segments(regions):
+        surface = data.GetSegment(segment_id).GetRepresentation(CLOSED_SURFACE)
+        if surface is not None and surface.GetNumberOfPoints():
+            points = vtk_to_numpy(surface.GetPoints().GetData()).astype(float)
+            yield translated(data.GetSegment(segment_id).GetName()), points
+
+
+def _stamp_of(regions: Any) -> tuple:
+    """What changes when other lesions, or others in other places, are drawn."""
+    data = regions.GetSegmentation()
+    surfaces = [data.GetSegment(item).GetRepresentation(CLOSED_SURFACE) for item in lesion_segments(regions)]
+    return tuple((id(surface), surface.GetMTime()) for surface in surfaces if surface is not None)
+
+
+def _to_world(regions: Any) -> np.ndarray:
+    matrix = vtk.vtkMatrix4x4()
+    parent = regions.GetParentTransformNode()
+    if parent is not None:
+        parent.GetMatrixTransformToWorld(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def _anchor(points: np.ndarray, slice_to_ras: np.ndarray) -> np.ndarray | None:
+    """Return where the name goes: in the slice, at the upper right of the lesion; None where the slice misses it."""
+    local = (points - slice_to_ras[:3, 3]) @ slice_to_ras[:3, :3]  # the axes of a slice are orthonormal
+    depth = local[:, 2]
+    if depth.min() > _SMOOTHED_MM or depth.max() < -_SMOOTHED_MM:
+        return None
+    near = local[np.abs(depth) <= max(_NEAR_MM, np.abs(depth).min())]
+    corner = near[np.argmax(near[:, 0] + near[:, 1])] * (1, 1, 0)
+    return slice_to_ras[:3, :3] @ corner + slice_to_ras[:3, 3]
+
+
+def _fill(node: Any, names: list[str]) -> None:
+    hold = node.StartModify()
+    if node.GetNumberOfControlPoints() != len(names):
+        node.RemoveAllControlPoints()
+        for _name in names:
+            node.AddControlPoint(vtk.vtkVector3d(0.0, 0.0, 0.0))
+    for index, name in enumerate(names):
+        node.SetNthControlPointLabel(index, name)
+    node.EndModify(hold)
+
+
+def _style(display: Any) -> None:
+    """White on a dark ground: to be read over a dark CT and over a white PET."""
+    display.SetSaveWithScene(False)
+    display.SetUseGlyphScale(False)
+    display.SetGlyphSize(0.01)  # mm: the name alone is seen
+    display.SetTextScale(_TEXT_SCALE)
+    display.SetPointLabelsVisibility(True)
+    display.SetPropertiesLabelVisibility(False)
+    display.SetOccludedVisibility(True)
+    display.SetOccludedOpacity(1.0)
+    for set_color in (display.SetColor, display.SetSelectedColor):
+        set_color(1.0, 1.0, 1.0)
+    text = display.GetTextProperty()
+    text.SetBold(True)
+    text.SetBackgroundColor(0.0, 0.0, 0.0)
+    text.SetBackgroundOpacity(0.45)
+
+
+@contextmanager
+def _same_place_node(scene: Any) -> Iterator[None]:
+    """Slicer makes every new markup the one that the next click adds to: give that back to what it was."""
+    selection = scene.GetFirstNodeByClass("vtkMRMLSelectionNode")
+    before = selection.GetActivePlaceNodeID() if selection is not None else None
+    kind = selection.GetActivePlaceNodeClassName() if selection is not None else None
+    try:
+        yield
+    finally:
+        if selection is not None:
+            selection.SetReferenceActivePlaceNodeID(before)
+            selection.SetReferenceActivePlaceNodeClassName(kind)
+
+
+def _own_nodes(scene: Any) -> list[Any]:
+    nodes = [scene.GetNthNodeByClass(index, _CLASS) for index in range(scene.GetNumberOfNodesByClass(_CLASS))]
+    return [node for node in nodes if node.GetAttribute(_MARK)]
+
+
+def _remove(scene: Any, node: Any) -> None:
+    display = node.GetDisplayNode()
+    scene.RemoveNode(node)
+    if display is not None:
+        scene.RemoveNode(display)

@@ -1,0 +1,36 @@
+"""Which views of the application are on show: those that the current layout holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SLICE_VIEW, THREE_D_VIEW = "vtkMRMLSliceNode", "vtkMRMLViewNode"
+
+
+def shown_views(scene: Any, kind: str) -> list[Any]:
+    """Return the view nodes of a class that the layout shows, in the scene's order."""
+    nodes = (scene.GetNthNodeByClass(index, kind) for index in range(scene.GetNumberOfNodesByClass(kind)))
+    return [node for node in nodes if node.IsMappedInLayout()]
+
+
+def show_only_in(display: Any, views: list[Any]) -> None:
+    """Restrict a display node to some views; none: no restriction, as where there is no layout. Idempotent."""
+    wanted = [view.GetID() for view in views]
+    if [display.GetNthViewNodeID(index) for index in range(display.GetNumberOfViewNodeIDs())] == wanted:
+        return
+    hold = display.StartModify()
+    display.RemoveAllViewNodeIDs()
+    for view_id in wanted:
+        display.AddViewNodeID(view_id)
+    display.EndModify(hold)
+
+
+def place_legend(legend: Any) -> None:
+    """Show a color legend in one view for all: a 3D view, where corners are free, else the first slice view.
+
+    The legend of a volume goes to a slice view, as it is seen only where the volume is a layer.
+    """
+    scene = legend.GetScene()
+    of_volume = legend.GetDisplayableNode() is not None and legend.GetDisplayableNode().IsA("vtkMRMLVolumeNode")
+    three_d = [] if of_volume else shown_views(scene, THREE_D_VIEW)
+    show_only_in(legend, (three_d or shown_views(scene, SLICE_VIEW))[:1])
