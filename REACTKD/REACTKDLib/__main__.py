@@ -66,6 +66,11 @@ def _stop(signal_number: int, frame: object) -> None:
     raise Canceled("Stopped from outside; what was not finished is not written.")
 
 
-if __name__ == "__main__":
+def command() -> int:
+    """What `python -m REACTKDLib` and the installed `reactkd` run: a batch in a process that is watched."""
     status = supervised(sys.argv[1:])
-    sys.exit(main() if status is None else status)
+    return main() if status is None else status
+
+
+if __name__ == "__main__":
+    sys.exit(command())

@@ -70,3 +70,11 @@ def test_the_command_line_runs_from_an_unrelated_folder(site: Path, tmp_path: Pa
     result = run_from(site, tmp_path, "-m", "REACTKDLib", "--help")
     assert result.returncode == 0, result.stderr
     assert "grade" in result.stdout
+
+
+@needs_builder
+@pytest.mark.parametrize(("name", "said"), [("reactkd", "grade"), ("reactkd-train", "cohorts")])
+def test_the_commands_are_installed(site: Path, tmp_path: Path, name: str, said: str) -> None:
+    script = next(path for path in (site / "bin").iterdir() if path.stem == name)
+    result = run_from(site, tmp_path, str(script), "--help")
+    assert result.returncode == 0 and said in result.stdout, result.stderr

@@ -24,7 +24,7 @@ TRAINING = (
 )
 ORDER = (
     "REACTKDLib",  # its version
-    *(f"REACTKDLib.{room}" for room in (*CORE, "scene", "gui", "commands", "__main__")),
+    *(f"REACTKDLib.{room}" for room in (*CORE, "api", "scene", "gui", "commands", "__main__")),
     "REACTKDTrainLib",
     *(f"REACTKDTrainLib.{room}" for room in TRAINING),
     "REACTKDTrainLib.__main__",

@@ -15,7 +15,7 @@ from REACTKDLib.core.files.given_paths import check_path
 from REACTKDLib.core.files.label_values import mask_of
 from REACTKDLib.core.files.recognition import choose
 from REACTKDLib.core.files.segmentations import COLORS, Segment, Segmentation, terminology_entry
-from REACTKDLib.core.files.volumes import read_raw
+from REACTKDLib.core.files.volumes import RawImage, read_raw
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
@@ -99,22 +99,28 @@ def _segmentation_of(job: Job) -> Segmentation:
 
 
 def _from_two_files(liver: Path, tumor: Path) -> Segmentation:
-    """Two label files, any whole number above 0, as two segments on the grid of the first."""
     for path, role in zip((liver, tumor), MASK_ROLES):
         check_path(path, role)
-    raw = [read_raw(path, role) for path, role in zip((liver, tumor), MASK_ROLES)]
-    grid = Grid(raw[0].array.shape[:3], raw[0].ijk_to_ras)
-    (first, of_first), (second, of_second) = (mask_of(image.array, role) for image, role in zip(raw, MASK_ROLES))
-    own = Grid(raw[1].array.shape[:3], raw[1].ijk_to_ras)
-    place, more = settled_place(own, raw[1].other_places, grid, raw[0].other_places, _("the tumor mask"))
-    if second.shape != first.shape or not np.allclose(place, raw[0].ijk_to_ras, atol=1e-3):
+    return two_masks(*(read_raw(path, role) for path, role in zip((liver, tumor), MASK_ROLES)))
+
+
+def two_masks(liver: RawImage, tumor: RawImage) -> Segmentation:
+    """Return two images of labels, any whole number above 0, as two segments on the grid of the first.
+
+    Raises: NotASegmentation, see `files.label_values.mask_of`.
+    """
+    grid = Grid(liver.array.shape[:3], liver.ijk_to_ras)
+    (first, of_first), (second, of_second) = (mask_of(raw.array, role) for raw, role in zip((liver, tumor), MASK_ROLES))
+    own = Grid(tumor.array.shape[:3], tumor.ijk_to_ras)
+    place, more = settled_place(own, tumor.other_places, grid, liver.other_places, _("the tumor mask"))
+    if second.shape != first.shape or not np.allclose(place, liver.ijk_to_ras, atol=1e-3):
         second = mask_on_grid(second, place, grid)
     layers = np.stack([first, second]).astype(np.uint8)
     segments = tuple(
         Segment(name, 1, layer, COLORS[kind], terminology_entry(kind)) for layer, (name, kind) in enumerate(MASKS)
     )
-    findings = (*raw[0].findings, *of_first, *raw[1].findings, *of_second, *more)
-    return Segmentation(layers, raw[0].ijk_to_ras, segments, findings, raw[0].other_places)
+    findings = (*liver.findings, *of_first, *tumor.findings, *of_second, *more)
+    return Segmentation(layers, liver.ijk_to_ras, segments, findings, liver.other_places)
 
 
 def _named(file: Segmentation, choice) -> Segmentation:

@@ -97,7 +97,11 @@ def read_segmentation(path: str | os.PathLike) -> Segmentation:
     Raises: EmptySegmentation without a single labeled voxel; NotASegmentation for values that are not labels; and what
     `files.read_raw` raises.
     """
-    raw = read_raw(path, SEGMENTATION_ROLE)
+    return segmentation_of(read_raw(path, SEGMENTATION_ROLE))
+
+
+def segmentation_of(raw: RawImage) -> Segmentation:
+    """Return an image of labels as a segmentation. Raises: EmptySegmentation, NotASegmentation, see there."""
     layers, rounded = _layers(raw.array)
     if not layers.any():
         raise EmptySegmentation(

@@ -59,7 +59,11 @@ def read_volume(path: str | os.PathLike, expect: Modality | None = None, role: s
     NotHounsfield, NotPet.
     """
     role = role or ROLES[expect]
-    raw = read_raw(path, role)
+    return as_modality(read_raw(path, role), expect, role)
+
+
+def as_modality(raw: RawImage, expect: Modality | None, role: str) -> Volume:
+    """Return an image as a volume, checked as `read_volume` says, which also says what it raises but for the file."""
     if raw.array.ndim != 3:
         raise not_scalar(raw.array.shape[3], role)
     volume = Volume(_compact(raw.array), raw.ijk_to_ras, Unit.UNKNOWN, role, raw.findings, raw.other_places)

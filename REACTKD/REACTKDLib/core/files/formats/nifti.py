@@ -23,6 +23,7 @@ from REACTKDLib.core.files.headers import (
     not_scalar,
     unreadable_header,
 )
+from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.text import tr as _
 
 _V1 = {
@@ -79,14 +80,19 @@ def first_bytes(path: Path, count: int = 540) -> bytes:
         return data
 
 
+def nifti_place(header: bytes, role: str) -> tuple[np.ndarray, tuple[Finding, ...], tuple[np.ndarray, ...]]:
+    """Return where an image lies by the bytes of its header: ijk_to_ras (4, 4) mm, findings, the other places stated.
+
+    Raises: NotAnImage, NotThreeDimensional, BadSpacing, SingularDirection, SkewedAxes.
+    """
+    start = _start(header, role)
+    return place_of(_stated(start, role), _sizes(start, role)[:3], role)
+
+
 def read_nifti_header(path: Path, role: str) -> ImageHeader:
     """Return the checked header. Raises: NotAnImage, NotThreeDimensional, BadSpacing, SingularDirection, SkewedAxes."""
     start = _start(first_bytes(path), role)
-    dim = start.value("dim")
-    if not 1 <= dim[0] <= 7:
-        raise unreadable_header(role)
-    sizes = [n if number < 3 else max(1, n) for number, n in enumerate(dim[1 : 1 + dim[0]])]
-    check_three_dimensional(sizes, role)
+    sizes = _sizes(start, role)
     dtype = _dtype(start, role)
     place, findings, others = place_of(_stated(start, role), sizes[:3], role)
     part = _part(path, start, role)
@@ -121,6 +127,16 @@ def _start(data: bytes, role: str) -> _Start:
         "where its axes point; save it as NIfTI, NRRD or MHA."
     )
     raise NotAnImage(text, role=role)
+
+
+def _sizes(start: _Start, role: str) -> list[int]:
+    """The size along each axis, i first. Raises: NotAnImage, NotThreeDimensional."""
+    dim = start.value("dim")
+    if not 1 <= dim[0] <= 7:
+        raise unreadable_header(role)
+    sizes = [n if number < 3 else max(1, n) for number, n in enumerate(dim[1 : 1 + dim[0]])]
+    check_three_dimensional(sizes, role)
+    return sizes
 
 
 def _dtype(start: _Start, role: str) -> np.dtype:

@@ -1,0 +1,173 @@
+"""What a program or a notebook calls: read a case, open a model, grade. `REACTKDLib` exports these names.
+
+    from REACTKDLib import grade, load_model, read_case
+
+Nothing is printed or written; every fault is a subclass of `ReactkdError` with one sentence. Images may be files, DICOM
+series, images of SimpleITK or nibabel, or `Volume`s.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Union
+
+from REACTKDLib.core.cases.open_case import NEUTRAL_ID, case_of, read_any_segmentation, read_volumes
+from REACTKDLib.core.cases.open_job import MASK_ROLES, two_masks
+from REACTKDLib.core.errors import EmptySegmentation, NoVolume, ReactkdError, UsageError
+from REACTKDLib.core.files.in_memory import is_in_memory, raw_image, volume_of
+from REACTKDLib.core.files.segmentations import Segmentation, segmentation_of
+from REACTKDLib.core.files.volumes import RawImage, read_raw
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.modality import SEGMENTATION_ROLE, Modality
+from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
+from REACTKDLib.core.text import tr as _
+
+if TYPE_CHECKING:
+    import nibabel
+    import numpy as np
+    import SimpleITK
+
+__all__ = ["Case", "GradeReport", "Grader", "ReactkdError", "Unit", "Volume", "grade", "load_model", "read_case"]
+
+PathLike = Union[str, "os.PathLike[str]"]
+Image = Union[PathLike, Volume, "SimpleITK.Image", "nibabel.Nifti1Image"]
+Mask = Union[Image, "np.ndarray"]
+
+
+def load_model(folder: PathLike | None = None, device: str = "auto") -> Grader:
+    """Open a model once, for many cases.
+
+    Args:
+        folder: the model's folder (a bundle in MONAI's layout); None takes the student that is shipped.
+        device: 'cpu', 'cuda', or 'auto' for a GPU where there is one.
+
+    Returns: the model; `grade(case, model=model)` uses it, `model.open(case)` keeps a case open for corrected masks.
+
+    Raises: BundleIncomplete, BundleAltered, BundleUnsafe, BundleMismatch; UsageError for another device.
+
+    Example:
+        >>> model = load_model()
+        >>> reports = [grade(case, model=model) for case in cases]
+    """
+    return Grader(Bundle.load(shipped_bundle_folder() if folder is None else folder), device)
+
+
+def read_case(
+    ct: Image | None = None,
+    fdg: Image | None = None,
+    acetate: Image | None = None,
+    *,
+    segmentation: Image | Segmentation | None = None,
+    liver: Any = None,
+    tumor: Any = None,
+    case_id: str = NEUTRAL_ID,
+    different_patients_ok: bool = False,
+    keep_specks: bool = False,
+) -> Case:
+    """Read the images and masks of one patient and check that they can be what they are given as.
+
+    Args:
+        ct, fdg, acetate: a file (NIfTI, NRRD, MetaImage), a DICOM series by its folder or a file of it, an image of
+            SimpleITK or nibabel, or a `Volume` (array (D, H, W), ijk_to_ras (4, 4) mm, unit). At least one.
+        segmentation: a `.seg.nrrd`, a DICOM SEG, a label map (file or image), or a `Segmentation`.
+        liver, tumor: with a segmentation, names or label numbers of its segments, None for recognition. Without one,
+            the two masks: files, images, or bool arrays (D, H, W) on the grid of the first image given.
+        case_id: a name for the report, free of patient data.
+        different_patients_ok: take DICOM files whose headers name different patients.
+        keep_specks: keep lesions under 0.05 ml.
+
+    Returns: the checked case; `case.findings` holds what was noticed.
+
+    Raises: NoVolume, EmptySegmentation, UsageError, and what `core.cases.open_case.open_case` raises.
+
+    Example:
+        >>> case = read_case("CT.nii.gz", segmentation="masks.seg.nrrd", liver="Liver", tumor=["Tumor 1", "Tumor 2"])
+        >>> case = read_case(sitk.ReadImage("CT.nrrd"), liver=liver_array, tumor=tumor_array)
+    """
+    given = {m: image for m, image in zip(Modality, (ct, fdg, acetate), strict=True) if image is not None}
+    if not given:
+        raise NoVolume(_("No image is given; give a CT, or a PET with masks drawn on it."))
+    own_masks = segmentation is None and liver is not None
+    if segmentation is None and not own_masks:
+        text = _("No segmentation is given; give one, or give the masks of the liver and its tumors.")
+        raise EmptySegmentation(text)
+    paths = {m: image for m, image in given.items() if not is_in_memory(image) and _is_path(image)}
+    file = segmentation if _is_path(segmentation) else None
+    read, findings = read_volumes(paths, file, different_patients_ok=different_patients_ok) if paths else ({}, [])
+    volumes = {m: read[m] if m in read else volume_of(image, m) for m, image in given.items()}
+    findings = [*findings, *(f for m, volume in volumes.items() if m not in read for f in volume.findings)]
+    if own_masks:
+        masks, names = _two_masks(liver, tumor, next(iter(volumes.values()))), (None, None)
+    else:
+        masks, names = _segmentation(segmentation), (_names(liver), _names(tumor))
+    return case_of(volumes, masks, *names, case_id, findings, keep_specks)
+
+
+def grade(
+    case: Case | None = None, *, model: Grader | PathLike | None = None, device: str = "auto", **images: Any
+) -> GradeReport:
+    """Grade one case and say which regions decided.
+
+    Args:
+        case: from `read_case`; without it, the arguments of `read_case` by name.
+        model: from `load_model`, or a model's folder; None takes the student that is shipped.
+        device: for a model that is opened here, see `load_model`.
+        images: `ct`, `fdg`, `acetate`, `segmentation`, ... as `read_case` takes them.
+
+    Returns: the report; its `grade` is None where no lesion is drawn.
+
+    Raises: what `read_case` and `load_model` raise; UsageError when a case and images are both given.
+
+    Example:
+        >>> report = grade(ct="CT.nii.gz", fdg="FDG.nii.gz", segmentation="masks.seg.nrrd")
+        >>> report.grade, report.probabilities["poor"]
+        ('poor', 0.949)
+        >>> report.regions.to_dataframe()
+    """
+    if (case is None) == (not images):
+        raise UsageError(_("Give either a case from read_case, or its images and masks by name."))
+    case = read_case(**images) if case is None else case
+    opened = model if isinstance(model, Grader) else load_model(model, device)
+    return opened.open(case).grade().report
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str | os.PathLike)
+
+
+def _segmentation(value: Any) -> Segmentation:
+    if isinstance(value, Segmentation):
+        return value
+    return read_any_segmentation(value) if _is_path(value) else segmentation_of(raw_image(value, SEGMENTATION_ROLE))
+
+
+def _names(value: Any) -> Any:
+    """Names or label numbers, or a list of them; nothing else. Raises: UsageError."""
+    entries = value if isinstance(value, list | tuple) else [value]
+    if value is not None and not all(isinstance(entry, str | int) for entry in entries):
+        text = _("With a segmentation, liver and tumor are names of its segments; leave out one or the other.")
+        raise UsageError(text)
+    return value
+
+
+def _two_masks(liver: Any, tumor: Any, reference: Volume) -> Segmentation:
+    """Two masks, each a file, an image, or an array on the grid of `reference`; no tumor is an empty mask."""
+    import numpy as np
+
+    tumor = np.zeros(reference.shape, dtype=bool) if tumor is None else tumor
+    return two_masks(*(_mask(mask, role, reference) for mask, role in zip((liver, tumor), MASK_ROLES, strict=True)))
+
+
+def _mask(value: Any, role: str, reference: Volume) -> RawImage:
+    import numpy as np
+
+    if isinstance(value, np.ndarray):
+        if value.shape != reference.shape:
+            text = _("{role} has {mask} voxels where the image has {image}; give it on the grid of the image.")
+            raise UsageError(text, role=role, mask=value.shape, image=reference.shape)
+        value = value.astype(np.uint8) if value.dtype.kind == "b" else value
+        return RawImage(value, reference.ijk_to_ras, {}, (), reference.other_places)
+    return read_raw(value, role) if _is_path(value) else raw_image(value, role)

@@ -1,0 +1,107 @@
+"""Images that are in memory already: SimpleITK's, nibabel's, and arrays with their place in the patient.
+
+They pass the same checks as files and give the same numbers; see `files.volumes.read_volume`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from REACTKDLib.core.errors import NotAnImage, NotFinite, UsageError
+from REACTKDLib.core.files.formats.nifti import is_nifti, nifti_place
+from REACTKDLib.core.files.headers import (
+    LPS_TO_RAS,
+    check_axes,
+    check_origin,
+    check_three_dimensional,
+    not_scalar,
+)
+from REACTKDLib.core.files.volumes import RawImage, as_modality
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.modality import ROLES, Modality
+from REACTKDLib.core.text import tr as _
+
+
+def is_in_memory(image: object) -> bool:
+    """True for what `raw_image` takes."""
+    return isinstance(image, Volume | RawImage) or _is_simple_itk(image) or _is_nibabel(image)
+
+
+def raw_image(image: Any, role: str = _("the image")) -> RawImage:
+    """Return the array and the place of an image in memory.
+
+    image: a `Volume`, an image of SimpleITK (3-D), or a NIfTI image of nibabel, whose qform and sform are weighed as
+    those of a file. role: the words for it in messages.
+
+    Raises: UsageError for anything else, an array by itself included; NotThreeDimensional, NotFinite, BadSpacing,
+    SingularDirection, SkewedAxes.
+    """
+    if isinstance(image, RawImage):
+        return image
+    if isinstance(image, Volume):
+        return RawImage(image.array, image.ijk_to_ras, {}, image.findings, image.other_places)
+    if _is_simple_itk(image):
+        raw = _from_simple_itk(image, role)
+    elif _is_nibabel(image):
+        raw = _from_nibabel(image, role)
+    elif isinstance(image, np.ndarray):
+        text = _("An array does not say where {role} lies in the patient; give Volume(array, ijk_to_ras).")
+        raise UsageError(text, role=role)
+    else:
+        text = _("{role} is given as {kind}; give a file, a Volume, or an image of SimpleITK or nibabel.")
+        raise UsageError(text, role=role, kind=type(image).__name__)
+    if raw.array.dtype.kind not in "iufb":
+        raise NotAnImage(_("{role} holds no real numbers; give a scalar image."), role=role)
+    if raw.array.dtype.kind == "f" and not np.isfinite(raw.array).all():
+        text = _("{role} holds NaN or infinite voxels; replace them (for CT by -1024) and give it again.")
+        raise NotFinite(text, role=role)
+    return raw
+
+
+def volume_of(image: Any, modality: Modality) -> Volume:
+    """Return an image in memory as the volume of a modality, checked as a file would be.
+
+    A `Volume` keeps the unit that it states; the unit of a PET is otherwise inferred from its values.
+
+    Raises: what `raw_image` raises; NotHounsfield, NotPet.
+    """
+    volume = as_modality(raw_image(image, ROLES[modality]), modality, ROLES[modality])
+    stated = image.unit.value if isinstance(image, Volume) else "unknown"
+    return volume if stated in ("unknown", "HU") else volume.with_array(volume.array, image.unit)
+
+
+def _is_simple_itk(image: object) -> bool:
+    return type(image).__module__.split(".")[0] == "SimpleITK" and hasattr(image, "GetDirection")
+
+
+def _is_nibabel(image: object) -> bool:
+    return all(hasattr(image, name) for name in ("dataobj", "affine", "header"))
+
+
+def _from_simple_itk(image: Any, role: str) -> RawImage:
+    import SimpleITK as sitk
+
+    sizes = image.GetSize()
+    check_three_dimensional(sizes, role)
+    array = sitk.GetArrayFromImage(image)
+    if image.GetNumberOfComponentsPerPixel() > 1:
+        raise not_scalar(image.GetNumberOfComponentsPerPixel(), role)
+    axes = np.reshape(image.GetDirection(), (len(sizes), len(sizes)))[:3, :3] * np.array(image.GetSpacing()[:3])
+    place = np.eye(4)
+    place[:3, :3], place[:3, 3] = axes, image.GetOrigin()[:3]
+    check_axes(axes, role)
+    check_origin(place[:3, 3], role)
+    fields = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
+    return RawImage(array.reshape(array.shape[-3:]), LPS_TO_RAS @ place, fields)
+
+
+def _from_nibabel(image: Any, role: str) -> RawImage:
+    header = getattr(image.header, "binaryblock", b"")
+    if not is_nifti(header):
+        raise UsageError(_("{role} is an image of nibabel of another format than NIfTI; save it as NIfTI."), role=role)
+    check_three_dimensional(image.shape, role)
+    place, findings, others = nifti_place(header, role)
+    array = np.asanyarray(image.dataobj).reshape(image.shape[:3])
+    return RawImage(np.ascontiguousarray(array.T), place, {}, findings, others)

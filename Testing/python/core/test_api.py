@@ -1,0 +1,141 @@
+"""The front door: files, images of other libraries and arrays give the same case, and the same grade as `grade`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+import REACTKDLib
+from REACTKDLib import Unit, Volume, grade, load_model, read_case
+from REACTKDLib.core.errors import NotHounsfield, ReactkdError, UsageError
+from REACTKDLib.core.files.segmentations import write_segmentation
+from REACTKDLib.core.files.volumes import write_volume
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.modality import Modality
+from support.small_cases import small_case
+from support.small_models import small_bundle
+
+NAMES = {Modality.CT: "ct", Modality.FDG: "fdg", Modality.ACETATE: "acetate"}
+
+
+@pytest.fixture(scope="module")
+def model() -> Grader:
+    return Grader(small_bundle(1), "cpu")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict:
+    """Three images and their masks as files."""
+    folder, case = tmp_path_factory.mktemp("api"), small_case()
+    made = {name: write_volume(case.volumes[m], folder / f"{name}.nii.gz") for m, name in NAMES.items()}
+    masks = [("Liver", "liver", case.liver), ("Tumor", "tumor", case.tumor)]
+    made["segmentation"] = write_segmentation(masks, case.reference.ijk_to_ras, folder / "masks.seg.nrrd")
+    return made
+
+
+@pytest.fixture(scope="module")
+def expected(files, model) -> REACTKDLib.GradeReport:
+    return grade(read_case(**files), model=model)
+
+
+def same(report, expected) -> None:
+    assert report.grade == expected.grade and report.inputs == expected.inputs
+    assert report.probabilities == pytest.approx(expected.probabilities, abs=1e-5)
+    ml, expected_ml = ([r.volume_ml for r in found.regions if r.volume_ml is not None] for found in (report, expected))
+    assert ml == pytest.approx(expected_ml, rel=1e-4)
+
+
+def test_one_call_grades_files(files, model, expected):
+    same(grade(**files, model=model, case_id="one"), expected)
+    assert grade(**files, model=model, case_id="one").case == "one" and expected.case == "case"
+
+
+def test_images_of_simpleitk_and_nibabel_are_as_good_as_files(files, model, expected):
+    images = {name: sitk.ReadImage(str(files[name])) for name in NAMES.values()}
+    same(grade(**images, segmentation=files["segmentation"], model=model), expected)
+    images = {name: nibabel.load(files[name]) for name in NAMES.values()}
+    same(grade(**images, segmentation=files["segmentation"], model=model), expected)
+    mixed = {"ct": files["ct"], "fdg": sitk.ReadImage(str(files["fdg"])), "acetate": images["acetate"]}
+    same(grade(**mixed, segmentation=files["segmentation"], model=model), expected)
+
+
+def test_arrays_and_label_images_are_masks(files, model, expected):
+    case = read_case(**files)
+    images = {name: files[name] for name in NAMES.values()}
+    same(grade(**images, liver=case.liver, tumor=case.tumor, model=model), expected)
+    volumes = {NAMES[m]: volume for m, volume in case.volumes.items()}
+    same(grade(**volumes, liver=case.liver, tumor=case.tumor, model=model), expected)
+    labels = sitk.GetImageFromArray((case.liver.astype(np.uint8) + case.tumor).astype(np.uint8))
+    labels.CopyInformation(sitk.ReadImage(str(files["ct"])))
+    same(grade(**images, segmentation=labels, liver=[1, 2], tumor=2, model=model), expected)
+
+
+def test_without_a_tumor_no_grade_is_claimed(files, model):
+    case = read_case(files["ct"], liver=read_case(**files).liver)
+    assert grade(case, model=model).grade is None
+
+
+def test_the_shipped_student_is_the_default():
+    assert load_model(device="cpu").bundle.info["name"] == "reactkd-phantom"
+
+
+def test_a_volume_keeps_its_unit_and_a_nibabel_image_its_second_place(files):
+    case = read_case(**files)
+    fdg = case.volumes[Modality.FDG]
+    stated = read_case(fdg=Volume(fdg.array, fdg.ijk_to_ras, Unit.BQML), segmentation=files["segmentation"])
+    assert stated.volumes[Modality.FDG].unit is Unit.BQML
+    image = nibabel.load(files["ct"])
+    moved = image.affine.copy()
+    moved[0, 3] += 40
+    image.set_qform(moved, code=1)
+    both = read_case(image, segmentation=files["segmentation"])
+    nibabel.save(image, files["ct"].with_name("two.nii.gz"))
+    file = read_case(files["ct"].with_name("two.nii.gz"), segmentation=files["segmentation"])
+    assert [f.code for f in both.findings] == [f.code for f in file.findings] != []
+    assert np.allclose(both.reference.ijk_to_ras, file.reference.ijk_to_ras)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"ct": np.zeros((4, 4, 4))}, "does not say where the CT lies"),
+        ({"ct": 7}, "given as int"),
+        ({"segmentation": None}, "give the masks of the liver"),
+        ({"liver": np.zeros((3, 3, 3), bool)}, "names of its segments"),
+        ({"segmentation": None, "liver": np.zeros((3, 3, 3), bool)}, "on the grid of the image"),
+        ({"ct": None, "fdg": None, "acetate": None}, "No image is given"),
+        ({"ct": sitk.Image([4, 4, 4], sitk.sitkVectorFloat32, 3)}, "3 values in each voxel"),
+        ({"ct": sitk.Image([4, 4], sitk.sitkFloat32)}, "single slice"),
+        ({"ct": nibabel.Nifti1Image(np.full((5, 5, 5), np.nan, np.float32), np.eye(4))}, "NaN"),
+    ],
+)
+def test_what_cannot_be_used_gets_one_sentence(files, change, said):
+    with pytest.raises(ReactkdError, match=said) as caught:
+        read_case(**{**files, **change})
+    assert "\n" not in str(caught.value)
+
+
+def test_an_image_in_memory_is_checked_as_a_file_is(files):
+    image = sitk.Cast(sitk.ReadImage(str(files["ct"])), sitk.sitkFloat32)
+    with pytest.raises(NotHounsfield):
+        read_case(image / 1000, segmentation=files["segmentation"])
+
+
+def test_a_case_or_images_not_both(files, model):
+    for arguments in ({}, {"case": read_case(**files), "ct": files["ct"]}):
+        with pytest.raises(UsageError, match="Give either a case"):
+            grade(**arguments, model=model)
+
+
+def test_the_import_loads_nothing_heavy():
+    heavy = "[m for m in ('torch', 'numpy', 'SimpleITK') if m in sys.modules]"
+    code = f"import sys, REACTKDLib; print({heavy}, dir(REACTKDLib))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert out.startswith("[]") and "load_model" in out
+    with pytest.raises(AttributeError):
+        REACTKDLib.nothing  # noqa: B018
