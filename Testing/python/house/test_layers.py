@@ -20,6 +20,7 @@ FORBIDDEN = {
     f"{LIBRARY}/scene": (*WIDGETS, "REACTKDLib.gui", "REACTKDLib.commands"),
     f"{LIBRARY}/gui": ("REACTKDLib.commands",),
     f"{LIBRARY}/commands": (*APPLICATION, "REACTKDLib.scene", "REACTKDLib.gui"),
+    f"{LIBRARY}/api.py": (*APPLICATION, "REACTKDLib.scene", "REACTKDLib.gui", "REACTKDLib.commands"),
     f"{LIBRARY}/__main__.py": (*APPLICATION, "REACTKDLib.scene", "REACTKDLib.gui"),
     "REACTKDTrain/REACTKDTrainLib": (*APPLICATION, "REACTKDLib.scene", "REACTKDLib.gui", "REACTKDLib.commands"),
 }
