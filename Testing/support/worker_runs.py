@@ -8,8 +8,10 @@ from pathlib import Path
 
 import torch
 
+from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.grading.runner import StudentRunner
 from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker import events, jobs
 from REACTKDLib.core.worker.arrays import write_array, write_mask
 from REACTKDLib.core.worker.client import WorkerClient
@@ -25,10 +27,10 @@ def save_small_model(folder: Path, device: str = "cpu") -> jobs.Model:
     return jobs.Model(str(folder / "small"), device)
 
 
-def files_in(folder: Path) -> jobs.CaseFiles:
+def files_in(folder: Path) -> Job:
     """Return the files that `case_files.write_case` has written."""
-    names = {path.name.split(".")[0].lower(): str(path) for path in folder.iterdir()}
-    return jobs.CaseFiles(**{k: v for k, v in names.items() if k in ("ct", "fdg", "acetate", "segmentation")})
+    names = {path.name.split(".")[0].lower(): path for path in folder.iterdir()}
+    return Job("case", {m: names[m.value] for m in Modality if m.value in names}, names.get("segmentation"))
 
 
 def hand_over(client: WorkerClient, case: Case) -> tuple[list[jobs.ImageFile], list[jobs.MaskFile]]:
@@ -37,7 +39,7 @@ def hand_over(client: WorkerClient, case: Case) -> tuple[list[jobs.ImageFile], l
     for modality, volume in case.volumes.items():
         name = client.scratch.new_name()
         write_array(client.scratch.path / name, volume.array)
-        images.append(jobs.ImageFile(modality.value, name, volume.ijk_to_ras.tolist(), volume.unit.value))
+        images.append(jobs.ImageFile(modality, name, volume.ijk_to_ras.tolist(), volume.unit))
     matrix = case.reference.ijk_to_ras.tolist()
     for role, mask in (("liver", case.liver), ("tumor", case.tumor)):
         name = client.scratch.new_name()

@@ -14,13 +14,14 @@ from typing import Any
 
 import slicer
 
+from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.log import log_unforeseen
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import events
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.files_read import FilesRead
-from REACTKDLib.core.worker.jobs import CaseFiles, ReadFiles, SaveSegments
+from REACTKDLib.core.worker.jobs import ReadFiles, SaveSegments
 from REACTKDLib.scene.drawn_segments import hand_over_segments, save_at_once, segments_stamp
 from REACTKDLib.scene.listed_nodes import ListedNodes, add_case, images_in_slices, remove_case
 
@@ -51,8 +52,8 @@ class CaseLoader:
         self._then: Then = lambda error: None
         self._ticket: int | None = None
         self._ended: events.Event | None = None
-        self._ahead: tuple[CaseFiles, FilesRead] | None = None
-        self._coming: tuple[CaseFiles, int] | None = None
+        self._ahead: tuple[Job, FilesRead] | None = None
+        self._coming: tuple[Job, int] | None = None
 
     @property
     def busy(self) -> bool:
@@ -75,7 +76,7 @@ class CaseLoader:
         """True when the masks are not those that were read or saved last."""
         return self.stamp() not in ((), self._stamp)
 
-    def open(self, case_id: str, files: CaseFiles, then: Then) -> None:
+    def open(self, case_id: str, files: Job, then: Then) -> None:
         """Read a case and put it into the scene in place of the loaded one, whose edits must be saved before."""
         self._begin(self._opening(case_id, files), _("Opening {case}").format(case=case_id), then)
 
@@ -89,7 +90,7 @@ class CaseLoader:
         save_at_once(self.loaded.nodes.segmentation, self.loaded.nodes.reference, path)
         self._stamp = stamp
 
-    def read_ahead(self, files: CaseFiles) -> None:
+    def read_ahead(self, files: Job) -> None:
         """Have a case read that will be opened next, while there is nothing else to do."""
         if self._coming is not None and self._coming[0] == files or self._ahead and self._ahead[0] == files:
             return
@@ -99,11 +100,8 @@ class CaseLoader:
             wanted = self._coming is not None and self._coming[1] == ticket
             if wanted:
                 self._coming = None
-            if isinstance(event, events.JobDone):
-                if wanted:
+                if isinstance(event, events.JobDone):
                     self._ahead = files, event.result
-                else:
-                    event.result.release()
 
         ticket = self.dispatcher.submit(ReadFiles(files), ended, background=True)
         self._coming = files, ticket
@@ -164,40 +162,35 @@ class CaseLoader:
             script.close()
             then(error)
 
-    def _opening(self, case_id: str, files: CaseFiles) -> Script:
+    def _opening(self, case_id: str, files: Job) -> Script:
         named = files.liver is not None or files.tumor is not None
         read = self._take_ahead(files)
         if read is None:
             read = yield from self._ask(ReadFiles(files))
+        images, layers = yield from images_in_slices(read)
+        self.scene.StartState(slicer.vtkMRMLScene.BatchProcessState)
         try:
-            images, layers = yield from images_in_slices(read)
-            self.scene.StartState(slicer.vtkMRMLScene.BatchProcessState)
-            try:
-                if self.loaded is not None:
-                    remove_case(self.scene, self.loaded)
-                self.loaded = add_case(self.scene, case_id, read, images, layers, named)
-            finally:
-                self.scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
-            self._stamp = self.stamp()
-            self._rest = True
-            yield
+            if self.loaded is not None:
+                remove_case(self.scene, self.loaded)
+            self.loaded = add_case(self.scene, case_id, read, images, layers, named)
         finally:
-            read.release()
+            self.scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
+        self._stamp = self.stamp()
+        self._rest = True
+        yield
 
     def _saving(self, path: Path) -> Script:
         stamp, nodes = self.stamp(), self.loaded.nodes
         files = yield from hand_over_segments(nodes.segmentation, nodes.reference, self.dispatcher.client.scratch)
-        yield from self._ask(SaveSegments(str(path), files))
+        yield from self._ask(SaveSegments(path, files))
         self._stamp = stamp
-        if self._ahead is not None and self._ahead[0].segmentation == str(path):
+        if self._ahead is not None and self._ahead[0].segmentation == path:
             self._forget_ahead()
 
     def _ask(self, job: Any) -> Generator[None, None, Any]:
         def ended(event: events.Event) -> None:
             if self._ticket == ticket:
                 self._ended = event
-            elif isinstance(event, events.JobDone) and isinstance(event.result, FilesRead):
-                event.result.release()  # stopped meanwhile
 
         ticket = self.dispatcher.submit(job, ended)
         self._ticket = ticket
@@ -210,7 +203,7 @@ class CaseLoader:
             raise LoaderFault("canceled", _("It was stopped."))
         return event.result
 
-    def _take_ahead(self, files: CaseFiles) -> FilesRead | None:
+    def _take_ahead(self, files: Job) -> FilesRead | None:
         if self._ahead is None or self._ahead[0] != files:
             self._forget_ahead()
             return None
@@ -221,6 +214,4 @@ class CaseLoader:
         coming, self._coming = self._coming, None
         if coming is not None:
             self.dispatcher.cancel(coming[1])
-        if self._ahead is not None:
-            self._ahead[1].release()
-            self._ahead = None
+        self._ahead = None

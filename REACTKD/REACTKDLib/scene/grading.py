@@ -14,6 +14,7 @@ from typing import Any
 
 import slicer
 
+from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport
@@ -135,7 +136,7 @@ class GradingController(ScriptRunner):
         script = self._asking(opened, tuple(mute), tuple(Modality(m) for m in leave_out))
         self._begin(script, lambda: self._all_there(opened.nodes))
 
-    def read_ahead(self, files: jobs.CaseFiles) -> None:
+    def read_ahead(self, files: Job) -> None:
         """Read and encode the next case in the worker while it has nothing else to do; a fault shows when it is due."""
         self.dispatcher.submit(jobs.OpenFiles(files, self.model), lambda _: None, background=True)
 
@@ -275,7 +276,7 @@ class GradingController(ScriptRunner):
 
     def _asking(self, opened: _Opened, mute: tuple[str, ...], leave_out: tuple[Modality, ...]) -> Script:
         def job() -> jobs.WhatIf:
-            return jobs.WhatIf(opened.key, list(mute), [modality.value for modality in leave_out])
+            return jobs.WhatIf(opened.key, list(mute), list(leave_out))
 
         try:
             if opened.key is None:

@@ -60,7 +60,7 @@ def hand_over_case(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFold
 def hand_over_images(nodes: CaseNodes, scratch: ScratchFolder) -> Slices:
     """Copy the images into `scratch`; return list[ImageFile]. Raises: see `hand_over_case`."""
     refuse_bent_space(nodes)
-    together = [finding.to_dict() for finding in origin_findings(nodes.volumes, nodes.segmentation)]
+    together = origin_findings(nodes.volumes, nodes.segmentation)
     files: list[ImageFile] = []
     names: list[str] = []
     try:
@@ -70,10 +70,8 @@ def hand_over_images(nodes: CaseNodes, scratch: ScratchFolder) -> Slices:
             unit, sources = stated_unit(node), [] if modality is Modality.CT else files_of(node)
             names.append(scratch.new_name())
             yield from write_slabs(scratch.path / names[-1], array)
-            stated = None if unit is None else unit.value
-            remarks = [finding.to_dict() for finding in remarks_of(node, modality)]
-            remarks, together = [*together, *remarks], []  # those on all of them come with the first
-            files.append(ImageFile(modality.value, names[-1], matrix.tolist(), stated, sources, remarks))
+            remarks, together = [*together, *remarks_of(node, modality)], []  # those on all of them come with the first
+            files.append(ImageFile(modality, names[-1], matrix.tolist(), unit, sources, remarks))
     except BaseException:
         scratch.discard(names)
         raise

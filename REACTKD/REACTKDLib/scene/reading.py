@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.cases.case_list import CaseList, ListedCase, open_case_list
+from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.review.readers import UNNAMED
@@ -16,7 +17,6 @@ from REACTKDLib.core.review.review import Review
 from REACTKDLib.core.text import joined, quoted
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
-from REACTKDLib.core.worker.jobs import CaseFiles
 from REACTKDLib.scene.case_loader import CaseLoader
 from REACTKDLib.scene.corrected_masks import CorrectedMasks
 from REACTKDLib.scene.reader_marks import ReaderMarks
@@ -90,9 +90,9 @@ class Reading(ReaderMarks):
     def _is_shown(self, index: int, record: CaseReview) -> bool:
         return not self.todo_only or record.reviewed is None or index == self.index
 
-    def files_of(self, case: ListedCase) -> CaseFiles:
+    def files_of(self, case: ListedCase) -> Job:
         """The files of a case, with the corrected masks where there are any."""
-        return CaseFiles.of(self.masks.job_with_them(case))
+        return self.masks.job_with_them(case)
 
     # the list
 
@@ -182,7 +182,7 @@ class Reading(ReaderMarks):
         self.changed()
         self._read_ahead()
 
-    def next_files(self) -> CaseFiles | None:
+    def next_files(self) -> Job | None:
         """The files of the case that is probably opened next, None at the end of the list."""
         ahead = [self.cases.cases[n] for n in self._ahead(1)] if self.index is not None else []
         return self.files_of(ahead[0]) if ahead and ahead[0].job.images else None

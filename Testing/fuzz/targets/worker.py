@@ -8,6 +8,9 @@ from pathlib import Path
 from random import Random
 
 from fuzz.mutations import damaged_json, json_bytes
+from REACTKDLib.core.cases.job import Job
+from REACTKDLib.core.images.volume import Unit
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.handler import JobHandler
 from support.case_files import NAMES, SEGMENTATION, write_case
@@ -20,11 +23,10 @@ _messages: list[dict] = []
 def prepare(folder: Path) -> None:
     """Good messages: a case by its files, and one by its arrays' names."""
     home = write_case(small_case(), folder / "case")
-    names = {modality.value: str(home / name) for modality, name in NAMES.items()}
-    files = jobs.CaseFiles(**names, segmentation=str(home / SEGMENTATION), case_id="a")
+    files = Job("a", {modality: home / name for modality, name in NAMES.items()}, home / SEGMENTATION)
     model = save_small_model(folder / "model")
     matrix = [[2.0, 0, 0, 0], [0, 2.0, 0, 0], [0, 0, 3.0, 0], [0, 0, 0, 1.0]]
-    images = [jobs.ImageFile("ct", "image.npy", matrix, "HU")]
+    images = [jobs.ImageFile(Modality.CT, "image.npy", matrix, Unit.HU)]
     masks = [jobs.MaskFile("liver", "mask.npy", [4, 5, 6], matrix), jobs.MaskFile("tumor", "t.npy", [2, 2, 2], matrix)]
     every = (
         jobs.WarmUp(model),
@@ -33,7 +35,7 @@ def prepare(folder: Path) -> None:
         jobs.GradeArrays("k", images, masks, "id", model),
         jobs.CheckArrays(images, masks),
         jobs.Regrade("k", masks),
-        jobs.WhatIf("k", [0], ["ct"]),
+        jobs.WhatIf("k", [0], [Modality.CT]),
         jobs.Draw("k"),
         jobs.MendMasks(masks, [4, 5, 6], matrix, "islands", None),
         jobs.SplitMask(masks, [4, 5, 6], matrix),

@@ -16,7 +16,6 @@ from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
-from REACTKDLib.core.worker.jobs import CaseFiles
 from REACTKDLib.scene.case import case_from_nodes
 from REACTKDLib.scene.case_loader import CaseLoader
 from REACTKDLib.scene.segments import choose_segments
@@ -52,9 +51,9 @@ def folder(tmp_path_factory) -> Path:
     return root
 
 
-def files_of(folder: Path, name: str, masks: Path | None = None) -> CaseFiles:
+def files_of(folder: Path, name: str, masks: Path | None = None) -> Job:
     cases = open_case_list(folder)
-    return CaseFiles.of(with_masks(cases.cases[cases.find(name)].job, masks))
+    return with_masks(cases.cases[cases.find(name)].job, masks)
 
 
 def run(loader: CaseLoader, start, *arguments) -> str | None:
@@ -148,10 +147,9 @@ def test_a_case_read_ahead_is_not_read_again(loader, folder):
         assert time.monotonic() < until
         loader.dispatcher.poll()
         time.sleep(0.01)
-    paths = loader._ahead[1]._paths
     submitted = loader.dispatcher.client._count
     assert run(loader, loader.open, "b", files) is None
-    assert loader.dispatcher.client._count == submitted and not any(path.exists() for path in paths)
+    assert loader.dispatcher.client._count == submitted
     loader.read_ahead(files_of(folder, "a"))
     loader.stop()
     while loader.dispatcher.waiting:
@@ -228,7 +226,7 @@ def test_a_save_that_fails_keeps_the_edit(loader, folder, tmp_path):
 
 def test_a_case_without_masks_can_be_drawn(loader, folder, tmp_path):
     job = Job("a", {Modality.CT: folder / "a" / "CT.nii.gz"})
-    assert run(loader, loader.open, "a", CaseFiles.of(job)) is None
+    assert run(loader, loader.open, "a", job) is None
     nodes = loader.loaded.nodes
     assert "draw the masks" in loader.loaded.problem and loader.loaded.choice is None
     assert nodes.segmentation.GetSegmentation().GetNumberOfSegments() == 0 and not loader.edited
@@ -243,7 +241,7 @@ def test_labels_without_names_and_many_of_them(loader, folder, tmp_path):
     labels[make_case().tumor] = 7
     write_volume(Volume(labels, make_case().reference.ijk_to_ras), tmp_path / "labels.nrrd")
     job = Job("a", {Modality.CT: folder / "a" / "CT.nii.gz"}, tmp_path / "labels.nrrd", ("300",), ("7",))
-    assert run(loader, loader.open, "a", CaseFiles.of(job)) is None
+    assert run(loader, loader.open, "a", job) is None
     nodes = loader.loaded.nodes
     assert (mask_of(nodes.segmentation, "Tumor", nodes.reference) == make_case().tumor).all()
     assert len(loader.loaded.choice.livers) == len(loader.loaded.choice.tumors) == 1
@@ -281,7 +279,7 @@ def test_masks_finer_than_the_image_keep_their_own_grid(loader, folder, tmp_path
     masks = [np.repeat(np.repeat(mask, 2, axis=1), 2, axis=2) for mask in (case.liver, case.tumor)]
     path = write_masks(*masks, matrix, tmp_path / "fine.seg.nrrd")
     job = Job("a", {Modality.CT: folder / "a" / "CT.nii.gz"}, path)
-    assert run(loader, loader.open, "a", CaseFiles.of(job)) is None
+    assert run(loader, loader.open, "a", job) is None
     segmentation = loader.loaded.nodes.segmentation
     segment = segmentation.GetSegmentation().GetSegment(segmentation.GetSegmentation().GetNthSegmentID(1))
     segment.SetName("HCC")

@@ -264,7 +264,7 @@ def test_segments_chosen_by_hand_come_back(readings, listed):
     go(reading, 1)
     assert reading.review.of("a").masks["tumor"] == ["Strange"]
     files = reading.files_of(reading.cases.cases[0])
-    assert (files.liver, files.tumor) == (["Liver"], ["Strange"])
+    assert (files.liver, files.tumor) == (("Liver",), ("Strange",))
     go(reading, 0)
     again = reading.loader.loaded
     names = [again.nodes.segmentation.GetSegmentation().GetSegment(i).GetName() for i in again.choice.tumors]

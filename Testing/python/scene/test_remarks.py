@@ -11,10 +11,11 @@ from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.core.worker.files_read import files_from, files_message
+from REACTKDLib.core.worker.files_read import FilesRead
 from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.core.worker.jobs import CheckArrays, from_message, to_message
 from REACTKDLib.core.worker.reading import case_from_files
+from REACTKDLib.core.worker.wire import read_message, write_message
 from REACTKDLib.scene.case import CaseNodes, case_from_nodes
 from REACTKDLib.scene.hand_over import hand_over_case
 from REACTKDLib.scene.listed_nodes import add_case, images_in_slices
@@ -60,8 +61,7 @@ def test_a_listed_case_keeps_what_its_files_said(scene, scratch, tmp_path):
     ct = nifti_with(CT, tmp_path / "ct.nii", sform=OTHER)
     labels = write_volume(Volume(CASE.liver.astype(np.uint8) + CASE.tumor, CT.ijk_to_ras), tmp_path / "labels.nii")
     found = read_job(Job("a", {Modality.CT: ct}, labels))
-    count = iter(range(100))
-    read = files_from(files_message(found, scratch.path, lambda: f"f{next(count)}.npy"), scratch.path)
+    read = read_message(FilesRead, write_message(FilesRead.of(found), scratch.path, "f.npy"), scratch.path)
     listed = add_case(scene, "a", read, *finished(images_in_slices(read)))
     case = handed_over(listed.nodes, scratch)
     assert codes(case.findings) == ["two-places", "mask-by-other-place"]

@@ -6,7 +6,6 @@ of a lesion moves less than the mean.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,11 +72,3 @@ def _values(volume: Volume, regions: RegionSet, region: Region) -> np.ndarray | 
     if np.mean(seen) < SEEN:
         return None
     return map_coordinates(np.asarray(volume.array, np.float32), index[:, seen], order=1, mode="nearest")
-
-
-def uptake_from(message: Mapping) -> dict[str, tuple[RegionUptake | None, ...]]:
-    """Return what `uptake_of` gave, from its form in JSON."""
-    return {
-        name: tuple(None if entry is None else RegionUptake(**entry) for entry in entries)
-        for name, entries in message.items()
-    }

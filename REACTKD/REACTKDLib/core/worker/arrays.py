@@ -5,8 +5,8 @@ They are written by plain writes and never through a memory map: a full disk is 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -59,41 +59,6 @@ def read_array(path: Path) -> np.ndarray:
     """Return the array of a file, mapped read-only. Raises: HandOverDamaged when it is not one."""
     with _whole():
         return np.load(path, mmap_mode="r", allow_pickle=False)
-
-
-def take_array(path: Path) -> np.ndarray:
-    """Return the array of a file that nobody else needs, and remove the file. Raises: see `read_array`."""
-    array = np.load(path, allow_pickle=False)
-    path.unlink(missing_ok=True)
-    return array
-
-
-def map_array(path: Path) -> np.ndarray:
-    """Return the array of a file that nobody else needs, to be read as it is used, and remove the file.
-
-    Windows keeps a mapped file; the owner of the folder tries again. Raises: ValueError, OSError for another file.
-    """
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    with suppress(OSError):
-        path.unlink()
-    return array
-
-
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays into one file. Raises: NoScratchSpace."""
-    try:
-        with path.open("wb") as file:
-            np.savez(file, **arrays)
-    except OSError as error:
-        raise no_space(error) from error
-
-
-def take_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Return what `write_arrays` wrote, and remove the file. Raises: ValueError, OSError when it is not that."""
-    with np.load(path, allow_pickle=False) as file:
-        arrays = dict(file)
-    path.unlink(missing_ok=True)
-    return arrays
 
 
 def write_mask(path: Path, mask: np.ndarray) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from REACTKDLib.core.cases.case_list import CaseList, ListedCase
+from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.review.record import answer_of, failure_of
 from REACTKDLib.core.review.review import Review
@@ -14,7 +15,7 @@ from REACTKDLib.core.text import joined, plural
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import events
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
-from REACTKDLib.core.worker.jobs import CaseFiles, GradeFiles, Model
+from REACTKDLib.core.worker.jobs import GradeFiles, Model
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDLib.core.writing.earlier import set_aside
 
@@ -34,7 +35,7 @@ class BatchRun:
         dispatcher: JobDispatcher,
         cases: CaseList,
         review: Review,
-        files_of: Callable[[ListedCase], CaseFiles],
+        files_of: Callable[[ListedCase], Job],
         model: Model,
         again: bool = False,
         changed: Callable[[], Any] = lambda: None,

@@ -17,7 +17,7 @@ from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.log import log_unforeseen
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.text import unpacked
-from REACTKDLib.core.worker.answers import answer_from, mapped_files
+from REACTKDLib.core.worker.answers import answer_from
 from REACTKDLib.core.worker.arrays import no_space
 from REACTKDLib.core.worker.events import Event, JobCanceled, JobDone, JobFailed, JobProgress, WorkerDied
 from REACTKDLib.core.worker.folder import ScratchFolder
@@ -214,13 +214,13 @@ class WorkerClient:
                 self._events.append(JobProgress(entry.ticket, float(reply["fraction"]), str(reply["text"])))
             return
         ended = {
-            "done": lambda: JobDone(entry.ticket, answer_from(reply["answer"], self.scratch.path)),
+            "done": lambda: JobDone(entry.ticket, answer_from(reply["answer"], entry.job, self.scratch.path)),
             "failed": lambda: JobFailed(entry.ticket, str(reply["code"]), str(reply["message"])),
             "canceled": lambda: JobCanceled(entry.ticket),
         }[event]()
         self._running = None
         if isinstance(ended, JobDone):
-            self._litter.update(self.scratch.path / name for name in mapped_files(reply["answer"]))
+            self._litter.update(self.scratch.path / part["file"] for part in [reply["answer"]] if part)
         if isinstance(ended, JobCanceled) and entry.again and entry.stop_at is None:
             entry.again = False
             self._waiting.append(entry)

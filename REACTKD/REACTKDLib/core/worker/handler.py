@@ -11,6 +11,7 @@ import numpy as np
 
 from REACTKDLib.core.cases.open_job import open_job, read_job
 from REACTKDLib.core.errors import Canceled, CaseNotOpen
+from REACTKDLib.core.files.placed_masks import write_placed_masks
 from REACTKDLib.core.findings import merged
 from REACTKDLib.core.grading.grade_result import GradeResult
 from REACTKDLib.core.grading.grader import Grader
@@ -21,11 +22,11 @@ from REACTKDLib.core.masks.checks import checked, foresee
 from REACTKDLib.core.progress import IsCanceled, OnProgress
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
-from REACTKDLib.core.worker.answers import drawing_message, findings_message, grade_message
-from REACTKDLib.core.worker.files_read import files_message
-from REACTKDLib.core.worker.mending import mending_message, splitting_message
-from REACTKDLib.core.worker.reading import case_from_files, masks_from_files
-from REACTKDLib.core.worker.saving import save_segments
+from REACTKDLib.core.worker.answers import Answer, Drawing, GradeAnswer
+from REACTKDLib.core.worker.files_read import FilesRead
+from REACTKDLib.core.worker.mending import mended, split
+from REACTKDLib.core.worker.reading import case_from_files, masks_from_files, placed_mask
+from REACTKDLib.core.worker.wire import write_message
 
 HELD = 2  # the case on the screen, and the next one
 _READ_AHEAD = "\x1fread-ahead"
@@ -55,20 +56,23 @@ class JobHandler:
             if is_canceled():
                 raise Canceled(_("The grading was stopped; nothing was written."))
 
+        answer = self._answer(job, on_progress, is_canceled, check)
+        return None if answer is None else write_message(answer, self._folder, self._new_name(), check)
+
+    def _answer(
+        self, job: jobs.Job, on_progress: OnProgress, is_canceled: IsCanceled, check: Callable[[], None]
+    ) -> Answer | None:
         match job:
             case jobs.WarmUp(model):
                 self._grader_of(model)
-                return None
             case jobs.OpenFiles(files, model):
-                self._read_ahead(open_job(files.job(), check=check), model, on_progress, is_canceled)
-                return None
+                self._read_ahead(open_job(files, check=check), model, on_progress, is_canceled)
             case jobs.ReadFiles(files):
-                return files_message(read_job(files.job(), check), self._folder, self._new_name, check)
+                return FilesRead.of(read_job(files, check))
             case jobs.SaveSegments(path, segments):
-                save_segments(self._folder, segments, Path(path))
-                return None
+                write_placed_masks([placed_mask(self._folder, segment) for segment in segments], path)
             case jobs.GradeFiles(key, files, model):
-                return self._grade_case(key, open_job(files.job(), check=check), model, on_progress, is_canceled)
+                return self._grade_case(key, open_job(files, check=check), model, on_progress, is_canceled)
             case jobs.GradeArrays(key, images, masks, case_id, model):
                 on_progress(0.0, _("Reading the images"))
                 read = case_from_files(self._folder, images, masks, case_id, check)
@@ -76,47 +80,41 @@ class JobHandler:
             case jobs.CheckArrays(images, masks):
                 on_progress(0.0, _("Checking masks and images"))
                 case = checked(case_from_files(self._folder, images, masks, "", check))
-                return findings_message(merged(case.findings, foresee(case)))
+                return merged(case.findings, foresee(case))
             case jobs.MendMasks(masks, shape, ijk_to_ras, code, place):
-                grid = Grid(tuple(shape), np.array(ijk_to_ras))
-                return mending_message(self._folder, masks, grid, code, place, self._new_name)
+                return mended(self._folder, masks, Grid(tuple(shape), np.array(ijk_to_ras)), code, place)
             case jobs.SplitMask(masks, shape, ijk_to_ras, segments):
-                grid = Grid(tuple(shape), np.array(ijk_to_ras))
-                return splitting_message(self._folder, masks, grid, segments, self._new_name)
+                return split(self._folder, masks, Grid(tuple(shape), np.array(ijk_to_ras)), segments)
             case jobs.Regrade(key, masks):
                 return self._regrade(key, masks, check)
             case jobs.WhatIf(key, mute, leave_out):
-                return self._message(self._open_case(key).grade(leave_out=leave_out, mute=mute), key, 0, False)
+                return GradeAnswer.of(self._open_case(key).grade(leave_out=leave_out, mute=mute), key, 0, False)
             case jobs.Draw(key):
                 case = self._open_case(key).case
                 on_progress(0.0, "Drawing")
-                return drawing_message(self._last[key], case, key, self._folder, self._new_name, check)
+                return Drawing.of(self._last[key], case, key, check)
+        return None
 
     def _grade_case(
         self, key: str, case: Case, model: jobs.Model, on_progress: OnProgress, is_canceled: IsCanceled
-    ) -> dict[str, Any]:
+    ) -> GradeAnswer:
         calls, anew = self._open(key, case, model, on_progress, is_canceled)
         on_progress(0.95, "Deciding")
-        return self._graded(key, calls, anew)
+        return GradeAnswer.of(self._graded(key), key, calls, anew)
 
-    def _regrade(self, key: str, masks: list[jobs.MaskFile], check: Callable[[], None]) -> dict[str, Any]:
+    def _regrade(self, key: str, masks: list[jobs.MaskFile], check: Callable[[], None]) -> GradeAnswer:
         session = self._open_case(key)
         before = session.encoder_calls
-        reference = session.case.reference
-        liver, tumor = masks_from_files(self._folder, masks, reference)
+        liver, tumor = masks_from_files(self._folder, masks, session.case.reference)
         check()
         session.correct(liver, tumor, any(mask.keep_specks for mask in masks))
         check()
-        message = self._graded(key, 0, False)
-        return {**message, "encoder_calls": session.encoder_calls - before}
+        result = self._graded(key)
+        return GradeAnswer.of(result, key, session.encoder_calls - before, False)
 
-    def _graded(self, key: str, calls: int, anew: bool) -> dict[str, Any]:
-        result = self._open_case(key).grade()
-        self._last[key] = result
-        return self._message(result, key, calls, anew)
-
-    def _message(self, result: GradeResult, key: str, calls: int, anew: bool) -> dict[str, Any]:
-        return grade_message(result, key, self._folder, self._new_name, calls, anew)
+    def _graded(self, key: str) -> GradeResult:
+        self._last[key] = self._open_case(key).grade()
+        return self._last[key]
 
     def _read_ahead(self, case: Case, model: jobs.Model, on_progress: OnProgress, is_canceled: IsCanceled) -> None:
         """Hold a case that nobody asked for yet; one that is held already keeps its key, whose owner may use it."""

@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args
 
-from REACTKDLib.core.cases.worklist import Job as ListedJob
+from REACTKDLib.core.cases.job import Job as ListedJob
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.text import unpacked
+from REACTKDLib.core.worker.wire import NotThatType, from_json, to_json
 
 
 @dataclass(frozen=True)
 class ImageFile:
     """An image in the worker's folder. file: a name of `arrays.write_slabs`. ijk_to_ras: rows.
 
-    unit: of `Unit` as stated where it was loaded, None where nothing is stated. dicom: the files that it was loaded
-    from, one for each slice, where that is known. remarks: findings of whoever read its file, as `Finding.to_dict`.
+    unit: as stated where it was loaded, None where nothing is stated. dicom: the files that it was loaded from, one for
+    each slice, where that is known. remarks: findings of whoever read its file.
     """
 
-    modality: str
+    modality: Modality
     file: str
     ijk_to_ras: list
-    unit: str | None
+    unit: Unit | None
     dicom: list[str] = field(default_factory=list)
-    remarks: list[dict] = field(default_factory=list)
+    remarks: list[Finding] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class MaskFile:
     all masks of a case.
     """
 
-    role: str
+    role: Literal["liver", "tumor"]
     file: str
     shape: list
     ijk_to_ras: list
@@ -64,57 +66,10 @@ class WarmUp:
 
 
 @dataclass(frozen=True)
-class CaseFiles:
-    """A case by its files, as `core.cases.open_job.open_job` takes them. case_id: for the report, free of patient data.
-
-    liver_mask, tumor_mask: label files of their own, in place of a segmentation.
-    """
-
-    ct: str | None = None
-    fdg: str | None = None
-    acetate: str | None = None
-    segmentation: str | None = None
-    liver: list | None = None
-    tumor: list | None = None
-    case_id: str | None = None
-    liver_mask: str | None = None
-    tumor_mask: str | None = None
-    different_patients_ok: bool = False
-    keep_specks: bool = False
-
-    @classmethod
-    def of(cls, job: ListedJob) -> CaseFiles:
-        """The files of a worklist's job."""
-        texts = {modality.value: str(path) for modality, path in job.images.items()}
-        if job.segmentation is not None:
-            texts["segmentation"] = str(job.segmentation)
-        if job.mask_files is not None:
-            texts["liver_mask"], texts["tumor_mask"] = map(str, job.mask_files)
-        names = {"liver": job.liver, "tumor": job.tumor}
-        return cls(
-            **texts,
-            **{k: None if v is None else list(v) for k, v in names.items()},
-            case_id=job.case,
-            different_patients_ok=job.different_patients_ok,
-            keep_specks=job.keep_specks,
-        )
-
-    def job(self) -> ListedJob:
-        """What `of` was given."""
-        images = {m: Path(path) for m in Modality if (path := getattr(self, m.value)) is not None}
-        segmentation = None if self.segmentation is None else Path(self.segmentation)
-        names = [None if v is None else tuple(v) for v in (self.liver, self.tumor)]
-        masks = (self.liver_mask, self.tumor_mask)
-        pair = (Path(masks[0]), Path(masks[1])) if all(masks) else None
-        more = (self.different_patients_ok, self.keep_specks)
-        return ListedJob(self.case_id or "case", images, segmentation, *names, pair, *more)
-
-
-@dataclass(frozen=True)
 class OpenFiles:
     """Read a case from files and encode it, to be found ready when its images are handed over. Answer: None."""
 
-    files: CaseFiles
+    files: ListedJob
     model: Model = Model()
 
 
@@ -123,7 +78,7 @@ class GradeFiles:
     """Read a case from files and grade it; it stays open as `key`. Answer: GradeAnswer."""
 
     key: str
-    files: CaseFiles
+    files: ListedJob
     model: Model = Model()
 
 
@@ -143,14 +98,14 @@ class SegmentFile:
 class ReadFiles:
     """Read a case from files to be shown as it is drawn. Answer: FilesRead."""
 
-    files: CaseFiles
+    files: ListedJob
 
 
 @dataclass(frozen=True)
 class SaveSegments:
     """Write segments to a .seg.nrrd, whole or not at all. Answer: None."""
 
-    path: str
+    path: Path
     segments: list[SegmentFile]
 
 
@@ -179,7 +134,7 @@ class WhatIf:
 
     key: str
     mute: list = field(default_factory=list)
-    leave_out: list = field(default_factory=list)
+    leave_out: list[Modality] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -231,7 +186,7 @@ _KINDS = {kind.__name__: kind for kind in get_args(Job)}
 
 def to_message(job: Job) -> dict[str, Any]:
     """Return the JSON form of a job."""
-    return {"job": type(job).__name__, **asdict(job)}
+    return {"job": type(job).__name__, **to_json(job)}
 
 
 def parsed_line(line: bytes) -> dict[str, Any]:
@@ -250,31 +205,10 @@ def from_message(message: Any) -> Job:
     """Return the job that `to_message` wrote. Raises: UsageError for anything else."""
     if not isinstance(message, Mapping) or str(message.get("job")) not in _KINDS:
         raise _not_a_job("job")
-    return _built(_KINDS[str(message["job"])], {key: value for key, value in message.items() if key != "job"}, "job")
-
-
-def _built(kind: type, fields: Any, where: str) -> Any:
-    """A dataclass from its JSON form, every part of the type that the dataclass says."""
-    hints = get_type_hints(kind)
-    if not isinstance(fields, Mapping) or not set(fields) <= set(hints):
-        raise _not_a_job(where)
     try:
-        return kind(**{name: _part(value, hints[name], name) for name, value in fields.items()})
-    except TypeError as error:  # a field without a default is missing
-        raise _not_a_job(where) from error
-
-
-def _part(value: Any, hint: Any, name: str) -> Any:
-    if is_dataclass(hint):
-        return _built(hint, value, name)
-    if get_origin(hint) is list and isinstance(value, list):
-        return [_part(entry, get_args(hint)[0], name) for entry in value]
-    kinds = tuple(get_origin(kind) or kind for kind in (get_args(hint) or (hint,)))
-    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise _not_a_job(name)
-    if name in _RULES and not _RULES[name](value):
-        raise _not_a_job(name)
-    return value
+        return from_json(_KINDS[message["job"]], {k: v for k, v in message.items() if k != "job"}, "job", _RULES)
+    except NotThatType as error:
+        raise _not_a_job(error.args[0]) from error
 
 
 def _not_a_job(where: str) -> UsageError:
@@ -300,20 +234,11 @@ def _is_plain_name(file: str) -> bool:
     return file == Path(file).name and "\x00" not in file and file != ".."
 
 
-def _is_finding(entry: Mapping[str, Any]) -> bool:
-    return all(isinstance(entry.get(key), str) for key in ("code", "severity", "message"))
-
-
 #: what the values of a field must be, beyond their type
 _RULES: dict[str, Callable[[Any], bool]] = {
-    "modality": lambda value: value in {m.value for m in Modality},
-    "unit": lambda value: value is None or value in {u.value for u in Unit},
-    "role": lambda value: value in ("liver", "tumor"),
     "file": _is_plain_name,
     "shape": _is_shape,
     "ijk_to_ras": _is_matrix,
-    "place": lambda value: value is None or (len(value) == 3 and all(isinstance(v, int | float) for v in value)),
-    "leave_out": lambda value: all(isinstance(v, str) for v in value) and set(value) <= {m.value for m in Modality},
-    "remarks": _is_finding,
+    "place": lambda value: len(value) == 3 and all(isinstance(v, int | float) for v in value),
     "mute": lambda value: all(isinstance(v, int | str) for v in value),
 }

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,10 +18,8 @@ from REACTKDLib.core.masks.cleaning import clean_masks
 from REACTKDLib.core.masks.fixes import fix_masks, split_lesions
 from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.text import tr as _
-from REACTKDLib.core.worker.arrays import read_mask, take_array, write_mask
+from REACTKDLib.core.worker.arrays import read_mask
 from REACTKDLib.core.worker.jobs import MaskFile
-
-NewName = Callable[[], str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +36,10 @@ class Edit:
     name: str = ""
 
 
-def mending_message(
-    folder: Path, masks: Iterable[MaskFile], grid: Grid, code: str, place: Sequence[float] | None, new_name: NewName
-) -> dict[str, Any]:
-    """Return the message of the edits that mend a finding. Raises: UsageError when nothing is wrong or can be done."""
+def mended(
+    folder: Path, masks: Iterable[MaskFile], grid: Grid, code: str, place: Sequence[float] | None
+) -> tuple[Edit, ...]:
+    """Return the edits that mend a finding. Raises: UsageError when nothing is wrong or can be done."""
     segments = _laid(folder, masks, grid)
     before = {role: _union(segments, role, grid) for role in ("liver", "tumor")}
     after = dict(zip(before, fix_masks(code, place, before["liver"], before["tumor"], grid.ijk_to_ras)))
@@ -55,31 +52,28 @@ def mending_message(
     edits = [edit for edit in edits if edit[2].any()]
     if not edits:
         raise UsageError(_("The masks do not have this fault any more; grade again to renew the list."))
-    return _message(folder, edits, new_name)
+    return tuple(_edit(*edit) for edit in edits)
 
 
-def splitting_message(
-    folder: Path, masks: Iterable[MaskFile], grid: Grid, segments: Sequence[str], new_name: NewName
-) -> dict[str, Any]:
-    """Return the message of the edits that leave its largest lesion in each segment and give each other one its own.
+def split(folder: Path, masks: Iterable[MaskFile], grid: Grid, segments: Sequence[str]) -> tuple[Edit, ...]:
+    """Return the edits that leave its largest lesion in each segment and give each other one its own.
 
     segments: IDs of the tumor segments to split, empty for all. Raises: UsageError when none has more than one lesion.
     """
     laid = _laid(folder, masks, grid)
     regions = _regions(_union(laid, "liver", grid), _union(laid, "tumor", grid), grid)
-    edits: list[tuple[str | None, bool, np.ndarray]] = []
-    names: list[str] = []
+    edits: list[Edit] = []
     for segment, role, whole in laid:
         if role != "tumor" or (segments and segment not in segments):
             continue
         largest, *others = split_lesions(whole) or [whole]
         if others:
-            edits.append((segment, False, whole & ~largest))
-            edits += [(None, True, lesion) for lesion in others]
-            names += [_name_of(lesion, regions, names) for lesion in others]
+            edits.append(_edit(segment, False, whole & ~largest))
+            names = [edit.name for edit in edits]
+            edits += [_edit(None, True, lesion, _name_of(lesion, regions, names)) for lesion in others]
     if not edits:
         raise UsageError(_("Every tumor segment is one lesion already, so there is nothing to split."))
-    return _message(folder, edits, new_name, names)
+    return tuple(edits)
 
 
 def _regions(liver: np.ndarray, tumor: np.ndarray, grid: Grid) -> RegionSet:
@@ -101,16 +95,6 @@ def _name_of(lesion: np.ndarray, regions: RegionSet, taken: Sequence[str]) -> st
     return named[0] if named and named[0] not in taken else free
 
 
-def edits_from(message: Mapping[str, Any], folder: Path) -> tuple[Edit, ...]:
-    """Return the edits of a message; their files are read and removed."""
-    edits = []
-    for entry in message["edits"]:
-        packed, shape = take_array(folder / entry["file"]), tuple(entry["shape"])
-        mask = np.unpackbits(packed, count=int(np.prod(shape))).view(bool).reshape(shape)
-        edits.append(Edit(entry["segment"], bool(entry["add"]), mask, tuple(entry["corner"]), entry.get("name", "")))
-    return tuple(edits)
-
-
 def _laid(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> list[tuple[str, str, np.ndarray]]:
     laid = []
     for mask in masks:
@@ -128,18 +112,7 @@ def _union(segments: Iterable[tuple[str, str, np.ndarray]], role: str, grid: Gri
     return union
 
 
-def _message(
-    folder: Path,
-    edits: Iterable[tuple[str | None, bool, np.ndarray]],
-    new_name: NewName,
-    names: Iterable[str] = (),
-) -> dict[str, Any]:
-    """names: of the new segments, in their order."""
-    entries, names = [], iter(names)
-    for segment, add, mask in edits:
-        box, name = bounding_box(mask), new_name()
-        write_mask(folder / name, mask[box])
-        corner, shape = [part.start for part in box], [part.stop - part.start for part in box]
-        entry = {"segment": segment, "add": add, "file": name, "corner": corner, "shape": shape}
-        entries.append(entry if segment is not None else {**entry, "name": next(names)})
-    return {"kind": "edits", "edits": entries}
+def _edit(segment: str | None, add: bool, mask: np.ndarray, name: str = "") -> Edit:
+    """An edit of a mask on the whole grid, cut to its box."""
+    box = bounding_box(mask)
+    return Edit(segment, add, mask[box], tuple(part.start for part in box), name)

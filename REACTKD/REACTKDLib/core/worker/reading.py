@@ -9,7 +9,8 @@ import numpy as np
 
 from REACTKDLib.core.errors import MaskOffImage, NoLiver
 from REACTKDLib.core.files.dicom.loaded_pet import understood
-from REACTKDLib.core.findings import Finding, finding_from, merged
+from REACTKDLib.core.files.placed_masks import PlacedMask
+from REACTKDLib.core.findings import Finding, merged
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.hounsfield import check_hounsfield
@@ -19,7 +20,7 @@ from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.arrays import read_array, read_mask
-from REACTKDLib.core.worker.jobs import ImageFile, MaskFile
+from REACTKDLib.core.worker.jobs import ImageFile, MaskFile, SegmentFile
 
 
 def case_from_files(
@@ -36,7 +37,7 @@ def case_from_files(
     volumes, findings = {}, []
     for image in images:
         check()
-        volumes[Modality(image.modality)], more = read_image(folder, image)
+        volumes[image.modality], more = read_image(folder, image)
         findings += more
     reference = next(volumes[m] for m in Modality if m in volumes)
     liver, tumor = masks_from_files(folder, masks, Grid(reference.shape, reference.ijk_to_ras))
@@ -45,18 +46,15 @@ def case_from_files(
 
 def read_image(folder: Path, image: ImageFile) -> tuple[Volume, list[Finding]]:
     """Return one image, checked to be what it is given as, and remarks; a PET becomes SUV where its files tell how."""
-    modality = Modality(image.modality)
-    remarks = [finding_from(entry) for entry in image.remarks]
-    role = ROLES[modality]
-    stated = None if image.unit is None else Unit(image.unit)
+    modality, stated, role = image.modality, image.unit, ROLES[image.modality]
     unit = Unit.HU if modality is Modality.CT else stated or Unit.UNKNOWN
     volume = Volume(read_array(folder / image.file), np.array(image.ijk_to_ras), unit, role)
     if modality is Modality.CT:
         check_hounsfield(volume.array, role)
-        return volume, remarks
+        return volume, image.remarks
     check_pet(volume.array, role)
     volume, more = understood(volume, stated, image.dicom, modality)
-    return volume, list(merged(remarks, more))
+    return volume, list(merged(image.remarks, more))
 
 
 def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> tuple[np.ndarray, np.ndarray]:
@@ -80,3 +78,11 @@ def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> tup
             )
         )
     return union["liver"], union["tumor"]
+
+
+def placed_mask(folder: Path, segment: SegmentFile) -> PlacedMask:
+    """Return a segment as drawn, to be written to a file. Raises: HandOverDamaged."""
+    shape = tuple(segment.shape)
+    mask = read_mask(folder / segment.file, shape) if segment.file else np.zeros((0, 0, 0), dtype=bool)
+    matrix = np.array(segment.ijk_to_ras, dtype=float)
+    return PlacedMask(segment.name, mask, matrix, tuple(segment.color), segment.terminology)

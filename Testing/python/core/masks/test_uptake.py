@@ -10,7 +10,7 @@ import pytest
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.masks.regions import regions_of
-from REACTKDLib.core.masks.uptake import uptake_from, uptake_of
+from REACTKDLib.core.masks.uptake import uptake_of
 from REACTKDLib.core.modality import Modality
 
 SHAPE = (20, 24, 28)
@@ -58,10 +58,3 @@ def test_nothing_is_claimed_of_a_lesion_that_the_pet_does_not_see():
     case = case_with(Unit.SUVBW, shift_mm=11.0)
     liver, lesion = uptake_of(case, regions_of(case))["acetate"]
     assert lesion is None and liver is not None
-
-
-def test_it_goes_through_json():
-    case = case_with(Unit.SUVBW)
-    uptake = uptake_of(case, regions_of(case))
-    plain = {name: [None if e is None else vars(e) for e in entries] for name, entries in uptake.items()}
-    assert uptake_from(plain) == uptake

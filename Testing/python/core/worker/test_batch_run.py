@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from REACTKDLib.core.cases.case_list import open_case_list, with_masks
+from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.review.review import Review
 from REACTKDLib.core.review.table import review_csv
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.worker.batch_run import TABLE, BatchRun
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
-from REACTKDLib.core.worker.jobs import CaseFiles, Model
+from REACTKDLib.core.worker.jobs import Model
 from support.case_files import write_case, write_masks
 from support.small_cases import small_case
 from support.small_models import metadata_for, random_student
@@ -51,8 +52,8 @@ def cases(tmp_path):
     return open_case_list(tmp_path / "list.csv")
 
 
-def plain_files(case) -> CaseFiles:
-    return CaseFiles.of(case.job)
+def plain_files(case) -> Job:
+    return case.job
 
 
 def finish(run: BatchRun, dispatcher: JobDispatcher, until=lambda: False) -> None:
@@ -159,7 +160,7 @@ def test_corrected_masks_are_graded(cases, dispatcher, model, tmp_path):
     one[np.unravel_index(np.flatnonzero(case.tumor)[:1], one.shape)] = True
     path = write_masks(case.liver, one, case.reference.ijk_to_ras, tmp_path / "corrected.seg.nrrd")
     review = Review(cases.review_file)
-    files_of = lambda case: CaseFiles.of(with_masks(case.job, path if case.id == "a" else None))  # noqa: E731
+    files_of = lambda case: with_masks(case.job, path if case.id == "a" else None)  # noqa: E731
     finish(BatchRun(dispatcher, cases, review, files_of, model), dispatcher)
     assert review.of("a").answer["lesions"] == 1 and review.of("b").answer["lesions"] == 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker.arrays import write_mask
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.events import JobCanceled, JobDone, JobFailed
-from REACTKDLib.core.worker.jobs import CaseFiles, ReadFiles, SaveSegments, SegmentFile, from_message, to_message
+from REACTKDLib.core.worker.jobs import ReadFiles, SaveSegments, SegmentFile, from_message, to_message
 from support.case_files import SEGMENTATION, write_case
 from support.small_cases import small_case
 
@@ -50,9 +51,9 @@ def ask(dispatcher: JobDispatcher, job, **options):
     return ended[0]
 
 
-def files_of(folder: Path, name: str) -> CaseFiles:
+def files_of(folder: Path, name: str) -> Job:
     cases = open_case_list(folder)
-    return CaseFiles.of(cases.cases[cases.find(name)].job)
+    return cases.cases[cases.find(name)].job
 
 
 @pytest.mark.parametrize(
@@ -63,9 +64,7 @@ def files_of(folder: Path, name: str) -> CaseFiles:
     ],
 )
 def test_a_job_survives_its_message(job):
-    files = CaseFiles.of(job)
-    assert files.job() == job
-    assert from_message(to_message(ReadFiles(files))) == ReadFiles(files)
+    assert from_message(json.loads(json.dumps(to_message(ReadFiles(job))))) == ReadFiles(job)
 
 
 def test_a_case_to_show(dispatcher, folder):
@@ -81,15 +80,12 @@ def test_a_case_to_show(dispatcher, folder):
     assert [read.segments[i].name for i in (*read.livers, *read.tumors)] == ["Liver", "Tumor"]
     total = sum(int((layer.array != 0).sum()) for layer in read.layers)
     assert total == case.liver.sum() + case.tumor.sum(), "liver and tumor overlap, so they lie in two layers"
-    assert all(path.is_file() for path in read._paths)
-    read.release()
-    assert not any(path.exists() for path in read._paths)
+    assert not list(dispatcher.client.scratch.path.rglob("worker-*/*.npy")), "it is read as it is used, from no name"
 
 
 def test_a_case_without_masks_is_shown_and_one_without_image_is_refused(dispatcher, folder):
     read = ask(dispatcher, ReadFiles(files_of(folder, "b"))).result
     assert read.layers == () and "draw the masks" in read.problem and len(read.images) == 3
-    read.release()
     event = ask(dispatcher, ReadFiles(files_of(folder, "c")))
     assert isinstance(event, JobFailed) and event.code == "not-an-image" and "FDG" in event.message
 
@@ -128,7 +124,7 @@ def test_segments_are_saved_as_drawn(dispatcher, tmp_path):
         SegmentFile("Empty", [0, 0, 0], "", "", [0, 0, 0], np.eye(4).tolist()),
     ]
     path = tmp_path / "new" / "masks.seg.nrrd"
-    assert isinstance(ask(dispatcher, SaveSegments(str(path), segments)), JobDone)
+    assert isinstance(ask(dispatcher, SaveSegments(path, segments)), JobDone)
     saved = read_segmentation(path)
     assert [segment.name for segment in saved.segments] == ["Liver", "Lesion", "Lesion", "Empty"]
     assert saved.segments[0].terminology == "a~b" and saved.segments[0].color == (0.1, 0.2, 0.3)
@@ -146,8 +142,8 @@ def test_what_cannot_be_saved_is_said(dispatcher, tmp_path):
     mask = np.ones((2, 2, 2), dtype=bool)
     (tmp_path / "file").touch()
     target = tmp_path / "file" / "masks.seg.nrrd"
-    event = ask(dispatcher, SaveSegments(str(target), [segment_file(dispatcher, "Liver", mask, np.eye(4))]))
+    event = ask(dispatcher, SaveSegments(target, [segment_file(dispatcher, "Liver", mask, np.eye(4))]))
     assert isinstance(event, JobFailed) and event.code == "output-not-writable"
-    event = ask(dispatcher, SaveSegments(str(tmp_path / "x.seg.nrrd"), []))
+    event = ask(dispatcher, SaveSegments(tmp_path / "x.seg.nrrd", []))
     assert isinstance(event, JobFailed) and event.code == "empty-segmentation"
     assert not (tmp_path / "x.seg.nrrd").exists()

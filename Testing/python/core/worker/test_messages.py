@@ -10,33 +10,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.errors import HandOverDamaged, UsageError
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.images.volume import Unit
+from REACTKDLib.core.masks.surface import Surface
+from REACTKDLib.core.masks.uptake import RegionUptake
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker import jobs
-from REACTKDLib.core.worker.answers import answer_from
-from REACTKDLib.core.worker.arrays import (
-    STEP_VOXELS,
-    laid_out,
-    map_array,
-    read_array,
-    read_mask,
-    write_array,
-    write_arrays,
-    write_mask,
-)
+from REACTKDLib.core.worker.answers import Drawing, answer_from
+from REACTKDLib.core.worker.arrays import STEP_VOXELS, laid_out, read_array, read_mask, write_mask
+from REACTKDLib.core.worker.mending import Edit
+from REACTKDLib.core.worker.wire import MAPPED_BYTES, NotThatType, read_message, write_message
 
 MATRIX = [[2.0, 0.0, 0.0, 0.0], [0.0, 2.0, 0.0, 0.0], [0.0, 0.0, 3.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
-IMAGE = jobs.ImageFile("ct", "a-1.npy", MATRIX, "HU", ["x/1.dcm"])
+IMAGE = jobs.ImageFile(
+    Modality.CT, "a-1.npy", MATRIX, Unit.HU, ["x/1.dcm"], [Finding("a", "info", "B.", (1.0, 2.0, 3.0))]
+)
 MASK = jobs.MaskFile("liver", "a-2.npy", [2, 3, 4], MATRIX, "Segment_1")
-FILES = jobs.CaseFiles(ct="ct.nii", segmentation="s.nrrd", tumor=["T"], case_id="a")
+FILES = Job("a", {Modality.CT: Path("ct.nii")}, Path("s.nrrd"), tumor=("T",))
 JOBS = (
     jobs.WarmUp(),
     jobs.OpenFiles(FILES),
     jobs.GradeFiles("k", FILES, jobs.Model("folder", "cpu")),
     jobs.ReadFiles(FILES),
-    jobs.SaveSegments("out.seg.nrrd", [jobs.SegmentFile("Liver", [0.1, 0.2, 0.3], "", "", [0, 0, 0], MATRIX)]),
+    jobs.SaveSegments(Path("out.seg.nrrd"), [jobs.SegmentFile("Liver", [0.1, 0.2, 0.3], "", "", [0, 0, 0], MATRIX)]),
     jobs.GradeArrays("k", [IMAGE], [MASK], "id"),
     jobs.Regrade("k", [MASK]),
-    jobs.WhatIf("k", [0, "Lesion 1"], ["fdg"]),
+    jobs.WhatIf("k", [0, "Lesion 1"], [Modality.FDG]),
     jobs.Draw("k"),
     jobs.CheckArrays([IMAGE], [MASK]),
     jobs.MendMasks([MASK], [2, 3, 4], MATRIX, "islands", [1.0, 2.0, 3.0]),
@@ -69,7 +70,11 @@ def broken(job: jobs.Job, **changes: object) -> dict:
         broken(JOBS[8], other=1),
         broken(JOBS[0], model={"bundle": 3}),
         broken(JOBS[2], files=[]),
+        broken(JOBS[2], files={"case": "a", "images": {"mr": "x"}}),
+        broken(JOBS[2], files={"case": "a", "mask_files": ["x"]}),
+        broken(JOBS[2], files={"case": "a", "tumor": "T"}),
         broken(JOBS[5], images=[{"modality": "ct"}]),
+        broken(JOBS[5], images=[{**asdict(IMAGE), "remarks": [{"code": 3, "severity": "info", "message": "B."}]}]),
         broken(JOBS[5], images=[{**asdict(IMAGE), "modality": "mr"}]),
         broken(JOBS[5], images=[{**asdict(IMAGE), "unit": "K"}]),
         broken(JOBS[5], images=[{**asdict(IMAGE), "file": "../other.npy"}]),
@@ -137,22 +142,60 @@ def test_a_part_without_voxels_is_laid_out_as_zeros() -> None:
     assert end.value.value.shape == (5, 6, 7) and not end.value.value.any()
 
 
+BOX = (slice(1, 61), slice(0, 256), slice(4, 260))
+
+
+def drawing_of(values: np.ndarray) -> Drawing:
+    points, triangles = np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros((0, 3), dtype=np.int32)
+    uptake = {"fdg": (None, RegionUptake("SUVbw", 1.0, 2.0, 3.0))}
+    return Drawing("a", BOX, values, 1.5, {2: Surface(points, triangles, points + 1)}, uptake)
+
+
+def test_an_answer_comes_back_as_it_was(tmp_path: Path) -> None:
+    drawing = drawing_of(np.zeros((0, 4, 4), dtype=np.float32))
+    message = json.loads(json.dumps(write_message(drawing, tmp_path, "1.npy")))
+    read = answer_from(message, jobs.Draw("a"), tmp_path)
+    assert (read.key, read.box, read.scale, read.uptake) == (drawing.key, BOX, 1.5, drawing.uptake)
+    assert read.voxel_map.shape == (0, 4, 4) and list(read.surfaces) == [2] and list(tmp_path.iterdir()) == []
+    for part in ("points", "triangles", "normals"):
+        ours, theirs = getattr(read.surfaces[2], part), getattr(drawing.surfaces[2], part)
+        assert ours.dtype == theirs.dtype and np.array_equal(ours, theirs)
+
+
+def test_edits_come_back_as_they_were(tmp_path: Path) -> None:
+    mask = np.random.default_rng(1).random((3, 5, 7)) > 0.5
+    edits = (Edit("Segment_1", False, mask, (1, 2, 3)), Edit(None, True, ~mask, (0, 0, 0), "Lesion 4"))
+    read = read_message(tuple[Edit, ...], write_message(edits, tmp_path, "1.npy"), tmp_path)
+    for ours, theirs in zip(read, edits, strict=True):
+        assert np.array_equal(ours.mask, theirs.mask) and ours.mask.dtype == bool
+        assert (ours.segment, ours.add, ours.corner, ours.name) == (
+            theirs.segment, theirs.add, theirs.corner, theirs.name
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change", [{"scale": "1"}, {"box": [[1]]}, {"surfaces": {"x": {}}}, {"other": 1}, {"key": None}]
+)
+def test_a_broken_answer_is_not_taken(tmp_path: Path, change: dict) -> None:
+    message = write_message(drawing_of(np.zeros((2, 2, 2), dtype=np.float32)), tmp_path, "1.npy")
+    with pytest.raises(NotThatType):
+        answer_from({**message, "content": {**message["content"], **change}}, jobs.Draw("a"), tmp_path)
+
+
+def test_an_array_beyond_the_end_of_the_file_is_not_taken(tmp_path: Path) -> None:
+    message = write_message(drawing_of(np.zeros((2, 2, 2), dtype=np.float32)), tmp_path, "1.npy")
+    message["content"]["voxel_map"]["shape"] = [200, 200, 200]
+    with pytest.raises(NotThatType):
+        answer_from(message, jobs.Draw("a"), tmp_path)
+
+
 def test_a_large_voxel_map_is_not_read_by_the_call_that_takes_it(tmp_path: Path) -> None:
     """A window waits for that call: 80 MB took it up to 0.9 seconds."""
-    rng, box = np.random.default_rng(2), (slice(1, 61), slice(0, 256), slice(4, 260))
-    values = rng.random((60, 256, 256), dtype=np.float32)
-    write_array(tmp_path / "2.npy", values)
-    write_arrays(tmp_path / "1.npy", {})
-    place = [[part.start, part.stop] for part in box]
-    message = {"kind": "drawing", "key": "a", "file": "1.npy", "map": "2.npy", "box": place, "scale": 1.0}
+    values = np.random.default_rng(2).random((60, 256, 256), dtype=np.float32)
+    message = write_message(drawing_of(values), tmp_path, "1.npy")
     tracemalloc.start()
-    drawing = answer_from({**message, "labels": [], "uptake": {}}, tmp_path)
+    drawing = answer_from(message, jobs.Draw("a"), tmp_path)
     held = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert held < values.nbytes / 10 and list(tmp_path.iterdir()) == []
+    assert held < MAPPED_BYTES < values.nbytes / 10 and list(tmp_path.iterdir()) == []
     assert np.array_equal(drawing.voxel_map, values), "it is there though its file has gone"
-
-
-def test_an_array_without_voxels_is_mapped(tmp_path: Path) -> None:
-    write_array(tmp_path / "1.npy", np.zeros((0, 4, 4), dtype=np.float32))
-    assert map_array(tmp_path / "1.npy").shape == (0, 4, 4)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker import interpreter, jobs
 from REACTKDLib.core.worker.client import WorkerClient
 from REACTKDLib.core.worker.events import JobDone, JobFailed
@@ -43,7 +45,7 @@ def test_no_name_is_left_in_the_folder_the_output_or_the_answer(tmp_path, capfd)
     files = files_in(tmp_path / CANARY)
     try:
         done = watched(client, client.submit(jobs.GradeFiles("a", files, model)), found)
-        absent = jobs.CaseFiles(ct=files.ct.replace("CT", "absent"), segmentation=files.segmentation)
+        absent = replace(files, images={Modality.CT: tmp_path / CANARY / "absent.nii.gz"})
         failed = watched(client, client.submit(jobs.GradeFiles("b", absent, model)), found)
     finally:
         client.close()

@@ -130,25 +130,19 @@ def test_two_cases_are_held_and_no_more(client, model):
 
 
 def test_a_case_that_was_read_ahead_is_ready_when_its_images_come(client, model, tmp_path):
-    from REACTKDLib.core.cases.open_case import open_case
-
     write_case(small_case(seed=4), tmp_path / "next")
     files = files_in(tmp_path / "next")
-    assert files.ct and files.fdg and files.segmentation
+    assert {Modality.CT, Modality.FDG} <= set(files.images) and files.segmentation
     wait(client, client.submit(jobs.OpenFiles(files, model), background=True))
-    paths = {name: value for name, value in vars(files).items() if name in ("ct", "fdg", "acetate", "segmentation")}
-    read = open_case(**paths)
+    read = open_job(files)
     answer = do(client, grade_job(client, read, model, "next"))
     assert answer.encoder_calls == 0 and not answer.read_anew
 
 
 def test_reading_ahead_leaves_a_case_that_is_held_to_its_owner(client, model, tmp_path):
-    from REACTKDLib.core.cases.open_case import open_case
-
     write_case(small_case(seed=6), tmp_path / "shown")
     files = files_in(tmp_path / "shown")
-    paths = {name: value for name, value in vars(files).items() if name in ("ct", "fdg", "acetate", "segmentation")}
-    do(client, grade_job(client, open_case(**paths), model, "shown"))
+    do(client, grade_job(client, open_job(files), model, "shown"))
     wait(client, client.submit(jobs.OpenFiles(files, model), background=True))
     do(client, jobs.Draw("shown"))  # it is still open under its key, with its answer
 
@@ -191,7 +185,7 @@ def test_a_case_from_files_tells_each_finding_once(client, model, case, tmp_path
     tumor[tuple(np.argwhere(case.liver & ~case.tumor)[0])] = True
     thick = Case("thick", {Modality.CT: replace(volume, ijk_to_ras=matrix)}, case.liver, tumor)
     files = files_in(write_case(thick, tmp_path / "case"))
-    here = Grader(Bundle.load(model.bundle), "cpu").open(open_job(files.job())).grade().report.findings
+    here = Grader(Bundle.load(model.bundle), "cpu").open(open_job(files)).grade().report.findings
     for key in ("x", "x"):  # read anew, then found among the held ones
         told = do(client, jobs.GradeFiles(key, files, model)).report.findings
         assert len(told) == len(set(told)) and {"thick-slices", "one-voxel-lesion"} <= {f.code for f in told}

@@ -19,7 +19,6 @@ from REACTKDLib.core.files.dicom.origin import check_origins, origin_of
 from REACTKDLib.core.files.dicom.patient import Patient, compare
 from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.core.worker.jobs import CaseFiles
 from REACTKDTrainLib.cohorts.listed import listed_cohort
 from support.dicom_files import pet_tags, uid_of, write_seg, write_series
 
@@ -262,7 +261,6 @@ def test_a_list_says_for_each_case_whether_other_patients_are_allowed(files, tmp
             read_worklist(path)
         return
     (job,) = read_worklist(path)
-    assert CaseFiles.of(job).job() == job
     (case,) = listed_cohort(path).cases
     if word == "yes":
         assert "different-patients" in told(open_job(job)) and "different-patients" in told(case.load())
