@@ -6,6 +6,7 @@ import torch
 
 from REACTKDTrainLib.data.case import RegionMasks
 from REACTKDTrainLib.data.fixed_nodes import FIXED_SIZE
+from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.nodes.node_store import NodeCase, NodeRegions
 
 ALL = ("ct", "fdg", "acetate")
@@ -40,3 +41,11 @@ def cases(n: int = 120, seed: int = 0, fused: int = 0) -> list[NodeCase]:
         truth[0] = float(nodes - 1)
         out.append(NodeCase(f"case-{number}", f"p{seed}-{number}", grade, tuple(regions), truth, f"k{number}"))
     return out
+
+
+def view_of(case: NodeCase) -> View:
+    """A view without voxels, as the whole networks' heads read it."""
+    own = case.regions[0]
+    empty = {name: torch.zeros(0, 0, 0) for name in own.fixed}
+    sides = (own.masks, own.masks, own.fixed, own.fixed)
+    return View(case.id, case.patient, case.grade, 0, empty, None, *sides, case.truth, case.key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -58,6 +58,11 @@ class RegionMasks:
     def node_masks(self) -> NodeMasks:
         """As the student's pooling wants them."""
         return NodeMasks(self.occupancy, self.shells)
+
+    def without_voxels(self) -> RegionMasks:
+        """The same regions, topology, volumes and matches, with masks of no voxels."""
+        n = len(self)
+        return replace(self, occupancy=torch.zeros(n, 0, 0, 0), shells=torch.zeros(n - 1, 6, 0, 0, 0))
 
     @classmethod
     def from_parts(

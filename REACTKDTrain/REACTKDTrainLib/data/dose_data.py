@@ -81,11 +81,6 @@ def _note(folder: Path, store: PreparedStore, case: CohortCase) -> str:
     return "" if found is None else str(found["reason"])
 
 
-def fields_path(folder: Path, store: PreparedStore, case: CohortCase) -> Path:
-    """Where the fields of a case on its prepared box are kept."""
-    return ContentStore(folder).path(_key(store, case))
-
-
 def _key(store: PreparedStore, case: CohortCase, kind: str = "fields") -> str:
     return content_key({"format": FORMAT, "kind": kind, "prepared": store.key(case), "seed": SEED})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -40,6 +40,12 @@ class View:
     def shape(self) -> tuple[int, int, int]:
         """(d, h, w)."""
         return tuple(next(iter(self.images.values())).shape)
+
+    def without_voxels(self) -> View:
+        """The same without images and masks: what heads on fixed node vectors need; thousands fit in memory."""
+        empty = {name: torch.zeros(0, 0, 0) for name in self.images}
+        bare = (masks.without_voxels() for masks in (self.expert, self.masks))
+        return replace(self, images=empty, hu=None, expert=next(bare), masks=next(bare))
 
 
 def grades_of(views: Sequence[View], device: torch.device) -> Tensor:

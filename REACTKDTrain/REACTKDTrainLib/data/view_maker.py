@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -122,20 +121,3 @@ class ViewMaker:
 
 def _tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
-
-
-class Recent:
-    """Keeps the last `room` views in memory, by (case, number)."""
-
-    def __init__(self, make, room: int):
-        self._make, self.room, self._kept = make, room, OrderedDict()
-
-    def __call__(self, case_id: str, number: int) -> View:
-        """The view, made now if it is not among the last ones."""
-        key = case_id, number
-        if key not in self._kept:
-            self._kept[key] = self._make(case_id, number)
-            while len(self._kept) > self.room:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return self._kept[key]

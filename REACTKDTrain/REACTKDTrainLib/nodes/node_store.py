@@ -28,7 +28,6 @@ from REACTKDTrainLib.data.case import PreparedCase, RegionMasks
 from REACTKDTrainLib.data.fixed_nodes import fixed_vectors
 from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.data.store import PreparedStore
-from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.nodes.subset_moments import subset_moments
 
 FORMAT = "reactkd-nodes/1"
@@ -60,15 +59,6 @@ class NodeCase:
     regions: tuple[NodeRegions, ...]
     truth: Tensor | None
     key: str
-
-    def view(self, number: int = 0, variant: int = 0) -> View:
-        """A view without voxels: teachers see the expert's regions, the student those of `variant`."""
-        expert, own = self.regions[0], self.regions[variant]
-        empty = {name: torch.zeros(0, 0, 0) for name in own.fixed}
-        return View(
-            self.id, self.patient, self.grade, number, empty, None, expert.masks, own.masks, own.fixed, expert.fixed,
-            self.truth, f"{self.key} {number}",
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)

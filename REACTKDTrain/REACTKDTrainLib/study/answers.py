@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from REACTKDLib.core.modality import INPUTS, subset_name
 from REACTKDLib.core.student.network import Student
-from REACTKDTrainLib.data.view import View
-from REACTKDTrainLib.models.student_graph import encode_views, nodes_of, view_batches
+from REACTKDTrainLib.models.predict import decide_views
 from REACTKDTrainLib.training.fold_data import FoldData
 
 NODES = 8  # shown of a case: the parenchyma and up to seven lesions
@@ -26,26 +25,17 @@ def answers(student: Student, data: FoldData, inputs: Sequence[Sequence[str]] = 
     out = {f"p_{subset_name(s)}": np.full((len(data), 3), np.nan) for s in inputs}
     rows = {name: np.full((len(data), NODES), np.nan) for name in ("weight", "effect", "contribution")}
     hidden = np.full((len(data), student.config.hidden), np.nan, dtype=np.float32)
-    for n, (view, levels) in enumerate(_encoded(student, data)):
-        known = tuple(m for m in student.config.modalities if m in view.images)
-        for subset in dict.fromkeys([*map(tuple, inputs), known]):
-            if not set(subset) <= set(known):
-                continue
-            decision = student.forward_nodes(nodes_of(student, view, levels, subset)[0])
-            p = torch.softmax(decision.logits.double(), dim=0).cpu()
-            if f"p_{subset_name(subset)}" in out:
-                out[f"p_{subset_name(subset)}"][n] = p.numpy()
-            if subset == known:
-                hidden[n] = decision.summary.cpu().numpy()
-                _explain(decision, p, rows, n)
+    whole = [tuple(m for m in student.config.modalities if m in case.modalities) for case in data.cases]
+    subsets = list(dict.fromkeys([*map(tuple, inputs), *whole]))
+    for n, decisions in enumerate(decide_views(student, map(data.view, range(len(data))), subsets)):
+        p = {name: torch.softmax(d.logits.double(), dim=0).cpu() for name, d in decisions.items()}
+        for name in p:
+            if f"p_{name}" in out:
+                out[f"p_{name}"][n] = p[name].numpy()
+        name = subset_name(whole[n])
+        hidden[n] = decisions[name].summary.cpu().numpy()
+        _explain(decisions[name], p[name], rows, n)
     return {**out, **rows, "hidden": hidden}
-
-
-def _encoded(student: Student, data: FoldData) -> Iterator[tuple[View, dict[str, list[torch.Tensor]]]]:
-    """Every view with its maps; small ones encoded together, which takes a third of the time."""
-    for batch in view_batches(data.view(n) for n in range(len(data))):
-        levels = encode_views(student, batch, None) if student.fused_size else [{} for _ in batch]
-        yield from zip(batch, levels, strict=True)
 
 
 def _explain(decision, p: torch.Tensor, rows: dict[str, np.ndarray], n: int) -> None:

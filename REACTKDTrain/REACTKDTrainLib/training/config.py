@@ -18,9 +18,10 @@ from pydantic import Field, PlainSerializer, WrapValidator
 from REACTKDLib.core.bounds import LARGEST_SEED
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.student.config import StudentConfig
-from REACTKDTrainLib.cohorts.sizes import SIZES
+from REACTKDTrainLib.cohorts.sizes import SIZES, preparation_of
 from REACTKDTrainLib.data.annotators import MaskPerturbation
 from REACTKDTrainLib.data.augmentation import Augmentation
+from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.models.teacher_config import TeacherConfig
 from REACTKDTrainLib.settings import Dropout, Weight, from_json, settings, to_json
@@ -55,6 +56,17 @@ class DataConfig:
     validation: Annotated[float, Field(gt=0, lt=0.5, alias="inner")] = 0.2
     window: Literal["fold", "usual"] = "fold"
     doses: bool = True
+
+    def store(self, cache: Path) -> PreparedStore:
+        """Where the cases of a training with these settings are prepared and kept, below `cache`."""
+        return PreparedStore(
+            cache / "prepared",
+            preparation_of(self.size),
+            self.mask_variants,
+            self.perturbation,
+            self.mask_seed,
+            self.whole_grid,
+        )
 
 
 @settings

@@ -17,7 +17,6 @@ from REACTKDLib.core.writing.run_lock import running_alone
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.folds import Split, make_folds
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort, size_of
-from REACTKDTrainLib.cohorts.sizes import preparation_of
 from REACTKDTrainLib.data.dose_data import DoseSource, at_native_dose, prepare_fields_or_note
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
@@ -86,15 +85,7 @@ class Experiment:
         self.cache = Path(options.cache) if options.cache else self.output / "cache"
         self.stop = StopFile(self.output)
         self._on_progress = on_progress
-        data = config.data
-        self.store = PreparedStore(
-            self.cache / "prepared",
-            preparation_of(data.size),
-            data.mask_variants,
-            data.perturbation,
-            data.mask_seed,
-            data.whole_grid,
-        )
+        self.store = config.data.store(self.cache)
 
     def run(self) -> Result:
         """Everything, in order; what an earlier run finished is not done again."""

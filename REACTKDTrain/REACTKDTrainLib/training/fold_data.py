@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from REACTKDLib.core.memo import Memo
 from REACTKDTrainLib.cohorts.base import CohortCase
-from REACTKDTrainLib.data.light import without_voxels
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.data.view import View
-from REACTKDTrainLib.data.view_maker import Recent, ViewMaker
+from REACTKDTrainLib.data.view_maker import ViewMaker
 from REACTKDTrainLib.training.trainer import Sample
 
 #: voxels of views that are kept in memory: about 2 GB of images and masks
@@ -28,10 +29,7 @@ class FoldData:
     views: int = 1
     room_voxels: int = ROOM_VOXELS
     _light: dict[tuple[int, int], View] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._recent = Recent(self._make, 1)
-        self._sized = False
+    _recent: Memo | None = None  # its size is known with the first view
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -41,12 +39,11 @@ class FoldData:
 
     def view(self, index: int, number: int = 0) -> View:
         """View `number` of case `index`. Raises: what `PreparedStore.get` raises."""
-        view = self._recent(index, number)
-        if not self._sized:
-            d, h, w = view.shape
-            self._recent.room = max(self.room_voxels // (d * h * w), 1)
-            self._sized = True
-        return view
+        if self._recent is None:
+            view = self._make(index, number)
+            self._recent = Memo(max(self.room_voxels // math.prod(view.shape), 1))
+            return self._recent.of((index, number), lambda: view)
+        return self._recent.of((index, number), lambda: self._make(index, number))
 
     def of(self, sample: Sample) -> View:
         """The view of a training sample: one of `views`, by its seed."""
@@ -55,7 +52,7 @@ class FoldData:
     def light(self, index: int, number: int = 0) -> View:
         """View `number` of case `index` without voxels; kept in memory."""
         if (index, number) not in self._light:
-            self._light[index, number] = without_voxels(self._make(index, number))
+            self._light[index, number] = self._make(index, number).without_voxels()
         return self._light[index, number]
 
     def light_of(self, sample: Sample) -> View:

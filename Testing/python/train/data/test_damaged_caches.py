@@ -12,7 +12,7 @@ import torch
 from REACTKDLib.core.writing.kept_files import is_whole
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.cohorts.sizes import preparation_of
-from REACTKDTrainLib.data.dose_data import fields_path, prepare_fields
+from REACTKDTrainLib.data.dose_data import prepare_fields
 from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.data.view_maker import ViewMaker
@@ -100,7 +100,7 @@ def test_the_teachers_answers_count_as_absent(store, case, how, tmp_path) -> Non
 def test_dose_fields(store, how, tmp_path) -> None:
     whole = phantom_case("hospital", 7, "tiny", whole_field=True)
     prepare_fields(tmp_path, store, whole)
-    path = fields_path(tmp_path, store, whole)
+    (path,) = tmp_path.iterdir()
     with np.load(path) as first:
         before = {name: first[name] for name in ("quantum", "electronic")}
     damage(path, how)

@@ -16,9 +16,9 @@ from REACTKDTrainLib.models.node_batches import teacher_heads
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.models.teacher_config import TeacherConfig
 from REACTKDTrainLib.nodes.table import NodeTable
-from REACTKDTrainLib.nodes.teacher import Ensemble, NodeTeacher, taken, targets_of
+from REACTKDTrainLib.nodes.teacher import Ensemble, NodeTeacher, targets_of
 from REACTKDTrainLib.nodes.train import Recipe, new_student, predict, train_student, train_teacher
-from support.node_cases import cases
+from support.node_cases import cases, view_of
 
 QUICK = Recipe(steps=150, batch=32)
 ALL = ("ct", "fdg", "acetate")
@@ -153,7 +153,7 @@ def test_teachers_are_the_heads_of_the_whole_teacher():
             torch.nn.init.zeros_(whole.heads[name].fixed_in["dose"].bias)
         missing = head.load_state_dict(given, strict=False).missing_keys
         assert all(k.startswith("map_in") for k in missing)
-    views = [case.view() for case in own]
+    views = [view_of(case) for case in own]
     with torch.no_grad():
         want = teacher_heads(whole, views, [0] * len(views))
         got = teacher(table.batch())
@@ -174,7 +174,7 @@ def test_an_ensemble_is_the_mean_of_log_probabilities(table, teacher):
 def test_targets_of_some_are_some_of_the_targets(table, teacher):
     targets = targets_of(teacher, table)
     index = torch.tensor([5, 0])
-    some = taken(targets, index)
+    some = targets.taken(index)
     assert torch.equal(some.logits, targets.logits[index]) and some.nodes[0] is targets.nodes[5]
 
 
