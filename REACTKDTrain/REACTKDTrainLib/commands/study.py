@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.progress import display_for
 
 PRESETS = ("smoke", "quick", "cpu", "gpu")
 
@@ -52,9 +53,9 @@ def run(options: argparse.Namespace) -> None:
         choose_device(options.device),
         options.workers,
         options.ready,
-        lambda line: print(line, flush=True),
     )
-    results = study.write() if options.tables else study.run(options.part or PARTS)
+    with display_for(sys.stdout, "lines") as on_progress:
+        results = study.write() if options.tables else study.run(options.part or PARTS, on_progress)
     if results["study"]["meaningless"]:
         print("Everything ran. The sizes are tiny: the numbers mean nothing.")
     print(f"Tables, figures and results.json are in {options.output}.")

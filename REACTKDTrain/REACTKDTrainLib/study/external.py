@@ -10,12 +10,12 @@ from functools import cached_property, partial
 import numpy as np
 import torch
 
+from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.low_dose.dosed_cohort import at_dose
 from REACTKDTrainLib.study.answers import answers
-from REACTKDTrainLib.study.progress import every
 from REACTKDTrainLib.study.runs import Run
 from REACTKDTrainLib.study.volumes import VolumeStudy
 from REACTKDTrainLib.training.config import TrainingConfig
@@ -47,11 +47,11 @@ class ExternalStudy:
         by_level = {name: at_dose(self.cohort, folder, name).cases for name in MIXED}
         return tuple(by_level[mixed_level(case.id)][n] for n, case in enumerate(self.cohort.cases))
 
-    def prepare(self, levels: Sequence[str]) -> None:
-        """Every case at every dose once; makes the low doses."""
-        for level in levels:
-            on_progress = every(25, self.volumes.log, f"prepared external cases, {level} dose")
-            self.volumes.store.prepare(self.cases(level), on_progress, self.volumes.workers)
+    def prepare(self, on_progress: OnProgress = no_progress) -> None:
+        """Every case that the students learn from, and every case at every dose, once; makes the low doses."""
+        self.volumes.prepare()
+        cases = [case for level in self.volumes.preset.doses for case in self.cases(level)]
+        self.volumes.store.prepare(cases, on_progress, self.volumes.workers)
 
     def runs(self, rows: Sequence[str], levels: Sequence[str]) -> list[Run]:
         """Each method's students of seed 0 at each dose."""

@@ -8,7 +8,7 @@ bands and shells of every region, which is most of what the shipped student know
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from torch import nn
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.modality import INPUTS, subset_name
 from REACTKDLib.core.one_thread import one_thread
+from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.distillation.config import DistillationConfig
@@ -32,7 +33,6 @@ from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import targets_of
 from REACTKDTrainLib.nodes.train import Recipe, predict, train_student, train_teacher
 from REACTKDTrainLib.study.presets import BIOLOGY, NodeConfig
-from REACTKDTrainLib.study.progress import every
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.training.preparation import prepare_cases
 
@@ -63,7 +63,6 @@ class NodeStudy:
     size: str = "full"
     ready: bool = False
     workers: int = 1
-    log: Callable[[str], None] = print
     _tables: dict[str, NodeTable] = field(default_factory=dict)
     _teachers: dict[str, GraphOutput] = field(default_factory=dict)
 
@@ -90,12 +89,10 @@ class NodeStudy:
         """Of training subsets: those that the pool allows."""
         return tuple(n for n in self.config.sizes if n <= len(self.cases["pool"]))
 
-    def prepare(self) -> None:
+    def prepare(self, on_progress: OnProgress = no_progress) -> None:
         """Make the node files that are not there."""
         missing = [c for cases in self.cases.values() for c in cases if not self.store.path(c).exists()]
-        if missing:
-            self.log(f"making node vectors of {len(missing)} phantoms")
-            prepare_cases(missing, self.store.make, self.workers, every(25, self.log, "node vectors"))
+        prepare_cases(missing, self.store.make, self.workers, on_progress)
 
     def table(self, part: str) -> NodeTable:
         """'test', 'validation' or 'pool'."""
@@ -143,7 +140,6 @@ class NodeStudy:
     def large_teacher(self) -> nn.Module:
         """Trained on the whole pool, once in a process, and in every process to the same bits."""
         table = self.table("pool")
-        self.log(f"teacher of all {len(table)} phantoms of the pool")
         steps = max(2 * self.config.steps, 1)
         with one_thread(), torch.enable_grad():
             return train_teacher(table, self.recipe(0, steps=steps), HIDDEN)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
@@ -14,13 +13,14 @@ from pathlib import Path
 import torch
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.text import plural
 from REACTKDLib.core.writing.atomic import write_text
+from REACTKDTrainLib.progress import WeightedProgress
 from REACTKDTrainLib.results.tables import as_csv, markdown
 from REACTKDTrainLib.study.external import ExternalStudy
 from REACTKDTrainLib.study.nodes import NodeStudy
 from REACTKDTrainLib.study.presets import BIOLOGY, Preset
-from REACTKDTrainLib.study.progress import RunProgress
 from REACTKDTrainLib.study.results import ablation_table, external_table, method_table, node_table, teacher_table
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.study.tables import tables_of
@@ -30,6 +30,9 @@ from REACTKDTrainLib.worker_pool import WorkerPool
 
 #: in the order in which they run: what decides most first
 PARTS = ("nodes", "methods", "seeds", "ablation", "external")
+#: what a part costs relative to the others, and which share of each is the preparing of cases, for progress
+COST = {"nodes": 4.0, "methods": 12.0, "seeds": 6.0, "ablation": 8.0, "external": 2.0}
+PREPARING = 0.1
 #: of each part, what is done together, one after the other: the later needs what the former left
 KINDS = {
     "nodes": ("choices", "nodes", "node teachers"),
@@ -46,7 +49,7 @@ NODE_DRAWS = 500
 @dataclass(eq=False)
 class Study:
     """cohort, external: as in training, '' for the phantoms of the preset. cache: shared by studies. workers: processes
-    that prepare cases and do runs. ready: see `NodeStudy`. log: takes a line for people.
+    that prepare cases and do runs. ready: see `NodeStudy`.
     """
 
     preset: Preset
@@ -57,7 +60,6 @@ class Study:
     device: torch.device = torch.device("cpu")
     workers: int = 1
     ready: bool = False
-    log: Callable[[str], None] = print
     _known: dict[str, dict[str, Run]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -72,7 +74,7 @@ class Study:
         """The level of volumes."""
         size = self.preset.training.data.size
         cohort = self.cohort or f"phantom:hospital?cases={self.preset.hospital}&size={size}&biology={BIOLOGY}"
-        return VolumeStudy(self.preset, cohort, self.output, self.cache, self.device, self.workers, self.log)
+        return VolumeStudy(self.preset, cohort, self.output, self.cache, self.device, self.workers)
 
     @cached_property
     def outside(self) -> ExternalStudy:
@@ -86,9 +88,9 @@ class Study:
     def nodes(self) -> NodeStudy:
         """The level of nodes, always phantoms."""
         size = "tiny" if self.preset.meaningless else "full"
-        return NodeStudy(self.preset.nodes, self.cache / "nodes", size, self.ready, self.workers, self.log)
+        return NodeStudy(self.preset.nodes, self.cache / "nodes", size, self.ready, self.workers)
 
-    def run(self, parts: Sequence[str] = PARTS) -> dict:
+    def run(self, parts: Sequence[str] = PARTS, on_progress: OnProgress = no_progress) -> dict:
         """Do what is not done of these parts, then write everything.
 
         Raises: ReactkdError; UsageError for a part; WorkerLost.
@@ -97,24 +99,23 @@ class Study:
             if part not in PARTS:
                 raise UsageError(f"There is no part {part!r}; choose some of {', '.join(PARTS)}.")
         results = None
-        own = self if self.workers == 1 else replace(self, workers=1, log=_silent)
+        progress = WeightedProgress({part: COST[part] for part in parts}, on_progress)
+        own = self if self.workers == 1 else replace(self, workers=1)
         with WorkerPool(own.make, self.workers) as pool:
             for part in (p for p in PARTS if p in parts):
-                self._prepare(part)
-                for kind in KINDS[part]:
-                    self._do(kind, pool)
+                self._do_part(part, pool, progress.part(part))
                 results = self.write()
         return self.write() if results is None else results
 
     # -- parts
 
-    def _prepare(self, part: str) -> None:
-        if part == "nodes":
-            self.nodes.prepare()
-            return
-        self.volumes.prepare()
-        if part == "external":
-            self.outside.prepare(self.preset.doses)
+    def _do_part(self, part: str, pool: WorkerPool[tuple[str, str], None], on_progress: OnProgress) -> None:
+        level = {"nodes": self.nodes, "external": self.outside}.get(part, self.volumes)
+        level.prepare(lambda fraction, text: on_progress(PREPARING * fraction, f"{part}, preparing case {text}"))
+        costs = {kind: sum(run.cost for run in self.runs_of(kind)) for kind in KINDS[part]}
+        runs = WeightedProgress(costs, lambda f, text: on_progress(PREPARING + (1 - PREPARING) * f, f"{part}, {text}"))
+        for kind in KINDS[part]:
+            self._do(kind, pool, runs.part(kind))
 
     def runs_of(self, kind: str) -> list[Run]:
         """One of the names in `KINDS`. Those of the kind 'nodes' are known once the choices are made."""
@@ -130,25 +131,24 @@ class Study:
             "external": lambda: self.outside.runs(preset.headline, preset.doses),
         }[kind]()
 
-    def make(self, named: tuple[str, str]) -> float:
-        """Make and keep one run by its kind and key, which is all that a worker is sent. Returns the seconds."""
-        started = time.monotonic()
+    def make(self, named: tuple[str, str]) -> None:
+        """Make and keep one run by its kind and key, which is all that a worker is sent."""
         kind, key = named
         if kind not in self._known:
             self._known[kind] = {run.key: run for run in self.runs_of(kind)}
         run = self._known[kind][key]
         if not self.files.done(run):  # another process on the same folder may have come first
             self.files.put(run, run.make())
-        return time.monotonic() - started
 
-    def _do(self, kind: str, pool: WorkerPool[tuple[str, str], float]) -> None:
-        runs = self.runs_of(kind)
-        waiting = {run.key: run for run in runs if not self.files.done(run)}
-        if len(waiting) < len(runs):
-            self.log(f"{len(runs) - len(waiting)} runs are there already")
-        progress = RunProgress(list(waiting.values()), self.log, min(self.workers, max(len(waiting), 1)))
-        for (_, key), seconds in pool.results([(kind, key) for key in waiting]):
-            progress.end(waiting[key], seconds)
+    def _do(self, kind: str, pool: WorkerPool[tuple[str, str], None], on_progress: OnProgress = no_progress) -> None:
+        runs = {run.key: run for run in self.runs_of(kind)}
+        waiting = [key for key, run in runs.items() if not self.files.done(run)]
+        whole, done = sum(run.cost for run in runs.values()), len(runs) - len(waiting)
+        left = sum(runs[key].cost for key in waiting)
+        on_progress(1 - left / max(whole, 1e-9), f"{kind}: {done} of {len(runs)} runs are there already")
+        for number, ((_, key), _) in enumerate(pool.results([(kind, key) for key in waiting]), start=done + 1):
+            left -= runs[key].cost
+            on_progress(1 - left / whole, f"{runs[key].title} ({number} of {len(runs)})")
 
     # -- what comes out
 
@@ -226,10 +226,6 @@ def caption_of(results: dict) -> str:
     parts.append(f"{hardware['device']} {hardware['machine']}, {plural(hardware['threads'], 'thread')}")
     text = "; ".join(parts) + "."
     return f"{text} **Sizes are tiny: the numbers mean nothing.**" if about["meaningless"] else text
-
-
-def _silent(_line: str) -> None:
-    """Workers print nothing."""
 
 
 def _plain(value):

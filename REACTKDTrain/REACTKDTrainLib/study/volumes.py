@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.writing.tensor_files import write_tensors
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.folds import Split, make_folds
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
-from REACTKDTrainLib.cohorts.sizes import preparation_of
 from REACTKDTrainLib.data.dose_data import DoseSource, prepare_fields_or_note
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.distillation.distiller import make_distiller
@@ -24,7 +24,6 @@ from REACTKDTrainLib.distillation.targets_cache import weights_hash
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.study.answers import answers
 from REACTKDTrainLib.study.presets import HEADLINE, Preset
-from REACTKDTrainLib.study.progress import every
 from REACTKDTrainLib.study.runs import Run
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.fold import FoldRun
@@ -51,7 +50,6 @@ class VolumeStudy:
     cache: Path
     device: torch.device = torch.device("cpu")
     workers: int = 1
-    log: Callable[[str], None] = print
     _teachers: dict[int, Teacher] = field(default_factory=dict)
     _bases: dict[int, FoldRun] = field(default_factory=dict)
 
@@ -69,24 +67,17 @@ class VolumeStudy:
 
     @cached_property
     def store(self) -> PreparedStore:
-        data = self.training.data
-        return PreparedStore(
-            self.cache / "prepared",
-            preparation_of(data.size),
-            data.mask_variants,
-            data.perturbation,
-            data.mask_seed,
-            data.whole_grid,
-        )
+        """Prepared cases, shared by studies with the same settings."""
+        return self.training.data.store(self.cache)
 
     @cached_property
     def splits(self) -> list[Split]:
         """The same for all methods and seeds."""
         return make_folds(self.cohort.cases, self.training.folds, 0, self.training.data.validation)
 
-    def prepare(self) -> None:
+    def prepare(self, on_progress: OnProgress = no_progress) -> None:
         """Every case once."""
-        self.store.prepare(self.cohort.cases, every(25, self.log, "prepared cases"), self.workers)
+        self.store.prepare(self.cohort.cases, on_progress, self.workers)
         if self.training.data.doses:
             for case in self.cohort.cases:
                 prepare_fields_or_note(self.cache / "doses", self.store, case)
@@ -111,7 +102,6 @@ class VolumeStudy:
     def teacher(self, fold: int) -> Teacher:
         """Trained once, frozen; read again in a later session."""
         if fold not in self._teachers:
-            self.log(f"teachers of part {fold + 1}: training, or reading what was trained")
             self._teachers[fold] = self.base(fold).teacher()
         return self._teachers[fold]
 

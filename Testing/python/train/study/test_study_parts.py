@@ -24,7 +24,6 @@ from REACTKDTrainLib.study.limits import latents_of, limit_of
 from REACTKDTrainLib.study.nodes import NodeStudy
 from REACTKDTrainLib.study.page import insert_tables
 from REACTKDTrainLib.study.presets import COMPARED, PRESETS, preset_of
-from REACTKDTrainLib.study.progress import RunProgress
 from REACTKDTrainLib.study.results import pooled
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.study.study import Study
@@ -57,22 +56,15 @@ def test_a_study_makes_each_run_once(tmp_path, monkeypatch):
         made.append(1)
         return {"p": np.zeros(1)}
 
-    study = Study(preset_of("smoke"), tmp_path, log=lambda line: None)
+    study = Study(preset_of("smoke"), tmp_path)
     monkeypatch.setattr(study, "runs_of", lambda kind: [some_run(make=make), some_run({"rate": 3}, make=make)])
+    shown = []
     with WorkerPool(study.make) as pool:
         for _ in range(2):
-            study._do("methods", pool)
+            study._do("methods", pool, lambda fraction, text: shown.append((round(fraction, 2), text.split(": ")[1])))
     assert len(made) == 2
-
-
-def test_the_pace_is_told_for_each_run_and_falls():
-    runs = [some_run({"n": n}) for n in range(3)]
-    for at_once, left in ((1, ["20 s left", "10 s left", "0 s left"]), (2, ["10 s left", "5 s left", "0 s left"])):
-        lines = []
-        progress = RunProgress(runs, lines.append, at_once)
-        for run in runs:
-            progress.end(run, 10.0)
-        assert [line.split("about ")[1] for line in lines] == left
+    first, second = "0 of 2 runs are there already", "2 of 2 runs are there already"
+    assert [fraction for fraction, _ in shown] == [0, 0.5, 1, 1] and (shown[0][1], shown[-1][1]) == (first, second)
 
 
 # ---- measures
@@ -182,7 +174,7 @@ def test_the_teacher_of_the_pool_is_the_same_whoever_trains_it(tmp_path):
     answered = []
     threads = torch.get_num_threads()
     for number in (1, 2):
-        level = NodeStudy(preset_of("smoke").nodes, tmp_path, log=lambda line: None)
+        level = NodeStudy(preset_of("smoke").nodes, tmp_path)
         level._tables |= {"pool": table, "test": table.pick(torch.arange(10))}
         torch.set_num_threads(number)
         try:
