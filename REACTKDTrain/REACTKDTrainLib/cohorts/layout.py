@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
-from REACTKDLib.core.progress import OnProgress
+from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDTrainLib.cohorts import layouts
 from REACTKDTrainLib.cohorts.clinical import Mixed
 from REACTKDTrainLib.cohorts.survey import Survey
@@ -61,7 +61,7 @@ class Layout:
 
     holds: str
     recognize: Callable[[Path], bool]
-    survey: Callable[[Path, LayoutOptions, OnProgress | None], Survey]
+    survey: Callable[[Path, LayoutOptions, OnProgress], Survey]
     rank: int = 5
 
 
@@ -73,7 +73,7 @@ def known_layouts() -> tuple[Layout, ...]:
 
 
 def survey_folder(
-    folder: Path, options: LayoutOptions = AS_IT_IS, on_progress: OnProgress | None = None
+    folder: Path, options: LayoutOptions = AS_IT_IS, on_progress: OnProgress = no_progress
 ) -> Survey | None:
     """Survey a folder in a layout that is known; None for any other. Raises: what the layout's reader raises."""
     found = next((layout for layout in known_layouts() if layout.recognize(folder)), None)

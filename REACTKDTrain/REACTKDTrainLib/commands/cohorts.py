@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from REACTKDLib.core.errors import FileMissing, ReactkdError, UsageError
-from REACTKDLib.core.progress import OnProgress
+from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.progress import display_for
 
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
         print(f"Wrote {options.datalist.name} with {plural(len(survey.cases), 'case')}.")
 
 
-def survey_of(options: argparse.Namespace, on_progress: OnProgress | None = None) -> Survey:
+def survey_of(options: argparse.Namespace, on_progress: OnProgress = no_progress) -> Survey:
     """Recognize the layout of the folder and look at it. Raises: FileMissing, UsageError."""
     from REACTKDTrainLib.cohorts.layout import LayoutOptions, survey_folder
     from REACTKDTrainLib.cohorts.listed import listed_cohort
@@ -102,14 +102,13 @@ def survey_of(options: argparse.Namespace, on_progress: OnProgress | None = None
     )
 
 
-def open_all(survey: Survey, on_progress: OnProgress | None = None) -> Survey:
+def open_all(survey: Survey, on_progress: OnProgress = no_progress) -> Survey:
     """Open every case; what cannot be opened leaves the survey with the reason, and remarks are told."""
     from REACTKDTrainLib.cohorts.survey import Problem, Survey
 
     cases, problems = [], list(survey.problems)
     for number, case in enumerate(survey.cases):
-        if on_progress:
-            on_progress(number / len(survey.cases), case.id)
+        on_progress(number / len(survey.cases), case.id)
         try:
             opened = case.load()
         except (ReactkdError, OSError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -63,13 +63,7 @@ class DoseTestSets:
         name = case_id if self.levels[level] == 1.0 else f"{case_id}_seed{seed}"
         return self.folder / level / f"{name}.nii.gz"
 
-    def write(
-        self,
-        case_id: str,
-        ct: Volume,
-        thickness_mm: float | None = None,
-        is_canceled: Callable[[], bool] | None = None,
-    ) -> list[Path]:
+    def write(self, case_id: str, ct: Volume, thickness_mm: float | None = None) -> list[Path]:
         """Write every level and seed of one case that is not there yet; return all its paths.
 
         Raises: what `degrade` raises, OutputNotWritable.
@@ -81,7 +75,7 @@ class DoseTestSets:
                 paths.append(path)
                 request = self._request(case_id, source, level, seed, thickness_mm)
                 if kept(path, request) is None:
-                    self._make(path, ct, request, is_canceled)
+                    self._make(path, ct, request)
         return paths
 
     def table(self) -> list[dict]:
@@ -108,7 +102,7 @@ class DoseTestSets:
             "input_sha256": source,
         }
 
-    def _make(self, path: Path, ct: Volume, request: dict, is_canceled: Callable[[], bool] | None) -> None:
+    def _make(self, path: Path, ct: Volume, request: dict) -> None:
         low, record = degrade(
             ct,
             request["dose"],
@@ -117,7 +111,6 @@ class DoseTestSets:
             thickness_mm=request["thickness_mm"],
             calibrate=self.calibrate and request["dose"] < 1.0,
             simulators=self._simulators,
-            is_canceled=is_canceled,
         )
         sidecar_of(path).unlink(missing_ok=True)
         write_sidecar(write_volume(low, path), record.to_json(), request)

@@ -16,7 +16,7 @@ from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.files.volumes import read_volume
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.core.progress import OnProgress
+from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.content_store import content_key
@@ -24,7 +24,7 @@ from REACTKDTrainLib.low_dose.cohort import LEVELS, TEST_SEEDS, DoseTestSets
 
 
 def write_test_sets(
-    cohort: Cohort, sets: DoseTestSets, on_progress: OnProgress | None = None
+    cohort: Cohort, sets: DoseTestSets, on_progress: OnProgress = no_progress
 ) -> tuple[tuple[str, str], ...]:
     """Write every level and seed of every case with a CT; return (case, reason) of those that have none.
 
@@ -33,16 +33,14 @@ def write_test_sets(
     """
     left_out = []
     for number, case in enumerate(cohort.cases):
-        if on_progress:
-            on_progress(number / len(cohort.cases), case.id)
+        on_progress(number / len(cohort.cases), case.id)
         try:
             sets.write(case.id, _ct_of(case.load(), case.id))
         except ReactkdError as error:
             if error.code == "output-not-writable":
                 raise
             left_out.append((case.id, str(error)))
-    if on_progress:
-        on_progress(1.0, f"{len(cohort.cases)} cases")
+    on_progress(1.0, f"{len(cohort.cases)} cases")
     if len(left_out) == len(cohort.cases):
         raise UsageError(f"No case of the cohort could be simulated; the first: {left_out[0][1]}")
     return tuple(left_out)

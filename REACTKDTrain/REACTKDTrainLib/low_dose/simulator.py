@@ -11,8 +11,8 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from REACTKDLib.core.errors import Canceled, UsageError
-from REACTKDLib.core.progress import OnProgress
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDTrainLib.low_dose.backprojection import BackProjector
 from REACTKDTrainLib.low_dose.calibration import calibrated_budget
 from REACTKDTrainLib.low_dose.gridding import PolarGeometry
@@ -98,8 +98,7 @@ class LowDoseCT:
         i0: float | None = None,
         first_slice: int = 0,
         increment_mm: float | None = None,
-        on_progress: OnProgress | None = None,
-        is_canceled: Callable[[], bool] | None = None,
+        on_progress: OnProgress = no_progress,
     ) -> Slices:
         """The scan at fraction `dose` of its dose: (D, H, W) HU in, float32 HU of the same shape and kind out.
 
@@ -110,8 +109,10 @@ class LowDoseCT:
         first_slice: index of hu[0] in its scan, so that a part gets the noise that it gets in the whole. Values are
         not clipped. dose = 1 returns the input's values exactly.
 
+        on_progress: called after each block of slices; it cancels by raising.
+
         Raises: DoseOutOfRange, PhotonBudgetInvalid, UsageError, NotThreeDimensional, NotFinite, BadSpacing,
-        NotHounsfield, NoTissue, TruncatedFieldOfView, Canceled.
+        NotHounsfield, NoTissue, TruncatedFieldOfView.
         """
         dose, seed, spacing = check_dose(dose), check_seed(seed), check_spacing(spacing_mm)
         if mode not in MODES:
@@ -122,7 +123,7 @@ class LowDoseCT:
         out = _float32(hu)
         if dose < 1.0:
             counts, filter_ = self._counts(budget, spacing), self._filter(spacing)
-            for start, block in self._blocks(out, on_progress, is_canceled):
+            for start, block in self._blocks(out, on_progress):
                 std = added_std(self._line_integrals(block, spacing), dose, counts, budget.sigma_e)
                 block += self._image(noisy_sinograms(std, noise, first_slice + start, mode), filter_, block)
         return _like(hu, out)
@@ -137,8 +138,7 @@ class LowDoseCT:
         i0: float | None = None,
         first_slice: int = 0,
         increment_mm: float | None = None,
-        on_progress: OnProgress | None = None,
-        is_canceled: Callable[[], bool] | None = None,
+        on_progress: OnProgress = no_progress,
     ) -> tuple[Slices, Slices]:
         """Unit quantum and electronic noise of the scan, (D, H, W) float32 HU each; no dose in them.
 
@@ -153,7 +153,7 @@ class LowDoseCT:
         counts, filter_ = self._counts(budget, spacing), self._filter(spacing)
         source = _float32(hu)
         fields = [torch.zeros(source.shape, device=source.device) for _ in whites]
-        for start, block in self._blocks(source, on_progress, is_canceled):
+        for start, block in self._blocks(source, on_progress):
             p = self._line_integrals(block, spacing)
             stds = quantum_std(p, counts), electronic_std(p, counts, budget.sigma_e)
             for field, std, white in zip(fields, stds, whites):
@@ -202,18 +202,13 @@ class LowDoseCT:
             raise UsageError("The bowtie must give one positive number for each distance; correct the function.")
         return torch.from_numpy(profile * budget.i0).to(self.device)
 
-    def _blocks(
-        self, volume: torch.Tensor, on_progress: OnProgress | None, is_canceled: Callable[[], bool] | None
-    ) -> Iterator[tuple[int, torch.Tensor]]:
-        """Views of `batch` slices with the index of their first. Raises: Canceled."""
+    def _blocks(self, volume: torch.Tensor, on_progress: OnProgress) -> Iterator[tuple[int, torch.Tensor]]:
+        """Views of `batch` slices with the index of their first."""
         for start in range(0, len(volume), self.batch):
-            if is_canceled is not None and is_canceled():
-                raise Canceled("The low-dose simulation was stopped; nothing was written.")
             block = volume[start : start + self.batch]
             yield start, block
-            if on_progress is not None:
-                done = start + len(block)
-                on_progress(done / len(volume), f"slice {done} of {len(volume)}")
+            done = start + len(block)
+            on_progress(done / len(volume), f"slice {done} of {len(volume)}")
 
     def _image(self, sinograms: torch.Tensor, filter_: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
         """Noise image in HU for the slices `block` (S, H, W), on their device; 0 in their padding."""

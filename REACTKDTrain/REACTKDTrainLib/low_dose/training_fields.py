@@ -8,7 +8,6 @@ image, and kept as float16.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +15,6 @@ import numpy as np
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.volume import Volume
-from REACTKDLib.core.progress import OnProgress
 from REACTKDLib.core.student.prepare import resample_along_axes
 from REACTKDTrainLib.low_dose.cohort import TEST_SEEDS, case_seed
 from REACTKDTrainLib.low_dose.physics import check_dose, electronic_factor, quantum_factor
@@ -88,8 +86,6 @@ class FieldMaker:
         grid: Grid,
         seed: int,
         thickness_mm: float | None = None,
-        on_progress: OnProgress | None = None,
-        is_canceled: Callable[[], bool] | None = None,
     ) -> NoiseFields:
         """Fields of `ct` on `grid` (along the CT's own axes).
 
@@ -108,8 +104,6 @@ class FieldMaker:
             seed=case_seed(seed, case_id),
             i0=i0,
             increment_mm=scan.increment_mm,
-            on_progress=on_progress,
-            is_canceled=is_canceled,
         )
         placed = (
             resample_along_axes(ct.with_array(self._seen(scan.restored(field), ct.array)), grid, fill=0.0)

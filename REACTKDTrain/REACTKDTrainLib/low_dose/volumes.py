@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from REACTKDLib import __version__
 from REACTKDLib.core.errors import NotHounsfield
 from REACTKDLib.core.images.geometry import nearest_ras_axes
 from REACTKDLib.core.images.volume import Unit, Volume
-from REACTKDLib.core.progress import OnProgress
+from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDTrainLib.low_dose.calibration import MOST_SLICES, soft_tissue
 from REACTKDTrainLib.low_dose.field_of_view import TISSUE_ABOVE_HU, edge_contact
 from REACTKDTrainLib.low_dose.inputs import check_slices, check_spacing
@@ -123,8 +122,7 @@ def degrade(
     calibrate: bool = False,
     sigma_e: float = REFERENCE_SIGMA_E,
     simulators: Simulators | None = None,
-    on_progress: OnProgress | None = None,
-    is_canceled: Callable[[], bool] | None = None,
+    on_progress: OnProgress = no_progress,
 ) -> tuple[Volume, DoseRecord]:
     """Return `volume` at fraction `dose` of its dose, in the same place and as int16 HU, and the record of it.
 
@@ -148,7 +146,6 @@ def degrade(
         mode=mode,
         i0=i0,
         on_progress=on_progress,
-        is_canceled=is_canceled,
     )
     budget = simulator.budget(**place, sigma_e=sigma_e, i0=i0)
     added, shift = measure_added(scan.hu, low)

@@ -25,7 +25,7 @@ from REACTKDLib.core.files.dicom.series import is_dicom_source
 from REACTKDLib.core.files.dicom.sources import check_together
 from REACTKDLib.core.files.segmentations import Segmentation
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.core.progress import OnProgress
+from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.text import plural, quoted
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.clinical import MIXED, ClinicalRow, grade_of_text, read_hcc_tace_sheet
@@ -56,7 +56,7 @@ def is_hcc_tace(root: Path, most: int = 200) -> bool:
     return any(is_dicom_source(path) for _, path in zip(range(most), files_below(root))) and not has_case_folders(root)
 
 
-def survey_hcc_tace(root: Path, options: LayoutOptions = AS_IT_IS, on_progress: OnProgress | None = None) -> Survey:
+def survey_hcc_tace(root: Path, options: LayoutOptions = AS_IT_IS, on_progress: OnProgress = no_progress) -> Survey:
     """Find every patient below `root`, whatever the folders are called.
 
     Problems, by patient: no segmentation, no CT under it, the segmentation elsewhere than its CT, several phases in one
@@ -66,15 +66,13 @@ def survey_hcc_tace(root: Path, options: LayoutOptions = AS_IT_IS, on_progress: 
     Raises: FileMissing, PackagesMissing, UsageError for a sheet that is none.
     """
     root = Path(root)
-    first = None if on_progress is None else (lambda f, t: on_progress(f / 2, t))
-    index = index_folder(root, first)
+    index = index_folder(root, lambda fraction, text: on_progress(fraction / 2, text))
     rows, problems = _clinical(root, options)
     patients = _by_patient(index, options.names)
     problems += _of_folder(index, patients)
     cases: list[CohortCase] = []
     for number, (patient, series) in enumerate(sorted(patients.items())):
-        if on_progress:
-            on_progress(0.5 + 0.5 * number / len(patients), patient)
+        on_progress(0.5 + 0.5 * number / len(patients), patient)
         own: list[Problem] = []
         try:
             case = _case(patient, series, rows, options, own)
@@ -82,8 +80,7 @@ def survey_hcc_tace(root: Path, options: LayoutOptions = AS_IT_IS, on_progress: 
             case = own.append(Problem(patient, "unreadable", str(error)))
         cases += [] if case is None else [case]
         problems += own
-    if on_progress:
-        on_progress(1.0, f"{len(patients)} patients")
+    on_progress(1.0, f"{len(patients)} patients")
     absent = sorted(set(rows) - set(patients))
     if absent and patients:
         text = f"The clinical sheet has {plural(len(absent), 'patient')} without images here: {quoted(absent, 6)}."

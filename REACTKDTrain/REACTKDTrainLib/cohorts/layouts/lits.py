@@ -17,7 +17,7 @@ from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.files.label_values import whole_labels
 from REACTKDLib.core.files.volumes import read_raw
 from REACTKDLib.core.images.volume import Unit, Volume
-from REACTKDLib.core.progress import OnProgress
+from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.content import disagreements
@@ -41,7 +41,7 @@ def is_lits(root: Path) -> bool:
     return bool(set(images) & set(labels))
 
 
-def survey_lits(root: Path, on_progress: OnProgress | None = None) -> Survey:
+def survey_lits(root: Path, on_progress: OnProgress = no_progress) -> Survey:
     """Find all pairs under `root`, whatever its folders are called.
 
     Problems: a volume without labels or the reverse, a number that occurs twice, the identity geometry of cases 28-47,
@@ -53,8 +53,7 @@ def survey_lits(root: Path, on_progress: OnProgress | None = None) -> Survey:
     numbers = sorted(set(images) | set(labels))
     for at, number in enumerate(numbers):
         name = f"lits-{number:03d}"
-        if on_progress:
-            on_progress(at / len(numbers), name)
+        on_progress(at / len(numbers), name)
         if number not in labels:
             problems.append(Problem(name, "no-labels", "There is a volume but no segmentation; it was left out."))
         elif number not in images:
@@ -65,8 +64,7 @@ def survey_lits(root: Path, on_progress: OnProgress | None = None) -> Survey:
                 cases.append(_case(name, images[number], labels[number]))
             except (ReactkdError, OSError) as error:
                 problems.append(Problem(name, "unreadable", str(error)))
-    if on_progress:
-        on_progress(1.0, f"{len(numbers)} cases")
+    on_progress(1.0, f"{len(numbers)} cases")
     kind = "MSD Task03_Liver" if any(p.name.startswith("liver_") for p in images.values()) else "LiTS17"
     return Survey(kind, tuple(cases), tuple(problems))
 

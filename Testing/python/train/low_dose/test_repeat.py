@@ -116,8 +116,12 @@ def test_progress_reaches_the_end_and_work_can_be_stopped(slices):
     simulator, seen = LowDoseCT(size=128, views=180, batch=2), []
     simulator(slices, **PLACE, on_progress=lambda fraction, text: seen.append(fraction))
     assert seen == pytest.approx([1 / 3, 2 / 3, 1.0])
-    with pytest.raises(Canceled):
-        simulator(slices, **PLACE, is_canceled=lambda: len(seen) > 0)
+
+    def stop(fraction: float, text: str) -> None:
+        raise Canceled(text)
+
+    with pytest.raises(Canceled, match="slice 2 of 6"):
+        simulator(slices, **PLACE, on_progress=stop)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
