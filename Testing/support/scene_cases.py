@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,9 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.masks.checks import rechecked
+from REACTKDLib.core.masks.measures import RegionMeasures
 from REACTKDLib.core.masks.regions import RegionSet
+from REACTKDLib.core.masks.uptake import RegionUptake
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport, ReportModel, ReportRegion
 
@@ -110,6 +112,14 @@ def make_result(
     if not grade:
         voxel_map = voxel_map.with_array(np.zeros_like(voxel_map.array))
     return HandMadeResult(report, regions, voxel_map)
+
+
+def with_measures(report: GradeReport) -> GradeReport:
+    """The report with measures of the parenchyma and the first lesion: an FDG in an inferred SUV, acetate in Bq/ml."""
+    lesion = RegionUptake(7.1, 5.25, 6.5, 1.42, True), RegionUptake(None, None, None, 0.8)
+    measures = {0: RegionMeasures(), 1: RegionMeasures(34.2, dict(zip(("fdg", "acetate"), lesion)))}
+    regions = [replace(row, measures=measures.get(n)) for n, row in enumerate(report.regions)]
+    return replace(report, regions=tuple(regions))
 
 
 class HandMadeGrader:

@@ -6,12 +6,12 @@ beside 1.2.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import qt
 from slicer.i18n import tr as _
 
+from REACTKDLib.core.reports.measure_rows import MeasureRow, measure_columns, measure_titles
 from REACTKDLib.core.reports.region_value import RegionValue
 from REACTKDLib.core.reports.region_values import VALUES
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
@@ -23,20 +23,12 @@ NAME_WIDTH = 130  # a longer name is cut off and shown in its tool tip, so that 
 Column = tuple[str, str, int, Any]  # title, tool tip, decimals, value of (index, row)
 
 
-def columns_for(report: GradeReport, ratios: Mapping[str, Sequence[float | None]]) -> list[Column]:
-    """Return the columns behind the names. ratios: {image as people call it: tumor-to-liver ratio of each region}."""
+def columns_for(report: GradeReport) -> list[Column]:
+    """Return the columns behind the names: the volume, values of the explanation, then measures."""
     name = short_grade(report.grade).lower() if report.grade is not None else None
     columns = [_column_of(value, report, name) for value in VALUES if name is not None or not value.per_class]
     columns.insert(1, (_("Volume ml"), _("Volume of the region."), 1, lambda _index, row: row.volume_ml))
-    for image, values in ratios.items():
-        columns.append(
-            (
-                _("{image} tumor/liver").format(image=image),
-                _("The lesion's highest uptake over the liver's middle one."),
-                2,
-                lambda index, _row, values=values: values[index] if index < len(values) else None,
-            )
-        )
+    columns += [_measured(row, values) for row, values in _measures(report)]
     return columns
 
 
@@ -51,14 +43,27 @@ def _column_of(value: RegionValue, report: GradeReport, grade: str | None) -> Co
     return title, tip, value.decimals, shown
 
 
+def _measures(report: GradeReport) -> list[tuple[MeasureRow, list[float | None]]]:
+    titles, columns = measure_titles(report.regions), measure_columns(report.regions)
+    return [(titles[key], values) for key, values in columns.items()]
+
+
+def _measured(row: MeasureRow, values: list[float | None]) -> Column:
+    title = f"{translated(row.name)} {row.unit}" if row.unit == "mm" else translated(row.name)
+    tip = translated(row.tip)
+    if row.inferred:
+        tip = _("{tip} The PET states no unit; it follows from the values.").format(tip=tip)
+    return title, tip, row.decimals, lambda index, _row: values[index]
+
+
 def by_effect() -> tuple[int, Any]:
     """Return how the table is sorted at first: its column, and the order."""
     return 1, qt.Qt.DescendingOrder
 
 
-def fill(table: Any, report: GradeReport, ratios: Mapping[str, Sequence[float | None]]) -> None:
+def fill(table: Any, report: GradeReport) -> None:
     """Replace the content of a QTableWidget by the regions of `report`, the largest effect first."""
-    columns = columns_for(report, ratios)
+    columns = columns_for(report)
     table.blockSignals(True)
     table.clear()
     table.setColumnCount(1 + len(columns))

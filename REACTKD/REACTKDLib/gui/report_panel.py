@@ -19,7 +19,7 @@ from REACTKDLib.gui.dialogs import all_files, ask_target
 from REACTKDLib.gui.packages import ensure_packages
 from REACTKDLib.gui.pictures import pictures_of_views
 from REACTKDLib.gui.section import Section
-from REACTKDLib.gui.words import image_words, plain
+from REACTKDLib.gui.words import plain
 from REACTKDLib.scene.reading import Reading
 from REACTKDLib.scene.translation import translated
 
@@ -94,21 +94,10 @@ class ReportPanel(Section):
         return PageExtras(
             pictures=pictures_of_views(),
             colors={row.name: overlay.color(overlay.value_of(row), limit) for row in shown},
-            ratios=self._ratios(report),
             reader_grade=known.reader_grade if known is not None else None,
             reviewed=known is not None and known.reviewed is not None,
             made_at=datetime.now().strftime("%Y-%m-%d %H:%M"),
         )
-
-    def _ratios(self, report: GradeReport) -> dict[str, dict[str, float]]:
-        """{region: {PET: tumor-to-liver ratio}}, where the worker has measured them."""
-        uptake = getattr(self.context.result, "uptake", None) or {}
-        ratios: dict[str, dict[str, float]] = {}
-        for pet, entries in uptake.items():
-            for row, entry in zip(report.regions, entries):
-                if entry is not None and entry.ratio is not None:
-                    ratios.setdefault(row.name, {})[image_words(pet)] = entry.ratio
-        return ratios
 
     # the whole list
 

@@ -13,10 +13,9 @@ from REACTKDLib.gui import region_table
 from REACTKDLib.gui.own_segments import OwnSegments
 from REACTKDLib.gui.section import Section
 from REACTKDLib.gui.views import show_case
-from REACTKDLib.gui.words import grade_words, image_words, overlay_words, ratio_words, short_grade
+from REACTKDLib.gui.words import grade_words, image_words, overlay_words, short_grade
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.overlay import Overlay, overlays_for
-from REACTKDLib.scene.region_table import read_ratios
 
 ROW_HEIGHT = 24  # five regions are seen at once
 
@@ -30,7 +29,7 @@ class WhyPanel(Section):
         super().__init__(context, place)
         ui = self.ui
         self._filling = False
-        self._tabled: tuple | None = None
+        self._tabled: GradeReport | None = None
         self._sorted = region_table.by_effect()
         self._overlays: tuple[Overlay, ...] = ()
         self._input_boxes: dict[Modality, Any] = {}
@@ -145,24 +144,16 @@ class WhyPanel(Section):
         self.ui.whyHintLabel.text = text
 
     def _show_regions(self, report: GradeReport | None) -> None:
-        ratios = self._ratios()
-        known, columns = self._tabled or (None, ())
-        if known is report and (self.context.busy or columns == tuple(ratios)) and self._tabled is not None:
+        if report is not None and self._tabled is report:
             return  # what was taken out stays out
-        self._tabled = report, tuple(ratios)
+        self._tabled = report
         if report is None:
             self.ui.regionTable.setRowCount(0)
             return
-        region_table.fill(self.ui.regionTable, report, ratios)
+        region_table.fill(self.ui.regionTable, report)
         self._sorted = region_table.by_effect()
         self._make_input_boxes([Modality(name) for name in report.inputs])
         self.ui.everythingButton.enabled = False
-
-    def _ratios(self) -> dict[str, list[float | None]]:
-        """Return {image: tumor-to-liver ratio of each region}, of each PET in a unit that allows one."""
-        outputs = self.context.outputs
-        ratios = read_ratios(outputs.table) if outputs is not None and not self.context.busy else {}
-        return {ratio_words(name): values for name, values in ratios.items()}
 
     def _make_input_boxes(self, inputs: list[Modality]) -> None:
         layout = self.ui.inputsInUseWidget.layout()

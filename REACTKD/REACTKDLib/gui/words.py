@@ -44,11 +44,6 @@ def image_words(modality: Modality | str) -> str:
     }[Modality(modality)]
 
 
-def ratio_words(modality: Modality | str) -> str:
-    """Return an image in the title of a column."""
-    return {Modality.CT: _("CT"), Modality.FDG: _("FDG"), Modality.ACETATE: _("Acetate")}[Modality(modality)]
-
-
 def joined(words: list[str]) -> str:
     """Return "CT, FDG PET and acetate PET"."""
     if len(words) < 2:

@@ -118,7 +118,7 @@ def output_steps(
     yield
     write_graph(outputs.graph_nodes, outputs.graph_edges, result.report, reference)
     yield
-    write_table(outputs.table, result.report, getattr(result, "uptake", None))
+    write_table(outputs.table, result.report)
     yield
     show_as(outputs, result.report, view or ViewChoice())
     yield

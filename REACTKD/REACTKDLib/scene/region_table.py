@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import vtk
 
+from REACTKDLib.core.reports.measure_rows import measure_columns, measure_titles
 from REACTKDLib.core.reports.region_values import IN_FILES
 from REACTKDLib.core.reports.report import GradeReport
 
@@ -22,14 +22,8 @@ COLUMNS = {
 }
 
 
-RATIO = "tumor to liver, "  # and the name of the image
-
-
-def write_table(node: Any, report: GradeReport, uptake: Mapping[str, Sequence[Any]] | None = None) -> None:
-    """Replace the content of table node `node` by the regions of `report`; what is not claimed is NaN.
-
-    uptake: as `core.masks.uptake.uptake_of` gives it; its ratios get a column for each PET.
-    """
+def write_table(node: Any, report: GradeReport) -> None:
+    """Replace the content of table node `node` by the regions of `report`; what is not claimed is NaN."""
     rows = report.regions
     table = vtk.vtkTable()
     table.AddColumn(_words("region", (row.name for row in rows)))
@@ -38,30 +32,20 @@ def write_table(node: Any, report: GradeReport, uptake: Mapping[str, Sequence[An
     for value in IN_FILES:
         for name, grade in value.column_names(tuple(report.baseline or {}), " ").items():
             table.AddColumn(_numbers(name, (value.of(row, grade) for row in rows)))
-    for image, entries in (uptake or {}).items():
-        ratios = [entry.ratio if entry is not None else None for entry in entries]
-        table.AddColumn(_numbers(f"{RATIO}{image}", (*ratios, *[None] * (len(rows) - len(ratios)))))
     table.AddColumn(_words("low resolution", ("yes" if row.low_resolution else "no" for row in rows)))
+    measures = {key.replace("_", " "): row for key, row in measure_titles(rows).items()}
+    for name, values in zip(measures, measure_columns(rows).values(), strict=True):
+        table.AddColumn(_numbers(name, values))
     node.RemoveAllColumns()  # with the descriptions of columns that a former result had
     node.SetAndObserveTable(table)
     node.SetUseColumnTitleAsColumnHeader(True)
-    for name, (unit, description) in COLUMNS.items():
+    described = {name: (row.unit, row.tip) for name, row in measures.items()}
+    for name, (unit, description) in (COLUMNS | described).items():
         node.SetColumnUnitLabel(name, unit)
         node.SetColumnDescription(name, description)
     for index in range(table.GetNumberOfColumns()):
         if isinstance(table.GetColumn(index), vtk.vtkDoubleArray):
             node.SetColumnNullValue(table.GetColumnName(index), "nan")
-
-
-def read_ratios(node: Any) -> dict[str, list[float | None]]:
-    """Return {image: tumor-to-liver ratio of each region}, as `write_table` left them; None where none is claimed."""
-    table, found = node.GetTable(), {}
-    for index in range(table.GetNumberOfColumns()):
-        name = table.GetColumnName(index) or ""
-        if name.startswith(RATIO):
-            values = [table.GetColumn(index).GetValue(row) for row in range(table.GetNumberOfRows())]
-            found[name.removeprefix(RATIO)] = [None if math.isnan(value) else value for value in values]
-    return found
 
 
 def _words(name: str, values: Iterable[str]) -> Any:

@@ -12,7 +12,6 @@ import numpy as np
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.regions import Region, RegionSet
 from REACTKDLib.core.masks.surface import Surface
-from REACTKDLib.core.masks.uptake import RegionUptake
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.core.worker.answers import Drawing
 from REACTKDLib.core.worker.arrays import laid_out
@@ -41,11 +40,6 @@ class DrawnResult:
     def surfaces(self) -> Mapping[int, Surface]:
         """By the region's label."""
         return self.drawing.surfaces
-
-    @property
-    def uptake(self) -> Mapping[str, tuple[RegionUptake | None, ...]]:
-        """Uptake in each PET, one entry for each region: see `core.masks.uptake.uptake_of`."""
-        return self.drawing.uptake
 
     @cached_property
     def voxel_map(self) -> Volume:

@@ -53,7 +53,7 @@ def test_the_answer_is_saved_in_three_forms(
     user.click("savePageButton")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert f"{100 * report.probabilities[report.grade]:.0f} %" in page and "not for clinical use" in page
-    assert "FDG PET T/L" in page and "swatch" in page
+    assert "FDG tumor/liver" in page and "swatch" in page
     user.screenshot("report-saved")
     pictures = re.findall(r"data:image/png;base64,([^\"]+)", page)
     if missing_rendering():

@@ -52,9 +52,11 @@ def test_the_table_is_the_report_and_sorts(user: Any, graded: Any, context: Any)
     assert effects == sorted(effects, reverse=True)
     assert effects[0] == pytest.approx(100 * max(region.deletion_effect for region in report.regions), abs=0.05)
     titles = [user.find("regionTable").horizontalHeaderItem(n).text() for n in range(len(rows[0]))]
-    assert titles[-2:] == ["FDG tumor/liver", "Acetate tumor/liver"]
+    kinds = ("SUVmax", "SUVmean", "SUVpeak", "tumor/liver")
+    measured = ["Longest axial diameter mm", *(f"{pet} {kind}" for pet in ("FDG", "Acetate") for kind in kinds)]
+    assert titles[-9:] == measured
     lesion = next(row for row in rows if row[0] == "Lesion 1")
-    assert float(lesion[-1]) > 0 and float(lesion[-2]) > 0
+    assert all(float(text) > 0 for text in lesion[-9:])
     click_header(user, 2)
     volumes = [float(row[2]) for row in user.rows("regionTable") if row[2]]
     assert volumes == sorted(volumes, reverse=True) and len(volumes) >= 2

@@ -383,4 +383,4 @@ def test_exchanged_tracers_are_noticed(controller, nodes):
     swapped[Modality.ACETATE] = nodes.volumes[Modality.FDG]
     report = graded(controller, CaseNodes(swapped, nodes.segmentation)).report
     assert "tracers-maybe-swapped" in [f.code for f in report.findings]
-    assert controller.result.uptake["fdg"][1].ratio is not None
+    assert controller.report.regions[1].measures.uptake["fdg"].to_liver is not None

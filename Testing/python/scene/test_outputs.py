@@ -15,10 +15,10 @@ from REACTKDLib.scene.colors import effect_color
 from REACTKDLib.scene.folder import folder_of
 from REACTKDLib.scene.outputs import ROLES, outputs_of, remove_outputs
 from REACTKDLib.scene.parameter_node import parameter_nodes, read_choice, read_inputs, read_report
-from REACTKDLib.scene.region_table import read_ratios, write_table
+from REACTKDLib.scene.region_table import write_table
 from REACTKDLib.scene.segments import SegmentChoice
 from REACTKDLib.scene.session import SceneSession, grade_in_scene
-from support.scene_cases import HandMadeGrader, make_case, make_result
+from support.scene_cases import HandMadeGrader, make_case, make_result, with_measures
 from support.small_models import small_bundle
 from support.worlds import linear_transform, rigid
 
@@ -190,16 +190,20 @@ def test_table_is_the_report(scene, nodes):
     assert volumes[:-1] == pytest.approx([row.volume_ml for row in report.regions[:-1]], rel=1e-5)
 
 
-def test_table_holds_the_ratios_of_each_pet_and_gives_them_back(scene, case):
-    from REACTKDLib.core.masks.uptake import RegionUptake
-
+def test_table_holds_the_measures(scene, case):
     table = scene.AddNewNodeByClass("vtkMRMLTableNode")
-    report = make_result(case).report
-    fdg = (RegionUptake("SUVbw", 2.0, 3.0, None), RegionUptake("SUVbw", 4.0, 6.0, 3.0), None)
-    write_table(table, report, {"fdg": fdg})
-    assert read_ratios(table) == {"fdg": [None, 3.0, None, None, None]}
+    report = with_measures(make_result(case).report)
     write_table(table, report)
-    assert read_ratios(table) == {}
+    for name, unit, expected in (
+        ("longest axial diameter mm", "mm", 34.2),
+        ("fdg suv max", "g/ml", 7.1),
+        ("fdg to liver", "", 1.42),
+    ):
+        values = slicer.util.arrayFromTableColumn(table, name)
+        assert values[1] == pytest.approx(expected) and np.isnan(values[[0, 2, -1]]).all()
+        assert table.GetColumnUnitLabel(name) == unit and table.GetColumnDescription(name)
+    write_table(table, make_result(case).report)
+    assert table.GetTable().GetColumnByName("fdg suv max") is None
 
 
 def test_without_a_lesion_no_grade_is_claimed(scene, nodes, real_grader):

@@ -17,7 +17,7 @@ from REACTKDLib.core.files.formats.reading import read_array, read_header
 from REACTKDLib.core.files.headers import LPS_TO_RAS, not_scalar
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.hounsfield import check_hounsfield
-from REACTKDLib.core.images.pet_values import check_pet, infer_pet_unit
+from REACTKDLib.core.images.pet_values import check_pet, in_own_unit
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import tr as _
@@ -72,7 +72,7 @@ def as_modality(raw: RawImage, expect: Modality | None, role: str) -> Volume:
         return volume.with_array(volume.array, Unit.HU)
     if expect is not None:
         check_pet(volume.array, role)
-        return volume.with_array(volume.array, infer_pet_unit(volume.array, raw.fields))
+        return in_own_unit(volume, raw.fields)
     return volume
 
 

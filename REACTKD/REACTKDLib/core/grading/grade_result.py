@@ -11,6 +11,7 @@ import numpy as np
 
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.masks.measures import RegionMeasures
 from REACTKDLib.core.masks.placement import Placement
 from REACTKDLib.core.masks.regions import Region, RegionSet
 from REACTKDLib.core.modality import Modality
@@ -77,6 +78,7 @@ def compose_report(
     case_id: str,
     used: Sequence[Modality],
     regions: RegionSet,
+    measures: Sequence[RegionMeasures],
     placement: Placement,
     decided: Decided | None,
     muted: Sequence[int],
@@ -87,7 +89,7 @@ def compose_report(
 ) -> GradeResult:
     """Put an answer into words and numbers. decided: None where there is no lesion, hence no grade.
 
-    draw_map(predicted): the voxel map in logits per ml, on the reference grid.
+    measures: of each region. draw_map(predicted): the voxel map in logits per ml, on the reference grid.
     """
     small = placement.occupancy.sum(axis=(1, 2, 3)) < _LOW_RESOLUTION_CELLS
     findings = [*findings, *_region_findings(regions, small, bundle)]
@@ -103,7 +105,7 @@ def compose_report(
         text = _("Every lesion was taken out, so no grade is given.")
         findings.append(Finding("lesions-left-out", "warning", text))
     if decided is None:
-        rows = tuple(_row(region, bool(low), {}) for region, low in zip(regions.regions, small))
+        rows = tuple(_row(*known, {}) for known in zip(regions.regions, measures, small))
         report = GradeReport(
             grade=None, probabilities=None, uncertain=True, baseline=None, regions=rows, edges=(),
             findings=tuple(findings), **shared,
@@ -115,10 +117,8 @@ def compose_report(
     per_class = lambda row: dict(zip(bundle.classes, (float(v) for v in row)))  # noqa: E731
     nodes = [*regions.regions, None]
     columns = {v.key: plain_values(v.compute(votes, predicted, nodes), bundle.classes) for v in VALUES}
-    rows = [
-        _row(region, region is not None and bool(small[n]), {key: column[n] for key, column in columns.items()})
-        for n, region in enumerate(nodes)
-    ]
+    known = [*zip(regions.regions, measures, small), (None, None, False)]
+    rows = [_row(*known[n], {key: column[n] for key, column in columns.items()}) for n in range(len(nodes))]
     report = GradeReport(
         grade=bundle.classes[predicted],
         probabilities=per_class(probabilities),
@@ -132,11 +132,11 @@ def compose_report(
     return GradeResult(report, regions, votes, lambda: draw_map(predicted))
 
 
-def _row(region: Region | None, low: bool, values: Mapping[str, Any]) -> ReportRegion:
+def _row(region: Region | None, measures: RegionMeasures | None, low: bool, values: Mapping[str, Any]) -> ReportRegion:
     if region is None:
         return ReportRegion.with_values(TOPOLOGY_NAME, "topology", None, None, False, values)
     place = region.centroid_ras if region.voxels else None
-    return ReportRegion.with_values(region.name, region.kind, region.volume_ml, place, low, values)
+    return ReportRegion.with_values(region.name, region.kind, region.volume_ml, place, bool(low), values, measures)
 
 
 def _region_findings(regions: RegionSet, small: np.ndarray, bundle: Bundle) -> list[Finding]:

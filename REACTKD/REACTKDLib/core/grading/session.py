@@ -18,6 +18,7 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.masks.checks import MASK_FINDINGS, checked, rechecked
+from REACTKDLib.core.masks.measures import RegionMeasures, measures_of
 from REACTKDLib.core.masks.placement import Placement, place_regions
 from REACTKDLib.core.masks.regions import RegionSet, regions_of
 from REACTKDLib.core.memo import Memo
@@ -79,7 +80,8 @@ class Session:
             raise NoVolume(text, model=self.bundle.info["name"], known=known)
         self._runner = FallbackRunner(bundle.student, device, make_runner)
         self._placed: tuple[Case, RegionSet, Placement] | None = None
-        self._cleaning = Memo()
+        self._measured: tuple[Case, tuple[RegionMeasures, ...]] | None = None
+        self._cleaning, self._measuring = Memo(), Memo()
         self._timing_ms: dict[str, float] = {}
         self._field = self._read(case, on_progress, is_canceled)
 
@@ -157,12 +159,16 @@ class Session:
             )
             self._check_numbers(decided.votes)
         timing["decide"] = _ms_since(started)
+        started = time.perf_counter()
+        measures = self._measures(case, regions)
+        timing["regions"] += _ms_since(started)
         timing["total"] = sum(timing.values())
         return compose_report(
             bundle=self.bundle,
             case_id=case.id,
             used=used,
             regions=regions,
+            measures=measures,
             placement=placement,
             decided=decided,
             muted=muted,
@@ -173,6 +179,12 @@ class Session:
             timing_ms=timing,
             draw_map=lambda predicted: self._voxel_map(field, regions, placement, used, predicted, muted),
         )
+
+    def _measures(self, case: Case, regions: RegionSet) -> tuple[RegionMeasures, ...]:
+        """Diameters and uptake of these regions, once for the same masks."""
+        if self._measured is None or self._measured[0] is not case:
+            self._measured = case, measures_of(case, regions, self._measuring)
+        return self._measured[1]
 
     def _check_numbers(self, votes: Votes) -> None:
         """Finite weights may still overflow, and of three NaN the first would be called the grade."""

@@ -7,11 +7,12 @@ is never turned into another one.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from REACTKDLib.core.errors import NotPet
-from REACTKDLib.core.images.volume import Unit
+from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.text import tr as _
 
 NEGATIVE_SHARE = 0.1  # reconstructions may dip below zero by noise, never by a tenth of the uptake
@@ -49,6 +50,13 @@ def infer_pet_unit(array: np.ndarray, fields: Mapping[str, str] | None = None) -
         return Unit.SUVBW
     bright = values[values > 0.15 * p99]
     return Unit.BQML if bright.size and float(np.median(bright)) > BQML_FLOOR else Unit.UNKNOWN
+
+
+def in_own_unit(volume: Volume, fields: Mapping[str, str] | None = None) -> Volume:
+    """Return a PET in the unit that `infer_pet_unit` gives, marked where nothing but its values says so."""
+    unit = infer_pet_unit(volume.array, fields)
+    by_values = unit is not Unit.UNKNOWN and unit_from_fields(fields or {}) is Unit.UNKNOWN
+    return replace(volume, unit=unit, unit_inferred=by_values)
 
 
 def unit_from_fields(fields: Mapping[str, str]) -> Unit:

@@ -51,6 +51,7 @@ class Volume:
     ijk_to_ras: (4, 4), mm; its columns belong to i, j, k.
     unit: the meaning of the values. name: for messages only. findings: what its reader has to say about the file.
     other_places: other matrices (4, 4) that the file states and that were not taken.
+    unit_inferred: nothing states the unit, it follows from the values: see `pet_values.infer_pet_unit`.
 
     Raises: NotThreeDimensional, NotFinite, BadSpacing, SingularDirection.
     """
@@ -61,6 +62,7 @@ class Volume:
     name: str = ""
     findings: tuple[Finding, ...] = ()
     other_places: tuple[np.ndarray, ...] = ()
+    unit_inferred: bool = False
     checked: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:

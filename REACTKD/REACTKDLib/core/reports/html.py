@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from REACTKDLib.core.modality import ROLES, Modality
+from REACTKDLib.core.reports.measure_rows import measure_rows, measure_titles
 from REACTKDLib.core.reports.region_value import RegionValue
 from REACTKDLib.core.reports.region_values import ordered
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
@@ -47,14 +48,12 @@ class Picture:
 class PageExtras:
     """What the page shows beside the report.
 
-    pictures: in their order. colors: region name -> its color in the views. ratios: region name -> PET name -> SUV
-    tumor-to-liver ratio. reader_grade: the reader's, None for none. reviewed: the reader has finished the case.
-    made_at: the time to print, as text.
+    pictures: in their order. colors: region name -> its color in the views. reader_grade: the reader's, None for none.
+    reviewed: the reader has finished the case. made_at: the time to print, as text.
     """
 
     pictures: Sequence[Picture] = ()
     colors: Mapping[str, RGB] | None = None
-    ratios: Mapping[str, Mapping[str, float]] | None = None
     reader_grade: str | None = None
     reviewed: bool = False
     made_at: str = ""
@@ -67,7 +66,8 @@ def write_page(path: Path | str, report: GradeReport, extras: PageExtras = PageE
 
 def report_page(report: GradeReport, extras: PageExtras = PageExtras()) -> str:
     """Return the page: `page.html.j2`, filled. Every text from outside is escaped."""
-    claimed, ratios = report.grade is not None, extras.ratios or {}
+    claimed = report.grade is not None
+    measures = measure_titles(report.regions)
     names = {"grade": report.grade, "baseline": _signed(report.baseline[report.grade], 2)} if claimed else {}
     rows = sorted(report.regions, key=lambda row: -abs(row.deletion_effect or 0.0)) if claimed else report.regions
     return _template().render(
@@ -80,11 +80,12 @@ def report_page(report: GradeReport, extras: PageExtras = PageExtras()) -> str:
         pictures=[(b64encode(picture.png).decode(), picture.caption) for picture in extras.pictures],
         rows=rows,
         colors={name: [round(255 * c) for c in color] for name, color in (extras.colors or {}).items()},
-        ratios=ratios,
         columns=[value.on_page.heading.format(**names) for value in _COLUMNS] if claimed else [],
         cells=lambda row: [_cell(value, row, report.grade) for value in _COLUMNS] if claimed else [],
         notes=[_safe(value.on_page.note).format(**names) for value in _NOTES if value.on_page.note] if claimed else [],
-        pets=list(dict.fromkeys(name for row in ratios.values() for name in row)),
+        measures=measures.values(),
+        measured=[(row.name, {m.key: m.shown for m in measure_rows(row)}) for row in report.regions if row.measures],
+        inferred=any(row.inferred for row in measures.values()),
         findings=sorted(report.findings, key=lambda finding: list(_SEVERITIES).index(finding.severity)),
         severities=_SEVERITIES,
     )

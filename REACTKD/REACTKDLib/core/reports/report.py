@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from REACTKDLib.core.files.tables import table_text
 from REACTKDLib.core.findings import Finding, finding_from
+from REACTKDLib.core.masks.measures import RegionMeasures
+from REACTKDLib.core.reports.measure_rows import measure_columns
 from REACTKDLib.core.reports.region_values import IN_FILES
 from REACTKDLib.core.writing.atomic import write_text
 
@@ -28,7 +30,8 @@ class ReportRegion:
 
     volume_ml, centroid_ras_mm: None for topology. weight, contribution, deletion_effect: None without a claimed grade.
     deletion_effect: probability of the predicted class minus the same without this region, in [-1, 1].
-    others: key -> what further files of `core/reports/values` computed.
+    others: key -> what further files of `core/reports/values` computed. measures: diameter and uptake; None for
+    topology, and in reports before this edition.
     """
 
     name: str
@@ -40,6 +43,7 @@ class ReportRegion:
     deletion_effect: float | None
     low_resolution: bool = False
     others: Mapping[str, float | PerClass | None] = field(default_factory=dict)
+    measures: RegionMeasures | None = None
 
     @classmethod
     def with_values(
@@ -50,12 +54,13 @@ class ReportRegion:
         centroid_ras_mm: Sequence[float] | None,
         low_resolution: bool,
         values: Mapping[str, float | PerClass | None],
+        measures: RegionMeasures | None = None,
     ) -> ReportRegion:
         """Return the row with `values` by their keys; what no file of `core/reports/values` knows is left out."""
         place = None if centroid_ras_mm is None else tuple(centroid_ras_mm)
         own = (values.get(key) for key in _OWN)
         others = {value.key: values[value.key] for value in IN_FILES if value.key in values and value.key not in _OWN}
-        return cls(name, kind, volume_ml, place, *own, low_resolution, others)
+        return cls(name, kind, volume_ml, place, *own, low_resolution, others, measures)
 
     def value(self, key: str) -> float | PerClass | None:
         """Return the value under a key of `core/reports/values`; None where none is claimed."""
@@ -160,18 +165,19 @@ def regions_csv(report: GradeReport) -> str:
     """Return the region table: a header, then one row for each region.
 
     label is the value in the region map (empty for topology). Columns contribution_<class> follow the model's classes;
-    without a claimed grade they are left out with their values.
+    without a claimed grade they are left out with their values. Measures come last, see `measure_rows`.
     """
     classes = list(report.baseline or {})
     columns = [(value, value.column_names(classes, "_")) for value in IN_FILES]
     header = ["label", "name", "kind", "volume_ml", "centroid_r_mm", "centroid_a_mm", "centroid_s_mm"]
-    rows = [[*header, *(name for _value, names in columns for name in names), "low_resolution"]]
+    measures = measure_columns(report.regions)
+    rows = [[*header, *(name for _value, names in columns for name in names), "low_resolution", *measures]]
     for label, region in enumerate(report.regions, start=1):
         entry = _region_to_dict(region)
         row = ["" if region.kind == "topology" else label, entry["name"], entry["kind"], entry["volume_ml"]]
         row += entry["centroid_ras_mm"] or [None] * 3
         row += [_round(value.of(region, grade)) for value, names in columns for grade in names.values()]
-        rows.append([*row, int(entry["low_resolution"])])
+        rows.append([*row, int(entry["low_resolution"]), *(values[label - 1] for values in measures.values())])
     return table_text(rows)
 
 
@@ -206,6 +212,7 @@ def _region_to_dict(region: ReportRegion) -> dict[str, Any]:
         else [round(float(x), 2) for x in region.centroid_ras_mm],
         **{value.key: _rounded(region.value(value.key)) for value in IN_FILES if _has(region, value.key)},
         "low_resolution": bool(region.low_resolution),
+        **(region.measures.to_dict() if region.measures is not None else {}),
     }
 
 
@@ -216,7 +223,7 @@ def _has(region: ReportRegion, key: str) -> bool:
 def _region_from_dict(entry: Mapping[str, Any]) -> ReportRegion:
     names = ("name", "kind", "volume_ml", "centroid_ras_mm", "low_resolution")
     values = {value.key: entry[value.key] for value in IN_FILES if value.key in _OWN or value.key in entry}
-    return ReportRegion.with_values(*(entry[name] for name in names), values)
+    return ReportRegion.with_values(*(entry[name] for name in names), values, RegionMeasures.from_dict(entry))
 
 
 def _round(value: float | None) -> float | None:

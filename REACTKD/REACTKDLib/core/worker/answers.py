@@ -13,7 +13,6 @@ import numpy as np
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.masks.regions import Box, Region, RegionSet
 from REACTKDLib.core.masks.surface import Surface
-from REACTKDLib.core.masks.uptake import RegionUptake
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.arrays import laid_out
@@ -23,7 +22,6 @@ from REACTKDLib.core.worker.wire import read_message
 
 if TYPE_CHECKING:
     from REACTKDLib.core.grading.grade_result import GradeResult
-    from REACTKDLib.core.images.case import Case
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +68,7 @@ class GradeAnswer:
 class Drawing:
     """What is drawn of a grade. voxel_map: float32 (d, h, w), 0 to 1, of `box` on the reference grid, 0 outside it.
 
-    scale: what 1 stands for, logits per ml. surfaces: by the region's label. uptake: see `core.masks.uptake.uptake_of`.
+    scale: what 1 stands for, logits per ml. surfaces: by the region's label.
     """
 
     key: str
@@ -78,22 +76,20 @@ class Drawing:
     voxel_map: np.ndarray
     scale: float
     surfaces: Mapping[int, Surface]
-    uptake: Mapping[str, tuple[RegionUptake | None, ...]]
 
     @classmethod
-    def of(cls, result: GradeResult, case: Case, key: str, check: Callable[[], None]) -> Drawing:
+    def of(cls, result: GradeResult, key: str, check: Callable[[], None]) -> Drawing:
         """Draw a result; `check` is called between its parts and may raise."""
         from REACTKDLib.core.masks.surface import surface_of
-        from REACTKDLib.core.masks.uptake import uptake_of
 
         surfaces = {}
         for region in result.regions.regions:
             check()
             surfaces[region.label] = surface_of(result.regions, region)
         check()
-        box, uptake = result.regions.box, uptake_of(case, result.regions)
+        box = result.regions.box
         voxel_map = np.asarray(result.voxel_map.array[box], dtype=np.float32)
-        return cls(key, box, voxel_map, result.voxel_map_scale, surfaces, uptake)
+        return cls(key, box, voxel_map, result.voxel_map_scale, surfaces)
 
 
 Answer = GradeAnswer | Drawing | FilesRead | tuple[Edit, ...] | tuple[Finding, ...]

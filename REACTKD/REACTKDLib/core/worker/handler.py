@@ -90,9 +90,9 @@ class JobHandler:
             case jobs.WhatIf(key, mute, leave_out):
                 return GradeAnswer.of(self._open_case(key).grade(leave_out=leave_out, mute=mute), key, 0, False)
             case jobs.Draw(key):
-                case = self._open_case(key).case
+                self._open_case(key)
                 on_progress(0.0, "Drawing")
-                return Drawing.of(self._last[key], case, key, check)
+                return Drawing.of(self._last[key], key, check)
         return None
 
     def _grade_case(

@@ -139,7 +139,7 @@ class WhatIf:
 
 @dataclass(frozen=True)
 class Draw:
-    """Voxel map, surfaces and uptake of the last grade of `key`. Answer: Drawing."""
+    """Voxel map and surfaces of the last grade of `key`. Answer: Drawing."""
 
     key: str
 

@@ -12,7 +12,7 @@ from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.reports.html import PageExtras, Picture, report_page, write_page
 from REACTKDLib.core.reports.report import ReportModel
-from support.scene_cases import make_case, make_result
+from support.scene_cases import make_case, make_result, with_measures
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c63f80f000101010018dd8db0"
@@ -89,7 +89,7 @@ def test_texts_from_outside_are_escaped(report):
         device=evil,
         inputs=(evil,),
     )
-    extras = PageExtras([Picture(PNG, evil)], {evil: (1, 0, 0)}, {evil: {evil: 1.0}}, evil, True, evil)
+    extras = PageExtras([Picture(PNG, evil)], {evil: (1, 0, 0)}, evil, True, evil)
     page = Reader(report_page(told, extras))
     assert "script" not in {tag for tag, _ in page.tags}
     # case (twice), use, grade, image, reader, bar, caption, region, column, finding and notes: all as text
@@ -115,11 +115,14 @@ def test_the_reader(report, extras, words):
     assert words in " ".join(Reader(report_page(report, extras)).text.split())
 
 
-def test_colors_ratios_and_pictures(report):
+def test_colors_measures_and_pictures(report):
     lesion = report.regions[1].name
-    extras = PageExtras([Picture(PNG, "Axial")] * 3, {lesion: (1.0, 0.5, 0.0)}, {lesion: {"FDG": 1.424}}, made_at="now")
-    page = Reader(report_page(report, extras))
-    assert "FDG T/L" in page.text and "1.42" in page.text and "now" in page.text
+    extras = PageExtras([Picture(PNG, "Axial")] * 3, {lesion: (1.0, 0.5, 0.0)}, made_at="now")
+    assert "Measures" not in Reader(report_page(report, extras)).text
+    page = Reader(report_page(with_measures(report), extras))
+    for words in ("FDG tumor/liver", "1.42", "34 mm", "7.1 g/ml", "FDG SUVpeak", "now", "states no unit"):
+        assert words in page.text
+    assert "Acetate SUV" not in page.text and "Acetate tumor/liver" in page.text
     assert [a["style"] for t, a in page.tags if a.get("class") == "swatch"] == ["background:rgb(255,128,0)"]
     assert sum(tag == "figure" for tag, _ in page.tags) == 3
 

@@ -14,7 +14,9 @@ import pytest
 
 from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.reports.measure_rows import measure_rows
 from REACTKDLib.core.reports.report import GradeReport, ReportModel, ReportRegion, regions_csv, report_schema
+from support.scene_cases import with_measures
 
 CLASSES = ("well", "moderate", "poor")
 MODEL = ReportModel("reactkd-test", "1.0", "0" * 64, "not for clinical use")
@@ -60,11 +62,39 @@ def test_published_schema_is_a_valid_schema():
     jsonschema.Draft202012Validator.check_schema(report_schema())
 
 
-@pytest.mark.parametrize("report", [a_report(), a_report(0), a_report(12), without_grade(a_report())])
+@pytest.mark.parametrize(
+    "report",
+    [a_report(), a_report(0), a_report(12), without_grade(a_report()), with_measures(a_report())],
+)
 def test_reports_fit_the_schema_and_survive_json(report):
     data = json.loads(report.to_json())
     assert problems(data) == []
     assert GradeReport.from_dict(data).to_dict() == data
+
+
+def test_measures_go_through_json_and_a_report_without_them_stays_readable():
+    report = with_measures(a_report())
+    data = json.loads(report.to_json())
+    assert [row.measures for row in GradeReport.from_dict(data).regions] == [row.measures for row in report.regions]
+    for row in data["regions"][1]["uptake"].values():
+        row["of_a_newer_version"] = 1
+    assert GradeReport.from_dict(data).regions[1].measures == report.regions[1].measures
+    older = a_report().to_dict()
+    assert "uptake" not in older["regions"][1] and GradeReport.from_dict(older).regions[1].measures is None
+
+
+def test_rows_of_measures_have_names_values_and_units():
+    rows = {row.key: row for row in measure_rows(with_measures(a_report()).regions[1])}
+    assert [(row.name, row.shown) for row in rows.values()] == [
+        ("Longest axial diameter", "34 mm"),
+        ("FDG SUVmax", "7.1 g/ml"),
+        ("FDG SUVmean", "5.2 g/ml"),
+        ("FDG SUVpeak", "6.5 g/ml"),
+        ("FDG tumor/liver", "1.42"),
+        ("Acetate tumor/liver", "0.80"),
+    ]
+    assert rows["fdg_suv_max"].inferred and not rows["acetate_to_liver"].inferred
+    assert measure_rows(with_measures(a_report()).regions[-1]) == ()
 
 
 def test_report_has_exactly_the_designed_keys():
@@ -151,6 +181,15 @@ def test_csv_has_a_row_for_each_region():
     assert [row["label"] for row in rows] == ["1", "2", "3", ""]
     assert float(rows[1]["contribution_poor"]) == pytest.approx(report.regions[1].contribution["poor"], abs=1e-7)
     assert rows[-1]["volume_ml"] == "" and rows[2]["low_resolution"] == "1"
+
+
+def test_csv_ends_with_the_measures():
+    rows = list(csv.DictReader(io.StringIO(regions_csv(with_measures(a_report())))))
+    named = ["longest_axial_diameter_mm", "fdg_suv_max", "fdg_suv_mean", "fdg_suv_peak", "fdg_to_liver"]
+    assert list(rows[1])[-6:] == [*named, "acetate_to_liver"]
+    assert [rows[1][name] for name in named] == ["34.2", "7.1", "5.25", "6.5", "1.42"]
+    assert {rows[n][name] for n in (0, 2, 3) for name in named} == {""}
+    assert list(csv.DictReader(io.StringIO(regions_csv(a_report()))))[0].keys().isdisjoint(named)
 
 
 def test_csv_without_a_grade_has_the_regions_still():

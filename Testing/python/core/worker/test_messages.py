@@ -15,7 +15,6 @@ from REACTKDLib.core.errors import HandOverDamaged, UsageError
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.masks.surface import Surface
-from REACTKDLib.core.masks.uptake import RegionUptake
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.answers import Drawing, answer_from
@@ -147,15 +146,14 @@ BOX = (slice(1, 61), slice(0, 256), slice(4, 260))
 
 def drawing_of(values: np.ndarray) -> Drawing:
     points, triangles = np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros((0, 3), dtype=np.int32)
-    uptake = {"fdg": (None, RegionUptake("SUVbw", 1.0, 2.0, 3.0))}
-    return Drawing("a", BOX, values, 1.5, {2: Surface(points, triangles, points + 1)}, uptake)
+    return Drawing("a", BOX, values, 1.5, {2: Surface(points, triangles, points + 1)})
 
 
 def test_an_answer_comes_back_as_it_was(tmp_path: Path) -> None:
     drawing = drawing_of(np.zeros((0, 4, 4), dtype=np.float32))
     message = json.loads(json.dumps(write_message(drawing, tmp_path, "1.npy")))
     read = answer_from(message, jobs.Draw("a"), tmp_path)
-    assert (read.key, read.box, read.scale, read.uptake) == (drawing.key, BOX, 1.5, drawing.uptake)
+    assert (read.key, read.box, read.scale) == (drawing.key, BOX, 1.5)
     assert read.voxel_map.shape == (0, 4, 4) and list(read.surfaces) == [2] and list(tmp_path.iterdir()) == []
     for part in ("points", "triangles", "normals"):
         ours, theirs = getattr(read.surfaces[2], part), getattr(drawing.surfaces[2], part)

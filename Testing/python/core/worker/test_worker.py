@@ -78,14 +78,14 @@ def test_surfaces_lie_around_their_regions(client, model, case):
         assert (outward > 0).mean() > 0.95
 
 
-def test_uptake_of_regions(client, model, case):
-    do(client, grade_job(client, case, model))
-    uptake = do(client, jobs.Draw("a")).uptake
-    assert list(uptake) == ["fdg", "acetate"]
-    liver, lesion = uptake["fdg"][:2]
-    assert liver.unit == "SUVbw" and liver.ratio is None
-    assert liver.median == pytest.approx(2.5, abs=0.3) and lesion.median == pytest.approx(5.0, abs=0.8)
-    assert lesion.ratio == pytest.approx(lesion.maximum / liver.median)
+def test_measures_of_regions_come_with_the_grade(client, model, case):
+    report = do(client, grade_job(client, case, model)).report
+    liver, lesion = (row.measures for row in report.regions[:2])
+    assert list(lesion.uptake) == ["fdg", "acetate"] and report.regions[-1].measures is None
+    fdg = lesion.uptake["fdg"]
+    assert liver.uptake["fdg"].suv_mean == pytest.approx(2.5, abs=0.3) and fdg.suv_mean == pytest.approx(5.0, abs=0.8)
+    assert fdg.to_liver == pytest.approx(fdg.suv_max / liver.uptake["fdg"].suv_mean, rel=1e-3)
+    assert lesion.longest_axial_diameter_mm == pytest.approx(28, abs=4)
 
 
 def test_the_same_images_are_not_encoded_again(client, model, case):

@@ -19,7 +19,7 @@ from REACTKDLib.core.files.dicom.opened import opened
 from REACTKDLib.core.files.dicom.rescale import ONE_KIND, check_alike, rescale_of
 from REACTKDLib.core.files.dicom.series import plane_of
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.images.pet_values import infer_pet_unit
+from REACTKDLib.core.images.pet_values import in_own_unit
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import tr as _
@@ -42,8 +42,7 @@ def understood(
     """
     headers = headers_of(files)
     if not headers:
-        unit = infer_pet_unit(volume.array) if stated is None else stated
-        return volume.with_array(volume.array, unit), []
+        return _as_loaded(volume, stated), []
     findings = tracer_findings(headers[0], modality)
     for header in headers:
         rescale_of(header, "PT", ROLES[modality])
@@ -57,8 +56,11 @@ def understood(
         return volume.with_array(array, unit), [*findings, *more]
     if None not in (factor, ratio) and abs(ratio / factor - 1) < SAME_SUV:  # converted already, by someone
         return volume.with_array(volume.array, Unit.SUVBW), findings
-    unit = infer_pet_unit(volume.array) if stated is None else stated
-    return volume.with_array(volume.array, unit), findings
+    return _as_loaded(volume, stated), findings
+
+
+def _as_loaded(volume: Volume, stated: Unit | None) -> Volume:
+    return in_own_unit(volume) if stated is None else volume.with_array(volume.array, stated)
 
 
 def headers_of(files: Sequence[str]) -> list[Any]:
