@@ -1,8 +1,29 @@
-"""Training for REACTKD: cohorts, low dose, the training engine and evaluation. Never imports slicer, vtk or qt."""
+"""Training for REACTKD: cohorts, low dose, the training engine and evaluation. Never imports slicer, vtk or qt.
 
-import sys
+from REACTKDTrainLib import evaluate, train
+run = train(cohort="cases.json", output="run")
+evaluate(run, cohort="external.json", output="external")
+"""
 
-from REACTKDTrainLib import moved
+import sys as _sys
+from importlib import import_module as _import_module
 
-if moved.FINDER not in sys.meta_path:
-    sys.meta_path.append(moved.FINDER)
+from REACTKDTrainLib import moved as _moved
+
+if _moved.FINDER not in _sys.meta_path:
+    _sys.meta_path.append(_moved.FINDER)
+
+__all__ = ["Cohort", "Run", "evaluate", "open_cohort", "train"]
+
+
+def __getattr__(name: str):
+    """Import a public name when it is first asked for (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(_import_module(f"{__name__}.api"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

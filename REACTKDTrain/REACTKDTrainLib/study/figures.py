@@ -14,6 +14,7 @@ from REACTKDTrainLib.evaluation.decision_curve import graded_decision_curves
 from REACTKDTrainLib.evaluation.measures import LEAST_PROBABILITY
 from REACTKDTrainLib.evaluation.roc import roc_curves
 from REACTKDTrainLib.low_dose.cohort import LEVELS
+from REACTKDTrainLib.results.curves import draw_reliability, draw_roc
 from REACTKDTrainLib.results.figures import COLORS, save_figure
 from REACTKDTrainLib.study.limits import latents_of, limit_of
 from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL, by_row, label_of, pooled
@@ -59,28 +60,12 @@ def _answers(folds: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def _roc(figure, shown: Mapping[str, dict], cases: Mapping, draws: int) -> None:
-    axes = figure.subplots(1, 3, sharey=True)
     first = next(iter(shown.values()))
     curves = {label_of(m): roc_curves(t["grade"], t["p"], t["patient"], draws) for m, t in shown.items()}
     latents = latents_of([cases[name] for name in first["case"]])
     if latents is not None:
         curves[LIMIT] = roc_curves(first["grade"], limit_of(latents, "ct"), first["patient"], draws)
-    for axis, grade in zip(axes, GRADES, strict=True):
-        axis.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
-        for color, (name, found) in zip(COLORS, curves.items(), strict=False):
-            if found[grade] is None:
-                continue
-            x, y = found[grade]["false_positive_rate"], found[grade]["true_positive_rate"]
-            axis.plot(
-                x, y, color="0.2" if name == LIMIT else color, linestyle="--" if name == LIMIT else "-", label=name
-            )
-            if name == label_of(OURS):
-                axis.fill_between(x, found[grade]["low"], found[grade]["high"], color=color, alpha=0.2, linewidth=0)
-        axis.set(title=f"{grade} versus rest", xlabel="false positive rate")
-        axis.set_box_aspect(1)  # an equal aspect is set after the layout, which then has titles on titles
-    axes[0].set_ylabel("true positive rate")
-    axes[0].legend(frameon=False, fontsize=8, loc="lower right")
-    figure.suptitle("ROC, CT alone at test time (band: 95 % over patients)", fontsize=11)
+    draw_roc(figure, curves, "ROC, CT alone at test time (band: 95 % over patients)", label_of(OURS), LIMIT)
 
 
 def _decisions(figure, shown: Mapping[str, dict], draws: int) -> None:
@@ -105,15 +90,8 @@ def _decisions(figure, shown: Mapping[str, dict], draws: int) -> None:
 def _calibration(figure, shown: Mapping[str, dict]) -> None:
     axes = figure.subplots(1, 2, sharey=True)
     for axis, key, title in zip(axes, ("p", "calibrated"), ("as trained", "recalibrated on inner cases"), strict=True):
-        axis.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
-        for color, (m, found) in zip(COLORS, shown.items(), strict=False):
-            curve = reliability_curve(*top_label(found["grade"], found[key]))
-            low, high = np.array(curve["interval95"]).T
-            y = np.array(curve["observed"])
-            axis.errorbar(
-                curve["stated"], y, yerr=[y - low, high - y], color=color, marker="o", capsize=2, label=label_of(m)
-            )
-        axis.set(title=title, xlabel="stated probability of the top grade", xlim=(0.3, 1), ylim=(0, 1))
+        curves = {label_of(m): reliability_curve(*top_label(found["grade"], found[key])) for m, found in shown.items()}
+        draw_reliability(axis, curves, title)
     axes[0].set_ylabel("how often it was right")
     axes[1].legend(frameon=False, fontsize=8, loc="lower right")
     figure.suptitle("Calibration, CT alone (bars: 95 %)", fontsize=11)

@@ -26,7 +26,7 @@ ORDER = (
     "REACTKDLib",  # its version
     *(f"REACTKDLib.{room}" for room in (*CORE, "api", "scene", "gui", "commands", "__main__")),
     "REACTKDTrainLib",
-    *(f"REACTKDTrainLib.{room}" for room in TRAINING),
+    *(f"REACTKDTrainLib.{room}" for room in (*TRAINING[:-1], "api", TRAINING[-1])),
     "REACTKDTrainLib.__main__",
 )
 

@@ -1,0 +1,179 @@
+"""What a program or a notebook calls: train a model, and measure one on other cases. `REACTKDTrainLib` exports these.
+
+from REACTKDTrainLib import evaluate, train
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Union
+
+import numpy as np
+
+from REACTKDLib.api import Grader, load_model
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.modality import Modality, subset_name, subsets_of
+from REACTKDLib.core.progress import OnProgress, no_progress
+from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
+from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.evaluation.calibration import reliability_curve, top_label
+from REACTKDTrainLib.evaluation.roc import roc_curves
+from REACTKDTrainLib.results.curves import draw_reliability, draw_roc
+from REACTKDTrainLib.results.figures import save_figure
+from REACTKDTrainLib.training.experiment import run_experiment
+from REACTKDTrainLib.training.options import RunOptions
+from REACTKDTrainLib.training.predictions import Prediction, measure, write_metrics, write_predictions
+
+__all__ = ["Cohort", "Run", "evaluate", "open_cohort", "train"]
+
+PathLike = Union[str, "os.PathLike[str]"]
+LEAST_CASES = 12  # fewer make no curve
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training.
+
+    folder: everything that it wrote. bundle: the folder of its model, None where teachers alone were trained.
+    """
+
+    folder: Path
+    bundle: Path | None
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """`metrics.json`: measures with 95 % intervals on cases that no part of the training saw."""
+        return json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
+
+
+def train(cohort: PathLike, output: PathLike, *, on_progress: OnProgress = no_progress, **options: Any) -> Run:
+    """Train teachers and a student as `python -m REACTKDTrainLib train` does: same files, same weights.
+
+    Args:
+        cohort: a datalist (.json), a worklist (.csv), a folder in a known layout, or `phantom:hospital?cases=24`.
+        output: the folder of the run.
+        on_progress: called with (fraction, text).
+        options: fields of `training.options.RunOptions`, such as `method="kd"`, `folds=3`, `resume=True`.
+
+    Returns: the run; `run.metrics`, `run.bundle`.
+
+    Raises: UsageError that names the option; the errors of files; Stopped when a file STOP lies in the folder.
+
+    Example:
+        >>> run = train(cohort="cases.json", output="run")
+        >>> run.metrics["macro_auc"]
+    """
+    unknown = sorted(set(options) - set(RunOptions.__dataclass_fields__))
+    if unknown:
+        known = ", ".join(name for name in RunOptions.__dataclass_fields__ if name not in ("cohort", "output"))
+        raise UsageError(f"There is no option {unknown[0]!r} of a training; there are {known}.")
+    result = run_experiment(RunOptions(cohort=str(cohort), output=Path(output), **options), on_progress)
+    return Run(Path(output), result.bundle)
+
+
+def evaluate(
+    model: Run | Grader | PathLike,
+    cohort: PathLike | Cohort,
+    output: PathLike | None = None,
+    *,
+    device: str = "auto",
+    on_progress: OnProgress = no_progress,
+) -> dict[str, Any]:
+    """Grade every case of a cohort with every subset of its images, and measure the answers against its grades.
+
+    Args:
+        model: a run of `train`, a model of `REACTKDLib.load_model`, or the folder of a model.
+        cohort: as `train` takes it; none of its cases should have been trained on.
+        output: a folder for `predictions.csv`, `predictions_by_inputs.csv`, `metrics.json` and the figures `roc` and
+            `calibration` (from 12 graded cases on); None writes nothing.
+        device: for a model that is opened here, see `REACTKDLib.load_model`.
+        on_progress: called with (fraction, text).
+
+    Returns: the measures as in `metrics.json`: "macro_auc" with "macro_auc_interval95" (bootstrap over patients),
+    "accuracy" and others with all images of each case, and the same under "inputs" for each subset. Cases without a
+    lesion that is large enough to grade have no answer: "cases_without_answer" counts them, and nothing else does.
+
+    Raises: UsageError for a run without a model or a cohort without grades; the errors of files; OutputNotWritable.
+
+    Example:
+        >>> evaluate(run, cohort="external.json", output="external")["macro_auc"]
+    """
+    opened = _opened(model, device)
+    cases = cohort if isinstance(cohort, Cohort) else open_cohort(str(cohort))
+    if not cases.graded:
+        raise UsageError(f"No case of the cohort {cases.name} has a grade; there is nothing to measure against.")
+    rows: list[Prediction] = []
+    without_answer = 0
+    for n, case in enumerate(cases.graded):
+        on_progress(n / len(cases.graded), f"grading {n + 1} of {len(cases.graded)}")
+        answers = _answers(opened, case)
+        without_answer += not answers
+        rows += answers
+    metrics = {"digital_phantom": cases.phantom, "cases_without_answer": without_answer, **measure(rows)}
+    if output is not None:
+        folder = Path(output)
+        write_predictions(folder / "predictions.csv", rows)
+        write_predictions(folder / "predictions_by_inputs.csv", rows, subsets=True)
+        write_metrics(folder / "metrics.json", metrics)
+        _draw(folder / "figures", rows, "Digital phantoms." if cases.phantom else "")
+    on_progress(1.0, "done")
+    return metrics
+
+
+def _opened(model: Run | Grader | PathLike, device: str) -> Grader:
+    if isinstance(model, Grader):
+        return model
+    folder = model.bundle if isinstance(model, Run) else Path(model)
+    if folder is None:
+        raise UsageError("The run trained teachers alone and has no model; train the student too.")
+    return load_model(folder, device)
+
+
+def _answers(model: Grader, case: CohortCase) -> list[Prediction]:
+    """A row for each subset of the images that the model reads. A case without a lesion has no answer."""
+    session = model.open(case.load())
+    own = tuple(m.value for m in session.modalities)
+    rows = []
+    for subset in subsets_of(own):
+        left_out = [Modality(m) for m in own if m not in subset]
+        report = session.grade(leave_out=left_out).report
+        if report.probabilities is None:
+            return []
+        p = tuple(report.probabilities[grade] for grade in GRADES)
+        name = subset_name(subset)
+        rows.append(Prediction(case.id, case.patient, -1, case.grade, "student", name, subset == own, p))
+    return rows
+
+
+def _draw(folder: Path, rows: list[Prediction], caption: str) -> None:
+    names = dict.fromkeys(row.inputs for row in rows)
+    tables = {name: _table([row for row in rows if row.inputs == name]) for name in names}
+    tables = {name: table for name, table in tables.items() if len(table["grade"]) >= LEAST_CASES}
+    if not tables:
+        return
+    curves = {name: roc_curves(t["grade"], t["p"], t["patient"]) for name, t in tables.items()}
+    most = max(names, key=lambda name: name.count("+"))
+    title = f"ROC by the images given (band: 95 % over patients, {most})"
+    save_figure(folder / "roc", lambda figure: draw_roc(figure, curves, title, most), (10, 4.4), caption)
+
+    def calibration(figure) -> None:
+        axis = figure.subplots()
+        found = {name: reliability_curve(*top_label(t["grade"], t["p"])) for name, t in tables.items()}
+        draw_reliability(axis, found, "Calibration (bars: 95 %)")
+        axis.set_ylabel("how often it was right")
+        axis.legend(frameon=False, fontsize=8, loc="lower right")
+
+    save_figure(folder / "calibration", calibration, (5.4, 4.6), caption)
+
+
+def _table(rows: list[Prediction]) -> Mapping[str, np.ndarray]:
+    return {
+        "grade": np.array([row.grade for row in rows]),
+        "p": np.array([row.probabilities for row in rows]),
+        "patient": np.array([row.patient for row in rows]),
+    }

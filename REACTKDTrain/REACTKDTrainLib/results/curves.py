@@ -1,0 +1,53 @@
+"""ROC curves and calibration, drawn in one way wherever they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from REACTKDLib.core.grades import GRADES
+from REACTKDTrainLib.results.figures import COLORS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def draw_roc(
+    figure: Figure, curves: Mapping[str, Mapping[str, Mapping | None]], title: str, band: str = "", limit: str = ""
+) -> None:
+    """Draw a panel for each grade against the rest.
+
+    Args:
+        curves: name -> what `evaluation.roc.roc_curves` returned.
+        band: the name whose 95 % band is shown.
+        limit: the name that is drawn dashed, as the best that is possible.
+    """
+    axes = figure.subplots(1, len(GRADES), sharey=True)
+    for axis, grade in zip(axes, GRADES, strict=True):
+        axis.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
+        for color, (name, found) in zip(COLORS, curves.items(), strict=False):
+            if found[grade] is None:
+                continue
+            x, y = found[grade]["false_positive_rate"], found[grade]["true_positive_rate"]
+            is_limit = name == limit
+            axis.plot(x, y, color="0.2" if is_limit else color, linestyle="--" if is_limit else "-", label=name)
+            if name == band:
+                axis.fill_between(x, found[grade]["low"], found[grade]["high"], color=color, alpha=0.2, linewidth=0)
+        axis.set(title=f"{grade} versus rest", xlabel="false positive rate")
+        axis.set_box_aspect(1)  # an equal aspect is set after the layout, which then has titles on titles
+    axes[0].set_ylabel("true positive rate")
+    axes[0].legend(frameon=False, fontsize=8, loc="lower right")
+    figure.suptitle(title, fontsize=11)
+
+
+def draw_reliability(axis: Axes, curves: Mapping[str, Mapping[str, list]], title: str) -> None:
+    """Draw stated against observed, with 95 % intervals. curves: name -> `evaluation.calibration.reliability_curve`."""
+    axis.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
+    for color, (name, curve) in zip(COLORS, curves.items(), strict=False):
+        low, high = np.array(curve["interval95"]).T
+        y = np.array(curve["observed"])
+        axis.errorbar(curve["stated"], y, yerr=[y - low, high - y], color=color, marker="o", capsize=2, label=name)
+    axis.set(title=title, xlabel="stated probability of the top grade", xlim=(0.3, 1), ylim=(0, 1))

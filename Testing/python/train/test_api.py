@@ -1,0 +1,70 @@
+"""Training and measuring from Python: two calls, and the same run as by the command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+import torch
+
+from REACTKDLib import load_model
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDTrainLib import Run, evaluate, open_cohort, train
+from REACTKDTrainLib.__main__ import main
+from support.small_models import small_bundle
+from support.small_training import write_config
+
+COHORT = "phantom:hospital?cases=16&size=tiny"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("api")
+    seen: list[float] = []
+    config = write_config(folder)
+    options = {"folds": 2, "fold": 0, "method": "none", "config": config, "device": "cpu"}
+    trained = train(COHORT, folder / "run", on_progress=lambda fraction, _text: seen.append(fraction), **options)
+    assert seen == sorted(seen) and seen[-1] == 1.0
+    return trained
+
+
+def test_a_run_from_python_is_the_run_of_the_command_line(run, tmp_path):
+    assert run.metrics["digital_phantom"] and 0 <= run.metrics["macro_auc"] <= 1
+    command = ["train", "--cohort", COHORT, "--output", str(tmp_path / "run"), "--folds", "2", "--fold", "0"]
+    command += ["--method", "none", "--config", str(write_config(tmp_path)), "--device", "cpu"]
+    assert main(command) == 0
+    ours, theirs = (torch.load(b / "models" / "model.pt") for b in (run.bundle, tmp_path / "run" / "bundle"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_run_is_measured_on_other_cases(run, tmp_path):
+    cohort = open_cohort("phantom:large?cases=14&size=tiny")
+    found = evaluate(run, cohort, tmp_path / "out", device="cpu")
+    assert found["n"] + found["cases_without_answer"] == 14 and set(found["inputs"]) >= {
+        "ct",
+        "fdg+acetate",
+        "ct+fdg+acetate",
+    }
+    assert found == json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert (tmp_path / "out" / "figures" / "roc.png").stat().st_size > 5000
+    assert (tmp_path / "out" / "figures" / "calibration.svg").stat().st_size > 2000
+    with open(tmp_path / "out" / "predictions.csv", newline="", encoding="utf-8") as stream:
+        rows = {row["case"]: row for row in csv.DictReader(stream)}
+    assert len(rows) == found["n"] > 10
+    model = load_model(run.bundle, "cpu")
+    for case in [case for case in cohort.cases if case.id in rows][:2]:  # one answer is the answer that `grade` gives
+        report = model.open(case.load()).grade().report
+        assert float(rows[case.id]["poor"]) == pytest.approx(report.probabilities["poor"], abs=1e-6)
+    assert evaluate(model, cohort)["macro_auc"] == pytest.approx(found["macro_auc"], abs=1e-9)
+
+
+def test_what_cannot_be_done_is_said(tmp_path):
+    with pytest.raises(UsageError, match="There is no option 'epochs' of a training; there are unlabeled"):
+        train(COHORT, tmp_path / "run", epochs=3)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(UsageError, match="No case of the cohort phantom unlabeled has a grade"):
+        evaluate(Grader(small_bundle(1), "cpu"), "phantom:unlabeled?cases=2&size=tiny")
+    with pytest.raises(UsageError, match="teachers alone"):
+        evaluate(Run(tmp_path, None), COHORT)
