@@ -6,9 +6,9 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from REACTKDLib.core.errors import FileMissing, UsageError
-from REACTKDLib.core.phantom import draw_patient
 from REACTKDLib.core.phantom.biology_shared import HETEROGENEITY
 from REACTKDLib.core.phantom.latents import PREVALENCE
+from REACTKDLib.core.phantom.patient import draw_grade_and_latents
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.cohorts.sizes import SIZES
@@ -92,7 +92,7 @@ def _balanced(name: str, first: int, cases: int, drawn: dict) -> list[int]:
         room[grade] += 1
     numbers, seed = [], first
     while len(numbers) < cases:
-        grade = int(draw_patient(seed, cohort=name, **drawn).grade)
+        grade = int(draw_grade_and_latents(seed, cohort=name, **drawn)[0])
         if room[grade]:
             room[grade] -= 1
             numbers.append(seed)

@@ -10,6 +10,7 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.modality import MODALITIES
 from REACTKDLib.core.phantom import Latents, acquire, draw_patient
 from REACTKDLib.core.phantom.biology_shared import SharedLatents
+from REACTKDLib.core.phantom.patient import draw_grade_and_latents
 from REACTKDTrainLib.cohorts.base import CohortCase
 
 #: raised when phantoms are drawn differently, so that nothing prepared from the old ones is taken for the new
@@ -31,24 +32,24 @@ def phantom_case(
     size: 'full', 'small' or 'tiny' (see `core.phantom.acquire`). whole_field: scan the whole body, not the liver and
     26 mm around it. biology, heterogeneity: see `draw_patient`. The unlabeled cohort gives no grade.
     """
-    patient = draw_patient(seed, cohort=cohort, biology=biology, heterogeneity=heterogeneity)
+    grade, latents = draw_grade_and_latents(seed, cohort=cohort, biology=biology, heterogeneity=heterogeneity)
     around = None if whole_field else AROUND_LIVER_MM
     named = f"{PHANTOM_VERSION[biology]} {cohort} {seed} {size} {around}"
     name, drawn = f"phantom-{cohort}-{seed:05d}", f"number {seed}, size {size}"
-    if isinstance(patient.latents, SharedLatents):
-        h = patient.latents.heterogeneity
+    if isinstance(latents, SharedLatents):
+        h = latents.heterogeneity
         named += f" {h:g}"
         drawn += f", shared biology, heterogeneity {h:g}"
     ct_only = cohort in ("external", "unlabeled")
     return CohortCase(
         id=name,
         patient=name,
-        grade=None if cohort == "unlabeled" else int(patient.grade),
+        grade=None if cohort == "unlabeled" else int(grade),
         modalities=("ct",) if ct_only else MODALITIES,
         load=partial(open_phantom, cohort, seed, size, around, biology, heterogeneity),
         fingerprint=hashlib.sha256(named.encode()).hexdigest(),
         provenance=f"digital phantom, cohort {cohort}, {drawn}",
-        truth={"seed": seed} | _truth(patient.latents),
+        truth={"seed": seed} | _truth(latents),
     )
 
 

@@ -10,9 +10,10 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.core.phantom.ct_scanner import CtProtocol, add_ct_noise, blur_slices, draw_ct_protocol
+from REACTKDLib.core.phantom.ct_scanner import CtProtocol, add_ct_noise, blur_slices, draw_ct_protocol, scan_slices
 from REACTKDLib.core.phantom.fields import ct_field, masks
 from REACTKDLib.core.phantom.lattice import Lattice
+from REACTKDLib.core.phantom.organs.body import Body
 from REACTKDLib.core.phantom.patient import COHORTS, Patient
 from REACTKDLib.core.phantom.pet_scanner import draw_pet_protocol, scan_pet
 from REACTKDLib.core.phantom.truth import truth_of
@@ -72,7 +73,10 @@ def ct_lattice(patient: Patient, protocol: CtProtocol, size: str) -> Lattice:
 
 def _scan_ct(patient: Patient, protocol: CtProtocol, lattice: Lattice, rng: np.random.Generator) -> np.ndarray:
     field = ct_field(patient, lattice, edge_mm=max(1.2, float(lattice.spacing[0])))
-    field = add_ct_noise(blur_slices(field, lattice, float(lattice.spacing[2])), lattice, protocol, rng)
+    if isinstance(patient.anatomy, Body):
+        field = scan_slices(field, lattice, protocol, rng)
+    else:
+        field = add_ct_noise(blur_slices(field, lattice, float(lattice.spacing[2])), lattice, protocol, rng)
     np.clip(np.rint(field, out=field), -1024, 3071, out=field)
     if protocol.padded and field.shape[1] == field.shape[2]:
         outside = lattice.x[None, :] ** 2 + lattice.y[:, None] ** 2 > lattice.x[-1] ** 2
@@ -83,7 +87,7 @@ def _scan_ct(patient: Patient, protocol: CtProtocol, lattice: Lattice, rng: np.r
 def _pet_lattice(patient: Patient, voxel_mm: tuple[float, float, float], coarser: float) -> Lattice:
     voxel = np.asarray(voxel_mm) * coarser
     low, high = _coverage(patient)
-    half = np.array([a + 25.0 for a in patient.anatomy.body.axes[:2]])
+    half = np.array([a + 25.0 for a in patient.anatomy.half])
     corner = np.array([-half[0], -half[1], low - 12.0])
     shape = np.ceil((np.array([half[0], half[1], high + 12.0]) - corner) / voxel).astype(int)
     return Lattice.regular(corner, voxel, tuple(int(n) for n in shape[::-1]))

@@ -45,6 +45,11 @@ class Anatomy:
     distractors: tuple[Organ, ...]
     rib_phase: float
 
+    @property
+    def half(self) -> tuple[float, float]:
+        """Half width and half depth with the skin, mm."""
+        return self.body.axes[:2]
+
     def body_depth(self, x, y, z) -> np.ndarray:
         """Depth below the skin, mm, from an elliptic cylinder."""
         (cx, cy, _), (ax, ay, _) = self.body.center, self.body.axes

@@ -6,6 +6,7 @@ import numpy as np
 
 from REACTKDLib.core.phantom.anatomy import UPTAKE
 from REACTKDLib.core.phantom.lattice import Lattice
+from REACTKDLib.core.phantom.organs.body import Body
 from REACTKDLib.core.phantom.patient import Patient
 from REACTKDLib.core.phantom.shapes import soft_inside
 
@@ -47,6 +48,19 @@ def _surroundings(patient: Patient, lattice: Lattice, values: dict[str, float], 
 
 def ct_field(patient: Patient, lattice: Lattice, edge_mm: float = 1.2) -> np.ndarray:
     """HU without noise, (D, H, W) float32; `edge_mm` is the width of tissue boundaries."""
+    if isinstance(patient.anatomy, Body):
+        field = patient.anatomy.paint_ct(lattice, edge_mm, patient.liver, patient.liver_hu, patient.vessel_hu)
+    else:
+        field = _first_ct(patient, lattice, edge_mm)
+    for lesion in patient.lesions:
+        box = lattice.box(*lesion.bounds(), pad_mm=edge_mm)
+        if box is not None:
+            offset, depth = lesion.ct_offset(*lattice.coordinates(box))
+            field[box] += (patient.liver_hu + offset - field[box]) * soft_inside(depth, edge_mm)
+    return field
+
+
+def _first_ct(patient: Patient, lattice: Lattice, edge_mm: float) -> np.ndarray:
     values = {"air": -1000.0, "fat": -100.0, "body": 55.0, "visceral": -85.0, "lung": -820.0, "bone": 260.0}
     field = _surroundings(patient, lattice, values, edge_mm)
     for organ in patient.anatomy.organs:
@@ -60,16 +74,25 @@ def ct_field(patient: Patient, lattice: Lattice, edge_mm: float = 1.2) -> np.nda
             _paint(field, lattice, tube, patient.vessel_hu, edge_mm, inside)
     for organ in patient.anatomy.distractors:
         _paint(field, lattice, organ.solid, organ.hu, edge_mm)
-    for lesion in patient.lesions:
-        box = lattice.box(*lesion.bounds(), pad_mm=edge_mm)
-        if box is not None:
-            offset, depth = lesion.ct_offset(*lattice.coordinates(box))
-            field[box] += (patient.liver_hu + offset - field[box]) * soft_inside(depth, edge_mm)
     return field
 
 
 def pet_field(patient: Patient, lattice: Lattice, tracer: str, edge_mm: float = 2.0) -> np.ndarray:
     """SUV without blur and noise, (D, H, W) float32. tracer: 'fdg' or 'acetate'."""
+    suv = patient.liver_suv[_TRACERS.index(tracer)]
+    if isinstance(patient.anatomy, Body):
+        field = patient.anatomy.paint_pet(lattice, edge_mm, patient.liver, tracer, suv)
+    else:
+        field = _first_pet(patient, lattice, tracer, edge_mm)
+    for lesion in patient.lesions:
+        box = lattice.box(*lesion.bounds(), pad_mm=edge_mm)
+        if box is not None:
+            ratio, depth = lesion.pet_ratio(tracer, *lattice.coordinates(box))
+            field[box] += (ratio * suv - field[box]) * soft_inside(depth, edge_mm)
+    return field
+
+
+def _first_pet(patient: Patient, lattice: Lattice, tracer: str, edge_mm: float) -> np.ndarray:
     index = _TRACERS.index(tracer)
     suv = patient.liver_suv[index]
     values = {kind: pair[index] * suv for kind, pair in UPTAKE.items()} | {"air": 0.0}
@@ -79,11 +102,6 @@ def pet_field(patient: Patient, lattice: Lattice, tracer: str, edge_mm: float = 
     _paint(field, lattice, patient.liver, suv, edge_mm)
     for organ in patient.anatomy.distractors:
         _paint(field, lattice, organ.solid, values[organ.kind], edge_mm)
-    for lesion in patient.lesions:
-        box = lattice.box(*lesion.bounds(), pad_mm=edge_mm)
-        if box is not None:
-            ratio, depth = lesion.pet_ratio(tracer, *lattice.coordinates(box))
-            field[box] += (ratio * suv - field[box]) * soft_inside(depth, edge_mm)
     return field
 
 

@@ -13,12 +13,15 @@ from REACTKDLib.core.phantom.biology_shared import HETEROGENEITY, LesionLatents,
 from REACTKDLib.core.phantom.latents import Latents, draw_grade, draw_latents
 from REACTKDLib.core.phantom.lesion import Lesion
 from REACTKDLib.core.phantom.liver import LiverShape, draw_liver
+from REACTKDLib.core.phantom.organs.body import Body, draw_body
+from REACTKDLib.core.phantom.organs.liver_lobes import GridLiver
 from REACTKDLib.core.phantom.shapes import Ellipsoid
 
 #: seeds of different cohorts never meet
 COHORTS = ("hospital", "external", "unlabeled", "large", "single")
 #: the second edition and the first: how lesions differ, and what the grade follows from
 BIOLOGIES = ("shared", "independent")
+Liver = LiverShape | GridLiver
 _TOUCHING_SHARE = 0.04
 _GAP_MM = 6.0
 _MIN_DIAMETER, _MAX_DIAMETER = 5.0, 120.0
@@ -35,8 +38,8 @@ class Patient:
     cohort: str
     grade: int
     latents: Latents | SharedLatents
-    liver: LiverShape
-    anatomy: Anatomy
+    liver: Liver
+    anatomy: Anatomy | Body
     lesions: tuple[Lesion, ...]
     liver_hu: float
     vessel_hu: float
@@ -53,7 +56,7 @@ class Patient:
         return "shared" if isinstance(self.latents, SharedLatents) else "independent"
 
 
-def _place(rng: np.random.Generator, liver: LiverShape, radius: float, placed: list[Lesion], touch: bool) -> np.ndarray:
+def _place(rng: np.random.Generator, liver: Liver, radius: float, placed: list[Lesion], touch: bool) -> np.ndarray:
     """Find a center inside the liver; apart from the lesions already placed, or touching the last one.
 
     After many misses the largest free spot found is taken: huge lesions in small livers bulge out of them.
@@ -112,7 +115,7 @@ def _lesion(own: Latents | LesionLatents, spread: np.ndarray, **place) -> Lesion
     )
 
 
-def _draw_distractors(rng: np.random.Generator, liver: LiverShape, lesions: tuple[Lesion, ...]) -> tuple[Organ, ...]:
+def _draw_distractors(rng: np.random.Generator, liver: Liver, lesions: tuple[Lesion, ...]) -> tuple[Organ, ...]:
     """Cysts and hemangioma-like spots in some livers, away from the lesions and not in the tumor mask."""
     found = []
     for _ in range(int(rng.choice(4, p=(0.55, 0.25, 0.13, 0.07)))):
@@ -143,6 +146,25 @@ def draw_patient(
 
     Raises: UsageError for a cohort, grade, biology or heterogeneity that there is not.
     """
+    grade, latents, body = _drawn(seed, grade, cohort, biology, heterogeneity)
+    return _patient(body, latents, seed=int(seed), cohort=cohort, grade=grade)
+
+
+def draw_grade_and_latents(
+    seed: int,
+    grade: int | str | None = None,
+    cohort: str = "single",
+    biology: str = "shared",
+    heterogeneity: float | None = None,
+) -> tuple[int, Latents | SharedLatents]:
+    """Those of `draw_patient`, without a body: thousands in a second."""
+    return _drawn(seed, grade, cohort, biology, heterogeneity)[:2]
+
+
+def _drawn(
+    seed: int, grade: int | str | None, cohort: str, biology: str, heterogeneity: float | None
+) -> tuple[int, Latents | SharedLatents, np.random.Generator]:
+    """Grade, latents, and the stream that the body is drawn from."""
     if cohort not in COHORTS:
         raise UsageError(f"There is no phantom cohort {cohort!r}; choose one of {', '.join(COHORTS)}.")
     if biology not in BIOLOGIES:
@@ -152,35 +174,36 @@ def draw_patient(
             raise UsageError(f"There is no grade {grade!r}; choose one of {', '.join(GRADES)}.")
         grade = GRADES.index(grade)
     if biology == "shared":
-        return _shared_patient(seed, grade, cohort, HETEROGENEITY if heterogeneity is None else heterogeneity)
+        # streams of their own, so that one seed is one body whatever its grade is
+        rng, body = (np.random.default_rng([int(seed), COHORTS.index(cohort), 2, part]) for part in range(2))
+        if grade is None and cohort == "external":  # of another prevalence; elsewhere the grade follows from t
+            grade = draw_grade(rng, cohort)
+        shared = draw_shared(rng, HETEROGENEITY if heterogeneity is None else heterogeneity, grade)
+        return shared.grade, shared, body
     if heterogeneity is not None:
         raise UsageError("Lesions of the independent biology have no heterogeneity; leave it out, or choose shared.")
     rng = np.random.default_rng([int(seed), COHORTS.index(cohort)])
     drawn = draw_grade(rng, cohort)
     grade = drawn if grade is None else int(grade)
-    return _patient(rng, draw_latents(rng, grade), seed=int(seed), cohort=cohort, grade=grade)
-
-
-def _shared_patient(seed: int, grade: int | None, cohort: str, heterogeneity: float) -> Patient:
-    """The biology and the body have streams of their own, so that one seed is one body whatever its grade is."""
-    biology, body = (np.random.default_rng([int(seed), COHORTS.index(cohort), 2, part]) for part in range(2))
-    if grade is None and cohort == "external":  # of another prevalence; elsewhere the grade follows from t
-        grade = draw_grade(biology, cohort)
-    latents = draw_shared(biology, heterogeneity, grade)
-    return _patient(body, latents, seed=int(seed), cohort=cohort, grade=latents.grade)
+    return grade, draw_latents(rng, grade), rng
 
 
 def _patient(
     rng: np.random.Generator, latents: Latents | SharedLatents, *, seed: int, cohort: str, grade: int
 ) -> Patient:
     """Liver, lesions and body around given latents."""
-    liver = draw_liver(rng)
-    lesions = _draw_lesions(rng, latents, liver)
-    anatomy = draw_anatomy(rng, float(liver.bounds()[1][2]))
+    if isinstance(latents, SharedLatents):
+        liver, anatomy = draw_body(rng)
+        lesions = _draw_lesions(rng, latents, liver)
+    else:
+        liver = draw_liver(rng)
+        lesions = _draw_lesions(rng, latents, liver)
+        anatomy = draw_anatomy(rng, float(liver.bounds()[1][2]))
     anatomy = replace(anatomy, distractors=_draw_distractors(rng, liver, lesions))
     external = cohort == "external"
     if external:
         lesions = tuple(replace(les, contrast_hu=les.contrast_hu * 0.8) for les in lesions)
+    liver_hu, vessel_hu = float(rng.uniform(95, 120) - (12 if external else 0)), float(rng.uniform(140, 170))
     return Patient(
         seed=seed,
         cohort=cohort,
@@ -189,7 +212,7 @@ def _patient(
         liver=liver,
         anatomy=anatomy,
         lesions=lesions,
-        liver_hu=float(rng.uniform(95, 120) - (12 if external else 0)),
-        vessel_hu=float(rng.uniform(140, 170)),
+        liver_hu=liver_hu,
+        vessel_hu=vessel_hu + 12 * isinstance(anatomy, Body),
         liver_suv=(float(rng.uniform(1.6, 2.8)), float(rng.uniform(3.0, 6.0))),
     )

@@ -8,7 +8,11 @@ import numpy as np
 
 from REACTKDLib.core.phantom.fields import pet_field
 from REACTKDLib.core.phantom.lattice import Lattice
+from REACTKDLib.core.phantom.organs.body import Body
 from REACTKDLib.core.phantom.patient import Patient
+
+#: standard deviation of the smear at the dome, second edition
+BREATHING_MM = 5.0
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,20 @@ def scan_pet(
     offset = np.asarray(protocol.offset_mm, dtype=np.float32)
     moved = Lattice(lattice.x - offset[0], lattice.y - offset[1], lattice.z - offset[2])
     field = pet_field(patient, moved, tracer, edge_mm=float(np.mean(lattice.spacing)))
+    if isinstance(patient.anatomy, Body):
+        field = _breathed(field, moved, patient.anatomy.dome_mm)
     sigma = protocol.fwhm_mm / 2.3548 / lattice.spacing[::-1]
     field = gaussian_filter(field, sigma, mode="nearest", truncate=3.0)
     white = gaussian_filter(rng.standard_normal(field.shape, dtype=np.float32), 0.5, mode="wrap", truncate=3.0)
     suv = patient.liver_suv[("fdg", "acetate").index(tracer)]
     sd = protocol.noise * np.sqrt(np.maximum(field, 0.02 * suv) * suv)
     return np.maximum(field + sd * white / white.std(), 0).astype(np.float32)
+
+
+def _breathed(field: np.ndarray, lattice: Lattice, dome_mm: float) -> np.ndarray:
+    """Smear along the body where breathing moves it: most at the dome of the diaphragm, nothing 60 mm away."""
+    from scipy.ndimage import gaussian_filter1d
+
+    share = np.exp(-(((lattice.z - dome_mm) / 28) ** 2)).astype(np.float32)[:, None, None]
+    smeared = gaussian_filter1d(field, BREATHING_MM / lattice.spacing[2], axis=0, mode="nearest", truncate=3.0)
+    return field + share * (smeared - field)

@@ -1,0 +1,91 @@
+"""Vertebrae with canal and processes, ribs in oblique section, costal cartilage and sternum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from REACTKDLib.core.phantom.organs.painter import Painter
+from REACTKDLib.core.phantom.organs.wall import Trunk
+
+_PERIOD_MM, _DISC_MM = 33.0, 8.0
+BODY_Y, CANAL_Y = -45.0, -70.0
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """first: height of a disc, mm. rib: height of a rib at the spine. cortex, marrow: HU."""
+
+    first: float
+    rib: float
+    cortex: float
+    marrow: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Skeleton:
+        """Draw a skeleton."""
+        return cls(
+            float(rng.uniform(0, _PERIOD_MM)), float(rng.uniform(0, 27)), float(rng.uniform(420, 560)),
+            float(rng.uniform(150, 230)),
+        )  # fmt: skip
+
+
+def paint_spine(painter: Painter, trunk: Trunk, bones: Skeleton) -> None:
+    """Bodies, discs, canal with its sac, arches, spinous and transverse processes."""
+    sy = float(trunk.scale[1])
+    box = painter.lattice.box(np.array([-52.0, -112 * sy, -1e4]), np.array([52.0, -26 * sy, 1e4]))
+    if box is None:
+        return
+    x, y, z = painter.lattice.coordinates(box)
+    y = y - np.float32(BODY_Y * sy)  # the spine keeps its size; its place follows the trunk's depth
+    period = _PERIOD_MM * float(trunk.scale[2])
+    phase = np.mod(z - bones.first, period)
+    disc = np.minimum(phase, period - phase) - _DISC_MM / 2  # > 0 in a vertebra
+    waist = 1 - 0.06 * np.sin(np.pi * np.clip((phase - 4) / (period - 8), 0, 1))
+    back = np.clip(-y / 40, 0, 1) * 3  # the hind face of a body is hollow
+    radius = np.sqrt((x / 23) ** 2 + ((y + back * np.exp(-((x / 9) ** 2))) / 16.5) ** 2)
+    body = (waist - radius) * 19.5
+    inner = np.minimum(body, disc)
+    painter.put(box, painter.soft(body), "muscle", 85.0)  # discs
+    painter.put(box, painter.soft(inner), "bone", bones.cortex)
+    painter.put(box, painter.soft(inner - 1.6), "marrow", bones.marrow)
+    painter.unrest(box, painter.soft(inner - 3.0), 30.0)
+    v = y + 25  # the canal's own middle
+    canal = (1 - np.sqrt((x / 11.5) ** 2 + (v / 9.5) ** 2)) * 10
+    level = 0.5 + 0.5 * np.cos((phase / period - 0.45) * 2 * np.pi)  # 1 at the height of an arch
+    arch = 4.2 * level - np.abs(canal + 4.2) - 0.6
+    spine = np.minimum(3.4 - np.abs(x), np.minimum(-v - 12, v + 19 + 9 * level)) - 2.5 * (1 - level)
+    wing = np.hypot((v - 2 + np.abs(x) * 0.12) / 1.0, np.mod(phase + 0.05 * period, period) - 0.45 * period)
+    wing = np.minimum(5.2 - wing, np.minimum(np.abs(x) - 12, 40 - np.abs(x)))
+    facet = 6.5 - np.sqrt((np.abs(x) - 15) ** 2 + (v + 5) ** 2) - 2 * level
+    solid = np.maximum(np.maximum(arch, spine), np.maximum(wing, facet))
+    painter.put(box, painter.soft(solid), "bone", 0.85 * bones.cortex)
+    painter.put(box, painter.soft(solid - 2.0), "marrow", bones.marrow + 60)
+    painter.put(box, painter.soft(canal), "fat", -40.0)
+    painter.put(box, painter.soft(canal - 1.6), "cord", 32.0)
+
+
+def paint_ribs(painter: Painter, trunk: Trunk, bones: Skeleton) -> None:
+    """Cut by slices only, within the band of the wall where they run."""
+    x, y = painter.lattice.x[None, :], painter.lattice.y[:, None]
+    depth = trunk.muscle_depth(x, y)
+    rows, columns = np.nonzero((depth > 1.5) & (depth < 14))
+    if not rows.size:
+        return
+    depth, across, along = depth[rows, columns], painter.lattice.x[columns], painter.lattice.y[rows]
+    angle = np.abs(np.arctan2(across, -along / trunk.scale[1] * trunk.scale[0])) / np.pi  # 0 at the spine, 1 in front
+    z = painter.lattice.z[:, None] / float(trunk.scale[2])
+    start = bones.rib - 175 * angle + 240 * np.clip(angle - 0.64, 0, 1)
+    height = np.mod(z - start, 27.0) - 13.5
+    margin = -118 + 176 * angle**1.6  # the costal arch: below it there are none
+    keep = np.minimum((z - margin) / 2.0, 160 * (angle - 0.13))
+    inside = 3.6 * (1 - np.sqrt(((depth - 8.0) / 3.6) ** 2 + (height / 6.0) ** 2))
+    inside = np.minimum(inside, np.clip(keep, -5, 5)).astype(np.float32)
+    cartilage = angle > 0.74
+    outer = np.where(cartilage, 105.0, 0.8 * bones.cortex).astype(np.float32)
+    hollow = np.where(cartilage, 95.0, bones.marrow).astype(np.float32)
+    for part, hu, kind in ((inside, outer, "bone"), (inside - 1.5, hollow, "marrow")):
+        painter.put_columns(rows, columns, painter.soft(part), kind, hu)
+    breast = np.minimum(17 - np.abs(across) / trunk.scale[0], np.minimum(4 - np.abs(depth - 7), z - 66)) * (along > 0)
+    painter.put_columns(rows, columns, painter.soft(np.where(along > 0, breast, -5.0)), "bone", 190.0)

@@ -1,0 +1,140 @@
+"""Where things lie: a coarse grid of a patient, in coordinates of an average body, bent smoothly and at random."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from REACTKDLib.core.phantom.lattice import Lattice
+from REACTKDLib.core.phantom.organs.grid_solid import FAR_MM, STEP_MM
+
+_LOW, _SHAPE = (-172.0, -124.0, -172.0), (84, 63, 87)
+_WAVES, _BEND_MM = 4, 4.0
+
+
+@dataclass(eq=False)
+class Frame:
+    """x, y, z: float32 arrays on `grid`, of the point of the average body that lies there. taken: depth of what has
+    been placed, so that the next organ leaves it free. scale: of an average body to this patient, (x, y, z).
+    """
+
+    grid: Lattice
+    x: np.ndarray
+    y: np.ndarray
+    z: np.ndarray
+    scale: np.ndarray
+    taken: np.ndarray = field(repr=False)
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, scale: np.ndarray) -> Frame:
+        """Bend by a few long waves of a few millimeters."""
+        grid = Lattice.regular(np.array(_LOW), np.full(3, STEP_MM), _SHAPE)
+        x, y, z = grid.coordinates((slice(None),) * 3)
+        points = [x / np.float32(scale[0]), y / np.float32(scale[1]), z / np.float32(scale[2])]
+        bent = []
+        for own in points:
+            shift = np.zeros(grid.shape, dtype=np.float32)
+            for _ in range(_WAVES):
+                wave = rng.normal(size=3)
+                wave *= 2 * np.pi / rng.uniform(110, 260) / np.linalg.norm(wave)
+                phase = rng.uniform(0, 2 * np.pi)
+                a, b, c = (np.float32(w) * p for w, p in zip(wave, points, strict=True))
+                # sin(a + b + c) from sines of each axis alone: thousands of them and not hundreds of thousands
+                sab, cab = np.sin(a) * np.cos(b) + np.cos(a) * np.sin(b), np.cos(a) * np.cos(b) - np.sin(a) * np.sin(b)
+                c = c + np.float32(phase)
+                shift += sab * np.cos(c) + cab * np.sin(c)
+            bent.append((own + shift * np.float32(_BEND_MM / np.sqrt(_WAVES / 2))).astype(np.float32))
+        return cls(grid, *bent, scale=scale, taken=np.full(grid.shape, FAR_MM, dtype=np.float32))
+
+    def box(self, low, high, pad: float = 24.0) -> tuple[slice, slice, slice]:
+        """Slices of the grid that hold these corners of the average body, with room for the bending."""
+        low, high = np.asarray(low) * self.scale, np.asarray(high) * self.scale
+        box = self.grid.box(np.minimum(low, high), np.maximum(low, high), pad)
+        return box if box is not None else (slice(0, 1),) * 3
+
+    def part(self, box: tuple[slice, slice, slice], step: int = 1) -> Frame:
+        """The frame of a box of the grid, every `step`-th point; what is placed in it with step 1 is placed in this."""
+        z, y, x = (slice(s.start, s.stop, step) for s in box)
+        grid = Lattice(self.grid.x[x], self.grid.y[y], self.grid.z[z])
+        own = (z, y, x)
+        return Frame(grid, self.x[own], self.y[own], self.z[own], self.scale, self.taken[own])
+
+    def to_patient(self, points: np.ndarray) -> np.ndarray:
+        """Where points (n, 3) of the average body lie in the patient, mm; the bending is undone in two steps."""
+        from scipy.ndimage import map_coordinates
+
+        places = points * self.scale
+        low = np.array([self.grid.x[0], self.grid.y[0], self.grid.z[0]])
+        for _ in range(2):
+            index = ((places - low) / STEP_MM).T[::-1]
+            found = [map_coordinates(a, index, order=1, mode="nearest") for a in (self.x, self.y, self.z)]
+            places = places - self.scale * (np.stack(found, axis=1) - points)
+        return places
+
+    def empty(self) -> np.ndarray:
+        """A depth that is nowhere inside."""
+        return np.full(self.grid.shape, FAR_MM, dtype=np.float32)
+
+    def add(self, depth: np.ndarray, center, axes, turn: np.ndarray | None = None, blend: float = 0.0) -> np.ndarray:
+        """Join an ellipsoid to `depth`, in place, the crease filled over `blend` mm. turn: see `ellipsoid`."""
+        reach = np.full(3, max(axes)) if turn is not None else np.asarray(axes)
+        b = self.box(np.asarray(center) - reach, np.asarray(center) + reach)
+        own = ellipsoid(self.x[b], self.y[b], self.z[b], center, axes, turn)
+        depth[b] = join(depth[b], own, blend)
+        return depth
+
+    def add_path(self, depth: np.ndarray, points, radii, flat: float = 1.0, blend: float = 0.0) -> np.ndarray:
+        """Join a tube along a path, in place. flat: how much wider than deep (y) it is."""
+        for n in range(len(points) - 1):
+            pad = max(radii[n], radii[n + 1]) * max(flat, 1.0)
+            b = self.box(np.minimum(points[n], points[n + 1]) - pad, np.maximum(points[n], points[n + 1]) + pad)
+            own = capsule(self.x[b], self.y[b], self.z[b], points[n], points[n + 1], (radii[n], radii[n + 1]), flat)
+            depth[b] = join(depth[b], own, blend)
+        return depth
+
+    def place(self, depth: np.ndarray, gap: float = 1.0) -> np.ndarray:
+        """Leave free what is taken, with `gap` mm between, and take the rest. Returns the depth."""
+        np.minimum(depth, -self.taken - gap, out=depth)
+        np.maximum(self.taken, depth, out=self.taken)
+        return depth
+
+
+def ellipsoid(x, y, z, center, axes, turn: np.ndarray | None = None) -> np.ndarray:
+    """First-order depth, mm, positive inside. turn: (3, 3), whose rows are the directions of the axes."""
+    offset = [a - np.float32(c) for a, c in zip((x, y, z), center, strict=True)]
+    if turn is not None:
+        offset = [sum(np.float32(w) * o for w, o in zip(row, offset, strict=True)) for row in turn]
+    unit = [o / np.float32(a) for o, a in zip(offset, axes, strict=True)]
+    radius = np.sqrt(sum(u * u for u in unit))
+    slope = np.sqrt(sum((u / np.float32(a)) ** 2 for u, a in zip(unit, axes, strict=True)))
+    return np.clip(radius * (1 - radius) / np.maximum(slope, 1e-5), FAR_MM, None)
+
+
+def capsule(x, y, z, start, end, radius, flat: float = 1.0) -> np.ndarray:
+    """Depth of a tube with round ends whose radius runs linearly; `flat` times wider in x and z than in y."""
+    p0, axis = np.asarray(start, float), np.asarray(end, float) - np.asarray(start, float)
+    dx, dy, dz = x - np.float32(p0[0]), (y - np.float32(p0[1])) * np.float32(flat), z - np.float32(p0[2])
+    axis = axis * (1, flat, 1)
+    t = (dx * np.float32(axis[0]) + dy * np.float32(axis[1]) + dz * np.float32(axis[2])) / np.float32(
+        axis @ axis + 1e-9
+    )
+    t = np.clip(t, 0, 1)
+    dx, dy, dz = (d - t * np.float32(a) for d, a in zip((dx, dy, dz), axis, strict=True))
+    distance = np.sqrt(dx * dx + dy * dy + dz * dz)
+    return (np.float32(radius[0]) + t * np.float32(radius[1] - radius[0]) - distance) / np.float32(
+        max(flat, 1.0) ** 0.5
+    )
+
+
+def join(a: np.ndarray, b: np.ndarray, blend: float = 0.0) -> np.ndarray:
+    """Depth of the union, with the crease filled over `blend` mm."""
+    if not blend:
+        return np.maximum(a, b)
+    h = np.clip(0.5 + 0.5 * (a - b) / blend, 0, 1)
+    return b + (a - b) * h + blend * h * (1 - h)
+
+
+def meet(a: np.ndarray, b: np.ndarray, blend: float) -> np.ndarray:
+    """Depth of the intersection, with the edge rounded over `blend` mm."""
+    return -join(-a, -b, blend)
