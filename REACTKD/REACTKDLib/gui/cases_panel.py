@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import qt
@@ -12,6 +13,7 @@ from REACTKDLib.core.grades import GRADES
 from REACTKDLib.gui.cases_table import CasesTable
 from REACTKDLib.gui.dialogs import all_files, ask_file, ask_folder
 from REACTKDLib.gui.packages import missing_packages
+from REACTKDLib.gui.reader_name import name_asked_once
 from REACTKDLib.gui.section import Section
 from REACTKDLib.gui.views import show_case
 from REACTKDLib.gui.words import short_grade
@@ -69,13 +71,17 @@ class CasesPanel(Section):
         """Choose a file."""
         path = ask_file(_("Open a list of cases"), all_files(_("Lists of cases"), "*.csv *.json"))
         if path is not None:
-            self.reading.open_list(path)
+            self._open(path)
 
     def on_open_folder(self, _checked: bool = False) -> None:
         """Choose a folder of case folders."""
         path = ask_folder(_("Open a folder of cases"))
         if path is not None:
-            self.reading.open_list(path)
+            self._open(path)
+
+    def _open(self, path: Path) -> None:
+        self.reading.read_as(name_asked_once())
+        self.reading.open_list(path)
 
     def on_close_list(self, _checked: bool = False) -> None:
         """The case at hand is saved and leaves the scene."""
@@ -125,7 +131,7 @@ class CasesPanel(Section):
             return
         self.context.open_case(listed.nodes, listed.choice, listed.case_id)
         show_case(listed.nodes)
-        if self.ui.gradeOnOpeningCheckBox.checked:
+        if self.ui.gradeOnOpeningCheckBox.checked and not self.context.answer_hidden:
             self.context.grade()
 
     def on_grade_on_opening(self, on: bool) -> None:
@@ -214,8 +220,7 @@ class CasesPanel(Section):
         words = _("{name}: {count} cases, {done} reviewed.")
         if reading.index is not None:
             words = _("{name}: case {place} of {count}, {done} reviewed.")
-        place = (reading.index or 0) + 1
-        return words.format(name=reading.cases.path.name, place=place, count=len(every), done=done)
+        return words.format(name=reading.cases.path.name, place=reading.place, count=len(every), done=done)
 
     def _message(self) -> str:
         reading = self.reading

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import slicer
+from slicer.i18n import tr as _
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.reports.report import GradeReport
@@ -26,6 +27,8 @@ from REACTKDLib.scene.reading import Reading
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 from REACTKDLib.scene.signal import Signal
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
+
+HIDDEN = _("In this study the answer is shown once you have given your grade.")
 
 
 class PanelContext:
@@ -78,14 +81,22 @@ class PanelContext:
         return self.controller.busy
 
     @property
+    def answer_hidden(self) -> bool:
+        """True while a reader study keeps the model's answer to the case at hand from the reader.
+
+        The one place that says so in the panel: report, result and outputs are None then, and nothing is graded.
+        """
+        return self.reading.hides_answer_of(self.nodes)
+
+    @property
     def report(self) -> GradeReport | None:
-        """The answer of the case at hand: of the last grading, or as stored in the scene."""
-        return self.controller.report
+        """The answer of the case at hand: of the last grading, or as stored in the scene. None while it is hidden."""
+        return None if self.answer_hidden else self.controller.report
 
     @property
     def result(self) -> Any:
         """The regions and the map behind the report, or None, as after a scene was loaded."""
-        return self.controller.result
+        return None if self.answer_hidden else self.controller.result
 
     @property
     def parameter_node(self) -> Any:
@@ -95,7 +106,8 @@ class PanelContext:
     @property
     def outputs(self) -> Any:
         """The output nodes of the case at hand, or None before they are written."""
-        return outputs_of(self.parameter_node) if self.parameter_node is not None else None
+        none = self.answer_hidden or self.parameter_node is None
+        return None if none else outputs_of(self.parameter_node)
 
     @property
     def outdated(self) -> bool:
@@ -176,6 +188,9 @@ class PanelContext:
 
     def grade(self) -> None:
         """Grade the case at hand, as the Grade button does; the answer comes with result_changed."""
+        if self.answer_hidden:
+            self.tell(HIDDEN)
+            return
         self.message = ""
         if self.nodes is not None and not self.busy and _has_lost_a_node(self.nodes):
             self.read_inputs()

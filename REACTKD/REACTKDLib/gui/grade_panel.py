@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 from REACTKDLib.core.errors import PatientMismatch
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.text import sentence
+from REACTKDLib.gui.context import HIDDEN
 from REACTKDLib.gui.findings import computation_messages
 from REACTKDLib.gui.section import Section
 from REACTKDLib.gui.words import clinical_use_words, grade_words, image_words, joined, short_grade
@@ -44,6 +45,7 @@ class GradePanel(Section):
         self.warm_up_timer.setInterval(WARM_UP_MS)
         self.warm_up_timer.connect("timeout()", self.on_warm_up)
         context.inputs_changed.connect(self.on_inputs)
+        context.reading.changed.connect(self._refresh_if_open)
         self.refresh()
 
     def on_inputs(self) -> None:
@@ -57,8 +59,11 @@ class GradePanel(Section):
             self.context.warm_up()
 
     def on_grade(self, _checked: bool = False) -> None:
-        """The button."""
-        self.context.grade()
+        """The button. In a study the reader's grade stands with it, and the answer comes."""
+        if self.context.answer_hidden:
+            self.context.reading.show_answer()
+        else:
+            self.context.grade()
 
     def on_cancel(self, _checked: bool = False) -> None:
         """Stop; nothing is written."""
@@ -85,6 +90,7 @@ class GradePanel(Section):
         self.warm_up_timer.stop()
         self.warm_up_timer.disconnect("timeout()", self.on_warm_up)
         self.context.inputs_changed.disconnect(self.on_inputs)
+        self.context.reading.changed.disconnect(self._refresh_if_open)
         super().cleanup()
 
     def on_device(self, index: int) -> None:
@@ -113,6 +119,10 @@ class GradePanel(Section):
         ui.gradeButton.enabled = ready and not context.busy
         ui.gradeButton.text = _("Grade again") if context.report is not None else _("Grade")
         ui.gradeButton.toolTip = _("Grade the case and color its regions.") if ready else context.problem
+        if context.answer_hidden:
+            ui.gradeButton.enabled = ready and not context.busy and self._has_reader_grade()
+            ui.gradeButton.text = _("My grade stands: show the answer")
+            ui.gradeButton.toolTip = _("Your grade is recorded as it is now; the model's answer is shown then.")
         ui.cancelButton.enabled = running
         for widget in (ui.modelPathEdit, ui.deviceComboBox):
             widget.enabled = not context.busy
@@ -124,6 +134,10 @@ class GradePanel(Section):
         refused = controller.error is not None and controller.error_code == PatientMismatch.code
         ui.samePatientButton.visible = refused and ready and not context.busy and not context.message
 
+    def _has_reader_grade(self) -> bool:
+        reading = self.context.reading
+        return reading.current is not None and reading.review.of(reading.current.id).reader_grade is not None
+
     def _state_words(self, running: bool, canceling: bool, progress: str) -> str:
         context = self.context
         if canceling:
@@ -134,6 +148,8 @@ class GradePanel(Section):
             return context.message or translated(context.controller.error)
         if context.nodes is None:
             return context.problem
+        if context.answer_hidden:
+            return HIDDEN
         if context.outdated:
             return _("Masks or inputs have changed since this grade. Grade again to see what becomes of it.")
         return "" if context.report is not None else _("Ready to grade.")

@@ -18,6 +18,7 @@ from REACTKDLib.gui.grade_panel import GradePanel
 from REACTKDLib.gui.inputs_panel import InputsPanel
 from REACTKDLib.gui.live import Live
 from REACTKDLib.gui.masks_panel import MasksPanel
+from REACTKDLib.gui.reader_panel import ReaderPanel
 from REACTKDLib.gui.report_panel import ReportPanel
 from REACTKDLib.gui.section import Section, place_of
 from REACTKDLib.gui.training_panel import TrainingPanel
@@ -29,6 +30,7 @@ from REACTKDLib.scene.reading import Reading
 #: from top to bottom; a new section is one more line here
 SECTIONS: tuple[type[Section], ...] = (
     CasesPanel,
+    ReaderPanel,
     InputsPanel,
     MasksPanel,
     GradePanel,

@@ -161,7 +161,7 @@ class ReportPanel(Section):
                 batch.cancel()  # its list was closed
             batch = self.batch = None
             runs = False
-        ui.batchButton.enabled = has_list and not runs and not reading.busy
+        ui.batchButton.enabled = has_list and not runs and not reading.busy and not reading.in_study
         ui.againCheckBox.enabled = has_list and not runs
         ui.cancelBatchButton.enabled = runs and batch.state == "running"
         ui.saveTableButton.enabled = has_list
@@ -175,6 +175,8 @@ class ReportPanel(Section):
             return self._fault
         if self.reading.cases is None:
             return _("Open a list in the section Cases to grade it in one go.")
+        if self.reading.in_study and not runs:
+            return _("In a study no list is graded here; end the study first.")
         if batch is None:
             return _("Every case gets its grade in the table above; what fails says why.")
         if batch.state == "canceling":

@@ -39,6 +39,8 @@ def worker() -> Iterator[Any]:
 @pytest.fixture
 def application(worker: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The running application with an empty scene and the module loaded, its window open."""
+    from PySide6.QtCore import QSettings
+
     from host.application import start
 
     running = start()
@@ -48,6 +50,7 @@ def application(worker: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     from REACTKDLib.core.worker.dispatcher import JobDispatcher
 
     monkeypatch.setattr(REACTKDLib.gui.context, "JobDispatcher", lambda: JobDispatcher(worker))
+    QSettings().setValue("REACTKD/ReaderName", "")  # asked, and not given: opening a list asks nothing
     running.window.show()
     loaded = _own_modules()
     yield running

@@ -1,0 +1,43 @@
+"""The name under which somebody reads: asked once, kept in the application's settings."""
+
+from __future__ import annotations
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from REACTKDLib.core.review.readers import LONGEST, UNNAMED, reader_name
+
+_NAME = "REACTKD/ReaderName"
+
+
+def kept_name() -> str:
+    """Return the name that was given, `UNNAMED` where there is none."""
+    return reader_name(str(slicer.util.settingsValue(_NAME, "") or ""))
+
+
+def name_asked_once() -> str:
+    """Return the name; ask for it where that was never done. Nobody has to give one."""
+    return kept_name() if qt.QSettings().contains(_NAME) else ask_name()
+
+
+def ask_name() -> str:
+    """Ask for a name, keep it and return it; the one before where the question is canceled."""
+    dialog = qt.QInputDialog(slicer.util.mainWindow())
+    dialog.objectName = "readerNameDialog"
+    dialog.setWindowTitle(_("Who reads?"))
+    dialog.setLabelText(
+        _(
+            "Your grades, marks and corrected masks are kept under this name, apart from those of other readers; it "
+            "may be a pseudonym of at most {length} letters."
+        ).format(length=LONGEST)
+    )
+    dialog.setTextValue(kept_name())
+    label = dialog.findChild(qt.QLabel)
+    if label is not None:
+        label.wordWrap = True
+    given = bool(dialog.exec_())
+    name = reader_name(dialog.textValue()) if given else kept_name()
+    dialog.deleteLater()
+    qt.QSettings().setValue(_NAME, name if name != UNNAMED else "")
+    return name
