@@ -1,0 +1,55 @@
+"""What others rely on is written down: the page of public names is fresh, and CHANGELOG.md names each change."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tools import api_page
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+CHANGELOG = REPOSITORY / "CHANGELOG.md"
+RELEASED = REPOSITORY / "docs" / "reference" / "released.json"
+
+
+def not_announced(now: dict[str, str], released: dict[str, str], changelog: str) -> list[str]:
+    """Names that came, went or changed since the release, and that the section "Unreleased" does not hold."""
+    section = changelog.partition("## Unreleased")[2].partition("\n## ")[0]
+    announced = set(re.findall(r"`([\w.]+)`", section))
+    changed = {name for name in now.keys() | released.keys() if now.get(name) != released.get(name)}
+    tops = {".".join(name.split(".")[:2]) for name in changed}
+    return sorted(name for name in tops if name.split(".")[1] not in announced and name not in announced)
+
+
+def test_the_page_of_public_names_is_fresh():
+    assert api_page.page() == api_page.PAGE.read_text(encoding="utf-8"), "run `make lists`"
+
+
+def test_every_change_of_a_public_name_is_in_the_changelog():
+    released = json.loads(RELEASED.read_text(encoding="utf-8"))
+    assert not_announced(api_page.signatures(), released, CHANGELOG.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("now", "found"),
+    [
+        ({"A.f": "(x)"}, []),
+        ({"A.f": "(x, y)"}, ["A.f"]),
+        ({}, ["A.f"]),
+        ({"A.f": "(x)", "A.g": "()"}, []),
+        ({"A.f": "(x)", "A.C.m": "()"}, ["A.C"]),
+    ],
+    ids=["same", "changed", "gone", "announced", "method"],
+)
+def test_a_change_that_is_not_announced_is_found(now, found):
+    text = "## Unreleased\n\n- `g` is new.\n\n## 1.0\n\n- `f` and `C`\n"
+    assert not_announced(now, {"A.f": "(x)"}, text) == found
+
+
+def test_every_public_name_is_described():
+    short = {name for name, _signature, doc, kind in api_page.entries() if kind == "function" and "Example:" not in doc}
+    assert short <= {"REACTKDTrainLib.open_cohort"}
+    assert not [name for name, _signature, doc, _kind in api_page.entries() if not doc]
