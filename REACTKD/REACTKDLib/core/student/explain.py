@@ -8,6 +8,7 @@ Taking node j out of the softmax leaves, without running anything again,
     logits_without_j = logits - a_j / (1 - a_j) * (s_j - (logits - b))
 
 The node vectors of the others stay as they are: the parenchyma remains what lesions are compared with when it is muted.
+What each node has of the probability, shared among all, is in `shares.py`.
 """
 
 from __future__ import annotations

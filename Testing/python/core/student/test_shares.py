@@ -1,0 +1,145 @@
+"""Shapley shares: against all orders, by hand, for equal and idle nodes, and drawn orders against all sets."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from REACTKDLib.core.student import shares as module
+from REACTKDLib.core.student.explain import Votes, softmax
+from REACTKDLib.core.student.shares import redundant_nodes, shares_of
+
+
+def draw(seed: int, nodes: int, classes: int = 3) -> Votes:
+    """Votes with a softmax over the null node and `nodes`."""
+    rng = np.random.default_rng(seed)
+    a, scores = softmax(1.5 * rng.normal(size=nodes + 1)), 3 * rng.normal(size=(nodes + 1, classes))
+    return Votes(a[1:], scores[1:], rng.normal(size=classes), a[0] * scores[0], float(a[0]))
+
+
+def alike(a: list[float], scores: list[list[float]], bias: list[float]) -> Votes:
+    """Votes from unnormalized weights and scores, the null node first."""
+    a = np.array(a) / sum(a)
+    scores = np.array(scores, dtype=float)
+    return Votes(a[1:], scores[1:], np.array(bias, dtype=float), a[0] * scores[0], float(a[0]))
+
+
+def value(votes: Votes, members: tuple[int, ...]) -> np.ndarray:
+    """v of a set, as the paper of the head says it: a softmax over what takes part, nothing of `shares` is used."""
+    weights = np.array([votes.null_weight, *votes.weights[list(members)]])
+    scores = np.vstack([votes.null / votes.null_weight, votes.scores[list(members)]])
+    return softmax(votes.bias + weights / weights.sum() @ scores)
+
+
+def by_all_orders(votes: Votes) -> np.ndarray:
+    """(m, K): what each node adds when it comes, averaged over all orders."""
+    m = len(votes.weights)
+    orders = list(permutations(range(m)))
+    gained = np.zeros_like(votes.scores)
+    for order in orders:
+        for place, node in enumerate(order):
+            gained[node] += value(votes, order[: place + 1]) - value(votes, order[:place])
+    return gained / len(orders)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 5), st.integers(2, 4))
+def test_shares_are_the_means_over_all_orders(seed, nodes, classes):
+    votes = draw(seed, nodes, classes)
+    found = shares_of(votes)
+    assert found.errors is None
+    assert np.allclose(found.values, by_all_orders(votes), atol=1e-9)
+    assert np.allclose(found.without_regions, value(votes, ()), atol=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 18))
+def test_shares_add_up_whether_exact_or_drawn(seed, nodes):
+    votes = draw(seed, nodes)
+    found = shares_of(votes)
+    assert (found.errors is None) == (nodes <= 12)
+    assert np.allclose(found.values.sum(0), softmax(votes.logits) - found.without_regions, atol=1e-12)
+    assert np.allclose(found.values.sum(1), 0, atol=1e-12), "what one class gains the others lose"
+
+
+def test_two_nodes_by_hand():
+    """Two classes, weights 1/4 (null), 1/4 and 1/2; logits of the sets: 0, 1, 2 and (0 + 2 + 6) / 4 = 2."""
+    votes = alike([1, 1, 2], [[0, 0], [2, 0], [3, 0]], [0, 0])
+    p = [1 / (1 + np.exp(-z)) for z in (0, 1, 2, 2)]
+    assert shares_of(votes).values[:, 0] == pytest.approx(
+        [(p[1] - p[0] + p[3] - p[2]) / 2, (p[2] - p[0] + p[3] - p[1]) / 2], abs=1e-12
+    )
+    assert shares_of(votes).values[:, 0] == pytest.approx([0.1155293, 0.2652678], abs=1e-7)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([3, 8, 12, 15]), st.data())
+def test_equal_nodes_share_alike_and_idle_ones_get_nothing(seed, nodes, data):
+    votes = draw(seed, nodes)
+    first, second, idle = data.draw(st.permutations(range(nodes)))[:3]
+    weights, scores = votes.weights.copy(), votes.scores.copy()
+    weights[second], scores[second], weights[idle] = weights[first], scores[first], 0.0
+    left = votes.null_weight + weights.sum()
+    votes = Votes(weights / left, scores, votes.bias, votes.null / left, votes.null_weight / left)
+    found = shares_of(votes).values
+    assert np.array_equal(found[first], found[second])
+    assert np.all(found[idle] == 0)
+    assert np.allclose(found.sum(0), softmax(votes.logits) - softmax(votes.bias + votes.null / votes.null_weight))
+
+
+def test_a_node_that_says_in_every_set_what_is_said_gets_nothing():
+    """Scores that differ by a constant over the classes are the same to a softmax, whatever the weights."""
+    votes = alike([1, 2, 3], [[1, 0, 2], [5, 4, 6], [0, -1, 1]], [0.3, 0, 0])
+    assert np.abs(shares_of(votes).values).max() < 1e-12
+    # A node that says what all together say is not idle: alone it moves the answer. Deletion gives it nothing.
+    votes = draw(1, 3)
+    rest = votes.muted([0])
+    scores = votes.scores.copy()
+    scores[0] = rest.logits - rest.bias
+    votes = Votes(votes.weights, scores, votes.bias, votes.null, votes.null_weight)
+    assert abs(votes.deletion_effect(0)[0]) < 1e-9 and np.abs(shares_of(votes).values[0]).max() > 0.01
+    assert np.allclose(shares_of(votes).values, by_all_orders(votes), atol=1e-9)
+
+
+@pytest.mark.parametrize("nodes", [13, 14])
+def test_drawn_orders_meet_all_sets_within_their_stated_error(nodes, monkeypatch):
+    beyond = []
+    for seed in range(8):
+        drawn = shares_of(draw(seed, nodes))
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "MOST_EXACT", nodes)
+            exact = shares_of(draw(seed, nodes))  # other votes of the same numbers: nothing is remembered
+        assert drawn.errors is not None and exact.errors is None
+        assert 0 < drawn.errors.max() < 0.01, "a percentage point at most"
+        beyond.append((np.abs(drawn.values - exact.values) / drawn.errors).ravel())
+    beyond = np.concatenate(beyond)
+    assert beyond.max() < 4.5 and np.mean(beyond < 1) == pytest.approx(0.68, abs=0.1)
+
+
+def test_drawn_shares_are_the_same_each_time_and_many_nodes_cost_little():
+    first, second = shares_of(draw(3, 200)), shares_of(draw(3, 200))
+    assert np.array_equal(first.values, second.values) and np.array_equal(first.errors, second.errors)
+    assert np.allclose(first.values.sum(0), softmax(draw(3, 200).logits) - first.without_regions, atol=1e-12)
+
+
+def test_a_null_node_without_weight_says_nothing():
+    votes = Votes(np.array([0.5, 0.5]), np.array([[1.0, 0], [0, 2]]), np.zeros(2), np.zeros(2), 0.0)
+    found = shares_of(votes)
+    assert found.without_regions == pytest.approx([0.5, 0.5])
+    assert np.allclose(found.values.sum(0), softmax(votes.logits) - 0.5)
+
+
+def test_two_lesions_that_say_the_same_are_found():
+    """Leaving out either changes little; each has half of what is explained, and alone gives the answer."""
+    votes = alike([1, 1, 9, 9], [[0, 0, 0], [0, 0.5, 0], [0, 0, 4], [0, 0, 4]], [0.3, 0.4, 0])
+    share, effect = shares_of(votes).values[:, 2], votes.deletion_effect(2)
+    assert share[1] == share[2] > 0.25 and effect[1] < 0.03
+    assert redundant_nodes(votes, 2) == (1, 2)
+    assert redundant_nodes(votes.muted([1]), 2) == (), "one lesion has no equal"
+    # Both are needed: none alone outweighs what the liver says.
+    votes = alike([1, 9, 5, 5], [[0, 0, 0], [0, 2.5, 0], [0, 0, 6], [0, 0, 6]], [0, 0, 0])
+    assert votes.logits.argmax() == 2 and redundant_nodes(votes, 2) == ()
