@@ -63,7 +63,7 @@ def shares_of(votes: Votes) -> Shares:
 def redundant_nodes(votes: Votes, predicted: int, least: float = 0.05, kept: float = 1 / 3) -> tuple[int, ...]:
     """Return the nodes that say the same, so that each alone gives the answer; () where there are not two.
 
-    Each has a share of at least `least` in the probability of class `predicted`, of which it takes less than `kept` away
+    Each has a share of at least `least` in the probability of class `predicted`, and takes less than `kept` of it away
     when it is left out, as the others are still there. And with any one of them, without its equals, `predicted` stays
     the most probable class.
     """
@@ -83,7 +83,10 @@ def _values(votes: Votes, weights: np.ndarray, terms: np.ndarray) -> np.ndarray:
 
 
 def _exact(votes: Votes, weights: np.ndarray, terms: np.ndarray) -> np.ndarray:
-    """(m, K) over all 2^m sets: a set of n nodes counts 1 / (m C(m-1, n-1)) for its members, -1 / (m C(m-1, n)) for others."""
+    """(m, K), over all 2^m sets.
+
+    A set of n nodes counts 1 / (m C(m-1, n-1)) for its members and -1 / (m C(m-1, n)) for the others.
+    """
     m = len(weights)
     if m == 0:
         return np.zeros_like(terms)
