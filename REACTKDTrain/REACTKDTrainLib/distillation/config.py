@@ -18,7 +18,8 @@ class DistillationConfig:
     """Weights, temperature and modes; each distiller reads what it needs.
 
     temperature: tau (paper's code 2; 4 learned better on phantoms). logits, graph: weights of the two terms beside the
-    focal loss (l2, l3 of equation 18; the paper tunes them). node, edge, gw: weights inside the graph term (equation 8;
+    focal loss (l2, l3 of equation 18; the paper tunes them). scores, attention: of the two terms of region scores.
+    node, edge, gw: weights inside the graph term (equation 8;
     the paper's code has 1 for all). gw_mode: 'semirelaxed' where the student's masks may lack lesions, 'paper' for
     equation 7 as it stands, 'matched' where both graphs have the same nodes. width: of the common space of node
     vectors. feature: weight of the term on features of the methods that have one. teacher: 'fused', or one of the
@@ -33,6 +34,8 @@ class DistillationConfig:
     node: Weight = 1.0
     edge: Weight = 1.0
     gw: Weight = 1.0
+    scores: Weight = 1.0
+    attention: Weight = 1.0
     gw_mode: Literal[MODES] = "semirelaxed"
     width: Annotated[int, Field(ge=1, le=4096)] = 64
     feature: Weight = 1.0

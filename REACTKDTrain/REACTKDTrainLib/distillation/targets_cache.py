@@ -11,7 +11,7 @@ from REACTKDTrainLib.content_store import ContentStore, content_key
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.models.outputs import GraphOutput
 
-FORMAT = "reactkd-targets/2"
+FORMAT = "reactkd-targets/3"
 
 
 def weights_hash(module: nn.Module) -> str:

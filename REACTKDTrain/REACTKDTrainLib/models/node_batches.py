@@ -12,7 +12,7 @@ from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.node_network import NodeBatch
 from REACTKDTrainLib.data.fixed_nodes import columns_of
 from REACTKDTrainLib.data.view import View
-from REACTKDTrainLib.models.outputs import GraphOutput
+from REACTKDTrainLib.models.outputs import GraphOutput, region_fields
 from REACTKDTrainLib.models.sample_dropout import SampleDropout
 from REACTKDTrainLib.models.teacher_heads import PET, TeacherHeads
 
@@ -80,8 +80,7 @@ def student_heads(
     )
     with seeded_dropout(student) as drop, drop.armed(seeds, batch.counts):
         decision = student.forward_nodes(batch)
-    embeddings = batch.per_case(decision.regions)
-    return GraphOutput(decision.logits, [], [], decision.summary, embeddings=embeddings)
+    return GraphOutput(decision.logits, [], [], decision.summary, **region_fields(batch, decision))
 
 
 class seeded_dropout:

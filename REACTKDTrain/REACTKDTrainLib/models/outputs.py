@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from REACTKDLib.core.student.head import Decision
+from REACTKDLib.core.student.node_network import NodeBatch
+
 
 @dataclass(frozen=True, eq=False)
 class GraphOutput:
@@ -17,8 +20,9 @@ class GraphOutput:
     logits: (B, K). nodes: of each case (n, C), means of the fused map over its regions (equation 3 of arXiv
     2508.02104). maps: of each case (C, d, h, w), the fused map after CBAM3D at a quarter of the input grid, or () where
     no method needs them. hidden: (B, H), region embeddings summed by attention. branch_logits: name -> (B, K), of a
-    teacher's branches, NaN where a case lacks the branch. branch_nodes, branch_maps: name -> of each case nodes and map
-    of the branch, or None. embeddings: of each case (n, H).
+    teacher's branches, NaN where a case lacks the branch. branch_nodes and the other fields of branches: name -> of
+    each case that of the branch, or None. embeddings: of each case (n, H). scores, attention: of each case (n, K) what
+    every region alone says, and (n,) raw attention scores, -inf for a region that the head did not see.
     """
 
     logits: Tensor
@@ -29,6 +33,10 @@ class GraphOutput:
     branch_nodes: Mapping[str, Sequence[Tensor | None]] = field(default_factory=dict)
     embeddings: Sequence[Tensor] = ()
     branch_maps: Mapping[str, Sequence[Tensor | None]] = field(default_factory=dict)
+    scores: Sequence[Tensor] = ()
+    attention: Sequence[Tensor] = ()
+    branch_scores: Mapping[str, Sequence[Tensor | None]] = field(default_factory=dict)
+    branch_attention: Mapping[str, Sequence[Tensor | None]] = field(default_factory=dict)
 
     def as_targets(self, maps: bool = False) -> GraphOutput:
         """What a frozen teacher teaches: without gradients and embeddings, and without maps unless they are wanted."""
@@ -56,7 +64,8 @@ class GraphOutput:
         if any(n is None for n in nodes):
             raise KeyError(f"a case has no branch {name}")
         maps = self.branch_maps.get(name, ())
-        return GraphOutput(logits, nodes, maps, None, {name: logits}, {name: nodes}, (), {name: maps} if maps else {})
+        own = GraphOutput(logits, nodes, maps, None, {name: logits}, {name: nodes}, (), {name: maps} if maps else {})
+        return replace(own, scores=self.branch_scores.get(name, ()), attention=self.branch_attention.get(name, ()))
 
     @classmethod
     def joined(cls, parts: Sequence[GraphOutput]) -> GraphOutput:
@@ -74,11 +83,22 @@ class GraphOutput:
             None if parts[0].hidden is None else torch.cat([p.hidden for p in parts]),
             {name: torch.cat(found) for name, found in branches("branch_logits", empty).items()},
             {name: sum(map(list, found), []) for name, found in branches("branch_nodes", [None]).items()},
-            branch_maps={name: sum(map(list, found), []) for name, found in branches("branch_maps", [None]).items()},
+            scores=[s for p in parts for s in p.scores],
+            attention=[a for p in parts for a in p.attention],
+            **{
+                kind: {name: sum(map(list, found), []) for name, found in branches(kind, [None]).items()}
+                for kind in ("branch_maps", "branch_scores", "branch_attention")
+            },
         )
 
     def _mapped(self, change: Callable[[Tensor], Tensor]) -> GraphOutput:
         return GraphOutput(**{name: _changed(value, change) for name, value in vars(self).items()})
+
+
+def region_fields(batch: NodeBatch, decision: Decision) -> dict[str, list[Tensor]]:
+    """What a head says of each region, case by case: embeddings, scores and attention of `GraphOutput`."""
+    own = {"embeddings": decision.regions, "scores": decision.region_scores, "attention": decision.region_attention}
+    return {name: batch.per_case(value) for name, value in own.items()}
 
 
 def _changed(value: Any, change: Callable[[Tensor], Tensor]) -> Any:

@@ -116,7 +116,10 @@ def student_forward(
         with drawn_from(sample_seeds[row] if sample_seeds is not None and student.training else None):
             decisions.append(student.forward_nodes(batch))
     logits, hidden = (torch.stack([getattr(d, name) for d in decisions]) for name in ("logits", "summary"))
-    return GraphOutput(logits, nodes, maps, hidden, embeddings=[d.regions for d in decisions])
+    regions, scores, attention = (
+        [getattr(d, name) for d in decisions] for name in ("regions", "region_scores", "region_attention")
+    )
+    return GraphOutput(logits, nodes, maps, hidden, embeddings=regions, scores=scores, attention=attention)
 
 
 def _means_of_coarsest(student: Student, fused: Tensor) -> Tensor:

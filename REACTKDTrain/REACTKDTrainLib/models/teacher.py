@@ -92,6 +92,10 @@ class Teacher(TeacherHeads):
             {b: _stacked(logits[b], self.config.classes) for b in present},
             {b: nodes[b] for b in present},
             branch_maps={b: [part[3] for part in parts[b]] for b in present},
+            scores=[part[4] for part in parts["fused"]],
+            attention=[part[5] for part in parts["fused"]],
+            branch_scores={b: [part[4] for part in parts[b]] for b in present},
+            branch_attention={b: [part[5] for part in parts[b]] for b in present},
         )
 
     def grade_dose(self, views: Sequence[View], images: Sequence[Tensor], sample_seeds=None) -> GraphOutput:
@@ -110,13 +114,13 @@ class Teacher(TeacherHeads):
         )
 
     def _grade(self, name: str, maps: list[Tensor], view: View, batch: NodeBatch):
-        """(logits, nodes, hidden, map) of one head, Nones where it has nothing to look at."""
+        """(logits, nodes, hidden, map, scores, attention) of one head, Nones where it has nothing to look at."""
         if not maps:
-            return None, None, None, None
+            return (None,) * 6
         level = self.cbam(torch.stack(maps).sum(dim=0)[None])[0]
         weights = F.avg_pool3d(view.expert.occupancy[None].to(level.device), 4, ceil_mode=True)[0]
         decision, nodes = self.heads[name].grade_map(level, weights, batch)
-        return decision.logits, nodes, decision.summary, level
+        return decision.logits, nodes, decision.summary, level, decision.region_scores, decision.region_attention
 
     def _batch(self, view: View, dose_image: Tensor | None) -> NodeBatch:
         """One case over the expert's regions; 'dose' from the degraded CT where there is one."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from REACTKDLib.core.student.head import Decision
 from REACTKDLib.core.student.node_network import NodeBatch, NodeNetwork
 from REACTKDLib.core.student.pooling import BLOCK_SIZES, moments
-from REACTKDTrainLib.models.outputs import GraphOutput
+from REACTKDTrainLib.models.outputs import GraphOutput, region_fields
 from REACTKDTrainLib.models.sample_dropout import SampleDropout
 
 PET = ("fdg", "acetate")
@@ -82,15 +82,21 @@ class TeacherHeads(nn.Module):
             with nullcontext() if seeds is None else head.drop.armed(seeds, batch.counts):
                 out[name] = head.forward_nodes(head.own(batch))
         known = {b: there for b, there in _known(batch).items() if there.any()}
-        nodes = {name: batch.per_case(decision.regions) for name, decision in out.items()}
+        found = {name: region_fields(batch, decision) for name, decision in out.items()}
+
+        def branches(kind: str) -> dict[str, list[Tensor | None]]:
+            return {b: [x if k else None for x, k in zip(found[b][kind], known[b].tolist())] for b in known}
+
         return GraphOutput(
             out["fused"].logits,
-            nodes["fused"],
+            found["fused"]["embeddings"],
             [],
             out["fused"].summary,
             {b: out[b].logits.masked_fill(~there[:, None], float("nan")) for b, there in known.items()},
-            {b: [n if k else None for n, k in zip(nodes[b], there.tolist())] for b, there in known.items()},
-            nodes["fused"],
+            branches("embeddings"),
+            branch_scores=branches("scores"),
+            branch_attention=branches("attention"),
+            **found["fused"],
         )
 
     def fit_scales(self, batches: Iterable[NodeBatch]) -> None:

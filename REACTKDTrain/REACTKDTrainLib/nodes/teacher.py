@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -33,7 +34,7 @@ class NodeTeacher(TeacherHeads):
 
 
 class Ensemble(nn.Module):
-    """Several teachers as one: mean log-probabilities as logits, and the first one's graph.
+    """Several teachers as one: mean log-probabilities as logits, mean scores and attention, and the first one's graph.
 
     A better teacher is most of what distillation has to give; averaging is the cheapest way to one.
     """
@@ -52,7 +53,12 @@ class Ensemble(nn.Module):
             b: torch.stack([torch.log_softmax(o.branch_logits[b], dim=1) for o in outputs]).mean(dim=0)
             for b in first.branch_logits
         }
-        return GraphOutput(mean, first.nodes, [], first.hidden, branches, first.branch_nodes, first.embeddings)
+        graph = GraphOutput(mean, first.nodes, [], first.hidden, branches, first.branch_nodes, first.embeddings)
+        scores = [torch.stack(of).mean(dim=0) for of in zip(*(o.scores for o in outputs), strict=True)]
+        attention = [
+            torch.stack(of).log_softmax(dim=1).mean(dim=0) for of in zip(*(o.attention for o in outputs), strict=True)
+        ]
+        return replace(graph, scores=scores, attention=attention)
 
 
 @torch.no_grad()

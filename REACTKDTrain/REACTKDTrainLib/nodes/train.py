@@ -18,7 +18,7 @@ from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.node_network import NodeBatch
 from REACTKDTrainLib.distillation.distiller import Distiller
 from REACTKDTrainLib.distillation.losses import focal_loss, masked_mse, random_presence
-from REACTKDTrainLib.models.outputs import GraphOutput
+from REACTKDTrainLib.models.outputs import GraphOutput, region_fields
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import NodeTeacher
 from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
@@ -177,8 +177,8 @@ def predict(student: Student, table: NodeTable, subset: tuple[str, ...], variant
 def graph_of(student: Student, batch: NodeBatch) -> GraphOutput:
     """What distillers compare; `nodes` are region embeddings, of which graphs are made where there are no maps."""
     decision = student.forward_nodes(batch)
-    nodes = batch.per_case(decision.regions)
-    return GraphOutput(decision.logits, nodes, [], decision.summary, embeddings=nodes)
+    found = region_fields(batch, decision)
+    return GraphOutput(decision.logits, found["embeddings"], [], decision.summary, **found)
 
 
 def _usable(table: NodeTable, student: Student) -> int:

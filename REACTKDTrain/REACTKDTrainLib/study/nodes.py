@@ -47,6 +47,10 @@ TRIALS = {
         {"graph": graph, "logits": logits}
         for graph, logits in ((1.0, 0.7), (0.3, 0.7), (1.0, 1.4), (0.3, 0.35), (0.3, 1.4), (3.0, 0.7))
     ],
+    "react-kd-scores": [
+        {"graph": graph, "scores": weight, "attention": weight}
+        for graph, weight in ((1.0, 1.0), (0.3, 1.0), (1.0, 0.3), (0.3, 0.3), (1.0, 3.0), (0.3, 3.0))
+    ],
     "crd": [{"feature": w} for w in (1.0, 0.3, 0.1, 3.0, 0.03, 10.0)],
     "awmt": [{"feature": w} for w in (1.0, 0.3, 0.1, 3.0, 0.03, 10.0)],
 }

@@ -47,6 +47,16 @@ class Decision:
         return self.embeddings[..., :-1, :]
 
     @property
+    def region_scores(self) -> Tensor:
+        """(n, K): what each region alone says."""
+        return self.scores[..., :-1, :]
+
+    @property
+    def region_attention(self) -> Tensor:
+        """(n,): raw attention scores of the regions alone."""
+        return self.attention[..., :-2]
+
+    @property
     def summary(self) -> Tensor:
         """(hidden,): the embeddings of the regions summed by attention."""
         return (self.weights[..., :-1, None] * self.regions).sum(dim=-2)

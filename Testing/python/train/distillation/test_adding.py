@@ -100,5 +100,5 @@ def test_its_own_tests_pass(tree: Path) -> None:
 def test_the_module_description_and_the_help_name_it(tree: Path) -> None:
     run(tree, "Testing/tools/train_xml.py", "--write")
     text = (tree / "REACTKDTrain" / "REACTKDTrain.xml").read_text(encoding="utf-8")
-    assert "ifvd, mean-of-two or react-kd (the default)" in text
+    assert "ifvd, mean-of-two, react-kd-scores or react-kd (the default)" in text
     assert "mean-of-two" in run(tree, "-m", "REACTKDTrainLib", "train", "--help")

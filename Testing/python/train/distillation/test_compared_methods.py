@@ -155,6 +155,8 @@ def batch() -> tuple[list[View], GraphOutput, GraphOutput]:
         [noise(n, WIDTHS[0], seed=20 + n) for n in sizes],
         [noise(WIDTHS[0], 2, 2, 4, seed=30 + n) for n in sizes],
         noise(3, 5, seed=40),
+        scores=[noise(n, 3, seed=80 + n) for n in sizes],
+        attention=[noise(n, seed=90 + n) for n in sizes],
     )
     nodes = [noise(n, WIDTHS[1], seed=50 + n) for n in sizes]
     maps = [noise(WIDTHS[1], 2, 2, 4, seed=60 + n) for n in sizes]
@@ -168,6 +170,8 @@ def batch() -> tuple[list[View], GraphOutput, GraphOutput]:
         {"structure_function": first, "dose": noise(3, 3, seed=72)},
         {"structure_function": [*nodes[:2], None], "dose": [n + 1 for n in nodes]},
         branch_maps={"structure_function": [*maps[:2], None], "dose": [m - 1 for m in maps]},
+        scores=[noise(n, 3, seed=180 + n) for n in sizes],
+        attention=[noise(n, seed=190 + n) for n in sizes],
     )
     return views, student, teacher
 
@@ -180,13 +184,13 @@ def total(method, student: GraphOutput, teacher: GraphOutput, views: list[View])
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_gradients_agree_with_finite_differences(name):
-    """In the student's logits, nodes and maps, along random directions, with memories that hold something."""
+    """In all that the student says, along random directions, with memories that hold something."""
     torch.manual_seed(3)
     views, student, teacher = batch()
     method = make_distiller(name, DistillationConfig(gw_mode="paper"), *WIDTHS).double()
     total(method.train(), student, teacher, views)  # fills memories
     method.eval()
-    leaves = [student.logits, *student.nodes, *student.maps]
+    leaves = [student.logits, *student.nodes, *student.maps, *student.scores, *student.attention]
     for leaf in leaves:
         leaf.requires_grad_()
     total(method, student, teacher, views).backward()
@@ -197,7 +201,8 @@ def test_gradients_agree_with_finite_differences(name):
     for sign in (1, -1):
         moved = [leaf.detach() + sign * step * way for leaf, way in zip(leaves, ways, strict=True)]
         n = len(views)
-        output = GraphOutput(moved[0], moved[1 : 1 + n], moved[1 + n :], student.hidden)
+        nodes, maps, scores, attention = (moved[1 + k * n : 1 + (k + 1) * n] for k in range(4))
+        output = GraphOutput(moved[0], nodes, maps, student.hidden, scores=scores, attention=attention)
         values.append(total(method, output, teacher, views).item())
     measured = (values[0] - values[1]) / (2 * step)
     for leaf, way in zip(leaves, ways, strict=True):
