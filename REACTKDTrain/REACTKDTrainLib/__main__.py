@@ -1,4 +1,4 @@
-"""The command line of training: `python -m REACTKDTrainLib train | cohorts | low-dose | study | compare | release`.
+"""The command line of training: `python -m REACTKDTrainLib COMMAND`, where `COMMANDS` names the commands.
 
 Exit status: 0 done; 2, or 1 of train and study, with one plain sentence on standard error; 3 of a training that was
 stopped and can go on. A traceback appears only with REACTKD_DEBUG=1.
@@ -24,6 +24,7 @@ COMMANDS = {
     "low-dose": "simulate a CT at a fraction of its dose",
     "study": "rerun the paper's experiments",
     "compare": "say whether one student is better than another",
+    "readers": "say how well readers of a list agree, and what a reader study found",
     "release": "make the shipped model",
 }
 FAILED = {"train": 1, "study": 1}

@@ -11,6 +11,7 @@ from REACTKDLib.core.cases.case_list import CaseList, ListedCase, open_case_list
 from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.review.corrected_masks import CorrectedMasks
 from REACTKDLib.core.review.readers import UNNAMED
 from REACTKDLib.core.review.record import CaseReview, answer_of, failure_of
 from REACTKDLib.core.review.review import Review
@@ -18,10 +19,9 @@ from REACTKDLib.core.text import joined, quoted
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case_loader import CaseLoader
-from REACTKDLib.scene.corrected_masks import CorrectedMasks
 from REACTKDLib.scene.reader_marks import ReaderMarks
 from REACTKDLib.scene.reader_study import ReaderStudy
-from REACTKDLib.scene.segments import SegmentChoice
+from REACTKDLib.scene.segments import SegmentChoice, names_by_hand
 from REACTKDLib.scene.signal import Signal
 
 LAST = _("This is the last case of the list.")
@@ -234,8 +234,8 @@ class Reading(ReaderMarks):
 
     def _record_masks(self, path: Path, outdated: bool) -> None:
         case = self.current
-        segmentation = self.loader.loaded.nodes.segmentation
-        parts = {"masks": self.masks.saved_as(path, segmentation, self.chosen)}
+        names = names_by_hand(self.loader.loaded.nodes.segmentation, self.chosen)
+        parts = {"masks": self.masks.saved_as(path, names)}
         answer = self.review.whole(case.id).answer
         if answer is not None and outdated:
             parts["answer"] = {**answer, "outdated": True}

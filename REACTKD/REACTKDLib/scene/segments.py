@@ -51,6 +51,21 @@ def choose_segments(
     return SegmentChoice(livers, tumors, keeps_specks(segmentation))
 
 
+def names_by_hand(segmentation: Any, chosen: SegmentChoice | None) -> dict[str, list[str]]:
+    """Return the names of segments chosen by hand, by "liver" and "tumor"; none where two segments have one name.
+
+    Then, as without a choice (None), the segments are left to recognition.
+    """
+    nothing: dict[str, list[str]] = {"liver": [], "tumor": []}
+    if chosen is None:
+        return nothing
+    data = segmentation.GetSegmentation()
+    every = [data.GetNthSegment(n).GetName() for n in range(data.GetNumberOfSegments())]
+    pairs = (("liver", chosen.livers), ("tumor", chosen.tumors))
+    names = {kind: [data.GetSegment(i).GetName() for i in ids if data.GetSegment(i) is not None] for kind, ids in pairs}
+    return nothing if any(every.count(name) > 1 for part in names.values() for name in part) else names
+
+
 def keeps_specks(segmentation: Any) -> bool:
     """True when the reader said of this segmentation that its lesions under 0.05 ml are real."""
     return segmentation.GetAttribute(KEEP_SPECKS) == "1"

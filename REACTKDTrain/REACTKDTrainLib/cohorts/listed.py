@@ -73,6 +73,24 @@ def grade_of(value: Any, case: str) -> int | None:
     return known[text]
 
 
+def reference_grades(path: Path) -> dict[str, tuple[int, str]]:
+    """Return {case: (index of its grade, patient)} of a list of cases; those without a grade are left out.
+
+    path: a CSV with the columns case and grade (a worklist, or a table of grades alone), a datalist (.json), or a
+    folder with `grades.csv`. Without a patient a case is a patient of its own. Raises: UsageError.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".json":
+        rows = {entry["id"]: entry for entry in read_datalist(path)[1]}
+    else:
+        rows = _rows_by_case(path / GRADES_FILE if path.is_dir() else path)
+    grades = {_composed(name): (grade_of(row.get("grade"), name), row) for name, row in rows.items()}
+    found = {name: (g, name_of(row, "patient", name)) for name, (g, row) in grades.items() if g is not None}
+    if not found:
+        raise UsageError("The list holds no grade to compare with; give a CSV with the columns case and grade.")
+    return found
+
+
 # -- datalists
 
 
@@ -116,19 +134,19 @@ def _check_case_folders(path: Path) -> None:
 
 
 def _rows_by_case(path: Path) -> dict[str, dict[str, str]]:
-    """case -> its row of grades.csv; nothing where there is no file.
+    """case -> its row of a table of grades; nothing where there is no file.
 
     Raises: UsageError for a file without the columns, or that says two things of one case.
     """
     if not path.is_file():
         return {}
-    table = read_table(path, f"the file {GRADES_FILE}", ("case", "grade"))
+    table = read_table(path, f"the file {path.name}", ("case", "grade"))
     if not table.columns:
-        raise UsageError(f"{GRADES_FILE} is empty; give it the columns case and grade, or take it away.")
+        raise UsageError(f"{path.name} is empty; give it the columns case and grade, or take it away.")
     other = [name for name in table.columns if name != "patient" and _PATIENT_LIKE.search(name)]
     if other and "patient" not in table.columns:
         raise UsageError(
-            f"{GRADES_FILE} has the column {quoted(other)}, which is not read; call that of the patients 'patient'."
+            f"{path.name} has the column {quoted(other)}, which is not read; call that of the patients 'patient'."
         )
     rows: dict[str, dict[str, str]] = {}
     for row in table.rows:
@@ -139,7 +157,7 @@ def _rows_by_case(path: Path) -> dict[str, dict[str, str]]:
             row.get("patient"),
         ):
             fault = f"says two things of {quoted([name])}" if name else "has a row without the name of a case"
-            raise UsageError(f"{GRADES_FILE} {fault}; correct it.")
+            raise UsageError(f"{path.name} {fault}; correct it.")
     return rows
 
 

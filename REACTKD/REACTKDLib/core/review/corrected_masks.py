@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.review.readers import UNNAMED, reader_folder
 from REACTKDLib.core.review.review import Review
 from REACTKDLib.core.text import tr as _
-from REACTKDLib.scene.segments import SegmentChoice
 
 _SUFFIX = ".seg.nrrd"
 
@@ -83,11 +83,11 @@ class CorrectedMasks:
         paths = (self.folder / name for name in names if name not in taken)
         return next(path for path in paths if not os.path.lexists(path) and _full(path) not in self._listed)
 
-    def saved_as(self, path: Path, segmentation: Any, chosen: SegmentChoice | None) -> dict[str, Any]:
-        """Note what was written and return the record of it."""
+    def saved_as(self, path: Path, names: Mapping[str, list[str]]) -> dict[str, Any]:
+        """Note what was written and return the record of it. names: of segments chosen by hand, by "liver", "tumor"."""
         self.note(path)
         file = Path(os.path.relpath(path, self._review.path.parent)).as_posix()
-        return {"file": file, **_names_of(segmentation, chosen)}
+        return {"file": file, **names}
 
     def _recorded(self, case: ListedCase) -> Path | None:
         """The file that the review names; None for no name that this program gives to masks of the case."""
@@ -132,18 +132,6 @@ def _files_of(job: Job) -> list[Path]:
 
 def _full(path: Path) -> str:
     return os.path.normcase(os.path.abspath(path))
-
-
-def _names_of(segmentation: Any, chosen: SegmentChoice | None) -> dict[str, list[str]]:
-    """Names of segments chosen by hand; left to recognition where two segments have one name."""
-    nothing: dict[str, list[str]] = {"liver": [], "tumor": []}
-    if chosen is None:
-        return nothing
-    data = segmentation.GetSegmentation()
-    every = [data.GetNthSegment(n).GetName() for n in range(data.GetNumberOfSegments())]
-    pairs = (("liver", chosen.livers), ("tumor", chosen.tumors))
-    names = {kind: [data.GetSegment(i).GetName() for i in ids if data.GetSegment(i) is not None] for kind, ids in pairs}
-    return nothing if any(every.count(name) > 1 for part in names.values() for name in part) else names
 
 
 def _stamp(path: Path) -> tuple:

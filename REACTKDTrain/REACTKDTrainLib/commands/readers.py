@@ -1,0 +1,112 @@
+"""`readers table|agreement LIST` and `readers study TABLE --truth LIST`: what several readers said of one list."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.writing.atomic import write_text
+from REACTKDTrainLib.progress import display_for
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is asked, and its options."""
+    kinds = parser.add_subparsers(required=True, metavar="KIND")
+
+    table = kinds.add_parser("table", help="write what every reader said of every case of a list as CSV")
+    table.add_argument("list", type=Path, help="the list (CSV, datalist or folder) beside which the review lies")
+    table.add_argument("--output", type=Path, required=True, help="the CSV file")
+    table.set_defaults(readers=_table)
+
+    agree = kinds.add_parser("agreement", help="weighted kappa of each two readers, and how well their masks agree")
+    agree.add_argument("list", type=Path, help="the list beside which the review lies")
+    agree.add_argument("--no-masks", action="store_true", help="compare grades only, which opens no image")
+    agree.set_defaults(readers=_agreement)
+
+    study = kinds.add_parser("study", help="what the model's answer changed: AUC, grades, seconds")
+    study.add_argument("table", type=Path, help="the table of readers, from the panel or from 'readers table'")
+    study.add_argument(
+        "--truth", type=Path, required=True, help="grades: a CSV with case and grade, or the list itself"
+    )
+    study.set_defaults(readers=_study)
+    for command in (agree, study):
+        command.add_argument("--output", type=Path, help="a .json file for all numbers; tables are printed")
+        command.add_argument("--draws", type=int, default=2000, help="of the bootstrap (default 2000)")
+        command.add_argument("--seed", type=int, default=0, help="of the bootstrap (default 0)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do it. Raises: ReactkdError."""
+    options.readers(options)
+
+
+def _opened(path: Path) -> tuple[Any, Any]:
+    """The list and its review. Raises: UsageError for one that nobody has read."""
+    from REACTKDLib.core.cases.case_list import open_case_list
+    from REACTKDLib.core.review.review import Review
+
+    cases = open_case_list(path)
+    review = Review(cases.review_file)
+    if not review.readers():
+        raise UsageError("Nobody has graded or marked a case of this list yet; read it in the reading room first.")
+    return cases, review
+
+
+def _table(options: argparse.Namespace) -> None:
+    from REACTKDLib.core.review.readers_table import readers_csv
+
+    cases, review = _opened(options.list)
+    write_text(options.output, readers_csv(cases, review))
+    print(f"Wrote {options.output.name}.")
+
+
+def _agreement(options: argparse.Namespace) -> None:
+    from REACTKDTrainLib.evaluation.readers import agreement
+    from REACTKDTrainLib.study import readers
+
+    cases, review = _opened(options.list)
+    of_kinds = {kind: readers.grades_in(cases, review, kind) for kind in readers.KINDS}
+    grades = {kind: agreement(own, options.draws, options.seed) for kind, own in of_kinds.items() if len(own) > 1}
+    found: dict[str, Any] = {"grades": grades}
+    texts = [_as_text(readers.agreement_table(grades))] if grades else ["Fewer than two readers gave a grade."]
+    if not options.no_masks:
+        with display_for(sys.stderr) as on_progress:
+            found["masks"] = readers.mask_agreement(cases, review, on_progress, options.draws, options.seed)
+        texts += [_as_text(readers.masks_table(found["masks"])), *found["masks"]["left_out"]]
+    _give(found, texts, options.output)
+
+
+def _study(options: argparse.Namespace) -> None:
+    from REACTKDTrainLib.cohorts.listed import reference_grades
+    from REACTKDTrainLib.evaluation.readers import reader_study
+    from REACTKDTrainLib.study import readers
+
+    readings, begun = readers.ReaderTable(options.table).readings()
+    found = reader_study(readings, reference_grades(options.truth), options.draws, options.seed)
+    found["begun_only"] = begun
+    if not found["readers"]:
+        raise UsageError(
+            "No case of the table has a grade in the list given with --truth; check that both name cases alike."
+        )
+    texts = [_as_text(readers.study_table(found)), _as_text(readers.changes_table(found))]
+    if begun:
+        texts.append(f"Left out: {begun} readings that were begun and not finished.")
+    if found["without_truth"]:
+        texts.append(f"Left out: {found['without_truth']} readings of cases without a grade in the list.")
+    _give(found, texts, options.output)
+
+
+def _as_text(table: list[list[str]]) -> str:
+    from REACTKDTrainLib.results.tables import markdown
+
+    return markdown(table)
+
+
+def _give(found: dict[str, Any], texts: list[str], output: Path | None) -> None:
+    if output is not None:
+        write_text(output, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    print("\n\n".join(texts))

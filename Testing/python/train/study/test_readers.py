@@ -1,0 +1,139 @@
+"""`readers table`, `agreement` and `study`, as processes, on what several readers left beside a list."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from REACTKDLib.core.cases.case_list import open_case_list
+from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.review.corrected_masks import CorrectedMasks
+from REACTKDLib.core.review.review import Review
+from support.case_files import write_case, write_masks
+from support.killed import PATH
+from support.scene_cases import make_case
+
+SHAPE, SPACING = (22, 36, 40), (4.4, 4.6, 6.0)
+NAMES = ("a", "b", "c", "d", "e", "f")
+TRUTH = (0, 0, 1, 1, 2, 2)
+GIVEN = {"Anna": ((0, 1, 1, 0, 2, 1), (0, 0, 1, 1, 2, 1)), "Bert": ((0, 0, 1, 2, 2, 2), (0, 0, 1, 1, 2, 2))}
+
+
+def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": PATH}
+    line = [sys.executable, "-m", "REACTKDTrainLib", *map(str, arguments)]
+    return subprocess.run(line, capture_output=True, text=True, timeout=300, env=environment)
+
+
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory) -> Path:
+    """Six cases with grades; two readers of a study, who both corrected the masks of the first."""
+    folder = tmp_path_factory.mktemp("list")
+    case = make_case(SHAPE, SPACING)
+    write_case(case, folder / "a")
+    rows = "".join(f"{n},a/CT.nii.gz,a/segmentation.seg.nrrd,{GRADES[g]}\n" for n, g in zip(NAMES, TRUTH))
+    (folder / "list.csv").write_text(f"case,ct,segmentation,grade\n{rows}")
+    cases = open_case_list(folder / "list.csv")
+    for number, (reader, stages) in enumerate(GIVEN.items()):
+        review = Review(cases.review_file)
+        review.read_as(reader)
+        for place, name in enumerate(NAMES):
+            unaided, aided = (GRADES[stage[place]] for stage in stages)
+            review.update(name, reader={"grade": aided}, unaided={"grade": unaided, "seconds": 40.0 + place})
+            shown = {"grade": GRADES[TRUTH[place]], "probabilities": None, "model": model()}
+            review.update(name, aided={"grade": aided, "seconds": 5.0, "shown": shown})
+        masks = CorrectedMasks(cases, review)
+        target = masks.target(cases.cases[0])
+        tumor = np.roll(case.tumor, number + 1, axis=2) & case.liver
+        write_masks(case.liver, tumor, case.reference.ijk_to_ras, target)
+        review.update("a", masks=masks.saved_as(target, {}))
+    return folder
+
+
+def model() -> dict[str, str]:
+    return {"name": "m", "version": "1", "sha256": "0"}
+
+
+def test_table_and_study(listed, tmp_path):
+    done = command("readers", "table", listed / "list.csv", "--output", tmp_path / "readers.csv")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Wrote readers.csv.\n", "")
+    with open(tmp_path / "readers.csv", encoding="utf-8", newline="") as stream:
+        assert len(list(csv.DictReader(stream))) == 12
+    output = tmp_path / "study.json"
+    done = command(
+        "readers",
+        "study",
+        tmp_path / "readers.csv",
+        "--truth",
+        listed / "list.csv",
+        "--output",
+        output,
+        "--draws",
+        "200",
+    )
+    assert done.returncode == 0 and done.stderr == "" and "| Anna | 6 |" in done.stdout and "mean of 2" in done.stdout
+    found = json.loads(output.read_text())
+    anna, bert = found["readers"]["Anna"], found["readers"]["Bert"]
+    assert (anna["changed"], anna["better"], anna["worse"]) == (2, 2, 0) and anna["unaided_seconds"] == 42.5
+    assert bert["accuracy_unaided"]["value"] == pytest.approx(5 / 6) and bert["auc_aided"]["value"] == 1.0
+    assert bert["kappa_model_aided"]["value"] == 1.0 and found["mean"]["cases"] == 6
+    assert found["mean"]["auc_aided"]["value"] == pytest.approx((anna["auc_aided"]["value"] + 1) / 2)
+
+
+def test_agreement_of_grades_and_masks(listed, tmp_path):
+    done = command("readers", "agreement", listed / "list.csv", "--output", tmp_path / "out.json", "--draws", "100")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert set(found["grades"]) == {"reader", "unaided", "aided"}
+    (pair,) = found["grades"]["aided"]
+    assert pair["readers"] == ["Anna", "Bert"] and pair["same"] == pytest.approx(5 / 6)
+    dice = {(*pair["readers"], pair["structure"]): pair["dice"]["value"] for pair in found["masks"]["pairs"]}
+    assert set(dice) == {
+        (*pair, part) for pair in (("Anna", "Bert"), ("Anna", "the list"), ("Bert", "the list"))
+        for part in ("liver", "tumor")
+    }  # fmt: skip
+    assert dice["Anna", "Bert", "liver"] == 1.0
+    assert 0.3 < dice["Bert", "the list", "tumor"] < dice["Anna", "the list", "tumor"] < 1
+    assert found["masks"]["left_out"] == [] and "| tumor | Anna | Bert | 1 |" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("table", "truth", "sentence"),
+    [
+        ("case,reader\na,x\n", "case,grade\na,well\n", "lacks the column"),
+        ("case,reader,unaided_grade,aided_grade\na,x,,well\n", "case,grade\na,well\n", "no finished reading"),
+        ("case,reader,unaided_grade,aided_grade\na,x,well,nice\n", "case,grade\na,well\n", "has the grade 'nice'"),
+        ("case,reader,unaided_grade,aided_grade\na,x,well,well\na,x,well,poor\n", "case,grade\na,well\n", "two rows"),
+        ("case,reader,unaided_grade,aided_grade\na,x,well,well\n", "case,grade\nb,well\n", "both name cases alike"),
+        ("case,reader,unaided_grade,aided_grade\na,x,well,well\n", "case,grade\na,\n", "holds no grade"),
+        ("case,reader,unaided_grade,aided_grade\n", "case,grade\na,well\n", "table of readers is empty"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_one_sentence(tmp_path, capsys, table, truth, sentence):
+    from REACTKDTrainLib.__main__ import main
+
+    (tmp_path / "readers.csv").write_text(table)
+    (tmp_path / "truth.csv").write_text(truth)
+    assert main(["readers", "study", str(tmp_path / "readers.csv"), "--truth", str(tmp_path / "truth.csv")]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and sentence in err and len(err.splitlines()) == 1
+
+
+def test_a_list_that_nobody_has_read(tmp_path, capsys):
+    from REACTKDTrainLib.__main__ import main
+
+    (tmp_path / "list.csv").write_text("case,ct,segmentation\na,x,y\n")
+    for line in (
+        ["table", str(tmp_path / "list.csv"), "--output", str(tmp_path / "o.csv")],
+        ["agreement", str(tmp_path / "list.csv")],
+    ):
+        assert main(["readers", *line]) == 2
+        assert "Nobody has graded" in capsys.readouterr().err
+    assert not (tmp_path / "o.csv").exists()
