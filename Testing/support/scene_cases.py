@@ -142,9 +142,9 @@ class HandMadeSession:
         self.case = case
         self.result = result
 
-    def correct(self, liver: np.ndarray | None, tumor: np.ndarray | None) -> None:
+    def correct(self, liver: np.ndarray | None, tumor: np.ndarray | None, lesions: np.ndarray | None = None) -> None:
         """Take other masks, cleaned."""
-        self.case = rechecked(self.case, liver, tumor)
+        self.case = rechecked(self.case, liver, tumor, lesions=lesions)
 
     def grade(self) -> HandMadeResult:
         """Return the result for the masks."""

@@ -35,9 +35,9 @@ def run(arguments: argparse.Namespace) -> None:
 def summary(case: Case) -> dict[str, Any]:
     """Return what `check` prints: inputs, volumes of liver and lesions, findings."""
     from REACTKDLib.core.masks.checks import foresee
-    from REACTKDLib.core.masks.regions import RegionSet
+    from REACTKDLib.core.masks.regions import regions_of
 
-    regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+    regions = regions_of(case)
     return {
         "schema": SCHEMA,
         "case": case.id,

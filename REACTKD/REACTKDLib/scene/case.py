@@ -14,16 +14,18 @@ from REACTKDLib.core.cases.open_case import parts_findings
 from REACTKDLib.core.errors import EmptySegmentation, MaskOffImage, NoLiver, NoVolume
 from REACTKDLib.core.findings import Finding, merged
 from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.hounsfield import check_hounsfield
 from REACTKDLib.core.images.pet_values import check_pet
 from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.masks.lesions import DrawnMasks, lesion_map
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.scene.dicom_origin import origin_findings
 from REACTKDLib.scene.frames import distorting_transform
 from REACTKDLib.scene.pet_source import understood
 from REACTKDLib.scene.remarks import remarks_of
-from REACTKDLib.scene.segments import SegmentChoice, choose_segments, mask_on, segment_array
+from REACTKDLib.scene.segments import SegmentChoice, choose_segments, lesions_of, mask_on, segment_array
 from REACTKDLib.scene.terminology import tag
 from REACTKDLib.scene.volumes import node_from_volume, volume_from_node, volume_in_frame_of
 
@@ -85,16 +87,17 @@ def read_case(nodes: CaseNodes, choice: SegmentChoice, case_id: str | None = Non
     for modality, node in nodes.volumes.items():
         volumes[modality], more = _read_volume(node, modality, nodes.reference)
         findings += more
-    liver, tumor = read_masks(nodes, choice)
+    drawn = read_masks(nodes, choice)
     if len(choice.livers) > 1:
         data = nodes.segmentation.GetSegmentation()
         names = {segment_id: data.GetSegment(segment_id).GetName() for segment_id in choice.livers}
         findings += parts_findings({n: bool(segment_array(nodes.segmentation, i)[0].any()) for i, n in names.items()})
-    return Case(case_id or NEUTRAL_ID, volumes, liver, tumor, tuple(findings), choice.keep_specks)
+    name = case_id or NEUTRAL_ID
+    return Case(name, volumes, drawn.liver, drawn.tumor, tuple(findings), choice.keep_specks, drawn.lesions)
 
 
-def read_masks(nodes: CaseNodes, choice: SegmentChoice) -> tuple[np.ndarray, np.ndarray]:
-    """Return (liver, tumor), bool (D, H, W) on the reference grid, as drawn: for the first reading and each edit.
+def read_masks(nodes: CaseNodes, choice: SegmentChoice) -> DrawnMasks:
+    """Return the masks on the reference grid, as drawn: for the first reading and each edit.
 
     Raises: NoLiver for a liver segment without voxels; MaskOffImage when none of them lies in the reference image.
     """
@@ -109,7 +112,12 @@ def read_masks(nodes: CaseNodes, choice: SegmentChoice) -> tuple[np.ndarray, np.
             )
         )
     tumor = mask_on(nodes.segmentation, choice.tumors, nodes.reference)
-    return liver, tumor
+    lesions = []
+    for segment_id in lesions_of(nodes.segmentation, choice):
+        mask = mask_on(nodes.segmentation, [segment_id], nodes.reference)
+        box = bounding_box(mask) or (slice(0, 0),) * 3
+        lesions.append((box, mask[box]))
+    return DrawnMasks(liver, tumor, lesion_map(lesions, tumor.shape))
 
 
 def nodes_from_case(scene: Any, case: Case) -> CaseNodes:

@@ -25,7 +25,7 @@ from REACTKDLib.scene.dicom_origin import origin_findings
 from REACTKDLib.scene.frames import Relation, distorting_transform, relation_between
 from REACTKDLib.scene.pet_source import files_of
 from REACTKDLib.scene.remarks import remarks_of
-from REACTKDLib.scene.segments import LABELMAP, SegmentChoice, with_label_maps
+from REACTKDLib.scene.segments import LABELMAP, SegmentChoice, lesions_of, with_label_maps
 from REACTKDLib.scene.units import stated_unit
 from REACTKDLib.scene.volumes import ijk_to_ras_of, voxels_of
 
@@ -86,6 +86,7 @@ def hand_over_masks(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFol
     refuse_bent_space(nodes)
     relation = relation_between(nodes.segmentation, nodes.reference)
     source = with_label_maps(nodes.segmentation, nodes.reference)
+    lesions = lesions_of(nodes.segmentation, choice)
     files: list[MaskFile] = []
     names: list[str] = []
     try:
@@ -102,9 +103,9 @@ def hand_over_masks(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFol
                 names.append(scratch.new_name())
                 write_mask(scratch.path / names[-1], mask)
                 matrix = _placed(relation, matrix_of_part(image, corner))
-                files.append(
-                    MaskFile(role, names[-1], list(mask.shape), matrix.tolist(), segment_id, choice.keep_specks)
-                )
+                lesion = lesions.get(segment_id, 0) if role == "tumor" else 0
+                place = list(mask.shape), matrix.tolist()
+                files.append(MaskFile(role, names[-1], *place, segment_id, choice.keep_specks, lesion))
                 yield
     except BaseException:
         scratch.discard(names)
@@ -127,7 +128,8 @@ def masks_stamp(nodes: CaseNodes, choice: SegmentChoice) -> tuple:
     """Return something that differs once a voxel or the place of a chosen segment has changed. Costs nothing."""
     relation = relation_between(nodes.segmentation, nodes.reference)
     place = relation.matrix().tobytes() if relation.is_linear else None
-    stamp: list[Any] = [nodes.segmentation.GetID(), choice, place]
+    lesions = tuple(lesions_of(nodes.segmentation, choice).items())  # another name may keep two apart, or no more
+    stamp: list[Any] = [nodes.segmentation.GetID(), choice, place, lesions]
     for segment_id in (*choice.livers, *choice.tumors):
         segment = nodes.segmentation.GetSegmentation().GetSegment(segment_id)
         image = segment.GetRepresentation(LABELMAP) if segment is not None else None

@@ -79,7 +79,8 @@ class SceneSession:
     def answer(self) -> GradeResult:
         """Grade with the masks as they are drawn now; the scene does not change. Raises: see the constructor."""
         if not self._masks_are_fresh:  # what was read when opening serves one grade; the masks may change after it
-            self._core.correct(*read_masks(self.nodes, self.choice))
+            drawn = read_masks(self.nodes, self.choice)
+            self._core.correct(drawn.liver, drawn.tumor, lesions=drawn.lesions)
         self._masks_are_fresh = False
         return self._core.grade()
 

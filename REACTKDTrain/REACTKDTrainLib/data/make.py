@@ -10,7 +10,7 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.masks.placement import Placement, place_regions
-from REACTKDLib.core.masks.regions import Box, RegionSet
+from REACTKDLib.core.masks.regions import Box, RegionSet, regions_of
 from REACTKDLib.core.student.prepare import Preparation
 from REACTKDTrainLib.cohorts.sizes import padding_of
 from REACTKDTrainLib.data.annotators import MaskPerturbation, perturb_masks
@@ -34,7 +34,7 @@ def make_arrays(
     in_hu = replace(preparation, ct_center_hu=0.0, ct_scale_hu=1.0)
     prepared = in_hu(case, grid)
     matrix = case.reference.ijk_to_ras
-    expert = RegionSet.from_masks(case.liver, case.tumor, matrix)
+    expert = regions_of(case)
     sets = [expert]
     for n in range(variants):
         rng = np.random.default_rng([*seed, n])

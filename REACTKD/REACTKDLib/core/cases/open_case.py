@@ -6,20 +6,20 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from REACTKDLib.core.errors import EmptySegmentation, MaskOffImage, NoLiver, NoVolume
 from REACTKDLib.core.files.given_paths import check_path
-from REACTKDLib.core.files.recognition import Choice, choose
+from REACTKDLib.core.files.recognition import Choice, choose, lesion_numbers
 from REACTKDLib.core.files.segmentations import Segmentation, read_segmentation
 from REACTKDLib.core.files.volumes import read_volume
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.regrid import has_no_geometry, mask_on_grid, share_inside
 from REACTKDLib.core.images.stated_places import check_images_together, same_place, settled_place
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.checks import checked
+from REACTKDLib.core.masks.lesions import DrawnMasks, lesion_map
 from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
 from REACTKDLib.core.text import quoted
 from REACTKDLib.core.text import tr as _
@@ -81,9 +81,10 @@ def case_of(
     check_images_together(volumes)
     file = on_image(file, reference)
     choice = choose([segment.candidate for segment in file.segments], _as_names(liver), _as_names(tumor))
-    liver_mask, tumor_mask, more = masks_on(file, choice, reference)
+    drawn, more = masks_on(file, choice, reference)
     all_findings = (*findings, *file.findings, *more)
-    return checked(Case(case_id or NEUTRAL_ID, volumes, liver_mask, tumor_mask, all_findings, keep_specks))
+    name = case_id or NEUTRAL_ID
+    return checked(Case(name, volumes, drawn.liver, drawn.tumor, all_findings, keep_specks, drawn.lesions))
 
 
 def read_volumes(
@@ -137,8 +138,8 @@ def read_any_segmentation(path: PathLike) -> Segmentation:
     return read_objects(segmentation_objects(path)) if is_dicom_source(path) else read_segmentation(path)
 
 
-def masks_on(file: Segmentation, choice: Choice, reference: Volume) -> tuple[np.ndarray, np.ndarray, list[Finding]]:
-    """Return liver and tumor as bool (D, H, W) on the grid of `reference`, and what was done to bring them there.
+def masks_on(file: Segmentation, choice: Choice, reference: Volume) -> tuple[DrawnMasks, list[Finding]]:
+    """Return liver, tumor and lesions on the grid of `reference`, and what was done to bring them there.
 
     Masks on another grid are resampled by their own geometry, nearest voxel; a file whose geometry is lost (1 mm
     voxels at the origin) but whose shape is that of the image is taken to lie on it.
@@ -151,6 +152,8 @@ def masks_on(file: Segmentation, choice: Choice, reference: Volume) -> tuple[np.
         raise NoLiver(text, segments=quoted(file.segments[i].name for i in choice.livers))
     findings = _choice_findings(file, choice)
     grid = Grid(reference.shape, reference.ijk_to_ras)
+    numbered = lesion_numbers([segment.candidate for segment in file.segments], choice.tumors)
+    lesions = [file.mask([i]) for i in numbered]
     if not same_place(file.grid, grid):
         if file.grid.shape == grid.shape and has_no_geometry(file.ijk_to_ras):
             text = _(
@@ -159,13 +162,15 @@ def masks_on(file: Segmentation, choice: Choice, reference: Volume) -> tuple[np.
             findings.append(Finding("segmentation-without-geometry", "warning", text))
         else:
             share = share_inside(masks[0], file.ijk_to_ras, grid)
-            masks = [mask_on_grid(mask, file.ijk_to_ras, grid) for mask in masks]
+            masks, lesions = ([mask_on_grid(mask, file.ijk_to_ras, grid) for mask in some] for some in (masks, lesions))
             if share == 0 or not masks[0].any():
                 raise MaskOffImage(
                     _("The liver mask does not overlap the image; check that both belong to the same patient and scan.")
                 )
             findings += _grid_findings(share)
-    return masks[0], masks[1], findings
+    boxes = [bounding_box(mask) or (slice(0, 0),) * 3 for mask in lesions]
+    apart = lesion_map([(box, mask[box]) for box, mask in zip(boxes, lesions, strict=True)], grid.shape)
+    return DrawnMasks(*masks, apart), findings
 
 
 def _grid_findings(share: float) -> list[Finding]:

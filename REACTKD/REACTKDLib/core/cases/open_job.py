@@ -131,6 +131,6 @@ def _named(file: Segmentation, choice) -> Segmentation:
             old = segments[index]
             if old.terminology or old.name != f"label {old.label}":
                 continue
-            number = f" {old.label}" if len(indices) > 1 else ""
+            number = f" (label {old.label})" if len(indices) > 1 else ""  # a label may be a part: no "Tumor 2"
             segments[index] = Segment(name + number, old.label, old.layer, COLORS[kind], terminology_entry(kind))
     return replace(file, segments=tuple(segments))

@@ -21,6 +21,8 @@ LIVER_CODE: Code = ("SCT", "10200004")
 MASS_CODE: Code = ("SCT", "4147007")
 # SNOMED CT, and the older SNOMED RT codes that archives still hold.
 LIVER_CODES = frozenset({LIVER_CODE, ("SRT", "T-62000")})
+# Necrosis: part of a lesion, as in HCC-TACE-Seg.
+PART_CODES = frozenset({("SCT", "6574001"), ("SRT", "M-54000")})
 TUMOR_CODES = frozenset(
     {
         MASS_CODE,
@@ -32,13 +34,12 @@ TUMOR_CODES = frozenset(
         ("SCT", "52988006"),  # Lesion
         ("SCT", "25370001"),  # Hepatocellular carcinoma
         ("SCT", "109841003"),  # Liver cell carcinoma
-        ("SCT", "6574001"),  # Necrosis: part of a lesion, as in HCC-TACE-Seg
-        ("SRT", "M-54000"),  # Necrosis
         ("SRT", "M-03000"),  # Mass
         ("SRT", "M-8FFFF"),  # Neoplasm
         ("SRT", "M-80003"),  # Neoplasm, primary
         ("SRT", "M-80006"),  # Neoplasm, secondary
         ("SRT", "M-01100"),  # Lesion
+        *PART_CODES,
     }
 )
 # Codes that only say that there is something; a new segment in Slicer is tagged Tissue.
@@ -117,6 +118,19 @@ def choose(candidates: Sequence[Candidate], liver: Sequence[str] | None, tumor: 
         found = [i for i, kind in enumerate(kinds) if kind == "liver" and i not in tumors]
         livers = _one_liver(candidates, found, _parts_of(candidates, kinds, tumors))
     return Choice(livers, tumors, guessed)
+
+
+def lesion_numbers(candidates: Sequence[Candidate], tumors: Sequence[int]) -> dict[int, int]:
+    """Return {index: 1, 2, ...} of the tumors that are one lesion each by their names, in their order.
+
+    Nothing where fewer than two are: then no two can be told apart. See `masks.lesions` for what follows from it.
+    """
+    found = [i for i in tumors if _is_one_lesion(candidates[i])]
+    return {i: n for n, i in enumerate(found, start=1)} if len(found) > 1 else {}
+
+
+def _is_one_lesion(candidate: Candidate) -> bool:
+    return SegmentName(candidate.name).is_one_lesion and candidate.type_code not in PART_CODES
 
 
 def _kind_of(candidate: Candidate) -> Kind | None:

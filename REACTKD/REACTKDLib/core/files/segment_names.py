@@ -19,6 +19,14 @@ _TUMOR_WORD = re.compile(
     r"(tumou?r(s|al|ous)?|lesions?|mass(es)?|hccs?|neoplas(m|ms|ia|tic)|carcinomas?|hepatomas?|cancers?|"
     r"metastas[ei]s|metastatic|mets|nodules?|malignan(t|cy)|gtv|necrosis|necrotic)"
 )
+# One lesion, by a word for a whole one. What names a part ("necrosis", "viable"), all of them ("tumors", "whole") or
+# the
+# image ("tumor PET") leaves open where one lesion ends.
+_ONE_LESION = re.compile(r"(tumou?r|lesion|mass|hcc|neoplasm|carcinoma|hepatoma|cancer|metastasis|nodule)")
+_OF_ONE = re.compile(
+    r"(\d+|[a-z]|(ii|iii|iv|vi|vii|viii)|the|of|in|livers?|hepatic|hepatocellular|mask|seg|segment|segmentation|roi|voi|"
+    r"main|primary|secondary|satellite|index|target|small|large|big|left|right|lobe)"
+)
 _LIVER_WORD = re.compile(r"(livers?|hepar|hepatis)")
 # Who or what drew it, and which edition it is.
 _PREDICTED = re.compile(
@@ -109,6 +117,14 @@ class SegmentName:
     def kind(self) -> Kind | None:
         """What a segment of this name shows."""
         return self._reading[0]
+
+    @property
+    def is_one_lesion(self) -> bool:
+        """True for "Tumor 2", "Lesion_3", "HCC", "satellite nodule": a whole lesion, and no other."""
+        made = {word for word in self.words if _EDITION.fullmatch(word) or _PREDICTED.fullmatch(word)}
+        words = [word for word in self.words if word not in made]
+        others = [word for word in words if not _ONE_LESION.fullmatch(word)]
+        return self.kind == "tumor" and len(others) < len(words) and all(map(_OF_ONE.fullmatch, others))
 
     @property
     def is_equivocal(self) -> bool:

@@ -95,13 +95,20 @@ class Session:
         """How many images the student of this session's device has encoded so far, for other cases too."""
         return self._runner.current.student.encoder_calls
 
-    def correct(self, liver: np.ndarray | None, tumor: np.ndarray | None, keep_specks: bool | None = None) -> None:
+    def correct(
+        self,
+        liver: np.ndarray | None,
+        tumor: np.ndarray | None,
+        keep_specks: bool | None = None,
+        lesions: np.ndarray | None = None,
+    ) -> None:
         """Take other masks, bool (D, H, W) as drawn: they are cleaned, and what is found on masks is found anew.
 
-        None keeps a mask, or what is known of specks. Raises: what `masks.checks.rechecked` raises.
+        None keeps a mask, or what is known of specks. lesions: those of another tumor, see `Case`. Raises: what
+        `masks.checks.rechecked` raises.
         """
         case = self.case if keep_specks is None else replace(self.case, keep_specks=keep_specks)
-        self.case = rechecked(case, liver, tumor, self._cleaning)
+        self.case = rechecked(case, liver, tumor, self._cleaning, lesions)
 
     def adopt(self, case: Case) -> bool:
         """Take masks, id and units of another reading of the same images, if a fresh start would encode the same.

@@ -22,6 +22,8 @@ class Case:
 
     id: a name for reports, free of patient data. volumes: any non-empty subset of the modalities.
     liver: bool (D, H, W) on the reference grid, the whole organ, tumors included. tumor: bool (D, H, W), all lesions.
+    lesions: whole numbers (D, H, W), which lesion's segment a voxel was drawn in, 0 for none; lesions that touch are
+    told apart by it alone. None where that is not known: then what touches is one lesion. See `masks.lesions`.
     keep_specks: the reader wants lesions of a voxel or two graded too, see `masks.cleaning.clean_masks`.
     derived: what was worked out from these masks, such as the regions; other masks begin with nothing.
 
@@ -34,6 +36,7 @@ class Case:
     tumor: np.ndarray
     findings: tuple[Finding, ...] = ()
     keep_specks: bool = False
+    lesions: np.ndarray | None = None
     derived: dict[str, Any] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -51,6 +54,11 @@ class Case:
                 raise GeometryMismatch(text, name=name, mask_shape=mask.shape, image_shape=self.reference.shape)
             object.__setattr__(self, name, mask)
 
+        if self.lesions is not None and np.shape(self.lesions) != self.reference.shape:
+            raise GeometryMismatch(
+                _("The map of lesions has not the image's shape; resample it to the image's grid."),
+            )
+
     @property
     def reference(self) -> Volume:
         """The volume whose grid carries the masks: the CT, else FDG, else acetate."""
@@ -61,12 +69,20 @@ class Case:
         """The modalities present, in the order of `Modality`."""
         return tuple(self.volumes)
 
-    def with_masks(self, liver: np.ndarray | None = None, tumor: np.ndarray | None = None) -> Case:
-        """Return the case with corrected masks; what is not given stays."""
+    def with_masks(
+        self,
+        liver: np.ndarray | None = None,
+        tumor: np.ndarray | None = None,
+        lesions: np.ndarray | None = None,
+    ) -> Case:
+        """Return the case with corrected masks; what is not given stays. Another tumor comes with lesions of its
+        own.
+        """
         return replace(
             self,
             liver=self.liver if liver is None else liver,
             tumor=self.tumor if tumor is None else tumor,
+            lesions=self.lesions if tumor is None else lesions,
         )
 
     def with_findings(self, *findings: Finding) -> Case:

@@ -11,18 +11,20 @@ _FULL = np.ones((3, 3, 3), dtype=bool)
 WHOLE_VOXELS = 1e-2  # NIfTI and segmentation files round geometry to about 1e-3 of a voxel
 
 
-def laid_on_grid(mask: np.ndarray, ijk_to_ras: np.ndarray, grid: Grid, out: np.ndarray) -> None:
-    """Add a bool mask (D, H, W) of `ijk_to_ras` to `out`, bool on `grid`; what lies outside is lost.
+def laid_on_grid(mask: np.ndarray, ijk_to_ras: np.ndarray, grid: Grid, out: np.ndarray) -> tuple[slice, slice, slice]:
+    """Add a bool mask (D, H, W) of `ijk_to_ras` to `out`, bool on `grid`, and return a box there that holds it.
 
-    Copied where the two grids differ by whole voxels only, as those of most segments and their image do; else resampled
-    by `mask_on_grid`.
+    What lies outside is lost. Copied where the two grids differ by whole voxels only, as those of most segments and
+    their image do; else resampled by `mask_on_grid`.
     """
     windows = whole_voxel_windows(mask.shape, ijk_to_ras, grid)
     if windows is None:
-        out |= mask_on_grid(mask, ijk_to_ras, grid)
-        return
+        placed = mask_on_grid(mask, ijk_to_ras, grid)
+        out |= placed
+        return bounding_box(placed) or (slice(0, 0),) * 3
     source, target = windows
     out[target] |= mask[source]
+    return target
 
 
 def whole_voxel_windows(

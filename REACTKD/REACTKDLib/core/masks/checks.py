@@ -50,14 +50,20 @@ def checked(case: Case) -> Case:
     return clean.with_findings(*(finding for finding in check_case(clean) if finding not in clean.findings))
 
 
-def rechecked(case: Case, liver: np.ndarray | None, tumor: np.ndarray | None, memo: Memo | None = None) -> Case:
+def rechecked(
+    case: Case,
+    liver: np.ndarray | None,
+    tumor: np.ndarray | None,
+    memo: Memo | None = None,
+    lesions: np.ndarray | None = None,
+) -> Case:
     """Return a checked case with corrected masks: cleaned, and the findings on masks renewed, not those on images.
 
-    liver, tumor: bool (D, H, W) as drawn; None keeps what the case has. memo: see `masks.clean_masks`. Raises: what
-    that raises.
+    liver, tumor: bool (D, H, W) as drawn; None keeps what the case has. lesions: those of another tumor, see `Case`.
+    memo: see `masks.clean_masks`. Raises: what that raises.
     """
     kept = tuple(finding for finding in case.findings if finding.code not in MASK_FINDINGS)
-    clean = clean_case(replace(case.with_masks(liver, tumor), findings=kept), memo)
+    clean = clean_case(replace(case.with_masks(liver, tumor, lesions), findings=kept), memo)
     return clean.with_findings(*check_masks(clean))
 
 
@@ -96,7 +102,7 @@ def foresee(case: Case, cell_mm: float = 2.5) -> tuple[Finding, ...]:
 
     Not part of `checked`, because the grader says it itself, and knows its grid.
     """
-    regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+    regions = regions_of(case)
     if not regions.lesions:
         return (Finding("no-lesion", "warning", _("The tumor mask is empty, so no grade can be given.")),)
     findings = []

@@ -60,7 +60,7 @@ class CleanMasks:
 def clean_case(case: Case, memo: Memo | None = None) -> Case:
     """Return the case with cleaned masks and the findings added. memo, Raises: see `clean_masks`."""
     masks = clean_masks(case.liver, case.tumor, case.reference.ijk_to_ras, memo, case.keep_specks)
-    return case.with_masks(masks.liver, masks.tumor).with_findings(*masks.findings)
+    return case.with_masks(masks.liver, masks.tumor, case.lesions).with_findings(*masks.findings)
 
 
 def clean_masks(

@@ -10,6 +10,7 @@ import numpy as np
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import apply_separable, area_weights, bounding_box, center_of, to_ras_order
 from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.masks.lesions import separate
 from REACTKDLib.core.text import tr as _
 
 Box = tuple[slice, slice, slice]
@@ -50,19 +51,23 @@ class RegionSet:
     regions: tuple[Region, ...]
 
     @classmethod
-    def from_masks(cls, liver: np.ndarray, tumor: np.ndarray, ijk_to_ras: np.ndarray) -> RegionSet:
+    def from_masks(
+        cls, liver: np.ndarray, tumor: np.ndarray, ijk_to_ras: np.ndarray, lesions: np.ndarray | None = None
+    ) -> RegionSet:
         """Split masks into regions: lesions are the 26-connected components of `tumor`; every one is kept.
 
-        liver, tumor: bool (D, H, W). Lesions of equal size are ordered from inferior to superior, then by A, then R.
+        liver, tumor: bool (D, H, W). lesions: cuts components where separate lesions touch, see `Case`. Lesions of
+        equal size are ordered from inferior to superior, then by A, then R.
         """
-        from scipy.ndimage import center_of_mass, find_objects, label
+        from scipy.ndimage import center_of_mass, find_objects
 
         boxes = [bounding_box(liver) or (slice(0, 0),) * 3]
         labels = np.zeros(liver.shape, dtype=np.uint16)  # untouched pages cost nothing, so fill the box alone
         labels[boxes[0]] = liver[boxes[0]]
         box = bounding_box(tumor)
         if box is not None:
-            parts, count = label(tumor[box], structure=np.ones((3, 3, 3), dtype=bool))
+            voxel_ml = abs(np.linalg.det(ijk_to_ras[:3, :3])) / 1000
+            parts, count = separate(tumor[box], None if lesions is None else lesions[box], voxel_ml)
             sizes = np.bincount(parts.ravel())
             found = find_objects(parts)
             starts = np.array([[s.start for s in where] for where in found])
@@ -125,7 +130,7 @@ class RegionSet:
 def regions_of(case: Case) -> RegionSet:
     """Return the parenchyma and every lesion of the case's masks, worked out once for these masks."""
     if "regions" not in case.derived:
-        case.derived["regions"] = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+        case.derived["regions"] = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras, case.lesions)
     return case.derived["regions"]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.volume import Unit, Volume
-from REACTKDLib.core.masks.regions import Region, RegionSet
+from REACTKDLib.core.masks.regions import Region, regions_of
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.prepare import Preparation
 
@@ -41,7 +41,7 @@ def represent(case: Case, preparation: Preparation) -> Representations:
     lesion_<n>: the untouched values in the box of lesion n and 10 mm around it, on the image's own grid; not there for
     a PET that does not reach the lesion.
     """
-    regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
+    regions = regions_of(case)
     network = preparation(case)
     liver = regions.occupancy(network.grid).sum(axis=0) >= 0.5
     volumes: dict[tuple[Modality, str], Volume] = {}

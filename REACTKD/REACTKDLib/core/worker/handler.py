@@ -105,9 +105,9 @@ class JobHandler:
     def _regrade(self, key: str, masks: list[jobs.MaskFile], check: Callable[[], None]) -> GradeAnswer:
         session = self._open_case(key)
         before = session.encoder_calls
-        liver, tumor = masks_from_files(self._folder, masks, session.case.reference)
+        drawn = masks_from_files(self._folder, masks, session.case.reference)
         check()
-        session.correct(liver, tumor, any(mask.keep_specks for mask in masks))
+        session.correct(drawn.liver, drawn.tumor, any(mask.keep_specks for mask in masks), drawn.lesions)
         check()
         result = self._graded(key)
         return GradeAnswer.of(result, key, session.encoder_calls - before, False)

@@ -17,6 +17,7 @@ from REACTKDLib.core.images.hounsfield import check_hounsfield
 from REACTKDLib.core.images.pet_values import check_pet
 from REACTKDLib.core.images.regrid import laid_on_grid
 from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.masks.lesions import DrawnMasks, lesion_map
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.arrays import read_array, read_mask
@@ -40,8 +41,9 @@ def case_from_files(
         volumes[image.modality], more = read_image(folder, image)
         findings += more
     reference = next(volumes[m] for m in Modality if m in volumes)
-    liver, tumor = masks_from_files(folder, masks, Grid(reference.shape, reference.ijk_to_ras))
-    return Case(case_id, volumes, liver, tumor, tuple(findings), any(mask.keep_specks for mask in masks))
+    drawn = masks_from_files(folder, masks, Grid(reference.shape, reference.ijk_to_ras))
+    keep_specks = any(mask.keep_specks for mask in masks)
+    return Case(case_id, volumes, drawn.liver, drawn.tumor, tuple(findings), keep_specks, drawn.lesions)
 
 
 def read_image(folder: Path, image: ImageFile) -> tuple[Volume, list[Finding]]:
@@ -57,17 +59,21 @@ def read_image(folder: Path, image: ImageFile) -> tuple[Volume, list[Finding]]:
     return volume, list(merged(image.remarks, more))
 
 
-def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Return (liver, tumor), bool (D, H, W) on `grid`: the union of the segments of each role.
+def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> DrawnMasks:
+    """Return the masks on `grid`: the union of the segments of each role, and which tumors are lesions of their own.
 
     Raises: NoLiver when no liver segment has a voxel; MaskOffImage when none of them lies in the grid.
     """
     union = {"liver": np.zeros(grid.shape, dtype=bool), "tumor": np.zeros(grid.shape, dtype=bool)}
-    drawn = False
+    drawn, lesions = False, []
     for mask in masks:
         drawn |= mask.role == "liver"
         array = read_mask(folder / mask.file, tuple(mask.shape))
-        laid_on_grid(array, np.array(mask.ijk_to_ras), grid, union[mask.role])
+        own = np.zeros(grid.shape, dtype=bool) if mask.lesion else union[mask.role]
+        box = laid_on_grid(array, np.array(mask.ijk_to_ras), grid, own)
+        if mask.lesion:
+            lesions.append((box, own[box]))
+            union[mask.role][box] |= own[box]
     if not drawn:
         raise NoLiver(_("The liver segment is empty; draw the liver, or choose the segment that holds it."))
     if not union["liver"].any():
@@ -77,7 +83,7 @@ def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> tup
                 "and scan, and that both are under the transform they belong to."
             )
         )
-    return union["liver"], union["tumor"]
+    return DrawnMasks(union["liver"], union["tumor"], lesion_map(lesions, grid.shape))
 
 
 def placed_mask(folder: Path, segment: SegmentFile) -> PlacedMask:

@@ -1,0 +1,131 @@
+"""Lesions that touch: kept apart where each was drawn in a segment of its own, otherwise one lesion.
+
+A mask cannot say whether what it joins is one lesion or two. Separate segments that are named as lesions ("Tumor 1" and
+"Tumor 2", see `files.recognition.lesion_numbers`) say it; so they stay two regions although they touch. What has no
+such name, as a necrosis, belongs to the lesion that it touches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from REACTKDLib.core.masks.small_lesions import SMALLEST_LESION_ML
+
+Box = tuple[slice, slice, slice]
+SAME_SHARE = 0.5  # of the smaller of two segments that overlap: beyond it they show one lesion
+_FULL = np.ones((3, 3, 3), dtype=bool)
+_HALF = [step for step in product((-1, 0, 1), repeat=3) if step > (0, 0, 0)]  # one of each pair of opposite neighbors
+
+
+class DrawnMasks(NamedTuple):
+    """Masks of a case as drawn. liver, tumor: bool (D, H, W). lesions: see `Case`."""
+
+    liver: np.ndarray
+    tumor: np.ndarray
+    lesions: np.ndarray | None = None
+
+
+def lesion_map(drawn: Iterable[tuple[Box, np.ndarray]], shape: tuple[int, int, int]) -> np.ndarray | None:
+    """Return which voxel was drawn in which lesion's segment: uint16 (D, H, W) of `shape`, 1 and up, 0 for none.
+
+    drawn: of each segment that is named as a lesion, its box in the grid and its bool mask there; of two that overlap
+    the first keeps the voxels. None where fewer than two hold a voxel: then there is nothing to keep apart. Two of
+    which one lies by more than half in the other are one lesion, drawn twice or in parts.
+    """
+    drawn = [(box, mask) for box, mask in drawn if mask.any()]
+    if len(drawn) < 2:
+        return None
+    numbers = list(range(1, len(drawn) + 1))
+    for n, first in enumerate(drawn):
+        for m, second in enumerate(drawn[:n]):
+            smaller = min(np.count_nonzero(first[1]), np.count_nonzero(second[1]))
+            if _shared(first, second) > SAME_SHARE * smaller:
+                old, new = numbers[n], numbers[m]
+                numbers = [new if number == old else number for number in numbers]
+    if len(set(numbers)) < 2:
+        return None
+    out = np.zeros(shape, dtype=np.uint16)
+    for number, (box, mask) in zip(numbers, drawn, strict=True):
+        part = out[box]
+        part[mask & (part == 0)] = number
+    return out
+
+
+def _shared(a: tuple[Box, np.ndarray], b: tuple[Box, np.ndarray]) -> int:
+    """Return how many voxels two placed masks have in common."""
+    low = [max(x.start, y.start) for x, y in zip(a[0], b[0], strict=True)]
+    high = [min(x.stop, y.stop) for x, y in zip(a[0], b[0], strict=True)]
+    if any(start >= stop for start, stop in zip(low, high, strict=True)):
+        return 0
+    parts = (
+        mask[tuple(slice(s - p.start, e - p.start) for s, e, p in zip(low, high, box, strict=True))]
+        for box, mask in (a, b)
+    )
+    return int(np.count_nonzero(next(parts) & next(parts)))
+
+
+def separate(tumor: np.ndarray, lesions: np.ndarray | None, voxel_ml: float) -> tuple[np.ndarray, int]:
+    """Return the lesions of a bool mask (D, H, W): int (D, H, W), 1 to n, 0 outside, and n.
+
+    Without `lesions`, or where they keep nothing apart, the 26-connected components. Else a component is cut where two
+    lesions of `lesions` meet. A piece under 0.05 ml that a cut leaves stays with its largest neighbor.
+    """
+    from scipy.ndimage import label
+
+    whole, count = label(tumor, structure=_FULL)
+    if lesions is None:
+        return whole, count
+    numbers = np.unique(lesions[tumor])
+    if np.count_nonzero(numbers) < 2:
+        return whole, count
+    pieces, owner = np.zeros(tumor.shape, dtype=np.int32), [0]
+    for number in numbers:
+        parts, found = label(tumor & (lesions == number), structure=_FULL)
+        np.copyto(pieces, parts + (len(owner) - 1), where=parts > 0)
+        owner += [int(number)] * found
+    groups = _joined(pieces, owner, voxel_ml)
+    if groups.max() == count:
+        return whole, count
+    return groups[pieces], int(groups.max())
+
+
+def _joined(pieces: np.ndarray, owner: list[int], voxel_ml: float) -> np.ndarray:
+    """Return the number, 1 to n, of the lesion that each piece belongs to; 0 for the background."""
+    pairs = _touching(pieces)
+    sizes = np.bincount(pieces.ravel(), minlength=len(owner))
+    root = np.arange(len(owner))
+    for a, b in pairs:
+        if owner[a] == 0 or owner[b] == 0:
+            root[root == root[a]] = root[b]
+    while True:
+        volume = np.bincount(root, weights=sizes, minlength=len(owner)) * voxel_ml
+        small = [
+            (volume[root[a]], a, b)
+            for a, b in (*pairs, *((b, a) for a, b in pairs))
+            if root[a] != root[b] and volume[root[a]] < SMALLEST_LESION_ML - 1e-9
+        ]
+        if not small:
+            break
+        _size, piece, _neighbor = min(small)
+        neighbors = [b for _size, a, b in small if root[a] == root[piece]]
+        largest = max(neighbors, key=lambda b: (volume[root[b]], -b))
+        root[root == root[piece]] = root[largest]
+    return np.concatenate(([0], 1 + np.unique(root[1:], return_inverse=True)[1]))
+
+
+def _touching(pieces: np.ndarray) -> list[tuple[int, int]]:
+    """Return the pairs of pieces that are neighbors (26-connected), each once, the smaller number first."""
+    found: set[tuple[int, int]] = set()
+    for step in _HALF:
+        here = tuple(slice(max(0, -s), n - max(0, s)) for s, n in zip(step, pieces.shape, strict=True))
+        there = tuple(slice(max(0, s), n - max(0, -s)) for s, n in zip(step, pieces.shape, strict=True))
+        a, b = pieces[here], pieces[there]
+        apart = (a != b) & (a > 0) & (b > 0)
+        if apart.any():
+            pairs = np.unique(np.sort(np.stack((a[apart], b[apart]), axis=1), axis=1), axis=0)
+            found.update(map(tuple, pairs.tolist()))
+    return sorted(found)
