@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.masks.fixes import FIXES
+from REACTKDLib.core.masks.fixes import FIXES, SPLITS
 from REACTKDLib.gui.findings import is_of_masks
 from REACTKDLib.gui.own_segments import OwnSegments
 from REACTKDLib.gui.section import Section
@@ -219,9 +219,17 @@ class MasksPanel(Section):
         if finding.location_ras is not None:
             tip = _("Move the slices there.")
             line.addWidget(self._button(_("Show"), f"findingShowButton{number}", tip, lambda: self.on_show(finding)))
-        if finding.code in FIXES:
-            tip = _("{fix}, on a copy that you accept or reject.").format(fix=translated(FIXES[finding.code]))
-            line.addWidget(self._button(_("Fix"), f"findingFixButton{number}", tip, lambda: self.on_fix(finding)))
+        fix = FIXES.get(finding.code) or SPLITS.get(finding.code)
+        if fix is not None:
+            tip = _("{fix}, on a copy that you accept or reject.").format(fix=translated(fix))
+            line.addWidget(
+                self._button(
+                    _("Split") if finding.code in SPLITS else _("Fix"),
+                    f"findingFixButton{number}",
+                    tip,
+                    lambda: self.on_fix(finding),
+                )
+            )
         if finding.code == "small-lesions-left-out":
             tip = _("They are real: grade them too. It is kept with the segmentation.")
             line.addWidget(self._button(_("Keep"), f"findingKeepButton{number}", tip, self.on_keep_specks))

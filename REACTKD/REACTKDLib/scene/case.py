@@ -112,8 +112,8 @@ def read_masks(nodes: CaseNodes, choice: SegmentChoice) -> DrawnMasks:
             )
         )
     tumor = mask_on(nodes.segmentation, choice.tumors, nodes.reference)
-    lesions = []
-    for segment_id in lesions_of(nodes.segmentation, choice):
+    lesions, named = [], lesions_of(nodes.segmentation, choice)
+    for segment_id in named if len(named) > 1 else ():
         mask = mask_on(nodes.segmentation, [segment_id], nodes.reference)
         box = bounding_box(mask) or (slice(0, 0),) * 3
         lesions.append((box, mask[box]))

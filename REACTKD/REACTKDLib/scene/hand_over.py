@@ -103,9 +103,9 @@ def hand_over_masks(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFol
                 names.append(scratch.new_name())
                 write_mask(scratch.path / names[-1], mask)
                 matrix = _placed(relation, matrix_of_part(image, corner))
-                lesion = lesions.get(segment_id, 0) if role == "tumor" else 0
+                is_lesion = role == "tumor" and segment_id in lesions
                 place = list(mask.shape), matrix.tolist()
-                files.append(MaskFile(role, names[-1], *place, segment_id, choice.keep_specks, lesion))
+                files.append(MaskFile(role, names[-1], *place, segment_id, choice.keep_specks, is_lesion))
                 yield
     except BaseException:
         scratch.discard(names)
@@ -128,7 +128,7 @@ def masks_stamp(nodes: CaseNodes, choice: SegmentChoice) -> tuple:
     """Return something that differs once a voxel or the place of a chosen segment has changed. Costs nothing."""
     relation = relation_between(nodes.segmentation, nodes.reference)
     place = relation.matrix().tobytes() if relation.is_linear else None
-    lesions = tuple(lesions_of(nodes.segmentation, choice).items())  # another name may keep two apart, or no more
+    lesions = lesions_of(nodes.segmentation, choice)  # another name may keep two apart, or no more
     stamp: list[Any] = [nodes.segmentation.GetID(), choice, place, lesions]
     for segment_id in (*choice.livers, *choice.tumors):
         segment = nodes.segmentation.GetSegmentation().GetSegment(segment_id)

@@ -12,7 +12,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.masks.fixes import FIXES
+from REACTKDLib.core.masks.fixes import FIXES, SPLITS
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
@@ -72,8 +72,9 @@ class MaskFixer(ScriptRunner):
         return bool(self._done) and self.scene.IsNodePresent(self._done[-1][0].nodes.segmentation) > 0
 
     def propose(self, nodes: CaseNodes, choice: SegmentChoice, finding: Finding) -> None:
-        """Make a copy with the fix of `finding`. Raises: UsageError when there is none, see `masks.fixes.FIXES`."""
-        if finding.code not in FIXES:
+        """Make a copy with the fix of `finding`. Raises: UsageError when there is none, see `masks.fixes`."""
+        text = FIXES.get(finding.code) or SPLITS.get(finding.code)
+        if text is None:
             raise UsageError(
                 _("There is no fix for the finding '{code}'; correct the masks by hand."), code=finding.code
             )
@@ -82,7 +83,7 @@ class MaskFixer(ScriptRunner):
         def job(masks: list[jobs.MaskFile], shape: list, matrix: list) -> jobs.Job:
             return jobs.MendMasks(masks, shape, matrix, finding.code, place)
 
-        self._propose(nodes, choice, job, FIXES[finding.code])
+        self._propose(nodes, choice, job, text)
 
     def split(self, nodes: CaseNodes, choice: SegmentChoice, *segment_ids: str) -> None:
         """Make a copy in which a tumor segment keeps its largest lesion and each other one has its own segment.

@@ -11,7 +11,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from REACTKDLib.core.files.recognition import Candidate, choose, lesion_numbers
+from REACTKDLib.core.files.recognition import Candidate, choose, one_lesion_each
 from REACTKDLib.scene.frames import relation_between
 from REACTKDLib.scene.reslice import reslice, shifted
 from REACTKDLib.scene.terminology import codes_of
@@ -66,12 +66,11 @@ def names_by_hand(segmentation: Any, chosen: SegmentChoice | None) -> dict[str, 
     return nothing if any(every.count(name) > 1 for part in names.values() for name in part) else names
 
 
-def lesions_of(segmentation: Any, choice: SegmentChoice) -> dict[str, int]:
-    """Return {segment ID: 1, 2, ...} of the tumors that are one lesion each: see `recognition.lesion_numbers`."""
+def lesions_of(segmentation: Any, choice: SegmentChoice) -> tuple[str, ...]:
+    """Return the IDs of the tumors that are one whole lesion each by their names: see `core.masks.lesions`."""
     data = segmentation.GetSegmentation()
     ids = [segment_id for segment_id in choice.tumors if data.GetSegment(segment_id) is not None]
-    numbers = lesion_numbers([_candidate(i, data.GetSegment(i)) for i in ids], range(len(ids)))
-    return {ids[index]: number for index, number in numbers.items()}
+    return tuple(ids[n] for n in one_lesion_each([_candidate(i, data.GetSegment(i)) for i in ids], range(len(ids))))
 
 
 def keeps_specks(segmentation: Any) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from REACTKDLib.core.errors import EmptySegmentation, MaskOffImage, NoLiver, NoVolume
 from REACTKDLib.core.files.given_paths import check_path
-from REACTKDLib.core.files.recognition import Choice, choose, lesion_numbers
+from REACTKDLib.core.files.recognition import Choice, choose, one_lesion_each
 from REACTKDLib.core.files.segmentations import Segmentation, read_segmentation
 from REACTKDLib.core.files.volumes import read_volume
 from REACTKDLib.core.findings import Finding
@@ -152,8 +152,8 @@ def masks_on(file: Segmentation, choice: Choice, reference: Volume) -> tuple[Dra
         raise NoLiver(text, segments=quoted(file.segments[i].name for i in choice.livers))
     findings = _choice_findings(file, choice)
     grid = Grid(reference.shape, reference.ijk_to_ras)
-    numbered = lesion_numbers([segment.candidate for segment in file.segments], choice.tumors)
-    lesions = [file.mask([i]) for i in numbered]
+    named = one_lesion_each([segment.candidate for segment in file.segments], choice.tumors)
+    lesions = [file.mask([i]) for i in named] if len(named) > 1 else []
     if not same_place(file.grid, grid):
         if file.grid.shape == grid.shape and has_no_geometry(file.ijk_to_ras):
             text = _(

@@ -6,7 +6,7 @@ there. How names are read: `segment_names`; a liver drawn in parts: `liver_parts
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from REACTKDLib.core.errors import AmbiguousSegment, EmptySegmentation, LabelMissing, NoLiver
@@ -120,13 +120,9 @@ def choose(candidates: Sequence[Candidate], liver: Sequence[str] | None, tumor: 
     return Choice(livers, tumors, guessed)
 
 
-def lesion_numbers(candidates: Sequence[Candidate], tumors: Sequence[int]) -> dict[int, int]:
-    """Return {index: 1, 2, ...} of the tumors that are one lesion each by their names, in their order.
-
-    Nothing where fewer than two are: then no two can be told apart. See `masks.lesions` for what follows from it.
-    """
-    found = [i for i in tumors if _is_one_lesion(candidates[i])]
-    return {i: n for n, i in enumerate(found, start=1)} if len(found) > 1 else {}
+def one_lesion_each(candidates: Sequence[Candidate], tumors: Iterable[int]) -> tuple[int, ...]:
+    """Return the indices of those tumors that are one whole lesion by their names: see `masks.lesions`."""
+    return tuple(i for i in tumors if _is_one_lesion(candidates[i]))
 
 
 def _is_one_lesion(candidate: Candidate) -> bool:

@@ -15,6 +15,7 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import bounding_box, center_of
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.cleaning import CLEANING_FINDINGS, clean_case
+from REACTKDLib.core.masks.necks import neck_of
 from REACTKDLib.core.masks.pet_checks import check_pets
 from REACTKDLib.core.masks.regions import Region, RegionSet, regions_of
 from REACTKDLib.core.memo import Memo
@@ -33,6 +34,7 @@ LOW_RESOLUTION_CELLS = 8  # a lesion of fewer cells of the grid fills no cell of
 MASK_FINDINGS = CLEANING_FINDINGS | {
     "one-voxel-lesion",
     "lesion-cut",
+    "lesion-neck",
     "liver-volume",
     "little-parenchyma",
     "liver-cut",
@@ -64,13 +66,16 @@ def rechecked(
     """
     kept = tuple(finding for finding in case.findings if finding.code not in MASK_FINDINGS)
     clean = clean_case(replace(case.with_masks(liver, tumor, lesions), findings=kept), memo)
-    return clean.with_findings(*check_masks(clean))
+    return clean.with_findings(*check_masks(clean, memo))
 
 
-def check_masks(case: Case) -> tuple[Finding, ...]:
-    """Return the findings that follow from clean masks, with codes of `MASK_FINDINGS`."""
+def check_masks(case: Case, memo: Memo | None = None) -> tuple[Finding, ...]:
+    """Return the findings that follow from clean masks, with codes of `MASK_FINDINGS`.
+
+    memo: of earlier calls on the same grid; a lesion with the same voxels is not searched for necks again.
+    """
     regions = regions_of(case)
-    return (*check_lesions(regions), *check_liver(case, regions))
+    return (*check_lesions(regions, memo), *check_liver(case, regions))
 
 
 def check_case(case: Case) -> tuple[Finding, ...]:
@@ -84,8 +89,8 @@ def check_case(case: Case) -> tuple[Finding, ...]:
     )
 
 
-def check_lesions(regions: RegionSet) -> list[Finding]:
-    """Lesions of one voxel, and lesions cut by the edge."""
+def check_lesions(regions: RegionSet, memo: Memo | None = None) -> list[Finding]:
+    """Lesions of one voxel, lesions cut by the edge, and lesions that look like two. memo: see `check_masks`."""
     findings = []
     for lesion in regions.lesions:
         if lesion.voxels == 1:
@@ -94,6 +99,12 @@ def check_lesions(regions: RegionSet) -> list[Finding]:
         if lesion.touches_border:
             text = _("{name} is cut by the edge of the image.").format(name=lesion.name)
             findings.append(Finding("lesion-cut", "warning", text, lesion.centroid_ras))
+        neck = neck_of(regions, lesion, memo)
+        if neck is not None:
+            text = _(
+                "{name} has a neck, as two lesions have that touch; they count as one until they are split."
+            ).format(name=lesion.name)
+            findings.append(Finding("lesion-neck", "info", text, neck))
     return findings
 
 

@@ -31,6 +31,10 @@ FIXES: Mapping[str, str] = MappingProxyType(
 )
 
 
+#: finding code -> what is done about it with new segments, and the masks stay: see `worker.mending`
+SPLITS: Mapping[str, str] = MappingProxyType({"lesion-neck": _("Split this lesion at its neck")})
+
+
 def fix_masks(
     code: str, place_ras: Place, liver: np.ndarray, tumor: np.ndarray, ijk_to_ras: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -38,8 +38,8 @@ class ImageFile:
 class MaskFile:
     """One segment, cut to its box and packed. role: liver or tumor. shape: (D, H, W) of the box. ijk_to_ras: of it.
 
-    segment: its ID, for jobs that answer by segment. lesion: 1 and up for a tumor that is one lesion by its name, see
-    `files.recognition.lesion_numbers`. keep_specks: lesions under 0.05 ml are graded too; the same in
+    segment: its ID, for jobs that answer by segment. is_lesion: a tumor that is one whole lesion by its name,
+    see `files.recognition.one_lesion_each`. keep_specks: lesions under 0.05 ml are graded too; the same in
     all masks of a case.
     """
 
@@ -49,7 +49,7 @@ class MaskFile:
     ijk_to_ras: list
     segment: str = ""
     keep_specks: bool = False
-    lesion: int = 0
+    is_lesion: bool = False
 
 
 @dataclass(frozen=True)

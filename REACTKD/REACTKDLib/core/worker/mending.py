@@ -15,11 +15,15 @@ from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.regrid import laid_on_grid
 from REACTKDLib.core.masks.cleaning import clean_masks
-from REACTKDLib.core.masks.fixes import fix_masks, split_lesions
-from REACTKDLib.core.masks.regions import RegionSet
+from REACTKDLib.core.masks.fixes import SPLITS, fix_masks, split_lesions
+from REACTKDLib.core.masks.lesions import lesion_map
+from REACTKDLib.core.masks.necks import parted
+from REACTKDLib.core.masks.regions import Region, RegionSet
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.arrays import read_mask
 from REACTKDLib.core.worker.jobs import MaskFile
+
+NO_FAULT = _("The masks do not have this fault any more; grade again to renew the list.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,17 +45,19 @@ def mended(
 ) -> tuple[Edit, ...]:
     """Return the edits that mend a finding. Raises: UsageError when nothing is wrong or can be done."""
     segments = _laid(folder, masks, grid)
+    if code in SPLITS:
+        return _split_at_neck(segments, grid, place)
     before = {role: _union(segments, role, grid) for role in ("liver", "tumor")}
     after = dict(zip(before, fix_masks(code, place, before["liver"], before["tumor"], grid.ijk_to_ras)))
     edits = []
     for role in before:
-        own = [(name, mask) for name, kind, mask in segments if kind == role]
+        own = [(one.segment, one.mask) for one in segments if one.role == role]
         if own:  # what is new goes to the first segment of the role
             edits.append((own[0][0], True, after[role] & ~before[role] & ~own[0][1]))
         edits += [(name, False, mask & ~after[role]) for name, mask in own]
     edits = [edit for edit in edits if edit[2].any()]
     if not edits:
-        raise UsageError(_("The masks do not have this fault any more; grade again to renew the list."))
+        raise UsageError(NO_FAULT)
     return tuple(_edit(*edit) for edit in edits)
 
 
@@ -61,10 +67,11 @@ def split(folder: Path, masks: Iterable[MaskFile], grid: Grid, segments: Sequenc
     segments: IDs of the tumor segments to split, empty for all. Raises: UsageError when none has more than one lesion.
     """
     laid = _laid(folder, masks, grid)
-    regions = _regions(_union(laid, "liver", grid), _union(laid, "tumor", grid), grid)
+    regions = _regions(laid, grid)
     edits: list[Edit] = []
-    for segment, role, whole in laid:
-        if role != "tumor" or (segments and segment not in segments):
+    for one in laid:
+        segment, whole = one.segment, one.mask
+        if one.role != "tumor" or (segments and segment not in segments):
             continue
         largest, *others = split_lesions(whole) or [whole]
         if others:
@@ -76,39 +83,88 @@ def split(folder: Path, masks: Iterable[MaskFile], grid: Grid, segments: Sequenc
     return tuple(edits)
 
 
-def _regions(liver: np.ndarray, tumor: np.ndarray, grid: Grid) -> RegionSet:
+def _split_at_neck(laid: Sequence[_Laid], grid: Grid, place: Sequence[float] | None) -> tuple[Edit, ...]:
+    """Return the edits that give each part of the lesion at `place` a segment of its own.
+
+    The largest part stays where it is drawn, if that segment is named as one lesion; two parts are kept apart by the
+    names of both (see `masks.lesions`).
+    """
+    regions = _regions(laid, grid)
+    lesion = _lesion_at(regions, place)
+    cut = None if lesion is None else parted(regions.labels[lesion.box] == lesion.label, regions.spacing[::-1])
+    if cut is None or cut.count < 2:
+        raise UsageError(NO_FAULT)
+    edits: list[Edit] = []
+    for number in range(1, cut.count + 1):
+        part = np.zeros(grid.shape, dtype=bool)
+        part[lesion.box] = cut.parts == number
+        holders = [one for one in laid if one.role == "tumor" and (one.mask[lesion.box] & part[lesion.box]).any()]
+        if number == 1 and all(one.is_lesion for one in holders):
+            continue
+        edits += [_edit(one.segment, False, one.mask & part) for one in holders]
+        edits.append(_edit(None, True, part, _free_name(regions, [edit.name for edit in edits])))
+    return tuple(edits)
+
+
+def _lesion_at(regions: RegionSet, place: Sequence[float] | None) -> Region | None:
+    """Return the lesion with a voxel at a place, mm RAS."""
+    if place is None:
+        return None
+    kji = np.rint(np.linalg.solve(regions.ijk_to_ras, [*place, 1.0])[:3][::-1]).astype(int)
+    if np.any(kji < 0) or np.any(kji >= regions.labels.shape):
+        return None
+    return next((one for one in regions.lesions if one.label == regions.labels[tuple(kji)]), None)
+
+
+def _regions(laid: Sequence[_Laid], grid: Grid) -> RegionSet:
     """The regions of a report on these masks; of the tumor as drawn where no report could be."""
+    liver, tumor = (_union(laid, role, grid) for role in ("liver", "tumor"))
+    lesions = lesion_map([(one.box, one.mask[one.box]) for one in laid if one.is_lesion], grid.shape)
     with suppress(ReactkdError):
         clean = clean_masks(liver, tumor, grid.ijk_to_ras)
         liver, tumor = clean.liver, clean.tumor
-    return RegionSet.from_masks(liver, tumor, grid.ijk_to_ras)
+    return RegionSet.from_masks(liver, tumor, grid.ijk_to_ras, lesions)
 
 
 def _name_of(lesion: np.ndarray, regions: RegionSet, taken: Sequence[str]) -> str:
     """The report's name of a lesion. One that is left out there, or a second part of one, gets the next free number."""
     label = int(np.bincount(regions.labels[lesion]).argmax())
     named = [region.name for region in regions.lesions if region.label == label]
+    return named[0] if named and named[0] not in taken else _free_name(regions, taken)
+
+
+def _free_name(regions: RegionSet, taken: Sequence[str]) -> str:
+    """The next number that no lesion of the report and none of these names has."""
     known = {region.name for region in regions.lesions} | set(taken)
-    free = next(
-        _("Lesion {number}").format(number=n) for n in count(len(regions.lesions) + 1) if f"Lesion {n}" not in known
-    )
-    return named[0] if named and named[0] not in taken else free
+    numbers = count(len(regions.lesions) + 1)
+    return next(_("Lesion {number}").format(number=n) for n in numbers if f"Lesion {n}" not in known)
 
 
-def _laid(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> list[tuple[str, str, np.ndarray]]:
+@dataclass(frozen=True, eq=False)
+class _Laid:
+    """A segment on the reference grid. mask: bool (D, H, W). box: holds it. is_lesion: see `jobs.MaskFile`."""
+
+    segment: str
+    role: str
+    is_lesion: bool
+    mask: np.ndarray
+    box: tuple[slice, slice, slice]
+
+
+def _laid(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> list[_Laid]:
     laid = []
     for mask in masks:
         out = np.zeros(grid.shape, dtype=bool)
-        laid_on_grid(read_mask(folder / mask.file, tuple(mask.shape)), np.array(mask.ijk_to_ras), grid, out)
-        laid.append((mask.segment, mask.role, out))
+        box = laid_on_grid(read_mask(folder / mask.file, tuple(mask.shape)), np.array(mask.ijk_to_ras), grid, out)
+        laid.append(_Laid(mask.segment, mask.role, mask.is_lesion, out, box))
     return laid
 
 
-def _union(segments: Iterable[tuple[str, str, np.ndarray]], role: str, grid: Grid) -> np.ndarray:
+def _union(laid: Iterable[_Laid], role: str, grid: Grid) -> np.ndarray:
     union = np.zeros(grid.shape, dtype=bool)
-    for _id, kind, mask in segments:
-        if kind == role:
-            union |= mask
+    for one in laid:
+        if one.role == role:
+            union |= one.mask
     return union
 
 

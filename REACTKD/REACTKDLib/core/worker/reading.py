@@ -69,9 +69,9 @@ def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> Dra
     for mask in masks:
         drawn |= mask.role == "liver"
         array = read_mask(folder / mask.file, tuple(mask.shape))
-        own = np.zeros(grid.shape, dtype=bool) if mask.lesion else union[mask.role]
+        own = np.zeros(grid.shape, dtype=bool) if mask.is_lesion else union[mask.role]
         box = laid_on_grid(array, np.array(mask.ijk_to_ras), grid, own)
-        if mask.lesion:
+        if mask.is_lesion:
             lesions.append((box, own[box]))
             union[mask.role][box] |= own[box]
     if not drawn:
