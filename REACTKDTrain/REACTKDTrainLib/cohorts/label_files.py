@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from REACTKDLib.core.images.stated_places import check_images_together, settled_
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.checks import checked
 from REACTKDLib.core.modality import ROLES, Modality
+from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,20 @@ class LabeledImages:
     tumor: Path
     liver_rule: LabelRule = LabelRule()
     tumor_rule: LabelRule = LabelRule()
+
+
+def labeled_case(files: LabeledImages, patient: str, grade: int | None, provenance: str, *words: str) -> CohortCase:
+    """The case of a cohort that `open_labeled` opens. words: choices that change what is read. Raises: OSError."""
+    paths = dict.fromkeys([*files.images.values(), files.liver, files.tumor])
+    return CohortCase(
+        files.id,
+        patient,
+        grade,
+        tuple(files.images),
+        partial(open_labeled, files),
+        fingerprint_of(paths, *words),
+        provenance=provenance,
+    )
 
 
 def open_labeled(files: LabeledImages) -> Case:

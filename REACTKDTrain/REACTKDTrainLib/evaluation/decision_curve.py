@@ -50,32 +50,6 @@ def treat_all(positive: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     return net_benefit(positive, np.ones(len(positive)), thresholds)
 
 
-def decision_curves(
-    positive: np.ndarray,
-    probabilities: Mapping[str, np.ndarray],
-    thresholds: np.ndarray = THRESHOLDS,
-    patients: np.ndarray | None = None,
-    draws: int = 2000,
-    seed: int = 0,
-) -> dict:
-    """Curves of models by name, of the same cases, with bands of a patient bootstrap that keeps the prevalence.
-
-    probabilities: name -> (n,). Returns lists over thresholds: 'thresholds', 'treat_all', and under 'models' for each
-    name 'net_benefit', 'low' and 'high' (pointwise 95 %); also 'prevalence' and 'cases'.
-
-    Raises: UsageError, see `net_benefit` and `bootstrap_weights`.
-    """
-    (positive,) = checked_binary(positive)
-    weights = bootstrap_weights(positive, patients, draws, seed)
-    return {
-        "thresholds": np.asarray(thresholds, dtype=np.float64).tolist(),
-        "treat_all": treat_all(positive, thresholds).tolist(),
-        "models": {name: _curve(positive, p, thresholds, weights) for name, p in probabilities.items()},
-        "prevalence": float(positive.mean()),
-        "cases": len(positive),
-    }
-
-
 def graded_decision_curves(
     grades: np.ndarray,
     probabilities: Mapping[str, np.ndarray],
@@ -85,14 +59,25 @@ def graded_decision_curves(
     draws: int = 2000,
     seed: int = 0,
 ) -> dict:
-    """`decision_curves` of one grade versus the rest, "poor versus rest" if nothing else is said.
+    """Curves of models by name, of one grade versus the rest ("poor versus rest" if nothing else is said), with bands
+    of a patient bootstrap that keeps the prevalence.
 
-    grades: (n,); probabilities: name -> (n, 3), which are taken as they are: calibrate them first, on other cases.
+    grades: (n,); probabilities: name -> (n, 3) of the same cases, which are taken as they are: calibrate them first, on
+    other cases. Returns lists over thresholds: 'thresholds', 'treat_all', and under 'models' for each name
+    'net_benefit', 'low' and 'high' (pointwise 95 %); also 'prevalence' and 'cases'.
 
-    Raises: UsageError, see `checked` and `decision_curves`.
+    Raises: UsageError, see `checked`, `net_benefit` and `bootstrap_weights`.
     """
     own = {name: checked(grades, p)[1][:, grade] for name, p in probabilities.items()}
-    return decision_curves(np.asarray(grades) == grade, own, thresholds, patients, draws, seed)
+    positive = np.asarray(grades) == grade
+    weights = bootstrap_weights(positive, patients, draws, seed)
+    return {
+        "thresholds": np.asarray(thresholds, dtype=np.float64).tolist(),
+        "treat_all": treat_all(positive, thresholds).tolist(),
+        "models": {name: _curve(positive, p, thresholds, weights) for name, p in own.items()},
+        "prevalence": float(positive.mean()),
+        "cases": len(positive),
+    }
 
 
 def _curve(positive: np.ndarray, probability: np.ndarray, thresholds: np.ndarray, weights: np.ndarray) -> dict:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from REACTKDLib.core.phantom.latents import DENSITIES
@@ -21,44 +22,34 @@ from REACTKDTrainLib.distillation.losses import focal_loss, masked_mse, random_p
 from REACTKDTrainLib.models.outputs import GraphOutput, region_fields
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import NodeTeacher
+from REACTKDTrainLib.settings import Dropout, Probability, Weight, settings
 from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
+from REACTKDTrainLib.training.randomness import seeded
 
 Watch = Callable[[int, Mapping[str, float]], None]
 
 
-@dataclass(frozen=True)
+@settings
 class Recipe:
     """How heads are optimized: AdamW, one cycle of the learning rate, gradients clipped at 1.
 
     steps, batch, lr, weight_decay: of the optimizer. gamma, class_weights: of the focal loss. modality_dropout,
     node_dropout: of the student's images, and of lesions. expert: share of the cases that are seen in training with the
     expert's masks, the others with those of an annotator with errors. auxiliary: weight of regressing a phantom's
-    latents. Raises: ValueError that names the field.
+    latents. Raises: BadSetting that names the field.
     """
 
-    steps: int = 400
-    batch: int = 64
-    lr: float = 3e-3
-    weight_decay: float = 3e-2
-    gamma: float = 2.0
+    steps: Annotated[int, Field(ge=1)] = 400
+    batch: Annotated[int, Field(ge=1)] = 64
+    lr: Annotated[float, Field(gt=0)] = 3e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 3e-2
+    gamma: Weight = 2.0
     class_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    modality_dropout: float = 0.3
-    node_dropout: float = 0.1
-    expert: float = 0.5
-    auxiliary: float = 0.0
+    modality_dropout: Dropout = 0.3
+    node_dropout: Dropout = 0.1
+    expert: Probability = 0.5
+    auxiliary: Weight = 0.0
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, low in (("steps", 1), ("batch", 1)):
-            if getattr(self, name) < low:
-                raise ValueError(f"{name} must be at least {low}, not {getattr(self, name)}")
-        if not self.lr > 0:
-            raise ValueError(f"lr must be positive, not {self.lr}")
-        for name in ("modality_dropout", "node_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be in [0, 1), not {getattr(self, name)}")
-        if not 0 <= self.expert <= 1:
-            raise ValueError(f"expert must be a share, not {self.expert}")
 
 
 def train_teacher(table: NodeTable, recipe: Recipe, hidden: int = 48, dropout: float = 0.3) -> NodeTeacher:
@@ -67,8 +58,7 @@ def train_teacher(table: NodeTable, recipe: Recipe, hidden: int = 48, dropout: f
     Masks and lesions vary as they do for a student (`recipe.expert`, `recipe.node_dropout`): on 65 patients a teacher
     of the expert's masks alone is worse than the student that it is to teach (docs/decisions/0040).
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with seeded(recipe.seed):
         teacher = NodeTeacher(hidden, dropout=dropout)
         teacher.fit_scales([table.batch()])
         weights = torch.tensor(recipe.class_weights)
@@ -113,8 +103,7 @@ def train_student(
         raise ValueError("this distiller compares whole maps, and there are none on the level of nodes")
     if recipe.auxiliary and table.truth.isnan().any():
         raise ValueError("only digital phantoms of the independent biology have latents to regress")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with seeded(recipe.seed):
         student = copy.deepcopy(initial) if initial is not None else new_student(table, config)
         regress = nn.Linear(student.config.hidden, 1 + len(DENSITIES)) if recipe.auxiliary else None
         draw = torch.Generator().manual_seed(recipe.seed)

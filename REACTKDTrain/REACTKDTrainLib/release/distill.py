@@ -24,6 +24,7 @@ from REACTKDTrainLib.nodes.teacher import Ensemble, targets_of
 from REACTKDTrainLib.nodes.train import Recipe, fit_learned_scale, predict, train_student, train_teacher
 from REACTKDTrainLib.release.recipe import ReleaseRecipe
 from REACTKDTrainLib.training.calibration import apply_temperature, fit_temperature
+from REACTKDTrainLib.training.randomness import seeded
 
 _WIDTH = 32  # of the common space of node vectors
 
@@ -127,9 +128,8 @@ def _tuned(
 ) -> Student:
     method, graph, steps = candidate
     config = DistillationConfig(width=_WIDTH, graph=graph)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        distiller = None if method == "none" else make_distiller(method, config, initial.config.hidden, width)
+    with seeded(0):
+        distiller = make_distiller(method, config, initial.config.hidden, width)
     return train_student(train, replace(recipe.opened, steps=steps), None, distiller, targets, initial)
 
 

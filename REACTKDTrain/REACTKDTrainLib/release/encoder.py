@@ -19,6 +19,7 @@ from REACTKDTrainLib.distillation.losses import focal_loss, masked_mse, random_p
 from REACTKDTrainLib.nodes.train import Checkpoint, Recipe, optimize
 from REACTKDTrainLib.release.crops import Crops, crop_moments
 from REACTKDTrainLib.release.recipe import CropRecipe
+from REACTKDTrainLib.training.randomness import seeded
 
 FIRST = 64  # crops that the constants of the moments are set from, before training
 
@@ -37,8 +38,7 @@ def train_encoder(
     config: of the student. recipe: `batch` crops a step. checkpoint: where the state is kept, so that a training that
     was cut off goes on; binding: a hash of recipe and patients, see `Checkpoint`.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with seeded(recipe.seed):
         draw = torch.Generator().manual_seed(recipe.seed)
         student = Student(config)
         regress = nn.Linear(config.hidden, SIZE)

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from REACTKDLib.core.modality import INPUTS
 from REACTKDTrainLib.cohorts.folds import make_folds
@@ -25,6 +24,7 @@ from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import targets_of
 from REACTKDTrainLib.nodes.train import Recipe, predict, train_student, train_teacher
 from REACTKDTrainLib.results.tables import difference_cell, markdown
+from REACTKDTrainLib.training.randomness import seeded
 
 METHODS = ("none", "kd", "react-kd")
 NAMES = dict(zip(("CT", "PET", "all"), INPUTS, strict=True))
@@ -52,10 +52,9 @@ def students_of(train: NodeTable, steps: int, seed: int) -> dict:
     targets = targets_of(train_teacher(train, recipe), train)
     out = {}
     for method in METHODS:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             config = DistillationConfig(width=_WIDTH)
-            distiller = None if method == "none" else make_distiller(method, config, _HIDDEN, _HIDDEN)
+            distiller = make_distiller(method, config, _HIDDEN, _HIDDEN)
         out[method] = train_student(train, recipe, None, distiller, targets)
     return out
 

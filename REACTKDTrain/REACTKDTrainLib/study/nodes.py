@@ -35,6 +35,7 @@ from REACTKDTrainLib.nodes.train import Recipe, predict, train_student, train_te
 from REACTKDTrainLib.study.presets import BIOLOGY, NodeConfig
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.training.preparation import prepare_cases
+from REACTKDTrainLib.training.randomness import seeded
 
 HIDDEN = 48  # width of region embeddings, the student's and the teachers'
 FIRST = {"test": 0, "validation": 2000, "pool": 2500}  # numbers of the cohort 'large'
@@ -161,8 +162,7 @@ class NodeStudy:
         """One training. choice: changes of the distillation's weights, or of the recipe."""
         own = {k: v for k, v in choice.items() if k == "weight_decay"}
         config = DistillationConfig(**{k: v for k, v in choice.items() if k != "weight_decay"})
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(number)
+        with seeded(number):
             distiller = make_distiller(method, config, HIDDEN, HIDDEN)
         targets = self.targets(teacher, size, number) if distiller.needs_teacher else None
         table = self.table("pool").pick(self.subset(size, number))

@@ -92,10 +92,9 @@ class VolumeStudy:
         return self._bases[fold]
 
     def _fold(self, config: TrainingConfig, fold: int, folder: Path, shared: FoldRun | None) -> FoldRun:
-        split = self.splits[fold]
         degrade = partial(DoseSource.of, self.cache / "doses") if self.training.data.doses else None
         return FoldRun(
-            config, fold, split.train, split.validation, split.test, self.store, folder, self.cache, self.device,
+            config, fold, self.splits[fold], self.store, folder, self.cache, self.device,
             degrade=degrade, shared=shared, maps=True,
         )  # fmt: skip
 

@@ -23,7 +23,7 @@ from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
 from REACTKDTrainLib.progress import WeightedProgress
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.device import choose_device
-from REACTKDTrainLib.training.fold import COST, FoldRun
+from REACTKDTrainLib.training.fold import COST, STAGE_SETTINGS, FoldRun, fold_costs
 from REACTKDTrainLib.training.fold_data import FoldData
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.outputs import Chosen, Result, write_outcome
@@ -32,14 +32,6 @@ from REACTKDTrainLib.training.preparation import UnreadableCase, prepare_cases, 
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.record import RECORD, add_native_dose, add_unreadable, describe_run, open_folder
 from REACTKDTrainLib.training.stop import StopFile, Stopped
-
-#: part of a fold -> its settings
-STAGE_SETTINGS = {
-    "teacher-heads": "teacher_heads",
-    "teacher": "teacher_stage",
-    "student-heads": "student_heads",
-    "student": "student_stage",
-}
 
 
 def run_experiment(options: RunOptions, on_progress: OnProgress = no_progress) -> Result:
@@ -200,13 +192,13 @@ class Experiment:
     def _parts(self, cohorts: dict[str, Cohort]) -> dict[str, float]:
         parts = {"prepare": COST["prepare"] * sum(len(c) for c in cohorts.values())}
         for split, number in self._chosen(self._splits(cohorts)):
-            fold = self._fold(split, number, None, WeightedProgress({}), window=False)
-            own = {k: v for k, v in fold.parts().items() if k.removesuffix(str(number)) in self._done_here()}
-            parts |= own | {f"predict{number}": COST["answers"] * (len(split.test) + len(cohorts.get("external", ())))}
+            costs = fold_costs(self.config, split, len(cohorts.get("unlabeled", ())))
+            parts |= {f"{part}{number}": cost for part, cost in costs.items() if part in self._done_here()}
+            parts[f"predict{number}"] = COST["answers"] * (len(split.test) + len(cohorts.get("external", ())))
         return parts
 
     def _done_here(self) -> set[str]:
-        """Which parts of a fold (see `FoldRun.parts`) the options ask for."""
+        """Which parts of a fold (see `fold_costs`) the options ask for."""
         stage, asks = self.options.stage, self._needs_teacher()
         names = {"views"}
         if stage == "teacher" or (stage == "both" and asks):
@@ -230,34 +222,26 @@ class Experiment:
         config = self.config
         return make_distiller(config.method, config.distillation, 1, 1).needs_teacher
 
-    def _fold(
-        self, split: Split, number: int, unlabeled: Cohort | None, progress: WeightedProgress, window: bool = True
-    ) -> FoldRun:
-        degrade = None
-        if self.config.data.doses:
-            degrade = partial(DoseSource.of, self.cache / "doses")
+    def _fold(self, split: Split, number: int, unlabeled: Cohort | None) -> FoldRun:
         return FoldRun(
             self.config,
             number,
-            split.train,
-            split.validation,
-            split.test,
+            split,
             self.store,
             self.output,
             self.cache,
             self.device,
             unlabeled.cases if unlabeled else (),
-            degrade,
+            partial(DoseSource.of, self.cache / "doses") if self.config.data.doses else None,
             self.processes,
             self.stop,
-            progress,
-            measured=window,
+            self._progress,
         )
 
     def _train(self, cohorts: dict[str, Cohort], splits: list[Split], record: dict) -> Result:
         best: Chosen | None = None
         for split, number in self._chosen(splits):
-            fold = self._fold(split, number, cohorts.get("unlabeled"), self._progress)
+            fold = self._fold(split, number, cohorts.get("unlabeled"))
             teacher = None
             if self.options.stage == "teacher" or self._needs_teacher():
                 teacher = fold.teacher(train=self.options.stage != "student")
@@ -266,7 +250,7 @@ class Experiment:
                 continue
             student = fold.student(teacher)
             self._predict(fold, student, teacher, cohorts)
-            seen = TrainedOn.cases((case.modalities for case in fold.train), self.config.loss.modality_dropout)
+            seen = TrainedOn.cases((case.modalities for case in fold.split.train), self.config.loss.modality_dropout)
             chosen = Chosen(fold.score(student), student, fold.window, fold.temperature, fold.number, seen)
             best = chosen if best is None or chosen.score > best.score else best
         result = Result(None, None, None)

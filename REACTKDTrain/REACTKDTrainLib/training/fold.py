@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.modality import subset_name
 from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.cohorts.folds import Split
 from REACTKDTrainLib.data.augmentation import Augmentation
 from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.data.store import PreparedStore
@@ -35,7 +35,7 @@ from REACTKDTrainLib.training.config import StageConfig, TrainingConfig
 from REACTKDTrainLib.training.device import encode_in_bfloat16
 from REACTKDTrainLib.training.fold_data import FoldData
 from REACTKDTrainLib.training.processes import Processes
-from REACTKDTrainLib.training.randomness import seed_of
+from REACTKDTrainLib.training.randomness import seed_of, seeded
 from REACTKDTrainLib.training.stages import (
     Degrade,
     Learner,
@@ -48,6 +48,13 @@ from REACTKDTrainLib.training.stages import (
 from REACTKDTrainLib.training.stop import StopFile, Stopped
 from REACTKDTrainLib.training.trainer import Stage, Trainer
 
+#: part of a fold -> its settings
+STAGE_SETTINGS = {
+    "teacher-heads": "teacher_heads",
+    "teacher": "teacher_stage",
+    "student-heads": "student_heads",
+    "student": "student_stage",
+}
 #: what a step costs relative to preparing a case, for progress
 COST = {
     "prepare": 1.0,
@@ -62,20 +69,17 @@ COST = {
 
 @dataclass(eq=False)
 class FoldRun:
-    """Runs one fold in `folder`/fold<number>. train, validation, test: cases, patients apart (see `folds`).
+    """Runs one fold in `folder`/fold<number>. split: its cases, patients apart.
 
     teachers: the folder whose fold<number>/teacher is used, `folder` by default; so several methods can share one.
     degrade: makes the dose branch's CT from a view and a seed, given the window; None: native dose.
-    measured: False leaves the window as usual, to ask for `parts` before anything is prepared. shared: another run of
-    the same fold, whose window and opened cases are used. maps: keep maps with the teachers' answers even for methods
-    that need none, so that others do not ask again.
+    shared: another run of the same fold, whose window and opened cases are used. maps: keep maps with the teachers'
+    answers even for methods that need none, so that others do not ask again.
     """
 
     config: TrainingConfig
     number: int
-    train: Sequence[CohortCase]
-    validation: Sequence[CohortCase]
-    test: Sequence[CohortCase]
+    split: Split
     store: PreparedStore
     folder: Path
     cache: Path
@@ -86,7 +90,6 @@ class FoldRun:
     stop: StopFile | None = None
     progress: WeightedProgress = field(default_factory=lambda: WeightedProgress({}))
     teachers: Path | None = None
-    measured: bool = True
     shared: FoldRun | None = None
     maps: bool = False
 
@@ -95,14 +98,14 @@ class FoldRun:
         if self.shared is not None:
             self.window, self.data, self._unlabeled = self.shared.window, self.shared.data, self.shared._unlabeled
             return
-        own = self.measured and self.config.data.window == "fold"
-        self.window = LiverWindow.of(self.store.get(case) for case in (self.train if own else ()))
+        own = self.split.train if self.config.data.window == "fold" else ()
+        self.window = LiverWindow.of(map(self.store.get, own))
         maker = ViewMaker(self.window, self.config.data.augmentation, self.config.seed, folder=self.cache / "views")
         views = self.config.data.views
         self.data = {
-            "train": FoldData(self.train, self.store, maker, views),
-            "validation": FoldData(self.validation, self.store, maker),
-            "test": FoldData(self.test, self.store, maker),
+            "train": FoldData(self.split.train, self.store, maker, views),
+            "validation": FoldData(self.split.validation, self.store, maker),
+            "test": FoldData(self.split.test, self.store, maker),
         }
         self._unlabeled = FoldData(self.unlabeled, self.store, maker) if self.unlabeled else None
 
@@ -138,7 +141,7 @@ class FoldRun:
             data,
             validation,
             config.loss,
-            self._degrade(self.train),
+            self._degrade(self.split.train),
             self._unlabeled,
             self._degrade(self.unlabeled) if self.unlabeled else None,
         )
@@ -175,7 +178,7 @@ class FoldRun:
             distiller = make_distiller(
                 config.method, config.distillation, config.student.widths[-1], config.teacher.width
             )
-            auxiliary = LatentRegression(config.student.hidden, self.train) if config.loss.auxiliary else None
+            auxiliary = LatentRegression(config.student.hidden, self.split.train) if config.loss.auxiliary else None
         if distiller.needs_teacher and teacher is None:
             raise UsageError(f"The method {config.method} needs a teacher; run the stage 'teacher' or 'both' first.")
         if teacher is not None:
@@ -220,7 +223,7 @@ class FoldRun:
         return cached
 
     def _calibrate(self, student: Student) -> None:
-        views = [self.data["validation"].view(i) for i in range(len(self.validation))]
+        views = [self.data["validation"].view(i) for i in range(len(self.split.validation))]
         everything = [tuple(m for m in student.config.modalities if m in view.images) for view in views]
         predicted = predict_views(student, views, list(dict.fromkeys(everything)))
         logits = [of[subset_name(images)] for of, images in zip(predicted, everything, strict=True)]
@@ -264,8 +267,8 @@ class FoldRun:
 
     def _case_keys(self) -> dict:
         return {
-            "train": [(case.id, case.fingerprint, case.grade) for case in self.train],
-            "inner": [(case.id, case.fingerprint, case.grade) for case in self.validation],
+            "train": [(case.id, case.fingerprint, case.grade) for case in self.split.train],
+            "inner": [(case.id, case.fingerprint, case.grade) for case in self.split.validation],
             "unlabeled": [(case.id, case.fingerprint) for case in self.unlabeled],
         }
 
@@ -278,34 +281,22 @@ class FoldRun:
         config = self.config.to_dict()
         return _hash({**config, "fold": self.number, "taught": teacher is not None, **self._case_keys()})
 
-    def parts(self) -> dict[str, float]:
-        """Names and expected costs of what this fold does, for `WeightedProgress`."""
-        config, n = self.config, len(self.train)
-        n_validation = len(self.validation)
 
-        def cost(name: str, stage: StageConfig) -> float:
-            steps = stage.steps or max(n // stage.batch, 1) * stage.epochs
-            looks = 0 if stage.steps else stage.epochs // stage.every
-            return COST[name] * (steps * stage.batch + looks * n_validation / 2)
+def fold_costs(config: TrainingConfig, split: Split, unlabeled: int) -> dict[str, float]:
+    """Parts of a fold, each with its expected cost, for progress. unlabeled: how many cases without a grade."""
+    train, validation, views = len(split.train), len(split.validation), config.data.views
 
-        out = {
-            "views": COST["views"] * (n * config.data.views + n_validation + len(self.unlabeled)),
-            "teacher-heads": cost("teacher-heads", config.teacher_heads),
-            "teacher": cost("teacher", config.teacher_stage),
-            "answers": COST["answers"] * n * config.data.views,
-            "student-heads": cost("student-heads", config.student_heads),
-            "student": cost("student", config.student_stage),
-        }
-        return {f"{name}{self.number}": value for name, value in out.items()}
+    def cost(name: str, stage: StageConfig) -> float:
+        steps = stage.steps or max(train // stage.batch, 1) * stage.epochs
+        looks = 0 if stage.steps else stage.epochs // stage.every
+        return COST[name] * (steps * stage.batch + looks * validation / 2)
+
+    return {
+        "views": COST["views"] * (train * views + validation + unlabeled),
+        "answers": COST["answers"] * train * views,
+        **{part: cost(part, getattr(config, name)) for part, name in STAGE_SETTINGS.items()},
+    }
 
 
 def _hash(values: dict) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Networks are made from this seed; the process's generator is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield

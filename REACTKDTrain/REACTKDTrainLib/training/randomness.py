@@ -6,6 +6,8 @@ So a run that was killed and resumed, and one that is split over processes, draw
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -24,3 +26,11 @@ def generator_of(*what: object) -> torch.Generator:
 def order_of(n: int, *what: object) -> list[int]:
     """A random order of n things."""
     return torch.randperm(n, generator=generator_of("order", *what)).tolist()
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Networks are made from this seed, dropout is drawn from it; the process's generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

@@ -9,7 +9,6 @@ Layout: github.com/Kinetics-JOJO/REACT-KD at 74f5260.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,7 @@ from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.files.label_values import whole_labels
 from REACTKDLib.core.files.volumes import read_raw
 from REACTKDTrainLib.cohorts.base import CohortCase
-from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
-from REACTKDTrainLib.cohorts.label_files import LabeledImages, LabelRule, open_labeled
+from REACTKDTrainLib.cohorts.label_files import LabeledImages, LabelRule, labeled_case
 from REACTKDTrainLib.cohorts.layout import Layout
 from REACTKDTrainLib.cohorts.layouts.hospital import file_of, patients_by_grade
 from REACTKDTrainLib.cohorts.survey import Problem, Survey
@@ -53,17 +51,7 @@ def survey_grouped(root: Path, grades: Mapping[str, str] | None = None) -> Surve
             problems.append(Problem(folder.name, "unreadable", str(error)))
             continue
         files = LabeledImages(folder.name, {"ct": image}, mask, mask, LIVER, TUMOR)
-        cases.append(
-            CohortCase(
-                id=folder.name,
-                patient=folder.name,
-                grade=grade,
-                modalities=("ct",),
-                load=partial(open_labeled, files),
-                fingerprint=fingerprint_of([image, mask], repr((LIVER, TUMOR))),
-                provenance="public CT, grouped",
-            )
-        )
+        cases.append(labeled_case(files, folder.name, grade, "public CT, grouped", repr((LIVER, TUMOR))))
     return Survey("public CT, grouped by grade", tuple(cases), tuple(problems))
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +22,12 @@ from REACTKDLib.core.files.volumes import read_raw
 from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.clinical import read_hospital_sheet
-from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
-from REACTKDTrainLib.cohorts.label_files import LabeledImages, LabelRule, open_labeled
+from REACTKDTrainLib.cohorts.label_files import LabeledImages, labeled_case
 from REACTKDTrainLib.cohorts.layout import Layout, Pairs
 from REACTKDTrainLib.cohorts.survey import Problem, Survey
 
 TRACERS = {"FDG": "fdg", "ACT": "acetate"}
 IMAGES, MASKS = "Dataset", "Dataset_seg"
-_ANY = LabelRule()
 _SUFFIXES = (".nii.gz", ".nii")
 
 
@@ -127,7 +124,7 @@ def _pairs_of(root: Path, grade: str, patient: str) -> tuple[dict[str, LabeledIm
             if files["PET"] is None:
                 problems.append(Problem(name, "pet-missing", "There is no PET.nii.gz; the CT is used alone."))
             volumes = {"ct": files["CT"]} | ({modality: files["PET"]} if files["PET"] else {})
-            found[modality] = LabeledImages(name, volumes, files["CT_liver"], files["CT_tumor"], _ANY, _ANY)
+            found[modality] = LabeledImages(name, volumes, files["CT_liver"], files["CT_tumor"])
     if not found and not problems:
         problems.append(Problem(patient, "no-image", "There is neither an FDG nor an ACT folder with images."))
     return found, problems
@@ -143,27 +140,13 @@ def _cases(
         try:
             if _one_grid(first.images["ct"], second.images["ct"]):
                 images = {**first.images, **{m: p for m, p in second.images.items() if m != "ct"}}
-                wanted = [LabeledImages(patient, images, first.liver, first.tumor, _ANY, _ANY)]
+                wanted = [LabeledImages(patient, images, first.liver, first.tumor)]
             else:
                 text = "The two CTs lie on different grids, so the pairs cannot be joined without registration."
                 problems.append(Problem(patient, "not-joined", text))
         except ReactkdError as error:
             return [], [Problem(patient, "unreadable", str(error))]
-    made = []
-    for files in wanted:
-        paths = [*files.images.values(), files.liver, files.tumor]
-        made.append(
-            CohortCase(
-                id=files.id,
-                patient=patient,
-                grade=grade,
-                modalities=tuple(files.images),
-                load=partial(open_labeled, files),
-                fingerprint=fingerprint_of(paths, *files.images),
-                provenance="hospital layout",
-            )
-        )
-    return made, problems
+    return [labeled_case(files, patient, grade, "hospital layout", *files.images) for files in wanted], problems
 
 
 def _clinical(root: Path, patients: set[str]) -> tuple[dict[str, dict], list[Problem]]:

@@ -8,7 +8,6 @@ geometry than their image, which is to be ignored.
 from __future__ import annotations
 
 import re
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +20,7 @@ from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.content import disagreements
-from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
-from REACTKDTrainLib.cohorts.label_files import LabeledImages, LabelRule, open_labeled
+from REACTKDTrainLib.cohorts.label_files import LabeledImages, LabelRule, labeled_case
 from REACTKDTrainLib.cohorts.layout import Layout
 from REACTKDTrainLib.cohorts.survey import Problem, Survey, against_header
 
@@ -71,15 +69,7 @@ def survey_lits(root: Path, on_progress: OnProgress = no_progress) -> Survey:
 
 def _case(name: str, image: Path, label: Path) -> CohortCase:
     files = LabeledImages(name, {"ct": image}, label, label, RULE, RULE)
-    return CohortCase(
-        id=name,
-        patient=name,
-        grade=None,
-        modalities=("ct",),
-        load=partial(open_labeled, files),
-        fingerprint=fingerprint_of([image, label], repr(RULE)),
-        provenance="LiTS17 / MSD Task03_Liver",
-    )
+    return labeled_case(files, name, None, "LiTS17 / MSD Task03_Liver", repr(RULE))
 
 
 def _files(root: Path) -> tuple[dict[int, Path], dict[int, Path], list[Problem]]:

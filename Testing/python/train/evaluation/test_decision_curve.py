@@ -15,7 +15,6 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights
 from REACTKDTrainLib.evaluation.decision_curve import (
     THRESHOLDS,
-    decision_curves,
     graded_decision_curves,
     net_benefit,
     treat_all,
@@ -91,11 +90,11 @@ def test_weighted_curves_are_those_of_the_repeated_cases() -> None:
 
 def test_bands_are_percentiles_of_draws_with_the_prevalence_kept() -> None:
     grades, p = graded_predictions(80)
-    found = decision_curves(grades == 2, {"a": p[:, 2]}, draws=200, seed=3)["models"]["a"]
+    found = graded_decision_curves(grades, {"a": p}, draws=200, seed=3)["models"]["a"]
     spread = net_benefit(grades == 2, p[:, 2], THRESHOLDS, bootstrap_weights(grades == 2, draws=200, seed=3))
     np.testing.assert_allclose(found["low"], np.percentile(spread, 2.5, axis=0))
     np.testing.assert_allclose(found["high"], np.percentile(spread, 97.5, axis=0))
-    everybody = decision_curves(grades == 2, {"all": np.ones(80)}, draws=20)
+    everybody = graded_decision_curves(grades, {"all": np.tile([0.0, 0.0, 1.0], (80, 1))}, draws=20)
     np.testing.assert_allclose(everybody["models"]["all"]["low"], everybody["treat_all"], atol=1e-12)
 
 

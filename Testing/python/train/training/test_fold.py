@@ -61,7 +61,7 @@ def store(tmp_path_factory, config) -> PreparedStore:
 def fold_run(config: TrainingConfig, store: PreparedStore, folder: Path, number: int = 0, **changes) -> FoldRun:
     split = make_folds(open_cohort(COHORT).cases, config.folds, config.seed, config.data.validation)[number]
     cache = changes.pop("cache", folder / "cache")
-    return FoldRun(config, number, split.train, split.validation, split.test, store, folder / "out", cache, **changes)
+    return FoldRun(config, number, split, store, folder / "out", cache, **changes)
 
 
 @pytest.fixture(scope="module")
@@ -82,18 +82,18 @@ def test_no_patient_of_the_test_fold_is_opened_before_the_student_is_finished(co
     Watched.opened.clear()
     fold = fold_run(config, store, tmp_path, cache=cache)
     teacher = fold.teacher()
-    assert set(Watched.opened) == patients(fold.train) | patients(fold.validation)
+    assert set(Watched.opened) == patients(fold.split.train) | patients(fold.split.validation)
     student = fold.student(teacher)
-    assert set(Watched.opened) == patients(fold.train) | patients(fold.validation)
-    assert not set(Watched.opened) & patients(fold.test)
+    assert set(Watched.opened) == patients(fold.split.train) | patients(fold.split.validation)
+    assert not set(Watched.opened) & patients(fold.split.test)
     rows = predict_student(student, fold.data["test"], 0)
-    assert {row.patient for row in rows} == patients(fold.test)
+    assert {row.patient for row in rows} == patients(fold.split.test)
 
 
 def test_normalization_is_that_of_the_training_part_alone(config, store, tmp_path: Path) -> None:
     Watched.opened.clear()
     fold = fold_run(config, store, tmp_path)
-    assert set(Watched.opened) == patients(fold.train)
+    assert set(Watched.opened) == patients(fold.split.train)
     assert fold.window.center_hu != fold_run(config, store, tmp_path, 1).window.center_hu
 
 
@@ -112,7 +112,7 @@ def test_the_caches_hold_answers_about_training_patients_alone_and_each_fold_its
         name = f"{weights_hash(teacher)} cpu"
         expected = {
             cache.path(name, fold.data["train"].light(index, view))
-            for index in range(len(fold.train))
+            for index in range(len(fold.split.train))
             for view in range(quick.data.views)
         }
         assert own == expected
@@ -153,7 +153,8 @@ def test_each_view_is_made_by_one_process(config, store, cache, tmp_path: Path) 
     made = [views_of(fold_run(config, store, tmp_path, cache=cache, processes=Apart(rank, 2))) for rank in (0, 1)]
     fold = fold_run(config, store, tmp_path, cache=cache)
     assert not set(made[0]) & set(made[1])
-    assert len(set(made[0] + made[1])) == len(made[0] + made[1]) == 2 * len(fold.train) + len(fold.validation)
+    views = 2 * len(fold.split.train) + len(fold.split.validation)
+    assert len(set(made[0] + made[1])) == len(made[0] + made[1]) == views
     assert abs(len(made[0]) - len(made[1])) <= 1
 
 
