@@ -44,3 +44,8 @@ def checked_binary(positive: np.ndarray, *scores: np.ndarray) -> tuple[np.ndarra
     if not all(np.isfinite(s).all() for s in out):
         raise UsageError("A score is not a number; look at what the network gave for each case.")
     return (positive.astype(bool), *out)
+
+
+def number_or_none(value: float) -> float | None:
+    """A number for JSON, which has no NaN: None where the value is not defined."""
+    return float(value) if np.isfinite(value) else None

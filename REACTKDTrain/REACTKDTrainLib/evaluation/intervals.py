@@ -9,7 +9,7 @@ import numpy as np
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.evaluation.auc import class_aucs
 from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
-from REACTKDTrainLib.evaluation.checks import ROUNDING, checked
+from REACTKDTrainLib.evaluation.checks import ROUNDING, checked, number_or_none
 
 
 def paired_auc_difference(
@@ -92,9 +92,9 @@ def auc_difference_over_runs(
         found |= _student(found["difference"], (of_runs, of_cases), (len(of_subset) - 1, max(held - 1, 1)))
     return {
         **found,
-        "of_each_run": [_number(v) for v in each],
-        "standard_error_runs": _number(of_runs),
-        "standard_error_cases": _number(of_cases),
+        "of_each_run": [number_or_none(v) for v in each],
+        "standard_error_runs": number_or_none(of_runs),
+        "standard_error_cases": number_or_none(of_cases),
         "runs": runs,
         "subsets": len(of_subset),
         "shared": shared,
@@ -161,8 +161,9 @@ def _macro(grades: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -
 def _estimate(value: float, spread: np.ndarray) -> dict:
     p = bootstrap_p(spread)
     above = None if p is None else float((spread > 0).mean())
-    return {"difference": _number(value), "interval95": interval95(spread), "p": p, "share_of_draws_above_0": above}
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    return {
+        "difference": number_or_none(value),
+        "interval95": interval95(spread),
+        "p": p,
+        "share_of_draws_above_0": above,
+    }

@@ -10,7 +10,7 @@ from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.evaluation.auc import class_aucs
 from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
 from REACTKDTrainLib.evaluation.calibration import expected_calibration_error
-from REACTKDTrainLib.evaluation.checks import checked
+from REACTKDTrainLib.evaluation.checks import checked, number_or_none
 from REACTKDTrainLib.evaluation.measures import brier_of_each, confusion, surprise_of_each, table_measures
 
 FEW_PATIENTS = 5  # of a grade; fewer repeat themselves in every draw
@@ -49,9 +49,9 @@ def summarize(
     for name, (value, spread) in found.items():
         if not name.startswith("auc_"):
             key = "negative_log_likelihood" if name == "nll" else name
-            out |= {key: _number(value), f"{key}_interval95": interval95(spread)}
+            out |= {key: number_or_none(value), f"{key}_interval95": interval95(spread)}
     return out | {
-        "auc": {name: _number(found[f"auc_{name}"][0]) for name in GRADES},
+        "auc": {name: number_or_none(found[f"auc_{name}"][0]) for name in GRADES},
         "auc_interval95": {name: interval95(found[f"auc_{name}"][1]) for name in GRADES},
         "ece": expected_calibration_error(grades, probabilities),
         "bootstrap_draws": draws,
@@ -78,9 +78,9 @@ def summarize_seeds(
 
 def _over_seeds(values: list[float], spread: list[float] | None) -> dict[str, object]:
     return {
-        "value": _number(float(np.mean(values))),
+        "value": number_or_none(float(np.mean(values))),
         "interval95": spread,
-        "of_each_seed": [_number(v) for v in values],
+        "of_each_seed": [number_or_none(v) for v in values],
     }
 
 
@@ -115,7 +115,3 @@ def _notes(grades: np.ndarray, predicted: np.ndarray, patients: np.ndarray) -> l
     if len(np.unique(np.concatenate([grades, predicted]))) == 1:
         notes.append("Grades and predictions are all the same, so kappa is not defined.")
     return notes
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

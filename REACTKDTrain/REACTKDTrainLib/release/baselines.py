@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from REACTKDLib.core.phantom.latents import DENSITIES, posterior
+from REACTKDLib.core.modality import subset_name
 from REACTKDLib.core.student.pooling import BLOCK_SIZES
 from REACTKDTrainLib.nodes.table import NodeTable
+from REACTKDTrainLib.study.limits import limit_of
 
-LATENTS = ("lesions", *DENSITIES)
 #: name -> blocks of the node vector; none of them has an encoder
 MOMENT_BASELINES = {
     "input moments": ("input",),
@@ -22,8 +22,7 @@ def bayes_limit(table: NodeTable, subset: tuple[str, ...], masks: bool = False) 
 
     masks: with the expert's masks besides, whose outline shows the margin whatever the images are.
     """
-    latents = {name: table.truth[:, i].double().numpy() for i, name in enumerate(LATENTS)}
-    return posterior(latents, subset, also=("ln_margin",) if masks else ())
+    return limit_of(table.truth.double().numpy(), subset_name(subset), masks=masks)
 
 
 def hand_features(table: NodeTable, subset: tuple[str, ...]) -> np.ndarray:

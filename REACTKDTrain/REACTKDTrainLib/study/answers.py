@@ -9,7 +9,7 @@ import torch
 
 from REACTKDLib.core.modality import INPUTS, subset_name
 from REACTKDLib.core.student.network import Student
-from REACTKDTrainLib.models.predict import decide_views
+from REACTKDTrainLib.models.student_graph import decide_views
 from REACTKDTrainLib.training.fold_data import FoldData
 
 NODES = 8  # shown of a case: the parenchyma and up to seven lesions

@@ -44,13 +44,9 @@ def method_table(level: VolumeStudy, files: RunFiles, runs: Sequence[Run]) -> di
     """Tables I and III: row -> inputs -> measures; the limit last; tests of REACT-KD against the others."""
     rows = by_row(runs, files, len(level.splits))
     draws = level.preset.draws
-    out = {"rows": {}, "tests": {}, "labels": {row: label_of(row) for row in rows}}
+    out = {"rows": _measured_rows(level, rows), "tests": {}, "labels": {row: label_of(row) for row in rows}}
     for row, seeds in rows.items():
-        out["rows"][row] = {inputs: _measured(list(seeds.values()), f"p_{inputs}", draws) for inputs in INPUT_NAMES}
         out["rows"][row]["seeds"] = sorted(seeds)
-    if rows:
-        some = next(iter(next(iter(rows.values())).values()))
-        out["rows"][LIMIT] = _limit(level, pooled(some, "p_ct"), draws)
     if OURS in rows:
         for inputs in INPUT_NAMES:
             answers = {row: pooled(_first(seeds), f"p_{inputs}") for row, seeds in rows.items()}
@@ -64,15 +60,7 @@ def method_table(level: VolumeStudy, files: RunFiles, runs: Sequence[Run]) -> di
 def ablation_table(level: VolumeStudy, files: RunFiles, runs: Sequence[Run]) -> dict:
     """Table II: the eight rows in order, then the limit."""
     rows = by_row(runs, files, len(level.splits))
-    names = [ablation_name(*on) for on in ABLATIONS]
-    out = {"rows": {}}
-    for row in (n for n in names if n in rows):
-        out["rows"][row] = {
-            inputs: _measured(list(rows[row].values()), f"p_{inputs}", level.preset.draws) for inputs in INPUT_NAMES
-        }
-    if rows:
-        out["rows"][LIMIT] = _limit(level, pooled(_first(next(iter(rows.values()))), "p_ct"), level.preset.draws)
-    return out
+    return {"rows": _measured_rows(level, {n: rows[n] for on in ABLATIONS if (n := ablation_name(*on)) in rows})}
 
 
 def teacher_table(level: VolumeStudy, files: RunFiles, runs: Sequence[Run]) -> dict:
@@ -165,6 +153,18 @@ def _measured(seeds: Sequence[Sequence[Mapping[str, np.ndarray]]], name: str, dr
         [macro_auc(t["grade"][t["fold"] == f], t["p"][t["fold"] == f]) for f in np.unique(t["fold"])] for t in answers
     ]
     out["macro_auc"]["of_each_fold"] = [[float(v) if np.isfinite(v) else None for v in row] for row in by_fold]
+    return out
+
+
+def _measured_rows(level: VolumeStudy, rows: Mapping[str, Mapping[int, list]]) -> dict:
+    """Row -> inputs -> measures over all its seeds; the limit last."""
+    draws = level.preset.draws
+    out = {
+        row: {inputs: _measured(list(seeds.values()), f"p_{inputs}", draws) for inputs in INPUT_NAMES}
+        for row, seeds in rows.items()
+    }
+    if rows:
+        out[LIMIT] = _limit(level, pooled(_first(next(iter(rows.values()))), "p_ct"), draws)
     return out
 
 

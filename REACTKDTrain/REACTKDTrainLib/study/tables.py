@@ -8,7 +8,7 @@ from statistics import mean
 from REACTKDLib.core.modality import INPUT_NAMES
 from REACTKDTrainLib.evaluation.metrics import COLUMNS
 from REACTKDTrainLib.results.tables import Table, difference_cell, p_cell, value_cell
-from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL
+from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL, label_of
 
 HEADINGS = {
     "macro_auc": "AUC",
@@ -19,8 +19,6 @@ HEADINGS = {
     "quadratic_kappa": "kappa",
 }
 INPUT_HEADS = {"ct": "CT", "fdg+acetate": "PET", "ct+fdg+acetate": "PET + CT"}
-ROW_NAMES = {"kd": "KD (logits)", "none": "Student alone", "react-kd": "REACT-KD", "crd": "CRD",
-             "awmt": "AWMT-style (re-derived)"}  # fmt: skip
 
 
 def tables_of(results: Mapping) -> dict[str, tuple[str, Table]]:
@@ -63,7 +61,7 @@ def _measure_table(methods: Mapping, inputs: str) -> Table:
 def _input_table(methods: Mapping) -> Table:
     rows = [["method", *(INPUT_HEADS[i] for i in INPUT_NAMES)]]
     for row, measured in methods["rows"].items():
-        cells = [value_cell(measured[i]["macro_auc"]) if measured[i] else "-" for i in INPUT_NAMES]
+        cells = [value_cell((measured[i] or {}).get("macro_auc")) for i in INPUT_NAMES]
         rows.append([methods["labels"].get(row, row), *cells])
     return rows
 
@@ -84,7 +82,7 @@ def _ablation(ablation: Mapping) -> Table:
     ]
     for row, measured in ablation["rows"].items():
         on = [LIMIT, "", ""] if row == LIMIT else ["yes" if p in row else "" for p in ("dose", "graph", "cbam")]
-        cells = [value_cell(measured[i]["macro_auc"]) if measured[i] else "-" for i in INPUT_NAMES]
+        cells = [value_cell((measured[i] or {}).get("macro_auc")) for i in INPUT_NAMES]
         ct = measured["ct"]
         rows.append([*on, *cells, *(value_cell(ct[c]) if ct else "-" for c in ("accuracy", "macro_f1"))])
     return rows
@@ -102,12 +100,8 @@ def _external(external: Mapping) -> Table:
     levels = list(next(iter(external["rows"].values())))
     rows = [["method", *levels]]
     for row, measured in external["rows"].items():
-        rows.append(
-            [
-                external["labels"].get(row, row),
-                *(value_cell(measured[x]["macro_auc"]) if x in measured else "-" for x in levels),
-            ]
-        )
+        cells = [value_cell(measured.get(level, {}).get("macro_auc")) for level in levels]
+        rows.append([external["labels"].get(row, row), *cells])
     return rows
 
 
@@ -115,9 +109,9 @@ def row_name(row: str) -> str:
     """'kd/large' -> 'KD (logits), teacher of the whole pool'."""
     method, teacher = row.split("/")
     if method == "none":
-        return ROW_NAMES["none"]
+        return label_of(method)
     label = {"same": "teacher of the same patients", "large": "teacher of the whole pool"}[teacher]
-    return f"{ROW_NAMES.get(method, method)}, {label}"
+    return f"{label_of(method)}, {label}"
 
 
 def _primary(results: Mapping) -> Table:
@@ -127,7 +121,7 @@ def _primary(results: Mapping) -> Table:
     for size, measured in results["nodes"]["sizes"].items():
         for name, found in measured["differences"].items():
             left, right = (part.split("/") for part in name.split(" - "))
-            label = f"{ROW_NAMES.get(left[0], left[0])} - {ROW_NAMES.get(right[0], right[0])}"
+            label = f"{label_of(left[0])} - {label_of(right[0])}"
             teacher = {"same": "same patients", "large": "whole pool"}[left[1]]
             first = left[0] == OURS and right[0] == RIVAL
             ct = found["ct"]

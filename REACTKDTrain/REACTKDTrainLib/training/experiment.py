@@ -171,7 +171,7 @@ class Experiment:
             make,
             self.options.workers,
             lambda fraction, _: prepared(fraction, "preparing cases"),
-            self._check_stop,
+            self.stop.check,
         )
         for part in self.processes.gather(failed):
             failed |= part
@@ -274,7 +274,7 @@ class Experiment:
 
         def predicted() -> None:
             on_progress(next(done) / total, fold.named("predicting unseen cases"))
-            self._check_stop()
+            self.stop.check()
 
         for name, data in parts.items():
             rows: list[Prediction] = []
@@ -283,10 +283,6 @@ class Experiment:
             if teacher is not None:
                 rows += predict_teacher(teacher, data, fold.number, predicted)
             write_rows(self.output / f"fold{fold.number}" / f"{name}.json", rows)
-
-    def _check_stop(self) -> None:
-        if self.stop.asked():
-            raise Stopped("The run was stopped; what is done is kept, and --resume goes on from here.")
 
 
 def _prepare_one(doses: Path, store: PreparedStore, dosed: frozenset[str], case) -> None:

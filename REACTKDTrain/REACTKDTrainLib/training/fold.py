@@ -24,8 +24,7 @@ from REACTKDTrainLib.distillation.auxiliary import LatentRegression
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.distillation.targets_cache import TargetCache
 from REACTKDTrainLib.models.node_batches import fit_teacher_scales, start_heads
-from REACTKDTrainLib.models.predict import predict_views
-from REACTKDTrainLib.models.student_graph import fit_fused_scale, fit_student_scales
+from REACTKDTrainLib.models.student_graph import fit_fused_scale, fit_student_scales, predict_views
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.progress import WeightedProgress
 from REACTKDTrainLib.training.cached_teacher import CachedTeacher
@@ -45,7 +44,7 @@ from REACTKDTrainLib.training.stages import (
     share_cbam,
     warm_start,
 )
-from REACTKDTrainLib.training.stop import StopFile, Stopped
+from REACTKDTrainLib.training.stop import StopFile
 from REACTKDTrainLib.training.trainer import Stage, Trainer
 
 #: part of a fold -> its settings
@@ -160,7 +159,8 @@ class FoldRun:
         for done, (data, index, number) in enumerate(own, start=1):
             data.light(index, number)
             on_progress(done / len(own), self.named("opening views"))
-            self._check_stop()
+            if self.stop is not None:
+                self.stop.check()
         self.processes.wait()
         return [train.light(index) for index in range(len(train))]
 
@@ -218,7 +218,7 @@ class FoldRun:
         cached.compute(
             self.processes,
             lambda fraction, text: on_progress(fraction, self.named(text)),
-            self._check_stop,
+            None if self.stop is None else self.stop.check,
         )
         return cached
 
@@ -260,10 +260,6 @@ class FoldRun:
     def named(self, what: str) -> str:
         """What is done, with the fold where there are several."""
         return f"fold {self.number + 1} of {self.config.folds}: {what}" if self.config.folds > 1 else what
-
-    def _check_stop(self) -> None:
-        if self.stop is not None and self.stop.asked():
-            raise Stopped("The training was stopped; what is done is kept, and --resume goes on from here.")
 
     def _case_keys(self) -> dict:
         return {

@@ -19,7 +19,7 @@ from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.evaluation.metrics import summarize
-from REACTKDTrainLib.models.predict import predict_views
+from REACTKDTrainLib.models.student_graph import predict_views
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.training.fold_data import FoldData
 

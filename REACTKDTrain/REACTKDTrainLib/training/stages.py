@@ -25,8 +25,7 @@ from REACTKDTrainLib.distillation.distiller import Distiller
 from REACTKDTrainLib.distillation.losses import divergence, focal_loss, random_presence
 from REACTKDTrainLib.models.node_batches import student_heads, teacher_heads
 from REACTKDTrainLib.models.outputs import GraphOutput
-from REACTKDTrainLib.models.predict import predict_views
-from REACTKDTrainLib.models.student_graph import student_forward
+from REACTKDTrainLib.models.student_graph import predict_views, student_forward
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.models.teacher_heads import BRANCHES
 from REACTKDTrainLib.training.config import LossConfig

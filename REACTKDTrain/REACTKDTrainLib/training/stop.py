@@ -26,6 +26,11 @@ class StopFile:
         """True when somebody put the file there."""
         return self._path.exists()
 
+    def check(self) -> None:
+        """Raises: Stopped when it is there."""
+        if self.asked():
+            raise Stopped("The run was stopped; what is done is kept, and --resume goes on from here.")
+
     def clear(self) -> None:
         """Take the file away, under either name."""
         self._path.unlink(missing_ok=True)

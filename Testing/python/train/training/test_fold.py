@@ -14,7 +14,7 @@ from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.cohorts.sizes import preparation_of
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.distillation.targets_cache import TargetCache, weights_hash
-from REACTKDTrainLib.models.predict import predict_views
+from REACTKDTrainLib.models.student_graph import predict_views
 from REACTKDTrainLib.training import device
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.fold import FoldRun

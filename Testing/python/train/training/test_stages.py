@@ -16,8 +16,7 @@ from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.distillation.methods import METHODS
 from REACTKDTrainLib.models.node_batches import fit_teacher_scales, start_heads, student_heads, teacher_heads
 from REACTKDTrainLib.models.outputs import GraphOutput
-from REACTKDTrainLib.models.predict import predict_views
-from REACTKDTrainLib.models.student_graph import fit_fused_scale, fit_student_scales, student_forward
+from REACTKDTrainLib.models.student_graph import fit_fused_scale, fit_student_scales, predict_views, student_forward
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.models.teacher_config import TeacherConfig
 from REACTKDTrainLib.training.config import LossConfig, StageConfig
