@@ -13,11 +13,10 @@ import torch
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.progress import OnProgress, no_progress
-from REACTKDTrainLib.low_dose.backprojection import BackProjector
 from REACTKDTrainLib.low_dose.calibration import calibrated_budget
 from REACTKDTrainLib.low_dose.gridding import PolarGeometry
 from REACTKDTrainLib.low_dose.inputs import check_slices, check_spacing
-from REACTKDTrainLib.low_dose.line_integrals import COARSE, CoarseLineIntegrals, centered
+from REACTKDTrainLib.low_dose.line_integrals import COARSE, MODES, CoarseLineIntegrals, centered, noisy_sinograms
 from REACTKDTrainLib.low_dose.physics import (
     FLUENCE,
     MU_WATER_PER_MM,
@@ -30,8 +29,8 @@ from REACTKDTrainLib.low_dose.physics import (
     electronic_std,
     quantum_std,
 )
+from REACTKDTrainLib.low_dose.projection import BackProjector
 from REACTKDTrainLib.low_dose.randomness import DIRECT, ELECTRONIC, QUANTUM, WhiteNoise, check_seed, overlap_kernel
-from REACTKDTrainLib.low_dose.sinogram_noise import MODES, noisy_sinograms
 
 Slices = TypeVar("Slices", np.ndarray, torch.Tensor)
 Bowtie = Callable[[np.ndarray], np.ndarray]

@@ -74,7 +74,7 @@ class GraphOutput:
 
         def branches(kind: str, lacking: Any) -> dict[str, list]:
             own = [getattr(part, kind) for part in parts]
-            return {name: [of.get(name, lacking) for of in own] for name in sorted({n for of in own for n in of})}
+            return {name: [of.get(name, lacking) for of in own] for name in dict.fromkeys(n for of in own for n in of)}
 
         return cls(
             torch.cat([p.logits for p in parts]),

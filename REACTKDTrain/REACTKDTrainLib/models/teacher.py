@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +20,8 @@ from REACTKDTrainLib.models.sample_dropout import drawn_from
 from REACTKDTrainLib.models.swin_branch import SwinBranch
 from REACTKDTrainLib.models.teacher_config import TeacherConfig
 from REACTKDTrainLib.models.teacher_heads import BRANCHES, PET, TeacherHeads
+
+_OF_BRANCHES = ("logits", "nodes", "maps", "scores", "attention")  # what is kept of each branch, beside the fused output
 
 
 class Teacher(TeacherHeads):
@@ -73,54 +77,43 @@ class Teacher(TeacherHeads):
 
         Raises: ValueError for a case without CT.
         """
-        encoded = self.encode(views, dose_images)
-        parts: dict[str, list] = defaultdict(list)
-        for row, (view, maps) in enumerate(zip(views, encoded, strict=True)):
+        parts = []
+        for row, (view, maps) in enumerate(zip(views, self.encode(views, dose_images), strict=True)):
             batch = self._batch(view, None if dose_images is None else dose_images[row])
-            with drawn_from(sample_seeds[row] if sample_seeds is not None and self.training else None):
-                for name in ("fused", *BRANCHES):
-                    chosen = {"fused": list(maps), "structure_function": [m for m in PET if m in maps]}
-                    parts[name].append(self._grade(name, [maps[m] for m in chosen.get(name, ["dose"])], view, batch))
-        logits = {name: [part[0] for part in parts[name]] for name in parts}
-        nodes = {name: [part[1] for part in parts[name]] for name in parts}
-        present = [b for b in BRANCHES if any(x is not None for x in logits[b])]
-        return GraphOutput(
-            torch.stack(logits["fused"]),
-            nodes["fused"],
-            [part[3] for part in parts["fused"]],
-            torch.stack([part[2] for part in parts["fused"]]),
-            {b: _stacked(logits[b], self.config.classes) for b in present},
-            {b: nodes[b] for b in present},
-            branch_maps={b: [part[3] for part in parts[b]] for b in present},
-            scores=[part[4] for part in parts["fused"]],
-            attention=[part[5] for part in parts["fused"]],
-            branch_scores={b: [part[4] for part in parts[b]] for b in present},
-            branch_attention={b: [part[5] for part in parts[b]] for b in present},
-        )
+            used = {"fused": list(maps.values()), "structure_function": [maps[m] for m in PET if m in maps]}
+            with self._drawn(sample_seeds, row):
+                found = {
+                    name: self._grade(name, used.get(name, [maps["dose"]]), view, batch)
+                    for name in ("fused", *BRANCHES)
+                    if used.get(name, True)
+                }
+            fused = found.pop("fused")
+            fields = {f"branch_{name}": {b: getattr(own, name) for b, own in found.items()} for name in _OF_BRANCHES}
+            parts.append(replace(fused, **fields))
+        return GraphOutput.joined(parts)
 
-    def grade_dose(self, views: Sequence[View], images: Sequence[Tensor], sample_seeds=None) -> GraphOutput:
-        """The dose branch alone, for CT without a grade: logits, node means of its map."""
+    def grade_dose(
+        self, views: Sequence[View], images: Sequence[Tensor], sample_seeds: Sequence[int] | None = None
+    ) -> GraphOutput:
+        """The dose branch alone, for CT (d, h, w) without a grade: logits and node means. sample_seeds: (B,)."""
         device = next(self.parameters()).device
         maps = [self.encoders["dose"](image[None, None].to(device))[0] for image in images]
         parts = []
         for row, (view, image, level) in enumerate(zip(views, images, maps, strict=True)):
-            with drawn_from(sample_seeds[row] if sample_seeds is not None and self.training else None):
+            with self._drawn(sample_seeds, row):
                 parts.append(self._grade("dose", [level], view, self._batch(view, image)))
-        return GraphOutput(
-            torch.stack([p[0] for p in parts]),
-            [p[1] for p in parts],
-            [p[3] for p in parts],
-            torch.stack([p[2] for p in parts]),
-        )
+        return GraphOutput.joined(parts)
 
-    def _grade(self, name: str, maps: list[Tensor], view: View, batch: NodeBatch):
-        """(logits, nodes, hidden, map, scores, attention) of one head, Nones where it has nothing to look at."""
-        if not maps:
-            return (None,) * 6
+    def _drawn(self, sample_seeds: Sequence[int] | None, row: int) -> AbstractContextManager[None]:
+        return drawn_from(sample_seeds[row] if sample_seeds is not None and self.training else None)
+
+    def _grade(self, name: str, maps: list[Tensor], view: View, batch: NodeBatch) -> GraphOutput:
+        """One head on one case, as a batch of it."""
         level = self.cbam(torch.stack(maps).sum(dim=0)[None])[0]
         weights = F.avg_pool3d(view.expert.occupancy[None].to(level.device), 4, ceil_mode=True)[0]
         decision, nodes = self.heads[name].grade_map(level, weights, batch)
-        return decision.logits, nodes, decision.summary, level, decision.region_scores, decision.region_attention
+        regions = {"scores": [decision.region_scores], "attention": [decision.region_attention]}
+        return GraphOutput(decision.logits[None], [nodes], [level], decision.summary[None], **regions)
 
     def _batch(self, view: View, dose_image: Tensor | None) -> NodeBatch:
         """One case over the expert's regions; 'dose' from the degraded CT where there is one."""
@@ -132,8 +125,3 @@ class Teacher(TeacherHeads):
         columns, device = columns_of(self.config.blocks), next(self.parameters()).device
         own = {name: value[:, columns].to(device) for name, value in fixed.items()}
         return NodeBatch(view.expert.topology.to(device), own)
-
-
-def _stacked(rows: list[Tensor | None], classes: int) -> Tensor:
-    some = next(row for row in rows if row is not None)
-    return torch.stack([some.new_full((classes,), float("nan")) if row is None else row for row in rows])

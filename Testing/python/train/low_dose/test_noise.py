@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from REACTKDTrainLib.low_dose.backprojection import ramp, window
 from REACTKDTrainLib.low_dose.physics import MU_WATER_PER_MM, electronic_factor, quantum_factor
+from REACTKDTrainLib.low_dose.projection import ramp, window
 from REACTKDTrainLib.low_dose.simulator import LowDoseCT
 from support.ct_objects import body, disc_mask, ellipse_with_bones, water_cylinder
 

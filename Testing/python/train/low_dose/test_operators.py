@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from REACTKDTrainLib.low_dose.backprojection import BackProjector, ramp, window
 from REACTKDTrainLib.low_dose.gridding import PolarGeometry, gather_matrix, scatter_matrix
-from REACTKDTrainLib.low_dose.line_integrals import CoarseLineIntegrals
+from REACTKDTrainLib.low_dose.line_integrals import CoarseLineIntegrals, noisy_sinograms
 from REACTKDTrainLib.low_dose.physics import MU_WATER_PER_MM, attenuation
-from REACTKDTrainLib.low_dose.projection import Projector
-from REACTKDTrainLib.low_dose.sinogram_noise import noisy_sinograms
+from REACTKDTrainLib.low_dose.projection import BackProjector, Projector, ramp, window
 from support.ct_objects import body, coverage
 from support.real_data import hcc_tace_048
 
