@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.files.label_values import whole_labels
 from REACTKDLib.core.files.volumes import read_raw, write_volume
@@ -23,7 +24,7 @@ from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.base import CohortCase
-from REACTKDTrainLib.cohorts.label_files import LabeledImages
+from REACTKDTrainLib.cohorts.file_case import open_on_image
 from REACTKDTrainLib.cohorts.survey import Survey
 from REACTKDTrainLib.cohorts.tace_case import TaceFiles
 
@@ -63,8 +64,9 @@ def _entry(case: CohortCase, path: Path, fold: int | None, clinical: Mapping[str
     if isinstance(files, TaceFiles):
         first = min(files.slices, key=lambda piece: piece.path)
         entry |= _relative({"ct": first.path, "segmentation": files.segmentation}, path)
-    elif isinstance(files, LabeledImages):
-        entry |= _relative({**files.images, **_masks(files, path)}, path)
+    elif isinstance(files, Job) and case.provenance:  # a case of a list has none: its list may say more than is written
+        masks = _masks(files, case.load.func is open_on_image, path)
+        entry |= _relative({**{m.value: image for m, image in files.images.items()}, **masks}, path)
     else:
         raise UsageError(f"Case {case.id} is listed or made already; give training the list itself.")
     if case.grade is not None:
@@ -74,15 +76,16 @@ def _entry(case: CohortCase, path: Path, fold: int | None, clinical: Mapping[str
     return entry | {key: value for key, value in more.items() if value is not None}
 
 
-def _masks(files: LabeledImages, path: Path) -> dict[str, Path]:
-    if files.liver != files.tumor:
-        return {"liver": files.liver, "tumor": files.tumor}
-    if not files.liver_rule.image_geometry:
-        return {"segmentation": files.liver}
-    image, labels = read_raw(next(iter(files.images.values())), "the CT"), read_raw(files.liver, "the segmentation")
+def _masks(files: Job, on_image: bool, path: Path) -> dict[str, Path]:
+    if files.mask_files is not None:
+        return dict(zip(("liver", "tumor"), files.mask_files, strict=True))
+    if not on_image:
+        return {"segmentation": files.segmentation}
+    image = read_raw(next(iter(files.images.values())), "the CT")
+    labels = read_raw(files.segmentation, "the segmentation")
     if image.array.shape != labels.array.shape or np.allclose(image.ijk_to_ras, labels.ijk_to_ras, atol=1e-3):
-        return {"segmentation": files.liver}
-    target = path.parent / f"{path.stem}-masks" / f"{files.id}.nii.gz"
+        return {"segmentation": files.segmentation}
+    target = path.parent / f"{path.stem}-masks" / f"{files.case}.nii.gz"
     whole, _ = whole_labels(labels.array, "the segmentation")
     return {"segmentation": write_volume(Volume(whole.astype(np.uint8), image.ijk_to_ras), target)}
 

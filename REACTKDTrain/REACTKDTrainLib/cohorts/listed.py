@@ -21,7 +21,6 @@ from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.text import quoted, shown
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
-from REACTKDTrainLib.cohorts.label_files import LabeledImages, open_labeled
 from REACTKDTrainLib.cohorts.layout import known_layouts, survey_folder
 from REACTKDTrainLib.cohorts.survey import Survey
 
@@ -171,10 +170,6 @@ def _case(job: Job, labels: Mapping[str, Any], without_files: str) -> CohortCase
     name, images = job.case, {m.value: path for m, path in job.images.items()}
     if not images or (job.segmentation is None and job.mask_files is None):
         raise UsageError(without_files.format(case=quoted([name])))
-    if job.mask_files is None:
-        masks, load = (job.segmentation,), partial(open_job, job)
-    else:
-        masks, load = job.mask_files, partial(open_labeled, LabeledImages(name, images, *job.mask_files))
     clinical = labels.get("clinical")
     if clinical is not None and not isinstance(clinical, dict):
         raise UsageError(
@@ -185,8 +180,8 @@ def _case(job: Job, labels: Mapping[str, Any], without_files: str) -> CohortCase
         name_of(labels, "patient", name),
         grade_of(labels.get("grade"), name),
         tuple(images),
-        load,
-        _fingerprint(name, (*images.values(), *masks)),
+        partial(open_job, job),
+        _fingerprint(name, (*images.values(), *(job.mask_files or (job.segmentation,)))),
         _fold_of(labels.get("fold"), name),
         clinical=clinical,
     )

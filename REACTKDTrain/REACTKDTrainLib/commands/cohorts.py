@@ -135,5 +135,5 @@ def _orientation(case: Case) -> list[Problem]:
 def _pairs(texts: Sequence[str]) -> dict[str, str]:
     odd = [text for text in texts if text.count("=") != 1]
     if odd:
-        raise UsageError(f"{odd[0]!r} is not written as NAME=VALUE; correct it.")
+        raise UsageError("{given} is not written as NAME=VALUE; correct it.", given=repr(odd[0]))
     return dict(text.split("=") for text in texts)

@@ -92,7 +92,8 @@ def _read(path: Path) -> Volume:
 def _run_cohort(options: argparse.Namespace, device: str, on_progress: OnProgress) -> str:
     given = [name for name in ("dose", "seed", "thickness") if getattr(options, name) is not None]
     if given:
-        raise UsageError(f"The option --{given[0]} goes with --ct; the test sets have the published doses and seeds.")
+        text = "The option --{option} goes with --ct; the test sets have the published doses and seeds."
+        raise UsageError(text, option=given[0])
     from REACTKDTrainLib.cohorts.open_cohort import open_cohort
     from REACTKDTrainLib.low_dose.cohort import DoseTestSets
     from REACTKDTrainLib.low_dose.dosed_cohort import summary, write_test_sets
@@ -106,7 +107,7 @@ def _check_output(ct: Path, output: Path) -> None:
     from REACTKDLib.core.files.volumes import SUFFIXES, suffix_of
 
     if suffix_of(output) not in SUFFIXES:
-        raise UsageError(f"An image cannot be written as '{output.name}'; use .nii.gz, .nrrd or .mha.")
+        raise UsageError("An image cannot be written as '{name}'; use .nii.gz, .nrrd or .mha.", name=output.name)
     if ct.exists() and output.exists() and ct.samefile(output):
         raise UsageError("The output is the CT itself, which would be lost; choose another name.")
 
@@ -115,11 +116,11 @@ def _prepared_device(name: str, threads: int) -> str:
     import torch
 
     if threads < 1:
-        raise UsageError(f"The number of threads is {threads}, but it must be at least 1.")
+        raise UsageError("The number of threads is {threads}, but it must be at least 1.", threads=threads)
     # Threads that wait for each other on a busy computer cost more than they bring: seven times, measured with two.
     torch.set_num_threads(threads)
     try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"The device '{name}' cannot be used on this computer; use cpu.") from error
+        raise UsageError("The device '{name}' cannot be used on this computer; use cpu.", name=name) from error
     return name

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.modality import MODALITIES, subset_name
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.student.bundle import SHIPPED, Bundle
@@ -35,6 +34,7 @@ from REACTKDTrainLib.release.distill import best_baseline, calibrate, distill, w
 from REACTKDTrainLib.release.encoder import train_encoder
 from REACTKDTrainLib.release.measure import evaluate, with_other_masks
 from REACTKDTrainLib.release.recipe import ReleaseRecipe, Seeds
+from REACTKDTrainLib.training.outputs import NOT_CLINICAL, model_metadata
 from REACTKDTrainLib.worker_pool import WorkerPool
 
 FORMAT = "reactkd-release/1"
@@ -50,7 +50,6 @@ COST = {
     "distillation": 5.0,
     "measures": 3.0,
 }
-CLINICAL_USE = "trained on digital phantoms: not for clinical use"
 
 
 @dataclass(eq=False)
@@ -193,7 +192,10 @@ class Release:
         pair = {"before distillation": before, "student": student}
         evaluation["other_masks"] = with_other_masks(test, pair, draws)
         training = self.provenance(records[last], record)
-        bundle = Bundle.save(output, student, self._metadata(version, training, evaluation))
+        about = {"name": SHIPPED, "version": version, "clinical_use": NOT_CLINICAL[True]}
+        seen = TrainedOn({subset_name(MODALITIES): training["cases"]}, self.recipe.heads.modality_dropout)
+        trained = (self.recipe.student.modalities, seen, self.recipe.size, self._nodes.window)
+        bundle = Bundle.save(output, student, model_metadata(about, *trained, training, evaluation))
         write_text(Path(output) / "docs" / "README.md", card(training, evaluation))
         self._progress.part("measures")(1.0, "done")
         return bundle
@@ -228,27 +230,6 @@ class Release:
             "with augmentation, focal loss and modality dropout; head on moments of whole volumes, then tuned with the "
             "encoder's; then heads distilled from an ensemble of teachers that see all images and the expert's masks",
         }  # fmt: skip
-
-    def _metadata(self, version: str, training: dict, evaluation: dict) -> dict:
-        window = self._nodes.window
-        preparation = preparation_of(self.recipe.size).to_metadata()
-        preparation |= {"ct_center_hu": window.center_hu, "ct_scale_hu": window.scale_hu}
-        info = {
-            "name": SHIPPED,
-            "version": version,
-            "clinical_use": CLINICAL_USE,
-            "classes": list(GRADES),
-            "organ": "Liver",
-            "lesion": "Tumor",
-            "modalities": list(self.recipe.student.modalities),
-            "trained_on": TrainedOn(
-                {subset_name(MODALITIES): training["cases"]}, self.recipe.heads.modality_dropout
-            ).to_metadata(),
-            "preparation": preparation,
-            "training": training,
-            "evaluation": evaluation,
-        }
-        return {"reactkd": info}
 
 
 def release(

@@ -25,7 +25,7 @@ from REACTKDTrainLib.study.results import ablation_table, external_table, method
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.study.tables import tables_of
 from REACTKDTrainLib.study.volumes import VolumeStudy
-from REACTKDTrainLib.training.record import PACKAGES, _version, revision
+from REACTKDTrainLib.training.record import revision, versions
 from REACTKDTrainLib.worker_pool import WorkerPool
 
 #: in the order in which they run: what decides most first
@@ -201,7 +201,7 @@ class Study:
             "configuration": self.preset.training.to_dict(),
             "revision": revision(),
             "made": datetime.now(timezone.utc).date().isoformat(),
-            "versions": {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}},
+            "versions": versions(),
             "hardware": {
                 "machine": platform.machine(),
                 "threads": torch.get_num_threads(),

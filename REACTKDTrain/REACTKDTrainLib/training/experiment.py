@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -61,29 +61,27 @@ def _run_or_stop(run: Experiment) -> Result:
         raise
 
 
+@dataclass(eq=False)
 class Experiment:
     """See `run_experiment`."""
 
-    def __init__(
-        self,
-        options: RunOptions,
-        config: TrainingConfig,
-        device: torch.device,
-        processes: Processes,
-        on_progress: OnProgress,
-    ):
-        self.options, self.config, self.device, self.processes = options, config, device, processes
-        self.output = Path(options.output)
-        self.cache = Path(options.cache) if options.cache else self.output / "cache"
+    options: RunOptions
+    config: TrainingConfig
+    device: torch.device
+    processes: Processes
+    on_progress: OnProgress
+
+    def __post_init__(self) -> None:
+        self.output = Path(self.options.output)
+        self.cache = Path(self.options.cache) if self.options.cache else self.output / "cache"
         self.stop = StopFile(self.output)
-        self._on_progress = on_progress
-        self.store = config.data.store(self.cache)
+        self.store = self.config.data.store(self.cache)
 
     def run(self) -> Result:
         """Everything, in order; what an earlier run finished is not done again."""
         if self.processes.first:
             self.stop.clear()  # first of all, so that a stop asked for from now on is obeyed
-        self._on_progress(0.0, "opening the cohort")
+        self.on_progress(0.0, "opening the cohort")
         self._check_batches()
         self._check_unlabeled()
         cohorts = self._open()
@@ -164,7 +162,7 @@ class Experiment:
         dosed = {case.id for role in roles if role in cohorts for case in cohorts[role].cases}
         make = partial(_prepare_one, self.cache / "doses", self.store, frozenset(dosed))
         own = cases[self.processes.rank :: self.processes.world]
-        self._progress = WeightedProgress(self._parts(cohorts), self._on_progress)
+        self._progress = WeightedProgress(self._parts(cohorts), self.on_progress)
         prepared = self._progress.part("prepare")
         failed = prepare_cases(
             own,
@@ -256,7 +254,7 @@ class Experiment:
         result = Result(None, None, None)
         if self.processes.first:
             result = write_outcome(self.output, self.config, cohorts, record, best)
-            self._on_progress(1.0, "done")
+            self.on_progress(1.0, "done")
         self.processes.wait()
         return result
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.student.bundle import Bundle
@@ -90,34 +92,54 @@ def write_outcome(
 def save_model(folder: Path, best: Chosen, config: TrainingConfig, record: dict, metrics: dict) -> Bundle:
     """Write `configs/metadata.json`, `models/model.pt` and `docs/README.md`. metrics: of the whole run."""
     cohort = counts_of(record["cohorts"]["cohort"])
-    preparation = preparation_of(config.data.size).to_metadata()
-    preparation |= {"ct_center_hu": best.window.center_hu, "ct_scale_hu": best.window.scale_hu}
+    training = {
+        "method": config.method,
+        "cohort": cohort,
+        "fold": best.fold,
+        "folds": config.folds,
+        "seed": config.seed,
+        "temperature": round(best.temperature, 4),
+        "revision": record["revision"],
+        "made": datetime.now(timezone.utc).date().isoformat(),
+    }
+    name = "reactkd-phantom-run" if cohort["digital_phantom"] else "reactkd-run"
+    about = {"name": name, "version": "1.0.0", "clinical_use": NOT_CLINICAL[cohort["digital_phantom"]]}
+    trained = (config.student.modalities, best.trained_on, config.data.size, best.window)
+    metadata = model_metadata(about, *trained, training, metrics)
+    card = model_card(metadata["reactkd"], config)
+    bundle = Bundle.save(folder, best.student.cpu(), metadata)
+    write_text(Path(folder) / "docs" / "README.md", card)
+    return bundle
+
+
+def model_metadata(
+    about: Mapping[str, str],
+    modalities: Sequence[str],
+    trained_on: TrainedOn,
+    size: str,
+    window: LiverWindow,
+    training: Mapping[str, Any],
+    evaluation: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What a model folder says of its student, as `Bundle.save` takes it.
+
+    about: 'name', 'version' and 'clinical_use'. size: of the network's grid, see `cohorts.sizes`; window: of CT.
+    training, evaluation: how it was made and what it is worth, for people.
+    """
+    preparation = preparation_of(size).to_metadata()
+    preparation |= {"ct_center_hu": window.center_hu, "ct_scale_hu": window.scale_hu}
     info = {
-        "name": "reactkd-phantom-run" if cohort["digital_phantom"] else "reactkd-run",
-        "version": "1.0.0",
-        "clinical_use": NOT_CLINICAL[cohort["digital_phantom"]],
+        **about,
         "classes": list(GRADES),
         "organ": "Liver",
         "lesion": "Tumor",
-        "modalities": list(config.student.modalities),
-        "trained_on": best.trained_on.to_metadata(),
+        "modalities": list(modalities),
+        "trained_on": trained_on.to_metadata(),
         "preparation": preparation,
-        "training": {
-            "method": config.method,
-            "cohort": cohort,
-            "fold": best.fold,
-            "folds": config.folds,
-            "seed": config.seed,
-            "temperature": round(best.temperature, 4),
-            "revision": record["revision"],
-            "made": datetime.now(timezone.utc).date().isoformat(),
-        },
-        "evaluation": metrics,
+        "training": training,
+        "evaluation": evaluation,
     }
-    card = model_card(info, config)
-    bundle = Bundle.save(folder, best.student.cpu(), {"reactkd": info})
-    write_text(Path(folder) / "docs" / "README.md", card)
-    return bundle
+    return {"reactkd": info}
 
 
 def counts_of(cohort: dict) -> dict:

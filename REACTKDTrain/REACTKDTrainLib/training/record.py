@@ -46,7 +46,7 @@ def describe_run(
         "configuration": config.to_dict(),
         "seed": config.seed,
         "cohorts": {role: describe_cohort(cohort) for role, cohort in cohorts.items()},
-        "versions": {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}},
+        "versions": versions(),
         "hardware": {
             "machine": platform.machine(),
             "system": platform.system(),
@@ -156,8 +156,12 @@ def difference(old: dict, new: dict, where: str = "") -> str | None:
     return None
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+def versions() -> dict[str, str | None]:
+    """Of Python and of `PACKAGES`, None for one that is not installed."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found

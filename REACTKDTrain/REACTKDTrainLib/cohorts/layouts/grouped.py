@@ -13,17 +13,19 @@ from pathlib import Path
 
 import numpy as np
 
+from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.files.label_values import whole_labels
 from REACTKDLib.core.files.volumes import read_raw
+from REACTKDLib.core.modality import Modality
 from REACTKDTrainLib.cohorts.base import CohortCase
-from REACTKDTrainLib.cohorts.label_files import LabeledImages, LabelRule, labeled_case
+from REACTKDTrainLib.cohorts.file_case import file_case
 from REACTKDTrainLib.cohorts.layout import Layout
 from REACTKDTrainLib.cohorts.layouts.hospital import file_of, patients_by_grade
 from REACTKDTrainLib.cohorts.survey import Problem, Survey
 
 FOLDER = "Public_CT_Grouped"
-LIVER, TUMOR = LabelRule(liver=(1, 2)), LabelRule(tumor=(2,))
+LIVER, TUMOR = (1, 2), (2,)
 
 
 def is_grouped(root: Path) -> bool:
@@ -46,12 +48,14 @@ def survey_grouped(root: Path, grades: Mapping[str, str] | None = None) -> Surve
             problems.append(Problem(folder.name, kind, f"There is no {lacking}.nii.gz; the patient was left out."))
             continue
         try:
-            problems += _odd_labels(folder.name, mask)
+            labels, more = _labels(folder.name, mask)
         except ReactkdError as error:
             problems.append(Problem(folder.name, "unreadable", str(error)))
             continue
-        files = LabeledImages(folder.name, {"ct": image}, mask, mask, LIVER, TUMOR)
-        cases.append(labeled_case(files, folder.name, grade, "public CT, grouped", repr((LIVER, TUMOR))))
+        problems += more
+        liver, tumor = (tuple(str(value) for value in wanted if value in labels) for wanted in (LIVER, TUMOR))
+        job = Job(folder.name, {Modality.CT: image}, mask, liver or ("1",), tumor)
+        cases.append(file_case(job, folder.name, grade, "public CT, grouped", f"liver {LIVER}, tumor {TUMOR}"))
     return Survey("public CT, grouped by grade", tuple(cases), tuple(problems))
 
 
@@ -59,13 +63,13 @@ def _top(root: Path) -> Path | None:
     return next((p for p in (root / FOLDER, root) if p.name == FOLDER and p.is_dir()), None)
 
 
-def _odd_labels(patient: str, mask: Path) -> list[Problem]:
+def _labels(patient: str, mask: Path) -> tuple[set[int], list[Problem]]:
+    """The values of a mask, and what is odd about them."""
     labels, _ = whole_labels(read_raw(mask, "the mask").array, "the mask")
-    values = sorted(set(np.unique(labels).tolist()) - {0, 1, 2})
-    if not values:
-        return []
-    text = f"The mask also holds the labels {', '.join(f'{v:g}' for v in values)}, which are not counted as liver."
-    return [Problem(patient, "odd-labels", text)]
+    values = set(np.unique(labels).tolist())
+    odd = sorted(values - {0, 1, 2})
+    text = f"The mask also holds the labels {', '.join(f'{v:g}' for v in odd)}, which are not counted as liver."
+    return values, [Problem(patient, "odd-labels", text)] if odd else []
 
 
 LAYOUT = Layout(

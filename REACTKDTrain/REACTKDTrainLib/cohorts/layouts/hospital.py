@@ -13,20 +13,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.files.volumes import read_raw
 from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.modality import Modality
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.clinical import read_hospital_sheet
-from REACTKDTrainLib.cohorts.label_files import LabeledImages, labeled_case
+from REACTKDTrainLib.cohorts.file_case import file_case
 from REACTKDTrainLib.cohorts.layout import Layout, Pairs
 from REACTKDTrainLib.cohorts.survey import Problem, Survey
 
-TRACERS = {"FDG": "fdg", "ACT": "acetate"}
+TRACERS = {"FDG": Modality.FDG, "ACT": Modality.ACETATE}
 IMAGES, MASKS = "Dataset", "Dataset_seg"
 _SUFFIXES = (".nii.gz", ".nii")
 
@@ -103,9 +106,9 @@ def patients_by_grade(
     return list(found.values()), problems
 
 
-def _pairs_of(root: Path, grade: str, patient: str) -> tuple[dict[str, LabeledImages], list[Problem]]:
+def _pairs_of(root: Path, grade: str, patient: str) -> tuple[dict[Modality, Job], list[Problem]]:
     """Tracer -> the files of its pair."""
-    found: dict[str, LabeledImages] = {}
+    found: dict[Modality, Job] = {}
     problems = []
     for folder, modality in TRACERS.items():
         images, masks = root / IMAGES / grade / patient / folder, root / MASKS / grade / patient / folder
@@ -123,30 +126,31 @@ def _pairs_of(root: Path, grade: str, patient: str) -> tuple[dict[str, LabeledIm
         else:
             if files["PET"] is None:
                 problems.append(Problem(name, "pet-missing", "There is no PET.nii.gz; the CT is used alone."))
-            volumes = {"ct": files["CT"]} | ({modality: files["PET"]} if files["PET"] else {})
-            found[modality] = LabeledImages(name, volumes, files["CT_liver"], files["CT_tumor"])
+            volumes = {Modality.CT: files["CT"]} | ({modality: files["PET"]} if files["PET"] else {})
+            found[modality] = Job(name, volumes, mask_files=(files["CT_liver"], files["CT_tumor"]))
     if not found and not problems:
         problems.append(Problem(patient, "no-image", "There is neither an FDG nor an ACT folder with images."))
     return found, problems
 
 
 def _cases(
-    patient: str, grade: int, found: dict[str, LabeledImages], pairs: Pairs
+    patient: str, grade: int, found: dict[Modality, Job], pairs: Pairs
 ) -> tuple[list[CohortCase], list[Problem]]:
     problems: list[Problem] = []
     wanted = list(found.values())
     if pairs == "joined" and len(found) == 2:
         first, second = wanted
         try:
-            if _one_grid(first.images["ct"], second.images["ct"]):
-                images = {**first.images, **{m: p for m, p in second.images.items() if m != "ct"}}
-                wanted = [LabeledImages(patient, images, first.liver, first.tumor)]
+            if _one_grid(first.images[Modality.CT], second.images[Modality.CT]):
+                images = first.images | {m: path for m, path in second.images.items() if m is not Modality.CT}
+                wanted = [replace(first, case=patient, images=images)]
             else:
                 text = "The two CTs lie on different grids, so the pairs cannot be joined without registration."
                 problems.append(Problem(patient, "not-joined", text))
         except ReactkdError as error:
             return [], [Problem(patient, "unreadable", str(error))]
-    return [labeled_case(files, patient, grade, "hospital layout", *files.images) for files in wanted], problems
+    made = [file_case(job, patient, grade, "hospital layout", *(m.value for m in job.images)) for job in wanted]
+    return made, problems
 
 
 def _clinical(root: Path, patients: set[str]) -> tuple[dict[str, dict], list[Problem]]:

@@ -12,19 +12,21 @@ from pathlib import Path
 
 import numpy as np
 
+from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.files.label_values import whole_labels
 from REACTKDLib.core.files.volumes import read_raw
 from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.content import disagreements
-from REACTKDTrainLib.cohorts.label_files import LabeledImages, LabelRule, labeled_case
+from REACTKDTrainLib.cohorts.file_case import file_case
 from REACTKDTrainLib.cohorts.layout import Layout
 from REACTKDTrainLib.cohorts.survey import Problem, Survey, against_header
 
-RULE = LabelRule(liver=None, tumor=(2,), image_geometry=True)
+RULE = "every label is liver, 2 is tumor, the image's geometry counts"
 IRCADB = range(28, 48)
 _SUFFIX = r"\.nii(\.gz)?$"
 _IMAGE = re.compile(r"^(volume-|liver_)(\d+)" + _SUFFIX)
@@ -58,8 +60,9 @@ def survey_lits(root: Path, on_progress: OnProgress = no_progress) -> Survey:
             problems.append(Problem(name, "no-image", "There is a segmentation but no volume; it was left out."))
         else:
             try:
-                problems += _look_at(name, number, images[number], labels[number])
-                cases.append(_case(name, images[number], labels[number]))
+                values, more = _look_at(name, number, images[number], labels[number])
+                cases.append(_case(name, images[number], labels[number], values))
+                problems += more
             except (ReactkdError, OSError) as error:
                 problems.append(Problem(name, "unreadable", str(error)))
     on_progress(1.0, f"{len(numbers)} cases")
@@ -67,9 +70,10 @@ def survey_lits(root: Path, on_progress: OnProgress = no_progress) -> Survey:
     return Survey(kind, tuple(cases), tuple(problems))
 
 
-def _case(name: str, image: Path, label: Path) -> CohortCase:
-    files = LabeledImages(name, {"ct": image}, label, label, RULE, RULE)
-    return labeled_case(files, name, None, "LiTS17 / MSD Task03_Liver", repr(RULE))
+def _case(name: str, image: Path, label: Path, values: set[int]) -> CohortCase:
+    liver = tuple(str(value) for value in sorted(values - {0})) or ("1",)
+    job = Job(name, {Modality.CT: image}, label, liver, ("2",) if 2 in values else ())
+    return file_case(job, name, None, "LiTS17 / MSD Task03_Liver", RULE, on_image=True)
 
 
 def _files(root: Path) -> tuple[dict[int, Path], dict[int, Path], list[Problem]]:
@@ -105,7 +109,8 @@ def _files(root: Path) -> tuple[dict[int, Path], dict[int, Path], list[Problem]]
     return images, labels, problems
 
 
-def _look_at(name: str, number: int, image: Path, label: Path) -> list[Problem]:
+def _look_at(name: str, number: int, image: Path, label: Path) -> tuple[set[int], list[Problem]]:
+    """The values of the labels, and what is odd about the pair."""
     raw, mask = read_raw(image, "the CT"), read_raw(label, "the segmentation")
     found = []
     identity = np.allclose(np.abs(raw.ijk_to_ras[:3, :3]), np.eye(3), atol=1e-6)
@@ -141,7 +146,7 @@ def _look_at(name: str, number: int, image: Path, label: Path) -> list[Problem]:
     if low < LOW_HU or high > HIGH_HU:
         text = f"Values from {low:.0f} to {high:.0f} HU: padding or metal, clipped when the case is prepared."
         found.append(Problem(name, "values", text))
-    return found
+    return values, found
 
 
 LAYOUT = Layout(

@@ -18,7 +18,6 @@ from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
-from REACTKDTrainLib.cohorts.label_files import LabeledImages, LabelRule, open_labeled
 from support.case_files import NAMES, SEGMENTATION, patched_nifti, write_case
 from support.nifti_headers import CODES, nifti2, nifti_with, sheared
 from support.small_cases import placed, rotation, small_case
@@ -153,10 +152,6 @@ def by_two_files(ct, masks):
     return open_job(Job("a", {Modality.CT: ct}, None, None, None, _two_files(masks)))
 
 
-def by_training(ct, masks):
-    return open_labeled(LabeledImages("a", {"ct": ct}, masks, masks, LabelRule(), LabelRule(tumor=(2,))))
-
-
 def _two_files(masks):
     both = read_raw(masks)
     paths = [masks.with_name(f"{name}-{masks.name}") for name in ("liver", "tumor")]
@@ -165,7 +160,7 @@ def _two_files(masks):
     return tuple(paths)
 
 
-@pytest.mark.parametrize("read", [by_command, by_batch, by_two_files, by_training])
+@pytest.mark.parametrize("read", [by_command, by_batch, by_two_files])
 @pytest.mark.parametrize("masks_lie", ["on the taken place", "on the other place"])
 @pytest.mark.parametrize("forms", [(1, 1), (1, 2)])
 @pytest.mark.parametrize("shift", [(13, -7, 3), (16, 0, 0)], ids=["apart", "apart by whole voxels"])

@@ -1,0 +1,49 @@
+"""Cases of a cohort by the files of a job, opened as the case of a reader is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from REACTKDLib.core.cases.job import Job
+from REACTKDLib.core.cases.open_case import case_of, read_any_segmentation, read_volumes
+from REACTKDLib.core.cases.open_job import open_job
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.stated_places import same_place
+from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
+
+
+def file_case(
+    job: Job, patient: str, grade: int | None, provenance: str, *words: str, on_image: bool = False
+) -> CohortCase:
+    """The case that `open_job` opens, or with `on_image` `open_on_image`. grade: index into `GRADES`, or None.
+
+    words: choices that change what is read, for the fingerprint. Raises: OSError for files that cannot be read.
+    """
+    return CohortCase(
+        job.case,
+        patient,
+        grade,
+        tuple(modality.value for modality in job.images),
+        partial(open_on_image if on_image else open_job, job),
+        fingerprint_of([*job.images.values(), *(job.mask_files or (job.segmentation,))], *words),
+        provenance=provenance,
+    )
+
+
+def open_on_image(job: Job) -> Case:
+    """As `open_job`, but a label file of the image's shape lies on the image, whatever its header says (LiTS 48-52).
+
+    Raises: what `open_job` raises.
+    """
+    volumes, findings = read_volumes(job.images, job.segmentation)
+    file, image = read_any_segmentation(job.segmentation), next(iter(volumes.values()))
+    grid = Grid(image.shape, image.ijk_to_ras)
+    if file.grid.shape == grid.shape and not same_place(file.grid, grid):
+        text = "The mask has the image's shape but another geometry; it was laid on the image."
+        findings = [*findings, Finding("mask-geometry-overruled", "warning", text)]
+        file = replace(file, ijk_to_ras=image.ijk_to_ras, other_places=image.other_places)
+    return case_of(volumes, file, job.liver, job.tumor, job.case, findings)
