@@ -81,7 +81,7 @@ def _plain(value: Tensor) -> Tensor:
 
 
 def warp_like(view_seed: int | None, how: Augmentation, volume: Tensor) -> Tensor:
-    """Warp (C, d, h, w) as the view with this `warp_seed` was, zeros outside; as it is where nothing moved."""
+    """Warp (C, d, h, w) as the view was, with zeros outside. view_seed: its `warp_seed`; None changes nothing."""
     return volume if view_seed is None else warp({"like": volume}, how, view_seed)["like"]
 
 

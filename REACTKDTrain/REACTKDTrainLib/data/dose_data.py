@@ -36,7 +36,7 @@ FORMAT = "reactkd-noise-fields/3"  # raised when fields are made differently, so
 
 
 def prepare_fields(folder: Path, store: PreparedStore, case: CohortCase) -> None:
-    """Make the fields of one case on the box of its prepared images, if they are not there.
+    """Make the fields of one case on the box of its prepared images, if they are not there, and keep them in `folder`.
 
     The photon budget is fitted to the noise of each real scan; a phantom has the default one.
     Raises: TruncatedFieldOfView and others of `low_dose` for a CT that cannot be simulated, and why.
@@ -113,7 +113,10 @@ class DoseSource:
         window: LiverWindow,
         augmentation: Augmentation,
     ) -> DoseSource:
-        """For cases that went through `prepare_fields_or_note`."""
+        """For cases that went through `prepare_fields_or_note` with this folder and store.
+
+        window: of the training fold; augmentation: of the views.
+        """
         keys = {case.id: _key(store, case) for case in cases if not _note(folder, store, case)}
         return cls(ContentStore(folder), keys, window, augmentation)
 

@@ -35,7 +35,10 @@ class LatentRegression(nn.Module):
         self.readout = nn.Linear(hidden, SIZE)
 
     def forward(self, output: GraphOutput, views: Sequence[View], presence: Mapping[str, Tensor]) -> Tensor:
-        """The mean over the cases of each case's mean over its lesions and the latents shown."""
+        """The mean over the cases of each case's mean over its lesions and the latents shown: a scalar.
+
+        output: of the student, whose `embeddings` are read. presence: modality -> (B,), the images of each case.
+        """
         rows = []
         for row, (h, view) in enumerate(zip(output.embeddings, views, strict=True)):
             shown = visible({m: float(v[row]) for m, v in presence.items()}).to(h.device)

@@ -47,11 +47,17 @@ class Distiller(nn.Module):
         self.student_width, self.teacher_width = student_width, teacher_width
 
     def forward(self, student: GraphOutput, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
-        """Named terms, weighted, each a mean over the cases; the focal loss is not among them."""
+        """Named terms, weighted, each a scalar, the mean over the B cases; the focal loss is not among them.
+
+        student, teacher: their outputs; those of the teacher are constants. views: of the cases, in the same order.
+        """
         raise NotImplementedError
 
     def logit_terms(self, student: Tensor, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
-        """Those terms that compare logits (B, K) alone; heads learn from them before the encoders join."""
+        """Those of the terms that compare logits alone; heads learn from them before the encoders join.
+
+        student: logits (B, K). teacher, views: as in `forward`.
+        """
         return {}
 
 
@@ -115,6 +121,7 @@ def check_method(name: str) -> None:
 def make_distiller(name: str, config: DistillationConfig, student_width: int, teacher_width: int) -> Distiller:
     """Build a method by its name; 'at+kd' adds the terms of 'kd' to a method without any on logits.
 
+    config: each method reads its own weights. student_width, teacher_width: channels C of their nodes and maps.
     Raises: UsageError for an unknown one.
     """
     check_method(name)

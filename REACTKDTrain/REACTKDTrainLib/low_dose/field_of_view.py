@@ -56,10 +56,12 @@ class EdgeContact:
 
     @property
     def largest(self) -> float:
+        """Of the worst slice."""
         return float(np.nanmax(self.shares))
 
     @property
     def truncated(self) -> bool:
+        """Whether the body runs out of the picture in most slices."""
         return self.typical > LARGEST_SHARE
 
 

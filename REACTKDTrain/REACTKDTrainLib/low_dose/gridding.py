@@ -37,10 +37,12 @@ class PolarGeometry:
 
     @property
     def bins(self) -> int:
+        """B detector bins, a pixel wide each."""
         return self.size * 3 // 2
 
     @property
     def frequencies(self) -> int:
+        """K = B/2 + 1 of a real view of B bins."""
         return self.bins // 2 + 1
 
     @property

@@ -20,7 +20,11 @@ from REACTKDTrainLib.models.teacher_heads import PET, TeacherHeads
 def batch_of(
     views: Sequence[View], images: Sequence[str], blocks: Sequence[str], device: torch.device, expert: bool = False
 ) -> NodeBatch:
-    """Collate the student's side of views, or the expert's, which is what teachers see."""
+    """Collate the student's side of views, or the expert's, which is what teachers see.
+
+    images: those that are read, absent ones as zeros; blocks: of the fixed node vectors. Returns B cases, padded to the
+    largest graph.
+    """
     columns = columns_of(blocks)
     vectors = [view.fixed_expert if expert else view.fixed for view in views]
     masks = [view.expert if expert else view.masks for view in views]

@@ -42,7 +42,9 @@ def used_modalities(student: Student, view: View, presence: Presence | None, row
 
 
 def encode_views(student: Student, views: Sequence[View], presence: Presence | None) -> list[dict[str, list[Tensor]]]:
-    """Projected maps of each view: modality -> three (C_l, ...). A branch that is dropped is not computed at all.
+    """Projected maps of each view: modality -> three (C_l, ...) at full, half and quarter size.
+
+    presence: modality -> (B,) 0 or 1, None for all images; a branch that is dropped is not computed at all.
 
     Views of one shape are encoded as one batch.
     """

@@ -156,7 +156,7 @@ def fit_learned_scale(student: Student, table: NodeTable) -> None:
 
 @torch.no_grad()
 def predict(student: Student, table: NodeTable, subset: tuple[str, ...], variant: int = 0) -> Tensor:
-    """Probabilities (N, K) of every case with some of its images and one of its sets of masks."""
+    """Probabilities (N, K) float64 of every case with the images of `subset`, over masks `variant` (0 expert)."""
     student.eval()
     presence = {m: torch.full((len(table),), float(m in subset)) for m in student.config.modalities}
     batch = table.batch(variant=variant).for_student(student, presence)
@@ -249,7 +249,7 @@ class Checkpoint:
     every: int = 50
 
     def save(self, step: int, parts: Mapping[str, Any], order: torch.Generator, queue: Tensor) -> None:
-        """Raises: OutputNotWritable."""
+        """Keep everything after `step` steps. queue: what is left of the epoch. Raises: OutputNotWritable."""
         states = {str(n): g.get_state() for n, g in enumerate((order, *self.draws))}
         tensors = {name: part.state_dict() for name, part in parts.items()}
         tensors |= {"generators": states, "process": torch.get_rng_state(), "queue": queue}

@@ -123,6 +123,8 @@ def crop_moments(
 ) -> Tensor:
     """Moments of the fused maps over parenchyma and lesion of crops: (B, 2, F). The batched form of `fused_nodes`.
 
+    images: (B, 3, size^3); masks: (B, 2, pooled^3), from `Crops.drawn`. presence: modality -> (B,) 0 or 1.
+
     Branches that are absent are not computed. Nothing in the encoder pools over its input, so moments are those of the
     whole volume wherever the crop holds the receptive field.
     """

@@ -69,7 +69,10 @@ def calibrate(student: Student, table: NodeTable) -> float:
 def best_baseline(
     blocks: tuple[str, ...], train: NodeTable, validation: NodeTable, recipe: ReleaseRecipe
 ) -> tuple[Student, dict]:
-    """A student without an encoder, the best of the trials by validation; the same budget for every baseline."""
+    """A student without an encoder, the best of the trials by validation, and by what it was trained.
+
+    blocks: of its node vectors. Every baseline has the same budget, `recipe.trials`.
+    """
     found = []
     for steps, modality_dropout, dropout in recipe.trials:
         own = replace(recipe.heads, steps=steps, modality_dropout=modality_dropout)

@@ -159,7 +159,9 @@ class NodeStudy:
             return targets_of(self.large_teacher, self.table(part))
 
     def student(self, method: str, teacher: str, size: int, number: int, choice: dict):
-        """One training. choice: changes of the distillation's weights, or of the recipe."""
+        """One training on subset `number` of `size` patients. teacher: one of `TEACHERS`. choice: changes of the
+        distillation's weights, or of the recipe.
+        """
         own = {k: v for k, v in choice.items() if k == "weight_decay"}
         config = DistillationConfig(**{k: v for k, v in choice.items() if k != "weight_decay"})
         with seeded(number):

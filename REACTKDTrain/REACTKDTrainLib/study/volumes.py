@@ -55,6 +55,7 @@ class VolumeStudy:
 
     @property
     def training(self) -> TrainingConfig:
+        """Settings of every run, but for what a row changes."""
         return self.preset.training
 
     @cached_property
@@ -105,7 +106,7 @@ class VolumeStudy:
         return self._teachers[fold]
 
     def student(self, config: TrainingConfig, fold: int, key: str) -> tuple[Student, FoldRun]:
-        """Train one student, with the shared teachers."""
+        """Train one student of a fold with the shared teachers, in the folder `work/<key>`; returns it and its fold."""
         run = self._fold(config, fold, self.output / "work" / key, self.base(fold))
         needs = make_distiller(config.method, config.distillation, 1, 1).needs_teacher
         # the plain student shares the teachers' CBAM3D as well: rows differ in the method alone
@@ -114,7 +115,7 @@ class VolumeStudy:
     # -- runs
 
     def config_of(self, method: str, seed: int, dose: bool = True, graph: bool = True, cbam: bool = True):
-        """The settings of a row."""
+        """The settings of a row. dose, graph, cbam: False leaves out the dose teacher, the region graph, or CBAM3D."""
         own = self.training
         distillation = replace(
             own.distillation,

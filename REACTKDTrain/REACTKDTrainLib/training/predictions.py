@@ -43,7 +43,9 @@ class Prediction:
 def predict_student(
     student: Student, data: FoldData, fold: int, predicted: Callable[[], object] = int
 ) -> list[Prediction]:
-    """Every case with every subset of its images, over the expert's masks. predicted: called after each case."""
+    """Every case with every subset of its images, over the expert's masks. fold: for the rows, -1 for none; predicted:
+    called after each case.
+    """
     student.eval()
     out = []
     found = predict_views(student, map(data.view, range(len(data))), SUBSETS)

@@ -207,7 +207,7 @@ def consistency(native: GraphOutput, degraded: GraphOutput) -> Tensor:
 
 
 def graded_terms(output: GraphOutput, views: Sequence[View], config: LossConfig) -> dict[str, Tensor]:
-    """Focal loss of the fused logits, and that of each branch, weighted."""
+    """Focal loss of a teacher's fused logits, and that of each branch, weighted by `config.branches`: scalars."""
     grades = grades_of(views, output.logits.device)
     terms = {"focal": focal(output.logits, grades, config)}
     for branch in BRANCHES:
@@ -232,7 +232,10 @@ def drawn_presence(
 
 
 def dropped_lesions(nodes: int, sample: Sample, rate: float) -> list[int]:
-    """Lesions that the head does not see in this step: any but the parenchyma and the largest lesion (node 1)."""
+    """Lesions that the head does not see in this step: any but the parenchyma and the largest lesion (node 1).
+
+    nodes: of the case. sample: its seed is drawn from. rate: chance of each lesion.
+    """
     draw = torch.rand(nodes, generator=generator_of("nodes", sample.seed))
     return [n for n in range(2, nodes) if draw[n] < rate]
 

@@ -58,7 +58,10 @@ class Stage(ABC):
 
 
 def learning_rate(step: int, steps: int, config: StageConfig) -> float:
-    """Linear warm-up, then half a cosine down to a thousandth of the rate."""
+    """Linear warm-up, then half a cosine down to a thousandth of the rate (Loshchilov and Hutter 2017).
+
+    step: from 0, of `steps`.
+    """
     warm = int(config.warmup * steps)
     if step < warm:
         return config.lr * (step + 1) / warm

@@ -23,6 +23,7 @@ SHARPNESS = 1.0
 def teacher_weights(logits: Tensor, there: Tensor, grades: Tensor) -> Tensor:
     """w_k = softmax_k(-CE(z_Tk, y) / tau_w): (T, B), 0 where a case lacks a teacher, which must not lack all.
 
+    logits: (T, B, K); there: (T, B) bool, which teacher a case has; grades: (B,).
     For two teachers this is CA-MKD's (1 - softmax_k(CE)) / (T - 1) (Zhang et al., ICASSP 2022).
     """
     u = true_log_probability(logits, grades) / SHARPNESS

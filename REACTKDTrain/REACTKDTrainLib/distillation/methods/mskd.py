@@ -27,7 +27,10 @@ def patch_graph_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def filtered_loss(student: Tensor, teacher: Tensor, occupancy: Tensor) -> Tensor:
-    """sum_r |mean_{x in r} (F_S - F_T)|^2 / C over parenchyma and all lesions together, of standardized maps."""
+    """sum_r |mean_{x in r} (F_S - F_T)|^2 / C over parenchyma and all lesions together, of standardized maps.
+
+    student, teacher: (C, d, h, w). occupancy: (n, d, h, w), the parenchyma first. Returns a scalar.
+    """
     classes = torch.stack([occupancy[0], occupancy[1:].sum(dim=0)]) if len(occupancy) > 1 else occupancy
     apart = region_means(student, classes) - region_means(teacher.detach(), classes)
     return apart.square().mean(dim=1).sum()
