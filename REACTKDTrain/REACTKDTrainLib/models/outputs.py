@@ -82,12 +82,11 @@ class GraphOutput:
             [m for p in parts for m in p.maps],
             None if parts[0].hidden is None else torch.cat([p.hidden for p in parts]),
             {name: torch.cat(found) for name, found in branches("branch_logits", empty).items()},
-            {name: sum(map(list, found), []) for name, found in branches("branch_nodes", [None]).items()},
             scores=[s for p in parts for s in p.scores],
             attention=[a for p in parts for a in p.attention],
             **{
                 kind: {name: sum(map(list, found), []) for name, found in branches(kind, [None]).items()}
-                for kind in ("branch_maps", "branch_scores", "branch_attention")
+                for kind in ("branch_nodes", "branch_maps", "branch_scores", "branch_attention")
             },
         )
 

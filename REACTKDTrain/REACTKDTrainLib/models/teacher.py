@@ -21,7 +21,8 @@ from REACTKDTrainLib.models.swin_branch import SwinBranch
 from REACTKDTrainLib.models.teacher_config import TeacherConfig
 from REACTKDTrainLib.models.teacher_heads import BRANCHES, PET, TeacherHeads
 
-_OF_BRANCHES = ("logits", "nodes", "maps", "scores", "attention")  # what is kept of each branch, beside the fused output
+#: what is kept of each branch, beside the fused output
+_OF_BRANCHES = ("logits", "nodes", "maps", "scores", "attention")
 
 
 class Teacher(TeacherHeads):
