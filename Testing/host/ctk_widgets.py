@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import PySide6.QtWidgets as widgets
-from PySide6.QtCore import Property, QPoint, Qt, Signal
+from PySide6.QtCore import Property, QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPalette, QPolygon
 
 from host.properties import kept, of_part
@@ -31,6 +31,11 @@ class ctkCollapsibleButton(widgets.QAbstractButton):
 
     def hitButton(self, point: QPoint) -> bool:
         return 0 <= point.y() <= self._header
+
+    def minimumSizeHint(self) -> QSize:
+        """As of the real one: wide enough for its title."""
+        inside = super().minimumSizeHint() if not self._collapsed else QSize(0, self._header)
+        return inside.expandedTo(QSize(self.fontMetrics().horizontalAdvance(self.text) + 30, self._header))
 
     def childEvent(self, event: Any) -> None:
         super().childEvent(event)

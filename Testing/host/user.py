@@ -70,6 +70,15 @@ class User:
         QTest.mouseClick(self._usable(name), LEFT, Qt.KeyboardModifier.NoModifier, QPoint(30, 8))
         self.settle()
 
+    def open_section(self, name: str) -> None:
+        """Click on the title of a collapsible button that is closed; one that is open stays so, as by a hand.
+
+        A section that opened by itself may close again; one that a hand opened stays open.
+        """
+        if not self.find(name).collapsed:
+            self.toggle_section(name)
+        self.toggle_section(name)
+
     def type(self, name: str, text: str, enter: bool = True) -> None:
         """Replace what a field holds by `text`."""
         widget = self._usable(name)

@@ -17,6 +17,12 @@ def wait_for_inputs(user: Any, nodes: Any) -> None:
     user.wait_until(lambda: selector.currentNode() is nodes.segmentation, what="the recognition of the inputs")
 
 
+def choose_model(user: Any, folder: Any) -> None:
+    """Type the folder of a model into the settings at the end of the panel."""
+    user.open_section("settingsSection")
+    user.type("modelPathEdit", str(folder))
+
+
 def grade(user: Any) -> None:
     """Press the button and wait until the answer is there and drawn."""
     user.click("gradeButton")

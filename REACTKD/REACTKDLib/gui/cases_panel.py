@@ -1,4 +1,4 @@
-"""Section Cases: a list, the case of it that is open, and what the reader says of it."""
+"""Section Cases: a list, and the way through it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from REACTKDLib.core.grades import GRADES
 from REACTKDLib.gui.cases_table import CasesTable
 from REACTKDLib.gui.dialogs import all_files, ask_file, ask_folder
+from REACTKDLib.gui.folding import Folding
 from REACTKDLib.gui.packages import missing_packages
 from REACTKDLib.gui.reader_name import name_asked_once
 from REACTKDLib.gui.section import Section
+from REACTKDLib.gui.settings_panel import grades_on_opening
 from REACTKDLib.gui.views import show_case
-from REACTKDLib.gui.words import short_grade
 from REACTKDLib.scene.reading import Reading
 from REACTKDLib.scene.translation import translated
 
 LOOK_MS = 2000
 KEYS = (("Ctrl+Shift+N", 1), ("Ctrl+Shift+P", -1))  # without Shift they are New and Print, as of every table
-_GRADE_ON_OPENING = "REACTKD/GradeOnOpening"
 
 
 class CasesPanel(Section):
@@ -34,8 +33,7 @@ class CasesPanel(Section):
         super().__init__(context, place)
         self.reading: Reading = context.reading
         self.table = CasesTable(self.ui.casesTable)
-        self._filling = False
-        self._grades: list[str] = []
+        self.folding = Folding(place)
         self._shortcuts: list[Any] = []
         self._ahead: Any = None
         ui = self.ui
@@ -48,12 +46,6 @@ class CasesPanel(Section):
         ui.casesTable.connect("cellDoubleClicked(int,int)", self.on_row)
         ui.stayButton.connect("clicked(bool)", self.on_stay)
         ui.discardButton.connect("clicked(bool)", self.on_discard)
-        ui.readerComboBox.connect("activated(int)", self.on_reader_grade)
-        ui.reviewedCheckBox.connect("toggled(bool)", self.on_reviewed)
-        ui.gradeOnOpeningCheckBox.checked = slicer.util.settingsValue(
-            _GRADE_ON_OPENING, False, converter=slicer.util.toBool
-        )
-        ui.gradeOnOpeningCheckBox.connect("toggled(bool)", self.on_grade_on_opening)
         self.reading.changed.connect(self._refresh_if_open)
         self.reading.opened.connect(self.on_opened)
         context.result_changed.connect(self.on_result)
@@ -131,25 +123,10 @@ class CasesPanel(Section):
             return
         self.context.open_case(listed.nodes, listed.choice, listed.case_id)
         show_case(listed.nodes)
-        if self.ui.gradeOnOpeningCheckBox.checked and not self.context.answer_hidden:
+        if grades_on_opening() and not self.context.answer_hidden:
             self.context.grade()
 
-    def on_grade_on_opening(self, on: bool) -> None:
-        """Kept for the next start, too; the case that is open is not graded by this click."""
-        qt.QSettings().setValue(_GRADE_ON_OPENING, "true" if on else "false")
-
-    # what the reader and the model say
-
-    def on_reader_grade(self, index: int) -> None:
-        """The reader's grade of the case that is open."""
-        if self.reading.current is not None:
-            grade = self._grades[index - 1] if index > 0 else None
-            self.reading.set_reader_grade(self.reading.current.id, grade)
-
-    def on_reviewed(self, on: bool) -> None:
-        """The case that is open is finished, or is not."""
-        if not self._filling and self.reading.current is not None:
-            self.reading.set_reviewed(self.reading.current.id, on)
+    # what the model says
 
     def on_result(self) -> None:
         """The model has answered; the review keeps it."""
@@ -182,19 +159,15 @@ class CasesPanel(Section):
     # what is shown
 
     def refresh(self) -> None:
-        """Show the list, where the reader is, and what is known of the case that is open."""
-        self._filling = True
-        try:
-            self.table.show(self.reading.rows(), self.reading.index)
-            self._show_list()
-            self._show_reader()
-        finally:
-            self._filling = False
+        """Show the list, and where the reader is."""
+        self.table.show(self.reading.rows(), self.reading.index)
+        self._show_list()
 
     def _show_list(self) -> None:
         reading, ui = self.reading, self.ui
         has_list, busy = reading.cases is not None, reading.busy
         ui.listLabel.text = self._list_words()
+        self.folding.say(self._list_words().rstrip(".") if has_list else "")
         for button in (ui.openListButton, ui.openFolderButton):
             button.enabled = not busy
         ui.closeListButton.enabled = has_list and not busy
@@ -202,7 +175,6 @@ class CasesPanel(Section):
             widget.enabled = has_list and not busy
         for widget in (ui.casesTable, ui.todoCheckBox, ui.previousCaseButton, ui.nextCaseButton):
             widget.visible = has_list
-        ui.gradeOnOpeningCheckBox.visible = has_list
         ui.casesMessageLabel.text = self._message()
         ui.casesMessageLabel.visible = bool(ui.casesMessageLabel.text)
         ui.questionWidget.visible = reading.question is not None
@@ -229,25 +201,6 @@ class CasesPanel(Section):
         if not reading.message and reading.cases is not None and reading.index is None:
             return _("Double-click a case, or press Next, to begin.")
         return translated(reading.message)
-
-    def _show_reader(self) -> None:
-        case, ui = self.reading.current, self.ui
-        ui.readerWidget.visible = case is not None
-        ui.readerWidget.enabled = case is not None and not self.reading.busy
-        if case is None:
-            return
-        record = self.reading.review.of(case.id)
-        grades = list((record.answer or {}).get("probabilities") or GRADES)
-        if record.reader_grade is not None and record.reader_grade not in grades:
-            grades.append(record.reader_grade)
-        if grades != self._grades:
-            self._grades = grades
-            ui.readerComboBox.clear()
-            ui.readerComboBox.addItems([_("not graded"), *(short_grade(name) for name in grades)])
-        place = 0 if record.reader_grade is None else 1 + grades.index(record.reader_grade)
-        if ui.readerComboBox.currentIndex != place:
-            ui.readerComboBox.setCurrentIndex(place)
-        ui.reviewedCheckBox.checked = record.reviewed is not None
 
     # the life of the section
 
@@ -281,6 +234,7 @@ class CasesPanel(Section):
         self.timer.stop()
         self.timer.disconnect("timeout()", self.on_timer)
         self.table.close()
+        self.folding.close()
         self.reading.changed.disconnect(self._refresh_if_open)
         self.reading.opened.disconnect(self.on_opened)
         self.context.result_changed.disconnect(self.on_result)

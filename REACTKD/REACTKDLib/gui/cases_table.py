@@ -17,6 +17,7 @@ from REACTKDLib.scene.translation import translated
 
 Row = tuple[int, ListedCase, CaseReview]
 ROW_HEIGHT = 22
+ROWS_SEEN = 5  # more are scrolled to: the answer is seen below the table
 ROWS_AT_ONCE = 50  # a hundredth of a second or two; the rest of a long list follows
 
 
@@ -58,7 +59,7 @@ class CasesTable:
         same_cases = [row[:2] for row in old] == [row[:2] for row in rows]
         if not same_cases:
             self._table.setRowCount(len(rows))
-        if not same_cases:
+            self._fit(len(rows))
             self._waiting = list(range(len(rows)))
         else:
             marked = (self._current, current)
@@ -71,6 +72,12 @@ class CasesTable:
             self._timer.start()
         if moved or not same_cases:
             self._select(current)
+
+    def _fit(self, rows: int) -> None:
+        """No higher than the rows need, with room for a scroll bar."""
+        self._table.horizontalHeader().setFixedHeight(ROW_HEIGHT)
+        bar, frame = self._table.horizontalScrollBar().height, 2 * self._table.frameWidth
+        self._table.setFixedHeight((1 + min(max(rows, 2), ROWS_SEEN)) * ROW_HEIGHT + min(bar, ROW_HEIGHT) + frame)
 
     def close(self) -> None:
         """Write no more."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.masks.checks import MASK_FINDINGS
 from REACTKDLib.core.reports.report import GradeReport
@@ -31,9 +33,12 @@ def computation_messages(report: GradeReport | None) -> list[str]:
     return [translated(f.message) for f in report.findings if f.code in _COMPUTATION] if report is not None else []
 
 
-def input_messages(report: GradeReport | None) -> list[str]:
+def input_findings_of(report: GradeReport | None) -> list[Finding]:
     """Return what the checks say of the images; every finding that belongs nowhere else is told here."""
-    if report is None:
-        return []
     elsewhere = _MASKS | _COMPUTATION | _KNOWN_ALREADY
-    return [translated(f.message) for f in report.findings if f.code not in elsewhere]
+    return [f for f in report.findings if f.code not in elsewhere] if report is not None else []
+
+
+def urgent(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Return the sentences for which a section opens by itself: warnings, not what is said for information."""
+    return tuple(translated(finding.message) for finding in findings if finding.severity != "info")

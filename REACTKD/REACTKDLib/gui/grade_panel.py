@@ -1,4 +1,4 @@
-"""Section Grade: one button, the answer in large words, its probabilities, and what it was computed from."""
+"""Section Grade: one button, the answer in large words, its probabilities, and the reader's word beside it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.text import sentence
 from REACTKDLib.gui.context import HIDDEN
 from REACTKDLib.gui.findings import computation_messages
+from REACTKDLib.gui.reader_mark import ReaderMark
 from REACTKDLib.gui.section import Section
 from REACTKDLib.gui.words import clinical_use_words, grade_words, image_words, joined, short_grade
 from REACTKDLib.scene.dicom_origin import allow_different_patients
-from REACTKDLib.scene.panel_state import DEVICES
 from REACTKDLib.scene.state import GradingState
 from REACTKDLib.scene.translation import translated
 
 WARM_UP_MS = 1500  # after the inputs came: first they are shown
+BAR_HEIGHT = 18
+
+
+def _headline(text: str) -> str:
+    """Return large words on one line."""
+    return f'<span style="font-size: large; font-weight: bold">{text}</span>'
 
 
 class GradePanel(Section):
@@ -32,20 +38,19 @@ class GradePanel(Section):
         self._bars: dict[str, Any] = {}
         self._filling = False
         ui = self.ui
-        for device, text in zip(DEVICES, (_("GPU if there is one"), _("CPU"), _("GPU")), strict=True):
-            ui.deviceComboBox.addItem(text, device)
+        self.mark = ReaderMark(ui, context.reading)
         ui.gradeButton.connect("clicked(bool)", self.on_grade)
         ui.cancelButton.connect("clicked(bool)", self.on_cancel)
         ui.samePatientButton.connect("clicked(bool)", self.on_same_patient)
         ui.liveCheckBox.connect("toggled(bool)", self.on_live)
-        ui.modelPathEdit.connect("currentPathChanged(QString)", self.on_model)
-        ui.deviceComboBox.connect("activated(int)", self.on_device)
         self.warm_up_timer = qt.QTimer()
         self.warm_up_timer.setSingleShot(True)
         self.warm_up_timer.setInterval(WARM_UP_MS)
         self.warm_up_timer.connect("timeout()", self.on_warm_up)
         context.inputs_changed.connect(self.on_inputs)
         context.reading.changed.connect(self._refresh_if_open)
+        ui.probabilityWidget.layout().setContentsMargins(0, 0, 0, 0)
+        ui.probabilityWidget.layout().setVerticalSpacing(2)
         self.refresh()
 
     def on_inputs(self) -> None:
@@ -80,11 +85,6 @@ class GradePanel(Section):
             self.context.state.live = on
             self.context.changed()
 
-    def on_model(self, path: str) -> None:
-        """Another model folder."""
-        if not self._filling:
-            self.context.use_bundle(path.strip() or None)
-
     def cleanup(self) -> None:
         """Let go."""
         self.warm_up_timer.stop()
@@ -93,21 +93,14 @@ class GradePanel(Section):
         self.context.reading.changed.disconnect(self._refresh_if_open)
         super().cleanup()
 
-    def on_device(self, index: int) -> None:
-        """Another device."""
-        self.context.state.set_device(self.ui.deviceComboBox.itemData(index))
-
     def refresh(self) -> None:
         """Show state, answer and choices."""
         self._filling = True
         try:
             self._show_state()
             self._show_answer(self.context.report)
-            state = self.context.state
-            self.ui.liveCheckBox.checked = state.live
-            if self.ui.modelPathEdit.currentPath != (state.model or ""):
-                self.ui.modelPathEdit.currentPath = state.model or ""
-            self.ui.deviceComboBox.setCurrentIndex(DEVICES.index(state.device))
+            self.mark.refresh()
+            self.ui.liveCheckBox.checked = self.context.state.live
         finally:
             self._filling = False
 
@@ -124,8 +117,7 @@ class GradePanel(Section):
             ui.gradeButton.text = _("My grade stands: show the answer")
             ui.gradeButton.toolTip = _("Your grade is recorded as it is now; the model's answer is shown then.")
         ui.cancelButton.enabled = running
-        for widget in (ui.modelPathEdit, ui.deviceComboBox):
-            widget.enabled = not context.busy
+        ui.cancelButton.visible = context.busy
         fraction, text = controller.progress
         ui.progressBar.visible = context.busy
         ui.progressBar.value = round(100 * fraction)
@@ -171,12 +163,14 @@ class GradePanel(Section):
     @staticmethod
     def _headline(report: GradeReport) -> str:
         if report.grade is None:
-            return _("<h2>No grade</h2>No lesion is marked, so there is nothing to grade.")
+            return _("{headline} No lesion is marked, so there is nothing to grade.").format(
+                headline=_headline(_("No grade."))
+            )
         grade = grade_words(report.grade)
         if report.uncertain:
-            text = _("<h2>Uncertain</h2>The first grade, {grade}, leads by little or is itself unlikely.")
-            return text.format(grade=grade.lower())
-        return f"<h2>{grade}</h2>"
+            text = _("{headline} The most probable grade, {grade}, leads by little or is itself unlikely.")
+            return text.format(headline=_headline(_("Uncertain.")), grade=grade.lower())
+        return _headline(grade)
 
     @staticmethod
     def _details(report: GradeReport) -> str:
@@ -207,6 +201,7 @@ class GradePanel(Section):
             self._bars = {}
             for grade in probabilities:
                 bar = qt.QProgressBar()
+                bar.setMaximumHeight(BAR_HEIGHT)
                 bar.objectName = f"probabilityBar_{grade}"
                 layout.addRow(qt.QLabel(short_grade(grade)), bar)
                 self._bars[grade] = bar

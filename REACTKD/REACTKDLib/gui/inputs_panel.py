@@ -10,9 +10,10 @@ from slicer.i18n import tr as _
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.gui.findings import input_messages
+from REACTKDLib.gui.findings import input_findings_of, urgent
+from REACTKDLib.gui.folding import Folding
 from REACTKDLib.gui.section import Section
-from REACTKDLib.gui.words import joined, volume_words
+from REACTKDLib.gui.words import joined, short_image, volume_words
 from REACTKDLib.scene.input_info import input_findings, volume_info
 from REACTKDLib.scene.recognize_inputs import recognize_inputs
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
@@ -35,7 +36,8 @@ class InputsPanel(Section):
             Modality.ACETATE: ui.acetateSelector,
         }
         self.lines = {Modality.CT: ui.ctInfoLabel, Modality.FDG: ui.fdgInfoLabel, Modality.ACETATE: ui.acetateInfoLabel}
-        self._filling = False
+        self.folding = Folding(place, self._refresh_if_open)
+        self._filling = self._choosing = False
         self._known_lines: dict[Modality, tuple] = {}
         self._shown: Any = None
         # The user's choices alone: a selector also forgets its node, and says so, whenever it builds its rows anew.
@@ -45,6 +47,7 @@ class InputsPanel(Section):
         ui.liverComboBox.connect("activated(int)", self.on_segments_chosen)
         ui.tumorList.connect("itemChanged(QListWidgetItem*)", self.on_segments_chosen)
         ui.recognizeButton.connect("clicked(bool)", self.on_recognize)
+        ui.showChoicesButton.connect("clicked(bool)", self.on_show_choices)
         self.refresh()
 
     # from the hands to the state
@@ -53,13 +56,13 @@ class InputsPanel(Section):
         """Another image, or none."""
         if not self.context.suspended:
             self.context.state.set_volume(modality, node)
-            self.context.read_inputs()
+            self._read_choice()
 
     def on_segmentation_chosen(self, node: Any) -> None:
         """Another segmentation, or none."""
         if not self.context.suspended:
             self.context.state.set_segmentation(node)
-            self.context.read_inputs()
+            self._read_choice()
 
     def on_segments_chosen(self, _what: Any = None) -> None:
         """Another liver, or other tumors. What equals the recognition is left to it: it follows new segments."""
@@ -75,11 +78,25 @@ class InputsPanel(Section):
             state.set_segments(None, None)
         else:
             state.set_segments(livers, tumors)
-        self.context.read_inputs()
+        self._read_choice()
 
     def on_recognize(self, _checked: bool = False) -> None:
         """Choose anew whatever the scene says by itself; what it does not say stays as it was."""
+        self.folding.hold()
         self.recognize()
+
+    def on_show_choices(self, _checked: bool = False) -> None:
+        """See all of the section, not only what wants a look."""
+        self.folding.hold()
+        self.refresh()
+
+    def _read_choice(self) -> None:
+        """Take up what was chosen in this section, which stays open meanwhile."""
+        self._choosing = True
+        try:
+            self.context.read_inputs()
+        finally:
+            self._choosing = False
 
     def recognize(self, only: set[str] | None = None) -> None:
         """Fill in what is recognized. only: IDs of nodes that just came; then what is chosen already stays."""
@@ -117,14 +134,33 @@ class InputsPanel(Section):
             for widget in (self.ui.segmentationSelector, self.ui.recognizeButton):
                 widget.enabled = free
             self._show_segments(state.segmentation, free)
-            warnings = [translated(finding.message) for finding in input_findings(state.volumes)]
-            warnings += input_messages(self.context.report)
-            if self.context.problem and state.segmentation is not None:  # else the Grade section says what is missing
-                warnings.insert(0, self.context.problem)
-            self.ui.inputsWarningLabel.text = "\n".join(warnings)
-            self.ui.inputsWarningLabel.visible = bool(warnings)
+            self._show_warnings()
         finally:
             self._filling = False
+
+    def _show_warnings(self) -> None:
+        """Say what is wrong; where it can be mended here, or was opened by hand, the choices are seen as well."""
+        context, ui = self.context, self.ui
+        findings = input_findings_of(context.report)
+        wrong = [translated(finding.message) for finding in input_findings(context.state.volumes)]
+        if context.problem and context.state.segmentation is not None:  # else the Grade section says what is missing
+            wrong.insert(0, context.problem)
+        warnings = (*wrong, *(translated(finding.message) for finding in findings))
+        ui.inputsWarningLabel.text = "\n".join(warnings)
+        ui.inputsWarningLabel.visible = bool(warnings)
+        needs = (*wrong, *urgent(findings), *([] if context.nodes is not None else [context.problem]))
+        key = None if context.nodes is None else (context.nodes.reference.GetID(), context.report is not None)
+        self.folding.show(self._line(len(warnings)), needs, key, by_hand=self._choosing)
+        everything = self.folding.held or bool(wrong) or context.nodes is None
+        ui.choicesWidget.visible = everything
+        ui.showChoicesButton.visible = not everything
+
+    def _line(self, warnings: int) -> str:
+        """What the case is made of, in a line."""
+        if self.context.nodes is None:
+            return ""
+        images = ", ".join(short_image(modality) for modality in self.context.nodes.volumes)
+        return _("{images}; {count} to see").format(images=images, count=warnings) if warnings else images
 
     def _show_line(self, modality: Modality, node: Any) -> None:
         label = self.lines[modality]
@@ -171,3 +207,8 @@ class InputsPanel(Section):
             return choose_segments(segmentation) if segmentation is not None else None
         except ReactkdError:
             return None
+
+    def cleanup(self) -> None:
+        """Let go."""
+        self.folding.close()
+        super().cleanup()

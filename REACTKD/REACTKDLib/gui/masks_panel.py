@@ -11,7 +11,8 @@ from slicer.i18n import tr as _
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.masks.fixes import FIXES, SPLITS
-from REACTKDLib.gui.findings import is_of_masks
+from REACTKDLib.gui.findings import is_of_masks, urgent
+from REACTKDLib.gui.folding import Folding
 from REACTKDLib.gui.own_segments import OwnSegments
 from REACTKDLib.gui.section import Section
 from REACTKDLib.gui.views import show_case
@@ -32,6 +33,7 @@ class MasksPanel(Section):
         super().__init__(context, place)
         self.fixer = MaskFixer(context.scene, context.dispatcher)
         self.checker = MaskChecker(context.scene, context.dispatcher)
+        self.folding = Folding(place)
         self._own_segments = OwnSegments()
         self._listed: tuple[Finding, ...] | None = None
         self._report: Any = None
@@ -155,6 +157,22 @@ class MasksPanel(Section):
         ui.splitButton.enabled = ready and bool(context.choice.tumors)
         ui.segmentEditorButton.enabled = context.state.segmentation is not None
         ui.findingsWidget.enabled = ready
+        self._fold(findings, shown, message)
+
+    def _fold(self, findings: tuple[Finding, ...] | None, shown: tuple[Finding, ...], message: str) -> None:
+        """Close the section while its masks are clean."""
+        needs = urgent(shown)
+        needs += ("proposal",) if self.fixer.proposal is not None else ()
+        needs += (message,) if message and not (self.fixer.busy or self.checker.busy) else ()
+        key = None if self.context.nodes is None else self.context.nodes.segmentation.GetID()
+        if findings is None:
+            line = _("not checked yet") if self.context.nodes is not None else ""
+        elif shown:
+            line = _("{count} to see").format(count=len(shown))
+        else:
+            outdated = self.checker.findings is None and self.context.outdated
+            line = _("changed since the check") if outdated else _("nothing wrong found")
+        self.folding.show(line, needs, key)
 
     def _findings(self) -> tuple[Finding, ...] | None:
         if self.checker.findings is not None:
@@ -261,6 +279,7 @@ class MasksPanel(Section):
     def cleanup(self) -> None:
         """Stop the work and take a copy away that is still proposed."""
         self._own_segments.restore()
+        self.folding.close()
         self.fixer.close()
         self.checker.close()
         super().cleanup()

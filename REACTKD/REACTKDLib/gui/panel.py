@@ -21,6 +21,7 @@ from REACTKDLib.gui.masks_panel import MasksPanel
 from REACTKDLib.gui.reader_panel import ReaderPanel
 from REACTKDLib.gui.report_panel import ReportPanel
 from REACTKDLib.gui.section import Section, place_of
+from REACTKDLib.gui.settings_panel import SettingsPanel
 from REACTKDLib.gui.training_panel import TrainingPanel
 from REACTKDLib.gui.views import show_answer, show_case
 from REACTKDLib.gui.why_panel import WhyPanel
@@ -37,6 +38,7 @@ SECTIONS: tuple[type[Section], ...] = (
     WhyPanel,
     ReportPanel,
     TrainingPanel,
+    SettingsPanel,
 )
 POLL_MS = 30
 BUSY_POLL_MS = 5  # a grade takes a dozen steps here and there: waiting 30 ms between them would double its time

@@ -18,7 +18,9 @@ from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.gui.words import short_grade
 from REACTKDLib.scene.translation import translated
 
-NAME_WIDTH = 130  # a longer name is cut off and shown in its tool tip, so that the effect is seen beside it
+ROW_HEIGHT = 24
+ROWS_SEEN = 8  # more are scrolled to
+COLUMNS_SEEN = 2  # beside the name: what fits into 300 pixels; the others are in the details below the table
 
 Column = tuple[str, str, int, Any]  # title, tool tip, decimals, value of (index, row)
 
@@ -63,7 +65,7 @@ def by_effect() -> tuple[int, Any]:
 
 def fill(table: Any, report: GradeReport) -> None:
     """Replace the content of a QTableWidget by the regions of `report`, the largest effect first."""
-    columns = columns_for(report)
+    columns = columns_for(report)[:COLUMNS_SEEN]
     table.blockSignals(True)
     table.clear()
     table.setColumnCount(1 + len(columns))
@@ -77,8 +79,23 @@ def fill(table: Any, report: GradeReport) -> None:
             table.setItem(index, column, _number_item(value(index, row), decimals))
     sort(table, *by_effect())
     table.resizeColumnsToContents()
-    table.setColumnWidth(0, min(table.columnWidth(0), NAME_WIDTH))
+    table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)  # a long name is cut off, and in its tip
+    table.setCurrentCell(0, 0)
+    rows = min(max(len(report.regions), 1), ROWS_SEEN)
+    table.horizontalHeader().setFixedHeight(ROW_HEIGHT)
+    table.setFixedHeight((1 + rows) * ROW_HEIGHT + 2 * table.frameWidth)
     table.blockSignals(False)
+
+
+def details(report: GradeReport, index: int) -> str:
+    """Return what the table has no room for, as rich text: every further number of a region."""
+    row = report.regions[index]
+    shown = []
+    for title, _tip, decimals, value in columns_for(report)[COLUMNS_SEEN:]:
+        number = value(index, row)
+        if number is not None:
+            shown.append(f"{title} {number + 0.0:.{decimals}f}".replace(" ", "&nbsp;"))  # broken between numbers only
+    return f"<b>{translated(row.name)}</b>: {', '.join(shown)}" if shown else ""
 
 
 def sort(table: Any, column: int, order: Any) -> None:

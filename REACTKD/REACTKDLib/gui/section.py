@@ -33,7 +33,9 @@ class Section(VTKObservationMixin):
         self.place = place
         self.root = self._loaded()
         place.layout().addWidget(self.root)
-        self.root.layout().setContentsMargins(0, 0, 0, 0)  # the button has margins; two are too much at 300 pixels
+        place.layout().setContentsMargins(6, 4, 6, 6)  # verdict and reason are to be seen on one screen
+        self.root.layout().setContentsMargins(0, 0, 0, 0)
+        self.root.layout().setSpacing(4)
         self.ui = slicer.util.childWidgetVariables(self.root)
         if hasattr(self.root, "setMRMLScene"):
             self.root.setMRMLScene(slicer.mrmlScene)

@@ -17,8 +17,6 @@ from REACTKDLib.gui.words import grade_words, image_words, overlay_words, short_
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.overlay import Overlay, overlays_for
 
-ROW_HEIGHT = 24  # five regions are seen at once
-
 
 class WhyPanel(Section):
     """The region table, what-if, and how the answer is drawn."""
@@ -36,10 +34,11 @@ class WhyPanel(Section):
         self._own_segments = OwnSegments()
         self._entered = False
         ui.regionTable.verticalHeader().hide()
-        ui.regionTable.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+        ui.regionTable.verticalHeader().setDefaultSectionSize(region_table.ROW_HEIGHT)
         ui.regionTable.horizontalHeader().setSectionsClickable(True)
         ui.regionTable.horizontalHeader().connect("sectionClicked(int)", self.on_title_clicked)
         ui.regionTable.connect("cellClicked(int,int)", self.on_region_clicked)
+        ui.regionTable.connect("currentCellChanged(int,int,int,int)", lambda *_cells: self._show_details())
         ui.regionTable.connect("itemChanged(QTableWidgetItem*)", self.on_take_part_changed)
         ui.everythingButton.connect("clicked(bool)", self.on_everything)
         ui.overlayComboBox.connect("activated(int)", self.on_overlay)
@@ -51,7 +50,7 @@ class WhyPanel(Section):
 
     def _view_boxes(self) -> tuple[tuple[Any, str], ...]:
         ui = self.ui
-        return (ui.legendCheckBox, "legend"), (ui.threeDCheckBox, "three_d"), (ui.graphCheckBox, "graph")
+        return (ui.threeDCheckBox, "three_d"), (ui.graphCheckBox, "graph")
 
     # hands
 
@@ -121,6 +120,7 @@ class WhyPanel(Section):
             report = self.context.report
             graded = report is not None and report.grade is not None
             self.ui.regionTable.visible = report is not None
+            self.ui.regionDetailsLabel.visible = report is not None
             for widget in (self.ui.whatIfTitle, self.ui.inputsInUseWidget, self.ui.everythingButton):
                 widget.visible = graded
             self._show_hint(report)
@@ -151,9 +151,17 @@ class WhyPanel(Section):
             self.ui.regionTable.setRowCount(0)
             return
         region_table.fill(self.ui.regionTable, report)
+        self._show_details()
         self._sorted = region_table.by_effect()
         self._make_input_boxes([Modality(name) for name in report.inputs])
         self.ui.everythingButton.enabled = False
+
+    def _show_details(self) -> None:
+        """Below the table: every number of the region whose row is chosen, so that none is behind a scroll bar."""
+        report, table = self.context.report, self.ui.regionTable
+        index = region_table.region_at(table, table.currentRow())
+        known = report is not None and index is not None and index < len(report.regions)
+        self.ui.regionDetailsLabel.text = region_table.details(report, index) if known else ""
 
     def _make_input_boxes(self, inputs: list[Modality]) -> None:
         layout = self.ui.inputsInUseWidget.layout()

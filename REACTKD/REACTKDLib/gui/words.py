@@ -44,6 +44,11 @@ def image_words(modality: Modality | str) -> str:
     }[Modality(modality)]
 
 
+def short_image(modality: Modality | str) -> str:
+    """Return an input in the title of a section."""
+    return {Modality.CT: _("CT"), Modality.FDG: _("FDG"), Modality.ACETATE: _("acetate")}[Modality(modality)]
+
+
 def joined(words: list[str]) -> str:
     """Return "CT, FDG PET and acetate PET"."""
     if len(words) < 2:

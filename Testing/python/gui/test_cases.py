@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from support.case_files import write_case
 from support.edits import ball, erase, mask_of, paint
+from support.panel_steps import choose_model
 from support.read_only import read_only
 
 PATIENCE_S = 600  # a grade takes a second or two; a busy machine may need far longer
@@ -81,7 +82,7 @@ def test_a_list_from_the_first_look_to_the_next_day(
     cases = CASES[:count]
     for name in CASES[count:]:
         shutil.rmtree(folder / name)
-    user.type("modelPathEdit", str(model))
+    choose_model(user, model)
     before = {path: path.read_bytes() for path in folder.rglob("*.nrrd")}
     user.toggle_section("casesSection")
     user.screenshot("cases-none")
@@ -141,7 +142,7 @@ def test_a_list_from_the_first_look_to_the_next_day(
     application.close()
     application.select_module("REACTKD")
     again = application.modules["REACTKD"].widgetRepresentation().self()
-    user.type("modelPathEdit", str(model))
+    choose_model(user, model)
     open_folder(user, monkeypatch, folder)
     assert user.rows("casesTable") == table
     assert row(user, 1) == [*shown[:READER], "Well", "yes"]
@@ -182,11 +183,11 @@ def correct(nodes: Any) -> dict[str, np.ndarray]:
 def test_a_case_is_graded_as_it_opens_if_wished(
     user: Any, widget: Any, folder: Path, model: Path, monkeypatch: Any
 ) -> None:
-    user.type("modelPathEdit", str(model))
+    choose_model(user, model)
     for name in CASES[2:]:
         shutil.rmtree(folder / name)
     open_folder(user, monkeypatch, folder)
-    user.click("gradeOnOpeningCheckBox")
+    user.click("gradeOnOpeningCheckBox")  # in the section that choose_model opened
     user.click("nextCaseButton")
     user.wait_until(lambda: row(user, 0)[GRADE], PATIENCE_S, "the first grade")
     controller = widget.panel.context.controller
@@ -338,7 +339,7 @@ def test_a_list_in_a_folder_that_cannot_be_written(user: Any, widget: Any, folde
 def test_a_batch_with_a_broken_case_and_a_stop(
     user: Any, widget: Any, folder: Path, model: Path, monkeypatch: Any
 ) -> None:
-    user.type("modelPathEdit", str(model))
+    choose_model(user, model)
     for name in CASES[4:]:
         shutil.rmtree(folder / name)
     (folder / CASES[1] / "CT.nii.gz").write_text("no image")

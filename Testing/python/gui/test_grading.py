@@ -48,6 +48,7 @@ def test_grading_again_makes_no_new_nodes_and_says_the_same(user: Any, nodes: An
 
 
 def test_a_missing_image_is_legal_and_said(user: Any, nodes: Any) -> None:
+    user.open_section("inputsSection")
     user.choose("fdgSelector", None)
     user.choose("acetateSelector", None)
     grade(user)
@@ -55,6 +56,7 @@ def test_a_missing_image_is_legal_and_said(user: Any, nodes: Any) -> None:
 
 
 def test_no_tumor_no_grade(user: Any, nodes: Any) -> None:
+    user.open_section("inputsSection")
     user.check("tumorList", "Tumor", on=False)
     grade(user)
     assert "No grade" in user.text("gradeLabel") and not user.sees("probabilityWidget")
@@ -64,6 +66,7 @@ def test_no_tumor_no_grade(user: Any, nodes: Any) -> None:
 
 def test_other_inputs_make_the_answer_outdated(user: Any, nodes: Any) -> None:
     grade(user)
+    user.open_section("inputsSection")
     user.choose("fdgSelector", None)
     assert "have changed since this grade" in user.text("stateLabel")
     grade(user)
@@ -134,6 +137,7 @@ def test_cancel_twice_while_libraries_load_then_grade(user: Any, nodes: Any, con
 
 
 def test_two_runs_in_a_row_after_a_failure(user: Any, nodes: Any, small_model: Any, tmp_path: Any) -> None:
+    user.open_section("settingsSection")
     user.type("modelPathEdit", str(tmp_path), enter=False)
     user.click("gradeButton")
     user.wait_until(lambda: user.find("gradeButton").enabled, GRADE_S, "the failure")
@@ -209,6 +213,7 @@ def test_a_gpu_without_memory_leaves_the_work_to_the_cpu_and_says_so(user: Any, 
 
     context.controller.dispatcher = JobDispatcher(WorkerClient(runner="support.worker_runs:OutOfMemory"))
     try:
+        user.open_section("settingsSection")
         user.choose("deviceComboBox", "GPU")
         grade(user)
         assert "on the CPU" in user.text("detailsLabel")
@@ -223,6 +228,7 @@ def test_the_worker_gets_ready_before_the_click(user: Any, nodes: Any, context: 
     submit = context.dispatcher.submit
     context.dispatcher.submit = lambda job, *more, **how: asked.append(job) or submit(job, *more, **how)
     user.wait_until(lambda: asked, 10, "the model to be loaded")
+    user.open_section("inputsSection")
     user.choose("fdgSelector", None)
     later = time.monotonic() + 2.0
     user.wait_until(lambda: time.monotonic() > later and not context.dispatcher.waiting, GRADE_S, "its end")

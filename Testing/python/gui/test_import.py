@@ -90,6 +90,7 @@ def test_a_grading_goes_on(user: Any, context: Any, nodes: Any, guest: str) -> N
 
 
 def test_an_image_that_the_user_left_out_is_not_taken_from_the_guest(user: Any, nodes: Any, guest: str) -> None:
+    user.open_section("inputsSection")
     user.choose("fdgSelector", None)
     add(guest)
     pause(user)
@@ -102,6 +103,7 @@ def test_a_guest_with_an_answer_gives_it_to_no_other_case(user: Any, nodes: Any,
     save_scene(slicer.mrmlScene, tmp_path / "graded.mrb")
     slicer.mrmlScene.Clear(0)
     own = slicer.util.addVolumeFromArray(np.zeros((4, 4, 4), np.int16), name="another patient")
+    user.open_section("inputsSection")
     user.choose("ctSelector", own)
     add(str(tmp_path / "graded.mrb"))
     pause(user)
@@ -112,6 +114,7 @@ def test_a_guest_with_an_answer_gives_it_to_no_other_case(user: Any, nodes: Any,
 
 def test_a_choice_after_an_import_changes_nothing_else(user: Any, nodes: Any, guest: str) -> None:
     add(guest)
+    user.open_section("inputsSection")
     user.choose("acetateSelector", None)
     chosen = {name: user.find(name).currentNode() for name in SELECTORS}
     assert chosen == {

@@ -19,6 +19,7 @@ def test_a_case_that_comes_in_is_chosen_by_itself(user: Any, nodes: Any) -> None
         ("acetateSelector", Modality.ACETATE),
     ):
         assert user.find(name).currentNode() is nodes.volumes[modality]
+    user.open_section("inputsSection")
     assert user.text("liverComboBox") == "Liver"
     assert "Hounsfield units" in user.text("ctInfoLabel") and "128 x 128 x 42" in user.text("ctInfoLabel")
     assert "SUV" in user.text("fdgInfoLabel") and " mm" in user.text("acetateInfoLabel")
@@ -27,6 +28,7 @@ def test_a_case_that_comes_in_is_chosen_by_itself(user: Any, nodes: Any) -> None
 
 
 def test_a_choice_of_the_user_stays_when_he_comes_back(application: Any, user: Any, nodes: Any) -> None:
+    user.open_section("inputsSection")
     user.choose("fdgSelector", None)
     application.select_module("SegmentEditor")
     application.select_module("REACTKD")
@@ -36,6 +38,7 @@ def test_a_choice_of_the_user_stays_when_he_comes_back(application: Any, user: A
 
 
 def test_exchanged_tracers_are_told(user: Any, nodes: Any) -> None:
+    user.open_section("inputsSection")
     user.choose("fdgSelector", nodes.volumes[Modality.ACETATE])
     assert "same image" in user.text("inputsWarningLabel")
     user.choose("acetateSelector", nodes.volumes[Modality.FDG])
@@ -44,6 +47,7 @@ def test_exchanged_tracers_are_told(user: Any, nodes: Any) -> None:
 
 
 def test_without_a_segmentation_the_panel_says_what_is_missing(user: Any, nodes: Any) -> None:
+    user.open_section("inputsSection")
     user.choose("segmentationSelector", None)
     assert not user.find("gradeButton").enabled
     assert user.text("stateLabel") == "Choose the segmentation with the liver and its tumors."
@@ -61,6 +65,7 @@ def test_a_liver_that_is_not_recognized_is_chosen_by_hand(user: Any, scene: Any,
     wait_for_inputs(user, phantom_nodes)
     assert "No segment is recognized as the liver" in user.text("inputsWarningLabel")
     user.screenshot("inputs-liver-unknown")
+    user.open_section("inputsSection")
     user.choose("liverComboBox", "Segment_1")
     assert user.find("gradeButton").enabled
     user.check("tumorList", "Segment_2")
@@ -72,12 +77,14 @@ def test_a_shared_rigid_transform_is_fine(user: Any, scene: Any, nodes: Any) -> 
     shared = linear_transform(scene, rigid((5, 6, 7), (8, 9, 10)))
     for node in (*nodes.volumes.values(), nodes.segmentation):
         node.SetAndObserveTransformNodeID(shared.GetID())
+    user.open_section("inputsSection")
     user.click("recognizeButton")
     assert user.find("gradeButton").enabled
 
 
 def test_a_grid_transform_is_refused_with_the_reason(user: Any, scene: Any, nodes: Any) -> None:
     nodes.volumes[Modality.FDG].SetAndObserveTransformNodeID(grid_transform(scene).GetID())
+    user.open_section("inputsSection")
     user.click("recognizeButton")
     assert not user.find("gradeButton").enabled
     assert "The FDG PET lies under a transform that bends space" in user.text("inputsWarningLabel")
@@ -116,9 +123,11 @@ def test_an_input_that_is_deleted_is_no_input(user: Any, scene: Any, nodes: Any)
 def test_choices_come_back_with_a_saved_scene(user: Any, scene: Any, nodes: Any, tmp_path: Any) -> None:
     from support.scene_files import load_scene, save_scene
 
+    user.open_section("inputsSection")
     user.choose("acetateSelector", None)
     user.check("tumorList", "Tumor", on=False)
     user.click("liveCheckBox")
+    user.open_section("settingsSection")
     user.choose("deviceComboBox", "CPU")
     save_scene(scene, tmp_path / "scene.mrb")
     load_scene(scene, tmp_path / "scene.mrb")

@@ -106,6 +106,7 @@ def test_the_keys_are_free_and_told(application: Any, user: Any) -> None:
 
 
 def test_scene_close_and_a_second_case(user: Any, phantom_nodes: Any) -> None:
+    user.open_section("inputsSection")
     user.choose("segmentationSelector", phantom_nodes.segmentation)
     slicer.mrmlScene.Clear(0)
     assert user.find("segmentationSelector").currentNode() is None

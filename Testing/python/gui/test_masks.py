@@ -28,6 +28,7 @@ def faulty(nodes: Any) -> Any:
 
 def check(user: Any) -> None:
     """Press the button and wait for the findings."""
+    user.open_section("masksSection")
     user.click("checkButton")
     user.wait_until(lambda: user.find("checkButton").enabled, GRADE_S, "the check")
 
@@ -47,6 +48,7 @@ def center_of_views() -> np.ndarray:
 def test_masks_are_checked_before_anything_is_graded(user: Any, faulty: Any) -> None:
     there = slicer.mrmlScene.GetNumberOfNodes()
     check(user)
+    user.open_section("masksSection")
     assert user.text("masksSummaryLabel") == "Worth a look:"
     assert not user.sees("gradeLabel") and slicer.mrmlScene.GetNumberOfNodes() == there
     user.screenshot("masks-checked")
@@ -86,6 +88,7 @@ def test_findings_come_with_the_grade_as_well(user: Any, faulty: Any, context: A
     lesion = np.zeros_like(mask_of(faulty.segmentation, "Tumor", faulty.reference))
     lesion[2:5, 4:9, 4:9] = True
     erase(faulty.segmentation, "Tumor", lesion, faulty.reference)
+    user.open_section("masksSection")
     user.wait_until(lambda: "Before the last change" in user.text("masksSummaryLabel"), what="the edit")
     first = context.report
     user.click("liveCheckBox")
@@ -96,6 +99,7 @@ def test_findings_come_with_the_grade_as_well(user: Any, faulty: Any, context: A
 
 def test_a_tumor_segment_is_split_into_lesions(user: Any, nodes: Any, context: Any) -> None:
     tumor = mask_of(nodes.segmentation, "Tumor", nodes.reference)
+    user.open_section("masksSection")
     user.click("splitButton")
     user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
     user.click("acceptButton")
@@ -109,6 +113,7 @@ def test_a_tumor_segment_is_split_into_lesions(user: Any, nodes: Any, context: A
 
 
 def test_the_segment_editor_opens_on_the_masks(application: Any, user: Any, nodes: Any) -> None:
+    user.open_section("masksSection")
     user.click("segmentEditorButton")
     assert application.selected == "SegmentEditor"
     assert application.segment_editor.segmentation is nodes.segmentation

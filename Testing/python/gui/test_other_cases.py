@@ -81,6 +81,7 @@ def test_another_segmentation_of_the_same_images_is_no_other_case(user: Any, nod
     copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Second reader")
     copy.GetSegmentation().DeepCopy(nodes.segmentation.GetSegmentation())
     copy.CreateDefaultDisplayNodes()
+    user.open_section("inputsSection")
     user.choose("segmentationSelector", copy)
     assert nodes.segmentation.GetID() in shown_segmentations()
 

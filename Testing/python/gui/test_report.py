@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from host.pictures import missing_rendering
 from REACTKDLib.core.modality import Modality
+from support.panel_steps import choose_model
 
 PATIENCE_S = 600  # a grade takes a second or two; a busy machine may need far longer
 
@@ -26,7 +27,7 @@ def save_as(monkeypatch: Any, path: Path) -> None:
 @pytest.fixture
 def graded(user: Any, phantom_nodes: Any, model: Path) -> Any:
     """A graded phantom, and the section open."""
-    user.type("modelPathEdit", str(model))
+    choose_model(user, model)
     selector = user.find("segmentationSelector")
     user.wait_until(lambda: selector.currentNode() is phantom_nodes.segmentation, what="recognition")
     user.toggle_section("reportSection")

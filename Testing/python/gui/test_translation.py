@@ -36,7 +36,7 @@ from REACTKDLib.core.text import joined, listed, packed, quoted, sentence, text_
 from support.case_files import write_case
 from support.edits import mask_of, paint
 from support.made_up_language import made_up, write_translation
-from support.panel_steps import GRADE_S, grade
+from support.panel_steps import GRADE_S, choose_model, grade
 from support.training_folders import TrainingFolder
 
 #: no language's words: units, file kinds, and what a model is called
@@ -113,6 +113,7 @@ def test_every_text_of_the_panel(
     far = np.zeros_like(liver)
     far[2:5, 4:9, 4:9] = True
     paint(nodes.segmentation, "Tumor", far & ~liver, nodes.reference)
+    user.open_section("masksSection")
     user.click("checkButton")
     user.wait_until(lambda: user.find("checkButton").enabled, GRADE_S, "the check")
     assert user.sees("findingLabel0")
@@ -128,6 +129,7 @@ def test_every_text_of_the_panel(
 
 
 def test_what_is_missing_is_said_in_the_language(language: Any, names: set[str], user: Any, panel: Any, nodes: Any):
+    user.open_section("inputsSection")
     user.choose("segmentationSelector", None)
     assert re.search("ñ", user.text("stateLabel"))
     assert english(panel, names) == []
@@ -211,7 +213,7 @@ def test_lists_reports_and_trainings(
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(tmp_path / "cohort")))
     user.toggle_section("casesSection")
     user.click("openFolderButton")
-    user.type("modelPathEdit", str(small_model))
+    choose_model(user, small_model)
     assert english(panel, names) == []
     user.toggle_section("reportSection")
     user.click("batchButton")

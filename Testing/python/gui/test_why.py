@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -51,12 +52,18 @@ def test_the_table_is_the_report_and_sorts(user: Any, graded: Any, context: Any)
     effects = [float(row[1]) for row in rows]
     assert effects == sorted(effects, reverse=True)
     assert effects[0] == pytest.approx(100 * max(region.deletion_effect for region in report.regions), abs=0.05)
-    titles = [user.find("regionTable").horizontalHeaderItem(n).text() for n in range(len(rows[0]))]
+    lesion = next(region for region in report.regions if region.name == "Lesion 1")
+    row = next(n for n, texts in enumerate(rows) if texts[0] == "Lesion 1")
+    user.click_cell("regionTable", row, 1)
+    told = user.text("regionDetailsLabel").replace("&nbsp;", " ")
+    assert told.startswith("<b>Lesion 1</b>:") and f"Weight % {100 * lesion.value('weight'):.1f}" in told
     kinds = ("SUVmax", "SUVmean", "SUVpeak", "tumor/liver")
     measured = ["Longest axial diameter mm", *(f"{pet} {kind}" for pet in ("FDG", "Acetate") for kind in kinds)]
-    assert titles[-9:] == measured
-    lesion = next(row for row in rows if row[0] == "Lesion 1")
-    assert all(float(text) > 0 for text in lesion[-9:])
+    assert all(re.search(rf"{name} [1-9\d.]", told) for name in measured), told
+    user.press(Qt.Key.Key_Down, "regionTable")
+    assert "<b>Lesion 1</b>" not in user.text("regionDetailsLabel"), "it follows the keys, too"
+    bar = user.find("regionTable").horizontalScrollBar()
+    assert not bar.isVisible() and bar.maximum == 0
     click_header(user, 2)
     volumes = [float(row[2]) for row in user.rows("regionTable") if row[2]]
     assert volumes == sorted(volumes, reverse=True) and len(volumes) >= 2
@@ -67,7 +74,7 @@ def test_the_table_is_the_report_and_sorts(user: Any, graded: Any, context: Any)
     click_header(user, 0)
     assert [row[0] for row in user.rows("regionTable")] == [region.name for region in report.regions]
     for row in user.rows("regionTable"):  # 2.0 beside 1.2, not 2
-        assert all(len(text.partition(".")[2]) == digits for text, digits in zip(row[1:4], (1, 1, 1)) if text), row
+        assert all(len(text.partition(".")[2]) == digits for text, digits in zip(row[1:3], (1, 1)) if text), row
 
 
 def test_sorting_takes_boxes_and_the_chosen_row_along(user: Any, graded: Any, context: Any) -> None:
@@ -113,6 +120,7 @@ def test_colors_stand_for_what_is_chosen(user: Any, graded: Any, context: Any) -
 def test_what_is_drawn_can_be_switched(user: Any, graded: Any, context: Any) -> None:
     before = drawn(context)
     assert before["3d"] and before["legend"] and not before["graph"]
+    user.open_section("settingsSection")
     for box, what in (("legendCheckBox", "legend"), ("threeDCheckBox", "3d"), ("graphCheckBox", "graph")):
         user.click(box)
         assert drawn(context)[what] is not before[what], what

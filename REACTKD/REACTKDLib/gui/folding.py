@@ -1,0 +1,77 @@
+"""A section that closes to a line while nothing in it needs a look, and opens by itself when something does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+LONGEST = 40  # characters of a title: a longer one would make a panel of 300 pixels wider
+
+
+class Folding:
+    """Opens and closes the collapsible button of a section, and says in its title what is inside.
+
+    What a hand opened stays open until `key` changes, and what a hand closed stays closed until something new needs a
+    look: the panel never takes away what the user is at.
+
+    place: the button. Its text is the title. on_hand: called when a hand opened or closed it.
+
+    Example:
+        >>> folding = Folding(place)
+        >>> folding.show(_("CT, FDG"), needs=tuple(warnings), key=case_id)
+    """
+
+    def __init__(self, place: Any, on_hand: Callable[[], Any] = lambda: None) -> None:
+        self._on_hand = on_hand
+        self._place, self._title, self._line = place, place.text, ""
+        self._needs: Hashable = None
+        self._key: Hashable = None
+        self._moving = False
+        self.held = False
+        place.connect("contentsCollapsed(bool)", self._on_toggled)
+
+    def show(self, line: str, needs: Hashable = (), key: Hashable = None, by_hand: bool = False) -> None:
+        """Open or close the section as it is needed now.
+
+        line: what the title says while it is closed. needs: what wants a look; empty for nothing. key: what was opened
+        by hand stays open as long as this stays the same. by_hand: the change was made in the section itself.
+        """
+        if by_hand:
+            self.held = True
+        elif key != self._key:
+            self.held = False
+        if needs and needs != self._needs:
+            self._set_collapsed(False)
+        elif not needs and not self.held:
+            self._set_collapsed(True)
+        self._needs, self._key = needs, key
+        self.say(line)
+
+    def say(self, line: str) -> None:
+        """Say in the title what is inside, as long as it is closed."""
+        self._line = line
+        text = f"{self._title}: {line}" if line and self._place.collapsed else self._title
+        text = text if len(text) <= LONGEST else f"{text[: LONGEST - 3].rstrip(' ,;:')}..."
+        if self._place.text != text:
+            self._place.text = text
+            self._place.toolTip = line
+
+    def hold(self) -> None:
+        """A hand is at work in the section."""
+        self.held = True
+
+    def close(self) -> None:
+        """Let go of the button."""
+        self._place.disconnect("contentsCollapsed(bool)", self._on_toggled)
+
+    def _set_collapsed(self, collapsed: bool) -> None:
+        if self._place.collapsed != collapsed:
+            self._moving = True
+            self._place.collapsed = collapsed
+            self._moving = False
+
+    def _on_toggled(self, collapsed: bool) -> None:
+        if not self._moving:
+            self.held = not collapsed
+            self._on_hand()
+        self.say(self._line)

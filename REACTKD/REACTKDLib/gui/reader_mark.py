@@ -1,0 +1,67 @@
+"""The reader's own word beside the verdict: a grade, whether the case is finished, and on to the next one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from REACTKDLib.core.grades import GRADES
+from REACTKDLib.gui.words import short_grade
+from REACTKDLib.scene.reading import Reading
+
+
+class ReaderMark:
+    """Fills the widgets of the section Grade that belong to the case of a list; hidden where there is none.
+
+    ui: has readerWidget and what is in it.
+    """
+
+    def __init__(self, ui: Any, reading: Reading) -> None:
+        self._ui, self._reading = ui, reading
+        self._grades: list[str] = []
+        self._filling = False
+        ui.readerComboBox.connect("activated(int)", self.on_grade)
+        ui.reviewedCheckBox.connect("toggled(bool)", self.on_reviewed)
+        ui.reviewedNextButton.connect("clicked(bool)", self.on_reviewed_next)
+
+    def on_grade(self, index: int) -> None:
+        """The reader's grade of the case that is open."""
+        if self._reading.current is not None:
+            grade = self._grades[index - 1] if index > 0 else None
+            self._reading.set_reader_grade(self._reading.current.id, grade)
+
+    def on_reviewed(self, on: bool) -> None:
+        """The case that is open is finished, or is not."""
+        if not self._filling and self._reading.current is not None:
+            self._reading.set_reviewed(self._reading.current.id, on)
+
+    def on_reviewed_next(self, _checked: bool = False) -> None:
+        """Finished with this case: open the next one."""
+        if self._reading.current is not None and not self._reading.busy:
+            self._reading.set_reviewed(self._reading.current.id, True)
+            self._reading.go_on(1)
+
+    def refresh(self) -> None:
+        """Show what the reader has said of the case that is open."""
+        case, ui = self._reading.current, self._ui
+        ui.readerWidget.visible = case is not None
+        ui.readerWidget.enabled = case is not None and not self._reading.busy
+        if case is None:
+            return
+        record = self._reading.review.of(case.id)
+        grades = list((record.answer or {}).get("probabilities") or GRADES)
+        if record.reader_grade is not None and record.reader_grade not in grades:
+            grades.append(record.reader_grade)
+        self._filling = True
+        try:
+            if grades != self._grades:
+                self._grades = grades
+                ui.readerComboBox.clear()
+                ui.readerComboBox.addItems([_("not graded"), *(short_grade(name) for name in grades)])
+            place = 0 if record.reader_grade is None else 1 + grades.index(record.reader_grade)
+            if ui.readerComboBox.currentIndex != place:
+                ui.readerComboBox.setCurrentIndex(place)
+            ui.reviewedCheckBox.checked = record.reviewed is not None
+        finally:
+            self._filling = False

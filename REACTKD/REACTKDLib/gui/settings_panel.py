@@ -1,0 +1,79 @@
+"""Section Settings: what is set once, at the end of the panel: model, device, legend, grading on opening."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from REACTKDLib.gui.folding import Folding
+from REACTKDLib.gui.section import Section
+from REACTKDLib.scene.panel_state import DEVICES
+
+_GRADE_ON_OPENING = "REACTKD/GradeOnOpening"
+
+
+def grades_on_opening() -> bool:
+    """True when each case of a list is to be graded as it opens; kept for the next start, too."""
+    return slicer.util.settingsValue(_GRADE_ON_OPENING, False, converter=slicer.util.toBool)
+
+
+class SettingsPanel(Section):
+    """Choices to the panel's state, or to the application's settings, and back."""
+
+    ui_file = "SettingsPanel.ui"
+
+    def __init__(self, context: Any, place: Any) -> None:
+        super().__init__(context, place)
+        self._filling = False
+        self.folding = Folding(place)
+        ui = self.ui
+        for device, text in zip(DEVICES, (_("GPU if there is one"), _("CPU"), _("GPU")), strict=True):
+            ui.deviceComboBox.addItem(text, device)
+        ui.modelPathEdit.connect("currentPathChanged(QString)", self.on_model)
+        ui.deviceComboBox.connect("activated(int)", self.on_device)
+        ui.legendCheckBox.connect("toggled(bool)", self.on_legend)
+        ui.gradeOnOpeningCheckBox.checked = grades_on_opening()
+        ui.gradeOnOpeningCheckBox.connect("toggled(bool)", self.on_grade_on_opening)
+        self.refresh()
+
+    def on_model(self, path: str) -> None:
+        """Another model folder."""
+        if not self._filling:
+            self.context.use_bundle(path.strip() or None)
+
+    def on_device(self, index: int) -> None:
+        """Another device."""
+        self.context.state.set_device(self.ui.deviceComboBox.itemData(index))
+        self.refresh()
+
+    def on_legend(self, on: bool) -> None:
+        """Explain the colors in the views, or not."""
+        if not self._filling:
+            self.context.set_view(legend=on)
+
+    def on_grade_on_opening(self, on: bool) -> None:
+        """Kept for the next start, too; the case that is open is not graded by this click."""
+        qt.QSettings().setValue(_GRADE_ON_OPENING, "true" if on else "false")
+
+    def refresh(self) -> None:
+        """Show the choices."""
+        self._filling = True
+        try:
+            state, ui = self.context.state, self.ui
+            if ui.modelPathEdit.currentPath != (state.model or ""):
+                ui.modelPathEdit.currentPath = state.model or ""
+            ui.deviceComboBox.setCurrentIndex(DEVICES.index(state.device))
+            ui.legendCheckBox.checked = state.view.legend
+            for widget in (ui.modelPathEdit, ui.deviceComboBox):
+                widget.enabled = not self.context.busy
+            self.folding.say(_("another model") if state.model else _("the shipped model"))
+        finally:
+            self._filling = False
+
+    def cleanup(self) -> None:
+        """Let go."""
+        self.folding.close()
+        super().cleanup()

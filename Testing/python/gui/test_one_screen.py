@@ -1,0 +1,105 @@
+"""Verdict and reason on one screen: what is clean is a line, and what needs a look opens by itself."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint
+from PySide6.QtWidgets import QFileDialog
+
+from support.case_files import write_case
+from support.edits import mask_of, paint
+from support.panel_steps import GRADE_S, grade, wait_for_grade
+
+VERDICT = ("gradeLabel", "probabilityWidget", "clinicalUseLabel")
+READER = ("readerComboBox", "reviewedCheckBox", "reviewedNextButton")
+REASON = ("regionTable", "regionDetailsLabel")
+
+
+@pytest.fixture
+def cohort(phantom_case: Any, tmp_path: Path) -> Path:
+    """Two cases, in a folder of their own."""
+    first = write_case(phantom_case, tmp_path / "cohort" / "case 1")
+    shutil.copytree(first, tmp_path / "cohort" / "case 2")
+    return tmp_path / "cohort"
+
+
+def lowest(user: Any, names: tuple[str, ...]) -> int:
+    """How far down from the top of the panel the widgets reach, in pixels; all must be on show."""
+    panel = user.application.modules[user.application.selected].widgetRepresentation()
+    assert all(user.sees(name) for name in names), names
+    return max(user.find(name).mapTo(panel, QPoint(0, user.find(name).height)).y() for name in names)
+
+
+@pytest.mark.parametrize("width", [300, 420, 600])
+def test_verdict_grade_of_the_reader_and_table_without_scrolling(
+    width: int,
+    application: Any,
+    user: Any,
+    widget: Any,
+    context: Any,
+    small_model: Path,
+    cohort: Path,
+    monkeypatch: Any,
+) -> None:
+    application.window.set_panel_width(width)
+    user.open_section("settingsSection")
+    user.type("modelPathEdit", str(small_model))
+    user.toggle_section("settingsSection")
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(cohort)))
+    user.open_section("casesSection")
+    user.click("openFolderButton")
+    user.click("nextCaseButton")
+    user.wait_until(lambda: context.nodes is not None and context.state.case_id == "case 1", GRADE_S, "the case")
+    grade(user)
+    user.click("gradeButton")
+    wait_for_grade(user)
+    user.screenshot(f"one-screen-{width}")
+    if width == 420:
+        assert lowest(user, (*VERDICT, *READER, *REASON)) <= 900, "with the list of cases open as well"
+        assert user.find("inputsSection").text.startswith("Inputs") and user.find("masksSection").collapsed
+        user.choose("readerComboBox", "Poor")
+        user.click("reviewedNextButton")
+        user.wait_until(
+            lambda: context.state.case_id == "case 2" and not widget.panel.reading.busy, GRADE_S, "the next"
+        )
+        known = widget.panel.reading.review.of("case 1")
+        assert known.reader_grade == "poor" and known.reviewed is not None
+        user.toggle_section("casesSection")
+        assert "case 2 of 2, 1 reviewed" in user.find("casesSection").toolTip
+    assert not user.find("regionTable").horizontalScrollBar().isVisible()
+
+
+def test_what_is_clean_is_a_line_and_what_is_wrong_opens(user: Any, nodes: Any, context: Any) -> None:
+    inputs, masks = user.find("inputsSection"), user.find("masksSection")
+    assert inputs.collapsed and inputs.text == "Inputs: CT, FDG, acetate"
+    assert masks.collapsed and masks.text == "Masks: not checked yet"
+    user.toggle_section("inputsSection")
+    assert inputs.text == "Inputs" and user.sees("ctSelector")
+    user.choose("fdgSelector", None)
+    assert not inputs.collapsed, "a hand is at work in it"
+    user.toggle_section("inputsSection")
+    assert inputs.text == "Inputs: CT, acetate"
+    user.toggle_section("inputsSection")
+    user.choose("segmentationSelector", None)
+    user.toggle_section("inputsSection")
+    user.toggle_section("inputsSection")
+    user.choose("segmentationSelector", nodes.segmentation)
+    liver = mask_of(nodes.segmentation, "Liver", nodes.reference)
+    far = np.zeros_like(liver)
+    far[2:5, 4:9, 4:9] = True
+    paint(nodes.segmentation, "Tumor", far & ~liver, nodes.reference)
+    grade(user)
+    assert not masks.collapsed and user.sees("findingLabel0"), "a finding opens the section"
+    user.toggle_section("masksSection")
+    assert masks.text == "Masks: 3 to see"
+    grade(user)
+    assert masks.collapsed, "what was closed by hand stays closed while nothing new is found"
+    assert user.sees("inputsWarningLabel") and not user.sees("ctSelector"), "a remark on the images, and no more"
+    user.screenshot("one-screen-findings")
+    user.click("showChoicesButton")
+    assert user.sees("ctSelector")
