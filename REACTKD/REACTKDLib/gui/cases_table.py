@@ -76,6 +76,7 @@ class CasesTable:
     def _fit(self, rows: int) -> None:
         """No higher than the rows need, with room for a scroll bar."""
         self._table.horizontalHeader().setFixedHeight(ROW_HEIGHT)
+        self._table.horizontalHeader().setHighlightSections(False)
         bar, frame = self._table.horizontalScrollBar().height, 2 * self._table.frameWidth
         self._table.setFixedHeight((1 + min(max(rows, 2), ROWS_SEEN)) * ROW_HEIGHT + min(bar, ROW_HEIGHT) + frame)
 

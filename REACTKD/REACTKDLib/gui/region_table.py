@@ -29,7 +29,7 @@ def columns_for(report: GradeReport) -> list[Column]:
     """Return the columns behind the names: the volume, values of the explanation, then measures."""
     name = short_grade(report.grade).lower() if report.grade is not None else None
     columns = [_column_of(value, report, name) for value in VALUES if name is not None or not value.per_class]
-    columns.insert(1, (_("Volume ml"), _("Volume of the region."), 1, lambda _index, row: row.volume_ml))
+    columns.insert(1, (_("ml"), _("Volume of the region, ml."), 1, lambda _index, row: row.volume_ml))
     columns += [_measured(row, values) for row, values in _measures(report)]
     return columns
 
@@ -83,6 +83,7 @@ def fill(table: Any, report: GradeReport) -> None:
     table.setCurrentCell(0, 0)
     rows = min(max(len(report.regions), 1), ROWS_SEEN)
     table.horizontalHeader().setFixedHeight(ROW_HEIGHT)
+    table.horizontalHeader().setHighlightSections(False)  # bold titles take the room of the names
     table.setFixedHeight((1 + rows) * ROW_HEIGHT + 2 * table.frameWidth)
     table.blockSignals(False)
 
