@@ -21,6 +21,7 @@ from REACTKDLib.core.review.readers import reader_folder, reading_order
 from support.case_files import write_case
 from support.edits import mask_of, paint
 from support.killed import PATH
+from support.panel_steps import choose_model
 
 PATIENCE_S = 600
 CASES = ["case 1", "case 2"]
@@ -168,7 +169,7 @@ def test_two_readers_and_two_processes_on_one_list(
 def test_a_study_hides_every_answer_until_the_grade_stands(
     user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any, tmp_path: Path
 ) -> None:
-    user.type("modelPathEdit", str(small_model))
+    choose_model(user, small_model)
     open_folder(user, monkeypatch, folder)
     user.click("gradeOnOpeningCheckBox")
     user.click("nextCaseButton")  # graded before the study, and so stored in the review
