@@ -210,4 +210,5 @@ def test_masks_of_a_case_are_not_taken_for_those_of_one_added_later(start, liste
     shutil.copytree(listed / "b", listed / "a-2")
     later = start(listed)
     case = later.cases.cases[later.cases.find("a-2")]
-    assert later.masks.of(case) is None and later.files_of(case).segmentation == listed / "a-2" / "segmentation.seg.nrrd"
+    assert later.masks.of(case) is None
+    assert later.files_of(case).segmentation == listed / "a-2" / "segmentation.seg.nrrd"
