@@ -28,7 +28,7 @@ from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 from REACTKDLib.scene.signal import Signal
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
 
-HIDDEN = _("In this study the answer is shown once you have given your grade.")
+HIDDEN = _("In this study the answer is hidden: choose your grade, then let it stand.")
 
 
 class PanelContext:
@@ -159,7 +159,7 @@ class PanelContext:
         shown = self.parameter_node
         if self.nodes is None or (shown is not None and known is not shown):
             self.controller.leave()
-        if known is not None and self.report is None and not self.busy:
+        if known is not None and self.report is None and not (self.busy or self.answer_hidden):
             self.controller.restore(known)
 
     def open_case(self, nodes: CaseNodes, choice: SegmentChoice | None = None, case_id: str | None = None) -> None:

@@ -39,8 +39,8 @@ class ReaderMark:
     def on_reviewed_next(self, _checked: bool = False) -> None:
         """Finished with this case: open the next one."""
         if self._reading.current is not None and not self._reading.busy:
-            self._reading.set_reviewed(self._reading.current.id, True)
-            self._reading.go_on(1)
+            if self._reading.set_reviewed(self._reading.current.id, True):
+                self._reading.go_on(1)
 
     def refresh(self) -> None:
         """Show what the reader has said of the case that is open."""

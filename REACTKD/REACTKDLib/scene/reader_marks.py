@@ -86,16 +86,20 @@ class ReaderMarks:
             aided = self.study.parts_of(case_id, grade, record.reviewed is not None)
             self._set(case_id, reader=None if grade is None else {"grade": grade}, **aided)
 
-    def set_reviewed(self, case_id: str, reviewed: bool) -> None:
-        """Mark a case as finished, or take the mark back. In a study the answer must have been shown."""
+    def set_reviewed(self, case_id: str, reviewed: bool) -> bool:
+        """Mark a case as finished, or take the mark back; return whether it is so now.
+
+        In a study a case is not finished before the answer was shown.
+        """
         record = self.review.of(case_id)
         if (record.reviewed is not None) == reviewed:
-            return
+            return True
         if reviewed and self.review.hides_answer(case_id):
             self._say(GRADE_FIRST)
-            return
+            return False
         aided = self.study.parts_of(case_id, record.reader_grade, reviewed)
         self._set(case_id, reviewed={} if reviewed else None, **aided)
+        return True
 
     def set_comment(self, case_id: str, text: str) -> None:
         """Keep what the reader notes; without a letter it is taken back."""

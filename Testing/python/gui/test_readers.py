@@ -183,15 +183,18 @@ def test_a_study_hides_every_answer_until_the_grade_stands(
     assert [line[0] for line in user.rows("casesTable")] == order
 
     user.click("nextCaseButton")
-    at_hand(user, widget, order[0])
+    nodes = at_hand(user, widget, order[0])
+    assert nodes.segmentation.GetDisplayNode().GetVisibility(), "the masks that the reader is to judge by"
     context = widget.panel.context
     assert context.answer_hidden and context.report is None and context.outputs is None and not context.busy
-    assert "once you have given your grade" in user.text("stateLabel") and not user.sees("gradeLabel")
+    assert "the answer is hidden" in user.text("stateLabel") and not user.sees("gradeLabel")
     assert user.text("gradeButton") == "My grade stands: show the answer" and not user.find("gradeButton").enabled
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 3, "no map, no table, no colors"
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 0
     user.click("reviewedCheckBox")
     assert not user.find("reviewedCheckBox").checked and "Give your grade first" in user.text("casesMessageLabel")
+    user.click("reviewedNextButton")
+    assert context.state.case_id == order[0] and not widget.panel.reading.busy, "nor is it passed over"
     assert not user.find("saveReadersButton").enabled
     user.choose("readerComboBox", "Well")
     user.screenshot("study-hidden", of="window")
