@@ -21,6 +21,7 @@ from host.pictures import missing_rendering  # noqa: E402
 from REACTKDLib.core.errors import ReactkdError, UsageError  # noqa: E402
 from REACTKDLib.core.images.case import Modality  # noqa: E402
 from REACTKDLib.core.reports.report import GradeReport  # noqa: E402
+from REACTKDLib.core.reports.share_words import explained  # noqa: E402
 
 PHANTOM_NOTE = "Digital phantom - not for clinical use."
 OWN_NOTE = "Not for clinical use."
@@ -130,13 +131,15 @@ def print_report(report: GradeReport) -> None:
     for name, probability in (report.probabilities or {}).items():
         print(f"  {name:<10} {probability:6.3f}")
     classes = list(report.baseline or {})
-    header = ["region", "kind", "ml", "weight", *classes, "effect"]
+    header = ["region", "kind", "ml", "weight", *classes, "left out", "share"]
     wide = 2 + max(len(header[0]), *(len(row.name) for row in report.regions))
     print("\n" + header[0].ljust(wide) + header[1].ljust(12) + "".join(column.rjust(10) for column in header[2:]))
     for row in report.regions:
-        numbers = [row.volume_ml, row.weight, *((row.contribution or {}).get(c) for c in classes), row.deletion_effect]
+        contribution = row.contribution or {}
+        numbers = [row.volume_ml, row.weight, *map(contribution.get, classes), row.deletion_effect, row.share]
         cells = ["" if n is None else f"{n:.1f}" if i == 0 else f"{n:.3f}" for i, n in enumerate(numbers)]
         print(row.name.ljust(wide) + row.kind.ljust(12) + "".join(cell.rjust(10) for cell in cells))
+    print("\n" + "\n".join(explained(report)))
     for finding in report.findings:
         print(f"{finding.severity}: {finding.message}")
     print(f"Model {report.model.name} {report.model.version}: {report.model.clinical_use}. Device: {report.device}.")

@@ -67,7 +67,7 @@ def caption(report: GradeReport, note: str) -> str:
         return f"No grade: no lesion is drawn\nFrom {inputs}.  {note}"
     shares = "   ".join(f"{name} {100 * p:.0f} %" for name, p in report.probabilities.items())
     answer = f"Predicted grade: {report.grade}{' (uncertain)' if report.uncertain else ''}      {shares}"
-    return f"{answer}\nFrom {inputs}.  Red speaks for the grade, blue against it.  {note}"
+    return f"{answer}\nFrom {inputs}.  Orange speaks for the grade, blue against it.  {note}"
 
 
 def _set_window(nodes: CaseNodes) -> None:
@@ -147,6 +147,6 @@ def _write_text(view: Any, text: str, place: tuple[float, float], size: int) -> 
 
 
 def _leading_lesion(result: GradeResult) -> Region | None:
-    """The lesion whose removal would change the predicted grade's probability most; None without lesions."""
+    """The lesion that decided most; None without lesions."""
     lesions = [(row, region) for row, region in rows_with_regions(result) if row.kind == "tumor"]
-    return max(lesions, key=lambda pair: abs(pair[0].deletion_effect or 0.0))[1] if lesions else None
+    return max(lesions, key=lambda pair: pair[0].importance)[1] if lesions else None

@@ -68,7 +68,7 @@ def make_case(
 def make_result(
     case: Case, effects: tuple[float, ...] = (0.05, 0.31, -0.12), grade: str | None = "poor"
 ) -> HandMadeResult:
-    """A result in which lesion i of the region set has deletion effect `effects[i]`; none with `grade=None`."""
+    """A result in which lesion i of the region set has share and deletion effect `effects[i]`; None: no grade."""
     regions = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras)
     all_effects = (0.02, *effects)
     rows = []
@@ -84,11 +84,17 @@ def make_result(
                 contribution if grade else None,
                 effect if grade else None,
                 region.voxels < 100,
+                _shares(effect) if grade else {},
             )
         )
     rows.append(
         ReportRegion(
-            "Topology", "topology", None, None, *((0.2, dict.fromkeys(GRADES, 0.0), 0.01) if grade else (None,) * 3)
+            "Topology",
+            "topology",
+            None,
+            None,
+            *((0.2, dict.fromkeys(GRADES, 0.0), 0.01) if grade else (None,) * 3),
+            others=_shares(0.01) if grade else {},
         )
     )
     three = dict(zip(GRADES, (0.1, 0.25, 0.65))) if grade else None
@@ -105,6 +111,7 @@ def make_result(
         model=ReportModel("hand-made", "1.0", "0" * 64, 'for tests: <not> "clinical" & so on'),
         device="cpu",
         timing_ms=dict.fromkeys(("prepare", "encode", "regions", "decide", "total"), 1.0),
+        without_regions=_without(three, rows) if grade else None,
     )
     voxel_map = Volume(
         (case.tumor * np.linspace(0, 1, case.tumor.shape[2], dtype=np.float32)), case.reference.ijk_to_ras
@@ -120,6 +127,15 @@ def with_measures(report: GradeReport) -> GradeReport:
     measures = {0: RegionMeasures(), 1: RegionMeasures(34.2, dict(zip(("fdg", "acetate"), lesion)))}
     regions = [replace(row, measures=measures.get(n)) for n, row in enumerate(report.regions)]
     return replace(report, regions=tuple(regions))
+
+
+def _shares(share: float) -> dict[str, object]:
+    """Poor gains what well and moderate lose, in equal parts."""
+    return {"share": share, "share_by_grade": {"well": -share / 2, "moderate": -share / 2, "poor": share}}
+
+
+def _without(probabilities: dict[str, float], rows: list[ReportRegion]) -> dict[str, float]:
+    return {name: p - sum(row.value("share_by_grade")[name] for row in rows) for name, p in probabilities.items()}
 
 
 class HandMadeGrader:

@@ -19,6 +19,9 @@ def summary_lines(report: GradeReport, folder: Path) -> list[str]:
     else:
         shares = ", ".join(f"{name} {value:.3f}" for name, value in report.probabilities.items())
         lines = [f"Grade: {report.grade}{' (uncertain)' if report.uncertain else ''}   {shares}"]
+        from REACTKDLib.core.reports.share_words import explained
+
+        lines += explained(report)
     lines += [f"Note: {finding.message}" for finding in report.findings if finding.severity != "info"]
     lines.append(f"Model {report.model.name}: {report.model.clinical_use}. Files are in {folder}.")
     return lines

@@ -13,8 +13,9 @@ from slicer.i18n import tr as _
 
 from REACTKDLib.core.reports.measure_rows import MeasureRow, measure_columns, measure_titles
 from REACTKDLib.core.reports.region_value import RegionValue
-from REACTKDLib.core.reports.region_values import VALUES
+from REACTKDLib.core.reports.region_values import shown_values
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
+from REACTKDLib.core.reports.share_words import direction_words
 from REACTKDLib.gui.words import short_grade
 from REACTKDLib.scene.translation import translated
 
@@ -28,7 +29,8 @@ Column = tuple[str, str, int, Any]  # title, tool tip, decimals, value of (index
 def columns_for(report: GradeReport) -> list[Column]:
     """Return the columns behind the names: the volume, values of the explanation, then measures."""
     name = short_grade(report.grade).lower() if report.grade is not None else None
-    columns = [_column_of(value, report, name) for value in VALUES if name is not None or not value.per_class]
+    shown = shown_values(report.regions)
+    columns = [_column_of(value, report, name) for value in shown if name is not None or not value.per_class]
     columns.insert(1, (_("ml"), _("Volume of the region, ml."), 1, lambda _index, row: row.volume_ml))
     columns += [_measured(row, values) for row, values in _measures(report)]
     return columns
@@ -96,7 +98,9 @@ def details(report: GradeReport, index: int) -> str:
         number = value(index, row)
         if number is not None:
             shown.append(f"{title} {number + 0.0:.{decimals}f}".replace(" ", "&nbsp;"))  # broken between numbers only
-    return f"<b>{translated(row.name)}</b>: {', '.join(shown)}" if shown else ""
+    speaks = translated(direction_words(report, row))
+    name = f"<b>{translated(row.name)}</b>{f' {speaks}' if speaks else ''}"
+    return f"{name}: {', '.join(shown)}" if shown else ""
 
 
 def sort(table: Any, column: int, order: Any) -> None:

@@ -19,10 +19,10 @@ def show_case(nodes: CaseNodes) -> None:
 
 
 def show_answer(nodes: CaseNodes, report: GradeReport) -> None:
-    """Go to the lesion whose absence would change the grade most, and bring the regions into the middle in 3D."""
+    """Go to the lesion that decided most, and bring the regions into the middle in 3D."""
     lesions = [row for row in report.regions if row.kind == "tumor" and row.centroid_ras_mm is not None]
     if lesions:
-        leading = max(lesions, key=lambda row: abs(row.deletion_effect or 0.0))
+        leading = max(lesions, key=lambda row: row.importance)
         jump_to(nodes.reference, leading.centroid_ras_mm)
     manager = slicer.app.layoutManager()
     if manager is None:

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.reports.share_words import explained
 from REACTKDLib.gui import region_table
 from REACTKDLib.gui.own_segments import OwnSegments
 from REACTKDLib.gui.section import Section
@@ -16,6 +17,7 @@ from REACTKDLib.gui.views import show_case
 from REACTKDLib.gui.words import grade_words, image_words, overlay_words, short_grade
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.overlay import Overlay, overlays_for
+from REACTKDLib.scene.translation import translated
 
 
 class WhyPanel(Section):
@@ -137,10 +139,10 @@ class WhyPanel(Section):
         elif report.grade is None:
             text = _("There is no grade to explain.")
         else:
-            text = _(
-                "Without a red region the grade ({grade}) would be less likely, without a blue one more likely. "
-                "Click a row to see the region."
-            ).format(grade=grade_words(report.grade).lower())
+            shares = " ".join(translated(text) for text in explained(report))
+            text = _("{shares} Orange speaks for the grade, blue against it; click a row to see the region.").format(
+                shares=shares
+            )
         self.ui.whyHintLabel.text = text
 
     def _show_regions(self, report: GradeReport | None) -> None:

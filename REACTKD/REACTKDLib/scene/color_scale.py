@@ -11,6 +11,7 @@ import slicer
 import vtk
 
 from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.reports.share_words import grade_name, pattern_words
 from REACTKDLib.scene.colors import show_legend
 from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.translation import tr as _
@@ -18,22 +19,22 @@ from REACTKDLib.scene.translation import translated
 
 
 def write_scale(node: Any, color_node: Any, report: GradeReport, overlay: Overlay, visible: bool = True) -> None:
-    """Set the range of the scale to the lesions' values and show its legend, unless no grade is claimed.
+    """Set the range of the scale and show its legend, unless no grade is claimed. Fractions are shown times 100.
 
     color_node: the table that fits the overlay. The title holds the answer, so that whoever corrects a mask in another
-    module sees in the views what becomes of the grade.
+    module sees in the views what becomes of the grade; and number and shape of lesions, where no region decided more.
     """
     node.SetAndObservePolyData(_one_point(report.regions[0].centroid_ras_mm or (0.0, 0.0, 0.0)))
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
-    limit = overlay.limit(report)
+    limit = overlay.limit(report) * (100 if overlay.value is not None and overlay.value.percent else 1)
     display = node.GetDisplayNode()
     display.SetAndObserveColorNodeID(color_node.GetID())
     display.SetScalarVisibility(True)
     display.SetScalarRangeFlag(slicer.vtkMRMLDisplayNode.UseManualScalarRange)
     display.SetScalarRange(-limit if overlay.signed else 0.0, limit)
     display.SetVisibility2D(True)
-    digits = 2 if limit >= 0.1 else 3
+    digits = next((n for n, least in enumerate((10, 1, 0.1)) if limit >= least), 3)
     legend = show_legend(node, _title(report, overlay), f"%{'+' if overlay.signed else ''}.{digits}f", x=0.98)
     legend.SetVisibility(visible and report.grade is not None and overlay.value is not None)
 
@@ -41,15 +42,23 @@ def write_scale(node: Any, color_node: Any, report: GradeReport, overlay: Overla
 def _title(report: GradeReport, overlay: Overlay) -> str:
     if report.grade is None:
         return _("No grade")
-    answer = f"{_grade(report.grade)} {report.probabilities[report.grade]:.0%}"
+    lines = [f"{translated(grade_name(report.grade))} {report.probabilities[report.grade]:.0%}"]
     value = overlay.value
-    what = translated(value.legend.format(grade=_grade(overlay.grade or report.grade))) if value is not None else ""
-    return f"{answer}\n{what}"
+    if value is not None:
+        lines.append(translated(value.legend.format(grade=grade_name(overlay.grade or report.grade))))
+        lines += _beyond(report, overlay)
+        if value.key == "share" and pattern_words(report):
+            lines.append(translated(pattern_words(report)))
+    return "\n".join(lines)
 
 
-def _grade(name: str | None) -> str | None:
-    """A grade in the language of the application; another model's classes as it calls them."""
-    return {"well": _("well"), "moderate": _("moderate"), "poor": _("poor")}.get(name, name)
+def _beyond(report: GradeReport, overlay: Overlay) -> list[str]:
+    """Say that the ends of a fixed scale stand for more, where a region that is drawn has more."""
+    limit = overlay.limit(report)
+    drawn = (overlay.value_of(row) or 0.0 for row in report.regions if row.kind != "topology")
+    if overlay.value.scale is None or max(map(abs, drawn), default=0.0) <= limit:
+        return []
+    return [_("ends: {limit} and more").format(limit=f"{100 * limit:.0f}")]
 
 
 def _one_point(ras: tuple[float, float, float]) -> Any:

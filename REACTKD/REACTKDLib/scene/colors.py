@@ -17,8 +17,10 @@ LEGEND_SIZE = (0.05, 0.26)  # share of the view's width and height
 
 RGB = tuple[float, float, float]
 _NEUTRAL: RGB = (0.94, 0.94, 0.94)
-_FOR: RGB = (1.00, 0.18, 0.00)
+# Orange and blue are told apart by those who see no difference of red and green, and in every step beside the neutral.
+_FOR: RGB = (1.00, 0.36, 0.00)
 _AGAINST: RGB = (0.10, 0.42, 1.00)
+_SILENT, _FIRST_STEP = 0.0125, 0.28  # half a point of the 40 of the scale; what says more is seen not to be neutral
 _HEAVY: RGB = (0.62, 0.10, 0.85)
 # Black, violet, orange, pale yellow: brightness rises all the way, so that the map survives a gray print.
 _HEAT_STOPS: tuple[tuple[float, RGB], ...] = (
@@ -31,14 +33,17 @@ _HEAT_STOPS: tuple[tuple[float, RGB], ...] = (
 
 
 def effect_color(effect: float | None, limit: float) -> RGB:
-    """Return the color of a deletion effect: gray at 0, red at `limit` (for the grade), blue at -`limit` (against).
+    """Return the color of a signed value: gray at 0, orange at `limit` (for the grade), blue at -`limit` (against).
 
-    Distance from gray grows with the effect's size, so the region that decides most is the most colorful. None: gray.
+    Distance from gray grows with the value's size, so the region that decides most is the most colorful. It begins with
+    a step, so that a little for and a little against are told apart. None: gray.
     """
     if effect is None or limit <= 0:
         return _NEUTRAL
     share = max(-1.0, min(1.0, effect / limit))
-    return _mix(_NEUTRAL, _FOR if share > 0 else _AGAINST, abs(share))
+    if abs(share) < _SILENT:
+        return _NEUTRAL
+    return _mix(_NEUTRAL, _FOR if share > 0 else _AGAINST, _FIRST_STEP + (1 - _FIRST_STEP) * abs(share))
 
 
 def weight_color(weight: float | None, limit: float) -> RGB:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from REACTKDLib.core.reports.region_value import RegionValue
-from REACTKDLib.core.reports.region_values import VALUES
+from REACTKDLib.core.reports.region_values import SHOWN, shown_values
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.scene.colors import RGB, effect_color, weight_color
 
 VOXELS = "voxels"
-_BY_KIND = {value.overlay_key: value for value in VALUES}
+_BY_KIND = {value.overlay_key: value for value in SHOWN}
 _SMALLEST_LIMIT = 0.001  # a scale that ends at 0 would have no colors
 
 
@@ -22,7 +22,7 @@ class Overlay:
     grade: the class that the colors are about, of a value with one number for each; None for all others.
     """
 
-    kind: str = VALUES[0].overlay_key
+    kind: str = SHOWN[0].overlay_key
     grade: str | None = None
 
     @property
@@ -54,12 +54,22 @@ class Overlay:
         """True when the colors are those of weights, from gray to violet."""
         return self.value is not None and not self.value.signed
 
+    def offered_by(self, report: GradeReport) -> Overlay:
+        """Return this choice, or the first that the report offers where it holds no numbers for it."""
+        choices = overlays_for(report)
+        return self if self in choices else choices[0]
+
     def value_of(self, row: ReportRegion) -> float | None:
         """Return the number that colors this row; None where none is claimed, and for voxels."""
         return self.value.of(row, self.grade) if self.value is not None else None
 
     def limit(self, report: GradeReport) -> float:
-        """Return the end of the scale: the largest size of a lesion's value, at least 0.001."""
+        """Return the end of the scale: the value's own, the same for every case; else the largest size of a lesion's.
+
+        At least 0.001.
+        """
+        if self.value is not None and self.value.scale is not None:
+            return self.value.scale
         values = (self.value_of(row) for row in report.regions if row.kind == "tumor")
         return max([_SMALLEST_LIMIT, *(abs(value) for value in values if value)])
 
@@ -73,5 +83,6 @@ def overlays_for(report: GradeReport | None) -> tuple[Overlay, ...]:
     if report is None or report.grade is None:
         return (Overlay(),)
     classes = tuple(report.baseline or {})
-    choices = (Overlay(v.overlay_key, grade) for v in VALUES for grade in (classes if v.per_class else (None,)))
+    known = shown_values(report.regions)
+    choices = (Overlay(v.overlay_key, grade) for v in known for grade in (classes if v.per_class else (None,)))
     return (*choices, Overlay(VOXELS))

@@ -31,16 +31,17 @@ class ViewChoice:
 
 def show_as(outputs: Any, report: GradeReport, view: ViewChoice) -> None:
     """Bring the output nodes (`scene.outputs.Outputs`) of a graded case into the form that `view` asks for."""
-    voxels = view.overlay.kind == "voxels"
-    color_regions(outputs.regions, report, view.overlay, see_through=view.graph)
+    overlay = view.overlay.offered_by(report)
+    voxels = overlay.kind == "voxels"
+    color_regions(outputs.regions, report, overlay, see_through=view.graph)
     if outputs.liver_outline is not None:
         color_liver_outline(outputs.liver_outline, outputs.regions)
     display = outputs.regions.GetDisplayNode()
     display.SetOpacity2DFill(0.0 if voxels else view.opacity)
     display.SetVisibility3D(view.three_d)
-    table = outputs.weight_colors if view.overlay.one_sided else outputs.effect_colors
-    write_scale(outputs.scale, table, report, view.overlay, view.legend)
-    color_graph(outputs, table, report, view.overlay, view.graph)
+    table = outputs.weight_colors if overlay.one_sided else outputs.effect_colors
+    write_scale(outputs.scale, table, report, overlay, view.legend)
+    color_graph(outputs, table, report, overlay, view.graph)
     scene = outputs.regions.GetScene()
     if voxels:
         show_in_slices(scene, outputs.heat_map, view.opacity)

@@ -125,7 +125,7 @@ def test_regions_are_segments_colored_by_effect(scene, nodes, case):
     data = outputs.regions.GetSegmentation()
     assert [data.GetNthSegment(i).GetName() for i in range(4)] == ["Parenchyma", "Lesion 1", "Lesion 2", "Lesion 3"]
     for index, effect in enumerate(effects, start=1):
-        assert data.GetNthSegment(index).GetColor() == pytest.approx(effect_color(effect, 0.31))
+        assert data.GetNthSegment(index).GetColor() == pytest.approx(effect_color(effect, 0.4))
     saturation = [np.ptp(data.GetNthSegment(i).GetColor()) for i in range(4)]
     assert int(np.argmax(saturation)) == 2
     parts = [
@@ -146,8 +146,33 @@ def test_color_grows_with_the_size_of_the_effect():
     against = [np.ptp(effect_color(-e, 0.4)) for e in np.linspace(0, 0.4, 9)]
     assert np.all(np.diff(against) > 0)
     assert effect_color(None, 0.4) == effect_color(0.0, 0.4)
-    red, blue = effect_color(0.4, 0.4), effect_color(-0.4, 0.4)
-    assert red[0] > red[2] and blue[2] > blue[0]
+    orange, blue = effect_color(0.4, 0.4), effect_color(-0.4, 0.4)
+    assert orange[0] > orange[2] and blue[2] > blue[0]
+
+
+# Machado, Oliveira and Fernandes 2009, severity 1: linear RGB as seen without one kind of cones.
+BLINDNESS = {
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+@pytest.mark.parametrize("seen", [np.eye(3), *BLINDNESS.values()], ids=["all colors", *BLINDNESS])
+def test_colors_are_told_apart_near_zero_and_by_the_color_blind(seen):
+    from skimage.color import deltaE_ciede2000, rgb2lab
+
+    def lab(points):
+        rgb = np.array(effect_color(points / 100, 0.4))
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        linear = np.clip(np.array(seen) @ linear, 0, 1)
+        return rgb2lab(np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055))
+
+    for points in (1, 2, 5, 10, 20, 40):
+        assert deltaE_ciede2000(lab(points), lab(-points)) > 15, points
+        assert min(deltaE_ciede2000(lab(sign * points), lab(0)) for sign in (-1, 1)) > 5, points
+    for sign in (-1, 1):  # 5 and 20 and 40 points are three colors
+        assert deltaE_ciede2000(lab(sign * 5), lab(sign * 20)) > 5 < deltaE_ciede2000(lab(sign * 20), lab(sign * 40))
 
 
 def test_heat_map_lies_on_the_reference_and_is_clear_where_zero(scene, nodes):
@@ -178,13 +203,20 @@ def test_table_is_the_report(scene, nodes):
         "contribution well",
         "contribution moderate",
         "contribution poor",
+        "share",
+        "share by grade well",
+        "share by grade moderate",
+        "share by grade poor",
+        "share error",
         "deletion effect",
         "low resolution",
     ]
     assert table.GetColumnUnitLabel("volume") == "ml"
     assert table.GetNumberOfRows() == len(report.regions)
-    effects = slicer.util.arrayFromTableColumn(table, "deletion effect")
-    assert effects == pytest.approx([row.deletion_effect for row in report.regions], abs=1e-6)
+    for name in ("deletion effect", "share"):
+        numbers = slicer.util.arrayFromTableColumn(table, name)
+        assert numbers == pytest.approx([row.value(name.replace(" ", "_")) for row in report.regions], abs=1e-6)
+    assert np.isnan(slicer.util.arrayFromTableColumn(table, "share error")).all(), "these are exact"
     volumes = slicer.util.arrayFromTableColumn(table, "volume")
     assert np.isnan(volumes[-1])
     assert volumes[:-1] == pytest.approx([row.volume_ml for row in report.regions[:-1]], rel=1e-5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import slicer
@@ -10,6 +12,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.scene.color_scale import write_scale
+from REACTKDLib.scene.colors import effect_color
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.outputs import output_steps, outputs_of
 from REACTKDLib.scene.overlay import Overlay, overlays_for
@@ -38,14 +41,14 @@ def colors(outputs) -> list[tuple[float, ...]]:
 def test_every_choice_has_a_key_that_leads_back_to_it(graded):
     _, report = graded
     choices = overlays_for(report)
-    assert [choice.kind for choice in choices] == ["effect", "weight", *["contribution"] * 3, "voxels"]
+    assert [choice.kind for choice in choices] == ["share", "effect", "weight", *["contribution"] * 3, "voxels"]
     assert [Overlay.from_key(choice.key) for choice in choices] == list(choices)
     assert len({choice.key for choice in choices}) == len(choices)
 
 
-@pytest.mark.parametrize("key", ["", "nonsense", "contribution", "effect:poor", "contribution:"])
+@pytest.mark.parametrize("key", ["", "nonsense", "contribution", "share:poor", "contribution:", "share_error"])
 def test_a_key_that_leads_nowhere_is_the_default(key):
-    assert Overlay.from_key(key) == Overlay("effect")
+    assert Overlay.from_key(key) == Overlay("share")
 
 
 def test_colors_follow_the_choice(graded):
@@ -62,9 +65,10 @@ def test_colors_follow_the_choice(graded):
         if overlay.kind == "voxels":
             assert not legend.GetVisibility()
             continue
-        assert scale.GetScalarRange() == pytest.approx((-limit if overlay.signed else 0, limit))
+        end = 100 * limit if overlay.value.percent else limit
+        assert scale.GetScalarRange() == pytest.approx((-end if overlay.signed else 0, end))
         assert legend.GetVisibility() and legend.GetTitleText().startswith("poor 65%\n")
-    assert shown["effect"] != shown["contribution:well"] != shown["weight"]
+    assert shown["share"] != shown["contribution:well"] != shown["weight"]
     violet = colors_of_weight(outputs, report)
     assert all(color == pytest.approx(violet[0], abs=1e-6) for color in violet)  # equal weights, equal colors
 
@@ -79,7 +83,42 @@ def test_a_saved_report_is_enough_to_change_the_colors(graded):
     outputs, report = graded
     show_as(outputs, report.from_dict(report.to_dict()), ViewChoice(Overlay("contribution", "well"), opacity=0.9))
     assert outputs.regions.GetDisplayNode().GetOpacity2DFill() == pytest.approx(0.9)
-    assert colors(outputs)[2] == pytest.approx(Overlay("effect").color(-0.31, 0.31))
+    assert colors(outputs)[2] == pytest.approx(Overlay("share").color(-0.31, 0.31))
+
+
+def test_an_old_report_is_colored_by_what_it_holds(graded):
+    outputs, report = graded
+    data = report.to_dict()
+    del data["without_regions"], data["redundant"]
+    for row in data["regions"]:
+        del row["share"], row["share_by_grade"]
+    old = report.from_dict(data)
+    assert [choice.kind for choice in overlays_for(old)][0] == "effect"
+    show_as(outputs, old, ViewChoice())
+    expected = [effect_color(row.deletion_effect, 0.4) for row in report.regions[:-1]]
+    assert np.allclose(colors(outputs), expected)
+    assert legend_lines(outputs)[1] == "change when left out, percentage points"
+
+
+def legend_lines(outputs) -> list[str]:
+    return slicer.modules.colors.logic().GetColorLegendDisplayNode(outputs.scale).GetTitleText().split("\n")
+
+
+def test_the_scale_is_the_same_for_every_case_and_the_legend_says_what_it_cannot_show(graded):
+    outputs, report = graded
+    for change, lines in (
+        ({}, []),
+        ({2: 0.55}, ["ends: 40 and more"]),
+        ({2: 0.02, 4: -0.35}, ["Topology \u221235"]),
+    ):
+        rows = [
+            replace(row, others={**row.others, "share": change.get(index, row.share)})
+            for index, row in enumerate(report.regions)
+        ]
+        show_as(outputs, replace(report, regions=tuple(rows)), ViewChoice())
+        assert outputs.scale.GetDisplayNode().GetScalarRange() == (-40, 40)
+        assert legend_lines(outputs)[:2] == ["poor 65%", "share, percentage points"]
+        assert legend_lines(outputs)[2:] == lines
 
 
 def test_outlines_stay_when_the_tint_goes(graded):
@@ -118,8 +157,6 @@ def test_the_graph_has_a_ball_at_each_centroid_colored_by_its_value(graded):
 
 
 def test_rods_lead_from_centroid_to_centroid_and_are_thicker_between_regions_that_are_alike(scene, nodes, case):
-    from dataclasses import replace
-
     result = make_result(case)
     edges = ((0, 1, 0.2), (0, 2, 0.9), (1, 2, -0.5), (0, 3, 0.5), (1, 3, 0.4), (2, 3, 0.1))
     result.report = replace(result.report, edges=edges)
@@ -142,8 +179,6 @@ def test_rods_lead_from_centroid_to_centroid_and_are_thicker_between_regions_tha
 
 
 def test_each_region_draws_no_more_than_its_strongest_edges(case):
-    from dataclasses import replace
-
     report = make_result(case).report
     rows = report.regions[:1] * 12
     rng = np.random.default_rng(0)
@@ -269,4 +304,4 @@ def test_color_tables_are_filled_once_and_mended_when_somebody_changed_them(scen
     fill_effect_table(table)
     color = [0.0] * 4
     table.GetColor(255, color)
-    assert color[:3] == pytest.approx((1.0, 0.18, 0.0), abs=1e-2)
+    assert color[:3] == pytest.approx((1.0, 0.36, 0.0), abs=1e-2)

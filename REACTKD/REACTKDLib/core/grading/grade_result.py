@@ -18,6 +18,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.region_values import VALUES, plain_values
 from REACTKDLib.core.reports.report import GradeReport, ReportModel, ReportRegion
 from REACTKDLib.core.student.explain import UncertaintyRule, Votes, cosine_edges, softmax
+from REACTKDLib.core.student.shares import redundant_nodes, shares_of
 from REACTKDLib.core.text import tr as _
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ def compose_report(
         regions=tuple(rows),
         edges=cosine_edges(decided.embeddings),
         findings=(*findings, *_muted_findings(rows, muted)),
+        without_regions=per_class(shares_of(votes).without_regions),
+        redundant=redundant_nodes(votes, predicted),
         **shared,
     )
     return GradeResult(report, regions, votes, lambda: draw_map(predicted))

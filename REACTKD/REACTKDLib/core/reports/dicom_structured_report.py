@@ -17,8 +17,11 @@ from REACTKDLib.core.reports.region_values import ordered
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 
 #: of the values of the explanation; others get a private code that is made of their key and title
-_CODES = {"weight": codes.WEIGHT, "deletion_effect": codes.EFFECT}
-_PER_CLASS = {"contribution": ("ADD", "Contribution to the logit of grade")}
+_CODES = {"weight": codes.WEIGHT, "deletion_effect": codes.EFFECT, "share": codes.SHARE}
+_PER_CLASS = {
+    "contribution": ("ADD", "Contribution to the logit of grade"),
+    "share_by_grade": ("SHARE", "Share of the region in the probability of grade"),
+}
 _DECIMALS = 8  # a decimal string of DICOM has 16 characters
 
 
@@ -86,6 +89,7 @@ def _case_group(sr: Any, report: GradeReport) -> Any:
     numbers = [
         *_per_class(sr, "P", "Probability of grade", report.probabilities),
         *_per_class(sr, "BASE", "Baseline logit of grade", report.baseline),
+        *_per_class(sr, "NONE", "Probability without any region of grade", report.without_regions),
     ]
     return sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(identifier=f"Grade of {report.case}"),

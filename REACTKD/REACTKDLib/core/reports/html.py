@@ -17,6 +17,7 @@ from REACTKDLib.core.reports.measure_rows import measure_rows, measure_titles
 from REACTKDLib.core.reports.region_value import RegionValue
 from REACTKDLib.core.reports.region_values import ordered
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
+from REACTKDLib.core.reports.share_words import direction_words, explained
 from REACTKDLib.core.text import sentence
 from REACTKDLib.core.writing.atomic import write_text
 
@@ -32,7 +33,7 @@ _IN_WORDS = {
     "moderate": "Moderately differentiated",
     "poor": "Poorly differentiated",
 }
-_COLUMNS, _NOTES = ordered("contribution"), ordered("deletion_effect", "contribution")
+_COLUMNS = tuple(value for value in ordered("share", "contribution") if not value.files_only)
 _SEVERITIES = {"error": "Fault", "warning": "Check", "info": "Note"}
 
 
@@ -69,7 +70,7 @@ def report_page(report: GradeReport, extras: PageExtras = PageExtras()) -> str:
     claimed = report.grade is not None
     measures = measure_titles(report.regions)
     names = {"grade": report.grade, "baseline": _signed(report.baseline[report.grade], 2)} if claimed else {}
-    rows = sorted(report.regions, key=lambda row: -abs(row.deletion_effect or 0.0)) if claimed else report.regions
+    rows = sorted(report.regions, key=lambda row: -row.importance) if claimed else report.regions
     return _template().render(
         report=report,
         extras=extras,
@@ -82,7 +83,11 @@ def report_page(report: GradeReport, extras: PageExtras = PageExtras()) -> str:
         colors={name: [round(255 * c) for c in color] for name, color in (extras.colors or {}).items()},
         columns=[value.on_page.heading.format(**names) for value in _COLUMNS] if claimed else [],
         cells=lambda row: [_cell(value, row, report.grade) for value in _COLUMNS] if claimed else [],
-        notes=[_safe(value.on_page.note).format(**names) for value in _NOTES if value.on_page.note] if claimed else [],
+        notes=[_safe(value.on_page.note).format(**names) for value in _COLUMNS if value.on_page.note]
+        if claimed
+        else [],
+        sentences=explained(report),
+        directions={row.name: direction_words(report, row) for row in report.regions},
         measures=measures.values(),
         measured=[(row.name, {m.key: m.shown for m in measure_rows(row)}) for row in report.regions if row.measures],
         inferred=any(row.inferred for row in measures.values()),

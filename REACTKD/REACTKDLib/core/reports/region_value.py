@@ -52,6 +52,8 @@ class RegionValue:
     signed: it may be negative, so that colors run from blue over gray to red; otherwise from gray to violet.
     description: of its column in the table node; empty: the tip. page: None: title and decimals as in the panel.
     overlay: name of its colors in saved scenes; empty: the key. rank: values are shown in this order.
+    scale: where its colors end in every case; None: at the largest size among the lesions of the case. files_only: it
+    stands in JSON, CSV, DICOM and the table node, and is neither a column in the panel or on the page nor a color.
 
     Example, a whole file of `core/reports/values`:
         >>> VALUE = RegionValue(
@@ -75,6 +77,8 @@ class RegionValue:
     description: str = ""
     page: PageColumn | None = None
     overlay: str = ""
+    scale: float | None = None
+    files_only: bool = False
     rank: int = 50
 
     @property

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Sequence
 from importlib import import_module
 
 import numpy as np
 
 from REACTKDLib.core.reports import values
-from REACTKDLib.core.reports.region_value import RegionValue
+from REACTKDLib.core.reports.region_value import HasValues, RegionValue
 
 
 def _found() -> tuple[RegionValue, ...]:
@@ -26,8 +27,16 @@ def ordered(*first: str) -> tuple[RegionValue, ...]:
     return tuple(sorted(VALUES, key=lambda value: place.get(value.key, len(place))))
 
 
+#: those that people see, in the same order
+SHOWN = tuple(value for value in VALUES if not value.files_only)
+
 #: in the order of JSON, CSV and the table node
 IN_FILES = ordered("weight", "contribution")
+
+
+def shown_values(rows: Sequence[HasValues]) -> tuple[RegionValue, ...]:
+    """Return those that people see and that the rows of a report hold: an old report has fewer; all without a grade."""
+    return tuple(value for value in SHOWN if any(row.value(value.key) is not None for row in rows)) or SHOWN
 
 
 def plain_values(column: np.ndarray, classes: tuple[str, ...]) -> list[float | dict[str, float] | None]:

@@ -30,8 +30,8 @@ class ReportRegion:
 
     volume_ml, centroid_ras_mm: None for topology. weight, contribution, deletion_effect: None without a claimed grade.
     deletion_effect: probability of the predicted class minus the same without this region, in [-1, 1].
-    others: key -> what further files of `core/reports/values` computed. measures: diameter and uptake; None for
-    topology, and in reports before this edition.
+    others: key -> what further files of `core/reports/values` computed, `share` among them. measures: diameter and
+    uptake; None for topology, and in reports before this edition.
     """
 
     name: str
@@ -66,6 +66,16 @@ class ReportRegion:
         """Return the value under a key of `core/reports/values`; None where none is claimed."""
         return getattr(self, key) if key in _OWN else self.others.get(key)
 
+    @property
+    def share(self) -> float | None:
+        """What the region has of the predicted class's probability; None without a claimed grade and in old reports."""
+        return self.others.get("share")
+
+    @property
+    def importance(self) -> float:
+        """How much the region decided: the size of its share; in an old report that of its deletion effect."""
+        return abs((self.deletion_effect if self.share is None else self.share) or 0.0)
+
 
 @dataclass(frozen=True)
 class ReportModel:
@@ -83,6 +93,8 @@ class GradeReport:
 
     grade, probabilities and baseline are None where no grade is claimed. edges: (i, j, cosine similarity), i < j,
     indices into `regions`. regions[i] is label i + 1 of the region map, except topology: it has no voxels, it is last.
+    without_regions: probabilities before any region speaks; with all shares they make `probabilities`. None without a
+    claimed grade and in old reports. redundant: indices of regions that say the same: each alone gives the grade.
     """
 
     case: str
@@ -97,6 +109,8 @@ class GradeReport:
     model: ReportModel
     device: str
     timing_ms: Mapping[str, float] = field(default_factory=dict)
+    without_regions: PerClass | None = None
+    redundant: tuple[int, ...] = ()
 
     @property
     def logits(self) -> dict[str, float] | None:
@@ -107,6 +121,9 @@ class GradeReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
+        shared = {}
+        if self.without_regions is not None:
+            shared = {"without_regions": _rounded(self.without_regions), "redundant": list(self.redundant)}
         return {
             "schema": SCHEMA,
             "case": self.case,
@@ -115,6 +132,7 @@ class GradeReport:
             "uncertain": self.uncertain,
             "inputs": list(self.inputs),
             "baseline": _rounded(self.baseline),
+            **shared,
             "regions": [_region_to_dict(region) for region in self.regions],
             "graph": {"edges": [[i, j, _round(similarity)] for i, j, similarity in self.edges]},
             "findings": [finding.to_dict() for finding in self.findings],
@@ -141,6 +159,8 @@ class GradeReport:
             model=ReportModel(**data["model"]),
             device=data["device"],
             timing_ms=dict(data["timing_ms"]),
+            without_regions=data.get("without_regions"),
+            redundant=tuple(data.get("redundant", ())),
         )
 
     def to_json(self) -> str:

@@ -60,7 +60,7 @@ def shares_of(votes: Votes) -> Shares:
     return Shares(values, without, errors)
 
 
-def redundant_nodes(votes: Votes, predicted: int, least: float = 0.05, kept: float = 1 / 3) -> tuple[int, ...]:
+def redundant_nodes(votes: Votes, predicted: int, least: float = 0.1, kept: float = 1 / 3) -> tuple[int, ...]:
     """Return the nodes that say the same, so that each alone gives the answer; () where there are not two.
 
     Each has a share of at least `least` in the probability of class `predicted`, and takes less than `kept` of it away

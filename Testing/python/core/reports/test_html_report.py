@@ -60,7 +60,11 @@ def test_the_answer_is_on_the_page(report):
         assert f"{name} {share}" in words
     assert 'For tests: <not> "clinical" & so on' in words
     assert "\u221212" in words and "+31" in words and "0" * 64 in words
+    assert (
+        "Without regions 38, Lesion 2 +31, Lesion 3 \u221212, Lesion 1 +5," in words and "makes 65 % for poor." in words
+    )
     # the region that decided most comes first
+    words = words[words.index("Share ") :]
     assert words.index("Lesion 2") < words.index("Lesion 3") < words.index("Lesion 1") < words.index("Parenchyma")
 
 
@@ -83,7 +87,8 @@ def test_texts_from_outside_are_escaped(report):
         grade=evil,
         probabilities={evil: 1.0},
         baseline={evil: 0.0},
-        regions=tuple(replace(row, name=evil, contribution={evil: 0.1}) for row in (region,)),
+        without_regions={evil: 0.5},
+        regions=(replace(region, name=evil, contribution={evil: 0.1}, others={"share": 0.5}),),
         findings=(Finding("a", "warning", evil),),
         model=ReportModel(evil, evil, evil, evil),
         device=evil,
@@ -92,14 +97,14 @@ def test_texts_from_outside_are_escaped(report):
     extras = PageExtras([Picture(PNG, evil)], {evil: (1, 0, 0)}, evil, True, evil)
     page = Reader(report_page(told, extras))
     assert "script" not in {tag for tag, _ in page.tags}
-    # case (twice), use, grade, image, reader, bar, caption, region, column, finding and notes: all as text
-    assert page.text.count(evil) >= 12
+    # case (twice), use, grade, image, reader, bar, caption, shares (twice), region, column, finding, notes: all as text
+    assert page.text.count(evil) >= 14
 
 
 def test_without_a_grade(report):
     told = make_result(make_case(), grade=None).report
     page = Reader(report_page(told))
-    assert "No grade is claimed." in page.text and "Effect" not in page.text and "%" not in page.text
+    assert "No grade is claimed." in page.text and "Share" not in page.text and "%" not in page.text
     assert "Lesion 1" in page.text
 
 

@@ -108,6 +108,26 @@ def test_report_has_exactly_the_designed_keys():
     }  # fmt: skip
 
 
+def with_shares(report: GradeReport) -> GradeReport:
+    """The report with what the shares add to it."""
+    by_grade = {"well": -0.1, "moderate": 0.2, "poor": -0.1}
+    others = {"share": 0.2, "share_by_grade": by_grade, "share_error": None}
+    rows = tuple(replace(row, others=others) for row in report.regions)
+    return replace(report, regions=rows, without_regions={"well": 0.5, "moderate": 0.3, "poor": 0.2}, redundant=(1, 2))
+
+
+def test_shares_are_keys_that_an_old_report_does_not_have():
+    old, new = a_report().to_dict(), with_shares(a_report()).to_dict()
+    assert set(new) - set(old) == {"without_regions", "redundant"}
+    assert set(new["regions"][0]) - set(old["regions"][0]) == {"share", "share_by_grade", "share_error"}
+    assert problems(new) == [] and GradeReport.from_dict(json.loads(json.dumps(new))).to_dict() == new
+    read = GradeReport.from_dict(old)
+    assert read.without_regions is None and read.redundant == () and read.to_dict() == old
+    assert [row.share for row in read.regions] == [None] * 4 and read.regions[1].importance == 0.1
+    new["regions"][0]["share_error"] = -0.1
+    assert problems(new) != []
+
+
 BREAKAGES = {
     "unknown key": lambda d: d.update(extra=1),
     "unknown key in a region": lambda d: d["regions"][0].update(color="red"),
@@ -123,6 +143,7 @@ BREAKAGES = {
     "hash cut short": lambda d: d["model"].update(sha256="abc"),
     "device of unknown kind": lambda d: d.update(device="tpu"),
     "finding without a sentence": lambda d: d["findings"][0].update(message=""),
+    "answer without regions above one": lambda d: d.update(without_regions={"well": 2, "moderate": 0, "poor": 0}),
     "place in two dimensions": lambda d: d["regions"][0]["centroid_ras_mm"].pop(),
 }
 
@@ -156,7 +177,7 @@ def test_a_value_of_a_newer_version_is_left_out_and_the_rest_is_read():
     data = a_report().to_dict()
     newer = json.loads(json.dumps(data))
     for row in newer["regions"]:
-        row["share"] = 0.5
+        row["novelty"] = 0.5
     assert GradeReport.from_dict(newer).to_dict() == data
     del newer["regions"][0]["weight"]
     with pytest.raises(KeyError):

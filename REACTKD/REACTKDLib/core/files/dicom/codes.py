@@ -20,6 +20,7 @@ YES, NO = ("373066001", "SCT", "Yes"), ("373067005", "SCT", "No")
 NO_GRADE = ("NO-GRADE", PRIVATE, "No grade is claimed")
 WEIGHT = ("WEIGHT", PRIVATE, "Weight of the region in the decision")
 EFFECT = ("DELETION-EFFECT", PRIVATE, "Predicted grade's probability with the region minus without it")
+SHARE = ("SHARE", PRIVATE, "Share of the region in the predicted grade's probability")
 # As mCODE (HL7) codes histologic grades that have three steps.
 _GRADES = {
     "well": ("1155708003", "SCT", "Low histologic grade"),

@@ -1,4 +1,4 @@
-"""What the predicted probability loses without the region: what the colors of the regions show at first."""
+"""What the predicted probability loses when the region alone is left out, as the others still speak."""
 
 from __future__ import annotations
 
@@ -8,20 +8,24 @@ from REACTKDLib.core.text import tr as _
 VALUE = RegionValue(
     "deletion_effect",
     lambda votes, predicted, _regions: votes.deletion_effect(predicted),
-    title=_("Effect %"),
-    tip=_("By how many percent points the grade's probability would change without the region."),
-    choice=_("Effect of leaving it out"),
-    legend=_("effect on it"),
+    title=_("Left out"),
+    tip=_(
+        "By how many percentage points the grade would be less probable without the region; little where others say "
+        "the same."
+    ),
+    choice=_("Change when left out"),
+    legend=_("change when left out, percentage points"),
     percent=True,
     signed=True,
     description="Probability of the predicted grade minus the same without the region",
     page=PageColumn(
-        "Effect",
-        0,
+        "Left out",
+        1,
         percent=True,
-        note='Effect: how much less probable "{grade}" would be without the region (percentage points; below zero: '
-        "more probable).",
+        note='Left out: by how many percentage points "{grade}" would be less probable without the region; little '
+        "where others say the same.",
     ),
     overlay="effect",
+    scale=0.4,
     rank=10,
 )

@@ -1,0 +1,138 @@
+"""What the shares of a report say, in words: the same sentences in the panel, the views, the page and the shell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from REACTKDLib.core.reports.report import GradeReport, ReportRegion
+from REACTKDLib.core.text import Text, all_of, joined, listed, sentence
+from REACTKDLib.core.text import tr as _
+
+MOST_NAMED = 6  # regions in the line; those with less are summed up
+_SILENT = 0.005  # less than half a percentage point says nothing
+
+
+def grade_name(grade: str) -> str:
+    """Return a grade in a sentence; a class that is none of the three is given as the model calls it."""
+    return {"well": _("well"), "moderate": _("moderate"), "poor": _("poor")}.get(grade, grade)
+
+
+def share_line(report: GradeReport) -> str:
+    """Return "Without regions 25, Lesion 1 +34, ..., makes 94 % for poor."; "" where the report holds no shares.
+
+    In whole percentage points, the largest first. Printed numbers add up: see `whole_points`.
+    """
+    start, named, rest, total = _points(report)
+    if not named:
+        return ""
+    words = [_("{name} {points}").format(name=row.name, points=signed_points(n)) for row, n in named]
+    if rest is not None:
+        count = sum(row.share is not None for row in report.regions) - len(named)
+        words.append(_("{count} other regions {points}").format(count=count, points=signed_points(rest)))
+    text = _("Without regions {start}, {parts}, makes {total} % for {grade}.").format(
+        start=start, parts=joined(words, ", "), total=total, grade=grade_name(report.grade)
+    )
+    errors = [row.value("share_error") for row, _n in named]
+    return joined([text, _sampled(max(errors))]) if all(errors) else text
+
+
+def _points(report: GradeReport) -> tuple[int, list[tuple[ReportRegion, int]], int | None, int]:
+    """Return in whole points: the answer without regions, regions that are named, the sum of the rest, the answer."""
+    rows = sorted((row for row in report.regions if row.share is not None), key=lambda row: -abs(row.share))
+    if report.without_regions is None:
+        return 0, [], None, 0
+    named = rows if len(rows) <= MOST_NAMED + 1 else rows[:MOST_NAMED]
+    rest = [sum(row.share for row in rows[len(named) :])] if len(named) < len(rows) else []
+    parts = [report.without_regions[report.grade], *(row.share for row in named), *rest]
+    points, total = whole_points(parts, report.probabilities[report.grade])
+    return points[0], list(zip(named, points[1:], strict=False)), points[-1] if rest else None, total
+
+
+def whole_points(parts: Sequence[float], total: float) -> tuple[list[int], int]:
+    """Return fractions that add up to `total` as whole percentage points that add up to the rounded total.
+
+    Each is rounded; where the sum is off, those nearest to the other side give way, each by one. Equal parts stay
+    equal as long as others can give way. Fractions that add up to something else are rounded and no more.
+    """
+    exact = [100 * part for part in parts]
+    points, whole = [round(value) for value in exact], round(100 * total)
+    while abs(sum(exact) - 100 * total) < 1 and (off := whole - sum(points)) != 0:
+        step = 1 if off > 0 else -1
+
+        def cost(n: int, step: int = step) -> tuple[bool, bool, float]:
+            wrong = step * (points[n] - exact[n])
+            return wrong > 1e-9, _has_twin(exact, n), wrong
+
+        points[min(range(len(points)), key=cost)] += step
+    return points, whole
+
+
+def signed_points(points: int) -> str:
+    """Return "+34", "0" or a true minus before the number."""
+    return f"{'+' if points > 0 else chr(0x2212)}{abs(points)}" if points else "0"
+
+
+def same_words(report: GradeReport) -> str:
+    """Return "Lesion 1 and Lesion 2 say the same: either alone gives the answer."; "" where none do."""
+    names = [report.regions[index].name for index in report.redundant]
+    if len(names) < 2:
+        return ""
+    if len(names) == 2:
+        return _("{names} say the same: either alone gives the answer.").format(names=all_of(names))
+    return _("{names} say the same: any one of them gives the answer.").format(names=listed(names))
+
+
+def direction_words(report: GradeReport, row: ReportRegion) -> str:
+    """Return which grade a region speaks against, where the answer is one of the middle; "" for any other.
+
+    "against poor": of all grades it takes the most probability from poor. "for well": it takes the most from the answer
+    itself, and gives the most to well.
+    """
+    shares, classes = row.value("share_by_grade"), list(report.probabilities or {})
+    if not shares or report.grade in (classes[0], classes[-1]):
+        return ""
+    from_grade, to_grade = min(shares, key=shares.get), max(shares, key=shares.get)
+    if shares[to_grade] < _SILENT:
+        return ""
+    if from_grade == report.grade:
+        return _("for {grade}").format(grade=grade_name(to_grade))
+    return _("against {grade}").format(grade=grade_name(from_grade))
+
+
+def directions_line(report: GradeReport) -> str:
+    """Return "Against poor: Lesion 1, Parenchyma; against well: Lesion 2.", the strongest first; "" as above."""
+    sides: dict[str, list[str]] = {}
+    for row in sorted(report.regions, key=lambda row: -row.importance):
+        if words := direction_words(report, row):
+            sides.setdefault(words, []).append(row.name)
+    if not sides:
+        return ""
+    lists = [_("{side}: {names}").format(side=side, names=joined(names, ", ")) for side, names in sides.items()]
+    return sentence(joined(lists, "; ") + ".")
+
+
+def explained(report: GradeReport) -> list[str]:
+    """Return the sentences that stand beside every table of regions, without those that are empty."""
+    return [text for text in (share_line(report), same_words(report), directions_line(report)) if text]
+
+
+def pattern_words(report: GradeReport) -> str:
+    """Return what number and shape of lesions decided, where no region decided more; "" elsewhere.
+
+    It has no voxels, so no color shows it.
+    """
+    _start, named, _rest, _total = _points(report)
+    if not named or named[0][0].kind != "topology":
+        return ""
+    row, points = named[0]
+    return _("{name} {points}").format(name=row.name, points=signed_points(points))
+
+
+def _has_twin(values: Sequence[float], place: int) -> bool:
+    return any(abs(values[place] - other) < 1e-6 for n, other in enumerate(values) if n != place)
+
+
+def _sampled(error: float) -> Text:
+    return _("The shares were sampled, with a standard error of at most {error} points.").format(
+        error=f"{max(100 * error, 0.1):.1f}"
+    )
