@@ -77,14 +77,15 @@ def weighted(row):
 def test_it_is_a_column_of_the_panel(user, report):
     table = user.find("regionTable")
     titles = [table.horizontalHeaderItem(n).text() for n in range(table.columnCount)]
-    assert titles[:5] == ["Region", "Effect %", "Volume ml", "Weight %", f"Adds to {report.grade}"]
-    assert titles[5:7] == [f"Alone {report.grade} %", "Weighted ml"]
-    assert table.horizontalHeaderItem(5).toolTip() == f"Probability of {report.grade} by this region alone."
+    assert titles[:3] == ["Region", "Share", "Volume ml"]
+    assert titles[3:6] == ["Left out", "Weight %", f"Adds to {report.grade}"]
+    assert titles[6:8] == [f"Alone {report.grade} %", "Weighted ml"]
+    assert table.horizontalHeaderItem(6).toolTip() == f"Probability of {report.grade} by this region alone."
     shown = {row[0]: row for row in user.rows("regionTable")}
     for row in report.regions[:-1]:
-        assert float(shown[row.name][6]) == pytest.approx(weighted(row), abs=0.006)
-        assert float(shown[row.name][5]) == pytest.approx(100 * row.others["alone"][report.grade], abs=0.06)
-    assert shown[report.regions[-1].name][6] == ""
+        assert float(shown[row.name][7]) == pytest.approx(weighted(row), abs=0.006)
+        assert float(shown[row.name][6]) == pytest.approx(100 * row.others["alone"][report.grade], abs=0.06)
+    assert shown[report.regions[-1].name][7] == ""
 
 
 def test_colors_can_stand_for_it(user, report, context, scene):
@@ -101,8 +102,8 @@ def test_colors_can_stand_for_it(user, report, context, scene):
         outputs = context.outputs
         legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(outputs.scale)
         assert legend.GetVisibility() and legend.GetTitleText().split("\\n")[1] == legend_text
-        limit = max(value(row) for row in lesions)
-        assert outputs.scale.GetDisplayNode().GetScalarRange() == pytest.approx((0, limit))
+        limit, times = max(value(row) for row in lesions), 100 if key == "alone:well" else 1
+        assert outputs.scale.GetDisplayNode().GetScalarRange() == pytest.approx((0, limit * times))
         data = outputs.regions.GetSegmentation()
         colors = [data.GetSegment(data.GetNthSegmentID(n)).GetColor() for n in range(data.GetNumberOfSegments())]
         expected = [weight_color(value(row), limit) for row in report.regions[:-1]]

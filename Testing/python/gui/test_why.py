@@ -11,6 +11,7 @@ import slicer
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
+from REACTKDLib.core.reports.share_words import explained
 from support.panel_steps import GRADE_S, grade, probabilities, toggle_box
 
 
@@ -32,7 +33,7 @@ def drawn(context: Any) -> dict[str, Any]:
         "fill": display.GetOpacity2DFill(),
         "3d": bool(display.GetVisibility3D()),
         "legend": bool(legend.GetVisibility()),
-        "title": legend.GetTitleText().split("\n")[-1],
+        "title": legend.GetTitleText().split("\n")[1:],
         "graph": bool(outputs.graph_nodes.GetDisplayVisibility()),
         "map": red.GetForegroundVolumeID() == outputs.heat_map.GetID(),
     }
@@ -51,7 +52,7 @@ def test_the_table_is_the_report_and_sorts(user: Any, graded: Any, context: Any)
     assert {row[0] for row in rows} == {region.name for region in report.regions}
     effects = [float(row[1]) for row in rows]
     assert effects == sorted(effects, reverse=True)
-    assert effects[0] == pytest.approx(100 * max(region.deletion_effect for region in report.regions), abs=0.05)
+    assert effects[0] == pytest.approx(100 * max(region.share for region in report.regions), abs=0.05)
     lesion = next(region for region in report.regions if region.name == "Lesion 1")
     row = next(n for n, texts in enumerate(rows) if texts[0] == "Lesion 1")
     user.click_cell("regionTable", row, 1)
@@ -105,15 +106,20 @@ def test_a_click_on_a_row_goes_to_the_region(user: Any, graded: Any, context: An
 
 def test_colors_stand_for_what_is_chosen(user: Any, graded: Any, context: Any) -> None:
     seen = {}
-    for text in ("Weight", "Contribution to poor", "Voxel map", "Effect of leaving it out"):
+    known = (text for text in explained(context.report))
+    assert all(text in user.text("whyHintLabel") for text in known) and "Without regions" in user.text("whyHintLabel")
+    logits, left_out, share = "Contribution to poor (logit)", "Change when left out", "Share of the answer"
+    assert user.find("overlayComboBox").currentText == share
+    for text in ("Weight (attention)", logits, "Voxel map", left_out, share):
         user.choose("overlayComboBox", text)
         seen[text] = drawn(context)
         user.screenshot(f"overlay-{text.split()[0].lower()}", of="window")
     assert seen["Voxel map"]["map"] and not seen["Voxel map"]["legend"] and seen["Voxel map"]["fill"] == 0
-    assert not seen["Weight"]["map"] and seen["Weight"]["title"] == "weight"
-    assert seen["Contribution to poor"]["title"] == "adds to poor"
-    assert seen["Effect of leaving it out"]["title"] == "effect on it"
-    assert not np.allclose(seen["Weight"]["colors"], seen["Effect of leaving it out"]["colors"])
+    assert not seen["Weight (attention)"]["map"] and "weight, %" in seen["Weight (attention)"]["title"]
+    assert "adds to the logit of poor" in seen[logits]["title"]
+    assert "change when left out, percentage points" in seen[left_out]["title"]
+    assert "share, percentage points" in seen[share]["title"]
+    assert not np.allclose(seen[share]["colors"], seen[left_out]["colors"])
 
 
 @pytest.mark.slow
