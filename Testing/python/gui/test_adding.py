@@ -59,6 +59,7 @@ import slicer
 
 from REACTKDLib.core.reports.html import report_page
 from REACTKDLib.core.reports.report import GradeReport, regions_csv, report_schema
+from REACTKDLib.gui.region_table import details
 from REACTKDLib.scene.colors import weight_color
 from REACTKDLib.scene.panel_state import PanelState
 from support.panel_steps import grade
@@ -74,18 +75,14 @@ def weighted(row):
     return row.weight * row.volume_ml
 
 
-def test_it_is_a_column_of_the_panel(user, report):
-    table = user.find("regionTable")
-    titles = [table.horizontalHeaderItem(n).text() for n in range(table.columnCount)]
-    assert titles[:3] == ["Region", "Share", "Volume ml"]
-    assert titles[3:6] == ["Left out", "Weight %", f"Adds to {report.grade}"]
-    assert titles[6:8] == [f"Alone {report.grade} %", "Weighted ml"]
-    assert table.horizontalHeaderItem(6).toolTip() == f"Probability of {report.grade} by this region alone."
-    shown = {row[0]: row for row in user.rows("regionTable")}
-    for row in report.regions[:-1]:
-        assert float(shown[row.name][7]) == pytest.approx(weighted(row), abs=0.006)
-        assert float(shown[row.name][6]) == pytest.approx(100 * row.others["alone"][report.grade], abs=0.06)
-    assert shown[report.regions[-1].name][7] == ""
+def test_it_is_in_the_panel(user, report):
+    for index, row in enumerate(report.regions):
+        told = details(report, index).replace("&nbsp;", " ")
+        assert f"Alone {report.grade} % {100 * row.others['alone'][report.grade]:.1f}" in told
+        assert (f"Weighted ml {weighted(row):.2f}" in told) if row.volume_ml else ("Weighted" not in told)
+    names = [row[0] for row in user.rows("regionTable")]
+    user.click_cell("regionTable", names.index("Lesion 1"), 1)
+    assert user.text("regionDetailsLabel") == details(report, 1)
 
 
 def test_colors_can_stand_for_it(user, report, context, scene):
@@ -146,7 +143,7 @@ def test_a_report_of_before_is_read(report):
     before = GradeReport.from_dict(data)
     assert before.to_dict() == data
     assert list(csv.DictReader(io.StringIO(regions_csv(before))))[1]["weight_times_volume"] == ""
-    assert "Weighted ml" in report_page(before)
+    assert "Weighted ml" not in report_page(before)
 
 
 def test_it_is_in_the_structured_report(report):
@@ -230,7 +227,7 @@ def titles(widget):
 
 
 def test_it_is_where_the_list_of_sections_says(widget, user):
-    names = ["Try", "Cases", "Inputs", "Masks", "Grade", "Why", "A note", "Report", "Training"]
+    names = "Try,Cases,Reader,Inputs,Masks,Grade,Why,A note,Report,Training,Settings".split(",")
     assert titles(widget) == names and user.find("noteSection").text == "A note"
     assert user.sees("noteLabel") and user.text("noteLabel") == "nothing, no list"
     user.toggle_section("noteSection")
@@ -245,7 +242,7 @@ def test_its_ui_file_is_loaded_and_wired(widget, user):
 
 
 def test_it_follows_the_case_and_the_timer(widget, user, nodes, context):
-    section = widget.panel.sections[6]
+    section = widget.panel.sections[7]
     polls = section.polls
     grade(user)
     assert user.text("noteLabel") == f"{context.report.grade}, no list" and section.polls > polls
@@ -254,14 +251,14 @@ def test_it_follows_the_case_and_the_timer(widget, user, nodes, context):
 
 
 def test_it_is_cleaned_up_and_comes_again(application, widget, user):
-    section = widget.panel.sections[6]
+    section = widget.panel.sections[7]
     widget.onReload()
     user.settle()
     assert section.cleaned >= 1 and user.text("noteLabel") == "nothing, no list"
     polls = section.polls
-    user.wait_until(lambda: widget.parent.self().panel.sections[6].polls > 3, what="the timer of the new panel")
+    user.wait_until(lambda: widget.parent.self().panel.sections[7].polls > 3, what="the timer of the new panel")
     assert section.polls == polls, "the old one is asked no more"
-    after = widget.parent.self().panel.sections[6]
+    after = widget.parent.self().panel.sections[7]
     application.close()
     assert after.cleaned >= 1
 """

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.reports.measure_rows import measure_rows, measure_titles
 from REACTKDLib.core.reports.region_value import RegionValue
-from REACTKDLib.core.reports.region_values import ordered
+from REACTKDLib.core.reports.region_values import ordered, shown_values
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
 from REACTKDLib.core.reports.share_words import direction_words, explained
 from REACTKDLib.core.text import sentence
@@ -33,7 +33,6 @@ _IN_WORDS = {
     "moderate": "Moderately differentiated",
     "poor": "Poorly differentiated",
 }
-_COLUMNS = tuple(value for value in ordered("share", "contribution") if not value.files_only)
 _SEVERITIES = {"error": "Fault", "warning": "Check", "info": "Note"}
 
 
@@ -69,6 +68,8 @@ def report_page(report: GradeReport, extras: PageExtras = PageExtras()) -> str:
     """Return the page: `page.html.j2`, filled. Every text from outside is escaped."""
     claimed = report.grade is not None
     measures = measure_titles(report.regions)
+    known = shown_values(report.regions) if claimed else ()
+    values = [value for value in ordered("share", "contribution") if value in known]
     names = {"grade": report.grade, "baseline": _signed(report.baseline[report.grade], 2)} if claimed else {}
     rows = sorted(report.regions, key=lambda row: -row.importance) if claimed else report.regions
     return _template().render(
@@ -81,8 +82,8 @@ def report_page(report: GradeReport, extras: PageExtras = PageExtras()) -> str:
         pictures=[(b64encode(picture.png).decode(), picture.caption) for picture in extras.pictures],
         rows=rows,
         colors={name: [round(255 * c) for c in color] for name, color in (extras.colors or {}).items()},
-        columns=[value.on_page.heading.format(**names) for value in _COLUMNS] if claimed else [],
-        cells=lambda row: [_cell(value, row, report.grade) for value in _COLUMNS] if claimed else [],
+        columns=[value.on_page.heading.format(**names) for value in values],
+        cells=lambda row: [_cell(value, row, report.grade) for value in values],
         notes=[_safe(value.on_page.note).format(**names) for value in _COLUMNS if value.on_page.note]
         if claimed
         else [],
