@@ -84,9 +84,7 @@ def report_page(report: GradeReport, extras: PageExtras = PageExtras()) -> str:
         colors={name: [round(255 * c) for c in color] for name, color in (extras.colors or {}).items()},
         columns=[value.on_page.heading.format(**names) for value in values],
         cells=lambda row: [_cell(value, row, report.grade) for value in values],
-        notes=[_safe(value.on_page.note).format(**names) for value in _COLUMNS if value.on_page.note]
-        if claimed
-        else [],
+        notes=[_safe(value.on_page.note).format(**names) for value in values if value.on_page.note],
         sentences=explained(report),
         directions={row.name: direction_words(report, row) for row in report.regions},
         measures=measures.values(),
