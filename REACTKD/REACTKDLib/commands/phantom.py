@@ -44,6 +44,13 @@ def add_to(commands: Any) -> None:
         metavar="H",
         help="how much the lesions of a liver differ: 0, or from 0.1 to 1 (default: 0.6; of the shared biology alone)",
     )
+    scan = parser.add_argument_group("lesions of known biology, drawn into a real scan")
+    scan.add_argument("--on", type=Path, metavar="FILE|DIR", help="the CT; needs --liver")
+    scan.add_argument(
+        "--liver", type=Path, metavar="FILE", help="the liver: a mask, or a segmentation with its lesions"
+    )
+    scan.add_argument("--fdg", type=Path, metavar="FILE|DIR", help="its FDG PET")
+    scan.add_argument("--acetate", type=Path, metavar="FILE|DIR", help="its 11C-acetate PET")
     parser.add_argument("--dicom", action="store_true", help="as DICOM: folders CT, FDG, ACETATE and segmentation.dcm")
     parser.add_argument("--patient-id", metavar="ID", help="of the DICOM files: PHANTOM- and then A-Z, 0-9 and '-'")
     add_output_argument(parser)
@@ -58,6 +65,11 @@ def run(arguments: argparse.Namespace) -> None:
         if not arguments.dicom:
             raise UsageError("A patient id is written into DICOM files only; add --dicom, or leave --patient-id out.")
         check_phantom_id(arguments.patient_id)
+    if arguments.on is not None:
+        _draw_on_scan(arguments)
+        return
+    if any(value is not None for value in (arguments.liver, arguments.fdg, arguments.acetate)):
+        raise UsageError("A liver mask and PETs belong to a scan that lesions are drawn into; give its CT with --on.")
     from REACTKDLib.core.phantom.acquire import acquire
     from REACTKDLib.core.phantom.patient import draw_patient
 
@@ -78,6 +90,32 @@ def run(arguments: argparse.Namespace) -> None:
             )
         else:
             write_phantom(phantom, folder)
+
+
+def _draw_on_scan(arguments: argparse.Namespace) -> None:
+    """Write a real scan with drawn lesions; its masks hold those that were there too."""
+    if arguments.liver is None:
+        raise UsageError("Lesions are drawn into a liver; give its mask with --liver.")
+    if arguments.dicom or arguments.size != "full" or arguments.biology != "shared":
+        raise UsageError("With --on there is no choice of --dicom, --size or --biology; leave them out.")
+    from REACTKDLib.core.cases.open_case import case_of, read_any_segmentation, read_volumes
+    from REACTKDLib.core.modality import Modality
+    from REACTKDLib.core.phantom.biology_shared import HETEROGENEITY
+    from REACTKDLib.core.phantom.hybrid import draw_into
+
+    with Progress() as progress, all_or_nothing(arguments.output) as folder:
+        progress(0.0, "reading the scan")
+        paths = {Modality.CT: arguments.on, Modality.FDG: arguments.fdg, Modality.ACETATE: arguments.acetate}
+        given = {modality: path for modality, path in paths.items() if path is not None}
+        volumes, findings = read_volumes(given, arguments.liver)
+        masks = read_any_segmentation(arguments.liver)
+        whole = {} if len(masks.segments) > 1 else {"liver": [masks.segments[0].candidate.key], "tumor": []}
+        case = case_of(volumes, masks, findings=findings, **whole)
+        progress(0.4, "drawing lesions")
+        h = HETEROGENEITY if arguments.heterogeneity is None else arguments.heterogeneity
+        phantom = draw_into(case, arguments.seed, arguments.grade, h)
+        progress(0.7, "writing")
+        write_phantom(phantom, folder)
 
 
 def write_phantom(phantom: PhantomCase, folder: Path) -> None:

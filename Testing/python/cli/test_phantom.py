@@ -67,6 +67,25 @@ def test_same_seed_same_bytes(phantom_folder, tmp_path):
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 
+def test_lesions_into_a_scan(phantom_folder, tmp_path, capsys):
+    """The scan is the phantom of the first test; its own lesions stay and are known to be there."""
+    images = ["--on", str(phantom_folder / NAMES[Modality.CT]), "--fdg", str(phantom_folder / NAMES[Modality.FDG])]
+    command = ["phantom", "--grade", "well", "--seed", "3", "--output", str(tmp_path / "out")]
+    masks = ["--liver", str(phantom_folder / SEGMENTATION)]
+    assert main([*command, *images, *masks]) == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(
+        [NAMES[Modality.CT], NAMES[Modality.FDG], SEGMENTATION, "truth.json"]
+    )
+    truth = json.loads((tmp_path / "out" / "truth.json").read_text(encoding="utf-8"))
+    assert truth["grade"] == "well" and truth["drawn_into_a_scan"] and truth["lesions_before_ml"] > 0
+    read = open_case(tmp_path / "out" / NAMES[Modality.CT], segmentation=tmp_path / "out" / SEGMENTATION)
+    before = open_case(phantom_folder / NAMES[Modality.CT], segmentation=phantom_folder / SEGMENTATION)
+    assert (read.tumor & ~before.tumor).any() and not (before.tumor & ~read.tumor).any()
+    for wrong in (images, masks, [*images, *masks, "--dicom"], [*images, *masks, "--biology", "independent"]):
+        assert main([*command, *wrong]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def prepared(folder, output, *more):
     assert main(["prepare", *case_arguments(folder), "--output", str(output), *more]) == 0
     return json.loads((output / "prepared.json").read_text(encoding="utf-8"))

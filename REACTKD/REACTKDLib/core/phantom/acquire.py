@@ -64,6 +64,8 @@ def ct_lattice(patient: Patient, protocol: CtProtocol, size: str) -> Lattice:
     """The voxel centers of the CT of `size`, in patient coordinates."""
     matrix, thinnest, _ = SIZES[size]
     pixel = max(protocol.pixel_mm, 0.76) * protocol.matrix / matrix
+    if isinstance(patient.anatomy, Body):  # the field is set to the patient, with 15 to 45 mm on each side
+        pixel = (2 * max(patient.anatomy.half) + 30 + 214 * (protocol.pixel_mm - 0.72)) / matrix
     slice_mm = max(protocol.slice_mm, thinnest)
     low, high = _coverage(patient)
     count = int(np.ceil((high - low) / slice_mm))

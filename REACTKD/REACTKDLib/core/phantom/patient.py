@@ -78,7 +78,7 @@ def _place(rng: np.random.Generator, liver: Liver, radius: float, placed: list[L
     return candidates[np.argmax(np.minimum(gap, 10 * depth))]
 
 
-def _draw_lesions(rng: np.random.Generator, latents: Latents | SharedLatents, liver: LiverShape) -> tuple[Lesion, ...]:
+def draw_lesions(rng: np.random.Generator, latents: Latents | SharedLatents, liver: LiverShape) -> tuple[Lesion, ...]:
     """Place the lesions. In the shared biology each has latents of its own and shows them as they are; in the other it
     carries the patient's with a small spread, alike for all grades.
     """
@@ -194,10 +194,10 @@ def _patient(
     """Liver, lesions and body around given latents."""
     if isinstance(latents, SharedLatents):
         liver, anatomy = draw_body(rng)
-        lesions = _draw_lesions(rng, latents, liver)
+        lesions = draw_lesions(rng, latents, liver)
     else:
         liver = draw_liver(rng)
-        lesions = _draw_lesions(rng, latents, liver)
+        lesions = draw_lesions(rng, latents, liver)
         anatomy = draw_anatomy(rng, float(liver.bounds()[1][2]))
     anatomy = replace(anatomy, distractors=_draw_distractors(rng, liver, lesions))
     external = cohort == "external"
@@ -213,6 +213,6 @@ def _patient(
         anatomy=anatomy,
         lesions=lesions,
         liver_hu=liver_hu,
-        vessel_hu=vessel_hu + 12 * isinstance(anatomy, Body),
+        vessel_hu=vessel_hu + 28 * isinstance(anatomy, Body),
         liver_suv=(float(rng.uniform(1.6, 2.8)), float(rng.uniform(3.0, 6.0))),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -10,6 +11,7 @@ from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.modality import SUBSETS, subset_name
 from REACTKDLib.core.phantom.biology_shared import SharedLatents
 from REACTKDLib.core.phantom.latents import bayes_posterior
+from REACTKDLib.core.phantom.lesion import Lesion
 from REACTKDLib.core.phantom.patient import Patient
 from REACTKDLib.core.phantom.posterior import shared_posterior
 
@@ -23,7 +25,7 @@ def truth_of(patient: Patient, world: np.ndarray) -> dict:
     cohort = "external" if patient.cohort == "external" else "hospital"
     about = {"digital_phantom": True, "seed": patient.seed, "cohort": patient.cohort}
     if isinstance(patient.latents, SharedLatents):
-        return about | _shared(patient, patient.latents, cohort, world)
+        return about | shared_truth(patient.latents, patient.lesions, cohort, world)
     exact = {subset_name(s): _by_grade(bayes_posterior(patient.latents, s, cohort)) for s in SUBSETS}
     return about | {
         "grade": patient.grade_name,
@@ -32,16 +34,17 @@ def truth_of(patient: Patient, world: np.ndarray) -> dict:
     }
 
 
-def _shared(patient: Patient, latents: SharedLatents, cohort: str, world: np.ndarray) -> dict:
+def shared_truth(latents: SharedLatents, drawn: Sequence[Lesion], cohort: str, world: np.ndarray) -> dict:
+    """Of lesions of the shared biology; `world` is where their coordinates lie, see `truth_of`."""
     both = {subset_name(s): shared_posterior(latents, s, cohort) for s in SUBSETS}
     lesions = [
         asdict(own) | {"center_ras_mm": [float(v) for v in (world @ [*body.center, 1.0])[:3]], "radius_mm": body.radius}
-        for own, body in zip(latents.each, patient.lesions, strict=True)
+        for own, body in zip(latents.each, drawn, strict=True)
     ]
     return {
-        "biology": patient.biology,
+        "biology": "shared",
         "heterogeneity": latents.heterogeneity,
-        "grade": patient.grade_name,
+        "grade": GRADES[latents.grade],
         "severity": latents.severity,
         "lesions": lesions,
         "deciding_lesion": latents.deciding,

@@ -27,7 +27,7 @@ class Skeleton:
         """Draw a skeleton."""
         return cls(
             float(rng.uniform(0, _PERIOD_MM)), float(rng.uniform(0, 27)), float(rng.uniform(420, 560)),
-            float(rng.uniform(150, 230)),
+            float(rng.uniform(125, 195)),
         )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def colon(rng: np.random.Generator, frame: Frame, cavity: np.ndarray) -> tuple[P
         ],
         5,
     )  # fmt: skip
-    size = np.array([25, 25, 23, 21, 20, 20, 19, 18, 16, 15, 15]) * rng.uniform(0.85, 1.12)
+    size = np.array([29, 29, 27, 25, 24, 24, 23, 21, 18, 17, 17]) * rng.uniform(0.85, 1.12)
     depth = frame.add_path(frame.empty(), path, size, blend=4.0)
     depth += (2.2 * np.sin(frame.x / 5.2 + 1) * np.sin(frame.z / 5.6) + 1.2 * np.sin(frame.y / 6)).astype(np.float32)
     np.minimum(depth, cavity - 2, out=depth)
@@ -60,7 +60,7 @@ def small_bowel(rng: np.random.Generator, frame: Frame, cavity: np.ndarray) -> t
             step /= np.linalg.norm(step)
             place = place + 19.0 * step
             path.append(place)
-        depth = frame.add_path(frame.empty(), path, rng.uniform(9.5, 14.0, len(path)), blend=1.0)
+        depth = frame.add_path(frame.empty(), path, rng.uniform(11.0, 16.0, len(path)), blend=1.0)
         np.minimum(depth, cavity - 3, out=depth)
         inside = Layer("content", rng.uniform(12, 40), inset=2.8, mottle=25.0)
         found += finished(frame, name, "bowel", rng.uniform(85, 115), depth, inside, gap=1.2)

@@ -62,6 +62,8 @@ class _Lobes:
         right = frame.add(frame.empty(), (68, -2, -4), np.array([98, 112, 124]) * shape.size)
         self.right = meet(right, _plane(frame, (8, 0, 0), (-1.0, 0.25, 0.0)), 16.0)
         self.below = _plane(frame, shape.point, shape.normal)
+        self.below += np.float32(0.42) * np.clip(-12 - frame.y, 0, 70)  # behind it reaches down beside the kidney
+        self.below += np.float32(3.5) * np.sin(frame.x / 21 + shape.reach * 9) * np.sin(frame.y / 19 + shape.reach * 7)
         self.tip = _plane(frame, (90, 0, shape.tip), (0.1, 0.1, -1.0))
         left = frame.add(frame.empty(), (6, 48, 34), (96 * shape.reach, 44, 56), turned((0.35, 0.0, 1.0)))
         left = meet(left, _plane(frame, (14, 40, -32), (-0.42, -0.25, -0.87)), 10.0)
@@ -167,12 +169,12 @@ def _vessels(rng: np.random.Generator, frame: Frame, solid: GridSolid) -> tuple[
     right, left = HILUM + (26, -4, 6), HILUM + (-18, 12, 14)
     tree.walk([HILUM, right], [6.0, 5.2])
     tree.walk([HILUM, left, left + (-5, 16, 2)], [5.4, 4.6, 4.2])
-    tree.branch(right, (0.6, 0.6, 0.5), 4.2, 34)
-    tree.branch(right, (0.7, -0.65, -0.15), 4.0, 34)
-    for direction, radius in (((-1, -0.1, 0.35), 3.0), ((-0.8, 0.6, -0.25), 3.0), ((0.7, 0.5, 0.3), 2.8)):
+    tree.branch(right, (0.6, 0.6, 0.5), 5.0, 36)
+    tree.branch(right, (0.7, -0.65, -0.15), 4.8, 36)
+    for direction, radius in (((-1, -0.1, 0.35), 3.6), ((-0.8, 0.6, -0.25), 3.6), ((0.7, 0.5, 0.3), 3.4)):
         tree.branch(left + (-5, 16, 2), direction, radius, 26)
     confluence = np.array([23.0, 5.0, 62.0])
-    for tip, radius in (((106, -12, -18), 4.8), ((50, 48, -14), 4.4), ((-46, 50, 26), 4.2)):
+    for tip, radius in (((106, -12, -18), 5.6), ((50, 48, -14), 5.2), ((-46, 50, 26), 4.8)):
         tip = np.asarray(tip) + rng.normal(0, 6, 3)
         shares = np.linspace(0, 1, 9)
         points = confluence + shares[:, None] * (tip - confluence)

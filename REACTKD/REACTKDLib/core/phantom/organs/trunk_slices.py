@@ -72,13 +72,13 @@ class _Lung:
 def paint_table(painter: Painter, trunk: Trunk) -> None:
     """A curved carbon shell with foam inside, under the back."""
     deep = DEEP_MM * float(trunk.scale[1]) + trunk.fat_mm
-    top = -deep - 9 - 13.0
+    top, half = -deep - 14.0, 0.64 * trunk.half[0]
     box = painter.lattice.box(np.array([-210.0, top - 34, -1e4]), np.array([210.0, top + 40, 1e4]))
     if box is None:
         return
     x, y, _ = painter.lattice.coordinates(box)
     height = y - (top + x * x / np.float32(2300.0))
-    depth = np.minimum(np.minimum(-height, height + 24), 205 - np.abs(x))
+    depth = np.minimum(np.minimum(-height, height + 15), half - np.abs(x))
     air = painter.field[box] < -900  # never on the patient
     for inset, hu in ((0.0, 70.0), (1.6, -960.0)):
         painter.put(box, painter.soft(depth - inset) * air, "table", np.float32(hu))
