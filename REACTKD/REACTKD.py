@@ -42,6 +42,23 @@ class REACTKD(ScriptedLoadableModule):
             "Distillation for Interpretable Medical Image Classification, arXiv 2508.02104, 2025."
         )
         slicer.app.connect("startupCompleted()", registerSampleData)
+        slicer.app.connect("startupCompleted()", registerLayouts)
+
+
+def registerLayouts() -> None:
+    """Make the module's layouts known: a scene that was saved in one of them must not open with no views at all.
+
+    Unless the module is on show, such a scene opens in the layout that the user had before.
+    """
+    from REACTKDLib.scene.reading_layout import leave_layout, register_layouts
+
+    def on_end_import(*_: Any) -> None:
+        widget = getattr(slicer.modules, "REACTKDWidget", None)
+        if widget is None or not widget.parent.isEntered:
+            leave_layout(slicer.mrmlScene)
+
+    register_layouts(slicer.mrmlScene)
+    slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.EndImportEvent, on_end_import)
 
 
 def registerSampleData() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import shiboken6
 import slicer
 import vtk
 from PySide6.QtWidgets import QBoxLayout, QWidget
@@ -126,9 +127,7 @@ class Layout(QWidget):
             widget.setParent(None)
             self._node_of(widget).SetMappedInLayout(False)
         if self._root is not None:
-            self._root.hide()
-            self._root.setParent(None)
-            self._root.deleteLater()
+            shiboken6.delete(self._root)
         root = self._node.GetLayoutRootElement()
         self._root = self._made(root) if root is not None else QWidget()
         QWidget.layout(self).addWidget(self._root)

@@ -24,6 +24,7 @@ from REACTKDLib.gui.section import Section, place_of
 from REACTKDLib.gui.settings_panel import SettingsPanel
 from REACTKDLib.gui.training_panel import TrainingPanel
 from REACTKDLib.gui.views import show_answer, show_case
+from REACTKDLib.gui.views_panel import ViewsPanel
 from REACTKDLib.gui.why_panel import WhyPanel
 from REACTKDLib.scene.panel_state import PanelState
 from REACTKDLib.scene.reading import Reading
@@ -36,6 +37,7 @@ SECTIONS: tuple[type[Section], ...] = (
     MasksPanel,
     GradePanel,
     WhyPanel,
+    ViewsPanel,
     ReportPanel,
     TrainingPanel,
     SettingsPanel,
@@ -156,7 +158,7 @@ class Panel(VTKObservationMixin):
     def on_node_added(self, _caller: Any, _event: Any, node: Any) -> None:
         """An image or a segmentation came in: perhaps it is an input that is missing yet."""
         is_image = node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLSegmentationNode")
-        if is_image and not self._guests_come:
+        if is_image and not node.GetHideFromEditors() and not self._guests_come:  # hidden: for views alone
             self._new.add(node.GetID())
             self.news.start()
 

@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import slicer
 
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.jump import jump_to
+from REACTKDLib.scene.reading_layout import ORIENTATIONS, THREE_D, look_alike, users_composites, view_name
 
 
 def show_case(nodes: CaseNodes) -> None:
-    """Lay the reference volume under everything, unless an image of the case is there already."""
+    """Lay the reference volume under everything in the user's views, unless an image of the case is there already."""
     own = {node.GetID() for node in nodes.volumes.values()}
-    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    composites = users_composites(slicer.mrmlScene)
+    manager = slicer.app.layoutManager()
     if all(composite.GetBackgroundVolumeID() in own for composite in composites):
         return
-    slicer.util.setSliceViewerLayers(background=nodes.reference, fit=True)
+    for composite in composites:
+        composite.SetBackgroundVolumeID(nodes.reference.GetID())
+        widget = manager.sliceWidget(composite.GetLayoutName()) if manager is not None else None
+        if widget is not None:
+            widget.sliceLogic().FitSliceToBackground()
+
+
+def fit_reading_views(stay: bool) -> None:
+    """Fit the module's own slices to their views. stay: the planes still cut the same place."""
+    manager = slicer.app.layoutManager()
+    if manager is None:
+        return
+    for orientation in ORIENTATIONS:
+        names = (view_name(row, orientation) for row in (1, 2, 3))
+        widgets = [w for w in map(manager.sliceWidget, names) if w is not None and w.visible]
+        for first in widgets[:1]:
+            offset = first.sliceLogic().GetSliceOffset()
+            first.sliceLogic().FitSliceToBackground()
+            if stay:
+                first.sliceLogic().SetSliceOffset(offset)
+        for widget in widgets[1:]:
+            look_alike(widgets[0].mrmlSliceNode(), widget.mrmlSliceNode())
+    if not stay:
+        _frame_3d(manager, own=True)
 
 
 def show_answer(nodes: CaseNodes, report: GradeReport) -> None:
@@ -25,9 +52,14 @@ def show_answer(nodes: CaseNodes, report: GradeReport) -> None:
         leading = max(lesions, key=lambda row: row.importance)
         jump_to(nodes.reference, leading.centroid_ras_mm)
     manager = slicer.app.layoutManager()
-    if manager is None:
-        return  # the application runs without a main window
+    if manager is not None:  # the application may run without a main window
+        _frame_3d(manager)
+
+
+def _frame_3d(manager: Any, own: bool = False) -> None:
+    """Bring what is drawn into the middle of the 3D views. own: of the module's alone."""
     for index in range(manager.threeDViewCount):
         view = manager.threeDWidget(index).threeDView()
-        view.resetFocalPoint()
-        view.resetCamera()
+        if not own or view.mrmlViewNode().GetLayoutName() == THREE_D:
+            view.resetFocalPoint()
+            view.resetCamera()

@@ -13,7 +13,7 @@ EFFECT_TABLE = "REACTKD effect"
 WEIGHT_TABLE = "REACTKD weight"
 HEAT_TABLE = "REACTKD heat map"
 ENTRIES = 256
-LEGEND_SIZE = (0.05, 0.26)  # share of the view's width and height
+LEGEND_SIZE = (0.06, 0.28)  # share of the view's width and height
 
 RGB = tuple[float, float, float]
 _NEUTRAL: RGB = (0.94, 0.94, 0.94)
@@ -92,7 +92,7 @@ def show_legend(displayable: Any, title: str, label_format: str, x: float) -> An
     legend.SetMaxNumberOfColors(ENTRIES)
     legend.SetSize(*LEGEND_SIZE)
     legend.SetPosition(x, 0.86)  # the title stands above the bar
-    for text, size in ((legend.GetTitleTextProperty(), 13), (legend.GetLabelTextProperty(), 11)):
+    for text, size in ((legend.GetTitleTextProperty(), 15), (legend.GetLabelTextProperty(), 13)):
         text.SetFontSize(size)
         text.SetFontFamilyToArial()
         text.SetColor(1.0, 1.0, 1.0)

@@ -9,6 +9,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
+from REACTKDLib.scene.reading_layout import composites
 from REACTKDLib.scene.result import GradeResult
 
 VISIBLE_FROM = 0.05
@@ -50,7 +51,7 @@ def _image_of(array: np.ndarray) -> Any:
 
 def show_in_slices(scene: Any, node: Any, opacity: float = 0.6) -> None:
     """Lay the heat map over the image in every slice view; what lay there before comes back by `hide_from_slices`."""
-    for composite in _composites(scene):
+    for composite in composites(scene):
         before = composite.GetForegroundVolumeID()
         if before != node.GetID():
             composite.SetAttribute(_BEFORE, f"{composite.GetForegroundOpacity()} {before or ''}")
@@ -59,9 +60,20 @@ def show_in_slices(scene: Any, node: Any, opacity: float = 0.6) -> None:
     _refresh_legend(node)
 
 
+def set_foreground(composite: Any, volume: Any | None, opacity: float) -> None:
+    """Lay a volume over the image of one slice view, or nothing; under a heat map that is on show, until it goes."""
+    volume_id = volume.GetID() if volume is not None else None
+    if composite.GetAttribute(_BEFORE) is not None:
+        composite.SetAttribute(_BEFORE, f"{opacity} {volume_id or ''}")
+        return
+    if composite.GetForegroundVolumeID() != volume_id:
+        composite.SetForegroundVolumeID(volume_id)
+    composite.SetForegroundOpacity(opacity)
+
+
 def hide_from_slices(scene: Any, node: Any) -> None:
     """Take the heat map out of the slice views; other layers stay as they are."""
-    for composite in _composites(scene):
+    for composite in composites(scene):
         if composite.GetForegroundVolumeID() != node.GetID():
             continue
         opacity, _, before = (composite.GetAttribute(_BEFORE) or "0 ").partition(" ")
@@ -69,11 +81,6 @@ def hide_from_slices(scene: Any, node: Any) -> None:
         composite.SetForegroundVolumeID(before if before and scene.GetNodeByID(before) is not None else None)
         composite.SetForegroundOpacity(float(opacity))
     _refresh_legend(node)
-
-
-def _composites(scene: Any) -> list[Any]:
-    kind = "vtkMRMLSliceCompositeNode"
-    return [scene.GetNthNodeByClass(index, kind) for index in range(scene.GetNumberOfNodesByClass(kind))]
 
 
 def _refresh_legend(node: Any) -> None:

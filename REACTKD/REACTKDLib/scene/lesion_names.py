@@ -76,6 +76,12 @@ class LesionNames:
                 self._observed.append((of[0], tag))
                 self._place_in_slice(of[0])
 
+    def raise_names(self) -> None:
+        """Draw the names over what came into the views since."""
+        for node in _own_nodes(self.scene):
+            _remove(self.scene, node)
+        self.follow_layout()
+
     def close(self) -> None:
         """Take all names out of the scene. May be called twice, and while the scene closes."""
         self._regions, self._lesions, self._stamp = None, [], ()

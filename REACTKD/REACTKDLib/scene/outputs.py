@@ -24,6 +24,7 @@ from REACTKDLib.scene.region_graph import write_graph
 from REACTKDLib.scene.region_segmentation import write_liver_outline, write_region_steps
 from REACTKDLib.scene.region_table import write_table
 from REACTKDLib.scene.result import GradeResult
+from REACTKDLib.scene.shown_views import place_legend
 from REACTKDLib.scene.translation import tr as _
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
 
@@ -65,6 +66,13 @@ def own_legend_titles(scene: Any) -> set[str]:
     outputs = filter(None, map(outputs_of, parameter_nodes(scene)))
     legends = (legend_of(node) for found in outputs for node in (found.heat_map, found.scale))
     return {legend.GetTitleText() for legend in legends if legend is not None}
+
+
+def place_legends(outputs: Outputs) -> None:
+    """Keep each legend of a graded case in one view of those that are on show now."""
+    legend_of = slicer.modules.colors.logic().GetColorLegendDisplayNode
+    for legend in filter(None, (legend_of(outputs.heat_map), legend_of(outputs.scale))):
+        place_legend(legend)
 
 
 def outputs_of(parameter_node: Any) -> Outputs | None:

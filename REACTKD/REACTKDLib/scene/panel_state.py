@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.parameter_node import INPUT_ROLES, NODE_CLASS, SEGMENTATION_ROLE
+from REACTKDLib.scene.reading_view import ReadingView
 from REACTKDLib.scene.view_choice import ViewChoice
 
 MODULE = "REACTKDPanel"  # not the module's own name, by which the nodes of graded cases are found
 _LIVERS, _TUMORS, _CASE_ID = "LiverSegments", "TumorSegments", "CaseID"
 _LIVE, _OWN_SEGMENTS, _MODEL, _DEVICE = "Live", "OwnSegments", "ModelFolder", "Device"
 _OVERLAY, _OPACITY, _LEGEND, _THREE_D, _GRAPH = "Overlay", "Opacity", "Legend", "ThreeD", "Graph"
+_READING_VIEW = "ReadingView"
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -130,6 +133,23 @@ class PanelState:
         self._put(_OPACITY, f"{view.opacity:.2f}")
         for key, value in ((_LEGEND, view.legend), (_THREE_D, view.three_d), (_GRAPH, view.graph)):
             self._put_flag(key, value)
+
+    @property
+    def reading_view(self) -> ReadingView:
+        """Which images are shown, and how; what is not understood is the default."""
+        try:
+            kept = json.loads(self._text(_READING_VIEW) or "{}")
+        except ValueError:
+            kept = {}
+        default = ReadingView()
+        names = {field.name: type(getattr(default, field.name)) for field in fields(ReadingView)}
+        known = {name: value for name, value in kept.items() if isinstance(value, names.get(name, ()))}
+        view = ReadingView(**known)
+        return view if 0.0 <= view.opacity <= 1.0 else replace(view, opacity=default.opacity)
+
+    def set_reading_view(self, view: ReadingView) -> None:
+        """Record which images are to be shown."""
+        self._put(_READING_VIEW, json.dumps(asdict(view)))
 
     def _chosen(self) -> bool:
         return self.segmentation is not None or bool(chosen_volumes(self.volumes))

@@ -30,11 +30,13 @@ def recognize_inputs(scene: Any) -> RecognizedInputs:
     own = {node.GetID() for case in parameter_nodes(scene) for node in referenced(case, OUTPUT_ROLES).values()}
     candidates: dict[Modality, list[Any]] = {modality: [] for modality in Modality}
     for node in _nodes(scene, "vtkMRMLScalarVolumeNode"):
-        modality = None if node.GetID() in own or node.IsA("vtkMRMLLabelMapVolumeNode") else modality_of(node)
+        left_out = node.GetID() in own or node.IsA("vtkMRMLLabelMapVolumeNode") or node.GetHideFromEditors()
+        modality = None if left_out else modality_of(node)
         if modality is not None:
             candidates[modality].append(node)
     volumes = {modality: nodes[0] for modality, nodes in candidates.items() if len(nodes) == 1}
-    segmentations = [node for node in _nodes(scene, "vtkMRMLSegmentationNode") if node.GetID() not in own]
+    segmentations = _nodes(scene, "vtkMRMLSegmentationNode")
+    segmentations = [node for node in segmentations if node.GetID() not in own and not node.GetHideFromEditors()]
     if len(segmentations) > 1:
         segmentations = [node for node in segmentations if _has_a_liver(node)]
     return RecognizedInputs(volumes, segmentations[0] if len(segmentations) == 1 else None)

@@ -1,0 +1,242 @@
+"""Section Views: which images are seen and how, in a layout of the module's own that goes when the module is left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from REACTKDLib.core.images.volume import Unit
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.gui.section import Section
+from REACTKDLib.gui.shortcuts import Shortcuts
+from REACTKDLib.gui.views import fit_reading_views
+from REACTKDLib.scene.lesion_names import LesionNames
+from REACTKDLib.scene.outputs import place_legends
+from REACTKDLib.scene.panel_state import chosen_volumes
+from REACTKDLib.scene.pet_colors import GRAY, HOT, TABLES
+from REACTKDLib.scene.pet_outlines import forget_pet_outlines, outline_on_pet
+from REACTKDLib.scene.reading_layout import is_own, register_layouts
+from REACTKDLib.scene.reading_view import FUSED_ACETATE, FUSED_FDG, IMAGES, ReadingView, offered_images, pet_of
+from REACTKDLib.scene.reading_views import ReadingViews
+from REACTKDLib.scene.translation import translated
+from REACTKDLib.scene.view_choice import show_as
+from REACTKDLib.scene.windows import ct_windows, pet_windows
+
+#: of the images in their order, and of the layout itself
+IMAGE_KEYS = dict(zip(IMAGES, ("Alt+1", "Alt+2", "Alt+3", "Alt+4", "Alt+5", "Alt+6"), strict=True))
+LAYOUT_KEY = "Alt+0"
+
+
+class ViewsPanel(Section):
+    """Buttons to the panel's state, and the state to the views."""
+
+    ui_file = "ViewsPanel.ui"
+
+    def __init__(self, context: Any, place: Any) -> None:
+        super().__init__(context, place)
+        ui = self.ui
+        self.views = ReadingViews(context.scene)
+        self.names = LesionNames(context.scene)
+        self._filling = self._entered = self._closing = self._on_show = self._changing = False
+        self._fitted: tuple | None = None
+        self._layout: Any = None
+        buttons = (ui.ctButton, ui.fdgButton, ui.acetateButton, ui.fusedFdgButton, ui.fusedAcetateButton, ui.rowsButton)
+        self._buttons = dict(zip(IMAGES, buttons, strict=True))
+        for images, button in self._buttons.items():
+            button.connect("clicked(bool)", lambda _on=False, images=images: self.on_images(images))
+            button.toolTip = _("{what} Key: {key}").format(what=button.toolTip, key=IMAGE_KEYS[images])
+        ui.layoutCheckBox.toolTip = _("{what} Key: {key}").format(what=ui.layoutCheckBox.toolTip, key=LAYOUT_KEY)
+        ui.layoutCheckBox.connect("toggled(bool)", lambda on: self._set(on=on))
+        ui.petColorsComboBox.addItems([{GRAY: _("Inverted gray"), HOT: _("Hot")}[table] for table in TABLES])
+        ui.petColorsComboBox.connect("activated(int)", self.on_table)
+        ui.petOpacitySlider.connect("valueChanged(int)", lambda percent: self._set(opacity=percent / 100))
+        ui.ctWindowComboBox.connect("activated(int)", self.on_ct_window)
+        ui.petWindowComboBox.connect("activated(int)", self.on_pet_window)
+        ui.namesCheckBox.connect("toggled(bool)", lambda on: self._set(names=on))
+        ui.projectionCheckBox.connect("toggled(bool)", lambda on: self._set(projection=on))
+        keys = {key: lambda images=images: self.on_images(images) for images, key in IMAGE_KEYS.items()}
+        self._keys = Shortcuts({**keys, LAYOUT_KEY: self.on_layout_key})
+        context.controller.outputs_changed.connect(self.on_outputs)
+        self._follow_layout()
+        self.refresh()
+
+    @classmethod
+    def title(cls) -> str:
+        return _("Views")
+
+    # hands
+
+    def on_images(self, images: str) -> None:
+        """Show these images, in the module's layout; those that the case has not are passed over."""
+        if images in offered_images(self.views.available()):
+            self._set(images=images, on=True)
+        else:
+            self.refresh()  # the button stands as before
+
+    def on_layout_key(self) -> None:
+        """From the module's layout to the user's and back."""
+        self._set(on=not self.context.state.reading_view.on)
+
+    def on_table(self, index: int) -> None:
+        """Color the PET otherwise: over a CT and alone are two choices."""
+        fused = self._shown() in (FUSED_FDG, FUSED_ACETATE)
+        self._set(**{"fused_table" if fused else "alone_table": TABLES[index]})
+
+    def on_ct_window(self, index: int) -> None:
+        """Another window of the CT."""
+        self.views.forget_windows()
+        self._set(ct_window=ct_windows()[index].key)
+
+    def on_pet_window(self, index: int) -> None:
+        """Another window of both PETs."""
+        self.views.forget_windows()
+        self._set(pet_window=pet_windows(self._pet_unit())[index].key)
+
+    def on_outputs(self, _parameter_node: Any = None) -> None:
+        """Regions are drawn: their names and legend go where the views are."""
+        self._annotate()
+
+    def _set(self, **changes: Any) -> None:
+        if self._filling or self.context.suspended:
+            return
+        state = self.context.state
+        state.set_reading_view(replace(state.reading_view, **changes))
+        self.context.changed()
+
+    # eyes
+
+    def refresh(self) -> None:
+        """Show the images as they are asked for, and the choices as they stand."""
+        if self._closing or slicer.app.layoutManager() is None:
+            self.place.visible = slicer.app.layoutManager() is not None
+            return
+        view = self.context.state.reading_view
+        volumes = chosen_volumes(self.context.state.volumes) if self._entered and self.context.nodes is not None else {}
+        self._changing = True
+        changed = self.views.show(volumes, view)
+        self._changing = False
+        self._on_show = bool(volumes and view.on and self._shown())
+        if self._on_show:
+            self._fit(volumes, changed)
+        self._fill(view)
+        self._annotate()
+
+    def _shown(self) -> str:
+        return self.context.state.reading_view.shown(self.views.available())
+
+    def _pet_unit(self) -> Unit:
+        pet = pet_of(self._shown(), self.views.available())
+        return self.views.unit(pet) if pet is not None else Unit.UNKNOWN
+
+    def _fit(self, volumes: dict[Modality, Any], changed: bool) -> None:
+        """Fit the slices to another case, or to views of another size; else they stay where the reader left them."""
+        case = tuple(node.GetID() for node in volumes.values())
+        if changed or case != self._fitted:
+            stay, self._fitted = case == self._fitted, case
+            qt.QTimer.singleShot(0, lambda: None if self._closing else fit_reading_views(stay))
+        if changed and self.context.outputs is not None and self.context.report is not None:
+            show_as(self.context.outputs, self.context.report, self.context.state.view)  # a map, in new views too
+
+    def _annotate(self) -> None:
+        """Outlines over a PET, names and the legend follow the answer and the layout."""
+        outputs = self.context.outputs if not self._closing and not self.context.suspended else None
+        regions = [node for node in (outputs.regions, outputs.liver_outline) if node] if outputs is not None else []
+        forget_pet_outlines(self.context.scene, {node.GetID() for node in regions})
+        view = self.context.state.reading_view if regions else ReadingView()
+        pets, on_white = self.views.pet_views(view) if self._on_show else ([], False)
+        covered = [outline_on_pet(segmentation, pets, on_white) for segmentation in regions]
+        self.names.show(outputs.regions if regions and view.names else None)
+        if any(covered):
+            self.names.raise_names()
+        if outputs is not None:
+            place_legends(outputs)
+
+    def _fill(self, view: ReadingView) -> None:
+        ui, available, shown = self.ui, self.views.available(), self._shown()
+        self._filling = True
+        try:
+            ui.layoutCheckBox.checked = view.on
+            for images, button in self._buttons.items():
+                button.enabled = images in offered_images(available)
+                button.checked = view.on and images == shown
+            pet, fused = pet_of(shown, available), shown in (FUSED_FDG, FUSED_ACETATE)
+            ui.petColorsComboBox.setCurrentIndex(TABLES.index(view.table(shown)))
+            ui.petOpacitySlider.value = round(100 * view.opacity)
+            ui.petOpacitySlider.enabled = view.on and fused
+            self._fill_windows(ui.ctWindowComboBox, ct_windows(), view.ct_window)
+            self._fill_windows(ui.petWindowComboBox, pet_windows(self._pet_unit()), view.pet_window)
+            ui.ctWindowComboBox.enabled = view.on and Modality.CT in available
+            for widget in (ui.petColorsComboBox, ui.petWindowComboBox, ui.projectionCheckBox):
+                widget.enabled = view.on and pet is not None
+            ui.projectionCheckBox.checked = view.projection
+            ui.namesCheckBox.checked = view.names
+        finally:
+            self._filling = False
+
+    @staticmethod
+    def _fill_windows(box: Any, windows: tuple, key: str) -> None:
+        titles = [translated(window.title) for window in windows]
+        if [box.itemText(index) for index in range(box.count)] != titles:
+            box.clear()
+            box.addItems(titles)
+        keys = [window.key for window in windows]
+        box.setCurrentIndex(keys.index(key) if key in keys else 0)
+
+    # life
+
+    def _follow_layout(self) -> None:
+        self._layout = register_layouts(self.context.scene)
+        if self._layout is not None and not self.hasObserver(
+            self._layout, vtk.vtkCommand.ModifiedEvent, self.on_layout
+        ):
+            self.addObserver(self._layout, vtk.vtkCommand.ModifiedEvent, self.on_layout, priority=-10.0)
+
+    def on_layout(self, _caller: Any = None, _event: Any = None) -> None:
+        """Another layout is on show: by this section, or by the user, who then has left this module's."""
+        if self._closing or self.context.suspended:
+            return
+        self.names.follow_layout()
+        self._annotate()
+        if self._entered and self._on_show and not is_own(self._layout) and not self._changing:
+            self._set(on=False)
+
+    def enter(self) -> None:
+        """The module is on show: its layout, and its keys."""
+        self._entered = True
+        self._closing = False
+        self._follow_layout()
+        self._keys.claim(self.root)
+        self.refresh()
+
+    def exit(self) -> None:
+        """Another module is on show: the user's layout, as it was."""
+        self._entered = self._on_show = False
+        self._keys.release()
+        self._annotate()
+        self.views.close()
+        if not self.context.suspended:
+            self._fill(self.context.state.reading_view)
+
+    def before_scene_closes(self) -> None:
+        """The user's layout is on show before the scene goes, and nothing holds its images."""
+        super().before_scene_closes()
+        self._on_show = False
+        self.views.close()
+        self.names.close()
+        forget_pet_outlines(self.context.scene)
+        self._fitted = None
+
+    def cleanup(self) -> None:
+        """Put everything back."""
+        self._closing = True
+        self._keys.release()
+        self.views.close()
+        self.names.close()
+        forget_pet_outlines(self.context.scene)
+        self.context.controller.outputs_changed.disconnect(self.on_outputs)
+        super().cleanup()

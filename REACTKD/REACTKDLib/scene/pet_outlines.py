@@ -1,0 +1,113 @@
+"""Regions over a PET: outlines alone, so that the uptake in them is seen, and readable on white and on hot colors.
+
+The views that show a PET draw segmentation nodes of this module that share the segments and have a display of their
+own; all other views draw the results themselves. (Two display nodes on one segmentation end Slicer's libraries.)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+import vtk
+
+from REACTKDLib.scene.shown_views import SLICE_VIEW, THREE_D_VIEW, show_only_in
+
+_MARK, _KIND, _CLASS = "REACTKD.OverPet", "REACTKD.Kind", "vtkMRMLSegmentationNode"
+_ON_WHITE = 0.72  # a color's share on a white ground: the hue stays, and near-white becomes gray
+_THICKNESS = {"outline": 3, "edge": 6}  # pixels, inward; the edge is black and lies under the outline
+
+
+def outline_on_pet(segmentation: Any, views: list[Any], on_white: bool) -> bool:
+    """Draw a segmentation as outlines in `views` (slice view nodes that show a PET), as before in all others.
+
+    on_white: the PET is inverted gray with nothing under it. No views: as if never called. Idempotent.
+    Returns True when something new lies over what was drawn before.
+    """
+    scene, main = segmentation.GetScene(), segmentation.GetDisplayNode()
+    if scene is None or main is None:
+        return False
+    twins = {
+        twin.GetAttribute(_KIND): twin for twin in _twins(scene) if twin.GetAttribute(_MARK) == segmentation.GetID()
+    }
+    if not views:
+        show_only_in(main, [])
+        for twin in twins.values():
+            _remove(scene, twin)
+        return False
+    taken = {view.GetID() for view in views}
+    show_only_in(main, [view for view in _all_views(scene) if view.GetID() not in taken])
+    for kind, share in (("edge", 0.0), ("outline", _ON_WHITE if on_white else 1.0)):  # the first lies below
+        twin = twins.get(kind) or _made(scene, segmentation, kind)
+        if twin.GetTransformNodeID() != segmentation.GetTransformNodeID():
+            twin.SetAndObserveTransformNodeID(segmentation.GetTransformNodeID())
+        show_only_in(twin.GetDisplayNode(), views)
+        shown = main.GetVisibility() and not (on_white and kind == "edge")
+        _copy(segmentation, main, twin.GetDisplayNode(), share, shown)
+    return not twins
+
+
+def forget_pet_outlines(scene: Any, keep: set[str] = frozenset()) -> None:
+    """Remove the nodes of this file, but those for the segmentations with these IDs. Again changes nothing."""
+    for twin in _twins(scene):
+        if twin.GetAttribute(_MARK) not in keep:
+            source = scene.GetNodeByID(twin.GetAttribute(_MARK))
+            if source is not None and source.GetDisplayNode() is not None:
+                show_only_in(source.GetDisplayNode(), [])
+            _remove(scene, twin)
+
+
+def _copy(segmentation: Any, main: Any, own: Any, share: float, visible: bool) -> None:
+    data = segmentation.GetSegmentation()
+    hold = own.StartModify()
+    own.SetVisibility(visible)
+    for segment_id in data.GetSegmentIDs():
+        color = [share * part for part in data.GetSegment(segment_id).GetColor()]
+        if [round(part, 4) for part in own.GetSegmentColor(segment_id)] != [round(part, 4) for part in color]:
+            own.SetSegmentOverrideColor(segment_id, vtk.vtkVector3d(*color))
+        own.SetSegmentVisibility(segment_id, main.GetSegmentVisibility(segment_id))
+        own.SetSegmentVisibility2DOutline(segment_id, main.GetSegmentVisibility2DOutline(segment_id))
+        own.SetSegmentOpacity2DOutline(segment_id, main.GetSegmentOpacity2DOutline(segment_id))
+    own.EndModify(hold)
+
+
+def _made(scene: Any, segmentation: Any, kind: str) -> Any:
+    twin = scene.CreateNodeByClass(_CLASS)
+    twin.UnRegister(None)
+    twin.SetName(f"{segmentation.GetName()} over a PET")
+    twin.SetAttribute(_MARK, segmentation.GetID())
+    twin.SetAttribute(_KIND, kind)
+    twin.SetHideFromEditors(True)
+    twin.SetSaveWithScene(False)
+    display = slicer.vtkMRMLSegmentationDisplayNode()
+    display.SetSaveWithScene(False)
+    display.SetVisibility(False)
+    display.SetVisibility3D(False)
+    display.SetVisibility2DFill(False)
+    display.SetOpacity2DOutline(1.0)
+    display.SetSliceIntersectionThickness(_THICKNESS[kind])
+    display.SetPreferredDisplayRepresentationName2D(
+        segmentation.GetDisplayNode().GetPreferredDisplayRepresentationName2D()
+    )
+    twin = scene.AddNode(twin)
+    twin.SetAndObserveSegmentation(segmentation.GetSegmentation())
+    scene.AddNode(display)
+    twin.SetAndObserveDisplayNodeID(display.GetID())
+    return twin
+
+
+def _remove(scene: Any, twin: Any) -> None:
+    display = twin.GetDisplayNode()
+    scene.RemoveNode(twin)
+    if display is not None:
+        scene.RemoveNode(display)
+
+
+def _twins(scene: Any) -> list[Any]:
+    nodes = [scene.GetNthNodeByClass(index, _CLASS) for index in range(scene.GetNumberOfNodesByClass(_CLASS))]
+    return [node for node in nodes if node.GetAttribute(_MARK)]
+
+
+def _all_views(scene: Any) -> list[Any]:
+    kinds = (SLICE_VIEW, THREE_D_VIEW)
+    return [scene.GetNthNodeByClass(n, kind) for kind in kinds for n in range(scene.GetNumberOfNodesByClass(kind))]

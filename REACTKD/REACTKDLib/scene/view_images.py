@@ -1,0 +1,120 @@
+"""The images as the module's own views show them: volume nodes that share the voxels and have a display of their own.
+
+Window and color table belong to a volume's display node, and through it to every view. A volume node of the module's
+own, with the same voxels in the same place, leaves the user's display as it is, byte for byte, and costs no memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import slicer
+import vtk
+
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.scene.case import NODE_NAMES
+
+_MARK = "REACTKD.ViewOf"
+_CLASS = "vtkMRMLScalarVolumeNode"
+
+
+class ViewImages:
+    """One volume node for each image of the case at hand; they follow the user's as long as they are shown.
+
+    images = ViewImages(scene)
+    images.show({Modality.CT: ct})   # made or reused
+    images.node(Modality.CT)
+    images.release()                 # the voxels are let go
+    """
+
+    def __init__(self, scene: Any) -> None:
+        self.scene = scene
+        self._sources: dict[Modality, Any] = {}
+        self._observed: list[tuple[Any, int]] = []
+
+    def show(self, volumes: Mapping[Modality, Any]) -> None:
+        """Show these volumes, and no others. What holds no plain image is left out. Idempotent."""
+        wanted = {modality: node for modality, node in volumes.items() if _is_plain(node)}
+        if wanted != self._sources:
+            self._unobserve()
+            self._sources = wanted
+            for modality, source in wanted.items():
+                tag = source.AddObserver(vtk.vtkCommand.ModifiedEvent, self._follower(modality))
+                self._observed.append((source, tag))
+        for modality in Modality:
+            self._follow(modality)
+
+    def release(self) -> None:
+        """Show nothing, and remove the nodes. May be called twice, and while the scene closes."""
+        self._unobserve()
+        self._sources = {}
+        for node in list(_own_nodes(self.scene).values()):
+            display = node.GetDisplayNode()
+            self.scene.RemoveNode(node)
+            if display is not None:
+                self.scene.RemoveNode(display)
+
+    def source(self, modality: Modality) -> Any | None:
+        """The user's volume that is shown, or None."""
+        return self._sources.get(modality)
+
+    def node(self, modality: Modality) -> Any | None:
+        """The volume node to put into views, or None where the case has no such image."""
+        return _own_nodes(self.scene).get(modality) if modality in self._sources else None
+
+    def _follower(self, modality: Modality) -> Callable[..., None]:
+        return lambda *_: self._follow(modality)
+
+    def _follow(self, modality: Modality) -> None:
+        """Bring voxels and place up to date with the user's volume."""
+        source, node = self._sources.get(modality), _own_nodes(self.scene).get(modality)
+        if source is None or source.GetScene() is None:
+            if node is not None:
+                node.SetAndObserveImageData(None)
+            return
+        node = node or _made(self.scene, modality)
+        if node.GetImageData() is not source.GetImageData():
+            node.SetAndObserveImageData(source.GetImageData())
+        if node.GetTransformNodeID() != source.GetTransformNodeID():
+            node.SetAndObserveTransformNodeID(source.GetTransformNodeID())
+        place, own = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+        source.GetIJKToRASMatrix(place)
+        node.GetIJKToRASMatrix(own)
+        if any(place.GetElement(i, j) != own.GetElement(i, j) for i in range(4) for j in range(4)):
+            node.SetIJKToRASMatrix(place)
+
+    def _unobserve(self) -> None:
+        for source, tag in self._observed:
+            source.RemoveObserver(tag)
+        self._observed = []
+
+
+def _is_plain(node: Any | None) -> bool:
+    if node is None or node.GetScene() is None or node.GetImageData() is None:
+        return False
+    scalars = node.GetImageData().GetPointData().GetScalars()
+    return scalars is not None and scalars.GetNumberOfComponents() == 1
+
+
+def _made(scene: Any, modality: Modality) -> Any:
+    """A node that no list offers, named for the image and not for the patient: Slicer writes names into its views."""
+    node = scene.CreateNodeByClass(_CLASS)
+    node.UnRegister(None)
+    node.SetName(NODE_NAMES[modality])
+    node.SetAttribute(_MARK, modality.value)
+    node.SetHideFromEditors(True)
+    node.SetSaveWithScene(False)
+    display = slicer.vtkMRMLScalarVolumeDisplayNode()
+    display.SetAutoWindowLevel(False)  # or the voxels are looked through for a window
+    display.SetAutoThreshold(False)
+    display.SetSaveWithScene(False)
+    display.SetInterpolate(True)
+    scene.AddNode(display)
+    node.SetAndObserveDisplayNodeID(display.GetID())
+    return scene.AddNode(node)
+
+
+def _own_nodes(scene: Any) -> dict[Modality, Any]:
+    nodes = (scene.GetNthNodeByClass(index, _CLASS) for index in range(scene.GetNumberOfNodesByClass(_CLASS)))
+    return {Modality(node.GetAttribute(_MARK)): node for node in nodes if node.GetAttribute(_MARK)}
