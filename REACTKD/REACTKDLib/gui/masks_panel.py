@@ -13,8 +13,9 @@ from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.masks.fixes import FIXES, SPLITS
 from REACTKDLib.gui.findings import is_of_masks, urgent
 from REACTKDLib.gui.folding import Folding
-from REACTKDLib.gui.own_segments import OwnSegments
+from REACTKDLib.gui.proposal_box import ProposalBox
 from REACTKDLib.gui.section import Section
+from REACTKDLib.gui.shortcuts import Shortcuts
 from REACTKDLib.gui.views import show_case
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.mask_check import MaskChecker
@@ -22,6 +23,12 @@ from REACTKDLib.scene.mask_fixes import MaskFixer
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments, keep_specks
 from REACTKDLib.scene.state import GradingState
 from REACTKDLib.scene.translation import translated
+
+
+def _press(button: Any) -> None:
+    """Do what a click on a button does, unless it cannot be clicked now."""
+    if button.visible and button.enabled:
+        button.click()
 
 
 class MasksPanel(Section):
@@ -34,12 +41,14 @@ class MasksPanel(Section):
         self.fixer = MaskFixer(context.scene, context.dispatcher)
         self.checker = MaskChecker(context.scene, context.dispatcher)
         self.folding = Folding(place)
-        self._own_segments = OwnSegments()
         self._listed: tuple[Finding, ...] | None = None
         self._report: Any = None
         self._case: Any = None
+        self._current: Finding | None = None
+        self._labels: list[Any] = []
         for runner in (self.fixer, self.checker):
             runner.state_changed.connect(self._on_runner)
+        self.box = ProposalBox(self.ui, self.fixer, context.scene)
         self.fixer.proposal_changed.connect(self._on_runner)
         self.fixer.accepted.connect(self.on_masks_replaced)
         self.fixer.undone.connect(self.on_masks_replaced)
@@ -47,10 +56,13 @@ class MasksPanel(Section):
         ui = self.ui
         ui.checkButton.connect("clicked(bool)", self.on_check)
         ui.splitButton.connect("clicked(bool)", self.on_split)
-        ui.acceptButton.connect("clicked(bool)", self.on_accept)
-        ui.rejectButton.connect("clicked(bool)", self.on_reject)
-        ui.undoFixButton.connect("clicked(bool)", self.on_undo)
         ui.segmentEditorButton.connect("clicked(bool)", self.on_segment_editor)
+        ui.nextFindingButton.connect("clicked(bool)", self.on_next_finding)
+        buttons = {"Alt+N": ui.nextFindingButton, "Alt+A": ui.acceptButton, "Alt+R": ui.rejectButton}
+        buttons["Alt+B"] = ui.beforeButton
+        for key, button in buttons.items():
+            button.toolTip = _("{what} Key: {key}").format(what=button.toolTip, key=key)
+        self._keys = Shortcuts({key: lambda button=button: _press(button) for key, button in buttons.items()})
         self.refresh()
 
     def poll(self) -> None:
@@ -67,12 +79,22 @@ class MasksPanel(Section):
 
     def on_show(self, finding: Finding) -> None:
         """Jump to the place of a finding."""
+        self._current = finding
+        self._mark_current()
         if self.context.nodes is not None and finding.location_ras is not None:
             show_case(self.context.nodes)
             jump_to(self.context.nodes.reference, finding.location_ras)
 
+    def on_next_finding(self, _checked: bool = False) -> None:
+        """Jump to the finding after the one that was shown last; after the last one, to the first."""
+        placed = [finding for finding in self._listed or () if finding.location_ras is not None]
+        if placed:
+            after = placed.index(self._current) + 1 if self._current in placed else 0
+            self.on_show(placed[after % len(placed)])
+
     def on_fix(self, finding: Finding) -> None:
         """Propose a copy with the fix, and go there."""
+        self.box.changes.remember_views()
         self.on_show(finding)
         if self.context.nodes is not None:
             self.fixer.propose(self.context.nodes, self.context.choice, finding)
@@ -81,19 +103,8 @@ class MasksPanel(Section):
         """Propose a copy in which every lesion has a segment of its own."""
         nodes, choice = self.context.nodes, self.context.choice
         if nodes is not None and choice.tumors:
+            self.box.changes.remember_views()
             self.fixer.split(nodes, choice)
-
-    def on_accept(self, _checked: bool = False) -> None:
-        """Give the user's segmentation the proposed masks."""
-        self.fixer.accept()
-
-    def on_reject(self, _checked: bool = False) -> None:
-        """Throw the copy away."""
-        self.fixer.reject()
-
-    def on_undo(self, _checked: bool = False) -> None:
-        """Take the last accepted correction back."""
-        self.fixer.undo()
 
     def on_masks_replaced(self, choice: SegmentChoice) -> None:
         """The user's segmentation has other masks: what recognition finds in it is left to it."""
@@ -142,21 +153,15 @@ class MasksPanel(Section):
         message = self._message()
         ui.masksMessageLabel.text = message
         ui.masksMessageLabel.visible = bool(message)
-        proposal = self.fixer.proposal
-        ui.proposalWidget.visible = proposal is not None
-        if proposal is None:
-            self._own_segments.restore()
-        else:
-            self._own_segments.hide(proposal.nodes.segmentation)  # the copy is seen in its place
-            ui.proposalLabel.text = self._proposal_words(proposal)
-            ui.acceptButton.enabled = bool(proposal.edits)
-        ui.undoFixButton.visible = self.fixer.can_undo
+        self.box.refresh()
         working = self.fixer.busy or self.checker.busy
         ready = context.nodes is not None and not working and not context.busy
         ui.checkButton.enabled = ready
         ui.splitButton.enabled = ready and bool(context.choice.tumors)
         ui.segmentEditorButton.enabled = context.state.segmentation is not None
         ui.findingsWidget.enabled = ready
+        ui.nextFindingButton.visible = sum(finding.location_ras is not None for finding in shown) > 1
+        ui.nextFindingButton.enabled = context.nodes is not None
         self._fold(findings, shown, message)
 
     def _fold(self, findings: tuple[Finding, ...] | None, shown: tuple[Finding, ...], message: str) -> None:
@@ -199,22 +204,10 @@ class MasksPanel(Section):
                 return translated(runner.error)
         return ""
 
-    @staticmethod
-    def _proposal_words(proposal: Any) -> str:
-        if not proposal.edits:
-            return _("{what}: there is nothing to change.").format(what=translated(proposal.text))
-        if proposal.lesions:
-            text = _(
-                "{what}: proposed on a copy, which the views show. New segments, with voxels of the tumor segments: "
-                "{lesions}. Your segmentation is untouched until you accept."
-            )
-            lesions = ", ".join(f"{translated(name)} ({milliliters:.2g} ml)" for name, milliliters in proposal.lesions)
-            return text.format(what=translated(proposal.text), lesions=lesions)
-        text = _(
-            "{what}: proposed on a copy, which the views show; {milliliters} ml change. Your segmentation is untouched "
-            "until you accept."
-        )
-        return text.format(what=translated(proposal.text), milliliters=f"{proposal.milliliters:.2g}")
+    def _mark_current(self) -> None:
+        """Set the finding that is on show apart from the others."""
+        for label, finding in zip(self._labels, self._listed or ()):
+            label.setStyleSheet("font-weight: bold" if finding == self._current else "")
 
     def _list(self, findings: tuple[Finding, ...]) -> None:
         layout = self.ui.findingsWidget.layout()
@@ -222,6 +215,7 @@ class MasksPanel(Section):
             old = layout.takeAt(0).widget()
             old.setParent(None)  # it goes when the events come round, and would be seen below the new ones until then
             old.deleteLater()
+        self._labels = []
         for number, finding in enumerate(findings):
             layout.addWidget(self._row(number, finding))
         self.ui.findingsWidget.visible = bool(findings)
@@ -233,6 +227,7 @@ class MasksPanel(Section):
         text = qt.QLabel(translated(finding.message))
         text.wordWrap = True
         text.objectName = f"findingLabel{number}"
+        self._labels.append(text)
         line.addWidget(text, 1)
         if finding.location_ras is not None:
             tip = _("Move the slices there.")
@@ -268,18 +263,27 @@ class MasksPanel(Section):
 
     # life
 
+    def enter(self) -> None:
+        """Keys, as long as the module is on show."""
+        self._keys.claim(self.root)
+
+    def exit(self) -> None:
+        """Give the keys back."""
+        self._keys.release()
+
     def before_scene_closes(self) -> None:
         """Let go of the nodes."""
         super().before_scene_closes()
-        self._own_segments.forget()
+        self.box.before_scene_closes()
         self.fixer.leave()
         self.checker.forget()
         self._case = self._report = None
 
     def cleanup(self) -> None:
         """Stop the work and take a copy away that is still proposed."""
-        self._own_segments.restore()
+        self._keys.release()
         self.folding.close()
         self.fixer.close()
+        self.box.close()
         self.checker.close()
         super().cleanup()

@@ -161,7 +161,7 @@ class MaskFixer(ScriptRunner):
         grid = grid_of(nodes.reference)
         edits = yield from self._ask(job(masks, list(grid.shape), grid.ijk_to_ras.tolist()), (0.3, 0.8))
         yield
-        node = _copy_of(self.scene, nodes.segmentation)
+        node = copy_of(self.scene, nodes.segmentation, "REACTKD proposed masks")
         try:
             yield
             new = _new_ids(nodes.segmentation, [edit.name for edit in edits if edit.segment is None])
@@ -189,8 +189,9 @@ class MaskFixer(ScriptRunner):
         return proposal
 
 
-def _copy_of(scene: Any, segmentation: Any) -> Any:
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName("REACTKD proposed masks"))
+def copy_of(scene: Any, segmentation: Any, name: str) -> Any:
+    """Add a copy of a segmentation that is not saved with the scene, and return it."""
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName(name))
     node.SetSaveWithScene(False)
     node.GetSegmentation().DeepCopy(segmentation.GetSegmentation())
     node.SetAndObserveTransformNodeID(segmentation.GetTransformNodeID())
@@ -217,14 +218,12 @@ def _apply(segmentation: Any, nodes: CaseNodes, edits: Iterable[Edit], new_ids: 
     it to one segment would take it from another, and a merge keeps the larger label, whosever that is.
     """
     kind, new_ids = slicer.vtkSlicerSegmentationsModuleLogic, iter(new_ids)
-    relation = relation_between(nodes.reference, nodes.segmentation)
-    matrix = grid_of(nodes.reference).ijk_to_ras
-    matrix = matrix if relation.is_identity else relation.matrix() @ matrix
+    matrix = matrix_in(nodes)
     hold = segmentation.StartModify()
     try:
         for edit in edits:
             segment_id = edit.segment
-            image = _image_of(edit.mask if edit.add else ~edit.mask, edit.corner, matrix)
+            image = image_of(edit.mask if edit.add else ~edit.mask, edit.corner, matrix)
             mode = kind.MODE_MERGE_MAX if edit.add else kind.MODE_MERGE_MIN
             if segment_id is None:
                 segment_id, mode = next(new_ids), kind.MODE_REPLACE
@@ -236,6 +235,13 @@ def _apply(segmentation: Any, nodes: CaseNodes, edits: Iterable[Edit], new_ids: 
         segmentation.EndModify(hold)
 
 
+def matrix_in(nodes: CaseNodes) -> np.ndarray:
+    """Return the (4, 4) matrix of the reference grid in the frame of the segmentation."""
+    relation = relation_between(nodes.reference, nodes.segmentation)
+    matrix = grid_of(nodes.reference).ijk_to_ras
+    return matrix if relation.is_identity else relation.matrix() @ matrix
+
+
 def _add_segment(data: Any, segment_id: str, name: str) -> None:
     """Add an empty tumor segment, in a color of its own."""
     hue = data.GetNumberOfSegments() * _HUE_STEP % 1.0
@@ -244,7 +250,7 @@ def _add_segment(data: Any, segment_id: str, name: str) -> None:
     tag(data.GetSegment(segment_id), "tumor")
 
 
-def _image_of(mask: np.ndarray, corner: tuple[int, int, int], matrix: np.ndarray) -> Any:
+def image_of(mask: np.ndarray, corner: tuple[int, int, int], matrix: np.ndarray) -> Any:
     """Return a mask at `corner` of the grid of `matrix` as vtkOrientedImageData."""
     image = slicer.vtkOrientedImageData()
     image.SetExtent(*(v for start, n in zip(corner[::-1], mask.shape[::-1]) for v in (start, start + n - 1)))

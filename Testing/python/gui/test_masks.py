@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 
 from support.edits import ball, erase, mask_of, paint
 from support.panel_steps import GRADE_S, grade, segments_as_bytes
@@ -80,6 +83,56 @@ def test_a_fix_is_a_copy_until_it_is_accepted_and_can_be_undone(user: Any, scene
     )
     user.click("undoFixButton")
     assert mask_of(faulty.segmentation, "Tumor", faulty.reference)[2:5, 4:9, 4:9].all()
+
+
+def press(user: Any, key: Any) -> None:
+    """A key together with Alt, wherever the focus is."""
+    QApplication.setActiveWindow(user.window)  # that of the test before may be the active one still
+    QTest.keyClick(user.window, key, Qt.KeyboardModifier.AltModifier)
+    user.settle()
+
+
+def test_findings_and_proposals_are_judged_by_keys(user: Any, scene: Any, faulty: Any, application: Any) -> None:
+    liver = mask_of(faulty.segmentation, "Liver", faulty.reference)
+    k, j, i = np.argwhere(liver & ~mask_of(faulty.segmentation, "Tumor", faulty.reference)).mean(axis=0).astype(int)
+    hole = np.zeros_like(liver)
+    hole[k : k + 3, j : j + 3, i : i + 3] = True
+    erase(faulty.segmentation, "Liver", hole & liver, faulty.reference)
+    check(user)
+    for name, key in (("nextFindingButton", "Alt+N"), ("acceptButton", "Alt+A"), ("rejectButton", "Alt+R")):
+        assert user.find(name).toolTip.endswith(f"Key: {key}")
+    press(user, Qt.Key.Key_N)
+    first, count = center_of_views(), len(user.find("findingsWidget").children()) - 1
+    assert count >= 2 and user.find("findingLabel0").styleSheet == "font-weight: bold"
+    press(user, Qt.Key.Key_N)
+    assert np.linalg.norm(center_of_views() - first) > 5 and user.find("findingLabel0").styleSheet == ""
+    before, there, place = segments_as_bytes(faulty.segmentation), scene.GetNumberOfNodes(), center_of_views()
+    press(user, Qt.Key.Key_A)  # nothing is proposed yet
+    assert segments_as_bytes(faulty.segmentation) == before
+
+    user.click(f"findingFixButton{stray_row(user)}")
+    user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+    assert "hollow orange" in user.text("proposalLegendLabel") and "removed" in user.text("proposalLegendLabel")
+    assert np.linalg.norm(center_of_views() - place) > 5
+    user.screenshot("masks-proposal-after", of="window")
+    press(user, Qt.Key.Key_B)
+    assert user.find("beforeButton").checked
+    user.screenshot("masks-proposal-before", of="window")
+    press(user, Qt.Key.Key_B)
+    assert not user.find("beforeButton").checked
+    press(user, Qt.Key.Key_R)
+    assert not user.sees("proposalWidget") and segments_as_bytes(faulty.segmentation) == before
+    assert scene.GetNumberOfNodes() == there and np.allclose(center_of_views(), place)
+
+    user.click(f"findingFixButton{stray_row(user)}")
+    user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+    press(user, Qt.Key.Key_A)
+    assert not mask_of(faulty.segmentation, "Tumor", faulty.reference)[2:5, 4:9, 4:9].any()
+    assert np.allclose(center_of_views(), place)
+    application.select_module("SegmentEditor")
+    user.settle()
+    press(user, Qt.Key.Key_N)  # the keys are given back
+    assert np.allclose(center_of_views(), place)
 
 
 def test_findings_come_with_the_grade_as_well(user: Any, faulty: Any, context: Any) -> None:

@@ -40,6 +40,37 @@ class Edit:
     name: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """What edits change in all. Bool (d, h, w), each voxel in one of them at most. corner: as in `Edit`.
+
+    moved: out of one segment into another. place: (k, j, i) on the reference grid, a changed voxel in the middle of the
+    largest edit.
+    """
+
+    added: np.ndarray
+    removed: np.ndarray
+    moved: np.ndarray
+    corner: tuple[int, int, int]
+    place: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, edits: Sequence[Edit]) -> Changes:
+        """Return the changes of edits, of which there is one at least."""
+        low = np.min([edit.corner for edit in edits], axis=0)
+        high = np.max([np.add(edit.corner, edit.mask.shape) for edit in edits], axis=0)
+        into, out = np.zeros(high - low, dtype=bool), np.zeros(high - low, dtype=bool)
+        for edit in edits:
+            start = np.subtract(edit.corner, low)
+            box = tuple(slice(a, a + n) for a, n in zip(start, edit.mask.shape, strict=True))
+            (into if edit.add else out)[box] |= edit.mask
+        largest = max(edits, key=lambda edit: np.count_nonzero(edit.mask))
+        voxels = np.argwhere(largest.mask)
+        middle = voxels[((voxels - voxels.mean(axis=0)) ** 2).sum(axis=1).argmin()] + largest.corner
+        place = tuple(int(v) for v in middle)
+        return cls(into & ~out, out & ~into, into & out, tuple(int(v) for v in low), place)
+
+
 def mended(
     folder: Path, masks: Iterable[MaskFile], grid: Grid, code: str, place: Sequence[float] | None
 ) -> tuple[Edit, ...]:

@@ -1,0 +1,95 @@
+"""A proposed fix in the section Masks: what it would change, before and after, and buttons to accept or reject it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from REACTKDLib.gui.own_segments import OwnSegments
+from REACTKDLib.scene.mask_fixes import MaskFixer, Proposal
+from REACTKDLib.scene.proposed_changes import LOOKS, ProposedChanges
+from REACTKDLib.scene.translation import translated
+
+
+class ProposalBox:
+    """The widgets from proposalWidget to undoFixButton of MasksPanel.ui. changes: the highlight in the views."""
+
+    def __init__(self, ui: Any, fixer: MaskFixer, scene: Any) -> None:
+        self.ui, self.fixer = ui, fixer
+        self.changes = ProposedChanges(scene)
+        self._own_segments = OwnSegments()
+        fixer.proposal_changed.connect(self.on_proposal)
+        ui.acceptButton.connect("clicked(bool)", lambda _on=False: fixer.accept())
+        ui.rejectButton.connect("clicked(bool)", lambda _on=False: fixer.reject())
+        ui.undoFixButton.connect("clicked(bool)", lambda _on=False: fixer.undo())
+        ui.beforeButton.connect("toggled(bool)", self.on_before)
+
+    def on_proposal(self, proposal: Proposal | None) -> None:
+        """Highlight a proposal, or take the highlight away and put the views back."""
+        self.ui.beforeButton.checked = False
+        if proposal is None:
+            self.changes.clear()
+        else:
+            self.changes.show(proposal)
+
+    def on_before(self, before: bool) -> None:
+        """Show the masks as they are now instead of the proposed ones, or the proposed ones again."""
+        self.changes.show_after(not before)
+
+    def refresh(self) -> None:
+        """Show the proposal, if there is one."""
+        ui, proposal = self.ui, self.fixer.proposal
+        ui.proposalWidget.visible = proposal is not None
+        ui.undoFixButton.visible = self.fixer.can_undo
+        if proposal is None:
+            self._own_segments.restore()
+            return
+        self._own_segments.hide(proposal.nodes.segmentation)  # the copy is seen in its place
+        ui.proposalLabel.text = _words(proposal)
+        ui.acceptButton.enabled = bool(proposal.edits)
+        ui.proposalLegendLabel.text = self._legend()
+        ui.proposalLegendLabel.visible = ui.beforeButton.visible = bool(self.changes.kinds)
+
+    def before_scene_closes(self) -> None:
+        """Let go of the nodes."""
+        self._own_segments.forget()
+        self.changes.forget()
+
+    def close(self) -> None:
+        """Take the highlight away, and show what was hidden."""
+        self._own_segments.restore()
+        self.changes.clear()
+
+    def _legend(self) -> str:
+        """What the highlight means, with a sign of its look; none of it by the color alone."""
+        words = {
+            "added": _("filled blue: {milliliters} ml added"),
+            "removed": _("hollow orange: {milliliters} ml removed"),
+            "moved": _("filled yellow: {milliliters} ml in another segment"),
+        }
+        lines = []
+        for kind in self.changes.kinds:
+            color, filled = LOOKS[kind]
+            web = "".join(f"{round(255 * part):02x}" for part in color)
+            text = words[kind].format(milliliters=f"{self.changes.milliliters(kind):.2g}")
+            sign = "&#9632;" if filled else "&#9633;"
+            lines.append(f"<span style='color:#{web}'>{sign}</span> {text}")
+        return "<br>".join(lines)
+
+
+def _words(proposal: Proposal) -> str:
+    if not proposal.edits:
+        return _("{what}: there is nothing to change.").format(what=translated(proposal.text))
+    if proposal.lesions:
+        text = _(
+            "{what}: proposed on a copy, which the views show. New segments, with voxels of the tumor segments: "
+            "{lesions}. Your segmentation is untouched until you accept."
+        )
+        lesions = ", ".join(f"{translated(name)} ({milliliters:.2g} ml)" for name, milliliters in proposal.lesions)
+        return text.format(what=translated(proposal.text), lesions=lesions)
+    text = _(
+        "{what}: proposed on a copy, which the views show; {milliliters} ml change. Your segmentation is untouched "
+        "until you accept."
+    )
+    return text.format(what=translated(proposal.text), milliliters=f"{proposal.milliliters:.2g}")

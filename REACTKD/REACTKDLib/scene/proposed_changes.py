@@ -1,0 +1,142 @@
+"""A proposed fix to look at: its voxels highlighted, before and after by a switch, and the views put back at the end.
+
+Added voxels are filled in blue, removed ones an orange outline without a fill, those that move to another segment
+filled in yellow: told apart by shape and by colors that color-blind people tell apart (Okabe and Ito).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+
+from REACTKDLib.core.worker.mending import Changes
+from REACTKDLib.scene.jump import jump_to
+from REACTKDLib.scene.mask_fixes import Proposal, copy_of, image_of, matrix_in
+from REACTKDLib.scene.outputs import remove_with_displays
+from REACTKDLib.scene.volumes import grid_of
+
+#: kind of change: (color, filled)
+LOOKS = {
+    "added": ((0.0, 0.45, 0.70), True),
+    "removed": ((0.90, 0.62, 0.0), False),
+    "moved": ((0.94, 0.89, 0.26), True),
+}
+_FILL, _LINE = 0.7, 3  # opacity of the fill, pixels of the outline
+
+
+class ProposedChanges:
+    """The highlight of one proposal at a time. Input nodes are not touched: what they show is the caller's."""
+
+    def __init__(self, scene: Any) -> None:
+        self.scene = scene
+        self.proposal: Proposal | None = None
+        self.node: Any = None
+        self.changes: Changes | None = None
+        self._before: Any = None
+        self._places: dict[str, tuple] = {}
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Which of `LOOKS` the proposal has."""
+        return () if self.changes is None else tuple(kind for kind in LOOKS if getattr(self.changes, kind).any())
+
+    def milliliters(self, kind: str) -> float:
+        """How much changes in one of the ways of `LOOKS`."""
+        voxel = abs(np.linalg.det(grid_of(self.proposal.nodes.reference).ijk_to_ras[:3, :3])) / 1000
+        return float(voxel * np.count_nonzero(getattr(self.changes, kind)))
+
+    def remember_views(self) -> None:
+        """Note where the slices are: `clear` puts them back. While a proposal is shown, what was noted before it
+        stays.
+        """
+        if self.proposal is None:
+            self._places = {node.GetID(): _place_of(node) for node in self._slices()}
+
+    def show(self, proposal: Proposal) -> None:
+        """Highlight a proposal instead of the one before, and center the slices on what changes most."""
+        self._remove()
+        if not self._places:
+            self.remember_views()
+        self.proposal = proposal
+        if not proposal.edits:
+            return
+        self.changes = Changes.of(proposal.edits)
+        self.node = self._drawn(proposal)
+        matrix = grid_of(proposal.nodes.reference).ijk_to_ras
+        ras = matrix[:3, :3] @ self.changes.place[::-1] + matrix[:3, 3]
+        jump_to(proposal.nodes.reference, tuple(float(v) for v in ras))
+
+    def show_after(self, after: bool) -> None:
+        """Show the copy with the fix, or the masks as they are now, which is a copy too. The highlight stays in both.
+
+        So that both look alike, and the user's own segmentation stays as it is shown.
+        """
+        proposal = self.proposal
+        if proposal is None or not self.scene.IsNodePresent(proposal.node):
+            return
+        if not after and self._before is None:
+            self._before = copy_of(self.scene, proposal.nodes.segmentation, "REACTKD masks before")
+            if self.node is not None:  # views draw what came last on top, and that is to be the highlight
+                remove_with_displays(self.scene, self.node)
+                self.node = self._drawn(proposal)
+        proposal.node.GetDisplayNode().SetVisibility(after)
+        if self._before is not None:
+            self._before.GetDisplayNode().SetVisibility(not after)
+
+    def clear(self) -> None:
+        """Take the highlight away and put the slices back where they were."""
+        self._remove()
+        for node in self._slices():
+            if node.GetID() in self._places:
+                _put_back(node, self._places[node.GetID()])
+        self._places = {}
+
+    def forget(self) -> None:
+        """The scene closes: let go of its nodes, and of the views."""
+        self.proposal = self.node = self.changes = self._before = None
+        self._places = {}
+
+    def _remove(self) -> None:
+        for node in (self.node, self._before):
+            if node is not None and self.scene.IsNodePresent(node):
+                remove_with_displays(self.scene, node)
+        self.proposal = self.node = self.changes = self._before = None
+
+    def _slices(self) -> list[Any]:
+        count = self.scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")
+        return [self.scene.GetNthNodeByClass(n, "vtkMRMLSliceNode") for n in range(count)]
+
+    def _drawn(self, proposal: Proposal) -> Any:
+        node = self.scene.AddNewNodeByClass(
+            "vtkMRMLSegmentationNode", self.scene.GenerateUniqueName("REACTKD proposed changes")
+        )
+        node.SetSaveWithScene(False)
+        node.SetAndObserveTransformNodeID(proposal.nodes.segmentation.GetTransformNodeID())
+        node.CreateDefaultDisplayNodes()
+        display, data = node.GetDisplayNode(), node.GetSegmentation()
+        matrix, mode = matrix_in(proposal.nodes), slicer.vtkSlicerSegmentationsModuleLogic.MODE_REPLACE
+        for kind in self.kinds:
+            color, filled = LOOKS[kind]
+            data.AddEmptySegment(kind, kind, color)
+            mask = np.ascontiguousarray(getattr(self.changes, kind))
+            image = image_of(mask, self.changes.corner, matrix)
+            slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(image, node, kind, mode)
+            display.SetSegmentVisibility2DFill(kind, filled)
+            display.SetSegmentOpacity2DFill(kind, _FILL)
+            display.SetSegmentVisibility2DOutline(kind, True)
+        display.SetSliceIntersectionThickness(_LINE)
+        return node
+
+
+def _place_of(node: Any) -> tuple:
+    return slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS()).copy(), node.GetFieldOfView(), node.GetXYZOrigin()
+
+
+def _put_back(node: Any, place: tuple) -> None:
+    matrix, field, origin = place
+    node.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(matrix))
+    node.SetFieldOfView(*field)
+    node.SetXYZOrigin(*origin)
+    node.UpdateMatrices()

@@ -1,0 +1,125 @@
+"""What a proposal changes is seen where it is, told apart without red and green, and leaves no trace in the end."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import slicer
+
+from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.worker.mending import Changes, Edit
+from REACTKDLib.scene.proposed_changes import LOOKS, ProposedChanges
+from REACTKDLib.scene.segments import choose_segments, mask_on
+from support.edits import erase, mask_of
+from support.mask_fixers import run
+from support.panel_steps import segments_as_bytes
+from support.worlds import linear_transform, rigid
+
+
+def test_added_removed_and_moved_voxels_are_told_apart():
+    mask = np.ones((1, 1, 4), bool)
+    edits = (
+        Edit("Tumor", False, mask, (5, 5, 2)),  # 2 to 5
+        Edit(None, True, mask, (5, 5, 4), "Lesion 2"),  # 4 to 7
+        Edit("Liver", True, np.ones((1, 1, 1), bool), (6, 5, 9)),
+    )
+    changes = Changes.of(edits)
+    assert changes.corner == (5, 5, 2) and changes.added.shape == (2, 1, 8)
+    assert np.flatnonzero(changes.removed[0, 0]).tolist() == [0, 1]
+    assert np.flatnonzero(changes.moved[0, 0]).tolist() == [2, 3]
+    assert np.argwhere(changes.added).tolist() == [[0, 0, 4], [0, 0, 5], [1, 0, 7]]
+    assert changes.place[:2] == (5, 5) and 2 <= changes.place[2] <= 5
+
+
+def test_the_looks_differ_in_more_than_red_and_green():
+    assert len({filled for _color, filled in (LOOKS["added"], LOOKS["removed"])}) == 2
+    blues = [color[2] for color, _filled in LOOKS.values()]
+    lightness = [float(np.dot(color, (0.21, 0.72, 0.07))) for color, _filled in LOOKS.values()]
+    for values in (blues, lightness):
+        assert np.diff(sorted(values)).min() > 0.15
+
+
+@pytest.fixture
+def slices(scene):
+    nodes = [scene.AddNewNodeByClass("vtkMRMLSliceNode", name) for name in ("Red", "Green")]
+    for n, node in enumerate(nodes):
+        node.SetLayoutName(node.GetName())
+        node.SetOrientation(("Axial", "Coronal")[n])
+        node.SetFieldOfView(123.0 + n, 117.0, 1.0)
+        node.SetXYZOrigin(3.0, 4.0 + n, 0.0)
+        node.JumpSliceByCentering(11.0, -7.0, 23.0)
+    return nodes
+
+
+def places_of(slices) -> list[tuple]:
+    return [
+        (slicer.util.arrayFromVTKMatrix(n.GetSliceToRAS()).tolist(), n.GetFieldOfView(), n.GetXYZOrigin())
+        for n in slices
+    ]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_highlighted_where_it_changes_and_put_back(scene, fixer, nodes, slices, turned):
+    if turned:
+        move = linear_transform(scene, rigid((10, -20, 30), (5, 6, -7)))
+        for node in (*nodes.volumes.values(), nodes.segmentation):
+            node.SetAndObserveTransformNodeID(move.GetID())
+    tumor = mask_on(nodes.segmentation, ["Tumor"], nodes.reference)
+    erase(nodes.segmentation, "Liver", tumor, nodes.reference)
+    choice = choose_segments(nodes.segmentation)
+    before, count = segments_as_bytes(nodes.segmentation), scene.GetNumberOfNodes()
+    places, shown = places_of(slices), ProposedChanges(scene)
+    fixer.proposal_changed.connect(lambda p: shown.show(p) if p is not None else shown.clear())
+    shown.remember_views()
+    fixer.propose(nodes, choice, Finding("tumor-added-to-liver", "info", ""))
+    run(fixer)
+    assert fixer.error is None and shown.kinds == ("added",)
+    assert np.array_equal(mask_on(shown.node, ["added"], nodes.reference), tumor)
+    assert shown.milliliters("added") == pytest.approx(fixer.proposal.milliliters)
+    world = slicer.util.arrayFromVTKMatrix(slices[0].GetSliceToRAS())[:3, 3]
+    point = [0.0] * 3
+    nodes.reference.TransformPointFromWorld(list(world), point)
+    inverse = np.linalg.inv(slicer.util.arrayFromVTKMatrix(_matrix(nodes.reference)))
+    k, j, i = np.rint(inverse @ [*point, 1.0])[:3].astype(int)[::-1]
+    assert tumor[k, j, i], "the slices cross a voxel that changes"
+    display = fixer.proposal.node.GetDisplayNode()
+    shown.show_after(False)
+    assert not display.GetVisibility() and shown._before.GetDisplayNode().GetVisibility()
+    assert np.array_equal(
+        mask_on(shown._before, ["Liver"], nodes.reference), mask_on(nodes.segmentation, ["Liver"], nodes.reference)
+    )
+    assert np.array_equal(mask_on(shown.node, ["added"], nodes.reference), tumor), "drawn anew, above the copy"
+    shown.show_after(True)
+    assert display.GetVisibility() and not shown._before.GetDisplayNode().GetVisibility()
+    assert segments_as_bytes(nodes.segmentation) == before
+    fixer.reject()
+    assert places_of(slices) == places and segments_as_bytes(nodes.segmentation) == before
+    left = scene.GetNumberOfNodes() - scene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeDisplayNode")
+    assert left <= count and shown.node is None
+
+
+def _matrix(node):
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return matrix
+
+
+def test_a_split_is_shown_as_moved(scene, fixer, nodes):
+    shown = ProposedChanges(scene)
+    fixer.proposal_changed.connect(lambda p: shown.show(p) if p is not None else shown.clear())
+    fixer.split(nodes, choose_segments(nodes.segmentation))
+    run(fixer)
+    assert shown.kinds == ("moved",)
+    display = shown.node.GetDisplayNode()
+    assert (
+        display.GetSegmentVisibility2DFill("moved")
+        and tuple(shown.node.GetSegmentation().GetSegment("moved").GetColor()) == LOOKS["moved"][0]
+    )
+    tumor = mask_of(nodes.segmentation, "Tumor", nodes.reference)
+    moved = mask_on(shown.node, ["moved"], nodes.reference)
+    assert moved.any() and (moved & ~tumor).sum() == 0
+    scene.Clear(0)
+    shown.forget()
+    assert fixer.proposal is None and shown.proposal is None
