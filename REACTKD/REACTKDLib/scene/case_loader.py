@@ -2,13 +2,12 @@
 
 loader = CaseLoader(scene, dispatcher)
 loader.open("case-1", files, then)        # returns at once; then(None) when it is there, then(error) when it failed
-timer.timeout -> dispatcher.poll(), loader.work()
+timer.timeout -> loader.poll()
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import slicer
 
 from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.errors import ReactkdError
-from REACTKDLib.core.log import log_unforeseen
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import events
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
@@ -24,41 +22,29 @@ from REACTKDLib.core.worker.files_read import FilesRead
 from REACTKDLib.core.worker.jobs import ReadFiles, SaveSegments
 from REACTKDLib.scene.drawn_segments import hand_over_segments, save_at_once, segments_stamp
 from REACTKDLib.scene.listed_nodes import ListedNodes, add_case, images_in_slices, remove_case
+from REACTKDLib.scene.script_runner import Script, ScriptRunner
+from REACTKDLib.scene.state import GradingState
 
-SLICE_S = 0.015  # of the caller's time; the step that passes it is the last
 Then = Callable[[ReactkdError | None], Any]
-Script = Generator[None, None, None]
+_ALL = (0.0, 1.0)  # of the progress
 
 
-class LoaderFault(ReactkdError):
-    """A job of the worker failed. code: as the worker tells it."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class CaseLoader:
+class CaseLoader(ScriptRunner):
     """Holds at most one case of the list in the scene. loaded: its nodes, None for none. doing: in words, or empty."""
 
+    logged_as = "the opening of a case"
+    unforeseen = _("An unexpected fault stopped it ({name}); try again, and report it if it stays; {where}.")
+    stopped = _("It was stopped.")
+
     def __init__(self, scene: Any, dispatcher: JobDispatcher) -> None:
+        super().__init__(dispatcher)
         self.scene = scene
-        self.dispatcher = dispatcher
         self.loaded: ListedNodes | None = None
         self.doing = ""
         self._stamp: tuple = ()
-        self._script: Script | None = None
-        self._rest = False  # nodes came or went, which every view looks at: enough for this call
-        self._then: Then = lambda error: None
-        self._ticket: int | None = None
-        self._ended: events.Event | None = None
+        self._then: Then = _nobody
         self._ahead: tuple[Job, FilesRead] | None = None
         self._coming: tuple[Job, int] | None = None
-
-    @property
-    def busy(self) -> bool:
-        """True while a case is being read or saved."""
-        return self._script is not None
 
     @property
     def present(self) -> bool:
@@ -78,11 +64,11 @@ class CaseLoader:
 
     def open(self, case_id: str, files: Job, then: Then) -> None:
         """Read a case and put it into the scene in place of the loaded one, whose edits must be saved before."""
-        self._begin(self._opening(case_id, files), _("Opening {case}").format(case=case_id), then)
+        self._load(self._opening(case_id, files), _("Opening {case}").format(case=case_id), then)
 
     def save(self, path: Path, then: Then) -> None:
         """Write the masks of the loaded case to `path` as they are drawn now."""
-        self._begin(self._saving(path), _("Saving the masks of {case}").format(case=self.loaded.case_id), then)
+        self._load(self._saving(path), _("Saving the masks of {case}").format(case=self.loaded.case_id), then)
 
     def save_now(self, path: Path) -> None:
         """Write the masks while the caller waits: the scene or the program is about to close. Raises: ReactkdError."""
@@ -120,53 +106,30 @@ class CaseLoader:
 
     def stop(self) -> None:
         """Stop what is being done; the scene is as it was, and nobody hears of it."""
-        self._then = lambda error: None
-        if self._ticket is not None:
-            self.dispatcher.cancel(self._ticket)
-        self._end(None)
+        self._then = _nobody
+        self._finish(GradingState.IDLE)
         self._forget_ahead()
 
-    def work(self) -> None:
-        """Do up to about 15 ms of what must be done here; call it from a timer."""
-        until = time.perf_counter() + SLICE_S
-        self._rest = False
-        while self._script is not None and not self._rest and time.perf_counter() < until:
-            if self._ticket is not None and self._ended is None:
-                return
-            self._step()
-
-    def _begin(self, script: Script, doing: str, then: Then) -> None:
-        if self._script is not None:
+    def _load(self, script: Script, doing: str, then: Then) -> None:
+        if self.busy:
             raise RuntimeError(f"The loader is busy: {self.doing}.")
-        self._script, self.doing, self._then = script, doing, then
+        self.doing, self._then = doing, then
+        self._begin(script, lambda: True)
 
-    def _step(self) -> None:
-        try:
-            next(self._script)
-        except StopIteration:
-            self._end(None)
-        except ReactkdError as error:
-            self._end(error)
-        except Exception as error:
-            name, where = type(error).__name__, log_unforeseen(error, "the opening of a case")
-            text = _("An unexpected fault stopped it ({name}); try again, and report it if it stays; {where}.").format(
-                name=name, where=where
-            )
-            self._end(LoaderFault("unexpected", text))
+    def _end(self, fault: ReactkdError | None) -> None:
+        then, self._then = self._then, _nobody
+        super()._end(fault)
+        then(fault)
 
-    def _end(self, error: ReactkdError | None) -> None:
-        script, then = self._script, self._then
-        self._script = self._ticket = self._ended = None
-        self.doing, self._then = "", lambda error: None
-        if script is not None:
-            script.close()
-            then(error)
+    def _finish(self, state: GradingState) -> None:
+        self.doing = ""
+        super()._finish(state)
 
     def _opening(self, case_id: str, files: Job) -> Script:
         named = files.liver is not None or files.tumor is not None
         read = self._take_ahead(files)
         if read is None:
-            read = yield from self._ask(ReadFiles(files))
+            read = yield from self._ask(ReadFiles(files), _ALL)
         images, layers = yield from images_in_slices(read)
         self.scene.StartState(slicer.vtkMRMLScene.BatchProcessState)
         try:
@@ -176,32 +139,15 @@ class CaseLoader:
         finally:
             self.scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
         self._stamp = self.stamp()
-        self._rest = True
         yield
 
     def _saving(self, path: Path) -> Script:
         stamp, nodes = self.stamp(), self.loaded.nodes
         files = yield from hand_over_segments(nodes.segmentation, nodes.reference, self.dispatcher.client.scratch)
-        yield from self._ask(SaveSegments(path, files))
+        yield from self._ask(SaveSegments(path, files), _ALL)
         self._stamp = stamp
         if self._ahead is not None and self._ahead[0].segmentation == path:
             self._forget_ahead()
-
-    def _ask(self, job: Any) -> Generator[None, None, Any]:
-        def ended(event: events.Event) -> None:
-            if self._ticket == ticket:
-                self._ended = event
-
-        ticket = self.dispatcher.submit(job, ended)
-        self._ticket = ticket
-        while self._ended is None:
-            yield
-        event, self._ticket, self._ended = self._ended, None, None
-        if isinstance(event, events.JobFailed):
-            raise LoaderFault(event.code, event.message)
-        if isinstance(event, events.JobCanceled):
-            raise LoaderFault("canceled", _("It was stopped."))
-        return event.result
 
     def _take_ahead(self, files: Job) -> FilesRead | None:
         if self._ahead is None or self._ahead[0] != files:
@@ -215,3 +161,7 @@ class CaseLoader:
         if coming is not None:
             self.dispatcher.cancel(coming[1])
         self._ahead = None
+
+
+def _nobody(error: ReactkdError | None) -> None:
+    """Tell nobody."""

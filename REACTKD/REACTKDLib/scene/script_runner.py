@@ -35,7 +35,12 @@ class ScriptRunner:
 
     Signals: state_changed(state), progress_changed(fraction, text).
     Attributes: state, progress (fraction, text), error (a sentence or None) and error_code of the last script.
+    logged_as, unforeseen, stopped: of the class, for the log and for sentences on its work.
     """
+
+    logged_as = "grading in the scene"
+    unforeseen = _("An unexpected fault stopped the grading ({name}); grade again, and report it; {where}.")
+    stopped = _("The grading was stopped.")
 
     def __init__(self, dispatcher: JobDispatcher | None = None) -> None:
         self.dispatcher = dispatcher or JobDispatcher()
@@ -74,6 +79,10 @@ class ScriptRunner:
         if self._script is not None and self._script.gi_running:
             return  # a listener lets the application's events run, this one among them
         self.dispatcher.poll()
+        self.work()
+
+    def work(self) -> None:
+        """Work for about 15 ms; for a caller that has polled the dispatcher."""
         until = time.perf_counter() + SLICE_S
         while self._script is not None:
             if self._ticket is not None and self._ended is None and self._alive():
@@ -122,7 +131,7 @@ class ScriptRunner:
         if isinstance(event, events.JobFailed):
             raise WorkerFault(event.code, event.message)
         if isinstance(event, events.JobCanceled):
-            raise Canceled(_("The grading was stopped."))
+            raise Canceled(self.stopped)
         return event.result
 
     def _hear(self, event: events.Event) -> None:
@@ -130,27 +139,29 @@ class ScriptRunner:
             self._ended = event
 
     def _step(self) -> None:
-        script, code, message = self._script, None, None
+        script, fault, ended = self._script, None, True
         try:
             if not self._alive():
                 raise InputGone(_("An input was removed while the case was graded; choose the inputs again and grade."))
             next(script)
             ended = False
-        except (StopIteration, Canceled):
-            ended = True
+        except StopIteration:
+            pass
         except ReactkdError as error:
-            ended, code, message = True, error.code, str(error)
+            fault = error
         except Exception as error:
-            name, where = type(error).__name__, log_unforeseen(error, "grading in the scene")
-            ended, code = True, "unexpected"
-            message = _(
-                "An unexpected fault stopped the grading ({name}); grade again, and report it; {where}."
-            ).format(name=name, where=where)
+            name, where = type(error).__name__, log_unforeseen(error, self.logged_as)
+            fault = WorkerFault("unexpected", self.unforeseen.format(name=name, where=where))
         if self._script is not script:  # a listener has ended it from within, or begun another
             script.close()
         elif ended:
-            self.error_code, self.error = code, message
-            self._finish(GradingState.IDLE if code is None else GradingState.FAILED)
+            self._end(fault)
+
+    def _end(self, fault: ReactkdError | None) -> None:
+        """Take the end of the script, with what it raised."""
+        if fault is not None and not isinstance(fault, Canceled):
+            self.error_code, self.error = fault.code, str(fault)
+        self._finish(GradingState.IDLE if self.error is None else GradingState.FAILED)
 
     def _finish(self, state: GradingState) -> None:
         script, self._script, self._unbroken = self._script, None, False
