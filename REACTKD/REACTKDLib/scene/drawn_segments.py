@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from REACTKDLib.core.files.placed_masks import PlacedMask, write_placed_masks
+from REACTKDLib.core.files.placed_masks import write_placed_masks
+from REACTKDLib.core.files.segmentations import PlacedMask
 from REACTKDLib.core.worker.arrays import write_mask
 from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.core.worker.jobs import SegmentFile
@@ -36,12 +37,7 @@ def hand_over_segments(
 ) -> Generator[None, None, list[SegmentFile]]:
     """Copy every segment into `scratch`, cut to its voxels, in slices of work. Raises: NoScratchSpace."""
     files = []
-    drawn = _drawn(segmentation, reference)
-    while True:
-        try:
-            part = next(drawn)
-        except StopIteration:
-            return files
+    for part in _drawn(segmentation, reference):
         yield
         if part is None:
             continue
@@ -50,6 +46,7 @@ def hand_over_segments(
             write_mask(scratch.path / name, part.mask)
         matrix, shape = part.ijk_to_ras.tolist(), list(part.mask.shape)
         files.append(SegmentFile(part.name, list(part.color), part.terminology, name, shape, matrix))
+    return files
 
 
 def save_at_once(segmentation: Any, reference: Any, path: Path) -> None:
@@ -66,18 +63,8 @@ def _drawn(segmentation: Any, reference: Any) -> Generator[PlacedMask | None, No
     for segment_id in data.GetSegmentIDs():
         segment = data.GetSegment(segment_id)
         image = segment.GetRepresentation(LABELMAP)
-        look = {"name": segment.GetName() or segment_id, "terminology": segment.GetTerminology() or ""}
-        look["color"] = tuple(round(float(c), 4) for c in segment.GetColor())
-        steps, cut = cut_segment(image, segment.GetLabelValue()), None
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                cut = end.value
-                break
-            yield None
-        if cut is None:
-            yield PlacedMask(mask=np.zeros((0, 0, 0), dtype=bool), ijk_to_ras=np.eye(4), **look)
-        else:
-            mask, corner = cut
-            yield PlacedMask(mask=mask, ijk_to_ras=matrix_of_part(image, corner), **look)
+        cut = yield from cut_segment(image, segment.GetLabelValue())
+        mask, corner = cut or (np.zeros((0, 0, 0), dtype=bool), None)
+        matrix = np.eye(4) if corner is None else matrix_of_part(image, corner)
+        color = tuple(round(float(c), 4) for c in segment.GetColor())
+        yield PlacedMask(segment.GetName() or segment_id, mask, matrix, color, segment.GetTerminology() or "")

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from REACTKDLib.core.errors import EmptySegmentation, UsageError
-from REACTKDLib.core.files.segmentations import NamedMask, write_segments
+from REACTKDLib.core.files.segmentations import PlacedMask, write_segments
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.regrid import laid_on_grid
 from REACTKDLib.core.text import tr as _
 
 MOST_SEGMENTS = 255  # label values are one byte
-
-
-@dataclass(frozen=True, eq=False)
-class PlacedMask:
-    """A segment where it was drawn. mask: bool (D, H, W), cut to any box, (0, 0, 0) for none. ijk_to_ras: of it."""
-
-    name: str
-    mask: np.ndarray
-    ijk_to_ras: np.ndarray
-    color: tuple[float, float, float]
-    terminology: str = ""
 
 
 def write_placed_masks(masks: Sequence[PlacedMask], path: Path | str) -> None:
@@ -44,13 +33,13 @@ def write_placed_masks(masks: Sequence[PlacedMask], path: Path | str) -> None:
             _("More than {most} segments are not saved; keep the liver and its tumors only."), most=MOST_SEGMENTS
         )
     grid = _grid_around(drawn)
-    named = []
+    laid = []
     for entry in masks:
         whole = np.zeros(grid.shape, dtype=bool)
         if entry.mask.any():
             laid_on_grid(entry.mask, entry.ijk_to_ras, grid, whole)
-        named.append(NamedMask(entry.name.replace("\n", " "), whole, entry.color, entry.terminology))
-    write_segments(named, grid.ijk_to_ras, path)
+        laid.append(replace(entry, name=entry.name.replace("\n", " "), mask=whole, ijk_to_ras=grid.ijk_to_ras))
+    write_segments(laid, path)
 
 
 def _grid_around(masks: Sequence[PlacedMask]) -> Grid:

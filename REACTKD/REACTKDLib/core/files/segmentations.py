@@ -82,11 +82,15 @@ class Segmentation:
 
 
 @dataclass(frozen=True, eq=False)
-class NamedMask:
-    """A segment to write: its mask, bool (D, H, W), its color 0..1, and Slicer's text of its terminology."""
+class PlacedMask:
+    """A segment where it was drawn. mask: bool (D, H, W), cut to any box, (0, 0, 0) for none. ijk_to_ras: of it, mm.
+
+    color: 0..1. terminology: Slicer's text of it.
+    """
 
     name: str
     mask: np.ndarray
+    ijk_to_ras: np.ndarray
     color: tuple[float, float, float]
     terminology: str = ""
 
@@ -120,12 +124,12 @@ def write_segmentation(
 
     Raises: UsageError for another suffix, OutputNotWritable.
     """
-    named = [NamedMask(name, mask, COLORS[kind], terminology_entry(kind)) for name, kind, mask in masks]
-    return write_segments(named, ijk_to_ras, path)
+    placed = [PlacedMask(name, mask, ijk_to_ras, COLORS[kind], terminology_entry(kind)) for name, kind, mask in masks]
+    return write_segments(placed, path)
 
 
-def write_segments(masks: Sequence[NamedMask], ijk_to_ras: np.ndarray, path: str | os.PathLike) -> Path:
-    """Write masks with their own colors and terminology, as `write_segmentation` does. Raises: see there."""
+def write_segments(masks: Sequence[PlacedMask], path: str | os.PathLike) -> Path:
+    """Write masks of one grid with colors and terminology of their own; otherwise, and Raises: `write_segmentation`."""
     if suffix_of(path) != ".seg.nrrd":
         raise UsageError(_("A segmentation is written as .seg.nrrd; choose a file name that ends so."))
     layers, places = pack_layers([entry.mask for entry in masks])
@@ -133,7 +137,7 @@ def write_segments(masks: Sequence[NamedMask], ijk_to_ras: np.ndarray, path: str
         Segment(entry.name, label, layer, entry.color, entry.terminology)
         for entry, (layer, label) in zip(masks, places, strict=True)
     ]
-    header = _header(layers, ijk_to_ras, segments)
+    header = _header(layers, masks[0].ijk_to_ras, segments)
     with written_beside(path) as beside:
         packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, 31)  # 31: with a gzip frame, without a time
         voxels = np.moveaxis(layers, 0, -1) if len(layers) > 1 else layers[0]

@@ -9,7 +9,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import MaskOffImage, NoLiver
 from REACTKDLib.core.files.dicom.loaded_pet import understood
-from REACTKDLib.core.files.placed_masks import PlacedMask
+from REACTKDLib.core.files.segmentations import PlacedMask
 from REACTKDLib.core.findings import Finding, merged
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
