@@ -76,13 +76,19 @@ class ScriptRunner:
 
     def poll(self) -> None:
         """Hear what the worker has sent, and work for about 15 ms; call it from a timer."""
-        if self._script is not None and self._script.gi_running:
-            return  # a listener lets the application's events run, this one among them
-        self.dispatcher.poll()
-        self.work()
+        if not self._runs_now:
+            self.dispatcher.poll()
+            self.work()
+
+    @property
+    def _runs_now(self) -> bool:
+        """A listener lets the application's events run, a timer's among them."""
+        return self._script is not None and self._script.gi_running
 
     def work(self) -> None:
         """Work for about 15 ms; for a caller that has polled the dispatcher."""
+        if self._runs_now:
+            return
         until = time.perf_counter() + SLICE_S
         while self._script is not None:
             if self._ticket is not None and self._ended is None and self._alive():
