@@ -96,6 +96,8 @@ class ReportPanel(Section):
             colors={row.name: overlay.color(overlay.value_of(row), limit) for row in shown},
             reader_grade=known.reader_grade if known is not None else None,
             reviewed=known is not None and known.reviewed is not None,
+            reader=self.reading.reader,
+            comment=((known and known.comment) or {}).get("text", ""),
             made_at=datetime.now().strftime("%Y-%m-%d %H:%M"),
         )
 

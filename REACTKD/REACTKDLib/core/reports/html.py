@@ -49,7 +49,8 @@ class PageExtras:
     """What the page shows beside the report.
 
     pictures: in their order. colors: region name -> its color in the views. reader_grade: the reader's, None for none.
-    reviewed: the reader has finished the case. made_at: the time to print, as text.
+    reviewed: the reader has finished the case. reader: the reader's name, comment: what was noted, both maybe empty.
+    made_at: the time to print, as text.
     """
 
     pictures: Sequence[Picture] = ()
@@ -57,6 +58,8 @@ class PageExtras:
     reader_grade: str | None = None
     reviewed: bool = False
     made_at: str = ""
+    reader: str = ""
+    comment: str = ""
 
 
 def write_page(path: Path | str, report: GradeReport, extras: PageExtras = PageExtras()) -> None:

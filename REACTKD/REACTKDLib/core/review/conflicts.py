@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from REACTKDLib.core.review.readers import UNNAMED
@@ -35,9 +35,9 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Settled:
-    """record: theirs, with the value that does not hold under "superseded". ours_holds: it is to be set over theirs."""
+    """entry: of "superseded", the value that does not hold. ours_holds: ours is to be set over theirs."""
 
-    record: CaseReview
+    entry: Mapping[str, Any]
     ours_holds: bool
     notice: str
 
@@ -62,7 +62,7 @@ def settle(
     lost = (value or {}) if first_holds else there
     entry = {"part": part, "value": dict(lost), **({"reader": reader} if reader != UNNAMED else {})}
     text = (_FIRST_HOLDS if first_holds else _LATER_HOLDS).format(part=_WORDS[part], case=quoted([case_id]))
-    return Settled(replace(theirs, superseded=(*theirs.superseded, entry)), not first_holds, text)
+    return Settled(entry, not first_holds, text)
 
 
 def _same(a: Mapping[str, Any], b: Mapping[str, Any] | None) -> bool:

@@ -37,13 +37,20 @@ def read_review(data: bytes) -> ReviewFile:
         return _line_by_line(data.decode("utf-8", "surrogateescape"))
 
 
-def review_text(revision: int, writer: str, cases: Mapping[str, CaseReview]) -> str:
+def review_text(
+    revision: int, writer: str, cases: Mapping[str, CaseReview], known: dict[str, tuple[CaseReview, str]] | None = None
+) -> str:
     """Return the file's text, with a line for each case: readable, and quicker than indented when there are a thousand.
 
-    One line that is damaged later does not take the others with it.
+    One line that is damaged later does not take the others with it. known: lines of earlier calls, which are taken
+    again for the same records; it is filled.
     """
     head = ", ".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in (("revision", revision), ("writer", writer)))
-    lines = (_line(name, record) for name, record in cases.items())
+    known = {} if known is None else known
+    for name, record in cases.items():
+        if name not in known or known[name][0] is not record:
+            known[name] = record, _line(name, record)
+    lines = (known[name][1] for name in cases)
     return f'{{"schema": "{SCHEMA}", {head}, "cases": {{\n' + ",\n".join(lines) + "\n}}\n"
 
 
@@ -75,7 +82,7 @@ def _from_object(content: Any, whole: bool) -> ReviewFile:
     for name, entry in (listed if isinstance(listed, dict) else {}).items():
         record, complete = CaseReview.read(entry)
         whole = whole and complete
-        if record != CaseReview():
+        if complete or record != CaseReview():  # a case whose last mark was taken back is known to have none
             cases[name] = record
     revision, writer = content.get("revision"), content.get("writer")
     numbered = isinstance(revision, int) and not isinstance(revision, bool) and 0 <= revision < _HIGHEST
@@ -100,7 +107,7 @@ def _line_by_line(text: str) -> ReviewFile:
         except (ValueError, RecursionError, MemoryError):
             continue
         for name, entry in content.items():
-            record, _ = CaseReview.read(entry)
-            if record != CaseReview():
+            record, complete = CaseReview.read(entry)
+            if complete or record != CaseReview():
                 cases[name] = record
     return ReviewFile(0, "unknown", cases)

@@ -65,8 +65,10 @@ class Review:
         self._writer = uuid4().hex[:12]
         self._in_file: dict[str, CaseReview] = {}
         self._records: dict[str, CaseReview] = {}
+        self._lines: dict[str, tuple[CaseReview, str]] = {}  # as they were written last
         self._seen_records: dict[str, tuple[CaseReview, CaseReview]] = {}  # record -> as this reader sees it
         self._pending: dict[tuple[str, str, str], Mapping[str, Any] | None] = {}  # of (case, reader, part)
+        self._owed: list[tuple[str, Mapping[str, Any]]] = []  # entries of "superseded" that are not in the file yet
         self._notices: list[str] = []
         self._seen: tuple[int, str] = (0, "")
         self._stamp: tuple[int, int, int] | None = None
@@ -118,7 +120,7 @@ class Review:
     @property
     def unsaved(self) -> int:
         """How many changes are not in the file yet."""
-        return len(self._pending) + (self._damaged is not None)
+        return len(self._pending) + len(self._owed) + (self._damaged is not None)
 
     def take_notices(self) -> list[str]:
         """Return the sentences for the user since the last call."""
@@ -159,6 +161,7 @@ class Review:
             else:
                 self.problem = ""
                 self._pending.clear()
+                self._owed.clear()
         self._look_again()
         return not self.unsaved
 
@@ -243,7 +246,7 @@ class Review:
     def _write(self) -> None:
         revision = self._seen[0] + 1
         cases = self._changed(self._in_file)
-        write_text(self.path, review_text(revision, self._writer, cases))
+        write_text(self.path, review_text(revision, self._writer, cases, self._lines))
         self._in_file, self._seen, self._stamp = cases, (revision, self._writer), self._file_stamp()
 
     # -- what the file holds, and what waits to go into it
@@ -253,6 +256,9 @@ class Review:
         changed = dict(cases)
         for (case_id, reader, part), value in self._pending.items():
             changed[case_id] = changed.get(case_id, CaseReview()).with_part(part, value, reader)
+        for case_id, entry in self._owed:
+            record = changed.get(case_id, CaseReview())
+            changed[case_id] = replace(record, superseded=(*record.superseded, entry))
         return changed
 
     def _look_again(self) -> None:
@@ -275,7 +281,7 @@ class Review:
             case_id, known = key[0], before.get(key[0], _NOTHING_KNOWN)
             settled = settle(self._in_file.get(case_id, _NOTHING_KNOWN), known, *key, value)
             if settled is not None:
-                self._in_file[case_id] = settled.record
+                self._owed.append((case_id, settled.entry))
                 self._notices.append(settled.notice)
                 if not settled.ours_holds:
                     del self._pending[key]

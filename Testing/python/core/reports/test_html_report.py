@@ -94,11 +94,12 @@ def test_texts_from_outside_are_escaped(report):
         device=evil,
         inputs=(evil,),
     )
-    extras = PageExtras([Picture(PNG, evil)], {evil: (1, 0, 0)}, evil, True, evil)
+    extras = PageExtras([Picture(PNG, evil)], {evil: (1, 0, 0)}, evil, True, evil, reader=evil, comment=evil)
     page = Reader(report_page(told, extras))
     assert "script" not in {tag for tag, _ in page.tags}
-    # case (twice), use, grade, image, reader, bar, caption, shares (twice), region, column, finding, notes: all as text
-    assert page.text.count(evil) >= 14
+    # case (twice), use, grade, image, reader (name, grade, comment), bar, caption, shares (twice), region, column,
+    # finding, notes: all as text
+    assert page.text.count(evil) >= 16
 
 
 def test_without_a_grade(report):
@@ -114,6 +115,11 @@ def test_without_a_grade(report):
         (PageExtras(reader_grade="poor"), "poor, as the model."),
         (PageExtras(reader_grade="well", reviewed=True), "well, unlike the model; reviewed."),
         (PageExtras(reviewed=True), "no grade given; reviewed."),
+        (PageExtras(comment="wash-out"), "Reader: no grade given. Comment: wash-out"),
+        (
+            PageExtras(reader_grade="poor", reader="Anna", comment="small"),
+            "Reader Anna: poor, as the model. Comment: small",
+        ),
     ],
 )
 def test_the_reader(report, extras, words):

@@ -24,6 +24,7 @@ from REACTKDLib.core.review.record import answer_of
 from REACTKDLib.core.review.review import Review
 from REACTKDLib.core.review.study import Study, end_study, read_study, start_study
 from support.killed import PATH
+from support.read_only import read_only
 from support.scene_cases import make_case, make_result
 
 SCHEMA = json.loads(Path(module.__file__).with_name("review.schema.json").read_text(encoding="utf-8"))
@@ -109,6 +110,19 @@ def test_of_two_first_grades_the_earlier_holds(path):
     assert "given in another window before" in second.take_notices()[-1]
     (entry,) = on_disk_cases(path)["a"]["superseded"]
     assert (entry["reader"], entry["part"], entry["value"]["grade"]) == ("Anna", "unaided", "poor")
+
+
+def test_what_does_not_hold_is_on_record_also_where_the_disk_failed_meanwhile(path, tmp_path):
+    first, second = review_of(path, "Anna"), review_of(path, "Anna")
+    first.update("a", unaided={"grade": "well", "seconds": 1.0}, reader={"grade": "well"})
+    with read_only(tmp_path):
+        assert not second.update("a", unaided={"grade": "poor", "seconds": 2.0}, reader={"grade": "poor"})
+        assert second.refresh() or second.of("a").unaided["grade"] == "well"
+    first.update("a", comment={"text": "again"})
+    assert second.unsaved and second.flush()
+    record = on_disk_cases(path)["a"]
+    assert {(e["part"], e["value"]["grade"]) for e in record["superseded"]} == {("unaided", "poor"), ("reader", "well")}
+    assert record["readers"]["Anna"]["unaided"]["grade"] == "well" and second.of("a").reader_grade == "poor"
 
 
 NAMES = st.sampled_from([UNNAMED, "Anna", "anna", "Bert"])

@@ -109,6 +109,15 @@ def test_two_windows_on_the_same_mark_say_so_and_lose_neither(path):
     assert len(on_disk(path)["cases"]["a"]["superseded"]) == 1 and second.take_notices() == []
 
 
+def test_the_last_mark_of_a_case_is_taken_back_for_every_window(path):
+    first, second = Review(path), Review(path)
+    first.update("a", reviewed={})
+    second.refresh()
+    second.update("a", reviewed=None)
+    first.update("b", reviewed={})
+    assert first.of("a").reviewed is None and Review(path).of("a").reviewed is None
+
+
 def test_the_same_mark_twice_is_no_conflict(path):
     first, second = Review(path), Review(path)
     first.update("a", reader={"grade": "well"})
