@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -27,34 +29,27 @@ class TargetCache:
     """One file for each pair of teacher and view, written whole; kept in memory once read.
 
     A changed weight or view has another name, so it never meets an old entry; an unreadable file counts as absent.
-    hits, misses: how often `get` found something.
     """
 
     def __init__(self, folder: Path):
         self._files = ContentStore(folder, ".pt")
         self._memory: dict[str, GraphOutput] = {}
-        self.hits = self.misses = 0
 
     def path(self, teacher: str, view: View) -> Path:
         """Where the targets of a teacher (its `weights_hash`) and view are kept."""
         return self._files.path(_key(teacher, view))
 
-    def get(self, teacher: str, view: View) -> GraphOutput | None:
-        """The targets, on the CPU, or None."""
+    def of(self, teacher: str, view: View, make: Callable[[], GraphOutput]) -> GraphOutput:
+        """The targets of one view (B = 1) on the CPU, made now if they were not before. Raises: OutputNotWritable."""
         key = _key(teacher, view)
         if key not in self._memory:
-            found = self._files.get(key, lambda content: GraphOutput(**content))
-            if found is None:
-                self.misses += 1
-                return None
-            self._memory[key] = found
-        self.hits += 1
+            self._memory[key] = self._files.made(key, lambda: _content(make()), lambda content: GraphOutput(**content))
         return self._memory[key]
 
-    def put(self, teacher: str, view: View, targets: GraphOutput) -> None:
-        """Keep the targets of one view (B = 1). Raises: OutputNotWritable."""
-        own = targets.to("cpu")
-        self._files.put(_key(teacher, view), vars(own) | {"logits": own.logits.float()})
+
+def _content(targets: GraphOutput) -> dict[str, Any]:
+    own = targets.to("cpu")
+    return vars(own) | {"logits": own.logits.float()}
 
 
 def _key(teacher: str, view: View) -> str:

@@ -47,11 +47,8 @@ class CachedTeacher:
         return targets if self._branch == "fused" else targets.of_branch(self._branch)
 
     def _targets(self, index: int, number: int) -> GraphOutput:
-        light = self._data.light(index, number)
-        found = self._cache.get(self._hash, light)
-        if found is None:
+        def asked() -> GraphOutput:
             with torch.no_grad():
-                output = self._teacher([self._data.view(index, number)])
-            self._cache.put(self._hash, light, output.as_targets(self._maps))
-            found = self._cache.get(self._hash, light)
-        return found
+                return self._teacher([self._data.view(index, number)]).as_targets(self._maps)
+
+        return self._cache.of(self._hash, self._data.light(index, number), asked)

@@ -90,10 +90,16 @@ def test_views(store, case, how, tmp_path) -> None:
 def test_the_teachers_answers_count_as_absent(store, case, how, tmp_path) -> None:
     from REACTKDTrainLib.models.outputs import GraphOutput
 
-    cache, view = TargetCache(tmp_path), ViewMaker(LiverWindow())(store.get(case))
-    cache.put("t", view, GraphOutput(torch.randn(1, 3), [torch.randn(3, 800)], (), torch.randn(1, 1200)))
-    damage(cache.path("t", view), how)
-    assert TargetCache(tmp_path).get("t", view) is None
+    view, made = ViewMaker(LiverWindow())(store.get(case)), []
+
+    def make() -> GraphOutput:
+        made.append(1)
+        return GraphOutput(torch.randn(1, 3), [torch.randn(3, 800)], (), torch.randn(1, 1200))
+
+    TargetCache(tmp_path).of("t", view, make)
+    damage(TargetCache(tmp_path).path("t", view), how)
+    TargetCache(tmp_path).of("t", view, make)
+    assert made == [1, 1]
 
 
 @pytest.mark.parametrize("how", DAMAGES.values(), ids=DAMAGES)

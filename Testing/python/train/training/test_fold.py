@@ -119,7 +119,7 @@ def test_the_caches_hold_answers_about_training_patients_alone_and_each_fold_its
         tested = [
             fold.data[part].light(index) for part in ("validation", "test") for index in range(len(fold.data[part]))
         ]
-        assert all(cache.get(name, view) is None for view in tested)
+        assert not any(cache.path(name, view).exists() for view in tested)
         seen.append(own)
     assert not seen[0] & seen[1]
 
