@@ -78,15 +78,14 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float | None:
 
     Raises: UsageError for shapes that do not fit.
     """
-    from scipy.stats import rankdata
+    from scipy.stats import spearmanr
 
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1:
         raise UsageError(f"Two explanations of the same nodes have the same length, not {a.shape} and {b.shape}.")
     if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return None
-    x, y = rankdata(a) - (len(a) + 1) / 2, rankdata(b) - (len(b) + 1) / 2
-    return float(x @ y / np.sqrt((x @ x) * (y @ y)))
+    return float(spearmanr(a, b).statistic)
 
 
 def mean_over_cases(values: Iterable[float | None], draws: int = 2000, seed: int = 0) -> dict:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -14,6 +13,7 @@ from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.content_store import content_key
 from REACTKDTrainLib.low_dose.dosed_cohort import at_dose
 from REACTKDTrainLib.study.answers import answers
 from REACTKDTrainLib.study.runs import Run
@@ -89,4 +89,4 @@ class ExternalStudy:
 
 def mixed_level(case_id: str) -> str:
     """The dose of a case in the mixed set."""
-    return MIXED[int(hashlib.sha256(f"mixed {case_id}".encode()).hexdigest()[:8], 16) % len(MIXED)]
+    return MIXED[int(content_key(f"mixed {case_id}")[:8], 16) % len(MIXED)]

@@ -7,7 +7,6 @@ bands and shells of every region, which is most of what the shipped student know
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -23,6 +22,7 @@ from REACTKDLib.core.one_thread import one_thread
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.phantom import phantom_case
+from REACTKDTrainLib.content_store import content_key
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.evaluation.auc import macro_auc
@@ -219,7 +219,7 @@ class NodeStudy:
 
     def _recipe(self) -> dict:
         ids = {part: [case.fingerprint for case in cases] for part, cases in self.cases.items()}
-        digest = hashlib.sha256(repr(sorted(ids.items())).encode()).hexdigest()
+        digest = content_key(repr(sorted(ids.items())))
         own = {k: getattr(self.config, k) for k in ("steps", "batch", "variants")} | {"subsets": "dealt in rounds"}
         return {"cases": digest, "size_mm": self.size, **own}
 

@@ -32,7 +32,7 @@ from REACTKDTrainLib.worker_pool import WorkerPool
 PARTS = ("nodes", "methods", "seeds", "ablation", "external")
 #: what a part costs relative to the others, and which share of each is the preparing of cases, for progress
 COST = {"nodes": 4.0, "methods": 12.0, "seeds": 6.0, "ablation": 8.0, "external": 2.0}
-PREPARING = 0.1
+PREPARING = 0.3
 #: of each part, what is done together, one after the other: the later needs what the former left
 KINDS = {
     "nodes": ("choices", "nodes", "node teachers"),

@@ -6,7 +6,6 @@ checkpoints are bound, by what is written in run.json. Both names are read.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import field
@@ -19,6 +18,7 @@ from REACTKDLib.core.bounds import LARGEST_SEED
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDTrainLib.cohorts.sizes import SIZES, preparation_of
+from REACTKDTrainLib.content_store import content_key
 from REACTKDTrainLib.data.annotators import MaskPerturbation
 from REACTKDTrainLib.data.augmentation import Augmentation
 from REACTKDTrainLib.data.store import PreparedStore
@@ -177,4 +177,4 @@ class TrainingConfig:
 
     def hash(self) -> str:
         """Of everything that changes the result."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+        return content_key(self.to_dict())

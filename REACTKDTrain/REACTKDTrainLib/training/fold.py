@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +13,7 @@ from REACTKDLib.core.modality import subset_name
 from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.folds import Split
+from REACTKDTrainLib.content_store import content_key
 from REACTKDTrainLib.data.augmentation import Augmentation
 from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.data.store import PreparedStore
@@ -271,11 +270,11 @@ class FoldRun:
     def _teacher_binding(self) -> str:
         config = self.config.to_dict()
         wanted = {k: config[k] for k in ("seed", "amp", "data", "teacher", "teacher_heads", "teacher_stage", "loss")}
-        return _hash({**wanted, "fold": self.number, **self._case_keys()})
+        return content_key({**wanted, "fold": self.number, **self._case_keys()})
 
     def _student_binding(self, teacher: Teacher | None) -> str:
         config = self.config.to_dict()
-        return _hash({**config, "fold": self.number, "taught": teacher is not None, **self._case_keys()})
+        return content_key({**config, "fold": self.number, "taught": teacher is not None, **self._case_keys()})
 
 
 def fold_costs(config: TrainingConfig, split: Split, unlabeled: int) -> dict[str, float]:
@@ -292,7 +291,3 @@ def fold_costs(config: TrainingConfig, split: Split, unlabeled: int) -> dict[str
         "answers": COST["answers"] * train * views,
         **{part: cost(part, getattr(config, name)) for part, name in STAGE_SETTINGS.items()},
     }
-
-
-def _hash(values: dict) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -9,7 +9,6 @@ Data: doi.org/10.7937/TCIA.5FNA-0924; descriptor: Moawad et al., Scientific Data
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -43,6 +42,7 @@ from REACTKDTrainLib.cohorts.tace_case import (
     voxel_ml,
 )
 from REACTKDTrainLib.cohorts.tace_scan import candidates_of, choose_scan
+from REACTKDTrainLib.content_store import content_key
 
 NAME = re.compile(r"HCC_\d{3}")
 HIDDEN = "dicom-"
@@ -282,7 +282,7 @@ def _shown(series: Series, name: str) -> str:
     """The PatientID of a de-identified series; of any other a hash, since ids go into lists and reports."""
     if series.identity_removed and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
         return name
-    return HIDDEN + hashlib.sha256(series.patient.encode()).hexdigest()[:8]
+    return HIDDEN + content_key(series.patient)[:8]
 
 
 LAYOUT = Layout("DICOM with segmentations", is_hcc_tace, survey_hcc_tace, rank=9)  # any DICOM at all, so asked for last

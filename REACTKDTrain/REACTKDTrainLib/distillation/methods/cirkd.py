@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import torch
@@ -10,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from REACTKDLib.core.grades import GRADES
+from REACTKDTrainLib.content_store import content_key
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.losses import divergence
@@ -111,7 +111,7 @@ def drawn_voxels(occupancy: Tensor, view: View) -> tuple[Tensor, Tensor]:
     """
     rest = (1 - occupancy.sum(dim=0)).clamp_min(0)
     kind = torch.stack([rest, occupancy[0], occupancy[1:].sum(dim=0)]).flatten(1).argmax(dim=0).cpu()
-    draw = torch.Generator().manual_seed(int(hashlib.sha256(view.key.encode()).hexdigest()[:15], 16))
+    draw = torch.Generator().manual_seed(int(content_key(view.key)[:15], 16))
     order = torch.randperm(len(kind), generator=draw)
     chosen = torch.cat([order[kind[order] == k][:VOXELS] for k in range(3)])
     names = torch.where(kind[chosen] == 2, 2 + view.grade, kind[chosen])

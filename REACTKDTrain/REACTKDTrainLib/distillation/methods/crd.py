@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from REACTKDTrainLib.content_store import content_key
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import Distiller
@@ -90,4 +90,4 @@ class ContrastiveDistillation(Distiller, name="crd"):
 
 def patient_number(patient: str) -> int:
     """A positive number for a name, the same everywhere."""
-    return 1 + int(hashlib.sha256(patient.encode()).hexdigest()[:15], 16)
+    return 1 + int(content_key(patient)[:15], 16)
