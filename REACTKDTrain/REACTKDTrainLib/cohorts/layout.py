@@ -17,7 +17,7 @@ from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDTrainLib.cohorts import layouts
 from REACTKDTrainLib.cohorts.clinical import Mixed
 from REACTKDTrainLib.cohorts.survey import Survey
-from REACTKDTrainLib.cohorts.tace_phase import Phase
+from REACTKDTrainLib.cohorts.tace_scan import Phase
 
 Pairs = Literal["separate", "joined"]
 Missing = Literal["keep", "leave-out"]

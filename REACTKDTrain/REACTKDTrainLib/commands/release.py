@@ -32,8 +32,8 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _make(options: argparse.Namespace) -> None:
+    from REACTKDTrainLib.release.card import tables_of
     from REACTKDTrainLib.release.make import release
-    from REACTKDTrainLib.release.page import tables_of
     from REACTKDTrainLib.release.recipe import PRESETS
 
     recipe = PRESETS[options.preset]
@@ -45,6 +45,6 @@ def _make(options: argparse.Namespace) -> None:
 def _page(options: argparse.Namespace) -> None:
     from REACTKDLib.core.student.bundle import METADATA
     from REACTKDLib.core.student.bundle_metadata import read_metadata
-    from REACTKDTrainLib.release.page import tables_of
+    from REACTKDTrainLib.release.card import tables_of
 
     print(tables_of(read_metadata(options.bundle / METADATA)["reactkd"]["evaluation"]))

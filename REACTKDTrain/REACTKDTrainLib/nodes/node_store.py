@@ -8,7 +8,7 @@ were drawn the fixed node vectors, and with a frozen encoder that encoder's mome
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from REACTKDLib.core.modality import subset_name, subsets_of
 from REACTKDLib.core.one_thread import one_thread
 from REACTKDLib.core.student.bands import gaussian_bands
 from REACTKDLib.core.student.network import Student
@@ -28,7 +29,6 @@ from REACTKDTrainLib.data.case import PreparedCase, RegionMasks
 from REACTKDTrainLib.data.fixed_nodes import fixed_vectors
 from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.data.store import PreparedStore
-from REACTKDTrainLib.nodes.subset_moments import subset_moments
 
 FORMAT = "reactkd-nodes/1"
 
@@ -175,3 +175,38 @@ def _regions(f: Mapping[str, np.ndarray], n: int, modalities: list[str]) -> Node
     prefix = f"fused{n}_"
     fused = {name[len(prefix) :]: torch.from_numpy(f[name]) for name in f if name.startswith(prefix)}
     return NodeRegions({m: torch.from_numpy(f[f"fixed{n}_{m}"]) for m in modalities}, fused, masks)
+
+
+def subset_moments(levels: Mapping[str, Sequence[Tensor]], occupancy: Tensor) -> dict[str, Tensor]:
+    """Encoder moments over regions for every subset of images, from one pass per image.
+
+    The fused map of a subset is the sum of its branches, so its mean is the sum of means and its variance the sum of
+    covariances: with three images, three means and six covariances per node and channel serve all seven subsets.
+
+    levels: modality -> three maps (C_l, ...) at full, half and quarter size; occupancy: (n, ...) at full size.
+
+    Returns subset ('ct+fdg') -> (n, F) as `core.student.pooling.fused_nodes` gives it of the subset's fused maps.
+    """
+    modalities = list(levels)
+    subsets = subsets_of(modalities)
+    parts: dict[str, list[Tensor]] = {subset_name(s): [] for s in subsets}
+    weights = occupancy[None]
+    for level in range(3):
+        if level:
+            weights = F.avg_pool3d(weights, 2, ceil_mode=True)
+        w = weights[0].flatten(1)
+        w = w / w.sum(dim=1, keepdim=True).clamp_min(1e-6)
+        maps = {m: levels[m][level].flatten(1) for m in modalities}
+        mean = {m: w @ x.T for m, x in maps.items()}
+        shift = {m: x - mean[m].mean(dim=0)[:, None] for m, x in maps.items()}
+        first = {m: w @ x.T for m, x in shift.items()}
+        covariance = {
+            (a, b): w @ (shift[a] * shift[b]).T - first[a] * first[b]
+            for i, a in enumerate(modalities)
+            for b in modalities[i:]
+        }
+        for subset in subsets:
+            variance = sum(covariance[(a, b) if (a, b) in covariance else (b, a)] for a in subset for b in subset)
+            spread = variance.clamp_min(0).add(1e-8).sqrt()
+            parts[subset_name(subset)] += [sum(mean[m] for m in subset), torch.log(spread + 0.01)]
+    return {name: torch.cat(p, dim=1) for name, p in parts.items()}

@@ -38,8 +38,8 @@ class Run:
 
     @property
     def title(self) -> str:
-        """For people."""
-        return f"{self.part}: {self.row}, part {self.fold + 1}, seed {self.seed}"
+        """For people, within its part of the study."""
+        return f"{self.row}, part {self.fold + 1}, seed {self.seed}"
 
 
 class RunFiles:

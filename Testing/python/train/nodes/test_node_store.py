@@ -19,8 +19,7 @@ from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.data.view_maker import ViewMaker
 from REACTKDTrainLib.models.student_graph import student_forward
-from REACTKDTrainLib.nodes.node_store import NodeStore, encoder_hash
-from REACTKDTrainLib.nodes.subset_moments import subset_moments
+from REACTKDTrainLib.nodes.node_store import NodeStore, encoder_hash, subset_moments
 
 
 @pytest.fixture(scope="module")

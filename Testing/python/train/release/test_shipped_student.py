@@ -10,8 +10,8 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom import GRADES, acquire, draw_patient
 from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
 from REACTKDTrainLib.evaluation.auc import macro_auc
+from REACTKDTrainLib.release.card import auc_table, gain_table, masks_table
 from REACTKDTrainLib.release.card import card as written_card
-from REACTKDTrainLib.release.page import auc_table, gain_table, masks_table
 
 CT, PET, ALL = "ct", "fdg+acetate", "ct+fdg+acetate"
 

@@ -61,9 +61,9 @@ def test_a_study_makes_each_run_once(tmp_path, monkeypatch):
     shown = []
     with WorkerPool(study.make) as pool:
         for _ in range(2):
-            study._do("methods", pool, lambda fraction, text: shown.append((round(fraction, 2), text.split(": ")[1])))
+            study._do("methods", pool, lambda fraction, text: shown.append((round(fraction, 2), text)))
     assert len(made) == 2
-    first, second = "0 of 2 runs are there already", "2 of 2 runs are there already"
+    first, second = (f"methods: {n} of 2 runs are there already" for n in (0, 2))
     assert [fraction for fraction, _ in shown] == [0, 0.5, 1, 1] and (shown[0][1], shown[-1][1]) == (first, second)
 
 
