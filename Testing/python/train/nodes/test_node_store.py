@@ -41,14 +41,14 @@ def test_nodes_are_those_of_views_with_voxels(stores):
     make = ViewMaker(LiverWindow())
     assert len(kept.regions) == 3
     for variant in range(3):
-        whole, bare = make(prepared.get(case), 0, variant), kept.view(0, variant)
-        assert bare.grade == whole.grade and bare.patient == whole.patient
+        whole, expert, own = make(prepared.get(case), 0, variant), kept.regions[0], kept.regions[variant]
+        assert kept.grade == whole.grade and kept.patient == whole.patient
         for name in whole.fixed:
-            assert torch.equal(bare.fixed[name], whole.fixed[name])
-            assert torch.equal(bare.fixed_expert[name], whole.fixed_expert[name])
-        assert torch.equal(bare.masks.topology, whole.masks.topology)
-        assert torch.equal(bare.masks.matches, whole.masks.matches)
-        assert torch.equal(bare.expert.volumes_ml, whole.expert.volumes_ml)
+            assert torch.equal(own.fixed[name], whole.fixed[name])
+            assert torch.equal(expert.fixed[name], whole.fixed_expert[name])
+        assert torch.equal(own.masks.topology, whole.masks.topology)
+        assert torch.equal(own.masks.matches, whole.masks.matches)
+        assert torch.equal(expert.masks.volumes_ml, whole.expert.volumes_ml)
 
 
 def test_heads_answer_from_nodes_as_from_voxels(stores, student):
