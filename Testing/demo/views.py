@@ -67,7 +67,7 @@ def caption(report: GradeReport, note: str) -> str:
         return f"No grade: no lesion is drawn\nFrom {inputs}.  {note}"
     shares = "   ".join(f"{name} {100 * p:.0f} %" for name, p in report.probabilities.items())
     answer = f"Predicted grade: {report.grade}{' (uncertain)' if report.uncertain else ''}      {shares}"
-    return f"{answer}\nFrom {inputs}.  Orange speaks for the grade, blue against it.  {note}"
+    return f"{answer}\nFrom {inputs}.  Orange is for the grade, blue against it.  {note}"
 
 
 def _set_window(nodes: CaseNodes) -> None:

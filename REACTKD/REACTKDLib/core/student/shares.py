@@ -69,10 +69,11 @@ def redundant_nodes(votes: Votes, predicted: int, least: float = 0.1, kept: floa
     """
     share, effect = shares_of(votes).values[:, predicted], votes.deletion_effect(predicted)
     alike = [int(node) for node in np.flatnonzero((share >= least) & (np.abs(effect) < kept * share))]
-    if len(alike) < 2:
-        return ()
-    alone = (votes.muted([other for other in alike if other != node]).logits.argmax() for node in alike)
-    return tuple(alike) if all(answer == predicted for answer in alone) else ()
+    while True:
+        alone = [node for node in alike if votes.muted([n for n in alike if n != node]).logits.argmax() == predicted]
+        if alone == alike:
+            return tuple(alike) if len(alike) > 1 else ()
+        alike = alone  # what is no equal of the others speaks beside them
 
 
 def _values(votes: Votes, weights: np.ndarray, terms: np.ndarray) -> np.ndarray:
