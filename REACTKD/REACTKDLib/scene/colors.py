@@ -20,7 +20,7 @@ _NEUTRAL: RGB = (0.94, 0.94, 0.94)
 # Orange and blue are told apart by those who see no difference of red and green, and in every step beside the neutral.
 _FOR: RGB = (1.00, 0.36, 0.00)
 _AGAINST: RGB = (0.10, 0.42, 1.00)
-_SILENT, _FIRST_STEP = 0.0125, 0.28  # half a point of the 40 of the scale; what says more is seen not to be neutral
+_SILENT, _FIRST_STEP = 0.0125, 0.12  # half a point of the 40 of the scale; what says more is seen not to be neutral
 _HEAVY: RGB = (0.62, 0.10, 0.85)
 # Black, violet, orange, pale yellow: brightness rises all the way, so that the map survives a gray print.
 _HEAT_STOPS: tuple[tuple[float, RGB], ...] = (

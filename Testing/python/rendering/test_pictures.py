@@ -67,19 +67,21 @@ def _assert_leader_stands_out(graded, name):
     view = getattr(graded.views, name)
     salience, labels = saturation(view.pixels()), graded.labels_in(view)
     rows = graded.result.report.regions[1:-1]
-    leader = 2 + int(np.argmax([abs(row.deletion_effect) for row in rows]))
+    leader = 2 + int(np.argmax([row.importance for row in rows]))
     shown = [label for label in np.unique(labels) if (labels == label).sum() >= 60 and label]
     assert leader in shown
     if name == "axial":
         assert shown == [1, 2, 3, 4]
-    mean = {label: salience[labels == label].mean() for label in shown}
-    others = [value for label, value in mean.items() if label != leader]
-    assert mean[leader] > 1.5 * max(others) and mean[leader] > 40, mean
+    # By its outline: the scale is one for every case, so a lesion with a small share has a faint color in any company.
+    color = {label: np.percentile(salience[binary_dilation(labels == label, iterations=2)], 98) for label in shown}
+    others = [value for label, value in color.items() if label != leader]
+    least = 120 if rows[leader - 2].importance > 0.1 else 25
+    assert color[leader] > 1.3 * max(others) and color[leader] > least, color
     # And nothing else in the picture, but the legend at its right, is as colorful as its outline.
     picture = salience.copy()
     picture[:, round(0.84 * picture.shape[1]) :] = 0
     outline = binary_dilation(labels == leader, iterations=4) & ~binary_erosion(labels == leader, iterations=4)
-    assert picture[outline].max() > 150
+    assert picture[outline].max() > least
     assert picture[~binary_dilation(labels == leader, iterations=4)].max() < 0.85 * picture[outline].max()
 
 
@@ -92,7 +94,7 @@ def test_patient_right_is_at_the_left(graded, tmp_path):
     assert coronal[0, 0, 2] > coronal[-1, 0, 2]
     # In the pixels as well: the middle lesion, at R = -5, is red; its center of color lies left of the liver's middle.
     pixels, labels = graded.views.axial.pixels(), graded.labels_in(graded.views.axial)
-    colored = saturation(pixels) > 150
+    colored = saturation(pixels) > 130
     colored[:, round(0.84 * colored.shape[1]) :] = False
     column = np.argwhere(colored)[:, 1].mean()
     assert column < np.argwhere(labels > 0)[:, 1].mean()
