@@ -39,6 +39,7 @@ def add_to(commands: Any) -> None:
         help="also write report.dcm (Structured Report) and regions.dcm (SEG); the images must be DICOM. A model that "
         "is not for clinical use writes them for phantoms and de-identified images only",
     )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON in place of a summary")
     parser.set_defaults(run=run)
 
 
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
             from REACTKDLib.core.reports.dicom_export import write_dicom_results
 
             write_dicom_results(result.report, result.regions.labels, headers, folder)
-    say_summary(result.report, output)
+    say_summary(result.report, output, arguments.json)
 
 
 def _dicom_headers(arguments: argparse.Namespace, case: Case, grader: Any) -> list[Any]:

@@ -1,7 +1,8 @@
-"""The answer in a few lines, for a person at a terminal; a pipe gets nothing, since the files hold it all."""
+"""The answer on standard output: a few lines for a person, or the report as JSON for a program."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -21,14 +22,15 @@ def summary_lines(report: GradeReport, folder: Path) -> list[str]:
         lines = [f"Grade: {report.grade}{' (uncertain)' if report.uncertain else ''}   {shares}"]
         from REACTKDLib.core.reports.share_words import explained
 
-        lines += explained(report)
+        # a console of Windows has no true minus
+        lines += [line.replace(chr(0x2212), "-") for line in explained(report)]
     lines += [f"Note: {finding.message}" for finding in report.findings if finding.severity != "info"]
     lines.append(f"Model {report.model.name}: {report.model.clinical_use}. Files are in {folder}.")
     return lines
 
 
-def say_summary(report: GradeReport, folder: Path, stream: TextIO | None = None) -> None:
-    """Print `summary_lines` on a terminal."""
+def say_summary(report: GradeReport, folder: Path, as_json: bool = False, stream: TextIO | None = None) -> None:
+    """Print `summary_lines`, or the report as JSON in ASCII, which every console can show."""
     stream = sys.stdout if stream is None else stream
-    if getattr(stream, "isatty", lambda: False)():
-        print(writable("\n".join(summary_lines(report, folder)), stream), file=stream)
+    text = json.dumps(report.to_dict(), allow_nan=False) if as_json else "\n".join(summary_lines(report, folder))
+    print(writable(text, stream), file=stream)

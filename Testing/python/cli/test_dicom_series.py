@@ -22,6 +22,7 @@ def patient(tmp_path_factory) -> Path:
     """The digital patient of seed 11 as DICOM."""
     folder = tmp_path_factory.mktemp("patient") / "d"
     arguments = ["--grade", "moderate", "--seed", "11", "--size", "small", "--dicom", "--output", str(folder)]
+    arguments += ["--biology", "independent"]  # the edition of the numbers below
     assert main(["phantom", *arguments]) == 0
     return folder
 

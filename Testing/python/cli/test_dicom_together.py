@@ -26,8 +26,8 @@ GRADE, SHARE = "moderate", 0.8935
 def phantom(tmp_path_factory) -> Path:
     """The phantom as DICOM: CT, FDG, segmentation.dcm."""
     folder = tmp_path_factory.mktemp("phantom") / "d"
-    asked = ["--grade", "moderate", "--seed", "11", "--size", "small", "--dicom", "--output", str(folder)]
-    assert main(["phantom", *asked]) == 0
+    asked = ["--grade", "moderate", "--seed", "11", "--size", "small", "--biology", "independent"]
+    assert main(["phantom", *asked, "--dicom", "--output", str(folder)]) == 0
     return folder
 
 

@@ -104,7 +104,7 @@ def test_names_on_a_windows_terminal(case_folder, bundle_folder, tmp_path):
     arguments = [*case_arguments(case_folder), "--output", str(tmp_path / "o"), "--bundle", str(bundle_folder)]
     assert main(["grade", *arguments]) == 0
     screen = WindowsTerminal()
-    say_summary(GradeReport.read_json(tmp_path / "o" / "report.json"), Path("王/Müller"), screen)
+    say_summary(GradeReport.read_json(tmp_path / "o" / "report.json"), Path("王/Müller"), stream=screen)
     assert b"\\u738b" in screen.data and "Müller".encode("cp1252") in screen.data
     with Progress(screen) as progress:
         progress.prefix = "王: "

@@ -1,8 +1,9 @@
-"""The summary: on a terminal grade, warnings and folder; in a pipe nothing."""
+"""What `grade` prints: grade, warnings and folder, on a terminal and in a pipe; or JSON."""
 
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 from REACTKDLib.commands.summary import say_summary, summary_lines
@@ -12,11 +13,6 @@ from support.small_cases import small_case
 from support.small_models import small_bundle
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 def report(**changes):
     case = small_case().with_findings(
         Finding("a", "warning", "The masks may be another patient's."), Finding("b", "info", "Nothing to see.")
@@ -24,18 +20,18 @@ def report(**changes):
     return Grader(small_bundle(1), "cpu").open(case).grade(**changes).report
 
 
-def test_a_terminal_shows_grade_warnings_and_folder():
-    stream = Terminal()
-    say_summary(report(), Path("result"), stream)
+def test_a_person_reads_grade_warnings_and_folder():
+    stream = io.StringIO()
+    say_summary(report(), Path("result"), stream=stream)
     text = stream.getvalue()
     assert text.startswith("Grade: ") and "The masks may be another patient's." in text and "result" in text
     assert "Nothing to see." not in text
 
 
-def test_a_pipe_shows_nothing():
-    stream = io.StringIO()
-    say_summary(report(), Path("result"), stream)
-    assert stream.getvalue() == ""
+def test_a_program_reads_the_report_itself():
+    stream, answer = io.StringIO(), report()
+    say_summary(answer, Path("result"), as_json=True, stream=stream)
+    assert stream.getvalue().isascii() and json.loads(stream.getvalue()) == answer.to_dict()
 
 
 def test_no_lesion_no_grade():

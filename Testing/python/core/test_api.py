@@ -139,3 +139,21 @@ def test_the_import_loads_nothing_heavy():
     assert out.startswith("[]") and "load_model" in out
     with pytest.raises(AttributeError):
         REACTKDLib.nothing  # noqa: B018
+
+
+def test_a_report_is_a_table_and_a_figure(files, model, expected, tmp_path):
+    """The table holds what regions.csv holds, and the figure says what the panel says."""
+    pandas = pytest.importorskip("pandas")
+    expected.write_csv(tmp_path / "regions.csv")
+    table, file = expected.regions.to_dataframe(), pandas.read_csv(tmp_path / "regions.csv")
+    assert list(table.columns) == list(file.columns) and list(table["name"]) == list(file["name"])
+    assert np.allclose(table["share"], file["share"], atol=1e-8)
+    start = expected.without_regions[expected.grade]
+    assert table["share"].sum() + start == pytest.approx(expected.probabilities[expected.grade], abs=1e-6)
+    figure = expected.show()
+    said = " ".join(text.get_text() for text in figure.findobj(lambda item: hasattr(item, "get_text")))
+    assert "Lesion 1" in said and "Without regions" in said and expected.model.clinical_use in said
+    figure.savefig(tmp_path / "report.png")
+    none = grade(read_case(files["ct"], liver=read_case(**files).liver), model=model)
+    none.show().savefig(tmp_path / "none.png")
+    assert len(none.regions.to_dataframe()) == len(none.regions)

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from REACTKDLib.core.errors import PackagesMissing
 from REACTKDLib.core.files.tables import table_text
 from REACTKDLib.core.findings import Finding, finding_from
 from REACTKDLib.core.masks.measures import RegionMeasures
 from REACTKDLib.core.reports.measure_rows import measure_columns
 from REACTKDLib.core.reports.region_values import IN_FILES
+from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import write_text
 
 SCHEMA = "reactkd-grade-report/1"
@@ -77,6 +79,25 @@ class ReportRegion:
         return abs((self.deletion_effect if self.share is None else self.share) or 0.0)
 
 
+class Regions(tuple):
+    """The rows of a report, in order: a tuple of `ReportRegion` that can be made a table of pandas."""
+
+    def to_dataframe(self) -> Any:
+        """Return a `pandas.DataFrame` with a row for each region and the columns of `regions.csv`.
+
+        Raises: PackagesMissing without pandas.
+
+        Example:
+            >>> report.regions.to_dataframe().sort_values("share")
+        """
+        try:
+            import pandas
+        except ModuleNotFoundError as error:
+            raise PackagesMissing(_("A data frame needs pandas; install it (pip install pandas).")) from error
+        header, *rows = region_rows(self)
+        return pandas.DataFrame(rows, columns=header)
+
+
 @dataclass(frozen=True)
 class ReportModel:
     """Which model answered. sha256: hash of its weights. clinical_use: what it may be used for, in words."""
@@ -111,6 +132,22 @@ class GradeReport:
     timing_ms: Mapping[str, float] = field(default_factory=dict)
     without_regions: PerClass | None = None
     redundant: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "regions", Regions(self.regions))
+
+    def show(self) -> Any:
+        """Return a figure of matplotlib: the probabilities, and each region's share of the answer.
+
+        Raises: PackagesMissing without matplotlib.
+
+        Example:
+            >>> report.show()                       # a notebook shows what a cell ends with
+            >>> report.show().savefig("report.png")
+        """
+        from REACTKDLib.core.reports.figure import draw_report
+
+        return draw_report(self)
 
     @property
     def logits(self) -> dict[str, float] | None:
@@ -182,23 +219,28 @@ class GradeReport:
 
 
 def regions_csv(report: GradeReport) -> str:
-    """Return the region table: a header, then one row for each region.
+    """Return the region table as CSV, see `region_rows`."""
+    return table_text(region_rows(report.regions))
+
+
+def region_rows(regions: Sequence[ReportRegion]) -> list[list[Any]]:
+    """Return a header, then one row for each region.
 
     label is the value in the region map (empty for topology). Columns contribution_<class> follow the model's classes;
     without a claimed grade they are left out with their values. Measures come last, see `measure_rows`.
     """
-    classes = list(report.baseline or {})
+    classes = list(next((region.contribution for region in regions if region.contribution), {}))
     columns = [(value, value.column_names(classes, "_")) for value in IN_FILES]
     header = ["label", "name", "kind", "volume_ml", "centroid_r_mm", "centroid_a_mm", "centroid_s_mm"]
-    measures = measure_columns(report.regions)
+    measures = measure_columns(regions)
     rows = [[*header, *(name for _value, names in columns for name in names), "low_resolution", *measures]]
-    for label, region in enumerate(report.regions, start=1):
+    for label, region in enumerate(regions, start=1):
         entry = _region_to_dict(region)
         row = ["" if region.kind == "topology" else label, entry["name"], entry["kind"], entry["volume_ml"]]
         row += entry["centroid_ras_mm"] or [None] * 3
         row += [_round(value.of(region, grade)) for value, names in columns for grade in names.values()]
         rows.append([*row, int(entry["low_resolution"]), *(values[label - 1] for values in measures.values())])
-    return table_text(rows)
+    return rows
 
 
 def report_schema(classes: Sequence[str] | None = None, inputs: Sequence[str] | None = None) -> dict[str, Any]:
