@@ -21,7 +21,7 @@ from REACTKDLib.core.memo import Memo
 
 NARROW = 0.7  # of the smaller core's width
 SMALLEST_CORE_ML = 0.5
-CELLS = 32  # along the longest side; a large lesion in finer ones takes a tenth of a second
+CELLS = 24  # along the longest side; a large lesion in finer ones takes a tenth of a second
 _FULL = np.ones((3, 3, 3), dtype=bool)
 _HALF = [step for step in product((-1, 0, 1), repeat=3) if step > (0, 0, 0)]  # one of each pair of opposite neighbors
 
@@ -65,7 +65,7 @@ def neck_of(regions: RegionSet, lesion: Region, memo: Memo | None = None) -> tup
 
 
 def _coarse(mask: np.ndarray, spacing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mask with an empty rim, in cells of about a 32nd of its longest side, and the voxels along each."""
+    """Return the mask with an empty rim, in cells of about a 24th of its longest side, and the voxels along each."""
     pace = (np.array(mask.shape) * spacing).max() / CELLS
     steps = np.maximum(1, np.floor(pace / spacing + 1e-6)).astype(int)
     padded = np.pad(mask, [(int(s), int(s + (-n) % s)) for s, n in zip(steps, mask.shape, strict=True)])
