@@ -84,19 +84,22 @@ def _values(votes: Votes, weights: np.ndarray, terms: np.ndarray) -> np.ndarray:
 
 
 def _exact(votes: Votes, weights: np.ndarray, terms: np.ndarray) -> np.ndarray:
-    """(m, K), over all 2^m sets.
+    """(m, K), over all 2^m sets."""
+    inside, counts = _sets(len(weights))
+    return counts @ _values(votes, inside @ weights, inside @ terms)
+
+
+@lru_cache(maxsize=4)  # of the size of the case at hand, again after each edit
+def _sets(m: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return all sets of m nodes as rows of 0 and 1, (2^m, m), and what each counts for each node, (m, 2^m).
 
     A set of n nodes counts 1 / (m C(m-1, n-1)) for its members and -1 / (m C(m-1, n)) for the others.
     """
-    m = len(weights)
-    if m == 0:
-        return np.zeros_like(terms)
-    inside = (np.arange(2**m)[:, None] >> np.arange(m) & 1).astype(bool)
-    sizes = inside.sum(axis=1)
-    value = _values(votes, inside @ weights, inside @ terms)
+    inside = (np.arange(2**m)[:, None] >> np.arange(m) & 1).astype(np.float64)
+    sizes = inside.sum(axis=1).astype(int)
     member = np.array([0.0, *(1 / (m * comb(m - 1, n - 1)) for n in range(1, m + 1))])[sizes]
     other = np.array([*(1 / (m * comb(m - 1, n)) for n in range(m)), 0.0])[sizes]
-    return np.where(inside, member[:, None], -other[:, None]).T @ value
+    return inside, np.where(inside > 0, member[:, None], -other[:, None]).T
 
 
 def _sampled(votes: Votes, weights: np.ndarray, terms: np.ndarray, twins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
