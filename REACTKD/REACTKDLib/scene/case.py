@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import slicer
 
-from REACTKDLib.core.cases.open_case import parts_findings
+from REACTKDLib.core.cases.open_case import NEUTRAL_ID, parts_findings
 from REACTKDLib.core.errors import EmptySegmentation, MaskOffImage, NoLiver, NoVolume
+from REACTKDLib.core.files.recognition import Kind
+from REACTKDLib.core.files.segmentations import COLORS
 from REACTKDLib.core.findings import Finding, merged
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import bounding_box
@@ -30,9 +32,6 @@ from REACTKDLib.scene.terminology import tag
 from REACTKDLib.scene.volumes import node_from_volume, volume_from_node, volume_in_frame_of
 
 NODE_NAMES = {Modality.CT: "CT", Modality.FDG: "FDG PET", Modality.ACETATE: "Acetate PET"}
-NEUTRAL_ID = "case"
-LIVER_COLOR = (0.87, 0.51, 0.40)
-TUMOR_COLOR = (0.57, 0.93, 0.57)
 
 
 @dataclass(frozen=True)
@@ -131,8 +130,8 @@ def nodes_from_case(scene: Any, case: Case) -> CaseNodes:
     segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Segmentation")
     segmentation.CreateDefaultDisplayNodes()
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(reference)
-    _add_segment(segmentation, "liver", "Liver", LIVER_COLOR, case.liver, reference)
-    _add_segment(segmentation, "tumor", "Tumor", TUMOR_COLOR, case.tumor, reference)
+    _add_segment(segmentation, "liver", "Liver", case.liver, reference)
+    _add_segment(segmentation, "tumor", "Tumor", case.tumor, reference)
     return CaseNodes(volumes, segmentation)
 
 
@@ -161,10 +160,8 @@ def _distortion_findings(nodes: CaseNodes) -> Iterable[Finding]:
         yield Finding("non-linear-transform", "warning", text)
 
 
-def _add_segment(
-    segmentation: Any, kind: str, name: str, color: tuple[float, float, float], mask: np.ndarray, reference: Any
-) -> None:
+def _add_segment(segmentation: Any, kind: Kind, name: str, mask: np.ndarray, reference: Any) -> None:
     data = segmentation.GetSegmentation()
-    segment_id = data.AddEmptySegment(name, name, color)
+    segment_id = data.AddEmptySegment(name, name, COLORS[kind])
     tag(data.GetSegment(segment_id), kind)
     slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), segmentation, segment_id, reference)

@@ -13,8 +13,8 @@ from REACTKDLib.core.files.segmentations import PlacedMask
 from REACTKDLib.core.worker.arrays import write_mask
 from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.core.worker.jobs import SegmentFile
-from REACTKDLib.scene.hand_over import cut_segment, matrix_of_part
-from REACTKDLib.scene.segments import LABELMAP, with_label_maps
+from REACTKDLib.scene.hand_over import cut_segment
+from REACTKDLib.scene.segments import LABELMAP, matrix_of_part, with_label_maps
 
 
 def segments_stamp(segmentation: Any) -> tuple:

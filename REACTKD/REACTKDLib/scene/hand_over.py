@@ -5,12 +5,10 @@ Every function here is a generator: the caller decides when the next slice is do
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
-import slicer
-import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from REACTKDLib.core.errors import LabelMissing, NonLinearTransform
@@ -25,7 +23,7 @@ from REACTKDLib.scene.dicom_origin import origin_findings
 from REACTKDLib.scene.frames import Relation, distorting_transform, relation_between
 from REACTKDLib.scene.pet_source import files_of
 from REACTKDLib.scene.remarks import remarks_of
-from REACTKDLib.scene.segments import LABELMAP, SegmentChoice, lesions_of, with_label_maps
+from REACTKDLib.scene.segments import LABELMAP, SegmentChoice, lesions_of, matrix_of_part, with_label_maps
 from REACTKDLib.scene.units import stated_unit
 from REACTKDLib.scene.volumes import ijk_to_ras_of, voxels_of
 
@@ -158,14 +156,3 @@ def cut_segment(image: Any, label: int) -> Generator[None, None, tuple[np.ndarra
         return None
     whole = tuple(slice(min(b[n].start for b in boxes), max(b[n].stop for b in boxes)) for n in range(3))
     return array[whole] == label, tuple(part.start for part in whole)
-
-
-def matrix_of_part(image: Any, corner: Iterable[int]) -> np.ndarray:
-    """Return the (4, 4) matrix of the part of an oriented image that starts at `corner` (k, j, i) of its array."""
-    matrix = vtk.vtkMatrix4x4()
-    image.GetImageToWorldMatrix(matrix)
-    ijk_to_ras = slicer.util.arrayFromVTKMatrix(matrix)
-    start = np.array([*image.GetExtent()[::2], 1.0])
-    start[:3] += tuple(corner)[::-1]
-    ijk_to_ras[:3, 3] = (ijk_to_ras @ start)[:3]
-    return ijk_to_ras

@@ -12,7 +12,7 @@ from typing import Any
 
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.overlay import Overlay
-from REACTKDLib.scene.parameter_node import INPUT_ROLES, NODE_CLASS, SEGMENTATION_ROLE
+from REACTKDLib.scene.parameter_node import INPUT_ROLES, SEGMENTATION_ROLE, module_nodes, new_module_node
 from REACTKDLib.scene.reading_view import ReadingView
 from REACTKDLib.scene.view_choice import ViewChoice
 
@@ -33,7 +33,7 @@ class PanelState:
     @classmethod
     def find(cls, scene: Any) -> PanelState | None:
         """Return the state of this scene, or None. Of several, as after adding a scene, the first that has inputs."""
-        states = [cls(node) for node in _nodes(scene)]
+        states = [cls(node) for node in module_nodes(scene, MODULE)]
         return next((state for state in states if state._chosen()), states[0] if states else None)
 
     @classmethod
@@ -47,14 +47,8 @@ class PanelState:
         """Return the state of this scene, made when there is none; superfluous ones are removed."""
         state = cls.find(scene)
         if state is None:
-            node = scene.CreateNodeByClass(NODE_CLASS)
-            node.UnRegister(None)
-            node.SetName("REACTKD panel")
-            node.SetModuleName(MODULE)
-            node.SetAttribute("ModuleName", MODULE)
-            node.SetHideFromEditors(True)
-            return cls(scene.AddNode(node))
-        for other in _nodes(scene):
+            return cls(new_module_node(scene, MODULE, "REACTKD panel"))
+        for other in module_nodes(scene, MODULE):
             if other.GetID() != state.node.GetID():
                 scene.RemoveNode(other)
         return state
@@ -171,12 +165,6 @@ class PanelState:
         node_id = node.GetID() if node is not None else None
         if self.node.GetNodeReferenceID(role) != node_id:
             self.node.SetNodeReferenceID(role, node_id)
-
-
-def _nodes(scene: Any) -> list[Any]:
-    count = scene.GetNumberOfNodesByClass(NODE_CLASS)
-    nodes = (scene.GetNthNodeByClass(index, NODE_CLASS) for index in range(count))
-    return [node for node in nodes if node.GetModuleName() == MODULE]
 
 
 def chosen_volumes(volumes: Mapping[Modality, Any | None]) -> dict[Modality, Any]:

@@ -21,11 +21,27 @@ MODEL, LIVERS, TUMORS, CASE_ID = "Model", "LiverSegments", "TumorSegments", "Cas
 SPECKS = "KeepSpecks"
 
 
-def parameter_nodes(scene: Any) -> list[Any]:
-    """Return every REACTKD parameter node of the scene: one for each graded case."""
+def module_nodes(scene: Any, module: str) -> list[Any]:
+    """Return the scripted-module nodes of the scene that bear the name of a module."""
     count = scene.GetNumberOfNodesByClass(NODE_CLASS)
     nodes = (scene.GetNthNodeByClass(index, NODE_CLASS) for index in range(count))
-    return [node for node in nodes if node.GetModuleName() == MODULE]
+    return [node for node in nodes if node.GetModuleName() == module]
+
+
+def new_module_node(scene: Any, module: str, name: str) -> Any:
+    """Add a scripted-module node that bears the name of a module, and return it."""
+    node = scene.CreateNodeByClass(NODE_CLASS)
+    node.UnRegister(None)
+    node.SetName(name)
+    node.SetModuleName(module)
+    node.SetAttribute("ModuleName", module)
+    node.SetHideFromEditors(True)
+    return scene.AddNode(node)
+
+
+def parameter_nodes(scene: Any) -> list[Any]:
+    """Return every REACTKD parameter node of the scene: one for each graded case."""
+    return module_nodes(scene, MODULE)
 
 
 def find_parameter_node(scene: Any, nodes: CaseNodes) -> Any | None:
@@ -40,15 +56,7 @@ def find_parameter_node(scene: Any, nodes: CaseNodes) -> Any | None:
 def parameter_node_for(scene: Any, nodes: CaseNodes) -> Any:
     """Return the parameter node of the case with this reference volume, or a new one."""
     node = find_parameter_node(scene, nodes)
-    if node is not None:
-        return node
-    node = scene.CreateNodeByClass(NODE_CLASS)
-    node.UnRegister(None)
-    node.SetName(scene.GenerateUniqueName(MODULE))
-    node.SetModuleName(MODULE)
-    node.SetAttribute("ModuleName", MODULE)
-    node.SetHideFromEditors(True)
-    return scene.AddNode(node)
+    return node if node is not None else new_module_node(scene, MODULE, scene.GenerateUniqueName(MODULE))
 
 
 def write_inputs(node: Any, nodes: CaseNodes, choice: SegmentChoice, case_id: str) -> None:

@@ -154,9 +154,15 @@ def segment_array(segmentation: Any, segment_id: str) -> tuple[np.ndarray, np.nd
     if scalars is None or image.GetNumberOfPoints() == 0:
         return np.zeros((0, 0, 0), dtype=np.uint8), np.eye(4)
     array = vtk_to_numpy(scalars).reshape(tuple(reversed(image.GetDimensions())))
+    return (array > 0).astype(np.uint8), matrix_of_part(image, (0, 0, 0))
+
+
+def matrix_of_part(image: Any, corner: Iterable[int]) -> np.ndarray:
+    """Return the (4, 4) matrix of the part of an oriented image that starts at `corner` (k, j, i) of its array."""
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
     ijk_to_ras = slicer.util.arrayFromVTKMatrix(matrix)
     start = np.array([*image.GetExtent()[::2], 1.0])
+    start[:3] += tuple(corner)[::-1]
     ijk_to_ras[:3, 3] = (ijk_to_ras @ start)[:3]
-    return (array > 0).astype(np.uint8), ijk_to_ras
+    return ijk_to_ras

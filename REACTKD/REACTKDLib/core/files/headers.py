@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,6 +68,14 @@ def whole_numbers(text: str, role: str) -> list[int]:
     return [int(word) for word in words]
 
 
+def whole_number(text: str, role: str) -> int:
+    """Return the one whole number of a text. Raises: NotAnImage for anything else, and for several."""
+    values = whole_numbers(text, role)
+    if len(values) != 1:
+        raise unreadable_header(role)
+    return values[0]
+
+
 def numbers(text: str, role: str, nan: bool = False) -> np.ndarray:
     """Return the numbers of a text; `nan` allows "nan" and "none" as NaN. Raises: NotAnImage for anything else."""
     values = []
@@ -125,13 +134,11 @@ def check_three_dimensional(sizes: Sequence[int], role: str) -> None:
         raise unreadable_header(role)
     if len(sizes) < 3 or min(sizes[:3]) < 2:
         raise NotThreeDimensional(_("{role} is a single slice, not a volume; give the whole 3-D series."), role=role)
-    count = 1
-    for n in sizes[3:]:
-        count *= n
+    count = math.prod(sizes[3:])
     if count > 1:
         text = _("{role} is a 4-D series of {count} volumes where one is needed; save a single one of them.")
         raise NotThreeDimensional(text, role=role, count=count)
-    if sizes[0] * sizes[1] * sizes[2] > MOST_VOXELS:
+    if math.prod(sizes[:3]) > MOST_VOXELS:
         shown = " x ".join(str(n) for n in sizes[:3])
         text = _("The header of {role} states {shown} voxels, more than any scan has; export the image again.")
         raise NotAnImage(text, role=role, shown=shown)

@@ -6,7 +6,9 @@ import os
 import re
 from typing import Any
 
+from REACTKDLib.core.errors import NotAnImage
 from REACTKDLib.core.files.dicom.packages import need_pydicom
+from REACTKDLib.core.text import tr as _
 
 _HEAD = 1024
 _VR = re.compile(rb"[A-Z]{2}")
@@ -37,6 +39,14 @@ def opened(path: str | os.PathLike, **options: Any) -> Any:
     if not options.get("stop_before_pixels"):
         _state_syntax(dataset)
     return dataset
+
+
+def opened_slice(path: str | os.PathLike, role: str, **options: Any) -> Any:
+    """Return the dataset of one file of a series: see `opened`. Raises: NotAnImage."""
+    try:
+        return opened(path, **options)
+    except Exception as error:  # pydicom raises what the bytes make it raise
+        raise NotAnImage(_("A file of {role} cannot be read; copy or export the series again."), role=role) from error
 
 
 def _state_syntax(dataset: Any) -> None:

@@ -14,7 +14,7 @@ from REACTKDLib.core.files.dicom.decoding import is_compressed, why_not_decoded
 from REACTKDLib.core.files.dicom.geometry import Stack, stack_slices
 from REACTKDLib.core.files.dicom.index import Series, Slice, index_folder, series_of_file
 from REACTKDLib.core.files.dicom.members import NOT_A_VOLUME, slices_text
-from REACTKDLib.core.files.dicom.opened import begins_as_dicom, opened
+from REACTKDLib.core.files.dicom.opened import begins_as_dicom, opened_slice
 from REACTKDLib.core.files.dicom.phases import split_phases
 from REACTKDLib.core.files.dicom.remarks import remarks_on
 from REACTKDLib.core.files.dicom.rescale import check_alike, check_neighbors, rescale_of
@@ -158,10 +158,7 @@ def source_headers(series: Series, role: str) -> list[Any]:
     Raises: what `one_phase` and `stack_slices` raise; NotAnImage.
     """
     stack = stack_slices(series, one_phase(series, role), role)
-    try:
-        return [opened(piece.path, stop_before_pixels=True) for piece in stack.slices]
-    except Exception as error:
-        raise NotAnImage(_("A file of {role} cannot be read; copy or export the series again."), role=role) from error
+    return [opened_slice(piece.path, role, stop_before_pixels=True) for piece in stack.slices]
 
 
 def plane_of(piece: Slice, series: Series, role: str) -> np.ndarray:
@@ -187,10 +184,7 @@ def _check_doubles(stack: Stack, planes: Sequence[np.ndarray], series: Series, r
 
 def _read_plane(piece: Slice, series: Series, role: str) -> tuple[Any, np.ndarray]:
     """One slice: its header and its values, integers where slope and intercept are whole, else float64."""
-    try:
-        dataset = opened(piece.path)
-    except Exception as error:
-        raise NotAnImage(_("A file of {role} cannot be read; copy or export the series again."), role=role) from error
+    dataset = opened_slice(piece.path, role)
     if not any(keyword in dataset for keyword in _PIXELS):
         raise NotAnImage(_("A file of {role} is cut off or damaged; copy or export the series again."), role=role)
     slope, intercept = rescale_of(dataset, series.modality, role)

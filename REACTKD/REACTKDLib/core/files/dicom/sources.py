@@ -6,16 +6,15 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from REACTKDLib.core.errors import NotAnImage, ReactkdError
+from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.files.dicom.images import find_image
 from REACTKDLib.core.files.dicom.index import Series
-from REACTKDLib.core.files.dicom.opened import opened
+from REACTKDLib.core.files.dicom.opened import opened_slice
 from REACTKDLib.core.files.dicom.origin import TAGS, Origin, check_origins, origin_of
 from REACTKDLib.core.files.dicom.seg_objects import segmentation_objects
 from REACTKDLib.core.files.dicom.series import is_dicom_source
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.modality import ROLES, Modality
-from REACTKDLib.core.text import tr as _
 
 PathLike = str | os.PathLike
 
@@ -57,8 +56,5 @@ def _mask_origins(segmentation: PathLike | None) -> Sequence[Origin]:
 
 
 def _image_origin(series: Series, role: str) -> Origin:
-    try:
-        header = opened(series.slices[0].path, stop_before_pixels=True, specific_tags=list(TAGS))
-    except Exception as error:
-        raise NotAnImage(_("A file of {role} cannot be read; copy or export the series again."), role=role) from error
+    header = opened_slice(series.slices[0].path, role, stop_before_pixels=True, specific_tags=list(TAGS))
     return origin_of(header, role, (piece.uid for piece in series.slices))

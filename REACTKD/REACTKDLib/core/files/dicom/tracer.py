@@ -69,21 +69,13 @@ def _of_injection(dataset: Any, info: Any) -> Tracer:
     by_half_life = nuclide_of_half_life(number(info, "RadionuclideHalfLife"))
     nuclide = NUCLIDE_CODES.get(_key(nuclide_code)) or _nuclide_of_text(nuclide_code[2]) or by_half_life
     if by_half_life and nuclide != by_half_life:
-        return Tracer(
-            None,
-            None,
-            _("{nuclide} by code and {by_half_life} by half-life").format(nuclide=nuclide, by_half_life=by_half_life),
-            "nothing",
-        )
+        contrary = _("{nuclide} by code and {by_half_life} by half-life")
+        return Tracer(None, None, contrary.format(nuclide=nuclide, by_half_life=by_half_life), "nothing")
     coded = TRACER_CODES.get(_key(drug))
     if coded:
         if nuclide and nuclide != NUCLIDE_OF[coded]:
-            return Tracer(
-                None,
-                nuclide,
-                _("{tracer} with the half-life or code of {nuclide}").format(tracer=_named(coded), nuclide=nuclide),
-                "nothing",
-            )
+            contrary = _("{tracer} with the half-life or code of {nuclide}")
+            return Tracer(None, nuclide, contrary.format(tracer=_named(coded), nuclide=nuclide), "nothing")
         return Tracer(coded, NUCLIDE_OF[coded], _named(coded), "code")
     if drug[0].upper() in _STANDARD and drug[1]:
         return Tracer(None, nuclide, drug[2] or drug[1], "code")
@@ -102,12 +94,8 @@ def _by_text(wording: str, nuclide: str | None) -> Tracer:
         return Tracer(None, nuclide, " ".join(wording.split()), "text")
     by_nuclide = next((m for m, n in NUCLIDE_OF.items() if n == nuclide), None)
     if said and by_nuclide and said != {by_nuclide}:
-        return Tracer(
-            None,
-            nuclide,
-            _("{tracer} by text and {nuclide} by code or half-life").format(tracer=_named(said.pop()), nuclide=nuclide),
-            "nothing",
-        )
+        contrary = _("{tracer} by text and {nuclide} by code or half-life")
+        return Tracer(None, nuclide, contrary.format(tracer=_named(said.pop()), nuclide=nuclide), "nothing")
     if by_nuclide:
         return Tracer(by_nuclide, nuclide, _named(by_nuclide), "text" if said else "half-life")
     if said:

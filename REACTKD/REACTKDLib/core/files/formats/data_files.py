@@ -26,6 +26,13 @@ def named_files(names: Sequence[str], header: Path, role: str) -> tuple[Path, ..
     return tuple(_file(name.strip(), header, role) for name in names)
 
 
+def data_files(text: str, header: Path, role: str) -> tuple[tuple[Path, ...], list[int] | None]:
+    """Return the file of a name, and None; or the files of a pattern: see `numbered_files`, for what it raises too."""
+    if re.search(r"%\S*d\S*\s+[+-]?\d", text):
+        return numbered_files(text, header, role)
+    return named_files([text], header, role), None
+
+
 def numbered_files(text: str, header: Path, role: str) -> tuple[tuple[Path, ...], list[int]]:
     """Return the files of "name%03d.raw first last [step] ...", and the numbers beyond the step.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from REACTKDLib.core.errors import BadSpacing, NotAnImage
-from REACTKDLib.core.files.formats.data_files import named_files, numbered_files
+from REACTKDLib.core.files.formats.data_files import data_files, named_files
 from REACTKDLib.core.files.formats.text_header import text_header
 from REACTKDLib.core.files.headers import (
     LPS_TO_RAS,
@@ -22,6 +23,7 @@ from REACTKDLib.core.files.headers import (
     incomplete_geometry,
     numbers,
     unreadable_header,
+    whole_number,
     whole_numbers,
 )
 from REACTKDLib.core.findings import Finding
@@ -43,12 +45,11 @@ def read_meta_header(path: Path, role: str) -> ImageHeader:
     if not ended or fields.get("ObjectType", "Image").casefold() != "image":
         raise unreadable_header(role)
     sizes = whole_numbers(fields.get("DimSize", ""), role)
-    count = whole_numbers(fields.get("NDims", ""), role)
-    if len(count) != 1 or not 1 <= count[0] <= _MOST_DIMENSIONS or len(sizes) != count[0]:
+    if not 1 <= whole_number(fields.get("NDims", ""), role) == len(sizes) <= _MOST_DIMENSIONS:
         raise unreadable_header(role)
     check_three_dimensional(sizes, role)
     place, findings = _place(fields, len(sizes), role)
-    channels = _one(fields, "ElementNumberOfChannels", 1, role)
+    channels = whole_number(fields.get("ElementNumberOfChannels", "1"), role)
     if not 1 <= channels <= 1 << 10:
         raise unreadable_header(role)
     _check_values(fields, role)
@@ -85,15 +86,6 @@ def _parsed(lines: Sequence[str], role: str) -> dict[str, str]:
             raise unreadable_header(role)
         fields[name] = value
     return fields
-
-
-def _one(fields: Mapping[str, str], name: str, default: int, role: str) -> int:
-    if name not in fields:
-        return default
-    values = whole_numbers(fields[name], role)
-    if len(values) != 1:
-        raise unreadable_header(role)
-    return values[0]
 
 
 def _flag(fields: Mapping[str, str], name: str, default: bool, role: str) -> bool:
@@ -165,16 +157,14 @@ def _values(fields: Mapping[str, str], names: Sequence[str], count: int, role: s
 
 def _parts(fields: Mapping[str, str], path: Path, length: int, sizes: Sequence[int], role: str) -> tuple[Part, ...]:
     name = fields["ElementDataFile"]
-    skip = _one(fields, "HeaderSize", 0, role)
-    packed = _one(fields, "CompressedDataSize", 0, role) or None
+    skip = whole_number(fields.get("HeaderSize", "0"), role)
+    packed = whole_number(fields.get("CompressedDataSize", "0"), role) or None
     if skip < -1 or (packed is not None and packed < 0):
         raise unreadable_header(role)
     if name.casefold() == "local":
         return (Part(path, -1 if skip == -1 else length + skip, packed),)
     files = _files(name, path, length, sizes, role)
-    if len(files) > 1 and packed is not None:
-        packed = None
-    return tuple(Part(file, skip, packed) for file in files)
+    return tuple(Part(file, skip, packed if len(files) == 1 else None) for file in files)
 
 
 def _files(name: str, path: Path, length: int, sizes: Sequence[int], role: str) -> tuple[Path, ...]:
@@ -189,15 +179,12 @@ def _files(name: str, path: Path, length: int, sizes: Sequence[int], role: str) 
             stream.seek(length)
             rest = stream.read(1 << 24).decode("utf-8", "replace")
         files = named_files([text for text in rest.splitlines() if text.strip()], path, role)
-    elif "%" in name and re.search(r"%\S*d\S*\s+[+-]?\d", name):
-        files, more = numbered_files(name, path, role)
+    else:
+        files, more = data_files(name, path, role)
+        if more is None:
+            return files
         if more:
             raise unreadable_header(role)
-    else:
-        return named_files([name], path, role)
-    share = 1
-    for n in sizes[depth:]:
-        share *= n
-    if share != len(files):
+    if math.prod(sizes[depth:]) != len(files):
         raise unreadable_header(role)
     return files

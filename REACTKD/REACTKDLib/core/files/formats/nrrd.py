@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from REACTKDLib.core.errors import BadSpacing, NotAnImage
-from REACTKDLib.core.files.formats.data_files import named_files, numbered_files
+from REACTKDLib.core.files.formats.data_files import data_files, named_files
 from REACTKDLib.core.files.formats.text_header import text_header
 from REACTKDLib.core.files.headers import (
     LPS_TO_RAS,
@@ -22,6 +23,7 @@ from REACTKDLib.core.files.headers import (
     incomplete_geometry,
     numbers,
     unreadable_header,
+    whole_number,
     whole_numbers,
 )
 from REACTKDLib.core.findings import Finding
@@ -244,7 +246,8 @@ def _parts(
     sizes: Sequence[int],
     role: str,
 ) -> tuple[Part, ...]:
-    skip, lines = _skip(fields, ("byte skip", "byteskip"), role), _skip(fields, ("line skip", "lineskip"), role)
+    skip = whole_number(fields.get("byte skip", fields.get("byteskip", "0")), role)
+    lines = whole_number(fields.get("line skip", fields.get("lineskip", "0")), role)
     if skip < -1 or lines < 0 or lines > 1 << 20 or (skip == -1 and fields["encoding"].casefold() != "raw"):
         raise unreadable_header(role)
     text = fields.get("data file", fields.get("datafile"))
@@ -253,13 +256,8 @@ def _parts(
             raise unreadable_header(role)
         return (_behind(path, length, lines, skip),)
     files, depth = _files(text, names, path, role)
-    share = 1
-    for n in sizes[: depth or (len(sizes) if len(files) == 1 else len(sizes) - 1)]:
-        share *= n
-    whole = 1
-    for n in sizes:
-        whole *= n
-    if share * len(files) != whole:
+    share = math.prod(sizes[: depth or (len(sizes) if len(files) == 1 else len(sizes) - 1)])
+    if share * len(files) != math.prod(sizes):
         raise unreadable_header(role)
     return tuple(_behind(file, 0, lines, skip) for file in files)
 
@@ -269,20 +267,10 @@ def _files(text: str, names: list[str] | None, path: Path, role: str) -> tuple[t
     if names is not None:
         depth = whole_numbers(text[len("LIST") :], role) if text != "LIST" else [0]
         return named_files(names, path, role), depth[0] if len(depth) == 1 else -1
-    if re.search(r"%\S*d\S*\s+[+-]?\d", text):
-        files, more = numbered_files(text, path, role)
-        if len(more) > 1:
-            raise unreadable_header(role)
-        return files, more[0] if more else 0
-    return named_files([text], path, role), 0
-
-
-def _skip(fields: Mapping[str, str], names: Sequence[str], role: str) -> int:
-    text = next((fields[name] for name in names if name in fields), "0")
-    values = whole_numbers(text, role)
-    if len(values) != 1:
+    files, more = data_files(text, path, role)
+    if more and len(more) > 1:
         raise unreadable_header(role)
-    return values[0]
+    return files, more[0] if more else 0
 
 
 def _behind(path: Path, length: int, lines: int, skip: int) -> Part:
