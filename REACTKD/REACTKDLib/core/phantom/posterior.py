@@ -7,6 +7,7 @@ the product of Phi((c - mu) / sigma) over the lesions. Nothing that sees only th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -130,6 +131,7 @@ def deciding_posterior(
     return np.concatenate(parts)
 
 
+@lru_cache
 def _between(limits: tuple[float, float], count: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Nodes and weights of t from -6 to 6 in three pieces, and the grade of each."""
     x, w = np.polynomial.legendre.leggauss(count)

@@ -49,12 +49,16 @@ def measured(lesion, patient):
 
 @pytest.fixture(scope="module", params=["shared", "independent"])
 def errors(request):
-    """Of main lesions, and in the shared biology of the others too, since each has latents of its own."""
+    """Of main lesions, and in the shared biology of the others too, since each has latents of its own: the larger ones,
+    for a small one holds too few cells of its texture to read them off.
+    """
     rows = []
-    for seed in range(30 if request.param == "shared" else 50):
+    for seed in range(36 if request.param == "shared" else 50):
         patient = draw_patient(seed, biology=request.param)
         for lesion in patient.lesions if request.param == "shared" else patient.lesions[:1]:
-            if 14 < lesion.radius < 32 and lesion.necrosis < 0.2:  # room for living tumor between capsule and necrosis
+            if (
+                17 if request.param == "shared" else 14
+            ) < lesion.radius < 32 and lesion.necrosis < 0.2:  # room for living tumor between capsule and necrosis
                 rows.append((measured(lesion, patient), lesion))
     assert len(rows) > 12
     return rows
@@ -82,18 +86,13 @@ def test_latents_come_back(errors, name, bias, spread):
     assert values.std() < spread
 
 
-def test_means_do_not_leak(errors, request):
-    """The error of the measured contrast does not depend on capsule, necrosis or texture: the mean was kept.
-
-    The edge of 1.2 mm takes a little of the capsule, 0.3 HU of 12 at 20 mm, and more from the smaller lesions that are
-    measured in the shared biology too.
-    """
-    allowed = 0.6 if request.node.callspec.params["errors"] == "shared" else 0.4
+def test_means_do_not_leak(errors):
+    """The error of the measured contrast does not depend on capsule, necrosis or texture: the mean was kept."""
     error = np.array([row["contrast_hu"] for row, _ in errors])
     for name, unit in (("capsule_hu", 12.0), ("necrosis", 0.1), ("texture_hu", 3.0)):
         latent = np.array([getattr(lesion, name) for _, lesion in errors]) / unit
         slope = np.polyfit(latent, error, 1)[0]
-        assert abs(slope) < allowed, f"{slope:.2f} HU of contrast per {unit} of {name}"
+        assert abs(slope) < 0.4, f"{slope:.2f} HU of contrast per {unit} of {name}"
 
 
 @pytest.mark.parametrize("biology", ["shared", "independent"])

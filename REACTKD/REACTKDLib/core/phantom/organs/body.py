@@ -48,10 +48,11 @@ class Body:
         return float(self.trunk.domes[0] * self.trunk.scale[2])
 
     def _paint(self, painter: Painter, liver: GridLiver, liver_hu: float, vessel_hu: float) -> None:
-        paint_trunk(painter, self.trunk)
+        band = paint_trunk(painter, self.trunk)
         for tube in self.small_vessels:
             painter.tube(tube, "blood", 75.0)
-        paint_ribs(painter, self.trunk, self.skeleton)
+        if band is not None:
+            paint_ribs(painter, self.trunk, self.skeleton, *band)
         for part in self.parts:
             painter.part(part)
         paint_spine(painter, self.trunk, self.skeleton)
@@ -93,23 +94,24 @@ def _scale(rng: np.random.Generator) -> np.ndarray:
 
 def _small_vessels(rng: np.random.Generator, frame: Frame) -> tuple[Tube, ...]:
     """Of the lungs and of the mesentery; organs are painted over them."""
-    found = []
+    paths = []
     for _ in range(34):
         start = np.array([2.0, 16, rng.uniform(-150, -40)]) + rng.normal(0, 4, 3)
         tip = np.array([rng.uniform(-95, 85), rng.uniform(20, 78), start[2] + rng.normal(0, 25)])
-        places = frame.to_patient(start + np.linspace(0.15, 1, 5)[:, None] * (tip - start) + rng.normal(0, 3, (5, 3)))
-        radii = np.linspace(2.2, 0.9, 5)
-        found += [Tube(tuple(a), tuple(b), (r, s)) for a, b, r, s in zip(places, places[1:], radii, radii[1:])]
-    for side in (1, -1):
-        for _ in range(16):
-            start = np.array([40.0 * side, -15, 150]) + rng.normal(0, 10, 3)
-            tip = np.array([rng.uniform(45, 120) * side, rng.uniform(-75, 55), rng.uniform(0, 110)])
-            points = start + np.linspace(0, 1, 6)[:, None] * (tip - start)
-            points[1:-1] += rng.normal(0, 3, (4, 3))
-            places = frame.to_patient(points)
-            radii = np.linspace(3.0, 0.9, 6)
-            found += [Tube(tuple(a), tuple(b), (r, s)) for a, b, r, s in zip(places, places[1:], radii, radii[1:])]
-    return tuple(found)
+        points = start + np.linspace(0.15, 1, 6)[:, None] * (tip - start) + rng.normal(0, 3, (6, 3))
+        paths.append((points, np.linspace(2.2, 0.9, 6)))
+    for side in np.repeat((1, -1), 16):
+        start = np.array([40.0 * side, -15, 150]) + rng.normal(0, 10, 3)
+        tip = np.array([rng.uniform(45, 120) * side, rng.uniform(-75, 55), rng.uniform(0, 110)])
+        points = start + np.linspace(0, 1, 6)[:, None] * (tip - start)
+        points[1:-1] += rng.normal(0, 3, (4, 3))
+        paths.append((points, np.linspace(3.0, 0.9, 6)))
+    places = frame.to_patient(np.concatenate([points for points, _ in paths])).reshape(-1, 6, 3).tolist()
+    return tuple(
+        Tube(tuple(a), tuple(b), (float(r), float(s)))
+        for own, (_, radii) in zip(places, paths, strict=True)
+        for a, b, r, s in zip(own, own[1:], radii, radii[1:], strict=False)
+    )
 
 
 def draw_body(rng: np.random.Generator) -> tuple[GridLiver, Body]:
@@ -119,7 +121,7 @@ def draw_body(rng: np.random.Generator) -> tuple[GridLiver, Body]:
     wanted_ml = rng.uniform(1000, 2200)
     x, y, z = frame.grid.coordinates((slice(None),) * 3)
     walls = trunk.cavity(x, y)
-    dome = trunk.diaphragm(x, y)
+    dome = trunk.diaphragm(x, y, walls)
     steep = 1 / np.sqrt(1 + sum(g * g for g in np.gradient(dome[0], 4.0)))
     above = (z - dome) * steep.astype(np.float32)
     cavity = np.minimum(walls - 1, -above - 0.5)

@@ -66,15 +66,15 @@ def paint_spine(painter: Painter, trunk: Trunk, bones: Skeleton) -> None:
     painter.put(box, painter.soft(canal - 1.6), "cord", 32.0)
 
 
-def paint_ribs(painter: Painter, trunk: Trunk, bones: Skeleton) -> None:
-    """Cut by slices only, within the band of the wall where they run."""
-    x, y = painter.lattice.x[None, :], painter.lattice.y[:, None]
-    depth = trunk.muscle_depth(x, y)
+def paint_ribs(painter: Painter, trunk: Trunk, bones: Skeleton, box: tuple, depth: np.ndarray) -> None:
+    """Within the band of the wall where they run. box, depth: see `paint_trunk`."""
     rows, columns = np.nonzero((depth > 1.5) & (depth < 14))
     if not rows.size:
         return
-    depth, across, along = depth[rows, columns], painter.lattice.x[columns], painter.lattice.y[rows]
-    angle = np.abs(np.arctan2(across, -along / trunk.scale[1] * trunk.scale[0])) / np.pi  # 0 at the spine, 1 in front
+    depth, rows, columns = depth[rows, columns], rows + box[1].start, columns + box[2].start
+    across, along = painter.lattice.x[columns], painter.lattice.y[rows]
+    wide, deep = float(trunk.scale[0]), float(trunk.scale[1])
+    angle = np.abs(np.arctan2(across, -along / deep * wide)) / np.float32(np.pi)  # 0 at the spine, 1 in front
     z = painter.lattice.z[:, None] / float(trunk.scale[2])
     start = bones.rib - 175 * angle + 240 * np.clip(angle - 0.64, 0, 1)
     height = np.mod(z - start, 27.0) - 13.5
@@ -87,5 +87,5 @@ def paint_ribs(painter: Painter, trunk: Trunk, bones: Skeleton) -> None:
     hollow = np.where(cartilage, 95.0, bones.marrow).astype(np.float32)
     for part, hu, kind in ((inside, outer, "bone"), (inside - 1.5, hollow, "marrow")):
         painter.put_columns(rows, columns, painter.soft(part), kind, hu)
-    breast = np.minimum(17 - np.abs(across) / trunk.scale[0], np.minimum(4 - np.abs(depth - 7), z - 66)) * (along > 0)
+    breast = np.minimum(17 - np.abs(across) / wide, np.minimum(4 - np.abs(depth - 7), z - 66)) * (along > 0)
     painter.put_columns(rows, columns, painter.soft(np.where(along > 0, breast, -5.0)), "bone", 190.0)

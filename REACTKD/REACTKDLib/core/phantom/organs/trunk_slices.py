@@ -10,8 +10,11 @@ from REACTKDLib.core.phantom.organs.wall import DEEP_MM, Trunk
 _SKIN_MM = 2.0
 
 
-def paint_trunk(painter: Painter, trunk: Trunk) -> None:
-    """Fill the whole field. Beyond the body there is air."""
+def paint_trunk(painter: Painter, trunk: Trunk) -> tuple[tuple[slice, slice, slice], np.ndarray] | None:
+    """Fill the whole field. Beyond the body there is air.
+
+    Returns the box of the body and the depth below the muscles' face in it (H, W), or None where there is no body.
+    """
     lattice, field = painter.lattice, painter.field
     air, skin, fat, muscle = (
         np.float32(painter.value(kind, hu))
@@ -21,7 +24,7 @@ def paint_trunk(painter: Painter, trunk: Trunk) -> None:
     wide, deep = trunk.half
     box = lattice.box(np.array([-wide - 4, -deep - 4, -1e4]), np.array([wide + 4, deep + 4, 1e4]))
     if box is None:
-        return
+        return None
     x, y = lattice.x[None, box[2]], lattice.y[box[1], None]
     depth, front = trunk.muscle_depth(x, y), trunk.front(x, y)
     subcutis, wall = trunk.subcutis(x, y), trunk.wall(x, y)
@@ -38,6 +41,7 @@ def paint_trunk(painter: Painter, trunk: Trunk) -> None:
         within = _soft(inner, edge)
         slab += (muscle - fat) * (_soft(own, edge) - within) + seams * (own > 0) * (inner < 0)
         lung.paint(slab, float(z), inner)
+    return box, depth
 
 
 def _soft(depth: np.ndarray, edge: np.float32) -> np.ndarray:
@@ -48,11 +52,11 @@ class _Lung:
     """Diaphragm and lung of one slice after the other."""
 
     def __init__(self, painter: Painter, trunk: Trunk, x: np.ndarray, y: np.ndarray, cavity: np.ndarray):
-        self.painter, self.dome = painter, trunk.diaphragm(x, y)
+        self.painter, self.dome = painter, trunk.diaphragm(x, y, cavity)
         steps = [np.gradient(axis.ravel()) if axis.size > 1 else np.ones(1) for axis in (y, x)]
         slopes = [g / s for g, s in zip(np.gradient(self.dome), (steps[0][:, None], steps[1][None, :]), strict=True)]
         self.steep = (1 / np.sqrt(1 + slopes[0] ** 2 + slopes[1] ** 2)).astype(np.float32)
-        own_x, own_y = x / trunk.scale[0], y / trunk.scale[1]
+        own_x, own_y = x / float(trunk.scale[0]), y / float(trunk.scale[1])
         middle = 20 + 12 * np.exp(-(((own_y + 52) / 30) ** 2)) + 10 * np.clip(own_y / 60, 0, 1)
         self.beside = (np.abs(own_x + 5 * np.clip(own_y / 50, 0, 1)) - middle).astype(np.float32)
         self.lowest = float(self.dome[cavity > 0].min(initial=np.inf)) - 6

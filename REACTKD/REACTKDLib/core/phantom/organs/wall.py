@@ -40,13 +40,18 @@ class Trunk:
             self.belly_mm, 0
         )
 
+    @property
+    def _axes(self) -> tuple[float, float]:
+        """Half width and half depth without fat, mm; plain numbers, which leave float32 what it is."""
+        return WIDE_MM * float(self.scale[0]), DEEP_MM * float(self.scale[1])
+
     def muscle_depth(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Depth below the outer face of the muscles, mm, positive inside."""
-        a, b = WIDE_MM * self.scale[0], DEEP_MM * self.scale[1]
+        a, b = self._axes
         angle = np.arctan2(y, x)
         stretch = 1 + sum(c * np.cos(k * angle + p) for k, c, p in self.waves)
         u, v = np.abs(x) / (a * stretch) + 1e-6, np.abs(y) / (b * stretch) + 1e-6
-        flat = np.where(y < 0, 2.6, _POWER)  # the back is flatter
+        flat = np.where(y < 0, np.float32(2.6), np.float32(_POWER))  # the back is flatter
         r = (u**flat + v**flat) ** (1 / flat)
         slope = np.sqrt((u ** (flat - 1) / a) ** 2 + (v ** (flat - 1) / b) ** 2) * r ** (1 - flat)
         groove = 9 * np.exp(-((x / 15) ** 2)) * (y < 0) * np.clip(-y / b, 0, 1)
@@ -54,7 +59,7 @@ class Trunk:
 
     def front(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """How much of the belly's bulge a place of the wall takes, 0 to 1."""
-        a, b = WIDE_MM * self.scale[0], DEEP_MM * self.scale[1]
+        a, b = self._axes
         return (np.clip(y / b, 0, 1.2) ** 2 * np.clip(1 - (x / a) ** 2, 0, 1)).astype(np.float32)
 
     def bulge(self, z: np.ndarray) -> np.ndarray:
@@ -68,22 +73,23 @@ class Trunk:
 
     def wall(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Thickness of the muscles of the wall, mm: thin at the midline in front, two bellies beside it."""
-        side = np.abs(x) / self.scale[0]
+        side = np.abs(x) / float(self.scale[0])
         front = np.clip(y / 40 - 0.6, 0, 1)
         rectus = 4 + 7 * np.clip(1 - ((side - 36) / 34) ** 2, 0, 1)
-        back = (
-            np.clip(-y / 40 - 0.6, 0, 1) * 19 * np.clip(1.25 - (side / 66) ** 4, 0, 1)
-        )  # the long muscles of the back
+        back = 19 * np.clip(-y / 40 - 0.6, 0, 1) * np.clip(1.25 - (side / 66) ** 4, 0, 1)  # the long muscles
         return (12.0 + back + (rectus - 12.0) * front).astype(np.float32)
 
     def cavity(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Depth inside the inner face of the wall, mm."""
         return self.muscle_depth(x, y) - self.wall(x, y)
 
-    def diaphragm(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Height of the diaphragm, mm: two flat domes with a saddle between, steep to the wall, deepest behind."""
-        near = np.clip(1 - self.cavity(x, y) / 62, 0, 1)  # 1 at the wall
-        x, y = x / self.scale[0], y / self.scale[1]
+    def diaphragm(self, x: np.ndarray, y: np.ndarray, cavity: np.ndarray) -> np.ndarray:
+        """Height of the diaphragm, mm: two flat domes with a saddle between, steep to the wall, deepest behind.
+
+        cavity: depth there, see `cavity`.
+        """
+        near = np.clip(1 - cavity / 62, 0, 1)  # 1 at the wall
+        x, y = x / float(self.scale[0]), y / float(self.scale[1])
         right, left = (
             top - 0.0016 * (side * x - 62) ** 2 - 0.0012 * (y - 4) ** 2 for side, top in zip((1, -1), self.domes)
         )
@@ -92,4 +98,4 @@ class Trunk:
         behind = 1 / (1 + np.exp((y + 12) / 18))
         outer = np.clip(np.abs(x) / 120 - 0.25, 0, 1)
         drop = 48 + 72 * np.maximum(behind, outer)
-        return ((summit - drop * (1 - np.sqrt(1 - 0.998 * near**2))) * self.scale[2]).astype(np.float32)
+        return ((summit - drop * (1 - np.sqrt(1 - 0.998 * near**2))) * float(self.scale[2])).astype(np.float32)
