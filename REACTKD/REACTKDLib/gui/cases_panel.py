@@ -9,6 +9,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from REACTKDLib.core.review.arrangement import ORDERS
+from REACTKDLib.core.review.stored_answers import StoredAnswers
 from REACTKDLib.gui.cases_table import CasesTable
 from REACTKDLib.gui.dialogs import all_files, ask_file, ask_folder
 from REACTKDLib.gui.folding import Folding
@@ -43,6 +45,10 @@ class CasesPanel(Section):
         ui.previousCaseButton.connect("clicked(bool)", self.on_previous)
         ui.nextCaseButton.connect("clicked(bool)", self.on_next)
         ui.todoCheckBox.connect("toggled(bool)", self.on_todo)
+        words = (_("As listed"), _("Least certain first"), _("Most certain first"), _("Most findings first"))
+        ui.orderComboBox.addItems(list(words))
+        ui.orderComboBox.connect("activated(int)", self.on_order)
+        ui.searchEdit.connect("textChanged(QString)", self.on_search)
         ui.casesTable.connect("cellDoubleClicked(int,int)", self.on_row)
         ui.stayButton.connect("clicked(bool)", self.on_stay)
         ui.discardButton.connect("clicked(bool)", self.on_discard)
@@ -105,6 +111,16 @@ class CasesPanel(Section):
         self.reading.todo_only = on
         self.refresh()
 
+    def on_order(self, index: int) -> None:
+        """Another order, of the table and of Next."""
+        self.reading.arrangement.order = ORDERS[index]
+        self.refresh()
+
+    def on_search(self, text: str) -> None:
+        """Only the cases whose name holds these letters."""
+        self.reading.arrangement.search = text
+        self.refresh()
+
     def on_stay(self, _checked: bool = False) -> None:
         """Keep the case whose masks could not be saved."""
         self.reading.answer(leave=False)
@@ -125,6 +141,20 @@ class CasesPanel(Section):
         show_case(listed.nodes)
         if grades_on_opening() and not self.context.answer_hidden:
             self.context.grade()
+        else:
+            self._show_stored()
+
+    def _show_stored(self) -> None:
+        """What the case was given before, in a batch or an earlier sitting, is seen at once."""
+        reading = self.reading
+        case = reading.current
+        if case is None or self.context.nodes is None or self.context.report is not None:
+            return
+        files = [*case.job.images.values(), *(case.job.mask_files or ())]
+        files += [case.job.segmentation] if case.job.segmentation is not None else []
+        stored = StoredAnswers(reading.cases, reading.review).of(case, files)
+        if stored is not None:
+            self.context.show_stored(stored)
 
     # what the model says
 
@@ -132,7 +162,11 @@ class CasesPanel(Section):
         """The model has answered; the review keeps it."""
         report = self.context.report
         if not self.context.suspended and report is not None and self._is_at_hand():
+            if self.context.shows_stored:
+                return
             self.reading.record(report, holds=not self.context.controller.masks_changed())
+            if not StoredAnswers(self.reading.cases, self.reading.review).keep(self.reading.current, report):
+                self.context.tell(_("The answer could not be kept beside the list; save it in the section Report."))
 
     def on_outputs(self, _parameter_node: Any) -> None:
         """The answer is in the views; the next case is encoded while it is looked at, once."""
@@ -173,8 +207,11 @@ class CasesPanel(Section):
         ui.closeListButton.enabled = has_list and not busy
         for widget in (ui.previousCaseButton, ui.nextCaseButton, ui.casesTable):
             widget.enabled = has_list and not busy
-        for widget in (ui.casesTable, ui.todoCheckBox, ui.previousCaseButton, ui.nextCaseButton):
+        for widget in (ui.casesTable, ui.signsLabel, ui.searchEdit, ui.orderComboBox, ui.todoCheckBox):
             widget.visible = has_list
+        for widget in (ui.previousCaseButton, ui.nextCaseButton):
+            widget.visible = has_list
+        ui.orderComboBox.enabled = not reading.in_study
         ui.casesMessageLabel.text = self._message()
         ui.casesMessageLabel.visible = bool(ui.casesMessageLabel.text)
         ui.questionWidget.visible = reading.question is not None

@@ -33,16 +33,18 @@ class CasesTable:
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
         self._timer.connect("timeout()", self._go_on)
-        titles = (_("Case"), _("Images"), _("Checks"), _("Grade"), _("Conf."), _("Reader"), _("Done"))
+        titles = (_("Case"), _("Grade"), _("Conf."), _("Reader"), _("Done"), _("Checks"), _("Images"))
         table.setColumnCount(len(titles))
         table.setHorizontalHeaderLabels(list(titles))
         table.verticalHeader().setVisible(False)
         table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         tips = {
-            1: _("What the list names: images, and masks (M)."),
-            2: _("What the checks say; more by the tool tip of a cell."),
-            4: _("Probability of the grade; a question mark where the model is uncertain."),
-            5: _("The reader's own grade."),
+            1: _("The model's grade; old masks: the masks were corrected after it."),
+            2: _("Probability of the grade; a question mark where the model is uncertain."),
+            3: _("Your own grade."),
+            4: _("Whether you have marked the case as reviewed."),
+            5: _("What the checks say; more by the tool tip of a cell."),
+            6: _("What the list names: images (Ac is acetate PET), and masks (M)."),
         }
         for column, tip in tips.items():
             table.horizontalHeaderItem(column).setToolTip(tip)
@@ -111,16 +113,16 @@ class CasesTable:
         checks, tip = checks_words(case, record)
         texts = (
             case.id,
-            images_words(case),
-            checks,
             grade_text(record),
             confidence_text(record),
             short_grade(record.reader_grade) if record.reader_grade is not None else "",
             _("yes") if record.reviewed is not None else "",
+            checks,
+            images_words(case),
         )
         for column, text in enumerate(texts):
             item = qt.QTableWidgetItem(text)
-            item.setToolTip(tip if column == 2 else text)
+            item.setToolTip(tip if column == 5 else text)
             if column == 0:
                 font = item.font()
                 font.setBold(bold)

@@ -11,6 +11,8 @@ from slicer.i18n import tr as _
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.review.stored_answers import StoredAnswer
+from REACTKDLib.core.student.bundle import model_hash
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.jobs import Model
 from REACTKDLib.gui.packages import ensure_packages, missing_packages
@@ -38,6 +40,7 @@ class PanelContext:
     dispatcher: of the worker's jobs. controller: see `scene.grading`.
     nodes: the input nodes (`CaseNodes`) of the case at hand, or None while they make no case; then `problem` says why.
     choice: its liver and tumor segments, or None.
+    stored: the answer of an earlier sitting that is on the screen, or None.
     message: a fault outside the grading, one sentence (the grading's own is `controller.error`).
     suspended: the scene is closing or the panel is going; nothing is shown, and nothing may be added to the scene.
 
@@ -53,6 +56,7 @@ class PanelContext:
         self.choice: SegmentChoice | None = None
         self.problem = ""
         self.message = ""
+        self.stored: StoredAnswer | None = None
         self.suspended = False
         self._graded_with: tuple | None = None
         self.dispatcher = JobDispatcher()
@@ -173,6 +177,23 @@ class PanelContext:
         state.case_id = case_id
         self.message = ""
         self.read_inputs()
+
+    def show_stored(self, stored: StoredAnswer) -> None:
+        """Show the answer that the case at hand was given before, until it is graded again."""
+        if self.nodes is not None and self.choice is not None:
+            self.stored = stored
+            self.controller.show_stored(stored.report, self.nodes, self.choice)
+            self.changed()
+
+    @property
+    def shows_stored(self) -> bool:
+        """True while the answer on the screen is one of an earlier sitting."""
+        return self.stored is not None and self.report is self.stored.report
+
+    @property
+    def other_model(self) -> bool:
+        """True when the answer on the screen is of another model than the one that is chosen now."""
+        return self.report is not None and model_hash(self.state.model) not in (None, self.report.model.sha256)
 
     def close_case(self) -> None:
         """Let go of the case at hand: stop its work, forget its inputs. Its nodes stay in the scene."""

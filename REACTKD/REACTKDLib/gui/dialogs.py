@@ -22,13 +22,17 @@ def ask_folder(title: str) -> Path | None:
     return _kept(qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, _last_folder()))
 
 
-def ask_target(title: str, name: str, kinds: str) -> Path | None:
-    """Ask where to save a file, proposing `name`; its suffix is added where the user left it out."""
+def ask_target(title: str, name: str, kinds: str, suffixes: tuple[str, ...] = ()) -> Path | None:
+    """Ask where to save a file, proposing `name`; its suffix is added where the user left it out.
+
+    suffixes: others that are as good, the proposed one first; by default the proposed one alone.
+    """
     start = str(Path(_last_folder()) / name)
     path = _kept(qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, start, kinds))
-    if path is None or path.suffix.lower() == Path(name).suffix.lower():
+    known = suffixes or (Path(name).suffix,)
+    if path is None or path.name.lower().endswith(tuple(suffix.lower() for suffix in known)):
         return path
-    return path.with_name(path.name + Path(name).suffix)
+    return path.with_name(path.name + known[0])
 
 
 def all_files(words: str, patterns: str) -> str:

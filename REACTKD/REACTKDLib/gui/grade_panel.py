@@ -142,9 +142,26 @@ class GradePanel(Section):
             return context.problem
         if context.answer_hidden:
             return HIDDEN
+        if context.shows_stored:
+            return self._stored_words()
         if context.outdated:
             return _("Masks or inputs have changed since this grade. Grade again to see what becomes of it.")
         return "" if context.report is not None else _("Ready to grade.")
+
+    def _stored_words(self) -> str:
+        """Say that the answer is not of today, and what has changed since."""
+        context, stored = self.context, self.context.stored
+        changes = [
+            (stored.masks_changed or context.outdated, _("the masks")),
+            (stored.files_changed, _("files of the list")),
+            (context.other_model, _("the model")),
+        ]
+        changed = [words for is_so, words in changes if is_so]
+        day = stored.at[:10]
+        if changed:
+            text = _("Stored answer of {day}; since then {what} changed. Grade again to see what becomes of it.")
+            return text.format(day=day, what=joined(changed))
+        return _("Stored answer of {day}. Grade again to color its regions in the views.").format(day=day)
 
     def _show_answer(self, report: GradeReport | None) -> None:
         ui = self.ui

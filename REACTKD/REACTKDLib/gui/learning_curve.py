@@ -12,6 +12,8 @@ from REACTKDLib.core.worker.training_log import Curve
 
 LOSS, VALIDATION = "#0072b2", "#d55e00"  # told apart by the color-blind
 TEXT_HEIGHT = 16  # pixels
+AXIS_WIDTH = 48  # for numbers such as -0.0123
+MARGIN = 6
 SMOOTHED = 30  # parts of the curve over which the drawn mean runs
 
 
@@ -50,22 +52,49 @@ def _plot(
     color: str,
     palette: Any,
 ) -> None:
-    """One curve with its title, its last value, and a frame, in box (left, top, width, height)."""
-    left, top, width, height = box
-    painter.setPen(palette.color(qt.QPalette.Mid))
-    painter.drawRect(left, top, width - 1, height - 1)
-    painter.setPen(palette.color(qt.QPalette.Text))
-    label = _("{title}: {value} at step {step}").format(title=title, value=f"{points[-1][1]:.3g}", step=points[-1][0])
-    painter.drawText(qt.QPoint(left + 5, top + TEXT_HEIGHT - 3), label)
-    painter.setPen(qt.QPen(qt.QColor(color)))
+    """One curve in box (left, top, width, height): its title and last value above it, and axes with numbers."""
     low, high = min(y for _step, y in points), max(y for _step, y in points)
-    span, room = (high - low) or 1.0, height - TEXT_HEIGHT - 8
-    seen = points[:: max(len(points) // width, 1)]
-    placed = [
-        (left + 4 + round((width - 9) * step / last_step), top + TEXT_HEIGHT + round(room * (high - value) / span))
-        for step, value in seen
-    ]
+    left, top, width, height = box
+    inner = (left + AXIS_WIDTH, top + TEXT_HEIGHT, width - AXIS_WIDTH - MARGIN, height - 2 * TEXT_HEIGHT - MARGIN)
+    painter.setPen(palette.color(qt.QPalette.Text))
+    label = _("{title}: {value} now").format(title=title, value=f"{points[-1][1]:.3g}")
+    painter.drawText(qt.QPoint(left + 5, top + TEXT_HEIGHT - 4), label)
+    _axes(painter, inner, (low, high), last_step, palette)
+    painter.setPen(qt.QPen(qt.QColor(color)))
+    placed = [place_of_point(inner, (low, high), last_step, point) for point in points[:: max(len(points) // width, 1)]]
     for (x1, y1), (x2, y2) in zip(placed, placed[1:], strict=False):
         painter.drawLine(x1, y1, x2, y2)
     for x, y in placed if len(placed) <= width // 8 else placed[-1:]:
         painter.drawRect(x - 1, y - 1, 2, 2)
+
+
+def place_of_point(
+    inner: tuple[int, int, int, int], span: tuple[float, float], last_step: int, point: tuple[int, float]
+) -> tuple[int, int]:
+    """Return the pixel of (step, value) in the area of a curve. span: values at its lower and upper end."""
+    left, top, width, height = inner
+    share = (span[1] - point[1]) / ((span[1] - span[0]) or 1.0)
+    return left + round((width - 1) * point[0] / max(last_step, 1)), top + round((height - 1) * share)
+
+
+def _axes(
+    painter: Any, inner: tuple[int, int, int, int], span: tuple[float, float], last_step: int, palette: Any
+) -> None:
+    """The frame, with lowest, middle and highest value at its left, and steps below it."""
+    left, top, width, height = inner
+    values = (span[1], (span[0] + span[1]) / 2, span[0]) if span[0] != span[1] else (span[0],)
+    right, middle = qt.Qt.AlignRight | qt.Qt.AlignVCenter, qt.Qt.AlignHCenter | qt.Qt.AlignVCenter
+    for value in values:
+        y = place_of_point(inner, span, last_step, (0, value))[1]
+        painter.setPen(palette.color(qt.QPalette.Mid))
+        painter.drawLine(left, y, left + width - 1, y)
+        painter.setPen(palette.color(qt.QPalette.Text))
+        box = qt.QRect(left - AXIS_WIDTH, y - TEXT_HEIGHT // 2, AXIS_WIDTH - 4, TEXT_HEIGHT)
+        painter.drawText(box, right, f"{value:.3g}")
+    painter.setPen(palette.color(qt.QPalette.Mid))
+    painter.drawRect(left, top, width - 1, height - 1)
+    painter.setPen(palette.color(qt.QPalette.Text))
+    below = top + height
+    painter.drawText(qt.QRect(left, below, width, TEXT_HEIGHT), qt.Qt.AlignLeft | qt.Qt.AlignVCenter, "0")
+    painter.drawText(qt.QRect(left, below, width, TEXT_HEIGHT), middle, _("step"))
+    painter.drawText(qt.QRect(left, below, width, TEXT_HEIGHT), right, str(last_step))

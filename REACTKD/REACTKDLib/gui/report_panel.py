@@ -9,19 +9,24 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.files.dicom.series import is_dicom_source
 from REACTKDLib.core.reports.html import PageExtras, write_page
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.review.table import review_csv
 from REACTKDLib.core.worker.batch_run import BatchRun
 from REACTKDLib.core.worker.jobs import Model
 from REACTKDLib.core.writing.atomic import write_text
-from REACTKDLib.gui.dialogs import all_files, ask_target
+from REACTKDLib.gui.dialogs import all_files, ask_folder, ask_target
 from REACTKDLib.gui.packages import ensure_packages
 from REACTKDLib.gui.pictures import pictures_of_views
 from REACTKDLib.gui.section import Section
-from REACTKDLib.gui.words import plain
+from REACTKDLib.gui.words import image_words, joined, plain
+from REACTKDLib.scene.dicom_origin import dicom_file_of
+from REACTKDLib.scene.exporting import CaseExporter
 from REACTKDLib.scene.reading import Reading
 from REACTKDLib.scene.translation import translated
+
+MASK_SUFFIXES = (".seg.nrrd", ".nii.gz", ".nii")
 
 
 class ReportPanel(Section):
@@ -39,6 +44,11 @@ class ReportPanel(Section):
         ui.savePageButton.connect("clicked(bool)", self.on_page)
         ui.saveJsonButton.connect("clicked(bool)", self.on_json)
         ui.saveCsvButton.connect("clicked(bool)", self.on_csv)
+        ui.saveMasksButton.connect("clicked(bool)", self.on_masks)
+        ui.saveDicomButton.connect("clicked(bool)", self.on_dicom)
+        self.exporter = CaseExporter(context.scene, context.dispatcher)
+        self.exporter.state_changed.connect(self.on_exporter)
+        self.exporter.written.connect(self.on_written)
         ui.batchButton.connect("clicked(bool)", self.on_batch)
         ui.cancelBatchButton.connect("clicked(bool)", self.on_cancel_batch)
         ui.saveTableButton.connect("clicked(bool)", self.on_table)
@@ -61,6 +71,60 @@ class ReportPanel(Section):
         """The table of regions."""
         self._save(_("Save the regions"), ".csv", all_files(_("Tables"), "*.csv"), GradeReport.write_csv)
 
+    def on_masks(self, _checked: bool = False) -> None:
+        """The masks as they are drawn now."""
+        if self.context.nodes is None:
+            return
+        kinds = f"{_('Segmentations')} (*.seg.nrrd);;{_('Label maps')} (*.nii.gz)"
+        path = ask_target(_("Save the masks"), f"{self._case_name()}.seg.nrrd", kinds, suffixes=MASK_SUFFIXES)
+        if path is not None:
+            self.exporter.save_masks(self.context.nodes, path)
+
+    def on_dicom(self, _checked: bool = False) -> None:
+        """Regions as a DICOM SEG and the report as an SR, for the archive that the images are from."""
+        source = self._dicom_source()
+        if source is None or self.context.controller.open_key is None:
+            self._saved = self._no_dicom(source)
+            self.refresh()
+            return
+        folder = ask_folder(_("Save DICOM objects into a folder"))
+        if folder is not None:
+            self.exporter.export_dicom(self.context.controller.open_key, source, folder)
+
+    def _no_dicom(self, source: Path | None) -> str:
+        if source is None:
+            image = image_words(next(iter(self.context.nodes.volumes)))
+            text = _("The {image} was not loaded from DICOM, so there is no study that DICOM objects could belong to.")
+            return text.format(image=image)
+        return _("This answer is of an earlier sitting; grade again, and then write it as DICOM.")
+
+    def _dicom_source(self) -> Path | None:
+        """A file or folder of the series that the masks are drawn on."""
+        if self.context.nodes is None:
+            return None
+        modality, node = next(iter(self.context.nodes.volumes.items()))
+        case = self.reading.current
+        listed = case.job.images.get(modality) if case is not None and case.id == self.context.state.case_id else None
+        return listed if listed is not None and is_dicom_source(listed) else dicom_file_of(node)
+
+    def on_exporter(self, _state: Any = None) -> None:
+        """It works, or has ended."""
+        if self.context.suspended:
+            return
+        if self.exporter.busy:
+            self._saved = _("{step}...").format(step=translated(self.exporter.progress[1] or _("Writing")))
+        elif self.exporter.error:
+            self._saved = translated(self.exporter.error)
+        self.refresh()
+
+    def on_written(self, names: list[str]) -> None:
+        """Say so."""
+        self._saved = _("Saved as {name}.").format(name=joined(names))
+
+    def poll(self) -> None:
+        """Move the work on; called by the panel's timer."""
+        self.exporter.poll()
+
     def on_other_answer(self) -> None:
         """What was said of saving belongs to the answer before."""
         self._saved = ""
@@ -80,6 +144,10 @@ class ReportPanel(Section):
         except ReactkdError as error:
             self._saved = translated(str(error))
         self.refresh()
+
+    def _case_name(self) -> str:
+        case = self.reading.current
+        return case.file_name if case is not None and case.id == self.context.state.case_id else "reactkd"
 
     def _file_name(self, report: GradeReport) -> str:
         case = self.reading.current
@@ -150,6 +218,9 @@ class ReportPanel(Section):
         ui, report = self.ui, self.context.report
         for button in (ui.savePageButton, ui.saveJsonButton, ui.saveCsvButton):
             button.enabled = report is not None and not self.context.busy
+        free = not (self.context.busy or self.exporter.busy)
+        ui.saveMasksButton.enabled = free and self.context.nodes is not None
+        ui.saveDicomButton.enabled = free and report is not None and report.grade is not None
         ui.reportLabel.text = self._saved or (
             _("Save the answer:") if report is not None else _("An answer can be saved once a case is graded.")
         )
@@ -194,4 +265,5 @@ class ReportPanel(Section):
         self.context.result_changed.disconnect(self.on_other_answer)
         if self.batch is not None:
             self.batch.cancel()
+        self.exporter.close()
         super().cleanup()

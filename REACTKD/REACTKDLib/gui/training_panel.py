@@ -16,7 +16,7 @@ from REACTKDLib.gui.section import Section
 from REACTKDLib.scene.translation import translated
 
 LOOK_MS = 2000
-CURVE_HEIGHT = 150
+CURVE_HEIGHT = 220
 
 
 class TrainingPanel(Section):

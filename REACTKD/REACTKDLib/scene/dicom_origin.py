@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import slicer
@@ -44,6 +45,14 @@ def origin_findings(volumes: Mapping[Modality, Any], segmentation: Any) -> list[
 def allow_different_patients(segmentation: Any) -> None:
     """Say of a case, by its segmentation, that the headers of its nodes name one patient differently."""
     segmentation.SetAttribute(ALLOWED, "1")
+
+
+def dicom_file_of(node: Any) -> Path | None:
+    """Return a file of the series that a volume node was loaded from; None where it is not from DICOM, or has gone."""
+    uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
+    database = getattr(slicer, "dicomDatabase", None)
+    path = database.fileForInstance(uids[0]) if uids and database is not None else ""
+    return Path(path) if path and Path(path).is_file() else None
 
 
 def _origin(node: Any, role: str) -> Origin:

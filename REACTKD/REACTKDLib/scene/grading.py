@@ -171,13 +171,25 @@ class GradingController(ScriptRunner):
             report, inputs, choice = read_report(node), read_inputs(node), read_choice(node)
             if None in (report, inputs, choice):
                 continue
-            stamps = images_stamp(inputs), masks_stamp(inputs, choice)
-            self._opened = _Opened(None, inputs, choice, choice, report.case, *stamps)
-            self.answer = self.result = None
-            self.parameter_node = node
-            self._set_report(report)
+            self._take_up(report, inputs, choice, node)
             return True
         return False
+
+    @property
+    def open_key(self) -> str | None:
+        """Under which the worker holds the case of the answer on the screen; None for an answer of an earlier time."""
+        return self._opened.key if self._opened is not None and self.answer is not None else None
+
+    def show_stored(self, report: GradeReport, nodes: CaseNodes, choice: SegmentChoice) -> None:
+        """Show an answer that was given to the case of `nodes` in an earlier sitting; nothing is drawn of it."""
+        self._take_up(report, nodes, choice, None)
+
+    def _take_up(self, report: GradeReport, nodes: CaseNodes, choice: SegmentChoice, parameter_node: Any) -> None:
+        stamps = images_stamp(nodes), masks_stamp(nodes, choice)
+        self._opened = _Opened(None, nodes, choice, choice, report.case, *stamps)
+        self.answer = self.result = None
+        self.parameter_node = parameter_node
+        self._set_report(report)
 
     def leave(self) -> None:
         """Let go of the case on the screen: its work ends and its answer is no longer told; the scene stays."""

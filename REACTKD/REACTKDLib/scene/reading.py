@@ -11,6 +11,7 @@ from REACTKDLib.core.cases.case_list import CaseList, ListedCase, open_case_list
 from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.review.arrangement import Arrangement
 from REACTKDLib.core.review.corrected_masks import CorrectedMasks
 from REACTKDLib.core.review.readers import UNNAMED
 from REACTKDLib.core.review.record import CaseReview, answer_of, failure_of
@@ -60,6 +61,7 @@ class Reading(ReaderMarks):
         self.message = ""
         self.question: Question | None = None
         self.todo_only = False
+        self.arrangement = Arrangement()
         self.chosen: SegmentChoice | None = None
         self._graded: tuple = ()
         self.masks: CorrectedMasks | None = None
@@ -85,10 +87,8 @@ class Reading(ReaderMarks):
             return []
         every = ((n, self.cases.cases[n]) for n in self.study.order())
         known = [(n, case, self.review.of(case.id)) for n, case in every]
-        return [row for row in known if self._is_shown(row[0], row[2])]
-
-    def _is_shown(self, index: int, record: CaseReview) -> bool:
-        return not self.todo_only or record.reviewed is None or index == self.index
+        shown = [row for row in known if not self.todo_only or row[2].reviewed is None or row[0] == self.index]
+        return shown if self.in_study else self.arrangement.of(shown)
 
     def files_of(self, case: ListedCase) -> Job:
         """The files of a case, with the corrected masks where there are any."""

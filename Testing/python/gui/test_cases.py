@@ -21,7 +21,7 @@ from support.read_only import read_only
 
 PATIENCE_S = 600  # a grade takes a second or two; a busy machine may need far longer
 CASES = [f"case {n}" for n in range(1, 7)]
-CASE, IMAGES, CHECKS, GRADE, CONFIDENCE, READER, DONE = range(7)
+CASE, GRADE, CONFIDENCE, READER, DONE, CHECKS, IMAGES = range(7)
 
 
 @pytest.fixture(scope="session")
@@ -145,7 +145,7 @@ def test_a_list_from_the_first_look_to_the_next_day(
     choose_model(user, model)
     open_folder(user, monkeypatch, folder)
     assert user.rows("casesTable") == table
-    assert row(user, 1) == [*shown[:READER], "Well", "yes"]
+    assert row(user, 1) == [*shown[:READER], "Well", "yes", *shown[CHECKS:]]
     user.click_cell("casesTable", 1, double=True)
     nodes = at_hand(user, again, cases[1])
     assert user.text("readerComboBox") == "Well" and user.find("reviewedCheckBox").checked
@@ -153,6 +153,87 @@ def test_a_list_from_the_first_look_to_the_next_day(
         assert (mask_of(nodes.segmentation, name, nodes.reference) == mask).all(), name
     grade(user)
     assert row(user, 1)[:READER] == shown[:READER]
+
+
+def test_an_earlier_answer_is_seen_when_the_case_is_opened_again(
+    user: Any, widget: Any, folder: Path, model: Path, monkeypatch: Any
+) -> None:
+    for name in CASES[2:]:
+        shutil.rmtree(folder / name)
+    choose_model(user, model)
+    open_folder(user, monkeypatch, folder)
+    user.toggle_section("reportSection")
+    user.click("nextCaseButton")
+    at_hand(user, widget, CASES[0])
+    grade(user)
+    first, shown = widget.panel.context.report, row(user, 0)
+    user.click("nextCaseButton")
+    at_hand(user, widget, CASES[1])
+    assert not user.sees("gradeLabel") and not user.find("savePageButton").enabled
+    user.click("previousCaseButton")
+    nodes = at_hand(user, widget, CASES[0])
+    report = widget.panel.context.report
+    assert report is not first and report.to_dict() == first.to_dict() and row(user, 0) == shown
+    assert user.text("stateLabel").startswith("Stored answer of 2") and "since" not in user.text("stateLabel")
+    assert all(user.find(name).enabled for name in ("savePageButton", "saveJsonButton", "saveCsvButton"))
+    assert len(user.rows("regionTable")) == len(report.regions)
+    user.screenshot("stored-answer")
+
+    # Corrected without a new grade: the answer is marked, in this sitting and in the next.
+    correct(nodes)
+    user.wait_until(lambda: "the masks changed" in user.text("stateLabel"), 10, "the edit to be told")
+    user.click("nextCaseButton")
+    at_hand(user, widget, CASES[1])
+    user.click("previousCaseButton")
+    at_hand(user, widget, CASES[0])
+    assert "the masks changed" in user.text("stateLabel") and "(old masks)" in row(user, 0)[GRADE]
+    user.type("modelPathEdit", "")
+    assert "the masks and the model changed" in user.text("stateLabel")
+    choose_model(user, model)
+    grade(user)
+    assert not user.sees("stateLabel") and "(old masks)" not in row(user, 0)[GRADE]
+
+    # Another answer than the review tells of is no answer of this case.
+    user.click("nextCaseButton")
+    at_hand(user, widget, CASES[1])
+    kept = next((folder / "review.reactkd.results").glob("*.json"))
+    kept.write_text(kept.read_text().replace('"tumor"', '"tumour"'))
+    user.click("previousCaseButton")
+    at_hand(user, widget, CASES[0])
+    assert not user.sees("gradeLabel") and user.text("stateLabel") == "Ready to grade."
+
+
+def test_the_list_is_searched_and_sorted(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
+    open_folder(user, monkeypatch, folder)
+    review = widget.panel.reading.review
+    for name, share, findings in ((CASES[1], 0.9, 0), (CASES[4], 0.4, 2), (CASES[2], 0.6, 1)):
+        answer = {
+            "grade": "poor", "probabilities": {"well": 0.0, "moderate": 1 - share, "poor": share}, "uncertain": False,
+            "inputs": ["ct"], "device": "cpu", "model": {"name": "m", "version": "1", "sha256": "0" * 64},
+            "findings": [{"code": "coarse-pixels", "severity": "warning", "message": "Coarse."}] * findings,
+            "lesions": 1, "tumor_ml": 1.0, "outdated": False,
+        }  # fmt: skip
+        assert review.update(name, answer=answer)
+
+    def order() -> list[str]:
+        return [line[CASE].removeprefix("case ") for line in user.rows("casesTable")]
+
+    user.choose("orderComboBox", "Least certain first")
+    assert order() == ["5", "3", "2", "1", "4", "6"]
+    user.screenshot("cases-sorted")
+    user.choose("orderComboBox", "Most findings first")
+    assert order() == ["5", "3", "2", "1", "4", "6"]
+    user.choose("orderComboBox", "Most certain first")
+    assert order() == ["2", "3", "5", "1", "4", "6"]
+    user.click("nextCaseButton")
+    at_hand(user, widget, CASES[1])
+    user.type("searchEdit", "E 4")
+    assert order() == ["4"] and "of 6" in user.text("listLabel")
+    user.click("nextCaseButton")
+    at_hand(user, widget, CASES[3])
+    user.type("searchEdit", "")
+    user.choose("orderComboBox", "As listed")
+    assert order() == list("123456")
 
 
 def correct(nodes: Any) -> dict[str, np.ndarray]:

@@ -25,7 +25,7 @@ from support.panel_steps import choose_model
 
 PATIENCE_S = 600
 CASES = ["case 1", "case 2"]
-GRADE, CONFIDENCE, READER, DONE = 3, 4, 5, 6
+GRADE, CONFIDENCE, READER, DONE = 1, 2, 3, 4
 
 
 @pytest.fixture(scope="module")

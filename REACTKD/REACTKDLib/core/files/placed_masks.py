@@ -10,18 +10,23 @@ import numpy as np
 
 from REACTKDLib.core.errors import EmptySegmentation, UsageError
 from REACTKDLib.core.files.segmentations import PlacedMask, write_segments
+from REACTKDLib.core.files.volumes import suffix_of, write_volume
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.regrid import laid_on_grid
+from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.text import tr as _
 
 MOST_SEGMENTS = 255  # label values are one byte
 
 
 def write_placed_masks(masks: Sequence[PlacedMask], path: Path | str) -> None:
-    """Write the masks to `path`, a .seg.nrrd.
+    """Write the masks to `path`, a .seg.nrrd, or as an image of labels (.nii.gz, .nii) with the values 1, 2, ....
 
     The grid is the lattice of the first mask with voxels, as large as all of them need. A mask on another lattice is
-    resampled to it, nearest voxel. Raises: EmptySegmentation when none has a voxel; UsageError; OutputNotWritable.
+    resampled to it, nearest voxel.
+
+    Raises: EmptySegmentation when none has a voxel; UsageError, also for masks that overlap in an image of labels,
+    which would cut one of them; OutputNotWritable.
     """
     drawn = [entry for entry in masks if entry.mask.any()]
     if not drawn:
@@ -39,7 +44,21 @@ def write_placed_masks(masks: Sequence[PlacedMask], path: Path | str) -> None:
         if entry.mask.any():
             laid_on_grid(entry.mask, entry.ijk_to_ras, grid, whole)
         laid.append(replace(entry, name=entry.name.replace("\n", " "), mask=whole, ijk_to_ras=grid.ijk_to_ras))
-    write_segments(laid, path)
+    if suffix_of(path) in (".nii", ".nii.gz"):
+        write_volume(Volume(_label_map(laid), grid.ijk_to_ras), path)
+    else:
+        write_segments(laid, path)
+
+
+def _label_map(masks: Sequence[PlacedMask]) -> np.ndarray:
+    """Return (D, H, W) uint8 with n where mask n (from 1) is; the masks have one shape."""
+    labels = np.zeros(masks[0].mask.shape, dtype=np.uint8)
+    for label, entry in enumerate(masks, start=1):
+        if labels[entry.mask].any():
+            text = _("Segments overlap, and an image of labels would cut one of them; save them as .seg.nrrd.")
+            raise UsageError(text)
+        labels[entry.mask] = label
+    return labels
 
 
 def _grid_around(masks: Sequence[PlacedMask]) -> Grid:

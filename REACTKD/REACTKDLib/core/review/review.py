@@ -103,6 +103,10 @@ class Review:
         """What the reader may see of a case."""
         return self.whole(case_id).without_answer() if self.hides_answer(case_id) else self.whole(case_id)
 
+    def record(self, case_id: str) -> CaseReview:
+        """Everything that is known of a case, of all readers."""
+        return self._records.get(case_id, _NOTHING_KNOWN)
+
     def whole(self, case_id: str) -> CaseReview:
         """What is known of a case and belongs to the reader, with the model's answer even while it is hidden."""
         record = self._records.get(case_id, _NOTHING_KNOWN)

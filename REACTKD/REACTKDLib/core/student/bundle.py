@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from REACTKDLib.core.clinical_use import NOT_VERIFIED, claims_clinical_use
-from REACTKDLib.core.errors import BundleAltered, BundleIncomplete, BundleMismatch, BundleUnsafe
+from REACTKDLib.core.errors import BundleAltered, BundleIncomplete, BundleMismatch, BundleUnsafe, ReactkdError
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle_metadata import HASH, check_description, complete_metadata, read_metadata
 from REACTKDLib.core.student.explain import UncertaintyRule
@@ -143,6 +143,17 @@ class Bundle:
         from REACTKDLib.core.student.prepare import Preparation
 
         return Preparation.from_metadata(self.info["preparation"])
+
+
+def model_hash(folder: Path | str | None) -> str | None:
+    """Return the hash of a model's weights as its description tells it, at once; None where it tells none.
+
+    folder: None for the shipped model.
+    """
+    try:
+        return read_metadata(Path(folder or shipped_bundle_folder()) / METADATA)["reactkd"]["sha256"]
+    except (ReactkdError, OSError):
+        return None
 
 
 def shipped_bundle_folder() -> Path:

@@ -93,7 +93,18 @@ class JobHandler:
                 self._open_case(key)
                 on_progress(0.0, "Drawing")
                 return Drawing.of(self._last[key], key, check)
+            case jobs.ExportDicom(key, source, folder):
+                on_progress(0.0, _("Writing DICOM"))
+                self._export_dicom(key, source, folder)
         return None
+
+    def _export_dicom(self, key: str, source: Path, folder: Path) -> None:
+        """As the command grade --dicom does."""
+        from REACTKDLib.core.reports.dicom_export import check_exportable, write_dicom_results
+
+        case, result = self._open_case(key).case, self._last[key]
+        headers = check_exportable(source, case.modalities[0], result.report.model.clinical_use)
+        write_dicom_results(result.report, result.regions.labels, headers, folder)
 
     def _grade_case(
         self, key: str, case: Case, model: jobs.Model, on_progress: OnProgress, is_canceled: IsCanceled

@@ -105,7 +105,7 @@ class ReadFiles:
 
 @dataclass(frozen=True)
 class SaveSegments:
-    """Write segments to a .seg.nrrd, whole or not at all. Answer: None."""
+    """Write segments to a .seg.nrrd, or as labels to a .nii.gz, whole or not at all. Answer: None."""
 
     path: Path
     segments: list[SegmentFile]
@@ -147,6 +147,18 @@ class Draw:
 
 
 @dataclass(frozen=True)
+class ExportDicom:
+    """Write the last grade of `key` as DICOM SEG and SR into `folder`. Answer: None.
+
+    source: a file or folder of the series that carries the masks.
+    """
+
+    key: str
+    source: Path
+    folder: Path
+
+
+@dataclass(frozen=True)
 class CheckArrays:
     """Check a case whose images and masks were handed over, without encoding it. Answer: tuple of Finding."""
 
@@ -181,7 +193,7 @@ class SplitMask:
 
 Job = (
     WarmUp | OpenFiles | GradeFiles | ReadFiles | SaveSegments | GradeArrays | Regrade | WhatIf | Draw | CheckArrays
-    | MendMasks | SplitMask
+    | MendMasks | SplitMask | ExportDicom
 )  # fmt: skip
 _KINDS = {kind.__name__: kind for kind in get_args(Job)}
 

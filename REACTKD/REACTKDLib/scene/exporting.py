@@ -1,0 +1,53 @@
+"""What is on the screen as files of other programs: masks as they are drawn, and the answer as DICOM objects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from REACTKDLib.core.text import tr as _
+from REACTKDLib.core.worker import jobs
+from REACTKDLib.core.worker.dispatcher import JobDispatcher
+from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.drawn_segments import hand_over_segments
+from REACTKDLib.scene.script_runner import Script, ScriptRunner
+from REACTKDLib.scene.signal import Signal
+
+
+class CaseExporter(ScriptRunner):
+    """Writes in the worker. Both methods return at once; `poll` does the work: see `ScriptRunner`.
+
+    saved: the names of what was written last, empty before. Signals: those of `ScriptRunner`, written(names).
+    """
+
+    def __init__(self, scene: Any, dispatcher: JobDispatcher | None = None) -> None:
+        super().__init__(dispatcher)
+        self.scene = scene
+        self.written = Signal()
+
+    def save_masks(self, nodes: CaseNodes, path: Path) -> None:
+        """Write all segments of a case as they are drawn now, in the form that the suffix names."""
+        if not self.busy:
+            segmentation = nodes.segmentation
+            self._begin(self._saving(nodes, path), lambda: self.scene.IsNodePresent(segmentation))
+
+    def export_dicom(self, key: str, source: Path, folder: Path) -> None:
+        """Write `regions.dcm` and `report.dcm` of the graded case that the worker holds as `key`."""
+        if not self.busy:
+            self._begin(self._exporting(jobs.ExportDicom(key, source, folder)), lambda: True)
+
+    def close(self) -> None:
+        """Stop everything. May be called twice."""
+        self.written.disconnect_all()
+        super().close()
+
+    def _saving(self, nodes: CaseNodes, path: Path) -> Script:
+        self._tell(0.0, _("Reading the masks"))
+        files = yield from hand_over_segments(nodes.segmentation, nodes.reference, self.dispatcher.client.scratch)
+        yield from self._ask(jobs.SaveSegments(path, files), (0.2, 1.0))
+        self.written([path.name])
+
+    def _exporting(self, job: jobs.ExportDicom) -> Script:
+        self._tell(0.0, _("Writing DICOM"))
+        yield from self._ask(job, (0.0, 1.0))
+        self.written(["report.dcm", "regions.dcm"])
