@@ -82,14 +82,14 @@ class ReportPanel(Section):
 
     def on_dicom(self, _checked: bool = False) -> None:
         """Regions as a DICOM SEG and the report as an SR, for the archive that the images are from."""
-        source = self._dicom_source()
-        if source is None or self.context.controller.open_key is None:
+        source, answer = self._dicom_source(), self.context.controller.answer
+        if source is None or answer is None:
             self._saved = self._no_dicom(source)
             self.refresh()
             return
         folder = ask_folder(_("Save DICOM objects into a folder"))
         if folder is not None:
-            self.exporter.export_dicom(self.context.controller.open_key, source, folder)
+            self.exporter.export_dicom(answer.key, source, folder)
 
     def _no_dicom(self, source: Path | None) -> str:
         if source is None:

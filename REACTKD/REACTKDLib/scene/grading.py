@@ -1,10 +1,4 @@
-"""Grading a case of the scene without ever holding up whoever asks: a worker computes, a timer calls `poll`.
-
-controller = GradingController(scene)
-controller.result_changed.connect(show)
-controller.grade(CaseNodes({Modality.CT: ct}, segmentation))    # returns at once
-timer.timeout -> controller.poll()                              # every 30 ms
-"""
+"""Grading a case of the scene without ever holding up whoever asks: a worker computes, a timer calls `poll`."""
 
 from __future__ import annotations
 
@@ -70,6 +64,10 @@ class _Opened:
 
 class GradingController(ScriptRunner):
     """Grades the case on the screen. Every method returns at once; `poll` does the work that must be done here.
+
+    Example:
+        >>> controller = GradingController(scene)
+        >>> controller.grade(CaseNodes({Modality.CT: ct}, segmentation))  # then `controller.poll()` every 30 ms
 
     scene: the MRML scene. dispatcher: the worker, made when not given and closed with the controller then.
     Signals: those of `ScriptRunner`, result_changed(report or None), outputs_changed(parameter node),
@@ -174,11 +172,6 @@ class GradingController(ScriptRunner):
             self._take_up(report, inputs, choice, node)
             return True
         return False
-
-    @property
-    def open_key(self) -> str | None:
-        """Under which the worker holds the case of the answer on the screen; None for an answer of an earlier time."""
-        return self._opened.key if self._opened is not None and self.answer is not None else None
 
     def show_stored(self, report: GradeReport, nodes: CaseNodes, choice: SegmentChoice) -> None:
         """Show an answer that was given to the case of `nodes` in an earlier sitting; nothing is drawn of it."""

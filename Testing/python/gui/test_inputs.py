@@ -141,7 +141,7 @@ def test_choices_come_back_with_a_saved_scene(user: Any, scene: Any, nodes: Any,
 def test_everything_fits_into_300_pixels(application: Any, user: Any, nodes: Any) -> None:
     """With every section open, as all of them can be."""
     application.window.set_panel_width(300)
-    for name in ("cases", "inputs", "masks", "grade", "why", "report", "training"):
+    for name in ("cases", "inputs", "masks", "grade", "why", "report", "training", "settings"):
         user.find(f"{name}Section").collapsed = False
     user.settle()
     panel = application.modules["REACTKD"].widgetRepresentation()
