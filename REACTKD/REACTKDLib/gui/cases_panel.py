@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import qt
-import slicer
 from slicer.i18n import tr as _
 
 from REACTKDLib.core.review.arrangement import ORDERS
@@ -14,6 +13,7 @@ from REACTKDLib.core.review.stored_answers import StoredAnswers
 from REACTKDLib.gui.cases_table import CasesTable
 from REACTKDLib.gui.dialogs import all_files, ask_file, ask_folder
 from REACTKDLib.gui.folding import Folding
+from REACTKDLib.gui.keys import shortcuts, with_key
 from REACTKDLib.gui.packages import missing_packages
 from REACTKDLib.gui.reader_name import name_asked_once
 from REACTKDLib.gui.section import Section
@@ -23,7 +23,6 @@ from REACTKDLib.scene.reading import Reading
 from REACTKDLib.scene.translation import translated
 
 LOOK_MS = 2000
-KEYS = (("Ctrl+Shift+N", 1), ("Ctrl+Shift+P", -1))  # without Shift they are New and Print, as of every table
 
 
 class CasesPanel(Section):
@@ -36,9 +35,12 @@ class CasesPanel(Section):
         self.reading: Reading = context.reading
         self.table = CasesTable(self.ui.casesTable)
         self.folding = Folding(place)
-        self._shortcuts: list[Any] = []
+        step = self.reading.go_on
+        self._keys = shortcuts({"next case": lambda: step(1), "previous case": lambda: step(-1)})
         self._ahead: Any = None
         ui = self.ui
+        for button, action in ((ui.nextCaseButton, "next case"), (ui.previousCaseButton, "previous case")):
+            button.toolTip = with_key(button.toolTip, action)
         ui.openListButton.connect("clicked(bool)", self.on_open_list)
         ui.openFolderButton.connect("clicked(bool)", self.on_open_folder)
         ui.closeListButton.connect("clicked(bool)", self.on_close_list)
@@ -243,22 +245,11 @@ class CasesPanel(Section):
 
     def enter(self) -> None:
         """Keys for Next and Previous, as long as the module is on show."""
-        self.exit()
-        window = slicer.util.mainWindow() or self.root  # there may be none: a shortcut without a parent is refused
-        for keys, step in KEYS:
-            shortcut = qt.QShortcut(window)
-            shortcut.setKey(qt.QKeySequence(keys))
-            shortcut.connect("activated()", lambda step=step: self.reading.go_on(step))
-            self._shortcuts.append(shortcut)
+        self._keys.claim(self.root)
 
     def exit(self) -> None:
         """Give the keys back."""
-        for shortcut in self._shortcuts:
-            shortcut.disconnect("activated()")
-            shortcut.setEnabled(False)
-            shortcut.setParent(None)
-            shortcut.deleteLater()
-        self._shortcuts = []
+        self._keys.release()
 
     def before_scene_closes(self) -> None:
         """Edits are saved while their nodes are there; the list stays open."""

@@ -12,6 +12,7 @@ from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.text import sentence
 from REACTKDLib.gui.context import HIDDEN
 from REACTKDLib.gui.findings import computation_messages
+from REACTKDLib.gui.keys import shortcuts, with_key
 from REACTKDLib.gui.reader_mark import ReaderMark
 from REACTKDLib.gui.section import Section
 from REACTKDLib.gui.words import clinical_use_words, grade_words, image_words, joined, short_grade
@@ -39,6 +40,7 @@ class GradePanel(Section):
         self._filling = False
         ui = self.ui
         self.mark = ReaderMark(ui, context.reading)
+        self._keys = shortcuts({"grade": self._on_key, **self.mark.actions()})
         ui.gradeButton.connect("clicked(bool)", self.on_grade)
         ui.cancelButton.connect("clicked(bool)", self.on_cancel)
         ui.samePatientButton.connect("clicked(bool)", self.on_same_patient)
@@ -70,6 +72,18 @@ class GradePanel(Section):
         else:
             self.context.grade()
 
+    def _on_key(self) -> None:
+        if self.ui.gradeButton.enabled:
+            self.on_grade()
+
+    def enter(self) -> None:
+        """Keys for the grade, the reader's and the model's, as long as the module is on show."""
+        self._keys.claim(self.root)
+
+    def exit(self) -> None:
+        """Give the keys back."""
+        self._keys.release()
+
     def on_cancel(self, _checked: bool = False) -> None:
         """Stop; nothing is written."""
         self.context.cancel()
@@ -87,6 +101,7 @@ class GradePanel(Section):
 
     def cleanup(self) -> None:
         """Let go."""
+        self._keys.release()
         self.warm_up_timer.stop()
         self.warm_up_timer.disconnect("timeout()", self.on_warm_up)
         self.context.inputs_changed.disconnect(self.on_inputs)
@@ -111,7 +126,8 @@ class GradePanel(Section):
         ready = context.nodes is not None
         ui.gradeButton.enabled = ready and not context.busy
         ui.gradeButton.text = _("Grade again") if context.report is not None else _("Grade")
-        ui.gradeButton.toolTip = _("Grade the case and color its regions.") if ready else context.problem
+        tip = with_key(_("Grade the case and color its regions."), "grade")
+        ui.gradeButton.toolTip = tip if ready else context.problem
         if context.answer_hidden:
             ui.gradeButton.enabled = ready and not context.busy and self._has_reader_grade()
             ui.gradeButton.text = _("My grade stands: show the answer")

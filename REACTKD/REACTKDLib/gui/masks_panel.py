@@ -15,7 +15,6 @@ from REACTKDLib.gui.findings import is_of_masks, urgent
 from REACTKDLib.gui.folding import Folding
 from REACTKDLib.gui.proposal_box import ProposalBox
 from REACTKDLib.gui.section import Section
-from REACTKDLib.gui.shortcuts import Shortcuts
 from REACTKDLib.gui.views import show_case
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.mask_check import MaskChecker
@@ -58,11 +57,11 @@ class MasksPanel(Section):
         ui.splitButton.connect("clicked(bool)", self.on_split)
         ui.segmentEditorButton.connect("clicked(bool)", self.on_segment_editor)
         ui.nextFindingButton.connect("clicked(bool)", self.on_next_finding)
-        buttons = {"Alt+N": ui.nextFindingButton, "Alt+A": ui.acceptButton, "Alt+R": ui.rejectButton}
-        buttons["Alt+B"] = ui.beforeButton
-        for key, button in buttons.items():
-            button.toolTip = _("{what} Key: {key}").format(what=button.toolTip, key=key)
-        self._keys = Shortcuts({key: lambda button=button: _press(button) for key, button in buttons.items()})
+        buttons = {"next finding": ui.nextFindingButton, "accept": ui.acceptButton, "reject": ui.rejectButton}
+        buttons["before"] = ui.beforeButton
+        for action, button in buttons.items():
+            button.toolTip = with_key(button.toolTip, action)
+        self._keys = shortcuts({action: lambda button=button: _press(button) for action, button in buttons.items()})
         self.refresh()
 
     def poll(self) -> None:

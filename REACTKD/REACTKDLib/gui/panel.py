@@ -32,11 +32,11 @@ from REACTKDLib.scene.reading import Reading
 #: from top to bottom; a new section is one more line here
 SECTIONS: tuple[type[Section], ...] = (
     CasesPanel,
-    ReaderPanel,
     InputsPanel,
     MasksPanel,
     GradePanel,
     WhyPanel,
+    ReaderPanel,
     ViewsPanel,
     ReportPanel,
     TrainingPanel,

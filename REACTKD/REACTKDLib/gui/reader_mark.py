@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from slicer.i18n import tr as _
 
 from REACTKDLib.core.grades import GRADES
+from REACTKDLib.gui.keys import GRADES as GRADE_KEYS
+from REACTKDLib.gui.keys import with_key
 from REACTKDLib.gui.words import short_grade
 from REACTKDLib.scene.reading import Reading
 
@@ -24,6 +27,18 @@ class ReaderMark:
         ui.readerComboBox.connect("activated(int)", self.on_grade)
         ui.reviewedCheckBox.connect("toggled(bool)", self.on_reviewed)
         ui.reviewedNextButton.connect("clicked(bool)", self.on_reviewed_next)
+        ui.readerComboBox.toolTip = with_key(ui.readerComboBox.toolTip, *GRADE_KEYS)
+        ui.reviewedNextButton.toolTip = with_key(ui.reviewedNextButton.toolTip, "reviewed, next")
+
+    def actions(self) -> dict[str, Callable[[], None]]:
+        """What the keys of the reader do: see `gui.keys`."""
+        grades = {action: lambda place=place: self.on_key(place) for place, action in enumerate(GRADE_KEYS, start=1)}
+        return {**grades, "reviewed, next": self.on_reviewed_next}
+
+    def on_key(self, place: int) -> None:
+        """The grade at a place of the list, from 1."""
+        if self._reading.current is not None and not self._reading.busy and place <= len(self._grades):
+            self.on_grade(place)
 
     def on_grade(self, index: int) -> None:
         """The reader's grade of the case that is open."""

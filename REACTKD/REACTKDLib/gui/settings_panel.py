@@ -8,6 +8,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from REACTKDLib.gui import keys
 from REACTKDLib.gui.folding import Folding
 from REACTKDLib.gui.section import Section
 from REACTKDLib.scene.panel_state import DEVICES
@@ -37,6 +38,7 @@ class SettingsPanel(Section):
         ui.legendCheckBox.connect("toggled(bool)", self.on_legend)
         ui.gradeOnOpeningCheckBox.checked = grades_on_opening()
         ui.gradeOnOpeningCheckBox.connect("toggled(bool)", self.on_grade_on_opening)
+        ui.keysLabel.text = keys.card()
         self.refresh()
 
     def on_model(self, path: str) -> None:

@@ -12,8 +12,8 @@ from slicer.i18n import tr as _
 
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.gui.keys import VIEWS, shortcuts, with_key
 from REACTKDLib.gui.section import Section
-from REACTKDLib.gui.shortcuts import Shortcuts
 from REACTKDLib.gui.views import fit_reading_views
 from REACTKDLib.scene.lesion_names import LesionNames
 from REACTKDLib.scene.outputs import place_legends
@@ -27,9 +27,8 @@ from REACTKDLib.scene.translation import translated
 from REACTKDLib.scene.view_choice import show_as
 from REACTKDLib.scene.windows import ct_windows, pet_windows
 
-#: of the images in their order, and of the layout itself
-IMAGE_KEYS = dict(zip(IMAGES, ("Alt+1", "Alt+2", "Alt+3", "Alt+4", "Alt+5", "Alt+6"), strict=True))
-LAYOUT_KEY = "Alt+0"
+#: which key shows which images: see `gui.keys`
+IMAGE_KEYS = dict(zip(IMAGES, VIEWS, strict=True))
 
 
 class ViewsPanel(Section):
@@ -49,8 +48,8 @@ class ViewsPanel(Section):
         self._buttons = dict(zip(IMAGES, buttons, strict=True))
         for images, button in self._buttons.items():
             button.connect("clicked(bool)", lambda _on=False, images=images: self.on_images(images))
-            button.toolTip = _("{what} Key: {key}").format(what=button.toolTip, key=IMAGE_KEYS[images])
-        ui.layoutCheckBox.toolTip = _("{what} Key: {key}").format(what=ui.layoutCheckBox.toolTip, key=LAYOUT_KEY)
+            button.toolTip = with_key(button.toolTip, IMAGE_KEYS[images])
+        ui.layoutCheckBox.toolTip = with_key(ui.layoutCheckBox.toolTip, "layout")
         ui.layoutCheckBox.connect("toggled(bool)", lambda on: self._set(on=on))
         ui.petColorsComboBox.addItems([{GRAY: _("Inverted gray"), HOT: _("Hot")}[table] for table in TABLES])
         ui.petColorsComboBox.connect("activated(int)", self.on_table)
@@ -60,7 +59,7 @@ class ViewsPanel(Section):
         ui.namesCheckBox.connect("toggled(bool)", lambda on: self._set(names=on))
         ui.projectionCheckBox.connect("toggled(bool)", lambda on: self._set(projection=on))
         keys = {key: lambda images=images: self.on_images(images) for images, key in IMAGE_KEYS.items()}
-        self._keys = Shortcuts({**keys, LAYOUT_KEY: self.on_layout_key})
+        self._keys = shortcuts({**keys, "layout": self.on_layout_key})
         context.controller.outputs_changed.connect(self.on_outputs)
         self._follow_layout()
         self.refresh()

@@ -299,3 +299,23 @@ def test_a_report_needs_dicom_images(patient, phantom_bundle, tmp_path, capsys):
     command = ["grade", *map(str, files), "--bundle", str(phantom_bundle), "--output", str(tmp_path / "out"), "--dicom"]
     assert main(command) == 2
     assert "give the CT as a DICOM series" in capsys.readouterr().err
+
+
+def test_a_map_in_either_order_of_slices_is_laid_on_the_images_and_no_other(patient):
+    from REACTKDLib.core.errors import GeometryMismatch
+    from REACTKDLib.core.reports.dicom_export import check_exportable, on_slices
+
+    headers = check_exportable(patient / "dicom" / "CT", Modality.CT, "for nobody")
+    volume, _findings = read_dicom_volume(patient / "dicom" / "CT", Modality.CT)
+    labels = np.arange(volume.array.size).reshape(volume.shape)
+    matrix = np.array(volume.ijk_to_ras)
+    placed = on_slices(labels, matrix, headers)
+    turned = matrix.copy()
+    turned[:3, 3] += (len(labels) - 1) * matrix[:3, 2]
+    turned[:3, 2] *= -1
+    assert np.array_equal(on_slices(labels[::-1], turned, headers), placed)
+    for shift in ([5.0, 0, 0], [0, 0, 1.0]):
+        moved = matrix.copy()
+        moved[:3, 3] += shift
+        with pytest.raises(GeometryMismatch, match="transform"):
+            on_slices(labels, moved, headers)

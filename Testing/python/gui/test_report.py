@@ -14,7 +14,8 @@ from PySide6.QtWidgets import QFileDialog
 
 from host.pictures import missing_rendering
 from REACTKDLib.core.modality import Modality
-from support.panel_steps import choose_model
+from support.edits import ball, erase, mask_of, paint
+from support.panel_steps import choose_model, grade
 
 PATIENCE_S = 600  # a grade takes a second or two; a busy machine may need far longer
 
@@ -110,3 +111,59 @@ def test_a_place_that_cannot_be_written(user: Any, graded: Any, tmp_path: Path, 
         assert "cannot be written" in user.text("reportLabel")
     monkeypatch.setattr(QFileDialog, "getSaveFileName", staticmethod(lambda *_: ""))
     user.click("saveJsonButton")
+
+
+def test_masks_are_saved_as_they_are_drawn(user: Any, graded: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    import numpy as np
+
+    from REACTKDLib.core.files.segmentations import read_segmentation
+    from REACTKDLib.core.files.volumes import read_volume
+
+    paint(graded.segmentation, "Tumor", ball(graded.reference, (-60.0, 0.0, 0.0), 15.0), graded.reference)
+    drawn = mask_of(graded.segmentation, "Tumor", graded.reference)
+    save_as(monkeypatch, tmp_path / "masks.seg.nrrd")
+    user.click("saveMasksButton")
+    user.wait_until(lambda: user.text("reportLabel") == "Saved as masks.seg.nrrd.", PATIENCE_S, "the masks")
+    kept = read_segmentation(tmp_path / "masks.seg.nrrd")
+    assert [segment.name for segment in kept.segments] == ["Liver", "Tumor"]
+    save_as(monkeypatch, tmp_path / "masks.nii.gz")
+    user.click("saveMasksButton")
+    user.wait_until(lambda: "..." not in user.text("reportLabel"), PATIENCE_S, "the labels")
+    assert "Segments overlap" in user.text("reportLabel") and not (tmp_path / "masks.nii.gz").exists()
+    erase(graded.segmentation, "Liver", drawn, graded.reference)
+    user.click("saveMasksButton")
+    user.wait_until(lambda: user.text("reportLabel") == "Saved as masks.nii.gz.", PATIENCE_S, "the labels")
+    labels = read_volume(tmp_path / "masks.nii.gz", None).array
+    assert np.count_nonzero(labels == 2) == np.count_nonzero(drawn) > 0
+    user.click("saveDicomButton")
+    assert "The CT was not loaded from DICOM" in user.text("reportLabel")
+
+
+def test_an_answer_goes_to_the_archive_as_dicom(
+    user: Any, context: Any, model: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    import pydicom
+
+    from REACTKDLib.__main__ import main as command_line
+
+    phantom = ["phantom", "--grade", "poor", "--seed", "7", "--size", "small", "--output", str(tmp_path / "phantom")]
+    assert command_line([*phantom, "--dicom"]) == 0
+    (tmp_path / "list.csv").write_text("case,ct,segmentation\nA,phantom/CT,phantom/segmentation.dcm\n")
+    choose_model(user, model)
+    user.toggle_section("reportSection")
+    context.reading.open_list(tmp_path / "list.csv")
+    user.toggle_section("casesSection")
+    user.click("nextCaseButton")
+    user.wait_until(lambda: context.nodes is not None, PATIENCE_S, "the case")
+    grade(user)
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(tmp_path / "out")))
+    user.click("saveDicomButton")
+    user.wait_until(lambda: user.text("reportLabel").startswith("Saved"), PATIENCE_S, "the objects")
+    assert user.text("reportLabel") == "Saved as report.dcm and regions.dcm."
+    seg, report = (pydicom.dcmread(tmp_path / "out" / name) for name in ("regions.dcm", "report.dcm"))
+    regions = [row for row in context.report.regions if row.kind != "topology"]
+    assert [item.SegmentLabel for item in seg.SegmentSequence] == [row.name for row in regions]
+    image = pydicom.dcmread(next((tmp_path / "phantom" / "CT").glob("*.dcm")), stop_before_pixels=True)
+    assert seg.StudyInstanceUID == report.StudyInstanceUID == image.StudyInstanceUID
+    user.screenshot("report-exported")

@@ -40,7 +40,7 @@ from support.panel_steps import GRADE_S, choose_model, grade
 from support.training_folders import TrainingFolder
 
 #: no language's words: units, file kinds, and what a model is called
-_UNITS = {"mm", "ml", "HU", "SUV", "CT", "FDG", "PET"}
+_UNITS = {"mm", "ml", "HU", "SUV", "CT", "FDG", "PET", "Ctrl", "Shift", "Alt"}  # and names of keys
 
 
 @pytest.fixture(scope="session")

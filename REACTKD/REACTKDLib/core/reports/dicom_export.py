@@ -76,6 +76,35 @@ def write_dicom_results(report: GradeReport, labels: np.ndarray, headers: Sequen
     return [write_dataset(dataset, Path(folder) / name) for dataset, name in ((seg, REGIONS), (sr, REPORT))]
 
 
+def on_slices(labels: np.ndarray, ijk_to_ras: np.ndarray, headers: Sequence[Any]) -> np.ndarray:
+    """Return a region map (D, H, W) in the order of the slices, where it was read from nodes in either order.
+
+    ijk_to_ras: of the map. headers: ascending along the normal, as `check_exportable` returns them.
+
+    Raises: GeometryMismatch where the map lies elsewhere, as after a transform: it would be drawn in the wrong place.
+    """
+    depth, height, width = labels.shape
+    corners = np.array([[0, 0, 0, 1], [width - 1, 0, 0, 1], [0, height - 1, 0, 1]]).T
+    for flipped in (False, True):
+        first, last = (depth - 1, 0) if flipped else (0, depth - 1)
+        at = [(ijk_to_ras @ (corners + np.array([[0], [0], [k], [0]])))[:3].T for k in (first, last)]
+        if all(np.allclose(*pair, atol=0.1) for pair in zip(at, map(_corners_of, (headers[0], headers[-1])))):
+            return labels[::-1] if flipped else labels
+    raise GeometryMismatch(
+        _("The images do not lie where their DICOM files place them; take the transform off and grade again.")
+    )
+
+
+def _corners_of(header: Any) -> np.ndarray:
+    """(3, 3) RAS of the first pixel, the last of the first row, and the last of the first column, mm."""
+    along, down = np.array(header.ImageOrientationPatient, float).reshape(2, 3)
+    between_rows, between_columns = map(float, header.PixelSpacing)
+    start = np.array(header.ImagePositionPatient, float)
+    right = start + along * between_columns * (int(header.Columns) - 1)
+    lower = start + down * between_rows * (int(header.Rows) - 1)
+    return np.array([start, right, lower]) * [-1, -1, 1]
+
+
 def build_segmentation(report: GradeReport, labels: np.ndarray, headers: Sequence[Any]) -> Any:
     """Return the regions as a BINARY SEG: segment n is report.regions[n - 1], topology (no voxels) left out."""
     highdicom = need_highdicom()

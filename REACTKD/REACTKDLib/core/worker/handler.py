@@ -100,11 +100,12 @@ class JobHandler:
 
     def _export_dicom(self, key: str, source: Path, folder: Path) -> None:
         """As the command grade --dicom does."""
-        from REACTKDLib.core.reports.dicom_export import check_exportable, write_dicom_results
+        from REACTKDLib.core.reports.dicom_export import check_exportable, on_slices, write_dicom_results
 
         case, result = self._open_case(key).case, self._last[key]
         headers = check_exportable(source, case.modalities[0], result.report.model.clinical_use)
-        write_dicom_results(result.report, result.regions.labels, headers, folder)
+        labels = on_slices(result.regions.labels, result.regions.ijk_to_ras, headers)
+        write_dicom_results(result.report, labels, headers, folder)
 
     def _grade_case(
         self, key: str, case: Case, model: jobs.Model, on_progress: OnProgress, is_canceled: IsCanceled

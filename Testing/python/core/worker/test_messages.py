@@ -41,6 +41,7 @@ JOBS = (
     jobs.CheckArrays([IMAGE], [MASK]),
     jobs.MendMasks([MASK], [2, 3, 4], MATRIX, "islands", [1.0, 2.0, 3.0]),
     jobs.SplitMask([MASK], [2, 3, 4], MATRIX),
+    jobs.ExportDicom("k", Path("series"), Path("out")),
 )
 
 

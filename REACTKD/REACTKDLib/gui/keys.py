@@ -1,0 +1,78 @@
+"""The one table of keys: what each does, for sections that claim them, for tool tips, and for the card of all keys.
+
+They hold as long as the module is on show. Keys of Slicer and of every program are left alone: Ctrl+N is New, Ctrl+P is
+Print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from REACTKDLib.gui.shortcuts import Shortcuts
+
+#: action -> keys
+KEYS: dict[str, str] = {
+    "grade": "Ctrl+Shift+M",
+    "first grade": "Ctrl+Shift+1",
+    "second grade": "Ctrl+Shift+2",
+    "third grade": "Ctrl+Shift+3",
+    "reviewed, next": "Ctrl+Shift+D",
+    "next case": "Ctrl+Shift+N",
+    "previous case": "Ctrl+Shift+P",
+    "next finding": "Alt+N",
+    "accept": "Alt+A",
+    "reject": "Alt+R",
+    "before": "Alt+B",
+    "layout": "Alt+0",
+    "ct": "Alt+1",
+    "fdg": "Alt+2",
+    "acetate": "Alt+3",
+    "fused fdg": "Alt+4",
+    "fused acetate": "Alt+5",
+    "rows": "Alt+6",
+}
+GRADES = ("first grade", "second grade", "third grade")
+VIEWS = ("ct", "fdg", "acetate", "fused fdg", "fused acetate", "rows")
+
+
+def words_of(action: str) -> str:
+    """Return what a key does, in the language of the application."""
+    return {
+        "grade": _("Grade the case"),
+        "first grade": _("Your grade: well"),
+        "second grade": _("Your grade: moderate"),
+        "third grade": _("Your grade: poor"),
+        "reviewed, next": _("Reviewed, next case"),
+        "next case": _("Open the next case"),
+        "previous case": _("Open the case before this one"),
+        "next finding": _("Go to the next finding"),
+        "accept": _("Accept the proposed masks"),
+        "reject": _("Reject the proposed masks"),
+        "before": _("Masks before the proposal, and after it"),
+        "layout": _("Layout for reading, or your own"),
+        "ct": _("CT"),
+        "fdg": _("FDG PET"),
+        "acetate": _("Acetate PET"),
+        "fused fdg": _("FDG PET over the CT"),
+        "fused acetate": _("Acetate PET over the CT"),
+        "rows": _("All images in rows"),
+    }[action]
+
+
+def shortcuts(actions: Mapping[str, Callable[[], Any]]) -> Shortcuts:
+    """Return the keys of these actions, to be claimed while the module is on show."""
+    return Shortcuts({KEYS[action]: do for action, do in actions.items()})
+
+
+def with_key(tip: str, *actions: str) -> str:
+    """Return a tool tip that names the keys of these actions as well."""
+    return _("{what} Key: {key}").format(what=tip, key=", ".join(KEYS[action] for action in actions))
+
+
+def card() -> str:
+    """Return all keys with what they do, as rich text."""
+    rows = "".join(f"<tr><td>{keys}</td><td>&nbsp;{words_of(action)}</td></tr>" for action, keys in KEYS.items())
+    return f"<table>{rows}</table>"
