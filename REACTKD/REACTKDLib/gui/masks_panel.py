@@ -13,6 +13,7 @@ from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.masks.fixes import FIXES, SPLITS
 from REACTKDLib.gui.findings import is_of_masks, urgent
 from REACTKDLib.gui.folding import Folding
+from REACTKDLib.gui.keys import shortcuts, with_key
 from REACTKDLib.gui.proposal_box import ProposalBox
 from REACTKDLib.gui.section import Section
 from REACTKDLib.gui.views import show_case

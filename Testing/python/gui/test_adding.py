@@ -242,7 +242,7 @@ def test_its_ui_file_is_loaded_and_wired(widget, user):
 
 
 def test_it_follows_the_case_and_the_timer(widget, user, nodes, context):
-    section = widget.panel.sections[7]
+    section = widget.panel.sections[6]
     polls = section.polls
     grade(user)
     assert user.text("noteLabel") == f"{context.report.grade}, no list" and section.polls > polls
@@ -251,14 +251,14 @@ def test_it_follows_the_case_and_the_timer(widget, user, nodes, context):
 
 
 def test_it_is_cleaned_up_and_comes_again(application, widget, user):
-    section = widget.panel.sections[7]
+    section = widget.panel.sections[6]
     widget.onReload()
     user.settle()
     assert section.cleaned >= 1 and user.text("noteLabel") == "nothing, no list"
     polls = section.polls
-    user.wait_until(lambda: widget.parent.self().panel.sections[7].polls > 3, what="the timer of the new panel")
+    user.wait_until(lambda: widget.parent.self().panel.sections[6].polls > 3, what="the timer of the new panel")
     assert section.polls == polls, "the old one is asked no more"
-    after = widget.parent.self().panel.sections[7]
+    after = widget.parent.self().panel.sections[6]
     application.close()
     assert after.cleaned >= 1
 """
