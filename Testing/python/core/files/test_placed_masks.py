@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.files.placed_masks import PlacedMask, write_placed_masks
-from REACTKDLib.core.files.segmentations import read_segmentation
+from REACTKDLib.core.files.placed_masks import write_placed_masks
+from REACTKDLib.core.files.segmentations import PlacedMask, read_segmentation
 
 
 def test_a_label_map_holds_every_segment_and_refuses_overlap(tmp_path):
