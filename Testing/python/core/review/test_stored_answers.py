@@ -26,7 +26,7 @@ def report():
 @pytest.fixture
 def listed(tmp_path: Path) -> tuple[CaseList, Review]:
     (tmp_path / "ct.nii").write_bytes(b"0")
-    case = ListedCase("a", Job("a"))
+    case = ListedCase(Job("a"))
     cases = CaseList(tmp_path / "list.csv", (case,))
     return cases, Review(cases.review_file)
 
@@ -83,7 +83,7 @@ def rows():
     records = {"A1": record(0.9, 1), "b": record(None), "a2": record(0.5, 3), "C": record(0.7, 1)}
     no_grade = CaseReview(answer={"grade": None, "probabilities": None, "findings": [{}]})
     return [
-        (n, ListedCase(name, Job(name)), known) for n, (name, known) in enumerate({**records, "d": no_grade}.items())
+        (n, ListedCase(Job(name)), known) for n, (name, known) in enumerate({**records, "d": no_grade}.items())
     ]
 
 
