@@ -82,9 +82,7 @@ def rows():
 
     records = {"A1": record(0.9, 1), "b": record(None), "a2": record(0.5, 3), "C": record(0.7, 1)}
     no_grade = CaseReview(answer={"grade": None, "probabilities": None, "findings": [{}]})
-    return [
-        (n, ListedCase(Job(name)), known) for n, (name, known) in enumerate({**records, "d": no_grade}.items())
-    ]
+    return [(n, ListedCase(Job(name)), known) for n, (name, known) in enumerate({**records, "d": no_grade}.items())]
 
 
 @pytest.mark.parametrize(
