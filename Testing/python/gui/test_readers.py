@@ -189,8 +189,11 @@ def test_a_study_hides_every_answer_until_the_grade_stands(
     assert context.answer_hidden and context.report is None and context.outputs is None and not context.busy
     assert "the answer is hidden" in user.text("stateLabel") and not user.sees("gradeLabel")
     assert user.text("gradeButton") == "My grade stands: show the answer" and not user.find("gradeButton").enabled
-    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 3, "no map, no table, no colors"
-    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 0
+    nodes_of = [slicer.util.getNodesByClass(f"vtkMRML{kind}Node") for kind in ("ScalarVolume", "Table", "Model")]
+    names = {node.GetName() for of_class in nodes_of for node in of_class if not node.GetHideFromEditors()}
+    assert names == {f"{order[0]} {kind}" for kind in ("CT", "FDG PET", "Acetate PET")}, (
+        "no map, table, surface, colors"
+    )
     user.click("reviewedCheckBox")
     assert not user.find("reviewedCheckBox").checked and "Give your grade first" in user.text("casesMessageLabel")
     user.click("reviewedNextButton")
