@@ -144,7 +144,7 @@ class ViewsPanel(Section):
     def _annotate(self) -> None:
         """Outlines over a PET, names and the legend follow the answer and the layout."""
         outputs = self.context.outputs if not self._closing and not self.context.suspended else None
-        regions = [node for node in (outputs.regions, outputs.liver_outline) if node] if outputs is not None else []
+        regions = [node for node in (outputs.liver_outline, outputs.regions) if node] if outputs is not None else []
         forget_pet_outlines(self.context.scene, {node.GetID() for node in regions})
         view = self.context.state.reading_view if regions else ReadingView()
         pets, on_white = self.views.pet_views(view) if self._on_show else ([], False)

@@ -13,7 +13,7 @@ EFFECT_TABLE = "REACTKD effect"
 WEIGHT_TABLE = "REACTKD weight"
 HEAT_TABLE = "REACTKD heat map"
 ENTRIES = 256
-LEGEND_SIZE = (0.06, 0.28)  # share of the view's width and height
+LEGEND_SIZE = (0.06, 0.34)  # share of the view's width and height
 
 RGB = tuple[float, float, float]
 _NEUTRAL: RGB = (0.94, 0.94, 0.94)

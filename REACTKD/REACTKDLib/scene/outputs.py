@@ -117,9 +117,9 @@ def output_steps(
     fill_weight_table(outputs.weight_colors)
     fill_heat_table(outputs.heat_colors)
     yield
-    yield from write_region_steps(outputs.regions, result, reference)
+    write_liver_outline(outputs.liver_outline, result, reference)  # first: lesions are drawn over it
     yield
-    write_liver_outline(outputs.liver_outline, result, reference)
+    yield from write_region_steps(outputs.regions, result, reference)
     yield
     write_heat_map(outputs.heat_map, outputs.heat_colors, result, reference)
     show_legend(outputs.heat_map, _("Voxel map"), "%.2f", x=0.02)
@@ -146,7 +146,8 @@ def output_steps(
 def _made(scene: Any, parameter_node: Any) -> Generator[None, None, Outputs]:
     """Return the output nodes; each that is missing is made in a step of its own, as every view looks at it."""
     found = referenced(parameter_node, ROLES)
-    for role, (class_name, name) in ROLES.items():
+    for role in sorted(ROLES, key=lambda role: role != "LiverOutline"):  # first: lesions are drawn over it
+        class_name, name = ROLES[role]
         if role not in found:
             found[role] = scene.AddNewNodeByClass(class_name, scene.GenerateUniqueName(name))
             parameter_node.SetNodeReferenceID(role, found[role].GetID())

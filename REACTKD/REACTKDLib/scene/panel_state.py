@@ -136,8 +136,9 @@ class PanelState:
         except ValueError:
             kept = {}
         default = ReadingView()
-        names = {field.name: type(getattr(default, field.name)) for field in fields(ReadingView)}
-        known = {name: value for name, value in kept.items() if isinstance(value, names.get(name, ()))}
+        kinds = {field.name: type(getattr(default, field.name)) for field in fields(ReadingView)}
+        kept = kept if isinstance(kept, dict) else {}
+        known = {name: value for name, value in kept.items() if isinstance(value, kinds.get(name, ()))}
         view = ReadingView(**known)
         return view if 0.0 <= view.opacity <= 1.0 else replace(view, opacity=default.opacity)
 
