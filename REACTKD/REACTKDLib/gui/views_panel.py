@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -43,6 +44,8 @@ class ViewsPanel(Section):
         self.names = LesionNames(context.scene)
         self._filling = self._entered = self._closing = self._on_show = self._changing = False
         self._fitted: tuple | None = None
+        self._todo: Iterator[None] | None = None  # annotations that are still to be made
+        self._covered = False  # something was drawn over the names
         self._layout: Any = None
         buttons = (ui.ctButton, ui.fdgButton, ui.acetateButton, ui.fusedFdgButton, ui.fusedAcetateButton, ui.rowsButton)
         self._buttons = dict(zip(IMAGES, buttons, strict=True))
@@ -141,19 +144,30 @@ class ViewsPanel(Section):
         if changed and self.context.outputs is not None and self.context.report is not None:
             show_as(self.context.outputs, self.context.report, self.context.state.view)  # a map, in new views too
 
+    def poll(self) -> None:
+        """Go on with outlines and names; one view at a time, as they take a twentieth of a second in each."""
+        if self._todo is not None and not self.context.suspended and next(self._todo, self) is self:
+            self._todo = None
+
     def _annotate(self) -> None:
-        """Outlines over a PET, names and the legend follow the answer and the layout."""
+        """Let outlines over a PET, names and the legend follow the answer and the layout; `poll` does it."""
+        self._todo = self._annotations()
+
+    def _annotations(self) -> Iterator[None]:
+        """Yields after each thing that had to be made."""
         outputs = self.context.outputs if not self._closing and not self.context.suspended else None
         regions = [node for node in (outputs.liver_outline, outputs.regions) if node] if outputs is not None else []
         forget_pet_outlines(self.context.scene, {node.GetID() for node in regions})
-        view = self.context.state.reading_view if regions else ReadingView()
-        pets, on_white = self.views.pet_views(view) if self._on_show else ([], False)
-        covered = [outline_on_pet(segmentation, pets, on_white) for segmentation in regions]
-        self.names.show(outputs.regions if regions and view.names else None)
-        if any(covered):
-            self.names.raise_names()
         if outputs is not None:
             place_legends(outputs)
+        view = self.context.state.reading_view if regions else ReadingView()
+        pets, on_white = self.views.pet_views(view) if self._on_show else ([], False)
+        for segmentation in regions:
+            if outline_on_pet(segmentation, pets, on_white):
+                self._covered = True
+                yield
+        anew, self._covered = self._covered, False
+        yield from self.names.show_steps(outputs.regions if regions and view.names else None, anew)
 
     def _fill(self, view: ReadingView) -> None:
         ui, available, shown = self.ui, self.views.available(), self._shown()
@@ -199,7 +213,7 @@ class ViewsPanel(Section):
         """Another layout is on show: by this section, or by the user, who then has left this module's."""
         if self._closing or self.context.suspended:
             return
-        self.names.follow_layout()
+        self.names.forget_views()
         self._annotate()
         if self._entered and self._on_show and not is_own(self._layout) and not self._changing:
             self._set(on=False)
@@ -216,6 +230,7 @@ class ViewsPanel(Section):
         """Another module is on show: the user's layout, as it was."""
         self._entered = self._on_show = False
         self._keys.release()
+        forget_pet_outlines(self.context.scene)
         self._annotate()
         self.views.close()
         if not self.context.suspended:
@@ -226,6 +241,7 @@ class ViewsPanel(Section):
         super().before_scene_closes()
         self._on_show = False
         self.views.close()
+        self._todo = None
         self.names.close()
         forget_pet_outlines(self.context.scene)
         self._fitted = None
@@ -234,6 +250,7 @@ class ViewsPanel(Section):
         """Put everything back."""
         self._closing = True
         self._keys.release()
+        self._todo = None
         self.views.close()
         self.names.close()
         forget_pet_outlines(self.context.scene)

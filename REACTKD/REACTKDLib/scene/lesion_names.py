@@ -30,7 +30,7 @@ class LesionNames:
 
     names = LesionNames(scene)
     names.show(outputs.regions)      # or None: no names
-    names.follow_layout()            # other views are on show now
+    names.forget_views()             # other views are on show now: show again
     names.close()
     """
 
@@ -38,7 +38,7 @@ class LesionNames:
         self.scene = scene
         self._regions: Any = None
         self._lesions: list[tuple[str, np.ndarray]] = []
-        self._stamp: tuple = ()
+        self._stamp: tuple | None = ()  # of what is shown; None: not all of it is
         self._observed: list[tuple[Any, int]] = []
         self._places: dict[str, bytes] = {}
         for node in _own_nodes(scene):  # of a panel before a reload
@@ -46,16 +46,28 @@ class LesionNames:
 
     def show(self, regions: Any | None) -> None:
         """Name the lesions of a region segmentation (`scene.region_segmentation`); None: no names. Idempotent."""
+        for _step in self.show_steps(regions):
+            pass
+
+    def show_steps(self, regions: Any | None, anew: bool = False) -> Iterator[None]:
+        """Do what `show` does, with a yield after each view that gets names: markups take 50 ms to make in a view.
+
+        anew: over what came into the views since the names were made.
+        """
         if regions is not None and (regions.GetScene() is None or not regions.GetDisplayVisibility()):
             regions = None
         stamp = () if regions is None else _stamp_of(regions)
-        if stamp == self._stamp and regions is self._regions:
+        if not anew and stamp == self._stamp and regions is self._regions:
             return
-        self._regions, self._stamp = regions, stamp
+        self._regions, self._stamp = regions, None
         self._lesions = [] if regions is None else list(_surfaces(regions))
-        self.follow_layout()
+        if anew:
+            for node in _own_nodes(self.scene):
+                _remove(self.scene, node)
+        yield from self._steps()
+        self._stamp = stamp
 
-    def follow_layout(self) -> None:
+    def _steps(self) -> Iterator[None]:
         """Have names in the views that are on show, and in no other."""
         self._release()
         views = shown_views(self.scene, SLICE_VIEW) if self._lesions else []
@@ -66,6 +78,8 @@ class LesionNames:
             if key not in wanted:
                 _remove(self.scene, node)
         for key, of in wanted.items():
+            if any(view.GetScene() is None for view in of):
+                continue  # gone since the last step
             node = nodes.get(key) or self._made(key)
             show_only_in(node.GetDisplayNode(), of)
             _fill(node, [name for name, _points in self._lesions])
@@ -75,12 +89,13 @@ class LesionNames:
                 tag = of[0].AddObserver(vtk.vtkCommand.ModifiedEvent, lambda view, _event: self._place_in_slice(view))
                 self._observed.append((of[0], tag))
                 self._place_in_slice(of[0])
+            if key not in nodes:
+                yield
 
-    def raise_names(self) -> None:
-        """Draw the names over what came into the views since."""
-        for node in _own_nodes(self.scene):
-            _remove(self.scene, node)
-        self.follow_layout()
+    def forget_views(self) -> None:
+        """Other views are on show: the next `show` looks at them."""
+        self._release()
+        self._stamp = None
 
     def close(self) -> None:
         """Take all names out of the scene. May be called twice, and while the scene closes."""

@@ -12,6 +12,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.gui.views_panel import ViewsPanel
 from REACTKDLib.scene.panel_state import PanelState
 from REACTKDLib.scene.reading_layout import ONE, ORIENTATIONS, OWN_SLICES, THREE_D, THREE_ROWS, view_name
 from support.panel_steps import grade
@@ -66,11 +67,19 @@ def hidden_nodes() -> list[str]:
     return sorted(node.GetName() for node in nodes if node.GetHideFromEditors())
 
 
+def annotated(user: Any) -> None:
+    """Wait until outlines and names are drawn: the panel makes them one after another."""
+    sections = slicer.modules.REACTKDWidget.panel.sections
+    views = next(section for section in sections if isinstance(section, ViewsPanel))
+    user.wait_until(lambda: views._todo is None, what="the names in the views")
+
+
 def key(user: Any, digit: int) -> None:
     user.window.activateWindow()
     user.settle()
     QTest.keyClick(user.window, getattr(Qt.Key, f"Key_{digit}"), Qt.KeyboardModifier.AltModifier)
     user.settle()
+    annotated(user)
 
 
 def test_the_images_by_buttons_and_keys_and_nothing_is_left_behind(
@@ -144,6 +153,7 @@ def test_the_images_by_buttons_and_keys_and_nothing_is_left_behind(
 
 def test_an_answer_in_all_views(user: Any, nodes: Any, context: Any, application: Any) -> None:
     grade(user)
+    annotated(user)
     user.screenshot("views-fused", of="window")
     assert set(hidden_nodes()) >= {"CT", "FDG PET", "REACTKD lesion names"}
     key(user, 6)
@@ -180,6 +190,7 @@ def test_an_answer_in_all_views(user: Any, nodes: Any, context: Any, application
     user.choose("overlayComboBox", "Weight")
     assert layers(view_name(1, "Axial")) == ("CT", "FDG PET", 0.5), "the PET comes back under the map"
     user.click("namesCheckBox")
+    annotated(user)
     assert "REACTKD lesion names" not in hidden_nodes()
     application.select_module("SegmentEditor")
     assert set(drawn(context.outputs.regions.GetDisplayNode())) == {view.GetLayoutName() for view in views}
