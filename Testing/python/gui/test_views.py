@@ -12,7 +12,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.gui.views_panel import ViewsPanel
 from REACTKDLib.scene.panel_state import PanelState
 from REACTKDLib.scene.reading_layout import ONE, ORIENTATIONS, OWN_SLICES, THREE_D, THREE_ROWS, view_name
 from support.panel_steps import grade
@@ -70,7 +69,7 @@ def hidden_nodes() -> list[str]:
 def annotated(user: Any) -> None:
     """Wait until outlines and names are drawn: the panel makes them one after another."""
     sections = slicer.modules.REACTKDWidget.panel.sections
-    views = next(section for section in sections if isinstance(section, ViewsPanel))
+    views = next(section for section in sections if section.ui_file == "ViewsPanel.ui")
     user.wait_until(lambda: views._todo is None, what="the names in the views")
 
 
@@ -187,7 +186,7 @@ def test_an_answer_in_all_views(user: Any, nodes: Any, context: Any, application
     user.choose("overlayComboBox", "Voxel map")
     assert layers(view_name(1, "Axial"))[:2] == ("FDG PET", context.outputs.heat_map.GetName())
     key(user, 4)
-    user.choose("overlayComboBox", "Weight")
+    user.choose("overlayComboBox", "Weight (attention)")
     assert layers(view_name(1, "Axial")) == ("CT", "FDG PET", 0.5), "the PET comes back under the map"
     user.click("namesCheckBox")
     annotated(user)
@@ -197,6 +196,8 @@ def test_an_answer_in_all_views(user: Any, nodes: Any, context: Any, application
 
 
 def test_a_case_with_one_image_offers_that_alone(user: Any, nodes: Any, context: Any) -> None:
+    if not user.sees("ctSelector"):
+        user.toggle_section("inputsSection")
     user.choose("ctSelector", None)
     user.choose("acetateSelector", None)
     assert layers(view_name(1, "Axial"))[:2] == ("FDG PET", None)
