@@ -139,10 +139,8 @@ class WhyPanel(Section):
         elif report.grade is None:
             text = _("There is no grade to explain.")
         else:
-            shares = " ".join(translated(text) for text in explained(report))
-            text = _("{shares} Orange speaks for the grade, blue against it; click a row to see the region.").format(
-                shares=shares
-            )
+            colors = _("Orange speaks for the grade, blue against it; click a row to see the region.")
+            text = "\n".join([*(translated(text) for text in explained(report)), colors])
         self.ui.whyHintLabel.text = text
 
     def _show_regions(self, report: GradeReport | None) -> None:

@@ -11,7 +11,7 @@ import slicer
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
-from REACTKDLib.core.reports.share_words import explained
+from REACTKDLib.core.reports.share_words import direction_words, explained
 from support.panel_steps import GRADE_S, grade, probabilities, toggle_box
 
 
@@ -57,7 +57,9 @@ def test_the_table_is_the_report_and_sorts(user: Any, graded: Any, context: Any)
     row = next(n for n, texts in enumerate(rows) if texts[0] == "Lesion 1")
     user.click_cell("regionTable", row, 1)
     told = user.text("regionDetailsLabel").replace("&nbsp;", " ")
-    assert told.startswith("<b>Lesion 1</b>:") and f"Weight % {100 * lesion.value('weight'):.1f}" in told
+    speaks = direction_words(report, lesion)
+    assert speaks and told.startswith(f"<b>Lesion 1</b> {speaks}: Left out {100 * lesion.deletion_effect:.1f}")
+    assert f"Weight % {100 * lesion.value('weight'):.1f}" in told
     kinds = ("SUVmax", "SUVmean", "SUVpeak", "tumor/liver")
     measured = ["Longest axial diameter mm", *(f"{pet} {kind}" for pet in ("FDG", "Acetate") for kind in kinds)]
     assert all(re.search(rf"{name} [1-9\d.]", told) for name in measured), told

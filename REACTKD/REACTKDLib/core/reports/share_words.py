@@ -51,17 +51,18 @@ def _points(report: GradeReport) -> tuple[int, list[tuple[ReportRegion, int]], i
 def whole_points(parts: Sequence[float], total: float) -> tuple[list[int], int]:
     """Return fractions that add up to `total` as whole percentage points that add up to the rounded total.
 
-    Each is rounded; where the sum is off, those nearest to the other side give way, each by one. Equal parts stay
-    equal as long as others can give way. Fractions that add up to something else are rounded and no more.
+    Each is rounded; where the sum is off, numbers give way by one: the first, which stands in no table, then those
+    nearest to the other side. Equal parts stay equal as long as others can give way. Fractions that add up to something
+    else are rounded and no more.
     """
     exact = [100 * part for part in parts]
     points, whole = [round(value) for value in exact], round(100 * total)
     while abs(sum(exact) - 100 * total) < 1 and (off := whole - sum(points)) != 0:
         step = 1 if off > 0 else -1
 
-        def cost(n: int, step: int = step) -> tuple[bool, bool, float]:
+        def cost(n: int, step: int = step) -> tuple[bool, bool, bool, float]:
             wrong = step * (points[n] - exact[n])
-            return wrong > 1e-9, _has_twin(exact, n), wrong
+            return wrong > 1e-9, n > 0, _has_twin(exact, n), wrong
 
         points[min(range(len(points)), key=cost)] += step
     return points, whole
