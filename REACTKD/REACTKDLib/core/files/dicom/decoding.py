@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from REACTKDLib.core.files.dicom.packages import need_pydicom
-from REACTKDLib.core.text import sentence
 from REACTKDLib.core.text import tr as _
 
 _PACKAGES = {
@@ -44,21 +43,16 @@ def lacks_decoder(dataset: Any) -> bool:
 def why_not_decoded(dataset: Any, role: str) -> str:
     """Return the sentence for pixels that nothing here could decode; it names the package where one is missing."""
     if not lacks_decoder(dataset):
-        return sentence(
-            _("The pixels of {role} are damaged or cut off; copy or export the series again.").format(role=role)
-        )
+        text = _("The pixels of {role} are damaged or cut off; copy or export the series again.")
+        return text.format(role=role)
     syntax = dataset.file_meta.TransferSyntaxUID
     name = syntax.keyword if syntax.is_transfer_syntax and not syntax.is_private else ""
     package = _PACKAGES.get(name)
     if package is None:
-        return sentence(
-            _("The pixels of {role} are compressed in a way that cannot be read; export it uncompressed.").format(
-                role=role
-            )
-        )
-    return sentence(
-        _(
-            "The pixels of {role} are compressed ({name}), and what decodes them is not installed; "
-            "export it uncompressed, or install it with: pip install {package}"
-        ).format(role=role, name=name, package=package)
+        text = _("The pixels of {role} are compressed in a way that cannot be read; export it uncompressed.")
+        return text.format(role=role)
+    text = _(
+        "The pixels of {role} are compressed ({name}), and what decodes them is not installed; "
+        "export it uncompressed, or install it with: pip install {package}"
     )
+    return text.format(role=role, name=name, package=package)
