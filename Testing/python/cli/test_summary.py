@@ -6,9 +6,12 @@ import io
 import json
 from pathlib import Path
 
+import pytest
+
 from REACTKDLib.commands.summary import say_summary, summary_lines
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.reports.share_words import share_line
 from support.small_cases import small_case
 from support.small_models import small_bundle
 
@@ -26,6 +29,17 @@ def test_a_person_reads_grade_warnings_and_folder():
     text = stream.getvalue()
     assert text.startswith("Grade: ") and "The masks may be another patient's." in text and "result" in text
     assert "Nothing to see." not in text
+
+
+def test_a_person_reads_what_makes_the_answer():
+    """As numbers of the report say it, which add up to the answer without a rest."""
+    answer = report()
+    lines = summary_lines(answer, Path("result"))
+    assert lines[1] == share_line(answer) and lines[1].startswith("Without regions ")
+    shares = sum(row.share for row in answer.regions)
+    assert answer.without_regions[answer.grade] + shares == pytest.approx(answer.probabilities[answer.grade], abs=1e-9)
+    assert all(sum(row.value("share_by_grade").values()) == pytest.approx(0, abs=1e-9) for row in answer.regions)
+    assert all(row.value("share_error") is None for row in answer.regions), "few regions: exact"
 
 
 def test_a_program_reads_the_report_itself():
