@@ -165,6 +165,7 @@ class CasesPanel(Section):
         report = self.context.report
         if not self.context.suspended and report is not None and self._is_at_hand():
             if self.context.shows_stored:
+                self.reading.answer_shown()
                 return
             self.reading.record(report, holds=not self.context.controller.masks_changed())
             if not StoredAnswers(self.reading.cases, self.reading.review).keep(self.reading.current, report):

@@ -137,6 +137,11 @@ class ReaderMarks:
         at_hand = self.in_study and loaded is not None and loaded.nodes == nodes
         return at_hand and self.review.hides_answer(loaded.case_id)
 
+    def answer_shown(self) -> None:
+        """The model's answer to the case at hand is on the screen: in a study, its seconds count from now."""
+        if self.current is not None and self.loader.present:
+            self.study.answered(self.current.id)
+
     def show_answer(self) -> None:
         """The grade of the case at hand stands as the reader's own; from now on the model's answer may be seen."""
         case = self.current

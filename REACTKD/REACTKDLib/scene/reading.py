@@ -252,7 +252,7 @@ class Reading(ReaderMarks):
         if self.current is None or not self.loader.present:
             return
         self._graded = self.loader.stamp() if holds else ()
-        self.study.answered(self.current.id)
+        self.answer_shown()
         answer, known = answer_of(report), self.review.whole(self.current.id).answer
         if known is None or {**known, "at": None} != {**answer, "at": None}:
             self.review.update(self.current.id, own_masks=self.loader.edited, answer=answer, failure=None)

@@ -197,7 +197,13 @@ def test_a_study_from_the_first_grade_to_the_second(start, listed, clock):
 
     clock.now += 5  # the model computes
     reading.record(a_report(case))
-    clock.now += 8
+    clock.now += 6
+    for step in (1, -1):  # left and taken up again: the answer of before is shown at once
+        reading.go_on(step)
+        wait(reading)
+        clock.now += 1000 * (step == 1)
+    reading.answer_shown()
+    clock.now += 2
     reading.set_reader_grade(case, "poor")
     assert reading.review.of(case).aided is None, "not before the case is finished"
     reading.set_reviewed(case, True)
