@@ -67,7 +67,8 @@ def _copy(segmentation: Any, main: Any, own: Any, share: float, visible: bool) -
             own.SetSegmentOverrideColor(segment_id, vtk.vtkVector3d(*color))
         own.SetSegmentVisibility(segment_id, main.GetSegmentVisibility(segment_id))
         own.SetSegmentVisibility2DOutline(segment_id, main.GetSegmentVisibility2DOutline(segment_id))
-        own.SetSegmentOpacity2DOutline(segment_id, main.GetSegmentOpacity2DOutline(segment_id))
+        full = share == _ON_WHITE  # a thin gray line is lost on white
+        own.SetSegmentOpacity2DOutline(segment_id, 1.0 if full else main.GetSegmentOpacity2DOutline(segment_id))
     own.EndModify(hold)
 
 
