@@ -68,6 +68,15 @@ def test_the_answer_is_on_the_page(report):
     assert words.index("Lesion 2") < words.index("Lesion 3") < words.index("Lesion 1") < words.index("Parenchyma")
 
 
+def test_for_the_middle_grade_a_column_says_against_which_one_a_region_speaks(report):
+    assert "Speaks" not in Reader(report_page(report)).text
+    by_grade = {"well": 0.02, "moderate": 0.1, "poor": -0.12}
+    rows = tuple(replace(row, others={"share": 0.1, "share_by_grade": by_grade}) for row in report.regions)
+    words = " ".join(Reader(report_page(replace(report, grade="moderate", regions=rows))).text.split())
+    assert "Region Speaks Volume Share" in words and words.count("against poor") == len(rows)
+    assert "Against poor: Parenchyma, Lesion 1, Lesion 2, Lesion 3, Topology." in words
+
+
 def test_nothing_is_loaded_from_anywhere(report):
     page = report_page(report, PageExtras(pictures=[Picture(PNG, "axial")]))
     assert "default-src 'none'" in page
