@@ -38,7 +38,9 @@ def test_every_file_is_the_frame_or_belongs_to_a_section() -> None:
 
 def test_the_frame_has_the_order_of_the_work() -> None:
     named = [name for name, kind in widgets(FRAME).items() if kind == "ctkCollapsibleButton"]
-    assert named == [f"{n}Section" for n in ("cases", "inputs", "masks", "grade", "why", "report", "training")]
+    assert named == [
+        f"{n}Section" for n in ("cases", "inputs", "masks", "grade", "why", "report", "training", "settings")
+    ]
 
 
 @pytest.mark.parametrize("path", UI_FILES, ids=lambda path: path.stem)

@@ -6,19 +6,18 @@ from textwrap import fill
 from typing import TYPE_CHECKING
 
 from REACTKDLib.core.errors import PackagesMissing
+from REACTKDLib.core.reports.region_rows import Answer
 from REACTKDLib.core.reports.share_words import explained
 from REACTKDLib.core.text import tr as _
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from REACTKDLib.core.reports.report import GradeReport
-
 FOR, AGAINST, GRADE = "#c8461e", "#1f6fc4", "#4d4d4d"  # told apart by the color-blind
 WIDTH_IN = 8.0
 
 
-def draw_report(report: GradeReport) -> Figure:
+def draw_report(report: Answer) -> Figure:
     """Draw the probabilities beside the regions' shares in percentage points, with the sentences of `share_words`.
 
     Returns: a figure of matplotlib, without any state of pyplot; a notebook shows it as it is.

@@ -6,96 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from REACTKDLib.core.errors import PackagesMissing
 from REACTKDLib.core.files.tables import table_text
 from REACTKDLib.core.findings import Finding, finding_from
-from REACTKDLib.core.masks.measures import RegionMeasures
-from REACTKDLib.core.reports.measure_rows import measure_columns
+from REACTKDLib.core.reports.figure import draw_report
+from REACTKDLib.core.reports.region_rows import PerClass, Regions, ReportRegion, region_rows, rounded
 from REACTKDLib.core.reports.region_values import IN_FILES
-from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import write_text
 
 SCHEMA = "reactkd-grade-report/1"
-# Eight decimals keep baseline + contributions = logits to 1e-6 even with a hundred regions.
-_DECIMALS = 8
-
-RegionKind = Literal["parenchyma", "tumor", "topology"]
-PerClass = Mapping[str, float]
-_OWN = ("weight", "contribution", "deletion_effect")  # what every report has, as attributes
-
-
-@dataclass(frozen=True)
-class ReportRegion:
-    """One row: a region of the organ, or the topology of the lesions.
-
-    volume_ml, centroid_ras_mm: None for topology. weight, contribution, deletion_effect: None without a claimed grade.
-    deletion_effect: probability of the predicted class minus the same without this region, in [-1, 1].
-    others: key -> what further files of `core/reports/values` computed, `share` among them. measures: diameter and
-    uptake; None for topology, and in reports before this edition.
-    """
-
-    name: str
-    kind: RegionKind
-    volume_ml: float | None
-    centroid_ras_mm: tuple[float, float, float] | None
-    weight: float | None
-    contribution: PerClass | None
-    deletion_effect: float | None
-    low_resolution: bool = False
-    others: Mapping[str, float | PerClass | None] = field(default_factory=dict)
-    measures: RegionMeasures | None = None
-
-    @classmethod
-    def with_values(
-        cls,
-        name: str,
-        kind: RegionKind,
-        volume_ml: float | None,
-        centroid_ras_mm: Sequence[float] | None,
-        low_resolution: bool,
-        values: Mapping[str, float | PerClass | None],
-        measures: RegionMeasures | None = None,
-    ) -> ReportRegion:
-        """Return the row with `values` by their keys; what no file of `core/reports/values` knows is left out."""
-        place = None if centroid_ras_mm is None else tuple(centroid_ras_mm)
-        own = (values.get(key) for key in _OWN)
-        others = {value.key: values[value.key] for value in IN_FILES if value.key in values and value.key not in _OWN}
-        return cls(name, kind, volume_ml, place, *own, low_resolution, others, measures)
-
-    def value(self, key: str) -> float | PerClass | None:
-        """Return the value under a key of `core/reports/values`; None where none is claimed."""
-        return getattr(self, key) if key in _OWN else self.others.get(key)
-
-    @property
-    def share(self) -> float | None:
-        """What the region has of the predicted class's probability; None without a claimed grade and in old reports."""
-        return self.others.get("share")
-
-    @property
-    def importance(self) -> float:
-        """How much the region decided: the size of its share; in an old report that of its deletion effect."""
-        return abs((self.deletion_effect if self.share is None else self.share) or 0.0)
-
-
-class Regions(tuple):
-    """The rows of a report, in order: a tuple of `ReportRegion` that can be made a table of pandas."""
-
-    def to_dataframe(self) -> Any:
-        """Return a `pandas.DataFrame` with a row for each region and the columns of `regions.csv`.
-
-        Raises: PackagesMissing without pandas.
-
-        Example:
-            >>> report.regions.to_dataframe().sort_values("share")
-        """
-        try:
-            import pandas
-        except ModuleNotFoundError as error:
-            raise PackagesMissing(_("A data frame needs pandas; install it (pip install pandas).")) from error
-        header, *rows = region_rows(self)
-        return pandas.DataFrame(rows, columns=header)
 
 
 @dataclass(frozen=True)
@@ -145,8 +65,6 @@ class GradeReport:
             >>> report.show()                       # a notebook shows what a cell ends with
             >>> report.show().savefig("report.png")
         """
-        from REACTKDLib.core.reports.figure import draw_report
-
         return draw_report(self)
 
     @property
@@ -160,18 +78,18 @@ class GradeReport:
         """Return the JSON form."""
         shared = {}
         if self.without_regions is not None:
-            shared = {"without_regions": _rounded(self.without_regions), "redundant": list(self.redundant)}
+            shared = {"without_regions": rounded(self.without_regions), "redundant": list(self.redundant)}
         return {
             "schema": SCHEMA,
             "case": self.case,
             "grade": self.grade,
-            "probabilities": _rounded(self.probabilities),
+            "probabilities": rounded(self.probabilities),
             "uncertain": self.uncertain,
             "inputs": list(self.inputs),
-            "baseline": _rounded(self.baseline),
+            "baseline": rounded(self.baseline),
             **shared,
-            "regions": [_region_to_dict(region) for region in self.regions],
-            "graph": {"edges": [[i, j, _round(similarity)] for i, j, similarity in self.edges]},
+            "regions": [region.to_dict() for region in self.regions],
+            "graph": {"edges": [[i, j, rounded(similarity)] for i, j, similarity in self.edges]},
             "findings": [finding.to_dict() for finding in self.findings],
             "model": {f.name: getattr(self.model, f.name) for f in fields(ReportModel)},
             "device": self.device,
@@ -190,7 +108,7 @@ class GradeReport:
             uncertain=data["uncertain"],
             inputs=tuple(data["inputs"]),
             baseline=data["baseline"],
-            regions=tuple(_region_from_dict(entry) for entry in data["regions"]),
+            regions=tuple(ReportRegion.from_dict(entry) for entry in data["regions"]),
             edges=tuple((i, j, similarity) for i, j, similarity in data["graph"]["edges"]),
             findings=tuple(finding_from(entry) for entry in data["findings"]),
             model=ReportModel(**data["model"]),
@@ -223,26 +141,6 @@ def regions_csv(report: GradeReport) -> str:
     return table_text(region_rows(report.regions))
 
 
-def region_rows(regions: Sequence[ReportRegion]) -> list[list[Any]]:
-    """Return a header, then one row for each region.
-
-    label is the value in the region map (empty for topology). Columns contribution_<class> follow the model's classes;
-    without a claimed grade they are left out with their values. Measures come last, see `measure_rows`.
-    """
-    classes = list(next((region.contribution for region in regions if region.contribution), {}))
-    columns = [(value, value.column_names(classes, "_")) for value in IN_FILES]
-    header = ["label", "name", "kind", "volume_ml", "centroid_r_mm", "centroid_a_mm", "centroid_s_mm"]
-    measures = measure_columns(regions)
-    rows = [[*header, *(name for _value, names in columns for name in names), "low_resolution", *measures]]
-    for label, region in enumerate(regions, start=1):
-        entry = _region_to_dict(region)
-        row = ["" if region.kind == "topology" else label, entry["name"], entry["kind"], entry["volume_ml"]]
-        row += entry["centroid_ras_mm"] or [None] * 3
-        row += [_round(value.of(region, grade)) for value, names in columns for grade in names.values()]
-        rows.append([*row, int(entry["low_resolution"]), *(values[label - 1] for values in measures.values())])
-    return rows
-
-
 def report_schema(classes: Sequence[str] | None = None, inputs: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of the report.
 
@@ -262,35 +160,3 @@ def report_schema(classes: Sequence[str] | None = None, inputs: Sequence[str] | 
     if inputs is not None:
         schema["$defs"]["modality"] = {"enum": list(inputs)}
     return schema
-
-
-def _region_to_dict(region: ReportRegion) -> dict[str, Any]:
-    return {
-        "name": region.name,
-        "kind": region.kind,
-        "volume_ml": None if region.volume_ml is None else round(float(region.volume_ml), 6),
-        "centroid_ras_mm": None
-        if region.centroid_ras_mm is None
-        else [round(float(x), 2) for x in region.centroid_ras_mm],
-        **{value.key: _rounded(region.value(value.key)) for value in IN_FILES if _has(region, value.key)},
-        "low_resolution": bool(region.low_resolution),
-        **(region.measures.to_dict() if region.measures is not None else {}),
-    }
-
-
-def _has(region: ReportRegion, key: str) -> bool:
-    return key in _OWN or key in region.others
-
-
-def _region_from_dict(entry: Mapping[str, Any]) -> ReportRegion:
-    names = ("name", "kind", "volume_ml", "centroid_ras_mm", "low_resolution")
-    values = {value.key: entry[value.key] for value in IN_FILES if value.key in _OWN or value.key in entry}
-    return ReportRegion.with_values(*(entry[name] for name in names), values, RegionMeasures.from_dict(entry))
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(float(value), _DECIMALS)
-
-
-def _rounded(value: float | PerClass | None) -> float | dict[str, float] | None:
-    return {name: _round(number) for name, number in value.items()} if isinstance(value, Mapping) else _round(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from REACTKDLib.core.reports.report import GradeReport, ReportRegion
+from REACTKDLib.core.reports.region_rows import Answer, ReportRegion
 from REACTKDLib.core.text import Text, all_of, joined, listed, sentence
 from REACTKDLib.core.text import tr as _
 
@@ -17,7 +17,7 @@ def grade_name(grade: str) -> str:
     return {"well": _("well"), "moderate": _("moderate"), "poor": _("poor")}.get(grade, grade)
 
 
-def share_line(report: GradeReport) -> str:
+def share_line(report: Answer) -> str:
     """Return "Without regions 25, Lesion 1 +34, ..., makes 94 % for poor."; "" where the report holds no shares.
 
     In whole percentage points, the largest first. Printed numbers add up: see `whole_points`.
@@ -36,7 +36,7 @@ def share_line(report: GradeReport) -> str:
     return joined([text, _sampled(max(errors))]) if all(errors) else text
 
 
-def _points(report: GradeReport) -> tuple[int, list[tuple[ReportRegion, int]], int | None, int]:
+def _points(report: Answer) -> tuple[int, list[tuple[ReportRegion, int]], int | None, int]:
     """Return in whole points: the answer without regions, regions that are named, the sum of the rest, the answer."""
     rows = sorted((row for row in report.regions if row.share is not None), key=lambda row: -abs(row.share))
     if report.without_regions is None:
@@ -73,7 +73,7 @@ def signed_points(points: int) -> str:
     return f"{'+' if points > 0 else chr(0x2212)}{abs(points)}" if points else "0"
 
 
-def same_words(report: GradeReport) -> str:
+def same_words(report: Answer) -> str:
     """Return "Lesion 1 and Lesion 2 say the same: either alone gives the answer."; "" where none do."""
     names = [report.regions[index].name for index in report.redundant]
     if len(names) < 2:
@@ -83,7 +83,7 @@ def same_words(report: GradeReport) -> str:
     return _("{names} say the same: any one of them gives the answer.").format(names=listed(names))
 
 
-def direction_words(report: GradeReport, row: ReportRegion) -> str:
+def direction_words(report: Answer, row: ReportRegion) -> str:
     """Return which grade a region speaks against, where the answer is one of the middle; "" for any other.
 
     "against poor": of all grades it takes the most probability from poor. "for well": it takes the most from the answer
@@ -100,7 +100,7 @@ def direction_words(report: GradeReport, row: ReportRegion) -> str:
     return _("against {grade}").format(grade=grade_name(from_grade))
 
 
-def directions_line(report: GradeReport) -> str:
+def directions_line(report: Answer) -> str:
     """Return "Against poor: Lesion 1, Parenchyma; against well: Lesion 2.", the strongest first; "" as above."""
     sides: dict[str, list[str]] = {}
     for row in sorted(report.regions, key=lambda row: -row.importance):
@@ -112,12 +112,12 @@ def directions_line(report: GradeReport) -> str:
     return sentence(joined(lists, "; ") + ".")
 
 
-def explained(report: GradeReport) -> list[str]:
+def explained(report: Answer) -> list[str]:
     """Return the sentences that stand beside every table of regions, without those that are empty."""
     return [text for text in (share_line(report), same_words(report), directions_line(report)) if text]
 
 
-def pattern_words(report: GradeReport) -> str:
+def pattern_words(report: Answer) -> str:
     """Return what number and shape of lesions decided, where no region decided more; "" elsewhere.
 
     It has no voxels, so no color shows it.
