@@ -19,7 +19,7 @@ from REACTKDTrainLib.data.case import PreparedCase, RegionMasks, SoftBox
 from REACTKDTrainLib.data.make import make_arrays
 from REACTKDTrainLib.worker_pool import WorkerPool
 
-FORMAT = "reactkd-prepared/1"
+FORMAT = "reactkd-prepared/2"  # raised when cases are opened or prepared differently: 2 places masks as a reader's case
 
 
 @dataclass(frozen=True)
