@@ -98,9 +98,9 @@ def details(report: GradeReport, index: int) -> str:
         number = value(index, row)
         if number is not None:
             shown.append(f"{title} {number + 0.0:.{decimals}f}".replace(" ", "&nbsp;"))  # broken between numbers only
-    speaks = translated(direction_words(report, row))
-    name = f"<b>{translated(row.name)}</b>{f' {speaks}' if speaks else ''}"
-    return f"{name}: {', '.join(shown)}" if shown else ""
+    name, speaks = f"<b>{translated(row.name)}</b>", translated(direction_words(report, row))
+    name = _("{name} speaks {direction}.").format(name=name, direction=speaks) if speaks else f"{name}:"
+    return f"{name} {', '.join(shown)}" if shown else ""
 
 
 def sort(table: Any, column: int, order: Any) -> None:

@@ -140,8 +140,8 @@ def _masks_of(job: Job) -> tuple[np.ndarray, np.ndarray, tuple[float, float, flo
     if files.segmentation is None or not files.livers:
         raise UsageError(files.problem or "there is no liver in them.")
     reference = next(iter(files.volumes.values()))
-    liver, tumor, _ = masks_on(files.segmentation, Choice(files.livers, files.tumors), reference)
-    return liver, tumor, tuple(float(mm) for mm in reference.spacing[::-1])
+    drawn, _ = masks_on(files.segmentation, Choice(files.livers, files.tumors), reference)
+    return drawn.liver, drawn.tumor, tuple(float(mm) for mm in reference.spacing[::-1])
 
 
 def _pairs_of(case: str, masks: Mapping[str, tuple]) -> Iterator[dict[str, Any]]:

@@ -112,6 +112,10 @@ class LossConfig:
     node_dropout: Dropout = 0.1
 
 
+#: settings that earlier releases did not have, and the values with which a run of theirs can go on
+ADDED = {"distillation": {"scores": 1.0, "attention": 1.0}}
+
+
 @settings
 class TrainingConfig:
     """One training. Written beside its results as `run.json`; read back by `from_dict`.
@@ -176,5 +180,8 @@ class TrainingConfig:
         return to_json(self)
 
     def hash(self) -> str:
-        """Of everything that changes the result."""
-        return content_key(self.to_dict())
+        """Of everything that changes the result; settings that came later count where they are not as usual."""
+        values = self.to_dict()
+        for section, added in ADDED.items():
+            values[section] = {key: v for key, v in values[section].items() if (key, v) not in added.items()}
+        return content_key(values)

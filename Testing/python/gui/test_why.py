@@ -58,7 +58,7 @@ def test_the_table_is_the_report_and_sorts(user: Any, graded: Any, context: Any)
     user.click_cell("regionTable", row, 1)
     told = user.text("regionDetailsLabel").replace("&nbsp;", " ")
     speaks = direction_words(report, lesion)
-    assert speaks and told.startswith(f"<b>Lesion 1</b> {speaks}: Left out {100 * lesion.deletion_effect:.1f}")
+    assert speaks and told.startswith(f"<b>Lesion 1</b> speaks {speaks}. Left out {100 * lesion.deletion_effect:.1f}")
     assert f"Weight % {100 * lesion.value('weight'):.1f}" in told
     kinds = ("SUVmax", "SUVmean", "SUVpeak", "tumor/liver")
     measured = ["Longest axial diameter mm", *(f"{pet} {kind}" for pet in ("FDG", "Acetate") for kind in kinds)]

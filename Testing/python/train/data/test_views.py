@@ -156,7 +156,7 @@ def test_the_window_centers_on_the_liver_of_the_cases_it_is_given(prepared) -> N
 def dosed(tmp_path_factory):
     """A phantom with its whole field of view, at a size of seconds, and its fields."""
     folder = tmp_path_factory.mktemp("doses")
-    case = phantom_case("unlabeled", 3, "tiny", whole_field=True)
+    case = phantom_case("unlabeled", 3, "tiny", whole_field=True, biology="independent")  # air without bowel gas
     store = PreparedStore(folder / "prepared", preparation_of("tiny"))
     prepare_fields(folder / "doses", store, case)
     return folder / "doses", store, case

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Draw the pictures of the panel that the docs show, by clicking through a digital phantom in the test host.
+
+    python Testing/tools/draw_pictures.py [--output docs/pictures] [--sample moderate] [--demo build/demo]
+
+--demo joins what `make demo` left there to demo.png. Look at each picture beside the one before it. That of low doses
+is made by `draw_low_dose.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(REPOSITORY / name) for name in ("REACTKD", "REACTKDTrain", "Testing")]
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
+SIZE = (1500, 950)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--output", type=Path, default=REPOSITORY / "docs" / "pictures")
+    parser.add_argument("--sample", choices=("well", "moderate", "poor"), default="moderate")
+    parser.add_argument("--demo", type=Path, help="the folder of a finished `make demo`")
+    options = parser.parse_args(arguments)
+    if options.demo:
+        join(options.demo, options.output / "demo.png")
+
+    from host.application import start
+    from host.user import User
+    from host.window import load_sample
+
+    application = start()
+    application.load_module(REPOSITORY / "REACTKD" / "REACTKD.py")
+    application.load_sample_data()
+    application.window.resize(*SIZE)
+    application.window.show()
+    application.select_module("REACTKD")
+    load_sample(options.sample)
+    draw(User(application), application, options.output)
+    application.close()
+    return 0
+
+
+def join(demo: Path, path: Path) -> None:
+    """Write the axial slice and the 3D view of a demo side by side, at a width that a page shows whole."""
+    from PIL import Image
+
+    parts = [Image.open(demo / f"{name}.png").convert("RGB") for name in ("axial", "volume")]
+    whole = Image.new("RGB", (sum(part.width for part in parts), max(part.height for part in parts)))
+    for n, part in enumerate(parts):
+        whole.paste(part, (n * parts[0].width, 0))
+    whole.resize((1400, 1400 * whole.height // whole.width), Image.Resampling.LANCZOS).save(path, optimize=True)
+    print(path)
+
+
+def draw(user: Any, application: Any, folder: Path) -> None:
+    """Click through the case; a picture at each place worth showing."""
+    from REACTKDLib.core.errors import UsageError
+    from support.panel_steps import grade, toggle_box
+
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def keep(name: str, of: str = "window") -> None:
+        source = user.screenshot(f"docs_{name}", of)
+        source.replace(folder / f"{name}.png")
+        print(folder / f"{name}.png")
+
+    user.wait_until(lambda: user.find("gradeButton").enabled, what="the recognition of the inputs")
+    grade(user)
+    user.settle()
+    keep("reading_room")
+    user.click("rowsButton")
+    user.settle()
+    keep("pet_rows")
+    user.click("ctButton")
+    rows = [row[0] for row in user.rows("regionTable")]
+    lesion = next((n for n, name in enumerate(rows) if name.startswith("Lesion")), None)
+    if lesion is None:
+        raise UsageError("The sample has no lesion; choose another one.")
+    toggle_box(user, "regionTable", lesion)
+    user.settle()
+    keep("what_if", "whySection")
+    toggle_box(user, "regionTable", lesion)
+    user.click("graphCheckBox")
+    user.settle()
+    view = application.app.layoutManager().threeDWidget(0)
+    view.forceRender()
+    if not view.grab().save(str(folder / "region_graph.png")):
+        raise UsageError("The picture of the region graph cannot be written.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
