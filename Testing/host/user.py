@@ -99,6 +99,16 @@ class User:
         QTest.keyClick(widget if name else widget.widgetRepresentation(), key, modifier)
         self.settle()
 
+    def press_shortcut(self, key: Any, modifier: Any) -> None:
+        """Press a key of the window with a modifier, wherever the focus is.
+
+        The window is made the active one, as for a person who works in it: a view that has just been made, or the
+        window of the test before, may be that still.
+        """
+        QApplication.setActiveWindow(self.window)
+        QTest.keyClick(self.window, key, modifier)
+        self.settle()
+
     def choose(self, name: str, what: Any) -> None:
         """Choose a node (or None) in a node selector, or a text in a combo box, as a click on its list does."""
         widget = self._usable(name)

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 import slicer
 from PySide6.QtCore import Qt
-from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
 
 from support.edits import ball, erase, mask_of, paint
 from support.panel_steps import GRADE_S, grade, segments_as_bytes
@@ -87,9 +85,7 @@ def test_a_fix_is_a_copy_until_it_is_accepted_and_can_be_undone(user: Any, scene
 
 def press(user: Any, key: Any) -> None:
     """A key together with Alt, wherever the focus is."""
-    QApplication.setActiveWindow(user.window)  # that of the test before may be the active one still
-    QTest.keyClick(user.window, key, Qt.KeyboardModifier.AltModifier)
-    user.settle()
+    user.press_shortcut(key, Qt.KeyboardModifier.AltModifier)
 
 
 def test_findings_and_proposals_are_judged_by_keys(user: Any, scene: Any, faulty: Any, application: Any) -> None:

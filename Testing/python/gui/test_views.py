@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import slicer
 from PySide6.QtCore import Qt
-from PySide6.QtTest import QTest
 
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.panel_state import PanelState
@@ -74,10 +73,7 @@ def annotated(user: Any) -> None:
 
 
 def key(user: Any, digit: int) -> None:
-    user.window.activateWindow()
-    user.settle()
-    QTest.keyClick(user.window, getattr(Qt.Key, f"Key_{digit}"), Qt.KeyboardModifier.AltModifier)
-    user.settle()
+    user.press_shortcut(getattr(Qt.Key, f"Key_{digit}"), Qt.KeyboardModifier.AltModifier)
     annotated(user)
 
 
