@@ -48,7 +48,9 @@ def slices(scene):
         node.SetFieldOfView(123.0 + n, 117.0, 1.0)
         node.SetXYZOrigin(3.0, 4.0 + n, 0.0)
         node.JumpSliceByCentering(11.0, -7.0, 23.0)
-    return nodes
+    yield nodes
+    for node in nodes:
+        scene.RemoveNode(node)  # singletons, which outlive the closing of the scene
 
 
 def places_of(slices) -> list[tuple]:
