@@ -92,7 +92,7 @@ def test_nodes_of_two_patients_are_refused_and_by_the_panel_too(loaded, tmp_path
             hand_over(given, scratch)
         assert list(scratch.path.iterdir()) == before
         given["fdg"].SetAttribute(ALLOWED, "1")
-        remarks = [entry["code"] for image in hand_over(given, scratch) for entry in image.remarks]
+        remarks = [entry.code for image in hand_over(given, scratch) for entry in image.remarks]
         assert remarks.count("different-patients") == 1
     finally:
         scratch.remove()
