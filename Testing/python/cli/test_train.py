@@ -163,6 +163,7 @@ def test_doses_unlabeled_ct_and_an_external_cohort_join_one_run(tmp_path: Path, 
     assert json.loads((tmp_path / "out/metrics.json").read_text())["external"]["n"] == 9
 
 
+@pytest.mark.slow
 def test_a_stop_file_ends_it_within_a_step_and_so_does_a_signal_after_resuming(tmp_path: Path, cache: Path) -> None:
     long = {"student_stage": {"epochs": 2000, "batch": 4, "rate": 0.003}}
     told = parameters(tmp_path, cache, settings=long)
@@ -195,6 +196,7 @@ def test_teachers_first_and_the_student_later_is_the_same_as_both(finished, tmp_
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_losses_of_one_and_write_once(finished, tmp_path: Path, cache: Path) -> None:
     told = parameters(tmp_path, tmp_path / "own-cache")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(TRAIN_SCRIPT)]

@@ -97,6 +97,7 @@ def student_stage(student: Student, teacher: Teacher | None, data, method: str =
 # -- learning
 
 
+@pytest.mark.slow
 def test_the_teacher_learns_twelve_phantoms_by_heart_within_60_and_60_steps(data, teacher, tmp_path) -> None:
     train(TeacherHeadsStage(teacher, data, data, LOSS), tmp_path / "heads", batch=12, steps=60, every=100)
     train(TeacherStage(teacher, data, data, LOSS), tmp_path / "whole", epochs=20, every=20)

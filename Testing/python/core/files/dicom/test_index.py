@@ -37,6 +37,7 @@ def write_many(folder: Path, files: int) -> None:
         (place / f"{n:06d}").write_bytes(own.replace(b"\\000000", f"\\{n // SERIES:06d}".encode()))
 
 
+@pytest.mark.slow
 def test_ten_thousand_files_in_bounded_memory_with_progress(tmp_path):
     write_many(tmp_path, FILES)
     index_folder(tmp_path / "00")  # what pydicom imports and caches is not the index's memory
