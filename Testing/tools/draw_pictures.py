@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ sys.path[:0] = [str(REPOSITORY / name) for name in ("REACTKD", "REACTKDTrain", "
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
 SIZE = (1500, 950)
+WIDEST = 1200
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,11 +54,23 @@ def join(demo: Path, path: Path) -> None:
     """Write the axial slice and the 3D view of a demo side by side, at a width that a page shows whole."""
     from PIL import Image
 
+    path.parent.mkdir(parents=True, exist_ok=True)
     parts = [Image.open(demo / f"{name}.png").convert("RGB") for name in ("axial", "volume")]
     whole = Image.new("RGB", (sum(part.width for part in parts), max(part.height for part in parts)))
     for n, part in enumerate(parts):
         whole.paste(part, (n * parts[0].width, 0))
-    whole.resize((1400, 1400 * whole.height // whole.width), Image.Resampling.LANCZOS).save(path, optimize=True)
+    whole.save(path)
+    fit(path)
+
+
+def fit(path: Path) -> None:
+    """Make a picture at most `WIDEST` pixels wide; its colors stay, since a palette would lose those of the legend."""
+    from PIL import Image
+
+    picture = Image.open(path).convert("RGB")
+    if picture.width > WIDEST:
+        picture = picture.resize((WIDEST, WIDEST * picture.height // picture.width), Image.Resampling.LANCZOS)
+    picture.save(path, optimize=True)
     print(path)
 
 
@@ -69,8 +83,8 @@ def draw(user: Any, application: Any, folder: Path) -> None:
 
     def keep(name: str, of: str = "window") -> None:
         source = user.screenshot(f"docs_{name}", of)
-        source.replace(folder / f"{name}.png")
-        print(folder / f"{name}.png")
+        shutil.move(source, folder / f"{name}.png")
+        fit(folder / f"{name}.png")
 
     user.wait_until(lambda: user.find("gradeButton").enabled, what="the recognition of the inputs")
     grade(user)
