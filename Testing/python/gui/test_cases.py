@@ -73,6 +73,12 @@ def volumes() -> int:
     return sum(not node.GetHideFromEditors() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
 
 
+def held() -> list[str]:
+    """The names of the volumes, seen or hidden, that hold voxels."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    return [node.GetName() for node in nodes if node.GetImageData() is not None]
+
+
 def row(user: Any, number: int) -> list[str]:
     return user.rows("casesTable")[number]
 
@@ -139,7 +145,8 @@ def test_a_list_from_the_first_look_to_the_next_day(
     # The next day.
     user.click("closeListButton")
     user.wait_until(lambda: widget.panel.reading.cases is None, 10, "the list to close")
-    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 0
+    assert volumes() == 0
+    user.wait_until(lambda: not held(), 10, "the views to let go of the voxels")
     application.select_module("SegmentEditor")
     application.close()
     application.select_module("REACTKD")
