@@ -140,6 +140,8 @@ class Panel(VTKObservationMixin):
 
     def on_scene_end_import(self, _caller: Any = None, _event: Any = None) -> None:
         """A scene came in, or was refused: an open case stays; without one, show its choices and its answer."""
+        if not self._guests_come and PanelState.has_inputs(slicer.mrmlScene):
+            self._new.clear()  # the scene says what is chosen, and an image that it leaves out stays out
         self.context.suspended = self._guests_come = False
         self._read_scene()
 

@@ -120,7 +120,7 @@ def test_an_input_that_is_deleted_is_no_input(user: Any, scene: Any, nodes: Any)
     user.wait_until(lambda: not user.find("gradeButton").enabled, what="the deletion to be noticed")
 
 
-def test_choices_come_back_with_a_saved_scene(user: Any, scene: Any, nodes: Any, tmp_path: Any) -> None:
+def test_choices_come_back_with_a_saved_scene(user: Any, widget: Any, scene: Any, nodes: Any, tmp_path: Any) -> None:
     from support.scene_files import load_scene, save_scene
 
     user.open_section("inputsSection")
@@ -131,7 +131,7 @@ def test_choices_come_back_with_a_saved_scene(user: Any, scene: Any, nodes: Any,
     user.choose("deviceComboBox", "CPU")
     save_scene(scene, tmp_path / "scene.mrb")
     load_scene(scene, tmp_path / "scene.mrb")
-    user.settle()
+    user.wait_until(lambda: not widget.panel.news.active, what="the look at the nodes that came")
     assert user.find("ctSelector").currentNode().GetName() == "CT"
     assert user.find("acetateSelector").currentNode() is None
     assert user.find("tumorList").item(1).checkState() == user.find("tumorList").item(0).checkState()
