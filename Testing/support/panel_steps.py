@@ -34,6 +34,13 @@ def wait_for_grade(user: Any) -> None:
     user.wait_until(lambda: user.find("gradeButton").enabled and user.sees("gradeLabel"), GRADE_S, "a grade")
 
 
+def wait_for_annotations(user: Any) -> None:
+    """Wait until outlines and names are drawn in the views: the panel makes them one after another."""
+    sections = user.application.modules["REACTKD"].widgetRepresentation().self().panel.sections
+    views = next(section for section in sections if section.ui_file == "ViewsPanel.ui")
+    user.wait_until(lambda: views._todo is None, what="the names in the views")
+
+
 def probabilities(user: Any) -> dict[str, float]:
     """What the bars say, in percent."""
     names = ("well", "moderate", "poor")

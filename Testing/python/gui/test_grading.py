@@ -10,7 +10,15 @@ import slicer
 
 from REACTKDLib.core.modality import Modality
 from support.edits import ball, erase, paint
-from support.panel_steps import GRADE_S, grade, probabilities, segments_as_bytes, wait_for_grade, wait_for_inputs
+from support.panel_steps import (
+    GRADE_S,
+    grade,
+    probabilities,
+    segments_as_bytes,
+    wait_for_annotations,
+    wait_for_grade,
+    wait_for_inputs,
+)
 
 
 def graded_nodes() -> set[str]:
@@ -42,8 +50,10 @@ def test_a_case_is_graded(user: Any, phantom_nodes: Any, context: Any) -> None:
 
 def test_grading_again_makes_no_new_nodes_and_says_the_same(user: Any, nodes: Any) -> None:
     grade(user)
+    wait_for_annotations(user)
     first, there = probabilities(user), graded_nodes()
     grade(user)
+    wait_for_annotations(user)
     assert graded_nodes() == there and probabilities(user) == first
 
 

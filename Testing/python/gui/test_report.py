@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QFileDialog
 from host.pictures import missing_rendering
 from REACTKDLib.core.modality import Modality
 from support.edits import ball, erase, mask_of, paint
-from support.panel_steps import choose_model, grade
+from support.panel_steps import choose_model, grade, wait_for_annotations
 
 PATIENCE_S = 600  # a grade takes a second or two; a busy machine may need far longer
 
@@ -87,6 +87,7 @@ def visible_texts() -> list[tuple[str, int]]:
 def test_no_picture_of_the_page_shows_a_name(user: Any, graded: Any, tmp_path: Path, monkeypatch: Any) -> None:
     """The pictures are the same, whatever the corners of the views and a legend of an image say."""
     user.find("layoutCheckBox").click()  # the module's own views never say more than what image it is
+    wait_for_annotations(user)
     ct = graded.volumes[Modality.CT]
     ct.SetName("CT")
     neutral = saved_pictures(user, tmp_path / "neutral.html", monkeypatch)

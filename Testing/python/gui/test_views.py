@@ -13,7 +13,7 @@ from PySide6.QtCore import Qt
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.panel_state import PanelState
 from REACTKDLib.scene.reading_layout import ONE, ORIENTATIONS, OWN_SLICES, THREE_D, THREE_ROWS, view_name
-from support.panel_steps import grade
+from support.panel_steps import grade, wait_for_annotations
 
 USERS = ("Red", "Green", "Yellow")
 DEFAULT = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
@@ -65,16 +65,9 @@ def hidden_nodes() -> list[str]:
     return sorted(node.GetName() for node in nodes if node.GetHideFromEditors())
 
 
-def annotated(user: Any) -> None:
-    """Wait until outlines and names are drawn: the panel makes them one after another."""
-    sections = slicer.modules.REACTKDWidget.panel.sections
-    views = next(section for section in sections if section.ui_file == "ViewsPanel.ui")
-    user.wait_until(lambda: views._todo is None, what="the names in the views")
-
-
 def key(user: Any, digit: int) -> None:
     user.press_shortcut(getattr(Qt.Key, f"Key_{digit}"), Qt.KeyboardModifier.AltModifier)
-    annotated(user)
+    wait_for_annotations(user)
 
 
 def test_the_images_by_buttons_and_keys_and_nothing_is_left_behind(
@@ -148,7 +141,7 @@ def test_the_images_by_buttons_and_keys_and_nothing_is_left_behind(
 
 def test_an_answer_in_all_views(user: Any, nodes: Any, context: Any, application: Any) -> None:
     grade(user)
-    annotated(user)
+    wait_for_annotations(user)
     user.screenshot("views-fused", of="window")
     assert set(hidden_nodes()) >= {"CT", "FDG PET", "REACTKD lesion names"}
     key(user, 6)
@@ -185,7 +178,7 @@ def test_an_answer_in_all_views(user: Any, nodes: Any, context: Any, application
     user.choose("overlayComboBox", "Weight (attention)")
     assert layers(view_name(1, "Axial")) == ("CT", "FDG PET", 0.5), "the PET comes back under the map"
     user.click("namesCheckBox")
-    annotated(user)
+    wait_for_annotations(user)
     assert "REACTKD lesion names" not in hidden_nodes()
     application.select_module("SegmentEditor")
     assert set(drawn(context.outputs.regions.GetDisplayNode())) == {view.GetLayoutName() for view in views}
