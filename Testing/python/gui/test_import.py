@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,18 +60,16 @@ def at_hand(user: Any) -> dict[str, Any]:
     return {**told, "state": user.sees("stateLabel") and user.text("stateLabel"), "bars": probabilities(user)}
 
 
-@pytest.mark.parametrize("happen", [add, nonsense, some_batch])
-def test_inputs_and_answer_stay(
-    application: Any, user: Any, nodes: Any, guest: str, happen: Callable[[str], None]
-) -> None:
+def test_inputs_and_answer_stay(application: Any, user: Any, nodes: Any, guest: str) -> None:
     grade(user)
     before, rows = at_hand(user), user.rows("regionTable")
-    happen(guest)
-    application.forget_errors()  # what VTK says of a file that is no scene
-    pause(user)
-    assert at_hand(user) == before and user.rows("regionTable") == rows
-    for name, modality in SELECTORS.items():
-        assert user.find(name).currentNode() is nodes.volumes[modality]
+    for happen in (nonsense, some_batch, add):
+        happen(guest)
+        application.forget_errors()  # what VTK says of a file that is no scene
+        pause(user)
+        assert at_hand(user) == before and user.rows("regionTable") == rows, happen.__name__
+        for name, modality in SELECTORS.items():
+            assert user.find(name).currentNode() is nodes.volumes[modality], happen.__name__
 
 
 def test_a_grading_goes_on(user: Any, context: Any, nodes: Any, guest: str) -> None:
