@@ -50,6 +50,8 @@ def test_verdict_grade_of_the_reader_and_table_without_scrolling(
     grade(user)
     user.click("gradeButton")
     wait_for_grade(user)
+    panel = application.modules["REACTKD"].widgetRepresentation()
+    assert panel.minimumSizeHint().width() <= 300, "with a list open"
     for width in (300, 600, 420):
         application.window.set_panel_width(width)
         user.screenshot(f"one-screen-{width}")
