@@ -117,17 +117,18 @@ class qMRMLNodeComboBox(qMRMLWidget):
     def _nodes(self) -> list[Any]:
         if self._scene is None:
             return []
-        every = (self._scene.GetNthNode(index) for index in range(self._scene.GetNumberOfNodes()))
-        return [node for node in every if self._offers(node)]
+        return [node for node in self._scene.GetNodes() if self._offers(node)]
 
     def _offers(self, node: Any) -> bool:
+        matches = node.IsA if self._showChildNodeTypes else lambda kind: node.GetClassName() == kind
+        if not any(matches(kind) for kind in self._nodeTypes):
+            return False  # first, as it is true of nearly all nodes
         if node.GetHideFromEditors() and not self._showHidden:
             return False
         if any(node.IsA(kind) for kind in self._hideChildNodeTypes):
             return False
-        matches = node.IsA if self._showChildNodeTypes else lambda kind: node.GetClassName() == kind
         wanted = [(name, value) for kind, name, value in self._attributes if node.IsA(kind)]
-        return any(matches(kind) for kind in self._nodeTypes) and all(
+        return all(
             node.GetAttribute(name) is not None and value in (None, node.GetAttribute(name)) for name, value in wanted
         )
 

@@ -50,6 +50,7 @@ def grab(window: Any) -> np.ndarray:
     reader.SetInput(window)
     reader.SetInputBufferTypeToRGB()
     reader.ReadFrontBufferOff()
+    reader.ShouldRerenderOff()  # it is drawn already
     reader.Update()
     image = reader.GetOutput()
     width, height, _ = image.GetDimensions()

@@ -15,6 +15,7 @@ from host.slice_view import SliceView
 from host.three_d_view import ThreeDView
 
 VIEW_SIZE = (480, 360)
+REDRAW_MS = 150  # without a graphics card a picture takes 20 to 60 ms: many changes are drawn as one
 
 
 class ViewWidget(QWidget):
@@ -28,7 +29,7 @@ class ViewWidget(QWidget):
         self._pressed: QPointF | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(40)
+        self._timer.setInterval(REDRAW_MS)
         self._timer.timeout.connect(self.update)
         view.group.AddObserver(vtk.vtkCommand.UpdateEvent, lambda *_: self.schedule())
         self.setMinimumSize(120, 90)

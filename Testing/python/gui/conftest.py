@@ -18,10 +18,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+if find_spec("slicer") is not None:  # before a test imports the scene, whose texts would stay English without it
+    from host.scripted_module import install
+
+    install()
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
