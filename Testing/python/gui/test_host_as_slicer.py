@@ -164,7 +164,7 @@ def beyond_ints(source: str) -> list[int]:
 
 def test_a_module_adds_a_layout_whose_views_are_made_when_it_is_shown(application: Any) -> None:
     manager, scene = slicer.app.layoutManager(), slicer.mrmlScene
-    before = manager.layout
+    before, names = manager.layout, manager.sliceViewNames()
     view = '<view class="{}" singletontag="{}"><property name="orientation" action="default">Sagittal</property></view>'
     parts = ("vtkMRMLSliceNode", "Mine"), ("vtkMRMLSliceNode", "Red")
     items = "".join(f"<item>{view.format(*part)}</item>" for part in parts)
@@ -189,4 +189,4 @@ def test_a_module_adds_a_layout_whose_views_are_made_when_it_is_shown(applicatio
     assert [widget.isVisible() for widget in (mine, red, green, manager.threeDWidget(0))] == [False, True, True, True]
     red.mrmlSliceCompositeNode().SetLinkedControl(False)
     scene.RemoveNode(mine.mrmlSliceNode())
-    assert manager.sliceViewNames() == ("Red", "Green", "Yellow")
+    assert manager.sliceViewNames() == names
