@@ -310,6 +310,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     shutil.rmtree(tree)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ADDED)
 def test_in_a_copy_of_the_tree(name: str, outcome: str) -> None:
     passed = re.findall(rf"test_{name}\.py::\w+ PASSED", outcome)

@@ -96,6 +96,7 @@ def test_live_follows_the_pen_without_encoding(user: Any, nodes: Any, context: A
     user.screenshot("live", of="window")
 
 
+@pytest.mark.slow
 def test_without_live_an_edit_is_told_and_waits(user: Any, nodes: Any, context: Any) -> None:
     grade(user)
     first = context.report
@@ -133,6 +134,7 @@ def test_cancel_takes_less_than_a_second_and_leaves_no_node(user: Any, nodes: An
     grade(user)
 
 
+@pytest.mark.slow
 def test_cancel_twice_while_libraries_load_then_grade(user: Any, nodes: Any, context: Any, worker: Any) -> None:
     worker.end()
     for _ in range(2):
@@ -217,6 +219,7 @@ def test_a_saved_scene_brings_the_answer_back(user: Any, scene: Any, nodes: Any,
     assert probabilities(user) == before
 
 
+@pytest.mark.slow
 def test_a_gpu_without_memory_leaves_the_work_to_the_cpu_and_says_so(user: Any, nodes: Any, context: Any) -> None:
     from REACTKDLib.core.worker.client import WorkerClient
     from REACTKDLib.core.worker.dispatcher import JobDispatcher

@@ -44,6 +44,7 @@ def test_a_panel_that_is_reloaded_on_show_is_entered(application: Any, user: Any
     assert keys_of(user) == []
 
 
+@pytest.mark.slow
 def test_a_reload_leaves_nothing_of_the_panel_before_it(panel: Any, user: Any, nodes: Any) -> None:
     """Developers reload many times: what stays would follow the scene, beside the panel that is seen."""
     user.wait_until(lambda: panel.self().panel.context.nodes is not None, what="the case")

@@ -131,6 +131,7 @@ def test_findings_and_proposals_are_judged_by_keys(user: Any, scene: Any, faulty
     assert np.allclose(center_of_views(), place)
 
 
+@pytest.mark.slow
 def test_findings_come_with_the_grade_as_well(user: Any, faulty: Any, context: Any) -> None:
     grade(user)
     assert STRAY in user.text(f"findingLabel{stray_row(user)}")

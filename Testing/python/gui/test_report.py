@@ -140,6 +140,7 @@ def test_masks_are_saved_as_they_are_drawn(user: Any, graded: Any, tmp_path: Pat
     assert "The CT was not loaded from DICOM" in user.text("reportLabel")
 
 
+@pytest.mark.slow
 def test_an_answer_goes_to_the_archive_as_dicom(
     user: Any, context: Any, model: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:

@@ -105,6 +105,7 @@ def test_the_installed_module_passes_the_generic_test(installed: Path) -> None:
     assert f"REACTKD ran from {installed}" in result.stdout
 
 
+@pytest.mark.slow
 @needs_cmake
 def test_the_installed_modules_own_tests_pass(installed: Path) -> None:
     """It grades from the installed files alone: library, worker process, panel files, shipped student."""

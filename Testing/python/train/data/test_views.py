@@ -70,6 +70,7 @@ def test_the_number_of_threads_changes_no_bit(prepared, threads) -> None:
         assert torch.equal(other.masks.occupancy, views[0].masks.occupancy)
 
 
+@pytest.mark.slow
 def test_the_same_number_gives_the_same_bits_in_another_process(prepared, tmp_path: Path) -> None:
     maker = ViewMaker(LiverWindow(), MOVING, seed=3)
     view = maker(prepared, 1)

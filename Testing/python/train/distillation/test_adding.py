@@ -92,6 +92,7 @@ def run(tree: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_its_own_tests_pass(tree: Path) -> None:
     options = ("-q", "-p", "no:cacheprovider", "--rootdir", ".", "-o", "pythonpath=")
     assert f"{TEST.count('def test_')} passed" in run(tree, "-m", "pytest", *options, "Testing/test_mean_of_two.py")

@@ -106,6 +106,7 @@ def test_the_teacher_learns_twelve_phantoms_by_heart_within_60_and_60_steps(data
     assert accuracy(logits, data) > 0.95
 
 
+@pytest.mark.slow
 def test_the_student_learns_twelve_phantoms_by_heart_within_100_and_60_steps(data, teacher, student, tmp_path) -> None:
     train(TeacherHeadsStage(teacher, data, data, LOSS), tmp_path / "teacher", batch=12, steps=60, every=100)
     share_cbam(student, teacher.cbam)
