@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from REACTKDLib.scene.reader_study import ReaderStudy
 from REACTKDLib.scene.reading import Reading
 from support.case_files import write_case
 from support.edits import ball, mask_of, paint
+from support.reading_steps import go, wait
 from support.scene_cases import make_case, make_result
 
 SHAPE, SPACING = (22, 36, 40), (4.4, 4.6, 6.0)
@@ -49,19 +49,6 @@ def start(scene):
     yield begin
     for reading in started:
         reading.close()
-
-
-def wait(reading: Reading) -> None:
-    end = time.monotonic() + 60
-    while reading.loader.busy:
-        assert time.monotonic() < end
-        reading.work()
-        time.sleep(0.005)
-
-
-def go(reading: Reading, index: int) -> None:
-    reading.go_to(index)
-    wait(reading)
 
 
 def tumor(reading: Reading):

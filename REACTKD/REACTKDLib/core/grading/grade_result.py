@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.measures import RegionMeasures
@@ -167,3 +168,19 @@ def _region_findings(regions: RegionSet, small: np.ndarray, bundle: Bundle) -> l
 
 def _muted_findings(rows: Sequence[ReportRegion], muted: Sequence[int]) -> list[Finding]:
     return [Finding("region-muted", "info", _("{name} was taken out of the sum."), name=rows[n].name) for n in muted]
+
+
+def muted_nodes(mute: Collection[str | int], regions: RegionSet) -> tuple[int, ...]:
+    """Return the indices of regions given by name or index; the topology node comes after the regions.
+
+    Raises: UsageError for a region that is not there.
+    """
+    names = [region.name for region in regions.regions] + [TOPOLOGY_NAME]
+    indices = []
+    for wish in mute:
+        index = names.index(wish) if wish in names else wish
+        if not isinstance(index, (int, np.integer)) or not 0 <= index < len(names):
+            text = _("There is no region '{wish}'; the regions are {names}.")
+            raise UsageError(text, wish=wish, names=", ".join(names))
+        indices.append(int(index))
+    return tuple(sorted(set(indices)))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from REACTKDLib.core.errors import BundleMismatch, Canceled, NoLiver, NoVolume, UsageError
+from REACTKDLib.core.errors import BundleMismatch, Canceled, NoLiver, NoVolume
 from REACTKDLib.core.findings import Finding, merged
 from REACTKDLib.core.grading.device import FallbackRunner
-from REACTKDLib.core.grading.grade_result import GradeResult, compose_report
+from REACTKDLib.core.grading.grade_result import GradeResult, compose_report, muted_nodes
 from REACTKDLib.core.grading.untrained import ignored_inputs, unseen_combination
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import bounding_box
@@ -32,8 +32,6 @@ from REACTKDLib.core.text import tr as _
 if TYPE_CHECKING:
     from REACTKDLib.core.grading.runner import StudentRunner
     from REACTKDLib.core.student.network import FeatureMaps, Student
-
-SAME_PLACE_MM = 1e-4
 
 
 @dataclass(eq=False)
@@ -116,7 +114,7 @@ class Session:
         Returns False, and changes nothing, when the images differ or would be read on another grid. Raises: what
         `masks.checks.checked` raises.
         """
-        if not _same_images(case, self.case):
+        if not case.has_images_of(self.case):
             return False
         clean = checked(case)
         if not self._would_read(clean):
@@ -126,7 +124,7 @@ class Session:
 
     def serves(self, case: Case) -> bool:
         """True when `adopt` would take this case; nothing is changed. case: as checked."""
-        return _same_images(case, self.case) and self._would_read(case)
+        return case.has_images_of(self.case) and self._would_read(case)
 
     def grade(
         self,
@@ -157,7 +155,7 @@ class Session:
         reading = sum(self._timing_ms.values()) if moved else 0.0
         timing = {**self._timing_ms, "regions": _ms_since(started) - reading}
         self._timing_ms = {"prepare": 0.0, "encode": 0.0}
-        field, muted = self._field, _muted(mute, regions)
+        field, muted = self._field, muted_nodes(mute, regions)
         started = time.perf_counter()
         decided = None
         if regions.lesions:
@@ -306,30 +304,5 @@ def _whole_organ(case: Case, bundle: Bundle) -> Case:
     return case.with_masks(liver=case.liver | case.tumor)
 
 
-def _muted(mute: Collection[str | int], regions: RegionSet) -> tuple[int, ...]:
-    """Return indices of nodes; the topology node comes after the regions."""
-    from REACTKDLib.core.grading.grade_result import TOPOLOGY_NAME
-
-    names = [region.name for region in regions.regions] + [TOPOLOGY_NAME]
-    indices = []
-    for wish in mute:
-        index = names.index(wish) if wish in names else wish
-        if not isinstance(index, (int, np.integer)) or not 0 <= index < len(names):
-            raise UsageError(
-                _("There is no region '{wish}'; the regions are {names}."), wish=wish, names=", ".join(names)
-            )
-        indices.append(int(index))
-    return tuple(sorted(set(indices)))
-
-
 def _ms_since(started: float) -> float:
     return 1000 * (time.perf_counter() - started)
-
-
-def _same_images(a: Case, b: Case) -> bool:
-    return a.modalities == b.modalities and all(
-        a.volumes[m].shape == b.volumes[m].shape
-        and np.allclose(a.volumes[m].ijk_to_ras, b.volumes[m].ijk_to_ras, rtol=0, atol=SAME_PLACE_MM)
-        and np.array_equal(a.volumes[m].array, b.volumes[m].array)
-        for m in a.modalities
-    )

@@ -15,6 +15,8 @@ from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.text import tr as _
 
+SAME_PLACE_MM = 1e-4
+
 
 @dataclass(frozen=True, eq=False)
 class Case:
@@ -68,6 +70,15 @@ class Case:
     def modalities(self) -> tuple[Modality, ...]:
         """The modalities present, in the order of `Modality`."""
         return tuple(self.volumes)
+
+    def has_images_of(self, other: Case) -> bool:
+        """True when both hold the same images, voxel by voxel, at the same place."""
+        return self.modalities == other.modalities and all(
+            mine.shape == theirs.shape
+            and np.allclose(mine.ijk_to_ras, theirs.ijk_to_ras, rtol=0, atol=SAME_PLACE_MM)
+            and np.array_equal(mine.array, theirs.array)
+            for mine, theirs in zip(self.volumes.values(), other.volumes.values(), strict=True)
+        )
 
     def with_masks(
         self,
