@@ -5,6 +5,8 @@
 #   make test-slow    the slow ones
 #   make slicer-host  the module in a window beside slice and 3D views, without Slicer (ARGS="--sample poor" to begin with)
 #   make lint         ruff: format and lint
+#   make types        mypy on the public names
+#   make coverage     the tests, and which lines they reach (build/coverage)
 #   make fuzz         2,000 damaged inputs for every reader (ARGS="--inputs 500 --seed 7 --targets dicom")
 #   make bench        the benchmarks
 #   make gpu-check    CUDA against the CPU, in under four minutes; says "no GPU" where there is none
@@ -29,7 +31,7 @@ endif
 export QT_QPA_PLATFORM ?= offscreen
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow slicer-host lint fuzz bench gpu-check lists owner release-check clean
+.PHONY: help venv demo test test-slow slicer-host lint types coverage fuzz bench gpu-check lists owner release-check clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -58,6 +60,15 @@ slicer-host: $(STAMP)
 
 lint: $(STAMP)
 	@status=0; $(PY) -m ruff check . || status=1; $(PY) -m ruff format --check . || status=1; exit $$status
+
+types: $(STAMP)
+	@$(PY) -m mypy
+
+coverage: $(STAMP)
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@COVERAGE_FILE=$(CURDIR)/build/coverage/data COVERAGE=1 sh Testing/tools/run_tests.sh $(PY) -m "not slow" $(PYTEST_ARGS)
+	@export COVERAGE_FILE=$(CURDIR)/build/coverage/data; $(PY) -m coverage combine -q && $(PY) -m coverage html -q -d build/coverage/html \
+	  && $(PY) -m coverage report --skip-covered --sort=cover
 
 fuzz: $(STAMP)
 	@$(PY) -m fuzz $(ARGS)

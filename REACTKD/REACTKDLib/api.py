@@ -9,12 +9,13 @@ series, images of SimpleITK or nibabel, or `Volume`s.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Union
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard, Union
 
 from REACTKDLib.core.cases.open_case import NEUTRAL_ID, case_of, read_any_segmentation, read_volumes
 from REACTKDLib.core.cases.open_job import MASK_ROLES, two_masks
 from REACTKDLib.core.errors import EmptySegmentation, NoVolume, ReactkdError, UsageError
-from REACTKDLib.core.files.in_memory import is_in_memory, raw_image, volume_of
+from REACTKDLib.core.files.in_memory import raw_image, volume_of
 from REACTKDLib.core.files.segmentations import Segmentation, segmentation_of
 from REACTKDLib.core.files.volumes import RawImage, read_raw
 from REACTKDLib.core.grading.grader import Grader
@@ -52,7 +53,7 @@ def load_model(folder: PathLike | None = None, device: str = "auto") -> Grader:
         >>> model = load_model()
         >>> reports = [grade(case, model=model) for case in cases]
     """
-    return Grader(Bundle.load(shipped_bundle_folder() if folder is None else folder), device)
+    return Grader(Bundle.load(shipped_bundle_folder() if folder is None else Path(folder)), device)
 
 
 def read_case(
@@ -94,7 +95,7 @@ def read_case(
     if segmentation is None and not own_masks:
         text = _("No segmentation is given; give one, or give the masks of the liver and its tumors.")
         raise EmptySegmentation(text)
-    paths = {m: image for m, image in given.items() if not is_in_memory(image) and _is_path(image)}
+    paths = {m: image for m, image in given.items() if _is_path(image)}
     file = segmentation if _is_path(segmentation) else None
     read, findings = read_volumes(paths, file, different_patients_ok=different_patients_ok) if paths else ({}, [])
     volumes = {m: read[m] if m in read else volume_of(image, m) for m, image in given.items()}
@@ -134,7 +135,7 @@ def grade(
     return opened.open(case).grade().report
 
 
-def _is_path(value: object) -> bool:
+def _is_path(value: object) -> TypeGuard[PathLike]:
     return isinstance(value, str | os.PathLike)
 
 

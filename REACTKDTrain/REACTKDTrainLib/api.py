@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Union
 
@@ -68,9 +68,9 @@ def train(cohort: PathLike, output: PathLike, *, on_progress: OnProgress = no_pr
         >>> run = train(cohort="cases.json", output="run")
         >>> run.metrics["macro_auc"]
     """
-    unknown = sorted(set(options) - set(RunOptions.__dataclass_fields__))
+    unknown = sorted(set(options) - {field.name for field in fields(RunOptions)})
     if unknown:
-        known = ", ".join(name for name in RunOptions.__dataclass_fields__ if name not in ("cohort", "output"))
+        known = ", ".join(f.name for f in fields(RunOptions) if f.name not in ("cohort", "output"))
         raise UsageError(f"There is no option {unknown[0]!r} of a training; there are {known}.")
     result = run_experiment(RunOptions(cohort=str(cohort), output=Path(output), **options), on_progress)
     return Run(Path(output), result.bundle)

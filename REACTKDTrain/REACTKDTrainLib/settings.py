@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+from typing_extensions import dataclass_transform
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.text import shown
@@ -36,6 +37,7 @@ class BadSetting(UsageError, ValueError):
     """A setting has a value that it cannot have, or there is no such setting."""
 
 
+@dataclass_transform(frozen_default=True)
 def settings(cls: type[T] | None = None, **config: Any) -> Any:
     """Decorate a class of settings: frozen, typed strictly, no other keys; `config` goes over `CONFIG`.
 

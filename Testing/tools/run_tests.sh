@@ -31,7 +31,8 @@ run_group() {
     title=$1
     shift
     echo "== tests: $title"
-    "$python" -m pytest -q "$@"
+    # shellcheck disable=SC2086  # COVERAGE is empty, or says that the lines reached are to be recorded
+    "$python" ${COVERAGE:+-m coverage run} -m pytest -q "$@"
     status=$?
     case $status in
     0) : >"$told/ran" ;;

@@ -24,11 +24,6 @@ from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import tr as _
 
 
-def is_in_memory(image: object) -> bool:
-    """True for what `raw_image` takes."""
-    return isinstance(image, Volume | RawImage) or _is_simple_itk(image) or _is_nibabel(image)
-
-
 def raw_image(image: Any, role: str = _("the image")) -> RawImage:
     """Return the array and the place of an image in memory.
 

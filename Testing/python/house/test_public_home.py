@@ -1,0 +1,46 @@
+"""What the repository's public home runs and shows: its versions and commands are those of this project."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
+
+
+def text(name: str) -> str:
+    return (REPOSITORY / name).read_text(encoding="utf-8")
+
+
+def test_tests_run_on_every_python_that_is_promised() -> None:
+    oldest = re.search(r'requires-python = ">=3\.(\d+)"', text("pyproject.toml"))
+    matrix = re.search(r"python: \[(.*)\]", text(".github/workflows/test.yml"))
+    assert oldest and matrix
+    versions = [int(minor) for minor in re.findall(r"3\.(\d+)", matrix[1])]
+    assert versions == list(range(int(oldest[1]), 14))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_call_what_is_there(path: Path) -> None:
+    content, makefile = path.read_text(encoding="utf-8"), text("Makefile")
+    for target in re.findall(r"\bmake ([a-z-]+)", content):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
+    for named in re.findall(r"(?:requirements-dev\.txt|REACTKD/Resources/\S+\.txt)", content):
+        assert (REPOSITORY / named).is_file(), named
+    assert "\npermissions:\n  contents: read\n" in content, "a workflow may read, and nothing else"
+
+
+def test_the_hook_lints_with_the_version_of_make_lint() -> None:
+    pinned = re.search(r"^ruff==(\S+)$", text("requirements-dev.txt"), re.MULTILINE)
+    hook = re.search(r"ruff-pre-commit\s+rev: v(\S+)", text(".pre-commit-config.yaml"))
+    assert pinned and hook and pinned[1] == hook[1]
+
+
+def test_the_citation_names_the_paper_and_the_licence_of_the_package() -> None:
+    citation = text("CITATION.cff")
+    assert "arXiv:2508.02104" in citation and "2508.02104" in text("README.md")
+    licence = re.search(r'license = "(.+)"', text("pyproject.toml"))
+    assert licence and f"license: {licence[1]}\n" in citation
