@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from REACTKDLib.core.student.monai_files import USE
 from REACTKDTrainLib.results.tables import difference_cell, markdown, value_cell
 
 NAMES = {
@@ -54,6 +55,8 @@ Over masks as another annotator would have drawn them (borders moved, lesions me
 
 Simulated images follow the same formulas as the Bayes limit. One scanner's physics, one disease, no treated liver.
 Files of another origin than the training's are outside of what was measured.
+
+{use}
 """
 
 
@@ -70,6 +73,7 @@ def card(training: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
         auc=auc_table(evaluation),
         gains=gain_table(evaluation),
         masks=masks_table(evaluation),
+        use=USE.rstrip(),
     )
 
 

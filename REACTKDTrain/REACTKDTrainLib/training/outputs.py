@@ -10,6 +10,7 @@ from typing import Any
 
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.student.bundle import Bundle
+from REACTKDLib.core.student.monai_files import USE
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.trained_on import TrainedOn
 from REACTKDLib.core.writing.atomic import write_text
@@ -187,6 +188,7 @@ def model_card(info: dict, config: TrainingConfig) -> str:
         "The masks are the reader's: a lesion that is not drawn is not graded. Other scanners, tracers, contrast "
         "phases and other tumors were not tested. A grade is read from a biopsy or a resected tumor, not from here.",
         "",
+        USE,
     ]
     return "\n".join(lines)
 

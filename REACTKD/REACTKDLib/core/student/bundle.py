@@ -2,6 +2,7 @@
 
     <folder>/configs/metadata.json    MONAI's metadata, ours under "reactkd": classes, grid, normalization, hash ...
     <folder>/models/model.pt          the student's state dict: tensors, nothing else
+    <folder>/configs/...              what MONAI runs, see `monai_files`; never read here
 
 Whatever the program knows about organ, lesion, classes and inputs comes from here.
 """
@@ -23,6 +24,7 @@ from REACTKDLib.core.errors import BundleAltered, BundleIncomplete, BundleMismat
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle_metadata import HASH, check_description, complete_metadata, read_metadata
 from REACTKDLib.core.student.explain import UncertaintyRule
+from REACTKDLib.core.student.monai_files import monai_files
 from REACTKDLib.core.student.trained_on import TrainedOn
 from REACTKDLib.core.text import quoted, shown
 from REACTKDLib.core.text import tr as _
@@ -107,8 +109,8 @@ class Bundle:
             shape=metadata["reactkd"]["preparation"].get("shape", []),
         )
         with written_beside(folder) as beside:
-            for part, data in ((METADATA, _json_bytes(metadata)), (WEIGHTS, content)):
-                (beside / part).parent.mkdir(parents=True)
+            for part, data in ((METADATA, _json_bytes(metadata)), (WEIGHTS, content), *monai_files()):
+                (beside / part).parent.mkdir(parents=True, exist_ok=True)
                 (beside / part).write_bytes(data)
             Bundle.load(beside)
         return Bundle.load(folder)

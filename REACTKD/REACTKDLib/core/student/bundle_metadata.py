@@ -145,8 +145,15 @@ def _data_format(modalities: Sequence[str], classes: Sequence[str], shape: Seque
         "is_patch_data": False,
         "channel_def": {str(index): name for index, name in enumerate(classes)},
     }
+    regions = {
+        **image,
+        "format": "segmentation",
+        "num_channels": 2,
+        "value_range": [0, 1],
+        "channel_def": {"0": "the organ without its lesions", "1": "one lesion; a channel for each"},
+    }
     return {
-        "inputs": {m: {**image, "channel_def": {"0": m}} for m in modalities},
+        "inputs": {**{m: {**image, "channel_def": {"0": m}} for m in modalities}, "regions": regions},
         "outputs": {"logits": logits},
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -131,6 +131,17 @@ class Student(NodeNetwork):
         if memos:
             return NodeVectors(remembered_fused_nodes(levels, masks, self.config.spread, memos["fused"]), fixed)
         return NodeVectors(fused_nodes(levels, masks.occupancy, self.config.spread), fixed)
+
+    def forward(
+        self, images: dict[str, Tensor], regions: Tensor, topology: Tensor, shells: Tensor | Sequence[Tensor] = ()
+    ) -> Tensor:
+        """Logits (K,) of one case: `encode`, `pool` and `decide` in one call, for other programs than this one.
+
+        images: see `encode`. regions: (n, D, H, W) shares of each grid voxel, the organ without its lesions first.
+        topology: (7,), see `core.masks.topology`. shells: (6, D, H, W) of each lesion, where the nodes hold radial
+        profiles.
+        """
+        return self.decide(self.pool(self.encode(images), NodeMasks(regions, shells)), topology).logits
 
     def decide(self, nodes: NodeVectors, topology: Tensor) -> Decision:
         """Decide one case: `forward_nodes` of what `pool` gave. topology: (7,)."""

@@ -1,0 +1,91 @@
+"""What `configs/inference.json` of a model folder runs: every case of a datalist, as `grade` does it.
+
+The configuration names this class, and bundles are handed on: its name and its arguments stay.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from REACTKDLib.commands.arguments import checked_id
+from REACTKDLib.commands.results import earlier_results_set_aside, write_results
+from REACTKDLib.commands.staging import all_or_nothing
+from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.files.tables import table_text
+from REACTKDLib.core.log import log_cause, log_unforeseen
+from REACTKDLib.core.text import plural
+from REACTKDLib.core.writing.atomic import write_text
+
+if TYPE_CHECKING:
+    from REACTKDLib.core.grading.grader import Grader
+    from REACTKDLib.core.images.case import Case
+    from REACTKDLib.core.reports.report import GradeReport
+
+PREDICTIONS = "predictions.csv"
+_WHAT = "a case of a bundle's run"
+
+
+class DatalistEvaluator:
+    """Grades the cases of a dataset into folders, and leaves `predictions.csv` with a row for each.
+
+    Args:
+        dataset: a `monai.data.Dataset` whose `data` are the jobs of a list (`read_worklist`) and whose items are cases
+            (`open_job`).
+        inferer: the model, of `REACTKDLib.load_model`.
+        output_dir: gets a folder for each case, with the files that `grade` writes, and the table.
+
+    Example:
+        >>> python -m monai.bundle run --config_file configs/inference.json --datalist cases.json
+    """
+
+    def __init__(self, dataset: Any, inferer: Grader, output_dir: str | Path):
+        self.dataset, self.inferer, self.output_dir = dataset, inferer, Path(output_dir)
+
+    def run(self) -> list[GradeReport | None]:
+        """Grade every case, going on past those that cannot be read; their rows say why. None stands for their reports.
+
+        Raises: ReactkdError when no case could be graded, after the table is written; OutputNotWritable.
+        """
+        reports: list[GradeReport | None] = []
+        rows = []
+        for index, job in enumerate(self.dataset.data):
+            report, reason = None, ""
+            try:
+                report = self._grade(index, checked_id(job.case))
+            except ReactkdError as error:
+                log_cause(error, _WHAT)
+                reason = str(error)
+            except Exception as error:  # one odd case must not end a night's run
+                reason = f"An unexpected fault stopped this case; please report it; {log_unforeseen(error, _WHAT)}."
+            reports.append(report)
+            rows.append(self._row(job.case, report, reason))
+        columns = ["case", "grade", *(f"p_{name}" for name in self.inferer.bundle.classes), "uncertain", "reason"]
+        write_text(self.output_dir / PREDICTIONS, table_text([columns, *rows]))
+        if reports and not any(reports):
+            raise ReactkdError(
+                f"None of the {plural(len(reports), 'case')} could be graded; {PREDICTIONS} says why for each."
+            )
+        return reports
+
+    def _grade(self, index: int, name: str) -> GradeReport:
+        if name.lower() == PREDICTIONS:
+            raise UsageError(f"The case cannot be named '{PREDICTIONS}', as the table is; give it another name.")
+        with earlier_results_set_aside(self.output_dir / name), all_or_nothing(self.output_dir / name) as folder:
+            case = self._case(index)
+            result = self.inferer.open(case).grade()
+            write_results(result, case, folder)
+        return result.report
+
+    def _case(self, index: int) -> Case:
+        try:
+            return self.dataset[index]
+        except RuntimeError as error:  # MONAI's, around whatever a transform raises
+            raise error.__cause__ or error from None
+
+    def _row(self, case: str, report: GradeReport | None, reason: str) -> list[Any]:
+        classes = self.inferer.bundle.classes
+        if report is None or report.probabilities is None:
+            return [case, "", *[""] * len(classes), "", reason or "No grade is claimed."]
+        shares = [f"{report.probabilities[name]:.6f}" for name in classes]
+        return [case, report.grade, *shares, str(report.uncertain).lower(), reason]

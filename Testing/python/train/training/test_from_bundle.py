@@ -1,0 +1,58 @@
+"""`configs/train.json` of a model folder trains its student on, through MONAI's own workflow."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from monai.bundle import create_workflow
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.student.bundle import Bundle
+from REACTKDTrainLib.commands.bundle_run import StudentTrainer
+from support.small_models import metadata_for, random_student
+from support.small_training import COHORT
+
+STUDENT = {"filters": 4, "widths": (4, 8, 8), "hidden": 12}
+
+
+def saved(folder, **preparation):
+    student = random_student(2, **STUDENT)
+    metadata = metadata_for(student)
+    metadata["reactkd"]["preparation"] |= preparation
+    Bundle.save(folder, student, metadata)
+    return folder
+
+
+def test_a_students_training_goes_on_from_its_weights(tmp_path):
+    model = saved(tmp_path / "model", spacing_mm=10.0)
+    before = (model / "models" / "model.pt").read_bytes()
+    workflow = create_workflow(
+        config_file=str(model / "configs" / "train.json"),
+        workflow_type="train",
+        bundle_root=str(model),
+        datalist=COHORT,
+        output_dir=str(tmp_path / "run"),
+        device="cpu",
+        folds=1,
+        settings={"data": {"views": 1, "mask_variants": 0}, "student_stage": {"lr": 1e-5}, "seed": 3},
+        **{"train#trainer#max_epochs": 1},
+    )
+    workflow.run()
+    trained, original = (Bundle.load(folder) for folder in (tmp_path / "run" / "bundle", model))
+    assert trained.student.config == original.student.config
+    own, was = trained.student.state_dict(), original.student.state_dict()
+    encoder = [name for name in was if name.startswith("encoders")]
+    assert encoder and all((own[name] - was[name]).abs().max() < 1e-3 for name in encoder)  # near what it began with
+    assert any(not torch.equal(own[name], was[name]) for name in encoder)
+    assert (model / "models" / "model.pt").read_bytes() == before
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["configuration"]["method"] == "none" and record["configuration"]["seed"] == 3
+
+
+def test_a_grid_that_no_training_has_is_refused(tmp_path):
+    model = saved(tmp_path / "model", spacing_mm=7.0)
+    with pytest.raises(UsageError, match="grid is none that a training has"):
+        StudentTrainer(model, COHORT, tmp_path / "run").run()
+    assert not (tmp_path / "run").exists()
