@@ -20,16 +20,16 @@ _SOURCE = Path(__file__).with_name("monai")
 USE = """\
 ## With MONAI
 
-In the model's folder, with `pip install "reactkd[monai]"` (for `train.json` `"reactkd[monai,train]"`): the code that the
-configurations name is this package. Nothing is downloaded.
+In the model's folder, with `pip install "reactkd[monai]"` (for `train.json` `"reactkd[monai,train]"`): the code that
+the configurations name is this package. Nothing is downloaded.
 
     python -m monai.bundle run --config_file configs/inference.json --datalist cases.json --output_dir answers
     python -m monai.bundle run --config_file configs/train.json --datalist graded.json --output_dir run
     python -m monai.bundle verify_metadata --meta_file configs/metadata.json --filepath configs/metadata_schema.json
 
-The first grades each case as `reactkd grade` does, into a folder of its own and `predictions.csv`; the second tunes this
-student on graded cases. In Python, `monai.bundle.load(name, bundle_dir=..., workflow_type="inference")` gives the network
-as a module, with the name of this folder and the folder that it lies in.
+The first grades each case as `reactkd grade` does, into a folder of its own and `predictions.csv`; the second tunes
+this student on graded cases. In Python, `monai.bundle.load(name, bundle_dir=..., workflow_type="inference")` gives the
+network as a module, with the name of this folder and the folder that it lies in.
 """
 
 
