@@ -6,6 +6,7 @@ import torch
 
 from REACTKDTrainLib.data.case import RegionMasks
 from REACTKDTrainLib.data.fixed_nodes import FIXED_SIZE
+from REACTKDTrainLib.data.truth import Truth
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.nodes.node_store import NodeCase, NodeRegions
 
@@ -39,7 +40,8 @@ def cases(n: int = 120, seed: int = 0, fused: int = 0) -> list[NodeCase]:
             regions.append(NodeRegions(fixed, moments, masks))
         truth = torch.randn(10, generator=draw)
         truth[0] = float(nodes - 1)
-        out.append(NodeCase(f"case-{number}", f"p{seed}-{number}", grade, tuple(regions), truth, f"k{number}"))
+        known = Truth(tuple(truth.tolist()))
+        out.append(NodeCase(f"case-{number}", f"p{seed}-{number}", grade, tuple(regions), known, f"k{number}"))
     return out
 
 

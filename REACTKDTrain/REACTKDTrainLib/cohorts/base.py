@@ -13,6 +13,9 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.modality import MODALITIES
 from REACTKDLib.core.text import quoted
 
+#: of `Case.derived`: (L, 3) RAS in mm, the centers of a phantom's lesions, in the order of its truth
+CENTERS = "lesion_centers_ras_mm"
+
 
 @dataclass(frozen=True, eq=False)
 class CohortCase:

@@ -6,12 +6,14 @@ import hashlib
 from dataclasses import asdict
 from functools import partial
 
+import numpy as np
+
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.modality import MODALITIES
 from REACTKDLib.core.phantom import Latents, acquire, draw_patient
 from REACTKDLib.core.phantom.biology_shared import SharedLatents
 from REACTKDLib.core.phantom.patient import draw_grade_and_latents
-from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.cohorts.base import CENTERS, CohortCase
 
 #: raised when phantoms are drawn differently, so that nothing prepared from the old ones is taken for the new
 PHANTOM_VERSION = {"independent": "reactkd-phantom/1", "shared": "reactkd-phantom/2"}
@@ -67,6 +69,9 @@ def open_phantom(
     biology: str = "shared",
     heterogeneity: float | None = None,
 ) -> Case:
-    """Draw and scan one patient."""
+    """Draw and scan one patient; the case knows where its lesions lie (`CENTERS`)."""
     patient = draw_patient(seed, cohort=cohort, biology=biology, heterogeneity=heterogeneity)
-    return acquire(patient, size, around_liver_mm=around_liver_mm).case
+    found = acquire(patient, size, around_liver_mm=around_liver_mm)
+    if "lesions" in found.truth:
+        found.case.derived[CENTERS] = np.array([lesion["center_ras_mm"] for lesion in found.truth["lesions"]])
+    return found.case

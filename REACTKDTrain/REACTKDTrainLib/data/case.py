@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from REACTKDLib.core.student.pooling import NodeMasks
+from REACTKDTrainLib.data.truth import Truth
 
 Start = tuple[int, int, int]
 
@@ -83,7 +84,7 @@ class PreparedCase:
 
     grade: 0 well, 1 moderate, 2 poor, or None. images: modality -> (d, h, w) float32 on the case's box: CT in HU,
     resampled and clipped as `Preparation` does; PET normalized. start: the box's first voxel in the network's grid;
-    grid_shape: that grid's. masks: the expert's first, then the perturbed variants. truth: a phantom's ten latents.
+    grid_shape: that grid's. masks: the expert's first, then the perturbed variants. truth: of a phantom.
     key: a hash of all that went in.
     """
 
@@ -94,7 +95,7 @@ class PreparedCase:
     start: Start
     grid_shape: tuple[int, int, int]
     masks: tuple[RegionMasks, ...]
-    truth: Tensor | None
+    truth: Truth | None
     key: str
 
     @property

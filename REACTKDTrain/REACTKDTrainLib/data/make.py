@@ -14,6 +14,7 @@ from REACTKDLib.core.masks.regions import Box, RegionSet, regions_of
 from REACTKDLib.core.student.prepare import Preparation
 from REACTKDTrainLib.cohorts.sizes import padding_of
 from REACTKDTrainLib.data.annotators import MaskPerturbation, perturb_masks
+from REACTKDTrainLib.data.truth import lesion_nodes_of
 
 ALIGN = 8  # boxes start and end at multiples of this, so that maps at half, a quarter and an eighth have boxes too
 
@@ -51,6 +52,8 @@ def make_arrays(
         "n_masks": np.int64(len(sets)),
         **{f"image_{m.value}": image[box].astype(np.float16) for m, image in prepared.images.items()},
     }
+    nodes = lesion_nodes_of(case, expert)
+    arrays |= {} if nodes is None else {"lesion_nodes": nodes}
     for n, (regions, placement) in enumerate(zip(sets, placements, strict=True)):
         arrays |= {f"{name}{n}": value for name, value in _mask_arrays(placement, box).items()}
         arrays |= _lesion_arrays(placement, box, n)

@@ -17,9 +17,11 @@ from REACTKDTrainLib.content_store import ContentStore, content_key
 from REACTKDTrainLib.data.annotators import MaskPerturbation
 from REACTKDTrainLib.data.case import PreparedCase, RegionMasks, SoftBox
 from REACTKDTrainLib.data.make import make_arrays
+from REACTKDTrainLib.data.truth import truth_of
 from REACTKDTrainLib.worker_pool import WorkerPool
 
-FORMAT = "reactkd-prepared/2"  # raised when cases are opened or prepared differently: 2 places masks as a reader's case
+#: raised when cases are opened or prepared differently: 2 places masks as a reader's case, 3 knows a phantom's lesions
+FORMAT = "reactkd-prepared/3"
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,7 @@ def _prepared_from(f: Mapping[str, np.ndarray], case: CohortCase, key: str) -> P
     images = {m: torch.from_numpy(f[f"image_{m}"].astype(np.float32)) for m in f["modalities"].tolist()}
     masks = tuple(_masks(f, n) for n in range(int(f["n_masks"])))
     start, grid_shape = (tuple(int(v) for v in f[name]) for name in ("start", "grid_shape"))
-    latents = None if case.truth is None else case.truth.get("latents")
-    truth = None if latents is None else torch.tensor(latents, dtype=torch.float32)
+    truth = truth_of(case.truth, f.get("lesion_nodes"))
     return PreparedCase(case.id, case.patient, case.grade, images, start, grid_shape, masks, truth, key)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from REACTKDTrainLib.data.case import RegionMasks
+from REACTKDTrainLib.data.truth import Truth
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,8 +19,8 @@ class View:
     images: modality -> (d, h, w) float32, as the network reads them. hu: (d, h, w) CT in HU, before the window, or None
     without CT. expert: the regions that the teacher pools over; masks: those of the student, perhaps drawn with another
     annotator's errors. fixed, fixed_expert: modality -> (n, Q), the node vectors that need no learning, over `masks`
-    and over `expert`. truth: a phantom's ten latents. key: a hash of the content of the expert's side, which is what
-    teachers see. warp_seed: what the warp was drawn from; None where nothing moved.
+    and over `expert`. truth: of a phantom, by the expert's nodes. key: a hash of the content of the expert's side,
+    which is what teachers see. warp_seed: what the warp was drawn from; None where nothing moved.
     """
 
     case: str
@@ -32,7 +33,7 @@ class View:
     masks: RegionMasks
     fixed: Mapping[str, Tensor]
     fixed_expert: Mapping[str, Tensor]
-    truth: Tensor | None
+    truth: Truth | None
     key: str
     warp_seed: int | None = None
 

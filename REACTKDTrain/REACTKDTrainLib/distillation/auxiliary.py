@@ -8,49 +8,82 @@ import torch
 from torch import Tensor, nn
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.phantom.latents import DENSITIES
+from REACTKDLib.core.phantom.biology_shared import SharedLatents
 from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.data.truth import COLUMNS, truth_of, units_of
 from REACTKDTrainLib.data.view import View
+from REACTKDTrainLib.distillation.losses import masked_mse
 from REACTKDTrainLib.models.outputs import GraphOutput
 
-SIZE = 1 + len(DENSITIES)
+
+class LatentReadout(nn.Module):
+    """Linear readout of what a lesion is from its embedding, in units of the training cases.
+
+    hidden: width of the embeddings. latents: of the training cases, all of one biology, see `units_of`.
+    """
+
+    def __init__(self, hidden: int, latents: Sequence[tuple[float, ...] | SharedLatents]):
+        super().__init__()
+        self.biology = "shared" if isinstance(latents[0], SharedLatents) else "independent"
+        mean, scale = units_of(latents)
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", scale)
+        self.readout = nn.Linear(hidden, len(mean))
+
+    def loss(self, embeddings: Tensor, wanted: Tensor, shown: Tensor) -> Tensor:
+        """Mean squared error, a scalar, over what is known and shown; 0 where that is nothing.
+
+        embeddings: (L, H) of lesions; wanted: (L, K), the columns of `COLUMNS`, NaN where unknown; shown: (L, K) bool,
+        see `visible`.
+        """
+        wanted = (wanted.to(embeddings.device) - self.mean) / self.scale
+        return masked_mse(self.readout(embeddings), wanted, shown.to(embeddings.device).float())
 
 
-class LatentRegression(nn.Module):
-    """Linear readout of the latents from each lesion's embedding; squared error over those that the images can show.
+class LatentRegression(LatentReadout):
+    """The term of `loss.auxiliary` on views.
 
-    hidden: width of the embeddings. train: cases whose latents give the units. Raises: UsageError for other cases.
+    hidden: width of the embeddings. train: cases whose latents give the units. Raises: UsageError for patients, and for
+    phantoms of two biologies.
     """
 
     def __init__(self, hidden: int, train: Sequence[CohortCase]):
-        super().__init__()
-        if any("latents" not in (case.truth or {}) for case in train):
+        truths = [truth_of(case.truth) for case in train]
+        if any(truth is None for truth in truths):
+            raise UsageError("Only digital phantoms have latents to regress; set loss.auxiliary to 0.")
+        if len({truth.biology for truth in truths}) > 1:
             raise UsageError(
-                "Only digital phantoms of the independent biology have latents of the whole patient to regress; set "
-                "loss.auxiliary to 0."
+                "Phantoms of two biologies have different latents; train on one of them, or set loss.auxiliary to 0."
             )
-        latents = torch.tensor([case.truth["latents"] for case in train], dtype=torch.float32)
-        self.register_buffer("mean", latents.mean(dim=0))
-        self.register_buffer("scale", latents.std(dim=0).clamp_min(1e-6))
-        self.readout = nn.Linear(hidden, SIZE)
+        super().__init__(hidden, [truth.latents for truth in truths])
 
     def forward(self, output: GraphOutput, views: Sequence[View], presence: Mapping[str, Tensor]) -> Tensor:
-        """The mean over the cases of each case's mean over its lesions and the latents shown: a scalar.
+        """The mean over the cases of each case's mean over its lesions and the latents known and shown: a scalar.
 
         output: of the student, whose `embeddings` are read. presence: modality -> (B,), the images of each case.
         """
+        shown = visible(presence, self.biology)
         rows = []
         for row, (h, view) in enumerate(zip(output.embeddings, views, strict=True)):
-            shown = visible({m: float(v[row]) for m, v in presence.items()}).to(h.device)
-            if len(h) < 2 or not shown.any():
-                rows.append(h.new_zeros(()))
-                continue
-            target = (view.truth.to(h.device) - self.mean) / self.scale
-            rows.append((self.readout(h[1:]) - target)[:, shown].square().mean())
+            if view.truth is None:
+                raise UsageError(
+                    "A case has no latents to regress; train on phantoms alone, or set loss.auxiliary to 0."
+                )
+            matches = view.masks.matches
+            wanted = view.truth.of_nodes(len(view.expert.volumes_ml))[matches.cpu()][1:]
+            rows.append(self.loss(h[1:], wanted, shown[row].expand_as(wanted)))
         return torch.stack(rows).mean()
 
 
-def visible(present: Mapping[str, float]) -> Tensor:
-    """(10,) bool: the latents that these images show. The lesion count, the first, is the topology node's."""
-    shown = [any(present.get(m.value, 0) for m in by) for _, _, by in DENSITIES.values()]
-    return torch.tensor([False, *shown])
+def visible(presence: Mapping[str, Tensor], biology: str) -> Tensor:
+    """(B, K) bool: which columns of a biology the images show. presence: modality -> (B,), 0 or 1.
+
+    The lesion count of the independent biology is the topology node's, and no image's of a lesion; t of the shared one
+    shows in every image.
+    """
+    columns = []
+    rows = len(next(iter(presence.values())))
+    for seen in COLUMNS[biology].values():
+        given = [value.cpu() > 0 for name, value in presence.items() if name in seen]
+        columns.append(torch.stack(given).any(dim=0) if given else torch.zeros(rows, dtype=torch.bool))
+    return torch.stack(columns, dim=1)

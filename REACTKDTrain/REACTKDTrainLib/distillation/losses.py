@@ -38,9 +38,11 @@ def logit_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
 
 
 def masked_mse(predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean squared error over the entries where `mask` (broadcastable, 0 or 1) is set; 0 when none is."""
-    mask = mask.expand_as(predicted)
-    return ((predicted - target).square() * mask).sum() / mask.sum().clamp_min(1.0)
+    """Mean squared error over the entries where `mask` (broadcastable, 0 or 1) is set and the target is no NaN; 0 when
+    there is none.
+    """
+    mask = mask.expand_as(predicted) * target.isfinite()
+    return ((predicted - target.nan_to_num()).square() * mask).sum() / mask.sum().clamp_min(1.0)
 
 
 def random_presence(n: int, modalities: tuple[str, ...], rate: float, generator: torch.Generator) -> dict[str, Tensor]:

@@ -83,7 +83,9 @@ def open_dosed(
     sets = DoseTestSets(folder, {level: LEVELS[level]}, (seed,), mode, calibrate)
     (path,) = sets.write(case_id, ct)
     low = ct.with_array(read_volume(path, Modality.CT).array)
-    return replace(case, volumes={m: low if m is Modality.CT else v for m, v in case.volumes.items()})
+    dosed = replace(case, volumes={m: low if m is Modality.CT else v for m, v in case.volumes.items()})
+    dosed.derived.update(case.derived)  # of the same masks
+    return dosed
 
 
 def _ct_of(case: Case, case_id: str):

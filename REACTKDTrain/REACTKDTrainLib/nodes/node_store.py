@@ -29,8 +29,9 @@ from REACTKDTrainLib.data.case import PreparedCase, RegionMasks
 from REACTKDTrainLib.data.fixed_nodes import fixed_vectors
 from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.data.store import PreparedStore
+from REACTKDTrainLib.data.truth import Truth, truth_of
 
-FORMAT = "reactkd-nodes/1"
+FORMAT = "reactkd-nodes/2"  # 2 knows a phantom's lesions
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,13 +52,15 @@ class NodeRegions:
 
 @dataclass(frozen=True, eq=False)
 class NodeCase:
-    """One case as heads see it. regions: the expert's first, then those of annotators with errors."""
+    """One case as heads see it. regions: the expert's first, then those of annotators with errors. truth: of a
+    phantom, by the expert's nodes.
+    """
 
     id: str
     patient: str
     grade: int | None
     regions: tuple[NodeRegions, ...]
-    truth: Tensor | None
+    truth: Truth | None
     key: str
 
 
@@ -132,6 +135,8 @@ class NodeStore:
             arrays[f"topology{n}"] = masks.topology.numpy()
             arrays[f"volumes{n}"] = masks.volumes_ml.numpy()
             arrays[f"matches{n}"] = masks.matches.numpy()
+        if case.truth is not None and case.truth.lesion_nodes is not None:
+            arrays["lesion_nodes"] = case.truth.lesion_nodes.numpy()
         return arrays
 
 
@@ -163,9 +168,7 @@ def node_case(f: Mapping[str, np.ndarray], case: CohortCase, key: str) -> NodeCa
     """From the arrays that `NodeStore.arrays_of` made; `case` says who it is."""
     modalities = f["modalities"].tolist()
     regions = tuple(_regions(f, n, modalities) for n in range(int(f["n_masks"])))
-    latents = None if case.truth is None else case.truth.get("latents")
-    truth = None if latents is None else torch.tensor(latents, dtype=torch.float32)
-    return NodeCase(case.id, case.patient, case.grade, regions, truth, key)
+    return NodeCase(case.id, case.patient, case.grade, regions, truth_of(case.truth, f.get("lesion_nodes")), key)
 
 
 def _regions(f: Mapping[str, np.ndarray], n: int, modalities: list[str]) -> NodeRegions:

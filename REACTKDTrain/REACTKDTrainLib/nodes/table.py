@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from REACTKDLib.core.phantom.biology_shared import SharedLatents
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.node_network import NodeBatch
 from REACTKDTrainLib.data.fixed_nodes import columns_of
+from REACTKDTrainLib.data.truth import COLUMNS, Truth
 from REACTKDTrainLib.nodes.node_store import NodeCase
 
 
@@ -51,7 +55,7 @@ class TableBatch(NodeBatch):
 class NodeTable:
     """N cases, each with V sets of masks (the expert's first), padded to n nodes; node 0 is the parenchyma.
 
-    grade: (N,) int64. truth: (N, 10) latents of phantoms, NaN elsewhere. fixed: modality -> (V, N, n, Q). fused: subset
+    grade: (N,) int64. truth: of each phantom, None of a patient. fixed: modality -> (V, N, n, Q). fused: subset
     of images -> (E, N, n, F) with E <= V, the moments of a frozen encoder, empty where there is none. rows: (V, N, n)
     bool, which nodes are real. topology: (V, N, 7). matches: (V, N, n) int64, the expert's node that each overlaps.
     """
@@ -59,7 +63,7 @@ class NodeTable:
     ids: tuple[str, ...]
     patients: tuple[str, ...]
     grade: Tensor
-    truth: Tensor
+    truth: tuple[Truth | None, ...]
     fixed: Mapping[str, Tensor]
     fused: Mapping[str, Tensor]
     rows: Tensor
@@ -78,6 +82,35 @@ class NodeTable:
     def encoded(self) -> int:
         """How many of them have moments of an encoder."""
         return min((len(x) for x in self.fused.values()), default=0)
+
+    @cached_property
+    def node_truth(self) -> Tensor:
+        """(N, n, K): what the expert's nodes are, see `Truth.of_nodes`; NaN where nobody knows, and beyond the last.
+
+        Raises: ValueError for phantoms of two biologies.
+        """
+        known = [truth for truth in self.truth if truth is not None]
+        if len({truth.biology for truth in known}) > 1:
+            raise ValueError("the phantoms of a table must be of one biology")
+        width = len(COLUMNS[known[0].biology]) if known else 0
+        out = torch.full((*self.rows.shape[1:], width), float("nan"))
+        for row, (truth, count) in enumerate(zip(self.truth, self.rows[0].sum(dim=1).tolist(), strict=True)):
+            if truth is not None:
+                out[row, :count] = truth.of_nodes(count)
+        return out
+
+    @cached_property
+    def deciding(self) -> Tensor:
+        """(N,) int64: the expert's node that decides the grade, 0 where that is not known; `Truth.deciding_node`."""
+        return torch.tensor([0 if truth is None else truth.deciding_node for truth in self.truth])
+
+    @property
+    def latents(self) -> np.ndarray | list[SharedLatents] | None:
+        """Of all phantoms, as `study.limits.limit_of` takes them; None where a case is a patient."""
+        if any(truth is None for truth in self.truth):
+            return None
+        own = [truth.latents for truth in self.truth]
+        return own if self.truth[0].biology == "shared" else np.array(own, dtype=np.float64)
 
     def batch(self, index: Tensor | None = None, variant: Tensor | int = 0) -> TableBatch:
         """Cases `index` (B,), by default all, with sets of masks `variant` (B,), or one for all."""
@@ -110,12 +143,11 @@ class NodeTable:
         n = max(len(regions) for column in sets for regions in column)
         fused = [column for column in sets if all(regions.fused for regions in column)]
         counts = torch.tensor([[len(regions) for regions in column] for column in sets])
-        unknown = torch.full((10,), float("nan"))
         return cls(
             tuple(case.id for case in cases),
             tuple(case.patient for case in cases),
             torch.tensor([case.grade for case in cases]),
-            torch.stack([unknown if case.truth is None else case.truth for case in cases]),
+            tuple(case.truth for case in cases),
             {m: _stacked(sets, n, lambda r, m=m: r.fixed[m]) for m in cases[0].regions[0].fixed},
             {s: _stacked(fused, n, lambda r, s=s: r.fused[s]) for s in cases[0].regions[0].fused} if fused else {},
             torch.arange(n) < counts[..., None],
@@ -132,7 +164,7 @@ class NodeTable:
             ids=tuple(self.ids[i] for i in chosen),
             patients=tuple(self.patients[i] for i in chosen),
             grade=self.grade[index],
-            truth=self.truth[index],
+            truth=tuple(self.truth[i] for i in chosen),
             fixed={m: x[:, index] for m, x in self.fixed.items()},
             fused={s: x[:, index] for s, x in self.fused.items()},
             rows=self.rows[:, index],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,14 +13,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from REACTKDLib.core.phantom.latents import DENSITIES
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.node_network import NodeBatch
+from REACTKDTrainLib.distillation.auxiliary import LatentReadout, visible
 from REACTKDTrainLib.distillation.distiller import Distiller
-from REACTKDTrainLib.distillation.losses import focal_loss, masked_mse, random_presence
+from REACTKDTrainLib.distillation.losses import focal_loss, random_presence
 from REACTKDTrainLib.models.outputs import GraphOutput, region_fields
-from REACTKDTrainLib.nodes.table import NodeTable
+from REACTKDTrainLib.nodes.table import NodeTable, TableBatch
 from REACTKDTrainLib.nodes.teacher import NodeTeacher
 from REACTKDTrainLib.settings import Dropout, Probability, Weight, settings
 from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
@@ -101,13 +101,12 @@ def train_student(
         raise ValueError("this distiller needs the teacher's targets")
     if distiller is not None and distiller.needs_maps:
         raise ValueError("this distiller compares whole maps, and there are none on the level of nodes")
-    if recipe.auxiliary and table.truth.isnan().any():
-        raise ValueError("only digital phantoms of the independent biology have latents to regress")
+    if recipe.auxiliary and not all(truth is not None and truth.known for truth in table.truth):
+        raise ValueError("only digital phantoms whose lesions are known have latents to regress")
     with seeded(recipe.seed):
         student = copy.deepcopy(initial) if initial is not None else new_student(table, config)
-        regress = nn.Linear(student.config.hidden, 1 + len(DENSITIES)) if recipe.auxiliary else None
+        regress = LatentReadout(student.config.hidden, table.latents) if recipe.auxiliary else None
         draw = torch.Generator().manual_seed(recipe.seed)
-        latents = (table.truth - table.truth.mean(dim=0)) / table.truth.std(dim=0).clamp_min(1e-6)
         weights = torch.tensor(recipe.class_weights)
 
         def loss(index: Tensor) -> dict[str, Tensor]:
@@ -125,7 +124,8 @@ def train_student(
                 ]
                 terms |= distiller(output, targets.taken(index), views)
             if regress is not None:
-                terms["latents"] = recipe.auxiliary * _latent_loss(regress, output.embeddings, latents[index], presence)
+                own = _latent_loss(regress, output.embeddings, table, index, batch, presence)
+                terms["latents"] = recipe.auxiliary * own
             return terms
 
         parts = [p for name, p in student.named_parameters() if not name.startswith(("encoders.", "cbam."))]
@@ -191,16 +191,21 @@ def _seen_nodes(rows: Tensor, rate: float, draw: torch.Generator) -> Tensor:
     return rows & ~hidden
 
 
-def _latent_loss(readout: nn.Linear, embeddings, wanted: Tensor, presence: Mapping[str, Tensor]) -> Tensor:
-    """Squared error of the latents that the images present can show, over all lesions of the batch."""
-    from REACTKDTrainLib.distillation.auxiliary import visible
-
+def _latent_loss(
+    readout: LatentReadout,
+    embeddings: Sequence[Tensor],
+    table: NodeTable,
+    index: Tensor,
+    batch: TableBatch,
+    presence: Mapping[str, Tensor],
+) -> Tensor:
+    """Over all lesions of the batch: what is known of the expert's node that each overlaps, if the images show it."""
     lesions = torch.cat([h[1:] for h in embeddings])
-    owner = torch.repeat_interleave(
-        torch.arange(len(embeddings)), torch.tensor([len(h) - 1 for h in embeddings], dtype=torch.long)
-    )
-    shown = torch.stack([visible({m: float(v[row]) for m, v in presence.items()}) for row in range(len(embeddings))])
-    return masked_mse(readout(lesions), wanted[owner], shown[owner].float())
+    rows = batch.rows.clone()
+    rows[:, 0] = False  # the parenchyma
+    wanted = table.node_truth[index][torch.arange(len(index))[:, None], batch.matches][rows]
+    shown = visible(presence, readout.biology)[:, None].expand(-1, rows.shape[1], -1)[rows]
+    return readout.loss(lesions, wanted, shown)
 
 
 def optimize(

@@ -22,7 +22,7 @@ def bayes_limit(table: NodeTable, subset: tuple[str, ...], masks: bool = False) 
 
     masks: with the expert's masks besides, whose outline shows the margin whatever the images are.
     """
-    return limit_of(table.truth.double().numpy(), subset_name(subset), masks=masks)
+    return limit_of(table.latents, subset_name(subset), masks=masks)
 
 
 def hand_features(table: NodeTable, subset: tuple[str, ...]) -> np.ndarray:

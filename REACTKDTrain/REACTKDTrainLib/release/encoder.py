@@ -14,8 +14,8 @@ from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.node_network import NodeBatch
 from REACTKDTrainLib.data.fixed_nodes import columns_of
-from REACTKDTrainLib.distillation.auxiliary import SIZE, visible
-from REACTKDTrainLib.distillation.losses import focal_loss, masked_mse, random_presence
+from REACTKDTrainLib.distillation.auxiliary import LatentReadout, visible
+from REACTKDTrainLib.distillation.losses import focal_loss, random_presence
 from REACTKDTrainLib.nodes.train import Checkpoint, Recipe, optimize
 from REACTKDTrainLib.release.crops import Crops, crop_moments
 from REACTKDTrainLib.release.recipe import CropRecipe
@@ -33,7 +33,7 @@ def train_encoder(
     binding: str = "",
     on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Student:
-    """Train a whole student on crops: focal loss, and the lesion's latents; images drop out. Its encoder is kept.
+    """Train a whole student on crops: focal loss, and what the lesion is; images drop out. Its encoder is kept.
 
     config: of the student. recipe: `batch` crops a step. checkpoint: where the state is kept, so that a training that
     was cut off goes on; binding: a hash of recipe and patients, see `Checkpoint`.
@@ -41,9 +41,8 @@ def train_encoder(
     with seeded(recipe.seed):
         draw = torch.Generator().manual_seed(recipe.seed)
         student = Student(config)
-        regress = nn.Linear(config.hidden, SIZE)
         table, columns = crops.table, columns_of(config.blocks)
-        latents = (table.truth - table.truth.mean(dim=0)) / table.truth.std(dim=0).clamp_min(1e-6)
+        regress = LatentReadout(config.hidden, table.latents)
         expert = table.batch()
         fixed = {m: x[..., columns] for m, x in expert.fixed.items()} if student.fixed_size else {}
         student.fit_scales([replace(expert, fixed=fixed)])
@@ -58,9 +57,9 @@ def train_encoder(
         def loss(index: Tensor) -> dict[str, Tensor]:
             presence = random_presence(len(index), MODALITIES, recipe.modality_dropout, draw)
             decision = student.forward_nodes(batch_of(index, presence, crop.shift))
-            shown = torch.stack([visible({m: float(v[b]) for m, v in presence.items()}) for b in range(len(index))])
             rows = crops.owner[index]
-            regression = masked_mse(regress(decision.regions[:, 1]), latents[rows], shown.float())
+            wanted = table.node_truth[rows, crops.lesion[index] + 1]
+            regression = regress.loss(decision.regions[:, 1], wanted, visible(presence, regress.biology))
             focal = focal_loss(decision.logits, table.grade[rows], recipe.gamma)
             return {"focal": focal, "latents": recipe.auxiliary * regression}
 

@@ -19,6 +19,7 @@ from torch import nn
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.modality import INPUTS, subset_name
 from REACTKDLib.core.one_thread import one_thread
+from REACTKDLib.core.phantom.biology_shared import SharedLatents
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.phantom import phantom_case
@@ -244,7 +245,7 @@ class NodeStudy:
         branches = {f"p_{b}": torch.softmax(v.double(), dim=1).numpy() for b, v in targets.branch_logits.items()}
         return {"p_fused": torch.softmax(targets.logits.double(), dim=1).numpy(), **branches}
 
-    def truth(self) -> tuple[np.ndarray, np.ndarray]:
-        """Grades (n,) and latents (n, 10) of the test phantoms."""
+    def truth(self) -> tuple[np.ndarray, np.ndarray | list[SharedLatents]]:
+        """Grades (n,) and latents of the test phantoms, as `limit_of` takes them."""
         table = self.table("test")
-        return table.grade.numpy(), table.truth.numpy().astype(np.float64)
+        return table.grade.numpy(), table.latents
