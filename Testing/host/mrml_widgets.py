@@ -117,12 +117,18 @@ class qMRMLNodeComboBox(qMRMLWidget):
     def _nodes(self) -> list[Any]:
         if self._scene is None:
             return []
-        return [node for node in self._scene.GetNodes() if self._offers(node)]
+        found = {}  # by class, in C++: the real one does not look through the scene in Python either
+        for kind in self._nodeTypes:
+            nodes = self._scene.GetNodesByClass(kind)
+            nodes.UnRegister(None)
+            matching = (node for node in nodes if self._showChildNodeTypes or node.GetClassName() == kind)
+            found.update((node.GetID(), node) for node in matching)
+        offered = {node_id: node for node_id, node in found.items() if self._offers(node)}
+        if len(self._nodeTypes) < 2:
+            return list(offered.values())
+        return [node for node in self._scene.GetNodes() if node.GetID() in offered]
 
     def _offers(self, node: Any) -> bool:
-        matches = node.IsA if self._showChildNodeTypes else lambda kind: node.GetClassName() == kind
-        if not any(matches(kind) for kind in self._nodeTypes):
-            return False  # first, as it is true of nearly all nodes
         if node.GetHideFromEditors() and not self._showHidden:
             return False
         if any(node.IsA(kind) for kind in self._hideChildNodeTypes):

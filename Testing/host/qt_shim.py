@@ -13,7 +13,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from types import ModuleType
 from typing import Any
 
@@ -203,12 +203,18 @@ def _is_open(self: Any, name: str) -> bool:
     return not type(self).__module__.startswith("PySide6")
 
 
+@cache
+def _declared(kind: type, name: str) -> Any:
+    """What a class says of an attribute; looked up once, as a panel sets hundreds of properties at a time."""
+    return inspect.getattr_static(kind, name, None)
+
+
 def set_attribute(self: Any, name: str, value: Any) -> None:
     """Set a property, or an attribute of a class that was written in Python; nothing else can be set.
 
     The bindings keep a signal on the object when it is first asked for.
     """
-    declared = inspect.getattr_static(type(self), name, None)
+    declared = _declared(type(self), name)
     if isinstance(declared, Property):
         put_property(self, name, value)
     elif hasattr(type(declared), "__set__"):

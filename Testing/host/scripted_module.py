@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import unittest
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -149,6 +150,7 @@ def translate(context: str, text: str) -> str:
     return QCoreApplication.translate(context, text)
 
 
+@cache
 def context_of(file: str) -> str:
     """The context of a source file, as Slicer names it: "package.module", or the module's name outside a package."""
     path = Path(file)
