@@ -29,6 +29,7 @@ class CasesPanel(Section):
     """The list and the way through it."""
 
     ui_file = "CasesPanel.ui"
+    follows = ("inputs_changed",)  # and the list's own signal
 
     def __init__(self, context: Any, place: Any) -> None:
         super().__init__(context, place)
@@ -203,8 +204,8 @@ class CasesPanel(Section):
     def _show_list(self) -> None:
         reading, ui = self.reading, self.ui
         has_list, busy = reading.cases is not None, reading.busy
-        ui.listLabel.text = self._list_words()
-        self.folding.say(self._list_words().rstrip(".") if has_list else "")
+        ui.listLabel.text = words = self._list_words()
+        self.folding.say(words.rstrip(".") if has_list else "")
         for button in (ui.openListButton, ui.openFolderButton):
             button.enabled = not busy
         ui.closeListButton.enabled = has_list and not busy

@@ -44,14 +44,15 @@ class PanelContext:
     message: a fault outside the grading, one sentence (the grading's own is `controller.error`).
     suspended: the scene is closing or the panel is going; nothing is shown, and nothing may be added to the scene.
 
-    Signals: inputs_changed (another case, or other inputs of it), state_changed (state, progress or message),
-    result_changed (a new answer, or none), changed (any other thing that is shown).
+    Signals: inputs_changed (another case, or other inputs of it), state_changed (state or message; also when an answer
+    is in the scene), progress_changed (of the work), result_changed (a new answer, or none), pictures_wanted (what is
+    still to be drawn in the views is drawn now), changed (any other thing that is shown).
     """
 
     def __init__(self, resources: Path, reading: Reading) -> None:
         self.resources, self.reading = resources, reading
         self.inputs_changed, self.state_changed, self.result_changed = Signal(), Signal(), Signal()
-        self.changed = Signal()
+        self.changed, self.progress_changed, self.pictures_wanted = Signal(), Signal(), Signal()
         self.nodes: CaseNodes | None = None
         self.choice: SegmentChoice | None = None
         self.problem = ""
@@ -62,9 +63,8 @@ class PanelContext:
         self.dispatcher = JobDispatcher()
         self.controller = GradingController(slicer.mrmlScene, self.dispatcher)
         self.controller.state_changed.connect(lambda _state: self.state_changed())
-        self.controller.progress_changed.connect(lambda _fraction, _text: self.state_changed())
+        self.controller.progress_changed.connect(lambda _fraction, _text: self.progress_changed())
         self.controller.result_changed.connect(lambda _report: self.result_changed())
-        self.controller.outputs_changed.connect(lambda _node: self.changed())
         self.controller.what_if_changed.connect(lambda _answer: self.changed())
 
     # what is so
@@ -280,7 +280,8 @@ class PanelContext:
         """Stop everything, for good."""
         self.controller.close()
         self.dispatcher.close()
-        for signal in (self.inputs_changed, self.state_changed, self.result_changed, self.changed):
+        signals = self.inputs_changed, self.state_changed, self.result_changed, self.changed
+        for signal in (*signals, self.progress_changed, self.pictures_wanted):
             signal.disconnect_all()
 
 

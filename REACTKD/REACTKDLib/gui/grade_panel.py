@@ -50,6 +50,7 @@ class GradePanel(Section):
         self.warm_up_timer.setInterval(WARM_UP_MS)
         self.warm_up_timer.connect("timeout()", self.on_warm_up)
         context.inputs_changed.connect(self.on_inputs)
+        context.progress_changed.connect(self.on_progress)
         context.reading.changed.connect(self._refresh_if_open)
         ui.probabilityWidget.layout().setContentsMargins(0, 0, 0, 0)
         ui.probabilityWidget.layout().setVerticalSpacing(2)
@@ -59,6 +60,11 @@ class GradePanel(Section):
         """A case is at hand, or other inputs of it: it will be graded soon."""
         if not self.context.suspended and self.context.nodes is not None:
             self.warm_up_timer.start()
+
+    def on_progress(self) -> None:
+        """The work has come a step further."""
+        if not self.context.suspended:
+            self._show_state()
 
     def on_warm_up(self) -> None:
         """The first grade need not wait for libraries."""
@@ -105,6 +111,7 @@ class GradePanel(Section):
         self.warm_up_timer.stop()
         self.warm_up_timer.disconnect("timeout()", self.on_warm_up)
         self.context.inputs_changed.disconnect(self.on_inputs)
+        self.context.progress_changed.disconnect(self.on_progress)
         self.context.reading.changed.disconnect(self._refresh_if_open)
         super().cleanup()
 

@@ -28,6 +28,7 @@ KEPT = ("torch", "numpy", "scipy", "SimpleITK", "vtk")  # whatever pip installs,
 REQUIREMENTS, CONSTRAINTS = (
     Path(__file__).resolve().parents[2] / "Resources" / name for name in ("requirements.txt", "constraints.txt")
 )
+_KNOWN: dict[str, str] = {}  # versions that do: the files of five packages take a twentieth of a second to read
 
 
 def missing_packages() -> list[str]:
@@ -155,14 +156,19 @@ def _fits(module: str, package: str, ranges: dict[str, Any]) -> bool:
     if not _is_installed(module):
         return False
     version = _version(package)  # none: installed in another way than by pip
-    return version is None or package not in ranges or ranges[package].contains(version, prereleases=True)
+    fits = version is None or package not in ranges or ranges[package].contains(version, prereleases=True)
+    if not fits:
+        _KNOWN.pop(package, None)  # it may be exchanged for another while Slicer runs
+    return fits
 
 
 def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    if package not in _KNOWN:
+        try:
+            _KNOWN[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            return None
+    return _KNOWN[package]
 
 
 def _ranges() -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from REACTKDLib.gui.views_panel import ViewsPanel
 from REACTKDLib.gui.why_panel import WhyPanel
 from REACTKDLib.scene.panel_state import PanelState
 from REACTKDLib.scene.reading import Reading
+from REACTKDLib.scene.script_runner import SLICE_S
 
 #: from top to bottom; a new section is one more line here
 SECTIONS: tuple[type[Section], ...] = (
@@ -81,6 +84,7 @@ class Panel(VTKObservationMixin):
         self.news.setSingleShot(True)
         self.news.setInterval(NEWS_MS)
         self.news.connect("timeout()", self.on_news)
+        self._rounds = deque((self.reading.work, self.context.controller.poll, *(s.poll for s in self.sections)))
         self._pace = POLL_MS
         self.timer = qt.QTimer()
         self.timer.setInterval(POLL_MS)
@@ -88,12 +92,14 @@ class Panel(VTKObservationMixin):
         self.timer.start()
 
     def on_timer(self) -> None:
-        """Take what the worker has sent, and go on with what must be done here."""
-        if not self.context.suspended:
-            self.reading.work()
-            self.context.controller.poll()
-            for section in self.sections:
-                section.poll()
+        """Take what the worker has sent, and go on with what must be done here; who comes too late begins next time."""
+        until = time.perf_counter() + SLICE_S
+        for _turn in range(len(self._rounds)):
+            if self.context.suspended or time.perf_counter() >= until:
+                break
+            work = self._rounds[0]
+            self._rounds.rotate(-1)
+            work()
         pace = BUSY_POLL_MS if self.context.busy else POLL_MS
         if pace != self._pace:
             self._pace = pace

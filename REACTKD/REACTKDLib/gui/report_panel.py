@@ -154,6 +154,7 @@ class ReportPanel(Section):
         return case.file_name if case is not None and case.id == report.case else "reactkd"
 
     def _extras(self, report: GradeReport) -> PageExtras:
+        self.context.pictures_wanted()
         overlay = self.context.state.view.overlay.offered_by(report)
         limit = overlay.limit(report)
         shown = [row for row in report.regions if row.kind != "topology"]

@@ -25,6 +25,8 @@ class Section(VTKObservationMixin):
     """
 
     ui_file: ClassVar[str] = ""
+    #: signals of the context after which it is shown anew; a section that shows less of the context follows fewer
+    follows: ClassVar[tuple[str, ...]] = ("changed", "result_changed", "inputs_changed", "state_changed")
 
     def __init__(self, context: PanelContext, place: Any) -> None:
         """context: shared state. place: the collapsible button, with a layout, that the section goes into."""
@@ -39,12 +41,7 @@ class Section(VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(self.root)
         if hasattr(self.root, "setMRMLScene"):
             self.root.setMRMLScene(slicer.mrmlScene)
-        self._connected = [
-            context.changed,
-            context.result_changed,
-            context.inputs_changed,
-            context.state_changed,
-        ]
+        self._connected = [getattr(context, name) for name in self.follows]
         for signal in self._connected:
             signal.connect(self._refresh_if_open)
 
@@ -71,7 +68,7 @@ class Section(VTKObservationMixin):
             self.refresh()
 
     def refresh(self) -> None:
-        """Show what is true now. Called after every change and progress: cheap, and without any change of its own."""
+        """Show what is true now. Called after every change: cheap, and without any change of its own."""
 
     def poll(self) -> None:
         """Move work of its own on. Called by the panel's timer, many times a second."""

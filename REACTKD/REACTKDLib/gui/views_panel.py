@@ -36,6 +36,7 @@ class ViewsPanel(Section):
     """Buttons to the panel's state, and the state to the views."""
 
     ui_file = "ViewsPanel.ui"
+    follows = ("changed", "result_changed", "inputs_changed")
 
     def __init__(self, context: Any, place: Any) -> None:
         super().__init__(context, place)
@@ -64,6 +65,7 @@ class ViewsPanel(Section):
         keys = {key: lambda images=images: self.on_images(images) for images, key in IMAGE_KEYS.items()}
         self._keys = shortcuts({**keys, "layout": self.on_layout_key})
         context.controller.outputs_changed.connect(self.on_outputs)
+        context.pictures_wanted.connect(self.on_pictures_wanted)
         self._follow_layout()
         self.refresh()
 
@@ -102,6 +104,11 @@ class ViewsPanel(Section):
     def on_outputs(self, _parameter_node: Any = None) -> None:
         """Regions are drawn: their names and legend go where the views are."""
         self._annotate()
+
+    def on_pictures_wanted(self) -> None:
+        """What is still to be made for the views is made now."""
+        while self._todo is not None and not self.context.suspended:
+            self.poll()
 
     def _set(self, **changes: Any) -> None:
         if self._filling or self.context.suspended:
@@ -145,8 +152,9 @@ class ViewsPanel(Section):
             show_as(self.context.outputs, self.context.report, self.context.state.view)  # a map, in new views too
 
     def poll(self) -> None:
-        """Go on with outlines and names; one view at a time, as they take a twentieth of a second in each."""
-        if self._todo is not None and not self.context.suspended and next(self._todo, self) is self:
+        """Go on with images, outlines and names; one view at a time, as they take a twentieth of a second in each."""
+        todo = self._todo
+        if todo is not None and not self.context.suspended and next(todo, self) is self and self._todo is todo:
             self._todo = None
 
     def _annotate(self) -> None:
@@ -163,7 +171,7 @@ class ViewsPanel(Section):
         view = self.context.state.reading_view if regions else ReadingView()
         pets, on_white = self.views.pet_views(view) if self._on_show else ([], False)
         for segmentation in regions:
-            if outline_on_pet(segmentation, pets, on_white):
+            for _made in outline_on_pet(segmentation, pets, on_white):
                 self._covered = True
                 yield
         anew, self._covered = self._covered, False
@@ -255,4 +263,5 @@ class ViewsPanel(Section):
         self.names.close()
         forget_pet_outlines(self.context.scene)
         self.context.controller.outputs_changed.disconnect(self.on_outputs)
+        self.context.pictures_wanted.disconnect(self.on_pictures_wanted)
         super().cleanup()

@@ -259,6 +259,7 @@ class GradingController(ScriptRunner):
         yield from self._writing(opened, result)
         self.result = result
         self.outputs_changed.emit(self.parameter_node)
+        yield  # what is shown of the end is a step of its own
 
     def _writing(self, opened: _Opened, result: DrawnResult) -> Script:
         """Write the outputs in a few steps that no cancel parts; what is left halfway by a fault is taken out again."""

@@ -20,6 +20,7 @@ from REACTKDLib.scene.shown_views import SLICE_VIEW, THREE_D_VIEW, show_only_in,
 from REACTKDLib.scene.translation import translated
 
 _CLASS, _MARK = "vtkMRMLMarkupsFiducialNode", "REACTKD.LesionNames"
+_IN_3D = "3D"  # else the ID of a slice view
 _TEXT_SCALE = 2.8  # percent of the view's size
 _NEAR_MM = 2.5  # points of a surface are about 2 mm apart
 _SMOOTHED_MM = 1.5  # and it lies a little inside of the outermost voxels
@@ -68,14 +69,18 @@ class LesionNames:
         self._stamp = stamp
 
     def _steps(self) -> Iterator[None]:
-        """Have names in the views that are on show, and in no other."""
+        """Have names in the views that are on show; nodes of other views stay, hidden, until they are on show again."""
         self._release()
         views = shown_views(self.scene, SLICE_VIEW) if self._lesions else []
         three_ds = shown_views(self.scene, THREE_D_VIEW) if self._lesions else []
-        wanted = {view.GetID(): [view] for view in views} | ({"3D": three_ds} if three_ds else {})
+        wanted = {view.GetID(): [view] for view in views} | ({_IN_3D: three_ds} if three_ds else {})
         nodes = {node.GetAttribute(_MARK): node for node in _own_nodes(self.scene)}
         for key, node in nodes.items():
-            if key not in wanted:
+            if key in wanted:
+                continue
+            if self._lesions and (key == _IN_3D or self.scene.GetNodeByID(key) is not None):
+                node.GetDisplayNode().SetVisibility(False)  # its view is hidden, and may come back
+            else:
                 _remove(self.scene, node)
         for key, of in wanted.items():
             if any(view.GetScene() is None for view in of):
@@ -83,12 +88,13 @@ class LesionNames:
             node = nodes.get(key) or self._made(key)
             show_only_in(node.GetDisplayNode(), of)
             _fill(node, [name for name, _points in self._lesions])
-            if key == "3D":
+            if key == _IN_3D:
                 self._place_in_3d(node)
             else:
                 tag = of[0].AddObserver(vtk.vtkCommand.ModifiedEvent, lambda view, _event: self._place_in_slice(view))
                 self._observed.append((of[0], tag))
                 self._place_in_slice(of[0])
+            node.GetDisplayNode().SetVisibility(True)
             if key not in nodes:
                 yield
 

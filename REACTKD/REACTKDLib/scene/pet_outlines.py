@@ -6,6 +6,7 @@ own; all other views draw the results themselves. (Two display nodes on one segm
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import slicer
@@ -18,23 +19,23 @@ _ON_WHITE = 0.72  # a color's share on a white ground: the hue stays, and near-w
 _THICKNESS = {"outline": 3, "edge": 6}  # pixels, inward; the edge is black and lies under the outline
 
 
-def outline_on_pet(segmentation: Any, views: list[Any], on_white: bool) -> bool:
+def outline_on_pet(segmentation: Any, views: list[Any], on_white: bool) -> Iterator[None]:
     """Draw a segmentation as outlines in `views` (slice view nodes that show a PET), as before in all others.
 
-    on_white: the PET is inverted gray with nothing under it. No views: as if never called. Idempotent.
-    Returns True when something new lies over what was drawn before.
+    on_white: the PET is inverted gray with nothing under it. No views: outlines that were made before are hidden.
+    Idempotent. Yields after each node that is made, which lies over what was drawn before.
     """
     scene, main = segmentation.GetScene(), segmentation.GetDisplayNode()
     if scene is None or main is None:
-        return False
+        return
     twins = {
         twin.GetAttribute(_KIND): twin for twin in _twins(scene) if twin.GetAttribute(_MARK) == segmentation.GetID()
     }
     if not views:
         show_only_in(main, [])
-        for twin in twins.values():
-            _remove(scene, twin)
-        return False
+        for twin in twins.values():  # they stay for the next PET: a node takes longer to make than to keep
+            twin.GetDisplayNode().SetVisibility(False)
+        return
     taken = {view.GetID() for view in views}
     show_only_in(main, [view for view in _all_views(scene) if view.GetID() not in taken])
     for kind, share in (("edge", 0.0), ("outline", _ON_WHITE if on_white else 1.0)):  # the first lies below
@@ -44,7 +45,8 @@ def outline_on_pet(segmentation: Any, views: list[Any], on_white: bool) -> bool:
         show_only_in(twin.GetDisplayNode(), views)
         shown = main.GetVisibility() and not (on_white and kind == "edge")
         _copy(segmentation, main, twin.GetDisplayNode(), share, shown)
-    return not twins
+        if kind not in twins:
+            yield
 
 
 def forget_pet_outlines(scene: Any, keep: set[str] = frozenset()) -> None:
