@@ -61,6 +61,7 @@ class qMRMLNodeComboBox(qMRMLWidget):
         self._noneDisplay, self._baseName = "None", ""
         self._attributes: list[tuple[str, str, Any]] = []
         self._id = ""
+        self._shown: list[Any] = []
         self._watch, self._names = Watch(self), Watch(self)
         self._box = widgets.QComboBox(self)
         row = widgets.QHBoxLayout(self)
@@ -138,8 +139,8 @@ class qMRMLNodeComboBox(qMRMLWidget):
             node.GetAttribute(name) is not None and value in (None, node.GetAttribute(name)) for name, value in wanted
         )
 
-    def _choose(self, node_id: str) -> None:
-        offered = [node.GetID() for node in self._nodes()]
+    def _choose(self, node_id: str, nodes: list[Any] | None = None) -> None:
+        offered = [node.GetID() for node in (self._nodes() if nodes is None else nodes)]
         if node_id not in offered:  # the real one shows None for a node that it does not offer
             node_id = "" if self._noneEnabled or not offered else offered[0]
         self._box.setCurrentIndex(self._box.findData(node_id))
@@ -156,7 +157,7 @@ class qMRMLNodeComboBox(qMRMLWidget):
         self.nodeActivated.emit(self.currentNode())
 
     def _rebuild(self) -> None:
-        self._box.clear()
+        self._show_rows([])
         self._choose_id("")
         self._refresh()
 
@@ -164,14 +165,21 @@ class qMRMLNodeComboBox(qMRMLWidget):
         scene = self._scene
         if scene is not None and (scene.IsBatchProcessing() or scene.IsClosing()):
             return  # an end event follows
+        nodes = self._nodes()
+        first = self._box.itemText(0) if self._box.findData("") == 0 else None
+        if nodes != self._shown or first != (self._noneDisplay if self._noneEnabled else None):
+            self._show_rows(nodes)
+        self._choose(self._id, nodes)
+
+    def _show_rows(self, nodes: list[Any]) -> None:
+        self._shown = nodes
         self._names.clear()
         self._box.clear()
         if self._noneEnabled:
             self._box.addItem(self._noneDisplay, "")
-        for node in self._nodes():
+        for node in nodes:
             self._box.addItem(node.GetName(), node.GetID())
             self._names.observe(node, [vtk.vtkCommand.ModifiedEvent], self._on_modified)
-        self._choose(self._id)
 
     def _on_modified(self, node: Any, _event: str) -> None:
         index = self._box.findData(node.GetID())

@@ -167,7 +167,8 @@ class User:
         """
         begun = time.monotonic()
         while not condition():
-            if time.monotonic() - begun > timeout_s * crowd():
+            waited = time.monotonic() - begun
+            if waited > timeout_s and waited > timeout_s * crowd():
                 raise AssertionError(f"waited {time.monotonic() - begun:.0f} s in vain for {what or condition}")
             process_events()
             time.sleep(0.005)

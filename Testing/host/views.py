@@ -36,8 +36,8 @@ class ViewWidget(QWidget):
 
     def schedule(self) -> None:
         """The picture is out of date; draw it again soon, if somebody looks."""
-        self._dirty = True
-        if self.isVisible() and not self._timer.isActive():
+        self.__dict__["_dirty"] = True
+        if not self._timer.isActive() and self.isVisible():
             self._timer.start()
 
     def forceRender(self) -> None:
