@@ -9,6 +9,9 @@ import numpy as np
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.volume import Volume
 
+_SMALL = 2**16  # voxels below which one product for each axis is as fast
+_BAND = 16  # targets that are weighted at once: fewer make more products, more multiply more zeros
+
 
 def nearest_ras_axes(ijk_to_ras: np.ndarray) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     """Return which index axis (0 i, 1 j, 2 k) runs nearest to R, A, S, and its sign along it.
@@ -115,12 +118,54 @@ def area_weights(n_source: int, source_mm: float, first_mm: float, n_target: int
     return (np.maximum(high - low, 0) / target_mm).astype(np.float32)
 
 
-def apply_separable(array: np.ndarray, weights: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
-    """Multiply (D, H, W) by one matrix per axis; weights are (n_target, n_source) for D, H, W. Returns float32."""
-    wd, wh, ww = weights
-    out = np.asarray(array, dtype=np.float32) @ ww.T
-    out = np.matmul(wh, out)
-    return np.matmul(wd, out.reshape(out.shape[0], -1)).reshape(wd.shape[0], wh.shape[0], ww.shape[0])
+def apply_separable(
+    array: np.ndarray,
+    weights: tuple[np.ndarray, np.ndarray, np.ndarray],
+    clip: tuple[float, float] | None = None,
+) -> np.ndarray:
+    """Multiply (D, H, W) by one matrix per axis; weights are (n_target, n_source) for D, H, W. Returns float32.
+
+    clip: limits applied to the values first. A large array is read plane by plane, along the axis that memory holds
+    last, so that it is never copied as a whole, and zeros beside the few weights of a row are not multiplied.
+    """
+    if array.size < _SMALL:
+        wd, wh, ww = weights
+        out = _plane(array, clip) @ ww.T
+        out = np.matmul(wh, out)
+        return np.matmul(wd, out.reshape(out.shape[0], -1)).reshape(wd.shape[0], wh.shape[0], ww.shape[0])
+    order = np.argsort([-abs(stride) for stride in array.strides], kind="stable")
+    depth, rows, columns = (_bands(weights[axis]) for axis in order)
+    sizes = [len(weights[axis]) for axis in order]
+    planes = np.empty((array.shape[order[0]], *sizes[1:]), dtype=np.float32)
+    between = np.empty((sizes[1], array.shape[order[2]]), dtype=np.float32)
+    for source, plane in zip(array.transpose(order), planes, strict=True):
+        _multiply(rows, _plane(source, clip), between)
+        _multiply(columns, between.T, plane.T)
+    out = np.empty((sizes[0], planes[0].size), dtype=np.float32)
+    _multiply(depth, planes.reshape(len(planes), -1), out)
+    return np.ascontiguousarray(out.reshape(sizes).transpose(np.argsort(order)))
+
+
+def _plane(values: np.ndarray, clip: tuple[float, float] | None) -> np.ndarray:
+    """As float32 in C order, clipped before: whole numbers are clipped in their own type."""
+    return np.ascontiguousarray(values if clip is None else np.clip(values, *clip), dtype=np.float32)
+
+
+def _bands(weights: np.ndarray) -> list[tuple[slice, slice, np.ndarray]]:
+    """Cut (n_target, n_source) into rows: which targets, which sources they need, and the weights between the two."""
+    parts = []
+    for start in range(0, len(weights), _BAND):
+        rows = weights[start : start + _BAND]
+        used = np.flatnonzero(rows.any(axis=0))
+        sources = slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 0)
+        parts.append((slice(start, start + len(rows)), sources, np.ascontiguousarray(rows[:, sources])))
+    return parts
+
+
+def _multiply(bands: list[tuple[slice, slice, np.ndarray]], array: np.ndarray, out: np.ndarray) -> None:
+    """Write the product of the matrix that `_bands` has cut and (n_source, m) to `out` (n_target, m)."""
+    for targets, sources, weights in bands:
+        np.matmul(weights, array[sources], out=out[targets])
 
 
 def sample_volume(volume: Volume, grid: Grid, fill: float) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from REACTKDLib.core.student.bands import N_BANDS
 from REACTKDLib.core.student.config import StudentConfig
+from REACTKDLib.core.student.convolution import Convolution
 
 
 class ResidualBlock(nn.Module):
@@ -21,7 +22,7 @@ class ResidualBlock(nn.Module):
         self.norms = nn.ModuleList(
             [nn.InstanceNorm3d(channels) if norm == "instance" else nn.Identity() for _ in range(2)]
         )
-        self.convs = nn.ModuleList([nn.Conv3d(channels, channels, 3, padding=1) for _ in range(2)])
+        self.convs = nn.ModuleList([Convolution(channels, channels, 3, padding=1) for _ in range(2)])
         if norm == "none":  # without a norm the block starts as the identity
             nn.init.zeros_(self.convs[1].weight)
             nn.init.zeros_(self.convs[1].bias)
@@ -38,9 +39,9 @@ class Trunk(nn.Module):
 
     def __init__(self, filters: int, norm: str):
         super().__init__()
-        self.down1 = nn.Conv3d(filters, 2 * filters, 3, stride=2, padding=1)
+        self.down1 = Convolution(filters, 2 * filters, 3, stride=2, padding=1)
         self.block1 = ResidualBlock(2 * filters, norm)
-        self.down2 = nn.Conv3d(2 * filters, 4 * filters, 3, stride=2, padding=1)
+        self.down2 = Convolution(2 * filters, 4 * filters, 3, stride=2, padding=1)
         self.block2 = ResidualBlock(4 * filters, norm)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -59,13 +60,13 @@ class Encoders(nn.Module):
         super().__init__()
         self.config = config
         stems = {self.stem_name(m) for m in config.modalities}
-        self.stems = nn.ModuleDict({name: nn.Conv3d(N_BANDS, config.filters, 3, padding=1) for name in sorted(stems)})
+        self.stems = nn.ModuleDict({name: Convolution(N_BANDS, config.filters, 3, padding=1) for name in sorted(stems)})
         trunks = {self.trunk_name(m) for m in config.modalities}
         self.trunks = nn.ModuleDict({name: Trunk(config.filters, config.norm) for name in sorted(trunks)})
         channels = [config.filters * 2**level for level in range(3)]
         self.projections = nn.ModuleDict(
             {
-                name: nn.ModuleList([nn.Conv3d(c, w, 1) for c, w in zip(channels, config.widths, strict=True)])
+                name: nn.ModuleList([Convolution(c, w, 1) for c, w in zip(channels, config.widths, strict=True)])
                 for name in sorted(stems)
             }
         )
@@ -81,6 +82,9 @@ class Encoders(nn.Module):
 
     def forward(self, modality: str, bands: Tensor) -> list[Tensor]:
         x = self.stems[self.stem_name(modality)](bands)
-        x = x.abs() if self.config.nonlinearity == "abs" else torch.relu(x)
+        if torch.is_grad_enabled():
+            x = x.abs() if self.config.nonlinearity == "abs" else torch.relu(x)
+        else:  # in place: the first layer's maps are the largest, and a second copy costs more than the values
+            x = x.abs_() if self.config.nonlinearity == "abs" else x.relu_()
         maps = self.trunks[self.trunk_name(modality)](x)
         return [p(m) for p, m in zip(self.projections[self.stem_name(modality)], maps, strict=True)]

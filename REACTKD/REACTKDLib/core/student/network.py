@@ -94,6 +94,7 @@ class Student(NodeNetwork):
             bands[name] = split[0]
             if self.fused_size:
                 self.encoder_calls += 1
+                split = split.to(memory_format=torch.channels_last_3d)
                 levels[name] = [level[0] for level in self.encoders(name, split)]
         return FeatureMaps({n: i[0, 0] for n, i in images.items()}, bands, levels)
 
@@ -102,7 +103,7 @@ class Student(NodeNetwork):
 
         The coarsest is the level of the teachers' fused map, whose CBAM3D this is.
         """
-        fused = [torch.stack(group).sum(dim=0) for group in zip(*features.levels.values(), strict=True)]
+        fused = [sum(group[1:], group[0]) for group in zip(*features.levels.values(), strict=True)]
         if self.cbam is not None:
             fused[-1] = self.cbam(fused[-1][None])[0]
         return fused

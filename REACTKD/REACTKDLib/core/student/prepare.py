@@ -197,10 +197,7 @@ def resample_along_axes(volume: Volume, grid: Grid, fill: float, clip: tuple[flo
         window.append(slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 1))
         inside.append(w.any(axis=1))
         weights.append(w[:, window[-1]])
-    source = array[tuple(window)]
-    if clip is not None:
-        source = np.clip(source, *clip)
-    values = apply_separable(source, tuple(weights))
+    values = apply_separable(array[tuple(window)], tuple(weights), clip)
     seen = inside[0][:, None, None] & inside[1][None, :, None] & inside[2][None, None, :]
     values[~seen] = fill
     return values
