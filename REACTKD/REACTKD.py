@@ -122,13 +122,14 @@ class REACTKDLogic(ScriptedLoadableModuleLogic):
         ensure_packages()
 
     def grader(self, bundleFolder: str | None = None, device: str = "auto") -> Any:
-        """Return the grader of a model folder (None: the shipped one), loaded once per folder and device."""
+        """Return the grader of a model or an ensemble (None: the shipped one), loaded once per folder and device."""
         from REACTKDLib.core.grading.grader import Grader
-        from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
+        from REACTKDLib.core.student.bundle import shipped_bundle_folder
+        from REACTKDLib.core.student.ensemble import load_model_folder
 
         folder = Path(bundleFolder) if bundleFolder else shipped_bundle_folder()
         if (folder, device) not in self._graders:
-            self._graders[folder, device] = Grader(Bundle.load(folder), device=device)
+            self._graders[folder, device] = Grader(load_model_folder(folder), device=device)
         return self._graders[folder, device]
 
     def grade(

@@ -9,7 +9,7 @@ series, images of SimpleITK or nibabel, or `Volume`s.
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard, Union
 
 from REACTKDLib.core.cases.open_case import NEUTRAL_ID, case_of, read_any_segmentation, read_volumes
@@ -23,7 +23,8 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import SEGMENTATION_ROLE, Modality
 from REACTKDLib.core.reports.report import GradeReport
-from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
+from REACTKDLib.core.student.bundle import shipped_bundle_folder
+from REACTKDLib.core.student.ensemble import load_model_folder
 from REACTKDLib.core.text import tr as _
 
 if TYPE_CHECKING:
@@ -38,11 +39,12 @@ Image = Union[PathLike, Volume, "SimpleITK.Image", "nibabel.Nifti1Image"]
 Mask = Union[Image, "np.ndarray"]
 
 
-def load_model(folder: PathLike | None = None, device: str = "auto") -> Grader:
+def load_model(folder: PathLike | Sequence[PathLike] | None = None, device: str = "auto") -> Grader:
     """Open a model once, for many cases.
 
     Args:
-        folder: the model's folder (a bundle in MONAI's layout); None takes the student that is shipped.
+        folder: the model's folder (a bundle in MONAI's layout); None takes the student that is shipped. The folder of
+            an ensemble, or several folders: their mean probabilities are the answer.
         device: 'cpu', 'cuda', or 'auto' for a GPU where there is one.
 
     Returns: the model; `grade(case, model=model)` uses it, `model.open(case)` keeps a case open for corrected masks.
@@ -53,7 +55,7 @@ def load_model(folder: PathLike | None = None, device: str = "auto") -> Grader:
         >>> model = load_model()
         >>> reports = [grade(case, model=model) for case in cases]
     """
-    return Grader(Bundle.load(shipped_bundle_folder() if folder is None else Path(folder)), device)
+    return Grader(load_model_folder(shipped_bundle_folder() if folder is None else folder), device)
 
 
 def read_case(
@@ -108,13 +110,17 @@ def read_case(
 
 
 def grade(
-    case: Case | None = None, *, model: Grader | PathLike | None = None, device: str = "auto", **images: Any
+    case: Case | None = None,
+    *,
+    model: Grader | PathLike | Sequence[PathLike] | None = None,
+    device: str = "auto",
+    **images: Any,
 ) -> GradeReport:
     """Grade one case and say which regions decided.
 
     Args:
         case: from `read_case`; without it, the arguments of `read_case` by name.
-        model: from `load_model`, or a model's folder; None takes the student that is shipped.
+        model: from `load_model`, or a model's folder or folders; None takes the student that is shipped.
         device: for a model that is opened here, see `load_model`.
         images: `ct`, `fdg`, `acetate`, `segmentation`, ... as `read_case` takes them.
 

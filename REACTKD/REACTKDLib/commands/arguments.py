@@ -59,7 +59,14 @@ def add_different_patients_argument(parser: argparse.ArgumentParser) -> None:
 
 def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the choice of the model."""
-    parser.add_argument("--bundle", type=Path, metavar="DIR", help="the model's folder (default: the shipped one)")
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="DIR",
+        nargs="+",
+        help="the model's folder (default: the shipped one); several folders, or that of an ensemble: their mean "
+        "probabilities are the answer, at as many times the time and memory",
+    )
 
 
 def add_device_argument(parser: argparse.ArgumentParser) -> None:

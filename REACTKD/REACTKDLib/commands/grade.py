@@ -71,8 +71,9 @@ def _dicom_headers(arguments: argparse.Namespace, case: Case, grader: Any) -> li
 
 
 def open_grader(arguments: argparse.Namespace) -> Any:
-    """Return the grader of the chosen bundle and device. Raises: the errors of bundles."""
+    """Return the grader of the chosen bundles and device. Raises: the errors of bundles."""
     from REACTKDLib.core.grading.grader import Grader
-    from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
+    from REACTKDLib.core.student.bundle import shipped_bundle_folder
+    from REACTKDLib.core.student.ensemble import load_model_folder
 
-    return Grader(Bundle.load(arguments.bundle or shipped_bundle_folder()), device=arguments.device)
+    return Grader(load_model_folder(arguments.bundle or shipped_bundle_folder()), device=arguments.device)

@@ -65,7 +65,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _preparation(arguments: argparse.Namespace) -> Preparation:
-    from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
+    from REACTKDLib.core.student.bundle import shipped_bundle_folder
+    from REACTKDLib.core.student.ensemble import load_model_folder
     from REACTKDLib.core.student.representations import PAPER
 
-    return PAPER if arguments.paper else Bundle.load(arguments.bundle or shipped_bundle_folder()).preparation
+    return PAPER if arguments.paper else load_model_folder(arguments.bundle or shipped_bundle_folder()).preparation

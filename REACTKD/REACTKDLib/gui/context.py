@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.review.stored_answers import StoredAnswer
-from REACTKDLib.core.student.bundle import model_hash
+from REACTKDLib.core.student.ensemble import answer_hash
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.jobs import Model
 from REACTKDLib.gui.packages import ensure_packages, missing_packages
@@ -193,7 +193,7 @@ class PanelContext:
     @property
     def other_model(self) -> bool:
         """True when the answer on the screen is of another model than the one that is chosen now."""
-        return self.report is not None and model_hash(self.state.model) not in (None, self.report.model.sha256)
+        return self.report is not None and answer_hash(self.state.model) not in (None, self.report.model.sha256)
 
     def close_case(self) -> None:
         """Let go of the case at hand: stop its work, forget its inputs. Its nodes stay in the scene."""

@@ -198,7 +198,7 @@ class GradePanel(Section):
             return
         ui.gradeLabel.text = self._headline(report)
         ui.detailsLabel.text = self._details(report)
-        self._show_bars(report.probabilities or {})
+        self._show_bars(report)
 
     @staticmethod
     def _headline(report: GradeReport) -> str:
@@ -231,7 +231,9 @@ class GradePanel(Section):
             return _("What the chosen model may be used for is shown with its answer.")
         return _("The shipped model is trained on digital phantoms: not for clinical use.")
 
-    def _show_bars(self, probabilities: dict[str, float]) -> None:
+    def _show_bars(self, report: GradeReport) -> None:
+        probabilities = report.probabilities or {}
+        spread = report.ensemble.spread if report.ensemble is not None else {}
         layout = self.ui.probabilityWidget.layout()
         if list(self._bars) != list(probabilities):
             while layout.count():
@@ -248,3 +250,7 @@ class GradePanel(Section):
         for grade, value in probabilities.items():
             self._bars[grade].value = round(100 * value)
             self._bars[grade].format = f"{100 * value:.1f} %"
+            if grade in spread:
+                text = _("{value} % ({low} to {high})")
+                low, high = (f"{100 * end:.1f}" for end in (spread[grade].low, spread[grade].high))
+                self._bars[grade].format = text.format(value=f"{100 * value:.1f}", low=low, high=high)

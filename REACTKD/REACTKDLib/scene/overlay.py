@@ -82,7 +82,7 @@ def overlays_for(report: GradeReport | None) -> tuple[Overlay, ...]:
     """Return the choices that a report offers: without a grade there is nothing to color by but the default."""
     if report is None or report.grade is None:
         return (Overlay(),)
-    classes = tuple(report.baseline or {})
+    classes = tuple(report.probabilities or {})
     known = shown_values(report.regions)
     choices = (Overlay(v.overlay_key, grade) for v in known for grade in (classes if v.per_class else (None,)))
     return (*choices, Overlay(VOXELS))

@@ -30,7 +30,7 @@ def write_table(node: Any, report: GradeReport) -> None:
     table.AddColumn(_words("kind", (row.kind for row in rows)))
     table.AddColumn(_numbers("volume", (row.volume_ml for row in rows)))
     for value in IN_FILES:
-        for name, grade in value.column_names(tuple(report.baseline or {}), " ").items():
+        for name, grade in value.column_names(tuple(report.probabilities or {}), " ").items():
             table.AddColumn(_numbers(name, (value.of(row, grade) for row in rows)))
     table.AddColumn(_words("low resolution", ("yes" if row.low_resolution else "no" for row in rows)))
     measures = {key.replace("_", " "): row for key, row in measure_titles(rows).items()}

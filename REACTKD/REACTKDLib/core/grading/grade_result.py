@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.findings import Finding, merged
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.measures import RegionMeasures
 from REACTKDLib.core.masks.placement import Placement
 from REACTKDLib.core.masks.regions import Region, RegionSet
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.reports.ensemble import EnsembleAnswer, MemberAnswer
 from REACTKDLib.core.reports.region_values import VALUES, plain_values
 from REACTKDLib.core.reports.report import GradeReport, ReportModel, ReportRegion
 from REACTKDLib.core.student.explain import UncertaintyRule, Votes, cosine_edges, softmax
@@ -25,6 +26,7 @@ from REACTKDLib.core.text import tr as _
 if TYPE_CHECKING:
     from REACTKDLib.core.grading.runner import Decided
     from REACTKDLib.core.student.bundle import Bundle
+    from REACTKDLib.core.student.ensemble import Ensemble
 
 TOPOLOGY_NAME = _("Number and shape of lesions")
 # A lesion smaller than this many grid voxels does not fill one cell of the encoder's maps at half resolution.
@@ -38,7 +40,7 @@ class GradeResult:
     """One answer.
 
     report: for people and files. regions: label i + 1 of its map is report.regions[i]. votes: the head's numbers in
-    float64, None where no grade is claimed.
+    float64, None where no grade is claimed and where several models answered.
     """
 
     report: GradeReport
@@ -74,66 +76,113 @@ class GradeResult:
         return self._voxel_map[1]
 
 
-def compose_report(
-    *,
-    bundle: Bundle,
-    case_id: str,
-    used: Sequence[Modality],
-    regions: RegionSet,
-    measures: Sequence[RegionMeasures],
-    placement: Placement,
-    decided: Decided | None,
-    muted: Sequence[int],
-    findings: Sequence[Finding],
-    device: str,
-    timing_ms: Mapping[str, float],
-    draw_map: Callable[[int], np.ndarray],
-) -> GradeResult:
-    """Put an answer into words and numbers. decided: None where there is no lesion, hence no grade.
+@dataclass(frozen=True, eq=False)
+class Judgment:
+    """What one model makes of a case. bundle: the model. decided: None where there is no lesion, hence no grade.
 
-    measures: of each region. draw_map(predicted): the voxel map in logits per ml, on the reference grid.
+    draw_map(predicted): the voxel map in logits per ml, on the reference grid.
     """
+
+    bundle: Bundle
+    decided: Decided | None
+    findings: tuple[Finding, ...]
+    device: str
+    timing_ms: Mapping[str, float]
+    draw_map: Callable[[int], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What is graded: a case by its id, the images used, the regions with their measures and their place on the
+    network's grid, and the nodes that take no part.
+    """
+
+    case_id: str
+    used: tuple[Modality, ...]
+    regions: RegionSet
+    measures: Sequence[RegionMeasures]
+    placement: Placement
+    muted: tuple[int, ...]
+
+
+def compose_report(
+    model: Bundle | Ensemble, asked: Asked, judgments: Sequence[Judgment], findings: Sequence[Finding]
+) -> GradeResult:
+    """Put an answer into words and numbers.
+
+    judgments: one, or of each member of an ensemble. Then the probabilities are their mean, and so is every value of a
+    region: shares and deletion effects are differences of probabilities, so that their means are those of the answer.
+    Parts of logits are not claimed: the mean of probabilities is no softmax of a sum of parts. findings: of the case.
+    """
+    bundle, regions, muted = model, asked.regions, asked.muted
+    measures, placement = asked.measures, asked.placement
     small = placement.occupancy.sum(axis=(1, 2, 3)) < _LOW_RESOLUTION_CELLS
+    for judgment in judgments:
+        findings = merged(findings, judgment.findings)
     findings = [*findings, *_region_findings(regions, small, bundle)]
     shared = {
-        "case": case_id,
-        "inputs": tuple(m.value for m in used),
+        "case": asked.case_id,
+        "inputs": tuple(m.value for m in asked.used),
         "model": ReportModel(*(str(bundle.info[key]) for key in ("name", "version", "sha256", "clinical_use"))),
-        "device": device,
-        "timing_ms": timing_ms,
+        "device": "cpu" if any(j.device == "cpu" for j in judgments) else judgments[0].device,
+        "timing_ms": {key: sum(j.timing_ms[key] for j in judgments) for key in judgments[0].timing_ms},
     }
+    claimed = all(judgment.decided is not None for judgment in judgments)
     if regions.lesions and set(range(1, len(regions.regions))) <= set(muted):
-        decided = None  # what is left says nothing of a lesion, as where none is marked
+        claimed = False  # what is left says nothing of a lesion, as where none is marked
         text = _("Every lesion was taken out, so no grade is given.")
         findings.append(Finding("lesions-left-out", "warning", text))
-    if decided is None:
+    if not claimed:
         rows = tuple(_row(*known, {}) for known in zip(regions.regions, measures, small))
         report = GradeReport(
             grade=None, probabilities=None, uncertain=True, baseline=None, regions=rows, edges=(),
             findings=tuple(findings), **shared,
         )  # fmt: skip
         return GradeResult(report, regions, None, None)
-    votes = decided.votes.muted(muted)
-    probabilities = softmax(votes.logits)
-    predicted = int(probabilities.argmax())
+    votes = [judgment.decided.votes.muted(muted) for judgment in judgments]
+    each = [softmax(member.logits) for member in votes]
+    probabilities = np.mean(each, axis=0)
+    predicted, alone = int(probabilities.argmax()), len(votes) == 1
     per_class = lambda row: dict(zip(bundle.classes, (float(v) for v in row)))  # noqa: E731
     nodes = [*regions.regions, None]
-    columns = {v.key: plain_values(v.compute(votes, predicted, nodes), bundle.classes) for v in VALUES}
+    computed = [{v.key: v.compute(member, predicted, nodes) for v in VALUES} for member in votes]
+    means = {v.key: np.mean([of[v.key] for of in computed], axis=0) for v in VALUES if alone or not v.of_logits}
+    columns = {key: plain_values(mean, bundle.classes) for key, mean in means.items()}
     known = [*zip(regions.regions, measures, small), (None, None, False)]
     rows = [_row(*known[n], {key: column[n] for key, column in columns.items()}) for n in range(len(nodes))]
     report = GradeReport(
         grade=bundle.classes[predicted],
         probabilities=per_class(probabilities),
         uncertain=UncertaintyRule(**bundle.info.get("uncertain", {}))(probabilities),
-        baseline=per_class(votes.baseline),
+        baseline=per_class(votes[0].baseline) if alone else None,
         regions=tuple(rows),
-        edges=cosine_edges(decided.embeddings),
+        edges=_mean_edges([judgment.decided.embeddings for judgment in judgments]),
         findings=(*findings, *_muted_findings(rows, muted)),
-        without_regions=per_class(shares_of(votes).without_regions),
+        without_regions=per_class(np.mean([shares_of(member).without_regions for member in votes], axis=0)),
         redundant=redundant_nodes(votes, predicted),
+        ensemble=None if alone else EnsembleAnswer(tuple(map(_member_answer, judgments, each))),
         **shared,
     )
-    return GradeResult(report, regions, votes, lambda: draw_map(predicted))
+    return GradeResult(report, regions, votes[0] if alone else None, lambda: _mean_map(judgments, predicted))
+
+
+def _member_answer(judgment: Judgment, probabilities: np.ndarray) -> MemberAnswer:
+    classes, info = judgment.bundle.classes, judgment.bundle.info
+    named = (str(info[key]) for key in ("name", "version", "sha256"))
+    return MemberAnswer(*named, classes[int(probabilities.argmax())], dict(zip(classes, map(float, probabilities))))
+
+
+def _mean_edges(embeddings: Sequence[np.ndarray]) -> tuple[tuple[int, int, float], ...]:
+    edges = [cosine_edges(vectors) for vectors in embeddings]
+    return tuple((*same[0][:2], sum(edge[2] for edge in same) / len(same)) for same in zip(*edges))
+
+
+def _mean_map(judgments: Sequence[Judgment], predicted: int) -> np.ndarray:
+    """The mean of the members' maps, in one array."""
+    total = judgments[0].draw_map(predicted)
+    for judgment in judgments[1:]:
+        total += judgment.draw_map(predicted)
+    return total if len(judgments) == 1 else total / np.float32(len(judgments))
 
 
 def _row(region: Region | None, measures: RegionMeasures | None, low: bool, values: Mapping[str, Any]) -> ReportRegion:
@@ -143,7 +192,7 @@ def _row(region: Region | None, measures: RegionMeasures | None, low: bool, valu
     return ReportRegion.with_values(region.name, region.kind, region.volume_ml, place, bool(low), values, measures)
 
 
-def _region_findings(regions: RegionSet, small: np.ndarray, bundle: Bundle) -> list[Finding]:
+def _region_findings(regions: RegionSet, small: np.ndarray, bundle: Bundle | Ensemble) -> list[Finding]:
     organ, lesion = bundle.info["organ"].lower(), bundle.info["lesion"].lower()
     found = []
     if not bundle.verified:

@@ -1,6 +1,6 @@
 """Grading: a case is prepared and encoded once, then graded as often as its masks change.
 
-session = Grader(Bundle.load(folder)).open(case)
+session = Grader(load_model_folder(folder)).open(case)
 result = session.grade()                       # result.report, result.regions, result.voxel_map
 result = session.grade(tumor=corrected_mask)   # no encoder
 """
@@ -11,10 +11,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.grading.ensemble_session import EnsembleSession
 from REACTKDLib.core.grading.session import Session
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.progress import IsCanceled, OnProgress, never_canceled, no_progress
 from REACTKDLib.core.student.bundle import Bundle
+from REACTKDLib.core.student.ensemble import Ensemble
 from REACTKDLib.core.text import tr as _
 
 if TYPE_CHECKING:
@@ -29,26 +31,45 @@ def _runner(student: Student, device: str) -> StudentRunner:
 
 
 class Grader:
-    """Grades cases with one bundle.
+    """Grades cases with one bundle, or with an ensemble of several.
 
     device: 'auto' takes a GPU where there is one; 'cuda' wants one; 'cpu'. Trouble with the GPU never stops the work:
     the CPU takes over and a finding `device-fallback` says so. runner: makes a `StudentRunner`.
     Raises: UsageError for another device.
     """
 
-    def __init__(self, bundle: Bundle, device: str = "auto", runner: Callable[[Student, str], StudentRunner] = _runner):
+    def __init__(
+        self,
+        bundle: Bundle | Ensemble,
+        device: str = "auto",
+        runner: Callable[[Student, str], StudentRunner] = _runner,
+    ):
         if device not in ("auto", "cpu", "cuda"):
             raise UsageError(_("There is no device '{device}'; choose auto, cpu or cuda."), device=device)
         self.bundle = bundle
         self.device = device
         self.make_runner = runner
 
+    @property
+    def encoder_calls(self) -> int:
+        """How many images the model has encoded so far on the CPU."""
+        return sum(bundle.student.encoder_calls for bundle in self._members)
+
+    @property
+    def _members(self) -> tuple[Bundle, ...]:
+        return self.bundle.members if isinstance(self.bundle, Ensemble) else (self.bundle,)
+
     def open(
         self, case: Case, on_progress: OnProgress = no_progress, is_canceled: IsCanceled = never_canceled
-    ) -> Session:
+    ) -> Session | EnsembleSession:
         """Prepare and encode `case`.
 
         on_progress(fraction, text) is told of every step; is_canceled() is asked before every layer of the network.
         Raises: NoLiver, NoVolume (no input that the bundle knows), PetOffLiver, Canceled.
         """
-        return Session(self.bundle, self.device, self.make_runner, case, on_progress, is_canceled)
+        members = self._members
+        sessions = []
+        for n, bundle in enumerate(members):
+            part = lambda fraction, text, n=n: on_progress((n + fraction) / len(members), text)  # noqa: E731
+            sessions.append(Session(bundle, self.device, self.make_runner, case, part, is_canceled))
+        return EnsembleSession(self.bundle, sessions) if isinstance(self.bundle, Ensemble) else sessions[0]

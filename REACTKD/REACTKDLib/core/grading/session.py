@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from REACTKDLib.core.errors import BundleMismatch, Canceled, NoLiver, NoVolume
-from REACTKDLib.core.findings import Finding, merged
+from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.grading.device import FallbackRunner
-from REACTKDLib.core.grading.grade_result import GradeResult, compose_report, muted_nodes
+from REACTKDLib.core.grading.grade_result import Asked, GradeResult, Judgment, compose_report, muted_nodes
 from REACTKDLib.core.grading.untrained import ignored_inputs, unseen_combination
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import bounding_box
@@ -146,12 +146,31 @@ class Session:
 
         Raises: NoLiver; NoVolume when every modality is left out; GeometryMismatch; UsageError for an unknown region.
         """
+        asked, judgment, findings = self.judge(liver, tumor, leave_out, mute)
+        return compose_report(self.bundle, asked, (judgment,), findings)
+
+    def judge(
+        self,
+        liver: np.ndarray | None = None,
+        tumor: np.ndarray | None = None,
+        leave_out: Collection[Modality] = (),
+        mute: Collection[str | int] = (),
+        like: Session | None = None,
+    ) -> tuple[Asked, Judgment, tuple[Finding, ...]]:
+        """Return what `grade` reports: what is asked, what this model makes of it, what is found on the case.
+
+        like: another model's session of the same case on the same grid, which has just judged these masks: its regions
+        and measures are taken. Raises: what `grade` raises.
+        """
         used = tuple(m for m in self.modalities if m not in {Modality(m) for m in leave_out})
         if not used:
             raise NoVolume(_("Every image is left out; keep at least one."))
-        case = self.case if liver is None and tumor is None else self._with_masks(liver, tumor)
+        if like is not None:
+            case, self._measured = like._placed[0], like._measured
+        else:
+            case = self.case if liver is None and tumor is None else self._with_masks(liver, tumor)
         started = time.perf_counter()
-        regions, placement, moved = self._place(case)
+        regions, placement, moved = self._place(case, like)
         reading = sum(self._timing_ms.values()) if moved else 0.0
         timing = {**self._timing_ms, "regions": _ms_since(started) - reading}
         self._timing_ms = {"prepare": 0.0, "encode": 0.0}
@@ -168,22 +187,10 @@ class Session:
         measures = self._measures(case, regions)
         timing["regions"] += _ms_since(started)
         timing["total"] = sum(timing.values())
-        return compose_report(
-            bundle=self.bundle,
-            case_id=case.id,
-            used=used,
-            regions=regions,
-            measures=measures,
-            placement=placement,
-            decided=decided,
-            muted=muted,
-            findings=merged(
-                case.findings, (*field.findings, *moved, *unseen_combination(used, self.bundle), *self._runner.findings)
-            ),
-            device=self.device,
-            timing_ms=timing,
-            draw_map=lambda predicted: self._voxel_map(field, regions, placement, used, predicted, muted),
-        )
+        found = (*field.findings, *moved, *unseen_combination(used, self.bundle), *self._runner.findings)
+        draw = lambda predicted: self._voxel_map(field, regions, placement, used, predicted, muted)  # noqa: E731
+        asked = Asked(case.id, used, regions, measures, placement, muted)
+        return asked, Judgment(self.bundle, decided, found, self.device, timing, draw), case.findings
 
     def _measures(self, case: Case, regions: RegionSet) -> tuple[RegionMeasures, ...]:
         """Diameters and uptake of these regions, once for the same masks."""
@@ -205,7 +212,7 @@ class Session:
         kept = tuple(finding for finding in self.case.findings if finding.code not in MASK_FINDINGS)
         return replace(self.case.with_masks(liver, tumor), findings=kept)
 
-    def _place(self, case: Case) -> tuple[RegionSet, Placement, tuple[Finding, ...]]:
+    def _place(self, case: Case, like: Session | None) -> tuple[RegionSet, Placement, tuple[Finding, ...]]:
         """Return regions and their placement; read the images again where a fresh reading would lay another field.
 
         The field follows from these masks, never from those before: an edited case grades as it does reopened.
@@ -217,8 +224,12 @@ class Session:
             self._field = self._read(case)
             text = _("The corrected liver needs another part of the images than had been read, so they were read anew.")
             moved = (Finding("field-moved", "info", text),)
-        regions = regions_of(_whole_organ(case, self.bundle))
-        placement = place_regions(regions, self._field.grid, self._runner.current.uses_shells, self._field.shells)
+        shells = self._runner.current.uses_shells
+        if like is not None and shells == like._runner.current.uses_shells:
+            _case, regions, placement = like._placed
+        else:
+            regions = regions_of(_whole_organ(case, self.bundle)) if like is None else like._placed[1]
+            placement = place_regions(regions, self._field.grid, shells, self._field.shells)
         self._placed = case, regions, placement
         return regions, placement, moved
 

@@ -73,10 +73,11 @@ def report_page(report: GradeReport, extras: PageExtras = PageExtras()) -> str:
     measures = measure_titles(report.regions)
     known = shown_values(report.regions) if claimed else ()
     values = [value for value in ordered("share", "contribution") if value in known]
-    names = {"grade": report.grade, "baseline": _signed(report.baseline[report.grade], 2)} if claimed else {}
+    names = {"grade": report.grade, "baseline": _signed(report.baseline[report.grade], 2) if report.baseline else ""}
     rows = sorted(report.regions, key=lambda row: -row.importance) if claimed else report.regions
     return _template().render(
         report=report,
+        spread=report.ensemble.spread if report.ensemble else {},
         extras=extras,
         claimed=claimed,
         style=_safe(_STYLE.read_text(encoding="utf-8")),

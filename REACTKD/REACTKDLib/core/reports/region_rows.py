@@ -24,7 +24,8 @@ _OWN = ("weight", "contribution", "deletion_effect")  # what every report has, a
 class ReportRegion:
     """One row: a region of the organ, or the topology of the lesions.
 
-    volume_ml, centroid_ras_mm: None for topology. weight, contribution, deletion_effect: None without a claimed grade.
+    volume_ml, centroid_ras_mm: None for topology. weight, contribution, deletion_effect: None without a claimed grade;
+    contribution also of an ensemble, which has no logits.
     deletion_effect: probability of the predicted class minus the same without this region, in [-1, 1].
     others: key -> what further files of `core/reports/values` computed, `share` among them. measures: diameter and
     uptake; None for topology, and in reports before this edition.
@@ -126,6 +127,7 @@ class Answer(Protocol):
     without_regions: PerClass | None
     redundant: Sequence[int]
     model: Any
+    ensemble: Any
 
 
 def region_rows(regions: Sequence[ReportRegion]) -> list[list[Any]]:
@@ -134,7 +136,8 @@ def region_rows(regions: Sequence[ReportRegion]) -> list[list[Any]]:
     label is the value in the region map (empty for topology). Columns contribution_<class> follow the model's classes;
     without a claimed grade they are left out with their values. Measures come last, see `measure_rows`.
     """
-    classes = list(next((region.contribution for region in regions if region.contribution), {}))
+    values = (region.value(value.key) for region in regions for value in IN_FILES if value.per_class)
+    classes = list(next(filter(None, values), {}))
     columns = [(value, value.column_names(classes, "_")) for value in IN_FILES]
     header = ["label", "name", "kind", "volume_ml", "centroid_r_mm", "centroid_a_mm", "centroid_s_mm"]
     measures = measure_columns(regions)

@@ -54,6 +54,7 @@ class RegionValue:
     overlay: name of its colors in saved scenes; empty: the key. rank: values are shown in this order.
     scale: where its colors end in every case; None: at the largest size among the lesions of the case. files_only: it
     stands in JSON, CSV, DICOM and the table node, and is neither a column in the panel or on the page nor a color.
+    of_logits: a part of the logits; an ensemble, which has none, does not claim it. Of other values it has the mean.
 
     Example, a whole file of `core/reports/values`:
         >>> VALUE = RegionValue(
@@ -79,6 +80,7 @@ class RegionValue:
     overlay: str = ""
     scale: float | None = None
     files_only: bool = False
+    of_logits: bool = False
     rank: int = 50
 
     @property

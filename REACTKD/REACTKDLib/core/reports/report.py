@@ -10,6 +10,7 @@ from typing import Any
 
 from REACTKDLib.core.files.tables import table_text
 from REACTKDLib.core.findings import Finding, finding_from
+from REACTKDLib.core.reports.ensemble import EnsembleAnswer
 from REACTKDLib.core.reports.figure import draw_report
 from REACTKDLib.core.reports.region_rows import PerClass, Regions, ReportRegion, region_rows, rounded
 from REACTKDLib.core.reports.region_values import IN_FILES
@@ -36,6 +37,8 @@ class GradeReport:
     indices into `regions`. regions[i] is label i + 1 of the region map, except topology: it has no voxels, it is last.
     without_regions: probabilities before any region speaks; with all shares they make `probabilities`. None without a
     claimed grade and in old reports. redundant: indices of regions that say the same: each alone gives the grade.
+    ensemble: what each member answered, where several models answered together; then `probabilities` and all values of
+    regions are means over them, and baseline and contributions are None, since a mean of probabilities has no logits.
     """
 
     case: str
@@ -52,6 +55,7 @@ class GradeReport:
     timing_ms: Mapping[str, float] = field(default_factory=dict)
     without_regions: PerClass | None = None
     redundant: tuple[int, ...] = ()
+    ensemble: EnsembleAnswer | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "regions", Regions(self.regions))
@@ -69,7 +73,7 @@ class GradeReport:
 
     @property
     def logits(self) -> dict[str, float] | None:
-        """Baseline plus all contributions, by class; None where no grade is claimed."""
+        """Baseline plus all contributions, by class; None where no grade is claimed, and of an ensemble."""
         if self.baseline is None:
             return None
         return {name: base + sum(r.contribution[name] for r in self.regions) for name, base in self.baseline.items()}
@@ -79,6 +83,8 @@ class GradeReport:
         shared = {}
         if self.without_regions is not None:
             shared = {"without_regions": rounded(self.without_regions), "redundant": list(self.redundant)}
+        if self.ensemble is not None:
+            shared["ensemble"] = self.ensemble.to_dict()
         return {
             "schema": SCHEMA,
             "case": self.case,
@@ -116,6 +122,7 @@ class GradeReport:
             timing_ms=dict(data["timing_ms"]),
             without_regions=data.get("without_regions"),
             redundant=tuple(data.get("redundant", ())),
+            ensemble=EnsembleAnswer.from_dict(data["ensemble"]) if "ensemble" in data else None,
         )
 
     def to_json(self) -> str:

@@ -114,7 +114,24 @@ def directions_line(report: Answer) -> str:
 
 def explained(report: Answer) -> list[str]:
     """Return the sentences that stand beside every table of regions, without those that are empty."""
-    return [text for text in (share_line(report), same_words(report), directions_line(report)) if text]
+    lines = (share_line(report), members_line(report), same_words(report), directions_line(report))
+    return [text for text in lines if text]
+
+
+def members_line(report: Answer) -> str:
+    """Return "2 of 3 models say poor; their probabilities: well 2 to 8 %, ..."; "" where one model answered."""
+    if report.ensemble is None:
+        return ""
+    members, spread = report.ensemble.members, report.ensemble.spread
+    ranges = [
+        _("{grade} {low} to {high} %").format(grade=grade_name(name), low=round(100 * s.low), high=round(100 * s.high))
+        for name, s in spread.items()
+    ]
+    text = _("{agreeing} of {count} models say {grade}; their probabilities: {ranges}.")
+    agreeing = report.ensemble.agreeing(report.grade)
+    return text.format(
+        agreeing=agreeing, count=len(members), grade=grade_name(report.grade), ranges=joined(ranges, ", ")
+    )
 
 
 def pattern_words(report: Answer) -> str:

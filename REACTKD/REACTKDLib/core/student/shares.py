@@ -10,6 +10,7 @@ v gains when i comes. Shares of all nodes add up to v(all) - v(none); see docs/m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import comb
@@ -39,7 +40,7 @@ class Shares:
     errors: np.ndarray | None = None
 
 
-@lru_cache(maxsize=4)  # several values of the explanation ask for the same
+@lru_cache(maxsize=16)  # several values of the explanation ask for the same, of each member of an ensemble
 def shares_of(votes: Votes) -> Shares:
     """Return the Shapley share of each node in each class's probability, in float64.
 
@@ -60,20 +61,28 @@ def shares_of(votes: Votes) -> Shares:
     return Shares(values, without, errors)
 
 
-def redundant_nodes(votes: Votes, predicted: int, least: float = 0.1, kept: float = 1 / 3) -> tuple[int, ...]:
+def redundant_nodes(
+    members: Sequence[Votes], predicted: int, least: float = 0.1, kept: float = 1 / 3
+) -> tuple[int, ...]:
     """Return the nodes that say the same, so that each alone gives the answer; () where there are not two.
 
-    Each has a share of at least `least` in the probability of class `predicted`, and takes less than `kept` of it away
-    when it is left out, as the others are still there. And with any one of them, without its equals, `predicted` stays
-    the most probable class.
+    members: of an ensemble, whose mean probabilities are the answer; one for a model alone. Each node has a share of at
+    least `least` in the probability of class `predicted`, and takes less than `kept` of it away when it is left out, as
+    the others are still there. And with any one of them, without its equals, `predicted` stays the most probable class.
     """
-    share, effect = shares_of(votes).values[:, predicted], votes.deletion_effect(predicted)
+    share = np.mean([shares_of(votes).values[:, predicted] for votes in members], axis=0)
+    effect = np.mean([votes.deletion_effect(predicted) for votes in members], axis=0)
     alike = [int(node) for node in np.flatnonzero((share >= least) & (np.abs(effect) < kept * share))]
     while True:
-        alone = [node for node in alike if votes.muted([n for n in alike if n != node]).logits.argmax() == predicted]
+        alone = [node for node in alike if _answer(members, [n for n in alike if n != node]) == predicted]
         if alone == alike:
             return tuple(alike) if len(alike) > 1 else ()
         alike = alone  # what is no equal of the others speaks beside them
+
+
+def _answer(members: Sequence[Votes], muted: Sequence[int]) -> int:
+    """Index of the most probable class without the nodes `muted`."""
+    return int(np.mean([softmax(votes.muted(muted).logits) for votes in members], axis=0).argmax())
 
 
 def _values(votes: Votes, weights: np.ndarray, terms: np.ndarray) -> np.ndarray:

@@ -147,7 +147,7 @@ class JobHandler:
         grader = self._grader_of(model)
         while len(self._held) >= HELD or key in self._held:  # before the new one needs the memory
             self._drop(key if key in self._held else next(iter(self._held)))
-        before = _calls(grader)
+        before = grader.encoder_calls
         session = grader.open(
             checked(case), lambda fraction, text: on_progress(round(0.05 + 0.9 * fraction, 4), text), is_canceled
         )
@@ -170,14 +170,11 @@ class JobHandler:
         return self._held[key][1]
 
     def _grader_of(self, model: jobs.Model) -> Grader:
-        from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
+        from REACTKDLib.core.student.bundle import shipped_bundle_folder
+        from REACTKDLib.core.student.ensemble import load_model_folder
 
         if self._grader is None or self._grader[0] != model:
-            bundle = Bundle.load(model.bundle or shipped_bundle_folder())
+            bundle = load_model_folder(model.bundle or shipped_bundle_folder())
             more = {} if self._make_runner is None else {"runner": self._make_runner}
             self._grader = model, Grader(bundle, model.device, **more)
         return self._grader[1]
-
-
-def _calls(grader: Grader) -> int:
-    return grader.bundle.student.encoder_calls

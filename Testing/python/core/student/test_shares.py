@@ -138,11 +138,11 @@ def test_two_lesions_that_say_the_same_are_found():
     votes = alike([1, 1, 9, 9], [[0, 0, 0], [0, 0.5, 0], [0, 0, 4], [0, 0, 4]], [0.3, 0.4, 0])
     share, effect = shares_of(votes).values[:, 2], votes.deletion_effect(2)
     assert share[1] == share[2] > 0.25 and effect[1] < 0.03
-    assert redundant_nodes(votes, 2) == (1, 2)
-    assert redundant_nodes(votes.muted([1]), 2) == (), "one lesion has no equal"
+    assert redundant_nodes([votes], 2) == (1, 2)
+    assert redundant_nodes([votes.muted([1])], 2) == (), "one lesion has no equal"
     # Both are needed: none alone outweighs what the liver says.
     votes = alike([1, 9, 5, 5], [[0, 0, 0], [0, 2.5, 0], [0, 0, 6], [0, 0, 6]], [0, 0, 0])
-    assert votes.logits.argmax() == 2 and redundant_nodes(votes, 2) == ()
+    assert votes.logits.argmax() == 2 and redundant_nodes([votes], 2) == ()
 
 
 def test_the_demo_case_has_two_lesions_that_say_the_same_and_a_shape_too_soft_to_say_it_alone():
@@ -153,7 +153,7 @@ def test_the_demo_case_has_two_lesions_that_say_the_same_and_a_shape_too_soft_to
     assert share == pytest.approx([-0.081, 0.381, 0.349, 0.164], abs=5e-4)
     assert effect == pytest.approx([-0.013, 0.057, 0.016, -0.008], abs=5e-4)
     assert votes.muted([1, 2]).logits.argmax() == 1, "the shape alone says moderate"
-    assert redundant_nodes(votes, 2) == (1, 2)
+    assert redundant_nodes([votes], 2) == (1, 2)
 
 
 def test_the_case_for_which_shares_were_made():
@@ -164,4 +164,4 @@ def test_the_case_for_which_shares_were_made():
     assert votes.deletion_effect(2).sum() == pytest.approx(0.037, abs=5e-4)
     assert found.values[:, 2] == pytest.approx([-0.072, 0.287, 0.316, 0.273], abs=5e-4)
     assert found.without_regions[2] + found.values[:, 2].sum() == pytest.approx(softmax(votes.logits)[2], abs=1e-12)
-    assert redundant_nodes(votes, 2) == (1, 2, 3)
+    assert redundant_nodes([votes], 2) == (1, 2, 3)

@@ -15,6 +15,7 @@ VALUE = RegionValue(
     decimals=3,
     signed=True,
     per_class=True,
+    of_logits=True,
     page=PageColumn(
         "For {grade}",
         2,

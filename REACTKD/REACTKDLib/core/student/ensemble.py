@@ -1,0 +1,196 @@
+"""Several models that answer as one: the folds of a training, or models given side by side.
+
+<folder>/configs/ensemble.json    {"schema": "reactkd-ensemble/1", "members": [{"folder", "sha256"}, ...]}
+<folder>/members/fold0/...        each a whole model folder
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from REACTKDLib.core.clinical_use import claims_clinical_use
+from REACTKDLib.core.errors import BundleAltered, BundleIncomplete, BundleMismatch, ReactkdError
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.student.bundle import METADATA, Bundle, model_hash
+from REACTKDLib.core.text import quoted, shown
+from REACTKDLib.core.text import tr as _
+from REACTKDLib.core.writing.atomic import write_text
+from REACTKDLib.core.writing.replacing import recover
+
+if TYPE_CHECKING:
+    from REACTKDLib.core.student.prepare import Preparation
+
+PathLike = str | os.PathLike[str]
+ENSEMBLE = Path("configs") / "ensemble.json"
+MEMBERS = "members"
+SCHEMA = "reactkd-ensemble/1"
+#: what members share -> what it is called in a sentence
+_SHARED = {
+    "classes": _("classes"),
+    "organ": _("organ"),
+    "lesion": _("lesion"),
+    "modalities": _("images"),
+    "grid": _("grid"),
+    "uncertain": _("rule for an uncertain answer"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Models that answer together: their mean probabilities are the answer.
+
+    members: at least two. Normalization may differ between them, as between folds; each prepares images by its own.
+
+    Raises: BundleMismatch when they differ in what they are asked (classes, organ, lesion, images, grid, rule for an
+    uncertain answer), or when one is given twice.
+    """
+
+    members: tuple[Bundle, ...]
+
+    def __post_init__(self) -> None:
+        first, *others = self.members
+        for other in others:
+            for key, name in _SHARED.items():
+                if _asked(first)[key] != _asked(other)[key]:
+                    text = _(
+                        "The models {first} and {other} cannot answer together, since they differ in: {what}; choose "
+                        "models of one training."
+                    )
+                    names = {"first": quoted([first.info["name"]]), "other": quoted([other.info["name"]])}
+                    raise BundleMismatch(text, **names, what=name)
+        hashes = [member.info["sha256"] for member in self.members]
+        if len(set(hashes)) < len(hashes):
+            raise BundleMismatch(_("A model is given twice; give each model of an ensemble once."))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return self.members[0].classes
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The inputs that the members were trained on."""
+        return self.members[0].modalities
+
+    @property
+    def verified(self) -> bool:
+        """True when every member's description carries its own hash."""
+        return all(member.verified for member in self.members)
+
+    @property
+    def preparation(self) -> Preparation:
+        """Grid and normalization. Raises: BundleMismatch where the members' normalization differs."""
+        found = self.members[0].preparation
+        if any(member.preparation != found for member in self.members):
+            raise BundleMismatch(_("Each model of this ensemble prepares images in its own way; choose one of them."))
+        return found
+
+    @cached_property
+    def info(self) -> Mapping[str, Any]:
+        """What a report says of it: the first member's section, with a name, version and hash of all.
+
+        clinical_use: of a member that claims none, where there is one.
+        """
+        infos = [member.info for member in self.members]
+        names, versions = (list(dict.fromkeys(str(info[key]) for info in infos)) for key in ("name", "version"))
+        uses = [str(info["clinical_use"]) for info in infos]
+        return {
+            **infos[0],
+            "name": f"{' + '.join(names)} ({len(infos)} models)",
+            "version": ", ".join(versions),
+            "sha256": _hash([info["sha256"] for info in infos]),
+            "clinical_use": next((use for use in uses if not claims_clinical_use(use)), uses[0]),
+        }
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Ensemble:
+        """Read what `write_ensemble` wrote. Raises: what `Bundle.load` and this class raise; BundleAltered."""
+        folder = Path(folder)
+        members = []
+        for entry in _entries(folder):
+            member = Bundle.load(folder / entry["folder"])
+            if member.info["sha256"] != entry["sha256"]:
+                text = _("A model in the folder '{name}' is not the one that its list names; copy the folder again.")
+                raise BundleAltered(text, name=folder.name)
+            members.append(member)
+        return cls(tuple(members))
+
+
+def load_model_folder(folder: PathLike | Sequence[PathLike]) -> Bundle | Ensemble:
+    """Read a model folder, that of an ensemble, or several model folders that shall answer together.
+
+    Raises: what `Bundle.load` and `Ensemble` raise.
+    """
+    folders = [folder] if isinstance(folder, str | os.PathLike) else list(folder)
+    if len(folders) == 1:
+        only = Path(folders[0])
+        if not only.exists():
+            recover(only.parent)
+        return Ensemble.load(only) if (only / ENSEMBLE).is_file() else Bundle.load(only)
+    nested = [Path(one).name for one in folders if (Path(one) / ENSEMBLE).is_file()]
+    if nested:
+        text = _("The model folder '{name}' is an ensemble itself; give it alone, or give its members.")
+        raise BundleMismatch(text, name=nested[0])
+    return Ensemble(tuple(Bundle.load(one) for one in folders))
+
+
+def write_ensemble(folder: Path | str, members: Sequence[str]) -> Ensemble:
+    """Write the list of `folder`'s members, whole model folders in `folder`/members, and read it back.
+
+    Raises: OutputNotWritable; what `Ensemble.load` raises.
+    """
+    folder = Path(folder)
+    entries = [{"folder": f"{MEMBERS}/{name}", "sha256": model_hash(folder / MEMBERS / name)} for name in members]
+    write_text(folder / ENSEMBLE, json.dumps({"schema": SCHEMA, "members": entries}, indent=2) + "\n")
+    return Ensemble.load(folder)
+
+
+def answer_hash(folder: Path | str | None) -> str | None:
+    """Return the hash that reports of this model folder carry, at once; None where it tells none.
+
+    folder: of a model or an ensemble; None for the shipped model.
+    """
+    try:
+        if folder is not None and (Path(folder) / ENSEMBLE).is_file():
+            return _hash([entry["sha256"] for entry in _entries(Path(folder))])
+    except ReactkdError:
+        return None
+    return model_hash(folder)
+
+
+def _hash(hashes: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(hashes)).encode("ascii")).hexdigest()
+
+
+def _asked(bundle: Bundle) -> dict[str, Any]:
+    """What all members must be asked alike."""
+    preparation = bundle.info["preparation"]
+    grid = {key: preparation.get(key) for key in ("shape", "spacing_mm", "field")}
+    own = {key: bundle.info[key] for key in ("classes", "organ", "lesion")}
+    return {**own, "modalities": bundle.modalities, "grid": grid, "uncertain": bundle.info.get("uncertain", {})}
+
+
+def _entries(folder: Path) -> list[dict[str, str]]:
+    """The members of an ensemble's list. Raises: BundleMismatch, BundleIncomplete."""
+    try:
+        listing = json.loads((folder / ENSEMBLE).read_text(encoding="utf-8"))
+        entries = [{"folder": str(entry["folder"]), "sha256": str(entry["sha256"])} for entry in listing["members"]]
+        if listing["schema"] != SCHEMA or len(entries) < 2:
+            raise ValueError("it names no two models")
+        if any(Path(entry["folder"]).is_absolute() or ".." in Path(entry["folder"]).parts for entry in entries):
+            raise ValueError("a member lies outside the folder")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        text = _("{file} in the model folder '{name}' is not a list of models ({reason}); copy the folder again.")
+        raise BundleMismatch(text, file=ENSEMBLE.name, name=folder.name, reason=shown(error, 100)) from error
+    missing = [entry["folder"] for entry in entries if not (folder / entry["folder"] / METADATA).is_file()]
+    if missing:
+        text = _("The ensemble '{name}' has no model in {missing}; copy the folder again.")
+        raise BundleIncomplete(text, name=folder.name, missing=missing[0])
+    return entries

@@ -1,0 +1,192 @@
+"""Several models as one: mean probabilities, what each member said, and explanations that still add up."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import jsonschema
+import numpy as np
+import pytest
+
+from REACTKDLib import grade, load_model
+from REACTKDLib.core.errors import BundleAltered, BundleMismatch
+from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.reports.html import report_page
+from REACTKDLib.core.reports.report import GradeReport, report_schema
+from REACTKDLib.core.reports.share_words import explained, share_line
+from REACTKDLib.core.student.bundle import Bundle
+from REACTKDLib.core.student.ensemble import ENSEMBLE, MEMBERS, Ensemble, answer_hash, write_ensemble
+from support.small_cases import small_case
+from support.small_models import PREPARATION, metadata_for, random_student
+
+SCHEMA = jsonschema.Draft202012Validator(report_schema())
+#: normalized in other ways, as the models of different folds are
+CENTERS = (100.0, 107.0, 118.0)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Three models of one training, in a folder of an ensemble."""
+    folder = tmp_path_factory.mktemp("ensemble") / "ensemble"
+    for seed, center in enumerate(CENTERS):
+        student = random_student(seed)
+        preparation = replace(PREPARATION, ct_center_hu=center).to_metadata()
+        Bundle.save(folder / MEMBERS / f"fold{seed}", student, metadata_for(student, preparation=preparation))
+    write_ensemble(folder, [f"fold{seed}" for seed in range(3)])
+    return [folder / MEMBERS / f"fold{seed}" for seed in range(3)]
+
+
+@pytest.fixture(scope="module")
+def case():
+    return small_case()
+
+
+@pytest.fixture(scope="module")
+def ensemble(folders):
+    return load_model(folders, "cpu")
+
+
+@pytest.fixture(scope="module")
+def alone(folders, case):
+    return [load_model(folder, "cpu").open(case).grade() for folder in folders]
+
+
+def values(reports, key, name=None):
+    """(members, regions) of a value of the regions."""
+    found = [[row.value(key) for row in report.regions] for report in reports]
+    return np.array([[v if name is None else v[name] for v in rows] for rows in found])
+
+
+def test_the_answer_is_the_mean_of_the_members(ensemble, alone, case):
+    result = ensemble.open(case).grade()
+    report, members = result.report, [one.report for one in alone]
+    assert len({member.grade for member in members}) > 1, "members that agree prove little"
+    for name, value in report.probabilities.items():
+        said = [member.probabilities[name] for member in members]
+        assert value == pytest.approx(np.mean(said), abs=1e-6)
+        spread = report.ensemble.spread[name]
+        assert (spread.low, spread.high) == pytest.approx((min(said), max(said)), abs=1e-6)
+        assert spread.sd == pytest.approx(np.std(said), abs=1e-6)
+    assert report.grade == max(report.probabilities, key=report.probabilities.get)
+    assert [m.grade for m in report.ensemble.members] == [m.grade for m in members]
+    assert report.ensemble.agreeing(report.grade) == sum(m.grade == report.grade for m in members)
+    assert [m.sha256 for m in report.ensemble.members] == [m.model.sha256 for m in members]
+    assert report.model.name == "reactkd-test (3 models)" and len(report.model.sha256) == 64
+
+
+def test_what_is_said_of_regions_adds_up_to_the_mean(ensemble, alone, case):
+    report, members = ensemble.open(case).grade().report, [one.report for one in alone]
+    for name, probability in report.probabilities.items():
+        shares = values([report], "share_by_grade", name)[0]
+        assert shares == pytest.approx(values(members, "share_by_grade", name).mean(axis=0), abs=1e-6)
+        assert report.without_regions[name] + shares.sum() == pytest.approx(probability, abs=1e-6)
+    muted = ensemble.open(case).grade(mute=[1]).report
+    left = report.probabilities[report.grade] - muted.probabilities[report.grade]
+    assert report.regions[1].deletion_effect == pytest.approx(left, abs=1e-6)
+    assert report.baseline is None and report.logits is None, "a mean of probabilities has no logits"
+    assert all(row.contribution is None for row in report.regions)
+    assert values([report], "weight")[0] == pytest.approx(values(members, "weight").mean(axis=0), abs=1e-6)
+
+
+def test_each_member_encodes_once_and_masks_are_read_once(ensemble, case):
+    before = ensemble.encoder_calls
+    session = ensemble.open(case)
+    assert ensemble.encoder_calls - before == 3 * len(session.modalities)
+    first = session.grade()
+    tumor = case.tumor.copy()
+    tumor[np.argwhere(tumor)[0][0]] = False
+    session.correct(None, tumor)
+    corrected = session.grade()
+    assert ensemble.encoder_calls - before == 3 * len(session.modalities)
+    assert corrected.report.probabilities != first.report.probabilities
+    fresh = ensemble.open(session.case).grade()
+    assert corrected.report.probabilities == pytest.approx(fresh.report.probabilities, abs=1e-6)
+    placed = {id(member._placed[1]) for member in session._sessions}
+    assert len(placed) == 1, "the regions are the same for all members"
+    assert session.adopt(case) and session.grade().report.probabilities == first.report.probabilities
+    without = session.grade(leave_out=[Modality.ACETATE]).report
+    assert without.inputs == ("ct", "fdg") and without.probabilities != first.report.probabilities
+
+
+def test_reports_keep_it_and_pages_say_it(ensemble, case, tmp_path):
+    result = ensemble.open(case).grade()
+    report = result.report
+    assert [error.message for error in SCHEMA.iter_errors(report.to_dict())] == []
+    report.write_json(tmp_path / "report.json")
+    again = GradeReport.read_json(tmp_path / "report.json")
+    assert again.to_dict() == report.to_dict() and again.ensemble.members[0].sha256 == report.ensemble.members[0].sha256
+    said = " ".join(map(str, explained(report)))
+    agreeing = report.ensemble.agreeing(report.grade)
+    assert f"{agreeing} of 3 models say {report.grade}" in said and str(share_line(report)) in said
+    page = report_page(report)
+    assert f"{agreeing} of 3 models" in page and " to " in page and "For poor" not in page
+    report.write_csv(tmp_path / "regions.csv")
+    header = (tmp_path / "regions.csv").read_text().splitlines()[0]
+    assert "share_by_grade_poor" in header
+    report.show().savefig(tmp_path / "report.png")
+    assert result.voxel_map.array.max() == pytest.approx(1.0) and result.voxel_map_scale > 0
+
+
+def test_a_model_alone_reports_as_before(alone):
+    for result in alone:
+        assert result.report.ensemble is None and "ensemble" not in result.report.to_dict()
+        assert result.report.baseline is not None and result.votes is not None
+        assert "models say" not in " ".join(map(str, explained(result.report)))
+
+
+def test_without_a_lesion_no_member_claims_a_grade(ensemble, case):
+    report = ensemble.open(case).grade(tumor=np.zeros_like(case.tumor)).report
+    assert report.grade is None and report.ensemble is None
+    assert [error.message for error in SCHEMA.iter_errors(report.to_dict())] == []
+
+
+def test_a_folder_of_an_ensemble_is_a_model(folders, ensemble, case):
+    folder = folders[0].parents[1]
+    report = grade(case, model=folder, device="cpu")
+    assert report.probabilities == ensemble.open(case).grade().report.probabilities
+    assert answer_hash(folder) == report.model.sha256
+    assert answer_hash(folders[0]) == Bundle.load(folders[0]).info["sha256"]
+    with pytest.raises(BundleMismatch, match="is an ensemble itself"):
+        load_model([folder, folders[0]])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"classes": ["poor", "moderate", "well"]}, "classes"),
+        ({"organ": "Kidney"}, "organ"),
+        ({"preparation": replace(PREPARATION, spacing_mm=4.0).to_metadata()}, "grid"),
+        ({"uncertain": {"top_below": 0.9}}, "rule for an uncertain answer"),
+        ({"trained_on": {"images": {"ct": 3}, "modality_dropout": 0.0}}, "images"),
+    ],
+)
+def test_members_that_are_asked_different_things_are_refused(folders, tmp_path, change, said):
+    student = random_student(7)
+    Bundle.save(tmp_path / "other", student, metadata_for(student, **change))
+    with pytest.raises(BundleMismatch, match=f"cannot answer together, since they differ in: {said}"):
+        load_model([folders[0], tmp_path / "other"])
+
+
+def test_a_list_of_members_is_checked(folders, tmp_path):
+    with pytest.raises(BundleMismatch, match="given twice"):
+        load_model([folders[0], folders[0]])
+    folder = folders[0].parents[1]
+    listing = json.loads((folder / ENSEMBLE).read_text())
+    try:
+        listing["members"][0]["sha256"] = "0" * 64
+        (folder / ENSEMBLE).write_text(json.dumps(listing))
+        with pytest.raises(BundleAltered, match="not the one that its list names"):
+            Ensemble.load(folder)
+        for wrong in ({}, {**listing, "members": listing["members"][:1]}, {**listing, "schema": "other"}):
+            (folder / ENSEMBLE).write_text(json.dumps(wrong))
+            with pytest.raises(BundleMismatch, match="is not a list of models"):
+                load_model(folder)
+        outside = [{"folder": "../fold0", "sha256": "0" * 64}] * 2
+        (folder / ENSEMBLE).write_text(json.dumps({**listing, "members": outside}))
+        with pytest.raises(BundleMismatch, match="outside"):
+            load_model(folder)
+    finally:
+        write_ensemble(folder, [f"fold{seed}" for seed in range(3)])
+    assert isinstance(load_model(folder).bundle, Ensemble) and isinstance(load_model(folder), Grader)
