@@ -39,11 +39,13 @@ LEAST_CASES = 12  # fewer make no curve
 class Run:
     """A finished training.
 
-    folder: everything that it wrote. bundle: the folder of its model, None where teachers alone were trained.
+    folder: everything that it wrote. bundle: the folder of its model, None where teachers alone were trained. ensemble:
+    that of all folds as one model, None where fewer than two were trained.
     """
 
     folder: Path
     bundle: Path | None
+    ensemble: Path | None = None
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -73,7 +75,7 @@ def train(cohort: PathLike, output: PathLike, *, on_progress: OnProgress = no_pr
         known = ", ".join(f.name for f in fields(RunOptions) if f.name not in ("cohort", "output"))
         raise UsageError(f"There is no option {unknown[0]!r} of a training; there are {known}.")
     result = run_experiment(RunOptions(cohort=str(cohort), output=Path(output), **options), on_progress)
-    return Run(Path(output), result.bundle)
+    return Run(Path(output), result.bundle, result.ensemble)
 
 
 def evaluate(

@@ -25,6 +25,7 @@ from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.device import choose_device
 from REACTKDTrainLib.training.fold import COST, STAGE_SETTINGS, FoldRun, fold_costs
 from REACTKDTrainLib.training.fold_data import FoldData
+from REACTKDTrainLib.training.fold_ensemble import save_ensemble
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.outputs import Chosen, Result, write_outcome
 from REACTKDTrainLib.training.predictions import Prediction, predict_student, predict_teacher, write_rows
@@ -32,6 +33,8 @@ from REACTKDTrainLib.training.preparation import UnreadableCase, prepare_cases, 
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.record import RECORD, add_native_dose, add_unreadable, describe_run, open_folder
 from REACTKDTrainLib.training.stop import StopFile, Stopped
+
+ENSEMBLE = "ensemble"
 
 
 def run_experiment(options: RunOptions, on_progress: OnProgress = no_progress) -> Result:
@@ -237,7 +240,7 @@ class Experiment:
         )
 
     def _train(self, cohorts: dict[str, Cohort], splits: list[Split], record: dict) -> Result:
-        best: Chosen | None = None
+        chosen: list[Chosen] = []
         for split, number in self._chosen(splits):
             fold = self._fold(split, number, cohorts.get("unlabeled"))
             teacher = None
@@ -249,11 +252,14 @@ class Experiment:
             student = fold.student(teacher)
             self._predict(fold, student, teacher, cohorts)
             seen = TrainedOn.cases((case.modalities for case in fold.split.train), self.config.loss.modality_dropout)
-            chosen = Chosen(fold.score(student), student, fold.window, fold.temperature, fold.number, seen)
-            best = chosen if best is None or chosen.score > best.score else best
+            score = fold.score(student)
+            chosen.append(Chosen(score, student, fold.window, fold.temperature, fold.number, seen))
         result = Result(None, None, None)
         if self.processes.first:
-            result = write_outcome(self.output, self.config, cohorts, record, best)
+            result, metrics = write_outcome(self.output, self.config, cohorts, record, chosen)
+            if len(chosen) > 1:
+                save_ensemble(self.output / ENSEMBLE, chosen, self.config, record, metrics)
+                result = replace(result, ensemble=self.output / ENSEMBLE)
             self.on_progress(1.0, "done")
         self.processes.wait()
         return result

@@ -29,23 +29,30 @@ NOT_CLINICAL = {
 
 @dataclass(frozen=True)
 class Result:
-    """What a run ends with. macro_auc, accuracy: of the student with all images, None where nothing was measured."""
+    """What a run ends with. macro_auc, accuracy: of the student with all images, None where nothing was measured.
+
+    ensemble: the folder of all folds as one model, None where fewer than two were trained.
+    """
 
     macro_auc: float | None
     accuracy: float | None
     bundle: Path | None
+    ensemble: Path | None = None
 
     def summary(self) -> str:
         """One line for people."""
         measured = "nothing was measured (teachers alone, or no unseen case)"
         if self.macro_auc is not None:
             measured = f"macro AUC {self.macro_auc:.3f}, accuracy {self.accuracy:.3f} on unseen cases"
-        return f"{measured}; model: {self.bundle}" if self.bundle else measured
+        if self.bundle is None:
+            return measured
+        together = f"; all folds as one model: {self.ensemble}" if self.ensemble else ""
+        return f"{measured}; model: {self.bundle}{together}"
 
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """The student that goes into the model folder, and by what it was chosen.
+    """A fold's student, and by what the one is chosen that goes into the model folder.
 
     score: see `FoldRun.score`. trained_on: the images of the cases that this fold trained on.
     """
@@ -59,9 +66,11 @@ class Chosen:
 
 
 def write_outcome(
-    output: Path, config: TrainingConfig, cohorts: dict[str, Cohort], record: dict, best: Chosen | None
-) -> Result:
-    """Write the files of the whole run, from all folds that are there. best: None where no student was trained.
+    output: Path, config: TrainingConfig, cohorts: dict[str, Cohort], record: dict, chosen: Sequence[Chosen]
+) -> tuple[Result, dict]:
+    """Write the files of the whole run, from all folds that are there, and return its measures too.
+
+    chosen: the folds' students that this run has at hand; the best goes into the model folder.
 
     Raises: OutputNotWritable.
     """
@@ -83,11 +92,12 @@ def write_outcome(
     learning_curves(output, phantom)
     measured = metrics if rows else (outside or metrics)
     bundle = None
-    if best is not None:
+    if chosen:
+        best = max(chosen, key=lambda one: one.score)
         bundle = output / "bundle"
         shown = {k: v for k, v in measured.items() if k != "external"}
         save_model(bundle, best, config, record, shown)
-    return Result(measured.get("macro_auc"), measured.get("accuracy"), bundle)
+    return Result(measured.get("macro_auc"), measured.get("accuracy"), bundle), metrics
 
 
 def save_model(folder: Path, best: Chosen, config: TrainingConfig, record: dict, metrics: dict) -> Bundle:

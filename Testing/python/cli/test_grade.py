@@ -19,8 +19,10 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import report_schema
+from REACTKDLib.core.student.bundle import Bundle
 from support.case_files import NAMES, SEGMENTATION, case_arguments, write_case
 from support.small_cases import small_case
+from support.small_models import metadata_for, random_student
 
 FILES = sorted([REPORT, TABLE, REGIONS, ATTENTION])
 
@@ -53,6 +55,27 @@ def test_grade_leaves_four_files_that_agree(case_folder, bundle_folder, tmp_path
             assert voxels * ct.voxel_ml == pytest.approx(float(row["volume_ml"]), rel=1e-3)
     assert not attention.array[regions.array == 0].any()
     assert attention.array.any()
+
+
+def test_several_models_answer_together(case_folder, bundle_folder, tmp_path, capsys):
+    other = tmp_path / "other"
+    student = random_student(5)
+    Bundle.save(other, student, metadata_for(student))
+    bundles = ["--bundle", str(bundle_folder), str(other), "--device", "cpu"]
+    assert main(["grade", *case_arguments(case_folder), "--output", str(tmp_path / "out"), *bundles]) == 0
+    report = json.loads((tmp_path / "out" / REPORT).read_text(encoding="utf-8"))
+    jsonschema.validate(report, report_schema())
+    members = report["ensemble"]["members"]
+    assert len(members) == 2 and members[0]["probabilities"] != members[1]["probabilities"]
+    for name, value in report["probabilities"].items():
+        assert value == pytest.approx(np.mean([member["probabilities"][name] for member in members]), abs=1e-7)
+    said = capsys.readouterr().out
+    assert "of 2 models say" in said and "(2 models)" in said
+    assert main(["prepare", *case_arguments(case_folder), "--output", str(tmp_path / "p"), *bundles[:3]]) == 0
+    assert (
+        main(["grade", *case_arguments(case_folder), "--output", str(tmp_path / "out"), *bundles[:2], bundles[1]]) == 2
+    )
+    assert "given twice" in capsys.readouterr().err
 
 
 def test_report_is_that_of_the_library(case_folder, bundle_folder, tmp_path):

@@ -8,12 +8,13 @@ import pytest
 import torch
 from monai.bundle import create_workflow
 
+from REACTKDLib import load_model
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDTrainLib.commands.bundle_run import StudentTrainer
 from support.small_models import metadata_for, random_student
-from support.small_training import COHORT
 
+COHORT = "phantom:hospital?cases=8&size=tiny"
 STUDENT = {"filters": 4, "widths": (4, 8, 8), "hidden": 12}
 
 
@@ -35,11 +36,11 @@ def test_a_students_training_goes_on_from_its_weights(tmp_path):
         datalist=COHORT,
         output_dir=str(tmp_path / "run"),
         device="cpu",
-        folds=1,
+        folds=2,
         settings={"data": {"views": 1, "mask_variants": 0}, "student_stage": {"lr": 1e-5}, "seed": 3},
         **{"train#trainer#max_epochs": 1},
     )
-    workflow.run()
+    (run,) = workflow.run()
     trained, original = (Bundle.load(folder) for folder in (tmp_path / "run" / "bundle", model))
     assert trained.student.config == original.student.config
     own, was = trained.student.state_dict(), original.student.state_dict()
@@ -47,6 +48,12 @@ def test_a_students_training_goes_on_from_its_weights(tmp_path):
     assert encoder and all((own[name] - was[name]).abs().max() < 1e-3 for name in encoder)  # near what it began with
     assert any(not torch.equal(own[name], was[name]) for name in encoder)
     assert (model / "models" / "model.pt").read_bytes() == before
+    assert run.bundle == tmp_path / "run" / "bundle" and run.ensemble == tmp_path / "run" / "ensemble"
+    both = load_model(run.ensemble, "cpu").bundle  # the folds as one model
+    hashes = [member.info["sha256"] for member in both.members]
+    assert trained.info["sha256"] in hashes and [m.info["training"]["fold"] for m in both.members] == [0, 1]
+    card = (run.ensemble / "docs" / "README.md").read_text()
+    assert "2 times the time" in card and "Not measured" in card
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["configuration"]["method"] == "none" and record["configuration"]["seed"] == 3
 

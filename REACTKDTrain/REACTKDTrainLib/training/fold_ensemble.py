@@ -1,0 +1,58 @@
+"""The folds of a training as one model: each fold's student a whole model folder, their list, and a card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from REACTKDLib.core.student.ensemble import MEMBERS, Ensemble, write_ensemble
+from REACTKDLib.core.writing.atomic import write_text, written_beside
+from REACTKDTrainLib.training.config import TrainingConfig
+from REACTKDTrainLib.training.outputs import Chosen, measures_table, save_model
+
+
+def save_ensemble(
+    folder: Path, chosen: Sequence[Chosen], config: TrainingConfig, record: dict, metrics: dict
+) -> Ensemble:
+    """Write `configs/ensemble.json`, `members/fold<n>` and `docs/README.md`, whole or not at all.
+
+    chosen: the students of at least two folds. metrics: of the whole run, as in `metrics.json`. Raises:
+    OutputNotWritable.
+    """
+    shown = {key: value for key, value in metrics.items() if key != "external"}
+    names = [f"fold{one.fold}" for one in chosen]
+    with written_beside(folder) as beside:
+        for name, one in zip(names, chosen, strict=True):
+            save_model(beside / MEMBERS / name, one, config, record, shown)
+        made = write_ensemble(beside, names)
+        write_text(beside / "docs" / "README.md", ensemble_card(made, metrics))
+    return Ensemble.load(folder)
+
+
+def ensemble_card(ensemble: Ensemble, metrics: dict) -> str:
+    """What the folds are together, what they are worth together, and what they cost."""
+    info, external = ensemble.info, metrics.get("external")
+    measured = (
+        [*measures_table(external), "", "The external cohort, which no fold trained on. Intervals: 95 %, bootstrap."]
+        if external
+        else [
+            "Not measured: every case of the cohort trained some of the members. Give an external cohort to measure it."
+        ]
+    )
+    lines = [
+        f"# {info['name']}",
+        "",
+        f"**{info['clinical_use'][0].upper()}{info['clinical_use'][1:]}.**",
+        "",
+        "The students of the folds of one training. Their mean probabilities are the answer, and each grade says "
+        f"how far they lie apart. It takes {len(ensemble.members)} times the time and memory of one. Each member is "
+        "a model folder of its own in `members`, with a card.",
+        "",
+        "    reactkd grade --bundle FOLDER ...",
+        "",
+        "## What it is worth",
+        "",
+        *measured,
+        "",
+    ]
+    return "\n".join(lines)
