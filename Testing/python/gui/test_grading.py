@@ -249,3 +249,27 @@ def test_the_worker_gets_ready_before_the_click(user: Any, nodes: Any, context: 
 
     assert asked == [WarmUp(Model(context.state.model, context.state.device))], "once for a model"
     grade(user)
+
+
+def test_several_models_answer_as_one(user: Any, nodes: Any, context: Any, small_model: Any, tmp_path: Any) -> None:
+    """The mean of the members, how far they lie apart, and nothing that a mean of probabilities does not have."""
+    from REACTKDLib.core.student.bundle import Bundle
+    from REACTKDLib.core.student.ensemble import MEMBERS, write_ensemble
+    from support.small_models import metadata_for, random_student
+
+    for seed in (1, 2):
+        student = random_student(seed)
+        Bundle.save(tmp_path / MEMBERS / f"fold{seed}", student, metadata_for(student))
+    write_ensemble(tmp_path, ["fold1", "fold2"])
+    context.use_bundle(tmp_path)
+    grade(user)
+    report = context.report
+    assert len(report.ensemble.members) == 2 and "(2 models)" in user.text("detailsLabel")
+    for name, value in report.probabilities.items():
+        spread = report.ensemble.spread[name]
+        shown = user.find(f"probabilityBar_{name}").format
+        assert shown == f"{100 * value:.1f} % ({100 * spread.low:.1f} to {100 * spread.high:.1f})"
+    user.screenshot("graded-by-an-ensemble", of="window")
+    hint, details = user.text("whyHintLabel"), user.text("regionDetailsLabel")
+    assert "of 2; over all" in hint and "Weight" in details and "Adds to" not in details
+    assert not context.other_model

@@ -119,7 +119,7 @@ def explained(report: Answer) -> list[str]:
 
 
 def members_line(report: Answer) -> str:
-    """Return "2 of 3 models say poor; their probabilities: well 2 to 8 %, ..."; "" where one model answered."""
+    """Return "Models that say poor: 2 of 3; over all well 2 to 8 %, ..."; "" where one model answered."""
     if report.ensemble is None:
         return ""
     members, spread = report.ensemble.members, report.ensemble.spread
@@ -127,7 +127,7 @@ def members_line(report: Answer) -> str:
         _("{grade} {low} to {high} %").format(grade=grade_name(name), low=round(100 * s.low), high=round(100 * s.high))
         for name, s in spread.items()
     ]
-    text = _("{agreeing} of {count} models say {grade}; their probabilities: {ranges}.")
+    text = _("Models that say {grade}: {agreeing} of {count}; over all {ranges}.")
     agreeing = report.ensemble.agreeing(report.grade)
     return text.format(
         agreeing=agreeing, count=len(members), grade=grade_name(report.grade), ranges=joined(ranges, ", ")

@@ -119,9 +119,9 @@ def test_reports_keep_it_and_pages_say_it(ensemble, case, tmp_path):
     assert again.to_dict() == report.to_dict() and again.ensemble.members[0].sha256 == report.ensemble.members[0].sha256
     said = " ".join(map(str, explained(report)))
     agreeing = report.ensemble.agreeing(report.grade)
-    assert f"{agreeing} of 3 models say {report.grade}" in said and str(share_line(report)) in said
+    assert f"Models that say {report.grade}: {agreeing} of 3" in said and str(share_line(report)) in said
     page = report_page(report)
-    assert f"{agreeing} of 3 models" in page and " to " in page and "For poor" not in page
+    assert f"{agreeing} of 3; over all" in page and " to " in page and "For poor" not in page
     report.write_csv(tmp_path / "regions.csv")
     header = (tmp_path / "regions.csv").read_text().splitlines()[0]
     assert "share_by_grade_poor" in header
@@ -133,7 +133,7 @@ def test_a_model_alone_reports_as_before(alone):
     for result in alone:
         assert result.report.ensemble is None and "ensemble" not in result.report.to_dict()
         assert result.report.baseline is not None and result.votes is not None
-        assert "models say" not in " ".join(map(str, explained(result.report)))
+        assert "Models that say" not in " ".join(map(str, explained(result.report)))
 
 
 def test_without_a_lesion_no_member_claims_a_grade(ensemble, case):
