@@ -72,16 +72,23 @@ def scan_slices(field: np.ndarray, lattice: Lattice, protocol: CtProtocol, rng: 
     above = field[0].copy()
     taps = [_three(protocol.kernel_mm / s) for s in lattice.spacing[:2]]
     gain = np.float32(protocol.noise_hu / np.prod([np.sqrt(np.sum(np.convolve(t, t) ** 2)) for t in taps]))
+    gain = gain * np.float32((taps[0][1] * taps[1][1]) ** 2)
+    sides = [np.float32(t[0] / t[1]) for t in taps]
+    center, side = np.float32(1 - 2 * np.float32(_SLICE_SIDE)), np.float32(_SLICE_SIDE)
+    own, noise, other = (np.empty_like(above) for _ in range(3))
     for k in range(field.shape[0]):
-        own = field[k].copy()
-        below = field[k + 1] if k + 1 < field.shape[0] else own
-        noise = rng.standard_normal(own.shape, dtype=np.float32)
-        for _ in range(2):
-            noise = _ring(noise, taps[0][0] / taps[0][1], axis=1)
-            noise = _ring(noise, taps[1][0] / taps[1][1], axis=0)
-        noise *= gain * np.float32((taps[0][1] * taps[1][1]) ** 2)
-        field[k] = (1 - 2 * np.float32(_SLICE_SIDE)) * own + np.float32(_SLICE_SIDE) * (above + below) + noise
-        above = own
+        own[:] = field[k]
+        rng.standard_normal(out=noise, dtype=np.float32)
+        for axis in (1, 0, 1, 0):
+            noise, other = _ring(noise, sides[1 - axis], axis, out=other), noise
+        noise *= gain
+        near = above
+        near += field[k + 1] if k + 1 < field.shape[0] else own
+        near *= side
+        np.multiply(own, center, out=field[k])
+        field[k] += near
+        field[k] += noise
+        above, own = own, above
     return field
 
 
@@ -95,13 +102,12 @@ def _three(sigma: float) -> np.ndarray:
     return np.array([side, 1 - 2 * side, side])
 
 
-def _ring(image: np.ndarray, side: float, axis: int) -> np.ndarray:
-    """image + side * (its two neighbors along an axis), around the edge."""
-    out = np.empty_like(image)
+def _ring(image: np.ndarray, side: np.float32, axis: int, out: np.ndarray) -> np.ndarray:
+    """image + side * (its two neighbors along an axis), around the edge, written to `out`."""
     a, o = (image, out) if axis == 0 else (image.T, out.T)
     np.add(a[:-2], a[2:], out=o[1:-1])
     np.add(a[-1], a[1], out=o[0])
     np.add(a[-2], a[0], out=o[-1])
-    out *= np.float32(side)
+    out *= side
     out += image
     return out

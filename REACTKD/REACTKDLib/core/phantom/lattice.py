@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -35,14 +37,19 @@ class Lattice:
         """(3,) mm: x, y, z."""
         return np.array([float(a[1] - a[0]) if len(a) > 1 else 1.0 for a in (self.x, self.y, self.z)])
 
+    @cached_property
+    def _axes(self) -> tuple[list[float], list[float], list[float]]:
+        """z, y, x as plain numbers: a thousand small boxes are looked up in them for each image."""
+        return self.z.tolist(), self.y.tolist(), self.x.tolist()
+
     def box(self, low: np.ndarray, high: np.ndarray, pad_mm: float = 0.0) -> tuple[slice, slice, slice] | None:
         """Return slices (z, y, x) of the centers inside a box of mm corners, or None when there are none."""
         slices = []
-        for axis, lo, hi in zip((self.z, self.y, self.x), low[::-1], high[::-1], strict=True):
-            start, stop = np.searchsorted(axis, [lo - pad_mm, hi + pad_mm])
+        for axis, lo, hi in zip(self._axes, low[::-1], high[::-1], strict=True):
+            start, stop = bisect_left(axis, float(lo - pad_mm)), bisect_left(axis, float(hi + pad_mm))
             if stop <= start:
                 return None
-            slices.append(slice(int(start), int(stop)))
+            slices.append(slice(start, stop))
         return tuple(slices)
 
     def coordinates(self, box: tuple[slice, slice, slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

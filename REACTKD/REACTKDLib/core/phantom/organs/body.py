@@ -56,19 +56,26 @@ class Body:
         for part in self.parts:
             painter.part(part)
         paint_spine(painter, self.trunk, self.skeleton)
-        box = painter.lattice.box(*liver.bounds())
-        if box is not None:
-            inside = painter.soft(liver.depth(*painter.lattice.coordinates(box)))
-            field = painter.field[box]
-            field += (np.float32(liver_hu if painter.tracer is None else painter.suv) - field) * inside
-            if painter.tracer is None:
-                for tube in liver.vessels:
-                    painter.tube(tube, "blood", vessel_hu, inside, tuple(s.start for s in box))
+        self._paint_liver(painter, liver, liver_hu, vessel_hu)
         for spot in self.distractors:
             own = painter.lattice.box(*spot.solid.bounds(), pad_mm=painter.edge_mm)
             if own is not None:
                 weight = painter.soft(spot.solid.depth(*painter.lattice.coordinates(own)))
                 painter.put(own, weight, spot.kind, np.float32(spot.hu))
+
+    @staticmethod
+    def _paint_liver(painter: Painter, liver: GridLiver, liver_hu: float, vessel_hu: float) -> None:
+        """The liver, and on CT its vessels, which end where it does."""
+        value = np.float32(liver_hu if painter.tracer is None else painter.suv)
+        inside = np.zeros(painter.lattice.shape if painter.tracer is None else (0, 0, 0), dtype=np.float32)
+        for box, depth in liver.solid.pieces(painter.lattice, painter.reach_mm):
+            weight = painter.soft(depth)
+            painter.blend(box, weight, value)
+            if inside.size:
+                inside[box] = weight
+        if inside.size:
+            for tube in liver.vessels:
+                painter.tube(tube, "blood", vessel_hu, inside)
 
     def paint_ct(
         self, lattice: Lattice, edge_mm: float, liver: GridLiver, liver_hu: float, vessel_hu: float

@@ -11,6 +11,7 @@ from REACTKDLib.core.phantom.organs.wall import Trunk
 
 _PERIOD_MM, _DISC_MM = 33.0, 8.0
 BODY_Y, CANAL_Y = -45.0, -70.0
+_SLICES = 8  # painted at once: arrays that stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,13 @@ def paint_spine(painter: Painter, trunk: Trunk, bones: Skeleton) -> None:
     box = painter.lattice.box(np.array([-52.0, -112 * sy, -1e4]), np.array([52.0, -26 * sy, 1e4]))
     if box is None:
         return
+    for start in range(0, box[0].stop, _SLICES):
+        _paint_vertebrae(painter, trunk, bones, (slice(start, min(start + _SLICES, box[0].stop)), *box[1:]))
+
+
+def _paint_vertebrae(painter: Painter, trunk: Trunk, bones: Skeleton, box: tuple[slice, slice, slice]) -> None:
+    """Some slices of the spine."""
+    sy = float(trunk.scale[1])
     x, y, z = painter.lattice.coordinates(box)
     y = y - np.float32(BODY_Y * sy)  # the spine keeps its size; its place follows the trunk's depth
     period = _PERIOD_MM * float(trunk.scale[2])
@@ -68,24 +76,43 @@ def paint_spine(painter: Painter, trunk: Trunk, bones: Skeleton) -> None:
 
 def paint_ribs(painter: Painter, trunk: Trunk, bones: Skeleton, box: tuple, depth: np.ndarray) -> None:
     """Within the band of the wall where they run. box, depth: see `paint_trunk`."""
-    rows, columns = np.nonzero((depth > 1.5) & (depth < 14))
-    if not rows.size:
-        return
-    depth, rows, columns = depth[rows, columns], rows + box[1].start, columns + box[2].start
+    edge = -painter.reach_mm  # what lies farther than this outside a bone shows nothing of it
+    band = (depth > 1.5) & (depth < 14)
+    rows, columns = np.nonzero(band & (np.abs(depth - 8.0) < 3.6 + edge))
+    if rows.size:
+        _paint_cage(painter, trunk, bones, depth[rows, columns], rows + box[1].start, columns + box[2].start)
+    wide = float(trunk.scale[0])
+    x, y = painter.lattice.x[None, box[2]], painter.lattice.y[box[1], None]
+    near = (np.abs(depth - 7) < 4 + edge) & (y > 0) & (np.abs(x) / wide < 17 + edge)
+    rows, columns = np.nonzero(band & (near | (edge > 5.0)))  # voxels of 10 mm and more see it at the back too
+    if rows.size:
+        z = painter.lattice.z[:, None] / float(trunk.scale[2])
+        breast = np.minimum(17 - np.abs(x[0, columns]) / wide, np.minimum(4 - np.abs(depth[rows, columns] - 7), z - 66))
+        breast = np.where(y[rows, 0] > 0, breast, -5.0)
+        rows, columns = rows + box[1].start, columns + box[2].start
+        painter.put_columns(rows, columns, painter.soft(breast), "bone", 190.0)
+
+
+def _paint_cage(
+    painter: Painter, trunk: Trunk, bones: Skeleton, depth: np.ndarray, rows: np.ndarray, columns: np.ndarray
+) -> None:
+    """Ribs with their cartilage. depth (n,): below the muscles' face at rows and columns (n,) of every slice."""
     across, along = painter.lattice.x[columns], painter.lattice.y[rows]
     wide, deep = float(trunk.scale[0]), float(trunk.scale[1])
     angle = np.abs(np.arctan2(across, -along / deep * wide)) / np.float32(np.pi)  # 0 at the spine, 1 in front
-    z = painter.lattice.z[:, None] / float(trunk.scale[2])
     start = bones.rib - 175 * angle + 240 * np.clip(angle - 0.64, 0, 1)
-    height = np.mod(z - start, 27.0) - 13.5
     margin = -118 + 176 * angle**1.6  # the costal arch: below it there are none
-    keep = np.minimum((z - margin) / 2.0, 160 * (angle - 0.13))
-    inside = 3.6 * (1 - np.sqrt(((depth - 8.0) / 3.6) ** 2 + (height / 6.0) ** 2))
-    inside = np.minimum(inside, np.clip(keep, -5, 5)).astype(np.float32)
+    flat = ((depth - 8.0) / 3.6) ** 2
     cartilage = angle > 0.74
     outer = np.where(cartilage, 105.0, 0.8 * bones.cortex).astype(np.float32)
     hollow = np.where(cartilage, 95.0, bones.marrow).astype(np.float32)
-    for part, hu, kind in ((inside, outer, "bone"), (inside - 1.5, hollow, "marrow")):
-        painter.put_columns(rows, columns, painter.soft(part), kind, hu)
-    breast = np.minimum(17 - np.abs(across) / wide, np.minimum(4 - np.abs(depth - 7), z - 66)) * (along > 0)
-    painter.put_columns(rows, columns, painter.soft(np.where(along > 0, breast, -5.0)), "bone", 190.0)
+    beside = 160 * (angle - 0.13)
+    heights = painter.lattice.z / float(trunk.scale[2])
+    for first in range(0, len(heights), _SLICES):
+        z = heights[first : first + _SLICES, None]
+        height = np.mod(z - start, 27.0) - 13.5
+        keep = np.minimum((z - margin) / 2.0, beside)
+        inside = 3.6 * (1 - np.sqrt(flat + (height / 6.0) ** 2))
+        inside = np.minimum(inside, np.clip(keep, -5, 5)).astype(np.float32)
+        for part, hu, kind in ((inside, outer, "bone"), (inside - 1.5, hollow, "marrow")):
+            painter.put_columns(rows, columns, painter.soft(part), kind, hu, first)

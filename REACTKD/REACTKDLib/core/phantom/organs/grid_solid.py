@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.phantom.lattice import Lattice
 
 STEP_MM = 4.0
 #: outside its box a solid has this depth
 FAR_MM = -16.0
+_PIECE = 150_000  # voxels: the arrays of a piece of this size stay in the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +31,10 @@ class GridSolid:
     @classmethod
     def cropped(cls, grid: Lattice, values: np.ndarray) -> GridSolid | None:
         """Of a depth on a large grid, the box where it is inside and one step around it; None where it is nowhere."""
-        slices = []
-        for axis in range(3):
-            inside = np.flatnonzero((values > -2.0).any(axis=tuple(a for a in range(3) if a != axis)))
-            if not inside.size:
-                return None
-            slices.append(slice(max(int(inside[0]) - 1, 0), int(inside[-1]) + 2))
-        z, y, x = slices
+        box = bounding_box(values > -2.0)
+        if box is None:
+            return None
+        z, y, x = (slice(max(s.start - 1, 0), s.stop + 1) for s in box)
         own = Lattice(grid.x[x], grid.y[y], grid.z[z])
         return cls(own, np.ascontiguousarray(values[z, y, x], dtype=np.float32))
 
@@ -46,32 +47,95 @@ class GridSolid:
         """Depth at broadcastable coordinates: on an axis-aligned lattice by axes, at scattered points one by one."""
         x, y, z = (np.asarray(a, dtype=np.float32) for a in (x, y, z))
         if x.ndim == 3 and x.shape[:2] == (1, 1) and y.shape[::2] == (1, 1) and z.shape[1:] == (1, 1):
-            values = self.values
-            for axis, (own, at) in enumerate(((self.grid.z, z), (self.grid.y, y), (self.grid.x, x))):
-                values = _along(values, own, at.ravel(), axis)
-            return values
+            return self._on_axes(x.ravel(), y.ravel(), z.ravel())
         from scipy.ndimage import map_coordinates
 
         axes = ((self.grid.z, z), (self.grid.y, y), (self.grid.x, x))
         places = np.broadcast_arrays(*[(at - own[0]) / (own[1] - own[0]) for own, at in axes])
         return map_coordinates(self.values, places, order=1, mode="constant", cval=FAR_MM, output=np.float32)
 
+    def _on_axes(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Depth (len(z), len(y), len(x)) on the lattice of these coordinates; `FAR_MM` outside the solid's grid."""
+        places = [_Places.of(own, at) for own, at in ((self.grid.z, z), (self.grid.y, y), (self.grid.x, x))]
+        values = _between(self.values, places)
+        for axis, own in enumerate(places):
+            if own.outside is not None:
+                values[(slice(None),) * axis + (own.outside,)] = FAR_MM
+        return values
 
-def _along(values: np.ndarray, own: np.ndarray, at: np.ndarray, axis: int) -> np.ndarray:
-    """Interpolate along one axis; `FAR_MM` beyond its ends."""
-    place = (at - own[0]) / (own[1] - own[0])
-    low = np.clip(np.floor(place).astype(np.intp), 0, len(own) - 2)
-    shape = [1, 1, 1]
-    shape[axis] = -1
-    weight = np.clip(place - low, 0, 1).astype(np.float32).reshape(shape)
-    first = np.take(values, low, axis=axis)
-    second = np.take(values, low + 1, axis=axis)
-    second -= first
-    second *= weight
-    second += first
-    outside = (place < 0) | (place > len(own) - 1)
-    if outside.any():
-        index = [slice(None)] * 3
-        index[axis] = outside
-        second[tuple(index)] = FAR_MM
-    return second
+    def pieces(self, lattice: Lattice, above_mm: float) -> Iterator[tuple[tuple[slice, slice, slice], np.ndarray]]:
+        """Where on `lattice` the depth may pass `above_mm`: boxes that share no voxel, and the depth in each.
+
+        A colon fills a tenth of the box around it. The depths are those of `depth`, bit by bit.
+        """
+        box = lattice.box(*self.bounds())
+        if box is None:
+            return
+        axes = (self.grid.z, self.grid.y, self.grid.x)
+        places = [_Places.of(o, at[b]) for o, at, b in zip(axes, (lattice.z, lattice.y, lattice.x), box, strict=True)]
+        size = math.prod(len(own.low) for own in places)
+        if size < _PIECE:
+            yield box, _between(self.values, places)
+            return
+        inside = self.values > above_mm
+        first, last = int(places[0].low[0]), int(places[0].low[-1]) + 1
+        step = max(-(-(last - first) * _PIECE // size), 1)
+        for start in range(first, last, step):
+            slab = places[0].part(start, start + step)
+            corners = inside[start : start + step + 1].any(axis=0)
+            cells = corners[1:] | corners[:-1]
+            cells = cells[:, 1:] | cells[:, :-1]
+            if slab is None or not cells.any():
+                continue
+            for left, right in _runs(cells.any(axis=0)):
+                rows = np.flatnonzero(cells[:, left:right].any(axis=1))
+                own = slab, places[1].part(int(rows[0]), int(rows[-1]) + 1), places[2].part(left, right)
+                if own[1] is not None and own[2] is not None:
+                    parts = zip(box, own, strict=True)
+                    where = tuple(slice(b.start + p.first, b.start + p.first + len(p.low)) for b, p in parts)
+                    yield where, _between(self.values, own)
+
+
+def _runs(hits: np.ndarray) -> list[tuple[int, int]]:
+    """First and last plus one of each run of true values (n,)."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], hits, [False]]))).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """Where points along one axis lie in a solid's grid: in the cell `low`, at the share `weight` of it (n,).
+
+    outside: which of them lie beyond the grid, None where none does. first: the number of the first one.
+    """
+
+    low: np.ndarray
+    weight: np.ndarray
+    outside: np.ndarray | None
+    first: int = 0
+
+    @classmethod
+    def of(cls, own: np.ndarray, at: np.ndarray) -> _Places:
+        place = (at - own[0]) / (own[1] - own[0])
+        low = np.clip(np.floor(place).astype(np.intp), 0, len(own) - 2)
+        outside = (place < 0) | (place > len(own) - 1)
+        return cls(low, np.clip(place - low, 0, 1).astype(np.float32), outside if outside.any() else None)
+
+    def part(self, start: int, stop: int) -> _Places | None:
+        """Those in cells `start` to `stop` - 1, of sorted points inside the grid; None where there are none."""
+        a, b = np.searchsorted(self.low, (start, stop)).tolist()
+        return _Places(self.low[a:b], self.weight[a:b], None, a) if b > a else None
+
+
+def _between(values: np.ndarray, places: Sequence[_Places]) -> np.ndarray:
+    """Interpolate (d, h, w) linearly along z, then y, then x."""
+    cells = tuple(slice(int(p.low.min()), int(p.low.max()) + 2) for p in places)
+    values = values[cells]
+    for axis, (own, cell) in enumerate(zip(places, cells, strict=True)):
+        steps = np.diff(values, axis=axis)  # on the coarse side: the same differences, once for each cell
+        low = own.low - cell.start
+        out = steps.take(low, axis=axis)
+        out *= own.weight.reshape([-1 if a == axis else 1 for a in range(3)])
+        out += values.take(low, axis=axis)
+        values = out
+    return values

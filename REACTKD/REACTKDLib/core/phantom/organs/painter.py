@@ -9,7 +9,7 @@ import numpy as np
 
 from REACTKDLib.core.phantom.lattice import Lattice
 from REACTKDLib.core.phantom.organs.parts import UPTAKE, Layer, Part
-from REACTKDLib.core.phantom.shapes import soft_inside
+from REACTKDLib.core.phantom.shapes import Tube, soft_inside
 
 TRACERS = ("fdg", "acetate")
 
@@ -25,10 +25,14 @@ def _unrest() -> np.ndarray:
 
 
 def mottle(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """The unrest of stool and food at points (n,)."""
+    """The unrest of stool and food, (D, H, W). x: (1, 1, W), y: (1, H, 1), z: (D, 1, 1) mm."""
     field = _unrest()
-    z, y, x = (np.floor(a).astype(np.intp) % len(field) for a in (z + 0.3 * x, y + 0.2 * z, x + 0.2 * y))
-    return field[z, y, x]
+    n = len(field)
+    k, j, i = (np.floor(a).astype(np.int32) % n for a in (z + 0.3 * x, y + 0.2 * z, x + 0.2 * y))
+    place = k * n + j
+    place *= n
+    place += i
+    return field.ravel().take(place)
 
 
 @dataclass(eq=False)
@@ -49,33 +53,38 @@ class Painter:
         """Share of a voxel that is inside."""
         return soft_inside(depth, self.edge_mm).astype(np.float32, copy=False)
 
+    @property
+    def reach_mm(self) -> float:
+        """Depth at and below which `soft` gives 0, with room for rounding."""
+        return -0.5 * self.edge_mm - 1e-3
+
     def put(self, box, weight: np.ndarray, kind: str, hu) -> None:
         """Blend a tissue in."""
-        part = self.field[box]
-        part += (np.float32(self.value(kind, hu)) - part) * weight
+        self.blend(box, weight, np.float32(self.value(kind, hu)))
 
-    def put_columns(self, rows: np.ndarray, columns: np.ndarray, weight: np.ndarray, kind: str, hu) -> None:
-        """The same at places (n,) of every slice; weight: (D, n), hu: (n,) or a number."""
-        old = self.field[:, rows, columns]
-        self.field[:, rows, columns] = old + (self.value(kind, hu) - old) * weight
+    def blend(self, box, weight: np.ndarray, value: np.float32) -> None:
+        """Blend a value in."""
+        part = self.field[box]
+        step = value - part
+        step *= weight
+        part += step
 
     def part(self, part: Part) -> None:
         """An organ with its layers."""
-        box = self.lattice.box(*part.solid.bounds())
-        if box is None:
-            return
-        x, y, z = self.lattice.coordinates(box)
-        depth = part.solid.depth(x, y, z)
-        self.put(box, self.soft(depth), part.kind, np.float32(part.hu))
-        for layer in part.layers:
-            self._layer(box, (x, y, z), depth, layer)
+        for box, depth in part.solid.pieces(self.lattice, self.reach_mm):
+            self.put(box, self.soft(depth), part.kind, np.float32(part.hu))
+            for layer in part.layers:
+                self._layer(box, depth, layer)
 
-    def _layer(self, box, points, depth: np.ndarray, layer: Layer) -> None:
+    def _layer(self, box, depth: np.ndarray, layer: Layer) -> None:
+        points = self.lattice.coordinates(box)
         inside = depth - np.float32(layer.inset)
         if layer.above is not None:
             inside = np.minimum(inside, points[1] - np.float32(layer.above))
         if layer.solid is not None:
             inside = np.minimum(inside, layer.solid.depth(*points))
+        if inside.max() <= self.reach_mm:
+            return
         weight = self.soft(inside)
         self.put(box, weight, layer.kind, np.float32(layer.hu))
         if layer.mottle:
@@ -84,22 +93,27 @@ class Painter:
     def unrest(self, box, weight: np.ndarray, hu: float) -> None:
         """Add lumps and holes of `hu` standard deviation, on CT alone."""
         if self.tracer is None:
-            k, j, i = np.nonzero(weight)
-            x, y, z = (a.ravel() for a in self.lattice.coordinates(box))
-            self.field[box][k, j, i] += np.float32(hu) * weight[k, j, i] * mottle(x[i], y[j], z[k])
+            self.field[box] += np.float32(hu) * weight * mottle(*self.lattice.coordinates(box))
 
-    def tube(self, tube, kind: str, hu: float, within: np.ndarray | None = None, offset=(0, 0, 0)) -> None:
-        """A tube; within: a soft mask on the box that starts at `offset` (z, y, x), which bounds it."""
+    def put_columns(self, rows: np.ndarray, columns: np.ndarray, weight: np.ndarray, kind: str, hu, first=0) -> None:
+        """Blend a tissue in at places (n,) of d slices from `first` on; weight: (d, n), hu: (n,) or a number."""
+        hit = np.flatnonzero(weight)
+        k, n = np.divmod(hit, len(rows))
+        if np.ndim(hu):
+            hu = hu[n]
+        slices = self.field[first : first + len(weight)]
+        place = k, rows[n], columns[n]
+        old = slices[place]
+        slices[place] = old + (self.value(kind, hu) - old) * weight.ravel()[hit]
+
+    def tube(self, tube: Tube, kind: str, hu: float, within: np.ndarray | None = None) -> None:
+        """A tube; within: a soft mask (D, H, W) on the lattice that bounds it."""
         box = self.lattice.box(*tube.bounds(), pad_mm=self.edge_mm)
         if box is None:
             return
-        if within is not None:
-            low = [max(s.start, o) for s, o in zip(box, offset, strict=True)]
-            high = [min(s.stop, o + n) for s, o, n in zip(box, offset, within.shape, strict=True)]
-            if any(b <= a for a, b in zip(low, high, strict=True)):
-                return
-            box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        if within is not None and not within[box].any():
+            return
         weight = self.soft(tube.depth(*self.lattice.coordinates(box)))
         if within is not None:
-            weight = weight * within[tuple(slice(s.start - o, s.stop - o) for s, o in zip(box, offset, strict=True))]
+            weight *= within[box]
         self.put(box, weight, kind, np.float32(hu))

@@ -8,6 +8,7 @@ from REACTKDLib.core.phantom.organs.painter import Painter
 from REACTKDLib.core.phantom.organs.wall import DEEP_MM, Trunk
 
 _SKIN_MM = 2.0
+_ROUNDING_MM = 1e-2  # what is farther than this from an edge does not meet it in any slice, however it is rounded
 
 
 def paint_trunk(painter: Painter, trunk: Trunk) -> tuple[tuple[slice, slice, slice], np.ndarray] | None:
@@ -32,20 +33,69 @@ def paint_trunk(painter: Painter, trunk: Trunk) -> tuple[tuple[slice, slice, sli
     seams = np.float32(-38.0 if painter.tracer is None else 0.0) * seams  # fat between the three flat muscles
     lung = _Lung(painter, trunk, x, y, depth - wall)
     edge = np.float32(painter.edge_mm)
-    for k, z in enumerate(lattice.z):
-        own = depth + np.float32(trunk.bulge(float(z))) * front
-        slab = field[k, box[1], box[2]]
-        slab += (skin - air) * _soft(own + subcutis, edge)
-        slab += (fat - skin) * _soft(own + subcutis - np.float32(_SKIN_MM), edge)
-        inner = own - wall
-        within = _soft(inner, edge)
-        slab += (muscle - fat) * (_soft(own, edge) - within) + seams * (own > 0) * (inner < 0)
-        lung.paint(slab, float(z), inner)
+    bulges = [np.float32(trunk.bulge(float(z))) for z in lattice.z]
+    least, most = depth + min(bulges) * front, depth + max(bulges) * front
+    reach = edge / 2 + np.float32(_ROUNDING_MM)
+    inside = least - wall > reach
+    band = np.flatnonzero(~inside & (most + subcutis >= -reach))  # the wall: elsewhere all slices are alike
+    alike = np.where(inside, air + (skin - air) + (fat - skin), air)
+    wall_of = _Wall((skin - air, fat - skin, muscle - fat), edge, [a.ravel()[band] for a in (subcutis, wall, seams)])
+    cavity = lung.within(np.flatnonzero(most - wall >= -reach - 1))
+    on_band, on_cavity = ([a.ravel()[w] for a in (front, depth, wall)] for w in (band, cavity))
+    slab, inner = np.empty_like(alike), np.empty(len(cavity), np.float32)
+    for k, (z, bulge) in enumerate(zip(lattice.z, bulges, strict=True)):
+        slab[:] = alike
+        slab.ravel()[band] = wall_of.value(air, bulge * on_band[0] + on_band[1])
+        count = lung.reached(float(z))
+        if count:
+            ahead, at, thick = (a[:count] for a in on_cavity)
+            own = np.multiply(ahead, bulge, out=inner[:count])
+            own += at
+            own -= thick
+            lung.paint(slab, float(z), own)
+        field[k, box[1], box[2]] = slab
     return box, depth
 
 
-def _soft(depth: np.ndarray, edge: np.float32) -> np.ndarray:
-    return np.clip(depth / edge + np.float32(0.5), 0, 1)
+def _soften(depth: np.ndarray, edge: np.float32) -> np.ndarray:
+    """The share of a voxel that is inside, in place of its depth."""
+    depth /= edge
+    depth += np.float32(0.5)
+    np.maximum(depth, 0, out=depth)
+    return np.minimum(depth, 1, out=depth)
+
+
+class _Wall:
+    """Skin, fat and muscle at places (n,) of a slice. steps: of the value at each boundary, from outside."""
+
+    def __init__(self, steps: tuple[np.float32, ...], edge: np.float32, at: list[np.ndarray]):
+        self.steps, self.edge = steps, edge
+        self.subcutis, self.wall, seams = at
+        self.seam = np.flatnonzero(seams)
+        self.seams, self.seam_wall = seams[self.seam], self.wall[self.seam]
+        self.skin, self.fat = (np.empty_like(self.wall) for _ in range(2))
+
+    def value(self, air: np.float32, own: np.ndarray) -> np.ndarray:
+        """What a slice shows there. own: depth below the muscles' face, which is overwritten."""
+        skin, fat, muscle = self.steps
+        value, part = self.skin, self.fat
+        np.add(own, self.subcutis, out=value)
+        np.subtract(value, np.float32(_SKIN_MM), out=part)
+        at_seam = own[self.seam]
+        between = self.seams * (at_seam > 0) * (at_seam - self.seam_wall < 0)
+        _soften(value, self.edge)
+        value *= skin
+        value += air
+        _soften(part, self.edge)
+        part *= fat
+        value += part
+        inner = np.subtract(own, self.wall, out=part)
+        _soften(own, self.edge)
+        own -= _soften(inner, self.edge)
+        own *= muscle
+        own[self.seam] += between
+        value += own
+        return value
 
 
 class _Lung:
@@ -60,17 +110,46 @@ class _Lung:
         middle = 20 + 12 * np.exp(-(((own_y + 52) / 30) ** 2)) + 10 * np.clip(own_y / 60, 0, 1)
         self.beside = (np.abs(own_x + 5 * np.clip(own_y / 50, 0, 1)) - middle).astype(np.float32)
         self.lowest = float(self.dome[cavity > 0].min(initial=np.inf)) - 6
+        self.edge = np.float32(max(painter.edge_mm, 1.0))
+        self.places = self.first = self.work = np.zeros(0)
+
+    def within(self, places: np.ndarray) -> np.ndarray:
+        """Look at these places (n,) of a slice alone; returns them in the order in which slices reach them, upward."""
+        dome, steep, beside = (a.ravel()[places] for a in (self.dome, self.steep, self.beside))
+        first = dome - (1.8 + self.edge / 2 + np.float32(_ROUNDING_MM)) / steep
+        order = np.argsort(first)
+        self.places, self.first = places[order], first[order]
+        self.dome, self.steep, self.beside = dome[order], steep[order], beside[order]
+        self.work = np.empty((3, len(order)), np.float32)
+        return self.places
+
+    def reached(self, z: float) -> int:
+        """How many of the places may show diaphragm or lung at this height, mm."""
+        return 0 if z < self.lowest else int(np.searchsorted(self.first, z + _ROUNDING_MM))
 
     def paint(self, slab: np.ndarray, z: float, inner: np.ndarray) -> None:
-        """Blend into a slice (H, W)."""
-        if z < self.lowest:
-            return
-        edge = np.float32(max(self.painter.edge_mm, 1.0))
-        above = (np.float32(z) - self.dome) * self.steep
-        sheet = _soft(np.minimum(inner, 1.8 - np.abs(above)), edge)
-        slab += (np.float32(self.painter.value("muscle", 55.0)) - slab) * sheet
-        air = _soft(np.minimum(np.minimum(inner - 1.5, above - 1.8), self.beside), edge)
-        slab += (np.float32(self.painter.value("lung", -845.0)) - slab) * air
+        """Blend into a slice (H, W). inner: depth inside the wall (n,) at the first places."""
+        n = len(inner)
+        above, share, step = self.work[:, :n]
+        np.subtract(np.float32(z), self.dome[:n], out=above)
+        above *= self.steep[:n]
+        value = slab.ravel().take(self.places[:n])
+        np.abs(above, out=share)
+        np.subtract(1.8, share, out=share)
+        np.minimum(inner, share, out=share)
+        self._blend(value, "muscle", 55.0, share, step)
+        inner -= 1.5
+        above -= 1.8
+        np.minimum(inner, above, out=share)
+        np.minimum(share, self.beside[:n], out=share)
+        self._blend(value, "lung", -845.0, share, step)
+        slab.ravel()[self.places[:n]] = value
+
+    def _blend(self, value: np.ndarray, kind: str, hu: float, depth: np.ndarray, step: np.ndarray) -> None:
+        """Blend a tissue into values (n,). depth, step: (n,), overwritten."""
+        np.subtract(np.float32(self.painter.value(kind, hu)), value, out=step)
+        step *= _soften(depth, self.edge)
+        value += step
 
 
 def paint_table(painter: Painter, trunk: Trunk) -> None:
