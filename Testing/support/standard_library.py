@@ -17,11 +17,11 @@ def faults_of(path: Path) -> Iterator[str]:
     """Yield what this Python lacks of what the file takes from the standard library, or why it does not compile."""
     text = path.read_text(encoding="utf-8")
     try:
-        compile(text, path.name, "exec", dont_inherit=True)
+        tree = ast.parse(text, path.name)
+        compile(tree, path.name, "exec", dont_inherit=True)
     except SyntaxError as error:
         yield f"{path.name}:{error.lineno}: {error.msg}"
         return
-    tree = ast.parse(text)
     known: dict[str, object] = {}
     nodes = list(ast.walk(tree))
     guarded = _guarded(nodes)
@@ -69,13 +69,17 @@ def _guarded(nodes: list[ast.AST]) -> set[int]:
     found: set[int] = set()
     for outer in nodes:
         if isinstance(outer, (ast.If, ast.IfExp)):
-            text = ast.unparse(outer.test)
-            asked = any(word in text for word in ("sys.version_info", "sys.platform", "os.name"))
+            named = (node for node in ast.walk(outer.test) if isinstance(node, ast.Attribute))
+            asked = any(node.attr in ("version_info", "platform", "name") and _is_asked(node) for node in named)
         else:
             asked = isinstance(outer, ast.Try) and any("ImportError" in ast.unparse(h) for h in outer.handlers)
         if asked:
             found |= {id(inner) for inner in ast.walk(outer)}
     return found
+
+
+def _is_asked(node: ast.Attribute) -> bool:
+    return ast.unparse(node) in ("sys.version_info", "sys.platform", "os.name")
 
 
 # Modules that only newer or only older of the promised Pythons have, beside those of this one.

@@ -50,7 +50,7 @@ def application(worker: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     from host.application import start
 
     running = start()
-    running.clear()
+    running.forget_errors()  # the scene is empty: the test before has closed it
     running.load_module(REPOSITORY / "REACTKD" / "REACTKD.py")
     import REACTKDLib.gui.panel  # with all its parts, once for all tests
     from REACTKDLib.core.worker.dispatcher import JobDispatcher
