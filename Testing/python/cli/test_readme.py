@@ -1,0 +1,71 @@
+"""Every command and every line of Python in README runs, one after the other, as a newcomer types them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+#: what `pip install .` gives; installing has a test of its own
+PROGRAMS = {"reactkd": "REACTKDLib", "reactkd-train": "REACTKDTrainLib"}
+#: trains three folds, which is minutes
+LONG = "reactkd-train train"
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced parts of README in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if line]
+
+
+def run(arguments: list[str], folder: Path) -> str:
+    roots = os.pathsep.join(str(REPOSITORY / name) for name in ("REACTKD", "REACTKDTrain"))
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": roots},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def run_command(line: str, folder: Path) -> str:
+    program, *rest = shlex.split(line)
+    return run(["-m", PROGRAMS[program], *rest], folder)
+
+
+def test_every_command_but_installing_is_one_of_ours() -> None:
+    assert {line.split()[0] for line in COMMANDS if line != "pip install ."} == set(PROGRAMS)
+    assert [line for line in COMMANDS if line.startswith(LONG)], "the long one is marked here by its name"
+
+
+@pytest.mark.slow
+def test_commands_and_python_run_in_their_order(tmp_path: Path) -> None:
+    printed = {
+        line.split()[1]: run_command(line, tmp_path)
+        for line in COMMANDS
+        if line.split()[0] in PROGRAMS and not line.startswith(LONG)
+    }
+    assert "poor" in printed["grade"]
+    assert (tmp_path / "result" / "report.json").is_file() and (tmp_path / "quarter.nii.gz").is_file()
+    (python,) = blocks("python")
+    answer = run(["-c", python], tmp_path)
+    assert answer.startswith("poor ") and "Lesion 1" in answer
+
+
+@pytest.mark.slow
+def test_the_training_runs(tmp_path: Path) -> None:
+    (line,) = (line for line in COMMANDS if line.startswith(LONG))
+    run_command(line, tmp_path)
+    assert (tmp_path / "my-run" / "bundle").is_dir()
