@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from REACTKDLib.__main__ import main
 from REACTKDLib.core.student.bundle import Bundle
 from support.case_files import write_case
 from support.small_cases import small_case
@@ -55,17 +56,37 @@ def run_command():
 
 
 @pytest.fixture
-def train_module():
-    """REACTKDTrain.py as a module; what a program may change in its own process is put back."""
-    spec = importlib.util.spec_from_file_location("REACTKDTrain", TRAIN_SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def own_process():
+    """What a program may change in its own process is put back."""
     path, handlers = list(sys.path), {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
     with warnings.catch_warnings():
-        yield module
+        yield
     sys.path[:] = path
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def call_command(own_process, capfd, monkeypatch):
+    """As `run_command`, here: for what is not about the process. Libraries that write by themselves are heard, too."""
+
+    def call(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        if cwd is not None:
+            monkeypatch.chdir(cwd)
+        capfd.readouterr()
+        status = main(list(map(str, arguments)))
+        return subprocess.CompletedProcess(arguments, status, *capfd.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def train_module(own_process):
+    """REACTKDTrain.py as a module."""
+    spec = importlib.util.spec_from_file_location("REACTKDTrain", TRAIN_SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture
