@@ -9,7 +9,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from REACTKDLib.core.engine_arguments import add_engine_arguments, engine_of
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.shard import WHOLE, Shard
 from REACTKDTrainLib.progress import display_for
 
 PRESETS = ("smoke", "quick", "cpu", "gpu")
@@ -25,7 +27,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", action="append", help="nodes, methods, seeds, ablation, external; may be repeated")
     parser.add_argument("--tables", action="store_true", help="write tables and figures of what is there, run nothing")
     parser.add_argument("--ready", action="store_true", help="node level: use the node files that are there, make none")
-    parser.add_argument("--workers", type=int, default=1, help="processes that prepare cases and do runs")
+    add_engine_arguments(parser)
+    parser.add_argument("--workers", type=int, help=argparse.SUPPRESS)  # the name of the last release
+    parser.add_argument(
+        "--shard",
+        type=Shard.from_text,
+        default=WHOLE,
+        metavar="I/N",
+        help="for a job array: begin with part I of N of the runs, then help the others; all take the same --output",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     page = parser.add_subparsers(dest="what", metavar="page").add_parser(
         "page", help="put a study's tables into a page"
@@ -51,8 +61,9 @@ def run(options: argparse.Namespace) -> None:
         options.cohort,
         options.external,
         choose_device(options.device),
-        options.workers,
+        engine_of(options),
         options.ready,
+        options.shard,
     )
     with display_for(sys.stdout, "lines") as on_progress:
         results = study.write() if options.tables else study.run(options.part or PARTS, on_progress)

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from REACTKDLib.core.job_engines import HERE, Engine
+from REACTKDLib.core.job_pool import JobPool
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.student.prepare import Preparation
 from REACTKDTrainLib.cohorts.base import CohortCase
@@ -18,7 +20,6 @@ from REACTKDTrainLib.data.annotators import MaskPerturbation
 from REACTKDTrainLib.data.case import PreparedCase, RegionMasks, SoftBox
 from REACTKDTrainLib.data.make import make_arrays
 from REACTKDTrainLib.data.truth import truth_of
-from REACTKDTrainLib.worker_pool import WorkerPool
 
 #: raised when cases are opened or prepared differently: 2 places masks as a reader's case, 3 knows a phantom's lesions
 FORMAT = "reactkd-prepared/3"
@@ -69,10 +70,12 @@ class PreparedStore:
         key = self.key(case)
         return self.files.made(key, partial(self._arrays, case), partial(_prepared_from, case=case, key=key))
 
-    def prepare(self, cases: Iterable[CohortCase], on_progress: OnProgress = no_progress, workers: int = 1) -> None:
-        """Prepare those that are not there yet, in `workers` processes. Raises: what `get` raises, for the first."""
+    def prepare(
+        self, cases: Iterable[CohortCase], on_progress: OnProgress = no_progress, engine: Engine = HERE
+    ) -> None:
+        """Prepare those that are not there yet, by `engine`. Raises: what `get` raises, for the first."""
         wanted = [case for case in cases if not self.files.has(self.key(case))]
-        with WorkerPool(self._make, workers) as pool:
+        with JobPool(self._make, engine) as pool:
             for _ in pool.results(wanted, on_progress):
                 pass
 

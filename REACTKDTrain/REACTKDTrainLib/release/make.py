@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from REACTKDLib.core.job_engines import Engine
+from REACTKDLib.core.job_pool import JobPool
 from REACTKDLib.core.modality import MODALITIES, subset_name
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.student.bundle import SHIPPED, Bundle
@@ -35,7 +37,6 @@ from REACTKDTrainLib.release.encoder import train_encoder
 from REACTKDTrainLib.release.measure import evaluate, with_other_masks
 from REACTKDTrainLib.release.recipe import ReleaseRecipe, Seeds
 from REACTKDTrainLib.training.outputs import NOT_CLINICAL, model_metadata
-from REACTKDTrainLib.worker_pool import WorkerPool
 
 FORMAT = "reactkd-release/1"
 COHORT = "large"
@@ -81,7 +82,7 @@ class Release:
 
     def _made(self, part: str, cases: Sequence[CohortCase], make: Callable[[CohortCase], Any]) -> None:
         on_progress = self._progress.part(part)
-        with WorkerPool(make, self.workers) as pool:
+        with JobPool(make, Engine(self.workers)) as pool:
             for done, _ in enumerate(pool.results(cases), start=1):
                 on_progress(done / len(cases), f"{part}, {done} of {len(cases)} patients")
 

@@ -51,7 +51,7 @@ class ExternalStudy:
         """Every case that the students learn from, and every case at every dose, once; makes the low doses."""
         self.volumes.prepare()
         cases = [case for level in self.volumes.preset.doses for case in self.cases(level)]
-        self.volumes.store.prepare(cases, on_progress, self.volumes.workers)
+        self.volumes.store.prepare(cases, on_progress, self.volumes.engine)
 
     def runs(self, rows: Sequence[str], levels: Sequence[str]) -> list[Run]:
         """Each method's students of seed 0 at each dose."""

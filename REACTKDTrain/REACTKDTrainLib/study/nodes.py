@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.job_engines import HERE, Engine
 from REACTKDLib.core.modality import INPUTS, subset_name
 from REACTKDLib.core.one_thread import one_thread
 from REACTKDLib.core.phantom.biology_shared import SharedLatents
@@ -68,7 +69,7 @@ class NodeStudy:
     folder: Path
     size: str = "full"
     ready: bool = False
-    workers: int = 1
+    engine: Engine = HERE
     _tables: dict[str, NodeTable] = field(default_factory=dict)
     _teachers: dict[str, GraphOutput] = field(default_factory=dict)
 
@@ -98,7 +99,7 @@ class NodeStudy:
     def prepare(self, on_progress: OnProgress = no_progress) -> None:
         """Make the node files that are not there."""
         missing = [c for cases in self.cases.values() for c in cases if not self.store.path(c).exists()]
-        prepare_cases(missing, self.store.make, self.workers, on_progress)
+        prepare_cases(missing, self.store.make, self.engine, on_progress)
 
     def table(self, part: str) -> NodeTable:
         """'test', 'validation' or 'pool'."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from REACTKDLib.core.writing.file_lock import Locked, locked
 from REACTKDTrainLib.content_store import ContentStore, content_key
 
 FORMAT = "reactkd-study-run/1"
@@ -63,6 +65,19 @@ class RunFiles:
     def put(self, run: Run, arrays: Arrays) -> None:
         """Keep it. Raises: OutputNotWritable."""
         self._store(run).put(run.key, {"recipe": np.array(json.dumps(run.recipe, default=str)), **arrays}, _label(run))
+
+    @contextmanager
+    def claimed(self, run: Run) -> Iterator[bool]:
+        """Be the only process at this run; False where another one is. The claim ends with the process."""
+        path = self.path(run)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked(path))
+            except Locked:
+                yield False
+                return
+            yield True
 
     def _store(self, run: Run) -> ContentStore:
         return ContentStore(self.folder / run.part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -13,7 +14,10 @@ from pathlib import Path
 import torch
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.job_engines import HERE, Engine
+from REACTKDLib.core.job_pool import JobPool
 from REACTKDLib.core.progress import OnProgress, no_progress
+from REACTKDLib.core.shard import WHOLE, Shard
 from REACTKDLib.core.text import plural
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.progress import WeightedProgress
@@ -26,7 +30,6 @@ from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.study.tables import tables_of
 from REACTKDTrainLib.study.volumes import VolumeStudy
 from REACTKDTrainLib.training.record import revision, versions
-from REACTKDTrainLib.worker_pool import WorkerPool
 
 #: in the order in which they run: what decides most first
 PARTS = ("nodes", "methods", "seeds", "ablation", "external")
@@ -44,12 +47,14 @@ KINDS = {
 FORMAT = "reactkd-study/1"
 #: of the bootstrap of test phantoms on the level of nodes, of which the spread alone is used: it is known to 3 % then
 NODE_DRAWS = 500
+ELSEWHERE_S = 1.0  # between two looks at runs that another process does
 
 
 @dataclass(eq=False)
 class Study:
-    """cohort, external: as in training, '' for the phantoms of the preset. cache: shared by studies. workers: processes
-    that prepare cases and do runs. ready: see `NodeStudy`.
+    """cohort, external: as in training, '' for the phantoms of the preset. cache: shared by studies. engine: prepares
+    cases and does runs. ready: see `NodeStudy`. shard: with which runs to begin. Several
+    processes on one output folder divide the runs, and one that dies leaves its run to the others.
     """
 
     preset: Preset
@@ -58,8 +63,9 @@ class Study:
     cohort: str = ""
     external: str = ""
     device: torch.device = torch.device("cpu")
-    workers: int = 1
+    engine: Engine = HERE
     ready: bool = False
+    shard: Shard = WHOLE
     _known: dict[str, dict[str, Run]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -74,7 +80,7 @@ class Study:
         """The level of volumes."""
         size = self.preset.training.data.size
         cohort = self.cohort or f"phantom:hospital?cases={self.preset.hospital}&size={size}&biology={BIOLOGY}"
-        return VolumeStudy(self.preset, cohort, self.output, self.cache, self.device, self.workers)
+        return VolumeStudy(self.preset, cohort, self.output, self.cache, self.device, self.engine)
 
     @cached_property
     def outside(self) -> ExternalStudy:
@@ -88,7 +94,7 @@ class Study:
     def nodes(self) -> NodeStudy:
         """The level of nodes, always phantoms."""
         size = "tiny" if self.preset.meaningless else "full"
-        return NodeStudy(self.preset.nodes, self.cache / "nodes", size, self.ready, self.workers)
+        return NodeStudy(self.preset.nodes, self.cache / "nodes", size, self.ready, self.engine)
 
     def run(self, parts: Sequence[str] = PARTS, on_progress: OnProgress = no_progress) -> dict:
         """Do what is not done of these parts, then write everything.
@@ -100,8 +106,8 @@ class Study:
                 raise UsageError(f"There is no part {part!r}; choose some of {', '.join(PARTS)}.")
         results = None
         progress = WeightedProgress({part: COST[part] for part in parts}, on_progress)
-        own = self if self.workers == 1 else replace(self, workers=1)
-        with WorkerPool(own.make, self.workers) as pool:
+        own = replace(self, engine=HERE)
+        with JobPool(own.make, self.engine) as pool:
             for part in (p for p in PARTS if p in parts):
                 self._do_part(part, pool, progress.part(part))
                 results = self.write()
@@ -109,7 +115,7 @@ class Study:
 
     # -- parts
 
-    def _do_part(self, part: str, pool: WorkerPool[tuple[str, str], None], on_progress: OnProgress) -> None:
+    def _do_part(self, part: str, pool: JobPool[tuple[str, str], bool], on_progress: OnProgress) -> None:
         level = {"nodes": self.nodes, "external": self.outside}.get(part, self.volumes)
         level.prepare(lambda fraction, text: on_progress(PREPARING * fraction, f"{part}, preparing case {text}"))
         costs = {kind: sum(run.cost for run in self.runs_of(kind)) for kind in KINDS[part]}
@@ -131,24 +137,38 @@ class Study:
             "external": lambda: self.outside.runs(preset.headline, preset.doses),
         }[kind]()
 
-    def make(self, named: tuple[str, str]) -> None:
-        """Make and keep one run by its kind and key, which is all that a worker is sent."""
+    def make(self, named: tuple[str, str]) -> bool:
+        """Make and keep one run by its kind and key, which is all that a worker is sent.
+
+        Returns False, with nothing done, where another process is at it.
+        """
         kind, key = named
         if kind not in self._known:
             self._known[kind] = {run.key: run for run in self.runs_of(kind)}
         run = self._known[kind][key]
-        if not self.files.done(run):  # another process on the same folder may have come first
-            self.files.put(run, run.make())
+        with self.files.claimed(run) as mine:
+            if mine and not self.files.done(run):  # another process on the same folder may have come first
+                self.files.put(run, run.make())
+        return mine
 
-    def _do(self, kind: str, pool: WorkerPool[tuple[str, str], None], on_progress: OnProgress = no_progress) -> None:
+    def _do(self, kind: str, pool: JobPool[tuple[str, str], bool], on_progress: OnProgress = no_progress) -> None:
         runs = {run.key: run for run in self.runs_of(kind)}
-        waiting = [key for key, run in runs.items() if not self.files.done(run)]
+        waiting = self.shard.first([key for key, run in runs.items() if not self.files.done(run)])
         whole, done = sum(run.cost for run in runs.values()), len(runs) - len(waiting)
         left = sum(runs[key].cost for key in waiting)
         on_progress(1 - left / max(whole, 1e-9), f"{kind}: {done} of {len(runs)} runs are there already")
-        for number, ((_, key), _) in enumerate(pool.results([(kind, key) for key in waiting]), start=done + 1):
-            left -= runs[key].cost
-            on_progress(1 - left / whole, f"{runs[key].title} ({number} of {len(runs)})")
+        while waiting:
+            elsewhere = []
+            for (_, key), mine in pool.results([(kind, key) for key in waiting]):
+                if not mine:
+                    elsewhere.append(key)
+                    continue
+                left, done = left - runs[key].cost, done + 1
+                on_progress(1 - left / whole, f"{runs[key].title} ({done} of {len(runs)})")
+            waiting = elsewhere
+            if waiting:
+                on_progress(1 - left / whole, f"{kind}: another process does the last {len(waiting)}")
+                time.sleep(ELSEWHERE_S)
 
     # -- what comes out
 

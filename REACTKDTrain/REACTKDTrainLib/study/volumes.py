@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.job_engines import HERE, Engine
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.writing.tensor_files import write_tensors
@@ -49,7 +50,7 @@ class VolumeStudy:
     output: Path
     cache: Path
     device: torch.device = torch.device("cpu")
-    workers: int = 1
+    engine: Engine = HERE
     _teachers: dict[int, Teacher] = field(default_factory=dict)
     _bases: dict[int, FoldRun] = field(default_factory=dict)
 
@@ -78,7 +79,7 @@ class VolumeStudy:
 
     def prepare(self, on_progress: OnProgress = no_progress) -> None:
         """Every case once."""
-        self.store.prepare(self.cohort.cases, on_progress, self.workers)
+        self.store.prepare(self.cohort.cases, on_progress, self.engine)
         if self.training.data.doses:
             for case in self.cohort.cases:
                 prepare_fields_or_note(self.cache / "doses", self.store, case)

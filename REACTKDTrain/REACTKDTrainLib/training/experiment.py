@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.job_engines import Engine
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.student.trained_on import TrainedOn
 from REACTKDLib.core.writing.run_lock import running_alone
@@ -170,7 +171,7 @@ class Experiment:
         failed = prepare_cases(
             own,
             make,
-            self.options.workers,
+            Engine(self.options.workers),
             lambda fraction, _: prepared(fraction, "preparing cases"),
             self.stop.check,
         )

@@ -7,9 +7,10 @@ from dataclasses import replace
 from functools import partial
 
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.job_engines import HERE, Engine
+from REACTKDLib.core.job_pool import JobPool
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
-from REACTKDTrainLib.worker_pool import WorkerPool
 
 Prepare = Callable[[CohortCase], None]
 
@@ -23,17 +24,17 @@ class UnreadableCase(ReactkdError):
 def prepare_cases(
     cases: Sequence[CohortCase],
     make: Prepare,
-    workers: int = 1,
+    engine: Engine = HERE,
     on_progress: OnProgress = no_progress,
     stop: Callable[[], None] | None = None,
 ) -> dict[str, str]:
-    """Call `make` for each case in `workers` processes. Returns case id -> why it cannot be read.
+    """Call `make` for each case, by `engine`. Returns case id -> why it cannot be read.
 
     stop: raises when the run is to end; looked at after every case.
     Raises: WorkerLost, and what `stop` raises.
     """
     failed: dict[str, str] = {}
-    with WorkerPool(partial(_error_of, make), workers) as pool:
+    with JobPool(partial(_error_of, make), engine) as pool:
         for case, error in pool.results(cases, on_progress):
             if error is not None:
                 failed[case.id] = str(error)

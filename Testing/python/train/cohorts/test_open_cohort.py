@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.job_engines import Engine
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort, size_of
 from REACTKDTrainLib.cohorts.sizes import preparation_of
 from REACTKDTrainLib.data.store import PreparedStore
@@ -132,7 +133,7 @@ def test_an_unreadable_case_is_named_and_skipped_only_if_asked(files: Path, tmp_
     entries = [entry("one", grade=0), entry("two", ct="broken.nii.gz"), entry("three", ct="gone.nii.gz")]
     cohort = open_cohort(write_list(files, entries))
     store = PreparedStore(tmp_path, preparation_of("tiny"))
-    failed = prepare_cases(cohort.cases, store.get, workers)
+    failed = prepare_cases(cohort.cases, store.get, Engine(workers))
     assert sorted(failed) == ["three", "two"]
     with pytest.raises(UnreadableCase, match=r"Case two cannot be read \(and 1 more\): .*skip-unreadable"):
         without(cohort, failed, skip=False)

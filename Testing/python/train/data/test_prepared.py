@@ -11,6 +11,7 @@ import torch
 
 from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.job_engines import Engine
 from REACTKDLib.core.masks.placement import place_regions
 from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.student.normalize import liver_window
@@ -99,7 +100,7 @@ def test_another_process_draws_the_same_errors(tmp_path: Path) -> None:
     here = PreparedStore(tmp_path / "here", preparation_of("tiny"), variants=2)
     there = PreparedStore(tmp_path / "there", preparation_of("tiny"), variants=2)
     steps = []
-    there.prepare(cases, lambda *result: steps.append(result), workers=2)
+    there.prepare(cases, lambda *result: steps.append(result), engine=Engine(2))
     assert steps == [(0.5, "1 of 2"), (1, "2 of 2")]
     for case in cases:
         assert here.path(case).name == there.path(case).name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,8 +12,10 @@ import pytest
 import torch
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.job_pool import JobPool
 from REACTKDLib.core.phantom.latents import draw_latents
 from REACTKDLib.core.phantom.posterior import shared_posterior
+from REACTKDLib.core.shard import Shard
 from REACTKDTrainLib.__main__ import main
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.evaluation.auc import macro_auc
@@ -29,7 +32,6 @@ from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.study.study import Study
 from REACTKDTrainLib.study.tables import tables_of
 from REACTKDTrainLib.study.volumes import ABLATIONS, VolumeStudy, ablation_name
-from REACTKDTrainLib.worker_pool import WorkerPool
 from support.node_cases import cases
 
 
@@ -59,12 +61,24 @@ def test_a_study_makes_each_run_once(tmp_path, monkeypatch):
     study = Study(preset_of("smoke"), tmp_path)
     monkeypatch.setattr(study, "runs_of", lambda kind: [some_run(make=make), some_run({"rate": 3}, make=make)])
     shown = []
-    with WorkerPool(study.make) as pool:
+    with JobPool(study.make) as pool:
         for _ in range(2):
             study._do("methods", pool, lambda fraction, text: shown.append((round(fraction, 2), text)))
     assert len(made) == 2
     first, second = (f"methods: {n} of 2 runs are there already" for n in (0, 2))
     assert [fraction for fraction, _ in shown] == [0, 0.5, 1, 1] and (shown[0][1], shown[-1][1]) == (first, second)
+
+
+def test_a_run_of_another_process_is_waited_for_and_done_when_that_one_has_died(tmp_path, monkeypatch):
+    monkeypatch.setattr("REACTKDTrainLib.study.study.ELSEWHERE_S", 0.01)
+    made = []
+    ours, theirs = (some_run({"rate": n}, make=lambda n=n: made.append(n) or {"p": np.zeros(1)}) for n in (3, 4))
+    study = Study(preset_of("smoke"), tmp_path, shard=Shard(2, 2))
+    monkeypatch.setattr(study, "runs_of", lambda kind: [ours, theirs])
+    with JobPool(study.make) as pool, ExitStack() as other:
+        assert other.enter_context(RunFiles(tmp_path / "runs").claimed(theirs))
+        study._do("methods", pool, lambda _, text: other.close() if "another process does the last 1" in text else None)
+    assert made == [3, 4] and study.files.done(theirs)
 
 
 # ---- measures

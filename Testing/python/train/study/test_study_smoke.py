@@ -36,6 +36,6 @@ def test_the_smoke_study_makes_every_table_and_figure_once(tmp_path) -> None:
             assert (tmp_path / "figures" / (name + suffix)).stat().st_size > 5000
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.npz")}
     assert {p.parent.name for p in before} == {"nodes", "choices", "methods", "teachers", "ablation", "external"}
-    again = run(tmp_path, "--workers", "2")
+    again = run(tmp_path, "--jobs", "2")
     assert "runs are there already" in again and " left" not in again
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.npz")} == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from REACTKDLib.core.errors import FileMissing
+from REACTKDLib.core.job_engines import Engine
 from REACTKDTrainLib.training.preparation import prepare_cases
 from support.tiny_phantoms import tiny_cases
 
@@ -18,6 +19,6 @@ def fails_for_the_second(case) -> None:
 def test_what_fails_is_told_by_case_and_the_rest_is_done(workers: int) -> None:
     done = []
     cases = tiny_cases(3)
-    failed = prepare_cases(cases, fails_for_the_second, workers, on_progress=lambda *told: done.append(told))
+    failed = prepare_cases(cases, fails_for_the_second, Engine(workers), on_progress=lambda *told: done.append(told))
     assert failed == {cases[1].id: "It is not there."}
     assert done == [(1 / 3, "1 of 3"), (2 / 3, "2 of 3"), (1, "3 of 3")]

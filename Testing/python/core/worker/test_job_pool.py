@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
-import torch
 
-from REACTKDTrainLib.worker_pool import THREAD_VARIABLES, WorkerLost, WorkerPool, threads_of_children
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.job_engines import THREAD_VARIABLES, Engine, EngineMissing
+from REACTKDLib.core.job_pool import JobPool, WorkerLost
 
 
 class Sum:
@@ -31,7 +32,22 @@ class Sum:
         return sum(range(number)), os.getpid(), self.asked
 
 
+class EndsOnce:
+    """Ten times a number; ends its process the first time that it is asked for 2."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __call__(self, number: int) -> int:
+        if number == 2 and not self.mark.exists():
+            self.mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 10 * number
+
+
 def threads(_: int) -> str:
+    import torch
+
     return f"{torch.get_num_threads()} {os.environ['OPENBLAS_NUM_THREADS']}"
 
 
@@ -47,7 +63,7 @@ def nothing_left():
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_item_is_done_once_and_a_worker_keeps_what_it_knows(workers: int, nothing_left: None) -> None:
     numbers = [*range(5, 12)]
-    with WorkerPool(Sum(), workers) as pool:
+    with JobPool(Sum(), Engine(workers)) as pool:
         told = [found for items in (numbers, numbers) for found in pool.results(items)]
     assert sorted(number for number, _ in told) == sorted(2 * numbers)
     assert all(total == sum(range(number)) for number, (total, _, _) in told)
@@ -60,55 +76,80 @@ def test_each_item_is_done_once_and_a_worker_keeps_what_it_knows(workers: int, n
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_fault_is_raised_and_what_has_not_begun_is_canceled(workers: int, nothing_left: None) -> None:
     found = []
-    with pytest.raises(ValueError, match="no 13"), WorkerPool(Sum(), workers) as pool:
+    with pytest.raises(ValueError, match="no 13"), JobPool(Sum(), Engine(workers)) as pool:
         for number, _ in pool.results([20, 13, *range(30, 400)]):
             found.append(number)
     assert len(found) < 300
 
 
 def test_whoever_stops_asking_cancels_the_rest(nothing_left: None) -> None:
-    with pytest.raises(KeyboardInterrupt), WorkerPool(Sum(), 2) as pool:
+    with pytest.raises(KeyboardInterrupt), JobPool(Sum(), Engine(2)) as pool:
         for _ in pool.results(range(20, 400)):
             raise KeyboardInterrupt
 
 
-def test_a_process_that_is_ended_from_outside_is_one_sentence(nothing_left: None) -> None:
-    with pytest.raises(WorkerLost, match="start the run again with fewer workers, and it goes on.$"):
-        with WorkerPool(Sum(), 2) as pool:
+def test_a_job_that_ends_its_process_twice_is_one_sentence(nothing_left: None) -> None:
+    with pytest.raises(WorkerLost, match="start the run again with fewer jobs, and it goes on.$"):
+        with JobPool(Sum(), Engine(2)) as pool:
             list(pool.results([-1, 20]))
+
+
+def test_the_jobs_of_a_lost_process_are_done_again_and_the_one_that_ends_it_is_known(nothing_left: None) -> None:
+    with JobPool(Sum(), Engine(2)) as pool:
+        found = dict(pool.results([20, -1, *range(30, 36)], lost=lambda number: f"lost {number}"))
+    assert found.pop(-1) == "lost -1"
+    assert {number: total for number, (total, _, _) in found.items()} == {
+        number: sum(range(number)) for number in (20, *range(30, 36))
+    }
+
+
+def test_a_process_that_is_ended_from_outside_loses_nothing(tmp_path: Path, nothing_left: None) -> None:
+    with JobPool(EndsOnce(tmp_path / "ended"), Engine(jobs=1, apart=True)) as pool:
+        found = dict(pool.results([1, 2, 3]))
+    assert found == {1: 10, 2: 20, 3: 30} and (tmp_path / "ended").exists()
+
+
+def test_an_engine_that_is_not_there_is_one_sentence() -> None:
+    with pytest.raises(UsageError, match="at least 1"):
+        Engine(0)
+    with pytest.raises(EngineMissing, match="No Dask scheduler answers at tcp://127.0.0.1:1;"):
+        with JobPool(Sum(), Engine(dask="tcp://127.0.0.1:1", connect_s=0.5)) as pool:
+            list(pool.results([20]))
 
 
 def test_processes_share_the_threads(monkeypatch: pytest.MonkeyPatch, nothing_left: None) -> None:
     for name in THREAD_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    with WorkerPool(threads, 2) as pool:
+    with JobPool(threads, Engine(2)) as pool:
         assert [told for _, told in pool.results([1, 2])] == ["1 1", "1 1"]
     assert not set(THREAD_VARIABLES) & set(os.environ)
 
 
-def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    with threads_of_children(1):
-        assert os.environ["OMP_NUM_THREADS"] == "5"
-    assert os.environ["OMP_NUM_THREADS"] == "5"
+def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch, nothing_left: None) -> None:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "5")
+    with JobPool(threads, Engine(jobs=1, apart=True)) as pool:
+        assert next(pool.results([1]))[1].endswith(" 5")
 
 
 SLEEPS = """
 import time
-from REACTKDTrainLib.worker_pool import WorkerPool
+from REACTKDLib.core.job_engines import Engine
+from REACTKDLib.core.job_pool import JobPool
 
 def sleep(_):
     print("working", flush=True)
     time.sleep(60)
 
 if __name__ == "__main__":
-    with WorkerPool(sleep, 2) as pool:
+    with JobPool(sleep, Engine(2)) as pool:
         list(pool.results([1, 2]))
 """
 
 
 def test_workers_go_when_the_run_is_killed(tmp_path: Path) -> None:
+    import psutil
+
     # as Slicer does on Cancel, which leaves a run no time to tell its workers
     (tmp_path / "run.py").write_text(SLEEPS)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}

@@ -1,0 +1,31 @@
+"""The options of a command line that say where its jobs run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+
+from REACTKDLib.core.job_engines import Engine
+
+
+def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --jobs and --dask."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--jobs", type=int, metavar="N", help="how many processes work at a time (default: 1)")
+    where.add_argument(
+        "--dask",
+        default="",
+        metavar="ADDRESS",
+        help="work on this Dask cluster, such as tcp://head:8786; its workers see the same files by the same paths",
+    )
+
+
+def engine_of(options: argparse.Namespace, apart: bool = False) -> Engine:
+    """Return the engine that was asked for. apart: see `Engine`. Raises: UsageError."""
+    jobs = options.jobs
+    old = getattr(options, "workers", None)
+    if old is not None:
+        print("--workers is now --jobs; the old name goes with the next release.", file=sys.stderr)
+        jobs = old if jobs is None else jobs
+    return replace(Engine(1 if jobs is None else jobs, options.dask), apart=apart)

@@ -1,0 +1,221 @@
+"""Where jobs run: in processes of this computer (loky, which comes with joblib), or on a running Dask cluster.
+
+Both are an `Executor` of `concurrent.futures`. Not `joblib.Parallel`: see docs/decisions.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import time
+from concurrent.futures import BrokenExecutor, Executor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from REACTKDLib.core.errors import Canceled, PackagesMissing, ReactkdError, UsageError
+from REACTKDLib.core.text import tr as _
+
+#: read once by a process, when its numerical libraries are loaded: OpenMP and torch, numpy's OpenBLAS, MKL
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+STOP_GRACE_S = 0.8
+_WATCH_S = 0.2
+
+_one_at_a_time = threading.Lock()  # the number of torch's threads belongs to the process: see `core.one_thread`
+_busy = False
+_work: tuple[bytes, Any] = (b"", None)  # in a worker: what it does, so that what it has read is read once
+
+
+class EngineMissing(ReactkdError):
+    """The cluster does not answer, or has no worker."""
+
+    code = "engine-missing"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """jobs: how many run at a time on this computer; 1 works in the calling process unless `apart`.
+
+    dask: the address of a Dask scheduler, such as 'tcp://head:8786', in place of this computer; connect_s: how long to
+    wait for it and its first worker. apart: also a single job runs in a process of its own, so that one that crashes
+    ends no more than itself.
+    """
+
+    jobs: int = 1
+    dask: str = ""
+    apart: bool = False
+    connect_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise UsageError(_("The number of jobs is at least 1."))
+
+    @property
+    def here(self) -> bool:
+        """True when jobs run in the calling process."""
+        return self.jobs == 1 and not self.dask and not self.apart
+
+
+#: in the calling process
+HERE = Engine()
+
+
+class Executing:
+    """The executor of an engine, made with the first job and made again when a worker has broken it.
+
+    width: how many jobs to hand out at a time, two for each that can run, so that none waits.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._executor: Executor | None = None
+        self._client: Any = None
+
+    @property
+    def width(self) -> int:
+        """Asked anew each time: a cluster grows and shrinks."""
+        return 2 * (sum(self._client.nthreads().values()) if self._client is not None else self._engine.jobs) or 2
+
+    def started(self) -> Executor:
+        """Raises: EngineMissing, PackagesMissing."""
+        if self._executor is None:
+            self._executor = self._on_cluster() if self._engine.dask else _processes(self._engine.jobs)
+        return self._executor
+
+    def broken(self) -> None:
+        """Note that a worker was lost; a cluster goes on without it, and processes of this computer do not."""
+        if self._client is None:
+            self.close()
+
+    @property
+    def lost(self) -> tuple[type[BaseException], ...]:
+        """What a future raises when its worker is gone."""
+        if self._client is None:
+            return (BrokenExecutor,)
+        return (importlib.import_module("distributed").KilledWorker,)
+
+    def close(self, stop: bool = False) -> None:
+        """End the processes when each has done its job, or with `stop` now."""
+        executor, self._executor = self._executor, None
+        if executor is None:
+            return
+        if self._client is not None:
+            executor.shutdown(wait=False, cancel_futures=True)
+            self._client, client = None, self._client
+            client.close()
+        elif stop:
+            _stop_processes(executor)
+        else:
+            executor.shutdown(wait=True)
+
+    def _on_cluster(self) -> Executor:
+        try:
+            distributed = importlib.import_module("distributed")
+        except ImportError as error:
+            raise PackagesMissing(
+                _("A Dask cluster needs the package distributed; install it with 'pip install reactkd[dask]'.")
+            ) from error
+        try:
+            self._client = distributed.Client(self._engine.dask, timeout=self._engine.connect_s, set_as_default=False)
+            self._client.wait_for_workers(1, timeout=self._engine.connect_s)
+        except (OSError, ValueError, TimeoutError) as error:
+            connected, self._client = self._client is not None, None
+            if connected:
+                raise EngineMissing(
+                    _("The Dask scheduler has no worker; start one with 'dask worker' and its address.")
+                ) from error
+            raise EngineMissing(
+                _("No Dask scheduler answers at {address}; start one with 'dask scheduler', or correct the address."),
+                address=self._engine.dask,
+            ) from error
+        return self._client.get_executor(pure=False)
+
+
+def packed(thing: Any) -> bytes:
+    """Return what a worker is sent: bytes, which Dask hands over with the job and stores on no worker.
+
+    Functions of a script or notebook travel too. Raises: PackagesMissing.
+    """
+    return _cloudpickle().dumps(thing)
+
+
+def _cloudpickle() -> Any:
+    for name in ("cloudpickle", "joblib.externals.cloudpickle"):  # joblib held it itself until 1.5
+        with suppress(ImportError):
+            return importlib.import_module(name)
+    raise PackagesMissing(_("Several jobs at a time need the package joblib; install it with 'pip install joblib'."))
+
+
+def do(work: bytes, item: bytes) -> Any:
+    """In a worker: do one job, both as `packed`; one at a time in each process."""
+    global _work, _busy
+    with _one_at_a_time:
+        if _work[0] != work:
+            _work = (work, pickle.loads(work))
+        _busy = True
+        try:
+            return _work[1](pickle.loads(item))
+        finally:
+            _busy = False
+
+
+def share_of(jobs: int) -> int:
+    """Threads for each of so many processes, at least one."""
+    return max(1, (os.cpu_count() or 1) // max(jobs, 1))
+
+
+def _processes(jobs: int) -> Executor:
+    """Two processes with two threads each on two cores took 1.4 times the processor time of one thread each."""
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    wanted = dict.fromkeys(THREAD_VARIABLES, str(share_of(jobs)))
+    wanted["PYTHONFAULTHANDLER"] = ""  # a crash is told in a sentence
+    own = {name: value for name, value in wanted.items() if name not in os.environ}
+    return ProcessPoolExecutor(jobs, initializer=_begin, initargs=(os.getpid(),), env=own)
+
+
+def _stop_processes(executor: Any) -> None:
+    """Let every process clean up behind what it does, and end those that take too long."""
+    processes = list(executor._processes.values())
+    for process in processes:
+        process.terminate()
+    until = time.monotonic() + STOP_GRACE_S
+    while any(process.is_alive() for process in processes) and time.monotonic() < until:
+        time.sleep(0.02)
+    executor.shutdown(wait=True, kill_workers=True)
+
+
+def _begin(parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells all; the one that started this one decides
+    signal.signal(signal.SIGTERM, _end)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end(number: int, frame: object) -> None:
+    """Leave by an exception, so that nothing half-written stays."""
+    threading.Thread(target=_leave_when_idle, daemon=True).start()
+    if _busy:
+        raise Canceled(_("The work was stopped."))
+
+
+def _leave_when_idle() -> None:
+    until = time.monotonic() + STOP_GRACE_S
+    while _busy and time.monotonic() < until:
+        time.sleep(0.01)
+    os._exit(1)
+
+
+def _end_with(parent: int) -> None:
+    """A parent that is killed, as Slicer does on Cancel, cannot tell its workers."""
+    if os.name == "nt":
+        multiprocessing.parent_process().join()
+    while os.name != "nt" and os.getppid() == parent:  # there siblings hold what `join` waits for
+        time.sleep(_WATCH_S)
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
+        time.sleep(2 * STOP_GRACE_S)
+    os._exit(1)

@@ -1,0 +1,49 @@
+"""One part of N of some work, as the elements of a job array do it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.text import tr as _
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part `number` (from 1) of `of` parts.
+
+    Example:
+        >>> Shard.from_text("2/3").part(["a", "b", "c", "d", "e"])
+        ['b', 'e']
+    """
+
+    number: int = 1
+    of: int = 1
+
+    @classmethod
+    def from_text(cls, text: str) -> Shard:
+        """Read '2/8'. Raises: UsageError."""
+        found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text.strip())
+        if found is None or not 1 <= int(found[1]) <= int(found[2]):
+            raise UsageError(
+                _("The shard {text} is not one of its parts; write I/N with I from 1 to N, such as 2/8."),
+                text=repr(text),
+            )
+        return cls(int(found[1]), int(found[2]))
+
+    def part(self, items: Sequence[Item]) -> list[Item]:
+        """Every N-th item; the parts of all N hold each item once."""
+        return list(items[self.number - 1 :: self.of])
+
+    def first(self, items: Sequence[Item]) -> list[Item]:
+        """All items, this part before the next ones, for work in which who is done helps the others."""
+        turns = [(self.number - 1 + n) % self.of for n in range(self.of)]
+        return [item for turn in turns for item in items[turn :: self.of]]
+
+
+WHOLE = Shard()
