@@ -14,7 +14,7 @@ from REACTKDLib.core.errors import Canceled, CaseNotOpen
 from REACTKDLib.core.files.placed_masks import write_placed_masks
 from REACTKDLib.core.findings import merged
 from REACTKDLib.core.grading.grade_result import GradeResult
-from REACTKDLib.core.grading.grader import Grader
+from REACTKDLib.core.grading.grader import Grader, load_libraries
 from REACTKDLib.core.grading.session import Session
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
@@ -64,6 +64,7 @@ class JobHandler:
     ) -> Answer | None:
         match job:
             case jobs.WarmUp(model):
+                load_libraries()
                 self._grader_of(model)
             case jobs.OpenFiles(files, model):
                 self._read_ahead(open_job(files, check=check), model, on_progress, is_canceled)
