@@ -149,7 +149,7 @@ def _peak(volume: Volume, voxels: np.ndarray, weights: np.ndarray) -> float | No
 
 
 def _weighted_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the weighted mean around each voxel where all weights lie inside: (d, h, w) less the weights' size, plus 1.
+    """Return the weighted mean around each voxel where all weights lie inside, so without the voxels near the edge.
 
     By Fourier transforms of NumPy: the import of scipy.signal would take longer than the whole grading. weights: the
     same when mirrored, so that a convolution is a correlation.
