@@ -18,14 +18,23 @@ from REACTKDLib.scene.translation import translated
 Row = tuple[int, ListedCase, CaseReview]
 ROW_HEIGHT = 22
 ROWS_SEEN = 5  # more are scrolled to: the answer is seen below the table
+#: columns that go, the first first, where the table is too narrow for all: what they say of a row stands below it
+GO_FIRST = (6, 2, 3, 5)
+NAME_WIDTH = 56  # pixels of the name that are seen at least; a long one is cut off, and in its tip
 ROWS_AT_ONCE = 50  # a hundredth of a second or two; the rest of a long list follows
 
 
 class CasesTable:
-    """Fills a QTableWidget, a long one in parts: rows that are not written yet are empty for a moment."""
+    """Fills a QTableWidget, a long one in parts: rows that are not written yet are empty for a moment.
 
-    def __init__(self, table: Any) -> None:
-        self._table = table
+    below: the label under it; what it says at first, of signs in the table, stays at its end.
+    """
+
+    def __init__(self, table: Any, below: Any) -> None:
+        self._table, self._below = table, below
+        self._signs = below.text
+        self._widths: list[int] = []  # that the columns need
+        self._room: int | None = None  # for which the columns were chosen
         self._rows: list[Row] = []
         self._current: int | None = None
         self._waiting: list[int] = []
@@ -33,9 +42,17 @@ class CasesTable:
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
         self._timer.connect("timeout()", self._go_on)
+        self._fitter = qt.QTimer()  # not while the header lays its columns out
+        self._fitter.setSingleShot(True)
+        self._fitter.setInterval(0)
+        self._fitter.connect("timeout()", self._choose_columns)
         titles = (_("Case"), _("Grade"), _("Conf."), _("Reader"), _("Done"), _("Checks"), _("Images"))
         table.setColumnCount(len(titles))
         table.setHorizontalHeaderLabels(list(titles))
+        table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
+        table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        table.horizontalHeader().connect("sectionResized(int,int,int)", self._on_width)
+        table.connect("currentCellChanged(int,int,int,int)", self._show_rest)
         table.verticalHeader().setVisible(False)
         table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         tips = {
@@ -76,16 +93,19 @@ class CasesTable:
             self._select(current)
 
     def _fit(self, rows: int) -> None:
-        """No higher than the rows need, with room for a scroll bar."""
+        """No higher than the rows need."""
         self._table.horizontalHeader().setFixedHeight(ROW_HEIGHT)
         self._table.horizontalHeader().setHighlightSections(False)
-        bar, frame = self._table.horizontalScrollBar().height, 2 * self._table.frameWidth
-        self._table.setFixedHeight((1 + min(max(rows, 2), ROWS_SEEN)) * ROW_HEIGHT + min(bar, ROW_HEIGHT) + frame)
+        self._table.setFixedHeight((1 + min(max(rows, 2), ROWS_SEEN)) * ROW_HEIGHT + 2 * self._table.frameWidth)
 
     def close(self) -> None:
         """Write no more."""
         self._timer.stop()
         self._timer.disconnect("timeout()", self._go_on)
+        self._fitter.stop()
+        self._fitter.disconnect("timeout()", self._choose_columns)
+        self._table.horizontalHeader().disconnect("sectionResized(int,int,int)", self._on_width)
+        self._table.disconnect("currentCellChanged(int,int,int,int)", self._show_rest)
         self._waiting = []
 
     def _go_on(self) -> None:
@@ -96,7 +116,47 @@ class CasesTable:
         if self._waiting:
             self._timer.start()
         if now and (not self._waiting or now[0] == 0):
-            self._table.resizeColumnsToContents()
+            self._measure()
+        if now:
+            self._show_rest()
+
+    def _measure(self) -> None:
+        """Find out how wide the columns must be, and show those that fit."""
+        for column in GO_FIRST:
+            self._table.setColumnHidden(column, False)
+        self._table.resizeColumnsToContents()
+        self._widths = [self._table.columnWidth(column) for column in range(self._table.columnCount)]
+        self._room = None
+        self._choose_columns()
+
+    def _on_width(self, *_section: int) -> None:
+        """The table may be wider or narrower than before."""
+        if self._widths and self._table.viewport().width != self._room:
+            self._fitter.start()
+
+    def _choose_columns(self) -> None:
+        """Show the columns that have room, as wide as they must be."""
+        self._room = self._table.viewport().width
+        missing = NAME_WIDTH + sum(self._widths[1:]) - self._room
+        for column in GO_FIRST:
+            self._table.setColumnHidden(column, missing > 0)
+            missing -= self._widths[column]
+        for column, width in enumerate(self._widths):
+            if column > 0 and not self._table.isColumnHidden(column):
+                self._table.setColumnWidth(column, width)
+        self._show_rest()
+
+    def _show_rest(self, *_cells: int) -> None:
+        """Below the table: what the columns without room say of the row that is chosen."""
+        row = self._table.currentRow()
+        hidden = [column for column in sorted(GO_FIRST) if self._table.isColumnHidden(column)]
+        items = [(column, self._table.item(row, column)) for column in hidden] if row >= 0 else []
+        said = [
+            _("{title}: {value}").format(title=self._table.horizontalHeaderItem(column).text(), value=item.text())
+            for column, item in items
+            if item is not None and item.text()
+        ]
+        self._below.text = "\n".join(["; ".join(said), self._signs] if said else [self._signs])
 
     def _select(self, current: int | None) -> None:
         number = next((n for n, row in enumerate(self._rows) if row[0] == current), None)

@@ -39,6 +39,8 @@ def outline_on_pet(segmentation: Any, views: list[Any], on_white: bool) -> Itera
     taken = {view.GetID() for view in views}
     show_only_in(main, [view for view in _all_views(scene) if view.GetID() not in taken])
     for kind, share in (("edge", 0.0), ("outline", _ON_WHITE if on_white else 1.0)):  # the first lies below
+        if segmentation.GetScene() is None:
+            return  # the case has left since the last step
         twin = twins.get(kind) or _made(scene, segmentation, kind)
         if twin.GetTransformNodeID() != segmentation.GetTransformNodeID():
             twin.SetAndObserveTransformNodeID(segmentation.GetTransformNodeID())

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from support.case_files import write_case
 from support.edits import ball, erase, mask_of, paint
-from support.panel_steps import choose_model
+from support.panel_steps import choose_model, wait_for_grade
 from support.read_only import read_only
 
 PATIENCE_S = 600  # a grade takes a second or two; a busy machine may need far longer
@@ -47,6 +47,7 @@ def open_folder(user: Any, monkeypatch: Any, folder: Path) -> None:
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(folder)))
     if not user.sees("openFolderButton"):
         user.toggle_section("casesSection")
+    user.application.window.set_panel_width(640)  # all columns of the table have room
     user.click("openFolderButton")
 
 
@@ -400,9 +401,14 @@ def test_reload_over_edits(application: Any, user: Any, widget: Any, folder: Pat
     at_hand(user, again, CASES[0])
 
 
-def test_keys_belong_to_the_module_on_show(
-    application: Any, user: Any, widget: Any, folder: Path, monkeypatch: Any
+def test_keys_grade_and_go_on_and_belong_to_the_module_on_show(
+    application: Any, user: Any, widget: Any, folder: Path, model: Path, monkeypatch: Any
 ) -> None:
+    choose_model(user, model)
+    press(user, Qt.Key.Key_M)
+    press(user, Qt.Key.Key_1)
+    press(user, Qt.Key.Key_D)
+    assert not widget.panel.context.busy and widget.panel.reading.cases is None, "without a case they do nothing"
     open_folder(user, monkeypatch, folder)
     application.select_module("SegmentEditor")
     press(user, Qt.Key.Key_N)
@@ -410,6 +416,21 @@ def test_keys_belong_to_the_module_on_show(
     application.select_module("REACTKD")
     press(user, Qt.Key.Key_N)
     at_hand(user, widget, CASES[0])
+
+    review = widget.panel.reading.review
+    for key, grade in ((Qt.Key.Key_1, "well"), (Qt.Key.Key_2, "moderate"), (Qt.Key.Key_3, "poor")):
+        press(user, key)
+        assert review.of(CASES[0]).reader_grade == grade, "the reader's own"
+        assert user.text("readerComboBox").lower() == row(user, 0)[READER].lower() == grade
+    assert widget.panel.context.report is None and row(user, 0)[GRADE] == "", "and not the model's"
+    press(user, Qt.Key.Key_M)
+    wait_for_grade(user)
+    assert row(user, 0)[GRADE] in ("Well", "Moderate", "Poor") and row(user, 0)[READER] == "Poor"
+    assert review.of(CASES[0]).reviewed is None
+    press(user, Qt.Key.Key_D)
+    assert review.of(CASES[0]).reviewed is not None and row(user, 0)[DONE] == "yes"
+    at_hand(user, widget, CASES[1])
+    assert user.text("readerComboBox") == "not graded" and review.of(CASES[1]).reviewed is None
 
 
 def test_a_list_in_a_folder_that_cannot_be_written(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:

@@ -35,6 +35,22 @@ def lowest(user: Any, names: tuple[str, ...]) -> int:
     return max(user.find(name).mapTo(panel, QPoint(0, user.find(name).height)).y() for name in names)
 
 
+def assert_fits(user: Any, width: int) -> None:
+    """Of the list of cases all columns that are there are seen, the important ones always; the rest stands below."""
+    table, below = user.find("casesTable"), user.text("signsLabel")
+    seen = {
+        table.horizontalHeaderItem(column).text(): table.columnWidth(column)
+        for column in range(table.columnCount)
+        if not table.isColumnHidden(column)
+    }
+    assert seen.keys() >= {"Case", "Grade", "Done", "Checks"} and seen["Case"] > 50, (width, seen)
+    assert sum(seen.values()) <= table.viewport().width, (width, seen)
+    letters = table.horizontalHeader().fontMetrics()
+    assert all(letters.horizontalAdvance(title) < pixels for title, pixels in seen.items()), (width, seen)
+    assert ("Images" in seen) == (width == 600) and ("Images: CT FDG Ac M" in below) == (width != 600)
+    assert ("Conf.: " in below) == ("Conf." not in seen), "what has no column is said below"
+
+
 def test_verdict_grade_of_the_reader_and_table_without_scrolling(
     application: Any, user: Any, widget: Any, context: Any, small_model: Path, cohort: Path, monkeypatch: Any
 ) -> None:
@@ -54,8 +70,10 @@ def test_verdict_grade_of_the_reader_and_table_without_scrolling(
     assert panel.minimumSizeHint().width() <= 300, "with a list open"
     for width in (300, 600, 420):
         application.window.set_panel_width(width)
+        user.settle()  # the list chooses its columns after the window has laid everything out
         user.screenshot(f"one-screen-{width}")
         assert not user.find("regionTable").horizontalScrollBar().isVisible(), width
+        assert_fits(user, width)
     user.toggle_section("inputsSection")  # the small phantom's coarse pixels are a warning, which a hand puts away
     assert lowest(user, (*VERDICT, *READER, *REASON)) <= 900, "with the list of cases open as well"
     assert user.find("inputsSection").text.startswith("Inputs") and user.find("masksSection").collapsed

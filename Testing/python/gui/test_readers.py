@@ -70,6 +70,7 @@ def open_folder(user: Any, monkeypatch: Any, folder: Path) -> None:
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(folder)))
     if not user.sees("openFolderButton"):
         user.toggle_section("casesSection")
+    user.application.window.set_panel_width(640)  # all columns of the table have room
     user.click("openFolderButton")
 
 

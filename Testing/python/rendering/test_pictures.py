@@ -8,11 +8,14 @@ import vtk
 from scipy.ndimage import binary_dilation, binary_erosion
 
 from demo.views import PHANTOM_NOTE, Views
-from host.pictures import saturation
+from host.pictures import saturation, write_png
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import nodes_from_case
 from REACTKDLib.scene.heat_map import hide_from_slices, show_in_slices
 from REACTKDLib.scene.lesion_names import LesionNames
 from REACTKDLib.scene.outputs import outputs_of
+from REACTKDLib.scene.pet_colors import GRAY, pet_table
+from REACTKDLib.scene.pet_outlines import forget_pet_outlines, outline_on_pet
 from REACTKDLib.scene.session import SceneSession
 from support.scene_cases import HandMadeGrader, make_case
 
@@ -118,6 +121,44 @@ def test_every_lesion_has_an_outline_that_differs_from_what_lies_under_it(graded
         mask = labels == label
         edge = mask & ~binary_erosion(mask, iterations=2)
         assert np.abs(drawn - bare).max(axis=-1)[edge].mean() > 30, label
+
+
+@pytest.mark.parametrize("graded", [EFFECTS["faint"]], indirect=True)
+def test_outlines_can_be_seen_on_a_white_pet(graded, tmp_path):
+    """Also those of lesions without any effect, whose color is nearly white itself."""
+    view, pet = graded.views.axial, graded.nodes.volumes[Modality.FDG]
+    scene, outputs = pet.GetScene(), graded.outputs
+    display = pet.GetDisplayNode()
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevelMinMax(0.0, 100.0)  # white everywhere
+    display.SetAndObserveColorNodeID(pet_table(scene, GRAY, fused=False).GetID())
+    graded.nodes.segmentation.SetDisplayVisibility(False)
+    view.show(pet)
+    view.look_at(graded.result.report.regions[2].centroid_ras_mm, height_mm=260.0)
+    shown, labels = (outputs.liver_outline, outputs.regions), graded.labels_in(view)
+    for node in shown:
+        for _made in outline_on_pet(node, [view.node], on_white=True):
+            pass
+    drawn = view.pixels()
+    write_png(tmp_path / "white.png", drawn)
+    for node in shown:
+        node.SetDisplayVisibility(False)
+        assert list(outline_on_pet(node, [view.node], on_white=True)) == [], "made once"
+    bare = view.pixels()
+    assert np.median(bare[labels > 0]) > 235, "the ground is white"
+    for label in (2, 3, 4):
+        mask = labels == label
+        edge = mask & ~binary_erosion(mask, iterations=2)
+        darker = bare.astype(int).min(axis=-1) - drawn.astype(int).min(axis=-1)
+        assert mask.sum() > 60 and np.percentile(darker[edge], 20) > 60, label
+        inside = binary_erosion(mask, iterations=6)
+        assert np.abs(drawn.astype(int) - bare)[inside].max() < 10, "the uptake in it is not covered"
+    steps = outline_on_pet(outputs.regions, [view.node], on_white=False)
+    forget_pet_outlines(scene)
+    next(steps)
+    scene.RemoveNode(outputs.regions)
+    assert list(steps) == [], "a case that leaves in between ends it"
+    forget_pet_outlines(scene)
 
 
 def test_no_ring_runs_around_a_lesion(graded, tmp_path):
