@@ -6,6 +6,7 @@ setting in which Gromov-Wasserstein has work to do (docs/method.md, Gromov-Wasse
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Annotated
 
 import numpy as np
@@ -129,11 +130,20 @@ def _bridges(lesions: list[np.ndarray], spacing: np.ndarray, gap_mm: float) -> l
     """What lies between lesions that are at most `gap_mm` apart: one outline drawn around both would hold it."""
     from scipy.ndimage import distance_transform_edt
 
-    away = [distance_transform_edt(~lesion, sampling=spacing) for lesion in lesions] if len(lesions) > 1 else []
+    boxes = [bounding_box(lesion) for lesion in lesions]
+    wider = max(2.0, float(spacing.max()))
     found = []
-    for n, first in enumerate(away):
-        for m in range(n):
-            gap = float(first[lesions[m]].min())
-            if gap <= gap_mm:
-                found.append(first + away[m] <= gap + max(2.0, float(spacing.max())))
+    for n, m in combinations(range(len(lesions)), 2):
+        ends = list(zip(boxes[n], boxes[m], strict=True))
+        between = [max(a.start - b.stop, b.start - a.stop, -1) + 1 for a, b in ends]  # whole voxels along each axis
+        if float(np.linalg.norm(between * spacing)) > gap_mm:
+            continue
+        around = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in ends)
+        around = _padded(around, (gap_mm + wider) / spacing, lesions[n].shape)
+        first, second = (distance_transform_edt(~lesions[k][around], sampling=spacing) for k in (n, m))
+        gap = float(first[lesions[m][around]].min())
+        if gap <= gap_mm:
+            bridge = np.zeros_like(lesions[n])
+            bridge[around] = first + second <= gap + wider
+            found.append(bridge)
     return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from REACTKDLib.core.student.pooling import NodeMasks
+from REACTKDLib.core.student.pooling import NodeMasks, smallest_box
 from REACTKDTrainLib.data.truth import Truth
 
 Start = tuple[int, int, int]
@@ -37,6 +37,29 @@ class Shells:
     def __getitem__(self, index: int) -> Tensor:
         return _laid_out(self._parts[index], self._shape)[1:]
 
+    def boxed(self, index: int) -> tuple[tuple[slice, slice, slice], Tensor]:
+        """The smallest box of a lesion and its shells, and both there: (1 + 6, d, h, w) float32.
+
+        The first voxel of the case's box where the lesion has none.
+        """
+        part = self._parts[index]
+        if not part.weights.any():
+            return (slice(0, 1),) * 3, torch.zeros(len(part.weights), 1, 1, 1)
+        small = smallest_box(part.weights.amax(dim=0))
+        box = tuple(slice(s + b.start, s + b.stop) for s, b in zip(part.start, small, strict=True))
+        return box, part.weights[(slice(None), *small)].float() / 255
+
+
+class _StoredMasks(NodeMasks):
+    """Masks whose lesions are read from their small boxes, and not looked for in the case's."""
+
+    def lesion(self, n: int) -> tuple[tuple[slice, slice, slice], Tensor, Tensor]:
+        """See `NodeMasks`."""
+        if n not in self._found:
+            box, weights = self.shells.boxed(n)
+            self._found[n] = box, weights[0], weights[1:]
+        return self._found[n]
+
 
 @dataclass(frozen=True, eq=False)
 class RegionMasks:
@@ -58,7 +81,8 @@ class RegionMasks:
 
     def node_masks(self) -> NodeMasks:
         """As the student's pooling wants them."""
-        return NodeMasks(self.occupancy, self.shells)
+        own = _StoredMasks if isinstance(self.shells, Shells) else NodeMasks
+        return own(self.occupancy, self.shells)
 
     def without_voxels(self) -> RegionMasks:
         """The same regions, topology, volumes and matches, with masks of no voxels."""

@@ -46,7 +46,7 @@ class NodeMasks:
         """
         if n not in self._found:
             occupancy, shells = self.occupancy[1 + n], self.shells[n] if len(self.shells) else None
-            box = _box(occupancy if shells is None else torch.maximum(occupancy, shells.amax(dim=0)))
+            box = smallest_box(occupancy if shells is None else torch.maximum(occupancy, shells.amax(dim=0)))
             own = None if shells is None else shells[(slice(None), *box)].clone()
             self._found[n] = box, occupancy[box], own
         return self._found[n]
@@ -100,7 +100,7 @@ def weighted_quantiles(values: Tensor, weights: Tensor) -> Tensor:
     return values[order][torch.searchsorted(share, wanted).clamp_max(len(values) - 1)]
 
 
-def _box(weight: Tensor) -> tuple[slice, slice, slice]:
+def smallest_box(weight: Tensor) -> tuple[slice, slice, slice]:
     """Smallest box of the non-zero voxels of (D, H, W); one voxel when there are none."""
     box = []
     for axis in range(3):
@@ -181,7 +181,7 @@ def remembered_fused_nodes(levels: list[Tensor], masks: NodeMasks, spread: bool,
         def row(n: int = n) -> Tensor:
             own = masks.occupancy[1 + n]
             coarse = 2 ** (len(levels) - 1)  # boxes start on cells of the coarsest map
-            box = [slice(s.start // coarse * coarse, -(-s.stop // coarse) * coarse) for s in _box(own)]
+            box = [slice(s.start // coarse * coarse, -(-s.stop // coarse) * coarse) for s in smallest_box(own)]
             parts = [
                 level[(slice(None), *(slice(s.start >> k, s.stop >> k) for s in box))] for k, level in enumerate(levels)
             ]

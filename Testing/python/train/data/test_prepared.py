@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import distance_transform_edt
 
 from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.images.case import Case
@@ -15,10 +16,12 @@ from REACTKDLib.core.job_engines import Engine
 from REACTKDLib.core.masks.placement import place_regions
 from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.student.normalize import liver_window
+from REACTKDLib.core.student.pooling import NodeMasks
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.cohorts.sizes import preparation_of
-from REACTKDTrainLib.data.annotators import MaskPerturbation, perturb_masks
+from REACTKDTrainLib.data.annotators import MaskPerturbation, _bridges, perturb_masks
+from REACTKDTrainLib.data.case import Shells, SoftBox
 from REACTKDTrainLib.data.store import PreparedStore
 
 
@@ -53,6 +56,37 @@ def test_masks_are_those_of_the_readers_regions(case: CohortCase, tmp_path: Path
         assert (shells > 0).sum() == (shells[(slice(None), *where)] > 0).sum()
     np.testing.assert_allclose(expert.volumes_ml, [r.volume_ml for r in regions.regions], rtol=1e-5)
     assert expert.matches.tolist() == list(range(len(regions.regions)))
+
+
+def test_a_lesion_is_the_same_from_its_box_and_from_the_whole_case(case: CohortCase) -> None:
+    prepared = PreparedStore(Path(), preparation_of("tiny"), variants=2).make(case)
+    for masks in prepared.masks:
+        stored, dense = masks.node_masks(), NodeMasks(masks.occupancy, masks.shells)
+        for n in range(len(masks) - 1):
+            (box, occupancy, shells), (box_, occupancy_, shells_) = stored.lesion(n), dense.lesion(n)
+            assert box == box_ and torch.equal(occupancy, occupancy_) and torch.equal(shells, shells_)
+    nothing = SoftBox(torch.zeros(7, 2, 3, 4, dtype=torch.uint8), (1, 2, 3))
+    box, weights = Shells((nothing,), (9, 9, 9)).boxed(0)
+    assert box == (slice(0, 1),) * 3 and weights.shape == (7, 1, 1, 1) and not weights.any()
+
+
+def test_bridges_are_where_two_distances_add_up_to_the_gap() -> None:
+    """Searched near pairs alone; the same as over the whole grid."""
+    rng, spacing, found = np.random.default_rng(5), np.array([2.5, 0.8, 0.9]), 0
+    for _ in range(6):
+        lesions = []
+        for _ in range(3):
+            low = rng.integers(1, [9, 28, 28])
+            lesions.append(np.zeros((16, 44, 44), dtype=bool))
+            lesions[-1][tuple(slice(a, a + n) for a, n in zip(low, rng.integers(2, 9, 3), strict=True))] = True
+        away, wanted = [distance_transform_edt(~lesion, sampling=spacing) for lesion in lesions], []
+        for n, m in ((0, 1), (0, 2), (1, 2)):
+            gap = away[n][lesions[m]].min()
+            wanted += [away[n] + away[m] <= gap + 2.5] if gap <= 6.0 else []
+        have = _bridges(lesions, spacing, 6.0)
+        assert len(have) == len(wanted) and all(np.array_equal(a, b) for a, b in zip(have, wanted, strict=True))
+        found += len(have)
+    assert 3 < found < 18
 
 
 def test_the_box_is_a_part_of_the_whole_grid(case: CohortCase, tmp_path: Path) -> None:
