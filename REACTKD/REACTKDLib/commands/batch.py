@@ -35,7 +35,19 @@ if TYPE_CHECKING:
     from REACTKDLib.core.reports.report import GradeReport
 
 RESULTS = "results.csv"
-HEADER = ("case", "status", "grade", "uncertain", "inputs", "lesions", "tumor_ml", "findings", "error", "reason")
+HEADER = (
+    "case",
+    "status",
+    "grade",
+    "uncertain",
+    "grades",
+    "inputs",
+    "lesions",
+    "tumor_ml",
+    "findings",
+    "error",
+    "reason",
+)
 
 
 def add_to(commands: Any) -> None:
@@ -147,6 +159,7 @@ def _row_of(report: GradeReport) -> dict[str, Any]:
         "status": "graded" if report.grade else "no grade",
         "grade": report.grade or "",
         "uncertain": str(bool(report.uncertain)).lower(),
+        "grades": "+".join(report.grades or ()),
         "inputs": "+".join(report.inputs),
         "lesions": len(lesions),
         "tumor_ml": f"{sum(region.volume_ml or 0.0 for region in lesions):.3f}",

@@ -20,7 +20,10 @@ def summary_lines(report: GradeReport, folder: Path) -> list[str]:
     else:
         shares = ", ".join(f"{name} {value:.3f}" for name, value in report.probabilities.items())
         lines = [f"Grade: {report.grade}{' (uncertain)' if report.uncertain else ''}   {shares}"]
+        from REACTKDLib.core.reports.set_words import set_words
         from REACTKDLib.core.reports.share_words import explained
+
+        lines += [set_words(report)] if report.grades else []
 
         # a console of Windows has no true minus
         lines += [line.replace(chr(0x2212), "-") for line in explained(report)]

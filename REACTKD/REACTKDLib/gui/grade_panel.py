@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from REACTKDLib.core.errors import PatientMismatch
 from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.reports.set_words import set_words
 from REACTKDLib.core.text import sentence
 from REACTKDLib.gui.context import HIDDEN
 from REACTKDLib.gui.findings import computation_messages
@@ -197,7 +198,7 @@ class GradePanel(Section):
         if report is None:
             return
         ui.gradeLabel.text = self._headline(report)
-        ui.detailsLabel.text = self._details(report)
+        ui.detailsLabel.text = " ".join(filter(None, [self._set_words(report), self._details(report)]))
         self._show_bars(report)
 
     @staticmethod
@@ -211,6 +212,10 @@ class GradePanel(Section):
             text = _("{headline} The most probable grade, {grade}, leads by little or is itself unlikely.")
             return text.format(headline=_headline(_("Uncertain.")), grade=grade.lower())
         return _headline(grade)
+
+    @staticmethod
+    def _set_words(report: GradeReport) -> str:
+        return translated(set_words(report, lambda name: short_grade(name).lower()))
 
     @staticmethod
     def _details(report: GradeReport) -> str:

@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     make = kinds.add_parser("make", help="from drawn patients to a model folder with its card; run again to go on")
     make.add_argument("--work", type=Path, required=True, help="a folder that keeps every step")
     make.add_argument("--output", type=Path, required=True, help="the new model folder")
-    make.add_argument("--preset", choices=("full", "tiny"), default="full", help="'tiny' shows that everything runs")
+    make.add_argument(
+        "--preset", choices=("full", "quick", "tiny"), default="full", help="'tiny' shows that everything runs"
+    )
     make.add_argument("--model-version", default="0.0.0", help="what the model says of itself")
     make.add_argument("--workers", type=int, default=1, help="processes that draw and prepare patients")
     make.set_defaults(release=_make)

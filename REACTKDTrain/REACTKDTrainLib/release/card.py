@@ -32,12 +32,12 @@ known of patients.
 
 {how}.
 
-- Cohort: {cohort}; {cases} patients ({encoder_cases} of them for the encoder), then {distillation_cases} for the
+- Cohort: {cohort}; {cases} patients{encoder_cases}, then {distillation_cases} for the
   distillation, with the masks of annotators who err beside the expert's; every choice on {validation_cases} others.
 - Teacher: {members} heads on node vectors of all images over the expert's masks, averaged; macro AUC {teacher_auc} on
   the validation cases.
-- Student: method `{method}`, graph weight {graph}, {steps} steps, then {share} of the way from the weights it departed
-  from.
+{encoder}- Student: method `{method}`, graph weight {graph}, {steps} steps, then {share} of the way from the weights it
+  departed from.
 
 ## How good it is
 
@@ -50,7 +50,7 @@ On {test_cases} digital phantoms that it never saw (macro one-vs-rest AUC, 95 % 
 Over masks as another annotator would have drawn them (borders moved, lesions merged or missed):
 
 {masks}
-
+{sets}
 ## Limits
 
 Simulated images follow the same formulas as the Bayes limit. One scanner's physics, one disease, no treated liver.
@@ -64,7 +64,9 @@ def card(training: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
     """Markdown. training, evaluation: of the bundle's metadata, as `release.make` writes them."""
     distillation = training["distillation"]
     return _CARD.format(
-        **{k: training[k] for k in ("cohort", "cases", "encoder_cases", "distillation_cases", "validation_cases")},
+        **{k: training[k] for k in ("cohort", "cases", "distillation_cases", "validation_cases")},
+        encoder_cases=f" ({training['encoder_cases']} of them for the encoder)" if training["encoder_cases"] else "",
+        encoder=_encoder_line(training.get("encoder", {})),
         how=training["how"][0].upper() + training["how"][1:],
         members=distillation["teacher"]["members"],
         teacher_auc=distillation["teacher"]["validation_auc"],
@@ -73,6 +75,7 @@ def card(training: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
         auc=auc_table(evaluation),
         gains=gain_table(evaluation),
         masks=masks_table(evaluation),
+        sets=_sets_section(evaluation, training),
         use=USE.rstrip(),
     )
 
@@ -109,6 +112,51 @@ def masks_table(evaluation: dict) -> str:
     return markdown([*rows, ["*gain, 95 % interval*", *(difference_cell(of["gain"], 3) for of in found.values())]])
 
 
+def sets_table(evaluation: dict) -> str:
+    """Coverage and mean size of the sets of grades, one column a subset of inputs. Empty for a model without."""
+    found = evaluation.get("grade_sets")
+    if not found:
+        return ""
+    rows = [["sets of grades", *(NAMES[s] for s in found["expert"])]]
+    for kind, words in (("expert", "the expert's masks"), ("other_masks", "another annotator's masks")):
+        own = found[kind]
+        if own:
+            rows.append([f"coverage, {words}", *(_mean_cell(own[s]["coverage"]) for s in own)])
+            rows.append([f"mean size, {words}", *(f"{own[s]['size']['mean']:.2f}" for s in own)])
+            rows.append([f"one grade alone, {words}", *(f"{own[s]['alone']:.0%}" for s in own)])
+    return markdown(rows)
+
+
+def _mean_cell(found: Mapping) -> str:
+    low, high = found["interval95"]
+    return f"{found['mean']:.3f} ({low:.3f}-{high:.3f})"
+
+
+def _encoder_line(decision: Mapping) -> str:
+    """What was measured on the validation patients before the encoder was kept or left out."""
+    if "difference" not in decision:
+        return ""
+    low, high = decision["interval95"]
+    verdict = "so it is a part of the student" if decision["ships"] else "so the student ships without it"
+    return (
+        f"- Learned encoder: it adds {decision['difference']:+.3f} ({low:+.3f} to {high:+.3f}) to the macro AUC by CT\n"
+        f"  on the {decision['cases']} validation cases; needed were {decision['least']:.2f} and an interval above 0, "
+        f"{verdict}.\n"
+    )
+
+
+def _sets_section(evaluation: Mapping, training: Mapping) -> str:
+    found = evaluation.get("grade_sets")
+    if not found:
+        return ""
+    return (
+        f"\nSets of grades, which hold the true one in at least {found['coverage']:.0%} of cases like these (split "
+        f"conformal on\n{training['conformal_cases']} other phantoms, for each set of inputs):\n\n"
+        f"{sets_table(evaluation)}\n"
+    )
+
+
 def tables_of(evaluation: dict) -> str:
-    """All three, as Markdown."""
-    return "\n\n".join([auc_table(evaluation), gain_table(evaluation), masks_table(evaluation)])
+    """All of them, as Markdown."""
+    made = [auc_table(evaluation), gain_table(evaluation), masks_table(evaluation), sets_table(evaluation)]
+    return "\n\n".join(filter(None, made))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,21 +11,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from REACTKDLib.core.modality import MODALITIES
+from REACTKDLib.core.one_thread import one_thread
 from REACTKDLib.core.student.bands import gaussian_bands
 from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.content_store import ContentStore, content_key
 from REACTKDTrainLib.data.case import PreparedCase
-from REACTKDTrainLib.nodes.node_store import NodeCase, NodeStore, node_case
+from REACTKDTrainLib.nodes.node_store import NodeCase, NodeStore, subset_moments
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.release.recipe import CropRecipe
 
-FORMAT = "reactkd-crops/1"
+FORMAT = "reactkd-crops/2"  # 2 keeps the node vectors in their own files
 
 
 @dataclass(frozen=True)
 class CropStore:
-    """Crops and fixed node vectors of patients in one folder. nodes: how these are made; its folder is not used."""
+    """Crops of patients in one folder. nodes: where their node vectors are kept; a patient is drawn once for both."""
 
     files: ContentStore
     nodes: NodeStore
@@ -36,11 +37,16 @@ class CropStore:
         return content_key(f"{FORMAT} {self.nodes.key(case)} {self.recipe}")
 
     def make(self, case: CohortCase) -> None:
-        """Prepare a patient, cut the crops, keep them, if that was not done before."""
-        if not self.files.has(self.key(case)):
-            prepared = self.nodes.prepared.make(case)
-            with torch.inference_mode():
-                self.files.put(self.key(case), self.nodes.arrays_of(prepared) | self._crops(prepared))
+        """Prepare a patient, cut the crops, keep them and the node vectors, if that was not done before."""
+        if not self.made(case):
+            with one_thread(), torch.inference_mode():
+                prepared = self.nodes.prepared.make(case)
+                self.nodes.files.put(self.nodes.key(case), self.nodes.arrays_of(prepared))
+                self.files.put(self.key(case), self._crops(prepared))
+
+    def made(self, case: CohortCase) -> bool:
+        """Whether the files of a patient are there."""
+        return self.nodes.path(case).exists() and self.files.path(self.key(case)).exists()
 
     def _crops(self, case: PreparedCase) -> dict[str, np.ndarray]:
         images = torch.stack([self.nodes.window(x) if m == "ct" else x for m, x in case.images.items()])
@@ -49,16 +55,18 @@ class CropStore:
         return {name: np.stack(parts) for name, parts in zip(("images", "masks"), zip(*found))}
 
     def load(self, cases: Sequence[CohortCase]) -> Crops:
-        """All crops of these patients, in memory."""
+        """All crops of these patients, in memory; those that are not there are made."""
         images, masks, owner, lesion, nodes = [], [], [], [], []
         for row, case in enumerate(cases):
+            self.make(case)
             arrays = self.files.get(self.key(case))
-            count = len(arrays["images"])
-            images.append(arrays.pop("images"))
-            masks.append(arrays.pop("masks"))
+            count = len(arrays.get("images", ()))
+            if count:
+                images.append(arrays["images"])
+                masks.append(arrays["masks"])
             owner += [row] * count
             lesion += range(count)
-            nodes.append(node_case(arrays, case, self.nodes.key(case)))
+            nodes.append(self.nodes.get(case))
         return Crops.of(nodes, np.concatenate(images), np.concatenate(masks), owner, lesion)
 
 
@@ -149,3 +157,32 @@ def crop_moments(
         variance = torch.einsum("bnv,bcv->bnc", w, shifted.square()) - first.square()
         parts += [mean, torch.log(variance.clamp_min(0).add(1e-8).sqrt() + 0.01)][: 2 if student.config.spread else 1]
     return torch.cat(parts, dim=2)
+
+
+@torch.no_grad()
+def table_with_moments(student: Student, crops: Crops, recipe: CropRecipe) -> NodeTable:
+    """The table of the crops' patients with the encoder's moments over the expert's masks, as far as crops show them.
+
+    The parenchyma has the mean of what is around the lesions; a lesion without a crop has the mean of the others. So
+    nothing is drawn again to find out whether an encoder is of use; a student that ships sees whole volumes.
+    """
+    student.eval()
+    table, inner = crops.table, _inner(recipe)
+    found: dict[str, list[Tensor]] = {}
+    for images, masks in zip(crops.images, crops.masks, strict=True):
+        levels = {}
+        for m, name in enumerate(MODALITIES):
+            bands = gaussian_bands(torch.from_numpy(images[m]).float()[None, None])[..., inner, inner, inner]
+            levels[name] = [level[0] for level in student.encoders(name, bands.contiguous())]
+        for subset, value in subset_moments(levels, torch.from_numpy(masks).float() / 255).items():
+            found.setdefault(subset, []).append(value)
+    count = torch.bincount(crops.owner, minlength=len(table)).clamp_min(1)[:, None]
+    fused = {}
+    for subset, parts in found.items():
+        both = torch.stack(parts)
+        sums = both.new_zeros((len(table), *both.shape[1:])).index_add(0, crops.owner, both) / count[..., None]
+        out = sums[:, 1:].expand(-1, table.rows.shape[2], -1).clone()
+        out[:, 0] = sums[:, 0]
+        out[crops.owner, crops.lesion + 1] = both[:, 1]
+        fused[subset] = (out * table.rows[0][..., None])[None]
+    return replace(table, fused=fused)

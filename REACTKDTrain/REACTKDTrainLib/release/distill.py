@@ -17,12 +17,13 @@ from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.evaluation.auc import macro_auc
+from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
 from REACTKDTrainLib.models.node_batches import start_heads
 from REACTKDTrainLib.models.outputs import GraphOutput
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import Ensemble, targets_of
 from REACTKDTrainLib.nodes.train import Recipe, fit_learned_scale, predict, train_student, train_teacher
-from REACTKDTrainLib.release.recipe import ReleaseRecipe
+from REACTKDTrainLib.release.recipe import Candidate, ReleaseRecipe
 from REACTKDTrainLib.training.calibration import apply_temperature, fit_temperature
 from REACTKDTrainLib.training.randomness import seeded
 
@@ -98,6 +99,27 @@ def with_encoder(
     return train_student(train, recipe.opened, initial=student)
 
 
+def encoder_gain(
+    base: Student, encoder: Mapping[str, torch.Tensor], train: NodeTable, validation: NodeTable, recipe: ReleaseRecipe
+) -> dict:
+    """What an encoder adds to macro AUC by CT on validation patients: both students are tuned alike from `base`, over
+    the expert's masks.
+
+    train, validation: with the encoder's moments, see `crops.table_with_moments`. Returns 'difference', 'interval95',
+    'cases', 'least' and 'ships', whether that is enough for the encoder to be a part of the student.
+    """
+    own = replace(recipe, opened=replace(recipe.opened, expert=1.0))
+    joined = with_encoder(base, encoder, train, own)
+    alone = train_student(train, own.opened, initial=base)
+    grade = validation.grade.numpy()
+    a, b = (predict(student, validation, ("ct",)).numpy() for student in (joined, alone))
+    found = paired_auc_difference(grade, a, b, draws=recipe.draws)
+    gain, (low, high) = float(found["difference"]), map(float, found["interval95"])
+    out = {"difference": round(gain, 4), "interval95": [round(low, 4), round(high, 4)], "cases": len(validation)}
+    least = recipe.encoder_gain
+    return out | {"least": least, "ships": least is None or (gain >= least and low > 0)}
+
+
 def best_teacher(train: NodeTable, validation: NodeTable, recipe: ReleaseRecipe) -> tuple[Ensemble, dict]:
     """Choose steps and dropout by validation likelihood, then average several seeds.
 
@@ -127,13 +149,13 @@ def blended(initial: Student, tuned: Student, share: float) -> Student:
 
 
 def _tuned(
-    train: NodeTable, targets: GraphOutput, initial: Student, candidate: tuple, width: int, recipe: ReleaseRecipe
+    train: NodeTable, targets: GraphOutput, initial: Student, candidate: Candidate, width: int, recipe: ReleaseRecipe
 ) -> Student:
-    method, graph, steps = candidate
-    config = DistillationConfig(width=_WIDTH, graph=graph)
+    weights = {"graph": candidate.graph, "logits": candidate.logits}
+    config = DistillationConfig(width=_WIDTH, **weights, scores=candidate.scores, attention=candidate.scores)
     with seeded(0):
-        distiller = make_distiller(method, config, initial.config.hidden, width)
-    return train_student(train, replace(recipe.opened, steps=steps), None, distiller, targets, initial)
+        distiller = make_distiller(candidate.method, config, initial.config.hidden, width)
+    return train_student(train, replace(recipe.opened, steps=candidate.steps), None, distiller, targets, initial)
 
 
 def distill(train: NodeTable, validation: NodeTable, initial: Student, recipe: ReleaseRecipe) -> Distilled:
@@ -149,9 +171,9 @@ def distill(train: NodeTable, validation: NodeTable, initial: Student, recipe: R
         for share in recipe.shares:
             student = blended(initial, tuned, share)
             value = score(student, validation)
-            choice = dict(zip(("method", "graph", "steps"), candidate)) | {"lr": recipe.opened.lr, "share": share}
+            choice = asdict(candidate) | {"lr": recipe.opened.lr, "share": share}
             tried.append({**choice, "score": round(value, 4)})
-            taught = candidate[0] != "none"
+            taught = candidate.method != "none"
             if taught not in best or value > best[taught][0]:
                 best[taught] = value, student, choice
     tried.append({"before": round(score(initial, validation), 4)})

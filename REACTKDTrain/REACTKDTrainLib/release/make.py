@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 from REACTKDLib.core.job_engines import Engine
 from REACTKDLib.core.job_pool import JobPool
 from REACTKDLib.core.modality import MODALITIES, subset_name
+from REACTKDLib.core.one_thread import one_thread
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.student.bundle import SHIPPED, Bundle
 from REACTKDLib.core.student.network import Student
@@ -31,26 +31,44 @@ from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.progress import WeightedProgress
 from REACTKDTrainLib.release.baselines import MOMENT_BASELINES
 from REACTKDTrainLib.release.card import card
-from REACTKDTrainLib.release.crops import CropStore
-from REACTKDTrainLib.release.distill import best_baseline, calibrate, distill, with_encoder
+from REACTKDTrainLib.release.crops import CropStore, table_with_moments
+from REACTKDTrainLib.release.distill import best_baseline, calibrate, distill, encoder_gain, with_encoder
 from REACTKDTrainLib.release.encoder import train_encoder
-from REACTKDTrainLib.release.measure import evaluate, with_other_masks
+from REACTKDTrainLib.release.measure import evaluate, sets_of, with_other_masks, with_sets
+from REACTKDTrainLib.release.provenance import PARTS, provenance
 from REACTKDTrainLib.release.recipe import ReleaseRecipe, Seeds
 from REACTKDTrainLib.training.outputs import NOT_CLINICAL, model_metadata
 
-FORMAT = "reactkd-release/1"
+FORMAT = "reactkd-release/2"
 COHORT = "large"
-PARTS = ("train", "validation", "test")
 #: what a step costs relative to the others, most of it drawing patients
 COST = {
-    "crops": 20.0,
-    "encoder": 15.0,
-    **{f"node vectors of {part}": cost for part, cost in zip(PARTS, (30.0, 3.0, 20.0))},
+    **{f"patients of {part}": cost for part, cost in zip(PARTS, (50.0, 4.0, 6.0, 12.0))},
     **dict.fromkeys(MOMENT_BASELINES, 1.0),
+    "encoder": 15.0,
+    "what the encoder adds": 3.0,
+    **{f"whole volumes of {part}": cost for part, cost in zip(PARTS, (50.0, 4.0, 6.0, 12.0))},
     "the encoder joins": 1.0,
     "distillation": 5.0,
     "measures": 3.0,
 }
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Draws a patient once and keeps the node vectors, and the crops of those whose id is among `cropped`."""
+
+    nodes: NodeStore
+    crops: CropStore
+    cropped: frozenset[str]
+
+    def made(self, case: CohortCase) -> bool:
+        """Whether all that is wanted is there."""
+        return self.crops.made(case) if case.id in self.cropped else self.nodes.path(case).exists()
+
+    def __call__(self, case: CohortCase) -> None:
+        """Make it. Raises: see `NodeStore.get`."""
+        (self.crops if case.id in self.cropped else self.nodes).make(case)
 
 
 @dataclass(eq=False)
@@ -70,9 +88,8 @@ class Release:
         self._progress = WeightedProgress(COST, self.on_progress)
         self._steps = ContentStore(self.work / "steps", ".pt")
         prepared = PreparedStore(self.work / "nodes", preparation_of(recipe.size), variants=recipe.variants)
-        self._bare = NodeStore(self.work / "nodes", replace(prepared, variants=0), LiverWindow())
-        self._crops = CropStore(ContentStore(self.work / "crops"), self._bare, recipe.crops)
         self._nodes = NodeStore(self.work / "nodes", prepared, LiverWindow())
+        self._crops = CropStore(ContentStore(self.work / "crops"), self._nodes, recipe.crops)
 
     # -- patients
 
@@ -86,6 +103,26 @@ class Release:
             for done, _ in enumerate(pool.results(cases), start=1):
                 on_progress(done / len(cases), f"{part}, {done} of {len(cases)} patients")
 
+    @property
+    def _tries_encoder(self) -> bool:
+        first, last = self.recipe.encoder_patients
+        return last > first
+
+    @cached_property
+    def bare(self) -> dict[str, NodeTable]:
+        """Node vectors of all parts without an encoder; a patient is drawn once, for wanted crops too."""
+        recipe = self.recipe
+        wanted = [recipe.encoder_patients] if self._tries_encoder else []
+        wanted += [recipe.validation] if wanted and recipe.encoder_gain is not None else []
+        cropped = [case.id for span in wanted for case in self.cases(span)]
+        drawing = Drawing(self._nodes, self._crops, frozenset(cropped))
+        out = {}
+        for part in PARTS:
+            cases = self.cases(getattr(recipe, part))
+            self._made(f"patients of {part}", [c for c in cases if not drawing.made(c)], drawing)
+            out[part] = NodeTable.of([self._nodes.get(case) for case in cases])
+        return out
+
     @cached_property
     def encoder(self) -> Student:
         """Trained on the crops of its patients."""
@@ -95,7 +132,6 @@ class Release:
                            "student": recipe.student.to_dict()})  # fmt: skip
 
         def train() -> dict:
-            self._made("crops", cases, self._crops.make)
             crops = self._crops.load(cases)
             at = self.work / "steps" / f"encoder-{key[:16]}.checkpoint.pt"
 
@@ -116,22 +152,44 @@ class Release:
         return student.eval().requires_grad_(False)
 
     @cached_property
+    def decision(self) -> dict:
+        """Whether the encoder ships, and why; see `distill.encoder_gain`."""
+        if not self._tries_encoder:
+            return {"ships": False, "tried": False}
+        if self.recipe.encoder_gain is None:
+            return {"ships": True, "tried": True}
+
+        def make() -> dict:
+            spans = {"train": self.recipe.encoder_patients, "validation": self.recipe.validation}
+            crops = {part: self._crops.load(self.cases(span)) for part, span in spans.items()}
+            with one_thread():
+                tables = {k: table_with_moments(self.encoder, own, self.recipe.crops) for k, own in crops.items()}
+            *_, last = self.baselines()[0].values()
+            own = self.encoder.state_dict()
+            return {"found": json.dumps(encoder_gain(last, own, tables["train"], tables["validation"], self.recipe))}
+
+        return json.loads(self._step("what the encoder adds", make)["found"]) | {"tried": True}
+
+    @cached_property
     def tables(self) -> dict[str, NodeTable]:
-        """Node vectors of all parts, with the encoder's moments over whole volumes."""
+        """Node vectors of all parts, with the encoder's moments over whole volumes where it ships."""
+        if not self.decision["ships"]:
+            return self.bare
         encoder = self.encoder
         store = replace(self._nodes, encoder=encoder, encoder_key=encoder_hash(encoder))
         out = {}
         for part in PARTS:
             cases = self.cases(getattr(self.recipe, part))
-            self._made(f"node vectors of {part}", [c for c in cases if not store.path(c).exists()], store.make)
+            self._made(f"whole volumes of {part}", [c for c in cases if not store.path(c).exists()], store.make)
             out[part] = NodeTable.of([store.get(case) for case in cases])
         return out
 
     # -- students
 
     def _step(self, name: str, make: Callable[[], dict]) -> dict:
-        """What `make` gives, once for this recipe and encoder."""
-        parts = {"format": FORMAT, "step": name, "encoder": encoder_hash(self.encoder), "recipe": self.recipe.to_dict()}
+        """What `make` gives, once for this recipe; the encoder's training follows from it."""
+        parts = {"format": FORMAT, "step": name, "nodes": self._nodes.key(self.cases(self.recipe.test)[0])}
+        parts |= {"recipe": self.recipe.to_dict()}
 
         on_progress = self._progress.part(name)
 
@@ -149,7 +207,7 @@ class Release:
         for name, blocks in MOMENT_BASELINES.items():
 
             def make(blocks=blocks) -> dict:
-                student, record = best_baseline(blocks, self.tables["train"], self.tables["validation"], self.recipe)
+                student, record = best_baseline(blocks, self.bare["train"], self.bare["validation"], self.recipe)
                 return {"student": student.state_dict(), "record": json.dumps(record)}
 
             found = self._step(name, make)
@@ -176,61 +234,39 @@ class Release:
             return students | {"record": json.dumps(record)}
 
         found = self._step("distillation", make)
-        dropout = initial.config.dropout
-        student, plain = (self._student(found[name], dropout=dropout) for name in ("student", "plain"))
+        own = {"dropout": initial.config.dropout, "blocks": initial.config.blocks}
+        student, plain = (self._student(found[name], **own) for name in ("student", "plain"))
         return student, plain, json.loads(found["record"])
 
     def run(self, output: Path, version: str) -> Bundle:
         """Make what is not there yet, measure once, and write the model folder with its card."""
         baselines, records = self.baselines()
         *_, last = MOMENT_BASELINES
-        before = self.undistilled(baselines[last])
+        ships = self.decision["ships"]
+        before = self.undistilled(baselines[last]) if ships else baselines[last]
         student, plain, record = self.distilled(before)
-        students = {**baselines, "before distillation": before, "tuned without a teacher": plain, "student": student}
+        joined = {"before distillation": before} if ships else {}
+        students = {**baselines, **joined, "tuned without a teacher": plain, "student": student}
+        sets = sets_of(student, self.tables["conformal"])
+        for skipped in COST.keys() - {"measures"}:
+            self._progress.part(skipped)(1.0, "done")
         self._progress.part("measures")(0.0, "measuring on the test patients")
         train, test, draws = self.tables["train"], self.tables["test"], self.recipe.draws
         evaluation = evaluate(students, train, test, draws)
         pair = {"before distillation": before, "student": student}
         evaluation["other_masks"] = with_other_masks(test, pair, draws)
-        training = self.provenance(records[last], record)
+        evaluation["grade_sets"] = with_sets(student, test, sets)
+        sha256 = encoder_hash(self.encoder) if ships else None
+        training = provenance(self.recipe, self.decision, sha256, records[last], record)
         about = {"name": SHIPPED, "version": version, "clinical_use": NOT_CLINICAL[True]}
         seen = TrainedOn({subset_name(MODALITIES): training["cases"]}, self.recipe.heads.modality_dropout)
         trained = (self.recipe.student.modalities, seen, self.recipe.size, self._nodes.window)
-        bundle = Bundle.save(output, student, model_metadata(about, *trained, training, evaluation))
+        metadata = model_metadata(about, *trained, training, evaluation)
+        metadata["reactkd"]["grade_sets"] = sets.to_metadata()
+        bundle = Bundle.save(output, student, metadata)
         write_text(Path(output) / "docs" / "README.md", card(training, evaluation))
         self._progress.part("measures")(1.0, "done")
         return bundle
-
-    # -- what is said of it
-
-    def provenance(self, head: dict, distillation: dict) -> dict:
-        """What was run: every recipe as it was used, numbers of patients, what was chosen."""
-        recipe = self.recipe
-        spans = {part: list(getattr(recipe, part)) for part in ("encoder_patients", *PARTS)}
-        count = {part: last - first for part, (first, last) in spans.items()}
-        spacing = preparation_of(recipe.size).spacing_mm
-        crop = recipe.crops.pooled * spacing
-        temperature = distillation.pop("temperature")
-        return {
-            "cohort": "digital phantom, large",
-            "cases": count["train"],
-            "encoder_cases": count["encoder_patients"],
-            "distillation_cases": count["train"],
-            "validation_cases": count["validation"],
-            **{f"{name}seeds": [first, last - 1] for name, (first, last) in (
-                ("encoder_", spans["encoder_patients"]), ("", spans["train"]), ("distillation_", spans["train"]),
-                ("validation_", spans["validation"]), ("test_", spans["test"]))},
-            "grid_mm": spacing,
-            "recipe": recipe.to_dict(),
-            "encoder_sha256": encoder_hash(self.encoder),
-            "head": head,
-            "distillation": distillation,
-            "temperature": round(temperature, 3),
-            "made": date.today().isoformat(),
-            "how": f"encoder on lesion crops of {crop:g} mm ({recipe.encoder.steps} steps of {recipe.encoder.batch}) "
-            "with augmentation, focal loss and modality dropout; head on moments of whole volumes, then tuned with the "
-            "encoder's; then heads distilled from an ensemble of teachers that see all images and the expert's masks",
-        }  # fmt: skip
 
 
 def release(

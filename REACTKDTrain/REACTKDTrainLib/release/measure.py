@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from REACTKDLib.core.modality import INPUTS, SUBSETS, subset_name
+from REACTKDLib.core.student.grade_sets import GradeSets
 from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.evaluation.auc import class_aucs, macro_auc
 from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
+from REACTKDTrainLib.evaluation.conformal import COVERAGE, least_probability, measured_sets
 from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.train import predict
@@ -77,3 +79,26 @@ def with_other_masks(test: NodeTable, students: Mapping[str, Student], draws: in
         out[name] = {who: round(macro_auc(grade, value), 4) for who, value in p.items()}
         out[name]["gain"] = gain(grade, p[last], p[first], draws)
     return out
+
+
+def sets_of(student: Student, held_out: NodeTable) -> GradeSets:
+    """Sets of grades for every subset of images, from patients that served no choice, over the expert's masks."""
+    grade = held_out.grade.numpy()
+    least = {subset_name(s): least_probability(predict(student, held_out, s).numpy(), grade) for s in SUBSETS}
+    return GradeSets(COVERAGE, least)
+
+
+def with_sets(student: Student, test: NodeTable, sets: GradeSets) -> dict:
+    """Coverage and size of the sets on the test patients: subset -> see `measured_sets`; over another annotator's
+    masks too, under 'other_masks', where nothing is promised.
+    """
+    grade = test.grade.numpy()
+    variants = range(min(2, test.encoded if student.fused_size else test.variants))
+    found = [
+        {
+            subset_name(s): measured_sets(predict(student, test, s, v).numpy(), grade, sets.least[subset_name(s)])
+            for s in SUBSETS
+        }
+        for v in variants
+    ]
+    return {"coverage": sets.coverage, "expert": found[0], "other_masks": found[1] if len(found) > 1 else {}}

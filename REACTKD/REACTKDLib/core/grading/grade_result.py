@@ -15,11 +15,12 @@ from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.measures import RegionMeasures
 from REACTKDLib.core.masks.placement import Placement
 from REACTKDLib.core.masks.regions import Region, RegionSet
-from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.modality import Modality, subset_name
 from REACTKDLib.core.reports.ensemble import EnsembleAnswer, MemberAnswer
 from REACTKDLib.core.reports.region_values import VALUES, plain_values
 from REACTKDLib.core.reports.report import GradeReport, ReportModel, ReportRegion
 from REACTKDLib.core.student.explain import UncertaintyRule, Votes, cosine_edges, softmax
+from REACTKDLib.core.student.grade_sets import GradeSets
 from REACTKDLib.core.student.shares import redundant_nodes, shares_of
 from REACTKDLib.core.text import tr as _
 
@@ -155,6 +156,7 @@ def compose_report(
         probabilities=per_class(probabilities),
         uncertain=UncertaintyRule(**bundle.info.get("uncertain", {}))(probabilities),
         baseline=per_class(votes[0].baseline) if alone else None,
+        **(_sets(bundle, probabilities, shared["inputs"], muted) if alone else {}),
         regions=tuple(rows),
         edges=_mean_edges([judgment.decided.embeddings for judgment in judgments]),
         findings=(*findings, *_muted_findings(rows, muted)),
@@ -183,6 +185,17 @@ def _mean_map(judgments: Sequence[Judgment], predicted: int) -> np.ndarray:
     for judgment in judgments[1:]:
         total += judgment.draw_map(predicted)
     return total if len(judgments) == 1 else total / np.float32(len(judgments))
+
+
+def _sets(bundle: Bundle, probabilities: np.ndarray, inputs: Sequence[str], muted: Sequence[int]) -> dict[str, Any]:
+    """The set of grades of a bundle that has them; none with regions taken out, where they were not measured."""
+    if "grade_sets" not in bundle.info or muted:
+        return {}
+    sets = GradeSets.from_metadata(bundle.info["grade_sets"])
+    found = sets(probabilities.tolist(), subset_name(inputs))
+    return (
+        {} if found is None else {"grades": tuple(bundle.classes[n] for n in found), "grades_coverage": sets.coverage}
+    )
 
 
 def _row(region: Region | None, measures: RegionMeasures | None, low: bool, values: Mapping[str, Any]) -> ReportRegion:

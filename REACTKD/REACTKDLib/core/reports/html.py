@@ -17,6 +17,7 @@ from REACTKDLib.core.reports.measure_rows import measure_rows, measure_titles
 from REACTKDLib.core.reports.region_value import RegionValue
 from REACTKDLib.core.reports.region_values import ordered, shown_values
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
+from REACTKDLib.core.reports.set_words import set_words
 from REACTKDLib.core.reports.share_words import direction_words, explained
 from REACTKDLib.core.text import sentence
 from REACTKDLib.core.writing.atomic import write_text
@@ -90,6 +91,7 @@ def report_page(report: GradeReport, extras: PageExtras = PageExtras()) -> str:
         cells=lambda row: [_cell(value, row, report.grade) for value in values],
         notes=[_safe(value.on_page.note).format(**names) for value in values if value.on_page.note],
         sentences=explained(report),
+        grade_set=set_words(report),
         directions={row.name: direction_words(report, row) for row in report.regions},
         measures=measures.values(),
         measured=[(row.name, {m.key: m.shown for m in measure_rows(row)}) for row in report.regions if row.measures],

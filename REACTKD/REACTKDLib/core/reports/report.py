@@ -39,6 +39,8 @@ class GradeReport:
     claimed grade and in old reports. redundant: indices of regions that say the same: each alone gives the grade.
     ensemble: what each member answered, where several models answered together; then `probabilities` and all values of
     regions are means over them, and baseline and contributions are None, since a mean of probabilities has no logits.
+    grades: those that the model cannot rule out, so that `grades_coverage` of the cases like those that it was measured
+    on have their true grade among them, see `core.student.grade_sets`; None where the model promises nothing.
     """
 
     case: str
@@ -56,6 +58,8 @@ class GradeReport:
     without_regions: PerClass | None = None
     redundant: tuple[int, ...] = ()
     ensemble: EnsembleAnswer | None = None
+    grades: tuple[str, ...] | None = None
+    grades_coverage: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "regions", Regions(self.regions))
@@ -85,12 +89,16 @@ class GradeReport:
             shared = {"without_regions": rounded(self.without_regions), "redundant": list(self.redundant)}
         if self.ensemble is not None:
             shared["ensemble"] = self.ensemble.to_dict()
+        sets = {}
+        if self.grades is not None:
+            sets = {"grades": list(self.grades), "grades_coverage": rounded(self.grades_coverage)}
         return {
             "schema": SCHEMA,
             "case": self.case,
             "grade": self.grade,
             "probabilities": rounded(self.probabilities),
             "uncertain": self.uncertain,
+            **sets,
             "inputs": list(self.inputs),
             "baseline": rounded(self.baseline),
             **shared,
@@ -123,6 +131,8 @@ class GradeReport:
             without_regions=data.get("without_regions"),
             redundant=tuple(data.get("redundant", ())),
             ensemble=EnsembleAnswer.from_dict(data["ensemble"]) if "ensemble" in data else None,
+            grades=tuple(data["grades"]) if "grades" in data else None,
+            grades_coverage=data.get("grades_coverage"),
         )
 
     def to_json(self) -> str:

@@ -24,6 +24,7 @@ from REACTKDLib.core.errors import BundleAltered, BundleIncomplete, BundleMismat
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle_metadata import HASH, check_description, complete_metadata, read_metadata
 from REACTKDLib.core.student.explain import UncertaintyRule
+from REACTKDLib.core.student.grade_sets import GradeSets
 from REACTKDLib.core.student.monai_files import monai_files
 from REACTKDLib.core.student.trained_on import TrainedOn
 from REACTKDLib.core.text import quoted, shown
@@ -213,6 +214,8 @@ def _student_with(metadata: Mapping[str, Any], state: Mapping[str, Any]) -> Stud
         student = Student(config)
         Preparation.from_metadata(info["preparation"])
         UncertaintyRule(**info.get("uncertain", {}))
+        if "grade_sets" in info:
+            GradeSets.from_metadata(info["grade_sets"])
         _check_names(info, config)
     except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
         text = _("The description of the model {model} is not valid ({reason}); copy the model folder again.")

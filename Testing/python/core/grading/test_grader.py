@@ -19,7 +19,7 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.masks import checks
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.core.reports.report import report_schema
+from REACTKDLib.core.reports.report import GradeReport, report_schema
 from REACTKDLib.core.student.network import Student
 from support.small_cases import TWO_LESIONS, case_stored, rigid, small_case, storage_variants
 from support.small_models import PREPARATION, small_bundle
@@ -483,6 +483,21 @@ def test_gpu_and_cpu_agree(case, bundle, grader):
 
 
 # What the bundle says -------------------------------------------------------------------------------------------------
+
+
+def test_a_bundle_with_sets_of_grades_promises_coverage_for_the_images_that_it_was_measured_on(case):
+    sets = {"coverage": 0.9, "least": {"ct+fdg+acetate": 0.0, "ct": 1.0}}
+    session = Grader(small_bundle(1, info={"grade_sets": sets}), "cpu").open(case)
+    report = session.grade().report
+    assert report.grades == ("well", "moderate", "poor") and report.grades_coverage == 0.9
+    assert GradeReport.from_dict(report.to_dict()).grades == report.grades
+    assert session.grade(mute=[1]).report.grades is None  # nothing was measured with regions taken out
+    ct = replace(case, volumes={Modality.CT: case.volumes[Modality.CT]})
+    assert Grader(small_bundle(1, info={"grade_sets": sets}), "cpu").open(ct).grade().report.grades == (
+        Grader(small_bundle(1), "cpu").open(ct).grade().report.grade,
+    )
+    only = {"coverage": 0.9, "least": {"fdg": 0.1}}
+    assert Grader(small_bundle(1, info={"grade_sets": only}), "cpu").open(case).grade().report.grades is None
 
 
 def test_another_organ_and_another_question_are_another_bundle(case):

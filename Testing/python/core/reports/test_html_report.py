@@ -147,6 +147,12 @@ def test_colors_measures_and_pictures(report):
     assert sum(tag == "figure" for tag, _ in page.tags) == 3
 
 
+def test_the_grades_that_cannot_be_ruled_out_stand_beside_the_grade(report):
+    page = Reader(report_page(replace(report, grades=("moderate", "poor"), grades_coverage=0.9)))
+    assert "In 90 % of cases like its own the grade is among: moderate, poor." in page.text
+    assert "cases like its own" not in Reader(report_page(report)).text
+
+
 def test_uncertain_and_small_lesions_are_marked(report):
     regions = tuple(replace(row, low_resolution=row.kind == "tumor") for row in report.regions)
     page = Reader(report_page(replace(report, uncertain=True, regions=regions)))

@@ -64,7 +64,14 @@ def test_published_schema_is_a_valid_schema():
 
 @pytest.mark.parametrize(
     "report",
-    [a_report(), a_report(0), a_report(12), without_grade(a_report()), with_measures(a_report())],
+    [
+        a_report(),
+        a_report(0),
+        a_report(12),
+        without_grade(a_report()),
+        with_measures(a_report()),
+        replace(a_report(), grades=("moderate", "poor"), grades_coverage=0.9),
+    ],  # fmt: skip
 )
 def test_reports_fit_the_schema_and_survive_json(report):
     data = json.loads(report.to_json())

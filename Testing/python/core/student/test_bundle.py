@@ -217,6 +217,8 @@ def test_a_broken_weights_file_raises_one_of_ours(folder, content):
         lambda d: d["reactkd"].update(modalities=["ct", "fdg", "mri"]),
         lambda d: d["reactkd"]["preparation"].update(color="red"),
         lambda d: d["reactkd"].update(uncertain={"color": 1}),
+        lambda d: d["reactkd"].update(grade_sets={"coverage": 0.9}),
+        lambda d: d["reactkd"].update(grade_sets={"coverage": 0.9, "least": {"ct": 2}}),
     ],
 )
 def test_a_description_that_does_not_fit(folder, change):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from REACTKDLib.core.modality import MODALITIES
+from REACTKDLib.core.modality import MODALITIES, subsets_of
 from REACTKDLib.core.student.bands import gaussian_bands
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.pooling import fused_nodes
 from REACTKDTrainLib.nodes.table import NodeTable
-from REACTKDTrainLib.release.crops import Crops, crop_moments, crop_of
+from REACTKDTrainLib.release.crops import Crops, crop_moments, crop_of, table_with_moments
 from REACTKDTrainLib.release.recipe import CropRecipe
 from support.node_cases import cases
 
@@ -55,6 +55,29 @@ def test_moments_of_a_crop_are_those_of_the_whole_volume(volume):
     widths = [2 * w for w in student.config.widths]
     for own, whole in zip(got.split(widths, dim=1), want.split(widths, dim=1), strict=True):
         torch.testing.assert_close(own[1], whole[1], atol=0.02, rtol=0.02)
+
+
+def test_tables_have_the_moments_that_crops_show(volume):
+    """The second patient's third lesion has no crop, and gets the mean of the others; the parenchyma has a mean."""
+    torch.manual_seed(0)
+    student = Student(StudentConfig(filters=4, widths=(4, 8, 8))).eval()
+    own = [case for case in cases(30) if len(case.regions[0]) == 4][:2]
+    parts = [crop_of(*volume, n, RECIPE) for n in (0, 1, 0)]
+    images, masks = (np.stack(x) for x in zip(*parts))
+    crops = Crops.of(own, images, masks, [0, 1, 1], [0, 0, 1])
+    table = table_with_moments(student, crops, RECIPE)
+    assert set(table.fused) == {"+".join(s) for s in subsets_of(MODALITIES)} and table.encoded == 1
+    presence = {m: torch.tensor([float(m == "fdg")]) for m in MODALITIES}
+    with torch.no_grad():
+        x = [torch.from_numpy(p).float() for p in (images, masks)]
+        want = torch.cat(
+            [crop_moments(student, x[0][n : n + 1], x[1][n : n + 1] / 255, presence, RECIPE) for n in range(3)]
+        )
+    got = table.fused["fdg"][0]
+    torch.testing.assert_close(got[1, 1], want[1, 1], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(got[1, 2], want[2, 1], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(got[1, 3], (want[1, 1] + want[2, 1]) / 2, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(got[1, 0], (want[1, 0] + want[2, 0]) / 2, atol=1e-4, rtol=1e-4)
 
 
 def test_crops_are_turned_with_their_masks(volume):

@@ -15,14 +15,14 @@ from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.train import Recipe, new_student, predict
 from REACTKDTrainLib.release import distill
 from REACTKDTrainLib.release.baselines import bayes_limit, hand_features, hand_logistic
-from REACTKDTrainLib.release.recipe import ReleaseRecipe
+from REACTKDTrainLib.release.recipe import Candidate, ReleaseRecipe
 from support.node_cases import cases
 
 QUICK = replace(
     ReleaseRecipe(),
     teachers=((40, 0.3),),
     members=2,
-    candidates=(("none", 0.0, 10), ("react-kd", 0.3, 40)),
+    candidates=(Candidate("none", 10), Candidate("react-kd", 40, 0.3)),
     shares=(0.5, 1.0),
     opened=Recipe(lr=3e-3, batch=64),
 )
@@ -60,6 +60,21 @@ def test_an_encoder_joins_a_baseline_without_changing_what_it_says(tables):
         assert torch.allclose(predict(joined, tables["test"], subset), predict(base, tables["test"], subset), atol=1e-5)
     own = joined.state_dict()
     assert all(torch.equal(v, own[k]) for k, v in encoder.items() if k.startswith("encoders."))
+
+
+def test_an_encoder_ships_if_it_adds_enough(tables):
+    """Its moments say the grade where FDG is given; by CT they say nothing."""
+    base = new_student(tables["train"], StudentConfig(blocks=("input", "bands", "shells"))).eval()
+    encoder = Student(StudentConfig()).state_dict()
+    recipe = replace(QUICK, opened=Recipe(lr=3e-3, batch=64, steps=60), draws=100)
+    found = distill.encoder_gain(base, encoder, tables["train"], tables["validation"], recipe)
+    assert not found["ships"] and found["least"] == 0.01 and found["cases"] == 60
+    telling = {
+        part: replace(t, fused={s: t.fused["fdg"] if s == "ct" else v for s, v in t.fused.items()})
+        for part, t in tables.items()
+    }
+    found = distill.encoder_gain(base, encoder, telling["train"], telling["validation"], recipe)
+    assert found["ships"] and found["interval95"][0] > 0 and found["difference"] > 0.1
 
 
 def test_limits_and_hand_features(tables):

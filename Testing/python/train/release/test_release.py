@@ -20,7 +20,12 @@ from REACTKDTrainLib.release.make import Release, release
 from REACTKDTrainLib.release.recipe import PRESETS
 
 TINY = replace(
-    PRESETS["tiny"], encoder_patients=(2500, 2503), train=(2500, 2509), validation=(2000, 2008), test=(0, 16)
+    PRESETS["tiny"],
+    encoder_patients=(2500, 2503),
+    train=(2500, 2509),
+    validation=(2003, 2011),
+    conformal=(2600, 2604),
+    test=(500000, 500010),
 )
 
 
@@ -34,7 +39,7 @@ def made(tmp_path_factory):
 
 def test_the_model_grades(made):
     folder, bundle, _ = made
-    case = acquire(draw_patient(3, cohort="large", biology="independent"), "tiny").case
+    case = acquire(draw_patient(3, cohort="large"), "tiny").case
     report = Grader(Bundle.load(folder / "model"), device="cpu").open(case).grade().report
     assert sum(report.probabilities.values()) == pytest.approx(1) and report.model.version == "9.9.9"
     assert bundle.info["preparation"]["spacing_mm"] == 10
@@ -55,6 +60,21 @@ def test_what_the_metadata_say_is_what_was_run(made):
     assert set(bundle.info["evaluation"]["gains"]) == {"ct", "fdg+acetate", "ct+fdg+acetate"}
     text = (folder / "model" / "docs" / "README.md").read_text(encoding="utf-8")
     assert text == card(training, bundle.info["evaluation"])
+
+
+def test_without_an_encoder_the_model_is_smaller_and_says_so(made):
+    folder, with_it, _ = made
+    bare = release(replace(TINY, encoder_patients=(0, 0)), folder / "work", folder / "bare", "9.9.9")
+    assert bare.student.fused_size == 0 and bare.info["training"]["encoder"] == {"ships": False, "tried": False}
+    assert "encoder_sha256" not in bare.info["training"] and bare.info["training"]["cases"] == 9
+    assert "before distillation" not in bare.info["evaluation"]["subsets"]["ct"]
+    report = Grader(bare, device="cpu").open(acquire(draw_patient(3, cohort="large"), "tiny").case).grade().report
+    assert sum(report.probabilities.values()) == pytest.approx(1)
+    assert len(list((folder / "work" / "crops").iterdir())) == 3  # no patient was drawn again for it
+    for bundle in (with_it, bare):
+        sets = bundle.info["evaluation"]["grade_sets"]
+        assert set(bundle.info["grade_sets"]["least"].values()) == {0.0}  # four patients promise nothing
+        assert sets["expert"]["ct"]["coverage"]["mean"] == 1 and sets["expert"]["ct"]["size"]["mean"] == 3
 
 
 def test_a_second_call_goes_on_from_what_is_there_and_gives_the_same_model(made):

@@ -1,0 +1,23 @@
+"""The set of grades in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from REACTKDLib.core.text import tr as _
+
+if TYPE_CHECKING:
+    from REACTKDLib.core.reports.report import GradeReport
+
+
+def set_words(report: GradeReport, grade_words: Callable[[str], str] = str) -> str:
+    """One sentence on the grades that cannot be ruled out; empty where the model has no such sets.
+
+    grade_words: how a grade is written. 'Cases like its own': nothing is promised for other scanners or patients.
+    """
+    if report.grades is None:
+        return ""
+    names = ", ".join(grade_words(name) for name in report.grades)
+    share = f"{100 * report.grades_coverage:.0f}"
+    return _("In {share} % of cases like its own the grade is among: {grades}.").format(share=share, grades=names)
