@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import torch
 
+from REACTKDLib.core.phantom.biology_shared import draw_shared
 from REACTKDTrainLib.data.case import RegionMasks
 from REACTKDTrainLib.data.fixed_nodes import FIXED_SIZE
 from REACTKDTrainLib.data.truth import Truth
@@ -51,3 +55,19 @@ def view_of(case: NodeCase) -> View:
     empty = {name: torch.zeros(0, 0, 0) for name in own.fixed}
     sides = (own.masks, own.masks, own.fixed, own.fixed)
     return View(case.id, case.patient, case.grade, 0, empty, None, *sides, case.truth, case.key)
+
+
+def shared_cases(n: int = 40, seed: int = 0) -> list[NodeCase]:
+    """As phantoms of the shared biology: t of each lesion shows in its CT, and the worst gives the grade."""
+    rng = np.random.default_rng(seed)
+    out = []
+    for case in cases(n, seed):
+        lesions = len(case.regions[0]) - 1
+        latents = draw_shared(rng)
+        while latents.lesions != lesions:
+            latents = draw_shared(rng)
+        for regions in case.regions:
+            for node, own in enumerate(latents.each, start=1):
+                regions.fixed["ct"][node, 1] = own.t
+        out.append(replace(case, grade=latents.grade, truth=Truth(latents, torch.arange(1, lesions + 1))))
+    return out

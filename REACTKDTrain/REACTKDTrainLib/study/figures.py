@@ -16,8 +16,11 @@ from REACTKDTrainLib.evaluation.roc import roc_curves
 from REACTKDTrainLib.low_dose.cohort import LEVELS
 from REACTKDTrainLib.results.curves import draw_reliability, draw_roc
 from REACTKDTrainLib.results.figures import COLORS, save_figure
+from REACTKDTrainLib.study.deciding import draw_deciding
 from REACTKDTrainLib.study.limits import latents_of, limit_of
+from REACTKDTrainLib.study.node_figures import draw_map, draw_primary
 from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL, by_row, label_of, pooled
+from REACTKDTrainLib.study.tables import INPUT_HEADS, map_of
 from REACTKDTrainLib.training.calibration import fit_temperature
 
 LEAST_CASES = 12  # fewer make no curve
@@ -43,8 +46,14 @@ def draw_figures(study, results: Mapping, caption: str) -> None:
             save_figure(folder / "attention", lambda f: _attention(f, study, pair[OURS]), (10, 7), plain)
     if results.get("external", {}).get("rows"):
         save_figure(folder / "dose_response", lambda f: _doses(f, results["external"]), (6.4, 4.2), plain)
-    if results.get("nodes", {}).get("sizes"):
-        save_figure(folder / "primary", lambda f: _primary(f, results["nodes"]), (8.4, 4.4), plain)
+    for arm, nodes in results.get("nodes", {}).items():
+        save_figure(folder / f"primary_{arm}", lambda f, n=nodes: draw_primary(f, n), (8.4, 4.4), plain)
+    for arm, found in results.get("deciding", {}).items():
+        tall = 2.0 + 0.16 * max(map(len, found["inputs"].values()))
+        draw = lambda f, own=found: draw_deciding(f, own, INPUT_HEADS)  # noqa: E731
+        save_figure(folder / f"deciding_{arm}", draw, (10, tall), plain)
+    if results.get("map"):
+        save_figure(folder / "map", lambda f: draw_map(f, map_of(results)), (8.4, 4.4), plain)
 
 
 def _answers(folds: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -180,27 +189,3 @@ def _doses(figure, external: Mapping) -> None:
     axis.invert_xaxis()
     axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axis.set_title("External cohort by dose (bars: 95 % over patients)", fontsize=11)
-
-
-def _primary(figure, nodes: Mapping) -> None:
-    """Each subset's difference, and the mean with its interval over subsets and cases."""
-    axes = np.atleast_1d(figure.subplots(1, 2, sharey=True))
-    for axis, teacher, title in zip(axes, ("same", "large"), ("same patients", "the whole pool"), strict=True):
-        axis.axhline(0, color="0.7", linewidth=0.8)
-        places = []
-        for place, (size, found) in enumerate(nodes["sizes"].items()):
-            found = found["differences"].get(f"{OURS}/{teacher} - {RIVAL}/{teacher}")
-            found = found["ct"] if found else None
-            if not found:
-                continue
-            places.append((place, size))
-            each = np.array(found["of_each_run"], dtype=float)
-            spread = np.linspace(-0.18, 0.18, len(each)) if len(each) > 1 else np.zeros(1)
-            axis.plot(place + spread, each, ".", color=COLORS[4], markersize=5)
-            low, high = found["interval95"]
-            value = found["difference"]
-            axis.errorbar(place, value, yerr=[[value - low], [high - value]], color=COLORS[0], marker="s", capsize=5)
-        axis.set_xticks([p for p, _ in places], [f"{s} patients" for _, s in places])
-        axis.set_title(f"teacher of {title}", fontsize=10)
-    axes[0].set_ylabel("macro AUC on CT: REACT-KD - KD (logits)")
-    figure.suptitle("The primary comparison (dots: training subsets; bars: 95 % over subsets and cases)", fontsize=11)

@@ -7,7 +7,7 @@ bands and shells of every region, which is most of what the shipped student know
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from torch import nn
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.job_engines import HERE, Engine
-from REACTKDLib.core.modality import INPUTS, subset_name
+from REACTKDLib.core.modality import INPUTS, MODALITIES, subset_name
 from REACTKDLib.core.one_thread import one_thread
 from REACTKDLib.core.phantom.biology_shared import SharedLatents
 from REACTKDLib.core.progress import OnProgress, no_progress
@@ -30,39 +30,56 @@ from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.intervals import share_in_common
 from REACTKDTrainLib.models.outputs import GraphOutput
+from REACTKDTrainLib.nodes.naming import Ask, asked_with, named_lesions
 from REACTKDTrainLib.nodes.node_store import NodeStore
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import targets_of
 from REACTKDTrainLib.nodes.train import Recipe, predict, train_student, train_teacher
-from REACTKDTrainLib.study.presets import BIOLOGY, NodeConfig
+from REACTKDTrainLib.study.presets import ARMS, Arm, NodeConfig
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.training.preparation import prepare_cases
 from REACTKDTrainLib.training.randomness import seeded
 
 HIDDEN = 48  # width of region embeddings, the student's and the teachers'
-FIRST = {"test": 0, "validation": 2000, "pool": 2500}  # numbers of the cohort 'large'
+#: numbers of the cohort 'large'; those of the tests were asked nothing before this edition of the study
+FIRST = {"test": 500_000, "validation": 2000, "pool": 2500}
 TEACHERS = ("same", "large")
-#: what each method's trials are, the published weights or ours first; REACT-KD has two weights and no more trials
+_LOGITS = (0.7, 0.35, 1.4, 2.8, 0.15, 5.6, 0.07, 11.0, 22.0, 0.03)
+_FEATURE = (1.0, 0.3, 0.1, 3.0, 0.03, 10.0, 0.01, 30.0, 0.003, 100.0)
+#: what each method's trials are, the published weights or ours first; as many for a method of three weights as of one
 TRIALS = {
-    "none": [{"weight_decay": d} for d in (3e-2, 1e-1, 1e-2, 3e-1, 3e-3, 1e-3)],
-    "kd": [{"logits": w} for w in (0.7, 0.35, 1.4, 2.8, 0.15, 5.6)],
+    "none": [{"weight_decay": d} for d in (3e-2, 1e-1, 1e-2, 3e-1, 3e-3, 1e-3, 1.0, 3e-4, 3.0, 1e-4)],
+    "kd": [{"logits": w} for w in _LOGITS],
     "react-kd": [
         {"graph": graph, "logits": logits}
-        for graph, logits in ((1.0, 0.7), (0.3, 0.7), (1.0, 1.4), (0.3, 0.35), (0.3, 1.4), (3.0, 0.7))
+        for graph, logits in (
+            (1.0, 0.7), (0.3, 0.7), (0.1, 0.7), (0.1, 2.8), (0.1, 0.15), (0.3, 2.8), (0.3, 0.15), (0.03, 2.8),
+            (0.03, 5.6), (0.1, 11.0),
+        )
     ],
     "react-kd-scores": [
-        {"graph": graph, "scores": weight, "attention": weight}
-        for graph, weight in ((1.0, 1.0), (0.3, 1.0), (1.0, 0.3), (0.3, 0.3), (1.0, 3.0), (0.3, 3.0))
+        {"graph": graph, "logits": logits, "scores": weight, "attention": weight}
+        for graph, logits, weight in (
+            (1.0, 0.7, 1.0), (0.1, 0.7, 1.0), (0.1, 2.8, 1.0), (0.1, 2.8, 3.0), (0.1, 0.15, 0.3), (0.1, 2.8, 0.3),
+            (0.1, 0.15, 1.0), (0.03, 5.6, 1.0), (0.03, 5.6, 3.0), (0.03, 2.8, 10.0),
+        )
     ],
-    "crd": [{"feature": w} for w in (1.0, 0.3, 0.1, 3.0, 0.03, 10.0)],
-    "awmt": [{"feature": w} for w in (1.0, 0.3, 0.1, 3.0, 0.03, 10.0)],
-}
+    "crd": [{"feature": w} for w in _FEATURE],
+    "awmt": [{"feature": w} for w in _FEATURE],
+}  # fmt: skip
+
+
+def at_edge(method: str, trials: int, choice: Mapping[str, float]) -> list[str]:
+    """The settings of a choice that are the smallest or largest of those tried: a wider grid may move them."""
+    tried = TRIALS.get(method, [{}])[:trials]
+    values = {name: sorted({t[name] for t in tried}) for name in choice}
+    return [n for n, v in choice.items() if len(values[n]) > 1 and v in (values[n][0], values[n][-1])]
 
 
 @dataclass(eq=False)
 class NodeStudy:
     """Runs on nodes. folder: of the node store; ready: use the files that are there and make none; size: of phantoms
-    ('full' 2.5 mm, 'tiny' to try things out).
+    ('full' 2.5 mm, 'tiny' to try things out). arm: which phantoms.
     """
 
     config: NodeConfig
@@ -70,6 +87,7 @@ class NodeStudy:
     size: str = "full"
     ready: bool = False
     engine: Engine = HERE
+    arm: Arm = ARMS[0]
     _tables: dict[str, NodeTable] = field(default_factory=dict)
     _teachers: dict[str, GraphOutput] = field(default_factory=dict)
 
@@ -82,9 +100,8 @@ class NodeStudy:
     def cases(self) -> dict[str, list[CohortCase]]:
         """part -> phantoms; with `ready` those whose node files are there."""
         numbers = {name: range(first, first + getattr(self.config, name)) for name, first in FIRST.items()}
-        out = {
-            name: [phantom_case("large", n, self.size, biology=BIOLOGY) for n in own] for name, own in numbers.items()
-        }
+        drawn = {"biology": self.arm.biology, "heterogeneity": self.arm.heterogeneity}
+        out = {name: [phantom_case("large", n, self.size, **drawn) for n in own] for name, own in numbers.items()}
         if self.ready:
             out = {name: [c for c in cases if self.store.path(c).exists()] for name, cases in out.items()}
             if min(len(out["test"]), len(out["validation"])) < 10 or len(out["pool"]) < min(self.config.sizes):
@@ -238,13 +255,25 @@ class NodeStudy:
         out = {f"p_{subset_name(s)}": predict(student, table, s).numpy() for s in INPUTS}
         for variant in range(1, table.variants):
             out[f"p_ct_masks{variant}"] = predict(student, table, ("ct",), variant).numpy()
-        return {name: p.astype(np.float32) for name, p in out.items()}
+        answers = {name: p.astype(np.float32) for name, p in out.items()}
+        asked = {subset_name(s): asked_with(student, s) for s in INPUTS}
+        return answers | self._named(asked) if size == self.sizes[-1] else answers
+
+    def _named(self, asked: Mapping[str, Ask]) -> dict[str, np.ndarray]:
+        """'named_INPUTS_WAY': the lesion that each way names in every test phantom, of which the truth is known."""
+        table = self.table("test")
+        if not table.deciding.any():
+            return {}
+        found = {inputs: named_lesions(ask, table.batch()) for inputs, ask in asked.items()}
+        return {f"named_{i}_{way}": v.numpy().astype(np.int8) for i, own in found.items() for way, v in own.items()}
 
     @torch.no_grad()
     def _teacher(self) -> dict[str, np.ndarray]:
         targets = self._targets_of_large("test")
         branches = {f"p_{b}": torch.softmax(v.double(), dim=1).numpy() for b, v in targets.branch_logits.items()}
-        return {"p_fused": torch.softmax(targets.logits.double(), dim=1).numpy(), **branches}
+        with one_thread():
+            named = self._named({subset_name(MODALITIES): self.large_teacher.eval()})
+        return {"p_fused": torch.softmax(targets.logits.double(), dim=1).numpy(), **branches, **named}
 
     def truth(self) -> tuple[np.ndarray, np.ndarray | list[SharedLatents]]:
         """Grades (n,) and latents of the test phantoms, as `limit_of` takes them."""

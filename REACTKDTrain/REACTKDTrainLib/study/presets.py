@@ -12,12 +12,32 @@ from REACTKDTrainLib.distillation.methods import METHODS
 from REACTKDTrainLib.models.teacher_config import TeacherConfig
 from REACTKDTrainLib.training.config import DataConfig, StageConfig, TrainingConfig
 
-#: of all phantoms of a study whose cohorts the user does not name; the tables of docs/study.md were made in it
-BIOLOGY = "independent"
+#: of the phantoms on the level of volumes whose cohorts the user does not name
+BIOLOGY = "shared"
 HEADLINE = ("none", "kd", "react-kd")
+ON_NODES = (*HEADLINE, "react-kd-scores")
 #: a method that is added is compared too
 COMPARED = METHODS
 WITH_LOGITS = ("at+kd", "mskd+kd", "cwd+kd", "crd+kd", "ifvd+kd")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Phantoms of one biology on the level of nodes. heterogeneity: of the shared one, None for its own."""
+
+    biology: str
+    heterogeneity: float | None = None
+
+    @property
+    def name(self) -> str:
+        """'independent', 'shared', 'shared-0.4'."""
+        return self.biology if self.heterogeneity is None else f"{self.biology}-{self.heterogeneity:g}"
+
+
+#: the first axis of the study, what the first edition could not show beside where it could not
+ARMS = (Arm("shared"), Arm("independent"))
+#: how alike the lesions of a liver are: what the map has besides
+MAP_ARMS = (Arm("shared", 0.0), Arm("shared", 0.4), Arm("shared", 0.8))
 
 
 @dataclass(frozen=True)
@@ -31,9 +51,9 @@ class NodeConfig:
     test: int
     validation: int
     pool: int
-    sizes: tuple[int, ...] = (65, 130, 260)
+    sizes: tuple[int, ...] = (65, 97, 260)
     subsets: int = 20
-    methods: tuple[str, ...] = HEADLINE
+    methods: tuple[str, ...] = ON_NODES
     steps: int = 80
     batch: int = 64
     trials: int = 3
@@ -43,13 +63,15 @@ class NodeConfig:
 
 @dataclass(frozen=True)
 class Preset:
-    """A study. training: settings of every run; methods: rows of Table I; headline: rows with `seeds` seeds, the others
-    have one; external: cases of the external cohort, 0 for all; doses: of its CT. draws: of every bootstrap.
+    """A study. training: settings of every run; nodes: of `ARMS`; around: of `MAP_ARMS`; methods: rows of Table I;
+    headline: rows with `seeds` seeds, the others have one; external: cases of the external cohort, 0 for all; doses: of
+    its CT. draws: of every bootstrap.
     """
 
     name: str
     training: TrainingConfig
     nodes: NodeConfig
+    around: NodeConfig
     hospital: int = 97
     external: int = 105
     methods: tuple[str, ...] = COMPARED
@@ -85,7 +107,7 @@ def _smoke() -> Preset:
         student_stage=StageConfig(epochs=1, batch=8, lr=2e-3),
     )
     nodes = NodeConfig(24, 12, 24, (12, 18), 2, steps=8, batch=8, trials=2, trial_subsets=1, variants=1)
-    return Preset("smoke", training, nodes, 24, 8, seeds=2, draws=200, meaningless=True)
+    return Preset("smoke", training, nodes, _around(nodes, 12), 24, 8, seeds=2, draws=200, meaningless=True)
 
 
 def _cpu() -> Preset:
@@ -102,7 +124,15 @@ def _cpu() -> Preset:
         teacher_stage=StageConfig(epochs=1, batch=4, lr=1e-3),
         student_stage=StageConfig(epochs=1, batch=8, lr=1e-3),
     )
-    return Preset("cpu", training, NodeConfig(2000, 300, 1300, trials=5, trial_subsets=3), external=48)
+    nodes = NodeConfig(2000, 300, 1300, trials=10, trial_subsets=3)
+    return Preset("cpu", training, nodes, _around(nodes, 500), external=48)
+
+
+def _around(nodes: NodeConfig, test: int) -> NodeConfig:
+    """Of the map: the smallest size alone, fewer test phantoms and trials, since each h is drawn anew."""
+    return replace(
+        nodes, test=test, sizes=nodes.sizes[:1], trials=min(nodes.trials, 5), variants=min(nodes.variants, 1)
+    )
 
 
 def _quick() -> Preset:
@@ -119,6 +149,7 @@ def _quick() -> Preset:
         whole,
         name="quick",
         nodes=replace(whole.nodes, trials=1),
+        around=replace(whole.around, trials=1),
         training=replace(whole.training, data=data, **stages),
     )
 
@@ -128,6 +159,6 @@ def _gpu() -> Preset:
         TrainingConfig(), data=DataConfig(views=4, mask_variants=3), teacher=TeacherConfig(checkpoint=True)
     )
     nodes = NodeConfig(
-        2000, 300, 2700, subsets=40, methods=(*HEADLINE, "crd", "awmt"), steps=400, trials=6, trial_subsets=5
+        2000, 300, 2700, subsets=40, methods=(*ON_NODES, "crd", "awmt"), steps=400, trials=10, trial_subsets=5
     )
-    return Preset("gpu", training, nodes, methods=(*COMPARED, *WITH_LOGITS), seeds=5)
+    return Preset("gpu", training, nodes, _around(nodes, 2000), methods=(*COMPARED, *WITH_LOGITS), seeds=5)

@@ -14,14 +14,18 @@ from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs
 from REACTKDTrainLib.evaluation.metrics import summarize_seeds
 from REACTKDTrainLib.evaluation.significance import paired_tests_against
+from REACTKDTrainLib.nodes.naming import WAYS
+from REACTKDTrainLib.study.deciding import asked_of, deciding_result
 from REACTKDTrainLib.study.external import ExternalStudy
 from REACTKDTrainLib.study.limits import latents_of, limit_of
-from REACTKDTrainLib.study.nodes import TEACHERS, NodeStudy
+from REACTKDTrainLib.study.nodes import TEACHERS, NodeStudy, at_edge
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.study.volumes import ABLATIONS, VolumeStudy, ablation_name
 
 LIMIT = "Bayes limit"
-OURS, RIVAL = "react-kd", "kd"
+OURS, RIVAL, SCORES = "react-kd", "kd", "react-kd-scores"
+#: what is compared on the level of nodes: the primary comparison first, then the secondary one
+PAIRS = ((OURS, RIVAL), (SCORES, RIVAL), (RIVAL, "none"), (OURS, "none"), (SCORES, "none"))
 
 
 def label_of(method: str) -> str:
@@ -110,15 +114,37 @@ def node_table(level: NodeStudy, files: RunFiles, runs: Sequence[Run], draws: in
         }
         pairs = {}
         for teacher in TEACHERS:
-            for a, b in ((OURS, RIVAL), (RIVAL, "none"), (OURS, "none")):
+            for a, b in PAIRS:
                 left, right = f"{a}/{teacher}", f"{b}/{teacher}" if b != "none" else "none/same"
                 if left in own and right in own:
                     pairs[f"{left} - {right}"] = {
                         c: _difference(grades, own[left], own[right], f"p_{c}", draws, shared) for c in columns
                     }
         chosen = {f"{m}/{t}": level.chosen(files, m, t) for m, t in level._rows()}
-        out["sizes"][str(size)] = {"auc": table, "differences": pairs, "chosen": chosen}
+        edges = {row: at_edge(row.split("/")[0], level.config.trials, choice) for row, choice in chosen.items()}
+        out["sizes"][str(size)] = {"auc": table, "differences": pairs, "chosen": chosen, "at_edge": edges}
     return out
+
+
+def named_table(level: NodeStudy, files: RunFiles, runs: Sequence[Run]) -> dict | None:
+    """How often explanations name the deciding lesion, see `deciding_result`; None where the truth knows of none.
+
+    Of the teacher of the pool, and of students of the largest training subsets.
+    """
+    table = level.table("test")
+    if not asked_of(table).any():
+        return None
+    named: dict[str, dict[str, list]] = {}
+    for run in runs:
+        found = files.get(run) or {}
+        method, teacher = run.row.split("/")[:2]
+        who = "teacher" if method == "teacher" else label_of(method)
+        who += " (teacher of the pool)" if teacher == "large" and method != "teacher" else ""
+        for key, value in found.items():
+            if key.startswith("named_"):
+                _, inputs, way = key.split("_")
+                named.setdefault(inputs, {}).setdefault(f"{who}: {WAYS[way]}", []).append(value)
+    return deciding_result(table, named) if named else None
 
 
 def _difference(

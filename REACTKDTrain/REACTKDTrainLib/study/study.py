@@ -24,21 +24,29 @@ from REACTKDTrainLib.progress import WeightedProgress
 from REACTKDTrainLib.results.tables import as_csv, markdown
 from REACTKDTrainLib.study.external import ExternalStudy
 from REACTKDTrainLib.study.nodes import NodeStudy
-from REACTKDTrainLib.study.presets import BIOLOGY, Preset
-from REACTKDTrainLib.study.results import ablation_table, external_table, method_table, node_table, teacher_table
+from REACTKDTrainLib.study.presets import ARMS, BIOLOGY, MAP_ARMS, Arm, NodeConfig, Preset
+from REACTKDTrainLib.study.results import (
+    ablation_table,
+    external_table,
+    method_table,
+    named_table,
+    node_table,
+    teacher_table,
+)
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.study.tables import tables_of
 from REACTKDTrainLib.study.volumes import VolumeStudy
 from REACTKDTrainLib.training.record import revision, versions
 
 #: in the order in which they run: what decides most first
-PARTS = ("nodes", "methods", "seeds", "ablation", "external")
+PARTS = ("nodes", "methods", "seeds", "ablation", "external", "map")
 #: what a part costs relative to the others, and which share of each is the preparing of cases, for progress
-COST = {"nodes": 4.0, "methods": 12.0, "seeds": 6.0, "ablation": 8.0, "external": 2.0}
+COST = {"nodes": 40.0, "methods": 12.0, "seeds": 6.0, "ablation": 8.0, "external": 2.0, "map": 40.0}
 PREPARING = 0.3
 #: of each part, what is done together, one after the other: the later needs what the former left
 KINDS = {
     "nodes": ("choices", "nodes", "node teachers"),
+    "map": ("map choices", "map"),
     "methods": ("teachers", "methods"),
     "seeds": ("teachers", "seeds"),
     "ablation": ("teachers", "ablation"),
@@ -91,10 +99,18 @@ class Study:
         return ExternalStudy(self.volumes, spec)
 
     @cached_property
-    def nodes(self) -> NodeStudy:
-        """The level of nodes, always phantoms."""
+    def nodes(self) -> list[NodeStudy]:
+        """The level of nodes, always phantoms: one of each arm."""
+        return self._levels(self.preset.nodes, ARMS)
+
+    @cached_property
+    def around(self) -> list[NodeStudy]:
+        """What the map has besides."""
+        return self._levels(self.preset.around, MAP_ARMS)
+
+    def _levels(self, config: NodeConfig, arms: Sequence[Arm]) -> list[NodeStudy]:
         size = "tiny" if self.preset.meaningless else "full"
-        return NodeStudy(self.preset.nodes, self.cache / "nodes", size, self.ready, self.engine)
+        return [NodeStudy(config, self.cache / "nodes", size, self.ready, self.engine, arm) for arm in arms]
 
     def run(self, parts: Sequence[str] = PARTS, on_progress: OnProgress = no_progress) -> dict:
         """Do what is not done of these parts, then write everything.
@@ -116,8 +132,12 @@ class Study:
     # -- parts
 
     def _do_part(self, part: str, pool: JobPool[tuple[str, str], bool], on_progress: OnProgress) -> None:
-        level = {"nodes": self.nodes, "external": self.outside}.get(part, self.volumes)
-        level.prepare(lambda fraction, text: on_progress(PREPARING * fraction, f"{part}, preparing case {text}"))
+        one = self.outside if part == "external" else self.volumes
+        levels = {"nodes": lambda: self.nodes, "map": lambda: self.around}.get(part, lambda: [one])()
+        preparing = WeightedProgress({str(n): 1.0 for n in range(len(levels))}, on_progress)
+        for n, level in enumerate(levels):
+            own = preparing.part(str(n))
+            level.prepare(lambda f, text, own=own: own(PREPARING * f, f"{part}, preparing case {text}"))
         costs = {kind: sum(run.cost for run in self.runs_of(kind)) for kind in KINDS[part]}
         runs = WeightedProgress(costs, lambda f, text: on_progress(PREPARING + (1 - PREPARING) * f, f"{part}, {text}"))
         for kind in KINDS[part]:
@@ -127,9 +147,11 @@ class Study:
         """One of the names in `KINDS`. Those of the kind 'nodes' are known once the choices are made."""
         preset = self.preset
         return {
-            "choices": lambda: self.nodes.choice_runs(),
-            "nodes": lambda: self.nodes.runs(self.files),
-            "node teachers": lambda: self.nodes.teacher_runs(),
+            "choices": lambda: [run for level in self.nodes for run in level.choice_runs()],
+            "nodes": lambda: [run for level in self.nodes for run in level.runs(self.files)],
+            "node teachers": lambda: [run for level in self.nodes for run in level.teacher_runs()],
+            "map choices": lambda: [run for level in self.around for run in level.choice_runs()],
+            "map": lambda: [run for level in self.around for run in level.runs(self.files)],
             "teachers": lambda: self.volumes.teacher_runs(),
             "methods": lambda: self.volumes.method_runs(preset.methods, [0]),
             "seeds": lambda: self.volumes.method_runs(preset.headline, range(1, preset.seeds)),
@@ -183,8 +205,14 @@ class Study:
             out["ablation"] = ablation_table(self.volumes, self.files, self.runs_of("ablation"))
         if self._started("external"):
             out["external"] = external_table(self.outside, self.files, self.runs_of("external"))
+        draws = min(self.preset.draws, NODE_DRAWS)
+        for name, levels in (("nodes", self.nodes), ("map", self.around)) if self._started("nodes") else ():
+            found = {level.arm.name: node_table(level, self.files, level.runs(self.files), draws) for level in levels}
+            out[name] = {arm: table for arm, table in found.items() if any(t["auc"] for t in table["sizes"].values())}
         if self._started("nodes"):
-            out["nodes"] = node_table(self.nodes, self.files, self.runs_of("nodes"), min(self.preset.draws, NODE_DRAWS))
+            runs = {level.arm.name: [*level.teacher_runs(), *level.runs(self.files)] for level in self.nodes}
+            named = {level.arm.name: named_table(level, self.files, runs[level.arm.name]) for level in self.nodes}
+            out["deciding"] = {arm: found for arm, found in named.items() if found is not None}
         return out
 
     def _started(self, part: str) -> bool:
@@ -206,7 +234,7 @@ class Study:
     def _described(self) -> dict:
         volumes = self._started("methods") or self._started("ablation")
         phantom = self.volumes.cohort.phantom if volumes else True
-        nodes = {k: len(v) for k, v in self.nodes.cases.items()} if self._started("nodes") else None
+        nodes = {k: len(v) for k, v in self.nodes[0].cases.items()} if self._started("nodes") else None
         return {
             "format": FORMAT,
             "preset": self.preset.name,
@@ -241,7 +269,8 @@ def caption_of(results: dict) -> str:
             f"{about['cases']} cases in {about['folds']} folds, size {about['size']}, {seeds} of headline rows"
         )
     if about["nodes"]:
-        parts.append(f"node level: {about['nodes']['pool']} phantoms to train on, {about['nodes']['test']} to test on")
+        own = about["nodes"]
+        parts.append(f"node level: of each biology {own['pool']} phantoms to train on, {own['test']} to test on")
     hardware = about["hardware"]
     parts.append(f"{hardware['device']} {hardware['machine']}, {plural(hardware['threads'], 'thread')}")
     text = "; ".join(parts) + "."

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from statistics import mean
 
 from REACTKDLib.core.modality import INPUT_NAMES
+from REACTKDLib.core.phantom.biology_shared import HETEROGENEITY
 from REACTKDTrainLib.evaluation.metrics import COLUMNS
 from REACTKDTrainLib.results.tables import Table, difference_cell, p_cell, value_cell
-from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL, label_of
+from REACTKDTrainLib.study.deciding import deciding_table, grade_table
+from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL, SCORES, label_of
 
 HEADINGS = {
     "macro_auc": "AUC",
@@ -38,9 +40,18 @@ def tables_of(results: Mapping) -> dict[str, tuple[str, Table]]:
         out["teachers"] = ("Teachers on cases that they had not seen", _teachers(results["teachers"]))
     if (results.get("external") or {}).get("rows"):
         out["table4"] = ("Table IV: external cohort, CT, macro AUC by dose", _external(results["external"]))
-    if (results.get("nodes") or {}).get("sizes"):
-        out["primary"] = ("The primary comparison: differences of macro AUC over training subsets", _primary(results))
-        out["nodes"] = ("Mean macro AUC over training subsets", _node_means(results))
+    for arm, nodes in (results.get("nodes") or {}).items():
+        words = f"biology {arm}"
+        out[f"primary_{arm}"] = (f"Differences of macro AUC over training subsets, {words}", _primary(nodes))
+        out[f"nodes_{arm}"] = (f"Mean macro AUC over training subsets, {words}", _node_means(nodes))
+    for arm, found in (results.get("deciding") or {}).items():
+        words = f"{found['cases']} livers with several lesions, biology {arm}"
+        out[f"deciding_{arm}"] = (f"The deciding lesion is named, {words}", deciding_table(found, INPUT_HEADS))
+        last = INPUT_NAMES[-1]
+        by_grade = f"The deciding lesion is named, by true grade, {INPUT_HEADS[last]}"
+        out[f"deciding_by_grade_{arm}"] = (by_grade, grade_table(found, last))
+    if results.get("map"):
+        out["map"] = ("When it helps: differences of macro AUC by CT", _map(map_of(results)))
     return out
 
 
@@ -114,16 +125,16 @@ def row_name(row: str) -> str:
     return f"{label_of(method)}, {label}"
 
 
-def _primary(results: Mapping) -> Table:
+def _primary(nodes: Mapping) -> Table:
     rows = [
         ["patients", "difference", "teacher", "subsets", "CT", "p", "CT, another annotator's masks", "PET", "PET + CT"]
     ]
-    for size, measured in results["nodes"]["sizes"].items():
+    for size, measured in nodes["sizes"].items():
         for name, found in measured["differences"].items():
             left, right = (part.split("/") for part in name.split(" - "))
             label = f"{label_of(left[0])} - {label_of(right[0])}"
             teacher = {"same": "same patients", "large": "whole pool"}[left[1]]
-            first = left[0] == OURS and right[0] == RIVAL
+            first = right[0] == RIVAL  # the comparisons that were named before the study was run
             ct = found["ct"]
             rows.append(
                 [
@@ -141,8 +152,7 @@ def _subsets(found: Mapping) -> str:
     return f"{found['runs']} ({100 * share:.0f} % in common)" if share else str(found["runs"])
 
 
-def _node_means(results: Mapping) -> Table:
-    nodes = results["nodes"]
+def _node_means(nodes: Mapping) -> Table:
     rows = [["patients", "method", "CT", "CT, another annotator's masks", "PET", "PET + CT", "chosen"]]
     for size, measured in nodes["sizes"].items():
         for row, own in measured["auc"].items():
@@ -150,10 +160,40 @@ def _node_means(results: Mapping) -> Table:
                 f"{mean(own[c]):.3f}" if own.get(c) else "-"
                 for c in ("ct", "ct_masks1", "fdg+acetate", "ct+fdg+acetate")
             ]
-            chosen = ", ".join(f"{k} {v:g}" for k, v in measured["chosen"].get(row, {}).items())
+            edges = measured.get("at_edge", {}).get(row, [])
+            values = measured["chosen"].get(row, {}).items()
+            chosen = ", ".join(f"{k} {v:g}{' (edge)' if k in edges else ''}" for k, v in values)
             rows.append([size, row_name(row), *cells, chosen])
     limit = nodes["limit"]
     rows.append(
         ["", LIMIT, f"{limit['ct']:.3f}", "", f"{limit['fdg+acetate']:.3f}", f"{limit['ct+fdg+acetate']:.3f}", ""]
     )
+    return rows
+
+
+def map_of(results: Mapping) -> list[dict]:
+    """Of the smallest size: one entry an arm, 'arm', 'h' (None for the independent biology), and 'gains': (method,
+    teacher) -> difference to logits alone on CT.
+    """
+    out = []
+    for arm, nodes in ({**results.get("map", {}), **results.get("nodes", {})}).items():
+        differences = nodes["sizes"][min(nodes["sizes"], key=int)]["differences"]
+        gains = {
+            (method, teacher): found["ct"]
+            for method in (OURS, SCORES)
+            for teacher in ("same", "large")
+            if (found := differences.get(f"{method}/{teacher} - {RIVAL}/{teacher}")) and found["ct"]
+        }
+        h = None if arm == "independent" else float(arm.partition("-")[2] or HETEROGENEITY)
+        out.append({"arm": arm, "h": h, "gains": gains})
+    return sorted(out, key=lambda entry: 2.0 if entry["h"] is None else entry["h"])
+
+
+def _map(entries: list[dict]) -> Table:
+    columns = [(m, t) for m in (OURS, SCORES) for t in ("same", "large")]
+    words = {"same": "teacher of the same patients", "large": "teacher of the whole pool"}
+    rows = [["biology, h", *(f"{label_of(m)} - {label_of(RIVAL)}, {words[t]}" for m, t in columns)]]
+    for entry in entries:
+        name = entry["arm"] if entry["h"] is None else f"shared, {entry['h']:g}"
+        rows.append([name, *(difference_cell(entry["gains"].get(column)) for column in columns)])
     return rows

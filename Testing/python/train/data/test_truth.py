@@ -11,7 +11,7 @@ import torch
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.masks.regions import regions_of
-from REACTKDLib.core.phantom.biology_shared import SHOWN, LesionLatents, SharedLatents, draw_shared
+from REACTKDLib.core.phantom.biology_shared import SHOWN, LesionLatents, SharedLatents
 from REACTKDLib.core.phantom.posterior import shared_posterior
 from REACTKDTrainLib.cohorts.base import CENTERS
 from REACTKDTrainLib.cohorts.phantom import phantom_case
@@ -21,7 +21,7 @@ from REACTKDTrainLib.nodes.node_store import NodeStore
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.train import Recipe, train_student
 from REACTKDTrainLib.release.baselines import bayes_limit
-from support.node_cases import cases
+from support.node_cases import cases, shared_cases
 
 
 def lesion(t: float) -> LesionLatents:
@@ -30,21 +30,6 @@ def lesion(t: float) -> LesionLatents:
 
 def patient(*levels: float) -> SharedLatents:
     return SharedLatents(0.6, 0.0, tuple(map(lesion, levels)), 3.5)
-
-
-def shared_cases(n: int = 40, seed: int = 0) -> list:
-    """Node cases whose t shows in each lesion's CT."""
-    rng = np.random.default_rng(seed)
-    out = []
-    for case in cases(n, seed):
-        lesions = len(case.regions[0]) - 1
-        latents = draw_shared(rng)
-        latents = replace(latents, each=(latents.each * 6)[:lesions])
-        for regions in case.regions:
-            for node, own in enumerate(latents.each, start=1):
-                regions.fixed["ct"][node, 1] = own.t
-        out.append(replace(case, grade=latents.grade, truth=Truth(latents, torch.arange(1, lesions + 1))))
-    return out
 
 
 def test_a_node_is_what_the_one_lesion_it_covers_is():

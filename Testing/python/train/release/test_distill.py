@@ -66,7 +66,7 @@ def test_an_encoder_ships_if_it_adds_enough(tables):
     """Its moments say the grade where FDG is given; by CT they say nothing."""
     base = new_student(tables["train"], StudentConfig(blocks=("input", "bands", "shells"))).eval()
     encoder = Student(StudentConfig()).state_dict()
-    recipe = replace(QUICK, opened=Recipe(lr=3e-3, batch=64, steps=60), draws=100)
+    recipe = replace(QUICK, opened=Recipe(lr=3e-3, batch=64, steps=30), draws=100)
     found = distill.encoder_gain(base, encoder, tables["train"], tables["validation"], recipe)
     assert not found["ships"] and found["least"] == 0.01 and found["cases"] == 60
     telling = {

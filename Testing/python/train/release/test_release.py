@@ -62,21 +62,6 @@ def test_what_the_metadata_say_is_what_was_run(made):
     assert text == card(training, bundle.info["evaluation"])
 
 
-def test_without_an_encoder_the_model_is_smaller_and_says_so(made):
-    folder, with_it, _ = made
-    bare = release(replace(TINY, encoder_patients=(0, 0)), folder / "work", folder / "bare", "9.9.9")
-    assert bare.student.fused_size == 0 and bare.info["training"]["encoder"] == {"ships": False, "tried": False}
-    assert "encoder_sha256" not in bare.info["training"] and bare.info["training"]["cases"] == 9
-    assert "before distillation" not in bare.info["evaluation"]["subsets"]["ct"]
-    report = Grader(bare, device="cpu").open(acquire(draw_patient(3, cohort="large"), "tiny").case).grade().report
-    assert sum(report.probabilities.values()) == pytest.approx(1)
-    assert len(list((folder / "work" / "crops").iterdir())) == 3  # no patient was drawn again for it
-    for bundle in (with_it, bare):
-        sets = bundle.info["evaluation"]["grade_sets"]
-        assert set(bundle.info["grade_sets"]["least"].values()) == {0.0}  # four patients promise nothing
-        assert sets["expert"]["ct"]["coverage"]["mean"] == 1 and sets["expert"]["ct"]["size"]["mean"] == 3
-
-
 def test_a_second_call_goes_on_from_what_is_there_and_gives_the_same_model(made):
     folder, bundle, _ = made
     steps = sorted((folder / "work" / "steps").glob("*.pt"))
@@ -93,6 +78,21 @@ def test_another_recipe_of_the_encoder_is_another_encoder(made):
     folder, bundle, _ = made
     other = replace(TINY, encoder=replace(TINY.encoder, steps=7))
     assert encoder_hash(Release(other, folder / "work").encoder) != encoder_hash(bundle.student)
+
+
+def test_without_an_encoder_the_model_is_smaller_and_says_so(made):
+    folder, with_it, _ = made
+    bare = release(replace(TINY, encoder_patients=(0, 0)), folder / "work", folder / "bare", "9.9.9")
+    assert bare.student.fused_size == 0 and bare.info["training"]["encoder"] == {"ships": False, "tried": False}
+    assert "encoder_sha256" not in bare.info["training"] and bare.info["training"]["cases"] == 9
+    assert "before distillation" not in bare.info["evaluation"]["subsets"]["ct"]
+    report = Grader(bare, device="cpu").open(acquire(draw_patient(3, cohort="large"), "tiny").case).grade().report
+    assert sum(report.probabilities.values()) == pytest.approx(1)
+    assert len(list((folder / "work" / "crops").iterdir())) == 3  # no patient was drawn again for it
+    for bundle in (with_it, bare):
+        sets = bundle.info["evaluation"]["grade_sets"]
+        assert set(bundle.info["grade_sets"]["least"].values()) == {0.0}  # four patients promise nothing
+        assert sets["expert"]["ct"]["coverage"]["mean"] == 1 and sets["expert"]["ct"]["size"]["mean"] == 3
 
 
 def test_a_training_that_was_cut_off_ends_as_one_that_was_not(tmp_path):

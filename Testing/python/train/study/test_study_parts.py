@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.job_pool import JobPool
@@ -24,13 +25,14 @@ from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.results.tables import as_csv, markdown
 from REACTKDTrainLib.study.external import MIXED, mixed_level
 from REACTKDTrainLib.study.limits import latents_of, limit_of
-from REACTKDTrainLib.study.nodes import NodeStudy
+from REACTKDTrainLib.study.node_figures import draw_map, draw_primary
+from REACTKDTrainLib.study.nodes import FIRST, TRIALS, NodeStudy, at_edge
 from REACTKDTrainLib.study.page import insert_tables
-from REACTKDTrainLib.study.presets import COMPARED, PRESETS, preset_of
+from REACTKDTrainLib.study.presets import ARMS, COMPARED, MAP_ARMS, PRESETS, preset_of
 from REACTKDTrainLib.study.results import pooled
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.study.study import Study
-from REACTKDTrainLib.study.tables import tables_of
+from REACTKDTrainLib.study.tables import map_of, tables_of
 from REACTKDTrainLib.study.volumes import ABLATIONS, VolumeStudy, ablation_name
 from support.node_cases import cases
 
@@ -145,8 +147,28 @@ def test_every_preset_has_every_method_and_the_eight_ablations(name, tmp_path):
 def test_the_design_has_what_the_primary_comparison_needs():
     for name in ("cpu", "gpu"):
         nodes = preset_of(name).nodes
-        assert nodes.test >= 2000 and nodes.subsets >= 20 and nodes.sizes == (65, 130, 260)
+        assert nodes.test >= 2000 and nodes.subsets >= 20 and nodes.sizes == (65, 97, 260)
+        assert set(nodes.methods) >= {"none", "kd", "react-kd", "react-kd-scores"}
+        assert FIRST["test"] >= 500_000  # asked nothing before
         assert nodes.pool >= nodes.subsets * nodes.sizes[0]  # no two subsets of the decision share a patient
+
+
+def test_both_biologies_are_the_first_axis_and_every_method_is_tuned_alike(tmp_path):
+    assert [arm.name for arm in ARMS] == ["shared", "independent"]
+    assert [arm.heterogeneity for arm in MAP_ARMS] == [0.0, 0.4, 0.8]
+    assert {len(trials) for trials in TRIALS.values()} == {10}
+    assert all(len({str(t) for t in trials}) == 10 for trials in TRIALS.values())
+    levels = [NodeStudy(preset_of("smoke").nodes, tmp_path, "tiny", arm=arm) for arm in (*ARMS, *MAP_ARMS)]
+    for of_grade in zip(*(level.cases["test"] for level in levels)):
+        assert len({case.fingerprint for case in of_grade}) == 5
+    assert len({run.key for level in levels for run in level.choice_runs()}) == 5 * 7 * 2
+    assert preset_of("cpu").around.sizes == (65,)
+
+
+def test_a_choice_at_the_edge_of_its_grid_is_named():
+    assert at_edge("kd", 10, {"logits": 22.0}) == ["logits"] and at_edge("kd", 10, {"logits": 5.6}) == []
+    assert at_edge("kd", 1, {"logits": 0.7}) == []  # nothing else was tried
+    assert at_edge("react-kd", 10, {"graph": 0.03, "logits": 2.8}) == ["graph"]
 
 
 def level_with_pool(folder, *of_grades: int) -> NodeStudy:
@@ -229,6 +251,37 @@ def test_tables_have_the_papers_columns_and_the_limit_last():
     assert table[-1][0] == "Bayes limit" and table[2][1] == "0.700 (0.60-0.80)"
     assert markdown(table).splitlines()[1].count("---") == len(table[0])
     assert as_csv(table).splitlines()[3].startswith("REACT-KD,0.650 (0.55-0.75)")
+
+
+def node_results(gain: float) -> dict:
+    found = {"difference": gain, "interval95": [gain - 0.01, gain + 0.01], "p": 0.2, "runs": 20, "of_each_run": [gain]}
+    names = [f"{m}/{t} - kd/{t}" for m in ("react-kd", "react-kd-scores") for t in ("same", "large")]
+    columns = ("ct", "ct_masks1", "fdg+acetate", "ct+fdg+acetate")
+    size = {
+        "auc": {"kd/large": {c: [0.7] for c in columns}},
+        "chosen": {"kd/large": {"logits": 22.0}},
+        "at_edge": {"kd/large": ["logits"]},
+        "differences": {n: dict.fromkeys(columns, found) for n in names},
+    }
+    return {"sizes": {"65": size}, "limit": dict.fromkeys(columns, 0.9)}
+
+
+def test_the_map_has_every_heterogeneity_then_the_independent_biology():
+    results = some_results() | {
+        "nodes": {"shared": node_results(0.02), "independent": node_results(0.0)},
+        "map": {"shared-0.4": node_results(0.01), "shared-0": node_results(-0.01)},
+    }
+    tables = tables_of(results)
+    assert {"primary_shared", "primary_independent", "nodes_shared", "nodes_independent", "map"} <= set(tables)
+    _, rows = tables["map"]
+    assert [row[0] for row in rows[1:]] == ["shared, 0", "shared, 0.4", "shared, 0.6", "independent"]
+    assert rows[3][1].startswith("+0.0200") and len(rows[0]) == 5
+    assert "logits 22 (edge)" in tables["nodes_shared"][1][1]
+    figure = Figure()
+    draw_map(figure, map_of(results))
+    axis = figure.axes[0]
+    assert [t.get_text() for t in axis.get_xticklabels()] == ["0", "0.4", "0.6", "independent\nbiology"]
+    draw_primary(Figure(), results["nodes"]["shared"])
 
 
 def test_the_page_gets_its_tables_from_the_study_and_says_what_was_not_run(tmp_path):

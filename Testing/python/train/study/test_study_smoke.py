@@ -25,12 +25,16 @@ def test_the_smoke_study_makes_every_table_and_figure_once(tmp_path) -> None:
     assert len(results["methods"]["rows"]) == 12 and len(results["ablation"]["rows"]) == 9
     assert list(results["methods"]["rows"])[-1] == list(results["ablation"]["rows"])[-1] == "Bayes limit"
     assert set(results["external"]["rows"]["react-kd"]) == {"native", "mild", "severe", "mixed"}
-    pair = results["nodes"]["sizes"]["12"]["differences"]["react-kd/same - kd/same"]["ct"]
+    pair = results["nodes"]["shared"]["sizes"]["12"]["differences"]["react-kd/same - kd/same"]["ct"]
     assert pair["runs"] == 2 and pair["interval95"][0] <= pair["difference"] <= pair["interval95"][1]
     tables = {p.stem for p in (tmp_path / "tables").glob("*.md")}
-    assert {"table1_ct", "table2", "table3", "table4", "tests", "teachers", "primary", "nodes"} <= tables
+    assert {"table1_ct", "table2", "table3", "table4", "tests", "teachers", "map"} <= tables
+    of_arms = {f"{table}_{arm}" for table in ("primary", "nodes") for arm in ("shared", "independent")}
+    assert of_arms | {"deciding_shared", "deciding_by_grade_shared"} <= tables
+    assert {"chance", "exact limit"} < set(results["deciding"]["shared"]["inputs"]["ct"])
     assert all("Digital phantom" in p.read_text() for p in (tmp_path / "tables").glob("*.md"))
-    figures = ("roc", "decision_curves", "calibration", "embedding", "attention", "dose_response", "primary")
+    figures = ("roc", "decision_curves", "calibration", "embedding", "attention", "dose_response", "primary_shared")
+    figures += ("primary_independent", "map", "deciding_shared")
     for name in figures:
         for suffix in (".png", ".svg"):
             assert (tmp_path / "figures" / (name + suffix)).stat().st_size > 5000

@@ -1,0 +1,111 @@
+"""Which lesion an explanation names: contributions, attention, and what the answer loses without a lesion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from REACTKDLib.core.student.network import Student
+from REACTKDTrainLib.models.outputs import GraphOutput
+from REACTKDTrainLib.nodes.table import TableBatch
+from REACTKDTrainLib.nodes.train import graph_of
+
+Ask = Callable[[TableBatch], GraphOutput]
+#: way -> for people; what a lesion is worth to the predicted grade, but for 'severity'
+WAYS = {
+    "contribution": "largest contribution to the predicted grade",
+    "severity": "largest contribution to poor against well",
+    "attention": "largest attention weight",
+    "deletion": "largest change when the lesion is deleted from the graph",
+    "occlusion": "largest change when the lesion looks like the parenchyma",
+    "gradient": "largest gradient times difference to the parenchyma",
+}
+
+
+def asked_with(student: Student, subset: tuple[str, ...]) -> Ask:
+    """How a student answers a batch of a table with the images of `subset`."""
+
+    def ask(batch: TableBatch) -> GraphOutput:
+        rows = len(batch.topology)
+        presence = {m: torch.full((rows,), float(m in subset)) for m in student.config.modalities}
+        return graph_of(student, batch.for_student(student, presence))
+
+    return ask
+
+
+def named_lesions(ask: Ask, batch: TableBatch) -> dict[str, Tensor]:
+    """way -> (B,) the node that it names, among a case's lesions; 0 for a case without one.
+
+    ask: answers a batch, without dropout. Cost: two forward passes for each node of the largest case.
+    """
+    lesions = batch.rows.clone()
+    lesions[:, 0] = False
+    out = {}
+    for way, worth in worth_of_nodes(ask, batch).items():
+        best = worth.masked_fill(~lesions, -torch.inf).argmax(dim=1)
+        out[way] = torch.where(lesions.any(dim=1), best, torch.zeros_like(best))
+    return out
+
+
+def worth_of_nodes(ask: Ask, batch: TableBatch) -> dict[str, Tensor]:
+    """way -> (B, n), see `WAYS`. Contributions and attention up to a factor of each case, which ranks nodes alike."""
+    leaf, inputs = _with_gradients(batch)
+    with torch.enable_grad():
+        output = ask(leaf)
+        predicted = output.logits.argmax(dim=1, keepdim=True)
+        found = torch.autograd.grad(output.logits.gather(1, predicted).sum(), inputs, allow_unused=True)
+    slopes = [((x - x[:, :1]) * slope).sum(dim=2) for x, slope in zip(inputs, found, strict=True) if slope is not None]
+    attention = pad_sequence([a.detach() for a in output.attention], True, -torch.inf)
+    scores = pad_sequence([s.detach() for s in output.scores], True)
+    weight = torch.exp(attention - attention.amax(dim=1, keepdim=True))[..., None]
+    of_grade = (weight * scores).gather(2, predicted[:, None].expand(-1, scores.shape[1], 1))[..., 0]
+    with torch.no_grad():
+        p = torch.softmax(output.logits.detach().double(), dim=1).gather(1, predicted)
+
+        def lost(change: Callable[[int], TableBatch]) -> Tensor:
+            columns = [torch.zeros_like(p)]
+            for node in range(1, batch.rows.shape[1]):
+                without = torch.softmax(ask(change(node)).logits.double(), dim=1).gather(1, predicted)
+                columns.append(p - without)
+            return torch.cat(columns, dim=1)
+
+        return {
+            "contribution": of_grade,
+            "severity": (weight[..., 0] * (scores[..., -1] - scores[..., 0])),
+            "attention": weight[..., 0],
+            "deletion": lost(lambda node: _deleted(batch, node)),
+            "occlusion": lost(lambda node: _painted_over(batch, node)),
+            "gradient": torch.stack(slopes).sum(dim=0).detach(),
+        }
+
+
+def _with_gradients(batch: TableBatch) -> tuple[TableBatch, list[Tensor]]:
+    fixed = {m: x.detach().clone().requires_grad_() for m, x in batch.fixed.items()}
+    moments = {s: x.detach().clone().requires_grad_() for s, x in batch.moments.items()}
+    return replace(batch, fixed=fixed, moments=moments), [*fixed.values(), *moments.values()]
+
+
+def _deleted(batch: TableBatch, node: int) -> TableBatch:
+    """The head does not see it; the parenchyma stays the reference of the others."""
+    seen = batch.rows.clone()
+    seen[:, node] = False
+    return replace(batch, seen=seen)
+
+
+def _painted_over(batch: TableBatch, node: int) -> TableBatch:
+    """Its vectors are the parenchyma's, and it stays a lesion of this size at this place."""
+
+    def painted(x: Tensor) -> Tensor:
+        x = x.clone()
+        x[:, node] = x[:, 0]
+        return x
+
+    return replace(
+        batch,
+        fixed={m: painted(x) for m, x in batch.fixed.items()},
+        moments={s: painted(x) for s, x in batch.moments.items()},
+    )

@@ -1,0 +1,111 @@
+"""Does an explanation name the lesion that decided the grade? In the shared biology the truth says which one it was.
+
+Asked of livers with several lesions, over the expert's masks. Beside each way stand chance, and the exact limit: the
+share in which the lesion that decides most probably, given the images and the masks, is the one that does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.phantom.posterior import deciding_posterior, evidence_of, lesion_table
+from REACTKDTrainLib.data.truth import Truth
+from REACTKDTrainLib.evaluation.faithfulness import mean_over_cases
+from REACTKDTrainLib.nodes.table import NodeTable
+from REACTKDTrainLib.results.tables import NOTHING, Table
+
+CHANCE, LIMIT = "chance", "exact limit"
+DRAWS = 1000
+
+
+def deciding_limit(truths: Sequence[Truth], inputs: str, nodes: int) -> np.ndarray:
+    """Probability (N, nodes) that each of the expert's nodes decides, given the images 'ct+fdg' and the masks.
+
+    A node that covers two lesions has both their probabilities; the parenchyma, node 0, has none.
+    """
+    latents = [truth.latents for truth in truths]
+    evidence = evidence_of(lesion_table(latents), inputs.split("+"), also=("ln_margin",))
+    each = deciding_posterior(evidence, latents[0].heterogeneity)
+    out = np.zeros((len(latents), nodes))
+    for row, truth in enumerate(truths):
+        np.add.at(out[row], truth.lesion_nodes.numpy(), each[row, : latents[row].lesions])
+    out[:, 0] = 0
+    return out
+
+
+def asked_of(table: NodeTable) -> np.ndarray:
+    """(N,) bool: livers with several lesions in the expert's masks, one of which is known to decide."""
+    lesions = table.rows[0].sum(dim=1) - 1
+    return ((lesions > 1) & (table.deciding > 0)).numpy()
+
+
+def deciding_result(table: NodeTable, named: Mapping[str, Mapping[str, Sequence[np.ndarray]]]) -> dict:
+    """How often each way names the deciding lesion.
+
+    named: inputs ('ct') -> 'network: way' -> of each network of that name the nodes (N,) that it names, -> the mean
+    over the networks. Returns {'cases', 'inputs': inputs -> name -> 'all' and each grade -> `mean_over_cases`}; names
+    include `CHANCE` and `LIMIT`.
+    """
+    asked, truth = asked_of(table), table.deciding.numpy()
+    grade = table.grade.numpy()[asked]
+    lesions = (table.rows[0].sum(dim=1) - 1).numpy()[asked]
+    chosen = [table.truth[n] for n in np.flatnonzero(asked)]
+    out: dict = {"cases": int(asked.sum()), "inputs": {}}
+    for inputs, ways in named.items():
+        limit = deciding_limit(chosen, inputs, table.rows.shape[2]).argmax(axis=1) if chosen else np.zeros(0)
+        hits = {name: np.mean([own[asked] == truth[asked] for own in each], axis=0) for name, each in ways.items()}
+        hits = {CHANCE: 1 / lesions, **hits, LIMIT: (limit == truth[asked]).astype(float)}
+        out["inputs"][inputs] = {name: _by_grade(values, grade) for name, values in hits.items()}
+    return out
+
+
+def _by_grade(values: np.ndarray, grade: np.ndarray) -> dict:
+    groups = {"all": values, **{name: values[grade == n] for n, name in enumerate(GRADES)}}
+    return {name: mean_over_cases(own.tolist(), DRAWS) for name, own in groups.items()}
+
+
+def deciding_table(found: Mapping, heads: Mapping[str, str], group: str = "all") -> Table:
+    """A row for each name, a column for each set of inputs. heads: inputs -> heading; group: 'all' or a grade."""
+    own = found["inputs"]
+    rows = [["the lesion named", *(heads[i] for i in own)]]
+    for name in next(iter(own.values()), {}):
+        rows.append([name, *(share_cell(own[i][name][group]) for i in own)])
+    return rows
+
+
+def grade_table(found: Mapping, inputs: str) -> Table:
+    """A row for each name, a column for each true grade, with one set of inputs."""
+    rows = [["the lesion named", *GRADES]]
+    for name, own in found["inputs"][inputs].items():
+        rows.append([name, *(share_cell(own[g]) for g in GRADES)])
+    return rows
+
+
+def share_cell(found: Mapping) -> str:
+    """'72 % (70-74)'."""
+    if found["mean"] is None:
+        return NOTHING
+    low, high = (100 * v for v in found["interval95"])
+    return f"{100 * found['mean']:.0f} % ({low:.0f}-{high:.0f})"
+
+
+def draw_deciding(figure, found: Mapping, heads: Mapping[str, str]) -> None:
+    """A panel for each set of inputs: bars of the ways with 95 % intervals, chance and limit as lines."""
+    own = found["inputs"]
+    axes = np.atleast_1d(figure.subplots(1, len(own), sharey=True))
+    for axis, (inputs, ways) in zip(axes, own.items(), strict=True):
+        shown = [name for name in ways if name not in (CHANCE, LIMIT)]
+        mean = np.array([ways[name]["all"]["mean"] for name in shown], dtype=float)
+        low, high = np.array([ways[name]["all"]["interval95"] for name in shown], dtype=float).T
+        axis.barh(range(len(shown)), mean, xerr=[mean - low, high - mean], color="#4C78A8", height=0.7, capsize=2)
+        for name, style in ((CHANCE, ":"), (LIMIT, "--")):
+            axis.axvline(ways[name]["all"]["mean"], color="0.3", linestyle=style, label=name)
+        axis.set_title(heads[inputs], fontsize=10)
+        axis.set(xlim=(0, 1), xlabel="share of livers")
+    axes[0].set_yticks(range(len(shown)), shown, fontsize=7)
+    axes[0].invert_yaxis()
+    axes[-1].legend(frameon=False, fontsize=8, loc="lower right")
+    figure.suptitle(f"The deciding lesion is named ({found['cases']} livers with several lesions)", fontsize=11)

@@ -1,0 +1,63 @@
+"""Figures of the level of nodes: the comparisons named in advance, and when they help."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from REACTKDTrainLib.results.figures import COLORS
+from REACTKDTrainLib.study.results import OURS, RIVAL, SCORES, label_of
+
+_TEACHERS = (("same", "same patients"), ("large", "the whole pool"))
+
+
+def draw_primary(figure, nodes: Mapping) -> None:
+    """Each subset's difference, and the mean with its interval over subsets and cases."""
+    axes = np.atleast_1d(figure.subplots(1, 2, sharey=True))
+    for axis, teacher, title in zip(axes, *zip(*_TEACHERS), strict=True):
+        axis.axhline(0, color="0.7", linewidth=0.8)
+        places = []
+        for place, (size, found) in enumerate(nodes["sizes"].items()):
+            found = found["differences"].get(f"{OURS}/{teacher} - {RIVAL}/{teacher}")
+            found = found["ct"] if found else None
+            if not found:
+                continue
+            places.append((place, size))
+            each = np.array(found["of_each_run"], dtype=float)
+            spread = np.linspace(-0.18, 0.18, len(each)) if len(each) > 1 else np.zeros(1)
+            axis.plot(place + spread, each, ".", color=COLORS[4], markersize=5)
+            low, high = found["interval95"]
+            value = found["difference"]
+            axis.errorbar(place, value, yerr=[[value - low], [high - value]], color=COLORS[0], marker="s", capsize=5)
+        axis.set_xticks([p for p, _ in places], [f"{s} patients" for _, s in places])
+        axis.set_title(f"teacher of {title}", fontsize=10)
+    axes[0].set_ylabel("macro AUC on CT: REACT-KD - KD (logits)")
+    figure.suptitle("The primary comparison (dots: training subsets; bars: 95 % over subsets and cases)", fontsize=11)
+
+
+def draw_map(figure, entries: Sequence[Mapping]) -> None:
+    """Gain over logits alone by the heterogeneity of the lesions; the independent biology stands at the right.
+
+    entries: of `tables.map_of`. Bars: 95 % over subsets and cases.
+    """
+    axes = np.atleast_1d(figure.subplots(1, 2, sharey=True))
+    at = [entry["h"] if entry["h"] is not None else 1.1 for entry in entries]
+    for axis, (teacher, title) in zip(axes, _TEACHERS, strict=True):
+        axis.axhline(0, color="0.7", linewidth=0.8)
+        for shift, color, method in ((-0.015, COLORS[0], OURS), (0.015, COLORS[1], SCORES)):
+            own = [(x, e["gains"][method, teacher]) for x, e in zip(at, entries) if (method, teacher) in e["gains"]]
+            if not own:
+                continue
+            x = np.array([x for x, _ in own])
+            y = np.array([found["difference"] for _, found in own])
+            low, high = np.array([found["interval95"] for _, found in own]).T
+            label = f"{label_of(method)} - {label_of(RIVAL)}"
+            bars = {"yerr": [y - low, high - y], "color": color, "marker": "s", "capsize": 4}
+            shared = x <= 1
+            axis.errorbar(x + shift, y, **bars, linestyle="none", label=label)
+            axis.plot(x[shared] + shift, y[shared], color=color, linewidth=0.8)
+        axis.set_xticks(at, ["independent\nbiology" if e["h"] is None else f"{e['h']:g}" for e in entries])
+        axis.set(xlabel="heterogeneity h of the lesions (shared biology)", title=f"teacher of {title}")
+    axes[0].set_ylabel("macro AUC on CT: gain over logits alone")
+    axes[1].legend(frameon=False, fontsize=8)
