@@ -69,7 +69,7 @@ def test_each_way_by_hand(table):
 
 
 def test_trained_heads_name_the_lesion_that_decides_more_often_than_chance(table):
-    recipe = Recipe(steps=80, batch=64, modality_dropout=0.0, auxiliary=0.5)
+    recipe = Recipe(steps=120, batch=64, modality_dropout=0.0, auxiliary=0.5)
     student, teacher = train_student(table, recipe), train_teacher(table, replace(recipe, auxiliary=0.0))
     test = NodeTable.of(shared_cases(300, seed=1))
     asked = asked_of(test)
