@@ -95,7 +95,7 @@ def test_the_limit_is_the_exact_posterior_by_nodes():
 
 
 def test_the_best_guess_is_right_as_often_as_the_biology_says():
-    """61 % by CT and 72 % by all images, of livers with several lesions; 500 of them, two and a half standard errors."""
+    """61 % by CT and 72 % by all images, of 500 livers with several lesions: two and a half standard errors."""
     rng = np.random.default_rng(0)
     drawn = [latents for latents in (draw_shared(rng) for _ in range(900)) if latents.lesions > 1][:500]
     truths = [Truth(latents, torch.arange(1, latents.lesions + 1)) for latents in drawn]
