@@ -10,7 +10,18 @@ command line (`commands`) stand beside `scene`. Nothing is imported here before 
 from importlib import import_module as _import_module
 
 __version__ = "0.1.0"
-__all__ = ["Case", "GradeReport", "Grader", "ReactkdError", "Unit", "Volume", "grade", "load_model", "read_case"]
+__all__ = [
+    "Case",
+    "GradeReport",
+    "Grader",
+    "ReactkdError",
+    "Task",
+    "Unit",
+    "Volume",
+    "grade",
+    "load_model",
+    "read_case",
+]
 
 
 def __getattr__(name: str):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard, Union
 
 from REACTKDLib.core.cases.open_case import NEUTRAL_ID, case_of, read_any_segmentation, read_volumes
-from REACTKDLib.core.cases.open_job import MASK_ROLES, two_masks
+from REACTKDLib.core.cases.open_job import mask_roles, two_masks
 from REACTKDLib.core.errors import EmptySegmentation, NoVolume, ReactkdError, UsageError
 from REACTKDLib.core.files.in_memory import raw_image, volume_of
 from REACTKDLib.core.files.segmentations import Segmentation, segmentation_of
@@ -25,6 +25,7 @@ from REACTKDLib.core.modality import SEGMENTATION_ROLE, Modality
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.student.bundle import shipped_bundle_folder
 from REACTKDLib.core.student.ensemble import load_model_folder
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
 
 if TYPE_CHECKING:
@@ -32,7 +33,18 @@ if TYPE_CHECKING:
     import numpy as np
     import SimpleITK
 
-__all__ = ["Case", "GradeReport", "Grader", "ReactkdError", "Unit", "Volume", "grade", "load_model", "read_case"]
+__all__ = [
+    "Case",
+    "GradeReport",
+    "Grader",
+    "ReactkdError",
+    "Task",
+    "Unit",
+    "Volume",
+    "grade",
+    "load_model",
+    "read_case",
+]
 
 PathLike = Union[str, "os.PathLike[str]"]
 Image = Union[PathLike, Volume, "SimpleITK.Image", "nibabel.Nifti1Image"]
@@ -69,6 +81,7 @@ def read_case(
     case_id: str = NEUTRAL_ID,
     different_patients_ok: bool = False,
     keep_specks: bool = False,
+    task: Task | PathLike = HCC_GRADE,
 ) -> Case:
     """Read the images and masks of one patient and check that they can be what they are given as.
 
@@ -81,6 +94,7 @@ def read_case(
         case_id: a name for the report, free of patient data.
         different_patients_ok: take DICOM files whose headers name different patients.
         keep_specks: keep lesions under 0.05 ml.
+        task: what is asked of which organ, a `Task` or its file; `load_model(folder).bundle.task` is that of a model.
 
     Returns: the checked case; `case.findings` holds what was noticed.
 
@@ -90,23 +104,24 @@ def read_case(
         >>> case = read_case("CT.nii.gz", segmentation="masks.seg.nrrd", liver="Liver", tumor=["Tumor 1", "Tumor 2"])
         >>> case = read_case(sitk.ReadImage("CT.nrrd"), liver=liver_array, tumor=tumor_array)
     """
+    task = Task.read(task) if _is_path(task) else task
     given = {m: image for m, image in zip(Modality, (ct, fdg, acetate), strict=True) if image is not None}
     if not given:
         raise NoVolume(_("No image is given; give a CT, or a PET with masks drawn on it."))
     own_masks = segmentation is None and liver is not None
     if segmentation is None and not own_masks:
-        text = _("No segmentation is given; give one, or give the masks of the liver and its tumors.")
-        raise EmptySegmentation(text)
+        text = _("No segmentation is given; give one, or give the masks of the {organ} and its {lesions}.")
+        raise EmptySegmentation(text, organ=task.organ.name, lesions=task.lesion.many)
     paths = {m: image for m, image in given.items() if _is_path(image)}
     file = segmentation if _is_path(segmentation) else None
     read, findings = read_volumes(paths, file, different_patients_ok=different_patients_ok) if paths else ({}, [])
     volumes = {m: read[m] if m in read else volume_of(image, m) for m, image in given.items()}
     findings = [*findings, *(f for m, volume in volumes.items() if m not in read for f in volume.findings)]
     if own_masks:
-        masks, names = _two_masks(liver, tumor, next(iter(volumes.values()))), (None, None)
+        masks, names = _two_masks(liver, tumor, next(iter(volumes.values())), task), (None, None)
     else:
-        masks, names = _segmentation(segmentation), (_names(liver), _names(tumor))
-    return case_of(volumes, masks, *names, case_id, findings, keep_specks)
+        masks, names = _segmentation(segmentation, task), (_names(liver), _names(tumor))
+    return case_of(volumes, masks, *names, case_id, findings, keep_specks, task)
 
 
 def grade(
@@ -119,7 +134,7 @@ def grade(
     """Grade one case and say which regions decided.
 
     Args:
-        case: from `read_case`; without it, the arguments of `read_case` by name.
+        case: from `read_case`; without it, the arguments of `read_case` by name, and the task is that of the model.
         model: from `load_model`, or a model's folder or folders; None takes the student that is shipped.
         device: for a model that is opened here, see `load_model`.
         images: `ct`, `fdg`, `acetate`, `segmentation`, ... as `read_case` takes them.
@@ -136,8 +151,8 @@ def grade(
     """
     if (case is None) == (not images):
         raise UsageError(_("Give either a case from read_case, or its images and masks by name."))
-    case = read_case(**images) if case is None else case
     opened = model if isinstance(model, Grader) else load_model(model, device)
+    case = read_case(**{"task": opened.bundle.task, **images}) if case is None else case
     return opened.open(case).grade().report
 
 
@@ -145,10 +160,12 @@ def _is_path(value: object) -> TypeGuard[PathLike]:
     return isinstance(value, str | os.PathLike)
 
 
-def _segmentation(value: Any) -> Segmentation:
+def _segmentation(value: Any, task: Task) -> Segmentation:
     if isinstance(value, Segmentation):
         return value
-    return read_any_segmentation(value) if _is_path(value) else segmentation_of(raw_image(value, SEGMENTATION_ROLE))
+    if _is_path(value):
+        return read_any_segmentation(value, task)
+    return segmentation_of(raw_image(value, SEGMENTATION_ROLE), task)
 
 
 def _names(value: Any) -> Any:
@@ -160,12 +177,13 @@ def _names(value: Any) -> Any:
     return value
 
 
-def _two_masks(liver: Any, tumor: Any, reference: Volume) -> Segmentation:
+def _two_masks(liver: Any, tumor: Any, reference: Volume, task: Task) -> Segmentation:
     """Two masks, each a file, an image, or an array on the grid of `reference`; no tumor is an empty mask."""
     import numpy as np
 
     tumor = np.zeros(reference.shape, dtype=bool) if tumor is None else tumor
-    return two_masks(*(_mask(mask, role, reference) for mask, role in zip((liver, tumor), MASK_ROLES, strict=True)))
+    masks = (_mask(mask, role, reference) for mask, role in zip((liver, tumor), mask_roles(task), strict=True))
+    return two_masks(*masks, task)
 
 
 def _mask(value: Any, role: str, reference: Volume) -> RawImage:

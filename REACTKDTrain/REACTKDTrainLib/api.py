@@ -15,10 +15,10 @@ from typing import Any, Union
 import numpy as np
 
 from REACTKDLib.api import Grader, load_model
-from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.errors import TaskMismatch, UsageError
 from REACTKDLib.core.modality import Modality, subset_name, subsets_of
 from REACTKDLib.core.progress import OnProgress, no_progress
+from REACTKDLib.core.task import UNNAMED
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.evaluation.calibration import reliability_curve, top_label
@@ -106,9 +106,14 @@ def evaluate(
         >>> evaluate(run, cohort="external.json", output="external")["macro_auc"]
     """
     opened = _opened(model, device)
-    cases = cohort if isinstance(cohort, Cohort) else open_cohort(str(cohort))
+    cases = cohort if isinstance(cohort, Cohort) else open_cohort(str(cohort), task=opened.task)
     if not cases.graded:
         raise UsageError(f"No case of the cohort {cases.name} has a grade; there is nothing to measure against.")
+    if cases.task != opened.task and UNNAMED not in (cases.task.name, opened.task.name):
+        raise TaskMismatch(
+            f"The cohort is of the task {cases.task.name} where the model answers {opened.task.name}; give other cases."
+        )
+    classes = opened.task.class_names
     rows: list[Prediction] = []
     without_answer = 0
     for n, case in enumerate(cases.graded):
@@ -116,13 +121,17 @@ def evaluate(
         answers = _answers(opened, case)
         without_answer += not answers
         rows += answers
-    metrics = {"digital_phantom": cases.phantom, "cases_without_answer": without_answer, **measure(rows)}
+    metrics = {
+        "digital_phantom": cases.phantom,
+        "cases_without_answer": without_answer,
+        **measure(rows, classes=classes),
+    }
     if output is not None:
         folder = Path(output)
-        write_predictions(folder / "predictions.csv", rows)
-        write_predictions(folder / "predictions_by_inputs.csv", rows, subsets=True)
+        write_predictions(folder / "predictions.csv", rows, classes=classes)
+        write_predictions(folder / "predictions_by_inputs.csv", rows, True, classes)
         write_metrics(folder / "metrics.json", metrics)
-        _draw(folder / "figures", rows, "Digital phantoms." if cases.phantom else "")
+        _draw(folder / "figures", rows, classes, "Digital phantoms." if cases.phantom else "")
     on_progress(1.0, "done")
     return metrics
 
@@ -146,26 +155,26 @@ def _answers(model: Grader, case: CohortCase) -> list[Prediction]:
         report = session.grade(leave_out=left_out).report
         if report.probabilities is None:
             return []
-        p = tuple(report.probabilities[grade] for grade in GRADES)
+        p = tuple(report.probabilities[grade] for grade in model.task.class_names)
         name = subset_name(subset)
         rows.append(Prediction(case.id, case.patient, -1, case.grade, "student", name, subset == own, p))
     return rows
 
 
-def _draw(folder: Path, rows: list[Prediction], caption: str) -> None:
+def _draw(folder: Path, rows: list[Prediction], classes: tuple[str, ...], caption: str) -> None:
     names = dict.fromkeys(row.inputs for row in rows)
     tables = {name: _table([row for row in rows if row.inputs == name]) for name in names}
     tables = {name: table for name, table in tables.items() if len(table["grade"]) >= LEAST_CASES}
     if not tables:
         return
-    curves = {name: roc_curves(t["grade"], t["p"], t["patient"]) for name, t in tables.items()}
+    curves = {name: roc_curves(t["grade"], t["p"], t["patient"], classes=classes) for name, t in tables.items()}
     most = max(names, key=lambda name: name.count("+"))
     title = f"ROC by the images given (band: 95 % over patients, {most})"
     save_figure(folder / "roc", lambda figure: draw_roc(figure, curves, title, most), (10, 4.4), caption)
 
     def calibration(figure) -> None:
         axis = figure.subplots()
-        found = {name: reliability_curve(*top_label(t["grade"], t["p"])) for name, t in tables.items()}
+        found = {name: reliability_curve(*top_label(t["grade"], t["p"], classes)) for name, t in tables.items()}
         draw_reliability(axis, found, "Calibration (bars: 95 %)")
         axis.set_ylabel("how often it was right")
         axis.legend(frameon=False, fontsize=8, loc="lower right")

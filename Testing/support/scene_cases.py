@@ -15,6 +15,7 @@ from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.masks.uptake import RegionUptake
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport, ReportModel, ReportRegion
+from REACTKDLib.core.task import HCC_GRADE
 
 GRADES = ("well", "moderate", "poor")
 LESIONS = {(-40.0, 20.0, 30.0): 14.0, (-10.0, 35.0, 45.0): 9.0, (-60.0, 0.0, 60.0): 6.0}  # center in mm RAS: radius
@@ -140,6 +141,8 @@ def _without(probabilities: dict[str, float], rows: list[ReportRegion]) -> dict[
 
 class HandMadeGrader:
     """Grades every case alike; counts how often a case was opened, which is when a real one would encode it."""
+
+    task = HCC_GRADE
 
     def __init__(self, **result: object) -> None:
         self.result = result

@@ -12,6 +12,7 @@ from REACTKDLib.core.text import quoted
 
 if TYPE_CHECKING:
     from REACTKDLib.core.images.case import Case
+    from REACTKDLib.core.task import Task
 
 
 def add_case_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +28,17 @@ def add_case_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         required=True,
-        help="liver and tumors: .seg.nrrd, a DICOM SEG or a label map",
+        help="organ (a liver) and lesions: .seg.nrrd, a DICOM SEG or a label map",
     )
-    files.add_argument("--liver", nargs="+", metavar="NAME|LABEL", help="the liver, when it is not recognized by name")
-    files.add_argument("--tumor", nargs="*", metavar="NAME|LABEL", help="the tumors; without a value: there is none")
+    files.add_argument(
+        *("--liver", "--organ"),
+        nargs="+",
+        metavar="NAME|LABEL",
+        help="the liver, or the organ of the model's task, when it is not recognized by name",
+    )
+    files.add_argument(
+        *("--tumor", "--lesion"), nargs="*", metavar="NAME|LABEL", help="the tumors; without a value: there is none"
+    )
     files.add_argument(
         "--case", metavar="ID", help="a name for the reports (file names are never used: they may be a patient's)"
     )
@@ -79,8 +87,8 @@ def add_output_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, metavar="DIR", required=True, help="folder for the results")
 
 
-def read_case(arguments: argparse.Namespace) -> Case:
-    """Return the case of `add_case_arguments`, checked. Raises: what `open_case` raises."""
+def read_case(arguments: argparse.Namespace, task: Task) -> Case:
+    """Return the case of `add_case_arguments` for a task, checked. Raises: what `open_case` raises."""
     from REACTKDLib.core.cases.open_case import open_case
 
     return open_case(
@@ -93,6 +101,7 @@ def read_case(arguments: argparse.Namespace) -> Case:
         case_id=checked_id(arguments.case),
         different_patients_ok=arguments.different_patients_ok,
         keep_specks=arguments.keep_specks,
+        task=task,
     )
 
 

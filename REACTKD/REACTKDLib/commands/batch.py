@@ -145,7 +145,7 @@ def _grade(job: Job, name: str, grader: Any, output: Path, progress: Progress) -
 
     with earlier_results_set_aside(output / name), all_or_nothing(output / name) as folder:
         progress(0.0, "reading")
-        case = open_job(job, name)
+        case = open_job(job, name, task=grader.bundle.task)
         result = grader.open(case, on_progress=progress).grade()
         progress(0.95, "writing")
         write_results(result, case, folder)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from REACTKDLib.commands.arguments import add_case_arguments, read_case
+from REACTKDLib.core.task import HCC_GRADE, Task
 
 if TYPE_CHECKING:
     from REACTKDLib.core.images.case import Case
@@ -24,16 +26,18 @@ def add_to(commands: Any) -> None:
         allow_abbrev=False,
     )
     add_case_arguments(parser)
+    parser.add_argument("--task", type=Path, metavar="FILE", help="the task file (default: grades of liver tumors)")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the findings of one case, in one piece and in ASCII: any console and any file can hold it."""
-    sys.stdout.write(json.dumps(summary(read_case(arguments)), indent=2) + "\n")
+    task = HCC_GRADE if arguments.task is None else Task.read(arguments.task)
+    sys.stdout.write(json.dumps(summary(read_case(arguments, task)), indent=2) + "\n")
 
 
 def summary(case: Case) -> dict[str, Any]:
-    """Return what `check` prints: inputs, volumes of liver and lesions, findings."""
+    """Return what `check` prints: inputs, volumes of the organ and lesions, findings."""
     from REACTKDLib.core.masks.checks import foresee
     from REACTKDLib.core.masks.regions import regions_of
 
@@ -50,7 +54,7 @@ def summary(case: Case) -> dict[str, Any]:
             }
             for modality, volume in case.volumes.items()
         ],
-        "liver_ml": round(int(case.liver.sum()) * case.reference.voxel_ml, 2),
+        f"{case.task.organ.name.replace(' ', '_')}_ml": round(int(case.liver.sum()) * case.reference.voxel_ml, 2),
         "lesions": [
             {
                 "name": lesion.name,

@@ -48,8 +48,8 @@ def run(arguments: argparse.Namespace) -> None:
     output = arguments.output
     with Progress() as progress, earlier_results_set_aside(output), all_or_nothing(output) as folder:
         progress(0.0, "reading")
-        case = read_case(arguments)
         grader = open_grader(arguments)
+        case = read_case(arguments, grader.bundle.task)
         headers = _dicom_headers(arguments, case, grader) if arguments.dicom else None
         result = grader.open(case, on_progress=progress).grade()
         progress(0.95, "writing")

@@ -40,13 +40,14 @@ def add_to(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write the representations of one case."""
     from REACTKDLib.core.files.volumes import write_volume
+    from REACTKDLib.core.student.ensemble import task_of
     from REACTKDLib.core.student.representations import represent
     from REACTKDLib.core.writing.atomic import write_text
 
     with Progress() as progress, all_or_nothing(arguments.output) as folder:
         preparation = _preparation(arguments)
         progress(0.0, "reading")
-        case = read_case(arguments)
+        case = read_case(arguments, task_of(arguments.bundle[0] if arguments.bundle else None))
         progress(0.4, "preparing")
         result = represent(case, preparation)
         names = {f"{m.value}_{kind}.nii.gz": volume for (m, kind), volume in result.volumes.items()}

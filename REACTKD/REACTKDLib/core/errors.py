@@ -265,3 +265,15 @@ class Ungraded(ReactkdError):
     """A case that was asked for its grade carries none; it is never guessed."""
 
     code = "ungraded"
+
+
+class TaskNotValid(ReactkdError):
+    """A task file that cannot be read as one, or that asks what cannot be asked."""
+
+    code = "task-not-valid"
+
+
+class TaskMismatch(ReactkdError):
+    """Case, model or cohort are of different tasks."""
+
+    code = "task-mismatch"

@@ -1,5 +1,7 @@
-"""The grades of hepatocellular carcinoma, in order; a bundle carries its own classes."""
+"""The grades of hepatocellular carcinoma, in order; another task has classes of its own."""
 
 from __future__ import annotations
 
-GRADES = ("well", "moderate", "poor")
+from REACTKDLib.core.task import HCC_GRADE
+
+GRADES = HCC_GRADE.class_names

@@ -34,7 +34,7 @@ class CasesPanel(Section):
     def __init__(self, context: Any, place: Any) -> None:
         super().__init__(context, place)
         self.reading: Reading = context.reading
-        self.table = CasesTable(self.ui.casesTable, self.ui.signsLabel)
+        self.table = CasesTable(self.ui.casesTable, self.ui.signsLabel, lambda: context.task)
         self.folding = Folding(place)
         step = self.reading.go_on
         self._keys = shortcuts({"next case": lambda: step(1), "previous case": lambda: step(-1)})

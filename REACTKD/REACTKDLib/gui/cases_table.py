@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import qt
@@ -11,6 +12,7 @@ from REACTKDLib.core.cases.case_list import ListedCase
 from REACTKDLib.core.findings import finding_from
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.review.record import CaseReview
+from REACTKDLib.core.task import Task
 from REACTKDLib.core.text import text_from
 from REACTKDLib.gui.words import short_grade
 from REACTKDLib.scene.translation import translated
@@ -27,11 +29,12 @@ ROWS_AT_ONCE = 50  # a hundredth of a second or two; the rest of a long list fol
 class CasesTable:
     """Fills a QTableWidget, a long one in parts: rows that are not written yet are empty for a moment.
 
-    below: the label under it; what it says at first, of signs in the table, stays at its end.
+    below: the label under it; what it says at first, of signs in the table, stays at its end. task: whose classes the
+    grades are.
     """
 
-    def __init__(self, table: Any, below: Any) -> None:
-        self._table, self._below = table, below
+    def __init__(self, table: Any, below: Any, task: Callable[[], Task]) -> None:
+        self._table, self._below, self._task = table, below, task
         self._signs = below.text
         self._widths: list[int] = []  # that the columns need
         self._room: int | None = None  # for which the columns were chosen
@@ -173,9 +176,9 @@ class CasesTable:
         checks, tip = checks_words(case, record)
         texts = (
             case.id,
-            grade_text(record),
+            grade_text(record, self._task()),
             confidence_text(record),
-            short_grade(record.reader_grade) if record.reader_grade is not None else "",
+            short_grade(record.reader_grade, self._task()) if record.reader_grade is not None else "",
             _("yes") if record.reviewed is not None else "",
             checks,
             images_words(case),
@@ -214,11 +217,11 @@ def checks_words(case: ListedCase, record: CaseReview) -> tuple[str, str]:
     return _("{count} to see").format(count=len(found)), "\n".join(texts)
 
 
-def grade_text(record: CaseReview) -> str:
+def grade_text(record: CaseReview, task: Task) -> str:
     """Return the model's grade in a word."""
     if record.answer is None:
         return ""
-    grade = _("none") if record.answer["grade"] is None else short_grade(record.answer["grade"])
+    grade = _("none") if record.answer["grade"] is None else short_grade(record.answer["grade"], task)
     return _("{grade} (old masks)").format(grade=grade) if record.answer["outdated"] else grade
 
 

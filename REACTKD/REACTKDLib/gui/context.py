@@ -12,7 +12,8 @@ from slicer.i18n import tr as _
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.review.stored_answers import StoredAnswer
-from REACTKDLib.core.student.ensemble import answer_hash
+from REACTKDLib.core.student.ensemble import answer_hash, task_of
+from REACTKDLib.core.task import Task
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.jobs import Model
 from REACTKDLib.gui.packages import ensure_packages, missing_packages
@@ -61,6 +62,7 @@ class PanelContext:
         self.suspended = False
         self._graded_with: tuple | None = None
         self.dispatcher = JobDispatcher()
+        self.reading.loader.task = lambda: self.task
         self.controller = GradingController(slicer.mrmlScene, self.dispatcher)
         self.controller.state_changed.connect(lambda _state: self.state_changed())
         self.controller.progress_changed.connect(lambda _fraction, _text: self.progress_changed())
@@ -78,6 +80,11 @@ class PanelContext:
     def state(self) -> PanelState:
         """The choices in the scene, made when there are none. While the scene closes, do not ask."""
         return PanelState.of(self.scene)
+
+    @property
+    def task(self) -> Task:
+        """What the chosen model answers, of which organ."""
+        return task_of(self.state.model)
 
     @property
     def busy(self) -> bool:
@@ -138,10 +145,10 @@ class PanelContext:
         try:
             nodes = CaseNodes(chosen_volumes(state.volumes), state.segmentation)
             refuse_bent_space(nodes)
-            self.choice = choose_segments(state.segmentation, state.livers, state.tumors)
+            self.choice = choose_segments(state.segmentation, state.livers, state.tumors, self.task)
             self.nodes = nodes
         except ReactkdError as error:
-            self.problem = plain(error)
+            self.problem = plain(error, self.task)
         if self.nodes is not None:
             show_case_again(self.scene, self.nodes, state.view)
         self._show_known_answer()
@@ -261,7 +268,10 @@ class PanelContext:
 
     def use_bundle(self, folder: Path | str | None) -> None:
         """Grade with the model in `folder` from now on; None: the shipped one."""
+        before = self.task
         self.state.model = str(folder) if folder else None
+        if self.task != before:  # other segments make its case
+            self.read_inputs()
         self.changed()
 
     # the view

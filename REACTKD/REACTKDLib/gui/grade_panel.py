@@ -207,7 +207,7 @@ class GradePanel(Section):
             return _("{headline} No lesion is marked, so there is nothing to grade.").format(
                 headline=_headline(_("No grade."))
             )
-        grade = grade_words(report.grade)
+        grade = grade_words(report.grade, report.task)
         if report.uncertain:
             text = _("{headline} The most probable grade, {grade}, leads by little or is itself unlikely.")
             return text.format(headline=_headline(_("Uncertain.")), grade=grade.lower())
@@ -250,7 +250,7 @@ class GradePanel(Section):
                 bar = qt.QProgressBar()
                 bar.setMaximumHeight(BAR_HEIGHT)
                 bar.objectName = f"probabilityBar_{grade}"
-                layout.addRow(qt.QLabel(short_grade(grade)), bar)
+                layout.addRow(qt.QLabel(short_grade(grade, report.task)), bar)
                 self._bars[grade] = bar
         for grade, value in probabilities.items():
             self._bars[grade].value = round(100 * value)

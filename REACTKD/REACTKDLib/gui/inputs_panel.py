@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.text import sentence
 from REACTKDLib.gui.findings import input_findings_of, urgent
 from REACTKDLib.gui.folding import Folding
 from REACTKDLib.gui.section import Section
@@ -100,7 +101,7 @@ class InputsPanel(Section):
 
     def recognize(self, only: set[str] | None = None) -> None:
         """Fill in what is recognized. only: IDs of nodes that just came; then what is chosen already stays."""
-        found, state = recognize_inputs(self.context.scene), self.context.state
+        found, state = recognize_inputs(self.context.scene, self.context.task), self.context.state
         for modality, node in found.volumes.items():
             if only is None or (state.volumes[modality] is None and node.GetID() in only):
                 state.set_volume(modality, node)
@@ -175,6 +176,9 @@ class InputsPanel(Section):
 
     def _show_segments(self, segmentation: Any, free: bool) -> None:
         combo, tumors = self.ui.liverComboBox, self.ui.tumorList
+        task = self.context.task
+        for label, words in ((self.ui.liverLabel, task.organ.name), (self.ui.tumorLabel, task.lesion.many)):
+            label.text = _("{structure}:").format(structure=sentence(translated(words)))
         data = segmentation.GetSegmentation() if segmentation is not None else None
         segments = [(i, data.GetSegment(i).GetName()) for i in data.GetSegmentIDs()] if data is not None else []
         choice = self.context.choice or self._recognized() or SegmentChoice((), ())
@@ -204,7 +208,7 @@ class InputsPanel(Section):
     def _recognized(self) -> SegmentChoice | None:
         segmentation = self.context.state.segmentation
         try:
-            return choose_segments(segmentation) if segmentation is not None else None
+            return choose_segments(segmentation, task=self.context.task) if segmentation is not None else None
         except ReactkdError:
             return None
 

@@ -11,7 +11,9 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from REACTKDLib.core.task import Task
 from REACTKDLib.gui.shortcuts import Shortcuts
+from REACTKDLib.scene.translation import translated
 
 #: action -> keys
 KEYS: dict[str, str] = {
@@ -38,13 +40,13 @@ GRADES = ("first grade", "second grade", "third grade")
 VIEWS = ("ct", "fdg", "acetate", "fused fdg", "fused acetate", "rows")
 
 
-def words_of(action: str) -> str:
-    """Return what a key does, in the language of the application."""
+def words_of(action: str, task: Task) -> str:
+    """Return what a key does, in the language of the application; empty for a class that the task has not."""
     return {
         "grade": _("Grade the case"),
-        "first grade": _("Your grade: well"),
-        "second grade": _("Your grade: moderate"),
-        "third grade": _("Your grade: poor"),
+        **{
+            action: _("Your grade: {grade}").format(grade=translated(g.name)) for action, g in zip(GRADES, task.classes)
+        },
         "reviewed, next": _("Reviewed, next case"),
         "next case": _("Open the next case"),
         "previous case": _("Open the case before this one"),
@@ -59,7 +61,7 @@ def words_of(action: str) -> str:
         "fused fdg": _("FDG PET over the CT"),
         "fused acetate": _("Acetate PET over the CT"),
         "rows": _("All images in rows"),
-    }[action]
+    }.get(action, "")
 
 
 def shortcuts(actions: Mapping[str, Callable[[], Any]]) -> Shortcuts:
@@ -72,7 +74,8 @@ def with_key(tip: str, *actions: str) -> str:
     return _("{what} Key: {key}").format(what=tip, key=", ".join(KEYS[action] for action in actions))
 
 
-def card() -> str:
-    """Return all keys with what they do, as rich text."""
-    rows = "".join(f"<tr><td>{keys}</td><td>&nbsp;{words_of(action)}</td></tr>" for action, keys in KEYS.items())
+def card(task: Task) -> str:
+    """Return all keys with what they do, as rich text. task: whose classes the keys for grades stand for."""
+    known = {keys: words for action, keys in KEYS.items() if (words := words_of(action, task))}
+    rows = "".join(f"<tr><td>{keys}</td><td>&nbsp;{words}</td></tr>" for keys, words in known.items())
     return f"<table>{rows}</table>"

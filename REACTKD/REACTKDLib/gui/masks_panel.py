@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.masks.fixes import FIXES, SPLITS
+from REACTKDLib.core.masks.fixes import SPLITS, fix_words
 from REACTKDLib.gui.findings import is_of_masks, urgent
 from REACTKDLib.gui.folding import Folding
 from REACTKDLib.gui.keys import shortcuts, with_key
@@ -110,7 +110,7 @@ class MasksPanel(Section):
         """The user's segmentation has other masks: what recognition finds in it is left to it."""
         state = self.context.state
         try:
-            recognized = choose_segments(state.segmentation)
+            recognized = choose_segments(state.segmentation, task=self.context.task)
         except ReactkdError:
             recognized = None
         chosen = None if recognized == choice else choice
@@ -232,7 +232,7 @@ class MasksPanel(Section):
         if finding.location_ras is not None:
             tip = _("Move the slices there.")
             line.addWidget(self._button(_("Show"), f"findingShowButton{number}", tip, lambda: self.on_show(finding)))
-        fix = FIXES.get(finding.code) or SPLITS.get(finding.code)
+        fix = fix_words(finding.code, self.context.task)
         if fix is not None:
             tip = _("{fix}, on a copy that you accept or reject.").format(fix=translated(fix))
             line.addWidget(

@@ -7,7 +7,6 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from REACTKDLib.core.grades import GRADES
 from REACTKDLib.gui.keys import GRADES as GRADE_KEYS
 from REACTKDLib.gui.keys import with_key
 from REACTKDLib.gui.words import short_grade
@@ -65,7 +64,8 @@ class ReaderMark:
         if case is None:
             return
         record = self._reading.review.of(case.id)
-        grades = list((record.answer or {}).get("probabilities") or GRADES)
+        task = self._reading.loader.task()
+        grades = list((record.answer or {}).get("probabilities") or task.class_names)
         if record.reader_grade is not None and record.reader_grade not in grades:
             grades.append(record.reader_grade)
         self._filling = True
@@ -73,7 +73,7 @@ class ReaderMark:
             if grades != self._grades:
                 self._grades = grades
                 ui.readerComboBox.clear()
-                ui.readerComboBox.addItems([_("not graded"), *(short_grade(name) for name in grades)])
+                ui.readerComboBox.addItems([_("not graded"), *(short_grade(name, task) for name in grades)])
             place = 0 if record.reader_grade is None else 1 + grades.index(record.reader_grade)
             if ui.readerComboBox.currentIndex != place:
                 ui.readerComboBox.setCurrentIndex(place)

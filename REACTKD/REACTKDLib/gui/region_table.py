@@ -28,7 +28,7 @@ Column = tuple[str, str, int, Any]  # title, tool tip, decimals, value of (index
 
 def columns_for(report: GradeReport) -> list[Column]:
     """Return the columns behind the names: the volume, values of the explanation, then measures."""
-    name = short_grade(report.grade).lower() if report.grade is not None else None
+    name = short_grade(report.grade, report.task).lower() if report.grade is not None else None
     shown = shown_values(report.regions)
     columns = [_column_of(value, report, name) for value in shown if name is not None or not value.per_class]
     columns.insert(1, (_("ml"), _("Volume of the region, ml."), 1, lambda _index, row: row.volume_ml))
@@ -48,7 +48,7 @@ def _column_of(value: RegionValue, report: GradeReport, grade: str | None) -> Co
 
 
 def _measures(report: GradeReport) -> list[tuple[MeasureRow, list[float | None]]]:
-    titles, columns = measure_titles(report.regions), measure_columns(report.regions)
+    titles, columns = measure_titles(report.regions, report.task), measure_columns(report.regions)
     return [(titles[key], values) for key, values in columns.items()]
 
 

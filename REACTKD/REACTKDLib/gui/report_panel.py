@@ -180,7 +180,7 @@ class ReportPanel(Section):
         try:
             ensure_packages()
         except ReactkdError as error:
-            self._fault = plain(error)
+            self._fault = plain(error, self.context.task)
             self.refresh()
             return
         self.reading.save(self._start)

@@ -38,7 +38,6 @@ class SettingsPanel(Section):
         ui.legendCheckBox.connect("toggled(bool)", self.on_legend)
         ui.gradeOnOpeningCheckBox.checked = grades_on_opening()
         ui.gradeOnOpeningCheckBox.connect("toggled(bool)", self.on_grade_on_opening)
-        ui.keysLabel.text = keys.card()
         self.refresh()
 
     def on_model(self, path: str) -> None:
@@ -69,6 +68,7 @@ class SettingsPanel(Section):
                 ui.modelPathEdit.currentPath = state.model or ""
             ui.deviceComboBox.setCurrentIndex(DEVICES.index(state.device))
             ui.legendCheckBox.checked = state.view.legend
+            ui.keysLabel.text = keys.card(self.context.task)
             for widget in (ui.modelPathEdit, ui.deviceComboBox):
                 widget.enabled = not self.context.busy
             self.folding.say(_("another model") if state.model else _("the shipped model"))

@@ -197,22 +197,25 @@ class WhyPanel(Section):
             label.text = _("Without these there is no grade.")
             return
         rows = "".join(
-            f"<tr><td>{short_grade(name)}</td><td align='right'>&nbsp;{100 * before:.1f} %</td>"
+            f"<tr><td>{short_grade(name, report.task)}</td><td align='right'>&nbsp;{100 * before:.1f} %</td>"
             f"<td align='right'>&nbsp;{100 * other.probabilities[name]:.1f} %</td></tr>"
             for name, before in report.probabilities.items()
         )
         head = _("<tr><td></td><td align='right'>&nbsp;with all</td><td align='right'>&nbsp;without</td></tr>")
         if other.grade == report.grade:
-            verdict = _("The grade stays: {grade}.").format(grade=grade_words(other.grade).lower())
+            verdict = _("The grade stays: {grade}.").format(grade=grade_words(other.grade, other.task).lower())
         else:
-            verdict = _("The grade would be: <b>{grade}</b>.").format(grade=grade_words(other.grade).lower())
+            verdict = _("The grade would be: <b>{grade}</b>.").format(
+                grade=grade_words(other.grade, other.task).lower()
+            )
         label.text = f"<table>{head}{rows}</table>{verdict}"
 
     def _show_view(self, report: GradeReport | None) -> None:
         view, ui = self.context.state.view, self.ui
         self._overlays = overlays_for(report)
         grade = report.grade if report is not None else None
-        words = [overlay_words(overlay, grade) for overlay in self._overlays]
+        task = self.context.task if report is None else report.task
+        words = [overlay_words(overlay, grade, task) for overlay in self._overlays]
         if [ui.overlayComboBox.itemText(n) for n in range(ui.overlayComboBox.count)] != words:
             ui.overlayComboBox.clear()
             for text in words:

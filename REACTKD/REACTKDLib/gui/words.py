@@ -7,24 +7,23 @@ from slicer.i18n import tr as _
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.task import HCC_GRADE, Task
+from REACTKDLib.core.text import sentence
 from REACTKDLib.scene.input_info import VolumeInfo
 from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.translation import translated
 
 
-def grade_words(grade: str) -> str:
-    """Return a grade for people; a class that this module does not know is given as the model calls it."""
-    known = {
-        "well": _("Well differentiated"),
-        "moderate": _("Moderately differentiated"),
-        "poor": _("Poorly differentiated"),
-    }
-    return known.get(grade, grade)
+def grade_words(grade: str, task: Task) -> str:
+    """Return a grade for people; a class that the task does not know is given as the model calls it."""
+    known = task.class_of(grade)
+    return grade if known is None else translated(known.title)
 
 
-def short_grade(grade: str) -> str:
+def short_grade(grade: str, task: Task) -> str:
     """Return a grade for the label of a bar."""
-    return {"well": _("Well"), "moderate": _("Moderate"), "poor": _("Poor")}.get(grade, grade)
+    known = task.class_of(grade)
+    return grade if known is None else translated(known.short)
 
 
 def clinical_use_words(text: str) -> str:
@@ -75,22 +74,28 @@ def volume_words(info: VolumeInfo | None, modality: Modality) -> str:
     return _("{size} voxels of {spacing} mm; {unit}.").format(size=size, spacing=spacing, unit=unit)
 
 
-def overlay_words(overlay: Overlay, grade: str | None) -> str:
+def overlay_words(overlay: Overlay, grade: str | None, task: Task) -> str:
     """Return what a choice of colors is called in the panel. grade: the predicted one."""
     value = overlay.value
     if value is None:
         return _("Voxel map")
-    return translated(value.choice.format(grade=short_grade(overlay.grade or grade or "").lower()))
+    return translated(value.choice.format(grade=short_grade(overlay.grade or grade or "", task).lower()))
 
 
-def plain(error: ReactkdError) -> str:
+def plain(error: ReactkdError, task: Task = HCC_GRADE) -> str:
     """Return the sentence of an error, with the way out that the panel offers."""
+    organ, lesions = translated(task.organ.name), translated(task.lesion.many)
+    words = {"organ": organ, "lesions": lesions, "title": sentence(organ)}
     if error.code == "no-volume" and "No image is chosen" in str(error):
         return _("Choose a segmentation and at least one image.")
     if error.code == "empty-segmentation" and "No segmentation is chosen" in str(error):
-        return _("Choose the segmentation with the liver and its tumors.")
+        return _("Choose the segmentation with the {organ} and its {lesions}.").format(**words)
     if error.code == "no-liver" and "recognized" in str(error):
-        return _("No segment is recognized as the liver. Choose it in Inputs beside Liver, or draw it.")
+        return _("No segment is recognized as the {organ}. Choose it in Inputs beside {title}, or draw it.").format(
+            **words
+        )
     if error.code == "ambiguous-segment":
-        return _("Several segments look like the liver. Choose the right one in Inputs beside Liver.")
+        return _("Several segments look like the {organ}. Choose the right one in Inputs beside {title}.").format(
+            **words
+        )
     return translated(str(error))

@@ -22,6 +22,7 @@ from REACTKDLib.core.images.pet_values import check_pet
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.masks.lesions import DrawnMasks, lesion_map
 from REACTKDLib.core.modality import ROLES, Modality
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.scene.dicom_origin import origin_findings
 from REACTKDLib.scene.frames import distorting_transform
@@ -49,7 +50,7 @@ class CaseNodes:
         if not ordered:
             raise NoVolume(_("No image is chosen; choose a CT, or a PET with masks drawn on it."))
         if self.segmentation is None:
-            raise EmptySegmentation(_("No segmentation is chosen; choose the one with the liver and its tumors."))
+            raise EmptySegmentation(_("No segmentation is chosen; choose the one with the organ and its lesions."))
         object.__setattr__(self, "volumes", MappingProxyType(ordered))
 
     @property
@@ -67,6 +68,7 @@ def case_from_nodes(
     liver_segment: str | Iterable[str] | None = None,
     tumor_segments: str | Iterable[str] | None = None,
     case_id: str | None = None,
+    task: Task = HCC_GRADE,
 ) -> Case:
     """Return the case that the nodes make, in the frame of its reference volume (CT, else FDG, else acetate).
 
@@ -76,7 +78,7 @@ def case_from_nodes(
     Raises: what `choose_segments`, `volume_from_node`, `origin_findings` and `Case` raise; NotHounsfield, NotPet.
     """
     nodes = CaseNodes({Modality.CT: ct, Modality.FDG: fdg, Modality.ACETATE: acetate}, segmentation)
-    choice = choose_segments(segmentation, liver_segment, tumor_segments)
+    choice = choose_segments(segmentation, liver_segment, tumor_segments, task)
     return read_case(nodes, choice, case_id)
 
 
@@ -90,9 +92,12 @@ def read_case(nodes: CaseNodes, choice: SegmentChoice, case_id: str | None = Non
     if len(choice.livers) > 1:
         data = nodes.segmentation.GetSegmentation()
         names = {segment_id: data.GetSegment(segment_id).GetName() for segment_id in choice.livers}
-        findings += parts_findings({n: bool(segment_array(nodes.segmentation, i)[0].any()) for i, n in names.items()})
+        parts = {n: bool(segment_array(nodes.segmentation, i)[0].any()) for i, n in names.items()}
+        findings += parts_findings(parts, choice.task)
     name = case_id or NEUTRAL_ID
-    return Case(name, volumes, drawn.liver, drawn.tumor, tuple(findings), choice.keep_specks, drawn.lesions)
+    return Case(
+        name, volumes, drawn.liver, drawn.tumor, tuple(findings), choice.keep_specks, drawn.lesions, choice.task
+    )
 
 
 def read_masks(nodes: CaseNodes, choice: SegmentChoice) -> DrawnMasks:
@@ -103,12 +108,14 @@ def read_masks(nodes: CaseNodes, choice: SegmentChoice) -> DrawnMasks:
     liver = mask_on(nodes.segmentation, choice.livers, nodes.reference)
     if not liver.any():
         if all(not segment_array(nodes.segmentation, segment_id)[0].any() for segment_id in choice.livers):
-            raise NoLiver(_("The liver segment is empty; draw the liver, or choose the segment that holds it."))
+            text = _("The {organ} segment is empty; draw the {organ}, or choose the segment that holds it.")
+            raise NoLiver(text, organ=choice.task.organ.name)
         raise MaskOffImage(
             _(
-                "The liver mask does not overlap the image; check that both belong to the same patient "
+                "The {organ} mask does not overlap the image; check that both belong to the same patient "
                 "and scan, and that both are under the transform they belong to."
-            )
+            ),
+            organ=choice.task.organ.name,
         )
     tumor = mask_on(nodes.segmentation, choice.tumors, nodes.reference)
     lesions, named = [], lesions_of(nodes.segmentation, choice)
@@ -120,7 +127,7 @@ def read_masks(nodes: CaseNodes, choice: SegmentChoice) -> DrawnMasks:
 
 
 def nodes_from_case(scene: Any, case: Case) -> CaseNodes:
-    """Load a case into the scene: a volume node per modality and a segmentation with segments Liver and Tumor."""
+    """Load a case into the scene: a volume node per modality, and a segmentation of the organ and its lesions."""
     volumes = {}
     for modality, volume in case.volumes.items():
         node = node_from_volume(scene, volume, NODE_NAMES[modality])
@@ -130,8 +137,8 @@ def nodes_from_case(scene: Any, case: Case) -> CaseNodes:
     segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Segmentation")
     segmentation.CreateDefaultDisplayNodes()
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(reference)
-    _add_segment(segmentation, "liver", "Liver", case.liver, reference)
-    _add_segment(segmentation, "tumor", "Tumor", case.tumor, reference)
+    _add_segment(segmentation, "liver", case.task, case.liver, reference)
+    _add_segment(segmentation, "tumor", case.task, case.tumor, reference)
     return CaseNodes(volumes, segmentation)
 
 
@@ -160,8 +167,9 @@ def _distortion_findings(nodes: CaseNodes) -> Iterable[Finding]:
         yield Finding("non-linear-transform", "warning", text)
 
 
-def _add_segment(segmentation: Any, kind: Kind, name: str, mask: np.ndarray, reference: Any) -> None:
+def _add_segment(segmentation: Any, kind: Kind, task: Task, mask: np.ndarray, reference: Any) -> None:
+    name = task.structure(kind).title
     data = segmentation.GetSegmentation()
     segment_id = data.AddEmptySegment(name, name, COLORS[kind])
-    tag(data.GetSegment(segment_id), kind)
+    tag(data.GetSegment(segment_id), kind, task)
     slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), segmentation, segment_id, reference)

@@ -15,6 +15,7 @@ import slicer
 
 from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import events
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
@@ -40,6 +41,7 @@ class CaseLoader(ScriptRunner):
         super().__init__(dispatcher)
         self.scene = scene
         self.loaded: ListedNodes | None = None
+        self.task: Callable[[], Task] = lambda: HCC_GRADE  # of the model that will grade: whose organ is looked for
         self.doing = ""
         self._stamp: tuple = ()
         self._then: Then = _nobody
@@ -89,7 +91,7 @@ class CaseLoader(ScriptRunner):
                 if isinstance(event, events.JobDone):
                     self._ahead = files, event.result
 
-        ticket = self.dispatcher.submit(ReadFiles(files), ended, background=True)
+        ticket = self.dispatcher.submit(ReadFiles(files, self.task()), ended, background=True)
         self._coming = files, ticket
 
     def unload(self) -> None:
@@ -129,13 +131,13 @@ class CaseLoader(ScriptRunner):
         named = files.liver is not None or files.tumor is not None
         read = self._take_ahead(files)
         if read is None:
-            read = yield from self._ask(ReadFiles(files), _ALL)
+            read = yield from self._ask(ReadFiles(files, self.task()), _ALL)
         images, layers = yield from images_in_slices(read)
         self.scene.StartState(slicer.vtkMRMLScene.BatchProcessState)
         try:
             if self.loaded is not None:
                 remove_case(self.scene, self.loaded)
-            self.loaded = add_case(self.scene, case_id, read, images, layers, named)
+            self.loaded = add_case(self.scene, case_id, read, images, layers, named, self.task())
         finally:
             self.scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
         self._stamp = self.stamp()

@@ -11,7 +11,7 @@ import slicer
 import vtk
 
 from REACTKDLib.core.reports.report import GradeReport
-from REACTKDLib.core.reports.share_words import grade_name, pattern_words
+from REACTKDLib.core.reports.share_words import pattern_words
 from REACTKDLib.scene.colors import show_legend
 from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.translation import tr as _
@@ -42,10 +42,10 @@ def write_scale(node: Any, color_node: Any, report: GradeReport, overlay: Overla
 def _title(report: GradeReport, overlay: Overlay) -> str:
     if report.grade is None:
         return _("No grade")
-    lines = [f"{translated(grade_name(report.grade))} {report.probabilities[report.grade]:.0%}"]
+    lines = [f"{translated(report.task.class_word(report.grade))} {report.probabilities[report.grade]:.0%}"]
     value = overlay.value
     if value is not None:
-        lines.append(translated(value.legend.format(grade=grade_name(overlay.grade or report.grade))))
+        lines.append(translated(value.legend.format(grade=report.task.class_word(overlay.grade or report.grade))))
         lines += _beyond(report, overlay)
         if value.key == "share" and pattern_words(report):
             lines.append(translated(pattern_words(report)))

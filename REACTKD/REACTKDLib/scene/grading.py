@@ -12,6 +12,7 @@ from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.core.student.ensemble import task_of
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.answers import GradeAnswer
@@ -150,7 +151,7 @@ class GradingController(ScriptRunner):
         if opened is None or not self._all_there(opened.nodes):
             return False
         try:
-            choice = opened.asked or choose_segments(opened.nodes.segmentation)
+            choice = opened.asked or choose_segments(opened.nodes.segmentation, task=task_of(self.model.bundle))
         except ReactkdError:
             return True
         return masks_stamp(opened.nodes, choice) != opened.masks
@@ -211,7 +212,7 @@ class GradingController(ScriptRunner):
     ) -> Generator[None, None, tuple[_Opened, GradeAnswer]]:
         """Hand the case over and have it graded; the worker holds it after that."""
         self._tell(0.0, _("Reading the case"))
-        choice = asked or choose_segments(nodes.segmentation)
+        choice = asked or choose_segments(nodes.segmentation, task=task_of(self.model.bundle))
         stamps = images_stamp(nodes), masks_stamp(nodes, choice)
         images, masks = yield from hand_over_case(nodes, choice, self.dispatcher.client.scratch)
         self._count += 1
@@ -225,7 +226,7 @@ class GradingController(ScriptRunner):
             yield from again
             return
         self._tell(0.0, _("Reading the masks"))
-        choice = opened.asked or choose_segments(opened.nodes.segmentation)
+        choice = opened.asked or choose_segments(opened.nodes.segmentation, task=task_of(self.model.bundle))
         stamp = masks_stamp(opened.nodes, choice)
         files = yield from hand_over_masks(opened.nodes, choice, self.dispatcher.client.scratch)
         try:

@@ -92,7 +92,8 @@ def hand_over_masks(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFol
             for segment_id in ids:
                 segment = source.GetSegmentation().GetSegment(segment_id)
                 if segment is None:
-                    raise LabelMissing(_("The segment chosen as {role} is gone; choose the segments again."), role=role)
+                    text = _("The segment chosen as {role} is gone; choose the segments again.")
+                    raise LabelMissing(text, role=choice.task.structure(role).name)
                 image = segment.GetRepresentation(LABELMAP)
                 cut = yield from cut_segment(image, segment.GetLabelValue())
                 if cut is None:

@@ -14,6 +14,7 @@ from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 from REACTKDLib.core.files.segmentations import Segment
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.worker.arrays import SLAB_BYTES
 from REACTKDLib.core.worker.files_read import FilesRead, ImageRead, LayerRead
 from REACTKDLib.scene.case import NODE_NAMES, CaseNodes
@@ -61,9 +62,18 @@ def images_in_slices(read: FilesRead) -> Generator[None, None, tuple[dict[Modali
 
 
 def add_case(
-    scene: Any, case_id: str, read: FilesRead, images: dict[Modality, Any], layers: list[Any], named: bool = False
+    scene: Any,
+    case_id: str,
+    read: FilesRead,
+    images: dict[Modality, Any],
+    layers: list[Any],
+    named: bool = False,
+    task: Task = HCC_GRADE,
 ) -> ListedNodes:
-    """Put a case into the scene. A case without masks gets an empty segmentation to draw in. named: see `choice`."""
+    """Put a case into the scene. A case without masks gets an empty segmentation to draw in. named: see `choice`.
+
+    task: whose organ and lesions were looked for.
+    """
     volumes = {m: _add_volume(scene, f"{case_id} {NODE_NAMES[m]}", read.images[m], images[m], m) for m in images}
     segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{case_id} Segmentation")
     segmentation.CreateDefaultDisplayNodes()
@@ -72,7 +82,8 @@ def add_case(
     ids = _add_segments(segmentation, read, layers)
     choice = None
     if named and read.livers:
-        choice = SegmentChoice(tuple(ids[i] for i in read.livers), tuple(ids[i] for i in read.tumors))
+        livers, tumors = (tuple(ids[i] for i in chosen) for chosen in (read.livers, read.tumors))
+        choice = SegmentChoice(livers, tumors, task=task)
     return ListedNodes(case_id, nodes, choice, read.problem)
 
 

@@ -52,7 +52,7 @@ class MaskChecker(ScriptRunner):
     def _checking(self, nodes: CaseNodes, choice: SegmentChoice) -> Script:
         self._tell(0.0, _("Reading the case"))
         images, masks = yield from hand_over_case(nodes, choice, self.dispatcher.client.scratch)
-        self._set((yield from self._ask(jobs.CheckArrays(images, masks), (0.3, 1.0))))
+        self._set((yield from self._ask(jobs.CheckArrays(images, masks, choice.task), (0.3, 1.0))))
 
     def _set(self, findings: tuple[Finding, ...] | None) -> None:
         if findings != self.findings or findings is not None:

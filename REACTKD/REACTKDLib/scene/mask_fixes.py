@@ -12,7 +12,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.masks.fixes import FIXES, SPLITS
+from REACTKDLib.core.masks.fixes import fix_words
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
@@ -73,7 +73,7 @@ class MaskFixer(ScriptRunner):
 
     def propose(self, nodes: CaseNodes, choice: SegmentChoice, finding: Finding) -> None:
         """Make a copy with the fix of `finding`. Raises: UsageError when there is none, see `masks.fixes`."""
-        text = FIXES.get(finding.code) or SPLITS.get(finding.code)
+        text = fix_words(finding.code, choice.task)
         if text is None:
             raise UsageError(
                 _("There is no fix for the finding '{code}'; correct the masks by hand."), code=finding.code
@@ -81,7 +81,7 @@ class MaskFixer(ScriptRunner):
         place = None if finding.location_ras is None else list(finding.location_ras)
 
         def job(masks: list[jobs.MaskFile], shape: list, matrix: list) -> jobs.Job:
-            return jobs.MendMasks(masks, shape, matrix, finding.code, place)
+            return jobs.MendMasks(masks, shape, matrix, finding.code, place, choice.task)
 
         self._propose(nodes, choice, job, text)
 
@@ -91,10 +91,11 @@ class MaskFixer(ScriptRunner):
         segment_ids: which; by default every tumor segment. Raises: UsageError for one that is no tumor.
         """
         if set(segment_ids) - set(choice.tumors) or not choice.tumors:
-            raise UsageError(_("Only a tumor segment can be split into lesions; choose one."))
+            text = _("Only a {lesion} segment can be split into lesions; choose one.")
+            raise UsageError(text, lesion=choice.task.lesion.name)
 
         def job(masks: list[jobs.MaskFile], shape: list, matrix: list) -> jobs.Job:
-            return jobs.SplitMask(masks, shape, matrix, list(segment_ids))
+            return jobs.SplitMask(masks, shape, matrix, list(segment_ids), choice.task)
 
         self._propose(nodes, choice, job, _("Give every lesion a segment of its own"))
 

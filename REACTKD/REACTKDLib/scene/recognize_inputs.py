@@ -9,6 +9,7 @@ from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.files.image_names import modality_of_name
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.scene.outputs import ROLES as OUTPUT_ROLES
 from REACTKDLib.scene.parameter_node import parameter_nodes, referenced
 from REACTKDLib.scene.segments import choose_segments
@@ -25,8 +26,11 @@ class RecognizedInputs:
     segmentation: Any | None = None
 
 
-def recognize_inputs(scene: Any) -> RecognizedInputs:
-    """Return the nodes that are surely meant: results of gradings, label maps and doubtful nodes are left out."""
+def recognize_inputs(scene: Any, task: Task = HCC_GRADE) -> RecognizedInputs:
+    """Return the nodes that are surely meant: results of gradings, label maps and doubtful nodes are left out.
+
+    task: whose organ a segmentation must hold where there are several.
+    """
     own = {node.GetID() for case in parameter_nodes(scene) for node in referenced(case, OUTPUT_ROLES).values()}
     candidates: dict[Modality, list[Any]] = {modality: [] for modality in Modality}
     for node in _nodes(scene, "vtkMRMLScalarVolumeNode"):
@@ -38,7 +42,7 @@ def recognize_inputs(scene: Any) -> RecognizedInputs:
     segmentations = _nodes(scene, "vtkMRMLSegmentationNode")
     segmentations = [node for node in segmentations if node.GetID() not in own and not node.GetHideFromEditors()]
     if len(segmentations) > 1:
-        segmentations = [node for node in segmentations if _has_a_liver(node)]
+        segmentations = [node for node in segmentations if _has_the_organ(node, task)]
     return RecognizedInputs(volumes, segmentations[0] if len(segmentations) == 1 else None)
 
 
@@ -57,9 +61,9 @@ def modality_of(node: Any) -> Modality | None:
     return named
 
 
-def _has_a_liver(segmentation: Any) -> bool:
+def _has_the_organ(segmentation: Any, task: Task) -> bool:
     try:
-        choose_segments(segmentation)
+        choose_segments(segmentation, task=task)
     except ReactkdError:
         return False
     return True

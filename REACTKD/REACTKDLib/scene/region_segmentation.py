@@ -58,7 +58,7 @@ def write_region_steps(node: Any, result: GradeResult, reference: Any) -> Iterat
             segment.AddRepresentation(LABELMAP, image)
             segment.AddRepresentation(CLOSED_SURFACE, surfaces.get(region.label) or vtk.vtkPolyData())
             if row.kind == "tumor":
-                tag(segment, "tumor")
+                tag(segment, "tumor", result.report.task)
             data.AddSegment(segment, f"{_ID}{region.label}")
     finally:
         node.EndModify(hold)
@@ -81,7 +81,7 @@ def write_liver_outline(node: Any, result: GradeResult, reference: Any) -> None:
     node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
     node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
     segment = slicer.vtkSegment()
-    segment.SetName(_("Liver outline"))
+    segment.SetName(_("{organ} outline").format(organ=result.report.task.organ.title))
     segment.AddRepresentation(LABELMAP, _label_image(result.regions, whole=True))
     data.AddSegment(segment, _OUTLINE)
     node.EndModify(hold)

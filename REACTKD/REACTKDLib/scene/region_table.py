@@ -33,7 +33,7 @@ def write_table(node: Any, report: GradeReport) -> None:
         for name, grade in value.column_names(tuple(report.probabilities or {}), " ").items():
             table.AddColumn(_numbers(name, (value.of(row, grade) for row in rows)))
     table.AddColumn(_words("low resolution", ("yes" if row.low_resolution else "no" for row in rows)))
-    measures = {key.replace("_", " "): row for key, row in measure_titles(rows).items()}
+    measures = {key.replace("_", " "): row for key, row in measure_titles(rows, report.task).items()}
     for name, values in zip(measures, measure_columns(rows).values(), strict=True):
         table.AddColumn(_numbers(name, values))
     node.RemoveAllColumns()  # with the descriptions of columns that a former result had

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from REACTKDLib.core.files.recognition import Candidate, choose, one_lesion_each
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.scene.frames import relation_between
 from REACTKDLib.scene.reslice import reslice, shifted
 from REACTKDLib.scene.terminology import codes_of
@@ -25,18 +26,25 @@ KEEP_SPECKS = "REACTKD.KeepSpecks"  # of the segmentation, so that it is saved w
 class SegmentChoice:
     """The IDs of the segments that make a case: one or more that are the liver together, and any number of tumors.
 
-    keep_specks: the reader wants lesions under 0.05 ml graded too.
+    keep_specks: the reader wants lesions under 0.05 ml graded too. task: whose organ and lesions they are, in place of
+    liver and tumors; it is the model's, so that two choices of the same segments are equal.
     """
 
     livers: tuple[str, ...]
     tumors: tuple[str, ...]
     keep_specks: bool = False
+    task: Task = field(default=HCC_GRADE, compare=False)
 
 
 def choose_segments(
-    segmentation: Any, liver: str | Iterable[str] | None = None, tumors: str | Iterable[str] | None = None
+    segmentation: Any,
+    liver: str | Iterable[str] | None = None,
+    tumors: str | Iterable[str] | None = None,
+    task: Task = HCC_GRADE,
 ) -> SegmentChoice:
     """Return which segments are the liver and the tumors: as told, else by terminology code, else by name.
+
+    task: whose organ and lesions are looked for in place of liver and tumors.
 
     liver, tumors: segment IDs, names or label values; None leaves the choice to `core.files.recognition`, an empty
     list of tumors says that there are none.
@@ -46,9 +54,9 @@ def choose_segments(
     data = segmentation.GetSegmentation()
     ids = list(data.GetSegmentIDs())
     candidates = [_candidate(segment_id, data.GetSegment(segment_id)) for segment_id in ids]
-    chosen = choose(candidates, _keys(data, ids, liver), _keys(data, ids, tumors))
+    chosen = choose(candidates, _keys(data, ids, liver), _keys(data, ids, tumors), task)
     livers, tumors = (tuple(ids[i] for i in indices) for indices in (chosen.livers, chosen.tumors))
-    return SegmentChoice(livers, tumors, keeps_specks(segmentation))
+    return SegmentChoice(livers, tumors, keeps_specks(segmentation), task)
 
 
 def names_by_hand(segmentation: Any, chosen: SegmentChoice | None) -> dict[str, list[str]]:
@@ -70,7 +78,8 @@ def lesions_of(segmentation: Any, choice: SegmentChoice) -> tuple[str, ...]:
     """Return the IDs of the tumors that are one whole lesion each by their names: see `core.masks.lesions`."""
     data = segmentation.GetSegmentation()
     ids = [segment_id for segment_id in choice.tumors if data.GetSegment(segment_id) is not None]
-    return tuple(ids[n] for n in one_lesion_each([_candidate(i, data.GetSegment(i)) for i in ids], range(len(ids))))
+    candidates = [_candidate(i, data.GetSegment(i)) for i in ids]
+    return tuple(ids[n] for n in one_lesion_each(candidates, range(len(ids)), choice.task))
 
 
 def keeps_specks(segmentation: Any) -> bool:

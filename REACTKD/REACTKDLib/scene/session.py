@@ -11,6 +11,7 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.masks.checks import checked
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.progress import IsCanceled, OnProgress
+from REACTKDLib.core.task import Task
 from REACTKDLib.scene.case import CaseNodes, read_case, read_masks
 from REACTKDLib.scene.outputs import write_outputs
 from REACTKDLib.scene.parameter_node import parameter_node_for, write_inputs
@@ -34,6 +35,8 @@ class CoreSession(Protocol):
 
 class CoreGrader(Protocol):
     """See `core.grading.grader.Grader`."""
+
+    task: Task
 
     def open(self, case: Case, on_progress: OnProgress = ..., is_canceled: IsCanceled = ...) -> CoreSession:
         """Encode the images of a case once."""
@@ -62,7 +65,7 @@ class SceneSession:
         """
         self.scene = scene
         self.nodes = nodes
-        self.choice = choice or choose_segments(nodes.segmentation)
+        self.choice = choice or choose_segments(nodes.segmentation, task=grader.task)
         self.parameter_node = parameter_node
         self._masks_are_fresh = True
         self._core = grader.open(checked(read_case(nodes, self.choice, case_id)), **hooks)
@@ -113,7 +116,7 @@ def grade_in_scene(
     the grader. Raises: see `SceneSession`; then the scene is as it was.
     """
     nodes = CaseNodes({Modality.CT: ct, Modality.FDG: fdg, Modality.ACETATE: acetate}, segmentation)
-    choice = choose_segments(segmentation, liver_segment, tumor_segments)
+    choice = choose_segments(segmentation, liver_segment, tumor_segments, grader.task)
     session = SceneSession(scene, nodes, grader, choice, case_id, parameter_node, **hooks)
     session.grade()
     return session.parameter_node

@@ -11,6 +11,7 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.modality import MODALITIES
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted
 
 #: of `Case.derived`: (L, 3) RAS in mm, the centers of a phantom's lesions, in the order of its truth
@@ -22,7 +23,7 @@ class CohortCase:
     """One case of a cohort; nothing is read before `load`.
 
     id: unique in the cohort, free of patient data. patient: who it is; all cases of a patient stay together.
-    grade: index into `GRADES`, or None. modalities: 'ct', 'fdg', 'acetate', those that `load` will give.
+    grade: index into `classes`, or None. modalities: 'ct', 'fdg', 'acetate', those that `load` will give.
     load: opens images and masks; picklable, so that cases can be prepared in several processes; may raise ReactkdError.
     fingerprint: a hash of the content that `load` reads; what is computed from the case is cached under it.
     fold: a test fold (from 0) that the cohort asks for. provenance: where it comes from, for people. truth: of
@@ -42,10 +43,12 @@ class CohortCase:
     provenance: str = ""
     truth: Mapping[str, Any] | None = None
     clinical: Mapping[str, Any] | None = None
+    classes: tuple[str, ...] = GRADES
 
     def __post_init__(self) -> None:
-        if self.grade is not None and self.grade not in range(len(GRADES)):
-            raise UsageError(f"Case {self.id} has the grade {self.grade!r}; give 0 (well), 1 (moderate) or 2 (poor).")
+        if self.grade is not None and self.grade not in range(len(self.classes)):
+            *before, last = (f"{n} ({name})" for n, name in enumerate(self.classes))
+            raise UsageError(f"Case {self.id} has the grade {self.grade!r}; give {', '.join(before)} or {last}.")
         if not self.modalities or set(self.modalities) - set(MODALITIES):
             raise UsageError(f"Case {self.id} has the images {self.modalities}; give some of {', '.join(MODALITIES)}.")
         object.__setattr__(self, "modalities", tuple(m for m in MODALITIES if m in self.modalities))
@@ -53,13 +56,17 @@ class CohortCase:
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """Cases under one name. phantom: made by a formula, so that every result says so. skipped: (case id, reason)."""
+    """Cases under one name. phantom: made by a formula, so that every result says so. skipped: (case id, reason).
+
+    task: what was asked of them, whose classes the grades are.
+    """
 
     name: str
     cases: tuple[CohortCase, ...]
     phantom: bool = False
     description: str = ""
     skipped: tuple[tuple[str, str], ...] = field(default=())
+    task: Task = HCC_GRADE
 
     def __post_init__(self) -> None:
         """Raises: UsageError for a cohort without cases, with one id for two, or with two spellings of a patient."""

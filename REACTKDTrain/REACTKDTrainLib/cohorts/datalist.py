@@ -20,7 +20,6 @@ from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.files.label_values import whole_labels
 from REACTKDLib.core.files.volumes import read_raw, write_volume
-from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.base import CohortCase
@@ -70,7 +69,7 @@ def _entry(case: CohortCase, path: Path, fold: int | None, clinical: Mapping[str
     else:
         raise UsageError(f"Case {case.id} is listed or made already; give training the list itself.")
     if case.grade is not None:
-        entry["grade"] = GRADES[case.grade]
+        entry["grade"] = case.classes[case.grade]
     fold = case.fold if fold is None else fold
     more = {"fold": fold, "clinical": clinical}
     return entry | {key: value for key, value in more.items() if value is not None}

@@ -46,13 +46,18 @@ def make_folds(cases: Sequence[CohortCase], folds: int, seed: int = 0, validatio
     out = []
     for number, test in enumerate(tests):
         rest = [p for p in patients if p not in set(test)]
-        inside = _inner_part(rest, patients, validation, seed + 1 + number)
+        inside = _inner_part(rest, patients, len(_classes(cases)), validation, seed + 1 + number)
         split = Split(
             _cases_of(cases, set(rest) - set(inside)), _cases_of(cases, set(inside)), _cases_of(cases, set(test))
         )
         _check(split, number, folds)
         out.append(split)
     return out
+
+
+def _classes(cases: Sequence[CohortCase]) -> tuple[str, ...]:
+    """Of the task; all cases of a cohort are of one."""
+    return cases[0].classes if cases else GRADES
 
 
 def _patients(cases: Sequence[CohortCase]) -> dict[str, int]:
@@ -75,11 +80,11 @@ def _test_folds(cases: Sequence[CohortCase], patients: dict[str, int], folds: in
     from sklearn.model_selection import StratifiedKFold
 
     names, grades = np.array(list(patients)), np.array(list(patients.values()))
-    fewest, grade = min((int((grades == g).sum()), g) for g in range(len(GRADES)))
+    fewest, grade = min((int((grades == g).sum()), g) for g in range(len(_classes(cases))))
     if fewest < folds:
         raise FoldsImpossible(
-            f"Only {fewest} patients have the grade {GRADES[grade]}, so with {folds} folds one would lack it; choose "
-            "fewer folds or more patients."
+            f"Only {fewest} patients have the grade {_classes(cases)[grade]}, so with {folds} folds one would lack it; "
+            "choose fewer folds or more patients."
         )
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     return [tuple(names[test].tolist()) for _, test in splitter.split(names, grades)]
@@ -101,11 +106,11 @@ def _given_folds(cases: Sequence[CohortCase], folds: int) -> list[tuple[str, ...
     return [tuple(p for p, f in sorted(known.items()) if f == number) for number in range(folds)]
 
 
-def _inner_part(names: list[str], patients: dict[str, int], share: float, seed: int) -> list[str]:
+def _inner_part(names: list[str], patients: dict[str, int], classes: int, share: float, seed: int) -> list[str]:
     """About `share` of each grade's patients, at least one where a grade has two."""
     rng = np.random.default_rng(seed)
     chosen = []
-    for grade in range(len(GRADES)):
+    for grade in range(classes):
         own = [p for p in names if patients[p] == grade]
         n = min(max(round(share * len(own)), 1), len(own) - 1)
         chosen += rng.choice(own, max(n, 0), replace=False).tolist() if own else []
@@ -119,10 +124,11 @@ def _cases_of(cases: Sequence[CohortCase], patients: set[str]) -> tuple[CohortCa
 def _check(split: Split, number: int, folds: int) -> None:
     parts = {"training": split.train, "validation": split.validation} | ({"test": split.test} if folds > 1 else {})
     for name, cases in parts.items():
-        lacking = set(range(len(GRADES))) - {case.grade for case in cases}
+        classes = _classes(split.train)
+        lacking = set(range(len(classes))) - {case.grade for case in cases}
         if lacking:
             where = f"of fold {number} " if folds > 1 else ""
             raise FoldsImpossible(
-                f"The {name} part {where}has no patient of the grade {GRADES[min(lacking)]}; choose fewer folds or "
+                f"The {name} part {where}has no patient of the grade {classes[min(lacking)]}; choose fewer folds or "
                 "give more patients."
             )

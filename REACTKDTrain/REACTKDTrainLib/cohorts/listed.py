@@ -14,15 +14,16 @@ from REACTKDLib.core.cases.datalist import job_of_entry, name_of, read_datalist
 from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.cases.open_job import open_job
 from REACTKDLib.core.cases.worklist import has_case_folders, read_listed
-from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.errors import ReactkdError, TaskMismatch, UsageError
 from REACTKDLib.core.files.given_paths import check_path
 from REACTKDLib.core.files.tables import read_table
-from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted, shown
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
 from REACTKDTrainLib.cohorts.layout import known_layouts, survey_folder
 from REACTKDTrainLib.cohorts.survey import Survey
+from REACTKDTrainLib.content_store import content_key
 
 GRADES_FILE = "grades.csv"
 _NO_GRADE = ("", "none", "null", "na", "n/a", "nan", "-")
@@ -33,8 +34,8 @@ _NO_FILES_IN_DATALIST = (
 )
 
 
-def listed_cohort(path: Path) -> Cohort:
-    """Open a datalist (.json), a worklist (.csv) or a folder.
+def listed_cohort(path: Path, task: Task = HCC_GRADE) -> Cohort:
+    """Open a datalist (.json), a worklist (.csv) or a folder. task: whose classes the grades are.
 
     Folder: the published hospital layout or its public CT, LiTS17 or MSD Task03, HCC-TACE-Seg (DICOM), or a folder of
     case folders, with grades in `grades.csv` (columns case, grade and, where patients have several cases, patient).
@@ -42,14 +43,19 @@ def listed_cohort(path: Path) -> Cohort:
     """
     path = Path(path)
     if path.suffix.lower() == ".json":
-        return datalist_cohort(path)
+        return datalist_cohort(path, task)
     if path.is_dir():
         survey = survey_folder(path)
         if survey is not None:
+            if task != HCC_GRADE:
+                raise TaskMismatch(
+                    f"The folder is in the layout '{survey.kind}', whose cases are of the task {HCC_GRADE.name}, not "
+                    f"of {task.name}; give a datalist, a worklist or a folder of case folders."
+                )
             return of_survey(survey)
         _check_case_folders(path)
-        return _worklist_cohort(path, _rows_by_case(path / GRADES_FILE))
-    return _worklist_cohort(path)
+        return _worklist_cohort(path, _rows_by_case(path / GRADES_FILE, task), task)
+    return _worklist_cohort(path, task=task)
 
 
 def of_survey(survey: Survey) -> Cohort:
@@ -58,17 +64,25 @@ def of_survey(survey: Survey) -> Cohort:
     return Cohort(survey.kind, cases, skipped=survey.skipped)
 
 
-def grade_of(value: Any, case: str) -> int | None:
-    """'well', 'moderate', 'poor', 0, 1 or 2 ('2.0' too), or nothing -> index or None. Raises: UsageError."""
+def grade_of(value: Any, case: str, task: Task = HCC_GRADE) -> int | None:
+    """'well', 'moderate', 'poor', 0, 1 or 2 ('2.0' too), or nothing -> index or None. Raises: UsageError.
+
+    task: another one has classes of its own, by name, by its other words and by number.
+    """
     text = unicodedata.normalize("NFKC", str("" if value is None else value)).strip().lower()
     whole = re.fullmatch(r"\+?0*(\d)([.,]0*)?", text)
     text = whole[1] if whole else text
     if text in _NO_GRADE:
         return None
-    known = {name: n for n, name in enumerate(GRADES)} | {str(n): n for n in range(len(GRADES))}
+    known = {word: n for n, one in enumerate(task.classes) for word in (one.name.lower(), *one.synonyms)}
+    known = {str(n): n for n in range(len(task.classes))} | known
     if text not in known:
         given = shown(repr(value) if isinstance(value, str) else value)
-        raise UsageError(f"Case {quoted([case])} has the grade {given}; give well, moderate or poor (or 0, 1, 2).")
+        *before, last = task.class_names
+        numbers = ", ".join(str(n) for n in range(len(task.classes)))
+        raise UsageError(
+            f"Case {quoted([case])} has the grade {given}; give {', '.join(before)} or {last} (or {numbers})."
+        )
     return known[text]
 
 
@@ -93,7 +107,7 @@ def reference_grades(path: Path) -> dict[str, tuple[int, str]]:
 # -- datalists
 
 
-def datalist_cohort(path: Path) -> Cohort:
+def datalist_cohort(path: Path, task: Task = HCC_GRADE) -> Cohort:
     """{"training": [{"id", "patient", "ct", "fdg", "acetate", "segmentation" or "liver" and "tumor", "grade", "fold",
     "clinical"}]}, or MONAI's own keys "image" and "label" (see `core.cases.datalist`).
 
@@ -101,14 +115,18 @@ def datalist_cohort(path: Path) -> Cohort:
     """
     path = Path(path)
     datalist, entries = read_datalist(path, ("training",))
-    cases = tuple(_case(job_of_entry(entry, path.parent), entry, _NO_FILES_IN_DATALIST) for entry in entries)
-    return Cohort(str(datalist.get("name") or path.stem), cases, description=str(datalist.get("description", "")))
+    cases = tuple(_case(job_of_entry(entry, path.parent), entry, _NO_FILES_IN_DATALIST, task) for entry in entries)
+    return Cohort(
+        str(datalist.get("name") or path.stem), cases, description=str(datalist.get("description", "")), task=task
+    )
 
 
 # -- worklists and folders of case folders
 
 
-def _worklist_cohort(path: Path, grades: Mapping[str, Mapping[str, str]] | None = None) -> Cohort:
+def _worklist_cohort(
+    path: Path, grades: Mapping[str, Mapping[str, str]] | None = None, task: Task = HCC_GRADE
+) -> Cohort:
     """grades: rows of grades.csv by the name of the case; None where each case's own row holds grade and patient."""
     listed = read_listed(path)
     if grades is not None:
@@ -118,8 +136,8 @@ def _worklist_cohort(path: Path, grades: Mapping[str, Mapping[str, str]] | None 
                 f"{GRADES_FILE} names {quoted(unknown)}, for which there is no case; write each as its folder."
             )
         listed = [(job, grades.get(_composed(job.case), {})) for job, _ in listed]
-    cases = tuple(_case(job, row, _NO_FILES_IN_WORKLIST) for job, row in listed)
-    return Cohort(path.stem if path.is_file() else path.name, cases)
+    cases = tuple(_case(job, row, _NO_FILES_IN_WORKLIST, task) for job, row in listed)
+    return Cohort(path.stem if path.is_file() else path.name, cases, task=task)
 
 
 def _check_case_folders(path: Path) -> None:
@@ -132,7 +150,7 @@ def _check_case_folders(path: Path) -> None:
         )
 
 
-def _rows_by_case(path: Path) -> dict[str, dict[str, str]]:
+def _rows_by_case(path: Path, task: Task = HCC_GRADE) -> dict[str, dict[str, str]]:
     """case -> its row of a table of grades; nothing where there is no file.
 
     Raises: UsageError for a file without the columns, or that says two things of one case.
@@ -151,8 +169,8 @@ def _rows_by_case(path: Path) -> dict[str, dict[str, str]]:
     for row in table.rows:
         name = _composed(row["case"])
         known = rows.setdefault(name, row)
-        if not name or (grade_of(known["grade"], name), known.get("patient")) != (
-            grade_of(row["grade"], name),
+        if not name or (grade_of(known["grade"], name, task), known.get("patient")) != (
+            grade_of(row["grade"], name, task),
             row.get("patient"),
         ):
             fault = f"says two things of {quoted([name])}" if name else "has a row without the name of a case"
@@ -165,7 +183,7 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _case(job: Job, labels: Mapping[str, Any], without_files: str) -> CohortCase:
+def _case(job: Job, labels: Mapping[str, Any], without_files: str, task: Task) -> CohortCase:
     """labels: of the same row or entry: 'grade', 'patient', 'fold' and 'clinical', any of them."""
     name, images = job.case, {m.value: path for m, path in job.images.items()}
     if not images or (job.segmentation is None and job.mask_files is None):
@@ -178,13 +196,19 @@ def _case(job: Job, labels: Mapping[str, Any], without_files: str) -> CohortCase
     return CohortCase(
         name,
         name_of(labels, "patient", name),
-        grade_of(labels.get("grade"), name),
+        grade_of(labels.get("grade"), name, task),
         tuple(images),
-        partial(open_job, job),
-        _fingerprint(name, (*images.values(), *(job.mask_files or (job.segmentation,)))),
+        partial(open_job, job) if task == HCC_GRADE else partial(open_job, job, task=task),
+        _fingerprint(_fingerprinted(name, task), (*images.values(), *(job.mask_files or (job.segmentation,)))),
         _fold_of(labels.get("fold"), name),
         clinical=clinical,
+        classes=task.class_names,
     )
+
+
+def _fingerprinted(name: str, task: Task) -> str:
+    """The name of a case, and the task, by which its masks are found and cleaned."""
+    return name if task == HCC_GRADE else f"{name} {content_key(task.to_dict())}"
 
 
 def _fold_of(value: Any, case: str) -> int | None:

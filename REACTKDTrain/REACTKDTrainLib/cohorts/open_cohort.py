@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from REACTKDLib.core.errors import FileMissing, UsageError
+from REACTKDLib.core.errors import FileMissing, TaskMismatch, UsageError
 from REACTKDLib.core.phantom.biology_shared import HETEROGENEITY
 from REACTKDLib.core.phantom.latents import PREVALENCE
 from REACTKDLib.core.phantom.patient import draw_grade_and_latents
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.cohorts.sizes import SIZES
@@ -18,16 +19,21 @@ PHANTOMS = {"hospital": (97, 0), "external": (105, 0), "unlabeled": (131, 0), "l
 PREFIX = "phantom:"
 
 
-def open_cohort(spec: str, size: str = "full", whole_field: bool = False) -> Cohort:
+def open_cohort(spec: str, size: str = "full", whole_field: bool = False, task: Task = HCC_GRADE) -> Cohort:
     """Open `phantom:hospital?cases=24&size=tiny&first=0`, a datalist (.json), a worklist (.csv) or a folder.
 
     size, whole_field: of phantoms, where `spec` does not say; see `phantom_case`. A phantom cohort takes
     `biology=independent` for the first edition, or `heterogeneity=0.4` for the second.
 
-    Raises: UsageError, FileMissing, or what the layout's reader raises, with what is wrong and where.
+    task: whose classes the grades are; phantoms and the known layouts of folders are of the built-in one.
+
+    Raises: UsageError, TaskMismatch, FileMissing, or what the layout's reader raises, with what is wrong and where.
     """
     spec = str(spec).strip()
     if spec.startswith(PREFIX):
+        if task != HCC_GRADE:
+            text = f"Digital phantoms are of the task {HCC_GRADE.name}, not of {task.name}; give cases of that task."
+            raise TaskMismatch(text)
         return _phantoms(spec, size, whole_field)
     if not spec:
         raise UsageError("No cohort was given; give a folder, a datalist, or phantom:hospital to try things out.")
@@ -39,7 +45,7 @@ def open_cohort(spec: str, size: str = "full", whole_field: bool = False) -> Coh
         )
     from REACTKDTrainLib.cohorts.listed import listed_cohort
 
-    return listed_cohort(path)
+    return listed_cohort(path, task)
 
 
 def size_of(spec: str) -> str:

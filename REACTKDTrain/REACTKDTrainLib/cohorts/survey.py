@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.cohorts.base import CohortCase
 
@@ -56,9 +55,12 @@ class Survey:
         patients = len({c.patient for c in self.cases})
         lines = [f"{self.kind}: {plural(len(self.cases), 'case')} of {plural(patients, 'patient')}"]
         if self.cases:
-            grades = Counter("without a grade" if c.grade is None else GRADES[c.grade] for c in self.cases)
+            grades = Counter("without a grade" if c.grade is None else c.classes[c.grade] for c in self.cases)
             images = Counter("+".join(c.modalities) for c in self.cases)
-            lines.append("grades: " + ", ".join(f"{grades[g]} {g}" for g in (*GRADES, "without a grade") if grades[g]))
+            lines.append(
+                "grades: "
+                + ", ".join(f"{grades[g]} {g}" for g in (*self.cases[0].classes, "without a grade") if grades[g])
+            )
             lines.append("images: " + ", ".join(f"{n} {m}" for m, n in sorted(images.items())))
         out = len({case for case, _ in self.skipped if case})
         if self.problems:

@@ -13,6 +13,7 @@ from typing import Any
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.student.bundle import Bundle
+from REACTKDLib.core.task import HCC_GRADE
 from REACTKDTrainLib.api import Run, train
 from REACTKDTrainLib.cohorts.sizes import SIZES, preparation_of
 
@@ -54,6 +55,11 @@ class StudentTrainer:
         with TemporaryDirectory(prefix="reactkd-") as folder:  # run.json of the run keeps them
             path = Path(folder) / "settings.json"
             path.write_text(json.dumps(self._settings()), encoding="utf-8")
+            task = Bundle.load(self.bundle_root).task
+            if task != HCC_GRADE:
+                own = Path(folder) / "task.json"
+                own.write_text(json.dumps(task.to_dict()), encoding="utf-8")
+                self.options["task"] = own
             return train(self.datalist, self.output_dir, config=path, **self.options)
 
     def _settings(self) -> dict[str, Any]:
@@ -77,7 +83,7 @@ class StudentTrainer:
 def _size_of(bundle: Bundle) -> str:
     grid = (bundle.preparation.shape, bundle.preparation.spacing_mm)
     for size in SIZES:
-        known = preparation_of(size)
+        known = preparation_of(size, bundle.task)
         if (known.shape, known.spacing_mm) == grid:
             return size
     raise UsageError("The model's grid is none that a training has; train a new model with `reactkd-train train`.")

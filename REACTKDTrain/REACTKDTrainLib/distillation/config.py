@@ -23,7 +23,7 @@ class DistillationConfig:
     the paper's code has 1 for all). gw_mode: 'semirelaxed' where the student's masks may lack lesions, 'paper' for
     equation 7 as it stands, 'matched' where both graphs have the same nodes. width: of the common space of node
     vectors. feature: weight of the term on features of the methods that have one. teacher: 'fused', or one of the
-    branches ('structure_function', 'dose') that then teaches alone.
+    branches ('structure_function', 'dose') that then teaches alone. classes: of the task.
 
     Raises: BadSetting that names the field.
     """
@@ -40,3 +40,4 @@ class DistillationConfig:
     width: Annotated[int, Field(ge=1, le=4096)] = 64
     feature: Weight = 1.0
     teacher: Literal[TEACHERS] = "fused"
+    classes: Annotated[int, Field(ge=2, le=100)] = 3

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.stats import rankdata
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.evaluation.checks import checked, checked_binary
 
 BINS = 5  # with ten, 97 patients leave fewer than ten in a bin, which makes the error look larger than it is
@@ -40,18 +43,22 @@ def calibration_error(outcome: np.ndarray, probability: np.ndarray, bins: int = 
     return float(count @ np.abs(observed - stated) / len(outcome))
 
 
-def top_label(grades: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def top_label(
+    grades: np.ndarray, probabilities: np.ndarray, classes: Sequence[str] = GRADES
+) -> tuple[np.ndarray, np.ndarray]:
     """Whether the likeliest class is the true one (n,), and the probability that it was given (n,).
 
     Raises: UsageError, see `checked`.
     """
-    grades, probabilities = checked(grades, probabilities)
+    grades, probabilities = checked(grades, probabilities, classes)
     return probabilities.argmax(axis=1) == grades, probabilities.max(axis=1)
 
 
-def expected_calibration_error(grades: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -> float:
+def expected_calibration_error(
+    grades: np.ndarray, probabilities: np.ndarray, bins: int = BINS, classes: Sequence[str] = GRADES
+) -> float:
     """`calibration_error` of the `top_label` (Guo et al. 2017, arXiv 1706.04599). Raises: UsageError."""
-    return calibration_error(*top_label(grades, probabilities), bins)
+    return calibration_error(*top_label(grades, probabilities, classes), bins)
 
 
 def equal_mass_bins(values: np.ndarray, bins: int) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from REACTKDLib.core.errors import UsageError
@@ -10,19 +12,22 @@ from REACTKDLib.core.grades import GRADES
 ROUNDING = 1e-12  # a standard error below it is rounding, not variance
 
 
-def checked(grades: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return grades (n,) as int64 indices of `GRADES` and probabilities (n, 3) as float64, rows that sum to 1.
+def checked(
+    grades: np.ndarray, probabilities: np.ndarray, classes: Sequence[str] = GRADES
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return grades (n,) as int64 indices of `classes` and probabilities (n, K) as float64, rows that sum to 1.
 
     Raises: UsageError for no case, for shapes that do not fit, and for values that cannot be.
     """
     grades, probabilities = np.asarray(grades), np.asarray(probabilities, dtype=np.float64)
-    if grades.ndim != 1 or probabilities.shape != (len(grades), len(GRADES)) or not len(grades):
+    if grades.ndim != 1 or probabilities.shape != (len(grades), len(classes)) or not len(grades):
         raise UsageError(
-            f"Measures need grades (n,) and probabilities (n, 3) of at least one case, "
+            f"Measures need grades (n,) and probabilities (n, {len(classes)}) of at least one case, "
             f"not {grades.shape} and {probabilities.shape}."
         )
-    if not np.isin(grades, range(len(GRADES))).all():
-        raise UsageError("A grade is not 0 (well), 1 (moderate) or 2 (poor); leave out the cases without a grade.")
+    if not np.isin(grades, range(len(classes))).all():
+        *before, last = (f"{n} ({name})" for n, name in enumerate(classes))
+        raise UsageError(f"A grade is not {', '.join(before)} or {last}; leave out the cases without a grade.")
     if not np.isfinite(probabilities).all() or (probabilities < 0).any():
         raise UsageError("A probability is negative or not a number; look at what the network gave for each case.")
     if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3):

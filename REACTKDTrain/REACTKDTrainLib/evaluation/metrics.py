@@ -25,37 +25,38 @@ def summarize(
     patients: np.ndarray | None = None,
     draws: int = 2000,
     seed: int = 0,
+    classes: Sequence[str] = GRADES,
 ) -> dict:
     """Measures of n cases, ready for JSON: what is not defined is None, and 'notes' says why, never NaN.
 
-    grades: (n,) indices of `GRADES`; probabilities: (n, 3), rows that sum to 1; patients: (n,) names, whom the
+    grades: (n,) indices of `classes`; probabilities: (n, K), rows that sum to 1; patients: (n,) names, whom the
     bootstrap draws, stratified by grade; None takes each case for a patient. A key that ends in '_interval95' holds the
     percentile interval of the key before it. The calibration error has none: resampling repeats cases, which makes the
     error of a draw larger than that of the sample.
 
     Raises: UsageError for shapes or values that cannot be (see `checked`), or fewer than one draw.
     """
-    grades, probabilities = checked(grades, probabilities)
+    grades, probabilities = checked(grades, probabilities, classes)
     patients = np.arange(len(grades)) if patients is None else np.asarray(patients)
     weights = bootstrap_weights(grades, patients, draws, seed)
     predicted = probabilities.argmax(axis=1)
-    found = _measured(grades, probabilities, weights)
+    found = _measured(grades, probabilities, weights, classes)
     out = {
         "n": len(grades),
         "patients": len(np.unique(patients)),
-        "grades": {name: int((grades == c).sum()) for c, name in enumerate(GRADES)},
-        "confusion": confusion(grades, predicted, np.ones((1, len(grades))))[0].astype(int).tolist(),
+        "grades": {name: int((grades == c).sum()) for c, name in enumerate(classes)},
+        "confusion": confusion(grades, predicted, np.ones((1, len(grades))), len(classes))[0].astype(int).tolist(),
     }
     for name, (value, spread) in found.items():
         if not name.startswith("auc_"):
             key = "negative_log_likelihood" if name == "nll" else name
             out |= {key: number_or_none(value), f"{key}_interval95": interval95(spread)}
     return out | {
-        "auc": {name: number_or_none(found[f"auc_{name}"][0]) for name in GRADES},
-        "auc_interval95": {name: interval95(found[f"auc_{name}"][1]) for name in GRADES},
-        "ece": expected_calibration_error(grades, probabilities),
+        "auc": {name: number_or_none(found[f"auc_{name}"][0]) for name in classes},
+        "auc_interval95": {name: interval95(found[f"auc_{name}"][1]) for name in classes},
+        "ece": expected_calibration_error(grades, probabilities, classes=classes),
         "bootstrap_draws": draws,
-        "notes": _notes(grades, predicted, patients),
+        "notes": _notes(grades, predicted, patients, classes),
     }
 
 
@@ -84,34 +85,39 @@ def _over_seeds(values: list[float], spread: list[float] | None) -> dict[str, ob
     }
 
 
-def _measured(grades: np.ndarray, p: np.ndarray, weights: np.ndarray) -> _Measured:
+def _measured(grades: np.ndarray, p: np.ndarray, weights: np.ndarray, classes: Sequence[str] = GRADES) -> _Measured:
     """Every measure but the calibration error, of the sample and under each row of weights (draws, n)."""
     predicted = p.argmax(axis=1)
-    value = table_measures(confusion(grades, predicted, np.ones((1, len(grades)))))
-    spread = table_measures(confusion(grades, predicted, weights))
+    value = table_measures(confusion(grades, predicted, np.ones((1, len(grades))), len(classes)))
+    spread = table_measures(confusion(grades, predicted, weights, len(classes)))
     auc, auc_spread = class_aucs(grades, p), class_aucs(grades, p, weights)
     out: _Measured = {name: (value[name][0], spread[name]) for name in value}
     out["macro_auc"] = auc.mean(), auc_spread.mean(axis=1)
-    out |= {f"auc_{name}": (auc[c], auc_spread[:, c]) for c, name in enumerate(GRADES)}
+    out |= {f"auc_{name}": (auc[c], auc_spread[:, c]) for c, name in enumerate(classes)}
     for name, of_each in (("brier", brier_of_each(grades, p)), ("nll", surprise_of_each(grades, p))):
         out[name] = of_each.mean(), weights @ of_each / weights.sum(axis=1)
     return out
 
 
-def _notes(grades: np.ndarray, predicted: np.ndarray, patients: np.ndarray) -> list[str]:
+def _notes(grades: np.ndarray, predicted: np.ndarray, patients: np.ndarray, classes: Sequence[str]) -> list[str]:
     """One sentence for everything that a reader of the numbers must know."""
     notes = []
-    for c, name in enumerate(GRADES):
+    for c, name in enumerate(classes):
         held = len(np.unique(patients[grades == c]))
         if not held:
-            notes.append(f"No case is graded {name}: its AUC and every mean over the three grades are not defined.")
+            text = f"No case is graded {name}: its AUC and every mean over the {_number(len(classes))} grades"
+            notes.append(f"{text} are not defined.")
         elif held < FEW_PATIENTS:
             notes.append(f"Only {held} of the patients are graded {name}: intervals that rest on them are too narrow.")
         if held and not (predicted == c).any():
             notes.append(f"No case is predicted {name}: its precision counts as 0.")
     there = np.unique(grades)
     if len(there) == 1:
-        notes.append(f"All cases are graded {GRADES[there[0]]}, so there is nothing to tell apart: no AUC is defined.")
+        notes.append(f"All cases are graded {classes[there[0]]}, so there is nothing to tell apart: no AUC is defined.")
     if len(np.unique(np.concatenate([grades, predicted]))) == 1:
         notes.append("Grades and predictions are all the same, so kappa is not defined.")
     return notes
+
+
+def _number(count: int) -> str:
+    return {2: "two", 3: "three", 4: "four", 5: "five"}.get(count, str(count))

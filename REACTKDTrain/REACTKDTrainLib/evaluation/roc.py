@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from REACTKDLib.core.grades import GRADES
@@ -31,17 +33,22 @@ def true_positive_rates(
 
 
 def roc_curves(
-    grades: np.ndarray, probabilities: np.ndarray, patients: np.ndarray | None = None, draws: int = 2000, seed: int = 0
+    grades: np.ndarray,
+    probabilities: np.ndarray,
+    patients: np.ndarray | None = None,
+    draws: int = 2000,
+    seed: int = 0,
+    classes: Sequence[str] = GRADES,
 ) -> dict[str, dict[str, list[float]] | None]:
     """Each class against the rest: 'false_positive_rate' (`GRID`), 'true_positive_rate', and its pointwise 95 % band
     'low', 'high' over patients, stratified by grade. None for a class that is absent, or alone.
 
     Raises: UsageError, see `checked` and `bootstrap_weights`.
     """
-    grades, probabilities = checked(grades, probabilities)
+    grades, probabilities = checked(grades, probabilities, classes)
     weights = bootstrap_weights(grades, patients, draws, seed)
     out: dict[str, dict[str, list[float]] | None] = {}
-    for c, name in enumerate(GRADES):
+    for c, name in enumerate(classes):
         own = grades == c
         if own.all() or not own.any():
             out[name] = None

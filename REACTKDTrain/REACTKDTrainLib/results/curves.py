@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.results.figures import COLORS
 
 if TYPE_CHECKING:
@@ -25,8 +24,9 @@ def draw_roc(
         band: the name whose 95 % band is shown.
         limit: the name that is drawn dashed, as the best that is possible.
     """
-    axes = figure.subplots(1, len(GRADES), sharey=True)
-    for axis, grade in zip(axes, GRADES, strict=True):
+    grades = list(next(iter(curves.values())))
+    axes = figure.subplots(1, len(grades), sharey=True)
+    for axis, grade in zip(axes, grades, strict=True):
         axis.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
         for color, (name, found) in zip(COLORS, curves.items(), strict=False):
             if found[grade] is None:

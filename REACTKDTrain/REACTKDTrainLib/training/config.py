@@ -17,6 +17,7 @@ from pydantic import Field, PlainSerializer, WrapValidator
 from REACTKDLib.core.bounds import LARGEST_SEED
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.student.config import StudentConfig
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDTrainLib.cohorts.sizes import SIZES, preparation_of
 from REACTKDTrainLib.content_store import content_key
 from REACTKDTrainLib.data.annotators import MaskPerturbation
@@ -57,11 +58,11 @@ class DataConfig:
     window: Literal["fold", "usual"] = "fold"
     doses: bool = True
 
-    def store(self, cache: Path) -> PreparedStore:
-        """Where the cases of a training with these settings are prepared and kept, below `cache`."""
+    def store(self, cache: Path, task: Task = HCC_GRADE) -> PreparedStore:
+        """Where the cases of a training with these settings are prepared and kept, below `cache`, for a task."""
         return PreparedStore(
             cache / "prepared",
-            preparation_of(self.size),
+            preparation_of(self.size, task),
             self.mask_variants,
             self.perturbation,
             self.mask_seed,
@@ -98,13 +99,14 @@ def heads_stage() -> StageConfig:
 
 @settings
 class LossConfig:
-    """gamma: of the focal loss (paper's code 2). class_weights: well, moderate, poor (paper 1.5, 1, 2). branches:
+    """gamma: of the focal loss (paper's code 2). class_weights: one for each class, in order; well, moderate, poor
+    (paper 1.5, 1, 2). branches:
     weight of each teacher branch's own focal loss. consistency: weight of the dose branch's consistency on CT without
     grades. auxiliary: weight of regressing a phantom's latents from the student's lesions; real cohorts have none.
     """
 
     gamma: Weight = 2.0
-    class_weights: tuple[ClassWeight, ClassWeight, ClassWeight] = (1.5, 1.0, 2.0)
+    class_weights: Annotated[tuple[ClassWeight, ...], Field(min_length=2, max_length=100)] = (1.5, 1.0, 2.0)
     branches: Weight = 0.5
     consistency: Weight = 1.0
     auxiliary: Weight = 0.0
@@ -113,7 +115,7 @@ class LossConfig:
 
 
 #: settings that earlier releases did not have, and the values with which a run of theirs can go on
-ADDED = {"distillation": {"scores": 1.0, "attention": 1.0}}
+ADDED = {"distillation": {"scores": 1.0, "attention": 1.0, "classes": 3}}
 
 
 @settings
@@ -140,6 +142,15 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         student, teacher = self.student, self.teacher
+        classes = {
+            "student.classes": student.classes,
+            "teacher.classes": teacher.classes,
+            "distillation.classes": self.distillation.classes,
+            "loss.class_weights": len(self.loss.class_weights),
+        }
+        if len(set(classes.values())) > 1:
+            said = ", ".join(f"{name} {count}" for name, count in classes.items())
+            raise UsageError(f"The settings disagree on the number of classes ({said}); make them those of the task.")
         shared = (student.widths[-1], student.cbam_kernel, student.cbam_ratio)
         if student.cbam and shared != (teacher.width, teacher.cbam_kernel, teacher.cbam_ratio):
             raise UsageError(
@@ -158,6 +169,15 @@ class TrainingConfig:
             teacher_stage=StageConfig(epochs=20, batch=4, lr=2e-3),
             student_stage=StageConfig(epochs=20, batch=8, lr=3e-3),
         )
+
+    def for_task(self, task: Task) -> TrainingConfig:
+        """The same settings with the classes and images of a task; classes of another one than ours weigh the same."""
+        if task == HCC_GRADE:
+            return self
+        classes = len(task.classes)
+        changes: dict[str, Any] = {name: {"classes": classes} for name in ("student", "teacher", "distillation")}
+        changes["student"]["modalities"] = list(task.modalities)
+        return self.from_dict({**changes, "loss": {"class_weights": [1.0] * classes}}, self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], base: TrainingConfig | None = None) -> TrainingConfig:

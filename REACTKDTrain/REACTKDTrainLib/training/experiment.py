@@ -46,7 +46,7 @@ def run_experiment(options: RunOptions, on_progress: OnProgress = no_progress) -
     state is kept).
     """
     device = choose_device(options.device)
-    config = options.training_config(size_of(options.cohort))
+    config = options.training_config(size_of(options.cohort), options.read_task())
     processes = Processes.joined(device.type)
     try:
         run = Experiment(options, config, device, processes, on_progress if processes.first else no_progress)
@@ -79,7 +79,13 @@ class Experiment:
         self.output = Path(self.options.output)
         self.cache = Path(self.options.cache) if self.options.cache else self.output / "cache"
         self.stop = StopFile(self.output)
-        self.store = self.config.data.store(self.cache)
+        self.task = self.options.read_task()
+        if self.config.student.classes != len(self.task.classes):
+            raise UsageError(
+                f"The task {self.task.name} has {len(self.task.classes)} classes where the settings have "
+                f"{self.config.student.classes}; leave the number of classes to the task."
+            )
+        self.store = self.config.data.store(self.cache, self.task)
 
     def run(self) -> Result:
         """Everything, in order; what an earlier run finished is not done again."""
@@ -146,15 +152,17 @@ class Experiment:
     def _open(self) -> dict[str, Cohort]:
         options, size = self.options, self.config.data.size
         whole = self.config.data.doses
-        cohorts = {"cohort": open_cohort(options.cohort, size, whole)}
+        cohorts = {"cohort": open_cohort(options.cohort, size, whole, self.task)}
         if options.unlabeled:
-            cohorts["unlabeled"] = open_cohort(options.unlabeled, size, whole)
+            cohorts["unlabeled"] = open_cohort(options.unlabeled, size, whole, self.task)
         if options.external:
-            cohorts["external"] = open_cohort(options.external, size, whole)  # as much of the body as in training
+            cohorts["external"] = open_cohort(
+                options.external, size, whole, self.task
+            )  # as much of the body as in training
         if not cohorts["cohort"].graded:
             raise UsageError(
-                f"No case of the cohort {cohorts['cohort'].name} has a grade; training needs grades (well, moderate, "
-                "poor). CT without grades can be given as the unlabeled cohort."
+                f"No case of the cohort {cohorts['cohort'].name} has a grade; training needs grades ("
+                f"{', '.join(self.task.class_names)}). CT without grades can be given as the unlabeled cohort."
             )
         cohorts["cohort"] = replace(cohorts["cohort"], cases=cohorts["cohort"].graded)
         return cohorts
@@ -259,7 +267,7 @@ class Experiment:
         if self.processes.first:
             result, metrics = write_outcome(self.output, self.config, cohorts, record, chosen)
             if len(chosen) > 1:
-                save_ensemble(self.output / ENSEMBLE, chosen, self.config, record, metrics)
+                save_ensemble(self.output / ENSEMBLE, chosen, self.config, record, metrics, self.task)
                 result = replace(result, ensemble=self.output / ENSEMBLE)
             self.on_progress(1.0, "done")
         self.processes.wait()

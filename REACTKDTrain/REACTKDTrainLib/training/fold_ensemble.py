@@ -6,24 +6,30 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from REACTKDLib.core.student.ensemble import MEMBERS, Ensemble, write_ensemble
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.writing.atomic import write_text, written_beside
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.outputs import Chosen, measures_table, save_model
 
 
 def save_ensemble(
-    folder: Path, chosen: Sequence[Chosen], config: TrainingConfig, record: dict, metrics: dict
+    folder: Path,
+    chosen: Sequence[Chosen],
+    config: TrainingConfig,
+    record: dict,
+    metrics: dict,
+    task: Task = HCC_GRADE,
 ) -> Ensemble:
     """Write `configs/ensemble.json`, `members/fold<n>` and `docs/README.md`, whole or not at all.
 
-    chosen: the students of at least two folds. metrics: of the whole run, as in `metrics.json`. Raises:
-    OutputNotWritable.
+    chosen: the students of at least two folds. metrics: of the whole run, as in `metrics.json`. task: what they answer.
+    Raises: OutputNotWritable.
     """
     shown = {key: value for key, value in metrics.items() if key != "external"}
     names = [f"fold{one.fold}" for one in chosen]
     with written_beside(folder) as beside:
         for name, one in zip(names, chosen, strict=True):
-            save_model(beside / MEMBERS / name, one, config, record, shown)
+            save_model(beside / MEMBERS / name, one, config, record, shown, task)
         made = write_ensemble(beside, names)
         write_text(beside / "docs" / "README.md", ensemble_card(made, metrics))
     return Ensemble.load(folder)

@@ -13,6 +13,7 @@ from pydantic import Field
 from pydantic.alias_generators import to_camel
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDTrainLib.distillation.methods import METHODS
 from REACTKDTrainLib.settings import schema_of, settings
 
@@ -38,6 +39,11 @@ GROUPS = {
                 "Unlabeled CT",
                 "CT without grades (for example LiTS17, or phantom:unlabeled), on which the dose branch of the "
                 "teacher learns consistency. May be empty.",
+            ),
+            "task": (
+                "Task",
+                "A task file (.json): what is asked of which organ, with its classes and words. Empty: grades of "
+                "hepatocellular carcinoma.",
             ),
             "external": (
                 "External cohort",
@@ -112,6 +118,7 @@ class RunOptions:
     cohort: str = ""
     output: Annotated[Path, Field(json_schema_extra={"element": "directory"})] = Path()
     unlabeled: str = ""
+    task: Annotated[Path | None, Field(json_schema_extra={"element": "file", "extensions": ".json"})] = None
     external: str = ""
     stage: Literal["both", "teacher", "student"] = "both"
     method: str = ""
@@ -141,14 +148,18 @@ class RunOptions:
         if self.output.exists() and not self.output.is_dir():
             raise UsageError("The output is a file; give a folder.")
 
-    def training_config(self, size: str) -> TrainingConfig:
-        """All settings: those of a size, changed by the configuration file, then by these options.
+    def read_task(self) -> Task:
+        """What is asked of which organ. Raises: FileMissing, TaskNotValid."""
+        return HCC_GRADE if self.task is None else Task.read(self.task)
+
+    def training_config(self, size: str, task: Task = HCC_GRADE) -> TrainingConfig:
+        """All settings: those of a size and a task, changed by the configuration file, then by these options.
 
         Raises: UsageError that names the setting.
         """
         from REACTKDTrainLib.training.config import TrainingConfig
 
-        config = TrainingConfig.for_size(size)
+        config = TrainingConfig.for_size(size).for_task(task)
         if self.config is not None:
             config = TrainingConfig.read(self.config, config)
         given: dict[str, Any] = {"method": self.method, "folds": self.folds}

@@ -8,11 +8,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.monai_files import USE
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.trained_on import TrainedOn
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.sizes import preparation_of
@@ -77,16 +77,16 @@ def write_outcome(
     test = [read_rows(p) for p in sorted(output.glob("fold*/test.json"))]
     external = [read_rows(p) for p in sorted(output.glob("fold*/external.json"))]
     rows = [row for part in test for row in part]
-    phantom = cohorts["cohort"].phantom
-    metrics = {"digital_phantom": phantom, **measure(rows)}
-    write_predictions(output / "predictions.csv", rows)
-    write_predictions(output / "predictions_by_inputs.csv", rows, subsets=True)
+    phantom, classes = cohorts["cohort"].phantom, cohorts["cohort"].task.class_names
+    metrics = {"digital_phantom": phantom, **measure(rows, classes=classes)}
+    write_predictions(output / "predictions.csv", rows, classes=classes)
+    write_predictions(output / "predictions_by_inputs.csv", rows, True, classes)
     outside = None
     if external:
         joined = averaged(external)
-        outside = {"digital_phantom": cohorts["external"].phantom, **measure(joined)}
-        write_predictions(output / "predictions_external.csv", joined)
-        write_predictions(output / "predictions_external_by_inputs.csv", joined, subsets=True)
+        outside = {"digital_phantom": cohorts["external"].phantom, **measure(joined, classes=classes)}
+        write_predictions(output / "predictions_external.csv", joined, classes=classes)
+        write_predictions(output / "predictions_external_by_inputs.csv", joined, True, classes)
         metrics["external"] = outside
     write_metrics(output / "metrics.json", metrics)
     learning_curves(output, phantom)
@@ -96,11 +96,13 @@ def write_outcome(
         best = max(chosen, key=lambda one: one.score)
         bundle = output / "bundle"
         shown = {k: v for k, v in measured.items() if k != "external"}
-        save_model(bundle, best, config, record, shown)
+        save_model(bundle, best, config, record, shown, cohorts["cohort"].task)
     return Result(measured.get("macro_auc"), measured.get("accuracy"), bundle), metrics
 
 
-def save_model(folder: Path, best: Chosen, config: TrainingConfig, record: dict, metrics: dict) -> Bundle:
+def save_model(
+    folder: Path, best: Chosen, config: TrainingConfig, record: dict, metrics: dict, task: Task = HCC_GRADE
+) -> Bundle:
     """Write `configs/metadata.json`, `models/model.pt` and `docs/README.md`. metrics: of the whole run."""
     cohort = counts_of(record["cohorts"]["cohort"])
     training = {
@@ -116,7 +118,7 @@ def save_model(folder: Path, best: Chosen, config: TrainingConfig, record: dict,
     name = "reactkd-phantom-run" if cohort["digital_phantom"] else "reactkd-run"
     about = {"name": name, "version": "1.0.0", "clinical_use": NOT_CLINICAL[cohort["digital_phantom"]]}
     trained = (config.student.modalities, best.trained_on, config.data.size, best.window)
-    metadata = model_metadata(about, *trained, training, metrics)
+    metadata = model_metadata(about, *trained, training, metrics, task)
     card = model_card(metadata["reactkd"], config)
     bundle = Bundle.save(folder, best.student.cpu(), metadata)
     write_text(Path(folder) / "docs" / "README.md", card)
@@ -131,19 +133,21 @@ def model_metadata(
     window: LiverWindow,
     training: Mapping[str, Any],
     evaluation: Mapping[str, Any],
+    task: Task = HCC_GRADE,
 ) -> dict[str, Any]:
     """What a model folder says of its student, as `Bundle.save` takes it.
 
     about: 'name', 'version' and 'clinical_use'. size: of the network's grid, see `cohorts.sizes`; window: of CT.
-    training, evaluation: how it was made and what it is worth, for people.
+    training, evaluation: how it was made and what it is worth, for people. task: what it answers, of which organ.
     """
-    preparation = preparation_of(size).to_metadata()
+    preparation = preparation_of(size, task).to_metadata()
     preparation |= {"ct_center_hu": window.center_hu, "ct_scale_hu": window.scale_hu}
     info = {
         **about,
-        "classes": list(GRADES),
-        "organ": "Liver",
-        "lesion": "Tumor",
+        "task": task.to_dict(),
+        "classes": list(task.class_names),
+        "organ": task.organ.title,
+        "lesion": task.lesion.title,
         "modalities": list(modalities),
         "trained_on": trained_on.to_metadata(),
         "preparation": preparation,
@@ -174,8 +178,7 @@ def model_card(info: dict, config: TrainingConfig) -> str:
         "",
         f"**{info['clinical_use'][0].upper()}{info['clinical_use'][1:]}.**",
         "",
-        "Grades hepatocellular carcinoma (well, moderately, poorly differentiated) from any of CT, FDG PET and "
-        "11C-acetate PET with masks of liver and tumors. A student of REACT-KD (arXiv 2508.02104).",
+        f"{info['task']['intended_use']} A student of REACT-KD (arXiv 2508.02104).",
         "",
         "## What it learned from",
         "",

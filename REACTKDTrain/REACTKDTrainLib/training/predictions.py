@@ -27,7 +27,7 @@ from REACTKDTrainLib.training.fold_data import FoldData
 @dataclass(frozen=True)
 class Prediction:
     """model: 'student', or 'teacher', 'teacher structure function', 'teacher dose'. inputs: 'ct+fdg'; whole: these are
-    all the images that the case has. grade: None where it is not known. probabilities: of `GRADES`.
+    all the images that the case has. grade: None where it is not known. probabilities: of the classes of the task.
     """
 
     case: str
@@ -112,41 +112,43 @@ def read_rows(path: Path) -> list[Prediction]:
         ) from error
 
 
-def write_predictions(path: Path, rows: Iterable[Prediction], subsets: bool = False) -> None:
-    """CSV: case, fold, grade, well, moderate, poor, of the student with all of a case's images; with `subsets` every
-    row, and which model and inputs it is of.
+def write_predictions(
+    path: Path, rows: Iterable[Prediction], subsets: bool = False, classes: Sequence[str] = GRADES
+) -> None:
+    """CSV: case, fold, grade, and each of `classes` (well, moderate, poor), of the student with all of a case's images;
+    with `subsets` every row, and which model and inputs it is of.
     """
-    table: list[list] = [["case", "fold", *(["model", "inputs"] if subsets else []), "grade", *GRADES]]
+    table: list[list] = [["case", "fold", *(["model", "inputs"] if subsets else []), "grade", *classes]]
     for row in sorted(rows, key=lambda r: (r.model, r.inputs, r.case)):
         if subsets or (row.model == "student" and row.whole):
             fold = "" if row.fold < 0 else row.fold
-            grade = "" if row.grade is None else GRADES[row.grade]
+            grade = "" if row.grade is None else classes[row.grade]
             of = [row.model, row.inputs] if subsets else []
             table.append([row.case, fold, *of, grade, *(f"{p:.6f}" for p in row.probabilities)])
     write_text(path, table_text(table))
 
 
-def measure(rows: Sequence[Prediction], draws: int = 2000) -> dict:
+def measure(rows: Sequence[Prediction], draws: int = 2000, classes: Sequence[str] = GRADES) -> dict:
     """metrics.json: of the student with all images at the top, then of each subset of inputs and of each teacher."""
     graded = [row for row in rows if row.grade is not None]
-    out = _summary([r for r in graded if r.model == "student" and r.whole], draws)
+    out = _summary([r for r in graded if r.model == "student" and r.whole], draws, classes)
     out["inputs"] = {
-        subset_name(s): _summary(found, draws)
+        subset_name(s): _summary(found, draws, classes)
         for s in SUBSETS
         if (found := [r for r in graded if r.model == "student" and r.inputs == subset_name(s)])
     }
     models = sorted({r.model for r in graded} - {"student"})
-    out["teachers"] = {m: _summary([r for r in graded if r.model == m], draws) for m in models}
+    out["teachers"] = {m: _summary([r for r in graded if r.model == m], draws, classes) for m in models}
     return out
 
 
-def _summary(rows: Sequence[Prediction], draws: int) -> dict:
+def _summary(rows: Sequence[Prediction], draws: int, classes: Sequence[str]) -> dict:
     """Of cases; the bootstrap draws patients."""
     if not rows:
         return {"n": 0, "notes": ["no case with a grade was predicted"]}
     grades = np.array([row.grade for row in rows])
     probabilities = np.array([row.probabilities for row in rows])
-    return summarize(grades, probabilities, np.array([row.patient for row in rows]), draws=draws)
+    return summarize(grades, probabilities, np.array([row.patient for row in rows]), draws=draws, classes=classes)
 
 
 def write_metrics(path: Path, metrics: dict) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.training.config import TrainingConfig
@@ -45,6 +45,7 @@ def describe_run(
         "format": FORMAT,
         "configuration": config.to_dict(),
         "seed": config.seed,
+        **_task_of(cohorts["cohort"].task),
         "cohorts": {role: describe_cohort(cohort) for role, cohort in cohorts.items()},
         "versions": versions(),
         "hardware": {
@@ -59,6 +60,11 @@ def describe_run(
     }
 
 
+def _task_of(task: Task) -> dict:
+    """Another task than the built-in one, as its file says it."""
+    return {} if task == HCC_GRADE else {"task": task.to_dict()}
+
+
 def describe_cohort(cohort: Cohort) -> dict:
     """Numbers, not names."""
     grades = [case.grade for case in cohort.cases]
@@ -67,7 +73,8 @@ def describe_cohort(cohort: Cohort) -> dict:
         "digital_phantom": cohort.phantom,
         "cases": len(cohort),
         "patients": len({case.patient for case in cohort.cases}),
-        "grades": {name: grades.count(n) for n, name in enumerate(GRADES)} | {"none": grades.count(None)},
+        "grades": {name: grades.count(n) for n, name in enumerate(cohort.task.class_names)}
+        | {"none": grades.count(None)},
         "skipped": [{"case": case, "reason": reason} for case, reason in cohort.skipped],
     }
 

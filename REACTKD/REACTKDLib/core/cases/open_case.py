@@ -21,6 +21,7 @@ from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.checks import checked
 from REACTKDLib.core.masks.lesions import DrawnMasks, lesion_map
 from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted
 from REACTKDLib.core.text import tr as _
 
@@ -41,6 +42,7 @@ def open_case(
     case_id: str | None = None,
     different_patients_ok: bool = False,
     keep_specks: bool = False,
+    task: Task = HCC_GRADE,
 ) -> Case:
     """Read one patient from files and check everything; the findings come with the case.
 
@@ -49,7 +51,7 @@ def open_case(
     FDG, else acetate). liver, tumor: names or label numbers; None leaves the choice to terminology codes, then names;
     an empty `tumor` says that there is none. case_id: for reports; neutral by default. different_patients_ok: take
     files whose DICOM headers name different patients, since each was given a pseudonym of its own; a warning tells.
-    keep_specks: grade lesions under 0.05 ml too.
+    keep_specks: grade lesions under 0.05 ml too. task: whose organ and lesions are looked for, see `Task`.
 
     Raises: NoVolume, EmptySegmentation, MaskOffImage, PatientMismatch, and what `read_volume`, `read_dicom_volume`,
     `read_segmentation`, `read_dicom_segmentation`, `choose` and `checked` raise.
@@ -59,9 +61,16 @@ def open_case(
     if not given:
         raise NoVolume(_("No image is given; give a CT (--ct), or a PET (--fdg, --acetate) with masks drawn on it."))
     if segmentation is None:
-        raise EmptySegmentation(_("No segmentation is given; give the file with the liver and its tumors."))
+        raise no_segmentation(task)
     volumes, findings = read_volumes(given, segmentation, different_patients_ok=different_patients_ok)
-    return case_of(volumes, read_any_segmentation(segmentation), liver, tumor, case_id, findings, keep_specks)
+    masks = read_any_segmentation(segmentation, task)
+    return case_of(volumes, masks, liver, tumor, case_id, findings, keep_specks, task)
+
+
+def no_segmentation(task: Task) -> EmptySegmentation:
+    """Return the error for a case without masks."""
+    text = _("No segmentation is given; give the file with the {organ} and its {lesions}.")
+    return EmptySegmentation(text, organ=task.organ.name, lesions=task.lesion.many)
 
 
 def case_of(
@@ -72,6 +81,7 @@ def case_of(
     case_id: str | None = None,
     findings: Sequence[Finding] = (),
     keep_specks: bool = False,
+    task: Task = HCC_GRADE,
 ) -> Case:
     """Return the checked case of images and a segmentation that are read already: see `open_case`.
 
@@ -80,11 +90,11 @@ def case_of(
     reference = next(iter(volumes.values()))
     check_images_together(volumes)
     file = on_image(file, reference)
-    choice = choose([segment.candidate for segment in file.segments], _as_names(liver), _as_names(tumor))
-    drawn, more = masks_on(file, choice, reference)
+    choice = choose([segment.candidate for segment in file.segments], _as_names(liver), _as_names(tumor), task)
+    drawn, more = masks_on(file, choice, reference, task)
     all_findings = (*findings, *file.findings, *more)
     name = case_id or NEUTRAL_ID
-    return checked(Case(name, volumes, drawn.liver, drawn.tumor, all_findings, keep_specks, drawn.lesions))
+    return checked(Case(name, volumes, drawn.liver, drawn.tumor, all_findings, keep_specks, drawn.lesions, task))
 
 
 def read_volumes(
@@ -129,16 +139,18 @@ def on_image(file: Segmentation, reference: Volume) -> Segmentation:
     return replace(file, ijk_to_ras=place, findings=(*file.findings, *more)) if more else file
 
 
-def read_any_segmentation(path: PathLike) -> Segmentation:
+def read_any_segmentation(path: PathLike, task: Task = HCC_GRADE) -> Segmentation:
     """Read a `.seg.nrrd`, a label map, or a DICOM SEG by its file or folder: see `read_objects` for several objects."""
     from REACTKDLib.core.files.dicom.seg_objects import read_objects, segmentation_objects
     from REACTKDLib.core.files.dicom.series import is_dicom_source
 
     check_path(path, SEGMENTATION_ROLE)
-    return read_objects(segmentation_objects(path)) if is_dicom_source(path) else read_segmentation(path)
+    return read_objects(segmentation_objects(path)) if is_dicom_source(path) else read_segmentation(path, task)
 
 
-def masks_on(file: Segmentation, choice: Choice, reference: Volume) -> tuple[DrawnMasks, list[Finding]]:
+def masks_on(
+    file: Segmentation, choice: Choice, reference: Volume, task: Task = HCC_GRADE
+) -> tuple[DrawnMasks, list[Finding]]:
     """Return liver, tumor and lesions on the grid of `reference`, and what was done to bring them there.
 
     Masks on another grid are resampled by their own geometry, nearest voxel; a file whose geometry is lost (1 mm
@@ -148,11 +160,11 @@ def masks_on(file: Segmentation, choice: Choice, reference: Volume) -> tuple[Dra
     """
     masks = [file.mask(choice.livers), file.mask(choice.tumors)]
     if not masks[0].any():
-        text = _("The liver segment {segments} is empty; draw the liver, or choose the segment that holds it.")
-        raise NoLiver(text, segments=quoted(file.segments[i].name for i in choice.livers))
-    findings = _choice_findings(file, choice)
+        text = _("The {organ} segment {segments} is empty; draw the {organ}, or choose the segment that holds it.")
+        raise NoLiver(text, segments=quoted(file.segments[i].name for i in choice.livers), organ=task.organ.name)
+    findings = _choice_findings(file, choice, task)
     grid = Grid(reference.shape, reference.ijk_to_ras)
-    named = one_lesion_each([segment.candidate for segment in file.segments], choice.tumors)
+    named = one_lesion_each([segment.candidate for segment in file.segments], choice.tumors, task)
     lesions = [file.mask([i]) for i in named] if len(named) > 1 else []
     if not same_place(file.grid, grid):
         if file.grid.shape == grid.shape and has_no_geometry(file.ijk_to_ras):
@@ -164,41 +176,47 @@ def masks_on(file: Segmentation, choice: Choice, reference: Volume) -> tuple[Dra
             share = share_inside(masks[0], file.ijk_to_ras, grid)
             masks, lesions = ([mask_on_grid(mask, file.ijk_to_ras, grid) for mask in some] for some in (masks, lesions))
             if share == 0 or not masks[0].any():
-                raise MaskOffImage(
-                    _("The liver mask does not overlap the image; check that both belong to the same patient and scan.")
+                text = _(
+                    "The {organ} mask does not overlap the image; check that both belong to the same patient and scan."
                 )
-            findings += _grid_findings(share)
+                raise MaskOffImage(text, organ=task.organ.name)
+            findings += _grid_findings(share, task)
     boxes = [bounding_box(mask) or (slice(0, 0),) * 3 for mask in lesions]
     apart = lesion_map([(box, mask[box]) for box, mask in zip(boxes, lesions, strict=True)], grid.shape)
     return DrawnMasks(*masks, apart), findings
 
 
-def _grid_findings(share: float) -> list[Finding]:
+def _grid_findings(share: float, task: Task) -> list[Finding]:
     text = _("The segmentation lies on another grid than the image and was resampled to it (nearest voxel).")
     findings = [Finding("segmentation-resampled", "info", text)]
     if share < 0.995:
-        text = _("Only {percent} % of the liver mask lies inside the image; the rest was left out.")
-        findings.append(Finding("mask-partly-outside", "warning", text, percent=f"{100 * share:.0f}"))
+        text = _("Only {percent} % of the {organ} mask lies inside the image; the rest was left out.")
+        percent, organ = f"{100 * share:.0f}", task.organ.name
+        findings.append(Finding("mask-partly-outside", "warning", text, percent=percent, organ=organ))
     return findings
 
 
-def _choice_findings(file: Segmentation, choice: Choice) -> list[Finding]:
+def _choice_findings(file: Segmentation, choice: Choice, task: Task) -> list[Finding]:
     if choice.guessed:
-        text = _("The labels have no names; 1 was read as liver and 2 as tumor, as public liver data sets write them.")
-        return [Finding("labels-by-convention", "warning", text)]
-    return parts_findings({file.segments[i].name: file.mask([i]).any() for i in choice.livers})
+        text = _(
+            "The labels have no names; 1 was read as {organ} and 2 as {lesion}, as public {organ} data sets write them."
+        )
+        organ, lesion = task.organ.name, task.lesion.name
+        return [Finding("labels-by-convention", "warning", text, organ=organ, lesion=lesion)]
+    return parts_findings({file.segments[i].name: file.mask([i]).any() for i in choice.livers}, task)
 
 
-def parts_findings(drawn: Mapping[str, bool]) -> list[Finding]:
-    """Return what to say of a liver that was put together from several segments. drawn: name -> has it a voxel."""
+def parts_findings(drawn: Mapping[str, bool], task: Task = HCC_GRADE) -> list[Finding]:
+    """Return what to say of an organ that was put together from several segments. drawn: name -> has it a voxel."""
     if len(drawn) < 2:
         return []
-    text = _("The liver was put together from the segments {segments}.")
-    findings = [Finding("liver-of-parts", "info", text, segments=quoted(drawn))]
+    text = _("The {organ} was put together from the segments {segments}.")
+    findings = [Finding("liver-of-parts", "info", text, segments=quoted(drawn), organ=task.organ.name)]
     empty = [name for name, has_voxels in drawn.items() if not has_voxels]
     if empty:
-        text = _("Of the parts of the liver {segments} hold no voxel; draw them, unless they were resected.")
-        findings.append(Finding("liver-part-empty", "warning", text, segments=quoted(empty)))
+        text = _("Of the parts of the {organ} {segments} hold no voxel; draw them, unless they were resected.")
+        named, organ = quoted(empty), task.organ.name
+        findings.append(Finding("liver-part-empty", "warning", text, segments=named, organ=organ))
     return findings
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from REACTKDLib.core.cases.job import Job
-from REACTKDLib.core.cases.open_case import case_of, on_image, read_any_segmentation, read_volumes
-from REACTKDLib.core.errors import EmptySegmentation, NoVolume, ReactkdError
+from REACTKDLib.core.cases.open_case import case_of, no_segmentation, on_image, read_any_segmentation, read_volumes
+from REACTKDLib.core.errors import NoVolume, ReactkdError
 from REACTKDLib.core.files.given_paths import check_path
 from REACTKDLib.core.files.label_values import mask_of
-from REACTKDLib.core.files.recognition import choose
+from REACTKDLib.core.files.recognition import Choice, Kind, choose
 from REACTKDLib.core.files.segmentations import COLORS, Segment, Segmentation, terminology_entry
 from REACTKDLib.core.files.volumes import RawImage, read_raw
 from REACTKDLib.core.findings import Finding
@@ -23,10 +22,10 @@ from REACTKDLib.core.images.regrid import mask_on_grid
 from REACTKDLib.core.images.stated_places import settled_place
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
 
-MASKS = (("Liver", "liver"), ("Tumor", "tumor"))
-MASK_ROLES = (_("the liver mask"), _("the tumor mask"))
+KINDS: tuple[Kind, Kind] = ("liver", "tumor")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,22 +44,24 @@ class JobFiles:
     problem: str = ""
 
 
-def open_job(job: Job, case_id: str | None = None, check: Callable[[], None] = lambda: None) -> Case:
+def open_job(
+    job: Job, case_id: str | None = None, check: Callable[[], None] = lambda: None, task: Task = HCC_GRADE
+) -> Case:
     """Read a job and check everything, as `open_case` does, which also says what it raises.
 
     check: called before each file, and before what was read is checked; it may raise to stop.
     """
     _need_images(job)
     if job.segmentation is None and job.mask_files is None:
-        raise EmptySegmentation(_("No segmentation is given; give the file with the liver and its tumors."))
+        raise no_segmentation(task)
     volumes, findings = read_volumes(job.images, job.segmentation, check, job.different_patients_ok)
     check()
-    segmentation = _segmentation_of(job)
+    segmentation = _segmentation_of(job, task)
     check()
-    return case_of(volumes, segmentation, job.liver, job.tumor, case_id or job.case, findings, job.keep_specks)
+    return case_of(volumes, segmentation, job.liver, job.tumor, case_id or job.case, findings, job.keep_specks, task)
 
 
-def read_job(job: Job, check: Callable[[], None] = lambda: None) -> JobFiles:
+def read_job(job: Job, check: Callable[[], None] = lambda: None, task: Task = HCC_GRADE) -> JobFiles:
     """Read a job to be shown; masks that cannot be used are a `problem`, not an error: they can be drawn.
 
     check: called before each file; it may raise to stop.
@@ -75,14 +76,14 @@ def read_job(job: Job, check: Callable[[], None] = lambda: None) -> JobFiles:
             volumes, None, findings=tuple(findings), problem=_("No segmentation is listed; draw the masks.")
         )
     try:
-        file = on_image(_segmentation_of(job), next(volumes[m] for m in Modality if m in volumes))
+        file = on_image(_segmentation_of(job, task), next(volumes[m] for m in Modality if m in volumes))
     except ReactkdError as error:
         return JobFiles(volumes, None, findings=tuple(findings), problem=str(error))
     try:
-        choice = choose([segment.candidate for segment in file.segments], _listed(job.liver), _listed(job.tumor))
+        choice = choose([segment.candidate for segment in file.segments], _listed(job.liver), _listed(job.tumor), task)
     except ReactkdError as error:
         return JobFiles(volumes, file, findings=(*findings, *file.findings), problem=str(error))
-    return JobFiles(volumes, _named(file, choice), choice.livers, choice.tumors, (*findings, *file.findings))
+    return JobFiles(volumes, _named(file, choice, task), choice.livers, choice.tumors, (*findings, *file.findings))
 
 
 def _need_images(job: Job) -> None:
@@ -94,43 +95,50 @@ def _listed(names: tuple[str, ...] | None) -> list[str] | None:
     return None if names is None else list(names)
 
 
-def _segmentation_of(job: Job) -> Segmentation:
-    return read_any_segmentation(job.segmentation) if job.mask_files is None else _from_two_files(*job.mask_files)
-
-
-def _from_two_files(liver: Path, tumor: Path) -> Segmentation:
-    for path, role in zip((liver, tumor), MASK_ROLES):
+def _segmentation_of(job: Job, task: Task) -> Segmentation:
+    if job.mask_files is None:
+        return read_any_segmentation(job.segmentation, task)
+    roles = mask_roles(task)
+    for path, role in zip(job.mask_files, roles, strict=True):
         check_path(path, role)
-    return two_masks(*(read_raw(path, role) for path, role in zip((liver, tumor), MASK_ROLES)))
+    return two_masks(*(read_raw(path, role) for path, role in zip(job.mask_files, roles, strict=True)), task)
 
 
-def two_masks(liver: RawImage, tumor: RawImage) -> Segmentation:
+def mask_roles(task: Task) -> tuple[str, str]:
+    """Return what the masks of organ and lesions are called in messages: "the liver mask", "the tumor mask"."""
+    return tuple(_("the {structure} mask").format(structure=task.structure(kind).name) for kind in KINDS)
+
+
+def two_masks(liver: RawImage, tumor: RawImage, task: Task = HCC_GRADE) -> Segmentation:
     """Return two images of labels, any whole number above 0, as two segments on the grid of the first.
 
-    Raises: NotASegmentation, see `files.label_values.mask_of`.
+    liver, tumor: of the organ and the lesions of the task. Raises: NotASegmentation, see `files.label_values.mask_of`.
     """
-    grid = Grid(liver.array.shape[:3], liver.ijk_to_ras)
-    (first, of_first), (second, of_second) = (mask_of(raw.array, role) for raw, role in zip((liver, tumor), MASK_ROLES))
+    grid, roles = Grid(liver.array.shape[:3], liver.ijk_to_ras), mask_roles(task)
+    (first, of_first), (second, of_second) = (mask_of(raw.array, role) for raw, role in zip((liver, tumor), roles))
     own = Grid(tumor.array.shape[:3], tumor.ijk_to_ras)
-    place, more = settled_place(own, tumor.other_places, grid, liver.other_places, _("the tumor mask"))
+    place, more = settled_place(own, tumor.other_places, grid, liver.other_places, roles[1])
     if second.shape != first.shape or not np.allclose(place, liver.ijk_to_ras, atol=1e-3):
         second = mask_on_grid(second, place, grid)
     layers = np.stack([first, second]).astype(np.uint8)
-    segments = tuple(
-        Segment(name, 1, layer, COLORS[kind], terminology_entry(kind)) for layer, (name, kind) in enumerate(MASKS)
-    )
+    segments = tuple(_segment(kind, task, 1, layer) for layer, kind in enumerate(KINDS))
     findings = (*liver.findings, *of_first, *tumor.findings, *of_second, *more)
     return Segmentation(layers, liver.ijk_to_ras, segments, findings, liver.other_places)
 
 
-def _named(file: Segmentation, choice) -> Segmentation:
+def _segment(kind: Kind, task: Task, label: int, layer: int, more: str = "") -> Segment:
+    name = task.structure(kind).title + more
+    return Segment(name, label, layer, COLORS[kind], terminology_entry(kind, task))
+
+
+def _named(file: Segmentation, choice: Choice, task: Task) -> Segmentation:
     """Give segments without a name ("label 1") the name and code of what they were taken for."""
     segments = list(file.segments)
-    for (name, kind), indices in zip(MASKS, (choice.livers, choice.tumors)):
+    for kind, indices in zip(KINDS, (choice.livers, choice.tumors)):
         for index in indices:
             old = segments[index]
             if old.terminology or old.name != f"label {old.label}":
                 continue
             number = f" (label {old.label})" if len(indices) > 1 else ""  # a label may be a part: no "Tumor 2"
-            segments[index] = Segment(name + number, old.label, old.layer, COLORS[kind], terminology_entry(kind))
+            segments[index] = _segment(kind, task, old.label, old.layer, number)
     return replace(file, segments=tuple(segments))

@@ -9,7 +9,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from REACTKDLib.core.files.segment_names import SegmentName, is_neutral
+from REACTKDLib.core.files.segment_names import SegmentName
+from REACTKDLib.core.task import Task
+from REACTKDLib.core.task_parts import COUINAUD
 
 Code = tuple[str, str]
 WHOLE = frozenset("12345678")
@@ -65,6 +67,11 @@ class LiverPart:
     sure: bool
 
 
+def part_codes(task: Task) -> frozenset[Code]:
+    """Return the codes of the parts that the organ of a task may be drawn in."""
+    return frozenset(SEGMENT_OF_CODE if task.organ.parts == COUINAUD else ())
+
+
 def part_of_liver(name: str, codes: Iterable[Code] = ()) -> LiverPart | None:
     """Return which part of the liver a segment shows by its codes, else by its name; None for anything else.
 
@@ -77,7 +84,7 @@ def part_of_liver(name: str, codes: Iterable[Code] = ()) -> LiverPart | None:
         return LiverPart(frozenset({known + half.group(1) if half else known}), True)
     words = re.sub(rf"\bs(?={_ROMAN_NUMERAL}[ab]?\b)", "s ", " ".join(entry.plain_words)).split()
     others = [word for word in words if word not in _ORGAN]
-    if not words or not all(is_neutral(word) or word in _ORGAN | _SIDES | _AREAS for word in words):
+    if not words or not all(entry.is_neutral(word) or word in _ORGAN | _SIDES | _AREAS for word in words):
         return None
     sure = len(others) < len(words)
     if not sure and re.fullmatch(r"\s*Segment_\d+\s*", name):

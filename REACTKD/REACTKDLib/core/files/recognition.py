@@ -1,5 +1,7 @@
 """Which segments show the liver and which the tumors: by terminology code, then by name, then by the user's word.
 
+For another task "liver" stands for its organ and "tumor" for its lesions: codes and words are those that it states.
+
 A wrong guess here is a wrong grade without any sign: what can be read in two ways is asked, and the error lists what is
 there. How names are read: `segment_names`; a liver drawn in parts: `liver_parts`.
 """
@@ -10,30 +12,36 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from REACTKDLib.core.errors import AmbiguousSegment, EmptySegmentation, LabelMissing, NoLiver
-from REACTKDLib.core.files.liver_parts import SEGMENT_OF_CODE, Code, LiverPart, missing_segments, part_of_liver
-from REACTKDLib.core.files.segment_names import Kind, SegmentName, drawn_twice, recognize_name
+from REACTKDLib.core.files.liver_parts import (
+    SEGMENT_OF_CODE,
+    Code,
+    LiverPart,
+    missing_segments,
+    part_codes,
+    part_of_liver,
+)
+from REACTKDLib.core.files.name_words import Kind
+from REACTKDLib.core.files.segment_names import SegmentName, drawn_twice, recognize_name
+from REACTKDLib.core.task import HCC_GRADE, Task
+from REACTKDLib.core.task_parts import COUINAUD
 from REACTKDLib.core.text import quoted
 from REACTKDLib.core.text import tr as _
 
 __all__ = ["Candidate", "Choice", "Code", "CodeVerdict", "Kind", "choose", "recognize_code", "recognize_name"]
 
-LIVER_CODE: Code = ("SCT", "10200004")
-MASS_CODE: Code = ("SCT", "4147007")
 # SNOMED CT, and the older SNOMED RT codes that archives still hold.
-LIVER_CODES = frozenset({LIVER_CODE, ("SRT", "T-62000")})
 # Necrosis: part of a lesion, as in HCC-TACE-Seg.
 PART_CODES = frozenset({("SCT", "6574001"), ("SRT", "M-54000")})
+#: of lesions as such, in whatever organ; a task adds its own
 TUMOR_CODES = frozenset(
     {
-        MASS_CODE,
+        ("SCT", "4147007"),  # Mass
         ("SCT", "108369006"),  # Neoplasm
         ("SCT", "86049000"),  # Neoplasm, primary
         ("SCT", "372087000"),  # Neoplasm, primary (as DICOM lists it since 2020)
         ("SCT", "14799000"),  # Neoplasm, secondary
         ("SCT", "27925004"),  # Nodule
         ("SCT", "52988006"),  # Lesion
-        ("SCT", "25370001"),  # Hepatocellular carcinoma
-        ("SCT", "109841003"),  # Liver cell carcinoma
         ("SRT", "M-03000"),  # Mass
         ("SRT", "M-8FFFF"),  # Neoplasm
         ("SRT", "M-80003"),  # Neoplasm, primary
@@ -82,20 +90,25 @@ class Choice:
     guessed: bool = False
 
 
-def recognize_code(type_code: Code, region_code: Code = ("", "")) -> CodeVerdict:
+def recognize_code(type_code: Code, region_code: Code = ("", ""), task: Task = HCC_GRADE) -> CodeVerdict:
     """Return what a terminology code says. A mass in another organ (by its region code) is no tumor here."""
     if type_code in _OPEN_CODES:
         return CodeVerdict(None, True)
-    if type_code in LIVER_CODES:
+    if type_code in task.organ.keys:
         return CodeVerdict("liver", False)
-    in_liver = region_code in _OPEN_CODES or region_code in LIVER_CODES or region_code in SEGMENT_OF_CODE
-    if type_code in TUMOR_CODES and in_liver:
+    inside = region_code in _OPEN_CODES or region_code in task.organ.keys or region_code in part_codes(task)
+    if inside and (type_code in TUMOR_CODES or type_code in task.lesion.keys or type_code == task.lesion.finding.key):
         return CodeVerdict("tumor", False)
     return CodeVerdict(None, False)
 
 
-def choose(candidates: Sequence[Candidate], liver: Sequence[str] | None, tumor: Sequence[str] | None) -> Choice:
-    """Return which candidates are the liver and the tumors.
+def choose(
+    candidates: Sequence[Candidate],
+    liver: Sequence[str] | None,
+    tumor: Sequence[str] | None,
+    task: Task = HCC_GRADE,
+) -> Choice:
+    """Return which candidates are the liver and the tumors, or organ and lesions of another task.
 
     liver, tumor: names or keys (label numbers) that the user gave; None leaves the choice to codes, then names; an
     empty `tumor` says that there is none. Labels without names, 1 or 1 and 2 only, are read as LiTS and the Medical
@@ -104,34 +117,39 @@ def choose(candidates: Sequence[Candidate], liver: Sequence[str] | None, tumor: 
     Raises: EmptySegmentation, LabelMissing, NoLiver, AmbiguousSegment.
     """
     if not candidates:
-        raise EmptySegmentation(_("The segmentation is empty; draw the liver and its tumors, or choose another file."))
+        raise EmptySegmentation(
+            _("The segmentation is empty; draw the {organ} and its {lesions}, or choose another file."),
+            organ=task.organ.name,
+            lesions=task.lesion.many,
+        )
     livers = None if liver is None else tuple(i for wanted in liver for i in _find(candidates, wanted))
     tumors = None if tumor is None else tuple(i for wanted in tumor for i in _find(candidates, wanted))
-    kinds = [_kind_of(candidate) for candidate in candidates]
+    kinds = [_kind_of(candidate, task) for candidate in candidates]
     by_number = _by_convention(candidates, kinds)
     guessed = by_number is not None and (livers is None or tumors is None)
     if by_number is not None:
         kinds = by_number
     if tumors is None:
-        tumors = _all_tumors(candidates, [i for i, k in enumerate(kinds) if k == "tumor" and i not in (livers or ())])
+        tumors = [i for i, k in enumerate(kinds) if k == "tumor" and i not in (livers or ())]
+        tumors = _all_tumors(candidates, tumors, task)
     if livers is None:
         found = [i for i, kind in enumerate(kinds) if kind == "liver" and i not in tumors]
-        livers = _one_liver(candidates, found, _parts_of(candidates, kinds, tumors))
+        livers = _one_liver(candidates, found, _parts_of(candidates, kinds, tumors, task), task)
     return Choice(livers, tumors, guessed)
 
 
-def one_lesion_each(candidates: Sequence[Candidate], tumors: Iterable[int]) -> tuple[int, ...]:
+def one_lesion_each(candidates: Sequence[Candidate], tumors: Iterable[int], task: Task = HCC_GRADE) -> tuple[int, ...]:
     """Return the indices of those tumors that are one whole lesion by their names: see `masks.lesions`."""
-    return tuple(i for i in tumors if _is_one_lesion(candidates[i]))
+    return tuple(i for i in tumors if _is_one_lesion(candidates[i], task))
 
 
-def _is_one_lesion(candidate: Candidate) -> bool:
-    return SegmentName(candidate.name).is_one_lesion and candidate.type_code not in PART_CODES
+def _is_one_lesion(candidate: Candidate, task: Task) -> bool:
+    return SegmentName(candidate.name, task).is_one_lesion and candidate.type_code not in PART_CODES
 
 
-def _kind_of(candidate: Candidate) -> Kind | None:
-    verdict = recognize_code(candidate.type_code, candidate.region_code)
-    return recognize_name(candidate.name) if verdict.says_nothing else verdict.kind
+def _kind_of(candidate: Candidate, task: Task) -> Kind | None:
+    verdict = recognize_code(candidate.type_code, candidate.region_code, task)
+    return recognize_name(candidate.name, task) if verdict.says_nothing else verdict.kind
 
 
 def _by_convention(candidates: Sequence[Candidate], kinds: Sequence[Kind | None]) -> list[Kind | None] | None:
@@ -164,39 +182,41 @@ def _find(candidates: Sequence[Candidate], wanted: str) -> list[int]:
     raise LabelMissing(text, wanted=wanted, segments=_listed(candidates))
 
 
-def _all_tumors(candidates: Sequence[Candidate], found: list[int]) -> tuple[int, ...]:
+def _all_tumors(candidates: Sequence[Candidate], found: list[int], task: Task) -> tuple[int, ...]:
     """Return the tumors, unless it is open whether they are that: two drawings of one tumor, or "Liver-Tumor" alone."""
     names = [candidates[i].name for i in found]
-    if drawn_twice(names):
+    if drawn_twice(names, task):
         text = _(
-            "The segments {segments} may show one tumor drawn twice, as by a person and by a "
+            "The segments {segments} may show one {lesion} drawn twice, as by a person and by a "
             "program; say which are to be graded (--tumor NAME or LABEL on the command line)."
         )
-        raise AmbiguousSegment(text, segments=quoted(names))
-    unclear = [c.name for c in candidates if _is_open(c) and SegmentName(c.name).is_equivocal]
+        raise AmbiguousSegment(text, segments=quoted(names), lesion=task.lesion.name)
+    unclear = [c.name for c in candidates if _is_open(c, task) and SegmentName(c.name, task).is_equivocal]
     if unclear and not found:
         text = _(
-            "The segment {kinds} may be the tumor of the liver, or the liver without it or with "
-            "it; say which segment is the tumor (--tumor NAME or LABEL on the command line), or "
+            "The segment {kinds} may be the {lesion} of the {organ}, or the {organ} without it or with "
+            "it; say which segment is the {lesion} (--tumor NAME or LABEL on the command line), or "
             "rename it."
         )
-        raise AmbiguousSegment(text, kinds=quoted(unclear))
+        raise AmbiguousSegment(text, kinds=quoted(unclear), lesion=task.lesion.name, organ=task.organ.name)
     return tuple(found)
 
 
-def _is_open(candidate: Candidate) -> bool:
-    return recognize_code(candidate.type_code, candidate.region_code).says_nothing
+def _is_open(candidate: Candidate, task: Task) -> bool:
+    return recognize_code(candidate.type_code, candidate.region_code, task).says_nothing
 
 
 def _parts_of(
-    candidates: Sequence[Candidate], kinds: Sequence[Kind | None], tumors: Sequence[int]
+    candidates: Sequence[Candidate], kinds: Sequence[Kind | None], tumors: Sequence[int], task: Task
 ) -> dict[int, LiverPart]:
-    """Return the candidates that are parts of the liver by their codes or names."""
-    parts = {}
+    """Return the candidates that are parts of the liver by their codes or names; no other organ is drawn in parts."""
+    parts: dict[int, LiverPart] = {}
+    if task.organ.parts != COUINAUD:
+        return parts
     for i, candidate in enumerate(candidates):
         coded = candidate.type_code in SEGMENT_OF_CODE
-        liver = candidate.type_code in LIVER_CODES
-        if i in tumors or kinds[i] == "tumor" or not (coded or liver or _is_open(candidate)):
+        liver = candidate.type_code in task.organ.keys
+        if i in tumors or kinds[i] == "tumor" or not (coded or liver or _is_open(candidate, task)):
             continue
         part = part_of_liver(candidate.name, (candidate.type_code, candidate.region_code))
         if part is not None:
@@ -204,24 +224,26 @@ def _parts_of(
     return parts
 
 
-def _one_liver(candidates: Sequence[Candidate], found: list[int], parts: dict[int, LiverPart]) -> tuple[int, ...]:
+def _one_liver(
+    candidates: Sequence[Candidate], found: list[int], parts: dict[int, LiverPart], task: Task
+) -> tuple[int, ...]:
     whole = [i for i in found if i not in parts]
-    whole = [i for i in whole if not _is_open(candidates[i])] or whole
+    whole = [i for i in whole if not _is_open(candidates[i], task)] or whole
     if not whole:
-        return _of_parts(candidates, parts)
+        return _of_parts(candidates, parts, task)
     if len(whole) == 1:
         return tuple(whole)
-    exact = [i for i in whole if SegmentName(candidates[i].name).words == ("liver",)]
+    exact = [i for i in whole if SegmentName(candidates[i].name, task).words == (task.organ.name.replace(" ", ""),)]
     if len(exact) == 1:
         return tuple(exact)
     text = _(
-        "The segments {segments} all look like the liver; say which one it is (--liver NAME or "
+        "The segments {segments} all look like the {organ}; say which one it is (--liver NAME or "
         "LABEL on the command line)."
     )
-    raise AmbiguousSegment(text, segments=quoted(candidates[i].name for i in whole))
+    raise AmbiguousSegment(text, segments=quoted(candidates[i].name for i in whole), organ=task.organ.name)
 
 
-def _of_parts(candidates: Sequence[Candidate], parts: dict[int, LiverPart]) -> tuple[int, ...]:
+def _of_parts(candidates: Sequence[Candidate], parts: dict[int, LiverPart], task: Task) -> tuple[int, ...]:
     """Return the parts that are the whole liver together, never fewer."""
     sure = {i: part for i, part in parts.items() if part.sure}
     for some in (sure, parts):
@@ -229,16 +251,17 @@ def _of_parts(candidates: Sequence[Candidate], parts: dict[int, LiverPart]) -> t
             return tuple(some)
     if not sure:
         text = _(
-            "No segment is recognized as the liver among {segments}; say which one it is (--liver "
+            "No segment is recognized as the {organ} among {segments}; say which one it is (--liver "
             "NAME or LABEL on the command line), or draw it."
         )
-        raise NoLiver(text, segments=_listed(candidates))
+        raise NoLiver(text, segments=_listed(candidates), organ=task.organ.name)
     missing = ", ".join(missing_segments(sure.values()))
     text = _(
-        "The liver is drawn in parts, {segments}, without the segments {missing}; draw these "
-        "or the whole liver, or name all parts that there are (--liver on the command line)."
+        "The {organ} is drawn in parts, {segments}, without the segments {missing}; draw these "
+        "or the whole {organ}, or name all parts that there are (--liver on the command line)."
     )
-    raise NoLiver(text, segments=quoted(candidates[i].name for i in sure), missing=missing)
+    named = quoted(candidates[i].name for i in sure)
+    raise NoLiver(text, segments=named, missing=missing, organ=task.organ.name)
 
 
 def _listed(candidates: Sequence[Candidate]) -> str:

@@ -1,7 +1,8 @@
 """What the name of a segment says: liver, tumor, something else, or something that can be read in two ways.
 
 Names are read narrowly: one that says anything beyond liver or tumor ("liver vessels", "kidney tumor", a word in
-another script) is not recognized.
+another script) is not recognized. For another task "liver" and "tumor" are the kinds of its organ and its lesions, and
+the words for both are those that the task states (see `name_words`).
 """
 
 from __future__ import annotations
@@ -11,23 +12,10 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
-Kind = Literal["liver", "tumor"]
+from REACTKDLib.core.files.name_words import Kind, NameWords, name_words
+from REACTKDLib.core.task import HCC_GRADE, Task
 
-_TUMOR_WORD = re.compile(
-    r"(tumou?r(s|al|ous)?|lesions?|mass(es)?|hccs?|neoplas(m|ms|ia|tic)|carcinomas?|hepatomas?|cancers?|"
-    r"metastas[ei]s|metastatic|mets|nodules?|malignan(t|cy)|gtv|necrosis|necrotic)"
-)
-# One lesion, by a word for a whole one. What names a part ("necrosis", "viable"), all of them ("tumors", "whole") or
-# the
-# image ("tumor PET") leaves open where one lesion ends.
-_ONE_LESION = re.compile(r"(tumou?r|lesion|mass|hcc|neoplasm|carcinoma|hepatoma|cancer|metastasis|nodule)")
-_OF_ONE = re.compile(
-    r"(\d+|[a-z]|(ii|iii|iv|vi|vii|viii)|the|of|in|livers?|hepatic|hepatocellular|mask|seg|segment|segmentation|roi|voi|"
-    r"main|primary|secondary|satellite|index|target|small|large|big|left|right|lobe)"
-)
-_LIVER_WORD = re.compile(r"(livers?|hepar|hepatis)")
 # Who or what drew it, and which edition it is.
 _PREDICTED = re.compile(
     r"(nnunet|unet|monai|deepedit|medsam|sam|swinunetr|vista|(total)?segmentator|auto|autoseg|automatic(ally)?|automated|"
@@ -38,20 +26,8 @@ _EDITION = re.compile(
     r"(manual(ly)?|gt|ground|truth|human|hand|drawn|edited|corrected|revised|refined|reviewed|approved|final|old|new|"
     r"original|orig|draft|initial|copy|version|ver|v|consensus)"
 )
-# What may stand beside the word itself without changing what is meant.
-_NEUTRAL = re.compile(
-    r"(\d+|[a-z]|(ii|iii|iv|vi|vii|viii)[ab]?|the|of|in|and|whole|entire|total|full|all|organ|tissue|parenchyma(l)?|"
-    r"hepatic|hepatocellular|normal|healthy|background|mask|masks|label|labels|labelmap|seg|segm|segment|segmentation|"
-    r"roi|voi|contour|structure|ct|pet|fdg|acetate|act|mr|mri|venous|arterial|phase|baseline|pre|post|tace|main|primary|"
-    r"secondary|satellite|index|target|small|large|big|left|right|lobe|lobes|core|viable|enhancing|solid|recurrent|well|"
-    r"moderately|poorly|differentiated|couinaud|" + "|".join(p.pattern for p in (_PREDICTED, _AUTHOR, _EDITION)) + ")"
-)
-_WITHOUT_TUMOR = re.compile(
-    r"\b(minus|without|excluding|excl|except|not|no|non)\b (the )?(?P<what>tumou?rs?|lesions?|mass|masses|hcc)\b"
-)
-# Words for what a tumor lies in, and how they may be joined to the tumor's word and still name one thing. Any other
-# sign between them may mean "without" (minus, backslash), "and" (plus, comma, slash) or neither (a hyphen).
-_HOST = re.compile(r"(livers?|hepar|hepatis|hepatic|parenchyma(l)?|organ|tissue|background|normal|healthy)")
+# How words for what a tumor lies in may be joined to the tumor's word and still name one thing. Any other sign between
+# them may mean "without" (minus, backslash), "and" (plus, comma, slash) or neither (a hyphen).
 _JOINS = frozenset(" \t\r\n_.:()[]{}'\"")
 _NOT_BEFORE = re.compile(r"(?:^|[\s_(\[])[-!~^\\]+(?=[a-z])")  # "~tumor"
 _SMALL_CHANGES = (
@@ -63,9 +39,17 @@ _SMALL_CHANGES = (
 
 @dataclass(frozen=True)
 class SegmentName:
-    """A name, taken apart. kind: what it shows, None for something else or where it can be read in two ways."""
+    """A name, taken apart. kind: what it shows, None for something else or where it can be read in two ways.
+
+    task: whose organ and lesions it may show.
+    """
 
     name: str
+    task: Task = HCC_GRADE
+
+    @cached_property
+    def _known(self) -> NameWords:
+        return name_words(self.task.organ, self.task.lesion)
 
     @cached_property
     def text(self) -> str | None:
@@ -79,7 +63,7 @@ class SegmentName:
         text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", "".join(out)).lower()
         for pattern, plain in _SMALL_CHANGES:
             text = pattern.sub(plain, text)
-        return text
+        return self._known.joined(text)
 
     @cached_property
     def words(self) -> tuple[str, ...]:
@@ -89,7 +73,7 @@ class SegmentName:
     @cached_property
     def _without(self) -> str:
         """The words that say "without tumor"; empty where there are none."""
-        found = _WITHOUT_TUMOR.search(" ".join(self.words))
+        found = self._known.without.search(" ".join(self.words))
         return found.group(0) if found else ""
 
     @cached_property
@@ -103,13 +87,15 @@ class SegmentName:
     def _reading(self) -> tuple[Kind | None, bool]:
         """The kind, and whether the name may mean the tumor and something else as well."""
         words = self.plain_words
-        kinds = {"tumor" if _TUMOR_WORD.fullmatch(w) else "liver" if _LIVER_WORD.fullmatch(w) else w for w in words}
-        if any(kind not in ("tumor", "liver") and not is_neutral(kind) for kind in kinds):
+        known = self._known
+        kinds = {known.kind_of(word) or word for word in words}
+        if any(kind not in ("tumor", "liver") and not self.is_neutral(kind) for kind in kinds):
             return None, False
         if "tumor" in kinds:
-            two_ways = not self._without and _is_equivocal(self.text)
+            two_ways = not self._without and _is_equivocal(self.text, known)
             return (None if self._without or two_ways else "tumor"), two_ways
-        if "liver" in kinds or {"hepatic", "parenchyma"} <= kinds or " ".join(words) in ("parenchyma", "parenchymal"):
+        adjective = "parenchyma" in kinds and not kinds.isdisjoint(self.task.organ.beside)
+        if "liver" in kinds or adjective or " ".join(words) in ("parenchyma", "parenchymal"):
             return "liver", False
         return None, False
 
@@ -123,13 +109,18 @@ class SegmentName:
         """True for "Tumor 2", "Lesion_3", "HCC", "satellite nodule": a whole lesion, and no other."""
         made = {word for word in self.words if _EDITION.fullmatch(word) or _PREDICTED.fullmatch(word)}
         words = [word for word in self.words if word not in made]
-        others = [word for word in words if not _ONE_LESION.fullmatch(word)]
-        return self.kind == "tumor" and len(others) < len(words) and all(map(_OF_ONE.fullmatch, others))
+        others = [word for word in words if not self._known.one_lesion.fullmatch(word)]
+        return self.kind == "tumor" and len(others) < len(words) and all(map(self._known.of_one.fullmatch, others))
 
     @property
     def is_equivocal(self) -> bool:
         """True for "Liver-Tumor" and the like: the tumor of the liver, or the liver without it, or both together."""
         return self._reading[1]
+
+    def is_neutral(self, word: str) -> bool:
+        """True for a word that may stand beside that of the organ or the tumor without changing what is meant."""
+        patterns = (self._known.neutral, _PREDICTED, _AUTHOR, _EDITION)
+        return any(pattern.fullmatch(word) for pattern in patterns)
 
     @cached_property
     def predicted_by(self) -> frozenset[str]:
@@ -155,39 +146,29 @@ class SegmentName:
         left, skip = set(), False
         for word in self.words:
             made = _PREDICTED.fullmatch(word) or _AUTHOR.fullmatch(word) or _EDITION.fullmatch(word)
-            if not made and not (skip and (word.isdigit() or len(word) == 1)) and word not in _ASIDE:
+            if not made and not (skip and (word.isdigit() or len(word) == 1)) and word not in self._known.aside:
                 left.add("tumor" if re.fullmatch(r"tumou?rs?", word) else word)
             skip = _AUTHOR.fullmatch(word) is not None or word in ("v", "ver", "version")
         return frozenset(left)
 
 
-_ASIDE = frozenset(
-    "the of in liver hepatic mask masks label labels labelmap seg segm segment segmentation roi voi".split()
-)
-
-
-def recognize_name(name: str) -> Kind | None:
+def recognize_name(name: str, task: Task = HCC_GRADE) -> Kind | None:
     """Return what a segment of this name shows, or None when the name does not say or says something else.
 
     "Liver", "whole_liver", "hepatic parenchyma" and "liver minus tumor" are the liver; "tumour", "Lesion_1", "HCC",
     "liver tumor" and "necrosis" (part of a lesion) are tumors; "liver vessels", "kidney tumor", any word in another
     script and "Liver - Tumor" (which may be either without the other) are neither.
     """
-    return SegmentName(name).kind
+    return SegmentName(name, task).kind
 
 
-def is_neutral(word: str) -> bool:
-    """True for a word that may stand beside "liver" or "tumor" without changing what is meant."""
-    return _NEUTRAL.fullmatch(word) is not None
-
-
-def drawn_twice(names: Sequence[str]) -> bool:
+def drawn_twice(names: Sequence[str], task: Task = HCC_GRADE) -> bool:
     """True when segments of these names may show one tumor several times: by a person and a program, by two readers.
 
     A program beside anything else, and two readers, always; two editions ("edited", "v2") when the rest of their names
     agrees.
     """
-    entries = [SegmentName(name) for name in names]
+    entries = [SegmentName(name, task) for name in names]
     for n, a in enumerate(entries):
         for b in entries[:n]:
             same = a.subject == b.subject
@@ -202,7 +183,8 @@ def _as_ascii(character: str) -> str | None:
     """Return what a character after NFKD stands for; None for letters, digits and symbols that say something else."""
     category = unicodedata.category(character)
     if category == "Mn":  # accents; a mark of another script, or a stroke through the letter, is none
-        return "" if "\u0300" <= character <= "\u0333" or "\u0339" <= character <= "\u036f" else None
+        latin = "\u0300" <= character <= "\u0333" or "\u0339" <= character <= "\u036f"
+        return "" if latin and character != "\u0345" else None  # that is a letter of Greek below another
     if category == "Cf":
         return ""
     if category == "Pd":
@@ -210,14 +192,14 @@ def _as_ascii(character: str) -> str | None:
     return " " if category[0] in "PZ" or category == "Cc" else None
 
 
-def _is_equivocal(text: str) -> bool:
+def _is_equivocal(text: str, known: NameWords) -> bool:
     """True when the signs of a name with a tumor's word leave open whether the tumor itself is meant."""
     if _NOT_BEFORE.search(text) or re.search(r"(?<![a-z])[a-z]/(?=\W*[a-z])", text):
         return True
     host: str | None = None
     between = ""
     for part in re.findall(r"[a-z]+|\d+|[^a-z\d]+", text):
-        kind = "tumor" if _TUMOR_WORD.fullmatch(part) else "host" if _HOST.fullmatch(part) else ""
+        kind = "tumor" if known.tumor.fullmatch(part) else "host" if known.host.fullmatch(part) else ""
         if not kind:
             between += part
             continue

@@ -18,11 +18,12 @@ import numpy as np
 
 from REACTKDLib.core.errors import EmptySegmentation, NotASegmentation, UsageError
 from REACTKDLib.core.files.label_values import whole_labels
-from REACTKDLib.core.files.recognition import LIVER_CODE, MASS_CODE, Candidate, Code, Kind
+from REACTKDLib.core.files.recognition import Candidate, Code, Kind
 from REACTKDLib.core.files.volumes import GZIP_LEVEL, LPS_TO_RAS, RawImage, read_raw, suffix_of
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.modality import SEGMENTATION_ROLE
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import checked_stream, written_beside
 
@@ -31,7 +32,6 @@ _CATEGORY = {
     "liver": ("SCT", "123037004", "Anatomical Structure"),
     "tumor": ("SCT", "49755003", "Morphologically Altered Structure"),
 }
-_TYPE = {"liver": (*LIVER_CODE, "Liver"), "tumor": (*MASS_CODE, "Mass")}
 COLORS = {"liver": (0.87, 0.51, 0.40), "tumor": (0.57, 0.93, 0.57)}
 _NOTHING = ("", "", "")
 _SEGMENT_FIELD = re.compile(r"Segment(\d{1,6})_(Name|ID|LabelValue|Layer)$")
@@ -95,28 +95,33 @@ class PlacedMask:
     terminology: str = ""
 
 
-def read_segmentation(path: str | os.PathLike) -> Segmentation:
+def read_segmentation(path: str | os.PathLike, task: Task = HCC_GRADE) -> Segmentation:
     """Read a `.seg.nrrd`, or a label map whose segments are then named "label 1", "label 5" and so on.
 
     Raises: EmptySegmentation without a single labeled voxel; NotASegmentation for values that are not labels; and what
     `files.read_raw` raises.
     """
-    return segmentation_of(read_raw(path, SEGMENTATION_ROLE))
+    return segmentation_of(read_raw(path, SEGMENTATION_ROLE), task)
 
 
-def segmentation_of(raw: RawImage) -> Segmentation:
+def segmentation_of(raw: RawImage, task: Task = HCC_GRADE) -> Segmentation:
     """Return an image of labels as a segmentation. Raises: EmptySegmentation, NotASegmentation, see there."""
     layers, rounded = _layers(raw.array)
     if not layers.any():
-        raise EmptySegmentation(
-            _("The segmentation is empty: no voxel is labeled; draw the liver and its tumors, or choose another file.")
+        text = _(
+            "The segmentation is empty: no voxel is labeled; draw the {organ} and its {lesions}, or choose another "
+            "file."
         )
+        raise EmptySegmentation(text, organ=task.organ.name, lesions=task.lesion.many)
     segments = _described_segments(raw) or _numbered_segments(layers)
     return Segmentation(layers, raw.ijk_to_ras, segments, (*raw.findings, *rounded), raw.other_places)
 
 
 def write_segmentation(
-    masks: Sequence[tuple[str, Kind, np.ndarray]], ijk_to_ras: np.ndarray, path: str | os.PathLike
+    masks: Sequence[tuple[str, Kind, np.ndarray]],
+    ijk_to_ras: np.ndarray,
+    path: str | os.PathLike,
+    task: Task = HCC_GRADE,
 ) -> Path:
     """Write named masks as a `.seg.nrrd` that 3D Slicer opens with names, colors and terminology codes.
 
@@ -124,7 +129,7 @@ def write_segmentation(
 
     Raises: UsageError for another suffix, OutputNotWritable.
     """
-    placed = [PlacedMask(name, mask, ijk_to_ras, COLORS[kind], terminology_entry(kind)) for name, kind, mask in masks]
+    placed = [PlacedMask(n, mask, ijk_to_ras, COLORS[kind], terminology_entry(kind, task)) for n, kind, mask in masks]
     return write_segments(placed, path)
 
 
@@ -148,12 +153,13 @@ def write_segments(masks: Sequence[PlacedMask], path: str | os.PathLike) -> Path
     return Path(path)
 
 
-def terminology_entry(kind: Kind) -> str:
-    """Return Slicer's text for the code of the liver, or of a mass in the liver."""
-    region = _NOTHING if kind == "liver" else _TYPE["liver"]
+def terminology_entry(kind: Kind, task: Task = HCC_GRADE) -> str:
+    """Return Slicer's text for the code of the task's organ, or of a lesion in it."""
+    organ, lesion = ((code.scheme, code.value, code.meaning) for code in (task.organ.code, task.lesion.code))
+    region = _NOTHING if kind == "liver" else organ
     parts = [
         "Segmentation category and type - 3D Slicer General Anatomy list",
-        *("^".join(p) for p in (_CATEGORY[kind], _TYPE[kind], _NOTHING)),
+        *("^".join(p) for p in (_CATEGORY[kind], organ if kind == "liver" else lesion, _NOTHING)),
         "Anatomic codes - DICOM master list",
         *("^".join(p) for p in (region, _NOTHING)),
     ]

@@ -127,6 +127,7 @@ def compose_report(
         "model": ReportModel(*(str(bundle.info[key]) for key in ("name", "version", "sha256", "clinical_use"))),
         "device": "cpu" if any(j.device == "cpu" for j in judgments) else judgments[0].device,
         "timing_ms": {key: sum(j.timing_ms[key] for j in judgments) for key in judgments[0].timing_ms},
+        "task": bundle.task,
     }
     claimed = all(judgment.decided is not None for judgment in judgments)
     if regions.lesions and set(range(1, len(regions.regions))) <= set(muted):
@@ -154,7 +155,7 @@ def compose_report(
     report = GradeReport(
         grade=bundle.classes[predicted],
         probabilities=per_class(probabilities),
-        uncertain=UncertaintyRule(**bundle.info.get("uncertain", {}))(probabilities),
+        uncertain=UncertaintyRule(**bundle.info.get("uncertain", bundle.task.uncertain))(probabilities),
         baseline=per_class(votes[0].baseline) if alone else None,
         **(_sets(bundle, probabilities, shared["inputs"], muted) if alone else {}),
         regions=tuple(rows),
@@ -206,7 +207,7 @@ def _row(region: Region | None, measures: RegionMeasures | None, low: bool, valu
 
 
 def _region_findings(regions: RegionSet, small: np.ndarray, bundle: Bundle | Ensemble) -> list[Finding]:
-    organ, lesion = bundle.info["organ"].lower(), bundle.info["lesion"].lower()
+    organ, lesion = bundle.task.organ.name, bundle.task.lesion.name
     found = []
     if not bundle.verified:
         text = _(

@@ -18,6 +18,7 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.progress import IsCanceled, OnProgress, never_canceled, no_progress
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.ensemble import Ensemble
+from REACTKDLib.core.task import Task
 from REACTKDLib.core.text import tr as _
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ class Grader:
     @property
     def _members(self) -> tuple[Bundle, ...]:
         return self.bundle.members if isinstance(self.bundle, Ensemble) else (self.bundle,)
+
+    @property
+    def task(self) -> Task:
+        """What the model answers, of which organ."""
+        return self.bundle.task
 
     def open(
         self, case: Case, on_progress: OnProgress = no_progress, is_canceled: IsCanceled = never_canceled

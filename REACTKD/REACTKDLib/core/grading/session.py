@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from REACTKDLib.core.errors import BundleMismatch, Canceled, NoLiver, NoVolume
+from REACTKDLib.core.errors import BundleMismatch, Canceled, NoVolume
 from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.grading.asked_case import for_task, whole_organ
 from REACTKDLib.core.grading.device import FallbackRunner
 from REACTKDLib.core.grading.grade_result import Asked, GradeResult, Judgment, compose_report, muted_nodes
 from REACTKDLib.core.grading.untrained import ignored_inputs, unseen_combination
 from REACTKDLib.core.images.case import Case
-from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.masks.checks import MASK_FINDINGS, checked, rechecked
 from REACTKDLib.core.masks.measures import RegionMeasures, measures_of
@@ -70,7 +70,7 @@ class Session:
         is_canceled: IsCanceled = never_canceled,
     ):
         self.bundle = bundle
-        self.case = case
+        self.case = case = for_task(case, bundle)
         self.modalities = tuple(m for m in case.modalities if m in self.bundle.modalities)
         if not self.modalities:
             known = ", ".join(m.value for m in self.bundle.modalities)
@@ -116,7 +116,7 @@ class Session:
         """
         if not case.has_images_of(self.case):
             return False
-        clean = checked(case)
+        clean = checked(for_task(case, self.bundle))
         if not self._would_read(clean):
             return False
         self.case = clean
@@ -222,13 +222,15 @@ class Session:
         moved: tuple[Finding, ...] = ()
         if not self._would_read(case):
             self._field = self._read(case)
-            text = _("The corrected liver needs another part of the images than had been read, so they were read anew.")
-            moved = (Finding("field-moved", "info", text),)
+            text = _(
+                "The corrected {organ} needs another part of the images than had been read, so they were read anew."
+            )
+            moved = (Finding("field-moved", "info", text, organ=case.task.organ.name),)
         shells = self._runner.current.uses_shells
         if like is not None and shells == like._runner.current.uses_shells:
             _case, regions, placement = like._placed
         else:
-            regions = regions_of(_whole_organ(case, self.bundle)) if like is None else like._placed[1]
+            regions = regions_of(whole_organ(case)) if like is None else like._placed[1]
             placement = place_regions(regions, self._field.grid, shells, self._field.shells)
         self._placed = case, regions, placement
         return regions, placement, moved
@@ -238,7 +240,7 @@ class Session:
 
         So that encoding again changes nothing. Raises: NoLiver.
         """
-        case = _whole_organ(case, self.bundle)
+        case = whole_organ(case)
         return self._field.grid.same_as(self.bundle.preparation.grid_for(case)[0])
 
     def _read(
@@ -253,7 +255,7 @@ class Session:
         check()
         on_progress(0.0, _("Reading the images"))
         started = time.perf_counter()
-        case = _whole_organ(case, self.bundle)
+        case = whole_organ(case)
         grid, findings = self.bundle.preparation.grid_for(case)
         prepared = self.bundle.preparation(case, grid)
         images = {m.value: prepared.images[m] for m in self.modalities}
@@ -300,19 +302,6 @@ class Session:
         )
         per_ml = 1000 / float(np.prod(placement.grid.spacing))
         return onto_reference(values * np.float32(per_ml), placement.grid, regions)
-
-
-def _whole_organ(case: Case, bundle: Bundle) -> Case:
-    """Return the case with lesions counted as part of the organ. Raises: NoLiver when the organ's mask is empty."""
-    if not case.liver.any():
-        organ = bundle.info["organ"].lower()
-        raise NoLiver(
-            _("The {organ} mask is empty; draw the {organ}, or choose the segment that holds it."), organ=organ
-        )
-    box = bounding_box(case.tumor)
-    if box is None or not (case.tumor[box] & ~case.liver[box]).any():
-        return case
-    return case.with_masks(liver=case.liver | case.tumor)
 
 
 def _ms_since(started: float) -> float:

@@ -1,4 +1,4 @@
-"""A case: the volumes of one patient by modality, and the liver and tumor masks on the reference grid."""
+"""A case: the volumes of one patient by modality, and the masks of organ and lesions on the reference grid."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from REACTKDLib.core.errors import GeometryMismatch, NoVolume
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
 
 SAME_PLACE_MM = 1e-4
@@ -23,7 +24,8 @@ class Case:
     """One patient, ready for checks and preparation. Frozen: every step makes a new object.
 
     id: a name for reports, free of patient data. volumes: any non-empty subset of the modalities.
-    liver: bool (D, H, W) on the reference grid, the whole organ, tumors included. tumor: bool (D, H, W), all lesions.
+    liver: bool (D, H, W) on the reference grid, the whole organ of the task (a liver or another), lesions included.
+    tumor: bool (D, H, W), all lesions. task: what is asked, see `Task`.
     lesions: whole numbers (D, H, W), which lesion's segment a voxel was drawn in, 0 for none; lesions that touch are
     told apart by it alone. None where that is not known: then what touches is one lesion. See `masks.lesions`.
     keep_specks: the reader wants lesions of a voxel or two graded too, see `masks.cleaning.clean_masks`.
@@ -39,6 +41,7 @@ class Case:
     findings: tuple[Finding, ...] = ()
     keep_specks: bool = False
     lesions: np.ndarray | None = None
+    task: Task = HCC_GRADE
     derived: dict[str, Any] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -49,11 +52,12 @@ class Case:
         for name in ("liver", "tumor"):
             mask = np.asarray(getattr(self, name), dtype=bool)
             if mask.shape != self.reference.shape:
+                word = self.task.structure(name).name
                 text = _(
                     "The {name} mask has {mask_shape} voxels where the image has {image_shape}; resample "
                     "the mask to the image's grid."
                 )
-                raise GeometryMismatch(text, name=name, mask_shape=mask.shape, image_shape=self.reference.shape)
+                raise GeometryMismatch(text, name=word, mask_shape=mask.shape, image_shape=self.reference.shape)
             object.__setattr__(self, name, mask)
 
         if self.lesions is not None and np.shape(self.lesions) != self.reference.shape:

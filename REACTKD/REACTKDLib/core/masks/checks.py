@@ -23,8 +23,6 @@ from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import sentence
 from REACTKDLib.core.text import tr as _
 
-LIVER_ML = (400.0, 4000.0)
-LIVER_HU = (-20.0, 250.0)
 THICK_SLICE_MM = 5.0
 COARSE_PIXEL_MM = 2.0
 CUT_ML = 0.5  # a liver that only grazes the edge of the image is whole
@@ -115,7 +113,14 @@ def foresee(case: Case, cell_mm: float = 2.5) -> tuple[Finding, ...]:
     """
     regions = regions_of(case)
     if not regions.lesions:
-        return (Finding("no-lesion", "warning", _("The tumor mask is empty, so no grade can be given.")),)
+        return (
+            Finding(
+                "no-lesion",
+                "warning",
+                _("The {lesion} mask is empty, so no grade can be given."),
+                lesion=case.task.lesion.name,
+            ),
+        )
     findings = []
     for lesion in regions.lesions:
         if lesion.volume_ml * 1000 < LOW_RESOLUTION_CELLS * cell_mm**3:
@@ -128,31 +133,34 @@ def foresee(case: Case, cell_mm: float = 2.5) -> tuple[Finding, ...]:
 
 
 def check_liver(case: Case, regions: RegionSet) -> list[Finding]:
-    """A liver of implausible volume, cut by the field of view, or on the patient's left."""
-    voxel_ml = case.reference.voxel_ml
+    """A liver, or the organ of the task, of implausible volume, cut by the field of view, or on the wrong side."""
+    voxel_ml, organ = case.reference.voxel_ml, case.task.organ
     whole = np.count_nonzero(case.liver) * voxel_ml
     findings = []
-    if not LIVER_ML[0] <= whole <= LIVER_ML[1]:
-        word = _("small") if whole < LIVER_ML[0] else _("large")
-        findings.append(
-            Finding(
-                "liver-volume",
-                "warning",
-                _(
-                    "The liver mask has {whole} ml, which is {word} for a liver ({least} to {most} ml); "
-                    "check the mask and the voxel spacing."
-                ).format(whole=f"{whole:.0f}", word=word, least=f"{LIVER_ML[0]:.0f}", most=f"{LIVER_ML[1]:.0f}"),
-                _center(case),
-            )
+    if organ.volume_ml is not None and not organ.volume_ml[0] <= whole <= organ.volume_ml[1]:
+        least, most = organ.volume_ml
+        text = _(
+            "The {organ} mask has {whole} ml, which is {word} for {one} ({least} to {most} ml); "
+            "check the mask and the voxel spacing."
+        ).format(
+            organ=organ.name,
+            whole=f"{whole:.0f}",
+            word=_("small") if whole < least else _("large"),
+            one=organ.one,
+            least=f"{least:.0f}",
+            most=f"{most:.0f}",
         )
+        findings.append(Finding("liver-volume", "warning", text, _center(case)))
     parenchyma: Region = regions.regions[0]
     if parenchyma.voxels * voxel_ml < 0.1 * whole:
         findings.append(
             Finding(
                 "little-parenchyma",
                 "warning",
-                _("Less than a tenth of the liver is free of tumor; check both masks."),
+                _("Less than a tenth of the {organ} is free of {lesion}; check both masks."),
                 _center(case),
+                organ=organ.name,
+                lesion=case.task.lesion.name,
             )
         )
     return [*findings, *_cut_sides(case), *_mirrored(case)]
@@ -185,8 +193,8 @@ def _cut_sides(case: Case) -> list[Finding]:
                 Finding(
                     "liver-cut",
                     "warning",
-                    _("The liver is cut at the {side} of the image, so lesions beyond it are not seen.").format(
-                        side=side
+                    _("The {organ} is cut at the {side} of the image, so lesions beyond it are not seen.").format(
+                        side=side, organ=case.task.organ.name
                     ),
                     tuple(float(v) for v in place),
                 )
@@ -196,8 +204,8 @@ def _cut_sides(case: Case) -> list[Finding]:
 
 def _mirrored(case: Case) -> list[Finding]:
     """Only a CT shows where the body is: compare the center of the liver with that of the body."""
-    ct = case.volumes.get(Modality.CT)
-    if ct is None:
+    ct, organ = case.volumes.get(Modality.CT), case.task.organ
+    if ct is None or organ.side is None:
         return []
     step = tuple(max(1, n // 64) for n in ct.shape)
     coarse = tuple(slice(None, None, s) for s in step)
@@ -206,16 +214,12 @@ def _mirrored(case: Case) -> list[Finding]:
         return []
     row = ct.ijk_to_ras[0, :3]
     difference = (center_of(liver)[1] - center_of(body)[1]) * step
-    if float(row @ difference[::-1]) > -10.0:  # R is positive on the patient's right
+    to_right = float(row @ difference[::-1])  # R is positive on the patient's right
+    if (to_right if organ.side == "right" else -to_right) > -10.0:
         return []
-    return [
-        Finding(
-            "liver-on-left",
-            "warning",
-            _("The liver lies on the patient's left; check that the image is not mirrored."),
-            _center(case),
-        )
-    ]
+    text = _("The {organ} lies on the patient's {side}; check that the image is not mirrored.")
+    side = _("left") if organ.side == "right" else _("right")
+    return [Finding("liver-on-left", "warning", text, _center(case), organ=organ.name, side=side)]
 
 
 def check_spacing(volume: Volume, modality: Modality) -> list[Finding]:
@@ -242,25 +246,20 @@ def check_spacing(volume: Volume, modality: Modality) -> list[Finding]:
 
 
 def check_ct_values(case: Case) -> list[Finding]:
-    """Tissue under the liver mask that is not liver: a mask in the wrong place, or CT values off scale."""
-    ct = case.volumes.get(Modality.CT)
-    if ct is None:
+    """Tissue under the organ's mask that is not it: a mask in the wrong place, or CT values off scale."""
+    ct, organ = case.volumes.get(Modality.CT), case.task.organ
+    if ct is None or organ.hu is None:
         return []
     values = ct.array[case.liver & ~case.tumor]
     median = float(np.median(values[:: max(1, values.size // 100_000)]))
-    if LIVER_HU[0] <= median <= LIVER_HU[1]:
+    if organ.hu[0] <= median <= organ.hu[1]:
         return []
-    return [
-        Finding(
-            "liver-not-tissue",
-            "warning",
-            _(
-                "The CT is {median} HU inside the liver mask where a liver has 30 to 150; check that "
-                "the mask lies on the liver and belongs to this CT."
-            ).format(median=f"{median:.0f}"),
-            _center(case),
-        )
-    ]
+    least, most = organ.usual_hu or organ.hu
+    text = _(
+        "The CT is {median} HU inside the {organ} mask where {one} has {least} to {most}; check that "
+        "the mask lies on the {organ} and belongs to this CT."
+    ).format(median=f"{median:.0f}", organ=organ.name, one=organ.one, least=f"{least:g}", most=f"{most:g}")
+    return [Finding("liver-not-tissue", "warning", text, _center(case))]
 
 
 def check_coverage(case: Case) -> list[Finding]:
@@ -273,14 +272,15 @@ def check_coverage(case: Case) -> list[Finding]:
         if share == 0:
             raise PetOffLiver(
                 _(
-                    "{image} does not overlap the liver; check that it belongs to this patient and is "
+                    "{image} does not overlap the {organ}; check that it belongs to this patient and is "
                     "registered to the CT."
                 ),
                 image=ROLES[modality],
+                organ=case.task.organ.name,
             )
         if share < 0.995:
-            text = _("{image} covers {percent} % of the liver; the rest is unseen by it.").format(
-                image=ROLES[modality], percent=f"{100 * share:.0f}"
+            text = _("{image} covers {percent} % of the {organ}; the rest is unseen by it.").format(
+                image=ROLES[modality], percent=f"{100 * share:.0f}", organ=case.task.organ.name
             )
             findings.append(Finding("pet-partly-outside", "warning", sentence(text)))
     return findings

@@ -11,6 +11,8 @@
 4. Pieces of the liver (26-connected) under 1 ml that hold no tumor are dropped, as slips of the brush; others stay.
 5. A liver of fewer than 27 voxels or less than 10 ml is no liver, and a liver that is tumor throughout leaves nothing
    to compare with: errors.
+
+For another task read its organ for the liver; its smallest volume is stated there.
 """
 
 from __future__ import annotations
@@ -24,14 +26,13 @@ from REACTKDLib.core.errors import LiverTooSmall, NoLiver, TumorOutsideLiver
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.masks.one_piece import Work, drop_specks, fill_holes, is_whole
 from REACTKDLib.core.masks.small_lesions import SMALLEST_LESION_ML, check_number, small_lesions, touches
 from REACTKDLib.core.memo import Memo
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import plural
 from REACTKDLib.core.text import tr as _
 
-HOLE_ML = 1.0
-SPECK_ML = 1.0
-SMALLEST_LIVER_ML = 10.0
 SMALLEST_LIVER_VOXELS = 27
 #: codes of the findings that cleaning gives
 CLEANING_FINDINGS = frozenset(
@@ -59,7 +60,7 @@ class CleanMasks:
 
 def clean_case(case: Case, memo: Memo | None = None) -> Case:
     """Return the case with cleaned masks and the findings added. memo, Raises: see `clean_masks`."""
-    masks = clean_masks(case.liver, case.tumor, case.reference.ijk_to_ras, memo, case.keep_specks)
+    masks = clean_masks(case.liver, case.tumor, case.reference.ijk_to_ras, memo, case.keep_specks, case.task)
     return case.with_masks(masks.liver, masks.tumor, case.lesions).with_findings(*masks.findings)
 
 
@@ -69,33 +70,39 @@ def clean_masks(
     ijk_to_ras: np.ndarray,
     memo: Memo | None = None,
     keep_specks: bool = False,
+    task: Task = HCC_GRADE,
 ) -> CleanMasks:
     """Apply the rules above to bool masks (D, H, W); the inputs stay as they are.
 
     memo: of earlier calls; a liver that was found to be in one piece without a hole is not searched again.
 
-    keep_specks: also lesions under 0.05 ml.
+    keep_specks: also lesions under 0.05 ml. task: whose organ and lesions they are.
 
     Raises: NoLiver, LiverTooSmall, TumorOutsideLiver, TooManyLesions.
     """
     liver, tumor = np.asarray(liver, dtype=bool), np.asarray(tumor, dtype=bool)
     if not liver.any():
-        raise NoLiver(_("The liver mask is empty; draw the liver, or choose the segment that holds it."))
+        raise NoLiver(
+            _("The {organ} mask is empty; draw the {organ}, or choose the segment that holds it."),
+            organ=task.organ.name,
+        )
     box = bounding_box(liver | tumor)
-    work = _Work(liver[box].copy(), tumor[box].copy(), ijk_to_ras, tuple(s.start for s in box))
+    work = Work(liver[box].copy(), tumor[box].copy(), ijk_to_ras, tuple(s.start for s in box), task)
     _check_liver_size(work)
     small = [] if keep_specks else _leave_out_small(work)
     findings = [*small, *_leave_out_strays(work), *_extend_liver(work)]
-    check_number(work.tumor)
-    is_whole = ("liver is whole", work.liver.shape, hashlib.sha256(np.packbits(work.liver)).digest())
-    if not (memo or Memo()).of(is_whole, lambda: _is_whole(work.liver)):
-        findings += [*_fill_holes(work), *_drop_specks(work)]
+    check_number(work.tumor, task)
+    known = ("liver is whole", work.liver.shape, hashlib.sha256(np.packbits(work.liver)).digest())
+    if not (memo or Memo()).of(known, lambda: is_whole(work.liver)):
+        findings += [*fill_holes(work), *drop_specks(work)]
     if not (work.liver & ~work.tumor).any():
         raise NoLiver(
             _(
-                "No liver is left outside the tumor, so there is nothing to compare the tumor with; "
-                "draw the whole liver."
-            )
+                "No {organ} is left outside the {lesion}, so there is nothing to compare the {lesion} with; "
+                "draw the whole {organ}."
+            ),
+            organ=task.organ.name,
+            lesion=task.lesion.name,
         )
     whole = np.zeros_like(liver)
     lesions = np.zeros_like(tumor)
@@ -103,51 +110,24 @@ def clean_masks(
     return CleanMasks(whole, lesions, tuple(findings))
 
 
-@dataclass(eq=False)
-class _Work:
-    """The masks inside their common box, changed step by step. corner: (k, j, i) of the box."""
-
-    liver: np.ndarray
-    tumor: np.ndarray
-    ijk_to_ras: np.ndarray
-    corner: tuple[int, int, int]
-
-    @property
-    def voxel_ml(self) -> float:
-        return float(abs(np.linalg.det(self.ijk_to_ras[:3, :3]))) / 1000
-
-    def ras_of(self, mask: np.ndarray, offset: tuple[int, int, int] = (0, 0, 0)) -> tuple[float, float, float]:
-        """Return the center of `mask`, whose own corner lies at `offset` in the box."""
-        kji = np.argwhere(mask).mean(axis=0) + self.corner + np.asarray(offset)
-        ras = self.ijk_to_ras[:3, :3] @ kji[::-1] + self.ijk_to_ras[:3, 3]
-        return tuple(float(v) for v in ras)
-
-    def ras_of_largest(self, mask: np.ndarray) -> tuple[float, float, float]:
-        """Return the center of the largest part (26-connected) of a mask on the box."""
-        from scipy.ndimage import label
-
-        box = bounding_box(mask)
-        parts, _ = label(mask[box], structure=_FULL)
-        largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
-        return self.ras_of(parts == largest, tuple(part.start for part in box))
-
-
-def _check_liver_size(work: _Work) -> None:
+def _check_liver_size(work: Work) -> None:
     voxels = np.count_nonzero(work.liver)
     milliliters = np.count_nonzero(work.liver | work.tumor) * work.voxel_ml
     if voxels < SMALLEST_LIVER_VOXELS:
         raise LiverTooSmall(
-            _("The liver mask has only {voxels}; draw the whole liver, or choose the segment that holds it."),
+            _("The {organ} mask has only {voxels}; draw the whole {organ}, or choose the segment that holds it."),
+            organ=work.task.organ.name,
             voxels=plural(voxels, _("{count} voxel"), _("{count} voxels")),
         )
-    if milliliters < SMALLEST_LIVER_ML:
+    if milliliters < work.task.organ.smallest_ml:
         raise LiverTooSmall(
-            _("The liver mask has only {milliliters} ml; draw the whole liver, or correct the voxel spacing."),
+            _("The {organ} mask has only {milliliters} ml; draw the whole {organ}, or correct the voxel spacing."),
+            organ=work.task.organ.name,
             milliliters=f"{milliliters:.2g}",
         )
 
 
-def _leave_out_small(work: _Work) -> list[Finding]:
+def _leave_out_small(work: Work) -> list[Finding]:
     """Lesions under 0.05 ml are no tumor; they are liver where they touch it."""
     found = small_lesions(work.tumor, work.voxel_ml)
     if not found:
@@ -173,7 +153,7 @@ def _leave_out_small(work: _Work) -> list[Finding]:
     return [Finding("small-lesions-left-out", "warning", text, place)]
 
 
-def _leave_out_strays(work: _Work) -> list[Finding]:
+def _leave_out_strays(work: Work) -> list[Finding]:
     from scipy.ndimage import binary_dilation, find_objects, label
 
     box = bounding_box(work.tumor)
@@ -197,20 +177,28 @@ def _leave_out_strays(work: _Work) -> list[Finding]:
                 "lesion-outside-liver",
                 "warning",
                 _(
-                    "A lesion of {volume} ml lies outside the liver and is not graded; extend the liver "
+                    "A lesion of {volume} ml lies outside the {organ} and is not graded; extend the {organ} "
                     "mask to it, or erase it."
-                ).format(volume=f"{np.count_nonzero(lesion) * work.voxel_ml:.2g}"),
+                ).format(
+                    volume=f"{np.count_nonzero(lesion) * work.voxel_ml:.2g}",
+                    organ=work.task.organ.name,
+                ),
                 place,
             )
         )
     if len(findings) == count:
         raise TumorOutsideLiver(
-            _("The tumor lies wholly outside the liver; check that both masks belong to this patient and this image.")
+            _(
+                "The {lesion} lies wholly outside the {organ}; check that both masks belong to this patient and this "
+                "image."
+            ),
+            lesion=work.task.lesion.name,
+            organ=work.task.organ.name,
         )
     return findings
 
 
-def _extend_liver(work: _Work) -> list[Finding]:
+def _extend_liver(work: Work) -> list[Finding]:
     added = work.tumor & ~work.liver
     missing = np.count_nonzero(added)
     work.liver |= work.tumor
@@ -220,98 +208,11 @@ def _extend_liver(work: _Work) -> list[Finding]:
         Finding(
             "tumor-added-to-liver",
             "info",
-            _("{volume} ml of tumor were not in the liver mask and are counted as liver.").format(
-                volume=f"{missing * work.voxel_ml:.2g}"
+            _("{volume} ml of {lesion} were not in the {organ} mask and are counted as {organ}.").format(
+                volume=f"{missing * work.voxel_ml:.2g}",
+                lesion=work.task.lesion.name,
+                organ=work.task.organ.name,
             ),
             work.ras_of_largest(added),
         )
     ]
-
-
-def _is_whole(liver: np.ndarray) -> bool:
-    """One piece without a hole."""
-    from scipy.ndimage import label
-
-    return label(np.pad(~liver, 1, constant_values=True))[1] <= 1 and label(liver, structure=_FULL)[1] <= 1
-
-
-def _fill_holes(work: _Work) -> list[Finding]:
-    from scipy.ndimage import find_objects, label
-
-    outside, count = label(np.pad(~work.liver, 1, constant_values=True))  # the rim joins everything that is open
-    if count <= 1:
-        return []
-    sizes = np.bincount(outside.ravel(), minlength=count + 1)
-    open_label = outside[0, 0, 0]
-    inner = outside[1:-1, 1:-1, 1:-1]
-    holes = [n for n in range(1, count + 1) if n != open_label]
-    small = [n for n in holes if sizes[n] * work.voxel_ml <= HOLE_ML + 1e-9]
-    findings = []
-    if small:
-        fill = np.isin(np.arange(count + 1), small)[inner]
-        work.liver |= fill
-        findings.append(
-            Finding(
-                "holes-filled",
-                "info",
-                _("{holes} in the liver mask, {volume} ml in all, counted as liver.").format(
-                    holes=plural(len(small), _("{count} small hole"), _("{count} small holes")),
-                    volume=f"{np.count_nonzero(fill) * work.voxel_ml:.2g}",
-                ),
-                work.ras_of_largest(fill),
-            )
-        )
-    boxes = find_objects(inner, count)
-    for n in holes:
-        if n not in small:
-            place = work.ras_of(inner[boxes[n - 1]] == n, tuple(s.start for s in boxes[n - 1]))
-            findings.append(
-                Finding(
-                    "hole-in-liver",
-                    "info",
-                    _("A hole of {volume} ml in the liver mask was left open; fill it if it is liver or tumor.").format(
-                        volume=f"{sizes[n] * work.voxel_ml:.1f}"
-                    ),
-                    place,
-                )
-            )
-    return findings
-
-
-def _drop_specks(work: _Work) -> list[Finding]:
-    from scipy.ndimage import label
-
-    parts, count = label(work.liver, structure=_FULL)
-    if count <= 1:
-        return []
-    sizes = np.bincount(parts.ravel(), minlength=count + 1)
-    with_tumor = np.zeros(count + 1, dtype=bool)
-    with_tumor[np.unique(parts[work.tumor])] = True
-    drop = (sizes * work.voxel_ml < SPECK_ML) & ~with_tumor
-    drop[0] = False
-    drop[1 + int(np.argmax(sizes[1:]))] = False
-    kept = count - int(drop.sum())
-    findings = []
-    if drop.any():
-        gone = drop[parts]
-        work.liver &= ~gone
-        text = _("{pieces} of the liver mask under {smallest} ml, {volume} ml in all, not counted as liver.").format(
-            pieces=plural(int(drop.sum()), _("{count} stray piece"), _("{count} stray pieces")),
-            smallest=f"{SPECK_ML:g}",
-            volume=f"{np.count_nonzero(gone) * work.voxel_ml:.2g}",
-        )
-        findings.append(Finding("specks-dropped", "info", text, work.ras_of_largest(gone)))
-    if kept > 1:
-        others = np.where(drop, 0, sizes)
-        others[[0, 1 + int(np.argmax(sizes[1:]))]] = 0
-        findings.append(
-            Finding(
-                "liver-in-pieces",
-                "warning",
-                _("The liver mask is in {kept} pieces; connect them, or erase those that are not liver.").format(
-                    kept=kept
-                ),
-                work.ras_of(parts == int(np.argmax(others))),
-            )
-        )
-    return findings

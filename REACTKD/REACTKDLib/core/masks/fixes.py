@@ -9,30 +9,37 @@ import numpy as np
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.images.geometry import bounding_box
-from REACTKDLib.core.masks.cleaning import HOLE_ML, SPECK_ML
+from REACTKDLib.core.masks.one_piece import HOLE_ML, SPECK_ML
 from REACTKDLib.core.masks.small_lesions import small_lesions
+from REACTKDLib.core.task import Task
 from REACTKDLib.core.text import tr as _
 
 _FULL = np.ones((3, 3, 3), dtype=bool)
 Place = Sequence[float] | None
 
-#: finding code -> what the fix does, for a button
+#: finding code -> what the fix does, for a button; see `fix_words`
 FIXES: Mapping[str, str] = MappingProxyType(
     {
-        "holes-filled": _("Fill the small holes of the liver"),
-        "hole-in-liver": _("Fill this hole of the liver"),
-        "specks-dropped": _("Erase the stray pieces of the liver"),
-        "liver-in-pieces": _("Keep the largest piece of the liver and those with tumor"),
-        "tumor-added-to-liver": _("Add the tumor to the liver"),
+        "holes-filled": _("Fill the small holes of the {organ}"),
+        "hole-in-liver": _("Fill this hole of the {organ}"),
+        "specks-dropped": _("Erase the stray pieces of the {organ}"),
+        "liver-in-pieces": _("Keep the largest piece of the {organ} and those with {lesion}"),
+        "tumor-added-to-liver": _("Add the {lesion} to the {organ}"),
         "lesion-outside-liver": _("Erase this lesion"),
         "one-voxel-lesion": _("Erase this voxel"),
-        "small-lesions-left-out": _("Remove small islands of the tumor"),
+        "small-lesions-left-out": _("Remove small islands of the {lesion}"),
     }
 )
 
 
 #: finding code -> what is done about it with new segments, and the masks stay: see `worker.mending`
 SPLITS: Mapping[str, str] = MappingProxyType({"lesion-neck": _("Split this lesion at its neck")})
+
+
+def fix_words(code: str, task: Task) -> str | None:
+    """Return what the fix of a finding does, with the words of the task; None for a code without one."""
+    text = FIXES.get(code) or SPLITS.get(code)
+    return None if text is None else text.format(organ=task.organ.name, lesion=task.lesion.name)
 
 
 def fix_masks(

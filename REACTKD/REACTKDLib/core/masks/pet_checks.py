@@ -38,14 +38,16 @@ def _compare(case: Case, fdg: Volume, acetate: Volume) -> list[Finding]:
     if fdg.shape == acetate.shape and np.array_equal(fdg.array, acetate.array):
         text = _("FDG and acetate are the same image; check which file was given for which tracer.")
         return [Finding("same-pet-twice", "warning", text)]
+    if not case.task.organ.more_acetate:
+        return []
     ratios = [liver_uptake(case, volume) for volume in (fdg, acetate)]
     if None in ratios or ratios[0] < SWAP_FACTOR * ratios[1]:
         return []
     text = _(
-        "The liver takes up more of the FDG image than of the acetate image, relative to the "
+        "The {organ} takes up more of the FDG image than of the acetate image, relative to the "
         "body, where acetate is usually well above; check that the two are not exchanged."
     )
-    return [Finding("tracers-maybe-swapped", "warning", text)]
+    return [Finding("tracers-maybe-swapped", "warning", text, organ=case.task.organ.name)]
 
 
 def liver_uptake(case: Case, pet: Volume) -> float | None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import TooManyLesions
 from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
 
 SMALLEST_LESION_ML = 0.05  # more than two voxels of the network's grid of 2.5 mm
@@ -42,7 +43,7 @@ def touches(box: Box, mask: np.ndarray) -> bool:
     return bool(mask[tuple(slice(max(0, part.start - 1), part.stop + 1) for part in box)].any())
 
 
-def check_number(tumor: np.ndarray) -> None:
+def check_number(tumor: np.ndarray, task: Task = HCC_GRADE) -> None:
     """Raise TooManyLesions for a mask of more than 200 lesions."""
     from scipy.ndimage import label
 
@@ -51,10 +52,11 @@ def check_number(tumor: np.ndarray) -> None:
     if count > MOST_LESIONS:
         raise TooManyLesions(
             _(
-                "The tumor mask has {count} separate lesions where at most {most} are graded; remove "
+                "The {lesion} mask has {count} separate lesions where at most {most} are graded; remove "
                 "its small islands (Segment Editor, Islands), or choose the segment that holds the "
-                "tumor."
+                "{lesion}."
             ),
+            lesion=task.lesion.name,
             count=count,
             most=MOST_LESIONS,
         )

@@ -123,7 +123,11 @@ def _describe_pet(dataset: Any, modality: Modality, k: int) -> None:
 
 def _segmentation(case: Case, reference: list[Any], patient_id: str) -> Any:
     highdicom = need_highdicom()
-    masks = {"Liver": (codes.ANATOMICAL, codes.LIVER, case.liver), "Tumor": (codes.ALTERED, codes.MASS, case.tumor)}
+    organ, lesion = case.task.organ, case.task.lesion
+    masks = {
+        organ.title: (codes.ANATOMICAL, organ.code, case.liver),
+        lesion.title: (codes.ALTERED, lesion.code, case.tumor),
+    }
     seg = highdicom.seg
     return seg.Segmentation(
         source_images=reference,

@@ -117,12 +117,12 @@ def build_segmentation(report: GradeReport, labels: np.ndarray, headers: Sequenc
             number,
             region.name,
             codes.concept(codes.ANATOMICAL if region.kind == "parenchyma" else codes.ALTERED),
-            codes.concept(codes.LIVER if region.kind == "parenchyma" else codes.MASS),
+            codes.concept(report.task.structure("liver" if region.kind == "parenchyma" else "tumor").code),
             highdicom.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
             algorithm_identification=method,
             tracking_uid=uid(),
             tracking_id=region.name,
-            anatomic_regions=None if region.kind == "parenchyma" else [codes.concept(codes.LIVER)],
+            anatomic_regions=None if region.kind == "parenchyma" else [codes.concept(report.task.organ.code)],
         )
         for number, region in enumerate(report.regions, start=1)
         if region.kind != "topology"

@@ -15,6 +15,7 @@ from REACTKDLib.core.files.dicom.codes import concept
 from REACTKDLib.core.files.dicom.packages import need_highdicom, need_pydicom
 from REACTKDLib.core.reports.region_values import ordered
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
+from REACTKDLib.core.task_parts import Code
 
 #: of the values of the explanation; others get a private code that is made of their key and title
 _CODES = {"weight": codes.WEIGHT, "deletion_effect": codes.EFFECT, "share": codes.SHARE}
@@ -82,7 +83,7 @@ def _algorithm(sr: Any, report: GradeReport) -> Any:
 
 
 def _case_group(sr: Any, report: GradeReport) -> Any:
-    evaluations = [sr.QualitativeEvaluation(concept(codes.GRADE), concept(_grade(report)))]
+    evaluations = [sr.QualitativeEvaluation(concept(report.task.answer), concept(_grade(report)))]
     if report.grade is not None:
         answer = codes.YES if report.uncertain else codes.NO
         evaluations.append(sr.QualitativeEvaluation(concept(codes.UNCERTAIN), concept(answer)))
@@ -93,8 +94,8 @@ def _case_group(sr: Any, report: GradeReport) -> Any:
     ]
     return sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(identifier=f"Grade of {report.case}"),
-        finding_type=concept(codes.HCC),
-        finding_sites=[sr.FindingSite(concept(codes.LIVER))],
+        finding_type=concept(report.task.lesion.finding),
+        finding_sites=[sr.FindingSite(concept(report.task.organ.code))],
         algorithm_id=_algorithm(sr, report),
         qualitative_evaluations=evaluations,
         measurements=numbers or None,
@@ -112,8 +113,10 @@ def _region_groups(sr: Any, report: GradeReport, seg: Any) -> list[Any]:
                 sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
                     tracking_identifier=sr.TrackingIdentifier(present[number].TrackingUID, region.name),
                     referenced_segment=sr.ReferencedSegment.from_segmentation(seg, number),
-                    finding_type=concept(codes.LIVER if region.kind == "parenchyma" else codes.MASS),
-                    finding_sites=[sr.FindingSite(concept(codes.LIVER))],
+                    finding_type=concept(
+                        report.task.structure("liver" if region.kind == "parenchyma" else "tumor").code
+                    ),
+                    finding_sites=[sr.FindingSite(concept(report.task.organ.code))],
                     measurements=numbers,
                 )
             )
@@ -132,7 +135,10 @@ def _segments_with_frames(seg: Any) -> set[int]:
 
 
 def _grade(report: GradeReport) -> tuple[str, str, str]:
-    return codes.NO_GRADE if report.grade is None else codes.grade_code(report.grade)
+    if report.grade is None:
+        return codes.NO_GRADE
+    known = report.task.class_of(report.grade)  # None in a report of an older model, which carries no task
+    return Code.private("class", report.grade) if known is None else known.code
 
 
 def _numbers(sr: Any, region: ReportRegion) -> list[Any]:

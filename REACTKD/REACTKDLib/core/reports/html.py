@@ -29,11 +29,6 @@ if TYPE_CHECKING:
 RGB = tuple[float, float, float]
 _STYLE = Path(__file__).with_name("html.css")
 _PAGE = Path(__file__).with_name("page.html.j2")
-_IN_WORDS = {
-    "well": "Well differentiated",
-    "moderate": "Moderately differentiated",
-    "poor": "Poorly differentiated",
-}
 _SEVERITIES = {"error": "Fault", "warning": "Check", "info": "Note"}
 
 
@@ -71,7 +66,7 @@ def write_page(path: Path | str, report: GradeReport, extras: PageExtras = PageE
 def report_page(report: GradeReport, extras: PageExtras = PageExtras()) -> str:
     """Return the page: `page.html.j2`, filled. Every text from outside is escaped."""
     claimed = report.grade is not None
-    measures = measure_titles(report.regions)
+    measures = measure_titles(report.regions, report.task)
     known = shown_values(report.regions) if claimed else ()
     values = [value for value in ordered("share", "contribution") if value in known]
     names = {"grade": report.grade, "baseline": _signed(report.baseline[report.grade], 2) if report.baseline else ""}
@@ -82,7 +77,7 @@ def report_page(report: GradeReport, extras: PageExtras = PageExtras()) -> str:
         extras=extras,
         claimed=claimed,
         style=_safe(_STYLE.read_text(encoding="utf-8")),
-        grade_words=_IN_WORDS.get(report.grade) or sentence(report.grade or ""),
+        grade_words=report.task.class_title(report.grade or ""),
         images=[_image_name(name) for name in report.inputs],
         pictures=[(b64encode(picture.png).decode(), picture.caption) for picture in extras.pictures],
         rows=rows,
@@ -93,8 +88,14 @@ def report_page(report: GradeReport, extras: PageExtras = PageExtras()) -> str:
         sentences=explained(report),
         grade_set=set_words(report),
         directions={row.name: direction_words(report, row) for row in report.regions},
+        organ=report.task.organ.name,
+        lesion=report.task.lesion.name,
         measures=measures.values(),
-        measured=[(row.name, {m.key: m.shown for m in measure_rows(row)}) for row in report.regions if row.measures],
+        measured=[
+            (row.name, {m.key: m.shown for m in measure_rows(row, report.task)})
+            for row in report.regions
+            if row.measures
+        ],
         inferred=any(row.inferred for row in measures.values()),
         findings=sorted(report.findings, key=lambda finding: list(_SEVERITIES).index(finding.severity)),
         severities=_SEVERITIES,

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from REACTKDLib.core.masks.measures import RegionMeasures
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import Text
 from REACTKDLib.core.text import tr as _
 
@@ -21,7 +22,7 @@ _UPTAKE = {
         _("{image} SUVmean"),
         "g/ml",
         1,
-        _("The mean value in a lesion. Of the liver: the mean of its middle half, 3 mm away from lesions."),
+        _("The mean value in a lesion. Of the {organ}: the mean of its middle half, 3 mm away from lesions."),
     ),
     "suv_peak": (
         _("{image} SUVpeak"),
@@ -29,7 +30,12 @@ _UPTAKE = {
         1,
         _("The largest mean in a sphere of 1 ml around a voxel of the lesion; not given for lesions under 1 ml."),
     ),
-    "to_liver": (_("{image} tumor/liver"), "", 2, _("The lesion's largest value over the mean of the liver.")),
+    "to_liver": (
+        _("{image} {lesion}/{organ}"),
+        "",
+        2,
+        _("The lesion's largest value over the mean of the {organ}."),
+    ),
 }
 
 
@@ -64,7 +70,7 @@ class MeasureRow:
         return f"{number} {self.unit}" if self.unit else number
 
 
-def measure_rows(region: HasMeasures) -> tuple[MeasureRow, ...]:
+def measure_rows(region: HasMeasures, task: Task = HCC_GRADE) -> tuple[MeasureRow, ...]:
     """Return every measure of a region that is claimed: the diameter, then what each PET says.
 
     Example:
@@ -73,30 +79,30 @@ def measure_rows(region: HasMeasures) -> tuple[MeasureRow, ...]:
         Longest axial diameter 34 mm
         FDG SUVmax 7.1 g/ml
     """
-    return tuple(row for row in _all(region.measures) if row.value is not None)
+    return tuple(row for row in _all(region.measures, task) if row.value is not None)
 
 
 def measure_columns(regions: Sequence[HasMeasures]) -> dict[str, list[float | None]]:
     """Return {key: one value for each region} of every measure that any of the regions has."""
     rows = [{row.key: row.value for row in measure_rows(region)} for region in regions]
-    keys = [row.key for region in regions for row in _all(region.measures)]
+    keys = [row.key for region in regions for row in _all(region.measures, HCC_GRADE)]
     return {key: [row.get(key) for row in rows] for key in dict.fromkeys(keys) if any(key in row for row in rows)}
 
 
-def measure_titles(regions: Sequence[HasMeasures]) -> dict[str, MeasureRow]:
-    """Return {key: a row with its name, unit and decimals} in the order of `measure_columns`."""
-    rows = {row.key: row for region in regions for row in measure_rows(region)}
+def measure_titles(regions: Sequence[HasMeasures], task: Task = HCC_GRADE) -> dict[str, MeasureRow]:
+    """Return {key: a row with its name, unit and decimals} in the order of `measure_columns`, in words of the task."""
+    rows = {row.key: row for region in regions for row in measure_rows(region, task)}
     return {key: rows[key] for key in measure_columns(regions)}
 
 
-def _all(measures: RegionMeasures | None) -> list[MeasureRow]:
+def _all(measures: RegionMeasures | None, task: Task) -> list[MeasureRow]:
     if measures is None:
         return []
     tip = _("The longest line in one axial slice, as in RECIST 1.1.")
     rows = [MeasureRow(_DIAMETER, _("Longest axial diameter"), measures.longest_axial_diameter_mm, "mm", 0, tip)]
     for image, entry in measures.uptake.items():
         for key, (name, unit, decimals, says) in _UPTAKE.items():
-            name = name.format(image=_PETS.get(image, image))
-            value = getattr(entry, key)
+            words = {"image": _PETS.get(image, image), "lesion": task.lesion.name, "organ": task.organ.name}
+            name, says, value = name.format(**words), says.format(**words), getattr(entry, key)
             rows.append(MeasureRow(f"{image}_{key}", name, value, unit, decimals, says, entry.unit_inferred))
     return rows

@@ -10,6 +10,7 @@ from REACTKDLib.core.errors import PackagesMissing
 from REACTKDLib.core.masks.measures import RegionMeasures
 from REACTKDLib.core.reports.measure_rows import measure_columns
 from REACTKDLib.core.reports.region_values import IN_FILES
+from REACTKDLib.core.task import Task
 from REACTKDLib.core.text import tr as _
 
 # Eight decimals keep baseline + contributions = logits to 1e-6 even with a hundred regions.
@@ -128,6 +129,7 @@ class Answer(Protocol):
     redundant: Sequence[int]
     model: Any
     ensemble: Any
+    task: Task
 
 
 def region_rows(regions: Sequence[ReportRegion]) -> list[list[Any]]:

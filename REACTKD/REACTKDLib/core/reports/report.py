@@ -14,6 +14,7 @@ from REACTKDLib.core.reports.ensemble import EnsembleAnswer
 from REACTKDLib.core.reports.figure import draw_report
 from REACTKDLib.core.reports.region_rows import PerClass, Regions, ReportRegion, region_rows, rounded
 from REACTKDLib.core.reports.region_values import IN_FILES
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.writing.atomic import write_text
 
 SCHEMA = "reactkd-grade-report/1"
@@ -41,6 +42,7 @@ class GradeReport:
     regions are means over them, and baseline and contributions are None, since a mean of probabilities has no logits.
     grades: those that the model cannot rule out, so that `grades_coverage` of the cases like those that it was measured
     on have their true grade among them, see `core.student.grade_sets`; None where the model promises nothing.
+    task: what was asked of which organ; in the file where it is another than the built-in one.
     """
 
     case: str
@@ -60,6 +62,7 @@ class GradeReport:
     ensemble: EnsembleAnswer | None = None
     grades: tuple[str, ...] | None = None
     grades_coverage: float | None = None
+    task: Task = HCC_GRADE
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "regions", Regions(self.regions))
@@ -105,6 +108,7 @@ class GradeReport:
             "regions": [region.to_dict() for region in self.regions],
             "graph": {"edges": [[i, j, rounded(similarity)] for i, j, similarity in self.edges]},
             "findings": [finding.to_dict() for finding in self.findings],
+            **({} if self.task == HCC_GRADE else {"task": self.task.to_dict()}),
             "model": {f.name: getattr(self.model, f.name) for f in fields(ReportModel)},
             "device": self.device,
             "timing_ms": {name: round(float(value), 1) for name, value in self.timing_ms.items()},
@@ -133,6 +137,7 @@ class GradeReport:
             ensemble=EnsembleAnswer.from_dict(data["ensemble"]) if "ensemble" in data else None,
             grades=tuple(data["grades"]) if "grades" in data else None,
             grades_coverage=data.get("grades_coverage"),
+            task=Task.from_dict(data["task"]) if "task" in data else HCC_GRADE,
         )
 
     def to_json(self) -> str:

@@ -12,11 +12,6 @@ MOST_NAMED = 6  # regions in the line; those with less are summed up
 _SILENT = 0.005  # less than half a percentage point says nothing
 
 
-def grade_name(grade: str) -> str:
-    """Return a grade in a sentence; a class that is none of the three is given as the model calls it."""
-    return {"well": _("well"), "moderate": _("moderate"), "poor": _("poor")}.get(grade, grade)
-
-
 def share_line(report: Answer) -> str:
     """Return "Without regions 25, Lesion 1 +34, ..., makes 94 % for poor."; "" where the report holds no shares.
 
@@ -30,7 +25,7 @@ def share_line(report: Answer) -> str:
         count = sum(row.share is not None for row in report.regions) - len(named)
         words.append(_("{count} other regions {points}").format(count=count, points=signed_points(rest)))
     text = _("Without regions {start}, {parts}, makes {total} % for {grade}.").format(
-        start=start, parts=joined(words, ", "), total=total, grade=grade_name(report.grade)
+        start=start, parts=joined(words, ", "), total=total, grade=report.task.class_word(report.grade)
     )
     errors = [row.value("share_error") for row, _n in named]
     return joined([text, _sampled(max(errors))]) if all(errors) else text
@@ -96,8 +91,8 @@ def direction_words(report: Answer, row: ReportRegion) -> str:
     if shares[to_grade] < _SILENT:
         return ""
     if from_grade == report.grade:
-        return _("for {grade}").format(grade=grade_name(to_grade))
-    return _("against {grade}").format(grade=grade_name(from_grade))
+        return _("for {grade}").format(grade=report.task.class_word(to_grade))
+    return _("against {grade}").format(grade=report.task.class_word(from_grade))
 
 
 def directions_line(report: Answer) -> str:
@@ -123,14 +118,15 @@ def members_line(report: Answer) -> str:
     if report.ensemble is None:
         return ""
     members, spread = report.ensemble.members, report.ensemble.spread
+    word = report.task.class_word
     ranges = [
-        _("{grade} {low} to {high} %").format(grade=grade_name(name), low=round(100 * s.low), high=round(100 * s.high))
+        _("{grade} {low} to {high} %").format(grade=word(name), low=round(100 * s.low), high=round(100 * s.high))
         for name, s in spread.items()
     ]
     text = _("Models that say {grade}: {agreeing} of {count}; over all {ranges}.")
     agreeing = report.ensemble.agreeing(report.grade)
     return text.format(
-        agreeing=agreeing, count=len(members), grade=grade_name(report.grade), ranges=joined(ranges, ", ")
+        agreeing=agreeing, count=len(members), grade=report.task.class_word(report.grade), ranges=joined(ranges, ", ")
     )
 
 

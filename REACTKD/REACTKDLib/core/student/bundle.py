@@ -15,18 +15,26 @@ import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from REACTKDLib.core.clinical_use import NOT_VERIFIED, claims_clinical_use
-from REACTKDLib.core.errors import BundleAltered, BundleIncomplete, BundleMismatch, BundleUnsafe, ReactkdError
+from REACTKDLib.core.errors import (
+    BundleAltered,
+    BundleIncomplete,
+    BundleMismatch,
+    BundleUnsafe,
+    ReactkdError,
+    TaskNotValid,
+)
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle_metadata import HASH, check_description, complete_metadata, read_metadata
 from REACTKDLib.core.student.explain import UncertaintyRule
 from REACTKDLib.core.student.grade_sets import GradeSets
 from REACTKDLib.core.student.monai_files import monai_files
 from REACTKDLib.core.student.trained_on import TrainedOn
+from REACTKDLib.core.task import Task, task_of_description
 from REACTKDLib.core.text import quoted, shown
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import written_beside
@@ -126,6 +134,11 @@ class Bundle:
         """The names of the classes, in the order of the logits."""
         return tuple(self.info["classes"])
 
+    @cached_property
+    def task(self) -> Task:
+        """What is asked of which organ; models of before this edition grade hepatocellular carcinoma."""
+        return task_of_description(self.info)
+
     @property
     def modalities(self) -> tuple[Modality, ...]:
         """The inputs that the student was trained on, in the order of `Modality`.
@@ -213,11 +226,11 @@ def _student_with(metadata: Mapping[str, Any], state: Mapping[str, Any]) -> Stud
         config = StudentConfig.from_dict(info["student"])
         student = Student(config)
         Preparation.from_metadata(info["preparation"])
-        UncertaintyRule(**info.get("uncertain", {}))
+        UncertaintyRule(**info.get("uncertain", task_of_description(info).uncertain))
         if "grade_sets" in info:
             GradeSets.from_metadata(info["grade_sets"])
         _check_names(info, config)
-    except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, AttributeError, TaskNotValid) as error:
         text = _("The description of the model {model} is not valid ({reason}); copy the model folder again.")
         raise BundleMismatch(text, model=quoted([info["name"]]), reason=shown(error, 150)) from error
     try:

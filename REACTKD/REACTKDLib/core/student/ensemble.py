@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 from REACTKDLib.core.clinical_use import claims_clinical_use
 from REACTKDLib.core.errors import BundleAltered, BundleIncomplete, BundleMismatch, ReactkdError
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.core.student.bundle import METADATA, Bundle, model_hash
+from REACTKDLib.core.student.bundle import METADATA, Bundle, model_hash, shipped_bundle_folder
+from REACTKDLib.core.student.bundle_metadata import read_metadata
+from REACTKDLib.core.task import HCC_GRADE, Task, task_of_description
 from REACTKDLib.core.text import quoted, shown
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import write_text
@@ -39,6 +41,7 @@ _SHARED = {
     "modalities": _("images"),
     "grid": _("grid"),
     "uncertain": _("rule for an uncertain answer"),
+    "task": _("task"),
 }
 
 
@@ -63,8 +66,8 @@ class Ensemble:
                         "The models {first} and {other} cannot answer together, since they differ in: {what}; choose "
                         "models of one training."
                     )
-                    names = {"first": quoted([first.info["name"]]), "other": quoted([other.info["name"]])}
-                    raise BundleMismatch(text, **names, what=name)
+                    one, two = (quoted([member.info["name"]]) for member in (first, other))
+                    raise BundleMismatch(text, first=one, other=two, what=name)
         hashes = [member.info["sha256"] for member in self.members]
         if len(set(hashes)) < len(hashes):
             raise BundleMismatch(_("A model is given twice; give each model of an ensemble once."))
@@ -73,6 +76,11 @@ class Ensemble:
     def classes(self) -> tuple[str, ...]:
         """The names of the classes."""
         return self.members[0].classes
+
+    @property
+    def task(self) -> Task:
+        """What the members answer, of which organ."""
+        return self.members[0].task
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -165,6 +173,19 @@ def answer_hash(folder: Path | str | None) -> str | None:
     return model_hash(folder)
 
 
+def task_of(folder: Path | str | None) -> Task:
+    """Return the task of a model or an ensemble as its description tells it, at once; the built-in one where none is
+    told. folder: None for the shipped model. What is wrong with a model is told when it is loaded.
+    """
+    try:
+        folder = Path(folder or shipped_bundle_folder())
+        if (folder / ENSEMBLE).is_file():
+            folder = folder / _entries(folder)[0]["folder"]
+        return task_of_description(read_metadata(folder / METADATA)["reactkd"])
+    except (ReactkdError, OSError, ValueError, TypeError, KeyError, AttributeError):
+        return HCC_GRADE
+
+
 def _hash(hashes: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(sorted(hashes)).encode("ascii")).hexdigest()
 
@@ -173,7 +194,7 @@ def _asked(bundle: Bundle) -> dict[str, Any]:
     """What all members must be asked alike."""
     preparation = bundle.info["preparation"]
     grid = {key: preparation.get(key) for key in ("shape", "spacing_mm", "field")}
-    own = {key: bundle.info[key] for key in ("classes", "organ", "lesion")}
+    own = {"task": bundle.task, **{key: bundle.info[key] for key in ("classes", "organ", "lesion")}}
     return {**own, "modalities": bundle.modalities, "grid": grid, "uncertain": bundle.info.get("uncertain", {})}
 
 

@@ -37,6 +37,11 @@ _LIMITS = (  # wide: what no scanner, window or scale of PET goes beyond
     ("pet_floor", 1e-6, 100.0),
     ("pet_gain", 1e-3, 1000.0),
 )
+_CHOICES = (
+    ("field", ("organ", "liver", "volume")),
+    ("ct", ("organ-window", "liver-window", "z-score")),
+    ("pet", ("log-scale", "percentile")),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,15 +57,15 @@ class NetworkInput:
 class Preparation:
     """How a bundle wants its inputs. Part of the bundle's metadata.
 
-    shape: (D, H, W). spacing_mm: of the isotropic grid. field: 'liver' centers the grid on the liver; 'volume'
-    stretches `shape` over the whole reference volume (the paper's way). ct: 'liver-window' or 'z-score'. pet:
-    'log-scale' or 'percentile'.
+    shape: (D, H, W). spacing_mm: of the isotropic grid. field: 'organ' centers the grid on the organ; 'volume'
+    stretches `shape` over the whole reference volume (the paper's way). ct: 'organ-window' or 'z-score'. pet:
+    'log-scale' or 'percentile'. 'liver' and 'liver-window' are older names for 'organ' and 'organ-window'.
     """
 
     shape: tuple[int, int, int] = (96, 96, 128)
     spacing_mm: float = 2.5
-    field: Literal["liver", "volume"] = "liver"
-    ct: Literal["liver-window", "z-score"] = "liver-window"
+    field: Literal["organ", "liver", "volume"] = "liver"
+    ct: Literal["organ-window", "liver-window", "z-score"] = "liver-window"
     pet: Literal["log-scale", "percentile"] = "log-scale"
     ct_center_hu: float = 107.0
     ct_scale_hu: float = 25.0
@@ -77,8 +82,7 @@ class Preparation:
             raise ValueError(f"shape must hold at most {MOST_VOXELS} voxels")
         for name, least, most in _LIMITS:
             check_number(name, getattr(self, name), least, most)
-        for name, allowed in (("field", ("liver", "volume")), ("ct", ("liver-window", "z-score")),
-                              ("pet", ("log-scale", "percentile"))):  # fmt: skip
+        for name, allowed in _CHOICES:
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}")
 
@@ -106,7 +110,10 @@ class Preparation:
             return self._grid(directions, matrix[:3, 3], (extent - sizes) / 2, step), ()
         found = bounding_box(case.liver)  # not of the view: flipped axes take ten times as long
         if found is None:
-            raise NoLiver(_("The liver mask is empty; draw the liver, or choose the segment that holds it."))
+            raise NoLiver(
+                _("The {organ} mask is empty; draw the {organ}, or choose the segment that holds it."),
+                organ=case.task.organ.name,
+            )
         box = box_in_ras_order(found, case.liver.shape, case.reference.ijk_to_ras)
         edges = np.array([((s.start - 0.5), (s.stop - 0.5)) for s in box[::-1]]) * sizes[:, None]
         center = np.round(edges.mean(axis=1) / LATTICE_MM - 1e-4) * LATTICE_MM
@@ -116,11 +123,12 @@ class Preparation:
         findings = ()
         if scale > 1:
             text = _(
-                "The liver is larger than the network's field; voxels of {coarser} mm instead of {spacing} mm are "
+                "The {organ} is larger than the network's field; voxels of {coarser} mm instead of {spacing} mm are "
                 "used, so small lesions are seen less well."
             )
-            coarser, spacing = f"{self.spacing_mm * scale:.2f}", f"{self.spacing_mm:g}"
-            findings = (Finding("liver-larger-than-grid", "warning", text, coarser=coarser, spacing=spacing),)
+            coarser, spacing, organ = f"{self.spacing_mm * scale:.2f}", f"{self.spacing_mm:g}", case.task.organ.name
+            more = Finding("liver-larger-than-grid", "warning", text, organ=organ, coarser=coarser, spacing=spacing)
+            findings = (more,)
         step = np.full(3, self.spacing_mm * max(scale, 1.0))
         return self._grid(directions, matrix[:3, 3], center, step), findings
 
@@ -157,10 +165,10 @@ class Preparation:
         values, inside = sample_volume(volume, grid, fill=0.0)
         if volume is not case.reference and not _reaches_liver(case, volume):
             text = _(
-                "The {image} PET does not overlap the liver; check that it belongs to this patient and "
+                "The {image} PET does not overlap the {organ}; check that it belongs to this patient and "
                 "is registered to the CT."
             )
-            raise PetOffLiver(text, image=modality.value.upper())
+            raise PetOffLiver(text, image=modality.value.upper(), organ=case.task.organ.name)
         if self.pet == "percentile":
             return percentile_pet(values)
         return log_pet(values, inside, self.pet_floor, self.pet_gain)

@@ -20,6 +20,7 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.masks.checks import checked, foresee
 from REACTKDLib.core.progress import IsCanceled, OnProgress
+from REACTKDLib.core.student.ensemble import task_of
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.answers import Answer, Drawing, GradeAnswer
@@ -67,25 +68,30 @@ class JobHandler:
                 load_libraries()
                 self._grader_of(model)
             case jobs.OpenFiles(files, model):
-                self._read_ahead(open_job(files, check=check), model, on_progress, is_canceled)
-            case jobs.ReadFiles(files):
-                return FilesRead.of(read_job(files, check))
+                self._read_ahead(
+                    open_job(files, check=check, task=task_of(model.bundle)), model, on_progress, is_canceled
+                )
+            case jobs.ReadFiles(files, task):
+                return FilesRead.of(read_job(files, check, task))
             case jobs.SaveSegments(path, segments):
                 write_placed_masks([placed_mask(self._folder, segment) for segment in segments], path)
             case jobs.GradeFiles(key, files, model):
-                return self._grade_case(key, open_job(files, check=check), model, on_progress, is_canceled)
+                read = open_job(files, check=check, task=task_of(model.bundle))
+                return self._grade_case(key, read, model, on_progress, is_canceled)
             case jobs.GradeArrays(key, images, masks, case_id, model):
                 on_progress(0.0, _("Reading the images"))
-                read = case_from_files(self._folder, images, masks, case_id, check)
+                read = case_from_files(self._folder, images, masks, case_id, check, task_of(model.bundle))
                 return self._grade_case(key, read, model, on_progress, is_canceled)
-            case jobs.CheckArrays(images, masks):
+            case jobs.CheckArrays(images, masks, task):
                 on_progress(0.0, _("Checking masks and images"))
-                case = checked(case_from_files(self._folder, images, masks, "", check))
+                case = checked(case_from_files(self._folder, images, masks, "", check, task))
                 return merged(case.findings, foresee(case))
-            case jobs.MendMasks(masks, shape, ijk_to_ras, code, place):
-                return mended(self._folder, masks, Grid(tuple(shape), np.array(ijk_to_ras)), code, place)
-            case jobs.SplitMask(masks, shape, ijk_to_ras, segments):
-                return split(self._folder, masks, Grid(tuple(shape), np.array(ijk_to_ras)), segments)
+            case jobs.MendMasks(masks, shape, ijk_to_ras, code, place, task):
+                grid = Grid(tuple(shape), np.array(ijk_to_ras))
+                return mended(self._folder, masks, grid, code, place, task)
+            case jobs.SplitMask(masks, shape, ijk_to_ras, segments, task):
+                grid = Grid(tuple(shape), np.array(ijk_to_ras))
+                return split(self._folder, masks, grid, segments, task)
             case jobs.Regrade(key, masks):
                 return self._regrade(key, masks, check)
             case jobs.WhatIf(key, mute, leave_out):
@@ -118,7 +124,7 @@ class JobHandler:
     def _regrade(self, key: str, masks: list[jobs.MaskFile], check: Callable[[], None]) -> GradeAnswer:
         session = self._open_case(key)
         before = session.encoder_calls
-        drawn = masks_from_files(self._folder, masks, session.case.reference)
+        drawn = masks_from_files(self._folder, masks, session.case.reference, session.case.task)
         check()
         session.correct(drawn.liver, drawn.tumor, any(mask.keep_specks for mask in masks), drawn.lesions)
         check()

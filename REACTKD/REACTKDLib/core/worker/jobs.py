@@ -13,6 +13,7 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.text import unpacked
 from REACTKDLib.core.worker.wire import NotThatType, from_json, to_json
@@ -98,9 +99,10 @@ class SegmentFile:
 
 @dataclass(frozen=True)
 class ReadFiles:
-    """Read a case from files to be shown as it is drawn. Answer: FilesRead."""
+    """Read a case from files to be shown as it is drawn. task: what is drawn. Answer: FilesRead."""
 
     files: ListedJob
+    task: Task = HCC_GRADE
 
 
 @dataclass(frozen=True)
@@ -160,10 +162,14 @@ class ExportDicom:
 
 @dataclass(frozen=True)
 class CheckArrays:
-    """Check a case whose images and masks were handed over, without encoding it. Answer: tuple of Finding."""
+    """Check a case whose images and masks were handed over, without encoding it. Answer: tuple of Finding.
+
+    task: whose organ and lesions they are.
+    """
 
     images: list[ImageFile]
     masks: list[MaskFile]
+    task: Task = HCC_GRADE
 
 
 @dataclass(frozen=True)
@@ -175,6 +181,7 @@ class MendMasks:
     ijk_to_ras: list
     code: str
     place: list | None = None
+    task: Task = HCC_GRADE
 
 
 @dataclass(frozen=True)
@@ -189,6 +196,7 @@ class SplitMask:
     shape: list
     ijk_to_ras: list
     segments: list[str] = field(default_factory=list)
+    task: Task = HCC_GRADE
 
 
 Job = (

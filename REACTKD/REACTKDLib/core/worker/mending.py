@@ -19,6 +19,7 @@ from REACTKDLib.core.masks.fixes import SPLITS, fix_masks, split_lesions
 from REACTKDLib.core.masks.lesions import lesion_map
 from REACTKDLib.core.masks.necks import parted
 from REACTKDLib.core.masks.regions import Region, RegionSet
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.arrays import read_mask
 from REACTKDLib.core.worker.jobs import MaskFile
@@ -72,12 +73,17 @@ class Changes:
 
 
 def mended(
-    folder: Path, masks: Iterable[MaskFile], grid: Grid, code: str, place: Sequence[float] | None
+    folder: Path,
+    masks: Iterable[MaskFile],
+    grid: Grid,
+    code: str,
+    place: Sequence[float] | None,
+    task: Task = HCC_GRADE,
 ) -> tuple[Edit, ...]:
     """Return the edits that mend a finding. Raises: UsageError when nothing is wrong or can be done."""
     segments = _laid(folder, masks, grid)
     if code in SPLITS:
-        return _split_at_neck(segments, grid, place)
+        return _split_at_neck(segments, grid, place, task)
     before = {role: _union(segments, role, grid) for role in ("liver", "tumor")}
     after = dict(zip(before, fix_masks(code, place, before["liver"], before["tumor"], grid.ijk_to_ras)))
     edits = []
@@ -92,13 +98,15 @@ def mended(
     return tuple(_edit(*edit) for edit in edits)
 
 
-def split(folder: Path, masks: Iterable[MaskFile], grid: Grid, segments: Sequence[str]) -> tuple[Edit, ...]:
+def split(
+    folder: Path, masks: Iterable[MaskFile], grid: Grid, segments: Sequence[str], task: Task = HCC_GRADE
+) -> tuple[Edit, ...]:
     """Return the edits that leave its largest lesion in each segment and give each other one its own.
 
     segments: IDs of the tumor segments to split, empty for all. Raises: UsageError when none has more than one lesion.
     """
     laid = _laid(folder, masks, grid)
-    regions = _regions(laid, grid)
+    regions = _regions(laid, grid, task)
     edits: list[Edit] = []
     for one in laid:
         segment, whole = one.segment, one.mask
@@ -110,17 +118,19 @@ def split(folder: Path, masks: Iterable[MaskFile], grid: Grid, segments: Sequenc
             names = [edit.name for edit in edits]
             edits += [_edit(None, True, lesion, _name_of(lesion, regions, names)) for lesion in others]
     if not edits:
-        raise UsageError(_("Every tumor segment is one lesion already, so there is nothing to split."))
+        raise UsageError(
+            _("Every {lesion} segment is one lesion already, so there is nothing to split."), lesion=task.lesion.name
+        )
     return tuple(edits)
 
 
-def _split_at_neck(laid: Sequence[_Laid], grid: Grid, place: Sequence[float] | None) -> tuple[Edit, ...]:
+def _split_at_neck(laid: Sequence[_Laid], grid: Grid, place: Sequence[float] | None, task: Task) -> tuple[Edit, ...]:
     """Return the edits that give each part of the lesion at `place` a segment of its own.
 
     The largest part stays where it is drawn, if that segment is named as one lesion; two parts are kept apart by the
     names of both (see `masks.lesions`).
     """
-    regions = _regions(laid, grid)
+    regions = _regions(laid, grid, task)
     lesion = _lesion_at(regions, place)
     cut = None if lesion is None else parted(regions.labels[lesion.box] == lesion.label, regions.spacing[::-1])
     if cut is None or cut.count < 2:
@@ -147,12 +157,12 @@ def _lesion_at(regions: RegionSet, place: Sequence[float] | None) -> Region | No
     return next((one for one in regions.lesions if one.label == regions.labels[tuple(kji)]), None)
 
 
-def _regions(laid: Sequence[_Laid], grid: Grid) -> RegionSet:
+def _regions(laid: Sequence[_Laid], grid: Grid, task: Task) -> RegionSet:
     """The regions of a report on these masks; of the tumor as drawn where no report could be."""
     liver, tumor = (_union(laid, role, grid) for role in ("liver", "tumor"))
     lesions = lesion_map([(one.box, one.mask[one.box]) for one in laid if one.is_lesion], grid.shape)
     with suppress(ReactkdError):
-        clean = clean_masks(liver, tumor, grid.ijk_to_ras)
+        clean = clean_masks(liver, tumor, grid.ijk_to_ras, task=task)
         liver, tumor = clean.liver, clean.tumor
     return RegionSet.from_masks(liver, tumor, grid.ijk_to_ras, lesions)
 

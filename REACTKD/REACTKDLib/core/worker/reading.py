@@ -19,6 +19,7 @@ from REACTKDLib.core.images.regrid import laid_on_grid
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.masks.lesions import DrawnMasks, lesion_map
 from REACTKDLib.core.modality import ROLES, Modality
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.arrays import read_array, read_mask
 from REACTKDLib.core.worker.jobs import ImageFile, MaskFile, SegmentFile
@@ -30,6 +31,7 @@ def case_from_files(
     masks: Sequence[MaskFile],
     case_id: str,
     check: Callable[[], None] = lambda: None,
+    task: Task = HCC_GRADE,
 ) -> Case:
     """Return the case; `check` is called between the images and may raise to stop.
 
@@ -41,9 +43,9 @@ def case_from_files(
         volumes[image.modality], more = read_image(folder, image)
         findings += more
     reference = next(volumes[m] for m in Modality if m in volumes)
-    drawn = masks_from_files(folder, masks, Grid(reference.shape, reference.ijk_to_ras))
+    drawn = masks_from_files(folder, masks, Grid(reference.shape, reference.ijk_to_ras), task)
     keep_specks = any(mask.keep_specks for mask in masks)
-    return Case(case_id, volumes, drawn.liver, drawn.tumor, tuple(findings), keep_specks, drawn.lesions)
+    return Case(case_id, volumes, drawn.liver, drawn.tumor, tuple(findings), keep_specks, drawn.lesions, task)
 
 
 def read_image(folder: Path, image: ImageFile) -> tuple[Volume, list[Finding]]:
@@ -59,7 +61,7 @@ def read_image(folder: Path, image: ImageFile) -> tuple[Volume, list[Finding]]:
     return volume, list(merged(image.remarks, more))
 
 
-def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> DrawnMasks:
+def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid, task: Task = HCC_GRADE) -> DrawnMasks:
     """Return the masks on `grid`: the union of the segments of each role, and which tumors are lesions of their own.
 
     Raises: NoLiver when no liver segment has a voxel; MaskOffImage when none of them lies in the grid.
@@ -75,13 +77,15 @@ def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> Dra
             lesions.append((box, own[box]))
             union[mask.role][box] |= own[box]
     if not drawn:
-        raise NoLiver(_("The liver segment is empty; draw the liver, or choose the segment that holds it."))
+        text = _("The {organ} segment is empty; draw the {organ}, or choose the segment that holds it.")
+        raise NoLiver(text, organ=task.organ.name)
     if not union["liver"].any():
         raise MaskOffImage(
             _(
-                "The liver mask does not overlap the image; check that both belong to the same patient "
+                "The {organ} mask does not overlap the image; check that both belong to the same patient "
                 "and scan, and that both are under the transform they belong to."
-            )
+            ),
+            organ=task.organ.name,
         )
     return DrawnMasks(union["liver"], union["tumor"], lesion_map(lesions, grid.shape))
 

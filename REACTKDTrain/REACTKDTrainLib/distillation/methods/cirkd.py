@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.content_store import content_key
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.config import DistillationConfig
@@ -22,7 +21,6 @@ BATCH, PIXEL, REGION = 1.0, 0.1, 0.1
 VOXELS = 64  # of each kind (tumor, parenchyma, other) in a volume
 ENQUEUED = 16
 QUEUES = {"pixels": 512, "regions": 64}  # of each class
-CLASSES = 2 + len(GRADES)  # other, parenchyma, tumor of each grade
 
 
 def relation_loss(student: Sequence[Tensor], teacher: Sequence[Tensor], tau: float = TAU) -> Tensor:
@@ -55,9 +53,10 @@ class CrossImageDistillation(LogitDistillation, name="cirkd"):
         self.project = nn.Sequential(
             nn.Linear(student_width, teacher_width), nn.ReLU(), nn.Linear(teacher_width, teacher_width)
         )
+        classes = 2 + config.classes  # other, parenchyma, tumor of each grade
         for name, room in QUEUES.items():
-            self.register_buffer(name, torch.zeros(CLASSES, room, teacher_width))
-            self.register_buffer(f"{name}_count", torch.zeros(CLASSES, dtype=torch.int64))
+            self.register_buffer(name, torch.zeros(classes, room, teacher_width))
+            self.register_buffer(f"{name}_count", torch.zeros(classes, dtype=torch.int64))
 
     def forward(self, student: GraphOutput, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
         ours, theirs, kinds, raw = [], [], [], []

@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.data.view import View, grades_of
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import Distiller
@@ -28,11 +27,11 @@ MEMORY = 0.9
 class FusedFeatures(nn.Module):
     """CDSFL: maps of the teachers through a channel gate and a 1x1x1 convolution each, summed, then graded."""
 
-    def __init__(self, width: int, teachers: int):
+    def __init__(self, width: int, teachers: int, classes: int):
         super().__init__()
         self.gates = nn.ModuleList([nn.Linear(width, width) for _ in range(teachers)])
         self.mixes = nn.ModuleList([nn.Conv3d(width, width, 1) for _ in range(teachers)])
-        self.out = nn.Linear(width, len(GRADES))
+        self.out = nn.Linear(width, classes)
 
     def forward(self, maps: Sequence[Tensor | None]) -> Tensor:
         """maps: of each teacher (C, ...) or None. Returns logits (K,)."""
@@ -61,9 +60,9 @@ class CrossModalDistillation(Distiller, name="mtcm-kd"):
 
     def __init__(self, config: DistillationConfig, student_width: int, teacher_width: int):
         super().__init__(config, student_width, teacher_width)
-        self.cdsfl = FusedFeatures(teacher_width, len(BRANCHES))
-        self.deep = nn.Linear(student_width, len(GRADES))
-        self.register_buffer("trust", torch.full((len(BRANCHES),), 1 / len(GRADES)))
+        self.cdsfl = FusedFeatures(teacher_width, len(BRANCHES), config.classes)
+        self.deep = nn.Linear(student_width, config.classes)
+        self.register_buffer("trust", torch.full((len(BRANCHES),), 1 / config.classes))
 
     def forward(self, student: GraphOutput, teacher: GraphOutput, views: Sequence[View]) -> dict[str, Tensor]:
         self._learn_trust(teacher, views)

@@ -4,34 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-PRIVATE = "99REACTKD"
-LIVER = ("10200004", "SCT", "Liver")
-HCC = ("25370001", "SCT", "Hepatocellular carcinoma")
-MASS = ("4147007", "SCT", "Mass")
+from REACTKDLib.core.task_parts import PRIVATE
+
 ANATOMICAL = ("123037004", "SCT", "Anatomical Structure")
 ALTERED = ("49755003", "SCT", "Morphologically Altered Structure")
 VOLUME = ("118565006", "SCT", "Volume")
 MILLILITER = ("mL", "UCUM", "milliliter")
 NO_UNIT = ("1", "UCUM", "no units")
 AI = ("123110", "DCM", "Artificial Intelligence")
-GRADE = ("GRADE", PRIVATE, "Predicted grade of differentiation")
 UNCERTAIN = ("UNCERTAIN", PRIVATE, "Prediction is uncertain")
 YES, NO = ("373066001", "SCT", "Yes"), ("373067005", "SCT", "No")
 NO_GRADE = ("NO-GRADE", PRIVATE, "No grade is claimed")
 WEIGHT = ("WEIGHT", PRIVATE, "Weight of the region in the decision")
 EFFECT = ("DELETION-EFFECT", PRIVATE, "Predicted grade's probability with the region minus without it")
 SHARE = ("SHARE", PRIVATE, "Share of the region in the predicted grade's probability")
-# As mCODE (HL7) codes histologic grades that have three steps.
-_GRADES = {
-    "well": ("1155708003", "SCT", "Low histologic grade"),
-    "moderate": ("1286893008", "SCT", "Intermediate histologic grade"),
-    "poor": ("1155707008", "SCT", "High histologic grade"),
-}
-
-
-def grade_code(name: str) -> tuple[str, str, str]:
-    """Return the code of a class; those of another bundle are private, with their name as meaning."""
-    return _GRADES.get(name, (private_value("CLASS", name), PRIVATE, name))
 
 
 def per_class(kind: str, words: str, name: str) -> tuple[str, str, str]:

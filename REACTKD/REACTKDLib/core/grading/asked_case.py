@@ -1,0 +1,44 @@
+"""A case as a model asks for it: of the model's task, with lesions counted as part of the organ."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from REACTKDLib.core.errors import NoLiver, TaskMismatch
+from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.task import UNNAMED
+from REACTKDLib.core.text import tr as _
+
+if TYPE_CHECKING:
+    from REACTKDLib.core.student.bundle import Bundle
+
+
+def for_task(case: Case, bundle: Bundle) -> Case:
+    """Return the case, read for the task of the model. An older model states its organ in words only: these are taken.
+
+    Raises: TaskMismatch for a case whose masks were read as another organ's.
+    """
+    if case.task == bundle.task:
+        return case
+    if UNNAMED in (case.task.name, bundle.task.name):
+        return replace(case, task=bundle.task)
+    text = _(
+        "The case was read for the task '{own}' where the model answers '{asked}'; read the case for the task of the "
+        "model, or choose another model."
+    )
+    raise TaskMismatch(text, own=case.task.name, asked=bundle.task.name)
+
+
+def whole_organ(case: Case) -> Case:
+    """Return the case with lesions counted as part of the organ. Raises: NoLiver when the organ's mask is empty."""
+    if not case.liver.any():
+        raise NoLiver(
+            _("The {organ} mask is empty; draw the {organ}, or choose the segment that holds it."),
+            organ=case.task.organ.name,
+        )
+    box = bounding_box(case.tumor)
+    if box is None or not (case.tumor[box] & ~case.liver[box]).any():
+        return case
+    return case.with_masks(liver=case.liver | case.tumor)

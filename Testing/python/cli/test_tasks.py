@@ -1,0 +1,141 @@
+"""Another task from end to end: kidney masses by CT alone, two classes, by the ordinary commands and one file."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from REACTKDLib import grade
+from REACTKDLib.core.reports.report import GradeReport, report_schema
+from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
+from REACTKDLib.core.task import HCC_GRADE
+from REACTKDTrainLib import evaluate, open_cohort
+from REACTKDTrainLib.__main__ import main as train_main
+from support.kidney_phantoms import KIDNEY, MASS_HU, TASK_FILE, with_classes, write_case, write_cohort
+from support.small_training import QUICK
+
+#: of the built-in task; none of it may reach a reader of another one
+FOREIGN = ("liver", "tumor", "hepato", "well", "moderate", "poor")
+
+
+def train(folder: Path, cohort: Path, task: Path, *more: str) -> Path:
+    """One fold without teachers; returns the folder of the run."""
+    config = folder / "config.json"
+    config.write_text(json.dumps({**QUICK, "data": {**QUICK["data"], "size": "tiny"}}))
+    command = ["train", "--cohort", str(cohort), "--task", str(task), "--output", str(folder / "run"), "--folds", "2"]
+    command += ["--fold", "0", "--method", "none", "--config", str(config), "--device", "cpu", *more]
+    assert train_main(command) == 0
+    return folder / "run"
+
+
+def shell(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "REACTKDLib", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("kidneys")
+    return train(folder, write_cohort(folder / "cohort", 12, tuple(MASS_HU.values())), TASK_FILE)
+
+
+@pytest.fixture
+def files(tmp_path) -> dict[str, str]:
+    return {key: str(tmp_path / name) for key, name in write_case(tmp_path, 500, MASS_HU["malignant"]).items()}
+
+
+def test_a_model_of_another_task_says_what_it_answers(run):
+    bundle = Bundle.load(run / "bundle")
+    assert bundle.task == KIDNEY and bundle.classes == ("benign", "malignant")
+    assert [m.value for m in bundle.modalities] == ["ct"] and bundle.student.config.classes == 2
+    assert bundle.preparation.field == "organ" and bundle.info["organ"] == "Kidney"
+    card = (run / "bundle" / "docs" / "README.md").read_text(encoding="utf-8")
+    assert KIDNEY.intended_use in card and not any(word in card.lower() for word in ("liver", "hepato"))
+    record = json.loads((run / "run.json").read_text())
+    assert record["task"]["name"] == "kidney-mass" and record["cohorts"]["cohort"]["grades"]["malignant"] == 6
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert list(metrics["auc"]) == ["benign", "malignant"] and metrics["macro_auc"] > 0.9  # fat is seen at once
+    with open(run / "predictions.csv", newline="") as stream:
+        assert csv.DictReader(stream).fieldnames == ["case", "fold", "grade", "benign", "malignant"]
+
+
+def test_it_grades_in_the_shell_and_no_word_is_of_livers(run, files, tmp_path):
+    done = shell("grade", "--bundle", run / "bundle", "--ct", files["ct"], "--segmentation", files["segmentation"],
+                 "--output", tmp_path / "out", "--device", "cpu")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "malignant" in done.stdout.lower() and not any(word in done.stdout.lower() for word in FOREIGN)
+    text = (tmp_path / "out" / "report.json").read_text(encoding="utf-8")
+    report = GradeReport.read_json(tmp_path / "out" / "report.json")
+    assert (
+        report.grade == "malignant" and report.task == KIDNEY and list(report.probabilities) == ["benign", "malignant"]
+    )
+    jsonschema.validate(json.loads(text), report_schema(KIDNEY.class_names, KIDNEY.modalities))
+    said = grade(ct=files["ct"], segmentation=files["segmentation"], model=run / "bundle", device="cpu")
+    assert said.probabilities == pytest.approx(report.probabilities, abs=1e-6)
+    findings = [finding.message.lower() for finding in report.findings]
+    assert not any(word in message for message in findings for word in FOREIGN)
+
+
+def test_it_grades_a_list_and_a_case_of_the_other_task_is_refused_there(run, tmp_path):
+    cohort = write_cohort(tmp_path / "cohort", 2, tuple(MASS_HU.values()), first=700)
+    done = shell(
+        "batch", "--bundle", run / "bundle", "--worklist", cohort, "--output", tmp_path / "out", "--device", "cpu"
+    )
+    assert done.returncode == 0, done.stderr
+    with open(tmp_path / "out" / "results.csv", newline="") as stream:
+        rows = {row["case"]: row for row in csv.DictReader(stream)}
+    assert {name: row["grade"] for name, row in rows.items()} == {"case0": "benign", "case1": "malignant"}
+    assert "p_benign" in rows["case0"] and "p_well" not in rows["case0"]
+    found = evaluate(run / "bundle", cohort, device="cpu")
+    assert found["n"] == 2 and set(found["grades"]) == {"benign", "malignant"}
+    refused = shell("batch", "--worklist", cohort, "--output", tmp_path / "hcc", "--device", "cpu")
+    assert refused.returncode == 2  # the shipped model asks for a liver
+    with open(tmp_path / "hcc" / "results.csv", newline="") as stream:
+        assert all("No segment is recognized as the liver" in row["reason"] for row in csv.DictReader(stream))
+
+
+def test_checks_and_codes_are_those_of_the_task(files):
+    done = shell("check", "--task", TASK_FILE, "--ct", files["ct"], "--segmentation", files["segmentation"])
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert 100 < found["kidney_ml"] < 400 and "liver_ml" not in found
+    assert not any(word in finding["message"].lower() for finding in found["findings"] for word in FOREIGN)
+
+
+def test_four_classes_are_trained_and_graded(tmp_path):
+    task = with_classes("fat", "water", "soft", "dense")
+    path = tmp_path / "task.json"
+    path.write_text(json.dumps(task.to_dict()), encoding="utf-8")
+    run = train(tmp_path, write_cohort(tmp_path / "cohort", 16, (-90.0, 0.0, 80.0, 220.0), task), path)
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert len(metrics["confusion"]) == 4 and set(metrics["grades"]) == set(task.class_names)
+    assert "four grades" in " ".join(metrics["notes"]) or metrics["macro_auc"] is not None
+    files = write_case(tmp_path / "case", 900, 220.0, task)
+    report = grade(**{key: tmp_path / "case" / name for key, name in files.items()}, model=run / "bundle", device="cpu")
+    assert list(report.probabilities) == list(task.class_names) and sum(report.probabilities.values()) == pytest.approx(
+        1
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("phantom:hospital?cases=4&size=tiny", "Digital phantoms are of the task hcc-grade"),
+        ("cohort", "give benign or malignant"),
+    ],
+)
+def test_cases_of_another_task_are_refused_with_a_sentence(spec, words, tmp_path):
+    if spec == "cohort":
+        spec = write_cohort(tmp_path, 2, (0.0, 0.0), with_classes("one", "other"))
+    with pytest.raises(Exception, match=words):
+        open_cohort(str(spec), task=KIDNEY)
+
+
+def test_the_shipped_model_is_of_the_built_in_task():
+    assert Bundle.load(shipped_bundle_folder()).task is HCC_GRADE
