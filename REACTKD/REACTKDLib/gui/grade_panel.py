@@ -215,7 +215,7 @@ class GradePanel(Section):
 
     @staticmethod
     def _set_words(report: GradeReport) -> str:
-        return translated(set_words(report, lambda name: short_grade(name).lower()))
+        return translated(set_words(report, lambda name: short_grade(name, report.task).lower()))
 
     @staticmethod
     def _details(report: GradeReport) -> str:
