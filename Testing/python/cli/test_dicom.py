@@ -39,9 +39,9 @@ def folder(tmp_path_factory):
     return root
 
 
-def test_grade_from_dicom_folders(folder, bundle_folder, tmp_path, run_command):
+def test_grade_from_dicom_folders(folder, bundle_folder, tmp_path, call_command):
     files = ["--ct", folder / "ct", "--fdg", folder / "fdg", "--segmentation", folder / "seg.dcm"]
-    done = run_command("grade", *files, "--bundle", bundle_folder, "--output", tmp_path / "out", "--device", "cpu")
+    done = call_command("grade", *files, "--bundle", bundle_folder, "--output", tmp_path / "out", "--device", "cpu")
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert report["inputs"] == ["ct", "fdg"] and report["grade"] in ("well", "moderate", "poor")

@@ -47,8 +47,10 @@ def application(worker: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The running application with an empty scene and the module loaded, its window open."""
     from PySide6.QtCore import QSettings
 
+    from host import views
     from host.application import start
 
+    views.REDRAW_MS = 500  # nobody watches: what a test looks at it draws itself, what comes in between is drawn as one
     running = start()
     running.forget_errors()  # the scene is empty: the test before has closed it
     running.load_module(REPOSITORY / "REACTKD" / "REACTKD.py")

@@ -48,33 +48,7 @@ def test_a_case_is_graded(user: Any, phantom_nodes: Any, context: Any) -> None:
     assert segments_as_bytes(nodes.segmentation) == before
 
 
-def test_grading_again_makes_no_new_nodes_and_says_the_same(user: Any, nodes: Any) -> None:
-    grade(user)
-    wait_for_annotations(user)
-    first, there = probabilities(user), graded_nodes()
-    grade(user)
-    wait_for_annotations(user)
-    assert graded_nodes() == there and probabilities(user) == first
-
-
-def test_a_missing_image_is_legal_and_said(user: Any, nodes: Any) -> None:
-    user.open_section("inputsSection")
-    user.choose("fdgSelector", None)
-    user.choose("acetateSelector", None)
-    grade(user)
-    assert "Computed from CT on" in user.text("detailsLabel")
-
-
-def test_no_tumor_no_grade(user: Any, nodes: Any) -> None:
-    user.open_section("inputsSection")
-    user.check("tumorList", "Tumor", on=False)
-    grade(user)
-    assert "No grade" in user.text("gradeLabel") and not user.sees("probabilityWidget")
-    assert "No tumor is marked" in user.text("findingLabel0")
-    user.screenshot("no-grade")
-
-
-def test_other_inputs_make_the_answer_outdated(user: Any, nodes: Any) -> None:
+def test_other_inputs_make_the_answer_outdated_and_are_said(user: Any, nodes: Any) -> None:
     grade(user)
     user.open_section("inputsSection")
     user.choose("fdgSelector", None)
@@ -83,8 +57,18 @@ def test_other_inputs_make_the_answer_outdated(user: Any, nodes: Any) -> None:
     assert "Computed from CT and acetate PET" in user.text("detailsLabel")
     assert not user.sees("stateLabel")
 
+    user.choose("acetateSelector", None)
+    grade(user)
+    assert "Computed from CT on" in user.text("detailsLabel")
 
-def test_live_follows_the_pen_without_encoding(user: Any, nodes: Any, context: Any) -> None:
+    user.check("tumorList", "Tumor", on=False)
+    grade(user)
+    assert "No grade" in user.text("gradeLabel") and not user.sees("probabilityWidget")
+    assert "No tumor is marked" in user.text("findingLabel0")
+    user.screenshot("no-grade")
+
+
+def test_live_follows_the_pen_without_encoding_and_sees_a_new_segment(user: Any, nodes: Any, context: Any) -> None:
     grade(user)
     before, first = probabilities(user), context.report
     user.click("liveCheckBox")
@@ -94,6 +78,14 @@ def test_live_follows_the_pen_without_encoding(user: Any, nodes: Any, context: A
     assert context.controller.answer.encoder_calls == 0
     assert probabilities(user) != before
     user.screenshot("live", of="window")
+
+    first = context.report
+    data = nodes.segmentation.GetSegmentation()
+    data.AddEmptySegment("another", "Tumor 2", [1, 0, 0])
+    parenchyma = first.regions[0].centroid_ras_mm
+    paint(nodes.segmentation, "Tumor 2", ball(nodes.reference, parenchyma, 9.0), nodes.reference)
+    user.wait_until(lambda: len(context.report.regions) > len(first.regions), GRADE_S, "the new lesion")
+    user.wait_until(lambda: not context.busy, GRADE_S, "the end")
 
 
 @pytest.mark.slow
@@ -109,19 +101,9 @@ def test_without_live_an_edit_is_told_and_waits(user: Any, nodes: Any, context: 
     assert len(context.report.regions) == len(first.regions) - 1
 
 
-def test_a_new_lesion_in_a_segment_of_its_own_is_seen(user: Any, nodes: Any, context: Any) -> None:
-    grade(user)
-    first = context.report
-    user.click("liveCheckBox")
-    data = nodes.segmentation.GetSegmentation()
-    data.AddEmptySegment("another", "Tumor 2", [1, 0, 0])
-    parenchyma = first.regions[0].centroid_ras_mm
-    paint(nodes.segmentation, "Tumor 2", ball(nodes.reference, parenchyma, 9.0), nodes.reference)
-    user.wait_until(lambda: len(context.report.regions) > len(first.regions), GRADE_S, "the new lesion")
-    user.wait_until(lambda: not context.busy, GRADE_S, "the end")
-
-
-def test_cancel_takes_less_than_a_second_and_leaves_no_node(user: Any, nodes: Any, context: Any) -> None:
+def test_cancel_takes_less_than_a_second_and_then_another_module_is_entered_while_it_runs(
+    user: Any, nodes: Any, context: Any, application: Any
+) -> None:
     there = graded_nodes()
     user.click("gradeButton")
     user.wait_until(lambda: context.controller.progress[0] >= 0.2, GRADE_S, "the worker to begin")
@@ -131,7 +113,12 @@ def test_cancel_takes_less_than_a_second_and_leaves_no_node(user: Any, nodes: An
     assert time.monotonic() - started < 1.0
     assert graded_nodes() == there and not user.sees("gradeLabel")
     assert user.text("stateLabel") == "Ready to grade."
-    grade(user)
+
+    user.click("gradeButton")
+    application.select_module("SegmentEditor")
+    user.wait_until(lambda: context.report is not None and not context.busy, GRADE_S, "a grade")
+    application.select_module("REACTKD")
+    assert user.sees("gradeLabel")
 
 
 @pytest.mark.slow
@@ -148,7 +135,9 @@ def test_cancel_twice_while_libraries_load_then_grade(user: Any, nodes: Any, con
     assert sum(probabilities(user).values()) == pytest.approx(100.0, abs=0.2)
 
 
-def test_two_runs_in_a_row_after_a_failure(user: Any, nodes: Any, small_model: Any, tmp_path: Any) -> None:
+def test_after_a_failure_grading_again_makes_no_new_nodes_and_says_the_same(
+    user: Any, nodes: Any, small_model: Any, tmp_path: Any
+) -> None:
     user.open_section("settingsSection")
     user.type("modelPathEdit", str(tmp_path), enter=False)
     user.click("gradeButton")
@@ -158,14 +147,19 @@ def test_two_runs_in_a_row_after_a_failure(user: Any, nodes: Any, small_model: A
     assert message and "Traceback" not in message
     user.screenshot("failed")
     user.type("modelPathEdit", str(small_model), enter=False)
+
     grade(user)
-    first = probabilities(user)
     assert not user.sees("stateLabel")
+    wait_for_annotations(user)
+    first, there = probabilities(user), graded_nodes()
     grade(user)
-    assert probabilities(user) == first
+    wait_for_annotations(user)
+    assert graded_nodes() == there and probabilities(user) == first
 
 
-def test_an_input_that_is_deleted_while_it_runs(user: Any, scene: Any, nodes: Any, context: Any) -> None:
+def test_an_input_is_deleted_and_the_scene_closes_while_it_runs(
+    user: Any, scene: Any, nodes: Any, context: Any
+) -> None:
     user.click("gradeButton")
     user.wait_until(lambda: context.controller.progress[0] >= 0.2, GRADE_S, "the worker to begin")
     scene.RemoveNode(nodes.volumes[Modality.FDG])
@@ -174,10 +168,8 @@ def test_an_input_that_is_deleted_while_it_runs(user: Any, scene: Any, nodes: An
     grade(user)
     assert "CT and acetate PET" in user.text("detailsLabel")
 
-
-def test_the_scene_closes_while_it_runs(user: Any, scene: Any, nodes: Any, context: Any) -> None:
     user.click("gradeButton")
-    user.wait_until(lambda: context.controller.progress[0] >= 0.2, GRADE_S, "the worker to begin")
+    user.wait_until(lambda: context.busy and context.controller.progress[0] >= 0.2, GRADE_S, "the worker to begin")
     scene.Clear(0)
     user.settle()
     assert not context.busy and user.text("stateLabel") == "Choose a segmentation and at least one image."
@@ -192,14 +184,6 @@ def test_the_module_is_reloaded_while_it_runs(application: Any, user: Any, nodes
     assert widget.panel.timer.active is False
     assert user.find("gradeButton").enabled, "the choices are in the scene"
     grade(user)
-
-
-def test_another_module_is_entered_while_it_runs(application: Any, user: Any, nodes: Any, context: Any) -> None:
-    user.click("gradeButton")
-    application.select_module("SegmentEditor")
-    user.wait_until(lambda: context.report is not None and not context.busy, GRADE_S, "a grade")
-    application.select_module("REACTKD")
-    assert user.sees("gradeLabel")
 
 
 def test_a_saved_scene_brings_the_answer_back(user: Any, scene: Any, nodes: Any, tmp_path: Any) -> None:

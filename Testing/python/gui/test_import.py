@@ -60,7 +60,9 @@ def at_hand(user: Any) -> dict[str, Any]:
     return {**told, "state": user.sees("stateLabel") and user.text("stateLabel"), "bars": probabilities(user)}
 
 
-def test_inputs_and_answer_stay(application: Any, user: Any, nodes: Any, guest: str) -> None:
+def test_inputs_and_answer_stay_and_a_grading_goes_on(
+    application: Any, user: Any, nodes: Any, guest: str, context: Any
+) -> None:
     grade(user)
     before, rows = at_hand(user), user.rows("regionTable")
     for happen in (nonsense, some_batch, add):
@@ -71,18 +73,15 @@ def test_inputs_and_answer_stay(application: Any, user: Any, nodes: Any, guest: 
         for name, modality in SELECTORS.items():
             assert user.find(name).currentNode() is nodes.volumes[modality], happen.__name__
 
-
-def test_a_grading_goes_on(user: Any, context: Any, nodes: Any, guest: str) -> None:
-    grade(user)
-    before = probabilities(user)
+    shares = probabilities(user)
     slicer.mrmlScene.RemoveNode(context.parameter_node)
     context.controller.leave()
     user.click("gradeButton")
-    user.wait_until(lambda: context.controller.progress[0] >= 0.2, GRADE_S, "the worker to begin")
+    user.wait_until(lambda: context.busy and context.controller.progress[0] >= 0.2, GRADE_S, "the worker to begin")
     add(guest)
     assert context.busy
     wait_for_grade(user)
-    assert probabilities(user) == before
+    assert probabilities(user) == shares
     assert user.find("segmentationSelector").currentNode() is nodes.segmentation
 
 

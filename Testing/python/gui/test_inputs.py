@@ -12,7 +12,9 @@ from support.panel_steps import wait_for_inputs
 from support.worlds import linear_transform, rigid
 
 
-def test_a_case_that_comes_in_is_chosen_by_itself(user: Any, nodes: Any) -> None:
+def test_a_case_that_comes_in_is_chosen_and_what_the_user_chooses_is_kept_and_told(
+    user: Any, nodes: Any, application: Any
+) -> None:
     for name, modality in (
         ("ctSelector", Modality.CT),
         ("fdgSelector", Modality.FDG),
@@ -26,9 +28,6 @@ def test_a_case_that_comes_in_is_chosen_by_itself(user: Any, nodes: Any) -> None
     assert user.find("gradeButton").enabled and user.text("stateLabel") == "Ready to grade."
     assert not user.sees("inputsWarningLabel")
 
-
-def test_a_choice_of_the_user_stays_when_he_comes_back(application: Any, user: Any, nodes: Any) -> None:
-    user.open_section("inputsSection")
     user.choose("fdgSelector", None)
     application.select_module("SegmentEditor")
     application.select_module("REACTKD")
@@ -36,18 +35,12 @@ def test_a_choice_of_the_user_stays_when_he_comes_back(application: Any, user: A
     user.click("recognizeButton")
     assert user.find("fdgSelector").currentNode() is nodes.volumes[Modality.FDG]
 
-
-def test_exchanged_tracers_are_told(user: Any, nodes: Any) -> None:
-    user.open_section("inputsSection")
     user.choose("fdgSelector", nodes.volumes[Modality.ACETATE])
     assert "same image" in user.text("inputsWarningLabel")
     user.choose("acetateSelector", nodes.volumes[Modality.FDG])
     assert user.text("inputsWarningLabel").count("named like") == 2
     user.screenshot("inputs-exchanged")
 
-
-def test_without_a_segmentation_the_panel_says_what_is_missing(user: Any, nodes: Any) -> None:
-    user.open_section("inputsSection")
     user.choose("segmentationSelector", None)
     assert not user.find("gradeButton").enabled
     assert user.text("stateLabel") == "Choose the segmentation with the liver and its tumors."
@@ -73,7 +66,9 @@ def test_a_liver_that_is_not_recognized_is_chosen_by_hand(user: Any, scene: Any,
     assert (widget_choice.livers, widget_choice.tumors) == (("Liver",), ("Tumor",))
 
 
-def test_a_shared_rigid_transform_is_fine(user: Any, scene: Any, nodes: Any) -> None:
+def test_a_shared_rigid_transform_is_fine_and_a_grid_transform_is_refused_with_the_reason(
+    user: Any, scene: Any, nodes: Any
+) -> None:
     shared = linear_transform(scene, rigid((5, 6, 7), (8, 9, 10)))
     for node in (*nodes.volumes.values(), nodes.segmentation):
         node.SetAndObserveTransformNodeID(shared.GetID())
@@ -81,10 +76,7 @@ def test_a_shared_rigid_transform_is_fine(user: Any, scene: Any, nodes: Any) -> 
     user.click("recognizeButton")
     assert user.find("gradeButton").enabled
 
-
-def test_a_grid_transform_is_refused_with_the_reason(user: Any, scene: Any, nodes: Any) -> None:
     nodes.volumes[Modality.FDG].SetAndObserveTransformNodeID(grid_transform(scene).GetID())
-    user.open_section("inputsSection")
     user.click("recognizeButton")
     assert not user.find("gradeButton").enabled
     assert "The FDG PET lies under a transform that bends space" in user.text("inputsWarningLabel")

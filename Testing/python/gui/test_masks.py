@@ -46,7 +46,7 @@ def center_of_views() -> np.ndarray:
     return slicer.util.arrayFromVTKMatrix(red.GetSliceToRAS())[:3, 3]
 
 
-def test_masks_are_checked_before_anything_is_graded(user: Any, faulty: Any) -> None:
+def test_masks_are_checked_before_anything_is_graded(user: Any, faulty: Any, widget: Any) -> None:
     there = slicer.mrmlScene.GetNumberOfNodes()
     check(user)
     user.open_section("masksSection")
@@ -58,8 +58,23 @@ def test_masks_are_checked_before_anything_is_graded(user: Any, faulty: Any) -> 
     user.click(f"findingShowButton{row}")
     assert np.linalg.norm(center_of_views() - before) > 20
 
+    from REACTKDLib.gui.findings import is_of_masks
 
-def test_a_fix_is_a_copy_until_it_is_accepted_and_can_be_undone(user: Any, scene: Any, faulty: Any) -> None:
+    # also when the list is made anew several times before Qt has removed the old rows
+    section = next(part for part in widget.panel.sections if part.ui_file == "MasksPanel.ui")
+    shown = tuple(finding for finding in section._findings() if is_of_masks(finding))
+    for _ in range(3):
+        section._list(shown)
+    rows = [row for row in user.find("findingsWidget").children() if row.isWidgetType()]
+    assert len(rows) == len(shown) >= 1  # before any event was handled: nothing of the old ones is left
+    user.settle()
+    places = sorted((row.geometry.top(), row.geometry.bottom()) for row in rows)
+    assert all(bottom < top for (_, bottom), (top, _) in zip(places, places[1:]))
+
+
+def test_a_fix_is_a_copy_until_it_is_accepted_can_be_undone_and_goes_with_the_scene(
+    user: Any, scene: Any, faulty: Any
+) -> None:
     check(user)
     before, there = segments_as_bytes(faulty.segmentation), scene.GetNumberOfNodes()
     user.click(f"findingFixButton{stray_row(user)}")
@@ -81,6 +96,13 @@ def test_a_fix_is_a_copy_until_it_is_accepted_and_can_be_undone(user: Any, scene
     )
     user.click("undoFixButton")
     assert mask_of(faulty.segmentation, "Tumor", faulty.reference)[2:5, 4:9, 4:9].all()
+
+    check(user)
+    user.click(f"findingFixButton{stray_row(user)}")
+    user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+    scene.Clear(0)
+    user.settle()
+    assert not user.sees("proposalWidget") and not user.sees("findingsWidget")
 
 
 def press(user: Any, key: Any) -> None:
@@ -162,41 +184,16 @@ def test_a_tumor_segment_is_split_into_lesions(user: Any, nodes: Any, context: A
     assert len([row for row in context.report.regions if row.kind == "tumor"]) == len(names)
 
 
-def test_the_segment_editor_opens_on_the_masks(application: Any, user: Any, nodes: Any) -> None:
-    user.open_section("masksSection")
-    user.click("segmentEditorButton")
-    assert application.selected == "SegmentEditor"
-    assert application.segment_editor.segmentation is nodes.segmentation
-    assert application.segment_editor.source is nodes.reference
-
-
-def test_a_case_that_cannot_be_checked_says_why(user: Any, nodes: Any) -> None:
+def test_a_case_that_cannot_be_checked_says_why_and_the_segment_editor_opens_on_it(
+    user: Any, nodes: Any, application: Any
+) -> None:
     everything = ball(nodes.reference, (0.0, 0.0, 0.0), 1e6)
     erase(nodes.segmentation, "Liver", everything, nodes.reference)
     check(user)
     assert "The liver" in user.text("masksMessageLabel") and "draw" in user.text("masksMessageLabel")
 
-
-def test_a_proposal_goes_with_the_scene(user: Any, scene: Any, faulty: Any) -> None:
-    check(user)
-    user.click(f"findingFixButton{stray_row(user)}")
-    user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
-    scene.Clear(0)
-    user.settle()
-    assert not user.sees("proposalWidget") and not user.sees("findingsWidget")
-
-
-def test_findings_are_never_printed_over_each_other(user: Any, faulty: Any, widget: Any) -> None:
-    """Also when the list is made anew several times before Qt has removed the old rows."""
-    from REACTKDLib.gui.findings import is_of_masks
-
-    check(user)
-    section = next(part for part in widget.panel.sections if part.ui_file == "MasksPanel.ui")
-    shown = tuple(finding for finding in section._findings() if is_of_masks(finding))
-    for _ in range(3):
-        section._list(shown)
-    rows = [row for row in user.find("findingsWidget").children() if row.isWidgetType()]
-    assert len(rows) == len(shown) >= 1  # before any event was handled: nothing of the old ones is left
-    user.settle()
-    places = sorted((row.geometry.top(), row.geometry.bottom()) for row in rows)
-    assert all(bottom < top for (_, bottom), (top, _) in zip(places, places[1:]))
+    user.open_section("masksSection")
+    user.click("segmentEditorButton")
+    assert application.selected == "SegmentEditor"
+    assert application.segment_editor.segmentation is nodes.segmentation
+    assert application.segment_editor.source is nodes.reference

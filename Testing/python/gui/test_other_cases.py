@@ -63,7 +63,15 @@ def test_the_last_patients_answer_goes_and_comes_back(user: Any, nodes: Any, sec
     assert segments_as_bytes(nodes.segmentation) == before
 
 
-def test_what_the_user_has_hidden_stays_hidden(user: Any, nodes: Any, second: Any, context: Any) -> None:
+def test_a_case_that_was_not_graded_steps_aside_too_and_what_the_user_has_hidden_stays_hidden(
+    user: Any, nodes: Any, second: Any, context: Any
+) -> None:
+    choose(user, context, second)
+    assert nodes.segmentation.GetID() not in shown_segmentations()
+    choose(user, context, nodes)
+    assert nodes.segmentation.GetID() in shown_segmentations()
+    assert second.segmentation.GetID() not in shown_segmentations()
+
     grade(user)
     context.set_view(legend=False)
     regions = context.outputs.regions
@@ -71,14 +79,6 @@ def test_what_the_user_has_hidden_stays_hidden(user: Any, nodes: Any, second: An
     choose(user, context, second)
     choose(user, context, nodes)
     assert not regions.GetDisplayNode().GetVisibility() and not legends()
-
-
-def test_a_case_that_was_not_graded_steps_aside_too(user: Any, nodes: Any, second: Any, context: Any) -> None:
-    choose(user, context, second)
-    assert nodes.segmentation.GetID() not in shown_segmentations()
-    choose(user, context, nodes)
-    assert nodes.segmentation.GetID() in shown_segmentations()
-    assert second.segmentation.GetID() not in shown_segmentations()
 
 
 def test_another_segmentation_of_the_same_images_is_no_other_case(user: Any, nodes: Any, context: Any) -> None:

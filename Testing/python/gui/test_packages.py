@@ -25,7 +25,9 @@ def lacking(application: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     application.app.setTestingEnabled(True)
 
 
-def test_without_a_network_the_panel_says_what_to_try(user: Any, nodes: Any, lacking: Any) -> None:
+def test_the_panel_says_what_to_try_without_a_network_after_a_refusal_and_in_testing_mode(
+    user: Any, nodes: Any, lacking: Any, monkeypatch: Any, application: Any
+) -> None:
     user.click("gradeButton")
     assert lacking.asked == [(["einops>=999"], "REACTKD")]
     text = user.text("stateLabel")
@@ -33,19 +35,17 @@ def test_without_a_network_the_panel_says_what_to_try(user: Any, nodes: Any, lac
     assert user.find("gradeButton").enabled and not user.sees("progressBar")
     user.screenshot("packages-offline")
 
-
-def test_a_refusal_is_told_and_asked_again(
-    user: Any, nodes: Any, lacking: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
     monkeypatch.setattr(lacking, "refuse", True)
-    for count in (1, 2):
+    for count in (2, 3):
         user.click("gradeButton")
         assert "The installation of einops was declined" in user.text("stateLabel") and len(lacking.asked) == count
 
+    asked = list(lacking.asked)
+    application.app.setTestingEnabled(True)
+    user.click("gradeButton")
+    assert lacking.asked == asked and "nothing is installed in testing mode" in user.text("stateLabel")
+    application.app.setTestingEnabled(False)
 
-def test_after_a_refusal_of_torch_nothing_else_is_asked(
-    user: Any, nodes: Any, lacking: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
     from REACTKDLib.gui import packages
 
     installed = packages._is_installed
@@ -54,11 +54,5 @@ def test_after_a_refusal_of_torch_nothing_else_is_asked(
     extension.PyTorchUtilsLogic = type("PyTorchUtilsLogic", (), {"installTorch": lambda *_, **__: None})
     monkeypatch.setitem(sys.modules, "PyTorchUtils", extension)
     user.click("gradeButton")
-    assert lacking.asked == []
+    assert lacking.asked == asked
     assert user.text("stateLabel").startswith("REACTKD needs PyTorch, and its installation was declined")
-
-
-def test_in_testing_mode_nothing_is_asked(application: Any, user: Any, nodes: Any, lacking: Any) -> None:
-    application.app.setTestingEnabled(True)
-    user.click("gradeButton")
-    assert lacking.asked == [] and "nothing is installed in testing mode" in user.text("stateLabel")

@@ -104,17 +104,9 @@ def test_no_picture_of_the_page_shows_a_name(user: Any, graded: Any, tmp_path: P
     slicer.mrmlScene.RemoveNode(legend)
 
 
-def test_a_place_that_cannot_be_written(user: Any, graded: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    (tmp_path / "file").touch()
-    for button, name in (("saveJsonButton", "a.json"), ("saveCsvButton", "a.csv"), ("savePageButton", "a.html")):
-        save_as(monkeypatch, tmp_path / "file" / name)
-        user.click(button)
-        assert "cannot be written" in user.text("reportLabel")
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", staticmethod(lambda *_: ""))
-    user.click("saveJsonButton")
-
-
-def test_masks_are_saved_as_they_are_drawn(user: Any, graded: Any, tmp_path: Path, monkeypatch: Any) -> None:
+def test_masks_are_saved_as_they_are_drawn_and_nothing_where_it_cannot_be_written(
+    user: Any, graded: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
     import numpy as np
 
     from REACTKDLib.core.files.segmentations import read_segmentation
@@ -138,6 +130,14 @@ def test_masks_are_saved_as_they_are_drawn(user: Any, graded: Any, tmp_path: Pat
     assert np.count_nonzero(labels == 2) == np.count_nonzero(drawn) > 0
     user.click("saveDicomButton")
     assert "The CT was not loaded from DICOM" in user.text("reportLabel")
+
+    (tmp_path / "file").touch()
+    for button, name in (("saveJsonButton", "a.json"), ("saveCsvButton", "a.csv"), ("savePageButton", "a.html")):
+        save_as(monkeypatch, tmp_path / "file" / name)
+        user.click(button)
+        assert "cannot be written" in user.text("reportLabel")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", staticmethod(lambda *_: ""))
+    user.click("saveJsonButton")
 
 
 @pytest.mark.slow

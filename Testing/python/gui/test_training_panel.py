@@ -34,7 +34,7 @@ def test_without_a_folder_there_is_nothing_to_stop_or_take(section: Any, user: A
     user.screenshot("training-empty")
 
 
-def test_a_run_is_followed(section: Any, user: Any, training: TrainingFolder) -> None:
+def test_a_run_is_followed_and_asked_once_to_stop(section: Any, user: Any, training: TrainingFolder) -> None:
     user.type("trainingPathEdit", str(training.folder))
     assert "16 digital phantoms" in user.text("trainingStateLabel")
     assert "Preparing" in user.text("trainingStateLabel")
@@ -46,6 +46,11 @@ def test_a_run_is_followed(section: Any, user: Any, training: TrainingFolder) ->
     training.step(1, "student", 120, per_epoch=60)
     user.wait_until(lambda: "Fold 2 of 2: student, epoch 2" in user.text("trainingStateLabel"))
     user.screenshot("training-later")
+
+    user.click("trainingStopButton")
+    assert (training.folder / "STOP").is_file()
+    assert "Stopping" in user.text("trainingStateLabel")
+    assert not user.find("trainingStopButton").enabled
 
 
 def test_the_curve_of_an_earlier_stage_stays_chosen(section: Any, user: Any, training: TrainingFolder) -> None:
@@ -59,15 +64,6 @@ def test_the_curve_of_an_earlier_stage_stays_chosen(section: Any, user: Any, tra
     assert user.find("trainingCurveLabel").pixmap.toImage() == before
     user.choose("trainingCurveComboBox", "Latest stage")
     assert user.find("trainingCurveLabel").pixmap.toImage() != before
-
-
-def test_stop_is_asked_for_once(section: Any, user: Any, training: TrainingFolder) -> None:
-    training.step(0, "teacher", 2)
-    user.type("trainingPathEdit", str(training.folder))
-    user.click("trainingStopButton")
-    assert (training.folder / "STOP").is_file()
-    assert "Stopping" in user.text("trainingStateLabel")
-    assert not user.find("trainingStopButton").enabled
 
 
 def test_the_model_is_taken_when_there_is_one(section: Any, user: Any, widget: Any, training: TrainingFolder) -> None:
@@ -84,18 +80,15 @@ def test_the_model_is_taken_when_there_is_one(section: Any, user: Any, widget: A
     user.screenshot("training-done")
 
 
-def test_a_run_that_fell_silent_is_not_called_running(section: Any, user: Any, training: TrainingFolder) -> None:
+def test_a_run_that_fell_silent_is_not_called_running_and_another_folder_is_refused(
+    section: Any, user: Any, training: TrainingFolder, tmp_path: Path
+) -> None:
     training.step(0, "teacher", 2)
     training.age(20 * 60)
     user.type("trainingPathEdit", str(training.folder))
     assert "Nothing was written for 20 minutes" in user.text("trainingStateLabel")
     assert not user.find("trainingStopButton").enabled
 
-
-def test_another_folder_is_refused_in_the_panel(
-    section: Any, user: Any, training: TrainingFolder, tmp_path: Path
-) -> None:
-    user.type("trainingPathEdit", str(training.folder))
     user.type("trainingPathEdit", str(tmp_path / "nothing"))
     assert "no training run" in user.text("trainingMessageLabel")
     assert not user.sees("trainingStateLabel")

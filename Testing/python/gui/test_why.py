@@ -47,7 +47,9 @@ def click_header(user: Any, column: int) -> None:
     user.settle()
 
 
-def test_the_table_is_the_report_and_sorts(user: Any, graded: Any, context: Any) -> None:
+def test_the_table_is_the_report_and_sorting_takes_boxes_and_the_chosen_row_along(
+    user: Any, graded: Any, context: Any
+) -> None:
     rows, report = user.rows("regionTable"), context.report
     assert {row[0] for row in rows} == {region.name for region in report.regions}
     effects = [float(row[1]) for row in rows]
@@ -79,8 +81,6 @@ def test_the_table_is_the_report_and_sorts(user: Any, graded: Any, context: Any)
     for row in user.rows("regionTable"):  # 2.0 beside 1.2, not 2
         assert all(len(text.partition(".")[2]) == digits for text, digits in zip(row[1:3], (1, 1)) if text), row
 
-
-def test_sorting_takes_boxes_and_the_chosen_row_along(user: Any, graded: Any, context: Any) -> None:
     rows = [row[0] for row in user.rows("regionTable")]
     toggle_box(user, "regionTable", rows.index("Lesion 1"))
     user.wait_until(lambda: context.controller.what_if_answer is not None and not context.busy, 60)
@@ -106,7 +106,7 @@ def test_a_click_on_a_row_goes_to_the_region(user: Any, graded: Any, context: An
         assert center == pytest.approx(region.centroid_ras_mm, abs=1e-3)
 
 
-def test_colors_stand_for_what_is_chosen(user: Any, graded: Any, context: Any) -> None:
+def test_colors_stand_for_what_is_chosen_and_what_would_be_changes_none(user: Any, graded: Any, context: Any) -> None:
     seen = {}
     known = (text for text in explained(context.report))
     assert all(text in user.text("whyHintLabel") for text in known) and "Without regions" in user.text("whyHintLabel")
@@ -122,6 +122,21 @@ def test_colors_stand_for_what_is_chosen(user: Any, graded: Any, context: Any) -
     assert "change when left out, percentage points" in seen[left_out]["title"]
     assert "share, percentage points" in seen[share]["title"]
     assert not np.allclose(seen[share]["colors"], seen[left_out]["colors"])
+
+    before, shown = probabilities(user), drawn(context)
+    rows = [row[0] for row in user.rows("regionTable")]
+    toggle_box(user, "regionTable", rows.index("Lesion 1"))
+    user.wait_until(lambda: user.sees("whatIfLabel") and not context.busy, GRADE_S, "what would be")
+    assert context.controller.what_if_answer.mute == ("Lesion 1",)
+    first = user.text("whatIfLabel")
+    assert "without" in first and f"{before['poor']:.1f}" in first
+    user.screenshot("what-if")
+    user.click("ctInUseCheckBox")
+    user.wait_until(lambda: user.text("whatIfLabel") != first and not context.busy, GRADE_S, "what would be")
+    assert [m.value for m in context.controller.what_if_answer.leave_out] == ["ct"]
+    assert probabilities(user) == before and drawn(context) == shown, "the answer itself stays"
+    user.click("everythingButton")
+    assert not user.sees("whatIfLabel") and not user.find("everythingButton").enabled
 
 
 @pytest.mark.slow
@@ -155,23 +170,6 @@ def test_the_users_segments_step_aside_and_come_back(application: Any, user: Any
     assert not display.GetVisibility()
     application.close()
     assert display.GetVisibility()
-
-
-def test_without_a_region_or_an_image(user: Any, graded: Any, context: Any) -> None:
-    before, shown = probabilities(user), drawn(context)
-    rows = [row[0] for row in user.rows("regionTable")]
-    toggle_box(user, "regionTable", rows.index("Lesion 1"))
-    user.wait_until(lambda: user.sees("whatIfLabel") and not context.busy, GRADE_S, "what would be")
-    assert context.controller.what_if_answer.mute == ("Lesion 1",)
-    first = user.text("whatIfLabel")
-    assert "without" in first and f"{before['poor']:.1f}" in first
-    user.screenshot("what-if")
-    user.click("ctInUseCheckBox")
-    user.wait_until(lambda: user.text("whatIfLabel") != first and not context.busy, GRADE_S, "what would be")
-    assert [m.value for m in context.controller.what_if_answer.leave_out] == ["ct"]
-    assert probabilities(user) == before and drawn(context) == shown, "the answer itself stays"
-    user.click("everythingButton")
-    assert not user.sees("whatIfLabel") and not user.find("everythingButton").enabled
 
 
 @pytest.mark.slow
