@@ -76,8 +76,11 @@ class StageConfig:
 
     The paper: teacher 150 epochs of batches of 2, student 50 of 8, cosine; learning rates and weight decay are not
     given. steps: where positive, in place of epochs (heads with 0 of both are not trained apart). every: epochs between
-    looks at the validation cases. initial: a model folder whose weights are taken where they fit (student). frozen:
-    prefixes of parameters that stay as they are.
+    looks at the validation cases. patience: where positive, the stage ends after so many looks in a row without a
+    better score (the best weights are kept either way). accumulate: parts that a process works a batch off in, one
+    after the other: the gradient is that of the whole batch, the memory that of a part. find_lr: look for a learning
+    rate around `lr` first, see `lr_finder`. initial: a model folder whose weights are taken where they fit (student).
+    frozen: prefixes of parameters that stay as they are.
     """
 
     epochs: Annotated[int, Field(ge=0, le=10**6)]
@@ -88,6 +91,9 @@ class StageConfig:
     warmup: Dropout = 0.1
     clip: Annotated[float, Field(gt=0, le=1e9)] = 1.0
     every: Annotated[int, Field(ge=1, le=10**6)] = 1
+    patience: Annotated[int, Field(ge=0, le=10**6)] = 0
+    accumulate: Annotated[int, Field(ge=1, le=10**5)] = 1
+    find_lr: bool = False
     initial: str = ""
     frozen: Annotated[tuple[str, ...], Field(max_length=1000)] = ()
 
@@ -115,7 +121,13 @@ class LossConfig:
 
 
 #: settings that earlier releases did not have, and the values with which a run of theirs can go on
-ADDED = {"distillation": {"scores": 1.0, "attention": 1.0, "classes": 3}}
+ADDED = {
+    "distillation": {"scores": 1.0, "attention": 1.0, "classes": 3},
+    **dict.fromkeys(
+        ("teacher_heads", "teacher_stage", "student_heads", "student_stage"),
+        {"patience": 0, "accumulate": 1, "find_lr": False},
+    ),
+}
 
 
 @settings
@@ -199,9 +211,15 @@ class TrainingConfig:
         """The JSON form."""
         return to_json(self)
 
-    def hash(self) -> str:
-        """Of everything that changes the result; settings that came later count where they are not as usual."""
+    def bound(self) -> dict[str, Any]:
+        """The JSON form that hashes and checkpoints are bound to: settings that came later count where they are not as
+        usual, so that a run of an earlier release goes on.
+        """
         values = self.to_dict()
         for section, added in ADDED.items():
             values[section] = {key: v for key, v in values[section].items() if (key, v) not in added.items()}
-        return content_key(values)
+        return values
+
+    def hash(self) -> str:
+        """Of everything that changes the result."""
+        return content_key(self.bound())

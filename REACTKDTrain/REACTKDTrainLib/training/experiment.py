@@ -118,14 +118,16 @@ class Experiment:
         return make_folds(cohorts["cohort"].graded, self.config.folds, self.config.seed, self.config.data.validation)
 
     def _check_batches(self) -> None:
-        """Before anything is prepared: each batch is divided among the processes."""
+        """Before anything is prepared: each batch is divided among the processes, and there into parts."""
         world, parts = self.processes.world, self._done_here()
         for part, name in STAGE_SETTINGS.items():
-            batch = getattr(self.config, name).batch
-            if part in parts and batch % world:
+            stage = getattr(self.config, name)
+            if part in parts and stage.batch % (world * stage.accumulate):
+                among = f"{world} processes" if world > 1 else "one process"
+                among += f" in {stage.accumulate} parts each" if stage.accumulate > 1 else ""
                 raise UsageError(
-                    f"The setting {name}.batch is {batch}, which {world} processes cannot divide evenly; set it to a "
-                    f"multiple of {world}."
+                    f"The setting {name}.batch is {stage.batch}, which {among} cannot divide evenly; set it to a "
+                    f"multiple of {world * stage.accumulate}."
                 )
 
     def _check_unlabeled(self) -> None:

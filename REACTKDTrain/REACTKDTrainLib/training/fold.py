@@ -268,12 +268,12 @@ class FoldRun:
         }
 
     def _teacher_binding(self) -> str:
-        config = self.config.to_dict()
+        config = self.config.bound()
         wanted = {k: config[k] for k in ("seed", "amp", "data", "teacher", "teacher_heads", "teacher_stage", "loss")}
         return content_key({**wanted, "fold": self.number, **self._case_keys()})
 
     def _student_binding(self, teacher: Teacher | None) -> str:
-        config = self.config.to_dict()
+        config = self.config.bound()
         return content_key({**config, "fold": self.number, "taught": teacher is not None, **self._case_keys()})
 
 

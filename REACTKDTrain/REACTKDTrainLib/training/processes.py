@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -65,6 +66,10 @@ class Processes:
         from torch.nn.parallel import DistributedDataParallel
 
         return DistributedDataParallel(step, find_unused_parameters=True, broadcast_buffers=False)
+
+    def sums_up(self, step: nn.Module, last: bool) -> AbstractContextManager:
+        """Around one part of a batch that is worked off in several: gradients are averaged after the last part."""
+        return nullcontext() if self.world == 1 or last else step.no_sync()
 
     def gather(self, value: Any) -> list[Any]:
         """The value of every process, in order of rank. For small things only."""

@@ -110,7 +110,7 @@ def open_folder(folder: Path, record: dict, resume: bool) -> None:
         raise UsageError("run.json in the output folder is not readable; choose another output folder.") from error
     if not resume:
         raise UsageError("The output folder holds a run already; resume it (--resume), or choose another folder.")
-    changed = difference(known, record["configuration"])
+    changed = difference(_completed(known), record["configuration"])
     if changed:
         raise UsageError(
             f"The run in the output folder was started with other settings ({changed}); resume with the same ones, "
@@ -121,6 +121,14 @@ def open_folder(folder: Path, record: dict, resume: bool) -> None:
             "The run in the output folder was started on other cases; give the same cohort, or choose another output "
             "folder."
         )
+
+
+def _completed(configuration: dict) -> dict:
+    """With the settings that the release which wrote it did not have; as it is where it cannot be read."""
+    try:
+        return TrainingConfig.from_dict(configuration).to_dict()
+    except UsageError:
+        return configuration
 
 
 def add_unreadable(folder: Path, record: dict, cohorts: dict[str, Cohort]) -> None:

@@ -7,7 +7,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDTrainLib.results.log import CsvLog
 from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
 from REACTKDTrainLib.training.config import StageConfig
+from REACTKDTrainLib.training.lr_finder import find_lr
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.randomness import order_of, seed_of
 from REACTKDTrainLib.training.stop import StopFile, Stopped
@@ -107,10 +108,12 @@ class Trainer:
         """
         state = self._start()
         self._step = self.processes.spread(_Step(self.stage))
+        if self.config.find_lr and not self.step:
+            self._lr = self._found_lr()
         log = CsvLog(self.folder / "log.csv", self.step) if self.processes.first else None
         per_epoch, steps = self.steps()
         saved = time.monotonic()
-        while self.step < steps:
+        while self.step < steps and not self._ended():
             if self.stop is not None and self.processes.agree(self.stop.asked()):
                 self._save(state)
                 raise Stopped("The training was stopped; its state is kept, and --resume goes on from here.")
@@ -142,7 +145,7 @@ class Trainer:
             [p for _, p in self._parameters], lr=self.config.lr, weight_decay=self.config.weight_decay
         )
         self.step = 0
-        self._score = -math.inf
+        self._score, self._waited, self._lr = -math.inf, 0, self.config.lr
         found = load_checkpoint(self.folder / "last.pt", self.binding)
         if found is None:
             return {"best": None}
@@ -152,6 +155,7 @@ class Trainer:
             if str(n) in tensors["optimizer"]:
                 self._optimizer.state[p] = {k: v.clone() for k, v in tensors["optimizer"][str(n)].items()}
         self.step, self._score = int(progress["step"]), float(progress["score"])
+        self._waited, self._lr = int(progress.get("waited", 0)), float(progress.get("lr", self.config.lr))
         return {"best": tensors["best"] or None}
 
     def _batch(self, epoch: int, place: int) -> list[Sample]:
@@ -165,26 +169,60 @@ class Trainer:
         started = time.perf_counter()
         module = self.stage.module
         module.train()
-        lr = learning_rate(self.step, steps, self.config)
-        for group in self._optimizer.param_groups:
-            group["lr"] = lr
-        self._optimizer.zero_grad(set_to_none=True)  # a branch that was not used keeps no gradient: it is not stepped
-        terms = self._step(self.processes.share(self._batch(epoch, place)))
-        terms["loss"].backward()
-        values = torch.stack([terms[name].detach().double().cpu() for name in terms])
-        self.processes.average([values])
-        if not values.isfinite().all():
+        lr = learning_rate(self.step, steps, replace(self.config, lr=self._lr))
+        logged = self._gradients(self._batch(epoch, place))
+        if not all(map(math.isfinite, logged.values())):
             raise Diverged(
                 f"The loss of the {self.stage.name} is no longer a number at step {self.step}; "
                 "lower its learning rate (the setting lr) and start again in another output folder."
             )
-        torch.nn.utils.clip_grad_norm_([p for _, p in self._parameters], self.config.clip)
-        self._optimizer.step()
-        logged = dict(zip(terms, values.tolist(), strict=True))
+        self._move(lr)
         loss = logged.pop("loss")
         seconds = time.perf_counter() - started
         return {"epoch": epoch, "step": self.step, "loss": loss, "rate": lr, "seconds": round(seconds, 4),
                 "validation": "", "accuracy": "", **logged}  # fmt: skip
+
+    def _gradients(self, batch: list[Sample]) -> dict[str, float]:
+        """Let parameters hold the gradient of a batch's loss; returns 'loss' and its terms, means over processes."""
+        self._optimizer.zero_grad(set_to_none=True)  # a branch that was not used keeps no gradient: it is not stepped
+        own, count = self.processes.share(batch), self.config.accumulate
+        size, names, values = len(own) // count, [], []
+        for n in range(count):
+            with self.processes.sums_up(self._step, last=n + 1 == count):
+                terms = self._step(own[n * size : (n + 1) * size])
+                (terms["loss"] / count).backward()
+            names = list(terms)
+            values.append(torch.stack([terms[name].detach().double().cpu() for name in names]))
+        mean = torch.stack(values).mean(dim=0)
+        self.processes.average([mean])
+        return dict(zip(names, mean.tolist(), strict=True))
+
+    def _move(self, lr: float) -> None:
+        """A step of the optimizer along the gradients, clipped."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = lr
+        torch.nn.utils.clip_grad_norm_([p for _, p in self._parameters], self.config.clip)
+        self._optimizer.step()
+
+    def _found_lr(self) -> float:
+        """By trial steps, after which weights and optimizer are as before."""
+        module = self.stage.module.train()
+        before, fresh = copy.deepcopy(module.state_dict()), copy.deepcopy(self._optimizer.state_dict())
+        per_epoch, _ = self.steps()
+
+        def trial(step: int, lr: float) -> float:
+            loss = self._gradients(self._batch(*divmod(step, per_epoch)))["loss"]
+            self._move(lr)
+            return loss
+
+        found = find_lr(trial, self.config.lr)
+        module.load_state_dict(before)
+        self._optimizer.load_state_dict(fresh)
+        return found
+
+    def _ended(self) -> bool:
+        """True after `patience` looks at the validation cases in a row without a better score."""
+        return 0 < self.config.patience <= self._waited
 
     def _validate(self, state: dict) -> dict[str, object]:
         self.stage.module.eval()
@@ -193,6 +231,8 @@ class Trainer:
         if measures["score"] > self._score:
             self._score = measures["score"]
             state["best"] = copy.deepcopy(self.stage.module.state_dict())
+            self._waited = -1
+        self._waited += 1
         return {"validation": measures["score"], "accuracy": measures.get("accuracy", "")}
 
     def _save(self, state: dict) -> None:
@@ -205,6 +245,7 @@ class Trainer:
         }
         tensors = {"module": self.stage.module.state_dict(), "optimizer": kept, "best": state["best"] or {}}
         progress = {"step": self.step, "score": self._score if math.isfinite(self._score) else -1e300}
+        progress |= {"waited": self._waited, "lr": self._lr}
         # best.pt first: a process killed in between repeats the steps since last.pt, and so writes the same best again
         if state["best"] is not None:
             save_checkpoint(self.folder / "best.pt", {"module": state["best"]}, progress, self.binding)
