@@ -21,6 +21,7 @@ __all__ = [
     "grade",
     "load_model",
     "read_case",
+    "read_cases",
 ]
 
 

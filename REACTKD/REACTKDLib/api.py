@@ -9,11 +9,15 @@ series, images of SimpleITK or nibabel, or `Volume`s.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, Union
 
+from REACTKDLib.core.cases.datalist import jobs_of_entries
+from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.cases.open_case import NEUTRAL_ID, case_of, read_any_segmentation, read_volumes
-from REACTKDLib.core.cases.open_job import mask_roles, two_masks
+from REACTKDLib.core.cases.open_job import mask_roles, open_job, two_masks
+from REACTKDLib.core.cases.worklist import read_worklist
 from REACTKDLib.core.errors import EmptySegmentation, NoVolume, ReactkdError, UsageError
 from REACTKDLib.core.files.in_memory import raw_image, volume_of
 from REACTKDLib.core.files.segmentations import Segmentation, segmentation_of
@@ -44,6 +48,7 @@ __all__ = [
     "grade",
     "load_model",
     "read_case",
+    "read_cases",
 ]
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -122,6 +127,47 @@ def read_case(
     else:
         masks, names = _segmentation(segmentation, task), (_names(liver), _names(tumor))
     return case_of(volumes, masks, *names, case_id, findings, keep_specks, task)
+
+
+def read_cases(
+    cases: PathLike | Sequence[Mapping[str, Any]],
+    *,
+    on_fault: Callable[[str, ReactkdError], None] | None = None,
+    task: Task | PathLike = HCC_GRADE,
+) -> Iterator[Case]:
+    """Read the cases of a list, one after the other, as `batch`, the panel and training read the same list.
+
+    Args:
+        cases: a CSV, a folder of case folders, or a datalist (.json); or entries of a datalist, each an object with
+            "ct", "fdg", "acetate" and "segmentation" (or "liver" and "tumor"), "id", and what training adds. A DICOM
+            series is named by its folder. Paths of entries are relative to the folder of work.
+        on_fault: called with a case's name and what is wrong with it; the case is passed over then. None: it is raised.
+        task: as `read_case` takes it.
+
+    Yields: each checked case, named as in the list; one is in memory at a time.
+
+    Raises: UsageError for what is no list, before the first case; without `on_fault`, what `read_case` raises.
+
+    Example:
+        >>> for case in read_cases("cases.json", on_fault=lambda name, error: print(name, error)):
+        ...     print(case.id, grade(case, model=model).grade)
+    """
+    listed = read_worklist(Path(cases)) if _is_path(cases) else jobs_of_entries(cases, Path())
+    return _read_in_turn(listed, on_fault, Task.read(task) if _is_path(task) else task)
+
+
+def _read_in_turn(
+    listed: Sequence[Job], on_fault: Callable[[str, ReactkdError], None] | None, task: Task
+) -> Iterator[Case]:
+    for job in listed:
+        try:
+            case = open_job(job, task=task)
+        except ReactkdError as error:
+            if on_fault is None:
+                raise
+            on_fault(job.case, error)
+        else:
+            yield case
 
 
 def grade(

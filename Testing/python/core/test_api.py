@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -11,7 +12,8 @@ import pytest
 import SimpleITK as sitk
 
 import REACTKDLib
-from REACTKDLib import Unit, Volume, grade, load_model, read_case
+from REACTKDLib import Unit, Volume, grade, load_model, read_case, read_cases
+from REACTKDLib.__main__ import main
 from REACTKDLib.core.errors import NotHounsfield, ReactkdError, UsageError
 from REACTKDLib.core.files.segmentations import write_segmentation
 from REACTKDLib.core.files.volumes import write_volume
@@ -157,3 +159,50 @@ def test_a_report_is_a_table_and_a_figure(files, model, expected, tmp_path):
     none = grade(read_case(files["ct"], liver=read_case(**files).liver), model=model)
     none.show().savefig(tmp_path / "none.png")
     assert len(none.regions.to_dataframe()) == len(none.regions)
+
+
+def test_a_list_is_read_case_by_case(files, model, expected, tmp_path):
+    """A CSV, a datalist, its entries and a DICOM folder give the cases that `read_case` gives, and faults in turn."""
+    keys = {name: str(files[name]) for name in (*NAMES.values(), "segmentation")}
+    entries = [{"id": "one", **keys, "grade": "poor", "patient": "p"}, {"id": "two", **keys, "ct": "nowhere.nii.gz"}]
+    (tmp_path / "cases.json").write_text(json.dumps({"training": entries}))
+    table = [("case", *keys), ("one", *keys.values()), ("two", "nowhere.nii.gz", *list(keys.values())[1:])]
+    (tmp_path / "cases.csv").write_text("\n".join(",".join(row) for row in table))
+    for cases in (entries, tmp_path / "cases.json", str(tmp_path / "cases.csv")):
+        faults: list = []
+        read = list(read_cases(cases, on_fault=lambda name, error: faults.append((name, error))))  # noqa: B023
+        assert [case.id for case in read] == ["one"]
+        same(grade(read[0], model=model), expected)
+        assert [name for name, _error in faults] == ["two"] and isinstance(faults[0][1], ReactkdError)
+    with pytest.raises(ReactkdError, match="CT"):
+        list(read_cases(entries[::-1]))
+    with pytest.raises(UsageError, match="unknown key"):
+        read_cases([{"ct": "a", "color": "red"}])
+
+
+def test_a_dicom_folder_is_an_image_of_a_case_and_of_a_list(model, tmp_path):
+    folder = tmp_path / "case"
+    assert (
+        main(
+            [
+                "phantom",
+                "--grade",
+                "poor",
+                "--seed",
+                "4",
+                "--size",
+                "small",
+                "--dicom",
+                "--biology",
+                "independent",
+                "--output",
+                str(folder),
+            ]
+        )
+        == 0
+    )
+    images = {"ct": str(folder / "CT"), "fdg": str(folder / "FDG"), "segmentation": str(folder / "segmentation.dcm")}
+    case = read_case(**images)
+    (listed,) = read_cases([images])
+    assert listed.has_images_of(case) and np.array_equal(listed.tumor, case.tumor) and case.tumor.any()
+    assert case.volumes[Modality.FDG].unit is Unit.SUVBW and listed.id == "case-0000"

@@ -12,7 +12,7 @@ channel of "modality") and "label" (the masks' path, or the grade as a number); 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,14 @@ def jobs_of_datalist(path: Path) -> list[Job]:
     Raises: UsageError for a file that is not such a list, or a case with keys that are not known.
     """
     return [job_of_entry(entry, path.parent) for entry in read_datalist(path)[1]]
+
+
+def jobs_of_entries(entries: Sequence[Any], base: Path) -> list[Job]:
+    """Return the jobs of cases as a datalist holds them, that a program has at hand. base: what paths are relative to.
+
+    Raises: UsageError, as for a file.
+    """
+    return [job_of_entry(_with_id(entry, {}, number), base) for number, entry in enumerate(entries)]
 
 
 def read_datalist(path: Path, parts: tuple[str, ...] = PARTS) -> tuple[dict[str, Any], list[dict[str, Any]]]:

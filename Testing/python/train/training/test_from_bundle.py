@@ -14,7 +14,7 @@ from REACTKDLib.core.student.bundle import Bundle
 from REACTKDTrainLib.commands.bundle_run import StudentTrainer
 from support.small_models import metadata_for, random_student
 
-COHORT = "phantom:hospital?cases=8&size=tiny"
+COHORT = "phantom:hospital?cases=16&size=tiny&biology=independent"
 STUDENT = {"filters": 4, "widths": (4, 8, 8), "hidden": 12}
 
 

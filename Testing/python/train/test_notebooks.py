@@ -1,0 +1,30 @@
+"""The notebooks of the docs run as they stand, and show what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.notebooks import cells_of, run
+
+NOTEBOOKS = sorted((Path(__file__).resolve().parents[3] / "docs" / "notebooks").glob("*.py"))
+#: each user's -> a name that must be there at the end
+LEFT = {"grade_cases": "answers", "train_a_model": "together", "add_your_own": "distiller"}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_and_shows_what_it_says(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert sum(bool(cell.shown) for cell in cells_of(path)) >= 4, "it shows nothing that is checked"
+    assert LEFT[path.stem] in run(path)
+
+
+def test_there_is_one_for_each_user():
+    assert {path.stem for path in NOTEBOOKS} == set(LEFT)
+
+
+def test_a_notebook_that_shows_something_else_is_seen(tmp_path):
+    (tmp_path / "wrong.py").write_text("# %% [markdown]\n# text\n\n# %%\n1 + 1\n# -> 3\n")
+    with pytest.raises(AssertionError, match="line 4: 2"):
+        run(tmp_path / "wrong.py")

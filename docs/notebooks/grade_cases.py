@@ -1,0 +1,105 @@
+# %% [markdown]
+# # Grade cases from Python
+#
+# For a radiologist or physicist with images and masks on disk. Open this file as a notebook (VS Code, Jupyter with
+# jupytext), or run it as it is. What stands behind `# ->` is what the cell shows; a test runs all cells and compares.
+#
+# **Everything here is a digital phantom. The shipped model is not for clinical use.**
+
+# %%
+from pathlib import Path
+
+from REACTKDLib import grade, load_model, read_case, read_cases
+from REACTKDLib.__main__ import main as reactkd
+
+# %% [markdown]
+# ## Two cases to try
+#
+# In a shell this is `reactkd phantom --grade poor --seed 3 --size small --output cases/poor`. With cases of your own,
+# leave it out.
+
+# %%
+for name in ("poor", "well"):
+    reactkd(["phantom", "--grade", name, "--seed", "3", "--size", "small", "--output", f"cases/{name}"])
+sorted(path.name for path in Path("cases/poor").iterdir())
+# -> ['ACETATE.nii.gz', 'CT.nii.gz', 'FDG.nii.gz', 'segmentation.seg.nrrd', 'truth.json']
+
+# %% [markdown]
+# ## One case
+#
+# A case is read and checked first. Any of the three images is enough; each may be a NIfTI, NRRD or MetaImage file, or
+# the folder of a DICOM series. What was noticed is in `findings`.
+
+# %%
+folder = Path("cases/poor")
+case = read_case(
+    ct=folder / "CT.nii.gz",
+    fdg=folder / "FDG.nii.gz",
+    acetate=folder / "ACETATE.nii.gz",
+    segmentation=folder / "segmentation.seg.nrrd",
+    case_id="phantom-3",
+)
+[modality.value for modality in case.modalities]
+# -> ['ct', 'fdg', 'acetate']
+
+# %%
+model = load_model(device="cpu")  # once, for all cases
+report = grade(case, model=model)
+report.grade, sorted(report.probabilities, key=report.probabilities.get, reverse=True)[0] == report.grade
+# -> ('poor', True)
+
+# %% [markdown]
+# ## Which regions decided
+#
+# Shares are percentage points of the grade's probability. With the answer without any region they add up to that
+# probability.
+
+# %%
+parts = [report.without_regions[report.grade], *(region.share for region in report.regions)]
+abs(sum(parts) - report.probabilities[report.grade]) < 1e-6
+# -> True
+
+# %%
+figure = report.show()  # a notebook shows it; here it is saved
+figure.savefig("report.png")
+Path("report.png").stat().st_size > 10_000
+# -> True
+
+# %% [markdown]
+# `report.regions.to_dataframe()` is the same as a table of pandas, `report.write_json("report.json")` the whole
+# answer as a file.
+#
+# ## Corrected masks
+#
+# An open case keeps what the network made of its images, so another mask is graded at once.
+
+# %%
+session = model.open(case)
+first = session.grade().report
+lesion = session.grade().regions.labels == 2  # label 1 is the liver without its lesions
+without = session.grade(tumor=case.tumor & ~lesion).report
+len(first.regions) - len(without.regions), len(first.regions) > len(without.regions)
+# -> (1, True)
+
+# %% [markdown]
+# ## A list
+#
+# A folder of case folders, a CSV, or a datalist (.json) as MONAI writes them. A case that cannot be read is told, and
+# the others go on.
+
+# %%
+faults = []
+answers = {
+    case.id: grade(case, model=model).grade
+    for case in read_cases("cases", on_fault=lambda name, error: faults.append((name, str(error))))
+}
+sorted(answers), faults
+# -> (['poor', 'well'], [])
+
+# %% [markdown]
+# For hundreds of cases, with a table and a folder for each: `reactkd batch --worklist cases --output results`.
+#
+# ## Several models
+#
+# `load_model(["run/ensemble"])`, or several folders, answers with the mean; `report.ensemble.spread["poor"]` says how
+# far the models lie apart.
