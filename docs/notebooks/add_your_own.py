@@ -1,8 +1,9 @@
 # %% [markdown]
-# # Try a value of the explanation and a method of distillation
-#
-# For a developer. Both are a file each in the end; here they are tried before they are one. What stands behind `# ->`
-# is what the cell shows; a test runs all cells and compares.
+"""# Try a value of the explanation and a method of distillation
+
+For a developer. Both are a file each in the end; here they are tried before they are one. What stands behind `# ->`
+is what the cell shows; a test runs all cells and compares.
+"""
 
 # %%
 import numpy as np

@@ -1,10 +1,11 @@
 # %% [markdown]
-# # Grade cases from Python
-#
-# For a radiologist or physicist with images and masks on disk. Open this file as a notebook (VS Code, Jupyter with
-# jupytext), or run it as it is. What stands behind `# ->` is what the cell shows; a test runs all cells and compares.
-#
-# **Everything here is a digital phantom. The shipped model is not for clinical use.**
+"""# Grade cases from Python
+
+For a radiologist or physicist with images and masks on disk. Open this file as a notebook (VS Code, Jupyter with
+jupytext), or run it as it is. What stands behind `# ->` is what the cell shows; a test runs all cells and compares.
+
+**Everything here is a digital phantom. The shipped model is not for clinical use.**
+"""
 
 # %%
 from pathlib import Path

@@ -1,8 +1,9 @@
 # %% [markdown]
-# # Train a model, and measure it
-#
-# For a researcher with graded cases. This one trains on a few tiny digital phantoms and says nothing of any liver: it
-# shows the calls. What stands behind `# ->` is what the cell shows; a test runs all cells and compares.
+"""# Train a model, and measure it
+
+For a researcher with graded cases. This one trains on a few tiny digital phantoms and says nothing of any liver: it
+shows the calls. What stands behind `# ->` is what the cell shows; a test runs all cells and compares.
+"""
 
 # %%
 import json
