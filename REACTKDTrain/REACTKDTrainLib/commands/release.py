@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.progress import display_for
+
+if TYPE_CHECKING:
+    from REACTKDTrainLib.release.recipe import ReleaseRecipe
+
+#: of a recipe
+SPANS = ("encoder_patients", "train", "validation", "conformal", "test")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--preset", choices=("full", "quick", "tiny"), default="full", help="'tiny' shows that everything runs"
     )
     make.add_argument("--model-version", default="0.0.0", help="what the model says of itself")
+    make.add_argument(
+        "--patients",
+        action="append",
+        default=[],
+        metavar="PART=FIRST:LAST",
+        help="other patients than the preset's, such as train=2500:9500 (the last one is left out); may be repeated. "
+        f"Parts: {', '.join(SPANS)}",
+    )
     make.add_argument("--workers", type=int, default=1, help="processes that draw and prepare patients")
     make.set_defaults(release=_make)
 
@@ -33,12 +53,34 @@ def run(options: argparse.Namespace) -> None:
     options.release(options)
 
 
+def with_patients(recipe: ReleaseRecipe, given: Sequence[str]) -> ReleaseRecipe:
+    """The recipe with other spans of patients. given: 'train=2500:9500'. Raises: UsageError, also where a span that
+    must be apart shares patients with another.
+    """
+    spans: dict[str, tuple[int, int]] = {}
+    for text in given:
+        found = re.fullmatch(r"(\w+)=(\d+):(\d+)", text)
+        if found is None or found[1] not in SPANS or int(found[2]) > int(found[3]):
+            raise UsageError(f"{text!r} names no patients; give PART=FIRST:LAST, with a part of {', '.join(SPANS)}.")
+        spans[found[1]] = int(found[2]), int(found[3])
+    recipe = replace(recipe, **spans)
+    apart = [name for name in SPANS if name != "encoder_patients"]
+    pairs = [*combinations(apart, 2), *(("encoder_patients", name) for name in apart if name != "train")]
+    for a, b in pairs:
+        (first, last), (other, end) = getattr(recipe, a), getattr(recipe, b)
+        if max(first, other) < min(last, end):
+            raise UsageError(
+                f"The patients of {a} and of {b} overlap; nobody may be asked about whom they learned from."
+            )
+    return recipe
+
+
 def _make(options: argparse.Namespace) -> None:
     from REACTKDTrainLib.release.card import tables_of
     from REACTKDTrainLib.release.make import release
     from REACTKDTrainLib.release.recipe import PRESETS
 
-    recipe = PRESETS[options.preset]
+    recipe = with_patients(PRESETS[options.preset], options.patients)
     with display_for(sys.stderr) as on_progress:
         bundle = release(recipe, options.work, options.output, options.model_version, options.workers, on_progress)
     print(tables_of(bundle.info["evaluation"]))

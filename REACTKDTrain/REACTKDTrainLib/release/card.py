@@ -7,6 +7,7 @@ from typing import Any
 
 from REACTKDLib.core.student.monai_files import USE
 from REACTKDTrainLib.results.tables import difference_cell, markdown, value_cell
+from REACTKDTrainLib.study.deciding import deciding_table
 
 NAMES = {
     "ct": "CT",
@@ -50,7 +51,7 @@ On {test_cases} digital phantoms that it never saw (macro one-vs-rest AUC, 95 % 
 Over masks as another annotator would have drawn them (borders moved, lesions merged or missed):
 
 {masks}
-{sets}
+{sets}{deciding}
 ## Limits
 
 Simulated images follow the same formulas as the Bayes limit. One scanner's physics, one disease, no treated liver.
@@ -76,6 +77,7 @@ def card(training: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
         gains=gain_table(evaluation),
         masks=masks_table(evaluation),
         sets=_sets_section(evaluation, training),
+        deciding=_deciding_section(evaluation),
         use=USE.rstrip(),
     )
 
@@ -156,7 +158,24 @@ def _sets_section(evaluation: Mapping, training: Mapping) -> str:
     )
 
 
+def named_table(evaluation: dict) -> str:
+    """How often explanations name the deciding lesion, beside chance and limit. Empty for a model without."""
+    found = evaluation.get("deciding")
+    return markdown(deciding_table(found, NAMES)) if found else ""
+
+
+def _deciding_section(evaluation: Mapping) -> str:
+    found = evaluation.get("deciding")
+    if not found:
+        return ""
+    return (
+        f"\nThe grade is that of the worst lesion. In {found['cases']} livers with several, what the student says of\n"
+        f"its regions names that lesion so often (95 % bootstrap over patients):\n\n{named_table(evaluation)}\n"
+    )
+
+
 def tables_of(evaluation: dict) -> str:
     """All of them, as Markdown."""
     made = [auc_table(evaluation), gain_table(evaluation), masks_table(evaluation), sets_table(evaluation)]
+    made.append(named_table(evaluation))
     return "\n\n".join(filter(None, made))

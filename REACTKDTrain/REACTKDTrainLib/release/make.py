@@ -34,7 +34,7 @@ from REACTKDTrainLib.release.card import card
 from REACTKDTrainLib.release.crops import CropStore, table_with_moments
 from REACTKDTrainLib.release.distill import best_baseline, calibrate, distill, encoder_gain, with_encoder
 from REACTKDTrainLib.release.encoder import train_encoder
-from REACTKDTrainLib.release.measure import evaluate, sets_of, with_other_masks, with_sets
+from REACTKDTrainLib.release.measure import deciding_of, evaluate, sets_of, with_other_masks, with_sets
 from REACTKDTrainLib.release.provenance import PARTS, provenance
 from REACTKDTrainLib.release.recipe import ReleaseRecipe, Seeds
 from REACTKDTrainLib.training.outputs import NOT_CLINICAL, model_metadata
@@ -256,6 +256,7 @@ class Release:
         pair = {"before distillation": before, "student": student}
         evaluation["other_masks"] = with_other_masks(test, pair, draws)
         evaluation["grade_sets"] = with_sets(student, test, sets)
+        evaluation["deciding"] = deciding_of(student, test)
         sha256 = encoder_hash(self.encoder) if ships else None
         training = provenance(self.recipe, self.decision, sha256, records[last], record)
         about = {"name": SHIPPED, "version": version, "clinical_use": NOT_CLINICAL[True]}

@@ -13,9 +13,11 @@ from REACTKDTrainLib.evaluation.auc import class_aucs, macro_auc
 from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
 from REACTKDTrainLib.evaluation.conformal import COVERAGE, least_probability, measured_sets
 from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
+from REACTKDTrainLib.nodes.naming import WAYS, asked_with, named_lesions
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.train import predict
 from REACTKDTrainLib.release.baselines import bayes_limit, hand_logistic
+from REACTKDTrainLib.study.deciding import asked_of, deciding_result
 
 #: what the model's page calls the inputs of the paper's Table III
 NAMED = dict(zip(("CT", "PET", "all"), INPUTS))
@@ -102,3 +104,18 @@ def with_sets(student: Student, test: NodeTable, sets: GradeSets) -> dict:
         for v in variants
     ]
     return {"coverage": sets.coverage, "expert": found[0], "other_masks": found[1] if len(found) > 1 else {}}
+
+
+def deciding_of(student: Student, test: NodeTable) -> dict:
+    """How often what the student says of its regions names the lesion that decided, see `study.deciding`. Empty where
+    the phantoms are of the independent biology, or no test patient has several lesions.
+    """
+    if not asked_of(test).any():
+        return {}
+    named = {
+        subset_name(s): {
+            WAYS[way]: [nodes.numpy()] for way, nodes in named_lesions(asked_with(student, s), test.batch()).items()
+        }
+        for s in INPUTS
+    }
+    return deciding_result(test, named)

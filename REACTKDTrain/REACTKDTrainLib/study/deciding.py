@@ -57,9 +57,18 @@ def deciding_result(table: NodeTable, named: Mapping[str, Mapping[str, Sequence[
     for inputs, ways in named.items():
         limit = deciding_limit(chosen, inputs, table.rows.shape[2]).argmax(axis=1) if chosen else np.zeros(0)
         hits = {name: np.mean([own[asked] == truth[asked] for own in each], axis=0) for name, each in ways.items()}
-        hits = {CHANCE: 1 / lesions, **hits, LIMIT: (limit == truth[asked]).astype(float)}
-        out["inputs"][inputs] = {name: _by_grade(values, grade) for name, values in hits.items()}
+        out["inputs"][inputs] = counted(hits, lesions, (limit == truth[asked]).astype(float), grade)
     return out
+
+
+def counted(hits: Mapping[str, np.ndarray], lesions: np.ndarray, limit: np.ndarray, grade: np.ndarray) -> dict:
+    """name -> 'all' and each grade -> `mean_over_cases`, chance first and the limit last.
+
+    hits: of each way (n,), 1 where it named the deciding lesion; lesions: (n,) how many a liver has; limit: (n,) hits
+    of the best guess; grade: (n,) the true one.
+    """
+    rows = {CHANCE: 1 / lesions, **hits, LIMIT: limit}
+    return {name: _by_grade(np.asarray(values, dtype=float), grade) for name, values in rows.items()}
 
 
 def _by_grade(values: np.ndarray, grade: np.ndarray) -> dict:
@@ -76,11 +85,11 @@ def deciding_table(found: Mapping, heads: Mapping[str, str], group: str = "all")
     return rows
 
 
-def grade_table(found: Mapping, inputs: str) -> Table:
-    """A row for each name, a column for each true grade, with one set of inputs."""
-    rows = [["the lesion named", *GRADES]]
+def whole_table(found: Mapping, inputs: str) -> Table:
+    """A row for each name: all livers, then those of each true grade, with one set of inputs."""
+    rows = [["the lesion named", "all", *GRADES]]
     for name, own in found["inputs"][inputs].items():
-        rows.append([name, *(share_cell(own[g]) for g in GRADES)])
+        rows.append([name, *(share_cell(own[g]) for g in ("all", *GRADES))])
     return rows
 
 

@@ -11,7 +11,7 @@ import argparse
 import copy
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,19 +20,23 @@ import torch
 from scipy.ndimage import binary_dilation
 
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.grading.grade_result import GradeResult
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.grading.session import Session
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.regrid import mask_on_grid
 from REACTKDLib.core.memo import Memo
+from REACTKDLib.core.phantom.biology_shared import SharedLatents
 from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
 from REACTKDLib.core.student.explain import softmax
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.phantom import phantom_case
+from REACTKDTrainLib.data.truth import Truth, lesion_nodes_of
 from REACTKDTrainLib.evaluation.faithfulness import deletion_gain, mean_over_cases, rank_correlation
 from REACTKDTrainLib.results.pages import fill_page
 from REACTKDTrainLib.results.tables import NOTHING, markdown
+from REACTKDTrainLib.study.deciding import counted, deciding_limit, whole_table
 
 GROUP = "explanations"  # of the marks that the table stands between on a page: <!-- explanations:questions -->
 QUESTIONS = {
@@ -94,7 +98,8 @@ def explained(session: Session, control: Session, grader: Grader) -> dict[str, f
     for n in lesions if len(lesions) > 1 else ():
         without = grader.open(occluded(session.case, result.regions.mask(n))).grade()
         hidden.append(remembered(frozenset()) - float(without.report.probabilities[grade]))
-    return {
+    named = named_by(result, grade, dict(zip(lesions, hidden))) if hidden else {}
+    return {"named": named} | {
         "gain_contribution": deletion_gain(remembered, contribution),
         "gain_attention": deletion_gain(remembered, np.array([row.weight for row in rows])),
         "gain_shuffled": deletion_gain(remembered, other),
@@ -104,20 +109,64 @@ def explained(session: Session, control: Session, grader: Grader) -> dict[str, f
     }
 
 
-def measure(bundle: Bundle, cases: Sequence[Case], on_progress=lambda n: None) -> dict:
-    """Means over cases with their intervals, see `mean_over_cases`; cases without a lesion are left out."""
+def named_by(result: GradeResult, grade: str, hidden: Mapping[int, float]) -> dict[str, int]:
+    """Way -> the region that it names among the lesions. hidden: lesion -> what its occlusion takes from the answer."""
+    rows, evidence, labels = result.report.regions, result.voxel_map.array, result.regions.labels
+    worth = {
+        "largest contribution to the predicted grade": {n: rows[n].contribution[grade] for n in hidden},
+        "largest attention weight": {n: rows[n].weight for n in hidden},
+        "largest change when the lesion is deleted from the graph": {n: rows[n].deletion_effect for n in hidden},
+        "largest change when the lesion is painted over in the images": dict(hidden),
+        "most of the voxel map (gradient through the feature maps)": {
+            n: float(evidence[labels == result.regions.regions[n].label].sum()) for n in hidden
+        },
+    }
+    if {"well", "poor"} <= rows[0].contribution.keys():
+        severity = {n: rows[n].contribution["poor"] - rows[n].contribution["well"] for n in hidden}
+        worth["largest contribution to poor against well"] = severity
+    return {way: max(of, key=of.get) for way, of in worth.items()}
+
+
+def measure(
+    bundle: Bundle,
+    cases: Iterable[Case],
+    on_progress: Callable[[int], None] = lambda n: None,
+    latents: Sequence[SharedLatents] = (),
+) -> dict:
+    """Means over cases with their intervals, see `mean_over_cases`; cases without a lesion are left out.
+
+    latents: of phantoms of the shared biology, whose cases know where their lesions lie; then 'deciding' says how often
+    each way names the lesion that decided, in livers with several, see `study.deciding`.
+    """
     grader, control = Grader(bundle, "cpu"), Grader(shuffled(bundle), "cpu")
-    answers = []
+    answers, named = [], []
     for n, case in enumerate(cases):
         session = grader.open(case)
-        if session.grade().report.probabilities is not None:
+        result = session.grade()
+        if result.report.probabilities is not None:
             answers.append(explained(session, control.open(case), grader))
+            if latents and answers[-1]["named"]:
+                nodes = lesion_nodes_of(case, result.regions)
+                named.append((Truth(latents[n], torch.from_numpy(nodes)), result, answers[-1]["named"]))
         on_progress(n + 1)
-    return {
+    known = [own for own in named if own[0].deciding_node]
+    return ({"deciding": _deciding(known)} if known else {}) | {
         "model": {key: bundle.info[key] for key in ("name", "version") if key in bundle.info},
         "cases": len(answers),
         "answers": {name: mean_over_cases([a[name] for a in answers]) for name in QUESTIONS},
     }
+
+
+def _deciding(known: Sequence[tuple[Truth, GradeResult, Mapping[str, int]]]) -> dict:
+    """In the form of `deciding_result`; 'cases' are livers with several lesions."""
+    truth = [truth.deciding_node for truth, _, _ in known]
+    hits = {way: np.array([own[way] == t for (_, _, own), t in zip(known, truth)], dtype=float) for way in known[0][2]}
+    lesions = np.array([len(result.regions.lesions) for _, result, _ in known])
+    inputs = "+".join(known[0][1].report.inputs)
+    best = [deciding_limit([own], inputs, 1 + n)[0].argmax() for (own, _, _), n in zip(known, lesions.tolist())]
+    grade = np.array([truth.latents.grade for truth, _, _ in known])
+    limit = (np.array(best) == np.array(truth)).astype(float)
+    return {"cases": len(known), "inputs": {inputs: counted(hits, lesions, limit, grade)}}
 
 
 def page(found: dict) -> str:
@@ -130,13 +179,21 @@ def page(found: dict) -> str:
             low, high = own["interval95"]
             cells = [f"{own['mean']:+.3f}", f"{low:+.3f} to {high:+.3f}", f"{own['above_0']:.0%}", str(own["cases"])]
         rows.append([words, *cells])
-    return f"Digital phantoms: {found['cases']} unseen ones, all images given.\n\n{markdown(rows)}"
+    text = f"Digital phantoms: {found['cases']} unseen ones, all images given.\n\n{markdown(rows)}"
+    own = found.get("deciding")
+    if not own:
+        return text
+    about = f"The lesion that decided is named, in {own['cases']} livers with several:"
+    (inputs,) = own["inputs"]
+    return f"{text}\n\n{about}\n\n{markdown(whole_table(own, inputs))}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m REACTKDTrainLib.study.explanations --output FILE.json`. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="REACTKDTrainLib.study.explanations", description=__doc__.split("\n")[0])
-    parser.add_argument("--cases", type=int, default=60, help="phantoms of the cohort 'large', from number 0")
+    parser.add_argument("--cases", type=int, default=60, help="phantoms of the cohort 'large'")
+    parser.add_argument("--first", type=int, default=0, help="the number of the first one")
+    parser.add_argument("--biology", choices=("independent", "shared"), default="independent", help="of the phantoms")
     parser.add_argument("--size", default="full", help="of the phantoms: tiny, small, full")
     parser.add_argument("--bundle", type=Path, help="a model folder, instead of the shipped one")
     parser.add_argument("--output", type=Path, required=True, help="a .json file; the table goes beside it as .md")
@@ -144,8 +201,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         bundle = Bundle.load(options.bundle or shipped_bundle_folder())
-        cases = (phantom_case("large", n, options.size, biology="independent").load() for n in range(options.cases))
-        found = measure(bundle, cases, lambda n: print(f"{n} of {options.cases}", flush=True) if n % 10 == 0 else None)
+        numbers = range(options.first, options.first + options.cases)
+        drawn = [phantom_case("large", n, options.size, biology=options.biology) for n in numbers]
+        latents = [case.truth["shared"] for case in drawn] if options.biology == "shared" else ()
+        on_progress = lambda n: print(f"{n} of {options.cases}", flush=True) if n % 10 == 0 else None  # noqa: E731
+        found = measure(bundle, (case.load() for case in drawn), on_progress, latents)
         if options.page:
             fill_page(options.page, GROUP, {"questions": page(found)})
     except ReactkdError as error:

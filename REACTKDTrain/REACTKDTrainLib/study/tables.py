@@ -9,7 +9,7 @@ from REACTKDLib.core.modality import INPUT_NAMES
 from REACTKDLib.core.phantom.biology_shared import HETEROGENEITY
 from REACTKDTrainLib.evaluation.metrics import COLUMNS
 from REACTKDTrainLib.results.tables import Table, difference_cell, p_cell, value_cell
-from REACTKDTrainLib.study.deciding import deciding_table, grade_table
+from REACTKDTrainLib.study.deciding import deciding_table, whole_table
 from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL, SCORES, label_of
 
 HEADINGS = {
@@ -49,7 +49,7 @@ def tables_of(results: Mapping) -> dict[str, tuple[str, Table]]:
         out[f"deciding_{arm}"] = (f"The deciding lesion is named, {words}", deciding_table(found, INPUT_HEADS))
         last = INPUT_NAMES[-1]
         by_grade = f"The deciding lesion is named, by true grade, {INPUT_HEADS[last]}"
-        out[f"deciding_by_grade_{arm}"] = (by_grade, grade_table(found, last))
+        out[f"deciding_by_grade_{arm}"] = (by_grade, whole_table(found, last))
     if results.get("map"):
         out["map"] = ("When it helps: differences of macro AUC by CT", _map(map_of(results)))
     return out

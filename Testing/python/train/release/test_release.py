@@ -10,9 +10,11 @@ import pytest
 import torch
 from torch import nn
 
+from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.phantom import acquire, draw_patient
 from REACTKDLib.core.student.bundle import Bundle
+from REACTKDTrainLib.commands.release import with_patients
 from REACTKDTrainLib.nodes.node_store import encoder_hash
 from REACTKDTrainLib.nodes.train import Checkpoint, Recipe, optimize
 from REACTKDTrainLib.release.card import card
@@ -93,6 +95,23 @@ def test_without_an_encoder_the_model_is_smaller_and_says_so(made):
         sets = bundle.info["evaluation"]["grade_sets"]
         assert set(bundle.info["grade_sets"]["least"].values()) == {0.0}  # four patients promise nothing
         assert sets["expert"]["ct"]["coverage"]["mean"] == 1 and sets["expert"]["ct"]["size"]["mean"] == 3
+        named = bundle.info["evaluation"]["deciding"]
+        assert named["cases"] > 1 and list(named["inputs"]["ct"])[-1] == "exact limit"
+        assert "| exact limit |" in card(bundle.info["training"], bundle.info["evaluation"])
+
+
+def test_patients_are_named_in_the_shell():
+    recipe = with_patients(TINY, ["train=2500:2600", "encoder_patients=2510:2520", "conformal=2700:2800"])
+    assert recipe.train == (2500, 2600) and recipe.encoder_patients == (2510, 2520) and recipe.test == TINY.test
+    for wrong, says in (
+        (["train=2500"], "PART=FIRST:LAST"),
+        (["others=1:2"], "a part of encoder_patients, train"),
+        (["train=9:8"], "names no patients"),
+        (["train=2500:2601"], "train and of conformal overlap"),
+        (["encoder_patients=2000:2004"], "encoder_patients and of validation overlap"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            with_patients(TINY, wrong)
 
 
 def test_a_training_that_was_cut_off_ends_as_one_that_was_not(tmp_path):

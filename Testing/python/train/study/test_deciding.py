@@ -24,7 +24,7 @@ from REACTKDTrainLib.study.deciding import (
     deciding_result,
     deciding_table,
     draw_deciding,
-    grade_table,
+    whole_table,
 )
 from support.node_cases import shared_cases
 
@@ -117,7 +117,7 @@ def test_hits_are_counted_over_livers_and_networks_and_by_grade(table):
     assert sum(own["it"][g]["cases"] for g in ("well", "moderate", "poor")) == asked.sum()
     rows = deciding_table(found, {"ct": "CT"})
     assert rows[0] == ["the lesion named", "CT"] and rows[2] == ["it", "50 % (50-50)"]
-    assert len(grade_table(found, "ct")[1]) == 4
+    assert whole_table(found, "ct")[2][:2] == ["it", "50 % (50-50)"] and len(whole_table(found, "ct")[0]) == 5
     figure = Figure()
     draw_deciding(figure, found, {"ct": "CT"})
     assert figure.axes[0].get_title() == "CT"

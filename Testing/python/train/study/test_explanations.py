@@ -11,12 +11,15 @@ import torch
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.masks.regions import regions_of
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.phantom.biology_shared import SHOWN, LesionLatents, SharedLatents
 from REACTKDLib.core.student.bundle import Bundle
+from REACTKDTrainLib.cohorts.base import CENTERS
 from REACTKDTrainLib.study.explanations import (
     QUESTIONS,
     explained,
     main,
     measure,
+    named_by,
     occluded,
     page,
     shuffled,
@@ -60,7 +63,7 @@ def test_shuffled_weights_are_the_same_numbers_elsewhere(bundle):
 def test_what_is_asked_of_a_case(case, bundle):
     grader = Grader(bundle, "cpu")
     found = explained(grader.open(case), grader.open(case), grader)
-    assert set(found) == set(QUESTIONS)
+    assert set(found) == {"named", *QUESTIONS}
     assert found["rank_shuffled"] == pytest.approx(1.0), "the control is the network itself here"
     assert found["gain_shuffled"] == pytest.approx(found["gain_contribution"])
     assert -1 <= found["rank_occlusion"] <= 1
@@ -72,6 +75,30 @@ def test_means_leave_out_what_cannot_be_asked(case, bundle):
     found = measure(bundle, [case, small_case(TWO_LESIONS[:1]), small_case(())])
     assert found["cases"] == 2 and found["answers"]["rank_occlusion"]["left_out"] == 1
     assert len(page(found).splitlines()) == 4 + len(QUESTIONS)
+
+
+def test_what_is_named_is_held_against_the_lesion_that_decided(bundle):
+    """Of a liver of two lesions the answer's own numbers say which each way names; the second one decides."""
+    case = small_case(TWO_LESIONS)
+    regions = regions_of(case)
+    case.derived[CENTERS] = np.array([region.centroid_ras for region in regions.lesions])
+    shown = [0.0] * len(SHOWN)
+    latents = SharedLatents(0.6, 0.0, (LesionLatents(-1.0, *shown), LesionLatents(1.5, *shown)), 3.0)
+    result = Grader(bundle, "cpu").open(case).grade()
+    rows, grade = result.report.regions, result.report.grade
+    named = named_by(result, grade, {1: 0.2, 2: -0.1})
+    assert named["largest change when the lesion is painted over in the images"] == 1
+    assert named["largest attention weight"] == 1 + int(rows[2].weight > rows[1].weight)
+    share = [result.voxel_map.array[regions.mask(n)].sum() for n in (1, 2)]
+    assert named["most of the voxel map (gradient through the feature maps)"] == 1 + int(share[1] > share[0])
+    assert named["largest contribution to the predicted grade"] == 1 + int(
+        rows[2].contribution[grade] > rows[1].contribution[grade]
+    )
+    found = measure(bundle, [case, small_case(TWO_LESIONS[:1])], latents=[latents, latents])
+    ways = found["deciding"]["inputs"]["ct+fdg+acetate"]
+    assert found["deciding"]["cases"] == 1 and ways["chance"]["all"]["mean"] == 0.5
+    assert ways["largest attention weight"]["poor"]["mean"] == float(named["largest attention weight"] == 2)
+    assert "| exact limit |" in page(found) and "in 1 livers" in page(found)
 
 
 def test_the_command_fills_its_place_on_a_page(tmp_path, capsys):
