@@ -88,13 +88,14 @@ class SegmentName:
         """The kind, and whether the name may mean the tumor and something else as well."""
         words = self.plain_words
         known = self._known
-        kinds = {known.kind_of(word) or word for word in words}
-        if any(kind not in ("tumor", "liver") and not self.is_neutral(kind) for kind in kinds):
+        kinds = {known.kind_of(word) for word in words}
+        others = {word for word in words if known.kind_of(word) is None}
+        if not all(map(self.is_neutral, others)):
             return None, False
         if "tumor" in kinds:
             two_ways = not self._without and _is_equivocal(self.text, known)
             return (None if self._without or two_ways else "tumor"), two_ways
-        adjective = "parenchyma" in kinds and not kinds.isdisjoint(self.task.organ.beside)
+        adjective = "parenchyma" in others and not others.isdisjoint(self.task.organ.beside)
         if "liver" in kinds or adjective or " ".join(words) in ("parenchyma", "parenchymal"):
             return "liver", False
         return None, False
