@@ -79,8 +79,8 @@ class User:
             self.toggle_section(name)
         self.toggle_section(name)
 
-    def type(self, name: str, text: str, enter: bool = True) -> None:
-        """Replace what a field holds by `text`."""
+    def type(self, name: str, text: str, enter: bool = True, paste: bool = False) -> None:
+        """Replace what a field holds by `text`, letter by letter or from the clipboard."""
         widget = self._usable(name)
         editor = widget.findChild(QLineEdit) if not isinstance(widget, QLineEdit) else widget
         if isinstance(widget, (QSpinBox, QDoubleSpinBox)):
@@ -88,7 +88,11 @@ class User:
         editor = editor if editor is not None else widget
         editor.setFocus()
         QTest.keyClick(editor, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
-        QTest.keyClicks(editor, text) if text else QTest.keyClick(editor, Qt.Key.Key_Delete)
+        if paste:
+            QApplication.clipboard().setText(text)
+            QTest.keyClick(editor, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
+        else:
+            QTest.keyClicks(editor, text) if text else QTest.keyClick(editor, Qt.Key.Key_Delete)
         if enter:
             QTest.keyClick(editor, Qt.Key.Key_Return)
         self.settle()

@@ -18,9 +18,10 @@ def wait_for_inputs(user: Any, nodes: Any) -> None:
 
 
 def choose_model(user: Any, folder: Any) -> None:
-    """Type the folder of a model into the settings at the end of the panel."""
+    """Paste the folder of a model into the settings at the end of the panel, which look for it after every letter."""
     user.open_section("settingsSection")
-    user.type("modelPathEdit", str(folder))
+    user.type("modelPathEdit", str(folder), paste=True)
+    assert user.find("modelPathEdit").currentPath == str(folder)
 
 
 def grade(user: Any) -> None:
