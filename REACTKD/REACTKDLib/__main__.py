@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Sequence
 
 from REACTKDLib.commands.parser import build_parser
-from REACTKDLib.commands.supervision import supervised
 from REACTKDLib.core.console import escape_what_cannot_be_shown
 from REACTKDLib.core.errors import Canceled, ReactkdError
 from REACTKDLib.core.log import DEBUG, log_cause, log_unforeseen
@@ -22,8 +21,8 @@ from REACTKDLib.core.text import sentence
 FAILED = 2
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status."""
+def main(argv: Sequence[str] | None = None, apart: bool = False) -> int:
+    """Run one command and return the exit status. apart: a batch grades in a process of its own, which may crash."""
     debug = bool(os.environ.get(DEBUG))
     escape_what_cannot_be_shown()
     if not debug:
@@ -32,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if threading.current_thread() is threading.main_thread():  # the only one that may
             signal.signal(signal.SIGTERM, _stop)
         arguments = build_parser().parse_args(argv)
+        arguments.apart = apart
         arguments.run(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -67,9 +67,8 @@ def _stop(signal_number: int, frame: object) -> None:
 
 
 def command() -> int:
-    """What `python -m REACTKDLib` and the installed `reactkd` run: a batch in a process that is watched."""
-    status = supervised(sys.argv[1:])
-    return main() if status is None else status
+    """What `python -m REACTKDLib` and the installed `reactkd` run."""
+    return main(apart=True)
 
 
 if __name__ == "__main__":

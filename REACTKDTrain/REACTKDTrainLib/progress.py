@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -12,7 +11,7 @@ from typing import Literal, TextIO
 from tqdm import tqdm
 
 from REACTKDLib.core.console import writable
-from REACTKDLib.core.progress import OnProgress, no_progress
+from REACTKDLib.core.progress import OnProgress, TimeLeft, duration, no_progress
 
 Style = Literal["slicer", "terminal", "lines", "none"]
 #: style -> seconds between two reports, at first and after hours
@@ -102,32 +101,6 @@ class ProgressDisplay:
         print(text, file=self._stream, flush=True)
 
 
-class TimeLeft:
-    """Seconds until all is done, from a running mean of the speed; None until there is one."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic):
-        self._clock = clock
-        self._last: tuple[float, float] | None = None
-        self._speed: float | None = None
-
-    def __call__(self, fraction: float) -> float | None:
-        now = self._clock()
-        if self._last is not None and fraction > self._last[1] and now > self._last[0]:
-            speed = (fraction - self._last[1]) / (now - self._last[0])
-            self._speed = speed if self._speed is None else 0.9 * self._speed + 0.1 * speed
-        if self._last is None or fraction > self._last[1]:
-            self._last = now, fraction
-        seconds = (1 - fraction) / self._speed if self._speed else math.inf
-        return seconds if math.isfinite(seconds) else None
-
-
 def display_for(stream: TextIO, piped: Style = "none", name: str = "") -> ProgressDisplay:
     """A bar where `stream` is a terminal, else `piped`."""
     return ProgressDisplay(stream, "terminal" if stream.isatty() else piped, name)
-
-
-def duration(seconds: float) -> str:
-    """'40 s', '12 min', '3.5 h'."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

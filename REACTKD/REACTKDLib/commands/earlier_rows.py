@@ -33,7 +33,15 @@ class EarlierRows:
         others = [name for name in table.columns if name.startswith(_PROBABILITY) and name not in spelled]
         self.classes += tuple(name.removeprefix(_PROBABILITY) for name in others)
 
-    def with_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """The earlier rows, each replaced by that of the same case in `rows`, then the other ones of `rows`."""
+    def with_rows(self, rows: Sequence[Mapping[str, Any]], order: Sequence[str] = ()) -> list[Mapping[str, Any]]:
+        """The earlier rows, each replaced by that of the same case in `rows`, then the other ones of `rows`.
+
+        order: names of cases; where all rows are of these, they come in this order.
+        """
         new = {as_read_back(row["case"]): row for row in rows}
-        return [new.pop(row["case"], row) for row in self._rows] + list(new.values())
+        table = [new.pop(row["case"], row) for row in self._rows] + list(new.values())
+        place = {as_read_back(name): number for number, name in enumerate(order)}
+        places = [place.get(as_read_back(row["case"])) for row in table]
+        if None in places:
+            return table
+        return [row for _place, row in sorted(zip(places, table), key=lambda pair: pair[0])]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from REACTKDLib.commands.arguments import (
@@ -72,8 +74,13 @@ def _dicom_headers(arguments: argparse.Namespace, case: Case, grader: Any) -> li
 
 def open_grader(arguments: argparse.Namespace) -> Any:
     """Return the grader of the chosen bundles and device. Raises: the errors of bundles."""
+    return grader_of(arguments.bundle, arguments.device)
+
+
+def grader_of(bundle: Sequence[Path] | None, device: str) -> Any:
+    """Return the grader of one model or several as one, by default of the shipped model. Raises: as `open_grader`."""
     from REACTKDLib.core.grading.grader import Grader
     from REACTKDLib.core.student.bundle import shipped_bundle_folder
     from REACTKDLib.core.student.ensemble import load_model_folder
 
-    return Grader(load_model_folder(arguments.bundle or shipped_bundle_folder()), device=arguments.device)
+    return Grader(load_model_folder(bundle or shipped_bundle_folder()), device=device)

@@ -11,7 +11,7 @@ from pathlib import Path
 from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.writing.exchange import exchange
 from REACTKDLib.core.writing.owners import PREFIX
-from REACTKDLib.core.writing.replacing import Stage, recover
+from REACTKDLib.core.writing.replacing import Stage, recover_now_and_then
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def all_or_nothing(output: Path) -> Iterator[Path]:
             if output.exists() and not existed:
                 raise NotADirectoryError(0, "A file has that name")
             for folder in {output.parent, home}:
-                recover(folder)
+                recover_now_and_then(folder)
             stage = Stage(home)
             folder = stage.new if existed else stage.new / output.name
             folder.mkdir(exist_ok=True)

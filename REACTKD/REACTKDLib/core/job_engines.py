@@ -26,7 +26,7 @@ STOP_GRACE_S = 0.8
 _WATCH_S = 0.2
 
 _one_at_a_time = threading.Lock()  # the number of torch's threads belongs to the process: see `core.one_thread`
-_busy = False
+_busy = _ending = False
 _work: tuple[bytes, Any] = (b"", None)  # in a worker: what it does, so that what it has read is read once
 
 
@@ -104,7 +104,7 @@ class Executing:
         if executor is None:
             return
         if self._client is not None:
-            executor.shutdown(wait=False, cancel_futures=True)
+            executor.shutdown(wait=False)
             self._client, client = None, self._client
             client.close()
         elif stop:
@@ -154,6 +154,8 @@ def do(work: bytes, item: bytes) -> Any:
     """In a worker: do one job, both as `packed`; one at a time in each process."""
     global _work, _busy
     with _one_at_a_time:
+        if _ending:
+            raise Canceled(_("The work was stopped."))
         if _work[0] != work:
             _work = (work, pickle.loads(work))
         _busy = True
@@ -197,6 +199,8 @@ def _begin(parent: int) -> None:
 
 def _end(number: int, frame: object) -> None:
     """Leave by an exception, so that nothing half-written stays."""
+    global _ending
+    _ending = True
     threading.Thread(target=_leave_when_idle, daemon=True).start()
     if _busy:
         raise Canceled(_("The work was stopped."))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 
 #: on_progress(fraction, text): 0 to 1 of the work is done; what is done next, in a few words
@@ -17,3 +19,29 @@ def no_progress(fraction: float, text: str) -> None:
 def never_canceled() -> bool:
     """Go on."""
     return False
+
+
+class TimeLeft:
+    """Seconds until all is done, from a running mean of the speed; None until there is one."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self._last: tuple[float, float] | None = None
+        self._speed: float | None = None
+
+    def __call__(self, fraction: float) -> float | None:
+        now = self._clock()
+        if self._last is not None and fraction > self._last[1] and now > self._last[0]:
+            speed = (fraction - self._last[1]) / (now - self._last[0])
+            self._speed = speed if self._speed is None else 0.9 * self._speed + 0.1 * speed
+        if self._last is None or fraction > self._last[1]:
+            self._last = now, fraction
+        seconds = (1 - fraction) / self._speed if self._speed else math.inf
+        return seconds if math.isfinite(seconds) else None
+
+
+def duration(seconds: float) -> str:
+    """'40 s', '12 min', '3.5 h'."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

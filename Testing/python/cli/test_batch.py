@@ -165,18 +165,22 @@ def test_a_rerun_keeps_the_rows_of_the_one_before(cohort, bundle_folder, tmp_pat
 
 
 def test_rows_stay_until_they_are_replaced(cohort, bundle_folder, tmp_path, monkeypatch):
-    import REACTKDLib.commands.batch as module
+    from REACTKDLib.commands.batch_case import CaseGrader
 
     output = tmp_path / "out"
     assert run(cohort, output, bundle_folder) == 0
     before = rows_of(output)
 
-    def stopped(job, *_):
+    real = CaseGrader.__call__
+
+    def stopped(work, job):
+        if job is None:
+            return real(work, None)
         if job.case == "B":
             raise KeyboardInterrupt
         return {"case": job.case, "status": "failed", "error": "tried"}
 
-    monkeypatch.setattr(module, "_graded_row", stopped)
+    monkeypatch.setattr(CaseGrader, "__call__", stopped)
     assert run(cohort, output, bundle_folder) == FAILED
     rows = rows_of(output)
     assert list(rows) == ["A 1", "B", "C"] and rows["A 1"]["error"] == "tried"
@@ -222,7 +226,7 @@ def test_what_a_killed_batch_left_is_removed(cohort, bundle_folder, tmp_path):
     output = tmp_path / "out"
     code = (
         "import os, signal, sys\n"
-        "import REACTKDLib.commands.batch as module\n"
+        "import REACTKDLib.commands.batch_case as module\n"
         "from REACTKDLib.__main__ import main\n"
         "module.write_results = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "main(sys.argv[1:])\n"

@@ -11,10 +11,10 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from REACTKDLib.commands.batch import RESULTS
-from REACTKDLib.commands.supervision import CaseLog
 from REACTKDLib.core.modality import Modality
 from support.case_files import NAMES, write_case
 from support.small_cases import small_case
@@ -128,28 +128,16 @@ def test_when_every_case_crashes_it_says_so(cohort, start, tmp_path):
 def test_a_stop_ends_the_process_that_grades_too(cohort, start, tmp_path, number):
     process = start(cohort, "", SLOW="B", REACHED=str(tmp_path / "reached"))
     deadline = time.monotonic() + 60
-    while not (tmp_path / "reached").exists():
+    while not ((tmp_path / "reached").exists() and (tmp_path / "out" / RESULTS).exists()):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
-    (child,) = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
-    if number == signal.SIGINT:  # the terminal tells both
-        os.kill(int(child), number)
+    children = psutil.Process(process.pid).children(recursive=True)
+    if number == signal.SIGINT:  # the terminal tells all
+        for child in children:
+            child.send_signal(number)
     process.send_signal(number)
     process.communicate(timeout=20)
     assert process.returncode == (2 if number != signal.SIGKILL else -9)
-    while (Path("/proc") / child).exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not (Path("/proc") / child).exists()
+    assert psutil.wait_procs(children, timeout=20)[1] == []
     assert list(rows_of(tmp_path / "out")) == ["A"]
     assert not list((tmp_path / "out").rglob(".reactkd-*")) and list((tmp_path / "temporary").iterdir()) == []
-
-
-def test_the_log_of_cases(tmp_path):
-    log = CaseLog(tmp_path / "log")
-    assert log.rows() == [] and log.begun == 0
-    log.begin(), log.end({"case": "a"}), log.begin()
-    assert [row.get("error") for row in log.rows()] == [None, "case-crashed"]
-    log.begin(), log.end({"case": "c"})
-    with (tmp_path / "log").open("ab") as stream:
-        stream.write(b'{"begun": tr')  # cut off in the middle
-    assert [row.get("case") for row in log.rows()] == ["a", None, "c"] and log.begun == 3

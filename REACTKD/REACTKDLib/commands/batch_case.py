@@ -1,0 +1,131 @@
+"""One case of a batch, in whatever process: graded into a folder of its own, and its row of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from REACTKDLib.commands.arguments import checked_id
+from REACTKDLib.commands.result_table import RESULTS
+from REACTKDLib.commands.results import ALL, earlier_results_set_aside, write_results
+from REACTKDLib.commands.staging import all_or_nothing
+from REACTKDLib.core.cases.names import on_disk
+from REACTKDLib.core.errors import Canceled, ReactkdError, UsageError
+from REACTKDLib.core.log import log_cause, log_unforeseen
+from REACTKDLib.core.progress import OnProgress, no_progress
+from REACTKDLib.core.writing.earlier import set_aside
+from REACTKDLib.core.writing.replacing import recover
+
+if TYPE_CHECKING:
+    from REACTKDLib.core.cases.job import Job
+    from REACTKDLib.core.grading.grader import Grader
+    from REACTKDLib.core.reports.report import GradeReport
+
+CRASHED = "case-crashed"
+
+
+class ModelOpened(tuple):
+    """The classes of the model that a process has opened: what `CaseGrader` gives for no case."""
+
+
+@dataclass
+class CaseGrader:
+    """The work of a batch. bundle: folders of models, None for the shipped one; output: of the batch.
+
+    The model is opened with the first case, once in each process.
+    """
+
+    bundle: Sequence[Path] | None
+    device: str
+    output: Path
+    on_progress: OnProgress = no_progress
+
+    @cached_property
+    def grader(self) -> Grader:
+        """Raises: the errors of bundles."""
+        from REACTKDLib.commands.grade import grader_of
+
+        return grader_of(self.bundle, self.device)
+
+    def __call__(self, job: Job | None) -> dict[str, Any] | ModelOpened:
+        """Grade a case, whole or not at all, and return its row; only a stop goes further. None: open the model.
+
+        Raises: Canceled; without a case the errors of bundles.
+        """
+        if job is None:
+            return ModelOpened(self.grader.bundle.classes)
+        try:
+            name = folder_name(job.case)
+            return {"case": name, **self._grade(job, name)}
+        except Canceled:
+            raise
+        except ReactkdError as error:
+            log_cause(error, "a case of a batch")
+            fault = (error.code, str(error))
+        except MemoryError:
+            fault = ("out-of-memory", "There is not enough memory for this case; use images of a smaller field.")
+        except Exception as error:  # one odd case must not end a night's run
+            where = log_unforeseen(error, "a case of a batch")
+            name = type(error).__name__
+            fault = ("unexpected", f"An unexpected fault stopped this case ({name}); please report it; {where}.")
+        return {"case": job.case, "status": "failed", "error": fault[0], "reason": fault[1]}
+
+    def lost(self, job: Job | None) -> dict[str, Any]:
+        """Return the row of a case that ended its process twice, and clean up what it could not.
+
+        Raises: ReactkdError where it was the model that did.
+        """
+        if job is None:
+            raise ReactkdError("The grading process ended by itself; free some memory, or install the packages again.")
+        try:
+            folder = self.output / folder_name(job.case)
+            recover(self.output)
+            recover(folder)
+            set_aside(folder, ALL)
+        except ReactkdError:  # it has no folder
+            pass
+        return {
+            "case": job.case,
+            "status": "failed",
+            "error": CRASHED,
+            "reason": "The process ended while it worked on this case, for lack of memory or by a damaged file; try "
+            "the case alone, and report it if it stays.",
+        }
+
+    def _grade(self, job: Job, name: str) -> dict[str, Any]:
+        from REACTKDLib.core.cases.open_job import open_job
+
+        with earlier_results_set_aside(self.output / name), all_or_nothing(self.output / name) as folder:
+            self.on_progress(0.0, f"{name}: reading")
+            case = open_job(job, name, task=self.grader.bundle.task)
+            result = self.grader.open(case, on_progress=self.on_progress).grade()
+            self.on_progress(0.95, f"{name}: writing")
+            write_results(result, case, folder)
+        return _row_of(result.report)
+
+
+def folder_name(case: str) -> str:
+    """Return the name of a case's folder. Raises: UsageError."""
+    name = checked_id(case)
+    if on_disk(name) == on_disk(RESULTS):
+        raise UsageError(f"The case cannot be named '{RESULTS}', as the table is; give it another name.")
+    return name
+
+
+def _row_of(report: GradeReport) -> dict[str, Any]:
+    lesions = [region for region in report.regions if region.kind == "tumor"]
+    probabilities = {f"p_{name}": f"{value:.4f}" for name, value in (report.probabilities or {}).items()}
+    return {
+        "status": "graded" if report.grade else "no grade",
+        "grade": report.grade or "",
+        "uncertain": str(bool(report.uncertain)).lower(),
+        "grades": "+".join(report.grades or ()),
+        "inputs": "+".join(report.inputs),
+        "lesions": len(lesions),
+        "tumor_ml": f"{sum(region.volume_ml or 0.0 for region in lesions):.3f}",
+        "findings": " ".join(sorted({finding.code for finding in report.findings})),
+        **probabilities,
+    }

@@ -1,0 +1,148 @@
+"""A batch in several processes, in parts, and on a Dask cluster that loses a worker leaves the table of one process."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from REACTKDLib.__main__ import FAILED, main
+from REACTKDLib.commands.result_table import RESULTS
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.writing.run_lock import running_alone
+from support.case_files import NAMES, SEGMENTATION, write_case
+from support.small_cases import small_case
+
+
+@pytest.fixture(scope="module")
+def worklist(tmp_path_factory) -> Path:
+    """Twelve cases of one file each, of which the fifth names a file that is not there."""
+    root = tmp_path_factory.mktemp("cases")
+    write_case(small_case(modalities=[Modality.CT]), root / "files")
+    lines = [f"case {n:02},files/{NAMES[Modality.CT]},files/{SEGMENTATION}" for n in range(12)]
+    lines[5] = "case 05,files/none.nii.gz,files/none.nii.gz"
+    (root / "list.csv").write_text("case,ct,segmentation\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    return root / "list.csv"
+
+
+@pytest.fixture(scope="module")
+def batch(worklist, bundle_folder):
+    def run(output: Path, *more: str) -> int:
+        return main(
+            ["batch", "--worklist", str(worklist), "--output", str(output), "--bundle", str(bundle_folder), *more]
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def one_by_one(batch, tmp_path_factory) -> bytes:
+    output = tmp_path_factory.mktemp("one")
+    assert batch(output) == 0
+    return (output / RESULTS).read_bytes()
+
+
+def rows_of(output: Path) -> list[dict[str, str]]:
+    with open(output / RESULTS, encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_two_processes_leave_the_table_of_one(batch, one_by_one, tmp_path):
+    assert batch(tmp_path, "--jobs", "2") == 0
+    assert (tmp_path / RESULTS).read_bytes() == one_by_one
+    assert (tmp_path / "case 11" / "report.json").is_file() and not list(tmp_path.rglob(".*"))
+
+
+def test_parts_in_any_order_merge_into_the_table_of_one(batch, one_by_one, tmp_path, capsys):
+    for part in ("3/3", "1/3", "2/3"):
+        assert batch(tmp_path, "--shard", part) == 0
+    assert (tmp_path / RESULTS).read_bytes() == one_by_one
+    assert not list(tmp_path.rglob(".*"))
+    assert batch(tmp_path, "--shard", "13/20") == FAILED
+    assert capsys.readouterr().err == "The worklist has 12 cases, so part 13 of 20 is empty.\n"
+
+
+def test_a_part_does_not_run_beside_the_whole_nor_twice(batch, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("REACTKDLib.commands.result_table._START_S", 0.05)
+    for name in (RESULTS, ".results.1-of-2.csv"):
+        with running_alone(tmp_path / name, "a batch"):
+            assert batch(tmp_path, "--shard", "1/2") == FAILED
+            assert capsys.readouterr().err.startswith("A batch runs in the output folder already (process ")
+    assert not (tmp_path / RESULTS).exists()
+
+
+def test_jobs_that_make_no_sense_are_one_sentence(batch, tmp_path, capsys):
+    for more, words in ((["--jobs", "0"], "at least 1"), (["--shard", "3/2"], "write I/N with I from 1 to N")):
+        assert batch(tmp_path, *more) == FAILED
+        said = capsys.readouterr().err
+        assert words in said and said.count("\n") == 1
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """The address of a Dask scheduler and its two workers, as a cluster would run them."""
+    paths = os.pathsep.join(path for path in sys.path if path)
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    own = {"env": environment, "cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    file = tmp_path / "scheduler.json"
+    started = [
+        subprocess.Popen(
+            [*dask_command("scheduler"), "--port", "0", "--no-dashboard", "--scheduler-file", str(file)], **own
+        )
+    ]
+    wait_for(file.exists)
+    one = ["--nworkers", "1", "--nthreads", "1", "--no-dashboard", "--no-nanny", "--scheduler-file", str(file)]
+    started += [subprocess.Popen([*dask_command("worker"), *one], **own) for _ in range(2)]
+    yield json.loads(file.read_text())["address"], started[1:]
+    for process in reversed(started):
+        process.kill()
+        process.wait()
+
+
+def dask_command(name: str) -> list[str]:
+    return [sys.executable, "-c", f"from distributed.cli.dask_{name} import main; main()"]
+
+
+def wait_for(there, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.slow  # five processes load PyTorch or Dask
+def test_a_cluster_that_loses_a_worker_leaves_the_table_of_one(batch, one_by_one, cluster, tmp_path):
+    pytest.importorskip("distributed")
+    from distributed import Client
+
+    address, workers = cluster
+    with Client(address, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=60)
+    output = tmp_path / "out"
+    output.mkdir()
+    killer = subprocess.Popen(
+        [sys.executable, "-c", KILL_AFTER_THE_FIRST, str(output / RESULTS), str(workers[0].pid)], env=os.environ
+    )
+    try:
+        assert batch(output, "--dask", address) == 0
+    finally:
+        killer.kill()
+        killer.wait()
+    assert not psutil.pid_exists(workers[0].pid) or workers[0].poll() is not None, "the worker was not killed in time"
+    assert (output / RESULTS).read_bytes() == one_by_one
+    assert rows_of(output)[5]["error"] == "file-missing"
+
+
+KILL_AFTER_THE_FIRST = """
+import os, signal, sys, time
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
+os.kill(int(sys.argv[2]), signal.SIGKILL)
+"""
