@@ -93,10 +93,10 @@ def test_a_fault_of_ours_ends_one_case_only(cohort, bundle_folder, tmp_path, mon
 
     real = module.open_job
 
-    def sometimes(job, case_id):
+    def sometimes(job, case_id, task):
         if case_id == "A 1":
             raise ZeroDivisionError
-        return real(job, case_id)
+        return real(job, case_id, task=task)
 
     monkeypatch.setattr(module, "open_job", sometimes)
     assert run(cohort, tmp_path / "out", bundle_folder) == 0
