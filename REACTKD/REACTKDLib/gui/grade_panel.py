@@ -199,6 +199,8 @@ class GradePanel(Section):
             return
         ui.gradeLabel.text = self._headline(report)
         ui.detailsLabel.text = " ".join(filter(None, [self._set_words(report), self._details(report)]))
+        took = _("The computation took {seconds} s.")
+        ui.detailsLabel.toolTip = took.format(seconds=f"{report.timing_ms.get('total', 0.0) / 1000:.1f}")
         self._show_bars(report)
 
     @staticmethod
@@ -221,12 +223,8 @@ class GradePanel(Section):
     def _details(report: GradeReport) -> str:
         inputs = joined([image_words(name) for name in report.inputs])
         device = _("GPU") if report.device.startswith("cuda") else _("CPU")
-        seconds = report.timing_ms.get("total", 0.0) / 1000
-        text = _("Computed from {inputs} on the {device} in {seconds} s by the model {name} {version}.")
-        model = report.model
-        return text.format(
-            inputs=inputs, device=device, seconds=f"{seconds:.1f}", name=model.name, version=model.version
-        )
+        text = _("Computed from {inputs} on the {device} by the model {name} {version}.")
+        return text.format(inputs=inputs, device=device, name=report.model.name, version=report.model.version)
 
     def _clinical_use(self, report: GradeReport | None) -> str:
         if report is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -59,7 +60,9 @@ def test_other_inputs_make_the_answer_outdated_and_are_said(user: Any, nodes: An
 
     user.choose("acetateSelector", None)
     grade(user)
-    assert "Computed from CT on" in user.text("detailsLabel")
+    details = user.find("detailsLabel")
+    assert "Computed from CT on the CPU by the model " in details.text
+    assert re.fullmatch(r"The computation took \d+\.\d s\.", details.toolTip)
 
     user.check("tumorList", "Tumor", on=False)
     grade(user)
