@@ -111,9 +111,9 @@ class Stubborn(StudentRunner):
 class Patient(StudentRunner):
     """Takes ten seconds, and can be asked to stop."""
 
-    def encode(self, name: str, image: object, check: Callable[[], None] = lambda: None) -> object:
+    def encode(self, name: str, image: object, check: Callable[[], None] = lambda: None, box: object = None) -> object:
         """Ask every 20 ms."""
         for _ in range(500):
             time.sleep(0.02)
             check()
-        return super().encode(name, image, check)
+        return super().encode(name, image, check, box)

@@ -15,6 +15,7 @@ from REACTKDLib.core.masks.placement import Placement
 from REACTKDLib.core.masks.regions import Box
 from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.one_thread import one_thread
+from REACTKDLib.core.student.encoder import crop_levels
 from REACTKDLib.core.student.explain import Votes
 from REACTKDLib.core.student.network import FeatureMaps, NodeVectors, Student
 from REACTKDLib.core.student.pooling import NodeMasks
@@ -65,10 +66,15 @@ class StudentRunner:
         """True when the student's nodes hold radial profiles."""
         return "shells" in self.student.config.blocks
 
-    def encode(self, name: str, image: np.ndarray, check: Callable[[], None] = lambda: None) -> FeatureMaps:
-        """Encode one modality. image: (D, H, W) float32. `check` runs before every layer and may raise to stop."""
+    def encode(
+        self, name: str, image: np.ndarray, check: Callable[[], None] = lambda: None, box: Box | None = None
+    ) -> FeatureMaps:
+        """Encode one modality. image: (D, H, W) float32. `check` runs before every layer and may raise to stop.
+
+        box: see `Student.encode`.
+        """
         with self._exact(), torch.no_grad(), _checked(self.student, check):
-            return self.student.encode({name: torch.from_numpy(image)[None, None].to(self.device)})
+            return self.student.encode({name: torch.from_numpy(image)[None, None].to(self.device)}, box)
 
     def fuse(self, features: FeatureMaps) -> list[Tensor]:
         """Fused maps at three levels (C_l, ...); an empty list for a student without an encoder."""
@@ -102,7 +108,7 @@ class StudentRunner:
     ) -> NodeVectors:
         """Node vectors of the placement's regions. memos: see `Student.pool`."""
         box = placement.box
-        return self.student.pool(crop(features, box), self.masks(placement), crop_levels(fused, box), memos)
+        return self.student.pool(crop(features, box), self.masks(placement), crop_fused(fused, features, box), memos)
 
     @contextmanager
     def _exact(self) -> Iterator[None]:
@@ -111,13 +117,14 @@ class StudentRunner:
 
 
 def merge(parts: Mapping[str, FeatureMaps]) -> FeatureMaps:
-    """Join features that were encoded one modality at a time."""
-    images, bands, levels = {}, {}, {}
+    """Join features that were encoded one modality at a time, all on one box."""
+    images, bands, levels, box = {}, {}, {}, None
     for part in parts.values():
+        box = part.box
         images |= part.images
         bands |= part.bands
         levels |= part.levels
-    return FeatureMaps(images, bands, levels)
+    return FeatureMaps(images, bands, levels, box)
 
 
 def crop(features: FeatureMaps, box: Box) -> FeatureMaps:
@@ -129,12 +136,11 @@ def crop(features: FeatureMaps, box: Box) -> FeatureMaps:
     )
 
 
-def crop_levels(levels: list[Tensor], box: Box) -> list[Tensor]:
-    """Views of the maps at the full, half and quarter grid inside an aligned box of the full one."""
-    out = []
-    for n, level in enumerate(levels):
-        out.append(level[(slice(None), *(slice(s.start >> n, -(-s.stop >> n)) for s in box))])
-    return out
+def crop_fused(fused: list[Tensor], features: FeatureMaps, box: Box) -> list[Tensor]:
+    """Views of the fused maps of `features` inside an aligned box of the grid."""
+    if features.box is not None:
+        box = tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, features.box, strict=True))
+    return crop_levels(fused, box)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,10 +13,10 @@ from REACTKDLib.core.errors import BundleMismatch, Canceled, NoVolume
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.grading.asked_case import for_task, whole_organ
 from REACTKDLib.core.grading.device import FallbackRunner
+from REACTKDLib.core.grading.encoded_field import MARGIN_MM, EncodedField, organ_box
 from REACTKDLib.core.grading.grade_result import Asked, GradeResult, Judgment, compose_report, muted_nodes
 from REACTKDLib.core.grading.untrained import ignored_inputs, unseen_combination
 from REACTKDLib.core.images.case import Case
-from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.masks.checks import MASK_FINDINGS, checked, rechecked
 from REACTKDLib.core.masks.measures import RegionMeasures, measures_of
 from REACTKDLib.core.masks.placement import Placement, place_regions
@@ -32,24 +32,6 @@ from REACTKDLib.core.text import tr as _
 if TYPE_CHECKING:
     from REACTKDLib.core.grading.runner import StudentRunner
     from REACTKDLib.core.student.network import FeatureMaps, Student
-
-
-@dataclass(eq=False)
-class _Field:
-    """One reading of the images: prepared on a grid, encoded by `runner`, fused for the modalities `fused_for`.
-
-    shells, memos: what was worked out of lesions, for those that the next edit leaves alone; see `Student.pool`.
-    """
-
-    images: dict[str, np.ndarray]
-    grid: Grid
-    findings: tuple[Finding, ...]
-    runner: StudentRunner | None = None
-    features: FeatureMaps | None = None
-    fused_for: tuple[str, ...] = ()
-    fused: list | None = None
-    shells: Memo = field(default_factory=Memo)
-    memos: dict[str, Memo] = field(default_factory=dict)
 
 
 class Session:
@@ -236,16 +218,16 @@ class Session:
         return regions, placement, moved
 
     def _would_read(self, case: Case) -> bool:
-        """True when a fresh run on `case`, another reading of the same images, would encode what this session has.
+        """True when this session has what a fresh run on `case`, another reading of the same images, would encode.
 
         So that encoding again changes nothing. Raises: NoLiver.
         """
         case = whole_organ(case)
-        return self._field.grid.same_as(self.bundle.preparation.grid_for(case)[0])
+        return self._field.covers(case, self.bundle.preparation.grid_for(case)[0])
 
     def _read(
         self, case: Case, on_progress: OnProgress = no_progress, is_canceled: IsCanceled = never_canceled
-    ) -> _Field:
+    ) -> EncodedField:
         """Prepare and encode all images on the grid that fits the masks of `case`."""
 
         def check() -> None:
@@ -259,7 +241,8 @@ class Session:
         grid, findings = self.bundle.preparation.grid_for(case)
         prepared = self.bundle.preparation(case, grid)
         images = {m.value: prepared.images[m] for m in self.modalities}
-        field = _Field(images, grid, (*findings, *prepared.findings, *ignored_inputs(case.modalities, self.bundle)))
+        findings = (*findings, *prepared.findings, *ignored_inputs(case.modalities, self.bundle))
+        field = EncodedField(images, grid, organ_box(case, grid, MARGIN_MM), findings)
         prepare_ms = _ms_since(started)
         check()
         started = time.perf_counter()
@@ -270,7 +253,7 @@ class Session:
 
     @staticmethod
     def _encode(
-        field: _Field, runner: StudentRunner, on_progress: OnProgress = no_progress, check=lambda: None
+        field: EncodedField, runner: StudentRunner, on_progress: OnProgress = no_progress, check=lambda: None
     ) -> None:
         from REACTKDLib.core.grading.runner import merge
 
@@ -278,11 +261,11 @@ class Session:
         for n, (name, image) in enumerate(field.images.items()):
             text = _("Analyzing {image}").format(image=name.upper() if name != "acetate" else name)
             on_progress(0.2 + 0.8 * n / len(field.images), text)
-            parts[name] = runner.encode(name, image, check)
+            parts[name] = runner.encode(name, image, check, field.box)
         field.runner, field.features, field.fused = runner, merge(parts), None
         field.memos = {name: Memo() for name in field.images}
 
-    def _features(self, field: _Field, used: tuple[Modality, ...]) -> tuple[FeatureMaps, list]:
+    def _features(self, field: EncodedField, used: tuple[Modality, ...]) -> tuple[FeatureMaps, list]:
         """Feature maps of the modalities in use, and their fusion (kept until other modalities are asked for)."""
         if field.runner is not self._runner.current:  # another device has taken over
             self._encode(field, self._runner.current)

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from REACTKDLib.core.grading.runner import StudentRunner, crop, crop_levels
+from REACTKDLib.core.grading.runner import StudentRunner, crop, crop_fused
 from REACTKDLib.core.images.geometry import apply_separable, from_ras_order, linear_weights, to_ras_order
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.masks.placement import Placement
@@ -55,7 +55,7 @@ def gradient_map(
             vectors = fixed_nodes(leaves[0][0], leaves[1], masks, config.blocks)
         total += _evidence(vectors, leaves, gradient, masks)
     if to_fused is not None:
-        leaves = [t.detach().requires_grad_() for t in crop_levels(fused, placement.box)]
+        leaves = [t.detach().requires_grad_() for t in crop_fused(fused, features, placement.box)]
         with torch.enable_grad():
             vectors = fused_nodes(leaves, masks.occupancy, config.spread)
         total += _evidence(vectors, leaves, to_fused, masks)

@@ -11,6 +11,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import GeometryMismatch, NoVolume
 from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
@@ -105,3 +106,10 @@ class Case:
         more = replace(self, findings=(*self.findings, *findings))
         more.derived.update(self.derived)  # of the same masks
         return more
+
+
+def liver_box(case: Case) -> tuple[slice, slice, slice] | None:
+    """Return the smallest box (three slices) of the liver, None where it is empty: searched once for these masks."""
+    if "liver box" not in case.derived:
+        case.derived["liver box"] = bounding_box(case.liver)
+    return case.derived["liver box"]

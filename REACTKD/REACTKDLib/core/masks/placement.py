@@ -45,7 +45,7 @@ def place_regions(regions: RegionSet, grid: Grid, shells: bool = True, memo: Mem
     memo: of this grid and reference volume; shells of lesions that have not changed are taken from it.
     """
     memo = memo or Memo()
-    box = _box_on(grid, regions, regions.box, 0.0)
+    box = box_on(grid, regions.ijk_to_ras, regions.box)
     part = _part_of(grid, box)
     occupancy = regions.occupancy(part)
     cell_ml = float(np.prod(grid.spacing)) / 1000
@@ -53,7 +53,7 @@ def place_regions(regions: RegionSet, grid: Grid, shells: bool = True, memo: Mem
     inside = np.where(volumes > 0, occupancy.sum(axis=(1, 2, 3)) * cell_ml / np.maximum(volumes, 1e-9), 1.0)
     small, keys = [], []
     for index in range(1, len(regions.regions)):
-        own = _box_on(part, regions, regions.regions[index].box, _SHELL_REACH_MM)
+        own = box_on(part, regions.ijk_to_ras, regions.regions[index].box, _SHELL_REACH_MM)
         keys.append(_key(regions, index, box, own))
         if shells:
             make = partial(shell_occupancy, regions, index, _part_of(part, own))
@@ -74,11 +74,14 @@ def _key(regions: RegionSet, index: int, box: Box, own: Box) -> bytes:
     return digest.digest()
 
 
-def _box_on(grid: Grid, regions: RegionSet, box: Box, reach_mm: float) -> Box:
-    """Return the aligned box of `grid` that holds a box of the reference grid and `reach_mm` around it."""
+def box_on(grid: Grid, ijk_to_ras: np.ndarray, box: Box, reach_mm: float = 0.0) -> Box:
+    """Return the box of `grid`, aligned to `ALIGN`, that holds a box of the reference grid and `reach_mm` around it.
+
+    ijk_to_ras: (4, 4), of the reference grid.
+    """
     corners = np.array([[s.start - 0.5, s.stop - 0.5] for s in box[::-1]])
     points = np.array(np.meshgrid(*corners, indexing="ij")).reshape(3, -1)
-    ras = regions.ijk_to_ras[:3, :3] @ points + regions.ijk_to_ras[:3, 3:]
+    ras = ijk_to_ras[:3, :3] @ points + ijk_to_ras[:3, 3:]
     index = np.linalg.solve(grid.ijk_to_ras[:3, :3], ras - grid.ijk_to_ras[:3, 3:])
     out = []
     for axis, n in zip((2, 1, 0), grid.shape):

@@ -6,12 +6,25 @@ the receptive field.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from REACTKDLib.core.student.bands import N_BANDS
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.convolution import Convolution
+
+#: so many voxels of the first convolution's output, on each side, decide a voxel of the coarsest map: 1 + 4 + 2 + 8 and
+#: one of the first convolution itself. A multiple of 4, as the edges of boxes are.
+REACH = 16
+
+
+def crop_levels(levels: Sequence[Tensor], box: tuple[slice, slice, slice]) -> list[Tensor]:
+    """Views of maps (..., D, H, W) at the full, half and quarter grid inside a box of the full one, aligned to 4."""
+    return [
+        level[(..., *(slice(part.start >> n, -(-part.stop >> n)) for part in box))] for n, level in enumerate(levels)
+    ]
 
 
 class ResidualBlock(nn.Module):
@@ -53,7 +66,8 @@ class Encoders(nn.Module):
     """One trunk for CT and one for PET; a first convolution and projections of its own for each tracer.
 
     FDG uptake rises with the grade and acetate falls: with shared projections and a sum the two would cancel.
-    `forward(modality, bands)` returns three projected maps of widths `config.widths`.
+    `forward(modality, bands)` returns three projected maps of widths `config.widths`; with a box of the input whose
+    edges are multiples of 4, only that part of them.
     """
 
     def __init__(self, config: StudentConfig):
@@ -80,11 +94,13 @@ class Encoders(nn.Module):
         """The modality itself, or its trunk where tracers share the first convolution."""
         return modality if self.config.own_stem else self.trunk_name(modality)
 
-    def forward(self, modality: str, bands: Tensor) -> list[Tensor]:
+    def forward(self, modality: str, bands: Tensor, box: tuple[slice, slice, slice] | None = None) -> list[Tensor]:
         x = self.stems[self.stem_name(modality)](bands)
         if torch.is_grad_enabled():
             x = x.abs() if self.config.nonlinearity == "abs" else torch.relu(x)
         else:  # in place: the first layer's maps are the largest, and a second copy costs more than the values
             x = x.abs_() if self.config.nonlinearity == "abs" else x.relu_()
         maps = self.trunks[self.trunk_name(modality)](x)
+        if box is not None:
+            maps = crop_levels(maps, box)
         return [p(m) for p, m in zip(self.projections[self.stem_name(modality)], maps, strict=True)]

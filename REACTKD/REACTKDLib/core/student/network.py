@@ -12,11 +12,12 @@ from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.student.bands import gaussian_bands
 from REACTKDLib.core.student.cbam import CBAM3D
 from REACTKDLib.core.student.config import StudentConfig
-from REACTKDLib.core.student.encoder import Encoders
+from REACTKDLib.core.student.encoder import REACH, Encoders
 from REACTKDLib.core.student.head import Decision
 from REACTKDLib.core.student.node_network import NodeBatch, NodeNetwork, Standardize
 from REACTKDLib.core.student.pooling import (
     BLOCK_SIZES,
+    Box,
     NodeMasks,
     fixed_nodes,
     fused_nodes,
@@ -28,18 +29,19 @@ from REACTKDLib.core.student.pooling import (
 class FeatureMaps:
     """What the encoders made of a case; masks play no part in it, so it serves every later mask edit.
 
-    images, bands: modality -> (D, H, W) and (5, D, H, W). levels: modality -> three projected maps (C_l, ...).
+    images, bands: modality -> (D, H, W) and (5, D, H, W). levels: modality -> three projected maps (C_l, ...), of the
+    part `box` of the grid alone where one is given.
     """
 
     images: dict[str, Tensor]
     bands: dict[str, Tensor]
     levels: dict[str, list[Tensor]]
+    box: Box | None = None
 
     def only(self, modalities: tuple[str, ...]) -> FeatureMaps:
         """The same case as if only `modalities` had been given; nothing is encoded again."""
-        return FeatureMaps(
-            *({m: part[m] for m in modalities if m in part} for part in (self.images, self.bands, self.levels))
-        )
+        parts = ({m: part[m] for m in modalities if m in part} for part in (self.images, self.bands, self.levels))
+        return FeatureMaps(*parts, self.box)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,20 +85,28 @@ class Student(NodeNetwork):
         """Set the standardization constants of the moments, from the lesions of training cases; see `fit_scales`."""
         self.fused_scale.fit([self._of_lesions(batch, batch.learned) for batch in batches])
 
-    def encode(self, images: dict[str, Tensor]) -> FeatureMaps:
-        """images: modality -> (1, 1, D, H, W), a non-empty subset of the modalities. Raises: ValueError for others."""
+    def encode(self, images: dict[str, Tensor], box: Box | None = None) -> FeatureMaps:
+        """images: modality -> (1, 1, D, H, W), a non-empty subset of the modalities. Raises: ValueError for others.
+
+        box: of the grid, edges at multiples of 4 or at its end: the levels are wanted there alone, and what lies
+        beyond the reach of their convolutions is not computed. A student whose maps depend on the whole image (instance
+        norm, CBAM) leaves it out.
+        """
         unknown = set(images) - set(self.config.modalities)
         if unknown or not images:
             raise ValueError(f"images must be a non-empty subset of {self.config.modalities}, not {sorted(images)}")
+        if self.config.norm != "none" or self.config.cbam:
+            box = None
         bands, levels = {}, {}
         for name, image in images.items():
             split = gaussian_bands(image)
             bands[name] = split[0]
             if self.fused_size:
                 self.encoder_calls += 1
-                split = split.to(memory_format=torch.channels_last_3d)
-                levels[name] = [level[0] for level in self.encoders(name, split)]
-        return FeatureMaps({n: i[0, 0] for n, i in images.items()}, bands, levels)
+                near, inner = _within_reach(box, split.shape[2:])
+                split = split[(..., *near)].to(memory_format=torch.channels_last_3d)
+                levels[name] = [level[0] for level in self.encoders(name, split, inner)]
+        return FeatureMaps({n: i[0, 0] for n, i in images.items()}, bands, levels, box)
 
     def fuse(self, features: FeatureMaps) -> list[Tensor]:
         """Sum the branches that are present at each level: three (C_l, ...); CBAM3D on the coarsest, where configured.
@@ -147,3 +157,11 @@ class Student(NodeNetwork):
     def decide(self, nodes: NodeVectors, topology: Tensor) -> Decision:
         """Decide one case: `forward_nodes` of what `pool` gave. topology: (7,)."""
         return self.forward_nodes(NodeBatch(topology, nodes.fixed, nodes.fused if self.fused_size else None))
+
+
+def _within_reach(box: Box | None, shape: Sequence[int]) -> tuple[Box, Box | None]:
+    """Return the part of the grid that decides the maps inside `box`, and where the box lies in that part."""
+    if box is None:
+        return tuple(slice(0, n) for n in shape), None
+    near = tuple(slice(max(b.start - REACH, 0), min(b.stop + REACH, n)) for b, n in zip(box, shape, strict=True))
+    return near, tuple(slice(b.start - part.start, b.stop - part.start) for b, part in zip(box, near, strict=True))

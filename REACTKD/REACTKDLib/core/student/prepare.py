@@ -13,10 +13,9 @@ import numpy as np
 from REACTKDLib.core.bounds import check_number, check_whole
 from REACTKDLib.core.errors import NoLiver, PetOffLiver
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.case import Case, liver_box
 from REACTKDLib.core.images.geometry import (
     apply_separable,
-    bounding_box,
     box_in_ras_order,
     linear_weights,
     sample_volume,
@@ -108,7 +107,7 @@ class Preparation:
             extent = np.array(mask.shape[::-1]) * sizes
             step = extent / np.array(self.shape[::-1])
             return self._grid(directions, matrix[:3, 3], (extent - sizes) / 2, step), ()
-        found = bounding_box(case.liver)  # not of the view: flipped axes take ten times as long
+        found = liver_box(case)  # not of the view: flipped axes take ten times as long
         if found is None:
             raise NoLiver(
                 _("The {organ} mask is empty; draw the {organ}, or choose the segment that holds it."),
@@ -176,7 +175,7 @@ class Preparation:
 
 def _reaches_liver(case: Case, volume: Volume) -> bool:
     """True when at least one sampled voxel of the liver lies inside `volume`."""
-    box = bounding_box(case.liver)
+    box = liver_box(case)
     if box is None:
         return False
     steps = tuple(slice(s.start, s.stop, max(1, (s.stop - s.start) // 24)) for s in box)

@@ -16,6 +16,7 @@ from REACTKDLib.core.grading.grade_result import GradeResult
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.grading.runner import StudentRunner
 from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.masks import checks
 from REACTKDLib.core.modality import Modality
@@ -291,6 +292,23 @@ def test_an_edit_beyond_the_field_reads_the_images_again(case):
     assert np.array_equal(first.voxel_map.array, expected)  # still the first field's
     assert session.encoder_calls == calls + 3 and "field-moved" in codes(result)
     assert np.allclose(logits(result), logits(grader.open(case).grade()), atol=1e-5)
+
+
+def test_a_liver_beyond_what_was_encoded_is_encoded_again(case):
+    """Larger on all sides alike: the network's grid stays, but its maps were kept only around the liver as it was."""
+    grader = Grader(small_bundle(1), "cpu")
+    inner = tuple(slice((b.start + b.stop) // 2 - 3, (b.start + b.stop + 1) // 2 + 3) for b in bounding_box(case.liver))
+    liver, tumor = np.zeros_like(case.liver), np.zeros_like(case.tumor)
+    liver[inner], tumor[tuple(slice(b.start + 2, b.start + 4) for b in inner)] = True, True
+    session = grader.open(case.with_masks(liver, tumor))
+    calls = session.encoder_calls
+    session.grade()
+    assert session.encoder_calls == calls
+    result = checked(session.grade(liver=case.liver))
+    assert session.encoder_calls == calls + 3 and "field-moved" in codes(result)
+    fresh = grader.open(case.with_masks(case.liver, tumor))
+    assert fresh._field.grid.same_as(session._field.grid)
+    assert np.allclose(logits(result), logits(fresh.grade()), atol=1e-5)
 
 
 def _grown(liver: np.ndarray) -> np.ndarray:

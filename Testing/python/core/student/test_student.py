@@ -71,6 +71,19 @@ def test_features_of_a_crop_equal_those_of_the_whole_volume(student):
         assert difference.max() > 1e-3  # outside the reach the border shows, so the test could fail
 
 
+def test_maps_of_a_box_are_those_of_the_whole(student):
+    """And of what is larger than the reach of the convolutions, only a part is computed."""
+    torch.manual_seed(2)
+    image, box = torch.randn(1, 1, 72, 64, 52), (slice(28, 40), slice(0, 24), slice(32, 52))
+    with torch.no_grad():
+        whole, part = student.encode({"ct": image}), student.encode({"ct": image}, box)
+        gated = awake(Student(StudentConfig.paper(modalities=("ct",), filters=2))).encode({"ct": image}, box)
+    assert part.box == box and gated.box is None, "CBAM and norms read the whole image"
+    for n, (a, b) in enumerate(zip(whole.levels["ct"], part.levels["ct"], strict=True)):
+        wanted = a[(slice(None), *(slice(side.start >> n, side.stop >> n) for side in box))]
+        assert b.shape == wanted.shape and torch.allclose(b, wanted, atol=1e-5 * float(a.abs().max())), f"level {n}"
+
+
 def test_moments_by_hand_and_of_large_offsets():
     maps = torch.tensor([[1.0, 2.0, 3.0, 10.0]]) + 1000
     mean, spread = moments(maps, torch.tensor([[1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.5, 0.5]]))
