@@ -15,6 +15,7 @@ from REACTKDLib.core.phantom.posterior import deciding_posterior, evidence_of, l
 from REACTKDTrainLib.data.truth import Truth
 from REACTKDTrainLib.evaluation.faithfulness import mean_over_cases
 from REACTKDTrainLib.nodes.table import NodeTable
+from REACTKDTrainLib.results.figures import COLORS
 from REACTKDTrainLib.results.tables import NOTHING, Table
 
 CHANCE, LIMIT = "chance", "exact limit"
@@ -80,8 +81,9 @@ def deciding_table(found: Mapping, heads: Mapping[str, str], group: str = "all")
     """A row for each name, a column for each set of inputs. heads: inputs -> heading; group: 'all' or a grade."""
     own = found["inputs"]
     rows = [["the lesion named", *(heads[i] for i in own)]]
-    for name in next(iter(own.values()), {}):
-        rows.append([name, *(share_cell(own[i][name][group]) for i in own)])
+    names = dict.fromkeys(name for ways in own.values() for name in ways if name != LIMIT)
+    for name in (*names, LIMIT):
+        rows.append([name, *(share_cell(own[i][name][group]) if name in own[i] else NOTHING for i in own)])
     return rows
 
 
@@ -105,16 +107,18 @@ def draw_deciding(figure, found: Mapping, heads: Mapping[str, str]) -> None:
     """A panel for each set of inputs: bars of the ways with 95 % intervals, chance and limit as lines."""
     own = found["inputs"]
     axes = np.atleast_1d(figure.subplots(1, len(own), sharey=True))
+    names = [n for n in dict.fromkeys(n for ways in own.values() for n in ways) if n not in (CHANCE, LIMIT)]
     for axis, (inputs, ways) in zip(axes, own.items(), strict=True):
-        shown = [name for name in ways if name not in (CHANCE, LIMIT)]
-        mean = np.array([ways[name]["all"]["mean"] for name in shown], dtype=float)
-        low, high = np.array([ways[name]["all"]["interval95"] for name in shown], dtype=float).T
-        axis.barh(range(len(shown)), mean, xerr=[mean - low, high - mean], color="#4C78A8", height=0.7, capsize=2)
+        known = [(place, ways[name]["all"]) for place, name in enumerate(names) if name in ways]
+        mean = np.array([row["mean"] for _, row in known], dtype=float)
+        low, high = np.array([row["interval95"] for _, row in known], dtype=float).T
+        bars = {"xerr": [mean - low, high - mean], "color": COLORS[0], "height": 0.7, "capsize": 2}
+        axis.barh([place for place, _ in known], mean, **bars)
         for name, style in ((CHANCE, ":"), (LIMIT, "--")):
             axis.axvline(ways[name]["all"]["mean"], color="0.3", linestyle=style, label=name)
         axis.set_title(heads[inputs], fontsize=10)
         axis.set(xlim=(0, 1), xlabel="share of livers")
-    axes[0].set_yticks(range(len(shown)), shown, fontsize=7)
+    axes[0].set_yticks(range(len(names)), names, fontsize=6)
     axes[0].invert_yaxis()
-    axes[-1].legend(frameon=False, fontsize=8, loc="lower right")
+    axes[0].legend(frameon=False, fontsize=8, loc="lower right")
     figure.suptitle(f"The deciding lesion is named ({found['cases']} livers with several lesions)", fontsize=11)

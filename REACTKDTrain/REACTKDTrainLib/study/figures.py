@@ -20,7 +20,7 @@ from REACTKDTrainLib.study.deciding import draw_deciding
 from REACTKDTrainLib.study.limits import latents_of, limit_of
 from REACTKDTrainLib.study.node_figures import draw_map, draw_primary
 from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL, by_row, label_of, pooled
-from REACTKDTrainLib.study.tables import INPUT_HEADS, map_of
+from REACTKDTrainLib.study.tables import INPUT_HEADS, main_ways, map_of
 from REACTKDTrainLib.training.calibration import fit_temperature
 
 LEAST_CASES = 12  # fewer make no curve
@@ -48,7 +48,8 @@ def draw_figures(study, results: Mapping, caption: str) -> None:
         save_figure(folder / "dose_response", lambda f: _doses(f, results["external"]), (6.4, 4.2), plain)
     for arm, nodes in results.get("nodes", {}).items():
         save_figure(folder / f"primary_{arm}", lambda f, n=nodes: draw_primary(f, n), (8.4, 4.4), plain)
-    for arm, found in results.get("deciding", {}).items():
+    for arm, every in results.get("deciding", {}).items():
+        found = main_ways(every)
         tall = 2.0 + 0.16 * max(map(len, found["inputs"].values()))
         draw = lambda f, own=found: draw_deciding(f, own, INPUT_HEADS)  # noqa: E731
         save_figure(folder / f"deciding_{arm}", draw, (10, tall), plain)

@@ -144,6 +144,7 @@ def named_table(level: NodeStudy, files: RunFiles, runs: Sequence[Run]) -> dict 
             if key.startswith("named_"):
                 _, inputs, way = key.split("_")
                 named.setdefault(inputs, {}).setdefault(f"{who}: {WAYS[way]}", []).append(value)
+    named = {inputs: named[inputs] for inputs in INPUT_NAMES if inputs in named}
     return deciding_result(table, named) if named else None
 
 

@@ -8,8 +8,10 @@ from statistics import mean
 from REACTKDLib.core.modality import INPUT_NAMES
 from REACTKDLib.core.phantom.biology_shared import HETEROGENEITY
 from REACTKDTrainLib.evaluation.metrics import COLUMNS
+from REACTKDTrainLib.nodes.naming import WAYS
 from REACTKDTrainLib.results.tables import Table, difference_cell, p_cell, value_cell
-from REACTKDTrainLib.study.deciding import deciding_table, whole_table
+from REACTKDTrainLib.study.deciding import CHANCE, deciding_table, whole_table
+from REACTKDTrainLib.study.deciding import LIMIT as DECIDING_LIMIT
 from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL, SCORES, label_of
 
 HEADINGS = {
@@ -44,7 +46,8 @@ def tables_of(results: Mapping) -> dict[str, tuple[str, Table]]:
         words = f"biology {arm}"
         out[f"primary_{arm}"] = (f"Differences of macro AUC over training subsets, {words}", _primary(nodes))
         out[f"nodes_{arm}"] = (f"Mean macro AUC over training subsets, {words}", _node_means(nodes))
-    for arm, found in (results.get("deciding") or {}).items():
+    for arm, every in (results.get("deciding") or {}).items():
+        found = main_ways(every)
         words = f"{found['cases']} livers with several lesions, biology {arm}"
         out[f"deciding_{arm}"] = (f"The deciding lesion is named, {words}", deciding_table(found, INPUT_HEADS))
         last = INPUT_NAMES[-1]
@@ -169,6 +172,17 @@ def _node_means(nodes: Mapping) -> Table:
         ["", LIMIT, f"{limit['ct']:.3f}", "", f"{limit['fdg+acetate']:.3f}", f"{limit['ct+fdg+acetate']:.3f}", ""]
     )
     return rows
+
+
+def main_ways(found: Mapping) -> dict:
+    """Of `named_table` every way of the teacher and of region scores, and of other students the contributions alone."""
+    whole = ("teacher: ", f"{label_of(SCORES)} (teacher of the pool): ", CHANCE, DECIDING_LIMIT)
+
+    def shown(name: str) -> bool:
+        return name.startswith(whole) or name.endswith((WAYS["contribution"], WAYS["severity"]))
+
+    inputs = {i: {name: own for name, own in ways.items() if shown(name)} for i, ways in found["inputs"].items()}
+    return {**found, "inputs": inputs}
 
 
 def map_of(results: Mapping) -> list[dict]:
