@@ -1,0 +1,54 @@
+"""The folds of a training are written as one model, each with the task of the cohort."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from REACTKDLib import load_model
+from REACTKDLib.core.errors import BundleMismatch
+from REACTKDLib.core.student.trained_on import TrainedOn
+from REACTKDLib.core.task import HCC_GRADE
+from REACTKDTrainLib.data.normalization import LiverWindow
+from REACTKDTrainLib.training.config import TrainingConfig
+from REACTKDTrainLib.training.fold_ensemble import save_ensemble
+from REACTKDTrainLib.training.outputs import Chosen
+from support.small_cases import small_case
+from support.small_models import random_student
+
+SEEN = TrainedOn({"ct+fdg+acetate": 9}, 0.3)
+COUNTS = {"name": "phantom hospital", "digital_phantom": True, "cases": 9, "patients": 9, "grades": {"poor": 9}}
+RECORD = {"revision": "r", "cohorts": {"cohort": {**COUNTS, "skipped": []}}}
+EXTERNAL = {"inputs": {"ct": {"n": 5, "macro_auc": 0.75, "macro_auc_interval95": [0.5, 0.9], "accuracy": 0.6}}}
+TASK = replace(HCC_GRADE, name="hcc-grade-again")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    chosen = [Chosen(0.1 * n, random_student(n), LiverWindow(100.0 + n, 25.0), 1.0 + n / 10, n, SEEN) for n in range(3)]
+    config = TrainingConfig.for_size("tiny")
+    config = TrainingConfig.from_dict({"student": chosen[0].student.config.to_dict()}, config)
+    save_ensemble(tmp_path / "ensemble", chosen, config, RECORD, {"external": EXTERNAL}, TASK)
+    return tmp_path / "ensemble"
+
+
+def test_each_fold_is_a_member_with_its_own_window_and_card(folder):
+    model = load_model(folder, "cpu")
+    members = model.bundle.members
+    assert [member.info["training"]["fold"] for member in members] == [0, 1, 2]
+    assert [member.info["preparation"]["ct_center_hu"] for member in members] == [100.0, 101.0, 102.0]
+    assert {member.task.name for member in members} == {TASK.name} and model.bundle.task == TASK
+    for name in ("fold0", "fold1", "fold2"):
+        assert "fold" in (folder / "members" / name / "docs" / "README.md").read_text()
+    report = model.open(replace(small_case(), task=TASK)).grade().report
+    assert len(report.ensemble.members) == 3 and report.model.name == "reactkd-phantom-run (3 models)"
+    with pytest.raises(BundleMismatch, match="in its own way"):
+        _ = model.bundle.preparation
+
+
+def test_the_card_says_what_they_are_worth_together(folder):
+    card = (folder / "docs" / "README.md").read_text()
+    assert "3 times the time" in card and "| ct | 5 | 0.750 (0.500 to 0.900) | 0.600 |" in card
+    assert "which no fold trained on" in card and "Trained on digital phantoms: not for clinical use" in card
+    assert sorted(path.name for path in folder.iterdir()) == ["configs", "docs", "members"]
