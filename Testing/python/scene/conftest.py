@@ -39,12 +39,22 @@ def nodes(scene, case):
     return nodes_from_case(scene, case)
 
 
-@pytest.fixture(scope="module")
-def dispatcher():
-    """A worker that computes for the tests of one file."""
+@pytest.fixture(scope="session")
+def worker():
+    """The process that computes for all tests which are not about its start or its end."""
+    from support.kept_worker import KeptWorker
+
+    kept = KeptWorker()
+    yield kept
+    kept.end()
+
+
+@pytest.fixture
+def dispatcher(worker):
+    """The way to it for one test; what the test has left running is stopped."""
     from REACTKDLib.core.worker.dispatcher import JobDispatcher
 
-    made = JobDispatcher()
+    made = JobDispatcher(worker)
     yield made
     made.close()
 

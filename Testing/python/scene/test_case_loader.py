@@ -15,7 +15,6 @@ from REACTKDLib.core.files.segmentations import read_segmentation
 from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import case_from_nodes
 from REACTKDLib.scene.case_loader import CaseLoader
 from REACTKDLib.scene.segments import choose_segments
@@ -25,13 +24,6 @@ from support.edits import ball, erase, mask_of, paint
 from support.scene_cases import HandMadeGrader, make_case
 
 LESION = (-40.0, 20.0, 30.0)
-
-
-@pytest.fixture(scope="module")
-def dispatcher():
-    dispatcher = JobDispatcher()
-    yield dispatcher
-    dispatcher.close()
 
 
 @pytest.fixture

@@ -38,11 +38,11 @@ def listed(files, tmp_path) -> Path:
 
 
 @pytest.fixture
-def start(scene):
+def start(scene, worker):
     started = []
 
     def begin(path: Path) -> Reading:
-        started.append(Reading(scene, JobDispatcher()))
+        started.append(Reading(scene, JobDispatcher(None if started else worker)))
         started[-1].open_list(path)
         return started[-1]
 

@@ -36,12 +36,12 @@ def listed(files, tmp_path) -> Path:
 
 
 @pytest.fixture
-def start(scene):
+def start(scene, worker):
     """A function that begins a reading under a name."""
     started = []
 
     def begin(path: Path, reader: str) -> Reading:
-        started.append(Reading(scene, JobDispatcher()))
+        started.append(Reading(scene, JobDispatcher(None if started else worker)))
         started[-1].read_as(reader)
         started[-1].open_list(path)
         return started[-1]

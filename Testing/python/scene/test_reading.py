@@ -36,12 +36,12 @@ def listed(files, tmp_path) -> Path:
 
 
 @pytest.fixture
-def readings(scene):
-    """A function that starts a reading; all are closed at the end."""
+def readings(scene, worker):
+    """A function that starts a reading; all are closed at the end. A second one has a process of its own."""
     started = []
 
     def start(path: Path | None = None) -> Reading:
-        reading = Reading(scene, JobDispatcher())
+        reading = Reading(scene, JobDispatcher(None if started else worker))
         started.append(reading)
         if path is not None:
             reading.open_list(path)
