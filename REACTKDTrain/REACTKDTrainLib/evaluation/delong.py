@@ -7,6 +7,8 @@ mean over classes is left to `intervals`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.stats import norm, rankdata
 
@@ -53,16 +55,18 @@ def delong_test(positive: np.ndarray, a: np.ndarray, b: np.ndarray) -> dict:
     return {"difference": difference, "standard_error": error, "interval95": interval, "p": p}
 
 
-def delong_of_each_class(grades: np.ndarray, a: np.ndarray, b: np.ndarray) -> dict[str, dict | None]:
+def delong_of_each_class(
+    grades: np.ndarray, a: np.ndarray, b: np.ndarray, classes: Sequence[str] = GRADES
+) -> dict[str, dict | None]:
     """`delong_test` of each class against the rest; None for one with fewer than two cases on either side.
 
-    grades: (n,); a, b: (n, 3) probabilities. Raises: UsageError, see `checked`.
+    grades: (n,); a, b: (n, K) probabilities of `classes`. Raises: UsageError, see `checked`.
     """
-    (grades, a), (_, b) = checked(grades, a), checked(grades, b)
-    sizes = [int((grades == c).sum()) for c in range(len(GRADES))]
+    (grades, a), (_, b) = checked(grades, a, classes), checked(grades, b, classes)
+    sizes = [int((grades == c).sum()) for c in range(len(classes))]
     return {
         name: delong_test(grades == c, a[:, c], b[:, c]) if 2 <= sizes[c] <= len(grades) - 2 else None
-        for c, name in enumerate(GRADES)
+        for c, name in enumerate(classes)
     }
 
 

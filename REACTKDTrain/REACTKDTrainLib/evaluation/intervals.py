@@ -7,6 +7,7 @@ from collections.abc import Collection, Hashable, Sequence
 import numpy as np
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.evaluation.auc import class_aucs
 from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
 from REACTKDTrainLib.evaluation.checks import ROUNDING, checked, number_or_none
@@ -19,8 +20,9 @@ def paired_auc_difference(
     patients: np.ndarray | None = None,
     draws: int = 2000,
     seed: int = 0,
+    classes: Sequence[str] = GRADES,
 ) -> dict:
-    """Macro AUC of probabilities a minus that of b, (n, 3) each, of the same cases in the same order.
+    """Macro AUC of probabilities a minus that of b, (n, K) each, of the same cases in the same order.
 
     Both are measured on the same bootstrap samples of patients, stratified by grade, so what makes a sample easy falls
     out of the difference. Returns 'difference', 'interval95', two-sided 'p' (see `bootstrap_p`),
@@ -28,7 +30,7 @@ def paired_auc_difference(
 
     Raises: UsageError, see `checked` and `bootstrap_weights`.
     """
-    (grades, a), (_, b) = checked(grades, a), checked(grades, b)
+    (grades, a), (_, b) = checked(grades, a, classes), checked(grades, b, classes)
     weights = bootstrap_weights(grades, patients, draws, seed)
     spread = _macro(grades, a, weights) - _macro(grades, b, weights)
     value = float(class_aucs(grades, a).mean() - class_aucs(grades, b).mean())

@@ -18,6 +18,7 @@ from REACTKDLib.core.files.tables import read_table
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.modality import INPUT_NAMES
 from REACTKDLib.core.progress import OnProgress, no_progress
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs, paired_auc_difference, share_in_common
@@ -43,31 +44,44 @@ def compare_runs(run_a: Path, run_b: Path, inputs: str, cases: str = "external",
     cases: 'external' or 'folds', which unseen cases; those without a grade are left out.
     Raises: UsageError for a run without predictions, or when the runs predicted different cases.
     """
-    a, b = (_read_answers(run, inputs, cases) for run in (run_a, run_b))
+    tasks = [_task_of(run) for run in (run_a, run_b)]
+    if tasks[0] != tasks[1]:
+        raise UsageError("The two runs are of different tasks; compare runs of one task.")
+    classes = tasks[0].class_names
+    a, b = (_read_answers(run, inputs, cases, classes) for run in (run_a, run_b))
     if set(a) != set(b):
         raise UsageError("The two runs predicted different cases; compare runs with the same cohorts.")
-    return {"inputs": inputs, **_paired(a, b, draws)}
+    return {"inputs": inputs, **_paired(a, b, draws, classes)}
 
 
-def _read_answers(run: Path, inputs: str, cases: str) -> Answers:
+def _task_of(run: Path) -> Task:
+    """Of its record; runs of before there were tasks are of the built-in one."""
+    try:
+        record = json.loads((Path(run) / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return HCC_GRADE  # what is missing in the folder is told by what is read next
+    return Task.from_dict(record["task"]) if "task" in record else HCC_GRADE
+
+
+def _read_answers(run: Path, inputs: str, cases: str, classes: Sequence[str]) -> Answers:
     name = "predictions_external_by_inputs.csv" if cases == "external" else "predictions_by_inputs.csv"
     path = Path(run) / name
     if not path.is_file():
         raise UsageError(f"The run {Path(run).name} has no {name}; let it finish, or give it an external cohort.")
     out: Answers = {}
-    for row in read_table(path, f"the file {name}", ("case", "model", "inputs", "grade", *GRADES)).rows:
+    for row in read_table(path, f"the file {name}", ("case", "model", "inputs", "grade", *classes)).rows:
         if row["model"] == "student" and row["inputs"] == inputs and row["grade"]:
-            out[row["case"]] = GRADES.index(row["grade"]), np.array([float(row[g]) for g in GRADES])
+            out[row["case"]] = classes.index(row["grade"]), np.array([float(row[g]) for g in classes])
     if not out:
         raise UsageError(f"The run {Path(run).name} predicted no graded case with the inputs {inputs!r}.")
     return out
 
 
-def _paired(a: Answers, b: Answers, draws: int = 2000) -> dict:
+def _paired(a: Answers, b: Answers, draws: int = 2000, classes: Sequence[str] = GRADES) -> dict:
     names = sorted(a)
     grades = np.array([a[name][0] for name in names])
     p, q = (np.stack([side[name][1] for name in names]) for side in (a, b))
-    found = paired_auc_difference(grades, p, q, draws=draws)
+    found = paired_auc_difference(grades, p, q, draws=draws, classes=classes)
     return {"macro_auc": [macro_auc(grades, p), macro_auc(grades, q)], **found}
 
 

@@ -17,6 +17,7 @@ from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
 from REACTKDLib.core.task import HCC_GRADE
 from REACTKDTrainLib import evaluate, open_cohort
 from REACTKDTrainLib.__main__ import main as train_main
+from REACTKDTrainLib.study.compare_runs import compare_runs
 from support.kidney_phantoms import KIDNEY, MASS_HU, TASK_FILE, with_classes, write_case, write_cohort
 from support.small_training import QUICK
 
@@ -92,6 +93,8 @@ def test_it_grades_a_list_and_a_case_of_the_other_task_is_refused_there(run, tmp
         rows = {row["case"]: row for row in csv.DictReader(stream)}
     assert {name: row["grade"] for name, row in rows.items()} == {"case0": "benign", "case1": "malignant"}
     assert "p_benign" in rows["case0"] and "p_well" not in rows["case0"]
+    own = compare_runs(run, run, "ct", "folds", draws=50)
+    assert own["cases"] == 6 and own["difference"] == 0
     found = evaluate(run / "bundle", cohort, device="cpu")
     assert found["n"] == 2 and set(found["grades"]) == {"benign", "malignant"}
     refused = shell("batch", "--worklist", cohort, "--output", tmp_path / "hcc", "--device", "cpu")
