@@ -111,14 +111,24 @@ def datalist_cohort(path: Path, task: Task = HCC_GRADE) -> Cohort:
     """{"training": [{"id", "patient", "ct", "fdg", "acetate", "segmentation" or "liver" and "tumor", "grade", "fold",
     "clinical"}]}, or MONAI's own keys "image" and "label" (see `core.cases.datalist`).
 
-    Paths are relative to the file. Raises: UsageError, FileMissing.
+    Paths are relative to the file. An object "grades" says what the grades of the list mean: {"G1": "well"}.
+    Raises: UsageError, FileMissing.
     """
     path = Path(path)
     datalist, entries = read_datalist(path, ("training",))
+    entries = [_with_mapped_grade(entry, datalist.get("grades") or {}) for entry in entries]
     cases = tuple(_case(job_of_entry(entry, path.parent), entry, _NO_FILES_IN_DATALIST, task) for entry in entries)
     return Cohort(
         str(datalist.get("name") or path.stem), cases, description=str(datalist.get("description", "")), task=task
     )
+
+
+def _with_mapped_grade(entry: dict[str, Any], meaning: Any) -> dict[str, Any]:
+    if not isinstance(meaning, dict):
+        raise UsageError('"grades" of the datalist is no object; write what each grade means, as {"G1": "well"}.')
+    known = {str(text).strip().casefold(): name for text, name in meaning.items()}
+    text = str(entry.get("grade", "")).strip().casefold()
+    return {**entry, "grade": known[text]} if text in known else entry
 
 
 # -- worklists and folders of case folders

@@ -1,4 +1,4 @@
-"""`cohorts check DIR [--datalist cohort.json]`: what was found, and a line for every problem, with its case."""
+"""`cohorts check DIR` and `cohorts open DIR --pattern ...`: what was found, and a line for every problem."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from REACTKDLib.core.errors import FileMissing, ReactkdError, UsageError
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.text import plural
+from REACTKDTrainLib.commands.cohorts_open import add_list_arguments, add_open_arguments, own_survey
 from REACTKDTrainLib.progress import display_for
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     commands = parser.add_subparsers(required=True, metavar="WHAT")
+    add_open_arguments(commands)
     check = commands.add_parser(
         "check",
         help="say what a folder holds, with a line for every problem",
@@ -28,10 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "HCC-TACE-Seg (DICOM, in any layout), folders of case folders, worklists and datalists.",
     )
     check.add_argument("folder", type=Path, metavar="DIR", help="or a worklist (.csv) or datalist (.json)")
-    check.add_argument("--datalist", type=Path, metavar="JSON", help="write the cases as a list that training reads")
-    check.add_argument("--folds", type=int, metavar="N", help="fix N test folds in the list, by patient")
-    check.add_argument("--seed", type=int, default=0, help="of the folds (default 0)")
-    check.add_argument("--open", action="store_true", help="open every case as training would (minutes)")
+    add_list_arguments(check)
     tace = check.add_argument_group("HCC-TACE-Seg")
     tace.add_argument("--sheet", type=Path, metavar="XLSX", help="the clinical workbook, where it is not in DIR")
     tace.add_argument(
@@ -82,6 +81,8 @@ def survey_of(options: argparse.Namespace, on_progress: OnProgress = no_progress
     folder = options.folder
     if not folder.exists():
         raise FileMissing("There is nothing at the path given; check the path.")
+    if getattr(options, "pattern", None):
+        return own_survey(options, on_progress)
     if folder.is_dir():
         choices = LayoutOptions(
             options.pairs,

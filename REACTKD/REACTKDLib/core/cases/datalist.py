@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from REACTKDLib.core.cases.extra_columns import refused_columns
 from REACTKDLib.core.cases.job import ALLOWED, Job, is_allowed
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.modality import Modality
@@ -98,7 +99,7 @@ def with_own_keys(entry: Any, listing: Mapping[str, Any], name: str) -> dict[str
 def job_of_entry(entry: Mapping[str, Any], base: Path) -> Job:
     """Return the job of a case of `read_datalist`. base: the list's folder. Raises: UsageError."""
     name = entry["id"]
-    unknown = sorted(set(entry) - set(KEYS))
+    unknown = refused_columns([entry], KEYS)
     if unknown:
         text = _("Case {case} of the datalist has the unknown key {unknown}; known are {known}.")
         raise UsageError(text, case=quoted([name]), unknown=quoted(unknown[:1]), known=", ".join(KEYS))

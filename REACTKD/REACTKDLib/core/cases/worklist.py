@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from REACTKDLib.core.cases.datalist import jobs_of_datalist
+from REACTKDLib.core.cases.extra_columns import refused_columns
 from REACTKDLib.core.cases.job import ALLOWED, Job, is_allowed
 from REACTKDLib.core.cases.names import on_disk
 from REACTKDLib.core.errors import FileMissing, UsageError
@@ -31,8 +32,8 @@ def read_worklist(path: Path) -> list[Job]:
     """Return the jobs of a CSV, of a folder or of a datalist, in its order. A case without a name becomes "case-3".
 
     CSV: a header, and columns as in `read_table`: case and segmentation, and any of ct, fdg, acetate, liver, tumor,
-    different_patients_ok (yes or no), and those of `LABELS`, which are passed over; paths are relative to the CSV;
-    several segments are separated by ";" or "|".
+    different_patients_ok (yes or no). Those of `LABELS`, and others that hold no files, are passed over. Paths are
+    relative to the CSV; several segments are separated by ";" or "|".
     Folder: each folder in it is a case of that name and holds CT, FDG, ACETATE and segmentation files (.nii.gz, .nii,
     .nrrd, .mha; .seg.nrrd or .dcm for the segmentation), or DICOM series as folders of these names, in any case of
     letters.
@@ -83,7 +84,7 @@ def _check_names(names: Sequence[str]) -> None:
 
 def _jobs_of_csv(path: Path) -> list[tuple[Job, dict[str, str]]]:
     table = read_table(path, _("the worklist"), ("case", "segmentation"))
-    unknown = [name for name in table.columns if name not in (*COLUMNS, *LABELS)]
+    unknown = refused_columns([dict.fromkeys(table.columns), *table.rows], (*COLUMNS, *LABELS))
     if unknown:
         text = _("The worklist has unknown columns {unknown}; its columns are {columns}.")
         raise UsageError(text, unknown=quoted(unknown), columns=", ".join(COLUMNS))

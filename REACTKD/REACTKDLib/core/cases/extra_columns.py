@@ -1,0 +1,33 @@
+"""Columns and keys of a list that are none of ours: passed over, unless they may be one of ours written differently."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+#: words in the name of a column that would hold an image or a mask
+_FILE_WORDS = {
+    *("ct", "cect", "pet", "mr", "mri", "fdg", "acetate", "act", "image", "images", "img", "picture", "scan"),
+    *("seg", "segmentation", "mask", "label", "liver", "tumor", "tumour", "lesion"),
+}
+_IMAGE = re.compile(r"\.(nii(\.gz)?|nrrd|mha|mhd|dcm|nhdr)$", re.IGNORECASE)
+
+
+def refused_columns(rows: Collection[Mapping[str, Any]], known: Collection[str]) -> list[str]:
+    """Return the names in `rows` that cannot be passed over: they name or hold files, or look like a known name.
+
+    Sex, age or a hospital's own number may stand in a list; an image that would be ignored in silence may not.
+    """
+    names = sorted({name for row in rows for name in row} - set(known))
+    return [name for name in names if _is_near(name, known) or any(_holds_file(row.get(name)) for row in rows)]
+
+
+def _is_near(name: str, known: Collection[str]) -> bool:
+    words = set(re.findall(r"[a-z]+", name.lower()))
+    return bool(words & _FILE_WORDS) or bool(get_close_matches(name.lower(), known, n=1, cutoff=0.8))
+
+
+def _holds_file(value: Any) -> bool:
+    return isinstance(value, str) and bool(_IMAGE.search(value.strip()))

@@ -1,0 +1,127 @@
+"""Files of cases by patterns such as '{case}/CT_*.nii.gz': which file is which image of which case."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.files.image_names import modality_of_name
+from REACTKDLib.core.modality import MODALITIES
+from REACTKDLib.core.text import quoted
+
+ROLES = (*MODALITIES, "segmentation", "liver", "tumor")
+_MASK_WORDS = {
+    "segmentation": ("seg", "segmentation", "label", "labels", "mask"),
+    "liver": ("liver",),
+    "tumor": ("tumor",),
+}
+_PIECES = re.compile(r"\{case\}|\{patient\}|\*\*/|\*|\?|[^{}*?]+|[{}]")
+
+
+@dataclass(frozen=True)
+class FilePattern:
+    """role: one of `ROLES`. text: of paths below the folder; '*' and '?' stay in one name, '**/' is any folders.
+
+    Example:
+        >>> FilePattern.from_text("{case}_ct_*.nii.gz").role
+        'ct'
+    """
+
+    role: str
+    text: str
+
+    @classmethod
+    def from_text(cls, text: str) -> FilePattern:
+        """Read 'fdg={case}/PET.nii.gz', or a pattern whose own name says what it is. Raises: UsageError."""
+        role, equals, rest = text.partition("=")
+        if equals and role in ROLES:
+            found = cls(role, rest)
+        elif equals and re.fullmatch(r"\w+", role):
+            raise UsageError(f"{quoted([role])} is no kind of file; it is one of {', '.join(ROLES)}.")
+        else:
+            found = cls(_role_of(text), text)
+        if "{case}" not in found.text or re.search(r"[{}]", re.sub(r"\{case\}|\{patient\}", "", found.text)):
+            raise UsageError(
+                f"The pattern {quoted([found.text])} does not say which part is the case; write {{case}} there, and "
+                "{patient} where a patient has several."
+            )
+        return found
+
+    def match(self, path: str) -> tuple[str, str] | None:
+        """Return the case and the patient ('' where the pattern names none) of a path, or None where it does not fit.
+
+        Raises: UsageError for a path that can be read in two ways.
+        """
+        short, long = (re.fullmatch(self._regex(few), path) for few in ("+?", "+"))
+        if short is None or long is None:
+            return None
+        if short.groupdict() != long.groupdict():
+            both = quoted([short["case"], long["case"]])
+            raise UsageError(f"By the pattern {quoted([self.text])} one file is of case {both}; make it more exact.")
+        return short["case"], short.groupdict().get("patient") or ""
+
+    def _regex(self, few: str) -> str:
+        out, seen = "", set()
+        for piece in _PIECES.findall(self.text):
+            name = piece.strip("{}")
+            if piece in ("{case}", "{patient}"):
+                out += f"(?P={name})" if name in seen else f"(?P<{name}>[^/]{few})"
+                seen.add(name)
+            else:
+                out += {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}.get(piece, re.escape(piece))
+        return out
+
+
+@dataclass(frozen=True)
+class Found:
+    """files: case -> role -> paths, more than one where several fit. patients: of each case. other: of no pattern."""
+
+    files: dict[str, dict[str, list[Path]]]
+    patients: dict[str, set[str]]
+    other: list[str]
+
+
+def find_files(folder: Path, patterns: Sequence[FilePattern]) -> Found:
+    """Match every file below `folder`, and every folder (a DICOM series). Raises: UsageError."""
+    files: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+    patients: dict[str, set[str]] = defaultdict(set)
+    other, taken = [], set()
+    for path in _below(folder):
+        name = path.relative_to(folder).as_posix()
+        fits = [(pattern.role, found) for pattern in patterns if (found := pattern.match(name)) is not None]
+        if len({role for role, _ in fits}) > 1:
+            raise UsageError(
+                f"Two patterns fit one file: as {' and as '.join(sorted({r for r, _ in fits}))}; make them more exact."
+            )
+        for role, (case, patient) in fits[:1]:
+            files[case][role].append(path)
+            patients[case] |= {patient} - {""}
+            taken.add(path)
+        if not fits and path.is_file() and not taken & set(path.parents):
+            other.append(name)
+    return Found({case: dict(roles) for case, roles in sorted(files.items())}, patients, other)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            yield path
+
+
+def _role_of(text: str) -> str:
+    """What the fixed part of a pattern says that its files are. Raises: UsageError for nothing, or two things."""
+    fixed = re.sub(r"\{case\}|\{patient\}|[*?]", " ", text)
+    words = set(re.findall(r"[a-z]+", fixed.lower()))
+    found = {role for role, names in _MASK_WORDS.items() if words & set(names)}
+    if not found and (modality := modality_of_name(fixed)) is not None:
+        found = {modality.value}
+    if len(found) != 1:
+        raise UsageError(
+            f"The pattern {quoted([text])} does not say what its files are; write one of {', '.join(ROLES)} and '=' "
+            "before it, as in fdg={case}/PET.nii.gz."
+        )
+    return found.pop()

@@ -1,0 +1,112 @@
+"""Folders of somebody's own as a survey: files by patterns, grades by a sheet; what is unclear is left out and said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from REACTKDLib.core.cases.job import Job
+from REACTKDLib.core.cases.open_job import open_job
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.progress import OnProgress, no_progress
+from REACTKDLib.core.task import HCC_GRADE, Task
+from REACTKDLib.core.text import plural, quoted
+from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.cohorts.file_patterns import FilePattern, find_files
+from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
+from REACTKDTrainLib.cohorts.own_sheet import OwnSheet
+from REACTKDTrainLib.cohorts.survey import Problem, Survey
+
+KIND = "own folders"
+_SHOWN = 3
+
+
+def survey_own(
+    folder: Path,
+    patterns: Sequence[FilePattern],
+    sheet: OwnSheet | None = None,
+    task: Task = HCC_GRADE,
+    on_progress: OnProgress = no_progress,
+) -> Survey:
+    """Find the cases of a folder by patterns of their files, with grades of a sheet.
+
+    A case with two files for one image, without an image or without masks is left out, with a sentence; files that no
+    pattern fits and rows without files are told.
+
+    Raises: UsageError where nothing fits, one file fits two patterns, or a path can be read in two ways; and what
+    `OwnSheet.rows` raises.
+    """
+    on_progress(0.0, "looking for files")
+    found = find_files(folder, patterns)
+    if not found.files:
+        raise UsageError("No file fits the patterns; they are of paths below the folder, such as {case}/CT.nii.gz.")
+    rows = {} if sheet is None else sheet.rows(found.files, task)
+    problems, cases, clinical = _of_the_whole(found.other, found.files, rows, sheet), [], {}
+    for number, (name, roles) in enumerate(found.files.items()):
+        on_progress(number / len(found.files), name)
+        fault = _fault(name, roles, found.patients[name])
+        if fault is not None:
+            problems.append(fault)
+            continue
+        grade, listed, kept = rows.get(name, (None, "", {}))
+        patient = listed or next(iter(found.patients[name]), name)
+        files = {role: paths[0] for role, paths in roles.items()}
+        cases.append(_case(name, patient, grade, files, task))
+        if kept:
+            clinical[patient] = kept
+        if sheet is not None and name not in rows:
+            problems.append(Problem(name, "not-in-sheet", "The sheet has no row of this case; it has no grade."))
+    return Survey(KIND, tuple(cases), tuple(problems), clinical)
+
+
+def _case(name: str, patient: str, grade: int | None, files: Mapping[str, Path], task: Task) -> CohortCase:
+    images = {modality: files[modality.value] for modality in Modality if modality.value in files}
+    masks = (files["liver"], files["tumor"]) if "segmentation" not in files else None
+    job = Job(name, images, files.get("segmentation"), mask_files=masks)
+    paths = [
+        p for path in files.values() for p in ([path] if path.is_file() else sorted(path.rglob("*"))) if p.is_file()
+    ]
+    return CohortCase(
+        name,
+        patient,
+        grade,
+        tuple(m.value for m in images),
+        partial(open_job, job, task=task),
+        fingerprint_of(paths, name),
+        provenance=KIND,
+        classes=task.class_names,
+    )
+
+
+def _fault(name: str, roles: Mapping[str, Sequence[Path]], patients: set[str]) -> Problem | None:
+    """Why a case cannot be listed."""
+    several = [f"{len(paths)} files for {role}" for role, paths in roles.items() if len(paths) > 1]
+    if several:
+        return Problem(name, "ambiguous", f"There are {' and '.join(several)}; make the pattern more exact.")
+    if len(patients) > 1:
+        return Problem(name, "ambiguous", f"Its files are of the patients {quoted(sorted(patients))}; correct that.")
+    if not any(modality.value in roles for modality in Modality):
+        return Problem(name, "no-image", "It has masks and no image.")
+    if "segmentation" in roles and {"liver", "tumor"} & set(roles):
+        return Problem(
+            name, "ambiguous", "It has a segmentation, and masks of their own; give a pattern for one of them."
+        )
+    if "segmentation" not in roles and not {"liver", "tumor"} <= set(roles):
+        return Problem(name, "no-segmentation", "It has no segmentation, nor masks of both liver and tumor.")
+    return None
+
+
+def _of_the_whole(
+    other: Sequence[str], cases: Mapping[str, object], rows: Mapping[str, object], sheet: OwnSheet | None
+) -> list[Problem]:
+    found = []
+    if other:
+        more = ", ..." if len(other) > _SHOWN else ""
+        text = f"{plural(len(other), 'file')} fit no pattern: {quoted(other[:_SHOWN])}{more}"
+        found.append(Problem("", "not-matched", text))
+    if sheet is not None:
+        text = f"The sheet has {plural(len(rows), 'row')} of the {plural(len(cases), 'case')} that were found."
+        found.append(Problem("", "sheet", text))
+    return found

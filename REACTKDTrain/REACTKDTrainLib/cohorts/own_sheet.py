@@ -1,0 +1,64 @@
+"""A sheet of somebody's own as grades of cases: which column names the case, which holds the grade, what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from REACTKDLib.core.errors import FileMissing, UsageError
+from REACTKDLib.core.files.tables import read_table
+from REACTKDLib.core.task import HCC_GRADE, Task
+from REACTKDLib.core.text import quoted
+from REACTKDTrainLib.cohorts.listed import grade_of
+
+
+@dataclass(frozen=True)
+class OwnSheet:
+    """path: a CSV. grade, case, patient, keep: names of its columns; case is found where it is ''. map: text -> class.
+
+    keep: what goes into the list as clinical data; nothing else of the sheet does.
+    """
+
+    path: Path
+    grade: str
+    case: str = ""
+    patient: str = ""
+    map: Mapping[str, str] = field(default_factory=dict)
+    keep: tuple[str, ...] = ()
+
+    def rows(self, cases: Collection[str], task: Task = HCC_GRADE) -> dict[str, tuple[int | None, str, dict[str, str]]]:
+        """Return case -> (grade, patient or '', what is kept), for the cases of the sheet that are among `cases`.
+
+        Raises: FileMissing; UsageError for a column that is not there or not unique, two rows of one case that differ,
+        or a text that is no grade.
+        """
+        if not self.path.is_file():
+            raise FileMissing("There is no sheet at the path given; check the path.")
+        wanted = [name.lower() for name in (self.grade, self.case, self.patient, *self.keep) if name]
+        table = read_table(self.path, "the sheet", wanted)
+        column = self.case.lower() or _column_of_cases(table.columns, table.rows, cases)
+        meaning = {text.strip().casefold(): name for text, name in self.map.items()}
+        known = {name.casefold(): name for name in cases}
+        out: dict[str, tuple[int | None, str, dict[str, str]]] = {}
+        for row in table.rows:
+            case = known.get(row[column].casefold())
+            if case is None:
+                continue
+            text = row[self.grade.lower()]
+            grade = grade_of(meaning.get(text.casefold(), text), case, task)
+            kept = {name.lower(): row[name.lower()] for name in self.keep if row[name.lower()]}
+            found = (grade, row[self.patient.lower()] if self.patient else "", kept)
+            if out.setdefault(case, found) != found:
+                raise UsageError(f"The sheet says two things of {quoted([case])}; correct it.")
+        return out
+
+
+def _column_of_cases(columns: Collection[str], rows: Collection[Mapping[str, str]], cases: Collection[str]) -> str:
+    """The only column whose cells are names of cases."""
+    names = {name.casefold() for name in cases}
+    fitting = [column for column in columns if any(row[column].casefold() in names for row in rows)]
+    if len(fitting) != 1:
+        found = f"the columns {quoted(fitting)} name" if fitting else "no column names"
+        raise UsageError(f"In the sheet {found} cases that were found; say which is theirs with --case-column.")
+    return fitting[0]

@@ -1,0 +1,137 @@
+"""Folders of somebody's own become a list that training, batch and the panel read; what is unclear is left out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from REACTKDLib.core.cases.case_list import open_case_list
+from REACTKDLib.core.cases.worklist import read_worklist
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.modality import Modality
+from REACTKDTrainLib.__main__ import main
+from REACTKDTrainLib.cohorts.file_patterns import FilePattern, find_files
+from REACTKDTrainLib.cohorts.listed import listed_cohort
+from support.case_files import NAMES, SEGMENTATION, write_case
+from support.small_cases import small_case
+
+
+@pytest.fixture
+def study(tmp_path) -> Path:
+    """Flat files of four patients; the third has two CTs, the fourth no masks; beside them a note, and a sheet."""
+    write_case(small_case(), tmp_path / "source")
+    folder = tmp_path / "study"
+    (folder / "masks").mkdir(parents=True)
+    source = {m: (tmp_path / "source" / NAMES[m]).read_bytes() for m in (Modality.CT, Modality.FDG)}
+    for name in ("P01", "P02", "P03", "P04"):
+        (folder / f"{name}_ct_venous.nii.gz").write_bytes(source[Modality.CT])
+        if name != "P04":
+            (folder / "masks" / f"{name}.seg.nrrd").write_bytes((tmp_path / "source" / SEGMENTATION).read_bytes())
+    (folder / "P01_fdg_1.nii.gz").write_bytes(source[Modality.FDG])
+    (folder / "P03_ct_arterial.nii.gz").write_bytes(source[Modality.CT])
+    (folder / "notes.txt").write_text("-")
+    (tmp_path / "clinical.csv").write_text("subject;dx;age;seen\np01;G1;61;x\nP02;G3;58;y\nP09;G2;40;z\n")
+    return folder
+
+
+PATTERNS = ("{case}_ct_*.nii.gz", "{case}_fdg_*.nii.gz", "segmentation=masks/{case}.seg.nrrd")
+
+
+def opened(folder: Path, *more: str) -> int:
+    return main(["cohorts", "open", str(folder), "--pattern", *PATTERNS, *more])
+
+
+def test_own_folders_become_a_list_that_all_read(study, tmp_path, capsys):
+    sheet = [
+        "--sheet",
+        str(tmp_path / "clinical.csv"),
+        "--grade-column",
+        "dx",
+        "--map",
+        "G1=well",
+        "G2=moderate",
+        "G3=poor",
+    ]
+    written = tmp_path / "cases.json"
+    assert opened(study, *sheet, "--keep", "age", "--datalist", str(written)) == 0
+    said = capsys.readouterr().out
+    assert "own folders: 2 cases of 2 patients" in said and "grades: 1 well, 1 poor" in said
+    assert "P03: ambiguous: There are 2 files for ct; make the pattern more exact." in said
+    assert "P04: no-segmentation:" in said and "1 file fit no pattern: 'notes.txt'" in said
+    assert "The sheet has 2 rows of the 4 cases that were found." in said
+    entries = json.loads(written.read_text())["training"]
+    assert entries[0]["clinical"] == {"age": "61"} and "seen" not in written.read_text()
+    cohort = listed_cohort(written)
+    assert [(case.id, case.grade, case.modalities) for case in cohort.cases] == [
+        ("P01", 0, ("ct", "fdg")),
+        ("P02", 2, ("ct",)),
+    ]
+    assert cohort.cases[0].load().liver.any()
+    assert [job.case for job in read_worklist(written)] == ["P01", "P02"]
+    assert [case.problems for case in open_case_list(written).cases] == [(), ()]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--grade-column", "dx"], "has the grade 'G1'; give well, moderate or poor"),
+        (["--grade-column", "grade"], "lacks the column 'grade'"),
+        (["--grade-column", "dx", "--case-column", "who"], "lacks the column 'who'"),
+        (["--grade-column", "dx", "--map", "G1"], "not written as TEXT=CLASS"),
+    ],
+)
+def test_a_sheet_that_does_not_say_it_is_one_sentence(study, tmp_path, capsys, more, words):
+    assert opened(study, "--sheet", str(tmp_path / "clinical.csv"), *more) == 2
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("patterns", "words"),
+    [
+        (["{case}.nii.gz"], "does not say what its files are"),
+        (["ct=scan.nii.gz"], "does not say which part is the case"),
+        (["mri={case}.nii.gz"], "'mri' is no kind of file"),
+        (["ct={case}_*.nii.gz"], "one file is of case"),
+        (["ct={case}_ct_*.nii.gz", "fdg={case}_ct_venous.nii.gz"], "Two patterns fit one file: as ct and as fdg"),
+        (["ct=none/{case}.nii.gz"], "No file fits the patterns"),
+    ],
+)
+def test_patterns_that_can_be_read_in_two_ways_or_none_are_refused(study, capsys, patterns, words):
+    assert main(["cohorts", "open", str(study), "--pattern", *patterns]) == 2
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1
+
+
+def test_patterns_of_folders_and_of_series(tmp_path):
+    for name in ("a/CT/1.dcm", "a/CT/2.dcm", "deep/er/b/PET fdg.nii"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_files(tmp_path, [FilePattern.from_text("{case}/CT"), FilePattern.from_text("**/{case}/PET?fdg.nii")])
+    assert {case: list(roles) for case, roles in found.files.items()} == {"a": ["ct"], "b": ["fdg"]}
+    assert found.other == []
+    same = FilePattern.from_text("ct={patient}/{case}/{patient}_{case}.nii")
+    assert same.match("p/x/p_x.nii") == ("x", "p") and same.match("p/x/q_x.nii") is None
+
+
+def test_other_columns_are_passed_over_unless_they_may_be_ours(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("case,ct,segmentation,grade,age,referring ward\na,x.nii.gz,y.nrrd,well,61,W3\n")
+    assert [job.case for job in read_worklist(path)] == ["a"]
+    for column, cell in (("acetat", ""), ("second ct", ""), ("extra", "z.nii.gz"), ("segmentaton", "s")):
+        path.write_text(f"case,ct,segmentation,{column}\na,x.nii.gz,y.nrrd,{cell}\n")
+        with pytest.raises(UsageError, match="unknown columns"):
+            read_worklist(path)
+
+
+def test_a_datalist_may_say_what_its_grades_mean(tmp_path):
+    entry = {"id": "a", "ct": "c.nii.gz", "segmentation": "s.nrrd", "grade": "G2", "ward": "W3"}
+    path = tmp_path / "list.json"
+    path.write_text(json.dumps({"grades": {"g2": "moderate"}, "training": [entry]}))
+    assert listed_cohort(path).cases[0].grade == 1
+    assert [job.case for job in read_worklist(path)] == ["a"]
+    path.write_text(json.dumps({"grades": ["G2"], "training": [entry]}))
+    with pytest.raises(UsageError, match="is no object"):
+        listed_cohort(path)
