@@ -260,3 +260,20 @@ def test_several_models_answer_as_one(user: Any, nodes: Any, context: Any, small
     hint, details = user.text("whyHintLabel"), user.text("regionDetailsLabel")
     assert "of 2; over all" in hint and "Weight" in details and "Adds to" not in details
     assert not context.other_model
+    assert report.grades is None and "cases like its own" not in user.text("detailsLabel")
+
+
+def test_a_model_says_which_grades_it_cannot_rule_out(user: Any, nodes: Any, context: Any, tmp_path: Any) -> None:
+    from REACTKDLib.core.student.bundle import Bundle
+    from support.small_models import metadata_for, random_student
+
+    student = random_student()
+    metadata = metadata_for(student)
+    metadata["reactkd"]["grade_sets"] = {"coverage": 0.9, "least": {"ct+fdg+acetate": 0.0}}
+    Bundle.save(tmp_path / "model", student, metadata)
+    context.use_bundle(tmp_path / "model")
+    grade(user)
+    assert user.text("detailsLabel").startswith(
+        "In 90 % of cases like its own the grade is among: well, moderate, poor. Computed from CT"
+    )
+    user.screenshot("graded-with-a-set", of="window")
