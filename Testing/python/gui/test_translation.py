@@ -26,12 +26,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from REACTKDLib.core.cases.open_job import MASK_ROLES
+from REACTKDLib.core.cases.open_job import mask_roles
 from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.files.dicom.members import left_out_text
 from REACTKDLib.core.files.headers import cut_off
 from REACTKDLib.core.images.pet_values import check_pet
 from REACTKDLib.core.modality import ROLES, Modality
+from REACTKDLib.core.task import HCC_GRADE
 from REACTKDLib.core.text import joined, listed, packed, quoted, sentence, text_from, unpacked
 from support.case_files import write_case
 from support.edits import mask_of, paint
@@ -156,9 +157,15 @@ def _two_sentences() -> str:
 
 
 #: what the core says, with what is data in backquotes, and how it comes to say it
+def _cut_off_mask() -> str:
+    return str(cut_off(mask_roles(HCC_GRADE)[0]))
+
+
 SAID: dict[str, Callable[[], str]] = {
     "The FDG PET holds no uptake: every voxel is zero or the same; give another file.": _no_uptake,
-    "The file of the liver mask is cut off or damaged; copy or export it again.": lambda: str(cut_off(MASK_ROLES[0])),
+    "The file of the liver mask is cut off or damaged; copy or export it again.": lambda: str(
+        cut_off(mask_roles(HCC_GRADE)[0])
+    ),
     "The series of the CT holds `2` objects that are no images and `1` image that is a page or a picture of a screen "
     "beside its slices; they were left out.": lambda: left_out_text(
         [(None, "object"), (None, "object"), (None, "page")], ROLES[Modality.CT]
