@@ -86,9 +86,9 @@ def _nodes(options: argparse.Namespace) -> None:
     if options.page and options.output.is_file():  # measured before
         found = json.loads(options.output.read_text(encoding="utf-8"))
     else:
-        found = compare_nodes.compare_cohorts(
-            options.nodes, options.cohort, options.test, options.folds, options.seeds, options.steps, options.made_only
-        )
+        asked = (options.nodes, options.cohort, options.test, options.folds, options.seeds, options.steps)
+        with display_for(sys.stderr, "lines") as on_progress:
+            found = compare_nodes.compare_cohorts(*asked, options.made_only, on_progress)
         write_text(options.output, json.dumps(found, indent=1))
         write_text(options.output.with_suffix(".md"), compare_nodes.page(found) + "\n")
     if options.page:

@@ -13,16 +13,19 @@ from pathlib import Path
 import numpy as np
 
 from REACTKDLib.core.modality import INPUTS
+from REACTKDLib.core.progress import OnProgress, duration, no_progress
+from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.folds import make_folds
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs, share_in_common
-from REACTKDTrainLib.nodes.node_store import NodeStore
+from REACTKDTrainLib.nodes.node_store import NodeCase, NodeStore
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import targets_of
 from REACTKDTrainLib.nodes.train import Recipe, predict, train_student, train_teacher
+from REACTKDTrainLib.progress import WeightedProgress
 from REACTKDTrainLib.results.tables import difference_cell, markdown
 from REACTKDTrainLib.training.randomness import seeded
 
@@ -30,10 +33,19 @@ METHODS = ("none", "kd", "react-kd")
 NAMES = dict(zip(("CT", "PET", "all"), INPUTS, strict=True))
 MASKS = ("expert's masks", "another annotator's masks")
 _WIDTH, _HIDDEN = 32, 48
+#: seconds on one core of 2026, for the first estimate: a phantom drawn and pooled, a step of a training
+DRAWING_S, STEP_S = 5.0, 0.03
 
 
 def compare_cohorts(
-    nodes: Path, cohort: str, test: str, folds: int, seeds: Sequence[int], steps: int, made_only: bool
+    nodes: Path,
+    cohort: str,
+    test: str,
+    folds: int,
+    seeds: Sequence[int],
+    steps: int,
+    made_only: bool,
+    on_progress: OnProgress = no_progress,
 ) -> dict:
     """`compare` on the folds of a cohort, tested on another one. nodes: where node vectors are kept, and made.
 
@@ -41,9 +53,17 @@ def compare_cohorts(
     """
     store = NodeStore.without_encoder(nodes)
     cases = open_cohort(cohort).graded
-    tables = [_table(store, split.train + split.validation) for split in make_folds(cases, folds, 0, 0.2)]
+    splits = [split.train + split.validation for split in make_folds(cases, folds, 0, 0.2)]
     unseen = [c for c in open_cohort(test).graded if not made_only or store.path(c).exists()]
-    return compare(tables, _table(store, unseen), steps, seeds)
+    missing = sum(not store.path(case).exists() for case in [*cases, *unseen])
+    trainings = len(splits) * len(seeds) * (1 + len(METHODS))
+    costs = {"nodes": missing * DRAWING_S, "trainings": trainings * steps * STEP_S}
+    whole = WeightedProgress(costs, on_progress)
+    about = duration(sum(costs.values()))
+    on_progress(0.0, f"{missing} cases to prepare and {trainings} trainings: about {about} on one core")
+    table = _Tables(store, len(cases) + len(unseen), whole.part("nodes"))
+    tables, tested = [table.of(split) for split in splits], table.of(unseen)
+    return compare(tables, tested, steps, seeds, whole.part("trainings"))
 
 
 def students_of(train: NodeTable, steps: int, seed: int) -> dict:
@@ -59,7 +79,13 @@ def students_of(train: NodeTable, steps: int, seed: int) -> dict:
     return out
 
 
-def compare(folds: Sequence[NodeTable], test: NodeTable, steps: int, seeds: Sequence[int]) -> dict:
+def compare(
+    folds: Sequence[NodeTable],
+    test: NodeTable,
+    steps: int,
+    seeds: Sequence[int],
+    on_progress: OnProgress = no_progress,
+) -> dict:
     """Train on each fold's training patients with each seed, and measure on `test`, with either set of masks.
 
     Returns {'cases', 'training_patients', 'seeds', 'shared', 'inputs': name -> masks -> method -> mean AUC, and
@@ -67,11 +93,13 @@ def compare(folds: Sequence[NodeTable], test: NodeTable, steps: int, seeds: Sequ
     """
     asked = [(name, masks) for name in NAMES for masks in (0, 1)]
     answers: dict[tuple[str, int], dict[str, list[np.ndarray]]] = {key: {m: [] for m in METHODS} for key in asked}
-    for fold in folds:
-        for seed in seeds:
-            for method, student in students_of(fold, steps, seed).items():
-                for name, masks in asked:
-                    answers[name, masks][method].append(predict(student, test, NAMES[name], masks).numpy())
+    turns = [(fold, seed) for fold in folds for seed in seeds]
+    for done, (fold, seed) in enumerate(turns):
+        on_progress(done / len(turns), f"training students, {done} of {len(turns)} sets")
+        for method, student in students_of(fold, steps, seed).items():
+            for name, masks in asked:
+                answers[name, masks][method].append(predict(student, test, NAMES[name], masks).numpy())
+    on_progress(1.0, "measuring")
     grade = test.grade.numpy()
     out: dict = {"cases": len(test), "training_patients": [len(fold) for fold in folds], "seeds": list(seeds)}
     out["shared"] = share_in_common([fold.patients for fold in folds])
@@ -104,5 +132,17 @@ def page(found: Mapping) -> str:
     return f"{about}\n\n{markdown(rows)}"
 
 
-def _table(store: NodeStore, cases: Sequence) -> NodeTable:
-    return NodeTable.of([store.get(case) for case in cases])
+class _Tables:
+    """Tables of node vectors, which says how far it is: a case that is not there yet takes seconds."""
+
+    def __init__(self, store: NodeStore, total: int, on_progress: OnProgress) -> None:
+        self._store, self._total, self._on_progress = store, total, on_progress
+        self._seen: set[str] = set()
+
+    def of(self, cases: Sequence[CohortCase]) -> NodeTable:
+        return NodeTable.of([self._get(case) for case in cases])
+
+    def _get(self, case: CohortCase) -> NodeCase:
+        self._on_progress(len(self._seen) / self._total, f"preparing cases, {len(self._seen)} of {self._total}")
+        self._seen.add(case.fingerprint)
+        return self._store.get(case)

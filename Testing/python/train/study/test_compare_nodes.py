@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from REACTKDTrainLib.nodes.table import NodeTable
+from REACTKDTrainLib.study import compare_nodes
 from REACTKDTrainLib.study.compare_nodes import METHODS, compare, page, students_of
 from support.node_cases import cases
 
@@ -17,10 +18,26 @@ def test_the_methods_differ_by_their_teaching_alone():
     assert all((w - first[0]).abs().max() < 0.01 for w in first)
 
 
+def test_it_says_beforehand_what_it_will_take(tmp_path, monkeypatch):
+    monkeypatch.setattr(compare_nodes.NodeStore, "get", lambda store, case: case)
+    monkeypatch.setattr(compare_nodes.NodeTable, "of", list)
+    monkeypatch.setattr(compare_nodes, "compare", lambda tables, test, *more: [len(tables), len(test)])
+    told = []
+    cohorts = ("phantom:hospital?cases=12&size=tiny", "phantom:large?cases=4&size=tiny")
+    found = compare_nodes.compare_cohorts(
+        tmp_path, *cohorts, 3, [0, 1], 150, False, lambda share, text: told.append(text)
+    )
+    assert found == [3, 4]
+    assert told[0] == "16 cases to prepare and 24 trainings: about 3 min on one core"
+    assert told[-1] == "preparing cases, 15 of 16"
+
+
 @pytest.mark.slow
 def test_gains_come_with_intervals_and_a_table():
     folds = [NodeTable.of(cases(30, seed)) for seed in (0, 1)]
-    found = compare(folds, NodeTable.of(cases(120, 9)), steps=20, seeds=[0])
+    told = []
+    found = compare(folds, NodeTable.of(cases(120, 9)), 20, [0], lambda share, text: told.append((share, text)))
+    assert [share for share, _ in told] == [0, 0.5, 1] and "1 of 2 sets" in told[1][1]
     assert found["cases"] == 120 and found["training_patients"] == [30, 30]
     for by in found["inputs"].values():
         for row in by.values():
