@@ -54,7 +54,12 @@ def views() -> list:
         shells = torch.stack([torch.stack([part / 6] * 6) for part in lesions])
         n = len(lesions) + 1
         return RegionMasks(
-            torch.stack([parenchyma, *lesions]), shells, torch.rand(7, generator=draw), torch.ones(n), torch.arange(n)
+            torch.stack([parenchyma, *lesions]),
+            shells,
+            torch.rand(7, generator=draw),
+            torch.ones(n),
+            torch.arange(n),
+            torch.zeros(n, 2),
         )
 
     out = []

@@ -26,7 +26,9 @@ def cases(n: int = 120, seed: int = 0, fused: int = 0) -> list[NodeCase]:
         nodes = 2 + int(torch.randint(3, (1,), generator=draw))
         regions = []
         for variant in range(2):
-            fixed = {m: 0.3 * torch.randn(nodes, FIXED_SIZE, generator=draw) for m in ALL}
+            shape = torch.zeros(nodes, 2)
+            of_image = FIXED_SIZE - shape.shape[1]
+            fixed = {m: torch.cat([0.3 * torch.randn(nodes, of_image, generator=draw), shape], dim=1) for m in ALL}
             fixed["fdg"][1, 0] += grade * (1.0 - 0.3 * variant)
             fixed["ct"][1, 0] += 0.35 * grade * (1.0 - 0.3 * variant)
             names = ("ct", "fdg", "acetate", "ct+fdg", "ct+acetate", "fdg+acetate", "ct+fdg+acetate")
@@ -40,6 +42,7 @@ def cases(n: int = 120, seed: int = 0, fused: int = 0) -> list[NodeCase]:
                 torch.randn(7, generator=draw),
                 torch.ones(nodes),
                 torch.arange(nodes),
+                shape,
             )
             regions.append(NodeRegions(fixed, moments, masks))
         truth = torch.randn(10, generator=draw)

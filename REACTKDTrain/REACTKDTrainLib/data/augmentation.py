@@ -95,7 +95,7 @@ def warp_masks(masks: RegionMasks, warped: Tensor) -> RegionMasks:
     n = len(masks)
     occupancy = warped[:n]
     shells = warped[n:].reshape(n - 1, -1, *warped.shape[1:]) if n > 1 else warped.new_zeros((0, 6, *warped.shape[1:]))
-    return RegionMasks(occupancy, shells, masks.topology, masks.volumes_ml, masks.matches)
+    return RegionMasks(occupancy, shells, masks.topology, masks.volumes_ml, masks.matches, masks.shape)
 
 
 def stacked_masks(masks: RegionMasks) -> Tensor:

@@ -67,7 +67,7 @@ class RegionMasks:
 
     occupancy: (n, d, h, w) float32, node 0 the parenchyma. shells: one (6, d, h, w) for each lesion, see
     `core.masks.shells`. topology: (7,). volumes_ml: (n,). matches: (n,) int64, the expert's node that each node
-    overlaps most (for the expert's own: 0, 1, 2 ...).
+    overlaps most (for the expert's own: 0, 1, 2 ...). shape: (n, 2), see `core.masks.topology.region_shape`.
     """
 
     occupancy: Tensor
@@ -75,6 +75,7 @@ class RegionMasks:
     topology: Tensor
     volumes_ml: Tensor
     matches: Tensor
+    shape: Tensor
 
     def __len__(self) -> int:
         return len(self.occupancy)
@@ -82,7 +83,7 @@ class RegionMasks:
     def node_masks(self) -> NodeMasks:
         """As the student's pooling wants them."""
         own = _StoredMasks if isinstance(self.shells, Shells) else NodeMasks
-        return own(self.occupancy, self.shells)
+        return own(self.occupancy, self.shells, shape=self.shape)
 
     def without_voxels(self) -> RegionMasks:
         """The same regions, topology, volumes and matches, with masks of no voxels."""
@@ -91,15 +92,21 @@ class RegionMasks:
 
     @classmethod
     def from_parts(
-        cls, parenchyma: Tensor, lesions: tuple[SoftBox, ...], topology: Tensor, volumes_ml: Tensor, matches: Tensor
+        cls,
+        parenchyma: Tensor,
+        lesions: tuple[SoftBox, ...],
+        topology: Tensor,
+        volumes_ml: Tensor,
+        matches: Tensor,
+        shape: Tensor,
     ) -> RegionMasks:
         """From what is stored. parenchyma: (d, h, w) uint8; lesions: (1 + 6, ...) each, the mask, then its shells."""
-        shape = tuple(parenchyma.shape)
-        occupancy = torch.empty((len(lesions) + 1, *shape))
+        size = tuple(parenchyma.shape)
+        occupancy = torch.empty((len(lesions) + 1, *size))
         occupancy[0] = parenchyma.float() / 255
         for n, part in enumerate(lesions, start=1):
-            occupancy[n] = _laid_out(SoftBox(part.weights[:1], part.start), shape)[0]
-        return cls(occupancy, Shells(lesions, shape), topology, volumes_ml, matches)
+            occupancy[n] = _laid_out(SoftBox(part.weights[:1], part.start), size)[0]
+        return cls(occupancy, Shells(lesions, size), topology, volumes_ml, matches, shape)
 
 
 @dataclass(frozen=True, eq=False)

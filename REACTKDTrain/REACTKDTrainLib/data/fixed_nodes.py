@@ -12,7 +12,7 @@ from REACTKDLib.core.student.pooling import BLOCK_SIZES, fixed_nodes
 from REACTKDTrainLib.data.case import RegionMasks
 
 #: in the order in which `core.student.pooling.fixed_nodes` gives them
-FIXED_BLOCKS = ("input", "bands", "shells")
+FIXED_BLOCKS = ("input", "bands", "shells", "shape")
 FIXED_SIZE = sum(BLOCK_SIZES[b] for b in FIXED_BLOCKS)
 
 

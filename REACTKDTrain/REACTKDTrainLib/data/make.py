@@ -43,7 +43,7 @@ def make_arrays(
         rng = np.random.default_rng([*seed, n])
         masks = perturb_masks(case.liver, case.tumor, expert.spacing[::-1], rng, perturbation)
         sets.append(RegionSet.from_masks(*masks, matrix))
-    placements = [place_regions(regions, grid) for regions in sets]
+    placements = [place_regions(regions, grid, shapes=True) for regions in sets]
     box = tuple(slice(0, n) for n in grid.shape) if whole_grid else _case_box(placements, grid)
     arrays = {
         "modalities": np.array([m.value for m in prepared.images]),
@@ -91,7 +91,7 @@ def _mask_arrays(placement: Placement, box: Box) -> dict[str, np.ndarray]:
     parenchyma = np.zeros([s.stop - s.start for s in box], dtype=np.uint8)
     own = tuple(slice(p.start - b.start, p.stop - b.start) for p, b in zip(placement.box, box, strict=True))
     parenchyma[own] = _bytes(placement.occupancy[0])
-    return {"parenchyma": parenchyma, "topology": placement.topology}
+    return {"parenchyma": parenchyma, "topology": placement.topology, "shape": placement.shape}
 
 
 def _lesion_arrays(placement: Placement, box: Box, n: int) -> dict[str, np.ndarray]:

@@ -22,7 +22,7 @@ from REACTKDTrainLib.data.make import make_arrays
 from REACTKDTrainLib.data.truth import truth_of
 
 #: raised when cases are opened or prepared differently: 2 places masks as a reader's case, 3 knows a phantom's lesions
-FORMAT = "reactkd-prepared/3"
+FORMAT = "reactkd-prepared/4"
 
 
 @dataclass(frozen=True)
@@ -111,4 +111,5 @@ def _masks(f: Mapping[str, np.ndarray], n: int) -> RegionMasks:
         torch.from_numpy(f[f"topology{n}"]),
         torch.from_numpy(volumes).float(),
         torch.from_numpy(f[f"matches{n}"]),
+        torch.from_numpy(f[f"shape{n}"]),
     )

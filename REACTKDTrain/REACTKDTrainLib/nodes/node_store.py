@@ -26,12 +26,12 @@ from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.sizes import preparation_of
 from REACTKDTrainLib.content_store import ContentStore, content_key
 from REACTKDTrainLib.data.case import PreparedCase, RegionMasks
-from REACTKDTrainLib.data.fixed_nodes import fixed_vectors
+from REACTKDTrainLib.data.fixed_nodes import columns_of, fixed_vectors
 from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.data.truth import Truth, truth_of
 
-FORMAT = "reactkd-nodes/2"  # 2 knows a phantom's lesions
+FORMAT = "reactkd-nodes/3"  # 2 knows a phantom's lesions, 3 the shape of masks
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,10 +174,12 @@ def node_case(f: Mapping[str, np.ndarray], case: CohortCase, key: str) -> NodeCa
 def _regions(f: Mapping[str, np.ndarray], n: int, modalities: list[str]) -> NodeRegions:
     topology, volumes, matches = (torch.from_numpy(f[f"{name}{n}"]) for name in ("topology", "volumes", "matches"))
     bare = torch.zeros(len(volumes), 0, 0, 0)
-    masks = RegionMasks(bare, torch.zeros(len(volumes) - 1, 6, 0, 0, 0), topology, volumes, matches)
+    fixed = {m: torch.from_numpy(f[f"fixed{n}_{m}"]) for m in modalities}
+    shape = next(iter(fixed.values()))[:, columns_of(("shape",))]
+    masks = RegionMasks(bare, torch.zeros(len(volumes) - 1, 6, 0, 0, 0), topology, volumes, matches, shape)
     prefix = f"fused{n}_"
     fused = {name[len(prefix) :]: torch.from_numpy(f[name]) for name in f if name.startswith(prefix)}
-    return NodeRegions({m: torch.from_numpy(f[f"fixed{n}_{m}"]) for m in modalities}, fused, masks)
+    return NodeRegions(fixed, fused, masks)
 
 
 def subset_moments(levels: Mapping[str, Sequence[Tensor]], occupancy: Tensor) -> dict[str, Tensor]:

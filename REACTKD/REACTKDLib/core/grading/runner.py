@@ -62,9 +62,10 @@ class StudentRunner:
         self.student.eval().requires_grad_(False)
 
     @property
-    def uses_shells(self) -> bool:
-        """True when the student's nodes hold radial profiles."""
-        return "shells" in self.student.config.blocks
+    def of_masks(self) -> tuple[bool, bool]:
+        """Whether the student's nodes hold radial profiles, and whether they hold the shape of their masks."""
+        blocks = self.student.config.blocks
+        return "shells" in blocks, "shape" in blocks
 
     def encode(
         self, name: str, image: np.ndarray, check: Callable[[], None] = lambda: None, box: Box | None = None
@@ -84,7 +85,8 @@ class StudentRunner:
     def masks(self, placement: Placement) -> NodeMasks:
         """Put a placement on the device."""
         shells = LesionShells(placement, self.device)  # read once, by `NodeMasks.lesions`
-        return NodeMasks(torch.from_numpy(placement.occupancy).to(self.device), shells, placement.keys)
+        shape = None if placement.shape is None else torch.from_numpy(placement.shape).to(self.device)
+        return NodeMasks(torch.from_numpy(placement.occupancy).to(self.device), shells, placement.keys, shape)
 
     def decide(
         self, features: FeatureMaps, fused: list[Tensor], placement: Placement, memos: Mapping[str, Memo] | None = None

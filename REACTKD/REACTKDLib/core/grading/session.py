@@ -208,12 +208,12 @@ class Session:
                 "The corrected {organ} needs another part of the images than had been read, so they were read anew."
             )
             moved = (Finding("field-moved", "info", text, organ=case.task.organ.name),)
-        shells = self._runner.current.uses_shells
-        if like is not None and shells == like._runner.current.uses_shells:
+        shells, shapes = self._runner.current.of_masks
+        if like is not None and (shells, shapes) == like._runner.current.of_masks:
             _case, regions, placement = like._placed
         else:
             regions = regions_of(whole_organ(case)) if like is None else like._placed[1]
-            placement = place_regions(regions, self._field.grid, shells, self._field.shells)
+            placement = place_regions(regions, self._field.grid, shells, self._field.shells, shapes)
         self._placed = case, regions, placement
         return regions, placement, moved
 

@@ -11,7 +11,7 @@ import numpy as np
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.masks.regions import Box, RegionSet
 from REACTKDLib.core.masks.shells import shell_box, shell_occupancy
-from REACTKDLib.core.masks.topology import topology_descriptors
+from REACTKDLib.core.masks.topology import region_shape, topology_descriptors
 from REACTKDLib.core.memo import Memo
 
 # Boxes start at multiples of this, so that a box of the input grid is also a box of the maps at half and a quarter.
@@ -27,7 +27,8 @@ class Placement:
     box: of the network's grid, holds every region. occupancy: (n, d, h, w) float32 on the box, node 0 the parenchyma.
     shells: for each lesion a box within `box` and its shells (6, ...) there. topology: (7,) float32. inside: (n,), the
     share of each region's volume that lies in the network's field; 1 unless a region was drawn beyond it. keys: of each
-    lesion, the same whenever it fills the same cells and has the same shells.
+    lesion, the same whenever it fills the same cells and has the same shells. shape: (n, 2) float32, of each lesion
+    `region_shape`, of the parenchyma zeros; None where it was not asked for.
     """
 
     box: Box
@@ -37,12 +38,15 @@ class Placement:
     topology: np.ndarray
     inside: np.ndarray
     keys: tuple[bytes, ...] = ()
+    shape: np.ndarray | None = None
 
 
-def place_regions(regions: RegionSet, grid: Grid, shells: bool = True, memo: Memo | None = None) -> Placement:
+def place_regions(
+    regions: RegionSet, grid: Grid, shells: bool = True, memo: Memo | None = None, shapes: bool = False
+) -> Placement:
     """Average the regions onto `grid` (along the reference volume's axes: see `Preparation.grid_for`).
 
-    memo: of this grid and reference volume; shells of lesions that have not changed are taken from it.
+    memo: of this grid and reference volume; shells and shapes of lesions that have not changed are taken from it.
     """
     memo = memo or Memo()
     box = box_on(grid, regions.ijk_to_ras, regions.box)
@@ -51,15 +55,19 @@ def place_regions(regions: RegionSet, grid: Grid, shells: bool = True, memo: Mem
     cell_ml = float(np.prod(grid.spacing)) / 1000
     volumes = np.array([region.volume_ml for region in regions.regions])
     inside = np.where(volumes > 0, occupancy.sum(axis=(1, 2, 3)) * cell_ml / np.maximum(volumes, 1e-9), 1.0)
-    small, keys = [], []
+    small, keys, shape = [], [], [np.zeros(2, dtype=np.float32)]
     for index in range(1, len(regions.regions)):
         own = box_on(part, regions.ijk_to_ras, regions.regions[index].box, _SHELL_REACH_MM)
         keys.append(_key(regions, index, box, own))
         if shells:
             make = partial(shell_occupancy, regions, index, _part_of(part, own))
             small.append((own, memo.of(("shells", keys[-1]), make)))
+        if shapes:
+            shape.append(memo.of(("shape", keys[-1]), partial(region_shape, regions, index)))
     topology = topology_descriptors(regions).values
-    return Placement(box, part, occupancy, tuple(small), topology, inside, tuple(keys))
+    return Placement(
+        box, part, occupancy, tuple(small), topology, inside, tuple(keys), np.stack(shape) if shapes else None
+    )
 
 
 def _key(regions: RegionSet, index: int, box: Box, own: Box) -> bytes:

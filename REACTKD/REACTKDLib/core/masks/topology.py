@@ -49,6 +49,13 @@ def margin_irregularity(mask: np.ndarray, spacing_kji: np.ndarray) -> float:
     return float(np.sqrt(max(variance, 0.0)) / radius.mean()) if variance > (0.02 * radius.mean()) ** 2 else 0.02
 
 
+def region_shape(regions: RegionSet, index: int) -> np.ndarray:
+    """(2,) float32 of a lesion: ln of its volume in ml, ln of its margin's irregularity on the reference grid."""
+    lesion = regions.regions[index]
+    margin = margin_irregularity(regions.labels[lesion.box] == lesion.label, regions.spacing[::-1])
+    return np.array([np.log(max(lesion.volume_ml, 1e-3)), np.log(margin)], dtype=np.float32)
+
+
 def topology_descriptors(regions: RegionSet) -> Topology:
     """Describe the set of lesions; margin irregularity is that of the largest one on the reference grid."""
     lesions = regions.lesions

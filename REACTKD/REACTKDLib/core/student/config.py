@@ -9,19 +9,21 @@ from typing import Literal
 from REACTKDLib.core.bounds import check_whole
 
 BLOCKS = ("input", "bands", "shells", "encoder")
+#: what there is besides; models up to 1.1.0 were made without
+ALL_BLOCKS = (*BLOCKS, "shape")
 
 
 @dataclass(frozen=True)
 class StudentConfig:
     """Typed and validated configuration of `Student`.
 
-    classes: number of grades. modalities: names, in order. blocks: what makes up a node vector, any of 'input' (moments
-    of the input), 'bands' (moments of fixed Gaussian bands), 'shells' (radial profile and variogram), 'encoder'
-    (moments of the learned feature maps). filters: of the first convolution; widths: of the projections at 2.5, 5 and
-    10 mm. own_stem: each tracer has its own first convolution and projections. difference: nodes also carry their
-    difference to the parenchyma; spread: standard deviations join the means. cbam: CBAM3D with `cbam_kernel` and
-    `cbam_ratio` on the coarsest fused map, the teachers' weights. `variant='paper'` is the literal form of arXiv
-    2508.02104 (see `StudentConfig.paper`).
+    classes: number of grades. modalities: names, in order. blocks: what makes up a node vector, any of 'input'
+    (moments of the input), 'bands' (moments of fixed Gaussian bands), 'shells' (radial profile and variogram),
+    'encoder' (moments of the learned feature maps), 'shape' (volume and margin of the mask). filters: of the first
+    convolution; widths: of the projections at 2.5, 5 and 10 mm. own_stem: each tracer has its own first convolution
+    and projections. difference: nodes also carry their difference to the parenchyma; spread: standard deviations
+    join the means. cbam: CBAM3D with `cbam_kernel` and `cbam_ratio` on the coarsest fused map, the teachers'
+    weights. `variant='paper'` is the literal form of arXiv 2508.02104 (see `StudentConfig.paper`).
 
     Raises: ValueError that names the field.
     """
@@ -53,8 +55,8 @@ class StudentConfig:
             check_whole("widths", width, 1, 1024)
         if not self.modalities or len(set(self.modalities)) != len(self.modalities):
             raise ValueError(f"modalities must be distinct names, not {self.modalities}")
-        if not self.blocks or set(self.blocks) - set(BLOCKS):
-            raise ValueError(f"blocks must be some of {BLOCKS}, not {self.blocks}")
+        if not self.blocks or set(self.blocks) - set(ALL_BLOCKS):
+            raise ValueError(f"blocks must be some of {ALL_BLOCKS}, not {self.blocks}")
         if len(self.widths) != 3 or min(self.widths) < 1:
             raise ValueError(f"widths must be three positive numbers, not {self.widths}")
         if self.cbam_kernel % 2 == 0:

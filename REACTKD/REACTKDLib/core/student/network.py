@@ -144,15 +144,20 @@ class Student(NodeNetwork):
         return NodeVectors(fused_nodes(levels, masks.occupancy, self.config.spread), fixed)
 
     def forward(
-        self, images: dict[str, Tensor], regions: Tensor, topology: Tensor, shells: Tensor | Sequence[Tensor] = ()
+        self,
+        images: dict[str, Tensor],
+        regions: Tensor,
+        topology: Tensor,
+        shells: Tensor | Sequence[Tensor] = (),
+        shape: Tensor | None = None,
     ) -> Tensor:
         """Logits (K,) of one case: `encode`, `pool` and `decide` in one call, for other programs than this one.
 
         images: see `encode`. regions: (n, D, H, W) shares of each grid voxel, the organ without its lesions first.
         topology: (7,), see `core.masks.topology`. shells: (6, D, H, W) of each lesion, where the nodes hold radial
-        profiles.
+        profiles. shape: (n, 2), see `core.masks.topology.region_shapes`, where they hold it.
         """
-        return self.decide(self.pool(self.encode(images), NodeMasks(regions, shells)), topology).logits
+        return self.decide(self.pool(self.encode(images), NodeMasks(regions, shells, shape=shape)), topology).logits
 
     def decide(self, nodes: NodeVectors, topology: Tensor) -> Decision:
         """Decide one case: `forward_nodes` of what `pool` gave. topology: (7,)."""

@@ -17,7 +17,7 @@ N_SHELLS = 6
 _EPS = 1e-4
 #: how many numbers a block gives per node and modality
 QUANTILES = (0.03, 0.08, 0.2, 0.5, 0.8, 0.92)
-BLOCK_SIZES = {"input": 2, "bands": 2 * N_BANDS, "shells": N_SHELLS + 2 + len(QUANTILES) + len(LAGS) + 1}
+BLOCK_SIZES = {"input": 2, "bands": 2 * N_BANDS, "shells": N_SHELLS + 2 + len(QUANTILES) + len(LAGS) + 1, "shape": 2}
 _RAMP = 0.3
 _NECROTIC = 1.0  # so far below its median, in units of the network's input (25 HU), a lesion counts as necrotic
 _FULL_SHELL_VOXELS = 20.0  # 0.3 ml: a shell smaller than this counts in proportion
@@ -29,11 +29,13 @@ class NodeMasks:
 
     occupancy: (n, D, H, W), node 0 the parenchyma. shells: (n - 1, 6, D, H, W), see `core.masks.shells`, or what gives
     those of lesion n by its index. keys: of each lesion, see `core.masks.placement.Placement`; for pooling with a memo.
+    shape: (n, 2), see `core.masks.topology.region_shapes`, where nodes hold it.
     """
 
     occupancy: Tensor
     shells: Tensor
     keys: tuple[bytes, ...] = ()
+    shape: Tensor | None = None
     _found: dict[int, tuple[Box, Tensor, Tensor | None]] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
@@ -146,8 +148,12 @@ def fixed_nodes(
     """The part of the node vectors that needs no learning, for one modality.
 
     image: (D, H, W); bands: (5, D, H, W). memo: of this image; lesions that have not changed are taken from it, by
-    `masks.keys`. Returns (n, sum of BLOCK_SIZES over `blocks` without 'encoder').
+    `masks.keys`. Returns (n, sum of BLOCK_SIZES over `blocks` without 'encoder'); the shape, which is no image's, is
+    the last block of each. Raises: ValueError for a shape that the masks lack.
     """
+    with_shape = "shape" in blocks
+    if with_shape and masks.shape is None:
+        raise ValueError("these masks have no shapes; place them with shapes=True")
     rows = [_fixed_node(image, bands, masks.occupancy[0], None, blocks)]
     for n in range(len(masks) - 1):
 
@@ -156,7 +162,8 @@ def fixed_nodes(
             return _fixed_node(image[box], bands[(slice(None), *box)], occupancy, shells, blocks)
 
         rows.append(row() if memo is None else memo.of(("fixed", masks.keys[n]), row))
-    return torch.stack(rows)
+    own = torch.stack(rows)
+    return torch.cat([own, masks.shape.to(own)], dim=1) if with_shape else own
 
 
 def _fixed_node(image: Tensor, bands: Tensor, occupancy: Tensor, shells: Tensor | None, blocks: tuple) -> Tensor:

@@ -141,7 +141,12 @@ def test_maps_by_hand():
 def some_view(name: str, lesions: int, grade: int, seed: int) -> View:
     shares = torch.softmax(3 * noise(lesions + 2, 8, 8, 16, seed=seed), dim=0)[1:]
     masks = RegionMasks(
-        shares, torch.zeros(lesions, 6, 0, 0, 0), torch.zeros(7), torch.ones(lesions + 1), torch.arange(lesions + 1)
+        shares,
+        torch.zeros(lesions, 6, 0, 0, 0),
+        torch.zeros(7),
+        torch.ones(lesions + 1),
+        torch.arange(lesions + 1),
+        torch.zeros(lesions + 1, 2),
     )
     return View(name, name, grade, 0, {}, None, masks, masks, {}, {}, None, f"key of {name}")
 
