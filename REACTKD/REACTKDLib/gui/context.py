@@ -12,7 +12,8 @@ from slicer.i18n import tr as _
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.review.stored_answers import StoredAnswer
-from REACTKDLib.core.student.ensemble import answer_hash, task_of
+from REACTKDLib.core.student.bundle import METADATA
+from REACTKDLib.core.student.ensemble import ENSEMBLE, answer_hash, task_of
 from REACTKDLib.core.task import Task
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.jobs import Model
@@ -61,6 +62,7 @@ class PanelContext:
         self.stored: StoredAnswer | None = None
         self.suspended = False
         self._graded_with: tuple | None = None
+        self._task: tuple | None = None
         self.dispatcher = JobDispatcher()
         self.reading.loader.task = lambda: self.task
         self.controller = GradingController(slicer.mrmlScene, self.dispatcher)
@@ -83,8 +85,11 @@ class PanelContext:
 
     @property
     def task(self) -> Task:
-        """What the chosen model answers, of which organ."""
-        return task_of(self.state.model)
+        """What the chosen model answers, of which organ; read anew only when its description was written anew."""
+        key = self.state.model, _written_at(self.state.model)
+        if self._task is None or self._task[0] != key:
+            self._task = key, task_of(key[0])
+        return self._task[1]
 
     @property
     def busy(self) -> bool:
@@ -298,3 +303,9 @@ class PanelContext:
 def _has_lost_a_node(nodes: CaseNodes) -> bool:
     """True when an input was removed from the scene since the inputs were read."""
     return any(node.GetScene() is None for node in (*nodes.volumes.values(), nodes.segmentation))
+
+
+def _written_at(model: str | None) -> tuple[int, ...]:
+    """When the description of a model or an ensemble was written; nothing for the shipped one."""
+    paths = [Path(model) / name for name in (METADATA, ENSEMBLE)] if model else []
+    return tuple(path.stat().st_mtime_ns for path in paths if path.is_file())
