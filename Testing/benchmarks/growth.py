@@ -146,16 +146,14 @@ def draw(lesions: Rows, slices: Rows, cases: Rows, path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
     panels = (
-        (axes[0], "lesions", lesions, (("first grade, images encoded", 1), ("after an edit of one", 2)), "ms"),
-        (axes[1], "slices of the CT", slices, (("click to grade", 1),), "ms"),
-        (axes[2], "tiny cases in one batch", cases, (("time for each", 1), ("peak memory", 2)), "ms a case, MB"),
+        ("lesions", lesions, (("first grade, images encoded", 1), ("after an edit of one", 2)), "ms"),
+        ("slices of the CT", slices, (("click to grade", 1),), "ms"),
+        ("tiny cases in one batch", cases, (("time for each", 1), ("peak memory", 2)), "ms a case, MB"),
     )
-    for axis, name, rows, lines, unit in panels:
-        if not rows:
-            axis.set_visible(False)
-            continue
+    panels = [panel for panel in panels if panel[1]]
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels), 3.2), layout="constrained", squeeze=False)
+    for axis, (name, rows, lines, unit) in zip(axes[0], panels, strict=True):
         for label, column in lines:
             axis.plot([row[0] for row in rows], [row[column] for row in rows], "o-", markersize=4, label=label)
         axis.set(xlabel=name, ylabel=unit, ylim=(0, None))
