@@ -39,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         for name, parameter in parameters().items():
             if parameter["group"] == group:
                 _add_parameter(heading, name, parameter)
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="read every case, say what was found and about what time and memory the run would take, and stop; nothing "
+        "is written",
+    )
     parser.add_argument("--schema", action="store_true", help="print the JSON schema of a configuration file")
     parser.add_argument("--returnparameterfile", help=argparse.SUPPRESS)
 
@@ -69,6 +75,13 @@ def run(options: argparse.Namespace) -> int:
     lacking = missing_packages()
     if lacking:
         raise ModuleNotFoundError(name=lacking[0])
+    if options.dry_run:
+        from REACTKDTrainLib.training.dry_run import dry_run
+
+        with display_for(sys.stderr) as display:
+            lines = dry_run(options_from(vars(options)), display)
+        print("\n".join(lines), flush=True)
+        return 0
     with make_display(bool(options.returnparameterfile)) as display:
         text, status = _train(options, display)
     if is_first():

@@ -27,6 +27,7 @@ from REACTKDTrainLib.training.device import choose_device
 from REACTKDTrainLib.training.fold import COST, STAGE_SETTINGS, FoldRun, fold_costs
 from REACTKDTrainLib.training.fold_data import FoldData
 from REACTKDTrainLib.training.fold_ensemble import save_ensemble
+from REACTKDTrainLib.training.loggers import RunLogger, logger_names, numbers_of, opened_loggers
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.outputs import Chosen, Result, write_outcome
 from REACTKDTrainLib.training.predictions import Prediction, predict_student, predict_teacher, write_rows
@@ -86,16 +87,14 @@ class Experiment:
                 f"{self.config.student.classes}; leave the number of classes to the task."
             )
         self.store = self.config.data.store(self.cache, self.task)
+        self._loggers: list[RunLogger] = []
 
     def run(self) -> Result:
         """Everything, in order; what an earlier run finished is not done again."""
         if self.processes.first:
             self.stop.clear()  # first of all, so that a stop asked for from now on is obeyed
         self.on_progress(0.0, "opening the cohort")
-        self._check_batches()
-        self._check_unlabeled()
-        cohorts = self._open()
-        self._check_teachers(self._chosen(self._splits(cohorts)))
+        cohorts, _ = self.checked()
         record = describe_run(self.config, cohorts, self.device, self.processes)
         new = not (self.output / RECORD).exists()
         if self.processes.first:
@@ -112,14 +111,28 @@ class Experiment:
             add_unreadable(self.output, record, cohorts)
             add_native_dose(self.output, truncated)
         record = describe_run(self.config, cohorts, self.device, self.processes)
-        return self._train(cohorts, self._splits(cohorts), record)
+        names = logger_names(self.options.loggers) if self.processes.first else []
+        with opened_loggers(names, self.output, self.config.to_dict()) as self._loggers:
+            result = self._train(cohorts, self._splits(cohorts), record)
+            for logger in self._loggers:
+                logger.add("measures", 0, numbers_of({"macro_auc": result.macro_auc, "accuracy": result.accuracy}))
+        return result
+
+    def checked(self) -> tuple[dict[str, Cohort], list[tuple[Split, int]]]:
+        """Cohorts by role and the folds to run; all is checked that can be before a case is read."""
+        self._check_batches()
+        self._check_unlabeled()
+        cohorts = self._open()
+        chosen = self._chosen(self._splits(cohorts))
+        self._check_teachers(chosen)
+        return cohorts, chosen
 
     def _splits(self, cohorts: dict[str, Cohort]) -> list[Split]:
         return make_folds(cohorts["cohort"].graded, self.config.folds, self.config.seed, self.config.data.validation)
 
     def _check_batches(self) -> None:
         """Before anything is prepared: each batch is divided among the processes, and there into parts."""
-        world, parts = self.processes.world, self._done_here()
+        world, parts = self.processes.world, self.parts_done()
         for part, name in STAGE_SETTINGS.items():
             stage = getattr(self.config, name)
             if part in parts and stage.batch % (world * stage.accumulate):
@@ -131,7 +144,7 @@ class Experiment:
                 )
 
     def _check_unlabeled(self) -> None:
-        """Before anything is opened: consistency compares doses."""
+        """Consistency compares doses."""
         if self.options.unlabeled and self.config.loss.consistency and not self.config.data.doses:
             raise UsageError(
                 "CT without grades teaches consistency between doses, but the setting data.doses is false; set it to "
@@ -176,7 +189,7 @@ class Experiment:
         dosed = {case.id for role in roles if role in cohorts for case in cohorts[role].cases}
         make = partial(_prepare_one, self.cache / "doses", self.store, frozenset(dosed))
         own = cases[self.processes.rank :: self.processes.world]
-        self._progress = WeightedProgress(self._parts(cohorts), self.on_progress)
+        self._progress = WeightedProgress(self.costs(cohorts), self.on_progress)
         prepared = self._progress.part("prepare")
         failed = prepare_cases(
             own,
@@ -201,15 +214,16 @@ class Experiment:
         ]
         return {name: reason for part in found for name, reason in part.items()}
 
-    def _parts(self, cohorts: dict[str, Cohort]) -> dict[str, float]:
+    def costs(self, cohorts: dict[str, Cohort]) -> dict[str, float]:
+        """Parts of the run with what each costs relative to preparing a case."""
         parts = {"prepare": COST["prepare"] * sum(len(c) for c in cohorts.values())}
         for split, number in self._chosen(self._splits(cohorts)):
             costs = fold_costs(self.config, split, len(cohorts.get("unlabeled", ())))
-            parts |= {f"{part}{number}": cost for part, cost in costs.items() if part in self._done_here()}
+            parts |= {f"{part}{number}": cost for part, cost in costs.items() if part in self.parts_done()}
             parts[f"predict{number}"] = COST["answers"] * (len(split.test) + len(cohorts.get("external", ())))
         return parts
 
-    def _done_here(self) -> set[str]:
+    def parts_done(self) -> set[str]:
         """Which parts of a fold (see `fold_costs`) the options ask for."""
         stage, asks = self.options.stage, self._needs_teacher()
         names = {"views"}
@@ -231,8 +245,7 @@ class Experiment:
     def _needs_teacher(self) -> bool:
         from REACTKDTrainLib.distillation.distiller import make_distiller
 
-        config = self.config
-        return make_distiller(config.method, config.distillation, 1, 1).needs_teacher
+        return make_distiller(self.config.method, self.config.distillation, 1, 1).needs_teacher
 
     def _fold(self, split: Split, number: int, unlabeled: Cohort | None) -> FoldRun:
         return FoldRun(
@@ -248,6 +261,7 @@ class Experiment:
             self.processes,
             self.stop,
             self._progress,
+            loggers=self._loggers,
         )
 
     def _train(self, cohorts: dict[str, Cohort], splits: list[Split], record: dict) -> Result:

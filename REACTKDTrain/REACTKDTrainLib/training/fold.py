@@ -32,6 +32,7 @@ from REACTKDTrainLib.training.checkpoint import load_checkpoint
 from REACTKDTrainLib.training.config import StageConfig, TrainingConfig
 from REACTKDTrainLib.training.device import encode_in_bfloat16
 from REACTKDTrainLib.training.fold_data import FoldData
+from REACTKDTrainLib.training.loggers import RunLogger
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.randomness import seed_of, seeded
 from REACTKDTrainLib.training.stages import (
@@ -90,6 +91,7 @@ class FoldRun:
     teachers: Path | None = None
     shared: FoldRun | None = None
     maps: bool = False
+    loggers: Sequence[RunLogger] = ()
 
     def __post_init__(self) -> None:
         self.seed = seed_of(self.config.seed, "fold", self.number) % 2**31
@@ -253,6 +255,7 @@ class FoldRun:
             self.processes,
             self.stop,
             lambda fraction, text: on_progress(fraction, self.named(text)),
+            loggers=self.loggers,
         ).run()
         stage.module.eval()
 

@@ -94,6 +94,11 @@ GROUPS = {
                 "Skip unreadable cases",
                 "Leave out cases that cannot be read, and list them in run.json, instead of stopping.",
             ),
+            "loggers": (
+                "Loggers",
+                "tensorboard, mlflow, or both with a comma between: what log.csv holds is written there too, on this "
+                "computer. May be empty.",
+            ),
             "cache": (
                 "Cache",
                 "A folder for prepared cases and teachers' answers that several runs may share; by default inside "
@@ -134,6 +139,7 @@ class RunOptions:
     seed: int = -1
     resume: bool = False
     skip_unreadable: bool = False
+    loggers: str = ""
     cache: Annotated[Path | None, Field(json_schema_extra={"element": "string"})] = None
 
     def __post_init__(self) -> None:
@@ -145,6 +151,10 @@ class RunOptions:
             from REACTKDTrainLib.distillation.distiller import check_method
 
             check_method(self.method)
+        if self.loggers:
+            from REACTKDTrainLib.training.loggers import logger_names
+
+            logger_names(self.loggers)
         if self.output.exists() and not self.output.is_dir():
             raise UsageError("The output is a file; give a folder.")
 

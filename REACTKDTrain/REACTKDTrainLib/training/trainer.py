@@ -17,6 +17,7 @@ from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDTrainLib.results.log import CsvLog
 from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
 from REACTKDTrainLib.training.config import StageConfig
+from REACTKDTrainLib.training.loggers import RunLogger, numbers_of
 from REACTKDTrainLib.training.lr_finder import find_lr
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.randomness import order_of, seed_of
@@ -88,7 +89,7 @@ class Trainer:
 
     binding: a hash of configuration and cases; a checkpoint of another one is refused. seconds: at most so long between
     checkpoints (steps since the last one are repeated after a kill, with the same result). stop: looked at before every
-    step.
+    step. loggers: get what log.csv gets.
     """
 
     stage: Stage
@@ -100,6 +101,7 @@ class Trainer:
     stop: StopFile | None = None
     on_progress: OnProgress = no_progress
     seconds: float = 60.0
+    loggers: Sequence[RunLogger] = ()
 
     def run(self) -> None:
         """Train to the end, from the last checkpoint if there is one; the module then holds the best weights.
@@ -125,6 +127,8 @@ class Trainer:
                 row |= self._validate(state)
             if log is not None:
                 log.add(row)
+            for logger in self.loggers:
+                logger.add(f"{self.folder.parent.name}/{self.folder.name}", self.step - 1, numbers_of(row))
             if looked or time.monotonic() - saved > self.seconds:
                 self._save(state)
                 saved = time.monotonic()

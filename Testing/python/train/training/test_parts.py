@@ -34,7 +34,7 @@ def test_a_run_knows_its_parts(stage: str, method: str, expected: set[str], tmp_
     options = RunOptions(COHORT, tmp_path, stage=stage, method=method, folds=2, fold=1)
     config = options.training_config("tiny")
     experiment = Experiment(options, config, torch.device("cpu"), Processes(), no_progress)
-    parts = experiment._parts({"cohort": open_cohort(COHORT)})
+    parts = experiment.costs({"cohort": open_cohort(COHORT)})
     assert set(parts) == {"prepare", "predict1"} | {f"{name}1" for name in expected | {"views"}}
     assert all(cost > 0 for cost in parts.values())
 

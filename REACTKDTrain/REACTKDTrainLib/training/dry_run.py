@@ -1,0 +1,176 @@
+"""A dry run: every case is read, what a training would find and take is said, and nothing is written."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.masks.regions import regions_of
+from REACTKDLib.core.progress import OnProgress, no_progress
+from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.text import plural
+from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
+from REACTKDTrainLib.cohorts.folds import Split
+from REACTKDTrainLib.cohorts.open_cohort import size_of
+from REACTKDTrainLib.models.teacher import Teacher
+from REACTKDTrainLib.progress import duration
+from REACTKDTrainLib.training.device import choose_device
+from REACTKDTrainLib.training.experiment import Experiment
+from REACTKDTrainLib.training.fold import STAGE_SETTINGS
+from REACTKDTrainLib.training.fold_data import ROOM_VOXELS
+from REACTKDTrainLib.training.options import RunOptions
+from REACTKDTrainLib.training.processes import Processes
+from REACTKDTrainLib.training.record import describe_cohort
+
+_TIMED = 3  # cases that are prepared, and not only read, to know what that takes
+_BYTES = 4
+_OPTIMIZED = 4  # times the parameters: weights, gradients and AdamW's two moments
+
+
+@dataclass
+class Found:
+    """What reading the cases of a cohort found. seconds: of preparing one; voxels: of the network's box of one."""
+
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
+    spacings: list[np.ndarray] = field(default_factory=list)
+    liver_ml: list[float] = field(default_factory=list)
+    lesions: list[int] = field(default_factory=list)
+    bytes_read: int = 0
+    seconds: list[float] = field(default_factory=list)
+    voxels: list[int] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+
+def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[str]:
+    """Everything that a training checks before it begins, and every case read; nothing is written.
+
+    Returns: lines for people: cohorts, classes, sizes, folds, steps, estimated time and memory, cases that cannot be
+    read. Raises: what `run_experiment` raises before it begins, as for a class with fewer patients than folds.
+
+    Example:
+        >>> print("\\n".join(dry_run(RunOptions("phantom:hospital?cases=24&size=tiny", Path("run")))))
+    """
+    config = options.training_config(size_of(options.cohort), options.read_task())
+    run = Experiment(options, config, choose_device(options.device), Processes(), on_progress)
+    cohorts, chosen = run.checked()
+    total, done, lines, found = sum(map(len, cohorts.values())), 0, [], {}
+    for role, cohort in cohorts.items():
+        found[role] = Found()
+        for case in cohort.cases:
+            _read(case, run, found[role])
+            done += 1
+            on_progress(done / total, "reading cases")
+        lines += _cohort_lines(role, cohort, found[role])
+    for split, number in chosen:
+        lines.append(_fold_line(split, number, config.folds))
+    own = found["cohort"]
+    if not own.voxels:
+        raise UsageError(f"No case of the cohort {cohorts['cohort'].name} can be read; the first: {own.failed[0][1]}")
+    lines += _step_lines(run, chosen[0][0])
+    lines += [_time_line(run, cohorts, own), _memory_line(run, chosen[0][0], own)]
+    failed = [pair for each in found.values() for pair in each.failed]
+    lines += [f"Case {name} cannot be read: {reason}" for name, reason in failed]
+    if failed:
+        lines.append(f"{plural(len(failed), 'case')} would be left out with --skip-unreadable, or end the run.")
+    return lines
+
+
+def _read(case: CohortCase, run: Experiment, found: Found) -> None:
+    try:
+        opened = case.load()
+        regions = regions_of(opened)
+        if len(found.seconds) < _TIMED:
+            started = time.perf_counter()
+            prepared = run.store.make(case)
+            found.seconds.append(time.perf_counter() - started)
+            found.voxels.append(math.prod(prepared.shape))
+    except ReactkdError as error:
+        found.failed.append((case.id, str(error)))
+        return
+    found.shapes.append(opened.reference.array.shape)
+    found.spacings.append(np.linalg.norm(opened.reference.ijk_to_ras[:3, :3], axis=0))
+    found.liver_ml.append(sum(region.volume_ml for region in regions.regions))
+    found.lesions.append(len(regions.lesions))
+    size = sum(volume.array.nbytes for volume in opened.volumes.values()) + opened.liver.nbytes + opened.tumor.nbytes
+    found.bytes_read = max(found.bytes_read, size)
+
+
+def _cohort_lines(role: str, cohort: Cohort, found: Found) -> list[str]:
+    about = describe_cohort(cohort)
+    classes = ", ".join(f"{name} {count}" for name, count in about["grades"].items() if count or name != "none")
+    images = Counter("+".join(case.modalities) for case in cohort.cases)
+    name = {"cohort": "Cohort", "unlabeled": "Unlabeled cohort", "external": "External cohort"}[role]
+    lines = [
+        f"{name} {cohort.name}: {plural(about['cases'], 'case')} of {plural(about['patients'], 'patient')}; {classes}.",
+        "  images: " + ", ".join(f"{key} {count}" for key, count in images.most_common()),
+    ]
+    if cohort.skipped:
+        lines.append(f"  left out by the cohort: {len(cohort.skipped)}; the first, {cohort.skipped[0][0]}: "
+                     f"{cohort.skipped[0][1]}")  # fmt: skip
+    if found.shapes:
+        low, high = (f(np.array([s[::-1] for s in found.shapes]), axis=0) for f in (np.min, np.max))
+        least, most = (f(found.spacings, axis=0) for f in (np.min, np.max))
+        lines += [
+            f"  voxels: {_range(low, high, '{:d}')}, of {_range(least, most, '{:.3g}')} mm",
+            f"  liver {min(found.liver_ml):.0f} to {max(found.liver_ml):.0f} ml; {sum(found.lesions)} lesions, "
+            f"{min(found.lesions)} to {max(found.lesions)} in a case",
+        ]
+    return lines
+
+
+def _range(low: np.ndarray, high: np.ndarray, form: str) -> str:
+    first, last = (" x ".join(form.format(v) for v in values.tolist()) for values in (low, high))
+    return first if first == last else f"{first} to {last}"
+
+
+def _fold_line(split: Split, number: int, folds: int) -> str:
+    parts = {"training": split.train, "validation": split.validation} | ({"test": split.test} if folds > 1 else {})
+    text = []
+    for name, cases in parts.items():
+        grades = [case.grade for case in cases]
+        text.append(f"{len(cases)} {name} ({'/'.join(str(grades.count(g)) for g in range(max(grades) + 1))})")
+    return f"Fold {number + 1} of {folds}: {', '.join(text)}; cases of each class in brackets."
+
+
+def _step_lines(run: Experiment, split: Split) -> list[str]:
+    text = []
+    for part, name in STAGE_SETTINGS.items():
+        stage = getattr(run.config, name)
+        steps = stage.steps or max(len(split.train) // stage.batch, 1) * stage.epochs
+        if part in run.parts_done() and steps:
+            text.append(f"{part.replace('-', ' ')} {steps} of {stage.batch}")
+    return [f"Steps in a fold, of cases: {', '.join(text)}."]
+
+
+def _time_line(run: Experiment, cohorts: dict[str, Cohort], found: Found) -> str:
+    each = float(np.median(found.seconds))
+    parts = run.costs(cohorts)
+    prepare = parts.pop("prepare") * each / run.options.workers
+    return (
+        f"Time, about: {duration(prepare)} to prepare ({each:.2g} s a case), {duration(sum(parts.values()) * each)} to "
+        "train on a CPU like this one, less on a GPU. No step was timed: it may take half or twice as long."
+    )
+
+
+def _memory_line(run: Experiment, split: Split, found: Found) -> str:
+    config, voxels = run.config, max(found.voxels)
+    views = len(split.train) * config.data.views + len(split.validation)
+    kept = max(min(views, ROOM_VOXELS // voxels), 1)
+    images = len(config.student.modalities)
+    view = voxels * _BYTES * (images + 1 + float(np.mean(found.lesions)))
+    models = sum(p.numel() for model in (Student(config.student), Teacher(config.teacher)) for p in model.parameters())
+    total = kept * view + found.bytes_read + models * _BYTES * _OPTIMIZED
+    return (
+        f"Memory, about: {_gb(total)}: {_gb(kept * view)} for {plural(kept, 'view')}, {_gb(found.bytes_read)} for the "
+        f"largest case as it is read, {_gb(models * _BYTES * _OPTIMIZED)} for networks and optimizers; and what a "
+        "step's batch needs inside the networks, which accumulate divides."
+    )
+
+
+def _gb(size: float) -> str:
+    return f"{size / 1e9:.2f} GB"

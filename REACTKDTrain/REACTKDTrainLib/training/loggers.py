@@ -1,0 +1,160 @@
+"""Loggers of a run, by name, beside log.csv and the JSON files, which every run has: TensorBoard and MLflow.
+
+Both write on this computer: no account, no server, nothing sent. Their packages are an extra, and are imported when a
+run asks for them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.text import shown
+from REACTKDLib.core.writing.atomic import write_text
+
+_ROWS = 50  # written to MLflow at once: each time is a transaction
+
+
+class RunLogger(ABC):
+    """One logger of a run. modules, packages: what it imports, and how that is installed."""
+
+    modules: ClassVar[tuple[str, ...]] = ()
+    packages: ClassVar[str] = ""
+
+    @abstractmethod
+    def __init__(self, folder: Path, settings: Mapping[str, Any]):
+        """folder: of the run, which may be resumed. settings: the JSON form of the run's configuration."""
+
+    @abstractmethod
+    def add(self, part: str, step: int, values: Mapping[str, float]) -> None:
+        """Numbers of one step. part: 'fold0/student', or 'measures' for those at the end of the run."""
+
+    @abstractmethod
+    def close(self, finished: bool) -> None:
+        """Write what is left. finished: False where the run was stopped or failed."""
+
+
+class TensorBoard(RunLogger):
+    """Event files in the folder `tensorboard`: `tensorboard --logdir my-run/tensorboard`."""
+
+    modules, packages = ("tensorboard",), "tensorboard"
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]):
+        self._folder, self._writers = Path(folder) / "tensorboard", {}
+
+    def add(self, part: str, step: int, values: Mapping[str, float]) -> None:
+        """See `RunLogger`; steps of an earlier run that are repeated are hidden."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        if part not in self._writers:
+            self._writers[part] = SummaryWriter(str(self._folder / part), purge_step=step)
+        for name, value in values.items():
+            self._writers[part].add_scalar(name, value, step)
+
+    def close(self, finished: bool) -> None:
+        """See `RunLogger`."""
+        for writer in self._writers.values():
+            writer.close()
+
+
+class MLflow(RunLogger):
+    """A run in the experiment `reactkd` of the store that MLFLOW_TRACKING_URI names, by default the file `mlflow.db` in
+    the folder: `mlflow ui --backend-store-uri sqlite:///my-run/mlflow.db`.
+    """
+
+    modules, packages = ("mlflow", "sqlalchemy", "alembic"), "mlflow-skinny sqlalchemy alembic"
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]):
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        from mlflow.tracking import MlflowClient
+
+        store = (
+            os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(Path(folder) / 'mlflow.db').resolve().as_posix()}"
+        )
+        self._client, self._rows = MlflowClient(store), []
+        note = Path(folder) / "mlflow.json"
+        if note.exists():
+            self._run = json.loads(note.read_text(encoding="utf-8"))["run"]
+            self._client.update_run(self._run, status="RUNNING")
+            return
+        found = self._client.get_experiment_by_name("reactkd")
+        experiment = found.experiment_id if found else self._client.create_experiment("reactkd")
+        self._run = self._client.create_run(experiment).info.run_id
+        write_text(note, json.dumps({"run": self._run}) + "\n")
+        for name, value in _flat(settings):
+            self._client.log_param(self._run, name, str(value)[:500])
+
+    def add(self, part: str, step: int, values: Mapping[str, float]) -> None:
+        """See `RunLogger`."""
+        from time import time
+
+        from mlflow.entities import Metric
+
+        now = int(time() * 1000)
+        self._rows += [Metric(f"{part}/{name}", value, now, step) for name, value in values.items()]
+        if len(self._rows) >= _ROWS:
+            self._flush()
+
+    def close(self, finished: bool) -> None:
+        """See `RunLogger`."""
+        self._flush()
+        self._client.set_terminated(self._run, "FINISHED" if finished else "KILLED")
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._client.log_batch(self._run, metrics=self._rows)
+        self._rows = []
+
+
+LOGGERS: dict[str, type[RunLogger]] = {"tensorboard": TensorBoard, "mlflow": MLflow}
+
+
+def logger_names(text: str) -> list[str]:
+    """Names with commas between, each once.
+
+    Raises: UsageError for one that there is not, or whose packages are not installed.
+    """
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in LOGGERS:
+            raise UsageError(f"There is no logger {shown(repr(name))}; choose {' or '.join(LOGGERS)}.")
+        if any(find_spec(module) is None for module in LOGGERS[name].modules):
+            packages = LOGGERS[name].packages
+            raise UsageError(
+                f"The logger {name} needs packages that are not installed; leave it out, or install them: pip install "
+                f"{packages}."
+            )
+    return names
+
+
+@contextmanager
+def opened_loggers(names: Sequence[str], folder: Path, settings: Mapping[str, Any]) -> Iterator[list[RunLogger]]:
+    """The loggers of a run, around it; of several processes in the first alone."""
+    found = [LOGGERS[name](folder, settings) for name in names]
+    finished = False
+    try:
+        yield found
+        finished = True
+    finally:
+        for logger in found:
+            logger.close(finished)
+
+
+def numbers_of(row: Mapping[str, object]) -> dict[str, float]:
+    """What of a row of log.csv is a measure."""
+    return {k: float(v) for k, v in row.items() if k not in ("epoch", "step") and isinstance(v, int | float)}
+
+
+def _flat(settings: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{where}{name}.")
+        else:
+            yield f"{where}{name}", value

@@ -1,0 +1,56 @@
+"""`--dry-run`: every case is read, what was found is said, and nothing is written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.cohorts.base import Cohort
+from REACTKDTrainLib.cohorts.folds import FoldsImpossible
+from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.training import experiment
+from REACTKDTrainLib.training.dry_run import dry_run
+from REACTKDTrainLib.training.options import RunOptions
+from support.small_training import write_config
+
+
+def opened(spec: str, size: str, whole: bool, *others) -> Cohort:
+    """The cohort; all of its cases hold one patient's images, which is drawn once, and the last cannot be read."""
+    cohort = open_cohort(spec, size, whole, *others)
+    one = cohort.cases[0].load()
+
+    def unreadable():
+        raise UsageError("Its liver is empty.")
+
+    cases = [replace(case, load=lambda: one) for case in cohort.cases[:-1]]
+    return replace(cohort, cases=(*cases, replace(cohort.cases[-1], load=unreadable)))
+
+
+def test_it_says_what_it_found_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiment, "open_cohort", opened)
+    config = write_config(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    told, seen = {"cohort": "phantom:hospital?cases=16&size=tiny", "folds": 2, "config": config}, []
+    lines = dry_run(RunOptions(output=tmp_path / "out", **told), lambda fraction, text: seen.append(fraction))
+    text = "\n".join(lines)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert seen[-1] == 1.0 and len(seen) == 16
+    assert lines[0].startswith("Cohort phantom hospital: 16 cases of 16 patients; well ")
+    assert "images: ct+fdg+acetate 16" in text and re.search(r"voxels: \d+ x \d+ x \d+, of .* mm\n", text)
+    assert re.search(r"\n  liver \d{3,4} to \d{4} ml; \d+ lesions, \d to \d in a case\n", text)
+    assert re.search(r"Fold 2 of 2: \d training \(\d/\d/\d\), \d validation \(\d/\d/\d\), 8 test", text)
+    assert "Steps in a fold, of cases: teacher heads " in text and re.search(r"Time, about: .* to prepare", text)
+    assert re.search(r"Memory, about: 0\.\d\d GB", text)
+    assert lines[-2].endswith("cannot be read: Its liver is empty.") and "1 case would be left out" in lines[-1]
+
+
+def test_a_class_with_fewer_patients_than_folds_is_said_before_a_case_is_read(tmp_path: Path) -> None:
+    seen: list[str] = []
+    options = RunOptions("phantom:hospital?cases=12&size=tiny", tmp_path / "out", folds=8)
+    with pytest.raises(FoldsImpossible, match="Only . patients have the grade .* choose fewer folds"):
+        dry_run(options, lambda fraction, text: seen.append(text))
+    assert not seen and not (tmp_path / "out").exists()

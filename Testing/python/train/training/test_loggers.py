@@ -1,0 +1,59 @@
+"""Loggers by name: what log.csv holds reaches each of them; unknown ones and missing packages are refused at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.results.log import read_log
+from REACTKDTrainLib.training import loggers
+from REACTKDTrainLib.training.loggers import LOGGERS, RunLogger, logger_names, opened_loggers
+from REACTKDTrainLib.training.options import RunOptions
+from support.line_stage import CONFIG, Killed, trainer
+
+
+class Kept(RunLogger):
+    """Keeps what it gets."""
+
+    def __init__(self, folder, settings):
+        self.folder, self.settings, self.rows, self.ended = folder, settings, [], []
+
+    def add(self, part, step, values):
+        self.rows.append((part, step, values))
+
+    def close(self, finished):
+        self.ended.append(finished)
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LOGGERS, "kept", Kept)
+
+
+def test_a_logger_gets_the_numbers_of_the_log(kept, tmp_path: Path) -> None:
+    with opened_loggers(logger_names("kept, kept"), tmp_path, {"seed": 3}) as (logger,):
+        trainer(tmp_path / "fold0" / "line", config=replace(CONFIG, epochs=2), loggers=[logger]).run()
+    rows = read_log(tmp_path / "fold0" / "line" / "log.csv")
+    assert [(part, step) for part, step, _ in logger.rows] == [("fold0/line", n) for n in range(4)]
+    for row, (_, _, values) in zip(rows, logger.rows, strict=True):
+        assert set(values) == {k for k, v in row.items() if v} - {"epoch", "step"}
+        assert values["loss"] == pytest.approx(float(row["loss"]), rel=1e-5)
+    assert logger.settings == {"seed": 3} and logger.ended == [True]
+
+
+def test_a_logger_knows_of_a_run_that_did_not_end(kept, tmp_path: Path) -> None:
+    with pytest.raises(Killed), opened_loggers(["kept"], tmp_path, {}) as (logger,):
+        trainer(tmp_path / "a", kill_at=2, loggers=[logger]).run()
+    assert logger.ended == [False] and len(logger.rows) == 2
+
+
+def test_what_cannot_be_is_refused_before_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="There is no logger 'wandb'; choose tensorboard or mlflow"):
+        RunOptions("phantom:hospital", tmp_path, loggers="wandb")
+    monkeypatch.setattr(loggers.TensorBoard, "modules", ("no_such_module_anywhere",))
+    with pytest.raises(UsageError, match="tensorboard needs packages that are not installed; .* pip install tensorb"):
+        RunOptions("phantom:hospital", tmp_path, loggers="tensorboard")
+    assert RunOptions("phantom:hospital", tmp_path).loggers == ""
