@@ -1,7 +1,7 @@
 """Loggers of a run, by name, beside log.csv and the JSON files, which every run has: TensorBoard and MLflow.
 
-Both write on this computer: no account, no server, nothing sent. Their packages are an extra, and are imported when a
-run asks for them.
+Both write on this computer: no account, no server, nothing sent. Their packages are no dependency, and are imported
+when a run asks for them.
 """
 
 from __future__ import annotations
