@@ -41,7 +41,7 @@ class TeacherConfig:
     heads: tuple[Heads, Heads, Heads, Heads] = (3, 6, 12, 24)
     width: Annotated[int, Field(ge=1, le=1024)] = 16
     hidden: Annotated[int, Field(ge=1, le=4096)] = 48
-    blocks: tuple[Literal[FIXED_BLOCKS], ...] = FIXED_BLOCKS
+    blocks: tuple[Literal[FIXED_BLOCKS], ...] = ("input", "bands", "shells")
     dropout: Dropout = 0.1
     cbam_kernel: Annotated[int, Field(ge=1, le=31), AfterValidator(_odd)] = 3
     cbam_ratio: Annotated[int, Field(ge=1, le=1024)] = 8

@@ -14,6 +14,7 @@ MOMENT_BASELINES = {
     "input moments": ("input",),
     "band moments": ("input", "bands"),
     "band and shell moments": ("input", "bands", "shells"),
+    "moments and shapes": ("input", "bands", "shells", "shape"),
 }
 
 

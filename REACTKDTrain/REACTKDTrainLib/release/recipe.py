@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
-from REACTKDLib.core.student.config import StudentConfig
+from REACTKDLib.core.student.config import ALL_BLOCKS, StudentConfig
 from REACTKDTrainLib.nodes.train import Recipe
 
 Seeds = tuple[int, int]
@@ -60,7 +60,7 @@ class ReleaseRecipe:
     test: Seeds = (500000, 502000)
     variants: int = 3
     crops: CropRecipe = field(default_factory=CropRecipe)
-    student: StudentConfig = field(default_factory=StudentConfig)
+    student: StudentConfig = StudentConfig(blocks=ALL_BLOCKS)
     encoder: Recipe = Recipe(steps=2000, batch=24, weight_decay=1e-2, node_dropout=0.0, auxiliary=1.0)
     encoder_gain: float | None = 0.01
     heads: Recipe = Recipe(batch=128, modality_dropout=0.5, auxiliary=0.5)
@@ -119,7 +119,7 @@ def _tiny() -> ReleaseRecipe:
         test=(500000, 500016),
         variants=1,
         crops=CropRecipe(size=16, pooled=8, most=2),
-        student=StudentConfig(filters=4, widths=(4, 8, 8), hidden=12),
+        student=StudentConfig(blocks=ALL_BLOCKS, filters=4, widths=(4, 8, 8), hidden=12),
         encoder=replace(recipe.encoder, **few),
         encoder_gain=None,
         heads=replace(recipe.heads, batch=8),

@@ -18,6 +18,7 @@ from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.bundle_metadata import HASH, description_hash
+from REACTKDLib.core.task import HCC_GRADE
 from support.case_files import NAMES, SEGMENTATION, case_arguments, patched_nifti, write_masks
 from support.small_cases import small_case
 
@@ -148,7 +149,7 @@ def test_functions_raise_the_code(spoiled, row):
     _, _, code, words = ROWS[row]
     arguments = build_parser().parse_args(["check", *spoiled])
     with pytest.raises(ReactkdError, match=words) as caught:
-        read_case(arguments)
+        read_case(arguments, HCC_GRADE)
     assert caught.value.code == code
 
 

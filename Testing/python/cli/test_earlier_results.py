@@ -60,7 +60,7 @@ def test_an_unforeseen_fault_moves_them_too(graded, monkeypatch):
 
     output, arguments, _ = graded
 
-    def fault(_: object) -> None:
+    def fault(*_: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(module, "read_case", fault)
@@ -73,7 +73,7 @@ def test_a_stop_changes_nothing(graded, monkeypatch, stop):
 
     output, arguments, before = graded
 
-    def stopped(_: object) -> None:
+    def stopped(*_: object) -> None:
         raise stop
 
     monkeypatch.setattr(module, "read_case", stopped)
@@ -127,11 +127,10 @@ def test_a_case_that_ends_the_process_keeps_no_report(case_folder, bundle_folder
     assert main(list(map(str, arguments))) == 0
     (tmp_path / "hooks").mkdir()
     (tmp_path / "hooks" / "sitecustomize.py").write_text(
-        "import os, sys\n"
-        "if 'batch' in sys.argv or 'REACTKD_BATCH_STATE' in os.environ:\n"
-        "    import REACTKDLib.core.cases.open_job as module\n"
-        "    real = module.open_job\n"
-        "    module.open_job = lambda job, *a, **k: os.abort() if job.case == 'a' else real(job, *a, **k)\n"
+        "import os\n"
+        "import REACTKDLib.core.cases.open_job as module\n"
+        "real = module.open_job\n"
+        "module.open_job = lambda job, *a, **k: os.abort() if job.case == 'a' else real(job, *a, **k)\n"
     )
     root = Path(__file__).resolve().parents[3] / "REACTKD"
     done = run_command(*arguments, PYTHONPATH=f"{tmp_path / 'hooks'}:{root}")

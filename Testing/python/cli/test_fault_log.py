@@ -47,7 +47,7 @@ def test_of_one_case_of_a_batch(case_folder, bundle_folder, folder, tmp_path, mo
     work.write_text(f"case,ct,segmentation\na,{case_folder}/CT.nii.gz,{case_folder}/segmentation.seg.nrrd\n")
     out = tmp_path / "out"
     assert main(["batch", "--worklist", str(work), "--bundle", str(bundle_folder), "--output", str(out)]) == 2
-    assert "commands/batch.py" in logged(folder)
+    assert "commands/batch_case.py" in logged(folder)
     assert "reactkd.log" in (out / "results.csv").read_text(encoding="utf-8")
 
 

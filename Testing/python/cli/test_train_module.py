@@ -125,12 +125,13 @@ def test_defaults_of_the_xml_are_those_of_the_options(tmp_path: Path) -> None:
     assert options_from(told) == RunOptions(cohort="c", output=tmp_path / "o")
 
 
-def test_what_slicer_passes_arrives_in_the_options(tmp_path: Path) -> None:
+def test_what_slicer_passes_arrives_in_the_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("REACTKDTrainLib.training.loggers.find_spec", lambda name: name)  # installed or not
     said = {
         "cohort": "phantom:hospital", "unlabeled": "u", "external": "e", "output": str(tmp_path), "stage": "teacher",
         "method": "kd", "folds": 5, "fold": 2, "teacherEpochs": 3, "studentEpochs": 4, "teacherBatch": 6,
         "studentBatch": 7, "config": "c.json", "device": "cpu", "workers": 2, "seed": 9, "resume": True,
-        "skipUnreadable": True, "cache": "shared",
+        "skipUnreadable": True, "cache": "shared", "task": "t.json", "loggers": "tensorboard",
     }  # fmt: skip
     assert set(said) == {e.findtext("name") for e in INPUTS}
     options = options_from(vars(command_line(arguments_of(XML, said))))
@@ -258,6 +259,7 @@ def test_the_documentation_installs_all_that_slicer_lacks() -> None:
 
 def test_every_package_that_a_training_imports_is_looked_for() -> None:
     optional = {"openpyxl", "pydicom", "highdicom"}  # some cohorts, which say so themselves
+    optional |= {"tensorboard", "mlflow"}  # loggers, asked for by name
     optional |= {"typing_extensions"}  # no package comes without it: torch and pydantic bring it
     found = {}
     for path in (REPOSITORY / "REACTKDTrain" / "REACTKDTrainLib").rglob("*.py"):

@@ -176,8 +176,8 @@ def test_a_list_is_read_case_by_case(files, model, expected, tmp_path):
         assert [name for name, _error in faults] == ["two"] and isinstance(faults[0][1], ReactkdError)
     with pytest.raises(ReactkdError, match="CT"):
         list(read_cases(entries[::-1]))
-    with pytest.raises(UsageError, match="unknown key"):
-        read_cases([{"ct": "a", "color": "red"}])
+    with pytest.raises(UsageError, match="segmentaton"):  # other keys are passed over; a name misspelled is not
+        read_cases([{"ct": "a", "segmentaton": "b"}])
 
 
 def test_a_dicom_folder_is_an_image_of_a_case_and_of_a_list(model, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ def test_of_a_grading(user: Any, nodes: Any, context: Any, logged: Any, monkeypa
 
 
 def test_of_a_callback(user: Any, widget: Any, logged: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(widget.panel.reading, "work", fails)
+    monkeypatch.setattr(widget.panel, "_rounds", deque([fails]))
     user.wait_until(lambda: qt_shim.slot_errors, 5, "the fault in the timer")
     qt_shim.slot_errors.clear()
     assert "gui/panel.py" in logged()

@@ -94,20 +94,6 @@ def test_an_image_that_the_user_left_out_is_not_taken_from_the_guest(user: Any, 
     assert user.find("ctSelector").currentNode() is nodes.volumes[Modality.CT]
 
 
-def test_a_guest_with_an_answer_gives_it_to_no_other_case(user: Any, nodes: Any, tmp_path: Path) -> None:
-    grade(user)
-    save_scene(slicer.mrmlScene, tmp_path / "graded.mrb")
-    slicer.mrmlScene.Clear(0)
-    own = slicer.util.addVolumeFromArray(np.zeros((4, 4, 4), np.int16), name="another patient")
-    user.open_section("inputsSection")
-    user.choose("ctSelector", own)
-    add(str(tmp_path / "graded.mrb"))
-    pause(user)
-    assert user.find("ctSelector").currentNode() is own
-    assert user.find("segmentationSelector").currentNode() is None and user.find("fdgSelector").currentNode() is None
-    assert not user.sees("gradeLabel") and not user.find("gradeButton").enabled
-
-
 def test_a_choice_after_an_import_changes_nothing_else(user: Any, nodes: Any, guest: str) -> None:
     add(guest)
     user.open_section("inputsSection")
@@ -140,3 +126,19 @@ def test_the_case_stays_while_another_module_is_open(application: Any, user: Any
     application.select_module("REACTKD")
     assert user.find("segmentationSelector").currentNode() is nodes.segmentation
     assert user.find("ctSelector").currentNode() is nodes.volumes[Modality.CT]
+
+
+# The last of this file: after a scene was closed and took in a guest, this host files no later node in a hierarchy, and
+# VTK complains when such a scene is saved and added to another.
+def test_a_guest_with_an_answer_gives_it_to_no_other_case(user: Any, nodes: Any, tmp_path: Path) -> None:
+    grade(user)
+    save_scene(slicer.mrmlScene, tmp_path / "graded.mrb")
+    slicer.mrmlScene.Clear(0)
+    own = slicer.util.addVolumeFromArray(np.zeros((4, 4, 4), np.int16), name="another patient")
+    user.open_section("inputsSection")
+    user.choose("ctSelector", own)
+    add(str(tmp_path / "graded.mrb"))
+    pause(user)
+    assert user.find("ctSelector").currentNode() is own
+    assert user.find("segmentationSelector").currentNode() is None and user.find("fdgSelector").currentNode() is None
+    assert not user.sees("gradeLabel") and not user.find("gradeButton").enabled

@@ -9,6 +9,7 @@ import torch
 
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import Student
+from REACTKDTrainLib.data.fixed_nodes import FIXED_BLOCKS
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.evaluation.auc import macro_auc
@@ -141,7 +142,7 @@ def test_teachers_are_the_heads_of_the_whole_teacher():
     own = cases(7)
     table = NodeTable.of(own)
     torch.manual_seed(0)
-    whole = Teacher(TeacherConfig.small()).eval()
+    whole = Teacher(replace(TeacherConfig.small(), blocks=FIXED_BLOCKS)).eval()
     teacher = NodeTeacher(whole.config.hidden).eval()
     for name, head in teacher.heads.items():
         given = {k: v for k, v in whole.heads[name].state_dict().items() if not k.startswith("map_in")}

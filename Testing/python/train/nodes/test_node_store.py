@@ -15,6 +15,7 @@ from REACTKDLib.core.student.node_network import NodeBatch
 from REACTKDLib.core.student.pooling import fused_nodes
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.cohorts.sizes import preparation_of
+from REACTKDTrainLib.data.fixed_nodes import columns_of
 from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.data.view_maker import ViewMaker
@@ -60,7 +61,7 @@ def test_heads_answer_from_nodes_as_from_voxels(stores, student):
         presence = {m: torch.tensor([float(m in subset)]) for m in student.config.modalities}
         with torch.no_grad():
             want = student_forward(student, [view], presence).logits[0]
-            fixed = {m: regions.fixed[m] for m in subset}
+            fixed = {m: regions.fixed[m][:, columns_of(student.config.blocks)] for m in subset}
             batch = NodeBatch(regions.masks.topology, fixed, regions.fused["+".join(subset)])
             got = student.forward_nodes(batch).logits
         assert torch.allclose(got, want, atol=1e-4), subset

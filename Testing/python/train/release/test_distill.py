@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from REACTKDLib.core.student.config import StudentConfig
+from REACTKDLib.core.student.config import ALL_BLOCKS, StudentConfig
 from REACTKDLib.core.student.network import Student
+from REACTKDTrainLib.data.fixed_nodes import FIXED_BLOCKS
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.train import Recipe, new_student, predict
@@ -53,8 +54,8 @@ def test_the_distilled_student_keeps_its_encoder_and_learns(tables):
 def test_an_encoder_joins_a_baseline_without_changing_what_it_says(tables):
     """Before the head is tuned its path from the encoder is at zero."""
     recipe = replace(QUICK, opened=Recipe(steps=1, lr=1e-12, weight_decay=0.0, modality_dropout=0.0))
-    base = new_student(tables["train"], StudentConfig(blocks=("input", "bands", "shells"))).eval()
-    encoder = Student(StudentConfig()).state_dict()
+    base = new_student(tables["train"], StudentConfig(blocks=FIXED_BLOCKS)).eval()
+    encoder = Student(StudentConfig(blocks=ALL_BLOCKS)).state_dict()
     joined = distill.with_encoder(base, encoder, tables["train"], recipe)
     for subset in (("ct",), ("fdg", "acetate")):
         assert torch.allclose(predict(joined, tables["test"], subset), predict(base, tables["test"], subset), atol=1e-5)
@@ -64,8 +65,8 @@ def test_an_encoder_joins_a_baseline_without_changing_what_it_says(tables):
 
 def test_an_encoder_ships_if_it_adds_enough(tables):
     """Its moments say the grade where FDG is given; by CT they say nothing."""
-    base = new_student(tables["train"], StudentConfig(blocks=("input", "bands", "shells"))).eval()
-    encoder = Student(StudentConfig()).state_dict()
+    base = new_student(tables["train"], StudentConfig(blocks=FIXED_BLOCKS)).eval()
+    encoder = Student(StudentConfig(blocks=ALL_BLOCKS)).state_dict()
     recipe = replace(QUICK, opened=Recipe(lr=3e-3, batch=64, steps=30), draws=100)
     found = distill.encoder_gain(base, encoder, tables["train"], tables["validation"], recipe)
     assert not found["ships"] and found["least"] == 0.01 and found["cases"] == 60

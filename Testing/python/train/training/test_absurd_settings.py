@@ -124,7 +124,10 @@ def test_what_the_sizes_and_the_paper_ask_for_is_taken() -> None:
         ({"loss": {"class_weights": [1, "2", 3]}}, "The setting loss.class_weights must be a number, not '2'."),
         ({"loss": {"class_weights": [1]}}, "The setting loss.class_weights is missing, or has too many or too few"),
         ({"loss": {"class_weights": [1, 2]}}, "The settings disagree on the number of classes (student.classes 3, tea"),
-        ({"teacher": {"blocks": ["bands", 3]}}, "The setting teacher.blocks must be 'input', 'bands' or 'shells', not"),
+        (
+            {"teacher": {"blocks": ["bands", 3]}},
+            "The setting teacher.blocks must be 'input', 'bands', 'shells' or 'shape', not",
+        ),
         ({"teacher": 3}, "The setting teacher must be an object of settings, not 3."),
         ({"teacher": {"cbam_kernel": 4}}, "In the settings teacher.cbam_kernel: a kernel must be odd, not 4."),
         ({"student": {"filters": 0}}, "In the settings student: filters must be a whole number from 1 to 256, not 0."),
