@@ -11,7 +11,7 @@ from pathlib import Path
 from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.writing.exchange import exchange
 from REACTKDLib.core.writing.owners import PREFIX
-from REACTKDLib.core.writing.replacing import Stage, recover_now_and_then
+from REACTKDLib.core.writing.replacing import Stage, recover, recover_now_and_then
 
 
 @contextmanager
@@ -37,8 +37,9 @@ def all_or_nothing(output: Path) -> Iterator[Path]:
             _make(home, made)
             if output.exists() and not existed:
                 raise NotADirectoryError(0, "A file has that name")
-            for folder in {output.parent, home}:
-                recover_now_and_then(folder)
+            recover_now_and_then(output.parent)  # may hold thousands of cases
+            if home != output.parent:
+                recover(home)
             stage = Stage(home)
             folder = stage.new if existed else stage.new / output.name
             folder.mkdir(exist_ok=True)

@@ -126,6 +126,7 @@ def test_processes_share_the_threads(monkeypatch: pytest.MonkeyPatch, nothing_le
     assert not set(THREAD_VARIABLES) & set(os.environ)
 
 
+@pytest.mark.slow
 def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch, nothing_left: None) -> None:
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "5")
     with JobPool(threads, Engine(jobs=1, apart=True)) as pool:

@@ -126,7 +126,7 @@ def test_of_several_to_read_ahead_the_last_is_read(make, case, model, tmp_path):
     assert sorted(e.ticket for e in seen if isinstance(e, JobCanceled)) == tickets[:-1]
 
 
-@pytest.mark.parametrize("idle", [True, False], ids=["idle", "at work"])
+@pytest.mark.parametrize("idle", [pytest.param(True, marks=pytest.mark.slow), False], ids=["idle", "at work"])
 def test_killed_from_outside(make, case, model, idle):
     client = make(runner=None if idle else "support.worker_runs:Patient")
     ticket, seen = client.submit(jobs.WarmUp(model) if idle else grade_job(client, case, model)), []

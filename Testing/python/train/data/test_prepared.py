@@ -129,6 +129,7 @@ def test_whatever_changes_the_content_changes_the_key(case: CohortCase, tmp_path
     assert len(set(keys)) == len(keys)
 
 
+@pytest.mark.slow
 def test_another_process_draws_the_same_errors(tmp_path: Path) -> None:
     cases = [phantom_case("hospital", n, "tiny") for n in (3, 4)]
     here = PreparedStore(tmp_path / "here", preparation_of("tiny"), variants=2)

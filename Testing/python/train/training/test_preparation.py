@@ -15,7 +15,7 @@ def fails_for_the_second(case) -> None:
         raise FileMissing("It is not there.")
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_what_fails_is_told_by_case_and_the_rest_is_done(workers: int) -> None:
     done = []
     cases = tiny_cases(3)
