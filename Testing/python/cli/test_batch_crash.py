@@ -122,7 +122,11 @@ def test_when_every_case_crashes_it_says_so(cohort, start, tmp_path):
 
 @pytest.mark.parametrize(
     "number",
-    [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM, signal.SIGKILL],
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        signal.SIGTERM,
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+    ],
     ids=lambda number: number.name,
 )
 def test_a_stop_ends_the_process_that_grades_too(cohort, start, tmp_path, number):

@@ -119,6 +119,7 @@ def test_a_case_that_fails_in_a_second_batch_keeps_no_report(case_folder, bundle
     assert sorted(contents(tmp_path / "out" / "b")) == FILES
 
 
+@pytest.mark.slow
 def test_a_case_that_ends_the_process_keeps_no_report(case_folder, bundle_folder, tmp_path, run_command):
     """The process that is started next moves it."""
     for name in ("a", "b"):

@@ -97,6 +97,7 @@ def test_batch_says_the_given_id_alone(run_command, bundle_folder, patient, plac
     assert holding(ID, *watched) == []
 
 
+@pytest.mark.slow
 def test_a_model_that_was_trained_holds_counts_alone(places, tmp_path) -> None:
     told, watched = places
     listed = cohort(tmp_path / "in" / FOLDER)

@@ -107,6 +107,7 @@ def test_the_models_metadata_fit_monais_schema(finished) -> None:
     jsonschema.validate(metadata, schema)
 
 
+@pytest.mark.slow
 def test_cancel_ends_it_within_a_second_and_the_resumed_run_ends_with_the_same_weights(
     finished, tmp_path: Path, cache: Path
 ) -> None:

@@ -87,6 +87,7 @@ def test_table_and_study(listed, tmp_path):
     assert found["mean"]["auc_aided"]["value"] == pytest.approx((anna["auc_aided"]["value"] + 1) / 2)
 
 
+@pytest.mark.slow
 def test_agreement_of_grades_and_masks(listed, tmp_path):
     done = command("readers", "agreement", listed / "list.csv", "--output", tmp_path / "out.json", "--draws", "100")
     assert done.returncode == 0, done.stderr
