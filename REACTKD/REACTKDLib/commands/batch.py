@@ -22,7 +22,7 @@ from REACTKDLib.core.engine_arguments import add_engine_arguments, engine_of
 from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.job_pool import JobPool
 from REACTKDLib.core.progress import TimeLeft, duration, no_progress
-from REACTKDLib.core.shard import WHOLE, Shard
+from REACTKDLib.core.shard import Shard
 from REACTKDLib.core.text import plural
 
 if TYPE_CHECKING:
@@ -56,13 +56,8 @@ def add_to(commands: Any) -> None:
     add_bundle_arguments(parser)
     add_device_argument(parser)
     add_output_argument(parser)
-    add_engine_arguments(parser)
-    parser.add_argument(
-        "--shard",
-        type=Shard.from_text,
-        default=WHOLE,
-        metavar="I/N",
-        help="for a job array: do part I of N of the cases; all parts take the same --output, and their rows one table",
+    add_engine_arguments(
+        parser, "do part I of N of the cases; all parts take the same --output, and their rows one table"
     )
     parser.set_defaults(run=run)
 

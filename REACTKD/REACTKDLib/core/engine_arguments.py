@@ -7,10 +7,11 @@ import sys
 from dataclasses import replace
 
 from REACTKDLib.core.job_engines import Engine
+from REACTKDLib.core.shard import WHOLE, Shard
 
 
-def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --jobs and --dask."""
+def add_engine_arguments(parser: argparse.ArgumentParser, shard: str) -> None:
+    """Add --jobs, --dask and --shard. shard: what part I of N is, for its help."""
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=int, metavar="N", help="how many processes work at a time (default: 1)")
     where.add_argument(
@@ -19,6 +20,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="work on this Dask cluster, such as tcp://head:8786; its workers see the same files by the same paths",
     )
+    parser.add_argument("--shard", type=Shard.from_text, default=WHOLE, metavar="I/N", help=f"for a job array: {shard}")
 
 
 def engine_of(options: argparse.Namespace, apart: bool = False) -> Engine:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from REACTKDLib.core.engine_arguments import add_engine_arguments, engine_of
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.shard import WHOLE, Shard
 from REACTKDTrainLib.progress import display_for
 
 PRESETS = ("smoke", "quick", "cpu", "gpu")
@@ -27,15 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", action="append", help="nodes, methods, seeds, ablation, external; may be repeated")
     parser.add_argument("--tables", action="store_true", help="write tables and figures of what is there, run nothing")
     parser.add_argument("--ready", action="store_true", help="node level: use the node files that are there, make none")
-    add_engine_arguments(parser)
+    add_engine_arguments(parser, "begin with part I of N of the runs, then help the others; all take the same --output")
     parser.add_argument("--workers", type=int, help=argparse.SUPPRESS)  # the name of the last release
-    parser.add_argument(
-        "--shard",
-        type=Shard.from_text,
-        default=WHOLE,
-        metavar="I/N",
-        help="for a job array: begin with part I of N of the runs, then help the others; all take the same --output",
-    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     page = parser.add_subparsers(dest="what", metavar="page").add_parser(
         "page", help="put a study's tables into a page"
