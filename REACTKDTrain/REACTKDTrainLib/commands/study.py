@@ -1,6 +1,6 @@
 """`study --preset smoke|quick|cpu|gpu --output DIR [--cohort ...] [--part methods]`: the paper's experiments.
 
-`study page OUTPUT docs/study.md` puts the tables of a finished one into a page.
+`study page OUTPUT docs/results/study.md` puts the tables of a finished one into a page.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Masks as another annotator would have drawn them: borders in or out, lesions merged, a lesion missed.
 
 The student's graph is built from such masks and the teacher's from the expert's; then node sets differ, which is the
-setting in which Gromov-Wasserstein has work to do (docs/method.md, Gromov-Wasserstein).
+setting in which Gromov-Wasserstein has work to do (docs/explanation/method.md, Gromov-Wasserstein).
 """
 
 from __future__ import annotations

@@ -194,7 +194,7 @@ class StudentStage(CaseStage):
 
 
 def consistency(native: GraphOutput, degraded: GraphOutput) -> Tensor:
-    """KL(sg p(x) || p(x')) + mean_i (1 - cos(v_i(x), v_i(x'))), the mean over cases (ours: docs/method.md).
+    """KL(sg p(x) || p(x')) + mean_i (1 - cos(v_i(x), v_i(x'))), the mean over cases (ours: docs/explanation/method.md).
 
     native: of the scan as it is, a constant here; degraded: of the same scan at a lower dose.
     """

@@ -163,7 +163,7 @@ def test_a_misspelled_parameter_is_noticed() -> None:
 
 # -- the documentation, in which Slicer would not notice a misspelled parameter: it drops those without a word
 
-PAGE = (REPOSITORY / "docs" / "training.md").read_text(encoding="utf-8")
+PAGE = (REPOSITORY / "docs" / "how-to" / "training.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
@@ -182,7 +182,7 @@ def test_every_parameter_is_documented_and_no_other() -> None:
 def test_what_the_documentation_types_is_understood() -> None:
     names = {e.findtext("name") for e in INPUTS}
     python = "\n".join(blocks("python"))
-    compile(python, "docs/training.md", "exec")
+    compile(python, "docs/how-to/training.md", "exec")
     told = re.findall(r'^    "(\w+)": ', python, re.MULTILINE)
     assert told and set(told) <= names
     assert set(re.findall(r'ParameterAsString\("(\w+)"\)', python)) <= {"macroAUC", "bundle", "accuracy"}

@@ -1,4 +1,4 @@
-"""docs/method.md states the numbers that the code has: a default that changes must change there too."""
+"""docs/explanation/method.md states the numbers that the code has: a default that changes must change there too."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from REACTKDTrainLib.distillation.methods import at, cirkd, crd, cwd, ifvd, mtcm
 from REACTKDTrainLib.training.calibration import RANGE
 from REACTKDTrainLib.training.config import DataConfig, LossConfig, TrainingConfig
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs" / "method.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "explanation" / "method.md").read_text(encoding="utf-8")
 TEXT = " ".join(PAGE.split())
 
 prepare, student, run = Preparation(), StudentConfig(), TrainingConfig()
@@ -93,7 +93,7 @@ STATED = {
 
 @pytest.mark.parametrize("what", STATED)
 def test_the_page_has_the_number_of_the_code(what: str) -> None:
-    assert STATED[what] in TEXT, f"docs/method.md does not say: {STATED[what]}"
+    assert STATED[what] in TEXT, f"docs/explanation/method.md does not say: {STATED[what]}"
 
 
 def test_weights_that_the_page_gives_in_words() -> None:

@@ -5,7 +5,7 @@ deepest way leads over a saddle: its depth is half the neck's width, as a peak's
 a neck where the neck is narrower than 0.7 of the smaller core and parts two pieces of at least 0.5 ml. Pieces follow
 from a watershed of the depth; those that no such neck parts are joined again, the widest neck first.
 
-How 0.7 was chosen, and what it finds and misses: docs/method.md, "Necks".
+How 0.7 was chosen, and what it finds and misses: docs/explanation/method.md, "Necks".
 """
 
 from __future__ import annotations

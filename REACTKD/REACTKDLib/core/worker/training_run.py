@@ -1,6 +1,6 @@
 """A training as its folder tells of it: how far it is, how it learns, what it was worth; and asking it to stop.
 
-The folder is REACTKDTrain's (docs/training.md): `run.json`, `fold<n>/<stage>/log.csv`, `metrics.json`, `bundle`.
+The folder is REACTKDTrain's (docs/how-to/training.md): `run.json`, `fold<n>/<stage>/log.csv`, `metrics.json`, `bundle`.
 Reading needs none of the training's packages, and never disturbs a run that is still writing.
 """
 

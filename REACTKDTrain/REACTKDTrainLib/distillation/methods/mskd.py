@@ -39,7 +39,7 @@ def filtered_loss(student: Tensor, teacher: Tensor, occupancy: Tensor) -> Tensor
 class MultiScaleStyle(MapDistiller, name="mskd"):
     """MSKD-style, re-derived: the article's abstract names Feature Filtering Distillation and Region Graph Distillation
     without added parameters, REACT-KD describes uniform patches, pooled, with cosines between them; the formulas above
-    are ours (docs/method.md, Compared methods).
+    are ours (docs/explanation/method.md, Compared methods).
 
     It is the control of REACT-KD's graph: the same losses on patches instead of anatomical regions. Adapted to 3D:
     cubes of 4 voxels of the fused map, channels standardized over positions. Where channels differ the student's pass a

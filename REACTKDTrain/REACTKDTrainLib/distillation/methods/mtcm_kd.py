@@ -48,7 +48,7 @@ class CrossModalDistillation(Distiller, name="mtcm-kd"):
 
     T multiplies the divergence, not T^2. Teachers, one for each modality, train with the student; w_k are proportional
     to their Dice of the last epoch and sum to 0.10 to 0.15; CDSFL grades the teachers' fused features; 'deep' is an
-    auxiliary head of the student. Adapted (docs/method.md, Compared methods): frozen teachers (the two
+    auxiliary head of the student. Adapted (docs/explanation/method.md, Compared methods): frozen teachers (the two
     branches), so that all methods share them; only CDSFL is trained, with focal loss. In place of Dice the running mean
     of each teacher's probability of the true grade on the training views. CDSFL and the deep head look at the maps at a
     quarter of the grid. The student's own loss has weight 1 here, the rest is divided by 0.75. Divergences act from the
