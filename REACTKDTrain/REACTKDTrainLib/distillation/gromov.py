@@ -2,10 +2,10 @@
 
 L = min over plans pi of sum_ijkl (D^S_ij - D^T_kl)^2 pi_ik pi_jl. The plan is found without gradient, in double
 precision on the CPU, by POT; the value at the fixed plan is then differentiated in closed form, which is the gradient
-of the minimum by the envelope theorem. Cold-started solvers fail just where the loss should vanish (docs/explanation/method.md,
-Gromov-Wasserstein), and entropic or batched ones stay at the product plan for two nodes; so plans start from features,
-and small graphs of one size are solved by enumeration (a concave objective over uniform marginals has an optimum at a
-permutation).
+of the minimum by the envelope theorem. Cold-started solvers fail just where the loss should vanish
+(docs/explanation/method.md, Gromov-Wasserstein), and entropic or batched ones stay at the product plan for two nodes;
+so plans start from features, and small graphs of one size are solved by enumeration (a concave objective over uniform
+marginals has an optimum at a permutation).
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ The value of a set S of nodes is the probability of each class when S alone take
     v(S) = softmax(b + (a_0 s_0 + sum_S a_i s_i) / (a_0 + sum_S a_i))
 
 (`Votes.muted` of all others), and the share of node i is the mean, over all orders in which the nodes may come, of what
-v gains when i comes. Shares of all nodes add up to v(all) - v(none); see docs/explanation/method.md, Head and explanation.
+v gains when i comes. Shares of all nodes add up to v(all) - v(none); see
+docs/explanation/method.md, Head and explanation.
 """
 
 from __future__ import annotations

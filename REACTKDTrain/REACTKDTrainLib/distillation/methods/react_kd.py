@@ -30,8 +30,8 @@ class ReactDistillation(LogitDistillation, name="react-kd"):
     cosines of these; for the node term both sides are projected to one width, which equation 5 leaves open. The
     student's regions may be another annotator's: node and edge terms then compare each of its
     regions with the expert's that it overlaps most (`RegionMasks.matches`), and Gromov-Wasserstein compares the graphs
-    as they are. Where both have the same nodes it adds nothing to the edge term (GW <= edge): docs/explanation/method.md,
-    Gromov-Wasserstein.
+    as they are. Where both have the same nodes it adds nothing to the edge term (GW <= edge):
+    docs/explanation/method.md, Gromov-Wasserstein.
 
     The teacher's projection would be free to collapse if it learned, so it is fixed at its random orthogonal start.
     """
