@@ -22,6 +22,13 @@ done
 
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # two groups share the cores
 
+# A run starts hundreds of Pythons. Where the environment wants no compiled files beside the sources, as images for
+# containers often do, each of them would compile torch anew, twice the time of its import: they go to build instead.
+if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then
+    unset PYTHONDONTWRITEBYTECODE
+    export PYTHONPYCACHEPREFIX="${PYTHONPYCACHEPREFIX:-$PWD/build/bytecode}"
+fi
+
 told="$(mktemp -d)"
 beside=""
 trap 'rm -rf "$told"' EXIT
