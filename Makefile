@@ -6,6 +6,7 @@
 #   make slicer-host  the module in a window beside slice and 3D views, without Slicer (ARGS="--sample poor" to begin with)
 #   make lint         ruff: format and lint
 #   make types        mypy on the public names
+#   make docs         the pages as a site, in build/site
 #   make coverage     the tests, and which lines they reach (build/coverage)
 #   make fuzz         2,000 damaged inputs for every reader (ARGS="--inputs 500 --seed 7 --targets dicom")
 #   make bench        the benchmarks
@@ -31,7 +32,7 @@ endif
 export QT_QPA_PLATFORM ?= offscreen
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow slicer-host lint types coverage fuzz bench gpu-check lists owner release-check clean
+.PHONY: help venv demo test test-slow slicer-host lint types docs coverage fuzz bench gpu-check lists owner release-check clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -63,6 +64,16 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	@$(PY) -m mypy
+
+# The site's packages stay out of the environment that tests run in.
+SITE := build/site-venv
+
+$(SITE)/.ready: Testing/tools/site/requirements.txt
+	@"$(PYTHON)" -m venv $(SITE) && $(SITE)/bin/pip install -q -r $< && touch $@
+
+docs: $(SITE)/.ready
+	@NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict -f Testing/tools/site/mkdocs.yml
+	@echo "Read build/site/index.html."
 
 coverage: $(STAMP)
 	@rm -rf build/coverage && mkdir -p build/coverage

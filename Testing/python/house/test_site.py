@@ -1,0 +1,74 @@
+"""The site shows every page: its navigation is the index, and the index names them all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools.site import pages
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+DOCS = REPOSITORY / "docs"
+INDEX = (DOCS / "README.md").read_text(encoding="utf-8")
+SITE = REPOSITORY / "Testing" / "tools" / "site"
+
+
+def named(nav: list[Any]) -> Iterator[str]:
+    """The pages of a navigation."""
+    for entry in nav:
+        if isinstance(entry, str):
+            yield entry
+        else:
+            yield from named([page for pages_of_it in entry.values() for page in pages_of_it])
+
+
+def test_the_index_names_every_page() -> None:
+    written = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")}
+    records = {f"decisions/{page.name}" for page in (DOCS / "decisions").glob("[0-9]*.md")}
+    notebooks = {f"notebooks/{script.stem}.md" for script in (DOCS / "notebooks").glob("*.py")}
+    shown = set(named(pages.navigation(INDEX)))
+    assert shown - set(pages.PLACES.values()) == (written | notebooks) - records - {"README.md"}
+    sections = [title for entry in pages.navigation(INDEX) if isinstance(entry, dict) for title in entry]
+    assert sections == ["Tutorials", "How-to", "Reference", "Explanation", "Results"]
+
+
+def test_a_page_that_the_index_does_not_name_is_noticed() -> None:
+    without = re.sub(r"^- \[The panel\].*\n", "", INDEX, flags=re.MULTILINE)
+    assert without != INDEX and "reference/reading_room.md" not in set(named(pages.navigation(without)))
+
+
+@pytest.mark.parametrize(
+    ("at", "link", "target"),
+    [
+        ("index.md", "docs/explanation/method.md#losses", "explanation/method.md#losses"),
+        ("pages.md", "../README.md", "index.md"),
+        ("results/reliability.md", "../../README.md", "../index.md"),
+        ("how-to/training.md", "../notebooks/train_a_model.py", "../notebooks/train_a_model.md"),
+        ("notebooks/add_your_own.md", "../../CONTRIBUTING.md", "../contributing.md"),
+        ("contributing.md", "docs/README.md", "pages.md"),
+        ("index.md", "https://example.org/a.md", "https://example.org/a.md"),
+    ],
+)
+def test_links_of_the_repository_lead_to_pages_of_the_site(at: str, link: str, target: str) -> None:
+    class Page:
+        class file:
+            src_uri = at
+
+    assert pages.on_page_markdown(f"[a]({link})", page=Page()) == f"[a]({target})"
+
+
+def test_a_notebook_becomes_a_page() -> None:
+    script = (
+        '# %% [markdown]\n"""# Title\n\nWords.\n"""\n\n# %%\nx = 1\n# -> 1\n\n# %% [markdown]\n# ## Part\n#\n# More.\n'
+    )
+    expected = "# Title\n\nWords.\n\n\n```python\nx = 1\n# -> 1\n```\n\n## Part\n\nMore.\n"
+    assert pages.page_of_notebook(script) == expected
+
+
+def test_what_builds_the_site_is_pinned() -> None:
+    lines = [line for line in (SITE / "requirements.txt").read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
+    assert lines and all(re.fullmatch(r"[\w-]+==[\w.]+", line) for line in lines)

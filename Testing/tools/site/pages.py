@@ -1,0 +1,122 @@
+"""Makes a site of the pages as they are: a hook of MkDocs (`mkdocs.yml` beside this file).
+
+The pages are written for a repository, where links lead to any file. Here the files outside docs/ that they name
+become pages or files of the site, notebooks in script form become pages, the navigation is the index in
+docs/README.md, and formulas and diagrams are drawn when the site is built, so that a browser needs no script for them.
+"""
+
+from __future__ import annotations
+
+import html
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+#: where a file of the repository lies in the site, relative to docs/; all others of docs/ stay where they are
+PLACES = {
+    "README.md": "index.md",
+    "docs/README.md": "pages.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "LICENSE.txt": "LICENSE.txt",
+    "CITATION.cff": "CITATION.cff",
+    "Resources/REACTKD.png": "pictures/icon.png",
+    "Testing/tools/site/site.css": "site.css",
+}
+ORIGINS = {place: name for name, place in PLACES.items()}
+LINK = re.compile(r"(\]\()([^)#\s]+)((?:#[^)\s]+)?\))")
+
+
+def place(name: str) -> str:
+    """Where a file of the repository lies in the site, e.g. `docs/notebooks/a.py` at `notebooks/a.md`."""
+    if name.startswith("docs/notebooks/"):
+        return name.removeprefix("docs/").removesuffix(".py") + ".md"
+    return PLACES.get(name, name.removeprefix("docs/"))
+
+
+def on_config(config: Any) -> Any:
+    """Give MkDocs the navigation, and what draws formulas and diagrams."""
+    from pymdownx.slugs import slugify
+
+    config.nav = navigation((REPOSITORY / "docs" / "README.md").read_text(encoding="utf-8"))
+    fences = {"math": draw_formula, "mermaid": draw_diagram}
+    config.mdx_configs["pymdownx.superfences"] = {
+        "custom_fences": [{"name": name, "class": name, "format": draw} for name, draw in fences.items()]
+    }
+    config.mdx_configs["pymdownx.arithmatex"] = {"generic": True}
+    config.mdx_configs["toc"] = {"slugify": slugify(case="lower"), "permalink": True}
+    return config
+
+
+def navigation(index: str) -> list[Any]:
+    """The front page, then a section for each heading of the index: the first page that each of its items names."""
+    nav: list[Any] = ["index.md"]
+    for title, text in re.findall(r"^## ([^:\n]+).*?\n(.*?)(?=^## |\Z)", index, re.MULTILINE | re.DOTALL):
+        links = re.findall(r"^- (?:[^\[\n]*)\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)", text, re.MULTILINE)
+        pages = [place(posixpath.normpath(posixpath.join("docs", link))) for link in links]
+        nav.append({title: list(dict.fromkeys(page for page in pages if page.endswith(".md")))})
+    return nav
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Take in what lies outside docs/, and notebooks as pages."""
+    from mkdocs.structure.files import File
+
+    for file in list(files):
+        if file.src_uri == "README.md" or file.src_uri.startswith("notebooks/"):
+            files.remove(file)
+    for name, at in PLACES.items():
+        files.append(File.generated(config, at, abs_src_path=str(REPOSITORY / name)))
+    for notebook in sorted((REPOSITORY / "docs" / "notebooks").glob("*.py")):
+        text = page_of_notebook(notebook.read_text(encoding="utf-8"))
+        files.append(File.generated(config, f"notebooks/{notebook.stem}.md", content=text))
+    return files
+
+
+def page_of_notebook(script: str) -> str:
+    """A script in percent form as a page: cells of words as they are, cells of code in fences."""
+    out = []
+    for kind, cell in re.findall(r"^# %%([^\n]*)\n(.*?)(?=^# %%|\Z)", script, re.MULTILINE | re.DOTALL):
+        if "markdown" in kind:
+            out.append(re.sub(r'^# ?|^"""|"""$', "", cell.strip(), flags=re.MULTILINE))
+        else:
+            out.append(f"```python\n{cell.strip()}\n```")
+    return "\n\n".join(out) + "\n"
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Let links lead to where files lie in the site."""
+    at = page.file.src_uri
+    name = ORIGINS.get(at) or "docs/" + (re.sub(r"md$", "py", at) if at.startswith("notebooks/") else at)
+
+    def moved(link: re.Match[str]) -> str:
+        if "://" in link[2]:
+            return link[0]
+        target = place(posixpath.normpath(posixpath.join(posixpath.dirname(name), link[2])))
+        return link[1] + posixpath.relpath(target, posixpath.dirname(at) or ".") + link[3]
+
+    return LINK.sub(moved, markdown)
+
+
+def on_page_content(content: str, **_: Any) -> str:
+    """Draw the formulas within sentences."""
+    from latex2mathml.converter import convert
+
+    formula = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
+    return formula.sub(lambda found: convert(html.unescape(found[1])), content)
+
+
+def draw_formula(source: str, *_: Any, **__: Any) -> str:
+    """A formula on lines of its own as MathML, which browsers draw by themselves."""
+    from latex2mathml.converter import convert
+
+    return f'<div class="formula">{convert(source, display="block")}</div>'
+
+
+def draw_diagram(source: str, *_: Any, **__: Any) -> str:
+    """A Mermaid diagram as SVG."""
+    import mmdr
+
+    return f'<div class="diagram">{mmdr.render(source).svg()}</div>'
