@@ -91,11 +91,11 @@ bench: $(STAMP)
 gpu-check: $(STAMP)
 	@$(PY) Testing/gpu/check.py $(ARGS)
 
-owner: $(STAMP)
-	@$(PY) Testing/tools/owner.py --write "$(OWNER)"
+owner:
+	@$(PYTHON) Testing/tools/release.py --owner "$(OWNER)"
 
-release-check: $(STAMP)
-	@$(PY) Testing/tools/owner.py
+release-check:
+	@$(PYTHON) Testing/tools/release.py
 
 lists: $(STAMP)
 	@$(PY) Testing/tools/cmake_lists.py --write
@@ -103,4 +103,4 @@ lists: $(STAMP)
 	@$(PY) Testing/tools/api_page.py --write
 
 clean:
-	rm -rf build dist .pytest_cache .ruff_cache .hypothesis *.egg-info REACTKD/*.egg-info
+	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info REACTKD/*.egg-info

@@ -109,7 +109,7 @@ def read_case(
         >>> case = read_case("CT.nii.gz", segmentation="masks.seg.nrrd", liver="Liver", tumor=["Tumor 1", "Tumor 2"])
         >>> case = read_case(sitk.ReadImage("CT.nrrd"), liver=liver_array, tumor=tumor_array)
     """
-    task = Task.read(task) if _is_path(task) else task
+    task = _task(task)
     given = {m: image for m, image in zip(Modality, (ct, fdg, acetate), strict=True) if image is not None}
     if not given:
         raise NoVolume(_("No image is given; give a CT, or a PET with masks drawn on it."))
@@ -152,8 +152,8 @@ def read_cases(
         >>> for case in read_cases("cases.json", on_fault=lambda name, error: print(name, error)):
         ...     print(case.id, grade(case, model=model).grade)
     """
-    listed = read_worklist(Path(cases)) if _is_path(cases) else jobs_of_entries(cases, Path())
-    return _read_in_turn(listed, on_fault, Task.read(task) if _is_path(task) else task)
+    listed = read_worklist(Path(cases)) if isinstance(cases, str | os.PathLike) else jobs_of_entries(cases, Path())
+    return _read_in_turn(listed, on_fault, _task(task))
 
 
 def _read_in_turn(
@@ -206,6 +206,10 @@ def _is_path(value: object) -> TypeGuard[PathLike]:
     return isinstance(value, str | os.PathLike)
 
 
+def _task(value: Task | PathLike) -> Task:
+    return value if isinstance(value, Task) else Task.read(value)
+
+
 def _segmentation(value: Any, task: Task) -> Segmentation:
     if isinstance(value, Segmentation):
         return value
@@ -228,8 +232,8 @@ def _two_masks(liver: Any, tumor: Any, reference: Volume, task: Task) -> Segment
     import numpy as np
 
     tumor = np.zeros(reference.shape, dtype=bool) if tumor is None else tumor
-    masks = (_mask(mask, role, reference) for mask, role in zip((liver, tumor), mask_roles(task), strict=True))
-    return two_masks(*masks, task)
+    of_liver, of_tumor = mask_roles(task)
+    return two_masks(_mask(liver, of_liver, reference), _mask(tumor, of_tumor, reference), task)
 
 
 def _mask(value: Any, role: str, reference: Volume) -> RawImage:

@@ -7,6 +7,7 @@ sentence, code and table that speaks of an organ, its lesions or the classes tak
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -123,7 +124,7 @@ class Task:
         return HCC_GRADE if task == HCC_GRADE else task
 
     @classmethod
-    def read(cls, path: Path | str) -> Task:
+    def read(cls, path: str | os.PathLike[str]) -> Task:
         """Return the task of a JSON file. Raises: FileMissing; TaskNotValid, also for a file that is not JSON."""
         path = Path(path)
         if not path.is_file():

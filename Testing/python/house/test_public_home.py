@@ -30,6 +30,8 @@ def test_workflows_call_what_is_there(path: Path) -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
     for named in re.findall(r"(?:requirements-dev\.txt|REACTKD/Resources/\S+\.txt)", content):
         assert (REPOSITORY / named).is_file(), named
+    for named in re.findall(r"\bpython3? (\S+\.py)|uses: \./(\S+)", content):
+        assert (REPOSITORY / "".join(named)).is_file(), named
     assert "\npermissions:\n  contents: read\n" in content, "a workflow may read, and nothing else"
 
 

@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 FOLDERS = ("REACTKD", "REACTKDTrain", "Testing")
 CHECK = REPOSITORY / "Testing" / "support" / "standard_library.py"
 PROMISED = ("3.10", "3.11", "3.12", "3.13")
-# What they need beside our packages; scene and gui need Slicer's libraries, which exist for one Python alone.
+# scene and gui need an application around them, so their own tests import them.
 IMPORTABLE = ("REACTKDLib.core", "REACTKDLib.commands", "REACTKDLib.__main__", "REACTKDTrainLib")
 IMPORT_ALL = """
 import importlib, pkgutil, sys

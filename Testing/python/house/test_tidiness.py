@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
-import os
 import re
 import subprocess
 import sys
@@ -20,9 +18,6 @@ else:
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 MACHINE_PATH = re.compile(r"(?<![\w.:/<>}$-])(/(home|root|Users|work|workspace|mnt|tmp)/[\w.-]+|[A-Z]:\\\\?Users)")
-REAL_DATA = Path(os.environ.get("REACTKD_REAL_DATA", REPOSITORY.parent / "shared" / "data"))
-# The Extensions Index takes a category from its own list; these are the ones that could fit.
-CATEGORIES = {"Quantification", "Nuclear Medicine", "Informatics", "Segmentation", "Radiotherapy"}
 
 
 def tracked_files() -> list[Path]:
@@ -75,31 +70,6 @@ def test_every_python_file_says_what_it_is() -> None:
 def test_the_license_is_the_standard_text_of_apache_2() -> None:
     digest = hashlib.sha256((REPOSITORY / "LICENSE.txt").read_bytes()).hexdigest()
     assert digest == "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
-
-
-def index_entry() -> dict[str, object]:
-    return json.loads((REPOSITORY / "Resources" / "REACTKD.json").read_text(encoding="utf-8"))
-
-
-def test_the_index_entry_agrees_with_the_project() -> None:
-    entry = index_entry()
-    cmake = (REPOSITORY / "CMakeLists.txt").read_text(encoding="utf-8")
-    assert "project(REACTKD)" in cmake, "the extension's name is the entry's file name"
-    assert f'set(EXTENSION_DEPENDS "{" ".join(entry["build_dependencies"])}")' in cmake
-    assert entry["category"] in CATEGORIES
-    repository = str(entry["scm_url"]).removesuffix(".git")
-    assert repository.rpartition("/")[2].startswith("Slicer"), "the index takes no other names"
-    assert f'EXTENSION_HOMEPAGE "{repository}' in cmake
-
-
-def test_the_index_entry_fits_its_schema() -> None:
-    jsonschema = pytest.importorskip("jsonschema")
-    path = REAL_DATA / "schemas" / "slicer-extension-catalog-entry-v1.0.2.json"
-    if not path.is_file():
-        pytest.skip("the schema of the Extensions Index is not here (REACTKD_REAL_DATA)")
-    schema = json.loads(path.read_text(encoding="utf-8"))
-    jsonschema.validate(index_entry(), schema)
-    assert index_entry()["$schema"] == schema["$id"]
 
 
 def requirements(lines: list[str]) -> dict[str, set[str]]:
