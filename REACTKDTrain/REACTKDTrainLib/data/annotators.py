@@ -6,6 +6,7 @@ setting in which Gromov-Wasserstein has work to do (docs/explanation/method.md, 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Annotated
 
@@ -13,10 +14,14 @@ import numpy as np
 from pydantic import Field
 
 from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.masks.depth import signed_depth
+from REACTKDLib.core.masks.regions import Box
 from REACTKDTrainLib.settings import Probability, settings
 
 Masks = tuple[np.ndarray, np.ndarray]
+Placed = tuple[Box, np.ndarray]  # a box, and a bool mask in it
 Millimeters = Annotated[float, Field(ge=0, le=30)]
+_FULL = np.ones((3, 3, 3), dtype=bool)
 _SMOOTH_MM = 6.0  # how far an annotator's wandering from the border keeps its direction
 
 
@@ -39,78 +44,116 @@ class MaskPerturbation:
     drop: Probability = 0.3
 
 
+class Outlines:
+    """An expert's masks, measured once for all annotators who draw them anew.
+
+    Args:
+        liver, tumor: bool (D, H, W).
+        spacing_kji: (3,) mm along these axes.
+        how: how far masks wander.
+
+    Example:
+        >>> outlines = Outlines(case.liver, case.tumor, spacing_kji, MaskPerturbation())
+        >>> liver, tumor = outlines.drawn(np.random.default_rng(0))
+    """
+
+    def __init__(self, liver: np.ndarray, tumor: np.ndarray, spacing_kji: np.ndarray, how: MaskPerturbation):
+        from scipy.ndimage import find_objects, label
+
+        self.spacing, self.how = np.asarray(spacing_kji, dtype=float), how
+        self.liver = liver | tumor
+        self.liver_box = bounding_box(self.liver)
+        self.lesions: list[_Lesion] = []
+        box = bounding_box(tumor)
+        if box is not None:
+            self.box = _padded(box, (how.border_mm + 3 * how.wander_mm + how.merge_mm / 2) / self.spacing, tumor.shape)
+            parts, count = label(tumor[self.box], structure=_FULL)
+            boxes = find_objects(parts)
+            for n in np.argsort(-np.bincount(parts.ravel(), minlength=count + 1)[1:], kind="stable"):
+                own = _padded(boxes[n], (how.border_mm + 3 * how.wander_mm) / self.spacing, parts.shape)
+                part = parts[own] == n + 1
+                self.lesions.append(_Lesion(own, part, signed_depth(part, self.spacing)))
+
+    def drawn(self, rng: np.random.Generator) -> Masks:
+        """Draw the masks anew, with an annotator's errors.
+
+        Returns:
+            (liver, tumor), bool (D, H, W), with every lesion inside the liver. The largest lesion never goes, and
+            nothing is left without a voxel.
+        """
+        how = self.how
+        liver = _moved_liver(self.liver, self.liver_box, self.spacing, rng.uniform(-how.liver_mm, how.liver_mm))
+        out = np.zeros_like(self.liver)
+        if self.lesions:
+            lesions = list(self.lesions)
+            if len(lesions) > 1 and rng.random() < how.drop:
+                del lesions[rng.integers(1, len(lesions))]
+            drawn = [lesion.moved(self.spacing, rng, how) for lesion in lesions]
+            tumor, own = out[self.box], liver[self.box]
+            if rng.random() < how.merge:
+                drawn += _bridges(drawn, self.spacing, how.merge_mm, tumor.shape)
+            for box, mask in drawn:
+                tumor[box] |= mask
+            own |= tumor
+        return liver, out
+
+
 def perturb_masks(
     liver: np.ndarray, tumor: np.ndarray, spacing_kji: np.ndarray, rng: np.random.Generator, how: MaskPerturbation
 ) -> Masks:
-    """Draw the masks anew, with an annotator's errors.
-
-    liver, tumor: bool (D, H, W); spacing_kji: (3,) mm along these axes. Returns (liver, tumor), bool, with every lesion
-    inside the liver. The largest lesion never goes, and nothing is left without a voxel.
-    """
-    from scipy.ndimage import label
-
-    spacing = np.asarray(spacing_kji, dtype=float)
-    liver = _moved_liver(liver | tumor, spacing, rng.uniform(-how.liver_mm, how.liver_mm))
-    out = np.zeros_like(tumor)
-    box = bounding_box(tumor)
-    if box is not None:
-        box = _padded(box, (how.border_mm + 3 * how.wander_mm + how.merge_mm / 2) / spacing, tumor.shape)
-        parts, count = label(tumor[box], structure=np.ones((3, 3, 3), dtype=bool))
-        sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
-        order = np.argsort(-sizes, kind="stable") + 1
-        if count > 1 and rng.random() < how.drop:
-            order = np.delete(order, rng.integers(1, count))
-        drawn = [_moved_lesion(parts == index, spacing, rng, how) for index in order]
-        if rng.random() < how.merge:
-            drawn += _bridges(drawn, spacing, how.merge_mm)
-        out[box] = np.logical_or.reduce(drawn)
-    return liver | out, out
+    """Draw masks anew once; see `Outlines`, which does it many times."""
+    return Outlines(liver, tumor, spacing_kji, how).drawn(rng)
 
 
-def _padded(box, reach, shape):
+def _padded(box: Box, reach: np.ndarray, shape: tuple[int, ...]) -> Box:
     pad = np.ceil(reach).astype(int) + 1
     return tuple(slice(max(s.start - p, 0), min(s.stop + p, n)) for s, p, n in zip(box, pad, shape, strict=True))
 
 
-def _moved_lesion(mask: np.ndarray, spacing: np.ndarray, rng: np.random.Generator, how: MaskPerturbation) -> np.ndarray:
-    """Move a lesion's border by a constant and a smooth field; a lesion that would vanish stays as it is."""
-    from scipy.ndimage import distance_transform_edt, gaussian_filter
+@dataclass(frozen=True, eq=False)
+class _Lesion:
+    """box: where it lies, with room for its border to move. mask: bool (d, h, w) there. depth: see `signed_depth`."""
 
-    shift = rng.uniform(-how.border_mm, how.border_mm)
-    seed = rng.integers(2**32)  # drawn whatever the box, so that one lesion's size does not shift the others' numbers
-    box = _padded(bounding_box(mask), (how.border_mm + 3 * how.wander_mm) / spacing, mask.shape)
-    part = mask[box]
-    field = gaussian_filter(np.random.default_rng(seed).standard_normal(part.shape), _SMOOTH_MM / spacing)
-    field *= how.wander_mm / max(float(field.std()), 1e-9)
-    half = float(spacing.mean()) / 2
-    inside = distance_transform_edt(np.pad(part, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
-    depth = np.where(part, inside - half, half - distance_transform_edt(~part, sampling=spacing))
-    moved = _largest_piece(depth > shift + field)
-    out = np.zeros_like(mask)
-    out[box] = moved if moved.any() else part
-    return out
+    box: Box
+    mask: np.ndarray
+    depth: np.ndarray
+
+    def moved(self, spacing: np.ndarray, rng: np.random.Generator, how: MaskPerturbation) -> Placed:
+        """Move the border by a constant and a smooth field; a lesion that would vanish stays as it is."""
+        from scipy.ndimage import gaussian_filter
+
+        shift = rng.uniform(-how.border_mm, how.border_mm)
+        seed = rng.integers(
+            2**32
+        )  # drawn whatever the box, so that one lesion's size does not shift the others' numbers
+        field = gaussian_filter(np.random.default_rng(seed).standard_normal(self.mask.shape), _SMOOTH_MM / spacing)
+        field *= how.wander_mm / max(float(field.std()), 1e-9)
+        moved = _largest_piece(self.depth > shift + field)
+        return self.box, moved if moved.any() else self.mask
 
 
 def _largest_piece(mask: np.ndarray) -> np.ndarray:
     """A hand draws one outline: what a wandering border cuts off is not another lesion."""
     from scipy.ndimage import label
 
-    parts, count = label(mask, structure=np.ones((3, 3, 3), dtype=bool))
+    parts, count = label(mask, structure=_FULL)
     return mask if count < 2 else parts == 1 + np.bincount(parts.ravel())[1:].argmax()
 
 
-def _moved_liver(mask: np.ndarray, spacing: np.ndarray, shift_mm: float) -> np.ndarray:
-    """Grow (positive) or shrink a large mask by whole voxels along each axis; where it would vanish it stays."""
+def _moved_liver(mask: np.ndarray, box: Box | None, spacing: np.ndarray, shift_mm: float) -> np.ndarray:
+    """Grow (positive) or shrink a large mask by whole voxels along each axis; where it would vanish it stays.
+
+    box: the smallest one of the mask. Returns an array of its own.
+    """
     steps = np.rint(abs(shift_mm) / spacing).astype(int)
-    box = bounding_box(mask)
     if box is None or not steps.any():
-        return mask
+        return mask.copy()
     box = _padded(box, steps, mask.shape)
     moved = mask[box]
     for axis, reach in enumerate(steps):
         moved = _spread(moved, int(reach), axis) if shift_mm > 0 else ~_spread(~moved, int(reach), axis)
     if not moved.any():
-        return mask
+        return mask.copy()
     out = np.zeros_like(mask)
     out[box] = moved
     return out
@@ -126,11 +169,14 @@ def _spread(mask: np.ndarray, reach: int, axis: int) -> np.ndarray:
     return out
 
 
-def _bridges(lesions: list[np.ndarray], spacing: np.ndarray, gap_mm: float) -> list[np.ndarray]:
-    """What lies between lesions that are at most `gap_mm` apart: one outline drawn around both would hold it."""
+def _bridges(lesions: list[Placed], spacing: np.ndarray, gap_mm: float, shape: tuple[int, ...]) -> list[Placed]:
+    """What lies between lesions that are at most `gap_mm` apart: one outline drawn around both would hold it.
+
+    shape: (D, H, W) of the array that the lesions' boxes and those returned lie in.
+    """
     from scipy.ndimage import distance_transform_edt
 
-    boxes = [bounding_box(lesion) for lesion in lesions]
+    boxes = [_within(box, bounding_box(mask)) for box, mask in lesions]
     wider = max(2.0, float(spacing.max()))
     found = []
     for n, m in combinations(range(len(lesions)), 2):
@@ -138,12 +184,37 @@ def _bridges(lesions: list[np.ndarray], spacing: np.ndarray, gap_mm: float) -> l
         between = [max(a.start - b.stop, b.start - a.stop, -1) + 1 for a, b in ends]  # whole voxels along each axis
         if float(np.linalg.norm(between * spacing)) > gap_mm:
             continue
-        around = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in ends)
-        around = _padded(around, (gap_mm + wider) / spacing, lesions[n].shape)
-        first, second = (distance_transform_edt(~lesions[k][around], sampling=spacing) for k in (n, m))
-        gap = float(first[lesions[m][around]].min())
+        # a bridge is near both lesions, and what of them it is near to lies no farther from it than its limit
+        reach = (gap_mm + wider) / spacing
+        near = _common(_padded(boxes[n], reach, shape), _padded(boxes[m], reach, shape))
+        around = _padded(near, reach, shape)
+        parts = [_laid_out(lesions[k], around) for k in (n, m)]
+        if not all(part.any() for part in parts):
+            continue
+        own = tuple(slice(s.start - a.start, s.stop - a.start) for s, a in zip(near, around, strict=True))
+        first, second = (distance_transform_edt(~part, sampling=spacing)[own] for part in parts)
+        gap = float(first[parts[1][own]].min(initial=np.inf))
         if gap <= gap_mm:
-            bridge = np.zeros_like(lesions[n])
-            bridge[around] = first + second <= gap + wider
-            found.append(bridge)
+            found.append((near, first + second <= gap + wider))
     return found
+
+
+def _within(box: Box, inner: Box) -> Box:
+    """A box that is given within another."""
+    return tuple(slice(b.start + i.start, b.start + i.stop) for b, i in zip(box, inner, strict=True))
+
+
+def _common(a: Box, b: Box) -> Box:
+    return tuple(slice(max(p.start, q.start), min(p.stop, q.stop)) for p, q in zip(a, b, strict=True))
+
+
+def _laid_out(placed: Placed, around: Box) -> np.ndarray:
+    """A placed mask in another box, cut to it."""
+    box, mask = placed
+    out = np.zeros([s.stop - s.start for s in around], dtype=bool)
+    both = _common(box, around)
+    here, there = (
+        tuple(slice(s.start - o.start, s.stop - o.start) for s, o in zip(both, b, strict=True)) for b in (around, box)
+    )
+    out[here] = mask[there]
+    return out

@@ -13,7 +13,7 @@ from REACTKDLib.core.masks.placement import Placement, place_regions
 from REACTKDLib.core.masks.regions import Box, RegionSet, regions_of
 from REACTKDLib.core.student.prepare import Preparation
 from REACTKDTrainLib.cohorts.sizes import padding_of
-from REACTKDTrainLib.data.annotators import MaskPerturbation, perturb_masks
+from REACTKDTrainLib.data.annotators import MaskPerturbation, Outlines
 from REACTKDTrainLib.data.truth import lesion_nodes_of
 
 ALIGN = 8  # boxes start and end at multiples of this, so that maps at half, a quarter and an eighth have boxes too
@@ -39,10 +39,11 @@ def make_arrays(
     matrix = case.reference.ijk_to_ras
     expert = regions_of(case)
     sets = [expert]
-    for n in range(variants):
-        rng = np.random.default_rng([*seed, n])
-        masks = perturb_masks(case.liver, case.tumor, expert.spacing[::-1], rng, perturbation)
-        sets.append(RegionSet.from_masks(*masks, matrix))
+    if variants:
+        outlines = Outlines(case.liver, case.tumor, expert.spacing[::-1], perturbation)
+        sets += [
+            RegionSet.from_masks(*outlines.drawn(np.random.default_rng([*seed, n])), matrix) for n in range(variants)
+        ]
     placements = [place_regions(regions, grid, shapes=True) for regions in sets]
     box = tuple(slice(0, n) for n in grid.shape) if whole_grid else _case_box(placements, grid)
     arrays = {

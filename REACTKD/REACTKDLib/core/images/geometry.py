@@ -67,14 +67,20 @@ def from_ras_order(array: np.ndarray, ijk_to_ras: np.ndarray) -> np.ndarray:
 
 
 def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
-    """Return the smallest box (three slices) of the true voxels of a (D, H, W) mask, or None when there are none."""
-    box = [slice(0, n) for n in mask.shape]
-    for axis in np.argsort([-stride for stride in mask.strides]):  # the slowest axis first: it cuts the most work
-        others = tuple(a for a in range(3) if a != axis)
-        hits = np.flatnonzero(mask[tuple(box)].any(axis=others))
-        if hits.size == 0:
-            return None
-        box[axis] = slice(box[axis].start + int(hits[0]), box[axis].start + int(hits[-1]) + 1)
+    """Return the smallest box (three slices) of the true voxels of a (D, H, W) mask, or None when there are none.
+
+    Read in the order in which memory holds it, whatever the view: a flipped one takes ten times as long as it lies.
+    """
+    order = np.argsort([-abs(stride) for stride in mask.strides], kind="stable")
+    held = mask[tuple(slice(None, None, -1 if stride < 0 else 1) for stride in mask.strides)].transpose(order)
+    hits = np.flatnonzero(held.reshape(len(held), -1).any(axis=1) if mask.size else ())
+    if hits.size == 0:
+        return None
+    plane = held[hits[0] : hits[-1] + 1].any(axis=0)
+    box = [slice(0, 0)] * 3
+    for axis, found in zip(order, (hits, np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0)))):
+        start, stop, n = int(found[0]), int(found[-1]) + 1, mask.shape[axis]
+        box[axis] = slice(n - stop, n - start) if mask.strides[axis] < 0 else slice(start, stop)
     return tuple(box)
 
 

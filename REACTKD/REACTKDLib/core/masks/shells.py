@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.masks.depth import signed_depth
 from REACTKDLib.core.masks.regions import Box, RegionSet, average_to_grid
 
 #: depth limits in mm, positive inside; the last shell is the outer third of the volume whatever its depth
@@ -28,18 +29,9 @@ def shell_box(regions: RegionSet, index: int) -> Box:
 
 def lesion_depth(regions: RegionSet, index: int) -> tuple[np.ndarray, Box]:
     """Signed depth (mm, positive inside) of region `index` on its padded box, and that box."""
-    from scipy.ndimage import distance_transform_edt
-
     box = shell_box(regions, index)
     mask = regions.labels[box] == regions.regions[index].label
-    sampling = regions.spacing[::-1]
-    half = float(np.mean(sampling)) / 2  # the surface lies half a voxel before the first voxel center
-    inside = distance_transform_edt(np.pad(mask, 1), sampling=sampling)[1:-1, 1:-1, 1:-1]
-    if not mask.all():
-        outside = distance_transform_edt(~mask, sampling=sampling)
-    else:
-        outside = np.zeros(mask.shape)
-    return np.where(mask, inside - half, half - outside).astype(np.float32), box
+    return signed_depth(mask, regions.spacing[::-1]).astype(np.float32), box
 
 
 def shell_occupancy(regions: RegionSet, index: int, grid: Grid) -> np.ndarray:

@@ -83,8 +83,13 @@ def test_bridges_are_where_two_distances_add_up_to_the_gap() -> None:
         for n, m in ((0, 1), (0, 2), (1, 2)):
             gap = away[n][lesions[m]].min()
             wanted += [away[n] + away[m] <= gap + 2.5] if gap <= 6.0 else []
-        have = _bridges(lesions, spacing, 6.0)
-        assert len(have) == len(wanted) and all(np.array_equal(a, b) for a, b in zip(have, wanted, strict=True))
+        whole = tuple(slice(0, n) for n in lesions[0].shape)
+        have = [np.zeros_like(lesions[0]) for _ in wanted]
+        for out, (box, bridge) in zip(
+            have, _bridges([(whole, a) for a in lesions], spacing, 6.0, lesions[0].shape), strict=True
+        ):
+            out[box] = bridge
+        assert all(np.array_equal(a, b) for a, b in zip(have, wanted, strict=True))
         found += len(have)
     assert 3 < found < 18
 
