@@ -1,8 +1,11 @@
-"""`release make --work FOLDER --output MODEL` makes the released model; `release page MODEL` prints its tables."""
+"""`release make --work FOLDER --output MODEL` makes the released model; `release page MODEL` prints its tables;
+`release hybrids --scans SCANS --output FOLDER` asks a model about lesions of known biology in real scans.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -46,6 +49,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     page = kinds.add_parser("page", help="print the tables of a model's metadata as Markdown")
     page.add_argument("bundle", type=Path, help="the model folder")
     page.set_defaults(release=_page)
+
+    hybrids = kinds.add_parser(
+        "hybrids",
+        help="draw lesions of known biology into real scans, and say how well a model grades them there",
+        description="Draws lesions of known biology into real scans with a liver mask and into digital phantoms, "
+        "grades all, and says what differs. No image is written to the output; --work keeps the prepared ones.",
+    )
+    hybrids.add_argument(
+        "--scans", required=True, help="cases with a CT and masks: a folder, a datalist (.json) or a worklist (.csv)"
+    )
+    hybrids.add_argument("--bundle", type=Path, metavar="DIR", help="the model folder; by default the shipped one")
+    hybrids.add_argument("--output", type=Path, required=True, help="for hybrids.json and hybrids.md")
+    hybrids.add_argument("--work", type=Path, help="keeps what was drawn; by default the folder work of the output")
+    hybrids.add_argument("--lesions", type=int, default=40, metavar="N", help="patients' lesions for each scan (40)")
+    hybrids.add_argument("--first", type=int, default=0, metavar="N", help="the first of their numbers (0)")
+    hybrids.add_argument("--phantoms", type=int, default=3, metavar="N", help="phantoms beside the scans (3)")
+    hybrids.add_argument("--page", type=Path, metavar="FILE", help="a page with marks <!-- hybrids:NAME --> to fill")
+    hybrids.add_argument("--workers", type=int, default=1, help="processes that draw and prepare")
+    hybrids.set_defaults(release=_hybrids)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -92,3 +114,25 @@ def _page(options: argparse.Namespace) -> None:
     from REACTKDTrainLib.release.card import tables_of
 
     print(tables_of(read_metadata(options.bundle / METADATA)["reactkd"]["evaluation"]))
+
+
+def _hybrids(options: argparse.Namespace) -> None:
+    from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
+    from REACTKDLib.core.writing.atomic import write_text
+    from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+    from REACTKDTrainLib.release.hybrid_page import hybrid_page, hybrid_texts
+    from REACTKDTrainLib.release.hybrids import Question, ask_hybrids
+    from REACTKDTrainLib.results.pages import fill_page
+
+    bundle = Bundle.load(options.bundle or shipped_bundle_folder())
+    question = Question(options.lesions, options.first, options.phantoms)
+    scans, work = open_cohort(options.scans).cases, options.work or options.output / "work"
+    with display_for(sys.stderr) as on_progress:
+        found = ask_hybrids(bundle, scans, work, question, options.workers, on_progress)
+    options.output.mkdir(parents=True, exist_ok=True)
+    write_text(options.output / "hybrids.json", json.dumps(found, indent=2) + "\n")
+    text = hybrid_page(found)
+    write_text(options.output / "hybrids.md", text)
+    if options.page is not None:
+        fill_page(options.page, "hybrids", hybrid_texts(found))
+    print(text)

@@ -39,6 +39,24 @@ def bootstrap_weights(
     return counts[:, patient]
 
 
+def crossed_weights(grades: np.ndarray, places: int, draws: int = 2000, seed: int = 0) -> np.ndarray:
+    """(draws, places, n) counts for n questions that are asked at each of some places, such as lesions in scans.
+
+    Cases that share a question or a place are no independent patients. Both are drawn with replacement, questions
+    within their grade, and a case counts as often as the two together: the interval covers other questions at other
+    places, and errs on the wide side (the pigeonhole bootstrap, Owen 2007). One place alone says nothing of others.
+    The same grades and seed draw the same questions, whatever the places are: comparisons are paired.
+
+    grades: (n,) of the questions. Raises: UsageError for no place, and see `bootstrap_weights`.
+    """
+    if places < 1:
+        raise UsageError("A bootstrap over places needs at least one of them.")
+    of_question = bootstrap_weights(grades, None, draws, seed)
+    rng = np.random.default_rng([seed, places])
+    of_place = rng.multinomial(places, np.full(places, 1 / places), size=draws)
+    return of_place[:, :, None] * of_question[:, None, :]
+
+
 def interval95(values: np.ndarray) -> list[float] | None:
     """The 2.5th and 97.5th percentile of draws (n,); None where one is not a number, or there is none."""
     values = np.asarray(values, dtype=np.float64)

@@ -24,6 +24,7 @@ from REACTKDLib.core.phantom.truth import shared_truth
 CT_BLUR_MM, PET_BLUR_MM = 0.7, 7.0 / 2.3548
 _KEEP_AWAY_MM = 8.0  # from lesions that are there
 _TRIES = 12
+_ROOM = "room_for_lesions"  # of `Case.derived`
 
 
 class _Room:
@@ -74,10 +75,11 @@ def draw_into(
         if grade not in GRADES:
             raise UsageError(f"There is no grade {grade!r}; choose one of {', '.join(GRADES)}.")
         grade = GRADES.index(grade)
-    rng, places = (np.random.default_rng([int(seed), 3, part]) for part in range(2))
-    latents = draw_shared(rng, heterogeneity, grade)
+    latents, places = hybrid_latents(seed, grade, heterogeneity), np.random.default_rng([int(seed), 3, 1])
     ct = case.volumes[Modality.CT]
-    lesions = _placed(latents, _Room(case.liver, case.tumor, ct.spacing), places)
+    if _ROOM not in case.derived:  # most of the work, and the same for all lesions of a scan
+        case.derived[_ROOM] = _Room(case.liver, case.tumor, ct.spacing)
+    lesions = _placed(latents, case.derived[_ROOM], places)
     local = ct.ijk_to_ras @ np.diag([*(1 / ct.spacing), 1.0])  # mm along the CT's axes, to RAS
     field, tumor = _on_ct(ct, lesions)
     volumes = {Modality.CT: replace(ct, array=field)}
@@ -89,6 +91,11 @@ def draw_into(
     truth |= shared_truth(latents, lesions, "hospital", local)
     made = Case(f"hybrid-{seed:05d}", volumes, case.liver | tumor, case.tumor | tumor, case.findings)
     return PhantomCase(made, truth)
+
+
+def hybrid_latents(seed: int, grade: int | None = None, heterogeneity: float = HETEROGENEITY) -> SharedLatents:
+    """What lesions `draw_into` draws, whatever the scan is; the size of the main one is the largest that it takes."""
+    return draw_shared(np.random.default_rng([int(seed), 3, 0]), heterogeneity, grade)
 
 
 def _placed(latents: SharedLatents, room: _Room, rng: np.random.Generator) -> tuple[Lesion, ...]:
@@ -122,11 +129,15 @@ def _on_ct(ct: Volume, lesions: tuple[Lesion, ...]) -> tuple[np.ndarray, np.ndar
         added[box] += (offset - added[box]) * weight
         mask[box] |= inside > 0
     sigma = [ct.spacing[2] / np.sqrt(12), CT_BLUR_MM, CT_BLUR_MM] / ct.spacing[::-1]
-    new = ct.array + gaussian_filter(added, sigma, truncate=3.0)
+    ends = [np.flatnonzero(added.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
+    reach = np.ceil(3.0 * sigma).astype(int) + 1  # of the blur: nothing changes beyond it
+    box = tuple(slice(max(e[0] - r, 0), e[-1] + r + 1) for e, r in zip(ends, reach, strict=True))
+    new, changed = ct.array.copy(), ct.array[box] + gaussian_filter(added[box], sigma, truncate=3.0)
     if np.issubdtype(ct.array.dtype, np.integer):
         info = np.iinfo(ct.array.dtype)
-        new = np.clip(np.rint(new), info.min, info.max)
-    return new.astype(ct.array.dtype), mask
+        changed = np.clip(np.rint(changed), info.min, info.max)
+    new[box] = changed.astype(ct.array.dtype)
+    return new, mask
 
 
 def _on_pet(case: Case, pet: Volume, lesions: tuple[Lesion, ...], tracer: str, local: np.ndarray) -> Volume:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
+from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, crossed_weights, interval95
 from REACTKDTrainLib.evaluation.metrics import summarize
 from support.predictions import graded_predictions
 
@@ -87,3 +87,17 @@ def test_two_thousand_draws_of_two_thousand_cases_take_seconds() -> None:
     start = time.process_time()
     summarize(grades, p, draws=2000)
     assert time.process_time() - start < 5
+
+
+def test_questions_and_places_are_drawn_anew_together():
+    grades = np.array([0, 1, 1, 2] * 5)
+    weights = crossed_weights(grades, 3, draws=400, seed=1)
+    assert weights.shape == (400, 3, 20)
+    of_place, of_question = weights.sum(axis=2), weights.sum(axis=1)
+    assert (of_place.sum(axis=1) == 60).all() and of_place.std() > 10  # 3 places, 20 questions each
+    assert all((of_question[:, grades == g].sum(axis=1) == 3 * (grades == g).sum()).all() for g in range(3))
+    alone = crossed_weights(grades, 1, draws=400, seed=1)
+    assert np.array_equal(alone[:, 0], bootstrap_weights(grades, None, 400, 1))
+    assert np.array_equal(alone[:, 0] * 3, of_question)  # the same questions, wherever they are asked
+    with pytest.raises(UsageError, match="at least one of them"):
+        crossed_weights(grades, 0)

@@ -1,0 +1,71 @@
+"""Hybrid cases: scans with lesions of known biology drawn into their livers, as cases of a cohort."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from REACTKDLib.core.errors import NoLiver
+from REACTKDLib.core.images.case import Case, liver_box
+from REACTKDLib.core.phantom.hybrid import draw_into, hybrid_latents
+from REACTKDLib.core.text import tr as _
+from REACTKDTrainLib.cohorts.base import CENTERS, CohortCase
+from REACTKDTrainLib.cohorts.phantom import AROUND_LIVER_MM
+
+#: raised when hybrids are drawn differently, so that nothing prepared from the old ones is taken for the new
+HYBRID_VERSION = "reactkd-hybrid/1"
+
+_held: dict[str, Case] = {}  # the scan that this process drew into last: many hybrids are made of each
+
+
+def hybrid_case(scan: CohortCase, seed: int, grade: int) -> CohortCase:
+    """Lesions number `seed`, of a patient of `grade` (index), in the liver of `scan`.
+
+    One seed has the same lesions in every scan (where there is room, of the same size), so answers can be compared
+    lesion by lesion. Lesions that the scan's masks hold stay in the images and belong to no region. The CT is cut to
+    the liver and 26 mm around it, as those of phantoms that students train on; PETs stay whole.
+    """
+    named = f"{HYBRID_VERSION} {scan.fingerprint} {seed} {grade} {AROUND_LIVER_MM}"
+    return CohortCase(
+        id=f"{scan.id}-hybrid-{seed:05d}",
+        patient=scan.patient,
+        grade=grade,
+        modalities=scan.modalities,
+        load=partial(open_hybrid, scan, seed, grade),
+        fingerprint=hashlib.sha256(named.encode()).hexdigest(),
+        provenance=f"lesions number {seed} drawn into a scan ({scan.provenance or 'own files'})",
+        truth={"seed": seed, "shared": hybrid_latents(seed, grade)},
+    )
+
+
+def open_hybrid(scan: CohortCase, seed: int, grade: int) -> Case:
+    """Draw the lesions; the case knows where they lie (`CENTERS`). Raises: what `scan.load` and `draw_into` raise."""
+    if scan.fingerprint not in _held:
+        opened = around_liver(scan.load(), AROUND_LIVER_MM)
+        _held.clear()
+        _held[scan.fingerprint] = opened
+    case = _held[scan.fingerprint]
+    made = draw_into(case, seed, grade)
+    drawn = made.case.tumor & ~case.tumor
+    hybrid = replace(made.case, liver=made.case.liver & ~case.tumor, tumor=drawn)
+    hybrid.derived[CENTERS] = np.array([lesion["center_ras_mm"] for lesion in made.truth["lesions"]])
+    return hybrid
+
+
+def around_liver(case: Case, margin_mm: float) -> Case:
+    """The case with its CT and masks cut to the liver's box and a margin; other images stay. Raises: NoLiver."""
+    box = liver_box(case)
+    if box is None:
+        raise NoLiver(_("The {organ} mask is empty; draw the {organ}."), organ=case.task.organ.name)
+    ct = case.reference
+    pad = np.ceil(margin_mm / ct.spacing[::-1]).astype(int)
+    cut = tuple(slice(max(s.start - p, 0), s.stop + p) for s, p in zip(box, pad, strict=True))
+    matrix = ct.ijk_to_ras.copy()
+    matrix[:3, 3] = (ct.ijk_to_ras @ [*(s.start for s in cut[::-1]), 1.0])[:3]
+    part = replace(ct, array=np.ascontiguousarray(ct.array[cut]), ijk_to_ras=matrix)
+    volumes = {m: part if volume is ct else volume for m, volume in case.volumes.items()}
+    masks = (np.ascontiguousarray(mask[cut]) for mask in (case.liver, case.tumor))
+    return Case(case.id, volumes, *masks, case.findings, task=case.task)

@@ -1,0 +1,189 @@
+"""Node vectors of hybrid cases, as scanned and with one change to the image: made once, by a pool, and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.job_engines import Engine
+from REACTKDLib.core.job_pool import JobPool
+from REACTKDLib.core.one_thread import one_thread
+from REACTKDLib.core.progress import OnProgress, no_progress
+from REACTKDLib.core.student.bundle import Bundle
+from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.content_store import content_key
+from REACTKDTrainLib.data.case import PreparedCase
+from REACTKDTrainLib.data.normalization import LiverWindow
+from REACTKDTrainLib.data.store import PreparedStore
+from REACTKDTrainLib.nodes.node_store import NodeCase, NodeStore, encoder_hash, node_case
+
+AS_SCANNED = "as scanned"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a liver looks on the network's grid. level: modality -> median of its parenchyma, CT in HU, PET as networks
+    read it. noise: modality -> sd of the parenchyma about its own smooth version, from the median absolute deviation,
+    so that vessels count little.
+    """
+
+    level: Mapping[str, float]
+    noise: Mapping[str, float]
+
+    @classmethod
+    def of(cls, case: PreparedCase) -> Look:
+        """Of the expert's parenchyma."""
+        inside = case.masks[0].occupancy[0] > 0.99
+        level = {m: float(image[inside].median()) for m, image in case.images.items()}
+        return cls(level, {m: _spread((image - _smooth(image, 1.0))[inside]) for m, image in case.images.items()})
+
+    @classmethod
+    def mean(cls, looks: Sequence[Look]) -> Look:
+        """Of several livers."""
+        known = sorted({m for look in looks for m in look.level})
+
+        def average(name: str) -> dict[str, float]:
+            own = [getattr(look, name) for look in looks]
+            return {m: float(np.mean([x[m] for x in own if m in x])) for m in known}
+
+        return cls(average("level"), average("noise"))
+
+
+Change = Callable[[str, Tensor, Look, Look], Tensor]
+
+
+def _levelled(name: str, image: Tensor, own: Look, wanted: Look) -> Tensor:
+    """The liver lies where the phantoms' lie: undoes phase, contrast dose and the scale of a PET."""
+    return image + (wanted.level[name] - own.level[name])
+
+
+def _denoised(name: str, image: Tensor, own: Look, wanted: Look) -> Tensor:
+    """As much fine noise as the phantoms have: a share of what is finer than a voxel is taken away, or noise added."""
+    fine = image - _smooth(image, 1.0)
+    share = wanted.noise[name] / max(own.noise[name], 1e-6)
+    if share <= 1:
+        return image - (1 - share) * fine
+    draw = torch.Generator().manual_seed(0)
+    white = torch.randn(image.shape, generator=draw)
+    white = white / _spread(white - _smooth(white, 1.0))
+    return image + white * (wanted.noise[name] ** 2 - own.noise[name] ** 2) ** 0.5
+
+
+#: name -> what is done to each image before the network reads it; none of them knows of lesions
+CHANGES: Mapping[str, tuple[Change, ...]] = {
+    AS_SCANNED: (),
+    "liver level": (_levelled,),
+    "noise": (_denoised,),
+}
+
+
+@dataclass(frozen=True)
+class HybridNodes:
+    """Makes node vectors for the student of a model and keeps them, and the prepared images, in `folder`.
+
+    Example:
+        >>> nodes = HybridNodes(Path("work"), Bundle.load("model"))
+        >>> skipped = nodes.make(cases, workers=2)
+        >>> nodes.get(cases[0]).regions[0].fixed["ct"].shape
+    """
+
+    folder: Path
+    bundle: Bundle
+
+    @cached_property
+    def store(self) -> NodeStore:
+        """With the encoder of the student, where it has one."""
+        student, preparation = self.bundle.student, self.bundle.preparation
+        window = LiverWindow(preparation.ct_center_hu, preparation.ct_scale_hu)
+        encoded = {"encoder": student, "encoder_key": encoder_hash(student)} if student.fused_size else {}
+        return NodeStore(self.folder / "nodes", PreparedStore(self.folder / "prepared", preparation), window, **encoded)
+
+    def make(
+        self,
+        cases: Sequence[CohortCase],
+        changes: Sequence[str] = (AS_SCANNED,),
+        wanted: Look | None = None,
+        workers: int = 1,
+        on_progress: OnProgress = no_progress,
+    ) -> dict[str, str]:
+        """Make what is not there. wanted: how livers look after a change. Returns case id -> why it is left out."""
+        skipped = {}
+        with JobPool(_Making(self, tuple(changes), wanted), Engine(workers)) as pool:
+            for case, reason in pool.results(cases, on_progress):
+                if reason:
+                    skipped[case.id] = reason
+        return skipped
+
+    def prepared(self, case: CohortCase) -> PreparedCase:
+        """The images and masks on the network's grid. Raises: see `PreparedStore.get`."""
+        return self.store.prepared.get(case)
+
+    def key(self, case: CohortCase, change: str, wanted: Look | None) -> str:
+        """A hash of the case, the student's encoder and the change."""
+        own = self.store.key(case)
+        return own if change == AS_SCANNED else content_key({"nodes": own, "change": change, "wanted": repr(wanted)})
+
+    def get(self, case: CohortCase, change: str = AS_SCANNED, wanted: Look | None = None) -> NodeCase:
+        """Node vectors, made now where they are not there. Raises: see `PreparedStore.get`; UsageError."""
+        if change not in CHANGES:
+            raise UsageError(f"There is no change {change!r}; choose one of {', '.join(CHANGES)}.")
+        key = self.key(case, change, wanted)
+        return self.store.files.made(key, lambda: self._arrays(case, change, wanted), lambda f: node_case(f, case, key))
+
+    def _arrays(self, case: CohortCase, change: str, wanted: Look | None) -> dict[str, np.ndarray]:
+        with one_thread(), torch.inference_mode():
+            prepared = self.prepared(case)
+            if CHANGES[change] and wanted is not None:
+                prepared = changed(prepared, CHANGES[change], wanted)
+            return self.store.arrays_of(prepared)
+
+
+@dataclass(frozen=True)
+class _Making:
+    nodes: HybridNodes
+    changes: tuple[str, ...]
+    wanted: Look | None
+
+    def __call__(self, case: CohortCase) -> str:
+        try:
+            for change in self.changes:
+                self.nodes.get(case, change, self.wanted)
+        except ReactkdError as error:
+            return str(error)
+        return ""
+
+
+def changed(case: PreparedCase, changes: Sequence[Change], wanted: Look) -> PreparedCase:
+    """The case after changes to its images, in turn."""
+    own, images = Look.of(case), dict(case.images)
+    for change in changes:
+        images = {m: change(m, image, own, wanted) for m, image in images.items()}
+    return replace(case, images=images)
+
+
+def _spread(values: Tensor) -> float:
+    """Standard deviation of normal values, from the median absolute deviation."""
+    return float((values - values.median()).abs().median()) * 1.4826
+
+
+def _smooth(image: Tensor, sigma: float) -> Tensor:
+    """Gaussian of `sigma` voxels, edges repeated."""
+    reach = int(np.ceil(3 * sigma))
+    x = torch.arange(-reach, reach + 1, dtype=torch.float32)
+    kernel = torch.exp(-0.5 * (x / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    out = image[None, None]
+    for axis in range(3):
+        shape, pad = [1, 1, 1, 1, 1], [0] * 6
+        shape[2 + axis] = len(kernel)
+        pad[4 - 2 * axis : 6 - 2 * axis] = [reach, reach]
+        out = F.conv3d(F.pad(out, pad, mode="replicate"), kernel.reshape(shape))
+    return out[0, 0]

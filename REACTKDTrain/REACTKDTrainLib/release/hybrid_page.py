@@ -1,0 +1,125 @@
+"""Tables of what a student is worth on real livers, from what `ask_hybrids` found, and the sentences around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from REACTKDLib.core.grades import GRADES
+from REACTKDTrainLib.release.card import NAMES
+from REACTKDTrainLib.results.tables import NOTHING, Table, difference_cell, markdown, value_cell
+
+
+def hybrid_texts(found: Mapping) -> dict[str, str]:
+    """name -> Markdown: 'asked', 'auc', 'differences', 'looks', 'blocks', 'swaps'; what a page's marks name."""
+    return {
+        "asked": asked(found),
+        "auc": markdown(auc_table(found)),
+        "differences": markdown(difference_table(found)),
+        "looks": markdown(look_table(found)),
+        "blocks": markdown(block_table(found)),
+        "swaps": markdown(swap_table(found)),
+    }
+
+
+def hybrid_page(found: Mapping) -> str:
+    """All of it as one page."""
+    text = hybrid_texts(found)
+    return f"""# Lesions of known biology in real scans
+
+{text["asked"]}
+
+{text["auc"]}
+
+{text["differences"]}
+
+How the livers look on the network's grid, CT in HU and PET in the network's units:
+
+{text["looks"]}
+
+How far the same lesions lie apart in the node vectors, in standard deviations over the phantoms' lesions
+(shift / scatter):
+
+{text["blocks"]}
+
+Macro AUC on the real scans gained by the phantom's values of one block, for the same lesions:
+
+{text["swaps"]}
+"""
+
+
+def asked(found: Mapping) -> str:
+    """What was asked of which model, in one paragraph."""
+    model, scans = found["model"], len(found["scans"])
+    only = ", ".join(f"{NAMES[s]} {len(own['scans'])}" for s, own in found["subsets"].items())
+    left = f" Left out: {len(found['skipped'])} cases for want of room or images." if found["skipped"] else ""
+    learned = f", which learned from: {found['biology']}," if found["biology"] else ""
+    return (
+        f"Model {model['name']} {model['version']}{learned} was asked of the lesions of {found['lesions']} patients of "
+        f"the shared biology, all drawn into each of {scans} real scan{'s' if scans != 1 else ''} and each of "
+        f"{found['phantoms']} phantoms. Scans with images: {only}. The 95 % intervals draw lesions and scans anew "
+        "(Owen 2007); where one scan is all there is they speak of lesions alone, and with so few scans they are too "
+        f"narrow for what another hospital's scans would give. Not for clinical use.{left}"
+    )
+
+
+def auc_table(found: Mapping) -> Table:
+    """A row for each group of cases, a column for each set of images."""
+    subsets = found["subsets"]
+    rows = [["macro AUC, 95 % interval", *(NAMES[s] for s in subsets)]]
+    names = list(dict.fromkeys(name for own in subsets.values() for name in own["rows"]))
+    names = [*(n for n in names if n != "exact limit"), "exact limit"]
+    for name in names:
+        rows.append([name, *(value_cell(own["rows"].get(name), 3, "auc") for own in subsets.values())])
+    for name in ("phantoms", "real scans"):
+        cells = [" / ".join(f"{p:.2f}" for p in own["rows"][name]["mean_probabilities"]) for own in subsets.values()]
+        rows.append([f"*mean probability of {', '.join(GRADES)}, {name}*", *cells])
+    return rows
+
+
+def difference_table(found: Mapping) -> Table:
+    """Paired differences of macro AUC."""
+    subsets = found["subsets"]
+    rows = [["difference of macro AUC", *(NAMES[s] for s in subsets)]]
+    for name in next(iter(subsets.values()))["differences"]:
+        rows.append([name, *(difference_cell(own["differences"][name], 3) for own in subsets.values())])
+    return rows
+
+
+def look_table(found: Mapping) -> Table:
+    """Level and noise of each liver, the phantoms' as a range."""
+    images = list(dict.fromkeys(m for look in found["looks"].values() for m in look["level"]))
+    rows = [["liver", *(f"{NAMES[m]} {kind}" for m in images for kind in ("level", "noise"))]]
+    phantoms = [look for name, look in found["looks"].items() if name not in found["scans"]]
+
+    def cells(looks: list[Mapping]) -> list[str]:
+        out = []
+        for m in images:
+            for kind in ("level", "noise"):
+                values = [look[kind][m] for look in looks if m in look[kind]]
+                low, high = (min(values), max(values)) if values else (None, None)
+                out.append(NOTHING if low is None else f"{low:g}" if low == high else f"{low:g} to {high:g}")
+        return out
+
+    rows += [[name, *cells([found["looks"][name]])] for name in found["scans"]]
+    return [*rows, ["phantoms", *cells(phantoms)]]
+
+
+def block_table(found: Mapping) -> Table:
+    """A row for each image and block; a column for each scan, and what one phantom is to the others."""
+    names = list(dict.fromkeys(n for blocks in found["blocks"].values() for own in blocks.values() for n in own))
+    names.sort(key=lambda name: name not in found["scans"])
+    rows = [["image, block", *names]]
+    for image, blocks in found["blocks"].items():
+        for block, own in blocks.items():
+            cells = [f"{own[n]['shift']:.2f} / {own[n]['scatter']:.2f}" if n in own else NOTHING for n in names]
+            rows.append([f"{NAMES[image]}, {block}", *cells])
+    return rows
+
+
+def swap_table(found: Mapping) -> Table:
+    """A row for each block, a column for each set of images."""
+    swaps = found["swaps"]
+    rows = [["block of a phantom", *(NAMES[s] for s in swaps)]]
+    for block in next(iter(swaps.values())):
+        rows.append([block, *(difference_cell(own[block], 3) for own in swaps.values())])
+    return rows

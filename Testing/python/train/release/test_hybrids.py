@@ -1,0 +1,157 @@
+"""Lesions in real scans, with tiny scans that nothing says are phantoms: answers, differences by block, the command."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.images.volume import Unit
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.phantom import acquire, draw_patient
+from REACTKDLib.core.student.bundle import Bundle
+from REACTKDLib.core.student.config import StudentConfig
+from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.student.trained_on import TrainedOn
+from REACTKDTrainLib.__main__ import main
+from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.cohorts.hybrid import around_liver, hybrid_case
+from REACTKDTrainLib.data.normalization import LiverWindow
+from REACTKDTrainLib.release.hybrid_blocks import ANOTHER, block_shifts, lesion_rows, with_block
+from REACTKDTrainLib.release.hybrid_nodes import CHANGES, HybridNodes, Look, changed
+from REACTKDTrainLib.release.hybrids import Question, ask_hybrids
+from REACTKDTrainLib.training.outputs import model_metadata
+
+BLOCKS = ("input", "bands", "shells")
+QUESTION = Question(lesions=4, phantoms=2, draws=50)
+
+
+def scan(number: int, darker: float = 0.0, images: tuple[Modality, ...] = (Modality.CT,)) -> CohortCase:
+    """Someone's tiny scan with lesions of its own; its liver is `darker` HU below what a phantom's is."""
+
+    def load():
+        case = acquire(draw_patient(number), "tiny").case
+        ct = case.volumes[Modality.CT]
+        volumes = {m: case.volumes[m] for m in images}
+        volumes[Modality.CT] = replace(ct, array=ct.array - np.int16(darker), unit=Unit.HU)
+        return replace(case, volumes=volumes)
+
+    names = tuple(m.value for m in images)
+    return CohortCase(f"scan-{number}", f"scan-{number}", None, names, load, f"scan {number} {darker} {names}")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """A student that has learned nothing, on the 10 mm grid."""
+    torch.manual_seed(0)
+    student = Student(StudentConfig(blocks=BLOCKS, hidden=12)).eval()
+    about = {"name": "tiny", "version": "0.0.1", "clinical_use": "not for clinical use"}
+    trained = (student.config.modalities, TrainedOn({"ct": 1}, 0.0), "tiny", LiverWindow())
+    return Bundle.save(tmp_path_factory.mktemp("hybrids") / "model", student, model_metadata(about, *trained, {}, {}))
+
+
+@pytest.fixture(scope="module")
+def asked(bundle, tmp_path_factory):
+    scans = [scan(3, 50), scan(4, images=(Modality.CT, Modality.FDG))]
+    scans.append(CohortCase("pet-alone", "p", None, ("fdg",), scans[0].load, "x"))
+    return ask_hybrids(bundle, scans, tmp_path_factory.mktemp("work"), QUESTION)
+
+
+def test_a_hybrid_has_the_drawn_lesions_alone_and_all_of_the_liver_around_them():
+    own = scan(3)
+    whole = own.load()
+    case = hybrid_case(own, 8, 2)
+    hybrid = case.load()
+    cut = around_liver(whole, 26.0)
+    assert case.grade == 2 == case.truth["shared"].grade and case.patient == own.patient
+    assert not (hybrid.tumor & cut.tumor).any() and not (hybrid.liver & cut.tumor).any() and cut.tumor.any()
+    assert hybrid.tumor.any() and hybrid.liver[hybrid.tumor].all()
+    places = np.linalg.inv(cut.reference.ijk_to_ras) @ [*hybrid.derived["lesion_centers_ras_mm"][0], 1]
+    assert hybrid.tumor[tuple(np.rint(places[2::-1]).astype(int))]
+    again = np.linalg.inv(whole.reference.ijk_to_ras) @ cut.reference.ijk_to_ras @ [0, 0, 0, 1]
+    i, j, k = np.rint(again[:3]).astype(int)
+    depth, height, width = cut.reference.shape
+    same = whole.reference.array[k : k + depth, j : j + height, i : i + width]
+    assert np.array_equal(same, cut.reference.array) and cut.liver.sum() == whole.liver.sum()
+
+
+def test_each_subset_is_asked_of_the_scans_that_have_it(asked):
+    assert set(asked["subsets"]) == {"ct", "fdg", "ct+fdg"}
+    assert asked["skipped"] == {"pet-alone": "It has no CT."}
+    assert asked["subsets"]["ct"]["scans"] == ["scan-3", "scan-4"] and asked["subsets"]["fdg"]["scans"] == ["scan-4"]
+    for own in asked["subsets"].values():
+        for row in own["rows"].values():
+            low, high = row["interval95"]
+            assert 0 <= low <= high <= 1 and sum(row["mean_probabilities"]) == pytest.approx(1, abs=0.01)
+        assert own["rows"]["exact limit"]["auc"] > 0.75  # patients whose latents are known
+    assert "in scan-3" in asked["subsets"]["ct"]["rows"] and "in scan-4" not in asked["subsets"]["fdg"]["rows"]
+
+
+def test_what_is_different_is_found_where_it_is(asked):
+    """The first scan's liver is 50 HU darker: its level, not its texture; nothing that another phantom is not too."""
+    assert asked["looks"]["scan-3"]["level"]["ct"] == pytest.approx(
+        asked["looks"]["scan-4"]["level"]["ct"] - 50, abs=25
+    )
+    blocks = asked["blocks"]["ct"]
+    assert set(blocks) == {*BLOCKS, "topology"} and set(asked["blocks"]) == {"ct", "fdg"}
+    assert blocks["input"]["scan-3"]["shift"] > 2 * blocks["input"]["scan-4"]["shift"]
+    assert blocks["input"]["scan-3"]["shift"] > 2 * blocks["input"][ANOTHER]["shift"]
+    assert blocks["shells"]["scan-3"]["shift"] < 2 * blocks["shells"][ANOTHER]["shift"]
+
+
+def test_changes_bring_a_liver_to_the_phantoms(bundle, tmp_path):
+    prepared = HybridNodes(tmp_path, bundle).prepared(hybrid_case(scan(3, 50), 1, 1))
+    wanted = replace(Look.of(prepared), level={"ct": 105.0})
+    assert Look.of(changed(prepared, CHANGES["liver level"], wanted)).level["ct"] == pytest.approx(105, abs=0.1)
+    for noise in (9.0, 0.5):
+        found = Look.of(changed(prepared, CHANGES["noise"], replace(wanted, noise={"ct": noise})))
+        assert found.noise["ct"] == pytest.approx(noise, rel=0.25)
+    assert changed(prepared, (), wanted).images["ct"] is prepared.images["ct"]
+
+
+def several(case) -> bool:
+    """Whether its lesions are told apart, and there are two or more."""
+    rows = lesion_rows(case)
+    return rows is not None and len(rows) > 2
+
+
+def test_a_block_of_another_case_is_put_lesion_by_lesion(bundle, tmp_path):
+    nodes = HybridNodes(tmp_path, bundle)
+    pairs = [[nodes.get(hybrid_case(s, seed, 1)) for seed in range(1, 13, 4)] for s in (scan(3), scan(4, 50))]
+    one, other = next((a, b) for a, b in zip(*pairs, strict=True) if several(a) and several(b))
+    mixed = with_block(one, other, ("input",)).regions[0].fixed["ct"]
+    rows, theirs = lesion_rows(one), lesion_rows(other)
+    assert torch.equal(mixed[rows][:, :2], other.regions[0].fixed["ct"][theirs][:, :2])
+    assert torch.equal(mixed[:, 2:], one.regions[0].fixed["ct"][:, 2:])
+    whole = with_block(one, other, ("topology",)).regions[0]
+    assert torch.equal(whole.masks.topology, other.regions[0].masks.topology)
+    alike = block_shifts({"a": pairs[0]}, [pairs[0], pairs[1]], ("ct",), ("input",))["input"]
+    assert alike["a"]["shift"] == pytest.approx(alike[ANOTHER]["shift"] / 2, rel=1e-2)  # to itself and the other
+
+
+def test_the_command_fills_a_page_and_draws_once(bundle, tmp_path, capsys, monkeypatch):
+    from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+    from REACTKDTrainLib.release import hybrids
+
+    model, page = tmp_path / "model", tmp_path / "page.md"
+    Bundle.save(model, bundle.student, bundle.metadata)
+    page.write_text("# A page\n\n<!-- hybrids:auc -->\n<!-- /hybrids -->\n")
+    spec = "phantom:large?first=800000&cases=1&size=tiny"
+    assert open_cohort(spec).cases[0].modalities == ("ct", "fdg", "acetate")
+    command = ["release", "hybrids", "--scans", spec, "--bundle", str(model), "--output", str(tmp_path / "out")]
+    command += ["--lesions", "4", "--phantoms", "2", "--page", str(page)]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    found = json.loads((tmp_path / "out" / "hybrids.json").read_text())
+    assert said.strip() == (tmp_path / "out" / "hybrids.md").read_text().strip()
+    assert "| real scans |" in page.read_text() and found["lesions"] == 4
+    monkeypatch.setattr("REACTKDTrainLib.cohorts.hybrid.draw_into", None)
+    assert main(command) == 0 and json.loads((tmp_path / "out" / "hybrids.json").read_text()) == found
+    for wrong, says in ((["--lesions", "5"], "a multiple of 4"), (["--phantoms", "1"], "At least two phantoms")):
+        assert main([*command, *wrong]) == 2 and says in capsys.readouterr().err
+    with pytest.raises(UsageError, match="No scan can be used"):
+        hybrids.ask_hybrids(bundle, [], tmp_path / "none", replace(QUESTION, lesions=4))
