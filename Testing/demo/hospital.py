@@ -9,7 +9,7 @@ from REACTKDLib.commands.phantom import FILES, SEGMENTATION, write_phantom
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom import acquire, draw_patient
 
-SEED, GRADE = 65, "poor"  # two lesions, of which the larger one decides
+SEED, GRADE = 1661, "poor"  # two lesions, of which the larger one decides; a patient of the shared biology
 
 
 @dataclass(frozen=True)

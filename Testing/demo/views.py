@@ -20,7 +20,7 @@ from REACTKDLib.scene.outputs import Outputs
 from REACTKDLib.scene.result import GradeResult, rows_with_regions
 from REACTKDLib.scene.volumes import volume_from_node
 
-LIVER_WINDOW = (-60.0, 200.0)  # HU, portal-venous
+ABDOMEN_WINDOW = (-160.0, 240.0)  # HU: fat is dark gray and air black, as abdomens are read
 SLICE_SIZE = (1080, 860)
 THREE_D_SIZE = (1080, 860)
 LEGEND_SHARE = 0.16  # of the width
@@ -74,7 +74,7 @@ def _set_window(nodes: CaseNodes) -> None:
     display = nodes.reference.GetDisplayNode()
     if Modality.CT in nodes.volumes:
         display.SetAutoWindowLevel(False)
-        display.SetWindowLevelMinMax(*LIVER_WINDOW)
+        display.SetWindowLevelMinMax(*ABDOMEN_WINDOW)
     display.SetInterpolate(True)
 
 
