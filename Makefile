@@ -11,7 +11,7 @@
 #   make fuzz         2,000 damaged inputs for every reader (ARGS="--inputs 500 --seed 7 --targets dicom")
 #   make bench        the benchmarks
 #   make gpu-check    CUDA against the CPU, in under four minutes; says "no GPU" where there is none
-#   make lists        bring the file lists, REACTKDTrain.xml and the page of public names up to date
+#   make lists        bring the file lists, REACTKDTrain.xml and the generated pages of docs/reference up to date
 #   make owner        write the account of the public repository into every address (OWNER=account)
 #   make release-check  what stands in the way of a release
 #   make venv         the set-up alone
@@ -101,6 +101,7 @@ lists: $(STAMP)
 	@$(PY) Testing/tools/cmake_lists.py --write
 	@$(PY) Testing/tools/train_xml.py --write
 	@$(PY) Testing/tools/api_page.py --write
+	@$(PY) Testing/tools/error_page.py --write
 
 clean:
 	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info REACTKD/*.egg-info
