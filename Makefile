@@ -102,6 +102,7 @@ lists: $(STAMP)
 	@$(PY) Testing/tools/train_xml.py --write
 	@$(PY) Testing/tools/api_page.py --write
 	@$(PY) Testing/tools/error_page.py --write
+	@$(PY) Testing/tools/configuration_page.py --write
 
 clean:
 	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info REACTKD/*.egg-info

@@ -29,9 +29,9 @@ _SMOOTH_MM = 6.0  # how far an annotator's wandering from the border keeps its d
 class MaskPerturbation:
     """How far masks wander.
 
-    border_mm: a lesion's border moves by a constant, uniform in +-border_mm, plus a smooth field of sd wander_mm.
-    liver_mm: the same constant for the liver. merge_mm: lesions closer than this become one with probability `merge`.
-    drop: probability that one lesion is missed, never the largest.
+    border_mm: a lesion's border moves by a constant, uniform in +-border_mm, plus a smooth field. wander_mm: sd of that
+    field. liver_mm: the same constant for the liver. merge_mm: lesions closer than this may become one. merge: the
+    probability that they do. drop: probability that one lesion is missed, never the largest.
 
     Raises: BadSetting that names the field.
     """

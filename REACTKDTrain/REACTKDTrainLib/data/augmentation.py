@@ -21,7 +21,9 @@ class Augmentation:
     rotate_deg: about each axis, uniform. shift_voxels: along each axis, uniform. scale: relative, uniform. elastic: the
     largest displacement of the smooth field, in voxels (0 leaves it out); sigma: its smoothness, in voxels. flip:
     mirror left to right with probability one half. level: sd of a constant added to each modality (its normalized
-    units). Topology descriptors stay as drawn: a rotation does not change them, and scale and elastic are small.
+    units).
+
+    Topology descriptors stay as drawn: a rotation does not change them, and scale and elastic are small.
 
     Raises: BadSetting that names the field.
     """

@@ -40,7 +40,9 @@ class Candidate:
 class ReleaseRecipe:
     """Patients are numbers of the phantom cohort 'large', (first, one past the last); `test` is looked at once.
 
-    biology: of the phantoms. size: of the network's grid. encoder_patients: whose crops train the encoder; an empty
+    biology: of the phantoms. size: of the network's grid. student: what it is built from. train: patients that heads
+    and students learn from. validation: those that every choice is made on. test: those that the result is measured on.
+    crops: around lesions, for the encoder. encoder_patients: whose crops train the encoder; an empty
     span leaves the encoder out. encoder: how it trains, on crops. encoder_gain: what it must add at least to macro AUC
     by CT on the validation patients, by an interval that excludes 0, or the student ships without it; None to ship it
     in any case. conformal: patients that set the thresholds of sets of grades, and serve no choice. variants: sets of

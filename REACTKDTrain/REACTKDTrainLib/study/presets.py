@@ -44,8 +44,9 @@ MAP_ARMS = (Arm("shared", 0.0), Arm("shared", 0.4), Arm("shared", 0.8))
 class NodeConfig:
     """The comparison on stored node vectors at 2.5 mm. test, validation: phantoms; pool: those that training subsets
     are dealt from, which the large teacher has seen all of: enough that those of the smallest size share no patient.
-    subsets: of each size. methods: of Table V. steps: of each
-    training. trials: choices of each method's weight on the validation phantoms, with `trial_subsets` subsets.
+    sizes: of the training subsets. subsets: of each size. methods: of Table V. steps, batch: of each training. trials:
+    choices of each method's weight on the validation phantoms. trial_subsets: subsets that each choice is tried on.
+    variants: sets of masks of annotators who err.
     """
 
     test: int
@@ -64,8 +65,9 @@ class NodeConfig:
 @dataclass(frozen=True)
 class Preset:
     """A study. training: settings of every run; nodes: of `ARMS`; around: of `MAP_ARMS`; methods: rows of Table I;
-    headline: rows with `seeds` seeds, the others have one; external: cases of the external cohort, 0 for all; doses: of
-    its CT. draws: of every bootstrap.
+    headline: rows with `seeds` seeds, the others have one; seeds: of these rows; hospital: cases that are trained on;
+    external: cases of the external cohort, 0 for all; doses: of its CT. draws: of every bootstrap. meaningless: the
+    numbers say nothing, and the tables say so.
     """
 
     name: str

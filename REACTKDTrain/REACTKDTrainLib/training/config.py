@@ -41,8 +41,9 @@ ClassWeight = Annotated[
 class DataConfig:
     """size: of the network's grid ('full' 96x96x128 at 2.5 mm). whole_grid: train on the whole grid, which CBAM3D's
     averages ask for, or on the liver's box (about a third of the voxels). views: of each case, the first of them as it
-    is. mask_variants: annotators with errors per case (`perturbation`), drawn from mask_seed. validation: share of the
-    training fold that every choice is made on. window: 'fold' centers CT on the fold's livers, 'usual' keeps the
+    is. augmentation: of the other views. mask_variants: annotators with errors per case, drawn from mask_seed.
+    mask_seed: of these errors. perturbation: how large they are. validation: share of the training fold that every
+    choice is made on. window: 'fold' centers CT on the fold's livers, 'usual' keeps the
     shipped model's window. doses: the dose branch sees CT at log-uniform doses in [0.1, 1], which needs the whole field
     of view.
     """
@@ -75,9 +76,13 @@ class StageConfig:
     """How one stage is optimized: AdamW with cosine decay to a tenth of a percent of `lr`, after `warmup` of the steps.
 
     The paper: teacher 150 epochs of batches of 2, student 50 of 8, cosine; learning rates and weight decay are not
-    given. steps: where positive, in place of epochs (heads with 0 of both are not trained apart). every: epochs between
-    looks at the validation cases. patience: where positive, the stage ends after so many looks in a row without a
-    better score (the best weights are kept either way). accumulate: parts that a process works a batch off in, one
+    given.
+
+    epochs: passes over the training cases. batch: cases in a step, over all processes. lr: the highest learning rate.
+    steps: where positive, in place of epochs (heads with 0 of both are not trained apart). weight_decay: of AdamW.
+    warmup: share of the steps in which the learning rate rises. clip: largest norm of the gradient. every: epochs
+    between looks at the validation cases. patience: where positive, the stage ends after so many looks in a row without
+    a better score (the best weights are kept either way). accumulate: parts that a process works a batch off in, one
     after the other: the gradient is that of the whole batch, the memory that of a part. find_lr: look for a learning
     rate around `lr` first, see `lr_finder`. initial: a model folder whose weights are taken where they fit (student).
     frozen: prefixes of parameters that stay as they are.
@@ -106,9 +111,10 @@ def heads_stage() -> StageConfig:
 @settings
 class LossConfig:
     """gamma: of the focal loss (paper's code 2). class_weights: one for each class, in order; well, moderate, poor
-    (paper 1.5, 1, 2). branches:
-    weight of each teacher branch's own focal loss. consistency: weight of the dose branch's consistency on CT without
-    grades. auxiliary: weight of regressing a phantom's latents from the student's lesions; real cohorts have none.
+    (paper 1.5, 1, 2). branches: weight of each teacher branch's own focal loss. consistency: weight of the dose
+    branch's consistency on CT without grades. auxiliary: weight of regressing a phantom's latents from the student's
+    lesions; real cohorts have none. modality_dropout: probability that an image is kept from the student, never all of
+    them (paper 0.3). node_dropout: probability that a lesion is kept from it.
     """
 
     gamma: Weight = 2.0
@@ -134,8 +140,13 @@ ADDED = {
 class TrainingConfig:
     """One training. Written beside its results as `run.json`; read back by `from_dict`.
 
-    method: see `distillation.methods.METHODS`. folds: 1 trains once on all cases but the validation part. amp:
-    bfloat16 inside encoders on CUDA. Raises: UsageError that names the setting.
+    method: how the student learns from the teachers, a name of `distillation.methods.METHODS`. folds: of the
+    cross-validation by patient; 1 trains once on all cases but the validation part. seed: of everything random. amp:
+    bfloat16 inside encoders on CUDA. data: how cases are prepared and varied. teacher, student: what the networks are
+    built from. teacher_heads, student_heads: the stages that train heads on fixed node vectors. teacher_stage,
+    student_stage: the stages that train whole networks. loss, distillation: weights of the terms of the losses.
+
+    Raises: UsageError that names the setting.
     """
 
     method: str = "react-kd"

@@ -21,9 +21,11 @@ class StudentConfig:
     (moments of the input), 'bands' (moments of fixed Gaussian bands), 'shells' (radial profile and variogram),
     'encoder' (moments of the learned feature maps), 'shape' (volume and margin of the mask). filters: of the first
     convolution; widths: of the projections at 2.5, 5 and 10 mm. own_stem: each tracer has its own first convolution
-    and projections. difference: nodes also carry their difference to the parenchyma; spread: standard deviations
-    join the means. cbam: CBAM3D with `cbam_kernel` and `cbam_ratio` on the coarsest fused map, the teachers'
-    weights. `variant='paper'` is the literal form of arXiv 2508.02104 (see `StudentConfig.paper`).
+    and projections. nonlinearity: of the encoder. norm: in its blocks. difference: nodes also
+    carry their difference to the parenchyma; spread: standard deviations join the means. cbam: CBAM3D on the coarsest
+    fused map, with the teachers' weights; cbam_kernel: of it, odd; cbam_ratio: of it. topology: numbers that
+    describe the regions as a whole. hidden: width of the head. dropout: in the head. variant: 'paper' is the literal
+    form of arXiv 2508.02104 (see `StudentConfig.paper`).
 
     Raises: ValueError that names the field.
     """

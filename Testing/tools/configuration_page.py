@@ -1,0 +1,279 @@
+#!/usr/bin/env python3
+"""Keeps docs/reference/configuration.md equal to the settings of trainings, studies and releases.
+
+python Testing/tools/configuration_page.py            say whether it is behind; exit status 1 if it is
+python Testing/tools/configuration_page.py --write    write it
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGE = REPOSITORY / "docs" / "reference" / "configuration.md"
+HEAD = """# Configuration
+
+Every setting of a training, with its type, range and default. A file for `--config` holds those that are to differ:
+
+```json
+{"method": "react-kd", "data": {"views": 2}, "student_stage": {"epochs": 30, "lr": 0.001}}
+```
+
+What a file does not say stays as it suits the size of the cases ([sizes](#what-a-size-changes)). An unknown name or a
+value out of range is refused in a sentence that names it. `reactkd-train train --schema` prints the same as a JSON
+schema, and `run.json` of a run holds all of its settings under `configuration`. There `lr`, `weight_decay` and
+`validation` have older names, `rate`, `decay` and `inner`; both are read. The last two sections are the presets of the
+study and of the release, which are chosen by name.
+
+This page is made from the code by `make lists`.
+"""
+SIZES = """## What a size changes
+
+Cases of files are of the size `full`; phantoms of the size that their cohort states. Where a cell is empty, the
+default above holds.
+"""
+STUDIES = """## Presets of the study
+
+`reactkd-train study --preset NAME`. Of the settings of a preset's trainings those are listed that differ from the
+defaults above.
+"""
+RELEASES = """## Recipes of the release
+
+`reactkd-train release make --preset NAME` makes a shipped model: [retrain it](../how-to/retrain_the_model.md). The
+rows are the fields of `ReleaseRecipe`; phantoms are meant by their numbers, (first, one past the last).
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    from REACTKDTrainLib.release.recipe import PRESETS as RECIPES
+    from REACTKDTrainLib.release.recipe import ReleaseRecipe
+    from REACTKDTrainLib.settings import to_json
+    from REACTKDTrainLib.study.presets import PRESETS, NodeConfig, Preset, preset_of
+    from REACTKDTrainLib.training.config import StageConfig, TrainingConfig
+
+    usual = to_json(TrainingConfig())
+    lines = [HEAD]
+    stages = {}
+    for place, cls, value in sections(TrainingConfig()):
+        if cls is StageConfig:
+            stages[place] = value
+        else:
+            lines += [
+                f"## `{place}`" if place else "## The training",
+                "",
+                _intro(cls),
+                "",
+                *_table(cls, value, place),
+                "",
+            ]
+    lines += ["## The stages", "", _intro(StageConfig), "", *_stages(StageConfig, stages), ""]
+    lines += [SIZES]
+    lines += _differences({size: to_json(TrainingConfig.for_size(size)) for size in ("full", "small", "tiny")}, usual)
+    presets = {name: preset_of(name) for name in PRESETS}
+    lines += ["", STUDIES]
+    lines += _columns(Preset, presets, leave=("name", "training", "nodes", "around"))
+    for part, said in (
+        ("nodes", "On the level of nodes"),
+        ("around", "The map of heterogeneity, on the level of nodes"),
+    ):
+        lines += [
+            "",
+            f"{said} (`{part}`):",
+            "",
+            *_columns(NodeConfig, {n: getattr(p, part) for n, p in presets.items()}),
+        ]
+    lines += ["", "Their trainings:", ""]
+    lines += _differences({name: to_json(preset.training) for name, preset in presets.items()}, usual)
+    lines += ["", RELEASES, *_columns(ReleaseRecipe, RECIPES)]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+
+
+def sections(value: Any, place: str = "") -> Iterator[tuple[str, type, Any]]:
+    """('data.augmentation', its class, its defaults) of a class of settings and of those in it, from the top down."""
+    yield place, type(value), value
+    for field in dataclasses.fields(value):
+        part = getattr(value, field.name)
+        if dataclasses.is_dataclass(part):
+            yield from sections(part, f"{place}.{field.name}".lstrip("."))
+
+
+def meanings(cls: type) -> dict[str, str]:
+    """Field -> what the docstring of its class says of it, as 'name, other: what they mean.'"""
+    names = {field.name for field in dataclasses.fields(cls)}
+    text = re.sub(r"\s+", " ", re.sub(r"\bRaises: .*", "", (cls.__doc__ or "").replace("\n\n", "\n"), flags=re.DOTALL))
+    out: dict[str, str] = {}
+    found = [m for m in re.finditer(r"(?:^|(?<=[.;] ))(\w+(?:, \w+)*): ", text) if names >= set(m[1].split(", "))]
+    for match, following in zip(found, [*(m.start() for m in found[1:]), len(text)]):
+        said = text[match.end() : following].strip().rstrip(".;")
+        out |= dict.fromkeys(match[1].split(", "), said)
+    return out
+
+
+def _intro(cls: type) -> str:
+    """What the docstring of a class says before it comes to the fields."""
+    names = "|".join(field.name for field in dataclasses.fields(cls))
+    text = (cls.__doc__ or "").partition("\nRaises:")[0].strip()
+    text = re.split(rf"(?:^|(?<=[.;\n])\s*)(?:(?:{names})(?:, )?)+: ", text, maxsplit=1)[0].strip()
+    return " ".join(text.split())
+
+
+def _table(cls: type, value: Any, place: str) -> list[str]:
+    kinds, said = _kinds(cls), meanings(cls)
+    rows = ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
+    for field in dataclasses.fields(cls):
+        part = getattr(value, field.name)
+        kind = "object" if dataclasses.is_dataclass(part) else kinds[field.name]
+        default = _cell(part) if kind != "object" else _link(field.name, place)
+        rows.append(f"| `{field.name}` | {kind} | {default} | {said.get(field.name, '')} |")
+    return rows
+
+
+def _link(name: str, place: str) -> str:
+    """Where the settings of a part are."""
+    if name.endswith(("_heads", "_stage")):
+        return "[stages](#the-stages)"
+    return f"[below](#{place.replace('.', '')}{name})"
+
+
+def _stages(cls: type, stages: Mapping[str, Any]) -> list[str]:
+    """The settings of a stage, with the default of each stage."""
+    shown = {
+        name: {f.name: _cell(getattr(value, f.name)) for f in dataclasses.fields(cls)} for name, value in stages.items()
+    }
+    kinds = {"type": _kinds(cls)}
+    return _rows("key", kinds | shown, {key: key for key in kinds["type"]}, meanings(cls))
+
+
+def _kinds(cls: type) -> dict[str, str]:
+    """Field -> type and range, of those that are no settings themselves."""
+    from REACTKDTrainLib.settings import schema_of
+
+    properties = schema_of(cls)["properties"]
+    found = {field.name: properties.get(_in_files(cls, field.name), {}) for field in dataclasses.fields(cls)}
+    return {
+        name: _kind(schema) for name, schema in found.items() if "$ref" not in schema and schema.get("type") != "object"
+    }
+
+
+def _in_files(cls: type, name: str) -> str:
+    known = getattr(cls, "__pydantic_fields__", {})
+    return (known[name].alias if name in known else None) or name
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    """The type and range of a value in words."""
+    if "enum" in schema or "const" in schema:
+        return " or ".join(f"`{json.dumps(choice)}`" for choice in schema.get("enum", [schema.get("const")]))
+    if schema.get("type") == "array":
+        items = schema.get("prefixItems") or [schema.get("items", {})]
+        count = (
+            f"{schema['minItems']} "
+            if schema.get("minItems") and schema.get("minItems") == schema.get("maxItems")
+            else ""
+        )
+        return f"list of {count}{_kind(items[0])}"
+    low, high = schema.get("minimum"), schema.get("maximum")
+    words = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text"}
+    text = words[schema["type"]]
+    ends = [f"at least {low:g}"] if low is not None else []
+    ends += [f"above {schema['exclusiveMinimum']:g}"] if "exclusiveMinimum" in schema else []
+    ends += [f"at most {high:g}"] if high is not None and high < 1e9 else []
+    ends += [f"below {schema['exclusiveMaximum']:g}"] if "exclusiveMaximum" in schema else []
+    return f"{text}, {', '.join(ends)}" if ends else text
+
+
+def _flat(value: Any, place: str = "") -> dict[str, Any]:
+    """'data.views' -> its value, of the JSON form of settings."""
+    if not isinstance(value, Mapping):
+        return {place: value}
+    return {k: v for key, part in value.items() for k, v in _flat(part, f"{place}.{key}".lstrip(".")).items()}
+
+
+def _differences(columns: Mapping[str, Mapping[str, Any]], usual: Mapping[str, Any]) -> list[str]:
+    """A table of the settings in which the columns differ from the usual ones."""
+    flat, defaults = {name: _flat(values) for name, values in columns.items()}, _flat(usual)
+    keys = [key for key in defaults if any(values[key] != defaults[key] for values in flat.values())]
+    shown = {name: {k: _cell(v[k]) if v[k] != defaults[k] else "" for k in keys} for name, v in flat.items()}
+    return _rows("key", shown, {key: _newer(key) for key in keys})
+
+
+def _newer(key: str) -> str:
+    """A key as the tables above name it."""
+    *places, last = key.split(".")
+    newer = {"rate": "lr", "decay": "weight_decay", "inner": "validation"}
+    return ".".join([*places, newer.get(last, last)])
+
+
+def _columns(cls: type, values: Mapping[str, Any], leave: tuple[str, ...] = ()) -> list[str]:
+    """A table with a row for each field and a column for each value; what differs inside a field is written out."""
+    said = meanings(cls)
+    keys = [field.name for field in dataclasses.fields(cls) if field.name not in leave]
+    shown = {name: {key: _cell(getattr(value, key)) for key in keys} for name, value in values.items()}
+    for name, cells in list(shown.items())[1:]:
+        first = next(iter(values.values()))
+        for key in keys:
+            part = getattr(values[name], key)
+            if dataclasses.is_dataclass(part):
+                before, now = _flat(dataclasses.asdict(getattr(first, key))), _flat(dataclasses.asdict(part))
+                changed = [f"`{k}` {_cell(v)}" for k, v in now.items() if v != before[k]]
+                cells[key] = ", ".join(changed) or "the same"
+    return _rows("field", shown, {key: key for key in keys}, said)
+
+
+def _cell(value: Any) -> str:
+    if dataclasses.is_dataclass(value):
+        return ", ".join(f"`{k}` {_cell(v)}" for k, v in _flat(dataclasses.asdict(value)).items())
+    if isinstance(value, list | tuple) and value and all(dataclasses.is_dataclass(v) for v in value):
+        return f"{len(value)}: " + "; ".join(" ".join(str(v) for v in dataclasses.astuple(part)) for part in value)
+    return f"`{json.dumps(value)}`"
+
+
+def _rows(
+    head: str, columns: Mapping[str, Mapping[str, str]], keys: Mapping[str, str], said: Mapping[str, str] | None = None
+) -> list[str]:
+    names = [head, *(name if name == "type" else f"`{name}`" for name in columns), *(["meaning"] if said else [])]
+    rows = [f"| {' | '.join(names)} |", "|" + " --- |" * len(names)]
+    for key, shown in keys.items():
+        cells = [f"`{shown}`", *(values[key] for values in columns.values()), *([said.get(key, "")] if said else [])]
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
+def without_meaning() -> list[str]:
+    """The settings that no docstring explains."""
+    from REACTKDTrainLib.release.recipe import ReleaseRecipe
+    from REACTKDTrainLib.study.presets import NodeConfig, Preset
+    from REACTKDTrainLib.training.config import TrainingConfig
+
+    classes = [*(cls for _place, cls, _value in sections(TrainingConfig())), NodeConfig, Preset, ReleaseRecipe]
+    lacking = (
+        f"{c.__name__}.{f.name}"
+        for c in dict.fromkeys(classes)
+        for f in dataclasses.fields(c)
+        if f.name not in meanings(c)
+    )
+    return [name for name in lacking if name != "Preset.name"]
+
+
+def main(arguments: list[str]) -> int:
+    """Returns the exit status."""
+    text = page()
+    if PAGE.is_file() and text == PAGE.read_text(encoding="utf-8"):
+        return 0
+    if arguments == ["--write"]:
+        PAGE.write_text(text, encoding="utf-8")
+        return 0
+    print(f"{PAGE.name} is behind the settings; run `make lists`.")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(REPOSITORY / "REACTKD"), str(REPOSITORY / "REACTKDTrain")]
+    sys.exit(main(sys.argv[1:]))
