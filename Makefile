@@ -103,6 +103,7 @@ lists: $(STAMP)
 	@$(PY) Testing/tools/api_page.py --write
 	@$(PY) Testing/tools/error_page.py --write
 	@$(PY) Testing/tools/configuration_page.py --write
+	@$(PY) Testing/tools/format_pages.py --write
 
 clean:
 	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info REACTKD/*.egg-info
