@@ -1,7 +1,7 @@
 """A value of the explanation is one file, a section of the panel one file and a line: done here in a copy of the tree.
 
-The files that are added stand below, as CONTRIBUTING.md says to write them; the tests of each, which use the panel of
-the copy, stand behind it.
+The files that are added are those that the pages in docs/how-to show; the tests of each, which use the panel of the
+copy, stand below.
 """
 
 from __future__ import annotations
@@ -16,38 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from support.page_code import code_of
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 LIBRARY = "REACTKD/REACTKDLib"
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "Screenshots")
 
-WEIGHTED_VOLUME = """
-import numpy as np
-from REACTKDLib.core.reports.region_value import RegionValue
-from REACTKDLib.core.text import tr as _
-
-
-def computed(votes, _predicted, regions):
-    return votes.weights * [np.nan if region is None else region.volume_ml for region in regions]
-
-
-VALUE = RegionValue(
-    "weight_times_volume", computed,
-    title=_("Weighted ml"), tip=_("Weight times volume."),
-    choice=_("Weight times volume"), legend=_("weighted volume"), decimals=2, unit="ml",
-)
-"""
-ALONE = """
-from REACTKDLib.core.reports.region_value import PageColumn, RegionValue
-from REACTKDLib.core.student.explain import softmax
-from REACTKDLib.core.text import tr as _
-
-VALUE = RegionValue(
-    "alone", lambda votes, _predicted, _regions: softmax(votes.bias + votes.scores),
-    title=_("Alone {grade} %"), tip=_("Probability of {grade} by this region alone."),
-    choice=_("Alone: {grade}"), legend=_("{grade} alone"), percent=True, per_class=True,
-    page=PageColumn("{grade} alone", 1, percent=True, note="Alone: how probable {grade} would be by it alone."),
-)
-"""
+WEIGHTED_VOLUME, ALONE = code_of("how-to/add_a_value.md")
 VALUE_TESTS = """
 import csv
 import io
@@ -157,31 +132,12 @@ def test_it_is_in_the_structured_report(report):
 """
 
 
-NOTE_PANEL = '''
-import qt
-from slicer.i18n import tr as _
-from REACTKDLib.gui.section import Section
+NOTE_PANEL, TRY_PANEL = code_of("how-to/add_a_section.md")
+#: behind the panel of the page: how often it is asked, and cleaned up
+COUNTED = """
 
-
-class NotePanel(Section):
-    """A line on the answer and on the list of cases; it has no .ui file."""
-
-    def __init__(self, context, place):
-        super().__init__(context, place)
-        self.polls = 0
-        self.cleaned = 0
-        self.label = qt.QLabel()
-        self.label.objectName = "noteLabel"
-        self.root.layout().addWidget(self.label)
-        self.refresh()
-
-    @classmethod
-    def title(cls):
-        return _("A note")
-
-    def refresh(self):
-        report, listed = self.context.report, self.context.reading.cases is not None
-        self.label.text = f"{report.grade if report else 'nothing'}, {'a list' if listed else 'no list'}"
+class NotePanel(NotePanel):
+    polls = cleaned = 0
 
     def poll(self):
         self.polls += 1
@@ -189,21 +145,6 @@ class NotePanel(Section):
     def cleanup(self):
         self.cleaned += 1
         super().cleanup()
-'''
-TRY_PANEL = """
-from REACTKDLib.gui.section import Section
-
-
-class TryPanel(Section):
-    ui_file = "TryPanel.ui"
-
-    def __init__(self, context, place):
-        super().__init__(context, place)
-        self.tried = 0
-        self.ui.tryButton.connect("clicked(bool)", self.on_try)
-
-    def on_try(self, _checked=False):
-        self.tried += 1
 """
 TRY_UI = """<?xml version="1.0" encoding="UTF-8"?>
 <ui version="4.0">
@@ -273,7 +214,7 @@ def add_the_values(tree: Path) -> None:
 
 def add_the_sections(tree: Path) -> None:
     """A file for each, a .ui file for one of them, and their lines in the list of sections."""
-    (tree / LIBRARY / "gui/note_panel.py").write_text(NOTE_PANEL)
+    (tree / LIBRARY / "gui/note_panel.py").write_text(NOTE_PANEL + COUNTED)
     (tree / LIBRARY / "gui/try_panel.py").write_text(TRY_PANEL)
     (tree / "REACTKD/Resources/UI/TryPanel.ui").write_text(TRY_UI)
     panel = tree / LIBRARY / "gui/panel.py"

@@ -1,4 +1,4 @@
-"""A layout of one's own is one file in `cohorts/layouts`: done here in a copy of the tree."""
+"""A layout of one's own is one file in `cohorts/layouts`, as a page shows it: done here in a copy of the tree."""
 
 from __future__ import annotations
 
@@ -11,31 +11,10 @@ from pathlib import Path
 import REACTKDTrainLib
 from REACTKDTrainLib.cohorts.layout import known_layouts
 from support.case_files import write_case
+from support.page_code import code_of
 from support.small_cases import small_case
 
-OWN = """
-from functools import partial
-from pathlib import Path
-
-from REACTKDLib.core.cases.open_case import open_case
-from REACTKDTrainLib.cohorts.base import CohortCase
-from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
-from REACTKDTrainLib.cohorts.layout import Layout
-from REACTKDTrainLib.cohorts.survey import Survey
-
-
-def survey(root, options, on_progress):
-    cases = []
-    for folder in sorted((root / "mine").iterdir()):
-        ct, masks = folder / "CT.nii.gz", folder / "segmentation.seg.nrrd"
-        load = partial(open_case, ct, segmentation=masks, case_id=folder.name)
-        grade = ("low", "middle", "high").index(folder.name.split("-")[0])
-        cases.append(CohortCase(folder.name, folder.name, grade, ("ct",), load, fingerprint_of([ct, masks])))
-    return Survey("my hospital", tuple(cases))
-
-
-LAYOUT = Layout("a folder called mine", lambda root: (Path(root) / "mine").is_dir(), survey)
-"""
+(OWN,) = code_of("how-to/add_a_cohort.md")
 ASK = """
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 print([(case.id, case.grade, bool(case.load().tumor.any())) for case in open_cohort("data").cases])

@@ -1,4 +1,4 @@
-"""A method of distillation is two files, its own and its test: done here in a copy of the tree."""
+"""A method of distillation is two files, its own, as a page shows it, and its test: done here in a copy of the tree."""
 
 from __future__ import annotations
 
@@ -10,25 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from support.page_code import code_of
+
 REPOSITORY = Path(__file__).resolve().parents[4]
-METHOD = '''"""The student's logits are pulled to the mean of the teachers' (for the test)."""
-
-from __future__ import annotations
-
-from REACTKDTrainLib.distillation.distiller import Distiller
-
-
-class Averaging(Distiller, name="mean-of-two"):
-    """|z_S - z_T|^2."""
-
-    label = "Averaging"
-
-    def forward(self, student, teacher, views):
-        return self.logit_terms(student.logits, teacher, views)
-
-    def logit_terms(self, student, teacher, views):
-        return {"mean": self.config.feature * (student - teacher.logits).square().mean()}
-'''
+(METHOD,) = code_of("how-to/add_a_distiller.md")
 TEST = """import torch
 import pytest
 
