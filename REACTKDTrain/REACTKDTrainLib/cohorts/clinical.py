@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from REACTKDLib.core.errors import FileMissing, PackagesMissing, UsageError
+from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.files.tables import Table, read_table
+from REACTKDLib.core.files.workbooks import MARK, sheets_of
 from REACTKDLib.core.text import quoted
 
 Mixed = Literal["exclude", "lower", "higher"]
@@ -131,22 +132,13 @@ def _with_point(text: str, table: Table) -> str:
 def _xlsx_rows(path: Path, sheet: str) -> list[tuple]:
     if not path.is_file():
         raise FileMissing("There is no clinical sheet at the path given; check the path.")
-    try:
-        from openpyxl import load_workbook
-    except ImportError as error:
-        raise PackagesMissing(
-            "Reading the clinical sheet needs openpyxl; install it with: pip install openpyxl"
-        ) from error
-    try:
-        book = load_workbook(path, read_only=True, data_only=True)
-    except Exception as error:  # zipfile, XML and openpyxl errors alike
-        raise UsageError("The clinical sheet is not a workbook that can be read; download it again.") from error
-    try:
-        if sheet not in book.sheetnames:
-            raise UsageError(f"The clinical workbook has no sheet '{sheet}'; give the original workbook.")
-        return [row for row in book[sheet].iter_rows(values_only=True) if any(c is not None for c in row)]
-    finally:
-        book.close()
+    data = path.read_bytes()
+    if not data.startswith(MARK):
+        raise UsageError("The clinical sheet is not a workbook that can be read; download it again.")
+    sheets = sheets_of(data, "the clinical sheet")
+    if sheet not in sheets:
+        raise UsageError(f"The clinical workbook has no sheet '{sheet}'; give the original workbook.")
+    return sheets[sheet]
 
 
 def _number(value: Any) -> float | None:

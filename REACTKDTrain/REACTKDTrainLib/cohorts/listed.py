@@ -21,12 +21,12 @@ from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted, shown
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
+from REACTKDTrainLib.cohorts.grade_words import OWN_WORDS, GradeWords
 from REACTKDTrainLib.cohorts.layout import known_layouts, survey_folder
 from REACTKDTrainLib.cohorts.survey import Survey
 from REACTKDTrainLib.content_store import content_key
 
 GRADES_FILE = "grades.csv"
-_NO_GRADE = ("", "none", "null", "na", "n/a", "nan", "-")
 _PATIENT_LIKE = re.compile(r"pat|subj|person|pid|mrn")
 _NO_FILES_IN_WORKLIST = "Case {case} has no image or no segmentation; complete it, or take it out."
 _NO_FILES_IN_DATALIST = (
@@ -34,16 +34,18 @@ _NO_FILES_IN_DATALIST = (
 )
 
 
-def listed_cohort(path: Path, task: Task = HCC_GRADE) -> Cohort:
-    """Open a datalist (.json), a worklist (.csv) or a folder. task: whose classes the grades are.
+def listed_cohort(path: Path, task: Task = HCC_GRADE, words: GradeWords = OWN_WORDS) -> Cohort:
+    """Open a datalist (.json), a worklist (.csv, .xlsx) or a folder. task: whose classes the grades are. words: what
+    they mean, where the list has others.
 
     Folder: the published hospital layout or its public CT, LiTS17 or MSD Task03, HCC-TACE-Seg (DICOM), or a folder of
     case folders, with grades in `grades.csv` (columns case, grade and, where patients have several cases, patient).
     Raises: UsageError, and what the readers raise.
     """
     path = Path(path)
+    words.checked(task)
     if path.suffix.lower() == ".json":
-        return datalist_cohort(path, task)
+        return datalist_cohort(path, task, words)
     if path.is_dir():
         survey = survey_folder(path)
         if survey is not None:
@@ -54,8 +56,8 @@ def listed_cohort(path: Path, task: Task = HCC_GRADE) -> Cohort:
                 )
             return of_survey(survey)
         _check_case_folders(path)
-        return _worklist_cohort(path, _rows_by_case(path / GRADES_FILE, task), task)
-    return _worklist_cohort(path, task=task)
+        return _worklist_cohort(path, _rows_by_case(path / GRADES_FILE, task, words), task, words)
+    return _worklist_cohort(path, task=task, words=words)
 
 
 def of_survey(survey: Survey) -> Cohort:
@@ -64,40 +66,20 @@ def of_survey(survey: Survey) -> Cohort:
     return Cohort(survey.kind, cases, skipped=survey.skipped)
 
 
-def grade_of(value: Any, case: str, task: Task = HCC_GRADE) -> int | None:
-    """'well', 'moderate', 'poor', 0, 1 or 2 ('2.0' too), or nothing -> index or None. Raises: UsageError.
-
-    task: another one has classes of its own, by name, by its other words and by number.
-    """
-    text = unicodedata.normalize("NFKC", str("" if value is None else value)).strip().lower()
-    whole = re.fullmatch(r"\+?0*(\d)([.,]0*)?", text)
-    text = whole[1] if whole else text
-    if text in _NO_GRADE:
-        return None
-    known = {word: n for n, one in enumerate(task.classes) for word in (one.name.lower(), *one.synonyms)}
-    known = {str(n): n for n in range(len(task.classes))} | known
-    if text not in known:
-        given = shown(repr(value) if isinstance(value, str) else value)
-        *before, last = task.class_names
-        numbers = ", ".join(str(n) for n in range(len(task.classes)))
-        raise UsageError(
-            f"Case {quoted([case])} has the grade {given}; give {', '.join(before)} or {last} (or {numbers})."
-        )
-    return known[text]
-
-
-def reference_grades(path: Path) -> dict[str, tuple[int, str]]:
+def reference_grades(path: Path, words: GradeWords = OWN_WORDS) -> dict[str, tuple[int, str]]:
     """Return {case: (index of its grade, patient)} of a list of cases; those without a grade are left out.
 
     path: a CSV with the columns case and grade (a worklist, or a table of grades alone), a datalist (.json), or a
-    folder with `grades.csv`. Without a patient a case is a patient of its own. Raises: UsageError.
+    folder with `grades.csv`. words: what grades mean, where the list has others. Without a patient a case is a patient
+    of its own. Raises: UsageError.
     """
     path = Path(path)
     if path.suffix.lower() == ".json":
-        rows = {entry["id"]: entry for entry in read_datalist(path)[1]}
+        datalist, entries = read_datalist(path)
+        words, rows = words.with_list(datalist.get("grades")), {entry["id"]: entry for entry in entries}
     else:
-        rows = _rows_by_case(path / GRADES_FILE if path.is_dir() else path)
-    grades = {_composed(name): (grade_of(row.get("grade"), name), row) for name, row in rows.items()}
+        rows = _rows_by_case(path / GRADES_FILE if path.is_dir() else path, words=words)
+    grades = {_composed(name): (words.grade(row.get("grade"), name), row) for name, row in rows.items()}
     found = {name: (g, name_of(row, "patient", name)) for name, (g, row) in grades.items() if g is not None}
     if not found:
         raise UsageError("The list holds no grade to compare with; give a CSV with the columns case and grade.")
@@ -107,7 +89,7 @@ def reference_grades(path: Path) -> dict[str, tuple[int, str]]:
 # -- datalists
 
 
-def datalist_cohort(path: Path, task: Task = HCC_GRADE) -> Cohort:
+def datalist_cohort(path: Path, task: Task = HCC_GRADE, words: GradeWords = OWN_WORDS) -> Cohort:
     """{"training": [{"id", "patient", "ct", "fdg", "acetate", "segmentation" or "liver" and "tumor", "grade", "fold",
     "clinical"}]}, or MONAI's own keys "image" and "label" (see `core.cases.datalist`).
 
@@ -116,26 +98,23 @@ def datalist_cohort(path: Path, task: Task = HCC_GRADE) -> Cohort:
     """
     path = Path(path)
     datalist, entries = read_datalist(path, ("training",))
-    entries = [_with_mapped_grade(entry, datalist.get("grades") or {}) for entry in entries]
-    cases = tuple(_case(job_of_entry(entry, path.parent), entry, _NO_FILES_IN_DATALIST, task) for entry in entries)
+    words = words.with_list(datalist.get("grades")).checked(task)
+    cases = tuple(
+        _case(job_of_entry(entry, path.parent), entry, _NO_FILES_IN_DATALIST, task, words) for entry in entries
+    )
     return Cohort(
         str(datalist.get("name") or path.stem), cases, description=str(datalist.get("description", "")), task=task
     )
-
-
-def _with_mapped_grade(entry: dict[str, Any], meaning: Any) -> dict[str, Any]:
-    if not isinstance(meaning, dict):
-        raise UsageError('"grades" of the datalist is no object; write what each grade means, as {"G1": "well"}.')
-    known = {str(text).strip().casefold(): name for text, name in meaning.items()}
-    text = str(entry.get("grade", "")).strip().casefold()
-    return {**entry, "grade": known[text]} if text in known else entry
 
 
 # -- worklists and folders of case folders
 
 
 def _worklist_cohort(
-    path: Path, grades: Mapping[str, Mapping[str, str]] | None = None, task: Task = HCC_GRADE
+    path: Path,
+    grades: Mapping[str, Mapping[str, str]] | None = None,
+    task: Task = HCC_GRADE,
+    words: GradeWords = OWN_WORDS,
 ) -> Cohort:
     """grades: rows of grades.csv by the name of the case; None where each case's own row holds grade and patient."""
     listed = read_listed(path)
@@ -146,7 +125,7 @@ def _worklist_cohort(
                 f"{GRADES_FILE} names {quoted(unknown)}, for which there is no case; write each as its folder."
             )
         listed = [(job, grades.get(_composed(job.case), {})) for job, _ in listed]
-    cases = tuple(_case(job, row, _NO_FILES_IN_WORKLIST, task) for job, row in listed)
+    cases = tuple(_case(job, row, _NO_FILES_IN_WORKLIST, task, words) for job, row in listed)
     return Cohort(path.stem if path.is_file() else path.name, cases, task=task)
 
 
@@ -160,7 +139,7 @@ def _check_case_folders(path: Path) -> None:
         )
 
 
-def _rows_by_case(path: Path, task: Task = HCC_GRADE) -> dict[str, dict[str, str]]:
+def _rows_by_case(path: Path, task: Task = HCC_GRADE, words: GradeWords = OWN_WORDS) -> dict[str, dict[str, str]]:
     """case -> its row of a table of grades; nothing where there is no file.
 
     Raises: UsageError for a file without the columns, or that says two things of one case.
@@ -179,8 +158,8 @@ def _rows_by_case(path: Path, task: Task = HCC_GRADE) -> dict[str, dict[str, str
     for row in table.rows:
         name = _composed(row["case"])
         known = rows.setdefault(name, row)
-        if not name or (grade_of(known["grade"], name, task), known.get("patient")) != (
-            grade_of(row["grade"], name, task),
+        if not name or (words.grade(known["grade"], name, task), known.get("patient")) != (
+            words.grade(row["grade"], name, task),
             row.get("patient"),
         ):
             fault = f"says two things of {quoted([name])}" if name else "has a row without the name of a case"
@@ -193,7 +172,7 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _case(job: Job, labels: Mapping[str, Any], without_files: str, task: Task) -> CohortCase:
+def _case(job: Job, labels: Mapping[str, Any], without_files: str, task: Task, words: GradeWords) -> CohortCase:
     """labels: of the same row or entry: 'grade', 'patient', 'fold' and 'clinical', any of them."""
     name, images = job.case, {m.value: path for m, path in job.images.items()}
     if not images or (job.segmentation is None and job.mask_files is None):
@@ -206,7 +185,7 @@ def _case(job: Job, labels: Mapping[str, Any], without_files: str, task: Task) -
     return CohortCase(
         name,
         name_of(labels, "patient", name),
-        grade_of(labels.get("grade"), name, task),
+        words.grade(labels.get("grade"), name, task),
         tuple(images),
         partial(open_job, job) if task == HCC_GRADE else partial(open_job, job, task=task),
         _fingerprint(_fingerprinted(name, task), (*images.values(), *(job.mask_files or (job.segmentation,)))),

@@ -11,6 +11,7 @@ from REACTKDLib.core.phantom.latents import PREVALENCE
 from REACTKDLib.core.phantom.patient import draw_grade_and_latents
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDTrainLib.cohorts.base import Cohort
+from REACTKDTrainLib.cohorts.grade_words import GradeWords
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.cohorts.sizes import SIZES
 
@@ -19,17 +20,20 @@ PHANTOMS = {"hospital": (97, 0), "external": (105, 0), "unlabeled": (131, 0), "l
 PREFIX = "phantom:"
 
 
-def open_cohort(spec: str, size: str = "full", whole_field: bool = False, task: Task = HCC_GRADE) -> Cohort:
+def open_cohort(
+    spec: str, size: str = "full", whole_field: bool = False, task: Task = HCC_GRADE, grades: str = ""
+) -> Cohort:
     """Open `phantom:hospital?cases=24&size=tiny&first=0`, a datalist (.json), a worklist (.csv) or a folder.
 
     size, whole_field: of phantoms, where `spec` does not say; see `phantom_case`. A phantom cohort takes
     `biology=independent` for the first edition, or `heterogeneity=0.4` for the second.
 
-    task: whose classes the grades are; phantoms and the known layouts of folders are of the built-in one.
+    task: whose classes the grades are; phantoms and the known layouts of folders are of the built-in one. grades: what
+    those of a list mean where it has others, "G1=well,G2=moderate,G3=poor"; phantoms and known layouts have the task's.
 
     Raises: UsageError, TaskMismatch, FileMissing, or what the layout's reader raises, with what is wrong and where.
     """
-    spec = str(spec).strip()
+    spec, words = str(spec).strip(), GradeWords.from_text(grades)
     if spec.startswith(PREFIX):
         if task != HCC_GRADE:
             text = f"Digital phantoms are of the task {HCC_GRADE.name}, not of {task.name}; give cases of that task."
@@ -45,7 +49,7 @@ def open_cohort(spec: str, size: str = "full", whole_field: bool = False, task: 
         )
     from REACTKDTrainLib.cohorts.listed import listed_cohort
 
-    return listed_cohort(path, task)
+    return listed_cohort(path, task, words)
 
 
 def size_of(spec: str) -> str:

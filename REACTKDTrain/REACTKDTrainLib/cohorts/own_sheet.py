@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.files.tables import read_table
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted
-from REACTKDTrainLib.cohorts.listed import grade_of
+from REACTKDTrainLib.cohorts.grade_words import OWN_WORDS, GradeWords
 
 
 @dataclass(frozen=True)
 class OwnSheet:
-    """path: a CSV. grade, case, patient, keep: names of its columns; case is found where it is ''. map: text -> class.
+    """path: a CSV or a workbook. grade, case, patient, keep: names of its columns; case is found where it is ''. words:
+    what its grades mean.
 
     keep: what goes into the list as clinical data; nothing else of the sheet does.
     """
@@ -24,7 +25,7 @@ class OwnSheet:
     grade: str
     case: str = ""
     patient: str = ""
-    map: Mapping[str, str] = field(default_factory=dict)
+    words: GradeWords = OWN_WORDS
     keep: tuple[str, ...] = ()
 
     def rows(self, cases: Collection[str], task: Task = HCC_GRADE) -> dict[str, tuple[int | None, str, dict[str, str]]]:
@@ -38,15 +39,14 @@ class OwnSheet:
         wanted = [name.lower() for name in (self.grade, self.case, self.patient, *self.keep) if name]
         table = read_table(self.path, "the sheet", wanted)
         column = self.case.lower() or _column_of_cases(table.columns, table.rows, cases)
-        meaning = {text.strip().casefold(): name for text, name in self.map.items()}
+        self.words.checked(task)
         known = {name.casefold(): name for name in cases}
         out: dict[str, tuple[int | None, str, dict[str, str]]] = {}
         for row in table.rows:
             case = known.get(row[column].casefold())
             if case is None:
                 continue
-            text = row[self.grade.lower()]
-            grade = grade_of(meaning.get(text.casefold(), text), case, task)
+            grade = self.words.grade(row[self.grade.lower()], case, task)
             kept = {name.lower(): row[name.lower()] for name in self.keep if row[name.lower()]}
             found = (grade, row[self.patient.lower()] if self.patient else "", kept)
             if out.setdefault(case, found) != found:

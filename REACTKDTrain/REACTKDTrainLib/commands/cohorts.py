@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from REACTKDLib.core.errors import FileMissing, ReactkdError, UsageError
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.text import plural
-from REACTKDTrainLib.commands.cohorts_open import add_list_arguments, add_open_arguments, own_survey
+from REACTKDTrainLib.commands.cohorts_open import add_list_arguments, add_map_argument, add_open_arguments, own_survey
 from REACTKDTrainLib.progress import display_for
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "HCC-TACE-Seg (DICOM, in any layout), folders of case folders, worklists and datalists.",
     )
     check.add_argument("folder", type=Path, metavar="DIR", help="or a worklist (.csv) or datalist (.json)")
+    add_map_argument(check)
     add_list_arguments(check)
     tace = check.add_argument_group("HCC-TACE-Seg")
     tace.add_argument("--sheet", type=Path, metavar="XLSX", help="the clinical workbook, where it is not in DIR")
@@ -74,6 +75,7 @@ def run(options: argparse.Namespace) -> None:
 
 def survey_of(options: argparse.Namespace, on_progress: OnProgress = no_progress) -> Survey:
     """Recognize the layout of the folder and look at it. Raises: FileMissing, UsageError."""
+    from REACTKDTrainLib.cohorts.grade_words import GradeWords
     from REACTKDTrainLib.cohorts.layout import LayoutOptions, survey_folder
     from REACTKDTrainLib.cohorts.listed import listed_cohort
     from REACTKDTrainLib.cohorts.survey import Problem, Survey
@@ -95,9 +97,11 @@ def survey_of(options: argparse.Namespace, on_progress: OnProgress = no_progress
         )
         survey = survey_folder(folder, choices, on_progress)
         if survey is not None:
+            if options.map:
+                raise UsageError("A folder in a known layout says its grades itself; --map is for lists.")
             return survey
 
-    cohort = listed_cohort(folder)
+    cohort = listed_cohort(folder, words=GradeWords.from_text(*options.map))
     return Survey(
         f"{cohort.name} (listed)", cohort.cases, tuple(Problem(c, "unreadable", w) for c, w in cohort.skipped)
     )

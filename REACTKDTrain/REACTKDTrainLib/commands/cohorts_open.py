@@ -18,7 +18,7 @@ def add_open_arguments(commands: Any) -> None:
     parser = commands.add_parser(
         "open",
         help="find cases in your own folders by the names of files, with grades of a sheet",
-        description="Finds cases by patterns of their files, with the grades of a CSV, and says what fits and what "
+        description="Finds cases by patterns of their files, with the grades of a table, and says what fits and what "
         "does not. With --datalist they become a list that training, batch and the panel read.",
     )
     parser.add_argument("folder", type=Path, metavar="DIR")
@@ -32,14 +32,19 @@ def add_open_arguments(commands: Any) -> None:
         "acetate=, segmentation=, liver=, tumor=",
     )
     sheet = parser.add_argument_group("grades")
-    sheet.add_argument("--sheet", type=Path, metavar="CSV", help="a table with a row for each case")
+    sheet.add_argument("--sheet", type=Path, metavar="CSV|XLSX", help="a table with a row for each case")
     sheet.add_argument("--grade-column", default="grade", metavar="NAME", help="default: %(default)s")
     sheet.add_argument("--case-column", default="", metavar="NAME", help="by default the one that names cases")
     sheet.add_argument("--patient-column", default="", metavar="NAME", help="where patients have several cases")
-    sheet.add_argument("--map", nargs="+", default=[], metavar="TEXT=CLASS", help="what grades mean, such as G1=well")
+    add_map_argument(sheet)
     sheet.add_argument("--keep", nargs="+", default=[], metavar="NAME", help="columns to keep as clinical data")
     parser.add_argument("--task", type=Path, metavar="JSON", help="another question than the grade of HCC")
     add_list_arguments(parser)
+
+
+def add_map_argument(parser: Any) -> None:
+    """Add what the grades of a list or sheet mean."""
+    parser.add_argument("--map", nargs="+", default=[], metavar="TEXT=CLASS", help="what grades mean, such as G1=well")
 
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,19 +59,17 @@ def own_survey(options: argparse.Namespace, on_progress: OnProgress) -> Survey:
     """Survey the folder by the patterns and the sheet that `options` name. Raises: UsageError, FileMissing."""
     from REACTKDLib.core.task import HCC_GRADE, Task
     from REACTKDTrainLib.cohorts.file_patterns import FilePattern
+    from REACTKDTrainLib.cohorts.grade_words import GradeWords
     from REACTKDTrainLib.cohorts.own_folders import survey_own
     from REACTKDTrainLib.cohorts.own_sheet import OwnSheet
 
     if not options.folder.is_dir():
         raise UsageError("Patterns are of files in a folder; give the folder.")
-    odd = [text for text in options.map if text.count("=") != 1]
-    if odd:
-        raise UsageError("{given} is not written as TEXT=CLASS; correct it.", given=repr(odd[0]))
     if options.map and options.sheet is None:
         raise UsageError("What grades mean is asked of a sheet; give it with --sheet.")
     columns = (options.grade_column, options.case_column, options.patient_column)
-    meaning = dict(text.split("=") for text in options.map)
-    sheet = None if options.sheet is None else OwnSheet(options.sheet, *columns, meaning, tuple(options.keep))
+    words = GradeWords.from_text(*options.map)
+    sheet = None if options.sheet is None else OwnSheet(options.sheet, *columns, words, tuple(options.keep))
     task = HCC_GRADE if options.task is None else Task.read(options.task)
     return survey_own(
         options.folder, [FilePattern.from_text(text) for text in options.pattern], sheet, task, on_progress

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from REACTKDLib.core.writing.atomic import write_text
+from REACTKDTrainLib.commands.cohorts_open import add_map_argument
 from REACTKDTrainLib.progress import display_for
 from REACTKDTrainLib.results.pages import fill_page
 from REACTKDTrainLib.study import compare_nodes, compare_runs
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     methods = kinds.add_parser("methods", help="train with distillation and without in the same folds, and compare")
     methods.add_argument("--output", type=Path, required=True, help="the folder of both runs and of the answer")
     methods.add_argument("--cohort", default="phantom:hospital?size=small", help="what both are trained on")
+    add_map_argument(methods)
     methods.add_argument("--external", default="phantom:large?cases=500&size=small", help="what both are asked about")
     methods.add_argument("--config", type=Path, help="a JSON file of settings for both")
     methods.add_argument("--folds", type=int, default=3)
@@ -73,7 +75,7 @@ def _runs(options: argparse.Namespace) -> None:
 
 def _methods(options: argparse.Namespace) -> None:
     compared = compare_runs.ComparedMethods(
-        options.cohort, options.external, options.output, options.config, options.folds
+        options.cohort, options.external, options.output, options.config, options.folds, ",".join(options.map)
     )
     with display_for(sys.stdout, "lines") as on_progress:
         text = compare_runs.page(compared.run(on_progress))

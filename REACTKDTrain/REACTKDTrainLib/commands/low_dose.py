@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.progress import OnProgress
+from REACTKDTrainLib.commands.cohorts_open import add_map_argument
 from REACTKDTrainLib.progress import display_for
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="a cohort as training takes it: its CT at native, mild, severe and stress dose with the published seeds; "
         "what is there already is kept",
     )
+    add_map_argument(command)
     command.add_argument("--dose", type=float, help="fraction of the scan's own dose, in (0, 1]; with --ct")
     command.add_argument("--seed", type=int, help="of the noise, 0 or more (default 0); with --ct")
     command.add_argument(
@@ -98,7 +100,7 @@ def _run_cohort(options: argparse.Namespace, device: str, on_progress: OnProgres
     from REACTKDTrainLib.low_dose.cohort import DoseTestSets
     from REACTKDTrainLib.low_dose.dosed_cohort import summary, write_test_sets
 
-    cohort = open_cohort(options.cohort, whole_field=True)
+    cohort = open_cohort(options.cohort, whole_field=True, grades=",".join(options.map))
     sets = DoseTestSets(options.output, mode=options.mode, calibrate=options.calibrate, device=device)
     return "\n".join(summary(sets, write_test_sets(cohort, sets, on_progress)))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.writing.atomic import write_text
+from REACTKDTrainLib.commands.cohorts_open import add_map_argument
 from REACTKDTrainLib.progress import display_for
 
 
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--truth", type=Path, required=True, help="grades: a CSV with case and grade, or the list itself"
     )
     study.set_defaults(readers=_study)
+    add_map_argument(study)
     for command in (agree, study):
         command.add_argument("--output", type=Path, help="a .json file for all numbers; tables are printed")
         command.add_argument("--draws", type=int, default=2000, help="of the bootstrap (default 2000)")
@@ -81,12 +83,14 @@ def _agreement(options: argparse.Namespace) -> None:
 
 
 def _study(options: argparse.Namespace) -> None:
+    from REACTKDTrainLib.cohorts.grade_words import GradeWords
     from REACTKDTrainLib.cohorts.listed import reference_grades
     from REACTKDTrainLib.evaluation.readers import reader_study
     from REACTKDTrainLib.study import readers
 
     readings, begun = readers.ReaderTable(options.table).readings()
-    found = reader_study(readings, reference_grades(options.truth), options.draws, options.seed)
+    truth = reference_grades(options.truth, GradeWords.from_text(*options.map))
+    found = reader_study(readings, truth, options.draws, options.seed)
     found["begun_only"] = begun
     if not found["readers"]:
         raise UsageError(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from REACTKDLib.core.engine_arguments import add_engine_arguments, engine_of
 from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.commands.cohorts_open import add_map_argument
 from REACTKDTrainLib.progress import display_for
 
 PRESETS = ("smoke", "quick", "cpu", "gpu")
@@ -21,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", choices=PRESETS, default="cpu", help="how large")
     parser.add_argument("--output", type=Path, help="folder; what an earlier call finished is kept")
     parser.add_argument("--cohort", default="", help="graded cases, as in training; by default phantoms")
+    add_map_argument(parser)
     parser.add_argument("--external", default="", help="another source's cases for Table IV, whole fields of view")
     parser.add_argument("--cache", type=Path, help="prepared cases and node files, to be shared by studies")
     parser.add_argument("--part", action="append", help="nodes, methods, seeds, ablation, external; may be repeated")
@@ -56,6 +58,7 @@ def run(options: argparse.Namespace) -> None:
         engine_of(options),
         options.ready,
         options.shard,
+        ",".join(options.map),
     )
     with display_for(sys.stdout, "lines") as on_progress:
         results = study.write() if options.tables else study.run(options.part or PARTS, on_progress)

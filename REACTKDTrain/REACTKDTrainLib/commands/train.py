@@ -57,12 +57,20 @@ def _add_parameter(group: Any, name: str, parameter: dict[str, Any]) -> None:
     else:
         file = parameter.get("element", "").upper()
         metavar = None if parameter["enum"] else "N" if kind is int else file if file not in ("", "STRING") else "TEXT"
-        given |= {"type": kind, "choices": parameter["enum"], "metavar": metavar}
+        several = {"nargs": "+", "action": _Joined} if parameter.get("several") else {}
+        given |= several | {"type": kind, "choices": parameter["enum"], "metavar": metavar}
         given["default"] = None if parameter["default"] == "" else parameter["default"]
     flag = re.sub("[A-Z]", lambda capital: f"-{capital.group().lower()}", name)
     group.add_argument(f"--{flag}", **given)
     if flag != name:
         group.add_argument(f"--{name}", **given | {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS})
+
+
+class _Joined(argparse.Action):
+    """Several words are one parameter, with commas between, as Slicer gives it."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        setattr(namespace, self.dest, ",".join(values))
 
 
 def run(options: argparse.Namespace) -> int:

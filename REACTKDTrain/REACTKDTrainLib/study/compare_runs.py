@@ -91,7 +91,7 @@ def _paired(a: Answers, b: Answers, draws: int = 2000, classes: Sequence[str] = 
 @dataclass(frozen=True)
 class ComparedMethods:
     """cohort: trained on in `folds` folds; external: large, and seen by neither; config: a file of settings or None;
-    output: the folder of both runs and of the answer.
+    output: the folder of both runs and of the answer; grades: what those of the cohorts mean, see `open_cohort`.
     """
 
     cohort: str
@@ -99,12 +99,14 @@ class ComparedMethods:
     output: Path
     config: Path | None = None
     folds: int = 3
+    grades: str = ""
 
     def options(self, name: str) -> RunOptions:
         """Of one of the two runs; both share prepared cases."""
         folder = Path(self.output) / name
         return RunOptions(
             cohort=self.cohort,
+            map=self.grades,
             external=self.external,
             output=folder,
             method=METHODS[name],

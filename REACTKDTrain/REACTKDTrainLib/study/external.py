@@ -36,7 +36,7 @@ class ExternalStudy:
     @cached_property
     def cohort(self) -> Cohort:
         """Graded cases with CT."""
-        cohort = open_cohort(self.spec, self.volumes.training.data.size, whole_field=True)
+        cohort = open_cohort(self.spec, self.volumes.training.data.size, whole_field=True, grades=self.volumes.grades)
         return replace(cohort, cases=tuple(c for c in cohort.graded if "ct" in c.modalities))
 
     def cases(self, level: str) -> tuple[CohortCase, ...]:

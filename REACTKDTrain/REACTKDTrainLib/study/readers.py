@@ -21,7 +21,7 @@ from REACTKDLib.core.progress import OnProgress
 from REACTKDLib.core.review.corrected_masks import CorrectedMasks
 from REACTKDLib.core.review.review import Review
 from REACTKDLib.core.text import quoted
-from REACTKDTrainLib.cohorts.listed import grade_of
+from REACTKDTrainLib.cohorts.grade_words import OWN_WORDS
 from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
 from REACTKDTrainLib.evaluation.mask_agreement import compare_masks
 from REACTKDTrainLib.evaluation.readers import StudyReading
@@ -56,12 +56,12 @@ class ReaderTable:
         found: dict[str, list[StudyReading]] = {}
         begun = 0
         for (reader, case), row in self._rows.items():
-            unaided, aided = grade_of(row["unaided_grade"], case), grade_of(row["aided_grade"], case)
+            unaided, aided = OWN_WORDS.grade(row["unaided_grade"], case), OWN_WORDS.grade(row["aided_grade"], case)
             if unaided is None or aided is None:
                 begun += unaided is not None
                 continue
             seconds = (_number(row.get(f"{stage}_seconds"), case) for stage in ("unaided", "aided"))
-            model = grade_of(row.get("model_grade"), case)
+            model = OWN_WORDS.grade(row.get("model_grade"), case)
             found.setdefault(reader, []).append(StudyReading(case, unaided, aided, *seconds, model))
         if not found:
             raise UsageError(
@@ -77,7 +77,7 @@ def grades_in(cases: CaseList, review: Review, kind: str) -> dict[str, dict[str,
         record = review.cases.get(case.id)
         for reader in review.readers() if record is not None else ():
             part = record.part(kind, reader)
-            if part is not None and (grade := grade_of(part["grade"], case.id)) is not None:
+            if part is not None and (grade := OWN_WORDS.grade(part["grade"], case.id)) is not None:
                 found.setdefault(reader or _UNNAMED, {})[case.id] = grade
     return found
 

@@ -61,7 +61,8 @@ ELSEWHERE_S = 1.0  # between two looks at runs that another process does
 @dataclass(eq=False)
 class Study:
     """cohort, external: as in training, '' for the phantoms of the preset. cache: shared by studies. engine: prepares
-    cases and does runs. ready: see `NodeStudy`. shard: with which runs to begin. Several
+    cases and does runs. ready: see `NodeStudy`. shard: with which runs to begin. grades: what those
+    of the cohorts mean, see `open_cohort`. Several
     processes on one output folder divide the runs, and one that dies leaves its run to the others.
     """
 
@@ -74,6 +75,7 @@ class Study:
     engine: Engine = HERE
     ready: bool = False
     shard: Shard = WHOLE
+    grades: str = ""
     _known: dict[str, dict[str, Run]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -88,7 +90,7 @@ class Study:
         """The level of volumes."""
         size = self.preset.training.data.size
         cohort = self.cohort or f"phantom:hospital?cases={self.preset.hospital}&size={size}&biology={BIOLOGY}"
-        return VolumeStudy(self.preset, cohort, self.output, self.cache, self.device, self.engine)
+        return VolumeStudy(self.preset, cohort, self.output, self.cache, self.device, self.engine, self.grades)
 
     @cached_property
     def outside(self) -> ExternalStudy:

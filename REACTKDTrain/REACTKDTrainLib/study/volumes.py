@@ -43,7 +43,9 @@ def ablation_name(dose: bool, graph: bool, cbam: bool) -> str:
 
 @dataclass(eq=False)
 class VolumeStudy:
-    """Runs on volumes. cohort: what to train on; output: of the study; cache: of prepared cases and answers."""
+    """Runs on volumes. cohort: what to train on; output: of the study; cache: of prepared cases and answers;
+    grades: what those of the cohorts mean, see `open_cohort`.
+    """
 
     preset: Preset
     cohort_spec: str
@@ -51,6 +53,7 @@ class VolumeStudy:
     cache: Path
     device: torch.device = torch.device("cpu")
     engine: Engine = HERE
+    grades: str = ""
     _teachers: dict[int, Teacher] = field(default_factory=dict)
     _bases: dict[int, FoldRun] = field(default_factory=dict)
 
@@ -62,7 +65,7 @@ class VolumeStudy:
     @cached_property
     def cohort(self) -> Cohort:
         """Graded cases. Raises: UsageError where there are none."""
-        cohort = open_cohort(self.cohort_spec, self.training.data.size, self.training.data.doses)
+        cohort = open_cohort(self.cohort_spec, self.training.data.size, self.training.data.doses, grades=self.grades)
         if not cohort.graded:
             raise UsageError(f"No case of the cohort {cohort.name} has a grade; the study needs grades.")
         return replace(cohort, cases=cohort.graded)

@@ -167,13 +167,12 @@ class Experiment:
     def _open(self) -> dict[str, Cohort]:
         options, size = self.options, self.config.data.size
         whole = self.config.data.doses
-        cohorts = {"cohort": open_cohort(options.cohort, size, whole, self.task)}
+        cohorts = {"cohort": open_cohort(options.cohort, size, whole, self.task, options.map)}
         if options.unlabeled:
             cohorts["unlabeled"] = open_cohort(options.unlabeled, size, whole, self.task)
         if options.external:
-            cohorts["external"] = open_cohort(
-                options.external, size, whole, self.task
-            )  # as much of the body as in training
+            # as much of the body as in training
+            cohorts["external"] = open_cohort(options.external, size, whole, self.task, options.map)
         if not cohorts["cohort"].graded:
             raise UsageError(
                 f"No case of the cohort {cohorts['cohort'].name} has a grade; training needs grades ("

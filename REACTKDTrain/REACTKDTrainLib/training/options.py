@@ -30,6 +30,11 @@ GROUPS = {
                 "Graded cases: a folder, a datalist (.json), a worklist (.csv) with a grade column, or digital "
                 "phantoms as phantom:hospital?cases=24&size=tiny.",
             ),
+            "map": (
+                "Grades mean",
+                "What the grades of the lists mean where they have other words than the task, such as "
+                "G1=well,G2=moderate,G3=poor. May be empty.",
+            ),
             "output": (
                 "Output folder",
                 "Everything is written here: run.json, logs, checkpoints, predictions, measures, figures, and the "
@@ -121,6 +126,7 @@ class RunOptions:
     """
 
     cohort: str = ""
+    map: Annotated[str, Field(json_schema_extra={"several": True})] = ""
     output: Annotated[Path, Field(json_schema_extra={"element": "directory"})] = Path()
     unlabeled: str = ""
     task: Annotated[Path | None, Field(json_schema_extra={"element": "file", "extensions": ".json"})] = None
@@ -151,6 +157,10 @@ class RunOptions:
             from REACTKDTrainLib.distillation.distiller import check_method
 
             check_method(self.method)
+        if self.map:
+            from REACTKDTrainLib.cohorts.grade_words import GradeWords
+
+            GradeWords.from_text(self.map)
         if self.loggers:
             from REACTKDTrainLib.training.loggers import logger_names
 

@@ -1,8 +1,9 @@
 """Tables as text: lists that people make with a spreadsheet are read in one way, and ours are harmless in one.
 
 Spreadsheets write commas, semicolons (where the comma is the decimal sign) or tabs, a line "sep=;" before the header,
-UTF-8 with or without its mark, UTF-16 or the code page 1252 of Windows. Cells that begin as a formula run when a table
-is opened (https://owasp.org/www-community/attacks/CSV_Injection), so they get an apostrophe, which reading takes off.
+UTF-8 with or without its mark, UTF-16 or the code page 1252 of Windows. A workbook (.xlsx) is read
+too. Cells that begin as a formula run when a table is opened
+(https://owasp.org/www-community/attacks/CSV_Injection), so they get an apostrophe, which reading takes off.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.files.workbooks import MARK, rows_of_workbook
 from REACTKDLib.core.text import quoted, sentence
 from REACTKDLib.core.text import tr as _
 
@@ -28,7 +30,7 @@ _MARKS = (
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
-_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 _SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?[,;|\t ]*(\r\n|\r|\n|\Z)", re.IGNORECASE)
 _FORMULA = re.compile(r"'*[ \xa0]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -50,9 +52,14 @@ def read_table(path: Path, role: str, needed: Collection[str]) -> Table:
     role: what the file is ("the worklist"), for sentences. needed: columns that must be there, in small letters; the
     separator is the one with which they are. Cells lose the blanks around them.
 
-    Raises: UsageError for what is no such table, lacks a column or names one twice, or has a row of more cells.
+    Raises: UsageError for what is no such table, lacks a column or names one twice, or has a row of more cells; and
+    for a workbook what `workbooks.rows_of_workbook` raises.
     """
-    text = _text_of(path, role)
+    data = _bytes_of(path, role)
+    if data.startswith(MARK):
+        rows = rows_of_workbook(data, role, needed)
+        return _table(enumerate(([_cell(cell) for cell in row] for row in rows), start=1), ",", role, needed)
+    text = _text_of(data, role)
     marked = _SEP_LINE.match(text)
     if marked is not None and marked[1] not in SEPARATORS:
         raise UsageError(
@@ -61,7 +68,11 @@ def read_table(path: Path, role: str, needed: Collection[str]) -> Table:
     if marked is not None:
         text = text[marked.end() :]
     separator = marked[1] if marked is not None else _separator(text, needed)
-    records = _records(text, separator, role, 1 if marked is not None else 0)
+    return _table(_records(text, separator, role, 1 if marked is not None else 0), separator, role, needed)
+
+
+def _table(records: Iterator[tuple[int, list[str]]], separator: str, role: str, needed: Collection[str]) -> Table:
+    """The table of (number of the line, cells), of which the first with any cell names the columns."""
     header = next((cells for _line, cells in records if any(cells)), None)
     if header is None:
         return Table(separator=separator)
@@ -99,18 +110,22 @@ def _written(cell: Any) -> str:
     return '"' + text.replace('"', '""') + '"' if re.search(r"[,;|\t\r\n\"]", text) else text
 
 
-def _text_of(path: Path, role: str) -> str:
+def _bytes_of(path: Path, role: str) -> bytes:
     try:
         with open(path, "rb") as stream:
             data = stream.read(MOST_BYTES + 1)
     except OSError as error:
         raise UsageError(_("{role} cannot be read; check its permissions."), role=sentence(role)) from error
-    if data.startswith(_WORKBOOKS):
+    if data.startswith(_OLD_WORKBOOK):
         raise UsageError(
-            _("{role} is a workbook, not a CSV; save it from the spreadsheet as 'CSV UTF-8'."), role=sentence(role)
+            _("{role} is a workbook of an old form; save it from the spreadsheet as 'CSV UTF-8'."), role=sentence(role)
         )
     if len(data) > MOST_BYTES:
         raise UsageError(_("{role} is too large for a list of cases; check which file it is."), role=sentence(role))
+    return data
+
+
+def _text_of(data: bytes, role: str) -> str:
     for encoding in _encodings(data):
         try:
             return data.decode(encoding).replace("\0", "\ufffd")  # csv of Python 3.10 stops at the former
@@ -151,7 +166,7 @@ def _records(text: str, separator: str, role: str, before: int) -> Iterator[tupl
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         for cells in reader:
-            yield reader.line_num + before, [as_it_was(_trimmed(cell)) for cell in cells]
+            yield reader.line_num + before, [_cell(cell) for cell in cells]
     except csv.Error as error:
         raise UsageError(
             _("Line {line} of {role} has quotes that do not match, or a cell that is too long; correct it."),
@@ -183,6 +198,10 @@ def _row(columns: list[str], cells: list[str], line: int, role: str) -> dict[str
         raise UsageError(text, line=line, role=role)
     filled = [*cells, *[""] * (len(columns) - len(cells))]
     return {name: cell for name, cell in zip(columns, filled) if name}
+
+
+def _cell(text: str) -> str:
+    return as_it_was(_trimmed(text))
 
 
 def _name(cell: str) -> str:

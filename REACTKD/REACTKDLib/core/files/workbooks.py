@@ -1,0 +1,75 @@
+"""Workbooks of spreadsheets (.xlsx) as rows of texts, by openpyxl, an extra: `pip install reactkd[cohorts]`."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Collection
+from datetime import date, datetime
+from typing import Any
+
+from REACTKDLib.core.errors import PackagesMissing, UsageError
+from REACTKDLib.core.text import quoted, sentence
+from REACTKDLib.core.text import tr as _
+
+MARK = b"PK\x03\x04"
+#: bytes of all parts of a workbook unpacked: a list of cases is far below, a file made to fill the memory is above
+MOST_UNPACKED = 256 << 20
+
+
+def sheets_of(data: bytes, role: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Return {name: rows of cells} of the visible sheets that hold anything, with what formulas gave when it was saved.
+
+    data: the file. role: what it is ("the worklist"), for sentences. Raises: PackagesMissing without openpyxl;
+    UsageError for a file that cannot be opened or is too large.
+    """
+    try:
+        from openpyxl import load_workbook
+    except ImportError as error:
+        text = _(
+            '{role} is a workbook, which needs the package openpyxl; install it with "pip install '
+            "'reactkd[cohorts]'\", or save it from the spreadsheet as 'CSV UTF-8'."
+        )
+        raise PackagesMissing(text, role=sentence(role)) from error
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as parts:
+            too_large = sum(part.file_size for part in parts.infolist()) > MOST_UNPACKED
+        if not too_large:
+            book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+            shown = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+            rows = {
+                sheet.title: [row for row in sheet.iter_rows(values_only=True) if row.count(None) < len(row)]
+                for sheet in shown
+            }
+            return {name: found for name, found in rows.items() if found}
+    except Exception as error:  # errors of zipfile, of XML and of openpyxl alike
+        text = _("{role} is a workbook that cannot be opened; save it from the spreadsheet as 'CSV UTF-8'.")
+        raise UsageError(text, role=sentence(role)) from error
+    raise UsageError(_("{role} is too large for a list of cases; check which file it is."), role=sentence(role))
+
+
+def rows_of_workbook(data: bytes, role: str, needed: Collection[str]) -> list[list[str]]:
+    """Return the rows of the sheet that has the `needed` columns, as texts; of a single sheet in any case.
+
+    Whole numbers lose their point, dates are as in 2026-11-28. Raises: what `sheets_of` raises; UsageError where
+    several sheets, or none of several, have the columns.
+    """
+    sheets = {name: [[_text_of(cell) for cell in row] for row in rows] for name, rows in sheets_of(data, role).items()}
+    fitting = [name for name, rows in sheets.items() if set(needed) <= {cell.strip().lower() for cell in rows[0]}]
+    names = fitting if len(sheets) > 1 else list(sheets)
+    if len(names) == 1 or not sheets:
+        return sheets[names[0]] if names else []
+    text = _("{role} has the sheets {names}, of which {count} have the columns {needed}; leave one that has.")
+    raise UsageError(text, role=sentence(role), names=quoted(sheets), count=len(fitting), needed=quoted(needed))
+
+
+def _text_of(cell: Any) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    if isinstance(cell, datetime) and (cell.hour, cell.minute, cell.second) == (0, 0, 0):
+        return cell.date().isoformat()
+    return cell.isoformat() if isinstance(cell, date) else str(cell)

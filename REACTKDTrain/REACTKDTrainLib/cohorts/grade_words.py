@@ -1,0 +1,114 @@
+"""What the grades of a list mean: classes of the task by name, other word or number, or as somebody maps them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.task import HCC_GRADE, Task
+from REACTKDLib.core.text import quoted, shown
+
+_NO_GRADE = ("", "none", "null", "na", "n/a", "nan", "-")
+_SEPARATOR = re.compile(r"[,;]")
+
+
+@dataclass(frozen=True)
+class GradeWords:
+    """meanings: {"G1": "well"}, beside the names, other words and numbers (from 0) of the task's classes.
+
+    Capitals and blanks do not matter. Where a number is mapped, numbers that are not have no meaning any more: in a
+    list of grades 1 to 3 a 0 is a slip.
+
+    Example:
+        >>> GradeWords.from_text("G1=well,G3=poor").grade("g3", "case 7")
+        2
+    """
+
+    meanings: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_text(cls, *texts: str) -> GradeWords:
+        """Read 'G1=well,G2=moderate', as an option holds it. Raises: UsageError."""
+        pairs = [pair for text in texts for pair in _SEPARATOR.split(text) if pair.strip()]
+        for pair in pairs:
+            if pair.count("=") != 1 or not all(map(str.strip, pair.split("="))):
+                raise UsageError("{given} is not written as TEXT=CLASS; correct it.", given=repr(pair))
+        return cls(_once(pair.split("=") for pair in pairs))
+
+    @classmethod
+    def of_list(cls, value: Any) -> GradeWords:
+        """Read the object "grades" of a datalist; None is none. Raises: UsageError."""
+        if value is not None and not isinstance(value, dict):
+            raise UsageError('"grades" of the datalist is no object; write what each grade means, as {"G1": "well"}.')
+        return cls(_once((str(text), str(name)) for text, name in (value or {}).items()))
+
+    def with_list(self, value: Any) -> GradeWords:
+        """Return these and those of a datalist. Raises: UsageError, also where both map one text, to two classes."""
+        return GradeWords(_once([*self.of_list(value).meanings.items(), *self.meanings.items()]))
+
+    def checked(self, task: Task) -> GradeWords:
+        """Return them, all of classes of the task. Raises: UsageError for another word, or for one that is taken."""
+        known = _words_of(task)
+        for text, name in self.meanings.items():
+            if _plain(name) not in known:
+                raise UsageError(f"The grade {quoted([text])} is mapped to {quoted([name])}; give {_choices(task)}.")
+            own = known.get(text)
+            if own is not None and not text.isdigit() and own != known[_plain(name)]:
+                raise UsageError(
+                    f"The grade {quoted([text])} is a class of its own and mapped to another; take it out of the map."
+                )
+        return self
+
+    def grade(self, value: Any, case: str, task: Task = HCC_GRADE) -> int | None:
+        """'well', 'moderate', 'poor', 0, 1 or 2 ('2.0' too), what is mapped, or nothing -> index or None.
+
+        task: another one has classes of its own. Raises: UsageError.
+        """
+        self.checked(task)
+        text = _plain(value)
+        if text in self.meanings:
+            return _words_of(task)[_plain(self.meanings[text])]
+        if text in _NO_GRADE:
+            return None
+        known = _words_of(task)
+        numbered = any(map(str.isdigit, self.meanings))
+        if text not in known or (numbered and text.isdigit()):
+            given = shown(repr(value) if isinstance(value, str) else value)
+            raise UsageError(f"Case {quoted([case])} has the grade {given}; give {_choices(task, not numbered)}.")
+        return known[text]
+
+
+#: no text is mapped
+OWN_WORDS = GradeWords()
+
+
+def _once(pairs: Iterable[Iterable[str]]) -> dict[str, str]:
+    """Texts as they are compared -> classes. Raises: UsageError for a text with two."""
+    out: dict[str, str] = {}
+    for text, name in pairs:
+        text, name = _plain(text), name.strip()
+        if _plain(out.setdefault(text, name)) != _plain(name):
+            raise UsageError(f"The grade {quoted([text])} is mapped to two classes; leave one.")
+    return out
+
+
+def _plain(value: Any) -> str:
+    """A grade as it is compared: small letters, whole numbers without a point."""
+    text = unicodedata.normalize("NFKC", str("" if value is None else value)).strip().lower()
+    whole = re.fullmatch(r"\+?0*(\d)([.,]0*)?", text)
+    return whole[1] if whole else text
+
+
+def _words_of(task: Task) -> dict[str, int]:
+    known = {word: n for n, one in enumerate(task.classes) for word in (one.name.lower(), *one.synonyms)}
+    return {str(n): n for n in range(len(task.classes))} | known
+
+
+def _choices(task: Task, numbers: bool = True) -> str:
+    *before, last = task.class_names
+    named = f"{', '.join(before)} or {last}"
+    return f"{named} (or {', '.join(str(n) for n in range(len(task.classes)))})" if numbers else named

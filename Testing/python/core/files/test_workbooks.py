@@ -1,0 +1,63 @@
+"""A workbook is read as the table that it shows, and refused where it could be two."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date, datetime
+
+import pytest
+from openpyxl import Workbook
+
+from REACTKDLib.core.errors import PackagesMissing, UsageError
+from REACTKDLib.core.files.tables import read_table
+
+
+def write(path, **sheets):
+    book = Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+        sheet.sheet_state = "hidden" if name.startswith("hidden") else "visible"
+    book.save(path)
+    return path
+
+
+def test_cells_are_read_as_they_are_shown(tmp_path):
+    rows = [[], ["Case", "grade", "Age", None, "seen", "ok"], ["a", 2.0, 61, None, datetime(2026, 11, 28), True]]
+    rows += [[], [" b ", 2.5, None, None, date(2026, 1, 2), False], ["'=x", "G1"]]
+    table = read_table(write(tmp_path / "t.xlsx", one=rows), "the table", ("case",))
+    assert table.columns == ("case", "grade", "age", "seen", "ok")
+    assert [tuple(row.values()) for row in table.rows] == [
+        ("a", "2", "61", "2026-11-28", "yes"),
+        ("b", "2.5", "", "2026-01-02", "no"),
+        ("=x", "G1", "", "", ""),
+    ]
+
+
+def test_the_sheet_is_the_one_that_has_the_columns(tmp_path):
+    notes, cases = [["read me"]], [["case"], ["a"]]
+    path = write(tmp_path / "t.xlsx", notes=notes, cases=cases, hidden=[["case"], ["b"]])
+    assert [row["case"] for row in read_table(path, "the table", ("case",)).rows] == ["a"]
+    path = write(tmp_path / "two.xlsx", first=cases, second=cases)
+    with pytest.raises(UsageError, match="sheets 'first', 'second', of which 2 have the columns 'case'"):
+        read_table(path, "the table", ("case",))
+    path = write(tmp_path / "none.xlsx", first=notes)
+    with pytest.raises(UsageError, match="lacks the column 'case'"):
+        read_table(path, "the table", ("case",))
+    assert read_table(write(tmp_path / "empty.xlsx", first=[]), "the table", ("case",)).columns == ()
+
+
+def test_without_the_package_the_sentence_names_the_extra(tmp_path, monkeypatch):
+    path = write(tmp_path / "t.xlsx", one=[["case"]])
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(PackagesMissing, match=r"pip install 'reactkd\[cohorts\]'"):
+        read_table(path, "the list", ("case",))
+
+
+def test_a_workbook_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
+    path = write(tmp_path / "t.xlsx", one=[["case"]])
+    monkeypatch.setattr("REACTKDLib.core.files.workbooks.MOST_UNPACKED", 100)
+    with pytest.raises(UsageError, match="too large"):
+        read_table(path, "the list", ("case",))

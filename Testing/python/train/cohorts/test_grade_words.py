@@ -1,0 +1,94 @@
+"""Grades of lists in other words: one map for datalists, worklists, sheets and tables of true grades, or a refusal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from REACTKDLib.core.cases.case_list import open_case_list
+from REACTKDLib.core.cases.worklist import read_worklist
+from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.__main__ import main
+from REACTKDTrainLib.cohorts.grade_words import OWN_WORDS, GradeWords
+from REACTKDTrainLib.cohorts.listed import reference_grades
+from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from support.kidney_phantoms import KIDNEY
+
+MAP = "G1=well,G2=moderate;g3 = poor"
+ROWS = (("a", "G1"), ("b", "g2"), ("c", " G3 "), ("d", ""))
+FILES = {"ct": "c.nii.gz", "segmentation": "s.nrrd"}
+
+
+@pytest.fixture
+def lists(tmp_path) -> dict[str, Path]:
+    """The same four cases as a worklist, a workbook, a datalist that maps its own grades, and one that does not."""
+    from openpyxl import Workbook
+
+    found = {name: tmp_path / name for name in ("list.csv", "list.xlsx", "own.json", "list.json")}
+    rows = [["case", *FILES, "grade"], *([name, *FILES.values(), grade] for name, grade in ROWS)]
+    found["list.csv"].write_text("\n".join(map(",".join, rows)))
+    book = Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(found["list.xlsx"])
+    entries = [{"id": name, **FILES, "grade": grade} for name, grade in ROWS]
+    found["list.json"].write_text(json.dumps({"training": entries}))
+    own = {"G1": "well", "G2": "moderate", "G3": "poor"}
+    found["own.json"].write_text(json.dumps({"grades": own, "training": entries}))
+    return found
+
+
+@pytest.mark.parametrize("name", ["list.csv", "list.xlsx", "list.json", "own.json"])
+def test_training_batch_and_the_panel_read_one_list(lists, name):
+    path, given = lists[name], "" if name == "own.json" else MAP
+    cohort = open_cohort(str(path), grades=given)
+    assert [case.grade for case in cohort.cases] == [0, 1, 2, None]
+    assert [job.case for job in read_worklist(path)] == ["a", "b", "c", "d"]
+    assert [case.id for case in open_case_list(path).cases] == ["a", "b", "c", "d"]
+    assert reference_grades(path, GradeWords.from_text(given)) == {"a": (0, "a"), "b": (1, "b"), "c": (2, "c")}
+
+
+def test_commands_take_the_map(lists, capsys):
+    assert main(["cohorts", "check", str(lists["list.csv"]), "--map", "G1=well", "G2=moderate", "G3=poor"]) == 0
+    assert "grades: 1 well, 1 moderate, 1 poor" in capsys.readouterr().out
+    assert main(["cohorts", "check", str(lists["list.csv"])]) == 2
+    assert "has the grade 'G1'; give well, moderate or poor" in capsys.readouterr().err
+    command = ["train", "--cohort", str(lists["list.csv"]), "--output", str(lists["list.csv"].parent / "run")]
+    assert main([*command, "--map", "G1=well", "G2=moderate,G3=bad", "--dry-run"]) != 0
+    assert "'g3' is mapped to 'bad'; give well, moderate or poor" in capsys.readouterr().err
+
+
+def test_a_number_that_is_mapped_takes_the_meaning_of_all_others():
+    words = GradeWords.from_text("1=well,2=moderate,3=poor")
+    assert [words.grade(value, "a") for value in (1, "2.0", 3.0, "well", None)] == [0, 1, 2, 0, None]
+    with pytest.raises(UsageError, match=r"has the grade '0'; give well, moderate or poor\.$"):
+        words.grade("0", "a")
+    assert OWN_WORDS.grade("0", "a") == 0
+
+
+def test_classes_of_another_task_are_mapped():
+    assert GradeWords.from_text("RCC=malignant").grade("rcc", "a", KIDNEY) == 1
+    with pytest.raises(UsageError, match="mapped to 'poor'; give benign or malignant"):
+        GradeWords.from_text("RCC=poor").grade("rcc", "a", KIDNEY)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("G1", "not written as TEXT=CLASS"),
+        ("G1=", "not written as TEXT=CLASS"),
+        ("G1=well,g1=poor", "'g1' is mapped to two classes"),
+        ("well=poor", "'well' is a class of its own"),
+        ("G1=wel", "mapped to 'wel'; give well"),
+    ],
+)
+def test_a_map_that_can_be_read_in_two_ways_is_refused(text, words):
+    with pytest.raises(UsageError, match=words):
+        GradeWords.from_text(text).grade("x", "a")
+
+
+def test_a_map_that_contradicts_the_list_is_refused(lists):
+    with pytest.raises(UsageError, match="'g1' is mapped to two classes"):
+        open_cohort(str(lists["own.json"]), grades="G1=poor")
