@@ -91,6 +91,11 @@ class Layout(QWidget):
     def setRenderPaused(self, _paused: bool) -> None:
         """Rendering is by request here."""
 
+    def draw_changes(self) -> None:
+        """Not in Slicer: draw the views on show whose pictures are out of date."""
+        for widget in self._widgets():
+            widget.draw_changes()
+
     def _widgets(self) -> tuple[SliceWidget | ThreeDWidget, ...]:
         return (*self._slices.values(), *self._three_ds.values())
 

@@ -15,7 +15,9 @@ from host.slice_view import SliceView
 from host.three_d_view import ThreeDView
 
 VIEW_SIZE = (480, 360)
-REDRAW_MS = 150  # without a graphics card a picture takes 20 to 60 ms: many changes are drawn as one
+#: Without a graphics card a picture takes 20 to 60 ms: many changes are drawn as one, so long after the first. None: a
+#: view is drawn when somebody asks for its picture, and not in between.
+REDRAW_MS: int | None = 150
 
 
 class ViewWidget(QWidget):
@@ -29,7 +31,8 @@ class ViewWidget(QWidget):
         self._pressed: QPointF | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(REDRAW_MS)
+        self._on_request = REDRAW_MS is None
+        self._timer.setInterval(REDRAW_MS or 0)
         self._timer.timeout.connect(self.update)
         view.group.AddObserver(vtk.vtkCommand.UpdateEvent, lambda *_: self.schedule())
         self.setMinimumSize(120, 90)
@@ -37,7 +40,7 @@ class ViewWidget(QWidget):
     def schedule(self) -> None:
         """The picture is out of date; draw it again soon, if somebody looks."""
         self.__dict__["_dirty"] = True
-        if not self._timer.isActive() and self.isVisible():
+        if not self._on_request and not self._timer.isActive() and self.isVisible():
             self._timer.start()
 
     def forceRender(self) -> None:
@@ -70,8 +73,13 @@ class ViewWidget(QWidget):
         self._view.resize((max(size.width(), 16), max(size.height(), 16)))
         self.schedule()
 
+    def draw_changes(self) -> None:
+        """Render now if the picture is out of date and the view is on show."""
+        if self._dirty and self.isVisible():
+            self.draw()
+
     def paintEvent(self, _event: Any) -> None:
-        if self._dirty:
+        if self._dirty and not self._on_request:
             self.draw()
         if self._image is not None:
             painter = QPainter(self)

@@ -112,6 +112,7 @@ def test_the_other_cases_are_graded(cohort, start, tmp_path):
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
+@pytest.mark.slow  # the row is that of the test above, the sentence that of any batch without a grade
 def test_when_every_case_crashes_it_says_so(cohort, start, tmp_path):
     shutil.copytree(cohort / "A", tmp_path / "one" / "A")
     process = start(tmp_path / "one", "A", signal.SIGKILL)

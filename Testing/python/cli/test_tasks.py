@@ -86,11 +86,10 @@ def test_it_grades_in_the_shell_and_no_word_is_of_livers(run, files, tmp_path):
     assert not any(word in message for message in findings for word in FOREIGN)
 
 
-def test_it_grades_a_list_and_a_case_of_the_other_task_is_refused_there(run, tmp_path):
+def test_it_grades_a_list_and_a_case_of_the_other_task_is_refused_there(run, tmp_path, call_command):
     cohort = write_cohort(tmp_path / "cohort", 2, tuple(MASS_HU.values()), first=700)
-    done = shell(
-        "batch", "--bundle", run / "bundle", "--worklist", cohort, "--output", tmp_path / "out", "--device", "cpu"
-    )
+    words = ["--worklist", cohort, "--device", "cpu", "--output"]
+    done = call_command("batch", "--bundle", run / "bundle", *words, tmp_path / "out")
     assert done.returncode == 0, done.stderr
     with open(tmp_path / "out" / "results.csv", newline="") as stream:
         rows = {row["case"]: row for row in csv.DictReader(stream)}
@@ -100,14 +99,14 @@ def test_it_grades_a_list_and_a_case_of_the_other_task_is_refused_there(run, tmp
     assert own["cases"] == 6 and own["difference"] == 0
     found = evaluate(run / "bundle", cohort, device="cpu")
     assert found["n"] == 2 and set(found["grades"]) == {"benign", "malignant"}
-    refused = shell("batch", "--worklist", cohort, "--output", tmp_path / "hcc", "--device", "cpu")
+    refused = call_command("batch", *words, tmp_path / "hcc")
     assert refused.returncode == 2  # the shipped model asks for a liver
     with open(tmp_path / "hcc" / "results.csv", newline="") as stream:
         assert all("No segment is recognized as the liver" in row["reason"] for row in csv.DictReader(stream))
 
 
-def test_checks_and_codes_are_those_of_the_task(files):
-    done = shell("check", "--task", TASK_FILE, "--ct", files["ct"], "--segmentation", files["segmentation"])
+def test_checks_and_codes_are_those_of_the_task(files, call_command):
+    done = call_command("check", "--task", TASK_FILE, "--ct", files["ct"], "--segmentation", files["segmentation"])
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert 100 < found["kidney_ml"] < 400 and "liver_ml" not in found

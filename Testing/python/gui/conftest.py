@@ -50,7 +50,9 @@ def application(worker: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     from host import views
     from host.application import start
 
-    views.REDRAW_MS = 500  # nobody watches: what a test looks at it draws itself, what comes in between is drawn as one
+    views.REDRAW_MS = (
+        None  # nobody watches: what a test looks at it draws itself, and all that changed is drawn at its end
+    )
     running = start()
     running.forget_errors()  # the scene is empty: the test before has closed it
     running.load_module(REPOSITORY / "REACTKD" / "REACTKD.py")

@@ -62,7 +62,12 @@ def needs(version: str) -> str:
     return found
 
 
-@pytest.mark.parametrize("version", PROMISED)
+def between(version: str) -> object:
+    """What the oldest and the newest compile and hold, those between them do: they are asked by `make test-slow`."""
+    return pytest.param(version, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("version", [PROMISED[0], *map(between, PROMISED[1:-1]), PROMISED[-1]])
 def test_every_file_compiles_and_finds_its_standard_library(version: str) -> None:
     result = run(needs(version), str(CHECK), *FOLDERS)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from demo.hospital import write_patient
+from demo.run_demo import main
 from REACTKDLib.core.reports.report import report_schema
 from REACTKDLib.core.student.bundle import Bundle
 from support.small_models import metadata_for, random_student
@@ -60,11 +61,15 @@ def test_own_files_are_graded_and_everything_is_left(patient, bundle, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("fault", ["no segmentation", "no such file", "no such segment", "no model"])
+def slow(fault: str) -> object:
+    """Each process costs seconds: one that fails late stands for those that fail as late."""
+    return pytest.param(fault, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("fault", [slow("no such file"), slow("no such segment"), "no model"])
 def test_a_fault_is_one_sentence_and_status_2(patient, bundle, tmp_path, fault):
     ct = next(iter(patient.volumes.values()))
     arguments = {
-        "no segmentation": ["--ct", ct, "--bundle", bundle],
         "no such file": ["--ct", tmp_path / "x.nii.gz", "--segmentation", patient.segmentation, "--bundle", bundle],
         "no such segment": ["--ct", ct, "--segmentation", patient.segmentation, "--liver", "Leber", "--bundle", bundle],
         "no model": ["--ct", ct, "--segmentation", patient.segmentation, "--bundle", tmp_path],
@@ -74,3 +79,9 @@ def test_a_fault_is_one_sentence_and_status_2(patient, bundle, tmp_path, fault):
     assert len(done.stderr.strip().splitlines()) == 1 and done.stderr.strip().endswith("."), done.stderr
     left = [p.name for p in (tmp_path / "out").iterdir()] if (tmp_path / "out").exists() else []
     assert not left
+
+
+def test_an_image_without_a_segmentation_is_refused_before_anything_is_loaded(patient, bundle, tmp_path, capsys):
+    ct = str(next(iter(patient.volumes.values())))
+    assert main(["--ct", ct, "--bundle", str(bundle), "--output", str(tmp_path / "out")]) == 2
+    assert "Give at least one image" in capsys.readouterr().err and not any((tmp_path / "out").iterdir())

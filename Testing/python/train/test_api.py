@@ -20,20 +20,26 @@ COHORT = "phantom:hospital?cases=16&size=tiny"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def cache(tmp_path_factory):
+    """Prepared cases, drawn for the first of the runs."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, cache):
     folder = tmp_path_factory.mktemp("api")
     seen: list[float] = []
     config = write_config(folder)
-    options = {"folds": 2, "fold": 0, "method": "none", "config": config, "device": "cpu"}
+    options = {"folds": 2, "fold": 0, "method": "none", "config": config, "device": "cpu", "cache": cache}
     trained = train(COHORT, folder / "run", on_progress=lambda fraction, _text: seen.append(fraction), **options)
     assert seen == sorted(seen) and seen[-1] == 1.0
     return trained
 
 
-def test_a_run_from_python_is_the_run_of_the_command_line(run, tmp_path):
+def test_a_run_from_python_is_the_run_of_the_command_line(run, cache, tmp_path):
     assert run.metrics["digital_phantom"] and 0 <= run.metrics["macro_auc"] <= 1
     command = ["train", "--cohort", COHORT, "--output", str(tmp_path / "run"), "--folds", "2", "--fold", "0"]
-    command += ["--method", "none", "--config", str(write_config(tmp_path)), "--device", "cpu"]
+    command += ["--method", "none", "--config", str(write_config(tmp_path)), "--device", "cpu", "--cache", str(cache)]
     assert main(command) == 0
     ours, theirs = (torch.load(b / "models" / "model.pt") for b in (run.bundle, tmp_path / "run" / "bundle"))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)

@@ -87,14 +87,8 @@ def test_cancel_while_torch_loads_twice_then_grade(client, case, model, tmp_path
     assert len(list(client.scratch.path.glob("worker-*"))) == 1, "those of the ended ones are removed"
 
 
-def test_close_leaves_nobody_behind(client, case):
-    assert answers(client, case)
-    both, folder = family(client), client.scratch.path
-    client.close()
-    assert gone(both, client) and not folder.exists()
-
-
-def test_a_launcher_that_is_killed_takes_its_interpreter_with_it(client, case):
+def test_however_the_two_end_the_next_job_gets_its_answer_and_close_leaves_nobody_behind(client, case):
+    """The launcher is killed, which takes its interpreter with it; the interpreter alone; and as below."""
     assert answers(client, case)
     both = family(client)
     os.kill(client.process_id, signal.SIGKILL)
@@ -102,17 +96,19 @@ def test_a_launcher_that_is_killed_takes_its_interpreter_with_it(client, case):
     assert gone(both, client)
     assert answers(client, case)
 
-
-def test_an_interpreter_that_is_killed_is_told_as_one(client, case):
-    assert answers(client, case)
     os.kill(family(client)[1].pid, signal.SIGKILL)
     wait(client, 0, until=lambda e: isinstance(e, WorkerDied))
     assert answers(client, case)
 
+    a_survivor_removes_its_own_folder_and_not_the_clients(client, case)
+    a_temporary_folder_that_was_cleaned_up_is_made_anew(client, case)
+    both, folder = family(client), client.scratch.path
+    client.close()
+    assert gone(both, client) and not folder.exists()
 
-def test_a_survivor_removes_its_own_folder_and_not_the_clients(client, case):
+
+def a_survivor_removes_its_own_folder_and_not_the_clients(client, case):
     """As where the group cannot be ended: the interpreter sees its input close, while the client lives on."""
-    assert answers(client, case)
     both, folder = family(client), client.scratch.path
     (own,) = folder.glob("worker-*")
     client._process._popen.stdin.close()
@@ -122,9 +118,8 @@ def test_a_survivor_removes_its_own_folder_and_not_the_clients(client, case):
     assert client.scratch.path == folder
 
 
-def test_a_temporary_folder_that_was_cleaned_up_is_made_anew(client, case):
+def a_temporary_folder_that_was_cleaned_up_is_made_anew(client, case):
     first = client.scratch
-    assert answers(client, case)
     first.remove()
     assert answers(client, case)
     assert client.scratch.path != first.path

@@ -50,6 +50,16 @@ def make(tmp_path) -> Iterator:
     assert [path.name for path in tmp_path.glob(f"{PREFIX}*")] == []
 
 
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory) -> Iterator[WorkerClient]:
+    """Whose work takes ten seconds and can be stopped; every test leaves it idle."""
+    folder = tmp_path_factory.mktemp("patient")
+    made = WorkerClient(scratch_parent=folder, runner="support.worker_runs:Patient")
+    yield made
+    made.close()
+    assert list(folder.iterdir()) == []
+
+
 def script(path: Path, text: str) -> str:
     """Write a program that stands for Python and return its path."""
     path.write_text(f"#!/bin/sh\n{text}\n")
@@ -61,8 +71,8 @@ def one_sentence(message: str) -> None:
     assert message.endswith(".") and message.count(". ") == 0 and "Traceback" not in message and "\n" not in message
 
 
-def test_a_job_that_listens_stops_at_once_and_the_process_lives_on(make, case, model):
-    client = make(runner="support.worker_runs:Patient")
+def test_a_job_that_listens_stops_at_once_and_the_process_lives_on(patient, case, model):
+    client = patient
     ticket = client.submit(grade_job(client, case, model))
     wait(client, ticket, until=lambda e: isinstance(e, JobProgress) and "Analyzing" in e.text)
     process, started = client.process_id, time.monotonic()
@@ -83,8 +93,7 @@ def test_a_job_that_does_not_listen_is_ended_with_its_process(make, case, model)
     assert client.process_id != process and not psutil.pid_exists(process)
 
 
-def test_a_job_that_has_not_begun_is_taken_back(make, case, model):
-    client = make()
+def a_job_that_has_not_begun_is_taken_back(client, case, model):
     first, second = (client.submit(grade_job(client, case, model, key)) for key in "ab")
     client.cancel(second)
     assert isinstance(wait(client, second), JobCanceled) and isinstance(wait(client, first), JobDone)
@@ -93,9 +102,9 @@ def test_a_job_that_has_not_begun_is_taken_back(make, case, model):
     assert client.poll() == [] and third > second
 
 
-def test_reading_ahead_gives_way_and_comes_back(make, case, model, tmp_path):
+def test_reading_ahead_gives_way_and_comes_back(patient, case, model, tmp_path):
     write_case(case, tmp_path / "case")
-    client = make(runner="support.worker_runs:Patient")
+    client = patient
     ahead = client.submit(jobs.OpenFiles(files_in(tmp_path / "case"), model), background=True)
     wait(client, ahead, until=lambda e: isinstance(e, JobProgress) and "Analyzing" in e.text)
     assert not client.busy
@@ -105,21 +114,29 @@ def test_reading_ahead_gives_way_and_comes_back(make, case, model, tmp_path):
     assert not any(isinstance(e, JobCanceled) for e in seen)
     again = wait(client, ahead, until=lambda e: isinstance(e, JobProgress) and "Analyzing" in e.text)
     assert isinstance(again, JobProgress)  # from its beginning
+    client.cancel(ahead)
+    assert isinstance(wait(client, ahead), JobCanceled)
 
 
-def test_reading_ahead_that_gave_way_is_done_in_the_end(make, case, model, tmp_path):
+def test_jobs_wait_for_their_turn(make, case, model, tmp_path):
+    """In one process, from its start to its end."""
     write_case(case, tmp_path / "case")
     client = make()
-    assert isinstance(wait(client, client.submit(jobs.WarmUp(model))), JobDone)
-    ahead, seen = client.submit(jobs.OpenFiles(files_in(tmp_path / "case"), model), background=True), []
+    of_several_to_read_ahead_the_last_is_read(client, model, tmp_path)
+    reading_ahead_that_gave_way_is_done_in_the_end(client, model, tmp_path)
+    a_job_that_has_not_begun_is_taken_back(client, case, model)
+
+
+def reading_ahead_that_gave_way_is_done_in_the_end(client, model, tmp_path):
+    write_case(small_case(seed=1), tmp_path / "other")  # not the one that has just been read
+    ahead, seen = client.submit(jobs.OpenFiles(files_in(tmp_path / "other"), model), background=True), []
     warm = client.submit(jobs.WarmUp(model))
     assert isinstance(wait(client, ahead, seen), JobDone)
     assert [e.ticket for e in seen if isinstance(e, JobDone)] == [warm, ahead]
 
 
-def test_of_several_to_read_ahead_the_last_is_read(make, case, model, tmp_path):
-    write_case(case, tmp_path / "case")
-    client, seen = make(), []
+def of_several_to_read_ahead_the_last_is_read(client, model, tmp_path):
+    seen = []
     jobs_ahead = [jobs.OpenFiles(files_in(tmp_path / "case"), model) for _ in range(3)]
     tickets = [client.submit(job, background=True) for job in jobs_ahead]  # none has begun: the process is starting
     assert isinstance(wait(client, tickets[-1], seen), JobDone)
@@ -127,8 +144,8 @@ def test_of_several_to_read_ahead_the_last_is_read(make, case, model, tmp_path):
 
 
 @pytest.mark.parametrize("idle", [pytest.param(True, marks=pytest.mark.slow), False], ids=["idle", "at work"])
-def test_killed_from_outside(make, case, model, idle):
-    client = make(runner=None if idle else "support.worker_runs:Patient")
+def test_killed_from_outside(make, patient, case, model, idle):
+    client = make() if idle else patient
     ticket, seen = client.submit(jobs.WarmUp(model) if idle else grade_job(client, case, model)), []
     wait(client, ticket, until=lambda e: isinstance(e, JobProgress) and "Analyzing" in e.text)
     os.kill(client.process_id, signal.SIGKILL)

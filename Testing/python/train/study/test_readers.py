@@ -1,4 +1,4 @@
-"""`readers table`, `agreement` and `study`, as processes, on what several readers left beside a list."""
+"""`readers table`, `agreement` and `study` on what several readers left beside a list."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from REACTKDLib.core.cases.case_list import open_case_list
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.review.corrected_masks import CorrectedMasks
 from REACTKDLib.core.review.review import Review
+from REACTKDTrainLib.__main__ import main
 from support.case_files import write_case, write_masks
 from support.killed import PATH
 from support.scene_cases import make_case
@@ -61,24 +62,16 @@ def model() -> dict[str, str]:
     return {"name": "m", "version": "1", "sha256": "0"}
 
 
-def test_table_and_study(listed, tmp_path):
-    done = command("readers", "table", listed / "list.csv", "--output", tmp_path / "readers.csv")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "Wrote readers.csv.\n", "")
+def test_table_and_study(listed, tmp_path, capsys):
+    assert main(["readers", "table", str(listed / "list.csv"), "--output", str(tmp_path / "readers.csv")]) == 0
+    assert capsys.readouterr() == ("Wrote readers.csv.\n", "")
     with open(tmp_path / "readers.csv", encoding="utf-8", newline="") as stream:
         assert len(list(csv.DictReader(stream))) == 12
     output = tmp_path / "study.json"
-    done = command(
-        "readers",
-        "study",
-        tmp_path / "readers.csv",
-        "--truth",
-        listed / "list.csv",
-        "--output",
-        output,
-        "--draws",
-        "200",
-    )
-    assert done.returncode == 0 and done.stderr == "" and "| Anna | 6 |" in done.stdout and "mean of 2" in done.stdout
+    words = ["--truth", str(listed / "list.csv"), "--output", str(output), "--draws", "200"]
+    assert main(["readers", "study", str(tmp_path / "readers.csv"), *words]) == 0
+    said, errors = capsys.readouterr()
+    assert errors == "" and "| Anna | 6 |" in said and "mean of 2" in said
     found = json.loads(output.read_text())
     anna, bert = found["readers"]["Anna"], found["readers"]["Bert"]
     assert (anna["changed"], anna["better"], anna["worse"]) == (2, 2, 0) and anna["unaided_seconds"] == 42.5
@@ -118,8 +111,6 @@ def test_agreement_of_grades_and_masks(listed, tmp_path):
     ],
 )
 def test_what_cannot_be_evaluated_is_one_sentence(tmp_path, capsys, table, truth, sentence):
-    from REACTKDTrainLib.__main__ import main
-
     (tmp_path / "readers.csv").write_text(table)
     (tmp_path / "truth.csv").write_text(truth)
     assert main(["readers", "study", str(tmp_path / "readers.csv"), "--truth", str(tmp_path / "truth.csv")]) == 2
@@ -128,8 +119,6 @@ def test_what_cannot_be_evaluated_is_one_sentence(tmp_path, capsys, table, truth
 
 
 def test_a_list_that_nobody_has_read(tmp_path, capsys):
-    from REACTKDTrainLib.__main__ import main
-
     (tmp_path / "list.csv").write_text("case,ct,segmentation\na,x,y\n")
     for line in (
         ["table", str(tmp_path / "list.csv"), "--output", str(tmp_path / "o.csv")],
