@@ -102,10 +102,10 @@ class RegionMasks:
     ) -> RegionMasks:
         """From what is stored. parenchyma: (d, h, w) uint8; lesions: (1 + 6, ...) each, the mask, then its shells."""
         size = tuple(parenchyma.shape)
-        occupancy = torch.empty((len(lesions) + 1, *size))
+        occupancy = torch.zeros((len(lesions) + 1, *size))
         occupancy[0] = parenchyma.float() / 255
-        for n, part in enumerate(lesions, start=1):
-            occupancy[n] = _laid_out(SoftBox(part.weights[:1], part.start), size)[0]
+        for own, part in zip(occupancy[1:], lesions, strict=True):
+            own[_box_of(part)] = part.weights[0].float() / 255
         return cls(occupancy, Shells(lesions, size), topology, volumes_ml, matches, shape)
 
 
@@ -138,6 +138,10 @@ class PreparedCase:
 def _laid_out(part: SoftBox, shape: tuple[int, int, int]) -> Tensor:
     """(c, d, h, w) float32 on the case's box."""
     whole = torch.zeros((len(part.weights), *shape))
-    box = tuple(slice(s, s + n) for s, n in zip(part.start, part.weights.shape[1:], strict=True))
-    whole[(slice(None), *box)] = part.weights.float() / 255
+    whole[(slice(None), *_box_of(part))] = part.weights.float() / 255
     return whole
+
+
+def _box_of(part: SoftBox) -> tuple[slice, slice, slice]:
+    """Where it lies in the case's box."""
+    return tuple(slice(s, s + n) for s, n in zip(part.start, part.weights.shape[1:], strict=True))

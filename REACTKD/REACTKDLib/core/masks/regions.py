@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -30,13 +30,42 @@ class Region:
     box: Box
 
 
-def _region(labels: np.ndarray, label: int, box: Box, name: str, kind: str, ijk_to_ras: np.ndarray) -> Region:
-    count, center = center_of(labels[box] == label)
-    center += [part.start for part in box] if count else 0
-    ras = ijk_to_ras[:3, :3] @ center[::-1] + ijk_to_ras[:3, 3]
-    border = any(s.start == 0 or s.stop == n for s, n in zip(box, labels.shape, strict=True))
-    volume = count * abs(np.linalg.det(ijk_to_ras[:3, :3])) / 1000
-    return Region(name, kind, label, count, float(volume), tuple(float(v) for v in ras), border, box)
+class _Counted(NamedTuple):
+    """A region before it has its number: its box, its bool mask there, its voxels, and their mean place (k, j, i)."""
+
+    box: Box
+    mask: np.ndarray
+    voxels: int
+    center: np.ndarray
+
+    @classmethod
+    def of(cls, box: Box, mask: np.ndarray) -> _Counted:
+        count, center = center_of(mask)
+        return cls(box, mask, count, center + [part.start for part in box] if count else center)
+
+    def named(self, label: int, name: str, kind: str, shape: tuple[int, ...], ijk_to_ras: np.ndarray) -> Region:
+        ras = ijk_to_ras[:3, :3] @ self.center[::-1] + ijk_to_ras[:3, 3]
+        border = any(s.start == 0 or s.stop == n for s, n in zip(self.box, shape, strict=True))
+        volume = float(self.voxels * abs(np.linalg.det(ijk_to_ras[:3, :3])) / 1000)
+        return Region(name, kind, label, self.voxels, volume, tuple(float(v) for v in ras), border, self.box)
+
+
+def _in_order(tumor: np.ndarray, lesions: np.ndarray | None, ijk_to_ras: np.ndarray) -> list[_Counted]:
+    """The lesions of a tumor mask as `RegionSet.from_masks` orders them; `lesions` as there."""
+    from scipy.ndimage import find_objects
+
+    box = bounding_box(tumor)
+    if box is None:
+        return []
+    voxel_ml = abs(np.linalg.det(ijk_to_ras[:3, :3])) / 1000
+    parts, _count = separate(tumor[box], None if lesions is None else lesions[box], voxel_ml)
+    found = []
+    for n, own in enumerate(find_objects(parts), start=1):
+        where = tuple(slice(b.start + i.start, b.start + i.stop) for b, i in zip(box, own, strict=True))
+        found.append(_Counted.of(where, parts[own] == n))
+    ras = np.round((np.array([f.center for f in found]) - [s.start for s in box])[:, ::-1] @ ijk_to_ras[:3, :3].T, 2)
+    order = sorted(range(len(found)), key=lambda n: (-found[n].voxels, *ras[n][::-1]))
+    return [found[n] for n in order]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,33 +88,16 @@ class RegionSet:
         liver, tumor: bool (D, H, W). lesions: cuts components where separate lesions touch, see `Case`. Lesions of
         equal size are ordered from inferior to superior, then by A, then R.
         """
-        from scipy.ndimage import center_of_mass, find_objects
-
-        boxes = [bounding_box(liver) or (slice(0, 0),) * 3]
+        whole = bounding_box(liver) or (slice(0, 0),) * 3
         labels = np.zeros(liver.shape, dtype=np.uint16)  # untouched pages cost nothing, so fill the box alone
-        labels[boxes[0]] = liver[boxes[0]]
-        box = bounding_box(tumor)
-        if box is not None:
-            voxel_ml = abs(np.linalg.det(ijk_to_ras[:3, :3])) / 1000
-            parts, count = separate(tumor[box], None if lesions is None else lesions[box], voxel_ml)
-            sizes = np.bincount(parts.ravel())
-            found = find_objects(parts)
-            starts = np.array([[s.start for s in where] for where in found])
-            centers = [center_of_mass(parts[where] == n) for n, where in enumerate(found, start=1)]
-            centers = (np.array(centers) + starts)[:, ::-1]
-            ras = np.round(centers @ ijk_to_ras[:3, :3].T, 2)
-            order = sorted(range(count), key=lambda n: (-sizes[n + 1], *ras[n][::-1]))
-            rank = np.zeros(count + 1, dtype=np.uint16)
-            rank[np.array(order) + 1] = np.arange(2, count + 2)
-            ranked = rank[parts]
-            np.copyto(labels[box], ranked, where=ranked > 0)
-            for n in order:
-                boxes.append(
-                    tuple(slice(b.start + i.start, b.start + i.stop) for b, i in zip(box, found[n], strict=True))
-                )
-        regions = [_region(labels, 1, boxes[0], _("Parenchyma"), "parenchyma", ijk_to_ras)]
-        for n, where in enumerate(boxes[1:], start=1):
-            regions.append(_region(labels, n + 1, where, _("Lesion {number}").format(number=n), "tumor", ijk_to_ras))
+        labels[whole] = liver[whole]
+        drawn = _in_order(tumor, lesions, ijk_to_ras)
+        for label, lesion in enumerate(drawn, start=2):
+            np.copyto(labels[lesion.box], np.uint16(label), where=lesion.mask)
+        placed = liver.shape, ijk_to_ras
+        regions = [_Counted.of(whole, labels[whole] == 1).named(1, _("Parenchyma"), "parenchyma", *placed)]
+        for n, lesion in enumerate(drawn, start=1):
+            regions.append(lesion.named(n + 1, _("Lesion {number}").format(number=n), "tumor", *placed))
         return cls(labels, np.asarray(ijk_to_ras, dtype=np.float64), tuple(regions))
 
     @property

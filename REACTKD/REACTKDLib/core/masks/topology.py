@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from REACTKDLib.core.images.geometry import center_of
 from REACTKDLib.core.masks.regions import RegionSet
 
 TOPOLOGY_NAMES = (
@@ -36,14 +37,14 @@ def margin_irregularity(mask: np.ndarray, spacing_kji: np.ndarray) -> float:
     Radii run from the centroid to the centers of surface voxels; the variance that voxels alone cause
     ((sum of squared spacings) / 36, a uniform error along a random normal) is taken off. Floor 0.02.
     """
-    from scipy.ndimage import binary_erosion
-
-    padded = np.pad(mask, 1)
-    surface = padded & ~binary_erosion(padded)
-    points = np.argwhere(surface) * spacing_kji
+    inner = np.pad(mask, 1)
+    for axis in range(3):  # voxels whose six neighbors are all of the mask
+        here, there = np.moveaxis(inner, axis, 0), np.moveaxis(np.pad(mask, 1), axis, 0)
+        here[1:-1] &= there[:-2] & there[2:]
+    points = np.argwhere(mask & ~inner[1:-1, 1:-1, 1:-1]) * spacing_kji
     if len(points) < 12:
         return 0.1
-    center = np.argwhere(padded).mean(axis=0) * spacing_kji
+    center = center_of(mask)[1] * spacing_kji
     radius = np.linalg.norm(points - center, axis=1)
     variance = radius.var() - float((spacing_kji**2).sum()) / 36
     return float(np.sqrt(max(variance, 0.0)) / radius.mean()) if variance > (0.02 * radius.mean()) ** 2 else 0.02

@@ -79,11 +79,17 @@ def _scan_ct(patient: Patient, protocol: CtProtocol, lattice: Lattice, rng: np.r
         field = scan_slices(field, lattice, protocol, rng)
     else:
         field = add_ct_noise(blur_slices(field, lattice, float(lattice.spacing[2])), lattice, protocol, rng)
-    np.clip(np.rint(field, out=field), -1024, 3071, out=field)
+    stored = np.empty(field.shape, dtype=np.int16)
+    for own, kept in zip(field, stored, strict=True):  # a slice stays in the processor's cache, an image does not
+        np.rint(own, out=own)
+        np.maximum(own, -1024, out=own)
+        np.minimum(own, 3071, out=own)
+        kept.ravel()[:] = own.astype(np.int16).ravel()[::-1]
+    stored = stored[:, ::-1, ::-1]  # held in memory as `_volume` wants it
     if protocol.padded and field.shape[1] == field.shape[2]:
         outside = lattice.x[None, :] ** 2 + lattice.y[:, None] ** 2 > lattice.x[-1] ** 2
-        field[:, outside] = -2048
-    return field.astype(np.int16)
+        stored[:, outside] = -2048
+    return stored
 
 
 def _pet_lattice(patient: Patient, voxel_mm: tuple[float, float, float], coarser: float) -> Lattice:

@@ -107,7 +107,8 @@ def _first_pet(patient: Patient, lattice: Lattice, tracer: str, edge_mm: float) 
 
 def masks(patient: Patient, lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
     """Whole liver (lesions included, also where they bulge out of it) and tumor, bool (D, H, W)."""
-    liver, tumor = (np.zeros(lattice.shape, dtype=bool) for _ in range(2))
+    # in memory as `acquire` turns the axes, so that what it gives is in C order
+    liver, tumor = (np.zeros(lattice.shape, dtype=bool)[:, ::-1, ::-1] for _ in range(2))
     box = lattice.box(*patient.liver.bounds())
     if box is not None:
         liver[box] = patient.liver.depth(*lattice.coordinates(box)) > 0
@@ -115,4 +116,4 @@ def masks(patient: Patient, lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
         box = lattice.box(*lesion.bounds())
         if box is not None:
             tumor[box] |= lesion.depth(*lattice.coordinates(box)) > 0
-    return liver | tumor, tumor
+    return np.logical_or(liver, tumor, out=liver), tumor

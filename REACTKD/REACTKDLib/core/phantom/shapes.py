@@ -38,9 +38,14 @@ class Tube:
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the low and high corner of the bounding box, mm."""
-        pad = max(self.radius)
-        corners = list(zip(self.start, self.end, strict=True))
-        return np.array([min(c) - pad for c in corners]), np.array([max(c) + pad for c in corners])
+        low, high = self.corners()
+        return np.array(low), np.array(high)
+
+    def corners(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+        """Those of `bounds` as plain numbers: a body has a thousand tubes."""
+        (ax, ay, az), (bx, by, bz), pad = self.start, self.end, max(self.radius)
+        low = (min(ax, bx) - pad, min(ay, by) - pad, min(az, bz) - pad)
+        return low, (max(ax, bx) + pad, max(ay, by) + pad, max(az, bz) + pad)
 
     def depth(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Signed distance to the surface, mm, positive inside; float64. In place where it can: most tubes are tiny."""
@@ -51,9 +56,12 @@ class Tube:
         t /= max(float(axis @ axis), 1e-9)
         np.maximum(t, 0, out=t)
         np.minimum(t, 1, out=t)
-        distance = np.zeros_like(t)
-        for d, a in ((dx, ax), (dy, ay), (dz, az)):
-            across = t * a
+        distance = t * ax
+        np.subtract(dx, distance, out=distance)
+        distance *= distance
+        across = np.empty_like(t)
+        for d, a in ((dy, ay), (dz, az)):
+            np.multiply(t, a, out=across)
             np.subtract(d, across, out=across)
             across *= across
             distance += across

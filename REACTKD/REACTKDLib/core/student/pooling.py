@@ -65,7 +65,8 @@ def moments(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     center = mean[:1] if len(mean) == 1 else mean.mean(dim=0, keepdim=True)
     shifted = flat - center.T
     first = w @ shifted.T
-    variance = w @ shifted.square().T - first.square()
+    squares = shifted.square() if torch.is_grad_enabled() else shifted.square_()  # in place: maps are large
+    variance = w @ squares.T - first.square()
     return mean, variance.clamp_min(0).add(_EPS**2).sqrt()
 
 

@@ -108,7 +108,7 @@ class Painter:
 
     def tube(self, tube: Tube, kind: str, hu: float, within: np.ndarray | None = None) -> None:
         """A tube; within: a soft mask (D, H, W) on the lattice that bounds it."""
-        box = self.lattice.box(*tube.bounds(), pad_mm=self.edge_mm)
+        box = self.lattice.box(*tube.corners(), pad_mm=self.edge_mm)
         if box is None:
             return
         if within is not None and not within[box].any():

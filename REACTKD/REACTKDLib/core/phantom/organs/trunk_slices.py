@@ -21,9 +21,10 @@ def paint_trunk(painter: Painter, trunk: Trunk) -> tuple[tuple[slice, slice, sli
         np.float32(painter.value(kind, hu))
         for kind, hu in (("air", -1000.0), ("skin", 30.0), ("fat", -104.0), ("muscle", 57.0))
     )
-    field[:] = air
     wide, deep = trunk.half
     box = lattice.box(np.array([-wide - 4, -deep - 4, -1e4]), np.array([wide + 4, deep + 4, 1e4]))
+    if box is None or field[0, box[1], box[2]].size < field[0].size:
+        field[:] = air
     if box is None:
         return None
     x, y = lattice.x[None, box[2]], lattice.y[box[1], None]
