@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--output", type=Path, default=REPOSITORY / "docs" / "pictures")
     parser.add_argument("--sample", choices=("well", "moderate", "poor"), default="moderate")
+    parser.add_argument("--only", nargs="+", choices=DRAWN, default=list(DRAWN), help="which of them, in this order")
     parser.add_argument("--demo", type=Path, help="the folder of a finished `make demo`")
     options = parser.parse_args(arguments)
     if options.demo:
@@ -45,7 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
     application.window.show()
     application.select_module("REACTKD")
     load_sample(options.sample)
-    draw(User(application), application, options.output)
+    for name, draw in DRAWN.items():
+        if name in options.only:
+            draw(User(application), application, options.output)
     application.close()
     return 0
 
@@ -74,25 +77,25 @@ def fit(path: Path) -> None:
     print(path)
 
 
-def draw(user: Any, application: Any, folder: Path) -> None:
+def keep(user: Any, folder: Path, name: str, of: str = "window") -> None:
+    """Write what the window, or a part of it, shows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.move(user.screenshot(f"docs_{name}", of), folder / f"{name}.png")
+    fit(folder / f"{name}.png")
+
+
+def draw_answer(user: Any, application: Any, folder: Path) -> None:
     """Click through the case; a picture at each place worth showing."""
     from REACTKDLib.core.errors import UsageError
     from support.panel_steps import grade, toggle_box
 
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def keep(name: str, of: str = "window") -> None:
-        source = user.screenshot(f"docs_{name}", of)
-        shutil.move(source, folder / f"{name}.png")
-        fit(folder / f"{name}.png")
-
     user.wait_until(lambda: user.find("gradeButton").enabled, what="the recognition of the inputs")
     grade(user)
     user.settle()
-    keep("reading_room")
+    keep(user, folder, "reading_room")
     user.click("rowsButton")
     user.settle()
-    keep("pet_rows")
+    keep(user, folder, "pet_rows")
     user.click("ctButton")
     rows = [row[0] for row in user.rows("regionTable")]
     lesion = next((n for n, name in enumerate(rows) if name.startswith("Lesion")), None)
@@ -100,7 +103,7 @@ def draw(user: Any, application: Any, folder: Path) -> None:
         raise UsageError("The sample has no lesion; choose another one.")
     toggle_box(user, "regionTable", lesion)
     user.settle()
-    keep("what_if", "whySection")
+    keep(user, folder, "what_if", "whySection")
     toggle_box(user, "regionTable", lesion)
     user.click("graphCheckBox")
     user.settle()
@@ -109,6 +112,46 @@ def draw(user: Any, application: Any, folder: Path) -> None:
     if not view.grab().save(str(folder / "region_graph.png")):
         raise UsageError("The picture of the region graph cannot be written.")
 
+
+def draw_proposal(user: Any, application: Any, folder: Path) -> None:
+    """Paint a ball into the right kidney's place, as the annotator's tutorial says, and ask for the remedy."""
+    import numpy as np
+
+    from support.edits import ball, mask_of, paint
+
+    user.wait_until(lambda: user.find("gradeButton").enabled, what="the recognition of the inputs")
+    context = application.modules["REACTKD"].widgetRepresentation().self().panel.context
+    nodes = context.nodes
+    user.open_section("masksSection")
+    liver = mask_of(nodes.segmentation, "Liver", nodes.reference)
+    k, j, i = np.argwhere(liver).max(axis=0)
+    matrix = slicer_matrix(nodes.reference)
+    # left of the liver on the picture's right, behind it
+    spot = (matrix @ [i + 0.12 * liver.shape[2], j, int(np.argwhere(liver)[:, 0].mean()), 1])[:3]
+    stray = ball(nodes.reference, spot, 12.0) & ~liver
+    paint(nodes.segmentation, "Tumor", stray, nodes.reference)
+    user.click("checkButton")
+    user.wait_until(lambda: user.find("checkButton").enabled and user.sees("findingsWidget"), 180, "the check")
+    count = len(user.find("findingsWidget").children()) - 1
+    row = next(n for n in range(count) if "outside the liver" in user.text(f"findingLabel{n}"))
+    user.click(f"findingShowButton{row}")
+    user.click(f"findingFixButton{row}")
+    user.wait_until(lambda: user.sees("proposalWidget"), 180, "the proposal")
+    user.settle()
+    keep(user, folder, "proposal")
+
+
+def slicer_matrix(volume: Any) -> Any:
+    """IJK to RAS of a volume node, (4, 4)."""
+    import slicer
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+DRAWN = {"answer": draw_answer, "proposal": draw_proposal}
 
 if __name__ == "__main__":
     sys.exit(main())
