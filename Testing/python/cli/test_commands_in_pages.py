@@ -34,7 +34,7 @@ def commands_in(text: str) -> list[list[str]]:
         for module, program in MODULES.items():
             line = re.sub(rf"^\s*(?:\w+=\S+ )*{re.escape(module)} ", f"{program} ", line)
         if re.match(r"\s*reactkd(-train)? [a-z]", line):
-            found.append(shlex.split(line, comments=True))
+            found.append(shlex.split(re.sub(r"\$\w+", "1", line), comments=True))  # a variable of the shell
     return found
 
 
