@@ -114,7 +114,7 @@ def draw_answer(user: Any, application: Any, folder: Path) -> None:
 
 
 def draw_proposal(user: Any, application: Any, folder: Path) -> None:
-    """Paint a ball into the right kidney's place, as the annotator's tutorial says, and ask for the remedy."""
+    """Paint a dot at the spleen, as the annotator's tutorial says, and ask for the remedy."""
     import numpy as np
 
     from support.edits import ball, mask_of, paint
@@ -124,9 +124,9 @@ def draw_proposal(user: Any, application: Any, folder: Path) -> None:
     nodes = context.nodes
     user.open_section("masksSection")
     liver = mask_of(nodes.segmentation, "Liver", nodes.reference)
-    k, j, i = np.argwhere(liver).max(axis=0)
+    _, j, i = np.argwhere(liver).max(axis=0)
     matrix = slicer_matrix(nodes.reference)
-    # left of the liver on the picture's right, behind it
+    # behind the liver, beyond its left end
     spot = (matrix @ [i + 0.12 * liver.shape[2], j, int(np.argwhere(liver)[:, 0].mean()), 1])[:3]
     stray = ball(nodes.reference, spot, 12.0) & ~liver
     paint(nodes.segmentation, "Tumor", stray, nodes.reference)
