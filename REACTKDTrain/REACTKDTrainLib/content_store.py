@@ -31,7 +31,7 @@ def content_key(recipe: str | Mapping[str, Any]) -> str:
 class ContentStore:
     """Results by `content_key`, one file each, written whole; a file that is damaged counts as absent and is removed.
 
-    Names of files are hashes, since a case is often named for a patient and stores are handed on.
+    Names of files are hashes, since a case is often named for a patient and stores are shared.
 
     folder: made when something is put. suffix: '.npz' for arrays by name, '.pt' for what `torch.save` takes.
     compressed: arrays are packed, where they hold many zeros.
@@ -46,7 +46,7 @@ class ContentStore:
     compressed: bool = False
 
     def path(self, key: str, label: str = "") -> Path:
-        """Where a result is kept. label: for people, before the hash; never from a patient's name."""
+        """Where a result is kept. label: for display, before the hash; never from a patient's name."""
         return Path(self.folder) / f"{label}{'.' if label else ''}{key[:40]}{self.suffix}"
 
     def has(self, key: str, label: str = "") -> bool:

@@ -1,6 +1,6 @@
 """What `configs/inference.json` of a model folder runs: every case of a datalist, as `grade` does it.
 
-The configuration names this class, and bundles are handed on: its name and its arguments stay.
+The configuration names this class, and bundles are shared: its name and its arguments stay.
 """
 
 from __future__ import annotations

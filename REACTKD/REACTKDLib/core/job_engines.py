@@ -175,7 +175,7 @@ def _processes(jobs: int) -> Executor:
     from joblib.externals.loky import ProcessPoolExecutor
 
     wanted = dict.fromkeys(THREAD_VARIABLES, str(share_of(jobs)))
-    wanted["PYTHONFAULTHANDLER"] = ""  # a crash is told in a sentence
+    wanted["PYTHONFAULTHANDLER"] = ""  # a crash is reported in a sentence
     own = {name: value for name, value in wanted.items() if name not in os.environ}
     return ProcessPoolExecutor(jobs, initializer=_begin, initargs=(os.getpid(),), env=own)
 

@@ -99,7 +99,7 @@ class JobPool(Generic[Item, Result]):
                     item = flying.pop(future)
                     try:
                         result = future.result()
-                    except (*self._executing.lost, Canceled):  # a worker that is told to end leaves by Canceled
+                    except (*self._executing.lost, Canceled):  # a worker that is asked to end leaves by Canceled
                         self._executing.broken()
                         if not alone:
                             suspects.append(item)

@@ -1,4 +1,4 @@
-"""A log of the user's for what nobody foresaw: the traceback, without a patient's name and without a path.
+"""A log in the user's folder for unexpected faults: the traceback, without a patient's name and without a path.
 
 One file for each program (`reactkd`, `worker`, `training`), rotated, in the folder where the system keeps such files;
 `REACTKD_LOG_DIR` names another. Nothing is opened before there is something to write, and where it cannot be written
@@ -47,7 +47,7 @@ def log_file(program: str = MAIN) -> Path:
 
 
 def log_unforeseen(error: BaseException, doing: str, program: str = MAIN, show: bool = True) -> str:
-    """Log a fault that nobody foresaw, and return the end of the sentence about it: where its details are.
+    """Log an unexpected fault, and return the end of the sentence about it: where its details are.
 
     doing: a constant of the program, such as "grading". show: with REACTKD_DEBUG=1 print the traceback as well, for
     callers that do not raise it again.
@@ -61,7 +61,7 @@ def log_unforeseen(error: BaseException, doing: str, program: str = MAIN, show: 
 
 
 def log_cause(error: BaseException, doing: str, program: str = MAIN) -> None:
-    """Log the cause of a fault that the user was told in a sentence of ours; without a cause, nothing."""
+    """Log the cause of a fault that the user saw as a sentence of ours; without a cause, nothing."""
     if error.__cause__ is not None and not isinstance(error, Canceled):
         _logged(error, doing, program, logging.WARNING)
 

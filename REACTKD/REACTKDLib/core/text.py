@@ -1,4 +1,4 @@
-"""Texts for people: English that carries what it was made from, so that the panel can say it in another language.
+"""Texts for users: English that carries what it was made from, so that the panel can say it in another language.
 
     from REACTKDLib.core.text import tr as _
 

@@ -34,7 +34,7 @@ def computation_messages(report: GradeReport | None) -> list[str]:
 
 
 def input_findings_of(report: GradeReport | None) -> list[Finding]:
-    """Return what the checks say of the images; every finding that belongs nowhere else is told here."""
+    """Return what the checks say of the images; every finding that belongs to no other section is among them."""
     elsewhere = _MASKS | _COMPUTATION | _KNOWN_ALREADY
     return [f for f in report.findings if f.code not in elsewhere] if report is not None else []
 

@@ -32,7 +32,7 @@ _KNOWN: dict[str, str] = {}  # versions that do: the files of five packages take
 
 
 def missing_packages() -> list[str]:
-    """Return the packages that are not installed, or too old, by their names for people. Imports none of them."""
+    """Return the packages that are not installed, or too old, by their names for display. Imports none of them."""
     ranges = _ranges()
     return [package for module, package in NEEDED.items() if not _fits(module, package, ranges)]
 

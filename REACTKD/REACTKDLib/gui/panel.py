@@ -51,7 +51,7 @@ NEWS_MS = 400  # several nodes come one after another
 
 
 class Panel(VTKObservationMixin):
-    """Made in the module's `setup`, told of `enter`, `exit` and `cleanup`.
+    """Made in the module's `setup`, which calls `enter`, `exit` and `cleanup` too.
 
     frame: REACTKD.ui. resources: the module's folder Resources. is_entered: asks the module.
     """

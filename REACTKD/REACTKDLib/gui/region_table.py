@@ -37,7 +37,7 @@ def columns_for(report: GradeReport) -> list[Column]:
 
 
 def _column_of(value: RegionValue, report: GradeReport, grade: str | None) -> Column:
-    """The column of a value of the explanation. grade: the predicted one, for people."""
+    """The column of a value of the explanation. grade: the predicted one, for display."""
 
     def shown(_index: int, row: ReportRegion) -> float | None:
         number = value.of(row, report.grade)

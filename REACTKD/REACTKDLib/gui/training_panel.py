@@ -95,7 +95,7 @@ class TrainingPanel(Section):
         self._watch()
 
     def _watch(self) -> None:
-        """A folder that nobody looks at is not read."""
+        """Stop reading the folder while the section is not on show."""
         looking = self._entered and not self.place.collapsed and self._reader is not None
         if looking and not self._timer.isActive():
             self._timer.start()

@@ -15,7 +15,7 @@ from REACTKDLib.scene.translation import translated
 
 
 def grade_words(grade: str, task: Task) -> str:
-    """Return a grade for people; a class that the task does not know is given as the model calls it."""
+    """Return a grade for display; a class that the task does not know is given as the model calls it."""
     known = task.class_of(grade)
     return grade if known is None else translated(known.title)
 
@@ -35,7 +35,7 @@ def clinical_use_words(text: str) -> str:
 
 
 def image_words(modality: Modality | str) -> str:
-    """Return an input for people."""
+    """Return an input for display."""
     return {
         Modality.CT: _("CT"),
         Modality.FDG: _("FDG PET"),

@@ -107,7 +107,7 @@ class CaseLoader(ScriptRunner):
         self.loaded, self._stamp = None, ()
 
     def stop(self) -> None:
-        """Stop what is being done; the scene is as it was, and nobody hears of it."""
+        """Stop what is being done; the scene is as it was, and no callback is called."""
         self._then = _nobody
         self._finish(GradingState.IDLE)
         self._forget_ahead()

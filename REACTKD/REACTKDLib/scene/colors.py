@@ -105,7 +105,7 @@ def show_legend(displayable: Any, title: str, label_format: str, x: float) -> An
 
 def _fill(node: Any, color_at: Callable[[float], RGB]) -> None:
     if _is_filled(node, color_at):
-        return  # each color that is set is told to all that use the table, in every view
+        return  # each color that is set notifies everything that uses the table, in every view
     hold = node.StartModify()
     node.SetTypeToUser()
     node.SetNumberOfColors(ENTRIES)

@@ -186,7 +186,7 @@ class GradingController(ScriptRunner):
         self._set_report(report)
 
     def leave(self) -> None:
-        """Let go of the case on the screen: its work ends and its answer is no longer told; the scene stays."""
+        """Let go of the case on the screen: its work ends and its answer is no longer signaled; the scene stays."""
         self._next = None
         self._finish(GradingState.IDLE)
         self._opened = self.answer = self.result = self.parameter_node = self.error = self.error_code = None

@@ -86,4 +86,4 @@ def hide_from_slices(scene: Any, node: Any) -> None:
 def _refresh_legend(node: Any) -> None:
     legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(node)
     if legend is not None:
-        legend.Modified()  # legends of volumes look at the layers only when they are told of a change themselves
+        legend.Modified()  # a legend of a volume looks at the layers only when it is modified itself

@@ -107,8 +107,8 @@ class ReaderStudy:
             return {"aided": None} if record.aided is not None else {}
         shown = {key: record.answer[key] for key in ("grade", "probabilities", "model")} if record.answer else None
         seconds = self._total() if case_id == self._case else _seconds(record, "aided")
-        told = {"grade": grade, "seconds": seconds, **({"shown": shown} if shown else {})}
-        return {"aided": told}
+        answer = {"grade": grade, "seconds": seconds, **({"shown": shown} if shown else {})}
+        return {"aided": answer}
 
 
 def _seconds(record: CaseReview, stage: str) -> float:

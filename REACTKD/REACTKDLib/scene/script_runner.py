@@ -101,7 +101,7 @@ class ScriptRunner:
             begin()
 
     def close(self) -> None:
-        """Stop everything; nobody is told any more. May be called twice."""
+        """Stop everything and call nothing any more. May be called twice."""
         self.state_changed.disconnect_all()
         self.progress_changed.disconnect_all()
         self._next = None
@@ -114,7 +114,7 @@ class ScriptRunner:
         """Run `script`; when alive() turns False its inputs are gone and it fails."""
         self._script, self._alive = script, alive
         self.error = self.error_code = None
-        self.progress = 0.0, ""  # told with the state: whoever shows both shows all of it anew for each signal
+        self.progress = 0.0, ""  # signaled with the state, since who shows both draws everything again for each signal
         self._set_state(GradingState.RUNNING)
 
     def _ask(self, job: jobs.Job, span: tuple[float, float]) -> Script:

@@ -18,7 +18,7 @@ except ImportError:
 
 
 def translated(text: str) -> str:
-    """Return a text for people: a `Text` by the translation of its template, any other as it is."""
+    """Return a text for display: a `Text` by the translation of its template, any other as it is."""
     if not isinstance(text, Text):
         return text
     template = translate(text.context, text.template) if text.context else text.template

@@ -24,7 +24,7 @@ _SHARE = 99.5  # percentile that is white where the unit is not known
 
 @dataclass(frozen=True)
 class NamedWindow:
-    """key: as it is kept. title: for people."""
+    """key: as it is kept. title: for display."""
 
     key: str
     title: str

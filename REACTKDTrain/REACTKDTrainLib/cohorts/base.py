@@ -26,7 +26,7 @@ class CohortCase:
     grade: index into `classes`, or None. modalities: 'ct', 'fdg', 'acetate', those that `load` will give.
     load: opens images and masks; picklable, so that cases can be prepared in several processes; may raise ReactkdError.
     fingerprint: a hash of the content that `load` reads; what is computed from the case is cached under it.
-    fold: a test fold (from 0) that the cohort asks for. provenance: where it comes from, for people. truth: of
+    fold: a test fold (from 0) that the cohort asks for. provenance: where it comes from, for display. truth: of
     phantoms, {'seed': int} and {'latents': ten numbers} or {'shared': SharedLatents}, by the biology. clinical: sex,
     age and others of the clinical sheet, as they were kept (`ClinicalRow`); no network reads them.
 

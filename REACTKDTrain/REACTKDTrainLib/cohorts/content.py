@@ -1,7 +1,7 @@
 """Does the picture agree with its header? A liver lies on the patient's right, below the lungs, in front of the spine.
 
 Headers of public data sets are not all true: LiTS stores its cases in several orientations, and some say so wrongly. A
-flipped case trains without complaint, so it is looked for in the picture. What is found is told, never mended.
+flipped case trains without complaint, so it is looked for in the picture. What is found is reported, never corrected.
 """
 
 from __future__ import annotations

@@ -213,7 +213,7 @@ def _fold_of(value: Any, case: str) -> int | None:
 
 def _fingerprint(name: str, paths: Sequence[Path]) -> str:
     if not all(map(_can_be_read, paths)):
-        return "missing " + name  # the case is told as unreadable when it is opened, so that it can be skipped
+        return "missing " + name  # the case counts as unreadable when it is opened, so that it can be skipped
     return fingerprint_of([file for path in paths for file in _files_at(path)], name)
 
 

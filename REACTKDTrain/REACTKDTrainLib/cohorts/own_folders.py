@@ -33,7 +33,7 @@ def survey_own(
     """Find the cases of a folder by patterns of their files, with grades of a sheet.
 
     A case with two files for one image, without an image or without masks is left out, with a sentence; files that no
-    pattern fits and rows without files are told.
+    pattern fits and rows without files are reported.
 
     Raises: UsageError where nothing fits, one file fits two patterns, or a path can be read in two ways; and what
     `OwnSheet.rows` raises.

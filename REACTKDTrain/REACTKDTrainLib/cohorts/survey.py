@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.cohorts.base import CohortCase
 
-#: problems that leave a case out; all others are told and lived with
+#: problems that leave a case out; all others are only reported
 LEAVES_OUT = (
     "no-labels",
     "no-image",
@@ -38,7 +38,7 @@ def against_header(found: Sequence[str]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """kind: of the layout, for people. cases: those that can be opened. clinical: case id -> what the sheet says."""
+    """kind: of the layout, for display. cases: those that can be opened. clinical: case id -> what the sheet says."""
 
     kind: str
     cases: tuple[CohortCase, ...]

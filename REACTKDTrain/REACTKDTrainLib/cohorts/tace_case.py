@@ -25,7 +25,7 @@ KNOWN = (*LIVER, *TUMOR, *VESSELS)
 
 @dataclass(frozen=True, eq=False)
 class TaceFiles:
-    """What `open_tace` opens. series: with the slices of one acquisition only. phase: how it was chosen, for people."""
+    """What `open_tace` opens. series: with the slices of one acquisition only. phase: why it was chosen."""
 
     id: str
     series: Series

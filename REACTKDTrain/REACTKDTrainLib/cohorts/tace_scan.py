@@ -48,7 +48,7 @@ class Measured:
         return "pre-contrast" if max(self.aorta_hu, self.portal_hu) < CONTRAST_HU else "portal-venous"
 
     def words(self) -> str:
-        """As a person would say it."""
+        """In words, for display."""
         if self.phase == "unknown":
             return "not measured, since a vessel is not segmented"
         return f"{self.phase} by measurement (aorta {self.aorta_hu:.0f} HU, portal vein {self.portal_hu:.0f} HU)"

@@ -1,6 +1,6 @@
 """What `configs/train.json` of a model folder runs: its student, trained further on the graded cases of a datalist.
 
-The configuration names this class, and bundles are handed on: its name and its arguments stay.
+The configuration names this class, and bundles are shared: its name and its arguments stay.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def survey_of(options: argparse.Namespace, on_progress: OnProgress = no_progress
 
 
 def open_all(survey: Survey, on_progress: OnProgress = no_progress) -> Survey:
-    """Open every case; what cannot be opened leaves the survey with the reason, and remarks are told."""
+    """Open every case; what cannot be opened leaves the survey with the reason, and remarks are reported."""
     from REACTKDTrainLib.cohorts.survey import Problem, Survey
 
     cases, problems = [], list(survey.problems)

@@ -1,4 +1,4 @@
-"""One sentence for whatever ends a run; what nobody foresaw leaves its details in a file."""
+"""One sentence for whatever ends a run; an unexpected fault leaves its details in a file."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def reader_study(
     readings: reader -> finished readings. truth: case -> (grade, patient); readings of other cases are left out and
     counted in 'without_truth'. 'readers' holds `of_reader` of each; 'mean' the mean over the readers on the cases that
     all of them read. Its interval is of the bootstrap over patients, stratified by grade, with the readers held fixed:
-    it speaks of these readers on other patients.
+    it holds for these readers on other patients.
     """
     known = {reader: [r for r in own if r.case in truth] for reader, own in readings.items()}
     each = {reader: of_reader(own, truth, draws, seed) for reader, own in known.items() if own}

@@ -95,7 +95,7 @@ def _ct_of(case: Case, case_id: str):
 
 
 def summary(sets: DoseTestSets, left_out: Iterable[tuple[str, str]]) -> list[str]:
-    """Lines for people: added noise by level, then what was left out and why."""
+    """Lines for display: added noise by level, then what was left out and why."""
     rows, lines = sets.table(), []
     for level, dose in sets.levels.items():
         own = [row for row in rows if row["level"] == level]

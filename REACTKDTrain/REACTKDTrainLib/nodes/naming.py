@@ -15,7 +15,7 @@ from REACTKDTrainLib.nodes.table import TableBatch
 from REACTKDTrainLib.nodes.train import graph_of
 
 Ask = Callable[[TableBatch], GraphOutput]
-#: way -> for people; what a lesion is worth to the predicted grade, but for 'severity'
+#: way -> for display; what a lesion is worth to the predicted grade, but for 'severity'
 WAYS = {
     "contribution": "largest contribution to the predicted grade",
     "severity": "largest contribution to poor against well",

@@ -1,4 +1,4 @@
-"""Tables for people and programs: Markdown and CSV from rows, and how a value with its interval is written."""
+"""Tables for readers and for programs: Markdown and CSV from rows, and how a value with its interval is written."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def _task_of(run: Path) -> Task:
     try:
         record = json.loads((Path(run) / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return HCC_GRADE  # what is missing in the folder is told by what is read next
+        return HCC_GRADE  # what is read next says what the folder lacks
     return Task.from_dict(record["task"]) if "task" in record else HCC_GRADE
 
 
@@ -204,7 +204,7 @@ def teachers(folds: Sequence[Sequence[Prediction]]) -> dict[str, float]:
     return out
 
 
-# -- for people
+# -- for display
 
 
 def page(found: Mapping) -> str:

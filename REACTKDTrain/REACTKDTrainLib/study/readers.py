@@ -1,4 +1,4 @@
-"""What readers said of a list: their table read again, their masks opened, and both as tables for people."""
+"""What readers said of a list: their table read again, their masks opened, and both as tables."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def _summary(rows: list[dict[str, Any]], draws: int, seed: int) -> list[dict[str
     return found
 
 
-# -- tables for people
+# -- tables for display
 
 
 def agreement_table(found: Mapping[str, list[dict[str, Any]]]) -> Table:

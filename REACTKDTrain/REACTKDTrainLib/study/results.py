@@ -127,7 +127,7 @@ def node_table(level: NodeStudy, files: RunFiles, runs: Sequence[Run], draws: in
 
 
 def named_table(level: NodeStudy, files: RunFiles, runs: Sequence[Run]) -> dict | None:
-    """How often explanations name the deciding lesion, see `deciding_result`; None where the truth knows of none.
+    """How often explanations name the deciding lesion, see `deciding_result`; None where the truth has none.
 
     Of the teacher of the pool, and of students of the largest training subsets.
     """

@@ -49,7 +49,7 @@ class Found:
 def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[str]:
     """Everything that a training checks before it begins, and every case read; nothing is written.
 
-    Returns: lines for people: cohorts, classes, sizes, folds, steps, estimated time and memory, cases that cannot be
+    Returns: lines for display: cohorts, classes, sizes, folds, steps, estimated time and memory, cases that cannot be
     read. Raises: what `run_experiment` raises before it begins, as for a class with fewer patients than folds.
 
     Example:

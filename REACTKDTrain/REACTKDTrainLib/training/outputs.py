@@ -40,7 +40,7 @@ class Result:
     ensemble: Path | None = None
 
     def summary(self) -> str:
-        """One line for people."""
+        """One line for display."""
         measured = "nothing was measured (teachers alone, or no unseen case)"
         if self.macro_auc is not None:
             measured = f"macro AUC {self.macro_auc:.3f}, accuracy {self.accuracy:.3f} on unseen cases"
@@ -138,7 +138,7 @@ def model_metadata(
     """What a model folder says of its student, as `Bundle.save` takes it.
 
     about: 'name', 'version' and 'clinical_use'. size: of the network's grid, see `cohorts.sizes`; window: of CT.
-    training, evaluation: how it was made and what it is worth, for people. task: what it answers, of which organ.
+    training, evaluation: how it was made and what it is worth, for display. task: what it answers, of which organ.
     """
     preparation = preparation_of(size, task).to_metadata()
     preparation |= {"ct_center_hu": window.center_hu, "ct_scale_hu": window.scale_hu}
@@ -158,7 +158,7 @@ def model_metadata(
 
 
 def counts_of(cohort: dict) -> dict:
-    """What a model that is handed on says of its cohort: numbers alone.
+    """What a shared model says of its cohort: numbers alone.
 
     cohort: as `describe_run` says it. Ids of cases, the reasons why some were left out and the name of a list of
     patients stay with the run; a phantom's name is no secret.

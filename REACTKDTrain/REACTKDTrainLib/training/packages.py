@@ -27,7 +27,7 @@ def missing_packages() -> list[str]:
 
 
 def how_to_install(modules: list[str]) -> str:
-    """One sentence for people in Slicer and outside."""
+    """One sentence for users in Slicer and outside."""
     torch = "PyTorch (in Slicer by the PyTorch extension, elsewhere by: pip install torch)"
     names = [NEEDED.get(module, module) for module in modules if module != "torch"]
     if not names:

@@ -41,8 +41,8 @@ def test_the_hook_lints_with_the_version_of_make_lint() -> None:
     assert pinned and hook and pinned[1] == hook[1]
 
 
-def test_the_citation_names_the_paper_and_the_licence_of_the_package() -> None:
+def test_the_citation_names_the_paper_and_the_license_of_the_package() -> None:
     citation = text("CITATION.cff")
     assert "arXiv:2508.02104" in citation and "2508.02104" in text("README.md")
-    licence = re.search(r'license = "(.+)"', text("pyproject.toml"))
-    assert licence and f"license: {licence[1]}\n" in citation
+    license = re.search(r'license = "(.+)"', text("pyproject.toml"))
+    assert license and f"license: {license[1]}\n" in citation

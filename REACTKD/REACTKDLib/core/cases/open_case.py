@@ -107,7 +107,7 @@ def read_volumes(
 
     segmentation: where a folder holds several series, the one that this DICOM SEG was drawn on is taken; and it must be
     of the same patient. check: called before each image; it may raise to stop. different_patients_ok: see `open_case`.
-    Returns the volumes, and what is to be told about their files.
+    Returns the volumes, and findings about their files.
 
     Raises: PatientMismatch, before anything is read; and what `read_volume` and `read_dicom_volume` raise.
     """

@@ -82,7 +82,7 @@ class Candidate:
 class Choice:
     """The indices of the chosen candidates; tumors may be empty.
 
-    guessed: chosen by the convention of label numbers, which the reader should be told.
+    guessed: chosen by the convention of label numbers, which the reader should know.
     """
 
     livers: tuple[int, ...]

@@ -40,7 +40,7 @@ _SHOWN_PERCENT = 99.5
 class GradeResult:
     """One answer.
 
-    report: for people and files. regions: label i + 1 of its map is report.regions[i]. votes: the head's numbers in
+    report: for display and files. regions: label i + 1 of its map is report.regions[i]. votes: the head's numbers in
     float64, None where no grade is claimed and where several models answered.
     """
 

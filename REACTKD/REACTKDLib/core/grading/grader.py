@@ -77,7 +77,7 @@ class Grader:
     ) -> Session | EnsembleSession:
         """Prepare and encode `case`.
 
-        on_progress(fraction, text) is told of every step; is_canceled() is asked before every layer of the network.
+        on_progress(fraction, text) is called at every step; is_canceled() is asked before every layer of the network.
         Raises: NoLiver, NoVolume (no input that the bundle knows), PetOffLiver, Canceled.
         """
         members = self._members

@@ -33,7 +33,7 @@ def same_place(a: Grid, b: Grid) -> bool:
 def settled_place(
     grid: Grid, others: Sequence[np.ndarray], image: Grid, image_others: Sequence[np.ndarray], role: str
 ) -> tuple[np.ndarray, list[Finding]]:
-    """Return the matrix (4, 4) at which masks lie on their image, and what is to be told.
+    """Return the matrix (4, 4) at which masks lie on their image, and findings.
 
     grid, others: where the masks' file puts them, and other matrices that it states; image, image_others: those of the
     image. What is returned is not the file's when that does not put voxel on voxel, but one that either file also

@@ -1,4 +1,4 @@
-"""The organ as one piece without holes: small holes are filled, stray pieces dropped, and what stays is told."""
+"""The organ as one piece without holes: small holes are filled, stray pieces dropped, and what stays gets a finding."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def is_whole(liver: np.ndarray) -> bool:
 
 
 def fill_holes(work: Work) -> list[Finding]:
-    """Fill holes of at most 1 ml, and tell of them and of those that stay."""
+    """Fill holes of at most 1 ml; findings name them and those that stay."""
     from scipy.ndimage import find_objects, label
 
     outside, count = label(np.pad(~work.liver, 1, constant_values=True))  # the rim joins everything that is open
@@ -105,7 +105,7 @@ def fill_holes(work: Work) -> list[Finding]:
 
 
 def drop_specks(work: Work) -> list[Finding]:
-    """Drop pieces under 1 ml without a lesion, and tell of them and of those that stay."""
+    """Drop pieces under 1 ml without a lesion; findings name them and those that stay."""
     from scipy.ndimage import label
 
     parts, count = label(work.liver, structure=_FULL)

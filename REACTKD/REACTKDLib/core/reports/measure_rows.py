@@ -49,8 +49,8 @@ class HasMeasures(Protocol):
 class MeasureRow:
     """One number of one region.
 
-    key: "fdg_suv_max", its column in CSV and table node. name, tip: for people. value: None where it is not claimed.
-    unit: for people, empty for a plain number. decimals: shown. inferred: nothing states the PET's unit.
+    key: "fdg_suv_max", its column in CSV and table node. name, tip: for display. value: None where it is not claimed.
+    unit: for display, empty for a plain number. decimals: shown. inferred: nothing states the PET's unit.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""The grade report: what one case was graded as, and what decided it, as JSON (`reactkd-grade-report/1`) and CSV."""
+"""The grade report: how one case was graded, and what decided it, as JSON (`reactkd-grade-report/1`) and CSV."""
 
 from __future__ import annotations
 

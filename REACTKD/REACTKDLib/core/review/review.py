@@ -51,7 +51,7 @@ class Review:
     """The review of one list, as one of its readers sees it.
 
     reader: whose marks are shown and set; see `read_as`. problem: one sentence while changes cannot be saved, else
-    empty. `take_notices` gives what the user should be told once. Every change is kept in memory whatever the disk
+    empty. `take_notices` gives what the user should see once. Every change is kept in memory whatever the disk
     does, and saved as soon as it can be.
     """
 

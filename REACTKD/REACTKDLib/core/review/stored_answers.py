@@ -1,7 +1,7 @@
 """The whole answer to a case of a list, kept beside the list, so that it is there when the case is opened again.
 
 A review holds the grade and its probabilities; regions and their numbers are in a file of each case in the results
-folder, the same that a batch writes. A file is believed only where it is the answer that the review tells of.
+folder, the same that a batch writes. A file is used only where it holds the answer that the review records.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class StoredAnswers:
         return True
 
     def of(self, case: ListedCase, files: Iterable[Path] = ()) -> StoredAnswer | None:
-        """Return the answer that was kept; None where there is none, or another than the review tells of.
+        """Return the answer that was kept; None where there is none, or another than the review records.
 
         files: images and masks of the list that it is of. In a reader study there is none until it may be seen.
         """

@@ -175,7 +175,7 @@ def answer_hash(folder: Path | str | None) -> str | None:
 
 def task_of(folder: Path | str | None) -> Task:
     """Return the task of a model or an ensemble as its description tells it, at once; the built-in one where none is
-    told. folder: None for the shipped model. What is wrong with a model is told when it is loaded.
+    told. folder: None for the shipped model. What is wrong with a model is raised when it is loaded.
     """
     try:
         folder = Path(folder or shipped_bundle_folder())

@@ -87,7 +87,7 @@ def _whole() -> Iterator[None]:
 
 
 def no_space(error: OSError) -> NoScratchSpace:
-    """Return what a person is told of a temporary folder that takes no more."""
+    """Return the error for a temporary folder that takes no more."""
     text = _(
         "The temporary folder cannot be written ({reason}); free some space there, or set "
         "another temporary folder, and grade again."

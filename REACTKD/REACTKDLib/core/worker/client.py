@@ -82,7 +82,7 @@ class WorkerClient:
         Systems clean their temporary folders: one that was taken away in the meantime is replaced, by another name.
         """
         if self._scratch is not None and not self._scratch.path.is_dir():
-            self._drop_process()  # it was told of that folder
+            self._drop_process()  # it was given that folder
             self._fail_running("no-scratch-space", FOLDER_GONE)
             self._scratch.remove()
             self._scratch = None
@@ -105,7 +105,7 @@ class WorkerClient:
         return self._process.pid if self._process is not None else None
 
     def submit(self, job: Job, background: bool = False) -> int:
-        """Take a job and return its ticket at once; whatever fails is told by `poll`.
+        """Take a job and return its ticket at once; `poll` returns whatever fails.
 
         background: gives way to every other job, by starting over later; of several of a kind that wait, only the last
         is of use, and the others end as canceled.

@@ -39,7 +39,7 @@ class Replies:
         self._file = path.open("ab", buffering=0)
 
     def send(self, event: str, **fields: Any) -> None:
-        """Append one event; ends the process when the disk is full, as nobody could be told otherwise."""
+        """Append one event; ends the process when the disk is full, as there is no other way to report it."""
         line = json.dumps(packed({"event": event, **fields}), allow_nan=False).encode() + b"\n"
         try:
             written = self._file.write(line)

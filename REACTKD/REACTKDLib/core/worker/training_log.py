@@ -16,8 +16,8 @@ class Curve:
     """What one stage of one fold has logged so far.
 
     steps: count from 1. loss: of each of them. validation: (step, mean log likelihood of the inner cases). epoch: of
-    the last row, from 0. epochs: to be run, 0 where the stage is told by steps. fraction: done of the stage, 0 to 1; 0
-    until an epoch's length is known.
+    the last row, from 0. epochs: to be run, 0 where the stage is counted by steps. fraction: done of the stage,
+    0 to 1; 0 until an epoch's length is known.
     """
 
     fold: int

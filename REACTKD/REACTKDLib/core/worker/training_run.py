@@ -1,4 +1,4 @@
-"""A training as its folder tells of it: how far it is, how it learns, what it was worth; and asking it to stop.
+"""A training as its folder shows it: how far it is, how it learns, how good it was; and asking it to stop.
 
 The folder is REACTKDTrain's (docs/how-to/training.md): `run.json`, `fold<n>/<stage>/log.csv`, `metrics.json`, `bundle`.
 Reading needs none of the training's packages, and never disturbs a run that is still writing.

@@ -1,4 +1,4 @@
-"""One long run at a time in an output folder; the second is told who is there."""
+"""One long run at a time in an output folder; the second is refused with the name of the first."""
 
 from __future__ import annotations
 

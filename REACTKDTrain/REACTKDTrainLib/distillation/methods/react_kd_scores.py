@@ -19,8 +19,8 @@ class RegionScores(ReactDistillation, name="react-kd-scores"):
 
     The head is additive, logits = b + sum a_i s_i, so the teacher has logits s_i for every region. The student's lesion
     learns from those of the expert's lesion that it overlaps most, by tau^2 KL; its attention over the regions, a
-    softmax of raw scores, from the teacher's by KL. So it is told which lesion is bad, which the label of a case
-    cannot. A lesion that overlaps none of the expert's, or that the head did not see, is told nothing. Several that
+    softmax of raw scores, from the teacher's by KL. So it learns which lesion is bad, which the label of a case
+    cannot. A lesion that overlaps none of the expert's, or that the head did not see, has no such target. Several that
     overlap one share its attention.
     """
 

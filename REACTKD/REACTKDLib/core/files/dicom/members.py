@@ -1,4 +1,4 @@
-"""Which images of a series are slices of its volume, judged one by one; the others are left out and told.
+"""Which images of a series are slices of its volume, judged one by one; the others are left out with a finding.
 
 A scout, a dose page or a picture of the screen may bear the SeriesInstanceUID of the CT. They are known by their image
 type, by having no place in the patient, or by being few of another size or other axes beside a large stack. Of two

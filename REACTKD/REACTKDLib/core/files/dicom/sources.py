@@ -51,7 +51,7 @@ def _mask_origins(segmentation: PathLike | None) -> Sequence[Origin]:
         return ()
     try:
         return [thing.origin for thing in segmentation_objects(segmentation)]
-    except ReactkdError:  # told when the masks are read
+    except ReactkdError:  # raised when the masks are read
         return ()
 
 

@@ -197,7 +197,7 @@ def _time_since_injection(header: PetHeader, scan: float) -> float:
 
 
 def _zone_of(dataset: Any) -> float | None:
-    """The offset from UTC of a header's clock: as stated, or by an acquisition that is told on both clocks."""
+    """The offset from UTC of a header's clock: as stated, or by an acquisition that is stated in both clocks."""
     stated = offset_of_datetime(raw(dataset, "TimezoneOffsetFromUTC"))
     if stated is not None:
         return stated

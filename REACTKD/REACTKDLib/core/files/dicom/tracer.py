@@ -43,7 +43,7 @@ _OTHER = re.compile(
 
 @dataclass(frozen=True)
 class Tracer:
-    """modality: FDG, ACETATE, or None. nuclide: '18F', '11C' or None. name: for people. basis: what told it."""
+    """modality: FDG, ACETATE, or None. nuclide: '18F', '11C' or None. name: for display. basis: of the recognition."""
 
     modality: Modality | None
     nuclide: str | None

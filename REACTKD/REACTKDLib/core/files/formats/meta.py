@@ -117,7 +117,7 @@ def _check_values(fields: Mapping[str, str], role: str) -> None:
 
 
 def _place(fields: Mapping[str, str], count: int, role: str) -> tuple[np.ndarray, tuple[Finding, ...]]:
-    """Return ijk_to_ras, and what is to be told about it."""
+    """Return ijk_to_ras, and findings about it."""
     if fields.get("DistanceUnits", "mm").casefold() not in ("mm", "?", ""):
         raise BadSpacing(_("{role} states its geometry in another unit than mm; export it again in mm."), role=role)
     spacing = _values(fields, ("ElementSpacing", "ElementSize"), count, role)

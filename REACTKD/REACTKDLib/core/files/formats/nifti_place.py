@@ -48,7 +48,7 @@ Place = tuple[np.ndarray, tuple[Finding, ...], tuple[np.ndarray, ...]]
 
 
 def place_of(stated: StatedPlaces, sizes: Sequence[int], role: str) -> Place:
-    """Return ijk_to_ras (4, 4), what is to be told about it, and other matrices that the header states.
+    """Return ijk_to_ras (4, 4), findings about it, and other matrices that the header states.
 
     sizes: voxels along i, j, k.
 

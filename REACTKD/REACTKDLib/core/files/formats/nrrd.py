@@ -166,7 +166,7 @@ def _vector(word: str, role: str, nan: bool = False) -> np.ndarray:
 def _place(
     fields: Mapping[str, str], space: Sequence[int], sizes: Sequence[int], role: str
 ) -> tuple[np.ndarray, tuple[Finding, ...]]:
-    """Return ijk_to_ras, and what is to be told. space: the axes of i, j and k in the file."""
+    """Return ijk_to_ras, and findings. space: the axes of i, j and k in the file."""
     missing = []
     flips = _flips(fields, role)
     if flips is None:

@@ -1,7 +1,7 @@
 """Any image file that is known: which format it is, its header, its voxels.
 
-The format is told by what is in the file, not by its name. No library decodes the file: ITK repairs some faults without
-a word, never looks at a stream's checksum, prints to the terminal, and some headers end its process.
+The format is recognized by the content of the file, not by its name. No library decodes the file: ITK repairs some
+faults without a word, never looks at a stream's checksum, prints to the terminal, and some headers end its process.
 """
 
 from __future__ import annotations
