@@ -9,7 +9,7 @@ from pydantic import Field
 from REACTKDTrainLib.distillation.gromov import MODES
 from REACTKDTrainLib.settings import Weight, settings
 
-#: who teaches: everything together, or one of `networks.teacher.BRANCHES` alone
+#: who teaches: everything together, or one of `models.teacher_heads.BRANCHES` alone
 TEACHERS = ("fused", "structure_function", "dose")
 
 

@@ -38,8 +38,9 @@ FORMAT = "reactkd-nodes/3"  # 2 knows a phantom's lesions, 3 the shape of masks
 class NodeRegions:
     """One way in which the regions of a case were drawn; node 0 is the parenchyma.
 
-    fixed: modality -> (n, Q), see `networks.fixed`. fused: subset of images ('ct+fdg') -> (n, F), the moments of the
-    frozen encoder's fused maps, empty without an encoder. masks: topology, volumes and matches; no voxels.
+    fixed: modality -> (n, Q), see `core.student.pooling.fixed_nodes`. fused: subset of images ('ct+fdg') ->
+    (n, F), the moments of the frozen encoder's fused maps, empty without an encoder. masks: topology, volumes and
+    matches; no voxels.
     """
 
     fixed: Mapping[str, Tensor]

@@ -58,7 +58,7 @@ class Segment:
 class Segmentation:
     """layers: (L, D, H, W) integers. ijk_to_ras: (4, 4), mm. segments: those of the file, in order, empty ones too.
 
-    findings, other_places: see `files.RawImage`.
+    findings, other_places: see `files.volumes.RawImage`.
     """
 
     layers: np.ndarray
@@ -99,7 +99,7 @@ def read_segmentation(path: str | os.PathLike, task: Task = HCC_GRADE) -> Segmen
     """Read a `.seg.nrrd`, or a label map whose segments are then named "label 1", "label 5" and so on.
 
     Raises: EmptySegmentation without a single labeled voxel; NotASegmentation for values that are not labels; and what
-    `files.read_raw` raises.
+    `files.volumes.read_raw` raises.
     """
     return segmentation_of(read_raw(path, SEGMENTATION_ROLE), task)
 

@@ -44,7 +44,7 @@ _SIDES = {0: (_("left"), _("right")), 1: (_("back"), _("front")), 2: (_("lower e
 def checked(case: Case) -> Case:
     """Return the case with cleaned masks and every finding, once: the one gate before grading.
 
-    Raises: what `masks.clean_masks` raises; PetOffLiver.
+    Raises: what `masks.cleaning.clean_masks` raises; PetOffLiver.
     """
     clean = clean_case(case)
     return clean.with_findings(*(finding for finding in check_case(clean) if finding not in clean.findings))
@@ -60,7 +60,7 @@ def rechecked(
     """Return a checked case with corrected masks: cleaned, and the findings on masks renewed, not those on images.
 
     liver, tumor: bool (D, H, W) as drawn; None keeps what the case has. lesions: those of another tumor, see `Case`.
-    memo: see `masks.clean_masks`. Raises: what that raises.
+    memo: see `masks.cleaning.clean_masks`. Raises: what that raises.
     """
     kept = tuple(finding for finding in case.findings if finding.code not in MASK_FINDINGS)
     clean = clean_case(replace(case.with_masks(liver, tumor, lesions), findings=kept), memo)

@@ -1,7 +1,7 @@
 """Lesions that touch: kept apart where each was drawn in a segment of its own, otherwise one lesion.
 
 A mask cannot say whether what it joins is one lesion or two. Separate segments that are named as lesions ("Tumor 1" and
-"Tumor 2", see `files.recognition.lesion_numbers`) say it; so they stay two regions although they touch. What has no
+"Tumor 2", see `files.recognition.one_lesion_each`) say it; so they stay two regions although they touch. What has no
 such name, as a necrosis, belongs to the lesion that it touches.
 """
 

@@ -155,7 +155,7 @@ class Student(NodeNetwork):
 
         images: see `encode`. regions: (n, D, H, W) shares of each grid voxel, the organ without its lesions first.
         topology: (7,), see `core.masks.topology`. shells: (6, D, H, W) of each lesion, where the nodes hold radial
-        profiles. shape: (n, 2), see `core.masks.topology.region_shapes`, where they hold it.
+        profiles. shape: (n, 2), see `core.masks.topology.region_shape`, where they hold it.
         """
         return self.decide(self.pool(self.encode(images), NodeMasks(regions, shells, shape=shape)), topology).logits
 

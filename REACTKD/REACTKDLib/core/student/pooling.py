@@ -29,7 +29,7 @@ class NodeMasks:
 
     occupancy: (n, D, H, W), node 0 the parenchyma. shells: (n - 1, 6, D, H, W), see `core.masks.shells`, or what gives
     those of lesion n by its index. keys: of each lesion, see `core.masks.placement.Placement`; for pooling with a memo.
-    shape: (n, 2), see `core.masks.topology.region_shapes`, where nodes hold it.
+    shape: (n, 2), see `core.masks.topology.region_shape`, where nodes hold it.
     """
 
     occupancy: Tensor

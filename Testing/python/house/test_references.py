@@ -1,0 +1,69 @@
+"""Every place of the code that a docstring, a comment or a page names is there: `files.volumes.RawImage`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+LIBRARIES = (REPOSITORY / "REACTKD" / "REACTKDLib", REPOSITORY / "REACTKDTrain" / "REACTKDTrainLib")
+READ = sorted(path for library in LIBRARIES for path in library.rglob("*.py"))
+PAGES = sorted((REPOSITORY / "docs").rglob("*.md"))
+_NAMED = re.compile(r"`((?:\w+\.)+\w+)(?:\(\))?`")
+_DEFINED = re.compile(r"\b(?:def|class) (\w+)|\b(\w+)(?:[=,:]| = )")
+# Ends of file names, which look like places in a module.
+_FILES = {"py", "json", "md", "csv", "dcm", "nrrd", "ui", "txt", "pt", "j2", "xml", "yml", "html", "css", "gz", "log"}
+
+
+@cache
+def known() -> frozenset[str]:
+    """Modules, rooms, and every name that the code of the libraries defines.
+
+    Found by patterns, since parsing takes many times as long.
+    """
+    found = {name for path in READ for name in (path.stem, *(folder.name for folder in path.parents))}
+    for path in READ:
+        found.update(name for names in _DEFINED.findall(path.read_text(encoding="utf-8")) for name in names)
+    return frozenset(found)
+
+
+@cache
+def modules() -> frozenset[str]:
+    """Names of modules and rooms: what a place in our code begins with."""
+    rooms = {path.parent.name for path in READ}
+    return frozenset({"REACTKDLib", "REACTKDTrainLib", *rooms, *(path.stem for path in READ)})
+
+
+def lost(text: str) -> Iterator[str]:
+    """Yield every place in our code that `text` names and that is not there."""
+    for place in _NAMED.findall(text):
+        first, *rest = place.split(".")
+        if first in modules() and rest[-1] not in _FILES and not set(rest) <= known():
+            yield place
+
+
+def test_places_named_in_the_code_are_there() -> None:
+    found = {path.name: list(lost(path.read_text(encoding="utf-8"))) for path in READ}
+    assert {name: places for name, places in found.items() if places} == {}
+
+
+def test_places_named_on_the_pages_are_there() -> None:
+    found = {path.name: list(lost(path.read_text(encoding="utf-8"))) for path in PAGES}
+    assert {name: places for name, places in found.items() if places} == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("see `files.volumes.RawImage`", []),
+        ("see `files.volumes.CookedImage`", ["files.volumes.CookedImage"]),
+        ("see `core.nowhere.read_raw()`", ["core.nowhere.read_raw"]),
+        ("as `joblib.Unheard` does, in `report.schema.json`", []),
+    ],
+)
+def test_a_place_that_is_gone_is_seen(text: str, wrong: list[str]) -> None:
+    assert list(lost(text)) == wrong
