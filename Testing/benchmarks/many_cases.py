@@ -23,7 +23,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "REACTKD"), str(ROOT / "Testing")]
 
-from REACTKDLib.commands.result_table import RESULTS  # noqa: E402
+from REACTKDLib.core.cases.case_list import RESULTS  # noqa: E402
 from REACTKDLib.core.modality import Modality  # noqa: E402
 from REACTKDLib.core.student.bundle import Bundle  # noqa: E402
 from support.case_files import NAMES, SEGMENTATION, write_case  # noqa: E402

@@ -17,7 +17,8 @@ from REACTKDLib.commands.arguments import (
 )
 from REACTKDLib.commands.batch_case import CaseGrader, ModelOpened
 from REACTKDLib.commands.progress import Progress
-from REACTKDLib.commands.result_table import RESULTS, ResultTable, alone_in
+from REACTKDLib.commands.result_table import ResultTable, alone_in
+from REACTKDLib.core.cases.case_list import RESULTS
 from REACTKDLib.core.engine_arguments import add_engine_arguments, engine_of
 from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.job_pool import JobPool

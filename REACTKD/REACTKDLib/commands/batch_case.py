@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from REACTKDLib.commands.arguments import checked_id
-from REACTKDLib.commands.result_table import RESULTS
 from REACTKDLib.commands.results import ALL, earlier_results_set_aside, write_results
 from REACTKDLib.commands.staging import all_or_nothing
+from REACTKDLib.core.cases.case_list import RESULTS
 from REACTKDLib.core.cases.names import on_disk
 from REACTKDLib.core.errors import Canceled, ReactkdError, UsageError
 from REACTKDLib.core.log import log_cause, log_unforeseen

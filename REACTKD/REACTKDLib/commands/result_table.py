@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from REACTKDLib.commands.earlier_rows import EarlierRows
+from REACTKDLib.core.cases.case_list import RESULTS
 from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.files.tables import table_text
 from REACTKDLib.core.shard import WHOLE, Shard
@@ -16,7 +17,6 @@ from REACTKDLib.core.writing.atomic import write_text
 from REACTKDLib.core.writing.file_lock import Locked, locked
 from REACTKDLib.core.writing.run_lock import running_alone
 
-RESULTS = "results.csv"
 HEADER = (
     "case",
     "status",

@@ -6,6 +6,7 @@ from typing import Any
 
 import slicer
 
+from REACTKDLib.scene.scene_nodes import nodes_of_class
 from REACTKDLib.scene.shown_views import THREE_D_VIEW, shown_views
 
 
@@ -25,11 +26,7 @@ def jump_to(reference: Any, ras: tuple[float, float, float]) -> tuple[float, flo
 def _turn_to(scene: Any, world: list[float]) -> None:
     """Let the cameras of the 3D views look at a place from where they looked before: direction and distance stay."""
     names = {view.GetLayoutName() for view in shown_views(scene, THREE_D_VIEW)}
-    cameras = (
-        scene.GetNthNodeByClass(index, "vtkMRMLCameraNode")
-        for index in range(scene.GetNumberOfNodesByClass("vtkMRMLCameraNode"))
-    )
-    for camera in cameras:
+    for camera in nodes_of_class(scene, "vtkMRMLCameraNode"):
         if camera.GetLayoutName() in names:
             way = [there - here for there, here in zip(world, camera.GetFocalPoint(), strict=True)]
             camera.SetPosition(*(here + step for here, step in zip(camera.GetPosition(), way, strict=True)))

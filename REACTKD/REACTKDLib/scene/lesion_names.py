@@ -16,6 +16,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from REACTKDLib.scene.region_segmentation import CLOSED_SURFACE, lesion_segments
+from REACTKDLib.scene.scene_nodes import marked_nodes
 from REACTKDLib.scene.shown_views import SLICE_VIEW, THREE_D_VIEW, show_only_in, shown_views
 from REACTKDLib.scene.translation import translated
 
@@ -42,7 +43,7 @@ class LesionNames:
         self._stamp: tuple | None = ()  # of what is shown; None: not all of it is
         self._observed: list[tuple[Any, int]] = []
         self._places: dict[str, bytes] = {}
-        for node in _own_nodes(scene):  # of a panel before a reload
+        for node in marked_nodes(scene, _CLASS, _MARK):  # of a panel before a reload
             _remove(scene, node)
 
     def show(self, regions: Any | None) -> None:
@@ -63,7 +64,7 @@ class LesionNames:
         self._regions, self._stamp = regions, None
         self._lesions = [] if regions is None else list(_surfaces(regions))
         if anew:
-            for node in _own_nodes(self.scene):
+            for node in marked_nodes(self.scene, _CLASS, _MARK):
                 _remove(self.scene, node)
         yield from self._steps()
         self._stamp = stamp
@@ -74,7 +75,7 @@ class LesionNames:
         views = shown_views(self.scene, SLICE_VIEW) if self._lesions else []
         three_ds = shown_views(self.scene, THREE_D_VIEW) if self._lesions else []
         wanted = {view.GetID(): [view] for view in views} | ({_IN_3D: three_ds} if three_ds else {})
-        nodes = {node.GetAttribute(_MARK): node for node in _own_nodes(self.scene)}
+        nodes = {node.GetAttribute(_MARK): node for node in marked_nodes(self.scene, _CLASS, _MARK)}
         for key, node in nodes.items():
             if key in wanted:
                 continue
@@ -107,7 +108,7 @@ class LesionNames:
         """Take all names out of the scene. May be called twice, and while the scene closes."""
         self._regions, self._lesions, self._stamp = None, [], ()
         self._release()
-        for node in _own_nodes(self.scene):
+        for node in marked_nodes(self.scene, _CLASS, _MARK):
             _remove(self.scene, node)
 
     def _release(self) -> None:
@@ -117,7 +118,9 @@ class LesionNames:
 
     def _place_in_slice(self, view: Any) -> None:
         """Move the points to the upper right of each lesion's cut with the slice; hide those of lesions it misses."""
-        node = next((node for node in _own_nodes(self.scene) if node.GetAttribute(_MARK) == view.GetID()), None)
+        node = next(
+            (node for node in marked_nodes(self.scene, _CLASS, _MARK) if node.GetAttribute(_MARK) == view.GetID()), None
+        )
         matrix = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())
         to_world = _to_world(self._regions)
         place = matrix.tobytes() + to_world.tobytes()
@@ -231,11 +234,6 @@ def _same_place_node(scene: Any) -> Iterator[None]:
         if selection is not None:
             selection.SetReferenceActivePlaceNodeID(before)
             selection.SetReferenceActivePlaceNodeClassName(kind)
-
-
-def _own_nodes(scene: Any) -> list[Any]:
-    nodes = [scene.GetNthNodeByClass(index, _CLASS) for index in range(scene.GetNumberOfNodesByClass(_CLASS))]
-    return [node for node in nodes if node.GetAttribute(_MARK)]
 
 
 def _remove(scene: Any, node: Any) -> None:

@@ -10,6 +10,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.text import packed, unpacked
 from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.scene_nodes import nodes_of_class
 from REACTKDLib.scene.segments import SegmentChoice
 
 MODULE = "REACTKD"
@@ -23,9 +24,7 @@ SPECKS = "KeepSpecks"
 
 def module_nodes(scene: Any, module: str) -> list[Any]:
     """Return the scripted-module nodes of the scene that bear the name of a module."""
-    count = scene.GetNumberOfNodesByClass(NODE_CLASS)
-    nodes = (scene.GetNthNodeByClass(index, NODE_CLASS) for index in range(count))
-    return [node for node in nodes if node.GetModuleName() == module]
+    return [node for node in nodes_of_class(scene, NODE_CLASS) if node.GetModuleName() == module]
 
 
 def new_module_node(scene: Any, module: str, name: str) -> Any:

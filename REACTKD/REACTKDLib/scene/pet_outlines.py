@@ -12,6 +12,7 @@ from typing import Any
 import slicer
 import vtk
 
+from REACTKDLib.scene.scene_nodes import marked_nodes, nodes_of_class
 from REACTKDLib.scene.shown_views import SLICE_VIEW, THREE_D_VIEW, show_only_in
 
 _MARK, _KIND, _CLASS = "REACTKD.OverPet", "REACTKD.Kind", "vtkMRMLSegmentationNode"
@@ -29,7 +30,9 @@ def outline_on_pet(segmentation: Any, views: list[Any], on_white: bool) -> Itera
     if scene is None or main is None:
         return
     twins = {
-        twin.GetAttribute(_KIND): twin for twin in _twins(scene) if twin.GetAttribute(_MARK) == segmentation.GetID()
+        twin.GetAttribute(_KIND): twin
+        for twin in marked_nodes(scene, _CLASS, _MARK)
+        if twin.GetAttribute(_MARK) == segmentation.GetID()
     }
     if not views:
         show_only_in(main, [])
@@ -53,7 +56,7 @@ def outline_on_pet(segmentation: Any, views: list[Any], on_white: bool) -> Itera
 
 def forget_pet_outlines(scene: Any, keep: set[str] = frozenset()) -> None:
     """Remove the nodes of this file, but those for the segmentations with these IDs. Again changes nothing."""
-    for twin in _twins(scene):
+    for twin in marked_nodes(scene, _CLASS, _MARK):
         if twin.GetAttribute(_MARK) not in keep:
             source = scene.GetNodeByID(twin.GetAttribute(_MARK))
             if source is not None and source.GetDisplayNode() is not None:
@@ -108,11 +111,6 @@ def _remove(scene: Any, twin: Any) -> None:
         scene.RemoveNode(display)
 
 
-def _twins(scene: Any) -> list[Any]:
-    nodes = [scene.GetNthNodeByClass(index, _CLASS) for index in range(scene.GetNumberOfNodesByClass(_CLASS))]
-    return [node for node in nodes if node.GetAttribute(_MARK)]
-
-
 def _all_views(scene: Any) -> list[Any]:
     kinds = (SLICE_VIEW, THREE_D_VIEW)
-    return [scene.GetNthNodeByClass(n, kind) for kind in kinds for n in range(scene.GetNumberOfNodesByClass(kind))]
+    return [node for kind in kinds for node in nodes_of_class(scene, kind)]

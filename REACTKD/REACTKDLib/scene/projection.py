@@ -11,6 +11,7 @@ import slicer
 import vtk
 
 from REACTKDLib.scene.reading_layout import THREE_D
+from REACTKDLib.scene.scene_nodes import marked_nodes
 
 _MARK = "REACTKD.Projection"
 _FAINT, _FULL = 0.10, 0.85  # opacity at the lower and upper end of the window
@@ -66,9 +67,7 @@ def _set_window(node: Any, low: float, high: float) -> None:
 
 
 def _own_displays(scene: Any) -> list[Any]:
-    kind = "vtkMRMLVolumeRenderingDisplayNode"
-    nodes = [scene.GetNthNodeByClass(index, kind) for index in range(scene.GetNumberOfNodesByClass(kind))]
-    return [node for node in nodes if node.GetAttribute(_MARK)]
+    return marked_nodes(scene, "vtkMRMLVolumeRenderingDisplayNode", _MARK)
 
 
 def _remove(scene: Any, display: Any) -> None:

@@ -15,6 +15,7 @@ from REACTKDLib.core.worker.mending import Changes
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.mask_fixes import Proposal, copy_of, image_of, matrix_in
 from REACTKDLib.scene.outputs import remove_with_displays
+from REACTKDLib.scene.scene_nodes import nodes_of_class
 from REACTKDLib.scene.volumes import grid_of
 
 #: kind of change: (color, filled)
@@ -105,8 +106,7 @@ class ProposedChanges:
         self.proposal = self.node = self.changes = self._before = None
 
     def _slices(self) -> list[Any]:
-        count = self.scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")
-        return [self.scene.GetNthNodeByClass(n, "vtkMRMLSliceNode") for n in range(count)]
+        return nodes_of_class(self.scene, "vtkMRMLSliceNode")
 
     def _drawn(self, proposal: Proposal) -> Any:
         node = self.scene.AddNewNodeByClass(

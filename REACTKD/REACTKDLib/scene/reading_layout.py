@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from REACTKDLib.scene.scene_nodes import nodes_of_class
 from REACTKDLib.scene.translation import tr as _
 
 ONE, TWO_ROWS, THREE_ROWS = 18101, 18102, 18103
@@ -107,8 +108,7 @@ def users_composites(scene: Any) -> list[Any]:
 
 def composites(scene: Any) -> list[Any]:
     """Return the composite nodes of all slice views."""
-    kind = "vtkMRMLSliceCompositeNode"
-    return [scene.GetNthNodeByClass(index, kind) for index in range(scene.GetNumberOfNodesByClass(kind))]
+    return nodes_of_class(scene, "vtkMRMLSliceCompositeNode")
 
 
 def _prepare_slices(scene: Any, name: str) -> None:

@@ -12,6 +12,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.scene.outputs import ROLES as OUTPUT_ROLES
 from REACTKDLib.scene.parameter_node import parameter_nodes, referenced
+from REACTKDLib.scene.scene_nodes import nodes_of_class
 from REACTKDLib.scene.segments import choose_segments
 from REACTKDLib.scene.units import unit_of
 
@@ -33,13 +34,13 @@ def recognize_inputs(scene: Any, task: Task = HCC_GRADE) -> RecognizedInputs:
     """
     own = {node.GetID() for case in parameter_nodes(scene) for node in referenced(case, OUTPUT_ROLES).values()}
     candidates: dict[Modality, list[Any]] = {modality: [] for modality in Modality}
-    for node in _nodes(scene, "vtkMRMLScalarVolumeNode"):
+    for node in nodes_of_class(scene, "vtkMRMLScalarVolumeNode"):
         left_out = node.GetID() in own or node.IsA("vtkMRMLLabelMapVolumeNode") or node.GetHideFromEditors()
         modality = None if left_out else modality_of(node)
         if modality is not None:
             candidates[modality].append(node)
     volumes = {modality: nodes[0] for modality, nodes in candidates.items() if len(nodes) == 1}
-    segmentations = _nodes(scene, "vtkMRMLSegmentationNode")
+    segmentations = nodes_of_class(scene, "vtkMRMLSegmentationNode")
     segmentations = [node for node in segmentations if node.GetID() not in own and not node.GetHideFromEditors()]
     if len(segmentations) > 1:
         segmentations = [node for node in segmentations if _has_the_organ(node, task)]
@@ -67,7 +68,3 @@ def _has_the_organ(segmentation: Any, task: Task) -> bool:
     except ReactkdError:
         return False
     return True
-
-
-def _nodes(scene: Any, kind: str) -> list[Any]:
-    return [scene.GetNthNodeByClass(index, kind) for index in range(scene.GetNumberOfNodesByClass(kind))]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from REACTKDLib.scene.scene_nodes import nodes_of_class
+
 SLICE_VIEW, THREE_D_VIEW = "vtkMRMLSliceNode", "vtkMRMLViewNode"
 
 
 def shown_views(scene: Any, kind: str) -> list[Any]:
     """Return the view nodes of a class that the layout shows, in the scene's order."""
-    nodes = (scene.GetNthNodeByClass(index, kind) for index in range(scene.GetNumberOfNodesByClass(kind)))
-    return [node for node in nodes if node.IsMappedInLayout()]
+    return [node for node in nodes_of_class(scene, kind) if node.IsMappedInLayout()]
 
 
 def show_only_in(display: Any, views: list[Any]) -> None:

@@ -14,6 +14,7 @@ import vtk
 
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import NODE_NAMES
+from REACTKDLib.scene.scene_nodes import marked_nodes
 
 _MARK = "REACTKD.ViewOf"
 _CLASS = "vtkMRMLScalarVolumeNode"
@@ -116,5 +117,4 @@ def _made(scene: Any, modality: Modality) -> Any:
 
 
 def _own_nodes(scene: Any) -> dict[Modality, Any]:
-    nodes = (scene.GetNthNodeByClass(index, _CLASS) for index in range(scene.GetNumberOfNodesByClass(_CLASS)))
-    return {Modality(node.GetAttribute(_MARK)): node for node in nodes if node.GetAttribute(_MARK)}
+    return {Modality(node.GetAttribute(_MARK)): node for node in marked_nodes(scene, _CLASS, _MARK)}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from REACTKDLib.core.images.grid import Box
 from REACTKDLib.core.student.pooling import NodeMasks, smallest_box
 from REACTKDTrainLib.data.truth import Truth
 
@@ -37,7 +38,7 @@ class Shells:
     def __getitem__(self, index: int) -> Tensor:
         return _laid_out(self._parts[index], self._shape)[1:]
 
-    def boxed(self, index: int) -> tuple[tuple[slice, slice, slice], Tensor]:
+    def boxed(self, index: int) -> tuple[Box, Tensor]:
         """The smallest box of a lesion and its shells, and both there: (1 + 6, d, h, w) float32.
 
         The first voxel of the case's box where the lesion has none.
@@ -53,7 +54,7 @@ class Shells:
 class _StoredMasks(NodeMasks):
     """Masks whose lesions are read from their small boxes, and not looked for in the case's."""
 
-    def lesion(self, n: int) -> tuple[tuple[slice, slice, slice], Tensor, Tensor]:
+    def lesion(self, n: int) -> tuple[Box, Tensor, Tensor]:
         """See `NodeMasks`."""
         if n not in self._found:
             box, weights = self.shells.boxed(n)

@@ -19,6 +19,7 @@ from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.modality import INPUT_NAMES
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.task import HCC_GRADE, Task
+from REACTKDLib.core.worker.training_run import RECORD
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs, paired_auc_difference, share_in_common
@@ -26,7 +27,6 @@ from REACTKDTrainLib.results.tables import difference_cell, markdown
 from REACTKDTrainLib.training.experiment import run_experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import Prediction, read_rows
-from REACTKDTrainLib.training.record import RECORD
 
 INPUTS = INPUT_NAMES
 #: what the answers are named by -> the method of its run

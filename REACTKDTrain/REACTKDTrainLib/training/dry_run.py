@@ -14,6 +14,7 @@ from REACTKDLib.core.masks.regions import regions_of
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.text import plural
+from REACTKDLib.core.worker.training_run import STAGES
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.folds import Split
 from REACTKDTrainLib.cohorts.open_cohort import size_of
@@ -21,7 +22,6 @@ from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.progress import duration
 from REACTKDTrainLib.training.device import choose_device
 from REACTKDTrainLib.training.experiment import Experiment
-from REACTKDTrainLib.training.fold import STAGE_SETTINGS
 from REACTKDTrainLib.training.fold_data import ROOM_VOXELS
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.processes import Processes
@@ -139,7 +139,7 @@ def _fold_line(split: Split, number: int, folds: int) -> str:
 
 def _step_lines(run: Experiment, split: Split) -> list[str]:
     text = []
-    for part, name in STAGE_SETTINGS.items():
+    for part, name in STAGES.items():
         stage = getattr(run.config, name)
         steps = stage.steps or max(len(split.train) // stage.batch, 1) * stage.epochs
         if part in run.parts_done() and steps:

@@ -14,6 +14,7 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.job_engines import Engine
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.student.trained_on import TrainedOn
+from REACTKDLib.core.worker.training_run import RECORD, STAGES
 from REACTKDLib.core.writing.run_lock import running_alone
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.folds import Split, make_folds
@@ -24,7 +25,7 @@ from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
 from REACTKDTrainLib.progress import WeightedProgress
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.device import choose_device
-from REACTKDTrainLib.training.fold import COST, STAGE_SETTINGS, FoldRun, fold_costs
+from REACTKDTrainLib.training.fold import COST, FoldRun, fold_costs
 from REACTKDTrainLib.training.fold_data import FoldData
 from REACTKDTrainLib.training.fold_ensemble import save_ensemble
 from REACTKDTrainLib.training.loggers import RunLogger, logger_names, numbers_of, opened_loggers
@@ -33,7 +34,7 @@ from REACTKDTrainLib.training.outputs import Chosen, Result, write_outcome
 from REACTKDTrainLib.training.predictions import Prediction, predict_student, predict_teacher, write_rows
 from REACTKDTrainLib.training.preparation import UnreadableCase, prepare_cases, without
 from REACTKDTrainLib.training.processes import Processes
-from REACTKDTrainLib.training.record import RECORD, add_native_dose, add_unreadable, describe_run, open_folder
+from REACTKDTrainLib.training.record import add_native_dose, add_unreadable, describe_run, open_folder
 from REACTKDTrainLib.training.stop import StopFile, Stopped
 
 ENSEMBLE = "ensemble"
@@ -133,7 +134,7 @@ class Experiment:
     def _check_batches(self) -> None:
         """Before anything is prepared: each batch is divided among the processes, and there into parts."""
         world, parts = self.processes.world, self.parts_done()
-        for part, name in STAGE_SETTINGS.items():
+        for part, name in STAGES.items():
             stage = getattr(self.config, name)
             if part in parts and stage.batch % (world * stage.accumulate):
                 among = f"{world} processes" if world > 1 else "one process"

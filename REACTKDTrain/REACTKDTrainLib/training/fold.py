@@ -11,6 +11,7 @@ import torch
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.modality import subset_name
 from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.worker.training_run import STAGES
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.folds import Split
 from REACTKDTrainLib.content_store import content_key
@@ -47,13 +48,6 @@ from REACTKDTrainLib.training.stages import (
 from REACTKDTrainLib.training.stop import StopFile
 from REACTKDTrainLib.training.trainer import Stage, Trainer
 
-#: part of a fold -> its settings
-STAGE_SETTINGS = {
-    "teacher-heads": "teacher_heads",
-    "teacher": "teacher_stage",
-    "student-heads": "student_heads",
-    "student": "student_stage",
-}
 #: what a step costs relative to preparing a case, for progress
 COST = {
     "prepare": 1.0,
@@ -292,5 +286,5 @@ def fold_costs(config: TrainingConfig, split: Split, unlabeled: int) -> dict[str
     return {
         "views": COST["views"] * (train * views + validation + unlabeled),
         "answers": COST["answers"] * train * views,
-        **{part: cost(part, getattr(config, name)) for part, name in STAGE_SETTINGS.items()},
+        **{part: cost(part, getattr(config, name)) for part, name in STAGES.items()},
     }

@@ -13,13 +13,12 @@ import torch
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.task import HCC_GRADE, Task
+from REACTKDLib.core.worker.training_run import FORMAT, RECORD
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.processes import Processes
 
-FORMAT = "reactkd-run/1"
-RECORD = "run.json"
 PACKAGES = (
     "torch",
     "monai",

@@ -6,9 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from REACTKDLib.core.errors import Canceled
-
-NAME = "STOP"
-OBEYED = "STOPPED"  # what the file is called once the run has ended for it: see core.worker.training_run
+from REACTKDLib.core.worker.training_run import STOP, STOPPED
 
 
 class Stopped(Canceled):
@@ -19,8 +17,8 @@ class StopFile:
     """Looks for `<folder>/STOP`. It is renamed when it has been obeyed, and taken away when the run is resumed."""
 
     def __init__(self, folder: Path):
-        self._path = Path(folder) / NAME
-        self._obeyed = Path(folder) / OBEYED
+        self._path = Path(folder) / STOP
+        self._obeyed = Path(folder) / STOPPED
 
     def asked(self) -> bool:
         """True when somebody put the file there."""

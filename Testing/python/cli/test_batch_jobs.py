@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from REACTKDLib.__main__ import FAILED, main
-from REACTKDLib.commands.result_table import RESULTS
+from REACTKDLib.core.cases.case_list import RESULTS
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.writing.run_lock import running_alone
 from support.case_files import NAMES, SEGMENTATION, write_case

@@ -12,6 +12,9 @@ from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
 from REACTKDLib.core.text import sentence
 from REACTKDLib.core.text import tr as _
 
+#: the table in the folder of results, a row for each case
+RESULTS = "results.csv"
+
 
 @dataclass(frozen=True)
 class ListedCase:

@@ -9,9 +9,8 @@ import numpy as np
 
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case, liver_box
-from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.grid import Box, Grid
 from REACTKDLib.core.masks.placement import box_on
-from REACTKDLib.core.masks.regions import Box
 from REACTKDLib.core.memo import Memo
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from REACTKDLib.core.images.grid import Box
 from REACTKDLib.core.masks.placement import Placement
-from REACTKDLib.core.masks.regions import Box
 from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.one_thread import one_thread
 from REACTKDLib.core.student.encoder import crop_levels

@@ -12,6 +12,7 @@ import numpy as np
 from REACTKDLib.core.errors import GeometryMismatch, NoVolume
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.images.grid import Box
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
@@ -108,7 +109,7 @@ class Case:
         return more
 
 
-def liver_box(case: Case) -> tuple[slice, slice, slice] | None:
+def liver_box(case: Case) -> Box | None:
     """Return the smallest box (three slices) of the liver, None where it is empty: searched once for these masks."""
     if "liver box" not in case.derived:
         case.derived["liver box"] = bounding_box(case.liver)

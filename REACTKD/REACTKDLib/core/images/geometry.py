@@ -6,7 +6,7 @@ from itertools import permutations
 
 import numpy as np
 
-from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.grid import Box, Grid
 from REACTKDLib.core.images.volume import Volume
 
 _SMALL = 2**16  # voxels below which one product for each axis is as fast
@@ -46,9 +46,7 @@ def to_ras_order(array: np.ndarray, ijk_to_ras: np.ndarray) -> tuple[np.ndarray,
     return view, matrix
 
 
-def box_in_ras_order(
-    box: tuple[slice, slice, slice], shape: tuple[int, int, int], ijk_to_ras: np.ndarray
-) -> tuple[slice, slice, slice]:
+def box_in_ras_order(box: Box, shape: tuple[int, int, int], ijk_to_ras: np.ndarray) -> Box:
     """Return the box of an array (D, H, W) of this shape as it lies in the view of `to_ras_order`."""
     axes, signs = nearest_ras_axes(ijk_to_ras)
     out = []
@@ -66,7 +64,7 @@ def from_ras_order(array: np.ndarray, ijk_to_ras: np.ndarray) -> np.ndarray:
     return np.transpose(view, np.argsort(order))
 
 
-def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
+def bounding_box(mask: np.ndarray) -> Box | None:
     """Return the smallest box (three slices) of the true voxels of a (D, H, W) mask, or None when there are none.
 
     Read in the order in which memory holds it, whatever the view: a flipped one takes ten times as long as it lies.

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+#: a part of an array (D, H, W): the slices of k, j and i
+Box = tuple[slice, slice, slice]
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from REACTKDLib.core.images.geometry import bounding_box
-from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.grid import Box, Grid
+from REACTKDLib.core.images.neighbors import CONNECTED
 
-_FULL = np.ones((3, 3, 3), dtype=bool)
 WHOLE_VOXELS = 1e-2  # NIfTI and segmentation files round geometry to about 1e-3 of a voxel
 
 
-def laid_on_grid(mask: np.ndarray, ijk_to_ras: np.ndarray, grid: Grid, out: np.ndarray) -> tuple[slice, slice, slice]:
+def laid_on_grid(mask: np.ndarray, ijk_to_ras: np.ndarray, grid: Grid, out: np.ndarray) -> Box:
     """Add a bool mask (D, H, W) of `ijk_to_ras` to `out`, bool on `grid`, and return a box there that holds it.
 
     What lies outside is lost. Copied where the two grids differ by whole voxels only, as those of most segments and
@@ -111,7 +111,7 @@ def _keep_small_parts(
 ) -> None:
     from scipy.ndimage import label
 
-    parts, count = label(part, structure=_FULL)
+    parts, count = label(part, structure=CONNECTED)
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     cell = abs(np.linalg.det(to_source[:3, :3]))
     for number in np.flatnonzero(sizes[1:] < 64 * max(cell, 1)) + 1:  # larger parts cannot slip between centers

@@ -26,6 +26,7 @@ from REACTKDLib.core.errors import LiverTooSmall, NoLiver, TumorOutsideLiver
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.images.neighbors import CONNECTED
 from REACTKDLib.core.masks.one_piece import Work, drop_specks, fill_holes, is_whole
 from REACTKDLib.core.masks.small_lesions import SMALLEST_LESION_ML, check_number, small_lesions, touches
 from REACTKDLib.core.memo import Memo
@@ -46,7 +47,6 @@ CLEANING_FINDINGS = frozenset(
         "liver-in-pieces",
     }
 )
-_FULL = np.ones((3, 3, 3), dtype=bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +159,7 @@ def _leave_out_strays(work: Work) -> list[Finding]:
     box = bounding_box(work.tumor)
     if box is None or not (work.tumor[box] & ~work.liver[box]).any():  # all of it in the liver: nothing to look for
         return []
-    parts, count = label(work.tumor[box], structure=_FULL)
+    parts, count = label(work.tumor[box], structure=CONNECTED)
     findings = []
     for number, where in enumerate(find_objects(parts, count), start=1):
         placed = [slice(s.start + b.start, s.stop + b.start) for s, b in zip(where, box, strict=True)]
@@ -168,7 +168,7 @@ def _leave_out_strays(work: Work) -> list[Finding]:
         own = tuple(slice(s.start - a.start, s.stop - a.start) for s, a in zip(placed, around, strict=True))
         lesion[own] = parts[where] == number
         near = work.liver[around]
-        if (lesion & near).any() or (near.any() and (binary_dilation(lesion, _FULL) & near).any()):
+        if (lesion & near).any() or (near.any() and (binary_dilation(lesion, CONNECTED) & near).any()):
             continue
         place = work.ras_of(lesion, tuple(s.start for s in around))
         work.tumor[around] &= ~lesion

@@ -9,12 +9,12 @@ import numpy as np
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.images.neighbors import CONNECTED
 from REACTKDLib.core.masks.one_piece import HOLE_ML, SPECK_ML
 from REACTKDLib.core.masks.small_lesions import small_lesions
 from REACTKDLib.core.task import Task
 from REACTKDLib.core.text import tr as _
 
-_FULL = np.ones((3, 3, 3), dtype=bool)
 Place = Sequence[float] | None
 
 #: finding code -> what the fix does, for a button; see `fix_words`
@@ -71,7 +71,7 @@ def split_lesions(mask: np.ndarray) -> list[np.ndarray]:
     """Return the lesions of a bool mask (D, H, W), 26-connected, largest first, each as a mask of its own."""
     from scipy.ndimage import label
 
-    parts, count = label(mask, structure=_FULL)
+    parts, count = label(mask, structure=CONNECTED)
     sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
     return [parts == n + 1 for n in np.argsort(-sizes, kind="stable")]
 
@@ -107,7 +107,7 @@ def _add_tumor(liver: np.ndarray, tumor: np.ndarray, _: np.ndarray | None, ml: f
     """Lesions that do not touch the liver are not graded, and so are not made liver either."""
     from scipy.ndimage import binary_dilation
 
-    near = binary_dilation(liver, _FULL)
+    near = binary_dilation(liver, CONNECTED)
     for lesion in split_lesions(tumor):
         if (lesion & near).any():
             liver = liver | lesion
@@ -117,7 +117,7 @@ def _add_tumor(liver: np.ndarray, tumor: np.ndarray, _: np.ndarray | None, ml: f
 def _erase_lesion(liver: np.ndarray, tumor: np.ndarray, place: np.ndarray | None, ml: float) -> tuple:
     from scipy.ndimage import binary_dilation
 
-    near = binary_dilation(liver, _FULL)
+    near = binary_dilation(liver, CONNECTED)
     chosen = _nearest([lesion for lesion in split_lesions(tumor) if not (lesion & near).any()], place)
     return liver, (tumor if chosen is None else tumor & ~chosen)
 
@@ -159,7 +159,7 @@ def _pieces(liver: np.ndarray, tumor: np.ndarray) -> list[tuple[np.ndarray, int,
     """Return the pieces of the organ (26-connected): mask, voxels, whether the largest, whether it holds tumor."""
     from scipy.ndimage import label
 
-    parts, count = label(liver | tumor, structure=_FULL)
+    parts, count = label(liver | tumor, structure=CONNECTED)
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     main = 1 + int(np.argmax(sizes[1:])) if count else 0
     with_tumor = set(np.unique(parts[tumor]).tolist())

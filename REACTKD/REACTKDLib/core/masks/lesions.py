@@ -8,17 +8,15 @@ such name, as a necrosis, belongs to the lesion that it touches.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
+from REACTKDLib.core.images.grid import Box
+from REACTKDLib.core.images.neighbors import CONNECTED, HALF_OF_NEIGHBORS
 from REACTKDLib.core.masks.small_lesions import SMALLEST_LESION_ML
 
-Box = tuple[slice, slice, slice]
 SAME_SHARE = 0.5  # of the smaller of two segments that overlap: beyond it they show one lesion
-_FULL = np.ones((3, 3, 3), dtype=bool)
-_HALF = [step for step in product((-1, 0, 1), repeat=3) if step > (0, 0, 0)]  # one of each pair of opposite neighbors
 
 
 class DrawnMasks(NamedTuple):
@@ -76,7 +74,7 @@ def separate(tumor: np.ndarray, lesions: np.ndarray | None, voxel_ml: float) -> 
     """
     from scipy.ndimage import label
 
-    whole, count = label(tumor, structure=_FULL)
+    whole, count = label(tumor, structure=CONNECTED)
     if lesions is None:
         return whole, count
     numbers = np.unique(lesions[tumor])
@@ -84,7 +82,7 @@ def separate(tumor: np.ndarray, lesions: np.ndarray | None, voxel_ml: float) -> 
         return whole, count
     pieces, owner = np.zeros(tumor.shape, dtype=np.int32), [0]
     for number in numbers:
-        parts, found = label(tumor & (lesions == number), structure=_FULL)
+        parts, found = label(tumor & (lesions == number), structure=CONNECTED)
         np.copyto(pieces, parts + (len(owner) - 1), where=parts > 0)
         owner += [int(number)] * found
     groups = _joined(pieces, owner, voxel_ml)
@@ -120,7 +118,7 @@ def _joined(pieces: np.ndarray, owner: list[int], voxel_ml: float) -> np.ndarray
 def _touching(pieces: np.ndarray) -> list[tuple[int, int]]:
     """Return the pairs of pieces that are neighbors (26-connected), each once, the smaller number first."""
     found: set[tuple[int, int]] = set()
-    for step in _HALF:
+    for step in HALF_OF_NEIGHBORS:
         here = tuple(slice(max(0, -s), n - max(0, s)) for s, n in zip(step, pieces.shape, strict=True))
         there = tuple(slice(max(0, s), n - max(0, -s)) for s, n in zip(step, pieces.shape, strict=True))
         a, b = pieces[here], pieces[there]

@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
+from REACTKDLib.core.images.neighbors import CONNECTED, HALF_OF_NEIGHBORS
 from REACTKDLib.core.masks.regions import Region, RegionSet
 from REACTKDLib.core.memo import Memo
 
 NARROW = 0.7  # of the smaller core's width
 SMALLEST_CORE_ML = 0.5
 CELLS = 24  # along the longest side; a large lesion in finer ones takes a tenth of a second
-_FULL = np.ones((3, 3, 3), dtype=bool)
-_HALF = [step for step in product((-1, 0, 1), repeat=3) if step > (0, 0, 0)]  # one of each pair of opposite neighbors
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +80,8 @@ def _basins(cells: np.ndarray, spacing: np.ndarray) -> tuple[np.ndarray, np.ndar
     depth = distance_transform_edt(cells, sampling=spacing)
     depth = np.where(cells, depth - float(np.mean(spacing)) / 2, 0.0)  # the surface lies half a cell before the first
     smooth = np.where(cells, gaussian_filter(depth, 1.0 / spacing), 0.0)  # else every step of the surface has a peak
-    peaks, _count = label((maximum_filter(smooth, footprint=_FULL) == smooth) & cells, structure=_FULL)
-    return depth, watershed(-smooth, peaks, mask=cells, connectivity=_FULL)
+    peaks, _count = label((maximum_filter(smooth, footprint=CONNECTED) == smooth) & cells, structure=CONNECTED)
+    return depth, watershed(-smooth, peaks, mask=cells, connectivity=CONNECTED)
 
 
 def _join(basins: np.ndarray, depth: np.ndarray, cell_ml: float) -> tuple[np.ndarray, tuple[int, int, int]]:
@@ -118,7 +116,7 @@ def _saddles(basins: np.ndarray, depth: np.ndarray) -> dict[tuple[int, int], tup
     """Return {two neighboring basins: (depth, cell) of the deepest way from one to the other}."""
     count, flat = int(basins.max()) + 1, np.arange(basins.size).reshape(basins.shape)
     codes, levels, cells = [], [], []
-    for step in _HALF:
+    for step in HALF_OF_NEIGHBORS:
         here = tuple(slice(max(0, -s), n - max(0, s)) for s, n in zip(step, basins.shape, strict=True))
         there = tuple(slice(max(0, s), n - max(0, -s)) for s, n in zip(step, basins.shape, strict=True))
         a, b = basins[here], basins[there]
@@ -160,7 +158,7 @@ def _laid_back(mask: np.ndarray, parts: np.ndarray, steps: np.ndarray, cell: tup
     cores = np.zeros(mask.shape, dtype=np.int32)
     sizes = [np.count_nonzero(mask & (fine == n)) for n in range(1, int(parts.max()) + 1)]
     for rank, n in enumerate(np.argsort(sizes)[::-1] + 1, start=1):
-        pieces, _count = label(mask & (fine == n), structure=_FULL)
+        pieces, _count = label(mask & (fine == n), structure=CONNECTED)
         cores[pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])] = rank
     nearest = distance_transform_edt(cores == 0, return_distances=False, return_indices=True)
     whole = np.where(mask, cores[tuple(nearest)], 0)  # crumbs beside a cut go to the nearest part

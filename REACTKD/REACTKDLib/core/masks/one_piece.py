@@ -8,13 +8,13 @@ import numpy as np
 
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.images.neighbors import CONNECTED
 from REACTKDLib.core.task import Task
 from REACTKDLib.core.text import plural
 from REACTKDLib.core.text import tr as _
 
 HOLE_ML = 1.0
 SPECK_ML = 1.0
-_FULL = np.ones((3, 3, 3), dtype=bool)
 
 
 @dataclass(eq=False)
@@ -43,7 +43,7 @@ class Work:
         from scipy.ndimage import label
 
         box = bounding_box(mask)
-        parts, _ = label(mask[box], structure=_FULL)
+        parts, _ = label(mask[box], structure=CONNECTED)
         largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
         return self.ras_of(parts == largest, tuple(part.start for part in box))
 
@@ -52,7 +52,7 @@ def is_whole(liver: np.ndarray) -> bool:
     """One piece without a hole."""
     from scipy.ndimage import label
 
-    return label(np.pad(~liver, 1, constant_values=True))[1] <= 1 and label(liver, structure=_FULL)[1] <= 1
+    return label(np.pad(~liver, 1, constant_values=True))[1] <= 1 and label(liver, structure=CONNECTED)[1] <= 1
 
 
 def fill_holes(work: Work) -> list[Finding]:
@@ -108,7 +108,7 @@ def drop_specks(work: Work) -> list[Finding]:
     """Drop pieces under 1 ml without a lesion; findings name them and those that stay."""
     from scipy.ndimage import label
 
-    parts, count = label(work.liver, structure=_FULL)
+    parts, count = label(work.liver, structure=CONNECTED)
     if count <= 1:
         return []
     sizes = np.bincount(parts.ravel(), minlength=count + 1)

@@ -8,8 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from REACTKDLib.core.images.grid import Grid
-from REACTKDLib.core.masks.regions import Box, RegionSet
+from REACTKDLib.core.images.grid import Box, Grid
+from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.masks.shells import shell_box, shell_occupancy
 from REACTKDLib.core.masks.topology import region_shape, topology_descriptors
 from REACTKDLib.core.memo import Memo

@@ -9,11 +9,9 @@ import numpy as np
 
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import apply_separable, area_weights, bounding_box, center_of, to_ras_order
-from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.grid import Box, Grid
 from REACTKDLib.core.masks.lesions import separate
 from REACTKDLib.core.text import tr as _
-
-Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.grid import Box, Grid
 from REACTKDLib.core.masks.depth import signed_depth
-from REACTKDLib.core.masks.regions import Box, RegionSet, average_to_grid
+from REACTKDLib.core.masks.regions import RegionSet, average_to_grid
 
 #: depth limits in mm, positive inside; the last shell is the outer third of the volume whatever its depth
 DEPTHS_MM = ((-5.0, 0.0), (0.0, 2.5), (2.5, 5.0), (5.0, 10.0), (10.0, np.inf))

@@ -10,13 +10,13 @@ import numpy as np
 
 from REACTKDLib.core.errors import TooManyLesions
 from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.images.grid import Box
+from REACTKDLib.core.images.neighbors import CONNECTED
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
 
 SMALLEST_LESION_ML = 0.05  # more than two voxels of the network's grid of 2.5 mm
 MOST_LESIONS = 200
-Box = tuple[slice, slice, slice]
-_FULL = np.ones((3, 3, 3), dtype=bool)
 
 
 def small_lesions(tumor: np.ndarray, voxel_ml: float) -> list[tuple[Box, np.ndarray]]:
@@ -26,7 +26,7 @@ def small_lesions(tumor: np.ndarray, voxel_ml: float) -> list[tuple[Box, np.ndar
     box = bounding_box(tumor)
     if box is None:
         return []
-    parts, count = label(tumor[box], structure=_FULL)
+    parts, count = label(tumor[box], structure=CONNECTED)
     small = np.bincount(parts.ravel(), minlength=count + 1) * voxel_ml < SMALLEST_LESION_ML - 1e-9
     if not small[1:].any():
         return []
@@ -48,7 +48,7 @@ def check_number(tumor: np.ndarray, task: Task = HCC_GRADE) -> None:
     from scipy.ndimage import label
 
     box = bounding_box(tumor)
-    count = 0 if box is None else label(tumor[box], structure=_FULL)[1]
+    count = 0 if box is None else label(tumor[box], structure=CONNECTED)[1]
     if count > MOST_LESIONS:
         raise TooManyLesions(
             _(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from REACTKDLib.core.images.grid import Box
 from REACTKDLib.core.masks.regions import Region, RegionSet
 
 CELL_MM = 2.0  # a whole organ drawn finer takes seconds and looks the same
@@ -44,7 +45,7 @@ def surface_of(regions: RegionSet, region: Region) -> Surface:
     return Surface(ras.astype(np.float32), np.ascontiguousarray(triangles, np.int32), across.astype(np.float32))
 
 
-def _placed(ijk_to_ras: np.ndarray, box: tuple[slice, slice, slice]) -> np.ndarray:
+def _placed(ijk_to_ras: np.ndarray, box: Box) -> np.ndarray:
     matrix = np.array(ijk_to_ras)
     matrix[:3, 3] += matrix[:3, :3] @ [part.start for part in box[::-1]]
     return matrix

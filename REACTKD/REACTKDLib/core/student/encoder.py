@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from REACTKDLib.core.images.grid import Box
 from REACTKDLib.core.student.bands import N_BANDS
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.convolution import Convolution
@@ -20,7 +21,7 @@ from REACTKDLib.core.student.convolution import Convolution
 REACH = 16
 
 
-def crop_levels(levels: Sequence[Tensor], box: tuple[slice, slice, slice]) -> list[Tensor]:
+def crop_levels(levels: Sequence[Tensor], box: Box) -> list[Tensor]:
     """Views of maps (..., D, H, W) at the full, half and quarter grid inside a box of the full one, aligned to 4."""
     return [
         level[(..., *(slice(part.start >> n, -(-part.stop >> n)) for part in box))] for n, level in enumerate(levels)
@@ -94,7 +95,7 @@ class Encoders(nn.Module):
         """The modality itself, or its trunk where tracers share the first convolution."""
         return modality if self.config.own_stem else self.trunk_name(modality)
 
-    def forward(self, modality: str, bands: Tensor, box: tuple[slice, slice, slice] | None = None) -> list[Tensor]:
+    def forward(self, modality: str, bands: Tensor, box: Box | None = None) -> list[Tensor]:
         x = self.stems[self.stem_name(modality)](bands)
         if torch.is_grad_enabled():
             x = x.abs() if self.config.nonlinearity == "abs" else torch.relu(x)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from REACTKDLib.core.images.grid import Box
 from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.student.bands import gaussian_bands
 from REACTKDLib.core.student.cbam import CBAM3D
@@ -17,7 +18,6 @@ from REACTKDLib.core.student.head import Decision
 from REACTKDLib.core.student.node_network import NodeBatch, NodeNetwork, Standardize
 from REACTKDLib.core.student.pooling import (
     BLOCK_SIZES,
-    Box,
     NodeMasks,
     fixed_nodes,
     fused_nodes,

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from REACTKDLib.core.images.grid import Box
 from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.student.bands import N_BANDS
 
-Box = tuple[slice, slice, slice]
 LAGS = (1, 2, 3, 4, 6)
 N_SHELLS = 6
 _EPS = 1e-4
@@ -103,7 +103,7 @@ def weighted_quantiles(values: Tensor, weights: Tensor) -> Tensor:
     return values[order][torch.searchsorted(share, wanted).clamp_max(len(values) - 1)]
 
 
-def smallest_box(weight: Tensor) -> tuple[slice, slice, slice]:
+def smallest_box(weight: Tensor) -> Box:
     """Smallest box of the non-zero voxels of (D, H, W); one voxel when there are none."""
     box = []
     for axis in range(3):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.masks.regions import Box, Region, RegionSet
+from REACTKDLib.core.images.grid import Box
+from REACTKDLib.core.masks.regions import Region, RegionSet
 from REACTKDLib.core.masks.surface import Surface
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.worker import jobs

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from REACTKDLib.core.errors import HandOverDamaged, NoScratchSpace
+from REACTKDLib.core.images.grid import Box
 from REACTKDLib.core.text import tr as _
 
 SLAB_BYTES = 8 * 2**20
@@ -33,7 +34,7 @@ def write_slabs(path: Path, array: np.ndarray) -> Iterator[None]:
 
 
 def laid_out(
-    part: np.ndarray, box: tuple[slice, slice, slice], shape: tuple[int, ...], dtype: np.dtype | type
+    part: np.ndarray, box: Box, shape: tuple[int, ...], dtype: np.dtype | type
 ) -> Generator[None, None, np.ndarray]:
     """Return an array (D, H, W) of zeros that holds `part` in `box`, in steps of about a hundredth of a second.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from REACTKDLib.core.cases.case_list import CaseList, ListedCase
+from REACTKDLib.core.cases.case_list import RESULTS, CaseList, ListedCase
 from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.review.record import answer_of, failure_of
@@ -19,7 +19,6 @@ from REACTKDLib.core.worker.jobs import GradeFiles, Model
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDLib.core.writing.earlier import set_aside
 
-TABLE = "results.csv"
 _KEY = "batch"
 
 
@@ -79,7 +78,7 @@ class BatchRun:
             sentences.append(_("The rest was stopped."))
         sentences.append(
             self.problem
-            or _("The table is {table} in {folder}.").format(table=TABLE, folder=self.cases.results_folder.name)
+            or _("The table is {table} in {folder}.").format(table=RESULTS, folder=self.cases.results_folder.name)
         )
         return joined(sentences)
 
@@ -99,7 +98,7 @@ class BatchRun:
         if self.state == "canceling" or self.done >= self.total:
             self.state = "canceled" if self.state == "canceling" else "done"
             self.doing, self._part, self._ticket = "", 0.0, None
-            self._write(self.cases.results_folder / TABLE, review_csv(self.cases, self._review, hidden_too=True))
+            self._write(self.cases.results_folder / RESULTS, review_csv(self.cases, self._review, hidden_too=True))
             self._changed()
             return
         case = self._todo[self.done]
@@ -128,7 +127,7 @@ class BatchRun:
             self._review.update(case.id, answer=answer_of(report), failure=None)
             self._write(self.cases.results_folder / f"{case.file_name}.json", report.to_json())
         self.done += 1
-        self._write(self.cases.results_folder / TABLE, review_csv(self.cases, self._review, hidden_too=True))
+        self._write(self.cases.results_folder / RESULTS, review_csv(self.cases, self._review, hidden_too=True))
         self._next()
 
     def _record_failure(self, case: ListedCase, event: events.JobFailed) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.images.geometry import bounding_box
-from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.grid import Box, Grid
 from REACTKDLib.core.images.regrid import laid_on_grid
 from REACTKDLib.core.masks.cleaning import clean_masks
 from REACTKDLib.core.masks.fixes import SPLITS, fix_masks, split_lesions
@@ -189,7 +189,7 @@ class _Laid:
     role: str
     is_lesion: bool
     mask: np.ndarray
-    box: tuple[slice, slice, slice]
+    box: Box
 
 
 def _laid(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> list[_Laid]:

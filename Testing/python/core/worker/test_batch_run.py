@@ -10,13 +10,13 @@ import time
 import numpy as np
 import pytest
 
-from REACTKDLib.core.cases.case_list import open_case_list, with_masks
+from REACTKDLib.core.cases.case_list import RESULTS, open_case_list, with_masks
 from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.review.review import Review
 from REACTKDLib.core.review.table import review_csv
 from REACTKDLib.core.student.bundle import Bundle
-from REACTKDLib.core.worker.batch_run import TABLE, BatchRun
+from REACTKDLib.core.worker.batch_run import BatchRun
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.jobs import Model
 from support.case_files import write_case, write_masks
@@ -84,7 +84,7 @@ def test_every_case_leaves_an_answer_or_a_reason(cases, dispatcher, model):
     assert again.of("broken").failure["code"] == "not-an-image" and "the CT" in again.of("broken").failure["reason"]
     answer = again.of("a").answer
     assert answer["inputs"] == ["ct", "fdg"] and answer["lesions"] == 2 and not answer["outdated"]
-    rows = rows_of((cases.results_folder / TABLE).read_text(encoding="utf-8"))
+    rows = rows_of((cases.results_folder / RESULTS).read_text(encoding="utf-8"))
     assert list(rows) == list(NAMES) and rows["broken"]["error"] == "not-an-image"
     assert sum(float(rows["a"][f"p_{name}"]) for name in ("well", "moderate", "poor")) == pytest.approx(1, abs=1e-3)
     assert rows["a"]["grade"] == answer["grade"] and rows["a"]["lesions"] == "2" and rows["a"]["reviewed"] == "no"
@@ -133,7 +133,7 @@ def test_stopped_within_a_second_and_gone_on_with(cases, dispatcher, model):
     )
     assert "stopped" in run.summary
     assert [review.of(name).state for name in NAMES] == ["graded", "to do", "to do", "to do"]
-    assert list(rows_of((cases.results_folder / TABLE).read_text())) == list(NAMES)
+    assert list(rows_of((cases.results_folder / RESULTS).read_text())) == list(NAMES)
     rest = BatchRun(dispatcher, cases, review, plain_files, model)
     assert rest.total == 3
     finish(rest, dispatcher)
@@ -188,7 +188,7 @@ def test_a_case_that_fails_the_second_time_keeps_no_report_of_the_first(cases, d
     finish(BatchRun(dispatcher, cases, review, plain_files, model, again=True), dispatcher)
     assert not (cases.results_folder / "a.json").exists() and (cases.results_folder / "b.json").is_file()
     assert (cases.results_folder / "earlier" / "a.json").read_bytes() == first
-    row = rows_of((cases.results_folder / TABLE).read_text(encoding="utf-8"))["a"]
+    row = rows_of((cases.results_folder / RESULTS).read_text(encoding="utf-8"))["a"]
     assert (row["state"], row["grade"], row["error"]) == ("failed", "", "not-an-image")
     assert "p_well" in row and row["p_well"] == ""
     (tmp_path / "0" / "CT.nii.gz").write_bytes(good)
