@@ -16,6 +16,7 @@ import numpy as np
 from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.evaluation.auc import class_aucs
 from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
+from REACTKDTrainLib.evaluation.checks import number_or_none
 from REACTKDTrainLib.evaluation.intervals import bootstrap_p
 from REACTKDTrainLib.evaluation.measures import confusion, table_measures
 from REACTKDTrainLib.evaluation.significance import mcnemar
@@ -45,7 +46,7 @@ def weighted_kappa(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> dict[st
     """
     value = table_measures(confusion(a, b, np.ones((1, len(a)))))["quadratic_kappa"][0]
     spread = table_measures(confusion(a, b, weights))["quadratic_kappa"]
-    return {"value": _number(value), "interval95": interval95(spread)}
+    return {"value": number_or_none(value), "interval95": interval95(spread)}
 
 
 def agreement(grades: Mapping[str, Mapping[str, int]], draws: int = 2000, seed: int = 0) -> list[dict[str, Any]]:
@@ -120,13 +121,13 @@ def of_reader(own: list[StudyReading], truth: Mapping[str, tuple[int, str]], dra
 
 def _with_model(own: list[StudyReading], truth: Mapping, draws: int, seed: int) -> dict[str, Any]:
     """Agreement with the answers that were shown, and how many changes went toward them."""
-    told = [r for r in own if r.model is not None]
-    if not told:
+    known = [r for r in own if r.model is not None]
+    if not known:
         return {"answers_known": 0, "toward_model": None, "kappa_model_unaided": None, "kappa_model_aided": None}
-    model, unaided, aided = (np.array([getattr(r, name) for r in told]) for name in ("model", "unaided", "aided"))
-    weights = _weights(told, truth, draws, seed)
+    model, unaided, aided = (np.array([getattr(r, name) for r in known]) for name in ("model", "unaided", "aided"))
+    weights = _weights(known, truth, draws, seed)
     return {
-        "answers_known": len(told),
+        "answers_known": len(known),
         "toward_model": int((np.abs(aided - model) < np.abs(unaided - model)).sum()),
         "kappa_model_unaided": weighted_kappa(model, unaided, weights),
         "kappa_model_aided": weighted_kappa(model, aided, weights),
@@ -146,9 +147,9 @@ def _compared(readers: list[list[StudyReading]], truth: Mapping, draws: int, see
             grades = [np.array([getattr(r, stage) for r in own]) for own in readers]
             value = np.mean([measure(grade, g, once) for g in grades], axis=0)[0]
             found[stage] = value, np.mean([measure(grade, g, weights) for g in grades], axis=0)
-            out[f"{name}_{stage}"] = {"value": _number(value), "interval95": interval95(found[stage][1])}
+            out[f"{name}_{stage}"] = {"value": number_or_none(value), "interval95": interval95(found[stage][1])}
         value, spread = (after - before for before, after in zip(found["unaided"], found["aided"]))
-        difference = {"difference": _number(value), "interval95": interval95(spread), "p": bootstrap_p(spread)}
+        difference = {"difference": number_or_none(value), "interval95": interval95(spread), "p": bootstrap_p(spread)}
         out[f"{name}_difference"] = difference
     return out
 
@@ -170,7 +171,3 @@ def _weights(own: list[StudyReading], truth: Mapping, draws: int, seed: int) -> 
 def _median(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.median(known)) if known else None
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -196,14 +196,15 @@ class NodeStudy:
         tested ones; every size then has it.
         """
         out, size = [], self.sizes[0]
-        for method, teacher in self._rows() if self.config.trials > 1 else ():
+        for method, teacher in self.rows() if self.config.trials > 1 else ():
             for t, choice in enumerate(self._trials(method)):
                 recipe = self._recipe() | {"method": method, "teacher": teacher, "size": size, "choice": choice}
                 make = partial(self._trial, method, teacher, size, choice)
                 out.append(Run("choices", f"{method}/{teacher}", t, 0, recipe, make, self.config.trial_subsets))
         return out
 
-    def _rows(self) -> list[tuple[str, str]]:
+    def rows(self) -> list[tuple[str, str]]:
+        """Return (method, teacher) of every row of the tables."""
         return [(m, t) for m in self.config.methods for t in (TEACHERS if m != "none" else ("same",))]
 
     def _trials(self, method: str) -> list[dict]:
@@ -222,7 +223,7 @@ class NodeStudy:
         """
         out = []
         for size in self.sizes:
-            rows = self._rows()
+            rows = self.rows()
             choices = {row: self.chosen(files, *row) for row in rows}
             for number in range(self.config.subsets):
                 for method, teacher in rows:

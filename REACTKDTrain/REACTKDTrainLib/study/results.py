@@ -11,6 +11,7 @@ from REACTKDLib.core.modality import INPUT_NAMES
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.evaluation.auc import macro_auc
+from REACTKDTrainLib.evaluation.checks import number_or_none
 from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs
 from REACTKDTrainLib.evaluation.metrics import summarize_seeds
 from REACTKDTrainLib.evaluation.significance import paired_tests_against
@@ -120,7 +121,7 @@ def node_table(level: NodeStudy, files: RunFiles, runs: Sequence[Run], draws: in
                     pairs[f"{left} - {right}"] = {
                         c: _difference(grades, own[left], own[right], f"p_{c}", draws, shared) for c in columns
                     }
-        chosen = {f"{m}/{t}": level.chosen(files, m, t) for m, t in level._rows()}
+        chosen = {f"{m}/{t}": level.chosen(files, m, t) for m, t in level.rows()}
         edges = {row: at_edge(row.split("/")[0], level.config.trials, choice) for row, choice in chosen.items()}
         out["sizes"][str(size)] = {"auc": table, "differences": pairs, "chosen": chosen, "at_edge": edges}
     return out
@@ -179,7 +180,7 @@ def _measured(seeds: Sequence[Sequence[Mapping[str, np.ndarray]]], name: str, dr
     by_fold = [
         [macro_auc(t["grade"][t["fold"] == f], t["p"][t["fold"] == f]) for f in np.unique(t["fold"])] for t in answers
     ]
-    out["macro_auc"]["of_each_fold"] = [[float(v) if np.isfinite(v) else None for v in row] for row in by_fold]
+    out["macro_auc"]["of_each_fold"] = [[number_or_none(v) for v in row] for row in by_fold]
     return out
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.findings import Finding, merged
 from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.masks.checks import LOW_RESOLUTION_CELLS
 from REACTKDLib.core.masks.measures import RegionMeasures
 from REACTKDLib.core.masks.placement import Placement
 from REACTKDLib.core.masks.regions import Region, RegionSet
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from REACTKDLib.core.student.ensemble import Ensemble
 
 TOPOLOGY_NAME = _("Number and shape of lesions")
-# A lesion smaller than this many grid voxels does not fill one cell of the encoder's maps at half resolution.
-_LOW_RESOLUTION_CELLS = 8.0
 # Of the positive voxels, so that one hot voxel does not darken all others.
 _SHOWN_PERCENT = 99.5
 
@@ -117,7 +116,7 @@ def compose_report(
     """
     bundle, regions, muted = model, asked.regions, asked.muted
     measures, placement = asked.measures, asked.placement
-    small = placement.occupancy.sum(axis=(1, 2, 3)) < _LOW_RESOLUTION_CELLS
+    small = placement.occupancy.sum(axis=(1, 2, 3)) < LOW_RESOLUTION_CELLS
     for judgment in judgments:
         findings = merged(findings, judgment.findings)
     findings = [*findings, *_region_findings(regions, small, bundle)]
