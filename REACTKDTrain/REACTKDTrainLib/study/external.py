@@ -59,7 +59,7 @@ class ExternalStudy:
         for row in rows:
             config = self.volumes.config_of(row, 0)
             for level in levels:
-                for fold in self.volumes._folds:
+                for fold in self.volumes.folds:
                     recipe = self.volumes.recipe_of_teacher(fold) | {
                         "configuration": config.to_dict(),
                         "external": [case.fingerprint for case in self.cases(level)],
@@ -79,12 +79,12 @@ class ExternalStudy:
     def _run(self, config: TrainingConfig, fold: int, level: str) -> dict[str, np.ndarray]:
         path = self.volumes.weights(config, fold)
         if not path.is_file():
-            self.volumes._student(config, fold)
+            self.volumes.student_run(config, fold)
         student = Student(config.student)
         student.load_state_dict(torch.load(path, weights_only=True))
         data = self.data(level, fold)
         found = answers(student.to(self.volumes.device).eval(), data, (("ct",),))
-        return {**VolumeStudy._who(data), "p_ct": found["p_ct"]}
+        return {**VolumeStudy.names_of(data), "p_ct": found["p_ct"]}
 
 
 def mixed_level(case_id: str) -> str:

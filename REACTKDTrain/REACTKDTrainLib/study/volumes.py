@@ -134,7 +134,7 @@ class VolumeStudy:
         """Answers of the teachers on the test cases: nobody's claim, but what there was to transfer."""
         return [
             Run("teachers", "teachers", f, 0, self.recipe_of_teacher(f), partial(self._teacher, f), 3)
-            for f in self._folds
+            for f in self.folds
         ]
 
     def method_runs(self, methods: Sequence[str], seeds: Sequence[int]) -> list[Run]:
@@ -144,7 +144,7 @@ class VolumeStudy:
             self._run("methods", m, f, s, self.config_of(m, s))
             for s in seeds
             for group in groups
-            for f in self._folds
+            for f in self.folds
             for m in group
         ]
 
@@ -152,17 +152,18 @@ class VolumeStudy:
         """Rows of Table II; those without a graph are distilled by logits alone."""
         return [
             self._run("ablation", ablation_name(*on), f, 0, self.config_of("react-kd", 0, *on))
-            for f in self._folds
+            for f in self.folds
             for on in ABLATIONS
         ]
 
     @property
-    def _folds(self) -> range:
+    def folds(self) -> range:
+        """Numbers of the folds."""
         return range(len(self.splits))
 
     def _run(self, part: str, row: str, fold: int, seed: int, config: TrainingConfig) -> Run:
         recipe = {**self.recipe_of_teacher(fold), "configuration": config.to_dict()}
-        make = partial(self._student, config, fold)
+        make = partial(self.student_run, config, fold)
         return Run(part, row, fold, seed, recipe, make)
 
     def recipe_of_teacher(self, fold: int) -> dict:
@@ -181,23 +182,25 @@ class VolumeStudy:
         answers_of = {
             f"p_{model}": np.array([rows[n] for n in names]) for model, rows in found.items() if len(rows) == len(names)
         }
-        return {**self._who(data), **answers_of, "weights": np.array(weights_hash(teacher))}
+        return {**self.names_of(data), **answers_of, "weights": np.array(weights_hash(teacher))}
 
-    def _student(self, config: TrainingConfig, fold: int) -> dict[str, np.ndarray]:
+    def student_run(self, config: TrainingConfig, fold: int) -> dict[str, np.ndarray]:
+        """Train a student of a fold, keep its weights, and return its answers to validation and test cases."""
         key = config.hash()[:16]
         student, run = self.student(config, fold, key)
         inner = {f"inner_{k}": v for k, v in answers(student, run.data["validation"]).items() if k.startswith("p_")}
         test = run.data["test"]
         write_tensors(self.weights(config, fold), student.state_dict())
         grades = np.array([case.grade for case in run.data["validation"].cases])
-        return {**self._who(test), **answers(student, test), **inner, "inner_grade": grades}
+        return {**self.names_of(test), **answers(student, test), **inner, "inner_grade": grades}
 
     def weights(self, config: TrainingConfig, fold: int) -> Path:
         """Where a student is kept."""
         return self.output / "work" / config.hash()[:16] / f"fold{fold}" / "student.pt"
 
     @staticmethod
-    def _who(data: FoldData) -> dict[str, np.ndarray]:
+    def names_of(data: FoldData) -> dict[str, np.ndarray]:
+        """Return id, patient and grade of each case, as the file of a run keeps them."""
         return {
             "case": np.array([case.id for case in data.cases]),
             "patient": np.array([case.patient for case in data.cases]),
