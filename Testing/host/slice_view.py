@@ -71,12 +71,6 @@ class SliceView:
         self.window.SetSize(*size)
         self.logic.ResizeSliceNode(*size)
 
-    def pixel_of(self, ras: tuple[float, float, float]) -> tuple[int, int]:
-        """Return (row, column) of the point `ras` (mm) in `pixels`."""
-        matrix = slicer.util.arrayFromVTKMatrix(self.node.GetXYToRAS())
-        x, y, _, _ = np.linalg.solve(matrix, [*ras, 1.0])
-        return round(self.size[1] - 1 - y), round(x)
-
     def ras_of_pixels(self) -> np.ndarray:
         """Return the patient position of every pixel of `pixels`, (height, width, 3), mm RAS."""
         matrix = slicer.util.arrayFromVTKMatrix(self.node.GetXYToRAS())

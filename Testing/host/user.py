@@ -153,10 +153,6 @@ class User:
             QTest.mouseDClick(table.viewport(), LEFT, Qt.KeyboardModifier.NoModifier, spot)
         self.settle()
 
-    def set_slider(self, name: str, value: float) -> None:
-        """Type a number into the spin box of a slider."""
-        self.type(name, f"{value:g}")
-
     # time
 
     def settle(self) -> None:

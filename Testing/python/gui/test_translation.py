@@ -157,10 +157,6 @@ def _two_sentences() -> str:
 
 
 #: what the core says, with what is data in backquotes, and how it comes to say it
-def _cut_off_mask() -> str:
-    return str(cut_off(mask_roles(HCC_GRADE)[0]))
-
-
 SAID: dict[str, Callable[[], str]] = {
     "The FDG PET holds no uptake: every voxel is zero or the same; give another file.": _no_uptake,
     "The file of the liver mask is cut off or damaged; copy or export it again.": lambda: str(
