@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.images.neighbors import CONNECTED
 from REACTKDLib.core.masks.depth import signed_depth
 from REACTKDLib.core.masks.regions import Box
 from REACTKDTrainLib.settings import Probability, settings
@@ -21,7 +22,6 @@ from REACTKDTrainLib.settings import Probability, settings
 Masks = tuple[np.ndarray, np.ndarray]
 Placed = tuple[Box, np.ndarray]  # a box, and a bool mask in it
 Millimeters = Annotated[float, Field(ge=0, le=30)]
-_FULL = np.ones((3, 3, 3), dtype=bool)
 _SMOOTH_MM = 6.0  # how far an annotator's wandering from the border keeps its direction
 
 
@@ -67,7 +67,7 @@ class Outlines:
         box = bounding_box(tumor)
         if box is not None:
             self.box = _padded(box, (how.border_mm + 3 * how.wander_mm + how.merge_mm / 2) / self.spacing, tumor.shape)
-            parts, count = label(tumor[self.box], structure=_FULL)
+            parts, count = label(tumor[self.box], structure=CONNECTED)
             boxes = find_objects(parts)
             for n in np.argsort(-np.bincount(parts.ravel(), minlength=count + 1)[1:], kind="stable"):
                 own = _padded(boxes[n], (how.border_mm + 3 * how.wander_mm) / self.spacing, parts.shape)
@@ -136,7 +136,7 @@ def _largest_piece(mask: np.ndarray) -> np.ndarray:
     """A hand draws one outline: what a wandering border cuts off is not another lesion."""
     from scipy.ndimage import label
 
-    parts, count = label(mask, structure=_FULL)
+    parts, count = label(mask, structure=CONNECTED)
     return mask if count < 2 else parts == 1 + np.bincount(parts.ravel())[1:].argmax()
 
 

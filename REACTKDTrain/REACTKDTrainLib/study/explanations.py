@@ -25,6 +25,7 @@ from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.grading.session import Session
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.neighbors import CONNECTED
 from REACTKDLib.core.images.regrid import mask_on_grid
 from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.phantom.biology_shared import SharedLatents
@@ -69,7 +70,7 @@ def occluded(case: Case, lesion: np.ndarray) -> Case:
         grid = Grid(volume.shape, volume.ijk_to_ras)
         own, rest = (mask_on_grid(mask, case.reference.ijk_to_ras, grid) for mask in (lesion, parenchyma))
         array = np.array(volume.array)
-        array[binary_dilation(own, np.ones((3, 3, 3), dtype=bool))] = np.median(array[rest])
+        array[binary_dilation(own, CONNECTED)] = np.median(array[rest])
         volumes[modality] = replace(volume, array=array)
     return replace(case, volumes=volumes)
 
