@@ -25,9 +25,18 @@ def add_engine_arguments(parser: argparse.ArgumentParser, shard: str) -> None:
 
 def engine_of(options: argparse.Namespace, apart: bool = False) -> Engine:
     """Return the engine that was asked for. apart: see `Engine`. Raises: UsageError."""
-    jobs = options.jobs
-    old = getattr(options, "workers", None)
+    return replace(Engine(jobs_of(options), options.dask), apart=apart)
+
+
+def add_old_jobs_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --workers, the name of the last release, which no help shows."""
+    parser.add_argument("--workers", dest="old_jobs", type=int, help=argparse.SUPPRESS)
+
+
+def jobs_of(options: argparse.Namespace) -> int:
+    """Return how many processes work at a time; the old name counts with a hint, where the new one is not given."""
+    old = getattr(options, "old_jobs", None)
     if old is not None:
         print("--workers is now --jobs; the old name goes with the next release.", file=sys.stderr)
-        jobs = old if jobs is None else jobs
-    return replace(Engine(1 if jobs is None else jobs, options.dask), apart=apart)
+    given = options.jobs if options.jobs is not None else old
+    return 1 if given is None else given

@@ -25,7 +25,7 @@ def explain(error: BaseException, output: Path | None = None, what: str = "a tra
     elif isinstance(error, ModuleNotFoundError):
         text = how_to_install(missing_packages() or [(error.name or "a package").split(".")[0]])
     elif isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        text = "There was not enough memory; choose smaller batches, fewer workers or smaller images."
+        text = "There was not enough memory; choose smaller batches, fewer jobs or smaller images."
     elif isinstance(error, OSError) and error.strerror:
         text = f"A file could not be read or written ({error.strerror}); make room or give access, and start again."
     else:

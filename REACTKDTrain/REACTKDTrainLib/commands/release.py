@@ -14,6 +14,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from REACTKDLib.core.engine_arguments import add_old_jobs_argument, jobs_of
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.progress import display_for
 
@@ -43,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="other patients than the preset's, such as train=2500:9500 (the last one is left out); may be repeated. "
         f"Parts: {', '.join(SPANS)}",
     )
-    make.add_argument("--workers", type=int, default=1, help="processes that draw and prepare patients")
+    make.add_argument("--jobs", type=int, metavar="N", help="processes that draw and prepare patients (default: 1)")
+    add_old_jobs_argument(make)
     make.set_defaults(release=_make)
 
     page = kinds.add_parser("page", help="print the tables of a model's metadata as Markdown")
@@ -66,7 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     hybrids.add_argument("--first", type=int, default=0, metavar="N", help="the first of their numbers (0)")
     hybrids.add_argument("--phantoms", type=int, default=3, metavar="N", help="phantoms beside the scans (3)")
     hybrids.add_argument("--page", type=Path, metavar="FILE", help="a page with marks <!-- hybrids:NAME --> to fill")
-    hybrids.add_argument("--workers", type=int, default=1, help="processes that draw and prepare")
+    hybrids.add_argument("--jobs", type=int, metavar="N", help="processes that draw and prepare (default: 1)")
+    add_old_jobs_argument(hybrids)
     hybrids.set_defaults(release=_hybrids)
 
 
@@ -104,7 +107,7 @@ def _make(options: argparse.Namespace) -> None:
 
     recipe = with_patients(PRESETS[options.preset], options.patients)
     with display_for(sys.stderr) as on_progress:
-        bundle = release(recipe, options.work, options.output, options.model_version, options.workers, on_progress)
+        bundle = release(recipe, options.work, options.output, options.model_version, jobs_of(options), on_progress)
     print(tables_of(bundle.info["evaluation"]))
 
 
@@ -128,7 +131,7 @@ def _hybrids(options: argparse.Namespace) -> None:
     question = Question(options.lesions, options.first, options.phantoms)
     scans, work = open_cohort(options.scans).cases, options.work or options.output / "work"
     with display_for(sys.stderr) as on_progress:
-        found = ask_hybrids(bundle, scans, work, question, options.workers, on_progress)
+        found = ask_hybrids(bundle, scans, work, question, jobs_of(options), on_progress)
     options.output.mkdir(parents=True, exist_ok=True)
     write_text(options.output / "hybrids.json", json.dumps(found, indent=2) + "\n")
     text = hybrid_page(found)

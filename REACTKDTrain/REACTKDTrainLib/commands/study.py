@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from REACTKDLib.core.engine_arguments import add_engine_arguments, engine_of
+from REACTKDLib.core.engine_arguments import add_engine_arguments, add_old_jobs_argument, engine_of
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.commands.cohorts_open import add_map_argument
 from REACTKDTrainLib.progress import display_for
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tables", action="store_true", help="write tables and figures of what is there, run nothing")
     parser.add_argument("--ready", action="store_true", help="node level: use the node files that are there, make none")
     add_engine_arguments(parser, "begin with part I of N of the runs, then help the others; all take the same --output")
-    parser.add_argument("--workers", type=int, help=argparse.SUPPRESS)  # the name of the last release
+    add_old_jobs_argument(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     page = parser.add_subparsers(dest="what", metavar="page").add_parser(
         "page", help="put a study's tables into a page"

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from REACTKDLib.core.engine_arguments import add_old_jobs_argument, jobs_of
 from REACTKDLib.core.progress import OnProgress
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.progress import ProgressDisplay, display_for
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="read every case, say what was found and about what time and memory the run would take, and stop; nothing "
         "is written",
     )
+    add_old_jobs_argument(parser)
     parser.add_argument("--schema", action="store_true", help="print the JSON schema of a configuration file")
     parser.add_argument("--returnparameterfile", help=argparse.SUPPRESS)
 
@@ -83,6 +85,8 @@ def run(options: argparse.Namespace) -> int:
     lacking = missing_packages()
     if lacking:
         raise ModuleNotFoundError(name=lacking[0])
+    if options.old_jobs is not None:
+        options.jobs = jobs_of(argparse.Namespace(jobs=None, old_jobs=options.old_jobs))
     if options.dry_run:
         from REACTKDTrainLib.training.dry_run import dry_run
 

@@ -21,7 +21,6 @@ from torch import Tensor
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.core.student.normalize import CT_CLIP_HU
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.content_store import ContentStore, content_key
 from REACTKDTrainLib.data.augmentation import Augmentation, warp_like
@@ -47,7 +46,7 @@ def prepare_fields(folder: Path, store: PreparedStore, case: CohortCase) -> None
     opened = case.load()
     prepared = store.get(case)
     grid, _ = store.preparation.grid_for(opened)
-    make = FieldMaker(calibrate=case.truth is None, clip=CT_CLIP_HU)
+    make = FieldMaker(calibrate=case.truth is None, clip=store.preparation.ct_clip_hu)
     whole = make(_safe(case.id), opened.volumes[Modality.CT], grid, SEED)
     box = tuple(slice(a, a + n) for a, n in zip(prepared.start, prepared.shape, strict=True))
     files.put(key, {"quantum": whole.quantum[box], "electronic": whole.electronic[box]})

@@ -102,7 +102,7 @@ class HybridNodes:
     def store(self) -> NodeStore:
         """With the encoder of the student, where it has one."""
         student, preparation = self.bundle.student, self.bundle.preparation
-        window = LiverWindow(preparation.ct_center_hu, preparation.ct_scale_hu)
+        window = LiverWindow.of_preparation(preparation)
         encoded = {"encoder": student, "encoder_key": encoder_hash(student)} if student.fused_size else {}
         return NodeStore(self.folder / "nodes", PreparedStore(self.folder / "prepared", preparation), window, **encoded)
 

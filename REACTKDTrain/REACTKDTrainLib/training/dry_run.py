@@ -150,7 +150,7 @@ def _step_lines(run: Experiment, split: Split) -> list[str]:
 def _time_line(run: Experiment, cohorts: dict[str, Cohort], found: Found) -> str:
     each = float(np.median(found.seconds))
     parts = run.costs(cohorts)
-    prepare = parts.pop("prepare") * each / run.options.workers
+    prepare = parts.pop("prepare") * each / run.options.jobs
     return (
         f"Time, about: {duration(prepare)} to prepare ({each:.2g} s a case), {duration(sum(parts.values()) * each)} to "
         "train on a CPU like this one, less on a GPU. No step was timed: it may take half or twice as long."

@@ -194,7 +194,7 @@ class Experiment:
         failed = prepare_cases(
             own,
             make,
-            Engine(self.options.workers),
+            Engine(self.options.jobs),
             lambda fraction, _: prepared(fraction, "preparing cases"),
             self.stop.check,
         )

@@ -93,7 +93,7 @@ class FoldRun:
             self.window, self.data, self._unlabeled = self.shared.window, self.shared.data, self.shared._unlabeled
             return
         own = self.split.train if self.config.data.window == "fold" else ()
-        self.window = LiverWindow.of(map(self.store.get, own))
+        self.window = LiverWindow.of(map(self.store.get, own), self.store.preparation)
         maker = ViewMaker(self.window, self.config.data.augmentation, self.config.seed, folder=self.cache / "views")
         views = self.config.data.views
         self.data = {

@@ -89,7 +89,7 @@ GROUPS = {
         "Device, processes, resuming.",
         {
             "device": ("Device", "auto, cpu, cuda, or cuda:1."),
-            "workers": ("Workers", "Processes that prepare cases."),
+            "jobs": ("Jobs", "How many processes prepare cases at a time. Steps of the training read what they left."),
             "seed": ("Seed", "Of everything random; -1 keeps what the configuration says."),
             "resume": (
                 "Resume",
@@ -126,11 +126,11 @@ class RunOptions:
     """
 
     cohort: str = ""
-    map: Annotated[str, Field(json_schema_extra={"several": True})] = ""
     output: Annotated[Path, Field(json_schema_extra={"element": "directory"})] = Path()
     unlabeled: str = ""
     task: Annotated[Path | None, Field(json_schema_extra={"element": "file", "extensions": ".json"})] = None
     external: str = ""
+    map: Annotated[str, Field(json_schema_extra={"several": True})] = ""
     stage: Literal["both", "teacher", "student"] = "both"
     method: str = ""
     folds: Annotated[_NotNegative, Field(json_schema_extra={"maximum": 20})] = 0
@@ -141,7 +141,7 @@ class RunOptions:
     student_batch: _Batch = 0
     config: Annotated[Path | None, Field(json_schema_extra={"element": "file", "extensions": ".json"})] = None
     device: str = "auto"
-    workers: Annotated[int, Field(ge=1, json_schema_extra={"maximum": 256})] = 1
+    jobs: Annotated[int, Field(ge=1, json_schema_extra={"maximum": 256})] = 1
     seed: int = -1
     resume: bool = False
     skip_unreadable: bool = False

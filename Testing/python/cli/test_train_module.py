@@ -130,7 +130,7 @@ def test_what_slicer_passes_arrives_in_the_options(tmp_path: Path, monkeypatch: 
     said = {
         "cohort": "phantom:hospital", "unlabeled": "u", "external": "e", "output": str(tmp_path), "stage": "teacher",
         "method": "kd", "folds": 5, "fold": 2, "teacherEpochs": 3, "studentEpochs": 4, "teacherBatch": 6,
-        "studentBatch": 7, "config": "c.json", "device": "cpu", "workers": 2, "seed": 9, "resume": True,
+        "studentBatch": 7, "config": "c.json", "device": "cpu", "jobs": 2, "seed": 9, "resume": True,
         "skipUnreadable": True, "cache": "shared", "task": "t.json", "loggers": "tensorboard",
     }  # fmt: skip
     assert set(said) == {e.findtext("name") for e in INPUTS}
@@ -308,10 +308,10 @@ def test_progress_fits_its_reader(capsys, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_an_error_of_another_process_says_whose_it_is(train, monkeypatch: pytest.MonkeyPatch) -> None:
-    (status, _, first), said = train("--workers", "0"), "No cohort was given"
+    (status, _, first), said = train("--jobs", "0"), "No cohort was given"
     monkeypatch.setenv("RANK", "3")
     assert status == 1 and "must be at least 1" in first
-    assert train("--workers", "0")[2] == f"Process 3: {first}" and said not in first
+    assert train("--jobs", "0")[2] == f"Process 3: {first}" and said not in first
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

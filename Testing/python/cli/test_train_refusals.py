@@ -38,7 +38,7 @@ from support.small_training import COHORT, QUICK, TRAIN_SCRIPT, write_config
         (["--cohort", COHORT, "--folds", "2", "--stage", "student"], "no trained teacher for fold 0"),
         (["--cohort", COHORT, "--device", "cuda"], "CUDA was asked for, but this PyTorch sees no GPU"),
         (["--cohort", COHORT, "--device", "gpu"], "There is no device 'gpu'"),
-        (["--cohort", COHORT, "--workers", "0"], "workers must be at least 1"),
+        (["--cohort", COHORT, "--jobs", "0"], "jobs must be at least 1"),
         (["--cohort", COHORT, "--teacher-epochs", "-1"], "teacherEpochs must be at least 0, not -1."),
         (["--cohort", COHORT, "--folds", "three"], "Argument --folds: invalid int value: 'three'"),
         (["--cohort", COHORT, "--stage", "all"], "Argument --stage: invalid choice"),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+#: usual for soft tissue; a task for lungs or bone states its own
 CT_CLIP_HU = (-160.0, 240.0)
 
 
-def liver_window(hu: np.ndarray, center_hu: float, scale_hu: float) -> np.ndarray:
-    """Clip to [-160, 240] HU, then put the liver at 0 with `scale_hu` a unit. Any shape, float32."""
-    clipped = np.clip(hu, *CT_CLIP_HU)
+def liver_window(
+    hu: np.ndarray, center_hu: float, scale_hu: float, clip_hu: tuple[float, float] = CT_CLIP_HU
+) -> np.ndarray:
+    """Clip to `clip_hu`, then put the organ at 0 with `scale_hu` a unit. Any shape, float32."""
+    clipped = np.clip(hu, *clip_hu)
     return ((clipped - center_hu) / scale_hu).astype(np.float32)
 
 

@@ -58,7 +58,9 @@ class Preparation:
 
     shape: (D, H, W). spacing_mm: of the isotropic grid. field: 'organ' centers the grid on the organ; 'volume'
     stretches `shape` over the whole reference volume (the paper's way). ct: 'organ-window' or 'z-score'. pet:
-    'log-scale' or 'percentile'. 'liver' and 'liver-window' are older names for 'organ' and 'organ-window'.
+    'log-scale' or 'percentile'. ct_clip_hu: lowest and highest HU, to which a CT is clipped before it is resampled;
+    description and caches of the usual one do not hold it. 'liver' and 'liver-window' are older names for 'organ' and
+    'organ-window'.
     """
 
     shape: tuple[int, int, int] = (96, 96, 128)
@@ -68,6 +70,7 @@ class Preparation:
     pet: Literal["log-scale", "percentile"] = "log-scale"
     ct_center_hu: float = 107.0
     ct_scale_hu: float = 25.0
+    ct_clip_hu: tuple[float, float] = CT_CLIP_HU
     pet_floor: float = 0.1
     pet_gain: float = 2.0
 
@@ -81,6 +84,12 @@ class Preparation:
             raise ValueError(f"shape must hold at most {MOST_VOXELS} voxels")
         for name, least, most in _LIMITS:
             check_number(name, getattr(self, name), least, most)
+        if not isinstance(self.ct_clip_hu, (tuple, list)) or len(self.ct_clip_hu) != 2:
+            raise ValueError("ct_clip_hu must be two numbers, the lowest and the highest HU")
+        for number in self.ct_clip_hu:
+            check_number("ct_clip_hu", number, -1100.0, 4000.0)
+        if self.ct_clip_hu[0] >= self.ct_clip_hu[1]:
+            raise ValueError("ct_clip_hu must begin with the lower number")
         for name, allowed in _CHOICES:
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}")
@@ -88,11 +97,15 @@ class Preparation:
     @classmethod
     def from_metadata(cls, metadata: Mapping) -> Preparation:
         """Build from the JSON form; unknown keys raise TypeError."""
-        return cls(**{**metadata, "shape": tuple(metadata["shape"])})
+        clip = {"ct_clip_hu": tuple(metadata["ct_clip_hu"])} if "ct_clip_hu" in metadata else {}
+        return cls(**{**metadata, "shape": tuple(metadata["shape"]), **clip})
 
     def to_metadata(self) -> dict:
         """Return the JSON form."""
-        return {**asdict(self), "shape": list(self.shape)}
+        out = {**asdict(self), "shape": list(self.shape), "ct_clip_hu": list(self.ct_clip_hu)}
+        if self.ct_clip_hu == CT_CLIP_HU:
+            del out["ct_clip_hu"]
+        return out
 
     def grid_for(self, case: Case) -> tuple[Grid, tuple[Finding, ...]]:
         """Return the network's grid for a case, along the reference volume's own axes in nearest RAS order.
@@ -155,10 +168,11 @@ class Preparation:
         return NetworkInput(MappingProxyType(images), grid, findings)
 
     def _ct(self, volume: Volume, grid: Grid) -> np.ndarray:
-        hu = resample_along_axes(volume, grid, fill=CT_CLIP_HU[0], clip=CT_CLIP_HU)
+        low, high = self.ct_clip_hu
+        hu = resample_along_axes(volume, grid, fill=low, clip=(low, high))
         if self.ct == "z-score":
-            return z_score((hu - CT_CLIP_HU[0]) / (CT_CLIP_HU[1] - CT_CLIP_HU[0]))
-        return liver_window(hu, self.ct_center_hu, self.ct_scale_hu)
+            return z_score((hu - low) / (high - low))
+        return liver_window(hu, self.ct_center_hu, self.ct_scale_hu, (low, high))
 
     def _pet(self, case: Case, volume: Volume, grid: Grid, modality: Modality) -> np.ndarray:
         values, inside = sample_volume(volume, grid, fill=0.0)

@@ -90,3 +90,15 @@ def test_faults_have_names():
     volumes = {**case.volumes, Modality.FDG: Volume(pet.array, away)}
     with pytest.raises(PetOffLiver, match="FDG"):
         SMALL(Case("x", volumes, case.liver, case.tumor))
+
+
+def test_a_ct_is_clipped_as_the_preparation_states():
+    case = small_case(modalities=[Modality.CT])
+    usual, wide = Preparation(), Preparation(ct_clip_hu=(-1000.0, 400.0))
+    narrow, all_of_it = (p(case).images[Modality.CT] * p.ct_scale_hu + p.ct_center_hu for p in (usual, wide))
+    assert narrow.min() >= -160.01 and all_of_it.min() < -500
+    assert "ct_clip_hu" not in usual.to_metadata()  # descriptions and caches of before stay as they are
+    assert Preparation.from_metadata(wide.to_metadata()) == wide != usual
+    for clip in ((0.0, -1.0), (0.0,), 5.0, (-5000.0, 0.0)):
+        with pytest.raises(ValueError, match="ct_clip_hu"):
+            Preparation(ct_clip_hu=clip)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from REACTKDLib.core.student.prepare import Preparation
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.cohorts.sizes import preparation_of
 from REACTKDTrainLib.data.augmentation import Augmentation, warp, warp_like
@@ -148,6 +149,15 @@ def test_the_window_centers_on_the_liver_of_the_cases_it_is_given(prepared) -> N
     inside = prepared.masks[0].occupancy[0] > 0.99
     assert window(prepared.images["ct"])[inside].median().abs() < 0.01
     assert LiverWindow.of([]) == LiverWindow()
+
+
+def test_the_window_has_the_scale_and_the_clip_of_the_preparation(prepared) -> None:
+    stated = Preparation(ct_center_hu=-700.0, ct_scale_hu=80.0, ct_clip_hu=(-1000.0, 400.0))
+    window = LiverWindow.of([prepared], stated)
+    assert (window.scale_hu, window.clip_hu) == (80.0, (-1000.0, 400.0)) and window.center_hu > 0
+    assert LiverWindow.of([], stated).center_hu == -700.0
+    assert window(torch.tensor([-2000.0, 1000.0])).diff().item() == pytest.approx(1400.0 / 80.0)
+    assert str(LiverWindow()) == "LiverWindow(center_hu=107.0, scale_hu=25.0)", "keys of caches are made of it"
 
 
 # -- doses

@@ -26,7 +26,7 @@ def options(**changes) -> RunOptions:
         ({"folds": -3}, "The setting folds must be at least 0, not -3."),
         ({"student_batch": -1}, "student_batch must be at least 0, not -1."),
         ({"fold": -2}, "fold must be at least -1, not -2."),
-        ({"workers": 0}, "workers must be at least 1, not 0."),
+        ({"jobs": 0}, "jobs must be at least 1, not 0."),
         ({"output": Path(__file__)}, "The output is a file"),
     ],
 )
