@@ -37,7 +37,10 @@ def add_case_arguments(parser: argparse.ArgumentParser) -> None:
         help="the liver, or the organ of the model's task, when it is not recognized by name",
     )
     files.add_argument(
-        *("--tumor", "--lesion"), nargs="*", metavar="NAME|LABEL", help="the tumors; without a value: there is none"
+        *("--tumor", "--lesion", "--lesions"),
+        nargs="*",
+        metavar="NAME|LABEL",
+        help="the tumors; without a value: there is none",
     )
     files.add_argument(
         "--case", metavar="ID", help="a name for the reports (file names are never used: they may be a patient's)"

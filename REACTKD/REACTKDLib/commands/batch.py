@@ -29,6 +29,7 @@ from REACTKDLib.core.text import plural
 if TYPE_CHECKING:
     from REACTKDLib.core.cases.job import Job
     from REACTKDLib.core.job_engines import Engine
+    from REACTKDLib.core.task import Task
 
 #: seconds of a case of full size with two PETs on one core of 2026, and of opening the model: for the first estimate
 CASE_S, OPENING_S = 2.0, 5.0
@@ -49,7 +50,7 @@ def add_to(commands: Any) -> None:
         type=Path,
         required=True,
         metavar="CSV|DIR|JSON",
-        help="columns case, ct, fdg, acetate, segmentation, liver, tumor; or a folder with a folder for each case; or "
+        help="columns case, ct, fdg, acetate, segmentation, organ, lesion; or a folder with a folder for each case; or "
         "a datalist as training reads it (.json)",
     )
     add_different_patients_argument(parser)
@@ -86,12 +87,25 @@ def run(arguments: argparse.Namespace) -> None:
 def _jobs(arguments: argparse.Namespace) -> list[Job]:
     from REACTKDLib.core.cases.worklist import read_worklist
 
-    jobs = read_worklist(arguments.worklist.absolute())  # so that the paths mean the same in every process
+    task = _task_of(arguments.bundle)
+    jobs = read_worklist(arguments.worklist.absolute(), task)  # so that the paths mean the same in every process
     if arguments.different_patients_ok:
         jobs = [replace(job, different_patients_ok=True) for job in jobs]
     if arguments.keep_specks:
         jobs = [replace(job, keep_specks=True) for job in jobs]
     return jobs
+
+
+def _task_of(bundles: list[Path] | None) -> Task:
+    """The task of the model, for names of columns; the built-in one where it cannot be read, which is said later."""
+    from REACTKDLib.core.student.bundle import METADATA, shipped_bundle_folder
+    from REACTKDLib.core.student.bundle_metadata import read_metadata
+    from REACTKDLib.core.task import HCC_GRADE, task_of_description
+
+    try:
+        return task_of_description(read_metadata((bundles or [shipped_bundle_folder()])[0] / METADATA)["reactkd"])
+    except (ReactkdError, ValueError, KeyError, TypeError):
+        return HCC_GRADE
 
 
 def _graded(

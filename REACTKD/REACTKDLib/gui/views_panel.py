@@ -189,7 +189,7 @@ class ViewsPanel(Section):
             ui.petColorsComboBox.setCurrentIndex(TABLES.index(view.table(shown)))
             ui.petOpacitySlider.value = round(100 * view.opacity)
             ui.petOpacitySlider.enabled = view.on and fused
-            self._fill_windows(ui.ctWindowComboBox, ct_windows(), view.ct_window)
+            self._fill_windows(ui.ctWindowComboBox, ct_windows(self.context.task), view.ct_window)
             self._fill_windows(ui.petWindowComboBox, pet_windows(self._pet_unit()), view.pet_window)
             ui.ctWindowComboBox.enabled = view.on and Modality.CT in available
             for widget in (ui.petColorsComboBox, ui.petWindowComboBox, ui.projectionCheckBox):

@@ -108,7 +108,7 @@ class Reading(ReaderMarks):
 
     def _open_list(self, path: Path) -> None:
         try:
-            cases = open_case_list(path)
+            cases = open_case_list(path, self.loader.task())
         except ReactkdError as error:
             self._say(str(error))
             return

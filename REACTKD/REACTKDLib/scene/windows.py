@@ -10,6 +10,7 @@ import slicer
 
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
 
 #: HU, lowest and highest; level 70 and width 260, level 30 and width 150, level 40 and width 400
@@ -30,11 +31,12 @@ class NamedWindow:
     title: str
 
 
-def ct_windows() -> tuple[NamedWindow, ...]:
-    """Return the choices for a CT."""
+def ct_windows(task: Task = HCC_GRADE) -> tuple[NamedWindow, ...]:
+    """Return the choices for a CT; for another organ than the liver they are named by the tissue."""
+    liver = task.organ == HCC_GRADE.organ
     return (
-        NamedWindow("liver", _("Liver, -60 to 200 HU")),
-        NamedWindow("narrow", _("Liver, narrow, -45 to 105 HU")),
+        NamedWindow("liver", _("Liver, -60 to 200 HU") if liver else _("Soft tissue, -60 to 200 HU")),
+        NamedWindow("narrow", _("Liver, narrow, -45 to 105 HU") if liver else _("Soft tissue, narrow, -45 to 105 HU")),
         NamedWindow("abdomen", _("Abdomen, -160 to 240 HU")),
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from REACTKDLib.core.cases.column_names import names_of
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.files.image_names import modality_of_name
 from REACTKDLib.core.modality import MODALITIES
@@ -38,6 +39,7 @@ class FilePattern:
     def from_text(cls, text: str) -> FilePattern:
         """Read 'fdg={case}/PET.nii.gz', or a pattern whose own name says what it is. Raises: UsageError."""
         role, equals, rest = text.partition("=")
+        role = names_of().get(role, role)
         if equals and role in ROLES:
             found = cls(role, rest)
         elif equals and re.fullmatch(r"\w+", role):

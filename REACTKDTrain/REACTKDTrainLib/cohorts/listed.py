@@ -30,7 +30,7 @@ GRADES_FILE = "grades.csv"
 _PATIENT_LIKE = re.compile(r"pat|subj|person|pid|mrn")
 _NO_FILES_IN_WORKLIST = "Case {case} has no image or no segmentation; complete it, or take it out."
 _NO_FILES_IN_DATALIST = (
-    "Case {case} of the datalist needs an image (ct, fdg or acetate) and a segmentation, or liver and tumor masks."
+    "Case {case} of the datalist needs an image (ct, fdg or acetate) and a segmentation, or masks of organ and lesions."
 )
 
 
@@ -97,7 +97,7 @@ def datalist_cohort(path: Path, task: Task = HCC_GRADE, words: GradeWords = OWN_
     Raises: UsageError, FileMissing.
     """
     path = Path(path)
-    datalist, entries = read_datalist(path, ("training",))
+    datalist, entries = read_datalist(path, ("training",), task)
     words = words.with_list(datalist.get("grades")).checked(task)
     cases = tuple(
         _case(job_of_entry(entry, path.parent), entry, _NO_FILES_IN_DATALIST, task, words) for entry in entries
@@ -117,7 +117,7 @@ def _worklist_cohort(
     words: GradeWords = OWN_WORDS,
 ) -> Cohort:
     """grades: rows of grades.csv by the name of the case; None where each case's own row holds grade and patient."""
-    listed = read_listed(path)
+    listed = read_listed(path, task)
     if grades is not None:
         unknown = sorted(set(grades) - {_composed(job.case) for job, _ in listed})
         if unknown:

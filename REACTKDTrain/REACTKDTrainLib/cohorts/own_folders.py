@@ -94,7 +94,7 @@ def _fault(name: str, roles: Mapping[str, Sequence[Path]], patients: set[str]) -
             name, "ambiguous", "It has a segmentation, and masks of their own; give a pattern for one of them."
         )
     if "segmentation" not in roles and not {"liver", "tumor"} <= set(roles):
-        return Problem(name, "no-segmentation", "It has no segmentation, nor masks of both liver and tumor.")
+        return Problem(name, "no-segmentation", "It has no segmentation, nor masks of both the organ and its lesions.")
     return None
 
 

@@ -29,7 +29,7 @@ def add_open_arguments(commands: Any) -> None:
         metavar="PATTERN",
         help="of paths below DIR, such as '{case}/CT_*.nii.gz'; * and ? stay in one name, **/ is any folders, and "
         "{patient} is read too. What the files are is read from the pattern, or written before it: fdg=, ct=, "
-        "acetate=, segmentation=, liver=, tumor=",
+        "acetate=, segmentation=, organ=, lesion=",
     )
     sheet = parser.add_argument_group("grades")
     sheet.add_argument("--sheet", type=Path, metavar="CSV|XLSX", help="a table with a row for each case")

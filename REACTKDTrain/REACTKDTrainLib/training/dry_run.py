@@ -117,8 +117,8 @@ def _cohort_lines(role: str, cohort: Cohort, found: Found) -> list[str]:
         least, most = (f(found.spacings, axis=0) for f in (np.min, np.max))
         lines += [
             f"  voxels: {_range(low, high, '{:d}')}, of {_range(least, most, '{:.3g}')} mm",
-            f"  liver {min(found.liver_ml):.0f} to {max(found.liver_ml):.0f} ml; {sum(found.lesions)} lesions, "
-            f"{min(found.lesions)} to {max(found.lesions)} in a case",
+            f"  {cohort.task.organ.name} {min(found.liver_ml):.0f} to {max(found.liver_ml):.0f} ml; "
+            f"{sum(found.lesions)} lesions, {min(found.lesions)} to {max(found.lesions)} in a case",
         ]
     return lines
 

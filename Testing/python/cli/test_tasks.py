@@ -7,11 +7,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
 
 from REACTKDLib import grade
+from REACTKDLib.commands.batch import _jobs as batch_jobs
+from REACTKDLib.core.cases.case_list import open_case_list
+from REACTKDLib.core.cases.worklist import read_worklist
+from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.reports.report import GradeReport, report_schema
 from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
 from REACTKDLib.core.student.prepare import Preparation
@@ -90,6 +95,15 @@ def test_it_grades_in_the_shell_and_no_word_is_of_livers(run, files, tmp_path):
     assert not any(word in message for message in findings for word in FOREIGN)
 
 
+def test_batch_takes_columns_by_words_of_the_models_task(run, files, tmp_path):
+    path = tmp_path / "list.csv"
+    row = {"case": "a", **files, "kidney": "Left kidney", "mass": "Renal mass"}
+    path.write_text(",".join(row) + "\n" + ",".join(row.values()) + "\n", encoding="utf-8")
+    arguments = SimpleNamespace(worklist=path, bundle=[run / "bundle"], different_patients_ok=False, keep_specks=False)
+    (job,) = batch_jobs(arguments)
+    assert (job.liver, job.tumor) == (("Left kidney",), ("Renal mass",))
+
+
 def test_it_grades_a_list_and_a_case_of_the_other_task_is_refused_there(run, tmp_path, call_command):
     cohort = write_cohort(tmp_path / "cohort", 2, tuple(MASS_HU.values()), first=700)
     words = ["--worklist", cohort, "--device", "cpu", "--output"]
@@ -107,6 +121,42 @@ def test_it_grades_a_list_and_a_case_of_the_other_task_is_refused_there(run, tmp
     assert refused.returncode == 2  # the shipped model asks for a liver
     with open(tmp_path / "hcc" / "results.csv", newline="") as stream:
         assert all("No segment is recognized as the liver" in row["reason"] for row in csv.DictReader(stream))
+
+
+@pytest.mark.parametrize(("organ", "lesion"), [("organ", "lesions"), ("kidney", "mass"), ("liver", "tumor")])
+def test_lists_name_the_masks_by_words_of_the_task(files, tmp_path, organ, lesion):
+    row = {"case": "a", **files, organ: "Left kidney", lesion: "Renal mass"}
+    path = tmp_path / "list.csv"
+    path.write_text(",".join(row) + "\n" + ",".join(row.values()) + "\n", encoding="utf-8")
+    (job,) = read_worklist(path, KIDNEY)
+    assert (job.liver, job.tumor) == (("Left kidney",), ("Renal mass",))
+    own = {"id": "a", "ct": files["ct"], organ: "k.nii.gz", lesion: "m.nii.gz"}
+    (tmp_path / "list.json").write_text(json.dumps({"training": [own]}), encoding="utf-8")
+    case, masks = read_worklist(tmp_path / "list.json", KIDNEY)[0], ("k.nii.gz", "m.nii.gz")
+    assert [file.name for file in case.mask_files] == list(masks)
+    assert [one.load.args[0].mask_files for one in open_cohort(str(tmp_path / "list.json"), task=KIDNEY).cases]
+    assert open_case_list(tmp_path / "list.json", KIDNEY).cases[0].problems == (
+        "The file of the kidney mask is missing; correct the path.",
+        "The file of the mass mask is missing; correct the path.",
+    )
+
+
+def test_a_list_that_names_one_mask_twice_is_refused(files, tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("case,ct,segmentation,kidney,organ\na,c.nii.gz,s.nrrd,left,right\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="both 'kidney', 'organ', which mean the same"):
+        read_worklist(path, KIDNEY)
+    path.write_text("case,ct,segmentation,liver,organ\na,c.nii.gz,s.nrrd,x,y\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="both 'liver', 'organ'"):
+        read_worklist(path)
+
+
+def test_sentences_of_a_case_without_masks_name_no_liver(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("case,ct,segmentation\na,c.nii.gz,\n", encoding="utf-8")
+    (case,) = open_case_list(path, KIDNEY).cases
+    assert "No segmentation is listed; draw the kidney and its masses." in case.problems
+    assert not any(word in " ".join(case.problems).lower() for word in FOREIGN)
 
 
 def test_checks_and_codes_are_those_of_the_task(files, call_command):

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.cases.names import file_name_of
+from REACTKDLib.core.cases.open_job import mask_roles
 from REACTKDLib.core.cases.worklist import OWN_MARK, read_worklist
 from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import sentence
 from REACTKDLib.core.text import tr as _
 
@@ -81,14 +83,15 @@ class CaseList:
         return self.path.with_name(f"{self.path.name}{OWN_MARK}.{ending}")
 
 
-def open_case_list(path: Path | str) -> CaseList:
+def open_case_list(path: Path | str, task: Task = HCC_GRADE) -> CaseList:
     """Open a folder of case folders, a CSV worklist or a datalist: what `batch` and training read.
 
-    A case with missing files stays in the list and says what is missing. Raises: what `read_worklist` raises.
+    A case with missing files stays in the list and says what is missing. task: of the model that will be asked, by
+    whose words masks are named. Raises: what `read_worklist` raises.
     """
     path = Path(path)
-    jobs = read_worklist(path)
-    return CaseList(path, tuple(ListedCase(job, _problems(job)) for job in jobs))
+    jobs = read_worklist(path, task)
+    return CaseList(path, tuple(ListedCase(job, _problems(job, task)) for job in jobs))
 
 
 def with_masks(job: Job, masks: Path | None, liver: tuple[str, ...] = (), tumor: tuple[str, ...] = ()) -> Job:
@@ -98,17 +101,18 @@ def with_masks(job: Job, masks: Path | None, liver: tuple[str, ...] = (), tumor:
     return replace(job, segmentation=masks, mask_files=None, liver=liver or None, tumor=tumor or None)
 
 
-def _problems(job: Job) -> tuple[str, ...]:
+def _problems(job: Job, task: Task) -> tuple[str, ...]:
     found = []
     if not job.images:
         found.append(_("No image is listed; a case needs a CT, an FDG PET or an acetate PET."))
     files = {ROLES[modality]: path for modality, path in job.images.items()}
     if job.mask_files is not None:
-        files |= {_("the liver mask"): job.mask_files[0], _("the tumor mask"): job.mask_files[1]}
+        files |= dict(zip(mask_roles(task), job.mask_files, strict=True))
     elif job.segmentation is not None:
         files[SEGMENTATION_ROLE] = job.segmentation
     else:
-        found.append(_("No segmentation is listed; draw the liver and its tumors."))
+        text = _("No segmentation is listed; draw the {organ} and its {lesions}.")
+        found.append(text.format(organ=task.organ.name, lesions=task.lesion.many))
     missing = [role for role, path in files.items() if not path.exists()]
     found += [sentence(_("the file of {role} is missing; correct the path.").format(role=role)) for role in missing]
     return tuple(found)

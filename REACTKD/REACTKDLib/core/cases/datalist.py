@@ -2,8 +2,9 @@
 
     {"training": [{"id", "ct", "fdg", "acetate", "segmentation" | "liver" and "tumor", "patient", "grade", "fold"}]}
 
-Lists "validation" and "test" of the same form are read after "training". Paths are relative to the file. Patient,
-grade, fold and clinical data are for training and are not read here: a reader should not see the answer first.
+"liver" and "tumor" are "organ" and "lesion" too, and have the names of the task. Lists "validation" and "test" of the
+same form are read after "training". Paths are relative to the file. Patient, grade, fold and clinical data are for
+training and are not read here: a reader should not see the answer first.
 
 Lists by others, such as that of MSD Task03_Liver, have MONAI's own keys instead: "image" (a path, or one for each
 channel of "modality") and "label" (the masks' path, or the grade as a number); in "test" a path alone is an image.
@@ -16,10 +17,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from REACTKDLib.core.cases.column_names import with_usual_names
 from REACTKDLib.core.cases.extra_columns import refused_columns
 from REACTKDLib.core.cases.job import ALLOWED, Job, is_allowed
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted, shown
 from REACTKDLib.core.text import tr as _
 
@@ -29,12 +32,12 @@ KEYS = ("id", "patient", *FILES, "grade", "fold", "clinical", ALLOWED)
 _CHANNELS = (("acet", "acetate"), ("fdg", "fdg"), ("pet", "fdg"), ("ct", "ct"))  # words in the name of a channel
 
 
-def jobs_of_datalist(path: Path) -> list[Job]:
+def jobs_of_datalist(path: Path, task: Task = HCC_GRADE) -> list[Job]:
     """Return the jobs of a datalist, in its order; a case without an id is named by its number, as in training.
 
     Raises: UsageError for a file that is not such a list, or a case with keys that are not known.
     """
-    return [job_of_entry(entry, path.parent) for entry in read_datalist(path)[1]]
+    return [job_of_entry(entry, path.parent) for entry in read_datalist(path, task=task)[1]]
 
 
 def jobs_of_entries(entries: Sequence[Any], base: Path) -> list[Job]:
@@ -45,7 +48,9 @@ def jobs_of_entries(entries: Sequence[Any], base: Path) -> list[Job]:
     return [job_of_entry(_with_id(entry, {}, number), base) for number, entry in enumerate(entries)]
 
 
-def read_datalist(path: Path, parts: tuple[str, ...] = PARTS) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def read_datalist(
+    path: Path, parts: tuple[str, ...] = PARTS, task: Task = HCC_GRADE
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the whole list, and the cases of its `parts` with this project's keys, each with an "id" that is text.
 
     Raises: UsageError for a file that is not such a list, or says something twice.
@@ -57,7 +62,7 @@ def read_datalist(path: Path, parts: tuple[str, ...] = PARTS) -> tuple[dict[str,
     if not any(part in listing for part in parts) or not all(isinstance(part, list) for part in lists):
         raise UsageError(_('The datalist must be an object with a list "training" of cases.'))
     entries = [entry for part in lists for entry in part]
-    return listing, [_with_id(entry, listing, number) for number, entry in enumerate(entries)]
+    return listing, [_with_id(entry, listing, number, task) for number, entry in enumerate(entries)]
 
 
 def name_of(entry: Mapping[str, Any], key: str, default: str) -> str:
@@ -151,14 +156,14 @@ def _why(error: Exception) -> str:
     return ""
 
 
-def _with_id(entry: Any, listing: Mapping[str, Any], number: int) -> dict[str, Any]:
+def _with_id(entry: Any, listing: Mapping[str, Any], number: int, task: Task = HCC_GRADE) -> dict[str, Any]:
     entry = {"image": entry} if isinstance(entry, str) else entry
     if not isinstance(entry, dict):
         raise UsageError(
             _('A case of the datalist is not an object; each needs keys such as "id", "ct", "segmentation".')
         )
     name = name_of(entry, "id", f"case-{number:04d}")
-    return {**with_own_keys(entry, listing, name), "id": name}
+    return {**with_usual_names(with_own_keys(entry, listing, name), task), "id": name}
 
 
 def _modality(names: Any, channel: int, case: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from REACTKDLib.core.cases.column_names import with_usual_names
 from REACTKDLib.core.cases.datalist import jobs_of_datalist
 from REACTKDLib.core.cases.extra_columns import refused_columns
 from REACTKDLib.core.cases.job import ALLOWED, Job, is_allowed
@@ -15,6 +16,7 @@ from REACTKDLib.core.cases.names import on_disk
 from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.files.tables import read_table
 from REACTKDLib.core.modality import MODALITIES, Modality
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted
 from REACTKDLib.core.text import tr as _
 
@@ -28,12 +30,13 @@ SEGMENTATION_SUFFIXES = (".seg.nrrd", *IMAGE_SUFFIXES, ".dcm")
 OWN_MARK = ".reactkd"
 
 
-def read_worklist(path: Path) -> list[Job]:
+def read_worklist(path: Path, task: Task = HCC_GRADE) -> list[Job]:
     """Return the jobs of a CSV, of a folder or of a datalist, in its order. A case without a name becomes "case-3".
 
     CSV: a header, and columns as in `read_table`: case and segmentation, and any of ct, fdg, acetate, liver, tumor,
-    different_patients_ok (yes or no). Those of `LABELS`, and others that hold no files, are passed over. Paths are
-    relative to the CSV; several segments are separated by ";" or "|".
+    different_patients_ok (yes or no); liver and tumor are organ and lesion too, and have the names of the task. Those
+    of `LABELS`, and others that hold no files, are passed over. Paths are relative to the CSV; several segments are
+    separated by ";" or "|".
     Folder: each folder in it is a case of that name and holds CT, FDG, ACETATE and segmentation files (.nii.gz, .nii,
     .nrrd, .mha; .seg.nrrd or .dcm for the segmentation), or DICOM series as folders of these names, in any case of
     letters.
@@ -41,18 +44,18 @@ def read_worklist(path: Path) -> list[Job]:
 
     Raises: FileMissing, UsageError (unreadable, without cases, or a case named twice).
     """
-    return [job for job, _row in read_listed(path)]
+    return [job for job, _row in read_listed(path, task)]
 
 
-def read_listed(path: Path) -> list[tuple[Job, dict[str, str]]]:
+def read_listed(path: Path, task: Task = HCC_GRADE) -> list[tuple[Job, dict[str, str]]]:
     """Return what `read_worklist` does, each job with the cells of its row of a CSV."""
     path = Path(path)
     if path.is_dir():
         listed = [(_job_of_folder(folder), {}) for folder in sorted(path.iterdir()) if _is_case_folder(folder)]
     elif path.is_file() and path.suffix.lower() == ".json":
-        listed = [(job, {}) for job in jobs_of_datalist(path)]
+        listed = [(job, {}) for job in jobs_of_datalist(path, task)]
     elif path.is_file():
-        listed = _jobs_of_csv(path)
+        listed = _jobs_of_csv(path, task)
     else:
         text = _(
             "There is no worklist at the path given; give a CSV file, a datalist (.json) or a folder of case folders."
@@ -82,13 +85,15 @@ def _check_names(names: Sequence[str]) -> None:
         )
 
 
-def _jobs_of_csv(path: Path) -> list[tuple[Job, dict[str, str]]]:
+def _jobs_of_csv(path: Path, task: Task) -> list[tuple[Job, dict[str, str]]]:
     table = read_table(path, _("the worklist"), ("case", "segmentation"))
-    unknown = refused_columns([dict.fromkeys(table.columns), *table.rows], (*COLUMNS, *LABELS))
+    rows = [with_usual_names(row, task) for row in table.rows]
+    named = with_usual_names(dict.fromkeys(table.columns), task)
+    unknown = refused_columns([named, *rows], (*COLUMNS, *LABELS))
     if unknown:
         text = _("The worklist has unknown columns {unknown}; its columns are {columns}.")
         raise UsageError(text, unknown=quoted(unknown), columns=", ".join(COLUMNS))
-    return [(_job_of_row(row, path.parent), row) for row in table.rows]
+    return [(_job_of_row(row, path.parent), row) for row in rows]
 
 
 def _job_of_row(cells: dict[str, str], base: Path) -> Job:

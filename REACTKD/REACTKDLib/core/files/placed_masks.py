@@ -31,11 +31,11 @@ def write_placed_masks(masks: Sequence[PlacedMask], path: Path | str) -> None:
     drawn = [entry for entry in masks if entry.mask.any()]
     if not drawn:
         raise EmptySegmentation(
-            _("No segment has a voxel, so there is nothing to save; draw the liver and its tumors.")
+            _("No segment has a voxel, so there is nothing to save; draw the organ and its lesions.")
         )
     if len(masks) > MOST_SEGMENTS:
         raise UsageError(
-            _("More than {most} segments are not saved; keep the liver and its tumors only."), most=MOST_SEGMENTS
+            _("More than {most} segments are not saved; keep the organ and its lesions only."), most=MOST_SEGMENTS
         )
     grid = _grid_around(drawn)
     laid = []

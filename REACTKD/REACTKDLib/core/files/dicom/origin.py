@@ -126,7 +126,7 @@ def _place_findings(images: Sequence[Origin], masks: Sequence[Origin]) -> list[F
     if stray is not None:
         message = _(
             "{stray} was drawn on another series than those given; check that it lies on the "
-            "liver, or give the series that it was drawn on."
+            "organ, or give the series that it was drawn on."
         )
         findings.append(Finding("segmentation-of-another-series", "warning", message, stray=stray))
     return findings

@@ -55,7 +55,7 @@ def read_dicom_segmentation(path: str | os.PathLike) -> Segmentation:
         ) from error
     if not layers.any():
         raise EmptySegmentation(
-            _("The segmentation is empty: no voxel is labeled; draw the liver and its tumors, or choose another file.")
+            _("The segmentation is empty: no voxel is labeled; draw the organ and its lesions, or choose another file.")
         )
     segments = tuple(
         Segment(_name(dataset, n), label, layer, terminology=_terminology(dataset.get_segment_description(n)))
