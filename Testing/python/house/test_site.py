@@ -55,6 +55,8 @@ def test_a_page_that_the_index_does_not_name_is_noticed() -> None:
 )
 def test_links_of_the_repository_lead_to_pages_of_the_site(at: str, link: str, target: str) -> None:
     class Page:
+        meta: dict[str, Any] = {}
+
         class file:
             src_uri = at
 

@@ -89,6 +89,8 @@ def page_of_notebook(script: str) -> str:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Let links lead to where files lie in the site."""
     at = page.file.src_uri
+    if at == "index.md":  # alone in its section: a list of one beside it says nothing
+        page.meta["hide"] = ["navigation"]
     name = ORIGINS.get(at) or "docs/" + (re.sub(r"md$", "py", at) if at.startswith("notebooks/") else at)
 
     def moved(link: re.Match[str]) -> str:
