@@ -16,6 +16,8 @@ from REACTKDLib.core.progress import OnProgress, TimeLeft, duration, no_progress
 Style = Literal["slicer", "terminal", "lines", "none"]
 #: style -> seconds between two reports, at first and after hours
 PACE = {"slicer": (0.5, 30.0), "terminal": (0.1, 0.1), "lines": (2.0, 60.0)}
+#: seconds of work that are measured before it is said how long all takes, and what is too short to say so
+MEASURED_S, SHORT_S = 2.0, 10.0
 _BAR = "{percentage:5.1f} %|{bar:20}| {desc}"
 
 
@@ -43,6 +45,8 @@ class WeightedProgress:
 class ProgressDisplay:
     """An OnProgress that shows what it gets on a stream, as a context around the work.
 
+    On a terminal a line that stays says about how long all takes, once the first part of the work was measured.
+
     style: 'slicer' prints the tags that Slicer's runner reads, 'terminal' draws a bar, 'lines' prints lines, 'none'
     nothing. Slicer keeps all that a module prints and takes its tags out one by one when it ends, in time that grows
     with the square of their number: so the longer a run takes, the more seldom it reports (a day makes about 4,000
@@ -54,6 +58,7 @@ class ProgressDisplay:
         self._shown = ("", 0.0)
         self._left = TimeLeft(clock)
         self._bar: tqdm | None = None
+        self._estimated = False
 
     def __enter__(self) -> ProgressDisplay:
         self._started = self._last = self._clock()
@@ -68,6 +73,7 @@ class ProgressDisplay:
         if self._style == "none":
             return
         seconds = self._left(fraction)
+        self._estimate(seconds)
         stage, ends = text.split(",")[0], fraction >= 1 > self._shown[1]
         if stage == self._shown[0] and not ends and self._clock() - self._last < self._pace():
             return
@@ -92,6 +98,15 @@ class ProgressDisplay:
             self._print(
                 f"<filter-end><filter-name>{self._name}</filter-name><filter-time>{seconds:.1f}</filter-time></filter-end>"
             )
+
+    def _estimate(self, seconds: float | None) -> None:
+        """Say once about how long all takes; what comes later is in the bar."""
+        passed = self._clock() - self._started
+        if self._estimated or self._bar is None or seconds is None or passed < MEASURED_S:
+            return
+        self._estimated = True
+        if passed + seconds > SHORT_S:
+            self._bar.write(f"This takes about {duration(passed + seconds)}.", file=self._stream)
 
     def _pace(self) -> float:
         least, most = PACE[self._style]

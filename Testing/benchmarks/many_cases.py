@@ -39,13 +39,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="end then, with what is measured so far")
     parser.add_argument("--figure", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         command = prepare(root, options.cases, options.jobs)
         looks = watch(
-            subprocess.Popen(command, stdout=subprocess.DEVNULL, env=ENVIRONMENT), root / "out", options.cases
+            subprocess.Popen(command, stdout=subprocess.DEVNULL, env=ENVIRONMENT),
+            root / "out",
+            options.cases,
+            60 * options.minutes,
         )
         rows = (root / "out" / RESULTS).read_text(encoding="utf-8").count("\n") - 1
     print(json.dumps(numbers(looks, rows, options.jobs), indent=1))
@@ -65,8 +69,8 @@ def prepare(root: Path, cases: int, jobs: int) -> list[str]:
     return [sys.executable, "-m", "REACTKDLib", "batch", *(f"--{key}={value}" for key, value in named.items())]
 
 
-def watch(process: subprocess.Popen, output: Path, cases: int) -> np.ndarray:
-    """Rows of (cases done, processor seconds, wall seconds, MB of all processes) while the batch runs."""
+def watch(process: subprocess.Popen, output: Path, cases: int, most_s: float) -> np.ndarray:
+    """Rows of (cases done, processor seconds, wall seconds, MB of all processes) during the batch, `most_s` at most."""
     looks, start, seen = [], time.monotonic(), psutil.Process(process.pid)
     while process.poll() is None:
         time.sleep(LOOK_S)
@@ -77,6 +81,10 @@ def watch(process: subprocess.Popen, output: Path, cases: int) -> np.ndarray:
             looks.append((done, seconds, time.monotonic() - start, sum(one.memory_info().rss for one in family) / 1e6))
         except psutil.NoSuchProcess:
             continue
+        if time.monotonic() - start > most_s:
+            process.terminate()
+            process.wait()
+            return np.array(looks)
     if process.returncode:
         raise SystemExit("The batch failed.")
     looks = np.array(looks)
@@ -118,7 +126,9 @@ def draw(looks: np.ndarray, path: Path) -> None:
     left.plot(looks[:, 0], looks[:, 1], color="#1f5fa8")
     left.set(xlabel="cases done", ylabel="processor time (s)", title="A batch of tiny digital phantoms: time")
     right.plot(looks[:, 0], looks[:, 3], color="#a84a1f")
-    right.set(xlabel="cases done", ylabel="memory of all processes (MB)", title="memory", ylim=(0, None))
+    right.set(
+        xlabel="cases done", ylabel="memory of all processes (MB)", title="memory", ylim=(0, 1.2 * looks[:, 3].max())
+    )
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.set_xlim(0, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from REACTKDLib.core.job_engines import Engine
     from REACTKDLib.core.task import Task
 
-#: seconds of a case of full size with two PETs on one core of 2026, and of opening the model: for the first estimate
-CASE_S, OPENING_S = 2.0, 5.0
+#: seconds of a batch that are too short to be estimated
+SHORT_S = 10.0
 
 
 def add_to(commands: Any) -> None:
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> None:
     engine = engine_of(arguments, apart=arguments.apart and find_spec("joblib") is not None)
     with Progress() as progress, alone_in(output, shard):
         work = CaseGrader(arguments.bundle, arguments.device, output, progress if engine.here else no_progress)
-        progress.say(f"{plural(len(own), 'case')}, {_about(len(own), engine)}.")
+        progress.say(f"{plural(len(own), 'case')}; the first will tell how long they take.")
         table = _graded(jobs, own, work, engine, shard, progress)
         failed = sum(row["status"] == "failed" for row in table.rows)
         progress.say(f"{plural(len(own), 'case')}, {failed} failed; see {RESULTS}")
@@ -121,9 +122,12 @@ def _graded(
         places = {job.case: place for place, job in own}
         with ResultTable(work.output, _classes(opened), names, shard).kept() as table:
             left(0.0)
+            start = time.monotonic()
             for done, (job, row) in enumerate(pool.results([job for _, job in own], lost=work.lost), start=1):
                 table.add(places[job.case], row)
                 seconds = left(done / len(own))
+                if done == engine.jobs:  # of each process one
+                    _say_how_long(progress, time.monotonic() - start, done, len(own))
                 progress.prefix = f"{done} of {len(own)}" + (f", {duration(seconds)} left" if seconds else "") + " "
                 progress(done / len(own))
     return table
@@ -133,8 +137,8 @@ def _classes(opened: list[Any]) -> tuple[str, ...]:
     return next(tuple(found) for found in opened if isinstance(found, ModelOpened))
 
 
-def _about(cases: int, engine: Engine) -> str:
-    """The first estimate, in words; the time left is measured as cases are done."""
-    if engine.dask:
-        return f"about {duration(cases * CASE_S)} of work for the cluster"
-    return f"about {duration(OPENING_S + cases * CASE_S / engine.jobs)} at {CASE_S:g} s for a case of full size"
+def _say_how_long(progress: Progress, seconds: float, done: int, cases: int) -> None:
+    """The first estimate, of what the first cases took; the bar shows what is left."""
+    whole = seconds * cases / done
+    if whole > SHORT_S and done < cases:
+        progress.say(f"They take about {duration(whole)}, by the first {plural(done, 'case')}.")

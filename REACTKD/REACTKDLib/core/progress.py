@@ -22,21 +22,24 @@ def never_canceled() -> bool:
 
 
 class TimeLeft:
-    """Seconds until all is done, from a running mean of the speed; None until there is one."""
+    """Seconds until all is done, from a running mean of the speed; None until there is one.
+
+    The mean is over time, not over steps: two cases that end at once after a minute are two in a minute.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
         self._last: tuple[float, float] | None = None
-        self._speed: float | None = None
+        self._done = self._took = 0.0
 
     def __call__(self, fraction: float) -> float | None:
         now = self._clock()
         if self._last is not None and fraction > self._last[1] and now > self._last[0]:
-            speed = (fraction - self._last[1]) / (now - self._last[0])
-            self._speed = speed if self._speed is None else 0.9 * self._speed + 0.1 * speed
+            self._done = 0.9 * self._done + fraction - self._last[1]
+            self._took = 0.9 * self._took + now - self._last[0]
         if self._last is None or fraction > self._last[1]:
             self._last = now, fraction
-        seconds = (1 - fraction) / self._speed if self._speed else math.inf
+        seconds = (1 - fraction) * self._took / self._done if self._done else math.inf
         return seconds if math.isfinite(seconds) else None
 
 

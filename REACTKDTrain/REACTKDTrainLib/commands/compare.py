@@ -68,9 +68,12 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _runs(options: argparse.Namespace) -> None:
-    for inputs in options.inputs:
-        found = compare_runs.compare_runs(options.run_a, options.run_b, inputs, options.cases)
-        print(json.dumps(found), flush=True)
+    lines = []
+    with display_for(sys.stderr) as on_progress:
+        for number, inputs in enumerate(options.inputs):
+            on_progress(number / len(options.inputs), inputs)
+            lines.append(json.dumps(compare_runs.compare_runs(options.run_a, options.run_b, inputs, options.cases)))
+    print("\n".join(lines), flush=True)
 
 
 def _methods(options: argparse.Namespace) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -18,6 +16,7 @@ from REACTKDLib.core.cases.case_list import RESULTS
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.writing.run_lock import running_alone
 from support.case_files import NAMES, SEGMENTATION, write_case
+from support.dask_cluster import dask_cluster
 from support.small_cases import small_case
 
 
@@ -87,34 +86,8 @@ def test_jobs_that_make_no_sense_are_one_sentence(batch, tmp_path, capsys):
 
 @pytest.fixture
 def cluster(tmp_path):
-    """The address of a Dask scheduler and its two workers, as a cluster would run them."""
-    paths = os.pathsep.join(path for path in sys.path if path)
-    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-    own = {"env": environment, "cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    file = tmp_path / "scheduler.json"
-    started = [
-        subprocess.Popen(
-            [*dask_command("scheduler"), "--port", "0", "--no-dashboard", "--scheduler-file", str(file)], **own
-        )
-    ]
-    wait_for(file.exists)
-    one = ["--nworkers", "1", "--nthreads", "1", "--no-dashboard", "--no-nanny", "--scheduler-file", str(file)]
-    started += [subprocess.Popen([*dask_command("worker"), *one], **own) for _ in range(2)]
-    yield json.loads(file.read_text())["address"], started[1:]
-    for process in reversed(started):
-        process.kill()
-        process.wait()
-
-
-def dask_command(name: str) -> list[str]:
-    return [sys.executable, "-c", f"from distributed.cli.dask_{name} import main; main()"]
-
-
-def wait_for(there, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not there():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    with dask_cluster(tmp_path) as found:
+        yield found
 
 
 @pytest.mark.slow  # five processes load PyTorch or Dask

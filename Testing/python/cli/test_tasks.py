@@ -19,7 +19,6 @@ from REACTKDLib.core.cases.worklist import read_worklist
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.reports.report import GradeReport, report_schema
 from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
-from REACTKDLib.core.student.prepare import Preparation
 from REACTKDLib.core.task import HCC_GRADE
 from REACTKDTrainLib import evaluate, open_cohort
 from REACTKDTrainLib.__main__ import main as train_main
@@ -27,7 +26,6 @@ from REACTKDTrainLib.study.compare_runs import compare_runs
 from support.kidney_phantoms import KIDNEY, MASS_HU, TASK_FILE, with_classes, write_case, write_cohort
 from support.small_training import QUICK
 
-HCC_PREPARATION = Preparation()
 #: of the built-in task; none of it may reach a reader of another one
 FOREIGN = ("liver", "tumor", "hepato", "well", "moderate", "poor")
 
@@ -62,8 +60,7 @@ def test_a_model_of_another_task_says_what_it_answers(run):
     bundle = Bundle.load(run / "bundle")
     assert bundle.task == KIDNEY and bundle.classes == ("benign", "malignant")
     assert [m.value for m in bundle.modalities] == ["ct"] and bundle.student.config.classes == 2
-    stated = KIDNEY.preparation
-    assert bundle.preparation.ct_scale_hu == stated["ct_scale_hu"] != HCC_PREPARATION.ct_scale_hu
+    assert bundle.preparation.ct_scale_hu == KIDNEY.preparation["ct_scale_hu"]
     assert bundle.preparation.field == "organ" and bundle.info["organ"] == "Kidney"
     card = (run / "bundle" / "docs" / "README.md").read_text(encoding="utf-8")
     assert KIDNEY.intended_use in card and not any(word in card.lower() for word in ("liver", "hepato"))

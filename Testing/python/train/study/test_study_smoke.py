@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from support.dask_cluster import dask_cluster
+
 
 def run(output, *more: str) -> str:
     command = [sys.executable, "-m", "REACTKDTrainLib", "study", "--preset", "smoke", "--output", str(output), *more]
@@ -18,7 +20,7 @@ def run(output, *more: str) -> str:
 
 @pytest.mark.slow
 def test_the_smoke_study_makes_every_table_and_figure_once(tmp_path) -> None:
-    answered = run(tmp_path, "--workers", "2")
+    answered = run(tmp_path, "--jobs", "2")
     assert "the numbers mean nothing" in answered and "left" in answered
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["study"]["meaningless"] and results["study"]["digital_phantom"]
@@ -43,3 +45,17 @@ def test_the_smoke_study_makes_every_table_and_figure_once(tmp_path) -> None:
     again = run(tmp_path, "--jobs", "2")
     assert "runs are there already" in again and " left" not in again
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.npz")} == before
+
+
+@pytest.mark.slow  # three processes load PyTorch
+def test_the_node_level_runs_on_a_cluster(tmp_path) -> None:
+    pytest.importorskip("distributed")
+    output = tmp_path / "study"
+    with dask_cluster(tmp_path) as (address, _):
+        answered = run(output, "--part", "nodes", "--dask", address)
+    assert "the numbers mean nothing" in answered
+    results = json.loads((output / "results.json").read_text())
+    assert set(results["nodes"]) == {"shared", "independent"}
+    done = {path.stem for path in (output / "runs").rglob("*.npz")}
+    assert done and "runs are there already" in run(output, "--part", "nodes")  # the same runs as on one computer
+    assert {path.stem for path in (output / "runs").rglob("*.npz")} == done

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from REACTKDLib.core.progress import TimeLeft
 from REACTKDTrainLib.progress import ProgressDisplay, WeightedProgress, duration
 
 
@@ -65,8 +66,24 @@ def test_a_pipe_that_wants_nothing_gets_nothing() -> None:
 def test_a_terminal_gets_one_line_that_is_drawn_over_and_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "50")
     text = shown("terminal", CALLS)
-    assert " 25.0 %|" in text and "teacher, loss 0.5" in text and "\n" not in text
+    assert " 25.0 %|" in text and "teacher, loss 0.5" in text
+    assert re.findall("[^\r\n]*\n", text) == ["This takes about 20 min.\n"]  # measured, said once, and stays
     assert not text.rsplit("\r", 2)[1].strip()  # the last thing drawn is an empty line
+
+
+def test_what_is_short_is_not_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    assert "about" not in shown("terminal", [(0.0, 0.0, "a"), (3.0, 0.5, "a"), (6.0, 1.0, "a")])
+
+
+def test_time_left_is_right_where_two_end_at_once() -> None:
+    clock = Clock()
+    left = TimeLeft(clock)
+    left(0.0)
+    for minute in range(1, 5):  # two processes, ten cases each of a minute
+        for more, clock.now in ((-1, 60.0 * minute), (0, 60.0 * minute + 0.01)):
+            seconds = left((2 * minute + more) / 20)
+    assert seconds == pytest.approx(6 * 60, rel=0.1)
 
 
 def test_a_new_stage_and_the_end_are_told_at_once_and_the_rest_seldom() -> None:
