@@ -17,7 +17,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "REACTKD"), str(ROOT / "REACTKDTrain")]
 ROUNDS = 7
-PATIENT = "draw_patient(65, 'poor', biology='independent')"
+PATIENT = "draw_patient(65, 'poor')"
 FIRST = f"""
 import sys, time
 sys.path[:0] = {[str(ROOT / "REACTKD"), str(ROOT / "REACTKDTrain")]!r}
@@ -49,7 +49,7 @@ def main() -> None:
     from REACTKDLib.core.phantom import acquire, draw_patient
     from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
 
-    case = acquire(draw_patient(65, "poor", biology="independent"), "full").case
+    case = acquire(draw_patient(65, "poor"), "full").case
     grader = Grader(Bundle.load(shipped_bundle_folder()), device="cpu")
     session = grader.open(case)
     session.grade()

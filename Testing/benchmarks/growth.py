@@ -193,7 +193,7 @@ def main() -> None:
 
     torch_on_one_thread()
     print(f"load average {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores")
-    case = acquire(draw_patient(65, "poor", biology="independent"), "full").case
+    case = acquire(draw_patient(65, "poor"), "full").case
     grader = Grader(Bundle.load(shipped_bundle_folder()), device="cpu")
     grader.open(case).grade()
     lesions, slices = by_lesions(case, grader), by_slices(case, grader)

@@ -56,7 +56,7 @@ def main() -> None:
     from support.edits import paint
 
     scene = boot().scene
-    case = acquire(draw_patient(65, "poor", biology="independent"), "full").case
+    case = acquire(draw_patient(65, "poor"), "full").case
     nodes = nodes_from_case(scene, case)
     controller = GradingController(scene, model=Model(None, "cpu"))
     watch = Watch(controller)

@@ -30,7 +30,7 @@ class CaseFiles:
 
 def write_patient(folder: Path, seed: int = SEED, size: str = "full") -> CaseFiles:
     """Draw the poorly differentiated patient `seed`, scan it, and write CT, PETs (NIfTI), masks and truth."""
-    phantom = acquire(draw_patient(seed, GRADE, biology="shared"), size=size)
+    phantom = acquire(draw_patient(seed, GRADE), size=size)
     folder.mkdir(parents=True, exist_ok=True)
     write_phantom(phantom, folder)
     volumes = {modality: folder / FILES[modality.value] for modality in phantom.case.modalities}

@@ -31,7 +31,7 @@ def draw(sample: Sample) -> None:
     host = boot()
     host.reset()
     view = SliceView(host, "Red", "Axial", SIZE)
-    case = acquire(draw_patient(sample.seed, grade=sample.grade, biology="independent"), size="full").case
+    case = acquire(draw_patient(sample.seed, grade=sample.grade), size="full").case
     nodes = nodes_from_case(host.scene, case)
     nodes.reference.GetDisplayNode().SetAutoWindowLevel(False)
     nodes.reference.GetDisplayNode().SetWindowLevel(*ABDOMEN)

@@ -35,8 +35,8 @@ def add_to(commands: Any) -> None:
         "--biology",
         choices=("shared", "independent"),
         default="shared",
-        help="shared: the worst lesion is the grade; independent: the first edition, which the shipped model was "
-        "trained on (default: %(default)s)",
+        help="shared: the worst lesion is the grade, as the shipped model learned it; independent: the first edition "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--heterogeneity",

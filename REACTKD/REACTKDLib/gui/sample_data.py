@@ -89,7 +89,7 @@ def load(sample: Sample) -> list[Any]:
 def _acquire(sample: Sample) -> Any:
     from REACTKDLib.core.phantom import acquire, draw_patient
 
-    return acquire(draw_patient(sample.seed, grade=sample.grade, biology="independent"), size="full").case
+    return acquire(draw_patient(sample.seed, grade=sample.grade), size="full").case
 
 
 def while_painting(work: Callable[[], Any]) -> Any:
