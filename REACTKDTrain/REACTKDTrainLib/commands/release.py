@@ -1,5 +1,5 @@
-"""`release make --work FOLDER --output MODEL` makes the released model; `release page MODEL` prints its tables;
-`release hybrids --scans SCANS --output FOLDER` asks a model about lesions of known biology in real scans.
+"""`release make --work FOLDER --output MODEL` makes the released model; `release page MODEL` prints its tables, or puts
+them into a page; `release hybrids --scans SCANS --output FOLDER` asks a model about lesions of known biology in real scans.
 """
 
 from __future__ import annotations
@@ -48,8 +48,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_old_jobs_argument(make)
     make.set_defaults(release=_make)
 
-    page = kinds.add_parser("page", help="print the tables of a model's metadata as Markdown")
+    page = kinds.add_parser("page", help="print the tables of a model's metadata as Markdown, or put them into a page")
     page.add_argument("bundle", type=Path, help="the model folder")
+    page.add_argument(
+        "page",
+        type=Path,
+        nargs="?",
+        help="a Markdown file with marks <!-- release:NAME --> ... <!-- /release -->, where NAME is summary, made, "
+        "auc, gains, masks, sets or deciding",
+    )
     page.set_defaults(release=_page)
 
     hybrids = kinds.add_parser(
@@ -114,9 +121,15 @@ def _make(options: argparse.Namespace) -> None:
 def _page(options: argparse.Namespace) -> None:
     from REACTKDLib.core.student.bundle import METADATA
     from REACTKDLib.core.student.bundle_metadata import read_metadata
-    from REACTKDTrainLib.release.card import tables_of
+    from REACTKDTrainLib.release.card import page_texts, tables_of
+    from REACTKDTrainLib.results.pages import fill_page
 
-    print(tables_of(read_metadata(options.bundle / METADATA)["reactkd"]["evaluation"]))
+    about = read_metadata(options.bundle / METADATA)["reactkd"]
+    if options.page is None:
+        print(tables_of(about["evaluation"]))
+        return
+    for name in fill_page(options.page, "release", page_texts(about)):
+        print(f"The model holds no table {name}; the page says so.", file=sys.stderr)
 
 
 def _hybrids(options: argparse.Namespace) -> None:

@@ -18,6 +18,14 @@ NAMES = {
     "fdg+acetate": "PET (FDG + acetate)",
     "ct+fdg+acetate": "all",
 }
+_MADE = """{how}.
+
+- Cohort: {cohort}; {cases} patients{encoder_cases}, then {distillation} for the
+  distillation, with the masks of annotators who err beside the expert's; every choice on {validation_cases} others.
+- Teacher: {members} heads on node vectors of all images over the expert's masks, averaged; macro AUC {teacher_auc} on
+  the validation cases.
+{encoder}- Student: method `{method}`, graph weight {graph}, {steps} steps, then {share} of the way from the weights it
+  departed from."""
 _CARD = """# reactkd-phantom
 
 Grades hepatocellular carcinoma (well, moderately, poorly differentiated) from CT, FDG PET and 11C-acetate PET in any
@@ -31,14 +39,7 @@ known of patients.
 
 ## Training
 
-{how}.
-
-- Cohort: {cohort}; {cases} patients{encoder_cases}, then {distillation_cases} for the
-  distillation, with the masks of annotators who err beside the expert's; every choice on {validation_cases} others.
-- Teacher: {members} heads on node vectors of all images over the expert's masks, averaged; macro AUC {teacher_auc} on
-  the validation cases.
-{encoder}- Student: method `{method}`, graph weight {graph}, {steps} steps, then {share} of the way from the weights it
-  departed from.
+{made}
 
 ## How good it is
 
@@ -63,15 +64,8 @@ Files of another origin than the training's are outside of what was measured.
 
 def card(training: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
     """Markdown. training, evaluation: of the bundle's metadata, as `release.make` writes them."""
-    distillation = training["distillation"]
     return _CARD.format(
-        **{k: training[k] for k in ("cohort", "cases", "distillation_cases", "validation_cases")},
-        encoder_cases=f" ({training['encoder_cases']} of them for the encoder)" if training["encoder_cases"] else "",
-        encoder=_encoder_line(training.get("encoder", {})),
-        how=training["how"][0].upper() + training["how"][1:],
-        members=distillation["teacher"]["members"],
-        teacher_auc=distillation["teacher"]["validation_auc"],
-        **{k: distillation["chosen"][k] for k in ("method", "graph", "steps", "share")},
+        made=made(training),
         test_cases=evaluation["cases"],
         auc=auc_table(evaluation),
         gains=gain_table(evaluation),
@@ -79,6 +73,22 @@ def card(training: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
         sets=_sets_section(evaluation, training),
         deciding=_deciding_section(evaluation),
         use=USE.rstrip(),
+    )
+
+
+def made(training: Mapping[str, Any]) -> str:
+    """How a model was trained, Markdown; see `card`."""
+    distillation = training["distillation"]
+    again = training.get("distillation_seeds") == training.get("seeds")
+    return _MADE.format(
+        **{k: training[k] for k in ("cohort", "cases", "validation_cases")},
+        distillation="the same" if again else training["distillation_cases"],
+        encoder_cases=f" ({training['encoder_cases']} of them for the encoder)" if training["encoder_cases"] else "",
+        encoder=_encoder_line(training.get("encoder", {})),
+        how=training["how"][0].upper() + training["how"][1:],
+        members=distillation["teacher"]["members"],
+        teacher_auc=distillation["teacher"]["validation_auc"],
+        **{k: distillation["chosen"][k] for k in ("method", "graph", "steps", "share")},
     )
 
 
@@ -91,6 +101,20 @@ def auc_table(evaluation: dict) -> str:
         rows.append([name, *(value_cell(found[name], 3, "auc") for found in subsets.values())])
     share = [f"{100 * found['student']['share_of_the_way']:.0f} %" for found in subsets.values()]
     return markdown([*rows, ["*the student's way from 0.5 to the limit with masks*", *share]])
+
+
+def summary_table(evaluation: dict) -> str:
+    """What a first page shows: region means alone, the student and the limit, on the inputs of the paper's tables."""
+    subsets = {"CT": "ct", "both PET": "fdg+acetate", "CT + both PET": "ct+fdg+acetate"}
+    named = {
+        "head on region means alone": "input moments",
+        "**the shipped student**": "student",
+        "the best that is possible (Bayes limit)": "Bayes limit with masks",
+    }
+    rows = [[f"macro AUC on {evaluation['cases']} unseen digital phantoms (95 % interval)", *subsets]]
+    for words, name in named.items():
+        rows.append([words, *(value_cell(evaluation["subsets"][s][name], 3, "auc") for s in subsets.values())])
+    return markdown(rows)
 
 
 def gain_table(evaluation: dict) -> str:
@@ -172,6 +196,21 @@ def _deciding_section(evaluation: Mapping) -> str:
         f"\nThe grade is that of the worst lesion. In {found['cases']} livers with several, what the student says of\n"
         f"its regions names that lesion so often (95 % bootstrap over patients):\n\n{named_table(evaluation)}\n"
     )
+
+
+def page_texts(about: Mapping[str, Any]) -> dict[str, str]:
+    """What a page can show, by the name of its mark; see `results.pages.fill_page`. about: a bundle's metadata."""
+    evaluation = about["evaluation"]
+    texts = {
+        "summary": summary_table(evaluation),
+        "made": made(about["training"]),
+        "auc": auc_table(evaluation),
+        "gains": gain_table(evaluation),
+        "masks": masks_table(evaluation),
+        "sets": sets_table(evaluation),
+        "deciding": named_table(evaluation),
+    }
+    return {name: text for name, text in texts.items() if text}
 
 
 def tables_of(evaluation: dict) -> str:

@@ -14,10 +14,11 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.phantom import acquire, draw_patient
 from REACTKDLib.core.student.bundle import Bundle
+from REACTKDTrainLib.__main__ import main
 from REACTKDTrainLib.commands.release import with_patients
 from REACTKDTrainLib.nodes.node_store import encoder_hash
 from REACTKDTrainLib.nodes.train import Checkpoint, Recipe, optimize
-from REACTKDTrainLib.release.card import card
+from REACTKDTrainLib.release.card import auc_table, card, gain_table, masks_table, sets_table
 from REACTKDTrainLib.release.make import Release, release
 from REACTKDTrainLib.release.recipe import PRESETS
 
@@ -62,6 +63,20 @@ def test_what_the_metadata_say_is_what_was_run(made):
     assert set(bundle.info["evaluation"]["gains"]) == {"ct", "fdg+acetate", "ct+fdg+acetate"}
     text = (folder / "model" / "docs" / "README.md").read_text(encoding="utf-8")
     assert text == card(training, bundle.info["evaluation"])
+    assert "patients (3 of them for the encoder), then the same for the" in text.replace("\n", " ")
+
+
+def test_the_command_puts_the_tables_into_a_page(made, tmp_path, capsys):
+    folder, bundle, _ = made
+    page = tmp_path / "student.md"
+    marks = ["made", "auc", "gains", "masks", "sets", "deciding", "unknown"]
+    page.write_text("".join(f"<!-- release:{name} -->\nold\n<!-- /release -->\n" for name in marks))
+    assert main(["release", "page", str(folder / "model"), str(page)]) == 0
+    text, evaluation = page.read_text(encoding="utf-8"), bundle.info["evaluation"]
+    assert "old" not in text and text.count("*Not run in this study.*") == 1
+    for table in (auc_table(evaluation), gain_table(evaluation), masks_table(evaluation), sets_table(evaluation)):
+        assert table in text
+    assert "no table unknown" in capsys.readouterr().err
 
 
 def test_a_second_call_goes_on_from_what_is_there_and_gives_the_same_model(made):
