@@ -1,5 +1,5 @@
 """`release make --work FOLDER --output MODEL` makes the released model; `release page MODEL` prints its tables, or puts
-them into a page; `release hybrids --scans SCANS --output FOLDER` asks a model about lesions of known biology in real scans.
+them into a page; `release hybrids --scans SCANS --output FOLDER` asks a model about lesions drawn into real scans.
 """
 
 from __future__ import annotations
