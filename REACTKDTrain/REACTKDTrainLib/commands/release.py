@@ -119,12 +119,11 @@ def _make(options: argparse.Namespace) -> None:
 
 
 def _page(options: argparse.Namespace) -> None:
-    from REACTKDLib.core.student.bundle import METADATA
-    from REACTKDLib.core.student.bundle_metadata import read_metadata
+    from REACTKDLib.core.student.bundle import Bundle
     from REACTKDTrainLib.release.card import page_texts, tables_of
     from REACTKDTrainLib.results.pages import fill_page
 
-    about = read_metadata(options.bundle / METADATA)["reactkd"]
+    about = Bundle.load(options.bundle).info
     if options.page is None:
         print(tables_of(about["evaluation"]))
         return

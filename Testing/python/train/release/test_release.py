@@ -77,6 +77,8 @@ def test_the_command_puts_the_tables_into_a_page(made, tmp_path, capsys):
     for table in (auc_table(evaluation), gain_table(evaluation), masks_table(evaluation), sets_table(evaluation)):
         assert table in text
     assert "no table unknown" in capsys.readouterr().err
+    assert main(["release", "page", str(tmp_path / "nowhere")]) == 2
+    assert "The model folder 'nowhere' has no" in capsys.readouterr().err
 
 
 def test_a_second_call_goes_on_from_what_is_there_and_gives_the_same_model(made):
