@@ -131,7 +131,7 @@ def test_what_slicer_passes_arrives_in_the_options(tmp_path: Path, monkeypatch: 
         "cohort": "phantom:hospital", "unlabeled": "u", "external": "e", "output": str(tmp_path), "stage": "teacher",
         "method": "kd", "folds": 5, "fold": 2, "teacherEpochs": 3, "studentEpochs": 4, "teacherBatch": 6,
         "studentBatch": 7, "config": "c.json", "device": "cpu", "jobs": 2, "seed": 9, "resume": True,
-        "skipUnreadable": True, "cache": "shared", "task": "t.json", "loggers": "tensorboard",
+        "skipUnreadable": True, "cache": "shared", "task": "t.json", "loggers": "tensorboard", "map": "G1=well",
     }  # fmt: skip
     assert set(said) == {e.findtext("name") for e in INPUTS}
     options = options_from(vars(command_line(arguments_of(XML, said))))
@@ -164,10 +164,11 @@ def test_a_misspelled_parameter_is_noticed() -> None:
 # -- the documentation, in which Slicer would not notice a misspelled parameter: it drops those without a word
 
 PAGE = (REPOSITORY / "docs" / "how-to" / "training.md").read_text(encoding="utf-8")
+LISTS = (REPOSITORY / "docs" / "reference" / "formats" / "lists.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str = PAGE) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 
 
 def test_every_parameter_is_documented_and_no_other() -> None:
@@ -193,7 +194,7 @@ def test_what_the_documentation_types_is_understood() -> None:
 
 
 def test_the_files_of_the_documentation_are_accepted(tmp_path: Path) -> None:
-    datalist, config = map(json.loads, blocks("json"))
+    (datalist,), (config,) = (map(json.loads, blocks("json", page)) for page in (LISTS, PAGE))
     assert [case["grade"] for case in datalist["training"]] == ["well", "poor"]
     (tmp_path / "list.json").write_text(json.dumps(datalist))
     assert len(open_cohort(tmp_path / "list.json")) == 2
