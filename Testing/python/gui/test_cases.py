@@ -84,6 +84,11 @@ def row(user: Any, number: int) -> list[str]:
     return user.rows("casesTable")[number]
 
 
+def says(user: Any, words: str) -> bool:
+    """Whether the line below the button says so; it appears a moment after the edit is known."""
+    return user.sees("stateLabel") and words in user.text("stateLabel")
+
+
 @pytest.mark.parametrize("count", [2, pytest.param(6, marks=pytest.mark.slow)])
 def test_a_list_from_the_first_look_to_the_next_day(
     count: int, application: Any, user: Any, widget: Any, folder: Path, model: Path, monkeypatch: Any
@@ -120,7 +125,7 @@ def test_a_list_from_the_first_look_to_the_next_day(
     first = widget.panel.context.report
     corrected = correct(nodes)
     user.wait_until(lambda: widget.panel.context.outdated, 10, "the edit to be seen")
-    user.wait_until(lambda: "changed since" in user.text("stateLabel"), 10, "the edit to be told")
+    user.wait_until(lambda: says(user, "changed since"), 10, "the edit to be told")
     grade(user)
     second = widget.panel.context.report
     assert second.probabilities != first.probabilities
@@ -191,7 +196,7 @@ def test_an_earlier_answer_is_seen_when_the_case_is_opened_again(
 
     # Corrected without a new grade: the answer is marked, in this sitting and in the next.
     correct(nodes)
-    user.wait_until(lambda: "the masks changed" in user.text("stateLabel"), 10, "the edit to be told")
+    user.wait_until(lambda: says(user, "the masks changed"), 10, "the edit to be told")
     user.click("nextCaseButton")
     at_hand(user, widget, CASES[1])
     user.click("previousCaseButton")
