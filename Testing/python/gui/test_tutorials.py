@@ -1,8 +1,9 @@
-"""The radiologist's tutorial to the letter: every bold word of their steps is clicked, in the order of the page."""
+"""Two tutorials to the letter: every bold word of their steps is clicked, in the order of the page."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 import slicer
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from support.panel_steps import toggle_box, wait_for_grade, wait_for_inputs
+from support.edits import mask_of, paint
+from support.panel_steps import GRADE_S, toggle_box, wait_for_grade, wait_for_inputs
 
 TUTORIALS = Path(__file__).resolve().parents[3] / "docs" / "tutorials"
 #: what belongs to Slicer itself, and is done there by a fixture of the host
@@ -27,8 +29,9 @@ def clicks(name: str) -> list[str]:
 class Reader:
     """Clicks what a page says, by the words on the screen."""
 
-    def __init__(self, user: Any) -> None:
-        self.user = user
+    def __init__(self, user: Any, beside: str = "") -> None:
+        """beside: of several findings, the words of the one that the page speaks of."""
+        self.user, self.beside = user, beside
         self.clicked: list[str] = []
 
     def follow(self, words: list[str], afterward: dict[str, Callable[[], None]]) -> None:
@@ -47,10 +50,16 @@ class Reader:
             rows = [row[0] for row in self.user.rows("regionTable")]
             return self.user.click_cell("regionTable", rows.index(word))
         found = [w for w in found if not hasattr(w, "collapsed")] or found  # the button Grade, not its section
+        found = [w for w in found if not w.objectName.startswith("finding") or self._spoken_of(w)]
         assert len(found) == 1, f"{len(found)} things on the screen are called {word}"
         name = found[0].objectName
         self.user.open_section(name) if hasattr(found[0], "collapsed") else self.user.click(name)
         return None
+
+    def _spoken_of(self, button: Any) -> bool:
+        """Whether it stands beside the finding that the page speaks of."""
+        number = re.sub(r"\D", "", button.objectName)
+        return self.beside in self.user.text(f"findingLabel{number}")
 
     @staticmethod
     def _shows(widget: Any, word: str) -> bool:
@@ -83,3 +92,53 @@ def test_the_radiologist_grades_a_first_case(
     reader.follow(words[1:], {"Grade": lambda: wait_for_grade(user), "Lesion 1 1": look, "Lesion 1 2": clear_its_box})
     assert len(places) == 1 and not user.sees("whatIfLabel")
     assert reader.clicked[-1] == "Page..." and "Lesion 1" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_annotator_corrects_a_list(
+    user: Any, widget: Any, context: Any, application: Any, small_model: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    from REACTKDLib.__main__ import main
+    from support.panel_steps import choose_model
+
+    monkeypatch.chdir(tmp_path)
+    text = (TUTORIALS / "annotator.md").read_text(encoding="utf-8")
+    (commands,) = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    for line in commands.splitlines():
+        program, *arguments = shlex.split(line)
+        assert program == "reactkd" and main(arguments) == 0
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(tmp_path / "cases")))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", staticmethod(lambda *_: str(tmp_path / "table.csv")))
+    choose_model(user, small_model)
+
+    def opened(case: str) -> Callable[[], None]:
+        return lambda: user.wait_until(
+            lambda: context.nodes is not None and context.state.case_id == case, GRADE_S, f"the case {case}"
+        )
+
+    def paint_a_dot() -> None:
+        assert application.selected == "SegmentEditor"
+        nodes, before = context.nodes, context.report
+        dot = mask_of(nodes.segmentation, "Tumor", nodes.reference) & False
+        dot[2:5, 4:9, 4:9] = True
+        paint(nodes.segmentation, "Tumor", dot, nodes.reference)
+        application.select_module("REACTKD")
+        user.wait_until(lambda: context.report is not before and not context.busy, GRADE_S, "the grade to follow")
+
+    def proposed() -> None:
+        user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+
+    Reader(user, "outside the liver").follow(
+        clicks("annotator"),
+        {
+            "Next": opened("first"),
+            "Grade": lambda: wait_for_grade(user),
+            "Open in Segment Editor": paint_a_dot,
+            "Fix": proposed,
+            "Split into lesions": proposed,
+            "Reviewed, next case": opened("second"),
+            "Grade all": lambda: user.wait_until(lambda: user.find("batchButton").enabled, GRADE_S, "all grades"),
+        },
+    )
+    assert (tmp_path / "cases" / "review.reactkd.masks" / "first.seg.nrrd").is_file()
+    assert len((tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()) == 3
