@@ -179,6 +179,7 @@ class GradingController(ScriptRunner):
         self._take_up(report, nodes, choice, None)
 
     def _take_up(self, report: GradeReport, nodes: CaseNodes, choice: SegmentChoice, parameter_node: Any) -> None:
+        choice = replace(choice, task=report.task)
         stamps = images_stamp(nodes), masks_stamp(nodes, choice)
         self._opened = _Opened(None, nodes, choice, choice, report.case, *stamps)
         self.answer = self.result = None

@@ -13,6 +13,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.masks.fixes import fix_words
+from REACTKDLib.core.task import Task
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
@@ -104,7 +105,7 @@ class MaskFixer(ScriptRunner):
         proposal = self._taken()
         if not self.scene.IsNodePresent(proposal.nodes.segmentation):
             return
-        _apply(proposal.nodes.segmentation, proposal.nodes, proposal.edits, proposal.new_segments)
+        _apply(proposal.nodes.segmentation, proposal.nodes, proposal.edits, proposal.new_segments, proposal.choice.task)
         self._done = [*self._done, (proposal, self._asked_choice)][-_UNDO_DEPTH:]
         self.accepted(proposal.choice)
 
@@ -124,7 +125,7 @@ class MaskFixer(ScriptRunner):
         backwards = [Edit(e.segment, not e.add, e.mask, e.corner) for e in proposal.edits if e.segment is not None]
         for segment_id in proposal.new_segments:
             segmentation.GetSegmentation().RemoveSegment(segment_id)
-        _apply(segmentation, proposal.nodes, backwards, ())
+        _apply(segmentation, proposal.nodes, backwards, (), proposal.choice.task)
         self.undone(before)
 
     def leave(self) -> None:
@@ -166,7 +167,7 @@ class MaskFixer(ScriptRunner):
         try:
             yield
             new = _new_ids(nodes.segmentation, [edit.name for edit in edits if edit.segment is None])
-            _apply(node, nodes, edits, new)
+            _apply(node, nodes, edits, new, choice.task)
         except BaseException:
             self.scene.RemoveNode(node)
             raise
@@ -212,7 +213,7 @@ def _new_ids(segmentation: Any, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(ids)
 
 
-def _apply(segmentation: Any, nodes: CaseNodes, edits: Iterable[Edit], new_ids: Iterable[str]) -> None:
+def _apply(segmentation: Any, nodes: CaseNodes, edits: Iterable[Edit], new_ids: Iterable[str], task: Task) -> None:
     """Change the voxels of the edits, and nothing else. Slicer places them where a segment has another geometry.
 
     A segment that is changed gets a layer of its own first. In a layer that it shares, a voxel holds one label: adding
@@ -228,7 +229,7 @@ def _apply(segmentation: Any, nodes: CaseNodes, edits: Iterable[Edit], new_ids: 
             mode = kind.MODE_MERGE_MAX if edit.add else kind.MODE_MERGE_MIN
             if segment_id is None:
                 segment_id, mode = next(new_ids), kind.MODE_REPLACE
-                _add_segment(segmentation.GetSegmentation(), segment_id, edit.name)
+                _add_segment(segmentation.GetSegmentation(), segment_id, edit.name, task)
             segmentation.GetSegmentation().SeparateSegmentLabelmap(segment_id)
             if not kind.SetBinaryLabelmapToSegment(image, segmentation, segment_id, mode):
                 raise UsageError(_("A segment could not be changed; save the scene, load it again and try once more."))
@@ -243,12 +244,12 @@ def matrix_in(nodes: CaseNodes) -> np.ndarray:
     return matrix if relation.is_identity else relation.matrix() @ matrix
 
 
-def _add_segment(data: Any, segment_id: str, name: str) -> None:
-    """Add an empty tumor segment, in a color of its own."""
+def _add_segment(data: Any, segment_id: str, name: str, task: Task) -> None:
+    """Add an empty segment for a lesion of a task, in a color of its own."""
     hue = data.GetNumberOfSegments() * _HUE_STEP % 1.0
     color = [0.55 + 0.45 * max(0.0, min(1.0, abs((hue * 6 + shift) % 6 - 3) - 1)) for shift in (0, 4, 2)]
     data.AddEmptySegment(segment_id, name, color)
-    tag(data.GetSegment(segment_id), "tumor")
+    tag(data.GetSegment(segment_id), "tumor", task)
 
 
 def image_of(mask: np.ndarray, corner: tuple[int, int, int], matrix: np.ndarray) -> Any:

@@ -12,13 +12,20 @@ from typing import Any
 
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.overlay import Overlay
-from REACTKDLib.scene.parameter_node import INPUT_ROLES, SEGMENTATION_ROLE, module_nodes, new_module_node
+from REACTKDLib.scene.parameter_node import (
+    INPUT_ROLES,
+    LIVERS,
+    SEGMENTATION_ROLE,
+    TUMORS,
+    module_nodes,
+    new_module_node,
+    read_names,
+)
 from REACTKDLib.scene.reading_view import ReadingView
 from REACTKDLib.scene.view_choice import ViewChoice
 
 MODULE = "REACTKDPanel"  # not the module's own name, by which the nodes of graded cases are found
-_LIVERS, _TUMORS, _CASE_ID = "LiverSegments", "TumorSegments", "CaseID"
-_LIVE, _OWN_SEGMENTS, _MODEL, _DEVICE = "Live", "OwnSegments", "ModelFolder", "Device"
+_CASE_ID, _LIVE, _OWN_SEGMENTS, _MODEL, _DEVICE = "CaseID", "Live", "OwnSegments", "ModelFolder", "Device"
 _OVERLAY, _OPACITY, _LEGEND, _THREE_D, _GRAPH = "Overlay", "Opacity", "Legend", "ThreeD", "Graph"
 _READING_VIEW = "ReadingView"
 DEVICES = ("auto", "cpu", "cuda")
@@ -76,17 +83,17 @@ class PanelState:
     @property
     def livers(self) -> list[str] | None:
         """IDs of the liver's segments as corrected by hand; None leaves them to recognition."""
-        return json.loads(self._text(_LIVERS) or "null")
+        return read_names(self.node, LIVERS)
 
     @property
     def tumors(self) -> list[str] | None:
         """IDs of the tumors' segments as corrected by hand, maybe none; None leaves them to recognition."""
-        return json.loads(self._text(_TUMORS) or "null")
+        return read_names(self.node, TUMORS)
 
     def set_segments(self, livers: list[str] | None, tumors: list[str] | None) -> None:
         """Say which segments are liver and tumors; None leaves it to recognition."""
-        self._put(_LIVERS, json.dumps(livers))
-        self._put(_TUMORS, json.dumps(tumors))
+        self._put(LIVERS, json.dumps(livers))
+        self._put(TUMORS, json.dumps(tumors))
 
     case_id = property(lambda self: self._text(_CASE_ID) or None, lambda self, value: self._put(_CASE_ID, value or ""))
     live = property(lambda self: self._flag(_LIVE, False), lambda self, value: self._put_flag(_LIVE, value))

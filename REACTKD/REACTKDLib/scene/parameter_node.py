@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.text import packed, unpacked
@@ -23,12 +24,12 @@ SPECKS = "KeepSpecks"
 
 
 def module_nodes(scene: Any, module: str) -> list[Any]:
-    """Return the scripted-module nodes of the scene that bear the name of a module."""
+    """Return the scripted-module nodes of the scene that belong to a module."""
     return [node for node in nodes_of_class(scene, NODE_CLASS) if node.GetModuleName() == module]
 
 
 def new_module_node(scene: Any, module: str, name: str) -> Any:
-    """Add a scripted-module node that bears the name of a module, and return it."""
+    """Add a scripted-module node that belongs to a module, and return it."""
     node = scene.CreateNodeByClass(NODE_CLASS)
     node.UnRegister(None)
     node.SetName(name)
@@ -80,9 +81,20 @@ def read_inputs(node: Any) -> CaseNodes | None:
 
 
 def read_choice(node: Any) -> SegmentChoice | None:
-    """Return the chosen segments that a parameter node records, or None."""
-    livers, tumors = (tuple(json.loads(node.GetParameter(name) or "[]")) for name in (LIVERS, TUMORS))
-    return SegmentChoice(livers, tumors, node.GetParameter(SPECKS) == "true") if livers else None
+    """Return the chosen segments that a parameter node records, for the built-in task; None where it records none."""
+    livers, tumors = read_names(node, LIVERS), read_names(node, TUMORS)
+    if not livers or tumors is None:
+        return None
+    return SegmentChoice(tuple(livers), tuple(tumors), node.GetParameter(SPECKS) == "true")
+
+
+def read_names(node: Any, parameter: str) -> list[str] | None:
+    """Return the names that a parameter lists; None where it lists none, or is damaged."""
+    try:
+        names = json.loads(node.GetParameter(parameter) or "null")
+    except ValueError:
+        return None
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 
 
 def write_report(node: Any, report: GradeReport) -> None:
@@ -93,15 +105,18 @@ def write_report(node: Any, report: GradeReport) -> None:
 
 
 def read_report(node: Any) -> GradeReport | None:
-    """Return the report that a parameter node records, or None."""
+    """Return the report that a parameter node records; None where it has none, or one that this version cannot read."""
     text, texts = node.GetParameter(REPORT), node.GetParameter(TEXTS)
     if not text:
         return None
-    report = json.loads(text)
-    if texts:
-        translatable = json.loads(texts, object_hook=unpacked)
-        report = translatable if translatable == report else report  # else another version has graded since
-    return GradeReport.from_dict(report)
+    try:
+        report = json.loads(text)
+        if texts:
+            translatable = json.loads(texts, object_hook=unpacked)
+            report = translatable if translatable == report else report  # else another version has graded since
+        return GradeReport.from_dict(report)
+    except (ReactkdError, ValueError, KeyError, TypeError, AttributeError):  # of a later version, or edited by hand
+        return None
 
 
 def referenced(node: Any, roles: Iterable[str]) -> dict[str, Any]:

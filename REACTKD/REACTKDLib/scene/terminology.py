@@ -8,7 +8,7 @@ import slicer
 
 from REACTKDLib.core.files.recognition import Code, Kind
 from REACTKDLib.core.files.segmentations import terminology_entry
-from REACTKDLib.core.task import HCC_GRADE, Task
+from REACTKDLib.core.task import Task
 
 
 def codes_of(segment: Any) -> tuple[Code, Code]:
@@ -20,7 +20,7 @@ def codes_of(segment: Any) -> tuple[Code, Code]:
     return _code(entry.GetTypeObject()), _code(entry.GetRegionObject())
 
 
-def tag(segment: Any, kind: Kind, task: Task = HCC_GRADE) -> None:
+def tag(segment: Any, kind: Kind, task: Task) -> None:
     """Write the code for the task's organ, or for a lesion in it, on a segment."""
     segment.SetTerminology(terminology_entry(kind, task))
 

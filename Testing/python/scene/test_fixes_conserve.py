@@ -11,6 +11,7 @@ from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.masks.fixes import FIXES, split_lesions
 from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.task import HCC_GRADE
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.segments import SegmentChoice, mask_on
 from REACTKDLib.scene.terminology import tag
@@ -54,7 +55,7 @@ def segmentation_of(masks: dict[str, np.ndarray], layers: str) -> CaseNodes:
         segment = slicer.vtkSegment()
         segment.SetName(name)
         segment.AddRepresentation("Binary labelmap", image)
-        tag(segment, "liver" if name == "Liver" else "tumor" if name.startswith("Tumor") else "liver")
+        tag(segment, "tumor" if name.startswith("Tumor") else "liver", HCC_GRADE)
         data.AddSegment(segment, name)
     if layers == "shared":
         data.CollapseBinaryLabelmaps(False)

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,11 +22,19 @@ from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import CaseNodes, nodes_from_case
 from REACTKDLib.scene.grading import GradingController
 from REACTKDLib.scene.outputs import outputs_of
-from REACTKDLib.scene.parameter_node import parameter_nodes, read_report
+from REACTKDLib.scene.parameter_node import (
+    parameter_node_for,
+    parameter_nodes,
+    read_report,
+    write_inputs,
+    write_report,
+)
+from REACTKDLib.scene.segments import choose_segments
 from REACTKDLib.scene.session import SceneSession
 from REACTKDLib.scene.state import GradingState
 from support.edits import erase, mask_of, paint
-from support.scene_cases import make_case
+from support.kidney_phantoms import KIDNEY
+from support.scene_cases import make_case, make_result
 from support.scene_files import load_scene, save_scene
 from support.small_models import metadata_for, random_student
 from support.worlds import bending_transform, linear_transform, rigid
@@ -298,6 +307,15 @@ def test_a_saved_scene_shows_its_answer_without_grading(controller, nodes, case,
     run(controller)
     assert controller.report.grade == report.grade and controller.report.case == "saved"
     assert controller.answer.encoder_calls == 0
+
+
+def test_a_stored_answer_keeps_the_task_of_its_model(controller, nodes, case):
+    """By its names of lesions the segments are told apart when the case is opened again for a what-if."""
+    node = parameter_node_for(controller.scene, nodes)
+    write_inputs(node, nodes, choose_segments(nodes.segmentation), "stored")
+    write_report(node, replace(make_result(case).report, task=KIDNEY))
+    assert controller.restore() and controller.report.task == KIDNEY
+    assert controller._opened.choice.task == controller._opened.asked.task == KIDNEY
 
 
 def test_work_that_is_asked_for_while_other_work_runs_comes_after_it(controller, nodes, case):

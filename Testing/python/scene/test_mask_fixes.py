@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import slicer
@@ -12,7 +14,9 @@ from REACTKDLib.core.masks.fixes import split_lesions
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments, mask_on
 from REACTKDLib.scene.state import GradingState
+from REACTKDLib.scene.terminology import codes_of
 from support.edits import erase, mask_of, paint
+from support.kidney_phantoms import KIDNEY
 from support.mask_fixers import run
 from support.worlds import linear_transform, rigid
 
@@ -148,6 +152,16 @@ def test_split_into_lesions_and_back(fixer, nodes):
     fixer.split(nodes, now, "Lesion_2")
     run(fixer)
     assert fixer.state is GradingState.FAILED and "one lesion" in fixer.error
+
+
+def test_lesions_of_another_organ_are_tagged_as_its_own(fixer, nodes):
+    fixer.split(nodes, replace(choose_segments(nodes.segmentation), task=KIDNEY), "Tumor")
+    run(fixer)
+    fixer.accept()
+    segments = nodes.segmentation.GetSegmentation()
+    new = list(segments.GetSegmentIDs())[2:]
+    assert len(new) == 2
+    assert [codes_of(segments.GetSegment(i)) for i in new] == [(("SCT", "4147007"), ("SCT", "64033007"))] * 2
 
 
 def test_every_tumor_segment_is_split(fixer, nodes):

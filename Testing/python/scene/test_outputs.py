@@ -119,6 +119,17 @@ def test_parameter_node_records_inputs_choices_and_report(scene, nodes):
     assert parameter_node.GetModuleName() == "REACTKD"
 
 
+def test_a_report_that_cannot_be_read_is_none(scene, nodes):
+    """As of a later version, or edited by hand: the scene opens all the same, as one that was not graded."""
+    parameter_node = _grade(scene, nodes)
+    later = parameter_node.GetParameter("Report").replace('"centroid_ras_mm"', '"center"')
+    for text in ("{", "[]", "{}", '{"schema": "reactkd-grade-report/9"}', later):
+        parameter_node.SetParameter("Report", text)
+        assert read_report(parameter_node) is None, text
+    parameter_node.SetParameter("TumorSegments", "[")
+    assert read_choice(parameter_node) is None
+
+
 def test_regions_are_segments_colored_by_effect(scene, nodes, case):
     effects = (0.05, 0.31, -0.12)
     outputs = outputs_of(_grade(scene, nodes, HandMadeGrader(effects=effects)))

@@ -72,6 +72,14 @@ def test_another_segmentation_forgets_what_was_said_of_segments(scene, nodes):
     assert state.livers is None and state.tumors is None
 
 
+def test_a_damaged_scene_has_chosen_no_segments(scene):
+    state = PanelState.of(scene)
+    for text in ("[", '"Liver"', "7", "[1, 2]", "{}"):
+        for key in ("LiverSegments", "TumorSegments"):
+            state.node.SetParameter(key, text)
+        assert state.livers is None and state.tumors is None, text
+
+
 def test_setting_what_is_there_already_tells_nobody(scene, nodes):
     state = PanelState.of(scene)
     state.set_volume(Modality.CT, nodes.reference)

@@ -8,6 +8,7 @@ import slicer
 import vtk
 
 from REACTKDLib.core.errors import AmbiguousSegment, EmptySegmentation, LabelMissing, NoLiver
+from REACTKDLib.core.task import HCC_GRADE
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments, keep_specks, mask_on, segment_array
 from REACTKDLib.scene.terminology import codes_of, tag
 
@@ -98,7 +99,7 @@ def test_what_cannot_be_chosen_is_said(scene, segments, options, error):
 def test_written_codes_are_read_back(scene):
     node = _segmentation(scene, ("a", ""), ("b", ""))
     for segment_id, kind in (("s0", "liver"), ("s1", "tumor")):
-        tag(node.GetSegmentation().GetSegment(segment_id), kind)
+        tag(node.GetSegmentation().GetSegment(segment_id), kind, HCC_GRADE)
     assert codes_of(node.GetSegmentation().GetSegment("s0"))[0] == ("SCT", "10200004")
     assert codes_of(node.GetSegmentation().GetSegment("s1")) == (("SCT", "4147007"), ("SCT", "10200004"))
     assert choose_segments(node) == SegmentChoice(("s0",), ("s1",))
