@@ -25,7 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_map_argument(parser)
     parser.add_argument("--external", default="", help="another source's cases for Table IV, whole fields of view")
     parser.add_argument("--cache", type=Path, help="prepared cases and node files, to be shared by studies")
-    parser.add_argument("--part", action="append", help="nodes, methods, seeds, ablation, external; may be repeated")
+    parser.add_argument(
+        "--part", action="append", help="nodes, methods, seeds, ablation, external, map; may be repeated"
+    )
+    parser.add_argument(
+        "--arm", action="append", help="node level: shared, independent, shared-0, ...; may be repeated"
+    )
     parser.add_argument("--tables", action="store_true", help="write tables and figures of what is there, run nothing")
     parser.add_argument("--ready", action="store_true", help="node level: use the node files that are there, make none")
     add_engine_arguments(parser, "begin with part I of N of the runs, then help the others; all take the same --output")
@@ -59,6 +64,7 @@ def run(options: argparse.Namespace) -> None:
         options.ready,
         options.shard,
         ",".join(options.map),
+        tuple(options.arm or ()),
     )
     with display_for(sys.stdout, "lines") as on_progress:
         results = study.write() if options.tables else study.run(options.part or PARTS, on_progress)

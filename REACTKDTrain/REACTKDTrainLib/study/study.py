@@ -62,8 +62,9 @@ ELSEWHERE_S = 1.0  # between two looks at runs that another process does
 class Study:
     """cohort, external: as in training, '' for the phantoms of the preset. cache: shared by studies. engine: prepares
     cases and does runs. ready: see `NodeStudy`. shard: with which runs to begin. grades: what those
-    of the cohorts mean, see `open_cohort`. Several
-    processes on one output folder divide the runs, and one that dies leaves its run to the others.
+    of the cohorts mean, see `open_cohort`. arms: names of those whose runs on nodes are done, () for all; the tables
+    show what is there of every arm. Several processes on one output folder divide the runs, and one that dies leaves
+    its run to the others. Raises: UsageError for an arm.
     """
 
     preset: Preset
@@ -76,12 +77,17 @@ class Study:
     ready: bool = False
     shard: Shard = WHOLE
     grades: str = ""
+    arms: tuple[str, ...] = ()
     _known: dict[str, dict[str, Run]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.output = Path(self.output)
         if self.output.is_file():
             raise UsageError("The output is a file; give a folder.")
+        known = [arm.name for arm in (*ARMS, *MAP_ARMS)]
+        for arm in self.arms:
+            if arm not in known:
+                raise UsageError(f"There is no arm {arm!r}; choose some of {', '.join(known)}.")
         self.cache = Path(self.cache) if self.cache else self.output / "cache"
         self.files = RunFiles(self.output / "runs")
 
@@ -133,9 +139,14 @@ class Study:
 
     # -- parts
 
+    def _asked(self, levels: Sequence[NodeStudy]) -> list[NodeStudy]:
+        return [level for level in levels if not self.arms or level.arm.name in self.arms]
+
     def _do_part(self, part: str, pool: JobPool[tuple[str, str], bool], on_progress: OnProgress) -> None:
         one = self.outside if part == "external" else self.volumes
-        levels = {"nodes": lambda: self.nodes, "map": lambda: self.around}.get(part, lambda: [one])()
+        levels = {"nodes": lambda: self._asked(self.nodes), "map": lambda: self._asked(self.around)}.get(
+            part, lambda: [one]
+        )()
         preparing = WeightedProgress({str(n): 1.0 for n in range(len(levels))}, on_progress)
         for n, level in enumerate(levels):
             own = preparing.part(str(n))
@@ -147,13 +158,13 @@ class Study:
 
     def runs_of(self, kind: str) -> list[Run]:
         """One of the names in `KINDS`. Those of the kind 'nodes' are known once the choices are made."""
-        preset = self.preset
+        preset, asked = self.preset, self._asked
         return {
-            "choices": lambda: [run for level in self.nodes for run in level.choice_runs()],
-            "nodes": lambda: [run for level in self.nodes for run in level.runs(self.files)],
-            "node teachers": lambda: [run for level in self.nodes for run in level.teacher_runs()],
-            "map choices": lambda: [run for level in self.around for run in level.choice_runs()],
-            "map": lambda: [run for level in self.around for run in level.runs(self.files)],
+            "choices": lambda: [run for level in asked(self.nodes) for run in level.choice_runs()],
+            "nodes": lambda: [run for level in asked(self.nodes) for run in level.runs(self.files)],
+            "node teachers": lambda: [run for level in asked(self.nodes) for run in level.teacher_runs()],
+            "map choices": lambda: [run for level in asked(self.around) for run in level.choice_runs()],
+            "map": lambda: [run for level in asked(self.around) for run in level.runs(self.files)],
             "teachers": lambda: self.volumes.teacher_runs(),
             "methods": lambda: self.volumes.method_runs(preset.methods, [0]),
             "seeds": lambda: self.volumes.method_runs(preset.headline, range(1, preset.seeds)),

@@ -317,6 +317,18 @@ def test_faults_are_one_sentence(tmp_path, capsys):
     assert capsys.readouterr().err.strip() == "The output is a file; give a folder."
     assert main(["study", "--preset", "smoke", "--output", str(tmp_path / "o"), "--part", "figures"]) == 1
     assert "choose some of nodes, methods" in capsys.readouterr().err
+    assert main(["study", "--preset", "smoke", "--output", str(tmp_path / "o"), "--arm", "shard"]) == 1
+    assert "There is no arm 'shard'; choose some of shared, independent, shared-0" in capsys.readouterr().err
+
+
+def test_runs_of_one_arm_are_some_of_those_of_all(tmp_path):
+    def keys(kind, *arms):
+        return {run.key for run in Study(preset_of("smoke"), tmp_path, arms=arms).runs_of(kind)}
+
+    for kind, arms in {"choices": ("shared", "independent"), "map": ("shared-0", "shared-0.4", "shared-0.8")}.items():
+        each = [keys(kind, arm) for arm in arms]
+        assert set().union(*each) == keys(kind) and sum(map(len, each)) == len(keys(kind))
+        assert all(each)
 
 
 def test_node_files_that_are_too_few_are_told(tmp_path):
