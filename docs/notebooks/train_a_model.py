@@ -1,5 +1,5 @@
 # %% [markdown]
-"""# Train a model, and measure it
+"""# Train a model from Python
 
 For a researcher with graded cases. This one trains on a few tiny digital phantoms and says nothing of any liver: it
 shows the calls. What stands behind `# ->` is what the cell shows; a test runs all cells and compares.

@@ -71,6 +71,20 @@ def test_a_notebook_becomes_a_page() -> None:
     assert pages.page_of_notebook(script) == expected
 
 
+def test_what_a_page_loads_from_another_server_is_noticed() -> None:
+    own = '<link href="../site.css"><script src="assets/a.js"></script><a href="https://example.org">there</a>'
+    assert pages.ELSEWHERE.findall(own) == []
+    others = '<script defer src="https://example.org/a.js"></script><img alt="a" src="//example.org/b.png">'
+    assert pages.ELSEWHERE.findall(others) == ["https://example.org/a.js", "//example.org/b.png"]
+
+
+def test_search_needs_no_script_of_another_server() -> None:
+    settings = (SITE / "mkdocs.yml").read_text(encoding="utf-8")
+    (scripts,) = re.findall(r"^  polyfills:\n((?:    - .+\n)+)", settings, re.MULTILINE)
+    assert re.findall(r"- (.+)", scripts) == ["assets/iframe-worker.js"], "else the plugin takes it from a CDN"
+    assert "assets/iframe-worker.js" in pages.PLACES.values()
+
+
 def test_what_builds_the_site_is_pinned() -> None:
     lines = [line for line in (SITE / "requirements.txt").read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
     assert lines and all(re.fullmatch(r"[\w-]+==[\w.]+", line) for line in lines)

@@ -8,6 +8,7 @@ docs/README.md, and formulas and diagrams are drawn when the site is built, so t
 from __future__ import annotations
 
 import html
+import logging
 import posixpath
 import re
 from pathlib import Path
@@ -24,8 +25,11 @@ PLACES = {
     "CITATION.cff": "CITATION.cff",
     "Resources/REACTKD.png": "pictures/icon.png",
     "Testing/tools/site/site.css": "site.css",
+    "Testing/tools/site/iframe-worker.js": "assets/iframe-worker.js",
 }
 ORIGINS = {place: name for name, place in PLACES.items()}
+#: what a browser loads by itself when it opens a page, from another server
+ELSEWHERE = re.compile(r'<(?:script|link|img|iframe|source)\b[^>]*?\s(?:src|href)="((?:https?:)?//[^"]+)"')
 LINK = re.compile(r"(\]\()([^)#\s]+)((?:#[^)\s]+)?\))")
 
 
@@ -108,6 +112,12 @@ def on_page_content(content: str, **_: Any) -> str:
 
     formula = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
     return formula.sub(lambda found: convert(html.unescape(found[1])), content)
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> None:
+    """Warn of what a page would load from another server; `mkdocs build --strict` ends with an error then."""
+    for address in ELSEWHERE.findall(output):
+        logging.getLogger("mkdocs.plugins.reactkd").warning("%s loads %s", page.file.src_uri, address)
 
 
 def draw_formula(source: str, *_: Any, **__: Any) -> str:
