@@ -52,7 +52,7 @@ def registerLayouts() -> None:
     """
     from REACTKDLib.scene.reading_layout import leave_layout, register_layouts
 
-    def on_end_import(*_: Any) -> None:
+    def on_end_import(*_event: Any) -> None:
         widget = getattr(slicer.modules, "REACTKDWidget", None)
         if widget is None or not widget.parent.isEntered:
             leave_layout(slicer.mrmlScene)
@@ -220,7 +220,7 @@ class REACTKDTest(ScriptedLoadableModuleTest):
         widget = slicer.util.getModuleWidget("REACTKD")
         if slicer.util.mainWindow():
             slicer.util.selectModule("REACTKD")
-        else:  # tests without a window
+        else:  # without a window, as in tests
             widget.parent.enter()
         nodes = self._phantom()
         grade, cancel, label, segmentation = (

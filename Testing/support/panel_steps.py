@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog
 from vtk.util.numpy_support import vtk_to_numpy
 
 GRADE_S = 180.0  # on a busy computer, with a worker that starts
+CASES = [f"case {n}" for n in range(1, 7)]  # of the list that `folder` in gui/conftest.py holds
+
+
+@cache
+def small_phantom(seed: int) -> Any:
+    """A small digital phantom with CT, FDG, acetate and masks."""
+    from REACTKDLib.core.phantom import acquire, draw_patient
+
+    return acquire(draw_patient(seed=seed, biology="independent"), size="small").case
 
 
 def wait_for_inputs(user: Any, nodes: Any) -> None:
     """Wait until the panel has chosen the nodes of a case that just came into the scene."""
     selector = user.find("segmentationSelector")
     user.wait_until(lambda: selector.currentNode() is nodes.segmentation, what="the recognition of the inputs")
+
+
+def open_folder(user: Any, monkeypatch: Any, folder: Path) -> None:
+    """Click the button and choose the folder of cases in the dialog."""
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(folder)))
+    user.open_section("casesSection")
+    user.application.window.set_panel_width(640)  # all columns of the table have room
+    user.click("openFolderButton")
+
+
+def at_hand(user: Any, widget: Any, name: str) -> Any:
+    """Wait until this case is open, and return its nodes."""
+    context = widget.panel.context
+    user.wait_until(lambda: context.nodes is not None and context.state.case_id == name, GRADE_S, f"case {name}")
+    return context.nodes
 
 
 def choose_model(user: Any, folder: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -44,6 +45,13 @@ def metadata_for(student: Student, **changes: Any) -> dict[str, Any]:
         "preparation": PREPARATION.to_metadata(),
     }
     return {"reactkd": ours | changes}
+
+
+def write_small_model(folder: Path, seed: int = 0, **info: Any) -> Path:
+    """Write a model with random weights, which answers at once, into a folder; return it. info: as `metadata_for`."""
+    student = random_student(seed)
+    Bundle.save(folder, student, metadata_for(student, **info))
+    return folder
 
 
 def small_bundle(seed: int = 0, info: dict[str, Any] | None = None, **changes: Any) -> Bundle:

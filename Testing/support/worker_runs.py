@@ -15,16 +15,12 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker import events, jobs
 from REACTKDLib.core.worker.arrays import write_array, write_mask
 from REACTKDLib.core.worker.client import WorkerClient
-from support.small_models import metadata_for, random_student
+from support.small_models import write_small_model
 
 
 def save_small_model(folder: Path, device: str = "cpu") -> jobs.Model:
     """Write a student that answers at once."""
-    from REACTKDLib.core.student.bundle import Bundle
-
-    student = random_student()
-    Bundle.save(folder / "small", student, metadata_for(student))
-    return jobs.Model(str(folder / "small"), device)
+    return jobs.Model(str(write_small_model(folder / "small")), device)
 
 
 def files_in(folder: Path) -> Job:

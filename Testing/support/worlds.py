@@ -46,6 +46,13 @@ def bending_transform(scene: Any, amount_mm: float = 6.0, parent: Any = None) ->
     return node
 
 
+def matrix_of(node: Any) -> np.ndarray:
+    """Return the IJK-to-RAS matrix of a volume node, (4, 4)."""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
 def to_world(points: np.ndarray, parents: list[Any]) -> np.ndarray:
     """Move points (n, 3) through the transform nodes, nearest first, by asking each for one point after the other."""
     moved = np.array(points, dtype=float)

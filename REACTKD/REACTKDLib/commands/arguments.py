@@ -6,13 +6,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from REACTKDLib.core.cases.names import is_file_name
+from REACTKDLib.core.cases.names import is_file_name, on_disk
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.text import quoted
 
 if TYPE_CHECKING:
     from REACTKDLib.core.images.case import Case
     from REACTKDLib.core.task import Task
+
+LONGEST_NAME = 100  # of a case, characters
 
 
 def add_case_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,16 +52,16 @@ def add_case_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_keep_specks_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the word of a reader whose smallest lesions are no slips of the brush."""
+    """Add the choice to grade lesions that are else taken for slips of the brush."""
     parser.add_argument(
         "--keep-specks",
         action="store_true",
-        help="grade lesions under 0.05 ml too; without it they are told and left out",
+        help="grade lesions under 0.05 ml too; without it they are left out, with a warning",
     )
 
 
 def add_different_patients_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the word of somebody who knows that headers name one patient differently."""
+    """Add the statement that headers which name different patients name one."""
     parser.add_argument(
         "--different-patients-ok",
         action="store_true",
@@ -113,6 +115,17 @@ def checked_id(name: str | None) -> str | None:
     if name is None:
         return None
     name = name.strip()
-    if not is_file_name(name) or len(name) > 100:
-        raise UsageError(f"The case name {quoted([name])} cannot be used; use letters, digits, spaces, '-' and '_'.")
+    if not is_file_name(name) or len(name) > LONGEST_NAME:
+        raise UsageError(
+            f"The case name {quoted([name])} cannot be used; use at most {LONGEST_NAME} letters, digits, spaces, '-' "
+            "and '_'."
+        )
+    return name
+
+
+def folder_name(case: str, table: str) -> str:
+    """Return the name of the folder of a case, which lies beside the table of all cases. Raises: UsageError."""
+    name = checked_id(case)
+    if on_disk(name) == on_disk(table):
+        raise UsageError(f"The case cannot be named '{table}', as the table is; give it another name.")
     return name

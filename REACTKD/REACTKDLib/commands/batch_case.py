@@ -8,12 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from REACTKDLib.commands.arguments import checked_id
+from REACTKDLib.commands.arguments import folder_name
 from REACTKDLib.commands.results import ALL, earlier_results_set_aside, write_results
 from REACTKDLib.commands.staging import all_or_nothing
 from REACTKDLib.core.cases.case_list import RESULTS
-from REACTKDLib.core.cases.names import on_disk
-from REACTKDLib.core.errors import Canceled, ReactkdError, UsageError
+from REACTKDLib.core.errors import Canceled, ReactkdError
 from REACTKDLib.core.log import log_cause, log_unforeseen
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.writing.earlier import set_aside
@@ -58,7 +57,7 @@ class CaseGrader:
         if job is None:
             return ModelOpened(self.grader.bundle.classes)
         try:
-            name = folder_name(job.case)
+            name = folder_name(job.case, RESULTS)
             return {"case": name, **self._grade(job, name)}
         except Canceled:
             raise
@@ -81,7 +80,7 @@ class CaseGrader:
         if job is None:
             raise ReactkdError("The grading process ended by itself; free some memory, or install the packages again.")
         try:
-            folder = self.output / folder_name(job.case)
+            folder = self.output / folder_name(job.case, RESULTS)
             recover(self.output)
             recover(folder)
             set_aside(folder, ALL)
@@ -105,14 +104,6 @@ class CaseGrader:
             self.on_progress(0.95, f"{name}: writing")
             write_results(result, case, folder)
         return _row_of(result.report)
-
-
-def folder_name(case: str) -> str:
-    """Return the name of a case's folder. Raises: UsageError."""
-    name = checked_id(case)
-    if on_disk(name) == on_disk(RESULTS):
-        raise UsageError(f"The case cannot be named '{RESULTS}', as the table is; give it another name.")
-    return name
 
 
 def _row_of(report: GradeReport) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from REACTKDLib.commands.arguments import checked_id
+from REACTKDLib.commands.arguments import folder_name
 from REACTKDLib.commands.results import earlier_results_set_aside, write_results
 from REACTKDLib.commands.staging import all_or_nothing
-from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.files.tables import table_text
 from REACTKDLib.core.log import log_cause, log_unforeseen
 from REACTKDLib.core.text import plural
@@ -52,7 +52,7 @@ class DatalistEvaluator:
         for index, job in enumerate(self.dataset.data):
             report, reason = None, ""
             try:
-                report = self._grade(index, checked_id(job.case))
+                report = self._grade(index, folder_name(job.case, PREDICTIONS))
             except ReactkdError as error:
                 log_cause(error, _WHAT)
                 reason = str(error)
@@ -69,8 +69,6 @@ class DatalistEvaluator:
         return reports
 
     def _grade(self, index: int, name: str) -> GradeReport:
-        if name.lower() == PREDICTIONS:
-            raise UsageError(f"The case cannot be named '{PREDICTIONS}', as the table is; give it another name.")
         with earlier_results_set_aside(self.output_dir / name), all_or_nothing(self.output_dir / name) as folder:
             case = self._case(index)
             result = self.inferer.open(case).grade()

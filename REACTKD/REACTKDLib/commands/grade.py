@@ -20,6 +20,7 @@ from REACTKDLib.commands.staging import all_or_nothing
 from REACTKDLib.commands.summary import say_summary
 
 if TYPE_CHECKING:
+    from REACTKDLib.core.grading.grader import Grader
     from REACTKDLib.core.images.case import Case
 
 
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
     output = arguments.output
     with Progress() as progress, earlier_results_set_aside(output), all_or_nothing(output) as folder:
         progress(0.0, "reading")
-        grader = open_grader(arguments)
+        grader = grader_of(arguments.bundle, arguments.device)
         case = read_case(arguments, grader.bundle.task)
         headers = _dicom_headers(arguments, case, grader) if arguments.dicom else None
         result = grader.open(case, on_progress=progress).grade()
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
     say_summary(result.report, output, arguments.json)
 
 
-def _dicom_headers(arguments: argparse.Namespace, case: Case, grader: Any) -> list[Any]:
+def _dicom_headers(arguments: argparse.Namespace, case: Case, grader: Grader) -> list[Any]:
     """The images that the DICOM results will refer to, known before the work begins."""
     from REACTKDLib.core.reports.dicom_export import check_exportable
 
@@ -72,13 +73,8 @@ def _dicom_headers(arguments: argparse.Namespace, case: Case, grader: Any) -> li
     return check_exportable(source, modality, clinical_use, arguments.segmentation)
 
 
-def open_grader(arguments: argparse.Namespace) -> Any:
-    """Return the grader of the chosen bundles and device. Raises: the errors of bundles."""
-    return grader_of(arguments.bundle, arguments.device)
-
-
-def grader_of(bundle: Sequence[Path] | None, device: str) -> Any:
-    """Return the grader of one model or several as one, by default of the shipped model. Raises: as `open_grader`."""
+def grader_of(bundle: Sequence[Path] | None, device: str) -> Grader:
+    """Return the grader of one model or several as one; None: the shipped one. Raises: the errors of bundles."""
     from REACTKDLib.core.grading.grader import Grader
     from REACTKDLib.core.student.bundle import shipped_bundle_folder
     from REACTKDLib.core.student.ensemble import load_model_folder

@@ -84,12 +84,8 @@ def run(arguments: argparse.Namespace) -> None:
         progress(0.2, "scanning")
         phantom = acquire(patient, size=arguments.size)
         progress(0.5, "writing")
-        if arguments.dicom:
-            write_phantom_as_dicom(
-                phantom, folder, arguments.patient_id or f"PHANTOM-{arguments.grade.upper()}-{arguments.seed}"
-            )
-        else:
-            write_phantom(phantom, folder)
+        default_id = f"PHANTOM-{arguments.grade.upper()}-{arguments.seed}"
+        write_phantom(phantom, folder, (arguments.patient_id or default_id) if arguments.dicom else None)
 
 
 def _draw_on_scan(arguments: argparse.Namespace) -> None:
@@ -118,26 +114,24 @@ def _draw_on_scan(arguments: argparse.Namespace) -> None:
         write_phantom(phantom, folder)
 
 
-def write_phantom(phantom: PhantomCase, folder: Path) -> None:
-    """Write the volumes, the masks (segments Liver and Tumor) and `truth.json` into `folder`."""
+def write_phantom(phantom: PhantomCase, folder: Path, dicom_id: str | None = None) -> None:
+    """Write the volumes, the masks (segments Liver and Tumor) and `truth.json` into `folder`.
+
+    dicom_id: the patient ID of DICOM files in place of NIfTI and NRRD. Raises: PatientLike, PackagesMissing.
+    """
     from REACTKDLib.core.files.segmentations import write_segmentation
     from REACTKDLib.core.files.volumes import write_volume
-    from REACTKDLib.core.writing.atomic import write_text
-
-    case = phantom.case
-    for modality, volume in case.volumes.items():
-        write_volume(volume, folder / FILES[modality.value])
-    masks = [("Liver", "liver", case.liver), ("Tumor", "tumor", case.tumor)]
-    write_segmentation(masks, case.reference.ijk_to_ras, folder / SEGMENTATION)
-    write_text(folder / "truth.json", json.dumps(phantom.truth, indent=2) + "\n")
-
-
-def write_phantom_as_dicom(phantom: PhantomCase, folder: Path, patient_id: str) -> None:
-    """Write the same as DICOM, and `truth.json`. Raises: PatientLike, PackagesMissing."""
     from REACTKDLib.core.phantom.dicom_files import write_phantom_dicom
     from REACTKDLib.core.writing.atomic import write_text
 
-    write_phantom_dicom(phantom.case, folder, patient_id)
+    case = phantom.case
+    if dicom_id is not None:
+        write_phantom_dicom(case, folder, dicom_id)
+    else:
+        for modality, volume in case.volumes.items():
+            write_volume(volume, folder / FILES[modality.value])
+        masks = [("Liver", "liver", case.liver), ("Tumor", "tumor", case.tumor)]
+        write_segmentation(masks, case.reference.ijk_to_ras, folder / SEGMENTATION)
     write_text(folder / "truth.json", json.dumps(phantom.truth, indent=2) + "\n")
 
 

@@ -14,19 +14,17 @@ if TYPE_CHECKING:
 
 
 def summary_lines(report: GradeReport, folder: Path) -> list[str]:
-    """Grade and probabilities, every warning, and where the files are."""
+    """Return grade and probabilities, every warning, and where the files are."""
+    from REACTKDLib.core.reports.set_words import set_words
+    from REACTKDLib.core.reports.share_words import explained
+
     if report.grade is None:
         lines = ["No grade is claimed."]
     else:
         shares = ", ".join(f"{name} {value:.3f}" for name, value in report.probabilities.items())
         lines = [f"Grade: {report.grade}{' (uncertain)' if report.uncertain else ''}   {shares}"]
-        from REACTKDLib.core.reports.set_words import set_words
-        from REACTKDLib.core.reports.share_words import explained
-
         lines += [set_words(report)] if report.grades else []
-
-        # a console of Windows has no true minus
-        lines += [line.replace(chr(0x2212), "-") for line in explained(report)]
+        lines += [line.replace("\u2212", "-") for line in explained(report)]  # a console of Windows has no true minus
     lines += [f"Note: {finding.message}" for finding in report.findings if finding.severity != "info"]
     lines.append(f"Model {report.model.name}: {report.model.clinical_use}. Files are in {folder}.")
     return lines

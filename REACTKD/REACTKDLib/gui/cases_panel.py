@@ -36,8 +36,7 @@ class CasesPanel(Section):
         self.reading: Reading = context.reading
         self.table = CasesTable(self.ui.casesTable, self.ui.signsLabel, lambda: context.task)
         self.folding = Folding(place)
-        step = self.reading.go_on
-        self._keys = shortcuts({"next case": lambda: step(1), "previous case": lambda: step(-1)})
+        self._keys = shortcuts({"next case": self.on_next, "previous case": self.on_previous})
         self._ahead: Any = None
         ui = self.ui
         for button, action in ((ui.nextCaseButton, "next case"), (ui.previousCaseButton, "previous case")):
@@ -194,7 +193,7 @@ class CasesPanel(Section):
         listed = self.reading.loader.loaded
         return listed is not None and self.context.nodes == listed.nodes
 
-    # what is shown
+    # display
 
     def refresh(self) -> None:
         """Show the list, and where the reader is."""
@@ -243,7 +242,7 @@ class CasesPanel(Section):
             return _("Double-click a case, or press Next, to begin.")
         return translated(reading.message)
 
-    # the life of the section
+    # lifecycle
 
     def enter(self) -> None:
         """Keys for Next and Previous, as long as the module is on show."""

@@ -90,7 +90,7 @@ class CasesTable:
         moved, self._current = current != self._current, current
         if same_cases or len(rows) <= ROWS_AT_ONCE:
             self._go_on()
-        else:  # whoever read a long list has taken his share of this slot
+        else:  # reading a long list has taken long enough for one slot
             self._timer.start()
         if moved or not same_cases:
             self._select(current)

@@ -71,7 +71,7 @@ class PanelContext:
         self.controller.result_changed.connect(lambda _report: self.result_changed())
         self.controller.what_if_changed.connect(lambda _answer: self.changed())
 
-    # what is so
+    # what holds now
 
     @property
     def scene(self) -> Any:

@@ -15,18 +15,18 @@ from REACTKDLib.gui.context import HIDDEN
 from REACTKDLib.gui.findings import computation_messages
 from REACTKDLib.gui.keys import shortcuts, with_key
 from REACTKDLib.gui.reader_mark import ReaderMark
-from REACTKDLib.gui.section import Section
+from REACTKDLib.gui.section import Section, empty_layout
 from REACTKDLib.gui.words import clinical_use_words, grade_words, image_words, joined, short_grade
 from REACTKDLib.scene.dicom_origin import allow_different_patients
-from REACTKDLib.scene.state import GradingState
+from REACTKDLib.scene.script_runner import RunState
 from REACTKDLib.scene.translation import translated
 
 WARM_UP_MS = 1500  # after the inputs came: first they are shown
 BAR_HEIGHT = 18
 
 
-def _headline(text: str) -> str:
-    """Return large words on one line."""
+def _large(text: str) -> str:
+    """Return words as rich text, large and bold."""
     return f'<span style="font-size: large; font-weight: bold">{text}</span>'
 
 
@@ -130,7 +130,7 @@ class GradePanel(Section):
     def _show_state(self) -> None:
         context, ui = self.context, self.ui
         controller = context.controller
-        running, canceling = (controller.state is s for s in (GradingState.RUNNING, GradingState.CANCELING))
+        running, canceling = (controller.state is s for s in (RunState.RUNNING, RunState.CANCELING))
         ready = context.nodes is not None
         ui.gradeButton.enabled = ready and not context.busy
         ui.gradeButton.text = _("Grade again") if context.report is not None else _("Grade")
@@ -207,13 +207,13 @@ class GradePanel(Section):
     def _headline(report: GradeReport) -> str:
         if report.grade is None:
             return _("{headline} No lesion is marked, so there is nothing to grade.").format(
-                headline=_headline(_("No grade."))
+                headline=_large(_("No grade."))
             )
         grade = grade_words(report.grade, report.task)
         if report.uncertain:
             text = _("{headline} The most probable grade, {grade}, leads by little or is itself unlikely.")
-            return text.format(headline=_headline(_("Uncertain.")), grade=grade.lower())
-        return _headline(grade)
+            return text.format(headline=_large(_("Uncertain.")), grade=grade.lower())
+        return _large(grade)
 
     @staticmethod
     def _set_words(report: GradeReport) -> str:
@@ -239,10 +239,7 @@ class GradePanel(Section):
         spread = report.ensemble.spread if report.ensemble is not None else {}
         layout = self.ui.probabilityWidget.layout()
         if list(self._bars) != list(probabilities):
-            while layout.count():
-                old = layout.takeAt(0).widget()
-                old.setParent(None)  # see MasksPanel: it would be seen until it goes
-                old.deleteLater()
+            empty_layout(layout)
             self._bars = {}
             for grade in probabilities:
                 bar = qt.QProgressBar()

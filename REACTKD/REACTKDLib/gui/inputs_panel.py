@@ -51,7 +51,7 @@ class InputsPanel(Section):
         ui.showChoicesButton.connect("clicked(bool)", self.on_show_choices)
         self.refresh()
 
-    # from the hands to the state
+    # actions
 
     def on_volume_chosen(self, modality: Modality, node: Any) -> None:
         """Another image, or none."""
@@ -87,7 +87,7 @@ class InputsPanel(Section):
         self.recognize()
 
     def on_show_choices(self, _checked: bool = False) -> None:
-        """See all of the section, not only what wants a look."""
+        """Show all of the section, not only what is to be checked."""
         self.folding.hold()
         self.refresh()
 
@@ -120,7 +120,7 @@ class InputsPanel(Section):
         else:
             self.context.read_inputs()
 
-    # from the state to the eyes
+    # display
 
     def refresh(self) -> None:
         """Show the state."""

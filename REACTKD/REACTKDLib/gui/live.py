@@ -1,4 +1,4 @@
-"""A grade that follows the pen: a mask edit grades again by itself, once the hand has rested for a moment."""
+"""Live grading: a mask edit is graded by itself once nothing was drawn for a moment."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ class Live(VTKObservationMixin):
             self.addObserver(segmentation, vtk.vtkCommand.ModifiedEvent, self.on_edit)
 
     def on_edit(self, _caller: Any = None, _event: Any = None) -> None:
-        """The pen moved: wait until it rests."""
+        """A mask was edited: wait for the end of the edits."""
         self.timer.start()
 
     def on_changed(self) -> None:
         """Live may have been switched on over masks that were edited before."""
-        if self.context.state.live and self.context.outdated:
+        if not self.context.suspended and self.context.state.live and self.context.outdated:
             self.timer.start()
 
     def on_rest(self) -> None:
-        """The pen rests."""
+        """Nothing was drawn for a moment: read the masks, and grade them where that is wished."""
         context = self.context
         if self._observed is None:
             return
@@ -77,7 +77,7 @@ class Live(VTKObservationMixin):
             self.go.start()
 
     def on_go(self) -> None:
-        """Grade what has rested."""
+        """Grade the edited masks."""
         if self.context.suspended:
             return
         if self.context.busy:

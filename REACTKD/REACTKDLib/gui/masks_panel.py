@@ -15,13 +15,13 @@ from REACTKDLib.gui.findings import is_of_masks, urgent
 from REACTKDLib.gui.folding import Folding
 from REACTKDLib.gui.keys import shortcuts, with_key
 from REACTKDLib.gui.proposal_box import ProposalBox
-from REACTKDLib.gui.section import Section
+from REACTKDLib.gui.section import Section, empty_layout
 from REACTKDLib.gui.views import show_case
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.mask_check import MaskChecker
 from REACTKDLib.scene.mask_fixes import MaskFixer
+from REACTKDLib.scene.script_runner import RunState
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments, keep_specks
-from REACTKDLib.scene.state import GradingState
 from REACTKDLib.scene.translation import translated
 
 
@@ -70,7 +70,7 @@ class MasksPanel(Section):
         self.fixer.poll()
         self.checker.poll()
 
-    # hands
+    # actions
 
     def on_check(self, _checked: bool = False) -> None:
         """Check without grading."""
@@ -128,12 +128,12 @@ class MasksPanel(Section):
         if nodes is not None:
             editor.setSourceVolumeNode(nodes.reference)
 
-    # eyes
-
     def on_keep_specks(self) -> None:
         """The small lesions are real."""
         keep_specks(self.context.state.segmentation)
         self.context.read_inputs()
+
+    # display
 
     def refresh(self) -> None:
         """Show the findings of the last check, or of the last grading if that is newer."""
@@ -194,13 +194,10 @@ class MasksPanel(Section):
     def _message(self) -> str:
         for runner in (self.fixer, self.checker):
             if runner.busy:
-                return (
-                    _("{step}...").format(step=translated(runner.progress[1]))
-                    if runner.progress[1]
-                    else _("Working...")
-                )
+                step = runner.progress[1]
+                return _("{step}...").format(step=translated(step)) if step else _("Working...")
         for runner in (self.fixer, self.checker):
-            if runner.state is GradingState.FAILED and runner.error:
+            if runner.state is RunState.FAILED and runner.error:
                 return translated(runner.error)
         return ""
 
@@ -211,10 +208,7 @@ class MasksPanel(Section):
 
     def _list(self, findings: tuple[Finding, ...]) -> None:
         layout = self.ui.findingsWidget.layout()
-        while layout.count():
-            old = layout.takeAt(0).widget()
-            old.setParent(None)  # it goes when the events come round, and would be seen below the new ones until then
-            old.deleteLater()
+        empty_layout(layout)
         self._labels = []
         for number, finding in enumerate(findings):
             layout.addWidget(self._row(number, finding))
@@ -235,14 +229,8 @@ class MasksPanel(Section):
         fix = fix_words(finding.code, self.context.task)
         if fix is not None:
             tip = _("{fix}, on a copy that you accept or reject.").format(fix=translated(fix))
-            line.addWidget(
-                self._button(
-                    _("Split") if finding.code in SPLITS else _("Fix"),
-                    f"findingFixButton{number}",
-                    tip,
-                    lambda: self.on_fix(finding),
-                )
-            )
+            words = _("Split") if finding.code in SPLITS else _("Fix")
+            line.addWidget(self._button(words, f"findingFixButton{number}", tip, lambda: self.on_fix(finding)))
         if finding.code == "small-lesions-left-out":
             tip = _("They are real: grade them too. It is kept with the segmentation.")
             line.addWidget(self._button(_("Keep"), f"findingKeepButton{number}", tip, self.on_keep_specks))
@@ -261,7 +249,7 @@ class MasksPanel(Section):
         if not self.context.suspended:
             self.refresh()
 
-    # life
+    # lifecycle
 
     def enter(self) -> None:
         """Keys, as long as the module is on show."""

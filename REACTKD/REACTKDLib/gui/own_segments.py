@@ -1,4 +1,4 @@
-"""The user's segmentation steps aside while the answer is on show, since its colors cover those of the regions.
+"""The user's segmentation is hidden while the answer is on show, since its colors cover those of the regions.
 
 Only whether it is shown changes, never the segmentation, and it is put back as it was.
 """
@@ -15,7 +15,7 @@ class OwnSegments:
         self._hidden: Any = None
 
     def hide(self, segmentation: Any) -> None:
-        """Hide a segmentation that is shown; one that the user has hidden stays his affair."""
+        """Hide a segmentation that is shown; one that the user has hidden is left as it is."""
         display = segmentation.GetDisplayNode() if segmentation is not None else None
         if display is self._hidden:
             return

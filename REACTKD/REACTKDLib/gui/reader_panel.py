@@ -57,7 +57,7 @@ class ReaderPanel(Section):
         """Of the button; `refresh` adds the name."""
         return _("Reader")
 
-    # hands
+    # actions
 
     def on_change_reader(self, _checked: bool = False) -> None:
         """Another name: the case that is open is saved, and opened anew as that reader left it."""
@@ -126,7 +126,7 @@ class ReaderPanel(Section):
             self._saved = plain(error)
         self.refresh()
 
-    # eyes
+    # display
 
     def refresh(self) -> None:
         """Show who reads and what is noted of the case that is open."""

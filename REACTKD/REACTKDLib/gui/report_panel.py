@@ -212,7 +212,7 @@ class ReportPanel(Section):
     def _runs(self) -> bool:
         return self.batch is not None and self.batch.running
 
-    # what is shown
+    # display
 
     def refresh(self) -> None:
         """Show what can be saved, and how far the batch is."""

@@ -75,7 +75,8 @@ def load(sample: Sample) -> list[Any]:
     nodes = [*made.volumes.values(), made.segmentation]
     for node in nodes:
         node.SetName(NODE_NAME.format(grade=sample.grade, name=node.GetName()))
-        node.SetDescription(f"Digital phantom, grade {sample.grade}, seed {sample.seed}. No part comes from a person.")
+        text = _("Digital phantom, grade {grade}, seed {seed}. No part of it comes from a person.")
+        node.SetDescription(text.format(grade=sample.grade, seed=sample.seed))
     put_in_folder(slicer.mrmlScene, sample.name, nodes)
     ct = made.volumes[Modality.CT]
     ct.GetDisplayNode().SetAutoWindowLevel(False)

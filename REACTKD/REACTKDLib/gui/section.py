@@ -90,6 +90,14 @@ class Section(VTKObservationMixin):
             signal.disconnect(self._refresh_if_open)
 
 
+def empty_layout(layout: Any) -> None:
+    """Delete the widgets of a layout, which are gone from the screen at once: deleteLater waits for the next events."""
+    while layout.count():
+        widget = layout.takeAt(0).widget()
+        widget.setParent(None)
+        widget.deleteLater()
+
+
 def place_of(section: type[Section], frame: Any, before: Any) -> Any:
     """Return the button for a section: that of the frame, or a new one below the button `before` (None: on top)."""
     place = getattr(slicer.util.childWidgetVariables(frame), section.place_name(), None)

@@ -42,7 +42,7 @@ class TrainingPanel(Section):
         place.connect("contentsCollapsed(bool)", self.on_collapsed)
         self._show("")
 
-    # hands
+    # actions
 
     def on_folder(self, path: str) -> None:
         """Another output folder."""
@@ -73,7 +73,7 @@ class TrainingPanel(Section):
             self._note = _("The module grades with this model now.")
             self.look()
 
-    # life
+    # lifecycle
 
     def enter(self) -> None:
         self._entered = True
@@ -113,7 +113,7 @@ class TrainingPanel(Section):
                 self._run, message = None, translated(str(error))
         self._show(message)
 
-    # eyes
+    # display
 
     def _show(self, message: str) -> None:
         ui, run = self.ui, self._run

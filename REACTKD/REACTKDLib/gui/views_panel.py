@@ -22,7 +22,7 @@ from REACTKDLib.scene.panel_state import chosen_volumes
 from REACTKDLib.scene.pet_colors import GRAY, HOT, TABLES
 from REACTKDLib.scene.pet_outlines import forget_pet_outlines, outline_on_pet
 from REACTKDLib.scene.reading_layout import is_own, register_layouts
-from REACTKDLib.scene.reading_view import FUSED_ACETATE, FUSED_FDG, IMAGES, ReadingView, offered_images, pet_of
+from REACTKDLib.scene.reading_view import FUSED, IMAGES, ReadingView, offered_images, pet_of
 from REACTKDLib.scene.reading_views import ReadingViews
 from REACTKDLib.scene.translation import translated
 from REACTKDLib.scene.view_choice import show_as
@@ -73,7 +73,7 @@ class ViewsPanel(Section):
     def title(cls) -> str:
         return _("Views")
 
-    # hands
+    # actions
 
     def on_images(self, images: str) -> None:
         """Show these images, in the module's layout; those that the case has not are passed over."""
@@ -88,7 +88,7 @@ class ViewsPanel(Section):
 
     def on_table(self, index: int) -> None:
         """Color the PET otherwise: over a CT and alone are two choices."""
-        fused = self._shown() in (FUSED_FDG, FUSED_ACETATE)
+        fused = self._shown() in FUSED
         self._set(**{"fused_table" if fused else "alone_table": TABLES[index]})
 
     def on_ct_window(self, index: int) -> None:
@@ -117,7 +117,7 @@ class ViewsPanel(Section):
         state.set_reading_view(replace(state.reading_view, **changes))
         self.context.changed()
 
-    # eyes
+    # display
 
     def refresh(self) -> None:
         """Show the images as they are asked for, and the choices as they stand."""
@@ -185,7 +185,7 @@ class ViewsPanel(Section):
             for images, button in self._buttons.items():
                 button.enabled = images in offered_images(available)
                 button.checked = view.on and images == shown
-            pet, fused = pet_of(shown, available), shown in (FUSED_FDG, FUSED_ACETATE)
+            pet, fused = pet_of(shown, available), shown in FUSED
             ui.petColorsComboBox.setCurrentIndex(TABLES.index(view.table(shown)))
             ui.petOpacitySlider.value = round(100 * view.opacity)
             ui.petOpacitySlider.enabled = view.on and fused
@@ -208,7 +208,7 @@ class ViewsPanel(Section):
         keys = [window.key for window in windows]
         box.setCurrentIndex(keys.index(key) if key in keys else 0)
 
-    # life
+    # lifecycle
 
     def _follow_layout(self) -> None:
         self._layout = register_layouts(self.context.scene)

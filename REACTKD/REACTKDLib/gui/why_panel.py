@@ -12,7 +12,7 @@ from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.reports.share_words import explained
 from REACTKDLib.gui import region_table
 from REACTKDLib.gui.own_segments import OwnSegments
-from REACTKDLib.gui.section import Section
+from REACTKDLib.gui.section import Section, empty_layout
 from REACTKDLib.gui.views import show_case
 from REACTKDLib.gui.words import grade_words, image_words, overlay_words, short_grade
 from REACTKDLib.scene.jump import jump_to
@@ -54,7 +54,7 @@ class WhyPanel(Section):
         ui = self.ui
         return (ui.threeDCheckBox, "three_d"), (ui.graphCheckBox, "graph")
 
-    # hands
+    # actions
 
     def on_region_clicked(self, row: int, _column: int = 0) -> None:
         """Show the region in the slices."""
@@ -113,7 +113,7 @@ class WhyPanel(Section):
         if not self._filling:
             self.context.set_view(**changes)
 
-    # eyes
+    # display
 
     def refresh(self) -> None:
         """Show the answer and how it is drawn."""
@@ -165,10 +165,7 @@ class WhyPanel(Section):
 
     def _make_input_boxes(self, inputs: list[Modality]) -> None:
         layout = self.ui.inputsInUseWidget.layout()
-        while layout.count():
-            old = layout.takeAt(0).widget()
-            old.setParent(None)  # see MasksPanel: it would be seen until it goes
-            old.deleteLater()
+        empty_layout(layout)
         self._input_boxes = {}
         for modality in inputs:
             box = qt.QCheckBox(image_words(modality))
@@ -201,14 +198,13 @@ class WhyPanel(Section):
             f"<td align='right'>&nbsp;{100 * other.probabilities[name]:.1f} %</td></tr>"
             for name, before in report.probabilities.items()
         )
-        head = _("<tr><td></td><td align='right'>&nbsp;with all</td><td align='right'>&nbsp;without</td></tr>")
+        head = "".join(f"<td align='right'>&nbsp;{words}</td>" for words in (_("with all"), _("without")))
+        grade = grade_words(other.grade, other.task).lower()
         if other.grade == report.grade:
-            verdict = _("The grade stays: {grade}.").format(grade=grade_words(other.grade, other.task).lower())
+            verdict = _("The grade stays: {grade}.").format(grade=grade)
         else:
-            verdict = _("The grade would be: <b>{grade}</b>.").format(
-                grade=grade_words(other.grade, other.task).lower()
-            )
-        label.text = f"<table>{head}{rows}</table>{verdict}"
+            verdict = _("The grade would be: {grade}.").format(grade=f"<b>{grade}</b>")
+        label.text = f"<table><tr><td></td>{head}</tr>{rows}</table>{verdict}"
 
     def _show_view(self, report: GradeReport | None) -> None:
         view, ui = self.context.state.view, self.ui
@@ -236,7 +232,7 @@ class WhyPanel(Section):
         hidden = self._entered and not state.own_segments and self.context.outputs is not None
         self._own_segments.hide(state.segmentation) if hidden else self._own_segments.restore()
 
-    # life
+    # lifecycle
 
     def enter(self) -> None:
         """The module is on show."""

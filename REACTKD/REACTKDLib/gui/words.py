@@ -1,14 +1,16 @@
-"""Words of the panel for what the core tells in codes: grades, images, units, faults that the panel can help with."""
+"""Words of the panel for codes of the core: grades, images, units, and faults that the panel can help with."""
 
 from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.errors import AmbiguousSegment, ReactkdError
+from REACTKDLib.core.files.recognition import NOT_RECOGNIZED
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import sentence
+from REACTKDLib.scene.case import NO_IMAGE_CHOSEN, NO_SEGMENTATION_CHOSEN
 from REACTKDLib.scene.input_info import VolumeInfo
 from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.translation import translated
@@ -86,16 +88,14 @@ def plain(error: ReactkdError, task: Task = HCC_GRADE) -> str:
     """Return the sentence of an error, with the way out that the panel offers."""
     organ, lesions = translated(task.organ.name), translated(task.lesion.many)
     words = {"organ": organ, "lesions": lesions, "title": sentence(organ)}
-    if error.code == "no-volume" and "No image is chosen" in str(error):
+    if error.template == NO_IMAGE_CHOSEN:
         return _("Choose a segmentation and at least one image.")
-    if error.code == "empty-segmentation" and "No segmentation is chosen" in str(error):
+    if error.template == NO_SEGMENTATION_CHOSEN:
         return _("Choose the segmentation with the {organ} and its {lesions}.").format(**words)
-    if error.code == "no-liver" and "recognized" in str(error):
-        return _("No segment is recognized as the {organ}. Choose it in Inputs beside {title}, or draw it.").format(
-            **words
-        )
-    if error.code == "ambiguous-segment":
-        return _("Several segments look like the {organ}. Choose the right one in Inputs beside {title}.").format(
-            **words
-        )
+    if error.template == NOT_RECOGNIZED:
+        text = _("No segment is recognized as the {organ}. Choose it in Inputs beside {title}, or draw it.")
+        return text.format(**words)
+    if error.code == AmbiguousSegment.code:
+        text = _("Several segments look like the {organ}. Choose the right one in Inputs beside {title}.")
+        return text.format(**words)
     return translated(str(error))

@@ -12,6 +12,7 @@ import slicer
 
 from REACTKDLib.core.cases.open_case import NEUTRAL_ID, parts_findings
 from REACTKDLib.core.errors import EmptySegmentation, MaskOffImage, NoLiver, NoVolume
+from REACTKDLib.core.files.dicom.loaded_pet import understood
 from REACTKDLib.core.files.recognition import Kind
 from REACTKDLib.core.files.segmentations import COLORS
 from REACTKDLib.core.findings import Finding, merged
@@ -24,14 +25,16 @@ from REACTKDLib.core.masks.lesions import DrawnMasks, lesion_map
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
-from REACTKDLib.scene.dicom_origin import origin_findings
+from REACTKDLib.scene.dicom_origin import files_of, origin_findings
 from REACTKDLib.scene.frames import distorting_transform
-from REACTKDLib.scene.pet_source import understood
 from REACTKDLib.scene.remarks import remarks_of
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments, lesions_of, mask_on, segment_array
 from REACTKDLib.scene.terminology import tag
+from REACTKDLib.scene.units import stated_unit
 from REACTKDLib.scene.volumes import node_from_volume, volume_from_node, volume_in_frame_of
 
+NO_IMAGE_CHOSEN = _("No image is chosen; choose a CT, or a PET with masks drawn on it.")
+NO_SEGMENTATION_CHOSEN = _("No segmentation is chosen; choose the one with the organ and its lesions.")
 NODE_NAMES = {Modality.CT: "CT", Modality.FDG: "FDG PET", Modality.ACETATE: "Acetate PET"}
 
 
@@ -48,9 +51,9 @@ class CaseNodes:
     def __post_init__(self) -> None:
         ordered = {m: self.volumes[m] for m in Modality if self.volumes.get(m) is not None}
         if not ordered:
-            raise NoVolume(_("No image is chosen; choose a CT, or a PET with masks drawn on it."))
+            raise NoVolume(NO_IMAGE_CHOSEN)
         if self.segmentation is None:
-            raise EmptySegmentation(_("No segmentation is chosen; choose the one with the organ and its lesions."))
+            raise EmptySegmentation(NO_SEGMENTATION_CHOSEN)
         object.__setattr__(self, "volumes", MappingProxyType(ordered))
 
     @property
@@ -154,7 +157,7 @@ def _read_volume(node: Any, modality: Modality, reference: Any) -> tuple[Volume,
         check_hounsfield(volume.array, role)
         return volume.with_array(volume.array, Unit.HU), list(remarks)
     check_pet(volume.array, role)
-    volume, more = understood(node, volume, modality)
+    volume, more = understood(volume, stated_unit(node), files_of(node), modality)
     return volume, list(merged(remarks, more))
 
 

@@ -23,11 +23,14 @@ from REACTKDLib.core.worker.files_read import FilesRead
 from REACTKDLib.core.worker.jobs import ReadFiles, SaveSegments
 from REACTKDLib.scene.drawn_segments import hand_over_segments, save_at_once, segments_stamp
 from REACTKDLib.scene.listed_nodes import ListedNodes, add_case, images_in_slices, remove_case
-from REACTKDLib.scene.script_runner import Script, ScriptRunner
-from REACTKDLib.scene.state import GradingState
+from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
 
-Then = Callable[[ReactkdError | None], Any]
 _ALL = (0.0, 1.0)  # of the progress
+Then = Callable[[ReactkdError | None], Any]
+
+
+def _ignore(error: ReactkdError | None) -> None:
+    """Take the end of work that nothing waits for."""
 
 
 class CaseLoader(ScriptRunner):
@@ -44,7 +47,7 @@ class CaseLoader(ScriptRunner):
         self.task: Callable[[], Task] = lambda: HCC_GRADE  # of the model that will grade: whose organ is looked for
         self.doing = ""
         self._stamp: tuple = ()
-        self._then: Then = _nobody
+        self._then: Then = _ignore
         self._ahead: tuple[Job, FilesRead] | None = None
         self._coming: tuple[Job, int] | None = None
 
@@ -108,8 +111,8 @@ class CaseLoader(ScriptRunner):
 
     def stop(self) -> None:
         """Stop what is being done; the scene is as it was, and no callback is called."""
-        self._then = _nobody
-        self._finish(GradingState.IDLE)
+        self._then = _ignore
+        self._finish(RunState.IDLE)
         self._forget_ahead()
 
     def _load(self, script: Script, doing: str, then: Then) -> None:
@@ -119,11 +122,11 @@ class CaseLoader(ScriptRunner):
         self._begin(script, lambda: True)
 
     def _end(self, fault: ReactkdError | None) -> None:
-        then, self._then = self._then, _nobody
+        then, self._then = self._then, _ignore
         super()._end(fault)
         then(fault)
 
-    def _finish(self, state: GradingState) -> None:
+    def _finish(self, state: RunState) -> None:
         self.doing = ""
         super()._finish(state)
 
@@ -163,7 +166,3 @@ class CaseLoader(ScriptRunner):
         if coming is not None:
             self.dispatcher.cancel(coming[1])
         self._ahead = None
-
-
-def _nobody(error: ReactkdError | None) -> None:
-    """Tell nobody."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import slicer
@@ -56,7 +57,7 @@ def weight_color(weight: float | None, limit: float) -> RGB:
 def heat_color(share: float) -> RGB:
     """Return the heat-map color at `share` in 0..1."""
     share = max(0.0, min(1.0, share))
-    for (low, low_color), (high, high_color) in zip(_HEAT_STOPS, _HEAT_STOPS[1:], strict=False):
+    for (low, low_color), (high, high_color) in pairwise(_HEAT_STOPS):
         if share <= high:
             return _mix(low_color, high_color, (share - low) / (high - low))
     return _HEAT_STOPS[-1][1]
@@ -77,15 +78,19 @@ def fill_heat_table(node: Any) -> None:
     _fill(node, heat_color)
 
 
+def legend_of(displayable: Any) -> Any | None:
+    """Return the display node of the color legend of a displayable node, or None."""
+    return slicer.modules.colors.logic().GetColorLegendDisplayNode(displayable)
+
+
 def show_legend(displayable: Any, title: str, label_format: str, x: float) -> Any:
     """Show a small color legend for a displayable node, at the top of one view; return its display node.
 
     x: 0 left, 1 right. Its texts have a dark ground, to be read over a dark CT and over a white PET.
     """
-    logic = slicer.modules.colors.logic()
-    legend = logic.GetColorLegendDisplayNode(displayable)
+    legend = legend_of(displayable)
     if legend is None:
-        legend = logic.AddDefaultColorLegendDisplayNode(displayable)
+        legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(displayable)
     legend.SetTitleText(title)
     legend.SetLabelFormat(label_format)
     legend.SetNumberOfLabels(5)
@@ -123,9 +128,8 @@ def _is_filled(node: Any, color_at: Callable[[float], RGB]) -> bool:
     color = [0.0] * 4
     for index in (0, ENTRIES // 3, ENTRIES - 1):
         node.GetColor(index, color)
-        if (
-            max(abs(x - y) for x, y in zip(color, color_at(index / (ENTRIES - 1)), strict=False)) > 0.01
-        ):  # a table keeps 8 bits
+        wanted = color_at(index / (ENTRIES - 1))
+        if max(abs(x - y) for x, y in zip(color[:3], wanted, strict=True)) > 0.01:  # a table keeps 8 bits
             return False
     return True
 

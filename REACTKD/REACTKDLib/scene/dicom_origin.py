@@ -49,15 +49,29 @@ def allow_different_patients(segmentation: Any) -> None:
 
 def dicom_file_of(node: Any) -> Path | None:
     """Return a file of the series that a volume node was loaded from; None where it is not from DICOM, or has gone."""
-    uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
-    database = getattr(slicer, "dicomDatabase", None)
+    uids, database = _uids_of(node), _database()
     path = database.fileForInstance(uids[0]) if uids and database is not None else ""
     return Path(path) if path and Path(path).is_file() else None
 
 
+def files_of(node: Any) -> list[str]:
+    """Return the files that a node was loaded from, one for each slice; none when any is unknown to the database."""
+    database, uids = _database(), _uids_of(node)
+    files = [database.fileForInstance(uid) for uid in uids] if database is not None else []
+    return files if all(files) else []
+
+
+def _uids_of(node: Any) -> list[str]:
+    """Return the SOP Instance UIDs that a node was loaded from; none where it is not from DICOM."""
+    return (node.GetAttribute("DICOM.instanceUIDs") or "").split()
+
+
+def _database() -> Any | None:
+    return getattr(slicer, "dicomDatabase", None)
+
+
 def _origin(node: Any, role: str) -> Origin:
-    uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
-    above = _of_hierarchy(node)
+    uids, above = _uids_of(node), _of_hierarchy(node)
     header = _header(uids or _instances_of(above.get("SeriesInstanceUID", "")))
     origin = origin_of(above if header is None else header, role, uids)
     # Whoever put it under a transform has placed it by hand.
@@ -66,7 +80,7 @@ def _origin(node: Any, role: str) -> Origin:
 
 def _header(uids: Iterable[str]) -> Any | None:
     """The header of the first file, or what the database keeps of it; None where it knows nothing."""
-    database, first = getattr(slicer, "dicomDatabase", None), next(iter(uids), None)
+    database, first = _database(), next(iter(uids), None)
     if database is None or first is None:
         return None
     try:
@@ -83,7 +97,7 @@ def _header(uids: Iterable[str]) -> Any | None:
 
 
 def _instances_of(series: str) -> list[str]:
-    look = getattr(getattr(slicer, "dicomDatabase", None), "instancesForSeries", None)
+    look = getattr(_database(), "instancesForSeries", None)
     return [str(uid) for uid in look(series)] if series and look is not None else []
 
 

@@ -40,6 +40,10 @@ class Relation:
             result = np.linalg.inv(_matrix_to_parent(node)) @ result
         return result
 
+    def placed(self, ijk_to_ras: np.ndarray) -> np.ndarray:
+        """Return the (4, 4) matrix of a grid in the source's frame as one in the target's; the relation is linear."""
+        return ijk_to_ras if self.is_identity else self.matrix() @ ijk_to_ras
+
     def inverse_transform(self) -> Any:
         """Return a vtkGeneralTransform from target to source, which is what a resampler asks for."""
         transform = vtk.vtkGeneralTransform()

@@ -29,10 +29,9 @@ from REACTKDLib.scene.parameter_node import (
     write_inputs,
 )
 from REACTKDLib.scene.result import DrawnResult
-from REACTKDLib.scene.script_runner import Script, ScriptRunner, WorkerFault
+from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner, WorkerFault
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 from REACTKDLib.scene.signal import Signal
-from REACTKDLib.scene.state import GradingState
 from REACTKDLib.scene.view_choice import ViewChoice
 
 _NOT_OPEN = "case-not-open"
@@ -49,9 +48,10 @@ class WhatIfAnswer:
 
 @dataclass(frozen=True)
 class _Opened:
-    """The case on the screen. choice: the segments that were graded; asked: as told, None leaves it to recognition.
+    """The case on the screen.
 
-    key: in the worker, None for a case that came with a saved scene. images, masks: their stamps.
+    key: in the worker, None for a case that came with a saved scene. choice: the segments that were graded. asked:
+    those that were asked for, None leaves them to recognition. images, masks: their stamps.
     """
 
     key: str | None
@@ -189,7 +189,7 @@ class GradingController(ScriptRunner):
     def leave(self) -> None:
         """Let go of the case on the screen: its work ends and its answer is no longer signaled; the scene stays."""
         self._next = None
-        self._finish(GradingState.IDLE)
+        self._finish(RunState.IDLE)
         self._opened = self.answer = self.result = self.parameter_node = self.error = self.error_code = None
         self._set_what_if(None)
         if self.report is not None:
@@ -260,7 +260,7 @@ class GradingController(ScriptRunner):
             raise
         yield from self._writing(opened, result)
         self.result = result
-        self.outputs_changed.emit(self.parameter_node)
+        self.outputs_changed(self.parameter_node)
         yield  # what is shown of the end is a step of its own
 
     def _writing(self, opened: _Opened, result: DrawnResult) -> Script:
@@ -308,12 +308,12 @@ class GradingController(ScriptRunner):
 
     def _set_report(self, report: GradeReport | None) -> None:
         self.report = report
-        self.result_changed.emit(report)
+        self.result_changed(report)
 
     def _set_what_if(self, answer: WhatIfAnswer | None) -> None:
         if answer is not self.what_if_answer:
             self.what_if_answer = answer
-            self.what_if_changed.emit(answer)
+            self.what_if_changed(answer)
 
     def _on_import(self, *_: Any) -> None:
         if not self.busy and self.report is None:

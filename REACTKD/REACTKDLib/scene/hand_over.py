@@ -15,13 +15,12 @@ from REACTKDLib.core.errors import LabelMissing, NonLinearTransform
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
 from REACTKDLib.core.text import tr as _
-from REACTKDLib.core.worker.arrays import SLAB_BYTES, write_mask, write_slabs
+from REACTKDLib.core.worker.arrays import slabs, write_mask, write_slabs
 from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.core.worker.jobs import ImageFile, MaskFile
 from REACTKDLib.scene.case import CaseNodes
-from REACTKDLib.scene.dicom_origin import origin_findings
-from REACTKDLib.scene.frames import Relation, distorting_transform, relation_between
-from REACTKDLib.scene.pet_source import files_of
+from REACTKDLib.scene.dicom_origin import files_of, origin_findings
+from REACTKDLib.scene.frames import distorting_transform, relation_between
 from REACTKDLib.scene.remarks import remarks_of
 from REACTKDLib.scene.segments import LABELMAP, SegmentChoice, lesions_of, matrix_of_part, with_label_maps
 from REACTKDLib.scene.units import stated_unit
@@ -64,7 +63,7 @@ def hand_over_images(nodes: CaseNodes, scratch: ScratchFolder) -> Slices:
     try:
         for modality, node in nodes.volumes.items():
             array = voxels_of(node, ROLES[modality])
-            matrix = _placed(relation_between(node, nodes.reference), ijk_to_ras_of(node))
+            matrix = relation_between(node, nodes.reference).placed(ijk_to_ras_of(node))
             unit, sources = stated_unit(node), [] if modality is Modality.CT else files_of(node)
             names.append(scratch.new_name())
             yield from write_slabs(scratch.path / names[-1], array)
@@ -101,7 +100,7 @@ def hand_over_masks(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFol
                 mask, corner = cut
                 names.append(scratch.new_name())
                 write_mask(scratch.path / names[-1], mask)
-                matrix = _placed(relation, matrix_of_part(image, corner))
+                matrix = relation.placed(matrix_of_part(image, corner))
                 is_lesion = role == "tumor" and segment_id in lesions
                 place = list(mask.shape), matrix.tolist()
                 files.append(MaskFile(role, names[-1], *place, segment_id, choice.keep_specks, is_lesion))
@@ -117,7 +116,7 @@ def images_stamp(nodes: CaseNodes) -> tuple:
     stamp = []
     for modality, node in nodes.volumes.items():
         relation = relation_between(node, nodes.reference)
-        place = _placed(relation, ijk_to_ras_of(node)).tobytes() if relation.is_linear else None
+        place = relation.placed(ijk_to_ras_of(node)).tobytes() if relation.is_linear else None
         image = node.GetImageData()
         stamp.append((modality, node.GetID(), image.GetMTime() if image else 0, place, stated_unit(node)))
     return tuple(stamp)
@@ -136,22 +135,17 @@ def masks_stamp(nodes: CaseNodes, choice: SegmentChoice) -> tuple:
     return tuple(stamp)
 
 
-def _placed(relation: Relation, matrix: np.ndarray) -> np.ndarray:
-    return matrix if relation.is_identity else relation.matrix() @ matrix
-
-
 def cut_segment(image: Any, label: int) -> Generator[None, None, tuple[np.ndarray, tuple[int, int, int]] | None]:
     """Return the voxels of a label as bool, cut to their box, and the box's corner (k, j, i); None for no voxel."""
     scalars = image.GetPointData().GetScalars() if image is not None else None
     if scalars is None or scalars.GetNumberOfTuples() == 0:
         return None
     array = vtk_to_numpy(scalars).reshape(tuple(reversed(image.GetDimensions())))
-    rows = max(1, SLAB_BYTES * array.shape[0] // array.nbytes)
     boxes = []
-    for start in range(0, array.shape[0], rows):
-        box = bounding_box(array[start : start + rows] == label)
+    for rows in slabs(array):
+        box = bounding_box(array[rows] == label)
         if box is not None:
-            boxes.append((slice(box[0].start + start, box[0].stop + start), *box[1:]))
+            boxes.append((slice(box[0].start + rows.start, box[0].stop + rows.start), *box[1:]))
         yield
     if not boxes:
         return None

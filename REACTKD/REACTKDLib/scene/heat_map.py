@@ -9,6 +9,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
+from REACTKDLib.scene.colors import legend_of
 from REACTKDLib.scene.reading_layout import composites
 from REACTKDLib.scene.result import GradeResult
 
@@ -84,6 +85,6 @@ def hide_from_slices(scene: Any, node: Any) -> None:
 
 
 def _refresh_legend(node: Any) -> None:
-    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(node)
+    legend = legend_of(node)
     if legend is not None:
         legend.Modified()  # a legend of a volume looks at the layers only when it is modified itself

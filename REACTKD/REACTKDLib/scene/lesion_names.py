@@ -16,9 +16,8 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from REACTKDLib.scene.region_segmentation import CLOSED_SURFACE, lesion_segments
-from REACTKDLib.scene.scene_nodes import marked_nodes
+from REACTKDLib.scene.scene_nodes import marked_nodes, new_marked_node, remove_with_displays
 from REACTKDLib.scene.shown_views import SLICE_VIEW, THREE_D_VIEW, show_only_in, shown_views
-from REACTKDLib.scene.translation import translated
 
 _CLASS, _MARK = "vtkMRMLMarkupsFiducialNode", "REACTKD.LesionNames"
 _IN_3D = "3D"  # else the ID of a slice view
@@ -44,7 +43,7 @@ class LesionNames:
         self._observed: list[tuple[Any, int]] = []
         self._places: dict[str, bytes] = {}
         for node in marked_nodes(scene, _CLASS, _MARK):  # of a panel before a reload
-            _remove(scene, node)
+            remove_with_displays(scene, node)
 
     def show(self, regions: Any | None) -> None:
         """Name the lesions of a region segmentation (`scene.region_segmentation`); None: no names. Idempotent."""
@@ -65,7 +64,7 @@ class LesionNames:
         self._lesions = [] if regions is None else list(_surfaces(regions))
         if anew:
             for node in marked_nodes(self.scene, _CLASS, _MARK):
-                _remove(self.scene, node)
+                remove_with_displays(self.scene, node)
         yield from self._steps()
         self._stamp = stamp
 
@@ -82,7 +81,7 @@ class LesionNames:
             if self._lesions and (key == _IN_3D or self.scene.GetNodeByID(key) is not None):
                 node.GetDisplayNode().SetVisibility(False)  # its view is hidden, and may come back
             else:
-                _remove(self.scene, node)
+                remove_with_displays(self.scene, node)
         for key, of in wanted.items():
             if any(view.GetScene() is None for view in of):
                 continue  # gone since the last step
@@ -109,7 +108,7 @@ class LesionNames:
         self._regions, self._lesions, self._stamp = None, [], ()
         self._release()
         for node in marked_nodes(self.scene, _CLASS, _MARK):
-            _remove(self.scene, node)
+            remove_with_displays(self.scene, node)
 
     def _release(self) -> None:
         for view, tag in self._observed:
@@ -143,12 +142,7 @@ class LesionNames:
             node.SetNthControlPointPositionWorld(index, vtk.vtkVector3d(*top))
 
     def _made(self, key: str) -> Any:
-        node = self.scene.CreateNodeByClass(_CLASS)
-        node.UnRegister(None)
-        node.SetName("REACTKD lesion names")
-        node.SetAttribute(_MARK, key)
-        node.SetHideFromEditors(True)
-        node.SetSaveWithScene(False)
+        node = new_marked_node(self.scene, _CLASS, "REACTKD lesion names", _MARK, key)
         node.SetLocked(True)
         with _same_place_node(self.scene):
             node = self.scene.AddNode(node)
@@ -164,7 +158,7 @@ def _surfaces(regions: Any) -> Iterator[tuple[str, np.ndarray]]:
         surface = data.GetSegment(segment_id).GetRepresentation(CLOSED_SURFACE)
         if surface is not None and surface.GetNumberOfPoints():
             points = vtk_to_numpy(surface.GetPoints().GetData()).astype(float)
-            yield translated(data.GetSegment(segment_id).GetName()), points
+            yield data.GetSegment(segment_id).GetName(), points
 
 
 def _stamp_of(regions: Any) -> tuple:
@@ -234,10 +228,3 @@ def _same_place_node(scene: Any) -> Iterator[None]:
         if selection is not None:
             selection.SetReferenceActivePlaceNodeID(before)
             selection.SetReferenceActivePlaceNodeClassName(kind)
-
-
-def _remove(scene: Any, node: Any) -> None:
-    display = node.GetDisplayNode()
-    scene.RemoveNode(node)
-    if display is not None:
-        scene.RemoveNode(display)

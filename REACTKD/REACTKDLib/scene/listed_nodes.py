@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,14 @@ from REACTKDLib.core.files.segmentations import Segment
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
-from REACTKDLib.core.worker.arrays import SLAB_BYTES
-from REACTKDLib.core.worker.files_read import FilesRead, ImageRead, LayerRead
+from REACTKDLib.core.worker.arrays import slabs
+from REACTKDLib.core.worker.files_read import FilesRead, ImageRead
 from REACTKDLib.scene.case import NODE_NAMES, CaseNodes
 from REACTKDLib.scene.folder import take_out_of_folder
-from REACTKDLib.scene.outputs import remove_outputs, remove_with_displays
+from REACTKDLib.scene.outputs import remove_outputs
 from REACTKDLib.scene.parameter_node import parameter_nodes, read_inputs
 from REACTKDLib.scene.remarks import write_remarks
+from REACTKDLib.scene.scene_nodes import remove_with_displays
 from REACTKDLib.scene.segments import LABELMAP, SegmentChoice
 from REACTKDLib.scene.units import write_unit
 from REACTKDLib.scene.volumes import ijk_to_ras_of
@@ -105,15 +106,10 @@ def _copied(image: Any, array: np.ndarray, corner: tuple[int, int, int] = (0, 0,
     image.SetExtent(*(edge for pair in reversed(extent) for edge in pair))
     image.AllocateScalars(get_vtk_array_type(array.dtype), 1)
     target = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(array.shape)
-    for rows in _slabs(array):
+    for rows in slabs(array):
         target[rows] = array[rows]
         yield
     return image
-
-
-def _slabs(array: np.ndarray) -> Iterator[slice]:
-    step = max(1, SLAB_BYTES * array.shape[0] // max(1, array.nbytes))
-    return (slice(start, start + step) for start in range(0, array.shape[0], step))
 
 
 def _add_volume(scene: Any, name: str, read: ImageRead, image: Any, modality: Modality) -> Any:
@@ -149,12 +145,12 @@ def _add_segments(segmentation: Any, read: FilesRead, layers: list[Any]) -> list
     by_number = {layer.number: image for layer, image in zip(read.layers, layers, strict=True)}
     hold = segmentation.StartModify()
     try:
-        return [_add_segment(data, entry, by_number.get(entry.layer), read.layers) for entry in read.segments]
+        return [_add_segment(data, entry, by_number.get(entry.layer)) for entry in read.segments]
     finally:
         segmentation.EndModify(hold)
 
 
-def _add_segment(data: Any, entry: Segment, image: Any, layers: tuple[LayerRead, ...]) -> str:
+def _add_segment(data: Any, entry: Segment, image: Any) -> str:
     segment_id = data.GenerateUniqueSegmentID(entry.name)
     if image is None:
         data.AddEmptySegment(segment_id, entry.name, entry.color)

@@ -10,7 +10,7 @@ from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.hand_over import hand_over_case
-from REACTKDLib.scene.script_runner import Script, ScriptRunner
+from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
 from REACTKDLib.scene.segments import SegmentChoice
 from REACTKDLib.scene.signal import Signal
 
@@ -40,7 +40,7 @@ class MaskChecker(ScriptRunner):
         """Drop the findings: they are not of what is on the screen any more."""
         self._next = None
         if self.busy:
-            self._finish(self.state.IDLE)
+            self._finish(RunState.IDLE)
         self.error = self.error_code = None
         self._set(None)
 

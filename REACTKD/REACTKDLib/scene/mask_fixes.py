@@ -21,11 +21,12 @@ from REACTKDLib.core.worker.mending import Edit
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.frames import relation_between
 from REACTKDLib.scene.hand_over import hand_over_masks
-from REACTKDLib.scene.script_runner import Script, ScriptRunner
+from REACTKDLib.scene.scene_nodes import remove_with_displays
+from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
 from REACTKDLib.scene.segments import SegmentChoice
 from REACTKDLib.scene.signal import Signal
 from REACTKDLib.scene.terminology import tag
-from REACTKDLib.scene.volumes import grid_of
+from REACTKDLib.scene.volumes import grid_of, ijk_to_ras_of
 
 _HUE_STEP = 0.61803  # neighbors in a golden walk through the hues are far apart
 _UNDO_DEPTH = 10
@@ -131,7 +132,7 @@ class MaskFixer(ScriptRunner):
     def leave(self) -> None:
         """Let go of the scene's nodes: for another case, or when the scene closes."""
         self._next = None
-        self._finish(self.state.IDLE)
+        self._finish(RunState.IDLE)
         if self.proposal is not None:
             self._taken()
         self._done = []
@@ -169,11 +170,10 @@ class MaskFixer(ScriptRunner):
             new = _new_ids(nodes.segmentation, [edit.name for edit in edits if edit.segment is None])
             _apply(node, nodes, edits, new, choice.task)
         except BaseException:
-            self.scene.RemoveNode(node)
+            remove_with_displays(self.scene, node)
             raise
-        voxel_ml = abs(np.linalg.det(grid.ijk_to_ras[:3, :3])) / 1000
-        changed = voxel_ml * sum(int(edit.mask.sum()) for edit in edits if edit.segment is not None)
-        lesions = tuple((e.name, voxel_ml * int(e.mask.sum())) for e in edits if e.segment is None)
+        changed = grid.voxel_ml * sum(int(edit.mask.sum()) for edit in edits if edit.segment is not None)
+        lesions = tuple((e.name, grid.voxel_ml * int(e.mask.sum())) for e in edits if e.segment is None)
         after = replace(choice, tumors=(*choice.tumors, *new))
         self.proposal = Proposal(nodes, node, text, edits, new, after, changed, lesions)
         self.proposal_changed(self.proposal)
@@ -184,9 +184,7 @@ class MaskFixer(ScriptRunner):
             raise UsageError(_("No fix is proposed."))
         proposal, self.proposal = self.proposal, None
         if self.scene.IsNodePresent(proposal.node):
-            for index in reversed(range(proposal.node.GetNumberOfDisplayNodes())):
-                self.scene.RemoveNode(proposal.node.GetNthDisplayNode(index))
-            self.scene.RemoveNode(proposal.node)
+            remove_with_displays(self.scene, proposal.node)
         self.proposal_changed(None)
         return proposal
 
@@ -239,9 +237,7 @@ def _apply(segmentation: Any, nodes: CaseNodes, edits: Iterable[Edit], new_ids: 
 
 def matrix_in(nodes: CaseNodes) -> np.ndarray:
     """Return the (4, 4) matrix of the reference grid in the frame of the segmentation."""
-    relation = relation_between(nodes.reference, nodes.segmentation)
-    matrix = grid_of(nodes.reference).ijk_to_ras
-    return matrix if relation.is_identity else relation.matrix() @ matrix
+    return relation_between(nodes.reference, nodes.segmentation).placed(ijk_to_ras_of(nodes.reference))
 
 
 def _add_segment(data: Any, segment_id: str, name: str, task: Task) -> None:

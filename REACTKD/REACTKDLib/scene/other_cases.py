@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import slicer
-
 from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.colors import legend_of
 from REACTKDLib.scene.heat_map import hide_from_slices
 from REACTKDLib.scene.outputs import Outputs, outputs_of
 from REACTKDLib.scene.parameter_node import find_parameter_node, parameter_nodes, read_inputs, read_report
@@ -53,7 +52,6 @@ def show_case_again(scene: Any, nodes: CaseNodes, view: ViewChoice) -> None:
 
 
 def _displays_of(outputs: Outputs) -> Iterator[Any]:
-    legend_of = slicer.modules.colors.logic().GetColorLegendDisplayNode
     graph = (outputs.graph_nodes, outputs.graph_edges)
     for node in filter(None, (outputs.regions, outputs.liver_outline, outputs.heat_map, outputs.scale, *graph)):
         for index in range(node.GetNumberOfDisplayNodes()):

@@ -6,8 +6,6 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import slicer
-
 from REACTKDLib.scene.colors import (
     EFFECT_TABLE,
     HEAT_TABLE,
@@ -15,6 +13,7 @@ from REACTKDLib.scene.colors import (
     fill_effect_table,
     fill_heat_table,
     fill_weight_table,
+    legend_of,
     show_legend,
 )
 from REACTKDLib.scene.folder import put_in_folder, take_out_of_folder
@@ -24,6 +23,7 @@ from REACTKDLib.scene.region_graph import write_graph
 from REACTKDLib.scene.region_segmentation import write_liver_outline, write_region_steps
 from REACTKDLib.scene.region_table import write_table
 from REACTKDLib.scene.result import GradeResult
+from REACTKDLib.scene.scene_nodes import remove_with_displays
 from REACTKDLib.scene.shown_views import place_legend
 from REACTKDLib.scene.translation import tr as _
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
@@ -61,8 +61,7 @@ class Outputs:
 
 
 def own_legend_titles(scene: Any) -> set[str]:
-    """Return what the color legends of all graded cases are headed by."""
-    legend_of = slicer.modules.colors.logic().GetColorLegendDisplayNode
+    """Return the titles of the color legends of all graded cases."""
     outputs = filter(None, map(outputs_of, parameter_nodes(scene)))
     legends = (legend_of(node) for found in outputs for node in (found.heat_map, found.scale))
     return {legend.GetTitleText() for legend in legends if legend is not None}
@@ -70,7 +69,6 @@ def own_legend_titles(scene: Any) -> set[str]:
 
 def place_legends(outputs: Outputs) -> None:
     """Keep each legend of a graded case in one view of those that are on show now."""
-    legend_of = slicer.modules.colors.logic().GetColorLegendDisplayNode
     for legend in filter(None, (legend_of(outputs.heat_map), legend_of(outputs.scale))):
         place_legend(legend)
 
@@ -166,23 +164,6 @@ def remove_outputs(scene: Any, parameter_node: Any) -> None:
         parameter_node.SetNodeReferenceID(role, None)
         remove_with_displays(scene, node)
     parameter_node.UnsetParameter(REPORT)
-
-
-def remove_with_displays(scene: Any, node: Any) -> None:
-    """Remove a node and its display nodes, color legends among them.
-
-    A volume goes first: a slice view that still shows one without a display node makes it a new one, and looks for its
-    window in every voxel, which takes a quarter of a second for a CT.
-    """
-    displays = []
-    if node.IsA("vtkMRMLDisplayableNode"):
-        displays = [node.GetNthDisplayNode(index) for index in reversed(range(node.GetNumberOfDisplayNodes()))]
-    if node.IsA("vtkMRMLVolumeNode"):
-        scene.RemoveNode(node)
-    for display in filter(None, displays):
-        scene.RemoveNode(display)
-    if not node.IsA("vtkMRMLVolumeNode"):
-        scene.RemoveNode(node)
 
 
 def _remove_legends(scene: Any, node: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import slicer
 import vtk
 
-from REACTKDLib.scene.scene_nodes import marked_nodes, nodes_of_class
+from REACTKDLib.scene.scene_nodes import marked_nodes, new_marked_node, nodes_of_class, remove_with_displays
 from REACTKDLib.scene.shown_views import SLICE_VIEW, THREE_D_VIEW, show_only_in
 
 _MARK, _KIND, _CLASS = "REACTKD.OverPet", "REACTKD.Kind", "vtkMRMLSegmentationNode"
@@ -61,7 +61,7 @@ def forget_pet_outlines(scene: Any, keep: set[str] = frozenset()) -> None:
             source = scene.GetNodeByID(twin.GetAttribute(_MARK))
             if source is not None and source.GetDisplayNode() is not None:
                 show_only_in(source.GetDisplayNode(), [])
-            _remove(scene, twin)
+            remove_with_displays(scene, twin)
 
 
 def _copy(segmentation: Any, main: Any, own: Any, share: float, visible: bool) -> None:
@@ -80,13 +80,8 @@ def _copy(segmentation: Any, main: Any, own: Any, share: float, visible: bool) -
 
 
 def _made(scene: Any, segmentation: Any, kind: str) -> Any:
-    twin = scene.CreateNodeByClass(_CLASS)
-    twin.UnRegister(None)
-    twin.SetName(f"{segmentation.GetName()} over a PET")
-    twin.SetAttribute(_MARK, segmentation.GetID())
+    twin = new_marked_node(scene, _CLASS, f"{segmentation.GetName()} over a PET", _MARK, segmentation.GetID())
     twin.SetAttribute(_KIND, kind)
-    twin.SetHideFromEditors(True)
-    twin.SetSaveWithScene(False)
     display = slicer.vtkMRMLSegmentationDisplayNode()
     display.SetSaveWithScene(False)
     display.SetVisibility(False)
@@ -102,13 +97,6 @@ def _made(scene: Any, segmentation: Any, kind: str) -> Any:
     scene.AddNode(display)
     twin.SetAndObserveDisplayNodeID(display.GetID())
     return twin
-
-
-def _remove(scene: Any, twin: Any) -> None:
-    display = twin.GetDisplayNode()
-    scene.RemoveNode(twin)
-    if display is not None:
-        scene.RemoveNode(display)
 
 
 def _all_views(scene: Any) -> list[Any]:

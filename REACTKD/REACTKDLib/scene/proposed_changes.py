@@ -14,8 +14,7 @@ import slicer
 from REACTKDLib.core.worker.mending import Changes
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.mask_fixes import Proposal, copy_of, image_of, matrix_in
-from REACTKDLib.scene.outputs import remove_with_displays
-from REACTKDLib.scene.scene_nodes import nodes_of_class
+from REACTKDLib.scene.scene_nodes import nodes_of_class, remove_with_displays
 from REACTKDLib.scene.volumes import grid_of
 
 #: kind of change: (color, filled)
@@ -45,13 +44,11 @@ class ProposedChanges:
 
     def milliliters(self, kind: str) -> float:
         """How much changes in one of the ways of `LOOKS`."""
-        voxel = abs(np.linalg.det(grid_of(self.proposal.nodes.reference).ijk_to_ras[:3, :3])) / 1000
-        return float(voxel * np.count_nonzero(getattr(self.changes, kind)))
+        voxel_ml = grid_of(self.proposal.nodes.reference).voxel_ml
+        return voxel_ml * np.count_nonzero(getattr(self.changes, kind))
 
     def remember_views(self) -> None:
-        """Note where the slices are: `clear` puts them back. While a proposal is shown, what was noted before it
-        stays.
-        """
+        """Note where the slices are, for `clear` to put them back; again while a proposal is shown changes nothing."""
         if self.proposal is None:
             self._places = {node.GetID(): _place_of(node) for node in self._slices()}
 

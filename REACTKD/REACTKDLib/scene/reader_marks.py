@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from REACTKDLib.core.cases.case_list import CaseList, ListedCase
 from REACTKDLib.core.errors import ReactkdError
@@ -12,11 +12,9 @@ from REACTKDLib.core.review.readers import UNNAMED, same_person
 from REACTKDLib.core.review.review import Review
 from REACTKDLib.core.text import quoted
 from REACTKDLib.core.text import tr as _
+from REACTKDLib.scene.case_loader import CaseLoader
 from REACTKDLib.scene.reader_study import ReaderStudy
 from REACTKDLib.scene.signal import Signal
-
-if TYPE_CHECKING:
-    from REACTKDLib.scene.case_loader import CaseLoader
 
 GRADE_FIRST = _("Give your grade first and show the answer; then the case can be finished.")
 _UNNAMED_MARKS = _(

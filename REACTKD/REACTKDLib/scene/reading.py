@@ -66,7 +66,7 @@ class Reading(ReaderMarks):
         self._graded: tuple = ()
         self.masks: CorrectedMasks | None = None
 
-    # what is so
+    # what holds now
 
     @property
     def busy(self) -> bool:
@@ -222,15 +222,16 @@ class Reading(ReaderMarks):
 
     def _saved(self, path: Path | None, outdated: bool, error: ReactkdError | None, then: Callable[[], Any]) -> None:
         if error is not None:
-            text = _("The corrected masks of {case} could not be saved. {error}").format(
-                case=quoted([self.current.id]), error=error
-            )
-            self.question = Question(text, then)
+            self.question = Question(self._not_saved(error), then)
             self.changed()
             return
         self._record_masks(path, outdated)
         then()
         self.changed()
+
+    def _not_saved(self, error: ReactkdError) -> str:
+        text = _("The corrected masks of {case} could not be saved. {error}")
+        return text.format(case=quoted([self.current.id]), error=error)
 
     def _record_masks(self, path: Path, outdated: bool) -> None:
         case = self.current
@@ -289,9 +290,7 @@ class Reading(ReaderMarks):
                 self.loader.save_now(path)
                 self._record_masks(path, outdated)
             except ReactkdError as error:
-                self.message = _("The corrected masks of {case} could not be saved. {error}").format(
-                    case=quoted([self.current.id]), error=error
-                )
+                self.message = self._not_saved(error)
         if self.study is not None:
             self.study.leave()
         self.loader.forget()

@@ -143,12 +143,11 @@ def _four_up() -> str:
 
 
 def _rows(count: int) -> str:
-    rows = ([_slice(row, orientation, f"{row}{orientation[0]}") for orientation in ORIENTATIONS] for row in _to(count))
+    rows = (
+        [_slice(row, orientation, f"{row}{orientation[0]}") for orientation in ORIENTATIONS]
+        for row in range(1, count + 1)
+    )
     return _box("vertical", [_box("horizontal", row) for row in rows])
-
-
-def _to(count: int) -> range:
-    return range(1, count + 1)
 
 
 def _slice(row: int, orientation: str, label: str) -> str:

@@ -11,9 +11,10 @@ from REACTKDLib.scene.windows import AUTOMATIC
 
 CT, FDG, ACETATE = (modality.value for modality in Modality)
 FUSED_FDG, FUSED_ACETATE, ROWS = "ct+fdg", "ct+acetate", "rows"
+FUSED = (FUSED_FDG, FUSED_ACETATE)
 #: as they stand in the panel
-IMAGES = (CT, FDG, ACETATE, FUSED_FDG, FUSED_ACETATE, ROWS)
-_FIRST = (FUSED_FDG, FUSED_ACETATE, CT, FDG, ACETATE)  # what is shown until the reader says otherwise
+IMAGES = (CT, FDG, ACETATE, *FUSED, ROWS)
+_FIRST = (*FUSED, CT, FDG, ACETATE)  # what is shown until the reader says otherwise
 
 Layer = tuple[Modality, Modality | None]
 
@@ -43,7 +44,7 @@ class ReadingView:
 
     def table(self, images: str) -> str:
         """Return the color table that a choice of images uses."""
-        table, default = (self.fused_table, HOT) if images in (FUSED_FDG, FUSED_ACETATE) else (self.alone_table, GRAY)
+        table, default = (self.fused_table, HOT) if images in FUSED else (self.alone_table, GRAY)
         return table if table in TABLES else default
 
 

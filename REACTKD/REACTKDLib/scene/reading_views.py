@@ -12,7 +12,7 @@ from REACTKDLib.scene.input_info import volume_info
 from REACTKDLib.scene.pet_colors import GRAY, pet_table
 from REACTKDLib.scene.projection import show_projection
 from REACTKDLib.scene.reading_layout import leave_layout, own_composites, show_layout, slice_nodes
-from REACTKDLib.scene.reading_view import FUSED_ACETATE, FUSED_FDG, ReadingView, layers_of, pet_of
+from REACTKDLib.scene.reading_view import FUSED, ROWS, ReadingView, layers_of, pet_of
 from REACTKDLib.scene.view_images import ViewImages
 from REACTKDLib.scene.windows import window_of
 
@@ -75,7 +75,7 @@ class ReadingViews:
         shown = view.shown(self.available()) if view.on else ""
         rows = enumerate(layers_of(shown, self.available()), start=1)
         views = [node for row, layers in rows for node in slice_nodes(self.scene, row) if set(layers) & set(PETS)]
-        return views, view.table(shown) == GRAY and shown not in (FUSED_FDG, FUSED_ACETATE)
+        return views, view.table(shown) == GRAY and shown not in FUSED
 
     def forget_windows(self) -> None:
         """Set the windows anew at the next `show`, also where the reader has changed them with the mouse."""
@@ -96,7 +96,7 @@ class ReadingViews:
         node, source = self.images.node(modality), self.images.source(modality)
         display = node.GetDisplayNode()
         key = view.ct_window if modality is Modality.CT else view.pet_window
-        fused = modality is not Modality.CT and shown in (FUSED_FDG, FUSED_ACETATE)
+        fused = modality is not Modality.CT and shown in FUSED
         table = _GRAY if modality is Modality.CT else pet_table(self.scene, view.table(shown), fused).GetID()
         asked = source.GetID(), key
         hold = display.StartModify()
@@ -115,7 +115,7 @@ class ReadingViews:
             set_foreground(composite, foreground, opacity if foreground is not None else 0.0)
 
     def _project(self, view: ReadingView, shown: str) -> None:
-        pet = pet_of(shown, self.available()) if view.projection and shown != "rows" else None
+        pet = pet_of(shown, self.available()) if view.projection and shown != ROWS else None
         if pet is None:
             show_projection(self.scene, None)
             return

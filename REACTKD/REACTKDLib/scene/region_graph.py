@@ -53,7 +53,7 @@ def color_graph(outputs: Any, color_node: Any, report: GradeReport, overlay: Ove
     display.SetActiveScalarName(VALUE)
     display.SetScalarRangeFlag(slicer.vtkMRMLDisplayNode.UseManualScalarRange)
     display.SetScalarRange(-limit if overlay.signed else 0.0, limit)
-    display.SetScalarVisibility(report.grade is not None and overlay.kind != "voxels")
+    display.SetScalarVisibility(report.grade is not None and overlay.value is not None)
     for model in (outputs.graph_nodes, outputs.graph_edges):
         model.GetDisplayNode().SetVisibility(visible)
 

@@ -18,6 +18,7 @@ from REACTKDLib.scene.segments import LABELMAP
 from REACTKDLib.scene.surfaces import poly_data_of, surface_of
 from REACTKDLib.scene.terminology import tag
 from REACTKDLib.scene.translation import tr as _
+from REACTKDLib.scene.translation import translated
 
 LESION_FILL = (0.19, 1.0)  # of a lesion without effect, and of the one with the largest; times the opacity of the view
 PARENCHYMA_OUTLINE = 0.55
@@ -25,6 +26,7 @@ PARENCHYMA_OPACITY_3D = 0.22
 LESION_SEE_THROUGH_3D = 0.3
 CLOSED_SURFACE = "Closed surface"
 _ID, _OUTLINE = "Region_", "Outline"
+_PARENCHYMA = f"{_ID}1"
 
 
 def write_region_steps(node: Any, result: GradeResult, reference: Any) -> Iterator[None]:
@@ -53,7 +55,7 @@ def write_region_steps(node: Any, result: GradeResult, reference: Any) -> Iterat
         node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
         for row, region in rows_with_regions(result):
             segment = slicer.vtkSegment()
-            segment.SetName(row.name)
+            segment.SetName(translated(row.name))
             segment.SetLabelValue(region.label)
             segment.AddRepresentation(LABELMAP, image)
             segment.AddRepresentation(CLOSED_SURFACE, surfaces.get(region.label) or vtk.vtkPolyData())
@@ -81,7 +83,7 @@ def write_liver_outline(node: Any, result: GradeResult, reference: Any) -> None:
     node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
     node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
     segment = slicer.vtkSegment()
-    segment.SetName(_("{organ} outline").format(organ=result.report.task.organ.title))
+    segment.SetName(_("{organ} outline").format(organ=translated(result.report.task.organ.title)))
     segment.AddRepresentation(LABELMAP, _label_image(result.regions, whole=True))
     data.AddSegment(segment, _OUTLINE)
     node.EndModify(hold)
@@ -89,14 +91,14 @@ def write_liver_outline(node: Any, result: GradeResult, reference: Any) -> None:
 
 def color_liver_outline(node: Any, regions: Any) -> None:
     """Give the outline the color of the parenchyma in the region segmentation, which then draws none of its own."""
-    parenchyma = regions.GetSegmentation().GetSegment(f"{_ID}1")
+    parenchyma = regions.GetSegmentation().GetSegment(_PARENCHYMA)
     if parenchyma is None or node.GetSegmentation().GetSegment(_OUTLINE) is None:
         return
     display = node.GetDisplayNode()
     node.GetSegmentation().GetSegment(_OUTLINE).SetColor(*parenchyma.GetColor())
     display.SetSegmentOpacity2DFill(_OUTLINE, 0.0)
     display.SetSegmentOpacity2DOutline(_OUTLINE, PARENCHYMA_OUTLINE)
-    regions.GetDisplayNode().SetSegmentVisibility2DOutline(f"{_ID}1", False)
+    regions.GetDisplayNode().SetSegmentVisibility2DOutline(_PARENCHYMA, False)
 
 
 def color_regions(node: Any, report: GradeReport, overlay: Overlay, see_through: bool = False) -> None:
@@ -126,7 +128,7 @@ def color_regions(node: Any, report: GradeReport, overlay: Overlay, see_through:
 
 def lesion_segments(node: Any) -> list[str]:
     """Return the IDs of the segments that are lesions: all but the parenchyma, the first."""
-    return [segment_id for segment_id in node.GetSegmentation().GetSegmentIDs() if segment_id != f"{_ID}1"]
+    return [segment_id for segment_id in node.GetSegmentation().GetSegmentIDs() if segment_id != _PARENCHYMA]
 
 
 def row_of_segment(report: GradeReport, segment_id: str) -> ReportRegion | None:

@@ -10,6 +10,7 @@ import vtk
 from REACTKDLib.core.reports.measure_rows import measure_columns, measure_titles
 from REACTKDLib.core.reports.region_values import IN_FILES
 from REACTKDLib.core.reports.report import GradeReport
+from REACTKDLib.scene.translation import translated
 
 _VALUES = {name: value for value in IN_FILES for name in value.column_names((), " ")}
 # column: (unit, what it says)
@@ -26,7 +27,7 @@ def write_table(node: Any, report: GradeReport) -> None:
     """Replace the content of table node `node` by the regions of `report`; what is not claimed is NaN."""
     rows = report.regions
     table = vtk.vtkTable()
-    table.AddColumn(_words("region", (row.name for row in rows)))
+    table.AddColumn(_words("region", (translated(row.name) for row in rows)))
     table.AddColumn(_words("kind", (row.kind for row in rows)))
     table.AddColumn(_numbers("volume", (row.volume_ml for row in rows)))
     for value in IN_FILES:

@@ -52,8 +52,7 @@ class DrawnResult:
         """Make `voxel_map` in steps of about a hundredth of a second: new memory is what takes the time."""
         shape = self.regions.labels.shape
         array = yield from laid_out(self.drawing.voxel_map, self.drawing.box, shape, np.float32)
-        name = f"Evidence for {self.report.grade}" if self.drawing.scale > 0 else "No evidence"
-        self.__dict__["voxel_map"] = Volume(array, self.regions.ijk_to_ras, name=name, checked=True)
+        self.__dict__["voxel_map"] = Volume(array, self.regions.ijk_to_ras, name="voxel map", checked=True)
 
 
 def rows_with_regions(result: GradeResult) -> Iterator[tuple[ReportRegion, Region]]:

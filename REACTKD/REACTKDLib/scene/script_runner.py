@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
+from enum import Enum
 from typing import Any
 
 from REACTKDLib.core.errors import Canceled, InputGone, ReactkdError
@@ -15,15 +16,26 @@ from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import events, jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.signal import Signal
-from REACTKDLib.scene.state import GradingState
 
 SLICE_S = 0.015  # of the caller's time in one poll; the slice of work that passes it is the last
 
 Script = Generator[None, None, Any]
 
 
+class RunState(str, Enum):
+    """IDLE: ready, with or without a result. RUNNING: work is under way. CANCELING: it is being stopped.
+
+    FAILED: ready as well; the last work ended with the sentence in `error`.
+    """
+
+    IDLE = "idle"
+    RUNNING = "running"
+    CANCELING = "canceling"
+    FAILED = "failed"
+
+
 class WorkerFault(ReactkdError):
-    """A job failed. code: as the worker tells it."""
+    """A job failed. code: that of the worker's error."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -47,7 +59,7 @@ class ScriptRunner:
         self._own_dispatcher = dispatcher is None
         self.state_changed = Signal()
         self.progress_changed = Signal()
-        self.state = GradingState.IDLE
+        self.state = RunState.IDLE
         self.progress: tuple[float, str] = (0.0, "")
         self.error: str | None = None
         self.error_code: str | None = None
@@ -69,10 +81,10 @@ class ScriptRunner:
         if self._script is None or self._unbroken:  # what is half written is brought to its end in a moment
             return
         if self._ticket is None:
-            self._finish(GradingState.IDLE)
+            self._finish(RunState.IDLE)
         else:
             self.dispatcher.cancel(self._ticket)
-            self._set_state(GradingState.CANCELING)
+            self._set_state(RunState.CANCELING)
 
     def poll(self) -> None:
         """Hear what the worker has sent, and work for about 15 ms; call it from a timer."""
@@ -106,7 +118,7 @@ class ScriptRunner:
         self.progress_changed.disconnect_all()
         self._next = None
         if self._script is not None:
-            self._finish(GradingState.IDLE)
+            self._finish(RunState.IDLE)
         if self._own_dispatcher:
             self.dispatcher.close()
 
@@ -115,14 +127,14 @@ class ScriptRunner:
         self._script, self._alive = script, alive
         self.error = self.error_code = None
         self.progress = 0.0, ""  # signaled with the state, since who shows both draws everything again for each signal
-        self._set_state(GradingState.RUNNING)
+        self._set_state(RunState.RUNNING)
 
     def _ask(self, job: jobs.Job, span: tuple[float, float]) -> Script:
         """Have the worker do a job and return its answer; its progress fills `span`. Raises: WorkerFault, Canceled."""
         low, high = span
 
         def heard(fraction: float, text: str) -> None:
-            if self.state is GradingState.RUNNING:
+            if self.state is RunState.RUNNING:
                 self._tell(low + (high - low) * fraction, text)
 
         ticket = self._ticket = self.dispatcher.submit(job, self._hear, heard)
@@ -167,9 +179,9 @@ class ScriptRunner:
         """Take the end of the script, with what it raised."""
         if fault is not None and not isinstance(fault, Canceled):
             self.error_code, self.error = fault.code, str(fault)
-        self._finish(GradingState.IDLE if self.error is None else GradingState.FAILED)
+        self._finish(RunState.IDLE if self.error is None else RunState.FAILED)
 
-    def _finish(self, state: GradingState) -> None:
+    def _finish(self, state: RunState) -> None:
         script, self._script, self._unbroken = self._script, None, False
         if script is not None and not script.gi_running:
             script.close()
@@ -177,9 +189,9 @@ class ScriptRunner:
 
     def _tell(self, fraction: float, text: str) -> None:
         self.progress = fraction, text
-        self.progress_changed.emit(fraction, text)
+        self.progress_changed(fraction, text)
 
-    def _set_state(self, state: GradingState) -> None:
+    def _set_state(self, state: RunState) -> None:
         if state is not self.state:
             self.state = state
-            self.state_changed.emit(state)
+            self.state_changed(state)

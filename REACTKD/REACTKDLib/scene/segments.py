@@ -42,7 +42,7 @@ def choose_segments(
     tumors: str | Iterable[str] | None = None,
     task: Task = HCC_GRADE,
 ) -> SegmentChoice:
-    """Return which segments are the liver and the tumors: as told, else by terminology code, else by name.
+    """Return which segments are the liver and the tumors: as given, else by terminology code, else by name.
 
     task: whose organ and lesions are looked for in place of liver and tumors.
 
@@ -148,7 +148,7 @@ def with_label_maps(segmentation: Any, reference: Any) -> Any:
     if not copied.GetConversionParameter(geometry):
         extent = reference.GetImageData().GetExtent()
         relation = relation_between(reference, segmentation)
-        placed = relation.matrix() @ ijk_to_ras_of(reference) if relation.is_linear else ijk_to_ras_of(reference)
+        placed = relation.placed(ijk_to_ras_of(reference)) if relation.is_linear else ijk_to_ras_of(reference)
         matrix = slicer.util.vtkMatrixFromArray(placed)
         copied.SetConversionParameter(geometry, slicer.vtkSegmentationConverter.SerializeImageGeometry(matrix, extent))
     copied.CreateRepresentation(LABELMAP)

@@ -24,8 +24,8 @@ class CoreSession(Protocol):
 
     case: Case
 
-    def correct(self, liver: np.ndarray | None, tumor: np.ndarray | None) -> None:
-        """Take other masks."""
+    def correct(self, liver: np.ndarray | None, tumor: np.ndarray | None, lesions: np.ndarray | None = None) -> None:
+        """Take other masks, and the map of the lesions that are drawn apart."""
         ...
 
     def grade(self) -> GradeResult:

@@ -26,10 +26,6 @@ class Signal:
         """Forget every listener."""
         self._listeners.clear()
 
-    def emit(self, *values: Any) -> None:
-        """The same as calling the signal."""
-        self(*values)
-
     def __call__(self, *values: Any) -> None:
         """Call every listener; those that are disconnected meanwhile are left out."""
         for listener in tuple(self._listeners):

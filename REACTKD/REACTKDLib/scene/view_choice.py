@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import slicer
-
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.scene.color_scale import write_scale
+from REACTKDLib.scene.colors import legend_of
 from REACTKDLib.scene.heat_map import hide_from_slices, show_in_slices
 from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.region_graph import color_graph
@@ -32,7 +31,7 @@ class ViewChoice:
 def show_as(outputs: Any, report: GradeReport, view: ViewChoice) -> None:
     """Bring the output nodes (`scene.outputs.Outputs`) of a graded case into the form that `view` asks for."""
     overlay = view.overlay.offered_by(report)
-    voxels = overlay.kind == "voxels"
+    voxels = overlay.value is None
     color_regions(outputs.regions, report, overlay, see_through=view.graph)
     if outputs.liver_outline is not None:
         color_liver_outline(outputs.liver_outline, outputs.regions)
@@ -47,6 +46,6 @@ def show_as(outputs: Any, report: GradeReport, view: ViewChoice) -> None:
         show_in_slices(scene, outputs.heat_map, view.opacity)
     else:
         hide_from_slices(scene, outputs.heat_map)
-    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(outputs.heat_map)
+    legend = legend_of(outputs.heat_map)
     if legend is not None:
         legend.SetVisibility(view.legend)  # where it is a layer

@@ -14,7 +14,7 @@ import vtk
 
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import NODE_NAMES
-from REACTKDLib.scene.scene_nodes import marked_nodes
+from REACTKDLib.scene.scene_nodes import marked_nodes, new_marked_node, remove_with_displays
 
 _MARK = "REACTKD.ViewOf"
 _CLASS = "vtkMRMLScalarVolumeNode"
@@ -50,11 +50,8 @@ class ViewImages:
         """Show nothing, and remove the nodes. May be called twice, and while the scene closes."""
         self._unobserve()
         self._sources = {}
-        for node in list(_own_nodes(self.scene).values()):
-            display = node.GetDisplayNode()
-            self.scene.RemoveNode(node)
-            if display is not None:
-                self.scene.RemoveNode(display)
+        for node in _own_nodes(self.scene).values():
+            remove_with_displays(self.scene, node)
 
     def source(self, modality: Modality) -> Any | None:
         """The user's volume that is shown, or None."""
@@ -100,12 +97,7 @@ def _is_plain(node: Any | None) -> bool:
 
 def _made(scene: Any, modality: Modality) -> Any:
     """A node that no list offers, named for the image and not for the patient: Slicer writes names into its views."""
-    node = scene.CreateNodeByClass(_CLASS)
-    node.UnRegister(None)
-    node.SetName(NODE_NAMES[modality])
-    node.SetAttribute(_MARK, modality.value)
-    node.SetHideFromEditors(True)
-    node.SetSaveWithScene(False)
+    node = new_marked_node(scene, _CLASS, NODE_NAMES[modality], _MARK, modality.value)
     display = slicer.vtkMRMLScalarVolumeDisplayNode()
     display.SetAutoWindowLevel(False)  # or the voxels are looked through for a window
     display.SetAutoThreshold(False)

@@ -55,7 +55,7 @@ def volume_in_frame_of(node: Any, reference: Any, role: str = _("the volume")) -
     if relation.is_identity:
         return volume
     if relation.is_linear:
-        return Volume(volume.array, relation.matrix() @ volume.ijk_to_ras, volume.unit, volume.name)
+        return Volume(volume.array, relation.placed(volume.ijk_to_ras), volume.unit, volume.name)
     grid = grid_of(reference)
     array = reslice(volume.array.astype(np.float32), volume.ijk_to_ras, relation, grid)
     return Volume(array, grid.ijk_to_ras, volume.unit, volume.name)

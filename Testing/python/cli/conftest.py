@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from REACTKDLib.__main__ import main
-from REACTKDLib.core.student.bundle import Bundle
 from support.case_files import write_case
 from support.small_cases import small_case
-from support.small_models import metadata_for, random_student
+from support.small_models import write_small_model
 from support.small_training import TRAIN_SCRIPT
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -24,10 +23,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 @pytest.fixture(scope="session")
 def bundle_folder(tmp_path_factory) -> Path:
     """A bundle with random weights."""
-    folder = tmp_path_factory.mktemp("bundle") / "model"
-    student = random_student()
-    Bundle.save(folder, student, metadata_for(student))
-    return folder
+    return write_small_model(tmp_path_factory.mktemp("bundle") / "model")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 import signal
@@ -19,6 +18,7 @@ from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.writing.run_lock import running_alone
 from support.case_files import NAMES, SEGMENTATION, write_case
+from support.result_rows import rows_of
 from support.small_cases import small_case
 
 
@@ -35,11 +35,6 @@ def cohort(tmp_path_factory) -> Path:
 
 def run(worklist: Path, output: Path, bundle: Path) -> int:
     return main(["batch", "--worklist", str(worklist), "--output", str(output), "--bundle", str(bundle)])
-
-
-def rows_of(output: Path) -> dict[str, dict[str, str]]:
-    with open(output / RESULTS, encoding="utf-8", newline="") as stream:
-        return {row["case"]: row for row in csv.DictReader(stream)}
 
 
 def test_folder_of_cases(cohort, bundle_folder, tmp_path, capsys):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 import signal
@@ -17,6 +16,7 @@ import pytest
 from REACTKDLib.commands.batch import RESULTS
 from REACTKDLib.core.modality import Modality
 from support.case_files import NAMES, write_case
+from support.result_rows import rows_of
 from support.small_cases import small_case
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -83,11 +83,6 @@ def start(tmp_path, bundle_folder):
     for process in started:
         process.kill()
         process.communicate()
-
-
-def rows_of(output: Path) -> dict[str, dict[str, str]]:
-    with open(output / RESULTS, encoding="utf-8", newline="") as stream:
-        return {row["case"]: row for row in csv.DictReader(stream)}
 
 
 def test_the_other_cases_are_graded(cohort, start, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.writing.run_lock import running_alone
 from support.case_files import NAMES, SEGMENTATION, write_case
 from support.dask_cluster import dask_cluster
+from support.result_rows import rows_of
 from support.small_cases import small_case
 
 
@@ -46,11 +46,6 @@ def one_by_one(batch, tmp_path_factory) -> bytes:
     output = tmp_path_factory.mktemp("one")
     assert batch(output) == 0
     return (output / RESULTS).read_bytes()
-
-
-def rows_of(output: Path) -> list[dict[str, str]]:
-    with open(output / RESULTS, encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def test_two_processes_leave_the_table_of_one(batch, one_by_one, tmp_path):
@@ -110,7 +105,7 @@ def test_a_cluster_that_loses_a_worker_leaves_the_table_of_one(batch, one_by_one
         killer.wait()
     assert not psutil.pid_exists(workers[0].pid) or workers[0].poll() is not None, "the worker was not killed in time"
     assert (output / RESULTS).read_bytes() == one_by_one
-    assert rows_of(output)[5]["error"] == "file-missing"
+    assert list(rows_of(output).values())[5]["error"] == "file-missing"
 
 
 KILL_AFTER_THE_FIRST = """

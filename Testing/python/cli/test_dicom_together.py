@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -17,6 +16,7 @@ from REACTKDLib.__main__ import main
 from REACTKDLib.commands.summary import summary_lines
 from REACTKDLib.core.reports.report import GradeReport
 from support.dicom_files import uid_of
+from support.result_rows import rows_of
 
 # CT and FDG of the moderate phantom with the seed 11, in size small, by the shipped model
 GRADE, SHARE = "moderate", 0.6002  # by student 2.0.0
@@ -82,8 +82,7 @@ def cases(phantom, tmp_path_factory) -> Path:
 
 def batch(cases: Path, output: Path, *options: str) -> dict[str, dict[str, str]]:
     assert main(["batch", "--worklist", str(cases), "--device", "cpu", "--output", str(output), *options]) == 0
-    with open(output / "results.csv", encoding="utf-8-sig") as stream:
-        return {row["case"]: row for row in csv.DictReader(stream)}
+    return rows_of(output)
 
 
 def is_right(row) -> bool:

@@ -22,7 +22,7 @@ from REACTKDLib.core.reports.report import report_schema
 from REACTKDLib.core.student.bundle import Bundle
 from support.case_files import NAMES, SEGMENTATION, case_arguments, write_case
 from support.small_cases import small_case
-from support.small_models import metadata_for, random_student
+from support.small_models import write_small_model
 
 FILES = sorted([REPORT, TABLE, REGIONS, ATTENTION])
 
@@ -58,9 +58,7 @@ def test_grade_leaves_four_files_that_agree(case_folder, bundle_folder, tmp_path
 
 
 def test_several_models_answer_together(case_folder, bundle_folder, tmp_path, capsys):
-    other = tmp_path / "other"
-    student = random_student(5)
-    Bundle.save(other, student, metadata_for(student))
+    other = write_small_model(tmp_path / "other", seed=5)
     bundles = ["--bundle", str(bundle_folder), str(other), "--device", "cpu"]
     assert main(["grade", *case_arguments(case_folder), "--output", str(tmp_path / "out"), *bundles]) == 0
     report = json.loads((tmp_path / "out" / REPORT).read_text(encoding="utf-8"))
@@ -79,8 +77,6 @@ def test_several_models_answer_together(case_folder, bundle_folder, tmp_path, ca
 
 
 def test_report_is_that_of_the_library(case_folder, bundle_folder, tmp_path):
-    from REACTKDLib.core.student.bundle import Bundle
-
     assert grade(case_folder, tmp_path / "r", bundle_folder, "--device", "cpu") == 0
     files = {m.value: case_folder / NAMES[m] for m in Modality}
     case = open_case(**files, segmentation=case_folder / SEGMENTATION)

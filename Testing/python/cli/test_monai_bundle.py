@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import subprocess
@@ -14,6 +13,7 @@ import torch
 
 from REACTKDLib import grade
 from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
+from support.result_rows import rows_of
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 #: `python -m monai.bundle` in a process that may not open a connection
@@ -52,8 +52,7 @@ def answers(bundle_folder, case_folder, tmp_path_factory) -> Path:
 
 
 def test_a_datalist_is_graded_with_the_numbers_of_grade(answers, bundle_folder, case_folder):
-    with (answers / "predictions.csv").open(newline="") as stream:
-        rows = {row["case"]: row for row in csv.DictReader(stream)}
+    rows = rows_of(answers, "predictions.csv")
     files = {name: case_folder / f"{name.upper()}.nii.gz" for name in ("ct", "fdg")}
     files["segmentation"] = case_folder / "segmentation.seg.nrrd"
     for name, more in (("whole", {"acetate": case_folder / "ACETATE.nii.gz"}), ("part", {})):

@@ -24,6 +24,7 @@ from REACTKDTrainLib import evaluate, open_cohort
 from REACTKDTrainLib.__main__ import main as train_main
 from REACTKDTrainLib.study.compare_runs import compare_runs
 from support.kidney_phantoms import KIDNEY, MASS_HU, TASK_FILE, with_classes, write_case, write_cohort
+from support.result_rows import rows_of
 from support.small_training import QUICK
 
 #: of the built-in task; none of it may reach a reader of another one
@@ -106,8 +107,7 @@ def test_it_grades_a_list_and_a_case_of_the_other_task_is_refused_there(run, tmp
     words = ["--worklist", cohort, "--device", "cpu", "--output"]
     done = call_command("batch", "--bundle", run / "bundle", *words, tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    with open(tmp_path / "out" / "results.csv", newline="") as stream:
-        rows = {row["case"]: row for row in csv.DictReader(stream)}
+    rows = rows_of(tmp_path / "out")
     assert {name: row["grade"] for name, row in rows.items()} == {"case0": "benign", "case1": "malignant"}
     assert "p_benign" in rows["case0"] and "p_well" not in rows["case0"]
     own = compare_runs(run, run, "ct", "folds", draws=50)
@@ -116,8 +116,8 @@ def test_it_grades_a_list_and_a_case_of_the_other_task_is_refused_there(run, tmp
     assert found["n"] == 2 and set(found["grades"]) == {"benign", "malignant"}
     refused = call_command("batch", *words, tmp_path / "hcc")
     assert refused.returncode == 2  # the shipped model asks for a liver
-    with open(tmp_path / "hcc" / "results.csv", newline="") as stream:
-        assert all("No segment is recognized as the liver" in row["reason"] for row in csv.DictReader(stream))
+    reasons = [row["reason"] for row in rows_of(tmp_path / "hcc").values()]
+    assert reasons and all("No segment is recognized as the liver" in reason for reason in reasons)
 
 
 @pytest.mark.parametrize(("organ", "lesion"), [("organ", "lesions"), ("kidney", "mass"), ("liver", "tumor")])

@@ -16,6 +16,7 @@ may not have reported an error. A test that provokes one looks at it and calls `
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -117,9 +118,9 @@ def scene(application: Any) -> Any:
 @pytest.fixture(scope="session")
 def phantom_case() -> Any:
     """A small digital phantom with CT, FDG, acetate and masks."""
-    from REACTKDLib.core.phantom import acquire, draw_patient
+    from support.panel_steps import small_phantom
 
-    return acquire(draw_patient(seed=1, biology="independent"), size="small").case
+    return small_phantom(1)
 
 
 @pytest.fixture
@@ -133,13 +134,9 @@ def phantom_nodes(scene: Any, phantom_case: Any) -> Any:
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a model with random weights that answers at once: for all that is not about the answer itself."""
-    from REACTKDLib.core.student.bundle import Bundle
-    from support.small_models import metadata_for, random_student
+    from support.small_models import write_small_model
 
-    folder = tmp_path_factory.mktemp("model") / "small"
-    student = random_student()
-    Bundle.save(folder, student, metadata_for(student))
-    return folder
+    return write_small_model(tmp_path_factory.mktemp("model") / "small")
 
 
 @pytest.fixture
@@ -160,12 +157,18 @@ def context(widget: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory: Any) -> Path:
-    """A model with random weights on a coarse grid: what is tested here is not what it says."""
-    from REACTKDLib.core.student.bundle import Bundle
-    from support.small_models import metadata_for, random_student
+def phantom_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six small phantoms, a folder for each."""
+    from support.case_files import write_case
+    from support.panel_steps import CASES, small_phantom
 
-    folder = tmp_path_factory.mktemp("bundle") / "model"
-    student = random_student()
-    Bundle.save(folder, student, metadata_for(student))
-    return folder
+    root = tmp_path_factory.mktemp("phantoms")
+    for seed, name in enumerate(CASES, start=1):
+        write_case(small_phantom(seed), root / name)
+    return root
+
+
+@pytest.fixture
+def folder(phantom_files: Path, tmp_path: Path) -> Path:
+    """The six of them, for one test to write beside."""
+    return Path(shutil.copytree(phantom_files, tmp_path / "cohort"))

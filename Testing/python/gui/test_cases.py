@@ -12,61 +12,17 @@ import numpy as np
 import pytest
 import slicer
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog
 
-from support.case_files import write_case
 from support.edits import ball, erase, mask_of, paint
-from support.panel_steps import choose_model, wait_for_grade
+from support.panel_steps import CASES, GRADE_S, at_hand, choose_model, grade, open_folder, wait_for_grade
 from support.read_only import read_only
 
-PATIENCE_S = 600  # a grade takes a second or two; a busy machine may need far longer
-CASES = [f"case {n}" for n in range(1, 7)]
 CASE, GRADE, CONFIDENCE, READER, DONE, CHECKS, IMAGES = range(7)
-
-
-@pytest.fixture(scope="session")
-def phantom_files(tmp_path_factory: Any) -> Path:
-    """Six small phantoms, a folder for each."""
-    from REACTKDLib.core.phantom import acquire, draw_patient
-
-    root = tmp_path_factory.mktemp("phantoms")
-    for seed, name in enumerate(CASES, start=1):
-        write_case(acquire(draw_patient(seed=seed, biology="independent"), size="small").case, root / name)
-    return root
-
-
-@pytest.fixture
-def folder(phantom_files: Path, tmp_path: Path) -> Path:
-    """The six of them, for one test to write beside."""
-    shutil.copytree(phantom_files, tmp_path / "cohort")
-    return tmp_path / "cohort"
-
-
-def open_folder(user: Any, monkeypatch: Any, folder: Path) -> None:
-    """Click the button and choose the folder in the dialog."""
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(folder)))
-    if not user.sees("openFolderButton"):
-        user.toggle_section("casesSection")
-    user.application.window.set_panel_width(640)  # all columns of the table have room
-    user.click("openFolderButton")
 
 
 def press(user: Any, key: Any) -> None:
     """A key together with Ctrl, wherever the focus is."""
     user.press_shortcut(key, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
-
-
-def at_hand(user: Any, widget: Any, name: str) -> Any:
-    """Wait until this case is open, and return its nodes."""
-    context = widget.panel.context
-    user.wait_until(lambda: context.nodes is not None and context.state.case_id == name, PATIENCE_S, f"case {name}")
-    return context.nodes
-
-
-def grade(user: Any) -> None:
-    """Click Grade and wait for the answer."""
-    user.click("gradeButton")
-    user.wait_until(lambda: user.find("gradeButton").enabled and user.sees("gradeLabel"), PATIENCE_S, "a grade")
 
 
 def volumes() -> int:
@@ -91,12 +47,12 @@ def says(user: Any, words: str) -> bool:
 
 @pytest.mark.parametrize("count", [2, pytest.param(6, marks=pytest.mark.slow)])
 def test_a_list_from_the_first_look_to_the_next_day(
-    count: int, application: Any, user: Any, widget: Any, folder: Path, model: Path, monkeypatch: Any
+    count: int, application: Any, user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any
 ) -> None:
     cases = CASES[:count]
     for name in CASES[count:]:
         shutil.rmtree(folder / name)
-    choose_model(user, model)
+    choose_model(user, small_model)
     before = {path: path.read_bytes() for path in folder.rglob("*.nrrd")}
     user.toggle_section("casesSection")
     user.screenshot("cases-none")
@@ -157,7 +113,7 @@ def test_a_list_from_the_first_look_to_the_next_day(
     application.close()
     application.select_module("REACTKD")
     again = application.modules["REACTKD"].widgetRepresentation().self()
-    choose_model(user, model)
+    choose_model(user, small_model)
     open_folder(user, monkeypatch, folder)
     assert user.rows("casesTable") == table
     assert row(user, 1) == [*shown[:READER], "Well", "yes", *shown[CHECKS:]]
@@ -171,11 +127,11 @@ def test_a_list_from_the_first_look_to_the_next_day(
 
 
 def test_an_earlier_answer_is_seen_when_the_case_is_opened_again(
-    user: Any, widget: Any, folder: Path, model: Path, monkeypatch: Any
+    user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any
 ) -> None:
     for name in CASES[2:]:
         shutil.rmtree(folder / name)
-    choose_model(user, model)
+    choose_model(user, small_model)
     open_folder(user, monkeypatch, folder)
     user.toggle_section("reportSection")
     user.click("nextCaseButton")
@@ -204,7 +160,7 @@ def test_an_earlier_answer_is_seen_when_the_case_is_opened_again(
     assert "the masks changed" in user.text("stateLabel") and "(old masks)" in row(user, 0)[GRADE]
     user.type("modelPathEdit", "")
     assert "the masks and the model changed" in user.text("stateLabel")
-    choose_model(user, model)
+    choose_model(user, small_model)
     grade(user)
     assert not user.sees("stateLabel") and "(old masks)" not in row(user, 0)[GRADE]
 
@@ -277,21 +233,21 @@ def correct(nodes: Any) -> dict[str, np.ndarray]:
 
 
 def test_a_case_is_graded_as_it_opens_if_wished(
-    user: Any, widget: Any, folder: Path, model: Path, monkeypatch: Any
+    user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any
 ) -> None:
-    choose_model(user, model)
+    choose_model(user, small_model)
     for name in CASES[2:]:
         shutil.rmtree(folder / name)
     open_folder(user, monkeypatch, folder)
     user.click("gradeOnOpeningCheckBox")  # in the section that choose_model opened
     user.click("nextCaseButton")
-    user.wait_until(lambda: row(user, 0)[GRADE], PATIENCE_S, "the first grade")
+    user.wait_until(lambda: row(user, 0)[GRADE], GRADE_S, "the first grade")
     controller = widget.panel.context.controller
     user.wait_until(
-        lambda: not controller.busy and not controller.dispatcher.waiting, PATIENCE_S, "the second, read ahead"
+        lambda: not controller.busy and not controller.dispatcher.waiting, GRADE_S, "the second, read ahead"
     )
     user.click("nextCaseButton")
-    user.wait_until(lambda: row(user, 1)[GRADE], PATIENCE_S, "the second grade")
+    user.wait_until(lambda: row(user, 1)[GRADE], GRADE_S, "the second grade")
     user.click("gradeOnOpeningCheckBox")
     assert widget.panel.context.report.case == CASES[1]
     assert controller.answer.encoder_calls == 0, "it was encoded while the first was looked at"
@@ -350,12 +306,12 @@ def test_what_is_wrong_with_a_list_is_said(user: Any, widget: Any, folder: Path,
     open_folder(user, monkeypatch, folder)
     assert row(user, 1)[CHECKS] == "incomplete"
     user.click("nextCaseButton")
-    user.wait_until(lambda: "cannot be opened" in user.text("casesMessageLabel"), PATIENCE_S, "the reason")
+    user.wait_until(lambda: "cannot be opened" in user.text("casesMessageLabel"), GRADE_S, "the reason")
     assert row(user, 0)[CHECKS] == "failed" and widget.panel.context.nodes is None
     assert not user.find("gradeButton").enabled
     user.screenshot("cases-broken")
     user.click("nextCaseButton")
-    user.wait_until(lambda: "draw the masks" in user.text("casesMessageLabel"), PATIENCE_S, "the second case")
+    user.wait_until(lambda: "draw the masks" in user.text("casesMessageLabel"), GRADE_S, "the second case")
     assert volumes() == 3
 
 
@@ -407,9 +363,9 @@ def test_reload_over_edits(application: Any, user: Any, widget: Any, folder: Pat
 
 
 def test_keys_grade_and_go_on_and_belong_to_the_module_on_show(
-    application: Any, user: Any, widget: Any, folder: Path, model: Path, monkeypatch: Any
+    application: Any, user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any
 ) -> None:
-    choose_model(user, model)
+    choose_model(user, small_model)
     press(user, Qt.Key.Key_M)
     press(user, Qt.Key.Key_1)
     press(user, Qt.Key.Key_D)
@@ -423,10 +379,10 @@ def test_keys_grade_and_go_on_and_belong_to_the_module_on_show(
     at_hand(user, widget, CASES[0])
 
     review = widget.panel.reading.review
-    for key, grade in ((Qt.Key.Key_1, "well"), (Qt.Key.Key_2, "moderate"), (Qt.Key.Key_3, "poor")):
+    for key, chosen in ((Qt.Key.Key_1, "well"), (Qt.Key.Key_2, "moderate"), (Qt.Key.Key_3, "poor")):
         press(user, key)
-        assert review.of(CASES[0]).reader_grade == grade, "the reader's own"
-        assert user.text("readerComboBox").lower() == row(user, 0)[READER].lower() == grade
+        assert review.of(CASES[0]).reader_grade == chosen, "the reader's own"
+        assert user.text("readerComboBox").lower() == row(user, 0)[READER].lower() == chosen
     assert widget.panel.context.report is None and row(user, 0)[GRADE] == "", "and not the model's"
     press(user, Qt.Key.Key_M)
     wait_for_grade(user)
@@ -453,9 +409,9 @@ def test_a_list_in_a_folder_that_cannot_be_written(user: Any, widget: Any, folde
 
 
 def test_a_batch_with_a_broken_case_and_a_stop(
-    user: Any, widget: Any, folder: Path, model: Path, monkeypatch: Any
+    user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any
 ) -> None:
-    choose_model(user, model)
+    choose_model(user, small_model)
     for name in CASES[4:]:
         shutil.rmtree(folder / name)
     (folder / CASES[1] / "CT.nii.gz").write_text("no image")
@@ -464,14 +420,14 @@ def test_a_batch_with_a_broken_case_and_a_stop(
     open_folder(user, monkeypatch, folder)
     user.click("batchButton")
     assert user.find("cancelBatchButton").enabled and not user.find("batchButton").enabled
-    user.wait_until(lambda: row(user, 0)[GRADE], PATIENCE_S, "the first grade")
+    user.wait_until(lambda: row(user, 0)[GRADE], GRADE_S, "the first grade")
     user.screenshot("batch-running")
     user.click("cancelBatchButton")
     user.wait_until(lambda: user.find("batchButton").enabled, 1.5, "the stop")
     assert "stopped" in user.text("batchLabel")
     assert row(user, 3)[GRADE] == ""
     user.click("batchButton")
-    user.wait_until(lambda: user.find("batchButton").enabled, PATIENCE_S, "the end")
+    user.wait_until(lambda: user.find("batchButton").enabled, GRADE_S, "the end")
     assert "1 failed" in user.text("batchLabel")
     assert [bool(line[GRADE]) for line in user.rows("casesTable")] == [True, False, True, True]
     assert row(user, 1)[CHECKS] == "failed"

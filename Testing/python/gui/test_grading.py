@@ -240,13 +240,11 @@ def test_the_worker_gets_ready_before_the_click(user: Any, nodes: Any, context: 
 
 def test_several_models_answer_as_one(user: Any, nodes: Any, context: Any, small_model: Any, tmp_path: Any) -> None:
     """The mean of the members, how far they lie apart, and nothing that a mean of probabilities does not have."""
-    from REACTKDLib.core.student.bundle import Bundle
     from REACTKDLib.core.student.ensemble import MEMBERS, write_ensemble
-    from support.small_models import metadata_for, random_student
+    from support.small_models import write_small_model
 
     for seed in (1, 2):
-        student = random_student(seed)
-        Bundle.save(tmp_path / MEMBERS / f"fold{seed}", student, metadata_for(student))
+        write_small_model(tmp_path / MEMBERS / f"fold{seed}", seed)
     write_ensemble(tmp_path, ["fold1", "fold2"])
     context.use_bundle(tmp_path)
     grade(user)

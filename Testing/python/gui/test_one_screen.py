@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from support.case_files import write_case
 from support.edits import mask_of, paint
-from support.panel_steps import GRADE_S, grade, wait_for_grade
+from support.panel_steps import GRADE_S, at_hand, grade, wait_for_grade
 
 VERDICT = ("gradeLabel", "probabilityWidget", "clinicalUseLabel")
 READER = ("readerComboBox", "reviewedCheckBox", "reviewedNextButton")
@@ -62,7 +62,7 @@ def test_verdict_grade_of_the_reader_and_table_without_scrolling(
     user.open_section("casesSection")
     user.click("openFolderButton")
     user.click("nextCaseButton")
-    user.wait_until(lambda: context.nodes is not None and context.state.case_id == "case 1", GRADE_S, "the case")
+    at_hand(user, widget, "case 1")
     grade(user)
     user.click("gradeButton")
     wait_for_grade(user)

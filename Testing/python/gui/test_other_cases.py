@@ -9,7 +9,7 @@ import slicer
 
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.reading_layout import own_composites, users_composites
-from support.panel_steps import grade, segments_as_bytes
+from support.panel_steps import grade, segments_as_bytes, small_phantom
 
 
 def legends() -> list[Any]:
@@ -28,10 +28,9 @@ def shown_segmentations() -> set[str]:
 @pytest.fixture
 def second(scene: Any, nodes: Any) -> Any:
     """Another patient in the scene, beside `nodes`."""
-    from REACTKDLib.core.phantom import acquire, draw_patient
     from REACTKDLib.scene.case import nodes_from_case
 
-    return nodes_from_case(scene, acquire(draw_patient(seed=2, biology="independent"), size="small").case)
+    return nodes_from_case(scene, small_phantom(2))
 
 
 def choose(user: Any, context: Any, case: Any) -> None:

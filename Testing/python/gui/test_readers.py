@@ -18,32 +18,21 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit
 
 from REACTKDLib.core.review.readers import reader_folder, reading_order
-from support.case_files import write_case
 from support.edits import mask_of, paint
 from support.killed import PATH
-from support.panel_steps import choose_model
+from support.panel_steps import CASES as ALL_CASES
+from support.panel_steps import GRADE_S, at_hand, choose_model, open_folder
 
-PATIENCE_S = 600
-CASES = ["case 1", "case 2"]
+CASES = ALL_CASES[:2]
 GRADE, CONFIDENCE, READER, DONE = 1, 2, 3, 4
 
 
-@pytest.fixture(scope="module")
-def phantom_files(tmp_path_factory: Any) -> Path:
-    """Two small phantoms."""
-    from REACTKDLib.core.phantom import acquire, draw_patient
-
-    root = tmp_path_factory.mktemp("phantoms")
-    for seed, name in enumerate(CASES, start=1):
-        write_case(acquire(draw_patient(seed=seed), size="small").case, root / name)
-    return root
-
-
 @pytest.fixture
-def folder(phantom_files: Path, tmp_path: Path) -> Path:
-    """The two of them, for one test to write beside."""
-    shutil.copytree(phantom_files, tmp_path / "cohort")
-    return tmp_path / "cohort"
+def folder(folder: Path) -> Path:
+    """Two small phantoms."""
+    for name in ALL_CASES[2:]:
+        shutil.rmtree(folder / name)
+    return folder
 
 
 def answer_dialog(text: str | None, seen: list[str]) -> None:
@@ -64,20 +53,6 @@ def answer_dialog(text: str | None, seen: list[str]) -> None:
 
     timer.connect("timeout()", answer)
     timer.start(20)
-
-
-def open_folder(user: Any, monkeypatch: Any, folder: Path) -> None:
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(folder)))
-    if not user.sees("openFolderButton"):
-        user.toggle_section("casesSection")
-    user.application.window.set_panel_width(640)  # all columns of the table have room
-    user.click("openFolderButton")
-
-
-def at_hand(user: Any, widget: Any, name: str) -> Any:
-    context = widget.panel.context
-    user.wait_until(lambda: context.nodes is not None and context.state.case_id == name, PATIENCE_S, f"case {name}")
-    return context.nodes
 
 
 def cases_on_disk(folder: Path) -> dict[str, Any]:
@@ -146,7 +121,7 @@ def test_two_readers_and_two_processes_on_one_list(
     answer_dialog("Anna", asked)
     user.click("changeReaderButton")
     answer_dialog(None, asked)
-    user.wait_until(lambda: user.find("changeReaderButton").enabled, PATIENCE_S, "the case to be there")
+    user.wait_until(lambda: user.find("changeReaderButton").enabled, GRADE_S, "the case to be there")
     user.click("changeReaderButton")
     nodes = at_hand(user, widget, CASES[0])
     assert user.text("readerNameLabel") == "Anna" and user.find("commentEdit").plainText == "capsule?"
@@ -174,7 +149,7 @@ def test_a_study_hides_every_answer_until_the_grade_stands(
     open_folder(user, monkeypatch, folder)
     user.click("gradeOnOpeningCheckBox")
     user.click("nextCaseButton")  # graded before the study, and so stored in the review
-    user.wait_until(lambda: user.rows("casesTable")[0][GRADE], PATIENCE_S, "a grade")
+    user.wait_until(lambda: user.rows("casesTable")[0][GRADE], GRADE_S, "a grade")
     user.toggle_section("readerSection")
     user.type("seedSpinBox", "7")
     user.click("studyCheckBox")
@@ -203,7 +178,7 @@ def test_a_study_hides_every_answer_until_the_grade_stands(
     user.choose("readerComboBox", "Well")
     user.screenshot("study-hidden", of="window")
     user.click("gradeButton")
-    user.wait_until(lambda: user.sees("gradeLabel") and not context.busy, PATIENCE_S, "the answer")
+    user.wait_until(lambda: user.sees("gradeLabel") and not context.busy, GRADE_S, "the answer")
     user.screenshot("study-shown", of="window")
     line = user.rows("casesTable")[0]
     assert line[GRADE] and not context.answer_hidden and user.rows("casesTable")[1][GRADE] == ""

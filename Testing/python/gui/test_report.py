@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QFileDialog
 from host.pictures import missing_rendering
 from REACTKDLib.core.modality import Modality
 from support.edits import ball, erase, mask_of, paint
-from support.panel_steps import choose_model, grade, wait_for_annotations
+from support.panel_steps import choose_model, grade, wait_for_annotations, wait_for_inputs
 
 PATIENCE_S = 600  # a grade takes a second or two; a busy machine may need far longer
 
@@ -26,15 +26,13 @@ def save_as(monkeypatch: Any, path: Path) -> None:
 
 
 @pytest.fixture
-def graded(user: Any, phantom_nodes: Any, model: Path) -> Any:
+def graded(user: Any, phantom_nodes: Any, small_model: Path) -> Any:
     """A graded phantom, and the section open."""
-    choose_model(user, model)
-    selector = user.find("segmentationSelector")
-    user.wait_until(lambda: selector.currentNode() is phantom_nodes.segmentation, what="recognition")
+    choose_model(user, small_model)
+    wait_for_inputs(user, phantom_nodes)
     user.toggle_section("reportSection")
     assert not user.find("savePageButton").enabled
-    user.click("gradeButton")
-    user.wait_until(lambda: user.find("gradeButton").enabled and user.sees("gradeLabel"), PATIENCE_S, "a grade")
+    grade(user)
     return phantom_nodes
 
 
@@ -143,7 +141,7 @@ def test_masks_are_saved_as_they_are_drawn_and_nothing_where_it_cannot_be_writte
 
 @pytest.mark.slow
 def test_an_answer_goes_to_the_archive_as_dicom(
-    user: Any, context: Any, model: Path, tmp_path: Path, monkeypatch: Any
+    user: Any, context: Any, small_model: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
     import pydicom
 
@@ -152,7 +150,7 @@ def test_an_answer_goes_to_the_archive_as_dicom(
     phantom = ["phantom", "--grade", "poor", "--seed", "7", "--size", "small", "--output", str(tmp_path / "phantom")]
     assert command_line([*phantom, "--dicom"]) == 0
     (tmp_path / "list.csv").write_text("case,ct,segmentation\nA,phantom/CT,phantom/segmentation.dcm\n")
-    choose_model(user, model)
+    choose_model(user, small_model)
     user.toggle_section("reportSection")
     context.reading.open_list(tmp_path / "list.csv")
     user.toggle_section("casesSection")

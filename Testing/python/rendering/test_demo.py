@@ -14,8 +14,7 @@ import pytest
 from demo.hospital import write_patient
 from demo.run_demo import main
 from REACTKDLib.core.reports.report import report_schema
-from REACTKDLib.core.student.bundle import Bundle
-from support.small_models import metadata_for, random_student
+from support.small_models import write_small_model
 
 pytestmark = pytest.mark.rendering
 
@@ -26,10 +25,7 @@ LEFT = {"report.json", "regions.csv", "axial.png", "coronal.png", "volume.png", 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory) -> Path:
     """A model folder with random weights, on disk."""
-    folder = tmp_path_factory.mktemp("model") / "random"
-    student = random_student()
-    Bundle.save(folder, student, metadata_for(student))
-    return folder
+    return write_small_model(tmp_path_factory.mktemp("model") / "random")
 
 
 @pytest.fixture(scope="module")

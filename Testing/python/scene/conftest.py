@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from support.scene_cases import make_case
@@ -57,6 +60,39 @@ def dispatcher(worker):
     made = JobDispatcher(worker)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def three_cases(tmp_path_factory) -> Path:
+    """A folder of three small cases: a, b, c."""
+    from support.reading_steps import write_cases
+
+    return write_cases(tmp_path_factory.mktemp("files"), "a", "b", "c")
+
+
+@pytest.fixture
+def listed(three_cases, tmp_path) -> Path:
+    """The three of them, for one test to write beside."""
+    return Path(shutil.copytree(three_cases, tmp_path / "cases"))
+
+
+@pytest.fixture
+def start(scene, worker):
+    """A function that begins to read a list under a name. Each after the first has a process of its own."""
+    from REACTKDLib.core.worker.dispatcher import JobDispatcher
+    from REACTKDLib.scene.reading import Reading
+
+    started = []
+
+    def begin(path: Path, reader: str = "") -> Reading:
+        started.append(Reading(scene, JobDispatcher(None if started else worker)))
+        started[-1].read_as(reader)
+        started[-1].open_list(path)
+        return started[-1]
+
+    yield begin
+    for reading in started:
+        reading.close()
 
 
 @pytest.fixture

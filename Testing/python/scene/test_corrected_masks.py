@@ -5,18 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
 from pathlib import Path
 
 import pytest
 
-from REACTKDLib.core.worker.dispatcher import JobDispatcher
-from REACTKDLib.scene.reading import Reading
 from support.case_files import write_case
-from support.edits import ball, mask_of, paint
-from support.scene_cases import make_case
+from support.reading_steps import edit, go, listed_case, tumor, write_cases
 
-SHAPE, SPACING = (22, 36, 40), (4.4, 4.6, 6.0)
 AT = "2026-01-01T00:00:00Z"
 OWN = "review.reactkd.masks"
 
@@ -25,9 +20,8 @@ OWN = "review.reactkd.masks"
 def files(tmp_path_factory) -> Path:
     """Two cases, and masks of somebody else with another tumor."""
     root = tmp_path_factory.mktemp("files")
-    write_case(make_case(SHAPE, SPACING), root / "cases" / "a")
-    shutil.copytree(root / "cases" / "a", root / "cases" / "b")
-    write_case(make_case(SHAPE, SPACING, lesions={}), root / "elsewhere")
+    write_cases(root / "cases", "a", "b")
+    write_case(listed_case(lesions={}), root / "elsewhere")
     return root
 
 
@@ -35,40 +29,6 @@ def files(tmp_path_factory) -> Path:
 def listed(files, tmp_path) -> Path:
     shutil.copytree(files, tmp_path / "x")
     return tmp_path / "x" / "cases"
-
-
-@pytest.fixture
-def start(scene, worker):
-    started = []
-
-    def begin(path: Path) -> Reading:
-        started.append(Reading(scene, JobDispatcher(None if started else worker)))
-        started[-1].open_list(path)
-        return started[-1]
-
-    yield begin
-    for reading in started:
-        reading.close()
-
-
-def go(reading: Reading, index: int) -> None:
-    reading.go_to(index)
-    end = time.monotonic() + 60
-    while reading.loader.busy:
-        assert time.monotonic() < end
-        reading.work()
-        time.sleep(0.005)
-
-
-def tumor_voxels(reading: Reading) -> int:
-    nodes = reading.loader.loaded.nodes
-    return int(mask_of(nodes.segmentation, "Tumor", nodes.reference).sum())
-
-
-def edit(reading: Reading) -> int:
-    nodes = reading.loader.loaded.nodes
-    paint(nodes.segmentation, "Tumor", ball(nodes.reference, (-20.0, 10.0, 50.0), 9.0), nodes.reference)
-    return tumor_voxels(reading)
 
 
 def record(listed: Path, file: str, case: str = "a") -> None:
@@ -110,15 +70,14 @@ def test_a_record_leads_nowhere_else(start, listed, lead):
     before, of_b = every_file(listed), (listed / OWN / "b.seg.nrrd").read_bytes()
     reading = start(listed)
     go(reading, 0)
-    listed_tumor = tumor_voxels(reading)
-    assert listed_tumor > 0 and "no file of this case in its own folder" in reading.message
+    assert tumor(reading).any() and "no file of this case in its own folder" in reading.message
     voxels = edit(reading)
     go(reading, 1)
-    assert tumor_voxels(reading) == 0, "b has its own corrected masks"
+    assert not tumor(reading).any(), "b has its own corrected masks"
     assert every_file(listed) == before and (listed / OWN / "b.seg.nrrd").read_bytes() == of_b
     assert reading.review.of("a").masks["file"] == f"{OWN}/a.seg.nrrd"
     go(reading, 0)
-    assert tumor_voxels(reading) == voxels and reading.message == ""
+    assert tumor(reading).sum() == voxels and reading.message == ""
 
 
 @pytest.mark.parametrize("target", ["elsewhere/segmentation.seg.nrrd", "cases/a/segmentation.seg.nrrd", "nowhere"])
@@ -129,13 +88,13 @@ def test_a_link_in_the_folder_is_neither_read_nor_followed(start, listed, target
     before = every_file(listed)
     reading = start(listed)
     go(reading, 0)
-    assert tumor_voxels(reading) > 0 and "no file of this case" in reading.message
+    assert tumor(reading).any() and "no file of this case" in reading.message
     voxels = edit(reading)
     go(reading, 1)
     assert every_file(listed) == before and not (listed.parent / "nowhere").exists()
     assert (listed / OWN / "a-2.seg.nrrd").is_file() and (listed / OWN / "a.seg.nrrd").is_symlink()
     go(reading, 0)
-    assert tumor_voxels(reading) == voxels
+    assert tumor(reading).sum() == voxels
 
 
 @pytest.mark.parametrize("target", ["elsewhere", "cases/a", "loop"])
@@ -145,7 +104,7 @@ def test_a_folder_that_is_a_link_is_not_written_into(start, listed, target):
     before = every_file(listed)
     reading = start(listed)
     go(reading, 0)
-    assert tumor_voxels(reading) > 0
+    assert tumor(reading).any()
     edit(reading)
     go(reading, 1)
     assert reading.question is not None and "is a link to another place" in reading.question.text
@@ -181,7 +140,7 @@ def test_a_list_that_names_files_in_its_own_folder_keeps_them(start, listed):
     assert own.read_bytes() == before
     assert reading.review.of("a").masks["file"] == "list.csv.reactkd.masks/a-2.seg.nrrd"
     go(reading, 0)
-    assert tumor_voxels(reading) == voxels
+    assert tumor(reading).sum() == voxels
 
 
 def test_a_second_window_takes_no_name_of_another_case(start, listed):

@@ -186,12 +186,12 @@ def test_the_real_series(scene, case, monkeypatch):
     monkeypatch.setattr(slicer, "dicomDatabase", Database(paths), raising=False)
     becquerel = volume.array / np.float32(4.2111e-4)
     node = load(scene, paths, becquerel)
-    from REACTKDLib.core.files.dicom.loaded_pet import ratio_to_files
-    from REACTKDLib.scene.pet_source import understood
+    from REACTKDLib.core.files.dicom.loaded_pet import ratio_to_files, understood
+    from REACTKDLib.scene.dicom_origin import files_of
     from REACTKDLib.scene.volumes import volume_from_node
 
     assert ratio_to_files(slicer.util.arrayFromVolume(node), [str(p) for p in paths]) == pytest.approx(1.0, abs=1e-3)
-    read, findings = understood(node, volume_from_node(node), Modality.FDG)
+    read, findings = understood(volume_from_node(node), None, files_of(node), Modality.FDG)
     assert read.unit is Unit.SUVBW and findings == []
     assert float(read.array.max()) == pytest.approx(51.1, abs=0.1)
 

@@ -29,14 +29,14 @@ from REACTKDLib.scene.parameter_node import (
     write_inputs,
     write_report,
 )
+from REACTKDLib.scene.script_runner import RunState
 from REACTKDLib.scene.segments import choose_segments
 from REACTKDLib.scene.session import SceneSession
-from REACTKDLib.scene.state import GradingState
 from support.edits import erase, mask_of, paint
 from support.kidney_phantoms import KIDNEY
 from support.scene_cases import make_case, make_result
 from support.scene_files import load_scene, save_scene
-from support.small_models import metadata_for, random_student
+from support.worker_runs import save_small_model
 from support.worlds import bending_transform, linear_transform, rigid
 
 
@@ -50,10 +50,7 @@ def dispatcher() -> Iterator[JobDispatcher]:
 @pytest.fixture(scope="module")
 def small_model(tmp_path_factory) -> jobs.Model:
     """A student so small that it answers at once; the shipped one is used where it must be caught at work."""
-    student = random_student()
-    folder = tmp_path_factory.mktemp("model") / "small"
-    Bundle.save(folder, student, metadata_for(student))
-    return jobs.Model(str(folder), "cpu")
+    return save_small_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture
@@ -85,7 +82,7 @@ def start_computing(controller: GradingController, nodes: CaseNodes) -> None:
 def graded(controller: GradingController, nodes: CaseNodes, **options: object) -> GradingController:
     controller.grade(nodes, **options)
     run(controller)
-    assert controller.state is GradingState.IDLE, controller.error
+    assert controller.state is RunState.IDLE, controller.error
     return controller
 
 
@@ -106,9 +103,9 @@ def test_grades_a_case_and_writes_its_results(controller, nodes):
     controller.state_changed.connect(states.append)
     controller.result_changed.connect(reports.append)
     controller.grade(nodes, case_id="one")
-    assert controller.state is GradingState.RUNNING and controller.report is None
+    assert controller.state is RunState.RUNNING and controller.report is None
     run(controller)
-    assert states == [GradingState.RUNNING, GradingState.IDLE]
+    assert states == [RunState.RUNNING, RunState.IDLE]
     assert reports == [controller.report] and controller.report.case == "one"
     assert controller.answer.encoder_calls == 3 and controller.answer.read_anew
     assert outputs_of(controller.parameter_node) is not None
@@ -138,7 +135,7 @@ def test_a_mask_edit_is_noticed_and_graded_without_the_encoder(controller, nodes
     assert controller.masks_changed()
     controller.regrade()
     run(controller)
-    assert controller.state is GradingState.IDLE and not controller.masks_changed()
+    assert controller.state is RunState.IDLE and not controller.masks_changed()
     assert controller.answer.encoder_calls == 0 and not controller.answer.read_anew
     assert len(controller.report.regions) == len(first.regions) - 1
     assert controller.scene.GetNumberOfNodes() == count
@@ -174,7 +171,7 @@ def test_what_if_of_an_unknown_region_fails_in_a_sentence(controller, nodes):
     graded(controller, nodes)
     controller.what_if(mute=["Lesion 99"])
     run(controller)
-    assert controller.state is GradingState.FAILED and "no region 'Lesion 99'" in controller.error
+    assert controller.state is RunState.FAILED and "no region 'Lesion 99'" in controller.error
     graded(controller, nodes)
     assert controller.error is None
 
@@ -197,7 +194,7 @@ def test_cancel_leaves_the_scene_as_it_was(controller, nodes, phase):
     controller.cancel()
     run(controller)
     assert time.monotonic() - started < 1.0
-    assert controller.state is GradingState.IDLE and controller.error is None
+    assert controller.state is RunState.IDLE and controller.error is None
     assert controller.scene.GetNumberOfNodes() == count and parameter_nodes(controller.scene) == []
     assert controller.report is None and (not reports or reports[-1] is None)
     graded(controller, nodes)
@@ -224,7 +221,7 @@ def test_an_input_removed_while_it_runs(controller, nodes, when, monkeypatch):
     assert controller.busy
     scene.RemoveNode(nodes.volumes[Modality.FDG])
     run(controller)
-    assert controller.state is GradingState.FAILED and controller.error_code == "input-gone"
+    assert controller.state is RunState.FAILED and controller.error_code == "input-gone"
     assert parameter_nodes(scene) == [] and scene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 0
     assert controller.report is None
     left = CaseNodes({m: n for m, n in nodes.volumes.items() if m is not Modality.FDG}, nodes.segmentation)
@@ -240,7 +237,7 @@ def test_scene_close(controller, nodes, case, when, monkeypatch):
     if when == "after":
         run(controller)
     controller.scene.Clear(0)
-    assert controller.state is GradingState.IDLE and controller.error is None and not controller.busy
+    assert controller.state is RunState.IDLE and controller.error is None and not controller.busy
     assert controller.report is None and controller.parameter_node is None
     for _ in range(20):
         controller.poll()
@@ -253,7 +250,7 @@ def test_two_runs_after_a_failure(controller, nodes, case):
     count = controller.scene.GetNumberOfNodes()
     controller.grade(nodes)
     run(controller)
-    assert controller.state is GradingState.FAILED and controller.error_code == "no-liver"
+    assert controller.state is RunState.FAILED and controller.error_code == "no-liver"
     assert controller.error == "The liver segment is empty; draw the liver, or choose the segment that holds it."
     assert controller.scene.GetNumberOfNodes() == count
     paint(nodes.segmentation, "Liver", liver, nodes.reference)
@@ -286,7 +283,7 @@ def test_a_bending_transform_is_refused_with_the_reason(controller, nodes, bent)
     node.SetAndObserveTransformNodeID(bending_transform(controller.scene).GetID())
     controller.grade(nodes)
     run(controller)
-    assert controller.state is GradingState.FAILED and controller.error_code == "non-linear-transform"
+    assert controller.state is RunState.FAILED and controller.error_code == "non-linear-transform"
     assert "bends space" in controller.error and "harden" in controller.error and "\n" not in controller.error
 
 
@@ -335,12 +332,12 @@ def test_a_worker_that_dies_is_told_in_one_sentence_and_comes_back(controller, n
     os.kill(dispatcher.client.process_id, signal.SIGKILL)
     controller.regrade()  # the case is lost with the process: it is read anew
     run(controller)
-    assert controller.state in (GradingState.IDLE, GradingState.FAILED)
-    if controller.state is GradingState.FAILED:  # the job had been sent already
+    assert controller.state in (RunState.IDLE, RunState.FAILED)
+    if controller.state is RunState.FAILED:  # the job had been sent already
         assert controller.error_code == "worker-died" and controller.error.count(". ") == 0
         controller.regrade()
         run(controller)
-    assert controller.state is GradingState.IDLE and controller.answer.encoder_calls == 3
+    assert controller.state is RunState.IDLE and controller.answer.encoder_calls == 3
 
 
 def test_closed_while_running_nothing_is_left_of_it(scene, nodes):
@@ -368,7 +365,7 @@ def test_no_poll_takes_long(controller, scene):
         controller.poll()
         longest = max(longest, time.thread_time() - started)
         time.sleep(0.003)
-    assert controller.state is GradingState.IDLE, controller.error
+    assert controller.state is RunState.IDLE, controller.error
     assert longest < 0.1
 
 
@@ -385,7 +382,7 @@ def test_a_listener_may_leave_the_case_or_let_events_run(controller, nodes):
     controller.result_changed.connect(leave)
     controller.grade(nodes)
     run(controller)
-    assert left and controller.report is None and controller.state is GradingState.IDLE
+    assert left and controller.report is None and controller.state is RunState.IDLE
     assert controller.scene.GetNumberOfNodes() == count
     assert graded(controller, nodes).report is not None
 

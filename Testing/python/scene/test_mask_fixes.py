@@ -12,13 +12,13 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.masks.fixes import split_lesions
 from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.script_runner import RunState
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments, mask_on
-from REACTKDLib.scene.state import GradingState
 from REACTKDLib.scene.terminology import codes_of
 from support.edits import erase, mask_of, paint
 from support.kidney_phantoms import KIDNEY
 from support.mask_fixers import run
-from support.worlds import linear_transform, rigid
+from support.worlds import linear_transform, matrix_of, rigid
 
 
 def bytes_of(segmentation) -> dict[str, bytes]:
@@ -42,17 +42,9 @@ def with_stray_lesion(nodes: CaseNodes) -> tuple[np.ndarray, Finding]:
     stray = np.zeros(mask_of(nodes.segmentation, "Tumor", nodes.reference).shape, bool)
     stray[1:4, 1:5, 1:6] = True
     paint(nodes.segmentation, "Tumor", stray, nodes.reference)
-    matrix = slicer.util.arrayFromVTKMatrix(_matrix(nodes.reference))
+    matrix = matrix_of(nodes.reference)
     place = (matrix @ [3.0, 2.5, 2.0, 1.0])[:3]
     return stray, Finding("lesion-outside-liver", "warning", "A lesion lies outside.", tuple(place))
-
-
-def _matrix(node):
-    import vtk
-
-    matrix = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(matrix)
-    return matrix
 
 
 def test_proposed_accepted_undone(fixer, nodes):
@@ -114,7 +106,7 @@ def test_a_fault_that_is_mended_already(fixer, nodes):
     count = nodes_in(fixer.scene)
     fixer.propose(nodes, choose_segments(nodes.segmentation), finding)
     run(fixer)
-    assert fixer.state is GradingState.FAILED and "any more" in fixer.error and fixer.proposal is None
+    assert fixer.state is RunState.FAILED and "any more" in fixer.error and fixer.proposal is None
     assert nodes_in(fixer.scene) == count
 
 
@@ -151,7 +143,7 @@ def test_split_into_lesions_and_back(fixer, nodes):
     fixer.accept()
     fixer.split(nodes, now, "Lesion_2")
     run(fixer)
-    assert fixer.state is GradingState.FAILED and "one lesion" in fixer.error
+    assert fixer.state is RunState.FAILED and "one lesion" in fixer.error
 
 
 def test_lesions_of_another_organ_are_tagged_as_its_own(fixer, nodes):

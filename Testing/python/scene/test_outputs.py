@@ -20,7 +20,7 @@ from REACTKDLib.scene.segments import SegmentChoice
 from REACTKDLib.scene.session import SceneSession, grade_in_scene
 from support.scene_cases import HandMadeGrader, make_case, make_result, with_measures
 from support.small_models import small_bundle
-from support.worlds import linear_transform, rigid
+from support.worlds import linear_transform, matrix_of, rigid
 
 
 def _grade(scene, nodes, grader=None, **options):
@@ -33,7 +33,7 @@ def _snapshot(node) -> tuple:
     content: list = [node.GetName(), node.GetTransformNodeID(), node.GetNumberOfDisplayNodes()]
     if node.IsA("vtkMRMLVolumeNode"):
         content.append(slicer.util.arrayFromVolume(node).tobytes())
-        content.append(slicer.util.arrayFromVTKMatrix(_matrix(node)).tobytes())
+        content.append(matrix_of(node).tobytes())
         display = node.GetDisplayNode()
         content += [display.GetMTime(), display.GetWindow(), display.GetLevel(), display.GetColorNodeID()]
     else:
@@ -48,14 +48,6 @@ def _snapshot(node) -> tuple:
             content.append(vtk_to_numpy(image.GetPointData().GetScalars()).tobytes())
         content.append(node.GetDisplayNode().GetMTime())
     return tuple(content)
-
-
-def _matrix(node):
-    import vtk
-
-    matrix = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(matrix)
-    return matrix
 
 
 def test_inputs_stay_byte_equal(scene, nodes):
@@ -193,7 +185,7 @@ def test_heat_map_lies_on_the_reference_and_is_clear_where_zero(scene, nodes):
     outputs = outputs_of(_grade(scene, nodes))
     heat, ct = outputs.heat_map, nodes.reference
     assert slicer.util.arrayFromVolume(heat).shape == slicer.util.arrayFromVolume(ct).shape
-    assert np.array_equal(slicer.util.arrayFromVTKMatrix(_matrix(heat)), slicer.util.arrayFromVTKMatrix(_matrix(ct)))
+    assert np.array_equal(matrix_of(heat), matrix_of(ct))
     assert heat.GetTransformNodeID() == outputs.regions.GetTransformNodeID() == shared.GetID()
     display = heat.GetDisplayNode()
     assert display.GetApplyThreshold() and 0 < display.GetLowerThreshold() < 0.2

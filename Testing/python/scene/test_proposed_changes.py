@@ -13,7 +13,7 @@ from REACTKDLib.scene.segments import choose_segments, mask_on
 from support.edits import erase, mask_of
 from support.mask_fixers import run
 from support.panel_steps import segments_as_bytes
-from support.worlds import linear_transform, rigid
+from support.worlds import linear_transform, matrix_of, rigid
 
 
 def test_added_removed_and_moved_voxels_are_told_apart():
@@ -81,7 +81,7 @@ def test_highlighted_where_it_changes_and_put_back(scene, fixer, nodes, slices, 
     world = slicer.util.arrayFromVTKMatrix(slices[0].GetSliceToRAS())[:3, 3]
     point = [0.0] * 3
     nodes.reference.TransformPointFromWorld(list(world), point)
-    inverse = np.linalg.inv(slicer.util.arrayFromVTKMatrix(_matrix(nodes.reference)))
+    inverse = np.linalg.inv(matrix_of(nodes.reference))
     k, j, i = np.rint(inverse @ [*point, 1.0])[:3].astype(int)[::-1]
     assert tumor[k, j, i], "the slices cross a voxel that changes"
     display = fixer.proposal.node.GetDisplayNode()
@@ -98,14 +98,6 @@ def test_highlighted_where_it_changes_and_put_back(scene, fixer, nodes, slices, 
     assert places_of(slices) == places and segments_as_bytes(nodes.segmentation) == before
     left = scene.GetNumberOfNodes() - scene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeDisplayNode")
     assert left <= count and shown.node is None
-
-
-def _matrix(node):
-    import vtk
-
-    matrix = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(matrix)
-    return matrix
 
 
 def test_a_split_is_shown_as_moved(scene, fixer, nodes):

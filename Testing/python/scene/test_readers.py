@@ -2,76 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
+import numpy as np
 import pytest
 
 from REACTKDLib.core.review.readers import reader_folder, reading_order
-from REACTKDLib.core.worker.dispatcher import JobDispatcher
+from REACTKDLib.core.review.record import answer_of
 from REACTKDLib.scene.reader_marks import GRADE_FIRST
 from REACTKDLib.scene.reader_study import ReaderStudy
 from REACTKDLib.scene.reading import Reading
-from support.case_files import write_case
-from support.edits import ball, mask_of, paint
-from support.reading_steps import go, wait
-from support.scene_cases import make_case, make_result
+from support.reading_steps import a_report, edit, go, tumor, wait
 
-SHAPE, SPACING = (22, 36, 40), (4.4, 4.6, 6.0)
 PLACES = {"Anna": (-20.0, 10.0, 50.0), "Bert": (-30.0, 0.0, 45.0), "": (-25.0, 20.0, 50.0)}
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("files")
-    for name in ("a", "b", "c"):
-        write_case(make_case(SHAPE, SPACING), root / name)
-    return root
-
-
-@pytest.fixture
-def listed(files, tmp_path) -> Path:
-    shutil.copytree(files, tmp_path / "cases")
-    return tmp_path / "cases"
-
-
-@pytest.fixture
-def start(scene, worker):
-    """A function that begins a reading under a name."""
-    started = []
-
-    def begin(path: Path, reader: str) -> Reading:
-        started.append(Reading(scene, JobDispatcher(None if started else worker)))
-        started[-1].read_as(reader)
-        started[-1].open_list(path)
-        return started[-1]
-
-    yield begin
-    for reading in started:
-        reading.close()
-
-
-def tumor(reading: Reading):
-    nodes = reading.loader.loaded.nodes
-    return mask_of(nodes.segmentation, "Tumor", nodes.reference)
-
-
-def edit(reading: Reading):
-    nodes = reading.loader.loaded.nodes
-    paint(nodes.segmentation, "Tumor", ball(nodes.reference, PLACES[reading.reader], 9.0), nodes.reference)
+def drawn_by(reading: Reading) -> np.ndarray:
+    """Paint a ball where no other reader does; return the tumor."""
+    edit(reading, PLACES[reading.reader])
     return tumor(reading)
-
-
-def a_report(case: str):
-    report = make_result(make_case(SHAPE, SPACING)).report
-    return report.__class__(**{**vars(report), "case": case})
 
 
 def test_masks_of_one_never_take_the_place_of_anothers(start, listed):
     reading = start(listed, "")
     go(reading, 0)
     listed_tumor, drawn = tumor(reading), {}
-    drawn[""] = edit(reading)
+    drawn[""] = drawn_by(reading)
     go(reading, 1)
     for name in ("Anna", "Bert"):
         reading.read_as(name)
@@ -79,7 +33,7 @@ def test_masks_of_one_never_take_the_place_of_anothers(start, listed):
         assert reading.current.id == "b" and "unnamed reader" in reading.message
         go(reading, 0)
         assert (tumor(reading) == listed_tumor).all(), "the masks of the list, not those of another reader"
-        drawn[name] = edit(reading)
+        drawn[name] = drawn_by(reading)
         reading.record(a_report("a"), holds=True)
         reading.set_reader_grade("a", "well")
         go(reading, 1)
@@ -101,7 +55,7 @@ def test_two_windows_of_two_readers_lose_no_mask_and_no_mark(start, listed):
     drawn = {}
     for reading in (anna, bert):
         go(reading, 0)
-        drawn[reading.reader] = edit(reading)
+        drawn[reading.reader] = drawn_by(reading)
         reading.set_reader_grade("a", {"Anna": "well", "Bert": "poor"}[reading.reader])
         reading.set_comment("a", f"  of {reading.reader} ")
         reading.set_difficulty("a", "hard")
@@ -151,7 +105,7 @@ def clock(monkeypatch) -> Clock:
 
 def test_a_study_from_the_first_grade_to_the_second(start, listed, clock):
     reading = start(listed, "Anna")
-    reading.review.update("b", answer={**stored_answer(), "grade": "poor"})
+    reading.review.update("b", answer={**answer_of(a_report("b")), "grade": "poor"})
     go(reading, 0)
     reading.start_study(7)
     assert reading.in_study and reading.current is None and not reading.loader.present and "study" in reading.message
@@ -216,9 +170,3 @@ def test_another_reader_another_window_and_the_end_of_a_study(start, listed, clo
     again.end_study()
     assert not again.in_study and [n for n, _, _ in again.rows()] == [0, 1, 2]
     assert [path.name for path in listed.iterdir() if "study" in path.name] == []
-
-
-def stored_answer() -> dict:
-    from REACTKDLib.core.review.record import answer_of
-
-    return answer_of(a_report("b"))

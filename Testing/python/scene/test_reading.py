@@ -9,69 +9,21 @@ from pathlib import Path
 import pytest
 
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.core.worker.dispatcher import JobDispatcher
-from REACTKDLib.scene.reading import FIRST, LAST, Reading
+from REACTKDLib.scene.reading import FIRST, LAST
 from REACTKDLib.scene.segments import SegmentChoice
-from support.case_files import write_case
-from support.edits import ball, mask_of, paint
-from support.reading_steps import go, wait
-from support.scene_cases import make_case, make_result
-
-SHAPE, SPACING = (22, 36, 40), (4.4, 4.6, 6.0)
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("files")
-    for name in ("a", "b", "c"):
-        write_case(make_case(SHAPE, SPACING), root / name)
-    (root / "c" / "CT.nii.gz").write_text("no image")
-    return root
+from support.edits import ball, paint
+from support.reading_steps import a_report, edit, go, tumor, wait, write_cases
 
 
 @pytest.fixture
-def listed(files, tmp_path) -> Path:
-    shutil.copytree(files, tmp_path / "cases")
-    return tmp_path / "cases"
+def listed(listed) -> Path:
+    """Three small cases, the last of which cannot be opened."""
+    (listed / "c" / "CT.nii.gz").write_text("no image")
+    return listed
 
 
-@pytest.fixture
-def readings(scene, worker):
-    """A function that starts a reading; all are closed at the end. A second one has a process of its own."""
-    started = []
-
-    def start(path: Path | None = None) -> Reading:
-        reading = Reading(scene, JobDispatcher(None if started else worker))
-        started.append(reading)
-        if path is not None:
-            reading.open_list(path)
-        return reading
-
-    yield start
-    for reading in started:
-        reading.close()
-
-
-def edit(reading: Reading) -> int:
-    """Paint a ball of tumor; return how many voxels the tumor has then."""
-    nodes = reading.loader.loaded.nodes
-    paint(nodes.segmentation, "Tumor", ball(nodes.reference, (-20.0, 10.0, 50.0), 9.0), nodes.reference)
-    return tumor_voxels(reading)
-
-
-def tumor_voxels(reading: Reading) -> int:
-    nodes = reading.loader.loaded.nodes
-    return int(mask_of(nodes.segmentation, "Tumor", nodes.reference).sum())
-
-
-def a_report(case: str):
-    return make_result(make_case(SHAPE, SPACING)).report.__class__(
-        **{**vars(make_result(make_case(SHAPE, SPACING)).report), "case": case}
-    )
-
-
-def test_going_through_a_list(readings, scene, listed):
-    reading = readings(listed)
+def test_going_through_a_list(start, scene, listed):
+    reading = start(listed)
     assert [(n, case.id, record.state) for n, case, record in reading.rows()] == [
         (0, "a", "to do"), (1, "b", "to do"), (2, "c", "to do"),
     ]  # fmt: skip
@@ -98,8 +50,8 @@ def test_going_through_a_list(readings, scene, listed):
     assert reading.current.id == "b" and opened == [0, 1, 2, 1]
 
 
-def test_answers_and_marks_are_kept(readings, listed):
-    reading = readings(listed)
+def test_answers_and_marks_are_kept(start, listed):
+    reading = start(listed)
     go(reading, 0)
     reading.record(a_report("a"))
     at = reading.review.of("a").answer["at"]
@@ -109,46 +61,46 @@ def test_answers_and_marks_are_kept(readings, listed):
     reading.set_reviewed("a", True)
     reading.set_reader_grade("b", "poor")
     reading.close()
-    again = readings(listed)
+    again = start(listed)
     a, b = again.review.of("a"), again.review.of("b")
     assert (a.state, a.answer["grade"], a.reader_grade) == ("reviewed", "poor", "well")
     assert (b.state, b.reader_grade) == ("to do", "poor")
     again.set_reader_grade("a", None)
     again.set_reviewed("a", False)
-    assert readings(listed).review.of("a").state == "graded"
+    assert start(listed).review.of("a").state == "graded"
 
 
-def test_an_edited_case_is_saved_when_it_is_left_and_found_when_it_is_opened(readings, listed):
+def test_an_edited_case_is_saved_when_it_is_left_and_found_when_it_is_opened(start, listed):
     before = {path: path.read_bytes() for path in listed.rglob("*.seg.nrrd")}
-    reading = readings(listed)
+    reading = start(listed)
     go(reading, 0)
-    original = tumor_voxels(reading)
+    original = tumor(reading).sum()
     reading.record(a_report("a"))
     voxels = edit(reading)
     assert voxels > original
     go(reading, 1)
-    assert reading.current.id == "b" and tumor_voxels(reading) == original
+    assert reading.current.id == "b" and tumor(reading).sum() == original
     told = reading.review.of("a").masks
     assert told["file"] == "review.reactkd.masks/a.seg.nrrd" and reading.review.of("a").answer["outdated"]
     go(reading, 0)
-    assert tumor_voxels(reading) == voxels and not reading.loader.edited
+    assert tumor(reading).sum() == voxels and not reading.loader.edited
     reading.record(a_report("a"))
     assert not reading.review.of("a").answer["outdated"]
     reading.close()
-    again = readings(listed)
+    again = start(listed)
     go(again, 0)
-    assert tumor_voxels(again) == voxels
+    assert tumor(again).sum() == voxels
     assert {path: path.read_bytes() for path in before} == before
     # and when the review is lost
     again.close()
     (listed / "review.reactkd.json").unlink()
-    lost = readings(listed)
+    lost = start(listed)
     go(lost, 0)
-    assert tumor_voxels(lost) == voxels
+    assert tumor(lost).sum() == voxels
 
 
-def test_a_grade_of_the_corrected_masks_is_not_outdated(readings, listed):
-    reading = readings(listed)
+def test_a_grade_of_the_corrected_masks_is_not_outdated(start, listed):
+    reading = start(listed)
     go(reading, 0)
     edit(reading)
     reading.record(a_report("a"))
@@ -156,8 +108,8 @@ def test_a_grade_of_the_corrected_masks_is_not_outdated(readings, listed):
     assert reading.review.of("a").masks is not None and not reading.review.of("a").answer["outdated"]
 
 
-def test_masks_that_cannot_be_saved_are_asked_about(readings, listed):
-    reading = readings(listed)
+def test_masks_that_cannot_be_saved_are_asked_about(start, listed):
+    reading = start(listed)
     go(reading, 0)
     voxels = edit(reading)
     (listed / "review.reactkd.masks").touch()  # a file where the folder would be
@@ -167,16 +119,15 @@ def test_masks_that_cannot_be_saved_are_asked_about(readings, listed):
     reading.go_to(1)
     reading.go_on(1)
     reading.open_list(listed)
-    assert reading.current.id == "a" and tumor_voxels(reading) == voxels
+    assert reading.current.id == "a" and tumor(reading).sum() == voxels
     reading.answer(leave=False)
-    assert reading.question is None and reading.current.id == "a" and tumor_voxels(reading) == voxels
+    assert reading.question is None and reading.current.id == "a" and tumor(reading).sum() == voxels
     (listed / "review.reactkd.masks").unlink()
     go(reading, 1)
     assert reading.current.id == "b" and reading.review.of("a").masks is not None
     go(reading, 0)
     edit(reading)
-    nodes = reading.loader.loaded.nodes
-    paint(nodes.segmentation, "Tumor", ball(nodes.reference, (-60.0, 10.0, 50.0), 9.0), nodes.reference)
+    edit(reading, (-60.0, 10.0, 50.0))
     shutil.rmtree(listed / "review.reactkd.masks")
     (listed / "review.reactkd.masks").touch()
     reading.go_to(1)
@@ -186,8 +137,8 @@ def test_masks_that_cannot_be_saved_are_asked_about(readings, listed):
     assert reading.current.id == "b"
 
 
-def test_the_scene_closes_with_edits(readings, scene, listed):
-    reading = readings(listed)
+def test_the_scene_closes_with_edits(start, scene, listed):
+    reading = start(listed)
     go(reading, 0)
     voxels = edit(reading)
     reading.before_scene_closes()
@@ -195,26 +146,26 @@ def test_the_scene_closes_with_edits(readings, scene, listed):
     assert reading.current is None and reading.cases is not None and not reading.loader.present
     assert reading.review.of("a").masks is not None
     go(reading, 0)
-    assert tumor_voxels(reading) == voxels
+    assert tumor(reading).sum() == voxels
 
 
-def test_closed_with_edits(readings, listed):
-    reading = readings(listed)
+def test_closed_with_edits(start, listed):
+    reading = start(listed)
     go(reading, 0)
     voxels = edit(reading)
     reading.close()
     reading.close()
-    again = readings(listed)
+    again = start(listed)
     go(again, 0)
-    assert tumor_voxels(again) == voxels
+    assert tumor(again).sum() == voxels
 
 
-def test_another_list_while_edits_are_open(readings, listed, files, tmp_path):
-    reading = readings(listed)
+def test_another_list_while_edits_are_open(start, listed, tmp_path):
+    reading = start(listed)
     go(reading, 0)
     edit(reading)
     other = tmp_path / "other"
-    write_case(make_case(SHAPE, SPACING), other / "x")
+    write_cases(other, "x")
     reading.open_list(other)
     wait(reading)
     assert [case.id for _, case, _ in reading.rows()] == ["x"] and reading.index is None
@@ -225,8 +176,8 @@ def test_another_list_while_edits_are_open(readings, listed, files, tmp_path):
     assert reading.cases is None and reading.rows() == []
 
 
-def test_to_do_only(readings, listed):
-    reading = readings(listed)
+def test_to_do_only(start, listed):
+    reading = start(listed)
     reading.set_reviewed("b", True)
     reading.todo_only = True
     assert [case.id for _, case, _ in reading.rows()] == ["a", "c"]
@@ -239,8 +190,8 @@ def test_to_do_only(readings, listed):
     assert [case.id for _, case, _ in reading.rows()] == ["a", "c"], "the case at hand does not vanish"
 
 
-def test_segments_chosen_by_hand_come_back(readings, listed):
-    reading = readings(listed)
+def test_segments_chosen_by_hand_come_back(start, listed):
+    reading = start(listed)
     go(reading, 0)
     nodes = reading.loader.loaded.nodes
     data = nodes.segmentation.GetSegmentation()
@@ -258,8 +209,8 @@ def test_segments_chosen_by_hand_come_back(readings, listed):
     assert names == ["Strange"]
 
 
-def test_corrected_masks_that_are_gone_are_said(readings, listed):
-    reading = readings(listed)
+def test_corrected_masks_that_are_gone_are_said(start, listed):
+    reading = start(listed)
     go(reading, 0)
     edit(reading)
     go(reading, 1)
@@ -268,8 +219,8 @@ def test_corrected_masks_that_are_gone_are_said(readings, listed):
     assert "not where they were saved" in reading.message
 
 
-def test_two_windows(readings, listed):
-    first, second = readings(listed), readings(listed)
+def test_two_windows(start, listed):
+    first, second = start(listed), start(listed)
     first.set_reader_grade("a", "well")
     changed = []
     second.changed.connect(lambda: changed.append(1))
@@ -280,14 +231,12 @@ def test_two_windows(readings, listed):
     assert first.review.of("b").reader_grade == "poor"
 
 
-def test_two_windows_correct_the_same_masks(readings, scene, listed):
-    first, second = readings(listed), readings(listed)
+def test_two_windows_correct_the_same_masks(start, scene, listed):
+    first, second = start(listed), start(listed)
     go(first, 0)
     voxels = edit(first)
     go(second, 0)
-    nodes = second.loader.loaded.nodes
-    paint(nodes.segmentation, "Tumor", ball(nodes.reference, (-60.0, 10.0, 50.0), 9.0), nodes.reference)
-    others = tumor_voxels(second)
+    others = edit(second, (-60.0, 10.0, 50.0))
     go(first, 1)
     go(second, 1)
     folder = listed / "review.reactkd.masks"
@@ -297,11 +246,11 @@ def test_two_windows_correct_the_same_masks(readings, scene, listed):
     assert told["masks"]["file"].endswith("a-2.seg.nrrd")
     assert [entry["value"]["file"] for entry in told["superseded"]] == ["review.reactkd.masks/a.seg.nrrd"]
     go(second, 0)
-    assert tumor_voxels(second) == others != voxels
+    assert tumor(second).sum() == others != voxels
 
 
-def test_a_second_edit_goes_over_the_first(readings, listed):
-    reading = readings(listed)
+def test_a_second_edit_goes_over_the_first(start, listed):
+    reading = start(listed)
     for _ in range(2):
         go(reading, 0)
         edit(reading)
@@ -309,8 +258,8 @@ def test_a_second_edit_goes_over_the_first(readings, listed):
     assert len(list((listed / "review.reactkd.masks").iterdir())) == 1
 
 
-def test_a_node_that_the_user_removed_is_no_edit(readings, scene, listed):
-    reading = readings(listed)
+def test_a_node_that_the_user_removed_is_no_edit(start, scene, listed):
+    reading = start(listed)
     go(reading, 0)
     scene.RemoveNode(reading.loader.loaded.nodes.volumes[Modality.CT])
     reading.record(a_report("a"))
@@ -319,8 +268,8 @@ def test_a_node_that_the_user_removed_is_no_edit(readings, scene, listed):
     assert reading.loader.present
 
 
-def test_names_stay_out_of_the_review(readings, listed):
-    reading = readings(listed)
+def test_names_stay_out_of_the_review(start, listed):
+    reading = start(listed)
     go(reading, 0)
     reading.record(a_report("a"))
     edit(reading)

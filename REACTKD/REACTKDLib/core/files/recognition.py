@@ -29,6 +29,12 @@ from REACTKDLib.core.text import tr as _
 
 __all__ = ["Candidate", "Choice", "Code", "CodeVerdict", "Kind", "choose", "recognize_code", "recognize_name"]
 
+#: what NoLiver says where no name and no code is the organ's
+NOT_RECOGNIZED = _(
+    "No segment is recognized as the {organ} among {segments}; say which one it is (--liver NAME or LABEL on the "
+    "command line), or draw it."
+)
+
 # SNOMED CT, and the older SNOMED RT codes that archives still hold.
 # Necrosis: part of a lesion, as in HCC-TACE-Seg.
 PART_CODES = frozenset({("SCT", "6574001"), ("SRT", "M-54000")})
@@ -250,11 +256,7 @@ def _of_parts(candidates: Sequence[Candidate], parts: dict[int, LiverPart], task
         if some and not missing_segments(some.values()):
             return tuple(some)
     if not sure:
-        text = _(
-            "No segment is recognized as the {organ} among {segments}; say which one it is (--liver "
-            "NAME or LABEL on the command line), or draw it."
-        )
-        raise NoLiver(text, segments=_listed(candidates), organ=task.organ.name)
+        raise NoLiver(NOT_RECOGNIZED, segments=_listed(candidates), organ=task.organ.name)
     missing = ", ".join(missing_segments(sure.values()))
     text = _(
         "The {organ} is drawn in parts, {segments}, without the segments {missing}; draw these "

@@ -66,9 +66,7 @@ class GradeResult:
 
         Costs a backward pass through the pooling when first asked for. All zeros where no grade is claimed.
         """
-        values, scale = self._voxel_map
-        name = f"Evidence for {self.report.grade} (1 = {scale:.3g} logit/ml)" if scale > 0 else _("No evidence")
-        return Volume(values, self.regions.ijk_to_ras, name=name, checked=True)
+        return Volume(self._voxel_map[0], self.regions.ijk_to_ras, name="voxel map", checked=True)
 
     @property
     def voxel_map_scale(self) -> float:

@@ -22,6 +22,11 @@ class Grid:
         """(3,) mm, in the order i, j, k."""
         return np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)
 
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel, ml."""
+        return float(abs(np.linalg.det(self.ijk_to_ras[:3, :3]))) / 1000
+
     def centers_ras(self) -> np.ndarray:
         """Return voxel centers, (D, H, W, 3), mm RAS, float64."""
         k, j, i = np.meshgrid(*(np.arange(n, dtype=np.float64) for n in self.shape), indexing="ij")

@@ -19,15 +19,20 @@ SLAB_BYTES = 8 * 2**20
 STEP_VOXELS = 100_000  # of a part that goes to pages of memory never touched before, which is what takes the time
 
 
+def slabs(array: np.ndarray) -> Iterator[slice]:
+    """Return slices of the first axis, each of at most about 8 MB."""
+    rows = max(1, SLAB_BYTES * array.shape[0] // max(1, array.nbytes))
+    return (slice(start, start + rows) for start in range(0, array.shape[0], rows))
+
+
 def write_slabs(path: Path, array: np.ndarray) -> Iterator[None]:
     """Write `array` as .npy, at most about 8 MB between two yields. Raises: NoScratchSpace."""
     try:
         with path.open("wb") as file:
             header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
             np.lib.format.write_array_header_1_0(file, header)
-            rows = max(1, SLAB_BYTES * array.shape[0] // max(1, array.nbytes))
-            for start in range(0, array.shape[0], rows):
-                file.write(np.ascontiguousarray(array[start : start + rows]).data)
+            for rows in slabs(array):
+                file.write(np.ascontiguousarray(array[rows]).data)
                 yield
     except OSError as error:
         raise no_space(error) from error

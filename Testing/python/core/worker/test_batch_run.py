@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import time
 
 import numpy as np
 import pytest
 
-from REACTKDLib.core.cases.case_list import RESULTS, open_case_list, with_masks
+from REACTKDLib.core.cases.case_list import open_case_list, with_masks
 from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.review.review import Review
 from REACTKDLib.core.review.table import review_csv
-from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.worker.batch_run import BatchRun
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.core.worker.jobs import Model
 from support.case_files import write_case, write_masks
+from support.result_rows import rows_in, rows_of
 from support.small_cases import small_case
-from support.small_models import metadata_for, random_student
+from support.worker_runs import save_small_model
 
 NAMES = ("a", "b", "broken", "d/e")
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Model:
-    folder = tmp_path_factory.mktemp("bundle") / "model"
-    student = random_student()
-    Bundle.save(folder, student, metadata_for(student))
-    return Model(str(folder), "cpu")
+    return save_small_model(tmp_path_factory.mktemp("bundle"))
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +59,6 @@ def finish(run: BatchRun, dispatcher: JobDispatcher, until=lambda: False) -> Non
         time.sleep(0.005)
 
 
-def rows_of(text: str) -> dict[str, dict[str, str]]:
-    return {row["case"]: row for row in csv.DictReader(io.StringIO(text))}
-
-
 def test_every_case_leaves_an_answer_or_a_reason(cases, dispatcher, model):
     review, heard = Review(cases.review_file), []
     run = BatchRun(dispatcher, cases, review, plain_files, model, changed=lambda: heard.append(1))
@@ -84,7 +75,7 @@ def test_every_case_leaves_an_answer_or_a_reason(cases, dispatcher, model):
     assert again.of("broken").failure["code"] == "not-an-image" and "the CT" in again.of("broken").failure["reason"]
     answer = again.of("a").answer
     assert answer["inputs"] == ["ct", "fdg"] and answer["lesions"] == 2 and not answer["outdated"]
-    rows = rows_of((cases.results_folder / RESULTS).read_text(encoding="utf-8"))
+    rows = rows_of(cases.results_folder)
     assert list(rows) == list(NAMES) and rows["broken"]["error"] == "not-an-image"
     assert sum(float(rows["a"][f"p_{name}"]) for name in ("well", "moderate", "poor")) == pytest.approx(1, abs=1e-3)
     assert rows["a"]["grade"] == answer["grade"] and rows["a"]["lesions"] == "2" and rows["a"]["reviewed"] == "no"
@@ -133,7 +124,7 @@ def test_stopped_within_a_second_and_gone_on_with(cases, dispatcher, model):
     )
     assert "stopped" in run.summary
     assert [review.of(name).state for name in NAMES] == ["graded", "to do", "to do", "to do"]
-    assert list(rows_of((cases.results_folder / RESULTS).read_text())) == list(NAMES)
+    assert list(rows_of(cases.results_folder)) == list(NAMES)
     rest = BatchRun(dispatcher, cases, review, plain_files, model)
     assert rest.total == 3
     finish(rest, dispatcher)
@@ -175,7 +166,7 @@ def test_results_that_cannot_be_written(cases, dispatcher, model):
 
 
 def test_the_table_without_any_answer(cases):
-    rows = rows_of(review_csv(cases, Review(cases.review_file)))
+    rows = rows_in(review_csv(cases, Review(cases.review_file)))
     assert list(rows) == list(NAMES) and json.dumps(rows["a"]["state"]) == '"to do"' and "p_well" not in rows["a"]
 
 
@@ -188,7 +179,7 @@ def test_a_case_that_fails_the_second_time_keeps_no_report_of_the_first(cases, d
     finish(BatchRun(dispatcher, cases, review, plain_files, model, again=True), dispatcher)
     assert not (cases.results_folder / "a.json").exists() and (cases.results_folder / "b.json").is_file()
     assert (cases.results_folder / "earlier" / "a.json").read_bytes() == first
-    row = rows_of((cases.results_folder / RESULTS).read_text(encoding="utf-8"))["a"]
+    row = rows_of(cases.results_folder)["a"]
     assert (row["state"], row["grade"], row["error"]) == ("failed", "", "not-an-image")
     assert "p_well" in row and row["p_well"] == ""
     (tmp_path / "0" / "CT.nii.gz").write_bytes(good)
