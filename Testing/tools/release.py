@@ -17,7 +17,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLACEHOLDER = "OWNER"
-FILES = ("CMakeLists.txt", "Resources/REACTKD.json", "REACTKDTrain/REACTKDTrain.xml", "CITATION.cff")
+FILES = ("CMakeLists.txt", "Resources/REACTKD.json", "REACTKDTrain/REACTKDTrain.xml", "CITATION.cff", "README.md")
 _ADDRESS = re.compile(r"(https://(?:raw\.githubusercontent|github)\.com/)([A-Za-z0-9-]+)(/SlicerREACTKD\b)")
 _ACCOUNT = re.compile(r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}")  # as GitHub allows it
 

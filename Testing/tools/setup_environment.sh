@@ -67,7 +67,7 @@ install_packages() {
     $pip --no-deps -r "$venv/others.txt" || installed=1
     wait "$beside" || installed=1
     [ "$installed" = 0 ] && $pip -r requirements-dev.txt ||
-        fail "The packages could not be installed (message above); see that a package index is reachable, then run make venv again."
+        fail "The packages could not be installed (message above). See that a package index is reachable, behind a proxy by docs/how-to/install_offline.md, and run make again."
 }
 
 # Shared libraries first, by the name that the loader looks for; what is not a library, by package name.

@@ -272,6 +272,7 @@ def test_a_model_says_which_grades_it_cannot_rule_out(user: Any, nodes: Any, con
     context.use_bundle(tmp_path / "model")
     grade(user)
     assert user.text("detailsLabel").startswith(
-        "In 90 % of cases like its own the grade is among: well, moderate, poor. Computed from CT"
+        "Not ruled out: well, moderate, poor. In 90 % of cases like its own such a list holds the true grade. "
+        "Computed from CT"
     )
     user.screenshot("graded-with-a-set", of="window")

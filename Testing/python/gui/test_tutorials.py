@@ -1,4 +1,4 @@
-"""Two tutorials to the letter: every bold word of their steps is clicked, in the order of the page."""
+"""Two tutorials to the letter, in the order of the page: what is bold is clicked, what is slanted is read."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ from support.panel_steps import GRADE_S, toggle_box, wait_for_grade, wait_for_in
 TUTORIALS = Path(__file__).resolve().parents[3] / "docs" / "tutorials"
 #: what belongs to Slicer itself, and is done there by a fixture of the host
 OPENED = "Quantification > REACTKD"
+#: words on the screen of Slicer's own modules, and the grade of the page's patient
+ELSEWHERE = {"REACTKD: digital phantoms", "Paint", "Tumor", "Moderately differentiated"}
 
 
-def clicks(name: str) -> list[str]:
-    """The bold words in the numbered steps of a tutorial."""
+def marked_words(name: str) -> list[tuple[str, bool]]:
+    """The words in the numbered steps of a tutorial that are bold (True) or slanted (False)."""
     steps = re.findall(r"^\d+\. .*(?:\n   .*)*", (TUTORIALS / f"{name}.md").read_text(encoding="utf-8"), re.MULTILINE)
-    return [" ".join(word.split()) for step in steps for word in re.findall(r"\*\*(.+?)\*\*", step, re.DOTALL)]
+    found = [match for step in steps for match in re.findall(r"\*\*(.+?)\*\*|\*(.+?)\*", step, re.DOTALL)]
+    return [(" ".join((bold or slanted).split()), bool(bold)) for bold, slanted in found]
 
 
 class Reader:
@@ -34,13 +37,23 @@ class Reader:
         self.user, self.beside = user, beside
         self.clicked: list[str] = []
 
-    def follow(self, words: list[str], afterward: dict[str, Callable[[], None]]) -> None:
-        """Click each word in order. afterward: what the page says to wait for or to do by hand behind a word."""
-        for word in words:
+    def follow(self, words: list[tuple[str, bool]], afterward: dict[str, Callable[[], None]]) -> None:
+        """Click or read each word in order. afterward: what the page says to wait for or to do behind a click."""
+        for word, bold in words:
+            if not bold:
+                assert word in ELSEWHERE or self.reads(word), f"{word} is nowhere on the screen"
+                continue
             if word != OPENED:
                 self.click(word)
             self.clicked.append(word)
             afterward.get(f"{word} {self.clicked.count(word)}", afterward.get(word, lambda: None))()
+
+    def reads(self, words: str) -> bool:
+        """Whether the panel shows these words."""
+        panel = self.user.application.modules["REACTKD"].widgetRepresentation()
+        shown = [w for w in panel.findChildren(QWidget) if w.isVisible()]
+        cells = [cell for row in self.user.rows("regionTable") for cell in row] if self.user.sees("regionTable") else []
+        return any(words in text for text in [*(str(getattr(w, "text", "")) for w in shown), *cells])
 
     def click(self, word: str) -> None:
         """Click the one button, box or row that shows this text, or where there is none the section."""
@@ -73,8 +86,8 @@ class Reader:
 def test_the_radiologist_grades_a_first_case(
     user: Any, widget: Any, phantom_nodes: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    first, *words = clicks("radiologist")
-    assert first == "Sample Data" and words[0].startswith("Phantom: ")
+    first, category, patient, *words = marked_words("radiologist")
+    assert first == ("Sample Data", True) and category[0] in ELSEWHERE and patient[0].startswith("Phantom: ")
     wait_for_inputs(user, phantom_nodes)
     page = tmp_path / "page.html"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", staticmethod(lambda *_: str(page)))
@@ -89,7 +102,7 @@ def test_the_radiologist_grades_a_first_case(
         user.wait_until(lambda: user.sees("whatIfLabel"), what="the grade without it")
 
     reader = Reader(user)
-    reader.follow(words[1:], {"Grade": lambda: wait_for_grade(user), "Lesion 1 1": look, "Lesion 1 2": clear_its_box})
+    reader.follow(words, {"Grade": lambda: wait_for_grade(user), "Lesion 1 1": look, "Lesion 1 2": clear_its_box})
     assert len(places) == 1 and not user.sees("whatIfLabel")
     assert reader.clicked[-1] == "Page..." and "Lesion 1" in page.read_text(encoding="utf-8")
 
@@ -129,12 +142,15 @@ def test_the_annotator_corrects_a_list(
         user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
 
     Reader(user, "outside the liver").follow(
-        clicks("annotator"),
+        marked_words("annotator"),
         {
             "Next": opened("first"),
             "Grade": lambda: wait_for_grade(user),
             "Open in Segment Editor": paint_a_dot,
             "Fix": proposed,
+            "Accept 1": lambda: user.wait_until(
+                lambda: user.find("splitButton").enabled, GRADE_S, "the grade to follow"
+            ),
             "Split into lesions": proposed,
             "Reviewed, next case": opened("second"),
             "Grade all": lambda: user.wait_until(lambda: user.find("batchButton").enabled, GRADE_S, "all grades"),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def set_words(report: GradeReport, grade_words: Callable[[str], str] = str) -> str:
-    """One sentence on the grades that cannot be ruled out; empty where the model has no such sets.
+    """Return the grades that cannot be ruled out, and how often such a list is right; "" where the model has no sets.
 
     grade_words: how a grade is written. 'Cases like its own': nothing is promised for other scanners or patients.
     """
@@ -20,4 +20,5 @@ def set_words(report: GradeReport, grade_words: Callable[[str], str] = str) -> s
         return ""
     names = ", ".join(grade_words(name) for name in report.grades)
     share = f"{100 * report.grades_coverage:.0f}"
-    return _("In {share} % of cases like its own the grade is among: {grades}.").format(share=share, grades=names)
+    text = _("Not ruled out: {grades}. In {share} % of cases like its own such a list holds the true grade.")
+    return text.format(share=share, grades=names)

@@ -149,7 +149,7 @@ def test_colors_measures_and_pictures(report):
 
 def test_the_grades_that_cannot_be_ruled_out_stand_beside_the_grade(report):
     page = Reader(report_page(replace(report, grades=("moderate", "poor"), grades_coverage=0.9)))
-    assert "In 90 % of cases like its own the grade is among: moderate, poor." in page.text
+    assert "Not ruled out: moderate, poor. In 90 % of cases like its own such a list holds the true grade." in page.text
     assert "cases like its own" not in Reader(report_page(report)).text
 
 
