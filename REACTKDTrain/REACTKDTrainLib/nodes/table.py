@@ -106,7 +106,7 @@ class NodeTable:
 
     @property
     def latents(self) -> np.ndarray | list[SharedLatents] | None:
-        """Of all phantoms, as `study.limits.limit_of` takes them; None where a case is a patient."""
+        """Of all phantoms, as `data.limits.limit_of` takes them; None where a case is a patient."""
         if any(truth is None for truth in self.truth):
             return None
         own = [truth.latents for truth in self.truth]

@@ -10,9 +10,11 @@ from types import SimpleNamespace
 from typing import Annotated, Any
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from REACTKDLib.core.modality import MODALITIES
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.node_network import NodeBatch
@@ -20,6 +22,7 @@ from REACTKDTrainLib.distillation.auxiliary import LatentReadout, visible
 from REACTKDTrainLib.distillation.distiller import Distiller
 from REACTKDTrainLib.distillation.losses import focal_loss, random_presence
 from REACTKDTrainLib.models.outputs import GraphOutput, region_fields
+from REACTKDTrainLib.nodes.posterior import PosteriorTargets
 from REACTKDTrainLib.nodes.table import NodeTable, TableBatch
 from REACTKDTrainLib.nodes.teacher import NodeTeacher
 from REACTKDTrainLib.settings import Dropout, Probability, Weight, settings
@@ -36,7 +39,8 @@ class Recipe:
     steps, batch, lr, weight_decay: of the optimizer. gamma, class_weights: of the focal loss. modality_dropout,
     node_dropout: of the student's images, and of lesions. expert: share of the cases that are seen in training with the
     expert's masks, the others with those of an annotator with errors. auxiliary: weight of regressing a phantom's
-    latents. Raises: BadSetting that names the field.
+    latents. posterior: how much of the grade's loss is the cross-entropy to a phantom's exact posterior, given the
+    images shown, in place of the grade's focal loss. Raises: BadSetting that names the field.
     """
 
     steps: Annotated[int, Field(ge=1)] = 400
@@ -49,6 +53,7 @@ class Recipe:
     node_dropout: Dropout = 0.1
     expert: Probability = 0.5
     auxiliary: Weight = 0.0
+    posterior: Probability = 0.0
     seed: int = 0
 
 
@@ -61,16 +66,17 @@ def train_teacher(table: NodeTable, recipe: Recipe, hidden: int = 48, dropout: f
     with seeded(recipe.seed):
         teacher = NodeTeacher(hidden, dropout=dropout)
         teacher.fit_scales([table.batch()])
-        weights = torch.tensor(recipe.class_weights)
         draw = torch.Generator().manual_seed(recipe.seed)
+        known = _posterior(table, recipe, MODALITIES)
 
         def loss(index: Tensor) -> dict[str, Tensor]:
             batch = table.batch(index, _drawn_variants(len(index), table.variants, recipe, draw))
             output = teacher(replace(batch, seen=_seen_nodes(batch.rows, recipe.node_dropout, draw)))
-            grade = table.grade[index]
-            terms = {"focal": focal_loss(output.logits, grade, recipe.gamma, weights)}
-            for branch, logits in output.branch_logits.items():
-                terms[branch] = 0.5 * focal_loss(logits, grade, recipe.gamma, weights)
+            terms = {}
+            for head, logits in {"fused": output.logits, **output.branch_logits}.items():
+                wanted = None if known is None else known.all_given(index, teacher.heads[head].inputs)
+                own = _grade_terms(logits, table.grade[index], wanted, recipe)
+                terms[head] = (1.0 if head == "fused" else 0.5) * torch.stack(list(own.values())).sum()
             return terms
 
         optimize(teacher.train(), loss, len(table), recipe)
@@ -94,8 +100,8 @@ def train_student(
     `teacher.targets_of`.
     initial: a student to go on from (copied), whose encoder stays as it is; the table must hold its moments.
 
-    Raises: ValueError for a distiller that needs a teacher without targets, or whole maps, or where
-    the moments of an encoder lack.
+    Raises: ValueError for a distiller that needs a teacher without targets, or whole maps, where the moments of an
+    encoder lack, or for latents or a posterior of patients, of whom nobody knows them.
     """
     if distiller is not None and distiller.needs_teacher and targets is None:
         raise ValueError("this distiller needs the teacher's targets")
@@ -107,14 +113,15 @@ def train_student(
         student = copy.deepcopy(initial) if initial is not None else new_student(table, config)
         regress = LatentReadout(student.config.hidden, table.latents) if recipe.auxiliary else None
         draw = torch.Generator().manual_seed(recipe.seed)
-        weights = torch.tensor(recipe.class_weights)
+        known = _posterior(table, recipe, student.config.modalities)
 
         def loss(index: Tensor) -> dict[str, Tensor]:
             presence = random_presence(len(index), student.config.modalities, recipe.modality_dropout, draw)
             batch = table.batch(index, _drawn_variants(len(index), _usable(table, student), recipe, draw))
             batch = replace(batch, seen=_seen_nodes(batch.rows, recipe.node_dropout, draw))
             output = graph_of(student, batch.for_student(student, presence))
-            terms = {"focal": focal_loss(output.logits, table.grade[index], recipe.gamma, weights)}
+            wanted = None if known is None else known.given(index, presence)
+            terms = _grade_terms(output.logits, table.grade[index], wanted, recipe)
             if distiller is not None and targets is not None:
                 views = [
                     SimpleNamespace(
@@ -189,6 +196,21 @@ def _seen_nodes(rows: Tensor, rate: float, draw: torch.Generator) -> Tensor:
     hidden = torch.rand(rows.shape, generator=draw) < rate
     hidden[:, :2] = False
     return rows & ~hidden
+
+
+def _posterior(table: NodeTable, recipe: Recipe, modalities: Sequence[str]) -> PosteriorTargets | None:
+    return PosteriorTargets.of(table, modalities) if recipe.posterior else None
+
+
+def _grade_terms(logits: Tensor, grade: Tensor, posterior: Tensor | None, recipe: Recipe) -> dict[str, Tensor]:
+    """The losses of logits (B, K) against grades (B,), and by `recipe.posterior` against probabilities (B, K)."""
+    terms = {}
+    if recipe.posterior < 1:
+        focal = focal_loss(logits, grade, recipe.gamma, torch.tensor(recipe.class_weights))
+        terms["focal"] = focal if posterior is None else (1 - recipe.posterior) * focal
+    if posterior is not None:
+        terms["posterior"] = recipe.posterior * F.cross_entropy(logits, posterior)
+    return terms
 
 
 def _latent_loss(

@@ -6,8 +6,8 @@ import numpy as np
 
 from REACTKDLib.core.modality import subset_name
 from REACTKDLib.core.student.pooling import BLOCK_SIZES
+from REACTKDTrainLib.data.limits import limit_of
 from REACTKDTrainLib.nodes.table import NodeTable
-from REACTKDTrainLib.study.limits import limit_of
 
 #: name -> blocks of the node vector; none of them has an encoder
 MOMENT_BASELINES = {

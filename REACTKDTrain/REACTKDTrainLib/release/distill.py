@@ -125,7 +125,7 @@ def best_teacher(train: NodeTable, validation: NodeTable, recipe: ReleaseRecipe)
 
     These teachers see the expert's masks alone, whole: thousands of patients need no more.
     """
-    base = Recipe(expert=1.0, node_dropout=0.0)
+    base = Recipe(expert=1.0, node_dropout=0.0, posterior=recipe.heads.posterior)
     found, everyone = [], validation.batch()
     for steps, dropout in recipe.teachers:
         teacher = train_teacher(train, replace(base, steps=steps), dropout=dropout)

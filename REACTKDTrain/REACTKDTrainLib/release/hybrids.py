@@ -18,6 +18,7 @@ from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.hybrid import hybrid_case
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.cohorts.sizes import SIZES
+from REACTKDTrainLib.data.limits import limit_of
 from REACTKDTrainLib.evaluation.auc import class_aucs
 from REACTKDTrainLib.evaluation.bootstrap import crossed_weights, interval95
 from REACTKDTrainLib.nodes.node_store import NodeCase
@@ -26,7 +27,6 @@ from REACTKDTrainLib.nodes.train import predict
 from REACTKDTrainLib.progress import WeightedProgress
 from REACTKDTrainLib.release.hybrid_blocks import block_shifts, blocks_of, with_block
 from REACTKDTrainLib.release.hybrid_nodes import AS_SCANNED, HybridNodes, Look
-from REACTKDTrainLib.study.limits import limit_of
 
 #: the grade of lesions number 0, 1, 2, 3, and so on: the prevalence of the biology
 CYCLE = (0, 1, 2, 1)

@@ -65,12 +65,12 @@ class ReleaseRecipe:
     student: StudentConfig = StudentConfig(blocks=ALL_BLOCKS)
     encoder: Recipe = Recipe(steps=2000, batch=24, weight_decay=1e-2, node_dropout=0.0, auxiliary=1.0)
     encoder_gain: float | None = 0.01
-    heads: Recipe = Recipe(batch=128, modality_dropout=0.5, auxiliary=0.5)
+    heads: Recipe = Recipe(batch=128, modality_dropout=0.5, auxiliary=0.5, posterior=1.0)
     trials: tuple[tuple[int, float, float], ...] = (
         (400, 0.3, 0.3), (800, 0.3, 0.1), (800, 0.3, 0.3), (800, 0.5, 0.1), (800, 0.5, 0.3), (1600, 0.3, 0.1),
         (1600, 0.5, 0.1), (1600, 0.5, 0.3), (3200, 0.5, 0.1), (3200, 0.5, 0.3),
     )  # fmt: skip
-    opened: Recipe = Recipe(steps=200, batch=128, lr=3e-4, modality_dropout=0.5, auxiliary=0.5)
+    opened: Recipe = Recipe(steps=200, batch=128, lr=3e-4, modality_dropout=0.5, auxiliary=0.5, posterior=1.0)
     teachers: tuple[tuple[int, float], ...] = (
         (300, 0.3), (600, 0.1), (600, 0.3), (600, 0.5), (1200, 0.1), (1200, 0.3), (1200, 0.5), (2400, 0.3), (2400, 0.5),
     )  # fmt: skip

@@ -9,6 +9,7 @@ import torch
 
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.text import plural
+from REACTKDTrainLib.data.limits import latents_of, limit_of
 from REACTKDTrainLib.evaluation.calibration import reliability_curve, top_label
 from REACTKDTrainLib.evaluation.decision_curve import graded_decision_curves
 from REACTKDTrainLib.evaluation.measures import LEAST_PROBABILITY
@@ -17,7 +18,6 @@ from REACTKDTrainLib.low_dose.cohort import LEVELS
 from REACTKDTrainLib.results.curves import draw_reliability, draw_roc
 from REACTKDTrainLib.results.figures import COLORS, save_figure
 from REACTKDTrainLib.study.deciding import draw_deciding
-from REACTKDTrainLib.study.limits import latents_of, limit_of
 from REACTKDTrainLib.study.node_figures import draw_map, draw_primary
 from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL, by_row, label_of, pooled
 from REACTKDTrainLib.study.tables import INPUT_HEADS, main_ways, map_of

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from REACTKDLib.core.modality import INPUT_NAMES
+from REACTKDTrainLib.data.limits import latents_of, limit_of
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.evaluation.auc import macro_auc
@@ -18,7 +19,6 @@ from REACTKDTrainLib.evaluation.significance import paired_tests_against
 from REACTKDTrainLib.nodes.naming import WAYS
 from REACTKDTrainLib.study.deciding import asked_of, deciding_result
 from REACTKDTrainLib.study.external import ExternalStudy
-from REACTKDTrainLib.study.limits import latents_of, limit_of
 from REACTKDTrainLib.study.nodes import TEACHERS, NodeStudy, at_edge
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.study.volumes import ABLATIONS, VolumeStudy, ablation_name

@@ -21,12 +21,12 @@ from REACTKDLib.core.student.trained_on import TrainedOn
 from REACTKDTrainLib.__main__ import main
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.hybrid import around_liver, hybrid_case
+from REACTKDTrainLib.data.limits import limit_of
 from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.release.hybrid_blocks import ANOTHER, block_shifts, lesion_rows, with_block
 from REACTKDTrainLib.release.hybrid_nodes import CHANGES, HybridNodes, Look, changed
 from REACTKDTrainLib.release.hybrids import CYCLE, Question, ask_hybrids
-from REACTKDTrainLib.study.limits import limit_of
 from REACTKDTrainLib.training.outputs import model_metadata
 
 BLOCKS = ("input", "bands", "shells")

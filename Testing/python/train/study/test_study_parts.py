@@ -19,12 +19,12 @@ from REACTKDLib.core.phantom.posterior import shared_posterior
 from REACTKDLib.core.shard import Shard
 from REACTKDTrainLib.__main__ import main
 from REACTKDTrainLib.cohorts.phantom import phantom_case
+from REACTKDTrainLib.data.limits import latents_of, limit_of
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.metrics import summarize, summarize_seeds
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.results.tables import as_csv, markdown
 from REACTKDTrainLib.study.external import MIXED, mixed_level
-from REACTKDTrainLib.study.limits import latents_of, limit_of
 from REACTKDTrainLib.study.node_figures import draw_map, draw_primary
 from REACTKDTrainLib.study.nodes import FIRST, TRIALS, NodeStudy, at_edge
 from REACTKDTrainLib.study.page import insert_tables

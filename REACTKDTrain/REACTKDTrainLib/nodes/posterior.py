@@ -1,0 +1,57 @@
+"""What a phantom's images say of its grade at best, as a target of training in place of the grade itself.
+
+A grade is drawn: two phantoms with the same latents may differ in it. The exact posterior of the grade, given the
+latents that the shown images carry, is its mean over all phantoms that look like this one. The student that fits it
+best is the one that fits the grades best, and no step follows the luck of a draw (docs/explanation/method.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, combinations
+
+import torch
+from torch import Tensor
+
+from REACTKDLib.core.modality import subset_name
+from REACTKDTrainLib.data.limits import limit_of
+from REACTKDTrainLib.nodes.table import NodeTable
+
+
+@dataclass(frozen=True, eq=False)
+class PosteriorTargets:
+    """Of N phantoms, given each set of images and the expert's masks, whose outline shows the margin.
+
+    of_subset: (2^M, N, K) float32; the number of a set has a bit for each of the M modalities, in order, and the empty
+    one is NaN.
+
+    Example:
+        >>> targets = PosteriorTargets.of(table, ("ct", "fdg", "acetate"))
+        >>> targets.given(torch.tensor([3]), {"ct": torch.ones(1), "fdg": torch.zeros(1), "acetate": torch.zeros(1)})
+    """
+
+    modalities: tuple[str, ...]
+    of_subset: Tensor
+
+    @classmethod
+    def of(cls, table: NodeTable, modalities: Sequence[str]) -> PosteriorTargets:
+        """Integrate each phantom's posterior once for every set of images. Raises: ValueError for patients."""
+        if table.latents is None:
+            raise ValueError("only digital phantoms have an exact posterior; leave it out for patients")
+        order = tuple(modalities)
+        found = {}
+        for subset in chain.from_iterable(combinations(order, n) for n in range(1, len(order) + 1)):
+            number = sum(1 << order.index(m) for m in subset)
+            found[number] = torch.from_numpy(limit_of(table.latents, subset_name(subset))).float()
+        empty = torch.full_like(next(iter(found.values())), float("nan"))
+        return cls(order, torch.stack([found.get(number, empty) for number in range(1 << len(order))]))
+
+    def given(self, index: Tensor, presence: Mapping[str, Tensor]) -> Tensor:
+        """(B, K) of cases `index` (B,). presence: modality -> (B,), 1 where a case has it, else 0."""
+        number = sum((presence[m] > 0).long() << bit for bit, m in enumerate(self.modalities))
+        return self.of_subset[number, index]
+
+    def all_given(self, index: Tensor, images: Sequence[str]) -> Tensor:
+        """(B, K), every case with the same images."""
+        return self.of_subset[sum(1 << self.modalities.index(m) for m in images), index]
