@@ -1,6 +1,7 @@
 """The command line: `python -m REACTKDLib grade | batch | check | prepare | phantom`.
 
-Exit status 0, or 2 with one plain sentence on standard error. A traceback appears only with REACTKD_DEBUG=1.
+Exit status 0; 2, or 130 after Ctrl-C, with one plain sentence on standard error. A traceback appears only with
+REACTKD_DEBUG=1.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import warnings
 from collections.abc import Sequence
 
 from REACTKDLib.commands.parser import build_parser
-from REACTKDLib.core.console import escape_what_cannot_be_shown
+from REACTKDLib.core.console import INTERRUPTED, escape_what_cannot_be_shown
 from REACTKDLib.core.errors import Canceled, ReactkdError
 from REACTKDLib.core.log import DEBUG, log_cause, log_unforeseen
 from REACTKDLib.core.text import sentence
@@ -34,8 +35,8 @@ def main(argv: Sequence[str] | None = None, apart: bool = False) -> int:
         arguments.apart = apart
         arguments.run(arguments)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        return _fail("Stopped; what was not finished is not written.")
+    except KeyboardInterrupt as stop:
+        return _fail(str(stop) or "Stopped; what was not finished is not written.", INTERRUPTED)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - closed with the process
         return 0
@@ -57,9 +58,9 @@ def _message(error: Exception) -> str:
     return f"An unexpected fault stopped the work ({type(error).__name__}); please report it; {where}."
 
 
-def _fail(text: str) -> int:
+def _fail(text: str, status: int = FAILED) -> int:
     print(sentence(" ".join(text.split())), file=sys.stderr)
-    return FAILED
+    return status
 
 
 def _stop(signal_number: int, frame: object) -> None:

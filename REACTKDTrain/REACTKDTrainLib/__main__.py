@@ -1,7 +1,7 @@
 """The command line of training: `python -m REACTKDTrainLib COMMAND`, where `COMMANDS` names the commands.
 
-Exit status: 0 done; 2, or 1 of train and study, with one plain sentence on standard error; 3 of a training that was
-stopped and can go on. A traceback appears only with REACTKD_DEBUG=1.
+Exit status: 0 done; 2, or 1 of train and study, with one plain sentence on standard error; 130 after Ctrl-C; 3 of a
+training that was stopped, by Ctrl-C too, and can go on. A traceback appears only with REACTKD_DEBUG=1.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from REACTKDLib import __version__
-from REACTKDLib.core.console import Parser, escape_what_cannot_be_shown
+from REACTKDLib.core.console import INTERRUPTED, Parser, escape_what_cannot_be_shown
 from REACTKDLib.core.log import DEBUG
 from REACTKDTrainLib.commands.faults import explain
 
@@ -53,12 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not debug:
         warnings.simplefilter("ignore")  # a library's warning is no error, and Slicer shows it as one
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    options = None
+    options, status = None, FAILED.get(command, 2)
     try:
         options = build_parser(command).parse_args(arguments)
         return options.run(options) or 0
     except KeyboardInterrupt:
-        text = "Stopped; what was finished is kept, and nothing is half-written."
+        status, text = INTERRUPTED, "Stopped; what was finished is kept, and nothing is half-written."
     except Exception as error:  # whatever it is, a user reads one sentence
         text = explain(
             error, getattr(options, "output", None) if command == "train" else None, f"the command {command}"
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
     process = os.environ.get("RANK", "0")  # torchrun ends the others when one has failed, so each says it
     print(text if process == "0" else f"Process {process}: {text}", file=sys.stderr, flush=True)
-    return FAILED.get(command, 2)
+    return status
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """What each case of a long batch costs, from the first to the ten-thousandth: time, memory of all processes, the table.
 
-    python Testing/benchmarks/many_cases.py --cases 10000 --jobs 2 --figure many_cases.png
+    python Testing/benchmarks/many_cases.py --cases 10000 --jobs 2 --work many --figure many_cases.png
 
 The cases are one tiny phantom by many names, graded by the batch command as a user calls it, model and files included.
-Time is that of the processors (all processes of the batch), which other work on the computer changes little.
+Time is that of the processors (all processes of the batch). Other work on the computer slows a processor down too, so
+a fixed piece of work is timed again and again beside the batch, and a case is also given in such pieces. With --work a
+run that was ended goes on with the same command, and what it has measured is kept.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +34,12 @@ from support.case_files import NAMES, SEGMENTATION, write_case  # noqa: E402
 from support.small_cases import small_case  # noqa: E402
 from support.small_models import metadata_for, random_student  # noqa: E402
 
-LOOK_S = 0.5
+LOOK_S = 2.0
+LOOKS = "looks.jsonl"
+PARTS = 10
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "REACTKD")}
+_NUMBERS = np.random.default_rng(0).standard_normal(300_000).astype(np.float32)
+_PACKED = zlib.compress(_NUMBERS.astype(np.int8).tobytes(), 1)
 
 
 def main() -> None:
@@ -40,17 +48,15 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="end then, with what is measured so far")
+    parser.add_argument("--work", type=Path, help="a folder that keeps everything, so that the same command goes on")
     parser.add_argument("--figure", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
+        root = options.work or Path(folder)
         command = prepare(root, options.cases, options.jobs)
-        looks = watch(
-            subprocess.Popen(command, stdout=subprocess.DEVNULL, env=ENVIRONMENT),
-            root / "out",
-            options.cases,
-            60 * options.minutes,
-        )
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
+        watch(process, root, options.cases, 60 * options.minutes)
+        looks = [json.loads(line) for line in (root / LOOKS).read_text(encoding="utf-8").splitlines()]
         rows = (root / "out" / RESULTS).read_text(encoding="utf-8").count("\n") - 1
     print(json.dumps(numbers(looks, rows, options.jobs), indent=1))
     if options.figure is not None:
@@ -58,37 +64,54 @@ def main() -> None:
 
 
 def prepare(root: Path, cases: int, jobs: int) -> list[str]:
-    """Write the case, the model and the worklist; return the command."""
-    write_case(small_case(modalities=[Modality.CT]), root / "files")
-    student = random_student()
-    Bundle.save(root / "bundle", student, metadata_for(student))
-    row = f"files/{NAMES[Modality.CT]},files/{SEGMENTATION}"
-    lines = "".join(f"case {n:05},{row}\n" for n in range(cases))
-    (root / "list.csv").write_text(f"case,ct,segmentation\n{lines}", encoding="utf-8")
+    """Write the case, the model and the worklist, unless they are there; return the command."""
+    if not (root / "list.csv").exists():
+        write_case(small_case(modalities=[Modality.CT]), root / "files")
+        student = random_student()
+        Bundle.save(root / "bundle", student, metadata_for(student))
+        row = f"files/{NAMES[Modality.CT]},files/{SEGMENTATION}"
+        lines = "".join(f"case {n:05},{row}\n" for n in range(cases))
+        (root / "list.csv").write_text(f"case,ct,segmentation\n{lines}", encoding="utf-8")
     named = {"worklist": root / "list.csv", "bundle": root / "bundle", "output": root / "out", "jobs": jobs}
     return [sys.executable, "-m", "REACTKDLib", "batch", *(f"--{key}={value}" for key, value in named.items())]
 
 
-def watch(process: subprocess.Popen, output: Path, cases: int, most_s: float) -> np.ndarray:
-    """Rows of (cases done, processor seconds, wall seconds, MB of all processes) during the batch, `most_s` at most."""
-    looks, start, seen = [], time.monotonic(), psutil.Process(process.pid)
-    while process.poll() is None:
-        time.sleep(LOOK_S)
-        done = newest(output, len(looks) and looks[-1][0], cases)
-        try:
-            family = [seen, *seen.children(recursive=True)]
-            seconds = sum(sum(one.cpu_times()[:2]) for one in family)
-            looks.append((done, seconds, time.monotonic() - start, sum(one.memory_info().rss for one in family) / 1e6))
-        except psutil.NoSuchProcess:
-            continue
-        if time.monotonic() - start > most_s:
-            process.terminate()
-            process.wait()
-            return np.array(looks)
-    if process.returncode:
+def watch(process: subprocess.Popen, root: Path, cases: int, most_s: float) -> None:
+    """Append a look every two seconds, with what the batch has cost since the one before, for `most_s` at most.
+
+    run: the process. done: cases, of which those before `kept` were done by an earlier run. cpu, wall: seconds of this
+    run. mb: memory of all processes. piece: processor seconds of `fixed_work`.
+    """
+    start, seen, spent = time.monotonic(), psutil.Process(process.pid), {}
+    kept = done = newest(root / "out", 0, cases)
+    with open(root / LOOKS, "a", encoding="utf-8") as stream:
+        while process.poll() is None and time.monotonic() - start < most_s:
+            time.sleep(LOOK_S)
+            done = newest(root / "out", done, cases)
+            memory = 0
+            for one in family(seen):
+                try:
+                    spent[one.pid] = sum(one.cpu_times()[:2])  # of one that has ended the last look stays
+                    memory += one.memory_info().rss
+                except psutil.NoSuchProcess:
+                    continue
+            look = {"run": process.pid, "kept": kept, "done": done, "cpu": sum(spent.values())}
+            look |= {"wall": time.monotonic() - start, "mb": memory / 1e6, "piece": fixed_work()}
+            stream.write(json.dumps(look) + "\n")
+            stream.flush()
+    if process.poll() is None:
+        process.terminate()
+        process.wait()
+    elif process.returncode:
         raise SystemExit("The batch failed.")
-    looks = np.array(looks)
-    return looks[: looks[:, 1].argmax() + 1]  # at the end processes go, and their time with them
+
+
+def family(process: psutil.Process) -> list[psutil.Process]:
+    """The process and all that it started."""
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def newest(output: Path, done: int, cases: int) -> int:
@@ -98,37 +121,78 @@ def newest(output: Path, done: int, cases: int) -> int:
     return int(done)
 
 
-def numbers(looks: np.ndarray, rows: int, jobs: int) -> dict[str, object]:
-    """Milliseconds of processor time for a case in each tenth of the batch, and memory at its first and last tenth."""
-    done = looks[:, 0]
-    cuts = np.linspace(done[done > 0][0], done[-1], 11)
-    seconds = np.interp(cuts, done, looks[:, 1])
-    cost = 1000 * np.diff(seconds) / np.diff(cuts)
-    memory = [float(looks[(done >= a) & (done <= b), 3].mean()) for a, b in (cuts[:2], cuts[-2:])]
+def fixed_work() -> float:
+    """Processor seconds of some sorting, unpacking and arithmetic, about those of a small part of a case."""
+    start = time.process_time()
+    for _ in range(3):
+        np.sort(_NUMBERS)
+        zlib.decompress(_PACKED)
+        np.exp(_NUMBERS * _NUMBERS * -0.5).sum()
+    return time.process_time() - start
+
+
+def steps(looks: list[dict]) -> Iterator[tuple[float, float, float, float]]:
+    """(cases done, new cases, their processor seconds, seconds of a piece then) between looks of one run.
+
+    Left out is what a run does before its first new case: it loads the model, and compares what is there.
+    """
+    for a, b in zip(looks, looks[1:]):
+        if a["run"] == b["run"] and a["done"] > a["kept"] and b["done"] > a["done"]:
+            yield b["done"], b["done"] - a["done"], b["cpu"] - a["cpu"], (a["piece"] + b["piece"]) / 2
+
+
+def by_parts(looks: list[dict]) -> list[dict[str, float]]:
+    """Cost and memory in each tenth of the cases done."""
+    cuts = np.linspace(0, looks[-1]["done"], PARTS + 1)
+    found = []
+    measured = np.array(list(steps(looks)))
+    for low, high in zip(cuts, cuts[1:]):
+        own = measured[(measured[:, 0] > low) & (measured[:, 0] <= high)]
+        memory = [look["mb"] for look in looks if low < look["done"] <= high and look["done"] > look["kept"]]
+        cases, cpu, piece = own[:, 1].sum(), own[:, 2].sum(), np.median(own[:, 3]) if len(own) else np.nan
+        found.append({
+            "to": round(float(high)),
+            "ms": round(1000 * float(cpu / cases), 1) if cases else None,
+            "pieces": round(float(cpu / cases / piece), 2) if cases else None,
+            "piece_ms": round(1000 * float(piece), 1) if cases else None,
+            "mb": round(float(np.median(memory))) if memory else None,
+        })  # fmt: skip
+    return found
+
+
+def numbers(looks: list[dict], rows: int, jobs: int) -> dict[str, object]:
+    """What is printed: rows of the table, wall seconds of all runs, and each tenth of the cases."""
+    ends = {look["run"]: look["wall"] for look in looks}
     return {
         "rows": rows,
         "jobs": jobs,
-        "wall_s": round(float(looks[-1, 2]), 1),
-        "ms_a_case_by_tenths": [round(float(value), 1) for value in cost],
-        "last_tenth_over_second": round(float(cost[-1] / cost[1]), 3),
-        "mb_first_and_last_tenth": [round(value) for value in memory],
+        "runs": len(ends),
+        "wall_s": round(sum(ends.values()), 1),
+        "load": [round(value, 1) for value in psutil.getloadavg()],
+        "tenths": by_parts(looks),
     }
 
 
-def draw(looks: np.ndarray, path: Path) -> None:
-    """Time and memory over the cases done."""
+def draw(looks: list[dict], path: Path) -> None:
+    """Cost of a case, and memory, over the cases done."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    tenths = [part for part in by_parts(looks) if part["ms"] is not None]
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-    left.plot(looks[:, 0], looks[:, 1], color="#1f5fa8")
-    left.set(xlabel="cases done", ylabel="processor time (s)", title="A batch of tiny digital phantoms: time")
-    right.plot(looks[:, 0], looks[:, 3], color="#a84a1f")
-    right.set(
-        xlabel="cases done", ylabel="memory of all processes (MB)", title="memory", ylim=(0, 1.2 * looks[:, 3].max())
-    )
+    places = [part["to"] for part in tenths]
+    left.plot(places, [part["ms"] for part in tenths], "o-", color="#1f5fa8", label="processor time, ms")
+    first = tenths[0]["ms"] / tenths[0]["pieces"]
+    equal = [part["pieces"] * first for part in tenths]
+    left.plot(places, equal, "s--", color="#6d6d6d", label="at the speed of the first tenth, ms")
+    left.set(xlabel="cases done", title="A batch of tiny digital phantoms: a case")
+    left.set_ylim(0, 1.3 * max(part["ms"] for part in tenths))
+    left.legend(loc="lower right")
+    right.plot([look["done"] for look in looks], [look["mb"] for look in looks], ".", ms=2, color="#a84a1f")
+    right.set(xlabel="cases done", ylabel="memory of all processes (MB)", title="memory")
+    right.set_ylim(0, 1.2 * max(look["mb"] for look in looks))
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.set_xlim(0, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,12 +17,13 @@ from REACTKDLib.commands.arguments import (
     add_keep_specks_argument,
     add_output_argument,
 )
-from REACTKDLib.commands.batch_case import CaseGrader, ModelOpened
+from REACTKDLib.commands.batch_case import KEPT, BatchCase, CaseGrader, ModelOpened
 from REACTKDLib.commands.progress import Progress
 from REACTKDLib.commands.result_table import ResultTable, alone_in
 from REACTKDLib.core.cases.case_list import RESULTS
 from REACTKDLib.core.engine_arguments import add_engine_arguments, engine_of
 from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.files.tables import as_read_back
 from REACTKDLib.core.job_pool import JobPool
 from REACTKDLib.core.progress import TimeLeft, duration, no_progress
 from REACTKDLib.core.shard import Shard
@@ -30,7 +32,6 @@ from REACTKDLib.core.text import plural
 if TYPE_CHECKING:
     from REACTKDLib.core.cases.job import Job
     from REACTKDLib.core.job_engines import Engine
-    from REACTKDLib.core.task import Task
 
 #: seconds of a batch that are too short to be estimated
 SHORT_S = 10.0
@@ -42,8 +43,9 @@ def add_to(commands: Any) -> None:
         "batch",
         help="grade every case of a worklist",
         description="Grades every case of a worklist into a folder of its own and leaves results.csv with a row for "
-        "each. A case that fails has a row with the reason, and the others go on. Exit status 2 only when the worklist "
-        "or the model cannot be used, or no case at all could be graded.",
+        "each. A case that fails has a row with the reason, and the others go on. Started again, it keeps the rows of "
+        "cases whose files, options and model are the same. Exit status 2 only when the worklist or the model cannot "
+        "be used, or no case at all could be graded.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -59,6 +61,7 @@ def add_to(commands: Any) -> None:
     add_bundle_arguments(parser)
     add_device_argument(parser)
     add_output_argument(parser)
+    parser.add_argument("--again", action="store_true", help="grade cases anew that were graded before")
     add_engine_arguments(
         parser, "do part I of N of the cases; all parts take the same --output, and their rows one table"
     )
@@ -78,17 +81,26 @@ def run(arguments: argparse.Namespace) -> None:
     with Progress() as progress, alone_in(output, shard):
         work = CaseGrader(arguments.bundle, arguments.device, output, progress if engine.here else no_progress)
         progress.say(f"{plural(len(own), 'case')}; the first will tell how long they take.")
-        table = _graded(jobs, own, work, engine, shard, progress)
-        failed = sum(row["status"] == "failed" for row in table.rows)
-        progress.say(f"{plural(len(own), 'case')}, {failed} failed; see {RESULTS}")
+        table = _graded(jobs, own, work, engine, shard, progress, arguments.again)
+    failed = sum(row["status"] == "failed" for row in table.rows)
     if failed == len(own):
         raise ReactkdError(f"None of the {plural(failed, 'case')} could be graded; {RESULTS} says why for each.")
+    print(_summary(len(own), failed, sum(KEPT in row for row in table.rows)))
+
+
+def _summary(cases: int, failed: int, kept: int) -> str:
+    """What came of it; the rows say the rest."""
+    text = f"{cases - failed - kept} of {plural(cases, 'case')} graded"
+    if kept:
+        text += f", {kept} graded before and kept (--again grades them too)"
+    return text + (f", {failed} failed" if failed else "") + f"; see {RESULTS}."
 
 
 def _jobs(arguments: argparse.Namespace) -> list[Job]:
     from REACTKDLib.core.cases.worklist import read_worklist
+    from REACTKDLib.core.student.ensemble import task_of
 
-    task = _task_of(arguments.bundle)
+    task = task_of(arguments.bundle[0] if arguments.bundle else None)  # for the names of columns
     jobs = read_worklist(arguments.worklist.absolute(), task)  # so that the paths mean the same in every process
     if arguments.different_patients_ok:
         jobs = [replace(job, different_patients_ok=True) for job in jobs]
@@ -97,23 +109,16 @@ def _jobs(arguments: argparse.Namespace) -> list[Job]:
     return jobs
 
 
-def _task_of(bundles: list[Path] | None) -> Task:
-    """The task of the model, for names of columns; the built-in one where it cannot be read, which is said later."""
-    from REACTKDLib.core.student.bundle import METADATA, shipped_bundle_folder
-    from REACTKDLib.core.student.bundle_metadata import read_metadata
-    from REACTKDLib.core.task import HCC_GRADE, task_of_description
-
-    try:
-        return task_of_description(read_metadata((bundles or [shipped_bundle_folder()])[0] / METADATA)["reactkd"])
-    except (ReactkdError, ValueError, KeyError, TypeError):
-        return HCC_GRADE
-
-
 def _graded(
-    jobs: list[Job], own: list[tuple[int, Job]], work: CaseGrader, engine: Engine, shard: Shard, progress: Progress
+    jobs: list[Job],
+    own: list[tuple[int, Job]],
+    work: CaseGrader,
+    engine: Engine,
+    shard: Shard,
+    progress: Progress,
+    again: bool,
 ) -> ResultTable:
     """Grade the cases `own` of the list, each with its place, and keep a row of each."""
-    left = TimeLeft()
     progress(0.0, "opening the model")
     with JobPool(work, engine) as pool:
         # one for each process, which then have it ready when the first cases come
@@ -121,15 +126,17 @@ def _graded(
         names = [job.case for job in jobs]
         places = {job.case: place for place, job in own}
         with ResultTable(work.output, _classes(opened), names, shard).kept() as table:
-            left(0.0)
-            start = time.monotonic()
-            for done, (job, row) in enumerate(pool.results([job for _, job in own], lost=work.lost), start=1):
-                table.add(places[job.case], row)
-                seconds = left(done / len(own))
-                if done == engine.jobs:  # of each process one
-                    _say_how_long(progress, time.monotonic() - start, done, len(own))
-                progress.prefix = f"{done} of {len(own)}" + (f", {duration(seconds)} left" if seconds else "") + " "
-                progress(done / len(own))
+            before = {} if again else table.graded_before()
+            cases = [BatchCase(job, before.get(as_read_back(job.case), {})) for _, job in own]
+            pace = _Pace(cases, engine.jobs, progress)
+            try:
+                for case, row in pool.results(cases, lost=work.lost):
+                    table.add(places[case.job.case], row)
+                    pace(kept=KEPT in row)
+            except KeyboardInterrupt:
+                done = f"{len(table.rows)} of {plural(len(cases), 'case')}"
+                text = f"Stopped; the rows of {done} are in {RESULTS}, and the same command goes on from there."
+                raise KeyboardInterrupt(text) from None
     return table
 
 
@@ -137,8 +144,33 @@ def _classes(opened: list[Any]) -> tuple[str, ...]:
     return next(tuple(found) for found in opened if isinstance(found, ModelOpened))
 
 
-def _say_how_long(progress: Progress, seconds: float, done: int, cases: int) -> None:
-    """The first estimate, of what the first cases took; the bar shows what is left."""
-    whole = seconds * cases / done
-    if whole > SHORT_S and done < cases:
-        progress.say(f"They take about {duration(whole)}, by the first {plural(done, 'case')}.")
+class _Pace:
+    """Says how far a batch is and how long it takes; cases that are kept tell nothing of the others."""
+
+    def __init__(self, cases: Sequence[BatchCase], jobs: int, progress: Progress) -> None:
+        self._cases, self._jobs, self._progress = len(cases), jobs, progress
+        self._new = sum(not case.before for case in cases)
+        self._done = self._graded = 0
+        self._left = TimeLeft()
+        self._left(0.0)
+        self._start = time.monotonic()
+
+    def __call__(self, kept: bool) -> None:
+        """Count a case that is done."""
+        self._done += 1
+        self._graded += not kept
+        if not self._graded:
+            self._start = time.monotonic()
+        elif not kept and self._graded == self._jobs:  # of each process one
+            self._say_how_long()
+        share = self._done / self._cases
+        seconds = self._left(share)
+        left = f", {duration(seconds)} left" if seconds else ""
+        self._progress.prefix = f"{self._done} of {self._cases}{left} "
+        self._progress(share)
+
+    def _say_how_long(self) -> None:
+        """The first estimate, of what the first cases took; the bar shows what is left."""
+        whole = (time.monotonic() - self._start) * self._new / self._graded
+        if whole > SHORT_S and self._graded < self._new:
+            self._progress.say(f"They take about {duration(whole)}, by the first {plural(self._graded, 'case')}.")

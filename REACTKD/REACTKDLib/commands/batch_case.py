@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from REACTKDLib import __version__
 from REACTKDLib.commands.arguments import folder_name
-from REACTKDLib.commands.results import ALL, earlier_results_set_aside, write_results
+from REACTKDLib.commands.results import ALL, REPORT, WRITTEN, earlier_results_set_aside, write_results
 from REACTKDLib.commands.staging import all_or_nothing
 from REACTKDLib.core.cases.case_list import RESULTS
+from REACTKDLib.core.cases.job_fingerprint import job_fingerprint
 from REACTKDLib.core.errors import Canceled, ReactkdError
 from REACTKDLib.core.log import log_cause, log_unforeseen
 from REACTKDLib.core.progress import OnProgress, no_progress
@@ -24,10 +27,21 @@ if TYPE_CHECKING:
     from REACTKDLib.core.reports.report import GradeReport
 
 CRASHED = "case-crashed"
+#: of a row that an earlier batch left, where it holds: nothing of the table
+KEPT = "kept"
+_P_DECIMALS = 4
 
 
 class ModelOpened(tuple):
     """The classes of the model that a process has opened: what `CaseGrader` gives for no case."""
+
+
+@dataclass(frozen=True)
+class BatchCase:
+    """One case to do. before: the row that an earlier batch left of it, empty without one or to grade it anew."""
+
+    job: Job
+    before: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -49,16 +63,30 @@ class CaseGrader:
 
         return grader_of(self.bundle, self.device)
 
-    def __call__(self, job: Job | None) -> dict[str, Any] | ModelOpened:
+    @cached_property
+    def described(self) -> tuple[str, ...]:
+        """What an answer depends on beside the case: this program, and all that models say of themselves."""
+        bundle = self.grader.bundle
+        members = getattr(bundle, "members", (bundle,))
+        return (__version__, *(json.dumps(member.metadata, sort_keys=True, default=str) for member in members))
+
+    def __call__(self, case: BatchCase | None) -> dict[str, Any] | ModelOpened:
         """Grade a case, whole or not at all, and return its row; only a stop goes further. None: open the model.
+
+        The earlier row is returned, as `KEPT`, where files, options, model and program are those that it was made with
+        and its results are there.
 
         Raises: Canceled; without a case the errors of bundles.
         """
-        if job is None:
+        if case is None:
             return ModelOpened(self.grader.bundle.classes)
+        job = case.job
         try:
             name = folder_name(job.case, RESULTS)
-            return {"case": name, **self._grade(job, name)}
+            fingerprint = job_fingerprint(job, *self.described)  # before it is read: a change then is seen next time
+            if case.before and case.before.get("fingerprint") == fingerprint and self._holds(case.before, name):
+                return {**case.before, "case": name, KEPT: True}
+            return {"case": name, **self._grade(job, name), "fingerprint": fingerprint}
         except Canceled:
             raise
         except ReactkdError as error:
@@ -72,27 +100,44 @@ class CaseGrader:
             fault = ("unexpected", f"An unexpected fault stopped this case ({name}); please report it; {where}.")
         return {"case": job.case, "status": "failed", "error": fault[0], "reason": fault[1]}
 
-    def lost(self, job: Job | None) -> dict[str, Any]:
+    def lost(self, case: BatchCase | None) -> dict[str, Any]:
         """Return the row of a case that ended its process twice, and clean up what it could not.
 
         Raises: ReactkdError where it was the model that did.
         """
-        if job is None:
+        if case is None:
             raise ReactkdError("The grading process ended by itself; free some memory, or install the packages again.")
         try:
-            folder = self.output / folder_name(job.case, RESULTS)
+            folder = self.output / folder_name(case.job.case, RESULTS)
             recover(self.output)
             recover(folder)
             set_aside(folder, ALL)
         except ReactkdError:  # it has no folder
             pass
         return {
-            "case": job.case,
+            "case": case.job.case,
             "status": "failed",
             "error": CRASHED,
             "reason": "The process ended while it worked on this case, for lack of memory or by a damaged file; try "
             "the case alone, and report it if it stays.",
         }
+
+    def _holds(self, row: Mapping[str, str], name: str) -> bool:
+        """Whether the results of a row are there and nobody has graded into their folder since."""
+        from REACTKDLib.core.reports.report import GradeReport
+
+        folder = self.output / name
+        if not all((folder / file).is_file() for file in WRITTEN):
+            return False
+        try:
+            report = GradeReport.read_json(folder / REPORT)
+            found = _row_of(report)
+            apart = [abs(float(row[f"p_{key}"]) - p) for key, p in (report.probabilities or {}).items()]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return False
+        same = all(row.get(key) == str(found[key]) for key in ("status", "grade", "inputs", "lesions", "findings"))
+        same = same and report.model.sha256 == self.grader.bundle.info["sha256"]
+        return same and all(d < 10**-_P_DECIMALS for d in apart)
 
     def _grade(self, job: Job, name: str) -> dict[str, Any]:
         from REACTKDLib.core.cases.open_job import open_job
@@ -108,7 +153,7 @@ class CaseGrader:
 
 def _row_of(report: GradeReport) -> dict[str, Any]:
     lesions = [region for region in report.regions if region.kind == "tumor"]
-    probabilities = {f"p_{name}": f"{value:.4f}" for name, value in (report.probabilities or {}).items()}
+    probabilities = {f"p_{name}": f"{value:.{_P_DECIMALS}f}" for name, value in (report.probabilities or {}).items()}
     return {
         "status": "graded" if report.grade else "no grade",
         "grade": report.grade or "",

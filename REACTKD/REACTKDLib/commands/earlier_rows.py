@@ -33,6 +33,10 @@ class EarlierRows:
         others = [name for name in table.columns if name.startswith(_PROBABILITY) and name not in spelled]
         self.classes += tuple(name.removeprefix(_PROBABILITY) for name in others)
 
+    def graded(self) -> dict[str, Mapping[str, str]]:
+        """Case, as it is read back -> its row, of those that say what they were made with."""
+        return {row["case"]: row for row in self._rows if row.get("fingerprint")}
+
     def with_rows(self, rows: Sequence[Mapping[str, Any]], order: Sequence[str] = ()) -> list[Mapping[str, Any]]:
         """The earlier rows, each replaced by that of the same case in `rows`, then the other ones of `rows`.
 

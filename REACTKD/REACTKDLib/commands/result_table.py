@@ -29,6 +29,7 @@ HEADER = (
     "findings",
     "error",
     "reason",
+    "fingerprint",
 )
 #: a table of thousands takes a moment to write: that is a twentieth of the time, however long it is
 _PAUSES = 20.0
@@ -54,6 +55,10 @@ class ResultTable:
     def rows(self) -> list[Mapping[str, Any]]:
         """Those of this process, in the order of the list."""
         return [self._rows[place] for place in sorted(self._rows)]
+
+    def graded_before(self) -> dict[str, Mapping[str, str]]:
+        """Case, as its cell is read back -> the row that an earlier batch left of it, in the part or in the whole."""
+        return EarlierRows(self._output / RESULTS, self._classes).graded() | self._earlier.graded()
 
     def add(self, place: int, row: Mapping[str, Any]) -> None:
         """Add the row of the case at `place` of the list. Raises: OutputNotWritable."""

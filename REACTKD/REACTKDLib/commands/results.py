@@ -18,8 +18,9 @@ REPORT = "report.json"
 TABLE = "regions.csv"
 REGIONS = "regions.nii.gz"
 ATTENTION = "attention.nii.gz"
+WRITTEN = (REPORT, TABLE, REGIONS, ATTENTION)
 #: what an earlier run may have left; the report first, since it is what is read
-ALL = (REPORT, TABLE, REGIONS, ATTENTION, "report.dcm", "regions.dcm")
+ALL = (*WRITTEN, "report.dcm", "regions.dcm")
 
 
 def write_results(result: GradeResult, case: Case, folder: Path) -> None:

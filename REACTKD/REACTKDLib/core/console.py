@@ -9,6 +9,9 @@ from typing import NoReturn, TextIO
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.text import sentence
 
+#: exit status of a command that Ctrl-C has ended, as shells give it: 128 and the number of the signal
+INTERRUPTED = 130
+
 
 class Parser(argparse.ArgumentParser):
     """Raises instead of printing the usage and leaving."""

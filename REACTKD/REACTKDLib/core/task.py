@@ -91,6 +91,15 @@ class Task:
         """Return the organ for 'liver' and the lesions for 'tumor', as segments are called inside the program."""
         return self.organ if kind == "liver" else self.lesion
 
+    def option(self, kind: str) -> str:
+        """Return the option of commands that names these segments, see `structure`; both names are always taken."""
+        own = (
+            {"liver": "--liver", "tumor": "--tumor"}
+            if self == HCC_GRADE
+            else {"liver": "--organ", "tumor": "--lesions"}
+        )
+        return own[kind]
+
     def __repr__(self) -> str:
         return f"<Task {self.name}>"
 

@@ -8,12 +8,12 @@ from functools import partial
 from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.cases.open_case import case_of, read_any_segmentation, read_volumes
 from REACTKDLib.core.cases.open_job import open_job
+from REACTKDLib.core.files.fingerprint import fingerprint_of
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.stated_places import same_place
 from REACTKDTrainLib.cohorts.base import CohortCase
-from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
 
 
 def file_case(

@@ -15,12 +15,12 @@ from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.cases.open_job import open_job
 from REACTKDLib.core.cases.worklist import has_case_folders, read_listed
 from REACTKDLib.core.errors import ReactkdError, TaskMismatch, UsageError
+from REACTKDLib.core.files.fingerprint import files_behind, fingerprint_of
 from REACTKDLib.core.files.given_paths import check_path
 from REACTKDLib.core.files.tables import read_table
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted, shown
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
-from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
 from REACTKDTrainLib.cohorts.grade_words import OWN_WORDS, GradeWords
 from REACTKDTrainLib.cohorts.layout import known_layouts, survey_folder
 from REACTKDTrainLib.cohorts.survey import Survey
@@ -66,20 +66,20 @@ def of_survey(survey: Survey) -> Cohort:
     return Cohort(survey.kind, cases, skipped=survey.skipped)
 
 
-def reference_grades(path: Path, words: GradeWords = OWN_WORDS) -> dict[str, tuple[int, str]]:
+def reference_grades(path: Path, words: GradeWords = OWN_WORDS, task: Task = HCC_GRADE) -> dict[str, tuple[int, str]]:
     """Return {case: (index of its grade, patient)} of a list of cases; those without a grade are left out.
 
     path: a CSV with the columns case and grade (a worklist, or a table of grades alone), a datalist (.json), or a
-    folder with `grades.csv`. words: what grades mean, where the list has others. Without a patient a case is a patient
-    of its own. Raises: UsageError.
+    folder with `grades.csv`. words: what grades mean, where the list has others; task: whose classes they are. Without
+    a patient a case is a patient of its own. Raises: UsageError.
     """
     path = Path(path)
     if path.suffix.lower() == ".json":
-        datalist, entries = read_datalist(path)
+        datalist, entries = read_datalist(path, task=task)
         words, rows = words.with_list(datalist.get("grades")), {entry["id"]: entry for entry in entries}
     else:
-        rows = _rows_by_case(path / GRADES_FILE if path.is_dir() else path, words=words)
-    grades = {_composed(name): (words.grade(row.get("grade"), name), row) for name, row in rows.items()}
+        rows = _rows_by_case(path / GRADES_FILE if path.is_dir() else path, task, words)
+    grades = {_composed(name): (words.grade(row.get("grade"), name, task), row) for name, row in rows.items()}
     found = {name: (g, name_of(row, "patient", name)) for name, (g, row) in grades.items() if g is not None}
     if not found:
         raise UsageError("The list holds no grade to compare with; give a CSV with the columns case and grade.")
@@ -214,7 +214,7 @@ def _fold_of(value: Any, case: str) -> int | None:
 def _fingerprint(name: str, paths: Sequence[Path]) -> str:
     if not all(map(_can_be_read, paths)):
         return "missing " + name  # the case counts as unreadable when it is opened, so that it can be skipped
-    return fingerprint_of([file for path in paths for file in _files_at(path)], name)
+    return fingerprint_of([file for path in paths for file in files_behind(path)], name)
 
 
 def _can_be_read(path: Path) -> bool:
@@ -224,8 +224,3 @@ def _can_be_read(path: Path) -> bool:
     except ReactkdError:
         return False
     return path.exists()
-
-
-def _files_at(path: Path) -> list[Path]:
-    """A file, or all files of a DICOM folder."""
-    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]

@@ -9,13 +9,13 @@ from pathlib import Path
 from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.cases.open_job import open_job
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.files.fingerprint import fingerprint_of
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import plural, quoted
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.file_patterns import FilePattern, find_files
-from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
 from REACTKDTrainLib.cohorts.own_sheet import OwnSheet
 from REACTKDTrainLib.cohorts.survey import Problem, Survey
 

@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a .json file; the table goes beside it as .md; one that is there is not measured again for --page",
     )
     nodes.add_argument("--cohort", default="phantom:hospital", help="graded cases to train on")
+    add_map_argument(nodes)
     nodes.add_argument("--test", default="phantom:large?cases=2000&first=0", help="unseen graded cases")
     nodes.add_argument("--folds", type=int, default=3)
     nodes.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -93,7 +94,7 @@ def _nodes(options: argparse.Namespace) -> None:
     else:
         asked = (options.nodes, options.cohort, options.test, options.folds, options.seeds, options.steps)
         with display_for(sys.stderr, "lines") as on_progress:
-            found = compare_nodes.compare_cohorts(*asked, options.made_only, on_progress)
+            found = compare_nodes.compare_cohorts(*asked, options.made_only, on_progress, ",".join(options.map))
         write_text(options.output, json.dumps(found, indent=1))
         write_text(options.output.with_suffix(".md"), compare_nodes.page(found) + "\n")
     if options.page:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.commands.cohorts_open import add_map_argument
 from REACTKDTrainLib.progress import display_for
@@ -35,6 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     study.set_defaults(readers=_study)
     add_map_argument(study)
+    for command in (table, agree, study):
+        command.add_argument(
+            "--task", type=Path, metavar="JSON", help="of lists that ask another question than hcc-grade"
+        )
     for command in (agree, study):
         command.add_argument("--output", type=Path, help="a .json file for all numbers; tables are printed")
         command.add_argument("--draws", type=int, default=2000, help="of the bootstrap (default 2000)")
@@ -46,12 +51,17 @@ def run(options: argparse.Namespace) -> None:
     options.readers(options)
 
 
-def _opened(path: Path) -> tuple[Any, Any]:
+def _task_of(options: argparse.Namespace) -> Task:
+    """The task that was given. Raises: FileMissing, TaskNotValid."""
+    return HCC_GRADE if options.task is None else Task.read(options.task)
+
+
+def _opened(path: Path, task: Task) -> tuple[Any, Any]:
     """The list and its review. Raises: UsageError for one that nobody has read."""
     from REACTKDLib.core.cases.case_list import open_case_list
     from REACTKDLib.core.review.review import Review
 
-    cases = open_case_list(path)
+    cases = open_case_list(path, task)
     review = Review(cases.review_file)
     if not review.readers():
         raise UsageError("Nobody has graded or marked a case of this list yet; read it in the reading room first.")
@@ -61,7 +71,7 @@ def _opened(path: Path) -> tuple[Any, Any]:
 def _table(options: argparse.Namespace) -> None:
     from REACTKDLib.core.review.readers_table import readers_csv
 
-    cases, review = _opened(options.list)
+    cases, review = _opened(options.list, _task_of(options))
     write_text(options.output, readers_csv(cases, review))
     print(f"Wrote {options.output.name}.")
 
@@ -70,14 +80,16 @@ def _agreement(options: argparse.Namespace) -> None:
     from REACTKDTrainLib.evaluation.readers import agreement
     from REACTKDTrainLib.study import readers
 
-    cases, review = _opened(options.list)
-    of_kinds = {kind: readers.grades_in(cases, review, kind) for kind in readers.KINDS}
-    grades = {kind: agreement(own, options.draws, options.seed) for kind, own in of_kinds.items() if len(own) > 1}
+    task = _task_of(options)
+    cases, review = _opened(options.list, task)
+    of_kinds = {kind: readers.grades_in(cases, review, kind, task) for kind in readers.KINDS}
+    bootstrap = (options.draws, options.seed)
+    grades = {k: agreement(own, *bootstrap, len(task.classes)) for k, own in of_kinds.items() if len(own) > 1}
     found: dict[str, Any] = {"grades": grades}
     texts = [_as_text(readers.agreement_table(grades))] if grades else ["Fewer than two readers gave a grade."]
     if not options.no_masks:
         with display_for(sys.stderr) as on_progress:
-            found["masks"] = readers.mask_agreement(cases, review, on_progress, options.draws, options.seed)
+            found["masks"] = readers.mask_agreement(cases, review, on_progress, *bootstrap, task)
         texts += [_as_text(readers.masks_table(found["masks"])), *found["masks"]["left_out"]]
     _give(found, texts, options.output)
 
@@ -88,9 +100,10 @@ def _study(options: argparse.Namespace) -> None:
     from REACTKDTrainLib.evaluation.readers import reader_study
     from REACTKDTrainLib.study import readers
 
-    readings, begun = readers.ReaderTable(options.table).readings()
-    truth = reference_grades(options.truth, GradeWords.from_text(*options.map))
-    found = reader_study(readings, truth, options.draws, options.seed)
+    task = _task_of(options)
+    readings, begun = readers.ReaderTable(options.table).readings(task)
+    truth = reference_grades(options.truth, GradeWords.from_text(*options.map), task)
+    found = reader_study(readings, truth, options.draws, options.seed, len(task.classes))
     found["begun_only"] = begun
     if not found["readers"]:
         raise UsageError(

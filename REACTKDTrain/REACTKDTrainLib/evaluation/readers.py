@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -24,7 +25,7 @@ from REACTKDTrainLib.evaluation.significance import mcnemar
 
 @dataclass(frozen=True)
 class StudyReading:
-    """One case of one reader in a study. Grades are indices of `GRADES`. model: the answer shown, None unknown."""
+    """One case of one reader in a study. Grades are indices of the task's classes. model: the answer shown, or None."""
 
     case: str
     unaided: int
@@ -34,27 +35,29 @@ class StudyReading:
     model: int | None = None
 
 
-def scores_of(grades: np.ndarray) -> np.ndarray:
-    """Return scores (n, K) of grades (n,): -|g - c| for each grade c."""
-    return -np.abs(np.asarray(grades)[:, None] - np.arange(len(GRADES))[None, :]).astype(np.float64)
+def scores_of(grades: np.ndarray, classes: int = len(GRADES)) -> np.ndarray:
+    """Return scores (n, classes) of grades (n,): -|g - c| for each grade c."""
+    return -np.abs(np.asarray(grades)[:, None] - np.arange(classes)[None, :]).astype(np.float64)
 
 
-def weighted_kappa(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
+def weighted_kappa(a: np.ndarray, b: np.ndarray, weights: np.ndarray, classes: int = len(GRADES)) -> dict[str, Any]:
     """Return 'value' and 'interval95' of the quadratic weighted kappa (Cohen 1968) of grades a and b, (n,) each.
 
     weights: (draws, n) of the bootstrap. None where both are one grade everywhere.
     """
-    value = table_measures(confusion(a, b, np.ones((1, len(a)))))["quadratic_kappa"][0]
-    spread = table_measures(confusion(a, b, weights))["quadratic_kappa"]
+    value = table_measures(confusion(a, b, np.ones((1, len(a))), classes))["quadratic_kappa"][0]
+    spread = table_measures(confusion(a, b, weights, classes))["quadratic_kappa"]
     return {"value": number_or_none(value), "interval95": interval95(spread)}
 
 
-def agreement(grades: Mapping[str, Mapping[str, int]], draws: int = 2000, seed: int = 0) -> list[dict[str, Any]]:
+def agreement(
+    grades: Mapping[str, Mapping[str, int]], draws: int = 2000, seed: int = 0, classes: int = len(GRADES)
+) -> list[dict[str, Any]]:
     """Return the agreement of each two readers, on the cases that both graded.
 
-    grades: reader -> {case: index of `GRADES`}. Each entry has 'readers', 'cases', 'same' (the share of cases with one
-    grade) and 'kappa' (see `weighted_kappa`), whose interval is by the bootstrap over cases; pairs without a case in
-    common have 0 cases and nothing else.
+    grades: reader -> {case: index of one of so many `classes`}. Each entry has 'readers', 'cases', 'same' (the share of
+    cases with one grade) and 'kappa' (see `weighted_kappa`), whose interval is by the bootstrap over cases; pairs
+    without a case in common have 0 cases and nothing else.
     """
     found = []
     for one, other in combinations(grades, 2):
@@ -63,7 +66,7 @@ def agreement(grades: Mapping[str, Mapping[str, int]], draws: int = 2000, seed: 
         if common:
             a, b = (np.array([grades[reader][case] for case in common]) for reader in (one, other))
             weights = bootstrap_weights(np.zeros(len(common), int), draws=draws, seed=seed)
-            entry |= {"same": float((a == b).mean()), "kappa": weighted_kappa(a, b, weights)}
+            entry |= {"same": float((a == b).mean()), "kappa": weighted_kappa(a, b, weights, classes)}
         found.append(entry)
     return found
 
@@ -73,27 +76,30 @@ def reader_study(
     truth: Mapping[str, tuple[int, str]],
     draws: int = 2000,
     seed: int = 0,
+    classes: int = len(GRADES),
 ) -> dict[str, Any]:
     """Return the measures of a study, ready for JSON.
 
-    readings: reader -> finished readings. truth: case -> (grade, patient); readings of other cases are left out and
-    counted in 'without_truth'. 'readers' holds `of_reader` of each; 'mean' the mean over the readers on the cases that
-    all of them read. Its interval is of the bootstrap over patients, stratified by grade, with the readers held fixed:
-    it holds for these readers on other patients.
+    readings: reader -> finished readings. truth: case -> (grade, patient), grades of so many `classes`; readings of
+    other cases are left out and counted in 'without_truth'. 'readers' holds `of_reader` of each; 'mean' the mean over
+    the readers on the cases that all of them read. Its interval is of the bootstrap over patients, stratified by grade,
+    with the readers held fixed: it holds for these readers on other patients.
     """
     known = {reader: [r for r in own if r.case in truth] for reader, own in readings.items()}
-    each = {reader: of_reader(own, truth, draws, seed) for reader, own in known.items() if own}
+    each = {reader: of_reader(own, truth, draws, seed, classes) for reader, own in known.items() if own}
     common = [case for case in truth if all(any(r.case == case for r in own) for own in known.values())]
     lost = sum(len(own) for own in readings.values()) - sum(len(own) for own in known.values())
     mean = None
     if len(each) > 1 and len(each) == len(readings) and common:
         by_case = {reader: {r.case: r for r in own} for reader, own in known.items()}
         mean = {"readers": len(each), "cases": len(common)}
-        mean |= _compared([[own[case] for case in common] for own in by_case.values()], truth, draws, seed)
+        mean |= _compared([[own[case] for case in common] for own in by_case.values()], truth, draws, seed, classes)
     return {"readers": each, "mean": mean, "without_truth": lost, "draws": draws, "seed": seed}
 
 
-def of_reader(own: list[StudyReading], truth: Mapping[str, tuple[int, str]], draws: int, seed: int) -> dict[str, Any]:
+def of_reader(
+    own: list[StudyReading], truth: Mapping[str, tuple[int, str]], draws: int, seed: int, classes: int
+) -> dict[str, Any]:
     """Return what the model's answer changed for one reader.
 
     'auc_*' and 'accuracy_*', 'unaided', 'aided' and the 'difference' with its p; 'kappa_truth_*' against the truth;
@@ -108,18 +114,18 @@ def of_reader(own: list[StudyReading], truth: Mapping[str, tuple[int, str]], dra
     moves = {"changed": changed, "better": int((after < before).sum()), "worse": int((after > before).sum())}
     return {
         "cases": len(own),
-        **_compared([own], truth, draws, seed),
-        "kappa_truth_unaided": weighted_kappa(grade, unaided, weights),
-        "kappa_truth_aided": weighted_kappa(grade, aided, weights),
+        **_compared([own], truth, draws, seed, classes),
+        "kappa_truth_unaided": weighted_kappa(grade, unaided, weights, classes),
+        "kappa_truth_aided": weighted_kappa(grade, aided, weights, classes),
         **moves,
         "mcnemar": mcnemar(aided == grade, unaided == grade),
-        **_with_model(own, truth, draws, seed),
+        **_with_model(own, truth, draws, seed, classes),
         "unaided_seconds": _median([r.unaided_seconds for r in own]),
         "aided_seconds": _median([r.aided_seconds for r in own]),
     }
 
 
-def _with_model(own: list[StudyReading], truth: Mapping, draws: int, seed: int) -> dict[str, Any]:
+def _with_model(own: list[StudyReading], truth: Mapping, draws: int, seed: int, classes: int) -> dict[str, Any]:
     """Agreement with the answers that were shown, and how many changes went toward them."""
     known = [r for r in own if r.model is not None]
     if not known:
@@ -129,19 +135,19 @@ def _with_model(own: list[StudyReading], truth: Mapping, draws: int, seed: int) 
     return {
         "answers_known": len(known),
         "toward_model": int((np.abs(aided - model) < np.abs(unaided - model)).sum()),
-        "kappa_model_unaided": weighted_kappa(model, unaided, weights),
-        "kappa_model_aided": weighted_kappa(model, aided, weights),
+        "kappa_model_unaided": weighted_kappa(model, unaided, weights, classes),
+        "kappa_model_aided": weighted_kappa(model, aided, weights, classes),
     }
 
 
-def _compared(readers: list[list[StudyReading]], truth: Mapping, draws: int, seed: int) -> dict[str, Any]:
+def _compared(readers: list[list[StudyReading]], truth: Mapping, draws: int, seed: int, classes: int) -> dict[str, Any]:
     """Macro AUC and accuracy, unaided and aided, and their differences: means over readers of the same cases."""
     cases = readers[0]
     grade = np.array([truth[r.case][0] for r in cases])
     weights = _weights(cases, truth, draws, seed)
     once = np.ones((1, len(cases)))
     out: dict[str, Any] = {}
-    for name, measure in (("auc", _macro_auc), ("accuracy", _accuracy)):
+    for name, measure in (("auc", partial(_macro_auc, classes)), ("accuracy", _accuracy)):
         found = {}
         for stage in ("unaided", "aided"):
             grades = [np.array([getattr(r, stage) for r in own]) for own in readers]
@@ -154,8 +160,8 @@ def _compared(readers: list[list[StudyReading]], truth: Mapping, draws: int, see
     return out
 
 
-def _macro_auc(grade: np.ndarray, given: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    return class_aucs(grade, scores_of(given), weights).mean(axis=1)
+def _macro_auc(classes: int, grade: np.ndarray, given: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return class_aucs(grade, scores_of(given, classes), weights).mean(axis=1)
 
 
 def _accuracy(grade: np.ndarray, given: np.ndarray, weights: np.ndarray) -> np.ndarray:

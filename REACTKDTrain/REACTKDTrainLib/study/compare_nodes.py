@@ -46,15 +46,17 @@ def compare_cohorts(
     steps: int,
     made_only: bool,
     on_progress: OnProgress = no_progress,
+    grades: str = "",
 ) -> dict:
     """`compare` on the folds of a cohort, tested on another one. nodes: where node vectors are kept, and made.
 
-    made_only: test on those whose node vectors are there. Raises: what opening cohorts and cases raises.
+    made_only: test on those whose node vectors are there. grades: what those of the cohorts mean, see `open_cohort`.
+    Raises: what opening cohorts and cases raises.
     """
     store = NodeStore.without_encoder(nodes)
-    cases = open_cohort(cohort).graded
+    cases = open_cohort(cohort, grades=grades).graded
     splits = [split.train + split.validation for split in make_folds(cases, folds, 0, 0.2)]
-    unseen = [c for c in open_cohort(test).graded if not made_only or store.path(c).exists()]
+    unseen = [c for c in open_cohort(test, grades=grades).graded if not made_only or store.path(c).exists()]
     missing = sum(not store.path(case).exists() for case in [*cases, *unseen])
     trainings = len(splits) * len(seeds) * (1 + len(METHODS))
     costs = {"nodes": missing * DRAWING_S, "trainings": trainings * steps * STEP_S}

@@ -20,6 +20,7 @@ from REACTKDLib.core.files.tables import read_table
 from REACTKDLib.core.progress import OnProgress
 from REACTKDLib.core.review.corrected_masks import CorrectedMasks
 from REACTKDLib.core.review.review import Review
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted
 from REACTKDTrainLib.cohorts.grade_words import OWN_WORDS
 from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
@@ -51,17 +52,20 @@ class ReaderTable:
         if not self._rows:
             raise UsageError("The table of readers is empty; grade cases in the reading room, and save it again.")
 
-    def readings(self) -> tuple[dict[str, list[StudyReading]], int]:
-        """The finished readings of a study, and how many were begun only. Raises: UsageError for none."""
+    def readings(self, task: Task = HCC_GRADE) -> tuple[dict[str, list[StudyReading]], int]:
+        """The finished readings of a study, and how many were begun only. task: whose classes readers chose from.
+
+        Raises: UsageError for none.
+        """
         found: dict[str, list[StudyReading]] = {}
         begun = 0
         for (reader, case), row in self._rows.items():
-            unaided, aided = OWN_WORDS.grade(row["unaided_grade"], case), OWN_WORDS.grade(row["aided_grade"], case)
+            given = (row["unaided_grade"], row["aided_grade"], row.get("model_grade"))
+            unaided, aided, model = (OWN_WORDS.grade(grade, case, task) for grade in given)
             if unaided is None or aided is None:
                 begun += unaided is not None
                 continue
             seconds = (_number(row.get(f"{stage}_seconds"), case) for stage in ("unaided", "aided"))
-            model = OWN_WORDS.grade(row.get("model_grade"), case)
             found.setdefault(reader, []).append(StudyReading(case, unaided, aided, *seconds, model))
         if not found:
             raise UsageError(
@@ -70,14 +74,17 @@ class ReaderTable:
         return found, begun
 
 
-def grades_in(cases: CaseList, review: Review, kind: str) -> dict[str, dict[str, int]]:
-    """reader -> {case: index of the grade} of one of `KINDS`; readers without any are left out. Raises: UsageError."""
+def grades_in(cases: CaseList, review: Review, kind: str, task: Task = HCC_GRADE) -> dict[str, dict[str, int]]:
+    """reader -> {case: index of the task's class} of one of `KINDS`; readers without any are left out.
+
+    Raises: UsageError.
+    """
     found: dict[str, dict[str, int]] = {}
     for case in cases.cases:
         record = review.cases.get(case.id)
         for reader in review.readers() if record is not None else ():
             part = record.part(kind, reader)
-            if part is not None and (grade := OWN_WORDS.grade(part["grade"], case.id)) is not None:
+            if part is not None and (grade := OWN_WORDS.grade(part["grade"], case.id, task)) is not None:
                 found.setdefault(reader or _UNNAMED, {})[case.id] = grade
     return found
 
@@ -98,13 +105,18 @@ def _number(text: str | None, case: str) -> float | None:
 
 
 def mask_agreement(
-    cases: CaseList, review: Review, on_progress: OnProgress, draws: int = 2000, seed: int = 0
+    cases: CaseList,
+    review: Review,
+    on_progress: OnProgress,
+    draws: int = 2000,
+    seed: int = 0,
+    task: Task = HCC_GRADE,
 ) -> dict[str, Any]:
     """Compare the masks of each two readers who corrected a case, and of each with the masks of the list.
 
-    Returns 'pairs': 'readers', 'structure' (liver or tumor), 'cases', and of each of `MEASURES` the mean over the cases
-    where it is defined, with the percentile interval of the bootstrap over cases; 'each': the values of every case;
-    'left_out': sentences.
+    Returns 'pairs': 'readers', 'structure' (the task's organ or lesion), 'cases', and of each of `MEASURES` the mean
+    over the cases where it is defined, with the percentile interval of the bootstrap over cases; 'each': the values of
+    every case; 'left_out': sentences.
     """
     rows: list[dict[str, Any]] = []
     left_out: list[str] = []
@@ -114,10 +126,10 @@ def mask_agreement(
         masks = {}
         for name, job in _jobs(cases, review, case, readers):
             try:
-                masks[name] = _masks_of(job)
+                masks[name] = _masks_of(job, task)
             except ReactkdError as error:
                 left_out.append(f"Case {quoted([case.id])}, masks of {name}: {error}")
-        rows += _pairs_of(case.id, masks)
+        rows += _pairs_of(case.id, masks, task)
     return {"pairs": _summary(rows, draws, seed), "each": rows, "left_out": left_out, "draws": draws, "seed": seed}
 
 
@@ -134,19 +146,19 @@ def _jobs(cases: CaseList, review: Review, case: ListedCase, readers: Sequence[s
     yield from found
 
 
-def _masks_of(job: Job) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
-    """Liver and tumor on the grid of the reference image as they were drawn, and its spacing (k, j, i)."""
-    files = read_job(job)
+def _masks_of(job: Job, task: Task) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
+    """Organ and lesions on the grid of the reference image as they were drawn, and its spacing (k, j, i)."""
+    files = read_job(job, task=task)
     if files.segmentation is None or not files.livers:
-        raise UsageError(files.problem or "there is no liver in them.")
+        raise UsageError(files.problem or f"there is no {task.organ.name} in them.")
     reference = next(iter(files.volumes.values()))
-    drawn, _ = masks_on(files.segmentation, Choice(files.livers, files.tumors), reference)
+    drawn, _ = masks_on(files.segmentation, Choice(files.livers, files.tumors), reference, task)
     return drawn.liver, drawn.tumor, tuple(float(mm) for mm in reference.spacing[::-1])
 
 
-def _pairs_of(case: str, masks: Mapping[str, tuple]) -> Iterator[dict[str, Any]]:
+def _pairs_of(case: str, masks: Mapping[str, tuple], task: Task) -> Iterator[dict[str, Any]]:
     for (one, a), (other, b) in combinations(masks.items(), 2):
-        for structure, place in (("liver", 0), ("tumor", 1)):
+        for place, structure in enumerate((str(task.organ.name), str(task.lesion.name))):
             yield {
                 "case": case,
                 "readers": [one, other],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -14,12 +15,14 @@ import pytest
 from REACTKDLib.__main__ import FAILED, main
 from REACTKDLib.commands.batch import RESULTS
 from REACTKDLib.core.cases.worklist import read_worklist
+from REACTKDLib.core.console import INTERRUPTED
 from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.writing.run_lock import running_alone
 from support.case_files import NAMES, SEGMENTATION, write_case
 from support.result_rows import rows_of
-from support.small_cases import small_case
+from support.small_cases import TWO_LESIONS, small_case
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +36,8 @@ def cohort(tmp_path_factory) -> Path:
     return root
 
 
-def run(worklist: Path, output: Path, bundle: Path) -> int:
-    return main(["batch", "--worklist", str(worklist), "--output", str(output), "--bundle", str(bundle)])
+def run(worklist: Path, output: Path, bundle: Path, *more: str) -> int:
+    return main(["batch", "--worklist", str(worklist), "--output", str(output), "--bundle", str(bundle), *more])
 
 
 def test_folder_of_cases(cohort, bundle_folder, tmp_path, capsys):
@@ -100,13 +103,55 @@ def test_a_fault_of_ours_ends_one_case_only(cohort, bundle_folder, tmp_path, mon
     assert rows["B"]["status"] == "no grade"
 
 
-def test_again_replaces_what_was_there(cohort, bundle_folder, tmp_path):
-    output = tmp_path / "out"
-    assert run(cohort, output, bundle_folder) == 0
-    first = (output / "A 1" / "regions.csv").read_bytes()
-    assert run(cohort, output, bundle_folder) == 0
-    assert (output / "A 1" / "regions.csv").read_bytes() == first
-    assert not list(output.rglob(".*"))
+def graded_now(worklist: Path, output: Path, bundle: Path, *more: str) -> set[str]:
+    """Run the batch, and return the cases whose results were written by it."""
+    before = {path.parent.name: path.stat().st_ino for path in output.glob("*/report.json")}
+    assert run(worklist, output, bundle, *more) == 0
+    return {path.parent.name for path in output.glob("*/report.json") if path.stat().st_ino != before[path.parent.name]}
+
+
+def test_a_batch_that_is_started_again_keeps_what_holds(cohort, bundle_folder, tmp_path, capsys):
+    output, listed = tmp_path / "out", tmp_path / "listed"
+    shutil.copytree(cohort, listed)
+    assert run(listed, output, bundle_folder) == 0
+    assert capsys.readouterr().out == f"2 of 3 cases graded, 1 failed; see {RESULTS}.\n"
+    table = (output / RESULTS).read_bytes()
+
+    os.utime(listed / "A 1" / NAMES[Modality.CT])  # touched, and not changed
+    assert graded_now(listed, output, bundle_folder) == set()
+    kept = "0 of 3 cases graded, 2 graded before and kept (--again grades them too), 1 failed"
+    assert capsys.readouterr().out.startswith(kept)
+    assert (output / RESULTS).read_bytes() == table and not list(output.rglob(".*"))
+    assert graded_now(listed, output, bundle_folder, "--again") == {"A 1", "B"}
+    assert graded_now(listed, output, bundle_folder, "--shard", "1/2") == set()
+    assert (output / RESULTS).read_bytes() == table
+
+    (output / "B" / "regions.csv").unlink()
+    assert graded_now(listed, output, bundle_folder) == {"B"}
+    shutil.copy(cohort / "A 1" / NAMES[Modality.CT], listed / "C" / NAMES[Modality.CT])  # mended
+    assert run(listed, output, bundle_folder) == 0
+    assert rows_of(output)["C"]["status"] == "graded"
+
+
+def test_a_case_is_graded_again_when_anything_that_its_answer_depends_on_has_changed(cohort, bundle_folder, tmp_path):
+    listed, output = tmp_path / "listed", tmp_path / "out"
+    shutil.copytree(cohort / "A 1", listed / "A 1")
+    assert run(listed, output, bundle_folder) == 0
+    for file in (NAMES[Modality.FDG], SEGMENTATION):
+        case = small_case(lesions=TWO_LESIONS[:1]) if file == SEGMENTATION else small_case(seed=1)
+        write_case(case, tmp_path / "other")
+        shutil.copy(tmp_path / "other" / file, listed / "A 1" / file)
+        assert graded_now(listed, output, bundle_folder) == {"A 1"}, file
+        assert graded_now(listed, output, bundle_folder) == set()
+    assert graded_now(listed, output, bundle_folder, "--keep-specks") == {"A 1"}
+    model, other = Bundle.load(bundle_folder), tmp_path / "model"  # the same weights, another rule beside them
+    rule = {"uncertain": {"margin_below": 0.9}}
+    Bundle.save(other, model.student, model.metadata | {"reactkd": {**model.info, **rule}})
+    found = rows_of(output)["A 1"]["fingerprint"]
+    assert run(listed, output, other) == 0 and rows_of(output)["A 1"]["fingerprint"] != found
+    report = json.loads((output / "A 1" / "report.json").read_text())  # somebody grades into the folder by hand
+    (output / "A 1" / "report.json").write_text(json.dumps(report | {"inputs": ["ct"]}))
+    assert graded_now(listed, output, other) == {"A 1"}
 
 
 @pytest.mark.parametrize(
@@ -159,7 +204,7 @@ def test_a_rerun_keeps_the_rows_of_the_one_before(cohort, bundle_folder, tmp_pat
     assert before["C"]["status"] == "failed"
 
 
-def test_rows_stay_until_they_are_replaced(cohort, bundle_folder, tmp_path, monkeypatch):
+def test_rows_stay_until_they_are_replaced(cohort, bundle_folder, tmp_path, monkeypatch, capsys):
     from REACTKDLib.commands.batch_case import CaseGrader
 
     output = tmp_path / "out"
@@ -168,15 +213,18 @@ def test_rows_stay_until_they_are_replaced(cohort, bundle_folder, tmp_path, monk
 
     real = CaseGrader.__call__
 
-    def stopped(work, job):
-        if job is None:
+    def stopped(work, case):
+        if case is None:
             return real(work, None)
-        if job.case == "B":
+        if case.job.case == "B":
             raise KeyboardInterrupt
-        return {"case": job.case, "status": "failed", "error": "tried"}
+        return {"case": case.job.case, "status": "failed", "error": "tried"}
 
     monkeypatch.setattr(CaseGrader, "__call__", stopped)
-    assert run(cohort, output, bundle_folder) == FAILED
+    capsys.readouterr()
+    assert run(cohort, output, bundle_folder) == INTERRUPTED
+    said = f"Stopped; the rows of 1 of 3 cases are in {RESULTS}, and the same command goes on from there.\n"
+    assert capsys.readouterr() == ("", said)
     rows = rows_of(output)
     assert list(rows) == ["A 1", "B", "C"] and rows["A 1"]["error"] == "tried"
     assert rows["B"] == before["B"] and rows["C"] == before["C"]

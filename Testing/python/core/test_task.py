@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import REACTKDLib.core.task as module
-from REACTKDLib.core.errors import FileMissing, NoLiver, TaskMismatch, TaskNotValid
+from REACTKDLib.core.errors import AmbiguousSegment, FileMissing, NoLiver, TaskMismatch, TaskNotValid
 from REACTKDLib.core.files.recognition import Candidate, choose, recognize_code, recognize_name
 from REACTKDLib.core.files.segmentations import terminology_codes, terminology_entry
 from REACTKDLib.core.grading.grader import Grader
@@ -117,8 +117,14 @@ def test_segments_are_chosen_by_the_codes_of_the_task():
     assert terminology_codes(terminology_entry("tumor", KIDNEY)) == (("SCT", "4147007"), ("SCT", "64033007"))
     candidates = [Candidate("1", "Kidney"), Candidate("2", "Renal mass"), Candidate("3", "Liver")]
     assert choose(candidates, None, None, KIDNEY).livers == (0,)
-    with pytest.raises(NoLiver, match="No segment is recognized as the kidney among 'Liver'"):
+    with pytest.raises(NoLiver, match="No segment is recognized as the kidney among 'Liver'") as refused:
         choose(candidates[2:], None, None, KIDNEY)
+    assert "(--organ NAME or LABEL" in str(refused.value)
+    drawn = [Candidate("1", "Kidney"), Candidate("2", "mass"), Candidate("3", "mass AI")]
+    with pytest.raises(AmbiguousSegment, match=r"\(--lesions NAME or LABEL"):
+        choose(drawn, None, None, KIDNEY)
+    with pytest.raises(NoLiver, match=r"\(--liver NAME or LABEL"):
+        choose(candidates[:1], None, None)
     parts = [Candidate(str(n), f"segment {n}") for n in range(1, 9)]
     with pytest.raises(NoLiver):  # only a liver is drawn in Couinaud's segments
         choose(parts, None, None, KIDNEY)

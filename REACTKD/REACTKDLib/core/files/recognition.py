@@ -31,7 +31,7 @@ __all__ = ["Candidate", "Choice", "Code", "CodeVerdict", "Kind", "choose", "reco
 
 #: what NoLiver says where no name and no code is the organ's
 NOT_RECOGNIZED = _(
-    "No segment is recognized as the {organ} among {segments}; say which one it is (--liver NAME or LABEL on the "
+    "No segment is recognized as the {organ} among {segments}; say which one it is ({option} NAME or LABEL on the "
     "command line), or draw it."
 )
 
@@ -194,17 +194,19 @@ def _all_tumors(candidates: Sequence[Candidate], found: list[int], task: Task) -
     if drawn_twice(names, task):
         text = _(
             "The segments {segments} may show one {lesion} drawn twice, as by a person and by a "
-            "program; say which are to be graded (--tumor NAME or LABEL on the command line)."
+            "program; say which are to be graded ({option} NAME or LABEL on the command line)."
         )
-        raise AmbiguousSegment(text, segments=quoted(names), lesion=task.lesion.name)
+        option = task.option("tumor")
+        raise AmbiguousSegment(text, segments=quoted(names), lesion=task.lesion.name, option=option)
     unclear = [c.name for c in candidates if _is_open(c, task) and SegmentName(c.name, task).is_equivocal]
     if unclear and not found:
         text = _(
             "The segment {kinds} may be the {lesion} of the {organ}, or the {organ} without it or with "
-            "it; say which segment is the {lesion} (--tumor NAME or LABEL on the command line), or "
+            "it; say which segment is the {lesion} ({option} NAME or LABEL on the command line), or "
             "rename it."
         )
-        raise AmbiguousSegment(text, kinds=quoted(unclear), lesion=task.lesion.name, organ=task.organ.name)
+        named = {"lesion": task.lesion.name, "organ": task.organ.name, "option": task.option("tumor")}
+        raise AmbiguousSegment(text, kinds=quoted(unclear), **named)
     return tuple(found)
 
 
@@ -243,10 +245,11 @@ def _one_liver(
     if len(exact) == 1:
         return tuple(exact)
     text = _(
-        "The segments {segments} all look like the {organ}; say which one it is (--liver NAME or "
+        "The segments {segments} all look like the {organ}; say which one it is ({option} NAME or "
         "LABEL on the command line)."
     )
-    raise AmbiguousSegment(text, segments=quoted(candidates[i].name for i in whole), organ=task.organ.name)
+    segments = quoted(candidates[i].name for i in whole)
+    raise AmbiguousSegment(text, segments=segments, organ=task.organ.name, option=task.option("liver"))
 
 
 def _of_parts(candidates: Sequence[Candidate], parts: dict[int, LiverPart], task: Task) -> tuple[int, ...]:
@@ -256,14 +259,15 @@ def _of_parts(candidates: Sequence[Candidate], parts: dict[int, LiverPart], task
         if some and not missing_segments(some.values()):
             return tuple(some)
     if not sure:
-        raise NoLiver(NOT_RECOGNIZED, segments=_listed(candidates), organ=task.organ.name)
+        option = task.option("liver")
+        raise NoLiver(NOT_RECOGNIZED, segments=_listed(candidates), organ=task.organ.name, option=option)
     missing = ", ".join(missing_segments(sure.values()))
     text = _(
         "The {organ} is drawn in parts, {segments}, without the segments {missing}; draw these "
-        "or the whole {organ}, or name all parts that there are (--liver on the command line)."
+        "or the whole {organ}, or name all parts that there are ({option} on the command line)."
     )
-    named = quoted(candidates[i].name for i in sure)
-    raise NoLiver(text, segments=named, missing=missing, organ=task.organ.name)
+    named = {"segments": quoted(candidates[i].name for i in sure), "option": task.option("liver")}
+    raise NoLiver(text, **named, missing=missing, organ=task.organ.name)
 
 
 def _listed(candidates: Sequence[Candidate]) -> str:

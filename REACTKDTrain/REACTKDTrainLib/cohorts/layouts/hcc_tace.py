@@ -22,13 +22,13 @@ from REACTKDLib.core.files.dicom.seg_objects import segmentation_objects
 from REACTKDLib.core.files.dicom.segmentation import read_dicom_segmentation
 from REACTKDLib.core.files.dicom.series import is_dicom_source
 from REACTKDLib.core.files.dicom.sources import check_together
+from REACTKDLib.core.files.fingerprint import fingerprint_of
 from REACTKDLib.core.files.segmentations import Segmentation
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.text import plural, quoted
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.clinical import MIXED, ClinicalRow, grade_of_text, read_hcc_tace_sheet
-from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
 from REACTKDTrainLib.cohorts.layout import AS_IT_IS, Layout, LayoutOptions
 from REACTKDTrainLib.cohorts.survey import Problem, Survey
 from REACTKDTrainLib.cohorts.tace_case import (

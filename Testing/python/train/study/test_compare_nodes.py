@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from REACTKDTrainLib.__main__ import main
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.study import compare_nodes
 from REACTKDTrainLib.study.compare_nodes import METHODS, compare, page, students_of
@@ -16,6 +19,21 @@ def test_the_methods_differ_by_their_teaching_alone():
     assert set(students) == set(METHODS)
     first = [s.topology_in.weight for s in students.values()]
     assert all((w - first[0]).abs().max() < 0.01 for w in first)
+
+
+def test_grades_of_a_list_in_other_words_are_mapped(tmp_path, monkeypatch):
+    """`compare nodes --map` opens both cohorts by the words given; without them the first grade is a sentence."""
+    monkeypatch.setattr(compare_nodes.NodeStore, "get", lambda store, case: case.grade)
+    monkeypatch.setattr(compare_nodes.NodeTable, "of", list)
+    monkeypatch.setattr(compare_nodes, "compare", lambda tables, test, *more: {"test": test})
+    monkeypatch.setattr(compare_nodes, "page", str)
+    rows = "".join(f"{n},{n}.nii.gz,{n}.seg.nrrd,G{n % 3 + 1}\n" for n in range(12))
+    (tmp_path / "list.csv").write_text(f"case,ct,segmentation,grade\n{rows}")
+    cohorts = ["--cohort", str(tmp_path / "list.csv"), "--test", str(tmp_path / "list.csv")]
+    command = ["compare", "nodes", "--nodes", str(tmp_path / "nodes"), "--output", str(tmp_path / "o.json"), *cohorts]
+    assert main(command) == 2 and not (tmp_path / "o.json").exists()
+    assert main([*command, "--map", "G1=well", "G2=moderate", "G3=poor"]) == 0
+    assert sorted(json.loads((tmp_path / "o.json").read_text())["test"]) == [0] * 4 + [1] * 4 + [2] * 4
 
 
 def test_it_says_beforehand_what_it_will_take(tmp_path, monkeypatch):

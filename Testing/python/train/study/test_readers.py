@@ -18,6 +18,7 @@ from REACTKDLib.core.review.corrected_masks import CorrectedMasks
 from REACTKDLib.core.review.review import Review
 from REACTKDTrainLib.__main__ import main
 from support.case_files import write_case, write_masks
+from support.kidney_phantoms import TASK_FILE
 from support.killed import PATH
 from support.scene_cases import make_case
 
@@ -96,6 +97,26 @@ def test_agreement_of_grades_and_masks(listed, tmp_path):
     assert dice["Anna", "Bert", "liver"] == 1.0
     assert 0.3 < dice["Bert", "the list", "tumor"] < dice["Anna", "the list", "tumor"] < 1
     assert found["masks"]["left_out"] == [] and "| tumor | Anna | Bert | 1 |" in done.stdout
+
+
+def test_readings_of_another_task_follow_its_classes(tmp_path, capsys):
+    """Two classes in place of three, in the task's order: the AUC of a grade is that of sensitivity and specificity."""
+    truth = [
+        ("benign", "benign", "malignant"),
+        ("malignant", "malignant", "malignant"),
+        ("malignant", "benign", "malignant"),
+    ]
+    rows = "".join(f"k{n},Anna,{unaided},{aided}\n" for n, (_, unaided, aided) in enumerate(truth))
+    (tmp_path / "readers.csv").write_text(f"case,reader,unaided_grade,aided_grade\n{rows}")
+    (tmp_path / "truth.csv").write_text("case,grade\n" + "".join(f"k{n},{t[0]}\n" for n, t in enumerate(truth)))
+    command = ["readers", "study", str(tmp_path / "readers.csv"), "--truth", str(tmp_path / "truth.csv")]
+    assert main(command) == 2
+    assert "give well, moderate or poor" in capsys.readouterr().err
+    output = tmp_path / "study.json"
+    assert main([*command, "--task", str(TASK_FILE), "--draws", "50", "--output", str(output)]) == 0
+    anna = json.loads(output.read_text())["readers"]["Anna"]
+    assert (anna["changed"], anna["better"], anna["worse"]) == (2, 1, 1)
+    assert anna["auc_unaided"]["value"] == pytest.approx((1 + 0.5) / 2) and anna["auc_aided"]["value"] == 0.5
 
 
 @pytest.mark.parametrize(
