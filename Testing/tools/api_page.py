@@ -54,7 +54,8 @@ def signature_of(value: Any) -> str:
     shown = [p for name, p in signature.parameters.items() if name not in ("self", "cls")]
     text = str(signature.replace(parameters=shown))
     text = re.sub(r"<factory>|<object object at [^>]*>", "...", text)
-    return re.sub(r"<function (\w+) at [^>]*>", r"\1", text).replace("'", "").removesuffix(" -> None")
+    text = re.sub(r"<function (\w+) at [^>]*>", r"\1", text)
+    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", text).removesuffix(" -> None")
 
 
 def _type(annotation: Any) -> str:

@@ -12,7 +12,7 @@ import slicer
 class Shortcuts:
     """Claims keys of the main window and gives them back.
 
-    keys: what each does. Slicer's own and those of every table are left alone; see `docs/reference/reading_room.md`.
+    keys: what each does. Slicer's own and those of every table are left alone; see `docs/reference/panel.md`.
     """
 
     def __init__(self, keys: Mapping[str, Callable[[], Any]]) -> None:

@@ -1,7 +1,7 @@
 """Low-dose CT: the noise that a lower dose would have added, made in the sinogram and reconstructed alone.
 
 The anatomy never passes through a projector, so nothing is blurred: HU_low = HU + FBP(noise). See
-`docs/how-to/low_dose.md`.
+`docs/explanation/low_dose.md`.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ def on_page_content(content: str, **_: Any) -> str:
     from latex2mathml.converter import convert
 
     formula = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
-    return formula.sub(lambda found: convert(html.unescape(found[1])), content)
+    return formula.sub(lambda found: f'<span class="term">{convert(html.unescape(found[1]))}</span>', content)
 
 
 def on_post_page(output: str, page: Any, **_: Any) -> None:
