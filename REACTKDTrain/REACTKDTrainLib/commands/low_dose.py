@@ -58,7 +58,8 @@ def _simulate(options: argparse.Namespace, on_progress: OnProgress) -> str:
     if options.dose is None:
         raise UsageError("The dose is missing; give it as a fraction with --dose, such as 0.25.")
     seed = options.seed or 0
-    check_dose(options.dose), check_seed(seed)
+    check_dose(options.dose)
+    check_seed(seed)
     _check_output(options.ct, options.output)
     from REACTKDLib.core.files.volumes import write_volume
     from REACTKDTrainLib.low_dose.sidecar import sidecar_of, write_sidecar

@@ -17,8 +17,14 @@ HIGH_PASS = 5
 EDGE_SPREADS = 2.0
 """Robust standard deviations above the median local range at which a pixel counts as an edge."""
 MOST_SLICES = 16
+"""Noise is measured in so many slices at most."""
 FEWEST_VOXELS = 500
 LARGEST_FACTOR = 5.0
+
+
+def measured_slices(count: int) -> np.ndarray:
+    """(n,) indices of up to 16 slices, spread evenly over a scan of `count`."""
+    return np.unique(np.linspace(0, count - 1, min(MOST_SLICES, count)).round().astype(int))
 
 
 def soft_tissue(hu: np.ndarray) -> np.ndarray:
@@ -61,12 +67,11 @@ def calibrated_budget(
 ) -> float:
     """I0 scaled by (simulated / measured native noise)^2, within a factor of 5.
 
-    hu: (S, N, N) HU. budget: the I0 that is assumed otherwise. quantum_noise: simulates, for some slices in HU, the
-    noise image in HU that this I0 would have left. Raises: NoTissue.
+    hu: (D, H, W) HU. budget: the default I0, counts in a bin. quantum_noise: simulates, for some slices in HU, the
+    noise in HU that the default I0 would have left. Raises: NoTissue.
     """
     array = hu.detach().cpu().numpy() if isinstance(hu, torch.Tensor) else np.asarray(hu)
-    chosen = np.unique(np.linspace(0, len(array) - 1, min(MOST_SLICES, len(array))).round().astype(int))
-    part = array[chosen]
+    part = array[measured_slices(len(array))]
     mask = soft_tissue(part)
     if mask.sum() < FEWEST_VOXELS:
         raise NoTissue("The CT has too little even soft tissue to measure its noise in; simulate without calibration.")

@@ -14,6 +14,7 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.images.volume import Volume
 from REACTKDTrainLib.low_dose.physics import check_dose
+from REACTKDTrainLib.low_dose.randomness import check_seed
 from REACTKDTrainLib.low_dose.sidecar import kept, sidecar_of, write_sidecar
 from REACTKDTrainLib.low_dose.volumes import SCHEMA, Simulators, content_hash, degrade
 
@@ -48,7 +49,7 @@ class DoseTestSets:
     ) -> None:
         self.folder = Path(folder)
         self.levels = {name: check_dose(dose) for name, dose in levels.items()}
-        self.seeds = tuple(seeds)
+        self.seeds = tuple(map(check_seed, seeds))
         if not self.levels or not self.seeds:
             raise UsageError("The test sets need at least one level and one seed.")
         self.mode, self.calibrate = mode, calibrate

@@ -12,9 +12,10 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.errors import OutputNotWritable, ReactkdError, UsageError
 from REACTKDLib.core.files.volumes import read_volume
 from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.text import plural
@@ -36,9 +37,9 @@ def write_test_sets(
         on_progress(number / len(cohort.cases), case.id)
         try:
             sets.write(case.id, _ct_of(case.load(), case.id))
+        except OutputNotWritable:
+            raise
         except ReactkdError as error:
-            if error.code == "output-not-writable":
-                raise
             left_out.append((case.id, str(error)))
     on_progress(1.0, f"{len(cohort.cases)} cases")
     if len(left_out) == len(cohort.cases):
@@ -88,7 +89,7 @@ def open_dosed(
     return dosed
 
 
-def _ct_of(case: Case, case_id: str):
+def _ct_of(case: Case, case_id: str) -> Volume:
     if Modality.CT not in case.volumes:
         raise UsageError(f"Case {case_id} has no CT.")
     return case.volumes[Modality.CT]
@@ -101,8 +102,8 @@ def summary(sets: DoseTestSets, left_out: Iterable[tuple[str, str]]) -> list[str
         own = [row for row in rows if row["level"] == level]
         stds = [row["added_std_hu"] for row in own if row["added_std_hu"] is not None]
         scans = f"{plural(len(own), 'volume')} of {plural(len({row['case'] for row in own}), 'case')}"
-        noise = (
-            f", {median(stds):.1f} HU added in soft tissue (median; {min(stds):.1f} to {max(stds):.1f})" if stds else ""
-        )
-        lines.append(f"{level} ({dose:g} of the dose): {scans}{noise if dose < 1 else ''}")
+        text = f"{level} ({dose:g} of the dose): {scans}"
+        if stds and dose < 1:
+            text += f", {median(stds):.1f} HU added in soft tissue (median; {min(stds):.1f} to {max(stds):.1f})"
+        lines.append(text)
     return lines + [f"{case}: left out: {reason}" for case, reason in left_out]

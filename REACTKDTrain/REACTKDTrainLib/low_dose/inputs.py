@@ -12,6 +12,7 @@ from REACTKDTrainLib.low_dose.field_of_view import EdgeContact, check_field_of_v
 SPACING_TOLERANCE = 5e-3
 """Relative difference of the two in-plane spacings that is rounding in a file, not anisotropy."""
 LUNG_HU = -500.0
+"""Lung and air lie below it; a CT whose lowest value is above it shows neither."""
 WINDOWED_SHARE = 0.005
 """Voxels at the lowest value, as a share, that a window's cut-off leaves and noise does not."""
 

@@ -12,7 +12,7 @@ from REACTKDLib.core.errors import NotHounsfield
 from REACTKDLib.core.images.geometry import nearest_ras_axes
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.progress import OnProgress, no_progress
-from REACTKDTrainLib.low_dose.calibration import MOST_SLICES, soft_tissue
+from REACTKDTrainLib.low_dose.calibration import measured_slices, soft_tissue
 from REACTKDTrainLib.low_dose.field_of_view import TISSUE_ABOVE_HU, edge_contact
 from REACTKDTrainLib.low_dose.inputs import check_slices, check_spacing
 from REACTKDTrainLib.low_dose.physics import PADDING_BELOW_HU, REFERENCE_SIGMA_E, check_dose
@@ -20,9 +20,11 @@ from REACTKDTrainLib.low_dose.simulator import LowDoseCT
 
 SCHEMA = "reactkd-low-dose/1"
 LARGEST_SLICE = 4096
+"""Most pixels a side of a slice; a scan has 512, seldom 1,024."""
 SIZE_STEP = 32
 """Slices are padded to a multiple of this, which keeps the Fourier transforms fast."""
 WRITTEN_HU = (-1024, 3071)
+"""The range of a scanner's 12-bit images."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ def measure_added(original: np.ndarray, low: np.ndarray) -> tuple[dict[str, floa
 
     Measured on up to 16 slices spread over the volume; None where there is no such tissue.
     """
-    chosen = np.unique(np.linspace(0, len(original) - 1, min(MOST_SLICES, len(original))).round().astype(int))
+    chosen = measured_slices(len(original))
     before = original[chosen].astype(np.float32)
     added = low[chosen] - before
     masks = {"soft_tissue": soft_tissue(before), "body": before > TISSUE_ABOVE_HU}

@@ -99,6 +99,8 @@ def test_levels_are_checked_when_the_set_is_made(tmp_path):
         DoseTestSets(tmp_path, levels={"none": 0.0})
     with pytest.raises(UsageError):
         DoseTestSets(tmp_path, seeds=())
+    with pytest.raises(UsageError, match="The seed is -1"):
+        DoseTestSets(tmp_path, seeds=(9001, -1))
     with pytest.raises(UsageError, match="mild"):
         DoseTestSets(tmp_path).path("moderate", "case1", 1)
 
