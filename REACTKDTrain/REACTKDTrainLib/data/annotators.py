@@ -19,10 +19,10 @@ from REACTKDLib.core.masks.depth import signed_depth
 from REACTKDLib.core.masks.regions import Box
 from REACTKDTrainLib.settings import Probability, settings
 
-Masks = tuple[np.ndarray, np.ndarray]
+Masks = tuple[np.ndarray, np.ndarray]  # of liver and tumor
 Placed = tuple[Box, np.ndarray]  # a box, and a bool mask in it
 Millimeters = Annotated[float, Field(ge=0, le=30)]
-_SMOOTH_MM = 6.0  # how far an annotator's wandering from the border keeps its direction
+_SMOOTH_MM = 6.0  # sd of the Gaussian that smooths the field by which a border wanders
 
 
 @settings
@@ -98,13 +98,6 @@ class Outlines:
         return liver, out
 
 
-def perturb_masks(
-    liver: np.ndarray, tumor: np.ndarray, spacing_kji: np.ndarray, rng: np.random.Generator, how: MaskPerturbation
-) -> Masks:
-    """Draw masks anew once; see `Outlines`, which does it many times."""
-    return Outlines(liver, tumor, spacing_kji, how).drawn(rng)
-
-
 def _padded(box: Box, reach: np.ndarray, shape: tuple[int, ...]) -> Box:
     pad = np.ceil(reach).astype(int) + 1
     return tuple(slice(max(s.start - p, 0), min(s.stop + p, n)) for s, p, n in zip(box, pad, shape, strict=True))
@@ -123,9 +116,8 @@ class _Lesion:
         from scipy.ndimage import gaussian_filter
 
         shift = rng.uniform(-how.border_mm, how.border_mm)
-        seed = rng.integers(
-            2**32
-        )  # drawn whatever the box, so that one lesion's size does not shift the others' numbers
+        # one number, whatever the size of the box: so one lesion's size does not change what the others draw
+        seed = rng.integers(2**32)
         field = gaussian_filter(np.random.default_rng(seed).standard_normal(self.mask.shape), _SMOOTH_MM / spacing)
         field *= how.wander_mm / max(float(field.std()), 1e-9)
         moved = _largest_piece(self.depth > shift + field)

@@ -10,7 +10,6 @@ dose.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +46,7 @@ def prepare_fields(folder: Path, store: PreparedStore, case: CohortCase) -> None
     prepared = store.get(case)
     grid, _ = store.preparation.grid_for(opened)
     make = FieldMaker(calibrate=case.truth is None, clip=store.preparation.ct_clip_hu)
-    whole = make(_safe(case.id), opened.volumes[Modality.CT], grid, SEED)
+    whole = make(case.id, opened.volumes[Modality.CT], grid, SEED)
     box = tuple(slice(a, a + n) for a, n in zip(prepared.start, prepared.shape, strict=True))
     files.put(key, {"quantum": whole.quantum[box], "electronic": whole.electronic[box]})
 
@@ -82,10 +81,6 @@ def _note(folder: Path, store: PreparedStore, case: CohortCase) -> str:
 
 def _key(store: PreparedStore, case: CohortCase, kind: str = "fields") -> str:
     return content_key({"format": FORMAT, "kind": kind, "prepared": store.key(case), "seed": SEED})
-
-
-def _safe(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:60]
 
 
 ROOM_VOXELS = 100_000_000  # of fields kept in memory as they lie in views: about 0.4 GB

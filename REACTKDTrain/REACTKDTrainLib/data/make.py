@@ -29,7 +29,7 @@ def make_arrays(
 ) -> dict[str, np.ndarray]:
     """Prepare images, the expert's regions and `variants` perturbed ones; see `PreparedCase` for what they mean.
 
-    perturbation, seed: of the perturbed ones. whole_grid: of the network, and not the box around the regions alone.
+    perturbation, seed: of the perturbed ones. whole_grid: keep the network's whole grid, not the regions' box alone.
 
     CT is kept in HU: the window's center and scale belong to the training fold. Raises: NoLiver, PetOffLiver.
     """

@@ -114,8 +114,11 @@ class ViewMaker:
     def _kept(self, kind: str, recipe: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
         if self.folder is None:
             return make()
+
+        def arrays() -> dict[str, np.ndarray]:
+            return {name: value.numpy() for name, value in make().items()}
+
         files = ContentStore(Path(self.folder) / kind, compressed=kind == "warped")
-        arrays = lambda: {name: value.numpy() for name, value in make().items()}  # noqa: E731
         return files.made(content_key(recipe), arrays, _tensors)
 
 

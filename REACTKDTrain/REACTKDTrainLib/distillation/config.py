@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from REACTKDTrainLib.distillation.gromov import MODES
+from REACTKDTrainLib.distillation.gromov import Mode
+from REACTKDTrainLib.models.teacher_heads import BRANCHES
 from REACTKDTrainLib.settings import Weight, settings
 
-#: who teaches: everything together, or one of `models.teacher_heads.BRANCHES` alone
-TEACHERS = ("fused", "structure_function", "dose")
+#: who teaches: everything together, or one branch alone
+TEACHERS = ("fused", *BRANCHES)
 
 
 @settings
@@ -19,11 +20,11 @@ class DistillationConfig:
 
     temperature: tau (paper's code 2; 4 learned better on phantoms). logits, graph: weights of the two terms beside the
     focal loss (l2, l3 of equation 18; the paper tunes them). scores, attention: of the two terms of region scores.
-    node, edge, gw: weights inside the graph term (equation 8;
-    the paper's code has 1 for all). gw_mode: 'semirelaxed' where the student's masks may lack lesions, 'paper' for
-    equation 7 as it stands, 'matched' where both graphs have the same nodes. width: of the common space of node
-    vectors. feature: weight of the term on features of the methods that have one. teacher: 'fused', or one of the
-    branches ('structure_function', 'dose') that then teaches alone. classes: of the task.
+    node, edge, gw: weights inside the graph term (equation 8; the paper's code has 1 for all). gw_mode: 'semirelaxed'
+    where the student's masks may lack lesions, 'paper' for equation 7 as it stands, 'matched' where both graphs have
+    the same nodes. width: of the common space of node vectors. feature: weight of the term on features of the methods
+    that have one. teacher: 'fused', or one of the branches ('structure_function', 'dose') that then teaches alone.
+    classes: of the task.
 
     Raises: BadSetting that names the field.
     """
@@ -36,7 +37,7 @@ class DistillationConfig:
     gw: Weight = 1.0
     scores: Weight = 1.0
     attention: Weight = 1.0
-    gw_mode: Literal[MODES] = "semirelaxed"
+    gw_mode: Mode = "semirelaxed"
     width: Annotated[int, Field(ge=1, le=4096)] = 64
     feature: Weight = 1.0
     teacher: Literal[TEACHERS] = "fused"

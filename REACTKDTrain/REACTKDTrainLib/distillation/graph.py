@@ -1,8 +1,8 @@
 """The graph of regions: nodes on the unit sphere, cosine edges, and the losses on nodes and edges.
 
-For a whole batch at once they take padded matrices in place of a loop over cases: a step holds dozens of graphs of two
-to six nodes, and the loop's cost is that of its calls, not of its arithmetic. Values and gradients are those of one
-graph after the other, averaged over the cases.
+`Graphs` holds a batch as padded matrices, and the `mean_` losses take it whole: a step has dozens of graphs of two to
+six nodes, and a loop over them spends its time on calls, not on arithmetic. Values and gradients are those of one graph
+after the other, averaged over the cases.
 """
 
 from __future__ import annotations

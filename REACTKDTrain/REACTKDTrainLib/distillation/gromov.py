@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import permutations
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 Mode = Literal["matched", "semirelaxed", "paper"]
-MODES = ("matched", "semirelaxed", "paper")
+MODES: tuple[Mode, ...] = get_args(Mode)
 MOST_ENUMERATED = 6  # 720 permutations
 _ALPHAS = (0.5, 0.98)
 _MOST_ASSIGNMENTS = 4096

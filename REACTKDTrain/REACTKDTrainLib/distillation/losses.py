@@ -1,4 +1,4 @@
-"""Losses on the grade, and between two answers."""
+"""Losses on the grade and between two answers, and the modality dropout under which the student meets them."""
 
 from __future__ import annotations
 

@@ -44,19 +44,6 @@ def standardized(level: Tensor) -> Tensor:
     return (flat / flat.square().mean(dim=1, keepdim=True).add(_EPS).sqrt()).reshape(level.shape)
 
 
-def liver_box(occupancy: Tensor) -> tuple[slice, ...]:
-    """The smallest box that holds all regions (n, d, h, w), to index (C, d, h, w) with; everything without a region."""
-    there = (occupancy > 0).any(dim=0)
-    if not there.any():
-        return (slice(None),) * 4
-    box = [slice(None)]
-    for axis in range(3):
-        others = [a for a in range(3) if a != axis]
-        hit = there.amax(dim=others).nonzero()[:, 0]
-        box.append(slice(int(hit[0]), int(hit[-1]) + 1))
-    return tuple(box)
-
-
 def region_means(level: Tensor, occupancy: Tensor) -> Tensor:
     """(n, C): means of a map (C, ...) over regions (n, ...) (equation 3 of arXiv 2508.02104)."""
     weights = occupancy.flatten(1)

@@ -14,6 +14,7 @@ from math import factorial
 import numpy as np
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
 
 Answer = Callable[[frozenset[int]], float]
 MOST_NODES_EXACT = 10  # 1,024 sets of deleted nodes
@@ -94,8 +95,6 @@ def mean_over_cases(values: Iterable[float | None], draws: int = 2000, seed: int
     Returns 'mean' and 'interval95' (None where no case has a value), 'cases', 'left_out', and 'above_0', the share of
     the cases with a value above 0.
     """
-    from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
-
     values = list(values)
     held = np.array([v for v in values if v is not None], dtype=np.float64)
     out = {"mean": None, "interval95": None, "above_0": None, "cases": len(held), "left_out": len(values) - len(held)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from REACTKDLib.core.images.geometry import bounding_box
+
 
 def compare_masks(a: np.ndarray, b: np.ndarray, spacing_kji: tuple[float, float, float]) -> dict[str, float | None]:
     """Return 'dice', 'surface_mm' and 'hausdorff95_mm' of two masks.
@@ -20,16 +22,10 @@ def compare_masks(a: np.ndarray, b: np.ndarray, spacing_kji: tuple[float, float,
     import torch
     from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
 
-    box = _box_of(a | b)
+    # a voxel around both, where there is one, changes no distance
+    box = tuple(slice(max(0, side.start - 1), side.stop + 1) for side in bounding_box(a | b))
     pair = [torch.from_numpy(np.ascontiguousarray(mask[box]))[None, None] for mask in (a, b)]
     given = {"include_background": True, "spacing": list(spacing_kji)}
     mean = compute_average_surface_distance(*pair, symmetric=True, **given)
     far = compute_hausdorff_distance(*pair, percentile=95, **given)
     return {"dice": dice, "surface_mm": float(mean), "hausdorff95_mm": float(far)}
-
-
-def _box_of(mask: np.ndarray) -> tuple[slice, ...]:
-    """The part of the grid that holds the mask, with a voxel around it where there is one: distances are the same."""
-    others = [tuple(n for n in range(mask.ndim) if n != axis) for axis in range(mask.ndim)]
-    hit = [np.flatnonzero(mask.any(axis=axes)) for axes in others]
-    return tuple(slice(max(0, int(at[0]) - 1), int(at[-1]) + 2) for at in hit)

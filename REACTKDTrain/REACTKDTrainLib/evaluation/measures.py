@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+LEAST_PROBABILITY = 1e-12  # of the true grade: a network that is sure and wrong costs 27.6, not infinity
+
 
 def confusion(grades: np.ndarray, predicted: np.ndarray, weights: np.ndarray, classes: int = 3) -> np.ndarray:
     """(draws, K, K): weight of the cases of grade i (row) that were called j (column).
@@ -44,9 +46,6 @@ def table_measures(table: np.ndarray) -> dict[str, np.ndarray]:
         "macro_f1": np.where(defined, f1.mean(axis=1), np.nan),
         "quadratic_kappa": kappa,
     }
-
-
-LEAST_PROBABILITY = 1e-12  # of the true grade: a network that is sure and wrong costs 27.6, not infinity
 
 
 def brier_of_each(grades: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

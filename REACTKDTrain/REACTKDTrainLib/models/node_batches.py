@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -87,19 +88,15 @@ def student_heads(
     return GraphOutput(decision.logits, [], [], decision.summary, **region_fields(batch, decision))
 
 
-class seeded_dropout:
-    """Puts a SampleDropout in the place of the student's own for a while; parameters and names stay as they are."""
-
-    def __init__(self, student: Student):
-        self._student = student
-
-    def __enter__(self) -> SampleDropout:
-        self._own = self._student.drop
-        self._student.drop = SampleDropout(self._own.p).train(self._student.training)
-        return self._student.drop
-
-    def __exit__(self, *_: object) -> None:
-        self._student.drop = self._own
+@contextmanager
+def seeded_dropout(student: Student) -> Iterator[SampleDropout]:
+    """Put a SampleDropout in the place of the student's own inside; parameters and their names stay as they are."""
+    own = student.drop
+    student.drop = SampleDropout(own.p).train(student.training)
+    try:
+        yield student.drop
+    finally:
+        student.drop = own
 
 
 def start_heads(student: Student) -> None:

@@ -30,11 +30,14 @@ BATCH_VOXELS, MOST_VIEWS = 1_200_000, 16
 
 
 def used_modalities(student: Student, view: View, presence: Presence | None, row: int) -> tuple[str, ...]:
-    """The modalities that the student knows, the view has, and `presence` keeps. Raises: ValueError when none is."""
+    """The modalities that the student knows, the view has, and `presence` keeps in this row or does not name.
+
+    Raises: ValueError when none is left.
+    """
     used = tuple(
         m
         for m in student.config.modalities
-        if m in view.images and (presence is None or bool(presence.get(m, torch.ones(row + 1))[row] > 0))
+        if m in view.images and (presence is None or m not in presence or bool(presence[m][row] > 0))
     )
     if not used:
         raise ValueError(f"case {view.case} is left without any image")

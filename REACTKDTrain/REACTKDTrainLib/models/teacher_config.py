@@ -27,8 +27,8 @@ class TeacherConfig:
     classes: number of grades. feature_size, window, patch, depths, heads: of each Swin transformer (48, 7, 2 and
     MONAI's defaults in arXiv 2508.02104 and its code). width: common channels of the fused map, the student's too.
     hidden: width of the heads. dropout: in the heads. blocks: fixed node vectors that join the learned ones ('input',
-    'bands', 'shells'; () is the paper's form). cbam_kernel, cbam_ratio: of the shared CBAM3D (paper 7 and 8; 3 fits a
-    map of a quarter's size). checkpoint: recompute activations in the backward pass, for less memory.
+    'bands', 'shells', 'shape'; () is the paper's form). cbam_kernel, cbam_ratio: of the shared CBAM3D (paper 7 and 8; 3
+    fits a map of a quarter's size). checkpoint: recompute activations in the backward pass, for less memory.
 
     Raises: BadSetting that names the field.
     """

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.models.outputs import GraphOutput
 from REACTKDTrainLib.nodes.table import TableBatch
-from REACTKDTrainLib.nodes.train import graph_of
+from REACTKDTrainLib.nodes.train import graph_of, presence_of
 
 Ask = Callable[[TableBatch], GraphOutput]
 #: way -> for display; what a lesion is worth to the predicted grade, but for 'severity'
@@ -30,9 +30,7 @@ def asked_with(student: Student, subset: tuple[str, ...]) -> Ask:
     """How a student answers a batch of a table with the images of `subset`."""
 
     def ask(batch: TableBatch) -> GraphOutput:
-        rows = len(batch.topology)
-        presence = {m: torch.full((rows,), float(m in subset)) for m in student.config.modalities}
-        return graph_of(student, batch.for_student(student, presence))
+        return graph_of(student, batch.for_student(student, presence_of(student, subset, len(batch.topology))))
 
     return ask
 
@@ -75,7 +73,7 @@ def worth_of_nodes(ask: Ask, batch: TableBatch) -> dict[str, Tensor]:
 
         return {
             "contribution": of_grade,
-            "severity": (weight[..., 0] * (scores[..., -1] - scores[..., 0])),
+            "severity": weight[..., 0] * (scores[..., -1] - scores[..., 0]),
             "attention": weight[..., 0],
             "deletion": lost(lambda node: _deleted(batch, node)),
             "occlusion": lost(lambda node: _painted_over(batch, node)),

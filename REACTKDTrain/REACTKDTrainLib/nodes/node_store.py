@@ -130,8 +130,7 @@ class NodeStore:
         for n, masks in enumerate(case.masks):
             arrays |= {f"fixed{n}_{m}": value.numpy() for m, value in fixed_vectors(images, masks, bands).items()}
             if levels is not None and n < self.encoded:
-                pad = [p for size in reversed(case.shape) for p in (0, -size % 4)]
-                moments = subset_moments(levels, F.pad(masks.occupancy, pad))
+                moments = subset_moments(levels, F.pad(masks.occupancy, _padding(case.shape)))
                 arrays |= {f"fused{n}_{subset}": value.numpy() for subset, value in moments.items()}
             arrays[f"topology{n}"] = masks.topology.numpy()
             arrays[f"volumes{n}"] = masks.volumes_ml.numpy()
@@ -151,12 +150,17 @@ def encoder_hash(student: Student) -> str:
     return digest.hexdigest()
 
 
+def _padding(shape: Sequence[int]) -> list[int]:
+    """What `F.pad` adds at the far end of each axis, to multiples of 4 as encoders want."""
+    return [pad for size in reversed(shape) for pad in (0, -size % 4)]
+
+
 def _levels(encoder: Student, images: Mapping[str, Tensor], bands: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
-    """Projected maps of each image: modality -> three (C_l, ...), padded to multiples of 4 as encoders want."""
+    """Projected maps of each padded image: modality -> three (C_l, ...), see `_padding`."""
     out = {}
     for name in encoder.config.modalities:
         if name in images:
-            pad = [p for size in reversed(images[name].shape) for p in (0, -size % 4)]
+            pad = _padding(images[name].shape)
             split = bands[name][None]
             if any(pad):
                 split = gaussian_bands(F.pad(images[name][None, None], pad, mode="replicate"))

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import compress
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from REACTKDLib.core.modality import subset_name
 from REACTKDLib.core.phantom.biology_shared import SharedLatents
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.node_network import NodeBatch
 from REACTKDTrainLib.data.fixed_nodes import columns_of
 from REACTKDTrainLib.data.truth import COLUMNS, Truth
-from REACTKDTrainLib.nodes.node_store import NodeCase
+from REACTKDTrainLib.nodes.node_store import NodeCase, NodeRegions
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +47,9 @@ class TableBatch(NodeBatch):
         out = self.topology.new_zeros((*self.rows.shape, student.fused_size))
         given = torch.stack([presence[m] > 0 for m in student.config.modalities], dim=1)
         for subset in given.unique(dim=0):
-            name = "+".join(m for m, there in zip(student.config.modalities, subset.tolist(), strict=True) if there)
+            there = compress(student.config.modalities, subset.tolist())
             of_it = (given == subset).all(dim=1)
-            out[of_it] = self.moments[name][of_it]
+            out[of_it] = self.moments[subset_name(there)][of_it]
         return out
 
 
@@ -173,7 +175,7 @@ class NodeTable:
         )
 
 
-def _stacked(sets: Sequence[Sequence], n: int, of) -> Tensor:
+def _stacked(sets: Sequence[Sequence[NodeRegions]], n: int, of: Callable[[NodeRegions], Tensor]) -> Tensor:
     """(V, N, n, ...) of what `of` gives of each set of regions, padded with zeros."""
     first = of(sets[0][0])
     out = first.new_zeros((len(sets), len(sets[0]), n, *first.shape[1:]))

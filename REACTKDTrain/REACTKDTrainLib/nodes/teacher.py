@@ -53,12 +53,16 @@ class Ensemble(nn.Module):
             b: torch.stack([torch.log_softmax(o.branch_logits[b], dim=1) for o in outputs]).mean(dim=0)
             for b in first.branch_logits
         }
-        graph = GraphOutput(mean, first.nodes, [], first.hidden, branches, first.branch_nodes, first.embeddings)
-        scores = [torch.stack(of).mean(dim=0) for of in zip(*(o.scores for o in outputs), strict=True)]
-        attention = [
-            torch.stack(of).log_softmax(dim=1).mean(dim=0) for of in zip(*(o.attention for o in outputs), strict=True)
-        ]
-        return replace(graph, scores=scores, attention=attention)
+        scores, attention = (zip(*(getattr(o, name) for o in outputs), strict=True) for name in ("scores", "attention"))
+        return replace(
+            first,
+            logits=mean,
+            branch_logits=branches,
+            scores=[torch.stack(of).mean(dim=0) for of in scores],
+            attention=[torch.stack(of).log_softmax(dim=1).mean(dim=0) for of in attention],
+            branch_scores={},
+            branch_attention={},
+        )
 
 
 @torch.no_grad()

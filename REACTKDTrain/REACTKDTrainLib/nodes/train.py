@@ -97,11 +97,11 @@ def train_student(
     table: training cases; the student sees sets of masks by `recipe.expert`. config: of a new student, by default the
     usual one without an encoder. distiller: its parameters learn too and are left behind; it gets region embeddings as
     nodes, and `views` that have `masks.matches`, `grade` and `patient`. targets: of all cases of the table, see
-    `teacher.targets_of`.
+    `teacher.targets_of`. watch: gets the terms after each step.
     initial: a student to go on from (copied), whose encoder stays as it is; the table must hold its moments.
 
-    Raises: ValueError for a distiller that needs a teacher without targets, or whole maps, where the moments of an
-    encoder lack, or for latents or a posterior of patients, of whom nobody knows them.
+    Raises: ValueError for a distiller that needs a teacher without targets, or whole maps, where the table has no
+    moments of the student's encoder, and for latents or a posterior of patients, of whom nobody knows them.
     """
     if distiller is not None and distiller.needs_teacher and targets is None:
         raise ValueError("this distiller needs the teacher's targets")
@@ -147,7 +147,7 @@ def train_student(
 def new_student(table: NodeTable, config: StudentConfig | None = None) -> Student:
     """A student with the standardization constants of a table's lesions. config: as in `train_student`."""
     student = Student(config or StudentConfig(blocks=("input", "bands", "shells"), dropout=0.3))
-    whole = {m: torch.ones(len(table)) for m in student.config.modalities}
+    whole = presence_of(student, student.config.modalities, len(table))
     batches = [table.batch(variant=v).for_student(student, whole) for v in range(_usable(table, student))]
     student.fit_scales(batches)
     if student.fused_size:
@@ -161,12 +161,16 @@ def fit_learned_scale(student: Student, table: NodeTable) -> None:
     student.fit_learned_scale(replace(b, learned=b.moments[s]) for s in table.fused for b in batches)
 
 
+def presence_of(student: Student, subset: tuple[str, ...], cases: int) -> dict[str, Tensor]:
+    """Modality -> (cases,), 1 where it is of `subset`, else 0: every case with the same images."""
+    return {m: torch.full((cases,), float(m in subset)) for m in student.config.modalities}
+
+
 @torch.no_grad()
 def predict(student: Student, table: NodeTable, subset: tuple[str, ...], variant: int = 0) -> Tensor:
     """Probabilities (N, K) float64 of every case with the images of `subset`, over masks `variant` (0 expert)."""
     student.eval()
-    presence = {m: torch.full((len(table),), float(m in subset)) for m in student.config.modalities}
-    batch = table.batch(variant=variant).for_student(student, presence)
+    batch = table.batch(variant=variant).for_student(student, presence_of(student, subset, len(table)))
     return torch.softmax(student.forward_nodes(batch).logits.double(), dim=1)
 
 
@@ -242,10 +246,9 @@ def optimize(
     order = torch.Generator().manual_seed(recipe.seed + 1)
     optimizer = torch.optim.AdamW(module.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=recipe.steps)
-    queue = torch.empty(0, dtype=torch.long)
     parts = {"module": module, "optimizer": optimizer, "schedule": schedule}
     first, kept = (0, None) if checkpoint is None else checkpoint.load(parts, order)
-    queue = queue if kept is None else kept
+    queue = torch.empty(0, dtype=torch.long) if kept is None else kept
     for step in range(first, recipe.steps):
         while len(queue) < recipe.batch:
             queue = torch.cat([queue, torch.randperm(cases, generator=order)])

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from REACTKDTrainLib.results.figures import COLORS, save_figure
 from REACTKDTrainLib.results.log import read_log
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 def learning_curves(output: Path, phantom: bool) -> list[Path]:
     """Draw `<stage>.png` from the logs of all folds into `<output>/figures`. Returns the files.
 
-    Above, the loss on the training part of each step, faint, and its running mean; below, the log likelihood on the
-    inner validation cases, where the best is marked: those weights are kept.
+    Above, the loss of each step, faint, and its running mean; below, the mean log likelihood on the validation cases,
+    where the best is marked: those weights are kept. phantom: say in the title that the cases are phantoms.
     """
     made = []
     for stage in ("teacher-heads", "teacher", "student-heads", "student"):
@@ -29,7 +33,7 @@ def learning_curves(output: Path, phantom: bool) -> list[Path]:
     return made
 
 
-def _draw(figure, title: str, logs: dict[str, list[dict[str, str]]]) -> None:
+def _draw(figure: Figure, title: str, logs: dict[str, list[dict[str, str]]]) -> None:
     above, below = figure.subplots(2, 1, sharex=True)
     for color, (name, rows) in zip(COLORS * 10, logs.items(), strict=False):
         steps = np.array([int(r["step"]) + 1 for r in rows])
@@ -42,7 +46,7 @@ def _draw(figure, title: str, logs: dict[str, list[dict[str, str]]]) -> None:
             below.plot(x, y, color=color, marker=".", label=_fold_name(name))
             below.plot(x[y.argmax()], y.max(), marker="*", markersize=13, color=color)
     above.set_ylabel("training loss")
-    below.set_ylabel("mean log likelihood,\ninner validation (star: kept)")
+    below.set_ylabel("mean log likelihood,\nvalidation cases (star: kept)")
     below.set_xlabel("step")
     below.xaxis.get_major_locator().set_params(integer=True)
     above.legend(frameon=False)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from REACTKDLib.core.student.pooling import smallest_box
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import MapDistiller
 from REACTKDTrainLib.distillation.losses import logit_loss
-from REACTKDTrainLib.distillation.maps import liver_box, standardized
+from REACTKDTrainLib.distillation.maps import standardized
 
 TAU = 4.0
 
@@ -34,5 +35,5 @@ class ChannelDistillation(MapDistiller, name="cwd"):
         self.project = nn.Conv3d(student_width, teacher_width, 1)
 
     def of_case(self, student: Tensor, teacher: Tensor, occupancy: Tensor) -> dict[str, Tensor]:
-        box = liver_box(occupancy)
+        box = (slice(None), *smallest_box(occupancy.amax(dim=0)))
         return {"channels": channel_loss(standardized(self.project(student[box])), standardized(teacher[box]))}

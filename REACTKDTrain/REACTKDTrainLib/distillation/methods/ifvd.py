@@ -12,9 +12,9 @@ _EPS = 1e-6
 
 
 def classes_of(occupancy: Tensor) -> Tensor:
-    """(positions,) int64: 0 where no region fills half a voxel's largest share, else 1 + the region that fills most.
+    """(positions,) int64: what fills most of each voxel, 0 for the rest and 1 + i for region i.
 
-    occupancy: (n, ...) shares of regions; what they leave of a voxel belongs to class 0.
+    occupancy: (n, ...) shares of regions; what they leave of a voxel is the rest.
     """
     shares = occupancy.flatten(1)
     rest = (1 - shares.sum(dim=0)).clamp_min(0)

@@ -28,10 +28,9 @@ class ReactDistillation(LogitDistillation, name="react-kd"):
 
     Node vectors are layer-normalized (in this branch only, since the two networks have different scales). Edges are
     cosines of these; for the node term both sides are projected to one width, which equation 5 leaves open. The
-    student's regions may be another annotator's: node and edge terms then compare each of its
-    regions with the expert's that it overlaps most (`RegionMasks.matches`), and Gromov-Wasserstein compares the graphs
-    as they are. Where both have the same nodes it adds nothing to the edge term (GW <= edge):
-    docs/explanation/method.md, Gromov-Wasserstein.
+    student's regions may be another annotator's: node and edge terms then compare each of its regions with the expert's
+    that it overlaps most (`RegionMasks.matches`), and Gromov-Wasserstein compares the graphs as they are. Where both
+    have the same nodes it adds nothing to the edge term (GW <= edge): docs/explanation/method.md, Gromov-Wasserstein.
 
     The teacher's projection would be free to collapse if it learned, so it is fixed at its random orthogonal start.
     """

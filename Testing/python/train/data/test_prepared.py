@@ -20,7 +20,7 @@ from REACTKDLib.core.student.pooling import NodeMasks
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.cohorts.sizes import preparation_of
-from REACTKDTrainLib.data.annotators import MaskPerturbation, _bridges, perturb_masks
+from REACTKDTrainLib.data.annotators import MaskPerturbation, Outlines, _bridges
 from REACTKDTrainLib.data.case import Shells, SoftBox
 from REACTKDTrainLib.data.store import PreparedStore
 
@@ -179,7 +179,7 @@ def count(mask: np.ndarray) -> int:
 
 def test_no_error_asked_for_is_no_change() -> None:
     tumor = balls(((20, 30, 24), 5), ((20, 30, 38), 4))
-    liver, moved = perturb_masks(LIVER, tumor, ONE_MM, np.random.default_rng(0), STILL)
+    liver, moved = Outlines(LIVER, tumor, ONE_MM, STILL).drawn(np.random.default_rng(0))
     assert np.array_equal(liver, LIVER)
     assert np.array_equal(moved, tumor)
 
@@ -187,7 +187,7 @@ def test_no_error_asked_for_is_no_change() -> None:
 def test_a_border_moves_out_and_in() -> None:
     tumor = balls(((20, 30, 30), 8))
     how = MaskPerturbation(border_mm=3, wander_mm=0, liver_mm=0, merge=0, drop=0)
-    sizes = [perturb_masks(LIVER, tumor, ONE_MM, np.random.default_rng(n), how)[1].sum() for n in range(24)]
+    sizes = [Outlines(LIVER, tumor, ONE_MM, how).drawn(np.random.default_rng(n))[1].sum() for n in range(24)]
     assert min(sizes) < 0.75 * tumor.sum() < 1.33 * tumor.sum() < max(sizes)
     assert min(sizes) >= 0.9 * 4 / 3 * np.pi * 4.5**3  # 3 mm in, and a voxel's rounding
     assert max(sizes) <= 1.1 * 4 / 3 * np.pi * 11.5**3
@@ -198,17 +198,17 @@ def test_near_lesions_become_one_and_far_ones_do_not() -> None:
     near = balls(((20, 30, 24), 4), ((20, 30, 38), 4))  # 5 mm between them
     far = balls(((20, 30, 16), 3), ((20, 30, 44), 3))
     rng = np.random.default_rng(0)
-    merged = perturb_masks(LIVER, near, ONE_MM, rng, how)[1]
+    merged = Outlines(LIVER, near, ONE_MM, how).drawn(rng)[1]
     assert (count(near), count(merged)) == (2, 1)
     assert (merged & near).sum() == near.sum()
-    assert count(perturb_masks(LIVER, far, ONE_MM, rng, how)[1]) == 2
+    assert count(Outlines(LIVER, far, ONE_MM, how).drawn(rng)[1]) == 2
 
 
 def test_the_largest_lesion_is_never_the_one_that_is_missed() -> None:
     tumor = balls(((20, 30, 20), 6), ((20, 30, 38), 3), ((28, 30, 30), 2))
     how = MaskPerturbation(border_mm=0, wander_mm=0, liver_mm=0, merge=0, drop=1)
     for n in range(12):
-        moved = perturb_masks(LIVER, tumor, ONE_MM, np.random.default_rng(n), how)[1]
+        moved = Outlines(LIVER, tumor, ONE_MM, how).drawn(np.random.default_rng(n))[1]
         assert count(moved) == 2
         assert moved[20, 30, 20]
 
@@ -217,13 +217,13 @@ def test_the_largest_lesion_is_never_the_one_that_is_missed() -> None:
 def test_every_lesion_is_one_piece_inside_the_liver_and_none_is_empty(seed: int) -> None:
     tumor = balls(((20, 30, 16), 5), ((20, 30, 38), 1), ((9, 30, 30), 2))
     how = MaskPerturbation(border_mm=4, wander_mm=2, drop=0, merge=0)
-    liver, moved = perturb_masks(LIVER, tumor, np.array([2.5, 0.8, 0.8]), np.random.default_rng(seed), how)
+    liver, moved = Outlines(LIVER, tumor, np.array([2.5, 0.8, 0.8]), how).drawn(np.random.default_rng(seed))
     assert 1 <= count(moved) <= 3
     assert not (moved & ~liver).any()
 
 
 def test_a_liver_without_lesions_stays_without() -> None:
-    liver, tumor = perturb_masks(LIVER, np.zeros_like(LIVER), ONE_MM, np.random.default_rng(0), MaskPerturbation())
+    liver, tumor = Outlines(LIVER, np.zeros_like(LIVER), ONE_MM, MaskPerturbation()).drawn(np.random.default_rng(0))
     assert liver.any()
     assert not tumor.any()
 
