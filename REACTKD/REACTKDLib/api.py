@@ -19,6 +19,7 @@ from REACTKDLib.core.cases.open_case import NEUTRAL_ID, case_of, read_any_segmen
 from REACTKDLib.core.cases.open_job import mask_roles, open_job, two_masks
 from REACTKDLib.core.cases.worklist import read_worklist
 from REACTKDLib.core.errors import EmptySegmentation, NoVolume, ReactkdError, UsageError
+from REACTKDLib.core.files.given_paths import PathLike
 from REACTKDLib.core.files.in_memory import raw_image, volume_of
 from REACTKDLib.core.files.segmentations import Segmentation, segmentation_of
 from REACTKDLib.core.files.volumes import RawImage, read_raw
@@ -51,7 +52,6 @@ __all__ = [
     "read_cases",
 ]
 
-PathLike = Union[str, "os.PathLike[str]"]
 Image = Union[PathLike, Volume, "SimpleITK.Image", "nibabel.Nifti1Image"]
 Mask = Union[Image, "np.ndarray"]
 

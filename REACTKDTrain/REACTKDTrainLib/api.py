@@ -6,16 +6,16 @@ from REACTKDTrainLib import evaluate, train
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from REACTKDLib.api import Grader, load_model
 from REACTKDLib.core.errors import TaskMismatch, UsageError
+from REACTKDLib.core.files.given_paths import PathLike
 from REACTKDLib.core.modality import Modality, subset_name, subsets_of
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.task import UNNAMED
@@ -29,9 +29,11 @@ from REACTKDTrainLib.training.experiment import run_experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import Prediction, measure, write_metrics, write_predictions
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 __all__ = ["Cohort", "Run", "evaluate", "open_cohort", "train"]
 
-PathLike = Union[str, "os.PathLike[str]"]
 LEAST_CASES = 12  # fewer make no curve
 
 
@@ -168,11 +170,11 @@ def _draw(folder: Path, rows: list[Prediction], classes: tuple[str, ...], captio
     if not tables:
         return
     curves = {name: roc_curves(t["grade"], t["p"], t["patient"], classes=classes) for name, t in tables.items()}
-    most = max(names, key=lambda name: name.count("+"))
+    most = max(tables, key=lambda name: name.count("+"))
     title = f"ROC by the images given (band: 95 % over patients, {most})"
     save_figure(folder / "roc", lambda figure: draw_roc(figure, curves, title, most), (10, 4.4), caption)
 
-    def calibration(figure) -> None:
+    def calibration(figure: Figure) -> None:
         axis = figure.subplots()
         found = {name: reliability_curve(*top_label(t["grade"], t["p"], classes)) for name, t in tables.items()}
         draw_reliability(axis, found, "Calibration (bars: 95 %)")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from REACTKDLib.core.errors import EmptySegmentation, MaskOffImage, NoLiver, NoVolume
-from REACTKDLib.core.files.given_paths import check_path
+from REACTKDLib.core.files.given_paths import PathLike, check_path
 from REACTKDLib.core.files.recognition import Choice, choose, one_lesion_each
 from REACTKDLib.core.files.segmentations import Segmentation, read_segmentation
 from REACTKDLib.core.files.volumes import read_volume
@@ -27,8 +26,6 @@ from REACTKDLib.core.text import tr as _
 
 # File and folder names often hold a patient's name, and the id goes into every report: so it is never taken from them.
 NEUTRAL_ID = "case"
-
-PathLike = str | os.PathLike
 
 
 def open_case(

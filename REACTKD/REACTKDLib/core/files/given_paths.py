@@ -9,10 +9,12 @@ from pathlib import Path
 from REACTKDLib.core.errors import FileMissing, NotAnImage
 from REACTKDLib.core.text import tr as _
 
+#: how a file or a folder may be named
+PathLike = str | os.PathLike[str]
 MOST_ENTRIES = 10_000  # a dynamic PET has some thousand files; a folder of many cases, or "..", has more
 
 
-def check_path(path: str | os.PathLike, role: str) -> None:
+def check_path(path: PathLike, role: str) -> None:
     """Look at what lies at `path` without opening it; what is missing is left to the reader.
 
     role: what it is for the reader ("the CT"). Raises: NotAnImage for a device or a pipe, which would be read or waited

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from REACTKDLib.core.clinical_use import claims_clinical_use
 from REACTKDLib.core.errors import BundleAltered, BundleIncomplete, BundleMismatch, ReactkdError
+from REACTKDLib.core.files.given_paths import PathLike
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle import METADATA, Bundle, model_hash, shipped_bundle_folder
 from REACTKDLib.core.student.bundle_metadata import read_metadata
@@ -29,7 +30,6 @@ from REACTKDLib.core.writing.replacing import recover
 if TYPE_CHECKING:
     from REACTKDLib.core.student.prepare import Preparation
 
-PathLike = str | os.PathLike[str]
 ENSEMBLE = Path("configs") / "ensemble.json"
 MEMBERS = "members"
 SCHEMA = "reactkd-ensemble/1"

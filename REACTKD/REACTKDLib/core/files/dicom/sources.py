@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,10 +12,9 @@ from REACTKDLib.core.files.dicom.opened import opened_slice
 from REACTKDLib.core.files.dicom.origin import TAGS, Origin, check_origins, origin_of
 from REACTKDLib.core.files.dicom.seg_objects import segmentation_objects
 from REACTKDLib.core.files.dicom.series import is_dicom_source
+from REACTKDLib.core.files.given_paths import PathLike
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.modality import ROLES, Modality
-
-PathLike = str | os.PathLike
 
 
 def find_images(
