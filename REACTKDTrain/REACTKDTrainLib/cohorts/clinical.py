@@ -79,7 +79,7 @@ def read_hcc_tace_sheet(path: Path, mixed: Mixed = "exclude") -> dict[str, Clini
         cell = dict(zip(header, row, strict=False))
         name = str(cell["TCIA_ID"] or "").strip()
         if name:
-            row_of_name = ClinicalRow(
+            found = ClinicalRow(
                 id=name,
                 grade=grade_of_text(cell["Pathology"], mixed),
                 grade_text=str(cell["Pathology"] or "").strip(),
@@ -89,7 +89,7 @@ def read_hcc_tace_sheet(path: Path, mixed: Mixed = "exclude") -> dict[str, Clini
                 afp_ng_ml=_number(cell["AFP"]),
                 days_from_diagnosis=_integer(cell.get("Interval_BL")),
             )
-            if out.setdefault(name, row_of_name) != row_of_name:
+            if out.setdefault(name, found) != found:
                 raise UsageError(f"The clinical sheet says two things of {quoted([name])}; give the original workbook.")
     return out
 

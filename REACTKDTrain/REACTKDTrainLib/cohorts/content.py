@@ -36,7 +36,7 @@ def disagreements(ct: Volume, liver: np.ndarray) -> list[str]:
     found = []
     if center[2] < around[2] - SIDE_MM:
         found.append("the liver lies on the patient's left")
-    lung = _inner(body & (hu > LUNG_HU[0]) & (hu < LUNG_HU[1]))
+    lung = _eroded(body & (hu > LUNG_HU[0]) & (hu < LUNG_HU[1]))
     if lung.sum() * voxel_ml > LEAST_ML and _center(lung)[0] * spacing[0] < center[0]:
         found.append("the lungs lie below the liver")
     bone = body & (hu > BONE_HU)
@@ -58,8 +58,8 @@ def _body(hu: np.ndarray) -> np.ndarray:
     return body
 
 
-def _inner(mask: np.ndarray) -> np.ndarray:
-    """Without single layers, as where skin and air share a voxel."""
+def _eroded(mask: np.ndarray) -> np.ndarray:
+    """Without layers of one or two voxels, as where skin and air share a voxel."""
     from scipy import ndimage
 
     return ndimage.binary_erosion(mask, np.ones((1, 3, 3), dtype=bool))

@@ -13,13 +13,20 @@ from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.stated_places import same_place
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDTrainLib.cohorts.base import CohortCase
 
 
 def file_case(
-    job: Job, patient: str, grade: int | None, provenance: str, *words: str, on_image: bool = False
+    job: Job,
+    patient: str,
+    grade: int | None,
+    provenance: str,
+    *words: str,
+    on_image: bool = False,
+    task: Task = HCC_GRADE,
 ) -> CohortCase:
-    """The case that `open_job` opens, or with `on_image` `open_on_image`. grade: index into `GRADES`, or None.
+    """The case that `open_job` opens, or with `on_image` `open_on_image`. grade: index into the classes of `task`.
 
     words: choices that change what is read, for the fingerprint. Raises: OSError for files that cannot be read.
     """
@@ -28,10 +35,16 @@ def file_case(
         patient,
         grade,
         tuple(modality.value for modality in job.images),
-        partial(open_on_image if on_image else open_job, job),
+        partial(open_on_image, job) if on_image else opener(job, task),
         fingerprint_of([*job.images.values(), *(job.mask_files or (job.segmentation,))], *words),
         provenance=provenance,
+        classes=task.class_names,
     )
+
+
+def opener(job: Job, task: Task) -> partial[Case]:
+    """What opens the files of a job: `CohortCase.load`."""
+    return partial(open_job, job) if task == HCC_GRADE else partial(open_job, job, task=task)
 
 
 def open_on_image(job: Job) -> Case:

@@ -95,10 +95,11 @@ def find_files(folder: Path, patterns: Sequence[FilePattern]) -> Found:
     for path in _below(folder):
         name = path.relative_to(folder).as_posix()
         fits = [(pattern.role, found) for pattern in patterns if (found := pattern.match(name)) is not None]
-        if len({role for role, _ in fits}) > 1:
-            raise UsageError(
-                f"Two patterns fit one file: as {' and as '.join(sorted({r for r, _ in fits}))}; make them more exact."
-            )
+        meant = {(role, case) for role, (case, _) in fits}
+        if len(meant) > 1:
+            roles = {role for role, _ in meant}
+            words = roles if len(roles) > 1 else {f"{role} of {quoted([case])}" for role, case in meant}
+            raise UsageError(f"Two patterns fit one file: as {' and as '.join(sorted(words))}; make them more exact.")
         for role, (case, patient) in fits[:1]:
             files[case][role].append(path)
             patients[case] |= {patient} - {""}

@@ -46,10 +46,8 @@ def make_folds(cases: Sequence[CohortCase], folds: int, seed: int = 0, validatio
     out = []
     for number, test in enumerate(tests):
         rest = [p for p in patients if p not in set(test)]
-        inside = _inner_part(rest, patients, len(_classes(cases)), validation, seed + 1 + number)
-        split = Split(
-            _cases_of(cases, set(rest) - set(inside)), _cases_of(cases, set(inside)), _cases_of(cases, set(test))
-        )
+        chosen = set(_validation_part(rest, patients, len(_classes(cases)), validation, seed + 1 + number))
+        split = Split(*(_cases_of(cases, part) for part in (set(rest) - chosen, chosen, set(test))))
         _check(split, number, folds)
         out.append(split)
     return out
@@ -106,7 +104,7 @@ def _given_folds(cases: Sequence[CohortCase], folds: int) -> list[tuple[str, ...
     return [tuple(p for p, f in sorted(known.items()) if f == number) for number in range(folds)]
 
 
-def _inner_part(names: list[str], patients: dict[str, int], classes: int, share: float, seed: int) -> list[str]:
+def _validation_part(names: list[str], patients: dict[str, int], classes: int, share: float, seed: int) -> list[str]:
     """About `share` of each grade's patients, at least one where a grade has two."""
     rng = np.random.default_rng(seed)
     chosen = []
@@ -123,8 +121,8 @@ def _cases_of(cases: Sequence[CohortCase], patients: set[str]) -> tuple[CohortCa
 
 def _check(split: Split, number: int, folds: int) -> None:
     parts = {"training": split.train, "validation": split.validation} | ({"test": split.test} if folds > 1 else {})
+    classes = _classes(split.train)
     for name, cases in parts.items():
-        classes = _classes(split.train)
         lacking = set(range(len(classes))) - {case.grade for case in cases}
         if lacking:
             where = f"of fold {number} " if folds > 1 else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from functools import partial
 
@@ -14,6 +13,7 @@ from REACTKDLib.core.phantom.hybrid import draw_into, hybrid_latents
 from REACTKDLib.core.text import tr as _
 from REACTKDTrainLib.cohorts.base import CENTERS, CohortCase
 from REACTKDTrainLib.cohorts.phantom import AROUND_LIVER_MM
+from REACTKDTrainLib.content_store import content_key
 
 #: raised when hybrids are drawn differently, so that nothing prepared from the old ones is taken for the new
 HYBRID_VERSION = "reactkd-hybrid/1"
@@ -35,7 +35,7 @@ def hybrid_case(scan: CohortCase, seed: int, grade: int) -> CohortCase:
         grade=grade,
         modalities=scan.modalities,
         load=partial(open_hybrid, scan, seed, grade),
-        fingerprint=hashlib.sha256(named.encode()).hexdigest(),
+        fingerprint=content_key(named),
         provenance=f"lesions number {seed} drawn into a scan ({scan.provenance or 'own files'})",
         truth={"seed": seed, "shared": hybrid_latents(seed, grade)},
     )

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.cases.datalist import job_of_entry, name_of, read_datalist
 from REACTKDLib.core.cases.job import Job
-from REACTKDLib.core.cases.open_job import open_job
 from REACTKDLib.core.cases.worklist import has_case_folders, read_listed
 from REACTKDLib.core.errors import ReactkdError, TaskMismatch, UsageError
 from REACTKDLib.core.files.fingerprint import files_behind, fingerprint_of
 from REACTKDLib.core.files.given_paths import check_path
 from REACTKDLib.core.files.tables import read_table
+from REACTKDLib.core.modality import MODALITIES
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted, shown
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
+<<<<<<< HEAD
+=======
+from REACTKDTrainLib.cohorts.file_case import opener
+from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
+>>>>>>> db1cd5b (Let a corrected list find nothing that was prepared from the wrong one)
 from REACTKDTrainLib.cohorts.grade_words import OWN_WORDS, GradeWords
 from REACTKDTrainLib.cohorts.layout import known_layouts, survey_folder
 from REACTKDTrainLib.cohorts.survey import Survey
 from REACTKDTrainLib.content_store import content_key
 
 GRADES_FILE = "grades.csv"
+_USUAL_IMAGES = (("ct",), ("ct", "fdg"), MODALITIES)
 _PATIENT_LIKE = re.compile(r"pat|subj|person|pid|mrn")
 _NO_FILES_IN_WORKLIST = "Case {case} has no image or no segmentation; complete it, or take it out."
 _NO_FILES_IN_DATALIST = (
@@ -187,17 +192,12 @@ def _case(job: Job, labels: Mapping[str, Any], without_files: str, task: Task, w
         name_of(labels, "patient", name),
         words.grade(labels.get("grade"), name, task),
         tuple(images),
-        partial(open_job, job) if task == HCC_GRADE else partial(open_job, job, task=task),
-        _fingerprint(_fingerprinted(name, task), (*images.values(), *(job.mask_files or (job.segmentation,)))),
+        opener(job, task),
+        _fingerprint(job, task),
         _fold_of(labels.get("fold"), name),
         clinical=clinical,
         classes=task.class_names,
     )
-
-
-def _fingerprinted(name: str, task: Task) -> str:
-    """The name of a case, and the task, by which its masks are found and cleaned."""
-    return name if task == HCC_GRADE else f"{name} {content_key(task.to_dict())}"
 
 
 def _fold_of(value: Any, case: str) -> int | None:
@@ -211,10 +211,24 @@ def _fold_of(value: Any, case: str) -> int | None:
     return value
 
 
-def _fingerprint(name: str, paths: Sequence[Path]) -> str:
+def _fingerprint(job: Job, task: Task) -> str:
+    """Of the files, and of what the list says of them that changes what is read.
+
+    What most lists say (CT, CT with FDG, or all images; segments that are recognized) adds no word: so it was in
+    earlier releases, and what they prepared serves on.
+    """
+    name = job.case if task == HCC_GRADE else f"{job.case} {content_key(task.to_dict())}"
+    paths = (*job.images.values(), *(job.mask_files or (job.segmentation,)))
     if not all(map(_can_be_read, paths)):
         return "missing " + name  # the case counts as unreadable when it is opened, so that it can be skipped
+<<<<<<< HEAD
     return fingerprint_of([file for path in paths for file in files_behind(path)], name)
+=======
+    images = tuple(m.value for m in job.images)
+    words = [] if images in _USUAL_IMAGES else ["images", *images]
+    words += [f"{key} {names}" for key, names in (("liver", job.liver), ("tumor", job.tumor)) if names]
+    return fingerprint_of(paths, name, *words)
+>>>>>>> db1cd5b (Let a corrected list find nothing that was prepared from the wrong one)
 
 
 def _can_be_read(path: Path) -> bool:

@@ -71,6 +71,8 @@ def _query(spec: str) -> tuple[str, dict[str, str]]:
         if key not in known:
             raise UsageError(f"A phantom cohort has no setting {key!r}; it has {', '.join(known)}.")
     chosen = dict(pairs)
+    if len(chosen) < len(pairs):
+        raise UsageError(f"The cohort {spec!r} says one setting twice; leave one.")
     if chosen.get("size", "full") not in SIZES:
         raise UsageError(f"There is no size {chosen['size']!r}; choose one of {', '.join(SIZES)}.")
     return name, chosen

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from REACTKDLib.core.cases.job import Job
-from REACTKDLib.core.cases.open_job import open_job
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.files.fingerprint import fingerprint_of
 from REACTKDLib.core.modality import Modality
@@ -15,6 +13,7 @@ from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import plural, quoted
 from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.cohorts.file_case import file_case
 from REACTKDTrainLib.cohorts.file_patterns import FilePattern, find_files
 from REACTKDTrainLib.cohorts.own_sheet import OwnSheet
 from REACTKDTrainLib.cohorts.survey import Problem, Survey
@@ -65,19 +64,7 @@ def _case(name: str, patient: str, grade: int | None, files: Mapping[str, Path],
     images = {modality: files[modality.value] for modality in Modality if modality.value in files}
     masks = (files["liver"], files["tumor"]) if "segmentation" not in files else None
     job = Job(name, images, files.get("segmentation"), mask_files=masks)
-    paths = [
-        p for path in files.values() for p in ([path] if path.is_file() else sorted(path.rglob("*"))) if p.is_file()
-    ]
-    return CohortCase(
-        name,
-        patient,
-        grade,
-        tuple(m.value for m in images),
-        partial(open_job, job, task=task),
-        fingerprint_of(paths, name),
-        provenance=KIND,
-        classes=task.class_names,
-    )
+    return file_case(job, patient, grade, KIND, name, *(m.value for m in images), task=task)
 
 
 def _fault(name: str, roles: Mapping[str, Sequence[Path]], patients: set[str]) -> Problem | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict
 from functools import partial
 
@@ -14,6 +13,7 @@ from REACTKDLib.core.phantom import Latents, acquire, draw_patient
 from REACTKDLib.core.phantom.biology_shared import SharedLatents
 from REACTKDLib.core.phantom.patient import draw_grade_and_latents
 from REACTKDTrainLib.cohorts.base import CENTERS, CohortCase
+from REACTKDTrainLib.content_store import content_key
 
 #: raised when phantoms are drawn differently, so that nothing prepared from the old ones is taken for the new
 PHANTOM_VERSION = {"independent": "reactkd-phantom/1", "shared": "reactkd-phantom/2"}
@@ -49,7 +49,7 @@ def phantom_case(
         grade=None if cohort == "unlabeled" else int(grade),
         modalities=("ct",) if ct_only else MODALITIES,
         load=partial(open_phantom, cohort, seed, size, around, biology, heterogeneity),
-        fingerprint=hashlib.sha256(named.encode()).hexdigest(),
+        fingerprint=content_key(named),
         provenance=f"digital phantom, cohort {cohort}, {drawn}",
         truth={"seed": seed} | _truth(latents),
     )

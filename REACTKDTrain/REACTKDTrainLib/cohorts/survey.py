@@ -38,7 +38,7 @@ def against_header(found: Sequence[str]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """kind: of the layout, for display. cases: those that can be opened. clinical: case id -> what the sheet says."""
+    """kind: of the layout, for display. cases: those that can be opened. clinical: patient -> what the sheet says."""
 
     kind: str
     cases: tuple[CohortCase, ...]

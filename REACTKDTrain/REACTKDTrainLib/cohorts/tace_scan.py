@@ -28,7 +28,8 @@ Phase = Literal["pre-contrast", "arterial", "portal-venous", "unknown"]
 ARTERIAL_LEAD_HU = 80.0
 CONTRAST_HU = 80.0
 PLANES = 3  # slices that are read to measure a vessel
-FEWEST_VOXELS = 10
+FEWEST_VOXELS = 10  # of a vessel
+FEWEST_INSIDE = 0.95  # of the liver must lie in the CT
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,6 @@ def _mean(mask: np.ndarray, series: Series, slices: Sequence[Slice]) -> float | 
     values = [plane_of(slices[k], series, "the CT")[mask[k]] for k in planes]
     found = np.concatenate(values) if values else np.zeros(0)
     return float(found.mean()) if found.size >= FEWEST_VOXELS else None
-
-
-FEWEST_INSIDE = 0.95  # of the liver must lie in the CT
 
 
 @dataclass(eq=False)

@@ -66,6 +66,7 @@ def survey_hcc_tace(root: Path, options: LayoutOptions = AS_IT_IS, on_progress: 
     Raises: FileMissing, PackagesMissing, UsageError for a sheet that is none.
     """
     root = Path(root)
+    grade_of_text("", options.mixed)  # a wrong option is refused before anything is read
     index = index_folder(root, lambda fraction, text: on_progress(fraction / 2, text))
     rows, problems = _clinical(root, options)
     patients = _by_patient(index, options.names)
@@ -73,13 +74,12 @@ def survey_hcc_tace(root: Path, options: LayoutOptions = AS_IT_IS, on_progress: 
     cases: list[CohortCase] = []
     for number, (patient, series) in enumerate(sorted(patients.items())):
         on_progress(0.5 + 0.5 * number / len(patients), patient)
-        own: list[Problem] = []
         try:
-            case = _case(patient, series, rows, options, own)
+            case = _case(patient, series, rows, options, problems)
         except (ReactkdError, OSError) as error:
-            case = own.append(Problem(patient, "unreadable", str(error)))
+            problems.append(Problem(patient, "unreadable", str(error)))
+            continue
         cases += [] if case is None else [case]
-        problems += own
     on_progress(1.0, f"{len(patients)} patients")
     absent = sorted(set(rows) - set(patients))
     if absent and patients:
@@ -181,7 +181,7 @@ def _segmentation_series(patient: str, found: Sequence[Series], problems: list[P
 
 
 def _look_at(patient: str, file: Segmentation, problems: list[Problem]) -> bool:
-    """Tell what is odd about the segments; False without a liver."""
+    """Note what is odd about the segments; False without a liver."""
     labels = [label_of(s.name) for s in file.segments]
     odd = [s.name for s, label in zip(file.segments, labels, strict=True) if label not in KNOWN]
     if odd:
@@ -244,7 +244,6 @@ def _clinical(root: Path, options: LayoutOptions) -> tuple[dict[str, ClinicalRow
     if path is None:
         text = f"There is no clinical sheet ({SHEET}); without it no case carries a grade. Give it with --sheet."
         return {}, [Problem("", "no-sheet", text)]
-    grade_of_text("", options.mixed)  # a wrong option is problems before anything is read
     return read_hcc_tace_sheet(path, options.mixed), []
 
 

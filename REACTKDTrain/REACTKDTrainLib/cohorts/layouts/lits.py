@@ -31,7 +31,7 @@ IRCADB = range(28, 48)
 _SUFFIX = r"\.nii(\.gz)?$"
 _IMAGE = re.compile(r"^(volume-|liver_)(\d+)" + _SUFFIX)
 _LABEL = re.compile(r"^(segmentation-|liver_)(\d+)" + _SUFFIX)
-_TEST = re.compile(r"^(test-volume-\d+|liver_\d+)" + _SUFFIX)
+_TEST = re.compile(r"^test-volume-(\d+)" + _SUFFIX)
 LOW_HU, HIGH_HU = -1030, 3100
 
 
@@ -84,7 +84,7 @@ def _files(root: Path) -> tuple[dict[int, Path], dict[int, Path], list[Problem]]
     tests = []
     for path in sorted(p for p in root.rglob("*.nii*") if p.is_file() and not p.name.startswith("._")):
         in_labels = path.parent.name.lower().startswith("labels")
-        if path.parent.name.lower() == "imagests" or (_TEST.match(path.name) and path.name.startswith("test-")):
+        if path.parent.name.lower() == "imagests" or _TEST.match(path.name):
             tests.append(path.name)
             continue
         found, target = (_LABEL.match(path.name), labels) if in_labels else (_IMAGE.match(path.name), images)
@@ -103,8 +103,9 @@ def _files(root: Path) -> tuple[dict[int, Path], dict[int, Path], list[Problem]]
             continue
         target[number] = path
     if tests:
-        swapped = " (two axes of test-volume-59 are exchanged)" if any("59" in name for name in tests) else ""
-        text = f"Passed over {plural(len(tests), 'test volume')} without labels{swapped}."
+        swapped = any((found := _TEST.match(name)) and int(found[1]) == 59 for name in tests)
+        remark = " (two axes of test-volume-59 are exchanged)" if swapped else ""
+        text = f"Passed over {plural(len(tests), 'test volume')} without labels{remark}."
         problems.append(Problem("", "test-volumes", text))
     return images, labels, problems
 

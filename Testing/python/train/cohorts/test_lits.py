@@ -136,10 +136,10 @@ def task03(tmp_path):
         for folder in ("imagesTr", "labelsTr"):
             (tmp_path / folder / f"._liver_{number}.nii.gz").write_bytes(b"Mac OS X")
         entries.append({"image": f"./imagesTr/liver_{number}.nii.gz", "label": f"./labelsTr/liver_{number}.nii.gz"})
-    write(abdomen(9), place(), tmp_path / "imagesTs" / "liver_9.nii.gz")
+    write(abdomen(9), place(), tmp_path / "imagesTs" / "liver_159.nii.gz")
     listed = {
         "name": "LIVER", "modality": {"0": "CT"}, "labels": {"0": "background", "1": "liver", "2": "cancer"},
-        "numTraining": 2, "numTest": 1, "training": entries, "test": ["./imagesTs/liver_9.nii.gz"],
+        "numTraining": 2, "numTest": 1, "training": entries, "test": ["./imagesTs/liver_159.nii.gz"],
     }  # fmt: skip
     (tmp_path / "dataset.json").write_text(json.dumps(listed))
     return tmp_path

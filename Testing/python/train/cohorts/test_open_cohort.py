@@ -10,6 +10,7 @@ import pytest
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.job_engines import Engine
+from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort, size_of
 from REACTKDTrainLib.cohorts.sizes import preparation_of
 from REACTKDTrainLib.data.store import PreparedStore
@@ -94,6 +95,25 @@ def test_a_changed_file_is_another_case(files: Path) -> None:
     )
 
 
+def test_what_a_list_says_of_the_same_files_makes_another_case(files: Path) -> None:
+    """A corrected list must not find what was prepared from the wrong one."""
+
+    def fingerprint(columns: str, cells: str) -> str:
+        path = files / "said.csv"
+        path.write_text(
+            f"case,ct,segmentation,{columns}\none,cases/one/CT.nii.gz,cases/one/segmentation.seg.nrrd,{cells}\n"
+        )
+        return open_cohort(str(path)).cases[0].fingerprint
+
+    said = [("grade", "1"), ("fdg", "cases/one/FDG.nii.gz"), ("acetate", "cases/one/FDG.nii.gz")]
+    said += [("tumor", "Mass"), ("tumor", "Mass;Cyst"), ("liver", "Mass")]
+    found = [fingerprint(*one) for one in said]
+    assert len(set(found)) == len(said)
+    paths = [files / "cases" / "one" / name for name in ("CT.nii.gz", "FDG.nii.gz", "segmentation.seg.nrrd")]
+    assert found[0] == fingerprint_of([paths[0], paths[2]], "one")  # what earlier releases prepared serves on
+    assert found[1] == fingerprint_of(paths, "one")
+
+
 @pytest.mark.parametrize(
     ("entries", "sentence"),
     [
@@ -119,6 +139,7 @@ def test_a_wrong_datalist_is_told(files: Path, entries: list[dict], sentence: st
         ("phantom:hospital?size=big", "no size 'big'"),
         ("phantom:clinic", "no phantom cohort 'clinic'"),
         ("phantom:hospital?color=1", "no setting 'color'"),
+        ("phantom:hospital?cases=24&cases=12", "says one setting twice"),
         ("phantom:hospital?cases", "not written as"),
     ],
 )

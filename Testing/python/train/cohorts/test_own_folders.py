@@ -96,6 +96,7 @@ def test_a_sheet_that_does_not_say_it_is_one_sentence(study, tmp_path, capsys, m
         (["mri={case}.nii.gz"], "'mri' is no kind of file"),
         (["ct={case}_*.nii.gz"], "one file is of case"),
         (["ct={case}_ct_*.nii.gz", "fdg={case}_ct_venous.nii.gz"], "Two patterns fit one file: as ct and as fdg"),
+        (["ct={case}_ct_*.nii.gz", "ct={case}_venous.nii.gz"], "Two patterns fit one file: as ct of 'P01"),
         (["ct=none/{case}.nii.gz"], "No file fits the patterns"),
     ],
 )
