@@ -4,9 +4,9 @@
     make gpu-check                          on a machine with an NVIDIA GPU, in under four minutes
     make gpu-check ARGS="--device cpu"      the same steps on the CPU alone, to see that the script itself works
 
-Grading on both devices, the way back to the CPU when memory lacks, the low-dose simulator, bfloat16 in encoders, and a
-short training by torchrun with one process. Each check prints a row; status 1 if one fails, 0 with "no GPU" where there
-is none.
+Grading on both devices, the way back to the CPU when memory lacks, the low-dose simulator, bfloat16 in encoders, a
+short training by torchrun with one process, and what several processes average. Each check prints a row; status 1 if
+one fails, 0 with "no GPU" where there is none.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def bfloat16(device: str) -> Iterator[Row]:
 
 
 def training(device: str) -> Iterator[Row]:
-    """A short training by torchrun with one process (nccl on a GPU, gloo on the CPU): both stages to a bundle."""
+    """A short training by torchrun with one process: both stages to a bundle."""
     from support.small_training import COHORT, TRAIN_SCRIPT, write_config
 
     with tempfile.TemporaryDirectory() as folder:
@@ -174,12 +174,30 @@ def training(device: str) -> Iterator[Row]:
         bundle = (Path(folder) / "run" / "bundle").is_dir()
     if done.returncode:
         print(done.stderr[-2000:], file=sys.stderr)
-    backend = "nccl" if device == "cuda" else "gloo"
     good = done.returncode == 0 and bundle
-    yield Row(f"training by torchrun ({backend}), 16 tiny cases", f"{took:.0f} s", "a bundle", good)
+    yield Row("training by torchrun, 16 tiny cases", f"{took:.0f} s", "a bundle", good)
 
 
-CHECKS = (grading, out_of_memory, low_dose, bfloat16, training)
+def averages(device: str) -> Iterator[Row]:
+    """What several processes do at each step, in a group of one: average what lies on the device and on the CPU."""
+    import torch.distributed as dist
+
+    from REACTKDTrainLib.training.processes import backends_for
+
+    backends = backends_for(device)
+    dist.init_process_group(backends, store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        tensors = [torch.ones(2, device=place) for place in (device, "cpu")]
+        for tensor in tensors:
+            dist.all_reduce(tensor)
+        dist.barrier()
+    finally:
+        dist.destroy_process_group()
+    good = all(tensor.tolist() == [1.0, 1.0] for tensor in tensors)
+    yield Row("gradients and losses of several processes", backends, "averaged", good)
+
+
+CHECKS = (grading, out_of_memory, low_dose, bfloat16, training, averages)
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""One temperature, fitted on the inner cases: probabilities that mean what they say, ranks as they were."""
+"""One temperature, fitted on the validation cases: probabilities that mean what they say, ranks as they were."""
 
 from __future__ import annotations
 

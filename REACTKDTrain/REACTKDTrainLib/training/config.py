@@ -43,9 +43,8 @@ class DataConfig:
     averages ask for, or on the liver's box (about a third of the voxels). views: of each case, the first of them as it
     is. augmentation: of the other views. mask_variants: annotators with errors per case, drawn from mask_seed.
     mask_seed: of these errors. perturbation: how large they are. validation: share of the training fold that every
-    choice is made on. window: 'fold' centers CT on the fold's livers, 'usual' keeps the
-    shipped model's window. doses: the dose branch sees CT at log-uniform doses in [0.1, 1], which needs the whole field
-    of view.
+    choice is made on. window: 'fold' centers CT on the fold's livers, 'usual' keeps the shipped model's window. doses:
+    the dose branch sees CT at log-uniform doses in [0.1, 1], which needs the whole field of view.
     """
 
     size: Literal[tuple(SIZES)] = "full"
@@ -101,6 +100,11 @@ class StageConfig:
     find_lr: bool = False
     initial: str = ""
     frozen: Annotated[tuple[str, ...], Field(max_length=1000)] = ()
+
+    def steps_over(self, cases: int) -> tuple[int, int]:
+        """Steps of an epoch, and of the whole stage, over so many training cases."""
+        per_epoch = max(cases // self.batch, 1)
+        return per_epoch, self.steps or per_epoch * self.epochs
 
 
 def heads_stage() -> StageConfig:
@@ -179,6 +183,11 @@ class TrainingConfig:
             raise UsageError(
                 "The student shares the teachers' CBAM3D, so the last of student.widths, cbam_kernel and cbam_ratio "
                 "must be those of the teacher (width, cbam_kernel, cbam_ratio)."
+            )
+        if self.distillation.gw_mode == "matched" and self.data.mask_variants and self.method.startswith("react-kd"):
+            raise UsageError(
+                "The setting distillation.gw_mode is matched, which is for graphs with the same nodes, and annotators "
+                "with errors draw others; set data.mask_variants to 0, or choose semirelaxed."
             )
 
     @classmethod

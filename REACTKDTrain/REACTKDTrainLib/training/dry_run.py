@@ -141,7 +141,7 @@ def _step_lines(run: Experiment, split: Split) -> list[str]:
     text = []
     for part, name in STAGES.items():
         stage = getattr(run.config, name)
-        steps = stage.steps or max(len(split.train) // stage.batch, 1) * stage.epochs
+        _, steps = stage.steps_over(len(split.train))
         if part in run.parts_done() and steps:
             text.append(f"{part.replace('-', ' ')} {steps} of {stage.batch}")
     return [f"Steps in a fold, of cases: {', '.join(text)}."]

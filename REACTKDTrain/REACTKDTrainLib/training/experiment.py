@@ -13,15 +13,17 @@ import torch
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.job_engines import Engine
 from REACTKDLib.core.progress import OnProgress, no_progress
+from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.trained_on import TrainedOn
-from REACTKDLib.core.worker.training_run import RECORD, STAGES
+from REACTKDLib.core.worker.training_run import RECORD
 from REACTKDLib.core.writing.run_lock import running_alone
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.folds import Split, make_folds
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort, size_of
-from REACTKDTrainLib.data.dose_data import DoseSource, at_native_dose, prepare_fields_or_note
-from REACTKDTrainLib.data.store import PreparedStore
+from REACTKDTrainLib.data.dose_data import DoseSource, at_native_dose
+from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
+from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.progress import WeightedProgress
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.device import choose_device
@@ -32,9 +34,10 @@ from REACTKDTrainLib.training.loggers import RunLogger, logger_names, numbers_of
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.outputs import Chosen, Result, write_outcome
 from REACTKDTrainLib.training.predictions import Prediction, predict_student, predict_teacher, write_rows
-from REACTKDTrainLib.training.preparation import UnreadableCase, prepare_cases, without
+from REACTKDTrainLib.training.preparation import UnreadableCase, prepare_cases, prepare_one, without
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.record import add_native_dose, add_unreadable, describe_run, open_folder
+from REACTKDTrainLib.training.run_checks import check_batches, check_ct, check_doses, check_teachers
 from REACTKDTrainLib.training.stop import StopFile, Stopped
 
 ENSEMBLE = "ensemble"
@@ -53,18 +56,14 @@ def run_experiment(options: RunOptions, on_progress: OnProgress = no_progress) -
     try:
         run = Experiment(options, config, device, processes, on_progress if processes.first else no_progress)
         with running_alone(run.output / RECORD, "a training") if processes.first else nullcontext():
-            return _run_or_stop(run)
+            try:
+                return run.run()
+            except Stopped:
+                if processes.first:
+                    run.stop.obey()
+                raise
     finally:
         processes.leave()
-
-
-def _run_or_stop(run: Experiment) -> Result:
-    try:
-        return run.run()
-    except Stopped:
-        if run.processes.first:
-            run.stop.obey()
-        raise
 
 
 @dataclass(eq=False)
@@ -121,59 +120,26 @@ class Experiment:
 
     def checked(self) -> tuple[dict[str, Cohort], list[tuple[Split, int]]]:
         """Cohorts by role and the folds to run; all is checked that can be before a case is read."""
-        self._check_batches()
-        self._check_unlabeled()
+        parts = self.parts_done()
+        check_batches(self.config, parts, self.processes.world)
+        check_doses(self.config, self.options)
         cohorts = self._open()
+        check_ct(self.config, parts, cohorts)
         chosen = self._chosen(self._splits(cohorts))
-        self._check_teachers(chosen)
+        if self.options.stage == "student" and "answers" in parts:
+            check_teachers(self.output, [number for _, number in chosen])
         return cohorts, chosen
 
     def _splits(self, cohorts: dict[str, Cohort]) -> list[Split]:
         return make_folds(cohorts["cohort"].graded, self.config.folds, self.config.seed, self.config.data.validation)
 
-    def _check_batches(self) -> None:
-        """Before anything is prepared: each batch is divided among the processes, and there into parts."""
-        world, parts = self.processes.world, self.parts_done()
-        for part, name in STAGES.items():
-            stage = getattr(self.config, name)
-            if part in parts and stage.batch % (world * stage.accumulate):
-                among = f"{world} processes" if world > 1 else "one process"
-                among += f" in {stage.accumulate} parts each" if stage.accumulate > 1 else ""
-                raise UsageError(
-                    f"The setting {name}.batch is {stage.batch}, which {among} cannot divide evenly; set it to a "
-                    f"multiple of {world * stage.accumulate}."
-                )
-
-    def _check_unlabeled(self) -> None:
-        """Consistency compares doses."""
-        if self.options.unlabeled and self.config.loss.consistency and not self.config.data.doses:
-            raise UsageError(
-                "CT without grades teaches consistency between doses, but the setting data.doses is false; set it to "
-                "true, or leave out the unlabeled cohort."
-            )
-
-    def _check_teachers(self, chosen: list[tuple[Split, int]]) -> None:
-        """Before anything is prepared: the student alone needs teachers that are there."""
-        if self.options.stage != "student" or not self._needs_teacher():
-            return
-        for _, number in chosen:
-            if not (self.output / f"fold{number}" / "teacher" / "best.pt").is_file():
-                raise UsageError(
-                    f"There is no trained teacher for fold {number} in the output folder; run the stage 'teacher' or "
-                    "'both' first."
-                )
-
     # -- cohorts
 
     def _open(self) -> dict[str, Cohort]:
         options, size = self.options, self.config.data.size
-        whole = self.config.data.doses
-        cohorts = {"cohort": open_cohort(options.cohort, size, whole, self.task, options.map)}
-        if options.unlabeled:
-            cohorts["unlabeled"] = open_cohort(options.unlabeled, size, whole, self.task)
-        if options.external:
-            # as much of the body as in training
-            cohorts["external"] = open_cohort(options.external, size, whole, self.task, options.map)
+        whole = self.config.data.doses  # of the body, in the external cohort as in training
+        given = {"cohort": options.cohort, "unlabeled": options.unlabeled, "external": options.external}
+        cohorts = {r: open_cohort(spec, size, whole, self.task, options.map) for r, spec in given.items() if spec}
         if not cohorts["cohort"].graded:
             raise UsageError(
                 f"No case of the cohort {cohorts['cohort'].name} has a grade; training needs grades ("
@@ -187,7 +153,7 @@ class Experiment:
         cases = [case for cohort in cohorts.values() for case in cohort.cases]
         roles = ("cohort", "unlabeled") if self.config.data.doses else ()
         dosed = {case.id for role in roles if role in cohorts for case in cohorts[role].cases}
-        make = partial(_prepare_one, self.cache / "doses", self.store, frozenset(dosed))
+        make = partial(prepare_one, self.cache / "doses", self.store, frozenset(dosed))
         own = cases[self.processes.rank :: self.processes.world]
         self._progress = WeightedProgress(self.costs(cohorts), self.on_progress)
         prepared = self._progress.part("prepare")
@@ -243,8 +209,6 @@ class Experiment:
     # -- training
 
     def _needs_teacher(self) -> bool:
-        from REACTKDTrainLib.distillation.distiller import make_distiller
-
         return make_distiller(self.config.method, self.config.distillation, 1, 1).needs_teacher
 
     def _fold(self, split: Split, number: int, unlabeled: Cohort | None) -> FoldRun:
@@ -289,7 +253,9 @@ class Experiment:
         self.processes.wait()
         return result
 
-    def _predict(self, fold: FoldRun, student, teacher, cohorts: dict[str, Cohort]) -> None:
+    def _predict(
+        self, fold: FoldRun, student: Student | None, teacher: Teacher | None, cohorts: dict[str, Cohort]
+    ) -> None:
         """Rows of this fold's test cases and of the external cohort, kept beside its weights."""
         if not self.processes.first:
             return
@@ -312,9 +278,3 @@ class Experiment:
             if teacher is not None:
                 rows += predict_teacher(teacher, data, fold.number, predicted)
             write_rows(self.output / f"fold{fold.number}" / f"{name}.json", rows)
-
-
-def _prepare_one(doses: Path, store: PreparedStore, dosed: frozenset[str], case) -> None:
-    store.get(case)
-    if case.id in dosed and "ct" in case.modalities:
-        prepare_fields_or_note(doses, store, case)

@@ -198,7 +198,7 @@ class FoldRun:
             stage = StudentStage(learner, data, validation, config.loss, targets_of, encode=False)
             self._run(stage, config.student_heads, folder, binding)
         for name, parameter in student.named_parameters():
-            if name.startswith(config.student_stage.frozen or ("\0",)):
+            if name.startswith(config.student_stage.frozen):
                 parameter.requires_grad_(False)
         self._run(
             StudentStage(learner, data, validation, config.loss, targets_of), config.student_stage, folder, binding
@@ -279,7 +279,7 @@ def fold_costs(config: TrainingConfig, split: Split, unlabeled: int) -> dict[str
     train, validation, views = len(split.train), len(split.validation), config.data.views
 
     def cost(name: str, stage: StageConfig) -> float:
-        steps = stage.steps or max(train // stage.batch, 1) * stage.epochs
+        _, steps = stage.steps_over(train)
         looks = 0 if stage.steps else stage.epochs // stage.every
         return COST[name] * (steps * stage.batch + looks * validation / 2)
 

@@ -41,7 +41,7 @@ class Prediction:
 
 
 def predict_student(
-    student: Student, data: FoldData, fold: int, predicted: Callable[[], object] = int
+    student: Student, data: FoldData, fold: int, predicted: Callable[[], None] = lambda: None
 ) -> list[Prediction]:
     """Every case with every subset of its images, over the expert's masks. fold: for the rows, -1 for none; predicted:
     called after each case.
@@ -59,7 +59,7 @@ def predict_student(
 
 @torch.no_grad()
 def predict_teacher(
-    teacher: Teacher, data: FoldData, fold: int, predicted: Callable[[], object] = int
+    teacher: Teacher, data: FoldData, fold: int, predicted: Callable[[], None] = lambda: None
 ) -> list[Prediction]:
     """Every case with CT: the fused teacher and its branches. predicted: called after each case."""
     out = []

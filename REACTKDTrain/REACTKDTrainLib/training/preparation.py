@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.job_engines import HERE, Engine
 from REACTKDLib.core.job_pool import JobPool
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
+from REACTKDTrainLib.data.dose_data import prepare_fields_or_note
+from REACTKDTrainLib.data.store import PreparedStore
 
 Prepare = Callable[[CohortCase], None]
 
@@ -19,6 +22,13 @@ class UnreadableCase(ReactkdError):
     """A case of a cohort cannot be read."""
 
     code = "unreadable-case"
+
+
+def prepare_one(doses: Path, store: PreparedStore, dosed: frozenset[str], case: CohortCase) -> None:
+    """Prepare a case, and in the folder `doses` its noise where it is one of `dosed` (ids) and has a CT."""
+    store.get(case)
+    if case.id in dosed and "ct" in case.modalities:
+        prepare_fields_or_note(doses, store, case)
 
 
 def prepare_cases(

@@ -16,6 +16,11 @@ from torch import nn
 from REACTKDLib.core.errors import UsageError
 
 
+def backends_for(device: str) -> str:
+    """What the processes of a device talk by: gradients lie on it, losses and flags (`average`, `agree`) on the CPU."""
+    return "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
+
+
 @dataclass(frozen=True)
 class Processes:
     """rank of this process among `world`. Only `first` writes."""
@@ -30,13 +35,13 @@ class Processes:
 
     @classmethod
     def joined(cls, device: str) -> Processes:
-        """Join the group that torchrun describes in the environment; alone without one. NCCL on CUDA, gloo on CPU."""
+        """Join the group that torchrun describes in the environment; alone without one."""
         world = int(os.environ.get("WORLD_SIZE", "1"))
         if world == 1:
             return cls()
         if not dist.is_initialized():
             # preparing a cohort takes longer than the usual half hour of patience
-            dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=timedelta(days=2))
+            dist.init_process_group(backends_for(device), timeout=timedelta(days=2))
         return cls(dist.get_rank(), dist.get_world_size())
 
     def share(self, batch: list) -> list:
@@ -89,8 +94,6 @@ class Processes:
         if self.world == 1:
             return value
         flag = torch.tensor([float(value)])
-        if dist.get_backend() == "nccl":
-            flag = flag.cuda()
         dist.all_reduce(flag)
         return bool(flag.item() > 0)
 

@@ -104,8 +104,8 @@ def open_folder(folder: Path, record: dict, resume: bool) -> None:
         return
     try:
         old = json.loads(path.read_text(encoding="utf-8"))
-        known, cohorts = old["configuration"], old["cohorts"]
-    except (ValueError, KeyError, OSError) as error:
+        known, cohorts = dict(old["configuration"]), old["cohorts"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
         raise UsageError("run.json in the output folder is not readable; choose another output folder.") from error
     if not resume:
         raise UsageError("The output folder holds a run already; resume it (--resume), or choose another folder.")

@@ -180,17 +180,24 @@ class StudentStage(CaseStage):
         return terms
 
     def validate(self) -> Mapping[str, float]:
-        """On validation cases with the expert's masks: the mean over the judged subsets of inputs."""
+        """On validation cases with the expert's masks: the mean over the judged subsets of images."""
         views = self.validation.view if self.encode else self.validation.light
-        logits: dict[str, list[Tensor]] = {subset_name(s): [] for s in INPUTS}
+        judged = self._judged()
+        logits: dict[str, list[Tensor]] = {subset_name(s): [] for s in judged}
         grades: dict[str, list[int]] = {name: [] for name in logits}
         cases = map(views, range(len(self.validation)))
-        for case, found in zip(self.validation.cases, predict_views(self.module.student, cases, INPUTS, self.encode)):
+        for case, found in zip(self.validation.cases, predict_views(self.module.student, cases, judged, self.encode)):
             for name, value in found.items():
                 logits[name].append(value)
                 grades[name].append(case.grade)
         measures = [score_of(torch.stack(v), torch.tensor(grades[n])) for n, v in logits.items() if v]
         return {k: sum(m[k] for m in measures) / len(measures) for k in measures[0]}
+
+    def _judged(self) -> Sequence[tuple[str, ...]]:
+        """Those of `INPUTS` that a validation case has; where none has any, as with a PET alone, all that each has."""
+        known = self.module.student.config.modalities
+        own = dict.fromkeys(tuple(m for m in known if m in case.modalities) for case in self.validation.cases)
+        return [s for s in INPUTS if any(set(s) <= set(images) for images in own)] or list(own)
 
 
 def consistency(native: GraphOutput, degraded: GraphOutput) -> Tensor:

@@ -113,7 +113,7 @@ class Trainer:
         if self.config.find_lr and not self.step:
             self._lr = self._found_lr()
         log = CsvLog(self.folder / "log.csv", self.step) if self.processes.first else None
-        per_epoch, steps = self.steps()
+        per_epoch, steps = self.config.steps_over(self.stage.cases)
         saved = time.monotonic()
         while self.step < steps and not self._ended():
             if self.stop is not None and self.processes.agree(self.stop.asked()):
@@ -135,11 +135,6 @@ class Trainer:
             self.on_progress(self.step / steps, f"{self.stage.name.replace('-', ' ')}, loss {row['loss']:.3f}")
         if state.get("best") is not None:
             self.stage.module.load_state_dict(state["best"])
-
-    def steps(self) -> tuple[int, int]:
-        """Steps of an epoch, and of all."""
-        per_epoch = max(self.stage.cases // self.config.batch, 1)
-        return per_epoch, self.config.steps or per_epoch * self.config.epochs
 
     def _start(self) -> dict:
         """Fresh optimizer, or everything from the last checkpoint."""
@@ -212,7 +207,7 @@ class Trainer:
         """By trial steps, after which weights and optimizer are as before."""
         module = self.stage.module.train()
         before, fresh = copy.deepcopy(module.state_dict()), copy.deepcopy(self._optimizer.state_dict())
-        per_epoch, _ = self.steps()
+        per_epoch, _ = self.config.steps_over(self.stage.cases)
 
         def trial(step: int, lr: float) -> float:
             loss = self._gradients(self._batch(*divmod(step, per_epoch)))["loss"]

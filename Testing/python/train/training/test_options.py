@@ -53,6 +53,14 @@ def test_a_file_goes_over_the_size_and_options_over_the_file(tmp_path: Path) -> 
     assert options(config=path, seed=0, method="none").training_config("tiny").seed == 0
 
 
+def test_graphs_that_annotators_change_cannot_be_matched(tmp_path: Path) -> None:
+    matched = {"distillation": {"gw_mode": "matched"}}
+    with pytest.raises(UsageError, match="set data.mask_variants to 0, or choose semirelaxed"):
+        TrainingConfig.from_dict(matched)
+    TrainingConfig.from_dict(matched | {"data": {"mask_variants": 0}})
+    TrainingConfig.from_dict(matched | {"method": "kd"})  # which compares no graphs
+
+
 def test_names_of_the_module_become_those_of_the_options() -> None:
     told = {"cohort": "c", "output": "o", "teacherEpochs": 3, "skipUnreadable": True, "cache": None, "config": "",
             "returnparameterfile": "x", "xml": False}  # fmt: skip

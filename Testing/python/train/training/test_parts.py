@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.distributed.distributed_c10d import Backend, BackendConfig
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.progress import no_progress
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.experiment import Experiment
 from REACTKDTrainLib.training.options import RunOptions
-from REACTKDTrainLib.training.processes import Processes
+from REACTKDTrainLib.training.processes import Processes, backends_for
 from support.small_training import COHORT
 
 TEACHER, STUDENT = {"teacher-heads", "teacher"}, {"student-heads", "student"}
@@ -47,6 +49,29 @@ def test_batches_that_processes_cannot_share_are_refused_before_anything_is_prep
         with pytest.raises(UsageError, match=said):
             experiment.run()
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("role", ["cohort", "unlabeled"])
+def test_teachers_without_ct_are_refused_before_anything_is_prepared(tmp_path: Path, role: str) -> None:
+    for name in ("FDG.nii.gz", "masks.nii.gz"):
+        (tmp_path / name).write_bytes(name.encode())
+    rows = [f"{grade}{n},FDG.nii.gz,masks.nii.gz,{grade}" for grade in GRADES for n in range(6)]
+    (tmp_path / "pet.csv").write_text("\n".join(["case,fdg,segmentation,grade", *rows]) + "\n")
+    cohorts = {"cohort": COHORT, "unlabeled": "phantom:unlabeled?cases=2&size=tiny", role: str(tmp_path / "pet.csv")}
+
+    def checked(method: str) -> None:
+        options = RunOptions(output=tmp_path / "o", method=method, **cohorts)
+        Experiment(options, options.training_config("tiny"), torch.device("cpu"), Processes(), no_progress).checked()
+
+    with pytest.raises(UsageError, match="has no CT, which the teachers need"):
+        checked("react-kd")
+    checked("none")
+
+
+def test_processes_of_a_gpu_can_average_what_lies_on_the_cpu() -> None:
+    """Gradients lie on the device; losses, and whether to stop, on the CPU, which NCCL alone does not carry."""
+    for device, needed in (("cpu", {"cpu"}), ("cuda:1", {"cpu", "cuda"})):
+        assert needed <= BackendConfig(Backend(backends_for(device))).get_device_backend_map().keys()
 
 
 def test_unlabeled_ct_without_doses_is_refused_before_anything_is_prepared(tmp_path: Path) -> None:

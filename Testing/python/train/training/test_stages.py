@@ -94,6 +94,20 @@ def student_stage(student: Student, teacher: Teacher | None, data, method: str =
     )
 
 
+def test_a_student_of_one_pet_is_judged_by_it(data) -> None:
+    """None of the sets of images that are judged otherwise can be had: CT, both PET, all."""
+    student = Student(replace(STUDENT, modalities=("fdg",))).eval()
+    stage = StudentStage(Learner(student, make_distiller("none", DistillationConfig(), 1, 1)), data, data, LOSS)
+    for stage.encode in (False, True):
+        logits = [
+            found["fdg"]
+            for found in predict_views(student, [data.view(n) for n in range(len(data))], [("fdg",)], stage.encode)
+        ]
+        grades = torch.tensor([case.grade for case in data.cases])
+        wanted = -torch.nn.functional.cross_entropy(torch.stack(logits).double(), grades)
+        assert stage.validate()["score"] == pytest.approx(float(wanted), abs=1e-6)
+
+
 # -- learning
 
 

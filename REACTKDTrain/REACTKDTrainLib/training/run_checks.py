@@ -1,0 +1,60 @@
+"""What of a run can be refused before a case is read: batches, doses, images, and teachers that are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.worker.training_run import STAGES
+from REACTKDTrainLib.cohorts.base import Cohort
+from REACTKDTrainLib.training.config import TrainingConfig
+from REACTKDTrainLib.training.options import RunOptions
+
+
+def check_batches(config: TrainingConfig, parts: Collection[str], processes: int) -> None:
+    """Each batch is divided among the processes, and there into parts. parts: of a fold, that will be done.
+
+    Raises: UsageError for a batch that cannot be.
+    """
+    for part, name in STAGES.items():
+        stage = getattr(config, name)
+        if part in parts and stage.batch % (processes * stage.accumulate):
+            among = f"{processes} processes" if processes > 1 else "one process"
+            among += f" in {stage.accumulate} parts each" if stage.accumulate > 1 else ""
+            raise UsageError(
+                f"The setting {name}.batch is {stage.batch}, which {among} cannot divide evenly; set it to a multiple "
+                f"of {processes * stage.accumulate}."
+            )
+
+
+def check_doses(config: TrainingConfig, options: RunOptions) -> None:
+    """CT without grades teaches consistency between doses. Raises: UsageError where there are none."""
+    if options.unlabeled and config.loss.consistency and not config.data.doses:
+        raise UsageError(
+            "CT without grades teaches consistency between doses, but the setting data.doses is false; set it to true, "
+            "or leave out the unlabeled cohort."
+        )
+
+
+def check_ct(config: TrainingConfig, parts: Collection[str], cohorts: Mapping[str, Cohort]) -> None:
+    """Teachers read CT, alone or with PET. Raises: UsageError for a case without, where they learn from it or teach."""
+    reads = {"cohort": "teacher" in parts or "answers" in parts}
+    reads["unlabeled"] = "teacher" in parts and config.loss.consistency > 0
+    for role, cohort in cohorts.items():
+        without = [case.id for case in cohort.cases if "ct" not in case.modalities]
+        if without and reads.get(role):
+            raise UsageError(
+                f"Case {without[0]} has no CT, which the teachers need; leave such cases out, or train the student "
+                "alone (the method none)."
+            )
+
+
+def check_teachers(output: Path, folds: Iterable[int]) -> None:
+    """The stage 'student' needs the teachers of its folds. Raises: UsageError for one that is not there."""
+    for number in folds:
+        if not (output / f"fold{number}" / "teacher" / "best.pt").is_file():
+            raise UsageError(
+                f"There is no trained teacher for fold {number} in the output folder; run the stage 'teacher' or "
+                "'both' first."
+            )
