@@ -12,6 +12,7 @@ MOVED = {
     "low_dose.__main__": "low-dose",
     "study.__main__": "study",
     "study.compare": "compare",
+    "study.explanations": "compare explanations",
     "evaluation.compare": "compare runs",
     "heads.compare": "compare nodes",
     "run.comparison": "compare methods",

@@ -116,6 +116,6 @@ class ProgressDisplay:
         print(text, file=self._stream, flush=True)
 
 
-def display_for(stream: TextIO, piped: Style = "none", name: str = "") -> ProgressDisplay:
+def display_for(stream: TextIO, piped: Style = "none") -> ProgressDisplay:
     """A bar where `stream` is a terminal, else `piped`."""
-    return ProgressDisplay(stream, "terminal" if stream.isatty() else piped, name)
+    return ProgressDisplay(stream, "terminal" if stream.isatty() else piped)

@@ -46,7 +46,6 @@ class StudentTrainer:
         settings: Mapping[str, Any] | None = None,
     ):
         self.bundle_root, self.datalist, self.output_dir = Path(bundle_root), datalist, Path(output_dir)
-        self.max_epochs = max_epochs
         self.options = {"device": device, "folds": folds, "method": method, "student_epochs": max_epochs}
         self.settings = dict(settings or {})
 

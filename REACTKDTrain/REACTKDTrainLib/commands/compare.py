@@ -1,8 +1,10 @@
 """Is one student better than another? Two finished runs, two methods trained for it, or students on node vectors.
+And does a model's explanation name what decides?
 
 compare runs RUN_A RUN_B [--inputs ct] [--cases external]
 compare methods --output DIR [--cohort ...] [--external ...] [--page PAGE]
 compare nodes --nodes DIR --output FILE.json [--page PAGE]
+compare explanations --output FILE.json [--cases N] [--page PAGE]
 
 Every difference is paired: both sides answer for the same unseen cases. What was ended goes on with the same command.
 """
@@ -15,12 +17,14 @@ import sys
 from pathlib import Path
 
 from REACTKDLib.core.writing.atomic import write_text
+from REACTKDTrainLib.cohorts.sizes import SIZES
 from REACTKDTrainLib.commands.cohorts_open import add_map_argument
 from REACTKDTrainLib.progress import display_for
 from REACTKDTrainLib.results.pages import fill_page
 from REACTKDTrainLib.study import compare_nodes, compare_runs
 
-GROUP = "comparison"  # of the marks that a table stands between on a page: <!-- comparison:methods -->
+#: of the marks that a table stands between on a page: <!-- comparison:methods -->, <!-- explanations:questions -->
+GROUP, EXPLANATIONS = "comparison", "explanations"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +66,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     nodes.add_argument("--made-only", action="store_true", help="test on those whose node vectors are there")
     nodes.set_defaults(compare=_nodes)
 
+    asked = kinds.add_parser("explanations", help="a model's explanation with what decides, on unseen phantoms")
+    asked.add_argument("--cases", type=int, default=60, help="phantoms of the cohort 'large' (default 60)")
+    asked.add_argument("--first", type=int, default=0, help="the number of the first one (default 0)")
+    asked.add_argument("--biology", choices=("independent", "shared"), default="independent", help="of the phantoms")
+    asked.add_argument("--size", choices=tuple(SIZES), default="full", help="of the phantoms")
+    asked.add_argument("--bundle", type=Path, metavar="DIR", help="the model folder; by default the shipped one")
+    asked.add_argument("--output", type=Path, required=True, help="a .json file; the table goes beside it as .md")
+    asked.add_argument("--page", type=Path, help="a Markdown page to put the table into")
+    asked.set_defaults(compare=_explanations)
+
 
 def run(options: argparse.Namespace) -> None:
     """Compare. Raises: ReactkdError."""
@@ -100,3 +114,22 @@ def _nodes(options: argparse.Namespace) -> None:
     if options.page:
         fill_page(options.page, GROUP, {"nodes": compare_nodes.page(found)})
     print(compare_nodes.page(found))
+
+
+def _explanations(options: argparse.Namespace) -> None:
+    from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
+    from REACTKDTrainLib.cohorts.phantom import phantom_case
+    from REACTKDTrainLib.study.explanation_checks import measure, page
+
+    bundle = Bundle.load(options.bundle or shipped_bundle_folder())
+    numbers = range(options.first, options.first + options.cases)
+    drawn = [phantom_case("large", n, options.size, biology=options.biology) for n in numbers]
+    latents = [case.truth["shared"] for case in drawn] if options.biology == "shared" else ()
+    with display_for(sys.stderr, "lines") as on_progress:
+        cases = (case.load() for case in drawn)
+        found = measure(bundle, cases, lambda n: on_progress(n / len(drawn), f"case {n} of {len(drawn)}"), latents)
+    write_text(options.output, json.dumps(found, indent=1) + "\n")
+    write_text(options.output.with_suffix(".md"), page(found) + "\n")
+    if options.page:
+        fill_page(options.page, EXPLANATIONS, {"questions": page(found)})
+    print(page(found))

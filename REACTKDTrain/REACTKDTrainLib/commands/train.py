@@ -125,10 +125,9 @@ def train(values: dict[str, Any], on_progress: OnProgress) -> Result:
 
 def make_display(in_slicer: bool) -> ProgressDisplay:
     """Progress as the reader of standard output wants it; of several processes the first shows it."""
-    name = "REACTKDTrain"
     if not is_first():
         return ProgressDisplay(sys.stdout, "none")
-    return ProgressDisplay(sys.stdout, "slicer", name) if in_slicer else display_for(sys.stdout, "lines")
+    return ProgressDisplay(sys.stdout, "slicer", "REACTKDTrain") if in_slicer else display_for(sys.stdout, "lines")
 
 
 def is_first() -> bool:

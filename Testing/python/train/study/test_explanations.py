@@ -13,11 +13,11 @@ from REACTKDLib.core.masks.regions import regions_of
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom.biology_shared import SHOWN, LesionLatents, SharedLatents
 from REACTKDLib.core.student.bundle import Bundle
+from REACTKDTrainLib.__main__ import main
 from REACTKDTrainLib.cohorts.base import CENTERS
-from REACTKDTrainLib.study.explanations import (
+from REACTKDTrainLib.study.explanation_checks import (
     QUESTIONS,
     explained,
-    main,
     measure,
     named_by,
     occluded,
@@ -106,7 +106,7 @@ def test_the_command_fills_its_place_on_a_page(tmp_path, capsys):
     page.write_text("before\n<!-- explanations:questions -->\nold\n<!-- /explanations -->\nafter\n")
     student = random_student()
     Bundle.save(tmp_path / "model", student, metadata_for(student))
-    options = ["--cases", "1", "--size", "tiny", "--bundle", str(tmp_path / "model")]
+    options = ["compare", "explanations", "--cases", "1", "--size", "tiny", "--bundle", str(tmp_path / "model")]
     options += ["--output", str(tmp_path / "told.json"), "--page", str(page)]
     assert main(options) == 0
     found = json.loads((tmp_path / "told.json").read_text())

@@ -7,19 +7,14 @@ agree with its occlusion in the images; and is a network of the same make with s
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from scipy.ndimage import binary_dilation
 
-from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.grading.grade_result import GradeResult
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.grading.session import Session
@@ -29,17 +24,13 @@ from REACTKDLib.core.images.neighbors import CONNECTED
 from REACTKDLib.core.images.regrid import mask_on_grid
 from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.phantom.biology_shared import SharedLatents
-from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
+from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.explain import softmax
-from REACTKDLib.core.writing.atomic import write_text
-from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.data.truth import Truth, lesion_nodes_of
 from REACTKDTrainLib.evaluation.faithfulness import deletion_gain, mean_over_cases, rank_correlation
-from REACTKDTrainLib.results.pages import fill_page
 from REACTKDTrainLib.results.tables import NOTHING, markdown
 from REACTKDTrainLib.study.deciding import counted, deciding_limit, whole_table
 
-GROUP = "explanations"  # of the marks that the table stands between on a page: <!-- explanations:questions -->
 QUESTIONS = {
     "gain_contribution": "area that the deletion curve gains over random order, by contribution",
     "gain_attention": "the same, by attention weight",
@@ -187,36 +178,3 @@ def page(found: dict) -> str:
     about = f"The lesion that decided is named, in {own['cases']} livers with several:"
     (inputs,) = own["inputs"]
     return f"{text}\n\n{about}\n\n{markdown(whole_table(own, inputs))}"
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m REACTKDTrainLib.study.explanations --output FILE.json`. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="REACTKDTrainLib.study.explanations", description=__doc__.split("\n")[0])
-    parser.add_argument("--cases", type=int, default=60, help="phantoms of the cohort 'large'")
-    parser.add_argument("--first", type=int, default=0, help="the number of the first one")
-    parser.add_argument("--biology", choices=("independent", "shared"), default="independent", help="of the phantoms")
-    parser.add_argument("--size", default="full", help="of the phantoms: tiny, small, full")
-    parser.add_argument("--bundle", type=Path, help="a model folder, instead of the shipped one")
-    parser.add_argument("--output", type=Path, required=True, help="a .json file; the table goes beside it as .md")
-    parser.add_argument("--page", type=Path, help="a Markdown page to put the table into")
-    options = parser.parse_args(arguments)
-    try:
-        bundle = Bundle.load(options.bundle or shipped_bundle_folder())
-        numbers = range(options.first, options.first + options.cases)
-        drawn = [phantom_case("large", n, options.size, biology=options.biology) for n in numbers]
-        latents = [case.truth["shared"] for case in drawn] if options.biology == "shared" else ()
-        on_progress = lambda n: print(f"{n} of {options.cases}", flush=True) if n % 10 == 0 else None  # noqa: E731
-        found = measure(bundle, (case.load() for case in drawn), on_progress, latents)
-        if options.page:
-            fill_page(options.page, GROUP, {"questions": page(found)})
-    except ReactkdError as error:
-        print(error, file=sys.stderr)
-        return 2
-    write_text(options.output, json.dumps(found, indent=1) + "\n")
-    write_text(options.output.with_suffix(".md"), page(found) + "\n")
-    print(page(found))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
