@@ -5,13 +5,14 @@
     make gpu-check ARGS="--device cpu"      the same steps on the CPU alone, to see that the script itself works
 
 Grading on both devices, the way back to the CPU when memory lacks, the low-dose simulator, bfloat16 in encoders, a
-short training by torchrun with one process, and what several processes average. Each check prints a row; status 1 if
-one fails, 0 with "no GPU" where there is none.
+short training by torchrun with one process, what several processes average, and a training that is resumed. Each check
+prints a row; status 1 if one fails, 0 with "no GPU" where there is none.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import statistics
 import subprocess
@@ -197,7 +198,24 @@ def averages(device: str) -> Iterator[Row]:
     yield Row("gradients and losses of several processes", backends, "averaged", good)
 
 
-CHECKS = (grading, out_of_memory, low_dose, bfloat16, training, averages)
+def resumed(device: str) -> Iterator[Row]:
+    """A training that is killed at its third step and goes on ends with the weights of one that was never."""
+    from support.line_stage import Killed, Line, trainer, weights
+
+    with tempfile.TemporaryDirectory() as folder:
+        whole, cut = Path(folder) / "whole", Path(folder) / "cut"
+        undisturbed = trainer(whole, Line(device=device))
+        undisturbed.run()
+        with contextlib.suppress(Killed):
+            trainer(cut, Line(device=device), kill_at=3).run()
+        again = trainer(cut, Line(device=device))
+        again.run()
+    pairs = zip(weights(undisturbed).values(), weights(again).values(), strict=True)
+    apart = max(float((a - b).abs().max()) for a, b in pairs)
+    yield Row("resumed training: weights differ by", f"{apart:.1e}", "0", apart == 0)
+
+
+CHECKS = (grading, out_of_memory, low_dose, bfloat16, training, averages, resumed)
 
 
 def main() -> int:

@@ -21,12 +21,13 @@ class Line(Stage):
 
     name = "line"
 
-    def __init__(self, cases: int = 10, scale: float = 1.0):
+    def __init__(self, cases: int = 10, scale: float = 1.0, device: str = "cpu"):
         with torch.random.fork_rng():
             torch.manual_seed(0)
             self.module = nn.ModuleDict({"a": nn.Linear(3, 1), "b": nn.Linear(3, 1), "unused": nn.Linear(3, 1)})
+        self.module.to(device)
         self.cases = cases
-        self.x = torch.randn(cases, 3, generator=generator_of("x"))
+        self.x = torch.randn(cases, 3, generator=generator_of("x")).to(device)
         self.y = self.x.sum(dim=1) * scale
         self.seen: list[list[int]] = []
 
@@ -34,7 +35,7 @@ class Line(Stage):
         self.seen.append([s.index for s in samples])
         errors = []
         for s in samples:
-            noise = 0.1 * torch.randn(3, generator=generator_of(s.seed))
+            noise = 0.1 * torch.randn(3, generator=generator_of(s.seed)).to(self.x.device)
             out = self.module["a"](self.x[s.index] + noise)
             if s.index % 2 == 0:
                 out = out + self.module["b"](self.x[s.index])

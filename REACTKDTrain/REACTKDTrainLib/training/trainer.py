@@ -71,6 +71,11 @@ def learning_rate(step: int, steps: int, config: StageConfig) -> float:
     return config.lr * (0.001 + 0.999 * 0.5 * (1 + math.cos(math.pi * t)))
 
 
+def kept_state(kept: Mapping[str, torch.Tensor], parameter: torch.Tensor) -> dict[str, torch.Tensor]:
+    """AdamW's state of a parameter out of a checkpoint: its moments on the parameter's device, its step on the CPU."""
+    return {name: v.clone() if name == "step" else v.to(parameter.device, copy=True) for name, v in kept.items()}
+
+
 class _Step(torch.nn.Module):
     """A stage's loss as a forward pass, which is where DistributedDataParallel listens."""
 
@@ -152,7 +157,7 @@ class Trainer:
         module.load_state_dict(tensors["module"])
         for n, (_, p) in enumerate(self._parameters):
             if str(n) in tensors["optimizer"]:
-                self._optimizer.state[p] = {k: v.clone() for k, v in tensors["optimizer"][str(n)].items()}
+                self._optimizer.state[p] = kept_state(tensors["optimizer"][str(n)], p)
         self.step, self._score = int(progress["step"]), float(progress["score"])
         self._waited, self._lr = int(progress.get("waited", 0)), float(progress.get("lr", self.config.lr))
         return {"best": tensors["best"] or None}

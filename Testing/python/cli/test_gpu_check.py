@@ -26,5 +26,5 @@ def test_without_a_gpu_it_says_so():
 def test_its_steps_run_on_the_cpu():
     done = check("--device", "cpu")
     assert done.returncode == 0 and done.stdout.rstrip().endswith("all good"), done.stdout + done.stderr
-    for name in ("grading", "low dose", "bfloat16", "training by torchrun", "gradients and losses"):
+    for name in ("grading", "low dose", "bfloat16", "training by torchrun", "gradients and losses", "resumed training"):
         assert f"\n{name}" in done.stdout, name

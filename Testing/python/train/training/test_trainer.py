@@ -19,7 +19,7 @@ from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
 from REACTKDTrainLib.training.config import StageConfig
 from REACTKDTrainLib.training.randomness import order_of, seed_of
 from REACTKDTrainLib.training.stop import StopFile, Stopped
-from REACTKDTrainLib.training.trainer import Diverged, learning_rate
+from REACTKDTrainLib.training.trainer import Diverged, kept_state, learning_rate
 from support.line_stage import Killed, Line, trainer, weights
 
 
@@ -68,6 +68,18 @@ def test_killed_between_two_files_it_ends_with_the_same_bits_in_both(
         ours, theirs = (load_checkpoint(tmp_path / run / name, "b") for run in ("killed", "whole"))
         assert ours[1] == theirs[1]
         assert all(torch.equal(ours[0]["module"][k], v) for k, v in theirs[0]["module"].items())
+
+
+def test_the_optimizer_goes_on_where_the_weights_lie() -> None:
+    """A checkpoint is read on the CPU; AdamW looks for its moments on the device of the weights, as it made them."""
+    weight = torch.nn.Parameter(torch.zeros(3, device="meta"))
+    optimizer = torch.optim.AdamW([weight])
+    weight.grad = torch.zeros(3, device="meta")
+    optimizer.step()
+    made = {name: value.device for name, value in optimizer.state[weight].items()}
+    kept = {"step": torch.tensor(4.0), "exp_avg": torch.ones(3), "exp_avg_sq": torch.ones(3)}
+    assert {name: value.device for name, value in kept_state(kept, weight).items()} == made
+    assert kept_state(kept, torch.zeros(3))["step"] == 4
 
 
 def test_a_parameter_that_no_sample_used_is_not_stepped_nor_decayed(undisturbed: dict[str, Tensor]) -> None:
