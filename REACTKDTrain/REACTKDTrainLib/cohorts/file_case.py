@@ -8,7 +8,7 @@ from functools import partial
 from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.cases.open_case import case_of, read_any_segmentation, read_volumes
 from REACTKDLib.core.cases.open_job import open_job
-from REACTKDLib.core.files.fingerprint import fingerprint_of
+from REACTKDLib.core.files.fingerprint import files_behind, fingerprint_of
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
@@ -30,13 +30,14 @@ def file_case(
 
     words: choices that change what is read, for the fingerprint. Raises: OSError for files that cannot be read.
     """
+    paths = (*job.images.values(), *(job.mask_files or (job.segmentation,)))
     return CohortCase(
         job.case,
         patient,
         grade,
         tuple(modality.value for modality in job.images),
         partial(open_on_image, job) if on_image else opener(job, task),
-        fingerprint_of([*job.images.values(), *(job.mask_files or (job.segmentation,))], *words),
+        fingerprint_of([file for path in paths for file in files_behind(path)], *words),
         provenance=provenance,
         classes=task.class_names,
     )

@@ -20,11 +20,7 @@ from REACTKDLib.core.modality import MODALITIES
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted, shown
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
-<<<<<<< HEAD
-=======
 from REACTKDTrainLib.cohorts.file_case import opener
-from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
->>>>>>> db1cd5b (Let a corrected list find nothing that was prepared from the wrong one)
 from REACTKDTrainLib.cohorts.grade_words import OWN_WORDS, GradeWords
 from REACTKDTrainLib.cohorts.layout import known_layouts, survey_folder
 from REACTKDTrainLib.cohorts.survey import Survey
@@ -221,14 +217,10 @@ def _fingerprint(job: Job, task: Task) -> str:
     paths = (*job.images.values(), *(job.mask_files or (job.segmentation,)))
     if not all(map(_can_be_read, paths)):
         return "missing " + name  # the case counts as unreadable when it is opened, so that it can be skipped
-<<<<<<< HEAD
-    return fingerprint_of([file for path in paths for file in files_behind(path)], name)
-=======
     images = tuple(m.value for m in job.images)
     words = [] if images in _USUAL_IMAGES else ["images", *images]
     words += [f"{key} {names}" for key, names in (("liver", job.liver), ("tumor", job.tumor)) if names]
-    return fingerprint_of(paths, name, *words)
->>>>>>> db1cd5b (Let a corrected list find nothing that was prepared from the wrong one)
+    return fingerprint_of([file for path in paths for file in files_behind(path)], name, *words)
 
 
 def _can_be_read(path: Path) -> bool:

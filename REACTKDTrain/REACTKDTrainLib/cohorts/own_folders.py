@@ -7,7 +7,6 @@ from pathlib import Path
 
 from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.files.fingerprint import fingerprint_of
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.task import HCC_GRADE, Task

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.files.fingerprint import fingerprint_of
 from REACTKDLib.core.job_engines import Engine
-from REACTKDTrainLib.cohorts.fingerprint import fingerprint_of
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort, size_of
 from REACTKDTrainLib.cohorts.sizes import preparation_of
 from REACTKDTrainLib.data.store import PreparedStore
