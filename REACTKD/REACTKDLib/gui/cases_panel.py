@@ -119,7 +119,7 @@ class CasesPanel(Section):
         self.refresh()
 
     def on_search(self, text: str) -> None:
-        """Only the cases whose name holds these letters."""
+        """Only the cases whose name contains these letters."""
         self.reading.arrangement.search = text
         self.refresh()
 
@@ -169,7 +169,9 @@ class CasesPanel(Section):
                 return
             self.reading.record(report, holds=not self.context.controller.masks_changed())
             if not StoredAnswers(self.reading.cases, self.reading.review).keep(self.reading.current, report):
-                self.context.tell(_("The answer could not be kept beside the list; save it in the section Report."))
+                self.context.set_message(
+                    _("The answer could not be kept beside the list; save it in the section Report.")
+                )
 
     def on_outputs(self, _parameter_node: Any) -> None:
         """The answer is in the views; the next case is encoded while it is looked at, once."""

@@ -128,6 +128,7 @@ class CasesTable:
         for column in GO_FIRST:
             self._table.setColumnHidden(column, False)
         self._table.resizeColumnsToContents()
+        self._table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)  # which that has undone
         self._widths = [self._table.columnWidth(column) for column in range(self._table.columnCount)]
         self._room = None
         self._choose_columns()

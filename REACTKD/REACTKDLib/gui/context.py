@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.review.stored_answers import StoredAnswer
 from REACTKDLib.core.student.bundle import METADATA
@@ -222,10 +224,10 @@ class PanelContext:
     def grade(self) -> None:
         """Grade the case at hand, as the Grade button does; the answer comes with result_changed."""
         if self.answer_hidden:
-            self.tell(HIDDEN)
+            self.set_message(HIDDEN)
             return
         self.message = ""
-        if self.nodes is not None and not self.busy and _has_lost_a_node(self.nodes):
+        if self.nodes is not None and not self.busy and not self.nodes.present:
             self.read_inputs()
         if self.nodes is None or self.busy:
             return
@@ -233,7 +235,7 @@ class PanelContext:
             try:
                 ensure_packages()
             except ReactkdError as error:
-                self.tell(plain(error))
+                self.set_message(plain(error))
                 return
         wish = self._wish()
         nodes, asked, case_id, model = wish
@@ -249,7 +251,10 @@ class PanelContext:
         """What is to be graded now, and how: nodes, segments (None: recognize them), name of the case, model."""
         state = self.state
         asked = None if state.livers is None and state.tumors is None else self.choice
-        return self.nodes, asked, state.case_id, Model(state.model, state.device)
+        return self.nodes, asked, state.case_id, self._model()
+
+    def _model(self) -> Model:
+        return Model(self.state.model, self.state.device)
 
     def _is_graded(self, wish: tuple) -> bool:
         """True when this was graded last and is still on the screen, so that its masks alone are to be read again."""
@@ -259,14 +264,20 @@ class PanelContext:
         """Have the worker load libraries and the model, if a case is at hand and everything is installed."""
         if self.nodes is None or self.busy or missing_packages():
             return
-        self.controller.model = Model(self.state.model, self.state.device)
+        self.controller.model = self._model()
         self.controller.warm_up()
+
+    def what_if(self, mute: Collection[str], leave_out: Collection[Modality]) -> None:
+        """Ask what the grade would be without some regions or images; without either, forget the answer."""
+        if self.controller.answer is None:  # as stored: the worker has to open the case, with the model that is chosen
+            self.controller.model = self._model()
+        self.controller.what_if(mute, leave_out)
 
     def cancel(self) -> None:
         """Stop the work within a second."""
         self.controller.cancel()
 
-    def tell(self, message: str) -> None:
+    def set_message(self, message: str) -> None:
         """Show a fault, one plain sentence; empty: none."""
         self.message = message
         self.state_changed()
@@ -298,11 +309,6 @@ class PanelContext:
         signals = self.inputs_changed, self.state_changed, self.result_changed, self.changed
         for signal in (*signals, self.progress_changed, self.pictures_wanted):
             signal.disconnect_all()
-
-
-def _has_lost_a_node(nodes: CaseNodes) -> bool:
-    """True when an input was removed from the scene since the inputs were read."""
-    return any(node.GetScene() is None for node in (*nodes.volumes.values(), nodes.segmentation))
 
 
 def _written_at(model: str | None) -> tuple[int, ...]:

@@ -11,18 +11,19 @@ LONGEST = 40  # characters of a title: a longer one would make a panel of 300 pi
 class Folding:
     """Opens and closes the collapsible button of a section, and says in its title what is inside.
 
-    What a hand opened stays open until `key` changes, and what a hand closed stays closed until something new needs a
-    look: the panel never takes away what the user is at.
+    What the user opened stays open until `key` changes, and what the user closed stays closed until something new needs
+    a look.
 
-    place: the button. Its text is the title. on_hand: called when a hand opened or closed it.
+    place: the button. Its text is the title. on_user: called when the user opened or closed it. held: the user opened
+    it, or works in it.
 
     Example:
         >>> folding = Folding(place)
         >>> folding.show(_("CT, FDG"), needs=tuple(warnings), key=case_id)
     """
 
-    def __init__(self, place: Any, on_hand: Callable[[], Any] = lambda: None) -> None:
-        self._on_hand = on_hand
+    def __init__(self, place: Any, on_user: Callable[[], Any] = lambda: None) -> None:
+        self._on_user = on_user
         self._place, self._title, self._line = place, place.text, ""
         self._needs: Hashable = None
         self._key: Hashable = None
@@ -30,13 +31,13 @@ class Folding:
         self.held = False
         place.connect("contentsCollapsed(bool)", self._on_toggled)
 
-    def show(self, line: str, needs: Hashable = (), key: Hashable = None, by_hand: bool = False) -> None:
+    def show(self, line: str, needs: Hashable = (), key: Hashable = None, by_user: bool = False) -> None:
         """Open or close the section as it is needed now.
 
-        line: what the title says while it is closed. needs: what wants a look; empty for nothing. key: what was opened
-        by hand stays open as long as this stays the same. by_hand: the change was made in the section itself.
+        line: what the title says while it is closed. needs: what wants a look; empty for nothing. key: what the user
+        opened stays open as long as this stays the same. by_user: the change was made in the section itself.
         """
-        if by_hand:
+        if by_user:
             self.held = True
         elif key != self._key:
             self.held = False
@@ -57,7 +58,7 @@ class Folding:
             self._place.toolTip = line
 
     def hold(self) -> None:
-        """A hand is at work in the section."""
+        """Keep the section open: the user works in it."""
         self.held = True
 
     def close(self) -> None:
@@ -73,5 +74,5 @@ class Folding:
     def _on_toggled(self, collapsed: bool) -> None:
         if not self._moving:
             self.held = not collapsed
-            self._on_hand()
+            self._on_user()
         self.say(self._line)

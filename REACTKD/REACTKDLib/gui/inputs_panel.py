@@ -151,7 +151,7 @@ class InputsPanel(Section):
         ui.inputsWarningLabel.visible = bool(warnings)
         needs = (*wrong, *urgent(findings), *([] if context.nodes is not None else [context.problem]))
         key = None if context.nodes is None else (context.nodes.reference.GetID(), context.report is not None)
-        self.folding.show(self._line(len(warnings)), needs, key, by_hand=self._choosing)
+        self.folding.show(self._line(len(warnings)), needs, key, by_user=self._choosing)
         everything = self.folding.held or bool(wrong) or context.nodes is None
         ui.choicesWidget.visible = everything
         ui.showChoicesButton.visible = not everything

@@ -55,9 +55,10 @@ def _plot(
     """One curve in box (left, top, width, height): its title and last value above it, and axes with numbers."""
     low, high = min(y for _step, y in points), max(y for _step, y in points)
     left, top, width, height = box
-    inner = (left + AXIS_WIDTH, top + TEXT_HEIGHT, width - AXIS_WIDTH - MARGIN, height - 2 * TEXT_HEIGHT - MARGIN)
+    above = 3 * TEXT_HEIGHT // 2  # the title, and half of the highest number
+    inner = (left + AXIS_WIDTH, top + above, width - AXIS_WIDTH - MARGIN, height - above - TEXT_HEIGHT - MARGIN)
     painter.setPen(palette.color(qt.QPalette.Text))
-    label = _("{title}: {value} now").format(title=title, value=f"{points[-1][1]:.3g}")
+    label = _("{title}: {value}").format(title=title, value=f"{points[-1][1]:.3g}")
     painter.drawText(qt.QPoint(left + 5, top + TEXT_HEIGHT - 4), label)
     _axes(painter, inner, (low, high), last_step, palette)
     painter.setPen(qt.QPen(qt.QColor(color)))

@@ -10,7 +10,7 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 REST_MS = 300
-GO_MS = 10
+GRADE_MS = 10
 
 
 class Live(VTKObservationMixin):
@@ -31,10 +31,10 @@ class Live(VTKObservationMixin):
         self.timer.setSingleShot(True)
         self.timer.setInterval(REST_MS)
         self.timer.connect("timeout()", self.on_rest)
-        self.go = qt.QTimer()  # what the edit changed is shown first: both in one slot would be felt
-        self.go.setSingleShot(True)
-        self.go.setInterval(GO_MS)
-        self.go.connect("timeout()", self.on_go)
+        self.grade_timer = qt.QTimer()  # what the edit changed is shown first: both in one slot would be felt
+        self.grade_timer.setSingleShot(True)
+        self.grade_timer.setInterval(GRADE_MS)
+        self.grade_timer.connect("timeout()", self.on_grade)
         context.inputs_changed.connect(self.observe)
         context.changed.connect(self.on_changed)
 
@@ -74,9 +74,9 @@ class Live(VTKObservationMixin):
         if context.report is None or not (context.outdated or context.choice != before):
             return
         if context.state.live and context.nodes is not None:
-            self.go.start()
+            self.grade_timer.start()
 
-    def on_go(self) -> None:
+    def on_grade(self) -> None:
         """Grade the edited masks."""
         if self.context.suspended:
             return
@@ -88,7 +88,7 @@ class Live(VTKObservationMixin):
     def forget(self) -> None:
         """Watch nothing."""
         self.timer.stop()
-        self.go.stop()
+        self.grade_timer.stop()
         self.removeObservers()
         self._observed = None
 
@@ -96,6 +96,6 @@ class Live(VTKObservationMixin):
         """For good."""
         self.forget()
         self.timer.disconnect("timeout()", self.on_rest)  # a connection keeps both ends, and with them the context
-        self.go.disconnect("timeout()", self.on_go)
+        self.grade_timer.disconnect("timeout()", self.on_grade)
         self.context.inputs_changed.disconnect(self.observe)
         self.context.changed.disconnect(self.on_changed)

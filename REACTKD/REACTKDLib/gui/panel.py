@@ -47,7 +47,7 @@ SECTIONS: tuple[type[Section], ...] = (
 )
 POLL_MS = 30
 BUSY_POLL_MS = 5  # a grade takes a dozen steps here and there: waiting 30 ms between them would double its time
-NEWS_MS = 400  # several nodes come one after another
+NODES_MS = 400  # several nodes come one after another
 
 
 class Panel(VTKObservationMixin):
@@ -79,12 +79,12 @@ class Panel(VTKObservationMixin):
         self.addObserver(scene, slicer.vtkMRMLScene.NodeRemovedEvent, self.on_node_removed)
         self.addObserver(scene, slicer.vtkMRMLScene.NodeAddedEvent, self.on_node_added)
         self._new: set[str] = set()
-        self._guests_come = False  # a scene is being added to an open case
-        self.news = qt.QTimer()
-        self.news.setSingleShot(True)
-        self.news.setInterval(NEWS_MS)
-        self.news.connect("timeout()", self.on_news)
-        self._rounds = deque((self.reading.work, self.context.controller.poll, *(s.poll for s in self.sections)))
+        self._adds_scene = False  # while a scene is added to an open case
+        self.nodes_timer = qt.QTimer()
+        self.nodes_timer.setSingleShot(True)
+        self.nodes_timer.setInterval(NODES_MS)
+        self.nodes_timer.connect("timeout()", self.on_nodes_changed)
+        self._work = deque((self.reading.work, self.context.controller.poll, *(s.poll for s in self.sections)))
         self._pace = POLL_MS
         self.timer = qt.QTimer()
         self.timer.setInterval(POLL_MS)
@@ -92,13 +92,13 @@ class Panel(VTKObservationMixin):
         self.timer.start()
 
     def on_timer(self) -> None:
-        """Take what the worker has sent, and go on with what must be done here; who comes too late begins next time."""
+        """Take what the worker has sent, and work on; what finds no time is the first at the next timeout."""
         until = time.perf_counter() + SLICE_S
-        for _turn in range(len(self._rounds)):
+        for _turn in range(len(self._work)):
             if self.context.suspended or time.perf_counter() >= until:
                 break
-            work = self._rounds[0]
-            self._rounds.rotate(-1)
+            work = self._work[0]
+            self._work.rotate(-1)
             work()
         pace = BUSY_POLL_MS if self.context.busy else POLL_MS
         if pace != self._pace:
@@ -142,13 +142,13 @@ class Panel(VTKObservationMixin):
     def on_scene_start_import(self, _caller: Any = None, _event: Any = None) -> None:
         """A scene is being read: its nodes are not whole yet, and what it says of inputs must not mix with a case."""
         self.context.suspended = True
-        self._guests_come = PanelState.has_inputs(slicer.mrmlScene)
+        self._adds_scene = PanelState.has_inputs(slicer.mrmlScene)
 
     def on_scene_end_import(self, _caller: Any = None, _event: Any = None) -> None:
         """A scene came in, or was refused: an open case stays; without one, show its choices and its answer."""
-        if not self._guests_come and PanelState.has_inputs(slicer.mrmlScene):
+        if not self._adds_scene and PanelState.has_inputs(slicer.mrmlScene):
             self._new.clear()  # the scene says what is chosen, and an image that it leaves out stays out
-        self.context.suspended = self._guests_come = False
+        self.context.suspended = self._adds_scene = False
         self._read_scene()
 
     def on_scene_end_batch(self, _caller: Any = None, _event: Any = None) -> None:
@@ -160,20 +160,20 @@ class Panel(VTKObservationMixin):
         """An input or a result may have gone."""
         scene = slicer.mrmlScene
         if not (self.context.suspended or scene.IsClosing() or scene.IsBatchProcessing()) and self._is_entered():
-            self.news.start()  # the node is still on its way out
+            self.nodes_timer.start()  # the node is still on its way out
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def on_node_added(self, _caller: Any, _event: Any, node: Any) -> None:
         """An image or a segmentation came in: perhaps it is an input that is missing yet."""
         is_image = node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLSegmentationNode")
-        if is_image and not node.GetHideFromEditors() and not self._guests_come:  # hidden: for views alone
+        if is_image and not node.GetHideFromEditors() and not self._adds_scene:  # hidden: for views alone
             self._new.add(node.GetID())
-            self.news.start()
+            self.nodes_timer.start()
 
-    def on_news(self) -> None:
+    def on_nodes_changed(self) -> None:
         """No further node came for a while."""
         if self.context.busy:  # what came or went meanwhile is looked at once the work has ended
-            self.news.start()
+            self.nodes_timer.start()
             return
         new, self._new = self._new, set()
         if not self.context.suspended and self._is_entered():
@@ -187,8 +187,8 @@ class Panel(VTKObservationMixin):
         """Undo everything; a second time changes nothing."""
         self.context.suspended = True
         self.timer.stop()
-        self.news.stop()
-        self.news.disconnect("timeout()", self.on_news)
+        self.nodes_timer.stop()
+        self.nodes_timer.disconnect("timeout()", self.on_nodes_changed)
         self.timer.disconnect("timeout()", self.on_timer)
         self.removeObservers()
         self._end_log()

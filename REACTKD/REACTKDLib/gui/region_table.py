@@ -97,10 +97,15 @@ def details(report: GradeReport, index: int) -> str:
     for title, _tip, decimals, value in columns_for(report)[COLUMNS_SEEN:]:
         number = value(index, row)
         if number is not None:
-            shown.append(f"{title} {number + 0.0:.{decimals}f}".replace(" ", "&nbsp;"))  # broken between numbers only
+            shown.append(f"{title}: {number + 0.0:.{decimals}f}".replace(" ", "&nbsp;"))  # broken between numbers only
     name, speaks = f"<b>{translated(row.name)}</b>", translated(direction_words(report, row))
     name = _("{name} speaks {direction}.").format(name=name, direction=speaks) if speaks else f"{name}:"
     return f"{name} {', '.join(shown)}" if shown else ""
+
+
+def details_tip(report: GradeReport) -> str:
+    """Return what the numbers of `details` mean, a line for each."""
+    return "\n".join(f"{title}: {tip}" for title, tip, _decimals, _value in columns_for(report)[COLUMNS_SEEN:])
 
 
 def sort(table: Any, column: int, order: Any) -> None:

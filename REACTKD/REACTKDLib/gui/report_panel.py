@@ -76,7 +76,12 @@ class ReportPanel(Section):
         if self.context.nodes is None:
             return
         kinds = f"{_('Segmentations')} (*.seg.nrrd);;{_('Label maps')} (*.nii.gz)"
-        path = ask_target(_("Save the masks"), f"{self._case_name()}.seg.nrrd", kinds, suffixes=MASK_SUFFIXES)
+        path = ask_target(
+            _("Save the masks"),
+            f"{self._file_name(self.context.state.case_id)}.seg.nrrd",
+            kinds,
+            suffixes=MASK_SUFFIXES,
+        )
         if path is not None:
             self.exporter.save_masks(self.context.nodes, path)
 
@@ -133,7 +138,7 @@ class ReportPanel(Section):
         report = self.context.report
         if report is None:
             return
-        path = ask_target(title, self._file_name(report) + suffix, kinds)
+        path = ask_target(title, self._file_name(report.case) + suffix, kinds)
         if path is not None:
             self._do(lambda: write(report, path), path)
 
@@ -145,13 +150,9 @@ class ReportPanel(Section):
             self._saved = translated(str(error))
         self.refresh()
 
-    def _case_name(self) -> str:
+    def _file_name(self, case_id: str | None) -> str:
         case = self.reading.current
-        return case.file_name if case is not None and case.id == self.context.state.case_id else "reactkd"
-
-    def _file_name(self, report: GradeReport) -> str:
-        case = self.reading.current
-        return case.file_name if case is not None and case.id == report.case else "reactkd"
+        return case.file_name if case is not None and case.id == case_id else "reactkd"
 
     def _extras(self, report: GradeReport) -> PageExtras:
         self.context.pictures_wanted()

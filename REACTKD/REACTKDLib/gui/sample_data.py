@@ -72,7 +72,7 @@ def load(sample: Sample) -> list[Any]:
 
     case = while_painting(lambda: _acquire(sample))
     made = nodes_from_case(slicer.mrmlScene, case)
-    nodes = [*made.volumes.values(), made.segmentation]
+    nodes = list(made.all())
     for node in nodes:
         node.SetName(NODE_NAME.format(grade=sample.grade, name=node.GetName()))
         text = _("Digital phantom, grade {grade}, seed {seed}. No part of it comes from a person.")

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.reports.share_words import explained
+from REACTKDLib.core.text import sentence
 from REACTKDLib.gui import region_table
 from REACTKDLib.gui.own_segments import OwnSegments
 from REACTKDLib.gui.section import Section, empty_layout
@@ -79,11 +80,10 @@ class WhyPanel(Section):
         mute = [report.regions[n].name for n in sorted(region_table.regions_left_out(self.ui.regionTable))]
         leave_out = [modality for modality, box in self._input_boxes.items() if not box.checked]
         self.ui.everythingButton.enabled = bool(mute or leave_out)
-        if self._nothing_left():
+        if self._refusal():
             self._show_what_if(report)
-            return
-        if self.context.nodes is not None:
-            self.context.controller.what_if(mute, leave_out)
+        elif self.context.nodes is not None:
+            self.context.what_if(mute, leave_out)
 
     def on_everything(self, _checked: bool = False) -> None:
         """Put everything back."""
@@ -151,6 +151,7 @@ class WhyPanel(Section):
             self.ui.regionTable.setRowCount(0)
             return
         region_table.fill(self.ui.regionTable, report)
+        self.ui.regionDetailsLabel.toolTip = region_table.details_tip(report)
         self._show_details()
         self._sorted = region_table.by_effect()
         self._make_input_boxes([Modality(name) for name in report.inputs])
@@ -168,22 +169,29 @@ class WhyPanel(Section):
         empty_layout(layout)
         self._input_boxes = {}
         for modality in inputs:
-            box = qt.QCheckBox(image_words(modality))
+            box = qt.QCheckBox(sentence(image_words(modality)))
             box.objectName = f"{modality.value}InUseCheckBox"
             box.checked = True
             box.connect("toggled(bool)", self.on_take_part_changed)
             layout.addWidget(box)
             self._input_boxes[modality] = box
 
-    def _nothing_left(self) -> bool:
-        """True when every image is taken out."""
-        return bool(self._input_boxes) and not any(box.checked for box in self._input_boxes.values())
+    def _refusal(self) -> str:
+        """Why there is no answer to what is taken out, in a sentence; empty where there is one."""
+        if not self.ui.everythingButton.enabled:
+            return ""
+        if self._input_boxes and not any(box.checked for box in self._input_boxes.values()):
+            return _("Keep at least one image.")
+        if self.context.controller.answer is None and self.context.other_model:
+            return _("This answer is of another model than the one that is chosen; grade again first.")
+        return ""
 
     def _show_what_if(self, report: GradeReport | None) -> None:
         answer = self.context.controller.what_if_answer
         label = self.ui.whatIfLabel
-        if report is not None and self._nothing_left():  # an answer to an earlier click may come in meanwhile
-            label.text = _("Keep at least one image.")
+        refusal = self._refusal() if report is not None else ""
+        if refusal:  # an answer to an earlier click may come in meanwhile
+            label.text = refusal
             label.visible = True
             return
         label.visible = report is not None and report.grade is not None and answer is not None

@@ -61,6 +61,15 @@ class CaseNodes:
         """The volume node whose grid carries the masks and outputs: the CT, else FDG, else acetate."""
         return next(iter(self.volumes.values()))
 
+    @property
+    def present(self) -> bool:
+        """True while every node is in a scene."""
+        return all(node.GetScene() is not None for node in self.all())
+
+    def all(self) -> tuple[Any, ...]:
+        """Every node, the segmentation last."""
+        return (*self.volumes.values(), self.segmentation)
+
 
 def case_from_nodes(
     ct: Any = None,

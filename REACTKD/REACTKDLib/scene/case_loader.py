@@ -54,11 +54,11 @@ class CaseLoader(ScriptRunner):
     @property
     def present(self) -> bool:
         """True while the nodes of the loaded case are all in the scene."""
-        return self.loaded is not None and all(self.scene.IsNodePresent(node) for node in self.loaded.all())
+        return self.loaded is not None and self.loaded.nodes.present
 
     def stamp(self) -> tuple:
         """What the masks of the loaded case are now; differs after an edit. Empty without a case."""
-        if self.loaded is None or not self.scene.IsNodePresent(self.loaded.nodes.segmentation):
+        if self.loaded is None or self.loaded.nodes.segmentation.GetScene() is None:
             return ()
         return segments_stamp(self.loaded.nodes.segmentation)
 

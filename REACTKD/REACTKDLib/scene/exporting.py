@@ -42,12 +42,12 @@ class CaseExporter(ScriptRunner):
         super().close()
 
     def _saving(self, nodes: CaseNodes, path: Path) -> Script:
-        self._tell(0.0, _("Reading the masks"))
+        self._set_progress(0.0, _("Reading the masks"))
         files = yield from hand_over_segments(nodes.segmentation, nodes.reference, self.dispatcher.client.scratch)
         yield from self._ask(jobs.SaveSegments(path, files), (0.2, 1.0))
         self.written([path.name])
 
     def _exporting(self, job: jobs.ExportDicom) -> Script:
-        self._tell(0.0, _("Writing DICOM"))
+        self._set_progress(0.0, _("Writing DICOM"))
         yield from self._ask(job, (0.0, 1.0))
         self.written(["report.dcm", "regions.dcm"])

@@ -107,7 +107,7 @@ class GradingController(ScriptRunner):
         if self.busy:
             self._next = lambda: self.grade(nodes, choice, case_id)
             return
-        self._begin(self._grading(nodes, choice, case_id or NEUTRAL_ID), lambda: self._all_there(nodes))
+        self._begin(self._grading(nodes, choice, case_id or NEUTRAL_ID), lambda: nodes.present)
 
     def regrade(self) -> None:
         """Grade the case on the screen with its masks as drawn now; its images are not encoded again.
@@ -118,7 +118,7 @@ class GradingController(ScriptRunner):
             self._next = self.regrade
             return
         opened = self._current()
-        self._begin(self._regrading(opened), lambda: self._all_there(opened.nodes))
+        self._begin(self._regrading(opened), lambda: opened.nodes.present)
 
     def what_if(self, mute: Collection[str] = (), leave_out: Collection[Modality] = ()) -> None:
         """Ask what the grade would be without some regions or modalities; without either, forget the answer.
@@ -133,7 +133,7 @@ class GradingController(ScriptRunner):
             self._set_what_if(None)
             return
         script = self._asking(opened, tuple(mute), tuple(Modality(m) for m in leave_out))
-        self._begin(script, lambda: self._all_there(opened.nodes))
+        self._begin(script, lambda: opened.nodes.present)
 
     def read_ahead(self, files: Job) -> None:
         """Read and encode the next case in the worker while it has nothing else to do; a fault shows when it is due."""
@@ -148,7 +148,7 @@ class GradingController(ScriptRunner):
     def masks_changed(self) -> bool:
         """True when the masks of the case on the screen are not those that were graded last. Costs a millisecond."""
         opened = self._opened
-        if opened is None or not self._all_there(opened.nodes):
+        if opened is None or not opened.nodes.present:
             return False
         try:
             choice = opened.asked or choose_segments(opened.nodes.segmentation, task=task_of(self.model.bundle))
@@ -158,7 +158,7 @@ class GradingController(ScriptRunner):
 
     def can_regrade(self, nodes: CaseNodes) -> bool:
         """True when the case of `nodes` is the one on the screen, so that `regrade` does for it."""
-        return self._opened is not None and self._opened.nodes == nodes and self._all_there(nodes)
+        return self._opened is not None and self._opened.nodes == nodes and nodes.present
 
     def restore(self, parameter_node: Any | None = None) -> bool:
         """Show the report that is stored in the scene, without grading; True when there is one.
@@ -212,7 +212,7 @@ class GradingController(ScriptRunner):
         self, nodes: CaseNodes, asked: SegmentChoice | None, case_id: str
     ) -> Generator[None, None, tuple[_Opened, GradeAnswer]]:
         """Hand the case over and have it graded; the worker holds it after that."""
-        self._tell(0.0, _("Reading the case"))
+        self._set_progress(0.0, _("Reading the case"))
         choice = asked or choose_segments(nodes.segmentation, task=task_of(self.model.bundle))
         stamps = images_stamp(nodes), masks_stamp(nodes, choice)
         images, masks = yield from hand_over_case(nodes, choice, self.dispatcher.client.scratch)
@@ -226,7 +226,7 @@ class GradingController(ScriptRunner):
         if opened.key is None or images_stamp(opened.nodes) != opened.images:
             yield from again
             return
-        self._tell(0.0, _("Reading the masks"))
+        self._set_progress(0.0, _("Reading the masks"))
         choice = opened.asked or choose_segments(opened.nodes.segmentation, task=task_of(self.model.bundle))
         stamp = masks_stamp(opened.nodes, choice)
         files = yield from hand_over_masks(opened.nodes, choice, self.dispatcher.client.scratch)
@@ -247,7 +247,7 @@ class GradingController(ScriptRunner):
         self._set_report(answer.report)
         try:
             drawing = yield from self._ask(jobs.Draw(opened.key), (0.85, 0.95))
-            self._tell(0.95, _("Coloring the regions"))
+            self._set_progress(0.95, _("Coloring the regions"))
             yield
             yield from answer.regions_steps()
             result = DrawnResult(answer.report, answer.regions, drawing)
@@ -299,12 +299,9 @@ class GradingController(ScriptRunner):
         self._set_what_if(WhatIfAnswer(answer.report, mute, leave_out))
 
     def _current(self) -> _Opened:
-        if self._opened is None or not self._all_there(self._opened.nodes):
+        if self._opened is None or not self._opened.nodes.present:
             raise UsageError(_("No case is graded yet; choose the inputs and grade it first."))
         return self._opened
-
-    def _all_there(self, nodes: CaseNodes) -> bool:
-        return all(self.scene.IsNodePresent(node) for node in (*nodes.volumes.values(), nodes.segmentation))
 
     def _set_report(self, report: GradeReport | None) -> None:
         self.report = report

@@ -43,10 +43,6 @@ class ListedNodes:
     choice: SegmentChoice | None
     problem: str
 
-    def all(self) -> tuple[Any, ...]:
-        """Every input node."""
-        return (*self.nodes.volumes.values(), self.nodes.segmentation)
-
 
 def images_in_slices(read: FilesRead) -> Generator[None, None, tuple[dict[Modality, Any], list[Any]]]:
     """Copy the voxels of images and label layers into vtk images; no node is made yet."""
@@ -95,7 +91,7 @@ def remove_case(scene: Any, listed: ListedNodes) -> None:
         if inputs is not None and inputs.segmentation.GetID() == listed.nodes.segmentation.GetID():
             remove_outputs(scene, parameter_node)
             scene.RemoveNode(parameter_node)
-    present = [node for node in listed.all() if scene.IsNodePresent(node)]
+    present = [node for node in listed.nodes.all() if scene.IsNodePresent(node)]
     take_out_of_folder(scene, present)
     for node in present:
         remove_with_displays(scene, node)

@@ -33,8 +33,7 @@ class MaskChecker(ScriptRunner):
         if self.busy:
             self._next = lambda: self.check(nodes, choice)
             return
-        inputs = (*nodes.volumes.values(), nodes.segmentation)
-        self._begin(self._checking(nodes, choice), lambda: all(self.scene.IsNodePresent(node) for node in inputs))
+        self._begin(self._checking(nodes, choice), lambda: nodes.present)
 
     def forget(self) -> None:
         """Drop the findings: they are not of what is on the screen any more."""
@@ -50,7 +49,7 @@ class MaskChecker(ScriptRunner):
         super().close()
 
     def _checking(self, nodes: CaseNodes, choice: SegmentChoice) -> Script:
-        self._tell(0.0, _("Reading the case"))
+        self._set_progress(0.0, _("Reading the case"))
         images, masks = yield from hand_over_case(nodes, choice, self.dispatcher.client.scratch)
         self._set((yield from self._ask(jobs.CheckArrays(images, masks, choice.task), (0.3, 1.0))))
 

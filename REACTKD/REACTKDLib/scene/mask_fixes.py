@@ -159,7 +159,7 @@ class MaskFixer(ScriptRunner):
         self._begin(script, lambda: all(self.scene.IsNodePresent(n) for n in (nodes.reference, nodes.segmentation)))
 
     def _proposing(self, nodes: CaseNodes, choice: SegmentChoice, job: Any, text: str) -> Script:
-        self._tell(0.0, _("Reading the masks"))
+        self._set_progress(0.0, _("Reading the masks"))
         masks = yield from hand_over_masks(nodes, choice, self.dispatcher.client.scratch)
         grid = grid_of(nodes.reference)
         edits = yield from self._ask(job(masks, list(grid.shape), grid.ijk_to_ras.tolist()), (0.3, 0.8))

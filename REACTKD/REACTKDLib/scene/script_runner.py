@@ -43,7 +43,7 @@ class WorkerFault(ReactkdError):
 
 
 class ScriptRunner:
-    """Runs scripts and says how they fare.
+    """Runs scripts, one at a time, and signals their state.
 
     Signals: state_changed(state), progress_changed(fraction, text).
     Attributes: state, progress (fraction, text), error (a sentence or None) and error_code of the last script.
@@ -87,7 +87,7 @@ class ScriptRunner:
             self._set_state(RunState.CANCELING)
 
     def poll(self) -> None:
-        """Hear what the worker has sent, and work for about 15 ms; call it from a timer."""
+        """Take what the worker has sent, and work for about 15 ms; call it from a timer."""
         if not self._runs_now:
             self.dispatcher.poll()
             self.work()
@@ -133,11 +133,11 @@ class ScriptRunner:
         """Have the worker do a job and return its answer; its progress fills `span`. Raises: WorkerFault, Canceled."""
         low, high = span
 
-        def heard(fraction: float, text: str) -> None:
+        def on_progress(fraction: float, text: str) -> None:
             if self.state is RunState.RUNNING:
-                self._tell(low + (high - low) * fraction, text)
+                self._set_progress(low + (high - low) * fraction, text)
 
-        ticket = self._ticket = self.dispatcher.submit(job, self._hear, heard)
+        ticket = self._ticket = self.dispatcher.submit(job, self._on_event, on_progress)
         try:
             while self._ended is None:
                 yield
@@ -152,7 +152,7 @@ class ScriptRunner:
             raise Canceled(self.stopped)
         return event.result
 
-    def _hear(self, event: events.Event) -> None:
+    def _on_event(self, event: events.Event) -> None:
         if event.ticket == self._ticket:
             self._ended = event
 
@@ -187,7 +187,7 @@ class ScriptRunner:
             script.close()
         self._set_state(state)
 
-    def _tell(self, fraction: float, text: str) -> None:
+    def _set_progress(self, fraction: float, text: str) -> None:
         self.progress = fraction, text
         self.progress_changed(fraction, text)
 

@@ -61,14 +61,10 @@ def volume_in_frame_of(node: Any, reference: Any, role: str = _("the volume")) -
     return Volume(array, grid.ijk_to_ras, volume.unit, volume.name)
 
 
-def node_from_volume(scene: Any, volume: Volume, name: str | None = None, node: Any | None = None) -> Any:
-    """Write `volume` into a new scalar volume node, or into `node`; return it. The voxels are copied."""
-    if node is None:
-        node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name or volume.name or "Volume")
-    elif name is not None:
-        node.SetName(name)
-    array = volume.array.astype(np.uint8) if volume.array.dtype == bool else volume.array
-    slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(array))
+def node_from_volume(scene: Any, volume: Volume, name: str) -> Any:
+    """Add a scalar volume node of `volume`, and return it. The voxels are copied."""
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(volume.array))
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(volume.ijk_to_ras))
     write_unit(node, volume.unit)
     return node

@@ -54,8 +54,8 @@ def test_it_is_in_the_panel(user, report):
 
     for index, row in enumerate(report.regions):
         told = details(report, index).replace("&nbsp;", " ")
-        assert f"Alone {report.grade} % {100 * row.others['alone'][report.grade]:.1f}" in told
-        assert (f"Weighted ml {weighted(row):.2f}" in told) if row.volume_ml else ("Weighted" not in told)
+        assert f"Alone {report.grade} %: {100 * row.others['alone'][report.grade]:.1f}" in told
+        assert (f"Weighted ml: {weighted(row):.2f}" in told) if row.volume_ml else ("Weighted" not in told)
     names = [row[0] for row in user.rows("regionTable")]
     user.click_cell("regionTable", names.index("Lesion 1"), 1)
     assert user.text("regionDetailsLabel") == details(report, 1)

@@ -14,7 +14,7 @@ import slicer
 from PySide6.QtCore import Qt
 
 from support.edits import ball, erase, mask_of, paint
-from support.panel_steps import CASES, GRADE_S, at_hand, choose_model, grade, open_folder, wait_for_grade
+from support.panel_steps import CASES, GRADE_S, at_hand, choose_model, grade, open_folder, toggle_box, wait_for_grade
 from support.read_only import read_only
 
 CASE, GRADE, CONFIDENCE, READER, DONE, CHECKS, IMAGES = range(7)
@@ -160,6 +160,9 @@ def test_an_earlier_answer_is_seen_when_the_case_is_opened_again(
     assert "the masks changed" in user.text("stateLabel") and "(old masks)" in row(user, 0)[GRADE]
     user.type("modelPathEdit", "")
     assert "the masks and the model changed" in user.text("stateLabel")
+    toggle_box(user, "regionTable", 1)
+    assert "another model" in user.text("whatIfLabel"), "no number of one model beside a number of another"
+    assert not widget.panel.context.busy
     choose_model(user, small_model)
     grade(user)
     assert not user.sees("stateLabel") and "(old masks)" not in row(user, 0)[GRADE]

@@ -70,7 +70,7 @@ def test_a_shared_rigid_transform_is_fine_and_a_grid_transform_is_refused_with_t
     user: Any, scene: Any, nodes: Any
 ) -> None:
     shared = linear_transform(scene, rigid((5, 6, 7), (8, 9, 10)))
-    for node in (*nodes.volumes.values(), nodes.segmentation):
+    for node in nodes.all():
         node.SetAndObserveTransformNodeID(shared.GetID())
     user.open_section("inputsSection")
     user.click("recognizeButton")
@@ -123,7 +123,7 @@ def test_choices_come_back_with_a_saved_scene(user: Any, widget: Any, scene: Any
     user.choose("deviceComboBox", "CPU")
     save_scene(scene, tmp_path / "scene.mrb")
     load_scene(scene, tmp_path / "scene.mrb")
-    user.wait_until(lambda: not widget.panel.news.active, what="the look at the nodes that came")
+    user.wait_until(lambda: not widget.panel.nodes_timer.active, what="the look at the nodes that came")
     assert user.find("ctSelector").currentNode().GetName() == "CT"
     assert user.find("acetateSelector").currentNode() is None
     assert user.find("tumorList").item(1).checkState() == user.find("tumorList").item(0).checkState()

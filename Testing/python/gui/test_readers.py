@@ -157,6 +157,9 @@ def test_a_study_hides_every_answer_until_the_grade_stands(
     assert all(line[GRADE] == line[CONFIDENCE] == "" for line in user.rows("casesTable"))
     order = [CASES[n] for n in reading_order(CASES, 7, "")]
     assert [line[0] for line in user.rows("casesTable")] == order
+    table = user.find("casesTable")
+    widths = [table.columnWidth(n) for n in range(table.columnCount) if not table.isColumnHidden(n)]
+    assert sum(widths) == table.viewport().width, "the names take the room that is left"
 
     user.click("nextCaseButton")
     nodes = at_hand(user, widget, order[0])

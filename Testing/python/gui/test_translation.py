@@ -102,7 +102,7 @@ def names(language: Any, user: Any, scene: Any, nodes: Any, context: Any) -> set
     """Names of nodes, segments and the model."""
     data = nodes.segmentation.GetSegmentation()
     found = {data.GetSegment(i).GetName() for i in data.GetSegmentIDs()}
-    found |= {node.GetName() for node in (*nodes.volumes.values(), nodes.segmentation)}
+    found |= {node.GetName() for node in nodes.all()}
     return found | {str(context.state.model)}
 
 
@@ -126,6 +126,9 @@ def test_every_text_of_the_panel(
     kind = "vtkMRMLColorLegendDisplayNode"
     legends = [scene.GetNthNodeByClass(n, kind).GetTitleText() for n in range(scene.GetNumberOfNodesByClass(kind))]
     assert legends and not re.search("[A-Za-z]{2,}", " ".join(legends))
+    drawn = [node.GetSegmentation() for node in (context.outputs.regions, context.outputs.liver_outline)]
+    drawn = [data.GetNthSegment(n).GetName() for data in drawn for n in range(data.GetNumberOfSegments())]
+    assert len(drawn) > 2 and not re.search("[A-Za-z]{2,}", " ".join(drawn)), "they are written into the views"
     user.screenshot("made-up-language")
 
 

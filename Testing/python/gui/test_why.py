@@ -60,11 +60,12 @@ def test_the_table_is_the_report_and_sorting_takes_boxes_and_the_chosen_row_alon
     user.click_cell("regionTable", row, 1)
     told = user.text("regionDetailsLabel").replace("&nbsp;", " ")
     speaks = direction_words(report, lesion)
-    assert speaks and told.startswith(f"<b>Lesion 1</b> speaks {speaks}. Left out {100 * lesion.deletion_effect:.1f}")
-    assert f"Weight % {100 * lesion.value('weight'):.1f}" in told
+    assert speaks and told.startswith(f"<b>Lesion 1</b> speaks {speaks}. Left out: {100 * lesion.deletion_effect:.1f}")
+    assert f"Weight %: {100 * lesion.value('weight'):.1f}" in told
     kinds = ("SUVmax", "SUVmean", "SUVpeak", "tumor/liver")
     measured = ["Longest axial diameter mm", *(f"{pet} {kind}" for pet in ("FDG", "Acetate") for kind in kinds)]
-    assert all(re.search(rf"{name} [1-9\d.]", told) for name in measured), told
+    assert all(re.search(rf"{name}: [1-9\d.]", told) for name in measured), told
+    assert "Left out: By how many percentage points" in user.find("regionDetailsLabel").toolTip
     user.press(Qt.Key.Key_Down, "regionTable")
     assert "<b>Lesion 1</b>" not in user.text("regionDetailsLabel"), "it follows the keys, too"
     bar = user.find("regionTable").horizontalScrollBar()

@@ -89,7 +89,7 @@ def test_48_axis_orders_under_a_shared_transform(scene, permutation, flips):
     volumes = {m: _reordered(v, permutation, flips) for m, v in case.volumes.items()}
     stored = nodes_from_case(scene, Case("stored", volumes, moved(case.liver), moved(case.tumor)))
     shared = linear_transform(scene, rigid((15, -25, 35), (40, 30, -80)))
-    for node in (*stored.volumes.values(), stored.segmentation):
+    for node in stored.all():
         node.SetAndObserveTransformNodeID(shared.GetID())
 
     read = _read(stored)
@@ -125,7 +125,7 @@ def test_units_come_from_the_nodes_or_from_the_values(scene, nodes, case):
 
 
 def test_case_id_is_not_the_name_of_a_node(nodes):
-    for node in (*nodes.volumes.values(), nodes.segmentation):
+    for node in nodes.all():
         node.SetName("DOE^JANE 1950")
     case = _read(nodes)
     assert "DOE" not in case.id

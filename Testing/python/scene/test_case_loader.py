@@ -87,14 +87,14 @@ def test_the_next_takes_the_place_of_the_former_and_the_users_nodes_stay(loader,
     own = scene.AddNewNodeByClass("vtkMRMLModelNode", "a model of the user")
     before = scene.GetNumberOfNodes()
     assert run(loader, loader.open, "a", files_of(folder, "a")) is None
-    first = [node.GetID() for node in loader.loaded.all()]
+    first = [node.GetID() for node in loader.loaded.nodes.all()]
     nodes = loader.loaded.nodes.volumes
     segmentation = loader.loaded.nodes.segmentation
     grade_in_scene(scene, *(nodes[m] for m in Modality), segmentation=segmentation, grader=HandMadeGrader())
     with_case = scene.GetNumberOfNodes()
     assert run(loader, loader.open, "b", files_of(folder, "b")) is None
     assert not any(
-        scene.GetNodeByID(i) is not None and i not in [n.GetID() for n in loader.loaded.all()] for i in first
+        scene.GetNodeByID(i) is not None and i not in [n.GetID() for n in loader.loaded.nodes.all()] for i in first
     )
     assert scene.GetNumberOfNodes() < with_case, "the results of the former case are gone with it"
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
@@ -254,7 +254,7 @@ def test_under_a_transform_the_saved_masks_stay_in_their_own_frame(loader, scene
     matrix = np.eye(4)
     matrix[:3, 3] = (10, 20, 30)
     transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
-    for node in loader.loaded.all():
+    for node in loader.loaded.nodes.all():
         node.SetAndObserveTransformNodeID(transform.GetID())
     assert not loader.edited
     assert run(loader, loader.save, tmp_path / "a.seg.nrrd") is None

@@ -261,7 +261,7 @@ def test_two_runs_after_a_failure(controller, nodes, case):
 def test_a_rigid_transform_on_all_inputs_changes_nothing(controller, nodes):
     first = graded(controller, nodes).report
     move = linear_transform(controller.scene, rigid((10, -20, 30), (5, 6, -7)))
-    for node in (*nodes.volumes.values(), nodes.segmentation):
+    for node in nodes.all():
         node.SetAndObserveTransformNodeID(move.GetID())
     assert graded(controller, nodes).report.probabilities == first.probabilities
     assert controller.answer.encoder_calls == 0

@@ -182,7 +182,7 @@ def test_every_tumor_segment_is_split(fixer, nodes):
 def test_under_a_transform_the_same_voxels_change(fixer, nodes):
     move = linear_transform(fixer.scene, rigid((10, -20, 30), (5, 6, -7)))
     stray, finding = with_stray_lesion(nodes)
-    for node in (*nodes.volumes.values(), nodes.segmentation):
+    for node in nodes.all():
         node.SetAndObserveTransformNodeID(move.GetID())
     before = mask_on(nodes.segmentation, ["Tumor"], nodes.reference)
     fixer.propose(nodes, choose_segments(nodes.segmentation), finding)

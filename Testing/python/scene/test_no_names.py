@@ -11,7 +11,7 @@ CANARY = "Canary^Node"
 
 
 def test_the_report_does_not_know_what_the_nodes_are_called(scene, nodes) -> None:
-    every = [*nodes.volumes.values(), nodes.segmentation]
+    every = nodes.all()
     for number, node in enumerate(every):
         node.SetName(f"{CANARY} {number}")
         node.SetDescription(CANARY)

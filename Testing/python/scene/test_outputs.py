@@ -51,7 +51,7 @@ def _snapshot(node) -> tuple:
 
 
 def test_inputs_stay_byte_equal(scene, nodes):
-    inputs = (*nodes.volumes.values(), nodes.segmentation)
+    inputs = nodes.all()
     before = [_snapshot(node) for node in inputs]
     _grade(scene, nodes)
     _grade(scene, nodes)
@@ -180,7 +180,7 @@ def test_colors_are_told_apart_near_zero_and_by_the_color_blind(seen):
 
 def test_heat_map_lies_on_the_reference_and_is_clear_where_zero(scene, nodes):
     shared = linear_transform(scene, rigid((5, 6, 7), (8, 9, 10)))
-    for node in (*nodes.volumes.values(), nodes.segmentation):
+    for node in nodes.all():
         node.SetAndObserveTransformNodeID(shared.GetID())
     outputs = outputs_of(_grade(scene, nodes))
     heat, ct = outputs.heat_map, nodes.reference
@@ -323,7 +323,7 @@ def test_the_scene_answers_as_core_does_under_a_shared_transform(scene, nodes, c
 
     expected = real_grader.open(checked(case)).grade().report.logits
     shared = linear_transform(scene, rigid((15, -25, 35), (40, 30, -80)))
-    for node in (*nodes.volumes.values(), nodes.segmentation):
+    for node in nodes.all():
         node.SetAndObserveTransformNodeID(shared.GetID())
     # The report in the scene is JSON with eight decimals.
     assert read_report(_grade(scene, nodes, real_grader)).logits == pytest.approx(expected, rel=0, abs=1e-7)

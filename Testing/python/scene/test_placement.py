@@ -93,7 +93,7 @@ def test_shared_transform_changes_no_bit(scene, nodes):
     liver = mask_on(nodes.segmentation, ["Liver"], nodes.reference)
     outer = bending_transform(scene)
     shared = linear_transform(scene, rigid((20, -30, 40), (100, -50, 70)), outer)
-    for node in (*nodes.volumes.values(), nodes.segmentation):
+    for node in nodes.all():
         node.SetAndObserveTransformNodeID(shared.GetID())
 
     after = [volume_in_frame_of(node, nodes.reference) for node in nodes.volumes.values()]

@@ -64,7 +64,7 @@ def places_of(slices) -> list[tuple]:
 def test_highlighted_where_it_changes_and_put_back(scene, fixer, nodes, slices, turned):
     if turned:
         move = linear_transform(scene, rigid((10, -20, 30), (5, 6, -7)))
-        for node in (*nodes.volumes.values(), nodes.segmentation):
+        for node in nodes.all():
             node.SetAndObserveTransformNodeID(move.GetID())
     tumor = mask_on(nodes.segmentation, ["Tumor"], nodes.reference)
     erase(nodes.segmentation, "Liver", tumor, nodes.reference)

@@ -15,25 +15,11 @@ from REACTKDLib.core.review.review import Review
 from REACTKDLib.core.review.table import review_csv
 from REACTKDLib.core.worker.batch_run import BatchRun
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
-from REACTKDLib.core.worker.jobs import Model
 from support.case_files import write_case, write_masks
 from support.result_rows import rows_in, rows_of
 from support.small_cases import small_case
-from support.worker_runs import save_small_model
 
 NAMES = ("a", "b", "broken", "d/e")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Model:
-    return save_small_model(tmp_path_factory.mktemp("bundle"))
-
-
-@pytest.fixture(scope="module")
-def dispatcher():
-    dispatcher = JobDispatcher()
-    yield dispatcher
-    dispatcher.close()
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.client import WorkerClient
 from REACTKDLib.core.worker.events import JobCanceled, JobDone, JobFailed, JobProgress, WorkerDied
 from REACTKDLib.core.worker.folder import ScratchFolder, remove_abandoned
-from support.small_cases import small_case
-from support.worker_runs import grade_job, hand_over, save_small_model, wait
+from support.worker_runs import grade_job, hand_over, wait
 
 SLOW_DISK = """
 import sys, time
@@ -27,16 +26,6 @@ class Slow:
             time.sleep(30)
 sys.meta_path.insert(0, Slow())
 """
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> jobs.Model:
-    return save_small_model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
-def case():
-    return small_case()
 
 
 @pytest.fixture

@@ -23,13 +23,6 @@ from support.small_cases import small_case
 
 
 @pytest.fixture(scope="module")
-def dispatcher():
-    dispatcher = JobDispatcher()
-    yield dispatcher
-    dispatcher.close()
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("cases")
     write_case(small_case(), root / "a")

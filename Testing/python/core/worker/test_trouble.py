@@ -23,17 +23,7 @@ from REACTKDLib.core.worker.events import JobCanceled, JobDone, JobFailed, JobPr
 from REACTKDLib.core.worker.folder import PREFIX, ScratchFolder
 from support.case_files import write_case
 from support.small_cases import small_case
-from support.worker_runs import files_in, grade_job, save_small_model, wait
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> jobs.Model:
-    return save_small_model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
-def case():
-    return small_case()
+from support.worker_runs import files_in, grade_job, wait
 
 
 @pytest.fixture

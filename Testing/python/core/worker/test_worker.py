@@ -20,7 +20,7 @@ from REACTKDLib.core.worker.client import WorkerClient
 from REACTKDLib.core.worker.events import JobDone, JobFailed, JobProgress
 from support.case_files import write_case
 from support.small_cases import small_case
-from support.worker_runs import files_in, grade_job, hand_over, save_small_model, wait
+from support.worker_runs import files_in, grade_job, hand_over, wait
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +28,6 @@ def client() -> Iterator[WorkerClient]:
     made = WorkerClient()
     yield made
     made.close()
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> jobs.Model:
-    return save_small_model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
-def case():
-    return small_case()
 
 
 def do(client: WorkerClient, job: jobs.Job):
