@@ -136,7 +136,7 @@ class Task:
     def read(cls, path: str | os.PathLike[str]) -> Task:
         """Return the task of a JSON file. Raises: FileMissing; TaskNotValid, also for a file that is not JSON."""
         path = Path(path)
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise FileMissing(_("There is no task file at the path given; give a file such as kidney-mass.json."))
         try:
             if path.stat().st_size > LARGEST_FILE:

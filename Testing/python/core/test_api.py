@@ -16,7 +16,7 @@ from REACTKDLib import Unit, Volume, grade, load_model, read_case, read_cases
 from REACTKDLib.__main__ import main
 from REACTKDLib.core.errors import NotHounsfield, ReactkdError, UsageError
 from REACTKDLib.core.files.segmentations import write_segmentation
-from REACTKDLib.core.files.volumes import write_volume
+from REACTKDLib.core.files.volumes import read_volume, write_volume
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.modality import Modality
 from support.small_cases import small_case
@@ -120,6 +120,23 @@ def test_what_cannot_be_used_gets_one_sentence(files, change, said):
     with pytest.raises(ReactkdError, match=said) as caught:
         read_case(**{**files, **change})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"), [("ct", Unit.SUVBW), ("ct", Unit.BQML), ("fdg", Unit.HU), ("acetate", Unit.HU)]
+)
+def test_a_unit_that_the_image_cannot_have_is_refused(files, name, unit):
+    image = read_volume(files[name])
+    images = {"ct": files["ct"], name: Volume(image.array, image.ijk_to_ras, unit)}
+    with pytest.raises(ReactkdError, match=f"given as a volume in {unit.value}"):
+        read_case(**images, segmentation=files["segmentation"])
+
+
+def test_a_stated_unit_is_not_an_inferred_one(files):
+    fdg = read_volume(files["fdg"], Modality.FDG)
+    for given, inferred in ((fdg, True), (Volume(fdg.array, fdg.ijk_to_ras, Unit.SUVBW), False)):
+        volume = read_case(fdg=given, segmentation=files["segmentation"]).volumes[Modality.FDG]
+        assert (volume.unit, volume.unit_inferred) == (Unit.SUVBW, inferred)
 
 
 def test_an_image_in_memory_is_checked_as_a_file_is(files):

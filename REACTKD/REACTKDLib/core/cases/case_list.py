@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from REACTKDLib.core.cases.open_job import mask_roles
 from REACTKDLib.core.cases.worklist import OWN_MARK, read_worklist
 from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
-from REACTKDLib.core.text import sentence
 from REACTKDLib.core.text import tr as _
 
 #: the table in the folder of results, a row for each case
@@ -113,6 +113,6 @@ def _problems(job: Job, task: Task) -> tuple[str, ...]:
     else:
         text = _("No segmentation is listed; draw the {organ} and its {lesions}.")
         found.append(text.format(organ=task.organ.name, lesions=task.lesion.many))
-    missing = [role for role, path in files.items() if not path.exists()]
-    found += [sentence(_("the file of {role} is missing; correct the path.").format(role=role)) for role in missing]
+    missing = [role for role, path in files.items() if not os.path.exists(path)]
+    found += [_("The file of {role} is missing; correct the path.").format(role=role) for role in missing]
     return tuple(found)

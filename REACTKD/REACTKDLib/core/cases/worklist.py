@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -50,11 +51,11 @@ def read_worklist(path: Path, task: Task = HCC_GRADE) -> list[Job]:
 def read_listed(path: Path, task: Task = HCC_GRADE) -> list[tuple[Job, dict[str, str]]]:
     """Return what `read_worklist` does, each job with the cells of its row of a CSV."""
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         listed = [(_job_of_folder(folder), {}) for folder in sorted(path.iterdir()) if _is_case_folder(folder)]
-    elif path.is_file() and path.suffix.lower() == ".json":
+    elif os.path.isfile(path) and path.suffix.lower() == ".json":
         listed = [(job, {}) for job in jobs_of_datalist(path, task)]
-    elif path.is_file():
+    elif os.path.isfile(path):
         listed = _jobs_of_csv(path, task)
     else:
         text = _(

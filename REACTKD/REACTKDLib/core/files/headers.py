@@ -45,7 +45,7 @@ class ImageHeader:
     """A header that has been checked. shape: the axes of the file, the slowest first.
 
     channels: which axis of `shape` holds the values of one voxel, None for scalars. parts: share the voxels evenly.
-    slope, intercept: of stored values, None where they are the values. findings, other_places: see
+    scale: slope and intercept of stored values, None where they are the values. fields, findings, other_places: see
     `files.volumes.RawImage`.
     """
 

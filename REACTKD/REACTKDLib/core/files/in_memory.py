@@ -5,11 +5,12 @@ They pass the same checks as files and give the same numbers; see `files.volumes
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from REACTKDLib.core.errors import NotAnImage, NotFinite, UsageError
+from REACTKDLib.core.errors import NotAnImage, NotFinite, NotHounsfield, NotPet, UsageError
 from REACTKDLib.core.files.formats.nifti import is_nifti, nifti_place
 from REACTKDLib.core.files.headers import (
     LPS_TO_RAS,
@@ -19,7 +20,7 @@ from REACTKDLib.core.files.headers import (
     not_scalar,
 )
 from REACTKDLib.core.files.volumes import RawImage, as_modality
-from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import tr as _
 
@@ -30,8 +31,8 @@ def raw_image(image: Any, role: str = _("the image")) -> RawImage:
     image: a `Volume`, an image of SimpleITK (3-D), or a NIfTI image of nibabel, whose qform and sform are weighed as
     those of a file. role: the words for it in messages.
 
-    Raises: UsageError for anything else, an array by itself included; NotThreeDimensional, NotFinite, BadSpacing,
-    SingularDirection, SkewedAxes.
+    Raises: UsageError for anything else, an array by itself included; NotAnImage, NotThreeDimensional, NotFinite,
+    BadSpacing, SingularDirection, SkewedAxes.
     """
     if isinstance(image, RawImage):
         return image
@@ -60,11 +61,17 @@ def volume_of(image: Any, modality: Modality) -> Volume:
 
     A `Volume` keeps the unit that it states; the unit of a PET is otherwise inferred from its values.
 
-    Raises: what `raw_image` raises; NotHounsfield, NotPet.
+    Raises: what `raw_image` raises; NotHounsfield, NotPet, also for a `Volume` that states a unit of the other.
     """
-    volume = as_modality(raw_image(image, ROLES[modality]), modality, ROLES[modality])
-    stated = image.unit.value if isinstance(image, Volume) else "unknown"
-    return volume if stated in ("unknown", "HU") else volume.with_array(volume.array, image.unit)
+    role, is_ct = ROLES[modality], modality is Modality.CT
+    stated = image.unit if isinstance(image, Volume) else Unit.UNKNOWN
+    if stated is not Unit.UNKNOWN and is_ct != (stated is Unit.HU):
+        text = _("{role} is given as a volume in {unit}; check which image is which, or state its true unit.")
+        raise (NotHounsfield if is_ct else NotPet)(text, role=role, unit=stated.value)
+    volume = as_modality(raw_image(image, role), modality, role)
+    if stated is Unit.UNKNOWN:
+        return volume
+    return replace(volume, unit=stated, unit_inferred=image.unit_inferred)
 
 
 def _is_simple_itk(image: object) -> bool:

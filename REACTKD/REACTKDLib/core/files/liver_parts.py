@@ -35,15 +35,15 @@ SEGMENT_OF_CODE: Mapping[Code, str] = {
     ("SRT", "T-D056E"): "8",
 }
 _ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7", "viii": "8"}
-_ROMAN_NUMERAL = "(?:viii|vii|vi|iv|v|iii|ii|i)"
+_ROMAN_NUMERAL = "viii|vii|vi|iv|v|iii|ii|i"
 _ORGAN = frozenset("liver livers hepatic hepar hepatis couinaud".split())
 _SIDES = frozenset("left right caudate lateral medial anterior posterior superior inferior".split())
 _AREAS = frozenset("lobe lobes section sector segment segments".split())
-_NUMERAL = r"(?P<number>\d+|viii|vii|vi|iv|v|iii|ii|i) ?(?P<half>[ab])?"
+_NUMERAL = rf"(?P<number>\d+|{_ROMAN_NUMERAL}) ?(?P<half>[ab])?"
 _SEGMENT = r"(?:segments?|segm?|sg|s|couinaud)"
 _NAMED = re.compile(rf"\b{_SEGMENT} ?{_NUMERAL}\b")
-_NAMED_BEFORE = re.compile(rf"\b(?P<number>viii|vii|vi|iv|v|iii|ii|i)(?P<half>[ab])? {_SEGMENT}\b")
-_BARE = re.compile(r"(?P<number>viii|vii|vi|iv|v|iii|ii|i)(?P<half>[ab])?|(?P<four>4) (?P<of_four>[ab])")
+_NAMED_BEFORE = re.compile(rf"\b(?P<number>{_ROMAN_NUMERAL})(?P<half>[ab])? {_SEGMENT}\b")
+_BARE = re.compile(rf"(?P<number>{_ROMAN_NUMERAL})(?P<half>[ab])?|(?P<four>4) (?P<of_four>[ab])")
 # The caudate lobe counts to either side here: where both lobes are drawn, nobody draws it apart.
 _OF_SIDE = {
     frozenset({"left"}): "1234",
@@ -82,7 +82,7 @@ def part_of_liver(name: str, codes: Iterable[Code] = ()) -> LiverPart | None:
     if known is not None:
         half = re.search(r"\b(?:4 |iv)([ab])$", " ".join(entry.words)) if known == "4" else None
         return LiverPart(frozenset({known + half.group(1) if half else known}), True)
-    words = re.sub(rf"\bs(?={_ROMAN_NUMERAL}[ab]?\b)", "s ", " ".join(entry.plain_words)).split()
+    words = re.sub(rf"\bs(?=(?:{_ROMAN_NUMERAL})[ab]?\b)", "s ", " ".join(entry.plain_words)).split()
     others = [word for word in words if word not in _ORGAN]
     if not words or not all(entry.is_neutral(word) or word in _ORGAN | _SIDES | _AREAS for word in words):
         return None

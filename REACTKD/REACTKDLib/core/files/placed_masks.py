@@ -11,7 +11,7 @@ import numpy as np
 from REACTKDLib.core.errors import EmptySegmentation, UsageError
 from REACTKDLib.core.files.segmentations import PlacedMask, write_segments
 from REACTKDLib.core.files.volumes import suffix_of, write_volume
-from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.grid import Grid, corners_of
 from REACTKDLib.core.images.regrid import laid_on_grid
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.text import tr as _
@@ -43,7 +43,7 @@ def write_placed_masks(masks: Sequence[PlacedMask], path: Path | str) -> None:
         whole = np.zeros(grid.shape, dtype=bool)
         if entry.mask.any():
             laid_on_grid(entry.mask, entry.ijk_to_ras, grid, whole)
-        laid.append(replace(entry, name=entry.name.replace("\n", " "), mask=whole, ijk_to_ras=grid.ijk_to_ras))
+        laid.append(replace(entry, mask=whole, ijk_to_ras=grid.ijk_to_ras))
     if suffix_of(path) in (".nii", ".nii.gz"):
         write_volume(Volume(_label_map(laid), grid.ijk_to_ras), path)
     else:
@@ -62,12 +62,11 @@ def _label_map(masks: Sequence[PlacedMask]) -> np.ndarray:
 
 
 def _grid_around(masks: Sequence[PlacedMask]) -> Grid:
+    """Return the lattice of the first mask, as large as all of them need."""
     lattice = masks[0].ijk_to_ras
     low, high = np.zeros(3), np.array(masks[0].mask.shape[::-1]) - 1.0
     for entry in masks[1:]:
-        last = np.array(entry.mask.shape[::-1]) - 1
-        corners = np.array([[i, j, k, 1.0] for i in (0, last[0]) for j in (0, last[1]) for k in (0, last[2])])
-        placed = corners @ (np.linalg.inv(lattice) @ entry.ijk_to_ras).T
+        placed = corners_of(entry.mask.shape) @ (np.linalg.inv(lattice) @ entry.ijk_to_ras).T
         low, high = np.minimum(low, placed[:, :3].min(axis=0)), np.maximum(high, placed[:, :3].max(axis=0))
     low, high = np.floor(low + 1e-3), np.ceil(high - 1e-3)
     matrix = lattice.copy()

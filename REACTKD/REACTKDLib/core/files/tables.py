@@ -1,9 +1,9 @@
 """Tables as text: lists that people make with a spreadsheet are read in one way, and ours are harmless in one.
 
 Spreadsheets write commas, semicolons (where the comma is the decimal sign) or tabs, a line "sep=;" before the header,
-UTF-8 with or without its mark, UTF-16 or the code page 1252 of Windows. A workbook (.xlsx) is read
-too. Cells that begin as a formula run when a table is opened
-(https://owasp.org/www-community/attacks/CSV_Injection), so they get an apostrophe, which reading takes off.
+UTF-8 with or without its mark, UTF-16 or the code page 1252 of Windows. A workbook (.xlsx) is read too. Cells that
+begin as a formula run when a table is opened (https://owasp.org/www-community/attacks/CSV_Injection), so they get an
+apostrophe, which reading takes off.
 """
 
 from __future__ import annotations

@@ -110,13 +110,13 @@ def write_volume(volume: Volume, path: str | os.PathLike) -> Path:
 
 
 def _check_is_file(path: Path, role: str) -> None:
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike those of `Path` these never raise, as for a name that is too long
         text = _(
             "A folder was given for {role} where one image file is needed; load a DICOM series in "
             "3D Slicer and save it as NRRD or NIfTI."
         )
         raise NotAnImage(text, role=role)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileMissing(_("There is no file at the path given for {role}; check the path."), role=role)
 
 
@@ -142,7 +142,7 @@ def _write_image(volume: Volume, path: Path, suffix: str) -> None:
     image.SetOrigin(lps[:3, 3].tolist())
     image.SetSpacing(volume.spacing.tolist())
     image.SetDirection((lps[:3, :3] / volume.spacing).ravel().tolist())
-    # ITK has no say in the level of NIfTI's gzip and stores the time in it.
+    # ITK's NIfTI writer takes no level of compression, and writes the time into the gzip header.
     plain = path.with_name(path.name[: -len(".gz")]) if suffix == ".nii.gz" else path
     try:
         sitk.WriteImage(image, str(plain), useCompression=suffix != ".nii", compressionLevel=GZIP_LEVEL)

@@ -10,6 +10,17 @@ import numpy as np
 Box = tuple[slice, slice, slice]
 
 
+def corners_of(shape: tuple[int, int, int]) -> np.ndarray:
+    """Return the indices (8, 4) of the corner voxels of an array (D, H, W): i, j, k and 1."""
+    corners = np.array([[i, j, k, 1.0] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
+    return corners * [*(n - 1 for n in shape[::-1]), 1]
+
+
+def farthest_apart(shape: tuple[int, int, int], a: np.ndarray, b: np.ndarray) -> float:
+    """Return how far apart a voxel of an array (D, H, W) lies at most by two matrices (4, 4), mm."""
+    return float(np.linalg.norm((corners_of(shape) @ (a - b).T)[:, :3], axis=1).max())
+
+
 @dataclass(frozen=True, eq=False)
 class Grid:
     """Voxel centers in patient space. shape: (D, H, W). ijk_to_ras: (4, 4), mm."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import GeometryMismatch
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.grid import Grid, farthest_apart
 from REACTKDLib.core.images.regrid import whole_voxel_windows
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import ROLES, Modality
@@ -24,10 +24,7 @@ def same_place(a: Grid, b: Grid) -> bool:
     """True when no voxel of the two grids is further apart than a tenth of a voxel (NIfTI rounds to about 1e-3 mm)."""
     if a.shape != b.shape:
         return False
-    corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)], dtype=float)
-    corners[:, :3] *= np.array(a.shape[::-1]) - 1
-    apart = (corners @ (a.ijk_to_ras - b.ijk_to_ras).T)[:, :3]
-    return bool(np.linalg.norm(apart, axis=1).max() < SAME_GRID_VOXELS * b.spacing.min())
+    return bool(farthest_apart(a.shape, a.ijk_to_ras, b.ijk_to_ras) < SAME_GRID_VOXELS * b.spacing.min())
 
 
 def settled_place(

@@ -98,5 +98,7 @@ class Volume:
         return float(abs(np.linalg.det(self.ijk_to_ras[:3, :3]))) / 1000.0
 
     def with_array(self, array: np.ndarray, unit: Unit | None = None) -> Volume:
-        """Return a volume of the same place with other values; `array` has any 3-D shape of the same extent."""
-        return replace(self, array=array, unit=self.unit if unit is None else unit, checked=False)
+        """Return a volume at the same place with other values (D, H, W). unit: of them, where it is another one."""
+        if unit is None:
+            return replace(self, array=array, checked=False)
+        return replace(self, array=array, unit=unit, unit_inferred=False, checked=False)

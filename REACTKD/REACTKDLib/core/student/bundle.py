@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,9 +74,9 @@ class Bundle:
         BundleUnsafe (the weights file holds more than tensors), BundleMismatch (the parts do not fit together).
         """
         folder = Path(folder)
-        if not folder.exists():
+        if not os.path.exists(folder):
             recover(folder.parent)  # a process that was killed while it replaced the folder left the old one aside
-        missing = [str(part) for part in (METADATA, WEIGHTS) if not (folder / part).is_file()]
+        missing = [str(part) for part in (METADATA, WEIGHTS) if not os.path.isfile(folder / part)]
         if missing:
             raise BundleIncomplete(
                 _("The model folder '{name}' has no {missing}; choose a complete model folder."),

@@ -139,10 +139,10 @@ def load_model_folder(folder: PathLike | Sequence[PathLike]) -> Bundle | Ensembl
     folders = [folder] if isinstance(folder, str | os.PathLike) else list(folder)
     if len(folders) == 1:
         only = Path(folders[0])
-        if not only.exists():
+        if not os.path.exists(only):
             recover(only.parent)
-        return Ensemble.load(only) if (only / ENSEMBLE).is_file() else Bundle.load(only)
-    nested = [Path(one).name for one in folders if (Path(one) / ENSEMBLE).is_file()]
+        return Ensemble.load(only) if os.path.isfile(only / ENSEMBLE) else Bundle.load(only)
+    nested = [Path(one).name for one in folders if os.path.isfile(Path(one) / ENSEMBLE)]
     if nested:
         text = _("The model folder '{name}' is an ensemble itself; give it alone, or give its members.")
         raise BundleMismatch(text, name=nested[0])

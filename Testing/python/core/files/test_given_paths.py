@@ -11,8 +11,14 @@ import pytest
 
 import REACTKDLib.core.files.given_paths as module
 from REACTKDLib.core.cases.case_list import open_case_list
+from REACTKDLib.core.cases.open_case import open_case
 from REACTKDLib.core.cases.open_job import open_job, read_job
-from REACTKDLib.core.errors import FileMissing, NotAnImage, ReactkdError
+from REACTKDLib.core.errors import BundleIncomplete, FileMissing, NotAnImage, ReactkdError
+from REACTKDLib.core.files.dicom.index import index_folder
+from REACTKDLib.core.files.dicom.segmentation import read_dicom_segmentation
+from REACTKDLib.core.files.volumes import read_volume
+from REACTKDLib.core.student.ensemble import load_model_folder
+from REACTKDLib.core.task import Task
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from support.case_files import write_case
 from support.small_cases import small_case
@@ -33,6 +39,24 @@ def listed(folder: Path, cell: str, column: str) -> Path:
     cells = {"ct": "a/CT.nii.gz", "segmentation": "a/segmentation.seg.nrrd"} | {column: cell}
     (folder / "list.csv").write_text(f"case,ct,segmentation\nodd,{cells['ct']},{cells['segmentation']}\n")
     return folder / "list.csv"
+
+
+TOO_LONG = Path("a" * 300)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [lambda p: read_volume(p.with_suffix(".nii")), lambda p: open_case(ct=p, segmentation=p), open_case_list,
+     index_folder, read_dicom_segmentation, Task.read, load_model_folder],
+)  # fmt: skip
+def test_a_name_that_is_too_long_is_a_file_that_is_not_there(read):
+    with pytest.raises((FileMissing, BundleIncomplete)):
+        read(TOO_LONG)
+
+
+def test_a_name_that_is_too_long_in_a_list_is_a_missing_file(folder):
+    missing = open_case_list(listed(folder, str(TOO_LONG), "ct")).cases[0].problems
+    assert missing == ("The file of the CT is missing; correct the path.",)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe")

@@ -70,6 +70,30 @@ def test_empty_tumor_stays_a_segment(tmp_path, masks):
     assert not read.mask([1]).any()
 
 
+ODD_NAMES = (r"liver\new", r"a\\b", "Liver\nSegment0_LabelValue:=9", "two\r\nlines", " padded ", "a:=b", "\u809d")
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_any_name_comes_back_and_nothing_else_changes(tmp_path, masks, name):
+    path = write_segmentation(
+        [(name, "liver", masks[0]), ("Tumor", "tumor", masks[1])], MATRIX, tmp_path / "s.seg.nrrd"
+    )
+    read = read_segmentation(path)
+    assert [s.name for s in read.segments] == [name, "Tumor"]
+    assert np.array_equal(read.mask([0]), masks[0])
+    assert np.array_equal(read.mask([1]), masks[1])
+
+
+def test_slicer_reads_any_name(tmp_path, masks, scene):
+    named = [(name, "liver", masks[0]) for name in ODD_NAMES if "\n" not in name]
+    storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    storage.SetFileName(str(write_segmentation(named, MATRIX, tmp_path / "s.seg.nrrd")))
+    assert storage.ReadData(node)
+    found = [node.GetSegmentation().GetNthSegment(n).GetName() for n in range(len(named))]
+    assert found == [name for name, _kind, _mask in named]
+
+
 def test_slicer_reads_what_we_write(tmp_path, masks, scene):
     import slicer
 

@@ -78,7 +78,8 @@ def _measures(dataset: Any) -> Iterator[Any]:
 def _step_stated(dataset: Any) -> float | None:
     """The step between slices that the header states, else their thickness.
 
-    Writers leave the step out where the source's positions are rounded; two slices apart is then no thick slice.
+    Writers leave the step out where the source's positions are rounded. Then the thickness shows that frames two steps
+    apart have an empty place between them, and are not thick slices.
     """
     for keyword in ("SpacingBetweenSlices", "SliceThickness"):
         for measure in _measures(dataset):

@@ -13,7 +13,6 @@ from REACTKDLib.core.files.dicom.index import Series, Slice
 from REACTKDLib.core.files.dicom.members import Look, files_text, slices_text
 from REACTKDLib.core.files.headers import check_spacing
 from REACTKDLib.core.files.volumes import LPS_TO_RAS
-from REACTKDLib.core.text import sentence
 from REACTKDLib.core.text import tr as _
 
 FEW_GAPS = 10  # times as many steps as gaps: slices were lost; with more gaps, the scan changes its spacing
@@ -40,7 +39,7 @@ def slice_normal(orientation: Sequence[float]) -> np.ndarray:
     return np.cross(row, column)
 
 
-def places_of(series: Series, slices: Sequence[Slice], role: str) -> np.ndarray:
+def places_of(slices: Sequence[Slice], role: str) -> np.ndarray:
     """Return how far along the normal each slice lies, (n,) mm.
 
     Raises: MixedSeries without positions or axes, or for slices of different size or axes.
@@ -67,7 +66,7 @@ def stack_slices(series: Series, slices: Sequence[Slice], role: str) -> Stack:
 
     Raises: NotThreeDimensional, MixedSeries, SlicesMissing (says after which slice), SkewedAxes, BadSpacing.
     """
-    places = places_of(series, slices, role)
+    places = places_of(slices, role)
     groups = group_by_place(places)
     if len(groups) < 2:
         raise NotThreeDimensional(_("{role} is a single slice, not a volume; give the whole series."), role=role)
@@ -80,7 +79,7 @@ def stack_slices(series: Series, slices: Sequence[Slice], role: str) -> Stack:
 
 
 def check_planes(planes: Planes, role: str, numbers: Sequence[int | None] = (), unreadable: int = 0) -> None:
-    """Raise unless planes lie evenly, straight above each other, and none lacks.
+    """Raise unless planes lie evenly, straight above each other, and none is missing.
 
     numbers: image numbers of the planes, where there are any. unreadable: files beside them.
     Raises: SlicesMissing (says after which slice), MixedSeries for a shift sideways, SkewedAxes.
@@ -104,7 +103,7 @@ def check_planes(planes: Planes, role: str, numbers: Sequence[int | None] = (), 
 
 
 def _check_left_out(series: Series, chosen: Sequence[Slice], line: Line, role: str) -> None:
-    """Raise MixedSeries when an image that was left out is the slice that lacks, or goes on where the stack ends."""
+    """Raise MixedSeries when an image that was left out is a missing slice, or goes on where the stack ends."""
     broken = bool(line.lacking) or not line.even
     look = chosen[0].look
     if broken and any(why == "unplaced" and piece.look.size == look.size for piece, why in series.left_out):
@@ -140,18 +139,14 @@ def _check_even(line: Line, role: str, numbers: Sequence[int | None], unreadable
     if lost:
         if unreadable:
             where += _(", and {files} beside them cannot be read").format(files=files_text(unreadable))
-        text = _("{role} lacks {slices}: {where}; copy or export the whole series again.").format(
-            role=role, slices=slices_text(line.lacking), where=where
-        )
-    else:
-        text = _("{role} has slices at uneven distances: {where}; give an evenly spaced reconstruction.").format(
-            role=role, where=where
-        )
-    raise SlicesMissing(sentence(text))
+        text = _("{role} lacks {slices}: {where}; copy or export the whole series again.")
+        raise SlicesMissing(text, role=role, slices=slices_text(line.lacking), where=where)
+    text = _("{role} has slices at uneven distances: {where}; give an evenly spaced reconstruction.")
+    raise SlicesMissing(text, role=role, where=where)
 
 
 def _are_lost(counts: np.ndarray, numbers: Sequence[int | None]) -> bool:
-    """True when gaps of whole steps are slices that lack, and not another spacing in a part of the scan."""
+    """True when gaps of whole steps are missing slices, and not another spacing in a part of the scan."""
     gaps = np.flatnonzero(counts > 1)
     if gaps.size <= 2 or gaps.size * FEW_GAPS <= counts.size:
         return True

@@ -104,9 +104,12 @@ def day_of_date(value: Any) -> int | None:
 
 
 def seconds_of_datetime(value: Any) -> float | None:
-    """Return the clock's date-time of a DICOM date-time as seconds, or None; its offset from UTC is left out."""
+    """Return the clock's date-time of a DICOM date-time as seconds; its offset from UTC is left out.
+
+    None for what is none, and for a date alone: de-identification leaves that, and midnight is not what it means.
+    """
     stamp = re.sub(r"[+-]\d{4}$", "", str(value).strip()) if value is not None else ""
-    day, time = day_of_date(stamp[:8]), seconds_of_time(stamp[8:] or "00")
+    day, time = day_of_date(stamp[:8]), seconds_of_time(stamp[8:])
     return None if day is None or time is None else day * DAY_S + time
 
 

@@ -80,8 +80,12 @@ def read_series(series: Series, slices: Sequence[Slice], modality: Modality) -> 
 def in_suv(volume: Volume, headers: Sequence[Any], role: str) -> tuple[Volume, list[Finding]]:
     """Turn rescaled values into SUVbw; where the headers do not allow it, keep them. See `suv_of`."""
     factor, unit, findings = suv_of(headers, role)
-    array = volume.array if factor in (None, 1.0) else volume.array * np.float32(factor)
-    return volume.with_array(array, unit), findings
+    return multiplied(volume, factor, unit), findings
+
+
+def multiplied(volume: Volume, factor: float | None, unit: Unit) -> Volume:
+    """Return a PET in `unit`, its values times `factor`; None leaves them."""
+    return volume.with_array(volume.array if factor in (None, 1.0) else volume.array * np.float32(factor), unit)
 
 
 def suv_of(headers: Sequence[Any], role: str) -> tuple[float | None, Unit, list[Finding]]:

@@ -130,7 +130,7 @@ def index_folder(folder: str | os.PathLike, on_progress: OnProgress | None = Non
     Raises: FileMissing, PackagesMissing.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise FileMissing(_("There is no folder at the path given; check the path."))
     need_pydicom()
     total = sum(1 for _path in files_below(folder)) if on_progress else 0
@@ -174,7 +174,7 @@ def read_header(path: str | os.PathLike) -> Any | None:
 
 @cache
 def _tags() -> list[Any]:
-    """The tags as numbers: looking up 26 keywords for every file would take a tenth of the time."""
+    """The tags as numbers: looking up the keywords for every file would take a tenth of the time."""
     return [need_pydicom().tag.Tag(keyword) for keyword in _TAGS]
 
 

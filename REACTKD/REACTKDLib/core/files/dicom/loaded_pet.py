@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from REACTKDLib.core.errors import MixedSeries, NotAnImage, PackagesMissing
-from REACTKDLib.core.files.dicom.images import suv_of, tracer_findings
+from REACTKDLib.core.files.dicom.images import multiplied, suv_of, tracer_findings
 from REACTKDLib.core.files.dicom.index import series_of_file
 from REACTKDLib.core.files.dicom.opened import opened
 from REACTKDLib.core.files.dicom.rescale import ONE_KIND, check_alike, rescale_of
@@ -52,8 +52,7 @@ def understood(
     if stated is Unit.SUVBW:
         return volume, [*findings, *_other_suv(factor, ratio, ROLES[modality])]
     if ratio is not None and abs(ratio - 1) < ALIKE:  # as stored
-        array = volume.array if factor in (None, 1.0) else volume.array * np.float32(factor)
-        return volume.with_array(array, unit), [*findings, *more]
+        return multiplied(volume, factor, unit), [*findings, *more]
     if None not in (factor, ratio) and abs(ratio / factor - 1) < SAME_SUV:  # converted already, by someone
         return volume.with_array(volume.array, Unit.SUVBW), findings
     return _as_loaded(volume, stated), findings

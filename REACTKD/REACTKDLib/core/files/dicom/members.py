@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from REACTKDLib.core.errors import MixedSeries
-from REACTKDLib.core.text import all_of, plural, sentence
+from REACTKDLib.core.text import all_of, plural
 from REACTKDLib.core.text import tr as _
 
 FEW = 5  # times as many images must the stack have as the foreign ones of a kind
@@ -121,16 +121,16 @@ def check_one_patient(series, role: str) -> None:
 
 
 def left_out_text(foreign: Iterable[tuple], role: str) -> str:
-    """Return the sentence that tells which images were left out."""
+    """Return the sentence that says which images were left out."""
     whys = [why for _piece, why in foreign]
     counts = Counter(whys)
     images = all_of(plural(count, *WORDS[why]) for why, count in counts.items())
     text = (
-        _("the series of {role} holds {images} beside its slices; it was left out.")
+        _("The series of {role} holds {images} beside its slices; it was left out.")
         if len(whys) == 1
-        else _("the series of {role} holds {images} beside its slices; they were left out.")
+        else _("The series of {role} holds {images} beside its slices; they were left out.")
     )
-    return sentence(text.format(role=role, images=images))
+    return text.format(role=role, images=images)
 
 
 def slices_text(count: int) -> str:

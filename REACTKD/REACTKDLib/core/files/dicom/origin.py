@@ -145,5 +145,5 @@ def _differ(a: str, b: str) -> bool:
 
 
 def _roles(pairs: Iterable[tuple[Origin, Origin]]) -> list[str]:
-    parts, targets = zip(*pairs) if (pairs := list(pairs)) else ((), ())
-    return list(dict.fromkeys(origin.role for origin in (*parts, *targets)))
+    """The roles of all first ones, then of all second ones, each once."""
+    return list(dict.fromkeys(origin.role for column in zip(*pairs) for origin in column))

@@ -9,7 +9,7 @@ from REACTKDLib.core.text import tr as _
 
 
 def need_pydicom() -> ModuleType:
-    """Return pydicom (3-D Slicer brings it). Raises: PackagesMissing."""
+    """Return pydicom (3D Slicer brings it). Raises: PackagesMissing."""
     try:
         import pydicom
     except ImportError as error:

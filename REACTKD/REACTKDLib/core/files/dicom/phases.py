@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from REACTKDLib.core.files.dicom.geometry import places_of
 from REACTKDLib.core.files.dicom.grid_fit import group_by_place
+from REACTKDLib.core.files.dicom.header import finite
 from REACTKDLib.core.files.dicom.index import Series, Slice
 from REACTKDLib.core.files.dicom.members import check_one_patient
 
@@ -27,24 +28,28 @@ def split_phases(series: Series, role: str) -> list[list[Slice]]:
     by_number = _groups(series.slices, lambda s: s.acquisition)
     if len(by_number) > 1 and not _is_one_scan(series, list(by_number.values()), role):
         return list(by_number.values())
-    repeats = {len(group) for group in group_by_place(places_of(series, series.slices, role))}
+    repeats = {len(group) for group in group_by_place(places_of(series.slices, role))}
     if repeats == {1}:
         return [list(series.slices)]
     for key in (lambda s: s.moment or None, _run_of_instances(series, role)):
         split = _groups(series.slices, key)
-        if len(repeats) == 1 and len(split) == max(repeats) and _single(series, split.values(), role):
+        if len(repeats) == 1 and len(split) == max(repeats) and _single(split.values(), role):
             return list(split.values())
     return [list(series.slices)]
 
 
 def _groups(slices: Sequence[Slice], key) -> dict:
-    """Slices by key, keys in order; a slice without one goes with the first."""
+    """Slices by key, keys in order; all together where a slice has none."""
     found: dict = {}
     for piece in slices:
         found.setdefault(key(piece), []).append(piece)
-    if None in found and len(found) > 1:
-        return {None: list(slices)}
-    return dict(sorted(found.items(), key=lambda entry: (entry[0] is not None, entry[0] or 0)))
+    return {None: list(slices)} if None in found else dict(sorted(found.items(), key=lambda entry: _in_time(entry[0])))
+
+
+def _in_time(key: int | str) -> tuple[bool, float, str]:
+    """Numbers by their size, since the tenth frame does not come before the second; then what is no number."""
+    number = finite(key)
+    return (True, 0.0, str(key)) if number is None else (False, number, str(key))
 
 
 def _is_one_scan(series: Series, groups: Sequence[Sequence[Slice]], role: str) -> bool:
@@ -53,21 +58,21 @@ def _is_one_scan(series: Series, groups: Sequence[Sequence[Slice]], role: str) -
         return False
     if any(len(group) == 1 for group in groups):
         return True
-    joined = group_by_place(places_of(series, series.slices, role))
+    joined = group_by_place(places_of(series.slices, role))
     if any(len(group) > 1 for group in joined):
         return False
-    spans = sorted((min(p), max(p)) for p in (places_of(series, group, role).tolist() for group in groups))
+    spans = sorted((min(p), max(p)) for p in (places_of(group, role).tolist() for group in groups))
     return all(before[1] < after[0] for before, after in zip(spans, spans[1:]))
 
 
 def _run_of_instances(series: Series, role: str):
     """Number of the run through the positions that a slice belongs to, by instance number."""
     run: dict[str, int] = {}
-    for group in group_by_place(places_of(series, series.slices, role)):
+    for group in group_by_place(places_of(series.slices, role)):
         members = sorted((series.slices[n] for n in group), key=lambda s: s.instance or 0)
         run |= {piece.path: n for n, piece in enumerate(members)}
     return lambda piece: run[piece.path]
 
 
-def _single(series: Series, groups, role: str) -> bool:
-    return all(len(g) == 1 for group in groups for g in group_by_place(places_of(series, group, role)))
+def _single(groups, role: str) -> bool:
+    return all(len(g) == 1 for group in groups for g in group_by_place(places_of(group, role)))

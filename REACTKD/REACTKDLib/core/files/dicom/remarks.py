@@ -1,4 +1,4 @@
-"""What should be known of a series beside its volume: images left out, files that cannot be read, slices lacking."""
+"""What should be known of a series beside its volume: images left out, unreadable files, slices missing."""
 
 from __future__ import annotations
 
@@ -56,6 +56,6 @@ def _maybe_lacking(series: Series, slices: Sequence[Slice], role: str) -> Findin
         text = one if series.skipped == 1 else many
         return Finding("slices-maybe-lacking", "info", text, count=series.skipped, role=role)
     if (series.lowest or 1) > 1:
-        message = _("the images of {role} are numbered from {lowest}, so slices at one end of it may be lacking.")
+        message = _("The images of {role} are numbered from {lowest}, so slices at one end of it may be lacking.")
         return Finding("slices-maybe-lacking", "info", message, role=role, lowest=series.lowest)
     return None

@@ -56,13 +56,11 @@ def segmentation_objects(source: str | os.PathLike) -> tuple[SegObject, ...]:
     Raises: FileMissing; NotAnImage where a folder holds none; PackagesMissing.
     """
     source = Path(source)
-    if not source.is_dir():
+    if not os.path.isdir(source):
         return (_object(source),)
     found = [piece for series in index_folder(source).of_modality("SEG") for piece in series.slices]
     if not found:
-        return tuple(
-            _object(path) for path in find_series(source, "SEG", SEGMENTATION_ROLE).paths
-        )  # says what is there
+        find_series(source, "SEG", SEGMENTATION_ROLE)  # raises, and says what is there
     unique = {piece.uid or piece.path: piece for piece in found}  # a copy of the same object is no second one
     return tuple(_object(Path(piece.path)) for piece in sorted(unique.values(), key=lambda piece: piece.path))
 

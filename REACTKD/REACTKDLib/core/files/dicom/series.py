@@ -21,7 +21,7 @@ from REACTKDLib.core.files.dicom.rescale import check_alike, check_neighbors, re
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.progress import OnProgress
-from REACTKDLib.core.text import quoted, sentence
+from REACTKDLib.core.text import quoted
 from REACTKDLib.core.text import tr as _
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -33,7 +33,7 @@ WORDS = {
 
 def is_dicom_source(path: str | os.PathLike) -> bool:
     """True for a folder, and for a file that begins as DICOM files do, with or without their preamble."""
-    return Path(path).is_dir() or begins_as_dicom(path)
+    return os.path.isdir(path) or begins_as_dicom(path)
 
 
 def find_series(
@@ -52,7 +52,7 @@ def find_series(
     when a file of another modality is given.
     """
     source = Path(source)
-    if not source.is_dir():
+    if not os.path.isdir(source):
         return _series_around(source, modality, role)
     index = index_folder(source, on_progress)
     candidates = [s for s in index.of_modality(modality) if not NOT_A_VOLUME & set(s.image_type)]
@@ -100,15 +100,17 @@ def _series_around(path: Path, modality: str, role: str) -> Series:
         wanted, found = WORDS.get(modality, modality), WORDS.get(one.modality, one.modality or _("unknown"))
         text = _("{role} should be a {wanted} series but is {found}; check which file is which.")
         raise MixedSeries(text, role=role, wanted=wanted, found=found)
-    whole = next(s for s in index_folder(path.parent).of_modality(modality) if s.uid == one.uid)
+    # A hidden file is given by name alone: an index passes it over.
+    whole = next((s for s in index_folder(path.parent).of_modality(modality) if s.uid == one.uid), one)
     if any(os.path.samefile(piece.path, path) for piece, _why in whole.left_out):
-        message = _(
-            "the file given for {role} is no slice of its series but a foreign image in it; give one of its slices."
-        ).format(role=role)
-        raise NotAnImage(sentence(message))
+        text = _(
+            "The file given for {role} is no slice of its series but a foreign image in it; give one of its slices."
+        )
+        raise NotAnImage(text, role=role)
     phases = [] if whole.multiframe else split_phases(whole, role)
     if len(phases) > 1:
-        whole.slices = next(p for p in phases if any(os.path.samefile(s.path, path) for s in p))
+        own = [p for p in phases if any(os.path.samefile(s.path, path) for s in p)]
+        whole.slices = own[0] if own else whole.slices
     return whole
 
 
@@ -183,10 +185,10 @@ def _check_doubles(stack: Stack, planes: Sequence[np.ndarray], series: Series, r
 
 
 def _read_plane(piece: Slice, series: Series, role: str) -> tuple[Any, np.ndarray]:
-    """One slice: its header and its values, integers where slope and intercept are whole, else float64."""
+    """One slice: its header and its values, integers where slope and intercept are whole, else float32."""
     dataset = opened_slice(piece.path, role)
     if not any(keyword in dataset for keyword in _PIXELS):
-        raise NotAnImage(_("A file of {role} is cut off or damaged; copy or export the series again."), role=role)
+        raise _cut_off(role)
     slope, intercept = rescale_of(dataset, series.modality, role)
     stored = _stored_values(dataset, piece, role, slope, intercept)
     for keyword in _PIXELS:
@@ -195,6 +197,10 @@ def _read_plane(piece: Slice, series: Series, role: str) -> tuple[Any, np.ndarra
     if stored.dtype.kind in "iu" and slope == int(slope) and intercept == int(intercept) and abs(slope) < 1e4:
         return dataset, _narrow(stored.astype(np.int32) * int(slope) + int(intercept))
     return dataset, (stored * slope + intercept).astype(np.float32)
+
+
+def _cut_off(role: str) -> NotAnImage:
+    return NotAnImage(_("A file of {role} is cut off or damaged; copy or export the series again."), role=role)
 
 
 def _narrow(plane: np.ndarray) -> np.ndarray:
@@ -218,12 +224,10 @@ def _by_itk(dataset: Any, piece: Slice, role: str, slope: float, intercept: floa
     import SimpleITK as sitk
 
     if "TransferSyntaxUID" not in dataset.file_meta:
-        message = _(
-            "{role} has compressed pixels and does not say how (no transfer syntax); export the series again."
-        ).format(role=role)
-        raise NotAnImage(sentence(message))
+        text = _("{role} has compressed pixels and does not say how (no transfer syntax); export the series again.")
+        raise NotAnImage(text, role=role)
     if "PixelData" not in dataset or not is_compressed(dataset):
-        raise NotAnImage(_("A file of {role} is cut off or damaged; copy or export the series again."), role=role)
+        raise _cut_off(role)
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
         values = np.squeeze(sitk.GetArrayFromImage(sitk.ReadImage(piece.path)), axis=0)

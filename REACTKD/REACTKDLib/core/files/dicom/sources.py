@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.files.dicom.images import find_image
@@ -45,7 +44,7 @@ def referenced_series(segmentation: PathLike) -> tuple[str, ...]:
 
 
 def _mask_origins(segmentation: PathLike | None) -> Sequence[Origin]:
-    if segmentation is None or not Path(segmentation).exists() or not is_dicom_source(segmentation):
+    if segmentation is None or not os.path.exists(segmentation) or not is_dicom_source(segmentation):
         return ()
     try:
         return [thing.origin for thing in segmentation_objects(segmentation)]

@@ -15,9 +15,9 @@ from REACTKDLib.core.text import all_of
 from REACTKDLib.core.text import tr as _
 
 Basis = Literal["code", "half-life", "text", "nothing"]
-# (half-life in s, accepted share around it): 109.77 min and 20.36 min
+#: s, 109.77 min and 20.36 min
 HALF_LIVES = {"18F": 6586.2, "11C": 1221.8}
-TOLERANCE = 0.02
+TOLERANCE = 0.02  # share of the half-life
 NUCLIDE_CODES = {
     ("SCT", "77004003"): "18F",
     ("SRT", "C-111A1"): "18F",
@@ -32,11 +32,12 @@ TRACER_CODES = {
 }
 NUCLIDE_OF = {Modality.FDG: "18F", Modality.ACETATE: "11C"}
 _STANDARD = {"SCT", "SRT", "SNM3", "UMLS", "NCIT", "DCM"}
-_FDG = re.compile(r"fdg|fluor\w*[ -]?d(es|e)?oxy[ -]?(d-)?glucose|fludeoxyglucose", re.I)
+_FDG = re.compile(r"fdg(?!al)|fluor\w*[ -]?d(es|e)?oxy[ -]?(d-)?glucose|fludeoxyglucose", re.I)
 _ACETATE = re.compile(r"acetate|\bacet\b|\bc-?11-?ac\b|\b11c-?ac\b", re.I)
 _OTHER = re.compile(
     r"choline|methionine|psma|dota|fluoride|\bnaf\b|\bflt\b|thymidine|dopa|ammonia|water|rubidium|amyloid|florbet|"
-    r"flutemetamol|fapi|fes\b|estradiol|\bpib\b|palmitate|raclopride|fluciclovine|\bfet\b|miso",
+    r"flutemetamol|fapi|fes\b|estradiol|\bpib\b|palmitate|raclopride|fluciclovine|\bfet\b|miso|galactose|fdgal|dcfpyl|"
+    r"pylarify|axumin|facbc|cerianna|flurpiridaz",
     re.I,
 )
 

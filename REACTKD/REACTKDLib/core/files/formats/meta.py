@@ -35,7 +35,7 @@ _TYPES = {
 }  # fmt: skip
 _MOST_DIMENSIONS = 10
 _END = re.compile(rb"(?:^|\n)ElementDataFile *[=:][^\n]*(?:\n|$)")
-_BOTH_WORDS = {"true": True, "1": True, "false": False, "0": False}
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def read_meta_header(path: Path, role: str) -> ImageHeader:
@@ -90,7 +90,7 @@ def _parsed(lines: Sequence[str], role: str) -> dict[str, str]:
 
 def _flag(fields: Mapping[str, str], name: str, default: bool, role: str) -> bool:
     try:
-        return _BOTH_WORDS[fields[name].casefold()] if name in fields else default
+        return _FLAGS[fields[name].casefold()] if name in fields else default
     except KeyError as error:
         raise unreadable_header(role) from error
 
@@ -148,10 +148,9 @@ def _values(fields: Mapping[str, str], names: Sequence[str], count: int, role: s
     stated = [numbers(fields[name], role) for name in names if name in fields]
     if any(values.size != count for values in stated):
         raise unreadable_header(role)
+    # Names of one and the same thing; only the size of elements may differ from their spacing.
     if names[0] != "ElementSpacing" and any(not np.array_equal(values, stated[0]) for values in stated[1:]):
-        raise unreadable_header(
-            role
-        )  # names of one and the same thing; a size of elements may differ from their spacing
+        raise unreadable_header(role)
     return stated[0] if stated else None
 
 

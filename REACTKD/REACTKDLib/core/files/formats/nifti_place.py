@@ -21,6 +21,7 @@ from REACTKDLib.core.files.headers import (
     unreadable_header,
 )
 from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.images.grid import farthest_apart
 from REACTKDLib.core.text import tr as _
 
 NEAREST_ROTATION = 1e-3  # of a cosine: what rounding leaves of an oblique sform, 0.26 mm over 256 mm
@@ -87,7 +88,7 @@ def _by_sform(stated: StatedPlaces, qform: np.ndarray | None, sizes: Sequence[in
     if qform is None:
         return mixed, (), ()
     by_sform = stated.sform_code == SCANNER and skew <= EXACT
-    apart = _apart(qform, mixed, sizes)
+    apart = farthest_apart(tuple(sizes[::-1]), qform, mixed)
     taken, other = (mixed, qform) if by_sform else (qform, mixed)
     if apart < SAME_PLACE_VOXELS * stated.sizes.min():
         return taken, (), ()
@@ -142,13 +143,6 @@ def _without_forms(stated: StatedPlaces, role: str) -> Place:
     """Neither form: the axes of the file are taken as ITK takes them, to the left, the back and the head."""
     place = LPS_TO_RAS @ _matrix(np.diag(stated.sizes), np.zeros(3))
     return place, (incomplete_geometry([_("where its axes point (neither qform nor sform)")], role),), ()
-
-
-def _apart(a: np.ndarray, b: np.ndarray, sizes: Sequence[int]) -> float:
-    """Return the largest distance between the corners of the image at both places, mm."""
-    last = np.array(sizes) - 1
-    corners = np.array([[i, j, k, 1.0] for i in (0, last[0]) for j in (0, last[1]) for k in (0, last[2])])
-    return float(np.linalg.norm((corners @ (a - b).T)[:, :3], axis=1).max())
 
 
 def _two_sizes(sizes: np.ndarray, lengths: np.ndarray, role: str) -> Finding:

@@ -27,7 +27,6 @@ from REACTKDLib.core.files.headers import (
     whole_numbers,
 )
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.text import sentence
 from REACTKDLib.core.text import tr as _
 
 _TYPES = {
@@ -76,10 +75,8 @@ def read_nrrd_header(path: Path, role: str) -> ImageHeader:
     except KeyError as error:
         raise unreadable_header(role) from error
     if encoding is None:
-        text = _(
-            "The voxels of {role} are packed in a way that is not read; save it as NRRD with gzip, or as NIfTI."
-        ).format(role=role)
-        raise NotAnImage(sentence(text))
+        text = _("The voxels of {role} are packed in a way that is not read; save it as NRRD with gzip, or as NIfTI.")
+        raise NotAnImage(text, role=role)
     channels, space = _axes(fields, sizes, role)
     check_three_dimensional([sizes[n] for n in space], role)
     place, findings = _place(fields, space[:3], sizes, role)

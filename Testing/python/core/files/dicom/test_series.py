@@ -154,6 +154,33 @@ def test_stacked_phases_are_told_apart(tmp_path, how):
         assert np.array_equal(read_dicom_volume(tmp_path / file, Modality.CT)[0].array, truth)
 
 
+def test_time_frames_are_in_the_order_of_their_numbers(tmp_path):
+    def frame(number):
+        def edit(dataset, k):
+            dataset.SOPInstanceUID += f".{number}"
+            dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+            dataset.TemporalPositionIdentifier = number
+            del dataset.AcquisitionNumber
+
+        return edit
+
+    for number in range(1, 12):
+        write_series(tmp_path, body(shape=(2, 4, 4)), edit=frame(number), first_file=10 * number)
+    phases = split_phases(index_folder(tmp_path).series[0], "the CT")
+    assert [phase[0].moment for phase in phases] == [str(number) for number in range(1, 12)]
+
+
+def test_a_hidden_file_is_refused_with_a_sentence(tmp_path):
+    paths = write_series(tmp_path, body())
+    hidden = shutil.move(paths[2], tmp_path / ".hidden.dcm")
+    with pytest.raises(SlicesMissing):
+        read_dicom_volume(hidden, Modality.CT)
+    for path in paths:
+        path.unlink(missing_ok=True)
+    with pytest.raises(NotThreeDimensional):
+        read_dicom_volume(hidden, Modality.CT)
+
+
 def test_acquisitions_that_lie_end_to_end_are_one_scan(tmp_path):
     def steps(dataset, k):
         dataset.AcquisitionNumber = 1 + k // 3

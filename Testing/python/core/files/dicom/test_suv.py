@@ -106,6 +106,13 @@ def test_injection_by_date_and_time_alone():
     assert suv_factor(told) == pytest.approx(AN_HOUR)
 
 
+@pytest.mark.parametrize("stamp", ["20200102", "20200102+0100"])
+def test_a_date_of_injection_without_a_time_is_not_midnight(stamp):
+    with pytest.raises(SuvRefused, match="time of injection is missing"):
+        suv_factor(header(RadiopharmaceuticalStartTime="", RadiopharmaceuticalStartDateTime=stamp, SeriesTime="013000"))
+    assert suv_factor(header(RadiopharmaceuticalStartDateTime=stamp)) == pytest.approx(AN_HOUR)  # the clock is stated
+
+
 def test_a_datetime_shifted_by_de_identification_gives_way_to_the_clock():
     assert suv_factor(header(RadiopharmaceuticalStartDateTime="19600101090000")) == pytest.approx(AN_HOUR)
 

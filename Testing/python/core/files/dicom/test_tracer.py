@@ -54,6 +54,16 @@ def test_recognition(name):
     assert (tracer.modality, tracer.basis) == (modality, basis)
 
 
+OTHERS = ("18F-FDGal", "2-[18F]fluoro-2-deoxy-D-galactose", "DCFPyL", "Pylarify", "Axumin", "FACBC", "Cerianna")
+
+
+@pytest.mark.parametrize("text", OTHERS)
+@pytest.mark.parametrize("nuclide", [F18, None])
+def test_other_tracers_of_fluorine_are_not_fdg(text, nuclide):
+    tracer = recognize_tracer(header(drug=None, nuclide=nuclide, half_life=HALF_F, drug_text=text))
+    assert (tracer.modality, tracer.basis) == (None, "text")
+
+
 def test_without_the_sequence_the_description_counts():
     dataset = Dataset()
     dataset.SeriesDescription = "WB FDG AC"
