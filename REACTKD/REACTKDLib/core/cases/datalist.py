@@ -80,7 +80,7 @@ def with_own_keys(entry: Any, listing: Mapping[str, Any], name: str) -> dict[str
     """Return an entry with MONAI's "image" and "label" as this project's keys; others as they are.
 
     listing: the whole list, whose "modality" names the channels. name: of the case.
-    Raises: UsageError for an entry that is no object, or channels that are not CT, FDG or acetate, or named twice.
+    Raises: UsageError for channels that are not CT, FDG or acetate, and for what is said twice.
     """
     out = {key: value for key, value in entry.items() if key not in ("image", "label")}
     images = entry.get("image") or []

@@ -47,7 +47,7 @@ def open_case(
     segmentation: a `.seg.nrrd`, a DICOM SEG or a label map, on any grid that lies in the reference image (CT, else
     FDG, else acetate). liver, tumor: names or label numbers; None leaves the choice to terminology codes, then names;
     an empty `tumor` says that there is none. case_id: for reports; neutral by default. different_patients_ok: take
-    files whose DICOM headers name different patients, since each was given a pseudonym of its own; a warning tells.
+    files whose DICOM headers name different patients, since each was given a pseudonym of its own; a warning says so.
     keep_specks: grade lesions under 0.05 ml too. task: whose organ and lesions are looked for, see `Task`.
 
     Raises: NoVolume, EmptySegmentation, MaskOffImage, PatientMismatch, and what `read_volume`, `read_dicom_volume`,
@@ -80,10 +80,11 @@ def case_of(
     keep_specks: bool = False,
     task: Task = HCC_GRADE,
 ) -> Case:
-    """Return the checked case of images and a segmentation that are read already: see `open_case`.
+    """Return the checked case of images, in any order, and a segmentation that are read already: see `open_case`.
 
     findings: of the images; those of the segmentation come with it.
     """
+    volumes = {modality: volumes[modality] for modality in Modality if modality in volumes}
     reference = next(iter(volumes.values()))
     check_images_together(volumes)
     file = on_image(file, reference)
@@ -100,7 +101,7 @@ def read_volumes(
     check: Callable[[], None] = lambda: None,
     different_patients_ok: bool = False,
 ) -> tuple[dict[Modality, Volume], list[Finding]]:
-    """Read each image as what it is: a file that ITK knows, or a DICOM series by its folder or one of its files.
+    """Read each image as what it is: an image file, or a DICOM series by its folder or one of its files.
 
     segmentation: where a folder holds several series, the one that this DICOM SEG was drawn on is taken; and it must be
     of the same patient. check: called before each image; it may raise to stop. different_patients_ok: see `open_case`.

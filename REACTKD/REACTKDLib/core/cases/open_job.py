@@ -80,7 +80,7 @@ def read_job(job: Job, check: Callable[[], None] = lambda: None, task: Task = HC
     except ReactkdError as error:
         return JobFiles(volumes, None, findings=tuple(findings), problem=str(error))
     try:
-        choice = choose([segment.candidate for segment in file.segments], _listed(job.liver), _listed(job.tumor), task)
+        choice = choose([segment.candidate for segment in file.segments], job.liver, job.tumor, task)
     except ReactkdError as error:
         return JobFiles(volumes, file, findings=(*findings, *file.findings), problem=str(error))
     return JobFiles(volumes, _named(file, choice, task), choice.livers, choice.tumors, (*findings, *file.findings))
@@ -89,10 +89,6 @@ def read_job(job: Job, check: Callable[[], None] = lambda: None, task: Task = HC
 def _need_images(job: Job) -> None:
     if not job.images:
         raise NoVolume(_("The case has no image; give a CT, or a PET with masks drawn on it."))
-
-
-def _listed(names: tuple[str, ...] | None) -> list[str] | None:
-    return None if names is None else list(names)
 
 
 def _segmentation_of(job: Job, task: Task) -> Segmentation:

@@ -61,10 +61,9 @@ class Case:
                 )
                 raise GeometryMismatch(text, name=word, mask_shape=mask.shape, image_shape=self.reference.shape)
             object.__setattr__(self, name, mask)
-
         if self.lesions is not None and np.shape(self.lesions) != self.reference.shape:
             raise GeometryMismatch(
-                _("The map of lesions has not the image's shape; resample it to the image's grid."),
+                _("The map of lesions does not have the image's shape; resample it to the image's grid.")
             )
 
     @property
@@ -92,9 +91,7 @@ class Case:
         tumor: np.ndarray | None = None,
         lesions: np.ndarray | None = None,
     ) -> Case:
-        """Return the case with corrected masks; what is not given stays. Another tumor comes with lesions of its
-        own.
-        """
+        """Return the case with corrected masks; what is not given stays. Another tumor has lesions of its own."""
         return replace(
             self,
             liver=self.liver if liver is None else liver,

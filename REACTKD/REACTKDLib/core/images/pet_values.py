@@ -38,8 +38,7 @@ def infer_pet_unit(array: np.ndarray, fields: Mapping[str, str] | None = None) -
     """Return the unit from the header's text fields when one states it, else from the values, else UNKNOWN.
 
     By values: SUV when the 99.9th percentile is at most 60; Bq/ml when the median of the voxels above 15 % of the 99th
-    percentile exceeds 100. kBq/ml cannot be told from SUV by values, so an inferred unit is shown and
-    never converted.
+    percentile exceeds 100. kBq/ml cannot be told from SUV by values, so an inferred unit is shown and never converted.
     """
     stated = unit_from_fields(fields or {})
     if stated is not Unit.UNKNOWN:

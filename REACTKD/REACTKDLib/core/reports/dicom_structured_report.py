@@ -90,7 +90,7 @@ def _case_group(sr: Any, report: GradeReport) -> Any:
     numbers = [
         *_per_class(sr, "P", "Probability of grade", report.probabilities),
         *_per_class(sr, "BASE", "Baseline logit of grade", report.baseline),
-        *_per_class(sr, "NONE", "Probability without any region of grade", report.without_regions),
+        *_per_class(sr, "NONE", "Without any region, probability of grade", report.without_regions),
     ]
     return sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(identifier=f"Grade of {report.case}"),

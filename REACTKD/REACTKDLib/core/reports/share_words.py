@@ -124,10 +124,8 @@ def members_line(report: Answer) -> str:
         for name, s in spread.items()
     ]
     text = _("Models that say {grade}: {agreeing} of {count}; over all {ranges}.")
-    agreeing = report.ensemble.agreeing(report.grade)
-    return text.format(
-        agreeing=agreeing, count=len(members), grade=report.task.class_word(report.grade), ranges=joined(ranges, ", ")
-    )
+    agreeing, grade = report.ensemble.agreeing(report.grade), word(report.grade)
+    return text.format(agreeing=agreeing, count=len(members), grade=grade, ranges=joined(ranges, ", "))
 
 
 def pattern_words(report: Answer) -> str:

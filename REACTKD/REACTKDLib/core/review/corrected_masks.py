@@ -14,7 +14,7 @@ from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.cases.names import file_name_of
 from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.review.readers import UNNAMED, reader_folder
-from REACTKDLib.core.review.review import Review
+from REACTKDLib.core.review.review import Review, stamp_of
 from REACTKDLib.core.text import tr as _
 
 _SUFFIX = ".seg.nrrd"
@@ -32,7 +32,7 @@ class CorrectedMasks:
         self._cases, self._review = cases, review
         named = review.reader != UNNAMED
         self.folder = cases.masks_folder / reader_folder(review.reader) if named else cases.masks_folder
-        self._known: tuple[Path, tuple] | None = None  # what this window read or wrote last, and its stamp then
+        self._known: tuple[Path, tuple | None] | None = None  # what this window read or wrote last, and its stamp then
         self._listed = {_full(path) for case in cases.cases for path in _files_of(case.job)}
 
     def of(self, case: ListedCase) -> Path | None:
@@ -64,7 +64,7 @@ class CorrectedMasks:
 
     def note(self, path: Path | None) -> None:
         """This window reads or has written `path` now: it may write over it."""
-        self._known = None if path is None else (path, _stamp(path))
+        self._known = None if path is None else (path, stamp_of(path))
 
     def target(self, case: ListedCase) -> Path:
         """Where masks are to be saved: over what this window read or wrote, never over what another window did.
@@ -76,7 +76,11 @@ class CorrectedMasks:
                 "The folder of corrected masks beside the list is a link to another place; put a folder there instead."
             )
             raise OutputNotWritable(text)
-        if self._known is not None and _stamp(self._known[0]) == self._known[1] and self._is_own(self._known[0], case):
+        if (
+            self._known is not None
+            and stamp_of(self._known[0]) == self._known[1]
+            and self._is_own(self._known[0], case)
+        ):
             return self._known[0]
         stem, taken = case.file_name, self._of_others(case)
         names = (f"{stem}{_SUFFIX}" if n == 1 else f"{stem}-{n}{_SUFFIX}" for n in count(1))
@@ -132,11 +136,3 @@ def _files_of(job: Job) -> list[Path]:
 
 def _full(path: Path) -> str:
     return os.path.normcase(os.path.abspath(path))
-
-
-def _stamp(path: Path) -> tuple:
-    try:
-        status = path.stat()
-    except OSError:
-        return ()
-    return status.st_mtime_ns, status.st_size, status.st_ino

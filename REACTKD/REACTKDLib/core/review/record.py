@@ -87,7 +87,7 @@ class CaseReview:
     def seen_by(self, reader: str) -> CaseReview:
         """Return the record with a reader's own parts in place of the unnamed reader's.
 
-        The answer is the reader's own where there are masks of his own, else that of the masks of the list.
+        The answer is the reader's own where there are masks of their own, else that of the masks of the list.
         """
         if reader == UNNAMED:
             return self
@@ -141,7 +141,7 @@ class CaseReview:
 def _usable(parts: Mapping[str, Any]) -> dict[str, Any]:
     """Those parts that fit the schema."""
     kept = {part: value for part, value in parts.items() if fits(part, value)}
-    if "answer" in kept and not _has_its_share(kept["answer"]):
+    if "answer" in kept and not _states_probability(kept["answer"]):
         del kept["answer"]
     return kept
 
@@ -151,20 +151,20 @@ def _readers_in(entry: Any) -> tuple[dict[str, dict[str, Any]], bool]:
     if not isinstance(entry, dict):
         return {}, False
     readers, whole = {}, True
-    for name, told in entry.items():
-        if name == UNNAMED or not isinstance(told, dict):
+    for name, stated in entry.items():
+        if name == UNNAMED or not isinstance(stated, dict):
             whole = False
             continue
-        parts = {part: value for part, value in told.items() if part in PARTS and value is not None}
-        rest = {key: value for key, value in told.items() if key not in PARTS and is_plain(value)}
+        parts = {part: value for part, value in stated.items() if part in PARTS and value is not None}
+        rest = {key: value for key, value in stated.items() if key not in PARTS and is_plain(value)}
         readers[name] = {**_usable(parts), **rest}
-        absent = sum(part in PARTS and value is None for part, value in told.items())
-        whole = whole and len(readers[name]) == len(told) - absent
+        absent = sum(part in PARTS and value is None for part, value in stated.items())
+        whole = whole and len(readers[name]) == len(stated) - absent
     return readers, whole
 
 
-def _has_its_share(answer: Mapping[str, Any]) -> bool:
-    """True when the answer names no grade, or one of which it tells the probability."""
+def _states_probability(answer: Mapping[str, Any]) -> bool:
+    """True when the answer names no grade, or one whose probability it states."""
     return answer["grade"] is None or answer["grade"] in (answer["probabilities"] or {})
 
 

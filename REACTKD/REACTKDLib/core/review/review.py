@@ -44,6 +44,15 @@ def now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def stamp_of(path: Path) -> tuple[int, int, int] | None:
+    """Return what differs once a file was written again; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
 _NOTHING_KNOWN = CaseReview()  # one for all: a list of a thousand cases is asked for every refresh
 
 
@@ -72,7 +81,7 @@ class Review:
         self._notices: list[str] = []
         self._seen: tuple[int, str] = (0, "")
         self._stamp: tuple[int, int, int] | None = None
-        self._newer = self._opened = False
+        self._newer = self._unreadable = self._opened = False
         self._damaged: bytes | None = None  # the file as it was read, while what cannot be used of it is only there
         prepare()
         self._take(self._read())
@@ -109,7 +118,7 @@ class Review:
 
     def whole(self, case_id: str) -> CaseReview:
         """What is known of a case and belongs to the reader, with the model's answer even while it is hidden."""
-        record = self._records.get(case_id, _NOTHING_KNOWN)
+        record = self.record(case_id)
         known = self._seen_records.get(case_id)
         if known is None or known[0] is not record:
             known = self._seen_records[case_id] = record, record.seen_by(self.reader)
@@ -142,7 +151,7 @@ class Review:
         if unknown:
             raise ValueError(f"There is no part {sorted(unknown)[0]!r}; the parts are {PARTS}.")
         at = self._clock()
-        record = self._records.get(case_id, _NOTHING_KNOWN)
+        record = self.record(case_id)
         own = own_masks or parts.get("masks") is not None or record.keeps_own_answer(self.reader)
         for part, value in parts.items():
             reader = UNNAMED if part in OF_MODEL and not own else self.reader
@@ -153,49 +162,36 @@ class Review:
         """Save what is not saved yet; return whether nothing is left to save. Never raises for the disk's sake."""
         if self.unsaved and not self._newer:
             try:
-                with locked(self.path):
-                    if self._file_stamp() != self._stamp:
-                        self._take(self._read())
-                    self._keep_damaged()
-                    self._write()
+                self._save()
             except Locked:
                 self.problem = _BUSY
             except (OSError, OutputNotWritable):
                 self.problem = NOT_SAVED
-            else:
-                self.problem = ""
-                self._pending.clear()
-                self._owed.clear()
         self._look_again()
         return not self.unsaved
 
     def refresh(self) -> bool:
         """Take over what another window wrote; return whether that was anything. Costs one look at the file."""
-        if self._newer or self._file_stamp() == self._stamp:
+        if self._newer or stamp_of(self.path) == self._stamp:
             return False
         before = dict(self._records)
         self._take(self._read())
         self._look_again()
         if self._damaged is not None:
             self.flush()
+        elif not (self._unreadable or self._newer or self.unsaved):
+            self.problem = ""
         return self._records != before
 
     # -- the file
-
-    def _file_stamp(self) -> tuple[int, int, int] | None:
-        try:
-            found = self.path.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
 
     def _read(self) -> tuple[tuple[int, str], dict[str, CaseReview]] | None:
         """(revision, writer) and cases of the file, None where there is none (any more).
 
         Of a damaged one what is readable is taken, and the whole is kept beside it before it is written again; one of
-        which nothing is readable steps aside.
+        which nothing is readable steps aside. One that cannot be opened, and a newer version's, stay as they are.
         """
-        self._stamp, self._damaged = self._file_stamp(), None
+        self._stamp, self._damaged, self._unreadable = stamp_of(self.path), None, False
         try:
             if not stat.S_ISREG(self.path.stat().st_mode):
                 raise OSError  # a pipe would be waited for
@@ -203,7 +199,7 @@ class Review:
         except FileNotFoundError:
             return None
         except OSError:
-            self.problem = NOT_SAVED
+            self._stamp, self._unreadable, self.problem = None, True, NOT_SAVED
             return None
         found = read_review(data)
         if found.newer:
@@ -247,11 +243,26 @@ class Review:
             )
         )
 
+    def _save(self) -> None:
+        """Write what waits into the file as it is now. Raises: Locked, OSError, OutputNotWritable."""
+        with locked(self.path):
+            if stamp_of(self.path) != self._stamp:
+                self._take(self._read())
+            if self._unreadable:
+                raise OSError
+            if self._newer:
+                return
+            self._keep_damaged()
+            self._write()
+        self.problem = ""
+        self._pending.clear()
+        self._owed.clear()
+
     def _write(self) -> None:
         revision = self._seen[0] + 1
         cases = self._changed(self._in_file)
         write_text(self.path, review_text(revision, self._writer, cases, self._lines))
-        self._in_file, self._seen, self._stamp = cases, (revision, self._writer), self._file_stamp()
+        self._in_file, self._seen, self._stamp = cases, (revision, self._writer), stamp_of(self.path)
 
     # -- what the file holds, and what waits to go into it
 
@@ -291,7 +302,7 @@ class Review:
                     del self._pending[key]
 
     def _differs(self, before: CaseReview, record: CaseReview) -> bool:
-        """True when this reader would see it; what other readers do is no news to him."""
+        """True when this reader would see it, which is not so of what other readers do."""
         return before != record and before.seen_by(self.reader) != replace(
             record.seen_by(self.reader), readers=before.readers, superseded=before.superseded
         )

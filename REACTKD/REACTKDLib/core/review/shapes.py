@@ -63,7 +63,7 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _is_seconds(value: Any) -> bool:
+def _is_amount(value: Any) -> bool:
     return _is_number(value) and value >= 0
 
 
@@ -114,7 +114,7 @@ _PARTS: dict[str, dict[str, Check]] = {
         "findings": _list_of(_FINDING),
         "model": _MODEL,
         "lesions_": _is_count,
-        "tumor_ml_": lambda value: _is_number(value) and value >= 0,
+        "tumor_ml_": _is_amount,
         "outdated": _is_flag,
     },
     "failure": {"code": _is_text, "reason": _is_text},
@@ -123,7 +123,7 @@ _PARTS: dict[str, dict[str, Check]] = {
     "masks": {"file": _is_text, "liver_": _list_of(_is_text), "tumor_": _list_of(_is_text)},
     "comment": {"text": _is_text},
     "difficulty": {"level": _is_text},
-    "unaided": {"grade": _is_text, "seconds": _is_seconds, "place_": _is_count, "seed_": _is_count},
-    "aided": {"grade": _is_text, "seconds": _is_seconds, "shown_": _SHOWN},
-    "spent": {"unaided_": _is_seconds, "aided_": _is_seconds},
+    "unaided": {"grade": _is_text, "seconds": _is_amount, "place_": _is_count, "seed_": _is_count},
+    "aided": {"grade": _is_text, "seconds": _is_amount, "shown_": _SHOWN},
+    "spent": {"unaided_": _is_amount, "aided_": _is_amount},
 }

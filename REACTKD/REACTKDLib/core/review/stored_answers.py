@@ -44,7 +44,7 @@ class StoredAnswers:
         self._cases, self._review = cases, review
 
     def file_of(self, case: ListedCase) -> Path:
-        """Where the answer to a case is kept: apart for a reader with masks, and so an answer, of his own."""
+        """Where the answer to a case is kept: apart for a reader with masks, and so an answer, of their own."""
         reader = self._review.reader
         own = self._review.record(case.id).keeps_own_answer(reader)
         folder = self._cases.results_folder
@@ -71,8 +71,8 @@ class StoredAnswers:
                 report = GradeReport.read_json(path)
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 continue
-            told = answer_of(report)
-            if all(told[key] == answer.get(key) for key in _SAME):
+            kept = answer_of(report)
+            if all(kept[key] == answer.get(key) for key in _SAME):
                 return StoredAnswer(report, answer["at"], bool(answer["outdated"]), _newer(files, answer["at"]))
         return None
 

@@ -23,7 +23,7 @@ from REACTKDLib.core.images.geometry import (
 )
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.volume import Volume
-from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.student.normalize import CT_CLIP_HU, liver_window, log_pet, percentile_pet, z_score
 from REACTKDLib.core.text import tr as _
 
@@ -178,10 +178,10 @@ class Preparation:
         values, inside = sample_volume(volume, grid, fill=0.0)
         if volume is not case.reference and not _reaches_liver(case, volume):
             text = _(
-                "The {image} PET does not overlap the {organ}; check that it belongs to this patient and "
-                "is registered to the CT."
+                "{image} does not overlap the {organ}; check that it belongs to this patient and is registered to "
+                "the CT."
             )
-            raise PetOffLiver(text, image=modality.value.upper(), organ=case.task.organ.name)
+            raise PetOffLiver(text, image=ROLES[modality], organ=case.task.organ.name)
         if self.pet == "percentile":
             return percentile_pet(values)
         return log_pet(values, inside, self.pet_floor, self.pet_gain)

@@ -21,7 +21,7 @@ from REACTKDLib.core.worker.answers import answer_from
 from REACTKDLib.core.worker.arrays import no_space
 from REACTKDLib.core.worker.events import Event, JobCanceled, JobDone, JobFailed, JobProgress, WorkerDied
 from REACTKDLib.core.worker.folder import ScratchFolder
-from REACTKDLib.core.worker.jobs import Job, to_message
+from REACTKDLib.core.worker.jobs import Job, handed_over, to_message
 from REACTKDLib.core.worker.process import NO_SPACE_STATUS, WorkerProcess
 
 STOP_GRACE_S = 0.7  # then the process is ended, so that a stop takes less than a second
@@ -273,8 +273,7 @@ class WorkerClient:
         self._events.append(event)
         if self._scratch is None:
             return
-        files = [part for name in ("images", "masks", "segments") for part in getattr(entry.job, name, ())]
-        self._litter.update(self.scratch.path / part.file for part in files)
+        self._litter.update(self._scratch.path / file for file in handed_over(entry.job))
         for path in list(self._litter):
             with suppress(OSError):  # Windows keeps what the worker has mapped; the next end tries again
                 path.unlink(missing_ok=True)

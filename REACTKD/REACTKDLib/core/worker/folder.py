@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
+
+from REACTKDLib.core.writing.file_lock import lock_descriptor
 
 PREFIX = "reactkd-worker-"
 LOCK = "in-use.lock"
@@ -84,19 +85,10 @@ def remove_folder(folder: Path) -> None:
 
 
 def _locked(path: Path) -> IO[bytes] | None:
-    """Return the open file with the system's lock on it, or None when somebody else holds it."""
+    """Return the open file with the system's lock on it; None when somebody else holds it, or where none can be."""
     file = path.open("a+b")
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        return None
-    return file
+    with suppress(OSError):
+        if lock_descriptor(file.fileno()):
+            return file
+    file.close()
+    return None

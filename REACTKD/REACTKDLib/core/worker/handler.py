@@ -98,7 +98,7 @@ class JobHandler:
                 return GradeAnswer.of(self._open_case(key).grade(leave_out=leave_out, mute=mute), key, 0, False)
             case jobs.Draw(key):
                 self._open_case(key)
-                on_progress(0.0, "Drawing")
+                on_progress(0.0, _("Drawing"))
                 return Drawing.of(self._last[key], key, check)
             case jobs.ExportDicom(key, source, folder):
                 on_progress(0.0, _("Writing DICOM"))
@@ -118,7 +118,7 @@ class JobHandler:
         self, key: str, case: Case, model: jobs.Model, on_progress: OnProgress, is_canceled: IsCanceled
     ) -> GradeAnswer:
         calls, anew = self._open(key, case, model, on_progress, is_canceled)
-        on_progress(0.95, "Deciding")
+        on_progress(0.95, _("Deciding"))
         return GradeAnswer.of(self._graded(key), key, calls, anew)
 
     def _regrade(self, key: str, masks: list[jobs.MaskFile], check: Callable[[], None]) -> GradeAnswer:

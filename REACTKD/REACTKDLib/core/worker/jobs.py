@@ -211,6 +211,12 @@ def to_message(job: Job) -> dict[str, Any]:
     return {"job": type(job).__name__, **to_json(job)}
 
 
+def handed_over(job: Job) -> list[str]:
+    """Return the names of the files that a job was handed: of its images and masks, or of segments to be saved."""
+    parts = [part for name in ("images", "masks", "segments") for part in getattr(job, name, ())]
+    return [part.file for part in parts if not isinstance(part, str) and part.file]  # segments to split are IDs
+
+
 def parsed_line(line: bytes) -> dict[str, Any]:
     """Return a line of the worker's input: a stop of a ticket, or a ticket and a job. Raises: UsageError."""
     try:

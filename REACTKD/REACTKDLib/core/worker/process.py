@@ -34,6 +34,7 @@ class WorkerProcess:
         self, folder: Path, python: str | None, environment: Mapping[str, str] | None, runner: str | None
     ) -> None:
         """Raises: WorkerNotStarted, OSError."""
+        python = python or find_python()
         WorkerProcess._count += 1
         self.ready = False
         self._ended = False
@@ -41,9 +42,8 @@ class WorkerProcess:
         self._folder.mkdir(mode=0o700)
         replies = f"{self._folder.name}/replies.jsonl"
         (folder / replies).touch()
-        self._replies = (folder / replies).open("rb")
         self._rest = b""
-        command = [python or find_python(), "-m", "REACTKDLib.core.worker", str(folder), replies]
+        command = [python, "-m", "REACTKDLib.core.worker", str(folder), replies]
         quiet = None if os.environ.get(DEBUG) else subprocess.DEVNULL
         self._popen = subprocess.Popen(
             command + ([runner] if runner else []),
@@ -55,6 +55,7 @@ class WorkerProcess:
             start_new_session=True,  # a process group of its own, which can be ended as a whole; Windows has none
             creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
         )
+        self._replies = (folder / replies).open("rb")
 
     @property
     def pid(self) -> int:

@@ -18,7 +18,7 @@ from REACTKDLib.core.writing.replacing import Stage, recover_now_and_then, remov
 
 _BLOCK = 1 << 20
 _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG, errno.EIO)
-_NO_ACCESS = "choose a folder that you may write to"
+_NO_ACCESS = _("choose a folder that you may write to")
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def written_beside(target: Path | str) -> Iterator[Path]:
         _bring_to_disk(beside)
         _take_place(beside, target)
     except OSError as error:
-        fix = "make room on the disk or choose another folder" if error.errno in _NO_ROOM else _NO_ACCESS
+        fix = _("make room on the disk or choose another folder") if error.errno in _NO_ROOM else _NO_ACCESS
         raise OutputNotWritable(
             _("{target} cannot be written ({reason}); {fix}."), target=target, reason=error.strerror or error, fix=fix
         ) from error

@@ -86,7 +86,7 @@ class _SystemLock:
     def _taken(self) -> bool:
         file = os.open(self._path, os.O_CREAT | os.O_RDWR, _MODE)
         try:
-            taken = _lock_descriptor(file) and os.fstat(file).st_nlink > 0
+            taken = lock_descriptor(file) and os.fstat(file).st_nlink > 0
         except BaseException:
             os.close(file)
             raise
@@ -97,7 +97,7 @@ class _SystemLock:
         return taken
 
 
-def _lock_descriptor(file: int) -> bool:
+def lock_descriptor(file: int) -> bool:
     """Take the system's lock on an open file; False when somebody else holds it. Raises: OSError where none can be."""
     try:
         if os.name == "nt":

@@ -122,7 +122,7 @@ def _move(new: Path, old: Path, home: Path) -> None:
 
 def _placed_at_once(entry: Path, target: Path) -> bool:
     if _is_there(target):
-        return (exchange(entry, target)) or _replaced_file(entry, target)
+        return exchange(entry, target) or _replaced_file(entry, target)
     os.rename(entry, target)
     return True
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from REACTKDLib.core import errors
 from REACTKDLib.core.cases.open_case import open_case
+from REACTKDLib.core.cases.open_job import open_job
 from REACTKDLib.core.files.volumes import read_volume, write_volume
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import Modality
@@ -14,6 +17,7 @@ from support.case_files import NAMES, SEGMENTATION, write_case, write_masks
 from support.real_data import real_data
 from support.real_liver import liver_by_threshold
 from support.small_cases import placed, rotation, small_case
+from support.worker_runs import files_in
 
 CASE = small_case()
 
@@ -44,6 +48,14 @@ def test_subsets_with_ct(folder, modalities):
     assert np.array_equal(case.tumor, CASE.tumor)
     assert case.volumes[Modality.CT].unit is Unit.HU
     assert set(codes(case)) <= {"coarse-pixels"}
+
+
+def test_the_order_of_the_images_does_not_choose_the_reference(folder):
+    job = files_in(folder)
+    turned = replace(job, images=dict(reversed(job.images.items())))
+    case = open_job(turned)
+    assert case.reference is case.volumes[Modality.CT] and np.array_equal(case.tumor, CASE.tumor)
+    assert [f.code for f in case.findings] == [f.code for f in open_job(job).findings]
 
 
 def test_pet_alone_with_masks_on_its_grid(tmp_path):

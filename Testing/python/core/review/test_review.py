@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -249,6 +250,30 @@ def test_a_later_version_is_left_alone(path):
     assert "newer version" in review.problem
     assert not review.update("a", reviewed={}) and review.of("a").state == "reviewed"
     assert path.read_text() == text
+
+
+def test_a_later_version_that_another_window_wrote_meanwhile_is_left_alone(path):
+    review = Review(path)
+    review.update("a", reviewed={})
+    text = json.dumps({"schema": "reactkd-review/2", "cases": []})
+    path.write_text(text)
+    for _ in range(2):
+        assert not review.update("b", reviewed={}) and review.unsaved
+        assert "newer version" in review.problem and path.read_text() == text
+    assert not review.refresh() and "newer version" in review.problem
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe")
+def test_a_file_that_cannot_be_read_for_a_while_is_not_written_over(path):
+    mine, other = Review(path), Review(path)
+    other.update("theirs", reviewed={})
+    away = path.rename(path.with_name("away"))
+    os.mkfifo(path)  # no file that can be read, as on a share that is not there
+    assert not mine.update("mine", reviewed={}) and mine.problem == NOT_SAVED
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    away.replace(path)
+    assert mine.refresh() and mine.flush() and mine.problem == ""
+    assert set(on_disk(path)["cases"]) == {"mine", "theirs"}
 
 
 def test_what_later_versions_add_is_kept(path):

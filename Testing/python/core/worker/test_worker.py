@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,6 +165,19 @@ def test_nothing_is_left_in_the_folder(client, model, case):
     do(client, grade_job(client, case, model))
     do(client, jobs.Draw("a"))
     assert set(client.scratch.path.glob("*.npy")) <= before
+
+
+def test_a_split_of_chosen_segments_leaves_worker_and_case(client, model, case):
+    do(client, grade_job(client, case, model))
+    process, matrix = client.process_id, case.reference.ijk_to_ras.tolist()
+    job = jobs.SplitMask(hand_over(client, case)[1], list(case.liver.shape), matrix, ["tumor"])
+    event = wait(client, client.submit(job))
+    assert isinstance(event, JobDone) or event.code == "usage"  # one lesion is not split
+    do(client, jobs.WhatIf("a"))
+    assert client.process_id == process
+    names = [jobs.SegmentFile("empty", [0, 0, 0], "", "", [0, 0, 0], matrix)]
+    assert jobs.handed_over(job) == [mask.file for mask in job.masks] and len(job.masks) == 2
+    assert jobs.handed_over(jobs.SaveSegments(Path("x"), names)) == []  # an empty segment has no file
 
 
 def test_a_case_from_files_tells_each_finding_once(client, model, case, tmp_path):
