@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 
 from REACTKDLib.core.job_engines import Engine
 from REACTKDLib.core.shard import WHOLE, Shard
@@ -25,7 +24,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser, shard: str) -> None:
 
 def engine_of(options: argparse.Namespace, apart: bool = False) -> Engine:
     """Return the engine that was asked for. apart: see `Engine`. Raises: UsageError."""
-    return replace(Engine(jobs_of(options), options.dask), apart=apart)
+    return Engine(jobs_of(options), options.dask, apart)
 
 
 def add_old_jobs_argument(parser: argparse.ArgumentParser) -> None:

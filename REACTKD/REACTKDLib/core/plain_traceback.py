@@ -1,4 +1,4 @@
-"""A traceback that tells where the program failed and nothing of its data.
+"""A traceback that says where the program failed and nothing of its data.
 
 Messages of exceptions quote what the program held: paths, names of patients, nodes and cases. What variables of the
 frames hold is taken out of them, and so are paths and whatever stands in quotes that the program itself does not write.
@@ -36,11 +36,10 @@ def plain_traceback(error: BaseException) -> str:
 
 
 def _one(error: BaseException) -> str:
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    lines = [line for frame, number in list(traceback.walk_tb(error.__traceback__))[-MOST_FRAMES:]
-             for line in _place(frame, number)]  # fmt: skip
-    name = type(error).__name__
-    return "\n".join([*lines, f"{name}: {without_data(_message(error), frames)}"])
+    calls = list(traceback.walk_tb(error.__traceback__))
+    lines = [line for frame, number in calls[-MOST_FRAMES:] for line in _place(frame, number)]
+    message = without_data(_message(error), (frame for frame, _number in calls))
+    return "\n".join([*lines, f"{type(error).__name__}: {message}"])
 
 
 def _message(error: BaseException) -> str:
@@ -78,7 +77,7 @@ def without_data(message: str, frames: Iterable[FrameType] = ()) -> str:
 
 
 def _written(codes: Iterable[CodeType]) -> set[str]:
-    """Names and constants in the program's own text: words that tell nothing of the data."""
+    """Names and constants in the program's own text: words that say nothing of the data."""
     found: set[str] = {""}
     for code in codes:
         found.update(code.co_names, code.co_varnames)
@@ -93,7 +92,7 @@ def _written(codes: Iterable[CodeType]) -> set[str]:
 
 
 def _texts(frames: Iterable[FrameType]) -> set[str]:
-    """Texts and names of paths that the variables of the frames hold, two levels deep."""
+    """Texts and names of paths that the variables of the frames hold, three levels deep."""
     found: set[str] = set()
     for frame in frames:
         for value in list(frame.f_locals.values()):

@@ -79,12 +79,14 @@ def mask_on_grid(mask: np.ndarray, ijk_to_ras: np.ndarray, grid: Grid) -> np.nda
 
 def share_inside(mask: np.ndarray, ijk_to_ras: np.ndarray, grid: Grid) -> float:
     """Return the share of the mask's voxels whose centers lie inside `grid`, from at most about 20,000 of them."""
-    places = np.argwhere(mask)
-    places = places[:: max(1, len(places) // 20_000)]
-    if len(places) == 0:
+    box = bounding_box(mask)
+    if box is None:
         return 0.0
+    part = mask[box]
+    places = np.flatnonzero(part)
+    kji = np.transpose(np.unravel_index(places[:: max(1, len(places) // 20_000)], part.shape)) + [s.start for s in box]
     to_target = np.linalg.inv(grid.ijk_to_ras) @ ijk_to_ras
-    index = places[:, ::-1] @ to_target[:3, :3].T + to_target[:3, 3]
+    index = kji[:, ::-1] @ to_target[:3, :3].T + to_target[:3, 3]
     limits = np.array(grid.shape[::-1])
     return float(np.mean(np.all((index >= -0.5) & (index <= limits - 0.5), axis=1)))
 

@@ -13,6 +13,8 @@ from REACTKDLib.core.errors import PetOffLiver
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import bounding_box, center_of
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.regrid import share_inside
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.cleaning import CLEANING_FINDINGS, clean_case
 from REACTKDLib.core.masks.necks import neck_of
@@ -26,7 +28,6 @@ from REACTKDLib.core.text import tr as _
 THICK_SLICE_MM = 5.0
 COARSE_PIXEL_MM = 2.0
 CUT_ML = 0.5  # a liver that only grazes the edge of the image is whole
-SAMPLE_POINTS = 20_000
 LOW_RESOLUTION_CELLS = 8  # a lesion of fewer cells of the grid fills no cell of the encoder's maps at half resolution
 #: codes that depend on the masks, from cleaning and checking: renewed when somebody edits them
 MASK_FINDINGS = CLEANING_FINDINGS | {
@@ -268,7 +269,7 @@ def check_coverage(case: Case) -> list[Finding]:
     for modality, volume in case.volumes.items():
         if volume is case.reference:
             continue
-        share = covered_share(case, volume)
+        share = share_inside(case.liver, case.reference.ijk_to_ras, Grid(volume.shape, volume.ijk_to_ras))
         if share == 0:
             raise PetOffLiver(
                 _(
@@ -284,16 +285,3 @@ def check_coverage(case: Case) -> list[Finding]:
             )
             findings.append(Finding("pet-partly-outside", "warning", sentence(text)))
     return findings
-
-
-def covered_share(case: Case, volume: Volume) -> float:
-    """Return the share of the liver's voxels that lie inside the field of `volume`, from up to 20,000 of them."""
-    box = bounding_box(case.liver)
-    inside = np.flatnonzero(case.liver[box])
-    inside = inside[:: max(1, inside.size // SAMPLE_POINTS)]
-    kji = np.stack(np.unravel_index(inside, tuple(s.stop - s.start for s in box)))
-    kji = kji + np.array([s.start for s in box])[:, None]
-    to_index = np.linalg.inv(volume.ijk_to_ras) @ case.reference.ijk_to_ras
-    index = to_index[:3, :3] @ kji[::-1] + to_index[:3, 3:]
-    limits = np.array(volume.shape[::-1])[:, None]
-    return float(np.mean(np.all((index >= -0.5) & (index <= limits - 0.5), axis=0)))

@@ -11,6 +11,7 @@ import numpy as np
 from REACTKDLib.core.files.dicom import codes
 from REACTKDLib.core.files.dicom.identity import PHANTOM_NAME, check_phantom_id
 from REACTKDLib.core.files.dicom.packages import need_highdicom, need_pydicom
+from REACTKDLib.core.files.dicom.tracer import HALF_LIVES, NUCLIDE_OF
 from REACTKDLib.core.files.dicom.writing import write_dataset
 from REACTKDLib.core.files.volumes import LPS_TO_RAS
 from REACTKDLib.core.images.case import Case
@@ -21,10 +22,10 @@ FOLDERS = {Modality.CT: "CT", Modality.FDG: "FDG", Modality.ACETATE: "ACETATE"}
 SEGMENTATION = "segmentation.dcm"
 _CLASSES = {"CT": "1.2.840.10008.5.1.4.1.1.2", "PT": "1.2.840.10008.5.1.4.1.1.128"}
 _DAY, _TIME = "20000101", "120000"  # no day of anybody's; the same patient gives the same files
-# tracer -> radiopharmaceutical, radionuclide, half-life in s
-_TRACERS: Mapping[Modality, tuple[tuple[str, str, str], tuple[str, str, str], float]] = {
-    Modality.FDG: (("35321007", "SCT", "Fluorodeoxyglucose F^18^"), ("77004003", "SCT", "^18^Fluorine"), 6586.2),
-    Modality.ACETATE: (("129513004", "SCT", "Acetate C^11^"), ("40565003", "SCT", "^11^Carbon"), 1221.8),
+# tracer -> radiopharmaceutical, radionuclide
+_TRACERS: Mapping[Modality, tuple[tuple[str, str, str], tuple[str, str, str]]] = {
+    Modality.FDG: (("35321007", "SCT", "Fluorodeoxyglucose F^18^"), ("77004003", "SCT", "^18^Fluorine")),
+    Modality.ACETATE: (("129513004", "SCT", "Acetate C^11^"), ("40565003", "SCT", "^11^Carbon")),
 }
 
 
@@ -108,8 +109,9 @@ def _common(patient_id: str, modality: Modality, kind: str, k: int) -> Any:
 
 
 def _describe_pet(dataset: Any, modality: Modality, k: int) -> None:
-    drug, nuclide, half_life = _TRACERS[modality]
+    drug, nuclide = _TRACERS[modality]
     info = need_pydicom().Dataset()
+    half_life = HALF_LIVES[NUCLIDE_OF[modality]]
     info.RadionuclideHalfLife, info.RadiopharmaceuticalStartTime, info.RadionuclideTotalDose = half_life, "110000", None
     info.RadiopharmaceuticalCodeSequence, info.RadionuclideCodeSequence = [_item(drug)], [_item(nuclide)]
     dataset.RadiopharmaceuticalInformationSequence = [info]

@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from REACTKDLib.core.errors import UsageError
-from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.regrid import mask_on_grid
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom.acquire import PhantomCase
@@ -16,7 +18,7 @@ from REACTKDLib.core.phantom.biology_shared import HETEROGENEITY, SharedLatents,
 from REACTKDLib.core.phantom.lattice import Lattice
 from REACTKDLib.core.phantom.lesion import Lesion
 from REACTKDLib.core.phantom.organs.grid_solid import GridSolid
-from REACTKDLib.core.phantom.patient import draw_lesions
+from REACTKDLib.core.phantom.patient import draw_lesions, grade_number
 from REACTKDLib.core.phantom.shapes import soft_inside
 from REACTKDLib.core.phantom.truth import shared_truth
 
@@ -33,10 +35,10 @@ class _Room:
     def __init__(self, liver: np.ndarray, there: np.ndarray, spacing: np.ndarray):
         from scipy.ndimage import distance_transform_edt
 
-        places = [np.flatnonzero(liver.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
-        if not all(map(len, places)):
+        found = bounding_box(liver)
+        if found is None:
             raise UsageError("The liver mask is empty; give the mask of the liver with --liver.")
-        box = tuple(slice(max(int(p[0]) - 1, 0), int(p[-1]) + 2) for p in places)
+        box = tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in found)
         sampling, low = spacing[::-1], np.array([s.start for s in box])
         depth = distance_transform_edt(liver[box], sampling=sampling)
         if there[box].any():
@@ -71,11 +73,7 @@ def draw_into(
     """
     if Modality.CT not in case.volumes:
         raise UsageError("Lesions are drawn into a CT; give one with --on.")
-    if isinstance(grade, str):
-        if grade not in GRADES:
-            raise UsageError(f"There is no grade {grade!r}; choose one of {', '.join(GRADES)}.")
-        grade = GRADES.index(grade)
-    latents, places = hybrid_latents(seed, grade, heterogeneity), np.random.default_rng([int(seed), 3, 1])
+    latents, places = hybrid_latents(seed, grade_number(grade), heterogeneity), np.random.default_rng([int(seed), 3, 1])
     ct = case.volumes[Modality.CT]
     if _ROOM not in case.derived:  # most of the work, and the same for all lesions of a scan
         case.derived[_ROOM] = _Room(case.liver, case.tumor, ct.spacing)
@@ -129,9 +127,10 @@ def _on_ct(ct: Volume, lesions: tuple[Lesion, ...]) -> tuple[np.ndarray, np.ndar
         added[box] += (offset - added[box]) * weight
         mask[box] |= inside > 0
     sigma = [ct.spacing[2] / np.sqrt(12), CT_BLUR_MM, CT_BLUR_MM] / ct.spacing[::-1]
-    ends = [np.flatnonzero(added.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
     reach = np.ceil(3.0 * sigma).astype(int) + 1  # of the blur: nothing changes beyond it
-    box = tuple(slice(max(e[0] - r, 0), e[-1] + r + 1) for e, r in zip(ends, reach, strict=True))
+    box = tuple(
+        slice(max(part.start - r, 0), part.stop + r) for part, r in zip(bounding_box(added != 0), reach, strict=True)
+    )
     new, changed = ct.array.copy(), ct.array[box] + gaussian_filter(added[box], sigma, truncate=3.0)
     if np.issubdtype(ct.array.dtype, np.integer):
         info = np.iinfo(ct.array.dtype)
@@ -143,9 +142,6 @@ def _on_ct(ct: Volume, lesions: tuple[Lesion, ...]) -> tuple[np.ndarray, np.ndar
 def _on_pet(case: Case, pet: Volume, lesions: tuple[Lesion, ...], tracer: str, local: np.ndarray) -> Volume:
     """The PET with the lesions' surplus over the liver's own median, in its own unit."""
     from scipy.ndimage import gaussian_filter
-
-    from REACTKDLib.core.images.grid import Grid
-    from REACTKDLib.core.images.regrid import mask_on_grid
 
     spared = mask_on_grid(case.liver & ~case.tumor, case.reference.ijk_to_ras, Grid(pet.shape, pet.ijk_to_ras))
     if not spared.any():

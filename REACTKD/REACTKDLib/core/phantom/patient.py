@@ -56,6 +56,15 @@ class Patient:
         return "shared" if isinstance(self.latents, SharedLatents) else "independent"
 
 
+def grade_number(grade: int | str | None) -> int | None:
+    """Return the place in `GRADES` of a grade given by its name or its place; None stays. Raises: UsageError."""
+    if isinstance(grade, str) and grade in GRADES:
+        return GRADES.index(grade)
+    if isinstance(grade, str) or grade not in (None, *range(len(GRADES))):
+        raise UsageError(f"There is no grade {grade!r}; choose one of {', '.join(GRADES)}.")
+    return None if grade is None else int(grade)
+
+
 def _place(rng: np.random.Generator, liver: Liver, radius: float, placed: list[Lesion], touch: bool) -> np.ndarray:
     """Find a center inside the liver; apart from the lesions already placed, or touching the last one.
 
@@ -169,10 +178,7 @@ def _drawn(
         raise UsageError(f"There is no phantom cohort {cohort!r}; choose one of {', '.join(COHORTS)}.")
     if biology not in BIOLOGIES:
         raise UsageError(f"There is no phantom biology {biology!r}; choose one of {', '.join(BIOLOGIES)}.")
-    if isinstance(grade, str):
-        if grade not in GRADES:
-            raise UsageError(f"There is no grade {grade!r}; choose one of {', '.join(GRADES)}.")
-        grade = GRADES.index(grade)
+    grade = grade_number(grade)
     if biology == "shared":
         # streams of their own, so that one seed is one body whatever its grade is
         rng, body = (np.random.default_rng([int(seed), COHORTS.index(cohort), 2, part]) for part in range(2))
@@ -184,7 +190,7 @@ def _drawn(
         raise UsageError("Lesions of the independent biology have no heterogeneity; leave it out, or choose shared.")
     rng = np.random.default_rng([int(seed), COHORTS.index(cohort)])
     drawn = draw_grade(rng, cohort)
-    grade = drawn if grade is None else int(grade)
+    grade = drawn if grade is None else grade
     return grade, draw_latents(rng, grade), rng
 
 

@@ -1,4 +1,4 @@
-"""Soft solids: signed depth (mm, positive inside) of simple bodies, and painting them into a field."""
+"""Soft solids: signed depth (mm, positive inside) of simple bodies, and the share of a voxel that lies in one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Ellipsoid:
-    """center and semi-axes in mm (x, y, z); `power` above 2 makes it boxier."""
+    """center and semi-axes in mm (x, y, z)."""
 
     center: tuple[float, float, float]
     axes: tuple[float, float, float]
@@ -78,9 +78,9 @@ def smooth_union(a: np.ndarray, b: np.ndarray, blend_mm: float) -> np.ndarray:
     return b + (a - b) * h + blend_mm * h * (1 - h)
 
 
-def soft_inside(depth: np.ndarray, edge_mm: float) -> np.ndarray:
-    """Share of a voxel that is inside, from the depth of its center and an edge of `edge_mm`."""
-    share = np.asarray(depth / edge_mm)
+def soft_inside(depth: np.ndarray, edge_mm: float, out: np.ndarray | None = None) -> np.ndarray:
+    """Share of a voxel that is inside, from the depth of its center and an edge of `edge_mm`. out: as of numpy."""
+    share = np.asarray(np.divide(depth, edge_mm, out=out))
     share += 0.5
     np.maximum(share, 0, out=share)
     return np.minimum(share, 1, out=share)

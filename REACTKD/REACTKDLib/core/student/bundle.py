@@ -163,7 +163,7 @@ class Bundle:
 
 
 def model_hash(folder: Path | str | None) -> str | None:
-    """Return the hash of a model's weights as its description tells it, at once; None where it tells none.
+    """Return the hash of a model's weights as its description states it, at once; None where it states none.
 
     folder: None for the shipped model.
     """

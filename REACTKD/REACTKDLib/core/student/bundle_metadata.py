@@ -39,24 +39,26 @@ def read_metadata(path: Path) -> dict[str, Any]:
     Raises: BundleMismatch when it is not JSON; BundleIncomplete when a key that the program reads is absent;
     BundleAltered when it carries its own hash and is another text.
     """
+    where = {"file": path.name, "name": path.parents[1].name}
     try:
         metadata = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:
-        raise BundleMismatch(_("{path} is not readable JSON; copy the model folder again."), path=path) from error
+        text = _("{file} in the model folder '{name}' is not readable JSON; copy the model folder again.")
+        raise BundleMismatch(text, **where) from error
     ours = metadata.get("reactkd") if isinstance(metadata, dict) else None
     if not isinstance(ours, dict):
-        raise BundleIncomplete(_("{path} has no 'reactkd' section; choose the folder of a REACTKD model."), path=path)
+        text = _("{file} in the model folder '{name}' has no 'reactkd' section; choose the folder of a REACTKD model.")
+        raise BundleIncomplete(text, **where)
     missing = [key for key in REQUIRED if key not in ours]
     if missing:
-        raise BundleIncomplete(
-            _("{path} lacks {keys} under 'reactkd'; copy the model folder again."), path=path, keys=", ".join(missing)
-        )
+        text = _("{file} in the model folder '{name}' lacks {keys} under 'reactkd'; copy the model folder again.")
+        raise BundleIncomplete(text, **where, keys=", ".join(missing))
     if HASH in ours and ours[HASH] != description_hash(metadata):
         text = _(
-            "{name} in the model folder is not the description that was saved with the model; copy "
-            "the model folder again."
+            "{file} in the model folder '{name}' is not the description that was saved with the model; copy the model "
+            "folder again."
         )
-        raise BundleAltered(text, name=path.name)
+        raise BundleAltered(text, **where)
     return metadata
 
 

@@ -161,7 +161,7 @@ def write_ensemble(folder: Path | str, members: Sequence[str]) -> Ensemble:
 
 
 def answer_hash(folder: Path | str | None) -> str | None:
-    """Return the hash that reports of this model folder carry, at once; None where it tells none.
+    """Return the hash that reports of this model folder carry, at once; None where it states none.
 
     folder: of a model or an ensemble; None for the shipped model.
     """
@@ -174,8 +174,9 @@ def answer_hash(folder: Path | str | None) -> str | None:
 
 
 def task_of(folder: Path | str | None) -> Task:
-    """Return the task of a model or an ensemble as its description tells it, at once; the built-in one where none is
-    told. folder: None for the shipped model. What is wrong with a model is raised when it is loaded.
+    """Return the task of a model or an ensemble as its description states it, at once; else the built-in one.
+
+    folder: None for the shipped model. What is wrong with a model is raised when it is loaded.
     """
     try:
         folder = Path(folder or shipped_bundle_folder())

@@ -11,12 +11,13 @@ from torch import Tensor
 from REACTKDLib.core.images.grid import Box
 from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.student.bands import N_BANDS
+from REACTKDLib.core.student.encoder import crop_levels
 
 LAGS = (1, 2, 3, 4, 6)
 N_SHELLS = 6
+QUANTILES = (0.03, 0.08, 0.2, 0.5, 0.8, 0.92)
 _EPS = 1e-4
 #: how many numbers a block gives per node and modality
-QUANTILES = (0.03, 0.08, 0.2, 0.5, 0.8, 0.92)
 BLOCK_SIZES = {"input": 2, "bands": 2 * N_BANDS, "shells": N_SHELLS + 2 + len(QUANTILES) + len(LAGS) + 1, "shape": 2}
 _RAMP = 0.3
 _NECROTIC = 1.0  # so far below its median, in units of the network's input (25 HU), a lesion counts as necrotic
@@ -62,8 +63,7 @@ def moments(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     flat, w = maps.flatten(1), weights.flatten(1)
     w = w / w.sum(dim=1, keepdim=True).clamp_min(1e-6)
     mean = w @ flat.T
-    center = mean[:1] if len(mean) == 1 else mean.mean(dim=0, keepdim=True)
-    shifted = flat - center.T
+    shifted = flat - mean.mean(dim=0, keepdim=True).T
     first = w @ shifted.T
     squares = shifted.square() if torch.is_grad_enabled() else shifted.square_()  # in place: maps are large
     variance = w @ squares.T - first.square()
@@ -190,10 +190,7 @@ def remembered_fused_nodes(levels: list[Tensor], masks: NodeMasks, spread: bool,
             own = masks.occupancy[1 + n]
             coarse = 2 ** (len(levels) - 1)  # boxes start on cells of the coarsest map
             box = [slice(s.start // coarse * coarse, -(-s.stop // coarse) * coarse) for s in smallest_box(own)]
-            parts = [
-                level[(slice(None), *(slice(s.start >> k, s.stop >> k) for s in box))] for k, level in enumerate(levels)
-            ]
-            return fused_nodes(parts, own[tuple(box)][None], spread)
+            return fused_nodes(crop_levels(levels, tuple(box)), own[tuple(box)][None], spread)
 
         rows.append(memo.of(("fused", masks.keys[n]), row))
     return torch.cat(rows)

@@ -167,7 +167,9 @@ def test_grade_can_be_asked_for_and_cohorts_differ():
 
 
 @pytest.mark.parametrize("call", [lambda: draw_patient(0, "bad"), lambda: draw_patient(0, cohort="none"),
-                                  lambda: acquire(draw_patient(0), "huge")])  # fmt: skip
+                                  lambda: acquire(draw_patient(0), "huge"),
+                                  *(lambda g=g, b=b: draw_patient(0, g, biology=b)
+                                    for g in (3, -1, 0.5) for b in ("shared", "independent"))])  # fmt: skip
 def test_wrong_words_are_refused(call):
     with pytest.raises(UsageError, match="choose one of"):
         call()

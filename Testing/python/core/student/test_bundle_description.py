@@ -163,8 +163,11 @@ def test_a_value_that_cannot_be_right_is_named_in_one_line(model, original, chan
 @pytest.mark.parametrize("content", ["[]", "null", "{}", '{"reactkd": 3}', "[" * 100_000, '{"reactkd": {}}', "\x00"])
 def test_a_description_that_is_none(model, content) -> None:
     (model / METADATA).write_text(content, encoding="utf-8")
-    with pytest.raises((BundleMismatch, BundleIncomplete)):
+    with pytest.raises(
+        (BundleMismatch, BundleIncomplete), match="metadata.json in the model folder 'model' "
+    ) as caught:
         Bundle.load(model)
+    assert str(model.parent) not in str(caught.value)
 
 
 def test_the_shipped_description_carries_its_hash() -> None:

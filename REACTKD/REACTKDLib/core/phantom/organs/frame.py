@@ -8,6 +8,7 @@ import numpy as np
 
 from REACTKDLib.core.phantom.lattice import Lattice
 from REACTKDLib.core.phantom.organs.grid_solid import FAR_MM, STEP_MM
+from REACTKDLib.core.phantom.shapes import smooth_union
 
 _LOW, _SHAPE = (-172.0, -124.0, -172.0), (84, 63, 87)
 _WAVES, _BEND_MM = 4, 4.0
@@ -129,10 +130,7 @@ def capsule(x, y, z, start, end, radius, flat: float = 1.0) -> np.ndarray:
 
 def join(a: np.ndarray, b: np.ndarray, blend: float = 0.0) -> np.ndarray:
     """Depth of the union, with the crease filled over `blend` mm."""
-    if not blend:
-        return np.maximum(a, b)
-    h = np.clip(0.5 + 0.5 * (a - b) / blend, 0, 1)
-    return b + (a - b) * h + blend * h * (1 - h)
+    return smooth_union(a, b, blend) if blend else np.maximum(a, b)
 
 
 def meet(a: np.ndarray, b: np.ndarray, blend: float) -> np.ndarray:

@@ -6,6 +6,7 @@ import numpy as np
 
 from REACTKDLib.core.phantom.organs.painter import Painter
 from REACTKDLib.core.phantom.organs.wall import DEEP_MM, Trunk
+from REACTKDLib.core.phantom.shapes import soft_inside
 
 _SKIN_MM = 2.0
 _ROUNDING_MM = 1e-2  # what is farther than this from an edge does not meet it in any slice, however it is rounded
@@ -58,14 +59,6 @@ def paint_trunk(painter: Painter, trunk: Trunk) -> tuple[tuple[slice, slice, sli
     return box, depth
 
 
-def _soften(depth: np.ndarray, edge: np.float32) -> np.ndarray:
-    """The share of a voxel that is inside, in place of its depth."""
-    depth /= edge
-    depth += np.float32(0.5)
-    np.maximum(depth, 0, out=depth)
-    return np.minimum(depth, 1, out=depth)
-
-
 class _Wall:
     """Skin, fat and muscle at places (n,) of a slice. steps: of the value at each boundary, from outside."""
 
@@ -84,15 +77,15 @@ class _Wall:
         np.subtract(value, np.float32(_SKIN_MM), out=part)
         at_seam = own[self.seam]
         between = self.seams * (at_seam > 0) * (at_seam - self.seam_wall < 0)
-        _soften(value, self.edge)
+        soft_inside(value, self.edge, out=value)
         value *= skin
         value += air
-        _soften(part, self.edge)
+        soft_inside(part, self.edge, out=part)
         part *= fat
         value += part
         inner = np.subtract(own, self.wall, out=part)
-        _soften(own, self.edge)
-        own -= _soften(inner, self.edge)
+        soft_inside(own, self.edge, out=own)
+        own -= soft_inside(inner, self.edge, out=inner)
         own *= muscle
         own[self.seam] += between
         value += own
@@ -149,7 +142,7 @@ class _Lung:
     def _blend(self, value: np.ndarray, kind: str, hu: float, depth: np.ndarray, step: np.ndarray) -> None:
         """Blend a tissue into values (n,). depth, step: (n,), overwritten."""
         np.subtract(np.float32(self.painter.value(kind, hu)), value, out=step)
-        step *= _soften(depth, self.edge)
+        step *= soft_inside(depth, self.edge, out=depth)
         value += step
 
 
