@@ -141,7 +141,7 @@ class Task:
         try:
             if path.stat().st_size > LARGEST_FILE:
                 raise ValueError("too large")
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = json.loads(path.read_bytes())  # with a mark of its encoding or without
         except (OSError, ValueError, RecursionError) as error:
             raise TaskNotValid(_("The task file is not readable JSON; correct it, or give another file.")) from error
         return cls.from_dict(data)

@@ -90,6 +90,12 @@ def test_a_file_that_is_none_is_refused(tmp_path):
         Task.read(tmp_path / "task.json")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_of_any_editor_is_read(tmp_path, encoding):
+    (tmp_path / "task.json").write_text(json.dumps(HCC_GRADE.to_dict()), encoding=encoding)
+    assert Task.read(tmp_path / "task.json") is HCC_GRADE
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

@@ -15,6 +15,7 @@ from REACTKDLib.core.text import tr as _
 MARK = b"PK\x03\x04"
 #: bytes of all parts of a workbook unpacked: a list of cases is far below, a file made to fill the memory is above
 MOST_UNPACKED = 256 << 20
+MOST_ROWS = 1 << 20  # the last row that a spreadsheet has; a file may name any, and each one before it would be made
 
 
 def sheets_of(data: bytes, role: str) -> dict[str, list[tuple[Any, ...]]]:
@@ -37,11 +38,7 @@ def sheets_of(data: bytes, role: str) -> dict[str, list[tuple[Any, ...]]]:
         if not too_large:
             book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
             shown = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
-            rows = {
-                sheet.title: [row for row in sheet.iter_rows(values_only=True) if row.count(None) < len(row)]
-                for sheet in shown
-            }
-            return {name: found for name, found in rows.items() if found}
+            return {sheet.title: rows for sheet in shown if (rows := _filled_rows(sheet))}
     except Exception as error:  # errors of zipfile, of XML and of openpyxl alike
         text = _("{role} is a workbook that cannot be opened; save it from the spreadsheet as 'CSV UTF-8'.")
         raise UsageError(text, role=sentence(role)) from error
@@ -61,6 +58,17 @@ def rows_of_workbook(data: bytes, role: str, needed: Collection[str]) -> list[li
         return sheets[names[0]] if names else []
     text = _("{role} has the sheets {names}, of which {count} have the columns {needed}; leave one that has.")
     raise UsageError(text, role=sentence(role), names=quoted(sheets), count=len(fitting), needed=quoted(needed))
+
+
+def _filled_rows(sheet: Any) -> list[tuple[Any, ...]]:
+    """The rows with any cell. Raises: ValueError for a row that no spreadsheet has."""
+    found = []
+    for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+        if number > MOST_ROWS:
+            raise ValueError(number)
+        if row.count(None) < len(row):
+            found.append(row)
+    return found
 
 
 def _text_of(cell: Any) -> str:

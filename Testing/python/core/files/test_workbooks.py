@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zipfile
 from datetime import date, datetime
 
 import pytest
@@ -61,3 +62,15 @@ def test_a_workbook_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch)
     monkeypatch.setattr("REACTKDLib.core.files.workbooks.MOST_UNPACKED", 100)
     with pytest.raises(UsageError, match="too large"):
         read_table(path, "the list", ("case",))
+
+
+def test_a_row_that_no_spreadsheet_has_is_refused_at_once(tmp_path):
+    path, damaged = write(tmp_path / "t.xlsx", one=[["case"], ["a"]]), tmp_path / "far.xlsx"
+    with zipfile.ZipFile(path) as parts, zipfile.ZipFile(damaged, "w") as out:
+        for name in parts.namelist():
+            data = parts.read(name)
+            if name.endswith("sheet1.xml"):
+                data = data.replace(b'r="2"', b'r="1000000000000"').replace(b'"A2"', b'"A1000000000000"')
+            out.writestr(name, data)
+    with pytest.raises(UsageError, match="cannot be opened"):
+        read_table(damaged, "the list", ("case",))
