@@ -63,11 +63,12 @@ def volume_of(image: Any, modality: Modality) -> Volume:
 
     Raises: what `raw_image` raises; NotHounsfield, NotPet, also for a `Volume` that states a unit of the other.
     """
-    role, is_ct = ROLES[modality], modality is Modality.CT
-    stated = image.unit if isinstance(image, Volume) else Unit.UNKNOWN
-    if stated is not Unit.UNKNOWN and is_ct != (stated is Unit.HU):
-        text = _("{role} is given as a volume in {unit}; check which image is which, or state its true unit.")
-        raise (NotHounsfield if is_ct else NotPet)(text, role=role, unit=stated.value)
+    role, stated = ROLES[modality], image.unit if isinstance(image, Volume) else Unit.UNKNOWN
+    text = _("{role} is given as a volume in {unit}; check which image is which, or state its true unit.")
+    if modality is Modality.CT and stated in (Unit.SUVBW, Unit.BQML):
+        raise NotHounsfield(text, role=role, unit=stated.value)
+    if modality is not Modality.CT and stated is Unit.HU:
+        raise NotPet(text, role=role, unit=stated.value)
     volume = as_modality(raw_image(image, role), modality, role)
     if stated is Unit.UNKNOWN:
         return volume

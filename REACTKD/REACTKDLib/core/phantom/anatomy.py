@@ -8,7 +8,8 @@ import numpy as np
 
 from REACTKDLib.core.phantom.shapes import Ellipsoid, Tube
 
-#: activity relative to the liver's, per tracer: (fdg, acetate)
+TRACERS = ("fdg", "acetate")
+#: activity relative to the liver's, for each of `TRACERS`
 UPTAKE = {
     "body": (0.35, 0.25),
     "fat": (0.15, 0.12),

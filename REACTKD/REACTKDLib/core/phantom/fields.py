@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from REACTKDLib.core.phantom.anatomy import UPTAKE
+from REACTKDLib.core.phantom.anatomy import TRACERS, UPTAKE
 from REACTKDLib.core.phantom.lattice import Lattice
 from REACTKDLib.core.phantom.organs.body import Body
 from REACTKDLib.core.phantom.patient import Patient
 from REACTKDLib.core.phantom.shapes import soft_inside
-
-_TRACERS = ("fdg", "acetate")
 
 
 def _paint(field: np.ndarray, lattice: Lattice, solid, value: float, edge_mm: float, within: np.ndarray | None = None):
@@ -79,7 +77,7 @@ def _first_ct(patient: Patient, lattice: Lattice, edge_mm: float) -> np.ndarray:
 
 def pet_field(patient: Patient, lattice: Lattice, tracer: str, edge_mm: float = 2.0) -> np.ndarray:
     """SUV without blur and noise, (D, H, W) float32. tracer: 'fdg' or 'acetate'."""
-    suv = patient.liver_suv[_TRACERS.index(tracer)]
+    suv = patient.liver_suv[TRACERS.index(tracer)]
     if isinstance(patient.anatomy, Body):
         field = patient.anatomy.paint_pet(lattice, edge_mm, patient.liver, tracer, suv)
     else:
@@ -93,7 +91,7 @@ def pet_field(patient: Patient, lattice: Lattice, tracer: str, edge_mm: float = 
 
 
 def _first_pet(patient: Patient, lattice: Lattice, tracer: str, edge_mm: float) -> np.ndarray:
-    index = _TRACERS.index(tracer)
+    index = TRACERS.index(tracer)
     suv = patient.liver_suv[index]
     values = {kind: pair[index] * suv for kind, pair in UPTAKE.items()} | {"air": 0.0}
     field = _surroundings(patient, lattice, values, edge_mm)

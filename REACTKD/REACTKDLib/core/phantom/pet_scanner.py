@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from REACTKDLib.core.phantom.anatomy import TRACERS
 from REACTKDLib.core.phantom.fields import pet_field
 from REACTKDLib.core.phantom.lattice import Lattice
 from REACTKDLib.core.phantom.organs.body import Body
@@ -53,7 +54,7 @@ def scan_pet(
     sigma = protocol.fwhm_mm / 2.3548 / lattice.spacing[::-1]
     field = gaussian_filter(field, sigma, mode="nearest", truncate=3.0)
     white = gaussian_filter(rng.standard_normal(field.shape, dtype=np.float32), 0.5, mode="wrap", truncate=3.0)
-    suv = patient.liver_suv[("fdg", "acetate").index(tracer)]
+    suv = patient.liver_suv[TRACERS.index(tracer)]
     sd = protocol.noise * np.sqrt(np.maximum(field, 0.02 * suv) * suv)
     return np.maximum(field + sd * white / white.std(), 0).astype(np.float32)
 

@@ -7,11 +7,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from REACTKDLib.core.phantom.anatomy import TRACERS
 from REACTKDLib.core.phantom.lattice import Lattice
 from REACTKDLib.core.phantom.organs.parts import UPTAKE, Layer, Part
 from REACTKDLib.core.phantom.shapes import Tube, soft_inside
-
-TRACERS = ("fdg", "acetate")
 
 
 @lru_cache

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from REACTKDLib.core.phantom.organs.grid_solid import GridSolid
 
-#: activity relative to the liver's, per tracer: (fdg, acetate)
+#: activity relative to the liver's, for each of `anatomy.TRACERS`
 UPTAKE = {
     "air": (0.0, 0.0),
     "gas": (0.05, 0.05),
