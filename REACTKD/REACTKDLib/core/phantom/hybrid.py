@@ -18,6 +18,7 @@ from REACTKDLib.core.phantom.biology_shared import HETEROGENEITY, SharedLatents,
 from REACTKDLib.core.phantom.lattice import Lattice
 from REACTKDLib.core.phantom.lesion import Lesion
 from REACTKDLib.core.phantom.organs.grid_solid import GridSolid
+from REACTKDLib.core.phantom.organs.liver_lobes import GridLiver
 from REACTKDLib.core.phantom.patient import draw_lesions, grade_number
 from REACTKDLib.core.phantom.shapes import soft_inside
 from REACTKDLib.core.phantom.truth import shared_truth
@@ -29,35 +30,28 @@ _TRIES = 12
 _ROOM = "room_for_lesions"  # of `Case.derived`
 
 
-class _Room:
-    """Where in a liver there is room, in mm along the CT's own axes: `depth` and `bounds` as of a phantom's liver."""
+def _room(liver: np.ndarray, there: np.ndarray, spacing: np.ndarray) -> GridLiver:
+    """Return where in a liver there is room, as a liver of its own, in mm along the CT's own axes.
 
-    def __init__(self, liver: np.ndarray, there: np.ndarray, spacing: np.ndarray):
-        from scipy.ndimage import distance_transform_edt
+    liver, there: bool (D, H, W), the whole liver and the lesions that are there. spacing: (3,) mm of i, j, k.
+    """
+    from scipy.ndimage import distance_transform_edt
 
-        found = bounding_box(liver)
-        if found is None:
-            raise UsageError("The liver mask is empty; give the mask of the liver with --liver.")
-        box = tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in found)
-        sampling, low = spacing[::-1], np.array([s.start for s in box])
-        depth = distance_transform_edt(liver[box], sampling=sampling)
-        if there[box].any():
-            depth = np.minimum(depth, distance_transform_edt(~there[box], sampling=sampling) - _KEEP_AWAY_MM)
-        step = np.maximum(np.floor(3.0 / sampling).astype(int), 1)
-        rough = depth[:: step[0], :: step[1], :: step[2]].astype(np.float32)
-        z, y, x = (
-            ((o + np.arange(n) * k) * s).astype(np.float32)
-            for o, n, k, s in zip(low, rough.shape, step, sampling, strict=True)
-        )
-        self.solid = GridSolid(Lattice(x, y, z), np.where(rough > 0, rough, np.float32(-8.0)))
-
-    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Low and high corner of the liver, mm."""
-        return self.solid.bounds()
-
-    def depth(self, x, y, z) -> np.ndarray:
-        """Depth below the surface of what is free, mm."""
-        return self.solid.depth(x, y, z)
+    found = bounding_box(liver)
+    if found is None:
+        raise UsageError("The liver mask is empty; give the mask of the liver with --liver.")
+    box = tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in found)
+    sampling, low = spacing[::-1], np.array([s.start for s in box])
+    depth = distance_transform_edt(liver[box], sampling=sampling)
+    if there[box].any():
+        depth = np.minimum(depth, distance_transform_edt(~there[box], sampling=sampling) - _KEEP_AWAY_MM)
+    step = np.maximum(np.floor(3.0 / sampling).astype(int), 1)
+    rough = depth[:: step[0], :: step[1], :: step[2]].astype(np.float32)
+    z, y, x = (
+        ((o + np.arange(n) * k) * s).astype(np.float32)
+        for o, n, k, s in zip(low, rough.shape, step, sampling, strict=True)
+    )
+    return GridLiver(GridSolid(Lattice(x, y, z), np.where(rough > 0, rough, np.float32(-8.0))), ())
 
 
 def draw_into(
@@ -76,7 +70,7 @@ def draw_into(
     latents, places = hybrid_latents(seed, grade_number(grade), heterogeneity), np.random.default_rng([int(seed), 3, 1])
     ct = case.volumes[Modality.CT]
     if _ROOM not in case.derived:  # most of the work, and the same for all lesions of a scan
-        case.derived[_ROOM] = _Room(case.liver, case.tumor, ct.spacing)
+        case.derived[_ROOM] = _room(case.liver, case.tumor, ct.spacing)
     lesions = _placed(latents, case.derived[_ROOM], places)
     local = ct.ijk_to_ras @ np.diag([*(1 / ct.spacing), 1.0])  # mm along the CT's axes, to RAS
     field, tumor = _on_ct(ct, lesions)
@@ -96,7 +90,7 @@ def hybrid_latents(seed: int, grade: int | None = None, heterogeneity: float = H
     return draw_shared(np.random.default_rng([int(seed), 3, 0]), heterogeneity, grade)
 
 
-def _placed(latents: SharedLatents, room: _Room, rng: np.random.Generator) -> tuple[Lesion, ...]:
+def _placed(latents: SharedLatents, room: GridLiver, rng: np.random.Generator) -> tuple[Lesion, ...]:
     """Lesions with room for each, smaller ones where it needs; apart from each other."""
     smaller = latents
     for _ in range(_TRIES):

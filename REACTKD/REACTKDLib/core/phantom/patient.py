@@ -87,7 +87,7 @@ def _place(rng: np.random.Generator, liver: Liver, radius: float, placed: list[L
     return candidates[np.argmax(np.minimum(gap, 10 * depth))]
 
 
-def draw_lesions(rng: np.random.Generator, latents: Latents | SharedLatents, liver: LiverShape) -> tuple[Lesion, ...]:
+def draw_lesions(rng: np.random.Generator, latents: Latents | SharedLatents, liver: Liver) -> tuple[Lesion, ...]:
     """Place the lesions. In the shared biology each has latents of its own and shows them as they are; in the other it
     carries the patient's with a small spread, alike for all grades.
     """
