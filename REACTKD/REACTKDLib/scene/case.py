@@ -11,17 +11,15 @@ import numpy as np
 import slicer
 
 from REACTKDLib.core.cases.open_case import NEUTRAL_ID, parts_findings
-from REACTKDLib.core.errors import EmptySegmentation, MaskOffImage, NoLiver, NoVolume
-from REACTKDLib.core.files.dicom.loaded_pet import understood
+from REACTKDLib.core.errors import EmptySegmentation, NoVolume
+from REACTKDLib.core.files.dicom.loaded_pet import loaded_image
 from REACTKDLib.core.files.recognition import Kind
 from REACTKDLib.core.files.segmentations import COLORS
-from REACTKDLib.core.findings import Finding, merged
+from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import bounding_box
-from REACTKDLib.core.images.hounsfield import check_hounsfield
-from REACTKDLib.core.images.pet_values import check_pet
-from REACTKDLib.core.images.volume import Unit, Volume
-from REACTKDLib.core.masks.lesions import DrawnMasks, lesion_map
+from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.masks.lesions import DrawnMasks, lesion_map, missing_organ
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
@@ -119,16 +117,8 @@ def read_masks(nodes: CaseNodes, choice: SegmentChoice) -> DrawnMasks:
     """
     liver = mask_on(nodes.segmentation, choice.livers, nodes.reference)
     if not liver.any():
-        if all(not segment_array(nodes.segmentation, segment_id)[0].any() for segment_id in choice.livers):
-            text = _("The {organ} segment is empty; draw the {organ}, or choose the segment that holds it.")
-            raise NoLiver(text, organ=choice.task.organ.name)
-        raise MaskOffImage(
-            _(
-                "The {organ} mask does not overlap the image; check that both belong to the same patient "
-                "and scan, and that both are under the transform they belong to."
-            ),
-            organ=choice.task.organ.name,
-        )
+        drawn = any(segment_array(nodes.segmentation, segment_id)[0].any() for segment_id in choice.livers)
+        raise missing_organ(drawn, choice.task)
     tumor = mask_on(nodes.segmentation, choice.tumors, nodes.reference)
     lesions, named = [], lesions_of(nodes.segmentation, choice)
     for segment_id in named if len(named) > 1 else ():
@@ -161,13 +151,8 @@ def _read_volume(node: Any, modality: Modality, reference: Any) -> tuple[Volume,
         volume = volume_from_node(node, role)
     else:
         volume = volume_in_frame_of(node, reference, role)
-    remarks = remarks_of(node, modality)
-    if modality is Modality.CT:
-        check_hounsfield(volume.array, role)
-        return volume.with_array(volume.array, Unit.HU), list(remarks)
-    check_pet(volume.array, role)
-    volume, more = understood(volume, stated_unit(node), files_of(node), modality)
-    return volume, list(merged(remarks, more))
+    files = [] if modality is Modality.CT else files_of(node)
+    return loaded_image(volume, stated_unit(node), files, modality, remarks_of(node, modality))
 
 
 def _distortion_findings(nodes: CaseNodes) -> Iterable[Finding]:

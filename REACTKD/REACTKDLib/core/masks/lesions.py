@@ -12,9 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from REACTKDLib.core.errors import MaskOffImage, NoLiver
 from REACTKDLib.core.images.grid import Box
 from REACTKDLib.core.images.neighbors import CONNECTED, HALF_OF_NEIGHBORS
 from REACTKDLib.core.masks.small_lesions import SMALLEST_LESION_ML
+from REACTKDLib.core.task import Task
+from REACTKDLib.core.text import tr as _
 
 SAME_SHARE = 0.5  # of the smaller of two segments that overlap: beyond it they show one lesion
 
@@ -25,6 +28,18 @@ class DrawnMasks(NamedTuple):
     liver: np.ndarray
     tumor: np.ndarray
     lesions: np.ndarray | None = None
+
+
+def missing_organ(drawn: bool, task: Task) -> NoLiver | MaskOffImage:
+    """Return the error for an organ without a voxel on its image. drawn: its segment has voxels, but elsewhere."""
+    if not drawn:
+        text = _("The {organ} segment is empty; draw the {organ}, or choose the segment that holds it.")
+        return NoLiver(text, organ=task.organ.name)
+    text = _(
+        "The {organ} mask does not overlap the image; check that both belong to the same patient and scan, and that "
+        "both are under the transform they belong to."
+    )
+    return MaskOffImage(text, organ=task.organ.name)
 
 
 def lesion_map(drawn: Iterable[tuple[Box, np.ndarray]], shape: tuple[int, int, int]) -> np.ndarray | None:

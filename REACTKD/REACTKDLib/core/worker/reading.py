@@ -7,20 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.errors import MaskOffImage, NoLiver
-from REACTKDLib.core.files.dicom.loaded_pet import understood
+from REACTKDLib.core.files.dicom.loaded_pet import loaded_image
 from REACTKDLib.core.files.segmentations import PlacedMask
-from REACTKDLib.core.findings import Finding, merged
+from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
-from REACTKDLib.core.images.hounsfield import check_hounsfield
-from REACTKDLib.core.images.pet_values import check_pet
 from REACTKDLib.core.images.regrid import laid_on_grid
 from REACTKDLib.core.images.volume import Unit, Volume
-from REACTKDLib.core.masks.lesions import DrawnMasks, lesion_map
+from REACTKDLib.core.masks.lesions import DrawnMasks, lesion_map, missing_organ
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
-from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.arrays import read_array, read_mask
 from REACTKDLib.core.worker.jobs import ImageFile, MaskFile, SegmentFile
 
@@ -50,15 +46,9 @@ def case_from_files(
 
 def read_image(folder: Path, image: ImageFile) -> tuple[Volume, list[Finding]]:
     """Return one image, checked to be what it is given as, and remarks; a PET becomes SUV where its files tell how."""
-    modality, stated, role = image.modality, image.unit, ROLES[image.modality]
-    unit = Unit.HU if modality is Modality.CT else stated or Unit.UNKNOWN
-    volume = Volume(read_array(folder / image.file), np.array(image.ijk_to_ras), unit, role)
-    if modality is Modality.CT:
-        check_hounsfield(volume.array, role)
-        return volume, image.remarks
-    check_pet(volume.array, role)
-    volume, more = understood(volume, stated, image.dicom, modality)
-    return volume, list(merged(image.remarks, more))
+    array, matrix = read_array(folder / image.file), np.array(image.ijk_to_ras)
+    volume = Volume(array, matrix, image.unit or Unit.UNKNOWN, ROLES[image.modality])
+    return loaded_image(volume, image.unit, image.dicom, image.modality, image.remarks)
 
 
 def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid, task: Task = HCC_GRADE) -> DrawnMasks:
@@ -76,17 +66,8 @@ def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid, task: 
         if mask.is_lesion:
             lesions.append((box, own[box]))
             union[mask.role][box] |= own[box]
-    if not drawn:
-        text = _("The {organ} segment is empty; draw the {organ}, or choose the segment that holds it.")
-        raise NoLiver(text, organ=task.organ.name)
     if not union["liver"].any():
-        raise MaskOffImage(
-            _(
-                "The {organ} mask does not overlap the image; check that both belong to the same patient "
-                "and scan, and that both are under the transform they belong to."
-            ),
-            organ=task.organ.name,
-        )
+        raise missing_organ(drawn, task)
     return DrawnMasks(union["liver"], union["tumor"], lesion_map(lesions, grid.shape))
 
 

@@ -1,4 +1,4 @@
-"""What the DICOM files behind a PET that somebody else has loaded say of its values and tracer.
+"""Images that another program has loaded, and what the DICOM files behind a PET say of its values and tracer.
 
 Slicer's own reader leaves a PET in the file's units (Bq/ml, counts) and states none; PETDICOMExtension multiplies it to
 SUV and says so. A PET may also have been multiplied by hand, cropped or resampled since. So a slice of it is
@@ -7,7 +7,8 @@ compared with its file: only what is still as stored is converted, and nothing i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from REACTKDLib.core.files.dicom.index import series_of_file
 from REACTKDLib.core.files.dicom.opened import opened
 from REACTKDLib.core.files.dicom.rescale import ONE_KIND, check_alike, rescale_of
 from REACTKDLib.core.files.dicom.series import plane_of
-from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.images.pet_values import in_own_unit
+from REACTKDLib.core.findings import Finding, merged
+from REACTKDLib.core.images.hounsfield import check_hounsfield
+from REACTKDLib.core.images.pet_values import check_pet, in_own_unit
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import tr as _
@@ -27,6 +29,24 @@ from REACTKDLib.core.text import tr as _
 ALIKE = 1e-3  # of the slice's largest value: readers round differently
 SAME_SUV = 0.02  # of a factor: rules for the scan time that differ by seconds
 _OF_EACH = ["AcquisitionDate", "AcquisitionTime", "RescaleSlope", "RescaleIntercept", *ONE_KIND["PT"]]
+
+
+def loaded_image(
+    volume: Volume, stated: Unit | None, files: Sequence[str], modality: Modality, remarks: Iterable[Finding] = ()
+) -> tuple[Volume, list[Finding]]:
+    """Return an image that another program has loaded, checked to be what it is given as, and what to say of it.
+
+    A CT is in HU, whatever is stated; of a PET see `understood`, for stated and files too. remarks: of that program.
+
+    Raises: NotHounsfield, NotPet; and what `understood` raises.
+    """
+    role = ROLES[modality]
+    if modality is Modality.CT:
+        check_hounsfield(volume.array, role)
+        return replace(volume, unit=Unit.HU), list(remarks)
+    check_pet(volume.array, role)
+    volume, more = understood(volume, stated, files, modality)
+    return volume, list(merged(remarks, more))
 
 
 def understood(
