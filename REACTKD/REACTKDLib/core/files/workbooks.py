@@ -62,6 +62,7 @@ def rows_of_workbook(data: bytes, role: str, needed: Collection[str]) -> list[li
 
 def _filled_rows(sheet: Any) -> list[tuple[Any, ...]]:
     """The rows with any cell. Raises: ValueError for a row that no spreadsheet has."""
+    sheet.reset_dimensions()  # as stated in the file they may be wrong, and what lies beyond them would be lost
     found = []
     for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
         if number > MOST_ROWS:

@@ -39,26 +39,26 @@ def read_metadata(path: Path) -> dict[str, Any]:
     Raises: BundleMismatch when it is not JSON; BundleIncomplete when a key that the program reads is absent;
     BundleAltered when it carries its own hash and is another text.
     """
-    where = {"file": path.name, "name": path.parents[1].name}
+    file, name = path.name, path.parents[1].name
     try:
         metadata = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:
         text = _("{file} in the model folder '{name}' is not readable JSON; copy the model folder again.")
-        raise BundleMismatch(text, **where) from error
+        raise BundleMismatch(text, file=file, name=name) from error
     ours = metadata.get("reactkd") if isinstance(metadata, dict) else None
     if not isinstance(ours, dict):
         text = _("{file} in the model folder '{name}' has no 'reactkd' section; choose the folder of a REACTKD model.")
-        raise BundleIncomplete(text, **where)
+        raise BundleIncomplete(text, file=file, name=name)
     missing = [key for key in REQUIRED if key not in ours]
     if missing:
         text = _("{file} in the model folder '{name}' lacks {keys} under 'reactkd'; copy the model folder again.")
-        raise BundleIncomplete(text, **where, keys=", ".join(missing))
+        raise BundleIncomplete(text, file=file, name=name, keys=", ".join(missing))
     if HASH in ours and ours[HASH] != description_hash(metadata):
         text = _(
             "{file} in the model folder '{name}' is not the description that was saved with the model; copy the model "
             "folder again."
         )
-        raise BundleAltered(text, **where)
+        raise BundleAltered(text, file=file, name=name)
     return metadata
 
 

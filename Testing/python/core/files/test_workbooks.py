@@ -64,13 +64,28 @@ def test_a_workbook_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch)
         read_table(path, "the list", ("case",))
 
 
-def test_a_row_that_no_spreadsheet_has_is_refused_at_once(tmp_path):
-    path, damaged = write(tmp_path / "t.xlsx", one=[["case"], ["a"]]), tmp_path / "far.xlsx"
-    with zipfile.ZipFile(path) as parts, zipfile.ZipFile(damaged, "w") as out:
+def changed(path, *changes):
+    """The workbook with the text of its first sheet changed."""
+    out = path.with_name("changed.xlsx")
+    with zipfile.ZipFile(path) as parts, zipfile.ZipFile(out, "w") as target:
         for name in parts.namelist():
             data = parts.read(name)
-            if name.endswith("sheet1.xml"):
-                data = data.replace(b'r="2"', b'r="1000000000000"').replace(b'"A2"', b'"A1000000000000"')
-            out.writestr(name, data)
+            for old, new in changes if name.endswith("sheet1.xml") else ():
+                assert old in data
+                data = data.replace(old, new)
+            target.writestr(name, data)
+    return out
+
+
+def test_a_row_that_no_spreadsheet_has_is_refused_at_once(tmp_path):
+    path = write(tmp_path / "t.xlsx", one=[["case"], ["a"]])
+    far = changed(path, (b'r="2"', b'r="1000000000000"'), (b'"A2"', b'"A1000000000000"'))
     with pytest.raises(UsageError, match="cannot be opened"):
-        read_table(damaged, "the list", ("case",))
+        read_table(far, "the list", ("case",))
+
+
+@pytest.mark.parametrize("stated", [b"A1", b"A1:A2", b"A1:XFD1048576"])
+def test_a_size_of_the_sheet_that_is_stated_wrongly_loses_nothing(tmp_path, stated):
+    path = write(tmp_path / "t.xlsx", one=[["case", "grade"], ["a", "G1"], [None, "G2"], ["b"]])
+    table = read_table(changed(path, (b'"A1:B4"', b'"' + stated + b'"')), "the list", ("case",))
+    assert [tuple(row.values()) for row in table.rows] == [("a", "G1"), ("", "G2"), ("b", "")]
