@@ -61,7 +61,7 @@ def rows_of_workbook(data: bytes, role: str, needed: Collection[str]) -> list[li
 
 
 def _filled_rows(sheet: Any) -> list[tuple[Any, ...]]:
-    """The rows with any cell. Raises: ValueError for a row that no spreadsheet has."""
+    """The rows with any cell, all of one length. Raises: ValueError for a row that no spreadsheet has."""
     sheet.reset_dimensions()  # as stated in the file they may be wrong, and what lies beyond them would be lost
     found = []
     for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
@@ -69,7 +69,8 @@ def _filled_rows(sheet: Any) -> list[tuple[Any, ...]]:
             raise ValueError(number)
         if row.count(None) < len(row):
             found.append(row)
-    return found
+    widest = max(map(len, found), default=0)
+    return [(*row, *[None] * (widest - len(row))) for row in found]
 
 
 def _text_of(cell: Any) -> str:
