@@ -45,6 +45,7 @@ class PanelContext:
     nodes: the input nodes (`CaseNodes`) of the case at hand, or None while they make no case; then `problem` says why.
     choice: its liver and tumor segments, or None.
     stored: the answer of an earlier sitting that is on the screen, or None.
+    masks_on_show: the user's masks are seen beside the answer, while the place of a finding in them is looked at.
     message: a fault outside the grading, one sentence (the grading's own is `controller.error`).
     suspended: the scene is closing or the panel is going; nothing is shown, and nothing may be added to the scene.
 
@@ -62,6 +63,7 @@ class PanelContext:
         self.problem = ""
         self.message = ""
         self.stored: StoredAnswer | None = None
+        self.masks_on_show = False
         self.suspended = False
         self._graded_with: tuple | None = None
         self._task: tuple | None = None

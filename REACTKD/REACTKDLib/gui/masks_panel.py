@@ -78,7 +78,16 @@ class MasksPanel(Section):
             self.checker.check(self.context.nodes, self.context.choice)
 
     def on_show(self, finding: Finding) -> None:
-        """Jump to the place of a finding."""
+        """Jump to the place of a finding, and show the masks that it is about: the answer does not show them."""
+        self._show_masks(True)
+        self._go_to(finding)
+
+    def _show_masks(self, on: bool) -> None:
+        if self.context.masks_on_show is not on:
+            self.context.masks_on_show = on
+            self.context.changed()
+
+    def _go_to(self, finding: Finding) -> None:
         self._current = finding
         self._mark_current()
         if self.context.nodes is not None and finding.location_ras is not None:
@@ -95,7 +104,8 @@ class MasksPanel(Section):
     def on_fix(self, finding: Finding) -> None:
         """Propose a copy with the fix, and go there."""
         self.box.changes.remember_views()
-        self.on_show(finding)
+        self._show_masks(False)  # the copy is seen in their place
+        self._go_to(finding)
         if self.context.nodes is not None:
             self.fixer.propose(self.context.nodes, self.context.choice, finding)
 
@@ -104,6 +114,7 @@ class MasksPanel(Section):
         nodes, choice = self.context.nodes, self.context.choice
         if nodes is not None and choice.tumors:
             self.box.changes.remember_views()
+            self._show_masks(False)
             self.fixer.split(nodes, choice)
 
     def on_masks_replaced(self, choice: SegmentChoice) -> None:

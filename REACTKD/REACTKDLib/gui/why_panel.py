@@ -64,6 +64,8 @@ class WhyPanel(Section):
             return
         place = report.regions[index].centroid_ras_mm
         if place is not None:
+            self.context.masks_on_show = False
+            self._show_own_segments()
             show_case(self.context.nodes)
             jump_to(self.context.nodes.reference, place)
 
@@ -147,6 +149,7 @@ class WhyPanel(Section):
         if report is not None and self._tabled is report:
             return  # what was taken out stays out
         self._tabled = report
+        self.context.masks_on_show = False
         if report is None:
             self.ui.regionTable.setRowCount(0)
             return
@@ -237,7 +240,8 @@ class WhyPanel(Section):
         state = self.context.state
         self.ui.segmentsCheckBox.checked = state.own_segments
         self.ui.segmentsCheckBox.enabled = state.segmentation is not None
-        hidden = self._entered and not state.own_segments and self.context.outputs is not None
+        wanted = state.own_segments or self.context.masks_on_show
+        hidden = self._entered and not wanted and self.context.outputs is not None
         self._own_segments.hide(state.segmentation) if hidden else self._own_segments.restore()
 
     # lifecycle

@@ -12,6 +12,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
 from REACTKDLib.core.reports.share_words import direction_words, explained
+from support.edits import mask_of, paint
 from support.panel_steps import GRADE_S, grade, probabilities, toggle_box
 
 
@@ -160,7 +161,14 @@ def test_what_is_drawn_can_be_switched(user: Any, graded: Any, context: Any) -> 
 def test_the_users_segments_step_aside_and_come_back(application: Any, user: Any, nodes: Any) -> None:
     display = nodes.segmentation.GetDisplayNode()
     assert display.GetVisibility()
+    stray = np.zeros_like(mask_of(nodes.segmentation, "Tumor", nodes.reference))
+    stray[2:5, 4:9, 4:9] = True
+    paint(nodes.segmentation, "Tumor", stray, nodes.reference)
     grade(user)
+    assert not display.GetVisibility()
+    user.click("findingShowButton0")  # the lesion outside the liver is in no region of the answer
+    assert display.GetVisibility()
+    user.click_cell("regionTable", [row[0] for row in user.rows("regionTable")].index("Lesion 1"))
     assert not display.GetVisibility()
     user.click("segmentsCheckBox")
     assert display.GetVisibility()
