@@ -139,6 +139,9 @@ def print_report(report: GradeReport) -> None:
         numbers = [row.volume_ml, row.weight, *map(contribution.get, classes), row.deletion_effect, row.share]
         cells = ["" if n is None else f"{n:.1f}" if i == 0 else f"{n:.3f}" for i, n in enumerate(numbers)]
         print(row.name.ljust(wide) + row.kind.ljust(12) + "".join(cell.rjust(10) for cell in cells))
+    if classes:
+        print(f"{classes[0]} to {classes[-1]}: what a region adds to the logit of each grade.", end=" ")
+        print("left out, share: parts of the probability of the grade.")
     print("\n" + "\n".join(explained(report)))
     for finding in report.findings:
         print(f"{finding.severity}: {finding.message}")
