@@ -12,6 +12,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.reports.report import GradeReport, ReportRegion
+from REACTKDLib.core.text import sentence
 from REACTKDLib.scene.overlay import Overlay
 from REACTKDLib.scene.result import GradeResult, rows_with_regions
 from REACTKDLib.scene.segments import LABELMAP
@@ -83,7 +84,8 @@ def write_liver_outline(node: Any, result: GradeResult, reference: Any) -> None:
     node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
     node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
     segment = slicer.vtkSegment()
-    segment.SetName(_("{organ} outline").format(organ=translated(result.report.task.organ.title)))
+    organ = sentence(translated(result.report.task.organ.name))  # its title names segments, and is in no language
+    segment.SetName(_("{organ} outline").format(organ=organ))
     segment.AddRepresentation(LABELMAP, _label_image(result.regions, whole=True))
     data.AddSegment(segment, _OUTLINE)
     node.EndModify(hold)
