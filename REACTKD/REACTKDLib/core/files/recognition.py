@@ -205,8 +205,8 @@ def _all_tumors(candidates: Sequence[Candidate], found: list[int], task: Task) -
             "it; say which segment is the {lesion} ({option} NAME or LABEL on the command line), or "
             "rename it."
         )
-        named = {"lesion": task.lesion.name, "organ": task.organ.name, "option": task.option("tumor")}
-        raise AmbiguousSegment(text, kinds=quoted(unclear), **named)
+        lesion, option = task.lesion.name, task.option("tumor")
+        raise AmbiguousSegment(text, kinds=quoted(unclear), lesion=lesion, organ=task.organ.name, option=option)
     return tuple(found)
 
 
@@ -266,8 +266,8 @@ def _of_parts(candidates: Sequence[Candidate], parts: dict[int, LiverPart], task
         "The {organ} is drawn in parts, {segments}, without the segments {missing}; draw these "
         "or the whole {organ}, or name all parts that there are ({option} on the command line)."
     )
-    named = {"segments": quoted(candidates[i].name for i in sure), "option": task.option("liver")}
-    raise NoLiver(text, **named, missing=missing, organ=task.organ.name)
+    named, option = quoted(candidates[i].name for i in sure), task.option("liver")
+    raise NoLiver(text, segments=named, missing=missing, organ=task.organ.name, option=option)
 
 
 def _listed(candidates: Sequence[Candidate]) -> str:

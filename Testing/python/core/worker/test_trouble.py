@@ -183,7 +183,7 @@ def test_torch_is_missing(make, case, model, tmp_path):
     one_sentence(event.message)
 
 
-@pytest.mark.parametrize("blocks", [0, 3], ids=["for its replies", "for its arrays"])
+@pytest.mark.parametrize("blocks", [0, 6], ids=["for its replies", "for its arrays"])
 def test_the_worker_finds_no_room(make, case, model, tmp_path, blocks):
     limited = script(tmp_path / "limited", f'ulimit -f {blocks}\nexec {sys.executable} "$@"')
     client = make(python=limited)
