@@ -21,10 +21,11 @@ T = TypeVar("T")
 def content_key(recipe: str | Mapping[str, Any]) -> str:
     """SHA-256 (hex) of everything that a result depends on: its input's hash, every setting, and a format's version.
 
-    recipe: a text, or what JSON can hold; other values count as their text.
+    recipe: a text, which may hold the name of a file that is no Unicode, or what JSON can hold; other values count as
+    their text.
     """
     text = recipe if isinstance(recipe, str) else json.dumps(recipe, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True)

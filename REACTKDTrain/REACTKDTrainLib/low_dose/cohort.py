@@ -27,7 +27,7 @@ TEST_SEEDS = (9001, 9002, 9003)
 
 def case_seed(seed: int, case_id: str) -> int:
     """Seed of one case: two patients never share a noise pattern, and a case keeps its own in any cohort."""
-    digest = hashlib.sha256(case_id.encode("utf-8")).digest()
+    digest = hashlib.sha256(case_id.encode("utf-8", "surrogatepass")).digest()
     return int(np.random.SeedSequence((seed, int.from_bytes(digest[:8], "little"))).generate_state(1)[0])
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, combinations
 
 import torch
 from torch import Tensor
 
-from REACTKDLib.core.modality import subset_name
+from REACTKDLib.core.modality import subset_name, subsets_of
 from REACTKDTrainLib.data.limits import limit_of
 from REACTKDTrainLib.nodes.table import NodeTable
 
@@ -41,7 +40,7 @@ class PosteriorTargets:
             raise ValueError("only digital phantoms have an exact posterior; leave it out for patients")
         order = tuple(modalities)
         found = {}
-        for subset in chain.from_iterable(combinations(order, n) for n in range(1, len(order) + 1)):
+        for subset in subsets_of(order):
             number = sum(1 << order.index(m) for m in subset)
             found[number] = torch.from_numpy(limit_of(table.latents, subset_name(subset))).float()
         empty = torch.full_like(next(iter(found.values())), float("nan"))

@@ -15,7 +15,7 @@ import torch
 def seed_of(*what: object) -> int:
     """A seed in [0, 2^62) from names and numbers."""
     text = "\0".join(str(w) for w in what)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 2
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "little") >> 2
 
 
 def generator_of(*what: object) -> torch.Generator:

@@ -22,6 +22,7 @@ def test_a_key_is_of_the_whole_recipe_in_any_order(recipe: dict, more: str) -> N
     key = content_key(recipe)
     assert key == content_key(dict(reversed(recipe.items()))) and len(key) == 64
     assert key != content_key({**recipe, "another": more})
+    assert content_key(f"{more}\ud800") != content_key(more)  # half a surrogate, as names of files may hold
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".pt"])
