@@ -174,12 +174,12 @@ class Review:
         """Take over what another window wrote; return whether that was anything. Costs one look at the file."""
         if self._newer or stamp_of(self.path) == self._stamp:
             return False
-        before = dict(self._records)
-        self._take(self._read())
+        before, read = dict(self._records), self._read()
+        self._take(read)
         self._look_again()
         if self._damaged is not None:
             self.flush()
-        elif not (self._unreadable or self._newer or self.unsaved):
+        elif read is not None and not self.unsaved:
             self.problem = ""
         return self._records != before
 
