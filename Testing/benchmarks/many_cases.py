@@ -55,7 +55,11 @@ def main() -> None:
         root = options.work or Path(folder)
         command = prepare(root, options.cases, options.jobs)
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
-        watch(process, root, options.cases, 60 * options.minutes)
+        try:
+            watch(process, root, options.cases, 60 * options.minutes)
+        finally:
+            process.terminate()
+            process.wait()
         looks = [json.loads(line) for line in (root / LOOKS).read_text(encoding="utf-8").splitlines()]
         rows = (root / "out" / RESULTS).read_text(encoding="utf-8").count("\n") - 1
     print(json.dumps(numbers(looks, rows, options.jobs), indent=1))
@@ -99,10 +103,7 @@ def watch(process: subprocess.Popen, root: Path, cases: int, most_s: float) -> N
             look |= {"wall": time.monotonic() - start, "mb": memory / 1e6, "piece": fixed_work()}
             stream.write(json.dumps(look) + "\n")
             stream.flush()
-    if process.poll() is None:
-        process.terminate()
-        process.wait()
-    elif process.returncode:
+    if process.poll():
         raise SystemExit("The batch failed.")
 
 

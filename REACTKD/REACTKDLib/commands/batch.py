@@ -134,6 +134,8 @@ def _graded(
                     table.add(places[case.job.case], row)
                     pace(kept=KEPT in row)
             except KeyboardInterrupt:
+                if not table.rows:
+                    raise
                 done = f"{len(table.rows)} of {plural(len(cases), 'case')}"
                 text = f"Stopped; the rows of {done} are in {RESULTS}, and the same command goes on from there."
                 raise KeyboardInterrupt(text) from None
@@ -150,6 +152,8 @@ class _Pace:
     def __init__(self, cases: Sequence[BatchCase], jobs: int, progress: Progress) -> None:
         self._cases, self._jobs, self._progress = len(cases), jobs, progress
         self._new = sum(not case.before for case in cases)
+        if self._new < self._cases:
+            progress.say(f"{self._cases - self._new} of them were graded before; those that have not changed are kept.")
         self._done = self._graded = 0
         self._left = TimeLeft()
         self._left(0.0)
@@ -173,4 +177,5 @@ class _Pace:
         """The first estimate, of what the first cases took; the bar shows what is left."""
         whole = (time.monotonic() - self._start) * self._new / self._graded
         if whole > SHORT_S and self._graded < self._new:
-            self._progress.say(f"They take about {duration(whole)}, by the first {plural(self._graded, 'case')}.")
+            first = "the first" if self._graded == 1 else f"the first {self._graded}"
+            self._progress.say(f"They take about {duration(whole)}, as {first} did.")

@@ -95,7 +95,7 @@ def _methods(options: argparse.Namespace) -> None:
     compared = compare_runs.ComparedMethods(
         options.cohort, options.external, options.output, options.config, options.folds, ",".join(options.map)
     )
-    with display_for(sys.stdout, "lines") as on_progress:
+    with display_for(sys.stderr, "lines") as on_progress:
         text = compare_runs.page(compared.run(on_progress))
     if options.page:
         fill_page(options.page, GROUP, {"methods": text})
