@@ -48,7 +48,7 @@ def test_it_lies_on_the_reference_inside_the_regions(case, grader):
     assert drawn.shape == case.reference.shape and np.array_equal(drawn.ijk_to_ras, case.reference.ijk_to_ras)
     assert drawn.array.dtype == np.float32 and drawn.array.min() == 0 and drawn.array.max() == 1
     assert not drawn.array[~case.liver].any()
-    assert result.voxel_map_scale > 0 and f"{result.voxel_map_scale:.3g}" in drawn.name
+    assert result.voxel_map_scale > 0
     assert result.voxel_map.array is drawn.array  # drawn once
 
 
