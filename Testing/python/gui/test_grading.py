@@ -258,7 +258,7 @@ def test_several_models_answer_as_one(user: Any, nodes: Any, context: Any, small
     hint, details = user.text("whyHintLabel"), user.text("regionDetailsLabel")
     assert "of 2; over all" in hint and "Weight" in details and "Adds to" not in details
     assert not context.other_model
-    assert report.grades is None and "cases like its own" not in user.text("detailsLabel")
+    assert report.grades is None and "cases like those the model was tested on" not in user.text("detailsLabel")
 
 
 def test_a_model_says_which_grades_it_cannot_rule_out(user: Any, nodes: Any, context: Any, tmp_path: Any) -> None:
@@ -272,7 +272,7 @@ def test_a_model_says_which_grades_it_cannot_rule_out(user: Any, nodes: Any, con
     context.use_bundle(tmp_path / "model")
     grade(user)
     assert user.text("detailsLabel").startswith(
-        "Not ruled out: well, moderate, poor. In 90 % of cases like its own such a list holds the true grade. "
-        "Computed from CT"
+        "Not ruled out: well, moderate, poor. In 90 % of cases like those the model was tested on, such a list holds "
+        "the true grade. Computed from CT"
     )
     user.screenshot("graded-with-a-set", of="window")

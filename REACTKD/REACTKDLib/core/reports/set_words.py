@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 def set_words(report: GradeReport, grade_words: Callable[[str], str] = str) -> str:
     """Return the grades that cannot be ruled out, and how often such a list is right; "" where the model has no sets.
 
-    grade_words: how a grade is written. 'Cases like its own': nothing is promised for other scanners or patients.
+    grade_words: how a grade is written. 'Like those the model was tested on': nothing is promised for other scanners or
+    patients.
     """
     if report.grades is None:
         return ""
     names = ", ".join(grade_words(name) for name in report.grades)
     share = f"{100 * report.grades_coverage:.0f}"
-    text = _("Not ruled out: {grades}. In {share} % of cases like its own such a list holds the true grade.")
+    text = _(
+        "Not ruled out: {grades}. In {share} % of cases like those the model was tested on, such a list holds the true grade."
+    )
     return text.format(share=share, grades=names)
