@@ -98,9 +98,9 @@ def test_move_that_fails_half_way_is_undone(tmp_path, monkeypatch):
     assert (target / "a").read_text() == "old a"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_from_outside(number, case_folder, bundle_folder, tmp_path):
-    """The stop arrives while the case is graded: exit status 2, one sentence, an empty place."""
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 2)])
+def test_stopped_from_outside(number, status, case_folder, bundle_folder, tmp_path):
+    """The stop arrives while the case is graded: the exit status, one sentence, an empty place."""
     script = (
         "import sys, time\n"
         "from REACTKDLib import __main__ as program\n"
@@ -121,7 +121,7 @@ def test_stopped_from_outside(number, case_folder, bundle_folder, tmp_path):
     process.send_signal(number)
     _, error = process.communicate(timeout=20)
     assert time.monotonic() - started < 5
-    assert process.returncode == 2
+    assert process.returncode == status
     assert error.startswith("Stopped") and error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
