@@ -16,27 +16,50 @@ def bootstrap_weights(
     several grades belongs to the stratum of just these grades, so a grade that is there is in every draw. The same
     grades, patients and seed give the same weights: comparisons are paired.
 
-    Raises: UsageError for fewer than one draw, and for names that are not one per case.
+    Raises: UsageError for fewer than one draw, and see `strata`.
+    """
+    if draws < 1:
+        raise UsageError(f"A bootstrap needs at least one draw, not {draws}.")
+    patient, stratum = strata(grades, patients)
+    rng = np.random.default_rng(seed)
+    counts = np.zeros((draws, len(stratum)), dtype=np.int32)
+    for s in range(stratum.max(initial=-1) + 1):
+        own = np.flatnonzero(stratum == s)
+        counts[:, own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), size=draws)
+    return counts[:, patient]
+
+
+def strata(grades: np.ndarray, patients: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the number of each case's patient (n,), and of each patient the number of its stratum.
+
+    Patients of the same grades are a stratum. Raises: UsageError for names that are not one per case.
     """
     grades = np.asarray(grades)
     names = np.arange(len(grades)) if patients is None else np.asarray(patients)
     if names.shape != grades.shape:
         raise UsageError(f"There are {len(grades)} grades; give one patient for each, not {names.shape}.")
-    if draws < 1:
-        raise UsageError(f"A bootstrap needs at least one draw, not {draws}.")
     _, patient = np.unique(names, return_inverse=True)
     _, grade = np.unique(grades, return_inverse=True)
     has_grade = np.zeros((patient.max(initial=-1) + 1, grade.max(initial=-1) + 1), dtype=bool)
     has_grade[patient, grade] = True
     _, stratum = np.unique(has_grade, axis=0, return_inverse=True)
-    stratum = stratum.ravel()  # some releases of NumPy return a column
+    return patient, stratum.ravel()  # some releases of NumPy return a column
 
-    rng = np.random.default_rng(seed)
-    counts = np.zeros((draws, len(has_grade)), dtype=np.int32)
+
+def linear_error(influence: np.ndarray, grades: np.ndarray, patients: np.ndarray | None = None) -> float:
+    """Standard error of a statistic under `bootstrap_weights`, without drawing: that of the sum of its influences.
+
+    influence: (n,), how much each case moves the statistic, such as `auc.macro_auc_influence`. Each stratum's sum over
+    its k patients varies by k / (k - 1) times the sum of squares about their mean; a patient alone in its stratum is in
+    every draw. Not a number where an influence is none. Raises: UsageError, see `strata`.
+    """
+    patient, stratum = strata(grades, patients)
+    of_patient = np.bincount(patient, weights=influence, minlength=len(stratum))
+    variance = 0.0
     for s in range(stratum.max(initial=-1) + 1):
-        own = np.flatnonzero(stratum == s)
-        counts[:, own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), size=draws)
-    return counts[:, patient]
+        own = of_patient[stratum == s]
+        variance += float(np.square(own - own.mean()).sum()) * len(own) / max(len(own) - 1, 1)
+    return float(np.sqrt(variance))
 
 
 def crossed_weights(grades: np.ndarray, places: int, draws: int = 2000, seed: int = 0) -> np.ndarray:

@@ -1,8 +1,7 @@
 """Variance of an AUC, and the test of two AUCs on the same cases, without resampling (DeLong et al. 1988).
 
-The placements come from ranks, O(n log n), after Sun and Xu (2014). Cases are taken as independent: where patients have
-several cases, the bootstrap over patients is the one to believe. DeLong covers one class against the rest; the macro
-mean over classes is left to `intervals`.
+Cases are taken as independent: where patients have several cases, the bootstrap over patients is the one to believe.
+DeLong covers one class against the rest; the macro mean over classes is left to `intervals`.
 """
 
 from __future__ import annotations
@@ -10,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import norm, rankdata
+from scipy.stats import norm
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grades import GRADES
+from REACTKDTrainLib.evaluation.auc import components
 from REACTKDTrainLib.evaluation.checks import ROUNDING, checked, checked_binary
 
 _REACH = float(norm.ppf(0.975))  # of a 95 % interval, in standard errors
 
 
 def placements(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Structural components of an AUC: each positive's share of negatives below it, each negative's of positives above.
-
-    positive: (n,) bool; score: (n,). Returns (positives,) and (negatives,), ties counting one half; both have the AUC
-    for their mean.
+    """`auc.components` of checked outcomes and scores, (n,) each.
 
     Raises: UsageError, see `checked_binary`, and for fewer than two cases on either side.
     """
@@ -31,8 +28,7 @@ def placements(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.
     m, n = int(positive.sum()), int((~positive).sum())
     if min(m, n) < 2:
         raise UsageError(f"DeLong's variance needs two cases on either side, not {m} and {n}; use more cases.")
-    among_all, own, others = rankdata(score), rankdata(score[positive]), rankdata(score[~positive])
-    return (among_all[positive] - own) / n, 1 - (among_all[~positive] - others) / m
+    return components(positive, score)
 
 
 def delong_test(positive: np.ndarray, a: np.ndarray, b: np.ndarray) -> dict:

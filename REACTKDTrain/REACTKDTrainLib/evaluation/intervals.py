@@ -8,8 +8,8 @@ import numpy as np
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grades import GRADES
-from REACTKDTrainLib.evaluation.auc import class_aucs
-from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95
+from REACTKDTrainLib.evaluation.auc import class_aucs, macro_auc, macro_auc_influence
+from REACTKDTrainLib.evaluation.bootstrap import bootstrap_weights, interval95, linear_error
 from REACTKDTrainLib.evaluation.checks import ROUNDING, checked, number_or_none
 
 
@@ -51,11 +51,12 @@ def auc_difference_over_runs(
 
     a, b: (runs, n, 3), the answers of models trained on different subsets (or from different seeds), run r of a paired
     with run r of b, all to the same n cases. The question is "another subset, other patients", so two variances of the
-    mean are added: that over runs, cases held fixed, and that over patients, runs held fixed, by the stratified
-    bootstrap. The interval is Student's, with the degrees of freedom of the sum (Satterthwaite 1946), since a handful
-    of runs says little of their spread: measured with two models alike, it covered 0 in 93 to 96 % of 300 repetitions
-    from 3 runs on (91 % with 2), where percentiles of runs and cases drawn together (Owen 2007) went down to 86 %. What
-    run and case do together is in both variances, so it errs on the wide side.
+    mean are added: that over runs, cases held fixed, and that over patients within their grade, runs held fixed, to
+    first order (`linear_error`), which is what the stratified bootstrap comes to. The interval is Student's, with the
+    degrees of freedom of the sum (Satterthwaite 1946), since a handful of runs says little of their spread: measured
+    with two models alike, it covered 0 in 93 to 96 % of 300 repetitions from 3 runs on (91 % with 2), where percentiles
+    of runs and cases drawn together (Owen 2007) went down to 86 %. What run and case do together is in both variances,
+    so it errs on the wide side.
 
     subsets: which training subset each run is of, (runs,); runs of one subset (its seeds) are averaged first and count
     as one. None: each has its own. shared: the share of their patients that two subsets have in common, on average over
@@ -66,8 +67,8 @@ def auc_difference_over_runs(
 
     Returns 'difference', 'interval95', two-sided 'p', 'of_each_run' (values), 'standard_error_runs',
     'standard_error_cases', 'runs', 'subsets', 'shared', 'cases', 'draws'. One subset, or several of the same patients,
-    say nothing of others: 'standard_error_runs' is None, and interval and p are those of `paired_auc_difference`. All
-    are None where a grade is missing.
+    say nothing of others: 'standard_error_runs' is None, and interval and p are those of `paired_auc_difference`, which
+    alone takes `draws` and `seed`. All are None where a grade is missing.
 
     Raises: UsageError for shapes that do not fit and a share outside 0 to 1, see `checked` and `bootstrap_weights`.
     """
@@ -78,21 +79,28 @@ def auc_difference_over_runs(
         raise UsageError(f"Runs are compared as two alike (runs, cases, 3), not {a.shape} and {b.shape}.")
     pairs = [(checked(grades, left)[1], checked(grades, right)[1]) for left, right in zip(a, b)]
     grades, runs = np.asarray(grades, dtype=np.int64), len(pairs)
-    weights = bootstrap_weights(grades, patients, draws, seed)
-    each = np.array([class_aucs(grades, left).mean() - class_aucs(grades, right).mean() for left, right in pairs])
+    each = np.array([macro_auc(grades, left) - macro_auc(grades, right) for left, right in pairs])
     share = _shares(runs, subsets)
-    spread = sum(
-        _macro(grades, left, weights) * w - _macro(grades, right, weights) * w
-        for w, (left, right) in zip(share.sum(0), pairs)
-    )
+    weight = share.sum(0)
     of_subset = share @ each * len(share)
-    found = _estimate(float(of_subset.mean()), spread)
-    del found["share_of_draws_above_0"]  # of cases alone
-    of_runs, of_cases = _error_of_mean(of_subset, shared), spread.std()
+    difference = float(of_subset.mean())
+    influence = sum(
+        w * (macro_auc_influence(grades, left) - macro_auc_influence(grades, right))
+        for w, (left, right) in zip(weight, pairs)
+    )
+    of_runs, of_cases = _error_of_mean(of_subset, shared), linear_error(influence, grades, patients)
     if np.isfinite(of_runs + of_cases):
         held = len(grades) if patients is None else len(np.unique(patients))
-        found |= _student(found["difference"], (of_runs, of_cases), (len(of_subset) - 1, max(held - 1, 1)))
+        found = _student(difference, (of_runs, of_cases), (len(of_subset) - 1, max(held - 1, 1)))
+    else:
+        drawn = bootstrap_weights(grades, patients, draws, seed)
+        spread = sum(
+            w * (_macro(grades, left, drawn) - _macro(grades, right, drawn)) for w, (left, right) in zip(weight, pairs)
+        )
+        found = _estimate(difference, spread)
+        del found["share_of_draws_above_0"]  # of cases alone
     return {
+        "difference": number_or_none(difference),
         **found,
         "of_each_run": [number_or_none(v) for v in each],
         "standard_error_runs": number_or_none(of_runs),

@@ -44,6 +44,7 @@ HIDDEN = 48  # width of region embeddings, the student's and the teachers'
 #: numbers of the cohort 'large'; those of the tests were asked nothing before this edition of the study
 FIRST = {"test": 500_000, "validation": 2000, "pool": 2500}
 TEACHERS = ("same", "large")
+LEAST = 10  # phantoms for validation and for the test
 _LOGITS = (0.7, 0.35, 1.4, 2.8, 0.15, 5.6, 0.07, 11.0, 22.0, 0.03)
 _FEATURE = (1.0, 0.3, 0.1, 3.0, 0.03, 10.0, 0.01, 30.0, 0.003, 100.0)
 #: what each method's trials are, the published weights or ours first; as many for a method of three weights as of one
@@ -104,8 +105,6 @@ class NodeStudy:
         out = {name: [phantom_case("large", n, self.size, **drawn) for n in own] for name, own in numbers.items()}
         if self.ready:
             out = {name: [c for c in cases if self.store.path(c).exists()] for name, cases in out.items()}
-            if min(len(out["test"]), len(out["validation"])) < 10 or len(out["pool"]) < min(self.config.sizes):
-                raise UsageError("Too few node files are there; leave out --ready, so that they are made.")
         return out
 
     @property
@@ -114,7 +113,13 @@ class NodeStudy:
         return tuple(n for n in self.config.sizes if n <= len(self.cases["pool"]))
 
     def prepare(self, on_progress: OnProgress = no_progress) -> None:
-        """Make the node files that are not there."""
+        """Make the node files that are not there. Raises: UsageError where with `ready` too few are there."""
+        own = {name: len(cases) for name, cases in self.cases.items()}
+        if self.ready and (min(own["test"], own["validation"]) < LEAST or own["pool"] < min(self.config.sizes)):
+            raise UsageError(
+                f"The biology {self.arm.name} has too few node files; leave out --ready, so that they are made, or "
+                "name those that have enough (--arm)."
+            )
         missing = [c for cases in self.cases.values() for c in cases if not self.store.path(c).exists()]
         prepare_cases(missing, self.store.make, self.engine, on_progress)
 
@@ -232,6 +237,10 @@ class NodeStudy:
                     make = partial(self._run, method, teacher, size, number, choice)
                     out.append(Run("nodes", f"{method}/{teacher}/{size}", number, 0, recipe, make, size**0.3))
         return out
+
+    def begun(self, files: RunFiles) -> bool:
+        """Whether a run on a training subset is there: without one there is nothing to show, and to draw for it."""
+        return any(files.done(run) for run in self.runs(files))
 
     def teacher_runs(self) -> list[Run]:
         """Answers of the teacher of the pool itself on the test phantoms."""

@@ -53,8 +53,6 @@ KINDS = {
     "external": ("teachers", "external"),
 }
 FORMAT = "reactkd-study/1"
-#: of the bootstrap of test phantoms on the level of nodes, of which the spread alone is used: it is known to 3 % then
-NODE_DRAWS = 500
 ELSEWHERE_S = 1.0  # between two looks at runs that another process does
 
 
@@ -218,14 +216,14 @@ class Study:
             out["ablation"] = ablation_table(self.volumes, self.files, self.runs_of("ablation"))
         if self._started("external"):
             out["external"] = external_table(self.outside, self.files, self.runs_of("external"))
-        draws = min(self.preset.draws, NODE_DRAWS)
         for name, levels in (("nodes", self.nodes), ("map", self.around)) if self._started("nodes") else ():
-            found = {level.arm.name: node_table(level, self.files, level.runs(self.files), draws) for level in levels}
-            out[name] = {arm: table for arm, table in found.items() if any(t["auc"] for t in table["sizes"].values())}
-        if self._started("nodes"):
-            runs = {level.arm.name: [*level.teacher_runs(), *level.runs(self.files)] for level in self.nodes}
-            named = {level.arm.name: named_table(level, self.files, runs[level.arm.name]) for level in self.nodes}
-            out["deciding"] = {arm: found for arm, found in named.items() if found is not None}
+            begun = [level for level in levels if level.begun(self.files)]
+            tables = {lv.arm.name: node_table(lv, self.files, lv.runs(self.files), self.preset.draws) for lv in begun}
+            out[name] = tables
+            if name == "nodes":
+                runs = {lv.arm.name: [*lv.teacher_runs(), *lv.runs(self.files)] for lv in begun}
+                named = {lv.arm.name: named_table(lv, self.files, runs[lv.arm.name]) for lv in begun}
+                out["deciding"] = {arm: found for arm, found in named.items() if found is not None}
         return out
 
     def _started(self, part: str) -> bool:

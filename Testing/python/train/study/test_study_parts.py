@@ -333,5 +333,19 @@ def test_runs_of_one_arm_are_some_of_those_of_all(tmp_path):
 
 def test_node_files_that_are_too_few_are_told(tmp_path):
     level = NodeStudy(preset_of("smoke").nodes, tmp_path, "tiny", ready=True)
-    with pytest.raises(UsageError, match="leave out --ready"):
-        _ = level.cases
+    with pytest.raises(UsageError, match="The biology shared has too few node files; leave out --ready"):
+        level.prepare()
+
+
+def test_tables_of_one_biology_draw_nothing_for_another(tmp_path):
+    """They once drew every phantom of every biology before they showed the runs of the one that was done."""
+    smoke = preset_of("smoke")
+    few = replace(smoke.nodes, test=3, validation=3, pool=6, sizes=(6,), subsets=1, methods=("none",), trials=1)
+    tiny = replace(smoke, nodes=replace(few, steps=1, variants=0))
+    Study(tiny, tmp_path, arms=("shared",)).run(["nodes"])
+    files = sorted(tmp_path.rglob("*.npz"))
+    for ready in (False, True):
+        results = Study(tiny, tmp_path, ready=ready).write()
+        assert list(results["nodes"]) == ["shared"] and results["map"] == {}
+        assert results["nodes"]["shared"]["cases"] == {"test": 3, "validation": 3, "pool": 6}
+        assert sorted(tmp_path.rglob("*.npz")) == files
