@@ -200,7 +200,7 @@ class MasksPanel(Section):
             return _("Masks are checked when the case is graded, or here before that.")
         if self.checker.findings is None and self.context.outdated:
             return _("Before the last change:") if shown else _("Not checked since the last change.")
-        return _("Worth a look:") if shown else _("The checks found nothing wrong with the masks.")
+        return _("Please look at these:") if shown else _("The checks found nothing wrong with the masks.")
 
     def _message(self) -> str:
         for runner in (self.fixer, self.checker):

@@ -43,7 +43,7 @@ def ct_windows(task: Task = HCC_GRADE) -> tuple[NamedWindow, ...]:
 
 def pet_windows(unit: Unit) -> tuple[NamedWindow, ...]:
     """Return the choices for a PET: SUV windows only where its values are SUV."""
-    automatic = NamedWindow(AUTOMATIC, _("Usual"))
+    automatic = NamedWindow(AUTOMATIC, _("Automatic"))
     if unit is not Unit.SUVBW:
         return (automatic,)
     named = (NamedWindow(key, _("SUV 0 to {highest}").format(highest=f"{top:g}")) for key, top in SUV_WINDOWS.items())

@@ -157,9 +157,10 @@ class NodeTable:
             _stacked(sets, n, lambda r: r.masks.matches),
         )
 
-    def pick(self, index: Tensor | Sequence[int]) -> NodeTable:
-        """The cases of `index`, in its order."""
-        index = torch.as_tensor(index, dtype=torch.long)
+    def pick(self, index: Tensor | Sequence[int] | Sequence[bool]) -> NodeTable:
+        """The cases of `index`, in its order: places, or a mask (n,) of bool."""
+        index = torch.as_tensor(index)
+        index = torch.nonzero(index)[:, 0] if index.dtype == torch.bool else index.long()
         chosen = index.tolist()
         return replace(
             self,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from REACTKDLib.core.student.monai_files import USE
+from REACTKDLib.core.text import plural
 from REACTKDTrainLib.results.tables import difference_cell, markdown, value_cell
 from REACTKDTrainLib.study.deciding import deciding_table
 
@@ -193,8 +194,9 @@ def _deciding_section(evaluation: Mapping) -> str:
     if not found:
         return ""
     return (
-        f"\nThe grade is that of the worst lesion. In {found['cases']} livers with several, what the student says of\n"
-        f"its regions names that lesion so often (95 % bootstrap over patients):\n\n{named_table(evaluation)}\n"
+        f"\nThe grade is that of the worst lesion. In {plural(found['cases'], 'liver')} with several, what the\n"
+        "student says of its regions names that lesion so often (95 % bootstrap over patients):\n\n"
+        f"{named_table(evaluation)}\n"
     )
 
 

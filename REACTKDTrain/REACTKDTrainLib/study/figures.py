@@ -58,7 +58,7 @@ def draw_figures(study, results: Mapping, caption: str) -> None:
 
 
 def _answers(folds: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Pooled answers on CT, and the same at the temperature of each fold's inner cases ('calibrated')."""
+    """Pooled answers on CT, and the same at the temperature of each fold's validation cases ('calibrated')."""
     found = []
     for fold in folds:
         logits, inner = (
@@ -94,12 +94,12 @@ def _decisions(figure, shown: Mapping[str, dict], draws: int) -> None:
     top = max(max(c["net_benefit"]) for c in found["models"].values())
     axis.set(ylim=(-0.1, max(top * 1.3, 0.1)), xlabel="threshold probability", ylabel="net benefit")
     axis.legend(frameon=False, fontsize=8)
-    axis.set_title("Poor versus rest, CT alone, recalibrated on inner cases", fontsize=11)
+    axis.set_title("Poor versus rest, CT alone, recalibrated on validation cases", fontsize=11)
 
 
 def _calibration(figure, shown: Mapping[str, dict]) -> None:
     axes = figure.subplots(1, 2, sharey=True)
-    for axis, key, title in zip(axes, ("p", "calibrated"), ("as trained", "recalibrated on inner cases"), strict=True):
+    for axis, key, title in zip(axes, ("p", "calibrated"), ("as trained", "recalibrated on validation"), strict=True):
         curves = {label_of(m): reliability_curve(*top_label(found["grade"], found[key])) for m, found in shown.items()}
         draw_reliability(axis, curves, title)
     axes[0].set_ylabel("how often it was right")

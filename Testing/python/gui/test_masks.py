@@ -50,7 +50,7 @@ def test_masks_are_checked_before_anything_is_graded(user: Any, faulty: Any, wid
     there = slicer.mrmlScene.GetNumberOfNodes()
     check(user)
     user.open_section("masksSection")
-    assert user.text("masksSummaryLabel") == "Worth a look:"
+    assert user.text("masksSummaryLabel") == "Please look at these:"
     assert not user.sees("gradeLabel") and slicer.mrmlScene.GetNumberOfNodes() == there
     user.screenshot("masks-checked")
     row = stray_row(user)

@@ -48,6 +48,8 @@ def test_a_table_holds_what_the_cases_hold():
             assert int(table.rows[variant, row].sum()) == len(regions)
             assert torch.equal(table.fixed["fdg"][variant, row, : len(regions)], regions.fixed["fdg"])
             assert not table.fixed["fdg"][variant, row, len(regions) :].any()
+    by_mask = table.pick([n in (1, 4) for n in range(len(table))])  # once read as places 0 and 1
+    assert by_mask.ids == table.pick([1, 4]).ids
     some = table.pick([4, 1])
     assert some.ids == ("case-4", "case-1") and torch.equal(some.fixed["ct"][:, 0], table.fixed["ct"][:, 4])
 
