@@ -16,6 +16,8 @@ from REACTKDTrainLib.training.config import DataConfig, StageConfig, TrainingCon
 BIOLOGY = "shared"
 HEADLINE = ("none", "kd", "react-kd")
 ON_NODES = (*HEADLINE, "react-kd-scores")
+#: of the paper's rivals those that compare embeddings or logits, not maps: the level of nodes has none
+RIVALS_ON_NODES = ("crd", "awmt")
 #: a method that is added is compared too
 COMPARED = METHODS
 WITH_LOGITS = ("at+kd", "mskd+kd", "cwd+kd", "crd+kd", "ifvd+kd")
@@ -126,15 +128,16 @@ def _cpu() -> Preset:
         teacher_stage=StageConfig(epochs=1, batch=4, lr=1e-3),
         student_stage=StageConfig(epochs=1, batch=8, lr=1e-3),
     )
-    nodes = NodeConfig(2000, 300, 1300, trials=10, trial_subsets=3)
+    nodes = NodeConfig(2000, 300, 1300, methods=(*ON_NODES, *RIVALS_ON_NODES), trials=10, trial_subsets=3)
     return Preset("cpu", training, nodes, _around(nodes, 500), external=48)
 
 
 def _around(nodes: NodeConfig, test: int) -> NodeConfig:
-    """Of the map: the smallest size alone, fewer test phantoms and trials, since each h is drawn anew."""
-    return replace(
-        nodes, test=test, sizes=nodes.sizes[:1], trials=min(nodes.trials, 5), variants=min(nodes.variants, 1)
-    )
+    """Of the map: the smallest size and its own methods alone, fewer test phantoms and trials, since each h is drawn
+    anew.
+    """
+    few = {"trials": min(nodes.trials, 5), "variants": min(nodes.variants, 1)}
+    return replace(nodes, test=test, sizes=nodes.sizes[:1], methods=ON_NODES, **few)
 
 
 def _quick() -> Preset:
@@ -161,6 +164,6 @@ def _gpu() -> Preset:
         TrainingConfig(), data=DataConfig(views=4, mask_variants=3), teacher=TeacherConfig(checkpoint=True)
     )
     nodes = NodeConfig(
-        2000, 300, 2700, subsets=40, methods=(*ON_NODES, "crd", "awmt"), steps=400, trials=10, trial_subsets=5
+        2000, 300, 2700, subsets=40, methods=(*ON_NODES, *RIVALS_ON_NODES), steps=400, trials=10, trial_subsets=5
     )
     return Preset("gpu", training, nodes, _around(nodes, 2000), methods=(*COMPARED, *WITH_LOGITS), seeds=5)

@@ -20,12 +20,14 @@ from REACTKDTrainLib.nodes.naming import WAYS
 from REACTKDTrainLib.study.deciding import asked_of, deciding_result
 from REACTKDTrainLib.study.external import ExternalStudy
 from REACTKDTrainLib.study.nodes import TEACHERS, NodeStudy, at_edge
+from REACTKDTrainLib.study.presets import ON_NODES
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.study.volumes import ABLATIONS, VolumeStudy, ablation_name
 
 LIMIT = "Bayes limit"
 OURS, RIVAL, SCORES = "react-kd", "kd", "react-kd-scores"
-#: what is compared on the level of nodes: the primary comparison first, then the secondary one
+#: what is compared on the level of nodes: the primary comparison first, then the secondary one; other methods that the
+#: study has there stand after them, against logits
 PAIRS = ((OURS, RIVAL), (SCORES, RIVAL), (RIVAL, "none"), (OURS, "none"), (SCORES, "none"))
 
 
@@ -113,9 +115,9 @@ def node_table(level: NodeStudy, files: RunFiles, runs: Sequence[Run], draws: in
             row: {c: [macro_auc(grades, f[f"p_{c}"]) for f in found.values() if f"p_{c}" in f] for c in columns}
             for row, found in own.items()
         }
-        pairs = {}
+        pairs, others = {}, [m for m in level.config.methods if m not in ON_NODES]
         for teacher in TEACHERS:
-            for a, b in PAIRS:
+            for a, b in (*PAIRS, *((m, RIVAL) for m in others)):
                 left, right = f"{a}/{teacher}", f"{b}/{teacher}" if b != "none" else "none/same"
                 if left in own and right in own:
                     pairs[f"{left} - {right}"] = {

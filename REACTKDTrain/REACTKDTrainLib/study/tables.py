@@ -12,6 +12,7 @@ from REACTKDTrainLib.nodes.naming import WAYS
 from REACTKDTrainLib.results.tables import Table, difference_cell, p_cell, value_cell
 from REACTKDTrainLib.study.deciding import CHANCE, deciding_table, whole_table
 from REACTKDTrainLib.study.deciding import LIMIT as DECIDING_LIMIT
+from REACTKDTrainLib.study.presets import ON_NODES
 from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL, SCORES, label_of
 
 HEADINGS = {
@@ -137,7 +138,7 @@ def _primary(nodes: Mapping) -> Table:
             left, right = (part.split("/") for part in name.split(" - "))
             label = f"{label_of(left[0])} - {label_of(right[0])}"
             teacher = {"same": "same patients", "large": "whole pool"}[left[1]]
-            first = right[0] == RIVAL  # the comparisons that were named before the study was run
+            first = right[0] == RIVAL and left[0] in ON_NODES  # those that were named before the study was run
             ct = found["ct"]
             rows.append(
                 [

@@ -20,6 +20,8 @@ from REACTKDLib.core.shard import Shard
 from REACTKDTrainLib.__main__ import main
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.data.limits import latents_of, limit_of
+from REACTKDTrainLib.distillation.config import DistillationConfig
+from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.metrics import summarize, summarize_seeds
 from REACTKDTrainLib.nodes.table import NodeTable
@@ -148,7 +150,10 @@ def test_the_design_has_what_the_primary_comparison_needs():
     for name in ("cpu", "gpu"):
         nodes = preset_of(name).nodes
         assert nodes.test >= 2000 and nodes.subsets >= 20 and nodes.sizes == (65, 97, 260)
-        assert set(nodes.methods) >= {"none", "kd", "react-kd", "react-kd-scores"}
+        assert set(nodes.methods) == {"none", "kd", "react-kd", "react-kd-scores", "crd", "awmt"}
+        assert set(preset_of(name).around.methods) == {"none", "kd", "react-kd", "react-kd-scores"}
+        for method in nodes.methods:
+            assert not make_distiller(method, DistillationConfig(), 48, 48).needs_maps
         assert FIRST["test"] >= 500_000  # asked nothing before
         assert nodes.pool >= nodes.subsets * nodes.sizes[0]  # no two subsets of the decision share a patient
 
