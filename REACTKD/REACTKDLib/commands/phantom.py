@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from REACTKDLib.commands.arguments import add_output_argument
 from REACTKDLib.commands.progress import Progress
 from REACTKDLib.commands.staging import all_or_nothing
+from REACTKDLib.core.console import writable
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grades import GRADES
 
@@ -86,6 +88,7 @@ def run(arguments: argparse.Namespace) -> None:
         progress(0.5, "writing")
         default_id = f"PHANTOM-{arguments.grade.upper()}-{arguments.seed}"
         write_phantom(phantom, folder, (arguments.patient_id or default_id) if arguments.dicom else None)
+    _say_wrote("a digital patient", arguments)
 
 
 def _draw_on_scan(arguments: argparse.Namespace) -> None:
@@ -112,6 +115,11 @@ def _draw_on_scan(arguments: argparse.Namespace) -> None:
         phantom = draw_into(case, arguments.seed, arguments.grade, h)
         progress(0.7, "writing")
         write_phantom(phantom, folder)
+    _say_wrote("the scan with drawn lesions", arguments)
+
+
+def _say_wrote(what: str, arguments: argparse.Namespace) -> None:
+    print(writable(f"Wrote {what}, grade {arguments.grade}, into {arguments.output}.", sys.stdout))
 
 
 def write_phantom(phantom: PhantomCase, folder: Path, dicom_id: str | None = None) -> None:

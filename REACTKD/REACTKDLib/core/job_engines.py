@@ -117,7 +117,7 @@ class Executing:
             distributed = importlib.import_module("distributed")
         except ImportError as error:
             raise PackagesMissing(
-                _("A Dask cluster needs the package distributed; install it with 'pip install reactkd[dask]'.")
+                _("A Dask cluster needs the package distributed; install it with 'pip install distributed'.")
             ) from error
         try:
             self._client = distributed.Client(self._engine.dask, timeout=self._engine.connect_s, set_as_default=False)

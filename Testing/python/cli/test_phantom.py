@@ -61,8 +61,9 @@ def test_files_hold_the_phantom(phantom_folder):
         assert np.allclose(read.volumes[modality].ijk_to_ras, volume.ijk_to_ras, atol=2e-3)
 
 
-def test_same_seed_same_bytes(phantom_folder, tmp_path):
+def test_same_seed_same_bytes(phantom_folder, tmp_path, capsys):
     assert main(["phantom", "--grade", "poor", "--seed", "11", "--size", "small", "--output", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"Wrote a digital patient, grade poor, into {tmp_path}.\n"
     for path in phantom_folder.iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
@@ -83,7 +84,9 @@ def test_lesions_into_a_scan(phantom_folder, tmp_path, capsys):
     assert (read.tumor & ~before.tumor).any() and not (before.tumor & ~read.tumor).any()
     for wrong in (images, masks, [*images, *masks, "--dicom"], [*images, *masks, "--biology", "independent"]):
         assert main([*command, *wrong]) == 2
-    assert "Traceback" not in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert said.out == f"Wrote the scan with drawn lesions, grade well, into {tmp_path / 'out'}.\n"
+    assert "Traceback" not in said.err
 
 
 def prepared(folder, output, *more):

@@ -1,4 +1,4 @@
-"""Workbooks of spreadsheets (.xlsx) as rows of texts, by openpyxl, an extra: `pip install reactkd[cohorts]`."""
+"""Workbooks of spreadsheets (.xlsx) as rows of texts, by openpyxl, of the extra `cohorts`."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def sheets_of(data: bytes, role: str) -> dict[str, list[tuple[Any, ...]]]:
         from openpyxl import load_workbook
     except ImportError as error:
         text = _(
-            '{role} is a workbook, which needs the package openpyxl; install it with "pip install '
-            "'reactkd[cohorts]'\", or save it from the spreadsheet as 'CSV UTF-8'."
+            "{role} is a workbook, which needs the package openpyxl; install it with: pip install openpyxl, or save it "
+            "from the spreadsheet as 'CSV UTF-8'."
         )
         raise PackagesMissing(text, role=sentence(role)) from error
     try:

@@ -50,10 +50,10 @@ def test_the_sheet_is_the_one_that_has_the_columns(tmp_path):
     assert read_table(write(tmp_path / "empty.xlsx", first=[]), "the table", ("case",)).columns == ()
 
 
-def test_without_the_package_the_sentence_names_the_extra(tmp_path, monkeypatch):
+def test_without_the_package_the_sentence_names_it(tmp_path, monkeypatch):
     path = write(tmp_path / "t.xlsx", one=[["case"]])
     monkeypatch.setitem(sys.modules, "openpyxl", None)
-    with pytest.raises(PackagesMissing, match=r"pip install 'reactkd\[cohorts\]'"):
+    with pytest.raises(PackagesMissing, match="install it with: pip install openpyxl, or save it"):
         read_table(path, "the list", ("case",))
 
 
