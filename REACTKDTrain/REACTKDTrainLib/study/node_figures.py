@@ -39,25 +39,34 @@ def draw_primary(figure, nodes: Mapping) -> None:
 def draw_map(figure, entries: Sequence[Mapping]) -> None:
     """Gain over logits alone by the heterogeneity of the lesions; the independent biology stands at the right.
 
-    entries: of `tables.map_of`. Bars: 95 % over subsets and cases.
+    entries: of `tables.map_of`; drawn phantoms have hollow marks. Bars: 95 % over subsets and cases.
     """
     axes = np.atleast_1d(figure.subplots(1, 2, sharey=True))
-    at = [entry["h"] if entry["h"] is not None else 1.1 for entry in entries]
+    ticks = {
+        (1.1 if e["h"] is None else e["h"]): "independent\nbiology" if e["h"] is None else f"{e['h']:g}"
+        for e in entries
+    }
     for axis, (teacher, title) in zip(axes, _TEACHERS, strict=True):
         axis.axhline(0, color="0.7", linewidth=0.8)
         for shift, color, method in ((-0.015, COLORS[0], OURS), (0.015, COLORS[1], SCORES)):
-            own = [(x, e["gains"][method, teacher]) for x, e in zip(at, entries) if (method, teacher) in e["gains"]]
-            if not own:
-                continue
-            x = np.array([x for x, _ in own])
-            y = np.array([found["difference"] for _, found in own])
-            low, high = np.array([found["interval95"] for _, found in own]).T
             label = f"{label_of(method)} - {label_of(RIVAL)}"
-            bars = {"yerr": [y - low, high - y], "color": color, "marker": "s", "capsize": 4}
-            shared = x <= 1
-            axis.errorbar(x + shift, y, **bars, linestyle="none", label=label)
-            axis.plot(x[shared] + shift, y[shared], color=color, linewidth=0.8)
-        axis.set_xticks(at, ["independent\nbiology" if e["h"] is None else f"{e['h']:g}" for e in entries])
+            for drawn in (False, True):
+                own = [e for e in entries if e["drawn"] == drawn and (method, teacher) in e["gains"]]
+                if own:
+                    look = {"mfc": "white", "label": f"{label}, drawn phantoms"} if drawn else {"label": label}
+                    _gains(axis, own, (method, teacher), shift + 0.04 * drawn, color, look)
+        axis.set_xticks(list(ticks), list(ticks.values()))
         axis.set(xlabel="heterogeneity h of the lesions (shared biology)", title=f"teacher of {title}")
     axes[0].set_ylabel("macro AUC on CT: gain over logits alone")
     axes[1].legend(frameon=False, fontsize=8)
+
+
+def _gains(axis, entries: Sequence[Mapping], key: tuple[str, str], shift: float, color: str, look: Mapping) -> None:
+    """Marks with bars, and a line through those of the shared biology."""
+    found = [entry["gains"][key] for entry in entries]
+    x = np.array([1.1 if entry["h"] is None else entry["h"] for entry in entries])
+    y = np.array([gain["difference"] for gain in found])
+    low, high = np.array([gain["interval95"] for gain in found]).T
+    axis.errorbar(x + shift, y, [y - low, high - y], color=color, marker="s", capsize=4, linestyle="none", **look)
+    if len(entries) > 2:
+        axis.plot(x[x <= 1] + shift, y[x <= 1], color=color, linewidth=0.8)

@@ -36,6 +36,7 @@ from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import targets_of
 from REACTKDTrainLib.nodes.train import Recipe, predict, train_student, train_teacher
 from REACTKDTrainLib.study.presets import ARMS, Arm, NodeConfig
+from REACTKDTrainLib.study.read_latents import FORMAT, TOLD, read_case
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.training.preparation import prepare_cases
 from REACTKDTrainLib.training.randomness import seeded
@@ -43,6 +44,8 @@ from REACTKDTrainLib.training.randomness import seeded
 HIDDEN = 48  # width of region embeddings, the student's and the teachers'
 #: numbers of the cohort 'large'; those of the tests were asked nothing before this edition of the study
 FIRST = {"test": 500_000, "validation": 2000, "pool": 2500}
+#: of those whose latents alone are read: patients of their own, so that the test phantoms are asked by the study alone
+FIRST_READ = {"test": 700_000, "validation": 720_000, "pool": 740_000}
 TEACHERS = ("same", "large")
 LEAST = 10  # phantoms for validation and for the test
 _LOGITS = (0.7, 0.35, 1.4, 2.8, 0.15, 5.6, 0.07, 11.0, 22.0, 0.03)
@@ -100,10 +103,11 @@ class NodeStudy:
     @cached_property
     def cases(self) -> dict[str, list[CohortCase]]:
         """part -> phantoms; with `ready` those whose node files are there."""
-        numbers = {name: range(first, first + getattr(self.config, name)) for name, first in FIRST.items()}
+        firsts = FIRST if self.config.drawn else FIRST_READ
+        numbers = {name: range(first, first + getattr(self.config, name)) for name, first in firsts.items()}
         drawn = {"biology": self.arm.biology, "heterogeneity": self.arm.heterogeneity}
         out = {name: [phantom_case("large", n, self.size, **drawn) for n in own] for name, own in numbers.items()}
-        if self.ready:
+        if self.ready and self.config.drawn:
             out = {name: [c for c in cases if self.store.path(c).exists()] for name, cases in out.items()}
         return out
 
@@ -114,6 +118,8 @@ class NodeStudy:
 
     def prepare(self, on_progress: OnProgress = no_progress) -> None:
         """Make the node files that are not there. Raises: UsageError where with `ready` too few are there."""
+        if not self.config.drawn:
+            return
         own = {name: len(cases) for name, cases in self.cases.items()}
         if self.ready and (min(own["test"], own["validation"]) < LEAST or own["pool"] < min(self.config.sizes)):
             raise UsageError(
@@ -126,7 +132,8 @@ class NodeStudy:
     def table(self, part: str) -> NodeTable:
         """'test', 'validation' or 'pool'."""
         if part not in self._tables:
-            self._tables[part] = NodeTable.of([self.store.get(case) for case in self.cases[part]])
+            made = self.store.get if self.config.drawn else read_case
+            self._tables[part] = NodeTable.of([made(case) for case in self.cases[part]])
         return self._tables[part]
 
     def subset(self, size: int, number: int) -> torch.Tensor:
@@ -250,7 +257,8 @@ class NodeStudy:
         ids = {part: [case.fingerprint for case in cases] for part, cases in self.cases.items()}
         digest = content_key(repr(sorted(ids.items())))
         own = {k: getattr(self.config, k) for k in ("steps", "batch", "variants")} | {"subsets": "dealt in rounds"}
-        return {"cases": digest, "size_mm": self.size, **own}
+        read = {} if self.config.drawn else {"read": FORMAT, "told": dict(TOLD)}
+        return {"cases": digest, "size_mm": self.size, **own, **read}
 
     def _trial(self, method: str, teacher: str, size: int, choice: dict) -> dict[str, np.ndarray]:
         table = self.table("validation")
@@ -266,8 +274,9 @@ class NodeStudy:
         for variant in range(1, table.variants):
             out[f"p_ct_masks{variant}"] = predict(student, table, ("ct",), variant).numpy()
         answers = {name: p.astype(np.float32) for name, p in out.items()}
-        asked = {subset_name(s): asked_with(student, s) for s in INPUTS}
-        return answers | self._named(asked) if size == self.sizes[-1] else answers
+        if not self.config.explained or size != self.sizes[-1]:
+            return answers
+        return answers | self._named({subset_name(s): asked_with(student, s) for s in INPUTS})
 
     def _named(self, asked: Mapping[str, Ask]) -> dict[str, np.ndarray]:
         """'named_INPUTS_WAY': the lesion that each way names in every test phantom, of which the truth is known."""

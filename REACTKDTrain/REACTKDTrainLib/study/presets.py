@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from REACTKDLib.core.phantom.biology_shared import HETEROGENEITY
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDTrainLib.data.augmentation import Augmentation
 from REACTKDTrainLib.distillation.methods import METHODS
@@ -38,8 +39,8 @@ class Arm:
 
 #: the first axis of the study, what the first edition could not show beside where it could not
 ARMS = (Arm("shared"), Arm("independent"))
-#: how alike the lesions of a liver are: what the map has besides
-MAP_ARMS = (Arm("shared", 0.0), Arm("shared", 0.4), Arm("shared", 0.8))
+#: when it helps: how alike the lesions of a liver are, and the biology where they tell nothing of each other's images
+MAP_ARMS = (Arm("shared", 0.0), Arm("shared", 0.4), Arm("shared", HETEROGENEITY), Arm("shared", 0.8), ARMS[1])
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class NodeConfig:
     are dealt from, which the large teacher has seen all of: enough that those of the smallest size share no patient.
     sizes: of the training subsets. subsets: of each size. methods: of Table V. steps, batch: of each training. trials:
     choices of each method's weight on the validation phantoms. trial_subsets: subsets that each choice is tried on.
-    variants: sets of masks of annotators who err.
+    variants: sets of masks of annotators who err. drawn: phantoms are drawn, scanned and read; else their latents are
+    read with the errors of `study.read_latents`. explained: ask the largest subsets' students which lesion decides.
     """
 
     test: int
@@ -62,6 +64,8 @@ class NodeConfig:
     trials: int = 3
     trial_subsets: int = 2
     variants: int = 3
+    drawn: bool = True
+    explained: bool = True
 
 
 @dataclass(frozen=True)
@@ -129,14 +133,12 @@ def _cpu() -> Preset:
         student_stage=StageConfig(epochs=1, batch=8, lr=1e-3),
     )
     nodes = NodeConfig(2000, 300, 1300, methods=(*ON_NODES, *RIVALS_ON_NODES), trials=10, trial_subsets=3)
-    return Preset("cpu", training, nodes, _around(nodes, 500), external=48)
+    return Preset("cpu", training, nodes, _around(nodes, 2000), external=48)
 
 
 def _around(nodes: NodeConfig, test: int) -> NodeConfig:
-    """Of the map: the smallest size and its own methods alone, fewer test phantoms and trials, since each h is drawn
-    anew.
-    """
-    few = {"trials": min(nodes.trials, 5), "variants": min(nodes.variants, 1)}
+    """Of the map: latents that are read, the smallest size and its own methods alone, fewer trials."""
+    few = {"trials": min(nodes.trials, 5), "variants": 0, "drawn": False, "explained": False}
     return replace(nodes, test=test, sizes=nodes.sizes[:1], methods=ON_NODES, **few)
 
 

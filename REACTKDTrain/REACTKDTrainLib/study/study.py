@@ -41,7 +41,7 @@ from REACTKDTrainLib.training.record import revision, versions
 #: in the order in which they run: what decides most first
 PARTS = ("nodes", "methods", "seeds", "ablation", "external", "map")
 #: what a part costs relative to the others, and which share of each is the preparing of cases, for progress
-COST = {"nodes": 40.0, "methods": 12.0, "seeds": 6.0, "ablation": 8.0, "external": 2.0, "map": 40.0}
+COST = {"nodes": 40.0, "methods": 12.0, "seeds": 6.0, "ablation": 8.0, "external": 2.0, "map": 10.0}
 PREPARING = 0.3
 #: of each part, what is done together, one after the other: the later needs what the former left
 KINDS = {
@@ -82,7 +82,7 @@ class Study:
         self.output = Path(self.output)
         if self.output.is_file():
             raise UsageError("The output is a file; give a folder.")
-        known = [arm.name for arm in (*ARMS, *MAP_ARMS)]
+        known = list(dict.fromkeys(arm.name for arm in (*ARMS, *MAP_ARMS)))
         for arm in self.arms:
             if arm not in known:
                 raise UsageError(f"There is no arm {arm!r}; choose some of {', '.join(known)}.")

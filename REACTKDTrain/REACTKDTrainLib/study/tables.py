@@ -187,11 +187,12 @@ def main_ways(found: Mapping) -> dict:
 
 
 def map_of(results: Mapping) -> list[dict]:
-    """Of the smallest size: one entry an arm, 'arm', 'h' (None for the independent biology), and 'gains': (method,
-    teacher) -> difference to logits alone on CT.
+    """Of the smallest size: one entry an arm, 'arm', 'h' (None for the independent biology), 'drawn' (not latents that
+    are read), and 'gains': (method, teacher) -> difference to logits alone on CT.
     """
     out = []
-    for arm, nodes in ({**results.get("map", {}), **results.get("nodes", {})}).items():
+    arms = [(part == "nodes", arm, nodes) for part in ("map", "nodes") for arm, nodes in results.get(part, {}).items()]
+    for drawn, arm, nodes in arms:
         differences = nodes["sizes"][min(nodes["sizes"], key=int)]["differences"]
         gains = {
             (method, teacher): found["ct"]
@@ -200,7 +201,7 @@ def map_of(results: Mapping) -> list[dict]:
             if (found := differences.get(f"{method}/{teacher} - {RIVAL}/{teacher}")) and found["ct"]
         }
         h = None if arm == "independent" else float(arm.partition("-")[2] or HETEROGENEITY)
-        out.append({"arm": arm, "h": h, "gains": gains})
+        out.append({"arm": arm, "h": h, "drawn": drawn, "gains": gains})
     return sorted(out, key=lambda entry: 2.0 if entry["h"] is None else entry["h"])
 
 
@@ -210,5 +211,6 @@ def _map(entries: list[dict]) -> Table:
     rows = [["biology, h", *(f"{label_of(m)} - {label_of(RIVAL)}, {words[t]}" for m, t in columns)]]
     for entry in entries:
         name = entry["arm"] if entry["h"] is None else f"shared, {entry['h']:g}"
+        name += " (drawn phantoms)" if entry["drawn"] else ""
         rows.append([name, *(difference_cell(entry["gains"].get(column)) for column in columns)])
     return rows

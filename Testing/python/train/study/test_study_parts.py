@@ -160,7 +160,7 @@ def test_the_design_has_what_the_primary_comparison_needs():
 
 def test_both_biologies_are_the_first_axis_and_every_method_is_tuned_alike(tmp_path):
     assert [arm.name for arm in ARMS] == ["shared", "independent"]
-    assert [arm.heterogeneity for arm in MAP_ARMS] == [0.0, 0.4, 0.8]
+    assert [arm.heterogeneity for arm in MAP_ARMS] == [0.0, 0.4, 0.6, 0.8, None]
     assert {len(trials) for trials in TRIALS.values()} == {10}
     assert all(len({str(t) for t in trials}) == 10 for trials in TRIALS.values())
     levels = [NodeStudy(preset_of("smoke").nodes, tmp_path, "tiny", arm=arm) for arm in (*ARMS, *MAP_ARMS)]
@@ -279,7 +279,12 @@ def test_the_map_has_every_heterogeneity_then_the_independent_biology():
     tables = tables_of(results)
     assert {"primary_shared", "primary_independent", "nodes_shared", "nodes_independent", "map"} <= set(tables)
     _, rows = tables["map"]
-    assert [row[0] for row in rows[1:]] == ["shared, 0", "shared, 0.4", "shared, 0.6", "independent"]
+    assert [row[0] for row in rows[1:]] == [
+        "shared, 0",
+        "shared, 0.4",
+        "shared, 0.6 (drawn phantoms)",
+        "independent (drawn phantoms)",
+    ]
     assert rows[3][1].startswith("+0.0200") and len(rows[0]) == 5
     assert "logits 22 (edge)" in tables["nodes_shared"][1][1]
     figure = Figure()
@@ -330,7 +335,7 @@ def test_runs_of_one_arm_are_some_of_those_of_all(tmp_path):
     def keys(kind, *arms):
         return {run.key for run in Study(preset_of("smoke"), tmp_path, arms=arms).runs_of(kind)}
 
-    for kind, arms in {"choices": ("shared", "independent"), "map": ("shared-0", "shared-0.4", "shared-0.8")}.items():
+    for kind, arms in {"choices": ("shared", "independent"), "map": tuple(arm.name for arm in MAP_ARMS)}.items():
         each = [keys(kind, arm) for arm in arms]
         assert set().union(*each) == keys(kind) and sum(map(len, each)) == len(keys(kind))
         assert all(each)
