@@ -22,6 +22,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
 SIZE = (1500, 950)
 WIDEST = 1200
+LESION = "Lesion 1"  # that the radiologist's tutorial clicks
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -93,16 +94,17 @@ def draw_answer(user: Any, application: Any, folder: Path) -> None:
     grade(user)
     user.settle()
     keep(user, folder, "reading_room")
+    rows = [row[0] for row in user.rows("regionTable")]
+    if LESION not in rows:
+        raise UsageError("The sample has no lesion; choose another one.")
+    lesion = rows.index(LESION)
+    user.click_cell("regionTable", lesion, 1)
     user.click("rowsButton")
     user.settle()
     keep(user, folder, "pet_rows")
     user.click("ctButton")
-    rows = [row[0] for row in user.rows("regionTable")]
-    lesion = next((n for n, name in enumerate(rows) if name.startswith("Lesion")), None)
-    if lesion is None:
-        raise UsageError("The sample has no lesion; choose another one.")
     toggle_box(user, "regionTable", lesion)
-    user.settle()
+    user.wait_until(lambda: user.sees("whatIfLabel"), 180, "what would be")
     keep(user, folder, "what_if", "whySection")
     toggle_box(user, "regionTable", lesion)
     user.click("graphCheckBox")
