@@ -18,6 +18,8 @@ Style = Literal["slicer", "terminal", "lines", "none"]
 PACE = {"slicer": (0.5, 30.0), "terminal": (0.1, 0.1), "lines": (2.0, 60.0)}
 #: seconds of work that are measured before it is said how long all takes, and what is too short to say so
 MEASURED_S, SHORT_S = 2.0, 10.0
+#: before this share of the work nothing is said of the whole, unless it took this long: first cases also load packages
+MEASURED_SHARE, LONG_S = 0.02, 600.0
 _BAR = "{percentage:5.1f} %|{bar:20}| {desc}"
 
 
@@ -73,6 +75,8 @@ class ProgressDisplay:
         if self._style == "none":
             return
         seconds = self._left(fraction)
+        if fraction < MEASURED_SHARE and self._clock() - self._started < LONG_S:
+            seconds = None
         self._estimate(seconds)
         stage, ends = text.split(",")[0], fraction >= 1 > self._shown[1]
         if stage == self._shown[0] and not ends and self._clock() - self._last < self._pace():

@@ -76,6 +76,15 @@ def test_what_is_short_is_not_estimated(monkeypatch: pytest.MonkeyPatch) -> None
     assert "about" not in shown("terminal", [(0.0, 0.0, "a"), (3.0, 0.5, "a"), (6.0, 1.0, "a")])
 
 
+def test_the_first_cases_say_nothing_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They load packages and are a small part, so a run of minutes would be told to take days."""
+    monkeypatch.setenv("COLUMNS", "70")
+    cases = [(0.0, 0.0, "preparing cases"), (4.0, 0.0005, "preparing cases"), (9.0, 0.019, "preparing cases")]
+    assert "left" not in shown("lines", cases) and "about" not in shown("terminal", cases)
+    assert "left" in shown("lines", [*cases, (12.0, 0.02, "preparing cases")])
+    assert "left" in shown("lines", [*cases[:1], (600.0, 0.0005, "preparing cases")]), "who waits long is told"
+
+
 def test_time_left_is_right_where_two_end_at_once() -> None:
     clock = Clock()
     left = TimeLeft(clock)
