@@ -159,7 +159,8 @@ def test_a_case_is_graded_again_when_anything_that_its_answer_depends_on_has_cha
     [
         ("", "no case"),
         ("case,segmentation\n", "no case"),
-        ("case,ct\na,b\n", "lacks the column"),
+        ("case,ct\na,b\n", "lacks the column 'segmentation';"),
+        ("name,ct\na,b\n", "lacks the columns 'case', 'segmentation';"),
         ("case,segmentation,pet\na,b,c\n", "unknown columns 'pet'"),
         ("case,segmentation\na,b\nA,c\n", "names 'A', 'a' more than once"),
     ],

@@ -188,6 +188,11 @@ def _columns(header: list[str], role: str, needed: Collection[str]) -> list[str]
             "{role} lacks the column {column}; its first line must name the columns, with commas, "
             "semicolons or tabs between them."
         )
+        if len(lacking) > 1:
+            text = _(
+                "{role} lacks the columns {column}; its first line must name the columns, with commas, "
+                "semicolons or tabs between them."
+            )
         raise UsageError(text, role=sentence(role), column=quoted(lacking))
     return columns
 
