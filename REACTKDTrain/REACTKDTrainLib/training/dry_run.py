@@ -138,13 +138,15 @@ def _fold_line(split: Split, number: int, folds: int) -> str:
 
 
 def _step_lines(run: Experiment, split: Split) -> list[str]:
-    text = []
+    text, again = [], ""
     for part, name in STAGES.items():
         stage = getattr(run.config, name)
         _, steps = stage.steps_over(len(split.train))
         if part in run.parts_done() and steps:
-            text.append(f"{part.replace('-', ' ')} {steps} of {stage.batch}")
-    return [f"Steps in a fold, of cases: {', '.join(text)}."]
+            text.append(f"{part.replace('-', ' ')} {steps} of {plural(stage.batch, 'case')}")
+            if stage.batch > len(split.train):
+                again = " A step of more cases than the fold has takes them several times."
+    return [f"Steps in a fold: {', '.join(text)}.{again}"]
 
 
 def _time_line(run: Experiment, cohorts: dict[str, Cohort], found: Found) -> str:
