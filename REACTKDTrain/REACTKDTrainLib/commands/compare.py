@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     asked = kinds.add_parser("explanations", help="a model's explanation with what decides, on unseen phantoms")
     asked.add_argument("--cases", type=int, default=60, help="phantoms of the cohort 'large' (default 60)")
     asked.add_argument("--first", type=int, default=0, help="the number of the first one (default 0)")
-    asked.add_argument("--biology", choices=("independent", "shared"), default="independent", help="of the phantoms")
+    asked.add_argument("--biology", choices=("independent", "shared"), default="shared", help="of the phantoms")
     asked.add_argument("--size", choices=tuple(SIZES), default="full", help="of the phantoms")
     asked.add_argument("--bundle", type=Path, metavar="DIR", help="the model folder; by default the shipped one")
     asked.add_argument("--output", type=Path, required=True, help="a .json file; the table goes beside it as .md")
