@@ -26,6 +26,7 @@ from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.phantom.biology_shared import SharedLatents
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.explain import softmax
+from REACTKDLib.core.text import plural
 from REACTKDTrainLib.data.truth import Truth, lesion_nodes_of
 from REACTKDTrainLib.evaluation.faithfulness import deletion_gain, mean_over_cases, rank_correlation
 from REACTKDTrainLib.results.tables import NOTHING, markdown
@@ -175,6 +176,6 @@ def page(found: dict) -> str:
     own = found.get("deciding")
     if not own:
         return text
-    about = f"The lesion that decided is named, in {own['cases']} livers with several:"
+    about = f"The lesion that decided is named, in {plural(own['cases'], 'liver')} with several:"
     (inputs,) = own["inputs"]
     return f"{text}\n\n{about}\n\n{markdown(whole_table(own, inputs))}"

@@ -7,6 +7,7 @@ from statistics import mean
 
 from REACTKDLib.core.modality import INPUT_NAMES
 from REACTKDLib.core.phantom.biology_shared import HETEROGENEITY
+from REACTKDLib.core.text import plural
 from REACTKDTrainLib.evaluation.metrics import COLUMNS
 from REACTKDTrainLib.nodes.naming import WAYS
 from REACTKDTrainLib.results.tables import Table, difference_cell, p_cell, value_cell
@@ -49,7 +50,7 @@ def tables_of(results: Mapping) -> dict[str, tuple[str, Table]]:
         out[f"nodes_{arm}"] = (f"Mean macro AUC over training subsets, {words}", _node_means(nodes))
     for arm, every in (results.get("deciding") or {}).items():
         found = main_ways(every)
-        words = f"{found['cases']} livers with several lesions, biology {arm}"
+        words = f"{plural(found['cases'], 'liver')} with several lesions, biology {arm}"
         out[f"deciding_{arm}"] = (f"The deciding lesion is named, {words}", deciding_table(found, INPUT_HEADS))
         last = INPUT_NAMES[-1]
         by_grade = f"The deciding lesion is named, by true grade, {INPUT_HEADS[last]}"

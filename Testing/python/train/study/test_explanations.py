@@ -98,7 +98,7 @@ def test_what_is_named_is_held_against_the_lesion_that_decided(bundle):
     ways = found["deciding"]["inputs"]["ct+fdg+acetate"]
     assert found["deciding"]["cases"] == 1 and ways["chance"]["all"]["mean"] == 0.5
     assert ways["largest attention weight"]["poor"]["mean"] == float(named["largest attention weight"] == 2)
-    assert "| exact limit |" in page(found) and "in 1 livers" in page(found)
+    assert "| exact limit |" in page(found) and "in 1 liver with several" in page(found)
 
 
 def test_the_command_fills_its_place_on_a_page(tmp_path, capsys):
