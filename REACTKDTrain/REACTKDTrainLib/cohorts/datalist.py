@@ -67,7 +67,10 @@ def _entry(case: CohortCase, path: Path, fold: int | None, clinical: Mapping[str
         masks = _masks(files, case.load.func is open_on_image, path)
         entry |= _relative({**{m.value: image for m, image in files.images.items()}, **masks}, path)
     else:
-        raise UsageError(f"Case {case.id} is listed or made already; give training the list itself.")
+        raise UsageError(
+            f"Case {case.id} needs no new list: training reads what was given (a list, a folder of case folders or "
+            "phantoms) as it is; leave --datalist out."
+        )
     if case.grade is not None:
         entry["grade"] = case.classes[case.grade]
     fold = case.fold if fold is None else fold

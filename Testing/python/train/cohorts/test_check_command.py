@@ -215,6 +215,8 @@ def test_case_folders(tmp_path, capsys):
     write_case(small_case(), tmp_path / "cases" / "one")
     assert main(["cohorts", "check", str(tmp_path / "cases"), "--open"]) == 0
     assert "cases (listed): 1 case of 1 patient" in capsys.readouterr().out
+    assert main(["cohorts", "check", str(tmp_path / "cases"), "--datalist", str(tmp_path / "c.json")]) == 2
+    assert "Case one needs no new list: " in capsys.readouterr().err and not (tmp_path / "c.json").exists()
 
 
 BAD = {
