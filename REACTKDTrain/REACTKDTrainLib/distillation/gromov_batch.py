@@ -9,6 +9,8 @@ mean, and all of a batch takes some tens of milliseconds.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -63,13 +65,19 @@ def plan_values(ds: Tensor, dt: Tensor, plans: Tensor) -> Tensor:
 
 def _starts(counts: Tensor, n: int, costs: Tensor) -> Tensor:
     """(B, starts, n): the nearest teacher node by features, the node of the same place, counted and random ones."""
+    fixed = torch.stack([_fixed_starts(int(m), n) for m in counts])
+    return torch.cat([costs.argmin(dim=2)[:, None], fixed], dim=1)
+
+
+@lru_cache(maxsize=256)  # a training asks for those of few sizes, thousands of times
+def _fixed_starts(m: int, n: int) -> Tensor:
+    """(starts, n) onto m teacher nodes, those of `_starts` that no feature changes."""
     drawn = torch.rand(_DRAWN, max(n, _WIDEST), generator=torch.Generator().manual_seed(0))[:, :n]
-    random = (drawn[None] * counts[:, None, None]).long()
-    power = counts[:, None].double() ** torch.arange(n)  # digits of a number, one for each node
-    counted = torch.arange(_COUNTED).double()[None, :, None] / power[:, None]
-    counted = counted.floor().remainder(counts[:, None, None].double()).long()
-    places = torch.minimum(torch.arange(n)[None], counts[:, None] - 1)
-    return torch.cat([costs.argmin(dim=2)[:, None], places[:, None], counted, random], dim=1)
+    random = (drawn * m).long()
+    power = float(m) ** torch.arange(n).double()  # digits of a number, one for each node
+    counted = (torch.arange(_COUNTED).double()[:, None] / power).floor().remainder(float(m)).long()
+    places = torch.arange(n).clamp_max(m - 1)
+    return torch.cat([places[None], counted, random])
 
 
 def _best(maps: Tensor, ds: Tensor, dt: Tensor, pair: Tensor, kept: int) -> Tensor:

@@ -138,7 +138,13 @@ def _cpu() -> Preset:
 
 def _around(nodes: NodeConfig, test: int) -> NodeConfig:
     """Of the map: latents that are read, the smallest size and its own methods alone, fewer trials."""
-    few = {"trials": min(nodes.trials, 5), "variants": 0, "drawn": False, "explained": False}
+    few = {
+        "trials": min(nodes.trials, 5),
+        "trial_subsets": min(nodes.trial_subsets, 2),
+        "variants": 0,
+        "drawn": False,
+        "explained": False,
+    }
     return replace(nodes, test=test, sizes=nodes.sizes[:1], methods=ON_NODES, **few)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.data.view import View
@@ -31,32 +32,38 @@ class RegionScores(ReactDistillation, name="react-kd-scores"):
         terms = super().forward(student, teacher, views)
         if not teacher.scores:
             raise UsageError("This teacher has no scores of regions; train the teachers again, or choose react-kd.")
-        scores, attentions = [], []
-        for row, view in enumerate(views):
-            own = student.scores[row]
-            matches = view.masks.matches.to(own.device)
-            known = torch.isfinite(student.attention[row])
-            known[1:] &= matches[1:] > 0
-            scores.append(self._scores(own, teacher.scores[row][matches], known))
-            attentions.append(attention_loss(student.attention[row], teacher.attention[row], matches, known))
+        own, said = _padded(student.scores), _padded([t[v.masks.matches] for t, v in zip(teacher.scores, views)])
+        matches = _padded([view.masks.matches for view in views]).to(own.device)
+        raw = pad_sequence(list(student.attention), batch_first=True, padding_value=-torch.inf)
+        known = torch.isfinite(raw)
+        known[:, 1:] &= matches[:, 1:] > 0
         if config.scores:
-            terms["scores"] = config.scores * torch.stack(scores).mean()
+            lesions = known.clone()
+            lesions[:, 0] = False
+            terms["scores"] = config.scores * self._scores(own, said.to(own), lesions).mean()
         if config.attention:
-            terms["attention"] = config.attention * torch.stack(attentions).mean()
+            looked = _padded(teacher.attention).to(raw)
+            terms["attention"] = config.attention * attention_loss(raw, looked, matches, known).mean()
         return terms
 
-    def _scores(self, student: Tensor, teacher: Tensor, known: Tensor) -> Tensor:
-        """tau^2 KL, the mean over the lesions known, or 0. student, teacher: (n, K), row 0 is the parenchyma."""
-        lesions = known.clone()
-        lesions[0] = False
-        if not lesions.any():
-            return student.new_zeros(())
+    def _scores(self, student: Tensor, teacher: Tensor, lesions: Tensor) -> Tensor:
+        """(B,): tau^2 KL, the mean over a case's `lesions` (B, n), 0 without any. student, teacher: (B, n, K)."""
         tau = self.config.temperature
-        return tau**2 * divergence(student[lesions], teacher[lesions], tau).mean()
+        found = divergence(student, teacher, tau).masked_fill(~lesions, 0)
+        return tau**2 * found.sum(dim=1) / lesions.sum(dim=1).clamp_min(1)
 
 
 def attention_loss(student: Tensor, teacher: Tensor, matches: Tensor, known: Tensor) -> Tensor:
-    """KL of the softmaxes over the regions known of raw attention scores: student (n,), teacher (m,), matches (n,)."""
-    index = matches[known]
-    shared = torch.bincount(index, minlength=len(teacher))[index]
-    return divergence(student[known], teacher[index] - shared.to(teacher).log())
+    """(B,): KL of the softmaxes over the regions `known` (B, n) of raw attention scores.
+
+    student: (B, n); teacher: (B, m); matches: (B, n), into the teacher's. Regions that match one share its attention.
+    """
+    times = torch.zeros_like(teacher).scatter_add_(1, matches, known.to(teacher))
+    wanted = (teacher.detach() - times.log()).gather(1, matches).masked_fill(~known, -torch.inf)
+    log_t, log_s = (torch.log_softmax(z, dim=1) for z in (wanted, student.masked_fill(~known, -torch.inf)))
+    return (log_t.exp() * (log_t - log_s).masked_fill(~known, 0)).sum(dim=1)
+
+
+def _padded(rows: Sequence[Tensor]) -> Tensor:
+    """(B, n, ...) of B tensors (n_b, ...), 0 beyond their ends."""
+    return pad_sequence(list(rows), batch_first=True)

@@ -78,7 +78,29 @@ def test_lesions_that_one_was_split_into_share_its_attention():
     teacher = torch.tensor([log(2.0), log(4.0), log(2.0)]).double()  # 1/4, 1/2, 1/4
     student = torch.tensor([1.0, 1.0, 1.0, 1.0]).double()
     matches, known = torch.tensor([0, 1, 1, 2]), torch.ones(4, dtype=torch.bool)
-    assert attention_loss(student, teacher, matches, known).item() == pytest.approx(0, abs=1e-12)
+    found = attention_loss(student[None], teacher[None], matches[None], known[None])
+    assert found.item() == pytest.approx(0, abs=1e-12)
+
+
+def test_a_batch_is_the_mean_of_its_cases_however_many_regions_each_has():
+    draw = torch.Generator().manual_seed(0)
+    sizes, alone, rows = ((3, 2), (1, 1), (5, 4)), [], []
+    for n, m in sizes:
+        said, own = (
+            output(torch.randn(k, 2, generator=draw).tolist(), torch.randn(k, generator=draw).tolist()) for k in (m, n)
+        )
+        matches = [0, *(1 + k % max(m - 1, 1) for k in range(n - 1))]
+        rows.append((own, said, matches))
+        alone.append(terms(own, said, matches))
+    joined = [
+        replace(whole[0], scores=[w.scores[0] for w in whole], attention=[w.attention[0] for w in whole])
+        for whole in zip(*((own, said) for own, said, _ in rows))
+    ]
+    views = [SimpleNamespace(masks=SimpleNamespace(matches=torch.tensor(m))) for _, _, m in rows]
+    distiller = make_distiller("react-kd-scores", DistillationConfig(graph=0.0, logits=0.0), 1, 1)
+    found = distiller(*joined, views)
+    for name in ("scores", "attention"):
+        assert found[name].item() == pytest.approx(sum(own[name].item() for own in alone) / len(alone)), name
 
 
 def test_a_lesion_that_the_head_did_not_see_is_told_nothing():
