@@ -48,6 +48,7 @@ FIRST = {"test": 500_000, "validation": 2000, "pool": 2500}
 FIRST_READ = {"test": 700_000, "validation": 720_000, "pool": 740_000}
 TEACHERS = ("same", "large")
 LEAST = 10  # phantoms for validation and for the test
+RUN_COST = 1.3  # of a training whose student the test phantoms are asked with, relative to that of a trial's training
 _LOGITS = (0.7, 0.35, 1.4, 2.8, 0.15, 5.6, 0.07, 11.0, 22.0, 0.03)
 _FEATURE = (1.0, 0.3, 0.1, 3.0, 0.03, 10.0, 0.01, 30.0, 0.003, 100.0)
 #: what each method's trials are, the published weights or ours first; as many for a method of three weights as of one
@@ -242,7 +243,7 @@ class NodeStudy:
                     choice = choices[method, teacher]
                     recipe = self._recipe() | {"method": method, "teacher": teacher, "size": size, "choice": choice}
                     make = partial(self._run, method, teacher, size, number, choice)
-                    out.append(Run("nodes", f"{method}/{teacher}/{size}", number, 0, recipe, make, size**0.3))
+                    out.append(Run("nodes", f"{method}/{teacher}/{size}", number, 0, recipe, make, RUN_COST))
         return out
 
     def begun(self, files: RunFiles) -> bool:
