@@ -13,6 +13,7 @@ import argparse
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
 SIZE = (1500, 950)
 WIDEST = 1200
+DRAWING_S = 5.0
 LESION = "Lesion 1"  # that the radiologist's tutorial clicks
 
 
@@ -79,7 +81,9 @@ def fit(path: Path) -> None:
 
 
 def keep(user: Any, folder: Path, name: str, of: str = "window") -> None:
-    """Write what the window, or a part of it, shows."""
+    """Write what the window, or a part of it, shows once the views have drawn names and outlines, after the answer."""
+    drawn = time.monotonic() + DRAWING_S
+    user.wait_until(lambda: time.monotonic() > drawn, 10 * DRAWING_S, "the views")
     folder.mkdir(parents=True, exist_ok=True)
     shutil.move(user.screenshot(f"docs_{name}", of), folder / f"{name}.png")
     fit(folder / f"{name}.png")
