@@ -10,6 +10,7 @@ from scipy.stats import rankdata
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.evaluation.checks import checked, checked_binary
+from REACTKDTrainLib.evaluation.intervals import share_interval95
 
 BINS = 5  # with ten, 97 patients leave fewer than ten in a bin, which makes the error look larger than it is
 
@@ -23,15 +24,12 @@ def reliability_curve(outcome: np.ndarray, probability: np.ndarray, bins: int = 
 
     Raises: UsageError, see `checked_binary`, and for fewer than one bin.
     """
-    from scipy.stats import binomtest
-
     outcome, probability = checked_binary(outcome, probability)
     count, stated, observed = bin_means(equal_mass_bins(probability, bins), probability, outcome)
-    bounds = [binomtest(round(o * n), int(n)).proportion_ci(method="wilson") for o, n in zip(observed, count)]
     return {
         "stated": stated.tolist(),
         "observed": observed.tolist(),
-        "interval95": [[float(b.low), float(b.high)] for b in bounds],
+        "interval95": [share_interval95(round(o * n), int(n)) for o, n in zip(observed, count)],
         "cases": count.tolist(),
     }
 

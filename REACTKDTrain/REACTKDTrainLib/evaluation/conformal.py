@@ -8,12 +8,14 @@ hold the likeliest grade in any case (`core.student.grade_sets`), so they are ne
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil, floor
 
 import numpy as np
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.student.grade_sets import grade_set
+from REACTKDTrainLib.evaluation.intervals import share_interval95
 
 COVERAGE = 0.9
 
@@ -32,19 +34,19 @@ def least_probability(p: np.ndarray, grade: np.ndarray, coverage: float = COVERA
 
 
 def measured_sets(p: np.ndarray, grade: np.ndarray, least: float) -> dict:
-    """What sets are worth on other cases: 'coverage' and 'size', each with 'interval95' of the mean, and 'alone', the
-    share of cases with one grade in their set.
+    """What sets are worth on other cases: 'coverage' and 'size', each with 'interval95' of the mean (Wilson's of the
+    coverage, a normal one of the size), and 'alone', the share of cases with one grade in their set.
     """
     sets = [grade_set(row, least) for row in np.asarray(p, dtype=np.float64)]
-    held = np.array([g in own for g, own in zip(grade, sets, strict=True)], dtype=np.float64)
+    held = np.array([g in own for g, own in zip(grade, sets, strict=True)])
     size = np.array([len(own) for own in sets], dtype=np.float64)
+    half = 1.96 * size.std() / np.sqrt(len(size))
     return {
-        "coverage": _with_interval(held),
-        "size": _with_interval(size),
+        "coverage": _rounded(held.mean(), share_interval95(int(held.sum()), len(held))),
+        "size": _rounded(size.mean(), size.mean() + half * np.array([-1, 1])),
         "alone": round(float((size == 1).mean()), 4),
     }
 
 
-def _with_interval(values: np.ndarray) -> dict:
-    mean, half = values.mean(), 1.96 * values.std() / np.sqrt(len(values))
-    return {"mean": round(float(mean), 4), "interval95": [round(float(mean - half), 4), round(float(mean + half), 4)]}
+def _rounded(mean: float, interval: Sequence[float]) -> dict:
+    return {"mean": round(float(mean), 4), "interval95": [round(float(v), 4) for v in interval]}

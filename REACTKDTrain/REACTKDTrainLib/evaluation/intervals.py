@@ -137,6 +137,14 @@ def share_in_common(subsets: Sequence[Collection[Hashable]]) -> float:
     return float(np.mean(pairs)) if pairs else 0.0
 
 
+def share_interval95(count: int, of: int) -> list[float]:
+    """Wilson's score interval of a share, count of so many independent cases: inside 0 to 1 for any count (1927)."""
+    from scipy.stats import binomtest
+
+    found = binomtest(count, of).proportion_ci(method="wilson")
+    return [float(found.low), float(found.high)]
+
+
 def bootstrap_p(spread: np.ndarray) -> float | None:
     """Two-sided p of "the difference is 0" from draws (n,): twice the smaller tail, each tail with one draw added.
 

@@ -140,7 +140,7 @@ def _around(nodes: NodeConfig, test: int) -> NodeConfig:
     """Of the map: latents that are read, the smallest size and its own methods alone, fewer trials."""
     few = {
         "trials": min(nodes.trials, 5),
-        "trial_subsets": min(nodes.trial_subsets, 2),
+        "trial_subsets": 1,
         "variants": 0,
         "drawn": False,
         "explained": False,

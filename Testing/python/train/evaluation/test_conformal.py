@@ -52,5 +52,12 @@ def test_what_sets_are_worth_is_counted():
     p = np.array([[0.7, 0.2, 0.1], [0.4, 0.35, 0.25], [0.1, 0.1, 0.8], [0.5, 0.3, 0.2]])
     found = measured_sets(p, np.array([0, 1, 0, 2]), 0.3)
     assert found["coverage"]["mean"] == 0.5 and found["size"]["mean"] == 1.5 and found["alone"] == 0.5
-    low, high = found["coverage"]["interval95"]
-    assert low == pytest.approx(0.5 - 1.96 * 0.25, abs=1e-4) and high == pytest.approx(0.5 + 1.96 * 0.25, abs=1e-4)
+    # Wilson: (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n), where p -+ z s would pass 1 soon
+    assert found["coverage"]["interval95"] == pytest.approx([0.1500, 0.8500], abs=1e-4)
+    assert found["size"]["interval95"] == pytest.approx([1.5 - 1.96 * 0.25, 1.5 + 1.96 * 0.25], abs=1e-4)
+
+
+def test_the_interval_of_a_coverage_stays_below_one():
+    p = np.tile([0.8, 0.1, 0.1], (16, 1))
+    low, high = measured_sets(p, np.repeat([0, 1], [15, 1]), 0.3)["coverage"]["interval95"]
+    assert 0 < low < 15 / 16 < high < 1
