@@ -167,8 +167,7 @@ class NodeStudy:
         if teacher == "same":
             key = f"same {size} {number}"
             if key not in self._teachers:
-                table = self.table("pool").pick(index)
-                self._teachers = {k: v for k, v in self._teachers.items() if k == "large"}
+                table = self.table("pool").pick(index)  # every method and trial asks for it: small, so all are kept
                 self._teachers[key] = targets_of(train_teacher(table, self.recipe(number), HIDDEN), table)
             return self._teachers[key]
         return self.large_targets.taken(index)

@@ -132,7 +132,7 @@ def _cpu() -> Preset:
         teacher_stage=StageConfig(epochs=1, batch=4, lr=1e-3),
         student_stage=StageConfig(epochs=1, batch=8, lr=1e-3),
     )
-    nodes = NodeConfig(2000, 300, 1300, methods=(*ON_NODES, *RIVALS_ON_NODES), trials=10, trial_subsets=3)
+    nodes = NodeConfig(2000, 300, 1300, methods=(*ON_NODES, "crd"), trials=10, trial_subsets=3)
     return Preset("cpu", training, nodes, _around(nodes, 2000), external=48)
 
 
@@ -141,6 +141,7 @@ def _around(nodes: NodeConfig, test: int) -> NodeConfig:
     few = {
         "trials": min(nodes.trials, 5),
         "trial_subsets": 1,
+        "subsets": min(nodes.subsets, 10),
         "variants": 0,
         "drawn": False,
         "explained": False,
