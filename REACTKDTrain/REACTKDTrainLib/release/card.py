@@ -194,8 +194,8 @@ def _deciding_section(evaluation: Mapping) -> str:
     if not found:
         return ""
     return (
-        f"\nThe grade is that of the worst lesion. In {plural(found['cases'], 'liver')} with several, what the\n"
-        "student says of its regions names that lesion so often (95 % bootstrap over patients):\n\n"
+        f"\nThe grade is that of the worst lesion. In {plural(found['cases'], 'liver')} with several, "
+        "what the student says of\nits regions names that lesion so often (95 % bootstrap over patients):\n\n"
         f"{named_table(evaluation)}\n"
     )
 
