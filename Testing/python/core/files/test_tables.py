@@ -53,7 +53,7 @@ def test_columns_that_a_row_does_not_reach_are_empty(tmp_path):
     ("data", "words"),
     [
         (b"id,grade\na,poor\n", "lacks the column 'case'"),
-        (b"a,poor\nb,well\n", "lacks the column 'case', 'grade'"),
+        (b"a,poor\nb,well\n", "lacks the columns 'case', 'grade'"),
         (b"sep=;\ncase,grade\na,poor\n", "lacks the column"),
         (b"sep=x\ncase,grade\n", "states a separator"),
         (b"case,grade,Grade\na,poor,well\n", "two columns 'grade'"),
