@@ -345,6 +345,49 @@ def test_a_multi_frame_ct_is_the_same_as_its_slices():
     assert np.allclose(frames.ijk_to_ras, slices.ijk_to_ras, atol=1e-3)
 
 
+def multiframe_file(folder, name="one.dcm", change=lambda dataset: None):
+    """A copy of the real multi-frame CT, changed."""
+    (path,) = (real_data("dicom_seg") / "24x38x3" / "multiframe").iterdir()
+    dataset = pydicom.dcmread(path)
+    change(dataset)
+    folder.mkdir(exist_ok=True)
+    dataset.save_as(folder / name)
+    return folder / name
+
+
+def test_two_multi_frame_files_are_not_one_volume(tmp_path):
+    def another(dataset):
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+
+    multiframe_file(tmp_path / "two"), multiframe_file(tmp_path / "two", "other.dcm", another)
+    (series,) = index_folder(tmp_path / "two").series
+    with pytest.raises(MixedSeries, match="The CT holds 2 multi-frame files; give the one that is meant"):
+        read_multiframe(series, "the CT")
+
+
+def test_frames_that_make_no_single_volume_are_refused(tmp_path):
+    """As where a file holds two phases: two frames of one place."""
+
+    def doubled(dataset):
+        first, second = dataset.PerFrameFunctionalGroupsSequence[:2]
+        place = first.PlanePositionSequence[0].ImagePositionPatient
+        second.PlanePositionSequence[0].ImagePositionPatient = place
+
+    multiframe_file(tmp_path / "phases", change=doubled)
+    (series,) = index_folder(tmp_path / "phases").series
+    with pytest.raises((MixedSeries, SlicesMissing)) as told:
+        read_multiframe(series, "the CT")
+    assert str(told.value).startswith("The CT ")
+
+
+def test_a_multi_frame_file_that_is_gone_or_cut_off_gets_a_sentence(tmp_path):
+    path = multiframe_file(tmp_path / "cut")
+    (series,) = index_folder(tmp_path / "cut").series
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(NotAnImage, match="The file of the CT cannot be read; copy or export it again"):
+        read_multiframe(series, "the CT")
+
+
 # -- any header
 
 
