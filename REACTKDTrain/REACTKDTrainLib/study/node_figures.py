@@ -42,10 +42,7 @@ def draw_map(figure, entries: Sequence[Mapping]) -> None:
     entries: of `tables.map_of`; drawn phantoms have hollow marks. Bars: 95 % over subsets and cases.
     """
     axes = np.atleast_1d(figure.subplots(1, 2, sharey=True))
-    ticks = {
-        (1.1 if e["h"] is None else e["h"]): "independent\nbiology" if e["h"] is None else f"{e['h']:g}"
-        for e in entries
-    }
+    ticks = {_place(e): "independent\nbiology" if e["h"] is None else f"{e['h']:g}" for e in entries}
     for axis, (teacher, title) in zip(axes, _TEACHERS, strict=True):
         axis.axhline(0, color="0.7", linewidth=0.8)
         for shift, color, method in ((-0.015, COLORS[0], OURS), (0.015, COLORS[1], SCORES)):
@@ -64,9 +61,14 @@ def draw_map(figure, entries: Sequence[Mapping]) -> None:
 def _gains(axis, entries: Sequence[Mapping], key: tuple[str, str], shift: float, color: str, look: Mapping) -> None:
     """Marks with bars, and a line through those of the shared biology."""
     found = [entry["gains"][key] for entry in entries]
-    x = np.array([1.1 if entry["h"] is None else entry["h"] for entry in entries])
+    x = np.array([_place(entry) for entry in entries])
     y = np.array([gain["difference"] for gain in found])
     low, high = np.array([gain["interval95"] for gain in found]).T
     axis.errorbar(x + shift, y, [y - low, high - y], color=color, marker="s", capsize=4, linestyle="none", **look)
     if len(entries) > 2:
         axis.plot(x[x <= 1] + shift, y[x <= 1], color=color, linewidth=0.8)
+
+
+def _place(entry: Mapping) -> float:
+    """On the axis of h; beyond it the independent biology, which has none."""
+    return 1.1 if entry["h"] is None else entry["h"]

@@ -8,7 +8,7 @@ annotators' masks. The two biologies that are drawn as well stand beside them in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -72,11 +72,6 @@ def read_case(case: CohortCase) -> NodeCase:
     return NodeCase(
         case.id, case.patient, case.grade, (NodeRegions(fixed, {}, _masks(nodes)),), truth, f"{FORMAT} {case.id}"
     )
-
-
-def read_cases(cases: Iterable[CohortCase]) -> list[NodeCase]:
-    """`read_case` of each."""
-    return [read_case(case) for case in cases]
 
 
 def _lesions(truth: Mapping) -> list[Mapping[str, float]]:

@@ -105,7 +105,7 @@ def node_table(level: NodeStudy, files: RunFiles, runs: Sequence[Run], draws: in
     for run in runs:
         if (found := files.get(run)) is not None:
             held.setdefault(run.row, {})[run.fold] = found
-    out: dict = {"sizes": {}, "cases": {k: len(v) for k, v in level.cases.items()}, "limit": {}}
+    out: dict = {"sizes": {}, "cases": {k: len(v) for k, v in level.cases.items()}, "drawn": level.config.drawn}
     out["limit"] = {i: macro_auc(grades, limit_of(latents, i)) for i in INPUT_NAMES}
     for size in level.sizes:
         own = {row.rsplit("/", 1)[0]: found for row, found in held.items() if row.endswith(f"/{size}")}

@@ -192,8 +192,7 @@ def map_of(results: Mapping) -> list[dict]:
     are read), and 'gains': (method, teacher) -> difference to logits alone on CT.
     """
     out = []
-    arms = [(part == "nodes", arm, nodes) for part in ("map", "nodes") for arm, nodes in results.get(part, {}).items()]
-    for drawn, arm, nodes in arms:
+    for arm, nodes in (entry for part in ("map", "nodes") for entry in results.get(part, {}).items()):
         differences = nodes["sizes"][min(nodes["sizes"], key=int)]["differences"]
         gains = {
             (method, teacher): found["ct"]
@@ -202,7 +201,7 @@ def map_of(results: Mapping) -> list[dict]:
             if (found := differences.get(f"{method}/{teacher} - {RIVAL}/{teacher}")) and found["ct"]
         }
         h = None if arm == "independent" else float(arm.partition("-")[2] or HETEROGENEITY)
-        out.append({"arm": arm, "h": h, "drawn": drawn, "gains": gains})
+        out.append({"arm": arm, "h": h, "drawn": nodes["drawn"], "gains": gains})
     return sorted(out, key=lambda entry: 2.0 if entry["h"] is None else entry["h"])
 
 
