@@ -33,10 +33,14 @@ class TableBatch(NodeBatch):
     def for_student(self, student: Student, presence: Mapping[str, Tensor]) -> TableBatch:
         """What a student reads when each case has the images of `presence`, modality -> (B,) 0 or 1.
 
-        Raises: ValueError when the student has an encoder and there are no moments of it.
+        Raises: ValueError when the student has an encoder and there are no moments of it, or for an image that the
+        table has not.
         """
-        columns = columns_of(student.config.blocks)
-        fixed = {m: self.fixed[m][..., columns] for m in student.config.modalities} if student.fixed_size else {}
+        columns, names = columns_of(student.config.blocks), student.config.modalities if student.fixed_size else ()
+        for name in names:
+            if name not in self.fixed and presence[name].any():
+                raise ValueError(f"the cases of the table have no {name}")
+        fixed = {m: self.fixed[m][..., columns] for m in names if m in self.fixed}
         learned = self._learned(student, presence) if student.fused_size else None
         return replace(self, fixed=fixed, learned=learned, present=presence)
 
@@ -129,15 +133,25 @@ class NodeTable:
             matches=self.matches[v, index, :last],
         )
 
+    def lesions_of(self, index: Tensor, batch: TableBatch) -> tuple[Tensor, Tensor]:
+        """What is known of all lesions of a batch of cases `index` (B,): of the expert's node that each overlaps.
+
+        Returns (L, K), see `node_truth`, and (B, n) bool, which nodes these lesions are, in the same order.
+        """
+        rows = batch.rows.clone()
+        rows[:, 0] = False  # the parenchyma
+        return self.node_truth[index][torch.arange(len(index))[:, None], batch.matches][rows], rows
+
     @classmethod
-    def of(cls, cases: Sequence[NodeCase]) -> NodeTable:
-        """Pad and stack. All cases need the same images and as many sets of masks.
+    def of(cls, cases: Sequence[NodeCase], graded: bool = True) -> NodeTable:
+        """Pad and stack. All cases need the same images and as many sets of masks. graded: False where no grade is
+        needed; unknown ones are then -1, which no loss of grades takes.
 
         Raises: ValueError for no case, an unknown grade, or cases that do not fit together.
         """
         if not cases:
             raise ValueError("a table needs at least one case")
-        if any(case.grade is None for case in cases):
+        if graded and any(case.grade is None for case in cases):
             raise ValueError("a case without a grade cannot be in a table")
         if len({(tuple(c.regions[0].fixed), len(c.regions)) for c in cases}) > 1:
             raise ValueError("the cases of a table must have the same images and numbers of sets of masks")
@@ -148,7 +162,7 @@ class NodeTable:
         return cls(
             tuple(case.id for case in cases),
             tuple(case.patient for case in cases),
-            torch.tensor([case.grade for case in cases]),
+            torch.tensor([-1 if case.grade is None else case.grade for case in cases]),
             tuple(case.truth for case in cases),
             {m: _stacked(sets, n, lambda r, m=m: r.fixed[m]) for m in cases[0].regions[0].fixed},
             {s: _stacked(fused, n, lambda r, s=s: r.fused[s]) for s in cases[0].regions[0].fused} if fused else {},

@@ -30,6 +30,8 @@ from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
 from REACTKDTrainLib.training.randomness import seeded
 
 Watch = Callable[[int, Mapping[str, float]], None]
+#: a student that reads fixed node vectors alone
+FIXED_STUDENT = StudentConfig(blocks=("input", "bands", "shells"), dropout=0.3)
 
 
 @settings
@@ -70,7 +72,7 @@ def train_teacher(table: NodeTable, recipe: Recipe, hidden: int = 48, dropout: f
         known = _posterior(table, recipe, MODALITIES)
 
         def loss(index: Tensor) -> dict[str, Tensor]:
-            batch = table.batch(index, _drawn_variants(len(index), table.variants, recipe, draw))
+            batch = table.batch(index, drawn_variants(len(index), table.variants, recipe, draw))
             output = teacher(replace(batch, seen=_seen_nodes(batch.rows, recipe.node_dropout, draw)))
             terms = {}
             for head, logits in {"fused": output.logits, **output.branch_logits}.items():
@@ -117,7 +119,7 @@ def train_student(
 
         def loss(index: Tensor) -> dict[str, Tensor]:
             presence = random_presence(len(index), student.config.modalities, recipe.modality_dropout, draw)
-            batch = table.batch(index, _drawn_variants(len(index), _usable(table, student), recipe, draw))
+            batch = table.batch(index, drawn_variants(len(index), _usable(table, student), recipe, draw))
             batch = replace(batch, seen=_seen_nodes(batch.rows, recipe.node_dropout, draw))
             output = graph_of(student, batch.for_student(student, presence))
             wanted = None if known is None else known.given(index, presence)
@@ -146,7 +148,7 @@ def train_student(
 
 def new_student(table: NodeTable, config: StudentConfig | None = None) -> Student:
     """A student with the standardization constants of a table's lesions. config: as in `train_student`."""
-    student = Student(config or StudentConfig(blocks=("input", "bands", "shells"), dropout=0.3))
+    student = Student(config or FIXED_STUDENT)
     whole = presence_of(student, student.config.modalities, len(table))
     batches = [table.batch(variant=v).for_student(student, whole) for v in range(_usable(table, student))]
     student.fit_scales(batches)
@@ -186,7 +188,7 @@ def _usable(table: NodeTable, student: Student) -> int:
     return table.encoded if student.fused_size else table.variants
 
 
-def _drawn_variants(n: int, variants: int, recipe: Recipe, draw: torch.Generator) -> Tensor:
+def drawn_variants(n: int, variants: int, recipe: Recipe, draw: torch.Generator) -> Tensor:
     """(n,): the expert's masks with probability `recipe.expert`, else one of the annotators'."""
     if variants < 1:
         raise ValueError("the table has no encoder moments; make it with the student's encoder")
@@ -227,9 +229,7 @@ def _latent_loss(
 ) -> Tensor:
     """Over all lesions of the batch: what is known of the expert's node that each overlaps, if the images show it."""
     lesions = torch.cat([h[1:] for h in embeddings])
-    rows = batch.rows.clone()
-    rows[:, 0] = False  # the parenchyma
-    wanted = table.node_truth[index][torch.arange(len(index))[:, None], batch.matches][rows]
+    wanted, rows = table.lesions_of(index, batch)
     shown = visible(presence, readout.biology)[:, None].expand(-1, rows.shape[1], -1)[rows]
     return readout.loss(lesions, wanted, shown)
 

@@ -1,15 +1,19 @@
-"""What one trained student says of a case: every subset of inputs that tables need, and how it came to it."""
+"""What one trained student says of cases: every subset of inputs that tables need, and how it came to it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 
 from REACTKDLib.core.modality import INPUTS, subset_name
+from REACTKDLib.core.student.head import Decision
 from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.student.node_network import NodeBatch
 from REACTKDTrainLib.models.student_graph import decide_views
+from REACTKDTrainLib.nodes.table import NodeTable, TableBatch
+from REACTKDTrainLib.nodes.train import presence_of
 from REACTKDTrainLib.training.fold_data import FoldData
 
 NODES = 8  # shown of a case: the parenchyma and up to seven lesions
@@ -22,23 +26,53 @@ def answers(student: Student, data: FoldData, inputs: Sequence[Sequence[str]] = 
     NaN: attention, loss of the predicted grade's probability without the node, what it adds to that grade's logit.
     """
     student.eval()
-    out = {f"p_{subset_name(s)}": np.full((len(data), 3), np.nan) for s in inputs}
-    rows = {name: np.full((len(data), NODES), np.nan) for name in ("weight", "effect", "contribution")}
-    hidden = np.full((len(data), student.config.hidden), np.nan, dtype=np.float32)
     whole = [tuple(m for m in student.config.modalities if m in case.modalities) for case in data.cases]
     subsets = list(dict.fromkeys([*map(tuple, inputs), *whole]))
-    for n, decisions in enumerate(decide_views(student, map(data.view, range(len(data))), subsets)):
+    decided = decide_views(student, map(data.view, range(len(data))), subsets)
+    return _answers(student.config.hidden, decided, list(map(subset_name, whole)), list(map(subset_name, inputs)))
+
+
+@torch.no_grad()
+def node_answers(student: Student, table: NodeTable, inputs: Sequence[Sequence[str]] = INPUTS) -> dict[str, np.ndarray]:
+    """The same of cases that are node vectors, over the expert's masks; each has the images of the table."""
+    student.eval()
+    whole = tuple(m for m in student.config.modalities if m in table.fixed)
+    subsets = list(dict.fromkeys([*map(tuple, inputs), whole]))
+
+    def decided() -> Iterator[dict[str, Decision]]:
+        for row in range(len(table)):
+            case = table.batch(torch.tensor([row]))
+            yield {subset_name(s): _decide(student, case, s) for s in subsets}
+
+    names = [subset_name(whole)] * len(table)
+    return _answers(student.config.hidden, decided(), names, list(map(subset_name, inputs)))
+
+
+def _decide(student: Student, case: TableBatch, subset: Sequence[str]) -> Decision:
+    """Of a batch of one case, as a case alone."""
+    batch = case.for_student(student, presence_of(student, subset, 1))
+    fixed = {m: batch.fixed[m][0] for m in subset}
+    return student.forward_nodes(NodeBatch(batch.topology[0], fixed))
+
+
+def _answers(
+    width: int, decided: Iterable[Mapping[str, Decision]], whole: Sequence[str], inputs: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """width: H. decided: of each case, subset of images -> decision. whole: of each case the name of all its images."""
+    out = {f"p_{name}": np.full((len(whole), 3), np.nan) for name in inputs}
+    rows = {name: np.full((len(whole), NODES), np.nan) for name in ("weight", "effect", "contribution")}
+    hidden = np.full((len(whole), width), np.nan, dtype=np.float32)
+    for n, decisions in enumerate(decided):
         p = {name: torch.softmax(d.logits.double(), dim=0).cpu() for name, d in decisions.items()}
         for name in p:
             if f"p_{name}" in out:
                 out[f"p_{name}"][n] = p[name].numpy()
-        name = subset_name(whole[n])
-        hidden[n] = decisions[name].summary.cpu().numpy()
-        _explain(decisions[name], p[name], rows, n)
+        hidden[n] = decisions[whole[n]].summary.cpu().numpy()
+        _explain(decisions[whole[n]], p[whole[n]], rows, n)
     return {**out, **rows, "hidden": hidden}
 
 
-def _explain(decision, p: torch.Tensor, rows: dict[str, np.ndarray], n: int) -> None:
+def _explain(decision: Decision, p: torch.Tensor, rows: dict[str, np.ndarray], n: int) -> None:
     grade = int(p.argmax())
     for node in range(min(len(decision.weights) - 1, NODES)):
         without = torch.softmax(decision.without(node).double(), dim=0).cpu()

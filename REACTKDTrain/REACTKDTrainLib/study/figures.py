@@ -31,9 +31,9 @@ def draw_figures(study, results: Mapping, caption: str) -> None:
     folder, plain = study.output / "figures", caption.replace("**", "")
     if results.get("methods", {}).get("rows"):
         runs = [*study.runs_of("methods"), *study.runs_of("seeds")]
-        rows = by_row(runs, study.files, len(study.volumes.splits))
+        rows = by_row(runs, study.files, len(study.hospital.splits))
         shown = {m: _answers(rows[m][min(rows[m])]) for m in (OURS, RIVAL, "none") if m in rows}
-        cases = {case.id: case for case in study.volumes.cohort.cases}
+        cases = {case.id: case for case in study.hospital.cohort.cases}
         draws = study.preset.draws
         if shown and len(next(iter(shown.values()))["grade"]) >= LEAST_CASES:
             save_figure(folder / "roc", lambda f: _roc(f, shown, cases, draws), (10, 4.4), plain)
@@ -129,14 +129,14 @@ def _attention(figure, study, found: dict[str, np.ndarray]) -> None:
     from matplotlib import colormaps
     from matplotlib.colors import TwoSlopeNorm
 
-    cases = {case.id: case for case in study.volumes.cohort.cases}
+    cases = {case.id: case for case in study.hospital.cohort.cases}
     order = np.argsort(-np.isfinite(found["effect"]).sum(axis=1), kind="stable")
     chosen = [next(n for n in order if found["grade"][n] == g) for g in range(3) if (found["grade"] == g).any()]
     reach = max(float(np.nanmax(np.abs(found["effect"][chosen]))), 1e-3)
     norm, colors = TwoSlopeNorm(0, -reach, reach), colormaps["coolwarm"]
     axes = figure.subplots(2, len(chosen), squeeze=False)
     for column, n in enumerate(chosen):
-        case = study.volumes.store.get(cases[str(found["case"][n])])
+        case = study.hospital.prepared(cases[str(found["case"][n])])
         masks = case.masks[0].occupancy.numpy()
         k = int(masks[1:].sum(axis=(0, 2, 3)).argmax()) if len(masks) > 1 else masks.shape[1] // 2
         image = case.images["ct"][k].numpy() if "ct" in case.images else next(iter(case.images.values()))[k].numpy()

@@ -19,10 +19,10 @@ from REACTKDTrainLib.evaluation.significance import paired_tests_against
 from REACTKDTrainLib.nodes.naming import WAYS
 from REACTKDTrainLib.study.deciding import asked_of, deciding_result
 from REACTKDTrainLib.study.external import ExternalStudy
+from REACTKDTrainLib.study.hospital import HospitalStudy
 from REACTKDTrainLib.study.nodes import TEACHERS, NodeStudy, at_edge
 from REACTKDTrainLib.study.presets import ON_NODES
 from REACTKDTrainLib.study.runs import Run, RunFiles
-from REACTKDTrainLib.study.volumes import ABLATIONS, VolumeStudy, ablation_name
 
 LIMIT = "Bayes limit"
 OURS, RIVAL, SCORES = "react-kd", "kd", "react-kd-scores"
@@ -47,7 +47,7 @@ def by_row(runs: Sequence[Run], files: RunFiles, folds: int) -> dict[str, dict[i
     return {row: seeds for row, seeds in whole.items() if seeds}
 
 
-def method_table(level: VolumeStudy, files: RunFiles, runs: Sequence[Run]) -> dict:
+def method_table(level: HospitalStudy, files: RunFiles, runs: Sequence[Run]) -> dict:
     """Tables I and III: row -> inputs -> measures; the limit last; tests of REACT-KD against the others."""
     rows = by_row(runs, files, len(level.splits))
     draws = level.preset.draws
@@ -64,13 +64,14 @@ def method_table(level: VolumeStudy, files: RunFiles, runs: Sequence[Run]) -> di
     return out
 
 
-def ablation_table(level: VolumeStudy, files: RunFiles, runs: Sequence[Run]) -> dict:
-    """Table II: the eight rows in order, then the limit."""
+def ablation_table(level: HospitalStudy, files: RunFiles, runs: Sequence[Run]) -> dict:
+    """Table II: the rows in order, then the limit; 'parts': what they have or have not, by name for display."""
     rows = by_row(runs, files, len(level.splits))
-    return {"rows": _measured_rows(level, {n: rows[n] for on in ABLATIONS if (n := ablation_name(*on)) in rows})}
+    measured = _measured_rows(level, {name: rows[name] for name in level.ablations if name in rows})
+    return {"rows": measured, "parts": dict(level.PARTS)}
 
 
-def teacher_table(level: VolumeStudy, files: RunFiles, runs: Sequence[Run]) -> dict:
+def teacher_table(level: HospitalStudy, files: RunFiles, runs: Sequence[Run]) -> dict:
     """What there was to transfer: the fused teacher and its branches on the cases that they had not seen."""
     rows = by_row(runs, files, len(level.splits))
     folds = _first(rows["teachers"]) if "teachers" in rows else []
@@ -80,8 +81,8 @@ def teacher_table(level: VolumeStudy, files: RunFiles, runs: Sequence[Run]) -> d
 
 def external_table(external: ExternalStudy, files: RunFiles, runs: Sequence[Run]) -> dict:
     """Table IV: row -> dose -> measures of the folds' mean probabilities on CT."""
-    rows = by_row(runs, files, len(external.volumes.splits))
-    draws = external.volumes.preset.draws
+    rows = by_row(runs, files, len(external.hospital.splits))
+    draws = external.hospital.preset.draws
     out: dict = {"rows": {}, "labels": {}}
     for name, seeds in rows.items():
         method, level = name.split("@")
@@ -186,7 +187,7 @@ def _measured(seeds: Sequence[Sequence[Mapping[str, np.ndarray]]], name: str, dr
     return out
 
 
-def _measured_rows(level: VolumeStudy, rows: Mapping[str, Mapping[int, list]]) -> dict:
+def _measured_rows(level: HospitalStudy, rows: Mapping[str, Mapping[int, list]]) -> dict:
     """Row -> inputs -> measures over all its seeds; the limit last."""
     draws = level.preset.draws
     out = {
@@ -198,7 +199,7 @@ def _measured_rows(level: VolumeStudy, rows: Mapping[str, Mapping[int, list]]) -
     return out
 
 
-def _limit(level: VolumeStudy, first: Mapping[str, np.ndarray], draws: int) -> dict:
+def _limit(level: HospitalStudy, first: Mapping[str, np.ndarray], draws: int) -> dict:
     cases = {case.id: case for case in level.cohort.cases}
     latents = latents_of([cases[name] for name in first["case"]])
     if latents is None:

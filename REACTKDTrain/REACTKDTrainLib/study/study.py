@@ -23,6 +23,8 @@ from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.progress import WeightedProgress
 from REACTKDTrainLib.results.tables import as_csv, markdown
 from REACTKDTrainLib.study.external import ExternalStudy
+from REACTKDTrainLib.study.hospital import HospitalStudy
+from REACTKDTrainLib.study.hospital_nodes import HospitalNodes
 from REACTKDTrainLib.study.nodes import NodeStudy
 from REACTKDTrainLib.study.presets import ARMS, BIOLOGY, MAP_ARMS, Arm, NodeConfig, Preset
 from REACTKDTrainLib.study.results import (
@@ -90,11 +92,12 @@ class Study:
         self.files = RunFiles(self.output / "runs")
 
     @cached_property
-    def volumes(self) -> VolumeStudy:
-        """The level of volumes."""
+    def hospital(self) -> HospitalStudy:
+        """The hospital size, on volumes or on node vectors."""
         size = self.preset.training.data.size
         cohort = self.cohort or f"phantom:hospital?cases={self.preset.hospital}&size={size}&biology={BIOLOGY}"
-        return VolumeStudy(self.preset, cohort, self.output, self.cache, self.device, self.engine, self.grades)
+        level = VolumeStudy if self.preset.hospital_nodes is None else HospitalNodes
+        return level(self.preset, cohort, self.output, self.cache, self.device, self.engine, self.grades)
 
     @cached_property
     def outside(self) -> ExternalStudy:
@@ -102,7 +105,7 @@ class Study:
         size = self.preset.training.data.size
         usual = f"phantom:external?cases={self.preset.external}&size={size}&whole_field=1&biology={BIOLOGY}"
         spec = self.external or usual
-        return ExternalStudy(self.volumes, spec)
+        return ExternalStudy(self.hospital, spec)
 
     @cached_property
     def nodes(self) -> list[NodeStudy]:
@@ -141,7 +144,7 @@ class Study:
         return [level for level in levels if not self.arms or level.arm.name in self.arms]
 
     def _do_part(self, part: str, pool: JobPool[tuple[str, str], bool], on_progress: OnProgress) -> None:
-        one = self.outside if part == "external" else self.volumes
+        one = self.outside if part == "external" else self.hospital
         levels = {"nodes": lambda: self._asked(self.nodes), "map": lambda: self._asked(self.around)}.get(
             part, lambda: [one]
         )()
@@ -163,10 +166,10 @@ class Study:
             "node teachers": lambda: [run for level in asked(self.nodes) for run in level.teacher_runs()],
             "map choices": lambda: [run for level in asked(self.around) for run in level.choice_runs()],
             "map": lambda: [run for level in asked(self.around) for run in level.runs(self.files)],
-            "teachers": lambda: self.volumes.teacher_runs(),
-            "methods": lambda: self.volumes.method_runs(preset.methods, [0]),
-            "seeds": lambda: self.volumes.method_runs(preset.headline, range(1, preset.seeds)),
-            "ablation": lambda: self.volumes.ablation_runs(),
+            "teachers": lambda: self.hospital.teacher_runs(),
+            "methods": lambda: self.hospital.method_runs(preset.methods, [0]),
+            "seeds": lambda: self.hospital.method_runs(preset.headline, range(1, preset.seeds)),
+            "ablation": lambda: self.hospital.ablation_runs(),
             "external": lambda: self.outside.runs(preset.headline, preset.doses),
         }[kind]()
 
@@ -210,10 +213,10 @@ class Study:
         out: dict = {"study": self._described()}
         if self._started("methods"):
             runs = [*self.runs_of("methods"), *self.runs_of("seeds")]
-            out["methods"] = method_table(self.volumes, self.files, runs)
-            out["teachers"] = teacher_table(self.volumes, self.files, self.runs_of("teachers"))
+            out["methods"] = method_table(self.hospital, self.files, runs)
+            out["teachers"] = teacher_table(self.hospital, self.files, self.runs_of("teachers"))
         if self._started("ablation"):
-            out["ablation"] = ablation_table(self.volumes, self.files, self.runs_of("ablation"))
+            out["ablation"] = ablation_table(self.hospital, self.files, self.runs_of("ablation"))
         if self._started("external"):
             out["external"] = external_table(self.outside, self.files, self.runs_of("external"))
         for name, levels in (("nodes", self.nodes), ("map", self.around)) if self._started("nodes") else ():
@@ -243,15 +246,16 @@ class Study:
         return results
 
     def _described(self) -> dict:
-        volumes = self._started("methods") or self._started("ablation")
-        phantom = self.volumes.cohort.phantom if volumes else True
+        hospital = self._started("methods") or self._started("ablation")
+        phantom = self.hospital.cohort.phantom if hospital else True
         nodes = {k: len(v) for k, v in self.nodes[0].cases.items()} if self._started("nodes") else None
         return {
             "format": FORMAT,
             "preset": self.preset.name,
             "meaningless": self.preset.meaningless,
             "digital_phantom": phantom,
-            "cases": len(self.volumes.cohort.cases) if volumes else None,
+            "cases": len(self.hospital.cohort.cases) if hospital else None,
+            "on": "volumes" if self.preset.hospital_nodes is None else "node vectors",
             "folds": self.preset.training.folds,
             "size": self.preset.training.data.size,
             "seeds": self.preset.seeds,
@@ -277,7 +281,8 @@ def caption_of(results: dict) -> str:
         rows = results.get("methods", {}).get("rows", {})
         seeds = plural(max((len(row.get("seeds", ())) for row in rows.values()), default=1) or 1, "seed")
         parts.append(
-            f"{about['cases']} cases in {about['folds']} folds, size {about['size']}, {seeds} of headline rows"
+            f"{about['cases']} cases in {about['folds']} folds, {about['on']} of size {about['size']}, {seeds} of "
+            "headline rows"
         )
     if about["nodes"]:
         own = about["nodes"]

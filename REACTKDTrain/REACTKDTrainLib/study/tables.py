@@ -39,7 +39,8 @@ def tables_of(results: Mapping) -> dict[str, tuple[str, Table]]:
         if methods["tests"]:
             out["tests"] = ("REACT-KD against each method, CT at test time, paired, first seed", _tests(methods))
     if (results.get("ablation") or {}).get("rows"):
-        out["table2"] = ("Table II: dose teacher, region graph, CBAM3D", _ablation(results["ablation"]))
+        ablation = results["ablation"]
+        out["table2"] = (f"Table II: {', '.join(ablation['parts'].values())}", _ablation(ablation))
     if (results.get("teachers") or {}).get("rows"):
         out["teachers"] = ("Teachers on cases that they had not seen", _teachers(results["teachers"]))
     if (results.get("external") or {}).get("rows"):
@@ -93,11 +94,11 @@ def _tests(methods: Mapping) -> Table:
 
 
 def _ablation(ablation: Mapping) -> Table:
-    rows = [
-        ["dose teacher", "region graph", "CBAM3D", *(INPUT_HEADS[i] for i in INPUT_NAMES), "accuracy (CT)", "F1 (CT)"]
-    ]
+    parts = ablation["parts"]
+    rows = [[*parts.values(), *(INPUT_HEADS[i] for i in INPUT_NAMES), "accuracy (CT)", "F1 (CT)"]]
     for row, measured in ablation["rows"].items():
-        on = [LIMIT, "", ""] if row == LIMIT else ["yes" if p in row else "" for p in ("dose", "graph", "cbam")]
+        has = row.split("+")
+        on = [LIMIT, *[""] * (len(parts) - 1)] if row == LIMIT else ["yes" if p in has else "" for p in parts]
         cells = [value_cell((measured[i] or {}).get("macro_auc")) for i in INPUT_NAMES]
         ct = measured["ct"]
         rows.append([*on, *cells, *(value_cell(ct[c]) if ct else "-" for c in ("accuracy", "macro_f1"))])

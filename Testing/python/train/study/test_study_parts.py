@@ -35,7 +35,7 @@ from REACTKDTrainLib.study.results import pooled
 from REACTKDTrainLib.study.runs import Run, RunFiles
 from REACTKDTrainLib.study.study import Study
 from REACTKDTrainLib.study.tables import map_of, tables_of
-from REACTKDTrainLib.study.volumes import ABLATIONS, VolumeStudy, ablation_name
+from REACTKDTrainLib.study.volumes import VolumeStudy
 from support.node_cases import cases
 
 
@@ -138,12 +138,13 @@ def test_the_limit_of_the_shared_biology_is_the_one_in_each_phantoms_truth():
 def test_every_preset_has_every_method_and_the_eight_ablations(name, tmp_path):
     preset = preset_of(name)
     assert set(COMPARED) <= set(preset.methods) and preset.seeds >= 2
-    assert len({ablation_name(*on) for on in ABLATIONS}) == 8
     level = VolumeStudy(preset, "", tmp_path, tmp_path)
-    for on in ABLATIONS:
-        config = level.config_of("react-kd", 0, *on)
-        assert config.distillation.teacher == ("fused" if on[0] else "structure_function")
-        assert (config.distillation.graph > 0) == on[1] and config.student.cbam == on[2]
+    assert list(level.ablations)[0] == "neither" and len(level.ablations) == 8
+    for row, parts in level.ablations.items():
+        assert row == ("+".join(parts) or "neither")
+        config = level.config_of("react-kd", 0, parts)
+        assert config.distillation.teacher == ("fused" if "dose" in parts else "structure_function")
+        assert (config.distillation.graph > 0) == ("graph" in parts) and config.student.cbam == ("cbam" in parts)
 
 
 def test_the_design_has_what_the_primary_comparison_needs():
@@ -243,7 +244,7 @@ def some_results() -> dict:
             for m, v in (("none", 0.6), ("kd", 0.7), ("react-kd", 0.65))}  # fmt: skip
     rows["Bayes limit"] = {i: measured(0.9) for i in ("ct", "fdg+acetate", "ct+fdg+acetate")}
     hardware = {"device": "CPU", "machine": "x86_64", "threads": 1}
-    study = {"digital_phantom": True, "preset": "cpu", "cases": 97, "folds": 3, "size": "small", "seeds": 3,
+    study = {"digital_phantom": True, "preset": "cpu", "cases": 97, "folds": 3, "size": "small", "seeds": 3, "on": "volumes",
              "nodes": None, "hardware": hardware, "meaningless": False}  # fmt: skip
     labels = {"none": "Student alone", "kd": "KD (logits)", "react-kd": "REACT-KD"}
     return {"study": study, "methods": {"rows": rows, "tests": {}, "labels": labels}}

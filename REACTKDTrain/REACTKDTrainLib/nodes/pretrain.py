@@ -1,0 +1,66 @@
+"""A student that can tell what a lesion is before it sees a grade: learned on patients without one.
+
+What it learns from is a phantom's latents, as `loss.auxiliary` does; so this stage is for phantoms alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from REACTKDLib.core.student.config import StudentConfig
+from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.student.node_network import NodeBatch
+from REACTKDTrainLib.data.fixed_nodes import columns_of
+from REACTKDTrainLib.distillation.auxiliary import LatentReadout, visible
+from REACTKDTrainLib.nodes.table import NodeTable, TableBatch
+from REACTKDTrainLib.nodes.train import FIXED_STUDENT, Recipe, drawn_variants, optimize
+from REACTKDTrainLib.training.randomness import seeded
+
+
+def pretrained_student(table: NodeTable, recipe: Recipe, config: StudentConfig = FIXED_STUDENT) -> Student:
+    """A new student whose embeddings of lesions tell the latents that the table's images show; no grade is used.
+
+    table: phantoms, all with the same images, such as CT alone, and perhaps without grades. recipe: its steps, batch,
+    rates, seed and share of the expert's masks. config: of a student without an encoder. `fitted_to` makes it ready for
+    `train_student`.
+
+    Raises: ValueError for patients, of whom nobody knows the latents.
+    """
+    if not all(truth is not None and truth.known for truth in table.truth):
+        raise ValueError("only digital phantoms whose lesions are known have latents to learn from")
+    with seeded(recipe.seed):
+        student = Student(config)
+        student.fit_scales([_shown(table.batch(variant=v), student) for v in range(table.variants)])
+        readout = LatentReadout(config.hidden, table.latents)
+        given = {m: torch.ones(1) for m in table.fixed}
+        draw = torch.Generator().manual_seed(recipe.seed)
+
+        def loss(index: Tensor) -> dict[str, Tensor]:
+            batch = table.batch(index, drawn_variants(len(index), table.variants, recipe, draw))
+            wanted, rows = table.lesions_of(index, batch)
+            shown = visible(given, readout.biology).expand_as(wanted)
+            return {"latents": readout.loss(student.embed(_shown(batch, student))[rows], wanted, shown)}
+
+        optimize(nn.ModuleList([student, readout]).train(), loss, len(table), recipe)
+    return student.eval()
+
+
+def fitted_to(student: Student, table: NodeTable, seen: Sequence[str]) -> Student:
+    """A copy with the standardization constants of training cases for the topology and all images but those of `seen`,
+    which it has learned from and whose constants belong to its weights. table: the training cases.
+    """
+    out = copy.deepcopy(student)
+    out.fit_scales([_shown(table.batch(variant=v), out, seen) for v in range(table.variants)])
+    return out
+
+
+def _shown(batch: TableBatch, student: Student, without: Sequence[str] = ()) -> NodeBatch:
+    """The batch with the images that a student reads, but those of `without`."""
+    columns = columns_of(student.config.blocks)
+    names = [m for m in student.config.modalities if m in batch.fixed and m not in without]
+    return replace(batch, fixed={m: batch.fixed[m][..., columns] for m in names})
