@@ -17,19 +17,20 @@ import numpy as np
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "REACTKD"), str(ROOT / "REACTKDTrain")]
+sys.path[:0] = [str(ROOT / "REACTKD"), str(ROOT / "REACTKDTrain"), str(ROOT / "Testing")]
 ROUNDS = 7
+PROCESSES = 3
 PATIENT = "draw_patient(65, 'poor')"
 FIRST = f"""
 import sys, time
 sys.path[:0] = {[str(ROOT / "REACTKD"), str(ROOT / "REACTKDTrain")]!r}
 from REACTKDLib.core.phantom import acquire, draw_patient
 case = acquire({PATIENT}, "full").case
-started = time.perf_counter()
+started, spent = time.perf_counter(), time.process_time()
 from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
 from REACTKDLib.core.grading.grader import Grader
 Grader(Bundle.load(shipped_bundle_folder()), device="cpu").open(case).grade()
-print(time.perf_counter() - started)
+print(time.perf_counter() - started, time.process_time() - spent)
 """
 
 
@@ -46,10 +47,11 @@ def said(times: list[tuple[float, float]]) -> str:
     return f"{clock:5.0f} ms by the clock, {processor:5.0f} ms of the processor"
 
 
-def first_click() -> float:
-    """Seconds from the click to the grade in a process that holds the images but has not loaded torch yet."""
+def first_click() -> tuple[float, float]:
+    """From the click to the grade in a process that holds the images but has not loaded torch yet; as `timed`."""
     answer = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, text=True, check=True)
-    return float(answer.stdout)
+    clock, processor = map(float, answer.stdout.split())
+    return clock, processor
 
 
 def main() -> None:
@@ -58,7 +60,9 @@ def main() -> None:
     from REACTKDLib.core.modality import Modality
     from REACTKDLib.core.phantom import acquire, draw_patient
     from REACTKDLib.core.student.bundle import Bundle, shipped_bundle_folder
+    from support.compiled_files import keep_compiled_files
 
+    keep_compiled_files()
     case = acquire(draw_patient(65, "poor"), "full").case
     grader = Grader(Bundle.load(shipped_bundle_folder()), device="cpu")
     session = grader.open(case)
@@ -82,7 +86,9 @@ def main() -> None:
     print(f"click to grade, CT and two PETs   {said(clicks)} (median of {ROUNDS}; goal 500)")
     print(f"click to grade, a case of CT alone{said(clicks_alone)} (goal 250)")
     print(f"new grade after a mask edit       {said(edits)} (goal 150)")
-    print(f"first click in a new process      {first_click():.2f} s   (goal 1.2 s)")
+    first_click()  # compiles what it imports, as a user's first start does
+    firsts = [first_click() for _ in range(PROCESSES)]
+    print(f"first click in a new process      {said(firsts)} (median of {PROCESSES}; goal 1200)")
     print(f"memory grown by {2 * ROUNDS} gradings        {grown / 2**20:.0f} MiB")
 
 

@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +24,12 @@ TICK_S = 0.005
 
 
 class Watch:
-    """Polls a controller as the panel's timer does; keeps the longest call and when the numbers came."""
+    """Polls a controller as the panel's timer does; keeps the longest call and when numbers and colors came."""
 
     def __init__(self, controller: object) -> None:
         self.controller = controller
         self.longest = 0.0
-        self.numbers_at = 0.0
+        self.numbers_at = self.colors_at = 0.0
         controller.result_changed.connect(self._on_result)
 
     def _on_result(self, _report: object) -> None:
@@ -40,18 +41,27 @@ class Watch:
         own = psutil.Process()
         return sum(sum(process.cpu_times()[:2]) for process in (own, *own.children(recursive=True)))
 
-    def run(self, begin: Callable[[], None]) -> tuple[float, float]:
-        """Return the seconds until the numbers were told and until the scene was colored."""
+    def run(self, begin: Callable[[], None]) -> tuple[float, float, float]:
+        """Return the seconds until the numbers were told, the regions colored, and the voxel map shown."""
         started = time.perf_counter()
         begin()
+        stamp = self._colors_stamp()
         while self.controller.busy:
             before = time.perf_counter()
             self.controller.poll()
             self.longest = max(self.longest, time.perf_counter() - before)
+            if self._colors_stamp() != stamp:  # the last change counts
+                stamp, self.colors_at = self._colors_stamp(), time.perf_counter()
             time.sleep(TICK_S)
         if self.controller.error:
             raise SystemExit(self.controller.error)
-        return self.numbers_at - started, time.perf_counter() - started
+        return self.numbers_at - started, self.colors_at - started, time.perf_counter() - started
+
+    def _colors_stamp(self) -> int:
+        """Another number once the regions or their colors have changed."""
+        node = self.controller.parameter_node
+        regions = node and node.GetNodeReference("Regions")
+        return regions.GetSegmentation().GetMTime() if regions else 0
 
 
 def main() -> None:
@@ -61,14 +71,25 @@ def main() -> None:
     from REACTKDLib.core.worker.jobs import Model
     from REACTKDLib.scene.case import nodes_from_case
     from REACTKDLib.scene.grading import GradingController
+    from support.compiled_files import keep_compiled_files
     from support.edits import paint
 
+    keep_compiled_files()
     scene = boot().scene
     case = acquire(draw_patient(65, "poor"), "full").case
     nodes = nodes_from_case(scene, case)
-    controller = GradingController(scene, model=Model(None, "cpu"))
-    watch = Watch(controller)
-    first = watch.run(lambda: controller.grade(nodes))
+    first = {}
+    for warm in (False, False, True):  # the first of all compiles what is imported, as a user's first start does
+        controller = GradingController(scene, model=Model(None, "cpu"))
+        watch = Watch(controller)
+        if warm:  # as the panel does when it is opened
+            controller.warm_up()
+            while controller.dispatcher.waiting:
+                controller.poll()
+                time.sleep(TICK_S)
+        first[warm] = watch.run(partial(controller.grade, nodes))
+        if not warm:
+            controller.close()
     inside = np.argwhere(case.liver & ~case.tumor)
     rng, edits, spent = np.random.default_rng(0), [], 0.0
     for _ in range(ROUNDS):
@@ -79,13 +100,16 @@ def main() -> None:
         before = watch.processor
         edits.append(watch.run(controller.regrade))
         spent += watch.processor - before
-    what_if = watch.run(lambda: controller.what_if(mute=["Lesion 1"]))[1]
+    what_if = watch.run(lambda: controller.what_if(mute=["Lesion 1"]))[-1]
     controller.close()
-    numbers, colors = (statistics.median(times) for times in zip(*edits, strict=True))
+    numbers, colors, whole = (statistics.median(times) for times in zip(*edits, strict=True))
     print(f"load average {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores, CT {case.reference.shape}")
-    print(f"first grade, the worker not started     {first[0]:.2f} s to the numbers, {first[1]:.2f} s to the colors")
+    for warm, words in {False: "not started     ", True: "loaded its model"}.items():
+        told = zip(first[warm], ("numbers", "colors", "voxel map"), strict=True)
+        print(f"first grade, the worker has {words}    " + ", ".join(f"{s:.2f} s to the {what}" for s, what in told))
     print(f"after a mask edit                       {1000 * numbers:.0f} ms to the numbers (goal 200 ms),")
     print(f"                                        {1000 * colors:.0f} ms to the colors (goal 150 ms),")
+    print(f"                                        {1000 * whole:.0f} ms to the voxel map,")
     print(f"                                        {1000 * spent / ROUNDS:.0f} ms of the processor (mean of {ROUNDS})")
     print(f"what if, without a lesion               {1000 * what_if:.0f} ms")
     print(f"longest silence of the window           {1000 * watch.longest:.0f} ms (goal 100 ms)")

@@ -246,12 +246,11 @@ class GradingController(ScriptRunner):
         self._set_what_if(None)
         self._set_report(answer.report)
         try:
-            drawing = yield from self._ask(jobs.Draw(opened.key), (0.85, 0.95))
-            self._set_progress(0.95, _("Coloring the regions"))
+            drawn = yield from self._ask(jobs.DrawSurfaces(opened.key), (0.85, 0.9))
+            self._set_progress(0.9, _("Coloring the regions"))
             yield
             yield from answer.regions_steps()
-            result = DrawnResult(answer.report, answer.regions, drawing)
-            yield from result.voxel_map_steps()
+            result = DrawnResult(answer.report, answer.regions, drawn.surfaces)
             yield
         except BaseException:
             if self.answer is answer:  # nobody has left the case meanwhile
@@ -264,14 +263,18 @@ class GradingController(ScriptRunner):
         yield  # what is shown of the end is a step of its own
 
     def _writing(self, opened: _Opened, result: DrawnResult) -> Script:
-        """Write the outputs in a few steps that no cancel parts; what is left halfway by a fault is taken out again."""
+        """Write the outputs in a few steps that no cancel parts; what is left halfway by a fault is taken out again.
+
+        The worker draws the voxel map meanwhile, some tenths of a second; the colors of the regions do not wait for it.
+        """
         known = parameter_nodes(self.scene)
         self.parameter_node = node = parameter_node_for(self.scene, opened.nodes)
         write_inputs(node, opened.nodes, opened.choice, opened.case_id)
         self._unbroken = True
         name = f"REACTKD {opened.nodes.reference.GetName()}"
         try:
-            yield from output_steps(self.scene, node, result, opened.nodes.reference, name, self.view)
+            voxel_map = result.voxel_map_steps(self._ask(jobs.Draw(opened.key), (0.9, 1.0)))
+            yield from output_steps(self.scene, node, result, opened.nodes.reference, name, self.view, voxel_map)
             yield  # what the panel shows of it is a step of its own
         except BaseException:
             remove_outputs(self.scene, node)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,8 +103,11 @@ def output_steps(
     reference: Any,
     folder_name: str,
     view: ViewChoice | None = None,
+    before_map: Iterable[None] = (),
 ) -> Iterator[None]:
     """Do what `write_outputs` does, in parts of a few hundredths of a second, with a yield after each.
+
+    before_map: steps after which the result has its voxel map; the regions are colored before them.
 
     Whoever drives it may stop in between when the scene or the case goes: the report is recorded last, and a former one
     is taken away first, so that regions and report never disagree.
@@ -119,12 +122,13 @@ def output_steps(
     yield
     yield from write_region_steps(outputs.regions, result, reference)
     yield
-    write_heat_map(outputs.heat_map, outputs.heat_colors, result, reference)
-    show_legend(outputs.heat_map, _("Voxel map"), "%.2f", x=0.02)
-    yield
     write_graph(outputs.graph_nodes, outputs.graph_edges, result.report, reference)
     yield
     write_table(outputs.table, result.report)
+    yield
+    yield from before_map
+    write_heat_map(outputs.heat_map, outputs.heat_colors, result, reference)
+    show_legend(outputs.heat_map, _("Voxel map"), "%.2f", x=0.02)
     yield
     show_as(outputs, result.report, view or ViewChoice())
     yield

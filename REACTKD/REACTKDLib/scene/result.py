@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -25,34 +24,25 @@ class GradeResult(Protocol):
     voxel_map: Volume
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class DrawnResult:
-    """A grade that a worker has drawn. Has the attributes of `GradeResult`.
+    """A grade that a worker draws. Has the attributes of `GradeResult`.
 
-    drawing: its voxel map inside a box of the reference grid, and the surfaces of its regions.
+    surfaces: by the region's label. voxel_map: None until `voxel_map_steps` were gone through.
     """
 
     report: GradeReport
     regions: RegionSet
-    drawing: Drawing
+    surfaces: Mapping[int, Surface]
+    voxel_map: Volume | None = None
 
-    @property
-    def surfaces(self) -> Mapping[int, Surface]:
-        """By the region's label."""
-        return self.drawing.surfaces
-
-    @cached_property
-    def voxel_map(self) -> Volume:
-        """The whole map on the reference grid."""
-        for _ in self.voxel_map_steps():
-            pass
-        return self.__dict__["voxel_map"]
-
-    def voxel_map_steps(self) -> Iterator[None]:
-        """Make `voxel_map` in steps of about a hundredth of a second: new memory is what takes the time."""
-        shape = self.regions.labels.shape
-        array = yield from laid_out(self.drawing.voxel_map, self.drawing.box, shape, np.float32)
-        self.__dict__["voxel_map"] = Volume(array, self.regions.ijk_to_ras, name="voxel map", checked=True)
+    def voxel_map_steps(self, drawn: Generator[None, None, Drawing]) -> Iterator[None]:
+        """Wait for the map of the worker, and lay it out in steps of about a hundredth of a second: new memory is what
+        takes the time. drawn: waits in steps, and returns the map.
+        """
+        drawing = yield from drawn
+        array = yield from laid_out(drawing.voxel_map, drawing.box, self.regions.labels.shape, np.float32)
+        self.voxel_map = Volume(array, self.regions.ijk_to_ras, name="voxel map", checked=True)
 
 
 def rows_with_regions(result: GradeResult) -> Iterator[tuple[ReportRegion, Region]]:

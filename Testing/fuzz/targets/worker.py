@@ -36,6 +36,7 @@ def prepare(folder: Path) -> None:
         jobs.CheckArrays(images, masks),
         jobs.Regrade("k", masks),
         jobs.WhatIf("k", [0], [Modality.CT]),
+        jobs.DrawSurfaces("k"),
         jobs.Draw("k"),
         jobs.MendMasks(masks, [4, 5, 6], matrix, "islands", None),
         jobs.SplitMask(masks, [4, 5, 6], matrix),

@@ -53,12 +53,14 @@ class GradeResult:
         if self._draw is None:
             return np.zeros(self.regions.labels.shape, dtype=np.float32), 0.0
         values = self._draw()
-        positive = values[values > 0]
+        inside = values[self.regions.box]  # outside it is 0, and a large CT has ten times as many voxels
+        positive = inside[inside > 0]
         if positive.size == 0:
             return values, 0.0
         top = float(np.percentile(positive, _SHOWN_PERCENT))
-        np.divide(values, top, out=values)
-        return np.minimum(values, 1.0, out=values), top
+        np.divide(inside, top, out=inside)
+        np.minimum(inside, 1.0, out=inside)
+        return values, top
 
     @property
     def voxel_map(self) -> Volume:

@@ -17,7 +17,6 @@ For another task read its organ for the liver; its smallest volume is stated the
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +26,7 @@ from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.neighbors import CONNECTED
-from REACTKDLib.core.masks.one_piece import Work, drop_specks, fill_holes, is_whole
+from REACTKDLib.core.masks.one_piece import Work, make_whole
 from REACTKDLib.core.masks.small_lesions import SMALLEST_LESION_ML, check_number, small_lesions, touches
 from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.task import HCC_GRADE, Task
@@ -74,7 +73,7 @@ def clean_masks(
 ) -> CleanMasks:
     """Apply the rules above to bool masks (D, H, W); the inputs stay as they are.
 
-    memo: of earlier calls; a liver that was found to be in one piece without a hole is not searched again.
+    memo: of earlier calls; a liver that was searched for holes and pieces is not searched again.
 
     keep_specks: also lesions under 0.05 ml. task: whose organ and lesions they are.
 
@@ -92,9 +91,7 @@ def clean_masks(
     small = [] if keep_specks else _leave_out_small(work)
     findings = [*small, *_leave_out_strays(work), *_extend_liver(work)]
     check_number(work.tumor, task)
-    known = ("liver is whole", work.liver.shape, hashlib.sha256(np.packbits(work.liver)).digest())
-    if not (memo or Memo()).of(known, lambda: is_whole(work.liver)):
-        findings += [*fill_holes(work), *drop_specks(work)]
+    findings += make_whole(work, memo or Memo())
     if not (work.liver & ~work.tumor).any():
         raise NoLiver(
             _(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.neighbors import CONNECTED
+from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.task import Task
 from REACTKDLib.core.text import plural
 from REACTKDLib.core.text import tr as _
@@ -48,29 +51,29 @@ class Work:
         return self.ras_of(parts == largest, tuple(part.start for part in box))
 
 
-def is_whole(liver: np.ndarray) -> bool:
-    """One piece without a hole."""
-    from scipy.ndimage import label
+class Holes(NamedTuple):
+    """filled: places in the flattened liver that become liver. findings: on these, and on holes that stay."""
 
-    return label(np.pad(~liver, 1, constant_values=True))[1] <= 1 and label(liver, structure=CONNECTED)[1] <= 1
+    filled: np.ndarray
+    findings: tuple[Finding, ...]
 
 
-def fill_holes(work: Work) -> list[Finding]:
-    """Fill holes of at most 1 ml; findings name them and those that stay."""
+def holes_of(work: Work) -> Holes:
+    """Find the holes of the liver; those of at most 1 ml are to be filled."""
     from scipy.ndimage import find_objects, label
 
     outside, count = label(np.pad(~work.liver, 1, constant_values=True))  # the rim joins everything that is open
     if count <= 1:
-        return []
+        return Holes(np.zeros(0, dtype=np.int64), ())
     sizes = np.bincount(outside.ravel(), minlength=count + 1)
     open_label = outside[0, 0, 0]
     inner = outside[1:-1, 1:-1, 1:-1]
     holes = [n for n in range(1, count + 1) if n != open_label]
     small = [n for n in holes if sizes[n] * work.voxel_ml <= HOLE_ML + 1e-9]
+    fill = np.isin(np.arange(count + 1), small)[inner]
+    filled = np.flatnonzero(fill)
     findings = []
     if small:
-        fill = np.isin(np.arange(count + 1), small)[inner]
-        work.liver |= fill
         findings.append(
             Finding(
                 "holes-filled",
@@ -78,30 +81,43 @@ def fill_holes(work: Work) -> list[Finding]:
                 _("{holes} in the {organ} mask, {volume} ml in all, counted as {organ}.").format(
                     organ=work.task.organ.name,
                     holes=plural(len(small), _("{count} small hole"), _("{count} small holes")),
-                    volume=f"{np.count_nonzero(fill) * work.voxel_ml:.2g}",
+                    volume=f"{len(filled) * work.voxel_ml:.2g}",
                 ),
                 work.ras_of_largest(fill),
             )
         )
-    boxes = find_objects(inner, count)
-    for n in holes:
-        if n not in small:
-            place = work.ras_of(inner[boxes[n - 1]] == n, tuple(s.start for s in boxes[n - 1]))
-            findings.append(
-                Finding(
-                    "hole-in-liver",
-                    "info",
-                    _(
-                        "A hole of {volume} ml in the {organ} mask was left open; fill it if it is {organ} or {lesion}."
-                    ).format(
-                        volume=f"{sizes[n] * work.voxel_ml:.1f}",
-                        organ=work.task.organ.name,
-                        lesion=work.task.lesion.name,
-                    ),
-                    place,
-                )
+    large = [n for n in holes if n not in small]
+    boxes = find_objects(inner, count) if large else []
+    for n in large:
+        place = work.ras_of(inner[boxes[n - 1]] == n, tuple(s.start for s in boxes[n - 1]))
+        findings.append(
+            Finding(
+                "hole-in-liver",
+                "info",
+                _(
+                    "A hole of {volume} ml in the {organ} mask was left open; fill it if it is {organ} or {lesion}."
+                ).format(
+                    volume=f"{sizes[n] * work.voxel_ml:.1f}",
+                    organ=work.task.organ.name,
+                    lesion=work.task.lesion.name,
+                ),
+                place,
             )
-    return findings
+        )
+    return Holes(filled, tuple(findings))
+
+
+def make_whole(work: Work, memo: Memo) -> list[Finding]:
+    """Fill small holes and drop stray pieces of the liver; return the findings on both. memo: of earlier calls on the
+    same grid and task; what was found of the same liver is not searched for again.
+    """
+    from scipy.ndimage import label
+
+    known = (work.liver.shape, work.corner, hashlib.sha256(np.packbits(work.liver)).digest())
+    holes = memo.of(("holes", *known), lambda: holes_of(work))
+    work.liver.reshape(-1)[holes.filled] = True
+    one = memo.of(("one piece", *known), lambda: label(work.liver, structure=CONNECTED)[1] <= 1)
+    return [*holes.findings, *([] if one else drop_specks(work))]
 
 
 def drop_specks(work: Work) -> list[Finding]:

@@ -60,10 +60,19 @@ def _smooth(mask: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarra
     factors = np.where(large, np.maximum(1, np.floor(CELL_MM / spacing + 0.01)), 1).astype(int)
     pad = [(2 * f, 2 * f + (-n) % f) for f, n in zip(factors[::-1], mask.shape)]
     values = np.pad(mask, pad)
-    k, j, i = (n // f for n, f in zip(values.shape, factors[::-1]))
-    values = values.reshape(k, factors[2], j, factors[1], i, factors[0]).mean(axis=(1, 3, 5), dtype=np.float32)
+    values = _block_means(values, factors[::-1])
     out = np.array(matrix)
     out[:3, :3] = matrix[:3, :3] * factors
     out[:3, 3] += matrix[:3, :3] @ ((factors - 1) / 2 - [low for low, _ in pad[::-1]])
     sigma = np.minimum(SMOOTH_MM / (spacing * factors), 1.0)[::-1]
     return gaussian_filter(values, sigma, mode="constant"), out
+
+
+def _block_means(mask: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Mean of a bool mask over blocks of `factors` voxels (k, j, i), which divide its shape; float32. By the counts of
+    a block's places, one after the other: NumPy's mean over three axes takes ten times as long.
+    """
+    counts = np.zeros([n // f for n, f in zip(mask.shape, factors)], dtype=np.uint16)
+    for k, j, i in np.ndindex(*factors):
+        counts += mask[k :: factors[0], j :: factors[1], i :: factors[2]]
+    return counts.astype(np.float32) / np.float32(np.prod(factors))

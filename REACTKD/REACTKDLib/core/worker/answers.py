@@ -67,38 +67,49 @@ class GradeAnswer:
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """What is drawn of a grade. voxel_map: float32 (d, h, w), 0 to 1, of `box` on the reference grid, 0 outside it.
+    """The voxel map of a grade. voxel_map: float32 (d, h, w), 0 to 1, of `box` on the reference grid, 0 outside it.
 
-    scale: what 1 stands for, logits per ml. surfaces: by the region's label.
+    scale: what 1 stands for, logits per ml.
     """
 
     key: str
     box: Box
     voxel_map: np.ndarray
     scale: float
+
+    @classmethod
+    def of(cls, result: GradeResult, key: str) -> Drawing:
+        """Draw the voxel map of a result."""
+        box = result.regions.box
+        return cls(key, box, np.asarray(result.voxel_map.array[box], dtype=np.float32), result.voxel_map_scale)
+
+
+@dataclass(frozen=True, eq=False)
+class Surfaces:
+    """The regions of a grade as they stand in 3D. surfaces: by the region's label."""
+
+    key: str
     surfaces: Mapping[int, Surface]
 
     @classmethod
-    def of(cls, result: GradeResult, key: str, check: Callable[[], None]) -> Drawing:
-        """Draw a result; `check` is called between its parts and may raise."""
+    def of(cls, result: GradeResult, key: str, check: Callable[[], None]) -> Surfaces:
+        """Draw the regions of a result; `check` is called before each and may raise."""
         from REACTKDLib.core.masks.surface import surface_of
 
         surfaces = {}
         for region in result.regions.regions:
             check()
             surfaces[region.label] = surface_of(result.regions, region)
-        check()
-        box = result.regions.box
-        voxel_map = np.asarray(result.voxel_map.array[box], dtype=np.float32)
-        return cls(key, box, voxel_map, result.voxel_map_scale, surfaces)
+        return cls(key, surfaces)
 
 
-Answer = GradeAnswer | Drawing | FilesRead | tuple[Edit, ...] | tuple[Finding, ...]
+Answer = GradeAnswer | Drawing | Surfaces | FilesRead | tuple[Edit, ...] | tuple[Finding, ...]
 #: what answers a job; others are answered by None
 _ANSWERS = {
     **dict.fromkeys((jobs.GradeFiles, jobs.GradeArrays, jobs.Regrade, jobs.WhatIf), GradeAnswer),
     **dict.fromkeys((jobs.MendMasks, jobs.SplitMask), tuple[Edit, ...]),
     jobs.Draw: Drawing,
+    jobs.DrawSurfaces: Surfaces,
     jobs.ReadFiles: FilesRead,
     jobs.CheckArrays: tuple[Finding, ...],
 }

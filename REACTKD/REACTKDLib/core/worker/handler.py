@@ -23,7 +23,7 @@ from REACTKDLib.core.progress import IsCanceled, OnProgress
 from REACTKDLib.core.student.ensemble import task_of
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
-from REACTKDLib.core.worker.answers import Answer, Drawing, GradeAnswer
+from REACTKDLib.core.worker.answers import Answer, Drawing, GradeAnswer, Surfaces
 from REACTKDLib.core.worker.files_read import FilesRead
 from REACTKDLib.core.worker.mending import mended, split
 from REACTKDLib.core.worker.reading import case_from_files, masks_from_files, placed_mask
@@ -99,7 +99,10 @@ class JobHandler:
             case jobs.Draw(key):
                 self._open_case(key)
                 on_progress(0.0, _("Drawing"))
-                return Drawing.of(self._last[key], key, check)
+                return Drawing.of(self._last[key], key)
+            case jobs.DrawSurfaces(key):
+                self._open_case(key)
+                return Surfaces.of(self._last[key], key, check)
             case jobs.ExportDicom(key, source, folder):
                 on_progress(0.0, _("Writing DICOM"))
                 self._export_dicom(key, source, folder)

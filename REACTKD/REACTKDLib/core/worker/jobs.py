@@ -142,8 +142,15 @@ class WhatIf:
 
 
 @dataclass(frozen=True)
+class DrawSurfaces:
+    """The surfaces of the regions of the last grade of `key`. Answer: Surfaces."""
+
+    key: str
+
+
+@dataclass(frozen=True)
 class Draw:
-    """Voxel map and surfaces of the last grade of `key`. Answer: Drawing."""
+    """The voxel map of the last grade of `key`, which takes longer. Answer: Drawing."""
 
     key: str
 
@@ -200,7 +207,8 @@ class SplitMask:
 
 
 Job = (
-    WarmUp | OpenFiles | GradeFiles | ReadFiles | SaveSegments | GradeArrays | Regrade | WhatIf | Draw | CheckArrays
+    WarmUp | OpenFiles | GradeFiles | ReadFiles | SaveSegments | GradeArrays | Regrade | WhatIf | DrawSurfaces | Draw
+    | CheckArrays
     | MendMasks | SplitMask | ExportDicom
 )  # fmt: skip
 _KINDS = {kind.__name__: kind for kind in get_args(Job)}

@@ -199,8 +199,13 @@ def test_what_is_remembered_of_a_liver_changes_nothing():
     holed[ball((10, 12, 13), 1)] = False
     speck[1, 1, 1] = True
     tumor = ball((10, 12, 18), 2) & LIVER
-    for liver in (LIVER, holed, LIVER, speck, holed, speck):
-        fresh, again = clean_masks(liver, tumor, MATRIX), clean_masks(liver, tumor, MATRIX, memo)
+    in_the_speck = tumor.copy()
+    in_the_speck[1, 1, 1] = True
+    moved = np.roll(holed, 1, axis=2)  # the same voxels in another place: findings say another one
+    pairs = [(liver, tumor) for liver in (LIVER, holed, LIVER, speck, holed, moved)]
+    for liver, drawn in (*pairs, (speck, in_the_speck), (moved, tumor & moved), (speck, tumor)):
+        fresh = clean_masks(liver, drawn, MATRIX, keep_specks=True)
+        again = clean_masks(liver, drawn, MATRIX, memo, keep_specks=True)
         assert np.array_equal(fresh.liver, again.liver) and np.array_equal(fresh.tumor, again.tumor)
         assert fresh.findings == again.findings
     assert codes(fresh) and codes(clean_masks(holed, tumor, MATRIX, memo))

@@ -17,7 +17,7 @@ from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.masks.surface import Surface
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.worker import jobs
-from REACTKDLib.core.worker.answers import Drawing, answer_from
+from REACTKDLib.core.worker.answers import Drawing, Surfaces, answer_from
 from REACTKDLib.core.worker.arrays import STEP_VOXELS, laid_out, read_array, read_mask, write_mask
 from REACTKDLib.core.worker.mending import Edit
 from REACTKDLib.core.worker.wire import MAPPED_BYTES, NotThatType, read_message, write_message
@@ -37,6 +37,7 @@ JOBS = (
     jobs.GradeArrays("k", [IMAGE], [MASK], "id"),
     jobs.Regrade("k", [MASK]),
     jobs.WhatIf("k", [0, "Lesion 1"], [Modality.FDG]),
+    jobs.DrawSurfaces("k"),
     jobs.Draw("k"),
     jobs.CheckArrays([IMAGE], [MASK]),
     jobs.MendMasks([MASK], [2, 3, 4], MATRIX, "islands", [1.0, 2.0, 3.0]),
@@ -146,8 +147,12 @@ BOX = (slice(1, 61), slice(0, 256), slice(4, 260))
 
 
 def drawing_of(values: np.ndarray) -> Drawing:
+    return Drawing("a", BOX, values, 1.5)
+
+
+def surfaces() -> Surfaces:
     points, triangles = np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros((0, 3), dtype=np.int32)
-    return Drawing("a", BOX, values, 1.5, {2: Surface(points, triangles, points + 1)})
+    return Surfaces("a", {2: Surface(points, triangles, points + 1)})
 
 
 def test_an_answer_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -155,9 +160,12 @@ def test_an_answer_comes_back_as_it_was(tmp_path: Path) -> None:
     message = json.loads(json.dumps(write_message(drawing, tmp_path, "1.npy")))
     read = answer_from(message, jobs.Draw("a"), tmp_path)
     assert (read.key, read.box, read.scale) == (drawing.key, BOX, 1.5)
-    assert read.voxel_map.shape == (0, 4, 4) and list(read.surfaces) == [2] and list(tmp_path.iterdir()) == []
+    assert read.voxel_map.shape == (0, 4, 4) and list(tmp_path.iterdir()) == []
+    message = json.loads(json.dumps(write_message(surfaces(), tmp_path, "2.npy")))
+    read = answer_from(message, jobs.DrawSurfaces("a"), tmp_path)
+    assert list(read.surfaces) == [2] and list(tmp_path.iterdir()) == []
     for part in ("points", "triangles", "normals"):
-        ours, theirs = getattr(read.surfaces[2], part), getattr(drawing.surfaces[2], part)
+        ours, theirs = getattr(read.surfaces[2], part), getattr(surfaces().surfaces[2], part)
         assert ours.dtype == theirs.dtype and np.array_equal(ours, theirs)
 
 
@@ -176,9 +184,12 @@ def test_edits_come_back_as_they_were(tmp_path: Path) -> None:
     "change", [{"scale": "1"}, {"box": [[1]]}, {"surfaces": {"x": {}}}, {"other": 1}, {"key": None}]
 )
 def test_a_broken_answer_is_not_taken(tmp_path: Path, change: dict) -> None:
-    message = write_message(drawing_of(np.zeros((2, 2, 2), dtype=np.float32)), tmp_path, "1.npy")
+    of_surfaces = "surfaces" in change
+    answer = surfaces() if of_surfaces else drawing_of(np.zeros((2, 2, 2), dtype=np.float32))
+    message = write_message(answer, tmp_path, "1.npy")
+    job = jobs.DrawSurfaces("a") if of_surfaces else jobs.Draw("a")
     with pytest.raises(NotThatType):
-        answer_from({**message, "content": {**message["content"], **change}}, jobs.Draw("a"), tmp_path)
+        answer_from({**message, "content": {**message["content"], **change}}, job, tmp_path)
 
 
 def test_an_array_beyond_the_end_of_the_file_is_not_taken(tmp_path: Path) -> None:

@@ -60,9 +60,9 @@ def test_a_grade_is_that_of_the_same_work_here(client, model, case):
 
 def test_surfaces_lie_around_their_regions(client, model, case):
     answer = do(client, grade_job(client, case, model))
-    drawing = do(client, jobs.Draw("a"))
+    drawn = do(client, jobs.DrawSurfaces("a"))
     for region in answer.regions.lesions:
-        surface = drawing.surfaces[region.label]
+        surface = drawn.surfaces[region.label]
         a, b, c = (surface.points[surface.triangles[:, n]].astype(float) for n in range(3))
         assert (a * np.cross(b, c)).sum() / 6000 == pytest.approx(region.volume_ml, rel=0.2)  # ml; outward, so positive
         outward = ((surface.points - np.array(region.centroid_ras)) * surface.normals).sum(axis=1)
@@ -163,6 +163,7 @@ def test_no_call_waits(client, model, case):
 def test_nothing_is_left_in_the_folder(client, model, case):
     before = set(client.scratch.path.glob("*.npy"))  # another test hands over more than it uses
     do(client, grade_job(client, case, model))
+    do(client, jobs.DrawSurfaces("a"))
     do(client, jobs.Draw("a"))
     assert set(client.scratch.path.glob("*.npy")) <= before
 

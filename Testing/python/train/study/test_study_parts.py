@@ -244,8 +244,8 @@ def some_results() -> dict:
             for m, v in (("none", 0.6), ("kd", 0.7), ("react-kd", 0.65))}  # fmt: skip
     rows["Bayes limit"] = {i: measured(0.9) for i in ("ct", "fdg+acetate", "ct+fdg+acetate")}
     hardware = {"device": "CPU", "machine": "x86_64", "threads": 1}
-    study = {"digital_phantom": True, "preset": "cpu", "cases": 97, "folds": 3, "size": "small", "seeds": 3, "on": "volumes",
-             "nodes": None, "hardware": hardware, "meaningless": False}  # fmt: skip
+    study = {"digital_phantom": True, "preset": "cpu", "cases": 97, "folds": 3, "size": "small", "seeds": 3,
+             "on": "volumes", "nodes": None, "hardware": hardware, "meaningless": False}  # fmt: skip
     labels = {"none": "Student alone", "kd": "KD (logits)", "react-kd": "REACT-KD"}
     return {"study": study, "methods": {"rows": rows, "tests": {}, "labels": labels}}
 
