@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,14 @@ class Ticks:
         self._last = now
 
 
+@pytest.fixture
+def no_views(application: Any) -> Iterator[None]:
+    """The views are hidden; tests that come later see them again."""
+    application.app.layoutManager().hide()
+    yield
+    application.app.layoutManager().show()
+
+
 @pytest.fixture(scope="module")
 def full_case() -> Any:
     """A phantom of the size that a hospital's CT has."""
@@ -68,10 +76,10 @@ def full_case() -> Any:
 
 
 @pytest.mark.slow
-def test_grading_and_following_an_edit(application: Any, user: Any, scene: Any, full_case: Any, context: Any) -> None:
+@pytest.mark.usefixtures("no_views")
+def test_grading_and_following_an_edit(user: Any, scene: Any, full_case: Any, context: Any) -> None:
     from REACTKDLib.scene.case import nodes_from_case
 
-    application.app.layoutManager().hide()
     nodes = nodes_from_case(scene, full_case)
     wait_for_inputs(user, nodes)
     ticks = Ticks(context)
@@ -106,10 +114,10 @@ def long_list(full_case: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_views")
 def test_a_list_of_200_cases_is_opened_and_gone_through(
-    application: Any, user: Any, widget: Any, context: Any, long_list: Path, monkeypatch: pytest.MonkeyPatch
+    user: Any, widget: Any, context: Any, long_list: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    application.app.layoutManager().hide()
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(long_list)))
     user.toggle_section("casesSection")
     table, reading, longest = user.find("casesTable"), widget.panel.reading, {}

@@ -77,9 +77,9 @@ def test_each_item_is_done_once_and_a_worker_keeps_what_it_knows(workers: int, n
 def test_a_fault_is_raised_and_what_has_not_begun_is_canceled(workers: int, nothing_left: None) -> None:
     found = []
     with pytest.raises(ValueError, match="no 13"), JobPool(Sum(), Engine(workers)) as pool:
-        for number, _ in pool.results([20, 13, *range(30, 400)]):
+        for number, _ in pool.results([20, 13, *range(30, 20_000)]):
             found.append(number)
-    assert len(found) < 300
+    assert len(found) < 15_000  # one process may do many while the other starts
 
 
 def test_whoever_stops_asking_cancels_the_rest(nothing_left: None) -> None:
