@@ -163,9 +163,17 @@ def _check_written(path: Path, array: np.ndarray, ijk_to_ras: np.ndarray) -> Non
         found = read_array(header, _("the image"))
     except ReactkdError as error:
         raise OSError(EIO, _("the disk is full or refused it")) from error
-    same = np.array_equal(found, array, equal_nan=array.dtype.kind == "f")
-    if not same or not np.allclose(header.ijk_to_ras, ijk_to_ras, rtol=1e-4, atol=1e-3):
+    if not _same_voxels(found, array) or not np.allclose(header.ijk_to_ras, ijk_to_ras, rtol=1e-4, atol=1e-3):
         raise OSError(EIO, _("the disk did not keep what was written"))
+
+
+def _same_voxels(found: np.ndarray, array: np.ndarray) -> bool:
+    """Bit by bit, a NaN too, and slice by slice: NumPy's comparison of a whole float image takes ten times as long."""
+    if found.dtype != array.dtype or found.shape != array.shape:
+        return np.array_equal(found, array, equal_nan=array.dtype.kind == "f")
+    bits = f"u{array.dtype.itemsize}"
+    pairs = zip(found, array, strict=True)
+    return all(np.array_equal(*(np.ascontiguousarray(part).view(bits) for part in pair)) for pair in pairs)
 
 
 def _gzip_file(source: Path, target: Path) -> None:

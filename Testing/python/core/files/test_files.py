@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from REACTKDLib.core import errors
-from REACTKDLib.core.files.volumes import read_volume, write_volume
+from REACTKDLib.core.files.volumes import _check_written, _write_image, read_volume, write_volume
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import Modality
 from support.case_files import patched_nifti
@@ -69,6 +69,28 @@ def test_same_volume_gives_the_same_bytes(tmp_path):
     volume = small_case().volumes[Modality.FDG]
     first = write_volume(volume, tmp_path / "a.nii.gz").read_bytes()
     assert write_volume(volume, tmp_path / "b.nii.gz").read_bytes() == first
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
+def test_a_file_that_holds_another_voxel_is_not_taken_for_what_was_written(tmp_path, dtype):
+    """A disk that keeps the length of a file but not its content; such voxels are no error of any reader."""
+    array = np.arange(60, dtype=dtype).reshape(3, 4, 5)
+    if dtype == "float32":
+        array[0, 0, :2] = np.nan, -0.0
+    volume = Volume(array, np.eye(4), checked=True)
+    path = tmp_path / "x.nii"
+    _write_image(volume, path, ".nii")
+    _check_written(path, array, volume.ijk_to_ras)
+    other = array.copy()
+    other[2, 3, 4] = 7
+    for wrong in (other, array[:2], array.astype(np.float64) + 1):
+        with pytest.raises(OSError, match="did not keep what was written"):
+            _check_written(path, wrong, volume.ijk_to_ras)
+    with pytest.raises(OSError, match="did not keep what was written"):
+        _check_written(path, array, np.diag([2.0, 1.0, 1.0, 1.0]))
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(OSError, match="the disk is full"):
+        _check_written(path, array, volume.ijk_to_ras)
 
 
 def test_write_leaves_nothing_behind_when_it_fails(tmp_path):
