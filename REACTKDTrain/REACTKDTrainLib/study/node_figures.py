@@ -55,7 +55,8 @@ def draw_map(figure, entries: Sequence[Mapping]) -> None:
         axis.set_xticks(list(ticks), list(ticks.values()))
         axis.set(xlabel="heterogeneity h of the lesions (shared biology)", title=f"teacher of {title}")
     axes[0].set_ylabel("macro AUC on CT: gain over logits alone")
-    axes[1].legend(frameon=False, fontsize=8)
+    handles, labels = axes[1].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize=8, ncols=2, loc="outside upper center")  # beside no mark
 
 
 def _gains(axis, entries: Sequence[Mapping], key: tuple[str, str], shift: float, color: str, look: Mapping) -> None:
