@@ -135,8 +135,8 @@ class Study:
         with JobPool(own.make, self.engine) as pool:
             for part in (p for p in PARTS if p in parts):
                 self._do_part(part, pool, progress.part(part))
-                results = self.write()
-        return self.write() if results is None else results
+                results = self._write_tables()
+        return self._draw(self._write_tables() if results is None else results)
 
     # -- parts
 
@@ -234,15 +234,21 @@ class Study:
 
     def write(self) -> dict:
         """results.json, `tables/*.md` and `*.csv`, `figures/*`. Returns the results."""
-        from REACTKDTrainLib.study.figures import draw_figures
+        return self._draw(self._write_tables())
 
+    def _write_tables(self) -> dict:
         results = self.results()
         write_text(self.output / "results.json", json.dumps(results, indent=1, default=_plain) + "\n")
         caption = caption_of(results)
         for name, (title, table) in tables_of(results).items():
             write_text(self.output / "tables" / f"{name}.md", f"## {title}\n\n{caption}\n\n{markdown(table)}\n")
             write_text(self.output / "tables" / f"{name}.csv", as_csv(table))
-        draw_figures(self, results, caption)
+        return results
+
+    def _draw(self, results: dict) -> dict:
+        from REACTKDTrainLib.study.figures import draw_figures
+
+        draw_figures(self, results, caption_of(results))
         return results
 
     def _described(self) -> dict:

@@ -26,13 +26,13 @@ def tiny(**changes) -> Preset:
         preset_of("cpu"),
         training=TrainingConfig(folds=2, data=DataConfig(size="tiny", mask_variants=1, doses=False, validation=0.3)),
         hospital=16,
-        external=4,
+        external=3,
         seeds=2,
         headline=("none", "kd", "react-kd"),
         methods=("none", "kd", "at", "crd", "react-kd"),
         doses=("native", "mixed"),
         draws=50,
-        hospital_nodes=HospitalNodesConfig(unlabeled=4, pretraining=heads, heads=heads),
+        hospital_nodes=HospitalNodesConfig(unlabeled=3, pretraining=heads, heads=heads),
     )
     return replace(small, **changes)
 
@@ -106,7 +106,7 @@ def test_answers_of_a_table_are_those_of_its_batches_and_of_each_region(done):
 def test_patients_start_without_what_only_phantoms_tell_and_need_all_images(tmp_path, monkeypatch):
     level = HospitalNodes(tiny(), "phantom:hospital?cases=4&size=tiny", tmp_path, tmp_path)
     cohort = open_cohort("phantom:hospital?cases=4&size=tiny", "tiny")
-    assert len(level.unlabeled) == 4 and level.unlabeled[0].modalities == ("ct",)
+    assert len(level.unlabeled) == 3 and level.unlabeled[0].modalities == ("ct",)
     patients = replace(cohort, cases=tuple(replace(case, truth=None) for case in cohort.cases), phantom=False)
     other = HospitalNodes(tiny(), "", tmp_path, tmp_path)
     other.cohort = patients
