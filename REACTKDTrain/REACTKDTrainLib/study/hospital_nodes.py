@@ -79,7 +79,7 @@ class HospitalNodes(HospitalStudy):
             lacking = [m for m in MODALITIES if m not in case.modalities]
             if lacking:
                 raise UsageError(
-                    f"Case {case.id} has no {lacking[0]}; this preset takes cases with CT and both tracers alone. "
+                    f"Case {case.id} has no {lacking[0]}; with this preset every case needs CT and both PETs. "
                     "Leave such cases out, or take --preset gpu."
                 )
         self._prepare([*self.cohort.cases, *self.unlabeled], self.store, on_progress)

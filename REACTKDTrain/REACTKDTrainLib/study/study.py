@@ -44,6 +44,8 @@ from REACTKDTrainLib.training.record import revision, versions
 PARTS = ("nodes", "methods", "seeds", "ablation", "external", "map")
 #: what a part costs relative to the others, and which share of each is the preparing of cases, for progress
 COST = {"nodes": 40.0, "methods": 12.0, "seeds": 6.0, "ablation": 8.0, "external": 2.0, "map": 10.0}
+#: the same where the hospital size is asked of node vectors
+COST_ON_NODES = {"nodes": 40.0, "methods": 2.5, "seeds": 1.0, "ablation": 1.5, "external": 3.5, "map": 4.0}
 PREPARING = 0.3
 #: of each part, what is done together, one after the other: the later needs what the former left
 KINDS = {
@@ -130,7 +132,8 @@ class Study:
             if part not in PARTS:
                 raise UsageError(f"There is no part {part!r}; choose some of {', '.join(PARTS)}.")
         results = None
-        progress = WeightedProgress({part: COST[part] for part in parts}, on_progress)
+        costs = COST if self.preset.hospital_nodes is None else COST_ON_NODES
+        progress = WeightedProgress({part: costs[part] for part in parts}, on_progress)
         own = replace(self, engine=HERE)
         with JobPool(own.make, self.engine) as pool:
             for part in (p for p in PARTS if p in parts):

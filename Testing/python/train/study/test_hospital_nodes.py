@@ -113,7 +113,7 @@ def test_patients_start_without_what_only_phantoms_tell_and_need_all_images(tmp_
     assert other.unlabeled == () and other.pretrained is None
     first = replace(cohort.cases[0], modalities=("ct", "fdg"))
     other.cohort = replace(patients, cases=(first, *patients.cases[1:]))
-    with pytest.raises(UsageError, match="has no acetate; this preset takes cases with CT and both tracers alone"):
+    with pytest.raises(UsageError, match="has no acetate; with this preset every case needs CT and both PETs"):
         other.prepare()
 
 

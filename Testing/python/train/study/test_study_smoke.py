@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from REACTKDTrainLib.__main__ import main
+from REACTKDTrainLib.distillation.methods import METHODS
 from REACTKDTrainLib.study import presets
 from support.dask_cluster import dask_cluster
 
@@ -27,7 +28,7 @@ def test_the_smoke_study_makes_every_table_and_figure_once(tmp_path) -> None:
     assert "the numbers mean nothing" in answered and "left" in answered
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["study"]["meaningless"] and results["study"]["digital_phantom"]
-    assert len(results["methods"]["rows"]) == 12 and len(results["ablation"]["rows"]) == 9
+    assert len(results["methods"]["rows"]) == len(METHODS) + 1 and len(results["ablation"]["rows"]) == 9
     assert list(results["methods"]["rows"])[-1] == list(results["ablation"]["rows"])[-1] == "Bayes limit"
     assert set(results["external"]["rows"]["react-kd"]) == {"native", "mild", "severe", "mixed"}
     pair = results["nodes"]["shared"]["sizes"]["12"]["differences"]["react-kd/same - kd/same"]["ct"]
