@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -55,7 +56,7 @@ def page() -> str:
     from REACTKDTrainLib.release.recipe import PRESETS as RECIPES
     from REACTKDTrainLib.release.recipe import ReleaseRecipe
     from REACTKDTrainLib.settings import to_json
-    from REACTKDTrainLib.study.presets import PRESETS, NodeConfig, Preset, preset_of
+    from REACTKDTrainLib.study.presets import PRESETS, HospitalNodesConfig, NodeConfig, Preset, preset_of
     from REACTKDTrainLib.training.config import StageConfig, TrainingConfig
 
     usual = to_json(TrainingConfig())
@@ -78,7 +79,10 @@ def page() -> str:
     lines += _differences({size: to_json(TrainingConfig.for_size(size)) for size in ("full", "small", "tiny")}, usual)
     presets = {name: preset_of(name) for name in PRESETS}
     lines += ["", STUDIES]
-    lines += _columns(Preset, presets, leave=("name", "training", "nodes", "around"))
+    lines += _columns(Preset, presets, leave=("name", "training", "nodes", "around", "hospital_nodes"))
+    on_nodes = {name: of_hospital(p.hospital_nodes) for name, p in presets.items() if p.hospital_nodes is not None}
+    said = "The hospital size on node vectors (`hospital_nodes`); of the recipes what is not as usual:"
+    lines += ["", said, "", *_columns(HospitalNodesConfig, on_nodes)]
     for part, said in (
         ("nodes", "On the level of nodes"),
         ("around", "The map of heterogeneity, on the level of nodes"),
@@ -194,6 +198,16 @@ def _flat(value: Any, place: str = "") -> dict[str, Any]:
     if not isinstance(value, Mapping):
         return {place: value}
     return {k: v for key, part in value.items() for k, v in _flat(part, f"{place}.{key}".lstrip(".")).items()}
+
+
+def of_hospital(config: Any) -> SimpleNamespace:
+    """Its fields, of recipes those that differ from the usual ones."""
+    fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    for name, value in fields.items():
+        if dataclasses.is_dataclass(value):
+            usual, own = dataclasses.asdict(type(value)()), dataclasses.asdict(value)
+            fields[name] = {key: own[key] for key in own if own[key] != usual[key]}
+    return SimpleNamespace(**fields)
 
 
 def _differences(columns: Mapping[str, Mapping[str, Any]], usual: Mapping[str, Any]) -> list[str]:

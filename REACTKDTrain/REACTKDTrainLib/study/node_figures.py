@@ -27,8 +27,8 @@ def draw_primary(figure, nodes: Mapping) -> None:
             each = np.array(found["of_each_run"], dtype=float)
             spread = np.linspace(-0.18, 0.18, len(each)) if len(each) > 1 else np.zeros(1)
             axis.plot(place + spread, each, ".", color=COLORS[4], markersize=5)
-            low, high = found["interval95"]
             value = found["difference"]
+            low, high = found["interval95"] or (value, value)  # one subset has no interval
             axis.errorbar(place, value, yerr=[[value - low], [high - value]], color=COLORS[0], marker="s", capsize=5)
         axis.set_xticks([p for p, _ in places], [f"{s} patients" for _, s in places])
         axis.set_title(f"teacher of {title}", fontsize=10)
@@ -64,7 +64,7 @@ def _gains(axis, entries: Sequence[Mapping], key: tuple[str, str], shift: float,
     found = [entry["gains"][key] for entry in entries]
     x = np.array([_place(entry) for entry in entries])
     y = np.array([gain["difference"] for gain in found])
-    low, high = np.array([gain["interval95"] for gain in found]).T
+    low, high = np.array([gain["interval95"] or [gain["difference"]] * 2 for gain in found]).T
     axis.errorbar(x + shift, y, [y - low, high - y], color=color, marker="s", capsize=4, linestyle="none", **look)
     if len(entries) > 2:
         axis.plot(x[x <= 1] + shift, y[x <= 1], color=color, linewidth=0.8)

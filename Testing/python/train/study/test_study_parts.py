@@ -294,6 +294,10 @@ def test_the_map_has_every_heterogeneity_then_the_independent_biology():
     axis = figure.axes[0]
     assert [t.get_text() for t in axis.get_xticklabels()] == ["0", "0.4", "0.6", "independent\nbiology"]
     draw_primary(Figure(), results["nodes"]["shared"])
+    alone = json.loads(json.dumps(results).replace('"interval95": [0.01, 0.03]', '"interval95": null'))
+    assert alone["nodes"]["shared"] != results["nodes"]["shared"]
+    draw_primary(Figure(), alone["nodes"]["shared"])  # of one training subset
+    draw_map(Figure(), map_of(alone))
 
 
 def test_the_page_gets_its_tables_from_the_study_and_says_what_was_not_run(tmp_path):
