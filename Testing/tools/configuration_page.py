@@ -206,7 +206,7 @@ def of_hospital(config: Any) -> SimpleNamespace:
     for name, value in fields.items():
         if dataclasses.is_dataclass(value):
             usual, own = dataclasses.asdict(type(value)()), dataclasses.asdict(value)
-            fields[name] = {key: own[key] for key in own if own[key] != usual[key]}
+            fields[name] = {key: own[key] for key in own if own[key] != usual[key]} or "as usual"
     return SimpleNamespace(**fields)
 
 
