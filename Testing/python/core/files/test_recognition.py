@@ -61,7 +61,8 @@ def test_any_name_is_answered(name):
     st.sampled_from(["{0}Tumor", "tumor {0}", "Liver {0}{0}"]),
 )
 def test_a_letter_of_another_script_is_never_dropped(letter, pattern):
-    if not unicodedata.normalize("NFKD", letter).isascii():
+    bare = "".join(c for c in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(c))
+    if not bare.isascii():  # a Latin letter with a ring below is a Latin letter
         assert recognize_name(pattern.format(letter)) is None
 
 
