@@ -51,7 +51,7 @@ def worker_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]
     environment["PYTHONUNBUFFERED"] = "1"
     environment["PYTHONSAFEPATH"] = "1"  # nothing is imported from wherever the process happens to be
     environment["PYTHONUTF8"] = "1"
-    threads = environment.get("OMP_NUM_THREADS") or str(max(1, min(MAX_THREADS, os.cpu_count() or 1)))
+    threads = environment.get("OMP_NUM_THREADS") or str(max(1, min(MAX_THREADS, (os.cpu_count() or 1) - 1)))
     for name in _THREADS:  # torch asks MKL how many, so that one who set OpenMP's number alone would not be heard
         environment.setdefault(name, threads)
     # A large array is touched where the organ is; in huge pages that is all of it: half of an edit's time.
