@@ -115,7 +115,7 @@ def make_whole(work: Work, memo: Memo) -> list[Finding]:
 
     known = (work.liver.shape, work.corner, hashlib.sha256(np.packbits(work.liver)).digest())
     holes = memo.of(("holes", *known), lambda: holes_of(work))
-    work.liver.reshape(-1)[holes.filled] = True
+    np.put(work.liver, holes.filled, True)
     one = memo.of(("one piece", *known), lambda: label(work.liver, structure=CONNECTED)[1] <= 1)
     return [*holes.findings, *([] if one else drop_specks(work))]
 
