@@ -21,7 +21,7 @@ def draw_primary(figure, nodes: Mapping) -> None:
         for place, (size, found) in enumerate(nodes["sizes"].items()):
             found = found["differences"].get(f"{OURS}/{teacher} - {RIVAL}/{teacher}")
             found = found["ct"] if found else None
-            if not found:
+            if not found or found["difference"] is None:  # a grade that no test case has leaves no AUC
                 continue
             places.append((place, size))
             each = np.array(found["of_each_run"], dtype=float)

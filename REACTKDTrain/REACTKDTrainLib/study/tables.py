@@ -199,7 +199,9 @@ def map_of(results: Mapping) -> list[dict]:
             (method, teacher): found["ct"]
             for method in (OURS, SCORES)
             for teacher in ("same", "large")
-            if (found := differences.get(f"{method}/{teacher} - {RIVAL}/{teacher}")) and found["ct"]
+            if (found := differences.get(f"{method}/{teacher} - {RIVAL}/{teacher}"))
+            and found["ct"]
+            and found["ct"]["difference"] is not None
         }
         h = None if arm == "independent" else float(arm.partition("-")[2] or HETEROGENEITY)
         out.append({"arm": arm, "h": h, "drawn": nodes["drawn"], "gains": gains})

@@ -298,6 +298,10 @@ def test_the_map_has_every_heterogeneity_then_the_independent_biology():
     assert alone["nodes"]["shared"] != results["nodes"]["shared"]
     draw_primary(Figure(), alone["nodes"]["shared"])  # of one training subset
     draw_map(Figure(), map_of(alone))
+    ungraded = json.loads(json.dumps(alone).replace('"difference": 0.02', '"difference": null'))
+    draw_primary(Figure(), ungraded["nodes"]["shared"])  # of test cases that lack a grade
+    assert [entry["gains"] for entry in map_of(ungraded) if entry["arm"] == "shared"] == [{}]
+    draw_map(Figure(), map_of(ungraded))
 
 
 def test_the_page_gets_its_tables_from_the_study_and_says_what_was_not_run(tmp_path):
