@@ -19,7 +19,8 @@ PRESETS = ("smoke", "quick", "cpu", "gpu")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of a study, and `page`."""
-    parser.add_argument("--preset", choices=PRESETS, default="cpu", help="how large")
+    sizes = "smoke: minutes; quick: two hours of a core; cpu: four hours of two cores; gpu: the full design"
+    parser.add_argument("--preset", choices=PRESETS, default="cpu", help=sizes)
     parser.add_argument("--output", type=Path, help="folder; what an earlier call finished is kept")
     parser.add_argument("--cohort", default="", help="graded cases, as in training; by default phantoms")
     add_map_argument(parser)
