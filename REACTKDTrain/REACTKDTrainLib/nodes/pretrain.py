@@ -14,11 +14,9 @@ from torch import Tensor, nn
 
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.student.network import Student
-from REACTKDLib.core.student.node_network import NodeBatch
-from REACTKDTrainLib.data.fixed_nodes import columns_of
 from REACTKDTrainLib.distillation.auxiliary import LatentReadout, visible
 from REACTKDTrainLib.nodes.table import NodeTable, TableBatch
-from REACTKDTrainLib.nodes.train import FIXED_STUDENT, Recipe, drawn_variants, optimize
+from REACTKDTrainLib.nodes.train import FIXED_STUDENT, Recipe, drawn_variants, optimize, presence_of
 from REACTKDTrainLib.training.randomness import seeded
 
 
@@ -35,16 +33,16 @@ def pretrained_student(table: NodeTable, recipe: Recipe, config: StudentConfig =
         raise ValueError("only digital phantoms whose lesions are known have latents to learn from")
     with seeded(recipe.seed):
         student = Student(config)
-        student.fit_scales([_shown(table.batch(variant=v), student) for v in range(table.variants)])
+        student.fit_scales([_batch(table, student, variant=v) for v in range(table.variants)])
         readout = LatentReadout(config.hidden, table.latents)
         given = {m: torch.ones(1) for m in table.fixed}
         draw = torch.Generator().manual_seed(recipe.seed)
 
         def loss(index: Tensor) -> dict[str, Tensor]:
-            batch = table.batch(index, drawn_variants(len(index), table.variants, recipe, draw))
+            batch = _batch(table, student, index, drawn_variants(len(index), table.variants, recipe, draw))
             wanted, rows = table.lesions_of(index, batch)
             shown = visible(given, readout.biology).expand_as(wanted)
-            return {"latents": readout.loss(student.embed(_shown(batch, student))[rows], wanted, shown)}
+            return {"latents": readout.loss(student.embed(batch)[rows], wanted, shown)}
 
         optimize(nn.ModuleList([student, readout]).train(), loss, len(table), recipe)
     return student.eval()
@@ -55,12 +53,12 @@ def fitted_to(student: Student, table: NodeTable, seen: Sequence[str]) -> Studen
     which it has learned from and whose constants belong to its weights. table: the training cases.
     """
     out = copy.deepcopy(student)
-    out.fit_scales([_shown(table.batch(variant=v), out, seen) for v in range(table.variants)])
+    others = replace(table, fixed={m: x for m, x in table.fixed.items() if m not in seen})
+    out.fit_scales([_batch(others, out, variant=v) for v in range(table.variants)])
     return out
 
 
-def _shown(batch: TableBatch, student: Student, without: Sequence[str] = ()) -> NodeBatch:
-    """The batch with the images that a student reads, but those of `without`."""
-    columns = columns_of(student.config.blocks)
-    names = [m for m in student.config.modalities if m in batch.fixed and m not in without]
-    return replace(batch, fixed={m: batch.fixed[m][..., columns] for m in names})
+def _batch(table: NodeTable, student: Student, index: Tensor | None = None, variant: Tensor | int = 0) -> TableBatch:
+    """Cases of the table with all images that it has, as the student reads them."""
+    batch = table.batch(index, variant)
+    return batch.for_student(student, presence_of(student, tuple(table.fixed), len(batch.topology)))

@@ -11,9 +11,9 @@ import torch
 from REACTKDLib.core.modality import MODALITIES
 from REACTKDLib.core.phantom.biology_shared import draw_shared
 from REACTKDTrainLib.data.truth import Truth
-from REACTKDTrainLib.nodes.pretrain import _shown, fitted_to, pretrained_student
+from REACTKDTrainLib.nodes.pretrain import fitted_to, pretrained_student
 from REACTKDTrainLib.nodes.table import NodeTable
-from REACTKDTrainLib.nodes.train import Recipe, train_student
+from REACTKDTrainLib.nodes.train import Recipe, presence_of, train_student
 from support.node_cases import cases
 
 RECIPE = Recipe(steps=60, batch=32, lr=1e-2)
@@ -38,10 +38,10 @@ def without_grades(n: int, seed: int = 0) -> list:
 
 def told(student, table: NodeTable) -> float:
     """The share of the variance of t that the embeddings of lesions tell, by least squares on the other half."""
-    batch = table.batch()
+    batch = table.batch().for_student(student, presence_of(student, ("ct",), len(table)))
     with torch.no_grad():
         wanted, rows = table.lesions_of(torch.arange(len(table)), batch)
-        x = student.embed(_shown(batch, student))[rows]
+        x = student.embed(batch)[rows]
     x, y = torch.cat([x, torch.ones(len(x), 1)], dim=1), wanted[:, :1]
     half = len(x) // 2
     weights = torch.linalg.lstsq(x[:half], y[:half]).solution
