@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from REACTKDLib.core.errors import EmptySegmentation, MaskOffImage, NoLiver, NoVolume
 from REACTKDLib.core.files.given_paths import PathLike, check_path
 from REACTKDLib.core.files.recognition import Choice, choose, one_lesion_each
@@ -171,26 +173,32 @@ def masks_on(
             )
             findings.append(Finding("segmentation-without-geometry", "warning", text))
         else:
-            share = share_inside(masks[0], file.ijk_to_ras, grid)
+            text = _("The segmentation lies on another grid than the image and was resampled to it (nearest voxel).")
+            findings.append(Finding("segmentation-resampled", "info", text))
+            findings += left_out(masks, file.ijk_to_ras, grid, task)
             masks, lesions = ([mask_on_grid(mask, file.ijk_to_ras, grid) for mask in some] for some in (masks, lesions))
-            if share == 0 or not masks[0].any():
-                text = _(
-                    "The {organ} mask does not overlap the image; check that both belong to the same patient and scan."
-                )
-                raise MaskOffImage(text, organ=task.organ.name)
-            findings += _grid_findings(share, task)
     boxes = [bounding_box(mask) or (slice(0, 0),) * 3 for mask in lesions]
     apart = lesion_map([(box, mask[box]) for box, mask in zip(boxes, lesions, strict=True)], grid.shape)
     return DrawnMasks(*masks, apart), findings
 
 
-def _grid_findings(share: float, task: Task) -> list[Finding]:
-    text = _("The segmentation lies on another grid than the image and was resampled to it (nearest voxel).")
-    findings = [Finding("segmentation-resampled", "info", text)]
-    if share < 0.995:
-        text = _("Only {percent} % of the {organ} mask lies inside the image; the rest was left out.")
-        percent, organ = f"{100 * share:.0f}", task.organ.name
-        findings.append(Finding("mask-partly-outside", "warning", text, percent=percent, organ=organ))
+def left_out(masks: Sequence[np.ndarray], ijk_to_ras: np.ndarray, grid: Grid, task: Task) -> list[Finding]:
+    """Return what to say of organ and lesions, bool (D, H, W) of `ijk_to_ras`, that do not lie in the image's grid.
+
+    Raises: MaskOffImage where nothing of the one or the other does.
+    """
+    findings = []
+    for mask, structure in zip(masks, (task.organ, task.lesion), strict=True):
+        share = share_inside(mask, ijk_to_ras, grid) if mask.any() else 1.0
+        if share == 0:
+            text = _(
+                "The {organ} mask does not overlap the image; check that both belong to the same patient and scan."
+            )
+            raise MaskOffImage(text, organ=structure.name)
+        if share < 1:
+            text = _("Only {percent} % of the {organ} mask lies inside the image; the rest was left out.")
+            percent = f"{min(99.0, 100 * share):.0f}"
+            findings.append(Finding("mask-partly-outside", "warning", text, percent=percent, organ=structure.name))
     return findings
 
 

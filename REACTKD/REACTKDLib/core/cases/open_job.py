@@ -9,7 +9,7 @@ import numpy as np
 
 from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.cases.open_case import case_of, no_segmentation, on_image, read_any_segmentation, read_volumes
-from REACTKDLib.core.errors import NoVolume, ReactkdError
+from REACTKDLib.core.errors import MaskOffImage, NoVolume, ReactkdError
 from REACTKDLib.core.files.given_paths import check_path
 from REACTKDLib.core.files.label_values import mask_of
 from REACTKDLib.core.files.recognition import Choice, Kind, choose
@@ -17,14 +17,17 @@ from REACTKDLib.core.files.segmentations import COLORS, Segment, Segmentation, t
 from REACTKDLib.core.files.volumes import RawImage, read_raw
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Grid
-from REACTKDLib.core.images.regrid import mask_on_grid
-from REACTKDLib.core.images.stated_places import settled_place
+from REACTKDLib.core.images.regrid import has_no_geometry, laid_on_grid
+from REACTKDLib.core.images.stated_places import same_place, settled_place
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
+from REACTKDLib.core.text import sentence
 from REACTKDLib.core.text import tr as _
 
+MOST_GROWTH = 4  # times the voxels of both masks: beyond it most of a common grid is the gap between them
 KINDS: tuple[Kind, Kind] = ("liver", "tumor")
 
 
@@ -108,18 +111,55 @@ def mask_roles(task: Task) -> tuple[str, str]:
 def two_masks(liver: RawImage, tumor: RawImage, task: Task = HCC_GRADE) -> Segmentation:
     """Return two images of labels, any whole number above 0, as two segments on the grid of the first.
 
-    liver, tumor: of the organ and the lesions of the task. Raises: NotASegmentation, see `files.label_values.mask_of`.
+    liver, tumor: of the organ and the lesions of the task. The grid grows where lesions lie beyond the organ's file, as
+    one that is saved cropped to the organ. A file whose geometry is lost is laid on the other, if their shapes agree.
+
+    Raises: NotASegmentation, see `files.label_values.mask_of`; MaskOffImage for masks that lie far apart.
     """
-    grid, roles = Grid(liver.array.shape[:3], liver.ijk_to_ras), mask_roles(task)
+    roles = mask_roles(task)
     (first, of_first), (second, of_second) = (mask_of(raw.array, role) for raw, role in zip((liver, tumor), roles))
-    own = Grid(tumor.array.shape[:3], tumor.ijk_to_ras)
+    (liver, tumor), lost = _with_geometry((liver, tumor), roles)
+    grid, own = (Grid(raw.array.shape[:3], raw.ijk_to_ras) for raw in (liver, tumor))
     place, more = settled_place(own, tumor.other_places, grid, liver.other_places, roles[1])
-    if second.shape != first.shape or not np.allclose(place, liver.ijk_to_ras, atol=1e-3):
-        second = mask_on_grid(second, place, grid)
-    layers = np.stack([first, second]).astype(np.uint8)
+    layers, whole = _on_one_grid(first, grid, second, Grid(own.shape, place), task)
     segments = tuple(_segment(kind, task, 1, layer) for layer, kind in enumerate(KINDS))
-    findings = (*liver.findings, *of_first, *tumor.findings, *of_second, *more)
-    return Segmentation(layers, liver.ijk_to_ras, segments, findings, liver.other_places)
+    findings = (*liver.findings, *of_first, *tumor.findings, *of_second, *lost, *more)
+    start = np.linalg.inv(grid.ijk_to_ras) @ whole.ijk_to_ras
+    return Segmentation(
+        layers, whole.ijk_to_ras, segments, findings, tuple(other @ start for other in liver.other_places)
+    )
+
+
+def _with_geometry(files: tuple[RawImage, RawImage], roles: tuple[str, str]) -> tuple[tuple[RawImage, ...], list]:
+    """Lay the file of two that lost its geometry on the other, where both have one shape; and the finding on it."""
+    lost = [has_no_geometry(raw.ijk_to_ras) for raw in files]
+    if lost[0] == lost[1] or files[0].array.shape[:3] != files[1].array.shape[:3]:
+        return files, []
+    bare = lost.index(True)
+    text = _("{role} holds no geometry but has the shape of {other}, so it was laid on that.")
+    finding = Finding(
+        "segmentation-without-geometry", "warning", text, role=sentence(roles[bare]), other=roles[1 - bare]
+    )
+    other = files[1 - bare]
+    placed = replace(files[bare], ijk_to_ras=other.ijk_to_ras, other_places=other.other_places)
+    return ((placed, other) if bare == 0 else (other, placed)), [finding]
+
+
+def _on_one_grid(liver: np.ndarray, grid: Grid, tumor: np.ndarray, own: Grid, task: Task) -> tuple[np.ndarray, Grid]:
+    """Return two masks as layers, uint8 (2, D, H, W), on the lattice of the first, and that, as large as both need."""
+    if same_place(own, grid):
+        return np.stack([liver, tumor]).astype(np.uint8), grid
+    drawn = bounding_box(tumor)
+    whole = grid if drawn is None else grid.grown([own.part(drawn)])
+    if np.prod(whole.shape, dtype=float) > MOST_GROWTH * (liver.size + tumor.size):
+        text = _(
+            "The {organ} mask and the {lesion} mask lie far apart; check that both belong to the same patient and scan."
+        )
+        raise MaskOffImage(text, organ=task.organ.name, lesion=task.lesion.name)
+    layers = np.zeros((2, *whole.shape), dtype=bool)
+    for layer, mask, place in zip(layers, (liver, tumor), (grid, own), strict=True):
+        laid_on_grid(mask, place.ijk_to_ras, whole, layer)
+    return layers.view(np.uint8), whole
 
 
 def _segment(kind: Kind, task: Task, label: int, layer: int, more: str = "") -> Segment:

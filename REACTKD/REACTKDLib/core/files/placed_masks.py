@@ -11,7 +11,7 @@ import numpy as np
 from REACTKDLib.core.errors import EmptySegmentation, UsageError
 from REACTKDLib.core.files.segmentations import PlacedMask, write_segments
 from REACTKDLib.core.files.volumes import suffix_of, write_volume
-from REACTKDLib.core.images.grid import Grid, corners_of
+from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.regrid import laid_on_grid
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.text import tr as _
@@ -37,7 +37,8 @@ def write_placed_masks(masks: Sequence[PlacedMask], path: Path | str) -> None:
         raise UsageError(
             _("More than {most} segments are not saved; keep the organ and its lesions only."), most=MOST_SEGMENTS
         )
-    grid = _grid_around(drawn)
+    first, *others = (Grid(entry.mask.shape, entry.ijk_to_ras) for entry in drawn)
+    grid = first.grown(others)
     laid = []
     for entry in masks:
         whole = np.zeros(grid.shape, dtype=bool)
@@ -59,16 +60,3 @@ def _label_map(masks: Sequence[PlacedMask]) -> np.ndarray:
             raise UsageError(text)
         labels[entry.mask] = label
     return labels
-
-
-def _grid_around(masks: Sequence[PlacedMask]) -> Grid:
-    """Return the lattice of the first mask, as large as all of them need."""
-    lattice = masks[0].ijk_to_ras
-    low, high = np.zeros(3), np.array(masks[0].mask.shape[::-1]) - 1.0
-    for entry in masks[1:]:
-        placed = corners_of(entry.mask.shape) @ (np.linalg.inv(lattice) @ entry.ijk_to_ras).T
-        low, high = np.minimum(low, placed[:, :3].min(axis=0)), np.maximum(high, placed[:, :3].max(axis=0))
-    low, high = np.floor(low + 1e-3), np.ceil(high - 1e-3)
-    matrix = lattice.copy()
-    matrix[:3, 3] = (lattice @ [*low, 1.0])[:3]
-    return Grid(tuple(int(n) for n in (high - low + 1)[::-1]), matrix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,23 @@ class Grid:
     def voxel_ml(self) -> float:
         """Volume of one voxel, ml."""
         return float(abs(np.linalg.det(self.ijk_to_ras[:3, :3]))) / 1000
+
+    def part(self, box: Box) -> Grid:
+        """Return the grid of the voxels of `box`."""
+        matrix = self.ijk_to_ras.copy()
+        matrix[:3, 3] += matrix[:3, :3] @ np.array([s.start for s in box[::-1]], dtype=float)
+        return Grid(tuple(s.stop - s.start for s in box), matrix)
+
+    def grown(self, others: Iterable[Grid]) -> Grid:
+        """Return this lattice, as large as needed to hold the voxel centers of `others` too."""
+        low, high = np.zeros(3), np.array(self.shape[::-1]) - 1.0
+        for other in others:
+            placed = corners_of(other.shape) @ (np.linalg.inv(self.ijk_to_ras) @ other.ijk_to_ras).T
+            low, high = np.minimum(low, placed[:, :3].min(axis=0)), np.maximum(high, placed[:, :3].max(axis=0))
+        low, high = np.floor(low + 1e-3), np.ceil(high - 1e-3)
+        matrix = self.ijk_to_ras.copy()
+        matrix[:3, 3] = (matrix @ [*low, 1.0])[:3]
+        return Grid(tuple(int(n) for n in (high - low + 1)[::-1]), matrix)
 
     def centers_ras(self) -> np.ndarray:
         """Return voxel centers, (D, H, W, 3), mm RAS, float64."""

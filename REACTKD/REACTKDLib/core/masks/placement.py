@@ -50,7 +50,7 @@ def place_regions(
     """
     memo = memo or Memo()
     box = box_on(grid, regions.ijk_to_ras, regions.box)
-    part = _part_of(grid, box)
+    part = grid.part(box)
     occupancy = regions.occupancy(part)
     cell_ml = float(np.prod(grid.spacing)) / 1000
     volumes = np.array([region.volume_ml for region in regions.regions])
@@ -60,7 +60,7 @@ def place_regions(
         own = box_on(part, regions.ijk_to_ras, regions.regions[index].box, _SHELL_REACH_MM)
         keys.append(_key(regions, index, box, own))
         if shells:
-            make = partial(shell_occupancy, regions, index, _part_of(part, own))
+            make = partial(shell_occupancy, regions, index, part.part(own))
             small.append((own, memo.of(("shells", keys[-1]), make)))
         if shapes:
             shape.append(memo.of(("shape", keys[-1]), partial(region_shape, regions, index)))
@@ -99,9 +99,3 @@ def box_on(grid: Grid, ijk_to_ras: np.ndarray, box: Box, reach_mm: float = 0.0) 
         low = min(max(low, 0), (n - 1) // ALIGN * ALIGN)
         out.append(slice(low, max(min(high, n), min(low + ALIGN, n))))
     return tuple(out)
-
-
-def _part_of(grid: Grid, box: Box) -> Grid:
-    matrix = grid.ijk_to_ras.copy()
-    matrix[:3, 3] += matrix[:3, :3] @ np.array([s.start for s in box[::-1]], dtype=float)
-    return Grid(tuple(s.stop - s.start for s in box), matrix)

@@ -148,9 +148,7 @@ def average_to_grid(mask: np.ndarray, box: Box, ijk_to_ras: np.ndarray, grid: Gr
     """Add the area average of one mask, given on a box of the reference grid, to `out` (D, H, W) on `grid`."""
     if mask.size == 0:
         return
-    placed = ijk_to_ras.copy()
-    placed[:3, 3] += ijk_to_ras[:3, :3] @ np.array([s.start for s in box[::-1]], dtype=float)
-    view, matrix = to_ras_order(mask, placed)
+    view, matrix = to_ras_order(mask, Grid(mask.shape, ijk_to_ras).part(box).ijk_to_ras)
     directions = grid.ijk_to_ras[:3, :3] / grid.spacing
     first = np.linalg.solve(directions, grid.ijk_to_ras[:3, 3] - matrix[:3, 3])  # mm along the R, A, S axes
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from REACTKDLib.core import errors
+from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.cases.open_case import open_case
 from REACTKDLib.core.cases.open_job import open_job
 from REACTKDLib.core.files.volumes import read_volume, write_volume
+from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import Modality
 from support.case_files import NAMES, SEGMENTATION, write_case, write_masks
@@ -20,6 +23,7 @@ from support.small_cases import placed, rotation, small_case
 from support.worker_runs import files_in
 
 CASE = small_case()
+PLACE = CASE.reference.ijk_to_ras
 
 
 @pytest.fixture(scope="module")
@@ -197,3 +201,52 @@ def test_whole_body_petct_with_a_liver_by_threshold(tmp_path):
     suv = 4.2111e-4 * pet.array[k, j, i]
     assert 1.5 < np.median(suv) < 2.5
     assert np.percentile(suv, 5) > 0.8  # not air, fat or lung: the PET lies on the liver
+
+
+def test_lesions_beyond_the_file_of_the_liver_are_kept(folder, tmp_path):
+    """A liver saved cropped to its own box, or to any other, costs no voxel of the tumor."""
+    box = bounding_box(CASE.liver & ~CASE.tumor)
+    first, last = np.argwhere(CASE.tumor)[[0, -1], 0]
+    through = slice(box[0].start, int(first + 0.75 * (last - first)))  # the upper lesion is half in, half out
+    for cut in (box, (through, *box[1:])):
+        case, findings = by_two_files(folder, tmp_path, CASE.liver[cut], Grid(CASE.liver.shape, PLACE).part(cut))
+        assert np.array_equal(case.tumor, CASE.tumor)
+        assert np.array_equal(case.liver[cut] | CASE.tumor[cut], CASE.liver[cut])
+        assert "mask-partly-outside" not in findings
+
+
+def test_two_masks_that_lie_apart_are_refused(folder, tmp_path):
+    for millimeters in (150.0, 400.0, 1e5):
+        moved = PLACE.copy()
+        moved[2, 3] += millimeters
+        with pytest.raises(errors.MaskOffImage, match=r"tumor mask .*same patient"):
+            by_two_files(folder, tmp_path, tumor=CASE.tumor, tumor_grid=Grid(CASE.tumor.shape, moved))
+
+
+@pytest.mark.parametrize("lost", ["liver", "tumor"])
+def test_of_two_masks_one_that_lost_its_geometry_is_laid_on_the_other(folder, tmp_path, lost):
+    bare = Grid(CASE.liver.shape, np.eye(4))
+    case, findings = by_two_files(folder, tmp_path, **{f"{lost}_grid": bare})
+    assert np.array_equal(case.tumor, CASE.tumor) and np.array_equal(case.liver, CASE.liver)
+    assert "segmentation-without-geometry" in findings
+
+
+def by_two_files(folder, tmp_path, liver=CASE.liver, liver_grid=None, tumor=CASE.tumor, tumor_grid=None):
+    """The small case with its masks in two files, each on a grid of its own; and the codes of its findings."""
+    whole, files = Grid(CASE.liver.shape, PLACE), (tmp_path / "liver.nii.gz", tmp_path / "tumor.nii.gz")
+    for path, mask, grid in zip(files, (liver, tumor), (liver_grid or whole, tumor_grid or whole), strict=True):
+        write_volume(Volume(mask.astype(np.uint8), grid.ijk_to_ras), path)
+    case = open_job(Job("a", {Modality.CT: folder / NAMES[Modality.CT]}, None, None, None, files))
+    return case, codes(case)
+
+
+def test_lesions_outside_the_image_are_told(tmp_path):
+    """A CT that ends before a lesion: whoever reads the grade learns that a part of the tumor was not looked at."""
+    whole = np.argwhere(CASE.tumor)[:, 0]
+    for start, tells in ((whole.min() + 3, True), (0, False)):
+        part = Grid(CASE.liver.shape, PLACE).part((slice(int(start), 36), slice(0, 40), slice(0, 44)))
+        write_volume(Volume(CASE.reference.array[start:], part.ijk_to_ras), tmp_path / "ct.nii.gz")
+        masks = write_masks(CASE.liver, CASE.tumor, PLACE, tmp_path / "masks.seg.nrrd")
+        case = open_case(tmp_path / "ct.nii.gz", segmentation=masks)
+        told = [f.message for f in case.findings if f.code == "mask-partly-outside"]
+        assert any("of the tumor mask" in text for text in told) == tells
