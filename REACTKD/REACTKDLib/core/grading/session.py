@@ -17,7 +17,7 @@ from REACTKDLib.core.grading.encoded_field import MARGIN_MM, EncodedField, organ
 from REACTKDLib.core.grading.grade_result import Asked, GradeResult, Judgment, compose_report, muted_nodes
 from REACTKDLib.core.grading.untrained import ignored_inputs, unseen_combination
 from REACTKDLib.core.images.case import Case
-from REACTKDLib.core.masks.checks import MASK_FINDINGS, checked, rechecked
+from REACTKDLib.core.masks.checks import RENEWED_FINDINGS, checked, rechecked
 from REACTKDLib.core.masks.measures import RegionMeasures, measures_of
 from REACTKDLib.core.masks.placement import Placement, place_regions
 from REACTKDLib.core.masks.regions import RegionSet, regions_of
@@ -191,7 +191,7 @@ class Session:
 
     def _with_masks(self, liver: np.ndarray | None, tumor: np.ndarray | None) -> Case:
         """The case with other masks; what was found on the old ones is left to who checks the new ones."""
-        kept = tuple(finding for finding in self.case.findings if finding.code not in MASK_FINDINGS)
+        kept = tuple(finding for finding in self.case.findings if finding.code not in RENEWED_FINDINGS)
         return replace(self.case.with_masks(liver, tumor), findings=kept)
 
     def _place(self, case: Case, like: Session | None) -> tuple[RegionSet, Placement, tuple[Finding, ...]]:

@@ -11,6 +11,11 @@ import numpy as np
 Box = tuple[slice, slice, slice]
 
 
+def box_key(box: Box) -> tuple[int, ...]:
+    """Return the limits of a box, to look things up by: Python 3.11 cannot hash slices."""
+    return tuple(limit for part in box for limit in (part.start, part.stop))
+
+
 def corners_of(shape: tuple[int, int, int]) -> np.ndarray:
     """Return the indices (8, 4) of the corner voxels of an array (D, H, W): i, j, k and 1."""
     corners = np.array([[i, j, k, 1.0] for i in (0, 1) for j in (0, 1) for k in (0, 1)])

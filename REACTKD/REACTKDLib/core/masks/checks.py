@@ -5,6 +5,7 @@ Nothing here stops the work but a PET that does not reach the liver. Every check
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -13,12 +14,12 @@ from REACTKDLib.core.errors import PetOffLiver
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import bounding_box, center_of
-from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.grid import Box, Grid, box_key
 from REACTKDLib.core.images.regrid import share_inside
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.cleaning import CLEANING_FINDINGS, clean_case
 from REACTKDLib.core.masks.necks import neck_of
-from REACTKDLib.core.masks.pet_checks import check_pets
+from REACTKDLib.core.masks.pet_checks import check_exchanged, check_pets
 from REACTKDLib.core.masks.regions import Region, RegionSet, regions_of
 from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.modality import ROLES, Modality
@@ -39,6 +40,9 @@ MASK_FINDINGS = CLEANING_FINDINGS | {
     "liver-cut",
     "liver-on-left",
 }
+#: codes that depend on the images and on where the masks lie in them: renewed too
+UNDER_MASK_FINDINGS = frozenset({"liver-not-tissue", "pet-partly-outside", "tracers-maybe-swapped"})
+RENEWED_FINDINGS = MASK_FINDINGS | UNDER_MASK_FINDINGS
 _SIDES = {0: (_("left"), _("right")), 1: (_("back"), _("front")), 2: (_("lower end"), _("upper end"))}
 
 
@@ -58,14 +62,15 @@ def rechecked(
     memo: Memo | None = None,
     lesions: np.ndarray | None = None,
 ) -> Case:
-    """Return a checked case with corrected masks: cleaned, and the findings on masks renewed, not those on images.
+    """Return a checked case with corrected masks: cleaned, and every finding renewed that does not follow from the
+    images alone.
 
     liver, tumor: bool (D, H, W) as drawn; None keeps what the case has. lesions: those of another tumor, see `Case`.
-    memo: see `masks.cleaning.clean_masks`. Raises: what that raises.
+    memo: of earlier calls for the same images. Raises: what `checked` raises.
     """
-    kept = tuple(finding for finding in case.findings if finding.code not in MASK_FINDINGS)
+    kept = tuple(finding for finding in case.findings if finding.code not in RENEWED_FINDINGS)
     clean = clean_case(replace(case.with_masks(liver, tumor, lesions), findings=kept), memo)
-    return clean.with_findings(*check_masks(clean, memo))
+    return clean.with_findings(*check_masks(clean, memo), *check_under_masks(clean, memo))
 
 
 def check_masks(case: Case, memo: Memo | None = None) -> tuple[Finding, ...]:
@@ -82,10 +87,21 @@ def check_case(case: Case) -> tuple[Finding, ...]:
     return (
         *check_masks(case),
         *check_spacing(case.reference, case.modalities[0]),
-        *check_ct_values(case),
-        *check_coverage(case),
-        *check_pets(case),
+        *check_pets(case.volumes),
+        *check_under_masks(case),
     )
+
+
+def check_under_masks(case: Case, memo: Memo | None = None) -> tuple[Finding, ...]:
+    """Return the findings that images give where clean masks lie, with codes of `UNDER_MASK_FINDINGS`.
+
+    memo: of earlier calls for the same images. Raises: PetOffLiver.
+    """
+    memo = memo or Memo()
+    box = bounding_box(case.liver)
+    liver = hashlib.sha256(np.packbits(case.liver[box])).digest()
+    covered = memo.of(("coverage", box_key(box), liver), lambda: check_coverage(case))
+    return (*check_ct_values(case, box), *covered, *check_exchanged(case, memo))
 
 
 def check_lesions(regions: RegionSet, memo: Memo | None = None) -> list[Finding]:
@@ -246,12 +262,12 @@ def check_spacing(volume: Volume, modality: Modality) -> list[Finding]:
     return findings
 
 
-def check_ct_values(case: Case) -> list[Finding]:
-    """Tissue under the organ's mask that is not it: a mask in the wrong place, or CT values off scale."""
+def check_ct_values(case: Case, box: Box) -> list[Finding]:
+    """Tissue under the organ's mask that is not it: a mask in the wrong place, or CT values off scale. box: its box."""
     ct, organ = case.volumes.get(Modality.CT), case.task.organ
     if ct is None or organ.hu is None:
         return []
-    values = ct.array[case.liver & ~case.tumor]
+    values = ct.array[box][case.liver[box] & ~case.tumor[box]]
     median = float(np.median(values[:: max(1, values.size // 100_000)]))
     if organ.hu[0] <= median <= organ.hu[1]:
         return []

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.images.grid import Box, box_key
 from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import sentence
 from REACTKDLib.core.text import tr as _
@@ -15,13 +19,31 @@ from REACTKDLib.core.text import tr as _
 SWAP_FACTOR = 1.15
 
 
-def check_pets(case: Case) -> list[Finding]:
-    """Return the findings on units, identical images and exchanged tracers."""
-    pets = {m: v for m, v in case.volumes.items() if m is not Modality.CT}
+def check_pets(volumes: Mapping[Modality, Volume]) -> list[Finding]:
+    """Return the findings on units, and on one image that was given for both tracers."""
+    pets = {m: v for m, v in volumes.items() if m is not Modality.CT}
     findings = [_unit_finding(volume, modality) for modality, volume in pets.items()]
-    if len(pets) == 2:
-        findings += _compare(case, pets[Modality.FDG], pets[Modality.ACETATE])
+    if _given_twice(volumes):
+        text = _("FDG and acetate are the same image; check which file was given for which tracer.")
+        findings.append(Finding("same-pet-twice", "warning", text))
     return [finding for finding in findings if finding is not None]
+
+
+def check_exchanged(case: Case, memo: Memo) -> list[Finding]:
+    """Return the finding on tracers that may be exchanged, if they may. memo: of earlier calls for the same images."""
+    tracers = (Modality.FDG, Modality.ACETATE)
+    if not case.task.organ.more_acetate or not all(tracer in case.volumes for tracer in tracers):
+        return []
+    if memo.of(("given twice",), lambda: _given_twice(case.volumes)):
+        return []
+    ratios = [liver_uptake(case, tracer, memo) for tracer in tracers]
+    if None in ratios or ratios[0] < SWAP_FACTOR * ratios[1]:
+        return []
+    text = _(
+        "The {organ} takes up more of the FDG image than of the acetate image, relative to the "
+        "body, where acetate is usually well above; check that the two are not exchanged."
+    )
+    return [Finding("tracers-maybe-swapped", "warning", text, organ=case.task.organ.name)]
 
 
 def _unit_finding(volume: Volume, modality: Modality) -> Finding | None:
@@ -34,29 +56,20 @@ def _unit_finding(volume: Volume, modality: Modality) -> Finding | None:
     return Finding("pet-not-suv", "info", sentence(text))
 
 
-def _compare(case: Case, fdg: Volume, acetate: Volume) -> list[Finding]:
-    if fdg.shape == acetate.shape and np.array_equal(fdg.array, acetate.array):
-        text = _("FDG and acetate are the same image; check which file was given for which tracer.")
-        return [Finding("same-pet-twice", "warning", text)]
-    if not case.task.organ.more_acetate:
-        return []
-    ratios = [liver_uptake(case, volume) for volume in (fdg, acetate)]
-    if None in ratios or ratios[0] < SWAP_FACTOR * ratios[1]:
-        return []
-    text = _(
-        "The {organ} takes up more of the FDG image than of the acetate image, relative to the "
-        "body, where acetate is usually well above; check that the two are not exchanged."
-    )
-    return [Finding("tracers-maybe-swapped", "warning", text, organ=case.task.organ.name)]
+def _given_twice(volumes: Mapping[Modality, Volume]) -> bool:
+    fdg, acetate = (volumes.get(modality) for modality in (Modality.FDG, Modality.ACETATE))
+    if fdg is None or acetate is None:
+        return False
+    return fdg.shape == acetate.shape and np.array_equal(fdg.array, acetate.array)
 
 
-def liver_uptake(case: Case, pet: Volume) -> float | None:
-    """Return the median of `pet` in the parenchyma over the median in the rest of the body, free of units.
+def liver_uptake(case: Case, tracer: Modality, memo: Memo) -> float | None:
+    """Return the median of a PET in the parenchyma over the median in the rest of the body, free of units.
 
     The body is where the PET itself is above 5 % of its 99th percentile, outside the liver's bounding box on the PET's
-    grid. None when there is too little of either.
+    grid. None when there is too little of either. memo: of earlier calls for the same images.
     """
-    box = bounding_box(case.liver)
+    box, pet = bounding_box(case.liver), case.volumes[tracer]
     if box is None:
         return None
     to_index = np.linalg.inv(pet.ijk_to_ras) @ case.reference.ijk_to_ras
@@ -68,10 +81,17 @@ def liver_uptake(case: Case, pet: Volume) -> float | None:
     if index.shape[1] < 100:
         return None
     liver = pet.array[index[2], index[1], index[0]]
-    body = pet.array > 0.05 * np.percentile(pet.array, 99)
     low, high = index.min(axis=1)[::-1], index.max(axis=1)[::-1] + 1
-    body[tuple(slice(a, b) for a, b in zip(low, high))] = False
+    beside = tuple(slice(int(a), int(b)) for a, b in zip(low, high))
+    rest = memo.of(("rest of the body", tracer, box_key(beside)), lambda: _rest_of_body(pet, beside))
+    return float(np.median(liver)) / rest if rest else None
+
+
+def _rest_of_body(pet: Volume, beside: Box) -> float | None:
+    """Return the median of the body outside a box; None where there is little of it, or nothing in it."""
+    body = pet.array > 0.05 * np.percentile(pet.array, 99)
+    body[beside] = False
     if np.count_nonzero(body) < 100:
         return None
     rest = float(np.median(pet.array[body]))
-    return float(np.median(liver)) / rest if rest > 0 else None
+    return rest if rest > 0 else None

@@ -10,8 +10,11 @@ import pytest
 
 from REACTKDLib.core import errors
 from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.grid import Grid
+from REACTKDLib.core.images.regrid import mask_on_grid
 from REACTKDLib.core.images.volume import Unit
 from REACTKDLib.core.masks.checks import MASK_FINDINGS, check_spacing, checked, foresee, rechecked
+from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.phantom.acquire import acquire
 from REACTKDLib.core.phantom.patient import draw_patient
@@ -170,3 +173,42 @@ def test_edit_renews_what_depends_on_masks():
     fresh = checked(case.with_masks(tumor=small_case().tumor))
     assert sorted(codes(after)) == sorted(codes(fresh))
     assert {code for code in codes(fresh) if code not in MASK_FINDINGS} == {"pet-not-suv", *ALWAYS}
+
+
+def test_an_edit_renews_what_images_say_under_the_masks():
+    """Whatever was said of a mask in the wrong place goes when it is put right, and is said when it is moved there."""
+    case = small_case()
+    elsewhere = np.roll(case.liver, 12, axis=2)  # three quarters of it beside the organ
+    air = np.where(case.liver, case.reference.array, -900.0).astype(np.float32)
+    matrix = case.volumes[Modality.FDG].ijk_to_ras.copy()
+    matrix[0, 3] += 45
+    case = with_volume(with_volume(case, Modality.CT, array=air), Modality.FDG, ijk_to_ras=matrix)
+    places = {"right": (case.liver, case.tumor), "wrong": (elsewhere, elsewhere & case.tumor)}
+    fresh = {name: checked(case.with_masks(*masks)) for name, masks in places.items()}
+    assert "liver-not-tissue" in set(codes(fresh["wrong"])) - set(codes(fresh["right"]))
+    memo = Memo()
+    for before, after in (("right", "wrong"), ("wrong", "right"), ("right", "right")):
+        edited = rechecked(fresh[before], *places[after], memo)
+        assert told(edited) == told(fresh[after])
+
+
+def test_an_edit_renews_the_doubt_about_tracers():
+    case = small_case()
+    acetate, organ = case.volumes[Modality.ACETATE], Grid(case.liver.shape, case.reference.ijk_to_ras)
+    lying = mask_on_grid(case.liver, organ.ijk_to_ras, Grid(acetate.shape, acetate.ijk_to_ras))
+    for tracer, factor in ((Modality.FDG, 3.0), (Modality.ACETATE, 0.3)):
+        array = case.volumes[tracer].array
+        case = with_volume(case, tracer, array=np.where(lying, factor * array, array).astype(np.float32))
+    corner = np.zeros_like(case.liver)
+    corner[14:22, 2:10, 2:10] = True
+    memo = Memo()
+    swapped = checked(case)
+    assert "tracers-maybe-swapped" in codes(swapped)
+    for liver, tumor in ((corner, np.zeros_like(corner)), (case.liver, case.tumor)):
+        edited = rechecked(swapped, liver, tumor, memo)
+        assert told(edited) == told(checked(case.with_masks(liver, tumor)))
+
+
+def told(case: Case) -> list[str]:
+    """What is said of a case, whatever the order."""
+    return sorted(str(finding.message) for finding in case.findings)
