@@ -65,8 +65,8 @@ def gradient_map(
 def onto_reference(values: np.ndarray, grid: Grid, regions: RegionSet) -> np.ndarray:
     """Linear interpolation of (d, h, w) on `grid` to the reference volume's voxels, 0 outside the regions. float32."""
     box = regions.box
-    placed = Grid(regions.labels.shape, regions.ijk_to_ras).part(box)
-    view, matrix = to_ras_order(regions.labels[box], placed.ijk_to_ras)
+    placed = Grid(regions.labels.shape, regions.ijk_to_ras).part(box).ijk_to_ras
+    view, matrix = to_ras_order(regions.labels[box], placed)
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     first = np.linalg.solve(matrix[:3, :3] / spacing, matrix[:3, 3] - grid.ijk_to_ras[:3, 3])
     weights = tuple(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.masks.checks import checked, foresee
 from REACTKDLib.core.progress import IsCanceled, OnProgress
-from REACTKDLib.core.student.ensemble import task_of
+from REACTKDLib.core.student.ensemble import answer_hash, task_of
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.answers import Answer, Drawing, GradeAnswer, Surfaces
@@ -33,6 +33,21 @@ HELD = 2  # the case on the screen, and the next one
 _READ_AHEAD = "\x1fread-ahead"
 
 
+class _Loaded(NamedTuple):
+    """A model as its folder was when it was read: the same folder may hold a newer training by now."""
+
+    model: jobs.Model
+    sha256: str | None
+
+    @classmethod
+    def now(cls, model: jobs.Model) -> _Loaded:
+        return cls(model, answer_hash(model.bundle))
+
+    @property
+    def stale(self) -> bool:
+        return self != _Loaded.now(self.model)
+
+
 class JobHandler:
     """Does jobs one after the other. folder: where arrays come and go. new_name: of a file in it.
 
@@ -43,8 +58,8 @@ class JobHandler:
         self._folder = folder
         self._new_name = new_name
         self._make_runner = make_runner
-        self._grader: tuple[jobs.Model, Grader] | None = None
-        self._held: OrderedDict[str, tuple[jobs.Model, Session]] = OrderedDict()
+        self._grader: tuple[_Loaded, Grader] | None = None
+        self._held: OrderedDict[str, tuple[_Loaded, Session]] = OrderedDict()
         self._last: dict[str, GradeResult] = {}
 
     def do(self, job: jobs.Job, on_progress: OnProgress, is_canceled: IsCanceled) -> dict[str, Any] | None:
@@ -126,6 +141,9 @@ class JobHandler:
 
     def _regrade(self, key: str, masks: list[jobs.MaskFile], check: Callable[[], None]) -> GradeAnswer:
         session = self._open_case(key)
+        if self._held[key][0].stale:
+            self._drop(key)
+            session = self._open_case(key)
         before = session.encoder_calls
         drawn = masks_from_files(self._folder, masks, session.case.reference, session.case.task)
         check()
@@ -140,18 +158,20 @@ class JobHandler:
 
     def _read_ahead(self, case: Case, model: jobs.Model, on_progress: OnProgress, is_canceled: IsCanceled) -> None:
         """Hold a case that nobody asked for yet; one that is held already keeps its key, whose owner may use it."""
-        if not any(known == model and session.serves(case) for known, session in self._held.values()):
+        loaded = _Loaded.now(model)
+        if not any(known == loaded and session.serves(case) for known, session in self._held.values()):
             self._open(_READ_AHEAD, case, model, on_progress, is_canceled)
 
     def _open(
         self, key: str, case: Case, model: jobs.Model, on_progress: OnProgress, is_canceled: IsCanceled
     ) -> tuple[int, bool]:
         """Hold `case` as `key`, encoded: found among the held ones if possible. Returns encoder calls, read anew."""
+        loaded = _Loaded.now(model)
         for name, (known, session) in list(self._held.items()):
-            if known == model and session.adopt(case):
+            if known == loaded and session.adopt(case):
                 del self._held[name]
                 self._last.pop(name, None)
-                self._hold(key, model, session)
+                self._hold(key, loaded, session)
                 return 0, False
         on_progress(0.02, _("Loading the model"))
         grader = self._grader_of(model)
@@ -161,13 +181,13 @@ class JobHandler:
         session = grader.open(
             checked(case), lambda fraction, text: on_progress(round(0.05 + 0.9 * fraction, 4), text), is_canceled
         )
-        self._hold(key, model, session)
+        self._hold(key, loaded, session)
         return session.encoder_calls - before, True
 
-    def _hold(self, key: str, model: jobs.Model, session: Session) -> None:
+    def _hold(self, key: str, loaded: _Loaded, session: Session) -> None:
         if key in self._held:
             self._drop(key)
-        self._held[key] = model, session
+        self._held[key] = loaded, session
 
     def _drop(self, key: str) -> None:
         del self._held[key]
@@ -183,8 +203,9 @@ class JobHandler:
         from REACTKDLib.core.student.bundle import shipped_bundle_folder
         from REACTKDLib.core.student.ensemble import load_model_folder
 
-        if self._grader is None or self._grader[0] != model:
+        loaded = _Loaded.now(model)
+        if self._grader is None or self._grader[0] != loaded:
             bundle = load_model_folder(model.bundle or shipped_bundle_folder())
             more = {} if self._make_runner is None else {"runner": self._make_runner}
-            self._grader = model, Grader(bundle, model.device, **more)
+            self._grader = loaded, Grader(bundle, model.device, **more)
         return self._grader[1]

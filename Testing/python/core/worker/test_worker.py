@@ -16,11 +16,13 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.masks.checks import checked
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.bundle import Bundle
+from REACTKDLib.core.student.ensemble import answer_hash
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.client import WorkerClient
 from REACTKDLib.core.worker.events import JobDone, JobFailed, JobProgress
 from support.case_files import write_case
 from support.small_cases import small_case
+from support.small_models import write_small_model
 from support.worker_runs import files_in, grade_job, hand_over, wait
 
 
@@ -212,3 +214,20 @@ def test_files_that_windows_keeps_while_they_are_mapped_go_with_a_later_job(clie
     assert set(client.scratch.path.iterdir()) <= before
     box = answer.regions.box
     assert answer.regions.labels[box].any() and drawing.voxel_map.shape == tuple(part.stop - part.start for part in box)
+
+
+def test_a_model_that_was_trained_again_in_its_folder_is_read_again(client, case, tmp_path):
+    model = jobs.Model(str(write_small_model(tmp_path)), "cpu")
+    first = do(client, grade_job(client, case, model, "trained"))
+    write_small_model(tmp_path, seed=1)
+    assert submitted(client, jobs.Regrade("trained", hand_over(client, case)[1])).code == "case-not-open"
+    second = do(client, grade_job(client, case, model, "trained"))
+    assert second.report.model.sha256 == answer_hash(tmp_path) != first.report.model.sha256
+    assert second.report.probabilities != first.report.probabilities
+
+
+def submitted(client: WorkerClient, job: jobs.Job) -> JobFailed:
+    """Wait for a job that fails."""
+    event = wait(client, client.submit(job))
+    assert isinstance(event, JobFailed), event
+    return event
