@@ -141,6 +141,16 @@ def coded(value: str, scheme: str, meaning: str) -> Dataset:
     return item
 
 
+_TYPES = {
+    "Liver": "Liver",
+    "Whole liver": "Liver",
+    "Kidney": "Kidney",
+    "Portal vein": "PortalVein",
+    "Abdominal aorta": "Aorta",
+    "Mass": "Mass",
+}
+
+
 def write_seg(
     path: Path,
     series: Sequence[Path],
@@ -160,9 +170,7 @@ def write_seg(
             n,
             label,
             codes.SCT.Organ if label == "Liver" else codes.SCT.MorphologicallyAbnormalStructure,
-            {"Liver": codes.SCT.Liver, "Portal vein": codes.SCT.PortalVein, "Abdominal aorta": codes.SCT.Aorta}.get(
-                label, codes.SCT.Mass if label == "Mass" else codes.SCT.Necrosis
-            ),
+            getattr(codes.SCT, _TYPES.get(label, "Necrosis")),
             hd.seg.SegmentAlgorithmTypeValues.MANUAL,
         )
         for n, label in enumerate(masks, start=1)

@@ -191,6 +191,8 @@ def _classes_of(value: Any) -> tuple[TaskClass, ...]:
     words = [word for one in classes for word in dict.fromkeys((one.name.lower(), *one.synonyms))]
     if len(set(words)) < len(words):
         raise ValueError("two classes have a name or synonym in common")
+    if len({one.code.key for one in classes}) < len(classes):
+        raise ValueError("two classes have one code")
     return classes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -12,9 +13,21 @@ from REACTKDLib.core.text import shown
 
 PRIVATE = "99REACTKD"
 LONGEST = 64  # of a name or the meaning of a code, as DICOM's long strings are
+SHORT_STRING = 16  # of the value of a code, as DICOM's short strings are
 COUINAUD = "couinaud"
 _WORD = re.compile(r"[a-z]+( [a-z]+)*")
 Range = tuple[float, float]
+
+
+def private_value(kind: str, name: str) -> str:
+    """Return the value of a private code: at most 16 characters, as DICOM's short strings have, and no other name's.
+
+    Words that are longer end in a hash of the whole, so that "grade group 1" and "grade group 2" stay two.
+    """
+    value = f"{kind}-{name}".upper().replace(" ", "-")
+    if len(value) <= SHORT_STRING:
+        return value
+    return f"{value[: SHORT_STRING - 7]}-{hashlib.sha256(value.encode()).hexdigest()[:6].upper()}"
 
 
 class Code(NamedTuple):
@@ -32,14 +45,14 @@ class Code(NamedTuple):
     @classmethod
     def private(cls, kind: str, name: str) -> Code:
         """Return a code of the scheme 99REACTKD, for a concept whose standard code the task does not state."""
-        return cls(f"{kind}-{name}".upper().replace(" ", "-")[:16], PRIVATE, name[:LONGEST])
+        return cls(private_value(kind, name), PRIVATE, name[:LONGEST])
 
     @classmethod
     def read(cls, value: Any, where: str) -> Code:
         """Return the code of {"value", "scheme", "meaning"}. Raises: ValueError."""
         if not isinstance(value, Mapping) or set(value) != set(cls._fields):
             raise ValueError(f"{where} must be an object with value, scheme and meaning")
-        longest = {"value": 16, "scheme": 16, "meaning": LONGEST}
+        longest = {"value": SHORT_STRING, "scheme": SHORT_STRING, "meaning": LONGEST}
         return cls(*(text_of(value, key, where, longest=longest[key]) for key in cls._fields))
 
 
@@ -97,7 +110,10 @@ class Structure:
             made[key] = tuple(texts_of(value, key, where))
             if not all(map(_WORD.fullmatch, made[key])):
                 raise ValueError(f"{where}.{key} must be words of lower-case letters")
-        codes = tuple(_key_of(entry, f"{where}.codes") for entry in value.get("codes", ()))
+        codes = value.get("codes", [])
+        if not isinstance(codes, (list, tuple)):
+            raise ValueError(f"{where}.codes must be a list of objects with scheme and value")
+        codes = tuple(_key_of(entry, f"{where}.codes") for entry in codes)
         return cls(name, code, **made, codes=codes, **cls._more(value, where))
 
     @classmethod

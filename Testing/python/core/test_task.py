@@ -13,6 +13,7 @@ import pytest
 
 import REACTKDLib.core.task as module
 from REACTKDLib.core.errors import AmbiguousSegment, FileMissing, NoLiver, TaskMismatch, TaskNotValid
+from REACTKDLib.core.files.dicom import codes
 from REACTKDLib.core.files.recognition import Candidate, choose, recognize_code, recognize_name
 from REACTKDLib.core.files.segmentations import terminology_codes, terminology_entry
 from REACTKDLib.core.grading.grader import Grader
@@ -29,6 +30,7 @@ from support.small_models import small_bundle
 
 SCHEMA = json.loads(Path(module.__file__).with_name("task.schema.json").read_text(encoding="utf-8"))
 INFO = {"task": KIDNEY.to_dict(), "classes": ["benign", "malignant"], "organ": "Kidney", "lesion": "Mass"}
+CODED = {"code": {"value": "1", "scheme": "SCT", "meaning": "Mass"}}
 
 
 def kidney(**changes: Any) -> dict[str, Any]:
@@ -52,6 +54,16 @@ def test_tasks_are_written_as_they_are_read():
     assert KIDNEY.lesion.many == "masses" and KIDNEY.organ.one == "a kidney" and KIDNEY.modalities == ("ct",)
 
 
+def test_long_names_keep_codes_of_their_own():
+    """16 characters is what DICOM has for the value of a code; a report tells the classes apart by it alone."""
+    names = [f"histologic grade group {n}" for n in range(1, 101)]
+    task = with_classes(*names)
+    values = [one.code.value for one in task.classes]
+    values += [codes.per_class(kind, "Share of grade", name)[0] for kind in ("P", "BASE", "SHARE") for name in names]
+    assert len(set(values)) == len(values) == 400 and max(map(len, values)) <= 16
+    assert codes.per_class("BASE", "", "moderate")[0] == "BASE-MODERATE"
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -66,6 +78,9 @@ def test_tasks_are_written_as_they_are_read():
         ({"lesion": {"name": "mass", "code": {"value": "1"}}}, "lesion.code must be an object with value, scheme"),
         ({"classes": ["benign"]}, "classes must be a list of 2 to 100 classes"),
         ({"classes": ["benign", {"name": "other", "synonyms": ["Benign"]}]}, "a name or synonym in common"),
+        ({"lesion": {"name": "mass", "codes": 5}}, "lesion.codes must be a list of objects"),
+        ({"lesion": {"name": "mass", "codes": [5]}}, r"lesion.codes must be an object"),
+        ({"classes": [CODED | {"name": "a"}, CODED | {"name": "b"}]}, "two classes have one code"),
         ({"classes": ["benign", "../up"]}, r"classes\[1\].name must begin with a letter"),
         ({"modalities": ["mr"]}, "modalities must be some of ct, fdg, acetate"),
         ({"uncertain": {"top_below": 2}}, "uncertain.top_below must be a number from 0 to 1"),

@@ -118,9 +118,13 @@ def job_of_entry(entry: Mapping[str, Any], base: Path) -> Job:
     if segmentation is not None and {"liver", "tumor"} & set(files):
         text = _("Case {case} of the datalist has a segmentation, and masks in files of their own; leave one.")
         raise UsageError(text, case=quoted([name]))
-    masks = (files["liver"], files["tumor"]) if {"liver", "tumor"} <= set(files) else None
+    masks = tuple(files[key] for key in ("liver", "tumor") if key in files)
+    if len(masks) == 1:
+        given, missing = ("liver", "tumor") if "liver" in files else ("tumor", "liver")
+        text = _("Case {case} of the datalist has {given} but no {missing}; give both masks, or one segmentation.")
+        raise UsageError(text, case=quoted([name]), given=f"{given!r}", missing=f"{missing!r}")
     allowed = is_allowed(entry.get(ALLOWED), name)
-    return Job(name, images, segmentation, mask_files=masks, different_patients_ok=allowed)
+    return Job(name, images, segmentation, mask_files=masks or None, different_patients_ok=allowed)
 
 
 def _object_in(path: Path) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def read_any_segmentation(path: PathLike, task: Task = HCC_GRADE) -> Segmentatio
     from REACTKDLib.core.files.dicom.series import is_dicom_source
 
     check_path(path, SEGMENTATION_ROLE)
-    return read_objects(segmentation_objects(path)) if is_dicom_source(path) else read_segmentation(path, task)
+    return read_objects(segmentation_objects(path), task) if is_dicom_source(path) else read_segmentation(path, task)
 
 
 def masks_on(

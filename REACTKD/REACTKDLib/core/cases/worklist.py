@@ -16,6 +16,7 @@ from REACTKDLib.core.cases.job import ALLOWED, Job, is_allowed
 from REACTKDLib.core.cases.names import on_disk
 from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.files.tables import read_table
+from REACTKDLib.core.files.volumes import SUFFIXES
 from REACTKDLib.core.modality import MODALITIES, Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted
@@ -25,8 +26,7 @@ COLUMNS = ("case", *MODALITIES, "segmentation", "liver", "tumor", ALLOWED)
 #: columns of a CSV that are for training: the reading room and a batch pass over them, so that all take the same list
 LABELS = ("grade", "patient", "fold")
 SEPARATOR = re.compile(r"[;|]")
-IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
-SEGMENTATION_SUFFIXES = (".seg.nrrd", *IMAGE_SUFFIXES, ".dcm")
+SEGMENTATION_SUFFIXES = (".seg.nrrd", *SUFFIXES, ".dcm")
 #: in the names of all files and folders that the reading room leaves beside a list, so that none is taken for a case
 OWN_MARK = ".reactkd"
 
@@ -38,12 +38,12 @@ def read_worklist(path: Path, task: Task = HCC_GRADE) -> list[Job]:
     different_patients_ok (yes or no); liver and tumor are organ and lesion too, and have the names of the task. Those
     of `LABELS`, and others that hold no files, are passed over. Paths are relative to the CSV; several segments are
     separated by ";" or "|".
-    Folder: each folder in it is a case of that name and holds CT, FDG, ACETATE and segmentation files (.nii.gz, .nii,
-    .nrrd, .mha; .seg.nrrd or .dcm for the segmentation), or DICOM series as folders of these names, in any case of
+    Folder: each folder in it is a case of that name and holds CT, FDG, ACETATE and segmentation files (those of
+    `SUFFIXES`; .seg.nrrd or .dcm too for the segmentation), or DICOM series as folders of these names, in any case of
     letters.
     Datalist: see `core.cases.datalist`.
 
-    Raises: FileMissing, UsageError (unreadable, without cases, or a case named twice).
+    Raises: FileMissing, UsageError (unreadable, without cases, a case named twice, or one image as several files).
     """
     return [job for job, _row in read_listed(path, task)]
 
@@ -113,14 +113,20 @@ def _is_case_folder(folder: Path) -> bool:
 
 
 def _job_of_folder(folder: Path) -> Job:
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    images = {m: found for m in Modality if (found := _named(entries, m.value, IMAGE_SUFFIXES)) is not None}
-    return Job(folder.name, images, _named(entries, "segmentation", SEGMENTATION_SUFFIXES))
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError:  # as a folder of the system's own, which stands in every volume
+        return Job(folder.name, {}, None)
+    images = {m: found for m in Modality if (found := _named(folder, entries, m.value, SUFFIXES)) is not None}
+    return Job(folder.name, images, _named(folder, entries, "segmentation", SEGMENTATION_SUFFIXES))
 
 
-def _named(entries: Sequence[Path], stem: str, suffixes: Sequence[str]) -> Path | None:
-    """The file `stem` with the first suffix that there is, else the folder `stem`: a DICOM series."""
-    names = [(entry, entry.name.lower()) for entry in entries]  # compared first: to ask a disk for each takes longer
-    files = (entry for suffix in suffixes for entry, name in names if name == stem + suffix and entry.is_file())
-    folders = (entry for entry, name in names if name == stem and entry.is_dir())
-    return next(files, None) or next(folders, None)
+def _named(folder: Path, entries: Sequence[Path], stem: str, suffixes: Sequence[str]) -> Path | None:
+    """The file `stem` with one of the suffixes, or the folder `stem`, a DICOM series. Raises: UsageError for several."""
+    files = {stem + suffix for suffix in suffixes}
+    named = [entry for entry in entries if entry.name.lower() in {stem, *files}]  # to ask a disk for each takes longer
+    found = [entry for entry in named if (entry.is_file() if entry.name.lower() in files else entry.is_dir())]
+    if len(found) > 1:
+        text = _("The folder '{case}' holds {files}, of which each may be the {image}; keep one, or give a CSV.")
+        raise UsageError(text, case=folder.name, files=quoted(entry.name for entry in found), image=stem)
+    return found[0] if found else None

@@ -41,18 +41,22 @@ def fingerprint_of(paths: Iterable[Path], *words: str, whole: bool = False) -> s
 def files_behind(path: Path, series: bool = False) -> list[Path]:
     """Return the files that are read where `path` is given: all of a folder, or a header and the files of its voxels.
 
-    series: a DICOM file stands for the series around it, so for all files beside it.
+    series: a DICOM file stands for the series around it, so for all files beside it and below.
     """
     from REACTKDLib.core.files.dicom.series import is_dicom_source
     from REACTKDLib.core.files.formats.reading import read_header
 
     if path.is_dir():
-        return sorted(file for file in path.rglob("*") if file.is_file())
+        return _files_below(path)
     if is_dicom_source(path):
-        return sorted(file for file in path.parent.iterdir() if file.is_file()) if series else [path]
+        return _files_below(path.parent) if series else [path]
     try:
         named = [part.path for part in read_header(path, "").parts]
     except ReactkdError:  # told when it is read
         named = []
     named += [path.with_suffix(".hdr")] if path.suffix.lower() == ".img" and path in named else []
     return [path, *(file for file in dict.fromkeys(named) if file != path)]
+
+
+def _files_below(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file())

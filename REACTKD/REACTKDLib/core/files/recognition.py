@@ -132,6 +132,8 @@ def choose(
     tumors = None if tumor is None else tuple(i for wanted in tumor for i in _find(candidates, wanted))
     kinds = [_kind_of(candidate, task) for candidate in candidates]
     by_number = _by_convention(candidates, kinds)
+    if by_number is not None:
+        _check_convention(candidates, by_number, {"liver": livers, "tumor": tumors}, task)
     guessed = by_number is not None and (livers is None or tumors is None)
     if by_number is not None:
         kinds = by_number
@@ -166,6 +168,25 @@ def _by_convention(candidates: Sequence[Candidate], kinds: Sequence[Kind | None]
     if "1" not in numbers or not numbers <= {"1", "2"}:
         return None
     return ["liver" if candidate.key == "1" else "tumor" for candidate in candidates]
+
+
+def _check_convention(
+    candidates: Sequence[Candidate],
+    kinds: Sequence[Kind | None],
+    named: dict[Kind, tuple[int, ...] | None],
+    task: Task,
+) -> None:
+    """Raise AmbiguousSegment where the user names one of two roles, and by the label that is usual for the other."""
+    for kind, other in (("liver", "tumor"), ("tumor", "liver")):
+        given = named[kind]
+        if named[other] is None and given is not None and any(kinds[i] == other for i in given):
+            text = _(
+                "Label {label} was named as the {given}, but is usually the {other}; name the {other} too "
+                "({option} NAME or LABEL on the command line)."
+            )
+            label = ", ".join(candidates[i].key for i in given)
+            names = {name: task.structure(kind_).name for name, kind_ in (("given", kind), ("other", other))}
+            raise AmbiguousSegment(text, label=label, **names, option=task.option(other))
 
 
 def _find(candidates: Sequence[Candidate], wanted: str) -> list[int]:

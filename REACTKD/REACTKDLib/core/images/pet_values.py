@@ -6,6 +6,7 @@ is never turned into another one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -19,6 +20,12 @@ NEGATIVE_SHARE = 0.1  # reconstructions may dip below zero by noise, never by a 
 SUV_CEILING = 60.0  # 99.9th percentile; bladder and kidneys pass 60 in few voxels only
 BQML_FLOOR = 100.0  # the brighter tissue of a PET in Bq/ml is in the thousands
 UNIT_FIELDS = ("units", "unit", "voxelvalueunits", "volumeunits")
+# How DICOM, UCUM and people write the units that we know, letters and digits alone.
+_WORDS = {
+    **dict.fromkeys(("suv", "suvbw", "gml", "suvgml", "suvbwgml", "gmlsuvbw", "suvbodyweight"), Unit.SUVBW),
+    **dict.fromkeys(("bqml", "bqcc", "becquerelsmilliliter"), Unit.BQML),
+}
+_OTHER_UNIT = re.compile("suv|bq|becquerel|cnts|counts|cm2ml")  # of uptake, but none that we know: kBq/ml, SUVlbm
 
 
 def check_pet(array: np.ndarray, role: str = _("the PET")) -> None:
@@ -37,11 +44,13 @@ def check_pet(array: np.ndarray, role: str = _("the PET")) -> None:
 def infer_pet_unit(array: np.ndarray, fields: Mapping[str, str] | None = None) -> Unit:
     """Return the unit from the header's text fields when one states it, else from the values, else UNKNOWN.
 
+    A header that states a unit of another kind, as kBq/ml or SUVlbm, leaves nothing to infer: UNKNOWN.
+
     By values: SUV when the 99.9th percentile is at most 60; Bq/ml when the median of the voxels above 15 % of the 99th
     percentile exceeds 100. kBq/ml cannot be told from SUV by values, so an inferred unit is shown and never converted.
     """
     stated = unit_from_fields(fields or {})
-    if stated is not Unit.UNKNOWN:
+    if stated is not None:
         return stated
     values = np.ravel(array)[:: max(1, array.size // 2_000_000)].astype(np.float32)
     p99, p999 = np.percentile(values, (99, 99.9))
@@ -54,18 +63,19 @@ def infer_pet_unit(array: np.ndarray, fields: Mapping[str, str] | None = None) -
 def in_own_unit(volume: Volume, fields: Mapping[str, str] | None = None) -> Volume:
     """Return a PET in the unit that `infer_pet_unit` gives, marked where nothing but its values says so."""
     unit = infer_pet_unit(volume.array, fields)
-    by_values = unit is not Unit.UNKNOWN and unit_from_fields(fields or {}) is Unit.UNKNOWN
+    by_values = unit is not Unit.UNKNOWN and unit_from_fields(fields or {}) is None
     return replace(volume, unit=unit, unit_inferred=by_values)
 
 
-def unit_from_fields(fields: Mapping[str, str]) -> Unit:
-    """Return the unit that a text field of the header states (DICOM words or UCUM), or UNKNOWN."""
+def unit_from_fields(fields: Mapping[str, str]) -> Unit | None:
+    """Return the unit that a text field of the header states: UNKNOWN for one that is no `Unit`, None for none."""
     for key, value in fields.items():
         words = "".join(c for c in key.casefold() if c.isalnum())
-        if words.endswith(UNIT_FIELDS):
-            text = value.casefold().replace(" ", "")
-            if "suv" in text or text in ("gml", "g/ml"):
-                return Unit.SUVBW
-            if "bqml" in text or ("bq/ml" in text and "kbq" not in text and "mbq" not in text):
-                return Unit.BQML
-    return Unit.UNKNOWN
+        text = "".join(c for c in value.casefold() if c.isalnum())
+        if not words.endswith(UNIT_FIELDS):
+            continue
+        if text in _WORDS:
+            return _WORDS[text]
+        if _OTHER_UNIT.search(text):
+            return Unit.UNKNOWN
+    return None

@@ -56,6 +56,28 @@ def test_own_files_lie_beside_a_file_and_inside_a_folder(folder):
     assert inside.masks_folder == folder / "review.reactkd.masks"
 
 
+@pytest.mark.parametrize(
+    "other",
+    ["CT.nrrd", "ct.NII", "CT.nhdr", "ct/", "segmentation.nii.gz", "Segmentation.dcm", "fdg/", "SEGMENTATION/"],
+)
+def test_a_folder_with_two_files_for_one_image_is_refused(folder, tmp_path, other):
+    shutil.copytree(folder / "a", tmp_path / "in" / "a")
+    second = tmp_path / "in" / "a" / other
+    if other.endswith("/"):
+        second.mkdir()
+    else:
+        second.write_bytes(b"")
+    with pytest.raises(UsageError, match=f"folder 'a' holds .*{second.name}.* of which each may be the"):
+        open_case_list(tmp_path / "in")
+
+
+def test_an_image_is_found_by_every_suffix_that_is_read(folder, tmp_path):
+    for suffix in (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd"):
+        (tmp_path / "in" / suffix[1:]).mkdir(parents=True)
+        (tmp_path / "in" / suffix[1:] / f"Ct{suffix}").write_bytes(b"")
+    assert all(Modality.CT in case.job.images for case in open_case_list(tmp_path / "in").cases)
+
+
 def test_own_folders_are_no_cases(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "in")
     cases = open_case_list(tmp_path / "in")
@@ -93,6 +115,8 @@ def test_what_is_wrong_is_said_for_each_case(folder, tmp_path):
         ('{"modality": {"0": "MRI"}, "training": [{"id": "a", "image": "x"}]}', "is 'MRI'"),
         ('{"training": [{"id": "a", "ct": ["x"]}]}', "one path"),
         ('{"training": [{"id": "a"}], "test": [{"id": "A"}]}', "more than once"),
+        ('{"training": [{"id": "a", "ct": "x", "liver": "y"}]}', "has 'liver' but no 'tumor'"),
+        ('{"training": [{"id": "a", "ct": "x", "tumor": "y"}]}', "has 'tumor' but no 'liver'"),
         ('{"schema": "reactkd-review/1"}', "review of a list"),
     ],
 )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from REACTKDLib.core.files.fingerprint import fingerprint_of
+from REACTKDLib.core.files.fingerprint import files_behind, fingerprint_of
+from support.dicom_files import write_series
 
 LARGE = 40 << 20
 
@@ -48,3 +50,16 @@ def test_words_and_the_order_of_files_count(tmp_path: Path) -> None:
     assert len(found) == 4
     with pytest.raises(OSError):
         fingerprint_of([tmp_path / "none"])
+
+
+def test_a_series_given_by_one_file_is_known_by_all_files_that_may_hold_it(tmp_path: Path) -> None:
+    """A series is looked for below the folder of its file too: a slice that changes there is another series."""
+    paths = write_series(tmp_path / "ct", np.zeros((3, 8, 8), np.int16))
+    deeper = paths[0].parent / "rest" / paths[2].name
+    deeper.parent.mkdir()
+    paths[2].rename(deeper)
+    known = files_behind(paths[0], series=True)
+    assert set(known) == {*paths[:2], deeper} and files_behind(paths[0]) == [paths[0]]
+    before = fingerprint_of(known)
+    deeper.write_bytes(deeper.read_bytes()[:-1] + b"\x01")
+    assert fingerprint_of(files_behind(paths[0], series=True)) != before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from REACTKDLib.core.task_parts import PRIVATE
+from REACTKDLib.core.task_parts import PRIVATE, private_value
 
 ANATOMICAL = ("123037004", "SCT", "Anatomical Structure")
 ALTERED = ("49755003", "SCT", "Morphologically Altered Structure")
@@ -28,11 +28,6 @@ def per_class(kind: str, words: str, name: str) -> tuple[str, str, str]:
 def private(name: str, words: str) -> tuple[str, str, str]:
     """Return the private code of a number that has no other; name: what tells it from others in 16 characters."""
     return name.upper()[:16], PRIVATE, words[:64]
-
-
-def private_value(kind: str, name: str) -> str:
-    """Return a code value: at most 16 characters, as DICOM's short strings are."""
-    return f"{kind}-{name}".upper().replace(" ", "-")[:16]
 
 
 def concept(code: tuple[str, str, str]) -> Any:

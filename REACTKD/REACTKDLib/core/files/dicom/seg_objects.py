@@ -29,6 +29,7 @@ from REACTKDLib.core.files.recognition import recognize_code, recognize_name
 from REACTKDLib.core.files.segmentations import Segment, Segmentation, pack_layers
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.modality import SEGMENTATION_ROLE
+from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted
 from REACTKDLib.core.text import tr as _
 
@@ -65,11 +66,11 @@ def segmentation_objects(source: str | os.PathLike) -> tuple[SegObject, ...]:
     return tuple(_object(Path(piece.path)) for piece in sorted(unique.values(), key=lambda piece: piece.path))
 
 
-def read_objects(objects: Sequence[SegObject]) -> Segmentation:
+def read_objects(objects: Sequence[SegObject], task: Task = HCC_GRADE) -> Segmentation:
     """Read the one object, or all as one segmentation where they belong together and do not clash.
 
-    They clash when two hold a liver, two a tumor, or two a segment of the same name: then one is another version, or
-    another rater's.
+    They clash when two hold a liver, two a tumor (organ and lesions of the task), or two a segment of the same name:
+    then one is another version, or another rater's.
 
     Raises: AmbiguousSeries with what there is to choose from; and what `read_dicom_segmentation` raises.
     """
@@ -83,7 +84,7 @@ def read_objects(objects: Sequence[SegObject]) -> Segmentation:
         )
         raise AmbiguousSeries(message, count=len(objects), titles=titles)
     files = [read_dicom_segmentation(thing.path) for thing in objects]
-    if _clash(files):
+    if _clash(files, task):
         message = _(
             "The folder given for the segmentation holds {count} segmentations of the same "
             "structures: {titles}; give the file of the one that counts."
@@ -141,18 +142,19 @@ def _strangers(a: Origin, b: Origin) -> bool:
     return bool(a.referenced and b.referenced and not set(a.referenced) & set(b.referenced))
 
 
-def _clash(files: Sequence[Segmentation]) -> bool:
+def _clash(files: Sequence[Segmentation], task: Task) -> bool:
     seen: Counter[str] = Counter()
     for file in files:
-        seen.update({mark for segment in file.segments for mark in _marks(segment)})
+        seen.update({mark for segment in file.segments for mark in _marks(segment, task)})
     return any(count > 1 for count in seen.values())
 
 
-def _marks(segment: Segment) -> Iterator[str]:
+def _marks(segment: Segment, task: Task) -> Iterator[str]:
     """What a segment is, by code and by name; with its name as it stands."""
     candidate = segment.candidate
     yield f"name {segment.name.strip().casefold()}"
-    for kind in {recognize_code(candidate.type_code, candidate.region_code).kind, recognize_name(segment.name)}:
+    coded = recognize_code(candidate.type_code, candidate.region_code, task).kind
+    for kind in {coded, recognize_name(segment.name, task)}:
         if kind is not None:
             yield f"kind {kind}"
 

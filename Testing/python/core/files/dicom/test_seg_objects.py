@@ -12,6 +12,7 @@ from REACTKDLib.core.cases.open_case import open_case, read_any_segmentation
 from REACTKDLib.core.errors import AmbiguousSeries, NotAnImage
 from REACTKDLib.core.files.dicom.seg_objects import segmentation_objects
 from support.dicom_files import uid_of, write_seg, write_series
+from support.kidney_phantoms import KIDNEY
 
 SHAPE = (12, 24, 28)
 D, H, W = np.indices(SHAPE)
@@ -98,6 +99,17 @@ def test_versions_are_a_choice_with_names(ct, write, clash, series):
     assert f"1: {first}" in sentence and str(folder) not in sentence
     chosen = read_any_segmentation(folder / "2.dcm")
     assert [s.name.strip() for s in chosen.segments] == [name.strip() for name in CLASHES[clash][1]]
+
+
+def test_which_structures_clash_is_the_question_of_the_task(write):
+    """Two renal masses are two versions where kidneys are asked about; two livers beside them are not."""
+    masses = ({"Kidney": LIVER, "Renal mass": MASS}, {"oncocytoma": np.roll(MASS, 3, 2)})
+    livers = ({"Kidney": LIVER, "Liver": VEIN}, {"Renal mass": MASS, "Whole liver": VEIN})
+    with pytest.raises(AmbiguousSeries, match="of the same structures"):
+        read_any_segmentation(write(*masses, to="masses"), KIDNEY)
+    assert len(read_any_segmentation(write(*livers, to="livers"), KIDNEY).segments) == 4
+    with pytest.raises(AmbiguousSeries, match="of the same structures"):
+        read_any_segmentation(write(*livers, to="again"))
 
 
 def test_objects_of_another_series_or_patient_are_not_put_together(ct, write, tmp_path):
