@@ -123,8 +123,9 @@ class Executing:
             self._client = distributed.Client(self._engine.dask, timeout=self._engine.connect_s, set_as_default=False)
             self._client.wait_for_workers(1, timeout=self._engine.connect_s)
         except (OSError, ValueError, TimeoutError) as error:
-            connected, self._client = self._client is not None, None
-            if connected:
+            client, self._client = self._client, None
+            if client is not None:
+                client.close()
                 raise EngineMissing(
                     _("The Dask scheduler has no worker; start one with 'dask worker' and its address.")
                 ) from error

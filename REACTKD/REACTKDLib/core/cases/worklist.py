@@ -122,7 +122,7 @@ def _job_of_folder(folder: Path) -> Job:
 
 
 def _named(folder: Path, entries: Sequence[Path], stem: str, suffixes: Sequence[str]) -> Path | None:
-    """The file `stem` with one of the suffixes, or the folder `stem`, a DICOM series. Raises: UsageError for several."""
+    """The file `stem` with a suffix, or the folder `stem`: a DICOM series. Raises: UsageError for several."""
     files = {stem + suffix for suffix in suffixes}
     named = [entry for entry in entries if entry.name.lower() in {stem, *files}]  # to ask a disk for each takes longer
     found = [entry for entry in named if (entry.is_file() if entry.name.lower() in files else entry.is_dir())]

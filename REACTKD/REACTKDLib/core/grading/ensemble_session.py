@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from REACTKDLib.core.grading.asked_case import for_task
 from REACTKDLib.core.grading.grade_result import GradeResult, compose_report
 from REACTKDLib.core.grading.session import Session
 from REACTKDLib.core.images.case import Case
@@ -65,7 +66,7 @@ class EnsembleSession:
         """Take another reading of the same images, if every member would encode the same; else nothing changes."""
         if not case.has_images_of(self.case):
             return False
-        clean = checked(case)
+        clean = checked(for_task(case, self._sessions[0].bundle))
         if not self.serves(clean):
             return False
         for session in self._sessions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from REACTKDLib.core.images.geometry import bounding_box
-from REACTKDLib.core.images.grid import Box, Grid
+from REACTKDLib.core.images.grid import Box, Grid, corners_of
 from REACTKDLib.core.images.neighbors import CONNECTED
 
 WHOLE_VOXELS = 1e-2  # NIfTI and segmentation files round geometry to about 1e-3 of a voxel
@@ -38,8 +38,7 @@ def whole_voxel_windows(
     shift = np.rint(to_grid[:3, 3]).astype(int)
     exact = np.eye(4)
     exact[:3, 3] = shift
-    corner = np.array([*shape[::-1], 1.0])
-    if np.abs((to_grid - exact) @ corner).max() > WHOLE_VOXELS or np.abs(to_grid - exact).max() > WHOLE_VOXELS:
+    if np.abs((to_grid - exact) @ corners_of(shape).T).max() > WHOLE_VOXELS:
         return None
     source, target = [], []
     for start, size, room in zip(shift[::-1], shape, onto.shape, strict=True):

@@ -19,11 +19,12 @@ from REACTKDLib.core.files.dicom.images import find_image
 from REACTKDLib.core.files.dicom.packages import need_highdicom, need_pydicom
 from REACTKDLib.core.files.dicom.series import is_dicom_source, source_headers
 from REACTKDLib.core.files.dicom.sources import referenced_series
-from REACTKDLib.core.files.dicom.writing import write_dataset
+from REACTKDLib.core.files.dicom.writing import as_file
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.reports.dicom_structured_report import build_report
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.text import tr as _
+from REACTKDLib.core.writing.atomic import write_files
 
 REPORT, REGIONS = "report.dcm", "regions.dcm"
 MANUFACTURER = "REACTKD"
@@ -57,7 +58,7 @@ def check_exportable(
 
 
 def write_dicom_results(report: GradeReport, labels: np.ndarray, headers: Sequence[Any], folder: Path) -> list[Path]:
-    """Write `regions.dcm` (SEG) and `report.dcm` (SR) into `folder`, each whole or not at all.
+    """Write `regions.dcm` (SEG) and `report.dcm` (SR) into `folder`, both or none: the one names the other.
 
     labels: (D, H, W) region map on the grid of `headers`; its value n is report.regions[n - 1].
     headers: of the source slices, ascending along the normal.
@@ -73,7 +74,7 @@ def write_dicom_results(report: GradeReport, labels: np.ndarray, headers: Sequen
         )
     seg = build_segmentation(report, labels, headers)
     sr = build_report(report, seg, headers, _SR_SERIES, MANUFACTURER)
-    return [write_dataset(dataset, Path(folder) / name) for dataset, name in ((seg, REGIONS), (sr, REPORT))]
+    return write_files(folder, {REGIONS: as_file(seg), REPORT: as_file(sr)})
 
 
 def on_slices(labels: np.ndarray, ijk_to_ras: np.ndarray, headers: Sequence[Any]) -> np.ndarray:

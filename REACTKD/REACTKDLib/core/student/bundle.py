@@ -70,8 +70,9 @@ class Bundle:
     def load(cls, folder: Path | str) -> Bundle:
         """Read and check a bundle.
 
-        Raises: BundleIncomplete (a file or key is absent), BundleAltered (weights or description are not those saved),
-        BundleUnsafe (the weights file holds more than tensors), BundleMismatch (the parts do not fit together).
+        Raises: BundleIncomplete (a file or key is absent or cannot be read), BundleAltered (weights or description are
+        not those saved), BundleUnsafe (the weights file holds more than tensors), BundleMismatch (the parts do not fit
+        together).
         """
         folder = Path(folder)
         if not os.path.exists(folder):
@@ -85,7 +86,14 @@ class Bundle:
             )
         metadata = read_metadata(folder / METADATA)
         # Hashed and parsed from the same bytes, so that the file cannot change in between.
-        content = (folder / WEIGHTS).read_bytes()
+        try:
+            content = (folder / WEIGHTS).read_bytes()
+        except OSError as error:
+            text = _(
+                "{file} in the model folder '{name}' cannot be read ({why}); check its permissions, or copy the "
+                "model folder again."
+            )
+            raise BundleIncomplete(text, file=WEIGHTS, name=folder.name, why=error.strerror or "") from error
         if hashlib.sha256(content).hexdigest() != metadata["reactkd"]["sha256"]:
             text = _(
                 "{file} in the model folder '{name}' is not the file that the metadata describes; copy "

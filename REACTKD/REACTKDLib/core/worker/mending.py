@@ -115,8 +115,9 @@ def split(
         largest, *others = split_lesions(whole) or [whole]
         if others:
             edits.append(_edit(segment, False, whole & ~largest))
-            names = [edit.name for edit in edits]
-            edits += [_edit(None, True, lesion, _name_of(lesion, regions, names)) for lesion in others]
+            for lesion in others:
+                name = _name_of(lesion, regions, [edit.name for edit in edits])
+                edits.append(_edit(None, True, lesion, name))
     if not edits:
         raise UsageError(
             _("Every {lesion} segment is one lesion already, so there is nothing to split."), lesion=task.lesion.name
@@ -162,7 +163,8 @@ def _regions(laid: Sequence[_Laid], grid: Grid, task: Task) -> RegionSet:
     liver, tumor = (_union(laid, role, grid) for role in ("liver", "tumor"))
     lesions = lesion_map([(one.box, one.mask[one.box]) for one in laid if one.is_lesion], grid.shape)
     with suppress(ReactkdError):
-        clean = clean_masks(liver, tumor, grid.ijk_to_ras, task=task)
+        keep_specks = any(one.keep_specks for one in laid)
+        clean = clean_masks(liver, tumor, grid.ijk_to_ras, keep_specks=keep_specks, task=task)
         liver, tumor = clean.liver, clean.tumor
     return RegionSet.from_masks(liver, tumor, grid.ijk_to_ras, lesions)
 
@@ -188,6 +190,7 @@ class _Laid:
     segment: str
     role: str
     is_lesion: bool
+    keep_specks: bool
     mask: np.ndarray
     box: Box
 
@@ -197,7 +200,7 @@ def _laid(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> list[_Laid]:
     for mask in masks:
         out = np.zeros(grid.shape, dtype=bool)
         box = laid_on_grid(read_mask(folder / mask.file, tuple(mask.shape)), np.array(mask.ijk_to_ras), grid, out)
-        laid.append(_Laid(mask.segment, mask.role, mask.is_lesion, out, box))
+        laid.append(_Laid(mask.segment, mask.role, mask.is_lesion, mask.keep_specks, out, box))
     return laid
 
 

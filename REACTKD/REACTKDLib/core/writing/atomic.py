@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -14,7 +14,7 @@ from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.kept_files import is_whole
 from REACTKDLib.core.writing.owners import hidden_name
-from REACTKDLib.core.writing.replacing import Stage, recover_now_and_then, remove
+from REACTKDLib.core.writing.replacing import Stage, recover, recover_now_and_then, remove
 
 _BLOCK = 1 << 20
 _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG, errno.EIO)
@@ -41,12 +41,37 @@ def written_beside(target: Path | str) -> Iterator[Path]:
         _bring_to_disk(beside)
         _take_place(beside, target)
     except OSError as error:
-        fix = _("make room on the disk or choose another folder") if error.errno in _NO_ROOM else _NO_ACCESS
-        raise OutputNotWritable(
-            _("{target} cannot be written ({reason}); {fix}."), target=target, reason=error.strerror or error, fix=fix
-        ) from error
+        raise _not_writable(target, error) from error
     finally:
         remove(beside)
+
+
+def _not_writable(target: Path, error: OSError) -> OutputNotWritable:
+    fix = _("make room on the disk or choose another folder") if error.errno in _NO_ROOM else _NO_ACCESS
+    text = _("{target} cannot be written ({reason}); {fix}.")
+    return OutputNotWritable(text, target=target, reason=error.strerror or error, fix=fix)
+
+
+def write_files(folder: Path | str, contents: Mapping[str, bytes]) -> list[Path]:
+    """Write files that belong together into `folder`, by their names, all or none; return their paths.
+
+    Raises: OutputNotWritable, and then what stood there stands there still.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        recover(folder)
+        stage = Stage(folder)
+        try:
+            for name, content in contents.items():
+                with checked_stream(stage.new / name) as stream:
+                    stream.write(content)
+            stage.commit()
+        finally:
+            stage.discard()
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+    return [folder / name for name in contents]
 
 
 def write_bytes(target: Path | str, content: bytes) -> None:

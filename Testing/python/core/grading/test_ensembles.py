@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from REACTKDLib import grade, load_model
-from REACTKDLib.core.errors import BundleAltered, BundleMismatch
+from REACTKDLib.core.errors import BundleAltered, BundleMismatch, TaskMismatch
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.html import report_page
@@ -18,6 +18,7 @@ from REACTKDLib.core.reports.report import GradeReport, report_schema
 from REACTKDLib.core.reports.share_words import explained, share_line
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.ensemble import ENSEMBLE, MEMBERS, Ensemble, answer_hash, write_ensemble
+from support.kidney_phantoms import KIDNEY
 from support.small_cases import small_case
 from support.small_models import PREPARATION, metadata_for, random_student
 
@@ -190,3 +191,10 @@ def test_a_list_of_members_is_checked(folders, tmp_path):
     finally:
         write_ensemble(folder, [f"fold{seed}" for seed in range(3)])
     assert isinstance(load_model(folder).bundle, Ensemble) and isinstance(load_model(folder), Grader)
+
+
+def test_a_case_of_another_task_is_refused_as_by_one_model(folders, case):
+    session = Grader(Ensemble.load(folders[0].parents[1]), "cpu").open(case)
+    with pytest.raises(TaskMismatch):
+        session.adopt(replace(case, task=KIDNEY))
+    assert session.adopt(case)

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import label
+from scipy.spatial.transform import Rotation
 
-from REACTKDLib.core.images.grid import Grid
-from REACTKDLib.core.images.regrid import has_no_geometry, mask_on_grid, share_inside
+from REACTKDLib.core.images.grid import Grid, corners_of
+from REACTKDLib.core.images.regrid import has_no_geometry, mask_on_grid, share_inside, whole_voxel_windows
 from support.small_cases import placed, restored, rotation, small_case, storage_variants, stored
 
 CENTER = np.array([14.0, -33.0, 71.0])
@@ -73,3 +74,18 @@ def test_lost_geometry():
     assert has_no_geometry(np.eye(4))
     assert has_no_geometry(np.diag([-1.0, -1.0, 1.0, 1.0]))  # as it comes from LPS
     assert not has_no_geometry(np.diag([1.0, 1.0, 2.0, 1.0]))
+
+
+@pytest.mark.parametrize("axis", [(1, 1, 1), (1, 1, -1), (1, -1, 1), (0, 0, 1), (1, 0, 0)])
+def test_a_grid_that_is_turned_a_little_is_another_lattice(axis):
+    """About any diagonal: the corner on it stays where it was, all others move by millimeters."""
+    shape, axis = (128, 128, 128), np.array(axis) / np.linalg.norm(axis)
+    turn = Rotation.from_rotvec(np.deg2rad(0.8) * axis).as_matrix()
+    matrix, turned = np.eye(4), np.eye(4)
+    turned[:3, :3] = turn
+    for corner in corners_of(shape)[:, :3]:
+        turned[:3, 3] = corner - turn @ corner
+        assert whole_voxel_windows(shape, turned, Grid(shape, matrix)) is None
+    moved = matrix.copy()
+    moved[:3, 3] = (3, -2, 5)
+    assert whole_voxel_windows(shape, moved, Grid(shape, matrix)) is not None

@@ -114,6 +114,17 @@ def test_a_missing_file_is_named(folder, part):
         Bundle.load(folder)
 
 
+def test_a_file_that_may_not_be_read_is_named(folder, monkeypatch):
+    """As on a share whose permissions are another's; whoever runs tests as root may read everything."""
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(BundleIncomplete, match=r"model.pt in the model folder .* cannot be read \(Permission denied\)"):
+        Bundle.load(folder)
+
+
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(BundleIncomplete) as caught:
         Bundle.load(tmp_path / "nowhere")

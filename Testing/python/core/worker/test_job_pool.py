@@ -117,6 +117,19 @@ def test_an_engine_that_is_not_there_is_one_sentence() -> None:
             list(pool.results([20]))
 
 
+def test_a_scheduler_without_a_worker_is_one_sentence_and_left_alone() -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster:
+        with pytest.raises(EngineMissing, match="The Dask scheduler has no worker"):
+            with JobPool(Sum(), Engine(dask=cluster.scheduler_address, connect_s=0.5)) as pool:
+                list(pool.results([20]))
+        still = lambda: [name for name in cluster.scheduler.clients if name != "fire-and-forget"]  # noqa: E731
+        end = time.monotonic() + 10
+        while still() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not still(), "the connection stays open"
+
+
 def test_processes_share_the_threads(monkeypatch: pytest.MonkeyPatch, nothing_left: None) -> None:
     for name in THREAD_VARIABLES:
         monkeypatch.delenv(name, raising=False)

@@ -15,7 +15,7 @@ from REACTKDLib.commands import staging
 from REACTKDLib.commands.staging import all_or_nothing
 from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.writing import replacing
-from REACTKDLib.core.writing.atomic import write_text, written_beside
+from REACTKDLib.core.writing.atomic import write_files, write_text, written_beside
 from REACTKDLib.core.writing.owners import hidden_name, is_alive, is_left_over
 from REACTKDLib.core.writing.replacing import recover
 from support.killed import PATH, killed_at
@@ -205,3 +205,13 @@ def test_the_look_for_what_is_left_costs_little(tmp_path, monkeypatch):
     for _ in range(300):
         replacing.recover_now_and_then(tmp_path)
     assert 1 <= len(looks) < 100
+
+
+def test_files_that_belong_together_come_together_or_not_at_all(tmp_path):
+    write_files(tmp_path, {"regions.dcm": b"old", "report.dcm": b"of old"})
+    with pytest.raises(OutputNotWritable):
+        write_files(tmp_path, {"regions.dcm": b"new", "no folder/report.dcm": b"of new"})
+    held = lambda: {path.name: path.read_bytes() for path in tmp_path.iterdir()}  # noqa: E731
+    assert held() == {"regions.dcm": b"old", "report.dcm": b"of old"}
+    assert [p.name for p in write_files(tmp_path, {"regions.dcm": b"new", "a.dcm": b"b"})] == ["regions.dcm", "a.dcm"]
+    assert held() == {"regions.dcm": b"new", "report.dcm": b"of old", "a.dcm": b"b"}

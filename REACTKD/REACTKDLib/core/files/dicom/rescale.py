@@ -18,7 +18,7 @@ from REACTKDLib.core.text import tr as _
 
 # No scanner writes slopes beyond these: 16 bits would hold no range of HU, or no activity that a body can hold.
 SLOPES = {"CT": (1e-4, 1e3), "PT": (1e-9, 1e9)}
-LARGEST_INTERCEPT = {"CT": 1e5, "PT": 1e12}
+LARGEST_INTERCEPT = {"CT": 1e5, "PT": 1e9}  # which 32 bits hold
 ONE_KIND = {"CT": {"RescaleType": "rescale types"}, "PT": {"Units": "units", "SUVType": "kinds of SUV"}}
 JUMP_HU = 100.0  # of the mean voxel between two slices of a CT
 UNLIKE = 1000.0  # times the largest value of other slices of a PET; a bladder is a hundred times as bright as noise

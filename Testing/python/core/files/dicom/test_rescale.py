@@ -89,6 +89,13 @@ def test_an_intercept_that_cannot_be_true_in_one_slice_of_a_ct(tmp_path, interce
         read(tmp_path, "CT")
 
 
+@pytest.mark.parametrize("intercept", ["1e12", "-1e12", "5e9", "inf"])
+def test_an_intercept_of_a_pet_beyond_every_scale(tmp_path, intercept):
+    write(tmp_path, "PT", lambda d, k: (setattr(d, "RescaleIntercept", intercept), setattr(d, "RescaleSlope", "2")))
+    with pytest.raises(BadRescale):
+        read(tmp_path, "PT")
+
+
 def test_a_ct_with_rescale_values_of_its_own_for_each_slice_is_right(tmp_path):
     """As converters write it that use the whole range of 16 bits for each slice."""
 
