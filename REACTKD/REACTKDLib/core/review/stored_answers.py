@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from REACTKDLib.core.cases.case_list import CaseList, ListedCase
+from REACTKDLib.core.cases.case_list import RESULTS, CaseList, ListedCase
 from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.reports.report import GradeReport
-from REACTKDLib.core.review.readers import reader_folder
+from REACTKDLib.core.review.readers import UNNAMED, reader_folder
 from REACTKDLib.core.review.record import answer_of
 from REACTKDLib.core.review.review import Review
 
@@ -43,12 +43,21 @@ class StoredAnswers:
     def __init__(self, cases: CaseList, review: Review) -> None:
         self._cases, self._review = cases, review
 
+    @property
+    def folder(self) -> Path:
+        """Where what is of this reader alone is kept: a folder of a named reader's own in the results."""
+        reader, folder = self._review.reader, self._cases.results_folder
+        return folder if reader == UNNAMED else folder / reader_folder(reader)
+
+    @property
+    def table(self) -> Path:
+        """Where a batch leaves its table, which shows the list as this reader sees it."""
+        return self.folder / RESULTS
+
     def file_of(self, case: ListedCase) -> Path:
         """Where the answer to a case is kept: apart for a reader with masks, and so an answer, of their own."""
-        reader = self._review.reader
-        own = self._review.record(case.id).keeps_own_answer(reader)
-        folder = self._cases.results_folder
-        return (folder / reader_folder(reader) if own else folder) / f"{case.file_name}.json"
+        own = self._review.record(case.id).keeps_own_answer(self._review.reader)
+        return (self.folder if own else self._cases.results_folder) / f"{case.file_name}.json"
 
     def keep(self, case: ListedCase, report: GradeReport) -> bool:
         """Write an answer; return whether it could be written."""

@@ -10,6 +10,7 @@ from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.review.record import answer_of, failure_of
 from REACTKDLib.core.review.review import Review
+from REACTKDLib.core.review.stored_answers import StoredAnswers
 from REACTKDLib.core.review.table import review_csv
 from REACTKDLib.core.text import joined, plural
 from REACTKDLib.core.text import tr as _
@@ -26,7 +27,7 @@ class BatchRun:
     """One run. state: 'running', 'canceling', 'done' or 'canceled'. done: cases that are through; failed: of those.
 
     cases: the list. fraction: of the whole, 0 to 1. doing: what is being done. Each case leaves its answer, or why it
-    has none, in the review, `<case>.json` in the results folder, and results.csv there with a row for each case.
+    has none, in the review, its answer where `StoredAnswers` keeps it, and results.csv with a row for each case.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class BatchRun:
     ) -> None:
         """files_of: the files of a case, with corrected masks. again: also cases that have an answer that holds."""
         self._dispatcher, self.cases, self._review = dispatcher, cases, review
+        self._stored = StoredAnswers(cases, review)
         self._files_of, self._model, self._changed = files_of, model, changed
         self._todo: Sequence[ListedCase] = [case for case in cases.cases if again or self._needs(case)]
         self.total = len(self._todo)
@@ -78,7 +80,7 @@ class BatchRun:
             sentences.append(_("The rest was stopped."))
         sentences.append(
             self.problem
-            or _("The table is {table} in {folder}.").format(table=RESULTS, folder=self.cases.results_folder.name)
+            or _("The table is {table} in {folder}.").format(table=RESULTS, folder=self._stored.table.parent.name)
         )
         return joined(sentences)
 
@@ -98,7 +100,7 @@ class BatchRun:
         if self.state == "canceling" or self.done >= self.total:
             self.state = "canceled" if self.state == "canceling" else "done"
             self.doing, self._part, self._ticket = "", 0.0, None
-            self._write(self.cases.results_folder / RESULTS, review_csv(self.cases, self._review, hidden_too=True))
+            self._write(self._stored.table, review_csv(self.cases, self._review, hidden_too=True))
             self._changed()
             return
         case = self._todo[self.done]
@@ -125,15 +127,16 @@ class BatchRun:
         else:
             report = event.result.report
             self._review.update(case.id, answer=answer_of(report), failure=None)
-            self._write(self.cases.results_folder / f"{case.file_name}.json", report.to_json())
+            self._write(self._stored.file_of(case), report.to_json())
         self.done += 1
-        self._write(self.cases.results_folder / RESULTS, review_csv(self.cases, self._review, hidden_too=True))
+        self._write(self._stored.table, review_csv(self.cases, self._review, hidden_too=True))
         self._next()
 
     def _record_failure(self, case: ListedCase, event: events.JobFailed) -> None:
         """Keep why, and let no report of an earlier run pass for one of this."""
         self._review.update(case.id, failure=failure_of(event.code, event.message))
-        set_aside(self.cases.results_folder, [f"{case.file_name}.json"])
+        file = self._stored.file_of(case)
+        set_aside(file.parent, [file.name])
 
     def _write(self, path: Any, text: str) -> None:
         try:

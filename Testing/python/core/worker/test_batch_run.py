@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from REACTKDLib.core.cases.case_list import open_case_list, with_masks
 from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.review.review import Review
+from REACTKDLib.core.review.stored_answers import StoredAnswers
 from REACTKDLib.core.review.table import review_csv
 from REACTKDLib.core.worker.batch_run import BatchRun
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
@@ -173,3 +175,25 @@ def test_a_case_that_fails_the_second_time_keeps_no_report_of_the_first(cases, d
     assert run.total == 2, "the one that failed now is tried again"
     finish(run, dispatcher)
     assert review.of("a").failure is None and (cases.results_folder / "a.json").is_file()
+
+
+def test_a_named_readers_batch_leaves_what_others_have(cases, dispatcher, model):
+    """Graded on masks of the reader's own: the answer and the table for all, and for other readers, stay theirs."""
+    review = Review(cases.review_file)
+    finish(BatchRun(dispatcher, cases, review, plain_files, model), dispatcher)
+    case, shared = cases.cases[0], [cases.results_folder / name for name in ("a.json", "results.csv")]
+    before = [path.read_bytes() for path in shared]
+    other = Review(cases.review_file)
+    other.read_as("Dr. Lee")
+    masks = {"file": f"{cases.masks_folder.name}/a.seg.nrrd", "liver": ["Liver"], "tumor": ["Tumor"]}
+    other.update(case.id, masks=masks)
+    no_liver = lambda listed: replace(listed.job, liver=("Spleen",)) if listed is case else listed.job  # noqa: E731
+    corrected = lambda listed: replace(listed.job, tumor=()) if listed is case else listed.job  # noqa: E731
+    for files, failed in ((corrected, 1), (no_liver, 2)):  # the broken case always
+        run = BatchRun(dispatcher, cases, other, files, model, again=True)
+        finish(run, dispatcher)
+        assert run.state == "done" and run.failed == failed
+        assert [path.read_bytes() for path in shared] == before
+        own = StoredAnswers(cases, other).folder
+        assert own.name in run.summary and (own / "results.csv").is_file()
+    assert StoredAnswers(cases, review).of(case).report.grade == review.of(case.id).answer["grade"]
