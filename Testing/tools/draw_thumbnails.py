@@ -1,6 +1,6 @@
 """Draw the pictures of the sample data: an axial slice of each phantom patient through its main lesion.
 
-python Testing/tools/draw_thumbnails.py        writes REACTKD/Resources/Icons/Phantom*.png
+PYTHONPATH=REACTKD:Testing python Testing/tools/draw_thumbnails.py        writes REACTKD/Resources/Icons/Phantom*.png
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,8 +45,8 @@ def add_to(commands: Any) -> None:
         help="grade every case of a worklist",
         description="Grades every case of a worklist into a folder of its own and leaves results.csv with a row for "
         "each. A case that fails has a row with the reason, and the others go on. Started again, it keeps the rows of "
-        "cases whose files, options and model are the same. Exit status 2 only when the worklist or the model cannot "
-        "be used, or no case at all could be graded.",
+        "cases whose files, options and model are the same. Exit status 2 with one sentence where the worklist, the "
+        "model or the output folder cannot be used, where a part of a job array is empty or every case of it failed.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -85,15 +86,19 @@ def run(arguments: argparse.Namespace) -> None:
     failed = sum(row["status"] == "failed" for row in table.rows)
     if failed == len(own):
         raise ReactkdError(f"None of the {plural(failed, 'case')} could be graded; {RESULTS} says why for each.")
-    print(_summary(len(own), failed, sum(KEPT in row for row in table.rows)))
+    print(_summary(table.rows))
 
 
-def _summary(cases: int, failed: int, kept: int) -> str:
+def _summary(rows: Sequence[Mapping[str, Any]]) -> str:
     """What came of it; the rows say the rest."""
-    text = f"{cases - failed - kept} of {plural(cases, 'case')} graded"
+    kept = sum(KEPT in row for row in rows)
+    now = Counter(row["status"] for row in rows if KEPT not in row)
+    text = f"{now['graded']} of {plural(len(rows), 'case')} graded"
     if kept:
-        text += f", {kept} graded before and kept (--again grades them too)"
-    return text + (f", {failed} failed" if failed else "") + f"; see {RESULTS}."
+        text += f", {kept} kept from before (--again grades them too)"
+    for status, words in (("no grade", "without a grade"), ("failed", "failed")):
+        text += f", {now[status]} {words}" if now[status] else ""
+    return f"{text}; see {RESULTS}."
 
 
 def _jobs(arguments: argparse.Namespace) -> list[Job]:

@@ -15,7 +15,7 @@ def build_parser() -> Parser:
         prog="python -m REACTKDLib",
         description="Grades hepatocellular carcinoma from CT and PET and shows which regions decided. "
         "The shipped model is trained on digital phantoms. It is not for clinical use.",
-        epilog="Exit status: 0, or 2 with one sentence on standard error.",
+        epilog="Exit status: 0; 2 with one sentence on standard error; 130 after Ctrl-C.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"REACTKD {__version__}")

@@ -117,4 +117,4 @@ def _same_owner(new: Path, old: Path) -> bool:
 
 def _not_writable(error: OSError) -> OutputNotWritable:
     why = (error.strerror or "the disk refused it").lower()
-    return OutputNotWritable(f"The output folder cannot be written ({why}); choose another folder with --output.")
+    return OutputNotWritable(f"The output folder cannot be written ({why}); choose another folder.")

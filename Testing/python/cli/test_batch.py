@@ -114,12 +114,12 @@ def test_a_batch_that_is_started_again_keeps_what_holds(cohort, bundle_folder, t
     output, listed = tmp_path / "out", tmp_path / "listed"
     shutil.copytree(cohort, listed)
     assert run(listed, output, bundle_folder) == 0
-    assert capsys.readouterr().out == f"2 of 3 cases graded, 1 failed; see {RESULTS}.\n"
+    assert capsys.readouterr().out == f"1 of 3 cases graded, 1 without a grade, 1 failed; see {RESULTS}.\n"
     table = (output / RESULTS).read_bytes()
 
     os.utime(listed / "A 1" / NAMES[Modality.CT])  # touched, and not changed
     assert graded_now(listed, output, bundle_folder) == set()
-    kept = "0 of 3 cases graded, 2 graded before and kept (--again grades them too), 1 failed"
+    kept = "0 of 3 cases graded, 2 kept from before (--again grades them too), 1 failed"
     assert capsys.readouterr().out.startswith(kept)
     assert (output / RESULTS).read_bytes() == table and not list(output.rglob(".*"))
     assert graded_now(listed, output, bundle_folder, "--again") == {"A 1", "B"}
