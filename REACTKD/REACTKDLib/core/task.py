@@ -166,8 +166,8 @@ def _parsed(data: Any) -> Task:
     if {organ.name, *organ.synonyms} & {lesion.name, *lesion.synonyms}:
         raise ValueError("organ and lesion have a word in common, so that segments could not be told apart by name")
     classes = _classes_of(data.get("classes"))
-    modalities = texts_of(data, "modalities", "the task") or list(MODALITIES)
-    if set(modalities) - set(MODALITIES) or len(set(modalities)) < len(modalities):
+    modalities = texts_of(data, "modalities", "the task") if "modalities" in data else list(MODALITIES)
+    if not modalities or set(modalities) - set(MODALITIES) or len(set(modalities)) < len(modalities):
         raise ValueError(f"modalities must be some of {', '.join(MODALITIES)}")
     more = {"answer": Code.read(data["answer"], "answer")} if "answer" in data else {}
     return Task(

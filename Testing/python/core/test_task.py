@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,34 @@ def test_a_faulty_file_is_refused_with_a_sentence(changes, words, tmp_path):
     with pytest.raises(TaskNotValid, match=words) as fault:
         Task.read(path)
     assert str(fault.value).count(".") >= 1 and str(tmp_path) not in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("longest", "put"),
+    [
+        (120, lambda text: {"title": text}),
+        (300, lambda text: {"intended_use": text}),
+        (64, lambda text: {"organ": {"name": "kidney", "one": text}}),
+        (64, lambda text: {"organ": {"name": "kidney", "title": text}}),
+        (64, lambda text: {"lesion": {"name": "mass", "many": text}}),
+        (64, lambda text: {"classes": ["benign", {"name": "other", "title": text}]}),
+        (64, lambda text: {"classes": ["benign", {"name": "other", "short": text}]}),
+        (64, lambda text: {"classes": ["benign", {"name": "other", "synonyms": [text]}]}),
+    ],
+)
+def test_the_schema_takes_texts_as_long_as_the_reader_does(longest, put):
+    for more, taken in ((0, True), (1, False)):
+        data = kidney(**put("x" * (longest + more)))
+        assert not list(jsonschema.Draft202012Validator(SCHEMA).iter_errors(data)) == taken
+        with nullcontext() if taken else pytest.raises(TaskNotValid, match=f"at most {longest} characters"):
+            Task.from_dict(data)
+
+
+def test_a_task_without_an_image_is_refused_by_both():
+    data = kidney(modalities=[])
+    assert list(jsonschema.Draft202012Validator(SCHEMA).iter_errors(data))
+    with pytest.raises(TaskNotValid, match="modalities must be some of"):
+        Task.from_dict(data)
 
 
 def test_a_file_that_is_none_is_refused(tmp_path):

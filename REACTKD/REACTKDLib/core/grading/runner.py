@@ -84,7 +84,7 @@ class StudentRunner:
 
     def masks(self, placement: Placement) -> NodeMasks:
         """Put a placement on the device."""
-        shells = LesionShells(placement, self.device)  # read once, by `NodeMasks.lesions`
+        shells = LesionShells(placement, self.device)  # read once, by `NodeMasks.lesion`
         shape = None if placement.shape is None else torch.from_numpy(placement.shape).to(self.device)
         return NodeMasks(torch.from_numpy(placement.occupancy).to(self.device), shells, placement.keys, shape)
 

@@ -10,14 +10,12 @@ import numpy as np
 
 from REACTKDLib.core.images.grid import Box, Grid
 from REACTKDLib.core.masks.regions import RegionSet
-from REACTKDLib.core.masks.shells import shell_box, shell_occupancy
+from REACTKDLib.core.masks.shells import SHELL_REACH_MM, shell_box, shell_occupancy
 from REACTKDLib.core.masks.topology import region_shape, topology_descriptors
 from REACTKDLib.core.memo import Memo
 
 # Boxes start at multiples of this, so that a box of the input grid is also a box of the maps at half and a quarter.
 ALIGN = 4
-# Shells reach this far outside a lesion.
-_SHELL_REACH_MM = 6.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +55,7 @@ def place_regions(
     inside = np.where(volumes > 0, occupancy.sum(axis=(1, 2, 3)) * cell_ml / np.maximum(volumes, 1e-9), 1.0)
     small, keys, shape = [], [], [np.zeros(2, dtype=np.float32)]
     for index in range(1, len(regions.regions)):
-        own = box_on(part, regions.ijk_to_ras, regions.regions[index].box, _SHELL_REACH_MM)
+        own = box_on(part, regions.ijk_to_ras, regions.regions[index].box, SHELL_REACH_MM)
         keys.append(_key(regions, index, box, own))
         if shells:
             make = partial(shell_occupancy, regions, index, part.part(own))

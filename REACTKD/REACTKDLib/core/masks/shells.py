@@ -15,12 +15,12 @@ from REACTKDLib.core.masks.regions import RegionSet, average_to_grid
 #: depth limits in mm, positive inside; the last shell is the outer third of the volume whatever its depth
 DEPTHS_MM = ((-5.0, 0.0), (0.0, 2.5), (2.5, 5.0), (5.0, 10.0), (10.0, np.inf))
 SHELL_NAMES = ("outside 0-5 mm", "0-2.5 mm", "2.5-5 mm", "5-10 mm", "below 10 mm", "outer third")
-_PAD_MM = 6.0
+SHELL_REACH_MM = 6.0  # outside a lesion: the outermost shell and a millimeter
 
 
 def shell_box(regions: RegionSet, index: int) -> Box:
     """The part of the reference grid that the shells of region `index` depend on."""
-    pad = np.ceil(_PAD_MM / regions.spacing[::-1]).astype(int)
+    pad = np.ceil(SHELL_REACH_MM / regions.spacing[::-1]).astype(int)
     return tuple(
         slice(max(s.start - p, 0), min(s.stop + p, n))
         for s, p, n in zip(regions.regions[index].box, pad, regions.labels.shape, strict=True)

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from REACTKDLib.core.errors import WorkerNotStarted
+from REACTKDLib.core.job_engines import THREAD_VARIABLES
 from REACTKDLib.core.text import tr as _
 
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 MAX_THREADS = 8
 
 
@@ -52,7 +52,9 @@ def worker_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]
     environment["PYTHONSAFEPATH"] = "1"  # nothing is imported from wherever the process happens to be
     environment["PYTHONUTF8"] = "1"
     threads = environment.get("OMP_NUM_THREADS") or str(max(1, min(MAX_THREADS, (os.cpu_count() or 1) - 1)))
-    for name in _THREADS:  # torch asks MKL how many, so that one who set OpenMP's number alone would not be heard
+    for (
+        name
+    ) in THREAD_VARIABLES:  # torch asks MKL how many, so that one who set OpenMP's number alone would not be heard
         environment.setdefault(name, threads)
     # A large array is touched where the organ is; in huge pages that is all of it: half of an edit's time.
     environment.setdefault("NUMPY_MADVISE_HUGEPAGE", "0")

@@ -10,7 +10,7 @@ from REACTKDLib.core.phantom.organs.painter import Painter
 from REACTKDLib.core.phantom.organs.wall import Trunk
 
 _PERIOD_MM, _DISC_MM = 33.0, 8.0
-BODY_Y, CANAL_Y = -45.0, -70.0
+BODY_Y = -45.0
 _SLICES = 8  # painted at once: arrays that stay in the processor's cache
 
 
