@@ -225,7 +225,7 @@ def texts_of(value: Mapping[str, Any], key: str, where: str) -> Sequence[str]:
     """Return a list of texts, empty where there is none. Raises: ValueError that names it."""
     texts = value.get(key, ())
     if not isinstance(texts, (list, tuple)) or not all(isinstance(t, str) and 0 < len(t) <= LONGEST for t in texts):
-        raise ValueError(f"{where}.{key} must be a list of texts")
+        raise ValueError(f"{where}.{key} must be a list of texts of at most {LONGEST} characters")
     return texts
 
 
