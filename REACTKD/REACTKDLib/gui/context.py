@@ -65,7 +65,6 @@ class PanelContext:
         self.stored: StoredAnswer | None = None
         self.masks_on_show = False
         self.suspended = False
-        self._graded_with: tuple | None = None
         self._task: tuple | None = None
         self.dispatcher = JobDispatcher()
         self.reading.loader.task = lambda: self.task
@@ -233,21 +232,19 @@ class PanelContext:
             self.read_inputs()
         if self.nodes is None or self.busy:
             return
-        if not self._is_graded(self._wish()):  # else nothing is missing, and an edit need not wait for the search
+        if not self.controller.can_regrade(*self._wish()):  # else nothing is missing, and an edit need not wait
             try:
                 ensure_packages()
             except ReactkdError as error:
                 self.set_message(plain(error))
                 return
-        wish = self._wish()
-        nodes, asked, case_id, model = wish
+        nodes, asked, case_id, model = wish = self._wish()
         self.controller.view = self.state.view
         self.controller.model = model
-        if self._is_graded(wish):
+        if self.controller.can_regrade(*wish):
             self.controller.regrade()
         else:
             self.controller.grade(nodes, asked, case_id)
-        self._graded_with = wish
 
     def _wish(self) -> tuple:
         """What is to be graded now, and how: nodes, segments (None: recognize them), name of the case, model."""
@@ -257,10 +254,6 @@ class PanelContext:
 
     def _model(self) -> Model:
         return Model(self.state.model, self.state.device)
-
-    def _is_graded(self, wish: tuple) -> bool:
-        """True when this was graded last and is still on the screen, so that its masks alone are to be read again."""
-        return self._graded_with == wish and self.report is not None and self.controller.can_regrade(wish[0])
 
     def warm_up(self) -> None:
         """Have the worker load libraries and the model, if a case is at hand and everything is installed."""

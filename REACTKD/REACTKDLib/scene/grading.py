@@ -9,7 +9,7 @@ from typing import Any
 import slicer
 
 from REACTKDLib.core.cases.job import Job
-from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.student.ensemble import task_of
@@ -19,6 +19,7 @@ from REACTKDLib.core.worker.answers import GradeAnswer
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import NEUTRAL_ID, CaseNodes
 from REACTKDLib.scene.hand_over import hand_over_case, hand_over_masks, images_stamp, masks_stamp
+from REACTKDLib.scene.opened_case import OpenedCase
 from REACTKDLib.scene.outputs import output_steps, remove_outputs
 from REACTKDLib.scene.parameter_node import (
     parameter_node_for,
@@ -44,23 +45,6 @@ class WhatIfAnswer:
     report: GradeReport
     mute: tuple[str, ...]
     leave_out: tuple[Modality, ...]
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """The case on the screen.
-
-    key: in the worker, None for a case that came with a saved scene. choice: the segments that were graded. asked:
-    those that were asked for, None leaves them to recognition. images, masks: their stamps.
-    """
-
-    key: str | None
-    nodes: CaseNodes
-    choice: SegmentChoice
-    asked: SegmentChoice | None
-    case_id: str
-    images: tuple
-    masks: tuple
 
 
 class GradingController(ScriptRunner):
@@ -91,7 +75,7 @@ class GradingController(ScriptRunner):
         self.result: DrawnResult | None = None
         self.parameter_node: Any | None = None
         self.what_if_answer: WhatIfAnswer | None = None
-        self._opened: _Opened | None = None
+        self._opened: OpenedCase | None = None
         self._count = 0
         self._warmed: jobs.Model | None = None
         self._observed = [
@@ -107,7 +91,8 @@ class GradingController(ScriptRunner):
         if self.busy:
             self._next = lambda: self.grade(nodes, choice, case_id)
             return
-        self._begin(self._grading(nodes, choice, case_id or NEUTRAL_ID), lambda: nodes.present)
+        script = self._grading(nodes, choice, case_id or NEUTRAL_ID, self.model)
+        self._begin(script, lambda: nodes.present)
 
     def regrade(self) -> None:
         """Grade the case on the screen with its masks as drawn now; its images are not encoded again.
@@ -147,18 +132,14 @@ class GradingController(ScriptRunner):
 
     def masks_changed(self) -> bool:
         """True when the masks of the case on the screen are not those that were graded last. Costs a millisecond."""
-        opened = self._opened
-        if opened is None or not opened.nodes.present:
-            return False
-        try:
-            choice = opened.asked or choose_segments(opened.nodes.segmentation, task=task_of(self.model.bundle))
-        except ReactkdError:
-            return True
-        return masks_stamp(opened.nodes, choice) != opened.masks
+        return self._opened is not None and self._opened.masks_changed
 
-    def can_regrade(self, nodes: CaseNodes) -> bool:
-        """True when the case of `nodes` is the one on the screen, so that `regrade` does for it."""
-        return self._opened is not None and self._opened.nodes == nodes and nodes.present
+    def can_regrade(
+        self, nodes: CaseNodes, choice: SegmentChoice | None, case_id: str | None, model: jobs.Model
+    ) -> bool:
+        """True when the answer on the screen is to these inputs by this model, so that `regrade` does for them."""
+        opened = self._opened
+        return opened is not None and opened.answers(nodes, choice, case_id or NEUTRAL_ID, model)
 
     def restore(self, parameter_node: Any | None = None) -> bool:
         """Show the report that is stored in the scene, without grading; True when there is one.
@@ -181,7 +162,7 @@ class GradingController(ScriptRunner):
     def _take_up(self, report: GradeReport, nodes: CaseNodes, choice: SegmentChoice, parameter_node: Any) -> None:
         choice = replace(choice, task=report.task)
         stamps = images_stamp(nodes), masks_stamp(nodes, choice)
-        self._opened = _Opened(None, nodes, choice, choice, report.case, *stamps)
+        self._opened = OpenedCase(None, nodes, choice, choice, report.case, None, *stamps)
         self.answer = self.result = None
         self.parameter_node = parameter_node
         self._set_report(report)
@@ -204,30 +185,30 @@ class GradingController(ScriptRunner):
             self.scene.RemoveObserver(tag)
         self._observed = []
 
-    def _grading(self, nodes: CaseNodes, asked: SegmentChoice | None, case_id: str) -> Script:
-        opened, answer = yield from self._opening(nodes, asked, case_id)
+    def _grading(self, nodes: CaseNodes, asked: SegmentChoice | None, case_id: str, model: jobs.Model) -> Script:
+        opened, answer = yield from self._opening(nodes, asked, case_id, model)
         yield from self._showing(opened, answer)
 
     def _opening(
-        self, nodes: CaseNodes, asked: SegmentChoice | None, case_id: str
-    ) -> Generator[None, None, tuple[_Opened, GradeAnswer]]:
+        self, nodes: CaseNodes, asked: SegmentChoice | None, case_id: str, model: jobs.Model
+    ) -> Generator[None, None, tuple[OpenedCase, GradeAnswer]]:
         """Hand the case over and have it graded; the worker holds it after that."""
         self._set_progress(0.0, _("Reading the case"))
-        choice = asked or choose_segments(nodes.segmentation, task=task_of(self.model.bundle))
+        choice = asked or choose_segments(nodes.segmentation, task=task_of(model.bundle))
         stamps = images_stamp(nodes), masks_stamp(nodes, choice)
         images, masks = yield from hand_over_case(nodes, choice, self.dispatcher.client.scratch)
         self._count += 1
         key = f"case-{id(self)}-{self._count}"
-        answer = yield from self._ask(jobs.GradeArrays(key, images, masks, case_id, self.model), (0.2, 0.85))
-        return _Opened(key, nodes, choice, asked, case_id, *stamps), answer
+        answer = yield from self._ask(jobs.GradeArrays(key, images, masks, case_id, model), (0.2, 0.85))
+        return OpenedCase(key, nodes, choice, asked, case_id, model, *stamps), answer
 
-    def _regrading(self, opened: _Opened) -> Script:
-        again = self._grading(opened.nodes, opened.asked, opened.case_id)
-        if opened.key is None or images_stamp(opened.nodes) != opened.images:
+    def _regrading(self, opened: OpenedCase) -> Script:
+        again = self._grading(opened.nodes, opened.asked, opened.case_id, opened.model or self.model)
+        if opened.key is None or opened.images_changed:
             yield from again
             return
         self._set_progress(0.0, _("Reading the masks"))
-        choice = opened.asked or choose_segments(opened.nodes.segmentation, task=task_of(self.model.bundle))
+        choice = opened.choice_now()
         stamp = masks_stamp(opened.nodes, choice)
         files = yield from hand_over_masks(opened.nodes, choice, self.dispatcher.client.scratch)
         try:
@@ -239,7 +220,7 @@ class GradingController(ScriptRunner):
             return
         yield from self._showing(replace(opened, choice=choice, masks=stamp), answer)
 
-    def _showing(self, opened: _Opened, answer: GradeAnswer) -> Script:
+    def _showing(self, opened: OpenedCase, answer: GradeAnswer) -> Script:
         """Show the numbers, then color the scene; who stops in between has the former answer back."""
         former = self._opened, self.answer, self.result, self.report
         self._opened, self.answer, self.result = opened, answer, None
@@ -262,7 +243,7 @@ class GradingController(ScriptRunner):
         self.outputs_changed(self.parameter_node)
         yield  # what is shown of the end is a step of its own
 
-    def _writing(self, opened: _Opened, result: DrawnResult) -> Script:
+    def _writing(self, opened: OpenedCase, result: DrawnResult) -> Script:
         """Write the outputs in a few steps that no cancel parts; what is left halfway by a fault is taken out again.
 
         The worker draws the voxel map meanwhile, some tenths of a second; the colors of the regions do not wait for it.
@@ -285,7 +266,7 @@ class GradingController(ScriptRunner):
             self._set_report(None)
             raise
 
-    def _asking(self, opened: _Opened, mute: tuple[str, ...], leave_out: tuple[Modality, ...]) -> Script:
+    def _asking(self, opened: OpenedCase, mute: tuple[str, ...], leave_out: tuple[Modality, ...]) -> Script:
         def job() -> jobs.WhatIf:
             return jobs.WhatIf(opened.key, list(mute), list(leave_out))
 
@@ -296,12 +277,13 @@ class GradingController(ScriptRunner):
         except WorkerFault as fault:
             if fault.code != _NOT_OPEN:
                 raise
-            opened, _ = yield from self._opening(opened.nodes, opened.choice, opened.case_id)
+            model = opened.model or self.model
+            opened, _ = yield from self._opening(opened.nodes, opened.choice, opened.case_id, model)
             self._opened = opened
             answer = yield from self._ask(job(), (0.85, 1.0))
         self._set_what_if(WhatIfAnswer(answer.report, mute, leave_out))
 
-    def _current(self) -> _Opened:
+    def _current(self) -> OpenedCase:
         if self._opened is None or not self._opened.nodes.present:
             raise UsageError(_("No case is graded yet; choose the inputs and grade it first."))
         return self._opened

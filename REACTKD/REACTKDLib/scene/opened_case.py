@@ -1,0 +1,54 @@
+"""The case on the screen: what was graded, and whether it is still as it was then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.worker.jobs import Model
+from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.hand_over import images_stamp, masks_stamp
+from REACTKDLib.scene.segments import SegmentChoice, choose_segments
+
+
+@dataclass(frozen=True)
+class OpenedCase:
+    """A case that has an answer, and from what that answer was computed.
+
+    key: in the worker; None where the answer came with a scene or a list. choice: the segments that were graded. asked:
+    those that were asked for, None leaves them to recognition. model: the one that answered; None where key is None.
+    images, masks: their stamps; () for masks that are known to be others by now.
+    """
+
+    key: str | None
+    nodes: CaseNodes
+    choice: SegmentChoice
+    asked: SegmentChoice | None
+    case_id: str
+    model: Model | None
+    images: tuple
+    masks: tuple
+
+    def answers(self, nodes: CaseNodes, asked: SegmentChoice | None, case_id: str, model: Model) -> bool:
+        """Return whether the answer is the one to this wish, but for what was drawn since."""
+        wish = nodes, asked, case_id, model
+        return nodes.present and (self.nodes, self.asked, self.case_id, self.model) == wish
+
+    def choice_now(self) -> SegmentChoice:
+        """Return the segments to grade now: those asked for, else those recognized. Raises: see `choose_segments`."""
+        return self.asked or choose_segments(self.nodes.segmentation, task=self.choice.task)
+
+    @property
+    def masks_changed(self) -> bool:
+        """True when the masks are not those that were graded. Costs a millisecond."""
+        if not self.nodes.present:
+            return False
+        try:
+            return masks_stamp(self.nodes, self.choice_now()) != self.masks
+        except ReactkdError:
+            return True
+
+    @property
+    def images_changed(self) -> bool:
+        """True when an image is not the one that was graded, or lies elsewhere."""
+        return images_stamp(self.nodes) != self.images
