@@ -164,7 +164,7 @@ class CasesPanel(Section):
         """The model has answered; the review keeps it."""
         report = self.context.report
         if not self.context.suspended and report is not None and self._is_at_hand():
-            if self.context.shows_stored:
+            if self.context.controller.answer is None:  # given before, and in the review since then
                 self.reading.answer_shown()
                 return
             self.reading.record(report, holds=not self.context.controller.masks_changed())

@@ -18,6 +18,7 @@ from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.answers import GradeAnswer
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import NEUTRAL_ID, CaseNodes
+from REACTKDLib.scene.graded_inputs import content_steps, still_holds, write_content
 from REACTKDLib.scene.hand_over import hand_over_case, hand_over_masks, images_stamp, masks_stamp
 from REACTKDLib.scene.opened_case import OpenedCase
 from REACTKDLib.scene.outputs import output_steps, remove_outputs
@@ -151,17 +152,20 @@ class GradingController(ScriptRunner):
             report, inputs, choice = read_report(node), read_inputs(node), read_choice(node)
             if None in (report, inputs, choice):
                 continue
-            self._take_up(report, inputs, choice, node)
+            choice = replace(choice, task=report.task)
+            self._take_up(report, inputs, choice, node, still_holds(node, inputs, choice))
             return True
         return False
 
     def show_stored(self, report: GradeReport, nodes: CaseNodes, choice: SegmentChoice) -> None:
         """Show an answer that was given to the case of `nodes` in an earlier sitting; nothing is drawn of it."""
-        self._take_up(report, nodes, choice, None)
+        self._take_up(report, nodes, replace(choice, task=report.task), None, True)
 
-    def _take_up(self, report: GradeReport, nodes: CaseNodes, choice: SegmentChoice, parameter_node: Any) -> None:
-        choice = replace(choice, task=report.task)
-        stamps = images_stamp(nodes), masks_stamp(nodes, choice)
+    def _take_up(
+        self, report: GradeReport, nodes: CaseNodes, choice: SegmentChoice, parameter_node: Any, same: bool
+    ) -> None:
+        """Show an answer that is not of the worker. same: the case is as it was when it was graded."""
+        stamps = images_stamp(nodes), masks_stamp(nodes, choice) if same else ()
         self._opened = OpenedCase(None, nodes, choice, choice, report.case, None, *stamps)
         self.answer = self.result = None
         self.parameter_node = parameter_node
@@ -254,6 +258,8 @@ class GradingController(ScriptRunner):
         self._unbroken = True
         name = f"REACTKD {opened.nodes.reference.GetName()}"
         try:
+            content = yield from content_steps(opened.nodes, opened.choice)
+            write_content(node, [] if opened.masks_changed or opened.images_changed else content)
             voxel_map = result.voxel_map_steps(self._ask(jobs.Draw(opened.key), (0.9, 1.0)))
             yield from output_steps(self.scene, node, result, opened.nodes.reference, name, self.view, voxel_map)
             yield  # what the panel shows of it is a step of its own

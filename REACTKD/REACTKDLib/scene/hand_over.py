@@ -5,8 +5,9 @@ Every function here is a generator: the caller decides when the next slice is do
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from vtk.util.numpy_support import vtk_to_numpy
@@ -27,6 +28,20 @@ from REACTKDLib.scene.units import stated_unit
 from REACTKDLib.scene.volumes import ijk_to_ras_of, voxels_of
 
 Slices = Generator[None, None, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class CutMask:
+    """A chosen segment, cut to its voxels. mask: bool (D, H, W). ijk_to_ras: (4, 4), of it, in the reference's frame.
+
+    is_lesion: see `core.worker.jobs.MaskFile`.
+    """
+
+    role: Literal["liver", "tumor"]
+    segment_id: str
+    mask: np.ndarray
+    ijk_to_ras: np.ndarray
+    is_lesion: bool
 
 
 def refuse_bent_space(nodes: CaseNodes) -> None:
@@ -78,37 +93,45 @@ def hand_over_images(nodes: CaseNodes, scratch: ScratchFolder) -> Slices:
 def hand_over_masks(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFolder) -> Slices:
     """Copy the chosen segments into `scratch`, each cut to its voxels; return list[MaskFile]. Empty ones are left out.
 
-    Raises: LabelMissing for a segment that is gone; NonLinearTransform, NoScratchSpace; then no file is left.
+    Raises: what `cut_masks` raises; NoScratchSpace; then no file is left.
+    """
+    files: list[MaskFile] = []
+    names: list[str] = []
+    try:
+        for cut in cut_masks(nodes, choice):
+            if cut is not None:
+                names.append(scratch.new_name())
+                write_mask(scratch.path / names[-1], cut.mask)
+                place = list(cut.mask.shape), cut.ijk_to_ras.tolist()
+                files.append(MaskFile(cut.role, names[-1], *place, cut.segment_id, choice.keep_specks, cut.is_lesion))
+            yield
+    except BaseException:
+        scratch.discard(names)
+        raise
+    return files
+
+
+def cut_masks(nodes: CaseNodes, choice: SegmentChoice) -> Iterator[CutMask | None]:
+    """Yield the chosen segments that have voxels, and None in between, where the caller may have its time back.
+
+    Raises: LabelMissing for a segment that is gone; NonLinearTransform.
     """
     refuse_bent_space(nodes)
     relation = relation_between(nodes.segmentation, nodes.reference)
     source = with_label_maps(nodes.segmentation, nodes.reference)
     lesions = lesions_of(nodes.segmentation, choice)
-    files: list[MaskFile] = []
-    names: list[str] = []
-    try:
-        for role, ids in (("liver", choice.livers), ("tumor", choice.tumors)):
-            for segment_id in ids:
-                segment = source.GetSegmentation().GetSegment(segment_id)
-                if segment is None:
-                    text = _("The segment chosen as {role} is gone; choose the segments again.")
-                    raise LabelMissing(text, role=choice.task.structure(role).name)
-                image = segment.GetRepresentation(LABELMAP)
-                cut = yield from cut_segment(image, segment.GetLabelValue())
-                if cut is None:
-                    continue
+    for role, ids in (("liver", choice.livers), ("tumor", choice.tumors)):
+        for segment_id in ids:
+            segment = source.GetSegmentation().GetSegment(segment_id)
+            if segment is None:
+                text = _("The segment chosen as {role} is gone; choose the segments again.")
+                raise LabelMissing(text, role=choice.task.structure(role).name)
+            image = segment.GetRepresentation(LABELMAP)
+            cut = yield from cut_segment(image, segment.GetLabelValue())
+            if cut is not None:
                 mask, corner = cut
-                names.append(scratch.new_name())
-                write_mask(scratch.path / names[-1], mask)
                 matrix = relation.placed(matrix_of_part(image, corner))
-                is_lesion = role == "tumor" and segment_id in lesions
-                place = list(mask.shape), matrix.tolist()
-                files.append(MaskFile(role, names[-1], *place, segment_id, choice.keep_specks, is_lesion))
-                yield
-    except BaseException:
-        scratch.discard(names)
-        raise
-    return files
+                yield CutMask(role, segment_id, mask, matrix, role == "tumor" and segment_id in lesions)
 
 
 def images_stamp(nodes: CaseNodes) -> tuple:

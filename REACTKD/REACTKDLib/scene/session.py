@@ -13,6 +13,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.progress import IsCanceled, OnProgress
 from REACTKDLib.core.task import Task
 from REACTKDLib.scene.case import CaseNodes, read_case, read_masks
+from REACTKDLib.scene.graded_inputs import read_content, write_content
 from REACTKDLib.scene.outputs import write_outputs
 from REACTKDLib.scene.parameter_node import parameter_node_for, write_inputs
 from REACTKDLib.scene.result import GradeResult
@@ -69,6 +70,7 @@ class SceneSession:
         self.parameter_node = parameter_node
         self._masks_are_fresh = True
         self._core = grader.open(checked(read_case(nodes, self.choice, case_id)), **hooks)
+        self._content = read_content(nodes, self.choice)
 
     def grade(self) -> GradeResult:
         """Grade with the masks as they are drawn now, write the results into the scene, and return them.
@@ -83,6 +85,7 @@ class SceneSession:
         """Grade with the masks as they are drawn now; the scene does not change. Raises: see the constructor."""
         if not self._masks_are_fresh:  # what was read when opening serves one grade; the masks may change after it
             drawn = read_masks(self.nodes, self.choice)
+            self._content = read_content(self.nodes, self.choice)
             self._core.correct(drawn.liver, drawn.tumor, lesions=drawn.lesions)
         self._masks_are_fresh = False
         return self._core.grade()
@@ -92,6 +95,7 @@ class SceneSession:
         if self.parameter_node is None:
             self.parameter_node = parameter_node_for(self.scene, self.nodes)
         write_inputs(self.parameter_node, self.nodes, self.choice, self._core.case.id)
+        write_content(self.parameter_node, self._content)
         reference = self.nodes.reference
         write_outputs(self.scene, self.parameter_node, result, reference, f"REACTKD {reference.GetName()}")
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 
-from support.panel_steps import choose_model, grade, wait_for_grade
+from support.edits import ball, paint
+from support.panel_steps import CASES, at_hand, choose_model, grade, open_folder, wait_for_grade
 from support.small_models import write_small_model
+
+CHANGED = "have changed since this grade"
 
 
 def start_and_cancel(user: Any) -> None:
@@ -15,6 +20,24 @@ def start_and_cancel(user: Any) -> None:
     user.click("gradeButton")
     user.click("cancelButton")
     user.wait_until(lambda: user.find("gradeButton").enabled, what="the end")
+
+
+def edit(user: Any, case: Any, context: Any) -> None:
+    """Paint a lesion into the parenchyma, and wait until the panel has seen it."""
+    place = context.report.regions[0].centroid_ras_mm
+    paint(case.segmentation, "Tumor", ball(case.reference, place, 9.0), case.reference)
+    user.wait_until(lambda: context.outdated, what="the edit to be seen")
+
+
+@pytest.fixture
+def listed(user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any) -> Any:
+    """The first of two cases of a list, open."""
+    for name in CASES[2:]:
+        shutil.rmtree(folder / name)
+    choose_model(user, small_model)
+    open_folder(user, monkeypatch, folder)
+    user.click("nextCaseButton")
+    return at_hand(user, widget, CASES[0])
 
 
 def test_after_a_canceled_grade_with_another_model_the_next_one_is_by_that_model(
@@ -37,7 +60,36 @@ def test_after_a_canceled_grade_of_other_segments_the_next_one_is_of_those_segme
     user.open_section("inputsSection")
     user.check("tumorList", "Tumor", on=False)
     start_and_cancel(user)
-    assert "have changed since this grade" in user.text("stateLabel")
+    assert CHANGED in user.text("stateLabel")
     user.click("gradeButton")
     wait_for_grade(user)
     assert context.report.grade is None and not context.outdated
+
+
+def test_an_answer_that_is_shown_again_is_compared_with_the_masks_that_were_graded(
+    user: Any, nodes: Any, context: Any
+) -> None:
+    grade(user)
+    user.open_section("inputsSection")
+    user.choose("segmentationSelector", None)
+    assert not user.sees("gradeLabel")
+    user.choose("segmentationSelector", nodes.segmentation)
+    assert user.sees("gradeLabel") and not user.sees("stateLabel")
+    edit(user, nodes, context)
+    user.choose("segmentationSelector", None)
+    user.choose("segmentationSelector", nodes.segmentation)
+    assert user.sees("gradeLabel") and CHANGED in user.text("stateLabel")
+
+
+def test_the_review_does_not_take_an_answer_that_is_shown_again_for_one_to_the_edited_masks(
+    user: Any, widget: Any, context: Any, listed: Any
+) -> None:
+    grade(user)
+    edit(user, listed, context)
+    user.open_section("inputsSection")
+    user.choose("segmentationSelector", None)
+    user.choose("segmentationSelector", listed.segmentation)
+    user.click("nextCaseButton")
+    at_hand(user, widget, CASES[1])
+    assert context.reading.review.whole(CASES[0]).answer["outdated"]
+    assert "(old masks)" in user.rows("casesTable")[0][1]

@@ -1,0 +1,84 @@
+"""What an answer was computed from, kept with it in the scene and compared when the answer is shown again.
+
+The stamps of `scene.hand_over` tell of an edit at no cost. They know nothing of a case that was left meanwhile, or of a
+scene that was saved and loaded: there the voxels themselves have to be compared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.frames import relation_between
+from REACTKDLib.scene.hand_over import cut_masks, refuse_bent_space
+from REACTKDLib.scene.segments import SegmentChoice
+from REACTKDLib.scene.units import unit_of
+from REACTKDLib.scene.volumes import ijk_to_ras_of
+
+PARAMETER = "GradedInputs"
+NEAR_MM = 1e-3  # a file may round the place of its voxels
+
+Content = list[list[Any]]  # an entry for each image and each mask: what it is, in words, and its (4, 4) matrix in mm
+
+
+def content_steps(nodes: CaseNodes, choice: SegmentChoice) -> Generator[None, None, Content]:
+    """Read the content of a case in slices of work, and return it; [] where it cannot be read.
+
+    Of an image kind, unit, size and place are compared; of a mask every voxel.
+    """
+    content: Content = []
+    try:
+        refuse_bent_space(nodes)
+        for modality, node in nodes.volumes.items():
+            place = relation_between(node, nodes.reference).placed(ijk_to_ras_of(node))
+            image = node.GetImageData()
+            size = "" if image is None else "x".join(map(str, image.GetDimensions()))
+            content.append([f"{modality.value} {unit_of(node).value} {size}", place.tolist()])
+        for cut in cut_masks(nodes, choice):
+            if cut is not None:
+                voxels = sha256(np.packbits(cut.mask)).hexdigest()
+                words = f"{cut.role} {cut.segment_id} {cut.is_lesion} {cut.mask.shape} {voxels}"
+                content.append([words, cut.ijk_to_ras.tolist()])
+            yield
+    except ReactkdError:
+        return []
+    return content
+
+
+def read_content(nodes: CaseNodes, choice: SegmentChoice) -> Content:
+    """Do what `content_steps` does while the caller waits."""
+    steps = content_steps(nodes, choice)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def write_content(parameter_node: Any, content: Content) -> None:
+    """Record what the answer of a parameter node was computed from; [] says that it is not there any more."""
+    parameter_node.SetParameter(PARAMETER, json.dumps(content))
+
+
+def still_holds(parameter_node: Any, nodes: CaseNodes, choice: SegmentChoice) -> bool:
+    """Return whether the case is as it was when the answer of its parameter node was computed.
+
+    True also where the node records nothing, as in a scene of an earlier version.
+    """
+    text = parameter_node.GetParameter(PARAMETER)
+    if not text:
+        return True
+    now = read_content(nodes, choice)
+    try:
+        kept = [(words, np.array(place, dtype=float)) for words, place in json.loads(text)]
+        if not kept or [words for words, _place in kept] != [words for words, _place in now]:
+            return False
+        return all(np.allclose(a, b, rtol=0.0, atol=NEAR_MM) for (_, a), (_, b) in zip(kept, now, strict=True))
+    except (ValueError, TypeError):  # damaged, or of a later version
+        return False

@@ -1,0 +1,111 @@
+"""An answer that is shown again knows whether masks and images are those that were graded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.graded_inputs import PARAMETER
+from REACTKDLib.scene.grading import GradingController
+from REACTKDLib.scene.parameter_node import parameter_nodes
+from REACTKDLib.scene.script_runner import RunState
+from REACTKDLib.scene.session import SceneSession
+from support.edits import ball, erase, mask_of, paint
+from support.reading_steps import PLACE
+from support.scene_cases import HandMadeGrader
+from support.scene_files import load_scene, save_scene
+from support.worker_runs import save_small_model
+from support.worlds import linear_transform, rigid
+
+
+@pytest.fixture
+def controller(scene: Any, dispatcher: Any) -> Iterator[GradingController]:
+    made = GradingController(scene, dispatcher)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def graded(scene: Any, nodes: CaseNodes) -> CaseNodes:
+    """The hand-made case with an answer in the scene."""
+    SceneSession(scene, nodes, HandMadeGrader()).grade()
+    return nodes
+
+
+def draw(nodes: CaseNodes) -> None:
+    """Paint a ball of tumor."""
+    paint(nodes.segmentation, "Tumor", ball(nodes.reference, PLACE, 9.0), nodes.reference)
+
+
+def run(controller: GradingController, until: Any = lambda: False) -> None:
+    """Poll until the controller is at rest or `until` says so."""
+    end = time.monotonic() + 300
+    while controller.busy and not until():
+        assert time.monotonic() < end
+        controller.poll()
+        time.sleep(0.003)
+
+
+def test_an_answer_shown_again_tells_of_an_edit_since_it_was_given(
+    controller: GradingController, graded: CaseNodes
+) -> None:
+    assert controller.restore() and not controller.masks_changed()
+    controller.leave()
+    tumor = mask_of(graded.segmentation, "Tumor", graded.reference)
+    draw(graded)
+    assert controller.restore() and controller.masks_changed()
+    controller.leave()
+    erase(graded.segmentation, "Tumor", ~tumor, graded.reference)
+    assert controller.restore() and not controller.masks_changed(), "drawn as it was"
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_saved_scene_knows_whether_its_masks_are_those_that_were_graded(
+    controller: GradingController, scene: Any, graded: CaseNodes, tmp_path: Path, edited: bool
+) -> None:
+    if edited:
+        draw(graded)
+    save_scene(scene, tmp_path / "scene.mrb")
+    load_scene(scene, tmp_path / "scene.mrb")
+    assert controller.report is not None and controller.masks_changed() is edited
+
+
+def test_an_image_that_was_moved_since_makes_the_answer_outdated(
+    controller: GradingController, scene: Any, graded: CaseNodes
+) -> None:
+    move = linear_transform(scene, rigid((0, 0, 8), (6, 0, 0)))
+    graded.volumes[Modality.FDG].SetAndObserveTransformNodeID(move.GetID())
+    assert controller.restore() and controller.masks_changed()
+
+
+@pytest.mark.parametrize("text", ["[", "7", "[]", "[1]", '[["CT", 7]]', '[["CT", "x"]]'])
+def test_a_damaged_record_proves_nothing(controller: GradingController, scene: Any, graded: Any, text: str) -> None:
+    parameter_nodes(scene)[0].SetParameter(PARAMETER, text)
+    assert controller.restore() and controller.masks_changed()
+
+
+def test_a_scene_of_an_earlier_version_records_nothing_and_is_shown_as_it_is(
+    controller: GradingController, scene: Any, graded: Any
+) -> None:
+    parameter_nodes(scene)[0].UnsetParameter(PARAMETER)
+    assert controller.restore() and not controller.masks_changed()
+
+
+def test_an_edit_while_the_answer_is_drawn_is_no_part_of_what_was_graded(
+    controller: GradingController, nodes: CaseNodes, tmp_path: Path
+) -> None:
+    controller.model = save_small_model(tmp_path)
+    controller.grade(nodes)
+    run(controller, until=lambda: controller.report is not None)
+    assert controller.busy
+    draw(nodes)
+    run(controller)
+    assert controller.state is RunState.IDLE and controller.masks_changed()
+    controller.leave()
+    assert controller.restore() and controller.masks_changed()
