@@ -28,7 +28,7 @@ from REACTKDLib.scene.hand_over import refuse_bent_space
 from REACTKDLib.scene.other_cases import hide_other_cases, show_case_again
 from REACTKDLib.scene.outputs import outputs_of
 from REACTKDLib.scene.panel_state import PanelState, chosen_volumes
-from REACTKDLib.scene.parameter_node import find_parameter_node, read_choice, read_inputs
+from REACTKDLib.scene.parameter_node import find_parameter_node
 from REACTKDLib.scene.reading import Reading
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 from REACTKDLib.scene.signal import Signal
@@ -131,17 +131,10 @@ class PanelContext:
     @property
     def outdated(self) -> bool:
         """True when the answer belongs to other inputs or other masks than those at hand."""
-        if self.report is None or self.nodes is None or self.busy:
+        opened = self.controller.opened
+        if self.report is None or opened is None or self.nodes is None or self.busy:
             return False
-        return self._other_inputs() or self.controller.masks_changed()
-
-    def _other_inputs(self) -> bool:
-        node = self.parameter_node
-        known = read_inputs(node) if node is not None else None
-        if known is None:
-            return False
-        same = dict(known.volumes) == dict(self.nodes.volumes) and known.segmentation is self.nodes.segmentation
-        return not same or read_choice(node) != self.choice
+        return opened.is_of_others(self.nodes, self.choice) or opened.masks_changed
 
     # the case at hand
 
@@ -175,8 +168,9 @@ class PanelContext:
 
     def _show_known_answer(self) -> None:
         known = find_parameter_node(self.scene, self.nodes) if self.nodes is not None else None
-        shown = self.parameter_node
-        if self.nodes is None or (shown is not None and known is not shown):
+        shown, opened = self.parameter_node, self.controller.opened
+        another = opened is not None and self.nodes is not None and opened.nodes.reference is not self.nodes.reference
+        if self.nodes is None or another or shown not in (None, known):
             self.controller.leave()
         if known is not None and self.report is None and not (self.busy or self.answer_hidden):
             self.controller.restore(known)
@@ -232,7 +226,7 @@ class PanelContext:
             self.read_inputs()
         if self.nodes is None or self.busy:
             return
-        if not self.controller.can_regrade(*self._wish()):  # else nothing is missing, and an edit need not wait
+        if not self._is_graded(self._wish()):  # else nothing is missing, and an edit need not wait
             try:
                 ensure_packages()
             except ReactkdError as error:
@@ -241,7 +235,7 @@ class PanelContext:
         nodes, asked, case_id, model = wish = self._wish()
         self.controller.view = self.state.view
         self.controller.model = model
-        if self.controller.can_regrade(*wish):
+        if self._is_graded(wish):
             self.controller.regrade()
         else:
             self.controller.grade(nodes, asked, case_id)
@@ -254,6 +248,10 @@ class PanelContext:
 
     def _model(self) -> Model:
         return Model(self.state.model, self.state.device)
+
+    def _is_graded(self, wish: tuple) -> bool:
+        """True when the answer on the screen is the one to this, so that the masks alone are to be read again."""
+        return self.controller.opened is not None and self.controller.opened.answers(*wish)
 
     def warm_up(self) -> None:
         """Have the worker load libraries and the model, if a case is at hand and everything is installed."""

@@ -60,7 +60,8 @@ class GradingController(ScriptRunner):
     what_if_changed(WhatIfAnswer or None).
     Attributes: those of `ScriptRunner`, model (bundle folder and device of the next grade), view (how the next answer
     is shown), report (the numbers on the screen: of the last grade, or as stored in a loaded scene), answer (of the
-    worker), result (a `DrawnResult` once the regions are colored, else None), parameter_node, what_if_answer.
+    worker), opened (what the report was computed from, an `OpenedCase`, or None), result (a `DrawnResult` once the
+    regions are colored, else None), parameter_node, what_if_answer.
     """
 
     def __init__(self, scene: Any, dispatcher: JobDispatcher | None = None, model: jobs.Model | None = None) -> None:
@@ -76,7 +77,7 @@ class GradingController(ScriptRunner):
         self.result: DrawnResult | None = None
         self.parameter_node: Any | None = None
         self.what_if_answer: WhatIfAnswer | None = None
-        self._opened: OpenedCase | None = None
+        self.opened: OpenedCase | None = None
         self._count = 0
         self._warmed: jobs.Model | None = None
         self._observed = [
@@ -133,14 +134,7 @@ class GradingController(ScriptRunner):
 
     def masks_changed(self) -> bool:
         """True when the masks of the case on the screen are not those that were graded last. Costs a millisecond."""
-        return self._opened is not None and self._opened.masks_changed
-
-    def can_regrade(
-        self, nodes: CaseNodes, choice: SegmentChoice | None, case_id: str | None, model: jobs.Model
-    ) -> bool:
-        """True when the answer on the screen is to these inputs by this model, so that `regrade` does for them."""
-        opened = self._opened
-        return opened is not None and opened.answers(nodes, choice, case_id or NEUTRAL_ID, model)
+        return self.opened is not None and self.opened.masks_changed
 
     def restore(self, parameter_node: Any | None = None) -> bool:
         """Show the report that is stored in the scene, without grading; True when there is one.
@@ -166,7 +160,7 @@ class GradingController(ScriptRunner):
     ) -> None:
         """Show an answer that is not of the worker. same: the case is as it was when it was graded."""
         stamps = images_stamp(nodes), masks_stamp(nodes, choice) if same else ()
-        self._opened = OpenedCase(None, nodes, choice, choice, report.case, None, *stamps)
+        self.opened = OpenedCase(None, nodes, choice, choice, report.case, None, *stamps)
         self.answer = self.result = None
         self.parameter_node = parameter_node
         self._set_report(report)
@@ -175,7 +169,7 @@ class GradingController(ScriptRunner):
         """Let go of the case on the screen: its work ends and its answer is no longer signaled; the scene stays."""
         self._next = None
         self._finish(RunState.IDLE)
-        self._opened = self.answer = self.result = self.parameter_node = self.error = self.error_code = None
+        self.opened = self.answer = self.result = self.parameter_node = self.error = self.error_code = None
         self._set_what_if(None)
         if self.report is not None:
             self._set_report(None)
@@ -226,8 +220,8 @@ class GradingController(ScriptRunner):
 
     def _showing(self, opened: OpenedCase, answer: GradeAnswer) -> Script:
         """Show the numbers, then color the scene; who stops in between has the former answer back."""
-        former = self._opened, self.answer, self.result, self.report
-        self._opened, self.answer, self.result = opened, answer, None
+        former = self.opened, self.answer, self.result, self.report
+        self.opened, self.answer, self.result = opened, answer, None
         self._set_what_if(None)
         self._set_report(answer.report)
         try:
@@ -239,7 +233,7 @@ class GradingController(ScriptRunner):
             yield
         except BaseException:
             if self.answer is answer:  # nobody has left the case meanwhile
-                self._opened, self.answer, self.result, report = former
+                self.opened, self.answer, self.result, report = former
                 self._set_report(report)
             raise
         yield from self._writing(opened, result)
@@ -268,7 +262,7 @@ class GradingController(ScriptRunner):
             if node not in known:
                 self.scene.RemoveNode(node)
                 self.parameter_node = None
-            self._opened = self.answer = None
+            self.opened = self.answer = None
             self._set_report(None)
             raise
 
@@ -285,14 +279,14 @@ class GradingController(ScriptRunner):
                 raise
             model = opened.model or self.model
             opened, _ = yield from self._opening(opened.nodes, opened.choice, opened.case_id, model)
-            self._opened = opened
+            self.opened = opened
             answer = yield from self._ask(job(), (0.85, 1.0))
         self._set_what_if(WhatIfAnswer(answer.report, mute, leave_out))
 
     def _current(self) -> OpenedCase:
-        if self._opened is None or not self._opened.nodes.present:
+        if self.opened is None or not self.opened.nodes.present:
             raise UsageError(_("No case is graded yet; choose the inputs and grade it first."))
-        return self._opened
+        return self.opened
 
     def _set_report(self, report: GradeReport | None) -> None:
         self.report = report

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.worker.jobs import Model
-from REACTKDLib.scene.case import CaseNodes
+from REACTKDLib.scene.case import NEUTRAL_ID, CaseNodes
 from REACTKDLib.scene.hand_over import images_stamp, masks_stamp
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 
@@ -29,10 +29,14 @@ class OpenedCase:
     images: tuple
     masks: tuple
 
-    def answers(self, nodes: CaseNodes, asked: SegmentChoice | None, case_id: str, model: Model) -> bool:
+    def answers(self, nodes: CaseNodes, asked: SegmentChoice | None, case_id: str | None, model: Model) -> bool:
         """Return whether the answer is the one to this wish, but for what was drawn since."""
-        wish = nodes, asked, case_id, model
+        wish = nodes, asked, case_id or NEUTRAL_ID, model
         return nodes.present and (self.nodes, self.asked, self.case_id, self.model) == wish
+
+    def is_of_others(self, nodes: CaseNodes, choice: SegmentChoice) -> bool:
+        """Return whether these are other nodes or segments than those that were graded."""
+        return (self.nodes, self.choice) != (nodes, choice)
 
     def choice_now(self) -> SegmentChoice:
         """Return the segments to grade now: those asked for, else those recognized. Raises: see `choose_segments`."""

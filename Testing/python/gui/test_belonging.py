@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from REACTKDLib.core.modality import Modality
 from support.edits import ball, paint
-from support.panel_steps import CASES, at_hand, choose_model, grade, open_folder, wait_for_grade
+from support.panel_steps import CASES, at_hand, choose_model, grade, open_folder, small_phantom, wait_for_grade
 from support.small_models import write_small_model
 
 CHANGED = "have changed since this grade"
+SELECTORS = {"ctSelector": Modality.CT, "fdgSelector": Modality.FDG, "acetateSelector": Modality.ACETATE}
 
 
 def start_and_cancel(user: Any) -> None:
@@ -22,11 +24,27 @@ def start_and_cancel(user: Any) -> None:
     user.wait_until(lambda: user.find("gradeButton").enabled, what="the end")
 
 
+def choose_by_hand(user: Any, case: Any) -> None:
+    """Choose the images and the masks of a case one after another."""
+    user.open_section("inputsSection")
+    for name, modality in SELECTORS.items():
+        user.choose(name, case.volumes[modality])
+    user.choose("segmentationSelector", case.segmentation)
+
+
 def edit(user: Any, case: Any, context: Any) -> None:
     """Paint a lesion into the parenchyma, and wait until the panel has seen it."""
     place = context.report.regions[0].centroid_ras_mm
     paint(case.segmentation, "Tumor", ball(case.reference, place, 9.0), case.reference)
     user.wait_until(lambda: context.outdated, what="the edit to be seen")
+
+
+@pytest.fixture
+def second(scene: Any) -> Any:
+    """A function that loads another patient beside the case at hand."""
+    from REACTKDLib.scene.case import nodes_from_case
+
+    return lambda: nodes_from_case(scene, small_phantom(9))
 
 
 @pytest.fixture
@@ -93,3 +111,19 @@ def test_the_review_does_not_take_an_answer_that_is_shown_again_for_one_to_the_e
     at_hand(user, widget, CASES[1])
     assert context.reading.review.whole(CASES[0]).answer["outdated"]
     assert "(old masks)" in user.rows("casesTable")[0][1]
+
+
+def test_a_stored_answer_goes_with_its_images_and_is_compared_with_the_segments(
+    user: Any, widget: Any, context: Any, listed: Any, second: Any
+) -> None:
+    grade(user)
+    user.click("nextCaseButton")
+    at_hand(user, widget, CASES[1])
+    user.click("previousCaseButton")
+    at_hand(user, widget, CASES[0])
+    assert context.shows_stored and "since" not in user.text("stateLabel")
+    user.open_section("inputsSection")
+    user.check("tumorList", "Tumor", on=False)
+    assert "since then the masks changed" in user.text("stateLabel")
+    choose_by_hand(user, second())
+    assert not user.sees("gradeLabel") and user.text("stateLabel") == "Ready to grade."

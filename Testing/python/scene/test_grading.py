@@ -312,7 +312,7 @@ def test_a_stored_answer_keeps_the_task_of_its_model(controller, nodes, case):
     write_inputs(node, nodes, choose_segments(nodes.segmentation), "stored")
     write_report(node, replace(make_result(case).report, task=KIDNEY))
     assert controller.restore() and controller.report.task == KIDNEY
-    assert controller._opened.choice.task == controller._opened.asked.task == KIDNEY
+    assert controller.opened.choice.task == controller.opened.asked.task == KIDNEY
 
 
 def test_work_that_is_asked_for_while_other_work_runs_comes_after_it(controller, nodes, case):
