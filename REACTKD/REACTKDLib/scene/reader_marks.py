@@ -130,10 +130,15 @@ class ReaderMarks:
         return None if self.index is None or self.study is None else 1 + self.study.order().index(self.index)
 
     def hides_answer_of(self, nodes: Any) -> bool:
-        """True while the model's answer to the case of these nodes must not be shown: see `Review.hides_answer`."""
+        """True while the model's answer to these nodes must not be shown: see `Review.hides_answer`.
+
+        One image or the segmentation of the case at hand is enough: an answer to a part of it tells of the whole.
+        """
         loaded = self.loader.loaded
-        at_hand = self.in_study and loaded is not None and loaded.nodes == nodes
-        return at_hand and self.review.hides_answer(loaded.case_id)
+        if not self.in_study or loaded is None or nodes is None:
+            return False
+        shared = any(node in loaded.nodes.all() for node in nodes.all())
+        return shared and self.review.hides_answer(loaded.case_id)
 
     def answer_shown(self) -> None:
         """The model's answer to the case at hand is on the screen: in a study, its seconds count from now."""

@@ -127,3 +127,16 @@ def test_a_stored_answer_goes_with_its_images_and_is_compared_with_the_segments(
     assert "since then the masks changed" in user.text("stateLabel")
     choose_by_hand(user, second())
     assert not user.sees("gradeLabel") and user.text("stateLabel") == "Ready to grade."
+
+
+def test_in_a_study_the_answer_stays_hidden_when_an_image_is_taken_out(
+    user: Any, widget: Any, context: Any, listed: Any
+) -> None:
+    user.open_section("readerSection")
+    user.click("studyCheckBox")
+    user.click("nextCaseButton")
+    user.wait_until(lambda: context.answer_hidden, what="the next case")
+    user.open_section("inputsSection")
+    user.choose("acetateSelector", None)
+    assert context.answer_hidden and "the answer is hidden" in user.text("stateLabel")
+    assert user.text("gradeButton") == "My grade stands: show the answer" and not user.find("gradeButton").enabled

@@ -7,10 +7,11 @@ import pytest
 
 from REACTKDLib.core.review.readers import reader_folder, reading_order
 from REACTKDLib.core.review.record import answer_of
+from REACTKDLib.scene.case import CaseNodes, nodes_from_case
 from REACTKDLib.scene.reader_marks import GRADE_FIRST
 from REACTKDLib.scene.reader_study import ReaderStudy
 from REACTKDLib.scene.reading import Reading
-from support.reading_steps import a_report, edit, go, tumor, wait
+from support.reading_steps import a_report, edit, go, listed_case, tumor, wait
 
 PLACES = {"Anna": (-20.0, 10.0, 50.0), "Bert": (-30.0, 0.0, 45.0), "": (-25.0, 20.0, 50.0)}
 
@@ -170,3 +171,16 @@ def test_another_reader_another_window_and_the_end_of_a_study(start, listed, clo
     again.end_study()
     assert not again.in_study and [n for n, _, _ in again.rows()] == [0, 1, 2]
     assert [path.name for path in listed.iterdir() if "study" in path.name] == []
+
+
+def test_a_study_hides_the_answer_to_every_part_of_the_case(start, listed, scene):
+    reading = start(listed, "Anna")
+    reading.start_study(7)
+    reading.go_on(1)
+    wait(reading)
+    nodes = reading.loader.loaded.nodes
+    other = nodes_from_case(scene, listed_case())
+    for modality, volume in nodes.volumes.items():
+        assert reading.hides_answer_of(CaseNodes({modality: volume}, other.segmentation))
+    assert reading.hides_answer_of(CaseNodes(other.volumes, nodes.segmentation))
+    assert not reading.hides_answer_of(other) and not reading.hides_answer_of(None)
