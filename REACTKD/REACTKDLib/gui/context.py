@@ -25,6 +25,7 @@ from REACTKDLib.gui.words import plain
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.grading import GradingController
 from REACTKDLib.scene.hand_over import refuse_bent_space
+from REACTKDLib.scene.opened_case import OpenedCase
 from REACTKDLib.scene.other_cases import hide_other_cases, show_case_again
 from REACTKDLib.scene.outputs import outputs_of
 from REACTKDLib.scene.panel_state import PanelState, chosen_volumes
@@ -191,7 +192,9 @@ class PanelContext:
         """Show the answer that the case at hand was given before, until it is graded again."""
         if self.nodes is not None and self.choice is not None:
             self.stored = stored
-            self.controller.show_stored(stored.report, self.nodes, self.choice)
+            opened = OpenedCase.stored(stored.report, self.nodes, self.choice)
+            opened = opened.with_changes(stored.masks_changed, stored.files_changed)
+            self.controller.show_stored(stored.report, opened)
             self.changed()
 
     @property

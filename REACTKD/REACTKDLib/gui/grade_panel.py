@@ -176,7 +176,7 @@ class GradePanel(Section):
         """Say that the answer is not of today, and what has changed since."""
         context, stored = self.context, self.context.stored
         changes = [
-            (stored.masks_changed or context.outdated, _("the masks")),
+            (context.outdated, _("the masks")),
             (stored.files_changed, _("files of the list")),
             (context.other_model, _("the model")),
         ]

@@ -146,21 +146,16 @@ class GradingController(ScriptRunner):
             report, inputs, choice = read_report(node), read_inputs(node), read_choice(node)
             if None in (report, inputs, choice):
                 continue
-            choice = replace(choice, task=report.task)
-            self._take_up(report, inputs, choice, node, still_holds(node, inputs, choice))
+            opened = OpenedCase.stored(report, inputs, choice)
+            if not still_holds(node, opened.nodes, opened.choice):
+                opened = opened.with_changes(masks=True)
+            self.show_stored(report, opened, node)
             return True
         return False
 
-    def show_stored(self, report: GradeReport, nodes: CaseNodes, choice: SegmentChoice) -> None:
-        """Show an answer that was given to the case of `nodes` in an earlier sitting; nothing is drawn of it."""
-        self._take_up(report, nodes, replace(choice, task=report.task), None, True)
-
-    def _take_up(
-        self, report: GradeReport, nodes: CaseNodes, choice: SegmentChoice, parameter_node: Any, same: bool
-    ) -> None:
-        """Show an answer that is not of the worker. same: the case is as it was when it was graded."""
-        stamps = images_stamp(nodes), masks_stamp(nodes, choice) if same else ()
-        self.opened = OpenedCase(None, nodes, choice, choice, report.case, None, *stamps)
+    def show_stored(self, report: GradeReport, opened: OpenedCase, parameter_node: Any | None = None) -> None:
+        """Show an answer that was given earlier; nothing is drawn of it. opened: what is known of its case."""
+        self.opened = opened
         self.answer = self.result = None
         self.parameter_node = parameter_node
         self._set_report(report)
@@ -277,11 +272,19 @@ class GradingController(ScriptRunner):
         except WorkerFault as fault:
             if fault.code != _NOT_OPEN:
                 raise
-            model = opened.model or self.model
-            opened, _ = yield from self._opening(opened.nodes, opened.choice, opened.case_id, model)
-            self.opened = opened
+            opened = self.opened = yield from self._reopening(opened)
             answer = yield from self._ask(job(), (0.85, 1.0))
         self._set_what_if(WhatIfAnswer(answer.report, mute, leave_out))
+
+    def _reopening(self, opened: OpenedCase) -> Generator[None, None, OpenedCase]:
+        """Hand a case over that the worker does not hold. Raises: UsageError when it is not as it was graded."""
+        if opened.masks_changed or opened.images_changed:
+            self._set_what_if(None)
+            text = _("Masks or images have changed since this grade; grade again before you leave something out.")
+            raise UsageError(text)
+        model = opened.model or self.model
+        again, _answer = yield from self._opening(opened.nodes, opened.choice, opened.case_id, model)
+        return replace(opened, key=again.key, model=model)
 
     def _current(self) -> OpenedCase:
         if self.opened is None or not self.opened.nodes.present:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.worker.jobs import Model
 from REACTKDLib.scene.case import NEUTRAL_ID, CaseNodes
 from REACTKDLib.scene.hand_over import images_stamp, masks_stamp
@@ -17,7 +18,7 @@ class OpenedCase:
 
     key: in the worker; None where the answer came with a scene or a list. choice: the segments that were graded. asked:
     those that were asked for, None leaves them to recognition. model: the one that answered; None where key is None.
-    images, masks: their stamps; () for masks that are known to be others by now.
+    images, masks: their stamps; () for those that are known to be others by now.
     """
 
     key: str | None
@@ -28,6 +29,17 @@ class OpenedCase:
     model: Model | None
     images: tuple
     masks: tuple
+
+    @classmethod
+    def stored(cls, report: GradeReport, nodes: CaseNodes, choice: SegmentChoice) -> OpenedCase:
+        """Return the case of an answer that came with a scene or a list, as unchanged since then."""
+        choice = replace(choice, task=report.task)
+        stamps = images_stamp(nodes), masks_stamp(nodes, choice)
+        return cls(None, nodes, choice, choice, report.case, None, *stamps)
+
+    def with_changes(self, masks: bool, images: bool = False) -> OpenedCase:
+        """Return the case with what is known to have changed since it was graded."""
+        return replace(self, masks=() if masks else self.masks, images=() if images else self.images)
 
     def answers(self, nodes: CaseNodes, asked: SegmentChoice | None, case_id: str | None, model: Model) -> bool:
         """Return whether the answer is the one to this wish, but for what was drawn since."""

@@ -13,12 +13,14 @@ from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.graded_inputs import PARAMETER
 from REACTKDLib.scene.grading import GradingController
+from REACTKDLib.scene.opened_case import OpenedCase
 from REACTKDLib.scene.parameter_node import parameter_nodes
 from REACTKDLib.scene.script_runner import RunState
+from REACTKDLib.scene.segments import choose_segments
 from REACTKDLib.scene.session import SceneSession
 from support.edits import ball, erase, mask_of, paint
 from support.reading_steps import PLACE
-from support.scene_cases import HandMadeGrader
+from support.scene_cases import HandMadeGrader, make_result
 from support.scene_files import load_scene, save_scene
 from support.worker_runs import save_small_model
 from support.worlds import linear_transform, rigid
@@ -109,3 +111,39 @@ def test_an_edit_while_the_answer_is_drawn_is_no_part_of_what_was_graded(
     assert controller.state is RunState.IDLE and controller.masks_changed()
     controller.leave()
     assert controller.restore() and controller.masks_changed()
+
+
+def test_what_if_of_masks_that_were_edited_since_is_refused(controller: GradingController, graded: CaseNodes) -> None:
+    controller.restore()
+    draw(graded)
+    controller.what_if(mute=["Lesion 1"])
+    run(controller)
+    assert controller.state is RunState.FAILED and "grade again" in controller.error
+    assert controller.what_if_answer is None and controller.masks_changed()
+
+
+@pytest.mark.parametrize("changed", [(True, False), (False, True)], ids=["masks", "images"])
+def test_what_if_of_a_stored_answer_to_other_masks_or_images_is_refused(
+    controller: GradingController, nodes: CaseNodes, case: Any, changed: tuple[bool, bool]
+) -> None:
+    report = make_result(case).report
+    stored = OpenedCase.stored(report, nodes, choose_segments(nodes.segmentation))
+    controller.show_stored(report, stored.with_changes(*changed))
+    assert controller.masks_changed() is changed[0]
+    controller.what_if(mute=["Lesion 1"])
+    run(controller)
+    assert controller.state is RunState.FAILED and controller.what_if_answer is None
+
+
+def test_what_if_of_a_lost_case_goes_on_seeing_new_segments(
+    controller: GradingController, nodes: CaseNodes, tmp_path: Path
+) -> None:
+    controller.model = save_small_model(tmp_path)
+    controller.grade(nodes)
+    run(controller)
+    controller.dispatcher.client.end()  # the case is lost with the process
+    controller.what_if(mute=["Lesion 1"])
+    run(controller)
+    assert controller.what_if_answer is not None and not controller.masks_changed(), controller.error
+    nodes.segmentation.GetSegmentation().AddEmptySegment("second", "Tumor 2", [1.0, 0.0, 0.0])
+    assert controller.masks_changed()
