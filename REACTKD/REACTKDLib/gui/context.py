@@ -154,6 +154,7 @@ class PanelContext:
         if self.nodes is not None:
             show_case_again(self.scene, self.nodes, state.view)
         self._show_known_answer()
+        self._forget_faults(before)
         self.inputs_changed()
         self._hide_others(before)
 
@@ -166,6 +167,12 @@ class PanelContext:
         hide_other_cases(self.scene, self.nodes, *last)
         if other:
             show_case(self.nodes)  # or its masks would be seen over the images of the case before
+
+    def _forget_faults(self, before: CaseNodes | None) -> None:
+        """What was said of other inputs does not hold for these, unless it was that one of them went."""
+        if before is not None and before != self.nodes and before.present:
+            self.message = ""
+            self.controller.forget_error()
 
     def _show_known_answer(self) -> None:
         known = find_parameter_node(self.scene, self.nodes) if self.nodes is not None else None

@@ -164,7 +164,8 @@ class GradingController(ScriptRunner):
         """Let go of the case on the screen: its work ends and its answer is no longer signaled; the scene stays."""
         self._next = None
         self._finish(RunState.IDLE)
-        self.opened = self.answer = self.result = self.parameter_node = self.error = self.error_code = None
+        self.forget_error()
+        self.opened = self.answer = self.result = self.parameter_node = None
         self._set_what_if(None)
         if self.report is not None:
             self._set_report(None)

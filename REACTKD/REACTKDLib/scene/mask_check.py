@@ -40,7 +40,7 @@ class MaskChecker(ScriptRunner):
         self._next = None
         if self.busy:
             self._finish(RunState.IDLE)
-        self.error = self.error_code = None
+        self.forget_error()
         self._set(None)
 
     def close(self) -> None:

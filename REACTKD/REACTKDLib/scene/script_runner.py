@@ -86,6 +86,12 @@ class ScriptRunner:
             self.dispatcher.cancel(self._ticket)
             self._set_state(RunState.CANCELING)
 
+    def forget_error(self) -> None:
+        """Drop the sentence of the last script: it is not of what is on the screen any more."""
+        if not self.busy:
+            self.error = self.error_code = None
+            self._set_state(RunState.IDLE)
+
     def poll(self) -> None:
         """Take what the worker has sent, and work for about 15 ms; call it from a timer."""
         if not self._runs_now:

@@ -12,7 +12,7 @@ import slicer
 
 from REACTKDLib.core.modality import Modality
 from support.dicom_files import pet_tags, write_series
-from support.panel_steps import GRADE_S, grade, wait_for_grade
+from support.panel_steps import GRADE_S, grade, small_phantom, wait_for_grade
 
 
 class Database:
@@ -62,3 +62,14 @@ def test_refused_until_the_user_knows_better(user: Any, two_patients: Any, conte
 def test_one_patient_is_not_asked(user: Any, nodes: Any) -> None:
     grade(user)
     assert not user.sees("samePatientButton")
+
+
+def test_the_refusal_is_not_said_of_other_images(user: Any, scene: Any, two_patients: Any, context: Any) -> None:
+    from REACTKDLib.scene.case import nodes_from_case
+
+    user.click("gradeButton")
+    user.wait_until(lambda: user.sees("samePatientButton"), GRADE_S, "the refusal")
+    other = nodes_from_case(scene, small_phantom(2))
+    user.open_section("inputsSection")
+    user.choose("fdgSelector", other.volumes[Modality.FDG])
+    assert user.text("stateLabel") == "Ready to grade." and not user.sees("samePatientButton")
