@@ -139,7 +139,7 @@ class CasesPanel(Section):
         if listed is None:
             self.context.close_case()
             return
-        self.context.open_case(listed.nodes, listed.choice, listed.case_id)
+        self.context.open_case(listed.nodes, listed.choice)
         show_case(listed.nodes)
         if grades_on_opening() and not self.context.answer_hidden:
             self.context.grade()
@@ -163,7 +163,7 @@ class CasesPanel(Section):
     def on_result(self) -> None:
         """The model has answered; the review keeps it."""
         report = self.context.report
-        if not self.context.suspended and report is not None and self._is_at_hand():
+        if not self.context.suspended and report is not None and self.context.listed_case is not None:
             if self.context.controller.answer is None:  # given before, and in the review since then
                 self.reading.answer_shown()
                 return
@@ -175,7 +175,7 @@ class CasesPanel(Section):
 
     def on_outputs(self, _parameter_node: Any) -> None:
         """The answer is in the views; the next case is encoded while it is looked at, once."""
-        if self.context.suspended or not self._is_at_hand():
+        if self.context.suspended or self.context.listed_case is None:
             return
         files = self.reading.next_files()
         if files is not None and files != self._ahead and not missing_packages():
@@ -184,16 +184,11 @@ class CasesPanel(Section):
 
     def on_inputs(self) -> None:
         """Segments that were chosen by hand are kept with corrected masks."""
-        if self.context.suspended or not self._is_at_hand():
+        if self.context.suspended or self.context.listed_case is None:
             return
         state = self.context.state
         by_hand = state.livers is not None or state.tumors is not None
         self.reading.chosen = self.context.choice if by_hand else None
-
-    def _is_at_hand(self) -> bool:
-        """True when the case of the panel is the one that the list opened."""
-        listed = self.reading.loader.loaded
-        return listed is not None and self.context.nodes == listed.nodes
 
     # display
 

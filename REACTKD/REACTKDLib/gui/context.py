@@ -10,6 +10,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from REACTKDLib.core.cases.case_list import ListedCase
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.report import GradeReport
@@ -101,6 +102,12 @@ class PanelContext:
         return self.controller.busy
 
     @property
+    def listed_case(self) -> ListedCase | None:
+        """The case of the list that is at hand, or None: its name and the reader's words are of no other images."""
+        listed = self.reading.loader.loaded
+        return self.reading.current if listed is not None and listed.nodes == self.nodes else None
+
+    @property
     def answer_hidden(self) -> bool:
         """True while a reader study keeps the model's answer to the case at hand from the reader.
 
@@ -151,6 +158,8 @@ class PanelContext:
             self.nodes = nodes
         except ReactkdError as error:
             self.problem = plain(error, self.task)
+        if self.listed_case is not None:
+            state.case_id = self.listed_case.id
         if self.nodes is not None:
             show_case_again(self.scene, self.nodes, state.view)
         self._show_known_answer()
@@ -183,7 +192,7 @@ class PanelContext:
         if known is not None and self.report is None and not (self.busy or self.answer_hidden):
             self.controller.restore(known)
 
-    def open_case(self, nodes: CaseNodes, choice: SegmentChoice | None = None, case_id: str | None = None) -> None:
+    def open_case(self, nodes: CaseNodes, choice: SegmentChoice | None = None) -> None:
         """Make `nodes` the case at hand: the Inputs section shows them. choice None: recognize segments."""
         self.controller.leave()
         state = self.state
@@ -191,7 +200,6 @@ class PanelContext:
             state.set_volume(modality, nodes.volumes.get(modality))
         state.set_segmentation(nodes.segmentation)
         state.set_segments(*((None, None) if choice is None else (list(choice.livers), list(choice.tumors))))
-        state.case_id = case_id
         self.message = ""
         self.read_inputs()
 
@@ -221,7 +229,6 @@ class PanelContext:
         for modality in state.volumes:
             state.set_volume(modality, None)
         state.set_segmentation(None)
-        state.case_id = None
         self.read_inputs()
 
     # the work

@@ -78,7 +78,7 @@ class ReportPanel(Section):
         kinds = f"{_('Segmentations')} (*.seg.nrrd);;{_('Label maps')} (*.nii.gz)"
         path = ask_target(
             _("Save the masks"),
-            f"{self._file_name(self.context.state.case_id)}.seg.nrrd",
+            f"{self._file_name()}.seg.nrrd",
             kinds,
             suffixes=MASK_SUFFIXES,
         )
@@ -108,8 +108,8 @@ class ReportPanel(Section):
         if self.context.nodes is None:
             return None
         modality, node = next(iter(self.context.nodes.volumes.items()))
-        case = self.reading.current
-        listed = case.job.images.get(modality) if case is not None and case.id == self.context.state.case_id else None
+        case = self.context.listed_case
+        listed = case.job.images.get(modality) if case is not None else None
         return listed if listed is not None and is_dicom_source(listed) else dicom_file_of(node)
 
     def on_exporter(self, _state: Any = None) -> None:
@@ -138,7 +138,7 @@ class ReportPanel(Section):
         report = self.context.report
         if report is None:
             return
-        path = ask_target(title, self._file_name(report.case) + suffix, kinds)
+        path = ask_target(title, self._file_name() + suffix, kinds)
         if path is not None:
             self._do(lambda: write(report, path), path)
 
@@ -150,16 +150,16 @@ class ReportPanel(Section):
             self._saved = translated(str(error))
         self.refresh()
 
-    def _file_name(self, case_id: str | None) -> str:
-        case = self.reading.current
-        return case.file_name if case is not None and case.id == case_id else "reactkd"
+    def _file_name(self) -> str:
+        case = self.context.listed_case
+        return case.file_name if case is not None else "reactkd"
 
     def _extras(self, report: GradeReport) -> PageExtras:
         self.context.pictures_wanted()
         overlay = self.context.state.view.overlay.offered_by(report)
         limit = overlay.limit(report)
         shown = [row for row in report.regions if row.kind != "topology"]
-        case = self.reading.current
+        case = self.context.listed_case
         known = self.reading.review.of(case.id) if case is not None and case.id == report.case else None
         return PageExtras(
             pictures=pictures_of_views(),

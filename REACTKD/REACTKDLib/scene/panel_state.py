@@ -66,7 +66,9 @@ class PanelState:
         return {modality: self.node.GetNodeReference(role) for modality, role in INPUT_ROLES.items()}
 
     def set_volume(self, modality: Modality, node: Any | None) -> None:
-        """Choose a volume, or none."""
+        """Choose a volume, or none; with another one the name of the case is forgotten."""
+        if node is not self.volumes[modality]:
+            self.case_id = None
         self._refer(INPUT_ROLES[modality], node)
 
     @property
@@ -75,9 +77,10 @@ class PanelState:
         return self.node.GetNodeReference(SEGMENTATION_ROLE)
 
     def set_segmentation(self, node: Any | None) -> None:
-        """Choose a segmentation; what was said of another one's segments is forgotten."""
+        """Choose a segmentation; with another one its segments and the name of the case are forgotten."""
         if node is not self.segmentation:
             self.set_segments(None, None)
+            self.case_id = None
         self._refer(SEGMENTATION_ROLE, node)
 
     @property

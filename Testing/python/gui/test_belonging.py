@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog
 
 from REACTKDLib.core.modality import Modality
 from support.edits import ball, paint
@@ -140,3 +142,29 @@ def test_in_a_study_the_answer_stays_hidden_when_an_image_is_taken_out(
     user.choose("acetateSelector", None)
     assert context.answer_hidden and "the answer is hidden" in user.text("stateLabel")
     assert user.text("gradeButton") == "My grade stands: show the answer" and not user.find("gradeButton").enabled
+
+
+def test_images_chosen_by_hand_bear_no_name_and_no_word_of_the_list(
+    user: Any, context: Any, listed: Any, second: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    names = []
+
+    def choose_file(*arguments: Any) -> str:
+        names.append(Path(arguments[2]).name)
+        return str(tmp_path / names[-1])
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", staticmethod(choose_file))
+    user.choose("readerComboBox", "Poor")
+    user.open_section("readerSection")
+    QTest.keyClicks(user.find("commentEdit"), "seen twice")
+    choose_by_hand(user, second())
+    grade(user)
+    user.open_section("reportSection")
+    user.click("savePageButton")
+    page = (tmp_path / names[-1]).read_text(encoding="utf-8")
+    assert CASES[0] not in page and "seen twice" not in page and '<p class="reader">' not in page
+    user.click("saveMasksButton")
+    assert [name.partition(".")[0] for name in names] == ["reactkd", "reactkd"]
+    choose_by_hand(user, listed)
+    grade(user)
+    assert context.report.case == CASES[0], "the case of the list again"

@@ -72,6 +72,22 @@ def test_another_segmentation_forgets_what_was_said_of_segments(scene, nodes):
     assert state.livers is None and state.tumors is None
 
 
+def test_other_images_or_masks_forget_the_name_of_the_case(scene, nodes):
+    state = PanelState.of(scene)
+    for choose in (
+        lambda: state.set_volume(Modality.CT, nodes.reference),
+        lambda: state.set_segmentation(nodes.segmentation),
+        lambda: state.set_volume(Modality.CT, None),
+        lambda: state.set_segmentation(None),
+    ):
+        state.case_id = "case 3"
+        choose()
+        assert state.case_id is None
+        state.case_id = "case 3"
+        choose()
+        assert state.case_id == "case 3", "the same again"
+
+
 def test_a_damaged_scene_has_chosen_no_segments(scene):
     state = PanelState.of(scene)
     for text in ("[", '"Liver"', "7", "[1, 2]", "{}"):
