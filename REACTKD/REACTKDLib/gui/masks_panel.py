@@ -186,8 +186,7 @@ class MasksPanel(Section):
         elif shown:
             line = _("{count} to see").format(count=len(shown))
         else:
-            outdated = self.checker.findings is None and self.context.outdated
-            line = _("changed since the check") if outdated else _("nothing wrong found")
+            line = _("changed since the check") if self._outdated() else _("nothing wrong found")
         self.folding.show(line, needs, key)
 
     def _findings(self) -> tuple[Finding, ...] | None:
@@ -195,10 +194,17 @@ class MasksPanel(Section):
             return self.checker.findings
         return self.context.report.findings if self.context.report is not None else None
 
+    def _outdated(self) -> bool:
+        """True when the findings are about other masks than those at hand."""
+        context = self.context
+        if self.checker.findings is None:
+            return context.outdated
+        return context.nodes is not None and self.checker.masks_changed(context.nodes, context.choice)
+
     def _summary(self, findings: tuple[Finding, ...] | None, shown: tuple[Finding, ...]) -> str:
         if findings is None:
             return _("Masks are checked when the case is graded, or here before that.")
-        if self.checker.findings is None and self.context.outdated:
+        if self._outdated():
             return _("Before the last change:") if shown else _("Not checked since the last change.")
         return _("Please look at these:") if shown else _("The checks found nothing wrong with the masks.")
 

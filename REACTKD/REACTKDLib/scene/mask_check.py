@@ -9,7 +9,7 @@ from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import CaseNodes
-from REACTKDLib.scene.hand_over import hand_over_case
+from REACTKDLib.scene.hand_over import hand_over_case, masks_stamp
 from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
 from REACTKDLib.scene.segments import SegmentChoice
 from REACTKDLib.scene.signal import Signal
@@ -26,6 +26,7 @@ class MaskChecker(ScriptRunner):
         super().__init__(dispatcher)
         self.scene = scene
         self.findings: tuple[Finding, ...] | None = None
+        self._masks: tuple = ()  # the stamp of those that the findings are about
         self.checked = Signal()
 
     def check(self, nodes: CaseNodes, choice: SegmentChoice) -> None:
@@ -34,6 +35,10 @@ class MaskChecker(ScriptRunner):
             self._next = lambda: self.check(nodes, choice)
             return
         self._begin(self._checking(nodes, choice), lambda: nodes.present)
+
+    def masks_changed(self, nodes: CaseNodes, choice: SegmentChoice) -> bool:
+        """True when there are findings, and they are about other masks than these. Costs a millisecond."""
+        return self.findings is not None and masks_stamp(nodes, choice) != self._masks
 
     def forget(self) -> None:
         """Drop the findings: they are not of what is on the screen any more."""
@@ -50,8 +55,11 @@ class MaskChecker(ScriptRunner):
 
     def _checking(self, nodes: CaseNodes, choice: SegmentChoice) -> Script:
         self._set_progress(0.0, _("Reading the case"))
+        stamp = masks_stamp(nodes, choice)
         images, masks = yield from hand_over_case(nodes, choice, self.dispatcher.client.scratch)
-        self._set((yield from self._ask(jobs.CheckArrays(images, masks, choice.task), (0.3, 1.0))))
+        findings = yield from self._ask(jobs.CheckArrays(images, masks, choice.task), (0.3, 1.0))
+        self._masks = stamp
+        self._set(findings)
 
     def _set(self, findings: tuple[Finding, ...] | None) -> None:
         if findings != self.findings or findings is not None:

@@ -72,6 +72,18 @@ def test_masks_are_checked_before_anything_is_graded(user: Any, faulty: Any, wid
     assert all(bottom < top for (_, bottom), (top, _) in zip(places, places[1:]))
 
 
+def test_an_edit_makes_the_check_outdated(user: Any, faulty: Any) -> None:
+    check(user)
+    user.open_section("masksSection")
+    assert user.text("masksSummaryLabel") == "Please look at these:"
+    far = ball(faulty.reference, center_of_views(), 8.0)
+    paint(faulty.segmentation, "Tumor", far, faulty.reference)
+    user.wait_until(lambda: user.text("masksSummaryLabel") == "Before the last change:", what="the edit to be told")
+    check(user)
+    user.open_section("masksSection")
+    assert user.text("masksSummaryLabel") == "Please look at these:"
+
+
 def test_a_fix_is_a_copy_until_it_is_accepted_can_be_undone_and_goes_with_the_scene(
     user: Any, scene: Any, faulty: Any
 ) -> None:
