@@ -47,6 +47,7 @@ class CaseLoader(ScriptRunner):
         self.task: Callable[[], Task] = lambda: HCC_GRADE  # of the model that will grade: whose organ is looked for
         self.doing = ""
         self._stamp: tuple = ()
+        self._stamp_asked: tuple = ()  # when another case was asked for
         self._then: Then = _ignore
         self._ahead: tuple[Job, FilesRead] | None = None
         self._coming: tuple[Job, int] | None = None
@@ -67,8 +68,17 @@ class CaseLoader(ScriptRunner):
         """True when the masks are not those that were read or saved last."""
         return self.stamp() not in ((), self._stamp)
 
+    @property
+    def drawn_meanwhile(self) -> bool:
+        """True when the loaded case was edited after another one was asked for; then it has stayed in the scene."""
+        return self.stamp() not in ((), self._stamp_asked)
+
     def open(self, case_id: str, files: Job, then: Then) -> None:
-        """Read a case and put it into the scene in place of the loaded one, whose edits must be saved before."""
+        """Read a case and put it into the scene in place of the loaded one, whose edits must be saved before.
+
+        A case that is drawn in meanwhile stays: see `drawn_meanwhile`. What was read is kept for the next call.
+        """
+        self._stamp_asked = self.stamp()
         self._load(self._opening(case_id, files), _("Opening {case}").format(case=case_id), then)
 
     def save(self, path: Path, then: Then) -> None:
@@ -136,6 +146,9 @@ class CaseLoader(ScriptRunner):
         if read is None:
             read = yield from self._ask(ReadFiles(files, self.task()), _ALL)
         images, layers = yield from images_in_slices(read)
+        if self.drawn_meanwhile:
+            self._ahead = files, read
+            return
         self.scene.StartState(slicer.vtkMRMLScene.BatchProcessState)
         try:
             if self.loaded is not None:
@@ -143,7 +156,7 @@ class CaseLoader(ScriptRunner):
             self.loaded = add_case(self.scene, case_id, read, images, layers, named, self.task())
         finally:
             self.scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
-        self._stamp = self.stamp()
+        self._stamp = self._stamp_asked = self.stamp()
         yield
 
     def _saving(self, path: Path) -> Script:

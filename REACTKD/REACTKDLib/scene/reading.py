@@ -159,13 +159,16 @@ class Reading(ReaderMarks):
     def _open(self, index: int) -> None:
         self.study.leave()
         case = self.cases.cases[index]
-        self._add(self.masks.problem(case))
-        self.masks.note(self.masks.of(case))
+        self.masks.note(case)
         self.loader.open(case.id, self.files_of(case), lambda error: self._opened(index, error))
         self.changed()
 
     def _opened(self, index: int, error: ReactkdError | None) -> None:
+        if self.loader.drawn_meanwhile:
+            self._leave(lambda: self._open(index))
+            return
         case = self.cases.cases[index]
+        self._add(self.masks.problem(case))
         self.index, self.chosen = index, None
         if error is not None:
             self.loader.unload()
@@ -226,7 +229,7 @@ class Reading(ReaderMarks):
             self.changed()
             return
         self._record_masks(path, outdated)
-        then()
+        self._leave(then)  # the masks may have been drawn in meanwhile
         self.changed()
 
     def _not_saved(self, error: ReactkdError) -> str:
@@ -236,7 +239,7 @@ class Reading(ReaderMarks):
     def _record_masks(self, path: Path, outdated: bool) -> None:
         case = self.current
         names = names_by_hand(self.loader.loaded.nodes.segmentation, self.chosen)
-        parts = {"masks": self.masks.saved_as(path, names)}
+        parts = {"masks": self.masks.saved_as(path, case, names)}
         answer = self.review.whole(case.id).answer
         if answer is not None and outdated:
             parts["answer"] = {**answer, "outdated": True}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,76 @@ def test_the_scene_closes_with_edits(start, scene, listed):
     assert reading.review.of("a").masks is not None
     go(reading, 0)
     assert tumor(reading).sum() == voxels
+
+
+def until_the_worker_has_it(reading):
+    """Work until the loader waits for its worker: what is drawn from now on is not in what the worker was given."""
+    end = time.monotonic() + 60
+    while reading.loader._ticket is None:
+        assert reading.loader.busy and time.monotonic() < end
+        reading.loader.work()
+
+
+def test_strokes_made_while_the_case_is_saved_are_saved_too(start, listed):
+    reading = start(listed)
+    go(reading, 0)
+    edit(reading)
+    reading.go_to(1)
+    until_the_worker_has_it(reading)
+    voxels = edit(reading, (-60.0, 10.0, 50.0))
+    wait(reading)
+    assert reading.current.id == "b"
+    go(reading, 0)
+    assert tumor(reading).sum() == voxels
+
+
+@pytest.mark.parametrize("index", [1, 2])
+def test_strokes_made_while_the_next_case_is_read_are_saved_also_where_it_cannot_be_opened(start, listed, index):
+    reading = start(listed)
+    go(reading, 0)
+    reading.loader.stop()  # what is read ahead would be there at once
+    reading.go_to(index)
+    until_the_worker_has_it(reading)
+    voxels = edit(reading)
+    wait(reading)
+    assert reading.index == index and ("cannot be opened" in reading.message) == (index == 2)
+    go(reading, 0)
+    assert tumor(reading).sum() == voxels
+
+
+def test_strokes_made_while_a_corrected_case_is_read_do_not_take_its_masks(start, scene, listed):
+    reading = start(listed)
+    go(reading, 1)
+    corrected = edit(reading, (-60.0, 10.0, 50.0))
+    go(reading, 0)
+    reading.loader.stop()
+    reading.go_to(1)
+    until_the_worker_has_it(reading)
+    voxels = edit(reading)
+    reading.before_scene_closes()
+    scene.Clear(0)
+    go(reading, 1)
+    assert tumor(reading).sum() == corrected
+    go(reading, 0)
+    assert tumor(reading).sum() == voxels != corrected
+
+
+def test_edits_that_are_given_up_are_not_asked_about_again(start, listed):
+    reading = start(listed)
+    go(reading, 0)
+    edit(reading)
+    (listed / "review.reactkd.masks").touch()  # a file where the folder would be
+    reading.go_to(1)
+    wait(reading)
+    reading.loader.stop()
+    reading.answer(leave=True)
+    until_the_worker_has_it(reading)
+    edit(reading, (-60.0, 10.0, 50.0))
+    wait(reading)
+    assert reading.question is not None and reading.current.id == "a", "these strokes came later"
+    reading.answer(leave=True)
+    wait(reading)
+    assert reading.question is None and reading.current.id == "b"
 
 
 def test_closed_with_edits(start, listed):

@@ -32,7 +32,7 @@ class CorrectedMasks:
         self._cases, self._review = cases, review
         named = review.reader != UNNAMED
         self.folder = cases.masks_folder / reader_folder(review.reader) if named else cases.masks_folder
-        self._known: tuple[Path, tuple | None] | None = None  # what this window read or wrote last, and its stamp then
+        self._known: dict[str, tuple[Path, tuple | None]] = {}  # what this window read or wrote, and its stamp then
         self._listed = {_full(path) for case in cases.cases for path in _files_of(case.job)}
 
     def of(self, case: ListedCase) -> Path | None:
@@ -62,9 +62,14 @@ class CorrectedMasks:
         masks = self._review.of(case.id).masks or {}
         return with_masks(case.job, self.of(case), *(tuple(masks.get(key) or ()) for key in ("liver", "tumor")))
 
-    def note(self, path: Path | None) -> None:
-        """This window reads or has written `path` now: it may write over it."""
-        self._known = None if path is None else (path, stamp_of(path))
+    def note(self, case: ListedCase) -> None:
+        """This window reads the corrected masks of a case now: it may write over them."""
+        self._note(case, self.of(case))
+
+    def _note(self, case: ListedCase, path: Path | None) -> None:
+        self._known.pop(case.id, None)
+        if path is not None:
+            self._known[case.id] = path, stamp_of(path)
 
     def target(self, case: ListedCase) -> Path:
         """Where masks are to be saved: over what this window read or wrote, never over what another window did.
@@ -76,20 +81,17 @@ class CorrectedMasks:
                 "The folder of corrected masks beside the list is a link to another place; put a folder there instead."
             )
             raise OutputNotWritable(text)
-        if (
-            self._known is not None
-            and stamp_of(self._known[0]) == self._known[1]
-            and self._is_own(self._known[0], case)
-        ):
-            return self._known[0]
+        known, stamp = self._known.get(case.id, (None, None))
+        if known is not None and stamp_of(known) == stamp and self._is_own(known, case):
+            return known
         stem, taken = case.file_name, self._of_others(case)
         names = (f"{stem}{_SUFFIX}" if n == 1 else f"{stem}-{n}{_SUFFIX}" for n in count(1))
         paths = (self.folder / name for name in names if name not in taken)
         return next(path for path in paths if not os.path.lexists(path) and _full(path) not in self._listed)
 
-    def saved_as(self, path: Path, names: Mapping[str, list[str]]) -> dict[str, Any]:
+    def saved_as(self, path: Path, case: ListedCase, names: Mapping[str, list[str]]) -> dict[str, Any]:
         """Note what was written and return the record of it. names: of segments chosen by hand, by "liver", "tumor"."""
-        self.note(path)
+        self._note(case, path)
         file = Path(os.path.relpath(path, self._review.path.parent)).as_posix()
         return {"file": file, **names}
 

@@ -55,7 +55,7 @@ def listed(tmp_path_factory) -> Path:
         target = masks.target(cases.cases[0])
         tumor = np.roll(case.tumor, number + 1, axis=2) & case.liver
         write_masks(case.liver, tumor, case.reference.ijk_to_ras, target)
-        review.update("a", masks=masks.saved_as(target, {}))
+        review.update("a", masks=masks.saved_as(target, cases.cases[0], {}))
     return folder
 
 
