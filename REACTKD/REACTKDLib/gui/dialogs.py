@@ -9,6 +9,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from REACTKDLib.gui.words import joined
+
 _FOLDER = "REACTKD/LastFolder"
 
 
@@ -25,6 +27,9 @@ def ask_folder(title: str) -> Path | None:
 def ask_target(title: str, name: str, kinds: str, suffixes: tuple[str, ...] = ()) -> Path | None:
     """Ask where to save a file, proposing `name`; its suffix is added where the user left it out.
 
+    The dialog asks before a file is replaced, but of the name as it was typed; a name with its suffix added is asked
+    about here.
+
     suffixes: others that are as good, the proposed one first; by default the proposed one alone.
     """
     start = str(Path(_last_folder()) / name)
@@ -32,7 +37,17 @@ def ask_target(title: str, name: str, kinds: str, suffixes: tuple[str, ...] = ()
     known = suffixes or (Path(name).suffix,)
     if path is None or path.name.lower().endswith(tuple(suffix.lower() for suffix in known)):
         return path
-    return path.with_name(path.name + known[0])
+    path = path.with_name(path.name + known[0])
+    return path if confirm_replacing(path) else None
+
+
+def confirm_replacing(*paths: Path) -> bool:
+    """Ask before files of one folder are replaced; True where none of them is there, or the user agrees."""
+    there = [path.name for path in paths if path.exists()]
+    if not there:
+        return True
+    question = _("Replace {names} in the folder {folder}? What is there now is lost.")
+    return slicer.util.confirmOkCancelDisplay(question.format(names=joined(there), folder=paths[0].parent.name))
 
 
 def all_files(words: str, patterns: str) -> str:

@@ -16,13 +16,13 @@ from REACTKDLib.core.review.table import review_csv
 from REACTKDLib.core.worker.batch_run import BatchRun
 from REACTKDLib.core.worker.jobs import Model
 from REACTKDLib.core.writing.atomic import write_text
-from REACTKDLib.gui.dialogs import all_files, ask_folder, ask_target
+from REACTKDLib.gui.dialogs import all_files, ask_folder, ask_target, confirm_replacing
 from REACTKDLib.gui.packages import ensure_packages
 from REACTKDLib.gui.pictures import pictures_of_views
 from REACTKDLib.gui.section import Section
 from REACTKDLib.gui.words import image_words, joined, plain
 from REACTKDLib.scene.dicom_origin import dicom_file_of
-from REACTKDLib.scene.exporting import CaseExporter
+from REACTKDLib.scene.exporting import DICOM_NAMES, CaseExporter
 from REACTKDLib.scene.reading import Reading
 from REACTKDLib.scene.translation import translated
 
@@ -75,7 +75,7 @@ class ReportPanel(Section):
         """The masks as they are drawn now."""
         if self.context.nodes is None:
             return
-        kinds = f"{_('Segmentations')} (*.seg.nrrd);;{_('Label maps')} (*.nii.gz)"
+        kinds = all_files(_("Segmentations and label maps"), " ".join(f"*{suffix}" for suffix in MASK_SUFFIXES))
         path = ask_target(
             _("Save the masks"),
             f"{self._file_name()}.seg.nrrd",
@@ -93,7 +93,7 @@ class ReportPanel(Section):
             self.refresh()
             return
         folder = ask_folder(_("Save DICOM objects into a folder"))
-        if folder is not None:
+        if folder is not None and confirm_replacing(*(folder / name for name in DICOM_NAMES)):
             self.exporter.export_dicom(answer.key, source, folder)
 
     def _no_dicom(self, source: Path | None) -> str:

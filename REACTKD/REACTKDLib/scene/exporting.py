@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from REACTKDLib.core.reports.dicom_export import REGIONS, REPORT
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
@@ -12,6 +13,8 @@ from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.drawn_segments import hand_over_segments
 from REACTKDLib.scene.script_runner import Script, ScriptRunner
 from REACTKDLib.scene.signal import Signal
+
+DICOM_NAMES = (REPORT, REGIONS)  # of the files that `export_dicom` writes
 
 
 class CaseExporter(ScriptRunner):
@@ -50,4 +53,4 @@ class CaseExporter(ScriptRunner):
     def _exporting(self, job: jobs.ExportDicom) -> Script:
         self._set_progress(0.0, _("Writing DICOM"))
         yield from self._ask(job, (0.0, 1.0))
-        self.written(["report.dcm", "regions.dcm"])
+        self.written(list(DICOM_NAMES))

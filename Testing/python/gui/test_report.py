@@ -103,6 +103,40 @@ def test_no_picture_of_the_page_shows_a_name(user: Any, graded: Any, tmp_path: P
     slicer.mrmlScene.RemoveNode(legend)
 
 
+def test_a_file_is_replaced_only_where_the_user_was_asked(
+    user: Any, graded: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    asked, agrees = [], [False]
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: asked.append(text) or agrees[0])
+    names = {"saveJsonButton": "p1.json", "saveCsvButton": "p1.csv", "saveMasksButton": "p1.seg.nrrd"}
+    for button, name in names.items():
+        (tmp_path / name).write_text("precious")
+        save_as(monkeypatch, tmp_path / "p1")  # Qt's dialog asks about this name, which is free
+        user.click(button)
+        assert asked.pop() == f"Replace {name} in the folder {tmp_path.name}? What is there now is lost."
+    user.settle()
+    assert {(tmp_path / name).read_text() for name in names.values()} == {"precious"}
+    agrees[0] = True
+    user.click("saveJsonButton")
+    assert user.text("reportLabel") == "Saved as p1.json." and "p1.json" in asked.pop()
+    save_as(monkeypatch, tmp_path / "p1.json")  # here the dialog has asked
+    user.click("saveJsonButton")
+    save_as(monkeypatch, tmp_path / "p2")
+    user.click("saveJsonButton")
+    assert not asked and (tmp_path / "p2.json").is_file()
+
+
+def test_the_dialog_for_masks_offers_no_form_that_a_name_without_suffix_would_not_get(
+    user: Any, graded: Any, monkeypatch: Any
+) -> None:
+    offered = []
+    ask = staticmethod(lambda *given: offered.append(given[-1]) or "")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", ask)
+    user.click("saveMasksButton")
+    first, *others = offered[0].split(";;")
+    assert all(suffix in first for suffix in ("*.seg.nrrd", "*.nii.gz")) and others == ["All files (*)"]
+
+
 def test_masks_are_saved_as_they_are_drawn_and_nothing_where_it_cannot_be_written(
     user: Any, graded: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
@@ -168,3 +202,13 @@ def test_an_answer_goes_to_the_archive_as_dicom(
     image = pydicom.dcmread(next((tmp_path / "phantom" / "CT").glob("*.dcm")), stop_before_pixels=True)
     assert seg.StudyInstanceUID == report.StudyInstanceUID == image.StudyInstanceUID
     user.screenshot("report-exported")
+    asked, agrees = [], [False]
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: asked.append(text) or agrees[0])
+    user.click("saveDicomButton")
+    user.settle()
+    assert asked == ["Replace report.dcm and regions.dcm in the folder out? What is there now is lost."]
+    assert pydicom.dcmread(tmp_path / "out" / "report.dcm").SOPInstanceUID == report.SOPInstanceUID
+    agrees[0] = True
+    user.click("saveDicomButton")
+    user.wait_until(lambda: user.text("reportLabel").startswith("Saved"), PATIENCE_S, "the objects")
+    assert pydicom.dcmread(tmp_path / "out" / "report.dcm").SOPInstanceUID != report.SOPInstanceUID
