@@ -23,7 +23,7 @@ from REACTKDLib.scene.frames import relation_between
 from REACTKDLib.scene.hand_over import hand_over_masks
 from REACTKDLib.scene.scene_nodes import remove_with_displays
 from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner
-from REACTKDLib.scene.segments import SegmentChoice
+from REACTKDLib.scene.segments import SegmentChoice, segment_array
 from REACTKDLib.scene.signal import Signal
 from REACTKDLib.scene.terminology import tag
 from REACTKDLib.scene.volumes import grid_of, ijk_to_ras_of
@@ -102,7 +102,13 @@ class MaskFixer(ScriptRunner):
         self._propose(nodes, choice, job, _("Give every lesion a segment of its own"))
 
     def accept(self) -> None:
-        """Give the user's segmentation the proposed fix, and remove the copy."""
+        """Give the user's segmentation the proposed fix, and remove the copy.
+
+        Where a segment is gone that it changes, nothing is done, and `error` says so.
+        """
+        if self.proposal is not None and _lacks_segments(self.proposal):
+            self._refuse(_("A segment that this fix changes is gone; reject the fix, and check the masks again."))
+            return
         proposal = self._taken()
         if not self.scene.IsNodePresent(proposal.nodes.segmentation):
             return
@@ -117,17 +123,25 @@ class MaskFixer(ScriptRunner):
     def undo(self) -> None:
         """Take the last accepted fix back: its voxels alone, so that later strokes elsewhere stay.
 
-        Raises: UsageError when there is none.
+        A new segment in which more was drawn keeps that. Where a segment is gone that the fix changed, nothing is done,
+        and `error` says so. Raises: UsageError when there is no fix.
         """
         if not self.can_undo:
             raise UsageError(_("No fix was accepted that could be undone."))
-        proposal, before = self._done.pop()
+        proposal, before = self._done[-1]
+        if _lacks_segments(proposal):
+            self._refuse(_("A segment that this fix changed is gone; correct the masks by hand."))
+            return
+        self._done.pop()
+        self._finish(RunState.IDLE)
         segmentation = proposal.nodes.segmentation
-        backwards = [Edit(e.segment, not e.add, e.mask, e.corner) for e in proposal.edits if e.segment is not None]
-        for segment_id in proposal.new_segments:
-            segmentation.GetSegmentation().RemoveSegment(segment_id)
-        _apply(segmentation, proposal.nodes, backwards, (), proposal.choice.task)
-        self.undone(before)
+        data = segmentation.GetSegmentation()
+        new = [i for i in proposal.new_segments if data.GetSegment(i) is not None]
+        _apply(segmentation, proposal.nodes, _backwards(proposal, new), (), proposal.choice.task)
+        kept = tuple(i for i in new if segment_array(segmentation, i)[0].any())
+        for segment_id in set(new) - set(kept):
+            data.RemoveSegment(segment_id)
+        self.undone(replace(before, tumors=(*before.tumors, *kept)))
 
     def leave(self) -> None:
         """Let go of the scene's nodes: for another case, or when the scene closes."""
@@ -178,6 +192,11 @@ class MaskFixer(ScriptRunner):
         self.proposal = Proposal(nodes, node, text, edits, new, after, changed, lesions)
         self.proposal_changed(self.proposal)
 
+    def _refuse(self, sentence: str) -> None:
+        """Say why nothing was done."""
+        self._finish(RunState.IDLE)  # or a second refusal would not be signaled
+        self._end(UsageError(sentence))
+
     def _taken(self) -> Proposal:
         """Return the proposal, which is over; its copy is removed."""
         if self.proposal is None:
@@ -186,6 +205,7 @@ class MaskFixer(ScriptRunner):
         if self.scene.IsNodePresent(proposal.node):
             remove_with_displays(self.scene, proposal.node)
         self.proposal_changed(None)
+        self._finish(RunState.IDLE)  # what was refused before is over
         return proposal
 
 
@@ -209,6 +229,21 @@ def _new_ids(segmentation: Any, names: Iterable[str]) -> tuple[str, ...]:
         taken.add(new)
         ids.append(new)
     return tuple(ids)
+
+
+def _lacks_segments(proposal: Proposal) -> bool:
+    """True when the segmentation is there without a segment that a fix changes."""
+    segmentation = proposal.nodes.segmentation
+    ids = {edit.segment for edit in proposal.edits} - {None}
+    return segmentation.GetScene() is not None and not ids <= set(segmentation.GetSegmentation().GetSegmentIDs())
+
+
+def _backwards(proposal: Proposal, new: Iterable[str]) -> list[Edit]:
+    """Return the edits that take a fix back from the segments before and from those `new` ones that are there still."""
+    ids = iter(proposal.new_segments)
+    placed = [(next(ids) if edit.segment is None else edit.segment, edit) for edit in proposal.edits]
+    there = [(i, edit) for i, edit in placed if edit.segment is not None or i in new]
+    return [Edit(segment_id, not edit.add, edit.mask, edit.corner) for segment_id, edit in there]
 
 
 def _apply(segmentation: Any, nodes: CaseNodes, edits: Iterable[Edit], new_ids: Iterable[str], task: Task) -> None:

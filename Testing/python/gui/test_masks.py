@@ -117,6 +117,19 @@ def test_a_fix_is_a_copy_until_it_is_accepted_can_be_undone_and_goes_with_the_sc
     assert not user.sees("proposalWidget") and not user.sees("findingsWidget")
 
 
+def test_a_fix_of_a_segment_that_was_deleted_is_refused_with_a_sentence(user: Any, faulty: Any) -> None:
+    check(user)
+    user.click(f"findingFixButton{stray_row(user)}")
+    user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+    data = faulty.segmentation.GetSegmentation()
+    data.RemoveSegment(data.GetSegmentIdBySegmentName("Tumor"))
+    user.settle()
+    user.click("acceptButton")
+    assert "is gone; reject the fix" in user.text("masksMessageLabel") and user.sees("proposalWidget")
+    user.click("rejectButton")
+    assert not user.sees("proposalWidget") and not user.sees("masksMessageLabel")
+
+
 def press(user: Any, key: Any) -> None:
     """A key together with Alt, wherever the focus is."""
     user.press_shortcut(key, Qt.KeyboardModifier.AltModifier)

@@ -146,6 +146,59 @@ def test_split_into_lesions_and_back(fixer, nodes):
     assert fixer.state is RunState.FAILED and "one lesion" in fixer.error
 
 
+def test_undo_keeps_what_was_drawn_in_a_new_segment_meanwhile(fixer, nodes):
+    tumor = mask_of(nodes.segmentation, "Tumor", nodes.reference)
+    fixer.split(nodes, choose_segments(nodes.segmentation), "Tumor")
+    run(fixer)
+    fixer.accept()
+    stray = np.zeros(tumor.shape, bool)
+    stray[1:4, 1:5, 1:6] = True
+    paint(nodes.segmentation, "Lesion 2", stray, nodes.reference)
+    told = []
+    fixer.undone.connect(told.append)
+    fixer.undo()
+    assert list(nodes.segmentation.GetSegmentation().GetSegmentIDs()) == ["Liver", "Tumor", "Lesion_2"]
+    assert np.array_equal(mask_of(nodes.segmentation, "Tumor", nodes.reference), tumor)
+    assert np.array_equal(mask_of(nodes.segmentation, "Lesion 2", nodes.reference), stray)
+    assert told == [choose_segments(nodes.segmentation)] and told[0].tumors == ("Tumor", "Lesion_2")
+
+
+def test_undo_of_a_split_whose_new_segment_was_removed_meanwhile(fixer, nodes):
+    tumor = mask_of(nodes.segmentation, "Tumor", nodes.reference)
+    fixer.split(nodes, choose_segments(nodes.segmentation), "Tumor")
+    run(fixer)
+    fixer.accept()
+    nodes.segmentation.GetSegmentation().RemoveSegment("Lesion_2")
+    fixer.undo()
+    assert list(nodes.segmentation.GetSegmentation().GetSegmentIDs()) == ["Liver", "Tumor"]
+    assert np.array_equal(mask_of(nodes.segmentation, "Tumor", nodes.reference), tumor)
+
+
+def test_a_fix_of_a_segment_that_is_gone_is_neither_accepted_nor_undone_by_half(fixer, nodes):
+    tumor = mask_of(nodes.segmentation, "Tumor", nodes.reference)
+    data, second = nodes.segmentation.GetSegmentation(), np.roll(tumor, 8, axis=2)
+    data.AddEmptySegment("Tumor 2", "Tumor 2")
+    paint(nodes.segmentation, "Tumor 2", second & ~tumor, nodes.reference)
+    choice = choose_segments(nodes.segmentation)
+    fixer.split(nodes, choice)
+    run(fixer)
+    removed = slicer.vtkSegment()
+    removed.DeepCopy(data.GetSegment("Tumor 2"))
+    data.RemoveSegment("Tumor 2")
+    before = bytes_of(nodes.segmentation)
+    fixer.accept()
+    assert fixer.state is RunState.FAILED and "is gone; reject the fix" in fixer.error
+    assert bytes_of(nodes.segmentation) == before and fixer.proposal is not None and not fixer.can_undo
+    data.AddSegment(removed, "Tumor 2")
+    fixer.accept()
+    assert fixer.state is RunState.IDLE and fixer.can_undo
+    data.RemoveSegment("Tumor 2")
+    after = bytes_of(nodes.segmentation)
+    fixer.undo()
+    assert fixer.state is RunState.FAILED and "is gone" in fixer.error
+    assert bytes_of(nodes.segmentation) == after and fixer.can_undo
+
+
 def test_lesions_of_another_organ_are_tagged_as_its_own(fixer, nodes):
     fixer.split(nodes, replace(choose_segments(nodes.segmentation), task=KIDNEY), "Tumor")
     run(fixer)
