@@ -47,6 +47,7 @@ class ReaderPanel(Section):
         self.timer.setInterval(REST_MS)
         self.timer.connect("timeout()", self.keep_comment)
         self.reading.changed.connect(self._refresh_if_open)
+        self.reading.closing.connect(self.keep_comment)
         self.reading.uncovered.connect(self.on_uncovered)
         place.collapsed = True
         self.reading.read_as(kept_name())
@@ -61,7 +62,6 @@ class ReaderPanel(Section):
 
     def on_change_reader(self, _checked: bool = False) -> None:
         """Another name: the case that is open is saved, and opened anew as that reader left it."""
-        self.keep_comment()
         self.reading.read_as(ask_name())
         self.refresh()
 
@@ -196,5 +196,6 @@ class ReaderPanel(Section):
         self.keep_comment()
         self.timer.disconnect("timeout()", self.keep_comment)
         self.reading.changed.disconnect(self._refresh_if_open)
+        self.reading.closing.disconnect(self.keep_comment)
         self.reading.uncovered.disconnect(self.on_uncovered)
         super().cleanup()

@@ -45,14 +45,15 @@ class Reading(ReaderMarks):
     before anything else is done. todo_only: pass over reviewed cases. chosen: segments that the user chose by hand,
     kept with corrected masks; None leaves them to recognition.
 
-    Signals: changed (anything to show), opened (another case is in the scene, or none), uncovered (in a study, the
-    reader has given the first grade, so the answer may be shown).
+    Signals: changed (anything to show), opened (another case is in the scene, or none), closing (the list is about to
+    go; what is known of its cases can still be kept), uncovered (in a study, the reader has given the first grade, so
+    the answer may be shown).
     """
 
     def __init__(self, scene: Any, dispatcher: JobDispatcher) -> None:
         self.dispatcher = dispatcher
         self.loader = CaseLoader(scene, dispatcher)
-        self.changed, self.opened, self.uncovered = Signal(), Signal(), Signal()
+        self.changed, self.opened, self.closing, self.uncovered = Signal(), Signal(), Signal(), Signal()
         self.cases: CaseList | None = None
         self.review: Review | None = None
         self.study: ReaderStudy | None = None
@@ -124,6 +125,7 @@ class Reading(ReaderMarks):
         self._say(joined(filter(None, [*self.review.take_notices(), *self._about_readers(), self._about_study()])))
 
     def _close_list(self) -> None:
+        self.closing()
         self.study.leave()
         self._flush()
         self.loader.unload()

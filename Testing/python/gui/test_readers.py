@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import slicer
 from PySide6.QtCore import QSettings, QTimer
+from PySide6.QtGui import QTextCursor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit
 
@@ -202,3 +203,19 @@ def test_a_study_hides_every_answer_until_the_grade_stands(
     (row,) = table_of_readers(user, monkeypatch, tmp_path / "readers.csv")
     assert (row["unaided_grade"], row["aided_grade"], row["place"]) == ("well", "poor", "1") and row["model_grade"]
     user.click("gradeOnOpeningCheckBox")
+
+
+def test_a_comment_typed_just_before_the_list_is_replaced_or_closed_is_kept(
+    user: Any, widget: Any, folder: Path, monkeypatch: Any
+) -> None:
+    open_folder(user, monkeypatch, folder)
+    user.toggle_section("readerSection")
+    for typed, close in (("capsule?", "openFolderButton"), (" small", "closeListButton")):
+        user.click("nextCaseButton")
+        at_hand(user, widget, CASES[0])
+        edit = user.find("commentEdit")
+        edit.moveCursor(QTextCursor.MoveOperation.End)
+        QTest.keyClicks(edit, typed)
+        user.click(close)  # before the hands have rested
+        user.wait_until(lambda: widget.panel.reading.index is None, 20, "the case to leave")
+    assert cases_on_disk(folder)[CASES[0]]["comment"]["text"] == "capsule? small"
