@@ -245,8 +245,10 @@ class ViewsPanel(Section):
             self._fill(self.context.state.reading_view)
 
     def before_scene_closes(self) -> None:
-        """The user's layout is on show before the scene goes, and nothing holds its images."""
-        super().before_scene_closes()
+        """The user's layout is on show before the scene goes, and nothing holds its images.
+
+        The node of the layout stays in the scene, and is followed on.
+        """
         self._on_show = False
         self.views.close()
         self._todo = None

@@ -11,9 +11,10 @@ import slicer
 from PySide6.QtCore import Qt
 
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.scene.case import nodes_from_case
 from REACTKDLib.scene.panel_state import PanelState
 from REACTKDLib.scene.reading_layout import ONE, ORIENTATIONS, OWN_SLICES, THREE_D, THREE_ROWS, view_name
-from support.panel_steps import grade, wait_for_annotations
+from support.panel_steps import grade, wait_for_annotations, wait_for_inputs
 
 USERS = ("Red", "Green", "Yellow")
 DEFAULT = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
@@ -203,3 +204,17 @@ def test_a_case_with_one_image_offers_that_alone(user: Any, nodes: Any, context:
         manager().sliceWidget(view_name(1, "Axial")).mrmlSliceCompositeNode().GetBackgroundVolumeID()
     )
     assert shown.GetImageData() is fdg.GetImageData() and shown is not fdg
+
+
+def test_the_layout_can_be_left_after_the_scene_was_closed(
+    user: Any, scene: Any, nodes: Any, phantom_case: Any
+) -> None:
+    scene.Clear(0)
+    wait_for_inputs(user, nodes_from_case(scene, phantom_case))
+    assert manager().layout == ONE
+    manager().setLayout(DEFAULT)
+    user.settle()
+    assert not user.find("layoutCheckBox").checked
+    user.open_section("inputsSection")
+    user.choose("acetateSelector", None)  # all is shown anew
+    assert manager().layout == DEFAULT
