@@ -64,12 +64,17 @@ def show_in_slices(scene: Any, node: Any, opacity: float = 0.6) -> None:
 def set_foreground(composite: Any, volume: Any | None, opacity: float) -> None:
     """Lay a volume over the image of one slice view, or nothing; under a heat map that is on show, until it goes."""
     volume_id = volume.GetID() if volume is not None else None
-    if composite.GetAttribute(_BEFORE) is not None:
+    if composite.GetAttribute(_BEFORE) is not None and _has_foreground(composite):
         composite.SetAttribute(_BEFORE, f"{opacity} {volume_id or ''}")
         return
     if composite.GetForegroundVolumeID() != volume_id:
         composite.SetForegroundVolumeID(volume_id)
     composite.SetForegroundOpacity(opacity)
+    composite.RemoveAttribute(_BEFORE)  # of a map that was deleted by hand
+
+
+def _has_foreground(composite: Any) -> bool:
+    return composite.GetScene().GetNodeByID(composite.GetForegroundVolumeID() or "") is not None
 
 
 def hide_from_slices(scene: Any, node: Any) -> None:

@@ -17,7 +17,7 @@ from REACTKDLib.scene.colors import (
     show_legend,
 )
 from REACTKDLib.scene.folder import put_in_folder, take_out_of_folder
-from REACTKDLib.scene.heat_map import write_heat_map
+from REACTKDLib.scene.heat_map import hide_from_slices, write_heat_map
 from REACTKDLib.scene.parameter_node import REPORT, parameter_nodes, referenced, write_report
 from REACTKDLib.scene.region_graph import write_graph
 from REACTKDLib.scene.region_segmentation import write_liver_outline, write_region_steps
@@ -161,6 +161,8 @@ def _made(scene: Any, parameter_node: Any) -> Generator[None, None, Outputs]:
 def remove_outputs(scene: Any, parameter_node: Any) -> None:
     """Remove the output nodes of a case, with their display nodes, and its report. The inputs stay."""
     found = referenced(parameter_node, ROLES)
+    if "HeatMap" in found:
+        hide_from_slices(scene, found["HeatMap"])
     for node in found.values():
         _remove_legends(scene, node)  # first: views report a legend whose color table has gone
     take_out_of_folder(scene, found.values())

@@ -13,10 +13,11 @@ from vtk.util.numpy_support import vtk_to_numpy
 from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.scene.color_scale import write_scale
 from REACTKDLib.scene.colors import effect_color
+from REACTKDLib.scene.heat_map import set_foreground
 from REACTKDLib.scene.jump import jump_to
-from REACTKDLib.scene.outputs import output_steps, outputs_of
+from REACTKDLib.scene.outputs import output_steps, outputs_of, remove_outputs
 from REACTKDLib.scene.overlay import Overlay, overlays_for
-from REACTKDLib.scene.parameter_node import parameter_node_for, read_report
+from REACTKDLib.scene.parameter_node import find_parameter_node, parameter_node_for, read_report
 from REACTKDLib.scene.region_graph import edges_shown
 from REACTKDLib.scene.session import SceneSession
 from REACTKDLib.scene.surfaces import surface_of
@@ -250,6 +251,30 @@ def test_the_voxel_map_gives_the_layer_back_that_it_took(host, scene, nodes, gra
     assert outputs.regions.GetDisplayNode().GetOpacity2DFill() == 0, "the map is seen, and the outlines"
     show_as(outputs, report, ViewChoice(Overlay("voxels"), opacity=0.2))
     show_as(outputs, report, ViewChoice(Overlay("effect")))
+    assert composite.GetForegroundVolumeID() == pet.GetID()
+    assert composite.GetForegroundOpacity() == pytest.approx(0.3)
+
+
+def test_a_voxel_map_that_goes_gives_the_layer_back(scene, nodes, graded):
+    outputs, report = graded
+    composite = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    ct, pet, *_ = nodes.volumes.values()
+    set_foreground(composite, pet, 0.3)
+    show_as(outputs, report, ViewChoice(Overlay("voxels")))
+    remove_outputs(scene, find_parameter_node(scene, nodes))
+    assert composite.GetForegroundVolumeID() == pet.GetID()
+    assert composite.GetForegroundOpacity() == pytest.approx(0.3)
+    set_foreground(composite, ct, 0.4)
+    assert composite.GetForegroundVolumeID() == ct.GetID()
+
+
+def test_a_voxel_map_that_the_user_deleted_covers_no_layer_that_comes_later(scene, nodes, graded):
+    outputs, report = graded
+    composite = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    show_as(outputs, report, ViewChoice(Overlay("voxels")))
+    scene.RemoveNode(outputs.heat_map)
+    pet = list(nodes.volumes.values())[1]
+    set_foreground(composite, pet, 0.3)
     assert composite.GetForegroundVolumeID() == pet.GetID()
     assert composite.GetForegroundOpacity() == pytest.approx(0.3)
 
