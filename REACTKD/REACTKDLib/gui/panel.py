@@ -115,8 +115,10 @@ class Panel(VTKObservationMixin):
         show_answer(nodes, report)
 
     def enter(self) -> None:
-        """The module is on show; where nothing is chosen yet, look through the scene."""
+        """The module is on show: look through the scene where nothing is chosen yet, else at what came meanwhile."""
         self.inputs.recognize_first()
+        if self._new:
+            self.on_nodes_changed()
         for section in self.sections:
             section.enter()
 
@@ -128,6 +130,7 @@ class Panel(VTKObservationMixin):
     def on_scene_start_close(self, _caller: Any = None, _event: Any = None) -> None:
         """Let go of every node."""
         self.context.suspended = True
+        self._new.clear()
         self._in_view = ""
         self.live.forget()
         for section in self.sections:
@@ -175,8 +178,8 @@ class Panel(VTKObservationMixin):
         if self.context.busy:  # what came or went meanwhile is looked at once the work has ended
             self.nodes_timer.start()
             return
-        new, self._new = self._new, set()
-        if not self.context.suspended and self._is_entered():
+        if not self.context.suspended and self._is_entered():  # else it waits for `enter`
+            new, self._new = self._new, set()
             self.inputs.recognize(only=new) if new else self.context.read_inputs()
 
     def _read_scene(self) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import slicer
 
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.scene.volumes import node_from_volume
 from support.panel_steps import wait_for_inputs
 from support.worlds import linear_transform, rigid
 
@@ -48,6 +49,22 @@ def test_a_case_that_comes_in_is_chosen_and_what_the_user_chooses_is_kept_and_to
     for name in ("ctSelector", "fdgSelector", "acetateSelector"):
         user.choose(name, None)
     assert user.text("stateLabel") == "Choose a segmentation and at least one image."
+
+
+def test_an_image_that_comes_in_while_another_module_is_on_show_is_taken_up(
+    user: Any, scene: Any, nodes: Any, application: Any, phantom_case: Any
+) -> None:
+    user.open_section("inputsSection")
+    user.choose("acetateSelector", None)  # left out on purpose
+    scene.RemoveNode(nodes.volumes[Modality.FDG])
+    user.wait_until(lambda: user.find("fdgSelector").currentNode() is None, what="the image to go")
+    application.select_module("SegmentEditor")
+    image = node_from_volume(scene, phantom_case.volumes[Modality.FDG], "FDG PET")
+    timer = application.modules["REACTKD"].widgetRepresentation().self().panel.nodes_timer
+    user.wait_until(lambda: not timer.isActive(), what="the panel to hear of it")
+    application.select_module("REACTKD")
+    assert user.find("fdgSelector").currentNode() is image
+    assert user.find("acetateSelector").currentNode() is None
 
 
 def test_a_liver_that_is_not_recognized_is_chosen_by_hand(user: Any, scene: Any, phantom_nodes: Any) -> None:
