@@ -85,10 +85,11 @@ def add_case(
 
 
 def remove_case(scene: Any, listed: ListedNodes) -> None:
-    """Remove what `add_case` put there, and the results of its grading; everything else stays."""
+    """Remove what `add_case` put there, and all results that were made of any of it; everything else stays."""
+    own = set(listed.nodes.all())
     for parameter_node in parameter_nodes(scene):
         inputs = read_inputs(parameter_node)
-        if inputs is not None and inputs.segmentation.GetID() == listed.nodes.segmentation.GetID():
+        if inputs is not None and not own.isdisjoint(inputs.all()):
             remove_outputs(scene, parameter_node)
             scene.RemoveNode(parameter_node)
     present = [node for node in listed.nodes.all() if scene.IsNodePresent(node)]

@@ -106,6 +106,19 @@ def test_the_next_takes_the_place_of_the_former_and_the_users_nodes_stay(loader,
     assert scene.IsNodePresent(own) and scene.GetNumberOfNodes() <= before + 3
 
 
+def test_a_case_takes_results_with_it_that_another_segmentation_gave_for_its_images(loader, scene, folder):
+    assert run(loader, loader.open, "a", files_of(folder, "a")) is None
+    nodes = loader.loaded.nodes
+    other = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Second reader")
+    other.GetSegmentation().DeepCopy(nodes.segmentation.GetSegmentation())
+    grade_in_scene(scene, *(nodes.volumes[m] for m in Modality), segmentation=other, grader=HandMadeGrader())
+    loader.unload()
+    assert scene.IsNodePresent(other)
+    assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
+    for kind in ("ScalarVolume", "Table", "ScriptedModule"):
+        assert scene.GetNumberOfNodesByClass(f"vtkMRML{kind}Node") == 0
+
+
 def test_a_case_that_cannot_be_read_leaves_all_as_it_was(loader, scene, folder):
     assert run(loader, loader.open, "a", files_of(folder, "a")) is None
     nodes = scene.GetNumberOfNodes()
