@@ -69,7 +69,13 @@ def registerSampleData() -> None:
 
 
 class REACTKDWidget(ScriptedLoadableModuleWidget):
-    """The panel; its sections are in REACTKDLib.gui, each with a .ui file of its own."""
+    """The panel; its sections are in REACTKDLib.gui, each with a .ui file of its own.
+
+    Where `setup` fails there is none, and Reload in the developer mode still makes another.
+    """
+
+    frame: Any = None
+    panel: Any = None
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
@@ -85,15 +91,18 @@ class REACTKDWidget(ScriptedLoadableModuleWidget):
 
     def enter(self) -> None:
         """The user opens the module."""
-        self.panel.enter()
+        if self.panel is not None:
+            self.panel.enter()
 
     def exit(self) -> None:
         """The user opens another one."""
-        self.panel.exit()
+        if self.panel is not None:
+            self.panel.exit()
 
     def cleanup(self) -> None:
         """The application closes, or the module is loaded anew. A second time changes nothing."""
-        self.panel.cleanup()
+        if self.panel is not None:
+            self.panel.cleanup()
         if self.frame is not None:
             self.frame.deleteLater()  # Slicer only hides what a reload leaves, and its selectors would follow the scene
             self.frame = None

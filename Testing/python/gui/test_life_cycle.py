@@ -33,6 +33,23 @@ def test_reload_makes_a_new_panel_that_works(application: Any, user: Any, widget
     assert user.sees("gradeButton")
 
 
+def test_a_panel_that_could_not_be_set_up_is_left_and_reloaded(
+    application: Any, user: Any, widget: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(path: str) -> Any:
+        raise OSError(path)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(slicer.util, "loadUI", damaged)
+        with pytest.raises(OSError):
+            widget.onReload()
+    application.select_module("SegmentEditor")
+    application.select_module("REACTKD")
+    application.modules["REACTKD"].widgetRepresentation().self().onReload()
+    user.settle()
+    assert user.sees("gradeButton")
+
+
 def test_a_panel_that_is_reloaded_on_show_is_entered(application: Any, user: Any, nodes: Any, widget: Any) -> None:
     """Slicer's reload sets the panel up and does not say again that it is on show."""
     widget.onReload()
