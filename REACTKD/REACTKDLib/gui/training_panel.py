@@ -23,6 +23,7 @@ class TrainingPanel(Section):
     """Looks into the folder every two seconds while the module is on show and the section is open."""
 
     ui_file = "TrainingPanel.ui"
+    follows = ("changed", "inputs_changed")  # another model may have been chosen
 
     def __init__(self, context: Any, place: Any) -> None:
         super().__init__(context, place)
@@ -30,7 +31,7 @@ class TrainingPanel(Section):
         self._reader: RunReader | None = None
         self._run: TrainingRun | None = None
         self._shown: tuple[Curve, int] | None = None
-        self._note = ""
+        self._note = self._fault = ""
         self._timer = qt.QTimer()
         self._timer.setInterval(LOOK_MS)
         self._timer.connect("timeout()", self.look)
@@ -40,7 +41,7 @@ class TrainingPanel(Section):
         ui.trainingStopButton.connect("clicked(bool)", self.on_stop)
         ui.trainingBundleButton.connect("clicked(bool)", self.on_bundle)
         place.connect("contentsCollapsed(bool)", self.on_collapsed)
-        self._show("")
+        self._show()
 
     # actions
 
@@ -69,8 +70,8 @@ class TrainingPanel(Section):
     def on_bundle(self, _checked: bool = False) -> None:
         """Grade with the model of this run from now on."""
         if self._run is not None and self._run.bundle is not None:
+            self._note = ""
             self.context.use_bundle(self._run.bundle)
-            self._note = _("The module grades with this model now.")
             self.look()
 
     # lifecycle
@@ -105,22 +106,29 @@ class TrainingPanel(Section):
 
     def look(self) -> None:
         """Read the folder, and show what is there; what a button had to say stays to be read."""
-        message = self._note
+        self._fault = ""
         if self._reader is not None:
             try:
                 self._run = self._reader.read()
             except ReactkdError as error:
-                self._run, message = None, translated(str(error))
-        self._show(message)
+                self._run, self._fault = None, translated(str(error))
+        self._show()
 
     # display
 
-    def _show(self, message: str) -> None:
+    def refresh(self) -> None:
+        """Say what there is to say, and whether the run's model is the one that grades."""
+        message, bundle = self._fault or self._note, self._run.bundle if self._run is not None else None
+        if not message and bundle is not None and self.context.state.model == str(bundle):
+            message = _("The module grades with this model now.")
+        self.ui.trainingMessageLabel.text = message
+        self.ui.trainingMessageLabel.visible = bool(message)
+
+    def _show(self) -> None:
         ui, run = self.ui, self._run
         for part in (ui.trainingStateLabel, ui.trainingProgressBar, ui.trainingStopButton, ui.trainingBundleButton):
             part.visible = run is not None
-        ui.trainingMessageLabel.text = message
-        ui.trainingMessageLabel.visible = bool(message)
+        self.refresh()
         curves = run is not None and bool(run.curves)
         ui.trainingCurveComboBox.visible = ui.trainingCurveLabel.visible = curves
         if run is None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from support.panel_steps import choose_model
 from support.small_training import COHORT, TRAIN_SCRIPT, write_config
 from support.training_folders import TrainingFolder
 
@@ -66,7 +67,9 @@ def test_the_curve_of_an_earlier_stage_stays_chosen(section: Any, user: Any, tra
     assert user.find("trainingCurveLabel").pixmap.toImage() != before
 
 
-def test_the_model_is_taken_when_there_is_one(section: Any, user: Any, widget: Any, training: TrainingFolder) -> None:
+def test_the_model_is_taken_when_there_is_one(
+    section: Any, user: Any, widget: Any, training: TrainingFolder, small_model: Path
+) -> None:
     training.step(1, "student", 6)
     user.type("trainingPathEdit", str(training.folder))
     assert not user.find("trainingBundleButton").enabled
@@ -78,6 +81,12 @@ def test_the_model_is_taken_when_there_is_one(section: Any, user: Any, widget: A
     assert user.text("trainingMessageLabel") == "The module grades with this model now."
     assert user.find("modelPathEdit").currentPath == str(training.folder / "bundle")
     user.screenshot("training-done")
+    choose_model(user, small_model)
+    assert not user.sees("trainingMessageLabel")
+    choose_model(user, training.folder / "bundle")
+    assert user.text("trainingMessageLabel") == "The module grades with this model now."
+    user.type("modelPathEdit", "")
+    assert not user.sees("trainingMessageLabel")
 
 
 def test_a_run_that_fell_silent_is_not_called_running_and_another_folder_is_refused(
