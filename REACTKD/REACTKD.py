@@ -48,14 +48,18 @@ class REACTKD(ScriptedLoadableModule):
 def registerLayouts() -> None:
     """Make the module's layouts known: a scene that was saved in one of them must not open with no views at all.
 
-    Unless the module is on show, such a scene opens in the layout that the user had before.
+    Unless the module is on show, a scene that was saved while it was opens in the layout that the user had before, with
+    the user's own masks on show.
     """
+    from REACTKDLib.scene.hiding import ANSWER, PROPOSAL, hide_only
     from REACTKDLib.scene.reading_layout import leave_layout, register_layouts
 
     def on_end_import(*_event: Any) -> None:
         widget = getattr(slicer.modules, "REACTKDWidget", None)
         if widget is None or not widget.parent.isEntered:
             leave_layout(slicer.mrmlScene)
+            for mark in (ANSWER, PROPOSAL):
+                hide_only(slicer.mrmlScene, mark, None)
 
     register_layouts(slicer.mrmlScene)
     slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.EndImportEvent, on_end_import)

@@ -269,12 +269,14 @@ class MasksPanel(Section):
     # lifecycle
 
     def enter(self) -> None:
-        """Keys, as long as the module is on show."""
+        """Keys and a proposal in the views, as long as the module is on show."""
         self._keys.claim(self.root)
+        self.box.enter()
 
     def exit(self) -> None:
-        """Give the keys back."""
+        """Give the keys back, and the views."""
         self._keys.release()
+        self.box.exit()
 
     def before_scene_closes(self) -> None:
         """Let go of the nodes."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from REACTKDLib.gui.own_segments import OwnSegments
+from REACTKDLib.scene.hiding import PROPOSAL, hide_only
 from REACTKDLib.scene.mask_fixes import MaskFixer, Proposal
 from REACTKDLib.scene.proposed_changes import LOOKS, ProposedChanges
 from REACTKDLib.scene.translation import translated
@@ -16,9 +16,9 @@ class ProposalBox:
     """The widgets from proposalWidget to undoFixButton of MasksPanel.ui. changes: the highlight in the views."""
 
     def __init__(self, ui: Any, fixer: MaskFixer, scene: Any) -> None:
-        self.ui, self.fixer = ui, fixer
+        self.ui, self.fixer, self._scene = ui, fixer, scene
         self.changes = ProposedChanges(scene)
-        self._own_segments = OwnSegments()
+        self._entered = False
         fixer.proposal_changed.connect(self.on_proposal)
         ui.acceptButton.connect("clicked(bool)", lambda _on=False: fixer.accept())
         ui.rejectButton.connect("clicked(bool)", lambda _on=False: fixer.reject())
@@ -42,23 +42,37 @@ class ProposalBox:
         ui, proposal = self.ui, self.fixer.proposal
         ui.proposalWidget.visible = proposal is not None
         ui.undoFixButton.visible = self.fixer.can_undo
+        self._show_in_views()
         if proposal is None:
-            self._own_segments.restore()
             return
-        self._own_segments.hide(proposal.nodes.segmentation)  # the copy is seen in its place
         ui.proposalLabel.text = _words(proposal)
         ui.acceptButton.enabled = bool(proposal.edits)
         ui.proposalLegendLabel.text = self._legend()
         ui.proposalLegendLabel.visible = ui.beforeButton.visible = bool(self.changes.kinds)
 
+    def _show_in_views(self) -> None:
+        """Show the copy in the place of the user's segmentation, or, while another module is on show, that alone."""
+        shown = self.fixer.proposal if self._entered else None
+        hide_only(self._scene, PROPOSAL, shown.nodes.segmentation if shown is not None else None)
+        self.changes.put_aside(not self._entered)
+
+    def enter(self) -> None:
+        """The module is on show."""
+        self._entered = True
+        self._show_in_views()
+
+    def exit(self) -> None:
+        """Another module is on show: the user's masks are seen again, and nothing of a proposal."""
+        self._entered = False
+        self._show_in_views()
+
     def before_scene_closes(self) -> None:
         """Let go of the nodes."""
-        self._own_segments.forget()
         self.changes.forget()
 
     def close(self) -> None:
         """Take the highlight away, and show what was hidden."""
-        self._own_segments.restore()
+        hide_only(self._scene, PROPOSAL, None)
         self.changes.clear()
 
     def _legend(self) -> str:

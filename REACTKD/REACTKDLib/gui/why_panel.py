@@ -12,10 +12,10 @@ from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.reports.share_words import explained
 from REACTKDLib.core.text import sentence
 from REACTKDLib.gui import region_table
-from REACTKDLib.gui.own_segments import OwnSegments
 from REACTKDLib.gui.section import Section, empty_layout
 from REACTKDLib.gui.views import show_case
 from REACTKDLib.gui.words import grade_words, image_words, overlay_words, short_grade
+from REACTKDLib.scene.hiding import ANSWER, hide_only
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.overlay import Overlay, overlays_for
 from REACTKDLib.scene.translation import translated
@@ -34,7 +34,6 @@ class WhyPanel(Section):
         self._sorted = region_table.by_effect()
         self._overlays: tuple[Overlay, ...] = ()
         self._input_boxes: dict[Modality, Any] = {}
-        self._own_segments = OwnSegments()
         self._entered = False
         ui.regionTable.verticalHeader().hide()
         ui.regionTable.verticalHeader().setDefaultSectionSize(region_table.ROW_HEIGHT)
@@ -242,7 +241,7 @@ class WhyPanel(Section):
         self.ui.segmentsCheckBox.enabled = state.segmentation is not None
         wanted = state.own_segments or self.context.masks_on_show
         hidden = self._entered and not wanted and self.context.outputs is not None
-        self._own_segments.hide(state.segmentation) if hidden else self._own_segments.restore()
+        hide_only(self.context.scene, ANSWER, state.segmentation if hidden else None)
 
     # lifecycle
 
@@ -254,14 +253,9 @@ class WhyPanel(Section):
     def exit(self) -> None:
         """Another module is on show: the user's segmentation is seen again there."""
         self._entered = False
-        self._own_segments.restore()
-
-    def before_scene_closes(self) -> None:
-        """Let go of the nodes."""
-        super().before_scene_closes()
-        self._own_segments.forget()
+        hide_only(self.context.scene, ANSWER, None)
 
     def cleanup(self) -> None:
         """Put the user's segmentation back on show."""
-        self._own_segments.restore()
+        hide_only(self.context.scene, ANSWER, None)
         super().cleanup()

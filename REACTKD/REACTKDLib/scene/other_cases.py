@@ -1,8 +1,7 @@
 """One case on show: the answers and the segments of every other case of the scene are hidden, and come back with it.
 
 Two livers drawn over each other, or the last patient's legend over the next patient's images, would be read as one.
-Nodes stay; only whether they are shown changes. What was hidden here is marked on its display node, so that what a user
-had hidden before stays hidden, also in a scene that was saved and loaded again.
+Nodes stay; only whether they are shown changes, see `scene.hiding`; also in a scene that was saved and loaded again.
 """
 
 from __future__ import annotations
@@ -13,11 +12,10 @@ from typing import Any
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.colors import legend_of
 from REACTKDLib.scene.heat_map import hide_from_slices
+from REACTKDLib.scene.hiding import OTHER_CASE, hide, show
 from REACTKDLib.scene.outputs import Outputs, outputs_of
 from REACTKDLib.scene.parameter_node import find_parameter_node, parameter_nodes, read_inputs, read_report
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
-
-HIDDEN = "REACTKD.HiddenForOtherCase"
 
 
 def hide_other_cases(scene: Any, nodes: CaseNodes, *segmentations: Any) -> None:
@@ -32,10 +30,10 @@ def hide_other_cases(scene: Any, nodes: CaseNodes, *segmentations: Any) -> None:
         if outputs is not None:
             hide_from_slices(scene, outputs.heat_map)
             for display in _displays_of(outputs):
-                _hide(display)
+                hide(display, OTHER_CASE)
     for segmentation in segmentations:
         if segmentation is not nodes.segmentation and segmentation.GetDisplayNode() is not None:
-            _hide(segmentation.GetDisplayNode())
+            hide(segmentation.GetDisplayNode(), OTHER_CASE)
 
 
 def show_case_again(scene: Any, nodes: CaseNodes, view: ViewChoice) -> None:
@@ -45,7 +43,7 @@ def show_case_again(scene: Any, nodes: CaseNodes, view: ViewChoice) -> None:
     outputs = outputs_of(parameter_node) if parameter_node is not None else None
     if outputs is not None:
         displays += _displays_of(outputs)
-    shown = [_show(display) for display in displays if display is not None and display.GetAttribute(HIDDEN)]
+    shown = [display for display in displays if display is not None and show(display, OTHER_CASE)]
     report = read_report(parameter_node) if parameter_node is not None else None
     if shown and outputs is not None and report is not None:
         show_as(outputs, report, view)  # the view may have been chosen anew meanwhile
@@ -59,14 +57,3 @@ def _displays_of(outputs: Outputs) -> Iterator[Any]:
         legend = legend_of(node)
         if legend is not None:
             yield legend
-
-
-def _hide(display: Any) -> None:
-    if display.GetVisibility():
-        display.SetVisibility(False)
-        display.SetAttribute(HIDDEN, "1")
-
-
-def _show(display: Any) -> None:
-    display.SetVisibility(True)
-    display.RemoveAttribute(HIDDEN)

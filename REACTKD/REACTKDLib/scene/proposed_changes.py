@@ -12,6 +12,7 @@ import numpy as np
 import slicer
 
 from REACTKDLib.core.worker.mending import Changes
+from REACTKDLib.scene.hiding import OTHER_MODULE, hide, show
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.mask_fixes import Proposal, copy_of, image_of, matrix_in
 from REACTKDLib.scene.scene_nodes import nodes_of_class, remove_with_displays
@@ -82,6 +83,13 @@ class ProposedChanges:
         proposal.node.GetDisplayNode().SetVisibility(after)
         if self._before is not None:
             self._before.GetDisplayNode().SetVisibility(not after)
+
+    def put_aside(self, aside: bool) -> None:
+        """Hide the copy and the highlight while another module is on show, or show them again."""
+        nodes = (self.node, self._before, self.proposal.node if self.proposal is not None else None)
+        for node in nodes:
+            if node is not None and self.scene.IsNodePresent(node):
+                (hide if aside else show)(node.GetDisplayNode(), OTHER_MODULE)
 
     def clear(self) -> None:
         """Take the highlight away and put the slices back where they were."""

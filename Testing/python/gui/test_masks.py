@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from PySide6.QtCore import Qt
 
 from support.edits import ball, erase, mask_of, paint
 from support.panel_steps import GRADE_S, grade, segments_as_bytes
+from support.scene_files import load_scene, save_scene
 
 STRAY = "lies outside the liver"
 
@@ -128,6 +130,54 @@ def test_a_fix_of_a_segment_that_was_deleted_is_refused_with_a_sentence(user: An
     assert "is gone; reject the fix" in user.text("masksMessageLabel") and user.sees("proposalWidget")
     user.click("rejectButton")
     assert not user.sees("proposalWidget") and not user.sees("masksMessageLabel")
+
+
+def test_another_module_shows_the_users_masks_and_nothing_of_a_proposal(
+    user: Any, faulty: Any, application: Any, scene: Any, tmp_path: Path
+) -> None:
+    check(user)
+    own = shown_segmentations()
+    user.click(f"findingFixButton{stray_row(user)}")
+    user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+    proposed = shown_segmentations()
+    assert own == {faulty.segmentation.GetName()} and len(proposed) == 2 and not own & proposed
+    application.select_module("SegmentEditor")
+    assert shown_segmentations() == own
+    application.select_module("REACTKD")
+    assert shown_segmentations() == proposed
+    user.click("beforeButton")
+    before = shown_segmentations()
+    application.select_module("SegmentEditor")
+    assert shown_segmentations() == own
+    application.select_module("REACTKD")
+    assert shown_segmentations() == before != proposed
+    save_scene(scene, tmp_path / "proposed.mrb")
+    assert shown_segmentations() == before
+    user.click("rejectButton")
+    assert shown_segmentations() == own
+    load_scene(scene, tmp_path / "proposed.mrb")
+    assert shown_segmentations() == own
+
+
+def test_a_proposal_that_is_ready_while_another_module_is_on_show_waits(
+    user: Any, faulty: Any, application: Any, widget: Any
+) -> None:
+    check(user)
+    own = shown_segmentations()
+    user.click(f"findingFixButton{stray_row(user)}")
+    application.select_module("SegmentEditor")
+    masks = next(section for section in widget.panel.sections if section.ui_file == "MasksPanel.ui")
+    user.wait_until(lambda: masks.fixer.proposal is not None, GRADE_S, "the proposal")
+    assert shown_segmentations() == own
+    application.select_module("REACTKD")
+    assert user.sees("proposalWidget") and not own & shown_segmentations()
+
+
+def shown_segmentations() -> set[str]:
+    """Names of all segmentations that can be seen, but for outlines over a PET, which come and go with the views."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    shown = {node.GetName() for node in nodes if node.GetDisplayNode() and node.GetDisplayNode().GetVisibility()}
+    return {name for name in shown if "over a PET" not in name}
 
 
 def press(user: Any, key: Any) -> None:

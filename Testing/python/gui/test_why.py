@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from PySide6.QtTest import QTest
 from REACTKDLib.core.reports.share_words import direction_words, explained
 from support.edits import mask_of, paint
 from support.panel_steps import GRADE_S, grade, probabilities, toggle_box
+from support.scene_files import load_scene, save_scene
 
 
 @pytest.fixture
@@ -189,3 +191,19 @@ def test_one_image_must_stay(user: Any, graded: Any, context: Any) -> None:
     user.wait_until(lambda: not context.busy, GRADE_S, "the end")
     assert user.text("whatIfLabel") == "Keep at least one image.", "the answer to an earlier click changes nothing"
     assert context.controller.error is None
+
+
+def test_a_scene_that_was_saved_beside_the_answer_opens_with_the_users_segments_on_show(
+    application: Any, user: Any, scene: Any, graded: Any, tmp_path: Path
+) -> None:
+    name = graded.segmentation.GetName()
+    save_scene(scene, tmp_path / "graded.mrb")
+    application.select_module("SegmentEditor")
+    load_scene(scene, tmp_path / "graded.mrb")
+    user.settle()
+    (loaded,) = (node for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode") if node.GetName() == name)
+    assert loaded.GetDisplayNode().GetVisibility()
+    application.select_module("REACTKD")
+    assert not loaded.GetDisplayNode().GetVisibility()
+    application.select_module("SegmentEditor")
+    assert loaded.GetDisplayNode().GetVisibility()
