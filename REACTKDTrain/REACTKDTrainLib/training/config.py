@@ -106,6 +106,13 @@ class StageConfig:
         per_epoch = max(cases // self.batch, 1)
         return per_epoch, self.steps or per_epoch * self.epochs
 
+    def ended(self, step: int, waited: int, cases: int) -> bool:
+        """Whether the stage is trained no further: all its steps are done, or `patience` looks in a row were in vain.
+
+        step: how many are done. waited: looks at the validation cases since the best one. cases: to train on.
+        """
+        return step >= self.steps_over(cases)[1] or 0 < self.patience <= waited
+
 
 def heads_stage() -> StageConfig:
     """Heads on fixed node vectors, before the encoders join: seconds, and the floor that the encoders must beat."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +18,7 @@ from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.trained_on import TrainedOn
 from REACTKDLib.core.worker.training_run import RECORD
 from REACTKDLib.core.writing.run_lock import running_alone
-from REACTKDTrainLib.cohorts.base import Cohort
+from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.folds import Split, make_folds
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort, size_of
 from REACTKDTrainLib.data.dose_data import DoseSource, at_native_dose
@@ -25,6 +26,7 @@ from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.progress import WeightedProgress
+from REACTKDTrainLib.training.bindings import trained_teacher
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.device import choose_device
 from REACTKDTrainLib.training.fold import COST, FoldRun, fold_costs
@@ -211,7 +213,10 @@ class Experiment:
     def _needs_teacher(self) -> bool:
         return make_distiller(self.config.method, self.config.distillation, 1, 1).needs_teacher
 
-    def _fold(self, split: Split, number: int, unlabeled: Cohort | None) -> FoldRun:
+    def _unlabeled(self, cohorts: dict[str, Cohort]) -> tuple[CohortCase, ...]:
+        return cohorts["unlabeled"].cases if "unlabeled" in cohorts else ()
+
+    def _fold(self, split: Split, number: int, unlabeled: Sequence[CohortCase]) -> FoldRun:
         return FoldRun(
             self.config,
             number,
@@ -220,7 +225,7 @@ class Experiment:
             self.output,
             self.cache,
             self.device,
-            unlabeled.cases if unlabeled else (),
+            unlabeled,
             partial(DoseSource.of, self.cache / "doses") if self.config.data.doses else None,
             self.processes,
             self.stop,
@@ -230,8 +235,11 @@ class Experiment:
 
     def _train(self, cohorts: dict[str, Cohort], splits: list[Split], record: dict) -> Result:
         chosen: list[Chosen] = []
+        if self.options.stage == "student" and self._needs_teacher():
+            for split, number in self._chosen(splits):  # all, before the student of the first one is trained
+                trained_teacher(self.output, self.config, number, split, self._unlabeled(cohorts))
         for split, number in self._chosen(splits):
-            fold = self._fold(split, number, cohorts.get("unlabeled"))
+            fold = self._fold(split, number, self._unlabeled(cohorts))
             teacher = None
             if self.options.stage == "teacher" or self._needs_teacher():
                 teacher = fold.teacher(train=self.options.stage != "student")

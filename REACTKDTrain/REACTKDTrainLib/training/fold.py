@@ -14,7 +14,6 @@ from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.worker.training_run import STAGES
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.folds import Split
-from REACTKDTrainLib.content_store import content_key
 from REACTKDTrainLib.data.augmentation import Augmentation
 from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.data.store import PreparedStore
@@ -22,11 +21,12 @@ from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.data.view_maker import ViewMaker
 from REACTKDTrainLib.distillation.auxiliary import LatentRegression
 from REACTKDTrainLib.distillation.distiller import make_distiller
-from REACTKDTrainLib.distillation.targets_cache import TargetCache
+from REACTKDTrainLib.distillation.targets_cache import TargetCache, weights_hash
 from REACTKDTrainLib.models.node_batches import fit_teacher_scales, start_heads
 from REACTKDTrainLib.models.student_graph import fit_fused_scale, fit_student_scales, predict_views
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.progress import WeightedProgress
+from REACTKDTrainLib.training.bindings import student_binding, teacher_binding, trained_teacher
 from REACTKDTrainLib.training.cached_teacher import CachedTeacher
 from REACTKDTrainLib.training.calibration import apply_temperature, fit_temperature
 from REACTKDTrainLib.training.checkpoint import load_checkpoint
@@ -64,7 +64,6 @@ COST = {
 class FoldRun:
     """Runs one fold in `folder`/fold<number>. split: its cases, patients apart.
 
-    teachers: the folder whose fold<number>/teacher is used, `folder` by default; so several methods can share one.
     degrade: makes the dose branch's CT from a view and a seed, given the window; None: native dose.
     shared: another run of the same fold, whose window and opened cases are used. maps: keep maps with the teachers'
     answers even for methods that need none, so that others do not ask again.
@@ -82,7 +81,6 @@ class FoldRun:
     processes: Processes = field(default_factory=Processes)
     stop: StopFile | None = None
     progress: WeightedProgress = field(default_factory=lambda: WeightedProgress({}))
-    teachers: Path | None = None
     shared: FoldRun | None = None
     maps: bool = False
     loggers: Sequence[RunLogger] = ()
@@ -108,28 +106,23 @@ class FoldRun:
     def teacher(self, train: bool = True) -> Teacher:
         """The trained teacher, frozen. train: False takes it from the folder and says so when it is not there.
 
-        Raises: UsageError when it is not there or belongs to another configuration; Stopped.
+        Raises: UsageError, see `trained_teacher`; Stopped.
         """
         config = self.config
         with seeded(seed_of(self.seed, "teacher")):
             teacher = Teacher(config.teacher)
         teacher.to(self.device)
         encode_in_bfloat16(teacher.encoders.values(), self.device, config.amp)
-        folder = (self.teachers or self.folder) / f"fold{self.number}"
-        binding = self._teacher_binding()
+        of_fold = (config, self.number, self.split, self.unlabeled)
         if not train:
-            found = load_checkpoint(folder / "teacher" / "best.pt", binding)
-            if found is None:
-                raise UsageError(
-                    f"There is no trained teacher for fold {self.number}; run the stage 'teacher' or 'both' first."
-                )
-            teacher.load_state_dict(found[0]["module"])
+            teacher.load_state_dict(trained_teacher(self.folder, *of_fold))
             return teacher.eval().requires_grad_(False)
+        binding = teacher_binding(*of_fold)
         data, validation = self.data["train"], self.data["validation"]
         fit_teacher_scales(teacher, self.open_views())
         if config.teacher.blocks and (config.teacher_heads.epochs or config.teacher_heads.steps):
             stage = TeacherHeadsStage(teacher, data, validation, config.loss)
-            self._run(stage, config.teacher_heads, folder, binding)
+            self._run(stage, config.teacher_heads, binding)
         stage = TeacherStage(
             teacher,
             data,
@@ -139,7 +132,7 @@ class FoldRun:
             self._unlabeled,
             self._degrade(self.unlabeled) if self.unlabeled else None,
         )
-        self._run(stage, config.teacher_stage, folder, binding)
+        self._run(stage, config.teacher_stage, binding)
         return teacher.eval().requires_grad_(False)
 
     def open_views(self) -> list[View]:
@@ -182,8 +175,9 @@ class FoldRun:
         encode_in_bfloat16([student.encoders] if student.fused_size else [], self.device, config.amp)
         targets_of = self._cached(teacher, distiller.needs_maps or self.maps) if distiller.needs_teacher else None
         data, validation = self.data["train"], self.data["validation"]
-        folder, binding = self.folder / f"fold{self.number}", self._student_binding(teacher)
-        done = load_checkpoint(folder / "student" / "last.pt", binding) is not None
+        binding = student_binding(config, self.number, self.split, self.unlabeled, taught=teacher is not None)
+        taught_by = "" if teacher is None else weights_hash(teacher)
+        done = load_checkpoint(self.folder / f"fold{self.number}" / "student" / "last.pt", binding) is not None
         light = self.open_views()
         if config.student_stage.initial:
             if warm_start(student, config.student_stage.initial) and not done:
@@ -196,13 +190,12 @@ class FoldRun:
         heads = config.student_heads.epochs or config.student_heads.steps
         if student.fixed_size and heads and not config.student_stage.initial:
             stage = StudentStage(learner, data, validation, config.loss, targets_of, encode=False)
-            self._run(stage, config.student_heads, folder, binding)
+            self._run(stage, config.student_heads, binding, taught_by)
         for name, parameter in student.named_parameters():
             if name.startswith(config.student_stage.frozen):
                 parameter.requires_grad_(False)
-        self._run(
-            StudentStage(learner, data, validation, config.loss, targets_of), config.student_stage, folder, binding
-        )
+        stage = StudentStage(learner, data, validation, config.loss, targets_of)
+        self._run(stage, config.student_stage, binding, taught_by)
         self._calibrate(student.eval())
         return student
 
@@ -238,40 +231,25 @@ class FoldRun:
 
     # -- what both share
 
-    def _run(self, stage: Stage, config: StageConfig, folder: Path, binding: str) -> None:
+    def _run(self, stage: Stage, config: StageConfig, binding: str, teacher: str = "") -> None:
         on_progress = self.progress.part(f"{stage.name}{self.number}")
         Trainer(
             stage,
             config,
-            folder / stage.name,
+            self.folder / f"fold{self.number}" / stage.name,
             self.seed,
             binding,
             self.processes,
             self.stop,
             lambda fraction, text: on_progress(fraction, self.named(text)),
             loggers=self.loggers,
+            teacher=teacher,
         ).run()
         stage.module.eval()
 
     def named(self, what: str) -> str:
         """What is done, with the fold where there are several."""
         return f"fold {self.number + 1} of {self.config.folds}: {what}" if self.config.folds > 1 else what
-
-    def _case_keys(self) -> dict:
-        return {
-            "train": [(case.id, case.fingerprint, case.grade) for case in self.split.train],
-            "inner": [(case.id, case.fingerprint, case.grade) for case in self.split.validation],
-            "unlabeled": [(case.id, case.fingerprint) for case in self.unlabeled],
-        }
-
-    def _teacher_binding(self) -> str:
-        config = self.config.bound()
-        wanted = {k: config[k] for k in ("seed", "amp", "data", "teacher", "teacher_heads", "teacher_stage", "loss")}
-        return content_key({**wanted, "fold": self.number, **self._case_keys()})
-
-    def _student_binding(self, teacher: Teacher | None) -> str:
-        config = self.config.bound()
-        return content_key({**config, "fold": self.number, "taught": teacher is not None, **self._case_keys()})
 
 
 def fold_costs(config: TrainingConfig, split: Split, unlabeled: int) -> dict[str, float]:

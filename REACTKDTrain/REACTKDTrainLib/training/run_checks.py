@@ -53,7 +53,7 @@ def check_ct(config: TrainingConfig, parts: Collection[str], cohorts: Mapping[st
 def check_teachers(output: Path, folds: Iterable[int]) -> None:
     """The stage 'student' needs the teachers of its folds. Raises: UsageError for one that is not there."""
     for number in folds:
-        if not (output / f"fold{number}" / "teacher" / "best.pt").is_file():
+        if not (output / f"fold{number}" / "teacher" / "last.pt").is_file():
             raise UsageError(
                 f"There is no trained teacher for fold {number} in the output folder; run the stage 'teacher' or "
                 "'both' first."

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDTrainLib.results.log import CsvLog
 from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
@@ -94,7 +94,8 @@ class Trainer:
 
     binding: a hash of configuration and cases; a checkpoint of another one is refused. seconds: at most so long between
     checkpoints (steps since the last one are repeated after a kill, with the same result). stop: looked at before every
-    step. loggers: get what log.csv gets.
+    step. loggers: get what log.csv gets. teacher: a hash of the weights that the stage learns from, which a checkpoint
+    names, so that one that others taught is refused; those of earlier releases name none, and go on.
     """
 
     stage: Stage
@@ -107,11 +108,13 @@ class Trainer:
     on_progress: OnProgress = no_progress
     seconds: float = 60.0
     loggers: Sequence[RunLogger] = ()
+    teacher: str = ""
 
     def run(self) -> None:
         """Train to the end, from the last checkpoint if there is one; the module then holds the best weights.
 
-        Raises: Stopped (the state is kept), Diverged, UsageError (another run's checkpoint), OutputNotWritable.
+        Raises: Stopped (the state is kept), Diverged, UsageError (another run's checkpoint, or one that other teachers
+        taught), OutputNotWritable.
         """
         state = self._start()
         self._step = self.processes.spread(_Step(self.stage))
@@ -120,7 +123,7 @@ class Trainer:
         log = CsvLog(self.folder / "log.csv", self.step) if self.processes.first else None
         per_epoch, steps = self.config.steps_over(self.stage.cases)
         saved = time.monotonic()
-        while self.step < steps and not self._ended():
+        while not self.config.ended(self.step, self._waited, self.stage.cases):
             if self.stop is not None and self.processes.agree(self.stop.asked()):
                 self._save(state)
                 raise Stopped("The training was stopped; its state is kept, and --resume goes on from here.")
@@ -154,6 +157,12 @@ class Trainer:
         if found is None:
             return {"best": None}
         tensors, progress = found
+        if progress.get("teacher", self.teacher) != self.teacher:
+            raise UsageError(
+                f"The {self.stage.name} in {self.folder.parent.name} of the output folder was taught by other teachers "
+                f"than those that lie there now; remove {self.folder.parent.name}/student-heads and "
+                f"{self.folder.parent.name}/student, and resume: they begin again."
+            )
         module.load_state_dict(tensors["module"])
         for n, (_, p) in enumerate(self._parameters):
             if str(n) in tensors["optimizer"]:
@@ -224,10 +233,6 @@ class Trainer:
         self._optimizer.load_state_dict(fresh)
         return found
 
-    def _ended(self) -> bool:
-        """True after `patience` looks at the validation cases in a row without a better score."""
-        return 0 < self.config.patience <= self._waited
-
     def _validate(self, state: dict) -> dict[str, object]:
         self.stage.module.eval()
         with torch.no_grad():
@@ -249,7 +254,7 @@ class Trainer:
         }
         tensors = {"module": self.stage.module.state_dict(), "optimizer": kept, "best": state["best"] or {}}
         progress = {"step": self.step, "score": self._score if math.isfinite(self._score) else -1e300}
-        progress |= {"waited": self._waited, "lr": self._lr}
+        progress |= {"waited": self._waited, "lr": self._lr, "teacher": self.teacher}
         # best.pt first: a process killed in between repeats the steps since last.pt, and so writes the same best again
         if state["best"] is not None:
             save_checkpoint(self.folder / "best.pt", {"module": state["best"]}, progress, self.binding)

@@ -1,0 +1,56 @@
+"""What the checkpoints of a fold are bound to, and the teacher that may teach: one that was trained to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.cohorts.folds import Split
+from REACTKDTrainLib.content_store import content_key
+from REACTKDTrainLib.training.checkpoint import load_checkpoint
+from REACTKDTrainLib.training.config import TrainingConfig
+from REACTKDTrainLib.training.run_checks import check_teachers
+
+
+def teacher_binding(config: TrainingConfig, number: int, split: Split, unlabeled: Sequence[CohortCase]) -> str:
+    """Of the stages of the teachers of fold `number`. unlabeled: cases without a grade that they learn from too."""
+    bound = config.bound()
+    wanted = {k: bound[k] for k in ("seed", "amp", "data", "teacher", "teacher_heads", "teacher_stage", "loss")}
+    return content_key({**wanted, "fold": number, **_case_keys(split, unlabeled)})
+
+
+def student_binding(
+    config: TrainingConfig, number: int, split: Split, unlabeled: Sequence[CohortCase], taught: bool
+) -> str:
+    """Of the stages of the student. taught: by teachers; which they are is kept beside it, see `Trainer.teacher`."""
+    return content_key({**config.bound(), "fold": number, "taught": taught, **_case_keys(split, unlabeled)})
+
+
+def trained_teacher(
+    folder: Path, config: TrainingConfig, number: int, split: Split, unlabeled: Sequence[CohortCase]
+) -> dict[str, Tensor]:
+    """Return the weights of the teacher of fold `number` in the folder of a run.
+
+    Raises: UsageError when it is not there, was stopped before its end, or belongs to another configuration.
+    """
+    check_teachers(folder, [number])
+    path = Path(folder) / f"fold{number}" / "teacher" / "last.pt"
+    tensors, progress = load_checkpoint(path, teacher_binding(config, number, split, unlabeled))
+    if not config.teacher_stage.ended(int(progress["step"]), int(progress.get("waited", 0)), len(split.train)):
+        raise UsageError(
+            f"The teacher of fold {number} in the output folder was stopped before the end of its training; resume it "
+            "with the stage 'teacher' or 'both' first."
+        )
+    return tensors["best"] or tensors["module"]
+
+
+def _case_keys(split: Split, unlabeled: Sequence[CohortCase]) -> dict:
+    return {
+        "train": [(case.id, case.fingerprint, case.grade) for case in split.train],
+        "inner": [(case.id, case.fingerprint, case.grade) for case in split.validation],
+        "unlabeled": [(case.id, case.fingerprint) for case in unlabeled],
+    }

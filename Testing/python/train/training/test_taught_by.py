@@ -1,0 +1,76 @@
+"""Which teachers teach a student: those that were trained to their end, and the same ones from its start to its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.training.checkpoint import load_checkpoint, save_checkpoint
+from REACTKDTrainLib.training.config import StageConfig
+from REACTKDTrainLib.training.experiment import run_experiment
+from REACTKDTrainLib.training.options import RunOptions
+from REACTKDTrainLib.training.stop import Stopped
+from support.line_stage import trainer, weights
+from support.small_training import write_config
+
+TINY = "phantom:hospital?cases=12&size=tiny"
+
+
+def stage(**changes) -> StageConfig:
+    return StageConfig(**{"epochs": 3, "batch": 4, "lr": 0.1} | changes)
+
+
+@pytest.mark.parametrize(
+    ("config", "step", "waited", "ended"),
+    [
+        (stage(), 5, 0, False),
+        (stage(), 6, 0, True),  # 10 cases in batches of 4: 2 steps an epoch
+        (stage(steps=9), 6, 0, False),
+        (stage(steps=9), 9, 0, True),
+        (stage(patience=2), 4, 1, False),
+        (stage(patience=2), 4, 2, True),
+    ],
+)
+def test_a_stage_ends_with_its_steps_or_its_patience(config: StageConfig, step: int, waited: int, ended: bool) -> None:
+    assert config.ended(step, waited, cases=10) is ended
+
+
+@pytest.mark.parametrize("part", ["teacher heads", "teacher"])
+def test_teachers_that_were_stopped_teach_nobody_until_they_are_finished(part: str, tmp_path: Path) -> None:
+    output, config = tmp_path / "out", write_config(tmp_path, folds=1)
+    asked = {"cohort": TINY, "output": output, "config": config, "device": "cpu", "method": "kd"}
+    seen = []
+
+    def stop_early(fraction: float, text: str) -> None:
+        seen.append(text)
+        if f"{part}, loss" in text:
+            (output / "STOP").touch()
+
+    with pytest.raises(Stopped):
+        run_experiment(RunOptions(**asked), stop_early)
+    with pytest.raises(UsageError, match="fold 0.*the stage 'teacher' or 'both'"):
+        run_experiment(RunOptions(**asked, stage="student", resume=True), lambda fraction, text: seen.append(text))
+    assert not any("student" in text for text in seen)
+    run_experiment(RunOptions(**asked, stage="teacher", resume=True))
+    run_experiment(RunOptions(**asked, stage="student", resume=True))
+
+
+def test_a_student_that_other_teachers_taught_is_not_taken_for_theirs(tmp_path: Path) -> None:
+    trainer(tmp_path, teacher="a").run()
+    with pytest.raises(UsageError, match="taught by other teachers.*remove"):
+        trainer(tmp_path, teacher="b").run()
+    trainer(tmp_path, teacher="a").run()
+
+
+def test_a_student_of_a_release_that_did_not_name_its_teachers_goes_on(tmp_path: Path) -> None:
+    whole = trainer(tmp_path, teacher="a")
+    whole.run()
+    tensors, state = load_checkpoint(tmp_path / "last.pt", "b")
+    del state["teacher"]
+    save_checkpoint(tmp_path / "last.pt", tensors, state, "b")
+    again = trainer(tmp_path, teacher="b")
+    again.run()
+    assert all(torch.equal(v, weights(whole)[k]) for k, v in weights(again).items())
