@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     runs = kinds.add_parser("runs", help="two finished runs: a line of JSON for each set of inputs")
     runs.add_argument("run_a", type=Path, help="the output folder of a run")
     runs.add_argument("run_b", type=Path, help="of the run that it is compared with")
-    runs.add_argument("--inputs", nargs="+", default=list(compare_runs.INPUTS), help="such as ct+fdg")
+    runs.add_argument("--inputs", nargs="+", help="such as ct+fdg; by default what both predicted")
     runs.add_argument("--cases", choices=("external", "folds"), default="external", help="which unseen cases")
     runs.set_defaults(compare=_runs)
 
@@ -84,9 +84,10 @@ def run(options: argparse.Namespace) -> None:
 
 def _runs(options: argparse.Namespace) -> None:
     lines = []
+    asked = options.inputs or compare_runs.inputs_in_common(options.run_a, options.run_b, options.cases)
     with display_for(sys.stderr) as on_progress:
-        for number, inputs in enumerate(options.inputs):
-            on_progress(number / len(options.inputs), inputs)
+        for number, inputs in enumerate(asked):
+            on_progress(number / len(asked), inputs)
             lines.append(json.dumps(compare_runs.compare_runs(options.run_a, options.run_b, inputs, options.cases)))
     print("\n".join(lines), flush=True)
 

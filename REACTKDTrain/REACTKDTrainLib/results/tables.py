@@ -37,6 +37,11 @@ def difference_cell(found: Mapping | None, digits: int = 4) -> str:
     return f"{found['difference']:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
 
 
+def number_cell(value: float | None, digits: int = 3) -> str:
+    """'0.812', or that there is none."""
+    return NOTHING if value is None else f"{value:.{digits}f}"
+
+
 def p_cell(value: float | None) -> str:
     """'0.031', or '< 0.001'."""
     return NOTHING if value is None else (f"{value:.3f}" if value >= 0.001 else "< 0.001")

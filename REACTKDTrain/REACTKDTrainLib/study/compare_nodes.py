@@ -20,13 +20,14 @@ from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.evaluation.auc import macro_auc
+from REACTKDTrainLib.evaluation.checks import number_or_none
 from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs, share_in_common
 from REACTKDTrainLib.nodes.node_store import NodeCase, NodeStore
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.nodes.teacher import targets_of
 from REACTKDTrainLib.nodes.train import Recipe, predict, train_student, train_teacher
 from REACTKDTrainLib.progress import WeightedProgress
-from REACTKDTrainLib.results.tables import difference_cell, markdown
+from REACTKDTrainLib.results.tables import difference_cell, markdown, number_cell
 from REACTKDTrainLib.training.randomness import seeded
 
 METHODS = ("none", "kd", "react-kd")
@@ -88,12 +89,15 @@ def compare(
     seeds: Sequence[int],
     on_progress: OnProgress = no_progress,
 ) -> dict:
-    """Train on each fold's training patients with each seed, and measure on `test`, with either set of masks.
+    """Train on each fold's training patients with each seed, and measure on `test`, with either set of masks, given
+    those of `NAMES` that it has the images of.
 
     Returns {'cases', 'training_patients', 'seeds', 'shared', 'inputs': name -> masks -> method -> mean AUC, and
-    'gains': the two methods minus 'none', see `evaluation.intervals.auc_difference_over_runs`}.
+    'gains': the two methods minus 'none', see `evaluation.intervals.auc_difference_over_runs`}; None where a grade has
+    no case.
     """
-    asked = [(name, masks) for name in NAMES for masks in (0, 1)]
+    names = [name for name, subset in NAMES.items() if set(subset) <= set(test.fixed)]
+    asked = [(name, masks) for name in names for masks in (0, 1)]
     answers: dict[tuple[str, int], dict[str, list[np.ndarray]]] = {key: {m: [] for m in METHODS} for key in asked}
     turns = [(fold, seed) for fold in folds for seed in seeds]
     for done, (fold, seed) in enumerate(turns):
@@ -105,10 +109,11 @@ def compare(
     grade = test.grade.numpy()
     out: dict = {"cases": len(test), "training_patients": [len(fold) for fold in folds], "seeds": list(seeds)}
     out["shared"] = share_in_common([fold.patients for fold in folds])
-    out["inputs"] = {name: {} for name in NAMES}
+    out["inputs"] = {name: {} for name in names}
     of_fold = [n for n in range(len(folds)) for _ in seeds]
     for (name, masks), by in answers.items():
-        row: dict = {m: round(float(np.mean([macro_auc(grade, p) for p in by[m]])), 4) for m in METHODS}
+        means = {m: np.mean([macro_auc(grade, p) for p in by[m]]) for m in METHODS}
+        row: dict = {m: number_or_none(round(float(mean), 4)) for m, mean in means.items()}
         row["gains"] = {m: _gain(grade, by[m], by["none"], of_fold, out["shared"]) for m in METHODS if m != "none"}
         out["inputs"][name][MASKS[masks]] = row
     return out
@@ -117,7 +122,8 @@ def compare(
 def _gain(grade: np.ndarray, a: Sequence, b: Sequence, of_fold: Sequence[int], shared: float) -> dict:
     """Seeds of a fold count as one run, and folds that share patients as less than so many."""
     found = auc_difference_over_runs(grade, np.stack(a), np.stack(b), subsets=of_fold, shared=shared)
-    return {k: np.round(found[k], 4).tolist() for k in ("difference", "interval95", "p")}
+    kept = {k: found[k] for k in ("difference", "interval95", "p")}
+    return {k: None if value is None else np.round(value, 4).tolist() for k, value in kept.items()}
 
 
 def page(found: Mapping) -> str:
@@ -126,7 +132,7 @@ def page(found: Mapping) -> str:
     for name, by in found["inputs"].items():
         for masks, row in by.items():
             gains = [difference_cell(row["gains"][m], 3) for m in METHODS[1:]]
-            rows.append([f"{name}, {masks}", *(f"{row[m]:.3f}" for m in METHODS), *gains])
+            rows.append([f"{name}, {masks}", *(number_cell(row[m]) for m in METHODS), *gains])
     about = (
         f"Digital phantoms: {found['training_patients']} training patients in the folds, seeds {found['seeds']}, "
         f"tested on {found['cases']} unseen ones."

@@ -7,9 +7,10 @@ folds, with distillation and without, and asks both about a large external cohor
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,8 +23,9 @@ from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.worker.training_run import RECORD
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.evaluation.auc import macro_auc
+from REACTKDTrainLib.evaluation.checks import number_or_none
 from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs, paired_auc_difference, share_in_common
-from REACTKDTrainLib.results.tables import difference_cell, markdown
+from REACTKDTrainLib.results.tables import difference_cell, markdown, number_cell
 from REACTKDTrainLib.training.experiment import run_experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import Prediction, read_rows
@@ -32,7 +34,17 @@ INPUTS = INPUT_NAMES
 #: what the answers are named by -> the method of its run
 METHODS = {"distilled": "react-kd", "plain": "none"}
 HEAD = ["images given", "unseen cases", "distilled", "without", "difference (95 % interval)"]
-Answers = dict[str, tuple[int, np.ndarray]]  # case -> (grade, probabilities (3,))
+
+
+class Answer(NamedTuple):
+    """What a student said of a case. probabilities: (K,)."""
+
+    patient: str
+    grade: int
+    probabilities: np.ndarray
+
+
+Answers = dict[str, Answer]  # by case
 
 
 # -- two finished runs
@@ -42,16 +54,29 @@ def compare_runs(run_a: Path, run_b: Path, inputs: str, cases: str = "external",
     """Macro AUC of each run, and `paired_auc_difference` of A minus B, with these inputs ('ct+fdg').
 
     cases: 'external' or 'folds', which unseen cases; those without a grade are left out.
-    Raises: UsageError for a run without predictions, or when the runs predicted different cases.
+    Raises: UsageError for a run without predictions, or when the runs predicted different cases or know other grades.
     """
     tasks = [_task_of(run) for run in (run_a, run_b)]
     if tasks[0] != tasks[1]:
         raise UsageError("The two runs are of different tasks; compare runs of one task.")
     classes = tasks[0].class_names
     a, b = (_read_answers(run, inputs, cases, classes) for run in (run_a, run_b))
-    if set(a) != set(b):
-        raise UsageError("The two runs predicted different cases; compare runs with the same cohorts.")
     return {"inputs": inputs, **_paired(a, b, draws, classes)}
+
+
+def inputs_in_common(run_a: Path, run_b: Path, cases: str = "external") -> list[str]:
+    """Those of `INPUTS` that both runs predicted graded cases with; where there are none, all such sets of images.
+
+    Raises: UsageError for a run without predictions, or when they have none in common.
+    """
+    a, b = ({row["inputs"] for row in _graded_rows(run, cases, _task_of(run).class_names)} for run in (run_a, run_b))
+    if not a & b:
+        raise UsageError("The two runs predicted no graded case with the same images; compare runs with such cases.")
+    return _reported(a & b)
+
+
+def _reported(there: Collection[str]) -> list[str]:
+    return [name for name in INPUTS if name in there] or sorted(there)
 
 
 def _task_of(run: Path) -> Task:
@@ -63,26 +88,57 @@ def _task_of(run: Path) -> Task:
     return Task.from_dict(record["task"]) if "task" in record else HCC_GRADE
 
 
-def _read_answers(run: Path, inputs: str, cases: str, classes: Sequence[str]) -> Answers:
+def _graded_rows(run: Path, cases: str, classes: Sequence[str]) -> list[dict[str, str]]:
+    """The student's rows of cases with a grade."""
     name = "predictions_external_by_inputs.csv" if cases == "external" else "predictions_by_inputs.csv"
     path = Path(run) / name
     if not path.is_file():
         raise UsageError(f"The run {Path(run).name} has no {name}; let it finish, or give it an external cohort.")
-    out: Answers = {}
-    for row in read_table(path, f"the file {name}", ("case", "model", "inputs", "grade", *classes)).rows:
-        if row["model"] == "student" and row["inputs"] == inputs and row["grade"]:
-            out[row["case"]] = classes.index(row["grade"]), np.array([float(row[g]) for g in classes])
+    table = read_table(path, f"the file {name}", ("case", "model", "inputs", "grade", *classes))
+    return [row for row in table.rows if row["model"] == "student" and row["grade"]]
+
+
+def _read_answers(run: Path, inputs: str, cases: str, classes: Sequence[str]) -> Answers:
+    """By the files of a run. Those of earlier releases name no patient: there a case is a patient of its own."""
+    out = {
+        row["case"]: Answer(
+            row.get("patient") or row["case"],
+            classes.index(row["grade"]),
+            np.array([float(row[g]) for g in classes]),
+        )
+        for row in _graded_rows(run, cases, classes)
+        if row["inputs"] == inputs
+    }
     if not out:
         raise UsageError(f"The run {Path(run).name} predicted no graded case with the inputs {inputs!r}.")
     return out
 
 
+def _aligned(sides: Sequence[Answers], classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Grades (n,), patients (n,) and probabilities (sides, n, K) of the same cases in one order.
+
+    Raises: UsageError when the sides answered for different cases, or know different grades of one.
+    """
+    names = sorted(sides[0])
+    for side in sides[1:]:
+        if set(side) != set(names):
+            raise UsageError("The two runs predicted different cases; compare runs with the same cohorts.")
+        for name in names:
+            of_case = (sides[0][name].grade, side[name].grade)
+            if of_case[0] != of_case[1]:
+                said = " and ".join(classes[grade] for grade in of_case)
+                raise UsageError(
+                    f"The runs know two grades of the case {name}, {said}; compare runs with the same grades."
+                )
+    known = [sides[0][name] for name in names]
+    probabilities = np.array([[side[name].probabilities for name in names] for side in sides])
+    return np.array([one.grade for one in known]), np.array([one.patient for one in known]), probabilities
+
+
 def _paired(a: Answers, b: Answers, draws: int = 2000, classes: Sequence[str] = GRADES) -> dict:
-    names = sorted(a)
-    grades = np.array([a[name][0] for name in names])
-    p, q = (np.stack([side[name][1] for name in names]) for side in (a, b))
-    found = paired_auc_difference(grades, p, q, draws=draws, classes=classes)
-    return {"macro_auc": [macro_auc(grades, p), macro_auc(grades, q)], **found}
+    grades, patients, (p, q) = _aligned((a, b), classes)
+    found = paired_auc_difference(grades, p, q, patients, draws=draws, classes=classes)
+    return {"macro_auc": [number_or_none(macro_auc(grades, x)) for x in (p, q)], **found}
 
 
 # -- two methods, trained for the comparison
@@ -145,9 +201,12 @@ class ComparedMethods:
             "folds": self.folds,
             "configuration": records["distilled"]["configuration"],
             "on_the_external": {
-                i: external_difference(*(rows[n]["external"] for n in METHODS), i, shared) for i in INPUTS
+                i: external_difference(*(rows[n]["external"] for n in METHODS), i, shared)
+                for i in inputs_of(rows["plain"]["external"])
             },
-            "out_of_fold": {i: pooled_difference(*(rows[n]["test"] for n in METHODS), i) for i in INPUTS},
+            "out_of_fold": {
+                i: pooled_difference(*(rows[n]["test"] for n in METHODS), i) for i in inputs_of(rows["plain"]["test"])
+            },
             "teachers_on_the_external": teachers(rows["distilled"]["external"]),
         }
 
@@ -162,7 +221,12 @@ def of_folds(run: Path, part: str) -> list[list[Prediction]]:
 
 def _answers_of(rows: Sequence[Prediction], inputs: str) -> Answers:
     own = [r for r in rows if r.model == "student" and r.inputs == inputs and r.grade is not None]
-    return {r.case: (r.grade, np.array(r.probabilities)) for r in own}
+    return {r.case: Answer(r.patient, r.grade, np.array(r.probabilities)) for r in own}
+
+
+def inputs_of(folds: Sequence[Sequence[Prediction]]) -> list[str]:
+    """Those of `INPUTS` that the student was asked with about graded cases; where there are none, all that it was."""
+    return _reported({r.inputs for rows in folds for r in rows if r.model == "student" and r.grade is not None})
 
 
 def training_patients(folds: Sequence[Sequence[Prediction]]) -> list[set[str]]:
@@ -179,12 +243,12 @@ def external_difference(
     shared: what the folds' training patients have in common. The interval is over other training folds and other
     patients (`auc_difference_over_runs`).
     """
-    found = [[_answers_of(rows, inputs) for rows in side] for side in (a, b)]
-    names = sorted(found[0][0])
-    grades = np.array([found[0][0][n][0] for n in names])
-    p, q = (np.array([[fold[n][1] for n in names] for fold in side]) for side in found)
-    difference = auc_difference_over_runs(grades, p, q, shared=shared)
-    return {"macro_auc": [float(np.mean([macro_auc(grades, x) for x in side])) for side in (p, q)], **difference}
+    sides = [_answers_of(rows, inputs) for rows in (*a, *b)]
+    grades, patients, probabilities = _aligned(sides, GRADES)
+    p, q = probabilities[: len(a)], probabilities[len(a) :]
+    difference = auc_difference_over_runs(grades, p, q, patients, shared=shared)
+    means = [number_or_none(np.mean([macro_auc(grades, x) for x in side])) for side in (p, q)]
+    return {"macro_auc": means, **difference}
 
 
 def pooled_difference(a: Sequence[Sequence[Prediction]], b: Sequence[Sequence[Prediction]], inputs: str) -> dict:
@@ -192,15 +256,15 @@ def pooled_difference(a: Sequence[Sequence[Prediction]], b: Sequence[Sequence[Pr
     return _paired(*(_answers_of([row for fold in side for row in fold], inputs) for side in (a, b)))
 
 
-def teachers(folds: Sequence[Sequence[Prediction]]) -> dict[str, float]:
-    """Mean macro AUC over folds of each teacher on the external cases: what there was to be learned."""
+def teachers(folds: Sequence[Sequence[Prediction]]) -> dict[str, float | None]:
+    """Mean macro AUC over folds of each teacher on the graded external cases: what there was to be learned."""
     out = {}
-    for model in sorted({row.model for row in folds[0]} - {"student"}):
+    for model in sorted({row.model for row in folds[0] if row.grade is not None} - {"student"}):
         each = []
         for rows in folds:
             own = [r for r in rows if r.model == model and r.grade is not None]
             each.append(macro_auc(np.array([r.grade for r in own]), np.array([r.probabilities for r in own])))
-        out[model] = float(np.mean(each))
+        out[model] = number_or_none(np.mean(each))
     return out
 
 
@@ -212,20 +276,24 @@ def page(found: Mapping) -> str:
     rows = [HEAD]
     for where, part in (("the external cohort", found["on_the_external"]), ("out of fold", found["out_of_fold"])):
         for inputs, own in part.items():
-            aucs = [f"{auc:.3f}" for auc in own["macro_auc"]]
+            aucs = [number_cell(auc) for auc in own["macro_auc"]]
             rows.append([f"{inputs}, {where}", str(own["cases"]), *aucs, difference_cell(own, 3)])
-    known = ", ".join(f"{name} {auc:.3f}" for name, auc in found["teachers_on_the_external"].items())
+    known = ", ".join(f"{name} {number_cell(auc)}" for name, auc in found["teachers_on_the_external"].items())
     kind = "Digital phantoms: " if found["digital_phantom"] else ""
+    unseen = max((own["cases"] for own in found["on_the_external"].values()), default=0)
     about = (
-        f"{kind}{found['patients']} patients of {found['cohort']}, {found['folds']} folds, tested on "
-        f"{found['on_the_external']['ct']['cases']} of {found['external']}; macro AUC, mean of the folds' students. "
-        f"The teachers on the same cases: {known}."
+        f"{kind}{found['patients']} patients of {found['cohort']}, {found['folds']} folds, tested on {unseen} of "
+        f"{found['external']}; macro AUC, mean of the folds' students. The teachers on the same cases: {known or '-'}."
     )
-    return "\n\n".join([about, markdown(rows), verdict(found["on_the_external"]["ct"])])
+    return "\n\n".join([about, markdown(rows), verdict(found["on_the_external"].get("ct"))])
 
 
-def verdict(found: Mapping) -> str:
-    """What the difference on CT alone says, and no more."""
+def verdict(found: Mapping | None) -> str:
+    """What the difference on CT alone says, and no more. found: None where no external case has a grade and a CT."""
+    if found is None:
+        return "No graded case of the external cohort has a CT, so nothing is said of CT alone."
+    if found["interval95"] is None:
+        return "With CT alone the difference is not known: a grade has no case in the external cohort."
     low, high = found["interval95"]
     value = difference_cell(found, 3)
     if low > 0:

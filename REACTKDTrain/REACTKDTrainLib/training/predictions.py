@@ -116,14 +116,14 @@ def write_predictions(
     path: Path, rows: Iterable[Prediction], subsets: bool = False, classes: Sequence[str] = GRADES
 ) -> None:
     """CSV: case, fold, grade, and each of `classes` (well, moderate, poor), of the student with all of a case's images;
-    with `subsets` every row, and which model and inputs it is of.
+    with `subsets` every row, and which patient, model and inputs it is of.
     """
-    table: list[list] = [["case", "fold", *(["model", "inputs"] if subsets else []), "grade", *classes]]
+    table: list[list] = [["case", "fold", *(["patient", "model", "inputs"] if subsets else []), "grade", *classes]]
     for row in sorted(rows, key=lambda r: (r.model, r.inputs, r.case)):
         if subsets or (row.model == "student" and row.whole):
             fold = "" if row.fold < 0 else row.fold
             grade = "" if row.grade is None else classes[row.grade]
-            of = [row.model, row.inputs] if subsets else []
+            of = [row.patient, row.model, row.inputs] if subsets else []
             table.append([row.case, fold, *of, grade, *(f"{p:.6f}" for p in row.probabilities)])
     write_text(path, table_text(table))
 

@@ -11,6 +11,8 @@ import pytest
 from REACTKDLib.core.grades import GRADES
 from REACTKDTrainLib.__main__ import main
 from REACTKDTrainLib.evaluation.auc import macro_auc
+from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
+from REACTKDTrainLib.training.predictions import Prediction, write_predictions
 from support.predictions import graded_predictions
 
 
@@ -39,3 +41,56 @@ def test_a_run_that_is_not_finished_is_named(tmp_path: Path, capsys: pytest.Capt
     write_run(tmp_path / "a", *graded_predictions(10))
     assert main(["compare", "runs", str(tmp_path / "a"), str(tmp_path), "--inputs", "ct"]) == 2
     assert "let it finish" in capsys.readouterr().err
+
+
+def predictions(grades: np.ndarray, p: np.ndarray, patients: list[str], inputs: str = "ct") -> list[Prediction]:
+    return [
+        Prediction(f"c{n}", patients[n], 0, int(g), "student", inputs, True, tuple(q))
+        for n, (g, q) in enumerate(zip(grades, p.tolist(), strict=True))
+    ]
+
+
+def write_both(folder: Path, *runs: list[Prediction]) -> list[str]:
+    for name, rows in zip("ab", runs, strict=True):
+        write_predictions(folder / name / "predictions_external_by_inputs.csv", rows, subsets=True)
+    return ["compare", "runs", str(folder / "a"), str(folder / "b")]
+
+
+def test_two_scans_of_a_patient_are_no_two_patients(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Each patient is scanned twice with the same answer: the interval is that of the patients, not of the scans."""
+    grades, p = graded_predictions(40)
+    q = graded_predictions(40, seed=3)[1]
+    scanned = [np.repeat(x, 2, axis=0) for x in (grades, p, q)]
+    patients = [f"p{n // 2:02d}" for n in range(80)]
+    runs = [predictions(scanned[0], x, patients) for x in scanned[1:]]
+    assert main(write_both(tmp_path, *runs)) == 0
+    found = json.loads(capsys.readouterr().out)
+    once = paired_auc_difference(grades, np.round(p, 6), np.round(q, 6), np.array(patients[::2]))
+    assert found["cases"] == 80 and found["interval95"] == pytest.approx(once["interval95"], abs=1e-3)
+
+
+def test_runs_that_disagree_on_a_grade_are_refused_by_the_case(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    grades, p = graded_predictions(12)
+    other = grades.copy()
+    other[4] = (other[4] + 1) % 3
+    patients = [f"p{n}" for n in range(12)]
+    command = write_both(tmp_path, predictions(grades, p, patients), predictions(other, p, patients))
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert "c4" in said and GRADES[grades[4]] in said and GRADES[other[4]] in said
+
+
+@pytest.mark.parametrize("inputs", ["ct", "fdg"])
+def test_runs_are_compared_on_the_images_that_their_cases_have(inputs: str, tmp_path: Path, capsys) -> None:
+    grades, p = graded_predictions(12)
+    rows = predictions(grades, p, [f"p{n}" for n in range(12)], inputs)
+    assert main(write_both(tmp_path, rows, rows)) == 0
+    assert [json.loads(line)["inputs"] for line in capsys.readouterr().out.splitlines()] == [inputs]
+
+
+def test_where_a_grade_has_no_case_there_is_no_area_and_no_number_that_json_lacks(tmp_path: Path, capsys) -> None:
+    grades, p = graded_predictions(12)
+    rows = predictions(np.minimum(grades, 1), p, [f"p{n}" for n in range(12)])
+    assert main(write_both(tmp_path, rows, rows)) == 0
+    found = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(name))
+    assert found["macro_auc"] == [None, None] and found["difference"] is None

@@ -14,7 +14,7 @@ from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
 from REACTKDTrainLib.study import compare_runs
 from REACTKDTrainLib.study.compare_runs import METHODS, ComparedMethods, external_difference, page, pooled_difference
-from REACTKDTrainLib.training.predictions import Prediction, write_metrics, write_rows
+from REACTKDTrainLib.training.predictions import Prediction, read_rows, write_metrics, write_rows
 from support.predictions import graded_predictions
 
 COHORT = {"name": "phantom hospital", "digital_phantom": True, "cases": 12, "patients": 12, "grades": {}, "skipped": []}
@@ -98,3 +98,63 @@ def test_cases_are_paired_by_name_whatever_their_order() -> None:
     pooled = pooled_difference([ours[:60], ours[60:]], [plain], "ct")
     assert pooled["difference"] == pytest.approx(found["difference"])
     assert pooled["difference"] == pytest.approx(paired_auc_difference(grades, p, q)["difference"])
+
+
+def changed(folder: Path, part: str, change) -> None:
+    """Rewrite the rows of a part of both runs; `change` gives None for a row that is not there."""
+    for path in folder.glob(f"*/fold*/{part}.json"):
+        write_rows(path, [row for old in read_rows(path) if (row := change(old)) is not None])
+
+
+@pytest.mark.parametrize("left", ["ct", "fdg+acetate", "fdg"])
+def test_cohorts_are_compared_on_the_images_that_their_cases_have(left: str, tmp_path: Path) -> None:
+    """A hospital of CT alone, one of both PET, one of FDG alone; the cohort itself has all images."""
+    write_both(tmp_path)
+    changed(tmp_path, "external", lambda row: replace(row, inputs=left) if row.inputs == "ct" else None)
+    found = ComparedMethods("c", "e", tmp_path, folds=2).run()
+    assert list(found["on_the_external"]) == [left] and set(found["out_of_fold"]) == set(compare_runs.INPUTS)
+    text = (tmp_path / "comparison.md").read_text()
+    assert "tested on 60 of phantom large" in text and f"| {left}, the external cohort | 60 |" in text
+    assert ("the distilled student was better" in text) is (left == "ct")
+    assert ("nothing is said of CT alone" in text) is (left != "ct")
+
+
+def test_an_external_cohort_that_lacks_a_grade_gets_a_table_without_areas(tmp_path: Path) -> None:
+    write_both(tmp_path)
+    changed(tmp_path, "external", lambda row: replace(row, grade=min(row.grade, 1)))
+    found = ComparedMethods("c", "e", tmp_path, folds=2).run()
+    assert found["on_the_external"]["ct"]["macro_auc"] == [None, None]
+    assert found["teachers_on_the_external"] == {"teacher": None}
+    text = (tmp_path / "comparison.md").read_text()
+    assert "nan" not in text.lower() and "None" not in text
+    assert "| ct, the external cohort | 60 | - | - | - |" in text and "a grade has no case" in text
+
+
+def test_an_external_cohort_without_grades_leaves_the_cohort_itself(tmp_path: Path) -> None:
+    write_both(tmp_path)
+    changed(tmp_path, "external", lambda row: replace(row, grade=None))
+    found = ComparedMethods("c", "e", tmp_path, folds=2).run()
+    assert found["on_the_external"] == {} and found["teachers_on_the_external"] == {}
+    assert found["out_of_fold"]["ct"]["cases"] == 12
+
+
+def test_two_scans_of_a_patient_are_no_two_patients() -> None:
+    grades, p = graded_predictions(40, seed=1)
+    q = graded_predictions(40, seed=2)[1]
+
+    def rows(answers: np.ndarray, scans: int) -> list[Prediction]:
+        once = [row for row in rows_of(grades, answers) if row.inputs == "ct"]
+        return [replace(row, case=f"{row.case}-{scan}") for row in once for scan in range(scans)]
+
+    for compared in (external_difference, pooled_difference):
+        one, two = (compared([rows(p, n), rows(p, n)], [rows(q, n), rows(q, n)], "ct") for n in (1, 2))
+        assert two["cases"] == 80 and two["interval95"] == pytest.approx(one["interval95"])
+
+
+def test_two_grades_of_one_case_are_refused() -> None:
+    grades, p = graded_predictions(12, seed=1)
+    ours = rows_of(grades, p)
+    other = [replace(row, grade=(row.grade + 1) % 3) if row.case == "c3" else row for row in ours]
+    for compared in (external_difference, pooled_difference):
+        with pytest.raises(UsageError, match="c3"):
+            compared([ours], [other], "ct")

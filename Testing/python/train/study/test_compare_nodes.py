@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -64,3 +65,22 @@ def test_gains_come_with_intervals_and_a_table():
                 assert low <= gain["difference"] <= high and 0 <= gain["p"] <= 1
     text = page(found)
     assert text.count("\n| ") == 8 and "120 unseen" in text
+
+
+def unseen(grades, images) -> NodeTable:
+    table = NodeTable.of(cases(24, 9))
+    return replace(
+        table, grade=table.grade.clamp(max=grades - 1), fixed={m: x for m, x in table.fixed.items() if m in images}
+    )
+
+
+@pytest.mark.parametrize(
+    ("grades", "images", "names"), [(3, ("ct",), ["CT"]), (2, ("ct", "fdg", "acetate"), ["CT", "PET", "all"])]
+)
+def test_cases_that_lack_images_or_a_grade_are_compared_on_what_they_have(grades, images, names):
+    found = compare([NodeTable.of(cases(20))], unseen(grades, images), 1, [0])
+    assert list(found["inputs"]) == names
+    json.dumps(found, allow_nan=False)
+    text = page(found)
+    assert text.count("\n| ") == 2 + 2 * len(names) and "nan" not in text and "None" not in text
+    assert (found["inputs"]["CT"]["expert's masks"]["none"] is None) is (grades == 2)
