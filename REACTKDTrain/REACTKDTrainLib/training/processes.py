@@ -64,13 +64,15 @@ class Processes:
         """Let a module's gradients be averaged over the processes, by DistributedDataParallel.
 
         A branch that modality dropout left out of one process's part may be used in another's, hence
-        find_unused_parameters; a parameter that no process used keeps no gradient and is not stepped.
+        find_unused_parameters; a parameter that no process used keeps no gradient and is not stepped. What the modules
+        remember in buffers is that of the first process, which writes it: all have it at the start of a step, so that a
+        resumed training goes on as one that never stopped.
         """
         if self.world == 1:
             return step
         from torch.nn.parallel import DistributedDataParallel
 
-        return DistributedDataParallel(step, find_unused_parameters=True, broadcast_buffers=False)
+        return DistributedDataParallel(step, find_unused_parameters=True)
 
     def sums_up(self, step: nn.Module, last: bool) -> AbstractContextManager:
         """Around one part of a batch that is worked off in several: gradients are averaged after the last part."""

@@ -40,9 +40,9 @@ class ContrastiveDistillation(Distiller, name="crd"):
     Adapted: a fold has some 65 patients, so every other patient is a negative and InfoNCE takes the place of NCE, with
     t = 0.1; vectors are pooled graphs (`pooled_graph`) of layer-normalized nodes; the same patient's other views are no
     negatives. The teacher's bank keeps the vectors before their linear map, which are constants, and maps them anew in
-    each step, so nothing in it is stale; the student's bank has momentum 0.5. Under several processes each adds its own
-    share of the batch and follows the first one's banks. Weight 0.8 (times `feature`). The paper calls it incompatible;
-    pooled vectors are all that it takes.
+    each step, so nothing in it is stale; the student's bank has momentum 0.5. Under several processes the banks hold
+    what the first one saw (`Processes.spread`). Weight 0.8 (times `feature`). The paper calls it incompatible; pooled
+    vectors are all that it takes.
     """
 
     label = "CRD"

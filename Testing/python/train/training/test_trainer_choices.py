@@ -134,18 +134,72 @@ except Killed:
 """
 
 
-@pytest.mark.slow  # each of them loads PyTorch
-def test_two_processes_begin_and_one_goes_on(undisturbed: dict[str, Tensor], tmp_path: Path) -> None:
+def two_processes(script: str, folder: Path) -> list[list[str]]:
+    """What each of two processes of one group prints."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
+    command = [sys.executable, "-c", script, str(folder)]
     both = [
         subprocess.Popen(command, env=os.environ | group | {"RANK": str(rank)}, stdout=subprocess.PIPE, text=True)
         for rank in range(2)
     ]
-    assert [run.communicate(timeout=120)[0].split() for run in both] == [["killed", str(r), "2"] for r in range(2)]
+    return [run.communicate(timeout=120)[0].split() for run in both]
+
+
+REMEMBERS = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+import torch
+from support.line_stage import CONFIG, Killed, Line, trainer, weights
+from REACTKDTrainLib.training.processes import Processes
+
+
+class Remembers(Line):
+    def __init__(self):
+        super().__init__()
+        self.module.register_buffer("bank", torch.zeros(3))
+
+    def terms(self, samples):
+        out = super().terms(samples)
+        first = self.module["a"](self.bank_now()).square().mean()
+        rows = torch.stack([self.x[s.index] for s in samples])
+        with torch.no_grad():
+            self.module.bank.mul_(0.5).add_(rows.mean(dim=0))
+        return out | {"bank": first}
+
+    def bank_now(self):
+        return self.module.bank.clone()
+
+
+processes = Processes.joined("cpu")
+for parts in (1, 2):
+    usual = {"processes": processes, "config": replace(CONFIG, accumulate=parts)}
+    whole = trainer(Path(sys.argv[1]) / f"whole{parts}", Remembers(), **usual)
+    whole.run()
+    folder = Path(sys.argv[1]) / f"killed{parts}"
+    try:
+        trainer(folder, Remembers(), kill_at=3, **usual).run()
+    except Killed:
+        processes.wait()
+        again = trainer(folder, Remembers(), **usual)
+        again.run()
+        print(all(torch.equal(value, weights(whole)[name]) for name, value in weights(again).items()))
+processes.leave()
+"""
+
+
+@pytest.mark.slow  # each of them loads PyTorch
+def test_what_two_processes_remember_survives_a_kill(tmp_path: Path) -> None:
+    """The banks of the compared methods are buffers; each process sees its own share of a batch."""
+    assert two_processes(REMEMBERS, tmp_path) == [["True", "True"], ["True", "True"]]
+
+
+@pytest.mark.slow  # each of them loads PyTorch
+def test_two_processes_begin_and_one_goes_on(undisturbed: dict[str, Tensor], tmp_path: Path) -> None:
+    assert two_processes(SCRIPT, tmp_path) == [["killed", str(r), "2"] for r in range(2)]
     assert len(read_log(tmp_path / "log.csv")) == 3
     run = trainer(tmp_path)
     run.run()
