@@ -19,6 +19,9 @@ LEAVES_OUT = (
     "no-overlap",
     "ambiguous",
     "ungraded",
+    "grade-unknown",
+    "two-grades",
+    "several-segmentations",
 )
 
 
@@ -48,7 +51,7 @@ class Survey:
     @property
     def skipped(self) -> tuple[tuple[str, str], ...]:
         """(case, reason) of those that were left out."""
-        return tuple((p.case, p.message) for p in self.problems if p.code in LEAVES_OUT)
+        return tuple((p.case, p.message) for p in self.problems if p.case and p.code in LEAVES_OUT)
 
     def lines(self) -> list[str]:
         """The survey as text: the layout, counts, then a line per problem."""
@@ -62,7 +65,7 @@ class Survey:
                 + ", ".join(f"{grades[g]} {g}" for g in (*self.cases[0].classes, "without a grade") if grades[g])
             )
             lines.append("images: " + ", ".join(f"{n} {m}" for m, n in sorted(images.items())))
-        out = len({case for case, _ in self.skipped if case})
+        out = len({case for case, _ in self.skipped})
         if self.problems:
             remarks = sum(not p.case or p.code not in LEAVES_OUT for p in self.problems)
             lines.append(f"{plural(out, 'case')} left out, {plural(remarks, 'remark')}:")

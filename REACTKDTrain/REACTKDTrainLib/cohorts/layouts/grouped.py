@@ -36,7 +36,7 @@ def is_grouped(root: Path) -> bool:
 def survey_grouped(root: Path, grades: Mapping[str, str] | None = None) -> Survey:
     """Find every patient. grades: see `grade_of_folder`.
 
-    Problems: folders without a grade, a patient under two grades, files that are missing or cannot be read, labels
+    Problems: folders without a grade, a patient in two folders, files that are missing or cannot be read, labels
     beyond 2.
     """
     cases: list[CohortCase] = []

@@ -176,7 +176,7 @@ def _segmentation_series(patient: str, found: Sequence[Series], problems: list[P
         return None
     if len(segs) > 1:
         text = f"There are {sum(len(s.slices) for s in segs)} segmentations; the earliest one was taken."
-        problems.append(Problem(patient, "several-segmentations", text))
+        problems.append(Problem(patient, "segmentation-chosen", text))
     return segs[0]
 
 

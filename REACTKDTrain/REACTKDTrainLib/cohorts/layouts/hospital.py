@@ -61,7 +61,7 @@ def survey_hospital(root: Path, pairs: Pairs = "separate", grades: Mapping[str, 
     pairs: 'separate' makes a case of each pair; 'joined' makes one case of both where their CTs lie on one grid, and
     says where they do not. grades: see `grade_of_folder`.
 
-    Problems: folders without a grade, a patient under two grades, missing PET, CT or masks, what cannot be read.
+    Problems: folders without a grade, a patient in two folders, missing PET, CT or masks, what cannot be read.
     """
     if pairs not in ("separate", "joined"):
         raise UsageError(f"Pairs can be 'separate' or 'joined', not {pairs!r}.")
@@ -84,10 +84,12 @@ def survey_hospital(root: Path, pairs: Pairs = "separate", grades: Mapping[str, 
 def patients_by_grade(
     top: Path, grades: Mapping[str, str] | None = None
 ) -> tuple[list[tuple[Path, int]], list[Problem]]:
-    """(patient's folder, grade) for `<top>/<grade>/<patient>`; a patient under two grades counts under the first."""
-    found: dict[str, tuple[Path, int]] = {}
+    """(patient's folder, grade) for `<top>/<grade>/<patient>`. A patient without a grade, or in two folders, is a
+    problem and not among them.
+    """
+    places: dict[str, list[tuple[Path, int | None]]] = {}
     problems: list[Problem] = []
-    for folder in sorted(p for p in top.iterdir() if p.is_dir() and not p.name.startswith(".")):
+    for folder in _folders(top):
         grade = grade_of_folder(folder.name, grades)
         if grade is None:
             text = (
@@ -95,15 +97,24 @@ def patients_by_grade(
                 f'--grade "{folder.name}=well" (or moderate, poor).'
             )
             problems.append(Problem("", "grade-unknown", text))
-            continue
-        for patient in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
-            if patient.name in found:
-                first = found[patient.name][0].parent.name
-                text = f"The patient lies in {first!r} and in {folder.name!r}; the first was taken."
-                problems.append(Problem(patient.name, "two-grades", text))
-            else:
-                found[patient.name] = patient, grade
-    return list(found.values()), problems
+        for patient in _folders(folder):
+            places.setdefault(patient.name, []).append((patient, grade))
+    found: list[tuple[Path, int]] = []
+    for name, own in places.items():
+        within = " and ".join(repr(folder.parent.name) for folder, _ in own)
+        if len(own) > 1:
+            text = f"The patient lies in {within} and was left out; keep the folder of the right grade."
+            problems.append(Problem(name, "two-grades", text))
+        elif own[0][1] is None:
+            text = f"The patient lies in {within}, which names no grade, and was left out."
+            problems.append(Problem(name, "grade-unknown", text))
+        else:
+            found.append(own[0])
+    return found, problems
+
+
+def _folders(top: Path) -> list[Path]:
+    return sorted(p for p in top.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def _pairs_of(root: Path, grade: str, patient: str) -> tuple[dict[Modality, Job], list[Problem]]:

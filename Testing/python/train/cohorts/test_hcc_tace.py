@@ -146,6 +146,7 @@ def test_several_segmentations_of_one_study_are_a_choice(tmp_path):
     write_seg(first.with_name("corrected.dcm"), paths, {**SEGMENTS, "Mass": np.roll(MASS, 2, 2)})
     survey = survey_hcc_tace(tmp_path)
     assert survey.cases == () and codes(survey, "HCC_004") == ["several-segmentations"]
+    assert [case for case, _ in survey.skipped] == ["HCC_004"]
     assert "2 segmentations" in message(survey, "several-segmentations")
     assert "Liver" in message(survey, "several-segmentations") and "left out" in message(
         survey, "several-segmentations"
@@ -406,3 +407,16 @@ def test_the_real_hcc_048_is_joined_to_its_row_and_refused_as_ungraded():
     assert rows["HCC_048"].days_from_diagnosis == 13, "what the header says too, so this is the baseline scan"
     volume, _ = read_dicom_volume(folder, Modality.CT)
     assert volume.shape == (89, 512, 512) and volume.spacing[2] == pytest.approx(2.5)
+
+
+def test_a_patient_whose_earliest_segmentation_was_taken_is_not_left_out(tmp_path):
+    """Two visits, each with its scan and segmentation."""
+    write_patient(tmp_path / "first", "HCC_004")
+    write_patient(
+        tmp_path / "second",
+        "HCC_004",
+        header={"StudyDate": "20990101", "StudyInstanceUID": "1.2.3.9", "SeriesInstanceUID": "1.2.3.8"},
+    )
+    survey = survey_hcc_tace(tmp_path)
+    assert len(survey.cases) == 1 and survey.skipped == ()
+    assert "the earliest one was taken" in message(survey, "segmentation-chosen")
