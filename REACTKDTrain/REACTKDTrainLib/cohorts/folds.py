@@ -31,11 +31,11 @@ class Split:
 def make_folds(cases: Sequence[CohortCase], folds: int, seed: int = 0, validation: float = 0.2) -> list[Split]:
     """Split graded cases by patient, stratified by grade; all cases of a patient stay together.
 
-    folds: 1 keeps all for training and tests nothing. Where every case carries a `fold`, these are the test folds.
+    folds: 1 keeps all for training and tests nothing. Where the cases carry a `fold`, these are the test folds.
     validation: share of the training patients.
 
     Raises: UsageError for a case without a grade; FoldsImpossible for fewer patients than folds, a fold that lacks a
-    grade, a patient with two grades, folds that are not 0 .. folds - 1 or part a patient.
+    grade, a patient with two grades, folds of some cases alone, that are not 0 .. folds - 1, or that part a patient.
     """
     patients = _patients(cases)
     if folds > len(patients):
@@ -73,8 +73,14 @@ def _patients(cases: Sequence[CohortCase]) -> dict[str, int]:
 
 
 def _test_folds(cases: Sequence[CohortCase], patients: dict[str, int], folds: int, seed: int) -> list[tuple[str, ...]]:
-    if all(case.fold is not None for case in cases):
+    without = [case.id for case in cases if case.fold is None]
+    if not without:
         return _given_folds(cases, folds)
+    if len(without) < len(cases):
+        raise FoldsImpossible(
+            f"Case {quoted(without[:1])} of the list has no fold where {len(cases) - len(without)} others have one; "
+            "give a fold to every graded case, or to none."
+        )
     from sklearn.model_selection import StratifiedKFold
 
     names, grades = np.array(list(patients)), np.array(list(patients.values()))

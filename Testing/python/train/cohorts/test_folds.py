@@ -74,3 +74,11 @@ def test_folds_of_the_list_are_kept() -> None:
 def test_what_cannot_be_split_is_told(cases: list[CohortCase], folds: int, sentence: str) -> None:
     with pytest.raises(FoldsImpossible, match=sentence):
         make_folds(cases, folds)
+
+
+def test_folds_of_some_cases_alone_are_refused() -> None:
+    cases = [case(f"p{g}{n}", g, fold=n % 2) for g in range(3) for n in range(6)]
+    cases[7] = case("p11", 1)
+    with pytest.raises(FoldsImpossible, match="'p11-0'.*17 others"):
+        make_folds(cases, 2)
+    make_folds(cases, 1)
