@@ -25,7 +25,8 @@ class StudentTrainer:
         bundle_root: the model folder whose weights training starts from.
         datalist: graded cases, as `train` takes them.
         output_dir: the folder of the run; the new model is `bundle` in it.
-        device: 'auto', 'cpu', 'cuda' or 'cuda:1'. max_epochs: over the training cases. folds: of cross-validation.
+        device: 'auto', 'cpu', 'cuda' or 'cuda:1'. max_epochs: over the training cases, where `settings` name no steps.
+        folds: of cross-validation.
         method: how it learns from teachers; 'none' learns from the grades alone. With another, teachers are trained
             first.
         settings: of a training, as the file that `--config` takes; what is not said is as usual for the grid's size.
@@ -46,8 +47,10 @@ class StudentTrainer:
         settings: Mapping[str, Any] | None = None,
     ):
         self.bundle_root, self.datalist, self.output_dir = Path(bundle_root), datalist, Path(output_dir)
-        self.options = {"device": device, "folds": folds, "method": method, "student_epochs": max_epochs}
+        self.options = {"device": device, "folds": folds, "method": method}
         self.settings = dict(settings or {})
+        if not self.settings.get("student_stage", {}).get("steps"):
+            self.options["student_epochs"] = max_epochs
 
     def run(self) -> Run:
         """Train. Raises: what `train` raises; UsageError for a grid that no training has."""

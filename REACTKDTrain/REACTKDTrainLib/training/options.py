@@ -189,6 +189,8 @@ class RunOptions:
         for stage in ("teacher", "student"):
             changes = {name: getattr(self, f"{stage}_{name}") for name in ("epochs", "batch")}
             given[f"{stage}_stage"] = {name: value for name, value in changes.items() if value}
+            if changes["epochs"]:
+                given[f"{stage}_stage"]["steps"] = 0  # steps would stand in place of the epochs
         return TrainingConfig.from_dict(given, config)
 
 

@@ -11,6 +11,7 @@ from monai.bundle import create_workflow
 from REACTKDLib import load_model
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.student.bundle import Bundle
+from REACTKDTrainLib.commands import bundle_run
 from REACTKDTrainLib.commands.bundle_run import StudentTrainer
 from support.small_models import metadata_for, random_student
 
@@ -63,3 +64,12 @@ def test_a_grid_that_no_training_has_is_refused(tmp_path):
     with pytest.raises(UsageError, match="grid is none that a training has"):
         StudentTrainer(model, COHORT, tmp_path / "run").run()
     assert not (tmp_path / "run").exists()
+
+
+def test_steps_of_the_settings_stand_where_no_epochs_are_asked_for(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(bundle_run, "train", lambda *_, **options: asked.append(options))
+    model = saved(tmp_path / "model", spacing_mm=10.0)
+    StudentTrainer(model, COHORT, tmp_path / "run", settings={"student_stage": {"steps": 9}}).run()
+    StudentTrainer(model, COHORT, tmp_path / "run", settings={"student_stage": {"lr": 1e-4}}, max_epochs=4).run()
+    assert [options.get("student_epochs", 0) for options in asked] == [0, 4]

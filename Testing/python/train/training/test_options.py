@@ -65,3 +65,12 @@ def test_names_of_the_module_become_those_of_the_options() -> None:
     told = {"cohort": "c", "output": "o", "teacherEpochs": 3, "skipUnreadable": True, "cache": None, "config": "",
             "returnparameterfile": "x", "xml": False}  # fmt: skip
     assert options_from(told) == RunOptions("c", Path("o"), teacher_epochs=3, skip_unreadable=True)
+
+
+@pytest.mark.parametrize("stage", ["teacher", "student"])
+def test_epochs_that_are_given_take_the_place_of_steps_in_the_configuration(stage: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({f"{stage}_stage": {"steps": 700}}))
+    kept = getattr(options(config=path).training_config("tiny"), f"{stage}_stage")
+    given = getattr(options(config=path, **{f"{stage}_epochs": 3}).training_config("tiny"), f"{stage}_stage")
+    assert kept.steps == 700 and (given.steps, given.epochs) == (0, 3)
