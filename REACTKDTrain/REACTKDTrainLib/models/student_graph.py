@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -27,6 +27,11 @@ from REACTKDTrainLib.models.sample_dropout import drawn_from
 Presence = Mapping[str, Tensor]
 #: of views encoded at a time: one case at 2.5 mm, eight at 5 mm
 BATCH_VOXELS, MOST_VIEWS = 1_200_000, 16
+
+
+def images_read(student: Student, images: Collection[str]) -> tuple[str, ...]:
+    """Those of a case's images that the student reads, in its order."""
+    return tuple(m for m in student.config.modalities if m in images)
 
 
 def used_modalities(student: Student, view: View, presence: Presence | None, row: int) -> tuple[str, ...]:
@@ -170,7 +175,7 @@ def decide_views(
     for batch in view_batches(views):
         encoded = encode_views(student, batch, None) if encode else [None] * len(batch)
         for view, levels in zip(batch, encoded, strict=True):
-            known = {m for m in student.config.modalities if m in view.images}
+            known = set(images_read(student, view.images))
             yield {
                 subset_name(subset): student.forward_nodes(nodes_of(student, view, levels, subset)[0])
                 for subset in subsets

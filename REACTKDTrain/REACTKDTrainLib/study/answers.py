@@ -11,7 +11,7 @@ from REACTKDLib.core.modality import INPUTS, subset_name
 from REACTKDLib.core.student.head import Decision
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.node_network import NodeBatch
-from REACTKDTrainLib.models.student_graph import decide_views
+from REACTKDTrainLib.models.student_graph import decide_views, images_read
 from REACTKDTrainLib.nodes.table import NodeTable, TableBatch
 from REACTKDTrainLib.nodes.train import presence_of
 from REACTKDTrainLib.training.fold_data import FoldData
@@ -26,7 +26,7 @@ def answers(student: Student, data: FoldData, inputs: Sequence[Sequence[str]] = 
     NaN: attention, loss of the predicted grade's probability without the node, what it adds to that grade's logit.
     """
     student.eval()
-    whole = [tuple(m for m in student.config.modalities if m in case.modalities) for case in data.cases]
+    whole = [images_read(student, case.modalities) for case in data.cases]
     subsets = list(dict.fromkeys([*map(tuple, inputs), *whole]))
     decided = decide_views(student, map(data.view, range(len(data))), subsets)
     return _answers(student.config.hidden, decided, list(map(subset_name, whole)), list(map(subset_name, inputs)))
@@ -36,7 +36,7 @@ def answers(student: Student, data: FoldData, inputs: Sequence[Sequence[str]] = 
 def node_answers(student: Student, table: NodeTable, inputs: Sequence[Sequence[str]] = INPUTS) -> dict[str, np.ndarray]:
     """The same of cases that are node vectors, over the expert's masks; each has the images of the table."""
     student.eval()
-    whole = tuple(m for m in student.config.modalities if m in table.fixed)
+    whole = images_read(student, table.fixed)
     subsets = list(dict.fromkeys([*map(tuple, inputs), whole]))
 
     def decided() -> Iterator[dict[str, Decision]]:

@@ -24,6 +24,7 @@ from REACTKDTrainLib.cohorts.open_cohort import open_cohort, size_of
 from REACTKDTrainLib.data.dose_data import DoseSource, at_native_dose
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
+from REACTKDTrainLib.models.student_graph import images_read
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.progress import WeightedProgress
 from REACTKDTrainLib.training.bindings import trained_teacher
@@ -248,7 +249,8 @@ class Experiment:
                 continue
             student = fold.student(teacher)
             self._predict(fold, student, teacher, cohorts)
-            seen = TrainedOn.cases((case.modalities for case in fold.split.train), self.config.loss.modality_dropout)
+            shown = (images_read(student, case.modalities) for case in fold.split.train)
+            seen = TrainedOn.cases(shown, self.config.loss.modality_dropout)
             score = fold.score(student)
             chosen.append(Chosen(score, student, fold.window, fold.temperature, fold.number, seen))
         result = Result(None, None, None)

@@ -23,7 +23,7 @@ from REACTKDTrainLib.distillation.auxiliary import LatentRegression
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.distillation.targets_cache import TargetCache, weights_hash
 from REACTKDTrainLib.models.node_batches import fit_teacher_scales, start_heads
-from REACTKDTrainLib.models.student_graph import fit_fused_scale, fit_student_scales, predict_views
+from REACTKDTrainLib.models.student_graph import fit_fused_scale, fit_student_scales, images_read, predict_views
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.progress import WeightedProgress
 from REACTKDTrainLib.training.bindings import student_binding, teacher_binding, trained_teacher
@@ -212,7 +212,7 @@ class FoldRun:
 
     def _calibrate(self, student: Student) -> None:
         views = [self.data["validation"].view(i) for i in range(len(self.split.validation))]
-        everything = [tuple(m for m in student.config.modalities if m in view.images) for view in views]
+        everything = [images_read(student, view.images) for view in views]
         predicted = predict_views(student, views, list(dict.fromkeys(everything)))
         logits = [of[subset_name(images)] for of, images in zip(predicted, everything, strict=True)]
         grades = torch.tensor([view.grade for view in views])

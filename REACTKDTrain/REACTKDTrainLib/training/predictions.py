@@ -19,7 +19,7 @@ from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.evaluation.metrics import summarize
-from REACTKDTrainLib.models.student_graph import predict_views
+from REACTKDTrainLib.models.student_graph import images_read, predict_views
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.training.fold_data import FoldData
 
@@ -27,7 +27,8 @@ from REACTKDTrainLib.training.fold_data import FoldData
 @dataclass(frozen=True)
 class Prediction:
     """model: 'student', or 'teacher', 'teacher structure function', 'teacher dose'. inputs: 'ct+fdg'; whole: these are
-    all the images that the case has. grade: None where it is not known. probabilities: of the classes of the task.
+    all the images of the case that the model reads. grade: None where it is not known. probabilities: of the classes of
+    the task.
     """
 
     case: str
@@ -50,7 +51,7 @@ def predict_student(
     out = []
     found = predict_views(student, map(data.view, range(len(data))), SUBSETS)
     for case, subsets in zip(data.cases, found, strict=True):
-        own = subset_name(case.modalities)
+        own = subset_name(images_read(student, case.modalities))
         for name, logits in subsets.items():
             out.append(_row(case, fold, "student", name, name == own, logits))
         predicted()

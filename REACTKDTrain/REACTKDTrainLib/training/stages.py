@@ -25,7 +25,7 @@ from REACTKDTrainLib.distillation.distiller import Distiller
 from REACTKDTrainLib.distillation.losses import divergence, focal_loss, random_presence
 from REACTKDTrainLib.models.node_batches import student_heads, teacher_heads
 from REACTKDTrainLib.models.outputs import GraphOutput
-from REACTKDTrainLib.models.student_graph import predict_views, student_forward
+from REACTKDTrainLib.models.student_graph import images_read, predict_views, student_forward
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.models.teacher_heads import BRANCHES
 from REACTKDTrainLib.training.config import LossConfig
@@ -195,8 +195,7 @@ class StudentStage(CaseStage):
 
     def _judged(self) -> Sequence[tuple[str, ...]]:
         """Those of `INPUTS` that a validation case has; where none has any, as with a PET alone, all that each has."""
-        known = self.module.student.config.modalities
-        own = dict.fromkeys(tuple(m for m in known if m in case.modalities) for case in self.validation.cases)
+        own = dict.fromkeys(images_read(self.module.student, case.modalities) for case in self.validation.cases)
         return [s for s in INPUTS if any(set(s) <= set(images) for images in own)] or list(own)
 
 
