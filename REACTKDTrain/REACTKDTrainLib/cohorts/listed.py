@@ -27,6 +27,8 @@ from REACTKDTrainLib.cohorts.survey import Survey
 from REACTKDTrainLib.content_store import content_key
 
 GRADES_FILE = "grades.csv"
+#: what the fingerprint of a case begins with whose files are not there
+MISSING = "missing "
 _USUAL_IMAGES = (("ct",), ("ct", "fdg"), MODALITIES)
 _PATIENT_LIKE = re.compile(r"pat|subj|person|pid|mrn")
 _NO_FILES_IN_WORKLIST = "Case {case} has no image or no segmentation; complete it, or take it out."
@@ -216,7 +218,7 @@ def _fingerprint(job: Job, task: Task) -> str:
     name = job.case if task == HCC_GRADE else f"{job.case} {content_key(task.to_dict())}"
     paths = (*job.images.values(), *(job.mask_files or (job.segmentation,)))
     if not all(map(_can_be_read, paths)):
-        return "missing " + name  # the case counts as unreadable when it is opened, so that it can be skipped
+        return MISSING + name  # the case counts as unreadable when it is opened, so that it can be skipped
     images = tuple(m.value for m in job.images)
     words = [] if images in _USUAL_IMAGES else ["images", *images]
     words += [f"{key} {names}" for key, names in (("liver", job.liver), ("tumor", job.tumor)) if names]

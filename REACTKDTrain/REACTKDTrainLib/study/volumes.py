@@ -16,7 +16,7 @@ from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.writing.tensor_files import write_tensors
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.data.case import PreparedCase
-from REACTKDTrainLib.data.dose_data import DoseSource, prepare_fields_or_note
+from REACTKDTrainLib.data.dose_data import DoseSource, at_native_dose, prepare_fields_or_note
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.distillation.targets_cache import weights_hash
@@ -27,6 +27,7 @@ from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.fold import FoldRun
 from REACTKDTrainLib.training.fold_data import FoldData
 from REACTKDTrainLib.training.predictions import predict_teacher
+from REACTKDTrainLib.training.run_checks import check_branch, check_ct
 
 
 @dataclass(eq=False)
@@ -44,10 +45,16 @@ class VolumeStudy(HospitalStudy):
         return self.training.data.store(self.cache)
 
     def prepare(self, on_progress: OnProgress = no_progress) -> None:
+        """Raises: UsageError for a case that a teacher of a row cannot read; TruncatedFieldOfView, see
+        `at_native_dose`; and what preparing a case raises.
+        """
+        check_ct(self.training, {"teacher", "answers"}, {"cohort": self.cohort})
+        check_branch(self.without(self.training, ["dose"]), self.cohort)
         self.store.prepare(self.cohort.cases, on_progress, self.engine)
         if self.training.data.doses:
             for case in self.cohort.cases:
                 prepare_fields_or_note(self.cache / "doses", self.store, case)
+            at_native_dose(self.cache / "doses", self.store, self.cohort.cases)
 
     def prepare_outside(self, cases: Sequence[CohortCase], on_progress: OnProgress = no_progress) -> None:
         self.store.prepare(cases, on_progress, self.engine)

@@ -40,7 +40,14 @@ from REACTKDTrainLib.training.predictions import Prediction, predict_student, pr
 from REACTKDTrainLib.training.preparation import UnreadableCase, prepare_cases, prepare_one, without
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.record import add_native_dose, add_unreadable, describe_run, open_folder
-from REACTKDTrainLib.training.run_checks import check_batches, check_ct, check_doses, check_teachers
+from REACTKDTrainLib.training.run_checks import (
+    check_apart,
+    check_batches,
+    check_branch,
+    check_ct,
+    check_doses,
+    check_teachers,
+)
 from REACTKDTrainLib.training.stop import StopFile, Stopped
 
 ENSEMBLE = "ensemble"
@@ -115,7 +122,7 @@ class Experiment:
             add_native_dose(self.output, truncated)
         record = describe_run(self.config, cohorts, self.device, self.processes)
         names = logger_names(self.options.loggers) if self.processes.first else []
-        with opened_loggers(names, self.output, self.config.to_dict()) as self._loggers:
+        with opened_loggers(names, self.output, record["configuration"]) as self._loggers:
             result = self._train(cohorts, self._splits(cohorts), record)
             for logger in self._loggers:
                 logger.add("measures", 0, numbers_of({"macro_auc": result.macro_auc, "accuracy": result.accuracy}))
@@ -127,7 +134,10 @@ class Experiment:
         check_batches(self.config, parts, self.processes.world)
         check_doses(self.config, self.options)
         cohorts = self._open()
+        check_apart(cohorts)
         check_ct(self.config, parts, cohorts)
+        if "answers" in parts:
+            check_branch(self.config, cohorts["cohort"])
         chosen = self._chosen(self._splits(cohorts))
         if self.options.stage == "student" and "answers" in parts:
             check_teachers(self.output, [number for _, number in chosen])
@@ -153,32 +163,34 @@ class Experiment:
 
     def _prepare(self, cohorts: dict[str, Cohort]) -> dict[str, Cohort]:
         """Prepare every case once, each process its share; then all know which cannot be read."""
-        cases = [case for cohort in cohorts.values() for case in cohort.cases]
-        roles = ("cohort", "unlabeled") if self.config.data.doses else ()
-        dosed = {case.id for role in roles if role in cohorts for case in cohorts[role].cases}
-        make = partial(prepare_one, self.cache / "doses", self.store, frozenset(dosed))
-        own = cases[self.processes.rank :: self.processes.world]
         self._progress = WeightedProgress(self.costs(cohorts), self.on_progress)
         prepared = self._progress.part("prepare")
-        failed = prepare_cases(
-            own,
-            make,
-            Engine(self.options.jobs),
-            lambda fraction, _: prepared(fraction, "preparing cases"),
-            self.stop.check,
-        )
+        total, before, failed = sum(map(len, cohorts.values())), 0, {}
+        for role, cohort in cohorts.items():  # apart, since cases of two cohorts may have one name
+
+            def on_progress(fraction: float, _: str, before: int = before, size: int = len(cohort)) -> None:
+                prepared((before + fraction * size) / total, "preparing cases")
+
+            doses = self.cache / "doses" if role in self.dosed_roles else None
+            own = cohort.cases[self.processes.rank :: self.processes.world]
+            make, engine = partial(prepare_one, doses, self.store), Engine(self.options.jobs)
+            failed[role] = prepare_cases(own, make, engine, on_progress, self.stop.check)
+            before += len(cohort)
         for part in self.processes.gather(failed):
-            failed |= part
+            failed = {role: failed[role] | part[role] for role in failed}
         skip = self.options.skip_unreadable
-        return {role: without(cohort, failed, skip) for role, cohort in cohorts.items()}
+        return {role: without(cohort, failed[role], skip) for role, cohort in cohorts.items()}
+
+    @property
+    def dosed_roles(self) -> tuple[str, ...]:
+        """The cohorts that the dose branch learns from."""
+        return ("cohort", "unlabeled") if self.config.data.doses else ()
 
     def _truncated(self, cohorts: dict[str, Cohort]) -> dict[str, str]:
         """The scans from which no low dose can be made, and why."""
-        if not self.config.data.doses:
-            return {}
         found = [
             at_native_dose(self.cache / "doses", self.store, cohorts[role].cases)
-            for role in ("cohort", "unlabeled")
+            for role in self.dosed_roles
             if role in cohorts
         ]
         return {name: reason for part in found for name, reason in part.items()}

@@ -24,10 +24,10 @@ class UnreadableCase(ReactkdError):
     code = "unreadable-case"
 
 
-def prepare_one(doses: Path, store: PreparedStore, dosed: frozenset[str], case: CohortCase) -> None:
-    """Prepare a case, and in the folder `doses` its noise where it is one of `dosed` (ids) and has a CT."""
+def prepare_one(doses: Path | None, store: PreparedStore, case: CohortCase) -> None:
+    """Prepare a case, and its noise where it has a CT. doses: the folder of the noise; None makes none."""
     store.get(case)
-    if case.id in dosed and "ct" in case.modalities:
+    if doses is not None and "ct" in case.modalities:
         prepare_fields_or_note(doses, store, case)
 
 

@@ -8,8 +8,13 @@ from pathlib import Path
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.worker.training_run import STAGES
 from REACTKDTrainLib.cohorts.base import Cohort
+from REACTKDTrainLib.cohorts.listed import MISSING
+from REACTKDTrainLib.models.teacher_heads import PET
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.options import RunOptions
+
+#: role -> for messages
+_CALLED = {"cohort": "cohort", "unlabeled": "unlabeled cohort", "external": "external cohort"}
 
 
 def check_batches(config: TrainingConfig, parts: Collection[str], processes: int) -> None:
@@ -48,6 +53,30 @@ def check_ct(config: TrainingConfig, parts: Collection[str], cohorts: Mapping[st
                 f"Case {without[0]} has no CT, which the teachers need; leave such cases out, or train the student "
                 "alone (the method none)."
             )
+
+
+def check_branch(config: TrainingConfig, cohort: Cohort) -> None:
+    """A branch that teaches alone reads every case. Raises: UsageError for a case without PET, where it needs one."""
+    without = [case.id for case in cohort.cases if not set(PET) & set(case.modalities)]
+    if without and config.distillation.teacher == "structure_function":
+        raise UsageError(
+            f"Case {without[0]} has no PET, which the branch of structure and function needs to teach alone; leave "
+            "such cases out, or set distillation.teacher to fused or dose."
+        )
+
+
+def check_apart(cohorts: Mapping[str, Cohort]) -> None:
+    """What is trained on cannot be tested on. Raises: UsageError for a case that two cohorts of a run have."""
+    seen: dict[str, tuple[str, str]] = {}
+    for role, cohort in cohorts.items():
+        for case in cohort.cases:
+            other, name = seen.setdefault(case.fingerprint, (role, case.id))
+            if other != role and not case.fingerprint.startswith(MISSING):
+                names = case.id if case.id == name else f"{case.id} ({name} there)"
+                raise UsageError(
+                    f"Case {names} of the {_CALLED[role]} is in the {_CALLED[other]} too; a network cannot be tested "
+                    "on what it was trained on: take it out of one of them."
+                )
 
 
 def check_teachers(output: Path, folds: Iterable[int]) -> None:

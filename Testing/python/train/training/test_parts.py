@@ -81,3 +81,34 @@ def test_unlabeled_ct_without_doses_is_refused_before_anything_is_prepared(tmp_p
     with pytest.raises(UsageError, match="the setting data.doses is false; set it to true, or leave out"):
         experiment.run()
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(("teacher", "refused"), [("structure_function", True), ("dose", False), ("fused", False)])
+def test_a_branch_that_a_case_lacks_cannot_teach_alone(teacher: str, refused: bool, tmp_path: Path) -> None:
+    """PET is needed by the branch of structure and function; the student alone (none) asks no teacher."""
+    for name in ("CT.nii.gz", "FDG.nii.gz", "masks.nii.gz"):
+        (tmp_path / name).write_bytes(name.encode())
+    rows = [
+        f"{grade}{n},CT.nii.gz,{'FDG.nii.gz' if n else ''},masks.nii.gz,{grade}" for grade in GRADES for n in range(6)
+    ]
+    (tmp_path / "mixed.csv").write_text("\n".join(["case,ct,fdg,segmentation,grade", *rows]) + "\n")
+    for method in ("kd", "none"):
+        options = RunOptions(str(tmp_path / "mixed.csv"), tmp_path / "o", method=method, folds=2)
+        base = options.training_config("tiny")
+        config = TrainingConfig.from_dict({"distillation": {"teacher": teacher}}, base)
+        run = Experiment(options, config, torch.device("cpu"), Processes(), no_progress)
+        if refused and method == "kd":
+            with pytest.raises(UsageError, match="Case well0 has no PET.*distillation.teacher"):
+                run.checked()
+        else:
+            run.checked()
+
+
+def test_a_fold_is_called_by_the_number_that_fold_takes(tmp_path: Path) -> None:
+    options = RunOptions(COHORT, tmp_path, folds=2)
+    run = Experiment(options, options.training_config("tiny"), torch.device("cpu"), Processes(), no_progress)
+    split, number = run._chosen(make_folds(open_cohort(COHORT).cases, 2))[0]
+    named = FoldRun.named(SimpleNamespace(number=number, config=run.config), "the teacher")
+    assert named == "fold 0 of 0 to 1: the teacher"
+    assert dry_run._fold_line(split, number, 2).startswith("Fold 0 of 0 to 1: ")
+    assert learning_curves._fold_name("fold0") == "fold 0"

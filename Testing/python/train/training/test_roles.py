@@ -1,0 +1,66 @@
+"""The cohorts of one run: what is in one of them says nothing of another, and no case is in two."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from REACTKDLib.core.errors import FileMissing, UsageError
+from REACTKDLib.core.progress import no_progress
+from REACTKDTrainLib.cohorts.base import Cohort
+from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.training import experiment
+from REACTKDTrainLib.training.experiment import Experiment
+from REACTKDTrainLib.training.options import RunOptions
+from REACTKDTrainLib.training.processes import Processes
+from support.small_training import COHORT
+
+
+def run_of(folder: Path, config: dict | None = None, **options) -> Experiment:
+    asked = RunOptions(COHORT, folder / "out", folds=2, **options)
+    return Experiment(asked, asked.training_config("tiny"), torch.device("cpu"), Processes(), no_progress)
+
+
+def test_an_unreadable_case_leaves_its_namesake_in_another_cohort(tmp_path: Path, monkeypatch) -> None:
+    """Two hospitals both call a patient P001; doses are of the training cohorts alone."""
+    own = open_cohort(COHORT)
+    names = [case.id for case in own.cases]
+    others = [replace(case, fingerprint=f"other {case.fingerprint}") for case in own.cases]
+    dosed = set()
+
+    def prepare(doses, store, case) -> None:
+        dosed.update([case.fingerprint] if doses is not None else [])
+        if case.fingerprint == others[3].fingerprint:
+            raise FileMissing("It is not there.")
+
+    monkeypatch.setattr(experiment, "prepare_one", prepare)
+    run = run_of(tmp_path, skip_unreadable=True)
+    found = run._prepare({"cohort": own, "external": Cohort("other", tuple(others))})
+    assert [case.id for case in found["cohort"].cases] == names and found["cohort"].skipped == ()
+    assert [case.id for case in found["external"].cases] == [*names[:3], *names[4:]]
+    assert dosed == {case.fingerprint for case in own.cases}
+
+
+@pytest.mark.parametrize(
+    "cohorts",
+    [
+        {"external": COHORT},
+        {"unlabeled": COHORT},
+        {"external": "phantom:external?cases=4&size=tiny", "unlabeled": "phantom:external?cases=2&size=tiny"},
+    ],
+)
+def test_one_case_in_two_cohorts_of_a_run_is_refused_before_anything_is_prepared(cohorts: dict, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="phantom-(hospital|external)-00000.*take it out of one of them"):
+        run_of(tmp_path, **cohorts).checked()
+
+
+def test_a_file_that_is_missing_in_two_cohorts_is_no_case_of_both(tmp_path: Path) -> None:
+    rows = [f"{grade}{n},CT.nii.gz,masks.nii.gz,{grade}" for grade in ("well", "moderate", "poor") for n in range(6)]
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["case,ct,segmentation,grade", *rows]) + "\n")
+    options = RunOptions(str(tmp_path / "a.csv"), tmp_path / "out", folds=2, external=str(tmp_path / "b.csv"))
+    run = Experiment(options, options.training_config("tiny"), torch.device("cpu"), Processes(), no_progress)
+    assert set(run.checked()[0]) == {"cohort", "external"}
