@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from REACTKDTrainLib.results.figures import COLORS
+from REACTKDTrainLib.results.figures import look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+#: of the best that is possible
+LIMIT_LOOK = {"color": "0.2", "linestyle": "--"}
 
 
 def draw_roc(
@@ -28,14 +31,15 @@ def draw_roc(
     axes = figure.subplots(1, len(grades), sharey=True)
     for axis, grade in zip(axes, grades, strict=True):
         axis.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
-        for color, (name, found) in zip(COLORS, curves.items(), strict=False):
+        for number, (name, found) in enumerate(curves.items()):
             if found[grade] is None:
                 continue
             x, y = found[grade]["false_positive_rate"], found[grade]["true_positive_rate"]
-            is_limit = name == limit
-            axis.plot(x, y, color="0.2" if is_limit else color, linestyle="--" if is_limit else "-", label=name)
+            own = LIMIT_LOOK if name == limit else look(number)
+            axis.plot(x, y, **own, label=name)
             if name == band:
-                axis.fill_between(x, found[grade]["low"], found[grade]["high"], color=color, alpha=0.2, linewidth=0)
+                low, high = found[grade]["low"], found[grade]["high"]
+                axis.fill_between(x, low, high, color=own["color"], alpha=0.2, linewidth=0)
         axis.set(title=f"{grade} versus rest", xlabel="false positive rate")
         axis.set_box_aspect(1)  # an equal aspect is set after the layout, which then has titles on titles
     axes[0].set_ylabel("true positive rate")
@@ -46,8 +50,9 @@ def draw_roc(
 def draw_reliability(axis: Axes, curves: Mapping[str, Mapping[str, list]], title: str) -> None:
     """Draw stated against observed, with 95 % intervals. curves: name -> `evaluation.calibration.reliability_curve`."""
     axis.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
-    for color, (name, curve) in zip(COLORS, curves.items(), strict=False):
+    for number, (name, curve) in enumerate(curves.items()):
         low, high = np.array(curve["interval95"]).T
         y = np.array(curve["observed"])
-        axis.errorbar(curve["stated"], y, yerr=[y - low, high - y], color=color, marker="o", capsize=2, label=name)
+        bars = {"yerr": [y - low, high - y], "marker": "o", "capsize": 2}
+        axis.errorbar(curve["stated"], y, **bars, **look(number), label=name)
     axis.set(title=title, xlabel="stated probability of the top grade", xlim=(0.3, 1), ylim=(0, 1))

@@ -5,15 +5,24 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from REACTKDLib.core.writing.atomic import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+#: of curves and points, see `look`
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")  # told apart by the color-blind
 _SAVED = {".png": {"dpi": 130}, ".svg": {"metadata": {"Date": None}}}
+
+
+def look(number: int) -> dict[str, Any]:
+    """How curve `number` of a figure is drawn, for `plot` and `errorbar`: in the colors first, then in them with dots
+    between dashes, one dot more each time; none is dashed alone, as limits are.
+    """
+    dots, color = divmod(number, len(COLORS))
+    return {"color": COLORS[color], "linestyle": (0, (4, 1) + (1, 1) * dots) if dots else "-"}
 
 
 def save_figure(

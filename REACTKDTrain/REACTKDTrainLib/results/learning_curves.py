@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from REACTKDTrainLib.results.figures import COLORS, save_figure
+from REACTKDTrainLib.results.figures import look, save_figure
 from REACTKDTrainLib.results.log import read_log
 
 if TYPE_CHECKING:
@@ -35,16 +35,17 @@ def learning_curves(output: Path, phantom: bool) -> list[Path]:
 
 def _draw(figure: Figure, title: str, logs: dict[str, list[dict[str, str]]]) -> None:
     above, below = figure.subplots(2, 1, sharex=True)
-    for color, (name, rows) in zip(COLORS * 10, logs.items(), strict=False):
+    for number, (name, rows) in enumerate(logs.items()):
+        own = look(number)
         steps = np.array([int(r["step"]) + 1 for r in rows])
         loss = np.array([float(r["loss"]) for r in rows])
-        above.plot(steps, loss, color=color, alpha=0.25, linewidth=0.8)
-        above.plot(steps, running_mean(loss, max(len(loss) // 30, 1)), color=color, label=_fold_name(name))
+        above.plot(steps, loss, color=own["color"], alpha=0.25, linewidth=0.8)
+        above.plot(steps, running_mean(loss, max(len(loss) // 30, 1)), **own, label=_fold_name(name))
         seen = [(int(r["step"]) + 1, float(r["validation"])) for r in rows if r.get("validation")]
         if seen:
             x, y = np.array(seen).T
-            below.plot(x, y, color=color, marker=".", label=_fold_name(name))
-            below.plot(x[y.argmax()], y.max(), marker="*", markersize=13, color=color)
+            below.plot(x, y, **own, marker=".", label=_fold_name(name))
+            below.plot(x[y.argmax()], y.max(), marker="*", markersize=13, color=own["color"])
     above.set_ylabel("training loss")
     below.set_ylabel("mean log likelihood,\nvalidation cases (star: kept)")
     below.set_xlabel("step")

@@ -23,7 +23,8 @@ NODES = 8  # shown of a case: the parenchyma and up to seven lesions
 def answers(student: Student, data: FoldData, inputs: Sequence[Sequence[str]] = INPUTS) -> dict[str, np.ndarray]:
     """'p_<inputs>' (n, 3) of the cases that have these images (NaN elsewhere), and of all images of a case 'hidden'
     (n, H), the embeddings summed by attention, 'weight', 'effect', 'contribution' (n, 8), of its nodes, padded with
-    NaN: attention, loss of the predicted grade's probability without the node, what it adds to that grade's logit.
+    NaN: attention, loss of the predicted grade's probability without the node, what it adds to that grade's logit;
+    'predicted' (n,), that grade.
     """
     student.eval()
     whole = [images_read(student, case.modalities) for case in data.cases]
@@ -62,18 +63,19 @@ def _answers(
     out = {f"p_{name}": np.full((len(whole), 3), np.nan) for name in inputs}
     rows = {name: np.full((len(whole), NODES), np.nan) for name in ("weight", "effect", "contribution")}
     hidden = np.full((len(whole), width), np.nan, dtype=np.float32)
+    predicted = np.zeros(len(whole), dtype=np.int64)
     for n, decisions in enumerate(decided):
         p = {name: torch.softmax(d.logits.double(), dim=0).cpu() for name, d in decisions.items()}
         for name in p:
             if f"p_{name}" in out:
                 out[f"p_{name}"][n] = p[name].numpy()
         hidden[n] = decisions[whole[n]].summary.cpu().numpy()
-        _explain(decisions[whole[n]], p[whole[n]], rows, n)
-    return {**out, **rows, "hidden": hidden}
+        predicted[n] = int(p[whole[n]].argmax())
+        _explain(decisions[whole[n]], p[whole[n]], predicted[n], rows, n)
+    return {**out, **rows, "hidden": hidden, "predicted": predicted}
 
 
-def _explain(decision: Decision, p: torch.Tensor, rows: dict[str, np.ndarray], n: int) -> None:
-    grade = int(p.argmax())
+def _explain(decision: Decision, p: torch.Tensor, grade: int, rows: dict[str, np.ndarray], n: int) -> None:
     for node in range(min(len(decision.weights) - 1, NODES)):
         without = torch.softmax(decision.without(node).double(), dim=0).cpu()
         rows["weight"][n, node] = float(decision.weights[node])

@@ -15,8 +15,8 @@ from REACTKDTrainLib.evaluation.decision_curve import graded_decision_curves
 from REACTKDTrainLib.evaluation.measures import LEAST_PROBABILITY
 from REACTKDTrainLib.evaluation.roc import roc_curves
 from REACTKDTrainLib.low_dose.cohort import LEVELS
-from REACTKDTrainLib.results.curves import draw_reliability, draw_roc
-from REACTKDTrainLib.results.figures import COLORS, save_figure
+from REACTKDTrainLib.results.curves import LIMIT_LOOK, draw_reliability, draw_roc
+from REACTKDTrainLib.results.figures import COLORS, look, save_figure
 from REACTKDTrainLib.study.deciding import draw_deciding
 from REACTKDTrainLib.study.node_figures import draw_map, draw_primary
 from REACTKDTrainLib.study.results import LIMIT, OURS, RIVAL, by_row, label_of, pooled
@@ -85,10 +85,11 @@ def _decisions(figure, shown: Mapping[str, dict], draws: int) -> None:
         first["grade"], {label_of(m): t["calibrated"] for m, t in shown.items()}, patients=first["patient"], draws=draws
     )
     x = found["thresholds"]
-    for color, (name, curve) in zip(COLORS, found["models"].items(), strict=False):
-        axis.plot(x, curve["net_benefit"], color=color, label=name)
+    for number, (name, curve) in enumerate(found["models"].items()):
+        own = look(number)
+        axis.plot(x, curve["net_benefit"], **own, label=name)
         if name == label_of(OURS):
-            axis.fill_between(x, curve["low"], curve["high"], color=color, alpha=0.2, linewidth=0)
+            axis.fill_between(x, curve["low"], curve["high"], color=own["color"], alpha=0.2, linewidth=0)
     axis.plot(x, found["treat_all"], color="0.4", linestyle="--", label="treat all")
     axis.axhline(0, color="0.7", linewidth=0.8, label="treat none")
     top = max(max(c["net_benefit"]) for c in found["models"].values())
@@ -151,7 +152,7 @@ def _attention(figure, study, found: dict[str, np.ndarray]) -> None:
         shown = shown[::-1, ::-1]
         shown[..., 3] *= 0.65
         axes[1, column].imshow(shown, interpolation="nearest")
-        predicted = GRADES[int(found["p_ct+fdg+acetate"][n].argmax())]
+        predicted = _predicted(found, n)
         lesions = int(np.isfinite(found["effect"][n]).sum()) - 1
         axes[0, column].set_title(
             f"{GRADES[found['grade'][n]]}, predicted: {predicted} ({plural(lesions, 'lesion')})", fontsize=9
@@ -166,6 +167,14 @@ def _attention(figure, study, found: dict[str, np.ndarray]) -> None:
     figure.suptitle("REACT-KD: which regions decided", fontsize=11)
 
 
+def _predicted(found: Mapping[str, np.ndarray], n: int) -> str:
+    """The grade that all images of a case give; runs of earlier releases kept the answer of three images alone."""
+    if "predicted" in found:
+        return GRADES[int(found["predicted"][n])]
+    p = found["p_ct+fdg+acetate"][n]
+    return GRADES[int(p.argmax())] if np.isfinite(p).all() else "not kept"
+
+
 def _mappable(norm, colors):
     from matplotlib.cm import ScalarMappable
 
@@ -174,17 +183,18 @@ def _mappable(norm, colors):
 
 def _doses(figure, external: Mapping) -> None:
     axis = figure.subplots()
-    for color, (row, found) in zip(COLORS, external["rows"].items(), strict=False):
+    for number, (row, found) in enumerate(external["rows"].items()):
         levels = [name for name in found if name in LEVELS]
         x = [LEVELS[name] for name in levels]
         found = [found[name]["macro_auc"] for name in levels]
         y = np.array([f["value"] for f in found], dtype=float)
         if row == LIMIT:
-            axis.plot(x, y, color="0.2", linestyle="--", label=LIMIT)
+            axis.plot(x, y, **LIMIT_LOOK, label=LIMIT)
             continue
         low, high = np.array([f["interval95"] or (np.nan, np.nan) for f in found], dtype=float).T
         bars = [y - low, high - y] if row == OURS else None
-        axis.errorbar(x, y, yerr=bars, color=color, marker="o", capsize=3, label=external["labels"].get(row, row))
+        label = external["labels"].get(row, row)
+        axis.errorbar(x, y, yerr=bars, **look(number), marker="o", capsize=3, label=label)
     axis.set(xscale="log", xlabel="share of the scan's own dose", ylabel="macro AUC, CT")
     axis.set_xticks([1.0, 0.25, 0.1], ["1", "1/4", "1/10"])
     axis.invert_xaxis()

@@ -1,0 +1,77 @@
+"""What a study on volumes refuses before anything is trained, and what it says of a case that lacks images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.student.config import StudentConfig
+from REACTKDLib.core.student.network import Student
+from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
+from REACTKDTrainLib.data import dose_data
+from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
+from REACTKDTrainLib.study.answers import answers
+from REACTKDTrainLib.study.figures import _attention
+from REACTKDTrainLib.study.presets import preset_of
+from REACTKDTrainLib.study.volumes import VolumeStudy
+from support.tiny_phantoms import fold_data, tiny_cases
+
+
+def study_of(folder, *modalities: tuple[str, ...], doses: bool = False) -> VolumeStudy:
+    """A study whose cases have these images; opening one of them is a fault of the test."""
+    preset = preset_of("smoke")
+    training = replace(preset.training, data=replace(preset.training.data, doses=doses))
+    study = VolumeStudy(replace(preset, training=training), "", folder, folder)
+    opened = lambda: pytest.fail("opened")  # noqa: E731
+    cases = [CohortCase(f"c{n}", f"c{n}", n % 3, own, opened, f"f{n}") for n, own in enumerate(modalities)]
+    study.__dict__["cohort"] = Cohort("own", tuple(cases))
+    return study
+
+
+@pytest.mark.parametrize(
+    ("modalities", "said"),
+    [(("fdg",), "Case c1 has no CT"), (("ct",), "Case c1 has no PET")],
+)
+def test_a_case_that_a_teacher_of_the_study_cannot_read_is_refused_before_anything_is_prepared(
+    modalities, said, tmp_path
+) -> None:
+    """Rows of the ablation are taught by the branch of structure and function alone."""
+    with pytest.raises(UsageError, match=said):
+        study_of(tmp_path, ("ct", "fdg"), modalities).prepare()
+
+
+def test_scans_that_are_mostly_crops_teach_no_doses(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(dose_data, "_note", lambda *_: "It is a crop.")
+    study = study_of(tmp_path, ("ct", "fdg"), ("ct", "fdg"), doses=True)
+    study.__dict__["store"] = SimpleNamespace(prepare=lambda *_: None)
+    with pytest.raises(TruncatedFieldOfView, match="2 of 2 CT scans are crops"):
+        study.prepare()
+
+
+def test_the_grade_is_kept_that_a_student_predicts_from_all_that_it_reads_of_a_case(tmp_path) -> None:
+    student = Student(StudentConfig(modalities=("ct",), filters=4, widths=(4, 8, 8), hidden=12))
+    found = answers(student, fold_data(tmp_path, tiny_cases(3)))
+    assert np.isnan(found["p_ct+fdg+acetate"]).all()
+    np.testing.assert_array_equal(found["predicted"], found["p_ct"].argmax(axis=1))
+
+
+@pytest.mark.parametrize(("kept", "said"), [(True, "predicted: poor"), (False, "predicted: not kept")])
+def test_regions_are_shown_beside_the_grade_that_they_decided(kept: bool, said: str) -> None:
+    """A case of CT alone has no answer with all images; runs of earlier releases kept no other."""
+    masks = torch.zeros(2, 2, 4, 4)
+    masks[1, 1] = 1
+    prepared = SimpleNamespace(masks=[SimpleNamespace(occupancy=masks)], images={"ct": torch.zeros(2, 4, 4)})
+    hospital = SimpleNamespace(cohort=SimpleNamespace(cases=[SimpleNamespace(id="c")]), prepared=lambda case: prepared)
+    found = {"case": np.array(["c"]), "grade": np.array([0]), "effect": np.array([[0.1, 0.2, np.nan]])}
+    found |= {"p_ct+fdg+acetate": np.full((1, 3), np.nan)} | ({"predicted": np.array([2])} if kept else {})
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    _attention(figure, SimpleNamespace(hospital=hospital), found)
+    assert said in figure.axes[0].get_title()
