@@ -23,6 +23,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.content_store import ContentStore, content_key
 from REACTKDTrainLib.data.augmentation import Augmentation, warp_like
+from REACTKDTrainLib.data.case import PreparedCase
 from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.data.view import View
@@ -42,13 +43,17 @@ def prepare_fields(folder: Path, store: PreparedStore, case: CohortCase) -> None
     files, key = ContentStore(folder), _key(store, case)
     if files.has(key):
         return
+    files.put(key, fields_of(store, case, store.get(case)))
+
+
+def fields_of(store: PreparedStore, case: CohortCase, prepared: PreparedCase) -> dict[str, np.ndarray]:
+    """The fields of one case on the box of its prepared images, as `prepare_fields` keeps them. Raises: as it does."""
     opened = case.load()
-    prepared = store.get(case)
     grid, _ = store.preparation.grid_for(opened)
     make = FieldMaker(calibrate=case.truth is None, clip=store.preparation.ct_clip_hu)
     whole = make(case.id, opened.volumes[Modality.CT], grid, SEED)
     box = tuple(slice(a, a + n) for a, n in zip(prepared.start, prepared.shape, strict=True))
-    files.put(key, {"quantum": whole.quantum[box], "electronic": whole.electronic[box]})
+    return {"quantum": whole.quantum[box], "electronic": whole.electronic[box]}
 
 
 def prepare_fields_or_note(folder: Path, store: PreparedStore, case: CohortCase) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +19,9 @@ from REACTKDLib.core.worker.training_run import STAGES
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.folds import Split
 from REACTKDTrainLib.cohorts.open_cohort import size_of
+from REACTKDTrainLib.data.case import PreparedCase
+from REACTKDTrainLib.data.dose_data import fields_of
+from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.progress import duration
 from REACTKDTrainLib.training.device import choose_device
@@ -34,7 +38,9 @@ _OPTIMIZED = 4  # times the parameters: weights, gradients and AdamW's two momen
 
 @dataclass
 class Found:
-    """What reading the cases of a cohort found. seconds: of preparing one; voxels: of the network's box of one."""
+    """What reading the cases of a cohort found. seconds: of preparing one; noise_seconds: of making the noise of one's
+    CT; voxels: of the network's box of one.
+    """
 
     shapes: list[tuple[int, ...]] = field(default_factory=list)
     spacings: list[np.ndarray] = field(default_factory=list)
@@ -42,6 +48,7 @@ class Found:
     lesions: list[int] = field(default_factory=list)
     bytes_read: int = 0
     seconds: list[float] = field(default_factory=list)
+    noise_seconds: list[float] = field(default_factory=list)
     voxels: list[int] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
 
@@ -62,7 +69,7 @@ def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[
     for role, cohort in cohorts.items():
         found[role] = Found()
         for case in cohort.cases:
-            _read(case, run, found[role])
+            _read(case, run, found[role], doses=role in run.dosed_roles)
             done += 1
             on_progress(done / total, "reading cases")
         lines += _cohort_lines(role, cohort, found[role])
@@ -80,7 +87,7 @@ def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[
     return lines
 
 
-def _read(case: CohortCase, run: Experiment, found: Found) -> None:
+def _read(case: CohortCase, run: Experiment, found: Found, doses: bool) -> None:
     try:
         opened = case.load()
         regions = regions_of(opened)
@@ -89,6 +96,8 @@ def _read(case: CohortCase, run: Experiment, found: Found) -> None:
             prepared = run.store.make(case)
             found.seconds.append(time.perf_counter() - started)
             found.voxels.append(math.prod(prepared.shape))
+            if doses and "ct" in case.modalities:
+                found.noise_seconds.append(_seconds_of_noise(case, run, prepared))
     except ReactkdError as error:
         found.failed.append((case.id, str(error)))
         return
@@ -98,6 +107,13 @@ def _read(case: CohortCase, run: Experiment, found: Found) -> None:
     found.lesions.append(len(regions.lesions))
     size = sum(volume.array.nbytes for volume in opened.volumes.values()) + opened.liver.nbytes + opened.tumor.nbytes
     found.bytes_read = max(found.bytes_read, size)
+
+
+def _seconds_of_noise(case: CohortCase, run: Experiment, prepared: PreparedCase) -> float:
+    started = time.perf_counter()
+    with suppress(TruncatedFieldOfView):  # the dose branch sees such a scan at its own dose
+        fields_of(run.store, case, prepared)
+    return time.perf_counter() - started
 
 
 def _cohort_lines(role: str, cohort: Cohort, found: Found) -> list[str]:
@@ -152,9 +168,15 @@ def _step_lines(run: Experiment, split: Split) -> list[str]:
 def _time_line(run: Experiment, cohorts: dict[str, Cohort], found: Found) -> str:
     each = float(np.median(found.seconds))
     parts = run.costs(cohorts)
-    prepare = parts.pop("prepare") * each / run.options.jobs
+    prepare, about = parts.pop("prepare") * each, f"{each:.2g} s a case"
+    if found.noise_seconds:
+        noise = float(np.median(found.noise_seconds))
+        dosed = [case for role in run.dosed_roles if role in cohorts for case in cohorts[role].cases]
+        prepare += noise * sum("ct" in case.modalities for case in dosed)
+        about += f", and {noise:.2g} s for the noise of a CT"
+    prepare /= run.options.jobs
     return (
-        f"Time, about: {duration(prepare)} to prepare ({each:.2g} s a case), {duration(sum(parts.values()) * each)} to "
+        f"Time, about: {duration(prepare)} to prepare ({about}), {duration(sum(parts.values()) * each)} to "
         "train on a CPU like this one, less on a GPU. No step was timed: it may take half or twice as long."
     )
 

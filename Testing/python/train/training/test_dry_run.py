@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.folds import FoldsImpossible
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
+from REACTKDTrainLib.training import dry_run as module
 from REACTKDTrainLib.training import experiment
 from REACTKDTrainLib.training.dry_run import dry_run
 from REACTKDTrainLib.training.options import RunOptions
@@ -57,3 +60,24 @@ def test_a_class_with_fewer_patients_than_folds_is_said_before_a_case_is_read(tm
     with pytest.raises(FoldsImpossible, match="Only . patients have the grade .* choose fewer folds"):
         dry_run(options, lambda fraction, text: seen.append(text))
     assert not seen and not (tmp_path / "out").exists()
+
+
+def test_the_time_counts_the_noise_that_a_training_makes_of_its_ct(tmp_path: Path, monkeypatch) -> None:
+    """Of the cohorts that teach doses, the whole field of view is simulated; of the external one nothing is."""
+    made = []
+
+    def slow(store, case, prepared) -> dict:
+        made.append(case.id)
+        if case.id.endswith("00001"):
+            raise TruncatedFieldOfView("It is a crop.")
+        time.sleep(0.5)
+        return {}
+
+    monkeypatch.setattr(experiment, "open_cohort", opened)
+    monkeypatch.setattr(module, "fields_of", slow)
+    config = write_config(tmp_path, data={"doses": True, "views": 2, "mask_variants": 1})
+    told = {"cohort": "phantom:hospital?cases=16&size=tiny", "external": "phantom:large?cases=5&size=tiny"}
+    text = "\n".join(dry_run(RunOptions(output=tmp_path / "out", folds=2, config=config, **told)))
+    assert [name.rsplit("-", 1)[0] for name in made] == ["phantom-hospital"] * 3 and len(made) == 3
+    assert re.search(r"to prepare \([\d.]+ s a case, and 0\.5\d* s for the noise of a CT\)", text)
+    assert not any(tmp_path.rglob("doses"))
