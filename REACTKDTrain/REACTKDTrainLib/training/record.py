@@ -12,13 +12,16 @@ from pathlib import Path
 import torch
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.student.bundle import model_hash
 from REACTKDLib.core.task import HCC_GRADE, Task
-from REACTKDLib.core.worker.training_run import FORMAT, RECORD
+from REACTKDLib.core.worker.training_run import FORMAT, RECORD, STAGES
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.processes import Processes
 
+#: what a model is recorded by that a training starts from, before the hash
+WEIGHTS = "sha256 "
 PACKAGES = (
     "torch",
     "monai",
@@ -42,7 +45,7 @@ def describe_run(
     """cohorts: role ('cohort', 'unlabeled', 'external') -> cohort."""
     return {
         "format": FORMAT,
-        "configuration": config.to_dict(),
+        "configuration": recorded_settings(config),
         "seed": config.seed,
         **_task_of(cohorts["cohort"].task),
         "cohorts": {role: describe_cohort(cohort) for role, cohort in cohorts.items()},
@@ -57,6 +60,16 @@ def describe_run(
         },
         "revision": revision(),
     }
+
+
+def recorded_settings(config: TrainingConfig) -> dict:
+    """The settings as run.json has them: of a model that training starts from the weights' hash, and not the folder."""
+    values = config.to_dict()
+    for stage in STAGES.values():
+        initial = values[stage]["initial"]
+        if initial and not initial.startswith(WEIGHTS):
+            values[stage]["initial"] = WEIGHTS + str(model_hash(initial))
+    return values
 
 
 def _task_of(task: Task) -> dict:
@@ -123,9 +136,11 @@ def open_folder(folder: Path, record: dict, resume: bool) -> None:
 
 
 def _completed(configuration: dict) -> dict:
-    """With the settings that the release which wrote it did not have; as it is where it cannot be read."""
+    """With the settings that the release which wrote it did not have, and the weights where it named a folder; as it is
+    where it cannot be read.
+    """
     try:
-        return TrainingConfig.from_dict(configuration).to_dict()
+        return recorded_settings(TrainingConfig.from_dict(configuration))
     except UsageError:
         return configuration
 

@@ -57,6 +57,8 @@ def test_a_students_training_goes_on_from_its_weights(tmp_path):
     assert "2 times the time" in card and "Not measured" in card
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["configuration"]["method"] == "none" and record["configuration"]["seed"] == 3
+    assert str(tmp_path) not in (tmp_path / "run" / "run.json").read_text()
+    assert record["configuration"]["student_stage"]["initial"] == f"sha256 {original.info['sha256']}"
 
 
 def test_a_grid_that_no_training_has_is_refused(tmp_path):

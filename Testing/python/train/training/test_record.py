@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.student.bundle import Bundle
 from REACTKDTrainLib.training.config import TrainingConfig
-from REACTKDTrainLib.training.record import open_folder
+from REACTKDTrainLib.training.record import open_folder, recorded_settings
+from support.small_models import metadata_for, random_student
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"configuration": [1], "cohorts": {}}', '{"cohorts": 1}'])
@@ -17,3 +20,31 @@ def test_a_record_of_another_kind_is_one_sentence(text: str, tmp_path: Path) -> 
     record = {"configuration": TrainingConfig().to_dict(), "cohorts": {}}
     with pytest.raises(UsageError, match="run.json in the output folder is not readable"):
         open_folder(tmp_path, record, resume=True)
+
+
+def begun(model: Path) -> TrainingConfig:
+    return TrainingConfig.from_dict({"student_stage": {"initial": str(model)}})
+
+
+def test_a_model_that_a_training_starts_from_is_recorded_by_its_weights_not_by_its_folder(tmp_path: Path) -> None:
+    models = []
+    for name, seed in (("alice", 1), ("bob", 1), ("other", 2)):
+        student = random_student(seed, filters=4, widths=(4, 8, 8), hidden=12)
+        models.append(tmp_path / name)
+        Bundle.save(models[-1], student, metadata_for(student))
+    settings = [recorded_settings(begun(model)) for model in models]
+    assert settings[0] == settings[1] != settings[2]
+    assert str(tmp_path) not in json.dumps(settings)
+    out = tmp_path / "out"
+    open_folder(out, {"configuration": settings[0], "cohorts": {}}, resume=False)
+    open_folder(out, {"configuration": settings[1], "cohorts": {}}, resume=True)
+    with pytest.raises(UsageError, match="student_stage.initial"):
+        open_folder(out, {"configuration": settings[2], "cohorts": {}}, resume=True)
+
+
+def test_a_run_of_a_release_that_recorded_the_folder_goes_on(tmp_path: Path) -> None:
+    student = random_student(1, filters=4, widths=(4, 8, 8), hidden=12)
+    Bundle.save(tmp_path / "model", student, metadata_for(student))
+    config = begun(tmp_path / "model")
+    open_folder(tmp_path / "out", {"configuration": config.to_dict(), "cohorts": {}}, resume=False)
+    open_folder(tmp_path / "out", {"configuration": recorded_settings(config), "cohorts": {}}, resume=True)
