@@ -207,7 +207,7 @@ def _where(run: TrainingRun) -> str:
 
 
 def curve_words(curve: Curve, folds: int) -> str:
-    """Fold 1 of 3: student."""
+    """Fold 1 of 0 to 2: student. By the number that the training's parameter Fold takes."""
     stages = {
         "teacher-heads": _("heads of the teachers"),
         "teacher": _("teachers"),
@@ -216,4 +216,5 @@ def curve_words(curve: Curve, folds: int) -> str:
     }
     if folds < 2:
         return stages[curve.stage].capitalize()
-    return _("Fold {fold} of {folds}: {stage}").format(fold=curve.fold + 1, folds=folds, stage=stages[curve.stage])
+    text = _("Fold {fold} of 0 to {last}: {stage}")
+    return text.format(fold=curve.fold, last=folds - 1, stage=stages[curve.stage])

@@ -55,7 +55,7 @@ def _draw(figure: Figure, title: str, logs: dict[str, list[dict[str, str]]]) -> 
 
 
 def _fold_name(folder: str) -> str:
-    return f"fold {int(folder.removeprefix('fold')) + 1}"
+    return f"fold {int(folder.removeprefix('fold'))}"
 
 
 def running_mean(values: np.ndarray, width: int) -> np.ndarray:

@@ -150,7 +150,7 @@ def _fold_line(split: Split, number: int, folds: int) -> str:
     for name, cases in parts.items():
         grades = [case.grade for case in cases]
         text.append(f"{len(cases)} {name} ({'/'.join(str(grades.count(g)) for g in range(max(grades) + 1))})")
-    return f"Fold {number + 1} of {folds}: {', '.join(text)}; cases of each class in brackets."
+    return f"Fold {number} of 0 to {folds - 1}: {', '.join(text)}; cases of each class in brackets."
 
 
 def _step_lines(run: Experiment, split: Split) -> list[str]:

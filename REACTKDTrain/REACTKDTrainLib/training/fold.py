@@ -248,8 +248,8 @@ class FoldRun:
         stage.module.eval()
 
     def named(self, what: str) -> str:
-        """What is done, with the fold where there are several."""
-        return f"fold {self.number + 1} of {self.config.folds}: {what}" if self.config.folds > 1 else what
+        """What is done, with the fold, by the number that `--fold` takes, where there are several."""
+        return f"fold {self.number} of 0 to {self.config.folds - 1}: {what}" if self.config.folds > 1 else what
 
 
 def fold_costs(config: TrainingConfig, split: Split, unlabeled: int) -> dict[str, float]:

@@ -40,12 +40,12 @@ def test_a_run_is_followed_and_asked_once_to_stop(section: Any, user: Any, train
     assert "16 digital phantoms" in user.text("trainingStateLabel")
     assert "Preparing" in user.text("trainingStateLabel")
     training.step(0, "teacher", 4)
-    user.wait_until(lambda: "Fold 1 of 2: teachers, epoch 2 of 2, step 4" in user.text("trainingStateLabel"))
+    user.wait_until(lambda: "Fold 0 of 0 to 1: teachers, epoch 2 of 2, step 4" in user.text("trainingStateLabel"))
     assert user.find("trainingProgressBar").value == round(100 * 4 / 6)
     assert not user.find("trainingCurveLabel").pixmap.isNull()
     user.screenshot("training-running")
     training.step(1, "student", 120, per_epoch=60)
-    user.wait_until(lambda: "Fold 2 of 2: student, epoch 2" in user.text("trainingStateLabel"))
+    user.wait_until(lambda: "Fold 1 of 0 to 1: student, epoch 2" in user.text("trainingStateLabel"))
     user.screenshot("training-later")
 
     user.click("trainingStopButton")
@@ -57,11 +57,11 @@ def test_a_run_is_followed_and_asked_once_to_stop(section: Any, user: Any, train
 def test_the_curve_of_an_earlier_stage_stays_chosen(section: Any, user: Any, training: TrainingFolder) -> None:
     training.step(0, "teacher", 4)
     user.type("trainingPathEdit", str(training.folder))
-    user.choose("trainingCurveComboBox", "Fold 1 of 2: teachers")
+    user.choose("trainingCurveComboBox", "Fold 0 of 0 to 1: teachers")
     before = user.find("trainingCurveLabel").pixmap.toImage()
     training.step(0, "student", 5)
     user.wait_until(lambda: user.find("trainingCurveComboBox").count == 3)
-    assert user.text("trainingCurveComboBox") == "Fold 1 of 2: teachers"
+    assert user.text("trainingCurveComboBox") == "Fold 0 of 0 to 1: teachers"
     assert user.find("trainingCurveLabel").pixmap.toImage() == before
     user.choose("trainingCurveComboBox", "Latest stage")
     assert user.find("trainingCurveLabel").pixmap.toImage() != before

@@ -45,7 +45,7 @@ def test_it_says_what_it_found_and_writes_nothing(tmp_path: Path, monkeypatch: p
     assert lines[0].startswith("Cohort phantom hospital: 16 cases of 16 patients; well ")
     assert "images: ct+fdg+acetate 16" in text and re.search(r"voxels: \d+ x \d+ x \d+, of .* mm\n", text)
     assert re.search(r"\n  liver \d{3,4} to \d{4} ml; \d+ lesions, \d to \d in a case\n", text)
-    assert re.search(r"Fold 2 of 2: \d training \(\d/\d/\d\), \d validation \(\d/\d/\d\), 8 test", text)
+    assert re.search(r"Fold 1 of 0 to 1: \d training \(\d/\d/\d\), \d validation \(\d/\d/\d\), 8 test", text)
     steps = (
         r"Steps in a fold: teacher heads \d+ of 64 cases, .* more cases than the fold has takes them several times\."
     )

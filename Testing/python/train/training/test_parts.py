@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,9 +12,13 @@ from torch.distributed.distributed_c10d import Backend, BackendConfig
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.progress import no_progress
+from REACTKDTrainLib.cohorts.folds import make_folds
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.results import learning_curves
+from REACTKDTrainLib.training import dry_run
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.experiment import Experiment
+from REACTKDTrainLib.training.fold import FoldRun
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.processes import Processes, backends_for
 from support.small_training import COHORT
