@@ -105,12 +105,12 @@ def auc_table(evaluation: dict) -> str:
 
 
 def summary_table(evaluation: dict) -> str:
-    """What a first page shows: region means alone, the student and the limit, on the inputs of the paper's tables."""
+    """What a first page shows: input moments, the student and the limit, on the inputs of the paper's tables."""
     subsets = {"CT": "ct", "both PET": "fdg+acetate", "CT + both PET": "ct+fdg+acetate"}
     named = {
-        "head on region means alone": "input moments",
+        "input moments: means and spreads of the regions": "input moments",
         "**the shipped student**": "student",
-        "the best that is possible (Bayes limit)": "Bayes limit with masks",
+        "the best that is possible (Bayes limit with masks)": "Bayes limit with masks",
     }
     rows = [[f"macro AUC on {evaluation['cases']} unseen digital phantoms (95 % interval)", *subsets]]
     for words, name in named.items():

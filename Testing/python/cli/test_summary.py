@@ -35,7 +35,7 @@ def test_a_person_reads_what_makes_the_answer():
     """As numbers of the report say it, which add up to the answer without a rest."""
     answer = report()
     lines = summary_lines(answer, Path("result"))
-    assert lines[1] == share_line(answer) and lines[1].startswith("Without regions ")
+    assert lines[1] == share_line(answer) and " without any region, " in lines[1]
     shares = sum(row.share for row in answer.regions)
     assert answer.without_regions[answer.grade] + shares == pytest.approx(answer.probabilities[answer.grade], abs=1e-9)
     assert all(sum(row.value("share_by_grade").values()) == pytest.approx(0, abs=1e-9) for row in answer.regions)

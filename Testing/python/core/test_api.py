@@ -171,7 +171,7 @@ def test_a_report_is_a_table_and_a_figure(files, model, expected, tmp_path):
     assert table["share"].sum() + start == pytest.approx(expected.probabilities[expected.grade], abs=1e-6)
     figure = expected.show()
     said = " ".join(text.get_text() for text in figure.findobj(lambda item: hasattr(item, "get_text")))
-    assert "Lesion 1" in said and "Without regions" in said and expected.model.clinical_use in said
+    assert "Lesion 1" in said and "without any region" in said and expected.model.clinical_use in said
     figure.savefig(tmp_path / "report.png")
     none = grade(read_case(files["ct"], liver=read_case(**files).liver), model=model)
     none.show().savefig(tmp_path / "none.png")

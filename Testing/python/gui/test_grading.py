@@ -272,7 +272,7 @@ def test_a_model_says_which_grades_it_cannot_rule_out(user: Any, nodes: Any, con
     context.use_bundle(tmp_path / "model")
     grade(user)
     assert user.text("detailsLabel").startswith(
-        "Not ruled out: well, moderate, poor. In 90 % of cases like those the model was tested on, such a list holds "
-        "the true grade. Computed from CT"
+        "Grades that cannot be ruled out: well, moderate, poor. In 90 % of cases like those the model was tested on, "
+        "the true grade is among them. Computed from CT"
     )
     user.screenshot("graded-with-a-set", of="window")

@@ -113,7 +113,9 @@ def test_a_click_on_a_row_goes_to_the_region(user: Any, graded: Any, context: An
 def test_colors_stand_for_what_is_chosen_and_what_would_be_changes_none(user: Any, graded: Any, context: Any) -> None:
     seen = {}
     known = (text for text in explained(context.report))
-    assert all(text in user.text("whyHintLabel") for text in known) and "Without regions" in user.text("whyHintLabel")
+    assert all(text in user.text("whyHintLabel") for text in known) and "without any region" in user.text(
+        "whyHintLabel"
+    )
     logits, left_out, share = "Contribution to poor (logit)", "Change when left out", "Share of the answer"
     assert user.find("overlayComboBox").currentText == share
     for text in ("Weight (attention)", logits, "Voxel map", left_out, share):

@@ -22,7 +22,7 @@ def set_words(report: GradeReport, grade_words: Callable[[str], str] = str) -> s
     names = ", ".join(grade_words(name) for name in report.grades)
     share = f"{100 * report.grades_coverage:.0f}"
     text = _(
-        "Not ruled out: {grades}. In {share} % of cases like those the model was tested on, such a list holds the true "
-        "grade."
+        "Grades that cannot be ruled out: {grades}. In {share} % of cases like those the model was tested on, the true "
+        "grade is among them."
     )
     return text.format(share=share, grades=names)

@@ -13,7 +13,7 @@ _SILENT = 0.005  # less than half a percentage point says nothing
 
 
 def share_line(report: Answer) -> str:
-    """Return "Without regions 25, Lesion 1 +34, ..., makes 94 % for poor."; "" where the report holds no shares.
+    """Return "94 % for poor: 25 without any region, Lesion 1 +34, ...."; "" where the report holds no shares.
 
     In whole percentage points, the largest first. Printed numbers add up: see `whole_points`.
     """
@@ -24,7 +24,7 @@ def share_line(report: Answer) -> str:
     if rest is not None:
         count = sum(row.share is not None for row in report.regions) - len(named)
         words.append(_("{count} other regions {points}").format(count=count, points=signed_points(rest)))
-    text = _("Without regions {start}, {parts}, makes {total} % for {grade}.").format(
+    text = _("{total} % for {grade}: {start} without any region, {parts}.").format(
         start=start, parts=joined(words, ", "), total=total, grade=report.task.class_word(report.grade)
     )
     errors = [row.value("share_error") for row, _n in named]

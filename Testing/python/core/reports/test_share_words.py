@@ -58,7 +58,7 @@ TWO = a_report(
 def test_the_line_names_every_region_and_adds_up():
     line = share_line(TWO)
     assert line == (
-        f"Without regions 14, Lesion 2 +31, Lesion 1 +29, {PATTERN} +27, Parenchyma {MINUS}7, makes 94 % for poor."
+        f"94 % for poor: 14 without any region, Lesion 2 +31, Lesion 1 +29, {PATTERN} +27, Parenchyma {MINUS}7."
     )
     assert 14 + 31 + 29 + 27 - 7 == 94
     assert explained(TWO) == [line]
