@@ -12,7 +12,16 @@ from PySide6.QtWidgets import QFileDialog
 
 from REACTKDLib.core.modality import Modality
 from support.edits import ball, paint
-from support.panel_steps import CASES, at_hand, choose_model, grade, open_folder, small_phantom, wait_for_grade
+from support.panel_steps import (
+    CASES,
+    at_hand,
+    choose_model,
+    grade,
+    open_folder,
+    small_phantom,
+    toggle_box,
+    wait_for_grade,
+)
 from support.small_models import write_small_model
 
 CHANGED = "have changed since this grade"
@@ -99,6 +108,9 @@ def test_an_answer_that_is_shown_again_is_compared_with_the_masks_that_were_grad
     user.choose("segmentationSelector", None)
     user.choose("segmentationSelector", nodes.segmentation)
     assert user.sees("gradeLabel") and CHANGED in user.text("stateLabel")
+    toggle_box(user, "regionTable", 1)
+    user.wait_until(lambda: "grade again before" in user.text("stateLabel"), what="the refusal of the what-if")
+    assert not user.sees("whatIfLabel") and context.outdated
 
 
 def test_the_review_does_not_take_an_answer_that_is_shown_again_for_one_to_the_edited_masks(
