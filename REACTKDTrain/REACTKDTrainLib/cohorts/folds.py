@@ -76,10 +76,12 @@ def _test_folds(cases: Sequence[CohortCase], patients: dict[str, int], folds: in
     without = [case.id for case in cases if case.fold is None]
     if not without:
         return _given_folds(cases, folds)
-    if len(without) < len(cases):
+    others = len(cases) - len(without)
+    if others:
+        first = quoted(without[:1])
         raise FoldsImpossible(
-            f"Case {quoted(without[:1])} of the list has no fold where {len(cases) - len(without)} others have one; "
-            "give a fold to every graded case, or to none."
+            f"Case {first} of the list has no fold where {others} others have one; give a fold to every graded case, "
+            "or to none."
         )
     from sklearn.model_selection import StratifiedKFold
 

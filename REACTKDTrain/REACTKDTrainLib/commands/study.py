@@ -13,8 +13,7 @@ from REACTKDLib.core.engine_arguments import add_engine_arguments, add_old_jobs_
 from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.commands.cohorts_open import add_map_argument
 from REACTKDTrainLib.progress import display_for
-
-PRESETS = ("smoke", "quick", "cpu", "gpu")
+from REACTKDTrainLib.study.preset_names import PRESETS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -85,7 +85,7 @@ class NodeStore:
     def without_encoder(cls, folder: Path, size: str = "full", variants: int = 3) -> NodeStore:
         """Fixed vectors alone: a third less work, and another shipped encoder outdates none of the files.
 
-        size: of `prepared.sizes`; variants: sets of masks of annotators with errors.
+        size: of `cohorts.sizes.SIZES`; variants: sets of masks of annotators with errors.
         """
         return cls(folder, PreparedStore(folder, preparation_of(size), variants=variants), LiverWindow())
 

@@ -85,7 +85,8 @@ def ask_hybrids(
     scans: cases with a CT and the mask of the liver; a grade of theirs is not used. work: keeps what was drawn and the
     node vectors, so another student is asked in a fraction of the time.
 
-    Returns {model, lesions, phantoms, scans, skipped, subsets: inputs -> {scans, rows, differences}, blocks, swaps}.
+    Returns {model, biology, lesions, phantoms, looks, scans, skipped, subsets: inputs -> {scans, rows, differences},
+    blocks, swaps}.
     Raises: UsageError where no scan can be used.
 
     Example:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from REACTKDLib.core.worker.training_run import STAGES
 from REACTKDTrainLib.results.figures import look, save_figure
 from REACTKDTrainLib.results.log import read_log
 
@@ -22,7 +23,7 @@ def learning_curves(output: Path, phantom: bool) -> list[Path]:
     where the best is marked: those weights are kept. phantom: say in the title that the cases are phantoms.
     """
     made = []
-    for stage in ("teacher-heads", "teacher", "student-heads", "student"):
+    for stage in STAGES:
         logs = {p.parent.parent.name: read_log(p) for p in sorted(Path(output).glob(f"fold*/{stage}/log.csv"))}
         logs = {name: rows for name, rows in logs.items() if rows}
         if logs:

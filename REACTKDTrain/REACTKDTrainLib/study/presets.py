@@ -12,6 +12,7 @@ from REACTKDTrainLib.data.augmentation import Augmentation
 from REACTKDTrainLib.distillation.methods import METHODS
 from REACTKDTrainLib.models.teacher_config import TeacherConfig
 from REACTKDTrainLib.nodes.train import Recipe
+from REACTKDTrainLib.study.preset_names import PRESETS
 from REACTKDTrainLib.training.config import DataConfig, StageConfig, TrainingConfig
 
 #: of the phantoms on the level of volumes whose cohorts the user does not name
@@ -105,13 +106,12 @@ class Preset:
     hospital_nodes: HospitalNodesConfig | None = None
 
 
-PRESETS = ("smoke", "quick", "cpu", "gpu")
 _STILL = Augmentation(rotate_deg=0, shift_voxels=0, scale=0, elastic=0, flip=False, level=0)
 
 
 def preset_of(name: str) -> Preset:
     """By one of `PRESETS`. Raises: KeyError."""
-    return {"smoke": _smoke, "quick": _quick, "cpu": _cpu, "gpu": _gpu}[name]()
+    return dict(zip(PRESETS, (_smoke, _quick, _cpu, _gpu), strict=True))[name]()
 
 
 def _smoke() -> Preset:

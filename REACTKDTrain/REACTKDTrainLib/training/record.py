@@ -18,22 +18,11 @@ from REACTKDLib.core.worker.training_run import FORMAT, RECORD, STAGES
 from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.training.config import TrainingConfig
+from REACTKDTrainLib.training.packages import NEEDED
 from REACTKDTrainLib.training.processes import Processes
 
 #: what a model is recorded by that a training starts from, before the hash
 WEIGHTS = "sha256 "
-PACKAGES = (
-    "torch",
-    "monai",
-    "numpy",
-    "scipy",
-    "scikit-image",
-    "scikit-learn",
-    "einops",
-    "pot",
-    "SimpleITK",
-    "matplotlib",
-)
 
 
 def describe_run(
@@ -186,9 +175,9 @@ def difference(old: dict, new: dict, where: str = "") -> str | None:
 
 
 def versions() -> dict[str, str | None]:
-    """Of Python and of `PACKAGES`, None for one that is not installed."""
+    """Of Python and of the packages that a training needs, None for one that is not installed."""
     found: dict[str, str | None] = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in NEEDED.values():
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDTrainLib.training.config import TrainingConfig
-from REACTKDTrainLib.training.record import open_folder, recorded_settings
+from REACTKDTrainLib.training.packages import NEEDED
+from REACTKDTrainLib.training.record import open_folder, recorded_settings, versions
 from support.small_models import metadata_for, random_student
 
 
@@ -48,3 +50,7 @@ def test_a_run_of_a_release_that_recorded_the_folder_goes_on(tmp_path: Path) -> 
     config = begun(tmp_path / "model")
     open_folder(tmp_path / "out", {"configuration": config.to_dict(), "cohorts": {}}, resume=False)
     open_folder(tmp_path / "out", {"configuration": recorded_settings(config), "cohorts": {}}, resume=True)
+
+
+def test_the_versions_are_those_of_every_package_that_a_training_needs() -> None:
+    assert set(versions()) == {"python", *NEEDED.values()} and versions()["torch"] == metadata.version("torch")
