@@ -85,8 +85,8 @@ len(first.regions) - len(without.regions), len(first.regions) > len(without.regi
 # %% [markdown]
 # ## A list
 #
-# A folder of case folders, a CSV, or a datalist (.json) as MONAI writes them. A case that cannot be read is reported, and
-# the others go on.
+# A folder of case folders, a CSV, or a datalist (.json) as MONAI writes them. A case that cannot be read is reported,
+# and the others go on.
 
 # %%
 faults = []

@@ -14,6 +14,7 @@ from REACTKDLib.commands.staging import all_or_nothing
 from REACTKDLib.core.console import writable
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grades import GRADES
+from REACTKDLib.core.text import shown
 
 if TYPE_CHECKING:
     from REACTKDLib.core.phantom.acquire import PhantomCase
@@ -144,8 +145,7 @@ def write_phantom(phantom: PhantomCase, folder: Path, dicom_id: str | None = Non
 
 
 def seed(text: str) -> int:
-    """Return the number that `text` says; argparse names this function in its message."""
-    value = int(text)
-    if value < 0:
-        raise ValueError
-    return value
+    """Return the number that `text` says. Raises: ArgumentTypeError."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"a seed is a whole number, 0 or more, not '{shown(text)}'")
+    return int(text)

@@ -55,5 +55,5 @@ def earlier_results_set_aside(folder: Path) -> Iterator[None]:
     except Exception as error:
         aside = set_aside(folder, ALL)
         if aside is not None and isinstance(error, ReactkdError):
-            error.add(f"The results of an earlier run were moved into the folder '{aside.name}' there.")
+            error.add(f"The results of an earlier run were moved into '{aside.name}' in the output folder.")
         raise

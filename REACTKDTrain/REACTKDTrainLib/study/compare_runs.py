@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.files.tables import read_table
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.modality import INPUT_NAMES
@@ -92,8 +92,11 @@ def _graded_rows(run: Path, cases: str, classes: Sequence[str]) -> list[dict[str
     """The student's rows of cases with a grade."""
     name = "predictions_external_by_inputs.csv" if cases == "external" else "predictions_by_inputs.csv"
     path = Path(run) / name
+    if not Path(run).is_dir():
+        raise FileMissing(f"There is no folder {Path(run).name} of a run at the path given; check the path.")
     if not path.is_file():
-        raise UsageError(f"The run {Path(run).name} has no {name}; let it finish, or give it an external cohort.")
+        other = ", compare the folds (--cases folds), or give it an external cohort" if cases == "external" else ""
+        raise UsageError(f"The run {Path(run).name} has no {name}; let it finish{other}.")
     table = read_table(path, f"the file {name}", ("case", "model", "inputs", "grade", *classes))
     return [row for row in table.rows if row["model"] == "student" and row["grade"]]
 

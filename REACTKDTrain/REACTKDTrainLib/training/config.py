@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PlainSerializer, WrapValidator
 
 from REACTKDLib.core.bounds import LARGEST_SEED
-from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDTrainLib.cohorts.sizes import SIZES, preparation_of
@@ -225,13 +225,19 @@ class TrainingConfig:
 
     @classmethod
     def read(cls, path: Path, base: TrainingConfig | None = None) -> TrainingConfig:
-        """Read a JSON file over `base`. Raises: UsageError."""
+        """Read a JSON file over `base`. Raises: UsageError, FileMissing."""
+        name = Path(path).name
+        if not Path(path).exists():
+            raise FileMissing(f"There is no configuration {name} at the path given; check the path.")
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            where = f"line {error.lineno}, column {error.colno}: {error.msg}"
+            raise UsageError(f"The configuration {name} is not readable JSON ({where}); correct the file.") from error
         except (OSError, ValueError, RecursionError) as error:
-            raise UsageError(f"The configuration {Path(path).name} is not readable JSON; correct the file.") from error
+            raise UsageError(f"The configuration {name} is not readable JSON; correct the file.") from error
         if not isinstance(values, dict):
-            raise UsageError(f"The configuration {Path(path).name} must be a JSON object of settings.")
+            raise UsageError(f"The configuration {name} must be a JSON object of settings.")
         return cls.from_dict(values, base)
 
     def to_dict(self) -> dict[str, Any]:

@@ -107,6 +107,8 @@ class Experiment:
         cohorts, _ = self.checked()
         record = describe_run(self.config, cohorts, self.device, self.processes)
         new = not (self.output / RECORD).exists()
+        if new and self.options.resume:
+            self.on_progress(0.0, "no run is in the output folder yet, so one begins")
         if self.processes.first:
             open_folder(self.output, record, self.options.resume)
         self.processes.wait()

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from REACTKDLib.core.student.bundle import Bundle
+from REACTKDLib.core.student.bundle import OF_RUN, Bundle
 from REACTKDLib.core.student.monai_files import USE
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.student.trained_on import TrainedOn
@@ -94,7 +94,7 @@ def write_outcome(
     bundle = None
     if chosen:
         best = max(chosen, key=lambda one: one.score)
-        bundle = output / "bundle"
+        bundle = output / OF_RUN
         shown = {k: v for k, v in measured.items() if k != "external"}
         save_model(bundle, best, config, record, shown, cohorts["cohort"].task)
     return Result(measured.get("macro_auc"), measured.get("accuracy"), bundle), metrics

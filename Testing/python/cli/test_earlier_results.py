@@ -44,7 +44,7 @@ def test_a_failed_grade_moves_the_earlier_results_aside(graded, case_folder, cap
     (output / "notes.txt").write_text("mine")
     image = spoil(output)
     assert main(arguments) == 2
-    assert "moved into the folder 'earlier'" in (told := capsys.readouterr().err) and told.count("\n") == 1
+    assert "moved into 'earlier' in the output folder" in (told := capsys.readouterr().err) and told.count("\n") == 1
     assert sorted(path.name for path in output.iterdir()) == ["earlier", "notes.txt"]
     assert contents(output / "earlier") == before and sorted(before) == FILES
     assert main(arguments) == 2 and "earlier" not in capsys.readouterr().err, "there is nothing left to move"

@@ -82,7 +82,8 @@ def test_two_trainings_in_one_folder(train, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("{", "is not readable JSON"),
+        ("{", "is not readable JSON (line 1, column 2: "),
+        ('{\n"loss": {},}', "is not readable JSON (line 2, column 1"),
         ("[]", "must be a JSON object"),
         ('{"student": {"filter": 8}}', "student.filter"),
         ('{"student_stage": {"epochs": "many"}}', "student_stage.epochs"),
@@ -94,6 +95,11 @@ def test_a_wrong_setting_is_named(content: str, sentence: str, train, tmp_path: 
     told = train("--cohort", COHORT, "--output", tmp_path / "o", "--config", tmp_path / "config.json")
     refused(told, sentence)
     assert not (tmp_path / "o").exists()
+
+
+def test_a_configuration_that_is_not_there_is_named(train, tmp_path: Path) -> None:
+    told = train("--cohort", COHORT, "--output", tmp_path / "o", "--config", tmp_path / "nowhere.json")
+    refused(told, "There is no configuration nowhere.json at the path given; check the path.")
 
 
 # -- cohorts of files

@@ -62,6 +62,8 @@ def read_listed(path: Path, task: Task = HCC_GRADE) -> list[tuple[Job, dict[str,
             "There is no worklist at the path given; give a CSV file, a datalist (.json) or a folder of case folders."
         )
         raise FileMissing(text)
+    if not listed and os.path.isdir(path) and _job_of_folder(path).images:
+        raise UsageError(_("The folder given as the worklist is one case; give the folder that it lies in."))
     if not listed:
         raise UsageError(
             _("The worklist holds no case; give a CSV with a row, or a folder with a folder, for each case.")

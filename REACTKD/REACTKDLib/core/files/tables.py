@@ -132,7 +132,8 @@ def _text_of(data: bytes, role: str) -> str:
         except UnicodeDecodeError:
             continue
     raise UsageError(
-        _("{role} is not a CSV in UTF-8; save it from the spreadsheet as 'CSV UTF-8'."), role=sentence(role)
+        _("{role} is no table of text; give another file, or save it from the spreadsheet as 'CSV UTF-8'."),
+        role=sentence(role),
     )
 
 

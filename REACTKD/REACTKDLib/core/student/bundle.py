@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 METADATA = Path("configs") / "metadata.json"
 WEIGHTS = Path("models") / "model.pt"
+OF_RUN = "bundle"  # the folder of a training's model in that of its run
 SHIPPED = "reactkd-phantom"
 # Limits of a bundle that ships inside the extension.
 SHIPPED_MAX_BYTES = 10 * 2**20
@@ -78,6 +79,9 @@ class Bundle:
         if not os.path.exists(folder):
             recover(folder.parent)  # a process that was killed while it replaced the folder left the old one aside
         missing = [str(part) for part in (METADATA, WEIGHTS) if not os.path.isfile(folder / part)]
+        if missing and os.path.isfile(folder / OF_RUN / METADATA):
+            text = _("The folder '{name}' is of a training; give the model in it, its folder '{model}'.")
+            raise BundleIncomplete(text, name=folder.name, model=OF_RUN)
         if missing:
             raise BundleIncomplete(
                 _("The model folder '{name}' has no {missing}; choose a complete model folder."),

@@ -71,6 +71,16 @@ def test_a_folder_with_two_files_for_one_image_is_refused(folder, tmp_path, othe
         open_case_list(tmp_path / "in")
 
 
+def test_one_case_in_place_of_a_list_is_refused_with_the_folder_to_give(folder):
+    with pytest.raises(UsageError, match="is one case; give the folder that it lies in"):
+        open_case_list(folder / "a")
+
+
+def test_an_image_in_place_of_a_list_is_refused(folder):
+    with pytest.raises(UsageError, match="no table of text; give another file"):
+        open_case_list(folder / "a" / NAMES[Modality.CT])
+
+
 def test_an_image_is_found_by_every_suffix_that_is_read(folder, tmp_path):
     for suffix in (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd"):
         (tmp_path / "in" / suffix[1:]).mkdir(parents=True)

@@ -67,7 +67,7 @@ def test_the_line_names_every_region_and_adds_up():
 def test_many_regions_are_summed_up():
     shares = {f"Lesion {n}": toward("well", 30 - 2 * n) for n in range(1, 10)}
     line = share_line(a_report("well", {"well": -1.2, "moderate": 1.0, "poor": 1.2}, shares))
-    assert "Lesion 6 +18, 3 other regions +42, makes" in line and "Lesion 7" not in line
+    assert "Lesion 6 +18, 3 other regions +42." in line and "Lesion 7" not in line
     assert "sampled" in share_line(a_report("well", {"well": -1.2, "moderate": 1.0, "poor": 1.2}, shares, 0.0042))
     assert "at most 0.4 points" in share_line(a_report("well", {"well": -1, "moderate": 1, "poor": 1}, shares, 0.0042))
 

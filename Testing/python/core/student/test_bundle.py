@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 from pathlib import Path
 
 import jsonschema
@@ -123,6 +124,12 @@ def test_a_file_that_may_not_be_read_is_named(folder, monkeypatch):
     monkeypatch.setattr(Path, "read_bytes", refused)
     with pytest.raises(BundleIncomplete, match=r"model.pt in the model folder .* cannot be read \(Permission denied\)"):
         Bundle.load(folder)
+
+
+def test_the_folder_of_a_run_says_where_its_model_is(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "my-run" / "bundle")
+    with pytest.raises(BundleIncomplete, match="'my-run' is of a training; give the model in it, its folder 'bundle'"):
+        Bundle.load(tmp_path / "my-run")
 
 
 def test_a_folder_that_is_not_there(tmp_path):

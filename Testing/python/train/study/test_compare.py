@@ -40,7 +40,9 @@ def test_two_runs_are_compared_on_their_common_cases(tmp_path: Path, capsys: pyt
 def test_a_run_that_is_not_finished_is_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     write_run(tmp_path / "a", *graded_predictions(10))
     assert main(["compare", "runs", str(tmp_path / "a"), str(tmp_path), "--inputs", "ct"]) == 2
-    assert "let it finish" in capsys.readouterr().err
+    assert "let it finish, compare the folds (--cases folds)" in capsys.readouterr().err
+    assert main(["compare", "runs", str(tmp_path / "a"), str(tmp_path / "b"), "--inputs", "ct"]) == 2
+    assert "There is no folder b of a run" in capsys.readouterr().err
 
 
 def predictions(grades: np.ndarray, p: np.ndarray, patients: list[str], inputs: str = "ct") -> list[Prediction]:
