@@ -243,7 +243,7 @@ class PanelContext:
             self.read_inputs()
         if self.nodes is None or self.busy:
             return
-        if not self._is_graded(self._wish()):  # else nothing is missing, and an edit need not wait
+        if not self._is_graded(self._wish()):  # else nothing is missing, and an edit need not wait for the search
             try:
                 ensure_packages()
             except ReactkdError as error:
