@@ -37,7 +37,7 @@ from REACTKDTrainLib.training.loggers import RunLogger, logger_names, numbers_of
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.outputs import Chosen, Result, write_outcome
 from REACTKDTrainLib.training.predictions import Prediction, predict_student, predict_teacher, write_rows
-from REACTKDTrainLib.training.preparation import UnreadableCase, prepare_cases, prepare_one, without
+from REACTKDTrainLib.training.preparation import UnreadableCase, prepare_cohorts, prepare_one, without
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.record import add_native_dose, add_unreadable, describe_run, open_folder
 from REACTKDTrainLib.training.run_checks import (
@@ -166,18 +166,11 @@ class Experiment:
     def _prepare(self, cohorts: dict[str, Cohort]) -> dict[str, Cohort]:
         """Prepare every case once, each process its share; then all know which cannot be read."""
         self._progress = WeightedProgress(self.costs(cohorts), self.on_progress)
-        prepared = self._progress.part("prepare")
-        total, before, failed = sum(map(len, cohorts.values())), 0, {}
-        for role, cohort in cohorts.items():  # apart, since cases of two cohorts may have one name
-
-            def on_progress(fraction: float, _: str, before: int = before, size: int = len(cohort)) -> None:
-                prepared((before + fraction * size) / total, "preparing cases")
-
-            doses = self.cache / "doses" if role in self.dosed_roles else None
-            own = cohort.cases[self.processes.rank :: self.processes.world]
-            make, engine = partial(prepare_one, doses, self.store), Engine(self.options.jobs)
-            failed[role] = prepare_cases(own, make, engine, on_progress, self.stop.check)
-            before += len(cohort)
+        doses = {role: self.cache / "doses" if role in self.dosed_roles else None for role in cohorts}
+        makes = {role: partial(prepare_one, folder, self.store) for role, folder in doses.items()}
+        own = slice(self.processes.rank, None, self.processes.world)
+        on_progress = self._progress.part("prepare")
+        failed = prepare_cohorts(cohorts, makes, own, Engine(self.options.jobs), on_progress, self.stop.check)
         for part in self.processes.gather(failed):
             failed = {role: failed[role] | part[role] for role in failed}
         skip = self.options.skip_unreadable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.data.dose_data import prepare_fields_or_note
 from REACTKDTrainLib.data.store import PreparedStore
+from REACTKDTrainLib.progress import WeightedProgress
 
 Prepare = Callable[[CohortCase], None]
 
@@ -51,6 +52,31 @@ def prepare_cases(
             if stop is not None:
                 stop()
     return failed
+
+
+def prepare_cohorts(
+    cohorts: Mapping[str, Cohort],
+    makes: Mapping[str, Prepare],
+    own: slice = slice(None),
+    engine: Engine = HERE,
+    on_progress: OnProgress = no_progress,
+    stop: Callable[[], None] | None = None,
+) -> dict[str, dict[str, str]]:
+    """`prepare_cases` of each cohort by itself, since cases of two cohorts may have one name.
+
+    cohorts, makes: by role. own: which cases of each are this process's share. Returns role -> case id -> why it cannot
+    be read. Raises: as `prepare_cases`.
+    """
+    whole = WeightedProgress({role: len(cohort) for role, cohort in cohorts.items()}, on_progress)
+
+    def of_role(role: str) -> OnProgress:
+        part = whole.part(role)
+        return lambda fraction, _: part(fraction, "preparing cases")
+
+    return {
+        role: prepare_cases(cohort.cases[own], makes[role], engine, of_role(role), stop)
+        for role, cohort in cohorts.items()
+    }
 
 
 def without(cohort: Cohort, failed: dict[str, str], skip: bool) -> Cohort:
