@@ -138,8 +138,16 @@ def test_the_annotator_corrects_a_list(
         application.select_module("REACTKD")
         user.wait_until(lambda: context.report is not before and not context.busy, GRADE_S, "the grade to follow")
 
+    seen: list[Any] = []  # the answer that stood when a fix was proposed
+
     def proposed() -> None:
         user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+        seen.append(context.report)
+
+    def followed() -> None:
+        """Before the grade follows, the button may be clicked for a moment; the page says when the grade stands."""
+        user.wait_until(lambda: context.report is not seen[-1] and not context.busy, GRADE_S, "the grade to follow")
+        user.wait_until(lambda: user.find("splitButton").enabled, GRADE_S, "the button")
 
     Reader(user, "outside the liver").follow(
         marked_words("annotator"),
@@ -148,9 +156,7 @@ def test_the_annotator_corrects_a_list(
             "Grade": lambda: wait_for_grade(user),
             "Open in Segment Editor": paint_a_dot,
             "Fix": proposed,
-            "Accept 1": lambda: user.wait_until(
-                lambda: user.find("splitButton").enabled, GRADE_S, "the grade to follow"
-            ),
+            "Accept 1": followed,
             "Split into lesions": proposed,
             "Reviewed, next case": opened("second"),
             "Grade all": lambda: user.wait_until(lambda: user.find("batchButton").enabled, GRADE_S, "all grades"),
