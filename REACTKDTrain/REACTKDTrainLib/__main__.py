@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from REACTKDLib import __version__
-from REACTKDLib.core.console import INTERRUPTED, Parser, escape_what_cannot_be_shown
+from REACTKDLib.core.console import INTERRUPTED, Parser, escape_what_cannot_be_shown, program
 from REACTKDLib.core.log import DEBUG
 from REACTKDTrainLib.commands.faults import explain
 
@@ -30,9 +30,10 @@ COMMANDS = {
 FAILED = {"train": 1, "study": 1}
 
 
-def build_parser(chosen: str = "", prog: str = "python -m REACTKDTrainLib") -> Parser:
+def build_parser(chosen: str = "") -> Parser:
     """The parser of all commands, with the options of the chosen one; `parse_args(...).run` does what it says."""
-    parser = Parser(prog=prog, description="Trains REACT-KD (arXiv 2508.02104), and what belongs to it.")
+    description = "Trains REACT-KD (arXiv 2508.02104), and what belongs to it."
+    parser = Parser(prog=program("reactkd-train", "REACTKDTrainLib"), description=description)
     parser.add_argument("--version", action="version", version=f"REACTKD {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, about in COMMANDS.items():

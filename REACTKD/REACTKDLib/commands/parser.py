@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from REACTKDLib import __version__
 from REACTKDLib.commands import batch, check, grade, phantom, prepare
-from REACTKDLib.core.console import Parser
+from REACTKDLib.core.console import Parser, program
 
 COMMANDS = (grade, batch, check, prepare, phantom)
 
@@ -12,7 +12,7 @@ COMMANDS = (grade, batch, check, prepare, phantom)
 def build_parser() -> Parser:
     """Return the parser; `parse_args(...).run` is the function of the chosen command."""
     parser = Parser(
-        prog="python -m REACTKDLib",
+        prog=program("reactkd", "REACTKDLib"),
         description="Grades hepatocellular carcinoma from CT and PET and shows which regions decided. "
         "The shipped model is trained on digital phantoms. It is not for clinical use.",
         epilog="Exit status: 0; 2 with one sentence on standard error; 130 after Ctrl-C.",

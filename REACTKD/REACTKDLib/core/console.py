@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import NoReturn, TextIO
 
 from REACTKDLib.core.errors import UsageError
@@ -19,6 +20,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise UsageError with argparse's message and where to read more."""
         raise UsageError(sentence(f"{message}; '{self.prog} --help' lists what is possible."))
+
+
+def program(command: str, package: str) -> str:
+    """Return how this program was called, for its help and its errors: the installed command, or Python's -m."""
+    return command if Path(sys.argv[0]).stem == command else f"python -m {package}"
 
 
 def escape_what_cannot_be_shown() -> None:

@@ -78,3 +78,6 @@ def test_the_commands_are_installed(site: Path, tmp_path: Path, name: str, said:
     script = next(path for path in (site / "bin").iterdir() if path.stem == name)
     result = run_from(site, tmp_path, str(script), "--help")
     assert result.returncode == 0 and said in result.stdout, result.stderr
+    assert f"usage: {name} " in result.stdout
+    slip = run_from(site, tmp_path, str(script), "frobnicate")
+    assert slip.returncode == 2 and f"'{name} --help' lists" in slip.stderr

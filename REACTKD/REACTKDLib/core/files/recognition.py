@@ -184,9 +184,9 @@ def _check_convention(
                 "Label {label} was named as the {given}, but is usually the {other}; name the {other} too "
                 "({option} NAME or LABEL on the command line)."
             )
-            label = ", ".join(candidates[i].key for i in given)
-            names = {name: task.structure(kind_).name for name, kind_ in (("given", kind), ("other", other))}
-            raise AmbiguousSegment(text, label=label, **names, option=task.option(other))
+            label, option = ", ".join(candidates[i].key for i in given), task.option(other)
+            names = [task.structure(role).name for role in (kind, other)]
+            raise AmbiguousSegment(text, label=label, given=names[0], other=names[1], option=option)
 
 
 def _find(candidates: Sequence[Candidate], wanted: str) -> list[int]:
