@@ -98,7 +98,7 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> str:
         text += f", {kept} kept from before (--again grades them too)"
     for status, words in (("no grade", "without a grade"), ("failed", "failed")):
         text += f", {now[status]} {words}" if now[status] else ""
-    return f"{text}; see {RESULTS}."
+    return f"{text}; see {RESULTS} in the output folder."
 
 
 def _jobs(arguments: argparse.Namespace) -> list[Job]:

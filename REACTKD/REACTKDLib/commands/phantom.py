@@ -33,7 +33,13 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--grade", choices=GRADES, required=True)
     parser.add_argument("--seed", type=seed, required=True, metavar="N", help="same seed, same files")
-    parser.add_argument("--size", choices=("small", "full"), default="full", help="default: %(default)s")
+    parser.add_argument(
+        "--size",
+        choices=("small", "full"),
+        default="full",
+        help="full: a CT of 512 x 512 pixels, as a hospital has; small: of 128 x 128, for a quick look "
+        "(default: %(default)s)",
+    )
     parser.add_argument(
         "--biology",
         choices=("shared", "independent"),

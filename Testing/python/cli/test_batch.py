@@ -114,7 +114,10 @@ def test_a_batch_that_is_started_again_keeps_what_holds(cohort, bundle_folder, t
     output, listed = tmp_path / "out", tmp_path / "listed"
     shutil.copytree(cohort, listed)
     assert run(listed, output, bundle_folder) == 0
-    assert capsys.readouterr().out == f"1 of 3 cases graded, 1 without a grade, 1 failed; see {RESULTS}.\n"
+    assert (
+        capsys.readouterr().out
+        == f"1 of 3 cases graded, 1 without a grade, 1 failed; see {RESULTS} in the output folder.\n"
+    )
     table = (output / RESULTS).read_bytes()
 
     os.utime(listed / "A 1" / NAMES[Modality.CT])  # touched, and not changed

@@ -92,7 +92,11 @@ def test_the_other_cases_are_graded(cohort, start, tmp_path):
     (tmp_path / "in" / "B" / "CT.mha").write_text("ObjectType = Image\nNDims = -1\nElementDataFile = LOCAL\n")
     process = start(tmp_path / "in", "A,D")
     out, err = process.communicate(timeout=120)
-    assert (process.returncode, out, err) == (0, "1 of 4 cases graded, 3 failed; see results.csv.\n", "")
+    assert (process.returncode, out, err) == (
+        0,
+        "1 of 4 cases graded, 3 failed; see results.csv in the output folder.\n",
+        "",
+    )
     rows = rows_of(tmp_path / "out")
     assert [(name, row["status"], row["error"]) for name, row in rows.items()] == [
         ("A", "failed", "case-crashed"),

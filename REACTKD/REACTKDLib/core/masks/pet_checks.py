@@ -74,9 +74,8 @@ def liver_uptake(case: Case, tracer: Modality, memo: Memo) -> float | None:
         return None
     to_index = np.linalg.inv(pet.ijk_to_ras) @ case.reference.ijk_to_ras
     step = tuple(slice(s.start, s.stop, max(1, (s.stop - s.start) // 40)) for s in box)
-    k, j, i = (axis.ravel() for axis in np.mgrid[step])
-    hit = case.liver[k, j, i] & ~case.tumor[k, j, i]
-    index = np.rint(to_index[:3, :3] @ np.stack([i, j, k])[:, hit] + to_index[:3, 3:]).astype(int)
+    hit = np.argwhere(case.liver[step] & ~case.tumor[step]) * [s.step for s in step] + [s.start for s in step]
+    index = np.rint(to_index[:3, :3] @ hit.T[::-1] + to_index[:3, 3:]).astype(int)
     index = index[:, np.all((index >= 0) & (index < np.array(pet.shape[::-1])[:, None]), axis=0)]
     if index.shape[1] < 100:
         return None
