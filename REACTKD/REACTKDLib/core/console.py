@@ -24,7 +24,8 @@ class Parser(argparse.ArgumentParser):
 
 def program(command: str, package: str) -> str:
     """Return how this program was called, for its help and its errors: the installed command, or Python's -m."""
-    return command if Path(sys.argv[0]).stem == command else f"python -m {package}"
+    called = sys.argv[0] or ""  # a module without a file has none
+    return command if Path(called).stem == command else f"python -m {package}"
 
 
 def escape_what_cannot_be_shown() -> None:
