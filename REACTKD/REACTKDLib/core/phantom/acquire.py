@@ -114,7 +114,7 @@ def acquire(patient: Patient, size: str = "full", seed: int = 0, around_liver_mm
     size: 'full' is what a hospital holds (512 x 512), 'small' about a quarter and 'tiny' an eighth of each side.
     seed: another scan of the same patient. around_liver_mm: the CT covers the liver and this margin only (for training
     sets: the same image at a fraction of the work, with another draw of the noise). External and unlabeled cohorts
-    have a CT only. Bit-equal on repeat.
+    have a CT only. Bit-equal on repeat; on a processor with other instructions equal to rounding.
 
     Raises: UsageError for an unknown size.
     """
