@@ -1,6 +1,6 @@
 """What is kept of a drawn phantom to know it again: a hash of all bits, and marks that rounding does not move.
 
-    python -m support.drawn_phantoms stored.json    # prints a JSON list: the hash of each phantom that the file names
+python -m support.drawn_phantoms stored.json    # prints a JSON list: the hash of each phantom that the file names
 """
 
 from __future__ import annotations

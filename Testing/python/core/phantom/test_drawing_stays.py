@@ -1,7 +1,7 @@
 """Phantoms stay as they were, however fast they are drawn: trainings and tables were made from them.
 
-`stored_phantoms.json` holds ten: of the first edition as stored on 28 November 2026, before there was a second, and of the
-second before it was fast. With NumPy of `requirements-dev.txt` and AVX2 they come back bit by bit; with other
+`stored_phantoms.json` holds ten: of the first edition as stored on 28 November 2026, before there was a second, and of
+the second before it was fast. With the NumPy of `requirements-dev.txt` and AVX2 they come back bit by bit; with other
 instructions and versions of NumPy to rounding.
 """
 
@@ -15,16 +15,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.drawn_phantoms import drawn, marks
-from support.fixed_processor import avx2_environment
 
 from REACTKDLib.core.phantom.lattice import Lattice
 from REACTKDLib.core.phantom.organs.grid_solid import GridSolid
 from REACTKDLib.core.phantom.shapes import Tube
+from support.drawn_phantoms import drawn, marks
+from support.fixed_processor import avx2_environment
 
 FILE = Path(__file__).with_name("stored_phantoms.json")
 STORED = json.loads(FILE.read_text(encoding="utf-8"))
-PINNED = (Path(__file__).parents[4] / "requirements-dev.txt").read_text(encoding="utf-8").split("numpy==")[1].split(";")[0]
+REQUIREMENTS = Path(__file__).parents[4] / "requirements-dev.txt"
+PINNED = REQUIREMENTS.read_text(encoding="utf-8").split("numpy==")[1].split(";")[0]
 #: how far a mark may lie from the stored one: a voxel in 10,000 rounds to another HU, one of a mask to its other side
 CLOSE = {"ct": 0.05, "fdg": 1e-4, "acetate": 1e-4, "liver": 0.01, "tumor": 0.01}
 
