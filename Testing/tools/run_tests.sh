@@ -1,12 +1,11 @@
 #!/bin/sh
-# Runs each folder of Testing/python in a process of its own, three at a time:
+# Runs each folder of Testing/python in a process of its own, two at a time:
 #   run_tests.sh PYTHON [pytest options]
 #
-# A crash in OpenGL or Slicer's libraries cannot hide the results of the other groups. Three at a time, since two cores
-# are what the slowest computers have, and the tests of the panel wait for timers and other processes a third of their
-# time: each lane takes the longest group that is left, so that all end at about the same time. The other lanes are shown
-# after the first. A group that selects no test (pytest's exit status 5, usual with `-m slow`) is not a failure; a run in
-# which no group selected any is.
+# A crash in OpenGL or Slicer's libraries cannot hide the results of the other groups. Two at a time, since two cores are
+# what the slowest computers have: each lane takes the longest group that is left, so that both end at about the same
+# time. The second lane is shown after the first. A group that selects no test (pytest's exit status 5, usual with
+# `-m slow`) is not a failure; a run in which no group selected any is.
 set -u
 
 python=$1
@@ -21,7 +20,7 @@ for folder in "$tests"/*/; do
     esac
 done
 
-export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # the groups share the cores
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # two groups share the cores
 
 # A run starts hundreds of Pythons. Where the environment wants no compiled files beside the sources, as images for
 # containers often do, each of them would compile torch anew, twice the time of its import: they go to build instead.
@@ -33,7 +32,7 @@ fi
 told="$(mktemp -d)"
 beside=""
 trap 'rm -rf "$told"' EXIT
-trap 'for lane in $beside; do pkill -P "$lane" 2>/dev/null; kill "$lane" 2>/dev/null; done; exit 130' INT TERM
+trap '[ -z "$beside" ] || pkill -P "$beside" 2>/dev/null; [ -z "$beside" ] || kill "$beside" 2>/dev/null; exit 130' INT TERM
 
 run_group() {
     title=$1
@@ -56,20 +55,17 @@ run_group() {
 run_lane() {
     for group in $groups; do
         [ -d "$tests/$group" ] || continue
-        mkdir "$told/group.$group" 2>/dev/null || continue # another lane has it
+        mkdir "$told/group.$group" 2>/dev/null || continue # the other lane has it
         run_group "$group" "$tests/$group" "$@"
     done
 }
 
-for lane in 2 3; do
-    (run_lane "$@") >"$told/output.$lane" 2>&1 &
-    beside="$beside $!"
-done
+(run_lane "$@") >"$told/output" 2>&1 &
+beside=$!
 run_lane "$@"
-# shellcheck disable=SC2086  # two process numbers
-wait $beside
+wait "$beside"
 beside=""
-cat "$told"/output.*
+cat "$told/output"
 
 [ -e "$told/ran" ] || { echo "No test was selected at all." >&2; exit 1; }
 [ ! -e "$told/failed" ]
