@@ -202,8 +202,8 @@ class Application:
         slot_errors.clear()
 
     def assert_no_errors(self) -> None:
-        """Draw what has changed; raise AssertionError for what slots raised and VTK reported, then or before."""
-        self.app._layout.draw_changes()
+        """Render what has changed; raise AssertionError for what slots raised and VTK reported, then or before."""
+        self.app._layout.check_changes()
         if slot_errors:
             raise AssertionError("Slots raised:\n" + "\n".join(slot_errors))
         self.host.errors.assert_none()

@@ -91,10 +91,10 @@ class Layout(QWidget):
     def setRenderPaused(self, _paused: bool) -> None:
         """Rendering is by request here."""
 
-    def draw_changes(self) -> None:
-        """Not in Slicer: draw the views on show whose pictures are out of date."""
+    def check_changes(self) -> None:
+        """Not in Slicer: let the views on show render what has changed, for the errors that VTK may report."""
         for widget in self._widgets():
-            widget.draw_changes()
+            widget.check_changes()
 
     def _widgets(self) -> tuple[SliceWidget | ThreeDWidget, ...]:
         return (*self._slices.values(), *self._three_ds.values())

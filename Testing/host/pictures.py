@@ -57,6 +57,14 @@ def grab(window: Any) -> np.ndarray:
     return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, 3)[::-1].copy()
 
 
+def render_small(window: Any) -> None:
+    """Render a few pixels and leave the window as it was: for what VTK reports when it renders, not for the picture."""
+    size = window.GetSize()
+    window.SetSize(64, 48)
+    window.Render()
+    window.SetSize(*size)
+
+
 def write_png(path: Path, pixels: np.ndarray) -> None:
     """Write `pixels`, (height, width, 3) uint8, as a PNG beside `path`, then rename it into place."""
     height, width, _ = pixels.shape

@@ -9,7 +9,7 @@ import slicer
 import vtk
 
 from host.boot import Host
-from host.pictures import grab
+from host.pictures import grab, render_small
 
 MANAGERS = (
     "vtkMRMLModelSliceDisplayableManager",
@@ -64,6 +64,11 @@ class SliceView:
         self._image_mapper.SetInputConnection(self.logic.GetImageDataConnection())  # none before a layer is set
         self.window.Render()
         return grab(self.window)
+
+    def render_small(self) -> None:
+        """Render a few pixels, for the errors that VTK may report."""
+        self._image_mapper.SetInputConnection(self.logic.GetImageDataConnection())
+        render_small(self.window)
 
     def resize(self, size: tuple[int, int]) -> None:
         """Change the size of the picture, (width, height)."""

@@ -9,7 +9,7 @@ import slicer
 import vtk
 
 from host.boot import Host
-from host.pictures import grab
+from host.pictures import grab, render_small
 
 MANAGERS = (
     "vtkMRMLCameraDisplayableManager",
@@ -62,6 +62,10 @@ class ThreeDView:
         """Render and return the picture, (height, width, 3) uint8, top row first."""
         self.window.Render()
         return grab(self.window)
+
+    def render_small(self) -> None:
+        """Render a few pixels, for the errors that VTK may report."""
+        render_small(self.window)
 
     def resize(self, size: tuple[int, int]) -> None:
         """Change the size of the picture, (width, height)."""

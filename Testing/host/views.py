@@ -73,10 +73,12 @@ class ViewWidget(QWidget):
         self._view.resize((max(size.width(), 16), max(size.height(), 16)))
         self.schedule()
 
-    def draw_changes(self) -> None:
-        """Render now if the picture is out of date and the view is on show."""
-        if self._dirty and self.isVisible():
-            self.draw()
+    def check_changes(self) -> None:
+        """Render small what has changed, if the view is on show: VTK reports an error at any size, in a fifth of the
+        time.
+        """
+        if self._dirty and self.isVisible() and not missing_rendering():
+            self._view.render_small()
 
     def paintEvent(self, _event: Any) -> None:
         if self._dirty and not self._on_request:
