@@ -106,8 +106,12 @@ class Case:
         return more
 
 
+#: where `Case.derived` keeps what `liver_box` gives
+LIVER_BOX = "liver box"
+
+
 def liver_box(case: Case) -> Box | None:
     """Return the smallest box (three slices) of the liver, None where it is empty: searched once for these masks."""
-    if "liver box" not in case.derived:
-        case.derived["liver box"] = bounding_box(case.liver)
-    return case.derived["liver box"]
+    if LIVER_BOX not in case.derived:
+        case.derived[LIVER_BOX] = bounding_box(case.liver)
+    return case.derived[LIVER_BOX]

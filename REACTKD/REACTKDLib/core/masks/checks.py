@@ -12,8 +12,8 @@ import numpy as np
 
 from REACTKDLib.core.errors import PetOffLiver
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.images.case import Case
-from REACTKDLib.core.images.geometry import bounding_box, center_of
+from REACTKDLib.core.images.case import Case, liver_box
+from REACTKDLib.core.images.geometry import center_of
 from REACTKDLib.core.images.grid import Box, Grid, box_key
 from REACTKDLib.core.images.regrid import share_inside
 from REACTKDLib.core.images.volume import Volume
@@ -98,7 +98,7 @@ def check_under_masks(case: Case, memo: Memo | None = None) -> tuple[Finding, ..
     memo: of earlier calls for the same images. Raises: PetOffLiver.
     """
     memo = memo or Memo()
-    box = bounding_box(case.liver)
+    box = liver_box(case)
     liver = hashlib.sha256(np.packbits(case.liver[box])).digest()
     covered = memo.of(("coverage", box_key(box), liver), lambda: check_coverage(case))
     return (*check_ct_values(case, box), *covered, *check_exchanged(case, memo))
@@ -185,7 +185,7 @@ def check_liver(case: Case, regions: RegionSet) -> list[Finding]:
 
 def _center(case: Case) -> tuple[float, float, float] | None:
     """Return the middle of the liver's box, mm RAS."""
-    box = bounding_box(case.liver)
+    box = liver_box(case)
     if box is None:
         return None
     ijk = [(part.start + part.stop - 1) / 2 for part in box[::-1]]

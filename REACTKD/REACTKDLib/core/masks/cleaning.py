@@ -23,9 +23,11 @@ import numpy as np
 
 from REACTKDLib.core.errors import LiverTooSmall, NoLiver, TumorOutsideLiver
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.case import LIVER_BOX, Case
 from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.images.grid import Box
 from REACTKDLib.core.images.neighbors import CONNECTED
+from REACTKDLib.core.masks.components import LESIONS, Components
 from REACTKDLib.core.masks.one_piece import Work, make_whole
 from REACTKDLib.core.masks.small_lesions import SMALLEST_LESION_ML, check_number, small_lesions, touches
 from REACTKDLib.core.memo import Memo
@@ -50,17 +52,24 @@ CLEANING_FINDINGS = frozenset(
 
 @dataclass(frozen=True, eq=False)
 class CleanMasks:
-    """liver: bool (D, H, W), tumors included. tumor: bool (D, H, W). findings: what was changed or left out."""
+    """liver: bool (D, H, W), tumors included. tumor: bool (D, H, W). findings: what was changed or left out.
+
+    box: of the liver. lesions: of the tumor mask, None where it is empty.
+    """
 
     liver: np.ndarray
     tumor: np.ndarray
     findings: tuple[Finding, ...]
+    box: Box
+    lesions: Components | None
 
 
 def clean_case(case: Case, memo: Memo | None = None) -> Case:
     """Return the case with cleaned masks and the findings added. memo, Raises: see `clean_masks`."""
     masks = clean_masks(case.liver, case.tumor, case.reference.ijk_to_ras, memo, case.keep_specks, case.task)
-    return case.with_masks(masks.liver, masks.tumor, case.lesions).with_findings(*masks.findings)
+    clean = case.with_masks(masks.liver, masks.tumor, case.lesions).with_findings(*masks.findings)
+    clean.derived.update({LIVER_BOX: masks.box, LESIONS: masks.lesions})
+    return clean
 
 
 def clean_masks(
@@ -90,7 +99,7 @@ def clean_masks(
     _check_liver_size(work)
     small = [] if keep_specks else _leave_out_small(work)
     findings = [*small, *_leave_out_strays(work), *_extend_liver(work)]
-    check_number(work.tumor, task)
+    check_number(work.lesions, task)
     findings += make_whole(work, memo or Memo())
     if not (work.liver & ~work.tumor).any():
         raise NoLiver(
@@ -104,7 +113,9 @@ def clean_masks(
     whole = np.zeros_like(liver)
     lesions = np.zeros_like(tumor)
     whole[box], lesions[box] = work.liver, work.tumor
-    return CleanMasks(whole, lesions, tuple(findings))
+    own = tuple(slice(s.start + c, s.stop + c) for s, c in zip(bounding_box(work.liver), work.corner, strict=True))
+    found = None if work.lesions is None else work.lesions.moved(work.corner)
+    return CleanMasks(whole, lesions, tuple(findings), own, found)
 
 
 def _check_liver_size(work: Work) -> None:
@@ -126,12 +137,12 @@ def _check_liver_size(work: Work) -> None:
 
 def _leave_out_small(work: Work) -> list[Finding]:
     """Lesions under 0.05 ml are no tumor; they are liver where they touch it."""
-    found = small_lesions(work.tumor, work.voxel_ml)
+    found = small_lesions(work.lesions, work.voxel_ml)
     if not found:
         return []
     sizes = [np.count_nonzero(mask) for _place, mask in found]
     for box, mask in found:
-        work.tumor[box] &= ~mask
+        work.erase_lesion(box, mask)
         if touches(box, work.liver):
             work.liver[box] |= mask
     one = _(
@@ -151,24 +162,22 @@ def _leave_out_small(work: Work) -> list[Finding]:
 
 
 def _leave_out_strays(work: Work) -> list[Finding]:
-    from scipy.ndimage import binary_dilation, find_objects, label
+    from scipy.ndimage import binary_dilation
 
-    box = bounding_box(work.tumor)
-    if box is None or not (work.tumor[box] & ~work.liver[box]).any():  # all of it in the liver: nothing to look for
+    drawn = work.lesions
+    if drawn is None or not (work.tumor[drawn.box] & ~work.liver[drawn.box]).any():  # all of it lies in the liver
         return []
-    parts, count = label(work.tumor[box], structure=CONNECTED)
     findings = []
-    for number, where in enumerate(find_objects(parts, count), start=1):
-        placed = [slice(s.start + b.start, s.stop + b.start) for s, b in zip(where, box, strict=True)]
+    for _number, placed, mask in drawn.each():
         around = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in placed)
         lesion = np.zeros(work.tumor[around].shape, dtype=bool)
         own = tuple(slice(s.start - a.start, s.stop - a.start) for s, a in zip(placed, around, strict=True))
-        lesion[own] = parts[where] == number
+        lesion[own] = mask
         near = work.liver[around]
         if (lesion & near).any() or (near.any() and (binary_dilation(lesion, CONNECTED) & near).any()):
             continue
         place = work.ras_of(lesion, tuple(s.start for s in around))
-        work.tumor[around] &= ~lesion
+        work.erase_lesion(around, lesion)
         findings.append(
             Finding(
                 "lesion-outside-liver",
@@ -183,7 +192,7 @@ def _leave_out_strays(work: Work) -> list[Finding]:
                 place,
             )
         )
-    if len(findings) == count:
+    if len(findings) == drawn.count:
         raise TumorOutsideLiver(
             _(
                 "The {lesion} lies wholly outside the {organ}; check that both masks belong to this patient and this "

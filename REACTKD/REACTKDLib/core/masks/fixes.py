@@ -10,6 +10,7 @@ import numpy as np
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.neighbors import CONNECTED
+from REACTKDLib.core.masks.components import components_of
 from REACTKDLib.core.masks.one_piece import HOLE_ML, SPECK_ML
 from REACTKDLib.core.masks.small_lesions import small_lesions
 from REACTKDLib.core.task import Task
@@ -128,7 +129,7 @@ def _erase_voxel(liver: np.ndarray, tumor: np.ndarray, place: np.ndarray | None,
 
 
 def _erase_small(liver: np.ndarray, tumor: np.ndarray, _: np.ndarray | None, ml: float) -> tuple:
-    for box, mask in small_lesions(tumor, ml):
+    for box, mask in small_lesions(components_of(tumor), ml):
         tumor[box] &= ~mask
     return liver, tumor
 

@@ -15,6 +15,7 @@ import numpy as np
 from REACTKDLib.core.errors import MaskOffImage, NoLiver
 from REACTKDLib.core.images.grid import Box
 from REACTKDLib.core.images.neighbors import CONNECTED, HALF_OF_NEIGHBORS
+from REACTKDLib.core.masks.components import Components
 from REACTKDLib.core.masks.small_lesions import SMALLEST_LESION_ML
 from REACTKDLib.core.task import Task
 from REACTKDLib.core.text import tr as _
@@ -81,29 +82,29 @@ def _shared(a: tuple[Box, np.ndarray], b: tuple[Box, np.ndarray]) -> int:
     return int(np.count_nonzero(next(parts) & next(parts)))
 
 
-def separate(tumor: np.ndarray, lesions: np.ndarray | None, voxel_ml: float) -> tuple[np.ndarray, int]:
-    """Return the lesions of a bool mask (D, H, W): int (D, H, W), 1 to n, 0 outside, and n.
+def separate(whole: Components, lesions: np.ndarray | None, voxel_ml: float) -> Components:
+    """Return the lesions of a tumor mask. whole: its 26-connected components. lesions: (d, h, w) on their box.
 
-    Without `lesions`, or where they keep nothing apart, the 26-connected components. Else a component is cut where two
-    lesions of `lesions` meet. A piece under 0.05 ml that a cut leaves stays with its largest neighbor.
+    Without `lesions`, or where they keep nothing apart, the components. Else a component is cut where two lesions of
+    `lesions` meet. A piece under 0.05 ml that a cut leaves stays with its largest neighbor.
     """
     from scipy.ndimage import label
 
-    whole, count = label(tumor, structure=CONNECTED)
     if lesions is None:
-        return whole, count
+        return whole
+    tumor = whole.parts > 0
     numbers = np.unique(lesions[tumor])
     if np.count_nonzero(numbers) < 2:
-        return whole, count
+        return whole
     pieces, owner = np.zeros(tumor.shape, dtype=np.int32), [0]
     for number in numbers:
         parts, found = label(tumor & (lesions == number), structure=CONNECTED)
         np.copyto(pieces, parts + (len(owner) - 1), where=parts > 0)
         owner += [int(number)] * found
     groups = _joined(pieces, owner, voxel_ml)
-    if groups.max() == count:
-        return whole, count
-    return groups[pieces], int(groups.max())
+    if groups.max() == whole.count:
+        return whole
+    return Components(whole.box, groups[pieces], int(groups.max()))
 
 
 def _joined(pieces: np.ndarray, owner: list[int], voxel_ml: float) -> np.ndarray:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.images.grid import Box
 from REACTKDLib.core.images.neighbors import CONNECTED
+from REACTKDLib.core.masks.components import Components, components_of
 from REACTKDLib.core.memo import Memo
 from REACTKDLib.core.task import Task
 from REACTKDLib.core.text import plural
@@ -29,6 +31,19 @@ class Work:
     ijk_to_ras: np.ndarray
     corner: tuple[int, int, int]
     task: Task
+    _lesions: Components | None = field(init=False, default=None)
+
+    @property
+    def lesions(self) -> Components | None:
+        """Of the tumor mask as it is now, searched once."""
+        if self._lesions is None:
+            self._lesions = components_of(self.tumor)
+        return self._lesions
+
+    def erase_lesion(self, box: Box, mask: np.ndarray) -> None:
+        """Take the voxels of a mask on a box out of the tumor mask."""
+        self.tumor[box] &= ~mask
+        self._lesions = None
 
     @property
     def voxel_ml(self) -> float:

@@ -7,9 +7,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.case import Case, liver_box
 from REACTKDLib.core.images.geometry import apply_separable, area_weights, bounding_box, center_of, to_ras_order
 from REACTKDLib.core.images.grid import Box, Grid
+from REACTKDLib.core.masks.components import LESIONS, Components, components_of
 from REACTKDLib.core.masks.lesions import separate
 from REACTKDLib.core.text import tr as _
 
@@ -48,19 +49,14 @@ class _Counted(NamedTuple):
         return Region(name, kind, label, self.voxels, volume, tuple(float(v) for v in ras), border, self.box)
 
 
-def _in_order(tumor: np.ndarray, lesions: np.ndarray | None, ijk_to_ras: np.ndarray) -> list[_Counted]:
-    """The lesions of a tumor mask as `RegionSet.from_masks` orders them; `lesions` as there."""
-    from scipy.ndimage import find_objects
-
-    box = bounding_box(tumor)
-    if box is None:
+def _in_order(whole: Components | None, lesions: np.ndarray | None, ijk_to_ras: np.ndarray) -> list[_Counted]:
+    """The lesions of a tumor mask as `RegionSet.from_masks` orders them. whole: its parts; `lesions` as there."""
+    if whole is None:
         return []
+    box = whole.box
     voxel_ml = abs(np.linalg.det(ijk_to_ras[:3, :3])) / 1000
-    parts, _count = separate(tumor[box], None if lesions is None else lesions[box], voxel_ml)
-    found = []
-    for n, own in enumerate(find_objects(parts), start=1):
-        where = tuple(slice(b.start + i.start, b.start + i.stop) for b, i in zip(box, own, strict=True))
-        found.append(_Counted.of(where, parts[own] == n))
+    parts = separate(whole, None if lesions is None else lesions[box], voxel_ml)
+    found = [_Counted.of(where, mask) for _number, where, mask in parts.each()]
     ras = np.round((np.array([f.center for f in found]) - [s.start for s in box])[:, ::-1] @ ijk_to_ras[:3, :3].T, 2)
     order = sorted(range(len(found)), key=lambda n: (-found[n].voxels, *ras[n][::-1]))
     return [found[n] for n in order]
@@ -79,17 +75,24 @@ class RegionSet:
 
     @classmethod
     def from_masks(
-        cls, liver: np.ndarray, tumor: np.ndarray, ijk_to_ras: np.ndarray, lesions: np.ndarray | None = None
+        cls,
+        liver: np.ndarray,
+        tumor: np.ndarray,
+        ijk_to_ras: np.ndarray,
+        lesions: np.ndarray | None = None,
+        known: tuple[Box | None, Components | None] | None = None,
     ) -> RegionSet:
         """Split masks into regions: lesions are the 26-connected components of `tumor`; every one is kept.
 
         liver, tumor: bool (D, H, W). lesions: cuts components where separate lesions touch, see `Case`. Lesions of
-        equal size are ordered from inferior to superior, then by A, then R.
+        equal size are ordered from inferior to superior, then by A, then R. known: the box of the liver and the
+        components of the tumor, where both have been looked for.
         """
-        whole = bounding_box(liver) or (slice(0, 0),) * 3
+        box, parts = known or (bounding_box(liver), components_of(tumor))
+        whole = box or (slice(0, 0),) * 3
         labels = np.zeros(liver.shape, dtype=np.uint16)  # untouched pages cost nothing, so fill the box alone
         labels[whole] = liver[whole]
-        drawn = _in_order(tumor, lesions, ijk_to_ras)
+        drawn = _in_order(parts, lesions, ijk_to_ras)
         for label, lesion in enumerate(drawn, start=2):
             np.copyto(labels[lesion.box], np.uint16(label), where=lesion.mask)
         placed = liver.shape, ijk_to_ras
@@ -140,7 +143,9 @@ class RegionSet:
 def regions_of(case: Case) -> RegionSet:
     """Return the parenchyma and every lesion of the case's masks, worked out once for these masks."""
     if "regions" not in case.derived:
-        case.derived["regions"] = RegionSet.from_masks(case.liver, case.tumor, case.reference.ijk_to_ras, case.lesions)
+        known = (liver_box(case), case.derived.pop(LESIONS)) if LESIONS in case.derived else None
+        placed = case.reference.ijk_to_ras, case.lesions
+        case.derived["regions"] = RegionSet.from_masks(case.liver, case.tumor, *placed, known)
     return case.derived["regions"]
 
 

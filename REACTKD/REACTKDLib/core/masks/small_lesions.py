@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from REACTKDLib.core.errors import TooManyLesions
-from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Box
-from REACTKDLib.core.images.neighbors import CONNECTED
+from REACTKDLib.core.masks.components import Components
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
 
@@ -19,23 +18,14 @@ SMALLEST_LESION_ML = 0.05  # more than two voxels of the network's grid of 2.5 m
 MOST_LESIONS = 200
 
 
-def small_lesions(tumor: np.ndarray, voxel_ml: float) -> list[tuple[Box, np.ndarray]]:
-    """Return the lesions (26-connected) under 0.05 ml of a bool mask (D, H, W), each as its box and its mask there."""
-    from scipy.ndimage import find_objects, label
-
-    box = bounding_box(tumor)
-    if box is None:
+def small_lesions(lesions: Components | None, voxel_ml: float) -> list[tuple[Box, np.ndarray]]:
+    """Return the lesions under 0.05 ml, each as its box and its bool mask there. lesions: of the tumor mask."""
+    if lesions is None:
         return []
-    parts, count = label(tumor[box], structure=CONNECTED)
-    small = np.bincount(parts.ravel(), minlength=count + 1) * voxel_ml < SMALLEST_LESION_ML - 1e-9
+    small = lesions.sizes() * voxel_ml < SMALLEST_LESION_ML - 1e-9
     if not small[1:].any():
         return []
-    found = []
-    for number, where in enumerate(find_objects(parts, count), start=1):
-        if small[number]:
-            placed = tuple(slice(s.start + b.start, s.stop + b.start) for s, b in zip(where, box, strict=True))
-            found.append((placed, parts[where] == number))
-    return found
+    return [(box, mask) for number, box, mask in lesions.each() if small[number]]
 
 
 def touches(box: Box, mask: np.ndarray) -> bool:
@@ -43,12 +33,9 @@ def touches(box: Box, mask: np.ndarray) -> bool:
     return bool(mask[tuple(slice(max(0, part.start - 1), part.stop + 1) for part in box)].any())
 
 
-def check_number(tumor: np.ndarray, task: Task = HCC_GRADE) -> None:
-    """Raise TooManyLesions for a mask of more than 200 lesions."""
-    from scipy.ndimage import label
-
-    box = bounding_box(tumor)
-    count = 0 if box is None else label(tumor[box], structure=CONNECTED)[1]
+def check_number(lesions: Components | None, task: Task = HCC_GRADE) -> None:
+    """Raise TooManyLesions for more than 200 lesions."""
+    count = 0 if lesions is None else lesions.count
     if count > MOST_LESIONS:
         raise TooManyLesions(
             _(

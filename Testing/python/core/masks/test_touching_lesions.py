@@ -13,6 +13,7 @@ from REACTKDLib.core.files.recognition import Candidate, one_lesion_each
 from REACTKDLib.core.files.segmentations import write_segmentation
 from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.masks.checks import rechecked
+from REACTKDLib.core.masks.components import components_of
 from REACTKDLib.core.masks.lesions import lesion_map, separate
 from REACTKDLib.core.masks.regions import RegionSet, regions_of
 from REACTKDLib.core.modality import Modality
@@ -34,6 +35,15 @@ def touching_halves(shape=(8, 10, 12)) -> tuple[np.ndarray, np.ndarray]:
     return left, right
 
 
+def split(tumor: np.ndarray, lesions: np.ndarray, voxel_ml: float) -> tuple[np.ndarray, int]:
+    """What `separate` finds, on the grid of the masks, and how many."""
+    whole = components_of(tumor)
+    found = separate(whole, lesions[whole.box], voxel_ml)
+    parts = np.zeros(tumor.shape, dtype=int)
+    parts[found.box] = found.parts
+    return parts, found.count
+
+
 def test_two_segments_that_touch_are_two_regions():
     left, right = touching_halves()
     liver = np.ones(left.shape, bool)
@@ -49,12 +59,12 @@ def test_what_has_no_name_of_a_lesion_joins_what_it_touches():
     necrosis = np.zeros(left.shape, bool)
     necrosis[3, 4, 8:11] = True  # touches the right one alone
     lesions = lesion_map(placed(left, right), left.shape)
-    parts, count = separate(left | right | necrosis, lesions, 0.01)
+    parts, count = split(left | right | necrosis, lesions, 0.01)
     assert count == 2 and len(np.unique(parts[right | necrosis])) == 1
     bridge = np.zeros(left.shape, bool)
     bridge[5, 7, 4:8] = True
     cut = np.where(bridge, 0, lesions)
-    assert separate(left | right | necrosis, cut, 0.01)[1] == 1, "it touches both, and so they are one as before"
+    assert split(left | right | necrosis, cut, 0.01)[1] == 1, "it touches both, and so they are one as before"
 
 
 def test_one_drawn_inside_the_other_is_one_lesion():
@@ -80,7 +90,7 @@ def test_a_crumb_that_the_cut_leaves_stays_with_its_neighbor():
     crumb[3, 3, 9] = True  # drawn in the left one's segment, touches the right one alone
     lesions = lesion_map(placed(left | crumb, right), left.shape)
     for voxel_ml, expected in ((0.01, 2), (0.06, 3)):
-        assert separate(lesions > 0, lesions, voxel_ml)[1] == expected
+        assert split(lesions > 0, lesions, voxel_ml)[1] == expected
 
 
 @settings(max_examples=25, deadline=None)
@@ -103,7 +113,7 @@ def test_lesions_that_do_not_touch_are_numbered_as_without(seed):
 def test_every_voxel_belongs_to_one_lesion_and_lesions_to_one_owner(seed):
     rng = np.random.default_rng(seed)
     tumor, lesions = rng.random((5, 9, 10)) < 0.5, rng.integers(1, 4, (5, 9, 10))
-    parts, count = separate(tumor, lesions, 1.0)  # voxels of 1 ml: no crumbs
+    parts, count = split(tumor, lesions, 1.0)  # voxels of 1 ml: no crumbs
     assert np.array_equal(parts > 0, tumor) and set(np.unique(parts)) - {0} == set(range(1, count + 1))
     for n in range(1, count + 1):
         assert len(np.unique(lesions[parts == n])) == 1 and label(parts == n, structure=FULL)[1] == 1
