@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from REACTKDLib.core.errors import NoLiver, TaskMismatch
-from REACTKDLib.core.images.case import Case
+from REACTKDLib.core.images.case import LIVER_IS_WHOLE, Case
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.task import UNNAMED
 from REACTKDLib.core.text import tr as _
@@ -33,6 +33,8 @@ def for_task(case: Case, bundle: Bundle) -> Case:
 
 def whole_organ(case: Case) -> Case:
     """Return the case with lesions counted as part of the organ. Raises: NoLiver when the organ's mask is empty."""
+    if LIVER_IS_WHOLE in case.derived:  # nor is it empty
+        return case
     if not case.liver.any():
         raise NoLiver(
             _("The {organ} mask is empty; draw the {organ}, or choose the segment that holds it."),

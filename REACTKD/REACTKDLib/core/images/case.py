@@ -108,6 +108,8 @@ class Case:
 
 #: where `Case.derived` keeps what `liver_box` gives
 LIVER_BOX = "liver box"
+#: where it says that every voxel of a lesion is one of the liver too
+LIVER_IS_WHOLE = "liver is whole"
 
 
 def liver_box(case: Case) -> Box | None:

@@ -79,7 +79,7 @@ def check_masks(case: Case, memo: Memo | None = None) -> tuple[Finding, ...]:
     memo: of earlier calls on the same grid; a lesion with the same voxels is not searched for necks again.
     """
     regions = regions_of(case)
-    return (*check_lesions(regions, memo), *check_liver(case, regions))
+    return (*check_lesions(regions, memo), *check_liver(case, regions, memo))
 
 
 def check_case(case: Case) -> tuple[Finding, ...]:
@@ -149,8 +149,11 @@ def foresee(case: Case, cell_mm: float = 2.5) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
-def check_liver(case: Case, regions: RegionSet) -> list[Finding]:
-    """A liver, or the organ of the task, of implausible volume, cut by the field of view, or on the wrong side."""
+def check_liver(case: Case, regions: RegionSet, memo: Memo | None = None) -> list[Finding]:
+    """A liver, or the organ of the task, of implausible volume, cut by the field of view, or on the wrong side.
+
+    memo: of earlier calls for the same images.
+    """
     voxel_ml, organ = case.reference.voxel_ml, case.task.organ
     whole = np.count_nonzero(case.liver) * voxel_ml
     findings = []
@@ -180,7 +183,7 @@ def check_liver(case: Case, regions: RegionSet) -> list[Finding]:
                 lesion=case.task.lesion.name,
             )
         )
-    return [*findings, *_cut_sides(case), *_mirrored(case)]
+    return [*findings, *_cut_sides(case), *_mirrored(case, memo or Memo())]
 
 
 def _center(case: Case) -> tuple[float, float, float] | None:
@@ -219,24 +222,30 @@ def _cut_sides(case: Case) -> list[Finding]:
     return findings
 
 
-def _mirrored(case: Case) -> list[Finding]:
+def _mirrored(case: Case, memo: Memo) -> list[Finding]:
     """Only a CT shows where the body is: compare the center of the liver with that of the body."""
     ct, organ = case.volumes.get(Modality.CT), case.task.organ
     if ct is None or organ.side is None:
         return []
     step = tuple(max(1, n // 64) for n in ct.shape)
     coarse = tuple(slice(None, None, s) for s in step)
-    body, liver = ct.array[coarse] > -300, case.liver[coarse]
-    if not liver.any() or body.mean() > 0.9:  # a crop inside the body has no sides
+    share, middle = memo.of(("body",), lambda: _body(ct.array[coarse] > -300))
+    liver = case.liver[coarse]
+    if not liver.any() or share > 0.9:  # a crop inside the body has no sides
         return []
     row = ct.ijk_to_ras[0, :3]
-    difference = (center_of(liver)[1] - center_of(body)[1]) * step
+    difference = (center_of(liver)[1] - middle) * step
     to_right = float(row @ difference[::-1])  # R is positive on the patient's right
     if (to_right if organ.side == "right" else -to_right) > -10.0:
         return []
     text = _("The {organ} lies on the patient's {side}; check that the image is not mirrored.")
     side = _("left") if organ.side == "right" else _("right")
     return [Finding("liver-on-left", "warning", text, _center(case), organ=organ.name, side=side)]
+
+
+def _body(body: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the share of the image that is body, and its mean index (k, j, i)."""
+    return float(body.mean()), center_of(body)[1]
 
 
 def check_spacing(volume: Volume, modality: Modality) -> list[Finding]:

@@ -23,7 +23,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import LiverTooSmall, NoLiver, TumorOutsideLiver
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.images.case import LIVER_BOX, Case
+from REACTKDLib.core.images.case import LIVER_BOX, LIVER_IS_WHOLE, Case
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Box
 from REACTKDLib.core.images.neighbors import CONNECTED
@@ -68,7 +68,7 @@ def clean_case(case: Case, memo: Memo | None = None) -> Case:
     """Return the case with cleaned masks and the findings added. memo, Raises: see `clean_masks`."""
     masks = clean_masks(case.liver, case.tumor, case.reference.ijk_to_ras, memo, case.keep_specks, case.task)
     clean = case.with_masks(masks.liver, masks.tumor, case.lesions).with_findings(*masks.findings)
-    clean.derived.update({LIVER_BOX: masks.box, LESIONS: masks.lesions})
+    clean.derived.update({LIVER_BOX: masks.box, LIVER_IS_WHOLE: True, LESIONS: masks.lesions})
     return clean
 
 

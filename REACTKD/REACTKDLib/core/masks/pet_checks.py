@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.images.case import Case
-from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.images.case import Case, liver_box
 from REACTKDLib.core.images.grid import Box, box_key
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.memo import Memo
@@ -69,7 +68,7 @@ def liver_uptake(case: Case, tracer: Modality, memo: Memo) -> float | None:
     The body is where the PET itself is above 5 % of its 99th percentile, outside the liver's bounding box on the PET's
     grid. None when there is too little of either. memo: of earlier calls for the same images.
     """
-    box, pet = bounding_box(case.liver), case.volumes[tracer]
+    box, pet = liver_box(case), case.volumes[tracer]
     if box is None:
         return None
     to_index = np.linalg.inv(pet.ijk_to_ras) @ case.reference.ijk_to_ras
