@@ -18,7 +18,7 @@ from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.answers import GradeAnswer
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import NEUTRAL_ID, CaseNodes
-from REACTKDLib.scene.graded_inputs import content_steps, still_holds, write_content
+from REACTKDLib.scene.graded_inputs import Content, content_steps, still_holds, write_content
 from REACTKDLib.scene.hand_over import hand_over_case, hand_over_masks, images_stamp, masks_stamp
 from REACTKDLib.scene.opened_case import OpenedCase
 from REACTKDLib.scene.outputs import output_steps, remove_outputs
@@ -220,11 +220,16 @@ class GradingController(ScriptRunner):
         self.opened, self.answer, self.result = opened, answer, None
         self._set_what_if(None)
         self._set_report(answer.report)
+        content: Content = []
+
+        def ready() -> Script:
+            yield from answer.regions_steps()
+            content.extend((yield from content_steps(opened.nodes, opened.choice)))
+
         try:
-            drawn = yield from self._ask(jobs.DrawSurfaces(opened.key), (0.85, 0.9))
+            drawn = yield from self._ask(jobs.DrawSurfaces(opened.key), (0.85, 0.9), ready())
             self._set_progress(0.9, _("Coloring the regions"))
             yield
-            yield from answer.regions_steps()
             result = DrawnResult(answer.report, answer.regions, drawn.surfaces)
             yield
         except BaseException:
@@ -232,13 +237,15 @@ class GradingController(ScriptRunner):
                 self.opened, self.answer, self.result, report = former
                 self._set_report(report)
             raise
-        yield from self._writing(opened, result)
+        yield from self._writing(opened, result, content)
         self.result = result
         self.outputs_changed(self.parameter_node)
         yield  # what is shown of the end is a step of its own
 
-    def _writing(self, opened: OpenedCase, result: DrawnResult) -> Script:
+    def _writing(self, opened: OpenedCase, result: DrawnResult, content: Content) -> Script:
         """Write the outputs in a few steps that no cancel parts; what is left halfway by a fault is taken out again.
+
+        content: of the case as it was read since it was handed over.
 
         The worker draws the voxel map meanwhile, some tenths of a second; the colors of the regions do not wait for it.
         """
@@ -248,7 +255,6 @@ class GradingController(ScriptRunner):
         self._unbroken = True
         name = f"REACTKD {opened.nodes.reference.GetName()}"
         try:
-            content = yield from content_steps(opened.nodes, opened.choice)
             write_content(node, [] if opened.masks_changed or opened.images_changed else content)
             voxel_map = result.voxel_map_steps(self._ask(jobs.Draw(opened.key), (0.9, 1.0)))
             yield from output_steps(self.scene, node, result, opened.nodes.reference, name, self.view, voxel_map)

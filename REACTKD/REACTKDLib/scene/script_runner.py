@@ -68,6 +68,7 @@ class ScriptRunner:
         self._unbroken = False
         self._ticket: int | None = None
         self._ended: events.Event | None = None
+        self._at_work = False
         self._next: Callable[[], None] | None = None
 
     @property
@@ -109,7 +110,7 @@ class ScriptRunner:
             return
         until = time.perf_counter() + SLICE_S
         while self._script is not None:
-            if self._ticket is not None and self._ended is None and self._alive():
+            if self._ticket is not None and self._ended is None and not self._at_work and self._alive():
                 break  # the worker is not done
             self._step()
             if time.perf_counter() >= until:
@@ -135,8 +136,11 @@ class ScriptRunner:
         self.progress = 0.0, ""  # signaled with the state, since who shows both draws everything again for each signal
         self._set_state(RunState.RUNNING)
 
-    def _ask(self, job: jobs.Job, span: tuple[float, float]) -> Script:
-        """Have the worker do a job and return its answer; its progress fills `span`. Raises: WorkerFault, Canceled."""
+    def _ask(self, job: jobs.Job, span: tuple[float, float], meanwhile: Script | None = None) -> Script:
+        """Have the worker do a job and return its answer; its progress fills `span`. Raises: WorkerFault, Canceled.
+
+        meanwhile: what is done here while the worker is at it; the answer is not taken before it has ended.
+        """
         low, high = span
 
         def on_progress(fraction: float, text: str) -> None:
@@ -144,14 +148,18 @@ class ScriptRunner:
                 self._set_progress(low + (high - low) * fraction, text)
 
         ticket = self._ticket = self.dispatcher.submit(job, self._on_event, on_progress)
+        self._at_work = meanwhile is not None
         try:
+            if meanwhile is not None:
+                yield from meanwhile
+                self._at_work = False
             while self._ended is None:
                 yield
-        except GeneratorExit:
+        except BaseException:
             self.dispatcher.cancel(ticket)
             raise
         finally:
-            event, self._ticket, self._ended = self._ended, None, None
+            event, self._ticket, self._ended, self._at_work = self._ended, None, None, False
         if isinstance(event, events.JobFailed):
             raise WorkerFault(event.code, event.message)
         if isinstance(event, events.JobCanceled):
