@@ -136,12 +136,14 @@ def print_report(report: GradeReport) -> None:
     print("\n" + header[0].ljust(wide) + header[1].ljust(12) + "".join(column.rjust(10) for column in header[2:]))
     for row in report.regions:
         contribution = row.contribution or {}
-        numbers = [row.volume_ml, row.weight, *map(contribution.get, classes), row.deletion_effect, row.share]
+        numbers = [row.volume_ml, row.weight, *map(contribution.get, classes)]
         cells = ["" if n is None else f"{n:.1f}" if i == 0 else f"{n:.3f}" for i, n in enumerate(numbers)]
+        points = [None if n is None else round(100 * n) for n in (row.deletion_effect, row.share)]
+        cells += ["" if n is None else f"{n:+d}" if n else "0" for n in points]
         print(row.name.ljust(wide) + row.kind.ljust(12) + "".join(cell.rjust(10) for cell in cells))
     if classes:
         print(f"{classes[0]} to {classes[-1]}: what a region adds to the logit of each grade.", end=" ")
-        print("left out, share: parts of the probability of the grade.")
+        print("left out, share: of the grade's probability, in percent points.")
     print("\n" + "\n".join(explained(report)))
     for finding in report.findings:
         print(f"{finding.severity}: {finding.message}")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from REACTKDLib.commands.arguments import (
-    add_bundle_arguments,
     add_case_arguments,
     add_output_argument,
     read_case,
@@ -31,7 +31,12 @@ def add_to(commands: Any) -> None:
         allow_abbrev=False,
     )
     add_case_arguments(parser)
-    add_bundle_arguments(parser)
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="DIR",
+        help="the folder of the model whose grid and normalization are used (default: the shipped one)",
+    )
     parser.add_argument("--paper", action="store_true", help="the paper's grid and normalization, not the model's")
     add_output_argument(parser)
     parser.set_defaults(run=run)
@@ -47,7 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
     with Progress() as progress, all_or_nothing(arguments.output) as folder:
         preparation = _preparation(arguments)
         progress(0.0, "reading")
-        case = read_case(arguments, task_of(arguments.bundle[0] if arguments.bundle else None))
+        case = read_case(arguments, task_of(arguments.bundle))
         progress(0.4, "preparing")
         result = represent(case, preparation)
         names = {f"{m.value}_{kind}.nii.gz": volume for (m, kind), volume in result.volumes.items()}

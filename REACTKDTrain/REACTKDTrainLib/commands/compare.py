@@ -31,11 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is compared, and how."""
     kinds = parser.add_subparsers(required=True, metavar="KIND")
 
-    runs = kinds.add_parser("runs", help="two finished runs: a line of JSON for each set of inputs")
+    runs = kinds.add_parser("runs", help="two finished runs: a table with a line for each set of images")
     runs.add_argument("run_a", type=Path, help="the output folder of a run")
     runs.add_argument("run_b", type=Path, help="of the run that it is compared with")
     runs.add_argument("--inputs", nargs="+", help="such as ct+fdg; by default what both predicted")
     runs.add_argument("--cases", choices=("external", "folds"), default="external", help="which unseen cases")
+    runs.add_argument("--json", action="store_true", help="print a line of JSON for each, in place of the table")
     runs.set_defaults(compare=_runs)
 
     methods = kinds.add_parser("methods", help="train with distillation and without in the same folds, and compare")
@@ -83,13 +84,13 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _runs(options: argparse.Namespace) -> None:
-    lines = []
+    found = []
     asked = options.inputs or compare_runs.inputs_in_common(options.run_a, options.run_b, options.cases)
     with display_for(sys.stderr) as on_progress:
         for number, inputs in enumerate(asked):
             on_progress(number / len(asked), inputs)
-            lines.append(json.dumps(compare_runs.compare_runs(options.run_a, options.run_b, inputs, options.cases)))
-    print("\n".join(lines), flush=True)
+            found.append(compare_runs.compare_runs(options.run_a, options.run_b, inputs, options.cases))
+    print("\n".join(map(json.dumps, found)) if options.json else compare_runs.table_of(found), flush=True)
 
 
 def _methods(options: argparse.Namespace) -> None:

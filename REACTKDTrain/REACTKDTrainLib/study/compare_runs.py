@@ -25,7 +25,7 @@ from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.checks import number_or_none
 from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs, paired_auc_difference, share_in_common
-from REACTKDTrainLib.results.tables import difference_cell, markdown, number_cell
+from REACTKDTrainLib.results.tables import difference_cell, markdown, number_cell, p_cell
 from REACTKDTrainLib.training.experiment import run_experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import Prediction, read_rows
@@ -62,6 +62,15 @@ def compare_runs(run_a: Path, run_b: Path, inputs: str, cases: str = "external",
     classes = tasks[0].class_names
     a, b = (_read_answers(run, inputs, cases, classes) for run in (run_a, run_b))
     return {"inputs": inputs, **_paired(a, b, draws, classes)}
+
+
+def table_of(found: Sequence[Mapping]) -> str:
+    """What `compare_runs` gave for each set of images, as a Markdown table."""
+    rows = [["images", "cases", "macro AUC of the first", "of the second", "first minus second (95 %)", "p"]]
+    for own in found:
+        aucs = [number_cell(auc) for auc in own["macro_auc"]]
+        rows.append([own["inputs"], str(own["cases"]), *aucs, difference_cell(own, 3), p_cell(own["p"])])
+    return markdown(rows)
 
 
 def inputs_in_common(run_a: Path, run_b: Path, cases: str = "external") -> list[str]:

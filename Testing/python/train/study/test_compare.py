@@ -30,11 +30,26 @@ def test_two_runs_are_compared_on_their_common_cases(tmp_path: Path, capsys: pyt
     grades, p = graded_predictions(40)
     write_run(tmp_path / "a", grades, p)
     write_run(tmp_path / "b", grades, p[:, [1, 2, 0]])
-    assert main(["compare", "runs", str(tmp_path / "a"), str(tmp_path / "b"), "--inputs", "ct"]) == 0
+    assert main(["compare", "runs", str(tmp_path / "a"), str(tmp_path / "b"), "--inputs", "ct", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["cases"] == 40 and found["macro_auc"][0] == pytest.approx(macro_auc(grades, p))
     assert found["difference"] == pytest.approx(found["macro_auc"][0] - found["macro_auc"][1])
     assert found["interval95"][0] > 0
+
+
+def test_a_person_reads_a_table(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    grades, p = graded_predictions(40)
+    patients = [f"p{n}" for n in range(40)]
+    rows = [predictions(grades, q, patients) for q in (p, p[:, [1, 2, 0]])]
+    command = write_both(tmp_path, *rows)
+    assert main(command) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert main(command[:-1]) == 0
+    head, _line, row = capsys.readouterr().out.splitlines()
+    low, high = found["interval95"]
+    assert head == "| images | cases | macro AUC of the first | of the second | first minus second (95 %) | p |"
+    assert row.startswith(f"| ct | 40 | {found['macro_auc'][0]:.3f} | {found['macro_auc'][1]:.3f} | ")
+    assert f"{found['difference']:+.3f} ({low:+.3f} to {high:+.3f})" in row
 
 
 def test_a_run_that_is_not_finished_is_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -55,7 +70,7 @@ def predictions(grades: np.ndarray, p: np.ndarray, patients: list[str], inputs: 
 def write_both(folder: Path, *runs: list[Prediction]) -> list[str]:
     for name, rows in zip("ab", runs, strict=True):
         write_predictions(folder / name / "predictions_external_by_inputs.csv", rows, subsets=True)
-    return ["compare", "runs", str(folder / "a"), str(folder / "b")]
+    return ["compare", "runs", str(folder / "a"), str(folder / "b"), "--json"]
 
 
 def test_two_scans_of_a_patient_are_no_two_patients(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
