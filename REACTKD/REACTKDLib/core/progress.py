@@ -21,10 +21,15 @@ def never_canceled() -> bool:
     return False
 
 
+#: before this many seconds of work were measured, what would take no more than `AT_ONCE_S` in all was there already
+BEGINNING_S, AT_ONCE_S = 2.0, 5.0
+
+
 class TimeLeft:
     """Seconds until all is done, from a running mean of the speed; None until there is one.
 
-    The mean is over time, not over steps: two cases that end at once after a minute are two in a minute.
+    The mean is over time, not over steps: two cases that end at once after a minute are two in a minute. What an
+    earlier run has left is passed over at the beginning and says nothing of the speed.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
@@ -35,8 +40,10 @@ class TimeLeft:
     def __call__(self, fraction: float) -> float | None:
         now = self._clock()
         if self._last is not None and fraction > self._last[1] and now > self._last[0]:
-            self._done = 0.9 * self._done + fraction - self._last[1]
-            self._took = 0.9 * self._took + now - self._last[0]
+            took, done = now - self._last[0], fraction - self._last[1]
+            if self._took >= BEGINNING_S or took >= AT_ONCE_S * done:
+                self._done = 0.9 * self._done + done
+                self._took = 0.9 * self._took + took
         if self._last is None or fraction > self._last[1]:
             self._last = now, fraction
         seconds = (1 - fraction) * self._took / self._done if self._done else math.inf

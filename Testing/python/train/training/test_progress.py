@@ -95,6 +95,21 @@ def test_time_left_is_right_where_two_end_at_once() -> None:
     assert seconds == pytest.approx(6 * 60, rel=0.1)
 
 
+@pytest.mark.parametrize("there", [[0.5], [0.1, 0.3, 0.5, 0.7], [0.01 * n for n in range(1, 61)]])
+def test_what_an_earlier_run_left_says_nothing_of_the_speed(there: list[float]) -> None:
+    """A resumed run passes over what is there in a moment; the rest takes as long as it takes."""
+    clock = Clock()
+    left = TimeLeft(clock)
+    left(0.0)
+    for fraction in there:
+        clock.now += 0.02
+        left(fraction)
+    for step in range(1, 6):  # a thousandth a second
+        clock.now += 1.0
+        seconds = left(there[-1] + 0.001 * step)
+    assert seconds == pytest.approx(1000 * (1 - there[-1]), rel=0.05)
+
+
 def test_a_new_stage_and_the_end_are_told_at_once_and_the_rest_seldom() -> None:
     steps = [(0.01 * n, n / 1000, f"{'teacher' if n < 50 else 'student'}, loss {n}") for n in range(100)]
     text = shown("slicer", [*steps, (1.0, 1.0, "student, loss 0")])
