@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import signal
 import subprocess
 import traceback
@@ -51,8 +52,12 @@ def _kill_at_call(at: int) -> None:
 
         return call
 
+    accessor = getattr(pathlib, "_NormalAccessor", None)  # until Python 3.10 pathlib has references of its own
     for name in ("rename", "replace", "mkdir", "unlink", "rmdir"):
-        setattr(os, name, counted(getattr(os, name)))
+        call = counted(getattr(os, name))
+        setattr(os, name, call)
+        if accessor is not None:
+            setattr(accessor, name, staticmethod(call))
 
 
 @contextmanager

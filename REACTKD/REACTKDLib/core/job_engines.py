@@ -113,6 +113,8 @@ class Executing:
             executor.shutdown(wait=True)
 
     def _on_cluster(self) -> Executor:
+        import asyncio
+
         try:
             distributed = importlib.import_module("distributed")
         except ImportError as error:
@@ -122,7 +124,7 @@ class Executing:
         try:
             self._client = distributed.Client(self._engine.dask, timeout=self._engine.connect_s, set_as_default=False)
             self._client.wait_for_workers(1, timeout=self._engine.connect_s)
-        except (OSError, ValueError, TimeoutError) as error:
+        except (OSError, ValueError, TimeoutError, asyncio.TimeoutError) as error:  # two until Python 3.10
             client, self._client = self._client, None
             if client is not None:
                 client.close()
