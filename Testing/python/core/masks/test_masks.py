@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 
 from REACTKDLib.core import errors
+from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.masks.cleaning import CLEANING_FINDINGS, clean_masks
+from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.memo import Memo
 
 MATRIX = np.diag([2.0, 2.0, 2.5, 1.0])  # 0.01 ml a voxel
@@ -188,6 +190,13 @@ def test_promises_hold_for_any_masks(liver, tumor):
     assert not (masks.tumor & ~tumor).any()
     assert (tumor & liver & ~masks.tumor).sum() == 0  # no tumor voxel in the liver is ever lost
     assert {finding.code for finding in masks.findings} <= CLEANING_FINDINGS
+    assert masks.box == bounding_box(masks.liver)
+    plain, told = (
+        RegionSet.from_masks(masks.liver, masks.tumor, matrix, known=known)
+        for known in (None, (masks.box, masks.lesions))
+    )
+    assert np.array_equal(plain.labels, told.labels)
+    assert [vars(region) for region in plain.regions] == [vars(region) for region in told.regions]
     again = clean_masks(masks.liver, masks.tumor, matrix)
     assert np.array_equal(again.liver, masks.liver)
     assert np.array_equal(again.tumor, masks.tumor)
