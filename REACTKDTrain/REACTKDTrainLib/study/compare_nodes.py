@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.modality import INPUTS
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.modality import INPUTS, ROLES, Modality
 from REACTKDLib.core.progress import OnProgress, duration, no_progress
+from REACTKDLib.core.text import listed
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.folds import make_folds
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
@@ -52,12 +54,14 @@ def compare_cohorts(
     """`compare` on the folds of a cohort, tested on another one. nodes: where node vectors are kept, and made.
 
     made_only: test on those whose node vectors are there. grades: what those of the cohorts mean, see `open_cohort`.
-    Raises: what opening cohorts and cases raises.
+    Raises: UsageError for a cohort without a grade, or cases with other images; what opening cohorts and cases raises.
     """
     store = NodeStore.without_encoder(nodes)
     cases = open_cohort(cohort, grades=grades).graded
+    opened = open_cohort(test, grades=grades).graded
+    _check_images(cases, opened)
     splits = [split.train + split.validation for split in make_folds(cases, folds, 0, 0.2)]
-    unseen = [c for c in open_cohort(test, grades=grades).graded if not made_only or store.path(c).exists()]
+    unseen = [c for c in opened if not made_only or store.path(c).exists()]
     missing = sum(not store.path(case).exists() for case in [*cases, *unseen])
     trainings = len(splits) * len(seeds) * (1 + len(METHODS))
     costs = {"nodes": missing * DRAWING_S, "trainings": trainings * steps * STEP_S}
@@ -67,6 +71,29 @@ def compare_cohorts(
     table = _Tables(store, len(cases) + len(unseen), whole.part("nodes"))
     tables, tested = [table.of(split) for split in splits], table.of(unseen)
     return compare(tables, tested, steps, seeds, whole.part("trainings"))
+
+
+def _check_images(cases: Sequence[CohortCase], asked: Sequence[CohortCase]) -> None:
+    """All cases of a cohort go into one table, and students know the images that they learned from."""
+    for own, which in ((cases, "The cohort"), (asked, "The cohort of the test")):
+        if not own:
+            raise UsageError(f"{which} has no case with a grade; add grades, or choose another cohort.")
+        first = own[0]
+        other = next((case for case in own if case.modalities != first.modalities), None)
+        if other is not None:
+            raise UsageError(
+                f"Case {other.id} has {_images(other)} where case {first.id} has {_images(first)}; compare on cases "
+                "that all have the same images."
+            )
+    if not set(asked[0].modalities) <= set(cases[0].modalities):
+        raise UsageError(
+            f"The cases to be asked about have {_images(asked[0])} where the students learn from {_images(cases[0])}; "
+            "leave the other images out of their list."
+        )
+
+
+def _images(case: CohortCase) -> str:
+    return listed(ROLES[Modality(name)] for name in case.modalities)
 
 
 def students_of(train: NodeTable, steps: int, seed: int) -> dict:

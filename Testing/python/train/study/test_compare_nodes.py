@@ -51,6 +51,35 @@ def test_it_says_beforehand_what_it_will_take(tmp_path, monkeypatch):
     assert told[-1] == "preparing cases, 15 of 16"
 
 
+@pytest.mark.parametrize(
+    ("train", "test", "said"),
+    [
+        (["ct", "ct+fdg"], ["ct"], "Case 1 has the CT and the FDG PET where case 0 has the CT"),
+        (["ct+fdg"], ["ct", "ct+fdg"], "Case 1 has the CT and the FDG PET where case 0 has the CT"),
+        (
+            ["ct"],
+            ["ct+fdg"],
+            "The cases to be asked about have the CT and the FDG PET where the students learn from the CT",
+        ),
+        ([], ["ct"], "no case with a grade"),
+        (["ct"], [], "no case with a grade"),
+    ],
+)
+def test_cases_with_other_images_are_a_sentence_before_anything_is_prepared(tmp_path, capsys, train, test, said):
+    for name, images in (("train", train), ("test", test)):
+        rows = ["case,ct,fdg,segmentation,grade"]
+        for n, own in enumerate(images * 18 or ["ct"]):
+            fdg = f"{n}_fdg.nii.gz" if "fdg" in own else ""
+            grade = ("well", "moderate", "poor")[n // 2 % 3] if images else ""
+            rows.append(f"{n},{name}{n}.nii.gz,{fdg},{n}.seg.nrrd,{grade}")
+        (tmp_path / f"{name}.csv").write_text("\n".join(rows))
+    lists = ["--cohort", str(tmp_path / "train.csv"), "--test", str(tmp_path / "test.csv")]
+    command = ["compare", "nodes", "--nodes", str(tmp_path / "nodes"), "--output", str(tmp_path / "o.json"), *lists]
+    assert main(command) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "nodes").exists() and not (tmp_path / "o.json").exists()
+
+
 @pytest.mark.slow
 def test_gains_come_with_intervals_and_a_table():
     folds = [NodeTable.of(cases(30, seed)) for seed in (0, 1)]
