@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -161,9 +162,9 @@ class HandMadeSession:
         self.case = case
         self.result = result
 
-    def correct(self, liver: np.ndarray | None, tumor: np.ndarray | None, lesions: np.ndarray | None = None) -> None:
+    def correct(self, liver: np.ndarray | None, tumor: np.ndarray | None, **more: Any) -> None:
         """Take other masks, cleaned."""
-        self.case = rechecked(self.case, liver, tumor, lesions=lesions)
+        self.case = rechecked(self.case, liver, tumor, **more)
 
     def grade(self) -> HandMadeResult:
         """Return the result for the masks."""

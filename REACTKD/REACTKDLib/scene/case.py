@@ -19,17 +19,25 @@ from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.masks.left_out import left_out
 from REACTKDLib.core.masks.lesions import DrawnMasks, lesion_map, missing_organ
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.scene.dicom_origin import files_of, origin_findings
-from REACTKDLib.scene.frames import distorting_transform
+from REACTKDLib.scene.frames import distorting_transform, relation_between
 from REACTKDLib.scene.remarks import remarks_of
-from REACTKDLib.scene.segments import SegmentChoice, choose_segments, lesions_of, mask_on, segment_array
+from REACTKDLib.scene.segments import (
+    SegmentChoice,
+    choose_segments,
+    lesions_of,
+    mask_on,
+    segment_array,
+    with_label_maps,
+)
 from REACTKDLib.scene.terminology import tag
 from REACTKDLib.scene.units import stated_unit
-from REACTKDLib.scene.volumes import node_from_volume, volume_from_node, volume_in_frame_of
+from REACTKDLib.scene.volumes import grid_of, node_from_volume, volume_from_node, volume_in_frame_of
 
 NO_IMAGE_CHOSEN = _("No image is chosen; choose a CT, or a PET with masks drawn on it.")
 NO_SEGMENTATION_CHOSEN = _("No segmentation is chosen; choose the one with the organ and its lesions.")
@@ -105,15 +113,17 @@ def read_case(nodes: CaseNodes, choice: SegmentChoice, case_id: str | None = Non
         parts = {n: bool(segment_array(nodes.segmentation, i)[0].any()) for i, n in names.items()}
         findings += parts_findings(parts, choice.task)
     name = case_id or NEUTRAL_ID
+    findings += drawn.findings
     return Case(
         name, volumes, drawn.liver, drawn.tumor, tuple(findings), choice.keep_specks, drawn.lesions, choice.task
     )
 
 
 def read_masks(nodes: CaseNodes, choice: SegmentChoice) -> DrawnMasks:
-    """Return the masks on the reference grid, as drawn: for the first reading and each edit.
+    """Return the masks on the reference grid, as drawn, and what lies outside: for the first reading and each edit.
 
-    Raises: NoLiver for a liver segment without voxels; MaskOffImage when none of them lies in the reference image.
+    Raises: NoLiver for a liver segment without voxels; MaskOffImage when none of them, or no tumor, lies in the
+    reference image.
     """
     liver = mask_on(nodes.segmentation, choice.livers, nodes.reference)
     if not liver.any():
@@ -125,7 +135,13 @@ def read_masks(nodes: CaseNodes, choice: SegmentChoice) -> DrawnMasks:
         mask = mask_on(nodes.segmentation, [segment_id], nodes.reference)
         box = bounding_box(mask) or (slice(0, 0),) * 3
         lesions.append((box, mask[box]))
-    return DrawnMasks(liver, tumor, lesion_map(lesions, tumor.shape))
+    relation, told = relation_between(nodes.segmentation, nodes.reference), ()
+    if relation.is_linear:
+        source = with_label_maps(nodes.segmentation, nodes.reference)
+        placed = ([segment_array(source, n) for n in ids] for ids in (choice.livers, choice.tumors))
+        drawn = ([(array > 0, relation.placed(matrix)) for array, matrix in own] for own in placed)
+        told = left_out(*drawn, grid_of(nodes.reference), choice.task)
+    return DrawnMasks(liver, tumor, lesion_map(lesions, tumor.shape), tuple(told))
 
 
 def nodes_from_case(scene: Any, case: Case) -> CaseNodes:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Protocol
 
 import numpy as np
 
+from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.masks.checks import checked
 from REACTKDLib.core.modality import Modality
@@ -25,8 +26,15 @@ class CoreSession(Protocol):
 
     case: Case
 
-    def correct(self, liver: np.ndarray | None, tumor: np.ndarray | None, lesions: np.ndarray | None = None) -> None:
-        """Take other masks, and the map of the lesions that are drawn apart."""
+    def correct(
+        self,
+        liver: np.ndarray | None,
+        tumor: np.ndarray | None,
+        *,
+        lesions: np.ndarray | None = None,
+        findings: Collection[Finding] | None = None,
+    ) -> None:
+        """Take other masks, the map of the lesions that are drawn apart, and what their reading found."""
         ...
 
     def grade(self) -> GradeResult:
@@ -86,7 +94,7 @@ class SceneSession:
         if not self._masks_are_fresh:  # what was read when opening serves one grade; the masks may change after it
             drawn = read_masks(self.nodes, self.choice)
             self._content = read_content(self.nodes, self.choice)
-            self._core.correct(drawn.liver, drawn.tumor, lesions=drawn.lesions)
+            self._core.correct(drawn.liver, drawn.tumor, lesions=drawn.lesions, findings=drawn.findings)
         self._masks_are_fresh = False
         return self._core.grade()
 

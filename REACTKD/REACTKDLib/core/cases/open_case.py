@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from REACTKDLib.core.errors import EmptySegmentation, MaskOffImage, NoLiver, NoVolume
+from REACTKDLib.core.errors import EmptySegmentation, NoLiver, NoVolume
 from REACTKDLib.core.files.given_paths import PathLike, check_path
 from REACTKDLib.core.files.recognition import Choice, choose, one_lesion_each
 from REACTKDLib.core.files.segmentations import Segmentation, read_segmentation
@@ -16,10 +14,11 @@ from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Grid
-from REACTKDLib.core.images.regrid import has_no_geometry, mask_on_grid, share_inside
+from REACTKDLib.core.images.regrid import has_no_geometry, mask_on_grid
 from REACTKDLib.core.images.stated_places import check_images_together, same_place, settled_place
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.checks import checked
+from REACTKDLib.core.masks.left_out import left_out
 from REACTKDLib.core.masks.lesions import DrawnMasks, lesion_map
 from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
@@ -175,31 +174,11 @@ def masks_on(
         else:
             text = _("The segmentation lies on another grid than the image and was resampled to it (nearest voxel).")
             findings.append(Finding("segmentation-resampled", "info", text))
-            findings += left_out(masks, file.ijk_to_ras, grid, task)
+            findings += left_out(*([(mask, file.ijk_to_ras)] for mask in masks), grid, task)
             masks, lesions = ([mask_on_grid(mask, file.ijk_to_ras, grid) for mask in some] for some in (masks, lesions))
     boxes = [bounding_box(mask) or (slice(0, 0),) * 3 for mask in lesions]
     apart = lesion_map([(box, mask[box]) for box, mask in zip(boxes, lesions, strict=True)], grid.shape)
     return DrawnMasks(*masks, apart), findings
-
-
-def left_out(masks: Sequence[np.ndarray], ijk_to_ras: np.ndarray, grid: Grid, task: Task) -> list[Finding]:
-    """Return what to say of organ and lesions, bool (D, H, W) of `ijk_to_ras`, that do not lie in the image's grid.
-
-    Raises: MaskOffImage where nothing of the one or the other does.
-    """
-    findings = []
-    for mask, structure in zip(masks, (task.organ, task.lesion), strict=True):
-        share = share_inside(mask, ijk_to_ras, grid) if mask.any() else 1.0
-        if share == 0:
-            text = _(
-                "The {organ} mask does not overlap the image; check that both belong to the same patient and scan."
-            )
-            raise MaskOffImage(text, organ=structure.name)
-        if share < 1:
-            text = _("Only {percent} % of the {organ} mask lies inside the image; the rest was left out.")
-            percent = f"{min(99.0, 100 * share):.0f}"
-            findings.append(Finding("mask-partly-outside", "warning", text, percent=percent, organ=structure.name))
-    return findings
 
 
 def _choice_findings(file: Segmentation, choice: Choice, task: Task) -> list[Finding]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.grading.asked_case import for_task
 from REACTKDLib.core.grading.grade_result import GradeResult, compose_report
 from REACTKDLib.core.grading.session import Session
@@ -55,10 +56,11 @@ class EnsembleSession:
         tumor: np.ndarray | None,
         keep_specks: bool | None = None,
         lesions: np.ndarray | None = None,
+        findings: Collection[Finding] | None = None,
     ) -> None:
         """Take other masks; they are checked once."""
         first, *others = self._sessions
-        first.correct(liver, tumor, keep_specks, lesions)
+        first.correct(liver, tumor, keep_specks, lesions, findings)
         for session in others:
             session.case = first.case
 

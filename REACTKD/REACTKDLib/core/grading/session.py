@@ -81,14 +81,16 @@ class Session:
         tumor: np.ndarray | None,
         keep_specks: bool | None = None,
         lesions: np.ndarray | None = None,
+        findings: Collection[Finding] | None = None,
     ) -> None:
         """Take other masks, bool (D, H, W) as drawn: they are cleaned, and what is found on masks is found anew.
 
-        None keeps a mask, or what is known of specks. lesions: those of another tumor, see `Case`. Raises: what
-        `masks.checks.rechecked` raises.
+        None keeps a mask, or what is known of specks. lesions: those of another tumor, see `Case`. findings: what the
+        reading of the masks gave, see `DrawnMasks`; None keeps what is known. Raises: what `masks.checks.rechecked`
+        raises.
         """
         case = self.case if keep_specks is None else replace(self.case, keep_specks=keep_specks)
-        self.case = rechecked(case, liver, tumor, self._cleaning, lesions)
+        self.case = rechecked(case, liver, tumor, self._cleaning, lesions, findings)
 
     def adopt(self, case: Case) -> bool:
         """Take masks, id and units of another reading of the same images, if a fresh start would encode the same.

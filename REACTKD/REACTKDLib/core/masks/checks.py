@@ -6,6 +6,7 @@ Nothing here stops the work but a PET that does not reach the liver. Every check
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from REACTKDLib.core.images.grid import Box, Grid, box_key
 from REACTKDLib.core.images.regrid import share_inside
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.cleaning import CLEANING_FINDINGS, clean_case
+from REACTKDLib.core.masks.left_out import LEFT_OUT
 from REACTKDLib.core.masks.necks import neck_of
 from REACTKDLib.core.masks.pet_checks import check_exchanged, check_pets
 from REACTKDLib.core.masks.regions import Region, RegionSet, regions_of
@@ -61,14 +63,17 @@ def rechecked(
     tumor: np.ndarray | None,
     memo: Memo | None = None,
     lesions: np.ndarray | None = None,
+    findings: Collection[Finding] | None = None,
 ) -> Case:
     """Return a checked case with corrected masks: cleaned, and every finding renewed that does not follow from the
     images alone.
 
     liver, tumor: bool (D, H, W) as drawn; None keeps what the case has. lesions: those of another tumor, see `Case`.
+    findings: what the reading of both masks gave, see `DrawnMasks`; None keeps what is known of it.
     memo: of earlier calls for the same images. Raises: what `checked` raises.
     """
-    kept = tuple(finding for finding in case.findings if finding.code not in RENEWED_FINDINGS)
+    renewed = RENEWED_FINDINGS if findings is None else RENEWED_FINDINGS | {LEFT_OUT}
+    kept = (*(finding for finding in case.findings if finding.code not in renewed), *(findings or ()))
     clean = clean_case(replace(case.with_masks(liver, tumor, lesions), findings=kept), memo)
     return clean.with_findings(*check_masks(clean, memo), *check_under_masks(clean, memo))
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from REACTKDLib.core.errors import MaskOffImage, NoLiver
+from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.grid import Box
 from REACTKDLib.core.images.neighbors import CONNECTED, HALF_OF_NEIGHBORS
 from REACTKDLib.core.masks.components import Components
@@ -24,11 +25,12 @@ SAME_SHARE = 0.5  # of the smaller of two segments that overlap: beyond it they 
 
 
 class DrawnMasks(NamedTuple):
-    """Masks of a case as drawn. liver, tumor: bool (D, H, W). lesions: see `Case`."""
+    """Masks of a case as drawn. liver, tumor: bool (D, H, W). lesions: see `Case`. findings: see `left_out`."""
 
     liver: np.ndarray
     tumor: np.ndarray
     lesions: np.ndarray | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 def missing_organ(drawn: bool, task: Task) -> NoLiver | MaskOffImage:

@@ -147,7 +147,8 @@ class JobHandler:
         before = session.encoder_calls
         drawn = masks_from_files(self._folder, masks, session.case.reference, session.case.task)
         check()
-        session.correct(drawn.liver, drawn.tumor, any(mask.keep_specks for mask in masks), drawn.lesions)
+        keep_specks = any(mask.keep_specks for mask in masks)
+        session.correct(drawn.liver, drawn.tumor, keep_specks, drawn.lesions, drawn.findings)
         check()
         result = self._graded(key)
         return GradeAnswer.of(result, key, session.encoder_calls - before, False)

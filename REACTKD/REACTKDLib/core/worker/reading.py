@@ -14,6 +14,7 @@ from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.regrid import laid_on_grid
 from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.masks.left_out import Placed, left_out
 from REACTKDLib.core.masks.lesions import DrawnMasks, lesion_map, missing_organ
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
@@ -41,7 +42,8 @@ def case_from_files(
     reference = next(volumes[m] for m in Modality if m in volumes)
     drawn = masks_from_files(folder, masks, Grid(reference.shape, reference.ijk_to_ras), task)
     keep_specks = any(mask.keep_specks for mask in masks)
-    return Case(case_id, volumes, drawn.liver, drawn.tumor, tuple(findings), keep_specks, drawn.lesions, task)
+    findings = (*findings, *drawn.findings)
+    return Case(case_id, volumes, drawn.liver, drawn.tumor, findings, keep_specks, drawn.lesions, task)
 
 
 def read_image(folder: Path, image: ImageFile) -> tuple[Volume, list[Finding]]:
@@ -52,23 +54,27 @@ def read_image(folder: Path, image: ImageFile) -> tuple[Volume, list[Finding]]:
 
 
 def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid, task: Task = HCC_GRADE) -> DrawnMasks:
-    """Return the masks on `grid`: the union of the segments of each role, and which tumors are lesions of their own.
+    """Return the masks on `grid`: the union of the segments of each role, which tumors are lesions of their own, and
+    what is to be said of parts outside the grid.
 
-    Raises: NoLiver when no liver segment has a voxel; MaskOffImage when none of them lies in the grid.
+    Raises: NoLiver when no liver segment has a voxel; MaskOffImage when none of them, or no tumor, lies in the grid.
     """
+    placed: dict[str, list[Placed]] = {"liver": [], "tumor": []}
     union = {"liver": np.zeros(grid.shape, dtype=bool), "tumor": np.zeros(grid.shape, dtype=bool)}
     drawn, lesions = False, []
     for mask in masks:
         drawn |= mask.role == "liver"
-        array = read_mask(folder / mask.file, tuple(mask.shape))
+        array, matrix = read_mask(folder / mask.file, tuple(mask.shape)), np.array(mask.ijk_to_ras)
+        placed[mask.role].append((array, matrix))
         own = np.zeros(grid.shape, dtype=bool) if mask.is_lesion else union[mask.role]
-        box = laid_on_grid(array, np.array(mask.ijk_to_ras), grid, own)
+        box = laid_on_grid(array, matrix, grid, own)
         if mask.is_lesion:
             lesions.append((box, own[box]))
             union[mask.role][box] |= own[box]
     if not union["liver"].any():
         raise missing_organ(drawn, task)
-    return DrawnMasks(union["liver"], union["tumor"], lesion_map(lesions, grid.shape))
+    findings = left_out(placed["liver"], placed["tumor"], grid, task)
+    return DrawnMasks(union["liver"], union["tumor"], lesion_map(lesions, grid.shape), tuple(findings))
 
 
 def placed_mask(folder: Path, segment: SegmentFile) -> PlacedMask:
