@@ -108,6 +108,17 @@ class PanelContext:
         return self.reading.current if listed is not None and listed.nodes == self.nodes else None
 
     @property
+    def marked_case(self) -> ListedCase | None:
+        """The case of the list that the reader's grade and words are of; None while other images are chosen.
+
+        A case that lacks masks, that cannot be opened, or of which an image was taken out, is marked as well.
+        """
+        listed, chosen = self.reading.loader.loaded, self.nodes
+        if listed is not None and chosen is not None and chosen.reference not in listed.nodes.volumes.values():
+            return None
+        return self.reading.current
+
+    @property
     def answer_hidden(self) -> bool:
         """True while a reader study keeps the model's answer to the case at hand from the reader.
 

@@ -40,7 +40,7 @@ class GradePanel(Section):
         self._bars: dict[str, Any] = {}
         self._filling = False
         ui = self.ui
-        self.mark = ReaderMark(ui, context.reading)
+        self.mark = ReaderMark(ui, context.reading, lambda: context.marked_case)
         self._keys = shortcuts({"grade": self._on_key, **self.mark.actions()})
         ui.gradeButton.connect("clicked(bool)", self.on_grade)
         ui.cancelButton.connect("clicked(bool)", self.on_cancel)

@@ -7,6 +7,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from REACTKDLib.core.cases.case_list import ListedCase
 from REACTKDLib.gui.keys import GRADES as GRADE_KEYS
 from REACTKDLib.gui.keys import with_key
 from REACTKDLib.gui.words import short_grade
@@ -16,11 +17,11 @@ from REACTKDLib.scene.reading import Reading
 class ReaderMark:
     """Fills the widgets of the section Grade that belong to the case of a list; hidden where there is none.
 
-    ui: has readerWidget and what is in it.
+    ui: has readerWidget and what is in it. case: returns the case that is marked, None where there is none.
     """
 
-    def __init__(self, ui: Any, reading: Reading) -> None:
-        self._ui, self._reading = ui, reading
+    def __init__(self, ui: Any, reading: Reading, case: Callable[[], ListedCase | None]) -> None:
+        self._ui, self._reading, self._case = ui, reading, case
         self._grades: list[str] = []
         self._filling = False
         ui.readerComboBox.connect("activated(int)", self.on_grade)
@@ -36,29 +37,29 @@ class ReaderMark:
 
     def on_key(self, place: int) -> None:
         """The grade at a place of the list, from 1."""
-        if self._reading.current is not None and not self._reading.busy and place <= len(self._grades):
+        if self._case() is not None and not self._reading.busy and place <= len(self._grades):
             self.on_grade(place)
 
     def on_grade(self, index: int) -> None:
         """The reader's grade of the case that is open."""
-        if self._reading.current is not None:
+        if self._case() is not None:
             grade = self._grades[index - 1] if index > 0 else None
-            self._reading.set_reader_grade(self._reading.current.id, grade)
+            self._reading.set_reader_grade(self._case().id, grade)
 
     def on_reviewed(self, on: bool) -> None:
         """The case that is open is finished, or is not."""
-        if not self._filling and self._reading.current is not None:
-            self._reading.set_reviewed(self._reading.current.id, on)
+        if not self._filling and self._case() is not None:
+            self._reading.set_reviewed(self._case().id, on)
 
     def on_reviewed_next(self, _checked: bool = False) -> None:
         """Finished with this case: open the next one."""
-        if self._reading.current is not None and not self._reading.busy:
-            if self._reading.set_reviewed(self._reading.current.id, True):
+        if self._case() is not None and not self._reading.busy:
+            if self._reading.set_reviewed(self._case().id, True):
                 self._reading.go_on(1)
 
     def refresh(self) -> None:
         """Show what the reader has said of the case that is open."""
-        case, ui = self._reading.current, self._ui
+        case, ui = self._case(), self._ui
         ui.readerWidget.visible = case is not None
         ui.readerWidget.enabled = case is not None and not self._reading.busy
         if case is None:

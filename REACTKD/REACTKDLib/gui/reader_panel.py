@@ -47,6 +47,7 @@ class ReaderPanel(Section):
         self.timer.setInterval(REST_MS)
         self.timer.connect("timeout()", self.keep_comment)
         self.reading.changed.connect(self._refresh_if_open)
+        self.context.inputs_changed.connect(self._refresh_if_open)
         self.reading.closing.connect(self.keep_comment)
         self.reading.uncovered.connect(self.on_uncovered)
         place.collapsed = True
@@ -67,13 +68,13 @@ class ReaderPanel(Section):
 
     def on_difficulty(self, index: int) -> None:
         """How hard the case was."""
-        case = self.reading.current
+        case = self.context.marked_case
         if case is not None:
             self.reading.set_difficulty(case.id, None if index == 0 else DIFFICULTIES[index - 1])
 
     def on_comment(self) -> None:
         """The text changed; it is kept once the hands rest, or another case comes."""
-        case = self.reading.current
+        case = self.context.marked_case
         if not self._filling and case is not None:
             self._typed = case.id, self.ui.commentEdit.plainText
             self.timer.start()
@@ -130,7 +131,7 @@ class ReaderPanel(Section):
 
     def refresh(self) -> None:
         """Show who reads and what is noted of the case that is open."""
-        case = self.reading.current
+        case = self.context.marked_case
         if self._typed is not None and (case is None or case.id != self._typed[0]):
             self.keep_comment()
         self._filling = True
@@ -151,7 +152,7 @@ class ReaderPanel(Section):
         self.place.text = title
 
     def _show_case(self) -> None:
-        case, ui = self.reading.current, self.ui
+        case, ui = self.context.marked_case, self.ui
         ui.readerCaseWidget.visible = case is not None
         if case is None:
             return
@@ -196,6 +197,7 @@ class ReaderPanel(Section):
         self.keep_comment()
         self.timer.disconnect("timeout()", self.keep_comment)
         self.reading.changed.disconnect(self._refresh_if_open)
+        self.context.inputs_changed.disconnect(self._refresh_if_open)
         self.reading.closing.disconnect(self.keep_comment)
         self.reading.uncovered.disconnect(self.on_uncovered)
         super().cleanup()

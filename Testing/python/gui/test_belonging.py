@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
@@ -154,6 +155,26 @@ def test_in_a_study_the_answer_stays_hidden_when_an_image_is_taken_out(
     user.choose("acetateSelector", None)
     assert context.answer_hidden and "the answer is hidden" in user.text("stateLabel")
     assert user.text("gradeButton") == "My grade stands: show the answer" and not user.find("gradeButton").enabled
+
+
+def test_the_reader_marks_the_case_of_the_list_and_no_other_images(
+    user: Any, context: Any, listed: Any, second: Any
+) -> None:
+    """With an image taken out it is that case still; with images of another patient nothing can be said of it."""
+    review = context.reading.review
+    user.open_section("readerSection")
+    QTest.keyClicks(user.find("commentEdit"), "seen twice")
+    user.open_section("inputsSection")
+    user.choose("acetateSelector", None)
+    user.choose("readerComboBox", "Poor")
+    assert review.of(CASES[0]).reader_grade == "poor"
+    choose_by_hand(user, second())
+    assert not user.sees("readerWidget") and not user.sees("readerCaseWidget")
+    assert review.of(CASES[0]).comment["text"] == "seen twice", "what was typed is kept"
+    user.press_shortcut(Qt.Key.Key_1, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    assert review.of(CASES[0]).reader_grade == "poor", "nor by a key"
+    choose_by_hand(user, listed)
+    assert user.find("readerComboBox").currentText == "Poor" and user.sees("readerCaseWidget")
 
 
 def test_images_chosen_by_hand_bear_no_name_and_no_word_of_the_list(
