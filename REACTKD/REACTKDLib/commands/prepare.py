@@ -35,7 +35,9 @@ def add_to(commands: Any) -> None:
         "--bundle",
         type=Path,
         metavar="DIR",
-        help="the folder of the model whose grid and normalization are used (default: the shipped one)",
+        nargs="+",
+        help="the model's folder (default: the shipped one), whose grid and normalization are used; several folders, or "
+        "that of an ensemble, where the models share them",
     )
     parser.add_argument("--paper", action="store_true", help="the paper's grid and normalization, not the model's")
     add_output_argument(parser)
@@ -52,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
     with Progress() as progress, all_or_nothing(arguments.output) as folder:
         preparation = _preparation(arguments)
         progress(0.0, "reading")
-        case = read_case(arguments, task_of(arguments.bundle))
+        case = read_case(arguments, task_of(arguments.bundle[0] if arguments.bundle else None))
         progress(0.4, "preparing")
         result = represent(case, preparation)
         names = {f"{m.value}_{kind}.nii.gz": volume for (m, kind), volume in result.volumes.items()}
