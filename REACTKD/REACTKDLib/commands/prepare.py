@@ -36,8 +36,8 @@ def add_to(commands: Any) -> None:
         type=Path,
         metavar="DIR",
         nargs="+",
-        help="the model's folder (default: the shipped one), whose grid and normalization are used; several folders, or "
-        "that of an ensemble, where the models share them",
+        help="the model's folder (default: the shipped one), whose grid and normalization are used; several folders, "
+        "or that of an ensemble, where the models share them",
     )
     parser.add_argument("--paper", action="store_true", help="the paper's grid and normalization, not the model's")
     add_output_argument(parser)
