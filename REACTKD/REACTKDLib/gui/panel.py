@@ -70,6 +70,7 @@ class Panel(VTKObservationMixin):
         self.live = Live(self.context)
         self._in_view = ""
         self.context.controller.outputs_changed.connect(self.on_outputs)
+        self.context.inputs_changed.connect(self.on_inputs)
         scene = slicer.mrmlScene
         self.addObserver(scene, slicer.vtkMRMLScene.StartCloseEvent, self.on_scene_start_close)
         self.addObserver(scene, slicer.vtkMRMLScene.EndCloseEvent, self.on_scene_end_close)
@@ -78,7 +79,7 @@ class Panel(VTKObservationMixin):
         self.addObserver(scene, slicer.vtkMRMLScene.EndBatchProcessEvent, self.on_scene_end_batch)
         self.addObserver(scene, slicer.vtkMRMLScene.NodeRemovedEvent, self.on_node_removed)
         self.addObserver(scene, slicer.vtkMRMLScene.NodeAddedEvent, self.on_node_added)
-        self._new: set[str] = set()
+        self._new: set[str] = set()  # images and segmentations that came, and were not chosen since
         self._adds_scene = False  # while a scene is added to an open case
         self.nodes_timer = qt.QTimer()
         self.nodes_timer.setSingleShot(True)
@@ -113,6 +114,12 @@ class Panel(VTKObservationMixin):
         self._in_view = nodes.reference.GetID()
         show_case(nodes)
         show_answer(nodes, report)
+
+    def on_inputs(self) -> None:
+        """What is chosen is new no more: taken out again, it is not filled in by itself."""
+        state = self.context.state
+        chosen = (*state.volumes.values(), state.segmentation)
+        self._new.difference_update(node.GetID() for node in chosen if node is not None)
 
     def enter(self) -> None:
         """The module is on show: look through the scene where nothing is chosen yet, else at what came meanwhile."""

@@ -157,6 +157,16 @@ def test_in_a_study_the_answer_stays_hidden_when_an_image_is_taken_out(
     assert user.text("gradeButton") == "My grade stands: show the answer" and not user.find("gradeButton").enabled
 
 
+def test_masks_that_are_taken_out_stay_out(user: Any, widget: Any, context: Any, listed: Any) -> None:
+    """Their node came a moment ago with the case: it is not filled in again as one that is missing yet."""
+    user.open_section("inputsSection")
+    user.choose("segmentationSelector", None)
+    timer = widget.panel.nodes_timer
+    timer.start()  # as when work has put off the look at what came until now
+    user.wait_until(lambda: not timer.active, what="the look at nodes that came")
+    assert context.state.segmentation is None and user.sees("segmentationSelector")
+
+
 def test_the_reader_marks_the_case_of_the_list_and_no_other_images(
     user: Any, context: Any, listed: Any, second: Any
 ) -> None:
