@@ -119,9 +119,12 @@ class CorrectedMasks:
 
     def _folder_is_own(self) -> bool:
         base = self._cases.masks_folder.parent
+        inside = self.folder.relative_to(base)
+        if any((base / part).is_symlink() for part in (inside, *inside.parents[:-1])):  # in a circle, for one
+            return False
         try:
-            return self.folder.resolve() == base.resolve() / self.folder.relative_to(base)
-        except (OSError, RuntimeError):  # links that lead in a circle
+            return self.folder.resolve() == base.resolve() / inside  # no link of another kind either
+        except (OSError, RuntimeError):
             return False
 
     def _of_others(self, case: ListedCase) -> set[str]:
