@@ -33,4 +33,4 @@ def test_the_commands_run_and_leave_what_the_page_says(tmp_path: Path) -> None:
         assert (tmp_path / path).exists(), path
     report = json.loads((tmp_path / "new-result" / "report.json").read_text(encoding="utf-8"))
     assert report["model"]["name"] != "reactkd-phantom" and report["grade"] in ("well", "moderate", "poor")
-    assert "difference" in printed[-1]
+    assert "first minus second" in printed[-1] and "\n| ct | 24 | " in printed[-1]
