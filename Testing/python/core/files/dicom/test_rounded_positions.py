@@ -61,7 +61,7 @@ def test_a_ct_and_its_seg_from_rounded_positions(tmp_path, step, axes):
     assert np.abs(found[:3].T - true * (-1, -1, 1)).max() < 0.11
     assert abs(volume.spacing[2] - step) * (SLICES - 1) < 0.12
     file = read_dicom_segmentation(seg)
-    (liver, tumor, _), _ = masks_on(file, choose([s.candidate for s in file.segments], None, None), volume)
+    (liver, tumor, *_), _ = masks_on(file, choose([s.candidate for s in file.segments], None, None), volume)
     assert np.array_equal(liver, masks["Liver"] | masks["Mass"]) or np.array_equal(liver, masks["Liver"])
     assert np.array_equal(tumor, masks["Mass"])
 
@@ -79,7 +79,7 @@ def test_a_seg_of_some_slices_only_lies_on_those(step, places, used):
         seg = write_seg(Path(folder) / "seg.dcm", paths, masks)
         volume, _ = read_dicom_volume(Path(folder) / "ct", Modality.CT)
         file = read_dicom_segmentation(seg)
-        (liver, _, _), _ = masks_on(file, choose([s.candidate for s in file.segments], None, None), volume)
+        (liver, *_), _ = masks_on(file, choose([s.candidate for s in file.segments], None, None), volume)
     assert np.array_equal(liver, masks["Liver"])
 
 
@@ -111,7 +111,7 @@ def test_a_step_that_is_stated_wrong_does_not_move_a_seg(tmp_path, step):
     paths, masks = write_series(tmp_path / "ct", tissue()), liver_and_mass()
     file = read_dicom_segmentation(write_seg(tmp_path / "seg.dcm", paths, masks, edit=change))
     volume, _ = read_dicom_volume(tmp_path / "ct", Modality.CT)
-    (liver, tumor, _), _ = masks_on(file, choose([s.candidate for s in file.segments], None, None), volume)
+    (liver, tumor, *_), _ = masks_on(file, choose([s.candidate for s in file.segments], None, None), volume)
     assert np.array_equal(liver, masks["Liver"]) and np.array_equal(tumor, masks["Mass"])
 
 

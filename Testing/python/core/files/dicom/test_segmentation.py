@@ -40,7 +40,7 @@ def scan(folder, **options):
 def graded_masks(folder, seg):
     volume, _ = read_dicom_volume(folder, Modality.CT)
     file = read_dicom_segmentation(seg)
-    (liver, tumor, _), findings = masks_on(file, choose([s.candidate for s in file.segments], None, None), volume)
+    (liver, tumor, *_), findings = masks_on(file, choose([s.candidate for s in file.segments], None, None), volume)
     return liver, tumor, findings
 
 
