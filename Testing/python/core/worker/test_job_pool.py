@@ -147,12 +147,12 @@ def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch, nothing_le
 
 
 SLEEPS = """
-import time
+import os, time
 from REACTKDLib.core.job_engines import Engine
 from REACTKDLib.core.job_pool import JobPool
 
 def sleep(_):
-    print("working", flush=True)
+    os.write(1, b"working\\n")  # at once: what two of them print may come mixed
     time.sleep(60)
 
 if __name__ == "__main__":
