@@ -1,14 +1,14 @@
-"""A fixer of masks, its work done to the end."""
+"""The work of a fixer of masks, or of a controller, done to the end."""
 
 from __future__ import annotations
 
 import time
 
-from REACTKDLib.scene.mask_fixes import MaskFixer
+from REACTKDLib.scene.script_runner import ScriptRunner
 
 
-def run(fixer: MaskFixer) -> None:
-    """Poll until the fixer has nothing left to do."""
+def run(fixer: ScriptRunner) -> None:
+    """Poll until it has nothing left to do."""
     end = time.monotonic() + 60
     while fixer.busy:
         assert time.monotonic() < end

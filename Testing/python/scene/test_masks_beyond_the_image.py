@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
@@ -21,6 +19,7 @@ from REACTKDLib.scene.script_runner import RunState
 from REACTKDLib.scene.segments import choose_segments
 from REACTKDLib.scene.volumes import node_from_volume
 from support.edits import erase
+from support.mask_fixers import run
 from support.scene_cases import make_case
 from support.worker_runs import save_small_model
 
@@ -49,28 +48,24 @@ def controller_of(tmp_path_factory):
     dispatcher.close()
 
 
-def cut_ct(start: int, size: int | None = None) -> Volume:
+def cut_ct(start: int) -> Volume:
     """The case's CT from slice `start` on."""
     depth, *rest = CASE.reference.shape
-    stop = depth if size is None else start + size
-    part = Grid(CASE.reference.shape, PLACE).part((slice(start, stop), *(slice(0, n) for n in rest)))
-    return Volume(np.ascontiguousarray(CASE.reference.array[start:stop]), part.ijk_to_ras, Unit.HU, "CT")
+    part = Grid(CASE.reference.shape, PLACE).part((slice(start, depth), *(slice(0, n) for n in rest)))
+    return Volume(np.ascontiguousarray(CASE.reference.array[start:]), part.ijk_to_ras, Unit.HU, "CT")
 
 
-def on_a_cut_ct(scene, nodes: CaseNodes, start: int, size: int | None = None) -> CaseNodes:
-    return CaseNodes({Modality.CT: node_from_volume(scene, cut_ct(start, size), "cut")}, nodes.segmentation)
+def on_a_cut_ct(scene, nodes: CaseNodes, start: int) -> CaseNodes:
+    return CaseNodes({Modality.CT: node_from_volume(scene, cut_ct(start), "cut")}, nodes.segmentation)
 
 
 def told(findings) -> list[str]:
     return [finding.message for finding in findings if finding.code == LEFT_OUT]
 
 
-def run(controller: GradingController) -> GradingController:
-    end = time.monotonic() + 120
-    while controller.busy:
-        assert time.monotonic() < end
-        controller.poll()
-        time.sleep(0.003)
+def graded(controller: GradingController, nodes: CaseNodes) -> GradingController:
+    controller.grade(nodes)
+    run(controller)
     return controller
 
 
@@ -85,9 +80,8 @@ def test_every_way_in_says_the_same(scene, nodes, controller_of, tmp_path, start
     if liver:
         share = 100 * CASE.liver[start:].sum() / CASE.liver.sum()
         assert f"Only {min(99, round(share))} % of the liver mask" in expected[0]
-    controller = controller_of(scene)
-    controller.grade(cut)
-    assert run(controller).state is RunState.IDLE, controller.error
+    controller = graded(controller_of(scene), cut)
+    assert controller.state is RunState.IDLE, controller.error
     assert told(controller.report.findings) == expected
     masks = [("Liver", "liver", CASE.liver), ("Tumor", "tumor", CASE.tumor)]
     write_volume(cut_ct(start), tmp_path / "ct.nii.gz")
@@ -100,18 +94,19 @@ def test_every_way_in_says_the_same(scene, nodes, controller_of, tmp_path, start
 def test_an_edit_renews_it(scene, nodes, controller_of):
     start, *_ = CUTS["a part of a lesion outside too"]
     cut, whole = on_a_cut_ct(scene, nodes, start), nodes.reference
-    controller = controller_of(scene)
-    controller.grade(cut)
-    assert len(told(run(controller).report.findings)) == 2
+    controller = graded(controller_of(scene), cut)
+    assert len(told(controller.report.findings)) == 2
     below = np.zeros(CASE.reference.shape, dtype=bool)
     below[:start] = True
     erase(nodes.segmentation, "Tumor", below, whole)
     controller.regrade()
-    text = told(run(controller).report.findings)
+    run(controller)
+    text = told(controller.report.findings)
     assert len(text) == 1 and "liver mask" in text[0] and controller.answer.encoder_calls == 0
     erase(nodes.segmentation, "Liver", below, whole)
     controller.regrade()
-    assert told(run(controller).report.findings) == []
+    run(controller)
+    assert told(controller.report.findings) == []
 
 
 def test_lesions_of_which_none_lies_in_the_image_are_refused(scene, nodes, controller_of):
@@ -119,7 +114,6 @@ def test_lesions_of_which_none_lies_in_the_image_are_refused(scene, nodes, contr
     top = int(np.argwhere(CASE.tumor)[:, 0].max()) + 2
     cut = on_a_cut_ct(scene, nodes, top)
     assert CASE.liver[top:].any()
-    controller = controller_of(scene)
-    controller.grade(cut)
-    assert run(controller).state is RunState.FAILED
+    controller = graded(controller_of(scene), cut)
+    assert controller.state is RunState.FAILED
     assert "The tumor mask does not overlap the image" in controller.error
