@@ -7,13 +7,14 @@ scene that was saved and loaded: there the voxels themselves have to be compared
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
 
 from REACTKDLib.core.errors import ReactkdError
+from REACTKDLib.core.worker.jobs import MaskFile
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.frames import relation_between
 from REACTKDLib.scene.hand_over import cut_masks, refuse_bent_space
@@ -27,42 +28,49 @@ NEAR_MM = 1e-3  # a file may round the place of its voxels
 Content = list[list[Any]]  # an entry for each image and each mask: what it is, in words, and its (4, 4) matrix in mm
 
 
-def content_steps(nodes: CaseNodes, choice: SegmentChoice) -> Generator[None, None, Content]:
-    """Read the content of a case in slices of work, and return it; [] where it cannot be read.
+def read_content(nodes: CaseNodes, choice: SegmentChoice) -> Content:
+    """Return the content of a case as it is now; [] where it cannot be read.
 
     Of an image kind, unit, size and place are compared; of a mask every voxel.
     """
-    content: Content = []
     try:
         refuse_bent_space(nodes)
-        for modality, node in nodes.volumes.items():
-            place = relation_between(node, nodes.reference).placed(ijk_to_ras_of(node))
-            image = node.GetImageData()
-            size = "" if image is None else "x".join(map(str, image.GetDimensions()))
-            content.append([f"{modality.value} {unit_of(node).value} {size}", place.tolist()])
-        for cut in cut_masks(nodes, choice):
-            if cut is not None:
-                voxels = sha256(np.packbits(cut.mask)).hexdigest()
-                words = f"{cut.role} {cut.segment_id} {cut.is_lesion} {cut.mask.shape} {voxels}"
-                content.append([words, cut.ijk_to_ras.tolist()])
-            yield
+        images = _images(nodes)
+        cuts = [cut for cut in cut_masks(nodes, choice) if cut is not None]
     except ReactkdError:
         return []
+    for cut in cuts:
+        digest = sha256(np.packbits(cut.mask)).hexdigest()
+        images.append(_mask(cut.role, cut.segment_id, cut.is_lesion, cut.mask.shape, digest, cut.ijk_to_ras.tolist()))
+    return images
+
+
+def content_of(nodes: CaseNodes, masks: Iterable[MaskFile]) -> Content:
+    """Return the content of a case that was handed over just now, by its masks as they were handed over.
+
+    Raises: PatientMismatch.
+    """
+    drawn = (_mask(m.role, m.segment, m.is_lesion, m.shape, m.sha256, m.ijk_to_ras) for m in masks)
+    return [*_images(nodes), *drawn]
+
+
+def _images(nodes: CaseNodes) -> Content:
+    content: Content = []
+    for modality, node in nodes.volumes.items():
+        place = relation_between(node, nodes.reference).placed(ijk_to_ras_of(node))
+        image = node.GetImageData()
+        size = "" if image is None else "x".join(map(str, image.GetDimensions()))
+        content.append([f"{modality.value} {unit_of(node).value} {size}", place.tolist()])
     return content
 
 
-def read_content(nodes: CaseNodes, choice: SegmentChoice) -> Content:
-    """Do what `content_steps` does while the caller waits."""
-    steps = content_steps(nodes, choice)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+def _mask(role: str, segment: str, is_lesion: bool, shape: Sequence[int], voxels: str, place: list) -> list:
+    """voxels: the SHA-256 of its bits."""
+    return [f"{role} {segment} {is_lesion} {tuple(shape)} {voxels}", place]
 
 
 def write_content(parameter_node: Any, content: Content) -> None:
-    """Record what the answer of a parameter node was computed from; [] says that it is not there any more."""
+    """Record what the answer of a parameter node was computed from; [] says that nobody knows."""
     parameter_node.SetParameter(PARAMETER, json.dumps(content))
 
 

@@ -18,7 +18,7 @@ from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.answers import GradeAnswer
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import NEUTRAL_ID, CaseNodes
-from REACTKDLib.scene.graded_inputs import Content, content_steps, still_holds, write_content
+from REACTKDLib.scene.graded_inputs import content_of, still_holds, write_content
 from REACTKDLib.scene.hand_over import hand_over_case, hand_over_masks, images_stamp, masks_stamp
 from REACTKDLib.scene.opened_case import OpenedCase
 from REACTKDLib.scene.outputs import output_steps, remove_outputs
@@ -191,10 +191,11 @@ class GradingController(ScriptRunner):
         choice = asked or choose_segments(nodes.segmentation, task=task_of(model.bundle))
         stamps = images_stamp(nodes), masks_stamp(nodes, choice)
         images, masks = yield from hand_over_case(nodes, choice, self.dispatcher.client.scratch)
+        content = content_of(nodes, masks)
         self._count += 1
         key = f"case-{id(self)}-{self._count}"
         answer = yield from self._ask(jobs.GradeArrays(key, images, masks, case_id, model), (0.2, 0.85))
-        return OpenedCase(key, nodes, choice, asked, case_id, model, *stamps), answer
+        return OpenedCase(key, nodes, choice, asked, case_id, model, *stamps, content), answer
 
     def _regrading(self, opened: OpenedCase) -> Script:
         again = self._grading(opened.nodes, opened.asked, opened.case_id, opened.model or self.model)
@@ -205,6 +206,7 @@ class GradingController(ScriptRunner):
         choice = opened.choice_now()
         stamp = masks_stamp(opened.nodes, choice)
         files = yield from hand_over_masks(opened.nodes, choice, self.dispatcher.client.scratch)
+        content = content_of(opened.nodes, files)
         try:
             answer = yield from self._ask(jobs.Regrade(opened.key, files), (0.2, 0.85))
         except WorkerFault as fault:
@@ -212,7 +214,7 @@ class GradingController(ScriptRunner):
                 raise
             yield from again
             return
-        yield from self._showing(replace(opened, choice=choice, masks=stamp), answer)
+        yield from self._showing(replace(opened, choice=choice, masks=stamp, content=content), answer)
 
     def _showing(self, opened: OpenedCase, answer: GradeAnswer) -> Script:
         """Show the numbers, then color the scene; who stops in between has the former answer back."""
@@ -220,14 +222,8 @@ class GradingController(ScriptRunner):
         self.opened, self.answer, self.result = opened, answer, None
         self._set_what_if(None)
         self._set_report(answer.report)
-        content: Content = []
-
-        def ready() -> Script:
-            yield from answer.regions_steps()
-            content.extend((yield from content_steps(opened.nodes, opened.choice)))
-
         try:
-            drawn = yield from self._ask(jobs.DrawSurfaces(opened.key), (0.85, 0.9), ready())
+            drawn = yield from self._ask(jobs.DrawSurfaces(opened.key), (0.85, 0.9), answer.regions_steps())
             self._set_progress(0.9, _("Coloring the regions"))
             yield
             result = DrawnResult(answer.report, answer.regions, drawn.surfaces)
@@ -237,15 +233,13 @@ class GradingController(ScriptRunner):
                 self.opened, self.answer, self.result, report = former
                 self._set_report(report)
             raise
-        yield from self._writing(opened, result, content)
+        yield from self._writing(opened, result)
         self.result = result
         self.outputs_changed(self.parameter_node)
         yield  # what is shown of the end is a step of its own
 
-    def _writing(self, opened: OpenedCase, result: DrawnResult, content: Content) -> Script:
+    def _writing(self, opened: OpenedCase, result: DrawnResult) -> Script:
         """Write the outputs in a few steps that no cancel parts; what is left halfway by a fault is taken out again.
-
-        content: of the case as it was read since it was handed over.
 
         The worker draws the voxel map meanwhile, some tenths of a second; the colors of the regions do not wait for it.
         """
@@ -255,7 +249,7 @@ class GradingController(ScriptRunner):
         self._unbroken = True
         name = f"REACTKD {opened.nodes.reference.GetName()}"
         try:
-            write_content(node, [] if opened.masks_changed or opened.images_changed else content)
+            write_content(node, opened.content)
             voxel_map = result.voxel_map_steps(self._ask(jobs.Draw(opened.key), (0.9, 1.0)))
             yield from output_steps(self.scene, node, result, opened.nodes.reference, name, self.view, voxel_map)
             yield  # what the panel shows of it is a step of its own

@@ -14,6 +14,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from REACTKDLib.core.errors import LabelMissing, NonLinearTransform
 from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.images.grid import joined
 from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker.arrays import slabs, write_mask, write_slabs
@@ -101,9 +102,10 @@ def hand_over_masks(nodes: CaseNodes, choice: SegmentChoice, scratch: ScratchFol
         for cut in cut_masks(nodes, choice):
             if cut is not None:
                 names.append(scratch.new_name())
-                write_mask(scratch.path / names[-1], cut.mask)
+                digest = write_mask(scratch.path / names[-1], cut.mask)
                 place = list(cut.mask.shape), cut.ijk_to_ras.tolist()
-                files.append(MaskFile(cut.role, names[-1], *place, cut.segment_id, choice.keep_specks, cut.is_lesion))
+                about = cut.segment_id, choice.keep_specks, cut.is_lesion, digest
+                files.append(MaskFile(cut.role, names[-1], *place, *about))
             yield
     except BaseException:
         scratch.discard(names)
@@ -172,5 +174,5 @@ def cut_segment(image: Any, label: int) -> Generator[None, None, tuple[np.ndarra
         yield
     if not boxes:
         return None
-    whole = tuple(slice(min(b[n].start for b in boxes), max(b[n].stop for b in boxes)) for n in range(3))
+    whole = joined(boxes)
     return array[whole] == label, tuple(part.start for part in whole)

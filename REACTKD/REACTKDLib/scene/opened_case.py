@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.reports.report import GradeReport
 from REACTKDLib.core.worker.jobs import Model
 from REACTKDLib.scene.case import NEUTRAL_ID, CaseNodes
+from REACTKDLib.scene.graded_inputs import Content
 from REACTKDLib.scene.hand_over import images_stamp, masks_stamp
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 
@@ -18,7 +19,8 @@ class OpenedCase:
 
     key: in the worker; None where the answer came with a scene or a list. choice: the segments that were graded. asked:
     those that were asked for, None leaves them to recognition. model: the one that answered; None where key is None.
-    images, masks: their stamps; () for those that are known to be others by now.
+    images, masks: their stamps; () for those that are known to be others by now. content: as it was handed over, for
+    the scene; [] where key is None.
     """
 
     key: str | None
@@ -29,6 +31,7 @@ class OpenedCase:
     model: Model | None
     images: tuple
     masks: tuple
+    content: Content = field(default_factory=list)
 
     @classmethod
     def stored(cls, report: GradeReport, nodes: CaseNodes, choice: SegmentChoice) -> OpenedCase:

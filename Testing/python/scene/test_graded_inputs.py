@@ -106,11 +106,15 @@ def test_an_edit_while_the_answer_is_drawn_is_no_part_of_what_was_graded(
     controller.grade(nodes)
     run(controller, until=lambda: controller.report is not None)
     assert controller.busy
+    tumor = mask_of(nodes.segmentation, "Tumor", nodes.reference)
     draw(nodes)
     run(controller)
     assert controller.state is RunState.IDLE and controller.masks_changed()
     controller.leave()
     assert controller.restore() and controller.masks_changed()
+    controller.leave()
+    erase(nodes.segmentation, "Tumor", ~tumor, nodes.reference)
+    assert controller.restore() and not controller.masks_changed(), "drawn as it was handed over"
 
 
 def test_what_if_of_masks_that_were_edited_since_is_refused(controller: GradingController, graded: CaseNodes) -> None:

@@ -112,6 +112,29 @@ LIVER_BOX = "liver box"
 LIVER_IS_WHOLE = "liver is whole"
 
 
+#: where it keeps what `parenchyma_places` gives
+PARENCHYMA = "parenchyma"
+_PER_AXIS = 24  # places along an axis of a large liver's box, at least
+
+
+def parenchyma_places(case: Case) -> np.ndarray:
+    """Return the indices (k, j, i) of the liver's voxels outside lesions, (n, 3): every so many along each axis of a
+    large liver, some thousands, which are enough for a median. Worked out once for these masks.
+    """
+    if PARENCHYMA not in case.derived:
+        box = liver_box(case) or (slice(0, 0),) * 3
+        found = _places(case, box, [max(1, (part.stop - part.start) // _PER_AXIS) for part in box])
+        if not len(found):  # a thin rim between the voxels that were looked at
+            found = _places(case, box, [1, 1, 1])
+        case.derived[PARENCHYMA] = found
+    return case.derived[PARENCHYMA]
+
+
+def _places(case: Case, box: Box, steps: list[int]) -> np.ndarray:
+    part = tuple(slice(along.start, along.stop, step) for along, step in zip(box, steps, strict=True))
+    return np.argwhere(case.liver[part] & ~case.tumor[part]) * steps + [along.start for along in box]
+
+
 def liver_box(case: Case) -> Box | None:
     """Return the smallest box (three slices) of the liver, None where it is empty: searched once for these masks."""
     if LIVER_BOX not in case.derived:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,11 @@ Box = tuple[slice, slice, slice]
 def box_key(box: Box) -> tuple[int, ...]:
     """Return the limits of a box, to look things up by: Python 3.11 cannot hash slices."""
     return tuple(limit for part in box for limit in (part.start, part.stop))
+
+
+def joined(boxes: Sequence[Box]) -> Box:
+    """Return the smallest box that holds all of at least one."""
+    return tuple(slice(min(b[n].start for b in boxes), max(b[n].stop for b in boxes)) for n in range(3))
 
 
 def corners_of(shape: tuple[int, int, int]) -> np.ndarray:

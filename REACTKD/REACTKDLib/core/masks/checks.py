@@ -13,9 +13,9 @@ import numpy as np
 
 from REACTKDLib.core.errors import PetOffLiver
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.images.case import Case, liver_box
+from REACTKDLib.core.images.case import Case, liver_box, parenchyma_places
 from REACTKDLib.core.images.geometry import center_of
-from REACTKDLib.core.images.grid import Box, Grid, box_key
+from REACTKDLib.core.images.grid import Grid, box_key
 from REACTKDLib.core.images.regrid import share_inside
 from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.masks.cleaning import CLEANING_FINDINGS, clean_case
@@ -106,7 +106,7 @@ def check_under_masks(case: Case, memo: Memo | None = None) -> tuple[Finding, ..
     box = liver_box(case)
     liver = hashlib.sha256(np.packbits(case.liver[box])).digest()
     covered = memo.of(("coverage", box_key(box), liver), lambda: check_coverage(case))
-    return (*check_ct_values(case, box), *covered, *check_exchanged(case, memo))
+    return (*check_ct_values(case), *covered, *check_exchanged(case, memo))
 
 
 def check_lesions(regions: RegionSet, memo: Memo | None = None) -> list[Finding]:
@@ -160,7 +160,7 @@ def check_liver(case: Case, regions: RegionSet, memo: Memo | None = None) -> lis
     memo: of earlier calls for the same images.
     """
     voxel_ml, organ = case.reference.voxel_ml, case.task.organ
-    whole = np.count_nonzero(case.liver) * voxel_ml
+    whole = sum(region.voxels for region in regions.regions) * voxel_ml
     findings = []
     if organ.volume_ml is not None and not organ.volume_ml[0] <= whole <= organ.volume_ml[1]:
         least, most = organ.volume_ml
@@ -188,7 +188,7 @@ def check_liver(case: Case, regions: RegionSet, memo: Memo | None = None) -> lis
                 lesion=case.task.lesion.name,
             )
         )
-    return [*findings, *_cut_sides(case), *_mirrored(case, memo or Memo())]
+    return [*findings, *_cut_sides(case), *_mirrored(case, regions, memo or Memo())]
 
 
 def _center(case: Case) -> tuple[float, float, float] | None:
@@ -201,10 +201,13 @@ def _center(case: Case) -> tuple[float, float, float] | None:
 
 
 def _cut_sides(case: Case) -> list[Finding]:
-    liver, matrix = case.liver, case.reference.ijk_to_ras
+    liver, matrix, box = case.liver, case.reference.ijk_to_ras, liver_box(case)
     findings = []
     for axis in range(3):  # i, j, k
         for last in (False, True):
+            part, n = box[2 - axis], liver.shape[2 - axis]
+            if (part.stop < n) if last else (part.start > 0):
+                continue
             face = np.take(liver, -1 if last else 0, axis=2 - axis)
             if np.count_nonzero(face) * case.reference.voxel_ml < CUT_ML:
                 continue
@@ -212,7 +215,7 @@ def _cut_sides(case: Case) -> list[Finding]:
             row = int(np.argmax(np.abs(outward)))
             side = _SIDES[row][int(outward[row] > 0)]
             kj = np.argwhere(face).mean(axis=0)
-            kji = np.insert(kj, 2 - axis, liver.shape[2 - axis] - 1 if last else 0)
+            kji = np.insert(kj, 2 - axis, n - 1 if last else 0)
             place = matrix[:3, :3] @ kji[::-1] + matrix[:3, 3]
             findings.append(
                 Finding(
@@ -227,20 +230,17 @@ def _cut_sides(case: Case) -> list[Finding]:
     return findings
 
 
-def _mirrored(case: Case, memo: Memo) -> list[Finding]:
+def _mirrored(case: Case, regions: RegionSet, memo: Memo) -> list[Finding]:
     """Only a CT shows where the body is: compare the center of the liver with that of the body."""
     ct, organ = case.volumes.get(Modality.CT), case.task.organ
     if ct is None or organ.side is None:
         return []
-    step = tuple(max(1, n // 64) for n in ct.shape)
-    coarse = tuple(slice(None, None, s) for s in step)
-    share, middle = memo.of(("body",), lambda: _body(ct.array[coarse] > -300))
-    liver = case.liver[coarse]
-    if not liver.any() or share > 0.9:  # a crop inside the body has no sides
+    share, middle = memo.of(("body",), lambda: _body(ct))
+    if share > 0.9:  # a crop inside the body has no sides
         return []
-    row = ct.ijk_to_ras[0, :3]
-    difference = (center_of(liver)[1] - middle) * step
-    to_right = float(row @ difference[::-1])  # R is positive on the patient's right
+    sizes = np.array([region.voxels for region in regions.regions])
+    liver = sizes @ [region.centroid_ras[0] for region in regions.regions] / sizes.sum()
+    to_right = float(liver - middle)  # R is positive on the patient's right
     if (to_right if organ.side == "right" else -to_right) > -10.0:
         return []
     text = _("The {organ} lies on the patient's {side}; check that the image is not mirrored.")
@@ -248,9 +248,12 @@ def _mirrored(case: Case, memo: Memo) -> list[Finding]:
     return [Finding("liver-on-left", "warning", text, _center(case), organ=organ.name, side=side)]
 
 
-def _body(body: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the share of the image that is body, and its mean index (k, j, i)."""
-    return float(body.mean()), center_of(body)[1]
+def _body(ct: Volume) -> tuple[float, float]:
+    """Return the share of a CT that is body, and the place of its middle from left to right, mm."""
+    step = tuple(max(1, n // 64) for n in ct.shape)
+    body = ct.array[tuple(slice(None, None, s) for s in step)] > -300
+    kji = center_of(body)[1] * step
+    return float(body.mean()), float(ct.ijk_to_ras[0, :3] @ kji[::-1] + ct.ijk_to_ras[0, 3])
 
 
 def check_spacing(volume: Volume, modality: Modality) -> list[Finding]:
@@ -276,13 +279,12 @@ def check_spacing(volume: Volume, modality: Modality) -> list[Finding]:
     return findings
 
 
-def check_ct_values(case: Case, box: Box) -> list[Finding]:
-    """Tissue under the organ's mask that is not it: a mask in the wrong place, or CT values off scale. box: its box."""
+def check_ct_values(case: Case) -> list[Finding]:
+    """Tissue under the organ's mask that is not it: a mask in the wrong place, or CT values off scale."""
     ct, organ = case.volumes.get(Modality.CT), case.task.organ
     if ct is None or organ.hu is None:
         return []
-    values = ct.array[box][case.liver[box] & ~case.tumor[box]]
-    median = float(np.median(values[:: max(1, values.size // 100_000)]))
+    median = float(np.median(ct.array[tuple(parenchyma_places(case).T)]))
     if organ.hu[0] <= median <= organ.hu[1]:
         return []
     least, most = organ.usual_hu or organ.hu

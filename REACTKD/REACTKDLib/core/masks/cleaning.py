@@ -25,7 +25,7 @@ from REACTKDLib.core.errors import LiverTooSmall, NoLiver, TumorOutsideLiver
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import LIVER_BOX, LIVER_IS_WHOLE, Case
 from REACTKDLib.core.images.geometry import bounding_box
-from REACTKDLib.core.images.grid import Box
+from REACTKDLib.core.images.grid import Box, joined
 from REACTKDLib.core.images.neighbors import CONNECTED
 from REACTKDLib.core.masks.components import LESIONS, Components
 from REACTKDLib.core.masks.one_piece import Work, make_whole
@@ -89,12 +89,13 @@ def clean_masks(
     Raises: NoLiver, LiverTooSmall, TumorOutsideLiver, TooManyLesions.
     """
     liver, tumor = np.asarray(liver, dtype=bool), np.asarray(tumor, dtype=bool)
-    if not liver.any():
+    organ, drawn = bounding_box(liver), bounding_box(tumor)
+    if organ is None:
         raise NoLiver(
             _("The {organ} mask is empty; draw the {organ}, or choose the segment that holds it."),
             organ=task.organ.name,
         )
-    box = bounding_box(liver | tumor)
+    box = organ if drawn is None else joined([organ, drawn])
     work = Work(liver[box].copy(), tumor[box].copy(), ijk_to_ras, tuple(s.start for s in box), task)
     _check_liver_size(work)
     small = [] if keep_specks else _leave_out_small(work)
@@ -168,7 +169,7 @@ def _leave_out_strays(work: Work) -> list[Finding]:
     if drawn is None or not (work.tumor[drawn.box] & ~work.liver[drawn.box]).any():  # all of it lies in the liver
         return []
     findings = []
-    for _number, placed, mask in drawn.each():
+    for placed, mask in drawn.found:
         around = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in placed)
         lesion = np.zeros(work.tumor[around].shape, dtype=bool)
         own = tuple(slice(s.start - a.start, s.stop - a.start) for s, a in zip(placed, around, strict=True))
@@ -192,7 +193,7 @@ def _leave_out_strays(work: Work) -> list[Finding]:
                 place,
             )
         )
-    if len(findings) == drawn.count:
+    if len(findings) == len(drawn.found):
         raise TumorOutsideLiver(
             _(
                 "The {lesion} lies wholly outside the {organ}; check that both masks belong to this patient and this "

@@ -13,36 +13,92 @@ from REACTKDLib.core.images.neighbors import CONNECTED
 
 #: where `Case.derived` keeps the lesions of a clean tumor mask until its regions are known
 LESIONS = "lesions"
+_SMALL_VOXELS = 50_000  # a box that takes no time to search as it is
 
 
 class Components(NamedTuple):
-    """The 26-connected parts of a mask. box: holds them all. parts: int (d, h, w) on it, 1 to `count`, 0 outside."""
+    """The 26-connected parts of a mask. box: holds them all. found: each one's box and bool mask there, in the order
+    of first voxels. Boxes are parts of the mask's own array.
+    """
 
     box: Box
-    parts: np.ndarray
-    count: int
+    found: tuple[tuple[Box, np.ndarray], ...]
 
-    def each(self) -> Iterator[tuple[int, Box, np.ndarray]]:
-        """Yield number, box in the mask's own array, and bool mask there of each part."""
+    @classmethod
+    def of_labels(cls, box: Box, labels: np.ndarray) -> Components:
+        """Return what an array (d, h, w) of `box` says, 1 and up for each part and 0 outside."""
         from scipy.ndimage import find_objects
 
-        for number, where in enumerate(find_objects(self.parts, self.count), start=1):
-            placed = tuple(slice(s.start + b.start, s.stop + b.start) for s, b in zip(where, self.box, strict=True))
-            yield number, placed, self.parts[where] == number
+        masks = ((where, labels[where] == n) for n, where in enumerate(find_objects(labels), start=1) if where)
+        return cls(box, tuple((_shifted(where, box), mask) for where, mask in masks))
 
-    def sizes(self) -> np.ndarray:
-        """(count + 1,) voxels of each part, the background first."""
-        return np.bincount(self.parts.ravel(), minlength=self.count + 1)
+    @property
+    def sizes(self) -> list[int]:
+        """Voxels of each part."""
+        return [int(np.count_nonzero(mask)) for _box, mask in self.found]
+
+    def labels(self) -> np.ndarray:
+        """(d, h, w) int32 of `box`: 1 and up for each part in turn, 0 outside."""
+        out = np.zeros([along.stop - along.start for along in self.box], dtype=np.int32)
+        for number, (where, mask) in enumerate(self.found, start=1):
+            own = tuple(slice(s.start - b.start, s.stop - b.start) for s, b in zip(where, self.box, strict=True))
+            np.copyto(out[own], number, where=mask)
+        return out
 
     def moved(self, corner: tuple[int, int, int]) -> Components:
         """The same in an array of which the present one is a part that begins at `corner`, (k, j, i)."""
-        box = tuple(slice(s.start + c, s.stop + c) for s, c in zip(self.box, corner, strict=True))
-        return self._replace(box=box)
+        to = tuple(slice(start, None) for start in corner)
+        return Components(_shifted(self.box, to), tuple((_shifted(where, to), mask) for where, mask in self.found))
 
 
 def components_of(mask: np.ndarray) -> Components | None:
-    """Return the parts of a bool mask (D, H, W), None where it is empty."""
+    """Return the parts of a bool mask (D, H, W), None where it is empty.
+
+    Lesions far apart are searched apart: the box of all of them is mostly empty.
+    """
     from scipy.ndimage import label
 
     box = bounding_box(mask)
-    return None if box is None else Components(box, *label(mask[box], structure=CONNECTED))
+    if box is None:
+        return None
+    found: list[tuple[Box, np.ndarray]] = []
+    for island in _islands(mask[box]):
+        place = _shifted(island, box)
+        found += Components.of_labels(place, label(mask[place], structure=CONNECTED)[0]).found
+    return Components(box, tuple(sorted(found, key=_first_voxel)))
+
+
+def _islands(mask: np.ndarray) -> Iterator[Box]:
+    """Yield boxes that hold all of a mask and part no component: cut where a plane is empty, again and again."""
+    waiting: list[Box] = [tuple(slice(0, n) for n in mask.shape)]
+    while waiting:
+        box = waiting.pop()
+        if mask[box].size > _SMALL_VOXELS:
+            parts = _cut(mask[box])
+            if len(parts) > 1:
+                waiting += [_shifted(part, box) for part in parts]
+                continue
+        yield box
+
+
+def _cut(mask: np.ndarray) -> list[Box]:
+    """Return the parts of a mask between the planes of one axis that are empty; one part where no axis has such."""
+    whole = tuple(slice(0, n) for n in mask.shape)
+    plane = mask.any(axis=0)
+    for axis, filled in enumerate((mask.any(axis=(1, 2)), plane.any(axis=1), plane.any(axis=0))):
+        edges = np.flatnonzero(np.diff(filled, prepend=False, append=False))
+        if len(edges) > 2:
+            runs = (slice(int(start), int(stop)) for start, stop in edges.reshape(-1, 2))
+            return [(*whole[:axis], run, *whole[axis + 1 :]) for run in runs]
+    return [whole]
+
+
+def _first_voxel(part: tuple[Box, np.ndarray]) -> tuple[int, int, int]:
+    box, mask = part
+    j, i = np.unravel_index(np.argmax(mask[0]), mask.shape[1:])
+    return box[0].start, box[1].start + int(j), box[2].start + int(i)
+
+
+def _shifted(box: Box, by: Box) -> Box:
+    """Return a box given inside another in the array of that one."""
+    return tuple(slice(s.start + b.start, s.stop + b.start) for s, b in zip(box, by, strict=True))

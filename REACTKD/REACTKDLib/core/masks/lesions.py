@@ -94,7 +94,7 @@ def separate(whole: Components, lesions: np.ndarray | None, voxel_ml: float) -> 
 
     if lesions is None:
         return whole
-    tumor = whole.parts > 0
+    tumor = whole.labels() > 0
     numbers = np.unique(lesions[tumor])
     if np.count_nonzero(numbers) < 2:
         return whole
@@ -104,9 +104,9 @@ def separate(whole: Components, lesions: np.ndarray | None, voxel_ml: float) -> 
         np.copyto(pieces, parts + (len(owner) - 1), where=parts > 0)
         owner += [int(number)] * found
     groups = _joined(pieces, owner, voxel_ml)
-    if groups.max() == whole.count:
+    if groups.max() == len(whole.found):
         return whole
-    return Components(whole.box, groups[pieces], int(groups.max()))
+    return Components.of_labels(whole.box, groups[pieces])
 
 
 def _joined(pieces: np.ndarray, owner: list[int], voxel_ml: float) -> np.ndarray:

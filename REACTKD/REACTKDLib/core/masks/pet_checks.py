@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from REACTKDLib.core.findings import Finding
-from REACTKDLib.core.images.case import Case, liver_box
+from REACTKDLib.core.images.case import Case, parenchyma_places
 from REACTKDLib.core.images.grid import Box, box_key
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.memo import Memo
@@ -68,13 +68,9 @@ def liver_uptake(case: Case, tracer: Modality, memo: Memo) -> float | None:
     The body is where the PET itself is above 5 % of its 99th percentile, outside the liver's bounding box on the PET's
     grid. None when there is too little of either. memo: of earlier calls for the same images.
     """
-    box, pet = liver_box(case), case.volumes[tracer]
-    if box is None:
-        return None
+    pet, places = case.volumes[tracer], parenchyma_places(case)
     to_index = np.linalg.inv(pet.ijk_to_ras) @ case.reference.ijk_to_ras
-    step = tuple(slice(s.start, s.stop, max(1, (s.stop - s.start) // 40)) for s in box)
-    hit = np.argwhere(case.liver[step] & ~case.tumor[step]) * [s.step for s in step] + [s.start for s in step]
-    index = np.rint(to_index[:3, :3] @ hit.T[::-1] + to_index[:3, 3:]).astype(int)
+    index = np.rint(to_index[:3, :3] @ places.T[::-1] + to_index[:3, 3:]).astype(int)
     index = index[:, np.all((index >= 0) & (index < np.array(pet.shape[::-1])[:, None]), axis=0)]
     if index.shape[1] < 100:
         return None

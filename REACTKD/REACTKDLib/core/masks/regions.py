@@ -9,7 +9,7 @@ import numpy as np
 
 from REACTKDLib.core.images.case import Case, liver_box
 from REACTKDLib.core.images.geometry import apply_separable, area_weights, bounding_box, center_of, to_ras_order
-from REACTKDLib.core.images.grid import Box, Grid
+from REACTKDLib.core.images.grid import Box, Grid, joined
 from REACTKDLib.core.masks.components import LESIONS, Components, components_of
 from REACTKDLib.core.masks.lesions import separate
 from REACTKDLib.core.text import tr as _
@@ -56,7 +56,7 @@ def _in_order(whole: Components | None, lesions: np.ndarray | None, ijk_to_ras: 
     box = whole.box
     voxel_ml = abs(np.linalg.det(ijk_to_ras[:3, :3])) / 1000
     parts = separate(whole, None if lesions is None else lesions[box], voxel_ml)
-    found = [_Counted.of(where, mask) for _number, where, mask in parts.each()]
+    found = [_Counted.of(where, mask) for where, mask in parts.found]
     ras = np.round((np.array([f.center for f in found]) - [s.start for s in box])[:, ::-1] @ ijk_to_ras[:3, :3].T, 2)
     order = sorted(range(len(found)), key=lambda n: (-found[n].voxels, *ras[n][::-1]))
     return [found[n] for n in order]
@@ -66,7 +66,8 @@ def _in_order(whole: Components | None, lesions: np.ndarray | None, ijk_to_ras: 
 class RegionSet:
     """Node 0 is the parenchyma (liver minus tumors), then one node for each lesion, largest first.
 
-    labels: (D, H, W) uint16 on the reference grid: 0 outside, 1 parenchyma, 2 and up lesions.
+    labels: (D, H, W) on the reference grid, uint8 or, for more than 254 lesions, uint16: 0 outside, 1 parenchyma, 2 and
+    up lesions.
     """
 
     labels: np.ndarray
@@ -90,11 +91,12 @@ class RegionSet:
         """
         box, parts = known or (bounding_box(liver), components_of(tumor))
         whole = box or (slice(0, 0),) * 3
-        labels = np.zeros(liver.shape, dtype=np.uint16)  # untouched pages cost nothing, so fill the box alone
-        labels[whole] = liver[whole]
         drawn = _in_order(parts, lesions, ijk_to_ras)
+        kind = np.min_scalar_type(1 + len(drawn))
+        labels = np.zeros(liver.shape, dtype=kind)  # untouched pages cost nothing, so fill the box alone
+        labels[whole] = liver[whole]
         for label, lesion in enumerate(drawn, start=2):
-            np.copyto(labels[lesion.box], np.uint16(label), where=lesion.mask)
+            np.copyto(labels[lesion.box], kind.type(label), where=lesion.mask)
         placed = liver.shape, ijk_to_ras
         regions = [_Counted.of(whole, labels[whole] == 1).named(1, _("Parenchyma"), "parenchyma", *placed)]
         for n, lesion in enumerate(drawn, start=1):
@@ -114,9 +116,7 @@ class RegionSet:
         second for a large CT.
         """
         boxes = [region.box for region in self.regions if region.voxels]
-        if not boxes:
-            return (slice(0, 1),) * 3
-        return tuple(slice(min(b[axis].start for b in boxes), max(b[axis].stop for b in boxes)) for axis in range(3))
+        return joined(boxes) if boxes else (slice(0, 1),) * 3
 
     @property
     def spacing(self) -> np.ndarray:

@@ -22,10 +22,8 @@ def small_lesions(lesions: Components | None, voxel_ml: float) -> list[tuple[Box
     """Return the lesions under 0.05 ml, each as its box and its bool mask there. lesions: of the tumor mask."""
     if lesions is None:
         return []
-    small = lesions.sizes() * voxel_ml < SMALLEST_LESION_ML - 1e-9
-    if not small[1:].any():
-        return []
-    return [(box, mask) for number, box, mask in lesions.each() if small[number]]
+    sized = zip(lesions.found, lesions.sizes, strict=True)
+    return [part for part, voxels in sized if voxels * voxel_ml < SMALLEST_LESION_ML - 1e-9]
 
 
 def touches(box: Box, mask: np.ndarray) -> bool:
@@ -35,7 +33,7 @@ def touches(box: Box, mask: np.ndarray) -> bool:
 
 def check_number(lesions: Components | None, task: Task = HCC_GRADE) -> None:
     """Raise TooManyLesions for more than 200 lesions."""
-    count = 0 if lesions is None else lesions.count
+    count = 0 if lesions is None else len(lesions.found)
     if count > MOST_LESIONS:
         raise TooManyLesions(
             _(

@@ -57,7 +57,7 @@ def _smooth(mask: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     large = np.array(mask.shape[::-1]) * spacing > SMALL_MM
-    factors = np.where(large, np.maximum(1, np.floor(CELL_MM / spacing + 0.01)), 1).astype(int)
+    factors = np.where(large, np.maximum(1, np.rint(CELL_MM / spacing)), 1).astype(int)
     pad = [(2 * f, 2 * f + (-n) % f) for f, n in zip(factors[::-1], mask.shape)]
     values = np.pad(mask, pad)
     values = _block_means(values, factors[::-1])

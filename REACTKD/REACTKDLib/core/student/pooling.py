@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -41,6 +42,13 @@ class NodeMasks:
 
     def __len__(self) -> int:
         return len(self.occupancy)
+
+    @cached_property
+    def parenchyma(self) -> tuple[Tensor, Tensor]:
+        """Where the parenchyma is, (V,) in flattened maps, and its occupancy there, (V,): a third of the box."""
+        occupancy = self.occupancy[0].flatten()
+        places = torch.nonzero(occupancy).flatten()
+        return places, occupancy[places]
 
     def lesion(self, n: int) -> tuple[Box, Tensor, Tensor | None]:
         """Of lesion n, from 0, its box, and its occupancy and shells there: found once, used for every modality.
@@ -155,7 +163,9 @@ def fixed_nodes(
     with_shape = "shape" in blocks
     if with_shape and masks.shape is None:
         raise ValueError("these masks have no shapes; place them with shapes=True")
-    rows = [_fixed_node(image, bands, masks.occupancy[0], None, blocks)]
+    places, parenchyma = masks.parenchyma
+    inside = (maps.flatten(-3).index_select(-1, places) for maps in (image, bands))
+    rows = [_fixed_node(*inside, parenchyma, None, blocks)]
     for n in range(len(masks) - 1):
 
         def row(n: int = n) -> Tensor:
@@ -168,7 +178,10 @@ def fixed_nodes(
 
 
 def _fixed_node(image: Tensor, bands: Tensor, occupancy: Tensor, shells: Tensor | None, blocks: tuple) -> Tensor:
-    """Of one region, given on a box that holds it. shells: (6, D, H, W), None for the parenchyma, whose block is 0."""
+    """Of one region, given on a box that holds it. shells: (6, D, H, W), None for the parenchyma, whose block is 0.
+
+    Without shells, voxels may come in one row too: image and occupancy (V,), bands (5, V).
+    """
     parts = [image.new_zeros(0)]
     for block, maps in (("input", image[None]), ("bands", bands)):
         if block in blocks:

@@ -47,10 +47,8 @@ class GradeAnswer:
     def of(cls, result: GradeResult, key: str, calls: int, read_anew: bool) -> GradeAnswer:
         """Return the answer that says a result."""
         regions = result.regions
-        labels = regions.labels[regions.box]
-        labels = labels.astype(np.uint8) if len(regions.regions) < 255 else labels
         place = regions.box, regions.labels.shape, regions.ijk_to_ras
-        return cls(key, result.report, calls, read_anew, labels, *place, regions.regions)
+        return cls(key, result.report, calls, read_anew, regions.labels[regions.box], *place, regions.regions)
 
     @cached_property
     def regions(self) -> RegionSet:
@@ -61,7 +59,7 @@ class GradeAnswer:
 
     def regions_steps(self) -> Iterator[None]:
         """Make `regions` in steps of about a hundredth of a second, for a caller whose window must not be silent."""
-        labels = yield from laid_out(self.labels, self.box, self.shape, np.uint16)
+        labels = yield from laid_out(self.labels, self.box, self.shape, self.labels.dtype)
         self.__dict__["regions"] = RegionSet(labels, self.ijk_to_ras, self.nodes)
 
 
@@ -92,14 +90,20 @@ class Surfaces:
     surfaces: Mapping[int, Surface]
 
     @classmethod
-    def of(cls, result: GradeResult, key: str, check: Callable[[], None]) -> Surfaces:
-        """Draw the regions of a result; `check` is called before each and may raise."""
+    def of(
+        cls, result: GradeResult, key: str, check: Callable[[], None], drawn: dict[int, Surface] | None = None
+    ) -> Surfaces:
+        """Draw the regions of a result; `check` is called before each and may raise.
+
+        drawn: what was drawn of this result before; the rest is added to it.
+        """
         from REACTKDLib.core.masks.surface import surface_of
 
-        surfaces = {}
+        surfaces = {} if drawn is None else drawn
         for region in result.regions.regions:
-            check()
-            surfaces[region.label] = surface_of(result.regions, region)
+            if region.label not in surfaces:
+                check()
+                surfaces[region.label] = surface_of(result.regions, region)
         return cls(key, surfaces)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -67,18 +68,28 @@ def read_array(path: Path) -> np.ndarray:
         return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
-def write_mask(path: Path, mask: np.ndarray) -> None:
-    """Write a bool array of any shape, one bit a voxel; the shape goes with the message. Raises: NoScratchSpace."""
-    write_array(path, np.packbits(mask))
+def write_mask(path: Path, mask: np.ndarray) -> str:
+    """Write a bool array of any shape, one bit a voxel, and return the SHA-256 of the bits.
+
+    The shape goes with the message. Raises: NoScratchSpace.
+    """
+    packed = np.packbits(mask)
+    write_array(path, packed)
+    return sha256(packed).hexdigest()
 
 
-def read_mask(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the bool array that `write_mask` wrote. Raises: HandOverDamaged when it is not that."""
+def read_mask(path: Path, shape: tuple[int, ...], expected: str = "") -> np.ndarray:
+    """Return the bool array that `write_mask` wrote. expected: the SHA-256 that it returned; "" leaves it unchecked.
+
+    Raises: HandOverDamaged when it is not that array.
+    """
     count = int(np.prod(shape))
     with _whole():
         packed = np.load(path, allow_pickle=False)
         if packed.ndim != 1 or packed.size != -(-count // 8):  # unpackbits would fill up or cut in silence
             raise ValueError(packed.shape)
+        if expected and sha256(packed).hexdigest() != expected:
+            raise ValueError(expected)
         return np.unpackbits(packed, count=count).view(bool).reshape(shape)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from REACTKDLib.core.grading.session import Session
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.masks.checks import checked, foresee
+from REACTKDLib.core.masks.surface import Surface
 from REACTKDLib.core.progress import IsCanceled, OnProgress
 from REACTKDLib.core.student.ensemble import answer_hash, task_of
 from REACTKDLib.core.text import tr as _
@@ -61,6 +63,7 @@ class JobHandler:
         self._grader: tuple[_Loaded, Grader] | None = None
         self._held: OrderedDict[str, tuple[_Loaded, Session]] = OrderedDict()
         self._last: dict[str, GradeResult] = {}
+        self._ahead: tuple[GradeResult, str, dict[int, Surface]] | None = None  # surfaces that will be asked for
 
     def do(self, job: jobs.Job, on_progress: OnProgress, is_canceled: IsCanceled) -> dict[str, Any] | None:
         """Do one job and return the message of its answer.
@@ -74,6 +77,20 @@ class JobHandler:
 
         answer = self._answer(job, on_progress, is_canceled, check)
         return None if answer is None else write_message(answer, self._folder, self._new_name(), check)
+
+    def draw_ahead(self, is_wanted: Callable[[], bool]) -> None:
+        """Draw surfaces of the last answer, which the panel asks for next, until is_wanted() tells of another job.
+
+        So that they are there when the numbers are on the screen. Raises: what drawing raises.
+        """
+
+        def check() -> None:
+            if is_wanted():
+                raise Canceled("")
+
+        if self._ahead is not None:
+            with suppress(Canceled):
+                Surfaces.of(*self._ahead[:2], check, self._ahead[2])
 
     def _answer(
         self, job: jobs.Job, on_progress: OnProgress, is_canceled: IsCanceled, check: Callable[[], None]
@@ -96,7 +113,7 @@ class JobHandler:
             case jobs.GradeArrays(key, images, masks, case_id, model):
                 on_progress(0.0, _("Reading the images"))
                 read = case_from_files(self._folder, images, masks, case_id, check, task_of(model.bundle))
-                return self._grade_case(key, read, model, on_progress, is_canceled)
+                return self._to_be_drawn(self._grade_case(key, read, model, on_progress, is_canceled))
             case jobs.CheckArrays(images, masks, task):
                 on_progress(0.0, _("Checking masks and images"))
                 case = checked(case_from_files(self._folder, images, masks, "", check, task))
@@ -108,7 +125,7 @@ class JobHandler:
                 grid = Grid(tuple(shape), np.array(ijk_to_ras))
                 return split(self._folder, masks, grid, segments, task)
             case jobs.Regrade(key, masks):
-                return self._regrade(key, masks, check)
+                return self._to_be_drawn(self._regrade(key, masks, check))
             case jobs.WhatIf(key, mute, leave_out):
                 return GradeAnswer.of(self._open_case(key).grade(leave_out=leave_out, mute=mute), key, 0, False)
             case jobs.Draw(key):
@@ -117,7 +134,9 @@ class JobHandler:
                 return Drawing.of(self._last[key], key)
             case jobs.DrawSurfaces(key):
                 self._open_case(key)
-                return Surfaces.of(self._last[key], key, check)
+                ahead = self._ahead if self._ahead is not None and self._ahead[0] is self._last[key] else None
+                self._ahead = None
+                return Surfaces.of(self._last[key], key, check, ahead and ahead[2])
             case jobs.ExportDicom(key, source, folder):
                 on_progress(0.0, _("Writing DICOM"))
                 self._export_dicom(key, source, folder)
@@ -152,6 +171,10 @@ class JobHandler:
         check()
         result = self._graded(key)
         return GradeAnswer.of(result, key, session.encoder_calls - before, False)
+
+    def _to_be_drawn(self, answer: GradeAnswer) -> GradeAnswer:
+        self._ahead = self._last[answer.key], answer.key, {}
+        return answer
 
     def _graded(self, key: str) -> GradeResult:
         self._last[key] = self._open_case(key).grade()

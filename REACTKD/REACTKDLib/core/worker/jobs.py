@@ -41,7 +41,7 @@ class MaskFile:
 
     segment: its ID, for jobs that answer by segment. is_lesion: a tumor that is one whole lesion by its name,
     see `files.recognition.one_lesion_each`. keep_specks: lesions under 0.05 ml are graded too; the same in
-    all masks of a case.
+    all masks of a case. sha256: of its bits, as `worker.arrays.write_mask` gives it.
     """
 
     role: Literal["liver", "tumor"]
@@ -51,6 +51,7 @@ class MaskFile:
     segment: str = ""
     keep_specks: bool = False
     is_lesion: bool = False
+    sha256: str = ""
 
 
 @dataclass(frozen=True)

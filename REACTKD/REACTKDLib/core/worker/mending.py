@@ -199,7 +199,8 @@ def _laid(folder: Path, masks: Iterable[MaskFile], grid: Grid) -> list[_Laid]:
     laid = []
     for mask in masks:
         out = np.zeros(grid.shape, dtype=bool)
-        box = laid_on_grid(read_mask(folder / mask.file, tuple(mask.shape)), np.array(mask.ijk_to_ras), grid, out)
+        drawn = read_mask(folder / mask.file, tuple(mask.shape), mask.sha256)
+        box = laid_on_grid(drawn, np.array(mask.ijk_to_ras), grid, out)
         laid.append(_Laid(mask.segment, mask.role, mask.is_lesion, mask.keep_specks, out, box))
     return laid
 

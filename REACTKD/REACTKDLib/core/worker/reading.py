@@ -64,7 +64,7 @@ def masks_from_files(folder: Path, masks: Iterable[MaskFile], grid: Grid, task: 
     drawn, lesions = False, []
     for mask in masks:
         drawn |= mask.role == "liver"
-        array, matrix = read_mask(folder / mask.file, tuple(mask.shape)), np.array(mask.ijk_to_ras)
+        array, matrix = read_mask(folder / mask.file, tuple(mask.shape), mask.sha256), np.array(mask.ijk_to_ras)
         placed[mask.role].append((array, matrix))
         own = np.zeros(grid.shape, dtype=bool) if mask.is_lesion else union[mask.role]
         box = laid_on_grid(array, matrix, grid, own)

@@ -17,6 +17,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,10 @@ class Inbox:
         """Wait for a job."""
         return self._jobs.get()
 
+    def has_job(self) -> bool:
+        """True while a job waits."""
+        return not self._jobs.empty()
+
     def stopped(self, ticket: int) -> bool:
         """True when the client has taken this job back."""
         return ticket in self._stopped
@@ -104,6 +109,8 @@ def main(arguments: Sequence[str]) -> int:
                 handler = _handler(Path(folder), own.name, *runner)
             answer = _do(handler, message, ticket, inbox, replies)
             replies.send("done", ticket=ticket, answer=answer)
+            with suppress(Exception):  # what fails here fails again when it is asked for, and is told then
+                handler.draw_ahead(inbox.has_job)
         except Canceled:
             replies.send("canceled", ticket=ticket)
         except Exception as error:  # whatever it is, a person reads one sentence

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from Testing.support.small_cases import rotation
 
 from REACTKDLib.core.images.geometry import (
     area_weights,
@@ -22,6 +21,7 @@ from REACTKDLib.core.images.geometry import (
 )
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.volume import Volume
+from support.small_cases import rotation
 
 axis = st.tuples(st.integers(1, 40), st.floats(0.4, 6), st.floats(-30, 60), st.integers(1, 40), st.floats(0.4, 6))
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from Testing.support.small_cases import small_case
 
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Grid
@@ -14,6 +13,7 @@ from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.masks.shells import SHELL_NAMES, lesion_depth, shell_occupancy
 from REACTKDLib.core.masks.topology import TOPOLOGY_NAMES, margin_irregularity, topology_descriptors
 from REACTKDLib.core.student.prepare import Preparation
+from support.small_cases import small_case
 
 IDENTITY = np.eye(4)
 
@@ -134,3 +134,13 @@ def test_topology_by_hand():
     assert np.isclose(values["ln tumor volume ml"], np.log(0.072), atol=1e-5)
     assert np.isclose(values["largest share"], 64 / 72, atol=1e-5)
     assert np.isclose(values["spread mm"], np.linalg.norm([9, -1, -1]) / 2, atol=1e-4)
+
+
+@pytest.mark.parametrize(("count", "kind"), [(3, np.uint8), (254, np.uint8), (255, np.uint16), (300, np.uint16)])
+def test_labels_take_the_smallest_type_that_holds_them(count, kind):
+    tumor = np.zeros((4, 40, 40), dtype=bool)
+    places = [(k, j, i) for k in (0, 2) for j in range(0, 40, 2) for i in range(0, 40, 2)][:count]
+    tumor[tuple(np.transpose(places))] = True
+    regions = RegionSet.from_masks(np.ones_like(tumor), tumor, np.eye(4))
+    assert regions.labels.dtype == kind and len(regions.lesions) == count
+    assert regions.labels.max() == count + 1 and all((regions.mask(n)).sum() == 1 for n in (1, count))

@@ -40,8 +40,8 @@ def split(tumor: np.ndarray, lesions: np.ndarray, voxel_ml: float) -> tuple[np.n
     whole = components_of(tumor)
     found = separate(whole, lesions[whole.box], voxel_ml)
     parts = np.zeros(tumor.shape, dtype=int)
-    parts[found.box] = found.parts
-    return parts, found.count
+    parts[found.box] = found.labels()
+    return parts, len(found.found)
 
 
 def test_two_segments_that_touch_are_two_regions():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from Testing.support.small_cases import small_case
 
 from REACTKDLib.core.errors import NoLiver, PetOffLiver
 from REACTKDLib.core.images.case import Case
@@ -12,6 +11,7 @@ from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.student.normalize import liver_window, log_pet, percentile_pet, pet_scale
 from REACTKDLib.core.student.prepare import Preparation, resample_along_axes
+from support.small_cases import small_case
 
 SMALL = Preparation(shape=(48, 48, 64), spacing_mm=5.0)
 

@@ -106,9 +106,13 @@ def test_a_line_without_a_ticket_is_refused(line: bytes) -> None:
 
 def test_a_file_that_was_damaged_or_removed_is_told(tmp_path: Path) -> None:
     mask = np.ones((2, 3, 4), dtype=bool)
-    write_mask(tmp_path / "m.npy", mask)
-    assert read_mask(tmp_path / "m.npy", (2, 3, 4)).all()
-    (tmp_path / "cut.npy").write_bytes((tmp_path / "m.npy").read_bytes()[:-2])
+    digest = write_mask(tmp_path / "m.npy", mask)
+    assert read_mask(tmp_path / "m.npy", (2, 3, 4), digest).all()
+    whole = (tmp_path / "m.npy").read_bytes()
+    (tmp_path / "cut.npy").write_bytes(whole[:-2])
+    (tmp_path / "bit.npy").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(HandOverDamaged, match="grade again"):
+        read_mask(tmp_path / "bit.npy", (2, 3, 4), digest)
     for path, shape in (("m.npy", (4, 6, 8)), ("m.npy", (1, 1, 4)), ("cut.npy", (2, 3, 4)), ("gone.npy", (2, 3, 4))):
         with pytest.raises(HandOverDamaged, match="grade again"):
             read_mask(tmp_path / path, shape)

@@ -14,12 +14,16 @@ from REACTKDLib.core.cases.open_job import open_job
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.masks.checks import checked
+from REACTKDLib.core.masks.surface import surface_of
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.progress import never_canceled, no_progress
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.ensemble import answer_hash
 from REACTKDLib.core.worker import jobs
+from REACTKDLib.core.worker.answers import answer_from
 from REACTKDLib.core.worker.client import WorkerClient
 from REACTKDLib.core.worker.events import JobDone, JobFailed, JobProgress
+from REACTKDLib.core.worker.handler import JobHandler
 from support.case_files import write_case
 from support.small_cases import small_case
 from support.small_models import write_small_model
@@ -69,6 +73,35 @@ def test_surfaces_lie_around_their_regions(client, model, case):
         assert (a * np.cross(b, c)).sum() / 6000 == pytest.approx(region.volume_ml, rel=0.2)  # ml; outward, so positive
         outward = ((surface.points - np.array(region.centroid_ras)) * surface.normals).sum(axis=1)
         assert (outward > 0).mean() > 0.95
+
+
+@pytest.mark.parametrize("stopped_after", [0, 1, None])
+def test_surfaces_drawn_ahead_are_those_of_the_last_answer(client, model, case, monkeypatch, stopped_after):
+    names = (client.scratch.new_name() for _ in range(100))
+    handler = JobHandler(client.scratch.path, lambda: next(names))
+    drawn = []
+
+    def counted(regions, region):
+        drawn.append(region.label)
+        return surface_of(regions, region)
+
+    monkeypatch.setattr("REACTKDLib.core.masks.surface.surface_of", counted)
+
+    def done(job):
+        return answer_from(handler.do(job, no_progress, never_canceled), job, client.scratch.path)
+
+    handler.draw_ahead(lambda: False)
+    assert not drawn, "nothing was graded yet"
+    answer = done(grade_job(client, case, model, "here"))
+    labels = [region.label for region in answer.regions.regions]
+    handler.draw_ahead(lambda: len(drawn) == stopped_after)
+    assert drawn == labels[:stopped_after]
+    surfaces = done(jobs.DrawSurfaces("here")).surfaces
+    assert drawn == labels and list(surfaces) == labels, "each is drawn once"
+    smaller = replace(case, tumor=case.tumor & (np.arange(case.tumor.shape[2]) % 2 == 0))
+    done(jobs.Regrade("here", hand_over(client, smaller)[1]))
+    again = done(jobs.DrawSurfaces("here")).surfaces
+    assert len(drawn) == len(labels) + len(again), "of other masks they are drawn anew"
 
 
 def test_measures_of_regions_come_with_the_grade(client, model, case):
