@@ -22,6 +22,9 @@ from REACTKDLib.scene.shown_views import SLICE_VIEW, THREE_D_VIEW, show_only_in,
 _CLASS, _MARK = "vtkMRMLMarkupsFiducialNode", "REACTKD.LesionNames"
 _IN_3D = "3D"  # else the ID of a slice view
 _TEXT_SCALE = 2.8  # percent of the view's size
+_NAME_HEIGHT = 0.042  # of the view's height: what a name of that scale takes with its ground
+_NAME_WIDTH = 4.0  # heights of a name
+_NAME_IN_3D_MM = 7.5  # the height of a name in 3D, where the liver fills the view
 _NEAR_MM = 2.5  # points of a surface are about 2 mm apart
 _SMOOTHED_MM = 1.5  # and it lies a little inside of the outermost voxels
 
@@ -122,23 +125,30 @@ class LesionNames:
         )
         matrix = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())
         to_world = _to_world(self._regions)
-        place = matrix.tobytes() + to_world.tobytes()
+        fov_mm = view.GetFieldOfView()[1]
+        place = matrix.tobytes() + to_world.tobytes() + np.float64(fov_mm).tobytes()
         if node is None or self._places.get(view.GetID()) == place:
             return
         self._places[view.GetID()] = place
+        anchors = [_anchor(points @ to_world[:3, :3].T + to_world[:3, 3], matrix) for _name, points in self._lesions]
+        cut = [index for index, anchor in enumerate(anchors) if anchor is not None]
+        places = np.array([anchors[index] for index in cut]).reshape(-1, 2)
+        height = _NAME_HEIGHT * fov_mm
+        places[:, 1] = apart(places[:, :1], places[:, 1], _NAME_WIDTH * height, height)
         hold = node.StartModify()
-        for index, (_name, points) in enumerate(self._lesions):
-            anchor = _anchor(points @ to_world[:3, :3].T + to_world[:3, 3], matrix)
-            node.SetNthControlPointVisibility(index, anchor is not None)
-            if anchor is not None:
-                node.SetNthControlPointPositionWorld(index, vtk.vtkVector3d(*anchor))
+        for index in range(len(anchors)):
+            node.SetNthControlPointVisibility(index, index in cut)
+        for index, (x, y) in zip(cut, places, strict=True):
+            node.SetNthControlPointPositionWorld(index, vtk.vtkVector3d(*(matrix @ [x, y, 0, 1])[:3]))
         node.EndModify(hold)
 
     def _place_in_3d(self, node: Any) -> None:
         to_world = _to_world(self._regions)
-        for index, (_name, points) in enumerate(self._lesions):
-            world = points @ to_world[:3, :3].T + to_world[:3, 3]
-            top = (*world.mean(axis=0)[:2], world[:, 2].max())
+        worlds = [points @ to_world[:3, :3].T + to_world[:3, 3] for _name, points in self._lesions]
+        tops = np.array([(*world.mean(axis=0)[:2], world[:, 2].max()) for world in worlds]).reshape(-1, 3)
+        # as the view is at first, from the front; who turns it may turn names over one another
+        tops[:, 2] = apart(tops[:, :1], tops[:, 2], _NAME_WIDTH * _NAME_IN_3D_MM, _NAME_IN_3D_MM)
+        for index, top in enumerate(tops):
             node.SetNthControlPointPositionWorld(index, vtk.vtkVector3d(*top))
 
     def _made(self, key: str) -> Any:
@@ -177,14 +187,28 @@ def _to_world(regions: Any) -> np.ndarray:
 
 
 def _anchor(points: np.ndarray, slice_to_ras: np.ndarray) -> np.ndarray | None:
-    """Return where the name goes: in the slice, at the upper right of the lesion; None where the slice misses it."""
+    """Return where the name goes, (2,) mm in the slice: upper right of the lesion; None where the slice misses it."""
     local = (points - slice_to_ras[:3, 3]) @ slice_to_ras[:3, :3]  # the axes of a slice are orthonormal
     depth = local[:, 2]
     if depth.min() > _SMOOTHED_MM or depth.max() < -_SMOOTHED_MM:
         return None
     near = local[np.abs(depth) <= max(_NEAR_MM, np.abs(depth).min())]
-    corner = near[np.argmax(near[:, 0] + near[:, 1])] * (1, 1, 0)
-    return slice_to_ras[:3, :3] @ corner + slice_to_ras[:3, 3]
+    return near[np.argmax(near[:, 0] + near[:, 1]), :2]
+
+
+def apart(across: np.ndarray, up: np.ndarray, width: float, height: float) -> np.ndarray:
+    """Return how high names stand, (n,) mm: lifted, from the lowest on, over those that they would cover.
+
+    across: (n, k) and up: (n,), where they would stand. width, height: of a name.
+    """
+    out = np.array(up, dtype=float)
+    below: list[int] = []
+    for n in np.argsort(out, kind="stable"):
+        for m in sorted(below, key=out.__getitem__):
+            if np.linalg.norm(across[n] - across[m]) < width and abs(out[n] - out[m]) < height:
+                out[n] = out[m] + height
+        below.append(int(n))
+    return out
 
 
 def _fill(node: Any, names: list[str]) -> None:
