@@ -58,7 +58,7 @@ def _beyond(report: GradeReport, overlay: Overlay) -> list[str]:
     drawn = (overlay.value_of(row) or 0.0 for row in report.regions if row.kind != "topology")
     if overlay.value.scale is None or max(map(abs, drawn), default=0.0) <= limit:
         return []
-    return [_("ends: {limit} and more").format(limit=f"{100 * limit:.0f}")]
+    return [_("colors end at ±{limit}").format(limit=f"{100 * limit:.0f}")]
 
 
 def _one_point(ras: tuple[float, float, float]) -> Any:

@@ -109,7 +109,7 @@ def test_the_scale_is_the_same_for_every_case_and_the_legend_says_what_it_cannot
     outputs, report = graded
     for change, lines in (
         ({}, []),
-        ({2: 0.55}, ["ends: 40 and more"]),
+        ({2: 0.55}, ["colors end at ±40"]),
         ({2: 0.02, 4: -0.35}, ["Topology \u221235"]),
     ):
         rows = [
