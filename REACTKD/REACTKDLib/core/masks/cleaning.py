@@ -27,7 +27,7 @@ from REACTKDLib.core.images.case import LIVER_BOX, LIVER_IS_WHOLE, Case
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Box, joined
 from REACTKDLib.core.images.neighbors import CONNECTED
-from REACTKDLib.core.masks.components import LESIONS, Components
+from REACTKDLib.core.masks.components import LESIONS, Components, components_of, voxels_of
 from REACTKDLib.core.masks.one_piece import Work, make_whole
 from REACTKDLib.core.masks.small_lesions import SMALLEST_LESION_ML, check_number, small_lesions, touches
 from REACTKDLib.core.memo import Memo
@@ -141,7 +141,6 @@ def _leave_out_small(work: Work) -> list[Finding]:
     found = small_lesions(work.lesions, work.voxel_ml)
     if not found:
         return []
-    sizes = [np.count_nonzero(mask) for _place, mask in found]
     for box, mask in found:
         work.erase_lesion(box, mask)
         if touches(box, work.liver):
@@ -155,11 +154,11 @@ def _leave_out_small(work: Work) -> list[Finding]:
         "or keep small lesions (--keep-specks on the command line)."
     )
     text = (one if len(found) == 1 else many).format(
-        count=len(found), smallest=f"{SMALLEST_LESION_ML:g}", volume=f"{sum(sizes) * work.voxel_ml:.2g}"
+        count=len(found),
+        smallest=f"{SMALLEST_LESION_ML:g}",
+        volume=f"{sum(map(voxels_of, found)) * work.voxel_ml:.2g}",
     )
-    box, mask = found[int(np.argmax(sizes))]
-    place = work.ras_of(mask, tuple(part.start for part in box))
-    return [Finding("small-lesions-left-out", "warning", text, place)]
+    return [Finding("small-lesions-left-out", "warning", text, work.ras_of(max(found, key=voxels_of)))]
 
 
 def _leave_out_strays(work: Work) -> list[Finding]:
@@ -177,7 +176,7 @@ def _leave_out_strays(work: Work) -> list[Finding]:
         near = work.liver[around]
         if (lesion & near).any() or (near.any() and (binary_dilation(lesion, CONNECTED) & near).any()):
             continue
-        place = work.ras_of(lesion, tuple(s.start for s in around))
+        place = work.ras_of((placed, mask))
         work.erase_lesion(around, lesion)
         findings.append(
             Finding(
@@ -220,6 +219,6 @@ def _extend_liver(work: Work) -> list[Finding]:
                 lesion=work.task.lesion.name,
                 organ=work.task.organ.name,
             ),
-            work.ras_of_largest(added),
+            work.ras_of(components_of(added).largest_first[0]),
         )
     ]

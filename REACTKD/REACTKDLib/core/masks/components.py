@@ -13,6 +13,8 @@ from REACTKDLib.core.images.neighbors import CONNECTED
 
 #: where `Case.derived` keeps the lesions of a clean tumor mask until its regions are known
 LESIONS = "lesions"
+#: a part of a mask: its box, and its bool mask there
+Part = tuple[Box, np.ndarray]
 _SMALL_VOXELS = 50_000  # a box that takes no time to search as it is
 
 
@@ -22,7 +24,7 @@ class Components(NamedTuple):
     """
 
     box: Box
-    found: tuple[tuple[Box, np.ndarray], ...]
+    found: tuple[Part, ...]
 
     @classmethod
     def of_labels(cls, box: Box, labels: np.ndarray) -> Components:
@@ -35,7 +37,13 @@ class Components(NamedTuple):
     @property
     def sizes(self) -> list[int]:
         """Voxels of each part."""
-        return [int(np.count_nonzero(mask)) for _box, mask in self.found]
+        return [voxels_of(part) for part in self.found]
+
+    @property
+    def largest_first(self) -> list[Part]:
+        """The parts by their size; of those that are alike the one whose first voxel comes first."""
+        sizes = self.sizes
+        return [self.found[n] for n in sorted(range(len(sizes)), key=lambda n: -sizes[n])]
 
     def labels(self) -> np.ndarray:
         """(d, h, w) int32 of `box`: 1 and up for each part in turn, 0 outside."""
@@ -61,11 +69,34 @@ def components_of(mask: np.ndarray) -> Components | None:
     box = bounding_box(mask)
     if box is None:
         return None
-    found: list[tuple[Box, np.ndarray]] = []
+    found: list[Part] = []
     for island in _islands(mask[box]):
         place = _shifted(island, box)
         found += Components.of_labels(place, label(mask[place], structure=CONNECTED)[0]).found
     return Components(box, tuple(sorted(found, key=_first_voxel)))
+
+
+def holes_of(mask: np.ndarray) -> tuple[Part, ...]:
+    """Return what a bool mask (D, H, W) encloses (6-connected)."""
+    from scipy.ndimage import label
+
+    outside, count = label(np.pad(~mask, 1, constant_values=True))  # the rim joins everything that is open
+    if count <= 1:
+        return ()
+    outside[outside == outside[0, 0, 0]] = 0
+    whole = tuple(slice(0, n) for n in mask.shape)
+    return Components.of_labels(whole, outside[1:-1, 1:-1, 1:-1]).found
+
+
+def voxels_of(part: Part) -> int:
+    """Return how many voxels a part has."""
+    return int(np.count_nonzero(part[1]))
+
+
+def center_of_part(part: Part) -> np.ndarray:
+    """Return the mean index (k, j, i) of a part's voxels."""
+    box, mask = part
+    return np.argwhere(mask).mean(axis=0) + [along.start for along in box]
 
 
 def _islands(mask: np.ndarray) -> Iterator[Box]:
@@ -93,7 +124,7 @@ def _cut(mask: np.ndarray) -> list[Box]:
     return [whole]
 
 
-def _first_voxel(part: tuple[Box, np.ndarray]) -> tuple[int, int, int]:
+def _first_voxel(part: Part) -> tuple[int, int, int]:
     box, mask = part
     j, i = np.unravel_index(np.argmax(mask[0]), mask.shape[1:])
     return box[0].start, box[1].start + int(j), box[2].start + int(i)

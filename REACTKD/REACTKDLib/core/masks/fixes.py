@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -10,8 +10,8 @@ import numpy as np
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.neighbors import CONNECTED
-from REACTKDLib.core.masks.components import components_of
-from REACTKDLib.core.masks.one_piece import HOLE_ML, SPECK_ML
+from REACTKDLib.core.masks.components import Part, center_of_part, components_of, holes_of, voxels_of
+from REACTKDLib.core.masks.one_piece import HOLE_ML, pieces_of
 from REACTKDLib.core.masks.small_lesions import small_lesions
 from REACTKDLib.core.task import Task
 from REACTKDLib.core.text import tr as _
@@ -64,77 +64,60 @@ def fix_masks(
         ijk = np.linalg.solve(ijk_to_ras, [*place_ras, 1.0])[:3]
         place = ijk[::-1] - [part.start for part in box]
     voxel_ml = float(abs(np.linalg.det(ijk_to_ras[:3, :3]))) / 1000
-    liver[box], tumor[box] = _STEPS[code](liver[box], tumor[box], place, voxel_ml)
+    _STEPS[code](liver[box], tumor[box], place, voxel_ml)  # in place
     return liver, tumor
 
 
 def split_lesions(mask: np.ndarray) -> list[np.ndarray]:
     """Return the lesions of a bool mask (D, H, W), 26-connected, largest first, each as a mask of its own."""
-    from scipy.ndimage import label
-
-    parts, count = label(mask, structure=CONNECTED)
-    sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
-    return [parts == n + 1 for n in np.argsort(-sizes, kind="stable")]
-
-
-def _fill_small(liver: np.ndarray, tumor: np.ndarray, _: np.ndarray | None, ml: float) -> tuple:
-    for hole, size in _holes(liver | tumor):
-        if size * ml <= HOLE_ML + 1e-9:
-            liver = liver | hole
-    return liver, tumor
+    lesions = []
+    for box, part in _parts(mask):
+        lesions.append(np.zeros_like(mask))
+        lesions[-1][box] = part
+    return lesions
 
 
-def _fill_one(liver: np.ndarray, tumor: np.ndarray, place: np.ndarray | None, ml: float) -> tuple:
-    large = [hole for hole, size in _holes(liver | tumor) if size * ml > HOLE_ML + 1e-9]
-    chosen = _nearest(large, place)
-    return (liver if chosen is None else liver | chosen), tumor
+def _parts(mask: np.ndarray) -> list[Part]:
+    found = components_of(mask)
+    return [] if found is None else found.largest_first
 
 
-def _erase_specks(liver: np.ndarray, tumor: np.ndarray, _: np.ndarray | None, ml: float) -> tuple:
-    for piece, size, main, with_tumor in _pieces(liver, tumor):
-        if size * ml < SPECK_ML and not main and not with_tumor:
-            liver = liver & ~piece
-    return liver, tumor
+def _fill_small(liver: np.ndarray, tumor: np.ndarray, _: np.ndarray | None, ml: float) -> None:
+    _add(liver, [hole for hole in holes_of(liver | tumor) if voxels_of(hole) * ml <= HOLE_ML + 1e-9])
 
 
-def _keep_main(liver: np.ndarray, tumor: np.ndarray, _: np.ndarray | None, ml: float) -> tuple:
-    for piece, _size, main, with_tumor in _pieces(liver, tumor):
-        if not main and not with_tumor:
-            liver = liver & ~piece
-    return liver, tumor
+def _fill_one(liver: np.ndarray, tumor: np.ndarray, place: np.ndarray | None, ml: float) -> None:
+    large = [hole for hole in holes_of(liver | tumor) if voxels_of(hole) * ml > HOLE_ML + 1e-9]
+    _add(liver, _nearest(large, place))
 
 
-def _add_tumor(liver: np.ndarray, tumor: np.ndarray, _: np.ndarray | None, ml: float) -> tuple:
+def _erase_specks(liver: np.ndarray, tumor: np.ndarray, _: np.ndarray | None, ml: float) -> None:
+    _erase(liver, [piece.part for piece in pieces_of(liver | tumor, tumor) if piece.is_speck(ml)])
+
+
+def _keep_main(liver: np.ndarray, tumor: np.ndarray, _: np.ndarray | None, ml: float) -> None:
+    pieces = pieces_of(liver | tumor, tumor)
+    _erase(liver, [piece.part for piece in pieces if not piece.is_main and not piece.has_tumor])
+
+
+def _add_tumor(liver: np.ndarray, tumor: np.ndarray, _: np.ndarray | None, ml: float) -> None:
     """Lesions that do not touch the liver are not graded, and so are not made liver either."""
-    from scipy.ndimage import binary_dilation
-
-    near = binary_dilation(liver, CONNECTED)
-    for lesion in split_lesions(tumor):
-        if (lesion & near).any():
-            liver = liver | lesion
-    return liver, tumor
+    _add(liver, [lesion for lesion, near in _with_nearness(liver, tumor) if near])
 
 
-def _erase_lesion(liver: np.ndarray, tumor: np.ndarray, place: np.ndarray | None, ml: float) -> tuple:
-    from scipy.ndimage import binary_dilation
-
-    near = binary_dilation(liver, CONNECTED)
-    chosen = _nearest([lesion for lesion in split_lesions(tumor) if not (lesion & near).any()], place)
-    return liver, (tumor if chosen is None else tumor & ~chosen)
+def _erase_lesion(liver: np.ndarray, tumor: np.ndarray, place: np.ndarray | None, ml: float) -> None:
+    _erase(tumor, _nearest([lesion for lesion, near in _with_nearness(liver, tumor) if not near], place))
 
 
-def _erase_voxel(liver: np.ndarray, tumor: np.ndarray, place: np.ndarray | None, ml: float) -> tuple:
-    chosen = _nearest([lesion for lesion in split_lesions(tumor) if np.count_nonzero(lesion) == 1], place)
-    return liver, (tumor if chosen is None else tumor & ~chosen)
+def _erase_voxel(liver: np.ndarray, tumor: np.ndarray, place: np.ndarray | None, ml: float) -> None:
+    _erase(tumor, _nearest([lesion for lesion in _parts(tumor) if voxels_of(lesion) == 1], place))
 
 
-def _erase_small(liver: np.ndarray, tumor: np.ndarray, _: np.ndarray | None, ml: float) -> tuple:
-    for box, mask in small_lesions(components_of(tumor), ml):
-        tumor[box] &= ~mask
-    return liver, tumor
+def _erase_small(liver: np.ndarray, tumor: np.ndarray, _: np.ndarray | None, ml: float) -> None:
+    _erase(tumor, small_lesions(components_of(tumor), ml))
 
 
-_STEPS: Mapping[str, Callable[..., tuple]] = {
+_STEPS: Mapping[str, Callable[..., None]] = {
     "holes-filled": _fill_small,
     "hole-in-liver": _fill_one,
     "specks-dropped": _erase_specks,
@@ -146,29 +129,26 @@ _STEPS: Mapping[str, Callable[..., tuple]] = {
 }
 
 
-def _holes(organ: np.ndarray) -> list[tuple[np.ndarray, int]]:
-    """Return what the organ encloses (6-connected), each hole with its number of voxels."""
-    from scipy.ndimage import label
+def _with_nearness(liver: np.ndarray, tumor: np.ndarray) -> list[tuple[Part, bool]]:
+    """Return the lesions, and whether each lies in or touches the liver."""
+    from scipy.ndimage import binary_dilation
 
-    parts, count = label(np.pad(~organ, 1, constant_values=True))  # the rim joins everything that is open
-    sizes, rim = np.bincount(parts.ravel(), minlength=count + 1), parts[0, 0, 0]
-    inner = parts[1:-1, 1:-1, 1:-1]
-    return [(inner == n, int(sizes[n])) for n in range(1, count + 1) if n != rim]
+    near = binary_dilation(liver, CONNECTED)
+    return [(lesion, bool((lesion[1] & near[lesion[0]]).any())) for lesion in _parts(tumor)]
 
 
-def _pieces(liver: np.ndarray, tumor: np.ndarray) -> list[tuple[np.ndarray, int, bool, bool]]:
-    """Return the pieces of the organ (26-connected): mask, voxels, whether the largest, whether it holds tumor."""
-    from scipy.ndimage import label
-
-    parts, count = label(liver | tumor, structure=CONNECTED)
-    sizes = np.bincount(parts.ravel(), minlength=count + 1)
-    main = 1 + int(np.argmax(sizes[1:])) if count else 0
-    with_tumor = set(np.unique(parts[tumor]).tolist())
-    return [(parts == n, int(sizes[n]), n == main, n in with_tumor) for n in range(1, count + 1)]
+def _nearest(parts: Sequence[Part], place: np.ndarray | None) -> Sequence[Part]:
+    """Return the part whose center is nearest to a place (k, j, i), as the only one; without a place the first."""
+    if not parts or place is None:
+        return parts[:1]
+    return [min(parts, key=lambda part: float(np.linalg.norm(center_of_part(part) - place)))]
 
 
-def _nearest(masks: Sequence[np.ndarray], place: np.ndarray | None) -> np.ndarray | None:
-    """Return the mask whose center is nearest to a place (k, j, i); the first without a place, None without masks."""
-    if not masks or place is None:
-        return masks[0] if masks else None
-    return min(masks, key=lambda mask: float(np.linalg.norm(np.argwhere(mask).mean(axis=0) - place)))
+def _add(mask: np.ndarray, parts: Iterable[Part]) -> None:
+    for box, part in parts:
+        mask[box] |= part
+
+
+def _erase(mask: np.ndarray, parts: Iterable[Part]) -> None:
+    for box, part in parts:
+        mask[box] &= ~part
