@@ -30,6 +30,7 @@ from REACTKDLib.scene.parameter_node import (
     read_report,
     write_inputs,
 )
+from REACTKDLib.scene.region_segmentation import label_images
 from REACTKDLib.scene.result import DrawnResult
 from REACTKDLib.scene.script_runner import RunState, Script, ScriptRunner, WorkerFault
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments
@@ -222,11 +223,17 @@ class GradingController(ScriptRunner):
         self.opened, self.answer, self.result = opened, answer, None
         self._set_what_if(None)
         self._set_report(answer.report)
+        images: list[tuple[Any, Any]] = []
+
+        def ready() -> Script:
+            yield from answer.regions_steps()
+            images.append(label_images(answer.regions))
+
         try:
-            drawn = yield from self._ask(jobs.DrawSurfaces(opened.key), (0.85, 0.9), answer.regions_steps())
+            drawn = yield from self._ask(jobs.DrawSurfaces(opened.key), (0.85, 0.9), ready())
             self._set_progress(0.9, _("Coloring the regions"))
             yield
-            result = DrawnResult(answer.report, answer.regions, drawn.surfaces)
+            result = DrawnResult(answer.report, answer.regions, drawn.surfaces, *images)
             yield
         except BaseException:
             if self.answer is answer:  # nobody has left the case meanwhile

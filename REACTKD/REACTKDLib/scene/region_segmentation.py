@@ -43,7 +43,7 @@ def write_region_steps(node: Any, result: GradeResult, reference: Any) -> Iterat
         elif region.voxels:
             surfaces[region.label] = surface_of(result.regions, region)
         yield
-    image = _label_image(result.regions)
+    image = _labels_of(result)
     yield
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
@@ -86,7 +86,7 @@ def write_liver_outline(node: Any, result: GradeResult, reference: Any) -> None:
     segment = slicer.vtkSegment()
     organ = sentence(translated(result.report.task.organ.name))  # its title names segments, and is in no language
     segment.SetName(_("{organ} outline").format(organ=organ))
-    segment.AddRepresentation(LABELMAP, _label_image(result.regions, whole=True))
+    segment.AddRepresentation(LABELMAP, _labels_of(result, whole=True))
     data.AddSegment(segment, _OUTLINE)
     node.EndModify(hold)
 
@@ -148,6 +148,17 @@ def _set_display(display: Any) -> None:
     display.SetOpacity2DOutline(1.0)
     display.SetOpacity3D(1.0)
     display.SetSliceIntersectionThickness(3)
+
+
+def label_images(regions: RegionSet) -> tuple[Any, Any]:
+    """Return the labels of the regions and those of the organ as one, as vtkOrientedImageData."""
+    return _label_image(regions), _label_image(regions, whole=True)
+
+
+def _labels_of(result: GradeResult, whole: bool = False) -> Any:
+    """Return one of the `label_images` of a result, made where it has none yet."""
+    made = getattr(result, "label_images", None)
+    return made[whole] if made else _label_image(result.regions, whole)
 
 
 def _remove_segments(data: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,12 +28,14 @@ class GradeResult(Protocol):
 class DrawnResult:
     """A grade that a worker draws. Has the attributes of `GradeResult`.
 
-    surfaces: by the region's label. voxel_map: None until `voxel_map_steps` were gone through.
+    surfaces: by the region's label. label_images: see `scene.region_segmentation`. voxel_map: None until
+    `voxel_map_steps` were gone through.
     """
 
     report: GradeReport
     regions: RegionSet
     surfaces: Mapping[int, Surface]
+    label_images: tuple[Any, Any]
     voxel_map: Volume | None = None
 
     def voxel_map_steps(self, drawn: Generator[None, None, Drawing]) -> Iterator[None]:
