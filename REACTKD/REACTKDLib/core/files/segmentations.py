@@ -21,9 +21,11 @@ from REACTKDLib.core.files.label_values import whole_labels
 from REACTKDLib.core.files.recognition import Candidate, Code, Kind
 from REACTKDLib.core.files.volumes import GZIP_LEVEL, LPS_TO_RAS, RawImage, read_raw, suffix_of
 from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.modality import SEGMENTATION_ROLE
 from REACTKDLib.core.task import HCC_GRADE, Task
+from REACTKDLib.core.text import plural
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.writing.atomic import checked_stream, written_beside
 
@@ -113,7 +115,11 @@ def segmentation_of(raw: RawImage, task: Task = HCC_GRADE) -> Segmentation:
             "file."
         )
         raise EmptySegmentation(text, organ=task.organ.name, lesions=task.lesion.many)
-    segments = _described_segments(raw) or _numbered_segments(layers)
+    segments = _described_segments(raw)
+    if segments:
+        _refuse_nameless(layers, segments)
+    else:
+        segments = _numbered_segments(layers)
     return Segmentation(layers, raw.ijk_to_ras, segments, (*raw.findings, *rounded), raw.other_places)
 
 
@@ -213,6 +219,9 @@ def _described_segments(raw: RawImage) -> tuple[Segment, ...]:
         color = _color(value("Color", ""))
         segments.append(Segment(name, label, layer, color, entry.group(1) if entry else ""))
     places = [(segment.layer, segment.label) for segment in segments]
+    if any(label == 0 for _layer, label in places):
+        text = _("The segmentation describes a segment by the label 0, which is the background; save it in 3D Slicer.")
+        raise NotASegmentation(text)
     if any(layer >= frames for layer, _label in places):
         raise NotASegmentation(_("The segmentation names a layer that is not in the file; save it again in 3D Slicer."))
     if any(places.count(place) > 1 for place in doubtful):
@@ -220,6 +229,25 @@ def _described_segments(raw: RawImage) -> tuple[Segment, ...]:
             _("The segmentation does not state which voxels belong to which segment; save it again in 3D Slicer.")
         )
     return tuple(segments)
+
+
+def _refuse_nameless(layers: np.ndarray, segments: Sequence[Segment]) -> None:
+    """Raise NotASegmentation for labels that no segment describes: another program has drawn them, and what they are is
+    not known.
+    """
+    for number, layer in enumerate(layers):
+        box = bounding_box(layer != 0)
+        if box is None:
+            continue
+        part = layer[box]
+        nameless = ~np.isin(part, [0, *(segment.label for segment in segments if segment.layer == number)])
+        if nameless.any():
+            text = _(
+                "The segmentation file holds label {label}, which none of its segments describes ({voxels}); open it "
+                "in 3D Slicer, draw what is missing, and save it again."
+            )
+            voxels = plural(int(np.count_nonzero(nameless)), _("{count} voxel"), _("{count} voxels"))
+            raise NotASegmentation(text, label=int(part[nameless][0]), voxels=voxels)
 
 
 def _number(text: str) -> int:

@@ -252,3 +252,29 @@ def _voxels_in_slicer(node, number: int) -> int:
     from REACTKDLib.scene.segments import segment_array
 
     return int(segment_array(node, node.GetSegmentation().GetNthSegmentID(number))[0].sum())
+
+
+def test_a_label_that_no_segment_describes_is_told(tmp_path, masks):
+    """As a script leaves it that draws the tumor into the voxels of a segmentation of the liver."""
+    liver, tumor = masks
+    path = write_masks(liver & ~tumor, tumor, MATRIX, tmp_path / "s.seg.nrrd")
+    path.write_bytes(re.sub(rb"Segment1_[A-Za-z]+:=[^\n]*\n", b"", path.read_bytes()))
+    with pytest.raises(errors.NotASegmentation, match=r"label 2, which none of its segments describes \(2 voxels\)"):
+        read_segmentation(path)
+
+
+def test_a_label_that_only_another_frame_describes_is_told(tmp_path, masks):
+    liver, tumor = masks
+    path = write_masks(liver, liver & tumor, MATRIX, tmp_path / "s.seg.nrrd")  # they overlap: two frames
+    head = path.read_bytes()
+    assert b"Segment1_Layer:=1" in head
+    path.write_bytes(head.replace(b"Segment1_Layer:=1", b"Segment1_Layer:=0"))
+    with pytest.raises(errors.NotASegmentation, match="label 2, which none of its segments describes"):
+        read_segmentation(path)
+
+
+def test_a_segment_of_the_background_is_told(tmp_path, masks):
+    path = write_masks(masks[0], masks[1] & False, MATRIX, tmp_path / "s.seg.nrrd")
+    path.write_bytes(path.read_bytes().replace(b"Segment1_LabelValue:=2", b"Segment1_LabelValue:=0"))
+    with pytest.raises(errors.NotASegmentation, match="label 0, which is the background"):
+        read_segmentation(path)
