@@ -152,8 +152,12 @@ def read_cases(
         >>> for case in read_cases("cases.json", on_fault=lambda name, error: print(name, error)):
         ...     print(case.id, grade(case, model=model).grade)
     """
-    listed = read_worklist(Path(cases)) if isinstance(cases, str | os.PathLike) else jobs_of_entries(cases, Path())
-    return _read_in_turn(listed, on_fault, _task(task))
+    asked = _task(task)
+    if isinstance(cases, str | os.PathLike):
+        listed = read_worklist(Path(cases), asked)
+    else:
+        listed = jobs_of_entries(cases, Path(), asked)
+    return _read_in_turn(listed, on_fault, asked)
 
 
 def _read_in_turn(

@@ -14,11 +14,14 @@ import SimpleITK as sitk
 import REACTKDLib
 from REACTKDLib import Unit, Volume, grade, load_model, read_case, read_cases
 from REACTKDLib.__main__ import main
+from REACTKDLib.core.cases.open_job import open_job
+from REACTKDLib.core.cases.worklist import read_worklist
 from REACTKDLib.core.errors import NotHounsfield, ReactkdError, UsageError
 from REACTKDLib.core.files.segmentations import write_segmentation
 from REACTKDLib.core.files.volumes import read_volume, write_volume
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.modality import Modality
+from support.kidney_phantoms import KIDNEY, draw
 from support.small_cases import small_case
 from support.small_models import small_bundle
 
@@ -195,6 +198,24 @@ def test_a_list_is_read_case_by_case(files, model, expected, tmp_path):
         list(read_cases(entries[::-1]))
     with pytest.raises(UsageError, match="segmentaton"):  # other keys are passed over; a name misspelled is not
         read_cases([{"ct": "a", "segmentaton": "b"}])
+
+
+def test_a_list_is_read_by_the_words_of_its_task(tmp_path):
+    """The segments that a column named after the organ chooses, and mask files under the names of the task."""
+    ct, whole, mass = draw(3, -20.0)
+    left = whole & (np.arange(whole.shape[2]) < whole.shape[2] // 2)
+    write_volume(ct, tmp_path / "ct.nii.gz")
+    named = [("Kidney", "liver", whole & ~left), ("Left kidney", "liver", left), ("Mass", "tumor", mass & left)]
+    write_segmentation(named, ct.ijk_to_ras, tmp_path / "k.seg.nrrd", KIDNEY)
+    (tmp_path / "k.csv").write_text("case,ct,segmentation,kidney\na,ct.nii.gz,k.seg.nrrd,Left kidney\n")
+    (listed,) = read_cases(tmp_path / "k.csv", task=KIDNEY)
+    (as_batch,) = (open_job(job, task=KIDNEY) for job in read_worklist(tmp_path / "k.csv", KIDNEY))
+    assert np.array_equal(listed.liver, as_batch.liver) and np.array_equal(listed.liver, left | (mass & left))
+    for name, mask in (("whole", whole), ("mass", mass)):
+        write_volume(Volume(mask.astype(np.uint8), ct.ijk_to_ras), tmp_path / f"{name}.nii.gz")
+    entry = {"ct": "ct.nii.gz", "kidney": "whole.nii.gz", "mass": "mass.nii.gz"}
+    (listed,) = read_cases([{key: str(tmp_path / file) for key, file in entry.items()}], task=KIDNEY)
+    assert np.array_equal(listed.liver, whole | mass) and np.array_equal(listed.tumor, mass)
 
 
 def test_a_dicom_folder_is_an_image_of_a_case_and_of_a_list(model, tmp_path):

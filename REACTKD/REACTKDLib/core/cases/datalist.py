@@ -21,6 +21,7 @@ from REACTKDLib.core.cases.column_names import with_usual_names
 from REACTKDLib.core.cases.extra_columns import refused_columns
 from REACTKDLib.core.cases.job import ALLOWED, Job, is_allowed
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.files.image_names import modality_of_name
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted, shown
@@ -29,7 +30,6 @@ from REACTKDLib.core.text import tr as _
 PARTS = ("training", "validation", "test")
 FILES = (*(m.value for m in Modality), "segmentation", "liver", "tumor")
 KEYS = ("id", "patient", *FILES, "grade", "fold", "clinical", ALLOWED)
-_CHANNELS = (("acet", "acetate"), ("fdg", "fdg"), ("pet", "fdg"), ("ct", "ct"))  # words in the name of a channel
 
 
 def jobs_of_datalist(path: Path, task: Task = HCC_GRADE) -> list[Job]:
@@ -40,12 +40,12 @@ def jobs_of_datalist(path: Path, task: Task = HCC_GRADE) -> list[Job]:
     return [job_of_entry(entry, path.parent) for entry in read_datalist(path, task=task)[1]]
 
 
-def jobs_of_entries(entries: Sequence[Any], base: Path) -> list[Job]:
+def jobs_of_entries(entries: Sequence[Any], base: Path, task: Task = HCC_GRADE) -> list[Job]:
     """Return the jobs of cases as a datalist holds them, that a program has at hand. base: what paths are relative to.
 
     Raises: UsageError, as for a file.
     """
-    return [job_of_entry(_with_id(entry, {}, number), base) for number, entry in enumerate(entries)]
+    return [job_of_entry(_with_id(entry, {}, number, task), base) for number, entry in enumerate(entries)]
 
 
 def read_datalist(
@@ -175,11 +175,11 @@ def _modality(names: Any, channel: int, case: str) -> str:
     channel_name = str(names.get(str(channel), "")) if isinstance(names, dict) else ""
     if not channel_name and channel == 0:
         return "ct"
-    key = next((key for word, key in _CHANNELS if word in channel_name.casefold()), None)
-    if key is None:
+    modality = modality_of_name(channel_name)
+    if modality is None:
         text = _(
             "Case {case} of the datalist has an image {channel} that is '{modality}' in "
             '"modality"; name each channel CT, FDG or acetate there.'
         )
         raise UsageError(text, case=quoted([case]), channel=channel, modality=shown(channel_name) or _("not named"))
-    return key
+    return modality.value

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from REACTKDLib.core.cases.case_list import open_case_list, with_masks
+from REACTKDLib.core.cases.datalist import jobs_of_datalist
 from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.cases.open_job import open_job, read_job
 from REACTKDLib.core.errors import FileMissing, NoVolume, ReactkdError, UsageError
@@ -134,6 +135,26 @@ def test_bad_datalist(tmp_path, told, words):
     (tmp_path / "list.json").write_text(told, encoding="utf-8")
     with pytest.raises(UsageError, match=words):
         open_case_list(tmp_path / "list.json")
+
+
+@pytest.mark.parametrize(
+    ("channel", "said"),
+    [
+        ("CT", "ct"), ("CT portal venous", "ct"), ("FDG PET", "fdg"), ("18F-FDG", "fdg"), ("FDG PET/CT", "fdg"),
+        ("11C-ACT", "acetate"), ("acetate", "acetate"), ("PET", None), ("SPECT", None), ("pet_ct", None),
+        ("FDG and acetate", None), ("T2", None),
+    ],
+)  # fmt: skip
+def test_a_channel_is_the_image_that_its_name_says(tmp_path, channel, said):
+    """As names of nodes and files are read: "PET" alone does not say the tracer."""
+    listing = {"modality": {"0": channel}, "training": [{"id": "a", "image": "x.nii.gz"}]}
+    (tmp_path / "list.json").write_text(json.dumps(listing), encoding="utf-8")
+    if said is None:
+        with pytest.raises(UsageError, match=f"is '{channel}'.*name each channel CT, FDG or acetate"):
+            jobs_of_datalist(tmp_path / "list.json")
+    else:
+        (job,) = jobs_of_datalist(tmp_path / "list.json")
+        assert list(job.images) == [Modality(said)]
 
 
 def test_no_list_there(tmp_path):
