@@ -11,7 +11,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from REACTKDLib.core.files.recognition import Candidate, choose, one_lesion_each
+from REACTKDLib.core.files.recognition import Candidate, choose, one_lesion_each, refuse_two_meanings
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.scene.frames import relation_between
 from REACTKDLib.scene.reslice import reslice, shifted
@@ -106,11 +106,14 @@ def _keys(data: Any, ids: list[str], wanted: str | Iterable[str] | None) -> list
     """Translate IDs and label values into keys; names stay, as `choose` knows them."""
     if wanted is None:
         return None
-    names = {data.GetSegment(i).GetName() for i in ids}
+    names = {i: data.GetSegment(i).GetName() for i in ids}
     keys = []
     for one in [wanted] if isinstance(wanted, str) else wanted:
-        by_label = [i for i in ids if one not in names and str(data.GetSegment(i).GetLabelValue()) == one]
-        found = one if one in ids else by_label[0] if len(by_label) == 1 else None
+        by_label = [i for i in ids if str(data.GetSegment(i).GetLabelValue()) == one]
+        if one not in ids:
+            refuse_two_meanings(one, names.values(), [names[i] for i in by_label])
+        named = one in names.values()
+        found = one if one in ids else by_label[0] if len(by_label) == 1 and not named else None
         keys.append(one if found is None else _key(found))
     return keys
 

@@ -78,6 +78,10 @@ def test_the_user_decides_by_id_name_or_label(scene):
     assert choose_segments(node, tumors="Odd") == SegmentChoice(("s2",), ("s3",))
     node.GetSegmentation().GetSegment("s3").SetLabelValue(7)
     assert choose_segments(node, tumors=["7"]) == SegmentChoice(("s2",), ("s3",))
+    node.GetSegmentation().GetSegment("s1").SetName("7")
+    with pytest.raises(AmbiguousSegment, match="'7' is the name of a segment and the label of 'Odd'"):
+        choose_segments(node, tumors=["7"])
+    assert choose_segments(node, tumors=["s1"]) == SegmentChoice(("s2",), ("s1",))
 
 
 @pytest.mark.parametrize(

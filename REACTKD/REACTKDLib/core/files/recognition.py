@@ -8,7 +8,7 @@ there. How names are read: `segment_names`; a liver drawn in parts: `liver_parts
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from REACTKDLib.core.errors import AmbiguousSegment, EmptySegmentation, LabelMissing, NoLiver
@@ -190,8 +190,12 @@ def _check_convention(
 
 
 def _find(candidates: Sequence[Candidate], wanted: str) -> list[int]:
-    """Return the candidates that the user means: by exact name, else by key, else by name in any case."""
+    """Return the candidates that the user means: by exact name, else by key, else by name in any case.
+
+    Raises: LabelMissing, AmbiguousSegment, also where the name of one is the key of another.
+    """
     wanted = str(wanted).strip()
+    refuse_two_meanings(wanted, [c.name for c in candidates], [c.name for c in candidates if c.key == wanted])
     tests = (
         lambda c: c.name == wanted,
         lambda c: c.key == wanted,
@@ -207,6 +211,16 @@ def _find(candidates: Sequence[Candidate], wanted: str) -> list[int]:
             return matches
     text = _("There is no segment '{wanted}'; the segmentation has {segments}.")
     raise LabelMissing(text, wanted=wanted, segments=_listed(candidates))
+
+
+def refuse_two_meanings(wanted: str, names: Collection[str], numbered: Sequence[str]) -> None:
+    """Raise AmbiguousSegment where the wanted name of a segment is the label number of another one.
+
+    names: of all segments. numbered: of those that have this label number.
+    """
+    if wanted in names and len(numbered) == 1 and numbered[0] != wanted:
+        text = _("'{wanted}' is the name of a segment and the label of '{other}'; rename the one that is called so.")
+        raise AmbiguousSegment(text, wanted=wanted, other=numbered[0])
 
 
 def _all_tumors(candidates: Sequence[Candidate], found: list[int], task: Task) -> tuple[int, ...]:

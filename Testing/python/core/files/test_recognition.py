@@ -277,6 +277,8 @@ def test_code_wins_over_name():
         (named("Liver", "Tumor"), None, ["7"], LabelMissing, "no segment '7'"),
         (named("whole liver", "liver corrected"), None, None, AmbiguousSegment, "whole liver.*liver corrected"),
         (named("Liver", "Liver"), ["Liver"], None, AmbiguousSegment, "rename"),
+        (named("2", "1"), ["2"], ["1"], AmbiguousSegment, "'2' is the name of a segment and the label of '1'"),
+        (named("Liver", "1"), ["1"], None, AmbiguousSegment, "'1' is the name of a segment and the label of 'Liver'"),
         (numbered(1, 2), ["2"], None, AmbiguousSegment, "2 was named as the liver, .*name the tumor too .--tumor"),
         (numbered(1, 2), ["1", "2"], None, AmbiguousSegment, "name the tumor too"),
         (numbered(1, 2), None, ["1"], AmbiguousSegment, "1 was named as the tumor, .*name the liver too .--liver"),
@@ -287,3 +289,7 @@ def test_code_wins_over_name():
 def test_refusals_list_what_is_there(candidates, liver, tumor, error, words):
     with pytest.raises(error, match=words):
         choose(candidates, liver, tumor)
+
+
+def test_a_number_that_is_name_and_label_of_one_segment_is_that_one():
+    assert choose(named("1", "2"), ["2"], ["1"]) == Choice((1,), (0,))
