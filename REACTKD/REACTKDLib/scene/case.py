@@ -109,8 +109,9 @@ def read_case(nodes: CaseNodes, choice: SegmentChoice, case_id: str | None = Non
     drawn = read_masks(nodes, choice)
     if len(choice.livers) > 1:
         data = nodes.segmentation.GetSegmentation()
-        names = {segment_id: data.GetSegment(segment_id).GetName() for segment_id in choice.livers}
-        parts = {n: bool(segment_array(nodes.segmentation, i)[0].any()) for i, n in names.items()}
+        parts = [
+            (data.GetSegment(i).GetName(), bool(segment_array(nodes.segmentation, i)[0].any())) for i in choice.livers
+        ]
         findings += parts_findings(parts, choice.task)
     name = case_id or NEUTRAL_ID
     findings += drawn.findings

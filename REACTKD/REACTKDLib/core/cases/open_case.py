@@ -188,16 +188,20 @@ def _choice_findings(file: Segmentation, choice: Choice, task: Task) -> list[Fin
         )
         organ, lesion = task.organ.name, task.lesion.name
         return [Finding("labels-by-convention", "warning", text, organ=organ, lesion=lesion)]
-    return parts_findings({file.segments[i].name: file.mask([i]).any() for i in choice.livers}, task)
+    return parts_findings([(file.segments[i].name, bool(file.mask([i]).any())) for i in choice.livers], task)
 
 
-def parts_findings(drawn: Mapping[str, bool], task: Task = HCC_GRADE) -> list[Finding]:
-    """Return what to say of an organ that was put together from several segments. drawn: name -> has it a voxel."""
+def parts_findings(drawn: Sequence[tuple[str, bool]], task: Task = HCC_GRADE) -> list[Finding]:
+    """Return what to say of an organ that was put together from several segments. drawn: of each its name, which others
+    may have too, and whether it has a voxel.
+    """
     if len(drawn) < 2:
         return []
     text = _("The {organ} was put together from the segments {segments}.")
-    findings = [Finding("liver-of-parts", "info", text, segments=quoted(drawn), organ=task.organ.name)]
-    empty = [name for name, has_voxels in drawn.items() if not has_voxels]
+    findings = [
+        Finding("liver-of-parts", "info", text, segments=quoted(name for name, _drawn in drawn), organ=task.organ.name)
+    ]
+    empty = [name for name, has_voxels in drawn if not has_voxels]
     if empty:
         text = _("Of the parts of the {organ} {segments} hold no voxel; draw them, unless they were resected.")
         named, organ = quoted(empty), task.organ.name

@@ -58,7 +58,7 @@ def read_table(path: Path, role: str, needed: Collection[str]) -> Table:
     data = _bytes_of(path, role)
     if data.startswith(MARK):
         rows = rows_of_workbook(data, role, needed)
-        return _table(enumerate(([_cell(cell) for cell in row] for row in rows), start=1), ",", role, needed)
+        return _table(((number, [_cell(cell) for cell in row]) for number, row in rows), ",", role, needed)
     text = _text_of(data, role)
     marked = _SEP_LINE.match(text)
     if marked is not None and marked[1] not in SEPARATORS:
@@ -76,6 +76,8 @@ def _table(records: Iterator[tuple[int, list[str]]], separator: str, role: str, 
     header = next((cells for _line, cells in records if any(cells)), None)
     if header is None:
         return Table(separator=separator)
+    while not header[-1]:  # a cell beyond the last name has moved there
+        header.pop()
     columns = _columns(header, role, needed)
     rows = (_row(columns, cells, line, role) for line, cells in records if any(cells))
     return Table(tuple(filter(None, columns)), tuple(rows), separator)
@@ -200,7 +202,10 @@ def _columns(header: list[str], role: str, needed: Collection[str]) -> list[str]
 
 def _row(columns: list[str], cells: list[str], line: int, role: str) -> dict[str, str]:
     if any(cells[len(columns) :]):
-        text = _("Line {line} of {role} has more cells than there are columns; quote cells that hold a separator.")
+        text = _(
+            "Line {line} of {role} has more cells than there are named columns; quote cells that hold a separator, or "
+            "name the last column."
+        )
         raise UsageError(text, line=line, role=role)
     filled = [*cells, *[""] * (len(columns) - len(cells))]
     return {name: cell for name, cell in zip(columns, filled) if name}

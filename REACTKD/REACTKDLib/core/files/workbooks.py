@@ -24,6 +24,11 @@ def sheets_of(data: bytes, role: str) -> dict[str, list[tuple[Any, ...]]]:
     data: the file. role: what it is ("the worklist"), for sentences. Raises: PackagesMissing without openpyxl;
     UsageError for a file that cannot be opened or is too large.
     """
+    return {name: [row for _number, row in rows] for name, rows in _numbered_sheets(data, role).items()}
+
+
+def _numbered_sheets(data: bytes, role: str) -> dict[str, list[tuple[int, tuple[Any, ...]]]]:
+    """What `sheets_of` returns, each row with its number in the sheet."""
     try:
         from openpyxl import load_workbook
     except ImportError as error:
@@ -45,14 +50,18 @@ def sheets_of(data: bytes, role: str) -> dict[str, list[tuple[Any, ...]]]:
     raise UsageError(_("{role} is too large for a list of cases; check which file it is."), role=sentence(role))
 
 
-def rows_of_workbook(data: bytes, role: str, needed: Collection[str]) -> list[list[str]]:
-    """Return the rows of the sheet that has the `needed` columns, as texts; of a single sheet in any case.
+def rows_of_workbook(data: bytes, role: str, needed: Collection[str]) -> list[tuple[int, list[str]]]:
+    """Return the rows of the sheet that has the `needed` columns, as (number in the sheet, texts); of a single sheet in
+    any case.
 
     Whole numbers lose their point, dates are as in 2026-11-28. Raises: what `sheets_of` raises; UsageError where
     several sheets, or none of several, have the columns.
     """
-    sheets = {name: [[_text_of(cell) for cell in row] for row in rows] for name, rows in sheets_of(data, role).items()}
-    fitting = [name for name, rows in sheets.items() if set(needed) <= {cell.strip().lower() for cell in rows[0]}]
+    sheets = {
+        name: [(number, [_text_of(cell) for cell in row]) for number, row in rows]
+        for name, rows in _numbered_sheets(data, role).items()
+    }
+    fitting = [name for name, rows in sheets.items() if set(needed) <= {cell.strip().lower() for cell in rows[0][1]}]
     names = fitting if len(sheets) > 1 else list(sheets)
     if len(names) == 1 or not sheets:
         return sheets[names[0]] if names else []
@@ -60,17 +69,17 @@ def rows_of_workbook(data: bytes, role: str, needed: Collection[str]) -> list[li
     raise UsageError(text, role=sentence(role), names=quoted(sheets), count=len(fitting), needed=quoted(needed))
 
 
-def _filled_rows(sheet: Any) -> list[tuple[Any, ...]]:
-    """The rows with any cell, all of one length. Raises: ValueError for a row that no spreadsheet has."""
+def _filled_rows(sheet: Any) -> list[tuple[int, tuple[Any, ...]]]:
+    """The rows with any cell, all of one length, by number. Raises: ValueError for a row that no spreadsheet has."""
     sheet.reset_dimensions()  # as stated in the file they may be wrong, and what lies beyond them would be lost
     found = []
     for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
         if number > MOST_ROWS:
             raise ValueError(number)
         if row.count(None) < len(row):
-            found.append(row)
-    widest = max(map(len, found), default=0)
-    return [(*row, *[None] * (widest - len(row))) for row in found]
+            found.append((number, row))
+    widest = max((len(row) for _number, row in found), default=0)
+    return [(number, (*row, *[None] * (widest - len(row)))) for number, row in found]
 
 
 def _text_of(cell: Any) -> str:

@@ -11,6 +11,8 @@ from REACTKDLib.core import errors
 from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.cases.open_case import open_case
 from REACTKDLib.core.cases.open_job import open_job
+from REACTKDLib.core.files.liver_parts import SEGMENT_OF_CODE
+from REACTKDLib.core.files.segmentations import PlacedMask, write_segments
 from REACTKDLib.core.files.volumes import read_volume, write_volume
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Grid
@@ -250,3 +252,28 @@ def test_lesions_outside_the_image_are_told(tmp_path):
         case = open_case(tmp_path / "ct.nii.gz", segmentation=masks)
         told = [f.message for f in case.findings if f.code == "mask-partly-outside"]
         assert any("of the tumor mask" in text for text in told) == tells
+
+
+@pytest.mark.parametrize("name", ["Liver segment {n}", "Part"])
+@pytest.mark.parametrize("empty", [(), (3,), (2, 8)])
+def test_a_liver_of_parts_is_told_whatever_their_names_are(folder, tmp_path, name, empty):
+    """Of Couinaud's segments, known by their codes; a resected one holds no voxel."""
+    codes_of_parts = [code for (scheme, code) in SEGMENT_OF_CODE if scheme == "SCT"]
+    planes = np.array_split(np.flatnonzero(CASE.liver.any(axis=(1, 2))), 8)
+    masks = []
+    for n, code in enumerate(codes_of_parts, start=1):
+        part = np.zeros_like(CASE.liver)
+        if n not in empty:
+            part[planes[n - 1]] = CASE.liver[planes[n - 1]]
+        entry = f"x~SCT^123037004^Anatomy~SCT^{code}^Part~^^~y~^^~^^"
+        masks.append(PlacedMask(name.format(n=n), part, PLACE, (0.5, 0.5, 0.5), entry))
+    masks.append(
+        PlacedMask("Tumor", CASE.tumor & np.logical_or.reduce([m.mask for m in masks]), PLACE, (1.0, 0.0, 0.0))
+    )
+    write_segments(masks, tmp_path / "parts.seg.nrrd")
+    case = open_case(ct=folder / NAMES[Modality.CT], segmentation=tmp_path / "parts.seg.nrrd")
+    said = {finding.code: finding.message for finding in case.findings}
+    assert said["liver-of-parts"].count(name.format(n=1)) == (1 if "{" in name else 8)
+    assert ("liver-part-empty" in said) == bool(empty)
+    if empty:
+        assert said["liver-part-empty"].count("'") == 2 * len(empty)

@@ -37,6 +37,15 @@ def test_cells_are_read_as_they_are_shown(tmp_path):
     ]
 
 
+def test_a_cell_beyond_the_last_name_has_moved(tmp_path):
+    """As in a CSV, decision 0049; the line is the one that the spreadsheet shows."""
+    rows = [["case", "ct", "segmentation"], ["a", "a.nii", "a.nrrd"], [], ["b", None, "b.nii", "b.nrrd"]]
+    with pytest.raises(UsageError, match="Line 4 of the worklist has more cells than there are named columns"):
+        read_table(write(tmp_path / "t.xlsx", one=rows), "the worklist", ("case",))
+    rows[0].append("note")
+    assert read_table(write(tmp_path / "t.xlsx", one=rows), "the worklist", ("case",)).rows[1]["note"] == "b.nrrd"
+
+
 def test_the_sheet_is_the_one_that_has_the_columns(tmp_path):
     notes, cases = [["read me"]], [["case"], ["a"]]
     path = write(tmp_path / "t.xlsx", notes=notes, cases=cases, hidden=[["case"], ["b"]])
