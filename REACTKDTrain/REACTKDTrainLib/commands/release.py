@@ -38,10 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     make.add_argument("--model-version", default="0.0.0", help="what the model says of itself")
     make.add_argument(
         "--patients",
-        action="append",
+        action="extend",
+        nargs="+",
         default=[],
         metavar="PART=FIRST:LAST",
-        help="other patients than the preset's, such as train=2500:9500 (the last one is left out); may be repeated. "
+        help="other patients than the preset's, such as train=2500:9500 (the last one is left out). "
         f"Parts: {', '.join(SPANS)}",
     )
     make.add_argument("--jobs", type=int, metavar="N", help="processes that draw and prepare patients (default: 1)")

@@ -25,12 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_map_argument(parser)
     parser.add_argument("--external", default="", help="another source's cases for Table IV, whole fields of view")
     parser.add_argument("--cache", type=Path, help="prepared cases and node files, to be shared by studies")
-    parser.add_argument(
-        "--part", action="append", help="nodes, methods, seeds, ablation, external, map; may be repeated"
-    )
-    parser.add_argument(
-        "--arm", action="append", help="node level: shared, independent, shared-0, ...; may be repeated"
-    )
+    parser.add_argument("--part", action="extend", nargs="+", help="nodes, methods, seeds, ablation, external, map")
+    parser.add_argument("--arm", action="extend", nargs="+", help="node level: shared, independent, shared-0, ...")
     parser.add_argument("--tables", action="store_true", help="write tables and figures of what is there, run nothing")
     parser.add_argument("--ready", action="store_true", help="node level: use the node files that are there, make none")
     add_engine_arguments(parser, "begin with part I of N of the runs, then help the others; all take the same --output")

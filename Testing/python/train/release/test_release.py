@@ -4,6 +4,7 @@ cut off.
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import asdict, replace
 
 import pytest
@@ -15,7 +16,7 @@ from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.phantom import acquire, draw_patient
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDTrainLib.__main__ import main
-from REACTKDTrainLib.commands.release import with_patients
+from REACTKDTrainLib.commands.release import add_arguments, with_patients
 from REACTKDTrainLib.nodes.node_store import encoder_hash
 from REACTKDTrainLib.nodes.train import Checkpoint, Recipe, optimize
 from REACTKDTrainLib.release.card import auc_table, card, gain_table, masks_table, sets_table
@@ -115,6 +116,16 @@ def test_without_an_encoder_the_model_is_smaller_and_says_so(made):
         named = bundle.info["evaluation"]["deciding"]
         assert named["cases"] > 1 and list(named["inputs"]["ct"])[-1] == "exact limit"
         assert "| exact limit |" in card(bundle.info["training"], bundle.info["evaluation"])
+
+
+@pytest.mark.parametrize(
+    "words", [["--patients", "a=1:2", "b=3:4"], ["--patients", "a=1:2", "--patients", "b=3:4"]], ids=["once", "twice"]
+)
+def test_several_spans_are_given_as_several_values_of_any_option(words):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    options = parser.parse_args(["make", "--work", "w", "--output", "o", "--model-version", "1.0.0", *words])
+    assert options.patients == ["a=1:2", "b=3:4"]
 
 
 def test_patients_are_named_in_the_shell():
