@@ -46,6 +46,7 @@ from REACTKDTrainLib.training.run_checks import (
     check_branch,
     check_ct,
     check_doses,
+    check_student,
     check_teachers,
 )
 from REACTKDTrainLib.training.stop import StopFile, Stopped
@@ -135,6 +136,9 @@ class Experiment:
         parts = self.parts_done()
         check_batches(self.config, parts, self.processes.world)
         check_doses(self.config, self.options)
+        words = check_student(self.config) if "student" in parts else ""
+        if words:
+            self.on_progress(0.0, words)
         cohorts = self._open()
         check_apart(cohorts)
         check_ct(self.config, parts, cohorts)

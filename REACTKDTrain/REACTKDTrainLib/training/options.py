@@ -142,7 +142,7 @@ class RunOptions:
     config: Annotated[Path | None, Field(json_schema_extra={"element": "file", "extensions": ".json"})] = None
     device: str = "auto"
     jobs: Annotated[int, Field(ge=1, json_schema_extra={"maximum": 256})] = 1
-    seed: int = -1
+    seed: Annotated[int, Field(ge=-1)] = -1
     resume: bool = False
     skip_unreadable: bool = False
     loggers: str = ""

@@ -6,12 +6,14 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.worker.training_run import STAGES
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.listed import MISSING
 from REACTKDTrainLib.models.teacher_heads import PET
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.options import RunOptions
+from REACTKDTrainLib.training.stages import Initial
 
 #: role -> for messages
 _CALLED = {"cohort": "cohort", "unlabeled": "unlabeled cohort", "external": "external cohort"}
@@ -31,6 +33,23 @@ def check_batches(config: TrainingConfig, parts: Collection[str], processes: int
                 f"The setting {name}.batch is {stage.batch}, which {among} cannot divide evenly; set it to a multiple "
                 f"of {processes * stage.accumulate}."
             )
+
+
+def check_student(config: TrainingConfig) -> str:
+    """What the student begins with and what of it stays as it is. Return words on the former, "" where it begins anew.
+
+    Raises: UsageError for a prefix in `student_stage.frozen` with which no parameter begins; what `Initial.of` raises.
+    """
+    student = Student(config.student)
+    names = [name for name, _parameter in student.named_parameters()]
+    for prefix in config.student_stage.frozen:
+        if not any(name.startswith(prefix) for name in names):
+            known = ", ".join(sorted({name.partition(".")[0] + "." for name in names}))
+            raise UsageError(
+                f"No parameter of the student begins with {prefix!r}, which the setting student_stage.frozen names; "
+                f"they begin with {known}"
+            )
+    return Initial.of(student, config.student_stage.initial).words if config.student_stage.initial else ""
 
 
 def check_doses(config: TrainingConfig, options: RunOptions) -> None:

@@ -19,6 +19,7 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.modality import INPUTS, subset_name
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.network import Student
+from REACTKDLib.core.text import quoted
 from REACTKDTrainLib.data.view import View, grades_of
 from REACTKDTrainLib.distillation.auxiliary import LatentRegression
 from REACTKDTrainLib.distillation.distiller import Distiller
@@ -126,20 +127,45 @@ def share_cbam(student: Student, cbam: nn.Module) -> None:
         student.cbam.requires_grad_(False)
 
 
-def warm_start(student: Student, folder: str) -> bool:
-    """Take from a model folder the weights that fit by name and shape; True when the maps are no longer its own,
-    because only one of the two has CBAM3D.
-
-    Raises: what `Bundle.load` raises; UsageError when nothing fits.
+@dataclass(frozen=True, eq=False)
+class Initial:
+    """The model that a student's training departs from. fitting: its weights that fit the student by name and shape.
+    left: the names of those that do not.
     """
-    own = student.state_dict()
-    initial = Bundle.load(folder).student
-    given = initial.state_dict()
-    fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
-    if not fitting:
-        raise UsageError("No weight of the initial model fits the student; give a model of the same configuration.")
-    student.load_state_dict(fitting, strict=False)
-    return student.config.cbam != initial.config.cbam
+
+    student: Student
+    fitting: Mapping[str, Tensor]
+    left: tuple[str, ...]
+
+    @classmethod
+    def of(cls, student: Student, folder: str) -> Initial:
+        """Look what of a model folder fits. Raises: what `Bundle.load` raises; UsageError when nothing fits."""
+        own, initial = student.state_dict(), Bundle.load(folder).student
+        given = initial.state_dict()
+        fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
+        if not fitting:
+            raise UsageError("No weight of the initial model fits the student; give a model of the same configuration.")
+        return cls(initial, fitting, tuple(name for name in given if name not in fitting))
+
+    @property
+    def words(self) -> str:
+        """How much is taken, for who waits."""
+        count = len(self.fitting) + len(self.left)
+        if not self.left:
+            return f"the student begins with all {count} weights of the initial model"
+        return (
+            f"the student begins with {len(self.fitting)} of {count} weights of the initial model; {quoted(self.left)} "
+            "do not fit it, since its settings (student) differ"
+        )
+
+
+def warm_start(student: Student, folder: str) -> bool:
+    """Take from a model folder the weights that fit; True when the maps are no longer its own, because only one of the
+    two has CBAM3D. Raises: see `Initial.of`.
+    """
+    initial = Initial.of(student, folder)
+    student.load_state_dict(initial.fitting, strict=False)
+    return student.config.cbam != initial.student.config.cbam
 
 
 @dataclass(eq=False)

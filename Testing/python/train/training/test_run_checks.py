@@ -1,0 +1,63 @@
+"""What a run is refused for, or tells, before it reads a case: what its student begins with."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from REACTKDLib.core.errors import BundleIncomplete, UsageError
+from REACTKDTrainLib.training.config import TrainingConfig
+from REACTKDTrainLib.training.dry_run import dry_run
+from REACTKDTrainLib.training.options import RunOptions
+from REACTKDTrainLib.training.run_checks import check_student
+from support.small_training import write_config
+
+REPOSITORY = Path(__file__).resolve().parents[4]
+SHIPPED = str(REPOSITORY / "REACTKD" / "Resources" / "Models" / "reactkd-phantom")
+
+
+def config(**changes) -> TrainingConfig:
+    return TrainingConfig.from_dict(changes, TrainingConfig.for_size("full"))
+
+
+def test_the_settings_of_the_page_take_all_weights_of_the_shipped_student(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    text = (REPOSITORY / "docs" / "how-to" / "retrain_the_model.md").read_text(encoding="utf-8")
+    settings = json.loads(re.search(r"```json\n(.*?)```", text, re.DOTALL)[1])
+    count = int(re.search(r"all (\d+) here", text)[1])
+    assert check_student(config(**settings)) == f"the student begins with all {count} weights of the initial model"
+    (frozen,) = re.findall(r'`"frozen": (\[.*?\])`', text)
+    settings["student_stage"]["frozen"] = json.loads(frozen)
+    check_student(config(**settings))
+
+
+def test_weights_that_do_not_fit_are_named():
+    words = check_student(config(student_stage={"initial": SHIPPED}))
+    assert re.search(r"begins with \d+ of \d+ weights of the initial model; 'fixed_\w+.*' do not fit", words)
+    assert check_student(config()) == ""
+
+
+def test_a_prefix_of_no_parameter_is_refused():
+    check_student(config(student_stage={"frozen": ["encoders.", "fixed_in."]}))
+    with pytest.raises(UsageError, match=r"begins with 'fixed_inn\.'.*they begin with .*encoders\., .*fixed_in\."):
+        check_student(config(student_stage={"frozen": ["fixed_inn."]}))
+
+
+@pytest.mark.parametrize("stage", ["both", "student"])
+def test_a_dry_run_looks_at_the_initial_model_before_any_case(tmp_path, stage):
+    path = write_config(tmp_path, folds=1)
+    settings = json.loads(path.read_text()) | {"student_stage": {"initial": str(tmp_path / "nowhere")}}
+    path.write_text(json.dumps(settings))
+    asked = {"cohort": str(tmp_path / "no-cohort"), "output": tmp_path / "out", "config": path, "device": "cpu"}
+    with pytest.raises(BundleIncomplete, match="nowhere"):
+        dry_run(RunOptions(**asked, stage=stage, method="none"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("seed", [-2, -5])
+def test_a_negative_seed_is_refused(seed):
+    with pytest.raises(UsageError, match="seed"):
+        RunOptions(seed=seed)
