@@ -57,7 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, status = None, FAILED.get(command, 2)
     try:
         options = build_parser(command).parse_args(arguments)
-        return options.run(options) or 0
+        status = options.run(options) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - closed with the process
+        return 0
     except KeyboardInterrupt:
         status, text = INTERRUPTED, "Stopped; what was finished is kept, and nothing is half-written."
     except Exception as error:  # whatever it is, a user reads one sentence

@@ -14,13 +14,14 @@ from REACTKDLib.commands.staging import all_or_nothing
 from REACTKDLib.core.console import writable
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.grades import GRADES
-from REACTKDLib.core.text import shown
+from REACTKDLib.core.text import quoted, shown
 
 if TYPE_CHECKING:
     from REACTKDLib.core.phantom.acquire import PhantomCase
 
 FILES = {"ct": "CT.nii.gz", "fdg": "FDG.nii.gz", "acetate": "ACETATE.nii.gz"}
 SEGMENTATION = "segmentation.seg.nrrd"
+TRUTH = "truth.json"
 
 
 def add_to(commands: Any) -> None:
@@ -82,6 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
     from REACTKDLib.core.phantom.acquire import acquire
     from REACTKDLib.core.phantom.patient import draw_patient
 
+    _refuse_others(arguments.output)
     with Progress() as progress, all_or_nothing(arguments.output) as folder:
         progress(0.0, "drawing the patient")
         patient = draw_patient(
@@ -109,6 +111,7 @@ def _draw_on_scan(arguments: argparse.Namespace) -> None:
     from REACTKDLib.core.phantom.biology_shared import HETEROGENEITY
     from REACTKDLib.core.phantom.hybrid import draw_into
 
+    _refuse_others(arguments.output)
     with Progress() as progress, all_or_nothing(arguments.output) as folder:
         progress(0.0, "reading the scan")
         paths = {Modality.CT: arguments.on, Modality.FDG: arguments.fdg, Modality.ACETATE: arguments.acetate}
@@ -123,6 +126,17 @@ def _draw_on_scan(arguments: argparse.Namespace) -> None:
         progress(0.7, "writing")
         write_phantom(phantom, folder)
     _say_wrote("the scan with drawn lesions", arguments)
+
+
+def _refuse_others(output: Path) -> None:
+    """Raise UsageError for a folder with images of these names that no phantom is known to be: they would be lost."""
+    names = [*FILES.values(), SEGMENTATION, *(name.partition(".")[0] for name in FILES.values())]
+    found = [name for name in names if (output / name).exists()]
+    if found and not (output / TRUTH).exists():
+        raise UsageError(
+            f"The output folder holds {quoted(found)}, which would be replaced and are no phantom's (there is no "
+            f"{TRUTH}); choose another folder."
+        )
 
 
 def _say_wrote(what: str, arguments: argparse.Namespace) -> None:
@@ -147,7 +161,7 @@ def write_phantom(phantom: PhantomCase, folder: Path, dicom_id: str | None = Non
             write_volume(volume, folder / FILES[modality.value])
         masks = [("Liver", "liver", case.liver), ("Tumor", "tumor", case.tumor)]
         write_segmentation(masks, case.reference.ijk_to_ras, folder / SEGMENTATION)
-    write_text(folder / "truth.json", json.dumps(phantom.truth, indent=2) + "\n")
+    write_text(folder / TRUTH, json.dumps(phantom.truth, indent=2) + "\n")
 
 
 def seed(text: str) -> int:

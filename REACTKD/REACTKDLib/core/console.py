@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from difflib import get_close_matches
+from itertools import takewhile
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.text import sentence
@@ -15,7 +17,26 @@ INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises instead of printing the usage and leaving."""
+    """Raises instead of printing the usage and leaving; an option that is not known is told before one that is missing,
+    since the one may be the other with a slip.
+    """
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[argparse.Namespace, list[str]]:
+        """As argparse does, but what is not known is told here, with the help of the command. Raises: UsageError."""
+        args = sys.argv[1:] if args is None else list(args)
+        commands = [name for action in self._actions if action.nargs == argparse.PARSER for name in action.choices]
+        for option in (word.partition("=")[0] for word in takewhile(lambda word: word not in (*commands, "--"), args)):
+            if option.startswith("--") and option not in self._option_string_actions:
+                self.error(f"unrecognized arguments: {option}{self._meant(option)}")
+        found, extra = super().parse_known_args(args, namespace)
+        if extra:
+            self.error(f"unrecognized arguments: {' '.join(extra)} (an option takes one value unless its help says so)")
+        return found, extra
+
+    def _meant(self, option: str) -> str:
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        alike = [name for name in known if name.startswith(option)] or get_close_matches(option, known, 1, 0.75)
+        return f" (did you mean {alike[0]}?)" if alike else ""
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError with argparse's message and where to read more."""

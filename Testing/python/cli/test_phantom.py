@@ -61,6 +61,16 @@ def test_files_hold_the_phantom(phantom_folder):
         assert np.allclose(read.volumes[modality].ijk_to_ras, volume.ijk_to_ras, atol=2e-3)
 
 
+@pytest.mark.parametrize("name", ["CT.nii.gz", "segmentation.seg.nrrd", "FDG"])
+@pytest.mark.parametrize("more", [[], ["--dicom"]])
+def test_images_that_are_no_phantoms_are_not_replaced(tmp_path, capsys, name, more):
+    (tmp_path / name).write_bytes(b"a patient's")
+    asked = ["phantom", "--grade", "well", "--seed", "3", "--size", "small", "--output", str(tmp_path), *more]
+    assert main(asked) == 2
+    assert f"holds '{name}', which would be replaced" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: b"a patient's"}
+
+
 def test_same_seed_same_bytes(phantom_folder, tmp_path, capsys):
     assert main(["phantom", "--grade", "poor", "--seed", "11", "--size", "small", "--output", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"Wrote a digital patient, grade poor, into {tmp_path}.\n"
