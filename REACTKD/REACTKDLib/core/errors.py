@@ -261,6 +261,12 @@ class PatientLike(ReactkdError):
     code = "patient-like"
 
 
+class NotReferable(ReactkdError):
+    """DICOM images without the UIDs by which a report or segmentation would refer to them."""
+
+    code = "not-referable"
+
+
 class Ungraded(ReactkdError):
     """A case that was asked for its grade carries none; it is never guessed."""
 

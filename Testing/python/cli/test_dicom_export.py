@@ -240,7 +240,7 @@ def test_the_standards_own_checker_finds_no_error(results, patient):
 
 @pytest.fixture
 def as_patient(patient, tmp_path):
-    """Copies the phantom under another identity."""
+    """Copies the phantom under another identity; tags that are None are deleted."""
 
     def copy(**tags):
         root = tmp_path / "patient"
@@ -248,7 +248,10 @@ def as_patient(patient, tmp_path):
         for path in root.rglob("*.dcm"):
             dataset = pydicom.dcmread(path)
             for keyword, value in tags.items():
-                setattr(dataset, keyword, value)
+                if value is not None:
+                    setattr(dataset, keyword, value)
+                elif keyword in dataset:
+                    delattr(dataset, keyword)
             dataset.save_as(path)
         return root
 
@@ -282,6 +285,32 @@ def test_a_de_identified_series_is_written_under_its_own_identity(as_patient, ph
     root = as_patient(PatientID="SUBJECT-12", PatientName="SUBJECT-12", PatientIdentityRemoved="YES")
     assert grade(root, phantom_bundle, tmp_path / "out", "--dicom") == 0
     assert pydicom.dcmread(tmp_path / "out" / "report.dcm").PatientID == "SUBJECT-12"
+
+
+def test_a_series_whose_patient_and_study_were_deleted_is_written(as_patient, phantom_bundle, tmp_path):
+    keywords = ("PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime")
+    root = as_patient(PatientID="SUBJECT-12", PatientIdentityRemoved="YES", **dict.fromkeys(keywords))
+    assert grade(root, phantom_bundle, tmp_path / "out", "--dicom") == 0
+    for name in ("report.dcm", "regions.dcm"):
+        written = pydicom.dcmread(tmp_path / "out" / name)
+        assert written.PatientID == "SUBJECT-12" and not any(written[keyword].value for keyword in keywords)
+
+
+def test_without_a_frame_of_reference_the_grading_is_not_begun(
+    as_patient, phantom_bundle, tmp_path, capsys, monkeypatch
+):
+    from REACTKDLib.core.grading.grader import Grader
+
+    root = as_patient(PatientID="SUBJECT-12", PatientIdentityRemoved="YES", PatientBirthDate="")
+    for path in (root / "CT").glob("*.dcm"):
+        dataset = pydicom.dcmread(path)
+        del dataset.FrameOfReferenceUID
+        dataset.save_as(path)
+    monkeypatch.setattr(Grader, "open", lambda *_, **__: pytest.fail("the grading has begun"))
+    assert grade(root, phantom_bundle, tmp_path / "out", "--dicom") == 2
+    told = capsys.readouterr().err
+    assert "The CT does not state the Frame of Reference UID" in told and told.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_who_may_be_written_about():

@@ -14,6 +14,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import GeometryMismatch, UsageError
 from REACTKDLib.core.files.dicom import codes
+from REACTKDLib.core.files.dicom.derived import ready_to_derive
 from REACTKDLib.core.files.dicom.identity import check_writable
 from REACTKDLib.core.files.dicom.images import find_image
 from REACTKDLib.core.files.dicom.packages import need_highdicom, need_pydicom
@@ -41,7 +42,8 @@ def check_exportable(
 
     source, segmentation: what was given for the reference image and for the masks.
 
-    Raises: UsageError when it is no DICOM; PatientLike; PackagesMissing; what `find_series` and `one_phase` raise.
+    Raises: UsageError when it is no DICOM; PatientLike; NotReferable where the images lack the UIDs that a report
+    needs; PackagesMissing; what `find_series` and `one_phase` raise.
     """
     need_highdicom()
     if source is None or not is_dicom_source(source):
@@ -54,14 +56,14 @@ def check_exportable(
     series = find_image(source, modality, preferred=drawn_on)
     headers = source_headers(series, role)
     check_writable(headers[0], clinical_use)
-    return headers
+    return ready_to_derive(headers, role)
 
 
 def write_dicom_results(report: GradeReport, labels: np.ndarray, headers: Sequence[Any], folder: Path) -> list[Path]:
     """Write `regions.dcm` (SEG) and `report.dcm` (SR) into `folder`, both or none: the one names the other.
 
     labels: (D, H, W) region map on the grid of `headers`; its value n is report.regions[n - 1].
-    headers: of the source slices, ascending along the normal.
+    headers: of the source slices, ascending along the normal, as `check_exportable` returns them.
 
     Raises: GeometryMismatch; OutputNotWritable; PackagesMissing.
     """

@@ -1,0 +1,154 @@
+"""Results as DICOM of series as de-identification leaves them: each tag deleted or emptied, in all images or in one.
+
+The standard lets patient and study be unknown but not be left out (type 2), and wants the UIDs (type 1); what was
+written is read back by pydicom's plain elements.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pydicom
+import pytest
+
+from REACTKDLib.core.errors import NotReferable
+from REACTKDLib.core.files.dicom.segmentation import read_dicom_segmentation
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.reports.dicom_export import REGIONS, REPORT, check_exportable, write_dicom_results
+from REACTKDLib.core.reports.region_rows import ReportRegion
+from REACTKDLib.core.reports.report import GradeReport, ReportModel
+from support.dicom_files import pet_tags, tissue, uid_of, write_series
+
+UNKNOWN = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "AccessionNumber",
+    "StudyID", "ReferringPhysicianName",
+)  # fmt: skip
+NEEDED = ("StudyInstanceUID", "FrameOfReferenceUID", "SOPInstanceUID")
+LEFT_ALONE = (
+    "Manufacturer", "SeriesNumber", "SeriesDate", "SeriesTime", "SeriesDescription", "ContentDate", "ContentTime",
+    "AcquisitionDate", "AcquisitionTime", "AcquisitionNumber", "InstanceNumber", "PositionReferenceIndicator",
+    "SpecificCharacterSet", "SliceThickness", "ImageType", "KVP", "InstitutionName", "StudyDescription",
+)  # fmt: skip
+USE = "random weights: not for clinical use"
+LABELS = np.zeros((6, 10, 12), np.uint8)
+LABELS[1:5, 2:8, 3:9] = 1
+LABELS[2:4, 4:6, 5:7] = 2
+
+
+def report() -> GradeReport:
+    rows = (
+        ReportRegion("Parenchyma", "parenchyma", 100.0, (0, 0, 0), 0.5, None, 0.1),
+        ReportRegion("Lesion 1", "tumor", 5.0, (0, 0, 0), 0.5, None, 0.1),
+    )
+    model = ReportModel("model", "1", "ab" * 32, USE)
+    grades = {"well": 0.1, "moderate": 0.2, "poor": 0.7}
+    return GradeReport("case", "poor", grades, False, ("ct",), None, rows, (), (), model, "cpu")
+
+
+def exported(folder, edit, modality=Modality.CT):
+    """SEG and SR of a de-identified series whose images were edited."""
+    kind = {"modality": "CT"} if modality is Modality.CT else {"modality": "PT"}
+    tags = {} if modality is Modality.CT else pet_tags()
+    tags |= {"PatientIdentityRemoved": "YES", "SpecificCharacterSet": "ISO_IR 100", "KVP": 100, "StudyID": "S1"}
+    tags |= {"InstitutionName": "H", "StudyDescription": "abdomen", "PatientSex": "F", "AccessionNumber": "A1"}
+    write_series(folder / "in", tissue(len(LABELS)), common=tags, edit=edit, **kind)
+    headers = check_exportable(folder / "in", modality, USE)
+    (folder / "out").mkdir()
+    write_dicom_results(report(), LABELS, headers, folder / "out")
+    return pydicom.dcmread(folder / "out" / REGIONS), pydicom.dcmread(folder / "out" / REPORT)
+
+
+def without(keyword, how, only=None):
+    """An edit of the images (or of image `only`) that deletes or empties a tag."""
+
+    def edit(dataset, k):
+        if only in (None, k) and keyword in dataset:
+            if how == "deleted":
+                delattr(dataset, keyword)
+            else:
+                dataset[keyword].value = None
+
+    return edit
+
+
+def check_valid(seg, sr, folder):
+    """What the standard wants of both is there: type 1 with a value, type 2 at least empty; and the regions are."""
+    for dataset in (seg, sr):
+        assert all(keyword in dataset for keyword in (*UNKNOWN, "Manufacturer", "SeriesNumber", "InstanceNumber"))
+        wanted = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "Modality", "ContentDate")
+        assert all(dataset[keyword].value for keyword in wanted)
+        assert dataset.get("SpecificCharacterSet", "ISO_IR 6"), "type 1C: with a value, or not there"
+    assert seg.FrameOfReferenceUID and "PositionReferenceIndicator" in seg
+    measures = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert float(measures.SliceThickness) == 2 and list(map(float, measures.PixelSpacing)) == [1, 1]
+    (study,) = sr.CurrentRequestedProcedureEvidenceSequence
+    assert study.StudyInstanceUID == seg.StudyInstanceUID == sr.StudyInstanceUID
+    named = [i.ReferencedSOPInstanceUID for s in study.ReferencedSeriesSequence for i in s.ReferencedSOPSequence]
+    assert all(named) and len(set(named)) == len(LABELS) + 1, "the images and the SEG"
+    back = read_dicom_segmentation(folder / "out" / REGIONS)
+    assert [s.name for s in back.segments] == ["Parenchyma", "Lesion 1"]
+    assert int(seg.NumberOfFrames) == 6
+
+
+@pytest.mark.parametrize("how", ["deleted", "emptied"])
+@pytest.mark.parametrize("keyword", [*UNKNOWN, *LEFT_ALONE])
+def test_without_a_tag_that_may_be_unknown(tmp_path, keyword, how):
+    seg, sr = exported(tmp_path, without(keyword, how))
+    check_valid(seg, sr, tmp_path)
+    if keyword in UNKNOWN:
+        assert not seg[keyword].value and not sr[keyword].value, "unknown, and not made up"
+        assert keyword == "StudyID" or seg.StudyID == sr.StudyID == "S1", "and what is known stays"
+
+
+@pytest.mark.parametrize("keyword", UNKNOWN)
+def test_one_image_alone_may_lack_it(tmp_path, keyword):
+    check_valid(*exported(tmp_path, without(keyword, "deleted", only=0)), tmp_path)
+
+
+@pytest.mark.parametrize("modality", [Modality.CT, Modality.FDG])
+@pytest.mark.parametrize("how", ["deleted", "emptied"])
+def test_without_all_of_them(tmp_path, how, modality):
+    edits = [without(keyword, how) for keyword in (*UNKNOWN, *LEFT_ALONE)]
+    check_valid(*exported(tmp_path, lambda d, k: [edit(d, k) for edit in edits] and None, modality), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "written"),
+    [
+        ("PatientSex", "U", ""), ("PatientSex", "f", "F"), ("PatientSex", "M", "M"), ("StudyDate", "00000000", ""),
+        ("StudyDate", "REMOVED", ""), ("StudyTime", "REMOVED", ""), ("StudyTime", "996100", ""),
+        ("StudyDate", "20010812", "20010812"), ("StudyTime", "100000.5", "100000.5"),
+    ],
+)  # fmt: skip
+def test_a_placeholder_that_is_no_value_of_its_kind_is_unknown(tmp_path, keyword, value, written):
+    def edit(dataset, k):
+        with pydicom.config.disable_value_validation():
+            setattr(dataset, keyword, value)
+
+    seg, sr = exported(tmp_path, edit)
+    check_valid(seg, sr, tmp_path)
+    assert (seg[keyword].value or "") == (sr[keyword].value or "") == written
+
+
+def test_a_first_character_set_that_is_empty_is_the_default_one(tmp_path):
+    def edit(dataset, k):
+        dataset.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
+
+    seg, sr = exported(tmp_path, edit)
+    assert list(seg.SpecificCharacterSet) == list(sr.SpecificCharacterSet) == ["ISO 2022 IR 6", "ISO 2022 IR 87"]
+
+
+@pytest.mark.parametrize("only", [None, 0, 3])
+@pytest.mark.parametrize("how", ["deleted", "emptied"])
+@pytest.mark.parametrize("keyword", NEEDED)
+def test_without_a_uid_nothing_is_begun(tmp_path, keyword, how, only):
+    with pytest.raises(NotReferable) as caught:
+        exported(tmp_path, without(keyword, how, only))
+    told = str(caught.value)
+    assert told.startswith("The CT does not state") and keyword.casefold() in told.replace(" ", "").casefold()
+    assert "; " in told and told.endswith(".") and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "FrameOfReferenceUID"])
+def test_images_of_several_studies_or_frames_of_reference_are_refused(tmp_path, keyword):
+    with pytest.raises(NotReferable, match=r"several"):
+        exported(tmp_path, lambda dataset, k: setattr(dataset, keyword, uid_of(keyword, k // 3)))
