@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from REACTKDLib.core.files.dicom.geometry import places_of
 from REACTKDLib.core.files.dicom.grid_fit import group_by_place
 from REACTKDLib.core.files.dicom.header import finite
 from REACTKDLib.core.files.dicom.index import Series, Slice
 from REACTKDLib.core.files.dicom.members import check_one_patient
+
+# Places of an acquisition beside single slices: where each slice has its number and the numbers begin again, two share
+# one, and lie on no other scan.
+_FEWEST = 3
 
 
 def split_phases(series: Series, role: str) -> list[list[Slice]]:
@@ -53,15 +59,23 @@ def _in_time(key: int | str) -> tuple[bool, float, str]:
 
 
 def _is_one_scan(series: Series, groups: Sequence[Sequence[Slice]], role: str) -> bool:
-    """True when the numbered acquisitions lie end to end without a double: one scan in steps, as in axial CT."""
+    """True when the numbered acquisitions are one scan.
+
+    They lie end to end without a double, as in axial CT in steps; or the numbers are of single slices. Single slices
+    beside acquisitions that lie on or between each other (a bolus that is watched) join those to no scan.
+    """
     if not all(piece.look.is_like(series.slices[0].look) for piece in series.slices):
         return False
-    if any(len(group) == 1 for group in groups):
+    ends = np.cumsum([len(group) for group in groups])[:-1]
+    places = np.split(places_of([piece for group in groups for piece in group], role), ends)
+    counts = [len(group_by_place(own)) for own in places]
+    if 1 in counts:
+        places = [own for own, count in zip(places, counts) if count >= _FEWEST]
+    if len(places) < 2:
         return True
-    joined = group_by_place(places_of(series.slices, role))
-    if any(len(group) > 1 for group in joined):
+    if any(len(group) > 1 for group in group_by_place(np.concatenate(places))):
         return False
-    spans = sorted((min(p), max(p)) for p in (places_of(group, role).tolist() for group in groups))
+    spans = sorted((own.min(), own.max()) for own in places)
     return all(before[1] < after[0] for before, after in zip(spans, spans[1:]))
 
 
