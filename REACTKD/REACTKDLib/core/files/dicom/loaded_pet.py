@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from REACTKDLib.core.errors import MixedSeries, NotAnImage, PackagesMissing
+from REACTKDLib.core.files.dicom import suv
 from REACTKDLib.core.files.dicom.images import multiplied, suv_of, tracer_findings
 from REACTKDLib.core.files.dicom.index import series_of_file
 from REACTKDLib.core.files.dicom.opened import opened
@@ -28,7 +29,7 @@ from REACTKDLib.core.text import tr as _
 
 ALIKE = 1e-3  # of the slice's largest value: readers round differently
 SAME_SUV = 0.02  # of a factor: rules for the scan time that differ by seconds
-_OF_EACH = ["AcquisitionDate", "AcquisitionTime", "RescaleSlope", "RescaleIntercept", *ONE_KIND["PT"]]
+OF_EACH_IMAGE = [*suv.OF_EACH_IMAGE, "RescaleSlope", "RescaleIntercept", *ONE_KIND["PT"]]
 
 
 def loaded_image(
@@ -86,7 +87,8 @@ def headers_of(files: Sequence[str]) -> list[Any]:
     """Return the first file's header, and of the others what may differ; none where one cannot be read."""
     try:
         return [
-            opened(file, stop_before_pixels=True, specific_tags=_OF_EACH if n else None) for n, file in enumerate(files)
+            opened(file, stop_before_pixels=True, specific_tags=OF_EACH_IMAGE if n else None)
+            for n, file in enumerate(files)
         ]
     except Exception:  # moved, deleted, or damaged since they were loaded: then the image speaks for itself
         return []

@@ -34,6 +34,9 @@ WEIGHT_KG = (2.0, 400.0)
 DOSE_BQ = (4e6, 5e9)
 QUARTER_S = 900.0
 MOST_HALF_LIVES = 5.0  # nobody scans later; a longer time means dates that do not belong together
+_ACQUIRED, _OFFSET = ("AcquisitionDate", "AcquisitionTime"), "TimezoneOffsetFromUTC"
+#: what is read of every image of a series; all else is the first one's, so that whoever reads the others needs no more
+OF_EACH_IMAGE = (*_ACQUIRED, _OFFSET)
 _GE_SCAN, _PHILIPS_SUV, _PHILIPS_ACTIVITY = (0x0009, 0x0D), (0x7053, 0x00), (0x7053, 0x09)
 _GE_CREATOR, _PHILIPS_CREATOR = "GEMS_PETD_01", "Philips PET Private Group"
 
@@ -66,14 +69,14 @@ class PetHeader:
 
     @classmethod
     def of(cls, datasets: Iterable[Any]) -> PetHeader:
-        """Read the headers of all images of one series; everything but acquisition times is the first one's."""
+        """Read the headers of all images of one series; all but `OF_EACH_IMAGE` is the first one's."""
         datasets = list(datasets)
         first = datasets[0]
         injected = items(first, "RadiopharmaceuticalInformationSequence")
         info = next(iter(injected), None)
         zone = _zone_of(first)
         start = raw(info, "RadiopharmaceuticalStartDateTime") if info is not None else None
-        times = [moment(d, "AcquisitionDate", "AcquisitionTime") for d in datasets]
+        times = [moment(d, *_ACQUIRED) for d in datasets]
         coded = NUCLIDE_CODES.get(code_of(info, "RadionuclideCodeSequence")[:2]) if info is not None else None
         half_life = number(info, "RadionuclideHalfLife") if info is not None else None
         return cls(
@@ -93,7 +96,7 @@ class PetHeader:
             philips_activity=finite(_private(first, *_PHILIPS_ACTIVITY, _PHILIPS_CREATOR)),
             injections=len({_injection(item) for item in injected}),
             zone_unclear=zone is None and offset_of_datetime(start) == 0,
-            zones_mixed=len({text(d, "TimezoneOffsetFromUTC") for d in datasets} - {""}) > 1,
+            zones_mixed=len({text(d, _OFFSET) for d in datasets} - {""}) > 1,
         )
 
 
@@ -198,11 +201,11 @@ def _time_since_injection(header: PetHeader, scan: float) -> float:
 
 def _zone_of(dataset: Any) -> float | None:
     """The offset from UTC of a header's clock: as stated, or by an acquisition that is stated in both clocks."""
-    stated = offset_of_datetime(raw(dataset, "TimezoneOffsetFromUTC"))
+    stated = offset_of_datetime(raw(dataset, _OFFSET))
     if stated is not None:
         return stated
     acquired = raw(dataset, "AcquisitionDateTime")
-    offset, local = offset_of_datetime(acquired), moment(dataset, "AcquisitionDate", "AcquisitionTime")
+    offset, local = offset_of_datetime(acquired), moment(dataset, *_ACQUIRED)
     there = seconds_of_datetime(acquired)
     if None in (offset, local, there):
         return None
