@@ -5,22 +5,26 @@ They pass the same checks as files and give the same numbers; see `files.volumes
 
 from __future__ import annotations
 
+import os
+import zlib
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from REACTKDLib.core.errors import NotAnImage, NotFinite, NotHounsfield, NotPet, UsageError
+from REACTKDLib.core.errors import FileMissing, NotFinite, NotHounsfield, NotPet, UsageError
 from REACTKDLib.core.files.formats.nifti import is_nifti, nifti_place
+from REACTKDLib.core.files.formats.voxels import MOST_AT_ONCE, Inflater
 from REACTKDLib.core.files.headers import (
     LPS_TO_RAS,
     check_axes,
     check_origin,
     check_three_dimensional,
+    cut_off,
     not_scalar,
 )
 from REACTKDLib.core.files.volumes import RawImage, as_modality
-from REACTKDLib.core.images.volume import Unit, Volume
+from REACTKDLib.core.images.volume import Unit, Volume, check_real
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.text import tr as _
 
@@ -31,8 +35,9 @@ def raw_image(image: Any, role: str = _("the image")) -> RawImage:
     image: a `Volume`, an image of SimpleITK (3-D), or a NIfTI image of nibabel, whose qform and sform are weighed as
     those of a file. role: the words for it in messages.
 
-    Raises: UsageError for anything else, an array by itself included; NotAnImage, NotThreeDimensional, NotFinite,
-    BadSpacing, SingularDirection, SkewedAxes.
+    Raises: UsageError for anything else, an array by itself included; NotAnImage, also for an image of nibabel whose
+    file is damaged, FileMissing where it is gone; NotThreeDimensional, NotFinite, BadSpacing, SingularDirection,
+    SkewedAxes.
     """
     if isinstance(image, RawImage):
         return image
@@ -48,8 +53,7 @@ def raw_image(image: Any, role: str = _("the image")) -> RawImage:
     else:
         text = _("{role} is given as {kind}; give a file, a Volume, or an image of SimpleITK or nibabel.")
         raise UsageError(text, role=role, kind=type(image).__name__)
-    if raw.array.dtype.kind not in "iufb":
-        raise NotAnImage(_("{role} holds no real numbers; give a scalar image."), role=role)
+    check_real(raw.array, role)
     if raw.array.dtype.kind == "f" and not np.isfinite(raw.array).all():
         text = _("{role} holds NaN or infinite voxels; replace them (for CT by -1024) and give it again.")
         raise NotFinite(text, role=role)
@@ -106,5 +110,26 @@ def _from_nibabel(image: Any, role: str) -> RawImage:
         raise UsageError(_("{role} is an image of nibabel of another format than NIfTI; save it as NIfTI."), role=role)
     check_three_dimensional(image.shape, role)
     place, findings, others = nifti_place(header, role)
-    array = np.asanyarray(image.dataobj).reshape(image.shape[:3])
+    array = _voxels_of_nibabel(image, role).reshape(image.shape[:3])
     return RawImage(np.ascontiguousarray(array.T), place, {}, findings, others)
+
+
+def _voxels_of_nibabel(image: Any, role: str) -> np.ndarray:
+    """The values as nibabel scales them; it reads them from the file only now."""
+    try:
+        array = np.asanyarray(image.dataobj)
+        _check_stream(getattr(image.dataobj, "file_like", None))
+        return array
+    except FileNotFoundError as error:
+        raise FileMissing(_("The file that {role} was opened from is gone; open it again."), role=role) from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise cut_off(role) from error
+
+
+def _check_stream(source: Any) -> None:
+    """Read a .gz to its end: nibabel stops at the last voxel and never sees the checksum after it."""
+    if isinstance(source, str | os.PathLike) and os.fspath(source).casefold().endswith(".gz"):
+        with open(source, "rb") as stream:
+            inflater = Inflater(stream)
+            while inflater.read(MOST_AT_ONCE):
+                pass

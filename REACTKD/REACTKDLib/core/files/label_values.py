@@ -23,6 +23,9 @@ def whole_labels(array: np.ndarray, role: str) -> tuple[np.ndarray, tuple[Findin
     Raises: NotASegmentation for fractions, for values below zero, and for such as no label has.
     """
     findings: tuple[Finding, ...] = ()
+    if array.dtype.kind not in "iufb":
+        text = _("{role} holds values that are no labels (of the type {kind}); give whole numbers, or True and False.")
+        raise NotASegmentation(text, role=role, kind=array.dtype.name)
     if array.min(initial=0) <= -0.5:  # asked first: of an image the fractions are not what is wrong
         raise NotASegmentation(_("{role} holds values below zero; give a label map, not an image."), role=role)
     if array.dtype.kind == "f":

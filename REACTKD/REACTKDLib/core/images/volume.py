@@ -7,7 +7,7 @@ from enum import Enum
 
 import numpy as np
 
-from REACTKDLib.core.errors import BadSpacing, NotFinite, NotThreeDimensional, SingularDirection
+from REACTKDLib.core.errors import BadSpacing, NotAnImage, NotFinite, NotThreeDimensional, SingularDirection
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.text import tr as _
 
@@ -43,6 +43,16 @@ def check_geometry(ijk_to_ras: np.ndarray, name: str = _("the volume")) -> np.nd
     return matrix
 
 
+def check_real(array: np.ndarray, name: str) -> None:
+    """Raise NotAnImage where the values are no real numbers: complex ones, text, dates, colors, objects.
+
+    name: the words for the image in the message.
+    """
+    if array.dtype.kind not in "iufb":
+        text = _("{name} holds no real numbers (its values are of the type {kind}); give a scalar image.")
+        raise NotAnImage(text, name=name, kind=array.dtype.name)
+
+
 @dataclass(frozen=True, eq=False)
 class Volume:
     """A 3-D scalar image.
@@ -53,7 +63,7 @@ class Volume:
     other_places: other matrices (4, 4) that the file states and that were not taken.
     unit_inferred: nothing states the unit, it follows from the values: see `pet_values.infer_pet_unit`.
 
-    Raises: NotThreeDimensional, NotFinite, BadSpacing, SingularDirection.
+    Raises: NotThreeDimensional, NotAnImage (no real numbers), NotFinite, BadSpacing, SingularDirection.
     """
 
     array: np.ndarray
@@ -74,6 +84,7 @@ class Volume:
                 "split a time series or a color image into single volumes first."
             )
             raise NotThreeDimensional(text, label=label, dimensions=array.ndim, count=array.size)
+        check_real(array, label)
         if not self.checked and array.dtype.kind == "f" and not np.isfinite(array).all():
             text = _("{label} holds NaN or infinite voxels; replace them (for CT by -1024) and save it again.")
             raise NotFinite(text, label=label)
