@@ -23,8 +23,7 @@ class Placement:
     """What pooling needs to know of the masks.
 
     box: of the network's grid, holds every region. occupancy: (n, d, h, w) float32 on the box, node 0 the parenchyma.
-    shells: for each lesion a box within `box` and its shells (6, ...) there. topology: (7,) float32. inside: (n,), the
-    share of each region's volume that lies in the network's field; 1 unless a region was drawn beyond it. keys: of each
+    shells: for each lesion a box within `box` and its shells (6, ...) there. topology: (7,) float32. keys: of each
     lesion, the same whenever it fills the same cells and has the same shells. shape: (n, 2) float32, of each lesion
     `region_shape`, of the parenchyma zeros; None where it was not asked for.
     """
@@ -34,7 +33,6 @@ class Placement:
     occupancy: np.ndarray
     shells: tuple[tuple[Box, np.ndarray], ...]
     topology: np.ndarray
-    inside: np.ndarray
     keys: tuple[bytes, ...] = ()
     shape: np.ndarray | None = None
 
@@ -50,9 +48,6 @@ def place_regions(
     box = box_on(grid, regions.ijk_to_ras, regions.box)
     part = grid.part(box)
     occupancy = regions.occupancy(part)
-    cell_ml = float(np.prod(grid.spacing)) / 1000
-    volumes = np.array([region.volume_ml for region in regions.regions])
-    inside = np.where(volumes > 0, occupancy.sum(axis=(1, 2, 3)) * cell_ml / np.maximum(volumes, 1e-9), 1.0)
     small, keys, shape = [], [], [np.zeros(2, dtype=np.float32)]
     for index in range(1, len(regions.regions)):
         own = box_on(part, regions.ijk_to_ras, regions.regions[index].box, SHELL_REACH_MM)
@@ -63,9 +58,7 @@ def place_regions(
         if shapes:
             shape.append(memo.of(("shape", keys[-1]), partial(region_shape, regions, index)))
     topology = topology_descriptors(regions).values
-    return Placement(
-        box, part, occupancy, tuple(small), topology, inside, tuple(keys), np.stack(shape) if shapes else None
-    )
+    return Placement(box, part, occupancy, tuple(small), topology, tuple(keys), np.stack(shape) if shapes else None)
 
 
 def _key(regions: RegionSet, index: int, box: Box, own: Box) -> bytes:
