@@ -46,7 +46,9 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the representations of one case."""
+    from REACTKDLib.core.files.straight_axes import check_straight
     from REACTKDLib.core.files.volumes import write_volume
+    from REACTKDLib.core.modality import ROLES
     from REACTKDLib.core.student.ensemble import task_of
     from REACTKDLib.core.student.representations import represent
     from REACTKDLib.core.writing.atomic import write_text
@@ -55,6 +57,8 @@ def run(arguments: argparse.Namespace) -> None:
         preparation = _preparation(arguments)
         progress(0.0, "reading")
         case = read_case(arguments, task_of(arguments.bundle[0] if arguments.bundle else None))
+        for modality, volume in case.volumes.items():
+            check_straight(volume.ijk_to_ras, ROLES[modality])  # lesions are cut out on each image's own grid, as NIfTI
         progress(0.4, "preparing")
         result = represent(case, preparation)
         names = {f"{m.value}_{kind}.nii.gz": volume for (m, kind), volume in result.volumes.items()}

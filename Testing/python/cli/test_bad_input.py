@@ -20,6 +20,7 @@ from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.bundle_metadata import HASH, description_hash
 from REACTKDLib.core.task import HCC_GRADE
 from support.case_files import NAMES, SEGMENTATION, case_arguments, patched_nifti, write_masks
+from support.nifti_headers import sheared
 from support.small_cases import small_case
 
 CASE = small_case()
@@ -61,6 +62,12 @@ def ct_values(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], No
     return spoil
 
 
+def tilted_ct(folder: Path) -> None:
+    """The format of a file is told by its content, so the name may stay."""
+    leaning = Volume(CASE.reference.array, sheared(CASE.reference.ijk_to_ras, 0.27))
+    write_volume(leaning, folder / "tilted.nrrd").replace(folder / CT)
+
+
 def masks(liver: np.ndarray, tumor: np.ndarray, matrix: np.ndarray | None = None) -> Callable[[Path], None]:
     place = CASE.reference.ijk_to_ras if matrix is None else matrix
     return lambda folder: write_masks(liver, tumor, place, folder / SEGMENTATION) and None
@@ -97,6 +104,7 @@ ROWS = {
     "zero spacing": (ct_header((80, "f", [0.0])), [], "bad-spacing", "0 x 4 x 3.5 mm"),
     "negative spacing": (ct_header((88, "f", [-3.5])), [], "bad-spacing", "4 x 4 x -3.5 mm"),
     "singular direction": (ct_header(*SINGULAR), [], "singular-direction", "lie in one plane"),
+    "tilted gantry": (tilted_ct, [], "skewed-axes", "axes of the CT are not perpendicular.*3D Slicer"),
     "not HU, 8 bit": (ct_values(lambda a: np.clip(a, 0, 255).astype(np.uint8)), [], "not-hounsfield", "picture"),
     "not HU, 0..1": (ct_values(lambda a: (a - a.min()) / np.ptp(a)), [], "not-hounsfield", "span only"),
     "not HU, constant": (ct_values(lambda a: a * 0 + 7), [], "not-hounsfield", "every voxel is 7"),

@@ -9,6 +9,7 @@ from REACTKDLib.core.errors import EmptySegmentation, NoLiver, NoVolume
 from REACTKDLib.core.files.given_paths import PathLike, check_path
 from REACTKDLib.core.files.recognition import Choice, choose, one_lesion_each
 from REACTKDLib.core.files.segmentations import Segmentation, read_segmentation
+from REACTKDLib.core.files.straight_axes import check_straight
 from REACTKDLib.core.files.volumes import read_volume
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
@@ -51,8 +52,8 @@ def open_case(
     files whose DICOM headers name different patients, since each was given a pseudonym of its own; a warning says so.
     keep_specks: grade lesions under 0.05 ml too. task: whose organ and lesions are looked for, see `Task`.
 
-    Raises: NoVolume, EmptySegmentation, MaskOffImage, PatientMismatch, and what `read_volume`, `read_dicom_volume`,
-    `read_segmentation`, `read_dicom_segmentation`, `choose` and `checked` raise.
+    Raises: NoVolume, EmptySegmentation, SkewedAxes, MaskOffImage, PatientMismatch, and what `read_volume`,
+    `read_dicom_volume`, `read_segmentation`, `read_dicom_segmentation`, `choose` and `checked` raise.
     """
     paths = {Modality.CT: ct, Modality.FDG: fdg, Modality.ACETATE: acetate}
     given = {modality: path for modality, path in paths.items() if path is not None}
@@ -84,9 +85,12 @@ def case_of(
     """Return the checked case of images, in any order, and a segmentation that are read already: see `open_case`.
 
     findings: of the images; those of the segmentation come with it.
+
+    Raises: SkewedAxes where the grid of the reference image is sheared; else as `open_case` does.
     """
     volumes = {modality: volumes[modality] for modality in Modality if modality in volumes}
-    reference = next(iter(volumes.values()))
+    modality, reference = next(iter(volumes.items()))
+    check_straight(reference.ijk_to_ras, ROLES[modality])  # regions, distances and maps are worked out on its grid
     check_images_together(volumes)
     file = on_image(file, reference)
     choice = choose([segment.candidate for segment in file.segments], _as_names(liver), _as_names(tumor), task)

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from REACTKDLib.core.errors import BadSpacing, NotAnImage, NotThreeDimensional, SingularDirection, SkewedAxes
+from REACTKDLib.core.errors import BadSpacing, NotAnImage, NotThreeDimensional, SingularDirection
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.text import tr as _
 
@@ -190,12 +190,3 @@ def not_scalar(count: int, role: str) -> NotThreeDimensional:
     return NotThreeDimensional(
         _("{role} has {count} values in each voxel (a color image?); save one scalar volume."), role=role, count=count
     )
-
-
-def not_perpendicular(role: str) -> SkewedAxes:
-    """Return the error for a NIfTI file with sheared axes."""
-    text = _(
-        "The axes of {role} are not perpendicular (a tilted gantry), which NIfTI readers "
-        "refuse; straighten the volume in 3D Slicer or save it as NRRD."
-    )
-    return SkewedAxes(text, role=role)

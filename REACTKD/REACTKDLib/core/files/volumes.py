@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.errors import FileMissing, NotAnImage, NotFinite, ReactkdError, UsageError
+from REACTKDLib.core.errors import FileMissing, NotAnImage, NotFinite, ReactkdError, SkewedAxes, UsageError
 from REACTKDLib.core.files.formats.reading import read_array, read_header
 from REACTKDLib.core.files.headers import LPS_TO_RAS, not_scalar
+from REACTKDLib.core.files.straight_axes import NEAREST_ROTATION, skew_of, straightened
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.hounsfield import check_hounsfield
 from REACTKDLib.core.images.pet_values import check_pet, in_own_unit
@@ -95,15 +96,20 @@ def read_raw(path: str | os.PathLike, role: str = _("the image")) -> RawImage:
 def write_volume(volume: Volume, path: str | os.PathLike) -> Path:
     """Write `volume` to `path` as its suffix says; the file is read again, and appears whole or not at all.
 
-    Masks become uint8, float64 becomes float32. NIfTI keeps an oblique direction to about 1e-6 in its sform.
+    Masks become uint8, float64 becomes float32. NIfTI keeps an oblique direction to about 1e-6 in its sform, and holds
+    perpendicular axes alone: those up to 1e-3 from it are straightened.
 
-    Raises: UsageError for another suffix than .nii, .nii.gz, .nrrd and .mha; OutputNotWritable.
+    Raises: UsageError for another suffix than .nii, .nii.gz, .nrrd and .mha; SkewedAxes for sheared axes as NIfTI;
+    OutputNotWritable.
     """
     suffix = suffix_of(path)
     if suffix not in (".nii", ".nii.gz", ".nrrd", ".mha"):  # the others are two files, which cannot appear at once
         raise UsageError(
             _("An image cannot be written as '{suffix}'; use .nii.gz, .nrrd or .mha."), suffix=Path(path).suffix
         )
+    if suffix in (".nii", ".nii.gz") and skew_of(volume.ijk_to_ras[:3, :3]) > NEAREST_ROTATION:
+        text = _("The axes of {image} are not perpendicular, and NIfTI cannot hold them; write it as .nrrd or .mha.")
+        raise SkewedAxes(text, image=volume.name or _("the image"))
     with written_beside(path) as beside:
         _write_image(volume, beside, suffix)
     return Path(path)
@@ -137,8 +143,9 @@ def _write_image(volume: Volume, path: Path, suffix: str) -> None:
     elif array.dtype.kind == "f":
         array = array.astype(np.float32, copy=False)
     array = np.ascontiguousarray(array)
+    place = straightened(volume.ijk_to_ras) if suffix in (".nii", ".nii.gz") else volume.ijk_to_ras
     image = sitk.GetImageFromArray(array)
-    lps = LPS_TO_RAS @ volume.ijk_to_ras
+    lps = LPS_TO_RAS @ place
     image.SetOrigin(lps[:3, 3].tolist())
     image.SetSpacing(volume.spacing.tolist())
     image.SetDirection((lps[:3, :3] / volume.spacing).ravel().tolist())
@@ -146,7 +153,7 @@ def _write_image(volume: Volume, path: Path, suffix: str) -> None:
     plain = path.with_name(path.name[: -len(".gz")]) if suffix == ".nii.gz" else path
     try:
         sitk.WriteImage(image, str(plain), useCompression=suffix != ".nii", compressionLevel=GZIP_LEVEL)
-        _check_written(plain, array, volume.ijk_to_ras)
+        _check_written(plain, array, place)
         if plain != path:
             _gzip_file(plain, path)
     except RuntimeError as error:

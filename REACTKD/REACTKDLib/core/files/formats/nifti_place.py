@@ -17,14 +17,13 @@ from REACTKDLib.core.files.headers import (
     check_axes,
     check_origin,
     incomplete_geometry,
-    not_perpendicular,
     unreadable_header,
 )
+from REACTKDLib.core.files.straight_axes import NEAREST_ROTATION, nearest_rotation, not_perpendicular, skew_of
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.grid import farthest_apart
 from REACTKDLib.core.text import tr as _
 
-NEAREST_ROTATION = 1e-3  # of a cosine: what rounding leaves of an oblique sform, 0.26 mm over 256 mm
 EXACT = 1e-4  # ITK's own tolerance of a sform; from here on ITK takes a qform where there is one
 SAME_SIZE = 1e-4  # relative
 ROUNDING = 1e-6  # relative, of single precision
@@ -73,14 +72,14 @@ def place_of(stated: StatedPlaces, sizes: Sequence[int], role: str) -> Place:
 def _by_sform(stated: StatedPlaces, qform: np.ndarray | None, sizes: Sequence[int], role: str) -> Place:
     lengths = np.linalg.norm(stated.srow[:, :3], axis=0)
     unit = stated.srow[:, :3] / lengths
-    skew = float(np.abs(unit.T @ unit - np.eye(3)).max())
+    skew = skew_of(unit)
     if skew > NEAREST_ROTATION:
         if qform is None:
             raise not_perpendicular(role)
         return qform, (_unusable(_("are not perpendicular"), role),), (_matrix(stated.srow[:, :3], stated.srow[:, 3]),)
     lengths = _evened(lengths)
     if skew > EXACT:
-        unit = _nearest_rotation(unit)
+        unit = nearest_rotation(unit)
     sform, mixed = (_matrix(unit * length, stated.srow[:, 3]) for length in (lengths, stated.sizes))  # mixed: ITK's
     if np.abs(lengths / stated.sizes - 1).max() > SAME_SIZE:
         others = (mixed,) if qform is None else (mixed, qform)
@@ -104,12 +103,6 @@ def _matrix(axes: np.ndarray, origin: np.ndarray) -> np.ndarray:
 def _evened(lengths: np.ndarray) -> np.ndarray:
     """Make lengths equal that single precision left a ten-millionth apart: ties between distances depend on it."""
     return np.array([np.mean(lengths[np.abs(lengths / length - 1) < ROUNDING]) for length in lengths])
-
-
-def _nearest_rotation(unit: np.ndarray) -> np.ndarray:
-    """Return the nearest matrix with perpendicular unit columns (the polar decomposition), mirrored as `unit` is."""
-    left, _, right = np.linalg.svd(unit)
-    return left @ right
 
 
 def _qform(stated: StatedPlaces, role: str) -> np.ndarray | None:
