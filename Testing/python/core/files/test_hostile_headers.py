@@ -112,6 +112,21 @@ def test_a_misspelled_field_of_geometry_is_told_or_refused(tmp_path, key):
         (META, "Orientation = 0 1 0 1 0 0 0 0 1", errors.NotAnImage, "header"),
         (META, "ElementByteOrderMSB = True\nBinaryDataByteOrderMSB = False", errors.NotAnImage, "header"),
         (NRRD, 'space units: "m" "m" "m"', errors.BadSpacing, "another unit than mm"),
+        (NRRD, 'space units: "mm" "mm" "cm"', errors.BadSpacing, "another unit than mm"),
+        (NRRD, "space units: cm cm cm", errors.NotAnImage, "header"),
+        (NRRD, "space units: mm mm mm", errors.NotAnImage, "header"),
+        (NRRD, 'space units: "mm" "mm" "mm', errors.NotAnImage, "header"),
+        (NRRD, 'space units: "mm", "mm", "mm"', errors.NotAnImage, "header"),
+        (NRRD, 'space units: "mm"', errors.NotAnImage, "header"),
+        (NRRD, 'space units: "mm" "mm" "mm" "mm"', errors.NotAnImage, "header"),
+        (NRRD, "space units:", errors.NotAnImage, "header"),
+        (NRRD, 'units: "cm" "cm" "cm"', errors.BadSpacing, "another unit than mm"),
+        (NRRD, 'units: "mm" "cm" ""', errors.BadSpacing, "another unit than mm"),
+        (NRRD, "units: cm cm cm", errors.NotAnImage, "header"),
+        (NRRD, 'units: "mm" "mm"', errors.NotAnImage, "header"),
+        (NRRD, "kinds: domain domain time", errors.NotThreeDimensional, "an axis of time"),
+        (NRRD, "kinds: time domain domain", errors.NotThreeDimensional, "an axis of time"),
+        (NRRD, "kinds: space Time space", errors.NotThreeDimensional, "an axis of time"),
         (NRRD, "spacings: 1 1 1", errors.BadSpacing, "twice"),
         (NRRD, "sizes: 6 5 3", errors.NotAnImage, "header"),
     ],
@@ -121,6 +136,36 @@ def test_what_can_be_read_in_two_ways_is_refused(tmp_path, header, more, error, 
     lines = header.splitlines()
     with pytest.raises(error, match=words):
         read_raw(write(tmp_path, "\n".join([*lines[:-1], more, lines[-1]]) + "\n"))
+
+
+@pytest.mark.parametrize("unit", ["cm", "m", "um", "inch", "mm per pixel"])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_spacings_in_another_unit_than_mm_are_refused(tmp_path, axis, unit):
+    units = " ".join(f'"{unit if n == axis else "mm"}"' for n in range(3))
+    lines = [line for line in NRRD.splitlines() if not line.startswith("space")]
+    header = "\n".join([*lines, "spacings: 0.1 0.2 0.3", f"units: {units}"]) + "\n"
+    with pytest.raises(errors.BadSpacing, match="The CT states its geometry in another unit than mm"):
+        read_raw(nrrd(tmp_path, header), "the CT")
+
+
+@pytest.mark.parametrize("line", ['units: "mm" "" "???"', 'space units: "mm" "millimeter" ""',
+                                  'units: "MM" " mm " "millimetres"', 'units:"mm""mm" "mm"'])  # fmt: skip
+def test_millimeters_in_any_words_are_read(tmp_path, line):
+    assert np.array_equal(read_raw(nrrd(tmp_path, NRRD + line + "\n")).ijk_to_ras, RIGHT)
+
+
+@pytest.mark.parametrize("unit", ["s", "SUV", "cm"])
+def test_the_unit_of_an_axis_that_is_none_of_space_is_no_unit_of_the_place(tmp_path, unit):
+    """Of an axis of values, or of time when it has one place and lies beyond space."""
+    four = replaced(replaced(NRRD, "dimension", "4"), "sizes", "6 5 4 1")
+    four = replaced(four, "space directions", "(1,0,0) (0,2,0) (0,0,3) none")
+    for kind in ("list", "time"):
+        more = f'kinds: domain domain domain {kind}\nunits: "mm" "mm" "mm" "{unit}"\n'
+        raw = read_raw(nrrd(tmp_path, four + more))
+        assert np.array_equal(raw.ijk_to_ras, RIGHT) and np.array_equal(raw.array, VOXELS)
+    first = replaced(replaced(four, "sizes", "1 6 5 4"), "space directions", "none (1,0,0) (0,2,0) (0,0,3)")
+    raw = read_raw(nrrd(tmp_path, first + f'kinds: list domain domain domain\nunits: "{unit}" "mm" "mm" "mm"\n'))
+    assert np.array_equal(raw.ijk_to_ras, RIGHT) and np.array_equal(raw.array, VOXELS)
 
 
 def test_a_matrix_with_sizes_beside_sizes_is_refused(tmp_path):

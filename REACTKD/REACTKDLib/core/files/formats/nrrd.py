@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.errors import BadSpacing, NotAnImage
+from REACTKDLib.core.errors import BadSpacing, NotAnImage, NotThreeDimensional
 from REACTKDLib.core.files.formats.data_files import data_files, named_files
 from REACTKDLib.core.files.formats.text_header import text_header
 from REACTKDLib.core.files.headers import (
@@ -60,6 +60,8 @@ _KNOWN = _GEOMETRY_FREE | {
     "byte skip", "byteskip", "data file", "datafile",
 }  # fmt: skip
 _SPATIAL = ("domain", "space", "???", "none")
+_MM = ("", "mm", "millimeter", "millimeters", "millimetre", "millimetres", "???")
+_QUOTED = r'"((?:[^"\\]|\\.)*)"'
 _END = re.compile(rb"\n\r?\n")
 
 
@@ -135,6 +137,9 @@ def _axes(fields: Mapping[str, str], sizes: Sequence[int], role: str) -> tuple[i
     if len(ranges) > 1:
         raise unreadable_header(role)
     space = [n for n in range(len(sizes)) if n not in ranges]
+    if "time" in (kinds[n] for n in space[:3]):
+        text = _("{role} has an axis of time where one of space is needed; save a single 3-D volume of it.")
+        raise NotThreeDimensional(text, role=role)
     if vectors and any(vectors[n] is None for n in space[:3]):
         raise unreadable_header(role)
     return (ranges[0] if ranges else None), space
@@ -168,7 +173,7 @@ def _place(
     flips = _flips(fields, role)
     if flips is None:
         missing.append(_("which way its axes point"))
-    _check_units(fields, role)
+    _check_units(fields, space, len(sizes), role)
     lps = np.eye(4)
     vectors = _vectors(fields, len(sizes), role)
     if vectors is not None:
@@ -202,10 +207,24 @@ def _flips(fields: Mapping[str, str], role: str) -> tuple[int, int, int] | None:
     return _TO_LPS.get(space)
 
 
-def _check_units(fields: Mapping[str, str], role: str) -> None:
-    for unit in re.findall(r'"([^"]*)"', fields.get("space units", "")):
-        if unit.strip().casefold() not in ("", "mm", "millimeter", "millimeters", "millimetre", "millimetres", "???"):
-            raise BadSpacing(_("{role} states its geometry in another unit than mm; export it again in mm."), role=role)
+def _check_units(fields: Mapping[str, str], space: Sequence[int], count: int, role: str) -> None:
+    """Raise for axes of space in another unit than mm. Of `count` axes, others may be seconds or counts."""
+    along = _quoted(fields["units"], count, role) if "units" in fields else []
+    units = [along[n] for n in space] if along else []
+    if "space units" in fields:
+        units += _quoted(fields["space units"], 3, role)
+    if any(unit.strip().casefold() not in _MM for unit in units):
+        raise BadSpacing(_("{role} states its geometry in another unit than mm; export it again in mm."), role=role)
+
+
+def _quoted(text: str, count: int, role: str) -> list[str]:
+    """Return the `count` strings of a list in quotes; without them the format has none, so nothing is guessed."""
+    if not re.fullmatch(rf"(?:{_QUOTED}\s*)+", text):
+        raise unreadable_header(role)
+    found = re.findall(_QUOTED, text)
+    if len(found) != count:
+        raise unreadable_header(role)
+    return found
 
 
 def _spacings(fields: Mapping[str, str], space: Sequence[int], count: int, role: str) -> tuple[np.ndarray, bool]:
