@@ -20,6 +20,8 @@ NEGATIVE_SHARE = 0.1  # reconstructions may dip below zero by noise, never by a 
 SUV_CEILING = 60.0  # 99.9th percentile; bladder and kidneys pass 60 in few voxels only
 BQML_FLOOR = 100.0  # the brighter tissue of a PET in Bq/ml is in the thousands
 UNIT_FIELDS = ("units", "unit", "voxelvalueunits", "volumeunits")
+#: how a reader hands on NRRD's own field for the unit of the values: no key of a text can hold the colon
+STANDARD_FIELD = "nrrd:sample units"
 # How DICOM, UCUM and people write the units that we know, letters and digits alone.
 _WORDS = {
     **dict.fromkeys(("suv", "suvbw", "gml", "suvgml", "suvbwgml", "gmlsuvbw", "suvbodyweight"), Unit.SUVBW),
@@ -61,10 +63,25 @@ def infer_pet_unit(array: np.ndarray, fields: Mapping[str, str] | None = None) -
 
 
 def in_own_unit(volume: Volume, fields: Mapping[str, str] | None = None) -> Volume:
-    """Return a PET in the unit that `infer_pet_unit` gives, marked where nothing but its values says so."""
+    """Return a PET in the unit that `infer_pet_unit` gives, marked where nothing but its values says so.
+
+    Raises: NotPet where the header states two units.
+    """
+    _check_one_unit(fields or {}, volume.name)
     unit = infer_pet_unit(volume.array, fields)
     by_values = unit is not Unit.UNKNOWN and unit_from_fields(fields or {}) is None
     return replace(volume, unit=unit, unit_inferred=by_values)
+
+
+def _check_one_unit(fields: Mapping[str, str], role: str) -> None:
+    own = unit_from_fields({key: value for key, value in fields.items() if key == STANDARD_FIELD})
+    other = unit_from_fields({key: value for key, value in fields.items() if key != STANDARD_FIELD})
+    if own is not other and None not in (own, other):
+        text = _(
+            "The header of {role} states one unit of its values in 'sample units' and another one beside it; correct "
+            "the header or export the image again."
+        )
+        raise NotPet(text, role=role)
 
 
 def unit_from_fields(fields: Mapping[str, str]) -> Unit | None:

@@ -28,14 +28,13 @@ from REACTKDLib.core.text import tr as _
 
 _V1 = {
     "dim": (40, "8h"), "datatype": (70, "h"), "bitpix": (72, "h"), "pixdim": (76, "8f"), "vox_offset": (108, "f"),
-    "scale": (112, "2f"), "units": (123, "B"), "descrip": (148, "80s"), "aux_file": (228, "24s"), "codes": (252, "2h"),
-    "quatern": (256, "3f"), "qoffset": (268, "3f"), "srow": (280, "12f"), "intent_name": (328, "16s"),
+    "scale": (112, "2f"), "units": (123, "B"), "codes": (252, "2h"),
+    "quatern": (256, "3f"), "qoffset": (268, "3f"), "srow": (280, "12f"),
 }  # fmt: skip
 _V2 = {
     "datatype": (12, "h"), "bitpix": (14, "h"), "dim": (16, "8q"), "pixdim": (104, "8d"), "vox_offset": (168, "q"),
-    "scale": (176, "2d"), "descrip": (240, "80s"), "aux_file": (320, "24s"), "codes": (344, "2i"),
+    "scale": (176, "2d"), "codes": (344, "2i"),
     "quatern": (352, "3d"), "qoffset": (376, "3d"), "srow": (400, "12d"), "units": (500, "i"),
-    "intent_name": (508, "16s"),
 }  # fmt: skip
 _SIZES = {348: _V1, 540: _V2}
 _TYPES = {
@@ -96,7 +95,6 @@ def read_nifti_header(path: Path, role: str) -> ImageHeader:
     dtype = _dtype(start, role)
     place, findings, others = place_of(_stated(start, role), sizes[:3], role)
     part = _part(path, start, role)
-    text = {name: start.value(name).split(b"\0")[0].decode("utf-8", "replace") for name in ("descrip", "intent_name")}
     return ImageHeader(
         shape=tuple(sizes[2::-1]),
         dtype=dtype,
@@ -104,7 +102,6 @@ def read_nifti_header(path: Path, role: str) -> ImageHeader:
         parts=(part,),
         encoding="deflate" if is_gzip(part.path) else "raw",
         scale=_scale(start, role),
-        fields={name: value for name, value in text.items() if value},
         findings=findings,
         other_places=others,
     )

@@ -27,6 +27,7 @@ from REACTKDLib.core.files.headers import (
     whole_numbers,
 )
 from REACTKDLib.core.findings import Finding
+from REACTKDLib.core.images.pet_values import STANDARD_FIELD
 from REACTKDLib.core.text import tr as _
 
 _TYPES = {
@@ -89,7 +90,7 @@ def read_nrrd_header(path: Path, role: str) -> ImageHeader:
         parts=_parts(fields, names, path, length if ended else None, sizes, role),
         encoding=encoding,
         channels=None if channels is None else len(sizes) - 1 - channels,
-        fields=pairs,
+        fields=_texts(fields, pairs),
         findings=findings,
     )
 
@@ -114,6 +115,12 @@ def _parsed(lines: Sequence[str], role: str) -> tuple[dict[str, str], dict[str, 
         if name in ("data file", "datafile") and value.split()[:1] == ["LIST"]:
             return fields, pairs, [text for text in lines[number:] if text.strip()]
     return fields, pairs, None
+
+
+def _texts(fields: Mapping[str, str], pairs: Mapping[str, str]) -> dict[str, str]:
+    """Return the key/value pairs, with the unit of the values where the format's own field states one."""
+    own = fields.get("sample units", fields.get("sampleunits"))
+    return dict(pairs) if own is None else {**pairs, STANDARD_FIELD: own}
 
 
 def _dtype(fields: Mapping[str, str], role: str) -> np.dtype:
