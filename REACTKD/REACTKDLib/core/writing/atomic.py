@@ -25,15 +25,15 @@ _NO_ACCESS = _("choose a folder that you may write to")
 def written_beside(target: Path | str) -> Iterator[Path]:
     """Yield a path beside `target` for a file or folder; on success it takes the target's place, on failure it goes.
 
-    The suffixes of the target are kept, since image writers choose the format by them. Missing parents are made. What
-    was written is brought to the disk first, and archives (.npz, .pt) are checked against their own checksums; a
-    writer that may lose bytes without an error must check the rest itself (see `checked_stream`). What a process that
-    was killed left beside the target is removed.
+    The suffixes of the target are kept, in small letters, since image writers choose the format by them. Missing
+    parents are made. What was written is brought to the disk first, and archives (.npz, .pt) are checked against their
+    own checksums; a writer that may lose bytes without an error must check the rest itself (see `checked_stream`). What
+    a process that was killed left beside the target is removed.
 
     Raises: OutputNotWritable when the place cannot be written.
     """
     target = Path(target)
-    beside = target.with_name(hidden_name(target.name))
+    beside = target.with_name(hidden_name(target.name.lower()))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         recover_now_and_then(target.parent)

@@ -103,6 +103,19 @@ def test_write_leaves_nothing_behind_when_it_fails(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "name", ["a.NII.GZ", "a.Nii.gz", "a.nii.GZ", "a.NII", "a.Nii", "a.NRRD", "a.Nrrd", "a.MHA", "a.Mha"]
+)
+def test_a_suffix_in_capitals_is_written_alike(tmp_path, name):
+    """ITK knows a suffix in some cases of letters alone, and what it did not know was called a full disk."""
+    volume = small_case().reference
+    path = write_volume(volume, tmp_path / name)
+    assert path == tmp_path / name and [p.name for p in tmp_path.iterdir()] == [name]
+    plain = write_volume(volume, tmp_path / "plain" / name.lower())
+    assert path.read_bytes() == plain.read_bytes()
+    assert np.array_equal(read_volume(path).array, volume.array)
+
+
+@pytest.mark.parametrize(
     ("changes", "error"),
     [
         ([(PIXDIM, "f", [-1.0])], errors.BadSpacing),
