@@ -162,6 +162,7 @@ def write_seg(
 ) -> Path:
     """Write a SEG of named masks, each (D, H, W) bool in the order of `series` (ascending). Empty planes are left out.
 
+    masks: a name may end with " #1" and so on, which leaves its code as it is.
     flipped: store rows and columns the other way round, the orientation saying so, as in HCC_003.
     """
     sources = [pydicom.dcmread(p) for p in series]
@@ -170,7 +171,7 @@ def write_seg(
             n,
             label,
             codes.SCT.Organ if label == "Liver" else codes.SCT.MorphologicallyAbnormalStructure,
-            getattr(codes.SCT, _TYPES.get(label, "Necrosis")),
+            getattr(codes.SCT, _TYPES.get(label.partition(" #")[0], "Necrosis")),
             hd.seg.SegmentAlgorithmTypeValues.MANUAL,
         )
         for n, label in enumerate(masks, start=1)

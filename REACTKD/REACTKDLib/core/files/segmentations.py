@@ -36,6 +36,7 @@ _CATEGORY = {
 }
 COLORS = {"liver": (0.87, 0.51, 0.40), "tumor": (0.57, 0.93, 0.57)}
 _NOTHING = ("", "", "")
+_NRRD_NAMES = {1: "char", 2: "short", 4: "int"}  # by bytes
 _SEGMENT_FIELD = re.compile(r"Segment(\d{1,6})_(Name|ID|LabelValue|Layer)$")
 
 
@@ -154,7 +155,7 @@ def write_segments(masks: Sequence[PlacedMask], path: str | os.PathLike) -> Path
         voxels = np.moveaxis(layers, 0, -1) if len(layers) > 1 else layers[0]
         with checked_stream(beside) as stream:
             stream.write(header.encode("utf-8"))
-            stream.write(packer.compress(np.ascontiguousarray(voxels).data))
+            stream.write(packer.compress(np.ascontiguousarray(voxels, voxels.dtype.newbyteorder("<")).data))
             stream.write(packer.flush())
     return Path(path)
 
@@ -267,15 +268,21 @@ def _color(text: str) -> tuple[float, float, float]:
 
 
 def pack_layers(masks: Iterable[np.ndarray]) -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """Return the masks in as few uint8 layers (L, D, H, W) as hold them without overlap, and (layer, label) of each."""
+    """Return the masks in as few layers (L, D, H, W) as hold them without overlap, and (layer, label) of each.
+
+    Labels are 1, 2, ... in the order of the masks; layers are uint8, uint16 where there are more than 255 masks.
+    """
     layers: list[np.ndarray] = []
     places: list[tuple[int, int]] = []
     for label, mask in enumerate(masks, start=1):  # unique over all layers, so that a label names one segment
         mask = np.asarray(mask, dtype=bool)
+        dtype = np.min_scalar_type(label)  # how many masks there are is known at the end only
+        if layers and layers[0].dtype != dtype:
+            layers = [layer.astype(dtype) for layer in layers]
         home = next((n for n, layer in enumerate(layers) if not (layer[mask] != 0).any()), None)
         if home is None:
             home = len(layers)
-            layers.append(np.zeros(mask.shape, dtype=np.uint8))
+            layers.append(np.zeros(mask.shape, dtype=dtype))
         layers[home][mask] = label
         places.append((home, label))
     return np.stack(layers), places
@@ -289,12 +296,13 @@ def _header(layers: np.ndarray, ijk_to_ras: np.ndarray, segments: Sequence[Segme
     size = " ".join(str(n) for n in ([count] if several else []) + list(shape[::-1]))
     lines = [
         "NRRD0004",
-        "type: unsigned char",
+        f"type: unsigned {_NRRD_NAMES[layers.itemsize]}",
         f"dimension: {4 if several else 3}",
         "space: left-posterior-superior",
         f"sizes: {size}",
         f"space directions: {'none ' if several else ''}{axes}",
         f"kinds: {'list ' if several else ''}domain domain domain",
+        *(["endian: little"] if layers.itemsize > 1 else []),
         "encoding: gzip",
         "space origin: (" + ",".join(repr(float(v)) for v in lps[:3, 3]) + ")",
     ]

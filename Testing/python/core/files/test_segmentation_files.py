@@ -11,6 +11,7 @@ import pytest
 from REACTKDLib.core import errors
 from REACTKDLib.core.files.recognition import choose
 from REACTKDLib.core.files.segmentations import (
+    pack_layers,
     read_segmentation,
     terminology_codes,
     terminology_entry,
@@ -55,6 +56,38 @@ def test_overlapping_segments_come_back(tmp_path, masks):
     assert np.array_equal(read.mask([1]), masks[1])
     assert np.allclose(read.ijk_to_ras, MATRIX, atol=1e-12)
     assert choose([s.candidate for s in read.segments], None, None).tumors == (1,)
+
+
+def many_masks(count):
+    """Masks (4, 12, 16) of one voxel each, the last overlapping the first."""
+    masks = np.zeros((count, 4, 12, 16), dtype=bool)
+    for number, mask in enumerate(masks):
+        mask.flat[number] = True
+    masks[-1].flat[0] = True
+    return masks
+
+
+@pytest.mark.parametrize(("count", "dtype"), [(2, np.uint8), (255, np.uint8), (256, np.uint16), (300, np.uint16)])
+def test_any_number_of_masks_is_packed(count, dtype):
+    masks = many_masks(count)
+    layers, places = pack_layers(iter(masks))
+    assert layers.dtype == dtype and layers.shape == (2, 4, 12, 16)
+    assert places == [*((0, n) for n in range(1, count)), (1, count)]
+    assert all(np.array_equal(layers[layer] == label, mask) for (layer, label), mask in zip(places, masks))
+
+
+@pytest.mark.parametrize("count", [255, 256, 300])
+@pytest.mark.parametrize("last", [0, 1])
+def test_more_segments_than_a_byte_counts_come_back(tmp_path, scene, count, last):
+    masks = many_masks(count)
+    masks[-1].flat[0] = last  # in one layer, or in two
+    named = [(f"s{n}", "tumor", mask) for n, mask in enumerate(masks)]
+    path = write_segmentation(named, MATRIX, tmp_path / "many.seg.nrrd")
+    read = read_segmentation(path)
+    assert [s.name for s in read.segments] == [name for name, _, _ in named]
+    assert all(np.array_equal(read.mask([n]), mask) for n, mask in enumerate(masks))
+    node = _in_slicer(scene, path)
+    assert [_voxels_in_slicer(node, n) for n in range(count)] == [int(mask.sum()) for mask in masks]
 
 
 def test_apart_segments_share_a_layer(tmp_path, masks):

@@ -50,6 +50,22 @@ def write(ct, tmp_path):
     return make
 
 
+def test_objects_that_hold_more_segments_than_a_byte_counts_together(ct, write):
+    def vessels(part):
+        named = {f"Portal vein #{part}-{n}": np.zeros(SHAPE, dtype=bool) for n in range(130)}
+        for number, mask in enumerate(named.values()):
+            mask[7 + part].flat[number] = True
+        return named
+
+    file = read_any_segmentation(write({"Liver": LIVER, **vessels(0)}, {"Mass": MASS, **vessels(1)}))
+    masks = {"Liver": LIVER, **vessels(0), "Mass": MASS, **vessels(1)}
+    assert [segment.name for segment in file.segments] == list(masks)
+    volumes = [int(file.mask([n]).sum()) for n in range(len(file.segments))]
+    assert volumes == [int(mask.sum()) for mask in masks.values()]
+    case = open_case(ct[0].parent, segmentation=write({"Liver": LIVER, **vessels(0)}, {"Mass": MASS, **vessels(1)}))
+    assert np.array_equal(case.tumor, MASS) and np.array_equal(case.liver, LIVER | MASS)
+
+
 @pytest.mark.parametrize("series", ["one", "each its own"])
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
 def test_liver_and_tumor_in_two_objects_are_one_case(ct, write, series, order):

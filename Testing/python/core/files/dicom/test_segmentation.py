@@ -44,6 +44,20 @@ def graded_masks(folder, seg):
     return liver, tumor, findings
 
 
+def test_more_segments_than_a_byte_counts_are_read(tmp_path):
+    paths, masks = scan(tmp_path / "ct")
+    places = np.flatnonzero(np.indices(SHAPE)[0] == 4)
+    for number in range(260):
+        masks[f"Portal vein #{number}"] = np.zeros(SHAPE, dtype=bool)
+        masks[f"Portal vein #{number}"].flat[places[number]] = True
+    seg = write_seg(tmp_path / "seg.dcm", paths, masks)
+    file = read_dicom_segmentation(seg)
+    assert [segment.name for segment in file.segments] == list(masks) and file.layers.dtype == np.uint16
+    assert file.mask([200]).sum() == 1 and file.mask([263]).sum() == 1 and not (file.mask([7]) & file.mask([263])).any()
+    liver, tumor, _ = graded_masks(tmp_path / "ct", seg)
+    assert np.array_equal(tumor, masks["Mass"]) and np.array_equal(liver, masks["Liver"])
+
+
 @pytest.mark.parametrize("how", [{}, {"flipped": True}], ids=["as the CT", "flipped in rows and columns (HCC_003)"])
 @pytest.mark.parametrize("backwards", [False, True])
 def test_segments_land_where_they_were_drawn(tmp_path, how, backwards):
