@@ -13,6 +13,8 @@ from REACTKDLib.core.writing.exchange import exchange
 from REACTKDLib.core.writing.owners import PREFIX
 from REACTKDLib.core.writing.replacing import Stage, recover, recover_now_and_then
 
+_TRIES = 10  # to make a folder that other runs take away
+
 
 @contextmanager
 def all_or_nothing(output: Path) -> Iterator[Path]:
@@ -34,13 +36,12 @@ def all_or_nothing(output: Path) -> Iterator[Path]:
             existed = output.is_dir()
             # Inside a folder that exists: its parent may belong to somebody else or lie on another disk.
             home = output if existed else output.parent
-            _make(home, made)
             if output.exists() and not existed:
                 raise NotADirectoryError(0, "A file has that name")
             recover_now_and_then(output.parent)  # may hold thousands of cases
             if home != output.parent:
                 recover(home)
-            stage = Stage(home)
+            stage = _stage_in(home, made)
             folder = stage.new if existed else stage.new / output.name
             folder.mkdir(exist_ok=True)
         except OSError as error:
@@ -62,6 +63,23 @@ def all_or_nothing(output: Path) -> Iterator[Path]:
                 break
 
 
+def _stage_in(home: Path, made: list[Path]) -> Stage:
+    """Return a stage in `home`, which is made with its parents if need be; `made` notes which ones were new.
+
+    Another run may make the same parents at the same time, and take away again what it made when it fails.
+    """
+    tries = _TRIES
+    while True:
+        try:
+            _make(home, made)
+            return Stage(home)
+        except FileNotFoundError:
+            made[:] = [folder for folder in made if folder.is_dir()]
+            tries -= 1
+            if not tries:
+                raise
+
+
 def _make(folder: Path, made: list[Path]) -> None:
     """Make `folder` and its parents, noting which ones were new."""
     missing = []
@@ -69,8 +87,13 @@ def _make(folder: Path, made: list[Path]) -> None:
         missing.append(folder)
         folder = folder.parent
     for new in reversed(missing):
-        new.mkdir()
-        made.append(new)
+        try:
+            new.mkdir()
+        except FileExistsError:  # another run made it meanwhile, so it is not ours to take away
+            if not new.is_dir():
+                raise
+        else:
+            made.append(new)
 
 
 def _swapped_whole(new: Path, output: Path) -> bool:

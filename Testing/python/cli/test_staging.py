@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,76 @@ def umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """meanwhile(folder, act): `act` is done once, as by another run, just before this one makes `folder`."""
+
+    def before_making(folder, act):
+        make, waiting = Path.mkdir, [act]
+
+        def mkdir(self, *arguments, **options):
+            if self == folder and waiting:
+                waiting.pop()()
+            make(self, *arguments, **options)
+
+        monkeypatch.setattr(Path, "mkdir", mkdir)
+
+    return before_making
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_parent_that_another_run_makes_meanwhile_is_used(tmp_path, meanwhile, depth):
+    target = tmp_path / "a" / "b" / "c" / "case"
+    theirs = target.parents[depth - 1]
+    meanwhile(theirs, lambda: os.makedirs(theirs))
+    with all_or_nothing(target) as stage:
+        (stage / "report.json").write_text("{}")
+    assert [path.name for path in target.iterdir()] == ["report.json"]
+
+
+def test_a_parent_that_another_run_made_is_left_to_it(tmp_path, meanwhile):
+    target = tmp_path / "a" / "b" / "case"
+    meanwhile(tmp_path / "a", lambda: os.makedirs(tmp_path / "a"))
+    with pytest.raises(ValueError), all_or_nothing(target):
+        raise ValueError
+    assert list(tmp_path.rglob("*")) == [tmp_path / "a"]
+
+
+def test_a_parent_that_another_run_takes_away_again_is_made_anew(tmp_path, meanwhile):
+    """The other made it, failed, and left nothing."""
+    target = tmp_path / "a" / "b" / "case"
+    (tmp_path / "a").mkdir()
+    meanwhile(tmp_path / "a" / "b", lambda: (tmp_path / "a").rmdir())
+    with all_or_nothing(target) as stage:
+        (stage / "report.json").write_text("{}")
+    assert [path.name for path in target.iterdir()] == ["report.json"]
+
+
+def test_a_file_that_takes_the_name_meanwhile_is_told(tmp_path, meanwhile):
+    meanwhile(tmp_path / "a", lambda: (tmp_path / "a").write_text("mine"))
+    with (
+        pytest.raises(OutputNotWritable, match="output folder cannot be written"),
+        all_or_nothing(tmp_path / "a" / "b"),
+    ):
+        pytest.fail("the work began")
+    assert (tmp_path / "a").read_text() == "mine"
+
+
+def test_runs_that_begin_together_share_a_new_parent(tmp_path):
+    count = 8
+    together = threading.Barrier(count)
+
+    def run(trial, number):
+        together.wait()
+        with all_or_nothing(tmp_path / str(trial) / "deep" / "results" / f"case{number}") as stage:
+            (stage / "report.json").write_text("{}")
+
+    with ThreadPoolExecutor(count) as pool:
+        for trial in range(25):
+            list(pool.map(run, [trial] * count, range(count)))
+    assert len(list(tmp_path.rglob("report.json"))) == 25 * count
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
