@@ -24,14 +24,20 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[argparse.Namespace, list[str]]:
         """As argparse does, but what is not known is told here, with the help of the command. Raises: UsageError."""
         args = sys.argv[1:] if args is None else list(args)
-        commands = [name for action in self._actions if action.nargs == argparse.PARSER for name in action.choices]
-        for option in (word.partition("=")[0] for word in takewhile(lambda word: word not in (*commands, "--"), args)):
+        for option in (word.partition("=")[0] for word in takewhile(self._is_own, args)):
             if option.startswith("--") and option not in self._option_string_actions:
                 self.error(f"unrecognized arguments: {option}{self._meant(option)}")
         found, extra = super().parse_known_args(args, namespace)
         if extra:
             self.error(f"unrecognized arguments: {' '.join(extra)} (an option takes one value unless its help says so)")
         return found, extra
+
+    def _is_own(self, word: str) -> bool:
+        """False for a command, or what stands where one must: what follows is its own."""
+        commands = [action for action in self._actions if action.nargs == argparse.PARSER]
+        if any(action.required for action in commands) and not word.startswith("-"):
+            return False
+        return word != "--" and not any(word in action.choices for action in commands)
 
     def _meant(self, option: str) -> str:
         known = [name for name in self._option_string_actions if name.startswith("--")]
