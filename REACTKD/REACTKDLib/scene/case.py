@@ -15,6 +15,7 @@ from REACTKDLib.core.errors import EmptySegmentation, NoVolume
 from REACTKDLib.core.files.dicom.loaded_pet import loaded_image
 from REACTKDLib.core.files.recognition import Kind
 from REACTKDLib.core.files.segmentations import COLORS
+from REACTKDLib.core.files.straight_axes import check_straight
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import bounding_box
@@ -93,7 +94,8 @@ def case_from_nodes(
     liver_segment, tumor_segments: segment IDs, names or label values; None leaves it to terminology, then names.
     case_id: for reports. Node names are not used, as they may name a patient.
 
-    Raises: what `choose_segments`, `volume_from_node`, `origin_findings` and `Case` raise; NotHounsfield, NotPet.
+    Raises: what `choose_segments`, `volume_from_node`, `origin_findings` and `Case` raise; NotHounsfield, NotPet;
+    SkewedAxes.
     """
     nodes = CaseNodes({Modality.CT: ct, Modality.FDG: fdg, Modality.ACETATE: acetate}, segmentation)
     choice = choose_segments(segmentation, liver_segment, tumor_segments, task)
@@ -106,6 +108,8 @@ def read_case(nodes: CaseNodes, choice: SegmentChoice, case_id: str | None = Non
     for modality, node in nodes.volumes.items():
         volumes[modality], more = _read_volume(node, modality, nodes.reference)
         findings += more
+        if node is nodes.reference:
+            check_straight(volumes[modality].ijk_to_ras, ROLES[modality])
     drawn = read_masks(nodes, choice)
     if len(choice.livers) > 1:
         data = nodes.segmentation.GetSegmentation()

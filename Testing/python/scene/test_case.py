@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import slicer
 
-from REACTKDLib.core.errors import EmptySegmentation, NotHounsfield, NotPet, NotThreeDimensional, NoVolume
+from REACTKDLib.core.errors import EmptySegmentation, NotHounsfield, NotPet, NotThreeDimensional, NoVolume, SkewedAxes
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.geometry import to_ras_order
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.worker.folder import ScratchFolder
+from REACTKDLib.core.worker.reading import case_from_files
 from REACTKDLib.scene.case import case_from_nodes, nodes_from_case
+from REACTKDLib.scene.hand_over import hand_over_case
+from REACTKDLib.scene.segments import choose_segments
 from support.scene_cases import make_case
 from support.worlds import linear_transform, rigid
 
@@ -122,6 +127,31 @@ def test_units_come_from_the_nodes_or_from_the_values(scene, nodes, case):
         ),
     )
     assert _read(becquerel).volumes[Modality.FDG].unit is Unit.BQML
+
+
+@pytest.mark.parametrize("lean", [0.0, 5e-4, 0.02])
+def test_leaning_axes_are_refused_in_the_scene_as_in_files(scene, case, tmp_path, lean):
+    """By whoever reads the nodes: the console, or the worker that the panel hands them to."""
+
+    def leaning(volume):
+        matrix = volume.ijk_to_ras.copy()
+        matrix[:3, 2] += lean * np.linalg.norm(matrix[:3, 2]) * matrix[:3, 0] / np.linalg.norm(matrix[:3, 0])
+        return replace(volume, ijk_to_ras=matrix)
+
+    volumes = {Modality.CT: leaning(case.volumes[Modality.CT])}
+    nodes = nodes_from_case(scene, replace(case, volumes=volumes))
+    scratch = ScratchFolder(tmp_path)
+    steps = hand_over_case(nodes, choose_segments(nodes.segmentation), scratch)
+    with pytest.raises(StopIteration) as done:
+        while True:
+            next(steps)
+    images, masks = done.value.value
+    for read in (lambda: _read(nodes), lambda: case_from_files(scratch.path, images, masks, "a")):
+        if lean < 1e-3:
+            assert read().tumor.any()
+        else:
+            with pytest.raises(SkewedAxes, match="axes of the CT are not perpendicular"):
+                read()
 
 
 def test_case_id_is_not_the_name_of_a_node(nodes):

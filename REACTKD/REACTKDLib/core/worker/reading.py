@@ -9,6 +9,7 @@ import numpy as np
 
 from REACTKDLib.core.files.dicom.loaded_pet import loaded_image
 from REACTKDLib.core.files.segmentations import PlacedMask
+from REACTKDLib.core.files.straight_axes import check_straight
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid
@@ -32,14 +33,16 @@ def case_from_files(
 ) -> Case:
     """Return the case; `check` is called between the images and may raise to stop.
 
-    Raises: what `Volume` and `Case` raise; NotHounsfield, NotPet; NoLiver, MaskOffImage.
+    Raises: what `Volume` and `Case` raise; NotHounsfield, NotPet; SkewedAxes; NoLiver, MaskOffImage.
     """
     volumes, findings = {}, []
     for image in images:
         check()
         volumes[image.modality], more = read_image(folder, image)
         findings += more
-    reference = next(volumes[m] for m in Modality if m in volumes)
+    modality = next(m for m in Modality if m in volumes)
+    reference = volumes[modality]
+    check_straight(reference.ijk_to_ras, ROLES[modality])
     drawn = masks_from_files(folder, masks, Grid(reference.shape, reference.ijk_to_ras), task)
     keep_specks = any(mask.keep_specks for mask in masks)
     findings = (*findings, *drawn.findings)

@@ -1,8 +1,8 @@
 """An even grid through positions along a line that were rounded, have gaps, or lie slightly off.
 
 One rule for the slices of a series and the frames of a segmentation or a multi-frame image: each must lie within
-`tolerance` of the grid that fits all of them best by least squares. Headers round positions, often to 0.1 mm, so single
-steps say little: of slices 0.625 mm apart they are 0.6 and 0.7 mm.
+`tolerance` of the grid that fits all of them best by least squares, or of that grid moved along the line. Headers round
+positions, often to 0.1 mm, so single steps say little: of slices 0.625 mm apart they are 0.6 and 0.7 mm.
 """
 
 from __future__ import annotations
@@ -158,7 +158,11 @@ def _line(at: np.ndarray, steps: np.ndarray, guess: float, exact: bool = False) 
         return through_ends
     middle = index.mean()
     step = (index - middle) @ (at - at.mean()) / ((index - middle) @ (index - middle))
-    return _at_places(at, index, step, at.mean() - step * middle)
+    line = _at_places(at, index, step, at.mean() - step * middle)
+    if line.even:
+        return line
+    # A slice alone beyond a gap may be rounded the other way than all the rest: the middle is within rounding of both.
+    return _at_places(at, index, step, line.start + (line.off.max() + line.off.min()) / 2)
 
 
 def _at_places(at: np.ndarray, index: np.ndarray, step: float, start: float) -> Line:

@@ -60,6 +60,16 @@ def test_lacking_slices_are_counted_where_they_lack(step, n, start, places, data
         check_planes(planes_through(positions, [0, 0, 1]), "the CT")
 
 
+@pytest.mark.parametrize("places", [1, 2])
+@pytest.mark.parametrize("step", [0.5, 0.7, 0.8, 1.5])
+@pytest.mark.parametrize("lost", [{1}, {95}, {1, 2, 95}])
+def test_a_slice_alone_beyond_a_gap_may_be_rounded_the_other_way(step, lost, places):
+    """Of -0.95, -0.15, 0.65, ... every one lies between two tenths."""
+    index = np.array([k for k in range(97) if k not in lost])
+    line = fitted(rounded(-0.95, step, index, places))
+    assert line.even and np.array_equal(line.index, index)
+
+
 @QUICK
 @given(step=steps, n=st.integers(12, 120), start=starts, width=st.integers(10, 30), places=digits)
 def test_one_wide_gap_is_counted_right_from_rounded_steps(step, n, start, width, places):
