@@ -9,7 +9,7 @@ import numpy as np
 
 from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.grades import GRADES
-from REACTKDLib.core.text import quoted
+from REACTKDLib.core.text import plural, quoted
 from REACTKDTrainLib.cohorts.base import CohortCase
 
 
@@ -89,8 +89,8 @@ def _test_folds(cases: Sequence[CohortCase], patients: dict[str, int], folds: in
     fewest, grade = min((int((grades == g).sum()), g) for g in range(len(_classes(cases))))
     if fewest < folds:
         raise FoldsImpossible(
-            f"Only {fewest} patients have the grade {_classes(cases)[grade]}, so with {folds} folds one would lack it; "
-            "choose fewer folds or more patients."
+            f"Only {plural(fewest, 'patient')} {'has' if fewest == 1 else 'have'} the grade {_classes(cases)[grade]}, "
+            f"so with {folds} folds one would lack it; choose fewer folds or more patients."
         )
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     return [tuple(names[test].tolist()) for _, test in splitter.split(names, grades)]
@@ -133,8 +133,8 @@ def _check(split: Split, number: int, folds: int) -> None:
     for name, cases in parts.items():
         lacking = set(range(len(classes))) - {case.grade for case in cases}
         if lacking:
-            where = f"of fold {number} " if folds > 1 else ""
+            where, fewer = (f"of fold {number} ", "choose fewer folds or ") if folds > 1 else ("", "")
             raise FoldsImpossible(
-                f"The {name} part {where}has no patient of the grade {classes[min(lacking)]}; choose fewer folds or "
+                f"The {name} part {where}has no patient of the grade {classes[min(lacking)]}; {fewer}"
                 "give more patients."
             )

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from REACTKDLib.core.errors import FileMissing, ReactkdError, UsageError
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.text import plural
-from REACTKDTrainLib.commands.cohorts_open import add_list_arguments, add_map_argument, add_open_arguments, own_survey
+from REACTKDTrainLib.commands.cohorts_open import (
+    add_list_arguments,
+    add_map_argument,
+    add_open_arguments,
+    own_survey,
+    task_of,
+)
 from REACTKDTrainLib.progress import display_for
 
 if TYPE_CHECKING:
@@ -99,9 +105,11 @@ def survey_of(options: argparse.Namespace, on_progress: OnProgress = no_progress
         if survey is not None:
             if options.map:
                 raise UsageError("A folder in a known layout says its grades itself; --map is for lists.")
+            if options.task is not None:
+                raise UsageError("A folder in a known layout holds grades of HCC; leave --task out, or list its cases.")
             return survey
 
-    cohort = listed_cohort(folder, words=GradeWords.from_text(*options.map))
+    cohort = listed_cohort(folder, task_of(options), GradeWords.from_text(*options.map))
     return Survey(
         f"{cohort.name} (listed)", cohort.cases, tuple(Problem(c, "unreadable", w) for c, w in cohort.skipped)
     )

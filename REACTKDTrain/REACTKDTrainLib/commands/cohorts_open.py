@@ -10,6 +10,7 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.progress import OnProgress
 
 if TYPE_CHECKING:
+    from REACTKDLib.core.task import Task
     from REACTKDTrainLib.cohorts.survey import Survey
 
 
@@ -38,7 +39,6 @@ def add_open_arguments(commands: Any) -> None:
     sheet.add_argument("--patient-column", default="", metavar="NAME", help="where patients have several cases")
     add_map_argument(sheet)
     sheet.add_argument("--keep", nargs="+", default=[], metavar="NAME", help="columns to keep as clinical data")
-    parser.add_argument("--task", type=Path, metavar="JSON", help="another question than the grade of HCC")
     add_list_arguments(parser)
 
 
@@ -48,7 +48,8 @@ def add_map_argument(parser: Any) -> None:
 
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what both commands do with what they found."""
+    """Add what both commands ask, and do with what they found."""
+    parser.add_argument("--task", type=Path, metavar="JSON", help="another question than the grade of HCC")
     parser.add_argument("--datalist", type=Path, metavar="JSON", help="write the cases as a list that training reads")
     parser.add_argument("--folds", type=int, metavar="N", help="fix N test folds in the list, by patient")
     parser.add_argument("--seed", type=int, default=0, help="of the folds (default 0)")
@@ -57,7 +58,6 @@ def add_list_arguments(parser: argparse.ArgumentParser) -> None:
 
 def own_survey(options: argparse.Namespace, on_progress: OnProgress) -> Survey:
     """Survey the folder by the patterns and the sheet that `options` name. Raises: UsageError, FileMissing."""
-    from REACTKDLib.core.task import HCC_GRADE, Task
     from REACTKDTrainLib.cohorts.file_patterns import FilePattern
     from REACTKDTrainLib.cohorts.grade_words import GradeWords
     from REACTKDTrainLib.cohorts.own_folders import survey_own
@@ -70,7 +70,13 @@ def own_survey(options: argparse.Namespace, on_progress: OnProgress) -> Survey:
     columns = (options.grade_column, options.case_column, options.patient_column)
     words = GradeWords.from_text(*options.map)
     sheet = None if options.sheet is None else OwnSheet(options.sheet, *columns, words, tuple(options.keep))
-    task = HCC_GRADE if options.task is None else Task.read(options.task)
     return survey_own(
-        options.folder, [FilePattern.from_text(text) for text in options.pattern], sheet, task, on_progress
+        options.folder, [FilePattern.from_text(text) for text in options.pattern], sheet, task_of(options), on_progress
     )
+
+
+def task_of(options: argparse.Namespace) -> Task:
+    """The task that is asked of the cases. Raises: what `Task.read` raises."""
+    from REACTKDLib.core.task import HCC_GRADE, Task
+
+    return HCC_GRADE if options.task is None else Task.read(options.task)

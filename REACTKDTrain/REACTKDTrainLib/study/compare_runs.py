@@ -102,7 +102,7 @@ def _graded_rows(run: Path, cases: str, classes: Sequence[str]) -> list[dict[str
     name = "predictions_external_by_inputs.csv" if cases == "external" else "predictions_by_inputs.csv"
     path = Path(run) / name
     if not Path(run).is_dir():
-        raise FileMissing(f"There is no folder {Path(run).name} of a run at the path given; check the path.")
+        raise FileMissing(f"There is no folder of a run at the path given, {Path(run).name!r}; check the path.")
     if not path.is_file():
         other = ", compare the folds (--cases folds), or give it an external cohort" if cases == "external" else ""
         raise UsageError(f"The run {Path(run).name} has no {name}; let it finish{other}.")

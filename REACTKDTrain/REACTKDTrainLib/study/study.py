@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.job_engines import HERE, Engine
 from REACTKDLib.core.job_pool import JobPool
 from REACTKDLib.core.progress import OnProgress, no_progress
@@ -236,7 +236,12 @@ class Study:
         return any((self.output / "runs" / part).glob("*.npz"))
 
     def write(self) -> dict:
-        """results.json, `tables/*.md` and `*.csv`, `figures/*`. Returns the results."""
+        """results.json, `tables/*.md` and `*.csv`, `figures/*`. Returns the results.
+
+        Raises: FileMissing where no run of a study has ended.
+        """
+        if not any((self.output / "runs").glob("*/*.npz")):
+            raise FileMissing("There is no finished run of a study in the folder given; check the path.")
         return self._draw(self._write_tables())
 
     def _write_tables(self) -> dict:

@@ -64,7 +64,8 @@ def test_folds_of_the_list_are_kept() -> None:
     [
         (cohort(1), 5, "has 3 patients, fewer than 5 folds"),
         (cohort(2), 3, "Only 2 patients have the grade well"),
-        (cohort(1), 1, "validation part has no patient of the grade well"),
+        (cohort(1), 2, "Only 1 patient has the grade well"),
+        (cohort(1), 1, "validation part has no patient of the grade well; give more patients"),
         ([case("a", 0), case("a", 1, 1), *cohort()], 2, "The patient 'a' has cases of two grades"),
         ([case(f"p{g}{n}", g, fold=0) for g in range(3) for n in range(6)], 2, "has the folds 0 where 2 were"),
         ([case("a", 0, 0, 0), case("a", 0, 1, 1)], 1 + 1, "has 1 patients, fewer than 2"),

@@ -14,7 +14,7 @@ from REACTKDTrainLib.__main__ import main
 from REACTKDTrainLib.cohorts.grade_words import OWN_WORDS, GradeWords
 from REACTKDTrainLib.cohorts.listed import reference_grades
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
-from support.kidney_phantoms import KIDNEY
+from support.kidney_phantoms import KIDNEY, TASK_FILE
 
 MAP = "G1=well,G2=moderate;g3 = poor"
 ROWS = (("a", "G1"), ("b", "g2"), ("c", " G3 "), ("d", ""))
@@ -54,10 +54,22 @@ def test_commands_take_the_map(lists, capsys):
     assert main(["cohorts", "check", str(lists["list.csv"]), "--map", "G1=well", "G2=moderate", "G3=poor"]) == 0
     assert "grades: 1 well, 1 moderate, 1 poor" in capsys.readouterr().out
     assert main(["cohorts", "check", str(lists["list.csv"])]) == 2
-    assert "has the grade 'G1'; give well, moderate or poor" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "has the grade 'G1'; give well, moderate or poor" in said
+    assert "or say what it means, such as --map g1=well." in said
     command = ["train", "--cohort", str(lists["list.csv"]), "--output", str(lists["list.csv"].parent / "run")]
     assert main([*command, "--map", "G1=well", "G2=moderate,G3=bad", "--dry-run"]) != 0
     assert "'g3' is mapped to 'bad'; give well, moderate or poor" in capsys.readouterr().err
+
+
+def test_a_list_of_another_task_is_checked_by_its_words(tmp_path, capsys):
+    (tmp_path / "k.csv").write_text("case,ct,segmentation,grade\na,a.nii.gz,a.seg.nrrd,benign\n")
+    for name in ("a.nii.gz", "a.seg.nrrd"):
+        (tmp_path / name).touch()
+    assert main(["cohorts", "check", str(tmp_path / "k.csv"), "--task", str(TASK_FILE)]) == 0
+    assert "grades: 1 benign" in capsys.readouterr().out
+    assert main(["cohorts", "check", str(tmp_path / "k.csv")]) == 2
+    assert "has the grade 'benign'" in capsys.readouterr().err
 
 
 def test_a_number_that_is_mapped_takes_the_meaning_of_all_others():

@@ -357,6 +357,12 @@ def test_node_files_that_are_too_few_are_told(tmp_path):
         level.prepare()
 
 
+def test_tables_of_a_folder_without_a_study_are_refused(tmp_path, capsys):
+    assert main(["study", "--tables", "--preset", "smoke", "--output", str(tmp_path / "mistyped")]) == 1
+    assert "There is no finished run of a study in the folder given" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.json"))
+
+
 def test_tables_of_one_biology_draw_nothing_for_another(tmp_path):
     """They once drew every phantom of every biology before they showed the runs of the one that was done."""
     smoke = preset_of("smoke")
