@@ -86,9 +86,10 @@ def sentence_of(error: ValidationError, cls: type) -> str:
     first = error.errors(include_url=False)[0]
     kind, given = first["type"], shown(repr(first["input"]))
     keys = [part for part in first["loc"] if isinstance(part, str)]
-    name = ".".join(map(shown, keys))
+    told = _told_names(_class_at(cls, keys[:-1])) if keys else {}
+    name = ".".join([*map(shown, keys[:-1]), *(told.get(key, shown(key)) for key in keys[-1:])])
     if kind == "unexpected_keyword_argument":
-        known = ", ".join(sorted(_file_names(_class_at(cls, keys[:-1])).values()))
+        known = ", ".join(sorted(told.values()))
         return f"There is no setting {name}; known there are {known}."
     if kind == "value_error":
         text = shown(first["ctx"]["error"], 250)
@@ -112,6 +113,12 @@ def _file_names(cls: type) -> dict[str, str]:
     """Attribute -> name in files."""
     known = getattr(cls, "__pydantic_fields__", {})
     return {f.name: (known[f.name].alias if f.name in known else None) or f.name for f in fields(cls)}
+
+
+def _told_names(cls: type) -> dict[str, str]:
+    """Name in files -> what a sentence calls it: as the pages do, and where run.json differs that too."""
+    names = ((name, written, name.replace("_", "")) for name, written in _file_names(cls).items())
+    return {w: w if plain == w.lower() or n == w else f"{n} ({w} in run.json)" for n, w, plain in names}
 
 
 def _class_at(cls: type, keys: list[str]) -> type:

@@ -118,7 +118,7 @@ def test_what_the_sizes_and_the_paper_ask_for_is_taken() -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"data": {"vews": 2}}, "There is no setting data.vews; known there are augmentation, doses, inner, mask_seed"),
+        ({"data": {"vews": 2}}, "There is no setting data.vews; known there are augmentation, doses, mask_seed"),
         ({"student": {"filter": 2}}, "There is no setting student.filter; known there are blocks, cbam"),
         ({"data": {"augmentation": {"flip": 1}}}, "The setting data.augmentation.flip must be true or false, not 1."),
         ({"loss": {"class_weights": [1, "2", 3]}}, "The setting loss.class_weights must be a number, not '2'."),
@@ -131,7 +131,10 @@ def test_what_the_sizes_and_the_paper_ask_for_is_taken() -> None:
         ({"teacher": 3}, "The setting teacher must be an object of settings, not 3."),
         ({"teacher": {"cbam_kernel": 4}}, "In the settings teacher.cbam_kernel: a kernel must be odd, not 4."),
         ({"student": {"filters": 0}}, "In the settings student: filters must be a whole number from 1 to 256, not 0."),
-        ({"student_stage": {"lr": 0}}, "The setting student_stage.rate must be greater than 0, not 0."),
+        (
+            {"student_stage": {"lr": 0}},
+            "The setting student_stage.lr (rate in run.json) must be greater than 0, not 0.",
+        ),
         ({"student_stage": {"lr": 1, "rate": 1}}, "lr and rate are two names of one setting; give one of them."),
         ({"method": "\ud800"}, "The settings hold a text that is not Unicode; correct it."),
     ],
