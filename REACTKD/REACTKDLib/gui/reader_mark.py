@@ -47,9 +47,10 @@ class ReaderMark:
             self._reading.set_reader_grade(self._case().id, grade)
 
     def on_reviewed(self, on: bool) -> None:
-        """The case that is open is finished, or is not."""
+        """The case that is open is finished, or is not; a finished one is saved, though it stays open."""
         if not self._filling and self._case() is not None:
-            self._reading.set_reviewed(self._case().id, on)
+            if self._reading.set_reviewed(self._case().id, on) and on:
+                self._reading.keep()
 
     def on_reviewed_next(self, _checked: bool = False) -> None:
         """Finished with this case: open the next one."""

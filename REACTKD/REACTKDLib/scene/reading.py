@@ -24,8 +24,10 @@ from REACTKDLib.scene.reader_marks import ReaderMarks
 from REACTKDLib.scene.reader_study import ReaderStudy
 from REACTKDLib.scene.segments import SegmentChoice, names_by_hand
 from REACTKDLib.scene.signal import Signal
+from REACTKDLib.scene.unsaved_masks import GO_ON, LEAVE, SAVE_ELSEWHERE, not_saved
 
 LAST = _("This is the last case of the list.")
+LAST_SAVED = _("This is the last case of the list; its masks are saved.")
 FIRST = _("This is the first case of the list.")
 
 
@@ -73,6 +75,11 @@ class Reading(ReaderMarks):
     def busy(self) -> bool:
         """True while a case is opened or saved, or a question is open."""
         return self.loader.busy or self.question is not None
+
+    @property
+    def edited(self) -> bool:
+        """True when the masks of the case at hand are to be saved."""
+        return self.current is not None and self.loader.present and self.loader.edited
 
     @property
     def current(self) -> ListedCase | None:
@@ -144,14 +151,20 @@ class Reading(ReaderMarks):
         self._leave(lambda: self._open(index))
 
     def go_on(self, step: int) -> None:
-        """Open the next (1) or the one before (-1) of those shown; at the end of the list, say so."""
+        """Open the next (1) or the one before (-1) of those shown; at the end of the list, say so.
+
+        Whoever goes on is done with the case, so the last one is saved as well, though no other takes its place.
+        """
         if self.busy or self.cases is None:
             return
         ahead = self._ahead(step)
         if ahead:
             self.go_to(ahead[0])
+        elif step > 0:
+            self.message = ""
+            self.keep(LAST_SAVED if self.edited else LAST)
         else:
-            self._say(LAST if step > 0 else FIRST)
+            self._say(FIRST)
 
     def _ahead(self, step: int) -> list[int]:
         """The cases after (1) or before (-1) the one at hand, the nearest first; all while there is none."""
@@ -199,10 +212,18 @@ class Reading(ReaderMarks):
 
     # leaving a case
 
-    def save(self, then: Callable[[], Any] = lambda: None) -> None:
-        """Save the masks of the case at hand, if they were edited, and go on with `then`."""
+    def save(self, then: Callable[[], Any]) -> None:
+        """Save the masks of the case at hand, if they were edited, and go on with `then`; the case stays."""
         if not self.busy:
-            self._leave(then)
+            self._leave(then, lambda error: self._ask(error, then, GO_ON))
+
+    def keep(self, saying: str = "") -> None:
+        """Save the masks of the case at hand, which stays, and say this.
+
+        Where that fails it is said and not asked about: nothing is lost as long as the case is there.
+        """
+        if not self.busy:
+            self._leave(lambda: self._say_too(saying), lambda error: self._say_too(self._not_saved(error)))
 
     def answer(self, leave: bool) -> None:
         """Answer the open question: leave without the edits, or stay."""
@@ -212,31 +233,36 @@ class Reading(ReaderMarks):
             question.leave()
         self.changed()
 
-    def _leave(self, then: Callable[[], Any]) -> None:
-        if self.current is None or not self.loader.present or not self.loader.edited:
+    def _leave(self, then: Callable[[], Any], failed: Callable[[ReactkdError], Any] | None = None) -> None:
+        """Save edits and go on with `then`. failed: what is done where they cannot be saved; by default it is asked."""
+        if not self.edited:
             then()
             return
+        failed = failed or (lambda error: self._ask(error, then, LEAVE))
         outdated = self.loader.stamp() != self._graded
+
+        def saved(error: ReactkdError | None) -> None:
+            if error is not None:
+                failed(error)
+                self.changed()
+                return
+            self._record_masks(path, outdated)
+            self._leave(then, failed)  # the masks may have been drawn in meanwhile
+            self.changed()
+
         try:
             path = self.masks.target(self.current)
         except ReactkdError as error:
-            self._saved(None, outdated, error, then)
+            saved(error)
             return
-        self.loader.save(path, lambda error: self._saved(path, outdated, error, then))
+        self.loader.save(path, saved)
         self.changed()
 
-    def _saved(self, path: Path | None, outdated: bool, error: ReactkdError | None, then: Callable[[], Any]) -> None:
-        if error is not None:
-            self.question = Question(self._not_saved(error), then)
-            self.changed()
-            return
-        self._record_masks(path, outdated)
-        self._leave(then)  # the masks may have been drawn in meanwhile
-        self.changed()
+    def _ask(self, error: ReactkdError, then: Callable[[], Any], choice: str) -> None:
+        self.question = Question(self._not_saved(error, choice), then)
 
-    def _not_saved(self, error: ReactkdError) -> str:
-        text = _("The corrected masks of {case} could not be saved. {error}")
-        return text.format(case=quoted([self.current.id]), error=error)
+    def _not_saved(self, error: ReactkdError, advice: str = SAVE_ELSEWHERE) -> str:
+        return not_saved(self.current.id, error, advice)
 
     def _record_masks(self, path: Path, outdated: bool) -> None:
         case = self.current
@@ -288,7 +314,7 @@ class Reading(ReaderMarks):
 
     def before_scene_closes(self) -> None:
         """Save the edits while the nodes are still there; the list stays open."""
-        if self.current is not None and self.loader.present and self.loader.edited:
+        if self.edited:
             outdated = self.loader.stamp() != self._graded
             try:
                 path = self.masks.target(self.current)
@@ -317,6 +343,10 @@ class Reading(ReaderMarks):
 
     def _add(self, sentence: str) -> None:
         self.message = joined(filter(None, (self.message, sentence)))
+
+    def _say_too(self, sentence: str) -> None:
+        self._add(sentence)
+        self.changed()
 
     def _say(self, message: str) -> None:
         self.message = message

@@ -336,6 +336,30 @@ def test_masks_that_cannot_be_saved_are_asked_about(user: Any, widget: Any, fold
     assert (folder / "review.reactkd.masks").is_dir()
 
 
+def test_the_last_case_of_a_list_is_saved_when_it_is_finished(
+    user: Any, widget: Any, folder: Path, monkeypatch: Any
+) -> None:
+    for name in CASES[1:]:
+        shutil.rmtree(folder / name)
+    open_folder(user, monkeypatch, folder)
+    user.click("nextCaseButton")
+    nodes = at_hand(user, widget, CASES[0])
+    saved = folder / "review.reactkd.masks" / f"{CASES[0]}.seg.nrrd"
+    user.click("reviewedNextButton")
+    assert user.text("casesMessageLabel") == "This is the last case of the list." and not saved.exists()
+    paint(nodes.segmentation, "Tumor", mask_of(nodes.segmentation, "Liver", nodes.reference), nodes.reference)
+    user.click("reviewedNextButton")
+    user.wait_until(lambda: "are saved" in user.text("casesMessageLabel"), 30, "the masks to be saved")
+    assert user.text("casesMessageLabel") == "This is the last case of the list; its masks are saved."
+    first = saved.read_bytes()
+    user.click("reviewedCheckBox")
+    paint(nodes.segmentation, "Tumor", ball(nodes.reference, (0.0, 0.0, 0.0), 20.0), nodes.reference)
+    user.click("reviewedCheckBox")
+    reading = widget.panel.reading
+    user.wait_until(lambda: not (reading.busy or reading.loader.edited), 30, "the masks to be saved by the box, too")
+    assert saved.read_bytes() != first and user.find("reviewedCheckBox").checked
+
+
 def test_the_scene_is_closed_over_edits(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
     open_folder(user, monkeypatch, folder)
     user.click("nextCaseButton")

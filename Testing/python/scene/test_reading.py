@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from REACTKDLib.core.modality import Modality
-from REACTKDLib.scene.reading import FIRST, LAST
+from REACTKDLib.scene.reading import FIRST, LAST, LAST_SAVED
 from REACTKDLib.scene.segments import SegmentChoice
 from support.edits import ball, paint
 from support.reading_steps import a_report, edit, go, tumor, wait, write_cases
@@ -218,6 +218,54 @@ def test_edits_that_are_given_up_are_not_asked_about_again(start, listed):
     reading.answer(leave=True)
     wait(reading)
     assert reading.question is None and reading.current.id == "b"
+
+
+@pytest.fixture
+def at_the_end(start, listed):
+    """A list of two cases, the last of them open."""
+    shutil.rmtree(listed / "c")
+    reading = start(listed)
+    go(reading, 1)
+    return reading
+
+
+def test_edits_of_the_last_case_are_saved_when_there_is_no_next_one(at_the_end, start, listed):
+    reading = at_the_end
+    reading.go_on(1)
+    wait(reading)
+    assert reading.message == LAST and reading.review.of("b").masks is None, "nothing was drawn, nothing is saved"
+    voxels = edit(reading)
+    reading.go_on(1)
+    wait(reading)
+    assert reading.message == LAST_SAVED and reading.current.id == "b" and not reading.loader.edited
+    assert (listed / "review.reactkd.masks" / "b.seg.nrrd").is_file()
+    reading.go_on(1)
+    wait(reading)
+    assert reading.message == LAST, "it says so once"
+    again = start(listed)
+    go(again, 1)
+    assert tumor(again).sum() == voxels
+
+
+def test_a_finished_case_that_stays_open_is_saved(at_the_end, listed):
+    reading = at_the_end
+    edit(reading)
+    reading.set_reviewed("b", True)
+    reading.keep()
+    wait(reading)
+    assert (listed / "review.reactkd.masks" / "b.seg.nrrd").is_file() and reading.message == ""
+    assert not reading.loader.edited and reading.review.of("b").masks is not None
+
+
+def test_masks_of_a_case_that_stays_are_not_asked_about_when_they_cannot_be_saved(at_the_end, listed):
+    reading = at_the_end
+    voxels = edit(reading)
+    (listed / "review.reactkd.masks").touch()  # a file where the folder would be
+    reading.go_on(1)
+    wait(reading)
+    assert reading.question is None and reading.current.id == "b" and tumor(reading).sum() == voxels
+    assert "'b' could not be saved" in reading.message and "With Report > Masks... they can" in reading.message
+    assert "last case" not in reading.message and "choose a folder" not in reading.message
 
 
 def test_closed_with_edits(start, listed):
