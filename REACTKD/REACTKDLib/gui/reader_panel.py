@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import qt
@@ -111,17 +112,19 @@ class ReaderPanel(Section):
             self.context.grade()
 
     def on_table(self, _checked: bool = False) -> None:
-        """What every reader said, for statistics."""
+        """What every reader said, for statistics; edits are saved first: it leaves out grades of earlier masks."""
         reading = self.reading
         if reading.cases is None:
             return
         self.keep_comment()
         name = f"{reading.cases.path.stem}-readers.csv"
         path = ask_target(_("Save the table of all readers"), name, all_files(_("Tables"), "*.csv"))
-        if path is None:
-            return
+        if path is not None:
+            reading.save(lambda: self._write_table(path))
+
+    def _write_table(self, path: Path) -> None:
         try:
-            write_text(path, readers_csv(reading.cases, reading.review))
+            write_text(path, readers_csv(self.reading.cases, self.reading.review))
             self._saved = _("Saved as {name}.").format(name=path.name)
         except ReactkdError as error:
             self._saved = plain(error)
@@ -185,7 +188,8 @@ class ReaderPanel(Section):
         second = sum(record.aided is not None for record in records)
         ui.studyLabel.text = words.format(first=first, second=second, count=len(records))
         ui.studyLabel.visible = reading.in_study or first > 0
-        ui.saveReadersButton.enabled = not reading.in_study or first == len(records)
+        hides = reading.in_study and first < len(records)
+        ui.saveReadersButton.enabled = not (hides or reading.busy)
 
     def before_scene_closes(self) -> None:
         """Keep what was typed."""

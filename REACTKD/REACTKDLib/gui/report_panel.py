@@ -201,14 +201,14 @@ class ReportPanel(Section):
             self.batch.cancel()
 
     def on_table(self, _checked: bool = False) -> None:
-        """The review of the list for a spreadsheet."""
+        """The review of the list for a spreadsheet; edits are saved first, so that it says what is outdated."""
         reading = self.reading
         if reading.cases is None:
             return
         name = f"{reading.cases.path.stem}-review.csv"
         path = ask_target(_("Save the table of the list"), name, all_files(_("Tables"), "*.csv"))
         if path is not None:
-            self._do(lambda: write_text(path, review_csv(reading.cases, reading.review)), path)
+            reading.save(lambda: self._do(lambda: write_text(path, review_csv(reading.cases, reading.review)), path))
 
     def _runs(self) -> bool:
         return self.batch is not None and self.batch.running
@@ -239,7 +239,7 @@ class ReportPanel(Section):
         ui.batchButton.enabled = has_list and not runs and not reading.busy and not reading.in_study
         ui.againCheckBox.enabled = has_list and not runs
         ui.cancelBatchButton.enabled = runs and batch.state == "running"
-        ui.saveTableButton.enabled = has_list
+        ui.saveTableButton.enabled = has_list and not reading.busy
         ui.batchProgressBar.visible = runs
         ui.batchProgressBar.value = round(1000 * batch.fraction) if batch is not None else 0
         ui.batchLabel.text = self._batch_words(runs)

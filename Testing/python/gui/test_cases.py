@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import slicer
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog
 
 from support.edits import ball, erase, mask_of, paint
 from support.panel_steps import CASES, GRADE_S, at_hand, choose_model, grade, open_folder, toggle_box, wait_for_grade
@@ -334,6 +335,40 @@ def test_masks_that_cannot_be_saved_are_asked_about(user: Any, widget: Any, fold
     user.click("nextCaseButton")
     at_hand(user, widget, CASES[1])
     assert (folder / "review.reactkd.masks").is_dir()
+
+
+def test_tables_of_a_list_know_of_edits_that_were_not_saved_yet(
+    user: Any, widget: Any, folder: Path, small_model: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    for name in CASES[1:]:
+        shutil.rmtree(folder / name)
+    choose_model(user, small_model)
+    open_folder(user, monkeypatch, folder)
+    user.open_section("reportSection")
+    user.click("nextCaseButton")
+    nodes = at_hand(user, widget, CASES[0])
+    grade(user)
+
+    def table(button: str) -> dict[str, str]:
+        path = tmp_path / f"{button}.csv"
+        path.unlink(missing_ok=True)
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", staticmethod(lambda *_: str(path)))
+        user.click(button)
+        user.wait_until(path.exists, 30, "the table")
+        with open(path, encoding="utf-8", newline="") as stream:
+            (line,) = csv.DictReader(stream)
+        return line
+
+    assert (table("saveTableButton")["outdated"], table("saveTableButton")["corrected_masks"]) == ("no", "no")
+    correct(nodes)
+    line = table("saveTableButton")
+    assert (line["outdated"], line["corrected_masks"]) == ("yes", "yes")
+    grade(user)
+    assert table("saveTableButton")["outdated"] == "no"
+    user.open_section("readerSection")
+    assert table("saveReadersButton")["model_grade"]
+    paint(nodes.segmentation, "Tumor", mask_of(nodes.segmentation, "Liver", nodes.reference), nodes.reference)
+    assert table("saveReadersButton")["model_grade"] == "", "no grade of masks that are there no more"
 
 
 def test_the_last_case_of_a_list_is_saved_when_it_is_finished(
