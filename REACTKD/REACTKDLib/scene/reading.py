@@ -24,7 +24,7 @@ from REACTKDLib.scene.reader_marks import ReaderMarks
 from REACTKDLib.scene.reader_study import ReaderStudy
 from REACTKDLib.scene.segments import SegmentChoice, names_by_hand
 from REACTKDLib.scene.signal import Signal
-from REACTKDLib.scene.unsaved_masks import GO_ON, LEAVE, SAVE_ELSEWHERE, not_saved
+from REACTKDLib.scene.unsaved_masks import GO_ON, LEAVE, SAVE_ELSEWHERE, keep_elsewhere, not_saved
 
 LAST = _("This is the last case of the list.")
 LAST_SAVED = _("This is the last case of the list; its masks are saved.")
@@ -222,8 +222,13 @@ class Reading(ReaderMarks):
 
         Where that fails it is said and not asked about: nothing is lost as long as the case is there.
         """
-        if not self.busy:
-            self._leave(lambda: self._say_too(saying), lambda error: self._say_too(self._not_saved(error)))
+        if self.busy:
+            return
+
+        def failed(error: ReactkdError) -> None:
+            self._say_too(not_saved(self.current.id, error, SAVE_ELSEWHERE))
+
+        self._leave(lambda: self._say_too(saying), failed)
 
     def answer(self, leave: bool) -> None:
         """Answer the open question: leave without the edits, or stay."""
@@ -259,10 +264,7 @@ class Reading(ReaderMarks):
         self.changed()
 
     def _ask(self, error: ReactkdError, then: Callable[[], Any], choice: str) -> None:
-        self.question = Question(self._not_saved(error, choice), then)
-
-    def _not_saved(self, error: ReactkdError, advice: str = SAVE_ELSEWHERE) -> str:
-        return not_saved(self.current.id, error, advice)
+        self.question = Question(not_saved(self.current.id, error, choice), then)
 
     def _record_masks(self, path: Path, outdated: bool) -> None:
         case = self.current
@@ -313,7 +315,7 @@ class Reading(ReaderMarks):
     # the end
 
     def before_scene_closes(self) -> None:
-        """Save the edits while the nodes are still there; the list stays open."""
+        """Save the edits while the nodes are still there, in another place where need be; the list stays open."""
         if self.edited:
             outdated = self.loader.stamp() != self._graded
             try:
@@ -321,7 +323,7 @@ class Reading(ReaderMarks):
                 self.loader.save_now(path)
                 self._record_masks(path, outdated)
             except ReactkdError as error:
-                self.message = self._not_saved(error)
+                self.message = keep_elsewhere(self.loader, self.current, error)
         if self.study is not None:
             self.study.leave()
         self.loader.forget()

@@ -1,10 +1,18 @@
-"""Corrected masks that cannot be saved beside their list: what is said of them, and what a reader can do."""
+"""Corrected masks that cannot be saved beside their list: what is said of them, and where they go at the end."""
 
 from __future__ import annotations
 
+import logging
+import tempfile
+from pathlib import Path
+
+from REACTKDLib.core.cases.case_list import ListedCase
 from REACTKDLib.core.errors import OutputNotWritable, ReactkdError
 from REACTKDLib.core.text import joined, quoted
 from REACTKDLib.core.text import tr as _
+from REACTKDLib.scene.case_loader import CaseLoader
+
+FOLDER = "reactkd-masks-"  # and letters that make it a new one
 
 #: the case is about to go; it stays, and something else is about to be done; nothing else is about to be done
 LEAVE = _("Stay, and save the masks elsewhere with Report > Masks...; or go on and lose the edits.")
@@ -12,11 +20,36 @@ GO_ON = _("Stay, and save the masks elsewhere with Report > Masks...; or go on w
 SAVE_ELSEWHERE = _("With Report > Masks... they can be saved elsewhere.")
 
 
-def not_saved(case_id: str, error: ReactkdError, advice: str) -> str:
+def keep_elsewhere(loader: CaseLoader, case: ListedCase, error: ReactkdError) -> str:
+    """Save the masks into the temporary folder, as they go now and nobody can be asked; return what is said of it.
+
+    It is said in the application's log too: when that ends, no message is seen. The folder is new and the user's alone,
+    so that nothing is written over. error: why they are not saved in their own place.
+    """
+    text = not_saved(case.id, error)
+    if error.code == OutputNotWritable.code:  # else another place would not help
+        text = joined((text, _kept(loader, case)))
+    logging.getLogger(__name__).warning("%s", text)
+    return text
+
+
+def _kept(loader: CaseLoader, case: ListedCase) -> str:
+    try:
+        path = Path(tempfile.mkdtemp(prefix=FOLDER)) / f"{case.file_name}.seg.nrrd"
+        loader.save_now(path)
+    except (ReactkdError, OSError) as error:
+        return _("Nor could they be kept in the temporary folder ({error}).").format(error=error)
+    return _(
+        "They are kept as {file}; move this file into the folder of corrected masks beside the list, or where it is "
+        "not cleared away."
+    ).format(file=path)
+
+
+def not_saved(case_id: str, error: ReactkdError, advice: str = "") -> str:
     """Say why the masks of a case are not saved, and what can be done where another place would help."""
     text = _("The corrected masks of {case} could not be saved. {error}")
     said = text.format(case=quoted([case_id]), error=_fault(error))
-    return joined((said, advice)) if error.code == OutputNotWritable.code else said
+    return joined((said, advice)) if advice and error.code == OutputNotWritable.code else said
 
 
 def _fault(error: ReactkdError) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -328,7 +329,13 @@ def test_masks_that_cannot_be_saved_are_asked_about(user: Any, widget: Any, fold
     user.click("nextCaseButton")
     user.wait_until(lambda: user.sees("questionWidget"), 30, "the question")
     assert "could not be saved" in user.text("questionLabel") and not user.find("nextCaseButton").enabled
+    assert "save the masks elsewhere with Report > Masks..." in user.text("questionLabel")
     user.screenshot("cases-question")
+    user.open_section("reportSection")
+    assert user.text("saveMasksButton") == "Masks..."
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", staticmethod(lambda *_: str(folder / "mine.seg.nrrd")))
+    user.click("saveMasksButton")
+    user.wait_until((folder / "mine.seg.nrrd").exists, 30, "the masks elsewhere, as the question says")
     user.click("stayButton")
     assert not user.sees("questionWidget") and widget.panel.context.state.case_id == CASES[0]
     (folder / "review.reactkd.masks").unlink()
@@ -422,6 +429,21 @@ def test_reload_over_edits(application: Any, user: Any, widget: Any, folder: Pat
     open_folder(user, monkeypatch, folder)
     user.click("nextCaseButton")
     at_hand(user, again, CASES[0])
+
+
+def test_the_scene_is_closed_over_edits_that_cannot_be_saved(
+    user: Any, widget: Any, folder: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    open_folder(user, monkeypatch, folder)
+    user.click("nextCaseButton")
+    nodes = at_hand(user, widget, CASES[0])
+    paint(nodes.segmentation, "Tumor", mask_of(nodes.segmentation, "Liver", nodes.reference), nodes.reference)
+    (folder / "review.reactkd.masks").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    slicer.mrmlScene.Clear(0)
+    user.settle()
+    (kept,) = tmp_path.glob("reactkd-masks-*/*.seg.nrrd")
+    assert "could not be saved" in user.text("casesMessageLabel") and str(kept) in user.text("casesMessageLabel")
 
 
 def test_keys_grade_and_go_on_and_belong_to_the_module_on_show(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -115,7 +116,8 @@ def test_a_folder_that_is_a_link_is_not_written_into(start, listed, target):
     assert reading.current.id == "b" and (listed / OWN / "a.seg.nrrd").is_file()
 
 
-def test_a_link_is_not_followed_when_the_scene_closes(start, listed):
+def test_a_link_is_not_followed_when_the_scene_closes(start, listed, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where the masks go in place of it
     os.symlink(listed.parent / "elsewhere", listed / OWN)
     before = every_file(listed)
     reading = start(listed)

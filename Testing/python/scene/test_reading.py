@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -148,6 +150,42 @@ def test_the_scene_closes_with_edits(start, scene, listed):
     assert reading.review.of("a").masks is not None
     go(reading, 0)
     assert tumor(reading).sum() == voxels
+
+
+@pytest.mark.parametrize("end", ["scene", "program"])
+def test_edits_that_cannot_be_saved_at_the_end_are_kept_in_another_place(
+    start, scene, listed, tmp_path, monkeypatch, caplog, end
+):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    reading = start(listed)
+    go(reading, 0)
+    voxels = edit(reading)
+    (listed / "review.reactkd.masks").touch()  # a file where the folder would be
+    reading.before_scene_closes() if end == "scene" else reading.close()
+    (kept,) = (tmp_path / "temporary").rglob("a.seg.nrrd")
+    assert "'a' could not be saved" in reading.message and f"They are kept as {kept};" in reading.message
+    assert "choose a folder" not in reading.message and reading.message in caplog.messages
+    if os.name == "posix":
+        assert kept.parent.stat().st_mode & 0o777 == 0o700, "nobody else on this computer reads it"
+    # As the sentence says: moved to where corrected masks are, it is found.
+    scene.Clear(0)
+    (listed / "review.reactkd.masks").unlink()
+    (listed / "review.reactkd.masks").mkdir()
+    shutil.move(kept, listed / "review.reactkd.masks")
+    again = start(listed)
+    go(again, 0)
+    assert tumor(again).sum() == voxels
+
+
+def test_it_is_said_when_there_is_no_other_place_either(start, listed, tmp_path, monkeypatch):
+    reading = start(listed)
+    go(reading, 0)
+    edit(reading)
+    (listed / "review.reactkd.masks").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    reading.before_scene_closes()
+    assert "could not be saved" in reading.message and "Nor could they be kept" in reading.message
 
 
 def until_the_worker_has_it(reading):
