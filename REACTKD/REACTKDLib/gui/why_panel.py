@@ -14,7 +14,7 @@ from REACTKDLib.core.text import sentence
 from REACTKDLib.gui import region_table
 from REACTKDLib.gui.section import Section, empty_layout
 from REACTKDLib.gui.views import show_case
-from REACTKDLib.gui.words import grade_words, image_words, overlay_words, short_grade
+from REACTKDLib.gui.words import color_words, grade_words, image_words, overlay_words, short_grade
 from REACTKDLib.scene.hiding import ANSWER, hide_only
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.overlay import Overlay, overlays_for
@@ -140,7 +140,9 @@ class WhyPanel(Section):
         elif report.grade is None:
             text = _("There is no grade to explain.")
         else:
-            colors = _("Orange speaks for the grade, blue against it; click a row to see the region.")
+            colors = _("{colors}; click a row to see the region.").format(
+                colors=color_words(self.context.state.view.overlay.offered_by(report), report.task)
+            )
             text = "\n".join([*(translated(text) for text in explained(report)), colors])
         self.ui.whyHintLabel.text = text
 

@@ -84,6 +84,18 @@ def overlay_words(overlay: Overlay, grade: str | None, task: Task) -> str:
     return translated(value.choice.format(grade=short_grade(overlay.grade or grade or "", task).lower()))
 
 
+def color_words(overlay: Overlay, task: Task) -> str:
+    """Return what the colors of the views say, as the beginning of a sentence."""
+    if overlay.value is None:
+        return _("The brighter a spot of the map, the more it speaks for the grade")
+    if overlay.one_sided:
+        return _("Violet has much attention, gray little, which speaks neither for the grade nor against it")
+    if overlay.grade is not None:
+        text = _("Orange adds to the score of {grade}, blue takes from it")
+        return text.format(grade=short_grade(overlay.grade, task).lower())
+    return _("Orange speaks for the grade, blue against it")
+
+
 def plain(error: ReactkdError, task: Task = HCC_GRADE) -> str:
     """Return the sentence of an error, with the way out that the panel offers."""
     organ, lesions = translated(task.organ.name), translated(task.lesion.many)

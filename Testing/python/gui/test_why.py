@@ -111,7 +111,7 @@ def test_a_click_on_a_row_goes_to_the_region(user: Any, graded: Any, context: An
 
 
 def test_colors_stand_for_what_is_chosen_and_what_would_be_changes_none(user: Any, graded: Any, context: Any) -> None:
-    seen = {}
+    seen, hints = {}, {}
     known = (text for text in explained(context.report))
     assert all(text in user.text("whyHintLabel") for text in known) and "without any region" in user.text(
         "whyHintLabel"
@@ -120,8 +120,13 @@ def test_colors_stand_for_what_is_chosen_and_what_would_be_changes_none(user: An
     assert user.find("overlayComboBox").currentText == share
     for text in ("Weight (attention)", logits, "Voxel map", left_out, share):
         user.choose("overlayComboBox", text)
-        seen[text] = drawn(context)
+        seen[text], hints[text] = drawn(context), user.text("whyHintLabel").splitlines()[-1]
         user.screenshot(f"overlay-{text.split()[0].lower()}", of="window")
+    says = "Orange speaks for the grade, blue against it; click a row to see the region."
+    assert hints[share] == hints[left_out] == says
+    assert hints[logits] == "Orange adds to the score of poor, blue takes from it; click a row to see the region."
+    assert "Violet has much attention" in hints["Weight (attention)"] and "Orange" not in hints["Weight (attention)"]
+    assert "brighter" in hints["Voxel map"] and "blue" not in hints["Voxel map"]
     assert seen["Voxel map"]["map"] and not seen["Voxel map"]["legend"] and seen["Voxel map"]["fill"] == 0
     assert not seen["Weight (attention)"]["map"] and "weight, %" in seen["Weight (attention)"]["title"]
     assert "adds to the logit of poor" in seen[logits]["title"]
