@@ -49,6 +49,8 @@ class PanelContext:
     stored: the answer of an earlier sitting that is on the screen, or None.
     masks_on_show: the user's masks are seen beside the answer, while the place of a finding in them is looked at.
     message: a fault outside the grading, one sentence (the grading's own is `controller.error`).
+    proposal_on_show: a copy of them with a proposed fix is seen in their place.
+    legend_aside: the legend of the answer is hidden meanwhile, since it would be read as theirs.
     suspended: the scene is closing or the panel is going; nothing is shown, and nothing may be added to the scene.
 
     Signals: inputs_changed (another case, or other inputs of it), state_changed (state or message; also when an answer
@@ -65,7 +67,7 @@ class PanelContext:
         self.problem = ""
         self.message = ""
         self.stored: StoredAnswer | None = None
-        self.masks_on_show = False
+        self.masks_on_show = self.proposal_on_show = self.legend_aside = False
         self.suspended = False
         self._task: tuple | None = None
         self.dispatcher = JobDispatcher()
@@ -313,6 +315,12 @@ class PanelContext:
 
     # the view
 
+    @property
+    def view(self) -> ViewChoice:
+        """How the answer is drawn now: as it was chosen, but for a legend that is aside."""
+        chosen = self.state.view
+        return replace(chosen, legend=chosen.legend and not self.legend_aside)
+
     def set_view(self, **changes: Any) -> None:
         """Change how the answer is shown (fields of `ViewChoice`), now and for the next one."""
         view: ViewChoice = replace(self.state.view, **changes)
@@ -320,7 +328,7 @@ class PanelContext:
         self.controller.view = view
         outputs, report = self.outputs, self.report
         if outputs is not None and report is not None:
-            show_as(outputs, report, view)
+            show_as(outputs, report, self.view)
         self.changed()
 
     def close(self) -> None:

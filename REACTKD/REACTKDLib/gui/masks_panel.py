@@ -19,7 +19,7 @@ from REACTKDLib.gui.section import Section, empty_layout
 from REACTKDLib.gui.views import show_case
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.mask_check import MaskChecker
-from REACTKDLib.scene.mask_fixes import MaskFixer
+from REACTKDLib.scene.mask_fixes import MaskFixer, Proposal
 from REACTKDLib.scene.script_runner import RunState
 from REACTKDLib.scene.segments import SegmentChoice, choose_segments, keep_specks
 from REACTKDLib.scene.translation import translated
@@ -49,7 +49,7 @@ class MasksPanel(Section):
         for runner in (self.fixer, self.checker):
             runner.state_changed.connect(self._on_runner)
         self.box = ProposalBox(self.ui, self.fixer, context.scene)
-        self.fixer.proposal_changed.connect(self._on_runner)
+        self.fixer.proposal_changed.connect(self.on_proposal)
         self.fixer.accepted.connect(self.on_masks_replaced)
         self.fixer.undone.connect(self.on_masks_replaced)
         self.checker.checked.connect(self._on_runner)
@@ -116,6 +116,12 @@ class MasksPanel(Section):
             self.box.changes.remember_views()
             self._show_masks(False)
             self.fixer.split(nodes, choice)
+
+    def on_proposal(self, proposal: Proposal | None) -> None:
+        """A copy with a fix is on show, or no longer."""
+        self.context.proposal_on_show = proposal is not None
+        if not self.context.suspended:
+            self.context.changed()
 
     def on_masks_replaced(self, choice: SegmentChoice) -> None:
         """The user's segmentation has other masks: what recognition finds in it is left to it."""

@@ -149,7 +149,7 @@ class ViewsPanel(Section):
             stay, self._fitted = case == self._fitted, case
             qt.QTimer.singleShot(0, lambda: None if self._closing else fit_reading_views(stay))
         if changed and self.context.outputs is not None and self.context.report is not None:
-            show_as(self.context.outputs, self.context.report, self.context.state.view)  # a map, in new views too
+            show_as(self.context.outputs, self.context.report, self.context.view)  # a map, in new views too
 
     def poll(self) -> None:
         """Go on with images, outlines and names; one view at a time, as they take a twentieth of a second in each."""

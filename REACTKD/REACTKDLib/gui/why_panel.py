@@ -19,6 +19,7 @@ from REACTKDLib.scene.hiding import ANSWER, hide_only
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.overlay import Overlay, overlays_for
 from REACTKDLib.scene.translation import translated
+from REACTKDLib.scene.view_choice import show_legends
 
 
 class WhyPanel(Section):
@@ -244,6 +245,15 @@ class WhyPanel(Section):
         wanted = state.own_segments or self.context.masks_on_show
         hidden = self._entered and not wanted and self.context.outputs is not None
         hide_only(self.context.scene, ANSWER, state.segmentation if hidden else None)
+        self._show_legend()
+
+    def _show_legend(self) -> None:
+        """Put the legend aside while masks are looked at here; in other modules it tells what becomes of the grade."""
+        context = self.context
+        before, masks = context.legend_aside, context.masks_on_show or context.proposal_on_show
+        context.legend_aside = self._entered and masks
+        if (before or context.legend_aside) and context.outputs is not None and context.report is not None:
+            show_legends(context.outputs, context.report, context.view)
 
     # lifecycle
 
@@ -256,8 +266,9 @@ class WhyPanel(Section):
         """Another module is on show: the user's segmentation is seen again there."""
         self._entered = False
         hide_only(self.context.scene, ANSWER, None)
+        self._show_legend()
 
     def cleanup(self) -> None:
         """Put the user's segmentation back on show."""
-        hide_only(self.context.scene, ANSWER, None)
+        self.exit()
         super().cleanup()

@@ -36,7 +36,12 @@ def write_scale(node: Any, color_node: Any, report: GradeReport, overlay: Overla
     display.SetVisibility2D(True)
     digits = next((n for n, least in enumerate((10, 1, 0.1)) if limit >= least), 3)
     legend = show_legend(node, _title(report, overlay), f"%{'+' if overlay.signed else ''}.{digits}f", x=0.98)
-    legend.SetVisibility(visible and report.grade is not None and overlay.value is not None)
+    legend.SetVisibility(visible and has_scale(report, overlay))
+
+
+def has_scale(report: GradeReport, overlay: Overlay) -> bool:
+    """True where the colors of regions stand for numbers: a grade is claimed, and no map of voxels is drawn."""
+    return report.grade is not None and overlay.value is not None
 
 
 def _title(report: GradeReport, overlay: Overlay) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from REACTKDLib.core.reports.report import GradeReport
-from REACTKDLib.scene.color_scale import write_scale
+from REACTKDLib.scene.color_scale import has_scale, write_scale
 from REACTKDLib.scene.colors import legend_of
 from REACTKDLib.scene.heat_map import hide_from_slices, show_in_slices
 from REACTKDLib.scene.overlay import Overlay
@@ -41,11 +41,18 @@ def show_as(outputs: Any, report: GradeReport, view: ViewChoice) -> None:
     table = outputs.weight_colors if overlay.one_sided else outputs.effect_colors
     write_scale(outputs.scale, table, report, overlay, view.legend)
     color_graph(outputs, table, report, overlay, view.graph)
+    show_legends(outputs, report, view)
     scene = outputs.regions.GetScene()
     if voxels:
         show_in_slices(scene, outputs.heat_map, view.opacity)
     else:
         hide_from_slices(scene, outputs.heat_map)
-    legend = legend_of(outputs.heat_map)
-    if legend is not None:
-        legend.SetVisibility(view.legend)  # where it is a layer
+
+
+def show_legends(outputs: Any, report: GradeReport, view: ViewChoice) -> None:
+    """Show or hide the legends of an answer; that of its map is seen where the map is a layer."""
+    scaled = has_scale(report, view.overlay.offered_by(report))
+    for node, has_one in ((outputs.scale, scaled), (outputs.heat_map, True)):
+        legend = legend_of(node)
+        if legend is not None:
+            legend.SetVisibility(view.legend and has_one)

@@ -190,6 +190,39 @@ def test_the_users_segments_step_aside_and_come_back(application: Any, user: Any
     assert display.GetVisibility()
 
 
+def test_the_legend_of_the_answer_steps_aside_while_masks_are_looked_at(
+    application: Any, user: Any, nodes: Any, context: Any
+) -> None:
+    """Beside the colors of segments it would be read as theirs."""
+    stray = np.zeros_like(mask_of(nodes.segmentation, "Tumor", nodes.reference))
+    stray[2:5, 4:9, 4:9] = True
+    paint(nodes.segmentation, "Tumor", stray, nodes.reference)
+    grade(user)
+    assert drawn(context)["legend"]
+    user.click("findingShowButton0")
+    assert not drawn(context)["legend"]
+    user.choose("overlayComboBox", "Weight (attention)")
+    assert not drawn(context)["legend"], "another choice of colors does not bring it forward"
+    user.click_cell("regionTable", [row[0] for row in user.rows("regionTable")].index("Lesion 1"))
+    assert drawn(context)["legend"]
+
+    user.click("findingFixButton0")
+    user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+    assert not drawn(context)["legend"]
+    application.select_module("SegmentEditor")
+    assert drawn(context)["legend"], "there it tells what becomes of the grade"
+    application.select_module("REACTKD")
+    assert not drawn(context)["legend"]
+    user.click("rejectButton")
+    assert drawn(context)["legend"]
+
+    user.open_section("settingsSection")
+    user.click("legendCheckBox")
+    user.click("findingShowButton0")
+    user.click_cell("regionTable", 0)
+    assert not drawn(context)["legend"], "who wants none gets none back"
+
+
 @pytest.mark.slow
 def test_one_image_must_stay(user: Any, graded: Any, context: Any) -> None:
     for name in ("ct", "fdg", "acetate"):
