@@ -69,7 +69,8 @@ def redundant_nodes(
 
     members: of an ensemble, whose mean probabilities are the answer; one for a model alone. Each node has a share of at
     least `least` in the probability of class `predicted`, and takes less than `kept` of it away when it is left out, as
-    the others are still there. And with any one of them, without its equals, `predicted` stays the most probable class.
+    the others are still there. And with any one of them, without its equals, `predicted` stays the most probable class,
+    which it is not without all of them: where it is, other regions give the answer, and nobody needs these.
     """
     share = np.mean([shares_of(votes).values[:, predicted] for votes in members], axis=0)
     effect = np.mean([votes.deletion_effect(predicted) for votes in members], axis=0)
@@ -77,7 +78,8 @@ def redundant_nodes(
     while True:
         alone = [node for node in alike if _answer(members, [n for n in alike if n != node]) == predicted]
         if alone == alike:
-            return tuple(alike) if len(alike) > 1 else ()
+            needed = len(alike) > 1 and _answer(members, alike) != predicted
+            return tuple(alike) if needed else ()
         alike = alone  # what is no equal of the others speaks beside them
 
 

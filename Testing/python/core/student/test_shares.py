@@ -145,6 +145,14 @@ def test_two_lesions_that_say_the_same_are_found():
     assert votes.logits.argmax() == 2 and redundant_nodes([votes], 2) == ()
 
 
+def test_lesions_that_nobody_needs_do_not_give_the_answer():
+    """Without both of them the liver says the same, so that of neither is to be said that it alone gives it."""
+    votes = alike([1, 1, 9, 9], [[0, 0, 0], [0, 0, 0.5], [0, 0, 4], [0, 0, 4]], [0.3, 0.4, 0.3])
+    share, effect = shares_of(votes).values[:, 2], votes.deletion_effect(2)
+    assert min(share[1:]) > 0.2 and max(abs(effect[1:])) < 0.03
+    assert votes.muted([1, 2]).logits.argmax() == 2 and redundant_nodes([votes], 2) == ()
+
+
 def test_the_demo_case_has_two_lesions_that_say_the_same_and_a_shape_too_soft_to_say_it_alone():
     """Null node, parenchyma, two lesions, number and shape; of the demo, rounded."""
     scores = [[-0.8, -1, -2], [5.9, 8, -18.9], [-10.2, 4, 8.1], [-7.1, 3, 6.6], [-2.7, 0.7, 2.6]]
