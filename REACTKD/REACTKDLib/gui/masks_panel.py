@@ -156,7 +156,7 @@ class MasksPanel(Section):
         """Show the findings of the last check, or of the last grading if that is newer."""
         context, ui = self.context, self.ui
         if context.report is not self._report or context.nodes != self._case:
-            another = context.nodes != self._case
+            another = self._case is not None and context.nodes != self._case
             self._report, self._case = context.report, context.nodes
             if another:
                 self.fixer.leave()
@@ -222,7 +222,7 @@ class MasksPanel(Section):
         for runner in (self.fixer, self.checker):
             if runner.state is RunState.FAILED and runner.error:
                 return translated(runner.error)
-        return ""
+        return translated(self.fixer.notice)
 
     def _mark_current(self) -> None:
         """Set the finding that is on show apart from the others."""

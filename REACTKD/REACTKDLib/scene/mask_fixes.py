@@ -30,6 +30,8 @@ from REACTKDLib.scene.volumes import grid_of, ijk_to_ras_of
 
 _HUE_STEP = 0.61803  # neighbors in a golden walk through the hues are far apart
 _UNDO_DEPTH = 10
+_REPLACED = _("The proposal was not accepted and is gone; press Fix again.")
+_LEFT = _("The proposal for the masks of the case before was not accepted and is gone; press Fix again there.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,7 @@ class Proposal:
 class MaskFixer(ScriptRunner):
     """Proposes fixes. Every method returns at once; `poll` does the work: see `ScriptRunner` for states and errors.
 
+    notice: that a proposal went before it was decided, one sentence or empty.
     Signals: proposal_changed(Proposal or None), accepted(SegmentChoice): the user's segmentation has the fix now,
     undone(SegmentChoice): or no longer.
     """
@@ -61,6 +64,7 @@ class MaskFixer(ScriptRunner):
         super().__init__(dispatcher)
         self.scene = scene
         self.proposal: Proposal | None = None
+        self.notice = ""
         self.proposal_changed = Signal()
         self.accepted = Signal()
         self.undone = Signal()
@@ -109,6 +113,7 @@ class MaskFixer(ScriptRunner):
         if self.proposal is not None and _lacks_segments(self.proposal):
             self._refuse(_("A segment that this fix changes is gone; reject the fix, and check the masks again."))
             return
+        self.notice = ""
         proposal = self._taken()
         if not self.scene.IsNodePresent(proposal.nodes.segmentation):
             return
@@ -118,6 +123,7 @@ class MaskFixer(ScriptRunner):
 
     def reject(self) -> None:
         """Remove the copy; the user's segmentation is as it was."""
+        self.notice = ""
         self._taken()
 
     def undo(self) -> None:
@@ -133,6 +139,7 @@ class MaskFixer(ScriptRunner):
             self._refuse(_("A segment that this fix changed is gone; correct the masks by hand."))
             return
         self._done.pop()
+        self.notice = ""
         self._finish(RunState.IDLE)
         segmentation = proposal.nodes.segmentation
         data = segmentation.GetSegmentation()
@@ -147,6 +154,7 @@ class MaskFixer(ScriptRunner):
         """Let go of the scene's nodes: for another case, or when the scene closes."""
         self._next = None
         self._finish(RunState.IDLE)
+        self.notice = _LEFT if self._undecided else ""
         if self.proposal is not None:
             self._taken()
         self._done = []
@@ -161,7 +169,13 @@ class MaskFixer(ScriptRunner):
             self.scene.RemoveObserver(self._observed)
             self._observed = None
 
+    @property
+    def _undecided(self) -> bool:
+        """True while something is proposed that could be accepted."""
+        return self.proposal is not None and bool(self.proposal.edits)
+
     def _propose(self, nodes: CaseNodes, choice: SegmentChoice, job: Any, text: str) -> None:
+        self.notice = _REPLACED if self._undecided else ""
         if self.proposal is not None:
             self._taken()
         if self.busy:

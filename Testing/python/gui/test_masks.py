@@ -119,6 +119,29 @@ def test_a_fix_is_a_copy_until_it_is_accepted_can_be_undone_and_goes_with_the_sc
     assert not user.sees("proposalWidget") and not user.sees("findingsWidget")
 
 
+def test_a_proposal_that_was_not_decided_does_not_go_without_a_word(user: Any, faulty: Any, context: Any) -> None:
+    gone = "The proposal was not accepted and is gone; press Fix again."
+
+    def propose(button: str) -> None:
+        user.click(button)
+        user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+
+    check(user)
+    before = segments_as_bytes(faulty.segmentation)
+    propose(f"findingFixButton{stray_row(user)}")
+    assert not user.sees("masksMessageLabel")
+    propose("splitButton")
+    assert user.sees("masksMessageLabel") and user.text("masksMessageLabel") == gone
+    user.screenshot("masks-proposal-gone")
+    assert segments_as_bytes(faulty.segmentation) == before
+    user.click("rejectButton")
+    assert not user.sees("masksMessageLabel"), "this one was decided"
+    propose(f"findingFixButton{stray_row(user)}")
+    context.close_case()
+    assert "the case before was not accepted and is gone" in user.text("masksMessageLabel")
+    assert not user.sees("proposalWidget")
+
+
 def test_a_fix_of_a_segment_that_was_deleted_is_refused_with_a_sentence(user: Any, faulty: Any) -> None:
     check(user)
     user.click(f"findingFixButton{stray_row(user)}")
