@@ -143,7 +143,7 @@ def print_report(report: GradeReport) -> None:
         print(row.name.ljust(wide) + row.kind.ljust(12) + "".join(cell.rjust(10) for cell in cells))
     if classes:
         print(f"{classes[0]} to {classes[-1]}: what a region adds to the logit of each grade.", end=" ")
-        print("left out, share: of the grade's probability, in percent points.")
+        print("left out, share: of the grade's probability, in percentage points.")
     print("\n" + "\n".join(explained(report)))
     for finding in report.findings:
         print(f"{finding.severity}: {finding.message}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from REACTKDLib.gui.words import joined
 from REACTKDLib.scene.hiding import PROPOSAL, hide_only
 from REACTKDLib.scene.mask_fixes import MaskFixer, Proposal
 from REACTKDLib.scene.proposed_changes import LOOKS, ProposedChanges
@@ -95,15 +96,28 @@ class ProposalBox:
 def _words(proposal: Proposal) -> str:
     if not proposal.edits:
         return _("{what}: there is nothing to change.").format(what=translated(proposal.text))
-    if proposal.lesions:
+    lesions = ", ".join(f"{translated(name)} ({milliliters:.2g} ml)" for name, milliliters in proposal.lesions)
+    if lesions and proposal.largest_stays:
+        text = _(
+            "{what}: proposed on a copy, which the views show. The largest lesion stays in {segment}; each other one "
+            "gets a segment of its own: {lesions}. Your segmentation is untouched until you accept."
+        )
+        return text.format(what=translated(proposal.text), segment=joined(_changed(proposal)), lesions=lesions)
+    if lesions:
         text = _(
             "{what}: proposed on a copy, which the views show. New segments, with voxels of the tumor segments: "
             "{lesions}. Your segmentation is untouched until you accept."
         )
-        lesions = ", ".join(f"{translated(name)} ({milliliters:.2g} ml)" for name, milliliters in proposal.lesions)
         return text.format(what=translated(proposal.text), lesions=lesions)
     text = _(
         "{what}: proposed on a copy, which the views show; {milliliters} ml change. Your segmentation is untouched "
         "until you accept."
     )
     return text.format(what=translated(proposal.text), milliliters=f"{proposal.milliliters:.2g}")
+
+
+def _changed(proposal: Proposal) -> list[str]:
+    """The names of the segments that lose voxels to new ones."""
+    data = proposal.nodes.segmentation.GetSegmentation()
+    ids = dict.fromkeys(edit.segment for edit in proposal.edits if edit.segment is not None)
+    return [data.GetSegment(i).GetName() for i in ids if data.GetSegment(i) is not None]

@@ -29,7 +29,7 @@ def ask_name() -> str:
     dialog.setLabelText(
         _(
             "Your grades, marks and corrected masks are kept under this name, apart from those of other readers; it "
-            "may be a pseudonym of at most {length} letters."
+            "may be a pseudonym of at most {length} letters, and may stay empty."
         ).format(length=LONGEST)
     )
     dialog.setTextValue(kept_name())

@@ -39,7 +39,7 @@ class Proposal:
     """A fix to look at. node: a copy of the segmentation with the fix. text: what was done. edits: voxels that change.
 
     choice: the segments of the case after it. milliliters: how much changes in all. lesions: name and milliliters of
-    each new segment, which hold what the segments before lose.
+    each new segment, which hold what the segments before lose. largest_stays: these keep their largest lesion.
     """
 
     nodes: CaseNodes
@@ -50,6 +50,7 @@ class Proposal:
     choice: SegmentChoice
     milliliters: float
     lesions: tuple[tuple[str, float], ...] = ()
+    largest_stays: bool = False
 
 
 class MaskFixer(ScriptRunner):
@@ -103,7 +104,7 @@ class MaskFixer(ScriptRunner):
         def job(masks: list[jobs.MaskFile], shape: list, matrix: list) -> jobs.Job:
             return jobs.SplitMask(masks, shape, matrix, list(segment_ids), choice.task)
 
-        self._propose(nodes, choice, job, _("Give every lesion a segment of its own"))
+        self._propose(nodes, choice, job, _("Give every lesion a segment of its own"), largest_stays=True)
 
     def accept(self) -> None:
         """Give the user's segmentation the proposed fix, and remove the copy.
@@ -174,19 +175,21 @@ class MaskFixer(ScriptRunner):
         """True while something is proposed that could be accepted."""
         return self.proposal is not None and bool(self.proposal.edits)
 
-    def _propose(self, nodes: CaseNodes, choice: SegmentChoice, job: Any, text: str) -> None:
+    def _propose(
+        self, nodes: CaseNodes, choice: SegmentChoice, job: Any, text: str, largest_stays: bool = False
+    ) -> None:
         self.notice = _REPLACED if self._undecided else ""
         if self.proposal is not None:
             self._taken()
         if self.busy:
             self.cancel()
-            self._next = lambda: self._propose(nodes, choice, job, text)
+            self._next = lambda: self._propose(nodes, choice, job, text, largest_stays)
             return
         self._asked_choice = choice
-        script = self._proposing(nodes, choice, job, text)
+        script = self._proposing(nodes, choice, job, text, largest_stays)
         self._begin(script, lambda: all(self.scene.IsNodePresent(n) for n in (nodes.reference, nodes.segmentation)))
 
-    def _proposing(self, nodes: CaseNodes, choice: SegmentChoice, job: Any, text: str) -> Script:
+    def _proposing(self, nodes: CaseNodes, choice: SegmentChoice, job: Any, text: str, largest_stays: bool) -> Script:
         self._set_progress(0.0, _("Reading the masks"))
         masks = yield from hand_over_masks(nodes, choice, self.dispatcher.client.scratch)
         grid = grid_of(nodes.reference)
@@ -203,7 +206,7 @@ class MaskFixer(ScriptRunner):
         changed = grid.voxel_ml * sum(int(edit.mask.sum()) for edit in edits if edit.segment is not None)
         lesions = tuple((e.name, grid.voxel_ml * int(e.mask.sum())) for e in edits if e.segment is None)
         after = replace(choice, tumors=(*choice.tumors, *new))
-        self.proposal = Proposal(nodes, node, text, edits, new, after, changed, lesions)
+        self.proposal = Proposal(nodes, node, text, edits, new, after, changed, lesions, largest_stays)
         self.proposal_changed(self.proposal)
 
     def _refuse(self, sentence: str) -> None:

@@ -272,6 +272,8 @@ def test_a_tumor_segment_is_split_into_lesions(user: Any, nodes: Any, context: A
     user.open_section("masksSection")
     user.click("splitButton")
     user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+    stays = "The largest lesion stays in Tumor; each other one gets a segment of its own: "
+    assert stays in user.text("proposalLabel")
     user.click("acceptButton")
     names = [nodes.segmentation.GetSegmentation().GetSegment(i).GetName() for i in context.choice.tumors]
     assert len(names) >= 2

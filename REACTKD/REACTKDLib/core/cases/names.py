@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Iterable
 from hashlib import sha256
 
+# File and folder names often hold a patient's name, and the id goes into every report: so it is never taken from them.
+NEUTRAL_ID = "case"
 LONGEST_BYTES = 200  # file systems take 255, and names get endings
 _SEPARATORS = '/\\:*?"<>|'
 #: control characters, halves of surrogate pairs, line and paragraph separators

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from REACTKDLib.core.cases.names import NEUTRAL_ID
 from REACTKDLib.core.errors import EmptySegmentation, NoLiver, NoVolume
 from REACTKDLib.core.files.given_paths import PathLike, check_path
 from REACTKDLib.core.files.recognition import Choice, choose, one_lesion_each
@@ -25,9 +26,6 @@ from REACTKDLib.core.modality import ROLES, SEGMENTATION_ROLE, Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted
 from REACTKDLib.core.text import tr as _
-
-# File and folder names often hold a patient's name, and the id goes into every report: so it is never taken from them.
-NEUTRAL_ID = "case"
 
 
 def open_case(

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from REACTKDLib.core.cases.names import NEUTRAL_ID
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.reports.measure_rows import measure_rows, measure_titles
 from REACTKDLib.core.reports.region_value import RegionValue
@@ -73,6 +74,7 @@ def report_page(report: GradeReport, extras: PageExtras = PageExtras()) -> str:
     rows = sorted(report.regions, key=lambda row: -row.importance) if claimed else report.regions
     return _template().render(
         report=report,
+        heading="Case" if report.case == NEUTRAL_ID else f"Case {report.case}",
         spread=report.ensemble.spread if report.ensemble else {},
         extras=extras,
         claimed=claimed,

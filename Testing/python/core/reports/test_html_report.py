@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from REACTKDLib.core.cases.names import NEUTRAL_ID
 from REACTKDLib.core.errors import OutputNotWritable
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.reports.html import PageExtras, Picture, report_page, write_page
@@ -49,6 +50,12 @@ class Reader(HTMLParser):
 @pytest.fixture(scope="module")
 def report():
     return make_result(make_case()).report
+
+
+def test_a_case_without_a_name_is_no_case_case(report):
+    page = report_page(replace(report, case=NEUTRAL_ID))
+    assert "<title>Case - REACTKD</title>" in page and "<h1>Case</h1>" in page
+    assert "<title>Case hand-made - REACTKD</title>" in report_page(report)
 
 
 def test_the_answer_is_on_the_page(report):
