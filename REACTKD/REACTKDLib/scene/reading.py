@@ -67,6 +67,8 @@ class Reading(ReaderMarks):
         self.arrangement = Arrangement()
         self.chosen: SegmentChoice | None = None
         self._graded: tuple = ()
+        self._keeping = False
+        self._wish: Callable[[], Any] | None = None  # what was asked for while the case at hand is kept
         self.masks: CorrectedMasks | None = None
 
     # what holds now
@@ -153,8 +155,11 @@ class Reading(ReaderMarks):
     def go_on(self, step: int) -> None:
         """Open the next (1) or the one before (-1) of those shown; at the end of the list, say so.
 
-        Whoever goes on is done with the case, so the last one is saved as well, though no other takes its place.
+        Whoever goes on is done with the case, so the last one is saved too, though no other takes its place. Asked for
+        while the case at hand is kept, it is done after that.
         """
+        if self._keeping and self.loader.busy:  # who stops the loader is not told of an end
+            self._wish = lambda: self.go_on(step)
         if self.busy or self.cases is None:
             return
         ahead = self._ahead(step)
@@ -225,10 +230,14 @@ class Reading(ReaderMarks):
         if self.busy:
             return
 
-        def failed(error: ReactkdError) -> None:
-            self._say_too(not_saved(self.current.id, error, SAVE_ELSEWHERE))
+        def ended(sentence: str) -> None:
+            wish, self._wish, self._keeping = self._wish, None, False
+            self._say_too(sentence)
+            if wish is not None:
+                wish()
 
-        self._leave(lambda: self._say_too(saying), failed)
+        self._keeping, self._wish = True, None
+        self._leave(lambda: ended(saying), lambda error: ended(not_saved(self.current.id, error, SAVE_ELSEWHERE)))
 
     def answer(self, leave: bool) -> None:
         """Answer the open question: leave without the edits, or stay."""

@@ -88,9 +88,10 @@ def _test_folds(cases: Sequence[CohortCase], patients: dict[str, int], folds: in
     names, grades = np.array(list(patients)), np.array(list(patients.values()))
     fewest, grade = min((int((grades == g).sum()), g) for g in range(len(_classes(cases))))
     if fewest < folds:
+        few, have = plural(fewest, "patient"), "has" if fewest == 1 else "have"
         raise FoldsImpossible(
-            f"Only {plural(fewest, 'patient')} {'has' if fewest == 1 else 'have'} the grade {_classes(cases)[grade]}, "
-            f"so with {folds} folds one would lack it; choose fewer folds or more patients."
+            f"Only {few} {have} the grade {_classes(cases)[grade]}, so with {folds} folds one would lack it; choose "
+            "fewer folds or more patients."
         )
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     return [tuple(names[test].tolist()) for _, test in splitter.split(names, grades)]

@@ -78,7 +78,9 @@ class GradeWords:
         numbered = any(map(str.isdigit, self.meanings))
         if text not in known or (numbered and text.isdigit()):
             given = shown(repr(value) if isinstance(value, str) else value)
-            hint = "" if self.meanings else f", or say what it means, such as --map {text}={task.class_names[0]}"
+            word = shown(text, 20)
+            asks = isinstance(value, str) and not self.meanings
+            hint = f", or say what it means, such as --map {word}={task.class_names[0]}" if asks else ""
             raise UsageError(f"Case {quoted([case])} has the grade {given}; give {_choices(task, not numbered)}{hint}.")
         return known[text]
 

@@ -26,7 +26,7 @@ from support.small_training import COHORT, QUICK, TRAIN_SCRIPT, write_config
         (["--cohort", "nowhere"], "There is no cohort at the path given"),
         (["--cohort", "phantom:hospital?cases=0&size=tiny"], "holds no case"),
         (["--cohort", "phantom:hospital?cases=2&size=tiny"], "fewer than 3 folds"),
-        (["--cohort", "phantom:hospital?cases=6&size=tiny"], "have the grade"),
+        (["--cohort", "phantom:hospital?cases=6&size=tiny"], "has the grade"),
         (["--cohort", "phantom:large?cases=4&size=tiny", "--folds", "1"], "has no patient of"),
         (["--cohort", "phantom:unlabeled?cases=4&size=tiny"], "has a grade; training needs grades"),
         (["--cohort", "phantom:hospitl"], "no phantom cohort 'hospitl'"),

@@ -295,6 +295,20 @@ def test_a_finished_case_that_stays_open_is_saved(at_the_end, listed):
     assert not reading.loader.edited and reading.review.of("b").masks is not None
 
 
+def test_who_goes_on_while_a_finished_case_is_saved_goes_on_after_it(at_the_end, listed):
+    """A key that follows the mark at once was lost: the list waits for nobody's masks."""
+    reading = at_the_end
+    edit(reading)
+    reading.keep()
+    assert reading.busy
+    reading.go_on(-1)
+    wait(reading)
+    assert reading.current.id == "a" and (listed / "review.reactkd.masks" / "b.seg.nrrd").is_file()
+    reading.keep()
+    wait(reading)
+    assert reading.current.id == "a", "a wish is one time"
+
+
 def test_masks_of_a_case_that_stays_are_not_asked_about_when_they_cannot_be_saved(at_the_end, listed):
     reading = at_the_end
     voxels = edit(reading)

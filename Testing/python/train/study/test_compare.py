@@ -57,7 +57,7 @@ def test_a_run_that_is_not_finished_is_named(tmp_path: Path, capsys: pytest.Capt
     assert main(["compare", "runs", str(tmp_path / "a"), str(tmp_path), "--inputs", "ct"]) == 2
     assert "let it finish, compare the folds (--cases folds)" in capsys.readouterr().err
     assert main(["compare", "runs", str(tmp_path / "a"), str(tmp_path / "b"), "--inputs", "ct"]) == 2
-    assert "There is no folder b of a run" in capsys.readouterr().err
+    assert "There is no folder of a run at the path given, 'b'" in capsys.readouterr().err
 
 
 def predictions(grades: np.ndarray, p: np.ndarray, patients: list[str], inputs: str = "ct") -> list[Prediction]:
