@@ -12,6 +12,7 @@ from REACTKDLib.core.masks.regions import Region, RegionSet
 CELL_MM = 2.0  # a whole organ drawn finer takes seconds and looks the same
 SMOOTH_MM = 1.2
 SMALL_MM = 20.0  # regions up to this size are drawn as fine as they were marked
+LEAST_CELLS = 0.8  # blur of what is large at least, in cells: else thick slices show as steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,15 +27,16 @@ class Surface:
 def surface_of(regions: RegionSet, region: Region) -> Surface:
     """Return the surface of one region, closed at the edge of the image too; empty for a region without voxels.
 
-    The mask is averaged to about 2 mm where the region is large, blurred by 1.2 mm at most, and cut at one half; for a
-    region so small that blurring leaves less, at half of what is left, so that every region has a surface.
+    Where the region is large the mask is averaged, to cells of at most 2 mm, those of the organ nearest to 2 mm. It is
+    blurred by 1.2 mm or one cell at most, where it is large by 0.8 cells at least, and cut at one half; for a region so
+    small that blurring leaves less, at half of what is left, so that every region has a surface.
     """
     from skimage.measure import marching_cubes
 
     mask = regions.labels[region.box] == region.label
     if not region.voxels:
         return Surface(*(np.zeros((0, 3), dtype) for dtype in (np.float32, np.int32, np.float32)))
-    values, matrix = _smooth(mask, _placed(regions.ijk_to_ras, region.box))
+    values, matrix = _smooth(mask, _placed(regions.ijk_to_ras, region.box), region.kind == "parenchyma")
     points, triangles, normals, _ = marching_cubes(values, level=0.5 * min(1.0, float(values.max())))
     turn = matrix[:3, :3]
     ras = points[:, ::-1] @ turn.T + matrix[:3, 3]
@@ -51,20 +53,21 @@ def _placed(ijk_to_ras: np.ndarray, box: Box) -> np.ndarray:
     return matrix
 
 
-def _smooth(mask: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _smooth(mask: np.ndarray, matrix: np.ndarray, is_organ: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return the mask as float32 with an empty margin, coarser where it is large and blurred, and its matrix."""
     from scipy.ndimage import gaussian_filter
 
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     large = np.array(mask.shape[::-1]) * spacing > SMALL_MM
-    factors = np.where(large, np.maximum(1, np.rint(CELL_MM / spacing)), 1).astype(int)
+    fitting = CELL_MM / spacing
+    factors = np.where(large, np.maximum(1, np.rint(fitting) if is_organ else np.floor(fitting + 0.01)), 1).astype(int)
     pad = [(2 * f, 2 * f + (-n) % f) for f, n in zip(factors[::-1], mask.shape)]
     values = np.pad(mask, pad)
     values = _block_means(values, factors[::-1])
     out = np.array(matrix)
     out[:3, :3] = matrix[:3, :3] * factors
     out[:3, 3] += matrix[:3, :3] @ ((factors - 1) / 2 - [low for low, _ in pad[::-1]])
-    sigma = np.minimum(SMOOTH_MM / (spacing * factors), 1.0)[::-1]
+    sigma = np.clip(SMOOTH_MM / (spacing * factors), np.where(large, LEAST_CELLS, 0.0), 1.0)[::-1]
     return gaussian_filter(values, sigma, mode="constant"), out
 
 
