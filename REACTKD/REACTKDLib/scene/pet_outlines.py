@@ -17,7 +17,7 @@ from REACTKDLib.scene.shown_views import SLICE_VIEW, THREE_D_VIEW, show_only_in
 
 _MARK, _KIND, _CLASS = "REACTKD.OverPet", "REACTKD.Kind", "vtkMRMLSegmentationNode"
 _ON_WHITE = 0.72  # a color's share on a white ground: the hue stays, and near-white becomes gray
-_THICKNESS = {"outline": 3, "edge": 6}  # pixels, inward; the edge is black and lies under the outline
+_THICKNESS = {"outline": 3, "edge": 4}  # pixels, inward: small lesions are seen; the black edge lies under the outline
 
 
 def outline_on_pet(segmentation: Any, views: list[Any], on_white: bool) -> Iterator[None]:

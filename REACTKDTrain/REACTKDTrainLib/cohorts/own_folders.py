@@ -92,7 +92,7 @@ def _of_the_whole(
         more = ", ..." if len(other) > _SHOWN else ""
         text = f"{plural(len(other), 'file')} fit no pattern: {quoted(other[:_SHOWN])}{more}"
         found.append(Problem("", "not-matched", text))
-    if sheet is not None:
+    if sheet is not None and len(rows) != len(cases):
         text = f"The sheet has {plural(len(rows), 'row')} of the {plural(len(cases), 'case')} that were found."
         found.append(Problem("", "sheet", text))
     return found

@@ -189,10 +189,11 @@ def _memory_line(run: Experiment, split: Split, found: Found) -> str:
     view = voxels * _BYTES * (images + 1 + float(np.mean(found.lesions)))
     models = sum(p.numel() for model in (Student(config.student), Teacher(config.teacher)) for p in model.parameters())
     total = kept * view + found.bytes_read + models * _BYTES * _OPTIMIZED
+    views_gb, networks_gb = _gb(kept * view), _gb(models * _BYTES * _OPTIMIZED)
     return (
-        f"Memory, about: {_gb(total)}: {_gb(kept * view)} for {plural(kept, 'view')}, {_gb(found.bytes_read)} for the "
-        f"largest case as it is read, {_gb(models * _BYTES * _OPTIMIZED)} for networks and optimizers; and what a "
-        "step's batch needs inside the networks, which accumulate divides."
+        f"Memory, about: {_gb(total)} and what a step's batch needs inside the networks, which the setting accumulate "
+        f"divides. {views_gb} are for {plural(kept, 'view')}, {_gb(found.bytes_read)} for the largest case as it is "
+        f"read, {networks_gb} for networks and optimizers."
     )
 
 

@@ -39,7 +39,7 @@ from REACTKDTrainLib.training.outputs import Chosen, Result, write_outcome
 from REACTKDTrainLib.training.predictions import Prediction, predict_student, predict_teacher, write_rows
 from REACTKDTrainLib.training.preparation import UnreadableCase, prepare_cohorts, prepare_one, without
 from REACTKDTrainLib.training.processes import Processes
-from REACTKDTrainLib.training.record import add_native_dose, add_unreadable, describe_run, open_folder
+from REACTKDTrainLib.training.record import add_native_dose, add_unreadable, check_free, describe_run, open_folder
 from REACTKDTrainLib.training.run_checks import (
     check_apart,
     check_batches,
@@ -104,6 +104,7 @@ class Experiment:
         """Everything, in order; what an earlier run finished is not done again."""
         if self.processes.first:
             self.stop.clear()  # first of all, so that a stop asked for from now on is obeyed
+            check_free(self.output, self.options.resume)  # before minutes are spent on the cohort
         self.on_progress(0.0, "opening the cohort")
         cohorts, _ = self.checked()
         record = describe_run(self.config, cohorts, self.device, self.processes)
@@ -129,6 +130,8 @@ class Experiment:
             result = self._train(cohorts, self._splits(cohorts), record)
             for logger in self._loggers:
                 logger.add("measures", 0, numbers_of({"macro_auc": result.macro_auc, "accuracy": result.accuracy}))
+        if self.processes.first:
+            self.stop.clear()  # asked for after the last step: there is nothing to stop any more
         return result
 
     def checked(self) -> tuple[dict[str, Cohort], list[tuple[Split, int]]]:

@@ -95,6 +95,12 @@ def revision() -> str | None:
     return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
 
 
+def check_free(folder: Path, resume: bool) -> None:
+    """Raise UsageError for a folder that holds a run which was not asked to go on."""
+    if not resume and (Path(folder) / RECORD).exists():
+        raise UsageError("The output folder holds a run already; resume it (--resume), or choose another folder.")
+
+
 def open_folder(folder: Path, record: dict, resume: bool) -> None:
     """Write run.json, or check that a run that is there may go on.
 
@@ -109,8 +115,7 @@ def open_folder(folder: Path, record: dict, resume: bool) -> None:
         known, cohorts = dict(old["configuration"]), old["cohorts"]
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise UsageError("run.json in the output folder is not readable; choose another output folder.") from error
-    if not resume:
-        raise UsageError("The output folder holds a run already; resume it (--resume), or choose another folder.")
+    check_free(folder, resume)
     changed = difference(_completed(known), record["configuration"])
     if changed:
         raise UsageError(

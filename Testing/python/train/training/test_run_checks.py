@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from REACTKDLib.core.errors import BundleIncomplete, UsageError
+from REACTKDLib.core.errors import BundleIncomplete, ReactkdError, UsageError
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.dry_run import dry_run
+from REACTKDTrainLib.training.experiment import run_experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.run_checks import check_student
 from support.small_training import write_config
@@ -55,6 +57,15 @@ def test_a_dry_run_looks_at_the_initial_model_before_any_case(tmp_path, stage):
     with pytest.raises(BundleIncomplete, match="nowhere"):
         dry_run(RunOptions(**asked, stage=stage, method="none"))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_holds_a_run_is_refused_before_the_cohort_is_opened(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    options = RunOptions(str(tmp_path / "no-cohort"), tmp_path, config=write_config(tmp_path, folds=1), device="cpu")
+    with pytest.raises(UsageError, match="holds a run already; resume it"):
+        run_experiment(options)
+    with pytest.raises(ReactkdError, match="no-cohort|at the path"):
+        run_experiment(replace(options, resume=True))
 
 
 @pytest.mark.parametrize("seed", [-2, -5])
