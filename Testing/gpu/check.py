@@ -168,7 +168,8 @@ def training(device: str) -> Iterator[Row]:
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=1"]
         command += [str(TRAIN_SCRIPT), "--cohort", COHORT, "--output", f"{folder}/run", "--folds", "2", "--fold", "0"]
         command += ["--config", str(write_config(Path(folder))), "--device", device]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PARTS), "OMP_NUM_THREADS": "1"}
+        beside = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PARTS + beside), "OMP_NUM_THREADS": "1"}
         started = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=150, check=False)
         took = time.perf_counter() - started

@@ -144,4 +144,6 @@ def _sparse(
     parts = (torch.from_numpy(part).to(device) for part in (rows, indices, values))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        # PyTorch 2.11 says this even where the checks are chosen, as they are here
+        warnings.filterwarnings("ignore", message="Sparse invariant checks are implicitly disabled")
         return torch.sparse_csr_tensor(*parts, size=shape[::-1] if transposed else shape, check_invariants=False)
