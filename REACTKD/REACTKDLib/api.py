@@ -21,7 +21,8 @@ from REACTKDLib.core.cases.worklist import read_worklist
 from REACTKDLib.core.errors import EmptySegmentation, NoVolume, ReactkdError, UsageError
 from REACTKDLib.core.files.given_paths import PathLike
 from REACTKDLib.core.files.in_memory import raw_image, volume_of
-from REACTKDLib.core.files.segmentations import Segmentation, segmentation_of
+from REACTKDLib.core.files.segmentations import segmentation_of
+from REACTKDLib.core.files.segments import Segmentation
 from REACTKDLib.core.files.volumes import RawImage, read_raw
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.images.case import Case

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.files.segmentations import write_segmentation
+from REACTKDLib.core.files.segmentation_writer import write_segmentation
 from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.modality import Modality

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from REACTKDLib.core.files.segmentations import write_segmentation
+from REACTKDLib.core.files.segmentation_writer import write_segmentation
 from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.task import Task

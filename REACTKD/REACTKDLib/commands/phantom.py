@@ -148,7 +148,7 @@ def write_phantom(phantom: PhantomCase, folder: Path, dicom_id: str | None = Non
 
     dicom_id: the patient ID of DICOM files in place of NIfTI and NRRD. Raises: PatientLike, PackagesMissing.
     """
-    from REACTKDLib.core.files.segmentations import write_segmentation
+    from REACTKDLib.core.files.segmentation_writer import write_segmentation
     from REACTKDLib.core.files.volumes import write_volume
     from REACTKDLib.core.phantom.dicom_files import write_phantom_dicom
     from REACTKDLib.core.writing.atomic import write_text

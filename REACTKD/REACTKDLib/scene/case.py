@@ -14,7 +14,7 @@ from REACTKDLib.core.cases.open_case import NEUTRAL_ID, parts_findings
 from REACTKDLib.core.errors import EmptySegmentation, NoVolume
 from REACTKDLib.core.files.dicom.loaded_pet import loaded_image
 from REACTKDLib.core.files.recognition import Kind
-from REACTKDLib.core.files.segmentations import COLORS
+from REACTKDLib.core.files.segments import COLORS
 from REACTKDLib.core.files.straight_axes import check_straight
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case

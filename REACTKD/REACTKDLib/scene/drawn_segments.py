@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from REACTKDLib.core.files.placed_masks import write_placed_masks
-from REACTKDLib.core.files.segmentations import PlacedMask
+from REACTKDLib.core.files.segments import PlacedMask
 from REACTKDLib.core.worker.arrays import write_mask
 from REACTKDLib.core.worker.folder import ScratchFolder
 from REACTKDLib.core.worker.jobs import SegmentFile

@@ -11,7 +11,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
-from REACTKDLib.core.files.segmentations import Segment
+from REACTKDLib.core.files.segments import Segment
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.task import HCC_GRADE, Task

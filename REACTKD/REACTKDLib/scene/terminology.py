@@ -7,7 +7,7 @@ from typing import Any
 import slicer
 
 from REACTKDLib.core.files.recognition import Code, Kind
-from REACTKDLib.core.files.segmentations import terminology_entry
+from REACTKDLib.core.files.segments import terminology_entry
 from REACTKDLib.core.task import Task
 
 

@@ -11,7 +11,7 @@ from REACTKDLib.core.errors import MaskOffImage, NoLiver
 from REACTKDLib.core.files.dicom.images import read_series
 from REACTKDLib.core.files.dicom.index import Series, Slice
 from REACTKDLib.core.files.dicom.segmentation import read_dicom_segmentation
-from REACTKDLib.core.files.segmentations import Segmentation
+from REACTKDLib.core.files.segments import Segmentation
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.images.grid import Grid

@@ -18,7 +18,7 @@ from REACTKDLib.core.files.dicom.geometry import stack_slices
 from REACTKDLib.core.files.dicom.index import Series, Slice
 from REACTKDLib.core.files.dicom.phases import split_phases
 from REACTKDLib.core.files.dicom.series import plane_of
-from REACTKDLib.core.files.segmentations import Segmentation
+from REACTKDLib.core.files.segments import Segmentation
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.regrid import mask_on_grid, share_inside
 from REACTKDTrainLib.cohorts.survey import Problem

@@ -12,7 +12,7 @@ from fuzz.mutations import cut, damaged_bytes, damaged_text
 from fuzz.targets import Wrong
 from REACTKDLib.core.cases.open_case import read_any_segmentation
 from REACTKDLib.core.files.recognition import choose
-from REACTKDLib.core.files.segmentations import write_segmentation
+from REACTKDLib.core.files.segmentation_writer import write_segmentation
 from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.images.volume import Unit, Volume
 

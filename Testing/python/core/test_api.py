@@ -17,7 +17,7 @@ from REACTKDLib.__main__ import main
 from REACTKDLib.core.cases.open_job import open_job
 from REACTKDLib.core.cases.worklist import read_worklist
 from REACTKDLib.core.errors import NotHounsfield, ReactkdError, UsageError
-from REACTKDLib.core.files.segmentations import write_segmentation
+from REACTKDLib.core.files.segmentation_writer import write_segmentation
 from REACTKDLib.core.files.volumes import read_volume, write_volume
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.modality import Modality

@@ -16,7 +16,7 @@ import REACTKDLib.core.task as module
 from REACTKDLib.core.errors import AmbiguousSegment, FileMissing, NoLiver, TaskMismatch, TaskNotValid
 from REACTKDLib.core.files.dicom import codes
 from REACTKDLib.core.files.recognition import Candidate, choose, recognize_code, recognize_name
-from REACTKDLib.core.files.segmentations import terminology_codes, terminology_entry
+from REACTKDLib.core.files.segments import terminology_codes, terminology_entry
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.masks.checks import checked

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from REACTKDLib.core.cases.open_case import open_case
-from REACTKDLib.core.files.segmentations import write_segmentation
+from REACTKDLib.core.files.segmentation_writer import write_segmentation
 from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.volume import Unit, Volume

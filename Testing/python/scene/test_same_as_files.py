@@ -7,7 +7,7 @@ import pytest
 
 from REACTKDLib.commands.phantom import FILES, SEGMENTATION, write_phantom
 from REACTKDLib.core.cases.open_case import open_case
-from REACTKDLib.core.files.segmentations import write_segmentation
+from REACTKDLib.core.files.segmentation_writer import write_segmentation
 from REACTKDLib.core.files.volumes import read_volume
 from REACTKDLib.core.grading.grader import Grader
 from REACTKDLib.core.images.case import Case

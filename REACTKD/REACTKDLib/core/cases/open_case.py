@@ -9,7 +9,8 @@ from REACTKDLib.core.cases.names import NEUTRAL_ID
 from REACTKDLib.core.errors import EmptySegmentation, NoLiver, NoVolume
 from REACTKDLib.core.files.given_paths import PathLike, check_path
 from REACTKDLib.core.files.recognition import Choice, choose, one_lesion_each
-from REACTKDLib.core.files.segmentations import Segmentation, read_segmentation
+from REACTKDLib.core.files.segmentations import read_segmentation
+from REACTKDLib.core.files.segments import Segmentation
 from REACTKDLib.core.files.straight_axes import check_straight
 from REACTKDLib.core.files.volumes import read_volume
 from REACTKDLib.core.findings import Finding

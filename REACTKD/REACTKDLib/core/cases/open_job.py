@@ -13,7 +13,7 @@ from REACTKDLib.core.errors import MaskOffImage, NoVolume, ReactkdError
 from REACTKDLib.core.files.given_paths import check_path
 from REACTKDLib.core.files.label_values import mask_of
 from REACTKDLib.core.files.recognition import Choice, Kind, choose
-from REACTKDLib.core.files.segmentations import COLORS, Segment, Segmentation, terminology_entry
+from REACTKDLib.core.files.segments import COLORS, Segment, Segmentation, terminology_entry
 from REACTKDLib.core.files.volumes import RawImage, read_raw
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case

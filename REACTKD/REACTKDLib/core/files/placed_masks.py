@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from REACTKDLib.core.errors import EmptySegmentation, UsageError
-from REACTKDLib.core.files.segmentations import PlacedMask, write_segments
+from REACTKDLib.core.files.segmentation_writer import write_segments
+from REACTKDLib.core.files.segments import PlacedMask
 from REACTKDLib.core.files.volumes import suffix_of, write_volume
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.regrid import laid_on_grid

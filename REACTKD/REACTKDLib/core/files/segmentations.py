@@ -1,4 +1,4 @@
-"""Segmentations to and from files: `.seg.nrrd` with named segments, and label maps of any image format.
+"""Segmentations of files: `.seg.nrrd` with named segments, and label maps of any image format.
 
 A `.seg.nrrd` is an NRRD whose text fields describe the segments (`Segment0_Name`, `Segment0_LabelValue`,
 `Segment0_Layer`, `Segment0_Tags` with a terminology entry). Segments that overlap lie in different layers, a list axis
@@ -9,93 +9,23 @@ from __future__ import annotations
 
 import os
 import re
-import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 
-from REACTKDLib.core.errors import EmptySegmentation, NotASegmentation, UsageError
+from REACTKDLib.core.errors import EmptySegmentation, NotASegmentation
 from REACTKDLib.core.files.label_values import whole_labels
-from REACTKDLib.core.files.recognition import Candidate, Code, Kind
-from REACTKDLib.core.files.volumes import GZIP_LEVEL, LPS_TO_RAS, RawImage, read_raw, suffix_of
+from REACTKDLib.core.files.segments import Segment, Segmentation
+from REACTKDLib.core.files.volumes import RawImage, read_raw
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.geometry import bounding_box
-from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.modality import SEGMENTATION_ROLE
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import plural
 from REACTKDLib.core.text import tr as _
-from REACTKDLib.core.writing.atomic import checked_stream, written_beside
 
 MOST_LABELS = 1000  # TotalSegmentator has 117; a picture given as a label map has thousands
-_CATEGORY = {
-    "liver": ("SCT", "123037004", "Anatomical Structure"),
-    "tumor": ("SCT", "49755003", "Morphologically Altered Structure"),
-}
-COLORS = {"liver": (0.87, 0.51, 0.40), "tumor": (0.57, 0.93, 0.57)}
-_NOTHING = ("", "", "")
-_NRRD_NAMES = {1: "char", 2: "short", 4: "int"}  # by bytes
 _SEGMENT_FIELD = re.compile(r"Segment(\d{1,6})_(Name|ID|LabelValue|Layer)$")
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One segment: its name, where it is stored (layer, label value), color 0..1, and terminology codes."""
-
-    name: str
-    label: int
-    layer: int = 0
-    color: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    terminology: str = ""
-
-    @property
-    def candidate(self) -> Candidate:
-        """The segment as something to choose from."""
-        type_code, region_code = terminology_codes(self.terminology)
-        return Candidate(str(self.label), self.name, type_code, region_code)
-
-
-@dataclass(frozen=True, eq=False)
-class Segmentation:
-    """layers: (L, D, H, W) integers. ijk_to_ras: (4, 4), mm. segments: those of the file, in order, empty ones too.
-
-    findings, other_places: see `files.volumes.RawImage`.
-    """
-
-    layers: np.ndarray
-    ijk_to_ras: np.ndarray
-    segments: tuple[Segment, ...] = field(default_factory=tuple)
-    findings: tuple[Finding, ...] = ()
-    other_places: tuple[np.ndarray, ...] = ()
-
-    @property
-    def grid(self) -> Grid:
-        """The grid of every layer."""
-        return Grid(tuple(self.layers.shape[1:]), self.ijk_to_ras)
-
-    def mask(self, indices: Sequence[int]) -> np.ndarray:
-        """Return the union of the segments as bool (D, H, W)."""
-        mask = np.zeros(self.layers.shape[1:], dtype=bool)
-        for index in indices:
-            segment = self.segments[index]
-            mask |= self.layers[segment.layer] == segment.label
-        return mask
-
-
-@dataclass(frozen=True, eq=False)
-class PlacedMask:
-    """A segment where it was drawn. mask: bool (D, H, W), cut to any box, (0, 0, 0) for none. ijk_to_ras: of it, mm.
-
-    color: 0..1. terminology: Slicer's text of it.
-    """
-
-    name: str
-    mask: np.ndarray
-    ijk_to_ras: np.ndarray
-    color: tuple[float, float, float]
-    terminology: str = ""
 
 
 def read_segmentation(path: str | os.PathLike, task: Task = HCC_GRADE) -> Segmentation:
@@ -122,62 +52,6 @@ def segmentation_of(raw: RawImage, task: Task = HCC_GRADE) -> Segmentation:
     else:
         segments = _numbered_segments(layers)
     return Segmentation(layers, raw.ijk_to_ras, segments, (*raw.findings, *rounded), raw.other_places)
-
-
-def write_segmentation(
-    masks: Sequence[tuple[str, Kind, np.ndarray]],
-    ijk_to_ras: np.ndarray,
-    path: str | os.PathLike,
-    task: Task = HCC_GRADE,
-) -> Path:
-    """Write named masks as a `.seg.nrrd` that 3D Slicer opens with names, colors and terminology codes.
-
-    masks: (name, kind, bool (D, H, W)); masks that overlap go to layers of their own, so nothing is cut.
-
-    Raises: UsageError for another suffix, OutputNotWritable.
-    """
-    placed = [PlacedMask(n, mask, ijk_to_ras, COLORS[kind], terminology_entry(kind, task)) for n, kind, mask in masks]
-    return write_segments(placed, path)
-
-
-def write_segments(masks: Sequence[PlacedMask], path: str | os.PathLike) -> Path:
-    """Write masks of one grid with colors and terminology of their own; otherwise, and Raises: `write_segmentation`."""
-    if suffix_of(path) != ".seg.nrrd":
-        raise UsageError(_("A segmentation is written as .seg.nrrd; choose a file name that ends so."))
-    layers, places = pack_layers([entry.mask for entry in masks])
-    segments = [
-        Segment(entry.name, label, layer, entry.color, entry.terminology)
-        for entry, (layer, label) in zip(masks, places, strict=True)
-    ]
-    header = _header(layers, masks[0].ijk_to_ras, segments)
-    with written_beside(path) as beside:
-        packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, 31)  # 31: with a gzip frame, without a time
-        voxels = np.moveaxis(layers, 0, -1) if len(layers) > 1 else layers[0]
-        with checked_stream(beside) as stream:
-            stream.write(header.encode("utf-8"))
-            stream.write(packer.compress(np.ascontiguousarray(voxels, voxels.dtype.newbyteorder("<")).data))
-            stream.write(packer.flush())
-    return Path(path)
-
-
-def terminology_entry(kind: Kind, task: Task = HCC_GRADE) -> str:
-    """Return Slicer's text for the code of the task's organ, or of a lesion in it."""
-    organ, lesion = ((code.scheme, code.value, code.meaning) for code in (task.organ.code, task.lesion.code))
-    region = _NOTHING if kind == "liver" else organ
-    parts = [
-        "Segmentation category and type - 3D Slicer General Anatomy list",
-        *("^".join(p) for p in (_CATEGORY[kind], organ if kind == "liver" else lesion, _NOTHING)),
-        "Anatomic codes - DICOM master list",
-        *("^".join(p) for p in (region, _NOTHING)),
-    ]
-    return "~".join(parts)
-
-
-def terminology_codes(entry: str) -> tuple[Code, Code]:
-    """Return the (scheme, value) of type and region in Slicer's text of a terminology entry; ("", "") where absent."""
-    parts = [part.split("^") for part in entry.split("~")]
-    codes = [(part[0], part[1]) if len(part) >= 2 else ("", "") for part in parts]
-    return (codes[2] if len(codes) > 2 else ("", "")), (codes[5] if len(codes) > 5 else ("", ""))
 
 
 def _layers(array: np.ndarray) -> tuple[np.ndarray, tuple[Finding, ...]]:
@@ -265,81 +139,3 @@ def _color(text: str) -> tuple[float, float, float]:
     except (AttributeError, ValueError):
         return (0.5, 0.5, 0.5)
     return red, green, blue
-
-
-def pack_layers(masks: Iterable[np.ndarray]) -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """Return the masks in as few layers (L, D, H, W) as hold them without overlap, and (layer, label) of each.
-
-    Labels are 1, 2, ... in the order of the masks; layers are uint8, uint16 where there are more than 255 masks.
-    """
-    layers: list[np.ndarray] = []
-    places: list[tuple[int, int]] = []
-    for label, mask in enumerate(masks, start=1):  # unique over all layers, so that a label names one segment
-        mask = np.asarray(mask, dtype=bool)
-        dtype = np.min_scalar_type(label)  # how many masks there are is known at the end only
-        if layers and layers[0].dtype != dtype:
-            layers = [layer.astype(dtype) for layer in layers]
-        home = next((n for n, layer in enumerate(layers) if not (layer[mask] != 0).any()), None)
-        if home is None:
-            home = len(layers)
-            layers.append(np.zeros(mask.shape, dtype=dtype))
-        layers[home][mask] = label
-        places.append((home, label))
-    return np.stack(layers), places
-
-
-def _header(layers: np.ndarray, ijk_to_ras: np.ndarray, segments: Sequence[Segment]) -> str:
-    count, shape = len(layers), layers.shape[1:]
-    lps = LPS_TO_RAS @ ijk_to_ras
-    axes = " ".join("(" + ",".join(repr(float(v)) for v in lps[:3, n]) + ")" for n in range(3))
-    several = count > 1
-    size = " ".join(str(n) for n in ([count] if several else []) + list(shape[::-1]))
-    lines = [
-        "NRRD0004",
-        f"type: unsigned {_NRRD_NAMES[layers.itemsize]}",
-        f"dimension: {4 if several else 3}",
-        "space: left-posterior-superior",
-        f"sizes: {size}",
-        f"space directions: {'none ' if several else ''}{axes}",
-        f"kinds: {'list ' if several else ''}domain domain domain",
-        *(["endian: little"] if layers.itemsize > 1 else []),
-        "encoding: gzip",
-        "space origin: (" + ",".join(repr(float(v)) for v in lps[:3, 3]) + ")",
-    ]
-    names = [segment.name for segment in segments]
-    for number, segment in enumerate(segments):
-        own_id = segment.name if names.count(segment.name) == 1 else f"{segment.name}_{number}"
-        box = _extent(layers[segment.layer] == segment.label)
-        color = " ".join(f"{c:g}" for c in segment.color)
-        values = {
-            "Color": color,
-            "ColorAutoGenerated": "0",
-            "Extent": " ".join(str(v) for v in box),
-            "ID": own_id,
-            "LabelValue": segment.label,
-            "Layer": segment.layer,
-            "Name": segment.name,
-            "NameAutoGenerated": "0",
-            "Tags": f"Segmentation.Status:inprogress|TerminologyEntry:{segment.terminology}|",
-        }
-        lines += [f"Segment{number}_{key}:={_escaped(str(value))}" for key, value in values.items()]
-    lines += [
-        "Segmentation_ContainedRepresentationNames:=Binary labelmap|",
-        "Segmentation_MasterRepresentation:=Binary labelmap",
-        "Segmentation_ReferenceImageExtentOffset:=0 0 0",
-    ]
-    return "\n".join(lines) + "\n\n"
-
-
-def _escaped(value: str) -> str:
-    """Return a value as NRRD writes it on one line; `formats.nrrd` reads it back."""
-    return value.replace("\\", "\\\\").replace("\n", "\\n")
-
-
-def _extent(mask: np.ndarray) -> tuple[int, ...]:
-    """Return (i0, i1, j0, j1, k0, k1), inclusive; an empty mask gives Slicer's empty extent."""
-    extent: list[int] = []
-    for axis in (2, 1, 0):
-        used = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        extent += [int(used[0]), int(used[-1])] if used.size else [0, -1]
-    return tuple(extent)

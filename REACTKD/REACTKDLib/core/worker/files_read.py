@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from REACTKDLib.core.cases.open_job import JobFiles
-from REACTKDLib.core.files.segmentations import Segment, Segmentation
+from REACTKDLib.core.files.segments import Segment, Segmentation
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Grid

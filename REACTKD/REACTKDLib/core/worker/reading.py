@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from REACTKDLib.core.files.dicom.loaded_pet import loaded_image
-from REACTKDLib.core.files.segmentations import PlacedMask
+from REACTKDLib.core.files.segments import PlacedMask
 from REACTKDLib.core.files.straight_axes import check_straight
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case

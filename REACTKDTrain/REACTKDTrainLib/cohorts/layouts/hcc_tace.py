@@ -23,7 +23,7 @@ from REACTKDLib.core.files.dicom.segmentation import read_dicom_segmentation
 from REACTKDLib.core.files.dicom.series import is_dicom_source
 from REACTKDLib.core.files.dicom.sources import check_together
 from REACTKDLib.core.files.fingerprint import fingerprint_of
-from REACTKDLib.core.files.segmentations import Segmentation
+from REACTKDLib.core.files.segments import Segmentation
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.text import plural, quoted

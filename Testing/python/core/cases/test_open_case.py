@@ -12,7 +12,8 @@ from REACTKDLib.core.cases.job import Job
 from REACTKDLib.core.cases.open_case import open_case
 from REACTKDLib.core.cases.open_job import open_job
 from REACTKDLib.core.files.liver_parts import SEGMENT_OF_CODE
-from REACTKDLib.core.files.segmentations import PlacedMask, write_segments
+from REACTKDLib.core.files.segmentation_writer import write_segments
+from REACTKDLib.core.files.segments import PlacedMask
 from REACTKDLib.core.files.volumes import read_volume, write_volume
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Grid

@@ -7,7 +7,8 @@ import pytest
 
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.files.placed_masks import write_placed_masks
-from REACTKDLib.core.files.segmentations import PlacedMask, read_segmentation
+from REACTKDLib.core.files.segmentations import read_segmentation
+from REACTKDLib.core.files.segments import PlacedMask
 
 
 def test_a_label_map_holds_every_segment_and_refuses_overlap(tmp_path):

@@ -10,13 +10,9 @@ import pytest
 
 from REACTKDLib.core import errors
 from REACTKDLib.core.files.recognition import choose
-from REACTKDLib.core.files.segmentations import (
-    pack_layers,
-    read_segmentation,
-    terminology_codes,
-    terminology_entry,
-    write_segmentation,
-)
+from REACTKDLib.core.files.segmentation_writer import pack_layers, write_segmentation
+from REACTKDLib.core.files.segmentations import read_segmentation
+from REACTKDLib.core.files.segments import terminology_codes, terminology_entry
 from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.images.volume import Volume
 from support.case_files import write_masks

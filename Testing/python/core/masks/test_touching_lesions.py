@@ -10,7 +10,7 @@ from scipy.ndimage import label
 
 from REACTKDLib.core.cases.open_case import open_case
 from REACTKDLib.core.files.recognition import Candidate, one_lesion_each
-from REACTKDLib.core.files.segmentations import write_segmentation
+from REACTKDLib.core.files.segmentation_writer import write_segmentation
 from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.masks.checks import rechecked
 from REACTKDLib.core.masks.components import components_of

@@ -13,7 +13,8 @@ import pytest
 
 from REACTKDLib.commands.staging import all_or_nothing
 from REACTKDLib.core.errors import OutputNotWritable
-from REACTKDLib.core.files.segmentations import read_segmentation, write_segmentation
+from REACTKDLib.core.files.segmentation_writer import write_segmentation
+from REACTKDLib.core.files.segmentations import read_segmentation
 from REACTKDLib.core.files.volumes import read_volume, write_volume
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.writing.atomic import checked_stream, write_text, written_beside

@@ -16,7 +16,8 @@ import pytest
 import torch
 
 from REACTKDLib.core.errors import OutputNotWritable
-from REACTKDLib.core.files.segmentations import read_segmentation, write_segmentation
+from REACTKDLib.core.files.segmentation_writer import write_segmentation
+from REACTKDLib.core.files.segmentations import read_segmentation
 from REACTKDLib.core.files.volumes import read_volume, write_volume
 from REACTKDLib.core.images.volume import Unit, Volume
 from REACTKDLib.core.reports.html import write_page

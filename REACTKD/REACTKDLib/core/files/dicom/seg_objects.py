@@ -26,7 +26,8 @@ from REACTKDLib.core.files.dicom.patient import compare
 from REACTKDLib.core.files.dicom.segmentation import read_dicom_segmentation
 from REACTKDLib.core.files.dicom.series import find_series
 from REACTKDLib.core.files.recognition import recognize_code, recognize_name
-from REACTKDLib.core.files.segmentations import Segment, Segmentation, pack_layers
+from REACTKDLib.core.files.segmentation_writer import pack_layers
+from REACTKDLib.core.files.segments import Segment, Segmentation
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.modality import SEGMENTATION_ROLE
 from REACTKDLib.core.task import HCC_GRADE, Task

@@ -18,7 +18,8 @@ from REACTKDLib.core.files.dicom.frames import on_even_grid
 from REACTKDLib.core.files.dicom.header import code_of, text
 from REACTKDLib.core.files.dicom.opened import opened
 from REACTKDLib.core.files.dicom.packages import need_highdicom
-from REACTKDLib.core.files.segmentations import Segment, Segmentation, pack_layers
+from REACTKDLib.core.files.segmentation_writer import pack_layers
+from REACTKDLib.core.files.segments import Segment, Segmentation
 from REACTKDLib.core.files.volumes import LPS_TO_RAS
 from REACTKDLib.core.modality import SEGMENTATION_ROLE
 from REACTKDLib.core.text import tr as _

@@ -1,0 +1,134 @@
+"""Masks to a `.seg.nrrd` that 3D Slicer opens with names, colors and codes; `files.segmentations` has the format."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.files.recognition import Kind
+from REACTKDLib.core.files.segments import COLORS, PlacedMask, Segment, terminology_entry
+from REACTKDLib.core.files.volumes import GZIP_LEVEL, LPS_TO_RAS, suffix_of
+from REACTKDLib.core.task import HCC_GRADE, Task
+from REACTKDLib.core.text import tr as _
+from REACTKDLib.core.writing.atomic import checked_stream, written_beside
+
+_NRRD_NAMES = {1: "char", 2: "short", 4: "int"}  # by bytes
+
+
+def write_segmentation(
+    masks: Sequence[tuple[str, Kind, np.ndarray]],
+    ijk_to_ras: np.ndarray,
+    path: str | os.PathLike,
+    task: Task = HCC_GRADE,
+) -> Path:
+    """Write named masks as a `.seg.nrrd` that 3D Slicer opens with names, colors and terminology codes.
+
+    masks: (name, kind, bool (D, H, W)); masks that overlap go to layers of their own, so nothing is cut.
+
+    Raises: UsageError for another suffix, OutputNotWritable.
+    """
+    placed = [PlacedMask(n, mask, ijk_to_ras, COLORS[kind], terminology_entry(kind, task)) for n, kind, mask in masks]
+    return write_segments(placed, path)
+
+
+def write_segments(masks: Sequence[PlacedMask], path: str | os.PathLike) -> Path:
+    """Write masks of one grid with colors and terminology of their own; otherwise, and Raises: `write_segmentation`."""
+    if suffix_of(path) != ".seg.nrrd":
+        raise UsageError(_("A segmentation is written as .seg.nrrd; choose a file name that ends so."))
+    layers, places = pack_layers([entry.mask for entry in masks])
+    segments = [
+        Segment(entry.name, label, layer, entry.color, entry.terminology)
+        for entry, (layer, label) in zip(masks, places, strict=True)
+    ]
+    header = _header(layers, masks[0].ijk_to_ras, segments)
+    with written_beside(path) as beside:
+        packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, 31)  # 31: with a gzip frame, without a time
+        voxels = np.moveaxis(layers, 0, -1) if len(layers) > 1 else layers[0]
+        with checked_stream(beside) as stream:
+            stream.write(header.encode("utf-8"))
+            stream.write(packer.compress(np.ascontiguousarray(voxels, voxels.dtype.newbyteorder("<")).data))
+            stream.write(packer.flush())
+    return Path(path)
+
+
+def pack_layers(masks: Iterable[np.ndarray]) -> tuple[np.ndarray, list[tuple[int, int]]]:
+    """Return the masks in as few layers (L, D, H, W) as hold them without overlap, and (layer, label) of each.
+
+    Labels are 1, 2, ... in the order of the masks; layers are uint8, uint16 where there are more than 255 masks.
+    """
+    layers: list[np.ndarray] = []
+    places: list[tuple[int, int]] = []
+    for label, mask in enumerate(masks, start=1):  # unique over all layers, so that a label names one segment
+        mask = np.asarray(mask, dtype=bool)
+        dtype = np.min_scalar_type(label)  # how many masks there are is known at the end only
+        if layers and layers[0].dtype != dtype:
+            layers = [layer.astype(dtype) for layer in layers]
+        home = next((n for n, layer in enumerate(layers) if not (layer[mask] != 0).any()), None)
+        if home is None:
+            home = len(layers)
+            layers.append(np.zeros(mask.shape, dtype=dtype))
+        layers[home][mask] = label
+        places.append((home, label))
+    return np.stack(layers), places
+
+
+def _header(layers: np.ndarray, ijk_to_ras: np.ndarray, segments: Sequence[Segment]) -> str:
+    count, shape = len(layers), layers.shape[1:]
+    lps = LPS_TO_RAS @ ijk_to_ras
+    axes = " ".join("(" + ",".join(repr(float(v)) for v in lps[:3, n]) + ")" for n in range(3))
+    several = count > 1
+    size = " ".join(str(n) for n in ([count] if several else []) + list(shape[::-1]))
+    lines = [
+        "NRRD0004",
+        f"type: unsigned {_NRRD_NAMES[layers.itemsize]}",
+        f"dimension: {4 if several else 3}",
+        "space: left-posterior-superior",
+        f"sizes: {size}",
+        f"space directions: {'none ' if several else ''}{axes}",
+        f"kinds: {'list ' if several else ''}domain domain domain",
+        *(["endian: little"] if layers.itemsize > 1 else []),
+        "encoding: gzip",
+        "space origin: (" + ",".join(repr(float(v)) for v in lps[:3, 3]) + ")",
+    ]
+    names = [segment.name for segment in segments]
+    for number, segment in enumerate(segments):
+        own_id = segment.name if names.count(segment.name) == 1 else f"{segment.name}_{number}"
+        box = _extent(layers[segment.layer] == segment.label)
+        color = " ".join(f"{c:g}" for c in segment.color)
+        values = {
+            "Color": color,
+            "ColorAutoGenerated": "0",
+            "Extent": " ".join(str(v) for v in box),
+            "ID": own_id,
+            "LabelValue": segment.label,
+            "Layer": segment.layer,
+            "Name": segment.name,
+            "NameAutoGenerated": "0",
+            "Tags": f"Segmentation.Status:inprogress|TerminologyEntry:{segment.terminology}|",
+        }
+        lines += [f"Segment{number}_{key}:={_escaped(str(value))}" for key, value in values.items()]
+    lines += [
+        "Segmentation_ContainedRepresentationNames:=Binary labelmap|",
+        "Segmentation_MasterRepresentation:=Binary labelmap",
+        "Segmentation_ReferenceImageExtentOffset:=0 0 0",
+    ]
+    return "\n".join(lines) + "\n\n"
+
+
+def _escaped(value: str) -> str:
+    """Return a value as NRRD writes it on one line; `formats.nrrd` reads it back."""
+    return value.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _extent(mask: np.ndarray) -> tuple[int, ...]:
+    """Return (i0, i1, j0, j1, k0, k1), inclusive; an empty mask gives Slicer's empty extent."""
+    extent: list[int] = []
+    for axis in (2, 1, 0):
+        used = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        extent += [int(used[0]), int(used[-1])] if used.size else [0, -1]
+    return tuple(extent)
