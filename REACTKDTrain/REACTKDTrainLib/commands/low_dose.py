@@ -61,11 +61,12 @@ def _simulate(options: argparse.Namespace, on_progress: OnProgress) -> str:
     check_dose(options.dose)
     check_seed(seed)
     _check_output(options.ct, options.output)
-    from REACTKDLib.core.files.volumes import write_volume
+    from REACTKDLib.core.files.volumes import check_as_file, write_volume
     from REACTKDTrainLib.low_dose.sidecar import sidecar_of, write_sidecar
     from REACTKDTrainLib.low_dose.volumes import Simulators, degrade
 
     ct = _read(options.ct)
+    check_as_file(ct, options.output)
     low, record = degrade(
         ct,
         options.dose,

@@ -99,8 +99,18 @@ def write_volume(volume: Volume, path: str | os.PathLike) -> Path:
     Masks become uint8, float64 becomes float32. NIfTI keeps an oblique direction to about 1e-6 in its sform, and holds
     perpendicular axes alone: those up to 1e-3 from it are straightened.
 
-    Raises: UsageError for another suffix than .nii, .nii.gz, .nrrd and .mha; SkewedAxes for sheared axes as NIfTI;
-    OutputNotWritable.
+    Raises: what `check_as_file` raises; OutputNotWritable.
+    """
+    check_as_file(volume, path)
+    with written_beside(path) as beside:
+        _write_image(volume, beside, suffix_of(path))
+    return Path(path)
+
+
+def check_as_file(volume: Volume, path: str | os.PathLike) -> None:
+    """Refuse what no file of this name can hold, before hours are spent on its voxels.
+
+    Raises: UsageError for another suffix than .nii, .nii.gz, .nrrd and .mha; SkewedAxes for sheared axes as NIfTI.
     """
     suffix = suffix_of(path)
     if suffix not in (".nii", ".nii.gz", ".nrrd", ".mha"):  # the others are two files, which cannot appear at once
@@ -110,9 +120,6 @@ def write_volume(volume: Volume, path: str | os.PathLike) -> Path:
     if suffix in (".nii", ".nii.gz") and skew_of(volume.ijk_to_ras[:3, :3]) > NEAREST_ROTATION:
         text = _("The axes of {image} are not perpendicular, and NIfTI cannot hold them; write it as .nrrd or .mha.")
         raise SkewedAxes(text, image=volume.name or _("the image"))
-    with written_beside(path) as beside:
-        _write_image(volume, beside, suffix)
-    return Path(path)
 
 
 def _check_is_file(path: Path, role: str) -> None:

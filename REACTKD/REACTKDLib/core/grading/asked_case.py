@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from REACTKDLib.core.errors import NoLiver, TaskMismatch
+from REACTKDLib.core.errors import TaskMismatch
 from REACTKDLib.core.images.case import LIVER_IS_WHOLE, Case
 from REACTKDLib.core.images.geometry import bounding_box
+from REACTKDLib.core.masks.lesions import empty_organ
 from REACTKDLib.core.task import UNNAMED
 from REACTKDLib.core.text import tr as _
 
@@ -36,10 +37,7 @@ def whole_organ(case: Case) -> Case:
     if LIVER_IS_WHOLE in case.derived:  # nor is it empty
         return case
     if not case.liver.any():
-        raise NoLiver(
-            _("The {organ} mask is empty; draw the {organ}, or choose the segment that holds it."),
-            organ=case.task.organ.name,
-        )
+        raise empty_organ(case.task)
     box = bounding_box(case.tumor)
     if box is None or not (case.tumor[box] & ~case.liver[box]).any():
         return case

@@ -21,13 +21,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from REACTKDLib.core.errors import LiverTooSmall, NoLiver, TumorOutsideLiver
+from REACTKDLib.core.errors import LiverTooSmall, TumorOutsideLiver
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import LIVER_BOX, LIVER_IS_WHOLE, Case
 from REACTKDLib.core.images.geometry import bounding_box
 from REACTKDLib.core.images.grid import Box, joined
 from REACTKDLib.core.images.neighbors import CONNECTED
 from REACTKDLib.core.masks.components import LESIONS, Components, components_of, voxels_of
+from REACTKDLib.core.masks.lesions import empty_organ
 from REACTKDLib.core.masks.one_piece import Work, make_whole
 from REACTKDLib.core.masks.small_lesions import SMALLEST_LESION_ML, check_number, small_lesions, touches
 from REACTKDLib.core.memo import Memo
@@ -91,10 +92,7 @@ def clean_masks(
     liver, tumor = np.asarray(liver, dtype=bool), np.asarray(tumor, dtype=bool)
     organ, drawn = bounding_box(liver), bounding_box(tumor)
     if organ is None:
-        raise NoLiver(
-            _("The {organ} mask is empty; draw the {organ}, or choose the segment that holds it."),
-            organ=task.organ.name,
-        )
+        raise empty_organ(task)
     box = organ if drawn is None else joined([organ, drawn])
     work = Work(liver[box].copy(), tumor[box].copy(), ijk_to_ras, tuple(s.start for s in box), task)
     _check_liver_size(work)

@@ -33,6 +33,12 @@ class DrawnMasks(NamedTuple):
     findings: tuple[Finding, ...] = ()
 
 
+def empty_organ(task: Task) -> NoLiver:
+    """Return the error for an organ's mask without a voxel."""
+    text = _("The {organ} mask is empty; draw the {organ}, or choose the segment that holds it.")
+    return NoLiver(text, organ=task.organ.name)
+
+
 def missing_organ(drawn: bool, task: Task) -> NoLiver | MaskOffImage:
     """Return the error for an organ without a voxel on its image. drawn: its segment has voxels, but elsewhere."""
     if not drawn:

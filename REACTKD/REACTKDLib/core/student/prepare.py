@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from REACTKDLib.core.bounds import check_number, check_whole
-from REACTKDLib.core.errors import NoLiver, PetOffLiver
+from REACTKDLib.core.errors import PetOffLiver
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import Case, liver_box
 from REACTKDLib.core.images.geometry import (
@@ -23,6 +23,7 @@ from REACTKDLib.core.images.geometry import (
 )
 from REACTKDLib.core.images.grid import Grid
 from REACTKDLib.core.images.volume import Volume
+from REACTKDLib.core.masks.lesions import empty_organ
 from REACTKDLib.core.modality import ROLES, Modality
 from REACTKDLib.core.student.normalize import CT_CLIP_HU, liver_window, log_pet, percentile_pet, z_score
 from REACTKDLib.core.text import tr as _
@@ -122,10 +123,7 @@ class Preparation:
             return self._grid(directions, matrix[:3, 3], (extent - sizes) / 2, step), ()
         found = liver_box(case)  # not of the view: flipped axes take ten times as long
         if found is None:
-            raise NoLiver(
-                _("The {organ} mask is empty; draw the {organ}, or choose the segment that holds it."),
-                organ=case.task.organ.name,
-            )
+            raise empty_organ(case.task)
         box = box_in_ras_order(found, case.liver.shape, case.reference.ijk_to_ras)
         edges = np.array([((s.start - 0.5), (s.stop - 0.5)) for s in box[::-1]]) * sizes[:, None]
         center = np.round(edges.mean(axis=1) / LATTICE_MM - 1e-4) * LATTICE_MM

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,16 @@ def test_bad_files_are_refused(tmp_path, ct, capsys):
         == 2
     )
     assert not (tmp_path / "low.nii.gz").exists()
+
+
+def test_a_tilted_ct_that_the_output_cannot_hold_is_refused_before_the_work(tmp_path, ct, capsys, monkeypatch):
+    place = ct.ijk_to_ras.copy()
+    place[:3, 2] += 0.2 * place[:3, 1]
+    tilted = write_volume(replace(ct, ijk_to_ras=place), tmp_path / "ct.nrrd")
+    monkeypatch.setattr("REACTKDTrainLib.low_dose.volumes.degrade", lambda *_, **__: pytest.fail("it was simulated"))
+    assert main(["low-dose", "--ct", str(tilted), "--dose", "0.5", "--output", str(tmp_path / "low.nii.gz")]) == 2
+    assert "not perpendicular, and NIfTI cannot hold them; write it as .nrrd or .mha" in capsys.readouterr().err
+    assert not list(tmp_path.glob("low*"))
 
 
 def test_the_ct_is_never_overwritten(ct_file, capsys):
