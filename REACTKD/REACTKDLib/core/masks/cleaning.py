@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from REACTKDLib.core.errors import LiverTooSmall, TumorOutsideLiver
+from REACTKDLib.core.errors import LiverTooSmall, NoLiver, TumorOutsideLiver
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.images.case import LIVER_BOX, LIVER_IS_WHOLE, Case
 from REACTKDLib.core.images.geometry import bounding_box

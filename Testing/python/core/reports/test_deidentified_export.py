@@ -137,6 +137,44 @@ def test_a_first_character_set_that_is_empty_is_the_default_one(tmp_path):
     assert list(seg.SpecificCharacterSet) == list(sr.SpecificCharacterSet) == ["ISO 2022 IR 6", "ISO 2022 IR 87"]
 
 
+KOREAN = "Hong^Gildong=\u6d2a^\u5409\u6d1e=\ud64d^\uae38\ub3d9"
+
+
+@pytest.mark.parametrize(
+    ("sets", "name", "written"),
+    [
+        ("ISO_IR 100", "M\u00fcller^Eva", "ISO_IR 100"),
+        ("ISO_IR 192", KOREAN, "ISO_IR 192"),
+        (["", "ISO 2022 IR 149"], KOREAN, "ISO_IR 192"),
+        ("ISO IR 100", "M\u00fcller^Eva", "ISO_IR 192"),
+        ("ISO 2022 IR 100", "M\u00fcller^Eva", "ISO_IR 192"),
+        (["ISO_IR 100", "ISO 2022 IR 87"], "M\u00fcller^Eva", "ISO_IR 192"),
+        ("UTF-8", "M\u00fcller^Eva", "ISO_IR 192"),
+        ("REMOVED", "Mueller^Eva", "ISO_IR 192"),
+        (["", "nonsense"], "Mueller^Eva", "ISO_IR 192"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # pydicom's on what is not as it should be, which is what is tried here
+def test_a_name_is_written_in_characters_that_hold_it(tmp_path, sets, name, written):
+    def edit(dataset, k):
+        dataset.SpecificCharacterSet, dataset.PatientName = sets, name
+
+    for dataset in exported(tmp_path, edit):
+        assert dataset.SpecificCharacterSet == written and dataset.PatientName == name
+
+
+@pytest.mark.parametrize("keyword", ["PatientName", "StudyDescription"])
+@pytest.mark.filterwarnings("ignore")
+def test_a_text_in_characters_of_an_unknown_set_is_refused(tmp_path, keyword):
+    def edit(dataset, k):
+        dataset.SpecificCharacterSet = "REMOVED"
+        setattr(dataset, keyword, "M\u00fcller")
+
+    with pytest.raises(NotReferable, match="'REMOVED', which DICOM does not know"):
+        exported(tmp_path, edit)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("only", [None, 0, 3])
 @pytest.mark.parametrize("how", ["deleted", "emptied"])
 @pytest.mark.parametrize("keyword", NEEDED)

@@ -6,6 +6,7 @@ while the UIDs say which images it means and where its regions lie, so nothing c
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,13 +14,15 @@ import numpy as np
 
 from REACTKDLib.core.errors import NotReferable
 from REACTKDLib.core.files.dicom.header import number, text
-from REACTKDLib.core.files.dicom.packages import need_pydicom
+from REACTKDLib.core.files.dicom.packages import need_highdicom, need_pydicom
 from REACTKDLib.core.text import tr as _
 
 _TEXTS = ("PatientName", "PatientID", "AccessionNumber", "StudyID", "ReferringPhysicianName")
 _SEXES = ("M", "F", "O")
 _ONE = {"StudyInstanceUID": "Study Instance UID", "FrameOfReferenceUID": "Frame of Reference UID"}
 _OWN = {"SOPInstanceUID": "SOP Instance UID"}
+_COPIED = ("StudyDescription", "IssuerOfPatientID", "OtherPatientIDs", "OtherPatientNames", "PatientComments")
+_UNICODE = "ISO_IR 192"
 _DEFAULT_SET = "ISO 2022 IR 6"  # what an empty first one of several character sets means: PS3.3, C.12.1.1.2
 
 
@@ -31,11 +34,12 @@ def ready_to_derive(headers: Sequence[Any], role: str) -> list[Any]:
     words for the images in messages.
 
     Raises: NotReferable where an image states no UID of its own, of its study or of its frame of reference, or where
-    the images state several studies or frames of reference.
+    the images state several studies or frames of reference, or a text in a character set that is not known.
     """
     _check_uids(headers, role)
     for header in headers:
         _fill(header)
+        _name_character_sets(header, role)
         if not (number(header, "SliceThickness") or 0) > 0:
             header.SliceThickness = _distance(headers)
     return list(headers)
@@ -69,8 +73,6 @@ def _fill(header: Any) -> None:
             setattr(header, keyword, "")
     sex = text(header, "PatientSex").upper()
     header.PatientSex = sex if sex in _SEXES else ""
-    if "SpecificCharacterSet" in header:
-        _name_character_sets(header)
 
 
 def _is_a(kind: Callable[[str], Any], value: str) -> bool:
@@ -80,13 +82,29 @@ def _is_a(kind: Callable[[str], Any], value: str) -> bool:
         return False
 
 
-def _name_character_sets(header: Any) -> None:
-    """An empty value is not valid where the tag is there (type 1C)."""
-    value = header.SpecificCharacterSet
+def _name_character_sets(header: Any, role: str) -> None:
+    """State the character sets as highdicom writes them; texts in others are decoded, and written in Unicode."""
+    value = header.get("SpecificCharacterSet", "")
     if not value:
-        del header.SpecificCharacterSet
-    elif not isinstance(value, str):
-        header.SpecificCharacterSet = [name or _DEFAULT_SET for name in value]
+        header.pop("SpecificCharacterSet", None)  # it may not be empty where it is there (type 1C)
+        return
+    names = [value] if isinstance(value, str) else [name or _DEFAULT_SET for name in value]
+    written = {known.value for known in need_highdicom().enum.SpecificCharacterSetValues}
+    extended = len(names) > 1  # several sets switch between one another, for which they have names of their own
+    if all(name in written and name.startswith("ISO 2022") == extended for name in names):
+        header.SpecificCharacterSet = names if extended else names[0]
+        return
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        header.decode()
+    unknown = any("Unknown encoding" in str(warning.message) for warning in told)
+    if unknown and not all(text(header, keyword).isascii() for keyword in (*_TEXTS, *_COPIED)):
+        message = _(
+            "{role} states the character set '{name}', which DICOM does not know, so what its texts say is not known; "
+            "correct the tag Specific Character Set, or grade without a DICOM report."
+        )
+        raise NotReferable(message, role=role, name=names[-1])
+    header.SpecificCharacterSet = _UNICODE
 
 
 def _distance(headers: Sequence[Any]) -> float:
