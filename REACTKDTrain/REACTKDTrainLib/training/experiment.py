@@ -188,14 +188,10 @@ class Experiment:
         """The cohorts that the dose branch learns from."""
         return ("cohort", "unlabeled") if self.config.data.doses else ()
 
-    def _truncated(self, cohorts: dict[str, Cohort]) -> dict[str, str]:
-        """The scans from which no low dose can be made, and why."""
-        found = [
-            at_native_dose(self.cache / "doses", self.store, cohorts[role].cases)
-            for role in self.dosed_roles
-            if role in cohorts
-        ]
-        return {name: reason for part in found for name, reason in part.items()}
+    def _truncated(self, cohorts: dict[str, Cohort]) -> dict[str, dict[str, str]]:
+        """Of each cohort the scans from which no low dose can be made, and why."""
+        roles = [role for role in self.dosed_roles if role in cohorts]
+        return {role: at_native_dose(self.cache / "doses", self.store, cohorts[role].cases) for role in roles}
 
     def costs(self, cohorts: dict[str, Cohort]) -> dict[str, float]:
         """Parts of the run with what each costs relative to preparing a case."""

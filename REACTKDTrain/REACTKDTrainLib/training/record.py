@@ -154,10 +154,16 @@ def add_unreadable(folder: Path, record: dict, cohorts: dict[str, Cohort]) -> No
     _add(folder, {"unreadable": left_out})
 
 
-def add_native_dose(folder: Path, scans: dict[str, str]) -> None:
-    """Write into run.json which scans the dose branch saw at their own dose alone, and why: {case: reason}."""
-    if scans:
-        _add(folder, {"native_dose_only": [{"case": case, "reason": reason} for case, reason in scans.items()]})
+def add_native_dose(folder: Path, scans: dict[str, dict[str, str]]) -> None:
+    """Write into run.json which scans the dose branch saw at their own dose alone, and why.
+
+    scans: role -> {case: reason}; cases of two cohorts may have one id.
+    """
+    found = {
+        role: [{"case": case, "reason": reason} for case, reason in own.items()] for role, own in scans.items() if own
+    }
+    if found:
+        _add(folder, {"native_dose_only": found})
 
 
 def _add(folder: Path, entries: dict) -> None:

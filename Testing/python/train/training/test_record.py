@@ -12,7 +12,7 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.packages import NEEDED
-from REACTKDTrainLib.training.record import open_folder, recorded_settings, versions
+from REACTKDTrainLib.training.record import add_native_dose, open_folder, recorded_settings, versions
 from support.small_models import metadata_for, random_student
 
 
@@ -42,6 +42,21 @@ def test_a_model_that_a_training_starts_from_is_recorded_by_its_weights_not_by_i
     open_folder(out, {"configuration": settings[1], "cohorts": {}}, resume=True)
     with pytest.raises(UsageError, match="student_stage.initial"):
         open_folder(out, {"configuration": settings[2], "cohorts": {}}, resume=True)
+
+
+def test_scans_of_two_cohorts_that_share_an_id_are_both_recorded(tmp_path: Path) -> None:
+    record = tmp_path / "run.json"
+    record.write_text(json.dumps({"format": "kept"}))
+    add_native_dose(tmp_path, {"cohort": {"a": "a crop", "b": "another"}, "unlabeled": {"a": "cut off"}})
+    found = json.loads(record.read_text())
+    assert found["format"] == "kept"
+    assert found["native_dose_only"] == {
+        "cohort": [{"case": "a", "reason": "a crop"}, {"case": "b", "reason": "another"}],
+        "unlabeled": [{"case": "a", "reason": "cut off"}],
+    }
+    before = record.read_text()
+    add_native_dose(tmp_path, {"cohort": {}})
+    assert record.read_text() == before
 
 
 def test_a_run_of_a_release_that_recorded_the_folder_goes_on(tmp_path: Path) -> None:
