@@ -6,6 +6,7 @@ from math import log, sqrt
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 from sklearn.metrics import roc_auc_score
 
 from REACTKDLib.core.errors import UsageError
@@ -112,6 +113,31 @@ def test_posterior_is_bayes_rule(cohort, h):
         assert np.allclose(deciding_posterior(evidence, h, cohort)[0], [first, 1 - first], atol=0.003)
     else:
         assert deciding_posterior(evidence, h, cohort).tolist() == [[0.5, 0.5]]
+
+
+@pytest.mark.parametrize("h", [0.1, 0.15, 0.2, 0.6, 1.0])
+def test_quadrature_is_exact_to_1e_4_for_every_heterogeneity(h):
+    """Against sums over steps of m and t (0.01) that are finer than anything the integrands hold."""
+    _, _, latents = population(150, 5, h)
+    evidence = evidence_of(latents, ("ct", "fdg", "acetate"))
+    w, several = evidence.precision, np.flatnonzero(evidence.present.sum(axis=1) > 1)[:4]
+    deciding = deciding_posterior(evidence, h)
+    sigma = h / sqrt(1 + h * h * w)
+    m, t = np.linspace(-8, 8, 1601), np.linspace(-6, 6, 1201)
+    for row, found in enumerate(grade_posterior(evidence, h)):
+        y = evidence.y[row, evidence.present[row]]
+        log_p = -0.5 * (m * m + ((y - sqrt(1 - h * h) * m[:, None]) ** 2).sum(axis=1) / (h * h + 1 / w))
+        p = np.exp(log_p - log_p.max())
+        p /= p.sum()
+        mu = (sqrt(1 - h * h) * m[:, None] + h * h * w * y) / (1 + h * h * w)
+        below = [p @ ndtr((c - mu) / sigma).prod(axis=1) for c in thresholds(h)]
+        assert np.allclose(found, np.diff([0, *below, 1]), atol=1e-4)
+        if row in several:
+            near = p > 1e-7
+            z = (t - mu[near][:, :, None]) / sigma
+            first = np.exp(-0.5 * z[:, 0] ** 2) * ndtr(z[:, 1:]).prod(axis=1)
+            share = p[near] @ first.sum(axis=1) * (t[1] - t[0]) / (sigma * sqrt(2 * np.pi))
+            assert abs(deciding[row, 0] - share) < 1e-4
 
 
 def test_evidence_by_hand():
