@@ -23,7 +23,8 @@ from REACTKDLib.core.phantom.patient import draw_lesions, grade_number
 from REACTKDLib.core.phantom.shapes import soft_inside
 from REACTKDLib.core.phantom.truth import shared_truth
 
-#: what a scanner blurs: in plane on CT, as abdominal kernels do; on PET (full width at half maximum, to sd)
+#: what a scanner blurs: in plane on CT, as abdominal kernels do; on PET (full width at half maximum, to sd). Sampled at
+#: the voxels, a Gaussian narrower than a third of one does next to nothing: along the slices, and on pixels over 2 mm
 CT_BLUR_MM, PET_BLUR_MM = 0.7, 7.0 / 2.3548
 _KEEP_AWAY_MM = 8.0  # from lesions that are there
 _TRIES = 12

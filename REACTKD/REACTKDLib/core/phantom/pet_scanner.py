@@ -18,7 +18,7 @@ BREATHING_MM = 5.0
 
 @dataclass(frozen=True)
 class PetProtocol:
-    """voxel_mm (x, y, z); fwhm_mm of the point spread; noise: relative sd at liver uptake; offset_mm by breathing."""
+    """voxel_mm (x, y, z); fwhm_mm of the blur; noise: relative sd at liver uptake; offset_mm by breathing."""
 
     voxel_mm: tuple[float, float, float]
     fwhm_mm: float
@@ -42,7 +42,8 @@ def scan_pet(
 ) -> np.ndarray:
     """Return an SUV image (D, H, W) float32 on `lattice` (PET voxels).
 
-    The truth is evaluated at voxel centers with edges as wide as a voxel, blurred by the rest of the point spread.
+    The truth is evaluated at voxel centers with edges as wide as a voxel, and blurred by all of `fwhm_mm`; so the whole
+    point spread is 0.3 to 0.8 mm wider than that.
     """
     from scipy.ndimage import gaussian_filter
 
