@@ -177,8 +177,9 @@ def _sets_section(evaluation: Mapping, training: Mapping) -> str:
     if not found:
         return ""
     return (
-        f"\nSets of grades, which hold the true one in at least {found['coverage']:.0%} of cases like these (split "
-        f"conformal on\n{training['conformal_cases']} other phantoms, for each set of inputs):\n\n"
+        f"\nSets of grades, made to hold the true one in at least {found['coverage']:.0%} of cases like these, on "
+        "average over the patients\nthat set the thresholds (split conformal on "
+        f"{training['conformal_cases']} other phantoms, for each set of inputs):\n\n"
         f"{sets_table(evaluation)}\n"
     )
 
