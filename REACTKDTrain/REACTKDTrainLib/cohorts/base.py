@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from REACTKDLib.core.cases.names import confusable
@@ -28,7 +29,8 @@ class CohortCase:
     fingerprint: a hash of the content that `load` reads; what is computed from the case is cached under it.
     fold: a test fold (from 0) that the cohort asks for. provenance: where it comes from, for display. truth: of
     phantoms, {'seed': int} and {'latents': ten numbers} or {'shared': SharedLatents}, by the biology. clinical: sex,
-    age and others of the clinical sheet, as they were kept (`ClinicalRow`); no network reads them.
+    age and others of the clinical sheet, as they were kept (`ClinicalRow`); no network reads them. image_files: of
+    the images, or their folders, by which a scan is known under another name; a DICOM series by one of its files.
 
     Raises: UsageError for a grade or modality that does not exist.
     """
@@ -44,6 +46,7 @@ class CohortCase:
     truth: Mapping[str, Any] | None = None
     clinical: Mapping[str, Any] | None = None
     classes: tuple[str, ...] = GRADES
+    image_files: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.grade is not None and self.grade not in range(len(self.classes)):

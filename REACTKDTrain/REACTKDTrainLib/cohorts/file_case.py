@@ -40,6 +40,7 @@ def file_case(
         fingerprint_of([file for path in paths for file in files_behind(path)], *words),
         provenance=provenance,
         classes=task.class_names,
+        image_files=tuple(job.images.values()),
     )
 
 

@@ -185,16 +185,18 @@ def _case(job: Job, labels: Mapping[str, Any], without_files: str, task: Task, w
         raise UsageError(
             f"Case {quoted([name])} of the datalist has clinical data that are no object; give names and values."
         )
+    fingerprint = _fingerprint(job, task)
     return CohortCase(
         name,
         name_of(labels, "patient", name),
         words.grade(labels.get("grade"), name, task),
         tuple(images),
         opener(job, task),
-        _fingerprint(job, task),
+        fingerprint,
         _fold_of(labels.get("fold"), name),
         clinical=clinical,
         classes=task.class_names,
+        image_files=() if fingerprint.startswith(MISSING) else tuple(job.images.values()),
     )
 
 

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDLib.core.files.fingerprint import files_behind, fingerprint_of
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.worker.training_run import STAGES
-from REACTKDTrainLib.cohorts.base import Cohort
+from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.listed import MISSING
 from REACTKDTrainLib.models.teacher_heads import PET
 from REACTKDTrainLib.training.config import TrainingConfig
@@ -85,17 +86,35 @@ def check_branch(config: TrainingConfig, cohort: Cohort) -> None:
 
 
 def check_apart(cohorts: Mapping[str, Cohort]) -> None:
-    """What is trained on cannot be tested on. Raises: UsageError for a case that two cohorts of a run have."""
+    """What is trained on cannot be tested on, whatever it is called there.
+
+    Raises: UsageError for a case that two cohorts of a run have, or an image: with another name, masks or other images
+    beside it a scan is the same one. Files are read where another cohort has some of their sizes.
+    """
     seen: dict[str, tuple[str, str]] = {}
+    of_sizes: dict[tuple[int, ...], list[tuple[str, CohortCase, list[Path]]]] = {}
     for role, cohort in cohorts.items():
         for case in cohort.cases:
-            other, name = seen.setdefault(case.fingerprint, (role, case.id))
-            if other != role and not case.fingerprint.startswith(MISSING):
-                names = case.id if case.id == name else f"{case.id} ({name} there)"
-                raise UsageError(
-                    f"Case {names} of the {_CALLED[role]} is in the {_CALLED[other]} too; a network cannot be tested "
-                    "on what it was trained on: take it out of one of them."
-                )
+            if not case.fingerprint.startswith(MISSING):
+                _only_in(role, case, seen, case.fingerprint)
+            for path in case.image_files if len(cohorts) > 1 else ():
+                files = files_behind(path)
+                of_sizes.setdefault(tuple(file.stat().st_size for file in files), []).append((role, case, files))
+    for group in of_sizes.values():
+        alike: dict[str, tuple[str, str]] = {}
+        for role, case, files in group if len({role for role, *_ in group}) > 1 else ():
+            _only_in(role, case, alike, fingerprint_of(files))
+
+
+def _only_in(role: str, case: CohortCase, seen: dict[str, tuple[str, str]], content: str) -> None:
+    """Note where a content was seen first. Raises: UsageError where that was another role's cohort."""
+    other, name = seen.setdefault(content, (role, case.id))
+    if other != role:
+        names = case.id if case.id == name else f"{case.id} ({name} there)"
+        raise UsageError(
+            f"Case {names} of the {_CALLED[role]} is in the {_CALLED[other]} too; a network cannot be tested "
+            "on what it was trained on: take it out of one of them."
+        )
 
 
 def check_teachers(output: Path, folds: Iterable[int]) -> None:

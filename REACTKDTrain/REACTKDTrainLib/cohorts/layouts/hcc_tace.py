@@ -140,6 +140,7 @@ def _case(
         fingerprint=fingerprint_of([Path(path)], *sorted(piece.uid for piece in acquisition.slices)),
         provenance=f"HCC-TACE-Seg, series {acquisition.series.title}, acquisition {acquisition.number} of "
         f"{acquisition.of}, {words}",
+        image_files=(Path(min(piece.path for piece in acquisition.slices)),),
     )
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from REACTKDLib.core.errors import FileMissing, UsageError
+from REACTKDLib.core.files.volumes import write_volume
+from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.progress import no_progress
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
@@ -16,6 +20,7 @@ from REACTKDTrainLib.training import experiment
 from REACTKDTrainLib.training.experiment import Experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.processes import Processes
+from REACTKDTrainLib.training.run_checks import check_apart
 from support.small_training import COHORT
 
 
@@ -64,3 +69,37 @@ def test_a_file_that_is_missing_in_two_cohorts_is_no_case_of_both(tmp_path: Path
     options = RunOptions(str(tmp_path / "a.csv"), tmp_path / "out", folds=2, external=str(tmp_path / "b.csv"))
     run = Experiment(options, options.training_config("tiny"), torch.device("cpu"), Processes(), no_progress)
     assert set(run.checked()[0]) == {"cohort", "external"}
+
+
+def written(folder: Path, name: str, value: int) -> str:
+    """An image or a mask of 8 voxels a side whose first voxel is `value`; all files are of one size."""
+    array = np.zeros((8, 8, 8), dtype=np.int16)
+    array[0, 0, 0] = value
+    return write_volume(Volume(array, np.eye(4)), folder / f"{name}.nrrd").name
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": "B9"},  # under another name
+        {"id": "B9", "segmentation": "other"},  # and drawn by another reader
+        {"id": "B9", "fdg": "pet"},  # and with an image more
+        {"id": "A1", "grade": "poor", "segmentation": "other"},
+    ],
+)
+def test_a_scan_under_another_name_or_with_other_masks_is_the_same_scan(changes: dict, tmp_path: Path) -> None:
+    """One file of images that two lists name is a leak between them, whatever stands beside it."""
+    values = {"ct": 1, "other-ct": 2, "pet": 3, "masks": 4, "other": 5}
+    files = {name: written(tmp_path, name, value) for name, value in values.items()}
+    entry = {"id": "A1", "ct": "ct", "segmentation": "masks", "grade": "well"}
+
+    def opened(name: str, **entry: str) -> Cohort:
+        listed = {key: files.get(value, value) for key, value in entry.items()}
+        (tmp_path / f"{name}.json").write_text(json.dumps({"training": [listed]}))
+        return open_cohort(str(tmp_path / f"{name}.json"))
+
+    cohort = opened("cohort", **entry)
+    for role in ("external", "unlabeled"):
+        with pytest.raises(UsageError, match=rf"Case {changes['id']}.* of the {role} cohort is in the cohort too"):
+            check_apart({"cohort": cohort, role: opened("other", **entry | changes)})
+    check_apart({"cohort": cohort, "external": opened("apart", **entry | changes | {"ct": "other-ct"})})
