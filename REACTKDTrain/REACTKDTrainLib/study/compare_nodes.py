@@ -31,6 +31,7 @@ from REACTKDTrainLib.nodes.train import Recipe, predict, train_student, train_te
 from REACTKDTrainLib.progress import WeightedProgress
 from REACTKDTrainLib.results.tables import difference_cell, markdown, number_cell
 from REACTKDTrainLib.training.randomness import seeded
+from REACTKDTrainLib.training.run_checks import check_apart
 
 METHODS = ("none", "kd", "react-kd")
 NAMES = dict(zip(("CT", "PET", "all"), INPUTS, strict=True))
@@ -54,11 +55,13 @@ def compare_cohorts(
     """`compare` on the folds of a cohort, tested on another one. nodes: where node vectors are kept, and made.
 
     made_only: test on those whose node vectors are there. grades: what those of the cohorts mean, see `open_cohort`.
-    Raises: UsageError for a cohort without a grade, or cases with other images; what opening cohorts and cases raises.
+    Raises: UsageError for a cohort without a grade, cases with other images, or a case that is trained on and tested;
+    what opening cohorts and cases raises.
     """
     store = NodeStore.without_encoder(nodes)
-    cases = open_cohort(cohort, grades=grades).graded
-    opened = open_cohort(test, grades=grades).graded
+    cohorts = {role: open_cohort(spec, grades=grades) for role, spec in (("cohort", cohort), ("external", test))}
+    check_apart(cohorts)
+    cases, opened = (own.graded for own in cohorts.values())
     _check_images(cases, opened)
     splits = [split.train + split.validation for split in make_folds(cases, folds, 0, 0.2)]
     unseen = [c for c in opened if not made_only or store.path(c).exists()]

@@ -16,6 +16,7 @@ from REACTKDTrainLib.low_dose.dosed_cohort import at_dose
 from REACTKDTrainLib.study.hospital import HospitalStudy
 from REACTKDTrainLib.study.runs import Run
 from REACTKDTrainLib.training.config import TrainingConfig
+from REACTKDTrainLib.training.run_checks import check_apart
 
 #: what 'mixed' draws from, each case its own
 MIXED = ("native", "mild", "severe")
@@ -44,7 +45,11 @@ class ExternalStudy:
         return tuple(by_level[mixed_level(case.id)][n] for n, case in enumerate(self.cohort.cases))
 
     def prepare(self, on_progress: OnProgress = no_progress) -> None:
-        """Every case that the students learn from, and every case at every dose, once; makes the low doses."""
+        """Every case that the students learn from, and every case at every dose, once; makes the low doses.
+
+        Raises: UsageError for a case that the students learn from.
+        """
+        check_apart({"cohort": self.hospital.cohort, "external": self.cohort})
         self.hospital.prepare()
         cases = [case for level in self.hospital.preset.doses for case in self.cases(level)]
         self.hospital.prepare_outside(cases, on_progress)

@@ -97,6 +97,8 @@ def check_apart(cohorts: Mapping[str, Cohort]) -> None:
         for case in cohort.cases:
             if not case.fingerprint.startswith(MISSING):
                 _only_in(role, case, seen, case.fingerprint)
+            if case.truth is not None:
+                _only_in(role, case, seen, case.id)  # a phantom of one number is one patient, at whatever size
             for path in case.image_files if len(cohorts) > 1 else ():
                 files = files_behind(path)
                 of_sizes.setdefault(tuple(file.stat().st_size for file in files), []).append((role, case, files))

@@ -80,6 +80,15 @@ def test_cases_with_other_images_are_a_sentence_before_anything_is_prepared(tmp_
     assert not (tmp_path / "nodes").exists() and not (tmp_path / "o.json").exists()
 
 
+def test_students_are_not_tested_on_whom_they_learned_from(tmp_path, capsys):
+    """The numbers 3 to 14 are among the first 2000, which are tested on where nothing else is said."""
+    lists = ["--cohort", "phantom:large?cases=12&first=3&size=tiny"]
+    command = ["compare", "nodes", "--nodes", str(tmp_path / "nodes"), "--output", str(tmp_path / "o.json"), *lists]
+    assert main(command) == 2
+    assert "phantom-large-00003 of the external cohort is in the cohort too" in capsys.readouterr().err
+    assert not (tmp_path / "nodes").exists() and not (tmp_path / "o.json").exists()
+
+
 @pytest.mark.slow
 def test_gains_come_with_intervals_and_a_table():
     folds = [NodeTable.of(cases(30, seed)) for seed in (0, 1)]

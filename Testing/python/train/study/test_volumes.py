@@ -18,6 +18,7 @@ from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.data import dose_data
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
 from REACTKDTrainLib.study.answers import answers
+from REACTKDTrainLib.study.external import ExternalStudy
 from REACTKDTrainLib.study.figures import _attention
 from REACTKDTrainLib.study.presets import preset_of
 from REACTKDTrainLib.study.volumes import VolumeStudy
@@ -45,6 +46,15 @@ def test_a_case_that_a_teacher_of_the_study_cannot_read_is_refused_before_anythi
     """Rows of the ablation are taught by the branch of structure and function alone."""
     with pytest.raises(UsageError, match=said):
         study_of(tmp_path, ("ct", "fdg"), modalities).prepare()
+
+
+def test_an_external_case_that_students_learn_from_is_refused_before_anything_is_prepared(tmp_path) -> None:
+    """By its content, whatever the two lists call it."""
+    study = study_of(tmp_path, ("ct", "fdg"), ("ct", "fdg"))
+    external = ExternalStudy(study, "")
+    external.__dict__["cohort"] = Cohort("other", (replace(study.cohort.cases[1], id="x7", patient="x7"),))
+    with pytest.raises(UsageError, match=r"Case x7 \(c1 there\) of the external cohort is in the cohort too"):
+        external.prepare()
 
 
 def test_scans_that_are_mostly_crops_teach_no_doses(tmp_path, monkeypatch) -> None:

@@ -55,6 +55,8 @@ def test_an_unreadable_case_leaves_its_namesake_in_another_cohort(tmp_path: Path
         {"external": COHORT},
         {"unlabeled": COHORT},
         {"external": "phantom:external?cases=4&size=tiny", "unlabeled": "phantom:external?cases=2&size=tiny"},
+        {"external": COHORT.replace("size=tiny", "size=small")},
+        {"external": f"{COHORT}&whole_field=1"},
     ],
 )
 def test_one_case_in_two_cohorts_of_a_run_is_refused_before_anything_is_prepared(cohorts: dict, tmp_path: Path) -> None:
