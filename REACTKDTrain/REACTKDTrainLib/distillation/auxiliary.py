@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.phantom.biology_shared import SharedLatents
 from REACTKDTrainLib.cohorts.base import CohortCase
-from REACTKDTrainLib.data.truth import COLUMNS, truth_of, units_of
+from REACTKDTrainLib.data.truth import COLUMNS, Truth, truth_of, units_of
 from REACTKDTrainLib.data.view import View
 from REACTKDTrainLib.distillation.losses import masked_mse
 from REACTKDTrainLib.models.outputs import GraphOutput
@@ -48,14 +48,7 @@ class LatentRegression(LatentReadout):
     """
 
     def __init__(self, hidden: int, train: Sequence[CohortCase]):
-        truths = [truth_of(case.truth) for case in train]
-        if any(truth is None for truth in truths):
-            raise UsageError("Only digital phantoms have latents to regress; set loss.auxiliary to 0.")
-        if len({truth.biology for truth in truths}) > 1:
-            raise UsageError(
-                "Phantoms of two biologies have different latents; train on one of them, or set loss.auxiliary to 0."
-            )
-        super().__init__(hidden, [truth.latents for truth in truths])
+        super().__init__(hidden, [truth.latents for truth in truths_of(train)])
 
     def forward(self, output: GraphOutput, views: Sequence[View], presence: Mapping[str, Tensor]) -> Tensor:
         """The mean over the cases of each case's mean over its lesions and the latents known and shown: a scalar.
@@ -73,6 +66,18 @@ class LatentRegression(LatentReadout):
             wanted = view.truth.of_nodes(len(view.expert.volumes_ml))[matches.cpu()][1:]
             rows.append(self.loss(h[1:], wanted, shown[row].expand_as(wanted)))
         return torch.stack(rows).mean()
+
+
+def truths_of(cases: Sequence[CohortCase]) -> list[Truth]:
+    """What is known of phantoms of one biology. Raises: UsageError for patients, and for phantoms of two biologies."""
+    truths = [truth_of(case.truth) for case in cases]
+    if any(truth is None for truth in truths):
+        raise UsageError("Only digital phantoms have latents to regress; set loss.auxiliary to 0.")
+    if len({truth.biology for truth in truths}) > 1:
+        raise UsageError(
+            "Phantoms of two biologies have different latents; train on one of them, or set loss.auxiliary to 0."
+        )
+    return truths
 
 
 def visible(presence: Mapping[str, Tensor], biology: str) -> Tensor:

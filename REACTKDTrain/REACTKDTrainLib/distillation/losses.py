@@ -48,8 +48,11 @@ def masked_mse(predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 def random_presence(n: int, modalities: tuple[str, ...], rate: float, generator: torch.Generator) -> dict[str, Tensor]:
     """Modality dropout: each is absent with probability `rate`, never all of them. Returns modality -> (n,) 0 or 1.
 
-    A row that would lose everything is drawn again, so the rates stay equal between modalities.
+    A row that would lose everything is drawn again, so the rates stay equal between modalities. Raises: ValueError for
+    no modality, of which none can be kept.
     """
+    if not modalities:
+        raise ValueError("a case needs an image of which one can be kept")
     keep = torch.rand(n, len(modalities), generator=generator) >= rate
     while not keep.any(dim=1).all():
         empty = ~keep.any(dim=1)

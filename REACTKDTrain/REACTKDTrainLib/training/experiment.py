@@ -47,6 +47,7 @@ from REACTKDTrainLib.training.run_checks import (
     check_ct,
     check_doses,
     check_student,
+    check_student_cases,
     check_teachers,
 )
 from REACTKDTrainLib.training.stop import StopFile, Stopped
@@ -145,6 +146,8 @@ class Experiment:
         cohorts = self._open()
         check_apart(cohorts)
         check_ct(self.config, parts, cohorts)
+        if "student" in parts:
+            check_student_cases(self.config, cohorts["cohort"])
         if "answers" in parts:
             check_branch(self.config, cohorts["cohort"])
         chosen = self._chosen(self._splits(cohorts))

@@ -11,6 +11,7 @@ from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.worker.training_run import STAGES
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.listed import MISSING
+from REACTKDTrainLib.distillation.auxiliary import truths_of
 from REACTKDTrainLib.models.teacher_heads import PET
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.options import RunOptions
@@ -73,6 +74,23 @@ def check_ct(config: TrainingConfig, parts: Collection[str], cohorts: Mapping[st
                 f"Case {without[0]} has no CT, which the teachers need; leave such cases out, or train the student "
                 "alone (the method none)."
             )
+
+
+def check_student_cases(config: TrainingConfig, cohort: Cohort) -> None:
+    """What the student learns from each case is there.
+
+    Raises: UsageError for a case without an image that the student reads, and for one without latents where they are
+    to be regressed.
+    """
+    reads = config.student.modalities
+    without = [case for case in cohort.cases if not set(reads) & set(case.modalities)]
+    if without:
+        raise UsageError(
+            f"Case {without[0].id} has {' and '.join(without[0].modalities)} where the student reads "
+            f"{', '.join(reads)} alone (the setting student.modalities); leave such cases out, or let it read more."
+        )
+    if config.loss.auxiliary:
+        truths_of(cohort.cases)
 
 
 def check_branch(config: TrainingConfig, cohort: Cohort) -> None:

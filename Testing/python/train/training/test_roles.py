@@ -16,15 +16,16 @@ from REACTKDLib.core.images.volume import Volume
 from REACTKDLib.core.progress import no_progress
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.distillation.losses import random_presence
 from REACTKDTrainLib.training import experiment
 from REACTKDTrainLib.training.experiment import Experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.processes import Processes
 from REACTKDTrainLib.training.run_checks import check_apart
-from support.small_training import COHORT
+from support.small_training import COHORT, write_config
 
 
-def run_of(folder: Path, config: dict | None = None, **options) -> Experiment:
+def run_of(folder: Path, **options) -> Experiment:
     asked = RunOptions(COHORT, folder / "out", folds=2, **options)
     return Experiment(asked, asked.training_config("tiny"), torch.device("cpu"), Processes(), no_progress)
 
@@ -62,6 +63,32 @@ def test_an_unreadable_case_leaves_its_namesake_in_another_cohort(tmp_path: Path
 def test_one_case_in_two_cohorts_of_a_run_is_refused_before_anything_is_prepared(cohorts: dict, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="phantom-(hospital|external)-00000.*take it out of one of them"):
         run_of(tmp_path, **cohorts).checked()
+
+
+@pytest.mark.parametrize("stage", ["both", "student"])
+def test_a_case_without_an_image_that_the_student_reads_is_refused_and_waits_for_nothing(stage: str, tmp_path) -> None:
+    """Modality dropout would draw again without end, since none of its images can be kept."""
+    config = write_config(tmp_path, student={"modalities": ["fdg", "acetate"], "cbam": False}, data={"doses": False})
+    spec = "phantom:external?cases=30&size=tiny"
+    options = RunOptions(spec, tmp_path / "out", folds=2, method="none", stage=stage, config=config)
+    run = Experiment(options, options.training_config("tiny"), torch.device("cpu"), Processes(), no_progress)
+    with pytest.raises(UsageError, match=r"phantom-external-00000 has ct where the student reads fdg, acetate alone"):
+        run.checked()
+    with pytest.raises(ValueError, match="needs an image"):
+        random_presence(1, (), 0.3, torch.Generator())
+
+
+def test_latents_of_patients_are_refused_before_the_teachers_are_trained(tmp_path: Path, monkeypatch) -> None:
+    """Patients have none, and those of two biologies are not the same."""
+    patients = open_cohort(COHORT)
+    cases = [replace(case, truth=None) for case in patients.cases]
+    mixed = [*patients.cases[:8], *open_cohort(f"{COHORT}&biology=independent").cases[8:]]
+    for changed, said in ((cases, "Only digital phantoms"), (mixed, "two biologies")):
+        monkeypatch.setattr(experiment, "open_cohort", lambda *_, own=changed: Cohort("patients", tuple(own)))
+        config = write_config(tmp_path, loss={"auxiliary": 0.5})
+        with pytest.raises(UsageError, match=f"{said}.*set loss.auxiliary to 0"):
+            run_of(tmp_path, config=config).checked()
+        assert run_of(tmp_path, config=config, stage="teacher").checked()
 
 
 def test_a_file_that_is_missing_in_two_cohorts_is_no_case_of_both(tmp_path: Path) -> None:
