@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+_SURE = 1e-12
+
 
 def focal_loss(logits: Tensor, grade: Tensor, gamma: float = 2.0, class_weights: Tensor | None = None) -> Tensor:
     """- mean_b alpha_c (1 - p_c)^gamma ln p_c (Lin et al. 2017; equation 17 of arXiv 2508.02104).
@@ -14,7 +16,8 @@ def focal_loss(logits: Tensor, grade: Tensor, gamma: float = 2.0, class_weights:
     """
     log_p = F.log_softmax(logits, dim=1).gather(1, grade[:, None])[:, 0]
     weight = 1.0 if class_weights is None else class_weights[grade]
-    return -(weight * (1 - log_p.exp()) ** gamma * log_p).mean()
+    # below 1 a power has no slope at 0, which is where a sure answer rounds to; the least step from 1 is 6e-8
+    return -(weight * (1 - log_p.exp()).clamp_min(_SURE) ** gamma * log_p).mean()
 
 
 def divergence(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:

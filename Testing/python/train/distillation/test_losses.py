@@ -27,6 +27,18 @@ def test_gamma_zero_is_cross_entropy_and_gradients_are_right():
     assert torch.autograd.gradcheck(lambda x: focal_loss(x, grade), logits)
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.25, 0.5, 0.9, 1.0, 2.0])
+@pytest.mark.parametrize("surplus", [0.5, 10.0, 17.0, 30.0, 200.0])
+def test_an_answer_that_is_sure_has_a_slope_for_every_gamma(gamma: float, surplus: float) -> None:
+    """By hand, q = 1 - p: dL/dz of the true class is q^g (g p ln p - q); where p rounds to 1 it is no less than 0."""
+    logits = torch.tensor([[surplus, 0.0, 0.0]], requires_grad=True)
+    focal_loss(logits, torch.tensor([0]), gamma).backward()
+    q = 2 * np.exp(-surplus) / (1 + 2 * np.exp(-surplus))
+    wanted = q**gamma * (gamma * (1 - q) * np.log1p(-q) - q)
+    assert logits.grad.isfinite().all()
+    assert float(logits.grad[0, 0]) == pytest.approx(wanted, rel=1e-3 if surplus < 5 else 0.3, abs=3e-7)
+
+
 def test_masked_error_counts_only_what_is_seen():
     predicted, target = torch.zeros(2, 3), torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
     mask = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
