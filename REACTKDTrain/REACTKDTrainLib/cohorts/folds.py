@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from REACTKDLib.core.bounds import LARGEST_SEED
 from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.text import plural, quoted
@@ -34,9 +35,14 @@ def make_folds(cases: Sequence[CohortCase], folds: int, seed: int = 0, validatio
     folds: 1 keeps all for training and tests nothing. Where the cases carry a `fold`, these are the test folds.
     validation: share of the training patients.
 
-    Raises: UsageError for a case without a grade; FoldsImpossible for fewer patients than folds, a fold that lacks a
-    grade, a patient with two grades, folds of some cases alone, that are not 0 .. folds - 1, or that part a patient.
+    Raises: UsageError for a case without a grade, less than a fold, or a seed that is none; FoldsImpossible for fewer
+    patients than folds, a fold that lacks a grade, a patient with two grades, folds of some cases alone, that are not
+    0 .. folds - 1, or that part a patient.
     """
+    if folds < 1:
+        raise UsageError(f"Cases cannot be divided into {folds} folds; give 1 or more.")
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UsageError(f"The seed of the folds is {seed}; give a whole number from 0 to {LARGEST_SEED}.")
     patients = _patients(cases)
     if folds > len(patients):
         raise FoldsImpossible(

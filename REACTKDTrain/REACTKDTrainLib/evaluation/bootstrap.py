@@ -16,10 +16,12 @@ def bootstrap_weights(
     several grades belongs to the stratum of just these grades, so a grade that is there is in every draw. The same
     grades, patients and seed give the same weights: comparisons are paired.
 
-    Raises: UsageError for fewer than one draw, and see `strata`.
+    Raises: UsageError for fewer than one draw, a seed below 0, and see `strata`.
     """
     if draws < 1:
         raise UsageError(f"A bootstrap needs at least one draw, not {draws}.")
+    if seed < 0:
+        raise UsageError(f"The seed of a bootstrap is {seed}; give 0 or more.")
     patient, stratum = strata(grades, patients)
     rng = np.random.default_rng(seed)
     counts = np.zeros((draws, len(stratum)), dtype=np.int32)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.folds import FoldsImpossible, make_folds
 
@@ -75,6 +76,13 @@ def test_folds_of_the_list_are_kept() -> None:
 def test_what_cannot_be_split_is_told(cases: list[CohortCase], folds: int, sentence: str) -> None:
     with pytest.raises(FoldsImpossible, match=sentence):
         make_folds(cases, folds)
+
+
+@pytest.mark.parametrize(("folds", "seed"), [(0, 0), (-2, 0), (3, -1), (3, 2**32)])
+def test_numbers_that_are_no_folds_or_no_seed_are_a_sentence(folds: int, seed: int) -> None:
+    """As `--folds 0` and `--seed -1` of cohorts check give them."""
+    with pytest.raises(UsageError, match="give 1 or more" if folds < 1 else "from 0 to 4294967295"):
+        make_folds(cohort(), folds, seed)
 
 
 def test_folds_of_some_cases_alone_are_refused() -> None:

@@ -46,6 +46,11 @@ def test_counts_vary_as_drawing_with_replacement_does() -> None:
     assert weights.var() == pytest.approx(1 - 1 / 25, abs=0.01)
 
 
+def test_a_seed_below_0_is_a_sentence() -> None:
+    with pytest.raises(UsageError, match="seed of a bootstrap is -1; give 0 or more"):
+        bootstrap_weights(np.zeros(5, dtype=int), draws=20, seed=-1)
+
+
 def test_the_same_seed_gives_the_same_draws_and_another_does_not() -> None:
     grades, _ = graded_predictions(40)
     np.testing.assert_array_equal(bootstrap_weights(grades, seed=3), bootstrap_weights(grades, seed=3))
