@@ -42,7 +42,9 @@ def write_datalist(survey: Survey, path: Path, folds: Mapping[str, int] | None =
     if not survey.cases:
         raise UsageError("No case was found, so there is nothing to list; see the problems above.")
     entries = [
-        _entry(case, path, None if folds is None else folds.get(case.patient), survey.clinical.get(case.patient))
+        _entry(
+            case, path, folds.get(case.patient) if folds else None, case.clinical or survey.clinical.get(case.patient)
+        )
         for case in survey.cases
     ]
     content = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from REACTKDLib.core.cases.job import Job
@@ -41,7 +42,7 @@ def survey_own(
     if not found.files:
         raise UsageError("No file fits the patterns; they are of paths below the folder, such as {case}/CT.nii.gz.")
     rows = {} if sheet is None else sheet.rows(found.files, task)
-    problems, cases, clinical = _of_the_whole(found.other, found.files, rows, sheet), [], {}
+    problems, cases = _of_the_whole(found.other, found.files, rows, sheet), []
     for number, (name, roles) in enumerate(found.files.items()):
         on_progress(number / len(found.files), name)
         fault = _fault(name, roles, found.patients[name])
@@ -51,12 +52,10 @@ def survey_own(
         grade, listed, kept = rows.get(name, (None, "", {}))
         patient = listed or next(iter(found.patients[name]), name)
         files = {role: paths[0] for role, paths in roles.items()}
-        cases.append(_case(name, patient, grade, files, task))
-        if kept:
-            clinical[patient] = kept
+        cases.append(replace(_case(name, patient, grade, files, task), clinical=kept or None))
         if sheet is not None and name not in rows:
             problems.append(Problem(name, "not-in-sheet", "The sheet has no row of this case; it has no grade."))
-    return Survey(KIND, tuple(cases), tuple(problems), clinical)
+    return Survey(KIND, tuple(cases), tuple(problems))
 
 
 def _case(name: str, patient: str, grade: int | None, files: Mapping[str, Path], task: Task) -> CohortCase:

@@ -41,7 +41,9 @@ def against_header(found: Sequence[str]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """kind: of the layout, for display. cases: those that can be opened. clinical: patient -> what the sheet says."""
+    """kind: of the layout, for display. cases: those that can be opened. clinical: patient -> what the sheet says,
+    where it has a row for each patient; what it says of a case alone is the case's own `clinical`.
+    """
 
     kind: str
     cases: tuple[CohortCase, ...]

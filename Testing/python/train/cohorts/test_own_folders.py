@@ -73,6 +73,19 @@ def test_own_folders_become_a_list_that_all_read(study, tmp_path, capsys):
     assert [case.problems for case in open_case_list(written).cases] == [(), ()]
 
 
+def test_what_is_kept_of_a_case_is_not_said_of_another_case_of_its_patient(study, tmp_path):
+    """Two scans of one patient, at two ages; of the second nothing else is known."""
+    (tmp_path / "visits.csv").write_text("scan,who,grade,age,weight\nP01,a,well,61,70\nP02,a,well,63,\n")
+    sheet = ["--sheet", str(tmp_path / "visits.csv"), "--patient-column", "who", "--keep", "age", "weight"]
+    written = tmp_path / "cases.json"
+    assert opened(study, *sheet, "--datalist", str(written)) == 0
+    entries = json.loads(written.read_text())["training"]
+    assert [(entry["id"], entry["patient"], entry["clinical"]) for entry in entries] == [
+        ("P01", "a", {"age": "61", "weight": "70"}),
+        ("P02", "a", {"age": "63"}),
+    ]
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
