@@ -25,11 +25,13 @@ class StudentTrainer:
         bundle_root: the model folder whose weights training starts from.
         datalist: graded cases, as `train` takes them.
         output_dir: the folder of the run; the new model is `bundle` in it.
-        device: 'auto', 'cpu', 'cuda' or 'cuda:1'. max_epochs: over the training cases, where `settings` name no steps.
+        device: 'auto', 'cpu', 'cuda' or 'cuda:1'. max_epochs: over the training cases, where `settings` name neither
+            epochs nor steps.
         folds: of cross-validation.
         method: how it learns from teachers; 'none' learns from the grades alone. With another, teachers are trained
             first.
         settings: of a training, as the file that `--config` takes; what is not said is as usual for the grid's size.
+            Folds and a method that they name go over the arguments.
 
     Example:
         >>> python -m monai.bundle run --config_file configs/train.json --datalist graded.json --output_dir run
@@ -47,9 +49,10 @@ class StudentTrainer:
         settings: Mapping[str, Any] | None = None,
     ):
         self.bundle_root, self.datalist, self.output_dir = Path(bundle_root), datalist, Path(output_dir)
-        self.options = {"device": device, "folds": folds, "method": method}
-        self.settings = dict(settings or {})
-        if not self.settings.get("student_stage", {}).get("steps"):
+        given = {"folds": folds, "method": method}
+        self.settings = {name: value for name, value in given.items() if value} | dict(settings or {})
+        self.options = {"device": device}
+        if not {"epochs", "steps"} & {k for k, v in self.settings.get("student_stage", {}).items() if v}:
             self.options["student_epochs"] = max_epochs
 
     def run(self) -> Run:
@@ -68,7 +71,10 @@ class StudentTrainer:
         bundle = Bundle.load(self.bundle_root)
         student = bundle.student.config
         own: dict[str, dict[str, Any]] = {
-            "data": {"size": _size_of(bundle), "doses": self.options["method"] != "none"},  # low doses teach teachers
+            "data": {
+                "size": _size_of(bundle),
+                "doses": self.settings.get("method") != "none",
+            },  # low doses teach teachers
             "student": student.to_dict(),
             "student_stage": {"initial": str(self.bundle_root.resolve())},
         }

@@ -13,6 +13,7 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDTrainLib.commands import bundle_run
 from REACTKDTrainLib.commands.bundle_run import StudentTrainer
+from REACTKDTrainLib.training.options import RunOptions
 from support.small_models import metadata_for, random_student
 
 COHORT = "phantom:hospital?cases=16&size=tiny&biology=independent"
@@ -75,3 +76,27 @@ def test_steps_of_the_settings_stand_where_no_epochs_are_asked_for(tmp_path, mon
     StudentTrainer(model, COHORT, tmp_path / "run", settings={"student_stage": {"steps": 9}}).run()
     StudentTrainer(model, COHORT, tmp_path / "run", settings={"student_stage": {"lr": 1e-4}}, max_epochs=4).run()
     assert [options.get("student_epochs", 0) for options in asked] == [0, 4]
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({}, (3, "none", 50, False)),
+        ({"folds": 2}, (2, "none", 50, False)),
+        ({"method": "kd"}, (3, "kd", 50, True)),
+        ({"method": "kd", "data": {"doses": False}}, (3, "kd", 50, False)),
+        ({"student_stage": {"epochs": 7}}, (3, "none", 7, False)),
+        ({"student_stage": {"epochs": 7, "steps": 0}}, (3, "none", 7, False)),
+    ],
+)
+def test_what_the_settings_name_is_what_is_trained(tmp_path, monkeypatch, settings, wanted):
+    """configs/train.json always gives its own folds, method and epochs, which are no reason to leave them out."""
+    found = []
+
+    def train(cohort, output, **options):
+        config = RunOptions(cohort=cohort, output=output, **options).training_config("tiny")
+        found.append((config.folds, config.method, config.student_stage.epochs, config.data.doses))
+
+    monkeypatch.setattr(bundle_run, "train", train)
+    StudentTrainer(saved(tmp_path / "model", spacing_mm=10.0), COHORT, tmp_path / "run", settings=settings).run()
+    assert found == [wanted]
