@@ -35,7 +35,8 @@ def margin_irregularity(mask: np.ndarray, spacing_kji: np.ndarray) -> float:
     """Rms variation of the surface radius over its mean, from a mask (D, H, W) and its spacing in mm (k, j, i).
 
     Radii run from the centroid to the centers of surface voxels; the variance that voxels alone cause
-    ((sum of squared spacings) / 36, a uniform error along a random normal) is taken off. Floor 0.02.
+    ((sum of squared spacings) / 36, a uniform error along a random normal) is taken off. Floor 0.02. On thick slices
+    voxels cause more, so small lesions look irregular there: a sphere of 16 mm on slices of 5 mm has 0.09.
     """
     inner = np.pad(mask, 1)
     for axis in range(3):  # voxels whose six neighbors are all of the mask
