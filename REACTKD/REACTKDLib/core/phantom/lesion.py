@@ -114,7 +114,10 @@ class Lesion:
         return field * np.float32((2 * np.sqrt(np.pi) * s) ** 1.5), step
 
     def texture(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """The unit texture field at points, broadcast shape."""
+        """The unit texture field at points, broadcast shape.
+
+        It is linear between the points of its own lattice, which takes 4 to 6 % of the variance.
+        """
         from scipy.ndimage import map_coordinates
 
         field, step = self._texture
