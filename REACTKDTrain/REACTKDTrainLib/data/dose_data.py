@@ -70,12 +70,17 @@ def at_native_dose(folder: Path, store: PreparedStore, cases: Sequence[CohortCas
     """Case id -> why the dose branch sees it at its own dose alone. Raises: TruncatedFieldOfView if most CTs are so."""
     scans = [case for case in cases if "ct" in case.modalities]
     found = {case.id: note for case in scans if (note := _note(folder, store, case))}
-    if 2 * len(found) > len(scans):
+    check_crops(list(found), len(scans))
+    return found
+
+
+def check_crops(cut_off: Sequence[str], scans: int) -> None:
+    """Raise TruncatedFieldOfView if most of so many CTs are cut off. cut_off: the ids of their cases."""
+    if 2 * len(cut_off) > scans:
         raise TruncatedFieldOfView(
-            f"{len(found)} of {len(scans)} CT scans are crops of the body (the first: {next(iter(found))}), from which "
+            f"{len(cut_off)} of {scans} CT scans are crops of the body (the first: {cut_off[0]}), from which "
             "no low dose can be simulated; give the full fields of view, or train without doses (setting data.doses)."
         )
-    return found
 
 
 def _note(folder: Path, store: PreparedStore, case: CohortCase) -> str:

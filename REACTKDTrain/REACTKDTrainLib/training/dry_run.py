@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from REACTKDLib.core.errors import ReactkdError, UsageError
+from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.masks.regions import regions_of
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.student.network import Student
 from REACTKDLib.core.text import plural
@@ -20,8 +22,9 @@ from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.folds import Split
 from REACTKDTrainLib.cohorts.open_cohort import size_of
 from REACTKDTrainLib.data.case import PreparedCase
-from REACTKDTrainLib.data.dose_data import fields_of
+from REACTKDTrainLib.data.dose_data import check_crops, fields_of
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
+from REACTKDTrainLib.low_dose.volumes import Scan
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.progress import duration
 from REACTKDTrainLib.training.device import choose_device
@@ -29,7 +32,7 @@ from REACTKDTrainLib.training.experiment import Experiment
 from REACTKDTrainLib.training.fold_data import ROOM_VOXELS
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.processes import Processes
-from REACTKDTrainLib.training.record import describe_cohort
+from REACTKDTrainLib.training.record import check_free, describe_cohort
 
 _TIMED = 3  # cases that are prepared, and not only read, to know what that takes
 _BYTES = 4
@@ -39,7 +42,7 @@ _OPTIMIZED = 4  # times the parameters: weights, gradients and AdamW's two momen
 @dataclass
 class Found:
     """What reading the cases of a cohort found. seconds: of preparing one; noise_seconds: of making the noise of one's
-    CT; voxels: of the network's box of one.
+    CT; voxels: of the network's box of one; cut_off: cases whose CT is a crop, of so many `scans` that teach doses.
     """
 
     shapes: list[tuple[int, ...]] = field(default_factory=list)
@@ -51,6 +54,8 @@ class Found:
     noise_seconds: list[float] = field(default_factory=list)
     voxels: list[int] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
+    cut_off: list[str] = field(default_factory=list)
+    scans: int = 0
 
 
 def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[str]:
@@ -64,6 +69,7 @@ def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[
     """
     config = options.training_config(size_of(options.cohort), options.read_task())
     run = Experiment(options, config, choose_device(options.device), Processes(), on_progress)
+    check_free(run.output, options.resume)
     cohorts, chosen = run.checked()
     total, done, lines, found = sum(map(len, cohorts.values())), 0, [], {}
     for role, cohort in cohorts.items():
@@ -72,6 +78,7 @@ def dry_run(options: RunOptions, on_progress: OnProgress = no_progress) -> list[
             _read(case, run, found[role], doses=role in run.dosed_roles)
             done += 1
             on_progress(done / total, "reading cases")
+        check_crops(found[role].cut_off, found[role].scans)
         lines += _cohort_lines(role, cohort, found[role])
     for split, number in chosen:
         lines.append(_fold_line(split, number, config.folds))
@@ -91,6 +98,8 @@ def _read(case: CohortCase, run: Experiment, found: Found, doses: bool) -> None:
     try:
         opened = case.load()
         regions = regions_of(opened)
+        if doses and "ct" in case.modalities:
+            _look_at_edge(case, opened, found)
         if len(found.seconds) < _TIMED:
             started = time.perf_counter()
             prepared = run.store.make(case)
@@ -107,6 +116,15 @@ def _read(case: CohortCase, run: Experiment, found: Found, doses: bool) -> None:
     found.lesions.append(len(regions.lesions))
     size = sum(volume.array.nbytes for volume in opened.volumes.values()) + opened.liver.nbytes + opened.tumor.nbytes
     found.bytes_read = max(found.bytes_read, size)
+
+
+def _look_at_edge(case: CohortCase, opened: Case, found: Found) -> None:
+    """Whether noise can be made of a CT, which is known before any is. Raises: what `Scan.of` raises of the others."""
+    found.scans += 1
+    try:
+        Scan.of(opened.volumes[Modality.CT])
+    except TruncatedFieldOfView:
+        found.cut_off.append(case.id)
 
 
 def _seconds_of_noise(case: CohortCase, run: Experiment, prepared: PreparedCase) -> float:
@@ -128,6 +146,9 @@ def _cohort_lines(role: str, cohort: Cohort, found: Found) -> list[str]:
     if cohort.skipped:
         lines.append(f"  left out by the cohort: {len(cohort.skipped)}; the first, {cohort.skipped[0][0]}: "
                      f"{cohort.skipped[0][1]}")  # fmt: skip
+    if found.cut_off:
+        scans = f"{plural(len(found.cut_off), 'CT scan')} of {found.scans}, the first of case {found.cut_off[0]}"
+        lines.append(f"  cut off, so that the dose branch sees a CT at its own dose alone: {scans}")
     if found.shapes:
         low, high = (f(np.array([s[::-1] for s in found.shapes]), axis=0) for f in (np.min, np.max))
         least, most = (f(found.spacings, axis=0) for f in (np.min, np.max))

@@ -81,3 +81,40 @@ def test_the_time_counts_the_noise_that_a_training_makes_of_its_ct(tmp_path: Pat
     assert [name.rsplit("-", 1)[0] for name in made] == ["phantom-hospital"] * 3 and len(made) == 3
     assert re.search(r"to prepare \([\d.]+ s a case, and 0\.5\d* s for the noise of a CT\)", text)
     assert not any(tmp_path.rglob("doses"))
+
+
+def test_a_folder_that_holds_a_run_is_refused_as_the_run_refuses_it(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "run.json").write_text("{}")
+    options = RunOptions("phantom:hospital?cases=12&size=tiny", tmp_path / "out", folds=2)
+    with pytest.raises(UsageError, match="holds a run already; resume it"):
+        dry_run(options, lambda *_: pytest.fail("began"))
+
+
+@pytest.mark.parametrize(("crops", "refused"), [(0, False), (3, False), (8, False), (9, True), (16, True)])
+def test_scans_that_are_crops_are_told_and_most_of_them_refused(
+    crops: int, refused: bool, tmp_path, monkeypatch
+) -> None:
+    """16 scans, of which so many show the liver and 26 mm around it alone; the run refuses more than half."""
+    spec = "phantom:hospital?cases=16&size=tiny"
+    whole, part = (open_cohort(f"{spec}&whole_field={n}").cases[0].load() for n in (1, 0))
+
+    def some(given: str, *_) -> Cohort:
+        cohort = open_cohort(given)
+        return replace(
+            cohort,
+            cases=tuple(
+                replace(case, load=lambda n=n: part if n < crops else whole) for n, case in enumerate(cohort.cases)
+            ),
+        )
+
+    monkeypatch.setattr(experiment, "open_cohort", some)
+    monkeypatch.setattr(module, "fields_of", lambda *_: {})
+    config = write_config(tmp_path, data={"doses": True, "views": 2, "mask_variants": 0})
+    options = RunOptions(spec, tmp_path / "out", folds=2, config=config)
+    if refused:
+        with pytest.raises(TruncatedFieldOfView, match=f"{crops} of 16 CT scans are crops"):
+            dry_run(options)
+        return
+    said = [line for line in dry_run(options) if "cut off" in line]
+    assert len(said) == bool(crops) and all(f": {crops} CT scans of 16, the first" in line for line in said)
