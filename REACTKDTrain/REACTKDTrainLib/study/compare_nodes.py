@@ -122,9 +122,9 @@ def compare(
     """Train on each fold's training patients with each seed, and measure on `test`, with either set of masks, given
     those of `NAMES` that it has the images of.
 
-    Returns {'cases', 'training_patients', 'seeds', 'shared', 'inputs': name -> masks -> method -> mean AUC, and
-    'gains': the two methods minus 'none', see `evaluation.intervals.auc_difference_over_runs`}; None where a grade has
-    no case.
+    Returns {'cases', 'digital_phantom', 'training_patients', 'seeds', 'shared', 'inputs': name -> masks -> method ->
+    mean AUC, and 'gains': the two methods minus 'none', see `evaluation.intervals.auc_difference_over_runs`}; None
+    where a grade has no case.
     """
     names = [name for name, subset in NAMES.items() if set(subset) <= set(test.fixed)]
     asked = [(name, masks) for name in names for masks in (0, 1)]
@@ -138,6 +138,7 @@ def compare(
     on_progress(1.0, "measuring")
     grade = test.grade.numpy()
     out: dict = {"cases": len(test), "training_patients": [len(fold) for fold in folds], "seeds": list(seeds)}
+    out["digital_phantom"] = all(truth is not None for table in (*folds, test) for truth in table.truth)
     out["shared"] = share_in_common([fold.patients for fold in folds])
     out["inputs"] = {name: {} for name in names}
     of_fold = [n for n in range(len(folds)) for _ in seeds]
@@ -163,8 +164,9 @@ def page(found: Mapping) -> str:
         for masks, row in by.items():
             gains = [difference_cell(row["gains"][m], 3) for m in METHODS[1:]]
             rows.append([f"{name}, {masks}", *(number_cell(row[m]) for m in METHODS), *gains])
+    kind = "Digital phantoms: " if found.get("digital_phantom", True) else ""  # what was kept before tells of phantoms
     about = (
-        f"Digital phantoms: {found['training_patients']} training patients in the folds, seeds {found['seeds']}, "
+        f"{kind}{found['training_patients']} training patients in the folds, seeds {found['seeds']}, "
         f"tested on {found['cases']} unseen ones."
     )
     return f"{about}\n\n{markdown(rows)}"

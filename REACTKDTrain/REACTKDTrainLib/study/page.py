@@ -35,7 +35,8 @@ def insert_tables(study: Path, page: Path) -> list[str]:
 
 def comparison(results: Mapping) -> list[list[str]]:
     """Rows: what, the paper, this study."""
-    rows = [["what", "the paper (patients)", "this study (digital phantoms)"]]
+    kind = "digital phantoms" if results["study"]["digital_phantom"] else "patients"
+    rows = [["what", "the paper (patients)", f"this study ({kind})"]]
     methods = results.get("methods", {}).get("rows", {})
     auc = {k: _auc(methods.get(OURS), v) for k, v in OURS_OF.items()}
     limit = {k: _auc(methods.get(LIMIT), v) for k, v in OURS_OF.items()}

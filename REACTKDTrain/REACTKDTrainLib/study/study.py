@@ -261,7 +261,8 @@ class Study:
 
     def _described(self) -> dict:
         hospital = self._started("methods") or self._started("ablation")
-        phantom = self.hospital.cohort.phantom if hospital else True
+        external = self._started("external")
+        phantom = self.hospital.cohort.phantom if hospital or external else True
         nodes = {k: len(v) for k, v in self.nodes[0].cases.items()} if self._started("nodes") else None
         return {
             "format": FORMAT,
@@ -274,7 +275,8 @@ class Study:
             "size": self.preset.training.data.size,
             "seeds": self.preset.seeds,
             "nodes": nodes,
-            "external": len(self.outside.cohort.cases) if self._started("external") else None,
+            "external": len(self.outside.cohort.cases) if external else None,
+            "external_phantom": self.outside.cohort.phantom if external else None,
             "configuration": self.preset.training.to_dict(),
             "revision": revision(),
             "made": datetime.now(timezone.utc).date().isoformat(),
@@ -301,6 +303,10 @@ def caption_of(results: dict) -> str:
     if about["nodes"]:
         own = about["nodes"]
         parts.append(f"node level: of each biology {own['pool']} phantoms to train on, {own['test']} to test on")
+    if about.get("external_phantom") not in (None, about["digital_phantom"]):
+        parts.append(
+            "Table IV on digital phantoms" if about["external_phantom"] else "Table IV on a cohort of patients"
+        )
     hardware = about["hardware"]
     parts.append(f"{hardware['device']} {hardware['machine']}, {plural(hardware['threads'], 'thread')}")
     text = "; ".join(parts) + "."

@@ -122,3 +122,13 @@ def test_cases_that_lack_images_or_a_grade_are_compared_on_what_they_have(grades
     text = page(found)
     assert text.count("\n| ") == 2 + 2 * len(names) and "nan" not in text and "None" not in text
     assert (found["inputs"]["CT"]["expert's masks"]["none"] is None) is (grades == 2)
+
+
+@pytest.mark.parametrize(("who", "phantoms"), [(None, True), ("fold", False), ("test", False)])
+def test_patients_are_not_called_phantoms(who, phantoms):
+    """Of whom nobody knows the truth; one cohort of them is enough."""
+    tables = {"fold": NodeTable.of(cases(20)), "test": NodeTable.of(cases(20, 9))}
+    tables |= {name: replace(own, truth=(None,) * len(own)) for name, own in tables.items() if name == who}
+    found = compare([tables["fold"]], tables["test"], 1, [0])
+    assert found["digital_phantom"] is phantoms and page(found).startswith("Digital phantoms: [20]") is phantoms
+    assert "[20] training patients in the folds" in page(found)

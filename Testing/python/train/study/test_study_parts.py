@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import ExitStack
 from dataclasses import replace
 from types import SimpleNamespace
@@ -29,11 +30,11 @@ from REACTKDTrainLib.results.tables import as_csv, markdown
 from REACTKDTrainLib.study.external import MIXED, mixed_level
 from REACTKDTrainLib.study.node_figures import draw_map, draw_primary
 from REACTKDTrainLib.study.nodes import FIRST, TRIALS, NodeStudy, at_edge
-from REACTKDTrainLib.study.page import insert_tables
+from REACTKDTrainLib.study.page import comparison, insert_tables
 from REACTKDTrainLib.study.presets import ARMS, COMPARED, MAP_ARMS, PRESETS, preset_of
 from REACTKDTrainLib.study.results import pooled
 from REACTKDTrainLib.study.runs import Run, RunFiles
-from REACTKDTrainLib.study.study import Study
+from REACTKDTrainLib.study.study import Study, caption_of
 from REACTKDTrainLib.study.tables import map_of, tables_of
 from REACTKDTrainLib.study.volumes import VolumeStudy
 from support.node_cases import cases
@@ -324,6 +325,31 @@ def test_the_comparison_with_the_paper_names_what_is_ahead(tmp_path):
     text = page.read_text()
     assert "| methods above REACT-KD on CT | none (AWMT-KD 0.1 below it, all images) | kd |" in text
     assert "-5.0 on CT" in text and "Digital phantom" in text
+
+
+@pytest.mark.parametrize(
+    ("own", "external", "said"),
+    [
+        (True, None, "Digital phantom; preset"),
+        (True, True, "Digital phantom; preset"),
+        (True, False, "Digital phantom; preset.*; Table IV on a cohort of patients;"),
+        (False, True, "Cohort of patients; preset.*; Table IV on digital phantoms;"),
+        (False, False, "Cohort of patients; preset"),
+    ],
+)
+def test_what_is_of_patients_and_what_of_phantoms_is_said(own, external, said, tmp_path):
+    """Also where Table IV alone was run, whose students learned from the study's own cohort."""
+    study = Study(preset_of("smoke"), tmp_path)
+    study.__dict__["hospital"] = SimpleNamespace(cohort=SimpleNamespace(phantom=own, cases=()))
+    study.__dict__["outside"] = SimpleNamespace(cohort=SimpleNamespace(phantom=external, cases=()))
+    for part in ("methods",) if external is None else ("external",):
+        (tmp_path / "runs" / part).mkdir(parents=True)
+        (tmp_path / "runs" / part / "a.npz").touch()
+    results = {"study": study._described()}
+    text = caption_of(results)
+    assert re.match(said, text) and ("Table IV" in text) is ("Table IV" in said)
+    kind = "digital phantoms" if own else "patients"
+    assert comparison(results)[0] == ["what", "the paper (patients)", f"this study ({kind})"]
 
 
 # ---- refusals
