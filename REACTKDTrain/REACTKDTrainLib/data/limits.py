@@ -9,7 +9,7 @@ import numpy as np
 from REACTKDLib.core.phantom.biology_shared import SharedLatents
 from REACTKDLib.core.phantom.latents import DENSITIES, posterior
 from REACTKDLib.core.phantom.posterior import evidence_of, grade_posterior, lesion_table
-from REACTKDTrainLib.cohorts.base import CohortCase
+from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 
 NAMES = ("lesions", *DENSITIES)
 
@@ -20,7 +20,8 @@ def limit_of(
     """Probabilities (n, 3) of cases with these latents, given images ('ct+fdg'), and the masks.
 
     latents: (n, 10) of the independent biology, or those of n patients of the shared one, all of one heterogeneity.
-    masks: methods are given masks, which show the margin whatever the images are.
+    cohort: whose prevalence they are drawn by, see `prior_of`. masks: methods are given masks, which show the margin
+    whatever the images are.
     """
     also = ("ln_margin",) if masks else ()
     if not isinstance(latents, np.ndarray):
@@ -28,6 +29,11 @@ def limit_of(
         return grade_posterior(evidence, latents[0].heterogeneity, cohort)
     densities = {name: latents[:, i] for i, name in enumerate(NAMES)}
     return posterior(densities, inputs.split("+"), cohort, also=also)
+
+
+def prior_of(cohort: Cohort) -> str:
+    """Of which phantoms a cohort is, so what `limit_of` knows of its grades before it sees an image."""
+    return cohort.name.removeprefix("phantom ")
 
 
 def latents_of(cases: Sequence[CohortCase]) -> np.ndarray | list[SharedLatents] | None:

@@ -9,7 +9,7 @@ import torch
 
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.text import plural
-from REACTKDTrainLib.data.limits import latents_of, limit_of
+from REACTKDTrainLib.data.limits import latents_of, limit_of, prior_of
 from REACTKDTrainLib.evaluation.calibration import reliability_curve, top_label
 from REACTKDTrainLib.evaluation.decision_curve import graded_decision_curves
 from REACTKDTrainLib.evaluation.measures import LEAST_PROBABILITY
@@ -36,7 +36,12 @@ def draw_figures(study, results: Mapping, caption: str) -> None:
         cases = {case.id: case for case in study.hospital.cohort.cases}
         draws = study.preset.draws
         if shown and len(next(iter(shown.values()))["grade"]) >= LEAST_CASES:
-            save_figure(folder / "roc", lambda f: _roc(f, shown, cases, draws), (10, 4.4), plain)
+            save_figure(
+                folder / "roc",
+                lambda f: _roc(f, shown, cases, draws, prior_of(study.hospital.cohort)),
+                (10, 4.4),
+                plain,
+            )
             save_figure(folder / "decision_curves", lambda f: _decisions(f, shown, draws), (6.4, 4.4), plain)
             save_figure(folder / "calibration", lambda f: _calibration(f, shown), (7.6, 4.2), plain)
         pair = {m: rows[m][min(rows[m])][0] for m in (RIVAL, OURS) if m in rows}
@@ -69,12 +74,12 @@ def _answers(folds: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {**pooled(found, "p_ct"), "calibrated": pooled(found, "calibrated")["p"]}
 
 
-def _roc(figure, shown: Mapping[str, dict], cases: Mapping, draws: int) -> None:
+def _roc(figure, shown: Mapping[str, dict], cases: Mapping, draws: int, prior: str) -> None:
     first = next(iter(shown.values()))
     curves = {label_of(m): roc_curves(t["grade"], t["p"], t["patient"], draws) for m, t in shown.items()}
     latents = latents_of([cases[name] for name in first["case"]])
     if latents is not None:
-        curves[LIMIT] = roc_curves(first["grade"], limit_of(latents, "ct"), first["patient"], draws)
+        curves[LIMIT] = roc_curves(first["grade"], limit_of(latents, "ct", prior), first["patient"], draws)
     draw_roc(figure, curves, "ROC, CT alone at test time (band: 95 % over patients)", label_of(OURS), LIMIT)
 
 
@@ -153,7 +158,7 @@ def _attention(figure, study, found: dict[str, np.ndarray]) -> None:
         shown[..., 3] *= 0.65
         axes[1, column].imshow(shown, interpolation="nearest")
         predicted = _predicted(found, n)
-        lesions = int(np.isfinite(found["effect"][n]).sum()) - 1
+        lesions = len(masks) - 1  # of more than seven an effect is kept of the first alone, see `answers.NODES`
         axes[0, column].set_title(
             f"{GRADES[found['grade'][n]]}, predicted: {predicted} ({plural(lesions, 'lesion')})", fontsize=9
         )

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from REACTKDLib.core.modality import INPUT_NAMES
-from REACTKDTrainLib.data.limits import latents_of, limit_of
+from REACTKDTrainLib.data.limits import latents_of, limit_of, prior_of
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.evaluation.auc import macro_auc
@@ -94,7 +94,7 @@ def external_table(external: ExternalStudy, files: RunFiles, runs: Sequence[Run]
     if latents is not None:
         grades = np.array([case.grade for case in external.cohort.cases])
         who = np.array([case.patient for case in external.cohort.cases])
-        measured = summarize_seeds(grades, [limit_of(latents, "ct", "external")], who, draws)
+        measured = summarize_seeds(grades, [limit_of(latents, "ct", prior_of(external.cohort))], who, draws)
         out["rows"][LIMIT] = {level: measured for level in next(iter(out["rows"].values()))}
     return out
 
@@ -205,7 +205,9 @@ def _limit(level: HospitalStudy, first: Mapping[str, np.ndarray], draws: int) ->
     if latents is None:
         return dict.fromkeys(INPUT_NAMES)
     return {
-        inputs: summarize_seeds(first["grade"], [limit_of(latents, inputs)], first["patient"], draws)
+        inputs: summarize_seeds(
+            first["grade"], [limit_of(latents, inputs, prior_of(level.cohort))], first["patient"], draws
+        )
         for inputs in INPUT_NAMES
     }
 

@@ -19,6 +19,7 @@ from REACTKDLib.core.phantom.latents import draw_latents
 from REACTKDLib.core.phantom.posterior import shared_posterior
 from REACTKDLib.core.shard import Shard
 from REACTKDTrainLib.__main__ import main
+from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.cohorts.phantom import phantom_case
 from REACTKDTrainLib.data.limits import latents_of, limit_of
 from REACTKDTrainLib.distillation.config import DistillationConfig
@@ -27,6 +28,7 @@ from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.metrics import summarize, summarize_seeds
 from REACTKDTrainLib.nodes.table import NodeTable
 from REACTKDTrainLib.results.tables import as_csv, markdown
+from REACTKDTrainLib.study import results
 from REACTKDTrainLib.study.external import MIXED, mixed_level
 from REACTKDTrainLib.study.node_figures import draw_map, draw_primary
 from REACTKDTrainLib.study.nodes import FIRST, TRIALS, NodeStudy, at_edge
@@ -132,6 +134,27 @@ def test_the_limit_of_the_shared_biology_is_the_one_in_each_phantoms_truth():
     expected = [shared_posterior(case.truth["shared"], ("ct", "fdg"))[0] for case in cases]
     np.testing.assert_allclose(limit_of(latents_of(cases), "ct+fdg", masks=False), expected)
     assert not np.allclose(limit_of(latents_of(cases), "fdg"), limit_of(latents_of(cases), "fdg", masks=False))
+
+
+@pytest.mark.parametrize(("cohort", "shares"), [("external", (0.46, 0.38, 0.16)), ("large", (0.25, 0.5, 0.25))])
+def test_the_limit_knows_the_shares_of_grades_of_the_cohort_that_it_is_asked_of(cohort, shares, monkeypatch):
+    """Whichever phantoms stand in whichever table; the mean of an exact posterior is the share of each grade."""
+    own = open_cohort(f"phantom:{cohort}?cases=400&first=0")
+    grades, names = np.array([case.grade for case in own.cases]), np.array([case.id for case in own.cases])
+    asked = []
+    kept = lambda latents, *more: asked.append(limit_of(latents, *more)) or asked[-1]  # noqa: E731
+    monkeypatch.setattr(results, "limit_of", kept)
+    level = SimpleNamespace(cohort=own)
+    found = results._limit(level, {"case": names, "grade": grades, "patient": names}, 5)
+    fold = {"p_ct": np.full((400, 3), 1 / 3), "grade": grades, "patient": names}
+    monkeypatch.setattr(results, "by_row", lambda *_: {"none@native": {0: [fold]}})
+    preset = SimpleNamespace(draws=5)
+    outside = SimpleNamespace(cohort=own, hospital=SimpleNamespace(splits=[0], preset=preset))
+    table = results.external_table(outside, None, [])
+    wanted = macro_auc(grades, limit_of(latents_of(own.cases), "ct", cohort))
+    assert found["ct"]["macro_auc"]["value"] == pytest.approx(wanted)
+    assert table["rows"]["Bayes limit"]["native"]["macro_auc"]["value"] == pytest.approx(wanted)
+    assert len(asked) == 4 and all(np.abs(p.mean(axis=0) - shares).max() < 0.03 for p in asked)
 
 
 # ---- design

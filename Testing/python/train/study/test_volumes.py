@@ -17,7 +17,7 @@ from REACTKDLib.core.student.network import Student
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.data import dose_data
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
-from REACTKDTrainLib.study.answers import answers
+from REACTKDTrainLib.study.answers import NODES, answers
 from REACTKDTrainLib.study.external import ExternalStudy
 from REACTKDTrainLib.study.figures import _attention
 from REACTKDTrainLib.study.presets import preset_of
@@ -85,3 +85,18 @@ def test_regions_are_shown_beside_the_grade_that_they_decided(kept: bool, said: 
     FigureCanvasAgg(figure)
     _attention(figure, SimpleNamespace(hospital=hospital), found)
     assert said in figure.axes[0].get_title()
+
+
+@pytest.mark.parametrize(("lesions", "said"), [(0, "0 lesions"), (1, "1 lesion"), (7, "7 lesions"), (12, "12 lesions")])
+def test_all_lesions_of_a_shown_case_are_counted(lesions: int, said: str) -> None:
+    """Effects are kept of the parenchyma and seven lesions."""
+    masks = torch.zeros(1 + lesions, 2, 4, 4)
+    prepared = SimpleNamespace(masks=[SimpleNamespace(occupancy=masks)], images={"ct": torch.zeros(2, 4, 4)})
+    hospital = SimpleNamespace(cohort=SimpleNamespace(cases=[SimpleNamespace(id="c")]), prepared=lambda case: prepared)
+    effect = np.full((1, NODES), np.nan)
+    effect[0, : 1 + lesions] = 0.1
+    found = {"case": np.array(["c"]), "grade": np.array([0]), "effect": effect, "predicted": np.array([2])}
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    _attention(figure, SimpleNamespace(hospital=hospital), found)
+    assert figure.axes[0].get_title().endswith(f"({said})")
