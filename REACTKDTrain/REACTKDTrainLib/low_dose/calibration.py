@@ -67,6 +67,8 @@ def calibrated_budget(
 ) -> float:
     """I0 scaled by (simulated / measured native noise)^2, within a factor of 5.
 
+    Edges that `soft_tissue` leaves in are taken for noise: on drawn bodies of known I0 0.68 to 0.84 of it is found.
+
     hu: (D, H, W) HU. budget: the default I0, counts in a bin. quantum_noise: simulates, for some slices in HU, the
     noise in HU that the default I0 would have left. Raises: NoTissue.
     """
