@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.worker.training_run import RECORD
 from REACTKDLib.core.writing.atomic import write_text
+from REACTKDTrainLib.cohorts.open_cohort import PREFIX, open_cohort, size_of
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.checks import number_or_none
 from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs, paired_auc_difference, share_in_common
@@ -29,6 +30,7 @@ from REACTKDTrainLib.results.tables import difference_cell, markdown, number_cel
 from REACTKDTrainLib.training.experiment import run_experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import Prediction, read_rows
+from REACTKDTrainLib.training.record import completed, describe_cohort, difference, recorded_settings
 
 INPUTS = INPUT_NAMES
 #: what the answers are named by -> the method of its run
@@ -186,7 +188,13 @@ class ComparedMethods:
         )
 
     def run(self, on_progress: OnProgress = no_progress) -> dict:
-        """Train what is not finished, compare, write the answer. Raises: what `run_experiment` raises."""
+        """Train what is not finished, compare, write the answer.
+
+        Raises: what `run_experiment` raises; UsageError for a finished run of other settings or cases than are asked.
+        """
+        for name in METHODS:
+            if (Path(self.output) / name / "metrics.json").exists():
+                self._check_asked(name)
         for name in METHODS:
             if not (Path(self.output) / name / "metrics.json").exists():
                 run_experiment(self.options(name), on_progress)
@@ -194,6 +202,25 @@ class ComparedMethods:
         write_text(Path(self.output) / "comparison.json", json.dumps(found, indent=2, allow_nan=False) + "\n")
         write_text(Path(self.output) / "comparison.md", page(found) + "\n")
         return found
+
+    def _check_asked(self, name: str) -> None:
+        """A finished run answers for what it was trained on. Cohorts whose files are gone are taken to be the same."""
+        options = self.options(name)
+        config = options.training_config(size_of(self.cohort))
+        record = json.loads((options.output / RECORD).read_text(encoding="utf-8"))
+        both = completed(record["configuration"]), recorded_settings(config)
+        changed = difference(*({key: own[key] for key in record["configuration"]} for own in both))
+        cohorts = {}
+        for role, spec in (("cohort", self.cohort), ("external", self.external)):
+            if spec.startswith(PREFIX) or Path(spec).exists():
+                opened = open_cohort(spec, config.data.size, config.data.doses, grades=self.grades)
+                cohorts[role] = describe_cohort(replace(opened, cases=opened.graded) if role == "cohort" else opened)
+        changed = changed or difference({role: record["cohorts"][role] for role in cohorts}, cohorts)
+        if changed:
+            raise UsageError(
+                f"The run {name} in the output folder was trained on something else ({changed}); ask as it was asked, "
+                "or choose another output folder."
+            )
 
     def compare(self) -> dict:
         """The answer from the files of two finished runs. Raises: UsageError when they do not fit together."""
@@ -210,7 +237,7 @@ class ComparedMethods:
             "patients": cohorts["cohort"]["patients"],
             "cohort": cohorts["cohort"]["name"],
             "external": cohorts["external"]["name"],
-            "folds": self.folds,
+            "folds": len(rows["plain"]["test"]),
             "configuration": records["distilled"]["configuration"],
             "on_the_external": {
                 i: external_difference(*(rows[n]["external"] for n in METHODS), i, shared)

@@ -116,7 +116,7 @@ def open_folder(folder: Path, record: dict, resume: bool) -> None:
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise UsageError("run.json in the output folder is not readable; choose another output folder.") from error
     check_free(folder, resume)
-    changed = difference(_completed(known), record["configuration"])
+    changed = difference(completed(known), record["configuration"])
     if changed:
         raise UsageError(
             f"The run in the output folder was started with other settings ({changed}); resume with the same ones, "
@@ -129,7 +129,7 @@ def open_folder(folder: Path, record: dict, resume: bool) -> None:
         )
 
 
-def _completed(configuration: dict) -> dict:
+def completed(configuration: dict) -> dict:
     """With the settings that the release which wrote it did not have, and the weights where it named a folder; as it is
     where it cannot be read.
     """

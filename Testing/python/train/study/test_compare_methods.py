@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from REACTKDLib.core.errors import UsageError
+from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
 from REACTKDTrainLib.study import compare_runs
 from REACTKDTrainLib.study.compare_runs import METHODS, ComparedMethods, external_difference, page, pooled_difference
 from REACTKDTrainLib.training.predictions import Prediction, read_rows, write_metrics, write_rows
+from REACTKDTrainLib.training.record import describe_cohort, recorded_settings
 from support.predictions import graded_predictions
 
 COHORT = {"name": "phantom hospital", "digital_phantom": True, "cases": 12, "patients": 12, "grades": {}, "skipped": []}
@@ -87,6 +89,43 @@ def test_runs_of_other_settings_are_not_compared(tmp_path: Path) -> None:
     write_both(tmp_path, seed=1)
     with pytest.raises(UsageError, match="differ in settings or cases"):
         ComparedMethods("c", "e", tmp_path, folds=2).compare()
+
+
+ASKED = ("phantom:hospital?cases=12&size=tiny", "phantom:large?cases=60&first=0&size=tiny")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ""),
+        ({"cohort": "phantom:hospital?cases=24&size=tiny"}, "cohort.cases: 12, now 24"),
+        ({"cohort": "phantom:large?cases=12&size=tiny"}, "cohort.grades"),
+        ({"external": "phantom:external?cases=60&size=tiny"}, "external.grades"),
+        ({"folds": 5}, "folds: 2, now 5"),
+        ({"config": {"seed": 7}}, "seed: 0, now 7"),
+        ({"config": {"student_stage": {"lr": 0.5}}}, "student_stage.rate: .*, now 0.5"),
+    ],
+)
+def test_a_finished_comparison_answers_for_nothing_else_than_it_was_asked(changes, said, tmp_path, monkeypatch) -> None:
+    """It once gave the old answer to another cohort, and wrote the number of folds that it was asked for."""
+    monkeypatch.setattr(compare_runs, "run_experiment", lambda *_: pytest.fail("trained"))
+    write_both(tmp_path)
+    asked = ComparedMethods(*ASKED, tmp_path, folds=2)
+    cohorts = {role: describe_cohort(open_cohort(spec)) for role, spec in zip(("cohort", "external"), ASKED)}
+    for name in METHODS:
+        settings = recorded_settings(asked.options(name).training_config("tiny"))
+        del settings["student_stage"]["patience"]  # which earlier releases did not have
+        (tmp_path / name / "run.json").write_text(json.dumps({"configuration": settings, "cohorts": cohorts}))
+    if "config" in changes:
+        (tmp_path / "config.json").write_text(json.dumps(changes["config"]))
+        changes = {"config": tmp_path / "config.json"}
+    again = replace(asked, **changes)
+    if not said:
+        assert again.run()["folds"] == 2
+        return
+    with pytest.raises(UsageError, match=rf"trained on something else \({said}"):
+        again.run()
+    assert not (tmp_path / "comparison.json").exists()
 
 
 def test_cases_are_paired_by_name_whatever_their_order() -> None:
