@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from REACTKDLib.core.errors import ReactkdError
 from REACTKDLib.core.student.bundle import OF_RUN, Bundle
 from REACTKDLib.core.student.monai_files import USE
 from REACTKDLib.core.student.network import Student
@@ -17,6 +18,7 @@ from REACTKDLib.core.writing.atomic import write_text
 from REACTKDTrainLib.cohorts.base import Cohort
 from REACTKDTrainLib.cohorts.sizes import preparation_of
 from REACTKDTrainLib.data.normalization import LiverWindow
+from REACTKDTrainLib.evaluation.checks import number_or_none
 from REACTKDTrainLib.results.learning_curves import learning_curves
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.predictions import averaged, measure, read_rows, write_metrics, write_predictions
@@ -70,7 +72,8 @@ def write_outcome(
 ) -> tuple[Result, dict]:
     """Write the files of the whole run, from all folds that are there, and return its measures too.
 
-    chosen: the folds' students that this run has at hand; the best goes into the model folder.
+    chosen: the folds' students that this call has at hand; the best of them, and of the one that an earlier call for
+    other folds left in the model folder, goes there.
 
     Raises: OutputNotWritable.
     """
@@ -93,11 +96,26 @@ def write_outcome(
     measured = metrics if rows else (outside or metrics)
     bundle = None
     if chosen:
-        best = max(chosen, key=lambda one: one.score)
         bundle = output / OF_RUN
+        best = max([*_left(bundle, chosen), *chosen], key=lambda one: one.score)
         shown = {k: v for k, v in measured.items() if k != "external"}
         save_model(bundle, best, config, record, shown, cohorts["cohort"].task)
     return Result(measured.get("macro_auc"), measured.get("accuracy"), bundle), metrics
+
+
+def _left(folder: Path, chosen: Sequence[Chosen]) -> list[Chosen]:
+    """The student of another fold than these that lies in the model folder of the run; none where none can be read, or
+    where its score was not kept, as in earlier releases.
+    """
+    try:
+        bundle = Bundle.load(folder)
+    except ReactkdError:
+        return []
+    about, seen = bundle.info["training"], bundle.trained_on
+    if about.get("validation_score") is None or seen is None or about["fold"] in [one.fold for one in chosen]:
+        return []
+    window = LiverWindow.of_preparation(bundle.preparation)
+    return [Chosen(about["validation_score"], bundle.student, window, about["temperature"], about["fold"], seen)]
 
 
 def save_model(
@@ -112,6 +130,7 @@ def save_model(
         "folds": config.folds,
         "seed": config.seed,
         "temperature": round(best.temperature, 4),
+        "validation_score": number_or_none(best.score),
         "revision": record["revision"],
         "made": datetime.now(timezone.utc).date().isoformat(),
     }

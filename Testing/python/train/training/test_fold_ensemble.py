@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from REACTKDLib import load_model
 from REACTKDLib.core.errors import BundleMismatch
+from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.student.trained_on import TrainedOn
 from REACTKDLib.core.task import HCC_GRADE
 from REACTKDTrainLib.data.normalization import LiverWindow
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.fold_ensemble import save_ensemble
-from REACTKDTrainLib.training.outputs import Chosen
+from REACTKDTrainLib.training.outputs import Chosen, write_outcome
 from support.small_cases import small_case
 from support.small_models import random_student
 
@@ -31,6 +33,26 @@ def folder(tmp_path):
     config = TrainingConfig.from_dict({"student": chosen[0].student.config.to_dict()}, config)
     save_ensemble(tmp_path / "ensemble", chosen, config, RECORD, {"external": EXTERNAL}, TASK)
     return tmp_path / "ensemble"
+
+
+@pytest.mark.parametrize("scores", [(-0.5, -0.9, -0.7), (-0.9, -0.5, -0.7), (-0.9, -0.7, -0.5), (-0.5, -0.5, -0.9)])
+def test_folds_that_are_run_one_by_one_leave_the_model_that_they_leave_together(scores, tmp_path):
+    """The one with the best validation score, with its own window and images, and the measures of all."""
+    config = TrainingConfig.for_size("tiny")
+    chosen = [
+        Chosen(score, random_student(n), LiverWindow(100.0 + n, 25.0), 1.25, n, TrainedOn({"ct": 9 + n}, 0.3))
+        for n, score in enumerate(scores)
+    ]
+    config = TrainingConfig.from_dict({"student": chosen[0].student.config.to_dict()}, config)
+    cohorts = {"cohort": SimpleNamespace(phantom=True, task=HCC_GRADE)}
+    for name, calls in (("together", [chosen]), ("apart", [[one] for one in chosen])):
+        for own in calls:
+            write_outcome(tmp_path / name, config, cohorts, RECORD, own)
+    together, apart = (Bundle.load(tmp_path / name / "bundle") for name in ("together", "apart"))
+    assert apart.info == together.info and apart.info["training"]["fold"] == scores.index(max(scores))
+    write_outcome(tmp_path / "apart", config, cohorts, RECORD, [replace(one, score=-9.0) for one in chosen[:1]])
+    again = scores.index(max(scores)) == 0  # a fold that is trained anew stands for itself
+    assert Bundle.load(tmp_path / "apart" / "bundle").info["training"]["validation_score"] == (-9.0 if again else -0.5)
 
 
 def test_each_fold_is_a_member_with_its_own_window_and_card(folder):
