@@ -130,11 +130,13 @@ def test_several_spans_are_given_as_several_values_of_any_option(words):
 
 def test_patients_are_named_in_the_shell():
     recipe = with_patients(TINY, ["train=2500:2600", "encoder_patients=2510:2520", "conformal=2700:2800"])
+    assert with_patients(TINY, ["encoder_patients=9:9"]).encoder_patients == (9, 9)  # without an encoder
     assert recipe.train == (2500, 2600) and recipe.encoder_patients == (2510, 2520) and recipe.test == TINY.test
     for wrong, says in (
         (["train=2500"], "PART=FIRST:LAST"),
         (["others=1:2"], "a part of encoder_patients, train"),
         (["train=9:8"], "names no patients"),
+        *((f"{part}=9:9".split(), "names no patients") for part in ("train", "validation", "conformal", "test")),
         (["train=2500:2601"], "train and of conformal overlap"),
         (["encoder_patients=2000:2004"], "encoder_patients and of validation overlap"),
     ):
