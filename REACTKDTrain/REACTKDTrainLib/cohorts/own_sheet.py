@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from REACTKDLib.core.cases.names import on_disk
 from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.files.tables import read_table
 from REACTKDLib.core.task import HCC_GRADE, Task
@@ -31,8 +32,10 @@ class OwnSheet:
     def rows(self, cases: Collection[str], task: Task = HCC_GRADE) -> dict[str, tuple[int | None, str, dict[str, str]]]:
         """Return case -> (grade, patient or '', what is kept), for the cases of the sheet that are among `cases`.
 
+        Letter case, and accents of one or two characters, do not matter where no two cases differ in these alone.
+
         Raises: FileMissing; UsageError for a column that is not there or not unique, two rows of one case that differ,
-        or a text that is no grade.
+        a row that may be of two cases, or a text that is no grade.
         """
         if not self.path.is_file():
             raise FileMissing("There is no sheet at the path given; check the path.")
@@ -40,10 +43,10 @@ class OwnSheet:
         table = read_table(self.path, "the sheet", wanted)
         column = self.case.lower() or _column_of_cases(table.columns, table.rows, cases)
         self.words.checked(task)
-        known = {name.casefold(): name for name in cases}
+        known = _by_name(cases)
         out: dict[str, tuple[int | None, str, dict[str, str]]] = {}
         for row in table.rows:
-            case = known.get(row[column].casefold())
+            case = _case_of(row[column], known)
             if case is None:
                 continue
             grade = self.words.grade(row[self.grade.lower()], case, task)
@@ -54,10 +57,26 @@ class OwnSheet:
         return out
 
 
+def _by_name(cases: Collection[str]) -> dict[str, list[str]]:
+    """What names have in common with how a spreadsheet may write them -> the cases that are named so."""
+    known: dict[str, list[str]] = {}
+    for name in cases:
+        known.setdefault(on_disk(name), []).append(name)
+    return known
+
+
+def _case_of(text: str, known: Mapping[str, Sequence[str]]) -> str | None:
+    """The case that a cell names, if any. Raises: UsageError for two of them."""
+    found = known.get(on_disk(text), ()) if text else ()
+    if len(found) > 1 and text not in found:
+        raise UsageError(f"The sheet names {quoted([text])}, which may be {quoted(found)}; write it as its files.")
+    return text if text in found else next(iter(found), None)
+
+
 def _column_of_cases(columns: Collection[str], rows: Collection[Mapping[str, str]], cases: Collection[str]) -> str:
     """The only column whose cells are names of cases."""
-    names = {name.casefold() for name in cases}
-    fitting = [column for column in columns if any(row[column].casefold() in names for row in rows)]
+    names = _by_name(cases)
+    fitting = [column for column in columns if any(row[column] and on_disk(row[column]) in names for row in rows)]
     if len(fitting) != 1:
         found = f"the columns {quoted(fitting)} name" if fitting else "no column names"
         raise UsageError(f"In the sheet {found} cases that were found; say which is theirs with --case-column.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from REACTKDLib.core.modality import Modality
 from REACTKDTrainLib.__main__ import main
 from REACTKDTrainLib.cohorts.file_patterns import FilePattern, find_files
 from REACTKDTrainLib.cohorts.listed import listed_cohort
+from REACTKDTrainLib.cohorts.own_sheet import OwnSheet
 from support.case_files import NAMES, SEGMENTATION, write_case
 from support.small_cases import small_case
 
@@ -71,6 +73,25 @@ def test_own_folders_become_a_list_that_all_read(study, tmp_path, capsys):
     assert cohort.cases[0].load().liver.any()
     assert [job.case for job in read_worklist(written)] == ["P01", "P02"]
     assert [case.problems for case in open_case_list(written).cases] == [(), ()]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_an_accent_is_one_letter_however_a_file_system_and_a_sheet_write_it(form, tmp_path):
+    """macOS names files with the accent as a character of its own, and spreadsheets write one."""
+    other = {"NFC": "NFD", "NFD": "NFC"}[form]
+    (tmp_path / "sheet.csv").write_text(unicodedata.normalize(other, "case,grade\nMüller,well\nROSE,poor\n"))
+    cases = [unicodedata.normalize(form, "Müller"), "rose", "other"]
+    assert OwnSheet(tmp_path / "sheet.csv", "grade").rows(cases) == {cases[0]: (0, "", {}), "rose": (2, "", {})}
+
+
+def test_cases_that_differ_in_capitals_alone_have_rows_of_their_own(tmp_path):
+    """The last of them once had the rows of both."""
+    path = tmp_path / "sheet.csv"
+    path.write_text("case,grade\np1,well\nP1,poor\n")
+    assert OwnSheet(path, "grade").rows(["P1", "p1"]) == {"p1": (0, "", {}), "P1": (2, "", {})}
+    path.write_text("case,grade\npa,well\n")
+    with pytest.raises(UsageError, match="'pa', which may be 'PA', 'Pa'"):
+        OwnSheet(path, "grade").rows(["PA", "Pa"])
 
 
 def test_what_is_kept_of_a_case_is_not_said_of_another_case_of_its_patient(study, tmp_path):
