@@ -82,9 +82,9 @@ class StageConfig:
     warmup: share of the steps in which the learning rate rises. clip: largest norm of the gradient. every: epochs
     between looks at the validation cases. patience: where positive, the stage ends after so many looks in a row without
     a better score (the best weights are kept either way). accumulate: parts that a process works a batch off in, one
-    after the other: the gradient is that of the whole batch, the memory that of a part. find_lr: look for a learning
-    rate around `lr` first, see `lr_finder`. initial: a model folder whose weights are taken where they fit (student).
-    frozen: prefixes of parameters that stay as they are.
+    after the other: the gradient is that of the whole batch but for cirkd and crd, which compare the cases of a part;
+    the memory is that of a part. find_lr: look for a learning rate around `lr` first, see `lr_finder`. initial: a model
+    folder whose weights are taken where they fit (student). frozen: prefixes of parameters that stay as they are.
     """
 
     epochs: Annotated[int, Field(ge=0, le=10**6)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -231,6 +232,18 @@ def test_the_loss_of_a_batch_is_the_mean_of_its_parts(data, teacher, student) ->
         parts = [stage.loss(samples(4)[n : n + 2]) for n in (0, 2)]
         for name, value in whole.items():
             torch.testing.assert_close(value, (parts[0][name] + parts[1][name]) / 2, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "none"])
+def test_methods_that_compare_cases_with_each_other_are_those_whose_parts_are_no_whole(method, data, teacher, student):
+    """As the setting accumulate says of them."""
+    stage = student_stage(student, teacher, data, method)
+    stage.module.eval()  # so that nothing is remembered between the calls
+    whole = stage.loss(samples(4))
+    parts = [stage.loss(samples(4)[n : n + 2]) for n in (0, 2)]
+    apart = [n for n, v in whole.items() if not torch.isclose(v, (parts[0][n] + parts[1][n]) / 2, rtol=1e-3, atol=1e-5)]
+    named = re.search(r"but for (.*?), which compare", StageConfig.__doc__)[1].split(" and ")
+    assert bool(apart) is (method in named), apart
 
 
 def test_heads_alone_in_a_batch_say_what_they_say_one_by_one(data, teacher, student) -> None:
