@@ -13,6 +13,7 @@ from REACTKDTrainLib.cohorts.folds import Split
 from REACTKDTrainLib.content_store import content_key
 from REACTKDTrainLib.training.checkpoint import load_checkpoint
 from REACTKDTrainLib.training.config import TrainingConfig
+from REACTKDTrainLib.training.record import recorded_settings
 from REACTKDTrainLib.training.run_checks import check_teachers
 
 
@@ -26,7 +27,19 @@ def teacher_binding(config: TrainingConfig, number: int, split: Split, unlabeled
 def student_binding(
     config: TrainingConfig, number: int, split: Split, unlabeled: Sequence[CohortCase], taught: bool
 ) -> str:
-    """Of the stages of the student. taught: by teachers; which they are is kept beside it, see `Trainer.teacher`."""
+    """Of the stages of the student. taught: by teachers; which they are is kept beside it, see `Trainer.teacher`.
+
+    A model that the student departs from counts by its weights, wherever it lies now.
+    """
+    bound = config.bound()
+    bound["student_stage"]["initial"] = recorded_settings(config)["student_stage"]["initial"]
+    return content_key({**bound, "fold": number, "taught": taught, **_case_keys(split, unlabeled)})
+
+
+def former_student_binding(
+    config: TrainingConfig, number: int, split: Split, unlabeled: Sequence[CohortCase], taught: bool
+) -> str:
+    """`student_binding` by earlier releases, where such a model counted by its folder."""
     return content_key({**config.bound(), "fold": number, "taught": taught, **_case_keys(split, unlabeled)})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,10 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Any], state: Mapping[str, 
         ) from error
 
 
-def load_checkpoint(path: Path, binding: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Return (tensors, state), or None when there is no file.
+def load_checkpoint(
+    path: Path, binding: str, former: Collection[str] = ()
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return (tensors, state), or None when there is no file. former: bindings of the same by earlier releases.
 
     Raises: UsageError for a file of another configuration, a damaged one, or one that is not a checkpoint.
     """
@@ -55,7 +57,7 @@ def load_checkpoint(path: Path, binding: str) -> tuple[dict[str, Any], dict[str,
         raise UsageError(
             f"{Path(path).name} is not a checkpoint of this program; remove it, or choose another output folder."
         ) from error
-    if header["binding"] != binding:
+    if header["binding"] not in (binding, *former):
         raise UsageError(
             f"{Path(path).name} belongs to a run with another configuration or other cases; resume with the settings "
             "in run.json, or choose another output folder."

@@ -26,7 +26,7 @@ from REACTKDTrainLib.models.node_batches import fit_teacher_scales, start_heads
 from REACTKDTrainLib.models.student_graph import fit_fused_scale, fit_student_scales, images_read, predict_views
 from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.progress import WeightedProgress
-from REACTKDTrainLib.training.bindings import student_binding, teacher_binding, trained_teacher
+from REACTKDTrainLib.training.bindings import former_student_binding, student_binding, teacher_binding, trained_teacher
 from REACTKDTrainLib.training.cached_teacher import CachedTeacher
 from REACTKDTrainLib.training.calibration import apply_temperature, fit_temperature
 from REACTKDTrainLib.training.checkpoint import load_checkpoint
@@ -175,9 +175,10 @@ class FoldRun:
         encode_in_bfloat16([student.encoders] if student.fused_size else [], self.device, config.amp)
         targets_of = self._cached(teacher, distiller.needs_maps or self.maps) if distiller.needs_teacher else None
         data, validation = self.data["train"], self.data["validation"]
-        binding = student_binding(config, self.number, self.split, self.unlabeled, taught=teacher is not None)
+        of_fold = (config, self.number, self.split, self.unlabeled, teacher is not None)
+        binding, former = student_binding(*of_fold), (former_student_binding(*of_fold),)
         taught_by = "" if teacher is None else weights_hash(teacher)
-        done = load_checkpoint(self.folder / f"fold{self.number}" / "student" / "last.pt", binding) is not None
+        done = load_checkpoint(self.folder / f"fold{self.number}" / "student" / "last.pt", binding, former) is not None
         light = self.open_views()
         if config.student_stage.initial:
             if warm_start(student, config.student_stage.initial) and not done:
@@ -190,12 +191,12 @@ class FoldRun:
         heads = config.student_heads.epochs or config.student_heads.steps
         if student.fixed_size and heads and not config.student_stage.initial:
             stage = StudentStage(learner, data, validation, config.loss, targets_of, encode=False)
-            self._run(stage, config.student_heads, binding, taught_by)
+            self._run(stage, config.student_heads, binding, taught_by, former)
         for name, parameter in student.named_parameters():
             if name.startswith(config.student_stage.frozen):
                 parameter.requires_grad_(False)
         stage = StudentStage(learner, data, validation, config.loss, targets_of)
-        self._run(stage, config.student_stage, binding, taught_by)
+        self._run(stage, config.student_stage, binding, taught_by, former)
         self._calibrate(student.eval())
         return student
 
@@ -231,7 +232,9 @@ class FoldRun:
 
     # -- what both share
 
-    def _run(self, stage: Stage, config: StageConfig, binding: str, teacher: str = "") -> None:
+    def _run(
+        self, stage: Stage, config: StageConfig, binding: str, teacher: str = "", former: Sequence[str] = ()
+    ) -> None:
         on_progress = self.progress.part(f"{stage.name}{self.number}")
         Trainer(
             stage,
@@ -244,6 +247,7 @@ class FoldRun:
             lambda fraction, text: on_progress(fraction, self.named(text)),
             loggers=self.loggers,
             teacher=teacher,
+            former=former,
         ).run()
         stage.module.eval()
 

@@ -95,7 +95,8 @@ class Trainer:
     binding: a hash of configuration and cases; a checkpoint of another one is refused. seconds: at most so long between
     checkpoints (steps since the last one are repeated after a kill, with the same result). stop: looked at before every
     step. loggers: get what log.csv gets. teacher: a hash of the weights that the stage learns from, which a checkpoint
-    names, so that one that others taught is refused; those of earlier releases name none, and go on.
+    names, so that one that others taught is refused; those of earlier releases name none, and go on. former: bindings
+    of the same by earlier releases.
     """
 
     stage: Stage
@@ -109,6 +110,7 @@ class Trainer:
     seconds: float = 60.0
     loggers: Sequence[RunLogger] = ()
     teacher: str = ""
+    former: Sequence[str] = ()
 
     def run(self) -> None:
         """Train to the end, from the last checkpoint if there is one; the module then holds the best weights.
@@ -153,7 +155,7 @@ class Trainer:
         )
         self.step = 0
         self._score, self._waited, self._lr = -math.inf, 0, self.config.lr
-        found = load_checkpoint(self.folder / "last.pt", self.binding)
+        found = load_checkpoint(self.folder / "last.pt", self.binding, self.former)
         if found is None:
             return {"best": None}
         tensors, progress = found

@@ -13,6 +13,8 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.student.bundle import Bundle
 from REACTKDTrainLib.commands import bundle_run
 from REACTKDTrainLib.commands.bundle_run import StudentTrainer
+from REACTKDTrainLib.training import fold
+from REACTKDTrainLib.training.bindings import former_student_binding
 from REACTKDTrainLib.training.options import RunOptions
 from support.small_models import metadata_for, random_student
 
@@ -100,3 +102,27 @@ def test_what_the_settings_name_is_what_is_trained(tmp_path, monkeypatch, settin
     monkeypatch.setattr(bundle_run, "train", train)
     StudentTrainer(saved(tmp_path / "model", spacing_mm=10.0), COHORT, tmp_path / "run", settings=settings).run()
     assert found == [wanted]
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_training_goes_on_from_a_model_that_was_moved(tmp_path, monkeypatch, earlier):
+    """It counts by its weights, as run.json has it; what an earlier release bound to its folder goes on in place."""
+    settings = {"student_stage": {"epochs": 1}, "data": {"views": 1, "mask_variants": 0}}
+    model, run = saved(tmp_path / "model", spacing_mm=10.0), tmp_path / "run"
+
+    def trained(folder, **options):
+        trainer = StudentTrainer(folder, COHORT, run, "cpu", folds=1, settings=settings)
+        trainer.options |= options
+        return trainer.run()
+
+    if earlier:
+        monkeypatch.setattr(fold, "student_binding", former_student_binding)
+    trained(model)
+    monkeypatch.undo()
+    before = (run / "bundle" / "models" / "model.pt").read_bytes()
+    trained(model if earlier else model.rename(tmp_path / "moved"), resume=True)
+    assert (run / "bundle" / "models" / "model.pt").read_bytes() == before
+    other = Bundle.load(run / "bundle")  # of other weights
+    Bundle.save(tmp_path / "other", other.student, {"reactkd": dict(other.info)})
+    with pytest.raises(UsageError, match="student_stage.initial: sha256 .*, now sha256"):
+        trained(tmp_path / "other", resume=True)
