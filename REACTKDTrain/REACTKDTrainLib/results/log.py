@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,7 +44,8 @@ class CsvLog:
 
 
 def read_log(path: Path) -> list[dict[str, str]]:
-    """The rows of a log; a last line that is still being written is left out."""
+    """The rows of a log; a last line that is still being written is left out, whose last number may lack digits."""
     with open(path, newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        return [row for row in reader if row.get("step", "").isdigit() and None not in row.values()]
+        whole, end, _ = stream.read().rpartition("\n")
+    reader = csv.DictReader(io.StringIO(whole + end, newline=""))
+    return [row for row in reader if row.get("step", "").isdigit() and None not in row.values()]

@@ -195,6 +195,19 @@ def test_a_row_that_broke_off_is_not_written_on(tmp_path: Path) -> None:
     assert [(r["step"], float(r["loss"])) for r in read_log(tmp_path / "log.csv")] == [("0", 1.0), ("1", 0.5)]
 
 
+def test_no_row_of_a_log_is_read_before_it_is_whole(tmp_path):
+    """Whoever watches a training reads at any time: of 0.25 that is being written, 0.2 is no loss."""
+    path = tmp_path / "log.csv"
+    log = CsvLog(path)
+    for step, loss in enumerate((1.0, 0.25, 0.125)):
+        log.add({"step": step, "loss": loss})
+    content, wanted = path.read_bytes(), [("0", "1"), ("1", "0.25"), ("2", "0.125")]
+    for end in range(len(content) + 1):
+        path.write_bytes(content[:end])
+        rows = [(row["step"], row["loss"]) for row in read_log(path)]
+        assert rows == wanted[: max(content[:end].count(b"\n") - 1, 0)]
+
+
 def test_the_rate_warms_up_and_falls_to_a_thousandth() -> None:
     config = StageConfig(epochs=1, batch=1, lr=1.0, warmup=0.1)
     rates = [learning_rate(n, 100, config) for n in range(100)]
