@@ -100,8 +100,13 @@ def _relative(paths: Mapping[str, os.PathLike | str], path: Path) -> dict[str, s
 
 
 def folds_of(cases: Sequence[CohortCase], count: int, seed: int) -> dict[str, int]:
-    """Patient -> test fold, grades balanced, all cases of a patient on one side. Raises: what `make_folds` raises."""
+    """Patient -> test fold, grades balanced, all cases of a patient on one side.
+
+    Raises: what `make_folds` raises; UsageError for a single fold, which tests nobody.
+    """
     from REACTKDTrainLib.cohorts.folds import make_folds
 
+    if count == 1:
+        raise UsageError("One fold tests no case, so there is none to fix in a list; give 2 or more, or leave it out.")
     splits = make_folds([case for case in cases if case.grade is not None], count, seed)
     return {case.patient: n for n, split in enumerate(splits) for case in split.test}

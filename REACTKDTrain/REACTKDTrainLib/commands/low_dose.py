@@ -55,6 +55,8 @@ def _simulate(options: argparse.Namespace, on_progress: OnProgress) -> str:
     from REACTKDTrainLib.low_dose.physics import check_dose
     from REACTKDTrainLib.low_dose.randomness import check_seed
 
+    if options.map:
+        raise UsageError("The option --map goes with --cohort; a CT has no grade.")
     if options.dose is None:
         raise UsageError("The dose is missing; give it as a fraction with --dose, such as 0.25.")
     seed = options.seed or 0

@@ -19,7 +19,7 @@ from REACTKDTrainLib.models.outputs import GraphOutput
 BETA = 0.8
 TEMPERATURE = 0.1
 WIDTH = 128
-ROOM = 512  # patients in memory: more than any training fold has
+ROOM = 512  # patients in memory, more than a hospital's fold has; of still more the last ones seen
 MOMENTUM = 0.5
 
 

@@ -225,6 +225,12 @@ BAD = {
     "a wrong phase": ([".", "--phase", "late"], "invalid choice"),
     "a wrong pair": (["{hospital}", "--grade", "well"], "NAME=VALUE"),
     "another suffix": (["{hospital}", "--datalist", "x.yaml"], "written as .json"),
+    "no folds": (["{hospital}", "--datalist", "x.json", "--folds", "0"], "0 folds; give 1 or more"),
+    "a single fold": (["{hospital}", "--datalist", "x.json", "--folds", "1"], "give 2 or more"),
+    "a seed below 0": (
+        ["{hospital}", "--datalist", "x.json", "--folds", "2", "--seed", "-1"],
+        "seed of the folds is -1",
+    ),
     "too many folds": (["{hospital}", "--datalist", "x.json", "--folds", "40"], "choose fewer folds"),
 }
 

@@ -72,6 +72,7 @@ REFUSALS = [
     ("dose text", ["--dose", "quarter"], "--dose"),
     ("no dose", [], "--dose"),
     ("seed negative", ["--dose", ".5", "--seed", "-1"], "seed"),
+    ("grades of a CT", ["--dose", ".5", "--map", "G1=well"], "--map goes with --cohort"),
     ("thickness", ["--dose", ".5", "--thickness", "0"], "thickness"),
     ("mode", ["--dose", ".5", "--mode", "poisson"], "--mode"),
     ("device", ["--dose", ".5", "--device", "abacus"], "device"),
