@@ -107,9 +107,10 @@ def check_apart(cohorts: Mapping[str, Cohort]) -> None:
     """What is trained on cannot be tested on, whatever it is called there.
 
     Raises: UsageError for a case that two cohorts of a run have, or an image: with another name, masks or other images
-    beside it a scan is the same one. Files are read where another cohort has some of their sizes.
+    beside it a scan is the same one. Also for an image that two patients of the graded cohort have, who may lie in
+    different folds. Files are read where others have their sizes.
     """
-    seen: dict[str, tuple[str, str]] = {}
+    seen: dict[str, tuple[str, CohortCase]] = {}
     of_sizes: dict[tuple[int, ...], list[tuple[str, CohortCase, list[Path]]]] = {}
     for role, cohort in cohorts.items():
         for case in cohort.cases:
@@ -117,23 +118,30 @@ def check_apart(cohorts: Mapping[str, Cohort]) -> None:
                 _only_in(role, case, seen, case.fingerprint)
             if case.truth is not None:
                 _only_in(role, case, seen, case.id)  # a phantom of one number is one patient, at whatever size
-            for path in case.image_files if len(cohorts) > 1 else ():
+            for path in case.image_files:
                 files = files_behind(path)
                 of_sizes.setdefault(tuple(file.stat().st_size for file in files), []).append((role, case, files))
     for group in of_sizes.values():
-        alike: dict[str, tuple[str, str]] = {}
-        for role, case, files in group if len({role for role, *_ in group}) > 1 else ():
+        alike: dict[str, tuple[str, CohortCase]] = {}
+        for role, case, files in group if len({(role, case.patient) for role, case, _ in group}) > 1 else ():
             _only_in(role, case, alike, fingerprint_of(files))
 
 
-def _only_in(role: str, case: CohortCase, seen: dict[str, tuple[str, str]], content: str) -> None:
-    """Note where a content was seen first. Raises: UsageError where that was another role's cohort."""
-    other, name = seen.setdefault(content, (role, case.id))
+def _only_in(role: str, case: CohortCase, seen: dict[str, tuple[str, CohortCase]], content: str) -> None:
+    """Note where a content was seen first. Raises: UsageError where that was another role's cohort, or another patient
+    of those that folds part.
+    """
+    other, first = seen.setdefault(content, (role, case))
     if other != role:
-        names = case.id if case.id == name else f"{case.id} ({name} there)"
+        names = case.id if case.id == first.id else f"{case.id} ({first.id} there)"
         raise UsageError(
             f"Case {names} of the {_CALLED[role]} is in the {_CALLED[other]} too; a network cannot be tested "
             "on what it was trained on: take it out of one of them."
+        )
+    if role == "cohort" and case.patient != first.patient:
+        raise UsageError(
+            f"Cases {first.id} and {case.id} of the {_CALLED[role]} are one scan under two patients, and folds would "
+            "train on one and test on the other; take one of them out, or give both one patient."
         )
 
 

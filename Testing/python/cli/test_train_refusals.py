@@ -8,11 +8,14 @@ import resource
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from REACTKDLib.core.files.volumes import write_volume
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.writing.run_lock import running_alone
 from support.case_files import write_case
 from support.cli_runner import arguments_of
@@ -107,19 +110,25 @@ def test_a_configuration_that_is_not_there_is_named(train, tmp_path: Path) -> No
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> Path:
-    """One small case, and a file that is no image."""
+    """Twelve scans of one small case that differ in a voxel, as two patients have no scan in common; one is none."""
     root = tmp_path_factory.mktemp("files")
-    write_case(small_case(), root / "good")
+    case = small_case()
+    write_case(case, root / "good")
+    ct = case.volumes[Modality.CT]
+    for n in range(12):
+        array = ct.array.copy()
+        array[0, 0, 0] = -1000 + n
+        write_volume(replace(ct, array=array), root / "good" / f"CT{n}.nii.gz")
     shutil.copytree(root / "good", root / "bad")
-    (root / "bad" / "CT.nii.gz").write_bytes(b"this is no image")
+    (root / "bad" / "CT0.nii.gz").write_bytes(b"this is no image")
     return root
 
 
 def entries(grades: str, folder: str = "good") -> list[dict]:
-    """A case for each letter, all of one folder: w, m, p."""
+    """A case for each letter: w, m, p; all have the masks of one folder."""
     names = {"w": "well", "m": "moderate", "p": "poor"}
     return [
-        {"id": f"{folder}{n}", "grade": names[g], "ct": f"{folder}/CT.nii.gz",
+        {"id": f"{folder}{n}", "grade": names[g], "ct": f"{folder}/CT{n}.nii.gz",
          "segmentation": f"{folder}/segmentation.seg.nrrd"} for n, g in enumerate(grades)
     ]  # fmt: skip
 

@@ -132,3 +132,26 @@ def test_a_scan_under_another_name_or_with_other_masks_is_the_same_scan(changes:
         with pytest.raises(UsageError, match=rf"Case {changes['id']}.* of the {role} cohort is in the cohort too"):
             check_apart({"cohort": cohort, role: opened("other", **entry | changes)})
     check_apart({"cohort": cohort, "external": opened("apart", **entry | changes | {"ct": "other-ct"})})
+
+
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("role", ["cohort", "external"])
+def test_one_scan_under_two_patients_is_refused_where_folds_would_part_them(role: str, copied: bool, tmp_path) -> None:
+    """By the file itself or by a copy; two readings of one patient, and what is only tested on, are as they were."""
+    files = {name: written(tmp_path, name, value) for name, value in {"ct": 1, "a": 2, "b": 3}.items()}
+    again = written(tmp_path, "copy", 1) if copied else files["ct"]
+
+    def opened(patient: str) -> dict[str, Cohort]:
+        first = {"id": "A1", "patient": "P1", "ct": files["ct"], "segmentation": files["a"], "grade": "well"}
+        both = [first, first | {"id": "A2", "patient": patient, "ct": again, "segmentation": files["b"]}]
+        (tmp_path / "list.json").write_text(json.dumps({"training": both}))
+        return {role: open_cohort(str(tmp_path / "list.json"))}
+
+    check_apart(opened("P1"))
+    if role == "external":
+        check_apart(opened("P2"))
+    else:
+        with pytest.raises(
+            UsageError, match=r"Cases A1 and A2 of the cohort are one scan under two patients.*one patient"
+        ):
+            check_apart(opened("P2"))
