@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from REACTKDLib.core.student.bundle import Bundle
 from REACTKDLib.core.worker import jobs
 from REACTKDLib.core.worker.dispatcher import JobDispatcher
 from REACTKDLib.scene.case import CaseNodes, nodes_from_case
+from REACTKDLib.scene.exporting import CaseExporter
 from REACTKDLib.scene.grading import GradingController
 from REACTKDLib.scene.outputs import outputs_of
 from REACTKDLib.scene.parameter_node import (
@@ -125,6 +127,37 @@ def test_the_answer_is_that_of_the_same_case_from_a_console(controller, nodes):
         assert a.weight == pytest.approx(b.weight, abs=2e-4)
     assert np.array_equal(controller.result.regions.labels, there.regions.labels)
     assert np.abs(controller.result.voxel_map.array - there.voxel_map.array).max() < 2e-3
+
+
+def test_after_a_canceled_regrade_nothing_is_told_of_the_masks_that_nobody_sees_graded(controller, nodes, case):
+    """The worker has the other masks by then; the answer on the screen is still the former one."""
+    first = graded(controller, nodes).report
+    key = controller.answer.key
+    mute = [row.name for row in first.regions if row.kind == "tumor"][:1]
+    controller.what_if(mute)
+    run(controller)
+    before = controller.what_if_answer.report
+    erase(nodes.segmentation, "Tumor", lesion(nodes, case), nodes.reference)
+    controller.regrade()
+    run(controller, until=lambda: controller.report is not first)
+    controller.cancel()
+    run(controller)
+    assert controller.report is first and controller.answer.key == key
+    controller.what_if(mute)
+    run(controller)
+    assert controller.what_if_answer is None and "grade again before" in controller.error
+    exporter = CaseExporter(controller.scene, controller.dispatcher)
+    exporter.export_dicom(key, Path("nowhere"), Path("nowhere"))
+    run(exporter)
+    assert exporter.error_code == "case-not-open"
+    exporter.close()
+    paint(nodes.segmentation, "Tumor", lesion(nodes, case), nodes.reference)
+    controller.regrade()
+    run(controller)
+    controller.what_if(mute)
+    run(controller)
+    assert controller.report.probabilities == pytest.approx(first.probabilities, abs=1e-6)
+    assert controller.what_if_answer.report.probabilities == pytest.approx(before.probabilities, abs=1e-6)
 
 
 def test_a_mask_edit_is_noticed_and_graded_without_the_encoder(controller, nodes, case):
