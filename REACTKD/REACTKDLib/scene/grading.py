@@ -193,8 +193,7 @@ class GradingController(ScriptRunner):
         stamps = images_stamp(nodes), masks_stamp(nodes, choice)
         images, masks = yield from hand_over_case(nodes, choice, self.dispatcher.client.scratch)
         content = content_of(nodes, masks)
-        self._count += 1
-        key = f"case-{id(self)}-{self._count}"
+        key = self._new_key()
         answer = yield from self._ask(jobs.GradeArrays(key, images, masks, case_id, model), (0.2, 0.85))
         return OpenedCase(key, nodes, choice, asked, case_id, model, *stamps, content), answer
 
@@ -208,14 +207,15 @@ class GradingController(ScriptRunner):
         stamp = masks_stamp(opened.nodes, choice)
         files = yield from hand_over_masks(opened.nodes, choice, self.dispatcher.client.scratch)
         content = content_of(opened.nodes, files)
+        key = self._new_key()
         try:
-            answer = yield from self._ask(jobs.Regrade(opened.key, files), (0.2, 0.85))
+            answer = yield from self._ask(jobs.Regrade(opened.key, files, key), (0.2, 0.85))
         except WorkerFault as fault:
             if fault.code != _NOT_OPEN:
                 raise
             yield from again
             return
-        yield from self._showing(replace(opened, choice=choice, masks=stamp, content=content), answer)
+        yield from self._showing(replace(opened, key=key, choice=choice, masks=stamp, content=content), answer)
 
     def _showing(self, opened: OpenedCase, answer: GradeAnswer) -> Script:
         """Show the numbers, then color the scene; who stops in between has the former answer back."""
@@ -298,6 +298,11 @@ class GradingController(ScriptRunner):
         if self.opened is None or not self.opened.nodes.present:
             raise UsageError(_("No case is graded yet; choose the inputs and grade it first."))
         return self.opened
+
+    def _new_key(self) -> str:
+        """A name for one answer in the worker, and for the case as it was graded for it."""
+        self._count += 1
+        return f"case-{id(self)}-{self._count}"
 
     def _set_report(self, report: GradeReport | None) -> None:
         self.report = report

@@ -124,8 +124,8 @@ class JobHandler:
             case jobs.SplitMask(masks, shape, ijk_to_ras, segments, task):
                 grid = Grid(tuple(shape), np.array(ijk_to_ras))
                 return split(self._folder, masks, grid, segments, task)
-            case jobs.Regrade(key, masks):
-                return self._to_be_drawn(self._regrade(key, masks, check))
+            case jobs.Regrade(key, masks, new_key):
+                return self._to_be_drawn(self._regrade(key, masks, new_key or key, check))
             case jobs.WhatIf(key, mute, leave_out):
                 return GradeAnswer.of(self._open_case(key).grade(leave_out=leave_out, mute=mute), key, 0, False)
             case jobs.Draw(key):
@@ -158,7 +158,7 @@ class JobHandler:
         on_progress(0.95, _("Deciding"))
         return GradeAnswer.of(self._graded(key), key, calls, anew)
 
-    def _regrade(self, key: str, masks: list[jobs.MaskFile], check: Callable[[], None]) -> GradeAnswer:
+    def _regrade(self, key: str, masks: list[jobs.MaskFile], new_key: str, check: Callable[[], None]) -> GradeAnswer:
         session = self._open_case(key)
         if self._held[key][0].stale:
             self._drop(key)
@@ -167,10 +167,13 @@ class JobHandler:
         drawn = masks_from_files(self._folder, masks, session.case.reference, session.case.task)
         check()
         keep_specks = any(mask.keep_specks for mask in masks)
+        held = self._held[key]
+        self._drop(key)  # who stops in between still shows the answer before, and must be told nothing of these masks
+        self._held[new_key] = held
         session.correct(drawn.liver, drawn.tumor, keep_specks, drawn.lesions, drawn.findings)
         check()
-        result = self._graded(key)
-        return GradeAnswer.of(result, key, session.encoder_calls - before, False)
+        result = self._graded(new_key)
+        return GradeAnswer.of(result, new_key, session.encoder_calls - before, False)
 
     def _to_be_drawn(self, answer: GradeAnswer) -> GradeAnswer:
         self._ahead = self._last[answer.key], answer.key, {}

@@ -127,10 +127,15 @@ class GradeArrays:
 
 @dataclass(frozen=True)
 class Regrade:
-    """Grade the open case `key` with corrected masks; the images are not encoded again. Answer: GradeAnswer."""
+    """Grade the open case `key` with corrected masks; the images are not encoded again. Answer: GradeAnswer.
+
+    new_key: what the case is held as once it has those masks, so that `key` stands for the answer before and for no
+    other; empty: it stays `key`.
+    """
 
     key: str
     masks: list[MaskFile]
+    new_key: str = ""
 
 
 @dataclass(frozen=True)

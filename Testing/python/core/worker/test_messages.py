@@ -35,7 +35,7 @@ JOBS = (
     jobs.ReadFiles(FILES),
     jobs.SaveSegments(Path("out.seg.nrrd"), [jobs.SegmentFile("Liver", [0.1, 0.2, 0.3], "", "", [0, 0, 0], MATRIX)]),
     jobs.GradeArrays("k", [IMAGE], [MASK], "id"),
-    jobs.Regrade("k", [MASK]),
+    jobs.Regrade("k", [MASK], "l"),
     jobs.WhatIf("k", [0, "Lesion 1"], [Modality.FDG]),
     jobs.DrawSurfaces("k"),
     jobs.Draw("k"),
