@@ -167,7 +167,7 @@ class PanelContext:
         try:
             nodes = CaseNodes(chosen_volumes(state.volumes), state.segmentation)
             refuse_bent_space(nodes)
-            self.choice = choose_segments(state.segmentation, state.livers, state.tumors, self.task)
+            self.choice = self._chosen_segments()
             self.nodes = nodes
         except ReactkdError as error:
             self.problem = plain(error, self.task)
@@ -179,6 +179,17 @@ class PanelContext:
         self._forget_faults(before)
         self.inputs_changed()
         self._hide_others(before)
+
+    def choice_now(self) -> SegmentChoice | None:
+        """The liver and tumor segments, with what was drawn a moment ago; None while they make no case."""
+        try:
+            return self._chosen_segments() if self.nodes is not None else None
+        except ReactkdError:
+            return self.choice
+
+    def _chosen_segments(self) -> SegmentChoice:
+        state = self.state
+        return choose_segments(state.segmentation, state.livers, state.tumors, self.task)
 
     def _hide_others(self, before: CaseNodes | None) -> None:
         """Another case was chosen: what is drawn of all others would be read as this one's."""

@@ -48,7 +48,7 @@ class MasksPanel(Section):
         self._labels: list[Any] = []
         for runner in (self.fixer, self.checker):
             runner.state_changed.connect(self._on_runner)
-        self.box = ProposalBox(self.ui, self.fixer, context.scene)
+        self.box = ProposalBox(self.ui, self.fixer, context.scene, context.choice_now)
         self.fixer.proposal_changed.connect(self.on_proposal)
         self.fixer.accepted.connect(self.on_masks_replaced)
         self.fixer.undone.connect(self.on_masks_replaced)

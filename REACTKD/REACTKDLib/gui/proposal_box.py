@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -10,20 +11,24 @@ from REACTKDLib.gui.words import joined
 from REACTKDLib.scene.hiding import PROPOSAL, hide_only
 from REACTKDLib.scene.mask_fixes import MaskFixer, Proposal
 from REACTKDLib.scene.proposed_changes import LOOKS, ProposedChanges
+from REACTKDLib.scene.segments import SegmentChoice
 from REACTKDLib.scene.translation import translated
 
 
 class ProposalBox:
-    """The widgets from proposalWidget to undoFixButton of MasksPanel.ui. changes: the highlight in the views."""
+    """The widgets from proposalWidget to undoFixButton of MasksPanel.ui. changes: the highlight in the views.
 
-    def __init__(self, ui: Any, fixer: MaskFixer, scene: Any) -> None:
+    choice: returns the segments of the case as they are now; they may be others than when the fix was asked for.
+    """
+
+    def __init__(self, ui: Any, fixer: MaskFixer, scene: Any, choice: Callable[[], SegmentChoice | None]) -> None:
         self.ui, self.fixer, self._scene = ui, fixer, scene
         self.changes = ProposedChanges(scene)
         self._entered = False
         fixer.proposal_changed.connect(self.on_proposal)
-        ui.acceptButton.connect("clicked(bool)", lambda _on=False: fixer.accept())
+        ui.acceptButton.connect("clicked(bool)", lambda _on=False: fixer.accept(choice()))
         ui.rejectButton.connect("clicked(bool)", lambda _on=False: fixer.reject())
-        ui.undoFixButton.connect("clicked(bool)", lambda _on=False: fixer.undo())
+        ui.undoFixButton.connect("clicked(bool)", lambda _on=False: fixer.undo(choice()))
         ui.beforeButton.connect("toggled(bool)", self.on_before)
 
     def on_proposal(self, proposal: Proposal | None) -> None:

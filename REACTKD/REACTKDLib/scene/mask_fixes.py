@@ -106,9 +106,10 @@ class MaskFixer(ScriptRunner):
 
         self._propose(nodes, choice, job, _("Give every lesion a segment of its own"), largest_stays=True)
 
-    def accept(self) -> None:
+    def accept(self, choice: SegmentChoice | None = None) -> None:
         """Give the user's segmentation the proposed fix, and remove the copy.
 
+        choice: the segments of the case now, which new ones join; None: those that the fix was asked for.
         Where a segment is gone that it changes, nothing is done, and `error` says so.
         """
         if self.proposal is not None and _lacks_segments(self.proposal):
@@ -120,15 +121,18 @@ class MaskFixer(ScriptRunner):
             return
         _apply(proposal.nodes.segmentation, proposal.nodes, proposal.edits, proposal.new_segments, proposal.choice.task)
         self._done = [*self._done, (proposal, self._asked_choice)][-_UNDO_DEPTH:]
-        self.accepted(proposal.choice)
+        now = choice or self._asked_choice
+        self.accepted(replace(now, tumors=tuple(dict.fromkeys((*now.tumors, *proposal.new_segments)))))
 
     def reject(self) -> None:
         """Remove the copy; the user's segmentation is as it was."""
         self.notice = ""
         self._taken()
 
-    def undo(self) -> None:
+    def undo(self, choice: SegmentChoice | None = None) -> None:
         """Take the last accepted fix back: its voxels alone, so that later strokes elsewhere stay.
+
+        choice: the segments of the case now, which those that go leave; None: those before the fix.
 
         A new segment in which more was drawn keeps that. Where a segment is gone that the fix changed, nothing is done,
         and `error` says so. Raises: UsageError when there is no fix.
@@ -149,7 +153,9 @@ class MaskFixer(ScriptRunner):
         kept = tuple(i for i in new if segment_array(segmentation, i)[0].any())
         for segment_id in set(new) - set(kept):
             data.RemoveSegment(segment_id)
-        self.undone(replace(before, tumors=(*before.tumors, *kept)))
+        gone = set(proposal.new_segments) - set(kept)
+        now = choice or replace(before, tumors=(*before.tumors, *kept))
+        self.undone(replace(now, tumors=tuple(i for i in now.tumors if i not in gone)))
 
     def leave(self) -> None:
         """Let go of the scene's nodes: for another case, or when the scene closes."""

@@ -284,6 +284,43 @@ def test_a_tumor_segment_is_split_into_lesions(user: Any, nodes: Any, context: A
     assert len([row for row in context.report.regions if row.kind == "tumor"]) == len(names)
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_what_was_drawn_or_chosen_while_a_fix_was_on_show_or_before_it_is_undone_stays_so(
+    user: Any, nodes: Any, context: Any, by_hand: bool
+) -> None:
+    """Or a lesion that was just drawn would be left out of the grade without a word."""
+
+    def names() -> list[str]:
+        data = nodes.segmentation.GetSegmentation()
+        return [data.GetSegment(i).GetName() for i in context.choice.tumors]
+
+    def draw(name: str) -> None:
+        nodes.segmentation.GetSegmentation().AddEmptySegment(name, name)
+        user.wait_until(lambda: by_hand or name in names(), what=f"{name} to be seen")
+        user.open_section("inputsSection")
+        user.wait_until(
+            lambda: user.find("tumorList").count == len(nodes.segmentation.GetSegmentation().GetSegmentIDs())
+        )
+        if by_hand:
+            user.check("tumorList", name, on=True)
+
+    if by_hand:  # a segment that recognition would not take
+        draw("Nothing known")
+    user.open_section("masksSection")
+    user.click("splitButton")
+    user.wait_until(lambda: user.sees("proposalWidget"), GRADE_S, "the proposal")
+    draw("Lesion 8")
+    user.open_section("masksSection")
+    user.click("acceptButton")
+    chosen, new = names(), {"Lesion 2", "Lesion 3"}
+    assert "Lesion 8" in chosen and new <= set(chosen) and ("Nothing known" in chosen) is by_hand
+    draw("Lesion 9")
+    user.open_section("masksSection")
+    user.click("undoFixButton")
+    assert set(names()) == {*chosen, "Lesion 9"} - new
+    assert (context.state.tumors is not None) is by_hand, "recognition goes on where nothing was chosen by hand"
+
+
 def test_a_case_that_cannot_be_checked_says_why_and_the_segment_editor_opens_on_it(
     user: Any, nodes: Any, application: Any
 ) -> None:
