@@ -28,7 +28,7 @@ from REACTKDLib.scene.grading import GradingController
 from REACTKDLib.scene.hand_over import refuse_bent_space
 from REACTKDLib.scene.opened_case import OpenedCase
 from REACTKDLib.scene.other_cases import hide_other_cases, show_case_again
-from REACTKDLib.scene.outputs import outputs_of
+from REACTKDLib.scene.outputs import follow_reference, outputs_of
 from REACTKDLib.scene.panel_state import PanelState, chosen_volumes
 from REACTKDLib.scene.parameter_node import find_parameter_node
 from REACTKDLib.scene.reading import Reading
@@ -151,11 +151,25 @@ class PanelContext:
 
     @property
     def outdated(self) -> bool:
-        """True when the answer belongs to other inputs or other masks than those at hand."""
-        opened = self.controller.opened
-        if self.report is None or opened is None or self.nodes is None or self.busy:
-            return False
-        return opened.is_of_others(self.nodes, self.choice) or opened.masks_changed
+        """True when the answer belongs to other images or other masks than those at hand."""
+        return self.masks_outdated or self.images_outdated
+
+    @property
+    def masks_outdated(self) -> bool:
+        """True when the answer belongs to other inputs, or to other masks than those at hand."""
+        opened = self._compared
+        return opened is not None and (opened.is_of_others(self.nodes, self.choice) or opened.masks_changed)
+
+    @property
+    def images_outdated(self) -> bool:
+        """True when an image of the answer is not as it was then, or lies elsewhere."""
+        return self._compared is not None and self._compared.images_changed
+
+    @property
+    def _compared(self) -> OpenedCase | None:
+        """What the answer on the screen was computed from, where that can be compared with the case at hand."""
+        none = self.report is None or self.nodes is None or self.busy
+        return None if none else self.controller.opened
 
     # the case at hand
 
@@ -176,6 +190,8 @@ class PanelContext:
         if self.nodes is not None:
             show_case_again(self.scene, self.nodes, state.view)
         self._show_known_answer()
+        if self.nodes is not None and self.outputs is not None:
+            follow_reference(self.outputs, self.nodes.reference)
         self._forget_faults(before)
         self.inputs_changed()
         self._hide_others(before)

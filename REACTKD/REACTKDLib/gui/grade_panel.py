@@ -176,7 +176,8 @@ class GradePanel(Section):
         """Say that the answer is not of today, and what has changed since."""
         context, stored = self.context, self.context.stored
         changes = [
-            (context.outdated, _("the masks")),
+            (context.masks_outdated, _("the masks")),
+            (context.images_outdated and not stored.files_changed, _("the images")),
             (stored.files_changed, _("files of the list")),
             (context.other_model, _("the model")),
         ]

@@ -14,19 +14,23 @@ GRADE_MS = 10
 
 
 class Live(VTKObservationMixin):
-    """Observes the segmentation of the case at hand; has the context read it anew, and grades when that is wished."""
+    """Observes the inputs of the case at hand; has the context read them anew, and grades when that is wished."""
 
-    EVENTS = (
+    SEGMENT_EVENTS = (
         slicer.vtkSegmentation.SourceRepresentationModified,
         slicer.vtkSegmentation.SegmentAdded,
         slicer.vtkSegmentation.SegmentRemoved,
         slicer.vtkSegmentation.SegmentModified,
     )
+    NODE_EVENTS = (
+        slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
+        slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
+    )
 
     def __init__(self, context: Any) -> None:
         VTKObservationMixin.__init__(self)
         self.context = context
-        self._observed: Any = None
+        self._observed: list[Any] = []
         self.timer = qt.QTimer()
         self.timer.setSingleShot(True)
         self.timer.setInterval(REST_MS)
@@ -39,21 +43,24 @@ class Live(VTKObservationMixin):
         context.changed.connect(self.on_changed)
 
     def observe(self) -> None:
-        """Watch the segmentation that is chosen now."""
-        segmentation = self.context.state.segmentation
-        data = segmentation.GetSegmentation() if segmentation is not None else None
-        if data is self._observed:
+        """Watch what is chosen now."""
+        state = self.context.state
+        nodes = [node for node in (state.segmentation, *state.volumes.values()) if node is not None]
+        data = [state.segmentation.GetSegmentation()] if state.segmentation is not None else []
+        if [*nodes, *data] == self._observed:
             return
         self.forget()
-        self._observed = data
-        if data is not None:
-            for event in self.EVENTS:
-                self.addObserver(data, event, self.on_edit)
+        self._observed = [*nodes, *data]
+        for segmentation in data:
+            for event in self.SEGMENT_EVENTS:
+                self.addObserver(segmentation, event, self.on_edit)
+        for node in dict.fromkeys(nodes):  # one may be chosen twice
             # Undo and a sync of the Segment Editor may exchange the whole content.
-            self.addObserver(segmentation, vtk.vtkCommand.ModifiedEvent, self.on_edit)
+            for event in (vtk.vtkCommand.ModifiedEvent, *self.NODE_EVENTS):
+                self.addObserver(node, event, self.on_edit)
 
     def on_edit(self, _caller: Any = None, _event: Any = None) -> None:
-        """A mask was edited: wait for the end of the edits."""
+        """A mask was edited, or a node was changed or moved: wait for the end of the edits."""
         self.timer.start()
 
     def on_changed(self) -> None:
@@ -64,7 +71,7 @@ class Live(VTKObservationMixin):
     def on_rest(self) -> None:
         """Nothing was drawn for a moment: read the masks, and grade them where that is wished."""
         context = self.context
-        if self._observed is None:
+        if not self._observed:
             return
         if context.busy:
             self.timer.start()
@@ -90,7 +97,7 @@ class Live(VTKObservationMixin):
         self.timer.stop()
         self.grade_timer.stop()
         self.removeObservers()
-        self._observed = None
+        self._observed = []
 
     def close(self) -> None:
         """For good."""

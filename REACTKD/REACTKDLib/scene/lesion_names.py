@@ -172,10 +172,11 @@ def _surfaces(regions: Any) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _stamp_of(regions: Any) -> tuple:
-    """What changes when other lesions, or others in other places, are drawn."""
+    """What changes when other lesions, or others in other places, are drawn, or all of them are moved."""
     data = regions.GetSegmentation()
     surfaces = [data.GetSegment(item).GetRepresentation(CLOSED_SURFACE) for item in lesion_segments(regions)]
-    return tuple((id(surface), surface.GetMTime()) for surface in surfaces if surface is not None)
+    drawn = ((id(surface), surface.GetMTime()) for surface in surfaces if surface is not None)
+    return (_to_world(regions).tobytes(), *drawn)
 
 
 def _to_world(regions: Any) -> np.ndarray:

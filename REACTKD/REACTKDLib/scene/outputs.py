@@ -6,6 +6,8 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from REACTKDLib.scene.colors import (
     EFFECT_TABLE,
     HEAT_TABLE,
@@ -17,6 +19,7 @@ from REACTKDLib.scene.colors import (
     show_legend,
 )
 from REACTKDLib.scene.folder import put_in_folder, take_out_of_folder
+from REACTKDLib.scene.graded_inputs import NEAR_MM
 from REACTKDLib.scene.heat_map import hide_from_slices, write_heat_map
 from REACTKDLib.scene.parameter_node import REPORT, parameter_nodes, referenced, write_report
 from REACTKDLib.scene.region_graph import write_graph
@@ -27,6 +30,7 @@ from REACTKDLib.scene.scene_nodes import remove_with_displays
 from REACTKDLib.scene.shown_views import place_legend
 from REACTKDLib.scene.translation import tr as _
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
+from REACTKDLib.scene.volumes import ijk_to_ras_of
 
 # role of the reference on the parameter node: (class of the node, name)
 ROLES = {
@@ -77,6 +81,19 @@ def outputs_of(parameter_node: Any) -> Outputs | None:
     """Return the output nodes of a parameter node, or None when the case is not graded or a node was deleted."""
     found = referenced(parameter_node, ROLES)
     return Outputs(*map(found.get, ROLES)) if set(found) >= set(ROLES) - _LATER else None
+
+
+def follow_reference(outputs: Outputs, reference: Any) -> None:
+    """Put the answer under the transform of its image, which may have been moved as a whole since.
+
+    An image whose own place is another than that of the map, as after hardening, is not the one that was graded.
+    """
+    if not np.allclose(ijk_to_ras_of(outputs.heat_map), ijk_to_ras_of(reference), rtol=0.0, atol=NEAR_MM):
+        return
+    placed = (outputs.regions, outputs.liver_outline, outputs.heat_map, outputs.graph_nodes, outputs.graph_edges)
+    for node in filter(None, placed):
+        if node.GetTransformNodeID() != reference.GetTransformNodeID():
+            node.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
 
 
 def write_outputs(

@@ -6,7 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import slicer
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
@@ -15,15 +17,18 @@ from REACTKDLib.core.modality import Modality
 from support.edits import ball, paint
 from support.panel_steps import (
     CASES,
+    GRADE_S,
     at_hand,
     choose_model,
     grade,
     open_folder,
     small_phantom,
     toggle_box,
+    wait_for_annotations,
     wait_for_grade,
 )
 from support.small_models import write_small_model
+from support.worlds import linear_transform, rigid
 
 CHANGED = "have changed since this grade"
 SELECTORS = {"ctSelector": Modality.CT, "fdgSelector": Modality.FDG, "acetateSelector": Modality.ACETATE}
@@ -112,6 +117,64 @@ def test_an_answer_that_is_shown_again_is_compared_with_the_masks_that_were_grad
     toggle_box(user, "regionTable", 1)
     user.wait_until(lambda: "grade again before" in user.text("stateLabel"), what="the refusal of the what-if")
     assert not user.sees("whatIfLabel") and context.outdated
+
+
+@pytest.mark.parametrize("what", ["a PET is moved", "the masks are moved", "a CT is hardened", "voxels change"])
+def test_images_and_masks_that_change_make_the_answer_outdated_and_live_follows(
+    user: Any, nodes: Any, context: Any, scene: Any, what: str
+) -> None:
+    """Where they lie counts as much as what they hold."""
+    node = {"a PET is moved": nodes.volumes[Modality.FDG], "the masks are moved": nodes.segmentation}.get(
+        what, nodes.reference
+    )
+    move = linear_transform(scene, rigid((0, 0, 0), (0, 0, 0)))
+    node.SetAndObserveTransformNodeID(move.GetID())
+    grade(user)
+    user.settle()
+    assert not context.outdated and not user.sees("stateLabel")
+    if what == "voxels change":
+        slicer.util.arrayFromVolume(node)[:] += 1
+        slicer.util.arrayFromVolumeModified(node)
+    else:
+        move.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(rigid((0, 0, 0), (3, 0, 0))))
+    if what == "a CT is hardened":
+        node.HardenTransform()
+    user.wait_until(
+        lambda: user.sees("stateLabel") and CHANGED in user.text("stateLabel"), what="the change to be told"
+    )
+    first = context.report
+    user.click("liveCheckBox")
+    user.wait_until(lambda: context.report is not first and not context.busy, GRADE_S, "the grade to follow")
+    assert not context.outdated
+
+
+def test_the_answer_lies_where_its_images_lie(user: Any, nodes: Any, context: Any, scene: Any) -> None:
+    """A case that is moved as a whole keeps its answer, which moves along: regions, map, graph and names."""
+
+    def name_in_3d() -> np.ndarray:
+        names = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
+        shown = next(node for node in names if node.GetAttribute("REACTKD.LesionNames") == "3D")
+        return np.array(shown.GetNthControlPointPositionWorld(0))
+
+    grade(user)
+    wait_for_annotations(user)
+    before = name_in_3d()
+    move = linear_transform(scene, rigid((0, 0, 0), (30, 0, 0)))
+    for node in nodes.all():
+        node.SetAndObserveTransformNodeID(move.GetID())
+    outputs = context.outputs
+    drawn = (outputs.regions, outputs.liver_outline, outputs.heat_map, outputs.graph_nodes, outputs.graph_edges)
+    user.wait_until(
+        lambda: all(node.GetTransformNodeID() == move.GetID() for node in drawn), what="the answer to follow"
+    )
+    wait_for_annotations(user)
+    assert not context.outdated and not user.sees("stateLabel")
+    assert np.allclose(name_in_3d(), before + (30, 0, 0), atol=0.1)
+    move.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(rigid((0, 0, 0), (0, 20, 0))))
+    user.wait_until(lambda: np.allclose(name_in_3d(), before + (0, 20, 0), atol=0.1), what="the names to follow")
+    nodes.reference.HardenTransform()
+    user.wait_until(lambda: context.outdated, what="the change to be seen")
+    assert all(node.GetTransformNodeID() == move.GetID() for node in drawn), "still over the image"
 
 
 def test_the_review_does_not_take_an_answer_that_is_shown_again_for_one_to_the_edited_masks(
