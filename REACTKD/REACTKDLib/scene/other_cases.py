@@ -13,8 +13,9 @@ from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.colors import legend_of
 from REACTKDLib.scene.heat_map import hide_from_slices
 from REACTKDLib.scene.hiding import OTHER_CASE, hide, show
-from REACTKDLib.scene.outputs import Outputs, outputs_of
-from REACTKDLib.scene.parameter_node import find_parameter_node, parameter_nodes, read_inputs, read_report
+from REACTKDLib.scene.outputs import ROLES as OUTPUT_ROLES
+from REACTKDLib.scene.outputs import outputs_of
+from REACTKDLib.scene.parameter_node import find_parameter_node, parameter_nodes, read_inputs, read_report, referenced
 from REACTKDLib.scene.view_choice import ViewChoice, show_as
 
 
@@ -24,13 +25,14 @@ def hide_other_cases(scene: Any, nodes: CaseNodes, *segmentations: Any) -> None:
     for parameter_node in parameter_nodes(scene):
         if parameter_node is own:
             continue
-        inputs, outputs = read_inputs(parameter_node), outputs_of(parameter_node)
+        inputs = read_inputs(parameter_node)
         if inputs is not None:
             segmentations = (*segmentations, inputs.segmentation)
-        if outputs is not None:
-            hide_from_slices(scene, outputs.heat_map)
-            for display in _displays_of(outputs):
-                hide(display, OTHER_CASE)
+        for node in _drawn(parameter_node):
+            if node.IsA("vtkMRMLVolumeNode"):
+                hide_from_slices(scene, node)
+        for display in _displays_of(parameter_node):
+            hide(display, OTHER_CASE)
     for segmentation in segmentations:
         if segmentation is not nodes.segmentation and segmentation.GetDisplayNode() is not None:
             hide(segmentation.GetDisplayNode(), OTHER_CASE)
@@ -41,17 +43,22 @@ def show_case_again(scene: Any, nodes: CaseNodes, view: ViewChoice) -> None:
     displays = [nodes.segmentation.GetDisplayNode()]
     parameter_node = find_parameter_node(scene, nodes)
     outputs = outputs_of(parameter_node) if parameter_node is not None else None
-    if outputs is not None:
-        displays += _displays_of(outputs)
+    if parameter_node is not None:
+        displays += _displays_of(parameter_node)
     shown = [display for display in displays if display is not None and show(display, OTHER_CASE)]
     report = read_report(parameter_node) if parameter_node is not None else None
     if shown and outputs is not None and report is not None:
         show_as(outputs, report, view)  # the view may have been chosen anew meanwhile
 
 
-def _displays_of(outputs: Outputs) -> Iterator[Any]:
-    graph = (outputs.graph_nodes, outputs.graph_edges)
-    for node in filter(None, (outputs.regions, outputs.liver_outline, outputs.heat_map, outputs.scale, *graph)):
+def _drawn(parameter_node: Any) -> list[Any]:
+    """Return what is drawn of an answer; of one that the user deleted in part, what is left."""
+    found = referenced(parameter_node, OUTPUT_ROLES).values()
+    return [node for node in found if node.IsA("vtkMRMLDisplayableNode")]
+
+
+def _displays_of(parameter_node: Any) -> Iterator[Any]:
+    for node in _drawn(parameter_node):
         for index in range(node.GetNumberOfDisplayNodes()):
             yield node.GetNthDisplayNode(index)
         legend = legend_of(node)

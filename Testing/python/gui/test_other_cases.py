@@ -80,6 +80,25 @@ def test_a_case_that_was_not_graded_steps_aside_too_and_what_the_user_has_hidden
     assert not regions.GetDisplayNode().GetVisibility() and not legends()
 
 
+@pytest.mark.parametrize("deleted", ["regions", "heat_map", "table", "graph_nodes"])
+def test_of_an_answer_that_was_deleted_in_part_the_rest_steps_aside_as_well(
+    user: Any, nodes: Any, second: Any, context: Any, deleted: str
+) -> None:
+    """The last patient's grade in the legend would be read as the next one's."""
+    grade(user)
+    context.set_view(graph=True)
+    outputs = context.outputs
+    drawn = [outputs.regions, outputs.liver_outline, outputs.graph_nodes, outputs.graph_edges]
+    slicer.mrmlScene.RemoveNode(getattr(outputs, deleted))
+    user.settle()
+    choose(user, context, second)
+    assert not legends()
+    left = [node for node in drawn if node.GetScene() is not None]
+    assert len(left) >= 3 and not any(node.GetDisplayNode().GetVisibility() for node in left)
+    choose(user, context, nodes)
+    assert all(node.GetDisplayNode().GetVisibility() for node in left)
+
+
 def test_another_segmentation_of_the_same_images_is_no_other_case(user: Any, nodes: Any, context: Any) -> None:
     copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Second reader")
     copy.GetSegmentation().DeepCopy(nodes.segmentation.GetSegmentation())
