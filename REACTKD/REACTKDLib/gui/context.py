@@ -28,7 +28,7 @@ from REACTKDLib.scene.grading import GradingController
 from REACTKDLib.scene.hand_over import refuse_bent_space
 from REACTKDLib.scene.opened_case import OpenedCase
 from REACTKDLib.scene.other_cases import hide_other_cases, show_case_again
-from REACTKDLib.scene.outputs import follow_reference, outputs_of
+from REACTKDLib.scene.outputs import follow_reference, is_whole, outputs_of
 from REACTKDLib.scene.panel_state import PanelState, chosen_volumes
 from REACTKDLib.scene.parameter_node import find_parameter_node
 from REACTKDLib.scene.reading import Reading
@@ -353,10 +353,14 @@ class PanelContext:
         view: ViewChoice = replace(self.state.view, **changes)
         self.state.set_view(view)
         self.controller.view = view
-        outputs, report = self.outputs, self.report
-        if outputs is not None and report is not None:
-            show_as(outputs, report, self.view)
+        self.show_anew()
         self.changed()
+
+    def show_anew(self) -> None:
+        """Show the answer as it is chosen; one that is being drawn is shown so at its end."""
+        outputs, report = self.outputs, self.report
+        if outputs is not None and report is not None and is_whole(self.parameter_node):
+            show_as(outputs, report, self.view)
 
     def close(self) -> None:
         """Stop everything, for good."""

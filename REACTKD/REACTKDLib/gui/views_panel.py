@@ -25,7 +25,6 @@ from REACTKDLib.scene.reading_layout import is_own, register_layouts
 from REACTKDLib.scene.reading_view import FUSED, IMAGES, ReadingView, offered_images, pet_of
 from REACTKDLib.scene.reading_views import ReadingViews
 from REACTKDLib.scene.translation import translated
-from REACTKDLib.scene.view_choice import show_as
 from REACTKDLib.scene.windows import ct_windows, pet_windows
 
 #: which key shows which images: see `gui.keys`
@@ -148,8 +147,8 @@ class ViewsPanel(Section):
         if changed or case != self._fitted:
             stay, self._fitted = case == self._fitted, case
             qt.QTimer.singleShot(0, lambda: None if self._closing else fit_reading_views(stay))
-        if changed and self.context.outputs is not None and self.context.report is not None:
-            show_as(self.context.outputs, self.context.report, self.context.view)  # a map, in new views too
+        if changed:
+            self.context.show_anew()  # a map, in new views too
 
     def poll(self) -> None:
         """Go on with images, outlines and names; one view at a time, as they take a twentieth of a second in each."""

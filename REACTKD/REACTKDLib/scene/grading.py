@@ -258,7 +258,8 @@ class GradingController(ScriptRunner):
         try:
             write_content(node, opened.content)
             voxel_map = result.voxel_map_steps(self._ask(jobs.Draw(opened.key), (0.9, 1.0)))
-            yield from output_steps(self.scene, node, result, opened.nodes.reference, name, self.view, voxel_map)
+            reference = opened.nodes.reference
+            yield from output_steps(self.scene, node, result, reference, name, lambda: self.view, voxel_map)
             yield  # what the panel shows of it is a step of its own
         except BaseException:
             remove_outputs(self.scene, node)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +83,11 @@ def outputs_of(parameter_node: Any) -> Outputs | None:
     return Outputs(*map(found.get, ROLES)) if set(found) >= set(ROLES) - _LATER else None
 
 
+def is_whole(parameter_node: Any) -> bool:
+    """Return whether an answer is written to its end, so that it can be shown in another way."""
+    return bool(parameter_node.GetParameter(REPORT)) and outputs_of(parameter_node) is not None
+
+
 def follow_reference(outputs: Outputs, reference: Any) -> None:
     """Put the answer under the transform of its image, which may have been moved as a whole since.
 
@@ -108,7 +113,7 @@ def write_outputs(
 
     reference: the volume node on whose grid the result lies; outputs share its frame. Input nodes are not touched.
     """
-    for _step in output_steps(scene, parameter_node, result, reference, folder_name, view):
+    for _step in output_steps(scene, parameter_node, result, reference, folder_name, lambda: view):
         pass
     return outputs_of(parameter_node)
 
@@ -119,11 +124,12 @@ def output_steps(
     result: GradeResult,
     reference: Any,
     folder_name: str,
-    view: ViewChoice | None = None,
+    view: Callable[[], ViewChoice | None] = lambda: None,
     before_map: Iterable[None] = (),
 ) -> Iterator[None]:
     """Do what `write_outputs` does, in parts of a few hundredths of a second, with a yield after each.
 
+    view: asked for when all is there to be shown, as the reader may choose meanwhile.
     before_map: steps after which the result has its voxel map; the regions are colored before them.
 
     Whoever drives it may stop in between when the scene or the case goes: the report is recorded last, and a former one
@@ -147,8 +153,6 @@ def output_steps(
     write_heat_map(outputs.heat_map, outputs.heat_colors, result, reference)
     show_legend(outputs.heat_map, _("Voxel map"), "%.2f", x=0.02)
     yield
-    show_as(outputs, result.report, view or ViewChoice())
-    yield
     in_tree = (
         outputs.regions,
         outputs.heat_map,
@@ -159,7 +163,8 @@ def output_steps(
     )
     put_in_folder(scene, folder_name, in_tree)
     yield
-    write_report(parameter_node, result.report)
+    show_as(outputs, result.report, view() or ViewChoice())
+    write_report(parameter_node, result.report)  # in one step: what is chosen after it finds an answer that is whole
 
 
 def _made(scene: Any, parameter_node: Any) -> Generator[None, None, Outputs]:

@@ -92,6 +92,29 @@ def test_live_follows_the_pen_without_encoding_and_sees_a_new_segment(user: Any,
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("again", "last"), [(False, 100), (True, 100), (True, 5)])
+def test_how_an_answer_is_shown_can_be_chosen_while_it_is_drawn(
+    user: Any, nodes: Any, context: Any, widget: Any, monkeypatch: Any, again: bool, last: int
+) -> None:
+    """At each step of the drawing; what was chosen last holds in the end."""
+    monkeypatch.setattr("REACTKDLib.scene.script_runner.SLICE_S", 0.0)
+    if again:
+        grade(user)
+    widget.panel.timer.stop()
+    controller, steps = context.controller, 0
+    user.click("gradeButton")
+    while controller.busy:
+        controller.poll()
+        if controller._unbroken and steps < last:
+            steps += 1
+            context.set_view(opacity=0.2 + 0.01 * (steps % 9), legend=False)
+            user.settle()
+    assert steps >= 5 and controller.error is None
+    assert context.outputs.regions.GetDisplayNode().GetOpacity2DFill() == pytest.approx(context.state.view.opacity)
+    legends = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
+    assert legends and not any(legend.GetVisibility() for legend in legends)
+
+
 def test_without_live_an_edit_is_told_and_waits(user: Any, nodes: Any, context: Any) -> None:
     grade(user)
     first = context.report
