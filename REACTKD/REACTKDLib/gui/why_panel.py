@@ -15,6 +15,7 @@ from REACTKDLib.gui import region_table
 from REACTKDLib.gui.section import Section, empty_layout
 from REACTKDLib.gui.views import show_case
 from REACTKDLib.gui.words import color_words, grade_words, image_words, overlay_words, short_grade
+from REACTKDLib.scene.grading import CHANGED
 from REACTKDLib.scene.hiding import ANSWER, hide_only
 from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.overlay import Overlay, overlays_for
@@ -79,13 +80,17 @@ class WhyPanel(Section):
         report = self.context.report
         if self._filling or report is None:
             return
-        mute = [report.regions[n].name for n in sorted(region_table.regions_left_out(self.ui.regionTable))]
-        leave_out = [modality for modality, box in self._input_boxes.items() if not box.checked]
+        mute, leave_out = self._left_out(report)
         self.ui.everythingButton.enabled = bool(mute or leave_out)
-        if self._refusal():
-            self._show_what_if(report)
-        elif self.context.nodes is not None:
+        if not self._refusal() and self.context.nodes is not None:
             self.context.what_if(mute, leave_out)
+        self._show_what_if(report)
+
+    def _left_out(self, report: GradeReport) -> tuple[tuple[str, ...], tuple[Modality, ...]]:
+        """Which regions and images are taken out, by their boxes."""
+        regions = sorted(region_table.regions_left_out(self.ui.regionTable))
+        images = (modality for modality, box in self._input_boxes.items() if not box.checked)
+        return tuple(report.regions[n].name for n in regions), tuple(images)
 
     def on_everything(self, _checked: bool = False) -> None:
         """Put everything back."""
@@ -187,6 +192,9 @@ class WhyPanel(Section):
             return ""
         if self._input_boxes and not any(box.checked for box in self._input_boxes.values()):
             return _("Keep at least one image.")
+        opened = self.context.controller.opened
+        if opened is not None and not opened.nodes.present:
+            return translated(CHANGED)
         if self.context.controller.answer is None and self.context.other_model:
             return _("This answer is of another model than the one that is chosen; grade again first.")
         return ""
@@ -200,6 +208,8 @@ class WhyPanel(Section):
             label.visible = True
             return
         label.visible = report is not None and report.grade is not None and answer is not None
+        if label.visible and not self.context.busy:  # else the answer to these boxes is on its way
+            label.visible = (answer.mute, answer.leave_out) == self._left_out(report)
         if not label.visible:
             return
         other = answer.report

@@ -37,6 +37,7 @@ from REACTKDLib.scene.segments import SegmentChoice, choose_segments
 from REACTKDLib.scene.signal import Signal
 from REACTKDLib.scene.view_choice import ViewChoice
 
+CHANGED = _("Masks or images have changed since this grade; grade again before you leave something out.")
 _NOT_OPEN = "case-not-open"
 
 
@@ -116,10 +117,10 @@ class GradingController(ScriptRunner):
         if self.busy:
             self._next = lambda: self.what_if(mute, leave_out)
             return
-        opened = self._current()
         if not mute and not leave_out:
             self._set_what_if(None)
             return
+        opened = self._current()
         script = self._asking(opened, tuple(mute), tuple(Modality(m) for m in leave_out))
         self._begin(script, lambda: opened.nodes.present)
 
@@ -289,8 +290,7 @@ class GradingController(ScriptRunner):
         """Hand a case over that the worker does not hold. Raises: UsageError when it is not as it was graded."""
         if opened.masks_changed or opened.images_changed:
             self._set_what_if(None)
-            text = _("Masks or images have changed since this grade; grade again before you leave something out.")
-            raise UsageError(text)
+            raise UsageError(CHANGED)
         model = opened.model or self.model
         again, _answer = yield from self._opening(opened.nodes, opened.choice, opened.case_id, model)
         return replace(opened, key=again.key, model=model)

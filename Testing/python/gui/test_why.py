@@ -12,6 +12,7 @@ import slicer
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
+from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.share_words import direction_words, explained
 from support.edits import mask_of, paint
 from support.panel_steps import GRADE_S, grade, probabilities, toggle_box
@@ -224,6 +225,31 @@ def test_the_legend_of_the_answer_steps_aside_while_masks_are_looked_at(
 
 
 @pytest.mark.slow
+def test_what_is_left_out_of_an_answer_whose_image_was_deleted_is_refused_with_a_sentence(
+    user: Any, graded: Any, context: Any, scene: Any
+) -> None:
+    scene.RemoveNode(graded.volumes[Modality.FDG])
+    user.wait_until(lambda: context.outdated, what="the removal to be seen")
+    toggle_box(user, "regionTable", 1)
+    assert "grade again before you leave something out" in user.text("whatIfLabel")
+    user.click("everythingButton")
+    assert not user.sees("whatIfLabel")
+
+
+def test_an_answer_to_other_boxes_than_those_that_are_clear_is_not_shown(user: Any, graded: Any, context: Any) -> None:
+    """As when the work for the second box was canceled."""
+    toggle_box(user, "regionTable", 1)
+    user.wait_until(lambda: user.sees("whatIfLabel") and not context.busy, GRADE_S, "the first answer")
+    shown = user.text("whatIfLabel")
+    toggle_box(user, "regionTable", 2)
+    context.cancel()
+    user.wait_until(lambda: not context.busy, GRADE_S, "the end")
+    assert not user.sees("whatIfLabel")
+    toggle_box(user, "regionTable", 2)
+    user.wait_until(lambda: user.sees("whatIfLabel") and not context.busy, GRADE_S, "the first answer again")
+    assert user.text("whatIfLabel") == shown
+
+
 def test_one_image_must_stay(user: Any, graded: Any, context: Any) -> None:
     for name in ("ct", "fdg", "acetate"):
         user.click(f"{name}InUseCheckBox")
