@@ -271,6 +271,11 @@ class PanelContext:
         state.set_segmentation(None)
         self.read_inputs()
 
+    def forget_case(self) -> None:
+        """The scene closes: hold none of its nodes, which would stay in memory, and say nothing of its case."""
+        self.nodes = self.choice = self.stored = None
+        self.message = ""
+
     # the work
 
     def grade(self) -> None:

@@ -73,7 +73,7 @@ class Live(VTKObservationMixin):
         context = self.context
         if not self._observed:
             return
-        if context.busy:
+        if context.busy or context.suspended:
             self.timer.start()
             return
         before = context.choice
@@ -85,9 +85,7 @@ class Live(VTKObservationMixin):
 
     def on_grade(self) -> None:
         """Grade the edited masks."""
-        if self.context.suspended:
-            return
-        if self.context.busy:
+        if self.context.busy or self.context.suspended:
             self.timer.start()
         elif self.context.state.live and self.context.nodes is not None:
             self.context.grade()

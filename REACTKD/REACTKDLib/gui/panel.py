@@ -81,6 +81,7 @@ class Panel(VTKObservationMixin):
         self.addObserver(scene, slicer.vtkMRMLScene.NodeAddedEvent, self.on_node_added)
         self._new: set[str] = set()  # images and segmentations that came, and were not chosen since
         self._adds_scene = False  # while a scene is added to an open case
+        self._removed = False  # a node went while many came and went
         self.nodes_timer = qt.QTimer()
         self.nodes_timer.setSingleShot(True)
         self.nodes_timer.setInterval(NODES_MS)
@@ -143,6 +144,7 @@ class Panel(VTKObservationMixin):
         for section in self.sections:
             section.before_scene_closes()
         self.context.controller.leave()
+        self.context.forget_case()
 
     def on_scene_end_close(self, _caller: Any = None, _event: Any = None) -> None:
         """Start anew with an empty scene."""
@@ -165,11 +167,18 @@ class Panel(VTKObservationMixin):
         """The selectors have built their rows anew, and forgotten their nodes."""
         if not self.context.suspended and self._is_entered():
             self.inputs.refresh()
+        if self._removed:
+            self._removed = False
+            self.nodes_timer.start()
 
     def on_node_removed(self, _caller: Any = None, _event: Any = None) -> None:
         """An input or a result may have gone."""
         scene = slicer.mrmlScene
-        if not (self.context.suspended or scene.IsClosing() or scene.IsBatchProcessing()) and self._is_entered():
+        if self.context.suspended or scene.IsClosing():
+            return
+        if scene.IsBatchProcessing():
+            self._removed = True
+        else:
             self.nodes_timer.start()  # the node is still on its way out
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
@@ -182,12 +191,13 @@ class Panel(VTKObservationMixin):
 
     def on_nodes_changed(self) -> None:
         """No further node came for a while."""
-        if self.context.busy:  # what came or went meanwhile is looked at once the work has ended
+        if self.context.busy or self.context.suspended:  # looked at once the work has ended, or the scene has come
             self.nodes_timer.start()
-            return
-        if not self.context.suspended and self._is_entered():  # else it waits for `enter`
+        elif self._is_entered():  # else what came waits for `enter`
             new, self._new = self._new, set()
             self.inputs.recognize(only=new) if new else self.context.read_inputs()
+        elif self.context.report is not None:
+            self.context.changed()  # what is drawn beside a result goes with it
 
     def _read_scene(self) -> None:
         if not self.context.suspended and self._is_entered() and not slicer.mrmlScene.IsClosing():

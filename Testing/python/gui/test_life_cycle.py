@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import time
 import unittest
 import weakref
 from typing import Any
@@ -14,6 +15,9 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QApplication, QWidget
 
 from host.main_window import SLICER_KEYS
+from REACTKDLib.core.modality import Modality
+from REACTKDLib.scene.case import nodes_from_case
+from support.panel_steps import grade, wait_for_annotations
 
 
 def test_the_panel_opens(user: Any) -> None:
@@ -139,6 +143,86 @@ def test_scene_close_and_a_second_case(user: Any, phantom_nodes: Any) -> None:
     user.choose("segmentationSelector", phantom_nodes.segmentation)
     slicer.mrmlScene.Clear(0)
     assert user.find("segmentationSelector").currentNode() is None
+
+
+def rest(user: Any, *timers: Any) -> None:
+    """Let time pass until these timers have fired."""
+    for timer in timers:
+        if not timer.active:
+            timer.start()
+    end = time.monotonic() + 2.0 * max(timer.interval for timer in timers) / 1000
+    while time.monotonic() < end:
+        user.settle()
+        time.sleep(0.01)
+
+
+def test_images_of_a_scene_that_takes_long_to_load_are_recognized_at_its_end(
+    user: Any, scene: Any, widget: Any, context: Any, phantom_case: Any
+) -> None:
+    """The timer for nodes that come fires while the scene is still being read; nothing is written into it meanwhile."""
+    scene.StartState(slicer.vtkMRMLScene.ImportState)
+    nodes = nodes_from_case(scene, phantom_case)
+    rest(user, widget.panel.nodes_timer)
+    assert context.nodes is None
+    scene.EndState(slicer.vtkMRMLScene.ImportState)
+    user.wait_until(lambda: context.nodes == nodes, what="the recognition")
+
+
+def test_an_edit_waits_while_a_scene_is_added(
+    user: Any, scene: Any, widget: Any, context: Any, nodes: Any, monkeypatch: Any
+) -> None:
+    read = []
+    monkeypatch.setattr(context, "read_inputs", lambda: read.append(context.suspended))
+    scene.StartState(slicer.vtkMRMLScene.ImportState)
+    nodes.segmentation.Modified()
+    rest(user, widget.panel.live.timer)
+    assert not read
+    scene.EndState(slicer.vtkMRMLScene.ImportState)
+    read.clear()
+    user.wait_until(lambda: read, what="the look at the masks")
+
+
+@pytest.mark.parametrize("modality", list(Modality))
+def test_an_image_that_goes_with_many_other_nodes_is_no_input_any_more(
+    user: Any, scene: Any, widget: Any, context: Any, nodes: Any, modality: Modality
+) -> None:
+    rest(user, widget.panel.nodes_timer)
+    scene.StartState(slicer.vtkMRMLScene.BatchProcessState)
+    scene.RemoveNode(nodes.volumes[modality])
+    scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
+    user.wait_until(lambda: context.nodes.present and modality not in context.nodes.volumes, what="the removal")
+
+
+@pytest.mark.parametrize("module", ["REACTKD", "SegmentEditor"])
+def test_a_closed_scene_leaves_no_node_and_no_word_behind(
+    application: Any, user: Any, scene: Any, context: Any, nodes: Any, module: str
+) -> None:
+    """A case that is held here keeps all its voxels in memory."""
+    context.set_message("The answer could not be kept.")
+    application.select_module(module)
+    scene.Clear(0)
+    user.settle()
+    assert context.nodes is None and context.choice is None
+    application.select_module("REACTKD")
+    assert user.text("stateLabel") == "Choose a segmentation and at least one image."
+
+
+def test_an_answer_that_is_deleted_in_another_module_takes_its_names_along(
+    application: Any, user: Any, scene: Any, context: Any, nodes: Any
+) -> None:
+    """They are in no list, so that nobody could take them away by hand."""
+
+    def names() -> list[Any]:
+        found = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
+        return [node for node in found if node.GetDisplayNode().GetVisibility()]
+
+    grade(user)
+    wait_for_annotations(user)
+    application.select_module("SegmentEditor")
+    user.wait_until(names, what="the names in the views of the user's layout")
+    scene.RemoveNode(context.outputs.regions)
+    user.wait_until(lambda: not names(), what="the names to go")
+    assert application.selected == "SegmentEditor"
 
 
 def test_leaving_and_closing(application: Any, user: Any, panel: Any) -> None:
