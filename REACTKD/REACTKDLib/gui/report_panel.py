@@ -39,6 +39,7 @@ class ReportPanel(Section):
         self.reading: Reading = context.reading
         self.batch: BatchRun | None = None
         self._saved = ""
+        self._of: Any = None  # the case that this is said of
         self._fault = ""
         ui = self.ui
         ui.savePageButton.connect("clicked(bool)", self.on_page)
@@ -218,6 +219,8 @@ class ReportPanel(Section):
     def refresh(self) -> None:
         """Show what can be saved, and how far the batch is."""
         ui, report = self.ui, self.context.report
+        if self.context.nodes != self._of:
+            self._of, self._saved = self.context.nodes, ""
         for button in (ui.savePageButton, ui.saveJsonButton, ui.saveCsvButton):
             button.enabled = report is not None and not self.context.busy
         free = not (self.context.busy or self.exporter.busy)

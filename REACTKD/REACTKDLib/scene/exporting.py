@@ -23,6 +23,8 @@ class CaseExporter(ScriptRunner):
     saved: the names of what was written last, empty before. Signals: those of `ScriptRunner`, written(names).
     """
 
+    gone = _("The masks were removed before they were saved.")
+
     def __init__(self, scene: Any, dispatcher: JobDispatcher | None = None) -> None:
         super().__init__(dispatcher)
         self.scene = scene
@@ -47,6 +49,7 @@ class CaseExporter(ScriptRunner):
     def _saving(self, nodes: CaseNodes, path: Path) -> Script:
         self._set_progress(0.0, _("Reading the masks"))
         files = yield from hand_over_segments(nodes.segmentation, nodes.reference, self.dispatcher.client.scratch)
+        self._alive = lambda: True  # the worker has all that it needs
         yield from self._ask(jobs.SaveSegments(path, files), (0.2, 1.0))
         self.written([path.name])
 

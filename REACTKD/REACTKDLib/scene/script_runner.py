@@ -47,12 +47,13 @@ class ScriptRunner:
 
     Signals: state_changed(state), progress_changed(fraction, text).
     Attributes: state, progress (fraction, text), error (a sentence or None) and error_code of the last script.
-    logged_as, unforeseen, stopped: of the class, for the log and for sentences on its work.
+    logged_as, unforeseen, stopped, gone: of the class, for the log and for sentences on its work.
     """
 
     logged_as = "grading in the scene"
     unforeseen = _("An unexpected fault stopped the grading ({name}); grade again, and report it; {where}.")
     stopped = _("The grading was stopped.")
+    gone = _("An input was removed while the case was graded; choose the inputs again and grade.")
 
     def __init__(self, dispatcher: JobDispatcher | None = None) -> None:
         self.dispatcher = dispatcher or JobDispatcher()
@@ -174,7 +175,7 @@ class ScriptRunner:
         script, fault, ended = self._script, None, True
         try:
             if not self._alive():
-                raise InputGone(_("An input was removed while the case was graded; choose the inputs again and grade."))
+                raise InputGone(self.gone)
             next(script)
             ended = False
         except StopIteration:

@@ -14,8 +14,9 @@ from PySide6.QtWidgets import QFileDialog
 
 from host.pictures import missing_rendering
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.scene.case import nodes_from_case
 from support.edits import ball, erase, mask_of, paint
-from support.panel_steps import choose_model, grade, wait_for_annotations, wait_for_inputs
+from support.panel_steps import choose_model, grade, small_phantom, wait_for_annotations, wait_for_inputs
 
 PATIENCE_S = 600  # a grade takes a second or two; a busy machine may need far longer
 
@@ -212,3 +213,38 @@ def test_an_answer_goes_to_the_archive_as_dicom(
     user.click("saveDicomButton")
     user.wait_until(lambda: user.text("reportLabel").startswith("Saved"), PATIENCE_S, "the objects")
     assert pydicom.dcmread(tmp_path / "out" / "report.dcm").SOPInstanceUID != report.SOPInstanceUID
+
+
+@pytest.mark.parametrize("how", ["another case", "scene closed"])
+def test_what_was_said_of_saving_goes_with_the_case(
+    user: Any, nodes: Any, context: Any, scene: Any, tmp_path: Path, monkeypatch: Any, how: str
+) -> None:
+    save_as(monkeypatch, tmp_path / "masks.seg.nrrd")
+    user.open_section("reportSection")
+    user.click("saveMasksButton")
+    user.wait_until(lambda: "Saved as" in user.text("reportLabel"), PATIENCE_S, "the file")
+    if how == "another case":
+        context.open_case(nodes_from_case(scene, small_phantom(2)))
+    else:
+        scene.Clear(0)
+    user.settle()
+    assert user.text("reportLabel") == "An answer can be saved once a case is graded."
+
+
+@pytest.mark.parametrize("handed_over", [False, True])
+def test_masks_are_saved_although_the_scene_closes_or_it_is_said_that_they_are_not(
+    user: Any, widget: Any, nodes: Any, scene: Any, tmp_path: Path, monkeypatch: Any, handed_over: bool
+) -> None:
+    exporter = next(part.exporter for part in widget.panel.sections if part.ui_file == "ReportPanel.ui")
+    save_as(monkeypatch, tmp_path / "masks.seg.nrrd")
+    user.open_section("reportSection")
+    widget.panel.timer.stop()
+    user.click("saveMasksButton")
+    while handed_over and exporter._ticket is None:
+        exporter.poll()
+    scene.Clear(0)
+    widget.panel.timer.start()
+    user.wait_until(lambda: not exporter.busy, PATIENCE_S, "the end")
+    user.settle()
+    told = "Saved as masks.seg.nrrd." if handed_over else "The masks were removed before they were saved."
+    assert user.text("reportLabel") == told and (tmp_path / "masks.seg.nrrd").exists() is handed_over
