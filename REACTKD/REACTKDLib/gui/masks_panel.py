@@ -103,11 +103,11 @@ class MasksPanel(Section):
 
     def on_fix(self, finding: Finding) -> None:
         """Propose a copy with the fix, and go there."""
-        self.box.changes.remember_views()
         self._show_masks(False)  # the copy is seen in their place
-        self._go_to(finding)
         if self.context.nodes is not None:
             self.fixer.propose(self.context.nodes, self.context.choice, finding)
+        self.box.changes.remember_views()  # after a proposal that this one replaces has put them back
+        self._go_to(finding)
 
     def on_split(self, _checked: bool = False) -> None:
         """Propose a copy in which every lesion has a segment of its own."""

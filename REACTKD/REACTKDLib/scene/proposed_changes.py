@@ -36,7 +36,8 @@ class ProposedChanges:
         self.node: Any = None
         self.changes: Changes | None = None
         self._before: Any = None
-        self._places: dict[str, tuple] = {}
+        self._places: dict[str, tuple] = {}  # of the slices when a fix was asked for
+        self._went: dict[str, tuple] = {}  # where they were taken to be shown it
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -59,13 +60,13 @@ class ProposedChanges:
         if not self._places:
             self.remember_views()
         self.proposal = proposal
-        if not proposal.edits:
-            return
-        self.changes = Changes.of(proposal.edits)
-        self.node = self._drawn(proposal)
-        matrix = grid_of(proposal.nodes.reference).ijk_to_ras
-        ras = matrix[:3, :3] @ self.changes.place[::-1] + matrix[:3, 3]
-        jump_to(proposal.nodes.reference, tuple(float(v) for v in ras))
+        if proposal.edits:
+            self.changes = Changes.of(proposal.edits)
+            self.node = self._drawn(proposal)
+            matrix = grid_of(proposal.nodes.reference).ijk_to_ras
+            ras = matrix[:3, :3] @ self.changes.place[::-1] + matrix[:3, 3]
+            jump_to(proposal.nodes.reference, tuple(float(v) for v in ras))
+        self._went = {node.GetID(): _plane_of(node) for node in self._slices()}
 
     def show_after(self, after: bool) -> None:
         """Show the copy with the fix, or the masks as they are now, which is a copy too. The highlight stays in both.
@@ -92,17 +93,22 @@ class ProposedChanges:
                 (hide if aside else show)(node.GetDisplayNode(), OTHER_MODULE)
 
     def clear(self) -> None:
-        """Take the highlight away and put the slices back where they were."""
+        """Take the highlight away and put the slices back where they were, unless any of them was moved since.
+
+        Whoever has moved one has gone on from there; two slices here and one there would be no place at all.
+        """
         self._remove()
-        for node in self._slices():
+        slices = self._slices()
+        moved = any(self._went.get(node.GetID(), _plane_of(node)) != _plane_of(node) for node in slices)
+        for node in [] if moved else slices:
             if node.GetID() in self._places:
                 _put_back(node, self._places[node.GetID()])
-        self._places = {}
+        self._places, self._went = {}, {}
 
     def forget(self) -> None:
         """The scene closes: let go of its nodes, and of the views."""
         self.proposal = self.node = self.changes = self._before = None
-        self._places = {}
+        self._places, self._went = {}, {}
 
     def _remove(self) -> None:
         for node in (self.node, self._before):
@@ -137,6 +143,11 @@ class ProposedChanges:
 
 def _place_of(node: Any) -> tuple:
     return slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS()).copy(), node.GetFieldOfView(), node.GetXYZOrigin()
+
+
+def _plane_of(node: Any) -> tuple:
+    """Where a slice lies and is looked at, not its size: a layout changes that."""
+    return slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS()).tobytes(), node.GetXYZOrigin()
 
 
 def _put_back(node: Any, place: tuple) -> None:

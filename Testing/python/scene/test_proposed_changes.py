@@ -8,6 +8,7 @@ import slicer
 
 from REACTKDLib.core.findings import Finding
 from REACTKDLib.core.worker.mending import Changes, Edit
+from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.proposed_changes import LOOKS, ProposedChanges
 from REACTKDLib.scene.segments import choose_segments, mask_on
 from support.edits import erase, mask_of
@@ -98,6 +99,33 @@ def test_highlighted_where_it_changes_and_put_back(scene, fixer, nodes, slices, 
     assert places_of(slices) == places and segments_as_bytes(nodes.segmentation) == before
     left = scene.GetNumberOfNodes() - scene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeDisplayNode")
     assert left <= count and shown.node is None
+
+
+@pytest.mark.parametrize("decide", ["accept", "reject"])
+@pytest.mark.parametrize("moved", ["to another place", "along", "aside", "turned", "resized"])
+def test_slices_that_were_moved_since_stay_where_they_are(scene, fixer, nodes, slices, moved, decide):
+    """Whoever has gone on is not taken back; a view of another size is not moved."""
+    tumor = mask_on(nodes.segmentation, ["Tumor"], nodes.reference)
+    erase(nodes.segmentation, "Liver", tumor, nodes.reference)
+    places, shown = places_of(slices), ProposedChanges(scene)
+    fixer.proposal_changed.connect(lambda p: shown.show(p) if p is not None else shown.clear())
+    shown.remember_views()
+    fixer.propose(nodes, choose_segments(nodes.segmentation), Finding("tumor-added-to-liver", "info", ""))
+    run(fixer)
+    view = slices[1]
+    if moved == "to another place":
+        jump_to(nodes.reference, (0.0, 0.0, 0.0))
+    elif moved == "along":
+        view.SetSliceOffset(view.GetSliceOffset() + 5.0)
+    elif moved == "aside":
+        view.SetXYZOrigin(9.0, 9.0, 0.0)
+    elif moved == "turned":
+        view.SetOrientation("Sagittal")
+    else:
+        view.SetFieldOfView(200.0, 90.0, 1.0)
+    there = places_of(slices)
+    fixer.accept() if decide == "accept" else fixer.reject()
+    assert places_of(slices) == (places if moved == "resized" else there)
 
 
 def test_a_split_is_shown_as_moved(scene, fixer, nodes):
