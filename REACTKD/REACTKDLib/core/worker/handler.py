@@ -196,8 +196,7 @@ class JobHandler:
         loaded = _Loaded.now(model)
         for name, (known, session) in list(self._held.items()):
             if known == loaded and session.adopt(case):
-                del self._held[name]
-                self._last.pop(name, None)
+                self._drop(name)
                 self._hold(key, loaded, session)
                 return 0, False
         on_progress(0.02, _("Loading the model"))
@@ -219,6 +218,8 @@ class JobHandler:
     def _drop(self, key: str) -> None:
         del self._held[key]
         self._last.pop(key, None)
+        if self._ahead is not None and self._ahead[1] == key:
+            self._ahead = None
 
     def _open_case(self, key: str) -> Session:
         if key not in self._held:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -102,6 +104,26 @@ def test_surfaces_drawn_ahead_are_those_of_the_last_answer(client, model, case, 
     done(jobs.Regrade("here", hand_over(client, smaller)[1]))
     again = done(jobs.DrawSurfaces("here")).surfaces
     assert len(drawn) == len(labels) + len(again), "of other masks they are drawn anew"
+
+
+@pytest.mark.parametrize("gone", ["for others", "by another key", "corrected"])
+def test_nothing_is_kept_of_a_case_that_was_dropped(client, model, case, gone):
+    """An answer is as large as its images."""
+    names = (client.scratch.new_name() for _ in range(100))
+    handler = JobHandler(client.scratch.path, lambda: next(names))
+    handler.do(grade_job(client, case, model, "first"), no_progress, never_canceled)
+    kept = weakref.ref(handler._last["first"])
+    if gone == "corrected":
+        handler.do(jobs.Regrade("first", hand_over(client, case)[1], "second"), no_progress, never_canceled)
+    elif gone == "by another key":
+        handler._grade_case("second", case, model, no_progress, never_canceled)
+    else:
+        for number in range(2):  # files of other patients, which nobody draws
+            ct = case.volumes[Modality.CT]
+            read = replace(case, volumes={Modality.CT: replace(ct, array=ct.array + 1 + number)})
+            handler._grade_case(f"other {number}", read, model, no_progress, never_canceled)
+    gc.collect()
+    assert kept() is None
 
 
 def test_measures_of_regions_come_with_the_grade(client, model, case):
