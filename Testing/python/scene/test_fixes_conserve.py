@@ -15,7 +15,7 @@ from REACTKDLib.core.task import HCC_GRADE
 from REACTKDLib.scene.case import CaseNodes
 from REACTKDLib.scene.segments import SegmentChoice, mask_on
 from REACTKDLib.scene.terminology import tag
-from support.mask_fixers import run
+from support.script_runs import run
 
 SHAPE = (16, 18, 20)
 MATRIX = np.array([[-2.0, 0, 0, 15], [0, -2.0, 0, 20], [0, 0, 3.0, -10], [0, 0, 0, 1.0]])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from support.edits import ball, erase, mask_of, paint
 from support.reading_steps import PLACE
 from support.scene_cases import HandMadeGrader, make_result
 from support.scene_files import load_scene, save_scene
+from support.script_runs import run
 from support.worker_runs import save_small_model
 from support.worlds import linear_transform, rigid
 
@@ -43,15 +43,6 @@ def graded(scene: Any, nodes: CaseNodes) -> CaseNodes:
 def draw(nodes: CaseNodes) -> None:
     """Paint a ball of tumor."""
     paint(nodes.segmentation, "Tumor", ball(nodes.reference, PLACE, 9.0), nodes.reference)
-
-
-def run(controller: GradingController, until: Any = lambda: False) -> None:
-    """Poll until the controller is at rest or `until` says so."""
-    end = time.monotonic() + 300
-    while controller.busy and not until():
-        assert time.monotonic() < end
-        controller.poll()
-        time.sleep(0.003)
 
 
 def test_an_answer_shown_again_tells_of_an_edit_since_it_was_given(

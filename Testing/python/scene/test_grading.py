@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from support.edits import erase, mask_of, paint
 from support.kidney_phantoms import KIDNEY
 from support.scene_cases import make_case, make_result
 from support.scene_files import load_scene, save_scene
+from support.script_runs import run
 from support.worker_runs import save_small_model
 from support.worlds import bending_transform, linear_transform, rigid
 
@@ -60,15 +61,6 @@ def controller(scene, dispatcher, small_model) -> Iterator[GradingController]:
     made = GradingController(scene, dispatcher, small_model)
     yield made
     made.close()
-
-
-def run(controller: GradingController, until: Callable[[], bool] = lambda: False, seconds: float = 300.0) -> None:
-    """Poll as a timer would, until the controller is at rest or `until` says so."""
-    end = time.monotonic() + seconds
-    while controller.busy and not until():
-        assert time.monotonic() < end
-        controller.poll()
-        time.sleep(0.003)
 
 
 def start_computing(controller: GradingController, nodes: CaseNodes) -> None:

@@ -17,7 +17,7 @@ from REACTKDLib.scene.segments import SegmentChoice, choose_segments, mask_on
 from REACTKDLib.scene.terminology import codes_of
 from support.edits import erase, mask_of, paint
 from support.kidney_phantoms import KIDNEY
-from support.mask_fixers import run
+from support.script_runs import run
 from support.worlds import linear_transform, matrix_of, rigid
 
 

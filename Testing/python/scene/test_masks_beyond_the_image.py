@@ -19,8 +19,8 @@ from REACTKDLib.scene.script_runner import RunState
 from REACTKDLib.scene.segments import choose_segments
 from REACTKDLib.scene.volumes import node_from_volume
 from support.edits import erase
-from support.mask_fixers import run
 from support.scene_cases import make_case
+from support.script_runs import run
 from support.worker_runs import save_small_model
 
 CASE = make_case()

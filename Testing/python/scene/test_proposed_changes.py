@@ -12,8 +12,8 @@ from REACTKDLib.scene.jump import jump_to
 from REACTKDLib.scene.proposed_changes import LOOKS, ProposedChanges
 from REACTKDLib.scene.segments import choose_segments, mask_on
 from support.edits import erase, mask_of
-from support.mask_fixers import run
 from support.panel_steps import segments_as_bytes
+from support.script_runs import run
 from support.worlds import linear_transform, matrix_of, rigid
 
 

@@ -10,9 +10,9 @@ from REACTKDLib.core.masks.regions import regions_of
 from REACTKDLib.scene.case import nodes_from_case, read_case
 from REACTKDLib.scene.hand_over import masks_stamp
 from REACTKDLib.scene.segments import choose_segments, lesions_of, mask_on
-from support.mask_fixers import run
 from support.panel_steps import segments_as_bytes
 from support.scene_cases import make_case
+from support.script_runs import run
 
 TOUCHING = {(-40.0, 20.0, 30.0): 14.0, (-40.0, -5.5, 30.0): 12.0}
 
