@@ -43,7 +43,8 @@ class Reading(ReaderMarks):
     """One list at a time, and at most one of its cases in the scene.
 
     cases: the list, or None. review: what is known of it. study: see `ReaderStudy`. reader: the name under which it is
-    read. index: the case at hand, or None. message: what happened, one sentence or empty. question: to be answered
+    read. index: the case at hand, or None. message: what happened, some sentences or empty; where masks are that could
+    only be saved elsewhere stays among them until the list is closed. question: to be answered
     before anything else is done. todo_only: pass over reviewed cases. chosen: segments that the user chose by hand,
     kept with corrected masks; None leaves them to recognition.
 
@@ -61,7 +62,8 @@ class Reading(ReaderMarks):
         self.study: ReaderStudy | None = None
         self.reader = UNNAMED
         self.index: int | None = None
-        self.message = ""
+        self._rescued: list[str] = []
+        self._said = ""
         self.question: Question | None = None
         self.todo_only = False
         self.arrangement = Arrangement()
@@ -72,6 +74,15 @@ class Reading(ReaderMarks):
         self.masks: CorrectedMasks | None = None
 
     # what holds now
+
+    @property
+    def message(self) -> str:
+        """What happened."""
+        return joined(filter(None, (*self._rescued, self._said)))
+
+    @message.setter
+    def message(self, said: str) -> None:
+        self._said = said
 
     @property
     def busy(self) -> bool:
@@ -139,7 +150,7 @@ class Reading(ReaderMarks):
         self._flush()
         self.loader.unload()
         self.cases = self.review = self.masks = self.index = self.study = None
-        self.message = ""
+        self._rescued, self._said = [], ""
         self.opened()
         self.changed()
 
@@ -332,7 +343,7 @@ class Reading(ReaderMarks):
                 self.loader.save_now(path)
                 self._record_masks(path, outdated)
             except ReactkdError as error:
-                self.message = keep_elsewhere(self.loader, self.current, error)
+                self._rescued.append(keep_elsewhere(self.loader, self.current, error))
         if self.study is not None:
             self.study.leave()
         self.loader.forget()
@@ -353,7 +364,7 @@ class Reading(ReaderMarks):
             self._add(notice)
 
     def _add(self, sentence: str) -> None:
-        self.message = joined(filter(None, (self.message, sentence)))
+        self._said = joined(filter(None, (self._said, sentence)))
 
     def _say_too(self, sentence: str) -> None:
         self._add(sentence)

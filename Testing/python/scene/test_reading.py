@@ -178,6 +178,32 @@ def test_edits_that_cannot_be_saved_at_the_end_are_kept_in_another_place(
     assert tumor(again).sum() == voxels
 
 
+def test_where_rescued_masks_are_is_said_until_the_list_is_closed(start, listed, tmp_path, monkeypatch):
+    """Nobody could be asked when the scene closed, and whoever goes on has not read it yet."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    reading = start(listed)
+    blocked = listed / "review.reactkd.masks"
+    blocked.touch()
+    kept = []
+    for index in (0, 1):
+        go(reading, index)
+        edit(reading)
+        reading.before_scene_closes()
+        reading.loader.scene.Clear(0)
+        kept = sorted((tmp_path / "temporary").rglob("*.seg.nrrd"))
+        assert len(kept) == index + 1 and all(str(path) in reading.message for path in kept)
+    go(reading, 2)
+    reading.set_reader_grade("c", "poor")
+    reading.set_reviewed("c", True)
+    reading.go_on(1)
+    wait(reading)
+    assert LAST in reading.message and all(reading.message.count(str(path)) == 1 for path in kept)
+    blocked.unlink()
+    reading.close_list()
+    assert reading.message == ""
+
+
 def test_it_is_said_when_there_is_no_other_place_either(start, listed, tmp_path, monkeypatch):
     reading = start(listed)
     go(reading, 0)
