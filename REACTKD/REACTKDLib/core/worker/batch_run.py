@@ -51,6 +51,7 @@ class BatchRun:
         self.problem = ""
         self._part = 0.0
         self._ticket: int | None = None
+        self._asked: tuple = ()  # the files of the case that is being graded, as they were then
         self.state = "running"
         self._next()
 
@@ -105,6 +106,7 @@ class BatchRun:
             return
         case = self._todo[self.done]
         self.doing, self._part = case.id, 0.0
+        self._asked = self._stamp(case)
         job = GradeFiles(_KEY, self._files_of(case), self._model)
         # In the background: opening a case for the reader goes before.
         self._ticket = self._dispatcher.submit(
@@ -121,6 +123,9 @@ class BatchRun:
             self.state = "canceling"
             self._next()
             return
+        if self.state == "running" and self._stamp(case) != self._asked:
+            self._next()  # its masks were saved meanwhile: the same case again
+            return
         if isinstance(event, events.JobFailed):
             self.failed += 1
             self._record_failure(case, event)
@@ -131,6 +136,12 @@ class BatchRun:
         self.done += 1
         self._write(self._stored.table, review_csv(self.cases, self._review, hidden_too=True))
         self._next()
+
+    def _stamp(self, case: ListedCase) -> tuple:
+        """What differs once other masks of a case are to be graded."""
+        files = self._files_of(case)
+        masks = [path for path in (files.segmentation, *(files.mask_files or ())) if path is not None]
+        return files, [path.stat().st_mtime_ns if path.is_file() else None for path in masks]
 
     def _record_failure(self, case: ListedCase, event: events.JobFailed) -> None:
         """Keep why, and let no report of an earlier run pass for one of this."""

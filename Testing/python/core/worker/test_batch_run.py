@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import replace
 
@@ -142,6 +143,28 @@ def test_corrected_masks_are_graded(cases, dispatcher, model, tmp_path):
     files_of = lambda case: with_masks(case.job, path if case.id == "a" else None)  # noqa: E731
     finish(BatchRun(dispatcher, cases, review, files_of, model), dispatcher)
     assert review.of("a").answer["lesions"] == 1 and review.of("b").answer["lesions"] == 2
+
+
+@pytest.mark.parametrize("how", ["for the first time", "again"])
+def test_masks_that_are_saved_while_their_case_is_graded_are_graded(cases, dispatcher, model, tmp_path, how):
+    """The reader goes on meanwhile; an answer to the masks before would be kept as one to these."""
+    case, path = small_case(), tmp_path / "corrected.seg.nrrd"
+    one = np.zeros_like(case.tumor)
+    one[np.unravel_index(np.flatnonzero(case.tumor)[:1], one.shape)] = True
+    if how == "again":
+        write_masks(case.liver, case.tumor, case.reference.ijk_to_ras, path)
+        os.utime(path, (1e9, 1e9))
+    review = Review(cases.review_file)
+    files_of = lambda case: with_masks(case.job, path if case.id == "a" and path.exists() else None)  # noqa: E731
+    run = BatchRun(dispatcher, cases, review, files_of, model)
+    assert run.doing == "a"
+    client = dispatcher.client
+    finish(run, dispatcher, lambda: client._running is not None)
+    time.sleep(0.2)  # it has read them by now
+    write_masks(case.liver, one, case.reference.ijk_to_ras, path)
+    finish(run, dispatcher)
+    assert review.of("a").answer["lesions"] == 1 and not review.of("a").answer["outdated"]
+    assert (run.done, run.failed) == (4, 1)
 
 
 def test_results_that_cannot_be_written(cases, dispatcher, model):
