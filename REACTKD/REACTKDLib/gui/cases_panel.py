@@ -38,6 +38,7 @@ class CasesPanel(Section):
         self.folding = Folding(place)
         self._keys = shortcuts({"next case": self.on_next, "previous case": self.on_previous})
         self._ahead: Any = None
+        self._sought: Any = None  # of what answer in the review the whole was looked for last
         ui = self.ui
         for button, action in ((ui.nextCaseButton, "next case"), (ui.previousCaseButton, "previous case")):
             button.toolTip = with_key(button.toolTip, action)
@@ -55,6 +56,7 @@ class CasesPanel(Section):
         ui.stayButton.connect("clicked(bool)", self.on_stay)
         ui.discardButton.connect("clicked(bool)", self.on_discard)
         self.reading.changed.connect(self._refresh_if_open)
+        self.reading.changed.connect(self.on_review)
         self.reading.opened.connect(self.on_opened)
         context.result_changed.connect(self.on_result)
         context.controller.outputs_changed.connect(self.on_outputs)
@@ -143,14 +145,14 @@ class CasesPanel(Section):
         show_case(listed.nodes)
         if grades_on_opening() and not self.context.answer_hidden:
             self.context.grade()
-        else:
+        elif self.context.report is None:
             self._show_stored()
 
     def _show_stored(self) -> None:
         """What the case was given before, in a batch or an earlier sitting, is seen at once."""
         reading = self.reading
         case = reading.current
-        if case is None or self.context.nodes is None or self.context.report is not None:
+        if case is None or self.context.nodes is None:
             return
         files = [*case.job.images.values(), *(case.job.mask_files or ())]
         files += [case.job.segmentation] if case.job.segmentation is not None else []
@@ -159,6 +161,19 @@ class CasesPanel(Section):
             self.context.show_stored(stored)
 
     # what the model says
+
+    def on_review(self) -> None:
+        """A batch may have graded the case that is open: its answer is seen where it is of the masks as they are."""
+        context, reading = self.context, self.reading
+        if context.suspended or context.busy or reading.busy or context.listed_case is None:
+            return
+        answer = reading.review.of(context.listed_case.id).answer
+        known = context.stored.at if context.shows_stored else None
+        if answer is None or answer["outdated"] or answer == self._sought or answer["at"] == known or reading.edited:
+            return
+        if context.report is None or context.shows_stored:
+            self._sought = answer
+            self._show_stored()
 
     def on_result(self) -> None:
         """The model has answered; the review keeps it."""
@@ -262,6 +277,7 @@ class CasesPanel(Section):
         self.table.close()
         self.folding.close()
         self.reading.changed.disconnect(self._refresh_if_open)
+        self.reading.changed.disconnect(self.on_review)
         self.reading.opened.disconnect(self.on_opened)
         self.context.result_changed.disconnect(self.on_result)
         self.context.controller.outputs_changed.disconnect(self.on_outputs)

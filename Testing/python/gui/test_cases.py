@@ -258,6 +258,36 @@ def test_a_case_is_graded_as_it_opens_if_wished(
     assert controller.answer.encoder_calls == 0, "it was encoded while the first was looked at"
 
 
+@pytest.mark.parametrize("edited", [False, True])
+def test_the_open_case_shows_its_answer_of_the_whole_list_where_it_is_of_these_masks(
+    user: Any, widget: Any, folder: Path, small_model: Path, monkeypatch: Any, edited: bool
+) -> None:
+    for name in CASES[1:]:
+        shutil.rmtree(folder / name)
+    choose_model(user, small_model)
+    open_folder(user, monkeypatch, folder)
+    user.click("nextCaseButton")
+    nodes = at_hand(user, widget, CASES[0])
+    user.toggle_section("reportSection")
+    user.click("batchButton")
+    if edited:
+        correct(nodes)
+    user.wait_until(lambda: not user.find("cancelBatchButton").enabled, GRADE_S, "the batch")
+    user.settle()
+    context = widget.panel.context
+    if edited:
+        assert not user.sees("gradeLabel") and context.report is None
+        return
+    assert user.text("stateLabel").startswith("Stored answer of 2") and "since" not in user.text("stateLabel")
+    first = context.report
+    assert first.grade is not None and user.find("savePageButton").enabled
+    correct(nodes)
+    user.wait_until(lambda: says(user, "the masks changed"), 10, "the edit to be told")
+    user.click("batchButton")  # saves the edit, and grades what is outdated
+    user.wait_until(lambda: context.report is not first, GRADE_S, "the newer answer")
+    assert "since" not in user.text("stateLabel") and "(old masks)" not in row(user, 0)[GRADE]
+
+
 def test_a_long_list_is_shown_in_parts(user: Any, widget: Any, tmp_path: Path, monkeypatch: Any) -> None:
     from REACTKDLib.gui.cases_table import ROWS_AT_ONCE
 
