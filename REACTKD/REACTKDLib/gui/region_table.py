@@ -133,6 +133,14 @@ def sort(table: Any, column: int, order: Any) -> None:
     table.blockSignals(before)
 
 
+def choose(table: Any, names: list[str], name: str) -> None:
+    """Choose the row of the region of this name, without telling; the first one where there is none. names: of all."""
+    index = names.index(name) if name in names else None
+    before = table.blockSignals(True)
+    table.setCurrentCell(next((row for row in range(table.rowCount) if region_at(table, row) == index), 0), 0)
+    table.blockSignals(before)
+
+
 def order_after(before: tuple[int, Any], column: int) -> tuple[int, Any]:
     """Return how to sort once the title of `column` was clicked: largest numbers first, regions as in the report.
 

@@ -33,6 +33,7 @@ class WhyPanel(Section):
         ui = self.ui
         self._filling = False
         self._tabled: GradeReport | None = None
+        self._of: Any = None  # the reference image of the case in the table
         self._sorted = region_table.by_effect()
         self._overlays: tuple[Overlay, ...] = ()
         self._input_boxes: dict[Modality, Any] = {}
@@ -155,17 +156,29 @@ class WhyPanel(Section):
     def _show_regions(self, report: GradeReport | None) -> None:
         if report is not None and self._tabled is report:
             return  # what was taken out stays out
-        self._tabled = report
+        reference = self.context.nodes.reference if self.context.nodes is not None else None
+        chosen = self._chosen_name() if reference is self._of else ""
+        self._tabled, self._of = report, reference
         self.context.masks_on_show = False
         if report is None:
             self.ui.regionTable.setRowCount(0)
             return
         region_table.fill(self.ui.regionTable, report)
+        if not chosen or self._sorted[0] >= self.ui.regionTable.columnCount:
+            self._sorted = region_table.by_effect()
+        if chosen:  # the same case again: whoever corrects its masks looks at one region
+            region_table.sort(self.ui.regionTable, *self._sorted)
+            region_table.choose(self.ui.regionTable, [row.name for row in report.regions], chosen)
         self.ui.regionDetailsLabel.toolTip = region_table.details_tip(report)
         self._show_details()
-        self._sorted = region_table.by_effect()
         self._make_input_boxes([Modality(name) for name in report.inputs])
         self.ui.everythingButton.enabled = False
+
+    def _chosen_name(self) -> str:
+        """The region whose row is chosen in the table as it stands; empty for none."""
+        table = self.ui.regionTable
+        index = region_table.region_at(table, table.currentRow())
+        return self._tabled.regions[index].name if self._tabled is not None and index is not None else ""
 
     def _show_details(self) -> None:
         """Below the table: every number of the region whose row is chosen, so that none is behind a scroll bar."""

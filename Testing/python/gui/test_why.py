@@ -14,8 +14,9 @@ from PySide6.QtTest import QTest
 
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.reports.share_words import direction_words, explained
-from support.edits import mask_of, paint
-from support.panel_steps import GRADE_S, grade, probabilities, toggle_box
+from REACTKDLib.scene.case import nodes_from_case
+from support.edits import ball, erase, mask_of, paint
+from support.panel_steps import GRADE_S, grade, probabilities, small_phantom, toggle_box
 from support.scene_files import load_scene, save_scene
 
 
@@ -102,6 +103,39 @@ def test_the_table_is_the_report_and_sorting_takes_boxes_and_the_chosen_row_alon
 
 
 @pytest.mark.slow
+def test_the_chosen_row_and_the_order_stay_when_the_case_is_graded_again(
+    user: Any, graded: Any, context: Any, scene: Any
+) -> None:
+    """Whoever corrects a mask looks at one region; another case begins anew."""
+    header, table = user.find("regionTable").horizontalHeader(), user.find("regionTable")
+    click_header(user, 2)  # milliliters, the largest first
+    click_header(user, 2)  # the smallest first
+    names = [row[0] for row in user.rows("regionTable")]
+    user.click_cell("regionTable", names.index("Lesion 2"), 1)
+    assert "<b>Lesion 2</b>" in user.text("regionDetailsLabel")
+    first = context.report
+    user.click("liveCheckBox")
+    paint_in_liver(graded, context)
+    user.wait_until(lambda: context.report is not first and not context.busy, GRADE_S, "the grade to follow")
+    volumes = [float(row[2]) for row in user.rows("regionTable") if row[2]]
+    assert volumes == sorted(volumes) and header.sortIndicatorSection() == 2
+    assert user.rows("regionTable")[table.currentRow()][0] == "Lesion 2"
+    assert "<b>Lesion 2</b>" in user.text("regionDetailsLabel")
+    second = context.report
+    erase(graded.segmentation, "Tumor", ball(graded.reference, (0.0, 0.0, 0.0), 1e6), graded.reference)
+    user.wait_until(lambda: context.report is not second and not context.busy, GRADE_S, "the grade to follow")
+    assert context.report.grade is None and table.currentRow() == 0
+    context.open_case(nodes_from_case(scene, small_phantom(2)))
+    grade(user)
+    assert header.sortIndicatorSection() == 1 and table.currentRow() == 0
+
+
+def paint_in_liver(case: Any, context: Any) -> None:
+    """Add some tumor where the parenchyma has its center."""
+    place = context.report.regions[0].centroid_ras_mm
+    paint(case.segmentation, "Tumor", ball(case.reference, place, 9.0), case.reference)
+
+
 def test_a_click_on_a_row_goes_to_the_region(user: Any, graded: Any, context: Any) -> None:
     rows = [row[0] for row in user.rows("regionTable")]
     red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
