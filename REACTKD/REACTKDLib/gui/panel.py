@@ -108,11 +108,16 @@ class Panel(VTKObservationMixin):
             self.timer.setInterval(pace)
 
     def on_outputs(self, _parameter_node: Any = None) -> None:
-        """An answer is in the scene. The first one of a case moves the views to it, later ones leave them alone."""
+        """An answer is in the scene. The first one of a case moves the views to it, later ones leave them alone.
+
+        So does one that comes while another module is on show, where somebody may be drawing.
+        """
         nodes, report = self.context.nodes, self.context.report
         if nodes is None or report is None or nodes.reference.GetID() == self._in_view:
             return
         self._in_view = nodes.reference.GetID()
+        if not self._is_entered():
+            return
         show_case(nodes)
         show_answer(nodes, report)
 

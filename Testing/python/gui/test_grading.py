@@ -148,6 +148,18 @@ def test_cancel_takes_less_than_a_second_and_then_another_module_is_entered_whil
 
 
 @pytest.mark.slow
+def test_an_answer_that_comes_while_another_module_is_on_show_moves_no_slice(
+    user: Any, nodes: Any, context: Any, application: Any
+) -> None:
+    """Somebody draws there by then."""
+    user.click("gradeButton")
+    application.select_module("SegmentEditor")
+    red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+    before = slicer.util.arrayFromVTKMatrix(red.GetSliceToRAS()).copy()
+    user.wait_until(lambda: context.result is not None and not context.busy, GRADE_S, "the answer")
+    assert (slicer.util.arrayFromVTKMatrix(red.GetSliceToRAS()) == before).all()
+
+
 def test_cancel_twice_while_libraries_load_then_grade(user: Any, nodes: Any, context: Any, worker: Any) -> None:
     worker.end()
     for _ in range(2):
