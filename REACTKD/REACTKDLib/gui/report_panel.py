@@ -234,6 +234,8 @@ class ReportPanel(Section):
     def _show_batch(self) -> None:
         ui, batch, reading = self.ui, self.batch, self.reading
         has_list, runs = reading.cases is not None, self._runs()
+        if not has_list:
+            self._fault = ""  # it was said of the list that was open
         if batch is not None and batch.cases is not reading.cases:
             if runs:
                 batch.cancel()  # its list was closed
@@ -249,10 +251,10 @@ class ReportPanel(Section):
 
     def _batch_words(self, runs: bool) -> str:
         batch = self.batch
-        if self._fault:
-            return self._fault
         if self.reading.cases is None:
             return _("Open a list in the section Cases to grade it in one go.")
+        if self._fault:
+            return self._fault
         if self.reading.in_study and not runs:
             return _("In a study no list is graded here; end the study first.")
         if batch is None:

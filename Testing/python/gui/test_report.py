@@ -13,10 +13,11 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QFileDialog
 
 from host.pictures import missing_rendering
+from REACTKDLib.core.errors import PackagesMissing
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.scene.case import nodes_from_case
 from support.edits import ball, erase, mask_of, paint
-from support.panel_steps import choose_model, grade, small_phantom, wait_for_annotations, wait_for_inputs
+from support.panel_steps import choose_model, grade, open_folder, small_phantom, wait_for_annotations, wait_for_inputs
 
 PATIENCE_S = 600  # a grade takes a second or two; a busy machine may need far longer
 
@@ -229,6 +230,22 @@ def test_what_was_said_of_saving_goes_with_the_case(
         scene.Clear(0)
     user.settle()
     assert user.text("reportLabel") == "An answer can be saved once a case is graded."
+
+
+def test_why_a_list_was_not_graded_goes_with_the_list(user: Any, widget: Any, folder: Path, monkeypatch: Any) -> None:
+    def refuse() -> None:
+        raise PackagesMissing("REACTKD cannot run without a package.")
+
+    monkeypatch.setattr("REACTKDLib.gui.report_panel.ensure_packages", refuse)
+    open_folder(user, monkeypatch, folder)
+    user.open_section("reportSection")
+    user.click("batchButton")
+    assert "without a package" in user.text("batchLabel")
+    user.open_section("casesSection")
+    user.click("closeListButton")
+    assert user.text("batchLabel") == "Open a list in the section Cases to grade it in one go."
+    open_folder(user, monkeypatch, folder)
+    assert "without a package" not in user.text("batchLabel")
 
 
 @pytest.mark.parametrize("handed_over", [False, True])
