@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from REACTKDLib.core.errors import InputGone
 from REACTKDLib.core.reports.dicom_export import REGIONS, REPORT
 from REACTKDLib.core.text import tr as _
 from REACTKDLib.core.worker import jobs
@@ -22,8 +23,6 @@ class CaseExporter(ScriptRunner):
 
     saved: the names of what was written last, empty before. Signals: those of `ScriptRunner`, written(names).
     """
-
-    gone = _("The masks were removed before they were saved.")
 
     def __init__(self, scene: Any, dispatcher: JobDispatcher | None = None) -> None:
         super().__init__(dispatcher)
@@ -45,6 +44,9 @@ class CaseExporter(ScriptRunner):
         """Stop everything. May be called twice."""
         self.written.disconnect_all()
         super().close()
+
+    def _gone(self) -> InputGone:
+        return InputGone(_("The masks were removed before they were saved."))
 
     def _saving(self, nodes: CaseNodes, path: Path) -> Script:
         self._set_progress(0.0, _("Reading the masks"))

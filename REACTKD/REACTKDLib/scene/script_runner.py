@@ -47,13 +47,12 @@ class ScriptRunner:
 
     Signals: state_changed(state), progress_changed(fraction, text).
     Attributes: state, progress (fraction, text), error (a sentence or None) and error_code of the last script.
-    logged_as, unforeseen, stopped, gone: of the class, for the log and for sentences on its work.
+    logged_as, unforeseen, stopped: of the class, for the log and for sentences on its work.
     """
 
     logged_as = "grading in the scene"
     unforeseen = _("An unexpected fault stopped the grading ({name}); grade again, and report it; {where}.")
     stopped = _("The grading was stopped.")
-    gone = _("An input was removed while the case was graded; choose the inputs again and grade.")
 
     def __init__(self, dispatcher: JobDispatcher | None = None) -> None:
         self.dispatcher = dispatcher or JobDispatcher()
@@ -175,7 +174,7 @@ class ScriptRunner:
         script, fault, ended = self._script, None, True
         try:
             if not self._alive():
-                raise InputGone(self.gone)
+                raise self._gone()
             next(script)
             ended = False
         except StopIteration:
@@ -189,6 +188,10 @@ class ScriptRunner:
             script.close()
         elif ended:
             self._end(fault)
+
+    def _gone(self) -> InputGone:
+        """What is said where the inputs of the work were removed; of the class, too."""
+        return InputGone(_("An input was removed while the case was graded; choose the inputs again and grade."))
 
     def _end(self, fault: ReactkdError | None) -> None:
         """Take the end of the script, with what it raised."""
