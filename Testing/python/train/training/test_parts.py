@@ -58,9 +58,10 @@ def test_batches_that_processes_cannot_share_are_refused_before_anything_is_prep
 
 @pytest.mark.parametrize("role", ["cohort", "unlabeled"])
 def test_teachers_without_ct_are_refused_before_anything_is_prepared(tmp_path: Path, role: str) -> None:
-    for name in ("FDG.nii.gz", "masks.nii.gz"):
-        (tmp_path / name).write_bytes(name.encode())
-    rows = [f"{grade}{n},FDG.nii.gz,masks.nii.gz,{grade}" for grade in GRADES for n in range(6)]
+    names = [f"{grade}{n}" for grade in GRADES for n in range(6)]
+    for name in (*names, "masks"):
+        (tmp_path / f"{name}.nii.gz").write_bytes(name.encode())
+    rows = [f"{name},{name}.nii.gz,masks.nii.gz,{name[:-1]}" for name in names]
     (tmp_path / "pet.csv").write_text("\n".join(["case,fdg,segmentation,grade", *rows]) + "\n")
     cohorts = {"cohort": COHORT, "unlabeled": "phantom:unlabeled?cases=2&size=tiny", role: str(tmp_path / "pet.csv")}
 
@@ -91,10 +92,12 @@ def test_unlabeled_ct_without_doses_is_refused_before_anything_is_prepared(tmp_p
 @pytest.mark.parametrize(("teacher", "refused"), [("structure_function", True), ("dose", False), ("fused", False)])
 def test_a_branch_that_a_case_lacks_cannot_teach_alone(teacher: str, refused: bool, tmp_path: Path) -> None:
     """PET is needed by the branch of structure and function; the student alone (none) asks no teacher."""
-    for name in ("CT.nii.gz", "FDG.nii.gz", "masks.nii.gz"):
-        (tmp_path / name).write_bytes(name.encode())
+    names = [f"{grade}{n}" for grade in GRADES for n in range(6)]
+    for file in (*(f"{name}-{image}" for name in names for image in ("ct", "fdg")), "masks"):
+        (tmp_path / f"{file}.nii.gz").write_bytes(file.encode())
     rows = [
-        f"{grade}{n},CT.nii.gz,{'FDG.nii.gz' if n else ''},masks.nii.gz,{grade}" for grade in GRADES for n in range(6)
+        f"{name},{name}-ct.nii.gz,{'' if name.endswith('0') else f'{name}-fdg.nii.gz'},masks.nii.gz,{name[:-1]}"
+        for name in names
     ]
     (tmp_path / "mixed.csv").write_text("\n".join(["case,ct,fdg,segmentation,grade", *rows]) + "\n")
     for method in ("kd", "none"):
