@@ -21,7 +21,7 @@ from REACTKDTrainLib.cohorts.sizes import SIZES
 from REACTKDTrainLib.commands.cohorts_open import add_map_argument
 from REACTKDTrainLib.progress import display_for
 from REACTKDTrainLib.results.pages import fill_page
-from REACTKDTrainLib.study import compare_nodes, compare_runs
+from REACTKDTrainLib.study import compare_methods, compare_nodes, compare_runs
 
 #: of the marks that a table stands between on a page: <!-- comparison:methods -->, <!-- explanations:questions -->
 GROUP, EXPLANATIONS = "comparison", "explanations"
@@ -94,11 +94,11 @@ def _runs(options: argparse.Namespace) -> None:
 
 
 def _methods(options: argparse.Namespace) -> None:
-    compared = compare_runs.ComparedMethods(
+    compared = compare_methods.ComparedMethods(
         options.cohort, options.external, options.output, options.config, options.folds, ",".join(options.map)
     )
     with display_for(sys.stderr, "lines") as on_progress:
-        text = compare_runs.page(compared.run(on_progress))
+        text = compare_methods.page(compared.run(on_progress))
     if options.page:
         fill_page(options.page, GROUP, {"methods": text})
     print(text)

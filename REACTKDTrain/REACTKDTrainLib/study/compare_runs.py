@@ -1,14 +1,9 @@
-"""Two runs on the same unseen cases: the paired difference of macro AUC, with its interval.
-
-`compare_runs` takes any two finished runs by their CSV files. `ComparedMethods` trains the student twice in the same
-folds, with distillation and without, and asks both about a large external cohort.
-"""
+"""Two finished runs on the same unseen cases, by their CSV files: the paired difference of macro AUC."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,24 +13,14 @@ from REACTKDLib.core.errors import FileMissing, UsageError
 from REACTKDLib.core.files.tables import read_table
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.modality import INPUT_NAMES
-from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.worker.training_run import RECORD
-from REACTKDLib.core.writing.atomic import write_text
-from REACTKDTrainLib.cohorts.open_cohort import PREFIX, open_cohort, size_of
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.checks import number_or_none
-from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs, paired_auc_difference, share_in_common
+from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
 from REACTKDTrainLib.results.tables import difference_cell, markdown, number_cell, p_cell
-from REACTKDTrainLib.training.experiment import run_experiment
-from REACTKDTrainLib.training.options import RunOptions
-from REACTKDTrainLib.training.predictions import Prediction, read_rows
-from REACTKDTrainLib.training.record import completed, describe_cohort, difference, recorded_settings
 
 INPUTS = INPUT_NAMES
-#: what the answers are named by -> the method of its run
-METHODS = {"distilled": "react-kd", "plain": "none"}
-HEAD = ["images given", "unseen cases", "distilled", "without", "difference (95 % interval)"]
 
 
 class Answer(NamedTuple):
@@ -49,9 +34,6 @@ class Answer(NamedTuple):
 Answers = dict[str, Answer]  # by case
 
 
-# -- two finished runs
-
-
 def compare_runs(run_a: Path, run_b: Path, inputs: str, cases: str = "external", draws: int = 2000) -> dict:
     """Macro AUC of each run, and `paired_auc_difference` of A minus B, with these inputs ('ct+fdg').
 
@@ -63,7 +45,7 @@ def compare_runs(run_a: Path, run_b: Path, inputs: str, cases: str = "external",
         raise UsageError("The two runs are of different tasks; compare runs of one task.")
     classes = tasks[0].class_names
     a, b = (_read_answers(run, inputs, cases, classes) for run in (run_a, run_b))
-    return {"inputs": inputs, **_paired(a, b, draws, classes)}
+    return {"inputs": inputs, **paired(a, b, draws, classes)}
 
 
 def table_of(found: Sequence[Mapping]) -> str:
@@ -83,10 +65,10 @@ def inputs_in_common(run_a: Path, run_b: Path, cases: str = "external") -> list[
     a, b = ({row["inputs"] for row in _graded_rows(run, cases, _task_of(run).class_names)} for run in (run_a, run_b))
     if not a & b:
         raise UsageError("The two runs predicted no graded case with the same images; compare runs with such cases.")
-    return _reported(a & b)
+    return reported(a & b)
 
 
-def _reported(there: Collection[str]) -> list[str]:
+def reported(there: Collection[str]) -> list[str]:
     return [name for name in INPUTS if name in there] or sorted(there)
 
 
@@ -128,7 +110,7 @@ def _read_answers(run: Path, inputs: str, cases: str, classes: Sequence[str]) ->
     return out
 
 
-def _aligned(sides: Sequence[Answers], classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def aligned(sides: Sequence[Answers], classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Grades (n,), patients (n,) and probabilities (sides, n, K) of the same cases in one order.
 
     Raises: UsageError when the sides answered for different cases, or know different grades of one.
@@ -149,194 +131,10 @@ def _aligned(sides: Sequence[Answers], classes: Sequence[str]) -> tuple[np.ndarr
     return np.array([one.grade for one in known]), np.array([one.patient for one in known]), probabilities
 
 
-def _paired(a: Answers, b: Answers, draws: int = 2000, classes: Sequence[str] = GRADES) -> dict:
-    grades, patients, (p, q) = _aligned((a, b), classes)
+def paired(a: Answers, b: Answers, draws: int = 2000, classes: Sequence[str] = GRADES) -> dict:
+    grades, patients, (p, q) = aligned((a, b), classes)
     found = paired_auc_difference(grades, p, q, patients, draws=draws, classes=classes)
     return {"macro_auc": [number_or_none(macro_auc(grades, x)) for x in (p, q)], **found}
 
 
 # -- two methods, trained for the comparison
-
-
-@dataclass(frozen=True)
-class ComparedMethods:
-    """cohort: trained on in `folds` folds; external: large, and seen by neither; config: a file of settings or None;
-    output: the folder of both runs and of the answer; grades: what those of the cohorts mean, see `open_cohort`.
-    """
-
-    cohort: str
-    external: str
-    output: Path
-    config: Path | None = None
-    folds: int = 3
-    grades: str = ""
-
-    def options(self, name: str) -> RunOptions:
-        """Of one of the two runs; both share prepared cases."""
-        folder = Path(self.output) / name
-        return RunOptions(
-            cohort=self.cohort,
-            map=self.grades,
-            external=self.external,
-            output=folder,
-            method=METHODS[name],
-            folds=self.folds,
-            config=self.config,
-            device="cpu",
-            cache=Path(self.output) / "cache",
-            resume=(folder / RECORD).exists(),
-        )
-
-    def run(self, on_progress: OnProgress = no_progress) -> dict:
-        """Train what is not finished, compare, write the answer.
-
-        Raises: what `run_experiment` raises; UsageError for a finished run of other settings or cases than are asked.
-        """
-        for name in METHODS:
-            if (Path(self.output) / name / "metrics.json").exists():
-                self._check_asked(name)
-        for name in METHODS:
-            if not (Path(self.output) / name / "metrics.json").exists():
-                run_experiment(self.options(name), on_progress)
-        found = self.compare()
-        write_text(Path(self.output) / "comparison.json", json.dumps(found, indent=2, allow_nan=False) + "\n")
-        write_text(Path(self.output) / "comparison.md", page(found) + "\n")
-        return found
-
-    def _check_asked(self, name: str) -> None:
-        """A finished run answers for what it was trained on. Cohorts whose files are gone are taken to be the same."""
-        options = self.options(name)
-        config = options.training_config(size_of(self.cohort))
-        record = json.loads((options.output / RECORD).read_text(encoding="utf-8"))
-        both = completed(record["configuration"]), recorded_settings(config)
-        changed = difference(*({key: own[key] for key in record["configuration"]} for own in both))
-        cohorts = {}
-        for role, spec in (("cohort", self.cohort), ("external", self.external)):
-            if spec.startswith(PREFIX) or Path(spec).exists():
-                opened = open_cohort(spec, config.data.size, config.data.doses, grades=self.grades)
-                cohorts[role] = describe_cohort(replace(opened, cases=opened.graded) if role == "cohort" else opened)
-        changed = changed or difference({role: record["cohorts"][role] for role in cohorts}, cohorts)
-        if changed:
-            raise UsageError(
-                f"The run {name} in the output folder was trained on something else ({changed}); ask as it was asked, "
-                "or choose another output folder."
-            )
-
-    def compare(self) -> dict:
-        """The answer from the files of two finished runs. Raises: UsageError when they do not fit together."""
-        runs = {name: Path(self.output) / name for name in METHODS}
-        records = {name: json.loads((run / RECORD).read_text(encoding="utf-8")) for name, run in runs.items()}
-        settings = [{**record["configuration"], "method": None} for record in records.values()]
-        if settings[0] != settings[1] or records["distilled"]["cohorts"] != records["plain"]["cohorts"]:
-            raise UsageError("The two runs differ in settings or cases; give the comparison a folder of its own.")
-        cohorts = records["distilled"]["cohorts"]
-        rows = {name: {part: of_folds(run, part) for part in ("external", "test")} for name, run in runs.items()}
-        shared = share_in_common(training_patients(rows["plain"]["test"]))
-        return {
-            "digital_phantom": cohorts["cohort"]["digital_phantom"] and cohorts["external"]["digital_phantom"],
-            "patients": cohorts["cohort"]["patients"],
-            "cohort": cohorts["cohort"]["name"],
-            "external": cohorts["external"]["name"],
-            "folds": len(rows["plain"]["test"]),
-            "configuration": records["distilled"]["configuration"],
-            "on_the_external": {
-                i: external_difference(*(rows[n]["external"] for n in METHODS), i, shared)
-                for i in inputs_of(rows["plain"]["external"])
-            },
-            "out_of_fold": {
-                i: pooled_difference(*(rows[n]["test"] for n in METHODS), i) for i in inputs_of(rows["plain"]["test"])
-            },
-            "teachers_on_the_external": teachers(rows["distilled"]["external"]),
-        }
-
-
-def of_folds(run: Path, part: str) -> list[list[Prediction]]:
-    """Rows of each fold. part: 'test' or 'external'. Raises: UsageError when the run is not finished."""
-    paths = sorted(run.glob(f"fold*/{part}.json"))
-    if not paths:
-        raise UsageError(f"The run {run.name} has predicted nothing; let it finish first.")
-    return [read_rows(path) for path in paths]
-
-
-def _answers_of(rows: Sequence[Prediction], inputs: str) -> Answers:
-    own = [r for r in rows if r.model == "student" and r.inputs == inputs and r.grade is not None]
-    return {r.case: Answer(r.patient, r.grade, np.array(r.probabilities)) for r in own}
-
-
-def inputs_of(folds: Sequence[Sequence[Prediction]]) -> list[str]:
-    """Those of `INPUTS` that the student was asked with about graded cases; where there are none, all that it was."""
-    return _reported({r.inputs for rows in folds for r in rows if r.model == "student" and r.grade is not None})
-
-
-def training_patients(folds: Sequence[Sequence[Prediction]]) -> list[set[str]]:
-    """Of each fold the patients that it trained on: those whom another fold tested."""
-    tested = [{row.patient for row in rows} for rows in folds]
-    return [set().union(*tested) - own for own in tested]
-
-
-def external_difference(
-    a: Sequence[Sequence[Prediction]], b: Sequence[Sequence[Prediction]], inputs: str, shared: float = 0.0
-) -> dict:
-    """Mean over the folds' students of the macro AUC of a minus that of b, on cases that none of them saw.
-
-    shared: what the folds' training patients have in common. The interval is over other training folds and other
-    patients (`auc_difference_over_runs`).
-    """
-    sides = [_answers_of(rows, inputs) for rows in (*a, *b)]
-    grades, patients, probabilities = _aligned(sides, GRADES)
-    p, q = probabilities[: len(a)], probabilities[len(a) :]
-    difference = auc_difference_over_runs(grades, p, q, patients, shared=shared)
-    means = [number_or_none(np.mean([macro_auc(grades, x) for x in side])) for side in (p, q)]
-    return {"macro_auc": means, **difference}
-
-
-def pooled_difference(a: Sequence[Sequence[Prediction]], b: Sequence[Sequence[Prediction]], inputs: str) -> dict:
-    """The same on the cohort itself, each case graded by the student whose fold it was not in."""
-    return _paired(*(_answers_of([row for fold in side for row in fold], inputs) for side in (a, b)))
-
-
-def teachers(folds: Sequence[Sequence[Prediction]]) -> dict[str, float | None]:
-    """Mean macro AUC over folds of each teacher on the graded external cases: what there was to be learned."""
-    out = {}
-    for model in sorted({row.model for row in folds[0] if row.grade is not None} - {"student"}):
-        each = []
-        for rows in folds:
-            own = [r for r in rows if r.model == model and r.grade is not None]
-            each.append(macro_auc(np.array([r.grade for r in own]), np.array([r.probabilities for r in own])))
-        out[model] = number_or_none(np.mean(each))
-    return out
-
-
-# -- for display
-
-
-def page(found: Mapping) -> str:
-    """Markdown: the table, and the sentence that its numbers allow."""
-    rows = [HEAD]
-    for where, part in (("the external cohort", found["on_the_external"]), ("out of fold", found["out_of_fold"])):
-        for inputs, own in part.items():
-            aucs = [number_cell(auc) for auc in own["macro_auc"]]
-            rows.append([f"{inputs}, {where}", str(own["cases"]), *aucs, difference_cell(own, 3)])
-    known = ", ".join(f"{name} {number_cell(auc)}" for name, auc in found["teachers_on_the_external"].items())
-    kind = "Digital phantoms: " if found["digital_phantom"] else ""
-    unseen = max((own["cases"] for own in found["on_the_external"].values()), default=0)
-    about = (
-        f"{kind}{found['patients']} patients of {found['cohort']}, {found['folds']} folds, tested on {unseen} of "
-        f"{found['external']}; macro AUC, mean of the folds' students. The teachers on the same cases: {known or '-'}."
-    )
-    return "\n\n".join([about, markdown(rows), verdict(found["on_the_external"].get("ct"))])
-
-
-def verdict(found: Mapping | None) -> str:
-    """What the difference on CT alone says, and no more. found: None where no external case has a grade and a CT."""
-    if found is None:
-        return "No graded case of the external cohort has a CT, so nothing is said of CT alone."
-    if found["interval95"] is None:
-        return "With CT alone the difference is not known: a grade has no case in the external cohort."
-    low, high = found["interval95"]
-    value = difference_cell(found, 3)
-    if low > 0:
-        return f"With CT alone the distilled student was better: {value}."
-    if high < 0:
-        return f"With CT alone the distilled student was worse: {value}."
-    return f"With CT alone no difference was shown: {value}; a gain beyond {high:+.3f} is unlikely."

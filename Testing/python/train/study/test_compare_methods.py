@@ -13,8 +13,9 @@ from REACTKDLib.core.errors import UsageError
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
 from REACTKDTrainLib.evaluation.auc import macro_auc
 from REACTKDTrainLib.evaluation.intervals import paired_auc_difference
-from REACTKDTrainLib.study import compare_runs
-from REACTKDTrainLib.study.compare_runs import METHODS, ComparedMethods, external_difference, page, pooled_difference
+from REACTKDTrainLib.study import compare_methods
+from REACTKDTrainLib.study.compare_methods import METHODS, ComparedMethods, external_difference, page, pooled_difference
+from REACTKDTrainLib.study.compare_runs import INPUTS
 from REACTKDTrainLib.training.predictions import Prediction, read_rows, write_metrics, write_rows
 from REACTKDTrainLib.training.record import describe_cohort, recorded_settings
 from support.predictions import graded_predictions
@@ -26,7 +27,7 @@ def rows_of(grades: np.ndarray, p: np.ndarray, fold: int = 0, first: int = 0, mo
     return [
         Prediction(f"c{first + n}", f"c{first + n}", fold, int(g), model, inputs, inputs == "ct", tuple(map(float, q)))
         for n, (g, q) in enumerate(zip(grades, p, strict=True))
-        for inputs in compare_runs.INPUTS
+        for inputs in INPUTS
     ]
 
 
@@ -51,7 +52,7 @@ def write_both(folder: Path, skills: tuple[float, float] = (9.0, 0.5), **plain) 
 
 
 def test_finished_runs_are_compared_and_not_trained_again(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(compare_runs, "run_experiment", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(compare_methods, "run_experiment", lambda *_: pytest.fail("trained"))
     write_both(tmp_path)
     result = ComparedMethods("c", "e", tmp_path, folds=2).run()
     found = result["on_the_external"]["ct"]
@@ -78,7 +79,7 @@ def test_what_was_not_finished_is_resumed_with_the_other_method(tmp_path: Path, 
         asked.append((options.method, options.resume, options.cache))
         write_run(options.output, 1.0, {"method": options.method})
 
-    monkeypatch.setattr(compare_runs, "run_experiment", train)
+    monkeypatch.setattr(compare_methods, "run_experiment", train)
     (tmp_path / "distilled").mkdir()
     (tmp_path / "distilled" / "run.json").touch()
     ComparedMethods("c", "e", tmp_path, folds=2).run()
@@ -108,7 +109,7 @@ ASKED = ("phantom:hospital?cases=12&size=tiny", "phantom:large?cases=60&first=0&
 )
 def test_a_finished_comparison_answers_for_nothing_else_than_it_was_asked(changes, said, tmp_path, monkeypatch) -> None:
     """It once gave the old answer to another cohort, and wrote the number of folds that it was asked for."""
-    monkeypatch.setattr(compare_runs, "run_experiment", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(compare_methods, "run_experiment", lambda *_: pytest.fail("trained"))
     write_both(tmp_path)
     asked = ComparedMethods(*ASKED, tmp_path, folds=2)
     cohorts = {role: describe_cohort(open_cohort(spec)) for role, spec in zip(("cohort", "external"), ASKED)}
@@ -151,7 +152,7 @@ def test_cohorts_are_compared_on_the_images_that_their_cases_have(left: str, tmp
     write_both(tmp_path)
     changed(tmp_path, "external", lambda row: replace(row, inputs=left) if row.inputs == "ct" else None)
     found = ComparedMethods("c", "e", tmp_path, folds=2).run()
-    assert list(found["on_the_external"]) == [left] and set(found["out_of_fold"]) == set(compare_runs.INPUTS)
+    assert list(found["on_the_external"]) == [left] and set(found["out_of_fold"]) == set(INPUTS)
     text = (tmp_path / "comparison.md").read_text()
     assert "tested on 60 of phantom large" in text and f"| {left}, the external cohort | 60 |" in text
     assert ("the distilled student was better" in text) is (left == "ct")
