@@ -31,13 +31,13 @@ from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
 from REACTKDTrainLib.low_dose.training_fields import FieldMaker, NoiseFields, draw_dose, draw_signs
 
 SEED = 100  # of the noise; the numbers of the test sets are others
-FORMAT = "reactkd-noise-fields/3"  # raised when fields are made differently, so that old ones are not taken for new
+FORMAT = "reactkd-noise-fields/4"  # raised when fields are made differently, so that old ones are not taken for new
 
 
 def prepare_fields(folder: Path, store: PreparedStore, case: CohortCase) -> None:
     """Make the fields of one case on the box of its prepared images, if they are not there, and keep them in `folder`.
 
-    The photon budget is fitted to the noise of each real scan; a phantom has the default one.
+    The photon budget is fitted to the noise of each scan.
     Raises: TruncatedFieldOfView and others of `low_dose` for a CT that cannot be simulated, and why.
     """
     files, key = ContentStore(folder), _key(store, case)
@@ -50,7 +50,7 @@ def fields_of(store: PreparedStore, case: CohortCase, prepared: PreparedCase) ->
     """The fields of one case on the box of its prepared images, as `prepare_fields` keeps them. Raises: as it does."""
     opened = case.load()
     grid, _ = store.preparation.grid_for(opened)
-    make = FieldMaker(calibrate=case.truth is None, clip=store.preparation.ct_clip_hu)
+    make = FieldMaker(calibrate=True, clip=store.preparation.ct_clip_hu)
     whole = make(case.id, opened.volumes[Modality.CT], grid, SEED)
     box = tuple(slice(a, a + n) for a, n in zip(prepared.start, prepared.shape, strict=True))
     return {"quantum": whole.quantum[box], "electronic": whole.electronic[box]}

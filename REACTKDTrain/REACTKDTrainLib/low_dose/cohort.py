@@ -13,6 +13,7 @@ import numpy as np
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.files.volumes import write_volume
 from REACTKDLib.core.images.volume import Volume
+from REACTKDTrainLib.low_dose.calibration import METHOD
 from REACTKDTrainLib.low_dose.physics import check_dose
 from REACTKDTrainLib.low_dose.randomness import check_seed
 from REACTKDTrainLib.low_dose.sidecar import kept, sidecar_of, write_sidecar
@@ -98,7 +99,7 @@ class DoseTestSets:
             "dose": dose,
             "seed": None if dose == 1.0 else seed,
             "mode": self.mode,
-            "calibrate": self.calibrate,
+            "calibrate": self.calibrate and METHOD,
             "thickness_mm": thickness_mm,
             "input_sha256": source,
         }

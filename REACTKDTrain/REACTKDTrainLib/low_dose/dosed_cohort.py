@@ -21,6 +21,7 @@ from REACTKDLib.core.progress import OnProgress, no_progress
 from REACTKDLib.core.text import plural
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.content_store import content_key
+from REACTKDTrainLib.low_dose.calibration import METHOD
 from REACTKDTrainLib.low_dose.cohort import LEVELS, TEST_SEEDS, DoseTestSets
 
 
@@ -50,7 +51,8 @@ def write_test_sets(
 def at_dose(cohort: Cohort, folder: Path, level: str, seed: int = TEST_SEEDS[0], mode: str = "log") -> Cohort:
     """Return the cohort with its CT at one of `LEVELS`, made when a case is first opened and kept in `folder`.
 
-    The photon budget is fitted to each real scan; phantoms have the default one. Cases without CT are left out.
+    The photon budget is fitted to the noise of each scan, so that a tenth of the dose is a tenth of what the scan had.
+    Cases without CT are left out.
     Raises: UsageError for a level that there is not, or a cohort without CT; a case may raise
     TruncatedFieldOfView when it is opened.
     """
@@ -65,23 +67,20 @@ def at_dose(cohort: Cohort, folder: Path, level: str, seed: int = TEST_SEEDS[0],
 def _dosed(case: CohortCase, folder: Path, level: str, seed: int, mode: str) -> CohortCase:
     if LEVELS[level] == 1.0:
         return case
-    calibrate = case.truth is None
-    recipe = f"{case.fingerprint} {level} {LEVELS[level]} {seed} {mode} {calibrate}"
+    recipe = f"{case.fingerprint} {level} {LEVELS[level]} {seed} {mode} {METHOD}"
     return replace(
         case,
-        load=partial(open_dosed, case.load, case.id, folder, level, seed, mode, calibrate),
+        load=partial(open_dosed, case.load, case.id, folder, level, seed, mode),
         fingerprint=content_key(recipe),
         provenance=f"{case.provenance}; CT at {LEVELS[level]:g} of its dose, noise seed {seed}".lstrip("; "),
     )
 
 
-def open_dosed(
-    load: Callable[[], Case], case_id: str, folder: Path, level: str, seed: int, mode: str, calibrate: bool
-) -> Case:
+def open_dosed(load: Callable[[], Case], case_id: str, folder: Path, level: str, seed: int, mode: str) -> Case:
     """Open a case and put the CT of a test set in the place of its own, which is written if it is not there."""
     case = load()
     ct = _ct_of(case, case_id)
-    sets = DoseTestSets(folder, {level: LEVELS[level]}, (seed,), mode, calibrate)
+    sets = DoseTestSets(folder, {level: LEVELS[level]}, (seed,), mode, calibrate=True)
     (path,) = sets.write(case_id, ct)
     low = ct.with_array(read_volume(path, Modality.CT).array)
     dosed = replace(case, volumes={m: low if m is Modality.CT else v for m, v in case.volumes.items()})

@@ -162,19 +162,22 @@ class LowDoseCT:
         return _like(hu, fields[0]), _like(hu, fields[1])
 
     def calibrate(
-        self, hu: Slices, spacing_mm: float | tuple[float, float], thickness_mm: float, seed: int = 0
+        self,
+        hu: Slices,
+        spacing_mm: float | tuple[float, float],
+        thickness_mm: float,
+        seed: int = 0,
+        sigma_e: float = REFERENCE_SIGMA_E,
     ) -> float:
-        """I0 at which the simulated native noise equals the noise found in this scan's soft tissue.
+        """I0 at which the simulated native noise, quantum and electronic, is the noise found in this scan's soft tissue.
 
-        Stays within a factor of 5 of the default budget. Errors as in `__call__`, and NoTissue where there is no even
-        soft tissue to measure in.
+        Stays within a factor of 10 of the default budget. sigma_e: as in `__call__`. Errors as there, and NoTissue where
+        there is no soft tissue to measure in.
         """
         spacing = check_spacing(spacing_mm)
         check_slices(hu, self.geometry.size)
         default = self.budget(spacing, thickness_mm).i0
-        return calibrated_budget(
-            hu, default, lambda part: self.fields(part, spacing, thickness_mm, seed, sigma_e=0.0)[0]
-        )
+        return calibrated_budget(hu, default, lambda part: self.fields(part, spacing, thickness_mm, seed, sigma_e))
 
     def reconstruct(self, sinograms: torch.Tensor, spacing_mm: float) -> torch.Tensor:
         """Filtered back-projection of line integrals (S, M, B) without unit to (S, N, N) HU above air."""

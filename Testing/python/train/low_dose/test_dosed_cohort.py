@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 
 import numpy as np
@@ -47,6 +48,8 @@ def test_the_cohort_at_a_dose_has_the_same_patients_and_more_noise(folder):
         assert np.array_equal(case.tumor, own.tumor) and np.array_equal(case.liver, own.liver)
         ct, before = case.volumes[Modality.CT], own.volumes[Modality.CT]
         assert np.array_equal(ct.ijk_to_ras, before.ijk_to_ras) and ct.unit == before.unit
+        (record,) = (folder / level).glob(f"{own.id}_seed{TEST_SEEDS[0]}.json")
+        assert json.loads(record.read_text())["calibrated"], "a share of the dose is one of the scan's own dose"
         spread[level] = float((ct.array.astype(float) - before.array)[own.liver].std())
     assert spread["stress"] > 2 * spread["mild"] > 2
     other = at_dose(native, folder, "mild", TEST_SEEDS[1])
