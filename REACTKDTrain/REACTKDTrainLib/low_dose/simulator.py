@@ -169,10 +169,10 @@ class LowDoseCT:
         seed: int = 0,
         sigma_e: float = REFERENCE_SIGMA_E,
     ) -> float:
-        """I0 at which the simulated native noise, quantum and electronic, is the noise found in this scan's soft tissue.
+        """I0 at which the simulated native noise, quantum and electronic, is what is found in this scan's soft tissue.
 
-        Stays within a factor of 10 of the default budget. sigma_e: as in `__call__`. Errors as there, and NoTissue where
-        there is no soft tissue to measure in.
+        Stays within a factor of 10 of the default budget. sigma_e: as in `__call__`. Errors as there, and NoTissue
+        where there is no soft tissue to measure in.
         """
         spacing = check_spacing(spacing_mm)
         check_slices(hu, self.geometry.size)
