@@ -110,7 +110,7 @@ def test_every_folder_is_a_room(graph):
 
 def test_the_architecture_lists_the_rooms_in_this_order():
     text = (REPOSITORY / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^\| `([\w/]+)` \|", text[: text.index("## The object that flows through")], re.MULTILINE)
+    listed = re.findall(r"^\| `([\w/]+)` \|", text[: text.index("## Data flow")], re.MULTILINE)
     assert listed == [*(room.replace(".", "/") for room in CORE), "REACTKDTrainLib", *TRAINING]
 
 
