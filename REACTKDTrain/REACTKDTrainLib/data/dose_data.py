@@ -125,12 +125,15 @@ class DoseSource:
         return cls(ContentStore(folder), keys, window, augmentation)
 
     def __call__(self, view: View, seed: int) -> Tensor:
-        """The CT of a view, windowed, at a dose log-uniform in [0.1, 1] and with signs drawn from `seed`: (d, h, w)."""
+        """The CT of a view at a dose log-uniform in [0.1, 1] and with signs drawn from `seed`: (d, h, w), as the view's
+        own CT windowed and with the constant that augmentation added to it.
+        """
         if view.case not in self.keys:
-            return self.window(view.hu)
+            return view.images["ct"]
         rng = np.random.default_rng(seed)
         dose, signs = draw_dose(rng), draw_signs(rng)
-        return self.window(torch.from_numpy(self.fields(view).add_to(view.hu.numpy(), dose, signs)))
+        low = self.window(torch.from_numpy(self.fields(view).add_to(view.hu.numpy(), dose, signs)))
+        return low + view.levels["ct"] if view.levels else low
 
     def fields(self, view: View) -> NoiseFields:
         """The two fields of a view's scan, as the view lies."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -20,7 +20,8 @@ class View:
     without CT. expert: the regions that the teacher pools over; masks: those of the student, perhaps drawn with another
     annotator's errors. fixed, fixed_expert: modality -> (n, Q), the node vectors that need no learning, over `masks`
     and over `expert`. truth: of a phantom, by the expert's nodes. key: a hash of the content of the expert's side,
-    which is what teachers see. warp_seed: what the warp was drawn from; None where nothing moved.
+    which is what teachers see. warp_seed: what the warp was drawn from; None where nothing moved. levels: modality -> the
+    constant (a scalar, normalized units) that was added to its image; empty where none was.
     """
 
     case: str
@@ -36,6 +37,7 @@ class View:
     truth: Truth | None
     key: str
     warp_seed: int | None = None
+    levels: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -62,15 +62,17 @@ class ViewMaker:
             hu = images.get("ct")
         if hu is not None:
             images["ct"] = self.window(hu)
+        levels: dict[str, Tensor] = {}
         if number and self.augmentation.level:
             draw = torch.Generator().manual_seed(self._seed(case, number) % 2**62 + 2)
-            images = {m: x + self.augmentation.level * torch.randn((), generator=draw) for m, x in images.items()}
+            levels = {m: self.augmentation.level * torch.randn((), generator=draw) for m in images}
+            images = {m: x + levels[m] for m, x in images.items()}
         key = self.key(case, number)
         fixed_expert = self._fixed(f"{key} expert", images, expert)
         fixed = fixed_expert if variant == 0 else self._fixed(f"{key} masks {variant}", images, masks)
         return View(
             case.id, case.patient, case.grade, number, images, hu, expert, masks, fixed, fixed_expert, case.truth, key,
-            warp_seed,
+            warp_seed, levels,
         )  # fmt: skip
 
     def _seed(self, case: PreparedCase, number: int) -> int:

@@ -201,6 +201,24 @@ def test_what_the_window_clips_away_carries_no_noise(dosed) -> None:
     assert float((source(view, 3) - view.images["ct"])[tissue].abs().mean()) > 0.01
 
 
+def test_the_dose_branch_sees_the_view_that_the_other_branches_see(dosed) -> None:
+    """With the constant that the augmentation added to the CT: air carries no noise, and a crop none at all."""
+    folder, store, whole = dosed
+    how = replace(STILL, level=0.5)
+    crop = phantom_case("hospital", 3, "tiny")
+    prepare_fields_or_note(folder, store, crop)
+    source = DoseSource.of(folder, store, [whole, crop], LiverWindow(), how)
+    view = ViewMaker(LiverWindow(), how)(store.get(whole), 1)
+    shift = view.images["ct"] - LiverWindow()(view.hu)
+    assert shift.abs().min() > 0.05 and shift.std() < 1e-5
+    air = view.hu <= -159.9
+    for n in range(8):
+        assert float((source(view, n) - view.images["ct"])[air].abs().max()) * LiverWindow().scale_hu < 0.2
+    for number in range(3):
+        view = ViewMaker(LiverWindow(), how)(store.get(crop), number)
+        assert torch.equal(source(view, 5), view.images["ct"])
+
+
 def test_fields_lie_as_the_view_does(dosed) -> None:
     folder, store, case = dosed
     maker = ViewMaker(LiverWindow(), MOVING)
