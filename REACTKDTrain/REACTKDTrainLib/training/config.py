@@ -84,7 +84,8 @@ class StageConfig:
     a better score (the best weights are kept either way). accumulate: parts that a process works a batch off in, one
     after the other: the gradient is that of the whole batch but for cirkd and crd, which compare the cases of a part;
     the memory is that of a part. find_lr: look for a learning rate around `lr` first, see `lr_finder`. initial: a model
-    folder whose weights are taken where they fit (student). frozen: prefixes of parameters that stay as they are.
+    folder whose weights are taken where they fit (student_stage alone; the heads are then not trained apart, and CBAM3D
+    is still the teachers', where they teach). frozen: prefixes of parameters that stay as they are (student_stage).
     """
 
     epochs: Annotated[int, Field(ge=0, le=10**6)]
@@ -185,6 +186,13 @@ class TrainingConfig:
         if len(set(classes.values())) > 1:
             said = ", ".join(f"{name} {count}" for name, count in classes.items())
             raise UsageError(f"The settings disagree on the number of classes ({said}); make them those of the task.")
+        for stage in ("teacher_heads", "teacher_stage", "student_heads"):
+            for name in ("initial", "frozen"):
+                if getattr(getattr(self, stage), name):
+                    raise UsageError(
+                        f"The setting {stage}.{name} is read by no stage but the student's; leave it out, or write "
+                        f"student_stage.{name}."
+                    )
         shared = (student.widths[-1], student.cbam_kernel, student.cbam_ratio)
         if student.cbam and shared != (teacher.width, teacher.cbam_kernel, teacher.cbam_ratio):
             raise UsageError(

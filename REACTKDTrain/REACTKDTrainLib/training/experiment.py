@@ -140,7 +140,7 @@ class Experiment:
         parts = self.parts_done()
         check_batches(self.config, parts, self.processes.world)
         check_doses(self.config, self.options)
-        words = check_student(self.config) if "student" in parts else ""
+        words = check_student(self.config, "answers" in parts) if "student" in parts else ""
         if words:
             self.on_progress(0.0, words)
         cohorts = self._open()

@@ -159,7 +159,9 @@ class FoldRun:
     # -- student
 
     def student(self, teacher: Teacher | None) -> Student:
-        """The trained student. teacher: frozen; None only for a method that needs none. Raises: Stopped, UsageError."""
+        """The trained student. teacher: frozen, and a student with CBAM3D has its, also where the other weights are an
+        initial model's; None only for a method that needs none. Raises: Stopped, UsageError.
+        """
         config = self.config
         with seeded(seed_of(self.seed, "student")):
             student = Student(config.student)
@@ -181,7 +183,7 @@ class FoldRun:
         done = load_checkpoint(self.folder / f"fold{self.number}" / "student" / "last.pt", binding, former) is not None
         light = self.open_views()
         if config.student_stage.initial:
-            if warm_start(student, config.student_stage.initial) and not done:
+            if warm_start(student, config.student_stage.initial, teacher is not None) and not done:
                 fit_fused_scale(student, map(data.view, range(len(data))))
         else:
             start_heads(student)

@@ -37,8 +37,10 @@ def check_batches(config: TrainingConfig, parts: Collection[str], processes: int
             )
 
 
-def check_student(config: TrainingConfig) -> str:
+def check_student(config: TrainingConfig, taught: bool = False) -> str:
     """What the student begins with and what of it stays as it is. Return words on the former, "" where it begins anew.
+
+    taught: by teachers.
 
     Raises: UsageError for a prefix in `student_stage.frozen` with which no parameter begins; what `Initial.of` raises.
     """
@@ -51,7 +53,8 @@ def check_student(config: TrainingConfig) -> str:
                 f"No parameter of the student begins with {prefix!r}, which the setting student_stage.frozen names; "
                 f"they begin with {known}"
             )
-    return Initial.of(student, config.student_stage.initial).words if config.student_stage.initial else ""
+    initial = config.student_stage.initial
+    return Initial.of(student, initial, taught).words if initial else ""
 
 
 def check_doses(config: TrainingConfig, options: RunOptions) -> None:

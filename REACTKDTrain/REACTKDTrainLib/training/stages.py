@@ -121,51 +121,65 @@ class Learner(nn.Module):
 
 
 def share_cbam(student: Student, cbam: nn.Module) -> None:
-    """Give the student the teachers' CBAM3D, frozen (stage 2 of arXiv 2508.02104)."""
-    if student.config.cbam and student.fused_size:
+    """Give the student the teachers' CBAM3D, frozen (stage 2 of arXiv 2508.02104).
+
+    It stays whatever an initial model has: `warm_start` leaves it out.
+    """
+    if takes_cbam(student):
         student.cbam.load_state_dict(cbam.state_dict())
         student.cbam.requires_grad_(False)
+
+
+def takes_cbam(student: Student) -> bool:
+    """Whether the student has a CBAM3D, which teachers share with it."""
+    return bool(student.config.cbam and student.fused_size)
 
 
 @dataclass(frozen=True, eq=False)
 class Initial:
     """The model that a student's training departs from. fitting: its weights that fit the student by name and shape.
-    left: the names of those that do not.
+    left: the names of those that do not. shared: whether its CBAM3D, though it may fit, gives way to the teachers'.
     """
 
     student: Student
     fitting: Mapping[str, Tensor]
     left: tuple[str, ...]
+    shared: bool = False
 
     @classmethod
-    def of(cls, student: Student, folder: str) -> Initial:
-        """Look what of a model folder fits. Raises: what `Bundle.load` raises; UsageError when nothing fits."""
+    def of(cls, student: Student, folder: str, taught: bool = False) -> Initial:
+        """Look what of a model folder fits. taught: by teachers, who share their CBAM3D with a student that has one.
+
+        Raises: what `Bundle.load` raises; UsageError when nothing fits.
+        """
         own, initial = student.state_dict(), Bundle.load(folder).student
-        given = initial.state_dict()
+        shared = taught and takes_cbam(student)
+        given = {n: value for n, value in initial.state_dict().items() if not (shared and n.startswith("cbam."))}
         fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
         if not fitting:
             raise UsageError("No weight of the initial model fits the student; give a model of the same configuration.")
-        return cls(initial, fitting, tuple(name for name in given if name not in fitting))
+        return cls(initial, fitting, tuple(name for name in given if name not in fitting), shared)
 
     @property
     def words(self) -> str:
         """How much is taken, for who waits."""
-        count = len(self.fitting) + len(self.left)
-        if not self.left:
-            return f"the student begins with all {count} weights of the initial model"
-        return (
-            f"the student begins with {len(self.fitting)} of {count} weights of the initial model; {quoted(self.left)} "
-            "do not fit it, since its settings (student) differ"
-        )
+        count = len(self.student.state_dict())
+        taken = f"all {count}" if len(self.fitting) == count else f"{len(self.fitting)} of {count}"
+        words = f"the student begins with {taken} weights of the initial model"
+        if self.left:
+            words += f"; {quoted(self.left)} do not fit it, since its settings (student) differ"
+        return words + ("; its CBAM3D is the teachers'" if self.shared else "")
 
 
-def warm_start(student: Student, folder: str) -> bool:
-    """Take from a model folder the weights that fit; True when the maps are no longer its own, because only one of the
-    two has CBAM3D. Raises: see `Initial.of`.
+def warm_start(student: Student, folder: str, taught: bool = False) -> bool:
+    """Take from a model folder the weights that fit, but for the CBAM3D of a student that has the teachers'.
+
+    taught: by teachers, whose CBAM3D it has (see `share_cbam`). Returns True when the maps are no longer those of the
+    folder's model, because only one of the two has CBAM3D, or another one. Raises: see `Initial.of`.
     """
-    initial = Initial.of(student, folder)
+    initial = Initial.of(student, folder, taught)
     student.load_state_dict(initial.fitting, strict=False)
-    return student.config.cbam != initial.student.config.cbam
+    return initial.shared or student.config.cbam != initial.student.config.cbam
 
 
 @dataclass(eq=False)

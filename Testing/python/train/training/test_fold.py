@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from REACTKDLib.core.student.bundle import Bundle
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.folds import make_folds
 from REACTKDTrainLib.cohorts.open_cohort import open_cohort
@@ -15,11 +16,13 @@ from REACTKDTrainLib.cohorts.sizes import preparation_of
 from REACTKDTrainLib.data.store import PreparedStore
 from REACTKDTrainLib.distillation.targets_cache import TargetCache, weights_hash
 from REACTKDTrainLib.models.student_graph import predict_views
+from REACTKDTrainLib.models.teacher import Teacher
 from REACTKDTrainLib.training import device
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.fold import FoldRun
 from REACTKDTrainLib.training.predictions import predict_student
 from REACTKDTrainLib.training.processes import Processes
+from support.small_models import metadata_for, random_student
 from support.small_training import COHORT, write_config
 
 STAGES = ("teacher_heads", "teacher_stage", "student_heads", "student_stage")
@@ -131,6 +134,28 @@ def test_a_fold_does_not_take_the_teacher_of_another_fold(config, store, tmp_pat
     (tmp_path / "out" / "fold0").rename(tmp_path / "out" / "fold1")
     with pytest.raises(Exception, match="another configuration or other cases"):
         fold_run(quick, store, tmp_path, 1).teacher(train=False)
+
+
+# -- an initial model
+
+
+@pytest.mark.parametrize("own_cbam", [True, False])
+def test_a_student_that_teachers_teach_has_their_cbam_whatever_it_begins_with(config, store, cache, tmp_path, own_cbam):
+    """Frozen; all other weights are the initial model's, and its moments are fitted to the maps of this CBAM3D."""
+    initial = random_student(2, **(config.student.to_dict() | {"cbam": own_cbam}))
+    Bundle.save(tmp_path / "model", initial, metadata_for(initial))
+    short = replace(config.student_stage, epochs=0, initial=str(tmp_path / "model"))
+    fold = fold_run(replace(config, student_stage=short), store, tmp_path, cache=cache)
+    torch.manual_seed(5)
+    teacher = Teacher(config.teacher).eval().requires_grad_(False)
+    student = fold.student(teacher)
+    for name, value in teacher.cbam.state_dict().items():
+        assert torch.equal(student.cbam.state_dict()[name], value), name
+    assert not any(p.requires_grad for p in student.cbam.parameters())
+    own, was = student.state_dict(), initial.state_dict()
+    same = [name for name in was if torch.equal(own[name], was[name])]
+    assert any(name.startswith("encoders.") for name in same)
+    assert not any(name.startswith("fused_scale.") for name in same)
 
 
 # -- several processes

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from REACTKDLib.core.errors import BundleIncomplete, ReactkdError, UsageError
+from REACTKDLib.core.student.bundle import Bundle
 from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.dry_run import dry_run
 from REACTKDTrainLib.training.experiment import run_experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.run_checks import check_student
+from support.small_models import metadata_for, random_student
 from support.small_training import write_config
 
 REPOSITORY = Path(__file__).resolve().parents[4]
@@ -40,6 +42,28 @@ def test_weights_that_do_not_fit_are_named():
     words = check_student(config(student_stage={"initial": SHIPPED}))
     assert re.search(r"begins with \d+ of \d+ weights of the initial model; 'fixed_\w+.*' do not fit", words)
     assert check_student(config()) == ""
+
+
+def test_of_a_student_that_teachers_teach_it_says_whose_cbam_it_has(tmp_path):
+    student = random_student(2, cbam=True)
+    Bundle.save(tmp_path, student, metadata_for(student))
+    own = {"widths": [4, 4, 4], "filters": 4, "hidden": 12, "cbam": True}
+    settings = config(student=own, teacher={"width": 4, "heads": [1, 1, 1, 1]}, student_stage={"initial": str(tmp_path)})
+    count = len(student.state_dict())
+    cbam = len(student.cbam.state_dict())
+    assert check_student(settings) == f"the student begins with all {count} weights of the initial model"
+    assert check_student(settings, taught=True) == (
+        f"the student begins with {count - cbam} of {count} weights of the initial model; its CBAM3D is the teachers'"
+    )
+
+
+@pytest.mark.parametrize("setting", [{"initial": "model"}, {"frozen": ["encoders."]}])
+@pytest.mark.parametrize("stage", ["teacher_heads", "teacher_stage", "student_heads"])
+def test_what_one_stage_alone_reads_is_refused_in_the_others(stage, setting):
+    (name,) = setting
+    with pytest.raises(UsageError, match=f"{stage}.{name} is read by no .*student_stage.{name}"):
+        config(**{stage: setting})
+    assert getattr(config(student_stage=setting).student_stage, name)
 
 
 def test_a_prefix_of_no_parameter_is_refused():
