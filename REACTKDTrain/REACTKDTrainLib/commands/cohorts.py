@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from REACTKDLib.core.errors import FileMissing, ReactkdError, UsageError
 from REACTKDLib.core.progress import OnProgress, no_progress
@@ -41,21 +41,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tace = check.add_argument_group("HCC-TACE-Seg")
     tace.add_argument("--sheet", type=Path, metavar="XLSX", help="the clinical workbook, where it is not in DIR")
     tace.add_argument(
-        "--mixed", choices=("exclude", "lower", "higher"), default="exclude",
+        "--mixed", choices=("exclude", "lower", "higher"),
         help="grades between two, as 'Well-moderately differentiated' (default exclude)",
     )  # fmt: skip
     tace.add_argument(
-        "--missing", choices=("keep", "leave-out"), default="keep", help="patients without a grade (default keep)"
+        "--missing", choices=("keep", "leave-out"), help="patients without a grade (default keep)"
     )
     tace.add_argument(
-        "--phase", choices=("portal-venous", "arterial", "pre-contrast"), default="portal-venous",
+        "--phase", choices=("portal-venous", "arterial", "pre-contrast"),
         help="where a series holds several contrast phases (default portal-venous)",
     )  # fmt: skip
     tace.add_argument("--patient", nargs="*", default=[], metavar="ID=HCC_NNN", help="patients that were renamed")
     hospital = check.add_argument_group("hospital layout")
     hospital.add_argument("--grade", nargs="*", default=[], metavar="FOLDER=GRADE", help="what grade folders mean")
     hospital.add_argument(
-        "--pairs", choices=("separate", "joined"), default="separate",
+        "--pairs", choices=("separate", "joined"),
         help="make one case of each tracer's PET/CT, or of both where their CTs lie on one grid (default separate)",
     )  # fmt: skip
 
@@ -64,6 +64,8 @@ def run(options: argparse.Namespace) -> None:
     """Do what `options` ask; the survey is printed before the list is written. Raises: ReactkdError."""
     if options.folds is not None and options.datalist is None:
         raise UsageError("Folds are fixed in a list; say where to write it with --datalist.")
+    if options.seed is not None and options.folds is None:
+        raise UsageError("The option --seed is of the folds, which are drawn with --folds; give both or neither.")
     with display_for(sys.stderr) as on_progress:
         survey = survey_of(options, on_progress)
         if options.open:
@@ -74,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
     if options.datalist is not None:
         from REACTKDTrainLib.cohorts.datalist import folds_of, write_datalist
 
-        folds = None if options.folds is None else folds_of(survey.cases, options.folds, options.seed)
+        folds = None if options.folds is None else folds_of(survey.cases, options.folds, options.seed or 0)
         write_datalist(survey, options.datalist, folds)
         print(f"Wrote {options.datalist.name} with {plural(len(survey.cases), 'case')}.")
 
@@ -82,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
 def survey_of(options: argparse.Namespace, on_progress: OnProgress = no_progress) -> Survey:
     """Recognize the layout of the folder and look at it. Raises: FileMissing, UsageError."""
     from REACTKDTrainLib.cohorts.grade_words import GradeWords
-    from REACTKDTrainLib.cohorts.layout import LayoutOptions, survey_folder
+    from REACTKDTrainLib.cohorts.layout import LayoutOptions, check_options, layout_of
     from REACTKDTrainLib.cohorts.listed import listed_cohort
     from REACTKDTrainLib.cohorts.survey import Problem, Survey
 
@@ -91,23 +93,15 @@ def survey_of(options: argparse.Namespace, on_progress: OnProgress = no_progress
         raise FileMissing("There is nothing at the path given; check the path.")
     if getattr(options, "pattern", None):
         return own_survey(options, on_progress)
-    if folder.is_dir():
-        choices = LayoutOptions(
-            options.pairs,
-            _pairs(options.grade),
-            options.mixed,
-            options.missing,
-            options.phase,
-            options.sheet,
-            _pairs(options.patient),
-        )
-        survey = survey_folder(folder, choices, on_progress)
-        if survey is not None:
-            if options.map:
-                raise UsageError("A folder in a known layout says its grades itself; --map is for lists.")
-            if options.task is not None:
-                raise UsageError("A folder in a known layout holds grades of HCC; leave --task out, or list its cases.")
-            return survey
+    layout = layout_of(folder) if folder.is_dir() else None
+    given = _of_layouts(options)
+    check_options(layout, given)
+    if layout is not None:
+        if options.map:
+            raise UsageError("A folder in a known layout says its grades itself; --map is for lists.")
+        if options.task is not None:
+            raise UsageError("A folder in a known layout holds grades of HCC; leave --task out, or list its cases.")
+        return layout.survey(folder, LayoutOptions(**given), on_progress)
 
     cohort = listed_cohort(folder, task_of(options), GradeWords.from_text(*options.map))
     return Survey(
@@ -145,8 +139,19 @@ def _orientation(case: Case) -> list[Problem]:
     return [] if not found else [Problem(case.id, "orientation", against_header(found))]
 
 
+def _of_layouts(options: argparse.Namespace) -> dict[str, Any]:
+    """What was given of `LayoutOptions`. Raises: UsageError."""
+    own = {name: getattr(options, name) for name in ("pairs", "mixed", "missing", "phase", "sheet")}
+    own |= {"grades": _pairs(options.grade), "names": _pairs(options.patient)}
+    return {name: value for name, value in own.items() if value not in (None, {})}
+
+
 def _pairs(texts: Sequence[str]) -> dict[str, str]:
     odd = [text for text in texts if text.count("=") != 1]
     if odd:
         raise UsageError("{given} is not written as NAME=VALUE; correct it.", given=repr(odd[0]))
-    return dict(text.split("=") for text in texts)
+    pairs: dict[str, str] = {}
+    for name, value in (text.split("=") for text in texts):
+        if pairs.setdefault(name, value) != value:
+            raise UsageError("The command says two things of {name}; leave one.", name=repr(name))
+    return pairs

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from REACTKDLib.core.task import Task
     from REACTKDTrainLib.cohorts.survey import Survey
 
+GRADE = "grade"  # the column of a sheet that holds it, where nobody says otherwise
+
 
 def add_open_arguments(commands: Any) -> None:
     """Add the command."""
@@ -34,7 +36,7 @@ def add_open_arguments(commands: Any) -> None:
     )
     sheet = parser.add_argument_group("grades")
     sheet.add_argument("--sheet", type=Path, metavar="CSV|XLSX", help="a table with a row for each case")
-    sheet.add_argument("--grade-column", default="grade", metavar="NAME", help="default: %(default)s")
+    sheet.add_argument("--grade-column", metavar="NAME", help=f"default: {GRADE}")
     sheet.add_argument("--case-column", default="", metavar="NAME", help="by default the one that names cases")
     sheet.add_argument("--patient-column", default="", metavar="NAME", help="where patients have several cases")
     add_map_argument(sheet)
@@ -52,7 +54,7 @@ def add_list_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", type=Path, metavar="JSON", help="another question than the grade of HCC")
     parser.add_argument("--datalist", type=Path, metavar="JSON", help="write the cases as a list that training reads")
     parser.add_argument("--folds", type=int, metavar="N", help="fix N test folds in the list, by patient")
-    parser.add_argument("--seed", type=int, default=0, help="of the folds (default 0)")
+    parser.add_argument("--seed", type=int, help="of the folds (default 0)")
     parser.add_argument("--open", action="store_true", help="open every case as training would (minutes)")
 
 
@@ -67,7 +69,11 @@ def own_survey(options: argparse.Namespace, on_progress: OnProgress) -> Survey:
         raise UsageError("Patterns are of files in a folder; give the folder.")
     if options.map and options.sheet is None:
         raise UsageError("What grades mean is asked of a sheet; give it with --sheet.")
-    columns = (options.grade_column, options.case_column, options.patient_column)
+    about = ("grade_column", "case_column", "patient_column", "keep")
+    given = [name.replace("_", "-") for name in about if getattr(options, name)]
+    if given and options.sheet is None:
+        raise UsageError(f"The option --{given[0]} is about a sheet; give it with --sheet.")
+    columns = (options.grade_column or GRADE, options.case_column, options.patient_column)
     words = GradeWords.from_text(*options.map)
     sheet = None if options.sheet is None else OwnSheet(options.sheet, *columns, words, tuple(options.keep))
     return survey_own(

@@ -77,4 +77,5 @@ LAYOUT = Layout(
     is_grouped,
     lambda root, options, _: survey_grouped(root, options.grades),
     rank=1,  # may lie beside the hospital's folders, which are asked for first
+    reads=("grades",),
 )

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from REACTKDLib.core.cases.worklist import has_case_folders
-from REACTKDLib.core.errors import ReactkdError, Ungraded
+from REACTKDLib.core.errors import ReactkdError, Ungraded, UsageError
 from REACTKDLib.core.files.dicom.index import FolderIndex, Series, files_below, index_folder
 from REACTKDLib.core.files.dicom.remarks import remarks_on
 from REACTKDLib.core.files.dicom.seg_objects import segmentation_objects
@@ -63,11 +63,16 @@ def survey_hcc_tace(root: Path, options: LayoutOptions = AS_IT_IS, on_progress: 
     series (with what was chosen), missing or mixed grades, odd sizes and segments, what cannot be read.
     on_progress: as in `index_folder`; the index is the first half.
 
-    Raises: FileMissing, PackagesMissing, UsageError for a sheet that is none.
+    Raises: FileMissing, PackagesMissing, UsageError for a sheet that is none, and for names of patients who are not
+    there, or that are not of the form HCC_NNN.
     """
     root = Path(root)
     grade_of_text("", options.mixed)  # a wrong option is refused before anything is read
+    _check_form(options.names)
     index = index_folder(root, lambda fraction, text: on_progress(fraction / 2, text))
+    strangers = sorted(set(options.names) - {series.patient for series in index.series})
+    if strangers:
+        raise UsageError(f"The folder has no patient {quoted(strangers[:1])}, who was to be renamed; correct the name.")
     rows, problems = _clinical(root, options)
     patients = _by_patient(index, options.names)
     problems += _of_folder(index, patients)
@@ -248,6 +253,15 @@ def _clinical(root: Path, options: LayoutOptions) -> tuple[dict[str, ClinicalRow
     return read_hcc_tace_sheet(path, options.mixed), []
 
 
+def _check_form(names: Mapping[str, str]) -> None:
+    """Raise UsageError for a new name that no patient of the data set has."""
+    for given, name in names.items():
+        if not NAME.fullmatch(name):
+            raise UsageError(
+                f"The patient {quoted([given])} cannot be renamed to {quoted([name])}; give HCC_ and three digits."
+            )
+
+
 def _of_folder(index: FolderIndex, patients: Mapping[str, Sequence[Series]]) -> list[Problem]:
     problems = []
     if not patients:
@@ -285,4 +299,10 @@ def _shown(series: Series, name: str) -> str:
     return HIDDEN + content_key(series.patient)[:8]
 
 
-LAYOUT = Layout("DICOM with segmentations", is_hcc_tace, survey_hcc_tace, rank=9)  # any DICOM at all, so asked for last
+LAYOUT = Layout(
+    "DICOM with segmentations",
+    is_hcc_tace,
+    survey_hcc_tace,
+    rank=9,  # any DICOM at all, so asked for last
+    reads=("mixed", "missing", "phase", "sheet", "names"),
+)

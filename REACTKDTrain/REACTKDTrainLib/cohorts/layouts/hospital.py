@@ -23,6 +23,7 @@ from REACTKDLib.core.errors import ReactkdError, UsageError
 from REACTKDLib.core.files.volumes import read_raw
 from REACTKDLib.core.grades import GRADES
 from REACTKDLib.core.modality import Modality
+from REACTKDLib.core.text import quoted
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.clinical import read_hospital_sheet
 from REACTKDTrainLib.cohorts.file_case import file_case
@@ -43,6 +44,8 @@ def grade_of_folder(name: str, names: Mapping[str, str] | None = None) -> int | 
     """The grade that a folder's name states ('well', 'Moderately differentiated', 'G3_poor', '1'), or None.
 
     names: folder name -> 'well', 'moderate' or 'poor', where the names say nothing. Bare digits are indices 0, 1, 2.
+
+    Raises: UsageError for another grade.
     """
     if names and name in names:
         if names[name] not in GRADES:
@@ -86,7 +89,12 @@ def patients_by_grade(
 ) -> tuple[list[tuple[Path, int]], list[Problem]]:
     """(patient's folder, grade) for `<top>/<grade>/<patient>`. A patient without a grade, or in two folders, is a
     problem and not among them.
+
+    Raises: UsageError for a folder in `grades` that is not there, and as `grade_of_folder`.
     """
+    absent = sorted(set(grades or {}) - {folder.name for folder in _folders(top)})
+    if absent:
+        raise UsageError(f"There is no folder {quoted(absent[:1])} of a grade; correct its name.")
     places: dict[str, list[tuple[Path, int | None]]] = {}
     problems: list[Problem] = []
     for folder in _folders(top):
@@ -194,4 +202,5 @@ LAYOUT = Layout(
     is_hospital,
     lambda root, options, _: survey_hospital(root, options.pairs, options.grades),
     rank=0,
+    reads=("pairs", "grades"),
 )

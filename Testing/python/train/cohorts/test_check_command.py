@@ -243,6 +243,62 @@ def test_one_sentence(name, hospital, capsys):
     assert words in found and found.count("\n") == 1
 
 
+#: options of the layouts, as they are typed
+OPTIONS = {
+    "pairs": ["--pairs", "joined"],
+    "grade": ["--grade", "G2=moderate"],
+    "mixed": ["--mixed", "lower"],
+    "missing": ["--missing", "leave-out"],
+    "phase": ["--phase", "arterial"],
+    "sheet": ["--sheet", "x.xlsx"],
+    "patient": ["--patient", "A=HCC_001"],
+}
+READ = {"hospital": {"pairs", "grade"}, "tace": OPTIONS.keys() - {"pairs", "grade"}, "lits": set(), "cases": set()}
+
+
+@pytest.mark.parametrize(("kind", "option"), [(k, o) for k in READ for o in OPTIONS if o not in READ[k]])
+def test_an_option_of_another_layout_is_refused(kind, option, request, tmp_path, capsys):
+    if kind == "cases":
+        write_case(small_case(), tmp_path / "one")
+    folder = tmp_path if kind == "cases" else request.getfixturevalue(kind)
+    assert main(["cohorts", "check", str(folder), *OPTIONS[option]]) == 2
+    found = capsys.readouterr()
+    assert f"The option --{option} is for a folder that holds " in found.err and found.err.count("\n") == 1
+    assert not found.out
+
+
+def test_an_option_of_another_layout_is_refused_where_it_says_what_is_usual(hospital, capsys):
+    """It is no less meaningless there."""
+    assert main(["cohorts", "check", str(hospital), "--mixed", "exclude"]) == 2
+    assert "The option --mixed is for a folder that holds DICOM with segmentations" in capsys.readouterr().err
+
+
+WITHOUT_EFFECT = {
+    "a folder that is not there": (["{hospital}", "--grade", "wel=well"], "no folder 'wel' of a grade"),
+    "one folder, two grades": (["{hospital}", "--grade", "well=well", "well=poor"], "says two things of 'well'"),
+    "a patient who is not there": (["{tace}", "--patient", "X9=HCC_001"], "no patient 'X9'"),
+    "a patient as no one is named": (["{tace}", "--patient", "HCC_001=HCC_48"], "HCC_ and three digits"),
+    "a seed of no folds": (["{hospital}", "--datalist", "x.json", "--seed", "4"], "--seed"),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_EFFECT)
+def test_an_option_without_effect_is_refused(name, hospital, tace, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments, words = WITHOUT_EFFECT[name]
+    assert main(["cohorts", "check", *(a.format(hospital=hospital, tace=tace) for a in arguments)]) == 2
+    found = capsys.readouterr().err
+    assert words in found and found.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "given", [["--grade-column", "dx"], ["--case-column", "id"], ["--patient-column", "pid"], ["--keep", "age"]]
+)
+def test_an_option_about_a_sheet_without_one_is_refused(given, hospital, capsys):
+    assert main(["cohorts", "open", str(hospital), "--pattern", "ct={case}/CT.nii.gz", *given]) == 2
+    assert f"The option {given[0]} is about a sheet; give it with --sheet" in capsys.readouterr().err
+
+
 def test_as_a_user_types_it(lits):
     environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'REACTKD'}:{REPOSITORY / 'REACTKDTrain'}"}
     done = subprocess.run(
