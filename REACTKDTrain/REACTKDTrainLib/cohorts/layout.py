@@ -26,8 +26,8 @@ Missing = Literal["keep", "leave-out"]
 
 @dataclass(frozen=True)
 class LayoutOptions:
-    """Choices that change which cases there are; each layout reads its own (`Layout.reads`), and says in its survey what
-    it did.
+    """Choices that change which cases there are; each layout reads its own (`Layout.reads`), and says in its survey
+    what it did.
 
     Hospital: pairs: one case of each tracer's PET/CT, or of both where their CTs lie on one grid. grades: folder name
     -> 'well', 'moderate' or 'poor', where the names do not say it.

@@ -52,6 +52,24 @@ def open_cohort(
     return listed_cohort(path, task, words)
 
 
+def check_map(grades: str, *specs: str) -> None:
+    """Raise UsageError for a map of grades that none of the cohorts reads: phantoms and known layouts say theirs.
+
+    grades: as `open_cohort` takes it, for all `specs`; those that are empty do not count.
+    """
+    from REACTKDTrainLib.cohorts.layout import layout_of
+
+    def reads(spec: str) -> bool:
+        path = Path(spec)
+        return not spec.startswith(PREFIX) and not (path.is_dir() and layout_of(path) is not None)
+
+    given = [str(spec).strip() for spec in specs if str(spec).strip()]
+    if grades and not any(map(reads, given)):
+        raise UsageError(
+            "Phantoms and known layouts say their grades themselves, so --map means nothing; leave it out."
+        )
+
+
 def size_of(spec: str) -> str:
     """The size that a phantom cohort asks for; 'full' for all others. Raises: UsageError."""
     spec = str(spec).strip()

@@ -44,9 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mixed", choices=("exclude", "lower", "higher"),
         help="grades between two, as 'Well-moderately differentiated' (default exclude)",
     )  # fmt: skip
-    tace.add_argument(
-        "--missing", choices=("keep", "leave-out"), help="patients without a grade (default keep)"
-    )
+    tace.add_argument("--missing", choices=("keep", "leave-out"), help="patients without a grade (default keep)")
     tace.add_argument(
         "--phase", choices=("portal-venous", "arterial", "pre-contrast"),
         help="where a series holds several contrast phases (default portal-venous)",

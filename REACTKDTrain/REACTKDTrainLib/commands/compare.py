@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_map_argument(methods)
     methods.add_argument("--external", default="phantom:large?cases=500&size=small", help="what both are asked about")
     methods.add_argument("--config", type=Path, help="a JSON file of settings for both")
-    methods.add_argument("--folds", type=int, default=3)
+    methods.add_argument("--folds", type=int, default=0, help="by default as the settings say, else 3")
     methods.add_argument("--page", type=Path, help="a Markdown page to put the table into")
     methods.set_defaults(compare=_methods)
 

@@ -100,10 +100,11 @@ def _run_cohort(options: argparse.Namespace, device: str, on_progress: OnProgres
     if given:
         text = "The option --{option} goes with --ct; the test sets have the published doses and seeds."
         raise UsageError(text, option=given[0])
-    from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+    from REACTKDTrainLib.cohorts.open_cohort import check_map, open_cohort
     from REACTKDTrainLib.low_dose.cohort import DoseTestSets
     from REACTKDTrainLib.low_dose.dosed_cohort import summary, write_test_sets
 
+    check_map(",".join(options.map), options.cohort)
     cohort = open_cohort(options.cohort, whole_field=True, grades=",".join(options.map))
     sets = DoseTestSets(options.output, mode=options.mode, calibrate=options.calibrate, device=device)
     return "\n".join(summary(sets, write_test_sets(cohort, sets, on_progress)))

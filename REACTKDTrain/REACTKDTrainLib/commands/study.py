@@ -45,6 +45,7 @@ def run(options: argparse.Namespace) -> None:
         return _fill_page(options)
     if options.output is None:
         raise UsageError("The output folder is missing; name one with --output.")
+    _check(options)
     from REACTKDTrainLib.study.presets import preset_of
     from REACTKDTrainLib.study.study import PARTS, Study
     from REACTKDTrainLib.training.device import choose_device
@@ -67,6 +68,18 @@ def run(options: argparse.Namespace) -> None:
     if results["study"]["meaningless"]:
         print("Everything ran. The sizes are tiny: the numbers mean nothing.")
     print(f"Tables, figures and results.json are in {options.output}.")
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raise UsageError for options that mean nothing together."""
+    from REACTKDTrainLib.cohorts.open_cohort import check_map
+
+    check_map(",".join(options.map), options.cohort, options.external)
+    own = [name for name in ("part", "arm", "ready") if getattr(options, name)]
+    if options.tables and own:
+        raise UsageError(f"--tables runs nothing, so --{own[0]} means nothing; leave one of them out.")
+    if options.part and not {"nodes", "map"} & set(options.part) and own[1:]:
+        raise UsageError(f"--{own[1]} is for the parts nodes and map, which --part leaves out; leave it out too.")
 
 
 def _fill_page(options: argparse.Namespace) -> None:

@@ -20,8 +20,8 @@ class View:
     without CT. expert: the regions that the teacher pools over; masks: those of the student, perhaps drawn with another
     annotator's errors. fixed, fixed_expert: modality -> (n, Q), the node vectors that need no learning, over `masks`
     and over `expert`. truth: of a phantom, by the expert's nodes. key: a hash of the content of the expert's side,
-    which is what teachers see. warp_seed: what the warp was drawn from; None where nothing moved. levels: modality -> the
-    constant (a scalar, normalized units) that was added to its image; empty where none was.
+    which is what teachers see. warp_seed: what the warp was drawn from; None where nothing moved. levels: modality ->
+    the constant (a scalar, normalized units) that was added to its image; empty where none was.
     """
 
     case: str

@@ -23,6 +23,7 @@ from REACTKDTrainLib.evaluation.checks import number_or_none
 from REACTKDTrainLib.evaluation.intervals import auc_difference_over_runs, share_in_common
 from REACTKDTrainLib.results.tables import difference_cell, markdown, number_cell
 from REACTKDTrainLib.study.compare_runs import Answer, Answers, aligned, paired, reported
+from REACTKDTrainLib.training.config import TrainingConfig
 from REACTKDTrainLib.training.experiment import run_experiment
 from REACTKDTrainLib.training.options import RunOptions
 from REACTKDTrainLib.training.predictions import Prediction, read_rows
@@ -35,15 +36,16 @@ HEAD = ["images given", "unseen cases", "distilled", "without", "difference (95 
 
 @dataclass(frozen=True)
 class ComparedMethods:
-    """cohort: trained on in `folds` folds; external: large, and seen by neither; config: a file of settings or None;
-    output: the folder of both runs and of the answer; grades: what those of the cohorts mean, see `open_cohort`.
+    """cohort: trained on in `folds` folds, 0 for as many as the settings say; external: large, and seen by neither;
+    config: a file of settings or None; output: the folder of both runs and of the answer; grades: what those of the
+    cohorts mean, see `open_cohort`.
     """
 
     cohort: str
     external: str
     output: Path
     config: Path | None = None
-    folds: int = 3
+    folds: int = 0
     grades: str = ""
 
     def options(self, name: str) -> RunOptions:
@@ -65,8 +67,10 @@ class ComparedMethods:
     def run(self, on_progress: OnProgress = no_progress) -> dict:
         """Train what is not finished, compare, write the answer.
 
-        Raises: what `run_experiment` raises; UsageError for a finished run of other settings or cases than are asked.
+        Raises: what `run_experiment` raises; UsageError for settings of a third method, and for a finished run of
+        other settings or cases than are asked.
         """
+        self._check_method()
         for name in METHODS:
             if (Path(self.output) / name / "metrics.json").exists():
                 self._check_asked(name)
@@ -77,6 +81,15 @@ class ComparedMethods:
         write_text(Path(self.output) / "comparison.json", json.dumps(found, indent=2, allow_nan=False) + "\n")
         write_text(Path(self.output) / "comparison.md", page(found) + "\n")
         return found
+
+    def _check_method(self) -> None:
+        """Settings may be those of a run; one of another method was not meant to be compared here."""
+        named = TrainingConfig().method if self.config is None else TrainingConfig.read(self.config).method
+        if named not in METHODS.values():
+            raise UsageError(
+                f"The settings name the method {named}; compare methods trains {' and '.join(METHODS.values())}: take "
+                "the method out of the file."
+            )
 
     def _check_asked(self, name: str) -> None:
         """A finished run answers for what it was trained on. Cohorts whose files are gone are taken to be the same."""

@@ -18,7 +18,7 @@ from REACTKDLib.core.progress import OnProgress, duration, no_progress
 from REACTKDLib.core.text import listed
 from REACTKDTrainLib.cohorts.base import CohortCase
 from REACTKDTrainLib.cohorts.folds import make_folds
-from REACTKDTrainLib.cohorts.open_cohort import open_cohort
+from REACTKDTrainLib.cohorts.open_cohort import check_map, open_cohort
 from REACTKDTrainLib.distillation.config import DistillationConfig
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.evaluation.auc import macro_auc
@@ -58,6 +58,7 @@ def compare_cohorts(
     Raises: UsageError for a cohort without a grade, cases with other images, or a case that is trained on and tested;
     what opening cohorts and cases raises.
     """
+    check_map(grades, cohort, test)
     store = NodeStore.without_encoder(nodes)
     cohorts = {role: open_cohort(spec, grades=grades) for role, spec in (("cohort", cohort), ("external", test))}
     check_apart(cohorts)

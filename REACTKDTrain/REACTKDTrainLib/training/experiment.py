@@ -20,7 +20,7 @@ from REACTKDLib.core.worker.training_run import RECORD
 from REACTKDLib.core.writing.run_lock import running_alone
 from REACTKDTrainLib.cohorts.base import Cohort, CohortCase
 from REACTKDTrainLib.cohorts.folds import Split, make_folds
-from REACTKDTrainLib.cohorts.open_cohort import open_cohort, size_of
+from REACTKDTrainLib.cohorts.open_cohort import check_map, open_cohort, size_of
 from REACTKDTrainLib.data.dose_data import DoseSource, at_native_dose
 from REACTKDTrainLib.distillation.distiller import make_distiller
 from REACTKDTrainLib.low_dose.field_of_view import TruncatedFieldOfView
@@ -49,6 +49,7 @@ from REACTKDTrainLib.training.run_checks import (
     check_student,
     check_student_cases,
     check_teachers,
+    check_untaught,
 )
 from REACTKDTrainLib.training.stop import StopFile, Stopped
 
@@ -139,6 +140,7 @@ class Experiment:
         """Cohorts by role and the folds to run; all is checked that can be before a case is read."""
         parts = self.parts_done()
         check_batches(self.config, parts, self.processes.world)
+        check_untaught(parts, self.options)
         check_doses(self.config, self.options)
         words = check_student(self.config, "answers" in parts) if "student" in parts else ""
         if words:
@@ -164,6 +166,7 @@ class Experiment:
         options, size = self.options, self.config.data.size
         whole = self.config.data.doses  # of the body, in the external cohort as in training
         given = {"cohort": options.cohort, "unlabeled": options.unlabeled, "external": options.external}
+        check_map(options.map, *given.values())
         cohorts = {r: open_cohort(spec, size, whole, self.task, options.map) for r, spec in given.items() if spec}
         if not cohorts["cohort"].graded:
             raise UsageError(
@@ -188,8 +191,8 @@ class Experiment:
 
     @property
     def dosed_roles(self) -> tuple[str, ...]:
-        """The cohorts that the dose branch learns from."""
-        return ("cohort", "unlabeled") if self.config.data.doses else ()
+        """The cohorts that the dose branch learns from; none where no teacher is trained."""
+        return ("cohort", "unlabeled") if self.config.data.doses and "teacher" in self.parts_done() else ()
 
     def _truncated(self, cohorts: dict[str, Cohort]) -> dict[str, dict[str, str]]:
         """Of each cohort the scans from which no low dose can be made, and why."""

@@ -57,9 +57,27 @@ def check_student(config: TrainingConfig, taught: bool = False) -> str:
     return Initial.of(student, initial, taught).words if initial else ""
 
 
+def check_untaught(parts: Collection[str], options: RunOptions) -> None:
+    """A student without teachers has no use for what teachers learn from. parts: of a fold, that will be done.
+
+    Raises: UsageError for an option that is theirs alone.
+    """
+    for name in ("unlabeled", "teacher_epochs", "teacher_batch"):
+        if getattr(options, name) and not {"teacher", "answers"} & set(parts):
+            raise UsageError(
+                f"The option --{name.replace('_', '-')} is for teachers, and the method none asks none; leave it out, "
+                "or choose another method."
+            )
+
+
 def check_doses(config: TrainingConfig, options: RunOptions) -> None:
-    """CT without grades teaches consistency between doses. Raises: UsageError where there are none."""
-    if options.unlabeled and config.loss.consistency and not config.data.doses:
+    """CT without grades teaches consistency between doses. Raises: UsageError where there are none, or it counts 0."""
+    if options.unlabeled and not config.loss.consistency:
+        raise UsageError(
+            "CT without grades teaches consistency between doses, but the setting loss.consistency is 0; set it to "
+            "more, or leave out the unlabeled cohort."
+        )
+    if options.unlabeled and not config.data.doses:
         raise UsageError(
             "CT without grades teaches consistency between doses, but the setting data.doses is false; set it to true, "
             "or leave out the unlabeled cohort."

@@ -129,6 +129,17 @@ def test_a_finished_comparison_answers_for_nothing_else_than_it_was_asked(change
     assert not (tmp_path / "comparison.json").exists()
 
 
+def test_the_folds_of_the_settings_count_where_no_others_are_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"folds": 5, "method": "kd"}))
+    for folds, wanted in ((0, 5), (2, 2)):
+        asked = ComparedMethods(*ASKED, tmp_path / "out", tmp_path / "config.json", folds)
+        assert asked.options("plain").training_config("tiny").folds == wanted
+    assert ComparedMethods(*ASKED, tmp_path).options("plain").training_config("tiny").folds == 3
+    with pytest.raises(UsageError, match="The settings name the method kd; .* react-kd and none"):
+        ComparedMethods(*ASKED, tmp_path / "out", tmp_path / "config.json").run()
+    assert not (tmp_path / "out").exists()
+
+
 def test_cases_are_paired_by_name_whatever_their_order() -> None:
     grades, p = graded_predictions(40, seed=1)
     q = graded_predictions(40, seed=2)[1]

@@ -46,6 +46,23 @@ def some_run(found=None, row="kd", make=dict) -> Run:
     return Run("methods", row, 0, 0, found or {"rate": 1}, make)
 
 
+# ---- options
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--part", "methods", "--arm", "shared"], "--arm is for the parts nodes and map"),
+        (["--part", "methods", "external", "--ready"], "--ready is for the parts nodes and map"),
+        (["--tables", "--part", "methods"], "--tables runs nothing, so --part"),
+        (["--tables", "--arm", "shared"], "--tables runs nothing, so --arm"),
+        (["--map", "G1=well"], "so --map means nothing"),
+    ],
+)
+def test_an_option_without_effect_is_refused(given, words, tmp_path, capsys):
+    assert main(["study", "--preset", "smoke", "--output", str(tmp_path / "out"), *given]) == 1
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
 # ---- runs
 def test_a_run_is_found_again_by_all_that_its_result_depends_on(tmp_path):
     files, run = RunFiles(tmp_path), some_run()

@@ -65,13 +65,13 @@ def test_teachers_without_ct_are_refused_before_anything_is_prepared(tmp_path: P
     (tmp_path / "pet.csv").write_text("\n".join(["case,fdg,segmentation,grade", *rows]) + "\n")
     cohorts = {"cohort": COHORT, "unlabeled": "phantom:unlabeled?cases=2&size=tiny", role: str(tmp_path / "pet.csv")}
 
-    def checked(method: str) -> None:
-        options = RunOptions(output=tmp_path / "o", method=method, **cohorts)
+    def checked(method: str, **changes: str) -> None:
+        options = RunOptions(output=tmp_path / "o", method=method, **cohorts | changes)
         Experiment(options, options.training_config("tiny"), torch.device("cpu"), Processes(), no_progress).checked()
 
     with pytest.raises(UsageError, match="has no CT, which the teachers need"):
         checked("react-kd")
-    checked("none")
+    checked("none", unlabeled="")  # which nothing would be learned from
 
 
 def test_processes_of_a_gpu_can_average_what_lies_on_the_cpu() -> None:
@@ -87,6 +87,43 @@ def test_unlabeled_ct_without_doses_is_refused_before_anything_is_prepared(tmp_p
     with pytest.raises(UsageError, match="the setting data.doses is false; set it to true, or leave out"):
         experiment.run()
     assert not (tmp_path / "o").exists()
+
+
+UNLABELED = "phantom:unlabeled?cases=2&size=tiny"
+
+
+@pytest.mark.parametrize("stage", ["both", "student"])
+@pytest.mark.parametrize("given", [{"unlabeled": UNLABELED}, {"teacher_epochs": 3}, {"teacher_batch": 4}])
+def test_options_of_teachers_are_refused_where_none_teaches(tmp_path: Path, stage: str, given: dict) -> None:
+    options = RunOptions(COHORT, tmp_path / "o", method="none", stage=stage, **given)
+    experiment = Experiment(options, options.training_config("tiny"), torch.device("cpu"), Processes(), no_progress)
+    flag = f"--{next(iter(given)).replace('_', '-')}"
+    with pytest.raises(UsageError, match=f"The option {flag} is for teachers, and the method none asks none"):
+        experiment.checked()
+    assert not (tmp_path / "o").exists()
+
+
+def test_unlabeled_ct_that_nothing_is_learned_from_is_refused(tmp_path: Path) -> None:
+    options = RunOptions(COHORT, tmp_path / "o", unlabeled=UNLABELED)
+    config = TrainingConfig.from_dict({"loss": {"consistency": 0}}, options.training_config("tiny"))
+    with pytest.raises(UsageError, match="the setting loss.consistency is 0; set it to more, or leave out"):
+        Experiment(options, config, torch.device("cpu"), Processes(), no_progress).checked()
+
+
+def test_a_map_that_no_list_reads_is_refused(tmp_path: Path) -> None:
+    options = RunOptions(COHORT, tmp_path / "o", map="G1=well", external="phantom:external?cases=4&size=tiny")
+    with pytest.raises(UsageError, match="say their grades themselves, so --map means nothing; leave it out"):
+        Experiment(options, options.training_config("tiny"), torch.device("cpu"), Processes(), no_progress).checked()
+
+
+@pytest.mark.parametrize(
+    ("stage", "method", "made"), [("both", "none", False), ("student", "kd", False), ("both", "kd", True)]
+)
+def test_noise_is_made_for_teachers_in_training_alone(tmp_path: Path, stage: str, method: str, made: bool) -> None:
+    """A student of crops of CT, from which no low dose can be made, was refused where nobody wanted one."""
+    options = RunOptions(COHORT, tmp_path / "o", method=method, stage=stage)
+    experiment = Experiment(options, options.training_config("tiny"), torch.device("cpu"), Processes(), no_progress)
+    assert experiment.config.data.doses and bool(experiment.dosed_roles) is made
 
 
 @pytest.mark.parametrize(("teacher", "refused"), [("structure_function", True), ("dose", False), ("fused", False)])

@@ -48,7 +48,9 @@ def test_of_a_student_that_teachers_teach_it_says_whose_cbam_it_has(tmp_path):
     student = random_student(2, cbam=True)
     Bundle.save(tmp_path, student, metadata_for(student))
     own = {"widths": [4, 4, 4], "filters": 4, "hidden": 12, "cbam": True}
-    settings = config(student=own, teacher={"width": 4, "heads": [1, 1, 1, 1]}, student_stage={"initial": str(tmp_path)})
+    settings = config(
+        student=own, teacher={"width": 4, "heads": [1, 1, 1, 1]}, student_stage={"initial": str(tmp_path)}
+    )
     count = len(student.state_dict())
     cbam = len(student.cbam.state_dict())
     assert check_student(settings) == f"the student begins with all {count} weights of the initial model"
