@@ -7,6 +7,9 @@ from typing import Any
 
 import slicer
 
+#: of a folder's item: we made it. Kept with the scene, so that a folder of the user is never taken for ours
+_MADE = "REACTKD.MadeByModule"
+
 
 def put_in_folder(scene: Any, name: str, nodes: Iterable[Any]) -> int:
     """Put `nodes` in the folder where the first of them that has one already lies, else in a new one; return its item.
@@ -18,6 +21,7 @@ def put_in_folder(scene: Any, name: str, nodes: Iterable[Any]) -> int:
     folder = next(filter(None, (folder_of(scene, node) for node in nodes)), 0)
     if not folder:
         folder = tree.CreateFolderItem(tree.GetSceneItemID(), name)
+        tree.SetItemAttribute(folder, _MADE, "1")
     for node in nodes:
         item = tree.GetItemByDataNode(node)
         if not item:  # the application's plugins make items by themselves; plain libraries do not
@@ -28,7 +32,8 @@ def put_in_folder(scene: Any, name: str, nodes: Iterable[Any]) -> int:
 
 
 def take_out_of_folder(scene: Any, nodes: Iterable[Any]) -> None:
-    """Take nodes that are about to be removed out of the tree, and the folders with them that are empty then.
+    """Take nodes that are about to be removed out of the tree, and with them the folders that `put_in_folder` made and
+    that are empty then. A folder of the user stays, empty or not.
 
     The application does the first by itself; plain libraries keep an item that leads nowhere and report it ever after.
     """
@@ -40,7 +45,7 @@ def take_out_of_folder(scene: Any, nodes: Iterable[Any]) -> None:
         if item:
             tree.RemoveItem(item, False, False)
     for folder in folders - {0}:
-        if tree.GetNumberOfItemChildren(folder) == 0:
+        if tree.GetNumberOfItemChildren(folder) == 0 and tree.GetItemAttribute(folder, _MADE):
             tree.RemoveItem(folder, False, False)
 
 

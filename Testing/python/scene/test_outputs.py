@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import slicer
+import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from REACTKDLib.core.errors import LabelMissing, MaskOffImage, NoLiver, TumorOutsideLiver
@@ -19,6 +20,7 @@ from REACTKDLib.scene.region_table import write_table
 from REACTKDLib.scene.segments import SegmentChoice
 from REACTKDLib.scene.session import SceneSession, grade_in_scene
 from support.scene_cases import HandMadeGrader, make_case, make_result, with_measures
+from support.scene_files import load_scene, save_scene
 from support.small_models import small_bundle
 from support.worlds import linear_transform, matrix_of, rigid
 
@@ -81,6 +83,45 @@ def test_outputs_are_found_by_reference_after_renaming_and_moving(scene, nodes):
     assert again.regions.GetID() == outputs.regions.GetID()
     assert again.regions.GetName() == "my regions"
     assert folder_of(scene, again.regions) == mine
+
+
+def _items(tree) -> list[int]:
+    found = vtk.vtkIdList()
+    tree.GetItemChildren(tree.GetSceneItemID(), found, True)
+    return [found.GetId(n) for n in range(found.GetNumberOfIds())]
+
+
+@pytest.mark.parametrize("moved", ["every output", "one output"])
+def test_a_folder_of_the_user_stays_when_its_outputs_are_removed(scene, nodes, moved):
+    """Ours goes, where it is empty then."""
+    parameter_node = _grade(scene, nodes)
+    outputs = outputs_of(parameter_node)
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    ours = folder_of(scene, outputs.regions)
+    mine = tree.CreateFolderItem(tree.GetSceneItemID(), "mine")
+    of_folder = [n for role in ROLES if folder_of(scene, n := parameter_node.GetNodeReference(role)) == ours]
+    for node in of_folder if moved == "every output" else [outputs.regions]:
+        tree.SetItemParent(tree.GetItemByDataNode(node), mine)
+    if moved == "every output":
+        _grade(scene, nodes)  # writes them where they are
+    remove_outputs(scene, parameter_node)
+    left = _items(tree)
+    assert mine in left and tree.GetNumberOfItemChildren(mine) == 0
+    assert (ours in left) is (moved == "every output"), "the user emptied it before"
+
+
+def test_a_folder_of_ours_is_known_in_a_loaded_scene(scene, nodes, tmp_path):
+    """Whatever the user called it."""
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    tree.SetItemName(folder_of(scene, outputs_of(_grade(scene, nodes)).regions), "renamed")
+    save_scene(scene, tmp_path / "case.mrb")
+    load_scene(scene, tmp_path / "case.mrb")
+    (parameter_node,) = parameter_nodes(scene)
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    folder = folder_of(scene, outputs_of(parameter_node).regions)
+    assert tree.GetItemName(folder) == "renamed"
+    remove_outputs(scene, parameter_node)
+    assert folder not in _items(tree)
 
 
 def test_a_deleted_output_comes_back_alone(scene, nodes):
