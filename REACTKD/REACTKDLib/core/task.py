@@ -6,7 +6,6 @@ sentence, code and table that speaks of an organ, its lesions or the classes tak
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from typing import Any
 
 from REACTKDLib.core.bounds import check_number
 from REACTKDLib.core.errors import FileMissing, TaskNotValid
+from REACTKDLib.core.json_once import KeyTwice, parse_once
 from REACTKDLib.core.modality import MODALITIES
 from REACTKDLib.core.task_parts import (
     COUINAUD,
@@ -30,7 +30,7 @@ from REACTKDLib.core.task_parts import (
     text_of,
     texts_of,
 )
-from REACTKDLib.core.text import sentence, shown
+from REACTKDLib.core.text import quoted, sentence, shown
 from REACTKDLib.core.text import tr as _
 
 SCHEMA = "reactkd-task/1"
@@ -134,14 +134,19 @@ class Task:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Task:
-        """Return the task of a JSON file. Raises: FileMissing; TaskNotValid, also for a file that is not JSON."""
+        """Return the task of a JSON file.
+
+        Raises: FileMissing; TaskNotValid, also for a file that is not JSON, or that says something twice.
+        """
         path = Path(path)
         if not os.path.isfile(path):
             raise FileMissing(_("There is no task file at the path given; give a file such as kidney-mass.json."))
         try:
             if path.stat().st_size > LARGEST_FILE:
                 raise ValueError("too large")
-            data = json.loads(path.read_bytes())  # with a mark of its encoding or without
+            data = parse_once(path.read_bytes())
+        except KeyTwice as error:
+            raise TaskNotValid(_("The task file has {key} twice; leave one."), key=quoted([error.key])) from error
         except (OSError, ValueError, RecursionError) as error:
             raise TaskNotValid(_("The task file is not readable JSON; correct it, or give another file.")) from error
         return cls.from_dict(data)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.images.case import Case
 from REACTKDLib.core.masks.regions import RegionSet
 from REACTKDLib.core.phantom.biology_shared import SHOWN, LesionLatents, SharedLatents
@@ -81,11 +82,18 @@ def truth_of(of_case: Mapping | None, lesion_nodes: np.ndarray | None = None) ->
 
 
 def units_of(latents: Sequence[tuple[float, ...] | SharedLatents]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (K,) of the columns, over patients (independent) or over all lesions (shared)."""
-    if isinstance(latents[0], SharedLatents):
-        rows = torch.tensor([_shown(lesion) for patient in latents for lesion in patient.each])
-    else:
-        rows = torch.tensor(latents, dtype=torch.float32)
+    """Mean and standard deviation (K,) of the columns, over patients (independent) or over all lesions (shared).
+
+    Raises: UsageError for fewer than two of them, of which no spread is known.
+    """
+    shared = isinstance(latents[0], SharedLatents)
+    each = [_shown(lesion) for patient in latents for lesion in patient.each] if shared else latents
+    if len(each) < 2:
+        raise UsageError(
+            f"The spread of the latents is not known of fewer than two {'lesions' if shared else 'patients'}; train on "
+            "more phantoms, or set loss.auxiliary to 0."
+        )
+    rows = torch.tensor(each, dtype=torch.float32)
     return rows.mean(dim=0), rows.std(dim=0).clamp_min(1e-6)
 
 

@@ -16,8 +16,10 @@ from pydantic import Field, PlainSerializer, WrapValidator
 
 from REACTKDLib.core.bounds import LARGEST_SEED
 from REACTKDLib.core.errors import FileMissing, UsageError
+from REACTKDLib.core.json_once import KeyTwice, parse_once
 from REACTKDLib.core.student.config import StudentConfig
 from REACTKDLib.core.task import HCC_GRADE, Task
+from REACTKDLib.core.text import quoted
 from REACTKDTrainLib.cohorts.sizes import SIZES, preparation_of
 from REACTKDTrainLib.content_store import content_key
 from REACTKDTrainLib.data.annotators import MaskPerturbation
@@ -238,7 +240,9 @@ class TrainingConfig:
         if not Path(path).exists():
             raise FileMissing(f"There is no configuration {name} at the path given; check the path.")
         try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
+            values = parse_once(Path(path).read_bytes())
+        except KeyTwice as error:
+            raise UsageError(f"The configuration {name} has {quoted([error.key])} twice; leave one.") from error
         except json.JSONDecodeError as error:
             where = f"line {error.lineno}, column {error.colno}: {error.msg}"
             raise UsageError(f"The configuration {name} is not readable JSON ({where}); correct the file.") from error

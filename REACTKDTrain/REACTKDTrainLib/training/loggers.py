@@ -10,7 +10,7 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -136,15 +136,18 @@ def logger_names(text: str) -> list[str]:
 
 @contextmanager
 def opened_loggers(names: Sequence[str], folder: Path, settings: Mapping[str, Any]) -> Iterator[list[RunLogger]]:
-    """The loggers of a run, around it; of several processes in the first alone."""
-    found = [LOGGERS[name](folder, settings) for name in names]
+    """The loggers of a run, around it; of several processes in the first alone.
+
+    Every one that was opened is closed, also where the next cannot be opened or another cannot be closed.
+    """
+    found: list[RunLogger] = []
     finished = False
-    try:
+    with ExitStack() as opened:
+        for name in names:
+            found.append(LOGGERS[name](folder, settings))
+            opened.callback(lambda logger=found[-1]: logger.close(finished))
         yield found
         finished = True
-    finally:
-        for logger in found:
-            logger.close(finished)
 
 
 def numbers_of(row: Mapping[str, object]) -> dict[str, float]:

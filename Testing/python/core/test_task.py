@@ -130,6 +130,10 @@ def test_a_file_that_is_none_is_refused(tmp_path):
     with pytest.raises(FileMissing):
         Task.read(tmp_path / "nothing.json")
     (tmp_path / "task.json").write_text("{", encoding="utf-8")
+    twice = tmp_path / "twice.json"
+    twice.write_text('{"schema": "reactkd-task/1", "organ": {"name": "kidney", "name": "spleen"}}')
+    with pytest.raises(TaskNotValid, match="^The task file has 'name' twice; leave one.$"):
+        Task.read(twice)
     with pytest.raises(TaskNotValid, match="not readable JSON"):
         Task.read(tmp_path / "task.json")
 

@@ -12,7 +12,6 @@ channel of "modality") and "label" (the masks' path, or the grade as a number); 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from REACTKDLib.core.cases.extra_columns import refused_columns
 from REACTKDLib.core.cases.job import ALLOWED, Job, is_allowed
 from REACTKDLib.core.errors import UsageError
 from REACTKDLib.core.files.image_names import modality_of_name
+from REACTKDLib.core.json_once import KeyTwice, parse_once
 from REACTKDLib.core.modality import Modality
 from REACTKDLib.core.task import HCC_GRADE, Task
 from REACTKDLib.core.text import quoted, shown
@@ -130,7 +130,7 @@ def job_of_entry(entry: Mapping[str, Any], base: Path) -> Job:
 def _object_in(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Of a key that stands twice either could be meant, so it is refused."""
     try:
-        listing = json.loads(path.read_bytes(), object_pairs_hook=_once)
+        listing = parse_once(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(
             _("The datalist is not readable JSON{reason}; correct the file."), reason=_why(error)
@@ -140,22 +140,10 @@ def _object_in(path: Path) -> dict[str, Any]:
     return listing
 
 
-class _Twice(ValueError):
-    """A key that stands twice in one object."""
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    once = dict(pairs)
-    if len(once) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _Twice(next(name for name in names if names.count(name) > 1))
-    return once
-
-
 def _why(error: Exception) -> str:
-    if isinstance(error, _Twice):
+    if isinstance(error, KeyTwice):
         return _(" that says each thing once (a case or the list has {keys} twice)").format(
-            keys=quoted([error.args[0]])
+            keys=quoted([error.key])
         )
     return ""
 

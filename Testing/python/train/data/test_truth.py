@@ -47,6 +47,15 @@ def test_a_node_is_what_the_one_lesion_it_covers_is():
     assert mean[0] == 3 and scale[0] == 2 and mean[1] == 300 and scale[1] == 200
 
 
+def test_units_need_two_to_be_measured_in():
+    """Of one the spread is not known: it was NaN, and so was all that was learned."""
+    for latents, what in (([patient(1.0)], "lesion"), ([patient()], "lesion"), ([tuple(range(10))], "patient")):
+        with pytest.raises(UsageError, match=f"spread of the latents .* fewer than two {what}s; .*loss.auxiliary to 0"):
+            units_of(latents)
+    mean, scale = units_of([patient(1.0), patient(1.0)])
+    assert mean[0] == 1 and scale[0] > 0 and scale.isfinite().all()
+
+
 def test_a_phantoms_lesions_are_found_in_its_masks_and_kept_with_its_vectors(tmp_path):
     case = next(c for n in range(20) if len((c := phantom_case("large", n, "tiny")).truth["shared"].each) == 3)
     opened = case.load()

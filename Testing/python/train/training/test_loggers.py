@@ -50,6 +50,37 @@ def test_a_logger_knows_of_a_run_that_did_not_end(kept, tmp_path: Path) -> None:
     assert logger.ended == [False] and len(logger.rows) == 2
 
 
+def test_loggers_that_are_open_are_closed_when_the_next_cannot_be_opened(monkeypatch, tmp_path: Path) -> None:
+    opened: list[Kept] = []
+
+    class Noted(Kept):
+        def __init__(self, folder, settings):
+            super().__init__(folder, settings)
+            opened.append(self)
+
+    class Broken(Kept):
+        def __init__(self, folder, settings):
+            raise OSError("no store")
+
+    monkeypatch.setitem(LOGGERS, "noted", Noted)
+    monkeypatch.setitem(LOGGERS, "broken", Broken)
+    with pytest.raises(OSError, match="no store"), opened_loggers(["noted", "broken"], tmp_path, {}):
+        pytest.fail("the run began")
+    assert [logger.ended for logger in opened] == [[False]]
+
+
+def test_every_logger_is_closed_when_one_cannot_be(monkeypatch, kept, tmp_path: Path) -> None:
+    class Full(Kept):
+        def close(self, finished):
+            raise OSError("disk full")
+
+    monkeypatch.setitem(LOGGERS, "full", Full)
+    for names in (["full", "kept"], ["kept", "full"]):
+        with pytest.raises(OSError, match="disk full"), opened_loggers(names, tmp_path, {}) as found:
+            pass
+        assert found[names.index("kept")].ended == [True], names
+
+
 def test_what_cannot_be_is_refused_before_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="There is no logger 'wandb'; choose tensorboard or mlflow"):
         RunOptions("phantom:hospital", tmp_path, loggers="wandb")

@@ -53,6 +53,22 @@ def test_a_file_goes_over_the_size_and_options_over_the_file(tmp_path: Path) -> 
     assert options(config=path, seed=0, method="none").training_config("tiny").seed == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "key"), [('{"seed": 1, "seed": 2}', "seed"), ('{"loss": {"gamma": 1, "branches": 1, "gamma": 1}}', "gamma")]
+)
+def test_a_setting_that_stands_twice_is_refused(text: str, key: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=f"^The configuration config.json has '{key}' twice; leave one.$"):
+        options(config=path).training_config("tiny")
+
+
+def test_a_file_may_begin_with_a_mark_of_its_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{"seed": 4}', encoding="utf-8-sig")  # as Notepad of Windows writes it
+    assert options(config=path).training_config("tiny").seed == 4
+
+
 def test_graphs_that_annotators_change_cannot_be_matched(tmp_path: Path) -> None:
     matched = {"distillation": {"gw_mode": "matched"}}
     with pytest.raises(UsageError, match="set data.mask_variants to 0, or choose semirelaxed"):
